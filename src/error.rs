@@ -1,0 +1,218 @@
+//! Everything that can go wrong, without a word of HTTP: each edge maps it once.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// The result of anything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation did not happen. Nothing was changed when one of these comes back.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The input has faults; all of them are listed (contract B6).
+    #[error("the input has {} fault(s)", .0.len())]
+    Invalid(Vec<Fault>),
+    /// The thing does not exist, or belongs to another partner (B11).
+    #[error("{0} not found")]
+    NotFound(Missing),
+    /// The change contradicts what is there.
+    #[error("{}", .0.detail)]
+    Conflict(Conflict),
+    /// Nobody is logged in, or with something that is no longer good.
+    #[error("{0}")]
+    Unauthenticated(TokenFault),
+    /// The caller is known and may not do this.
+    #[error("{}", .0.detail())]
+    Forbidden(Denial),
+    /// A token request was refused (RFC 6749 §5.2).
+    #[error("{}: {}", .0.code(), .1)]
+    Grant(GrantError, Cow<'static, str>),
+    /// Too many failed attempts from one address.
+    #[error("too many failed attempts; try again in {} seconds", .0.as_secs())]
+    TooMany(Duration),
+    /// A bounded queue is full or the database is unreachable: try again.
+    #[error("{what}; try again in {} seconds", .retry_after.as_secs())]
+    Unavailable {
+        /// What is busy or gone.
+        what: Cow<'static, str>,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// A fault of ours. The text goes to the log, never to a client.
+    #[error("{0}")]
+    Internal(Cow<'static, str>),
+}
+
+/// One fault of an input, at a place in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// JSON Pointer (RFC 6901) into the body, or the name of a query parameter.
+    pub field: Cow<'static, str>,
+    /// A stable, machine-readable code such as `required` or `too-long`.
+    pub code: &'static str,
+    /// What is wrong and how to mend it, for a person.
+    pub detail: Cow<'static, str>,
+}
+
+impl Fault {
+    /// A fault at `field`, which is a JSON Pointer or the name of a query parameter.
+    pub fn new(
+        field: impl Into<Cow<'static, str>>,
+        code: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { field: field.into(), code, detail: detail.into() }
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Invalid(vec![fault])
+    }
+}
+
+/// What was looked for and is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// One user.
+    User,
+    /// Users of a list, by id (B15).
+    Users(Vec<i64>),
+    /// A group.
+    Group,
+    /// Groups of a list, by id.
+    Groups(Vec<i64>),
+    /// A partner.
+    Partner,
+    /// An OAuth client.
+    Client,
+    /// An operator's token.
+    OperatorToken,
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User => f.write_str("user"),
+            Self::Users(ids) => write!(f, "users {ids:?}"),
+            Self::Group => f.write_str("group"),
+            Self::Groups(ids) => write!(f, "groups {ids:?}"),
+            Self::Partner => f.write_str("partner"),
+            Self::Client => f.write_str("client"),
+            Self::OperatorToken => f.write_str("operator token"),
+        }
+    }
+}
+
+/// A contradiction with what is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// A stable code: `username-taken`, `external-id-taken`, `group-name-taken`, `partner-name-taken`,
+    /// `last-admin`, `self-delete`, ...
+    pub code: &'static str,
+    /// For a person.
+    pub detail: Cow<'static, str>,
+    /// JSON Pointer of the field at fault, where there is one.
+    pub field: Option<&'static str>,
+    /// The users in conflict, where a list was given (B15).
+    pub users: Vec<i64>,
+}
+
+impl Conflict {
+    /// A conflict over one field.
+    pub fn field(code: &'static str, field: &'static str, detail: impl Into<Cow<'static, str>>) -> Error {
+        Error::Conflict(Self { code, detail: detail.into(), field: Some(field), users: Vec::new() })
+    }
+    /// A conflict over users.
+    pub fn users(code: &'static str, users: Vec<i64>, detail: impl Into<Cow<'static, str>>) -> Error {
+        Error::Conflict(Self { code, detail: detail.into(), field: None, users })
+    }
+}
+
+/// What is wrong with a bearer token (RFC 6750 §3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenFault {
+    /// The request has no token at all: the challenge then carries no error code.
+    #[error("no access token")]
+    Absent,
+    /// Unknown, revoked, or of a user or partner that may no longer log in.
+    #[error("Invalid access token")]
+    Invalid,
+    /// Good once, too old now.
+    #[error("Access token expired: log in again or use the refresh token")]
+    Expired,
+}
+
+/// Why a known caller is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denial {
+    /// Only partner admins may do this (B12).
+    NotAdmin,
+    /// The session was opened with a temporary or expired password (B22).
+    PasswordChangeRequired,
+    /// A technical account has no user (B28).
+    NoUser,
+    /// A technical account without `--admin` may not do this (B28).
+    TechnicalAccount,
+}
+
+impl Denial {
+    /// The stable code of the problem document.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotAdmin => "admin-required",
+            Self::PasswordChangeRequired => "password-change-required",
+            Self::NoUser => "no-user",
+            Self::TechnicalAccount => "technical-account",
+        }
+    }
+    /// For a person.
+    pub fn detail(self) -> &'static str {
+        match self {
+            Self::NotAdmin => "only partner admins may do this",
+            Self::PasswordChangeRequired => {
+                "this session was opened with a temporary or expired password: set a new one with POST /api/v1/users/self/update-password first"
+            }
+            Self::NoUser => "this token belongs to a technical account, which is no user",
+            Self::TechnicalAccount => "this technical account is not an admin",
+        }
+    }
+}
+
+/// The error codes of RFC 6749 §5.2 (and `unsupported_token_type` of RFC 7009 §2.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrantError {
+    /// The request is malformed.
+    InvalidRequest,
+    /// Client authentication failed.
+    InvalidClient,
+    /// Wrong credentials or refresh token.
+    InvalidGrant,
+    /// The client may not use this grant.
+    UnauthorizedClient,
+    /// No such grant here.
+    UnsupportedGrantType,
+    /// The scope is unknown.
+    InvalidScope,
+}
+
+impl GrantError {
+    /// The code as the RFC prints it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+        }
+    }
+}
+
+impl Error {
+    /// An internal fault with its cause in words (for the log).
+    pub fn internal(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::Internal(what.into())
+    }
+}

@@ -1,0 +1,35 @@
+//! Tenantry: a user-management server for products with many tenants.
+//!
+//! The map. One way down: the edges (`cli`, `api`, `oauth`, `worker`) call `domain`, which calls `storage`.
+//! `tests/it/architecture.rs` fails on an arrow that goes up. The leaves may be used by all.
+
+/// Who is calling and what that lets them do: the authorization file.
+pub mod access;
+/// The JSON edge: routes, wire types, paging, problem documents, the HTTP server. No SQL, no rules.
+pub mod api;
+/// What a running process is made of, assembled once.
+pub mod app;
+/// The command line: one file per command.
+pub mod cli;
+/// The time, as an argument (leaf).
+pub mod clock;
+/// The only reader of flags, environment and configuration file (leaf).
+pub mod config;
+/// The rules: users, groups, partners, passwords, tokens. No HTTP, no SQL, no clock.
+pub mod domain;
+/// One error enum, without HTTP (leaf).
+pub mod error;
+/// Password hashing on its own bounded threads (leaf).
+pub mod hashing;
+/// Mails: their texts and the ways they travel (leaf).
+pub mod mail;
+/// Plain data (leaf).
+pub mod model;
+/// The token edge: OAuth 2.0.
+pub mod oauth;
+/// Randomness, as an argument (leaf).
+pub mod random;
+/// SQL, written once, and the write path.
+pub mod storage;
+/// What happens without a request: mail delivery, expiry, checkpoints.
+pub mod worker;

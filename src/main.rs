@@ -1,0 +1,5 @@
+//! The binary: parse arguments, call `cli`.
+
+fn main() -> std::process::ExitCode {
+    tenantry::cli::main()
+}

@@ -1,0 +1,192 @@
+//! Plain data: what partners, users, groups, sessions and events are. No rules, no SQL, no HTTP.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Millis;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id!(
+    /// A tenant (`pid`).
+    PartnerId
+);
+id!(
+    /// A user (`userId`): positive, ascending with creation, never used again (B24).
+    UserId
+);
+id!(
+    /// A group (`groupId`).
+    GroupId
+);
+
+/// Whether a user may log in. Stored as a number, in this order, which is also the order of the names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Status {
+    /// May log in.
+    Active,
+    /// May not log in; the data stays.
+    Inactive,
+    /// Locked by failed logins or by an admin.
+    Locked,
+}
+
+impl Status {
+    /// Every status, in order.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Inactive, Self::Locked];
+
+    /// The name as the contract prints it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Inactive => "INACTIVE",
+            Self::Locked => "LOCKED",
+        }
+    }
+
+    /// The stored number.
+    pub fn code(self) -> i64 {
+        match self {
+            Self::Active => 0,
+            Self::Inactive => 1,
+            Self::Locked => 2,
+        }
+    }
+
+    /// From the stored number.
+    pub fn from_code(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.code() == code)
+    }
+
+    /// From the contract's name, exactly as printed.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == name)
+    }
+}
+
+/// A username as typed and as compared (RFC 8265 UsernameCaseMapped, B8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Username {
+    /// As typed; what is shown.
+    pub shown: String,
+    /// As compared; unique on the whole server.
+    pub key: String,
+}
+
+/// A user, whole (B3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The partner it belongs to.
+    pub pid: PartnerId,
+    /// Its number.
+    pub user_id: UserId,
+    /// As typed.
+    pub username: String,
+    /// Whether it may log in.
+    pub status: Status,
+    /// Given name.
+    pub first_name: String,
+    /// Family name.
+    pub last_name: String,
+    /// Address for mail; not unique (B19).
+    pub email: String,
+    /// Job title.
+    pub title: Option<String>,
+    /// Telephone number, as typed.
+    pub phone_number: Option<String>,
+    /// Ids of its groups, ascending.
+    pub groups: Vec<GroupId>,
+    /// Whether it is a partner admin.
+    pub is_admin: bool,
+    /// The product's own key for this user, unique in the partner.
+    pub external_id: Option<String>,
+    /// When it was created.
+    pub created_at: Millis,
+    /// When it was last changed.
+    pub updated_at: Millis,
+    /// When it last logged in.
+    pub last_login_at: Option<Millis>,
+}
+
+/// A group of users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The partner it belongs to.
+    pub pid: PartnerId,
+    /// Its number.
+    pub group_id: GroupId,
+    /// Unique within the partner, compared folded.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// How many users are in it.
+    pub membership_count: i64,
+    /// Names of the wildcard permissions it has.
+    pub wildcards: Vec<String>,
+    /// Ids of its users, ascending.
+    pub users: Vec<UserId>,
+}
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partner {
+    /// Its number.
+    pub pid: PartnerId,
+    /// Its name, unique on the server, compared folded.
+    pub name: String,
+    /// Nobody of a suspended partner can log in, and its tokens are refused.
+    pub suspended: bool,
+    /// How many users it has.
+    pub users: i64,
+    /// When it was created.
+    pub created_at: Millis,
+}
+
+/// An OAuth client (RFC 6749 §2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// `client_id`.
+    pub client_id: String,
+    /// The partner it belongs to.
+    pub pid: PartnerId,
+    /// For people.
+    pub name: String,
+    /// Whether its technical account is an admin (B28).
+    pub is_admin: bool,
+    /// When it was created.
+    pub created_at: Millis,
+}
+
+/// Something that changed: the audit log. No password, token or hash ever enters it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Ascending with time within a process.
+    pub event_id: i64,
+    /// When.
+    pub at: Millis,
+    /// What, such as `user.created`.
+    pub kind: String,
+    /// Who did it.
+    pub actor: String,
+    /// The user it happened to, if one.
+    pub user_id: Option<UserId>,
+    /// The group it happened to, if one.
+    pub group_id: Option<GroupId>,
+    /// What changed, before.
+    pub before: Option<serde_json::Value>,
+    /// What changed, after.
+    pub after: Option<serde_json::Value>,
+}
