@@ -1,1 +1,237 @@
-//! To come.
+//! Who is calling, and what that lets them do. This is the authorization file: nothing else builds a
+//! [`Caller`], [`Member`], [`Admin`] or [`Operator`], and domain functions ask for the one they need, so calling
+//! one without the check does not compile.
+
+use std::sync::Arc;
+
+use crate::clock::Millis;
+use crate::error::{Denial, Error, Result, TokenFault};
+use crate::model::{PartnerId, UserId};
+
+/// What the database says of an access token.
+#[derive(Debug, Clone)]
+pub struct TokenFacts {
+    /// The partner the token belongs to.
+    pub pid: PartnerId,
+    /// The session (token family) it belongs to.
+    pub session_id: String,
+    /// The user, or none for a technical account (B28).
+    pub user_id: Option<UserId>,
+    /// The OAuth client it was given to.
+    pub client_id: String,
+    /// Whether the user (or technical account) is a partner admin.
+    pub is_admin: bool,
+    /// Whether the user's status is ACTIVE; true for a technical account.
+    pub is_active: bool,
+    /// Whether the partner is suspended.
+    pub is_suspended: bool,
+    /// Opened with a temporary or expired password (B22).
+    pub is_restricted: bool,
+    /// When the token was given.
+    pub issued_at: Millis,
+    /// When the token ends.
+    pub expires_at: Millis,
+}
+
+/// Somebody with a good access token. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Caller(Arc<TokenFacts>);
+
+impl Caller {
+    /// Admits the bearer of a token, or says what is wrong with it.
+    pub fn admit(facts: &Arc<TokenFacts>, now: Millis) -> Result<Self, TokenFault> {
+        if !facts.is_active || facts.is_suspended {
+            return Err(TokenFault::Invalid);
+        }
+        if now >= facts.expires_at {
+            return Err(TokenFault::Expired);
+        }
+        Ok(Self(Arc::clone(facts)))
+    }
+
+    /// The session the token belongs to.
+    pub fn session_id(&self) -> &str {
+        &self.0.session_id
+    }
+
+    /// The user, unless this is a technical account.
+    pub fn user_id(&self) -> Option<UserId> {
+        self.0.user_id
+    }
+
+    /// The partner.
+    pub fn pid(&self) -> PartnerId {
+        self.0.pid
+    }
+}
+
+/// A logged-in user who may do what everybody may (A3, A5, ...).
+#[derive(Debug, Clone)]
+pub struct Member {
+    caller: Caller,
+    user_id: UserId,
+}
+
+impl Member {
+    /// Refuses technical accounts (B28) and sessions that must first change the password (B22).
+    pub fn of(caller: Caller) -> Result<Self> {
+        let member = Self::even_restricted(caller)?;
+        if member.caller.0.is_restricted {
+            return Err(Error::Forbidden(Denial::PasswordChangeRequired));
+        }
+        Ok(member)
+    }
+
+    /// Like [`Member::of`], but a session that must first change the password is let in: only for A4 and A7.
+    pub fn even_restricted(caller: Caller) -> Result<Self> {
+        match caller.user_id() {
+            Some(user_id) => Ok(Self { caller, user_id }),
+            None => Err(Error::Forbidden(Denial::NoUser)),
+        }
+    }
+
+    /// The user.
+    pub fn user_id(&self) -> UserId {
+        self.user_id
+    }
+
+    /// The session the request belongs to.
+    pub fn session_id(&self) -> &str {
+        self.caller.session_id()
+    }
+}
+
+/// A partner admin: a user with `isAdmin`, or a technical account made with `--admin`.
+#[derive(Debug, Clone)]
+pub struct Admin(Caller);
+
+impl Admin {
+    /// Refuses everybody else (B12, B22, B28).
+    pub fn of(caller: Caller) -> Result<Self> {
+        let denial = if caller.0.is_restricted {
+            Denial::PasswordChangeRequired
+        } else if caller.0.is_admin {
+            return Ok(Self(caller));
+        } else if caller.user_id().is_none() {
+            Denial::TechnicalAccount
+        } else {
+            Denial::NotAdmin
+        };
+        Err(Error::Forbidden(denial))
+    }
+
+    /// The admin's own user, unless it is a technical account.
+    pub fn user_id(&self) -> Option<UserId> {
+        self.0.user_id()
+    }
+}
+
+/// Whoever runs the server: the command line, or the bearer of an operator token.
+#[derive(Debug, Clone, Copy)]
+pub struct Operator(());
+
+impl Operator {
+    /// Authority by being able to write the data directory (command line, `control.sock`).
+    pub fn of_this_machine() -> Self {
+        Self(())
+    }
+
+    /// Authority by an operator token that `storage` found.
+    pub fn by_token(found: bool) -> Result<Self> {
+        if found { Ok(Self(())) } else { Err(Error::Unauthenticated(TokenFault::Invalid)) }
+    }
+
+    /// The operator at work inside one partner.
+    pub fn within(self, pid: PartnerId) -> Within {
+        Within { pid, actor: Actor::Operator }
+    }
+}
+
+/// The server itself at work inside one partner: logins, mail delivery, expiry. Not for requests of a caller.
+pub fn system_within(pid: PartnerId) -> Within {
+    Within { pid, actor: Actor::System }
+}
+
+/// Nobody in no partner: what a request may see before anybody is known (token lookup). The first statement
+/// that is not on the unscoped door finds nothing.
+pub fn nobody() -> Within {
+    Within { pid: PartnerId(0), actor: Actor::System }
+}
+
+/// An operator or the server, inside one partner.
+#[derive(Debug, Clone)]
+pub struct Within {
+    pid: PartnerId,
+    actor: Actor,
+}
+
+/// Who did something, as the events tell it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// A user.
+    User(UserId),
+    /// A technical account, by its client.
+    Client(String),
+    /// Whoever runs the server.
+    Operator,
+    /// The server itself.
+    System,
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "user:{id}"),
+            Self::Client(id) => write!(f, "client:{id}"),
+            Self::Operator => f.write_str("operator"),
+            Self::System => f.write_str("system"),
+        }
+    }
+}
+
+/// What a transaction is opened for: its partner and its actor.
+pub trait Scope {
+    /// The partner whose rows the transaction sees.
+    fn pid(&self) -> PartnerId;
+    /// Whom its events name.
+    fn actor(&self) -> Actor;
+}
+
+impl Scope for Caller {
+    fn pid(&self) -> PartnerId {
+        self.0.pid
+    }
+    fn actor(&self) -> Actor {
+        match self.0.user_id {
+            Some(id) => Actor::User(id),
+            None => Actor::Client(self.0.client_id.clone()),
+        }
+    }
+}
+
+impl Scope for Member {
+    fn pid(&self) -> PartnerId {
+        self.caller.pid()
+    }
+    fn actor(&self) -> Actor {
+        self.caller.actor()
+    }
+}
+
+impl Scope for Admin {
+    fn pid(&self) -> PartnerId {
+        self.0.pid()
+    }
+    fn actor(&self) -> Actor {
+        self.0.actor()
+    }
+}
+
+impl Scope for Within {
+    fn pid(&self) -> PartnerId {
+        self.pid
+    }
+    fn actor(&self) -> Actor {
+        self.actor.clone()
+    }
+}

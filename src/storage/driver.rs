@@ -1,0 +1,164 @@
+//! What storage asks of a database: two calls, and the few places where databases differ, by name.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::model::{GroupId, PartnerId, UserId};
+
+/// A value handed to a statement.
+#[derive(Debug, Clone, Copy)]
+pub enum Param<'a> {
+    /// NULL.
+    Null,
+    /// A 64-bit integer; booleans are 0 and 1.
+    Int(i64),
+    /// Text.
+    Text(&'a str),
+}
+
+impl From<i64> for Param<'_> {
+    fn from(v: i64) -> Self {
+        Self::Int(v)
+    }
+}
+impl From<bool> for Param<'_> {
+    fn from(v: bool) -> Self {
+        Self::Int(i64::from(v))
+    }
+}
+impl From<PartnerId> for Param<'_> {
+    fn from(v: PartnerId) -> Self {
+        Self::Int(v.0)
+    }
+}
+impl From<UserId> for Param<'_> {
+    fn from(v: UserId) -> Self {
+        Self::Int(v.0)
+    }
+}
+impl From<GroupId> for Param<'_> {
+    fn from(v: GroupId) -> Self {
+        Self::Int(v.0)
+    }
+}
+impl<'a> From<&'a str> for Param<'a> {
+    fn from(v: &'a str) -> Self {
+        Self::Text(v)
+    }
+}
+impl<'a> From<&'a String> for Param<'a> {
+    fn from(v: &'a String) -> Self {
+        Self::Text(v)
+    }
+}
+impl<'a, T: Into<Param<'a>>> From<Option<T>> for Param<'a> {
+    fn from(v: Option<T>) -> Self {
+        v.map_or(Self::Null, Into::into)
+    }
+}
+
+/// One row of an answer. Columns count from 0.
+pub trait Row {
+    /// An integer; NULL is a fault.
+    fn int(&self, column: usize) -> Result<i64>;
+    /// An integer or NULL.
+    fn opt_int(&self, column: usize) -> Result<Option<i64>>;
+    /// Text; NULL is a fault.
+    fn text(&self, column: usize) -> Result<&str>;
+    /// Text or NULL.
+    fn opt_text(&self, column: usize) -> Result<Option<&str>>;
+}
+
+/// A connection. `$1` is the partner where `partner` is given, and `params` are bound from the next number on;
+/// a statement that does not use each of them exactly fails the first time it runs.
+pub trait Connection {
+    /// Runs a statement; how many rows it changed.
+    fn execute(&mut self, sql: &str, partner: Option<PartnerId>, params: &[Param<'_>]) -> Result<usize, DbError>;
+    /// Runs a query and hands each row to `each`.
+    fn query(
+        &mut self,
+        sql: &str,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+        each: &mut dyn FnMut(&dyn Row) -> Result<()>,
+    ) -> Result<(), DbError>;
+    /// Which of the databases this is.
+    fn dialect(&self) -> Dialect;
+}
+
+/// What a database says when it does not do something.
+#[derive(Debug)]
+pub enum DbError {
+    /// A uniqueness constraint of this table refused the row.
+    Duplicate {
+        /// The table whose constraint it is.
+        table: String,
+    },
+    /// A foreign key refused the row: what it points to is gone.
+    Dangling,
+    /// The disk is full.
+    Full,
+    /// Anything else.
+    Other(String),
+    /// What the caller's own code said while reading a row.
+    Caller(Error),
+}
+
+impl DbError {
+    /// Whether a uniqueness constraint of `table` refused the row.
+    pub fn is_duplicate_in(&self, table: &str) -> bool {
+        matches!(self, Self::Duplicate { table: t } if t == table)
+    }
+}
+
+impl From<Error> for DbError {
+    fn from(e: Error) -> Self {
+        Self::Caller(e)
+    }
+}
+
+impl From<DbError> for Error {
+    fn from(e: DbError) -> Self {
+        match e {
+            DbError::Caller(e) => e,
+            DbError::Full => Self::Unavailable {
+                what: Cow::Borrowed("the server cannot store anything: its disk is full"),
+                retry_after: Duration::from_secs(30),
+            },
+            DbError::Duplicate { table } => Self::Internal(format!("unexpected duplicate in {table}").into()),
+            DbError::Dangling => Self::Internal(Cow::Borrowed("a row points to one that is gone")),
+            DbError::Other(what) => Self::Internal(what.into()),
+        }
+    }
+}
+
+/// Where the databases differ. Every difference has its name here and one test body on both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Embedded SQLite.
+    Sqlite,
+}
+
+impl Dialect {
+    /// A set of texts from one parameter that holds a JSON array.
+    pub fn text_set(self, param: &str) -> String {
+        match self {
+            Self::Sqlite => format!("(SELECT value FROM json_each({param}))"),
+        }
+    }
+
+    /// A set of integers from one parameter that holds a JSON array.
+    pub fn int_set(self, param: &str) -> String {
+        match self {
+            Self::Sqlite => format!("(SELECT value FROM json_each({param}))"),
+        }
+    }
+
+    /// Whether `haystack` contains `needle`, byte for byte.
+    pub fn contains(self, haystack: &str, needle: &str) -> String {
+        match self {
+            Self::Sqlite => format!("instr({haystack}, {needle}) > 0"),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! SQLite below the [`Connection`] trait. Nothing else names rusqlite.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{ErrorCode, OpenFlags, types::ValueRef};
+
+use super::driver::{Connection, DbError, Dialect, Param, Row};
+use crate::error::{Error, Result};
+use crate::model::PartnerId;
+
+/// Marks a database file as Tenantry's (`PRAGMA application_id`): "Tnty".
+pub(super) const APPLICATION_ID: i32 = 0x546e_7479;
+
+/// How much of the file point reads may map. Mapped pages count as resident memory, so it is bounded; scans do
+/// not map at all.
+const POINT_READ_MAP_BYTES: i64 = 256 * 1024 * 1024;
+
+/// Names of the parameters: SQLite numbers `$n` by first appearance, so they are bound by name.
+const NAMES: [&str; 40] = [
+    "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15", "$16", "$17",
+    "$18", "$19", "$20", "$21", "$22", "$23", "$24", "$25", "$26", "$27", "$28", "$29", "$30", "$31", "$32", "$33",
+    "$34", "$35", "$36", "$37", "$38", "$39", "$40",
+];
+
+/// One connection to an SQLite database.
+pub(super) struct Sqlite(rusqlite::Connection);
+
+/// What a connection is for, which decides how it is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// The one writer.
+    Write,
+    /// Point reads on the runtime's threads.
+    Point,
+    /// Scans, searches and streams on blocking threads.
+    Scan,
+    /// Checkpoints, beside the writer.
+    Checkpoint,
+}
+
+impl Sqlite {
+    /// Opens `path`; a writer creates the file.
+    pub(super) fn open(path: &Path, purpose: Use) -> Result<Self, DbError> {
+        let access = match purpose {
+            Use::Write => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+            Use::Checkpoint | Use::Point | Use::Scan => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        };
+        let conn = rusqlite::Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        conn.set_prepared_statement_cache_capacity(256);
+        conn.busy_timeout(Duration::from_secs(10))?;
+        let setup = match purpose {
+            // The checkpointer keeps the log short (writer.rs), so commits never pay for it. secure_delete:
+            // temporary passwords stand in the outbox.
+            Use::Write => {
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; \
+                 PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; \
+                 PRAGMA cache_size = -65536;"
+            }
+            Use::Checkpoint => "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;",
+            Use::Point => "PRAGMA query_only = ON;",
+            Use::Scan => "PRAGMA query_only = ON; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;",
+        };
+        conn.execute_batch(setup)?;
+        if purpose == Use::Point {
+            conn.pragma_update(None, "mmap_size", POINT_READ_MAP_BYTES)?;
+        }
+        Ok(Self(conn))
+    }
+
+    /// Runs statements that take no parameters and give no rows.
+    pub(super) fn batch(&self, sql: &str) -> Result<(), DbError> {
+        Ok(self.0.execute_batch(sql)?)
+    }
+
+    /// Runs one statement of the transaction's own (`BEGIN`, `SAVEPOINT`, ...), kept prepared.
+    pub(super) fn control(&self, sql: &str) -> Result<(), DbError> {
+        self.0.prepare_cached(sql)?.raw_execute()?;
+        Ok(())
+    }
+
+    /// Whether a transaction is open. A full disk can roll one back behind our back.
+    pub(super) fn in_transaction(&self) -> bool {
+        !self.0.is_autocommit()
+    }
+
+    /// Reads an integer pragma.
+    pub(super) fn pragma(&self, name: &str) -> Result<i64, DbError> {
+        Ok(self.0.pragma_query_value(None, name, |row| row.get(0))?)
+    }
+
+    /// Moves the log into the database. `TRUNCATE` waits for readers and shortens the file, `PASSIVE` does not.
+    pub(super) fn checkpoint(&self, mode: &str) -> Result<(), DbError> {
+        Ok(self.0.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?)
+    }
+
+    fn bind(
+        stmt: &mut rusqlite::Statement<'_>,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+    ) -> Result<(), DbError> {
+        let partner = partner.map(|pid| Param::Int(pid.0));
+        let given = partner.iter().chain(params);
+        if stmt.parameter_count() != partner.iter().len() + params.len() {
+            return Err(DbError::Other(format!(
+                "a statement takes {} parameters and was given {}, the partner included",
+                stmt.parameter_count(),
+                partner.iter().len() + params.len(),
+            )));
+        }
+        for (name, value) in NAMES.iter().zip(given) {
+            let at = stmt
+                .parameter_index(name)?
+                .ok_or_else(|| DbError::Other(format!("a statement does not use parameter {name}")))?;
+            match value {
+                Param::Null => stmt.raw_bind_parameter(at, rusqlite::types::Null)?,
+                Param::Int(v) => stmt.raw_bind_parameter(at, v)?,
+                Param::Text(v) => stmt.raw_bind_parameter(at, v)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Connection for Sqlite {
+    fn execute(&mut self, sql: &str, partner: Option<PartnerId>, params: &[Param<'_>]) -> Result<usize, DbError> {
+        let mut stmt = self.0.prepare_cached(sql)?;
+        Self::bind(&mut stmt, partner, params)?;
+        Ok(stmt.raw_execute()?)
+    }
+
+    fn query(
+        &mut self,
+        sql: &str,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+        each: &mut dyn FnMut(&dyn Row) -> Result<()>,
+    ) -> Result<(), DbError> {
+        let mut stmt = self.0.prepare_cached(sql)?;
+        Self::bind(&mut stmt, partner, params)?;
+        let mut rows = stmt.raw_query();
+        while let Some(row) = rows.next()? {
+            each(row)?;
+        }
+        Ok(())
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+}
+
+fn wrong_type(column: usize) -> Error {
+    Error::Internal(format!("column {column} of an answer has an unexpected type").into())
+}
+
+impl Row for rusqlite::Row<'_> {
+    fn int(&self, column: usize) -> Result<i64> {
+        self.opt_int(column)?.ok_or_else(|| wrong_type(column))
+    }
+    fn opt_int(&self, column: usize) -> Result<Option<i64>> {
+        match self.get_ref(column) {
+            Ok(ValueRef::Integer(v)) => Ok(Some(v)),
+            Ok(ValueRef::Null) => Ok(None),
+            Ok(_) | Err(_) => Err(wrong_type(column)),
+        }
+    }
+    fn text(&self, column: usize) -> Result<&str> {
+        self.opt_text(column)?.ok_or_else(|| wrong_type(column))
+    }
+    fn opt_text(&self, column: usize) -> Result<Option<&str>> {
+        match self.get_ref(column) {
+            Ok(ValueRef::Text(v)) => std::str::from_utf8(v).map(Some).map_err(|_| wrong_type(column)),
+            Ok(ValueRef::Null) => Ok(None),
+            Ok(_) | Err(_) => Err(wrong_type(column)),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for DbError {
+    fn from(e: rusqlite::Error) -> Self {
+        use rusqlite::ffi;
+        let rusqlite::Error::SqliteFailure(code, message) = &e else {
+            return Self::Other(format!("sqlite: {e}"));
+        };
+        match (code.code, code.extended_code) {
+            (
+                ErrorCode::ConstraintViolation,
+                ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID,
+            ) => {
+                // "UNIQUE constraint failed: usernames.name_key"
+                let table = message
+                    .as_deref()
+                    .and_then(|m| m.rsplit(": ").next())
+                    .and_then(|columns| columns.split('.').next())
+                    .unwrap_or_default();
+                Self::Duplicate { table: table.to_owned() }
+            }
+            (ErrorCode::ConstraintViolation, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Self::Dangling,
+            (ErrorCode::DiskFull, _) => Self::Full,
+            // The message of a constraint names columns, never values; other messages name files and SQL.
+            _ => Self::Other(format!("sqlite: {e}")),
+        }
+    }
+}
+
+/// Read connections, handed out one at a time. Taking one costs an uncontended lock.
+pub(super) struct Readers {
+    path: PathBuf,
+    purpose: Use,
+    idle: Mutex<Vec<Sqlite>>,
+}
+
+impl Readers {
+    pub(super) fn new(path: &Path, purpose: Use) -> Self {
+        Self { path: path.to_owned(), purpose, idle: Mutex::new(Vec::new()) }
+    }
+
+    /// Runs `f` on a read connection. A connection whose `f` panics is dropped, not handed out again.
+    pub(super) fn with<T>(&self, f: impl FnOnce(&mut Sqlite) -> Result<T>) -> Result<T> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut conn = match idle {
+            Some(conn) => conn,
+            None => Sqlite::open(&self.path, self.purpose)?,
+        };
+        let result = f(&mut conn);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+        result
+    }
+}

@@ -1,0 +1,280 @@
+//! A transaction: opened for a caller, it knows the partner, the actor and the time.
+
+use super::driver::{Connection, DbError, Dialect, Param, Row};
+use super::search::SearchChange;
+use crate::access::{Actor, Operator, Scope};
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{PartnerId, UserId};
+use crate::random::Random;
+
+/// What a unit of work wants done with what it wrote.
+#[derive(Debug)]
+pub enum Outcome<T> {
+    /// Keep it.
+    Commit(T),
+    /// Undo it, and answer all the same.
+    Rollback(T),
+}
+
+/// A total that is kept, not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Counter {
+    /// Users of a partner.
+    Users,
+    /// Groups of a partner.
+    Groups,
+    /// Events of a partner.
+    Events,
+    /// Partners of the server (kept under partner 0).
+    Partners,
+}
+
+impl Counter {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Groups => "groups",
+            Self::Events => "events",
+            Self::Partners => "partners",
+        }
+    }
+}
+
+/// What cached callers must be forgotten once a change is committed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Stale {
+    /// Every token of a user.
+    User(PartnerId, UserId),
+    /// Every token of a session.
+    Session(PartnerId, String),
+    /// Every token of a partner.
+    Partner(PartnerId),
+}
+
+/// What a unit causes beside its rows. Applied by the write path: the index and the counters once per group
+/// before COMMIT, the cache after it.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    pub(super) search: Vec<SearchChange>,
+    pub(super) counters: Vec<(PartnerId, Counter, i64)>,
+    pub(super) stale: Vec<Stale>,
+    pub(super) mail: bool,
+    admins_touched: bool,
+    admin_rule_waived: bool,
+}
+
+impl Effects {
+    /// Takes over what a committed unit caused.
+    pub(super) fn absorb(&mut self, unit: Self) {
+        self.search.extend(unit.search);
+        self.counters.extend(unit.counters);
+        self.stale.extend(unit.stale);
+        self.mail |= unit.mail;
+    }
+}
+
+/// An open transaction (or a read snapshot; writing in one fails).
+///
+/// Every statement gets the partner as `$1`. SQL that forgets it fails the first time it runs.
+pub struct Tx<'c> {
+    pub(super) conn: &'c mut dyn Connection,
+    pub(super) effects: &'c mut Effects,
+    pid: PartnerId,
+    actor: Actor,
+    now: Millis,
+    random: &'c Random,
+}
+
+impl<'c> Tx<'c> {
+    pub(super) fn open(
+        conn: &'c mut dyn Connection,
+        effects: &'c mut Effects,
+        scope: (PartnerId, Actor),
+        now: Millis,
+        random: &'c Random,
+    ) -> Self {
+        Self { conn, effects, pid: scope.0, actor: scope.1, now, random }
+    }
+
+    /// The partner whose rows this transaction sees.
+    pub fn pid(&self) -> PartnerId {
+        self.pid
+    }
+
+    /// Who is at work.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The one time of this transaction.
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// The source of randomness.
+    pub fn random(&self) -> &Random {
+        self.random
+    }
+
+    /// Moves an operator's transaction into a partner (one just made, say).
+    pub fn enter_partner(&mut self, _by: Operator, pid: PartnerId) {
+        self.pid = pid;
+    }
+
+    /// Remembers that a partner may have lost an ACTIVE admin, so B10 is checked before the unit ends.
+    pub fn touch_admins(&mut self) {
+        self.effects.admins_touched = true;
+    }
+
+    /// An operator's `--force`: B10 is not checked in this unit.
+    pub fn waive_admin_rule(&mut self, _by: Operator) {
+        self.effects.admin_rule_waived = true;
+    }
+
+    /// Whether B10 has to be checked at the end of this unit.
+    pub fn must_keep_an_admin(&self) -> bool {
+        self.effects.admins_touched && !self.effects.admin_rule_waived
+    }
+
+    /// Has cached callers forgotten after COMMIT, before the answer.
+    pub fn forget(&mut self, stale: Stale) {
+        self.effects.stale.push(stale);
+    }
+
+    /// Adds to a kept total of this partner.
+    pub(super) fn count(&mut self, counter: Counter, by: i64) {
+        self.effects.counters.push((self.pid, counter, by));
+    }
+
+    /// Where the databases differ.
+    pub(super) fn dialect(&self) -> Dialect {
+        self.conn.dialect()
+    }
+
+    /// Runs a statement; how many rows it changed.
+    pub(super) fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<usize, DbError> {
+        self.conn.execute(sql, Some(self.pid), params)
+    }
+
+    /// Runs a query and hands each row to `each`.
+    pub(super) fn each(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+        each: &mut dyn FnMut(&dyn Row) -> Result<()>,
+    ) -> Result<(), DbError> {
+        self.conn.query(sql, Some(self.pid), params, each)
+    }
+
+    /// All rows of a query.
+    pub(super) fn rows<T>(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+        mut read: impl FnMut(&dyn Row) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut out = Vec::new();
+        self.each(sql, params, &mut |row| {
+            out.push(read(row)?);
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// The first row of a query, if there is one.
+    pub(super) fn row<T>(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+        mut read: impl FnMut(&dyn Row) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let mut out = None;
+        self.each(sql, params, &mut |row| {
+            if out.is_none() {
+                out = Some(read(row)?);
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// THE door out of the partner: statements through it see every partner's rows. Only for the `usernames`
+    /// table, for partners themselves, and for background work over all of them.
+    pub(super) fn unscoped(&mut self) -> Unscoped<'_> {
+        Unscoped(self.conn)
+    }
+
+    /// A number never used before (B24).
+    pub(super) fn next_id(&mut self, sequence: Sequence) -> Result<i64> {
+        let mut id = 0;
+        match self.dialect() {
+            // In the writer's own transaction: a unit that is rolled back gives its number back unseen.
+            Dialect::Sqlite => self.conn.query(
+                "INSERT INTO sequences (name, value) VALUES ($1, 1) \
+                 ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
+                None,
+                &[sequence.name().into()],
+                &mut |row| {
+                    id = row.int(0)?;
+                    Ok(())
+                },
+            )?,
+        }
+        Ok(id)
+    }
+}
+
+/// Statements without a partner.
+pub(super) struct Unscoped<'c>(&'c mut dyn Connection);
+
+impl Unscoped<'_> {
+    pub(super) fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<usize, DbError> {
+        self.0.execute(sql, None, params)
+    }
+
+    pub(super) fn rows<T>(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+        mut read: impl FnMut(&dyn Row) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut out = Vec::new();
+        self.0.query(sql, None, params, &mut |row| {
+            out.push(read(row)?);
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+/// Sources of ids.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sequence {
+    Partners,
+    Users,
+    Groups,
+    Events,
+    Outbox,
+    Passwords,
+    OperatorTokens,
+}
+
+impl Sequence {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Partners => "partners",
+            Self::Users => "users",
+            Self::Groups => "groups",
+            Self::Events => "events",
+            Self::Outbox => "outbox",
+            Self::Passwords => "passwords",
+            Self::OperatorTokens => "operator_tokens",
+        }
+    }
+}
+
+/// What a transaction needs to know of a scope, taken out of it so that the work can run on another thread.
+pub(super) fn parts(scope: &impl Scope) -> (PartnerId, Actor) {
+    (scope.pid(), scope.actor())
+}

@@ -1,0 +1,445 @@
+//! Users, many at a time: pages in any order, searches, filters, and the chunks of the streamed list.
+
+use std::cmp::Ordering;
+use std::fmt::Write as _;
+
+use super::driver::{DbError, Param};
+use super::search::match_expression;
+use super::tx::{Counter, Tx};
+use super::users::{COLUMNS, GROUPS, optional_key, read, read_with_groups};
+use crate::error::Result;
+use crate::model::{GroupId, Status, User, UserId};
+use crate::values::fold;
+
+/// Up to here a total is counted; beyond, a constrained one is given as a lower bound (contract, Paging).
+pub const EXACT_TOTAL: i64 = 10_000;
+
+/// The text that the substring index holds, as SQL: for terms too short for trigrams, and for walks.
+const SEARCH_TEXT: &str = "(u.username_key || '\u{1}' || u.first_name_key || '\u{1}' || u.last_name_key || '\u{1}' || \
+     u.email_key || u.title_key || u.phone_number_key || u.external_id_key)";
+
+/// The orders of a list of users (B26).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is the property of that name")]
+pub enum UserSort {
+    UserId,
+    Username,
+    Status,
+    FirstName,
+    LastName,
+    Email,
+    Title,
+    PhoneNumber,
+    IsAdmin,
+    ExternalId,
+    CreatedAt,
+    UpdatedAt,
+    LastLoginAt,
+}
+
+/// The value a row is sorted by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SortKey {
+    /// Numbers, statuses, booleans, times.
+    Int(i64),
+    /// Folded text.
+    Text(String),
+}
+
+impl SortKey {
+    fn param(&self) -> Param<'_> {
+        match self {
+            Self::Int(v) => Param::Int(*v),
+            Self::Text(v) => Param::Text(v),
+        }
+    }
+}
+
+impl UserSort {
+    /// Every order, by the property's name. A user's `pid` is the same throughout a list, so it sorts by id.
+    pub const NAMES: [(&'static str, Self); 14] = [
+        ("userId", Self::UserId),
+        ("pid", Self::UserId),
+        ("username", Self::Username),
+        ("status", Self::Status),
+        ("firstName", Self::FirstName),
+        ("lastName", Self::LastName),
+        ("email", Self::Email),
+        ("title", Self::Title),
+        ("phoneNumber", Self::PhoneNumber),
+        ("isAdmin", Self::IsAdmin),
+        ("externalId", Self::ExternalId),
+        ("createdAt", Self::CreatedAt),
+        ("updatedAt", Self::UpdatedAt),
+        ("lastLoginAt", Self::LastLoginAt),
+    ];
+
+    fn column(self) -> &'static str {
+        match self {
+            Self::UserId => "user_id",
+            Self::Username => "username_key",
+            Self::Status => "status",
+            Self::FirstName => "first_name_key",
+            Self::LastName => "last_name_key",
+            Self::Email => "email_key",
+            Self::Title => "title_key",
+            Self::PhoneNumber => "phone_number_key",
+            Self::IsAdmin => "is_admin",
+            Self::ExternalId => "external_id_key",
+            Self::CreatedAt => "created_at",
+            Self::UpdatedAt => "updated_at",
+            Self::LastLoginAt => "last_login_at",
+        }
+    }
+
+    /// What `user` is sorted by in this order.
+    pub fn key_of(self, user: &User) -> SortKey {
+        match self {
+            Self::UserId => SortKey::Int(user.user_id.0),
+            Self::Username => SortKey::Text(fold(&user.username)),
+            Self::Status => SortKey::Int(user.status.code()),
+            Self::FirstName => SortKey::Text(fold(&user.first_name)),
+            Self::LastName => SortKey::Text(fold(&user.last_name)),
+            Self::Email => SortKey::Text(fold(&user.email)),
+            Self::Title => SortKey::Text(optional_key(user.title.as_deref())),
+            Self::PhoneNumber => SortKey::Text(optional_key(user.phone_number.as_deref())),
+            Self::IsAdmin => SortKey::Int(i64::from(user.is_admin)),
+            Self::ExternalId => SortKey::Text(optional_key(user.external_id.as_deref())),
+            Self::CreatedAt => SortKey::Int(user.created_at),
+            Self::UpdatedAt => SortKey::Int(user.updated_at),
+            Self::LastLoginAt => SortKey::Int(user.last_login_at.unwrap_or(0)),
+        }
+    }
+}
+
+/// Which users, in which order. Text is folded already.
+#[derive(Debug, Clone)]
+pub struct UserQuery {
+    /// Any of these statuses; empty = all.
+    pub status: Vec<Status>,
+    /// Only admins, or only others.
+    pub is_admin: Option<bool>,
+    /// Any of these.
+    pub username: Vec<String>,
+    /// Any of these.
+    pub email: Vec<String>,
+    /// Any of these.
+    pub external_id: Vec<String>,
+    /// In any of these groups; empty = all users (B14).
+    pub groups: Vec<GroupId>,
+    /// Holding this term (B27).
+    pub search: Option<String>,
+    /// The order.
+    pub sort: UserSort,
+    /// The other way round.
+    pub descending: bool,
+}
+
+impl UserQuery {
+    /// All users, ascending by id (B13).
+    pub fn all() -> Self {
+        Self {
+            status: Vec::new(),
+            is_admin: None,
+            username: Vec::new(),
+            email: Vec::new(),
+            external_id: Vec::new(),
+            groups: Vec::new(),
+            search: None,
+            sort: UserSort::UserId,
+            descending: false,
+        }
+    }
+
+    fn is_everybody(&self) -> bool {
+        self.status.is_empty()
+            && self.is_admin.is_none()
+            && self.username.is_empty()
+            && self.email.is_empty()
+            && self.external_id.is_empty()
+            && self.groups.is_empty()
+            && self.search.is_none()
+    }
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Position {
+    /// After so many rows.
+    Offset(i64),
+    /// After this row.
+    After(SortKey, UserId),
+}
+
+/// A total, exact or a lower bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Total {
+    /// How many there are (at least).
+    pub count: i64,
+    /// Whether there are no more than that.
+    pub is_exact: bool,
+}
+
+/// How many users the query finds.
+pub fn total(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Total> {
+    if query.is_everybody() {
+        return Ok(Total { count: counted(tx, Counter::Users)?, is_exact: true });
+    }
+    let mut sql = Statement::new(tx, query, Drive::Source);
+    let inner = format!("SELECT 1 FROM {} WHERE {} LIMIT {}", sql.from, sql.conditions, EXACT_TOTAL + 1);
+    sql.text = format!("SELECT count(*) FROM ({inner}) hits");
+    let count = tx.row(&sql.text, &sql.params(), |row| row.int(0))?.unwrap_or(0);
+    Ok(Total { count: count.min(EXACT_TOTAL), is_exact: count <= EXACT_TOTAL })
+}
+
+/// A kept total of the partner.
+pub fn counted(tx: &mut Tx<'_>, counter: Counter) -> Result<i64> {
+    let sum = tx.row(
+        "SELECT CAST(coalesce(sum(value), 0) AS BIGINT) FROM counters WHERE pid = $1 AND name = $2",
+        &[counter.name().into()],
+        |row| row.int(0),
+    )?;
+    Ok(sum.unwrap_or(0))
+}
+
+/// A page of what the query finds. `total` is what [`total`] said in the same transaction.
+pub fn page(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64, total: Total) -> Result<Vec<User>> {
+    // Sorting ten thousand hits is cheap; from there on it is cheaper to walk the order's index and look
+    // whether each row is a hit, since hits are then dense.
+    let drive = if query.sort == UserSort::UserId || total.is_exact { Drive::Source } else { Drive::Walk };
+    match *from {
+        // A page in the far half is near to the other end.
+        Position::Offset(offset) if total.is_exact && offset > total.count / 2 => {
+            let mut rest = query.clone();
+            rest.descending = !query.descending;
+            let size = size.min((total.count - offset).max(0));
+            let skipped = Position::Offset((total.count - offset - size).max(0));
+            let mut users = select(tx, &rest, &skipped, size, drive)?;
+            users.reverse();
+            Ok(users)
+        }
+        _ => select(tx, query, from, size, drive),
+    }
+}
+
+/// The next rows of a stream. Groups are read beside the rows, not row by row.
+pub fn chunk(tx: &mut Tx<'_>, query: &UserQuery, after: Option<(SortKey, UserId)>, size: i64) -> Result<Vec<User>> {
+    let drive = if query.sort == UserSort::UserId { Drive::Source } else { Drive::Walk };
+    if !query.is_everybody() || query.sort != UserSort::UserId {
+        let from = after.map_or(Position::Offset(0), |(key, id)| Position::After(key, id));
+        return select(tx, query, &from, size, drive);
+    }
+    let direction = if query.descending { "<" } else { ">" };
+    let order = if query.descending { "DESC" } else { "ASC" };
+    let start = after.map_or(if query.descending { i64::MAX } else { 0 }, |(_, id)| id.0);
+    let mut users = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    tx.each(
+        &format!(
+            "SELECT {COLUMNS} FROM users u WHERE u.pid = $1 AND u.user_id {direction} $2 \
+             ORDER BY u.user_id {order} LIMIT $3"
+        ),
+        &[start.into(), size.into()],
+        &mut |row| {
+            users.push(read(row)?);
+            Ok(())
+        },
+    )?;
+    attach_groups(tx, &mut users)?;
+    Ok(users)
+}
+
+/// Reads the memberships of a run of users in one go and hands them out by a merge.
+fn attach_groups(tx: &mut Tx<'_>, users: &mut [User]) -> Result<(), DbError> {
+    let (Some(first), Some(last)) = (users.first(), users.last()) else { return Ok(()) };
+    let (low, high) = (first.user_id.min(last.user_id), first.user_id.max(last.user_id));
+    let descending = first.user_id > last.user_id;
+    let order = if descending { "DESC" } else { "ASC" };
+    let mut at = users.iter_mut().peekable();
+    tx.each(
+        &format!(
+            "SELECT m.user_id, m.group_id FROM memberships m WHERE m.pid = $1 AND m.user_id BETWEEN $2 AND $3 \
+             ORDER BY m.user_id {order}, m.group_id {order}"
+        ),
+        &[low.into(), high.into()],
+        &mut |row| {
+            let (user_id, group) = (UserId(row.int(0)?), GroupId(row.int(1)?));
+            while let Some(user) = at.peek_mut() {
+                let order = user.user_id.cmp(&user_id);
+                match if descending { order.reverse() } else { order } {
+                    Ordering::Equal => {
+                        user.groups.push(group);
+                        return Ok(());
+                    }
+                    Ordering::Less => drop(at.next()),
+                    Ordering::Greater => return Ok(()),
+                }
+            }
+            Ok(())
+        },
+    )?;
+    if descending {
+        users.iter_mut().for_each(|user| user.groups.sort_unstable());
+    }
+    Ok(())
+}
+
+/// What a statement starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drive {
+    /// The narrowest thing: hits of the search, members of the group. Ascending ids come without a sort.
+    Source,
+    /// All users in the wanted order, each tested.
+    Walk,
+}
+
+/// A statement under construction. `$1` is the partner.
+struct Statement {
+    text: String,
+    from: String,
+    conditions: String,
+    /// The id column to order and seek by when the order is by id.
+    id: &'static str,
+    values: Vec<SortKey>,
+}
+
+impl Statement {
+    fn new(tx: &mut Tx<'_>, query: &UserQuery, drive: Drive) -> Self {
+        let dialect = tx.dialect();
+        let mut sql = Self {
+            text: String::new(),
+            from: String::from("users u"),
+            conditions: String::from("u.pid = $1"),
+            id: "u.user_id",
+            values: Vec::new(),
+        };
+        let mut searched = query.search.is_none();
+        let mut grouped = query.groups.is_empty();
+        if drive == Drive::Source {
+            if let Some(term) = query.search.as_deref().filter(|term| is_indexed(term)) {
+                let hits = sql.bind(SortKey::Text(match_expression(tx.pid(), term)));
+                // A term of digits also finds the user of that number (B27).
+                if let Some(id) = exact_id(term) {
+                    let id = sql.bind(SortKey::Int(id));
+                    sql.from = format!(
+                        "(SELECT rowid AS user_id FROM user_search WHERE user_search MATCH {hits} \
+                         UNION SELECT CAST({id} AS BIGINT)) s CROSS JOIN users u"
+                    );
+                    sql.id = "s.user_id";
+                } else {
+                    sql.from = String::from("user_search s CROSS JOIN users u");
+                    let _ = write!(sql.conditions, " AND s.user_search MATCH {hits}");
+                    sql.id = "s.rowid";
+                }
+                let _ = write!(sql.conditions, " AND u.user_id = {}", sql.id);
+                searched = true;
+            } else if let (&[group], true) = (query.groups.as_slice(), query.search.is_none()) {
+                let group = sql.bind(SortKey::Int(group.0));
+                sql.from = String::from("memberships m CROSS JOIN users u");
+                let _ = write!(
+                    sql.conditions,
+                    " AND m.pid = $1 AND m.group_id = {group} AND u.user_id = m.user_id"
+                );
+                sql.id = "m.user_id";
+                grouped = true;
+            }
+        }
+        if let (Some(term), false) = (&query.search, searched) {
+            let needle = sql.bind(SortKey::Text(term.clone()));
+            let mut test = dialect.contains(SEARCH_TEXT, &needle);
+            if let Some(id) = exact_id(term) {
+                let id = sql.bind(SortKey::Int(id));
+                test = format!("({test} OR u.user_id = {id})");
+            }
+            let _ = write!(sql.conditions, " AND {test}");
+        }
+        if !grouped {
+            let ids: Vec<i64> = query.groups.iter().map(|g| g.0).collect();
+            let ids = sql.bind(SortKey::Text(serde_json::json!(ids).to_string()));
+            let set = dialect.int_set(&ids);
+            let _ = write!(
+                sql.conditions,
+                " AND EXISTS (SELECT 1 FROM memberships g WHERE g.pid = $1 AND g.user_id = u.user_id \
+                 AND g.group_id IN {set})"
+            );
+        }
+        let statuses: Vec<_> = query.status.iter().map(|s| s.code().to_string()).collect();
+        match statuses.as_slice() {
+            [] => {}
+            [one] => drop(write!(sql.conditions, " AND u.status = {one}")),
+            many => drop(write!(sql.conditions, " AND u.status IN ({})", many.join(", "))),
+        }
+        if let Some(is_admin) = query.is_admin {
+            let _ = write!(sql.conditions, " AND u.is_admin = {}", i64::from(is_admin));
+        }
+        for (column, values) in [
+            ("u.username_key", &query.username),
+            ("u.email_key", &query.email),
+            ("u.external_id_key", &query.external_id),
+        ] {
+            match values.as_slice() {
+                [] => {}
+                [one] => {
+                    let value = sql.bind(SortKey::Text(one.clone()));
+                    let _ = write!(sql.conditions, " AND {column} = {value}");
+                }
+                many => {
+                    let list = sql.bind(SortKey::Text(serde_json::json!(many).to_string()));
+                    let _ = write!(sql.conditions, " AND {column} IN {}", dialect.text_set(&list));
+                }
+            }
+        }
+        sql
+    }
+
+    fn bind(&mut self, value: SortKey) -> String {
+        self.values.push(value);
+        format!("${}", self.values.len() + 1)
+    }
+
+    fn params(&self) -> Vec<Param<'_>> {
+        self.values.iter().map(SortKey::param).collect()
+    }
+}
+
+/// Whether trigrams can find the term.
+fn is_indexed(term: &str) -> bool {
+    term.chars().nth(2).is_some()
+}
+
+/// The user id that a term of digits names.
+fn exact_id(term: &str) -> Option<i64> {
+    term.bytes().all(|b| b.is_ascii_digit()).then(|| term.parse().ok()).flatten()
+}
+
+fn select(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64, drive: Drive) -> Result<Vec<User>> {
+    let mut sql = Statement::new(tx, query, drive);
+    let (order, beyond) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
+    let column = query.sort.column();
+    // By id, the source's own column: its rows come in that order already.
+    let id = sql.id;
+    let by_id = query.sort == UserSort::UserId;
+    let order_by = if by_id { format!("{id} {order}") } else { format!("u.{column} {order}, u.user_id {order}") };
+    let mut offset = 0;
+    match from {
+        Position::Offset(n) => offset = *n,
+        Position::After(_, after) if by_id => {
+            let after = sql.bind(SortKey::Int(after.0));
+            let _ = write!(sql.conditions, " AND {id} {beyond} {after}");
+        }
+        Position::After(key, after) => {
+            let key = sql.bind(key.clone());
+            let after = sql.bind(SortKey::Int(after.0));
+            let _ = write!(sql.conditions, " AND (u.{column}, u.user_id) {beyond} ({key}, {after})");
+        }
+    }
+    let limit = sql.bind(SortKey::Int(size));
+    let skip = sql.bind(SortKey::Int(offset));
+    // The inner query skips and sorts ids alone (an index covers them); only the page's rows are then read whole.
+    let text = format!(
+        "SELECT {COLUMNS}, {GROUPS} FROM (SELECT u.user_id AS user_id FROM {} WHERE {} ORDER BY {order_by} \
+         LIMIT {limit} OFFSET {skip}) page CROSS JOIN users u ON u.pid = $1 AND u.user_id = page.user_id \
+         ORDER BY u.{column} {order}, u.user_id {order}",
+        sql.from, sql.conditions
+    );
+    tx.rows(&text, &sql.params(), read_with_groups)
+}

@@ -1,0 +1,373 @@
+//! Users, one at a time.
+
+use super::driver::{Param, Row};
+use super::search::{SEPARATOR, SearchChange};
+use super::tx::{Counter, Sequence, Stale, Tx};
+use crate::clock::Millis;
+use crate::error::{Conflict, Error, Result};
+use crate::model::{GroupId, PartnerId, Status, User, UserId, Username};
+use crate::values::fold;
+
+/// The columns of a user, in the order that [`read`] takes them; `u` is the table.
+pub(super) const COLUMNS: &str = "u.pid, u.user_id, u.username, u.status, u.first_name, u.last_name, u.email, \
+     u.title, u.phone_number, u.is_admin, u.external_id, u.created_at, u.updated_at, u.last_login_at";
+
+/// The groups of a user as `1,2,3`, for the column after [`COLUMNS`].
+pub(super) const GROUPS: &str = "(SELECT string_agg(CAST(m.group_id AS TEXT), ',') FROM memberships m \
+     WHERE m.pid = u.pid AND m.user_id = u.user_id)";
+
+/// Reads [`COLUMNS`]; the groups are left empty.
+pub(super) fn read(row: &dyn Row) -> Result<User> {
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    Ok(User {
+        pid: PartnerId(row.int(0)?),
+        user_id: UserId(row.int(1)?),
+        username: row.text(2)?.to_owned(),
+        status: Status::from_code(row.int(3)?).ok_or_else(|| Error::internal("a user has no such status"))?,
+        first_name: row.text(4)?.to_owned(),
+        last_name: row.text(5)?.to_owned(),
+        email: row.text(6)?.to_owned(),
+        title: owned(row.opt_text(7)?),
+        phone_number: owned(row.opt_text(8)?),
+        is_admin: row.int(9)? != 0,
+        external_id: owned(row.opt_text(10)?),
+        created_at: row.int(11)?,
+        updated_at: row.int(12)?,
+        last_login_at: Some(row.int(13)?).filter(|&at| at != 0),
+        groups: Vec::new(),
+    })
+}
+
+/// Reads [`COLUMNS`] and [`GROUPS`].
+pub(super) fn read_with_groups(row: &dyn Row) -> Result<User> {
+    let mut user = read(row)?;
+    if let Some(ids) = row.opt_text(14)? {
+        user.groups = ids.split(',').filter_map(|id| id.parse().ok()).map(GroupId).collect();
+        user.groups.sort_unstable();
+    }
+    Ok(user)
+}
+
+/// The keys that strings are sorted, searched and filtered by (B26, B27).
+pub(super) struct Keys {
+    username: String,
+    first_name: String,
+    last_name: String,
+    email: String,
+    title: String,
+    phone_number: String,
+    external_id: String,
+}
+
+/// The key of an optional string: null comes before everything, the empty string included.
+pub(super) fn optional_key(value: Option<&str>) -> String {
+    value.map_or_else(String::new, |v| format!("{SEPARATOR}{}", fold(v)))
+}
+
+impl Keys {
+    fn of(user: &User) -> Self {
+        Self {
+            username: fold(&user.username),
+            first_name: fold(&user.first_name),
+            last_name: fold(&user.last_name),
+            email: fold(&user.email),
+            title: optional_key(user.title.as_deref()),
+            phone_number: optional_key(user.phone_number.as_deref()),
+            external_id: optional_key(user.external_id.as_deref()),
+        }
+    }
+
+    /// What the substring index holds of a user; the SQL of it is `user_lists::SEARCH_TEXT`.
+    fn search_text(&self) -> String {
+        let Self { username, first_name, last_name, email, title, phone_number, external_id } = self;
+        // The optional keys bring their own separator.
+        format!(
+            "{username}{SEPARATOR}{first_name}{SEPARATOR}{last_name}{SEPARATOR}{email}{title}{phone_number}{external_id}"
+        )
+    }
+}
+
+/// Takes the next user id (B24).
+pub fn next_id(tx: &mut Tx<'_>) -> Result<UserId> {
+    tx.next_id(Sequence::Users).map(UserId)
+}
+
+/// Stores a new user with its username and groups.
+///
+/// # Errors
+/// `username-taken`, `external-id-taken`: the database's word (B8, B3).
+pub fn insert(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
+    let keys = Keys::of(user);
+    tx.execute(
+        "INSERT INTO users (pid, user_id, username, status, first_name, last_name, email, title, phone_number, \
+         is_admin, external_id, created_at, updated_at, username_key, first_name_key, last_name_key, email_key, \
+         title_key, phone_number_key, external_id_key) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+        &[
+            user.user_id.into(),
+            (&user.username).into(),
+            user.status.code().into(),
+            (&user.first_name).into(),
+            (&user.last_name).into(),
+            (&user.email).into(),
+            user.title.as_ref().into(),
+            user.phone_number.as_ref().into(),
+            user.is_admin.into(),
+            user.external_id.as_ref().into(),
+            user.created_at.into(),
+            user.updated_at.into(),
+            (&keys.username).into(),
+            (&keys.first_name).into(),
+            (&keys.last_name).into(),
+            (&keys.email).into(),
+            (&keys.title).into(),
+            (&keys.phone_number).into(),
+            (&keys.external_id).into(),
+        ],
+    )
+    .map_err(taken)?;
+    claim_username(tx, user.user_id, username)?;
+    add_memberships(tx, user.user_id, &user.groups)?;
+    tx.count(Counter::Users, 1);
+    index(tx, user.user_id, false, Some(keys.search_text()));
+    Ok(())
+}
+
+/// Stores what changed of a user: everything but its id, its creation and its logins.
+///
+/// # Errors
+/// As [`insert`].
+pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username) -> Result<()> {
+    let keys = Keys::of(after);
+    tx.execute(
+        "UPDATE users SET username = $3, status = $4, first_name = $5, last_name = $6, email = $7, title = $8, \
+         phone_number = $9, is_admin = $10, external_id = $11, updated_at = $12, username_key = $13, \
+         first_name_key = $14, last_name_key = $15, email_key = $16, title_key = $17, phone_number_key = $18, \
+         external_id_key = $19 WHERE pid = $1 AND user_id = $2",
+        &[
+            after.user_id.into(),
+            (&after.username).into(),
+            after.status.code().into(),
+            (&after.first_name).into(),
+            (&after.last_name).into(),
+            (&after.email).into(),
+            after.title.as_ref().into(),
+            after.phone_number.as_ref().into(),
+            after.is_admin.into(),
+            after.external_id.as_ref().into(),
+            after.updated_at.into(),
+            (&keys.username).into(),
+            (&keys.first_name).into(),
+            (&keys.last_name).into(),
+            (&keys.email).into(),
+            (&keys.title).into(),
+            (&keys.phone_number).into(),
+            (&keys.external_id).into(),
+        ],
+    )
+    .map_err(taken)?;
+    if before.username != after.username {
+        tx.execute("DELETE FROM usernames WHERE pid = $1 AND user_id = $2", &[after.user_id.into()])?;
+        claim_username(tx, after.user_id, username)?;
+    }
+    let gone: Vec<_> = before.groups.iter().filter(|g| !after.groups.contains(g)).copied().collect();
+    let come: Vec<_> = after.groups.iter().filter(|g| !before.groups.contains(g)).copied().collect();
+    for group in gone {
+        tx.execute(
+            "DELETE FROM memberships WHERE pid = $1 AND group_id = $2 AND user_id = $3",
+            &[group.into(), after.user_id.into()],
+        )?;
+        super::groups::count_members(tx, group, -1)?;
+    }
+    add_memberships(tx, after.user_id, &come)?;
+    let text = keys.search_text();
+    if text != Keys::of(before).search_text() {
+        index(tx, after.user_id, true, Some(text));
+    }
+    Ok(())
+}
+
+/// Removes a user and everything that is its own; the name is free at once.
+pub fn delete(tx: &mut Tx<'_>, user: &User) -> Result<()> {
+    for group in &user.groups {
+        super::groups::count_members(tx, *group, -1)?;
+    }
+    // Username, memberships, passwords, sessions and their tokens go with it (ON DELETE CASCADE).
+    tx.execute("DELETE FROM users WHERE pid = $1 AND user_id = $2", &[user.user_id.into()])?;
+    super::outbox::withdraw(tx, user.user_id)?;
+    tx.count(Counter::Users, -1);
+    tx.forget(Stale::User(tx.pid(), user.user_id));
+    index(tx, user.user_id, true, None);
+    Ok(())
+}
+
+fn index(tx: &mut Tx<'_>, user_id: UserId, known: bool, text: Option<String>) {
+    let pid = tx.pid();
+    tx.effects.search.push(SearchChange { pid, user_id, known, text });
+}
+
+fn claim_username(tx: &mut Tx<'_>, user_id: UserId, username: &Username) -> Result<()> {
+    tx.execute(
+        "INSERT INTO usernames (name_key, pid, user_id) VALUES ($3, $1, $2)",
+        &[user_id.into(), (&username.key).into()],
+    )
+    .map_err(taken)?;
+    Ok(())
+}
+
+fn add_memberships(tx: &mut Tx<'_>, user_id: UserId, groups: &[GroupId]) -> Result<()> {
+    for &group in groups {
+        tx.execute(
+            "INSERT INTO memberships (pid, group_id, user_id) VALUES ($1, $2, $3)",
+            &[group.into(), user_id.into()],
+        )?;
+        super::groups::count_members(tx, group, 1)?;
+    }
+    Ok(())
+}
+
+fn taken(e: super::driver::DbError) -> Error {
+    if e.is_duplicate_in("usernames") {
+        Conflict::field("username-taken", "/username", "this username is taken")
+    } else if e.is_duplicate_in("users") {
+        Conflict::field("external-id-taken", "/externalId", "another user of this partner has this externalId")
+    } else {
+        e.into()
+    }
+}
+
+/// One user of the partner.
+pub fn find(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<User>> {
+    const SQL: &str = const_format_find();
+    tx.row(SQL, &[user_id.into()], read_with_groups)
+}
+
+/// [`COLUMNS`] and [`GROUPS`] written out: a `const` cannot be made of other strings, and building the text for
+/// every point read would cost more than its lookup in the statement cache. A test compares them.
+const fn const_format_find() -> &'static str {
+    "SELECT u.pid, u.user_id, u.username, u.status, u.first_name, u.last_name, u.email, \
+     u.title, u.phone_number, u.is_admin, u.external_id, u.created_at, u.updated_at, u.last_login_at, \
+     (SELECT string_agg(CAST(m.group_id AS TEXT), ',') FROM memberships m \
+     WHERE m.pid = u.pid AND m.user_id = u.user_id) \
+     FROM users u WHERE u.pid = $1 AND u.user_id = $2"
+}
+
+/// Which of these ids are not users of the partner.
+pub fn list_unknown(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<i64>> {
+    let list = serde_json::json!(ids).to_string();
+    let set = tx.dialect().int_set("$2");
+    let known = tx.rows(
+        &format!("SELECT u.user_id FROM users u WHERE u.pid = $1 AND u.user_id IN {set}"),
+        &[Param::Text(&list)],
+        |row| row.int(0),
+    )?;
+    let known: std::collections::HashSet<_> = known.into_iter().collect();
+    Ok(ids.iter().filter(|id| !known.contains(id)).copied().collect())
+}
+
+/// Whether the partner has an ACTIVE admin (B10).
+pub fn has_active_admin(tx: &mut Tx<'_>) -> Result<bool> {
+    Ok(active_admins(tx, 1)?.first().is_some())
+}
+
+/// The first `limit` ACTIVE admins of the partner.
+pub fn active_admins(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<UserId>> {
+    tx.rows(
+        "SELECT user_id FROM users WHERE pid = $1 AND is_admin = 1 AND status = 0 ORDER BY user_id LIMIT $2",
+        &[limit.into()],
+        |row| row.int(0).map(UserId),
+    )
+}
+
+/// Who has a username, on the whole server (B8): the login needs no partner.
+pub fn find_username(tx: &mut Tx<'_>, key: &str) -> Result<Option<(PartnerId, UserId)>> {
+    let found = tx.unscoped().rows(
+        "SELECT pid, user_id FROM usernames WHERE name_key = $1",
+        &[key.into()],
+        |row| Ok((PartnerId(row.int(0)?), UserId(row.int(1)?))),
+    )?;
+    Ok(found.into_iter().next())
+}
+
+/// The partner of a user id, for operators, who name users of any partner.
+pub fn find_partner_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<PartnerId>> {
+    // No index leads with user_id alone: partners are few, and an operator waits.
+    let found = tx.unscoped().rows(
+        "SELECT u.pid FROM partners p JOIN users u ON u.pid = p.pid AND u.user_id = $1",
+        &[user_id.into()],
+        |row| Ok(PartnerId(row.int(0)?)),
+    )?;
+    Ok(found.into_iter().next())
+}
+
+/// Failed logins of a user (B23).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// In a row.
+    pub count: i64,
+    /// The last ACTIVE admin's logins are refused until then; 0 = they are not.
+    pub refused_until: Millis,
+}
+
+/// What is known of a user's failed logins.
+pub fn failures(tx: &mut Tx<'_>, user_id: UserId) -> Result<Failures> {
+    let found = tx.row(
+        "SELECT failed_logins, refused_until FROM users WHERE pid = $1 AND user_id = $2",
+        &[user_id.into()],
+        |row| Ok(Failures { count: row.int(0)?, refused_until: row.int(1)? }),
+    )?;
+    Ok(found.unwrap_or_default())
+}
+
+/// Stores a user's failed logins.
+pub fn set_failures(tx: &mut Tx<'_>, user_id: UserId, failures: Failures) -> Result<()> {
+    tx.execute(
+        "UPDATE users SET failed_logins = $3, refused_until = $4 WHERE pid = $1 AND user_id = $2",
+        &[user_id.into(), failures.count.into(), failures.refused_until.into()],
+    )?;
+    Ok(())
+}
+
+/// Stores a login: when, and that the row of failures is over.
+pub fn set_logged_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
+    let now = tx.now();
+    tx.execute(
+        "UPDATE users SET last_login_at = $3, failed_logins = 0, refused_until = 0 WHERE pid = $1 AND user_id = $2",
+        &[user_id.into(), now.into()],
+    )?;
+    Ok(())
+}
+
+/// Where password mail goes although the address was changed (B25).
+pub fn held_email(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<String>> {
+    let now = tx.now();
+    let found = tx.row(
+        "SELECT held_email FROM users WHERE pid = $1 AND user_id = $2 AND held_until > $3",
+        &[user_id.into(), now.into()],
+        |row| Ok(row.opt_text(0)?.map(str::to_owned)),
+    )?;
+    Ok(found.flatten())
+}
+
+/// Has password mail go to `address` until `until`, or to the present address again.
+pub fn hold_email(tx: &mut Tx<'_>, user_id: UserId, hold: Option<(&str, Millis)>) -> Result<()> {
+    let (address, until) = hold.unzip();
+    tx.execute(
+        "UPDATE users SET held_email = $3, held_until = $4 WHERE pid = $1 AND user_id = $2",
+        &[user_id.into(), address.into(), until.unwrap_or(0).into()],
+    )?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_point_read_asks_for_what_read_takes() {
+        assert_eq!(
+            const_format_find(),
+            format!("SELECT {COLUMNS}, {GROUPS} FROM users u WHERE u.pid = $1 AND u.user_id = $2")
+        );
+    }
+}

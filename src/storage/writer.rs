@@ -1,0 +1,305 @@
+//! The one writer of an SQLite database: group commit.
+//!
+//! Units of work queue up. The thread takes what is there, runs each unit in a SAVEPOINT of one transaction,
+//! brings the search index and the totals up to date once, commits (one fsync), forgets stale callers, and only
+//! then answers everybody, refusals too: a `409` against a row that did not commit would be false.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+
+use super::cache::CallerCache;
+use super::driver::DbError;
+use super::search;
+use super::sqlite::{Sqlite, Use};
+use super::tx::{Counter, Effects, Outcome, Tx};
+use crate::access::Actor;
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::model::PartnerId;
+use crate::random::Random;
+
+/// Units waiting for the writer. More are refused with [`Error::Unavailable`].
+const QUEUE: usize = 4_096;
+
+/// Units in one transaction. More would only make the first ones wait.
+const GROUP: usize = 128;
+
+/// From this size on the log is moved into the database by the checkpointer.
+const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// At this size the writer itself waits for a checkpoint, so the log never grows without bound.
+const CHECKPOINT_HARD_BYTES: u64 = 256 * 1024 * 1024;
+
+/// What the writer shares with the rest of the store.
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    pub(super) random: Random,
+    pub(super) callers: CallerCache,
+    /// Told when mail was put into the outbox.
+    pub(super) mail: Notify,
+}
+
+/// A unit of work on its way through the writer.
+trait Job: Send {
+    /// Runs the work; whether to keep what it wrote.
+    fn run(&mut self, conn: &mut Sqlite, effects: &mut Effects, shared: &Shared) -> bool;
+    /// Sends the answer, or the reason the whole group was lost.
+    fn answer(self: Box<Self>, group: Result<(), &GroupLost>);
+    /// Whether it writes so much that others should not wait in its transaction.
+    fn is_large(&self) -> bool;
+}
+
+/// Why a group was not committed. Nothing of it is on disk.
+#[derive(Debug)]
+enum GroupLost {
+    Full,
+    Other(String),
+}
+
+impl GroupLost {
+    fn of(e: DbError) -> Self {
+        match e {
+            DbError::Full => Self::Full,
+            DbError::Other(what) => Self::Other(what),
+            other => Self::Other(Error::from(other).to_string()),
+        }
+    }
+
+    fn error(&self) -> Error {
+        match self {
+            Self::Full => DbError::Full.into(),
+            Self::Other(what) => Error::Internal(Cow::Owned(format!("a group was not committed: {what}"))),
+        }
+    }
+}
+
+struct Unit<T, F> {
+    scope: (PartnerId, Actor),
+    large: bool,
+    work: F,
+    result: Result<T>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<T, F> Job for Unit<T, F>
+where
+    T: Send + 'static,
+    F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+{
+    fn run(&mut self, conn: &mut Sqlite, effects: &mut Effects, shared: &Shared) -> bool {
+        if self.reply.is_closed() {
+            // Whoever asked is gone before anything was written: there is nothing to acknowledge.
+            self.result = Err(Error::internal("nobody waits for this unit of work"));
+            return false;
+        }
+        let mut tx = Tx::open(conn, effects, self.scope.clone(), shared.clock.now(), &shared.random);
+        // A panic stays in its unit: the SAVEPOINT takes back what it wrote.
+        let (result, keep) = match catch_unwind(AssertUnwindSafe(|| (self.work)(&mut tx))) {
+            Ok(Ok(Outcome::Commit(value))) => (Ok(value), true),
+            Ok(Ok(Outcome::Rollback(value))) => (Ok(value), false),
+            Ok(Err(e)) => (Err(e), false),
+            Err(_) => (Err(Error::internal("a unit of work panicked")), false),
+        };
+        self.result = result;
+        keep
+    }
+
+    fn answer(self: Box<Self>, group: Result<(), &GroupLost>) {
+        let result = match group {
+            Ok(()) => self.result,
+            Err(lost) => Err(lost.error()),
+        };
+        // The asker may have gone away; what is committed stays committed.
+        let _ = self.reply.send(result);
+    }
+
+    fn is_large(&self) -> bool {
+        self.large
+    }
+}
+
+/// The way to the writer thread. Dropping it ends the thread once its queue is empty.
+pub(super) struct Writer {
+    queue: Option<SyncSender<Box<dyn Job>>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the writer and its checkpointer on `conn`, the only connection that writes.
+    pub(super) fn start(conn: Sqlite, path: &Path, shared: Arc<Shared>) -> Result<Self> {
+        let (queue, jobs) = mpsc::sync_channel(QUEUE);
+        let (due, checkpoints) = mpsc::sync_channel(1);
+        let checkpointer = Sqlite::open(path, Use::Checkpoint)?;
+        let log = log_path(path);
+        let spawn = |name: &str, f: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(f)
+                .map_err(|e| Error::internal(format!("cannot start the {name} thread: {e}")))
+        };
+        let threads = vec![
+            spawn("writer", Box::new(move || Loop { conn, shared, log, due }.run(&jobs)))?,
+            spawn("checkpoint", Box::new(move || checkpoint(&checkpointer, &checkpoints)))?,
+        ];
+        Ok(Self { queue: Some(queue), threads })
+    }
+
+    /// Has a unit of work run and waits until it is on disk.
+    pub(super) async fn submit<T, F>(&self, scope: (PartnerId, Actor), large: bool, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let unit =
+            Unit { scope, large, work, result: Err(Error::internal("a unit of work did not run")), reply };
+        let sent = self.queue.as_ref().map(|queue| queue.try_send(Box::new(unit)));
+        match sent {
+            Some(Ok(())) => {}
+            Some(Err(TrySendError::Full(_))) => {
+                return Err(Error::Unavailable {
+                    what: Cow::Borrowed("too many writes are waiting"),
+                    retry_after: Duration::from_secs(1),
+                });
+            }
+            Some(Err(TrySendError::Disconnected(_))) | None => {
+                return Err(Error::internal("the writer is gone"));
+            }
+        }
+        answer.await.unwrap_or_else(|_| Err(Error::internal("the writer went away with a unit of work")))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Loop {
+    conn: Sqlite,
+    shared: Arc<Shared>,
+    log: PathBuf,
+    due: SyncSender<()>,
+}
+
+impl Loop {
+    fn run(mut self, jobs: &Receiver<Box<dyn Job>>) {
+        let mut next = None;
+        while let Some(first) = next.take().or_else(|| jobs.recv().ok()) {
+            let mut group = Vec::with_capacity(GROUP);
+            let alone = first.is_large();
+            group.push(first);
+            while !alone && group.len() < GROUP {
+                match jobs.try_recv() {
+                    // A large unit gets a group of its own, after this one.
+                    Ok(job) if job.is_large() => {
+                        next = Some(job);
+                        break;
+                    }
+                    Ok(job) => group.push(job),
+                    Err(_) => break,
+                }
+            }
+            self.commit(group);
+            self.keep_log_short();
+        }
+    }
+
+    fn commit(&mut self, mut group: Vec<Box<dyn Job>>) {
+        let mut effects = Effects::default();
+        let outcome = self.run_group(&mut group, &mut effects);
+        if let Err(lost) = &outcome {
+            tracing::error!(?lost, units = group.len(), "a group of writes was not committed");
+            if self.conn.in_transaction() {
+                let _ = self.conn.control("ROLLBACK");
+            }
+        } else {
+            self.shared.callers.forget(&effects.stale);
+        }
+        for job in group {
+            job.answer(outcome.as_ref().map(|_| ()));
+        }
+        if outcome.is_ok() && effects.mail {
+            self.shared.mail.notify_one();
+        }
+    }
+
+    fn run_group(&mut self, group: &mut [Box<dyn Job>], effects: &mut Effects) -> Result<(), GroupLost> {
+        self.conn.control("BEGIN IMMEDIATE").map_err(GroupLost::of)?;
+        for job in group {
+            self.conn.control("SAVEPOINT unit").map_err(GroupLost::of)?;
+            let mut caused = Effects::default();
+            let keep = job.run(&mut self.conn, &mut caused, &self.shared);
+            if !self.conn.in_transaction() {
+                // A full disk rolls everything back, also what earlier units of the group wrote.
+                return Err(GroupLost::Full);
+            }
+            if keep {
+                effects.absorb(caused);
+            } else {
+                self.conn.control("ROLLBACK TO unit").map_err(GroupLost::of)?;
+            }
+            self.conn.control("RELEASE unit").map_err(GroupLost::of)?;
+        }
+        apply_counters(&mut self.conn, &effects.counters).map_err(GroupLost::of)?;
+        search::apply(&mut self.conn, &effects.search).map_err(GroupLost::of)?;
+        self.conn.control("COMMIT").map_err(GroupLost::of)
+    }
+
+    fn keep_log_short(&self) {
+        let size = std::fs::metadata(&self.log).map_or(0, |m| m.len());
+        if size > CHECKPOINT_HARD_BYTES {
+            if let Err(e) = self.conn.checkpoint("TRUNCATE") {
+                tracing::warn!(?e, "the log could not be shortened");
+            }
+        } else if size > CHECKPOINT_BYTES {
+            // A full channel means that a checkpoint is under way already.
+            let _ = self.due.try_send(());
+        }
+    }
+}
+
+/// Moves the log into the database beside the writer, so no commit pays for it.
+fn checkpoint(conn: &Sqlite, due: &Receiver<()>) {
+    while due.recv().is_ok() {
+        if let Err(e) = conn.checkpoint("PASSIVE") {
+            tracing::warn!(?e, "a checkpoint failed");
+        }
+    }
+}
+
+fn apply_counters(conn: &mut Sqlite, changes: &[(PartnerId, Counter, i64)]) -> Result<(), DbError> {
+    use super::driver::Connection as _;
+    let mut sums: HashMap<(PartnerId, Counter), i64> = HashMap::new();
+    for &(pid, counter, by) in changes {
+        *sums.entry((pid, counter)).or_default() += by;
+    }
+    for ((pid, counter), by) in sums {
+        conn.execute(
+            "INSERT INTO counters (pid, name, slot, value) VALUES ($1, $2, 0, $3) \
+             ON CONFLICT (pid, name, slot) DO UPDATE SET value = counters.value + excluded.value",
+            Some(pid),
+            &[counter.name().into(), by.into()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Where SQLite keeps the write-ahead log of a database.
+pub(super) fn log_path(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
+}
