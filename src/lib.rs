@@ -31,5 +31,7 @@ pub mod oauth;
 pub mod random;
 /// SQL, written once, and the write path.
 pub mod storage;
+/// Values that have been checked, and the folded form strings are compared by (leaf).
+pub mod values;
 /// What happens without a request: mail delivery, expiry, checkpoints.
 pub mod worker;

@@ -2,5 +2,3 @@
 
 /// What a password must look like (contract, part C, Passwords).
 pub mod policy;
-/// Values that have been checked: usernames, names, addresses; and the folded form strings are compared by.
-pub mod values;

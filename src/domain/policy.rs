@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::domain::values::{self, Bad, fold};
+use crate::values::{self, Bad, fold};
 use crate::random::Random;
 
 /// Shortest password, in characters.

@@ -1,1 +1,132 @@
-//! To come.
+//! Events: the audit log. Written in the transaction of the change itself.
+
+use super::driver::{Param, Row};
+use super::tx::{Counter, Sequence, Tx};
+use super::user_lists::{EXACT_TOTAL, Total, counted};
+use crate::error::{Error, Result};
+use crate::model::{Event, GroupId, UserId};
+
+/// What to record; who and when come from the transaction.
+#[derive(Debug, Default)]
+pub struct NewEvent<'a> {
+    /// What happened, such as `user.created`.
+    pub kind: &'a str,
+    /// The user it happened to.
+    pub user_id: Option<UserId>,
+    /// The group it happened to.
+    pub group_id: Option<GroupId>,
+    /// What changed, before. Never a password, token or hash.
+    pub before: Option<serde_json::Value>,
+    /// What changed, after. Never a password, token or hash.
+    pub after: Option<serde_json::Value>,
+}
+
+/// Records an event.
+pub fn insert(tx: &mut Tx<'_>, event: &NewEvent<'_>) -> Result<()> {
+    let id = tx.next_id(Sequence::Events)?;
+    let (now, actor) = (tx.now(), tx.actor().to_string());
+    let before = event.before.as_ref().map(ToString::to_string);
+    let after = event.after.as_ref().map(ToString::to_string);
+    tx.execute(
+        "INSERT INTO events (pid, event_id, at, kind, actor, user_id, group_id, before, after) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        &[
+            id.into(),
+            now.into(),
+            event.kind.into(),
+            (&actor).into(),
+            event.user_id.into(),
+            event.group_id.into(),
+            before.as_ref().into(),
+            after.as_ref().into(),
+        ],
+    )?;
+    tx.count(Counter::Events, 1);
+    Ok(())
+}
+
+/// Which events, in which order.
+#[derive(Debug, Clone, Default)]
+pub struct EventQuery {
+    /// Of any of these users; empty = all.
+    pub users: Vec<UserId>,
+    /// Of any of these kinds; empty = all.
+    pub kinds: Vec<String>,
+    /// Newest first.
+    pub descending: bool,
+}
+
+/// Where a page of events begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventPosition {
+    /// After so many rows.
+    Offset(i64),
+    /// After this event.
+    After(i64),
+}
+
+fn conditions(tx: &Tx<'_>, query: &EventQuery) -> (String, String, String) {
+    let users: Vec<i64> = query.users.iter().map(|u| u.0).collect();
+    let mut sql = String::from("e.pid = $1");
+    // Both parameters are always bound, so that one text serves all four combinations of each order.
+    let (user_set, kind_set) = (tx.dialect().int_set("$2"), tx.dialect().text_set("$3"));
+    match query.users.as_slice() {
+        [] => sql.push_str(" AND $2 IS NOT NULL"),
+        _ => sql.push_str(&format!(" AND e.user_id IN {user_set}")),
+    }
+    match query.kinds.as_slice() {
+        [] => sql.push_str(" AND $3 IS NOT NULL"),
+        _ => sql.push_str(&format!(" AND e.kind IN {kind_set}")),
+    }
+    (sql, serde_json::json!(users).to_string(), serde_json::json!(query.kinds).to_string())
+}
+
+/// How many events the query finds.
+pub fn total(tx: &mut Tx<'_>, query: &EventQuery) -> Result<Total> {
+    if query.users.is_empty() && query.kinds.is_empty() {
+        return Ok(Total { count: counted(tx, Counter::Events)?, is_exact: true });
+    }
+    let (conditions, users, kinds) = conditions(tx, query);
+    let sql = format!(
+        "SELECT count(*) FROM (SELECT 1 FROM events e WHERE {conditions} LIMIT {}) hits",
+        EXACT_TOTAL + 1
+    );
+    let count = tx.row(&sql, &[Param::Text(&users), Param::Text(&kinds)], |row| row.int(0))?.unwrap_or(0);
+    Ok(Total { count: count.min(EXACT_TOTAL), is_exact: count <= EXACT_TOTAL })
+}
+
+/// A page of events, by id.
+pub fn select(tx: &mut Tx<'_>, query: &EventQuery, from: EventPosition, size: i64) -> Result<Vec<Event>> {
+    let (mut conditions, users, kinds) = conditions(tx, query);
+    let (order, beyond) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
+    let (skip, start) = match from {
+        EventPosition::Offset(offset) => ("OFFSET $5", offset),
+        EventPosition::After(id) => {
+            conditions.push_str(&format!(" AND e.event_id {beyond} $5"));
+            ("", id)
+        }
+    };
+    let sql = format!(
+        "SELECT e.event_id, e.at, e.kind, e.actor, e.user_id, e.group_id, e.before, e.after FROM events e \
+         WHERE {conditions} ORDER BY e.event_id {order} LIMIT $4 {skip}"
+    );
+    tx.rows(&sql, &[Param::Text(&users), Param::Text(&kinds), size.into(), start.into()], read)
+}
+
+fn read(row: &dyn Row) -> Result<Event> {
+    let json = |text: Option<&str>| {
+        text.map(serde_json::from_str)
+            .transpose()
+            .map_err(|_| Error::internal("an event holds something that is not JSON"))
+    };
+    Ok(Event {
+        event_id: row.int(0)?,
+        at: row.int(1)?,
+        kind: row.text(2)?.to_owned(),
+        actor: row.text(3)?.to_owned(),
+        user_id: row.opt_int(4)?.map(UserId),
+        group_id: row.opt_int(5)?.map(GroupId),
+        before: json(row.opt_text(6)?)?,
+        after: json(row.opt_text(7)?)?,
+    })
+}

@@ -1,1 +1,107 @@
-//! To come.
+//! Passwords: the present ones and the history. Hashes only (crate::hashing).
+
+use super::tx::{Sequence, Tx};
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::UserId;
+
+/// A stored password.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// Its number.
+    pub password_id: i64,
+    /// As crate::hashing writes it.
+    pub hash: String,
+    /// Made by the system and mailed; serves to set a permanent one (B22).
+    pub is_temporary: bool,
+    /// When it was set.
+    pub created_at: Millis,
+    /// When it ends; none = never. A permanent one that has ended still opens a restricted session (B22).
+    pub expires_at: Option<Millis>,
+}
+
+/// The passwords that are good for a login now, expired ones included.
+pub fn list_present(tx: &mut Tx<'_>, user_id: UserId) -> Result<Vec<Stored>> {
+    select(tx, "present = 1", user_id, 10)
+}
+
+/// The newest `count` permanent passwords, the present one included.
+pub fn list_history(tx: &mut Tx<'_>, user_id: UserId, count: i64) -> Result<Vec<Stored>> {
+    select(tx, "temporary = 0", user_id, count)
+}
+
+fn select(tx: &mut Tx<'_>, which: &str, user_id: UserId, limit: i64) -> Result<Vec<Stored>> {
+    tx.rows(
+        &format!(
+            "SELECT password_id, hash, temporary, created_at, expires_at FROM passwords \
+             WHERE pid = $1 AND user_id = $2 AND {which} ORDER BY password_id DESC LIMIT $3"
+        ),
+        &[user_id.into(), limit.into()],
+        |row| {
+            Ok(Stored {
+                password_id: row.int(0)?,
+                hash: row.text(1)?.to_owned(),
+                is_temporary: row.int(2)? != 0,
+                created_at: row.int(3)?,
+                expires_at: Some(row.int(4)?).filter(|&at| at != 0),
+            })
+        },
+    )
+}
+
+/// Whether the user was ever given a password (B16).
+pub fn has_any(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
+    let found =
+        tx.row("SELECT 1 FROM passwords WHERE pid = $1 AND user_id = $2 LIMIT 1", &[user_id.into()], |_| Ok(()))?;
+    Ok(found.is_some())
+}
+
+/// Makes this the user's only present password. Former temporary ones are gone, former permanent ones stay for
+/// the history, of which only the newest `history` are kept.
+pub fn replace(tx: &mut Tx<'_>, user_id: UserId, new: &NewPassword<'_>, history: i64) -> Result<()> {
+    tx.execute(
+        "DELETE FROM passwords WHERE pid = $1 AND user_id = $2 AND temporary = 1",
+        &[user_id.into()],
+    )?;
+    tx.execute(
+        "UPDATE passwords SET present = 0 WHERE pid = $1 AND user_id = $2 AND present = 1",
+        &[user_id.into()],
+    )?;
+    insert(tx, user_id, new)?;
+    tx.execute(
+        "DELETE FROM passwords WHERE pid = $1 AND user_id = $2 AND temporary = 0 AND password_id NOT IN \
+         (SELECT p.password_id FROM passwords p WHERE p.pid = $1 AND p.user_id = $2 AND p.temporary = 0 \
+          ORDER BY p.password_id DESC LIMIT $3)",
+        &[user_id.into(), history.into()],
+    )?;
+    Ok(())
+}
+
+/// A password to store.
+#[derive(Debug)]
+pub struct NewPassword<'a> {
+    /// As crate::hashing writes it.
+    pub hash: &'a str,
+    /// Made by the system and mailed.
+    pub is_temporary: bool,
+    /// When it ends; none = never.
+    pub expires_at: Option<Millis>,
+}
+
+/// Gives a new user its first password.
+pub fn insert(tx: &mut Tx<'_>, user_id: UserId, new: &NewPassword<'_>) -> Result<()> {
+    let (id, now) = (tx.next_id(Sequence::Passwords)?, tx.now());
+    tx.execute(
+        "INSERT INTO passwords (pid, user_id, password_id, hash, temporary, present, created_at, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, 1, $6, $7)",
+        &[
+            user_id.into(),
+            id.into(),
+            new.hash.into(),
+            new.is_temporary.into(),
+            now.into(),
+            new.expires_at.unwrap_or(0).into(),
+        ],
+    )?;
+    Ok(())
+}
