@@ -11,10 +11,18 @@ use zeroize::Zeroize as _;
 
 use crate::clock::Millis;
 
+mod directory;
+mod mailer;
+mod message;
+mod smtp;
 mod template;
 #[cfg(test)]
 mod testing;
 
+pub use directory::Directory;
+pub use mailer::{Mailer, Memory, SendError};
+pub use message::{Sender, is_deliverable};
+pub use smtp::Smtp;
 
 /// A password on its way to its owner: overwritten in memory when dropped, absent from `Debug`.
 #[derive(Clone, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! Envelopes to test with, and a reader of mails that shares no code with their writer.
 
-use super::{Envelope, Letter, LockCause, Notice, Reason, Recipient, Secret};
+use super::{Envelope, Letter, LockCause, Notice, Reason, Recipient, Secret, Sender};
 use crate::clock::{DAY, Millis};
 
 /// With what quoted-printable and HTML would change.
@@ -8,6 +8,9 @@ pub(super) const PASSWORD: &str = "Kx7=3D&dot.=x<Zz9";
 /// 2026-11-23T05:59:59.123Z.
 pub(super) const WHEN: Millis = 1_795_413_599_123;
 
+pub(super) fn sender() -> Sender {
+    Sender::new("Example Users <noreply@example.com>", "https://users.example.com/").unwrap()
+}
 
 pub(super) fn envelope(name: &str, what: Notice) -> Envelope {
     let to = Recipient { name: name.to_owned(), address: String::from("ada@example.org") };
