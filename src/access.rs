@@ -101,17 +101,21 @@ impl Member {
     }
 }
 
-/// A partner admin: a user with `isAdmin`, or a technical account made with `--admin`.
+/// Whoever may manage a partner: a user with `isAdmin`, a technical account made with `--admin`, or an operator.
 #[derive(Debug, Clone)]
-pub struct Admin(Caller);
+pub struct Admin {
+    pid: PartnerId,
+    actor: Actor,
+    user_id: Option<UserId>,
+}
 
 impl Admin {
     /// Refuses everybody else (B12, B22, B28).
-    pub fn of(caller: Caller) -> Result<Self> {
+    pub fn of(caller: &Caller) -> Result<Self> {
         let denial = if caller.0.is_restricted {
             Denial::PasswordChangeRequired
         } else if caller.0.is_admin {
-            return Ok(Self(caller));
+            return Ok(Self { pid: caller.pid(), actor: caller.actor(), user_id: caller.user_id() });
         } else if caller.user_id().is_none() {
             Denial::TechnicalAccount
         } else {
@@ -120,9 +124,9 @@ impl Admin {
         Err(Error::Forbidden(denial))
     }
 
-    /// The admin's own user, unless it is a technical account.
+    /// The admin's own user, unless it is a technical account or an operator.
     pub fn user_id(&self) -> Option<UserId> {
-        self.0.user_id()
+        self.user_id
     }
 }
 
@@ -136,33 +140,32 @@ impl Operator {
         Self(())
     }
 
-    /// Authority by an operator token that `storage` found.
-    pub fn by_token(found: bool) -> Result<Self> {
-        if found { Ok(Self(())) } else { Err(Error::Unauthenticated(TokenFault::Invalid)) }
+    /// Authority by an operator token, if the database knows it.
+    pub fn by_token(is_known: bool) -> Result<Self> {
+        if is_known { Ok(Self(())) } else { Err(Error::Unauthenticated(TokenFault::Invalid)) }
     }
 
-    /// The operator at work inside one partner.
-    pub fn within(self, pid: PartnerId) -> Within {
-        Within { pid, actor: Actor::Operator }
+    /// The operator at work inside one partner, with an admin's rights.
+    pub fn as_admin_of(self, pid: PartnerId) -> Admin {
+        Admin { pid, actor: Actor::Operator, user_id: None }
     }
 }
 
 /// The server itself at work inside one partner: logins, mail delivery, expiry. Not for requests of a caller.
 pub fn system_within(pid: PartnerId) -> Within {
-    Within { pid, actor: Actor::System }
+    Within { pid }
 }
 
 /// Nobody in no partner: what a request may see before anybody is known (token lookup). The first statement
 /// that is not on the unscoped door finds nothing.
 pub fn nobody() -> Within {
-    Within { pid: PartnerId(0), actor: Actor::System }
+    Within { pid: PartnerId(0) }
 }
 
-/// An operator or the server, inside one partner.
+/// The server itself, inside one partner or none.
 #[derive(Debug, Clone)]
 pub struct Within {
     pid: PartnerId,
-    actor: Actor,
 }
 
 /// Who did something, as the events tell it.
@@ -220,10 +223,20 @@ impl Scope for Member {
 
 impl Scope for Admin {
     fn pid(&self) -> PartnerId {
-        self.0.pid()
+        self.pid
     }
     fn actor(&self) -> Actor {
-        self.0.actor()
+        self.actor.clone()
+    }
+}
+
+/// An operator outside of any partner, until the transaction enters one.
+impl Scope for Operator {
+    fn pid(&self) -> PartnerId {
+        PartnerId(0)
+    }
+    fn actor(&self) -> Actor {
+        Actor::Operator
     }
 }
 
@@ -232,6 +245,6 @@ impl Scope for Within {
         self.pid
     }
     fn actor(&self) -> Actor {
-        self.actor.clone()
+        Actor::System
     }
 }

@@ -1,4 +1,44 @@
 //! The rules. Every edge calls these functions, so a rule exists once.
+//!
+//! Functions that take a [`Tx`](crate::storage::Tx) are rules inside a transaction and can be combined; the few
+//! `async` ones have something to do outside of it (hash a password, look at the clock of logins).
 
+/// Events: what is recorded of a change.
+pub mod events;
+/// Groups.
+pub mod groups;
+/// The password grant: who gets in, what failures do.
+pub mod logins;
+/// Partners, the first start, and the rule that a partner keeps an admin.
+pub mod partners;
+/// The life of a password: temporary, permanent, changed, reset.
+pub mod passwords;
 /// What a password must look like (contract, part C, Passwords).
 pub mod policy;
+/// Failed logins per address.
+pub mod throttle;
+/// Access and refresh tokens, clients.
+pub mod tokens;
+/// Units of work: one transaction each, with the rules that hold at the end of every one.
+pub mod unit;
+/// Users.
+pub mod users;
+
+use crate::clock::Millis;
+
+/// The numbers that operators may set, as the rules need them.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// How long an access token lives.
+    pub access_token: Millis,
+    /// How long a refresh token lives.
+    pub refresh_token: Millis,
+    /// How long a temporary password lives.
+    pub temporary_password: Millis,
+    /// How long a permanent password lives; none = for ever.
+    pub password_expiry: Option<Millis>,
+    /// Failed logins in a row that lock (B23).
+    pub lockout_threshold: i64,
+    /// How long password mail goes to the old address after a self-made change (B25); 0 = not at all.
+    pub email_hold: Millis,
+}

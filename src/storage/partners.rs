@@ -1,1 +1,191 @@
-//! To come.
+//! Partners, and the operators' tokens. Partners are what the scope is made of, so this file uses the unscoped
+//! door throughout.
+
+use super::driver::{Param, Row};
+use super::tx::{Counter, Sequence, Stale, Tx};
+use super::user_lists::Total;
+use crate::clock::Millis;
+use crate::error::{Conflict, Error, Result};
+use crate::model::{Partner, PartnerId};
+use crate::values::fold;
+
+const COLUMNS: &str = "p.pid, p.name, p.suspended, p.created_at, \
+     (SELECT CAST(coalesce(sum(c.value), 0) AS BIGINT) FROM counters c WHERE c.pid = p.pid AND c.name = 'users')";
+
+fn read(row: &dyn Row) -> Result<Partner> {
+    Ok(Partner {
+        pid: PartnerId(row.int(0)?),
+        name: row.text(1)?.to_owned(),
+        suspended: row.int(2)? != 0,
+        created_at: row.int(3)?,
+        users: row.int(4)?,
+    })
+}
+
+/// Stores a new partner and takes its number.
+///
+/// # Errors
+/// `partner-name-taken`: the database's word.
+pub fn insert(tx: &mut Tx<'_>, name: &str) -> Result<PartnerId> {
+    let (id, now) = (tx.next_id(Sequence::Partners)?, tx.now());
+    tx.unscoped()
+        .execute(
+            "INSERT INTO partners (pid, name, name_key, created_at) VALUES ($1, $2, $3, $4)",
+            &[id.into(), name.into(), (&fold(name)).into(), now.into()],
+        )
+        .map_err(taken)?;
+    tx.effects.counters.push((PartnerId(0), Counter::Partners, 1));
+    Ok(PartnerId(id))
+}
+
+fn taken(e: super::driver::DbError) -> Error {
+    if e.is_duplicate_in("partners") {
+        Conflict::field("partner-name-taken", "/name", "another partner has this name")
+    } else {
+        e.into()
+    }
+}
+
+/// One partner.
+pub fn find(tx: &mut Tx<'_>, pid: PartnerId) -> Result<Option<Partner>> {
+    let sql = format!("SELECT {COLUMNS} FROM partners p WHERE p.pid = $1");
+    Ok(tx.unscoped().rows(&sql, &[pid.into()], read)?.into_iter().next())
+}
+
+/// Whether there is any partner: an empty database has none.
+pub fn any(tx: &mut Tx<'_>) -> Result<bool> {
+    Ok(!tx.unscoped().rows("SELECT 1 FROM partners LIMIT 1", &[], |_| Ok(()))?.is_empty())
+}
+
+/// Whether a partner is suspended; one that does not exist counts as such.
+pub fn is_suspended(tx: &mut Tx<'_>, pid: PartnerId) -> Result<bool> {
+    let found =
+        tx.unscoped().rows("SELECT suspended FROM partners WHERE pid = $1", &[pid.into()], |row| row.int(0))?;
+    Ok(found.first().is_none_or(|&suspended| suspended != 0))
+}
+
+/// Renames a partner.
+///
+/// # Errors
+/// As [`insert`].
+pub fn rename(tx: &mut Tx<'_>, pid: PartnerId, name: &str) -> Result<()> {
+    tx.unscoped()
+        .execute(
+            "UPDATE partners SET name = $2, name_key = $3 WHERE pid = $1",
+            &[pid.into(), name.into(), (&fold(name)).into()],
+        )
+        .map_err(taken)?;
+    Ok(())
+}
+
+/// Suspends or resumes a partner.
+pub fn set_suspended(tx: &mut Tx<'_>, pid: PartnerId, suspended: bool) -> Result<()> {
+    tx.unscoped().execute(
+        "UPDATE partners SET suspended = $2 WHERE pid = $1",
+        &[pid.into(), suspended.into()],
+    )?;
+    tx.forget(Stale::Partner(pid));
+    Ok(())
+}
+
+/// Removes a partner that has no users any more, with its groups, clients and sessions. Its events stay.
+pub fn delete(tx: &mut Tx<'_>, pid: PartnerId) -> Result<()> {
+    let mut all = tx.unscoped();
+    all.execute("DELETE FROM partners WHERE pid = $1", &[pid.into()])?;
+    all.execute("DELETE FROM outbox WHERE pid = $1", &[pid.into()])?;
+    all.execute("DELETE FROM counters WHERE pid = $1 AND name <> 'events'", &[pid.into()])?;
+    tx.effects.counters.push((PartnerId(0), Counter::Partners, -1));
+    tx.forget(Stale::Partner(pid));
+    Ok(())
+}
+
+/// Where a page of partners begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartnerPosition {
+    /// After so many rows.
+    Offset(i64),
+    /// After this one.
+    After(PartnerId),
+}
+
+/// A page of partners, ascending, whose name holds the folded term.
+pub fn select(tx: &mut Tx<'_>, search: Option<&str>, from: PartnerPosition, size: i64) -> Result<Vec<Partner>> {
+    let (skip, start) = match from {
+        PartnerPosition::Offset(offset) => (offset, 0),
+        PartnerPosition::After(pid) => (0, pid.0),
+    };
+    let test = search_test(tx, search, "$4");
+    let sql =
+        format!("SELECT {COLUMNS} FROM partners p WHERE p.pid > $1 AND {test} ORDER BY p.pid LIMIT $2 OFFSET $3");
+    tx.unscoped().rows(
+        &sql,
+        &[start.into(), size.into(), skip.into(), Param::Text(search.unwrap_or(""))],
+        read,
+    )
+}
+
+/// How many partners' names hold the folded term.
+pub fn total(tx: &mut Tx<'_>, search: Option<&str>) -> Result<Total> {
+    let count = match search {
+        None => tx.unscoped().rows(
+            "SELECT CAST(coalesce(sum(value), 0) AS BIGINT) FROM counters WHERE pid = 0 AND name = 'partners'",
+            &[],
+            |row| row.int(0),
+        )?,
+        Some(term) => {
+            let test = search_test(tx, search, "$1");
+            let sql = format!("SELECT count(*) FROM partners p WHERE {test}");
+            tx.unscoped().rows(&sql, &[Param::Text(term)], |row| row.int(0))?
+        }
+    };
+    Ok(Total { count: count.first().copied().unwrap_or(0), is_exact: true })
+}
+
+fn search_test(tx: &Tx<'_>, search: Option<&str>, param: &str) -> String {
+    match search {
+        None => format!("{param} = ''"),
+        Some(_) => tx.dialect().contains("p.name_key", param),
+    }
+}
+
+/// An operator's token, without the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorToken {
+    /// Its number.
+    pub token_id: i64,
+    /// What it is for, for people.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Millis,
+}
+
+/// Stores an operator's token by its hash.
+pub fn insert_operator_token(tx: &mut Tx<'_>, hash: &str, name: &str) -> Result<i64> {
+    let (id, now) = (tx.next_id(Sequence::OperatorTokens)?, tx.now());
+    tx.unscoped().execute(
+        "INSERT INTO operator_tokens (token_id, token_hash, name, created_at) VALUES ($1, $2, $3, $4)",
+        &[id.into(), hash.into(), name.into(), now.into()],
+    )?;
+    Ok(id)
+}
+
+/// Whether this is the hash of an operator's token.
+pub fn has_operator_token(tx: &mut Tx<'_>, hash: &str) -> Result<bool> {
+    let found =
+        tx.unscoped().rows("SELECT 1 FROM operator_tokens WHERE token_hash = $1", &[hash.into()], |_| Ok(()))?;
+    Ok(!found.is_empty())
+}
+
+/// All operators' tokens.
+pub fn list_operator_tokens(tx: &mut Tx<'_>) -> Result<Vec<OperatorToken>> {
+    tx.unscoped().rows(
+        "SELECT token_id, name, created_at FROM operator_tokens ORDER BY token_id",
+        &[],
+        |row| Ok(OperatorToken { token_id: row.int(0)?, name: row.text(1)?.to_owned(), created_at: row.int(2)? }),
+    )
+}
+
+/// Revokes an operator's token; whether there was one.
+pub fn delete_operator_token(tx: &mut Tx<'_>, token_id: i64) -> Result<bool> {
+    Ok(tx.unscoped().execute("DELETE FROM operator_tokens WHERE token_id = $1", &[token_id.into()])? > 0)
+}

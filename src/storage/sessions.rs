@@ -1,1 +1,265 @@
-//! To come.
+//! Sessions, their tokens, and OAuth clients. Tokens are stored as hashes only.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::cache::TokenHash;
+use super::tx::{Stale, Tx};
+use crate::access::TokenFacts;
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{Client, PartnerId, UserId};
+
+fn stored(hash: &TokenHash) -> String {
+    URL_SAFE_NO_PAD.encode(hash)
+}
+
+/// A session to store.
+#[derive(Debug)]
+pub struct NewSession<'a> {
+    /// Random.
+    pub session_id: &'a str,
+    /// None for a technical account.
+    pub user_id: Option<UserId>,
+    /// The client it was opened through.
+    pub client_id: &'a str,
+    /// Opened with a temporary or expired password (B22).
+    pub is_restricted: bool,
+    /// The latest end of any of its tokens.
+    pub expires_at: Millis,
+    /// Where from.
+    pub address: Option<&'a str>,
+    /// With what.
+    pub user_agent: Option<&'a str>,
+}
+
+/// Stores a session.
+pub fn insert(tx: &mut Tx<'_>, new: &NewSession<'_>) -> Result<()> {
+    let now = tx.now();
+    tx.execute(
+        "INSERT INTO sessions (pid, session_id, user_id, client_id, restricted, created_at, expires_at, address, \
+         user_agent, last_used_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $6)",
+        &[
+            new.session_id.into(),
+            new.user_id.into(),
+            new.client_id.into(),
+            new.is_restricted.into(),
+            now.into(),
+            new.expires_at.into(),
+            new.address.into(),
+            new.user_agent.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// The two kinds of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// For requests.
+    Access,
+    /// For new tokens.
+    Refresh,
+}
+
+impl TokenKind {
+    fn table(self) -> &'static str {
+        match self {
+            Self::Access => "access_tokens",
+            Self::Refresh => "refresh_tokens",
+        }
+    }
+}
+
+/// Stores a token of a session.
+pub fn insert_token(
+    tx: &mut Tx<'_>,
+    kind: TokenKind,
+    hash: &TokenHash,
+    session_id: &str,
+    expires_at: Millis,
+) -> Result<()> {
+    let now = tx.now();
+    tx.execute(
+        &format!(
+            "INSERT INTO {} (pid, token_hash, session_id, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+            kind.table()
+        ),
+        &[(&stored(hash)).into(), session_id.into(), now.into(), expires_at.into()],
+    )?;
+    Ok(())
+}
+
+/// Whose access token this is; one statement, on the way of every request that finds no cached caller.
+pub(super) fn find_access_token(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Option<TokenFacts>> {
+    let pid = tx.pid();
+    tx.row(
+        "SELECT s.session_id, s.user_id, s.client_id, coalesce(u.is_admin, c.is_admin, 0), \
+         CASE WHEN s.user_id IS NULL THEN c.client_id IS NOT NULL ELSE coalesce(u.status, 1) = 0 END, \
+         p.suspended, s.restricted, t.issued_at, t.expires_at \
+         FROM access_tokens t JOIN sessions s ON s.pid = t.pid AND s.session_id = t.session_id \
+         JOIN partners p ON p.pid = t.pid \
+         LEFT JOIN users u ON u.pid = s.pid AND u.user_id = s.user_id \
+         LEFT JOIN clients c ON c.pid = s.pid AND c.client_id = s.client_id AND s.user_id IS NULL \
+         WHERE t.pid = $1 AND t.token_hash = $2",
+        &[(&stored(hash)).into()],
+        |row| {
+            Ok(TokenFacts {
+                pid,
+                session_id: row.text(0)?.to_owned(),
+                user_id: row.opt_int(1)?.map(UserId),
+                client_id: row.text(2)?.to_owned(),
+                is_admin: row.int(3)? != 0,
+                is_active: row.int(4)? != 0,
+                is_suspended: row.int(5)? != 0,
+                is_restricted: row.int(6)? != 0,
+                issued_at: row.int(7)?,
+                expires_at: row.int(8)?,
+            })
+        },
+    )
+}
+
+/// A stored refresh token with its session.
+#[derive(Debug, Clone)]
+pub struct RefreshToken {
+    /// The session it belongs to.
+    pub session_id: String,
+    /// The user it belongs to.
+    pub user_id: Option<UserId>,
+    /// The client it was given to (B28).
+    pub client_id: String,
+    /// When it was given.
+    pub issued_at: Millis,
+    /// When it ends.
+    pub expires_at: Millis,
+    /// When it was used; a second use ends the session.
+    pub used_at: Option<Millis>,
+}
+
+/// A refresh token by its hash.
+pub fn find_refresh_token(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Option<RefreshToken>> {
+    tx.row(
+        "SELECT s.session_id, s.user_id, s.client_id, t.issued_at, t.expires_at, t.used_at \
+         FROM refresh_tokens t JOIN sessions s ON s.pid = t.pid AND s.session_id = t.session_id \
+         WHERE t.pid = $1 AND t.token_hash = $2",
+        &[(&stored(hash)).into()],
+        |row| {
+            Ok(RefreshToken {
+                session_id: row.text(0)?.to_owned(),
+                user_id: row.opt_int(1)?.map(UserId),
+                client_id: row.text(2)?.to_owned(),
+                issued_at: row.int(3)?,
+                expires_at: row.int(4)?,
+                used_at: Some(row.int(5)?).filter(|&at| at != 0),
+            })
+        },
+    )
+}
+
+/// Marks a refresh token as used, and when its session will now end at the latest.
+pub fn rotate(tx: &mut Tx<'_>, hash: &TokenHash, session_id: &str, session_ends: Millis) -> Result<()> {
+    let now = tx.now();
+    tx.execute(
+        "UPDATE refresh_tokens SET used_at = $3 WHERE pid = $1 AND token_hash = $2",
+        &[(&stored(hash)).into(), now.into()],
+    )?;
+    tx.execute(
+        "UPDATE sessions SET last_used_at = $3, expires_at = $4 WHERE pid = $1 AND session_id = $2",
+        &[session_id.into(), now.into(), session_ends.into()],
+    )?;
+    Ok(())
+}
+
+/// Ends one session and all its tokens.
+pub fn end(tx: &mut Tx<'_>, session_id: &str) -> Result<()> {
+    tx.execute("DELETE FROM sessions WHERE pid = $1 AND session_id = $2", &[session_id.into()])?;
+    tx.forget(Stale::Session(tx.pid(), session_id.to_owned()));
+    Ok(())
+}
+
+/// Ends all sessions of a user but, where one is named, that one.
+pub fn end_all_of(tx: &mut Tx<'_>, user_id: UserId, but: Option<&str>) -> Result<()> {
+    tx.execute(
+        "DELETE FROM sessions WHERE pid = $1 AND user_id = $2 AND session_id <> $3",
+        &[user_id.into(), but.unwrap_or("").into()],
+    )?;
+    tx.forget(Stale::User(tx.pid(), user_id));
+    Ok(())
+}
+
+/// Makes a session opened with a temporary password an ordinary one (B21).
+pub fn lift_restriction(tx: &mut Tx<'_>, session_id: &str) -> Result<()> {
+    tx.execute("UPDATE sessions SET restricted = 0 WHERE pid = $1 AND session_id = $2", &[session_id.into()])?;
+    tx.forget(Stale::Session(tx.pid(), session_id.to_owned()));
+    Ok(())
+}
+
+/// Removes what ended before `before`, of all partners, at most `limit` of each; how many.
+pub fn purge(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<usize> {
+    let mut gone = tx.unscoped().execute(
+        "DELETE FROM access_tokens WHERE (pid, token_hash) IN \
+         (SELECT t.pid, t.token_hash FROM access_tokens t WHERE t.expires_at < $1 ORDER BY t.expires_at LIMIT $2)",
+        &[before.into(), limit.into()],
+    )?;
+    gone += tx.unscoped().execute(
+        "DELETE FROM sessions WHERE (pid, session_id) IN \
+         (SELECT s.pid, s.session_id FROM sessions s WHERE s.expires_at < $1 ORDER BY s.expires_at LIMIT $2)",
+        &[before.into(), limit.into()],
+    )?;
+    Ok(gone)
+}
+
+/// Stores a confidential client.
+pub fn insert_client(tx: &mut Tx<'_>, client: &Client, secret_hash: &str) -> Result<()> {
+    tx.execute(
+        "INSERT INTO clients (pid, client_id, name, secret_hash, is_admin, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        &[
+            (&client.client_id).into(),
+            (&client.name).into(),
+            secret_hash.into(),
+            client.is_admin.into(),
+            client.created_at.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// The clients of the partner, oldest first.
+pub fn list_clients(tx: &mut Tx<'_>) -> Result<Vec<Client>> {
+    let pid = tx.pid();
+    tx.rows(
+        "SELECT client_id, name, is_admin, created_at FROM clients WHERE pid = $1 ORDER BY created_at, client_id",
+        &[],
+        |row| read_client(row, pid),
+    )
+}
+
+/// A client with the hash of its secret.
+pub fn find_client(tx: &mut Tx<'_>, client_id: &str) -> Result<Option<(Client, String)>> {
+    let pid = tx.pid();
+    tx.row(
+        "SELECT client_id, name, is_admin, created_at, secret_hash FROM clients WHERE pid = $1 AND client_id = $2",
+        &[client_id.into()],
+        |row| Ok((read_client(row, pid)?, row.text(4)?.to_owned())),
+    )
+}
+
+fn read_client(row: &dyn super::driver::Row, pid: PartnerId) -> Result<Client> {
+    Ok(Client {
+        client_id: row.text(0)?.to_owned(),
+        pid,
+        name: row.text(1)?.to_owned(),
+        is_admin: row.int(2)? != 0,
+        created_at: row.int(3)?,
+    })
+}
+
+/// Removes a client, its technical account's sessions and those of users that logged in through it.
+pub fn delete_client(tx: &mut Tx<'_>, client_id: &str) -> Result<bool> {
+    tx.execute("DELETE FROM sessions WHERE pid = $1 AND client_id = $2", &[client_id.into()])?;
+    let gone = tx.execute("DELETE FROM clients WHERE pid = $1 AND client_id = $2", &[client_id.into()])?;
+    tx.forget(Stale::Partner(tx.pid()));
+    Ok(gone > 0)
+}

@@ -1,0 +1,149 @@
+//! Events: what is recorded of a change. No password, token or hash ever enters one.
+
+use serde_json::{Map, Value, json};
+
+use crate::error::Result;
+use crate::model::{Group, GroupId, User, UserId};
+use crate::storage::Tx;
+use crate::storage::events::{NewEvent, insert};
+
+/// The kinds of events, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the event of that name")]
+pub enum Kind {
+    UserCreated,
+    UserUpdated,
+    UserDeleted,
+    UserLocked,
+    UserLoginRefused,
+    PasswordIssued,
+    PasswordReset,
+    PasswordChanged,
+    SessionStarted,
+    SessionEnded,
+    SessionReplayed,
+    GroupCreated,
+    GroupUpdated,
+    GroupDeleted,
+    PartnerCreated,
+    PartnerRenamed,
+    PartnerSuspended,
+    PartnerResumed,
+    PartnerDeleted,
+    ClientCreated,
+    ClientRevoked,
+    MailSetAside,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 22] = [
+        Self::UserCreated,
+        Self::UserUpdated,
+        Self::UserDeleted,
+        Self::UserLocked,
+        Self::UserLoginRefused,
+        Self::PasswordIssued,
+        Self::PasswordReset,
+        Self::PasswordChanged,
+        Self::SessionStarted,
+        Self::SessionEnded,
+        Self::SessionReplayed,
+        Self::GroupCreated,
+        Self::GroupUpdated,
+        Self::GroupDeleted,
+        Self::PartnerCreated,
+        Self::PartnerRenamed,
+        Self::PartnerSuspended,
+        Self::PartnerResumed,
+        Self::PartnerDeleted,
+        Self::ClientCreated,
+        Self::ClientRevoked,
+        Self::MailSetAside,
+    ];
+
+    /// The name, as stored and shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UserCreated => "user.created",
+            Self::UserUpdated => "user.updated",
+            Self::UserDeleted => "user.deleted",
+            Self::UserLocked => "user.locked",
+            Self::UserLoginRefused => "user.login_refused",
+            Self::PasswordIssued => "password.issued",
+            Self::PasswordReset => "password.reset",
+            Self::PasswordChanged => "password.changed",
+            Self::SessionStarted => "session.started",
+            Self::SessionEnded => "session.ended",
+            Self::SessionReplayed => "session.replayed",
+            Self::GroupCreated => "group.created",
+            Self::GroupUpdated => "group.updated",
+            Self::GroupDeleted => "group.deleted",
+            Self::PartnerCreated => "partner.created",
+            Self::PartnerRenamed => "partner.renamed",
+            Self::PartnerSuspended => "partner.suspended",
+            Self::PartnerResumed => "partner.resumed",
+            Self::PartnerDeleted => "partner.deleted",
+            Self::ClientCreated => "client.created",
+            Self::ClientRevoked => "client.revoked",
+            Self::MailSetAside => "mail.set_aside",
+        }
+    }
+}
+
+/// Records something that happened to a user.
+pub fn record_user(tx: &mut Tx<'_>, kind: Kind, user: UserId, before: Option<Value>, after: Option<Value>) -> Result<()> {
+    insert(tx, &NewEvent { kind: kind.name(), user_id: Some(user), before, after, ..NewEvent::default() })
+}
+
+/// Records something that happened to a group.
+pub fn record_group(
+    tx: &mut Tx<'_>,
+    kind: Kind,
+    group: GroupId,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> Result<()> {
+    insert(tx, &NewEvent { kind: kind.name(), group_id: Some(group), before, after, ..NewEvent::default() })
+}
+
+/// Records something that happened to the partner as a whole.
+pub fn record(tx: &mut Tx<'_>, kind: Kind, before: Option<Value>, after: Option<Value>) -> Result<()> {
+    insert(tx, &NewEvent { kind: kind.name(), before, after, ..NewEvent::default() })
+}
+
+/// A user as an event shows it.
+pub fn of_user(user: &User) -> Value {
+    json!({
+        "username": user.username,
+        "status": user.status,
+        "firstName": user.first_name,
+        "lastName": user.last_name,
+        "email": user.email,
+        "title": user.title,
+        "phoneNumber": user.phone_number,
+        "groups": user.groups,
+        "isAdmin": user.is_admin,
+        "externalId": user.external_id,
+    })
+}
+
+/// A group as an event shows it.
+pub fn of_group(group: &Group) -> Value {
+    json!({ "name": group.name, "description": group.description, "users": group.users })
+}
+
+/// Only what differs of two such pictures.
+pub fn difference(before: Value, after: Value) -> Option<(Value, Value)> {
+    let (Value::Object(before), Value::Object(after)) = (before, after) else { return None };
+    let changed: Vec<String> =
+        after.iter().filter(|(key, value)| before.get(*key) != Some(value)).map(|(key, _)| key.clone()).collect();
+    if changed.is_empty() {
+        return None;
+    }
+    let only = |mut all: Map<String, Value>| {
+        all.retain(|key, _| changed.contains(key));
+        Value::Object(all)
+    };
+    Some((only(before), only(after)))
+}

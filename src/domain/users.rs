@@ -1,0 +1,345 @@
+//! Users (contract, parts A and B).
+
+use std::collections::HashSet;
+
+use super::events::{self, Kind};
+use super::{Terms, partners, passwords};
+use crate::access::{Admin, Member};
+use crate::error::{Conflict, Error, Fault, Missing, Result};
+use crate::mail::{LockCause, Notice};
+use crate::model::{GroupId, Status, User, UserId, Username};
+use crate::storage::{Tx, groups, sessions, users};
+
+/// A user to create (A1, B30).
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Checked by [`crate::values::username`].
+    pub username: Username,
+    /// Whether it may log in.
+    pub status: Status,
+    /// Given name.
+    pub first_name: String,
+    /// Family name.
+    pub last_name: String,
+    /// Where its mail goes.
+    pub email: String,
+    /// Job title.
+    pub title: Option<String>,
+    /// Telephone number.
+    pub phone_number: Option<String>,
+    /// Ids of its groups, ascending, each once.
+    pub groups: Vec<GroupId>,
+    /// Whether it is a partner admin.
+    pub is_admin: bool,
+    /// The product's own key.
+    pub external_id: Option<String>,
+}
+
+/// What to change of a user (A2, A3, B7). `None` leaves a property as it is.
+#[derive(Debug, Clone, Default)]
+pub struct UserChange {
+    /// A new name.
+    pub username: Option<Username>,
+    /// Whether it may log in.
+    pub status: Option<Status>,
+    /// Given name.
+    pub first_name: Option<String>,
+    /// Family name.
+    pub last_name: Option<String>,
+    /// Where its mail goes.
+    pub email: Option<String>,
+    /// Job title, or none from now on.
+    pub title: Option<Option<String>>,
+    /// Telephone number, or none from now on.
+    pub phone_number: Option<Option<String>>,
+    /// All its groups from now on.
+    pub groups: Option<Vec<GroupId>>,
+    /// Whether it is a partner admin.
+    pub is_admin: Option<bool>,
+    /// The product's own key, or none from now on.
+    pub external_id: Option<Option<String>>,
+}
+
+/// Creates a user and mails it a temporary password once it is ACTIVE (A1, B16).
+///
+/// # Errors
+/// `username-taken`, `external-id-taken`; a fault for groups that do not exist (B18).
+pub fn create(tx: &mut Tx<'_>, terms: Terms, _by: &Admin, new: &NewUser) -> Result<User> {
+    let user = insert(tx, new)?;
+    if user.status == Status::Active {
+        passwords::issue_first(tx, terms, &user)?;
+    }
+    Ok(user)
+}
+
+/// Like [`create`], and tells the password instead of mailing it. The user must be ACTIVE to get one.
+pub fn create_and_tell(tx: &mut Tx<'_>, terms: Terms, _by: &Admin, new: &NewUser) -> Result<(User, Option<String>)> {
+    let user = insert(tx, new)?;
+    let password = match user.status {
+        Status::Active => Some(passwords::tell_temporary(tx, terms, &user)?),
+        Status::Inactive | Status::Locked => None,
+    };
+    Ok((user, password))
+}
+
+/// Stores a new user, without a password, and records it.
+pub(super) fn insert(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
+    require_groups(tx, &new.groups)?;
+    let now = tx.now();
+    let user = User {
+        pid: tx.pid(),
+        user_id: users::next_id(tx)?,
+        username: new.username.shown.clone(),
+        status: new.status,
+        first_name: new.first_name.clone(),
+        last_name: new.last_name.clone(),
+        email: new.email.clone(),
+        title: new.title.clone(),
+        phone_number: new.phone_number.clone(),
+        groups: new.groups.clone(),
+        is_admin: new.is_admin,
+        external_id: new.external_id.clone(),
+        created_at: now,
+        updated_at: now,
+        last_login_at: None,
+    };
+    users::insert(tx, &user, &new.username)?;
+    events::record_user(tx, Kind::UserCreated, user.user_id, None, Some(events::of_user(&user)))?;
+    Ok(user)
+}
+
+/// One user of the partner (A6).
+///
+/// # Errors
+/// Not found, also for another partner's (B11).
+pub fn get(tx: &mut Tx<'_>, _by: &Admin, user_id: UserId) -> Result<User> {
+    users::find(tx, user_id)?.ok_or(Error::NotFound(Missing::User))
+}
+
+/// The caller's own user (A7).
+///
+/// # Errors
+/// Not found when it was deleted a moment ago.
+pub fn get_self(tx: &mut Tx<'_>, member: &Member) -> Result<User> {
+    users::find(tx, member.user_id())?.ok_or(Error::NotFound(Missing::User))
+}
+
+/// Changes a user (A2).
+///
+/// # Errors
+/// As [`create`]; `last-admin` (B10, at the end of the unit); not found.
+pub fn update(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId, change: &UserChange) -> Result<User> {
+    let before = get(tx, by, user_id)?;
+    apply(tx, terms, &before, change, ChangedBy::Admin)
+}
+
+/// Changes the caller's own user (A3, B9). Groups and rights are not the caller's to change.
+///
+/// # Errors
+/// As [`update`].
+pub fn update_self(tx: &mut Tx<'_>, terms: Terms, member: &Member, change: &UserChange) -> Result<User> {
+    let before = get_self(tx, member)?;
+    let change = UserChange { groups: None, is_admin: None, external_id: None, ..change.clone() };
+    apply(tx, terms, &before, &change, ChangedBy::Self_)
+}
+
+/// Sets a LOCKED user ACTIVE again and its count of failures to 0; also ends the refusal of a last admin (B23).
+///
+/// # Errors
+/// Not found.
+pub fn unlock(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId) -> Result<User> {
+    let before = get(tx, by, user_id)?;
+    users::set_failures(tx, user_id, users::Failures::default())?;
+    let status = if before.status == Status::Locked { Some(Status::Active) } else { None };
+    apply(tx, terms, &before, &UserChange { status, ..UserChange::default() }, ChangedBy::Admin)
+}
+
+/// Deletes a user (A10).
+///
+/// # Errors
+/// `self-delete`; `last-admin` (B10, at the end of the unit); not found.
+pub fn delete(tx: &mut Tx<'_>, by: &Admin, user_id: UserId) -> Result<()> {
+    let user = get(tx, by, user_id)?;
+    if by.user_id() == Some(user_id) {
+        return Err(self_delete());
+    }
+    remove(tx, &user)
+}
+
+/// Deletes users, all or none (A11, B15).
+///
+/// # Errors
+/// Not found, listing the unknown ids, also when there are conflicts; else a conflict listing the users in it.
+pub fn delete_many(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
+    let unknown = users::list_unknown(tx, ids)?;
+    if !unknown.is_empty() {
+        return Err(Error::NotFound(Missing::Users(unknown)));
+    }
+    let own = by.user_id().filter(|own| ids.contains(&own.0));
+    let ids: HashSet<i64> = ids.iter().copied().collect();
+    let admins: Vec<i64> = {
+        // Only when every ACTIVE admin is among them is the rule broken, so more than there are ids need not be read.
+        let limit = i64::try_from(ids.len()).unwrap_or(i64::MAX).saturating_add(1);
+        users::active_admins(tx, limit)?.into_iter().map(|id| id.0).collect()
+    };
+    let last_admins = !admins.is_empty() && admins.iter().all(|id| ids.contains(id));
+    if last_admins || own.is_some() {
+        let mut users: Vec<i64> = own.map(|id| id.0).into_iter().collect();
+        if last_admins {
+            users.extend(admins);
+        }
+        users.sort_unstable();
+        users.dedup();
+        return Err(match own {
+            Some(_) => Conflict::users("self-delete", users, "nobody can delete themselves; nothing was deleted"),
+            None => Conflict::users("last-admin", users, partners::LAST_ADMIN),
+        });
+    }
+    let mut ids: Vec<i64> = ids.into_iter().collect();
+    ids.sort_unstable();
+    for id in ids {
+        let user = get(tx, by, UserId(id))?;
+        remove(tx, &user)?;
+    }
+    Ok(())
+}
+
+fn self_delete() -> Error {
+    Conflict::users("self-delete", Vec::new(), "nobody can delete themselves: another partner admin has to do it")
+}
+
+fn remove(tx: &mut Tx<'_>, user: &User) -> Result<()> {
+    events::record_user(tx, Kind::UserDeleted, user.user_id, Some(events::of_user(user)), None)?;
+    if is_active_admin(user) {
+        tx.touch_admins();
+    }
+    users::delete(tx, user)
+}
+
+/// Which of these groups do not exist in the partner, as a fault (B14, B18).
+///
+/// # Errors
+/// When a group of the list does not exist.
+pub fn require_groups(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<()> {
+    match unknown_groups(tx, ids)? {
+        Some(fault) => Err(fault.into()),
+        None => Ok(()),
+    }
+}
+
+/// The fault of [`require_groups`], to be listed beside others (B6).
+pub fn unknown_groups(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Option<Fault>> {
+    let unknown = groups::list_unknown(tx, ids)?;
+    if unknown.is_empty() {
+        return Ok(None);
+    }
+    let names: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+    Ok(Some(Fault::new("/groups", "unknown-group", format!("there is no group {} in this partner", names.join(", ")))))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChangedBy {
+    Admin,
+    Self_,
+}
+
+fn is_active_admin(user: &User) -> bool {
+    user.is_admin && user.status == Status::Active
+}
+
+/// Applies a change and everything that follows from it. A change that changes nothing leaves no trace.
+fn apply(tx: &mut Tx<'_>, terms: Terms, before: &User, change: &UserChange, by: ChangedBy) -> Result<User> {
+    let mut after = before.clone();
+    let set = |to: &mut String, value: &Option<String>| {
+        if let Some(value) = value {
+            to.clone_from(value);
+        }
+    };
+    set(&mut after.username, &change.username.as_ref().map(|u| u.shown.clone()));
+    set(&mut after.first_name, &change.first_name);
+    set(&mut after.last_name, &change.last_name);
+    set(&mut after.email, &change.email);
+    after.status = change.status.unwrap_or(before.status);
+    after.title = change.title.clone().unwrap_or(after.title);
+    after.phone_number = change.phone_number.clone().unwrap_or(after.phone_number);
+    after.groups = change.groups.clone().unwrap_or(after.groups);
+    after.is_admin = change.is_admin.unwrap_or(before.is_admin);
+    after.external_id = change.external_id.clone().unwrap_or(after.external_id);
+
+    let Some((old, new)) = events::difference(events::of_user(before), events::of_user(&after)) else {
+        return Ok(after);
+    };
+    require_groups(tx, &after.groups)?;
+    after.updated_at = tx.now();
+    let username = match &change.username {
+        Some(username) => username.clone(),
+        None => Username { shown: after.username.clone(), key: String::new() },
+    };
+    users::update(tx, before, &after, &username)?;
+    events::record_user(tx, Kind::UserUpdated, after.user_id, Some(old), Some(new))?;
+    follow_status(tx, terms, before, &after)?;
+    follow_email(tx, terms, before, &after, by)?;
+    if before.is_admin != after.is_admin {
+        tx.forget(crate::storage::Stale::User(after.pid, after.user_id));
+    }
+    if is_active_admin(before) && !is_active_admin(&after) {
+        tx.touch_admins();
+    }
+    Ok(after)
+}
+
+/// What a change of status brings with it: sessions end, counts start anew, a first password is issued.
+fn follow_status(tx: &mut Tx<'_>, terms: Terms, before: &User, after: &User) -> Result<()> {
+    if before.status == after.status {
+        return Ok(());
+    }
+    match after.status {
+        Status::Active => {
+            users::set_failures(tx, after.user_id, users::Failures::default())?;
+            if !crate::storage::passwords::has_any(tx, after.user_id)? {
+                passwords::issue_first(tx, terms, after)?;
+            }
+        }
+        Status::Inactive => sessions::end_all_of(tx, after.user_id, None)?,
+        Status::Locked => {
+            sessions::end_all_of(tx, after.user_id, None)?;
+            let what = Notice::AccountLocked { username: after.username.clone(), cause: LockCause::Admin };
+            passwords::notify(tx, after, &after.email, what)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a change of address brings with it (B25): a notice to the old one, which also keeps password mail for a
+/// while when the change was self-made, since a stolen token must not become an account.
+fn follow_email(tx: &mut Tx<'_>, terms: Terms, before: &User, after: &User, by: ChangedBy) -> Result<()> {
+    if before.email == after.email {
+        return Ok(());
+    }
+    let what = Notice::EmailChanged { username: after.username.clone(), new_address: after.email.clone() };
+    passwords::notify(tx, after, &before.email, what)?;
+    match by {
+        ChangedBy::Admin => users::hold_email(tx, after.user_id, None),
+        ChangedBy::Self_ if terms.email_hold > 0 => {
+            // A second change does not let go of the first address.
+            let held = users::held_email(tx, after.user_id)?.unwrap_or_else(|| before.email.clone());
+            let until = tx.now() + terms.email_hold;
+            users::hold_email(tx, after.user_id, Some((&held, until)))
+        }
+        ChangedBy::Self_ => Ok(()),
+    }
+}
+
+/// Locks a user after too many failed logins (B23).
+pub(super) fn lock(tx: &mut Tx<'_>, user: &User) -> Result<()> {
+    let now = tx.now();
+    let after = User { status: Status::Locked, updated_at: now, ..user.clone() };
+    let username = Username { shown: after.username.clone(), key: String::new() };
+    users::update(tx, user, &after, &username)?;
+    if let Some((old, new)) = events::difference(events::of_user(user), events::of_user(&after)) {
+        events::record_user(tx, Kind::UserLocked, user.user_id, Some(old), Some(new))?;
+    }
+    sessions::end_all_of(tx, user.user_id, None)?;
+    let what = Notice::AccountLocked { username: after.username.clone(), cause: LockCause::FailedLogins };
+    passwords::notify(tx, &after, &after.email, what)
+}
