@@ -1,0 +1,11 @@
+//! `tenantry config`: what is in force, and where it came from.
+
+use std::io::{self, Write};
+
+use super::args::ConfigArgs;
+use crate::config::Config;
+
+/// Prints the settings.
+pub(super) fn run(config: &Config, args: &ConfigArgs, out: &mut impl Write) -> io::Result<()> {
+    out.write_all(config.render(args.json).as_bytes())
+}

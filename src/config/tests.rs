@@ -1,0 +1,324 @@
+use std::collections::HashMap;
+
+use super::*;
+
+/// What a person gives: `flags` and `env` as `name=value`, the default file's text.
+fn load(flags: &[&str], env: &[&str], file: Option<&str>) -> Result<Config, Vec<ConfigFault>> {
+    let pairs = |list: &[&str]| -> Vec<(String, String)> {
+        list.iter().filter_map(|s| s.split_once('=')).map(|(k, v)| (k.into(), v.into())).collect()
+    };
+    let files: HashMap<PathBuf, &str> = file.map(|text| (PathBuf::from(FILE), text)).into_iter().collect();
+    Config::load(pairs(flags), pairs(env), |path| {
+        files.get(path).map(ToString::to_string).ok_or_else(|| io::ErrorKind::NotFound.into())
+    })
+}
+
+fn faults(flags: &[&str], env: &[&str], file: Option<&str>) -> Vec<String> {
+    load(flags, env, file).unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+/// The only fault of a flag; there must be one.
+fn fault(flag: &str) -> String {
+    let all = faults(&[flag], &[], None);
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.into_iter().next().unwrap()
+}
+
+fn good(flag: &str) -> Config {
+    load(&[flag], &[], None).unwrap_or_else(|f| panic!("{flag}: {f:?}"))
+}
+
+#[test]
+fn defaults_are_those_of_the_documentation() {
+    let c = load(&[], &[], None).unwrap();
+    assert_eq!(c.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(c.data_dir, Path::new("./tenantry-data"));
+    assert_eq!(c.database_url, DatabaseUrl::Sqlite("./tenantry-data/tenantry.db".into()));
+    assert_eq!(c.public_url, "http://127.0.0.1:8080");
+    assert_eq!((c.admin_username.as_str(), c.admin_email.as_str()), ("admin", "admin@localhost"));
+    assert!(c.admin_password.is_none() && c.smtp_url.is_none() && c.trusted_proxies.is_empty());
+    assert_eq!((c.access_token_seconds, c.refresh_token_seconds), (21_600, 2_592_000));
+    assert_eq!((c.temporary_password_seconds, c.password_expiry_days), (86_400, 0));
+    assert_eq!((c.lockout_threshold, c.login_failures_per_address), (5, 100));
+    assert_eq!((c.email_change_hold_hours, c.body_limit), (24, 8 * 1024 * 1024));
+    assert!(c.worker_threads >= 1 && !c.is_admin_as_string);
+    assert_eq!((c.log.as_str(), c.log_format), ("info", LogFormat::Text));
+    assert!(c.origins.iter().all(|s| s.origin == Origin::Default));
+    assert_eq!(c.file, None);
+}
+
+#[test]
+fn every_default_can_be_given_as_it_is_shown() {
+    for setting in settings() {
+        let text = match &setting.value {
+            Value::String(text) => text.clone(),
+            Value::Array(_) => String::new(),
+            Value::Null => continue,
+            other => other.to_string(),
+        };
+        good(&format!("{}={text}", setting.name));
+    }
+}
+
+#[test]
+fn flag_before_variable_before_line_before_default() {
+    let file = "listen = '127.0.0.1:1'\nlockout-threshold = 7\nbody-limit = '1MiB'";
+    let env = ["TENANTRY_LISTEN=127.0.0.1:2", "TENANTRY_LOCKOUT_THRESHOLD=8", "PATH=/bin"];
+    let c = load(&["listen=127.0.0.1:3"], &env, Some(file)).unwrap();
+    assert_eq!((c.listen.port(), c.lockout_threshold, c.body_limit), (3, 8, 1 << 20));
+    let from = |name| c.origin(name).unwrap().to_string();
+    assert_eq!(from("listen"), "flag --listen");
+    assert_eq!(from("lockout-threshold"), "TENANTRY_LOCKOUT_THRESHOLD");
+    assert_eq!(from("body-limit"), "tenantry.toml");
+    assert_eq!(from("log"), "default");
+    assert_eq!(c.public_url, "http://127.0.0.1:3");
+}
+
+#[test]
+fn every_fault_at_once_with_place_and_remedy() {
+    let all = faults(
+        &["listen=localhost:80"],
+        &["TENANTRY_LOCKOUT_THRESHOLD=0", "TENANTRY_LISTNE=x", "TENANTRY_ADMIN_PASSWORT=hush-hush"],
+        Some("body-limit = '8MB'\nlog-fromat = 'json'\nis-admin-as-string = 'yes'\nlog = 7"),
+    );
+    for wanted in [
+        "listen = \"localhost:80\" (flag --listen) is no address and port: write",
+        "TENANTRY_LISTNE is no setting: did you mean TENANTRY_LISTEN?",
+        "TENANTRY_ADMIN_PASSWORT is no setting: did you mean TENANTRY_ADMIN_PASSWORD?",
+        "lockout-threshold = \"0\" (TENANTRY_LOCKOUT_THRESHOLD) is not a number of failures within bounds: write 1 to 1000",
+        "body-limit = \"8MB\" (tenantry.toml) is no size",
+        "log-fromat (tenantry.toml) is no setting: did you mean log-format?",
+        "is-admin-as-string = \"yes\" (tenantry.toml) is neither true nor false",
+        "log = \"7\" (tenantry.toml) must be a text: put the value in quotes",
+    ] {
+        assert!(all.iter().any(|f| f.starts_with(wanted)), "{wanted} is not in {all:#?}");
+    }
+    assert_eq!(all.len(), 8);
+    assert!(!format!("{all:?}").contains("hush"));
+}
+
+#[test]
+fn names_that_are_far_from_any_get_no_suggestion() {
+    assert!(
+        faults(&[], &["TENANTRY_COLOUR=red"], None)[0].ends_with("`tenantry serve --help` lists them all")
+    );
+    assert!(faults(&[], &["TENANTRY_DATABASE=x"], None)[0].ends_with("did you mean TENANTRY_DATABASE_URL?"));
+    assert!(faults(&[], &[], Some("data_dir = 'x'"))[0].ends_with("did you mean data-dir?"));
+    assert!(faults(&[], &[], Some("[smtp]\nurl = 'x'"))[0].starts_with("smtp (tenantry.toml) is no setting"));
+}
+
+#[test]
+fn variables_of_kubernetes_services_are_not_ours() {
+    let links = [
+        "TENANTRY_SERVICE_HOST=10.0.0.1",
+        "TENANTRY_SERVICE_PORT=80",
+        "TENANTRY_SERVICE_PORT_HTTP=80",
+        "TENANTRY_PORT=tcp://10.0.0.1:80",
+        "TENANTRY_PORT_80_TCP=tcp://10.0.0.1:80",
+        "TENANTRY_PORT_80_TCP_ADDR=10.0.0.1",
+        "TENANTRY_DB_SERVICE_HOST=10.0.0.2",
+    ];
+    assert!(load(&[], &links, None).is_ok());
+    assert_eq!(faults(&[], &["TENANTRY_PORT=8080"], None).len(), 1);
+}
+
+#[test]
+fn a_named_file_must_be_there() {
+    let all = faults(&["config=gone.toml"], &[], None);
+    assert_eq!(all.len(), 1);
+    assert!(all[0].starts_with("config = \"gone.toml\" (flag --config) cannot be read"), "{all:?}");
+    assert!(load(&[], &["TENANTRY_CONFIG=tenantry.toml"], Some("")).is_ok());
+    assert!(faults(&[], &[], Some("config = 'x'"))[0].contains("cannot stand in the file"));
+    let c = load(&[], &[], Some("")).unwrap();
+    assert_eq!(c.file.as_deref(), Some(Path::new(FILE)));
+}
+
+#[test]
+fn a_broken_file_is_told_without_its_text_and_with_the_other_faults() {
+    let all = faults(&["listen=x"], &[], Some("listen = '127.0.0.1:1'\nadmin-password = \"hush-hush"));
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert!(
+        all[0].starts_with("config = \"tenantry.toml\" (tenantry.toml) in line 2 is not TOML: "),
+        "{all:?}"
+    );
+    assert!(!format!("{all:?}").contains("hush"));
+}
+
+#[test]
+fn secrets_stay_hidden() {
+    let c = load(
+        &[],
+        &[
+            "TENANTRY_ADMIN_PASSWORD=Hush-hush-1234",
+            "TENANTRY_SMTP_URL=smtps://robot:Hush%2F2@mail.example.com?tls=required",
+        ],
+        None,
+    )
+    .unwrap();
+    assert_eq!(c.admin_password.as_ref().unwrap().expose(), "Hush-hush-1234");
+    assert!(c.smtp_url.as_ref().unwrap().expose().contains("Hush%2F2"));
+    for text in [format!("{c:?}"), c.render(false), c.render(true)] {
+        assert!(!text.contains("ush"), "{text}");
+        assert!(text.contains("smtps://robot:***@mail.example.com?tls=required"), "{text}");
+    }
+    // Made into a file, it must not set the password to "***".
+    let table: toml::Table = c.render(false).parse().unwrap();
+    assert!(!table.contains_key("admin-password") && !table.contains_key("smtp-url"));
+}
+
+#[test]
+fn faults_do_not_quote_secrets() {
+    for flag in [
+        "smtp-url=smtp://robot:hush@/x",
+        "smtp-url=robot:hush@mail.example.com",
+        "smtp-url=smtp://robot:25/hush@mail.example.com",
+        "smtp-url=smtp://robot:hu#hush@mail.example.com",
+        "smtp-url=smtp://robot:hush@hush@mail.example.com",
+        "smtp-url=smtp://hush@mail.example.com",
+        "smtp-url=smtp://robot:hush@mail.example.com?tls=hush",
+        "admin-password=\u{7}hush",
+        "database-url=postgres://robot:hush@db/tenantry",
+        "database-url=postgres://robot:hush/hush@db/tenantry",
+        "database-url=postgres:robot:hush@db/tenantry",
+        "database-url=postgres://db/tenantry?user=robot&password=hush",
+        "public-url=https://robot:hush@users.example.com",
+    ] {
+        let text = fault(flag);
+        assert!(!text.contains("hush"), "{text}");
+    }
+}
+
+#[test]
+fn database_paths() {
+    let path = |flag| match good(flag).database_url {
+        DatabaseUrl::Sqlite(path) => path,
+    };
+    assert_eq!(path("database-url=sqlite:rel/t.db"), Path::new("rel/t.db"));
+    assert_eq!(path("database-url=sqlite:/abs/t.db"), Path::new("/abs/t.db"));
+    assert_eq!(path("database-url=sqlite:///abs/t.db"), Path::new("/abs/t.db"));
+    assert_eq!(path("data-dir=/srv/x"), Path::new("/srv/x/tenantry.db"));
+    assert!(fault("database-url=postgres://db/tenantry").contains("PostgreSQL is not supported yet"));
+    for bad in [
+        "t.db",
+        "mysql://x",
+        "sqlite:",
+        "sqlite://rel.db",
+        "sqlite::memory:",
+        "sqlite:a/",
+        "sqlite:a?mode=ro",
+    ] {
+        fault(&format!("database-url={bad}"));
+    }
+}
+
+#[test]
+fn sizes() {
+    for (text, bytes) in
+        [("1024", 1024), ("512KiB", 524_288), ("8MiB", 8_388_608), ("8 mib", 8_388_608), ("1GiB", 1 << 30)]
+    {
+        assert_eq!(good(&format!("body-limit={text}")).body_limit, bytes);
+    }
+    for bad in
+        ["8MB", "0", "1023", "2GiB", "-1", "MiB", "1.5MiB", "99999999999999999999", "18014398509481984KiB"]
+    {
+        fault(&format!("body-limit={bad}"));
+    }
+    assert_eq!(load(&[], &[], Some("body-limit = 2048")).unwrap().body_limit, 2048);
+}
+
+#[test]
+fn proxies() {
+    let c = good("trusted-proxies=10.1.2.3/8, 192.0.2.7,2001:db8::/32");
+    assert!(c.trusts("10.200.0.1".parse().unwrap()) && c.trusts("::ffff:10.0.0.1".parse().unwrap()));
+    assert!(c.trusts("192.0.2.7".parse().unwrap()) && !c.trusts("192.0.2.8".parse().unwrap()));
+    assert!(c.trusts("2001:db8::1".parse().unwrap()));
+    let file = load(&[], &[], Some("trusted-proxies = ['10.0.0.0/8', '::1']")).unwrap();
+    assert_eq!(file.trusted_proxies.len(), 2);
+    assert_eq!(load(&[], &["TENANTRY_TRUSTED_PROXIES="], None).unwrap().trusted_proxies, []);
+    assert!(fault("trusted-proxies=10.0.0.1,10.0.0.0/33").contains("\"10.0.0.0/33\""));
+    assert!(faults(&[], &[], Some("trusted-proxies = [1]"))[0].contains("must be a list of texts"));
+    assert!(faults(&[], &[], Some("listen = ['a', 'b']"))[0].contains("must be a text in quotes"));
+}
+
+#[test]
+fn public_addresses() {
+    assert_eq!(good("public-url=https://u.example.com/").public_url, "https://u.example.com");
+    assert_eq!(good("public-url=http://[::1]:80/base/").public_url, "http://[::1]:80/base");
+    for bad in
+        ["u.example.com", "ftp://x", "https://", "https://x?y", "https://x#y", "http://x:99999", "http://a b"]
+    {
+        fault(&format!("public-url={bad}"));
+    }
+    assert_eq!(good("listen=0.0.0.0:81").public_url, "http://127.0.0.1:81");
+    assert_eq!(good("listen=[::]:81").public_url, "http://[::1]:81");
+    let mut given = good("public-url=https://u.example.com");
+    given.listening_on("127.0.0.1:5".parse().unwrap());
+    assert_eq!(given.public_url, "https://u.example.com");
+}
+
+#[test]
+fn mail_settings() {
+    assert!(good("smtp-url=smtp://127.0.0.1:2525").smtp_url.is_some());
+    assert!(good("smtp-url=smtp://a:b@localhost?tls=required").smtp_url.is_some());
+    assert_eq!(good("mail-from=x@example.com").mail_from.email.to_string(), "x@example.com");
+    for bad in
+        ["smtp-url=http://x", "smtp-url=smtp://", "mail-from=nobody", "admin-email=nobody", "admin-email=@x"]
+    {
+        fault(bad);
+    }
+}
+
+#[test]
+fn other_values_out_of_bounds() {
+    for bad in [
+        "listen=",
+        "data-dir= ",
+        "data-dir=a\u{fffd}b",
+        "data-dir=a\0b",
+        "admin-username=two words",
+        "admin-first-name= Ada",
+        "access-token-seconds=0",
+        "access-token-seconds=99999999999",
+        "password-expiry-days=-1",
+        "worker-threads=0",
+        "is-admin-as-string=1",
+        "log=inof",
+        "log=tenantry=loud",
+        "log-format=xml",
+    ] {
+        fault(bad);
+    }
+    assert_eq!(good("log=info,tenantry::storage=trace").log, "info,tenantry::storage=trace");
+    assert!(load(&[], &[], Some("is-admin-as-string = true")).unwrap().is_admin_as_string);
+}
+
+#[test]
+fn rendered_lines_are_toml_and_name_their_origin() {
+    let c = load(&["listen=127.0.0.1:9"], &["TENANTRY_TRUSTED_PROXIES=::1"], Some("log-format = 'json'"))
+        .unwrap();
+    let text = c.render(false);
+    let table: toml::Table = text.parse().unwrap();
+    assert_eq!(table["listen"].as_str(), Some("127.0.0.1:9"));
+    let origin_of = |name: &str| {
+        let line = text.lines().find(|l| l.starts_with(name)).unwrap();
+        line.split_once(" # ").unwrap().1.trim().to_owned()
+    };
+    assert_eq!(origin_of("listen ="), "flag --listen");
+    assert_eq!(origin_of("trusted-proxies ="), "TENANTRY_TRUSTED_PROXIES");
+    assert_eq!(origin_of("log-format ="), "tenantry.toml");
+    assert_eq!(origin_of("log ="), "default");
+    assert!(text.contains("# smtp-url is not set") && text.contains("# config: tenantry.toml"));
+    let json: Value = serde_json::from_str(&c.render(true)).unwrap();
+    assert_eq!(json["listen"], json!({ "value": "127.0.0.1:9", "from": "flag --listen" }));
+    assert_eq!(json["trusted-proxies"]["value"], json!(["::1/128"]));
+    assert_eq!(json["smtp-url"], json!({ "value": null, "from": "default" }));
+}
+
+#[test]
+fn a_configuration_for_tests_is_self_contained() {
+    let mut c = Config::for_tests(Path::new("/tmp/x"));
+    assert_eq!(c.database_url, DatabaseUrl::Sqlite("/tmp/x/tenantry.db".into()));
+    assert_eq!(c.listen.port(), 0);
+    c.listening_on("127.0.0.1:4711".parse().unwrap());
+    assert_eq!(c.public_url, "http://127.0.0.1:4711");
+}
