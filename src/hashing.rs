@@ -1,1 +1,289 @@
-//! To come.
+//! Password hashing on threads of its own: a login storm fills this queue and never slows a read.
+//!
+//! Two forms are stored. A password that a person chose is an Argon2id PHC string (`$argon2id$...`, RFC 9106). One that
+//! the system made has 120 bits and more, which nobody searches through: it is `sha256$<base64url>`, so creating users
+//! is no hash benchmark. A login takes the time of an Argon2 either way (contract B23).
+
+use std::sync::Arc;
+
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{ARGON2ID_IDENT, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+use crate::random::Random;
+
+use pool::{Memory, Pool};
+
+mod pool;
+
+/// How many jobs may wait for each thread, unless told otherwise: about a second and a half of work.
+pub const QUEUE_PER_THREAD: usize = 64;
+
+/// A stored hash that asks for more is not computed: it would push everything else out of the memory.
+const MAX_MEMORY_KIB: u32 = 256 * 1024;
+
+const FAST: &str = "sha256$";
+const SALT_LEN: usize = 16;
+const OUTPUT_LEN: usize = 32;
+
+/// How dear one Argon2id is; its parallelism is 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HashCost {
+    /// Memory, in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub iterations: u32,
+}
+
+impl HashCost {
+    /// OWASP's Password Storage Cheat Sheet: m=19456 (19 MiB), t=2, p=1.
+    pub const OWASP: Self = Self { memory_kib: 19_456, iterations: 2 };
+    /// Next to nothing: for tests only.
+    pub const FOR_TESTS: Self = Self { memory_kib: 64, iterations: 1 };
+}
+
+/// Hashes and verifies passwords on its own threads. Clones share them; they end with the last clone.
+#[derive(Clone)]
+pub struct Hasher {
+    pool: Arc<Pool>,
+    params: Params,
+    random: Random,
+}
+
+impl std::fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hasher")
+    }
+}
+
+impl Hasher {
+    /// Starts `threads` threads, for which at most `queue` jobs may wait in all (see [`QUEUE_PER_THREAD`]). Both are at
+    /// least one.
+    pub fn new(threads: usize, queue: usize, cost: HashCost, random: Random) -> Result<Self> {
+        let params = Params::new(cost.memory_kib, cost.iterations, 1, Some(OUTPUT_LEN))
+            .map_err(|e| Error::internal(format!("the password hash's cost is impossible: {e}")))?;
+        Ok(Self { pool: Arc::new(Pool::start(threads, queue, pool::IDLE)?), params, random })
+    }
+
+    /// The PHC string to store for a password that a person chose.
+    pub async fn hash(&self, password: Zeroizing<String>) -> Result<String> {
+        let salt = self.random.bytes::<SALT_LEN>();
+        let params = self.params.clone();
+        self.pool
+            .submit(move |memory, _| {
+                let mut output = Zeroizing::new([0; OUTPUT_LEN]);
+                memory.argon2(Version::V0x13, &params, &password, &salt, &mut *output)?;
+                let encode = || {
+                    Ok::<_, argon2::password_hash::Error>(PasswordHash {
+                        algorithm: ARGON2ID_IDENT,
+                        version: Some(Version::V0x13.into()),
+                        params: ParamsString::try_from(&params)?,
+                        salt: Some(Salt::new(&salt)?),
+                        hash: Some(Output::new(&*output)?),
+                    })
+                };
+                let phc = encode()
+                    .map_err(|e| Error::internal(format!("a password hash cannot be encoded: {e}")))?;
+                Ok(phc.to_string())
+            })
+            .await
+    }
+
+    /// Which of `against`, as stored, is this password: the first that is. Stops there, so its time tells how far it
+    /// got: for comparing with a person's own history, never for a login.
+    pub async fn verify(&self, password: Zeroizing<String>, against: Vec<String>) -> Result<Option<usize>> {
+        self.pool
+            .submit(move |memory, wanted| {
+                for (index, stored) in against.iter().enumerate() {
+                    if !wanted() {
+                        break;
+                    }
+                    if Stored::parse(stored)?.is(&password, memory)? {
+                        return Ok(Some(index));
+                    }
+                }
+                Ok(None)
+            })
+            .await
+    }
+
+    /// Whether a login with this password succeeds: which of the user's current passwords, as stored, it is (a temporary
+    /// one may be good beside the permanent one); `stored` is empty for a user that does not exist.
+    ///
+    /// Takes the time of one Argon2 whenever at most one of them is an Argon2 hash, so nobody can tell by it whether
+    /// the user exists or what kind of password it has (B23). All are compared, also after one was found.
+    pub async fn verify_login(
+        &self,
+        password: Zeroizing<String>,
+        stored: Vec<String>,
+    ) -> Result<Option<usize>> {
+        let params = self.params.clone();
+        self.pool
+            .submit(move |memory, _| {
+                let stored = stored.iter().map(|s| Stored::parse(s)).collect::<Result<Vec<_>>>();
+                let slow = |all: &Vec<Stored>| all.iter().any(|s| matches!(s, Stored::Argon2(..)));
+                if !stored.as_ref().is_ok_and(slow) {
+                    let mut output = Zeroizing::new([0; OUTPUT_LEN]);
+                    memory.argon2(Version::V0x13, &params, &password, &[0; SALT_LEN], &mut *output)?;
+                    std::hint::black_box(&output);
+                }
+                let mut found = None;
+                for (index, one) in stored?.iter().enumerate() {
+                    let same = one.is(&password, memory)?;
+                    found = found.or(same.then_some(index));
+                }
+                Ok(found)
+            })
+            .await
+    }
+
+    /// How many jobs wait for a thread, for the metrics.
+    pub fn waiting(&self) -> usize {
+        self.pool.waiting()
+    }
+}
+
+/// The form in which a password is stored that the system itself made, with 120 bits of entropy or more. A password
+/// that a person chose must never be stored so.
+pub fn system_generated(password: &str) -> String {
+    format!("{FAST}{}", URL_SAFE_NO_PAD.encode(Sha256::digest(password)))
+}
+
+/// A stored password, taken apart.
+enum Stored {
+    Argon2(Version, Params, Salt, Output),
+    Fast([u8; 32]),
+}
+
+impl Stored {
+    /// The text of an error says nothing of the hash: it goes to the log.
+    fn parse(stored: &str) -> Result<Self> {
+        let parsed = match stored.strip_prefix(FAST) {
+            Some(digest) => {
+                URL_SAFE_NO_PAD.decode(digest).ok().and_then(|d| d.try_into().ok()).map(Stored::Fast)
+            }
+            None => Self::parse_phc(stored),
+        };
+        parsed.ok_or_else(|| Error::internal("a stored password is in no form that this server knows"))
+    }
+
+    fn parse_phc(stored: &str) -> Option<Self> {
+        let phc = PasswordHash::new(stored).ok()?;
+        let params = Params::try_from(&phc).ok()?;
+        // The reference implementation takes a missing version for 0x10 (encoding.c, decode_string).
+        let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from).ok()?;
+        let known = phc.algorithm == ARGON2ID_IDENT && params.m_cost() <= MAX_MEMORY_KIB;
+        known.then_some(Self::Argon2(version, params, phc.salt?, phc.hash?))
+    }
+
+    fn is(&self, password: &str, memory: &mut Memory) -> Result<bool> {
+        match self {
+            Self::Argon2(version, params, salt, expected) => {
+                let mut buffer = Zeroizing::new([0; Output::MAX_LENGTH]);
+                let output = buffer
+                    .get_mut(..expected.len())
+                    .ok_or_else(|| Error::internal("a stored hash is too long"))?;
+                memory.argon2(*version, params, password, salt, output)?;
+                Ok(output.ct_eq(expected.as_bytes()).into())
+            }
+            Self::Fast(expected) => Ok(Sha256::digest(password).as_slice().ct_eq(expected).into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hasher() -> Hasher {
+        let mut hasher = Hasher::new(1, 8, HashCost::FOR_TESTS, Random::seeded(1)).unwrap();
+        // Its memory counts the runs, so it must not be freed between them.
+        hasher.pool = Arc::new(Pool::start(1, 8, std::time::Duration::from_secs(60)).unwrap());
+        hasher
+    }
+
+    fn secret(s: &str) -> Zeroizing<String> {
+        Zeroizing::new(s.to_owned())
+    }
+
+    async fn runs(hasher: &Hasher) -> usize {
+        hasher.pool.submit(|memory, _| Ok(memory.runs)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_hashed_is_verified() {
+        let hasher = hasher();
+        let one = hasher.hash(secret("one")).await.unwrap();
+        let two = hasher.hash(secret("two")).await.unwrap();
+        assert!(one.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{one}");
+        assert_ne!(one, hasher.hash(secret("one")).await.unwrap(), "each has its salt");
+        let all = vec![one, two, system_generated("three")];
+        for (index, password) in ["one", "two", "three"].into_iter().enumerate() {
+            assert_eq!(hasher.verify(secret(password), all.clone()).await.unwrap(), Some(index));
+            assert_eq!(hasher.verify_login(secret(password), all.clone()).await.unwrap(), Some(index));
+        }
+        assert_eq!(hasher.verify(secret("four"), all.clone()).await.unwrap(), None);
+        assert_eq!(hasher.verify_login(secret("four"), all).await.unwrap(), None);
+        assert_eq!(hasher.verify(secret("four"), vec![]).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn the_reference_vector_with_its_own_parameters() {
+        // From the reference implementation's test.c.
+        let stored = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        let hasher = hasher();
+        assert_eq!(hasher.verify_login(secret("password"), vec![stored.into()]).await.unwrap(), Some(0));
+        assert_eq!(hasher.verify_login(secret("passwore"), vec![stored.into()]).await.unwrap(), None);
+        assert_eq!(system_generated("abc"), "sha256$ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
+    }
+
+    #[tokio::test]
+    async fn a_login_costs_one_argon2() {
+        let hasher = hasher();
+        let slow = hasher.hash(secret("slow")).await.unwrap();
+        let fast = system_generated("fast");
+        let mut before = runs(&hasher).await;
+        for (stored, password, expected) in [
+            (vec![], "slow", None),
+            (vec![fast.clone()], "fast", Some(0)),
+            (vec![fast.clone()], "slow", None),
+            (vec![slow.clone()], "slow", Some(0)),
+            (vec![slow.clone()], "fast", None),
+            (vec![fast.clone(), slow.clone()], "fast", Some(0)),
+            (vec![fast.clone(), slow.clone()], "slow", Some(1)),
+            (vec![slow.clone(), fast.clone()], "fast", Some(1)),
+            (vec![slow, fast], "none", None),
+        ] {
+            assert_eq!(hasher.verify_login(secret(password), stored.clone()).await.unwrap(), expected);
+            let after = runs(&hasher).await;
+            assert_eq!(after - before, 1, "{password} against {} stored", stored.len());
+            before = after;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_verified_is_our_fault_and_says_nothing() {
+        let hasher = hasher();
+        for stored in [
+            "",
+            "secret-thing",
+            "sha256$secret-thing",
+            "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ",
+            "$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+            "$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+        ] {
+            let before = runs(&hasher).await;
+            let error = hasher.verify_login(secret("x"), vec![stored.into()]).await.unwrap_err();
+            assert_eq!(error.to_string(), "a stored password is in no form that this server knows");
+            assert_eq!(runs(&hasher).await - before, 1);
+            assert!(hasher.verify(secret("x"), vec![stored.into()]).await.is_err());
+        }
+        assert!(Hasher::new(1, 1, HashCost { memory_kib: 1, iterations: 1 }, Random::seeded(1)).is_err());
+        assert_eq!(format!("{hasher:?}"), "Hasher");
+    }
+}

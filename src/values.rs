@@ -1,7 +1,7 @@
 //! Values that have been checked, and the folded form by which strings are compared.
 //!
 //! A function takes the value as it was sent and gives it back as it goes in: nothing is trimmed or corrected in
-//! silence (B19). What is wrong comes back as a [`Bad`]; the edge knows the field and makes a fault of it.
+//! silence (B19). What is wrong comes back as a `Bad`; the edge knows the field and makes a fault of it.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

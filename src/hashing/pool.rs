@@ -1,0 +1,302 @@
+//! The threads that hash, their queue and their memory.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use tokio::sync::oneshot;
+
+use crate::error::{Error, Result};
+
+/// How long a thread without work keeps its memory.
+pub(super) const IDLE: Duration = Duration::from_secs(1);
+/// What a client is told when the queue is full.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Above its largest mmap threshold (32 MiB on 64 bits) glibc always gives memory back when it is freed; below, a
+/// threshold that adapts makes it keep it (measured: 19 MiB more with every burst of logins). So more is reserved than
+/// used: untouched pages cost nothing.
+const RESERVED_BLOCKS: usize = 33 * 1024;
+
+/// The way to the threads, which end when it is dropped.
+pub(super) struct Pool(Arc<Shared>);
+
+impl Pool {
+    /// Starts `threads` threads, for which at most `capacity` jobs may wait in all; both are at least one. A thread that
+    /// was `idle` for so long frees its memory.
+    pub(super) fn start(threads: usize, capacity: usize, idle: Duration) -> Result<Self> {
+        let (state, work) = (Mutex::default(), Condvar::new());
+        // Before the threads: when one cannot be started, dropping this ends those that were.
+        let pool = Self(Arc::new(Shared { capacity: capacity.max(1), idle, state, work }));
+        for n in 1..=threads.max(1) {
+            let shared = Arc::clone(&pool.0);
+            std::thread::Builder::new().name(format!("hash-{n}")).spawn(move || shared.run()).map_err(
+                |e| Error::internal(format!("a thread for password hashing cannot be started: {e}")),
+            )?;
+        }
+        Ok(pool)
+    }
+
+    /// How many jobs wait for a thread.
+    pub(super) fn waiting(&self) -> usize {
+        self.0.lock().queue.len()
+    }
+
+    /// Runs `work` on one of the threads. It may ask whether somebody still waits for the answer.
+    pub(super) async fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Memory, &dyn Fn() -> bool) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, result) = oneshot::channel();
+        self.0.push(Box::new(move |memory| {
+            if !answer.is_closed() {
+                let done = work(memory, &|| !answer.is_closed());
+                // A caller who has gone needs no answer.
+                let _ = answer.send(done);
+            }
+        }))?;
+        // The sender is dropped unused when the job panicked.
+        result.await.unwrap_or_else(|_| Err(Error::internal("password hashing failed: its job panicked")))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.work.notify_all();
+    }
+}
+
+type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+
+/// The queue and what its threads need.
+struct Shared {
+    capacity: usize,
+    idle: Duration,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Job>,
+    closed: bool,
+}
+
+impl Shared {
+    /// Jobs run without the lock, and nothing that holds it can panic half-way.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, job: Job) -> Result<()> {
+        let mut state = self.lock();
+        if state.queue.len() >= self.capacity {
+            return Err(Error::Unavailable {
+                what: "password hashing is busy".into(),
+                retry_after: RETRY_AFTER,
+            });
+        }
+        state.queue.push_back(job);
+        drop(state);
+        self.work.notify_one();
+        Ok(())
+    }
+
+    /// What each thread does until the pool is dropped.
+    fn run(&self) {
+        run_in_background();
+        let mut memory = Memory::default();
+        while let Some(job) = self.next(&mut memory) {
+            // A panic stays in its job; the memory is only ever overwritten, so it cannot be left half-done.
+            let _ = catch_unwind(AssertUnwindSafe(|| job(&mut memory)));
+        }
+    }
+
+    /// The next job, or nothing at the end. Frees the memory when there was no work for a while.
+    fn next(&self, memory: &mut Memory) -> Option<Job> {
+        let free_at = Instant::now() + self.idle;
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if let Some(job) = state.queue.pop_front() {
+                return Some(job);
+            }
+            if memory.blocks.capacity() == 0 {
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let left = free_at.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                drop(state);
+                *memory = Memory::default();
+                state = self.lock();
+            } else {
+                state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+    }
+}
+
+/// Nice 19: hashing gets what everything else leaves. On Linux a nice value belongs to the thread (setpriority(2), "C
+/// library/kernel differences"); elsewhere this would slow the whole process.
+fn run_in_background() {
+    #[cfg(target_os = "linux")]
+    if let Err(e) = rustix::process::setpriority_process(None, 19) {
+        tracing::debug!("password hashing runs at ordinary priority: {e}");
+    }
+}
+
+/// The blocks Argon2 works in, kept from job to job: new ones have to be zeroed and mapped each time.
+#[derive(Default)]
+pub(super) struct Memory {
+    blocks: Vec<Block>,
+    /// How many Argon2s it served: that a login costs one is a promise.
+    #[cfg(test)]
+    pub(super) runs: usize,
+}
+
+impl Memory {
+    /// One Argon2id.
+    pub(super) fn argon2(
+        &mut self,
+        version: Version,
+        params: &Params,
+        password: &str,
+        salt: &[u8],
+        output: &mut [u8],
+    ) -> Result<()> {
+        #[cfg(test)]
+        {
+            self.runs += 1;
+        }
+        let blocks = params.block_count();
+        if self.blocks.len() < blocks {
+            // Freed before there is more: nothing in it is worth copying.
+            self.blocks = Vec::new();
+            self.blocks
+                .try_reserve_exact(blocks.max(RESERVED_BLOCKS))
+                .map_err(|_| Error::internal("no memory for password hashing"))?;
+            self.blocks.resize(blocks, Block::new());
+        }
+        Argon2::new(Algorithm::Argon2id, version, params.clone())
+            .hash_password_into_with_memory(password.as_bytes(), salt, output, self.blocks.as_mut_slice())
+            .map_err(|e| Error::internal(format!("a password cannot be hashed: {e}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const NEVER_IDLE: Duration = Duration::from_secs(60);
+
+    fn pool(capacity: usize, idle: Duration) -> Arc<Pool> {
+        Arc::new(Pool::start(1, capacity, idle).unwrap())
+    }
+
+    async fn hash(pool: Arc<Pool>) -> Result<()> {
+        pool.submit(|memory, _| {
+            let params = Params::new(64, 1, 1, Some(32)).unwrap();
+            memory.argon2(Version::V0x13, &params, "x", &[0; 16], &mut [0; 32])
+        })
+        .await
+    }
+
+    /// Keeps the only thread busy until the sender is dropped.
+    fn block(pool: &Arc<Pool>) -> (mpsc::Sender<()>, tokio::task::JoinHandle<Result<()>>) {
+        let (release, blocked) = mpsc::channel::<()>();
+        let (started, running) = mpsc::channel();
+        let pool = Arc::clone(pool);
+        let job = tokio::spawn(async move {
+            pool.submit(move |_, _| {
+                let _ = started.send(());
+                let _ = blocked.recv();
+                Ok(())
+            })
+            .await
+        });
+        tokio::task::block_in_place(|| running.recv().unwrap());
+        (release, job)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_full_queue_says_so() {
+        let pool = pool(2, NEVER_IDLE);
+        let (release, blocked) = block(&pool);
+        let waiting = [0, 1].map(|_| tokio::spawn(hash(Arc::clone(&pool))));
+        while pool.waiting() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let error = hash(Arc::clone(&pool)).await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable { retry_after: RETRY_AFTER, .. }), "{error}");
+        drop(release);
+        blocked.await.unwrap().unwrap();
+        for job in waiting {
+            job.await.unwrap().unwrap();
+        }
+        hash(pool).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_has_gone_costs_nothing() {
+        let pool = pool(2, NEVER_IDLE);
+        let (release, blocked) = block(&pool);
+        let gone = tokio::time::timeout(Duration::from_millis(20), hash(Arc::clone(&pool))).await;
+        assert!(gone.is_err());
+        drop(release);
+        blocked.await.unwrap().unwrap();
+        assert_eq!(pool.submit(|memory, _| Ok(memory.runs)).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_panic_stays_in_its_job() {
+        let pool = pool(2, NEVER_IDLE);
+        let error = pool.submit::<()>(|_, _| panic!("of a test")).await.unwrap_err();
+        assert!(matches!(error, Error::Internal(_)), "{error}");
+        hash(pool).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn memory_is_kept_while_there_is_work_and_freed_after() {
+        let size = |memory: &mut Memory, _: &dyn Fn() -> bool| Ok(memory.blocks.capacity());
+        let busy = pool(2, NEVER_IDLE);
+        hash(Arc::clone(&busy)).await.unwrap();
+        assert!(busy.submit(size).await.unwrap() >= RESERVED_BLOCKS);
+        let idle = pool(2, Duration::from_millis(1));
+        hash(Arc::clone(&idle)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(idle.submit(size).await.unwrap(), 0);
+        hash(idle).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn threads_have_names_and_end_with_the_pool() {
+        let pool = Pool::start(3, 8, NEVER_IDLE).unwrap();
+        let name = pool.submit(|_, _| Ok(std::thread::current().name().map(str::to_owned))).await.unwrap();
+        assert!(["hash-1", "hash-2", "hash-3"].contains(&name.as_deref().unwrap()), "{name:?}");
+        let shared = Arc::downgrade(&pool.0);
+        drop(pool);
+        for _ in 0..1_000 {
+            if shared.strong_count() == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("a thread is left");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn only_the_hash_threads_are_nice() {
+        let nice = || rustix::process::getpriority_process(None).unwrap();
+        let here = nice();
+        assert_eq!(pool(2, NEVER_IDLE).submit(move |_, _| Ok(nice())).await.unwrap(), 19);
+        assert_eq!(nice(), here);
+    }
+}
