@@ -154,6 +154,11 @@ pub fn system_generated(password: &str) -> String {
     format!("{FAST}{}", URL_SAFE_NO_PAD.encode(Sha256::digest(password)))
 }
 
+/// Whether `secret` is what [`system_generated`] made `stored` of; in constant time.
+pub fn is_system_generated(secret: &str, stored: &str) -> bool {
+    system_generated(secret).as_bytes().ct_eq(stored.as_bytes()).into()
+}
+
 /// A stored password, taken apart.
 enum Stored {
     Argon2(Version, Params, Salt, Output),

@@ -28,6 +28,8 @@ pub enum Counter {
     Events,
     /// Partners of the server (kept under partner 0).
     Partners,
+    /// Refused logins that raise no user's count (kept under partner 0).
+    RefusedLogins,
 }
 
 impl Counter {
@@ -37,6 +39,7 @@ impl Counter {
             Self::Groups => "groups",
             Self::Events => "events",
             Self::Partners => "partners",
+            Self::RefusedLogins => "refused_logins",
         }
     }
 }

@@ -248,6 +248,17 @@ pub fn chunk(tx: &mut Tx<'_>, query: &UserQuery, after: Option<(SortKey, UserId)
     Ok(users)
 }
 
+/// Removes every user of the partner with what is its own: the end of a partner.
+pub fn delete_all(tx: &mut Tx<'_>) -> Result<()> {
+    let ids = tx.rows("SELECT user_id FROM users WHERE pid = $1", &[], |row| row.int(0).map(UserId))?;
+    for id in ids {
+        if let Some(user) = super::users::find(tx, id)? {
+            super::users::delete(tx, &user)?;
+        }
+    }
+    Ok(())
+}
+
 /// Reads the memberships of a run of users in one go and hands them out by a merge.
 fn attach_groups(tx: &mut Tx<'_>, users: &mut [User]) -> Result<(), DbError> {
     let (Some(first), Some(last)) = (users.first(), users.last()) else { return Ok(()) };

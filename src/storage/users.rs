@@ -328,6 +328,12 @@ pub fn set_failures(tx: &mut Tx<'_>, user_id: UserId, failures: Failures) -> Res
     Ok(())
 }
 
+/// Counts a refused login that no user's count is raised by. Besides being of interest, it makes refusing cost
+/// the same write as counting does, so the time of an answer tells nothing (B23).
+pub fn count_unknown_login(tx: &mut Tx<'_>) {
+    tx.effects.counters.push((PartnerId(0), Counter::RefusedLogins, 1));
+}
+
 /// Stores a login: when, and that the row of failures is over.
 pub fn set_logged_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     let now = tx.now();

@@ -1,0 +1,165 @@
+//! The password grant: who gets in, and what failures do (B23).
+//!
+//! A wrong password, an unknown user, an INACTIVE, LOCKED or refused one and a wrong partner's client all take the
+//! same way: one argon2, one write, the same words.
+
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::events::{self, Kind};
+use super::tokens::{self, ClientIdentity, Granted, Opening, Origin};
+use super::{Terms, passwords, unit};
+use crate::access::{nobody, system_within};
+use crate::app::App;
+use crate::clock::{MINUTE, Millis};
+use crate::error::{Error, GrantError, Result};
+use crate::model::{PartnerId, Status, User, UserId};
+use crate::storage::passwords::{Stored, list_present};
+use crate::storage::users::{self, Failures};
+use crate::storage::{Tx, partners};
+use crate::values;
+
+/// How long the logins of a last ACTIVE admin are refused after every fifth failure.
+const REFUSAL: Millis = 15 * MINUTE;
+
+fn refused() -> Error {
+    Error::Grant(GrantError::InvalidGrant, "wrong username or password".into())
+}
+
+/// Logs a user in (RFC 6749 §4.3).
+///
+/// # Errors
+/// `invalid_grant`; [`Error::TooMany`] for an address with too many failures.
+pub async fn grant_password(
+    app: &App,
+    client: &ClientIdentity,
+    username: &str,
+    password: Zeroizing<String>,
+    origin: Origin,
+) -> Result<Granted> {
+    let address = origin.address;
+    app.throttle.check(address, app.clock.now())?;
+    let granted = attempt(app, client, username, password, origin).await;
+    // Only a refused login counts against the address; a busy server's 503 is not the client's fault.
+    if matches!(granted, Err(Error::Grant(..))) {
+        app.throttle.fail(address, app.clock.now());
+    }
+    granted
+}
+
+async fn attempt(
+    app: &App,
+    client: &ClientIdentity,
+    username: &str,
+    password: Zeroizing<String>,
+    origin: Origin,
+) -> Result<Granted> {
+    let found = find(app, client, username).await?;
+    let hashes = found.as_ref().map(|f| f.present.iter().map(|p| p.hash.clone()).collect()).unwrap_or_default();
+    let matched = app.hasher.verify_login(password, hashes).await?;
+    let Some(found) = found else {
+        unit::write(&app.store, &nobody(), |tx| {
+            users::count_unknown_login(tx);
+            Ok(())
+        })
+        .await?;
+        return Err(refused());
+    };
+    let (terms, client_id) = (app.terms, client.client_id().to_owned());
+    let matched = matched.and_then(|i| found.present.get(i)).map(|p| p.password_id);
+    let user_id = found.user_id;
+    let granted = unit::write(&app.store, &system_within(found.pid), move |tx| {
+        let opened = match matched {
+            Some(password) => open(tx, terms, user_id, password, &client_id, &origin)?,
+            None => None,
+        };
+        // A right password that opens nothing (locked, refused, ended) is no failed guess.
+        if opened.is_none() && matched.is_none() {
+            count_failure(tx, terms, user_id)?;
+        } else if opened.is_none() {
+            users::count_unknown_login(tx);
+        }
+        Ok(opened)
+    })
+    .await?;
+    granted.ok_or_else(refused)
+}
+
+struct Found {
+    pid: PartnerId,
+    user_id: UserId,
+    present: Vec<Stored>,
+}
+
+async fn find(app: &App, client: &ClientIdentity, username: &str) -> Result<Option<Found>> {
+    let Some(key) = values::username_key(username) else { return Ok(None) };
+    let found = app.store.read(&nobody(), move |tx| users::find_username(tx, &key)).await?;
+    let Some((pid, user_id)) = found.filter(|(pid, _)| client.serves(*pid)) else { return Ok(None) };
+    let present = app.store.read(&system_within(pid), move |tx| list_present(tx, user_id)).await?;
+    Ok(Some(Found { pid, user_id, present }))
+}
+
+/// Opens a session if everything is (still) as it must be; none = refused.
+fn open(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    user_id: UserId,
+    password_id: i64,
+    client_id: &str,
+    origin: &Origin,
+) -> Result<Option<Granted>> {
+    let (now, pid) = (tx.now(), tx.pid());
+    let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
+    let failures = users::failures(tx, user_id)?;
+    if user.status != Status::Active || now < failures.refused_until || partners::is_suspended(tx, pid)? {
+        return Ok(None);
+    }
+    let present = list_present(tx, user_id)?;
+    let Some(password) = present.iter().find(|p| p.password_id == password_id) else { return Ok(None) };
+    if passwords::has_ended(password, now) {
+        return Ok(None);
+    }
+    let restricted = if password.is_temporary {
+        Some(password.expires_at)
+    } else if passwords::is_overdue(password, terms, now) {
+        Some(None)
+    } else {
+        None
+    };
+    users::set_logged_in(tx, user_id)?;
+    let opening = Opening { client_id, user_id: Some(user_id), origin, restricted };
+    let granted = tokens::open_session(tx, terms, &opening)?;
+    let after = json!({ "clientId": client_id, "address": origin.address });
+    events::record_user(tx, Kind::SessionStarted, user_id, None, Some(after))?;
+    Ok(Some(granted))
+}
+
+/// Counts a wrong password (B23): the fifth in a row locks; the last ACTIVE admin is refused for a while instead,
+/// or anybody could shut a partner out.
+pub(super) fn count_failure(tx: &mut Tx<'_>, terms: Terms, user_id: UserId) -> Result<()> {
+    let now = tx.now();
+    let Some(user) = users::find(tx, user_id)? else { return Ok(()) };
+    let failures = users::failures(tx, user_id)?;
+    if user.status != Status::Active || now < failures.refused_until {
+        users::count_unknown_login(tx);
+        return Ok(());
+    }
+    let count = failures.count + 1;
+    if count < terms.lockout_threshold {
+        return users::set_failures(tx, user_id, Failures { count, refused_until: 0 });
+    }
+    if !is_last_admin(tx, &user)? {
+        users::set_failures(tx, user_id, Failures { count, refused_until: 0 })?;
+        return super::users::lock(tx, &user);
+    }
+    let refused_until = if count % terms.lockout_threshold == 0 { now + REFUSAL } else { 0 };
+    users::set_failures(tx, user_id, Failures { count, refused_until })?;
+    if refused_until > 0 {
+        events::record_user(tx, Kind::UserLoginRefused, user_id, None, None)?;
+    }
+    Ok(())
+}
+
+fn is_last_admin(tx: &mut Tx<'_>, user: &User) -> Result<bool> {
+    Ok(user.is_admin && users::active_admins(tx, 2)? == [user.user_id])
+}

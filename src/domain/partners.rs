@@ -1,0 +1,134 @@
+//! Partners, the first start, and the rule that a partner keeps an admin.
+
+use serde_json::json;
+
+use super::events::{self, Kind};
+use super::users::{self, NewUser};
+use super::{Terms, passwords};
+use crate::access::Operator;
+use crate::error::{Conflict, Error, Missing, Result};
+use crate::model::{Partner, PartnerId, User};
+use crate::storage::{Tx, partners};
+
+/// What a refusal by B10 says.
+pub(super) const LAST_ADMIN: &str =
+    "this would leave the partner without an ACTIVE partner admin: make another user one first; nothing was changed";
+
+/// B10: a partner that had an ACTIVE admin keeps one. Runs at the end of every unit that may have taken one away.
+pub(super) fn keep_an_admin(tx: &mut Tx<'_>) -> Result<()> {
+    if tx.must_keep_an_admin() && !crate::storage::users::has_active_admin(tx)? {
+        return Err(Conflict::users("last-admin", Vec::new(), LAST_ADMIN));
+    }
+    Ok(())
+}
+
+/// Whether the database is empty.
+pub fn is_first_start(tx: &mut Tx<'_>) -> Result<bool> {
+    Ok(!partners::any(tx)?)
+}
+
+/// Makes partner 1 and its admin, with a permanent password given as its hash. Only on an empty database.
+pub fn bootstrap(tx: &mut Tx<'_>, by: Operator, admin: &NewUser, password_hash: &str) -> Result<User> {
+    let pid = partners::insert(tx, "default")?;
+    tx.enter_partner(by, pid);
+    events::record(tx, Kind::PartnerCreated, None, Some(json!({ "name": "default" })))?;
+    let user = users::insert(tx, admin)?;
+    passwords::set_permanent(tx, user.user_id, password_hash)?;
+    Ok(user)
+}
+
+/// A partner just made.
+#[derive(Debug)]
+pub struct Created {
+    /// The partner.
+    pub partner: Partner,
+    /// Its admin.
+    pub admin: User,
+    /// The admin's temporary password, where it is told instead of mailed.
+    pub password: Option<String>,
+}
+
+/// Makes a partner and its first admin, whose temporary password is mailed (B16), or told if `tell`.
+///
+/// # Errors
+/// `partner-name-taken`, `username-taken`.
+pub fn create(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    by: Operator,
+    name: &str,
+    admin: &NewUser,
+    tell: bool,
+) -> Result<Created> {
+    let pid = partners::insert(tx, name)?;
+    tx.enter_partner(by, pid);
+    events::record(tx, Kind::PartnerCreated, None, Some(json!({ "name": name })))?;
+    let rights = by.as_admin_of(pid);
+    let (admin, password) = if tell {
+        users::create_and_tell(tx, terms, &rights, admin)?
+    } else {
+        (users::create(tx, terms, &rights, admin)?, None)
+    };
+    // The kept total of users is written at the end of the group, so it is not read here.
+    let partner = Partner { pid, name: name.to_owned(), suspended: false, users: 1, created_at: tx.now() };
+    Ok(Created { partner, admin, password })
+}
+
+/// One partner.
+///
+/// # Errors
+/// Not found.
+pub fn get(tx: &mut Tx<'_>, _by: Operator, pid: PartnerId) -> Result<Partner> {
+    partners::find(tx, pid)?.ok_or(Error::NotFound(Missing::Partner))
+}
+
+/// What to change of a partner; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct PartnerChange {
+    /// A new name.
+    pub name: Option<String>,
+    /// Whether its people are kept out.
+    pub suspended: Option<bool>,
+}
+
+/// Renames, suspends or resumes a partner.
+///
+/// # Errors
+/// Not found; `partner-name-taken`.
+pub fn update(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, change: &PartnerChange) -> Result<Partner> {
+    let mut partner = get(tx, by, pid)?;
+    tx.enter_partner(by, pid);
+    if let Some(name) = change.name.as_ref().filter(|name| **name != partner.name) {
+        partners::rename(tx, pid, name)?;
+        let (before, after) = (json!({ "name": partner.name }), json!({ "name": name }));
+        events::record(tx, Kind::PartnerRenamed, Some(before), Some(after))?;
+        partner.name.clone_from(name);
+    }
+    if let Some(suspended) = change.suspended.filter(|s| *s != partner.suspended) {
+        partners::set_suspended(tx, pid, suspended)?;
+        let kind = if suspended { Kind::PartnerSuspended } else { Kind::PartnerResumed };
+        events::record(tx, kind, None, None)?;
+        partner.suspended = suspended;
+    }
+    Ok(partner)
+}
+
+/// Deletes a partner with all its users, groups, clients and sessions. Its events stay.
+///
+/// # Errors
+/// Not found; `partner-not-empty` when it has more users than its admins and `force` is not given.
+pub fn delete(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, force: bool) -> Result<()> {
+    let partner = get(tx, by, pid)?;
+    tx.enter_partner(by, pid);
+    if partner.users > 1 && !force {
+        let detail = format!(
+            "partner {pid} has {} users, who would be deleted with it: delete them first, or say that you mean it \
+             (--force, or ?force=true)",
+            partner.users
+        );
+        return Err(Conflict::users("partner-not-empty", Vec::new(), detail));
+    }
+    crate::storage::user_lists::delete_all(tx)?;
+    partners::delete(tx, pid)?;
+    events::record(tx, Kind::PartnerDeleted, Some(json!({ "name": partner.name })), None)
+}

@@ -1,0 +1,224 @@
+//! The life of a password (contract, part C, Passwords): temporary, permanent, changed, reset.
+
+use zeroize::Zeroizing;
+
+use super::events::{self, Kind};
+use super::policy::{self, Person};
+use super::{Terms, logins, unit, users};
+use crate::access::{Admin, Member, Scope as _};
+use crate::app::App;
+use crate::clock::Millis;
+use crate::error::{Error, Fault, Result};
+use crate::hashing;
+use crate::mail::{Letter, Notice, Reason, Recipient, Secret};
+use crate::model::{Status, User, UserId};
+use crate::storage::outbox::{self, NewMail};
+use crate::storage::passwords::{self as stored, NewPassword, Stored};
+use crate::storage::{Tx, sessions};
+
+/// How many permanent passwords, the present one included, are refused for a new one.
+pub const HISTORY: i64 = 12;
+
+/// Gives a user that never had a password a temporary one, by mail (B16).
+pub(super) fn issue_first(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
+    let (password, expires_at) = make_temporary(tx, terms);
+    insert_temporary(tx, user.user_id, &password, expires_at)?;
+    mail_temporary(tx, user, password, expires_at, Reason::Welcome)?;
+    events::record_user(tx, Kind::PasswordIssued, user.user_id, None, None)
+}
+
+/// Like [`issue_first`], but the password is told to the operator who asks, not mailed.
+pub(super) fn tell_temporary(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<String> {
+    let (password, expires_at) = make_temporary(tx, terms);
+    insert_temporary(tx, user.user_id, &password, expires_at)?;
+    events::record_user(tx, Kind::PasswordIssued, user.user_id, None, None)?;
+    Ok(password.as_str().to_owned())
+}
+
+/// The old password and every session end in this transaction; only the mailed password works (A5, B20, B21).
+///
+/// # Errors
+/// A fault when the user is not ACTIVE: nobody could use the password.
+pub fn reset(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId) -> Result<()> {
+    let user = users::get(tx, by, user_id)?;
+    reset_user(tx, terms, &user, false).map(drop)
+}
+
+/// Like [`reset`], and tells the password instead of mailing it.
+///
+/// # Errors
+/// As [`reset`].
+pub fn reset_and_tell(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId) -> Result<String> {
+    let user = users::get(tx, by, user_id)?;
+    reset_user(tx, terms, &user, true)
+}
+
+/// The caller's own reset (A5). The caller's session ends, too.
+///
+/// # Errors
+/// As [`reset`].
+pub fn reset_self(tx: &mut Tx<'_>, terms: Terms, member: &Member) -> Result<()> {
+    let user = users::get_self(tx, member)?;
+    reset_user(tx, terms, &user, false).map(drop)
+}
+
+fn reset_user(tx: &mut Tx<'_>, terms: Terms, user: &User, tell: bool) -> Result<String> {
+    if user.status != Status::Active {
+        let status = user.status.as_str();
+        let detail = format!("this user is {status}: only an ACTIVE user gets a password");
+        return Err(Fault::new("/status", "not-active", detail).into());
+    }
+    let (password, expires_at) = make_temporary(tx, terms);
+    outbox::withdraw(tx, user.user_id)?;
+    let hash = hashing::system_generated(&password);
+    let new = NewPassword { hash: &hash, is_temporary: true, expires_at: Some(expires_at) };
+    stored::replace(tx, user.user_id, &new, HISTORY)?;
+    sessions::end_all_of(tx, user.user_id, None)?;
+    events::record_user(tx, Kind::PasswordReset, user.user_id, None, None)?;
+    if tell {
+        return Ok(password.as_str().to_owned());
+    }
+    mail_temporary(tx, user, password, expires_at, Reason::Reset)?;
+    Ok(String::new())
+}
+
+fn make_temporary(tx: &Tx<'_>, terms: Terms) -> (Zeroizing<String>, Millis) {
+    (policy::generate_temporary(tx.random()), tx.now() + terms.temporary_password)
+}
+
+fn insert_temporary(tx: &mut Tx<'_>, user_id: UserId, password: &str, expires_at: Millis) -> Result<()> {
+    let hash = hashing::system_generated(password);
+    stored::insert(tx, user_id, &NewPassword { hash: &hash, is_temporary: true, expires_at: Some(expires_at) })
+}
+
+fn mail_temporary(
+    tx: &mut Tx<'_>,
+    user: &User,
+    password: Zeroizing<String>,
+    expires_at: Millis,
+    reason: Reason,
+) -> Result<()> {
+    // For a while after a self-made change, password mail goes to the old address (B25).
+    let held = match reason {
+        Reason::Welcome => None,
+        Reason::Reset | Reason::Forgotten => crate::storage::users::held_email(tx, user.user_id)?,
+    };
+    let what = Notice::TemporaryPassword {
+        username: user.username.clone(),
+        password: Secret::new(password.as_str().to_owned()),
+        reason,
+        expires_at,
+    };
+    notify(tx, user, held.as_deref().unwrap_or(&user.email), what)
+}
+
+/// Puts a mail to a user into the outbox.
+pub(super) fn notify(tx: &mut Tx<'_>, user: &User, address: &str, what: Notice) -> Result<()> {
+    let (is_secret, expires_at) = (what.is_secret(), what.expires_at());
+    let name = format!("{} {}", user.first_name, user.last_name);
+    let letter = Letter { to: Recipient { name, address: address.to_owned() }, what };
+    let letter = serde_json::to_string(&letter)
+        .map(Zeroizing::new)
+        .map_err(|e| Error::internal(format!("a letter cannot be written: {e}")))?;
+    outbox::insert(tx, &NewMail { user_id: user.user_id, letter: &letter, is_secret, expires_at })
+}
+
+/// Sets a permanent password for a user that is being made: the first admin's.
+pub(super) fn set_permanent(tx: &mut Tx<'_>, user_id: UserId, hash: &str) -> Result<()> {
+    stored::insert(tx, user_id, &NewPassword { hash, is_temporary: false, expires_at: None })
+}
+
+/// The caller changes its own password (A4, B21). Every other session ends; the caller's goes on, and one that
+/// was opened with a temporary password becomes an ordinary one.
+///
+/// # Errors
+/// Faults at `/oldPassword` and `/newPassword`, all of them; a wrong old password counts as a failed login (B23).
+pub async fn change_own(
+    app: &App,
+    member: &Member,
+    old: Zeroizing<String>,
+    new: Zeroizing<String>,
+) -> Result<()> {
+    let who = member.clone();
+    let (user, present, history, failures) = app
+        .store
+        .scan(member, move |tx| {
+            let user = users::get_self(tx, &who)?;
+            let present = stored::list_present(tx, user.user_id)?;
+            let history = stored::list_history(tx, user.user_id, HISTORY)?;
+            let failures = crate::storage::users::failures(tx, user.user_id)?;
+            Ok((user, present, history, failures))
+        })
+        .await?;
+
+    let now = app.clock.now();
+    let refused = now < failures.refused_until;
+    let hashes = present.iter().map(|p| p.hash.clone()).collect();
+    let matched = app.hasher.verify_login(old, hashes).await?;
+    let matched = matched.and_then(|i| present.get(i)).filter(|p| !refused && !has_ended(p, now)).cloned();
+    let mut faults = Vec::new();
+    if matched.is_none() {
+        faults.push(Fault::new("/oldPassword", "wrong-password", "this is not your present password"));
+    }
+    if let Err(bad) = policy::check(&new, &person(&user)) {
+        faults.extend(bad.into_iter().map(|b| b.at("/newPassword")));
+    }
+    // Only somebody who knows the old password learns whether the new one was used before.
+    if faults.is_empty() {
+        let mut used: Vec<String> = history.iter().map(|p| p.hash.clone()).collect();
+        used.extend(present.iter().filter(|p| p.is_temporary).map(|p| p.hash.clone()));
+        if app.hasher.verify(new.clone(), used).await?.is_some() {
+            let detail = format!("the last {HISTORY} passwords and the temporary one cannot be used again");
+            faults.push(Fault::new("/newPassword", "used-before", detail));
+        }
+    }
+    let Some(matched) = matched.filter(|_| faults.is_empty()) else {
+        if faults.iter().any(|f| f.code == "wrong-password") && !refused {
+            let terms = app.terms;
+            let user_id = user.user_id;
+            let count = move |tx: &mut Tx<'_>| logins::count_failure(tx, terms, user_id);
+            unit::write(&app.store, &crate::access::system_within(member.pid()), count).await?;
+        }
+        return Err(Error::Invalid(faults));
+    };
+    let hash = app.hasher.hash(new).await?;
+    let who = member.clone();
+    unit::write(&app.store, member, move |tx| set_own(tx, &who, matched.password_id, &hash)).await
+}
+
+fn set_own(tx: &mut Tx<'_>, member: &Member, matched: i64, hash: &str) -> Result<()> {
+    let user = users::get_self(tx, member)?;
+    let user_id = user.user_id;
+    // Hashing took a while: what was right then must still be the password.
+    if !stored::list_present(tx, user_id)?.iter().any(|p| p.password_id == matched) {
+        let fault = Fault::new("/oldPassword", "wrong-password", "your password was changed a moment ago");
+        return Err(fault.into());
+    }
+    outbox::withdraw(tx, user_id)?;
+    stored::replace(tx, user_id, &NewPassword { hash, is_temporary: false, expires_at: None }, HISTORY)?;
+    sessions::end_all_of(tx, user_id, Some(member.session_id()))?;
+    sessions::lift_restriction(tx, member.session_id())?;
+    crate::storage::users::set_failures(tx, user_id, crate::storage::users::Failures::default())?;
+    events::record_user(tx, Kind::PasswordChanged, user_id, None, None)?;
+    notify(tx, &user, &user.email, Notice::PasswordChanged { username: user.username.clone() })
+}
+
+/// What a password must not contain (part C, Passwords).
+pub(super) fn person(user: &User) -> Person<'_> {
+    Person {
+        username: &user.username,
+        first_name: &user.first_name,
+        last_name: &user.last_name,
+        email: &user.email,
+    }
+}
+
+/// Whether a stored password opens nothing any more. An expired permanent one still opens a restricted session.
+pub(super) fn has_ended(password: &Stored, now: Millis) -> bool {
+    password.is_temporary && password.expires_at.is_some_and(|at| now >= at)
+}
+
+/// Whether a permanent password is past its expiry (option), so that it must be changed first (B22).
+pub(super) fn is_overdue(password: &Stored, terms: Terms, now: Millis) -> bool {
+    !password.is_temporary && terms.password_expiry.is_some_and(|expiry| now >= password.created_at + expiry)
+}

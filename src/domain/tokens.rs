@@ -1,0 +1,484 @@
+//! Access and refresh tokens (RFC 6749, 6750, 7009, 7662), clients, and who a token lets in.
+//!
+//! A token is `at.<partner>.<random>` (access), `rt.<partner>.<random>` (refresh); the partner leads, so that it is
+//! looked up in its partner's rows. The database holds SHA-256 of it only.
+
+use std::net::IpAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::events::{self, Kind};
+use super::{Terms, passwords, unit};
+use crate::access::{Caller, Operator, TokenFacts, system_within};
+use crate::app::App;
+use crate::clock::Millis;
+use crate::error::{Error, GrantError, Missing, Result, TokenFault};
+use crate::hashing;
+use crate::model::{Client, PartnerId, Status, UserId};
+use crate::random::Random;
+use crate::storage::sessions::{self, NewSession, TokenKind};
+use crate::storage::{TokenHash, Tx, partners, users};
+
+/// The public client that is always there: no secret, grants `password` and `refresh_token`.
+pub const PUBLIC_CLIENT: &str = "tenantry";
+
+/// SHA-256 of a token.
+pub fn hash(token: &str) -> TokenHash {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// The partner that a token of this kind names; none when it is not of that form.
+fn partner_of(token: &str, kind: &str) -> Option<PartnerId> {
+    let (pid, secret) = token.strip_prefix(kind)?.strip_prefix('.')?.split_once('.')?;
+    let pid = pid.parse().ok().filter(|pid| *pid > 0)?;
+    (!secret.is_empty()).then_some(PartnerId(pid))
+}
+
+fn make(random: &Random, kind: &str, pid: PartnerId) -> Zeroizing<String> {
+    Zeroizing::new(format!("{kind}.{pid}.{}", random.token::<32>()))
+}
+
+/// Who bears this access token.
+///
+/// # Errors
+/// [`Error::Unauthenticated`] with what is wrong with it.
+pub fn authenticate(app: &App, token: &str) -> Result<Caller> {
+    let facts = match partner_of(token, "at") {
+        Some(pid) => app.store.find_token(pid, &hash(token))?,
+        None => None,
+    };
+    let facts = facts.ok_or(Error::Unauthenticated(TokenFault::Invalid))?;
+    Caller::admit(&facts, app.clock.now()).map_err(Error::Unauthenticated)
+}
+
+/// Whether this is an operator's token.
+///
+/// # Errors
+/// [`Error::Unauthenticated`].
+pub async fn authenticate_operator(app: &App, token: &str) -> Result<Operator> {
+    let hash = stored_operator_hash(token);
+    let known = app
+        .store
+        .read(&crate::access::nobody(), move |tx| partners::has_operator_token(tx, &hash))
+        .await?;
+    Operator::by_token(known)
+}
+
+fn stored_operator_hash(token: &str) -> String {
+    URL_SAFE_NO_PAD.encode(hash(token))
+}
+
+/// Makes a token for the operator's API. It is told once and stored as a hash.
+///
+/// # Errors
+/// None of its own.
+pub fn create_operator_token(tx: &mut Tx<'_>, _by: Operator, name: &str) -> Result<(i64, String)> {
+    let token = format!("op.{}", tx.random().token::<32>());
+    let id = partners::insert_operator_token(tx, &stored_operator_hash(&token), name)?;
+    Ok((id, token))
+}
+
+/// All operators' tokens, without the tokens.
+///
+/// # Errors
+/// None of its own.
+pub fn list_operator_tokens(tx: &mut Tx<'_>, _by: Operator) -> Result<Vec<partners::OperatorToken>> {
+    partners::list_operator_tokens(tx)
+}
+
+/// Revokes an operator's token.
+///
+/// # Errors
+/// Not found.
+pub fn revoke_operator_token(tx: &mut Tx<'_>, _by: Operator, token_id: i64) -> Result<()> {
+    if partners::delete_operator_token(tx, token_id)? { Ok(()) } else { Err(Error::NotFound(Missing::OperatorToken)) }
+}
+
+/// A client that has said who it is (RFC 6749 §2.3).
+#[derive(Debug, Clone)]
+pub enum ClientIdentity {
+    /// The built-in public client.
+    Public,
+    /// A confidential client that showed its secret.
+    Confidential(Client),
+}
+
+impl ClientIdentity {
+    /// Its `client_id`.
+    pub fn client_id(&self) -> &str {
+        match self {
+            Self::Public => PUBLIC_CLIENT,
+            Self::Confidential(client) => &client.client_id,
+        }
+    }
+
+    /// Whether it may have to do with a partner's tokens (B28).
+    pub fn serves(&self, pid: PartnerId) -> bool {
+        match self {
+            Self::Public => true,
+            Self::Confidential(client) => client.pid == pid,
+        }
+    }
+}
+
+/// Who this client is.
+///
+/// # Errors
+/// `invalid_client`, in the same words for an unknown client and a wrong secret.
+pub async fn authenticate_client(
+    app: &App,
+    client_id: &str,
+    secret: Option<Zeroizing<String>>,
+) -> Result<ClientIdentity> {
+    let refused = || Error::Grant(GrantError::InvalidClient, "unknown client or wrong secret".into());
+    if client_id == PUBLIC_CLIENT {
+        // It has no secret: whoever sends one takes it for another client.
+        return if secret.is_none_or(|s| s.is_empty()) { Ok(ClientIdentity::Public) } else { Err(refused()) };
+    }
+    let (Some(pid), Some(secret)) = (partner_of(client_id, "cl"), secret) else { return Err(refused()) };
+    let id = client_id.to_owned();
+    let found = app
+        .store
+        .scan(&system_within(pid), move |tx| {
+            if partners::is_suspended(tx, pid)? { Ok(None) } else { sessions::find_client(tx, &id) }
+        })
+        .await?;
+    let (client, stored) = found.ok_or_else(refused)?;
+    if hashing::is_system_generated(&secret, &stored) {
+        Ok(ClientIdentity::Confidential(client))
+    } else {
+        Err(refused())
+    }
+}
+
+/// Makes a confidential client; its secret is told once and stored as a hash.
+///
+/// # Errors
+/// None of its own.
+pub fn create_client(tx: &mut Tx<'_>, _by: Operator, name: &str, is_admin: bool) -> Result<(Client, String)> {
+    let pid = tx.pid();
+    if crate::storage::partners::find(tx, pid)?.is_none() {
+        return Err(Error::NotFound(Missing::Partner));
+    }
+    let client_id = format!("cl.{pid}.{}", tx.random().token::<12>());
+    let secret = tx.random().token::<32>();
+    let client = Client { client_id, pid, name: name.to_owned(), is_admin, created_at: tx.now() };
+    sessions::insert_client(tx, &client, &hashing::system_generated(&secret))?;
+    let after = json!({ "clientId": client.client_id, "name": name, "isAdmin": is_admin });
+    events::record(tx, Kind::ClientCreated, None, Some(after))?;
+    Ok((client, secret))
+}
+
+/// The partner that a `client_id` names.
+///
+/// # Errors
+/// Not found.
+pub fn client_partner(client_id: &str) -> Result<PartnerId> {
+    partner_of(client_id, "cl").ok_or(Error::NotFound(Missing::Client))
+}
+
+/// The clients of a partner.
+///
+/// # Errors
+/// Not found, when the partner does not exist.
+pub fn list_clients(tx: &mut Tx<'_>, _by: Operator) -> Result<Vec<Client>> {
+    let pid = tx.pid();
+    if crate::storage::partners::find(tx, pid)?.is_none() {
+        return Err(Error::NotFound(Missing::Partner));
+    }
+    sessions::list_clients(tx)
+}
+
+/// Revokes a client; every token it was given ends.
+///
+/// # Errors
+/// Not found.
+pub fn revoke_client(tx: &mut Tx<'_>, _by: Operator, client_id: &str) -> Result<()> {
+    if !sessions::delete_client(tx, client_id)? {
+        return Err(Error::NotFound(Missing::Client));
+    }
+    events::record(tx, Kind::ClientRevoked, Some(json!({ "clientId": client_id })), None)
+}
+
+/// Where a token request came from.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The client's address.
+    pub address: IpAddr,
+    /// What it says it is; at most 255 characters are kept.
+    pub user_agent: Option<String>,
+}
+
+/// Tokens just given.
+#[derive(Debug)]
+pub struct Granted {
+    /// For requests.
+    pub access_token: Zeroizing<String>,
+    /// For new tokens; none for restricted sessions (B22) and technical accounts.
+    pub refresh_token: Option<Zeroizing<String>>,
+    /// How long the access token lives.
+    pub expires_in: Millis,
+    /// Opened with a temporary or expired password (B22).
+    pub password_change_required: bool,
+}
+
+/// What a session is opened with.
+pub(super) struct Opening<'a> {
+    pub(super) client_id: &'a str,
+    pub(super) user_id: Option<UserId>,
+    pub(super) origin: &'a Origin,
+    /// Set for a session that must first change the password: when that password ends, if it does.
+    pub(super) restricted: Option<Option<Millis>>,
+}
+
+/// Opens a session and gives its first tokens.
+pub(super) fn open_session(tx: &mut Tx<'_>, terms: Terms, opening: &Opening<'_>) -> Result<Granted> {
+    let (now, pid) = (tx.now(), tx.pid());
+    let session_id = tx.random().token::<16>();
+    let mut access_ends = now + terms.access_token;
+    if let Some(Some(ends)) = opening.restricted {
+        access_ends = access_ends.min(ends);
+    }
+    // A technical account logs in again with its secret; a restricted session must not live on (B22).
+    let refreshes = opening.restricted.is_none() && opening.user_id.is_some();
+    let session_ends = if refreshes { access_ends.max(now + terms.refresh_token) } else { access_ends };
+    let address = opening.origin.address.to_string();
+    let user_agent: Option<String> = opening.origin.user_agent.as_ref().map(|ua| ua.chars().take(255).collect());
+    sessions::insert(
+        tx,
+        &NewSession {
+            session_id: &session_id,
+            user_id: opening.user_id,
+            client_id: opening.client_id,
+            is_restricted: opening.restricted.is_some(),
+            expires_at: session_ends,
+            address: Some(&address),
+            user_agent: user_agent.as_deref(),
+        },
+    )?;
+    let access_token = make(tx.random(), "at", pid);
+    sessions::insert_token(tx, TokenKind::Access, &hash(&access_token), &session_id, access_ends)?;
+    let mut refresh_token = None;
+    if refreshes {
+        let token = make(tx.random(), "rt", pid);
+        sessions::insert_token(tx, TokenKind::Refresh, &hash(&token), &session_id, now + terms.refresh_token)?;
+        refresh_token = Some(token);
+    }
+    Ok(Granted {
+        access_token,
+        refresh_token,
+        expires_in: access_ends - now,
+        password_change_required: opening.restricted.is_some(),
+    })
+}
+
+/// The client credentials grant: a technical account of the client's partner (B28).
+///
+/// # Errors
+/// `unauthorized_client` for the public client.
+pub async fn grant_client_credentials(app: &App, client: &ClientIdentity, origin: Origin) -> Result<Granted> {
+    let ClientIdentity::Confidential(client) = client else {
+        return Err(Error::Grant(GrantError::UnauthorizedClient, "a public client cannot use this grant".into()));
+    };
+    let (terms, client) = (app.terms, client.clone());
+    unit::write(&app.store, &system_within(client.pid), move |tx| {
+        let opening = Opening { client_id: &client.client_id, user_id: None, origin: &origin, restricted: None };
+        let granted = open_session(tx, terms, &opening)?;
+        events::record(tx, Kind::SessionStarted, None, Some(json!({ "clientId": client.client_id })))?;
+        Ok(granted)
+    })
+    .await
+}
+
+fn invalid_refresh_token() -> Error {
+    Error::Grant(GrantError::InvalidGrant, "the refresh token is unknown, used, expired or another client's".into())
+}
+
+/// The refresh token grant (RFC 6749 §6), rotating: the token works once. Its second use ends the whole session,
+/// since one of the two users stole it (RFC 9700 §4.14).
+///
+/// # Errors
+/// `invalid_grant`.
+pub async fn grant_refresh(app: &App, client: &ClientIdentity, token: &str) -> Result<Granted> {
+    let pid = partner_of(token, "rt").filter(|pid| client.serves(*pid)).ok_or_else(invalid_refresh_token)?;
+    let (terms, hash, client_id) = (app.terms, hash(token), client.client_id().to_owned());
+    let granted =
+        unit::write(&app.store, &system_within(pid), move |tx| refresh(tx, terms, &hash, &client_id)).await?;
+    granted.ok_or_else(invalid_refresh_token)
+}
+
+/// None = refused; what a replay ended stays ended, hence no error, which would undo it.
+fn refresh(tx: &mut Tx<'_>, terms: Terms, presented: &TokenHash, client_id: &str) -> Result<Option<Granted>> {
+    let Some(token) = sessions::find_refresh_token(tx, presented)? else { return Ok(None) };
+    if token.client_id != client_id {
+        return Ok(None);
+    }
+    let now = tx.now();
+    if token.used_at.is_some() {
+        sessions::end(tx, &token.session_id)?;
+        if let Some(user_id) = token.user_id {
+            events::record_user(tx, Kind::SessionReplayed, user_id, None, None)?;
+        }
+        return Ok(None);
+    }
+    let pid = tx.pid();
+    let Some(user_id) = token.user_id else { return Ok(None) };
+    let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
+    if now >= token.expires_at || user.status != Status::Active || partners::is_suspended(tx, pid)? {
+        return Ok(None);
+    }
+    // A password past its expiry must be changed at a login; refreshing must not put that off for ever.
+    let present = crate::storage::passwords::list_present(tx, user_id)?;
+    if present.iter().all(|p| p.is_temporary || passwords::is_overdue(p, terms, now)) {
+        return Ok(None);
+    }
+    let access_token = make(tx.random(), "at", pid);
+    let refresh_token = make(tx.random(), "rt", pid);
+    let (access_ends, refresh_ends) = (now + terms.access_token, now + terms.refresh_token);
+    sessions::rotate(tx, presented, &token.session_id, refresh_ends.max(access_ends))?;
+    sessions::insert_token(tx, TokenKind::Access, &hash(&access_token), &token.session_id, access_ends)?;
+    sessions::insert_token(tx, TokenKind::Refresh, &hash(&refresh_token), &token.session_id, refresh_ends)?;
+    Ok(Some(Granted {
+        access_token,
+        refresh_token: Some(refresh_token),
+        expires_in: terms.access_token,
+        password_change_required: false,
+    }))
+}
+
+/// Ends the session of a token (RFC 7009). A token that is unknown, or that this client has nothing to do with,
+/// is none of its business: nothing happens.
+///
+/// # Errors
+/// None of its own.
+pub async fn revoke(app: &App, client: &ClientIdentity, token: &str) -> Result<()> {
+    let Some((pid, session)) = find_session(app, client, token).await? else { return Ok(()) };
+    unit::write(&app.store, &system_within(pid), move |tx| {
+        sessions::end(tx, &session.session_id)?;
+        match session.user_id {
+            Some(user_id) => events::record_user(tx, Kind::SessionEnded, user_id, None, None),
+            None => events::record(tx, Kind::SessionEnded, None, Some(json!({ "clientId": session.client_id }))),
+        }
+    })
+    .await
+}
+
+struct FoundSession {
+    session_id: String,
+    user_id: Option<UserId>,
+    client_id: String,
+}
+
+async fn find_session(
+    app: &App,
+    client: &ClientIdentity,
+    token: &str,
+) -> Result<Option<(PartnerId, FoundSession)>> {
+    let hash = hash(token);
+    let (pid, found) = if let Some(pid) = partner_of(token, "at") {
+        let facts = app.store.find_token(pid, &hash)?;
+        (pid, facts.map(|f| FoundSession {
+            session_id: f.session_id.clone(),
+            user_id: f.user_id,
+            client_id: f.client_id.clone(),
+        }))
+    } else if let Some(pid) = partner_of(token, "rt") {
+        let token =
+            app.store.read(&system_within(pid), move |tx| sessions::find_refresh_token(tx, &hash)).await?;
+        (pid, token.map(|t| FoundSession {
+            session_id: t.session_id,
+            user_id: t.user_id,
+            client_id: t.client_id,
+        }))
+    } else {
+        return Ok(None);
+    };
+    // The public client revokes what it was given; a confidential one whatever is its partner's (B28).
+    let theirs = |s: &FoundSession| match client {
+        ClientIdentity::Public => s.client_id == PUBLIC_CLIENT,
+        ClientIdentity::Confidential(c) => c.pid == pid,
+    };
+    Ok(found.filter(theirs).map(|s| (pid, s)))
+}
+
+/// What is told of a good token (RFC 7662 §2.2).
+#[derive(Debug)]
+pub struct Introspection {
+    /// The client it was given to.
+    pub client_id: String,
+    /// The user, unless it is a technical account's.
+    pub user: Option<(UserId, String)>,
+    /// The partner.
+    pub pid: PartnerId,
+    /// Whether its bearer is a partner admin.
+    pub is_admin: bool,
+    /// When it was given.
+    pub issued_at: Millis,
+    /// When it ends.
+    pub expires_at: Millis,
+    /// Whether it is a refresh token.
+    pub is_refresh_token: bool,
+}
+
+/// What a token is worth (RFC 7662), for a confidential client of its partner; none = not active.
+///
+/// # Errors
+/// `unauthorized_client` for the public client.
+pub async fn introspect(app: &App, client: &ClientIdentity, token: &str) -> Result<Option<Introspection>> {
+    let ClientIdentity::Confidential(client) = client else {
+        return Err(Error::Grant(GrantError::UnauthorizedClient, "a public client cannot introspect".into()));
+    };
+    let (pid, hash, now) = (client.pid, hash(token), app.clock.now());
+    if partner_of(token, "at") == Some(pid) {
+        let Some(facts) = app.store.find_token(pid, &hash)? else { return Ok(None) };
+        if Caller::admit(&facts, now).is_err() || facts.is_restricted {
+            return Ok(None);
+        }
+        return app.store.read(&system_within(pid), move |tx| of_access_token(tx, &facts)).await;
+    }
+    if partner_of(token, "rt") != Some(pid) {
+        return Ok(None);
+    }
+    app.store
+        .scan(&system_within(pid), move |tx| {
+            let Some(token) = sessions::find_refresh_token(tx, &hash)? else { return Ok(None) };
+            let Some(user_id) = token.user_id else { return Ok(None) };
+            let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
+            if token.used_at.is_some() || now >= token.expires_at || user.status != Status::Active {
+                return Ok(None);
+            }
+            Ok(Some(Introspection {
+                client_id: token.client_id,
+                user: Some((user_id, user.username)),
+                pid,
+                is_admin: user.is_admin,
+                issued_at: token.issued_at,
+                expires_at: token.expires_at,
+                is_refresh_token: true,
+            }))
+        })
+        .await
+}
+
+fn of_access_token(tx: &mut Tx<'_>, facts: &TokenFacts) -> Result<Option<Introspection>> {
+    let user = match facts.user_id {
+        Some(id) => match users::find(tx, id)? {
+            Some(user) => Some((id, user.username)),
+            None => return Ok(None),
+        },
+        None => None,
+    };
+    Ok(Some(Introspection {
+        client_id: facts.client_id.clone(),
+        user,
+        pid: facts.pid,
+        is_admin: facts.is_admin,
+        issued_at: facts.issued_at,
+        expires_at: facts.expires_at,
+        is_refresh_token: false,
+    }))
+}
