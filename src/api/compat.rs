@@ -1,1 +1,153 @@
-//! To come.
+//! The other spellings of each path (B1), made in one place: everything behind it knows canonical paths only.
+
+use axum::http::Uri;
+use axum::http::uri::PathAndQuery;
+
+const API: &str = "/api/v1";
+
+/// The canonical spelling of `path`, or `None` when it has it already (then nothing is allocated).
+///
+/// - one trailing slash is dropped, but for `/` and the pages under `/docs/`, whose links are relative;
+/// - `/v1/...` is `/api/v1/...`;
+/// - the self paths, with or without either prefix and with or without `users/`, are `/api/v1/users/self/...`.
+///
+/// Doubled slashes are in no printed form: such a path stays as it is and finds nothing.
+pub fn canonical_path(path: &str) -> Option<String> {
+    if path.len() <= 1 || path == "/docs" || path.starts_with("/docs/") {
+        return None;
+    }
+    let trimmed = match path.strip_suffix('/') {
+        Some(rest) if !rest.ends_with('/') => rest,
+        _ => path,
+    };
+    let (prefixed, versioned) = match below(trimmed, API) {
+        Some(rest) => (true, Some(rest)),
+        None => (false, below(trimmed, "/v1")),
+    };
+    let rest = versioned.unwrap_or(trimmed);
+    let (listed, own) = match below(rest, "/users/self") {
+        Some(own) => (true, Some(own)),
+        None => (false, below(rest, "/self")),
+    };
+    match own {
+        Some(own) if !(prefixed && listed) => Some(format!("{API}/users/self{own}")),
+        None if !prefixed && versioned.is_some() => Some(format!("{API}{rest}")),
+        _ if trimmed.len() < path.len() => Some(trimmed.to_owned()),
+        _ => None,
+    }
+}
+
+/// What follows `prefix` in `path`, when `prefix` ends there at a segment.
+fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// `uri` with its path made canonical and its query as it was.
+pub fn rewrite(uri: Uri) -> Uri {
+    let Some(mut target) = canonical_path(uri.path()) else { return uri };
+    if let Some(query) = uri.query() {
+        target.push('?');
+        target.push_str(query);
+    }
+    // Made of pieces of a valid path: were it ever refused, the path as sent would just not be found.
+    let Ok(target) = PathAndQuery::try_from(target) else { return uri };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(target);
+    Uri::from_parts(parts).unwrap_or(uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonical_paths_are_left_alone() {
+        for path in [
+            "/",
+            "",
+            "*",
+            "/api/v1",
+            "/api/v1/users",
+            "/api/v1/users/12",
+            "/api/v1/users/self",
+            "/api/v1/users/self/update",
+            "/api/v1/users/selfish",
+            "/api/v1/selfish",
+            "/api/v1/groups/self",
+            "/api/v1/users/1/self",
+            "/api/v1//users",
+            "/api/v1/users//",
+            "//",
+            "/selfish",
+            "/users",
+            "/users/12",
+            "/groups",
+            "/v1x",
+            "/api/v10/users",
+            "/api/v2/self",
+            "/docs",
+            "/docs/",
+            "/docs/v1/",
+            "/oauth/token",
+            "/oauth/v1/self",
+            "/operator/self",
+            "/healthz",
+            "/metrics",
+            "/api/v1/SELF",
+        ] {
+            assert_eq!(canonical_path(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn other_spellings() {
+        for (path, canonical) in [
+            ("/api/v1/", "/api/v1"),
+            ("/api/v1/users/", "/api/v1/users"),
+            ("/api/v1/users/12/", "/api/v1/users/12"),
+            ("/v1", "/api/v1"),
+            ("/v1/", "/api/v1"),
+            ("/v1/users", "/api/v1/users"),
+            ("/v1/users/", "/api/v1/users"),
+            ("/v1/groups/3/permissions/", "/api/v1/groups/3/permissions"),
+            ("/v1/users/selfish", "/api/v1/users/selfish"),
+            ("/v1//users", "/api/v1//users"),
+            ("/oauth/token/", "/oauth/token"),
+            ("/healthz/", "/healthz"),
+            ("/docsy/", "/docsy"),
+        ] {
+            assert_eq!(canonical_path(path).as_deref(), Some(canonical), "{path}");
+            assert_eq!(canonical_path(canonical), None, "{canonical} is not final");
+        }
+    }
+
+    #[test]
+    fn every_printed_self_path() {
+        for prefix in ["", "/v1", "/api/v1"] {
+            for users in ["", "/users"] {
+                for tail in ["", "/update", "/update-password", "/reset-password"] {
+                    for slash in ["", "/"] {
+                        let path = format!("{prefix}{users}/self{tail}{slash}");
+                        let canonical = format!("/api/v1/users/self{tail}");
+                        let answer = canonical_path(&path);
+                        assert_eq!(answer.as_deref().unwrap_or(&path), canonical, "{path}");
+                        assert_eq!(answer.is_none(), path == canonical, "{path}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_query_stays() {
+        for (uri, rewritten) in [
+            ("/v1/users/?groupId=1&search=/v1/%20/", "/api/v1/users?groupId=1&search=/v1/%20/"),
+            ("/self?", "/api/v1/users/self?"),
+            ("/api/v1/users?page=0", "/api/v1/users?page=0"),
+            ("http://host:1/self/update?a=b", "http://host:1/api/v1/users/self/update?a=b"),
+        ] {
+            assert_eq!(rewrite(uri.parse().unwrap()), rewritten.parse::<Uri>().unwrap());
+        }
+        assert_eq!(rewrite(Uri::from_static("*")), Uri::from_static("*"));
+    }
+}
