@@ -1,4 +1,5 @@
-//! The JSON edge.
+//! The JSON edge: the whole API on this page. A handler parses, says who is calling, makes one domain call, and
+//! shapes the answer.
 
 /// Reading JSON bodies, all faults at once (B6).
 pub mod body;
@@ -6,11 +7,89 @@ pub mod body;
 pub mod compat;
 /// One connection's bytes, in both directions, bounded in time.
 mod connection;
+/// The audit log.
+pub mod events;
+/// Who is calling, and what else a handler takes from a request.
+pub mod extract;
+/// Groups.
+pub mod groups;
+/// Is it alive, is it ready, and what does it do.
+pub mod health;
 /// Request bodies, bounded in size and time.
 pub mod incoming;
 /// Request ids, logs, metrics and the headers of every answer.
 pub mod observe;
+/// The OpenAPI document and Swagger UI.
+pub mod openapi;
+/// Pages and streams of lists, and their query parameters.
+pub mod paging;
+/// Partners, for operators.
+pub mod partners;
 /// Errors as problem documents (RFC 9457): the one map from `Error` to HTTP.
 pub mod problem;
+/// What logged-in users do for themselves.
+pub mod self_service;
 /// The HTTP server: connections, bounds, graceful shutdown.
 pub mod server;
+/// Users.
+pub mod users;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::error::Error;
+use observe::{Metrics, Observe};
+use problem::Problem;
+
+/// All of HTTP: the API, OAuth, health, metrics and documentation.
+pub fn service(app: &App, metrics: &Arc<Metrics>) -> Observe<Router> {
+    let (router, document) = api().split_for_parts();
+    let router = router
+        .merge(health::router(Arc::clone(metrics)))
+        .merge(openapi::router(document))
+        .fallback(async || Problem::unknown_path())
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        // The server bounds every body itself, in size and time (server.rs).
+        .layer(DefaultBodyLimit::disable())
+        .with_state(app.clone());
+    Observe::new(router, Arc::clone(metrics), &app.random)
+}
+
+/// Every operation. Registering one documents it.
+pub(crate) fn api() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(users::create_user, users::list_users))
+        .routes(routes!(users::get_user, users::update_user, users::delete_user))
+        .routes(routes!(users::bulk_delete_users))
+        .routes(routes!(users::reset_user_password))
+        .routes(routes!(self_service::get_self))
+        .routes(routes!(self_service::update_self))
+        .routes(routes!(self_service::update_own_password, self_service::put_own_password))
+        .routes(routes!(self_service::reset_own_password, self_service::put_own_password_reset))
+        .routes(routes!(groups::create_group, groups::list_groups))
+        .routes(routes!(groups::get_group, groups::update_group, groups::delete_group))
+        .routes(routes!(groups::bulk_delete_groups, groups::bulk_delete_groups_by_delete))
+        .routes(routes!(events::list_events))
+        .routes(routes!(partners::create_partner, partners::list_partners))
+        .routes(routes!(partners::get_partner, partners::update_partner, partners::delete_partner))
+        .merge(crate::oauth::api())
+}
+
+/// An answer with a JSON body.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let mut bytes = Vec::with_capacity(512);
+    match serde_json::to_writer(&mut bytes, body) {
+        Ok(()) => {
+            (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response()
+        }
+        Err(e) => Problem::from(Error::internal(format!("an answer cannot be written: {e}"))).into_response(),
+    }
+}

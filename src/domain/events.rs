@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::access::Admin;
 use crate::error::Result;
-use crate::model::{Group, GroupId, User, UserId};
+use crate::model::{Event, Group, GroupId, User, UserId};
 use crate::storage::Tx;
-use crate::storage::events::{NewEvent, insert};
+use crate::storage::events::{EventPosition, EventQuery, NewEvent, insert, select, total};
+use crate::storage::user_lists::Total;
 
 /// The kinds of events, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,4 +148,18 @@ pub fn difference(before: Value, after: Value) -> Option<(Value, Value)> {
         Value::Object(all)
     };
     Some((only(before), only(after)))
+}
+
+/// A page of the partner's events, and how many there are in all; from one snapshot.
+///
+/// # Errors
+/// None of its own.
+pub fn list_page(
+    tx: &mut Tx<'_>,
+    _by: &Admin,
+    query: &EventQuery,
+    from: EventPosition,
+    size: i64,
+) -> Result<(Total, Vec<Event>)> {
+    Ok((total(tx, query)?, select(tx, query, from, size)?))
 }

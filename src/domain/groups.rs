@@ -4,6 +4,8 @@ use super::events::{self, Kind};
 use crate::access::Admin;
 use crate::error::{Error, Missing, Result};
 use crate::model::{Group, GroupId};
+use crate::storage::groups::GroupQuery;
+use crate::storage::user_lists::{Position, Total};
 use crate::storage::{Tx, groups};
 
 /// A group's name and description. Checked by [`crate::values`].
@@ -72,4 +74,33 @@ pub fn delete_many(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
         delete(tx, by, id)?;
     }
     Ok(())
+}
+
+/// A page of groups, and how many there are in all; from one snapshot.
+///
+/// # Errors
+/// None of its own.
+pub fn list_page(
+    tx: &mut Tx<'_>,
+    by: &Admin,
+    query: &GroupQuery,
+    from: &Position,
+    size: i64,
+) -> Result<(Total, Vec<Group>)> {
+    let total = groups::total(tx, query)?;
+    Ok((total, list_chunk(tx, by, query, from, size)?))
+}
+
+/// The next groups of a list.
+///
+/// # Errors
+/// None of its own.
+pub fn list_chunk(
+    tx: &mut Tx<'_>,
+    _by: &Admin,
+    query: &GroupQuery,
+    from: &Position,
+    size: i64,
+) -> Result<Vec<Group>> {
+    groups::select(tx, query, from, size)
 }

@@ -8,6 +8,8 @@ use super::{Terms, passwords};
 use crate::access::Operator;
 use crate::error::{Conflict, Error, Missing, Result};
 use crate::model::{Partner, PartnerId, User};
+use crate::storage::partners::PartnerPosition;
+use crate::storage::user_lists::Total;
 use crate::storage::{Tx, partners};
 
 /// What a refusal by B10 says.
@@ -131,4 +133,18 @@ pub fn delete(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, force: bool) -> Res
     crate::storage::user_lists::delete_all(tx)?;
     partners::delete(tx, pid)?;
     events::record(tx, Kind::PartnerDeleted, Some(json!({ "name": partner.name })), None)
+}
+
+/// A page of partners, and how many there are in all; from one snapshot.
+///
+/// # Errors
+/// None of its own.
+pub fn list_page(
+    tx: &mut Tx<'_>,
+    _by: Operator,
+    search: Option<&str>,
+    from: PartnerPosition,
+    size: i64,
+) -> Result<(Total, Vec<Partner>)> {
+    Ok((partners::total(tx, search)?, partners::select(tx, search, from, size)?))
 }

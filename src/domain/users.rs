@@ -8,6 +8,7 @@ use crate::access::{Admin, Member};
 use crate::error::{Conflict, Error, Fault, Missing, Result};
 use crate::mail::{LockCause, Notice};
 use crate::model::{GroupId, Status, User, UserId, Username};
+use crate::storage::user_lists::{self, Position, SortKey, Total, UserQuery};
 use crate::storage::{Tx, groups, sessions, users};
 
 /// A user to create (A1, B30).
@@ -342,4 +343,37 @@ pub(super) fn lock(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     sessions::end_all_of(tx, user.user_id, None)?;
     let what = Notice::AccountLocked { username: after.username.clone(), cause: LockCause::FailedLogins };
     passwords::notify(tx, &after, &after.email, what)
+}
+
+/// A page of users, and how many there are in all; from one snapshot (contract, Paging).
+///
+/// # Errors
+/// A fault for groups that do not exist (B14).
+pub fn list_page(
+    tx: &mut Tx<'_>,
+    _by: &Admin,
+    query: &UserQuery,
+    from: &Position,
+    size: i64,
+) -> Result<(Total, Vec<User>)> {
+    require_groups(tx, &query.groups)?;
+    let total = user_lists::total(tx, query)?;
+    Ok((total, user_lists::page(tx, query, from, size, total)?))
+}
+
+/// The next users of a streamed list (B13).
+///
+/// # Errors
+/// As [`list_page`].
+pub fn list_chunk(
+    tx: &mut Tx<'_>,
+    _by: &Admin,
+    query: &UserQuery,
+    after: Option<(SortKey, UserId)>,
+    size: i64,
+) -> Result<Vec<User>> {
+    if after.is_none() {
+        require_groups(tx, &query.groups)?;
+    }
+    user_lists::chunk(tx, query, after, size)
 }

@@ -60,7 +60,7 @@ pub(super) struct Keys {
 }
 
 /// The key of an optional string: null comes before everything, the empty string included.
-pub(super) fn optional_key(value: Option<&str>) -> String {
+pub fn optional_key(value: Option<&str>) -> String {
     value.map_or_else(String::new, |v| format!("{SEPARATOR}{}", fold(v)))
 }
 

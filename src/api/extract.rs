@@ -1,0 +1,194 @@
+//! Who is calling, and what else a handler takes from a request.
+
+use std::net::IpAddr;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+
+use super::paging::Params;
+use super::problem::Problem;
+use super::server::Peer;
+use crate::access::{self, Caller, Operator};
+use crate::app::App;
+use crate::domain::tokens;
+use crate::error::{Error, Missing, TokenFault};
+use crate::model::{GroupId, PartnerId, UserId};
+
+/// The bearer token of a request (RFC 6750 §2.1).
+fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
+    let absent = Error::Unauthenticated(TokenFault::Absent);
+    let Some(value) = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()) else { return Err(absent) };
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
+        _ => Err(absent),
+    }
+}
+
+fn caller(parts: &Parts, app: &App) -> Result<Caller, Error> {
+    tokens::authenticate(app, bearer(&parts.headers)?)
+}
+
+/// A partner admin is calling (B12).
+#[derive(Debug)]
+pub struct Admin(pub access::Admin);
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self(access::Admin::of(&caller(parts, app)?)?))
+    }
+}
+
+/// A logged-in user is calling.
+#[derive(Debug)]
+pub struct Member(pub access::Member);
+
+impl FromRequestParts<App> for Member {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self(access::Member::of(caller(parts, app)?)?))
+    }
+}
+
+/// A logged-in user is calling, perhaps one that must first change its password (B22): A4 and A7 only.
+#[derive(Debug)]
+pub struct RestrictedMember(pub access::Member);
+
+impl FromRequestParts<App> for RestrictedMember {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self(access::Member::even_restricted(caller(parts, app)?)?))
+    }
+}
+
+/// An operator is calling, by an operator token.
+#[derive(Debug)]
+pub struct ByOperator(pub Operator);
+
+impl FromRequestParts<App> for ByOperator {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let token = bearer(&parts.headers)?.to_owned();
+        Ok(Self(tokens::authenticate_operator(app, &token).await?))
+    }
+}
+
+/// Ids in a path: whatever is no positive integer up to 2^63-1 names nothing (B17).
+async fn path_id(parts: &mut Parts, app: &App, missing: Missing) -> Result<i64, Problem> {
+    let params = RawPathParams::from_request_parts(parts, app).await.ok();
+    let id = params.as_ref().and_then(|params| params.iter().next()).and_then(|(_, text)| {
+        text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    });
+    id.filter(|id| *id > 0).ok_or_else(|| Error::NotFound(missing).into())
+}
+
+/// A user's id in the path.
+#[derive(Debug)]
+pub struct UserPath(pub UserId);
+
+impl FromRequestParts<App> for UserPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        path_id(parts, app, Missing::User).await.map(UserId).map(Self)
+    }
+}
+
+/// A group's id in the path.
+#[derive(Debug)]
+pub struct GroupPath(pub GroupId);
+
+impl FromRequestParts<App> for GroupPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        path_id(parts, app, Missing::Group).await.map(GroupId).map(Self)
+    }
+}
+
+/// A partner's id in the path.
+#[derive(Debug)]
+pub struct PartnerPath(pub PartnerId);
+
+impl FromRequestParts<App> for PartnerPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        path_id(parts, app, Missing::Partner).await.map(PartnerId).map(Self)
+    }
+}
+
+/// The operation has no query parameters: a misspelt or unknown one is refused (B29).
+#[derive(Debug)]
+pub struct NoParams;
+
+impl FromRequestParts<App> for NoParams {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        if parts.uri.query().is_some_and(|query| !query.is_empty()) {
+            Params::parse(parts.uri.query()).finish()?;
+        }
+        Ok(Self)
+    }
+}
+
+/// The query parameters of the request, still unread.
+#[derive(Debug)]
+pub struct QueryParams(pub Params);
+
+impl FromRequestParts<App> for QueryParams {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        Ok(Self(Params::parse(parts.uri.query())))
+    }
+}
+
+/// The client's address: the peer's, unless the peer is a trusted proxy; then the last address in
+/// `X-Forwarded-For` that is not one.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientAddress(pub IpAddr);
+
+impl FromRequestParts<App> for ClientAddress {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+        let forwarded: Vec<&str> = parts
+            .headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .collect();
+        Ok(Self(client_address(peer, &forwarded, |address| app.config.trusts(address))))
+    }
+}
+
+fn client_address(peer: IpAddr, forwarded: &[&str], trusts: impl Fn(IpAddr) -> bool) -> IpAddr {
+    let mut address = peer;
+    for hop in forwarded.iter().rev() {
+        if !trusts(address) {
+            break;
+        }
+        match hop.trim().parse() {
+            Ok(next) => address = next,
+            // What a trusted proxy could not tell is not guessed at.
+            Err(_) => break,
+        }
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_trusted_proxy_may_say_who_the_client_is() {
+        let proxy: IpAddr = "10.0.0.1".parse().unwrap();
+        let trusts = |a: IpAddr| a == proxy || a == "10.0.0.2".parse::<IpAddr>().unwrap();
+        let address = |peer: &str, hops: &[&str]| client_address(peer.parse().unwrap(), hops, trusts).to_string();
+        assert_eq!(address("203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
+        assert_eq!(address("10.0.0.1", &["198.51.100.1"]), "198.51.100.1");
+        assert_eq!(address("10.0.0.1", &["1.2.3.4", " 198.51.100.1", "10.0.0.2"]), "198.51.100.1");
+        assert_eq!(address("10.0.0.1", &["1.2.3.4", "unknown"]), "10.0.0.1");
+        assert_eq!(address("10.0.0.1", &[]), "10.0.0.1");
+    }
+}

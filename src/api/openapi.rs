@@ -1,0 +1,308 @@
+//! The OpenAPI document (3.1) and Swagger UI. Operations document themselves where they stand; here is what they
+//! have in common.
+
+use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use utoipa::openapi::security::{ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityScheme};
+use utoipa::openapi::OpenApi as Document;
+use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
+
+use super::events::EventBody;
+use super::groups::GroupBody;
+use super::partners::PartnerBody;
+use super::problem::ProblemDocument;
+use super::users::UserBody;
+use crate::app::App;
+
+/// The request has faults; all are listed (RFC 9457).
+#[derive(IntoResponses)]
+#[response(status = 400, description = "Faults in the request, all listed under errors", content_type = "application/problem+json")]
+pub struct InvalidError(#[to_schema] #[expect(dead_code, reason = "documents the body")] ProblemDocument);
+
+/// There is no such thing in the caller's partner.
+#[derive(IntoResponses)]
+#[response(status = 404, description = "There is no such thing in this partner", content_type = "application/problem+json")]
+pub struct MissingError(#[to_schema] #[expect(dead_code, reason = "documents the body")] ProblemDocument);
+
+/// The change contradicts what is there.
+#[derive(IntoResponses)]
+#[response(status = 409, description = "The change contradicts what is there; code says how", content_type = "application/problem+json")]
+pub struct ConflictError(#[to_schema] #[expect(dead_code, reason = "documents the body")] ProblemDocument);
+
+/// Who may not: for operations of admins.
+#[derive(IntoResponses)]
+pub enum AdminErrors {
+    /// No token, or one that is no longer good: see WWW-Authenticate
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthenticated(#[to_schema] ProblemDocument),
+    /// Not a partner admin, or the password must be changed first
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(#[to_schema] ProblemDocument),
+    /// Busy: try again after Retry-After seconds
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(#[to_schema] ProblemDocument),
+}
+
+/// Who may not: for operations of everybody who is logged in.
+#[derive(IntoResponses)]
+pub enum MemberErrors {
+    /// No token, or one that is no longer good: see WWW-Authenticate
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthenticated(#[to_schema] ProblemDocument),
+    /// A technical account, which has no user, or the password must be changed first
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(#[to_schema] ProblemDocument),
+    /// Busy: try again after Retry-After seconds
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(#[to_schema] ProblemDocument),
+}
+
+/// Who may not: for operations of operators.
+#[derive(IntoResponses)]
+pub enum OperatorErrors {
+    /// No operator token, or a revoked one: see WWW-Authenticate
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthenticated(#[to_schema] ProblemDocument),
+    /// Busy: try again after Retry-After seconds
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(#[to_schema] ProblemDocument),
+}
+
+/// Which part of a list, in which order.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Params reads")]
+pub struct PageParams {
+    /// Page number, from 0.
+    page: Option<i32>,
+    /// Rows on a page, 1 to 1000; 10 if only `page` is given.
+    page_size: Option<i32>,
+    /// Any property of a row; the id by default. Not `groups`.
+    sort_by: Option<String>,
+    /// `true`, `false` or nothing, which means true.
+    descending: Option<bool>,
+    /// A substring of the row's values, whatever their case.
+    search: Option<String>,
+    /// From a `Link: rel="next"`; in place of `page`.
+    cursor: Option<String>,
+}
+
+/// Which users. Each may be repeated for "any of"; different ones are combined by "and".
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Params reads")]
+pub struct UserFilters {
+    /// In any of these groups.
+    group_id: Option<Vec<i64>>,
+    /// ACTIVE, INACTIVE or LOCKED.
+    status: Option<Vec<String>>,
+    /// Only partner admins, or only others.
+    is_admin: Option<bool>,
+    /// Exactly, whatever its case.
+    username: Option<Vec<String>>,
+    /// Exactly, whatever its case.
+    email: Option<Vec<String>>,
+    /// Exactly, whatever its case.
+    external_id: Option<Vec<String>>,
+}
+
+/// Which events.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Params reads")]
+pub struct EventParams {
+    /// Page number, from 0.
+    page: Option<i32>,
+    /// Rows on a page, 1 to 1000; 10 by default.
+    page_size: Option<i32>,
+    /// Only `eventId`.
+    sort_by: Option<String>,
+    /// Newest first.
+    descending: Option<bool>,
+    /// From a `Link: rel="next"`; in place of `page`.
+    cursor: Option<String>,
+    /// Of any of these users.
+    user_id: Option<Vec<i64>>,
+    /// Of any of these types, such as `user.created`.
+    r#type: Option<Vec<String>>,
+}
+
+/// Which partners.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Params reads")]
+pub struct PartnerParams {
+    /// Page number, from 0.
+    page: Option<i32>,
+    /// Rows on a page, 1 to 1000; 10 by default.
+    page_size: Option<i32>,
+    /// Only `pid`.
+    sort_by: Option<String>,
+    /// A substring of the name, whatever its case.
+    search: Option<String>,
+    /// From a `Link: rel="next"`; in place of `page`.
+    cursor: Option<String>,
+}
+
+/// All users, or a page of them.
+#[derive(ToSchema)]
+#[schema(no_recursion)]
+#[serde(untagged)]
+pub enum UserList<'a> {
+    /// Without `page`, `pageSize` and `cursor`.
+    All(Vec<UserBody<'a>>),
+    /// With any of them.
+    Page(UserPage<'a>),
+}
+
+/// A page of users.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct UserPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// `false` when there are more than `total`; else left out.
+    #[schema(required = false)]
+    total_is_exact: bool,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<UserBody<'a>>,
+}
+
+/// All groups, or a page of them.
+#[derive(ToSchema)]
+#[schema(no_recursion)]
+#[serde(untagged)]
+pub enum GroupList<'a> {
+    /// Without `page`, `pageSize` and `cursor`.
+    All(Vec<GroupBody<'a>>),
+    /// With any of them.
+    Page(GroupPage<'a>),
+}
+
+/// A page of groups.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct GroupPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<GroupBody<'a>>,
+}
+
+/// A page of events.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct EventPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// `false` when there are more than `total`; else left out.
+    #[schema(required = false)]
+    total_is_exact: bool,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<EventBody<'a>>,
+}
+
+/// A page of partners.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct PartnerPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<PartnerBody<'a>>,
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tenantry",
+        description = "User management for products with many tenants. Paths may end in a slash; /v1 is the same as \
+                       /api/v1; errors are problem documents (RFC 9457).",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    tags(
+        (name = "users", description = "Users of the caller's partner, for partner admins"),
+        (name = "self", description = "What logged-in users do for themselves"),
+        (name = "groups", description = "Groups of the caller's partner, for partner admins"),
+        (name = "events", description = "What changed, for partner admins"),
+        (name = "oauth", description = "Logging in (RFC 6749, 7009, 7662)"),
+        (name = "operator", description = "Partners, for whoever runs the server, with an operator token"),
+    ),
+)]
+struct Base;
+
+/// The document without its operations.
+pub(super) fn base() -> Document {
+    let mut document = Base::openapi();
+    let scopes = || Scopes::from_iter([("read", "Read"), ("write", "Change")]);
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(
+        "login",
+        SecurityScheme::OAuth2(OAuth2::new([
+            Flow::Password(Password::new("/oauth/token", scopes())),
+            Flow::ClientCredentials(ClientCredentials::new("/oauth/token", scopes())),
+        ])),
+    );
+    components.add_security_scheme(
+        "operator",
+        SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()),
+    );
+    components.add_security_scheme(
+        "client",
+        SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Basic).build()),
+    );
+    document
+}
+
+/// The whole document as JSON.
+pub fn document() -> Document {
+    super::api().into_openapi()
+}
+
+/// `/api/v1/openapi.json` and `/docs/`, whose files are in the binary.
+pub(super) fn router(document: Document) -> Router<App> {
+    let text = document.to_json().unwrap_or_default();
+    let ui = utoipa_swagger_ui::SwaggerUi::new("/docs")
+        .config(utoipa_swagger_ui::Config::from("/api/v1/openapi.json"));
+    Router::new()
+        .route("/api/v1/openapi.json", get(async move || show(&text)))
+        .merge(ui)
+}
+
+fn show(text: &str) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text.to_owned()).into_response()
+}

@@ -1,0 +1,245 @@
+//! Partners, for operators: products that sign up tenants from code.
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::body::{Fields, JsonBody};
+use super::extract::{ByOperator, NoParams, PartnerPath, QueryParams};
+use super::openapi::{ConflictError, InvalidError, MissingError, OperatorErrors};
+use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
+use super::problem::Problem;
+use super::users::{Time, UserBody};
+use crate::app::App;
+use crate::domain::partners::PartnerChange;
+use crate::domain::users::NewUser;
+use crate::domain::{partners, unit};
+use crate::error::Result;
+use crate::model::{Partner, PartnerId, Status};
+use crate::storage::partners::PartnerPosition;
+use crate::storage::user_lists::SortKey;
+use crate::values;
+
+/// A partner.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Partner)]
+pub struct PartnerBody<'a> {
+    /// Its number.
+    #[schema(example = 2)]
+    pid: i64,
+    /// Unique on the server, compared folded.
+    #[schema(example = "Example Ltd")]
+    name: &'a str,
+    /// Nobody of a suspended partner can log in, and its tokens are refused.
+    suspended: bool,
+    /// How many users it has.
+    #[schema(example = 1)]
+    users: i64,
+    /// RFC 3339, UTC.
+    #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
+    created_at: Time,
+}
+
+impl<'a> PartnerBody<'a> {
+    fn of(partner: &'a Partner) -> Self {
+        Self {
+            pid: partner.pid.0,
+            name: &partner.name,
+            suspended: partner.suspended,
+            users: partner.users,
+            created_at: Time(partner.created_at),
+        }
+    }
+}
+
+/// A partner just made, with its admin.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PartnerCreated<'a> {
+    #[serde(flatten)]
+    partner: PartnerBody<'a>,
+    /// Its first admin, who is mailed a temporary password.
+    admin: UserBody<'a>,
+}
+
+/// The body of a create.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Fields reads")]
+pub struct CreatePartner {
+    /// 1 to 255 characters.
+    #[schema(example = "Example Ltd")]
+    name: String,
+    /// The admin's username.
+    #[schema(example = "ada@example.com")]
+    admin_username: String,
+    /// Where the admin's temporary password is mailed to.
+    #[schema(example = "ada@example.com")]
+    admin_email: String,
+    /// "Admin" by default.
+    #[schema(required = false, example = "Ada")]
+    admin_first_name: String,
+    /// "Admin" by default.
+    #[schema(required = false, example = "Lovelace")]
+    admin_last_name: String,
+}
+
+/// The body of a change: only what is named changes.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Fields reads")]
+pub struct UpdatePartner {
+    /// 1 to 255 characters.
+    #[schema(required = false, example = "Example Ltd")]
+    name: String,
+    /// Whether its people are kept out.
+    #[schema(required = false, example = true)]
+    suspended: bool,
+}
+
+/// Create a partner and its first admin, who is mailed a temporary password.
+#[utoipa::path(
+    post, path = "/operator/v1/partners", tag = "operator", request_body = CreatePartner,
+    responses(
+        (status = 201, description = "Created", body = PartnerCreated, headers(("Location" = String, description = "Its path"))),
+        InvalidError, OperatorErrors, ConflictError,
+    ),
+)]
+pub async fn create_partner(
+    State(app): State<App>,
+    ByOperator(by): ByOperator,
+    _: NoParams,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let mut fields = Fields::parse(&body)?;
+    let owned = |check: fn(&str) -> Result<&str, values::Bad>| move |text: &str| check(text).map(str::to_owned);
+    let name = fields.required("name", owned(values::partner_name));
+    let username = fields.required("adminUsername", values::username);
+    let email = fields.required("adminEmail", owned(values::email));
+    let first_name = fields.optional("adminFirstName", owned(values::person_name));
+    let last_name = fields.optional("adminLastName", owned(values::person_name));
+    let (name, admin) = fields.finish_with(|| {
+        let admin = NewUser {
+            username: username?,
+            status: Status::Active,
+            first_name: first_name.unwrap_or_else(|| String::from("Admin")),
+            last_name: last_name.unwrap_or_else(|| String::from("Admin")),
+            email: email?,
+            title: None,
+            phone_number: None,
+            groups: Vec::new(),
+            is_admin: true,
+            external_id: None,
+        };
+        Some((name?, admin))
+    })?;
+    let terms = app.terms;
+    let made =
+        unit::write(&app.store, &by, move |tx| partners::create(tx, terms, by, &name, &admin, false)).await?;
+    let body = PartnerCreated { partner: PartnerBody::of(&made.partner), admin: UserBody::of(&made.admin, &app) };
+    let mut answer = super::json(StatusCode::CREATED, &body);
+    if let Ok(location) = HeaderValue::try_from(format!("/operator/v1/partners/{}", made.partner.pid)) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(answer)
+}
+
+/// Get a partner.
+#[utoipa::path(
+    get, path = "/operator/v1/partners/{pid}", tag = "operator", params(("pid" = i64, Path, description = "Its number")),
+    responses((status = 200, description = "The partner", body = PartnerBody), OperatorErrors, MissingError),
+)]
+pub async fn get_partner(
+    State(app): State<App>,
+    ByOperator(by): ByOperator,
+    PartnerPath(pid): PartnerPath,
+    _: NoParams,
+) -> Result<Response, Problem> {
+    let partner = app.store.scan(&by, move |tx| partners::get(tx, by, pid)).await?;
+    Ok(super::json(StatusCode::OK, &PartnerBody::of(&partner)))
+}
+
+/// Rename, suspend or resume a partner.
+#[utoipa::path(
+    patch, path = "/operator/v1/partners/{pid}", tag = "operator",
+    params(("pid" = i64, Path, description = "Its number")), request_body = UpdatePartner,
+    responses(
+        (status = 200, description = "The partner", body = PartnerBody),
+        InvalidError, OperatorErrors, MissingError, ConflictError,
+    ),
+)]
+pub async fn update_partner(
+    State(app): State<App>,
+    ByOperator(by): ByOperator,
+    PartnerPath(pid): PartnerPath,
+    _: NoParams,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let mut fields = Fields::parse(&body)?;
+    let name = fields.optional("name", |text| values::partner_name(text).map(str::to_owned));
+    let suspended = fields.optional_bool("suspended");
+    fields.finish()?;
+    let change = PartnerChange { name, suspended };
+    let partner = unit::write(&app.store, &by, move |tx| partners::update(tx, by, pid, &change)).await?;
+    Ok(super::json(StatusCode::OK, &PartnerBody::of(&partner)))
+}
+
+/// Delete a partner with everything in it.
+///
+/// A partner with more than one user is refused (`409`) unless `?force=true` says that it is meant.
+#[utoipa::path(
+    delete, path = "/operator/v1/partners/{pid}", tag = "operator",
+    params(("pid" = i64, Path, description = "Its number"), ("force" = Option<bool>, Query, description = "With all its users")),
+    responses((status = 204, description = "Gone"), InvalidError, OperatorErrors, MissingError, ConflictError),
+)]
+pub async fn delete_partner(
+    State(app): State<App>,
+    ByOperator(by): ByOperator,
+    PartnerPath(pid): PartnerPath,
+    QueryParams(mut params): QueryParams,
+) -> Result<StatusCode, Problem> {
+    let force = params.flag("force").unwrap_or(false);
+    params.finish()?;
+    unit::write_large(&app.store, &by, move |tx| partners::delete(tx, by, pid, force)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn read_list(mut params: Params) -> Result<(Option<String>, ListAddress, PageRequest)> {
+    let search = params.search();
+    params.sort_by(&[("pid", ())], ());
+    let parameters = search.clone().map(|term| ("search", term)).into_iter().collect();
+    let address = ListAddress { path: "/operator/v1/partners", pid: PartnerId(0), parameters };
+    let page = params.page(&address, true);
+    params.finish()?;
+    Ok((search, address, page.unwrap_or(PageRequest { start: Start::Page(0), size: 10 })))
+}
+
+/// List partners, ascending by number. Always a page.
+#[utoipa::path(
+    get, path = "/operator/v1/partners", tag = "operator", params(super::openapi::PartnerParams),
+    responses(
+        (status = 200, description = "A page of partners", body = super::openapi::PartnerPage),
+        InvalidError, OperatorErrors,
+    ),
+)]
+pub async fn list_partners(
+    State(app): State<App>,
+    ByOperator(by): ByOperator,
+    QueryParams(params): QueryParams,
+) -> Result<Response, Problem> {
+    let (search, address, request) = read_list(params)?;
+    let from = match (&request.start, request.offset()) {
+        (Start::After(_, pid), _) => PartnerPosition::After(PartnerId(*pid)),
+        (Start::Page(_), offset) => PartnerPosition::Offset(offset.unwrap_or(0)),
+    };
+    let size = request.size + 1;
+    let (total, rows) = app
+        .store
+        .scan(&by, move |tx| partners::list_page(tx, by, search.as_deref(), from, size))
+        .await?;
+    let key_of = |partner: &Partner| (SortKey::Int(partner.pid.0), partner.pid.0);
+    Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, PartnerBody::of))
+}

@@ -1,0 +1,180 @@
+//! What logged-in users do for themselves (A3, A4, A5, A7), admins or not.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use super::body::{Fields, JsonBody};
+use super::extract::{Member, NoParams, RestrictedMember};
+use super::openapi::{ConflictError, InvalidError, MemberErrors};
+use super::problem::Problem;
+use super::users::{UserBody, read_back, read_common};
+use crate::app::App;
+use crate::domain::users::UserChange;
+use crate::domain::{passwords, unit, users};
+use crate::error::Result;
+use crate::model::{GroupId, User};
+use crate::values;
+
+/// The body of a self-update (A3, B9).
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Fields reads")]
+pub struct UpdateSelf {
+    /// Left out, it stays.
+    #[schema(required = false, example = "ada")]
+    username: String,
+    #[schema(example = "ACTIVE")]
+    status: String,
+    #[schema(example = "Ada")]
+    first_name: String,
+    #[schema(example = "King")]
+    last_name: String,
+    /// For a while after a change password mail still goes to the old address.
+    #[schema(example = "ada@example.com")]
+    email: String,
+    /// Left out, it stays; null clears it.
+    #[schema(required = false)]
+    title: Option<String>,
+    /// Left out, it stays; null clears it.
+    #[schema(required = false)]
+    phone_number: Option<String>,
+}
+
+/// Two passwords.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Fields reads")]
+pub struct UpdatePassword {
+    /// The present one.
+    #[schema(example = "Old.Tea-Cup.12")]
+    old_password: String,
+    /// The new one: 12 to 40 characters of Latin letters, digits and special characters but `:`, at least one of
+    /// each of upper case, lower case, digit and special, beginning and ending with a letter or digit.
+    #[schema(example = "New.Tea-Cup.34")]
+    new_password: String,
+}
+
+/// Get the logged-in user (A7).
+#[utoipa::path(
+    get, path = "/api/v1/users/self", tag = "self",
+    responses((status = 200, description = "The caller's own user", body = UserBody), MemberErrors),
+)]
+pub async fn get_self(
+    State(app): State<App>,
+    RestrictedMember(member): RestrictedMember,
+    _: NoParams,
+) -> Result<Response, Problem> {
+    let who = member.clone();
+    let user = app.store.read(&member, move |tx| users::get_self(tx, &who)).await?;
+    Ok(super::json(StatusCode::OK, &UserBody::of(&user, &app)))
+}
+
+fn read_self(current: &User, body: &[u8]) -> Result<UserChange> {
+    let mut fields = Fields::parse(body)?;
+    read_back(&mut fields, current);
+    let username = fields.optional("username", values::username);
+    let change = read_common(&mut fields);
+    // Not the caller's to change; taken when they say what is there, so that what was read can be written back (B9).
+    let not_yours = |what: &str| ("read-only", format!("only a partner admin changes {what}: leave it out"));
+    if let Some(ids) = fields.optional_ids("groups") {
+        let ids: Vec<GroupId> = ids.into_iter().map(GroupId).collect();
+        if ids != current.groups {
+            fields.fault("groups", not_yours("groups"));
+        }
+    }
+    if fields.optional_bool("isAdmin").is_some_and(|is_admin| is_admin != current.is_admin) {
+        fields.fault("isAdmin", not_yours("isAdmin"));
+    }
+    fields.response_only("externalId", Some(json!(current.external_id)));
+    fields.finish()?;
+    Ok(UserChange { username, ..change })
+}
+
+/// Update the logged-in user (A3).
+#[utoipa::path(
+    put, path = "/api/v1/users/self/update", tag = "self", request_body = UpdateSelf,
+    responses((status = 200, description = "The user", body = UserBody), InvalidError, MemberErrors, ConflictError),
+)]
+pub async fn update_self(
+    State(app): State<App>,
+    Member(member): Member,
+    _: NoParams,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let who = member.clone();
+    let current = app.store.read(&member, move |tx| users::get_self(tx, &who)).await?;
+    let change = read_self(&current, &body)?;
+    let (terms, who) = (app.terms, member.clone());
+    let user = unit::write(&app.store, &member, move |tx| users::update_self(tx, terms, &who, &change)).await?;
+    Ok(super::json(StatusCode::OK, &UserBody::of(&user, &app)))
+}
+
+/// Update the logged-in user's password (A4).
+///
+/// Every other session of the user ends; the caller's goes on.
+#[utoipa::path(
+    post, path = "/api/v1/users/self/update-password", tag = "self", request_body = UpdatePassword,
+    responses((status = 200, description = "Changed", body = Object), InvalidError, MemberErrors),
+)]
+pub async fn update_own_password(
+    State(app): State<App>,
+    RestrictedMember(member): RestrictedMember,
+    _: NoParams,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let mut fields = Fields::parse(&body)?;
+    let secret = |text: &str| Ok::<_, (&'static str, &'static str)>(Zeroizing::new(text.to_owned()));
+    let old = fields.required("oldPassword", secret);
+    let new = fields.required("newPassword", secret);
+    let (old, new) = fields.finish_with(|| Some((old?, new?)))?;
+    passwords::change_own(&app, &member, old, new).await?;
+    Ok(super::json(StatusCode::OK, &json!({})))
+}
+
+/// Update the logged-in user's password (A4), as the source's prose has it.
+#[utoipa::path(
+    put, path = "/api/v1/users/self/update-password", tag = "self", request_body = UpdatePassword,
+    responses((status = 200, description = "Changed", body = Object), InvalidError, MemberErrors),
+)]
+pub async fn put_own_password(
+    app: State<App>,
+    member: RestrictedMember,
+    params: NoParams,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    update_own_password(app, member, params, body).await
+}
+
+/// Reset the logged-in user's password (A5).
+///
+/// The old password and every session end, the caller's too; a temporary password is mailed. A body is ignored.
+#[utoipa::path(
+    post, path = "/api/v1/users/self/reset-password", tag = "self",
+    responses((status = 200, description = "Mailed", body = Object), MemberErrors),
+)]
+pub async fn reset_own_password(
+    State(app): State<App>,
+    Member(member): Member,
+    _: NoParams,
+) -> Result<Response, Problem> {
+    let (terms, who) = (app.terms, member.clone());
+    unit::write(&app.store, &member, move |tx| passwords::reset_self(tx, terms, &who)).await?;
+    Ok(super::json(StatusCode::OK, &json!({})))
+}
+
+/// Reset the logged-in user's password (A5), as the source's prose has it.
+#[utoipa::path(
+    put, path = "/api/v1/users/self/reset-password", tag = "self",
+    responses((status = 200, description = "Mailed", body = Object), MemberErrors),
+)]
+pub async fn put_own_password_reset(
+    app: State<App>,
+    member: Member,
+    params: NoParams,
+) -> Result<Response, Problem> {
+    reset_own_password(app, member, params).await
+}

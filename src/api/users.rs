@@ -1,0 +1,563 @@
+//! Users (A1, A2, A6, A8 to A11, B20).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::body::{Fields, Flaw, JsonBody, Patch, id_list};
+use super::extract::{Admin, NoParams, QueryParams, UserPath};
+use super::openapi::{AdminErrors, ConflictError, InvalidError, MissingError};
+use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows};
+use super::problem::Problem;
+use crate::access::{self, Scope};
+use crate::app::App;
+use crate::clock::{Millis, rfc3339};
+use crate::domain::users::{NewUser, UserChange};
+use crate::domain::{passwords, unit, users};
+use crate::error::{Fault, Result};
+use crate::model::{GroupId, PartnerId, Status, User, UserId};
+use crate::storage::user_lists::{Position, SortKey, UserQuery, UserSort};
+use crate::values;
+
+/// Rows read at once for a streamed list.
+const CHUNK: i64 = 1_000;
+
+impl From<values::Bad> for Flaw {
+    fn from(bad: values::Bad) -> Self {
+        Self { code: bad.code, detail: bad.detail }
+    }
+}
+
+/// A user (B3).
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = User)]
+pub struct UserBody<'a> {
+    /// The partner it belongs to.
+    #[schema(example = 1)]
+    pid: i64,
+    /// Its number: positive, ascending with creation, never used again.
+    #[schema(example = 2)]
+    user_id: i64,
+    /// As typed. Unique on the whole server, compared by RFC 8265 UsernameCaseMapped.
+    #[schema(example = "ada")]
+    username: &'a str,
+    /// Only ACTIVE users may log in.
+    #[schema(value_type = String, example = "ACTIVE")]
+    status: Status,
+    /// Given name.
+    #[schema(example = "Ada")]
+    first_name: &'a str,
+    /// Family name.
+    #[schema(example = "Lovelace")]
+    last_name: &'a str,
+    /// Where its mail goes; not unique.
+    #[schema(example = "ada@example.com")]
+    email: &'a str,
+    /// Job title.
+    title: Option<&'a str>,
+    /// Telephone number, as typed.
+    phone_number: Option<&'a str>,
+    /// Ids of its groups, ascending.
+    #[schema(value_type = Vec<i64>)]
+    groups: &'a [GroupId],
+    /// Whether it is a partner admin. A string if the server runs with `is-admin-as-string`.
+    #[schema(value_type = bool, example = false)]
+    is_admin: AdminFlag,
+    /// The product's own key, unique in the partner.
+    external_id: Option<&'a str>,
+    /// RFC 3339, UTC.
+    #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
+    created_at: Time,
+    /// RFC 3339, UTC.
+    #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
+    updated_at: Time,
+    /// RFC 3339, UTC; null = never.
+    #[schema(value_type = Option<String>)]
+    last_login_at: Option<Time>,
+}
+
+/// A time as RFC 3339.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Time(pub(super) Millis);
+
+impl Serialize for Time {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&rfc3339(self.0))
+    }
+}
+
+/// A boolean, or a string for clients written to the letter (B4).
+#[derive(Debug, Clone, Copy)]
+struct AdminFlag {
+    is_admin: bool,
+    as_string: bool,
+}
+
+impl Serialize for AdminFlag {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match (self.as_string, self.is_admin) {
+            (false, is_admin) => serializer.serialize_bool(is_admin),
+            (true, true) => serializer.serialize_str("true"),
+            (true, false) => serializer.serialize_str("false"),
+        }
+    }
+}
+
+impl<'a> UserBody<'a> {
+    /// A user as every answer shows it.
+    pub(super) fn of(user: &'a User, app: &App) -> Self {
+        Self {
+            pid: user.pid.0,
+            user_id: user.user_id.0,
+            username: &user.username,
+            status: user.status,
+            first_name: &user.first_name,
+            last_name: &user.last_name,
+            email: &user.email,
+            title: user.title.as_deref(),
+            phone_number: user.phone_number.as_deref(),
+            groups: &user.groups,
+            is_admin: AdminFlag { is_admin: user.is_admin, as_string: app.config.is_admin_as_string },
+            external_id: user.external_id.as_deref(),
+            created_at: Time(user.created_at),
+            updated_at: Time(user.updated_at),
+            last_login_at: user.last_login_at.map(Time),
+        }
+    }
+}
+
+/// The body of a create (A1, B30).
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Fields reads")]
+pub struct CreateUser {
+    /// 1 to 255 characters; an e-mail address can be one.
+    #[schema(example = "ada")]
+    username: String,
+    /// ACTIVE, INACTIVE or LOCKED. An ACTIVE user is mailed a temporary password.
+    #[schema(example = "ACTIVE")]
+    status: String,
+    /// 1 to 255 characters.
+    #[schema(example = "Ada")]
+    first_name: String,
+    /// 1 to 255 characters.
+    #[schema(example = "Lovelace")]
+    last_name: String,
+    /// Up to 254 characters.
+    #[schema(example = "ada@example.com")]
+    email: String,
+    /// Up to 255 characters.
+    #[schema(required = false)]
+    title: Option<String>,
+    /// Up to 255 characters.
+    #[schema(required = false)]
+    phone_number: Option<String>,
+    /// Ids of groups of this partner; none by default.
+    #[schema(required = false)]
+    groups: Vec<i64>,
+    /// `true` or `false`, also as strings; false by default.
+    #[schema(required = false)]
+    is_admin: bool,
+    /// Up to 255 characters, unique in the partner.
+    #[schema(required = false)]
+    external_id: Option<String>,
+}
+
+/// The body of an update (A2, B7). What was read can be written back.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Fields reads")]
+pub struct UpdateUser {
+    #[schema(example = "ada")]
+    username: String,
+    #[schema(example = "ACTIVE")]
+    status: String,
+    #[schema(example = "Ada")]
+    first_name: String,
+    #[schema(example = "King")]
+    last_name: String,
+    #[schema(example = "ada@example.com")]
+    email: String,
+    /// Left out, it stays; null clears it.
+    #[schema(required = false)]
+    title: Option<String>,
+    /// Left out, it stays; null clears it.
+    #[schema(required = false)]
+    phone_number: Option<String>,
+    /// All groups from now on; left out, they stay.
+    #[schema(required = false)]
+    groups: Vec<i64>,
+    /// Left out, it stays.
+    #[schema(required = false)]
+    is_admin: bool,
+    /// Left out, it stays; null clears it.
+    #[schema(required = false)]
+    external_id: Option<String>,
+}
+
+fn owned(check: fn(&str) -> Result<&str, values::Bad>) -> impl Fn(&str) -> Result<String, values::Bad> {
+    move |text| check(text).map(str::to_owned)
+}
+
+fn nullable(patch: Patch<String>) -> Option<Option<String>> {
+    match patch {
+        Patch::Absent => None,
+        Patch::Null => Some(None),
+        Patch::Value(text) => Some(Some(text)),
+    }
+}
+
+/// Reads a list of group ids and notes those that do not exist, so that all faults come at once (B6, B18).
+async fn read_groups(fields: &mut Fields, app: &App, scope: &access::Admin) -> Result<Option<Vec<GroupId>>> {
+    let Some(ids) = fields.optional_ids("groups") else { return Ok(None) };
+    let ids: Vec<GroupId> = ids.into_iter().map(GroupId).collect();
+    if ids.is_empty() {
+        return Ok(Some(ids));
+    }
+    let wanted = ids.clone();
+    let unknown = app.store.scan(scope, move |tx| users::unknown_groups(tx, &wanted)).await?;
+    if let Some(fault) = unknown {
+        fields.fault("groups", (fault.code, fault.detail));
+    }
+    Ok(Some(ids))
+}
+
+async fn read_new(app: &App, by: &access::Admin, body: &[u8]) -> Result<NewUser> {
+    let mut fields = Fields::parse(body)?;
+    fields.response_only("pid", Some(json!(by.pid())));
+    for name in ["userId", "createdAt", "updatedAt", "lastLoginAt"] {
+        fields.response_only(name, Some(Value::Null));
+    }
+    let username = fields.required("username", values::username);
+    let status = fields.required_status("status");
+    let first_name = fields.required("firstName", owned(values::person_name));
+    let last_name = fields.required("lastName", owned(values::person_name));
+    let email = fields.required("email", owned(values::email));
+    let title = fields.nullable("title", owned(values::optional_text)).value();
+    let phone_number = fields.nullable("phoneNumber", owned(values::optional_text)).value();
+    let external_id = fields.nullable("externalId", owned(values::external_id)).value();
+    let is_admin = fields.optional_bool("isAdmin").unwrap_or(false);
+    let groups = read_groups(&mut fields, app, by).await?.unwrap_or_default();
+    fields.finish_with(|| {
+        Some(NewUser {
+            username: username?,
+            status: status?,
+            first_name: first_name?,
+            last_name: last_name?,
+            email: email?,
+            title,
+            phone_number,
+            groups,
+            is_admin,
+            external_id,
+        })
+    })
+}
+
+/// Response-only fields are taken when they agree with what is there (B6).
+pub(super) fn read_back(fields: &mut Fields, current: &User) {
+    fields.response_only("pid", Some(json!(current.pid)));
+    fields.response_only("userId", Some(json!(current.user_id)));
+    fields.response_only("createdAt", Some(json!(rfc3339(current.created_at))));
+    fields.response_only("updatedAt", Some(json!(rfc3339(current.updated_at))));
+    fields.response_only("lastLoginAt", Some(json!(current.last_login_at.map(rfc3339))));
+}
+
+/// The properties that A2 and A3 have in common.
+pub(super) fn read_common(fields: &mut Fields) -> UserChange {
+    UserChange {
+        status: fields.required_status("status"),
+        first_name: fields.required("firstName", owned(values::person_name)),
+        last_name: fields.required("lastName", owned(values::person_name)),
+        email: fields.required("email", owned(values::email)),
+        title: nullable(fields.nullable("title", owned(values::optional_text))),
+        phone_number: nullable(fields.nullable("phoneNumber", owned(values::optional_text))),
+        ..UserChange::default()
+    }
+}
+
+async fn read_change(app: &App, by: &access::Admin, current: &User, body: &[u8]) -> Result<UserChange> {
+    let mut fields = Fields::parse(body)?;
+    read_back(&mut fields, current);
+    let username = fields.required("username", values::username);
+    let common = read_common(&mut fields);
+    let is_admin = fields.optional_bool("isAdmin");
+    let external_id = nullable(fields.nullable("externalId", owned(values::external_id)));
+    let groups = read_groups(&mut fields, app, by).await?;
+    fields.finish()?;
+    Ok(UserChange { username, groups, is_admin, external_id, ..common })
+}
+
+/// Create a user (A1).
+///
+/// An ACTIVE user is mailed a temporary password; one created INACTIVE or LOCKED when it first becomes ACTIVE.
+#[utoipa::path(
+    post, path = "/api/v1/users", tag = "users", request_body = CreateUser,
+    responses(
+        (status = 201, description = "Created", body = UserBody, headers(("Location" = String, description = "Its path"))),
+        InvalidError, AdminErrors, ConflictError,
+    ),
+)]
+pub async fn create_user(
+    State(app): State<App>,
+    Admin(by): Admin,
+    _: NoParams,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let new = read_new(&app, &by, &body).await?;
+    let (terms, rights) = (app.terms, by.clone());
+    let user = unit::write(&app.store, &by, move |tx| users::create(tx, terms, &rights, &new)).await?;
+    let mut answer = super::json(StatusCode::CREATED, &UserBody::of(&user, &app));
+    if let Ok(location) = HeaderValue::try_from(format!("/api/v1/users/{}", user.user_id)) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(answer)
+}
+
+/// Get a user by id (A6).
+#[utoipa::path(
+    get, path = "/api/v1/users/{userId}", tag = "users", params(("userId" = i64, Path, description = "Its number")),
+    responses((status = 200, description = "The user", body = UserBody), AdminErrors, MissingError),
+)]
+pub async fn get_user(
+    State(app): State<App>,
+    Admin(by): Admin,
+    UserPath(id): UserPath,
+    _: NoParams,
+) -> Result<Response, Problem> {
+    let rights = by.clone();
+    let user = app.store.read(&by, move |tx| users::get(tx, &rights, id)).await?;
+    Ok(super::json(StatusCode::OK, &UserBody::of(&user, &app)))
+}
+
+/// Update a user (A2).
+///
+/// `title`, `phoneNumber`, `groups`, `isAdmin` and `externalId` stay as they are when left out.
+#[utoipa::path(
+    put, path = "/api/v1/users/{userId}", tag = "users", params(("userId" = i64, Path, description = "Its number")),
+    request_body = UpdateUser,
+    responses(
+        (status = 200, description = "The user", body = UserBody),
+        InvalidError, AdminErrors, MissingError, ConflictError,
+    ),
+)]
+pub async fn update_user(
+    State(app): State<App>,
+    Admin(by): Admin,
+    UserPath(id): UserPath,
+    _: NoParams,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let rights = by.clone();
+    let current = app.store.read(&by, move |tx| users::get(tx, &rights, id)).await?;
+    let change = read_change(&app, &by, &current, &body).await?;
+    let (terms, rights) = (app.terms, by.clone());
+    let user = unit::write(&app.store, &by, move |tx| users::update(tx, terms, &rights, id, &change)).await?;
+    Ok(super::json(StatusCode::OK, &UserBody::of(&user, &app)))
+}
+
+/// Delete a user (A10).
+#[utoipa::path(
+    delete, path = "/api/v1/users/{userId}", tag = "users",
+    params(("userId" = i64, Path, description = "Its number")),
+    responses((status = 204, description = "Gone"), AdminErrors, MissingError, ConflictError),
+)]
+pub async fn delete_user(
+    State(app): State<App>,
+    Admin(by): Admin,
+    UserPath(id): UserPath,
+    _: NoParams,
+) -> Result<StatusCode, Problem> {
+    let rights = by.clone();
+    unit::write(&app.store, &by, move |tx| users::delete(tx, &rights, id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Delete users in bulk, all or none (A11, B15).
+#[utoipa::path(
+    post, path = "/api/v1/users/bulk-delete", tag = "users", request_body = Vec<i64>,
+    responses((status = 204, description = "All gone"), InvalidError, AdminErrors, MissingError, ConflictError),
+)]
+pub async fn bulk_delete_users(
+    State(app): State<App>,
+    Admin(by): Admin,
+    _: NoParams,
+    JsonBody(body): JsonBody,
+) -> Result<StatusCode, Problem> {
+    let ids = Arc::new(id_list(&body)?);
+    let rights = by.clone();
+    unit::write_large(&app.store, &by, move |tx| users::delete_many(tx, &rights, &ids)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Mail another user a temporary password (B20).
+///
+/// Its old password and every session of it end at once.
+#[utoipa::path(
+    post, path = "/api/v1/users/{userId}/reset-password", tag = "users",
+    params(("userId" = i64, Path, description = "Its number")),
+    responses((status = 200, description = "Mailed", body = Object), InvalidError, AdminErrors, MissingError),
+)]
+pub async fn reset_user_password(
+    State(app): State<App>,
+    Admin(by): Admin,
+    UserPath(id): UserPath,
+    _: NoParams,
+) -> Result<Response, Problem> {
+    let (terms, rights) = (app.terms, by.clone());
+    unit::write(&app.store, &by, move |tx| passwords::reset(tx, terms, &rights, id)).await?;
+    Ok(super::json(StatusCode::OK, &json!({})))
+}
+
+/// What is asked of the list of users: which, in which order, which part.
+fn read_list(mut params: Params, pid: PartnerId) -> Result<(UserQuery, ListAddress, Option<PageRequest>)> {
+    let mut ids = params.ids("groupId");
+    // The source's misprint (A9, B14).
+    ids.extend(params.ids("groupdId"));
+    ids.sort_unstable();
+    ids.dedup();
+    let mut status = Vec::new();
+    for name in params.all("status") {
+        match Status::parse(&name) {
+            Some(one) => status.push(one),
+            None => params.fault("status", "unknown-status", "give ACTIVE, INACTIVE or LOCKED"),
+        }
+    }
+    let mut is_admin = Vec::new();
+    for value in params.all("isAdmin") {
+        match value.as_str() {
+            "true" => is_admin.push(true),
+            "false" => is_admin.push(false),
+            _ => params.fault("isAdmin", "wrong-value", "give true or false"),
+        }
+    }
+    let folded = |values: Vec<String>| values.iter().map(|v| values::fold(v)).collect::<Vec<_>>();
+    let mut query = UserQuery {
+        username: folded(params.all("username")),
+        email: folded(params.all("email")),
+        external_id: folded(params.all("externalId")),
+        // Both values together are no filter.
+        is_admin: is_admin.first().copied().filter(|first| is_admin.iter().all(|v| v == first)),
+        status,
+        groups: ids.into_iter().map(GroupId).collect(),
+        search: params.search(),
+        sort: params.sort_by(&UserSort::NAMES, UserSort::UserId),
+        descending: params.flag("descending").unwrap_or(false),
+    };
+    query.status.sort_unstable();
+    query.status.dedup();
+    let address = address(&query, pid);
+    let page = params.page(&address, false);
+    params.finish()?;
+    // The key of an optional string (storage/users.rs).
+    for value in &mut query.external_id {
+        *value = crate::storage::users::optional_key(Some(value));
+    }
+    Ok((query, address, page))
+}
+
+fn address(query: &UserQuery, pid: PartnerId) -> ListAddress {
+    let mut parameters = Vec::new();
+    let sort = UserSort::NAMES.iter().find(|(_, sort)| *sort == query.sort).map_or("userId", |(name, _)| *name);
+    parameters.push(("sortBy", sort.to_owned()));
+    if query.descending {
+        parameters.push(("descending", String::from("true")));
+    }
+    parameters.extend(query.groups.iter().map(|id| ("groupId", id.to_string())));
+    parameters.extend(query.status.iter().map(|status| ("status", status.as_str().to_owned())));
+    parameters.extend(query.is_admin.map(|is_admin| ("isAdmin", is_admin.to_string())));
+    for (name, values) in
+        [("username", &query.username), ("email", &query.email), ("externalId", &query.external_id)]
+    {
+        parameters.extend(values.iter().map(|value| (name, value.clone())));
+    }
+    parameters.extend(query.search.clone().map(|term| ("search", term)));
+    ListAddress { path: "/api/v1/users", pid, parameters }
+}
+
+/// List users (A8), or those of groups (A9).
+///
+/// Without `page`, `pageSize` and `cursor` the answer is an array of all of them, streamed; with any of them it is a
+/// page.
+#[utoipa::path(
+    get, path = "/api/v1/users", tag = "users", params(super::openapi::PageParams, super::openapi::UserFilters),
+    responses(
+        (status = 200, description = "All users as an array, or a page of them", body = super::openapi::UserList),
+        InvalidError, AdminErrors,
+    ),
+)]
+pub async fn list_users(
+    State(app): State<App>,
+    Admin(by): Admin,
+    QueryParams(params): QueryParams,
+) -> Result<Response, Problem> {
+    let (query, address, page) = read_list(params, by.pid())?;
+    let query = Arc::new(query);
+    match page {
+        Some(request) => user_page(app, by, query, &address, &request).await,
+        None => user_stream(app, by, query).await,
+    }
+}
+
+async fn user_page(
+    app: App,
+    by: access::Admin,
+    query: Arc<UserQuery>,
+    address: &ListAddress,
+    request: &PageRequest,
+) -> Result<Response, Problem> {
+    let from = match (&request.start, request.offset()) {
+        (Start::After(key, id), _) => Position::After(key.clone(), UserId(*id)),
+        (Start::Page(_), offset) => Position::Offset(offset.unwrap_or(0)),
+    };
+    // One more row tells whether there is a next page.
+    let (wanted, size, rights) = (Arc::clone(&query), request.size + 1, by.clone());
+    let (total, rows) =
+        app.store.scan(&by, move |tx| users::list_page(tx, &rights, &wanted, &from, size)).await.map_err(in_query)?;
+    let key_of = |user: &User| (query.sort.key_of(user), user.user_id.0);
+    Ok(page_answer(address, request, Found { total, rows: &rows[..] }, key_of, |user| UserBody::of(user, &app)))
+}
+
+async fn user_stream(app: App, by: access::Admin, query: Arc<UserQuery>) -> Result<Response, Problem> {
+    stream(move |after: Option<(SortKey, UserId)>| {
+        let (app, by, query) = (app.clone(), by.clone(), Arc::clone(&query));
+        async move {
+            let (shaping, rights) = (app.clone(), by.clone());
+            app.store
+                .scan(&by, move |tx| {
+                    let is_first = after.is_none();
+                    let rows = users::list_chunk(tx, &rights, &query, after, CHUNK)?;
+                    let Some(last) = rows.last().map(|user| (query.sort.key_of(user), user.user_id)) else {
+                        return Ok(None);
+                    };
+                    let chunk = write_rows(rows.iter().map(|user| UserBody::of(user, &shaping)), is_first)?;
+                    Ok(Some((chunk, last)))
+                })
+                .await
+                .map_err(in_query)
+        }
+    })
+    .await
+}
+
+/// A group that does not exist is here a fault of the parameter, not of a body (B14).
+fn in_query(error: crate::error::Error) -> crate::error::Error {
+    match error {
+        crate::error::Error::Invalid(faults) => crate::error::Error::Invalid(
+            faults
+                .into_iter()
+                .map(|fault| match fault.code {
+                    "unknown-group" => Fault { field: "groupId".into(), ..fault },
+                    _ => fault,
+                })
+                .collect(),
+        ),
+        other => other,
+    }
+}

@@ -1,0 +1,404 @@
+//! A server for each test, and the people who use it.
+//!
+//! Each test has its own database in its own directory, its own clock that stands until it is moved, and its own
+//! port. When it ends, the log of everything (at trace level) is searched for every password and token it used.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+use reqwest::{Method, StatusCode, header};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use tenantry::access::Operator;
+use tenantry::api::observe::Metrics;
+use tenantry::api::server::{Bounds, serve};
+use tenantry::app::App;
+use tenantry::clock::Clock;
+use tenantry::config::Config;
+use tenantry::domain::users::NewUser;
+use tenantry::domain::{partners, unit};
+use tenantry::hashing::HashCost;
+use tenantry::mail::{Envelope, Mailer, Memory, Notice};
+use tenantry::model::Status;
+use tenantry::random::Random;
+use tenantry::values;
+use tenantry::worker;
+
+/// 2026-11-23T09:00:00Z: when every test begins.
+pub const START: i64 = 1_795_424_400_000;
+
+/// The first admin's password.
+pub const ADMIN_PASSWORD: &str = "Harness.Tea-Cup-71";
+
+static LOG: LazyLock<Mutex<Vec<u8>>> = LazyLock::new(Mutex::default);
+
+struct LogWriter;
+
+impl io::Write for LogWriter {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        LOG.lock().unwrap().extend_from_slice(buf);
+        Ok(buf.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn capture_log() {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(|| LogWriter)
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+}
+
+/// A running server.
+pub struct T {
+    pub app: App,
+    pub clock: Clock,
+    pub mail: Memory,
+    pub address: SocketAddr,
+    pub dir: Arc<TempDir>,
+    http: reqwest::Client,
+    secrets: Mutex<Vec<String>>,
+    log_start: usize,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl T {
+    /// A server with an empty database but for partner 1 and its admin.
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// Like [`T::start`], with other settings.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        capture_log();
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        let mut config = Config::for_tests(dir.path());
+        change(&mut config);
+        let clock = Clock::manual(START);
+        let t = Self::run(dir, config, clock).await;
+        let admin = NewUser {
+            username: values::username("admin").unwrap(),
+            status: Status::Active,
+            first_name: String::from("Ada"),
+            last_name: String::from("Admin"),
+            email: String::from("admin@example.com"),
+            title: None,
+            phone_number: None,
+            groups: Vec::new(),
+            is_admin: true,
+            external_id: None,
+        };
+        let hash = t.app.hasher.hash(ADMIN_PASSWORD.to_owned().into()).await.unwrap();
+        let by = Operator::of_this_machine();
+        unit::write(&t.app.store, &by, move |tx| partners::bootstrap(tx, by, &admin, &hash)).await.unwrap();
+        t
+    }
+
+    async fn run(dir: Arc<TempDir>, config: Config, clock: Clock) -> Self {
+        let log_start = LOG.lock().unwrap().len();
+        let body_limit = config.body_limit as u64;
+        let app = App::assemble(config, clock.clone(), Random::system(), HashCost::FOR_TESTS).unwrap();
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let service = tenantry::api::service(&app, &Arc::new(Metrics::new(&recorder)));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let bounds = Bounds { body_limit, ..Bounds::default() };
+        tokio::spawn(serve(listener, service, bounds, async move { drop(stopped.await) }));
+        Self {
+            app,
+            clock,
+            mail: Memory::new(),
+            address,
+            dir,
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            secrets: Mutex::default(),
+            log_start,
+            stop: Some(stop),
+        }
+    }
+
+    /// Stops the server and starts another on the same data, as a restart does. The clock goes on.
+    pub async fn restart(mut self) -> Self {
+        if let Some(stop) = self.stop.take() {
+            drop(stop.send(()));
+        }
+        let (dir, config, clock) = (Arc::clone(&self.dir), self.app.config.clone(), self.clock.clone());
+        drop(self);
+        Self::run(dir, config, clock).await
+    }
+
+    /// A value that must not be in any log line.
+    pub fn secret(&self, value: &str) {
+        self.secrets.lock().unwrap().push(value.to_owned());
+    }
+
+    /// Delivers what is due and tells all mails so far.
+    pub async fn mails(&self) -> Vec<Envelope> {
+        worker::deliver_due(&self.app, &Mailer::Memory(self.mail.clone())).await.unwrap();
+        self.mail.sent()
+    }
+
+    /// The mails to one address.
+    pub async fn mails_to(&self, address: &str) -> Vec<Envelope> {
+        self.mails().await.into_iter().filter(|mail| mail.letter.to.address == address).collect()
+    }
+
+    /// The newest temporary password mailed to a user.
+    pub async fn mailed_password(&self, user: &str) -> String {
+        let password = self.mails().await.into_iter().rev().find_map(|mail| match mail.letter.what {
+            Notice::TemporaryPassword { username, password, .. } if username == user => {
+                Some(password.expose().to_owned())
+            }
+            _ => None,
+        });
+        let password = password.unwrap_or_else(|| panic!("no password was mailed to {user}"));
+        self.secret(&password);
+        password
+    }
+
+    /// Somebody without a token.
+    pub fn anonymous(&self) -> Person<'_> {
+        Person { t: self, token: None }
+    }
+
+    /// Somebody with this access token.
+    pub fn bearer(&self, token: &str) -> Person<'_> {
+        Person { t: self, token: Some(token.to_owned()) }
+    }
+
+    /// Partner 1's first admin, logged in.
+    pub async fn admin(&self) -> Person<'_> {
+        self.login("admin", ADMIN_PASSWORD).await
+    }
+
+    /// Somebody who logs in through the public client.
+    pub async fn login(&self, username: &str, password: &str) -> Person<'_> {
+        let answer = self.try_login(username, password).await;
+        assert_eq!(answer.status, 200, "{username} cannot log in: {}", answer.body);
+        self.bearer(answer.body["access_token"].as_str().unwrap())
+    }
+
+    /// The answer to a login through the public client.
+    pub async fn try_login(&self, username: &str, password: &str) -> Answer {
+        self.secret(password);
+        let form = [("grant_type", "password"), ("username", username), ("password", password)];
+        self.token(&form).await
+    }
+
+    /// The answer to a token request of the public client.
+    pub async fn token(&self, form: &[(&str, &str)]) -> Answer {
+        let mut form = form.to_vec();
+        form.push(("client_id", "tenantry"));
+        let answer = self.anonymous().form("/oauth/token", &form).await;
+        for name in ["access_token", "refresh_token"] {
+            if let Some(token) = answer.body[name].as_str() {
+                self.secret(token);
+            }
+        }
+        answer
+    }
+
+    /// A member with a permanent password, logged in; the user's number first.
+    pub async fn member(&self, username: &str) -> (i64, Person<'_>) {
+        let user = self.admin().await.create(username).await;
+        let password = self.mailed_password(username).await;
+        let person = self.login(username, &password).await;
+        let body = json!({ "oldPassword": password, "newPassword": password_of(username) });
+        self.secret(&password_of(username));
+        let answer = person.post("/api/v1/users/self/update-password", &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        (user["userId"].as_i64().unwrap(), self.login(username, &password_of(username)).await)
+    }
+
+    /// Another partner with its admin, logged in; the partner's number first.
+    pub async fn other_partner(&self, name: &str) -> (i64, Person<'_>) {
+        let by = Operator::of_this_machine();
+        let username = format!("{name}-admin");
+        let admin = NewUser {
+            username: values::username(&username).unwrap(),
+            status: Status::Active,
+            first_name: String::from("Olga"),
+            last_name: String::from("Other"),
+            email: format!("{username}@example.com"),
+            title: None,
+            phone_number: None,
+            groups: Vec::new(),
+            is_admin: true,
+            external_id: None,
+        };
+        let (terms, name) = (self.app.terms, name.to_owned());
+        let made = unit::write(&self.app.store, &by, move |tx| {
+            partners::create(tx, terms, by, &name, &admin, true)
+        })
+        .await
+        .unwrap();
+        let temporary = made.password.unwrap();
+        let person = self.login(&username, &temporary).await;
+        let body = json!({ "oldPassword": temporary, "newPassword": password_of(&username) });
+        assert_eq!(person.post("/api/v1/users/self/update-password", &body).await.status, 200);
+        (made.partner.pid.0, person)
+    }
+}
+
+/// The permanent password of a person made by the harness.
+pub fn password_of(username: &str) -> String {
+    let sum: u32 = username.bytes().map(u32::from).sum();
+    format!("Q{sum}x.Kettle-Zyg8v")
+}
+
+impl Drop for T {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            drop(stop.send(()));
+        }
+        if std::thread::panicking() {
+            return;
+        }
+        let log = LOG.lock().unwrap();
+        let log = String::from_utf8_lossy(&log[self.log_start..]);
+        for secret in self.secrets.lock().unwrap().iter().filter(|secret| !secret.is_empty()) {
+            if let Some(line) = log.lines().find(|line| line.contains(secret.as_str())) {
+                panic!("a secret is in the log: {line}");
+            }
+        }
+    }
+}
+
+/// Somebody who sends requests.
+#[derive(Clone)]
+pub struct Person<'t> {
+    t: &'t T,
+    pub token: Option<String>,
+}
+
+impl Person<'_> {
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None, "").await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None, "").await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, Some(body.to_string().into_bytes()), "application/json").await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::PUT, path, Some(body.to_string().into_bytes()), "application/json").await
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::PATCH, path, Some(body.to_string().into_bytes()), "application/json").await
+    }
+
+    pub async fn form(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        self.send(Method::POST, path, Some(body.into_bytes()), "application/x-www-form-urlencoded").await
+    }
+
+    /// Any request; an empty content type sends none.
+    pub async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>, content_type: &str) -> Answer {
+        let mut request = self.request(method, path);
+        if !content_type.is_empty() {
+            request = request.header(header::CONTENT_TYPE, content_type);
+        }
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// A request to be completed by the test.
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.t.http.request(method, format!("http://{}{path}", self.t.address));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// Creates an ACTIVE user of this name.
+    pub async fn create(&self, username: &str) -> Value {
+        self.create_with(&new_user(username)).await
+    }
+
+    /// Creates a user from this body.
+    pub async fn create_with(&self, body: &Value) -> Value {
+        let answer = self.post("/api/v1/users/", body).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        answer.body
+    }
+
+    /// Creates a group; its number.
+    pub async fn create_group(&self, name: &str) -> i64 {
+        let answer = self.post("/api/v1/groups/", &json!({ "name": name, "description": "" })).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        answer.body["groupId"].as_i64().unwrap()
+    }
+}
+
+/// The smallest body that creates an ACTIVE user.
+pub fn new_user(username: &str) -> Value {
+    json!({
+        "username": username,
+        "status": "ACTIVE",
+        "firstName": "Fenna",
+        "lastName": "Jansen",
+        "email": format!("{}@example.com", username.replace('@', ".")),
+    })
+}
+
+/// What a server answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: header::HeaderMap,
+    /// The body as JSON; null when it is none.
+    pub body: Value,
+    pub text: String,
+}
+
+impl Answer {
+    pub async fn of(response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        Self { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null), text }
+    }
+
+    /// A header's value; empty when it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The codes of the faults, as `field code`.
+    pub fn faults(&self) -> Vec<String> {
+        let errors = self.body["errors"].as_array().cloned().unwrap_or_default();
+        let text = |fault: &Value, name: &str| fault[name].as_str().unwrap_or_default().to_owned();
+        errors.iter().map(|f| format!("{} {}", text(f, "field"), text(f, "code"))).collect()
+    }
+
+    /// The rows of a page.
+    pub fn list(&self) -> &[Value] {
+        self.body["list"].as_array().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Asserts the status and tells the body if it is another.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self
+    }
+}
