@@ -132,7 +132,7 @@ impl T {
     /// Stops the server and starts another on the same data, as a restart does. The clock goes on.
     pub async fn restart(mut self) -> Self {
         if let Some(stop) = self.stop.take() {
-            drop(stop.send(()));
+            let _ = stop.send(());
         }
         let (dir, config, clock) = (Arc::clone(&self.dir), self.app.config.clone(), self.clock.clone());
         drop(self);
@@ -261,7 +261,7 @@ pub fn password_of(username: &str) -> String {
 impl Drop for T {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {
-            drop(stop.send(()));
+            let _ = stop.send(());
         }
         if std::thread::panicking() {
             return;
