@@ -1,0 +1,152 @@
+//! What `scripts/bench` needs beside the server: a seeded database, and the same work without HTTP.
+//!
+//! - `workload seed DIR USERS`: makes a database with that many users, groups and an admin.
+//! - `workload creates DIR SECONDS`: creates users in a loop, one durable transaction each; creates per second.
+//! - `workload hashes SECONDS`: argon2id hashes per second on one thread.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tenantry::access::Operator;
+use tenantry::app::App;
+use tenantry::clock::Clock;
+use tenantry::config::Config;
+use tenantry::domain::groups::GroupText;
+use tenantry::domain::users::NewUser;
+use tenantry::domain::{groups, partners, unit, users};
+use tenantry::error::Result;
+use tenantry::hashing::HashCost;
+use tenantry::mail::{Mailer, Memory};
+use tenantry::model::{GroupId, PartnerId, Status};
+use tenantry::random::Random;
+use tenantry::values;
+use tenantry::worker;
+
+/// The admin's password in a seeded database.
+const ADMIN_PASSWORD: &str = "Bench.Tea-Cup-71";
+
+/// Users created in one transaction while seeding.
+const BATCH: usize = 1_000;
+
+const FIRST: [&str; 12] =
+    ["Anna", "Bram", "Chloé", "Daan", "Emma", "Femke", "Günther", "Hanna", "Ivan", "Jürgen", "Katarína", "Liam"];
+const LAST: [&str; 12] = [
+    "Andersson", "Bakker", "Çelik", "de Vries", "Eriksen", "Fernández", "García", "Hansen", "Ivanov", "Jansen",
+    "Kowalski", "Lindqvist",
+];
+
+fn main() -> std::process::ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return failed(&e),
+    };
+    let done = match words.as_slice() {
+        ["seed", dir, count] => runtime.block_on(seed(Path::new(dir), count.parse().unwrap_or(0))),
+        ["creates", dir, seconds] => runtime.block_on(creates(Path::new(dir), seconds.parse().unwrap_or(5))),
+        ["hashes", seconds] => runtime.block_on(hashes(seconds.parse().unwrap_or(5))),
+        // `cargo bench` runs every benchmark without arguments.
+        _ => {
+            println!("workload: seed DIR USERS | creates DIR SECONDS | hashes SECONDS");
+            return std::process::ExitCode::SUCCESS;
+        }
+    };
+    match done {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(e) => failed(&e),
+    }
+}
+
+fn failed(e: &dyn std::fmt::Display) -> std::process::ExitCode {
+    eprintln!("workload: {e}");
+    std::process::ExitCode::FAILURE
+}
+
+fn assemble(dir: &Path, clock: Clock) -> Result<App> {
+    App::assemble(Config::for_tests(dir), clock, Random::system(), HashCost::OWASP)
+}
+
+fn user(n: usize, groups: &[GroupId]) -> Result<NewUser> {
+    let pick = |names: &[&'static str], n: usize| names.iter().cycle().nth(n % names.len()).copied().unwrap_or("Ann");
+    let username = format!("user-{n}");
+    Ok(NewUser {
+        username: values::username(&username).map_err(|bad| bad.at("/username"))?,
+        status: if n % 10 == 9 { Status::Inactive } else { Status::Active },
+        first_name: pick(&FIRST, n.wrapping_mul(7)).to_owned(),
+        last_name: pick(&LAST, n.wrapping_mul(11) / 13).to_owned(),
+        email: format!("{username}@example.com"),
+        title: (n % 3 == 0).then(|| String::from("Engineer")),
+        phone_number: (n % 2 == 0).then(|| format!("+31 20 {n:07}")),
+        groups: groups.iter().copied().skip(n % 7).step_by(5).collect(),
+        is_admin: n % 1_000 == 999,
+        external_id: (n % 4 == 0).then(|| format!("ext-{n}")),
+    })
+}
+
+async fn seed(dir: &Path, count: usize) -> Result<()> {
+    let app = assemble(dir, Clock::system())?;
+    let by = Operator::of_this_machine();
+    let admin = NewUser {
+        username: values::username("admin").map_err(|bad| bad.at("/username"))?,
+        is_admin: true,
+        status: Status::Active,
+        ..user(0, &[])?
+    };
+    let hash = app.hasher.hash(ADMIN_PASSWORD.to_owned().into()).await?;
+    let admin = NewUser { external_id: None, email: String::from("admin@example.com"), ..admin };
+    unit::write(&app.store, &by, move |tx| partners::bootstrap(tx, by, &admin, &hash)).await?;
+    let rights = by.as_admin_of(PartnerId(1));
+    let making = rights.clone();
+    let ids: Vec<GroupId> = unit::write(&app.store, &rights, move |tx| {
+        (0..20)
+            .map(|n| {
+                let text = GroupText { name: format!("Group {n}"), description: String::new() };
+                groups::create(tx, &making, &text).map(|group| group.group_id)
+            })
+            .collect()
+    })
+    .await?;
+    for first in (0..count).step_by(BATCH) {
+        let batch: Result<Vec<NewUser>> = (first..count.min(first + BATCH)).map(|n| user(n, &ids)).collect();
+        let (batch, making, terms) = (batch?, rights.clone(), app.terms);
+        // ACTIVE users are mailed a password as at any create; the letters are dropped below.
+        unit::write_large(&app.store, &rights, move |tx| {
+            batch.iter().try_for_each(|new| users::create(tx, terms, &making, new).map(drop))
+        })
+        .await?;
+    }
+    let nowhere = Mailer::Memory(Memory::new());
+    worker::deliver_due(&app, &nowhere).await?;
+    println!("{{\"users\": {count}}}");
+    Ok(())
+}
+
+async fn creates(dir: &Path, seconds: u64) -> Result<()> {
+    let app = assemble(dir, Clock::system())?;
+    let rights = Operator::of_this_machine().as_admin_of(PartnerId(1));
+    let (start, limit) = (Instant::now(), Duration::from_secs(seconds));
+    let mut made = 0_usize;
+    while start.elapsed() < limit {
+        let new = NewUser { external_id: None, ..user(1_000_000_000 + made, &[])? };
+        let new = NewUser { status: Status::Active, is_admin: false, ..new };
+        let (making, terms) = (rights.clone(), app.terms);
+        // One at a time: each is a group, and so a durable transaction, of its own.
+        unit::write(&app.store, &rights, move |tx| users::create(tx, terms, &making, &new)).await?;
+        made += 1;
+    }
+    println!("{{\"per_second\": {:.1}}}", made as f64 / start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+async fn hashes(seconds: u64) -> Result<()> {
+    let hasher = tenantry::hashing::Hasher::new(1, 1, HashCost::OWASP, Random::system())?;
+    let (start, limit) = (Instant::now(), Duration::from_secs(seconds));
+    let mut made = 0_u32;
+    while start.elapsed() < limit {
+        hasher.hash(ADMIN_PASSWORD.to_owned().into()).await?;
+        made += 1;
+    }
+    println!("{{\"per_second\": {:.1}}}", f64::from(made) / start.elapsed().as_secs_f64());
+    Ok(())
+}
