@@ -99,6 +99,8 @@ pub enum DbError {
     Dangling,
     /// The disk is full.
     Full,
+    /// Another program holds the database.
+    Busy,
     /// Anything else.
     Other(String),
     /// What the caller's own code said while reading a row.
@@ -125,6 +127,10 @@ impl From<DbError> for Error {
             DbError::Full => Self::Unavailable {
                 what: Cow::Borrowed("the server cannot store anything: its disk is full"),
                 retry_after: Duration::from_secs(30),
+            },
+            DbError::Busy => Self::Unavailable {
+                what: Cow::Borrowed("another program holds the database"),
+                retry_after: Duration::from_secs(1),
             },
             DbError::Duplicate { table } => Self::Internal(format!("unexpected duplicate in {table}").into()),
             DbError::Dangling => Self::Internal(Cow::Borrowed("a row points to one that is gone")),

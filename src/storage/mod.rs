@@ -11,6 +11,9 @@ mod sqlite;
 mod tx;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 /// Events: the audit log.
 pub mod events;
 /// Groups and who is in them.
@@ -72,7 +75,7 @@ impl Store {
     pub fn open_sqlite(path: &Path, clock: Clock, random: Random) -> Result<Self> {
         migrate::check_file(path)?;
         if path.exists() {
-            let mut look = Sqlite::open(path, Use::Point)?;
+            let mut look = Sqlite::open(path, Use::Look)?;
             migrate::check_version(&mut look, path)?;
         }
         let mut conn = Sqlite::open(path, Use::Write)?;

@@ -38,6 +38,8 @@ pub(super) enum Use {
     Scan,
     /// Checkpoints, beside the writer.
     Checkpoint,
+    /// A look at a file that may be anybody's: nothing of it is changed, not even its log is moved.
+    Look,
 }
 
 impl Sqlite {
@@ -46,6 +48,7 @@ impl Sqlite {
         let access = match purpose {
             Use::Write => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
             Use::Checkpoint | Use::Point | Use::Scan => OpenFlags::SQLITE_OPEN_READ_WRITE,
+            Use::Look => OpenFlags::SQLITE_OPEN_READ_ONLY,
         };
         let conn = rusqlite::Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         conn.set_prepared_statement_cache_capacity(256);
@@ -59,7 +62,7 @@ impl Sqlite {
                  PRAGMA cache_size = -65536;"
             }
             Use::Checkpoint => "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;",
-            Use::Point => "PRAGMA query_only = ON;",
+            Use::Point | Use::Look => "PRAGMA query_only = ON;",
             Use::Scan => "PRAGMA query_only = ON; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;",
         };
         conn.execute_batch(setup)?;
@@ -199,6 +202,7 @@ impl From<rusqlite::Error> for DbError {
             }
             (ErrorCode::ConstraintViolation, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Self::Dangling,
             (ErrorCode::DiskFull, _) => Self::Full,
+            (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Self::Busy,
             // The message of a constraint names columns, never values; other messages name files and SQL.
             _ => Self::Other(format!("sqlite: {e}")),
         }

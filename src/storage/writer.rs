@@ -61,6 +61,7 @@ trait Job: Send {
 #[derive(Debug)]
 enum GroupLost {
     Full,
+    Busy,
     Other(String),
 }
 
@@ -68,6 +69,7 @@ impl GroupLost {
     fn of(e: DbError) -> Self {
         match e {
             DbError::Full => Self::Full,
+            DbError::Busy => Self::Busy,
             DbError::Other(what) => Self::Other(what),
             other => Self::Other(Error::from(other).to_string()),
         }
@@ -76,6 +78,7 @@ impl GroupLost {
     fn error(&self) -> Error {
         match self {
             Self::Full => DbError::Full.into(),
+            Self::Busy => DbError::Busy.into(),
             Self::Other(what) => Error::Internal(Cow::Owned(format!("a group was not committed: {what}"))),
         }
     }

@@ -1,0 +1,185 @@
+//! The write path itself: groups, refusals, panics, a full disk, and files that are not ours.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::*;
+use crate::access::{Operator, system_within};
+use crate::model::PartnerId;
+
+fn open(dir: &Path) -> Result<Store> {
+    Store::open_sqlite(&dir.join("tenantry.db"), Clock::manual(1_000), Random::seeded(1))
+}
+
+fn partner(name: &str) -> impl Fn(&mut Tx<'_>) -> Result<Outcome<PartnerId>> + Send + use<> {
+    let name = name.to_owned();
+    move |tx| partners::insert(tx, &name).map(Outcome::Commit)
+}
+
+async fn names(store: &Store) -> Vec<String> {
+    let by = Operator::of_this_machine();
+    let all = store
+        .scan(&by, |tx| partners::select(tx, None, partners::PartnerPosition::Offset(0), 1_000))
+        .await
+        .unwrap();
+    all.into_iter().map(|p| p.name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn units_of_one_group_are_each_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let by = Operator::of_this_machine();
+    let mut all = tokio::task::JoinSet::new();
+    for n in 0..200 {
+        let store = store.clone();
+        all.spawn(async move {
+            let name = format!("p{}", n / 2);
+            store.write(&by, partner(&name)).await.is_ok()
+        });
+    }
+    let made = all.join_all().await.into_iter().filter(|ok| *ok).count();
+    assert_eq!(made, 100, "each name once; the other one is refused and takes nothing with it");
+    assert_eq!(names(&store).await.len(), 100);
+    let total = store.scan(&by, |tx| partners::total(tx, None)).await.unwrap();
+    assert_eq!(total.count, 100, "the kept total knows nothing of refused units");
+}
+
+#[tokio::test]
+async fn a_panic_stays_in_its_unit() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let by = Operator::of_this_machine();
+    let (good, bad, also_good) = tokio::join!(
+        store.write(&by, partner("one")),
+        store.write::<(), _>(&by, |tx| {
+            partners::insert(tx, "two")?;
+            panic!("a bug");
+        }),
+        store.write(&by, partner("three")),
+    );
+    good.unwrap();
+    assert!(matches!(bad, Err(Error::Internal(_))));
+    also_good.unwrap();
+    assert_eq!(names(&store).await, ["one", "three"]);
+}
+
+#[tokio::test]
+async fn a_rollback_answers_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let by = Operator::of_this_machine();
+    let seen = store
+        .write(&by, |tx| {
+            partners::insert(tx, "one")?;
+            partners::any(tx).map(Outcome::Rollback)
+        })
+        .await
+        .unwrap();
+    assert!(seen, "the unit saw its own row");
+    assert!(names(&store).await.is_empty());
+    let id = store.write(&by, partner("one")).await.unwrap();
+    assert_eq!(id, PartnerId(1), "a number nobody saw is not lost");
+}
+
+#[tokio::test]
+async fn a_statement_that_forgets_the_partner_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let refused = store
+        .read(&system_within(PartnerId(1)), |tx| tx.row("SELECT count(*) FROM users", &[], |row| row.int(0)))
+        .await;
+    assert!(matches!(refused, Err(Error::Internal(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_read_cannot_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let by = Operator::of_this_machine();
+    store.read(&by, |tx| partners::insert(tx, "one")).await.unwrap_err();
+    store.scan(&by, |tx| partners::insert(tx, "one")).await.unwrap_err();
+    assert!(names(&store).await.is_empty());
+}
+
+/// A full disk rolls back more than the statement that hit it: then nobody of the group may be told "done".
+#[tokio::test]
+async fn a_full_disk_refuses_the_whole_group_and_the_store_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let by = Operator::of_this_machine();
+    store.write(&by, partner("before")).await.unwrap();
+    let limit = |pages: i64| {
+        move |tx: &mut Tx<'_>| {
+            tx.unscoped().rows(&format!("PRAGMA max_page_count = {pages}"), &[], |_| Ok(()))?;
+            Ok(Outcome::Commit(()))
+        }
+    };
+    // SQLite takes the present size as the least: the next page is one too many.
+    store.write(&by, limit(1)).await.unwrap();
+    let mut refused = 0;
+    for n in 0..2_000 {
+        match store.write(&by, partner(&format!("{n} {}", "x".repeat(200)))).await {
+            Ok(_) => {}
+            Err(Error::Unavailable { .. }) => refused += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert!(refused > 0, "the disk was never full");
+    let kept = names(&store).await.len();
+    store.write(&by, limit(1_000_000)).await.unwrap();
+    store.write(&by, partner("after")).await.unwrap();
+    let total = store.scan(&by, |tx| partners::total(tx, None)).await.unwrap();
+    assert_eq!(usize::try_from(total.count).unwrap(), names(&store).await.len());
+    assert!(kept < 2_000);
+}
+
+/// Two databases that must not be touched, and one that is no database.
+#[tokio::test]
+async fn files_that_are_not_ours_are_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tenantry.db");
+
+    std::fs::write(&path, "dear diary, this is no database at all").unwrap();
+    assert_refused(&path, "is not a database");
+
+    std::fs::remove_file(&path).unwrap();
+    let other = Sqlite::open(&path, Use::Write).unwrap();
+    other.batch("CREATE TABLE recipes (name TEXT)").unwrap();
+    drop(other);
+    assert_refused(&path, "another program");
+
+    std::fs::remove_file(&path).unwrap();
+    drop(open(dir.path()).unwrap());
+    let newer = Sqlite::open(&path, Use::Write).unwrap();
+    newer.batch("INSERT INTO schema_versions (version, applied_at) VALUES (999, 0)").unwrap();
+    drop(newer);
+    assert_refused(&path, "newer version");
+}
+
+fn assert_refused(path: &PathBuf, why: &str) {
+    let before = std::fs::read(path).unwrap();
+    let error = Store::open_sqlite(path, Clock::manual(0), Random::seeded(1)).unwrap_err();
+    assert!(error.to_string().contains(why), "{error}");
+    assert!(error.to_string().contains("tenantry.db"), "{error}");
+    assert_eq!(std::fs::read(path).unwrap(), before, "the file was touched");
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let by = Operator::of_this_machine();
+    let store = open(dir.path()).unwrap();
+    store.write(&by, partner("one")).await.unwrap();
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    assert_eq!(names(&store).await, ["one"]);
+    assert_eq!(store.write(&by, partner("two")).await.unwrap(), PartnerId(2));
+}
+
+#[test]
+fn the_store_can_be_shared() {
+    fn shared<T: Send + Sync + Clone>() {}
+    shared::<Store>();
+    shared::<Arc<Inner>>();
+}
