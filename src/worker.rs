@@ -1,7 +1,153 @@
-//! To come.
+//! What happens without a request: letters of the outbox are sent, what has expired is cleared away.
 
-/// To come.
-pub async fn deliver_due(app: &crate::app::App, mailer: &crate::mail::Mailer) -> crate::error::Result<()> {
-    let _ = (app, mailer);
-    Ok(())
+mod deliver;
+mod housekeep;
+#[cfg(test)]
+mod tests;
+
+pub use deliver::{Delivered, deliver_due};
+pub use housekeep::{Housekeeping, housekeep, scrub};
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::access::nobody;
+use crate::app::App;
+use crate::domain::outbox;
+use crate::error::{Error, Result};
+use crate::mail::Mailer;
+
+/// The longest sleep. Due times are the database's, and its clock may be set; sleeping goes by another one.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Between two rounds of housekeeping.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// After a fault of the store, or a panic, before the next attempt.
+const AFTER_A_FAULT: Duration = Duration::from_secs(1);
+
+/// The worker's thread. Dropping it does what [`Worker::stop`] does.
+#[derive(Debug)]
+pub struct Worker {
+    /// Dropped to stop the thread.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts it. It keeps the database open until it is stopped.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(app: App, mailer: Mailer) -> Result<Self> {
+        let failed = |e: std::io::Error| Error::internal(format!("cannot start the worker thread: {e}"));
+        // A runtime of its own: SMTP and files block, which is fine on this thread and nowhere else.
+        let runtime = Builder::new_current_thread().enable_time().build().map_err(failed)?;
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name(String::from("worker"))
+            .spawn(move || run(&runtime, &app, &mailer, stopped))
+            .map_err(failed)?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Ends it after the batch under way, and waits for that: it blocks, with an SMTP server that takes its time
+    /// for as long as that takes.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(runtime: &Runtime, app: &App, mailer: &Mailer, mut stop: oneshot::Receiver<()>) {
+    run_in_background();
+    let mut rounds =
+        Rounds { app, mailer, housekeeping_at: Instant::now(), is_soiled: true, is_faulty: false };
+    // A panic ends its round, not the mail of a running server.
+    while catch_unwind(AssertUnwindSafe(|| runtime.block_on(rounds.run(&mut stop)))).is_err() {
+        tracing::error!("the worker panicked; it goes on");
+        std::thread::sleep(AFTER_A_FAULT);
+    }
+}
+
+/// Nice 19: requests first. On Linux a nice value belongs to the thread (setpriority(2), "C library/kernel
+/// differences"); elsewhere this would slow the whole process.
+fn run_in_background() {
+    #[cfg(target_os = "linux")]
+    if let Err(e) = rustix::process::setpriority_process(None, 19) {
+        tracing::debug!("the worker runs at ordinary priority: {e}");
+    }
+}
+
+struct Rounds<'a> {
+    app: &'a App,
+    mailer: &'a Mailer,
+    housekeeping_at: Instant,
+    /// Letters have gone since the last [`scrub`], or may have before this process started.
+    is_soiled: bool,
+    is_faulty: bool,
+}
+
+impl Rounds<'_> {
+    /// Until `stop` is dropped.
+    async fn run(&mut self, stop: &mut oneshot::Receiver<()>) {
+        loop {
+            let pause = match self.round().await {
+                Ok(pause) => {
+                    if std::mem::take(&mut self.is_faulty) {
+                        tracing::info!("the worker works again");
+                    }
+                    pause
+                }
+                Err(e) => {
+                    // Once, not every second of an outage.
+                    if !std::mem::replace(&mut self.is_faulty, true) {
+                        tracing::error!(%e, "the worker cannot work; it goes on trying");
+                    }
+                    AFTER_A_FAULT
+                }
+            };
+            tokio::select! {
+                biased;
+                _ = &mut *stop => return,
+                () = self.app.store.mail_arrived(), if !self.is_faulty => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// One batch of mail, and the housekeeping when it is time; how long there is nothing to do then.
+    async fn round(&mut self) -> Result<Duration> {
+        let delivered = deliver_due(self.app, self.mailer).await?;
+        self.is_soiled |= delivered.delivered + delivered.set_aside + delivered.expired > 0;
+        if Instant::now() >= self.housekeeping_at {
+            self.is_soiled |= housekeep(self.app).await?.letters > 0;
+            if self.is_soiled {
+                self.is_soiled = !scrub(self.app).await?;
+            }
+            self.housekeeping_at = Instant::now() + HOUSEKEEPING;
+        }
+        if delivered.is_full {
+            return Ok(Duration::ZERO);
+        }
+        let due = self.app.store.read(&nobody(), outbox::next_due).await?;
+        let until_mail = due.map_or(LONGEST_SLEEP, |at| {
+            Duration::from_millis(u64::try_from(at - self.app.clock.now()).unwrap_or(0))
+        });
+        let until_housekeeping = self.housekeeping_at.saturating_duration_since(Instant::now());
+        Ok(until_mail.min(until_housekeeping).min(LONGEST_SLEEP))
+    }
 }

@@ -9,12 +9,16 @@ pub mod events;
 pub mod groups;
 /// The password grant: who gets in, what failures do.
 pub mod logins;
+/// Letters on their way: when they are tried again, and when no more.
+pub mod outbox;
 /// Partners, the first start, and the rule that a partner keeps an admin.
 pub mod partners;
 /// The life of a password: temporary, permanent, changed, reset.
 pub mod passwords;
 /// What a password must look like (contract, part C, Passwords).
 pub mod policy;
+/// Sessions that have ended.
+pub mod sessions;
 /// Failed logins per address.
 pub mod throttle;
 /// Access and refresh tokens, clients.

@@ -178,6 +178,12 @@ impl Store {
         &self.0.shared.clock
     }
 
+    /// Empties the write-ahead log, in which text that was deleted stands until it is written over by chance. False
+    /// when a long read still needs the log: try again later.
+    pub async fn empty_log(&self) -> Result<bool> {
+        self.0.writer.empty_log().await
+    }
+
     /// Waits until mail is put into the outbox.
     pub async fn mail_arrived(&self) {
         self.0.shared.mail.notified().await;

@@ -17,6 +17,9 @@ pub(super) const APPLICATION_ID: i32 = 0x546e_7479;
 /// not map at all.
 const POINT_READ_MAP_BYTES: i64 = 256 * 1024 * 1024;
 
+/// How long a connection waits for a lock.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Names of the parameters: SQLite numbers `$n` by first appearance, so they are bound by name.
 const NAMES: [&str; 40] = [
     "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15", "$16", "$17",
@@ -52,7 +55,7 @@ impl Sqlite {
         };
         let conn = rusqlite::Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         conn.set_prepared_statement_cache_capacity(256);
-        conn.busy_timeout(Duration::from_secs(10))?;
+        conn.busy_timeout(PATIENCE)?;
         let setup = match purpose {
             // The checkpointer keeps the log short (writer.rs), so commits never pay for it. secure_delete:
             // temporary passwords stand in the outbox.
@@ -96,6 +99,15 @@ impl Sqlite {
     /// Moves the log into the database. `TRUNCATE` waits for readers and shortens the file, `PASSIVE` does not.
     pub(super) fn checkpoint(&self, mode: &str) -> Result<(), DbError> {
         Ok(self.0.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?)
+    }
+
+    /// Moves the log into the database and empties its file, unless reads that began earlier still need it after
+    /// `patience`; whether it did. Nothing can be written meanwhile.
+    pub(super) fn empty_log(&self, patience: Duration) -> Result<bool, DbError> {
+        self.0.busy_timeout(patience)?;
+        let is_busy = self.0.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        self.0.busy_timeout(PATIENCE)?;
+        Ok(is_busy? == 0)
     }
 
     fn bind(

@@ -38,6 +38,9 @@ const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
 /// At this size the writer itself waits for a checkpoint, so the log never grows without bound.
 const CHECKPOINT_HARD_BYTES: u64 = 256 * 1024 * 1024;
 
+/// How long everybody's writes may wait for reads that keep the log from being emptied.
+const EMPTYING: Duration = Duration::from_millis(50);
+
 /// What the writer shares with the rest of the store.
 pub(super) struct Shared {
     pub(super) clock: Clock,
@@ -56,6 +59,17 @@ trait Job: Send {
     /// Whether it writes so much that others should not wait in its transaction.
     fn is_large(&self) -> bool;
 }
+
+/// What the writer is asked to do.
+enum Order {
+    /// Run a unit of work.
+    Run(Box<dyn Job>),
+    /// Empty the log; answers whether that was possible.
+    EmptyLog(oneshot::Sender<Result<bool>>),
+}
+
+/// Asks for a checkpoint; whoever waits for it is told when it is done.
+type Due = Option<oneshot::Sender<()>>;
 
 /// Why a group was not committed. Nothing of it is on disk.
 #[derive(Debug)]
@@ -131,7 +145,8 @@ where
 
 /// The way to the writer thread. Dropping it ends the thread once its queue is empty.
 pub(super) struct Writer {
-    queue: Option<SyncSender<Box<dyn Job>>>,
+    queue: Option<SyncSender<Order>>,
+    due: Option<SyncSender<Due>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -148,11 +163,12 @@ impl Writer {
                 .spawn(f)
                 .map_err(|e| Error::internal(format!("cannot start the {name} thread: {e}")))
         };
+        let ask = due.clone();
         let threads = vec![
             spawn("writer", Box::new(move || Loop { conn, shared, log, due }.run(&jobs)))?,
             spawn("checkpoint", Box::new(move || checkpoint(&checkpointer, &checkpoints)))?,
         ];
-        Ok(Self { queue: Some(queue), threads })
+        Ok(Self { queue: Some(queue), due: Some(ask), threads })
     }
 
     /// Has a unit of work run and waits until it is on disk.
@@ -164,26 +180,39 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let unit =
             Unit { scope, large, work, result: Err(Error::internal("a unit of work did not run")), reply };
-        let sent = self.queue.as_ref().map(|queue| queue.try_send(Box::new(unit)));
-        match sent {
-            Some(Ok(())) => {}
-            Some(Err(TrySendError::Full(_))) => {
-                return Err(Error::Unavailable {
-                    what: Cow::Borrowed("too many writes are waiting"),
-                    retry_after: Duration::from_secs(1),
-                });
-            }
-            Some(Err(TrySendError::Disconnected(_))) | None => {
-                return Err(Error::internal("the writer is gone"));
-            }
-        }
+        self.send(Order::Run(Box::new(unit)))?;
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer went away with a unit of work")))
+    }
+
+    /// Empties the log; false when a long read keeps it.
+    pub(super) async fn empty_log(&self) -> Result<bool> {
+        // First beside the writer, so that little is left for it to do. Where a checkpoint already waits for its turn,
+        // that one does it.
+        let (done, moved) = oneshot::channel();
+        if self.due.as_ref().is_some_and(|due| due.try_send(Some(done)).is_ok()) {
+            let _ = moved.await;
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(Order::EmptyLog(reply))?;
+        answer.await.unwrap_or_else(|_| Err(Error::internal("the writer went away with its log")))
+    }
+
+    fn send(&self, order: Order) -> Result<()> {
+        match self.queue.as_ref().map(|queue| queue.try_send(order)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(TrySendError::Full(_))) => Err(Error::Unavailable {
+                what: Cow::Borrowed("too many writes are waiting"),
+                retry_after: Duration::from_secs(1),
+            }),
+            Some(Err(TrySendError::Disconnected(_))) | None => Err(Error::internal("the writer is gone")),
+        }
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue = None;
+        self.due = None;
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -194,24 +223,31 @@ struct Loop {
     conn: Sqlite,
     shared: Arc<Shared>,
     log: PathBuf,
-    due: SyncSender<()>,
+    due: SyncSender<Due>,
 }
 
 impl Loop {
-    fn run(mut self, jobs: &Receiver<Box<dyn Job>>) {
+    fn run(mut self, orders: &Receiver<Order>) {
         let mut next = None;
-        while let Some(first) = next.take().or_else(|| jobs.recv().ok()) {
+        while let Some(first) = next.take().or_else(|| orders.recv().ok()) {
+            let first = match first {
+                Order::Run(job) => job,
+                Order::EmptyLog(reply) => {
+                    let _ = reply.send(self.conn.empty_log(EMPTYING).map_err(Error::from));
+                    continue;
+                }
+            };
             let mut group = Vec::with_capacity(GROUP);
             let alone = first.is_large();
             group.push(first);
             while !alone && group.len() < GROUP {
-                match jobs.try_recv() {
+                match orders.try_recv() {
+                    Ok(Order::Run(job)) if !job.is_large() => group.push(job),
                     // A large unit gets a group of its own, after this one.
-                    Ok(job) if job.is_large() => {
-                        next = Some(job);
+                    Ok(other) => {
+                        next = Some(other);
                         break;
                     }
-                    Ok(job) => group.push(job),
                     Err(_) => break,
                 }
             }
@@ -269,16 +305,19 @@ impl Loop {
             }
         } else if size > CHECKPOINT_BYTES {
             // A full channel means that a checkpoint is under way already.
-            let _ = self.due.try_send(());
+            let _ = self.due.try_send(None);
         }
     }
 }
 
 /// Moves the log into the database beside the writer, so no commit pays for it.
-fn checkpoint(conn: &Sqlite, due: &Receiver<()>) {
-    while due.recv().is_ok() {
+fn checkpoint(conn: &Sqlite, due: &Receiver<Due>) {
+    while let Ok(waiting) = due.recv() {
         if let Err(e) = conn.checkpoint("PASSIVE") {
             tracing::warn!(?e, "a checkpoint failed");
+        }
+        if let Some(waiting) = waiting {
+            let _ = waiting.send(());
         }
     }
 }

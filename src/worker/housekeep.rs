@@ -1,0 +1,66 @@
+//! What has expired is cleared away.
+
+use crate::access::nobody;
+use crate::app::App;
+use crate::domain::{outbox, sessions, unit};
+use crate::error::Result;
+
+/// Rows of the outbox in one transaction.
+const LETTERS: usize = 1_000;
+
+/// Access tokens and sessions in one transaction, of each; a session takes its refresh tokens along.
+const SESSIONS: usize = 500;
+
+/// What was cleared away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Housekeeping {
+    /// Letters whose password had expired, and old rows without a letter.
+    pub letters: usize,
+    /// Access tokens and sessions that ended more than a day ago.
+    pub sessions: usize,
+}
+
+/// Clears away what has expired, in steps, so that no request waits long.
+///
+/// # Errors
+/// Of the store. What was done by then stays done.
+pub async fn housekeep(app: &App) -> Result<Housekeeping> {
+    let mut done = Housekeeping::default();
+    loop {
+        let found = app.store.read(&nobody(), |tx| outbox::list_leftovers(tx, rows(LETTERS))).await?;
+        let count = found.len();
+        done.letters += count;
+        if count > 0 {
+            unit::write(&app.store, &nobody(), move |tx| outbox::clear(tx, &found)).await?;
+        }
+        if count < LETTERS {
+            break;
+        }
+    }
+    loop {
+        let count =
+            unit::write_large(&app.store, &nobody(), |tx| sessions::purge(tx, rows(SESSIONS))).await?;
+        done.sessions += count;
+        if count < SESSIONS {
+            break;
+        }
+    }
+    Ok(done)
+}
+
+/// Leaves nothing of letters that are gone in the files of the database: neither in the log nor in pages that were
+/// divided while the letters stood there. False when there are too many letters under way, or a long read needs the
+/// log: try again later.
+///
+/// # Errors
+/// Of the store.
+pub async fn scrub(app: &App) -> Result<bool> {
+    let is_rewritten =
+        unit::write_large(&app.store, &nobody(), |tx| outbox::rewrite(tx, rows(LETTERS))).await?;
+    // In any case: most of what is left is in the log.
+    Ok(app.store.empty_log().await? && is_rewritten)
+}
+
+fn rows(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
