@@ -1,4 +1,4 @@
--- One file for both databases. A line that starts with "--@sqlite " or "--@postgres " counts only there
+-- One file for both databases. A line that begins with "--@sqlite " or "--@postgres " counts only there
 -- (storage/migrate.rs). Times are milliseconds since 1970. Columns that end in _key hold the folded form
 -- strings are compared by (domain/values.rs); an optional one is '' for null and U+0001 before the rest
 -- otherwise, so that null comes first and keys are never NULL.
@@ -13,7 +13,8 @@ CREATE TABLE partners (
 
 CREATE TABLE users (
   pid              BIGINT NOT NULL REFERENCES partners (pid) ON DELETE CASCADE,
-  user_id          BIGINT NOT NULL,
+  --@sqlite user_id          INTEGER PRIMARY KEY, -- the rowid: the shortest way to a user, and small pages above it
+  --@postgres user_id          BIGINT NOT NULL,
   username         TEXT   NOT NULL,
   status           BIGINT NOT NULL,
   first_name       TEXT   NOT NULL,
@@ -37,24 +38,37 @@ CREATE TABLE users (
   refused_until    BIGINT NOT NULL DEFAULT 0, -- the last admin's logins are refused until then (B23)
   held_email       TEXT,                      -- the address before a self-made change (B25)
   held_until       BIGINT NOT NULL DEFAULT 0, -- password mail goes to held_email until then
-  PRIMARY KEY (pid, user_id)
-)
---@sqlite WITHOUT ROWID
-;
-CREATE INDEX users_by_username     ON users (pid, username_key, user_id);
-CREATE INDEX users_by_status       ON users (pid, status, user_id);
-CREATE INDEX users_by_first_name   ON users (pid, first_name_key, user_id);
-CREATE INDEX users_by_last_name    ON users (pid, last_name_key, user_id);
-CREATE INDEX users_by_email        ON users (pid, email_key, user_id);
-CREATE INDEX users_by_title        ON users (pid, title_key, user_id);
-CREATE INDEX users_by_phone_number ON users (pid, phone_number_key, user_id);
-CREATE INDEX users_by_is_admin     ON users (pid, is_admin, user_id);
-CREATE INDEX users_by_external_id  ON users (pid, external_id_key, user_id);
-CREATE INDEX users_by_created_at   ON users (pid, created_at, user_id);
-CREATE INDEX users_by_updated_at   ON users (pid, updated_at, user_id);
-CREATE INDEX users_by_last_login   ON users (pid, last_login_at, user_id);
+  --@sqlite UNIQUE (pid, user_id)
+  --@postgres PRIMARY KEY (pid, user_id)
+);
+-- Each order of a list has an index. SQLite puts the rowid, which is the user's number, at the end of each by itself,
+-- and only there can a keyset page seek by it.
+--@sqlite   CREATE INDEX users_by_username ON users (pid, username_key);
+--@postgres CREATE INDEX users_by_username ON users (pid, username_key, user_id);
+--@sqlite   CREATE INDEX users_by_status ON users (pid, status);
+--@postgres CREATE INDEX users_by_status ON users (pid, status, user_id);
+--@sqlite   CREATE INDEX users_by_first_name ON users (pid, first_name_key);
+--@postgres CREATE INDEX users_by_first_name ON users (pid, first_name_key, user_id);
+--@sqlite   CREATE INDEX users_by_last_name ON users (pid, last_name_key);
+--@postgres CREATE INDEX users_by_last_name ON users (pid, last_name_key, user_id);
+--@sqlite   CREATE INDEX users_by_email ON users (pid, email_key);
+--@postgres CREATE INDEX users_by_email ON users (pid, email_key, user_id);
+--@sqlite   CREATE INDEX users_by_title ON users (pid, title_key);
+--@postgres CREATE INDEX users_by_title ON users (pid, title_key, user_id);
+--@sqlite   CREATE INDEX users_by_phone_number ON users (pid, phone_number_key);
+--@postgres CREATE INDEX users_by_phone_number ON users (pid, phone_number_key, user_id);
+--@sqlite   CREATE INDEX users_by_is_admin ON users (pid, is_admin);
+--@postgres CREATE INDEX users_by_is_admin ON users (pid, is_admin, user_id);
+--@sqlite   CREATE INDEX users_by_external_id ON users (pid, external_id_key);
+--@postgres CREATE INDEX users_by_external_id ON users (pid, external_id_key, user_id);
+--@sqlite   CREATE INDEX users_by_created_at ON users (pid, created_at);
+--@postgres CREATE INDEX users_by_created_at ON users (pid, created_at, user_id);
+--@sqlite   CREATE INDEX users_by_updated_at ON users (pid, updated_at);
+--@postgres CREATE INDEX users_by_updated_at ON users (pid, updated_at, user_id);
+--@sqlite   CREATE INDEX users_by_last_login ON users (pid, last_login_at);
+--@postgres CREATE INDEX users_by_last_login ON users (pid, last_login_at, user_id);
 CREATE UNIQUE INDEX users_external_id ON users (pid, external_id);
-CREATE INDEX users_active_admins   ON users (pid, user_id) WHERE is_admin = 1 AND status = 0;
+CREATE INDEX users_active_admins ON users (pid, user_id) WHERE is_admin = 1 AND status = 0;
 
 -- The one table that the partner does not lead: usernames are unique on the whole server (B8).
 CREATE TABLE usernames (

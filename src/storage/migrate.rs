@@ -95,15 +95,15 @@ fn apply(conn: &mut Sqlite, from: usize, now: Millis) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Keeps the lines of one database: those that start with its mark lose it, those with another's are dropped.
+/// Keeps the lines of one database: those that begin with its mark lose it, those with another's are dropped.
 fn for_dialect(sql: &str, dialect: Dialect) -> String {
     let ours = match dialect {
         Dialect::Sqlite => "--@sqlite ",
     };
     sql.lines()
-        .filter_map(|line| match line.strip_prefix(ours) {
+        .filter_map(|line| match line.trim_start().strip_prefix(ours) {
             Some(rest) => Some(rest),
-            None if line.starts_with("--@") => None,
+            None if line.trim_start().starts_with("--@") => None,
             None => Some(line),
         })
         .flat_map(|line| [line, "\n"])
