@@ -6,6 +6,8 @@ mod client;
 mod config;
 /// The control socket: how a command reaches the server that runs on its data.
 pub mod control;
+#[cfg(test)]
+mod data_tests;
 mod first_start;
 /// The data directory and its lock.
 pub mod lock;
@@ -18,9 +20,11 @@ mod partner;
 mod print;
 /// Why a command did not do what it was told.
 pub mod refusal;
+mod serve;
 #[cfg(test)]
 mod tests;
 mod user;
+mod warm;
 /// The way to the data.
 pub mod way;
 
@@ -104,7 +108,7 @@ fn run(
 fn dispatch(command: Command, config: Config, out: &mut impl Write) -> Result<(), Failure> {
     match command {
         Command::Config(args) => Ok(config::run(&config, &args, out)?),
-        Command::Serve => Err(Error::internal("the command serve is not built yet").into()),
+        Command::Serve => serve::run(config, out),
         Command::Partner(command) => partner::run(command, &Way::find(&config)?, out),
         Command::User(command) => user::run(command, &Way::find(&config)?, out),
         Command::Client(command) => client::run(command, &Way::find(&config)?, out),
