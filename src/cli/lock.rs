@@ -139,7 +139,7 @@ pub fn create_data_dir(path: &Path) -> Result<(), Refusal> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => check_data_dir(path).map(drop),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+        Err(e) if e.kind() == io::ErrorKind::NotFound && path.parent().is_some_and(|p| !p.is_dir()) => {
             let parent = path.parent().unwrap_or(path).display();
             let detail = format!(
                 "cannot make the data directory {}: its parent {parent} does not exist; make that first, or name \

@@ -55,6 +55,28 @@ impl Refusal {
         };
         Self::new("io", format!("cannot {what} {path}: {error}; {mend}"))
     }
+
+    /// Why a database could not be opened or set up. The error names no path, since requests are told of it too;
+    /// here somebody can mend it.
+    pub fn of_database(path: &Path, error: Error) -> Self {
+        let path = path.display().to_string();
+        match error {
+            Error::Unavailable { what, .. } => Self::new(
+                "unavailable",
+                format!(
+                    "cannot write the database {path}: {what}; make room, or name another data directory with \
+                     --data-dir"
+                ),
+            ),
+            Error::Internal(what) if !what.contains(&path) => Self::new(
+                "internal",
+                format!(
+                    "cannot open the database {path}: {what}; this user must be able to write it and its directory"
+                ),
+            ),
+            other => other.into(),
+        }
+    }
 }
 
 impl fmt::Display for Refusal {

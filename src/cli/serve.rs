@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal as _, Write};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +22,6 @@ use crate::api::server::{self, Bounds};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
-use crate::error::Error;
 use crate::hashing::HashCost;
 use crate::mail::{Directory, Mailer, Sender, Smtp};
 use crate::random::Random;
@@ -108,16 +106,16 @@ async fn serve(mut config: Config, lock: Option<Lock>, out: &mut impl Write) -> 
     let mailer = mailer(&config)?;
     let database = lock::database_path(&config).to_owned();
     let app = App::assemble(config, Clock::system(), Random::system(), HashCost::OWASP)
-        .map_err(|e| not_opened(&database, e))?;
-    let config = &app.config;
+        .map_err(|e| Refusal::of_database(&database, e))?;
     let by = Operator::of_this_machine();
     let made = if first_start::is_due(&app, by).await? {
-        let admin = first_start::describe(config, &app.random).map_err(Failure::Settings)?;
-        Some(first_start::make(&app, by, admin).await.map_err(|e| not_opened(&database, e))?)
+        let admin = first_start::describe(&app.config, &app.random).map_err(Failure::Settings)?;
+        Some(first_start::make(&app, by, admin).await.map_err(|e| Refusal::of_database(&database, e))?)
     } else {
         None
     };
-    let warm = Warm::start(&database);
+    let running = Running { warm: Warm::start(&database), app, lock };
+    let (app, config) = (&running.app, &running.app.config);
     let control = Control::start(app.clone(), &lock::socket_path(&config.data_dir), &database)?;
     let stop = stop_signal().map_err(|e| Refusal::new("internal", format!("cannot watch signals: {e}")))?;
     if let Err(error) = announce(out, config, &mailer, made.as_ref()) {
@@ -129,11 +127,11 @@ async fn serve(mut config: Config, lock: Option<Lock>, out: &mut impl Write) -> 
     }
     tracing::info!(%address, "serving");
     // The worker that delivers mail starts and stops around this.
-    let served = http(&app, listener, stop).await;
+    let served = http(app, listener, stop).await;
     tracing::info!("stopping");
     control.stop().await;
     served.map_err(|e| Refusal::new("internal", format!("the HTTP server failed: {e}")))?;
-    Ok(Running { app, warm, lock })
+    Ok(running)
 }
 
 /// Serves HTTP until `stop` is ready and the requests in work have ended.
@@ -178,20 +176,6 @@ fn not_listening(address: SocketAddr, error: &io::Error) -> Refusal {
         _ => format!("{error}: give another address with listen"),
     };
     Refusal::new("listen", format!("cannot listen on {address}: {why}"))
-}
-
-/// A request is told of a full disk in words that name no path; here somebody can mend it.
-fn not_opened(database: &Path, error: Error) -> Refusal {
-    match error {
-        Error::Unavailable { what, .. } => Refusal::new(
-            "unavailable",
-            format!(
-                "cannot write the database {}: {what}; make room, or name another data directory with --data-dir",
-                database.display()
-            ),
-        ),
-        other => other.into(),
-    }
 }
 
 /// The way that mails go: through `smtp-url`, or into files.

@@ -103,7 +103,9 @@ fn no_way(held: &Held) -> Refusal {
 impl Own {
     fn open(config: &Config, lock: Lock) -> Result<Self, Refusal> {
         let config = Config { worker_threads: 1, ..config.clone() };
-        let app = App::assemble(config, Clock::system(), Random::system(), HashCost::OWASP)?;
+        let database = lock::database_path(&config).to_owned();
+        let app = App::assemble(config, Clock::system(), Random::system(), HashCost::OWASP)
+            .map_err(|e| Refusal::of_database(&database, e))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
