@@ -25,6 +25,7 @@ use crate::config::{Config, LogFormat};
 use crate::hashing::HashCost;
 use crate::mail::{Directory, Mailer, Sender, Smtp};
 use crate::random::Random;
+use crate::worker::Worker;
 
 /// Connections that the system completes before they are accepted: a burst must not see resets.
 const BACKLOG: u32 = 1_024;
@@ -125,11 +126,15 @@ async fn serve(mut config: Config, lock: Option<Lock>, out: &mut impl Write) -> 
              `tenantry user reset-password --print-password` gives another"
         );
     }
+    let worker = Worker::start(app.clone(), mailer)?;
     tracing::info!(%address, "serving");
-    // The worker that delivers mail starts and stops around this.
     let served = http(app, listener, stop).await;
     tracing::info!("stopping");
     control.stop().await;
+    // It ends after the batch under way, for which this thread must not be held up.
+    if tokio::task::spawn_blocking(move || worker.stop()).await.is_err() {
+        tracing::error!("the worker did not end well");
+    }
     served.map_err(|e| Refusal::new("internal", format!("the HTTP server failed: {e}")))?;
     Ok(running)
 }
