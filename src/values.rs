@@ -137,6 +137,11 @@ pub fn partner_name(s: &str) -> Result<&str, Bad> {
     text(s, 1, NAME_MAX)
 }
 
+/// A name that people give a client or a token: 1 to 255 characters.
+pub fn label(s: &str) -> Result<&str, Bad> {
+    text(s, 1, NAME_MAX)
+}
+
 /// An e-mail address (B19): at most 254 characters, of the form HTML's `type=email` accepts, and one that the mail
 /// library can send to, so that it fails here and not in the outbox.
 pub fn email(s: &str) -> Result<&str, Bad> {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::str::FromStr;
 
 use clap::{Arg, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::{self, Setting};
@@ -82,7 +83,7 @@ pub enum PartnerCommand {
     /// Let a suspended partner's people in again
     Resume(PartnerArgs),
     /// Delete a partner with its users, groups and clients, for good
-    Delete(PartnerArgs),
+    Delete(PartnerDelete),
 }
 
 /// `tenantry partner create`.
@@ -122,6 +123,20 @@ pub struct PartnerArgs {
     pub json: bool,
 }
 
+/// `tenantry partner delete`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct PartnerDelete {
+    /// The partner's number
+    #[arg(value_name = "PARTNER", value_parser = partner_id)]
+    pub partner: PartnerId,
+    /// Delete even a partner that has more users than its first admin
+    #[arg(long)]
+    pub force: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `tenantry partner rename`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct PartnerRename {
@@ -144,12 +159,14 @@ pub enum UserCommand {
     Get(UserArgs),
     /// Make a user, to whom a temporary password is mailed
     Create(UserCreate),
+    /// Set a user LOCKED: it cannot log in and its tokens are refused, at once
+    Lock(UserForce),
     /// Set a user ACTIVE again and its count of failed logins to 0
     Unlock(UserArgs),
     /// End a user's password and sessions and mail a temporary password
     ResetPassword(UserResetPassword),
     /// Delete a user, for good
-    Delete(UserDelete),
+    Delete(UserForce),
 }
 
 /// `tenantry user list`.
@@ -223,13 +240,13 @@ pub struct UserResetPassword {
     pub json: bool,
 }
 
-/// `tenantry user delete`.
+/// `tenantry user lock` and `tenantry user delete`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct UserDelete {
+pub struct UserForce {
     /// The user's number, or its username; digits are a number
     #[arg(value_name = "ID_OR_USERNAME")]
     pub user: UserRef,
-    /// Delete even the last active admin of a partner
+    /// Do it even to the last active admin of a partner
     #[arg(long)]
     pub force: bool,
     /// Print JSON
@@ -321,7 +338,8 @@ pub struct OperatorRevoke {
 }
 
 /// How a command names a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum UserRef {
     /// By number.
     Id(UserId),

@@ -2,9 +2,31 @@
 
 /// What can be written on it.
 pub mod args;
+mod client;
 mod config;
+/// The control socket: how a command reaches the server that runs on its data.
+pub mod control;
+#[cfg(test)]
+mod data_tests;
+mod first_start;
+/// The data directory and its lock.
+pub mod lock;
+#[cfg(test)]
+mod lock_tests;
+/// What a command asks for.
+pub mod operation;
+mod operator;
+mod partner;
+mod print;
+/// Why a command did not do what it was told.
+pub mod refusal;
+mod serve;
 #[cfg(test)]
 mod tests;
+mod user;
+mod warm;
+/// The way to the data.
+pub mod way;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -14,6 +36,8 @@ use std::process::ExitCode;
 use crate::config::{Config, ConfigFault};
 use crate::error::Error;
 use args::Command;
+use refusal::Refusal;
+use way::Way;
 
 /// Why a command did not do what it was told.
 #[derive(Debug)]
@@ -23,14 +47,20 @@ enum Failure {
     /// The settings are wrong.
     Settings(Vec<ConfigFault>),
     /// It was tried, and refused or failed.
-    Refused(Error),
+    Refused(Refusal),
     /// The answer could not be printed.
     Output(io::Error),
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::Refused(error)
+        Self::Refused(error.into())
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
     }
 }
 
@@ -43,6 +73,8 @@ impl From<io::Error> for Failure {
 /// Runs the command that the arguments name. The code is 0 when it did what it was told, 1 when it was refused or
 /// failed, 2 when the command line or the settings are wrong.
 pub fn main() -> ExitCode {
+    // Whatever is made is for this user alone: the database and its log hold password hashes.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     // Lossy: `config` refuses what cannot be read, with the name of the variable.
     let env = std::env::vars_os().map(|(name, value)| (lossy(&name), lossy(&value)));
     let read_file = |path: &Path| std::fs::read_to_string(path);
@@ -68,24 +100,20 @@ fn run(
         return Ok(out.write_all(args::help().as_bytes())?);
     };
     let config = Config::load(flags, env, read_file).map_err(Failure::Settings)?;
-    dispatch(command, &config, out)?;
+    dispatch(command, config, out)?;
     Ok(out.flush()?)
 }
 
 /// Hands the command to its file.
-fn dispatch(command: Command, config: &Config, out: &mut impl Write) -> Result<(), Failure> {
+fn dispatch(command: Command, config: Config, out: &mut impl Write) -> Result<(), Failure> {
     match command {
-        Command::Config(args) => Ok(config::run(config, &args, out)?),
-        Command::Serve => not_built_yet("serve"),
-        Command::Partner(_) => not_built_yet("partner"),
-        Command::User(_) => not_built_yet("user"),
-        Command::Client(_) => not_built_yet("client"),
-        Command::Operator(_) => not_built_yet("operator"),
+        Command::Config(args) => Ok(config::run(&config, &args, out)?),
+        Command::Serve => serve::run(config, out),
+        Command::Partner(command) => partner::run(command, &Way::find(&config)?, out),
+        Command::User(command) => user::run(command, &Way::find(&config)?, out),
+        Command::Client(command) => client::run(command, &Way::find(&config)?, out),
+        Command::Operator(command) => operator::run(command, &Way::find(&config)?, out),
     }
-}
-
-fn not_built_yet(command: &str) -> Result<(), Failure> {
-    Err(Error::internal(format!("the command {command} is not built yet")).into())
 }
 
 /// Tells people what went wrong, a line for each fault, and gives the exit code.
@@ -102,12 +130,8 @@ fn report(failure: &Failure, err: &mut impl Write) -> u8 {
             faults.iter().for_each(|fault| say(fault));
             2
         }
-        Failure::Refused(Error::Invalid(faults)) => {
-            faults.iter().for_each(|fault| say(&format_args!("{}: {}", fault.field, fault.detail)));
-            1
-        }
-        Failure::Refused(error) => {
-            say(error);
+        Failure::Refused(refusal) => {
+            refusal.to_string().lines().for_each(|line| say(&line));
             1
         }
         // `tenantry config | head -1`: the reader has what it wanted.

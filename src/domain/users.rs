@@ -4,12 +4,13 @@ use std::collections::HashSet;
 
 use super::events::{self, Kind};
 use super::{Terms, partners, passwords};
-use crate::access::{Admin, Member};
+use crate::access::{Admin, Member, Operator};
 use crate::error::{Conflict, Error, Fault, Missing, Result};
 use crate::mail::{LockCause, Notice};
 use crate::model::{GroupId, Status, User, UserId, Username};
 use crate::storage::user_lists::{self, Position, SortKey, Total, UserQuery};
 use crate::storage::{Tx, groups, sessions, users};
+use crate::values;
 
 /// A user to create (A1, B30).
 #[derive(Debug, Clone)]
@@ -115,6 +116,27 @@ pub(super) fn insert(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
 /// Not found, also for another partner's (B11).
 pub fn get(tx: &mut Tx<'_>, _by: &Admin, user_id: UserId) -> Result<User> {
     users::find(tx, user_id)?.ok_or(Error::NotFound(Missing::User))
+}
+
+/// The right to manage a user, for an operator, who names users of any partner. An id's partner never changes, so
+/// this can be asked in a read, and the work be done in the partner's own transaction.
+///
+/// # Errors
+/// Not found.
+pub fn locate(tx: &mut Tx<'_>, by: Operator, user_id: UserId) -> Result<Admin> {
+    let pid = users::find_partner_of(tx, user_id)?.ok_or(Error::NotFound(Missing::User))?;
+    Ok(by.as_admin_of(pid))
+}
+
+/// Like [`locate`], by username, as typed (B8).
+///
+/// # Errors
+/// Not found, also for a name that nobody can have.
+pub fn locate_username(tx: &mut Tx<'_>, by: Operator, username: &str) -> Result<(Admin, UserId)> {
+    let missing = || Error::NotFound(Missing::User);
+    let key = values::username_key(username).ok_or_else(missing)?;
+    let (pid, user_id) = users::find_username(tx, &key)?.ok_or_else(missing)?;
+    Ok((by.as_admin_of(pid), user_id))
 }
 
 /// The caller's own user (A7).

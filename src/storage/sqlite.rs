@@ -54,6 +54,13 @@ impl Sqlite {
             Use::Look => OpenFlags::SQLITE_OPEN_READ_ONLY,
         };
         let conn = rusqlite::Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        // SQLite makes do with reading where it may not write, and the first write would say so: too late.
+        if purpose == Use::Write && conn.is_readonly(rusqlite::MAIN_DB)? {
+            return Err(DbError::Other(format!(
+                "cannot write the database {}: give this user the right to write the file",
+                path.display()
+            )));
+        }
         conn.set_prepared_statement_cache_capacity(256);
         conn.busy_timeout(PATIENCE)?;
         let setup = match purpose {

@@ -1,0 +1,96 @@
+//! `tenantry client ...`
+
+use std::io::Write;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::args::ClientCommand;
+use super::operation::{Checks, Operation};
+use super::partner::rows;
+use super::way::Way;
+use super::{Failure, print};
+use crate::access::Operator;
+use crate::app::App;
+use crate::clock::rfc3339;
+use crate::domain::{tokens, unit};
+use crate::error::Result;
+use crate::model::{Client, PartnerId};
+use crate::values;
+
+/// What can be done with OAuth clients. The fields are the flags of these names, see args.rs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum ClientOperation {
+    /// Make one.
+    Create { pid: PartnerId, name: String, admin: bool },
+    /// A partner's.
+    List { pid: PartnerId },
+    /// End one with its tokens.
+    Revoke { client_id: String },
+}
+
+const COLUMNS: [print::Column; 4] =
+    [("CLIENT_ID", "client_id"), ("NAME", "name"), ("ADMIN", "isAdmin"), ("CREATED", "createdAt")];
+
+/// Runs the command.
+pub(super) fn run(command: ClientCommand, way: &Way, out: &mut impl Write) -> Result<(), Failure> {
+    use ClientOperation as Do;
+    let (operation, json) = match command {
+        ClientCommand::Create(args) => {
+            (Do::Create { pid: args.partner, name: args.name, admin: args.admin }, args.json)
+        }
+        ClientCommand::List(args) => {
+            // All at once: a partner has a handful.
+            return print::list(out, args.json, &COLUMNS, |last| match last {
+                None => rows(way.run(Operation::Client(Do::List { pid: args.partner }))?),
+                Some(_) => Ok(Vec::new()),
+            });
+        }
+        ClientCommand::Revoke(args) => (Do::Revoke { client_id: args.client_id }, args.json),
+    };
+    Ok(print::one(out, json, &way.run(Operation::Client(operation))?)?)
+}
+
+impl ClientOperation {
+    /// See [`Operation::run`].
+    pub(super) async fn run(self, app: &App, by: Operator) -> Result<Value> {
+        let store = &app.store;
+        match self {
+            Self::Create { pid, name, admin } => {
+                let mut checks = Checks::default();
+                let name = checks.see("--name", values::label(&name)).map(str::to_owned);
+                let name = checks.finish(name)?;
+                let create =
+                    move |tx: &mut crate::storage::Tx<'_>| tokens::create_client(tx, by, &name, admin);
+                let (client, secret) = unit::write(store, &by.as_admin_of(pid), create).await?;
+                let mut told = json!({ "client_id": client.client_id, "client_secret": secret });
+                if let (Value::Object(told), Value::Object(rest)) = (&mut told, shape(&client)) {
+                    told.extend(rest);
+                }
+                Ok(told)
+            }
+            Self::List { pid } => {
+                let found = store.scan(&by.as_admin_of(pid), move |tx| tokens::list_clients(tx, by)).await?;
+                Ok(found.iter().map(shape).collect())
+            }
+            Self::Revoke { client_id } => {
+                let admin = by.as_admin_of(tokens::client_partner(&client_id)?);
+                let id = client_id.clone();
+                unit::write(store, &admin, move |tx| tokens::revoke_client(tx, by, &id)).await?;
+                Ok(json!({ "client_id": client_id, "revoked": true }))
+            }
+        }
+    }
+}
+
+/// A client; `client_id` is spelt as RFC 6749 does.
+fn shape(client: &Client) -> Value {
+    json!({
+        "client_id": client.client_id,
+        "name": client.name,
+        "pid": client.pid,
+        "isAdmin": client.is_admin,
+        "createdAt": rfc3339(client.created_at),
+    })
+}

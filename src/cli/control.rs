@@ -1,0 +1,269 @@
+//! The control socket: how a command reaches the server that runs on its data. One line of JSON in, one line out.
+//!
+//! Whoever can open the socket is an operator: it stands in the data directory (0700) and has mode 0600.
+
+use std::fs::{File, Permissions};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream as BlockingStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+
+use super::lock;
+use super::operation::Operation;
+use super::refusal::Refusal;
+use crate::access::Operator;
+use crate::app::App;
+
+/// The longest request, in bytes.
+const REQUEST_MAX: u64 = 1 << 20;
+/// The longest answer, in bytes: a page of 1,000 users with the longest values there can be fits.
+const ANSWER_MAX: u64 = 64 << 20;
+/// How long a request may take to come in, and an answer to be taken.
+const TRANSFER: Duration = Duration::from_secs(10);
+/// How long an operation may take. Deleting a partner with a million users takes minutes.
+const WORK: Duration = Duration::from_mins(30);
+/// How long operations in work have to end when the server stops.
+const LAST_WORK: Duration = Duration::from_secs(10);
+/// Commands served at once; more wait in the system's queue.
+const CONNECTIONS: usize = 32;
+/// The longest path of a socket on Linux (`sun_path` of unix(7), less the NUL).
+const PATH_MAX: usize = 107;
+
+/// What a command asks.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    /// The database that the command means, by its true path: another data directory's server must not do it.
+    database: String,
+    operation: Operation,
+}
+
+/// What it is answered.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Answer {
+    Done(Value),
+    Refused(Refusal),
+}
+
+/// A path that a socket can be bound or reached at, however long it is.
+struct Address {
+    path: PathBuf,
+    /// Open as long as the path goes through it.
+    _dir: Option<File>,
+}
+
+impl Address {
+    fn of(path: &Path) -> Result<Self, Refusal> {
+        if path.as_os_str().len() <= PATH_MAX {
+            return Ok(Self { path: path.to_owned(), _dir: None });
+        }
+        let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Refusal::new("io", format!("{} names no socket", path.display())));
+        };
+        let dir = File::open(dir).map_err(|e| Refusal::of_file("open the data directory", dir, &e))?;
+        let short = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
+        if !short.exists() {
+            let detail = format!(
+                "the path of the control socket {} is too long (and there is no /proc to shorten it by): use a \
+                 data directory with a shorter path",
+                path.display()
+            );
+            return Err(Refusal::new("io", detail));
+        }
+        Ok(Self { path: short.join(name), _dir: Some(dir) })
+    }
+}
+
+/// The name by which both sides know a database.
+pub fn true_name(database: &Path) -> String {
+    lock::true_path(database).display().to_string()
+}
+
+/// The server's side: serves commands until it is stopped.
+#[derive(Debug)]
+pub struct Control {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+    path: PathBuf,
+}
+
+impl Control {
+    /// Listens on `path`. Only for the holder of the lock, who may remove the socket that a killed server left.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub fn start(app: App, path: &Path, database: &Path) -> Result<Self, Refusal> {
+        let failed = |e: io::Error| Refusal::of_file("listen on", path, &e);
+        match std::fs::symlink_metadata(path) {
+            Ok(meta) if meta.file_type().is_socket() => std::fs::remove_file(path).map_err(failed)?,
+            Ok(_) => {
+                let detail = format!("{} is in the way of the control socket: move it away", path.display());
+                return Err(Refusal::new("io", detail));
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(failed(e)),
+        }
+        let address = Address::of(path)?;
+        let listener = UnixListener::bind(&address.path).map_err(failed)?;
+        std::fs::set_permissions(&address.path, Permissions::from_mode(0o600)).map_err(failed)?;
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(accept(app, listener, true_name(database), stopped));
+        Ok(Self { stop, task, path: path.to_owned() })
+    }
+
+    /// Takes no more commands, lets those in work end, and removes the socket.
+    pub async fn stop(self) {
+        // Gone first: a command that finds none waits for the lock instead.
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::warn!(%error, path = %self.path.display(), "the control socket could not be removed");
+        }
+        let _ = self.stop.send(true);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the control socket's task failed");
+        }
+    }
+}
+
+async fn accept(app: App, listener: UnixListener, database: String, mut stopped: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stop| *stop) => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept(), if connections.len() < CONNECTIONS => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let (app, database, stopped) = (app.clone(), database.clone(), stopped.clone());
+                connections.spawn(async move {
+                    if let Err(error) = converse(&app, stream, &database, stopped).await {
+                        tracing::debug!(%error, "a command went away");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the control socket cannot accept");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    drop(listener);
+    let end = async { while connections.join_next().await.is_some() {} };
+    if timeout(LAST_WORK, end).await.is_err() {
+        tracing::warn!("a command's operation was still in work when the server stopped");
+    }
+}
+
+async fn converse(
+    app: &App,
+    mut stream: UnixStream,
+    database: &str,
+    mut stopped: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let (read, mut write) = stream.split();
+    let mut line = Vec::new();
+    let mut read = tokio::io::BufReader::new(read.take(REQUEST_MAX + 1));
+    tokio::select! {
+        read = timeout(TRANSFER, read.read_until(b'\n', &mut line)) => read??,
+        // What has not been asked yet is not waited for.
+        _ = stopped.wait_for(|stop| *stop) => return Ok(()),
+    };
+    let answer = match understand(&line, database) {
+        Ok(operation) => work(app, operation).await,
+        Err(refusal) => Answer::Refused(refusal),
+    };
+    let mut text = serde_json::to_vec(&answer)?;
+    text.push(b'\n');
+    timeout(TRANSFER, async {
+        write.write_all(&text).await?;
+        write.shutdown().await
+    })
+    .await?
+}
+
+fn understand(line: &[u8], database: &str) -> Result<Operation, Refusal> {
+    let bad = |detail: String| Refusal::new("bad-request", detail);
+    let Some((b'\n', json)) = line.split_last() else {
+        return Err(bad(format!("the request is no whole line of at most {REQUEST_MAX} bytes")));
+    };
+    let request: Request = serde_json::from_slice(json).map_err(|error| {
+        // Another version's command may know operations that this one does not.
+        bad(format!("the server, Tenantry {}, does not understand this: {error}", env!("CARGO_PKG_VERSION")))
+    })?;
+    if request.database != database {
+        return Err(bad(format!(
+            "the server on this data directory works on the database {database}, not on {}: give the same \
+             database-url",
+            request.database
+        )));
+    }
+    Ok(request.operation)
+}
+
+async fn work(app: &App, operation: Operation) -> Answer {
+    match timeout(WORK, operation.run(app, Operator::of_this_machine())).await {
+        Ok(Ok(value)) => Answer::Done(value),
+        Ok(Err(error)) => {
+            if let crate::error::Error::Internal(what) = &error {
+                tracing::error!(%what, "a command failed");
+            }
+            Answer::Refused(error.into())
+        }
+        Err(_) => {
+            Answer::Refused(Refusal::new("unavailable", "the server took too long; it may still do it"))
+        }
+    }
+}
+
+/// Asks the server on `path` to do something to `database`; none when no server listens there.
+///
+/// # Errors
+/// What the server refuses; that it went away or did not answer.
+pub fn ask(path: &Path, database: &str, operation: Operation) -> Result<Option<Value>, Refusal> {
+    let address = Address::of(path)?;
+    let mut stream = match BlockingStream::connect(&address.path) {
+        Ok(stream) => stream,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
+        Err(e) => return Err(Refusal::of_file("reach the server on", path, &e)),
+    };
+    let unsure = |e: io::Error| {
+        let what = match e.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => String::from("did not answer in time"),
+            io::ErrorKind::UnexpectedEof => String::from("went away"),
+            _ => format!("went away ({e})"),
+        };
+        let detail = format!("the server {what}: look whether it was done before you try again");
+        Refusal::new("unavailable", detail)
+    };
+    let request = Request { database: database.to_owned(), operation };
+    let mut text = serde_json::to_vec(&request).map_err(|e| unsure(e.into()))?;
+    text.push(b'\n');
+    let exchange = || -> io::Result<Vec<u8>> {
+        stream.set_write_timeout(Some(TRANSFER))?;
+        stream.set_read_timeout(Some(WORK + TRANSFER))?;
+        stream.write_all(&text)?;
+        let mut line = Vec::new();
+        BufReader::new(stream.take(ANSWER_MAX)).read_until(b'\n', &mut line)?;
+        if line.ends_with(b"\n") { Ok(line) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    };
+    let line = exchange().map_err(unsure)?;
+    match serde_json::from_slice(&line) {
+        Ok(Answer::Done(value)) => Ok(Some(value)),
+        Ok(Answer::Refused(refusal)) => Err(refusal),
+        Err(e) => Err(Refusal::new("internal", format!("the server's answer is not understood: {e}"))),
+    }
+}

@@ -1,0 +1,93 @@
+//! The first start: partner 1 and its admin, from the settings.
+
+use zeroize::Zeroizing;
+
+use super::operation::{Checks, Described};
+use crate::access::Operator;
+use crate::app::App;
+use crate::config::{Config, ConfigFault, Origin};
+use crate::domain::policy::{self, Person};
+use crate::domain::users::NewUser;
+use crate::domain::{partners, unit};
+use crate::error::{Error, Result};
+use crate::model::Status;
+use crate::random::Random;
+
+/// The admin to make, known to be good.
+pub(super) struct FirstAdmin {
+    user: NewUser,
+    password: Zeroizing<String>,
+    is_generated: bool,
+}
+
+/// What to tell of the admin that was made. The password is for standard output and nothing else.
+pub(super) struct Made {
+    pub(super) username: String,
+    /// None when it was given by the setting.
+    pub(super) password: Option<Zeroizing<String>>,
+}
+
+/// The admin that the settings describe, held to the rules for users and passwords.
+///
+/// # Errors
+/// Everything that is wrong with it, by setting.
+pub(super) fn describe(config: &Config, random: &Random) -> Result<FirstAdmin, Vec<ConfigFault>> {
+    const SETTINGS: [&str; 4] = ["admin-username", "admin-email", "admin-first-name", "admin-last-name"];
+    let described = Described {
+        username: &config.admin_username,
+        email: &config.admin_email,
+        first_name: &config.admin_first_name,
+        last_name: &config.admin_last_name,
+        is_admin: true,
+        status: Status::Active,
+    };
+    let person = Person {
+        username: &config.admin_username,
+        first_name: &config.admin_first_name,
+        last_name: &config.admin_last_name,
+        email: &config.admin_email,
+    };
+    let mut checks = Checks::default();
+    let user = described.check(&mut checks, SETTINGS);
+    let (password, is_generated) = match &config.admin_password {
+        Some(given) => {
+            for bad in policy::check(given.expose(), &person).err().into_iter().flatten() {
+                checks.see("admin-password", Err::<(), _>(bad));
+            }
+            (Zeroizing::new(given.expose().to_owned()), false)
+        }
+        None => (policy::generate(random, &person), true),
+    };
+    match checks.finish(user) {
+        Ok(user) => Ok(FirstAdmin { user, password, is_generated }),
+        Err(Error::Invalid(faults)) => {
+            Err(faults.into_iter().map(|f| fault(config, &f.field, &f.detail)).collect())
+        }
+        Err(other) => Err(vec![fault(config, "admin-username", &other.to_string())]),
+    }
+}
+
+/// A fault of a setting, with where its value came from. The value is not shown: one of them is a password.
+fn fault(config: &Config, setting: &str, what: &str) -> ConfigFault {
+    // What is wrong with a password is worded to follow a name; the rest is not.
+    let what = if setting == "admin-password" { what.to_owned() } else { format!("is refused: {what}") };
+    ConfigFault {
+        setting: setting.to_owned(),
+        value: None,
+        origin: config.origin(setting).cloned().unwrap_or(Origin::Default),
+        what,
+    }
+}
+
+/// Whether the database is empty.
+pub(super) async fn is_due(app: &App, by: Operator) -> Result<bool> {
+    app.store.read(&by, partners::is_first_start).await
+}
+
+/// Makes partner 1 and its admin, both or none.
+pub(super) async fn make(app: &App, by: Operator, admin: FirstAdmin) -> Result<Made> {
+    let FirstAdmin { user, password, is_generated } = admin;
+    let hash = app.hasher.hash(password.clone()).await?;
+    let made = unit::write(&app.store, &by, move |tx| partners::bootstrap(tx, by, &user, &hash)).await?;
+    Ok(Made { username: made.username, password: is_generated.then_some(password) })
+}

@@ -1,0 +1,280 @@
+//! The data directory and its lock: one process at a time works on a database.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::refusal::Refusal;
+use crate::config::{Config, DatabaseUrl};
+
+/// The lock's name in the data directory.
+const LOCK: &str = "tenantry.lock";
+/// The control socket's name in the data directory.
+const SOCKET: &str = "control.sock";
+/// The name of a data directory's own database.
+const DATABASE: &str = "tenantry.db";
+
+/// Whom the lock is held by, as its file tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// `tenantry serve`.
+    Server,
+    /// Any other command, for a moment.
+    Command,
+}
+
+impl Holder {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Server => "tenantry serve",
+            Self::Command => "a tenantry command",
+        }
+    }
+}
+
+/// A held lock, let go when dropped (or when the process ends, however it ends).
+#[derive(Debug)]
+pub struct Lock {
+    files: Vec<File>,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        for file in &self.files {
+            // Whom it names would hold it no longer. The file itself stays: who deletes a lock's file lets two
+            // processes hold two locks of the same name.
+            let _ = file.set_len(0);
+        }
+    }
+}
+
+/// What came of an attempt to take the lock.
+#[derive(Debug)]
+pub enum Taken {
+    /// It is ours.
+    Ours(Lock),
+    /// Somebody else has it.
+    Theirs(Held),
+}
+
+/// A lock that somebody else holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The lock's file.
+    pub path: PathBuf,
+    /// Process id and name of the holder, unless it is just about to write them.
+    pub by: Option<(u32, String)>,
+}
+
+impl Held {
+    /// Whether the holder is a server: it does not go away by itself.
+    pub fn is_by_server(&self) -> bool {
+        self.by.as_ref().is_some_and(|(_, name)| name == Holder::Server.name())
+    }
+
+    /// Who holds it, for messages.
+    pub fn holder(&self) -> String {
+        match &self.by {
+            Some((pid, name)) => format!("{name} (pid {pid}) holds the lock {}", self.path.display()),
+            None => format!("another process holds the lock {}", self.path.display()),
+        }
+    }
+}
+
+/// Where the control socket of a data directory is.
+pub fn socket_path(data_dir: &Path) -> PathBuf {
+    data_dir.join(SOCKET)
+}
+
+/// The database's file.
+pub fn database_path(config: &Config) -> &Path {
+    let DatabaseUrl::Sqlite(path) = &config.database_url;
+    path
+}
+
+/// Whether there is a database. An empty file is none: SQLite makes one before it writes to it.
+///
+/// # Errors
+/// It cannot be told: a directory on the way may not be searched.
+pub fn has_database(config: &Config) -> Result<bool, Refusal> {
+    let path = database_path(config);
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => Err(Refusal::new(
+            "no-database",
+            format!("the database {} is a directory: name a file with database-url", path.display()),
+        )),
+        Ok(meta) => Ok(meta.len() > 0),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+        Err(e) => Err(Refusal::of_file("look at the database", path, &e)),
+    }
+}
+
+/// Refuses a database in a directory that does not exist, before anything is made for it. The data directory is
+/// no such one: it is made.
+///
+/// # Errors
+/// There is no such directory.
+pub fn check_database_dir(config: &Config) -> Result<(), Refusal> {
+    let path = database_path(config);
+    match path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        Some(dir) if dir != config.data_dir && !dir.is_dir() => {
+            let (dir, path) = (dir.display(), path.display());
+            let detail = format!(
+                "there is no directory {dir} for the database {path}: make it first, or name another database with \
+                 database-url"
+            );
+            Err(Refusal::new("io", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes the data directory (mode 0700) if it is missing, but not its parent. Only `serve` does this.
+///
+/// # Errors
+/// It cannot be made, or something else has its name.
+pub fn create_data_dir(path: &Path) -> Result<(), Refusal> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => check_data_dir(path).map(drop),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && path.parent().is_some_and(|p| !p.is_dir()) => {
+            let parent = path.parent().unwrap_or(path).display();
+            let detail = format!(
+                "cannot make the data directory {}: its parent {parent} does not exist; make that first, or name \
+                 another directory with --data-dir",
+                path.display()
+            );
+            Err(Refusal::new("io", detail))
+        }
+        Err(e) => Err(Refusal::of_file("make the data directory", path, &e)),
+    }
+}
+
+/// Whether there is a data directory.
+///
+/// # Errors
+/// Something else has its name, or it cannot be told.
+pub fn check_data_dir(path: &Path) -> Result<bool, Refusal> {
+    let meta = match std::fs::metadata(path) {
+        Ok(meta) => meta,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(Refusal::of_file("look at the data directory", path, &e)),
+    };
+    if !meta.is_dir() {
+        let what = format!(
+            "the data directory {} is a file, not a directory: name another with --data-dir",
+            path.display()
+        );
+        return Err(Refusal::new("io", what));
+    }
+    if meta.permissions().mode() & 0o077 != 0 {
+        tracing::warn!(path = %path.display(), "other users can look into the data directory: chmod 700 it");
+    }
+    Ok(true)
+}
+
+/// Tries to take the lock of the data directory, which must exist, and of the database where that stands
+/// elsewhere, since another data directory may name it too.
+///
+/// # Errors
+/// A lock's file cannot be opened or written.
+pub fn take(config: &Config, holder: Holder) -> Result<Taken, Refusal> {
+    let mut lock = Lock { files: Vec::new() };
+    for path in lock_paths(config) {
+        match take_one(&path, holder)? {
+            Ok(file) => lock.files.push(file),
+            Err(held) => return Ok(Taken::Theirs(held)),
+        }
+    }
+    Ok(Taken::Ours(lock))
+}
+
+/// Like [`take`], but waits a while for a command to end. A server is not waited for.
+///
+/// # Errors
+/// As [`take`]; or somebody else has the lock, and who.
+pub fn take_for_server(config: &Config) -> Result<Lock, Refusal> {
+    /// Longer than any command but the greatest takes.
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let start = Instant::now();
+    loop {
+        match take(config, Holder::Server)? {
+            Taken::Ours(lock) => return Ok(lock),
+            Taken::Theirs(held) if held.is_by_server() || start.elapsed() > PATIENCE => {
+                let detail = format!(
+                    "{}: one server at a time works on this data; stop that one first, or name another directory \
+                     with --data-dir",
+                    held.holder()
+                );
+                return Err(Refusal::new("locked", detail));
+            }
+            Taken::Theirs(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// The lock of the data directory, and the database's own where that is another: a database called `tenantry.db`
+/// shares the lock of its directory, any other has one beside it.
+fn lock_paths(config: &Config) -> Vec<PathBuf> {
+    let mut paths = vec![config.data_dir.join(LOCK)];
+    // By its true name, so that a symbolic link is no way around.
+    let database = true_path(database_path(config));
+    let own = match database.file_name() {
+        Some(name) if name != DATABASE => {
+            let mut name = name.to_owned();
+            name.push(".lock");
+            database.with_file_name(name)
+        }
+        _ => database.with_file_name(LOCK),
+    };
+    let same = std::fs::canonicalize(&config.data_dir).is_ok_and(|dir| dir.join(LOCK) == own);
+    if !same {
+        paths.push(own);
+    }
+    paths
+}
+
+/// The one name of a file, through whichever link or working directory it was named. The file itself may be missing.
+pub fn true_path(path: &Path) -> PathBuf {
+    if let Ok(whole) = std::fs::canonicalize(path) {
+        return whole;
+    }
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (std::fs::canonicalize(parent), path.file_name()) {
+        (Ok(parent), Some(name)) => parent.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+fn take_one(path: &Path, holder: Holder) -> Result<Result<File, Held>, Refusal> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| Refusal::of_file("open the lock", path, &e))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            // What cannot be read costs the message a name, no more.
+            let _ = file.take(200).read_to_string(&mut text);
+            return Ok(Err(Held { path: path.to_owned(), by: parse_holder(&text) }));
+        }
+        Err(TryLockError::Error(e)) => return Err(Refusal::of_file("take the lock", path, &e)),
+    }
+    let text = format!("{} {}\n", std::process::id(), holder.name());
+    file.set_len(0)
+        .and_then(|()| file.write_all(text.as_bytes()))
+        .map_err(|e| Refusal::of_file("write the lock", path, &e))?;
+    Ok(Ok(file))
+}
+
+fn parse_holder(text: &str) -> Option<(u32, String)> {
+    let (pid, name) = text.strip_suffix('\n')?.split_once(' ')?;
+    Some((pid.parse().ok()?, name.to_owned()))
+}

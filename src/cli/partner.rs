@@ -1,0 +1,186 @@
+//! `tenantry partner ...`
+
+use std::io::Write;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::args::PartnerCommand;
+use super::operation::{Checks, Described, Operation, PAGE};
+use super::refusal::Refusal;
+use super::way::Way;
+use super::{Failure, print};
+use crate::access::Operator;
+use crate::app::App;
+use crate::clock::rfc3339;
+use crate::domain::partners::{self, PartnerChange};
+use crate::domain::unit;
+use crate::error::Result;
+use crate::model::{Partner, PartnerId, Status};
+use crate::storage::partners::PartnerPosition;
+use crate::values;
+
+/// What can be done with partners. The fields are the flags of these names, see args.rs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum PartnerOperation {
+    /// Make one with its first admin.
+    Create {
+        name: String,
+        admin_username: String,
+        admin_email: String,
+        admin_first_name: String,
+        admin_last_name: String,
+        print_password: bool,
+    },
+    /// Those after one, or the first.
+    List { after: Option<PartnerId> },
+    /// Show one.
+    Get { pid: PartnerId },
+    /// Rename one.
+    Rename { pid: PartnerId, name: String },
+    /// Keep its people out, or let them in again.
+    Suspend { pid: PartnerId, suspended: bool },
+    /// End one.
+    Delete { pid: PartnerId, force: bool },
+}
+
+const COLUMNS: [print::Column; 5] = [
+    ("PARTNER", "pid"),
+    ("NAME", "name"),
+    ("USERS", "users"),
+    ("SUSPENDED", "suspended"),
+    ("CREATED", "createdAt"),
+];
+
+/// Runs the command.
+pub(super) fn run(command: PartnerCommand, way: &Way, out: &mut impl Write) -> Result<(), Failure> {
+    use PartnerOperation as Do;
+    let (operation, json) = match command {
+        PartnerCommand::Create(args) => (
+            Do::Create {
+                name: args.name,
+                admin_username: args.admin_username,
+                admin_email: args.admin_email,
+                admin_first_name: args.admin_first_name,
+                admin_last_name: args.admin_last_name,
+                print_password: args.print_password,
+            },
+            args.json,
+        ),
+        PartnerCommand::List(args) => return list(way, out, args.json),
+        PartnerCommand::Get(args) => (Do::Get { pid: args.partner }, args.json),
+        PartnerCommand::Rename(args) => (Do::Rename { pid: args.partner, name: args.name }, args.json),
+        PartnerCommand::Suspend(args) => (Do::Suspend { pid: args.partner, suspended: true }, args.json),
+        PartnerCommand::Resume(args) => (Do::Suspend { pid: args.partner, suspended: false }, args.json),
+        PartnerCommand::Delete(args) => (Do::Delete { pid: args.partner, force: args.force }, args.json),
+    };
+    Ok(print::one(out, json, &way.run(Operation::Partner(operation))?)?)
+}
+
+fn list(way: &Way, out: &mut impl Write, json: bool) -> Result<(), Failure> {
+    print::list(out, json, &COLUMNS, |last| {
+        let after = last.and_then(|row| row.get("pid")?.as_i64()).map(PartnerId);
+        rows(way.run(Operation::Partner(PartnerOperation::List { after }))?)
+    })
+}
+
+/// The rows of a list's answer.
+pub(super) fn rows(answer: Value) -> Result<Vec<Value>, Refusal> {
+    match answer {
+        Value::Array(rows) => Ok(rows),
+        _ => Err(Refusal::new("internal", "the answer is no list")),
+    }
+}
+
+impl PartnerOperation {
+    /// See [`Operation::run`].
+    pub(super) async fn run(self, app: &App, by: Operator) -> Result<Value> {
+        let (store, terms) = (&app.store, app.terms);
+        match self {
+            Self::Create {
+                name,
+                admin_username,
+                admin_email,
+                admin_first_name,
+                admin_last_name,
+                print_password,
+            } => {
+                let admin = Described {
+                    username: &admin_username,
+                    email: &admin_email,
+                    first_name: &admin_first_name,
+                    last_name: &admin_last_name,
+                    is_admin: true,
+                    status: Status::Active,
+                };
+                let mut checks = Checks::default();
+                let name = checks.see("--name", values::partner_name(&name)).map(str::to_owned);
+                let flags = ["--admin-username", "--admin-email", "--admin-first-name", "--admin-last-name"];
+                let admin = admin.check(&mut checks, flags);
+                let (name, admin) = checks.finish(name.zip(admin))?;
+                let created = unit::write(store, &by, move |tx| {
+                    partners::create(tx, terms, by, &name, &admin, print_password)
+                })
+                .await?;
+                let mut shape = shape(&created.partner);
+                put(&mut shape, "adminUserId", json!(created.admin.user_id));
+                put(&mut shape, "adminUsername", json!(created.admin.username));
+                tell_password(&mut shape, created.password);
+                Ok(shape)
+            }
+            Self::List { after } => {
+                let from = PartnerPosition::After(after.unwrap_or(PartnerId(0)));
+                let (_, found) =
+                    store.scan(&by, move |tx| partners::list_page(tx, by, None, from, PAGE)).await?;
+                Ok(found.iter().map(shape).collect())
+            }
+            Self::Get { pid } => Ok(shape(&store.scan(&by, move |tx| partners::get(tx, by, pid)).await?)),
+            Self::Rename { pid, name } => {
+                let mut checks = Checks::default();
+                let name = checks.see("NAME", values::partner_name(&name)).map(str::to_owned);
+                let change = PartnerChange { name: Some(checks.finish(name)?), ..PartnerChange::default() };
+                update(app, by, pid, change).await
+            }
+            Self::Suspend { pid, suspended } => {
+                update(app, by, pid, PartnerChange { suspended: Some(suspended), ..PartnerChange::default() })
+                    .await
+            }
+            Self::Delete { pid, force } => {
+                unit::write_large(store, &by, move |tx| partners::delete(tx, by, pid, force)).await?;
+                Ok(json!({ "pid": pid, "deleted": true }))
+            }
+        }
+    }
+}
+
+async fn update(app: &App, by: Operator, pid: PartnerId, change: PartnerChange) -> Result<Value> {
+    let partner = unit::write(&app.store, &by, move |tx| partners::update(tx, by, pid, &change)).await?;
+    Ok(shape(&partner))
+}
+
+/// Adds a password that is told, or says that it is on its way.
+pub(super) fn tell_password(shape: &mut Value, password: Option<String>) {
+    match password {
+        Some(password) => put(shape, "password", Value::from(password)),
+        // With no server running, the outbox is delivered by the next one.
+        None => put(shape, "mail", Value::from("queued")),
+    }
+}
+
+/// Adds a property.
+fn put(shape: &mut Value, key: &str, value: Value) {
+    if let Value::Object(properties) = shape {
+        properties.insert(key.to_owned(), value);
+    }
+}
+
+fn shape(partner: &Partner) -> Value {
+    json!({
+        "pid": partner.pid,
+        "name": partner.name,
+        "users": partner.users,
+        "suspended": partner.suspended,
+        "createdAt": rfc3339(partner.created_at),
+    })
+}

@@ -1,0 +1,125 @@
+//! Why a command did not do what it was told, in the form that travels over the control socket.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Denial, Error};
+
+/// Why not. People see `detail`, or each of `faults` where there are any; programs go by `code`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Stable and machine-readable, such as `not-found` or `last-admin`.
+    pub code: Cow<'static, str>,
+    /// What is wrong and how to mend it.
+    pub detail: String,
+    /// Faults of the input, each at its flag.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultLine>,
+}
+
+/// One fault of the input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultLine {
+    /// The flag or argument, as it is typed.
+    pub field: String,
+    /// Stable and machine-readable, such as `too-long`.
+    pub code: String,
+    /// What is wrong and how to mend it.
+    pub detail: String,
+}
+
+impl Refusal {
+    /// A refusal in words.
+    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { code: Cow::Borrowed(code), detail: detail.into(), faults: Vec::new() }
+    }
+
+    /// What the system said about a file, with a way to mend it where there is a usual one.
+    pub fn of_file(what: &str, path: &Path, error: &io::Error) -> Self {
+        let path = path.display();
+        let mend = match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "run this as the user whom it belongs to, or give this user the right to read and write there"
+            }
+            io::ErrorKind::ReadOnlyFilesystem => {
+                "its file system is read-only: name another directory with --data-dir"
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "the disk is full: make room, or name another directory with --data-dir"
+            }
+            _ => return Self::new("io", format!("cannot {what} {path}: {error}")),
+        };
+        Self::new("io", format!("cannot {what} {path}: {error}; {mend}"))
+    }
+
+    /// Why a database could not be opened or set up. The error names no path, since requests are told of it too;
+    /// here somebody can mend it.
+    pub fn of_database(path: &Path, error: Error) -> Self {
+        let path = path.display().to_string();
+        match error {
+            Error::Unavailable { what, .. } => Self::new(
+                "unavailable",
+                format!(
+                    "cannot write the database {path}: {what}; make room, or name another data directory with \
+                     --data-dir"
+                ),
+            ),
+            Error::Internal(what) if !what.contains(&path) => Self::new(
+                "internal",
+                format!(
+                    "cannot open the database {path}: {what}; this user must be able to write it and its directory"
+                ),
+            ),
+            other => other.into(),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    /// One line for each fault.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.faults.is_empty() {
+            return f.write_str(&self.detail);
+        }
+        for (at, fault) in self.faults.iter().enumerate() {
+            let end = if at > 0 { "\n" } else { "" };
+            write!(f, "{end}{}: {}", fault.field, fault.detail)?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let detail = error.to_string();
+        let code = match &error {
+            Error::Invalid(_) => Cow::Borrowed("invalid"),
+            Error::NotFound(_) => Cow::Borrowed("not-found"),
+            Error::Conflict(conflict) => Cow::Borrowed(conflict.code),
+            Error::Unauthenticated(_) => Cow::Borrowed("unauthenticated"),
+            Error::Forbidden(denial) => Cow::Borrowed(Denial::code(*denial)),
+            Error::Grant(grant, _) => Cow::Borrowed(grant.code()),
+            Error::TooMany(_) => Cow::Borrowed("too-many"),
+            Error::Unavailable { .. } => Cow::Borrowed("unavailable"),
+            // Told in full, other than over HTTP: whoever runs a command could read the log, too.
+            Error::Internal(_) => Cow::Borrowed("internal"),
+        };
+        let faults = match error {
+            Error::Invalid(faults) => faults
+                .into_iter()
+                .map(|fault| FaultLine {
+                    // A property of what is stored, as a JSON Pointer: people know it by name.
+                    field: fault.field.trim_start_matches('/').to_owned(),
+                    code: fault.code.to_owned(),
+                    detail: fault.detail.into_owned(),
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        Self { code, detail, faults }
+    }
+}

@@ -1,0 +1,243 @@
+//! `tenantry user ...`
+
+use std::io::Write;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::args::{UserCommand, UserRef};
+use super::operation::{Checks, Described, Operation, PAGE};
+use super::partner::{rows, tell_password};
+use super::way::Way;
+use super::{Failure, print};
+use crate::access::{Admin, Operator};
+use crate::app::App;
+use crate::clock::rfc3339;
+use crate::domain::users::{self, UserChange};
+use crate::domain::{partners, passwords, unit};
+use crate::error::Result;
+use crate::model::{PartnerId, Status, User, UserId};
+use crate::storage::user_lists::{SortKey, UserQuery};
+use crate::values;
+
+/// What can be done with users of any partner. The fields are the flags of these names, see args.rs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum UserOperation {
+    /// A partner's users after one, or the first.
+    List { pid: PartnerId, search: Option<String>, after: Option<UserId> },
+    /// Show one.
+    Get { user: UserRef },
+    /// Make one.
+    Create {
+        pid: PartnerId,
+        username: String,
+        email: String,
+        first_name: String,
+        last_name: String,
+        admin: bool,
+        status: Status,
+        print_password: bool,
+    },
+    /// Keep one out.
+    Lock { user: UserRef, force: bool },
+    /// Let one in again.
+    Unlock { user: UserRef },
+    /// End its password and sessions.
+    ResetPassword { user: UserRef, print_password: bool },
+    /// End one.
+    Delete { user: UserRef, force: bool },
+}
+
+const COLUMNS: [print::Column; 7] = [
+    ("USER", "userId"),
+    ("USERNAME", "username"),
+    ("STATUS", "status"),
+    ("ADMIN", "isAdmin"),
+    ("FIRST NAME", "firstName"),
+    ("LAST NAME", "lastName"),
+    ("E-MAIL", "email"),
+];
+
+/// Runs the command.
+pub(super) fn run(command: UserCommand, way: &Way, out: &mut impl Write) -> Result<(), Failure> {
+    use UserOperation as Do;
+    let (operation, json) = match command {
+        UserCommand::List(args) => {
+            return print::list(out, args.json, &COLUMNS, |last| {
+                let after = last.and_then(|row| row.get("userId")?.as_i64()).map(UserId);
+                let operation = Do::List { pid: args.partner, search: args.search.clone(), after };
+                rows(way.run(Operation::User(operation))?)
+            });
+        }
+        UserCommand::Get(args) => (Do::Get { user: args.user }, args.json),
+        UserCommand::Create(args) => (
+            Do::Create {
+                pid: args.partner,
+                username: args.username,
+                email: args.email,
+                first_name: args.first_name,
+                last_name: args.last_name,
+                admin: args.admin,
+                status: args.status,
+                print_password: args.print_password,
+            },
+            args.json,
+        ),
+        UserCommand::Lock(args) => (Do::Lock { user: args.user, force: args.force }, args.json),
+        UserCommand::Unlock(args) => (Do::Unlock { user: args.user }, args.json),
+        UserCommand::ResetPassword(args) => {
+            (Do::ResetPassword { user: args.user, print_password: args.print_password }, args.json)
+        }
+        UserCommand::Delete(args) => (Do::Delete { user: args.user, force: args.force }, args.json),
+    };
+    Ok(print::one(out, json, &way.run(Operation::User(operation))?)?)
+}
+
+impl UserOperation {
+    /// See [`Operation::run`].
+    pub(super) async fn run(self, app: &App, by: Operator) -> Result<Value> {
+        let (store, terms) = (&app.store, app.terms);
+        match self {
+            Self::List { pid, search, after } => list(app, by, pid, search, after).await,
+            Self::Get { user } => {
+                let (admin, user_id) = locate(app, by, user).await?;
+                let scope = admin.clone();
+                Ok(shape(&store.scan(&scope, move |tx| users::get(tx, &admin, user_id)).await?))
+            }
+            Self::Create { pid, username, email, first_name, last_name, admin, status, print_password } => {
+                let described = Described {
+                    username: &username,
+                    email: &email,
+                    first_name: &first_name,
+                    last_name: &last_name,
+                    is_admin: admin,
+                    status,
+                };
+                create(app, by, pid, described, print_password).await
+            }
+            Self::Lock { user, force } => {
+                let (admin, user_id) = locate(app, by, user).await?;
+                let change = UserChange { status: Some(Status::Locked), ..UserChange::default() };
+                let scope = admin.clone();
+                let locked = unit::write(store, &scope, move |tx| {
+                    if force {
+                        tx.waive_admin_rule(by);
+                    }
+                    users::update(tx, terms, &admin, user_id, &change)
+                });
+                Ok(shape(&locked.await?))
+            }
+            Self::Unlock { user } => {
+                let (admin, user_id) = locate(app, by, user).await?;
+                let scope = admin.clone();
+                let unlocked =
+                    unit::write(store, &scope, move |tx| users::unlock(tx, terms, &admin, user_id));
+                Ok(shape(&unlocked.await?))
+            }
+            Self::ResetPassword { user, print_password } => reset(app, by, user, print_password).await,
+            Self::Delete { user, force } => {
+                let (admin, user_id) = locate(app, by, user).await?;
+                let scope = admin.clone();
+                let deleted = unit::write(store, &scope, move |tx| {
+                    if force {
+                        tx.waive_admin_rule(by);
+                    }
+                    users::delete(tx, &admin, user_id)
+                });
+                deleted.await?;
+                Ok(json!({ "userId": user_id, "deleted": true }))
+            }
+        }
+    }
+}
+
+/// Finds a user of any partner. A read of its own: a number is looked for in each partner, for which the writer
+/// should not wait.
+async fn locate(app: &App, by: Operator, user: UserRef) -> Result<(Admin, UserId)> {
+    app.store
+        .scan(&by, move |tx| match user {
+            UserRef::Id(id) => Ok((users::locate(tx, by, id)?, id)),
+            UserRef::Username(name) => users::locate_username(tx, by, &name),
+        })
+        .await
+}
+
+async fn list(
+    app: &App,
+    by: Operator,
+    pid: PartnerId,
+    search: Option<String>,
+    after: Option<UserId>,
+) -> Result<Value> {
+    let mut checks = Checks::default();
+    let term = checks.see("--search", values::search_term(search.as_deref().unwrap_or_default()));
+    let term = Some(checks.finish(term)?).filter(|term| !term.is_empty());
+    let admin = by.as_admin_of(pid);
+    let found = app
+        .store
+        .scan(&admin.clone(), move |tx| {
+            partners::get(tx, by, pid)?;
+            let query = UserQuery { search: term, ..UserQuery::all() };
+            users::list_chunk(tx, &admin, &query, after.map(|id| (SortKey::Int(id.0), id)), PAGE)
+        })
+        .await?;
+    Ok(found.iter().map(shape).collect())
+}
+
+async fn create(app: &App, by: Operator, pid: PartnerId, new: Described<'_>, tell: bool) -> Result<Value> {
+    let mut checks = Checks::default();
+    let new = new.check(&mut checks, ["--username", "--email", "--first-name", "--last-name"]);
+    let (new, admin, terms) = (checks.finish(new)?, by.as_admin_of(pid), app.terms);
+    let (user, password) = unit::write(&app.store, &admin.clone(), move |tx| {
+        partners::get(tx, by, pid)?;
+        if tell {
+            users::create_and_tell(tx, terms, &admin, &new)
+        } else {
+            Ok((users::create(tx, terms, &admin, &new)?, None))
+        }
+    })
+    .await?;
+    let mut shape = shape(&user);
+    // Somebody who may not log in gets the password with the first ACTIVE, by mail (B16).
+    if user.status == Status::Active {
+        tell_password(&mut shape, password);
+    }
+    Ok(shape)
+}
+
+async fn reset(app: &App, by: Operator, user: UserRef, tell: bool) -> Result<Value> {
+    let (terms, (admin, user_id)) = (app.terms, locate(app, by, user).await?);
+    let password = unit::write(&app.store, &admin.clone(), move |tx| {
+        if tell {
+            passwords::reset_and_tell(tx, terms, &admin, user_id).map(Some)
+        } else {
+            passwords::reset(tx, terms, &admin, user_id).map(|()| None)
+        }
+    })
+    .await?;
+    let mut shape = json!({ "userId": user_id });
+    tell_password(&mut shape, password);
+    Ok(shape)
+}
+
+/// A user, with the names of B3.
+fn shape(user: &User) -> Value {
+    json!({
+        "pid": user.pid,
+        "userId": user.user_id,
+        "username": user.username,
+        "status": user.status,
+        "firstName": user.first_name,
+        "lastName": user.last_name,
+        "email": user.email,
+        "title": user.title,
+        "phoneNumber": user.phone_number,
+        "groups": user.groups,
+        "isAdmin": user.is_admin,
+        "externalId": user.external_id,
+        "createdAt": rfc3339(user.created_at),
+        "updatedAt": rfc3339(user.updated_at),
+        "lastLoginAt": user.last_login_at.map(rfc3339),
+    })
+}

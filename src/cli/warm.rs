@@ -1,0 +1,62 @@
+//! Warms the database after the start: pages that are read from the disk for the first time would stall the
+//! threads that serve requests.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+/// No more than this is read, in bytes: it must not push out what is in use.
+const MAX: u64 = 2 << 30;
+/// Read at once, in bytes.
+const STEP: usize = 1 << 20;
+
+/// Reads a file into the system's page cache, beside everything else.
+///
+/// Keep it as long as the database is open: when a process closes any file of its own that is an SQLite database,
+/// the system drops the locks that SQLite holds on it (fcntl(2); sqlite.org/howtocorrupt.html §2.2).
+#[derive(Debug)]
+pub(super) struct Warm {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    _file: Option<Arc<File>>,
+}
+
+impl Warm {
+    /// Begins. What cannot be read is not warmed, no more.
+    pub(super) fn start(path: &Path) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let file = File::open(path).map(Arc::new).ok();
+        let thread = file.as_ref().and_then(|file| {
+            let (file, stop) = (Arc::clone(file), Arc::clone(&stop));
+            std::thread::Builder::new().name("warm".into()).spawn(move || read(&file, &stop)).ok()
+        });
+        Self { stop, thread, _file: file }
+    }
+}
+
+impl Drop for Warm {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn read(file: &File, stop: &AtomicBool) {
+    // On Linux a nice value belongs to the thread.
+    if let Err(error) = rustix::process::setpriority_process(None, 19) {
+        tracing::debug!(%error, "the database is warmed at ordinary priority");
+    }
+    let mut buffer = vec![0; STEP];
+    let mut at = 0;
+    while at < MAX && !stop.load(Ordering::Relaxed) {
+        match file.read_at(&mut buffer, at) {
+            Ok(0) | Err(_) => return,
+            Ok(n) => at += n as u64,
+        }
+    }
+}

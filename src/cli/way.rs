@@ -1,0 +1,125 @@
+//! The way to the data: through the server that runs on it, or, when none does, by hand.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::lock::{self, Held, Holder, Lock, Taken};
+use super::operation::Operation;
+use super::refusal::Refusal;
+use super::{control, first_start};
+use crate::access::Operator;
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::hashing::HashCost;
+use crate::random::Random;
+
+/// How long a server may take to start or stop, and another command to end, before this one gives up.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Does operations, one at a time.
+pub struct Way<'a> {
+    config: &'a Config,
+    /// The name by which a server knows the database.
+    database: String,
+    /// Held for all operations of a command, so that no server starts between two pages of a list.
+    own: std::cell::OnceCell<Own>,
+}
+
+/// The database in this process. The order of the fields is that of their ends: the lock goes last.
+struct Own {
+    app: App,
+    runtime: tokio::runtime::Runtime,
+    _lock: Lock,
+}
+
+impl std::fmt::Debug for Way<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Way").field("database", &self.database).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Way<'a> {
+    /// Finds the database of `config`. Commands do not make one: whoever mistyped a directory would be given an
+    /// empty database there.
+    ///
+    /// # Errors
+    /// There is no database.
+    pub fn find(config: &'a Config) -> Result<Self, Refusal> {
+        let path = lock::database_path(config);
+        if !lock::has_database(config)? || !lock::check_data_dir(&config.data_dir)? {
+            let missing = if lock::has_database(config)? { &config.data_dir } else { path };
+            let what = if missing == path { "database" } else { "data directory" };
+            let detail = format!(
+                "there is no {what} at {}: run `tenantry serve` once, or name the data directory with --data-dir",
+                missing.display()
+            );
+            return Err(Refusal::new("no-database", detail));
+        }
+        Ok(Self { config, database: control::true_name(path), own: std::cell::OnceCell::new() })
+    }
+
+    /// Does one operation.
+    ///
+    /// # Errors
+    /// What it refuses, or why it could not be done.
+    pub fn run(&self, operation: Operation) -> Result<Value, Refusal> {
+        if let Some(own) = self.own.get() {
+            return own.run(operation);
+        }
+        let socket = lock::socket_path(&self.config.data_dir);
+        let start = Instant::now();
+        loop {
+            if let Some(value) = control::ask(&socket, &self.database, operation.clone())? {
+                return Ok(value);
+            }
+            let held = match lock::take(self.config, Holder::Command)? {
+                Taken::Ours(lock) => {
+                    let own = Own::open(self.config, lock)?;
+                    return self.own.get_or_init(|| own).run(operation);
+                }
+                Taken::Theirs(held) => held,
+            };
+            if start.elapsed() > PATIENCE {
+                return Err(no_way(&held));
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+fn no_way(held: &Held) -> Refusal {
+    let detail = format!(
+        "{} and does not listen on this data directory's control socket: if it is starting or stopping, try again \
+         later",
+        held.holder()
+    );
+    Refusal::new("locked", detail)
+}
+
+impl Own {
+    fn open(config: &Config, lock: Lock) -> Result<Self, Refusal> {
+        let config = Config { worker_threads: 1, ..config.clone() };
+        let database = lock::database_path(&config).to_owned();
+        let app = App::assemble(config, Clock::system(), Random::system(), HashCost::OWASP)
+            .map_err(|e| Refusal::of_database(&database, e))?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| Refusal::new("internal", format!("cannot start the runtime: {e}")))?;
+        let own = Self { app, runtime, _lock: lock };
+        // A first start that was broken off leaves a database without a partner; only `serve` ends what it began.
+        if own.runtime.block_on(first_start::is_due(&own.app, Operator::of_this_machine()))? {
+            let detail = "the database is empty: run `tenantry serve` once, which makes the first partner";
+            return Err(Refusal::new("no-database", detail));
+        }
+        Ok(own)
+    }
+
+    fn run(&self, operation: Operation) -> Result<Value, Refusal> {
+        Ok(self.runtime.block_on(operation.run(&self.app, Operator::of_this_machine()))?)
+    }
+}
