@@ -439,7 +439,13 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(UserQuery, ListAddre
             _ => params.fault("isAdmin", "wrong-value", "give true or false"),
         }
     }
-    let folded = |values: Vec<String>| values.iter().map(|v| values::fold(v)).collect::<Vec<_>>();
+    // In one order, so that a cursor holds however the same filters are written down.
+    let folded = |values: Vec<String>| {
+        let mut values: Vec<_> = values.iter().map(|v| values::fold(v)).collect();
+        values.sort_unstable();
+        values.dedup();
+        values
+    };
     let mut query = UserQuery {
         username: folded(params.all("username")),
         email: folded(params.all("email")),
