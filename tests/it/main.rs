@@ -9,4 +9,5 @@
 
 mod fixtures;
 mod harness;
+mod self_service;
 mod users;
