@@ -10,4 +10,5 @@
 mod fixtures;
 mod harness;
 mod self_service;
+mod user_lists;
 mod users;
