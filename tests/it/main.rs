@@ -7,7 +7,9 @@
     reason = "a test fails by panicking, and what tests share stands outside of #[test] functions"
 )]
 
+mod events;
 mod fixtures;
+mod groups;
 mod harness;
 mod self_service;
 mod user_lists;
