@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and what tests share stands outside of #[test] functions"
 )]
 
+mod bad_input;
 mod events;
 mod fixtures;
 mod groups;
