@@ -8,10 +8,12 @@
 )]
 
 mod bad_input;
+mod concurrency;
 mod events;
 mod fixtures;
 mod groups;
 mod harness;
 mod self_service;
+mod streaming;
 mod user_lists;
 mod users;
