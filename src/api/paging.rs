@@ -35,13 +35,23 @@ pub struct Params {
 }
 
 impl Params {
-    /// Takes a query string apart.
+    /// Takes a query string apart. A parameter that is not UTF-8 is a fault: with replacement characters in it, it
+    /// would ask for something else.
     pub fn parse(query: Option<&str>) -> Self {
-        let unread = form_urlencoded::parse(query.unwrap_or("").as_bytes())
-            .filter(|(name, _)| !IGNORED.contains(&name.as_ref()))
-            .map(|(name, value)| (name.into_owned(), value.into_owned()))
-            .collect();
-        Self { unread, faults: Vec::new() }
+        let mut params = Self { unread: Vec::new(), faults: Vec::new() };
+        for pair in query.unwrap_or("").split('&') {
+            let Some((name, value)) = form_urlencoded::parse(pair.as_bytes()).next() else { continue };
+            if IGNORED.contains(&name.as_ref()) {
+                continue;
+            }
+            if is_utf8(pair) {
+                params.unread.push((name.into_owned(), value.into_owned()));
+            } else {
+                let detail = "is not UTF-8 behind its percent signs";
+                params.faults.push(Fault::new(name.into_owned(), "not-utf8", detail));
+            }
+        }
+        params
     }
 
     /// Every value of a parameter that may be repeated, in the order given.
@@ -131,6 +141,26 @@ impl Params {
             self.faults.push(Fault::new(name, "unknown-parameter", detail));
         }
         if self.faults.is_empty() { Ok(()) } else { Err(Error::Invalid(self.faults)) }
+    }
+}
+
+/// Whether what the percent signs stand for is UTF-8.
+fn is_utf8(encoded: &str) -> bool {
+    let hex = |digit: u8| char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let mut decoded = Vec::with_capacity(encoded.len());
+    let mut rest = encoded.as_bytes();
+    loop {
+        match *rest {
+            [] => return std::str::from_utf8(&decoded).is_ok(),
+            [b'%', high, low, ref behind @ ..] if let (Some(high), Some(low)) = (hex(high), hex(low)) => {
+                decoded.push(high << 4 | low);
+                rest = behind;
+            }
+            [byte, ref behind @ ..] => {
+                decoded.push(byte);
+                rest = behind;
+            }
+        }
     }
 }
 

@@ -422,22 +422,30 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(UserQuery, ListAddre
     ids.extend(params.ids("groupdId"));
     ids.sort_unstable();
     ids.dedup();
+    // Filters compare folded, those with few values too (B27).
     let mut status = Vec::new();
     for name in params.all("status") {
-        match Status::parse(&name) {
+        let folded = values::fold(&name);
+        match Status::ALL.into_iter().find(|status| values::fold(status.as_str()) == folded) {
             Some(one) => status.push(one),
             None => params.fault("status", "unknown-status", "give ACTIVE, INACTIVE or LOCKED"),
         }
     }
     let mut is_admin = Vec::new();
     for value in params.all("isAdmin") {
-        match value.as_str() {
+        match values::fold(&value).as_str() {
             "true" => is_admin.push(true),
             "false" => is_admin.push(false),
             _ => params.fault("isAdmin", "wrong-value", "give true or false"),
         }
     }
-    let folded = |values: Vec<String>| values.iter().map(|v| values::fold(v)).collect::<Vec<_>>();
+    // In one order, so that a cursor holds however the same filters are written down.
+    let folded = |values: Vec<String>| {
+        let mut values: Vec<_> = values.iter().map(|v| values::fold(v)).collect();
+        values.sort_unstable();
+        values.dedup();
+        values
+    };
     let mut query = UserQuery {
         username: folded(params.all("username")),
         email: folded(params.all("email")),

@@ -177,6 +177,8 @@ pub fn list_unknown(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Vec<i64>> {
         &[Param::Text(&list)],
         |row| row.int(0),
     )?;
+    // A list may have 100,000 ids.
+    let known: std::collections::HashSet<_> = known.into_iter().collect();
     Ok(ids.into_iter().filter(|id| !known.contains(id)).collect())
 }
 

@@ -423,9 +423,10 @@ impl Statement {
     }
 }
 
-/// Whether trigrams can find the term.
+/// Whether trigrams can find the term. FTS5 indexes the last two characters of the plane as the one before them, so
+/// of these three each would find the others.
 fn is_indexed(term: &str) -> bool {
-    term.chars().nth(2).is_some()
+    term.chars().nth(2).is_some() && !term.contains(['\u{fffd}', '\u{fffe}', '\u{ffff}'])
 }
 
 /// The user id that a term of digits names.

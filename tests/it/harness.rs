@@ -48,7 +48,13 @@ impl io::Write for LogWriter {
     }
 }
 
+/// Set for a process that measures its own memory: no log is kept in it.
+pub const QUIET: &str = "TENANTRY_TEST_QUIET";
+
 fn capture_log() {
+    if std::env::var_os(QUIET).is_some() {
+        return;
+    }
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
         let subscriber = tracing_subscriber::fmt()

@@ -1,4 +1,19 @@
 //! Everything a user of Tenantry can see, tested over HTTP and through the binary. One binary, one file per noun.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, and what tests share stands outside of #[test] functions"
+)]
+
+mod bad_input;
+mod concurrency;
+mod events;
+mod fixtures;
+mod groups;
 mod harness;
+mod self_service;
+mod streaming;
+mod user_lists;
 mod users;

@@ -1,8 +1,24 @@
 //! Users: part A and the rows of part B about them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{T, new_user};
+use tenantry::mail::Notice;
+
+use crate::fixtures::{ids, with, without};
+use crate::harness::{ADMIN_PASSWORD, Person, T, new_user, password_of};
+
+/// What a PUT of a user needs, made of what a GET answered.
+fn required(user: &Value) -> Value {
+    let mut body = json!({});
+    for name in ["username", "status", "firstName", "lastName", "email"] {
+        body[name] = user[name].clone();
+    }
+    body
+}
+
+fn path_of(user: &Value) -> String {
+    format!("/api/v1/users/{}", user["userId"])
+}
 
 #[tokio::test]
 async fn a1_a_user_is_created() {
@@ -22,4 +38,813 @@ async fn a1_a_user_is_created() {
     let again = admin.post("/api/v1/users/", &new_user("FENNA")).await.expect(409);
     assert_eq!(again.body["code"], "username-taken");
     assert_eq!(admin.get("/api/v1/users/2").await.expect(200).body, answer.body);
+}
+
+#[tokio::test]
+async fn a1_b3_b30_every_field_comes_back_as_it_was_sent() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (editors, readers) = (admin.create_group("Editors").await, admin.create_group("Readers").await);
+    let body = json!({
+        "username": "Jörg.Müller+x@Example.com", "status": "INACTIVE", "firstName": "李 <b>", "lastName": "O'Brien \\ %_",
+        "email": "Mixed.Case+tag@EXAMPLE.com", "title": "", "phoneNumber": "+49 (0) 30 / 12–34 🙂",
+        "groups": [readers, editors, readers], "isAdmin": "true", "externalId": "ERP/00042",
+        "pid": 1, "userId": null, "createdAt": null,
+    });
+    let user = admin.post("/api/v1/users", &body).await.expect(201).body;
+    let expected = with(
+        &body,
+        json!({
+            "userId": 2, "groups": [editors, readers], "isAdmin": true, "lastLoginAt": null,
+            "createdAt": "2026-11-23T09:00:00.000Z", "updatedAt": "2026-11-23T09:00:00.000Z",
+        }),
+    );
+    assert_eq!(user, expected);
+    assert_eq!(admin.get(&path_of(&user)).await.expect(200).body, expected);
+    assert_eq!(admin.everybody().await[1], expected);
+}
+
+#[tokio::test]
+async fn b3_an_external_id_is_unique_in_its_partner() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let first = admin.create_with(&with(&new_user("ada"), json!({ "externalId": "E-1" }))).await;
+    let bob = admin.create("bob").await;
+    let before = admin.everybody().await;
+    let answer = admin
+        .post("/api/v1/users", &with(&new_user("eve"), json!({ "externalId": "E-1" })))
+        .await
+        .expect(409);
+    assert_eq!(answer.body["code"], "external-id-taken");
+    assert_eq!(answer.faults(), ["/externalId external-id-taken"]);
+    let answer =
+        admin.put(&path_of(&bob), &with(&required(&bob), json!({ "externalId": "E-1" }))).await.expect(409);
+    assert_eq!(answer.body["code"], "external-id-taken");
+    assert_eq!(admin.everybody().await, before);
+    // Another partner has its own keys, and one that is given up is free again.
+    let (_, olga) = t.other_partner("acme").await;
+    olga.create_with(&with(&new_user("acme-ada"), json!({ "externalId": "E-1" }))).await;
+    let cleared = admin
+        .put(&path_of(&first), &with(&required(&first), json!({ "externalId": null })))
+        .await
+        .expect(200);
+    assert_eq!(cleared.body["externalId"], Value::Null);
+    admin.put(&path_of(&bob), &with(&required(&bob), json!({ "externalId": "E-1" }))).await.expect(200);
+    for bad in ["", &"é".repeat(256), "a\nb", " a"] {
+        let answer = admin.post("/api/v1/users", &with(&new_user("eve"), json!({ "externalId": bad }))).await;
+        assert_eq!(answer.expect(400).faults().len(), 1, "{bad:?}");
+    }
+    let longest = "é".repeat(255);
+    let user = admin.create_with(&with(&new_user("eve"), json!({ "externalId": longest }))).await;
+    assert_eq!(user["externalId"], longest);
+}
+
+#[tokio::test]
+async fn b4_is_admin_is_a_boolean_or_its_name() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    for (n, (sent, is_admin)) in
+        [(json!(true), true), (json!(false), false), (json!("true"), true), (json!("false"), false)]
+            .into_iter()
+            .enumerate()
+    {
+        let body = with(&new_user(&format!("user{n}")), json!({ "isAdmin": sent }));
+        assert_eq!(admin.create_with(&body).await["isAdmin"], is_admin, "{sent}");
+    }
+    let before = admin.everybody().await;
+    for bad in [json!("TRUE"), json!(""), json!("yes"), json!(1), json!(0), json!(null), json!([true])] {
+        let body = with(&new_user("eve"), json!({ "isAdmin": bad }));
+        assert_eq!(
+            admin.post("/api/v1/users", &body).await.expect(400).faults(),
+            ["/isAdmin wrong-type"],
+            "{bad}"
+        );
+    }
+    assert_eq!(admin.everybody().await, before);
+}
+
+#[tokio::test]
+async fn b4_an_option_answers_is_admin_with_strings() {
+    let t = T::with(|config| config.is_admin_as_string = true).await;
+    let admin = t.admin().await;
+    let user = admin.create("fenna").await;
+    assert_eq!(user["isAdmin"], "false");
+    assert_eq!(admin.get("/api/v1/users/self").await.expect(200).body["isAdmin"], "true");
+    assert_eq!(admin.get(&path_of(&user)).await.expect(200).body, user);
+    assert_eq!(admin.everybody().await[1], user);
+    assert_eq!(admin.get("/api/v1/users?page=0").await.expect(200).list()[1], user);
+    // What was read can be written back.
+    assert_eq!(admin.put(&path_of(&user), &user).await.expect(200).body, user);
+    let own = admin.get("/api/v1/users/self").await.expect(200).body;
+    assert_eq!(admin.put("/api/v1/users/self/update", &own).await.expect(200).body, own);
+}
+
+#[tokio::test]
+async fn b6_all_faults_are_told_at_once_and_nothing_is_done() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let before = admin.everybody().await;
+    let body = json!({
+        "username": "a b", "status": "Active", "lastName": 7, "email": "nowhere", "title": " x", "phoneNumber": "\u{7}",
+        "groups": [343, "x"], "isAdmin": "perhaps", "externalId": "", "pid": 2, "userId": 9, "nickname": "F",
+        "a/b~c": 1,
+    });
+    let answer = admin.post("/api/v1/users", &body).await.expect(400);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert_eq!(answer.body["code"], "invalid");
+    assert_eq!(answer.body["status"], 400);
+    assert_eq!(
+        answer.faults(),
+        [
+            "/username invalid-username",
+            "/status unknown-status",
+            "/lastName wrong-type",
+            "/email invalid-email",
+            "/title surrounding-space",
+            "/phoneNumber control-character",
+            "/groups/1 wrong-type",
+            "/isAdmin wrong-type",
+            "/externalId empty",
+            "/pid read-only",
+            "/userId read-only",
+            "/nickname unknown-field",
+            "/a~1b~0c unknown-field",
+            "/firstName required",
+        ]
+    );
+    assert!(
+        answer.body["errors"].as_array().unwrap().iter().all(|e| e["detail"].as_str().unwrap().len() > 5)
+    );
+    // An unknown group is told beside the other faults.
+    let body = with(&without(&new_user("fenna"), &["email"]), json!({ "groups": [343] }));
+    let answer = admin.post("/api/v1/users", &body).await.expect(400);
+    assert_eq!(answer.faults(), ["/groups unknown-group", "/email required"]);
+    assert_eq!(admin.everybody().await, before);
+}
+
+#[tokio::test]
+async fn b6_what_only_answers_have_is_taken_when_it_agrees() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = admin.create_group("Editors").await;
+    let body =
+        json!({ "title": "Dr", "phoneNumber": "1", "groups": [group], "isAdmin": true, "externalId": "x" });
+    admin.create_with(&with(&new_user("fenna"), body)).await;
+    t.try_login("fenna", &t.mailed_password("fenna").await).await.expect(200);
+    t.clock.advance(1_000);
+    let user = admin.get("/api/v1/users/2").await.expect(200).body;
+    assert_eq!(user["lastLoginAt"], "2026-11-23T09:00:00.000Z");
+    // A change that changes nothing leaves no trace, updatedAt included.
+    assert_eq!(admin.put("/api/v1/users/2", &user).await.expect(200).body, user);
+    for (name, value) in [
+        ("pid", json!(2)),
+        ("pid", json!(null)),
+        ("userId", json!(1)),
+        ("userId", json!("2")),
+        ("createdAt", json!("2026-11-23T09:00:01.000Z")),
+        ("updatedAt", json!(null)),
+        ("lastLoginAt", json!(null)),
+    ] {
+        let mut changed = user.clone();
+        changed[name] = value.clone();
+        let answer = admin.put("/api/v1/users/2", &changed).await.expect(400);
+        assert_eq!(answer.faults(), [format!("/{name} read-only")], "{value}");
+        changed["username"] = json!("mallory");
+        if name != "lastLoginAt" && name != "updatedAt" {
+            let answer = admin.post("/api/v1/users", &without(&changed, &["groups"])).await.expect(400);
+            assert!(answer.faults().iter().any(|f| f.ends_with("read-only")), "{:?}", answer.faults());
+        }
+    }
+    assert_eq!(admin.get("/api/v1/users/2").await.expect(200).body, user);
+    assert_eq!(ids(&admin.everybody().await), [1, 2]);
+}
+
+#[tokio::test]
+async fn a2_b7_a_user_is_updated() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (editors, readers) = (admin.create_group("Editors").await, admin.create_group("Readers").await);
+    let body = json!({ "title": "Dr", "phoneNumber": "12", "groups": [editors], "isAdmin": true, "externalId": "x" });
+    let user = admin.create_with(&with(&new_user("fenna"), body)).await;
+    t.clock.advance(60_000);
+    // Left out, they stay.
+    let change = json!({
+        "username": "Fenna.K", "status": "INACTIVE", "firstName": "F.", "lastName": "King", "email": "f@example.org",
+    });
+    let updated = admin.put("/api/v1/users/2/", &change).await.expect(200).body;
+    let expected = with(&with(&user, change), json!({ "updatedAt": "2026-11-23T09:01:00.000Z" }));
+    assert_eq!(updated, expected);
+    assert_eq!(admin.get("/api/v1/users/2").await.expect(200).body, expected);
+    // null clears title and phoneNumber; groups and isAdmin are set when given.
+    let change = json!({ "title": null, "phoneNumber": null, "groups": [readers], "isAdmin": "false" });
+    let updated = admin.put("/api/v1/users/2", &with(&required(&updated), change)).await.expect(200).body;
+    assert_eq!(
+        updated,
+        with(&expected, json!({ "title": null, "phoneNumber": null, "groups": [readers], "isAdmin": false }))
+    );
+    let emptied =
+        admin.put("/api/v1/users/2", &with(&required(&updated), json!({ "groups": [] }))).await.expect(200);
+    assert_eq!(emptied.body["groups"], json!([]));
+    // What is required is required, and null is a fault where nothing can be cleared.
+    let before = admin.everybody().await;
+    let answer = admin.put("/api/v1/users/2", &json!({})).await.expect(400);
+    assert_eq!(
+        answer.faults(),
+        [
+            "/username required",
+            "/status required",
+            "/firstName required",
+            "/lastName required",
+            "/email required"
+        ]
+    );
+    for name in ["username", "status", "firstName", "lastName", "email", "groups", "isAdmin"] {
+        let answer =
+            admin.put("/api/v1/users/2", &with(&required(&updated), json!({ name: null }))).await.expect(400);
+        assert_eq!(answer.faults(), [format!("/{name} wrong-type")]);
+    }
+    assert_eq!(admin.everybody().await, before);
+}
+
+#[tokio::test]
+async fn a2_a_taken_name_is_a_conflict_and_ones_own_is_not() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (ada, bob) = (admin.create("ada").await, admin.create("bob").await);
+    let before = admin.everybody().await;
+    let rename =
+        |user: &Value, name: &str| with(&required(user), json!({ "username": name, "firstName": "New" }));
+    let answer = admin.put(&path_of(&bob), &rename(&bob, "ADA")).await.expect(409);
+    assert_eq!(answer.body["code"], "username-taken");
+    assert_eq!(answer.faults(), ["/username username-taken"]);
+    assert_eq!(admin.everybody().await, before);
+    let answer = admin.put(&path_of(&bob), &rename(&bob, "BoB")).await.expect(200);
+    assert_eq!(answer.body["username"], "BoB");
+    // The old name is free at once, the new one is taken.
+    admin.put(&path_of(&ada), &rename(&ada, "lovelace")).await.expect(200);
+    admin.create("ada").await;
+    admin.post("/api/v1/users", &new_user("LoveLace")).await.expect(409);
+    admin.put("/api/v1/users/99", &required(&ada)).await.expect(404);
+}
+
+#[tokio::test]
+async fn b8_usernames_are_unique_on_the_server_and_compared_mapped() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (_, olga) = t.other_partner("acme").await;
+    for name in ["jörg", "ada@example.com", "a.b-c_d+e", "x", &"é".repeat(255), "Олег", "דוד"] {
+        let user = admin.create_with(&with(&new_user("u"), json!({ "username": name }))).await;
+        assert_eq!(user["username"], name);
+    }
+    for taken in ["JÖRG", "JO\u{308}RG", "ＪÖＲＧ", "ADA@EXAMPLE.COM", "X", "ОЛЕГ", "ADMIN", "ACME-admin"]
+    {
+        for person in [&admin, &olga] {
+            let body = with(&new_user("u"), json!({ "username": taken }));
+            assert_eq!(
+                person.post("/api/v1/users", &body).await.expect(409).body["code"],
+                "username-taken",
+                "{taken}"
+            );
+        }
+    }
+    let before = admin.everybody().await;
+    for (bad, code) in [
+        ("", "empty"),
+        (&*"é".repeat(256), "too-long"),
+        ("a b", "invalid-username"),
+        (" ada", "invalid-username"),
+        ("a\u{a0}b", "invalid-username"),
+        ("a\tb", "invalid-username"),
+        ("a\0b", "invalid-username"),
+        ("☃", "invalid-username"),
+        ("aדוד", "invalid-username"),
+    ] {
+        let body = with(&new_user("u"), json!({ "username": bad }));
+        assert_eq!(
+            admin.post("/api/v1/users", &body).await.expect(400).faults(),
+            [format!("/username {code}")]
+        );
+    }
+    assert_eq!(admin.everybody().await, before);
+    // The login needs no partner, and the name may be typed in any case.
+    let password = t.mailed_password("jörg").await;
+    t.try_login("JÖRG", &password).await.expect(200);
+}
+
+#[tokio::test]
+async fn a6_a_user_is_found_by_its_id() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let fenna = admin.create("fenna").await;
+    for path in ["/api/v1/users/2", "/api/v1/users/2/", "/v1/users/2", "/v1/users/2/"] {
+        assert_eq!(admin.get(path).await.expect(200).body, fenna, "{path}");
+    }
+    let answer = admin.get("/api/v1/users/3").await.expect(404);
+    assert_eq!(answer.body["code"], "user-not-found");
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+}
+
+#[tokio::test]
+async fn a10_a_deleted_user_is_gone_everywhere() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = admin.create_group("Editors").await;
+    let (id, fenna) = t.member("fenna").await;
+    let user = admin.get(&format!("/api/v1/users/{id}")).await.expect(200).body;
+    admin.put(&path_of(&user), &with(&required(&user), json!({ "groups": [group] }))).await.expect(200);
+    fenna.get("/self").await.expect(200);
+    let answer = admin.delete(&format!("/api/v1/users/{id}/")).await.expect(204);
+    assert_eq!(answer.text, "");
+    admin.get(&path_of(&user)).await.expect(404);
+    admin.delete(&path_of(&user)).await.expect(404);
+    admin.put(&path_of(&user), &required(&user)).await.expect(404);
+    assert_eq!(ids(&admin.everybody().await), [1]);
+    assert_eq!(admin.get("/api/v1/users?search=fenna").await.expect(200).body, json!([]));
+    assert_eq!(admin.get("/api/v1/users?page=0").await.expect(200).body["total"], 1);
+    let group = admin.get(&format!("/api/v1/groups/{group}")).await.expect(200).body;
+    assert_eq!((&group["membershipCount"], &group["users"]), (&json!(0), &json!([])));
+    // Its session ended with it, and its name is free.
+    fenna.get("/self").await.expect(401);
+    t.try_login("fenna", &password_of("fenna")).await.expect(400);
+    assert!(admin.create("fenna").await["userId"].as_i64().unwrap() > id);
+}
+
+/// Everything that takes the rights of an ACTIVE admin away.
+async fn attempts(admin: &Person<'_>, user: &Value) -> Vec<(u16, Value)> {
+    let mut answers = Vec::new();
+    for change in
+        [json!({ "isAdmin": false }), json!({ "status": "INACTIVE" }), json!({ "status": "LOCKED" })]
+    {
+        let answer = admin.put(&path_of(user), &with(&required(user), change)).await;
+        answers.push((answer.status.as_u16(), answer.body["code"].clone()));
+    }
+    answers
+}
+
+#[tokio::test]
+async fn b10_a_partner_keeps_an_active_admin() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let own = admin.get("/self").await.expect(200).body;
+    // Neither a member, nor an admin who is not ACTIVE, nor another partner's admin makes up for the last one.
+    admin.create("member").await;
+    let deputy =
+        admin.create_with(&with(&new_user("deputy"), json!({ "isAdmin": true, "status": "INACTIVE" }))).await;
+    t.other_partner("acme").await;
+    let before = admin.everybody().await;
+    let refused = (409, json!("last-admin"));
+    assert_eq!(attempts(&admin, &own).await, [refused.clone(), refused.clone(), refused.clone()]);
+    for status in ["INACTIVE", "LOCKED"] {
+        let body = with(&without(&required(&own), &["username"]), json!({ "status": status }));
+        let answer = admin.put("/self/update", &body).await.expect(409);
+        assert_eq!(answer.body["code"], "last-admin");
+    }
+    let answer = admin.delete(&path_of(&own)).await.expect(409);
+    assert_eq!(answer.body["code"], "self-delete");
+    assert_eq!(admin.everybody().await, before);
+
+    // With an ACTIVE deputy each is possible, but nobody deletes themselves.
+    admin.put(&path_of(&deputy), &with(&required(&deputy), json!({ "status": "ACTIVE" }))).await.expect(200);
+    assert_eq!(admin.delete(&path_of(&own)).await.expect(409).body["code"], "self-delete");
+    let third = admin.create_with(&with(&new_user("third"), json!({ "isAdmin": true }))).await;
+    for change in
+        [json!({ "isAdmin": false }), json!({ "status": "INACTIVE" }), json!({ "status": "LOCKED" })]
+    {
+        admin.put(&path_of(&third), &with(&required(&third), change)).await.expect(200);
+        admin.put(&path_of(&third), &with(&required(&third), json!({ "isAdmin": true }))).await.expect(200);
+    }
+    admin.put("/self/update", &with(&required(&own), json!({ "status": "INACTIVE" }))).await.expect(200);
+    // In force at the next request.
+    admin.get("/self").await.expect(401);
+}
+
+#[tokio::test]
+async fn b10_a_demoted_admin_is_one_no_more_at_the_next_request() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (id, fenna) = t.member("fenna").await;
+    let user = admin.get(&format!("/api/v1/users/{id}")).await.expect(200).body;
+    fenna.get("/api/v1/users").await.expect(403);
+    admin.put(&path_of(&user), &with(&required(&user), json!({ "isAdmin": true }))).await.expect(200);
+    assert_eq!(ids(&fenna.everybody().await), [1, id]);
+    admin.put(&path_of(&user), &with(&required(&user), json!({ "isAdmin": false }))).await.expect(200);
+    assert_eq!(fenna.get("/api/v1/users").await.expect(403).body["code"], "admin-required");
+    fenna.get("/self").await.expect(200);
+    for status in ["INACTIVE", "LOCKED"] {
+        let fenna = t.login("fenna", &password_of("fenna")).await;
+        admin.put(&path_of(&user), &with(&required(&user), json!({ "status": status }))).await.expect(200);
+        fenna.get("/self").await.expect(401);
+        t.try_login("fenna", &password_of("fenna")).await.expect(400);
+        admin.put(&path_of(&user), &required(&user)).await.expect(200);
+        // Sessions that ended do not come back.
+        fenna.get("/self").await.expect(401);
+    }
+}
+
+#[tokio::test]
+async fn b11_another_partners_users_do_not_exist() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let fenna = admin.create("fenna").await;
+    let (pid, olga) = t.other_partner("acme").await;
+    let member = olga.create_with(&with(&new_user("acme-member"), json!({ "firstName": "Ole" }))).await;
+    assert_eq!(member["pid"], pid);
+    let before = admin.everybody().await;
+    let unknown = olga.get("/api/v1/users/999").await.expect(404).body;
+    for user in [&fenna, &before[0]] {
+        let path = path_of(user);
+        assert_eq!(olga.get(&path).await.expect(404).body, unknown);
+        assert_eq!(olga.put(&path, &required(user)).await.expect(404).body, unknown);
+        assert_eq!(olga.put(&path, &json!({})).await.expect(404).body, unknown);
+        assert_eq!(olga.delete(&path).await.expect(404).body, unknown);
+        let reset = format!("{path}/reset-password");
+        assert_eq!(olga.post(&reset, &json!({})).await.expect(404).body, unknown);
+    }
+    let bulk = olga.post("/api/v1/users/bulk-delete", &json!([member["userId"], 2])).await.expect(404);
+    assert_eq!(bulk.body["ids"], json!([2]));
+    assert_eq!(admin.everybody().await, before);
+    assert_eq!(ids(&olga.everybody().await), [3, 4]);
+    assert_eq!(olga.get("/api/v1/users?search=fenna&page=0").await.expect(200).body["total"], 0);
+}
+
+#[tokio::test]
+async fn a11_b15_users_are_deleted_in_bulk_all_or_none() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    for n in 2..=9 {
+        admin.create(&format!("user{n}")).await;
+    }
+    let deputy = admin.create_with(&with(&new_user("deputy"), json!({ "isAdmin": true }))).await;
+    let path = "/api/v1/users/bulk-delete";
+    let raw = async |text: &str| {
+        admin.send(reqwest::Method::POST, path, Some(text.as_bytes().to_vec()), "application/json").await
+    };
+    raw("[2,3]").await.expect(204);
+    // The letters as printed, with white space about them; doubled ids count once.
+    assert_eq!(raw(" { [4, 5,4] } ").await.expect(204).text, "");
+    raw("[]").await.expect(204);
+    raw("{[]}").await.expect(204);
+    assert_eq!(ids(&admin.everybody().await), [1, 6, 7, 8, 9, 10]);
+    let before = admin.everybody().await;
+
+    let answer = raw("[6, 2, 99, 99]").await.expect(404);
+    assert_eq!((&answer.body["code"], &answer.body["ids"]), (&json!("user-not-found"), &json!([2, 99])));
+    let answer = raw("[6, 1]").await.expect(409);
+    assert_eq!((&answer.body["code"], &answer.body["ids"]), (&json!("self-delete"), &json!([1])));
+    // Unknown ids and conflicts together: 404.
+    let answer = raw("[1, 6, 2]").await.expect(404);
+    assert_eq!(answer.body["ids"], json!([2]));
+    // The last admin, named beside the caller who cannot go.
+    let answer = raw("[1, 10, 7]").await.expect(409);
+    assert_eq!(answer.body["ids"], json!([1, 10]));
+    for (bad, faults) in [
+        ("[6, \"7\"]", vec!["/1 wrong-type"]),
+        ("[6.5, null, 0, -1]", vec!["/0 wrong-type", "/1 wrong-type", "/2 out-of-range", "/3 out-of-range"]),
+        ("[9223372036854775808]", vec!["/0 out-of-range"]),
+        ("{}", vec![" wrong-type"]),
+        ("6", vec![" wrong-type"]),
+        ("[6", vec![" malformed-json"]),
+        ("{[6]", vec![" wrong-type"]),
+        ("{[6]}}", vec![" malformed-json"]),
+        ("", vec![" empty-body"]),
+    ] {
+        assert_eq!(raw(bad).await.expect(400).faults(), faults, "{bad}");
+    }
+    let many: Vec<i64> = (1..=100_001).collect();
+    assert_eq!(admin.post(path, &json!(many)).await.expect(400).faults(), [" too-many-ids"]);
+    assert_eq!(admin.everybody().await, before);
+
+    // A deputy may delete the others, the first admin included, but not themselves.
+    let password = t.mailed_password("deputy").await;
+    let restricted = t.login("deputy", &password).await;
+    let body = json!({ "oldPassword": password, "newPassword": password_of("deputy") });
+    restricted.post("/self/update-password", &body).await.expect(200);
+    restricted.post(path, &json!([1, 6, 7])).await.expect(204);
+    assert_eq!(ids(&restricted.everybody().await), [8, 9, 10]);
+    let answer = restricted.post(path, &json!([deputy["userId"]])).await.expect(409);
+    assert_eq!(answer.body["code"], "self-delete");
+}
+
+#[tokio::test]
+async fn b15_a_hundred_thousand_ids_are_taken() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    crate::fixtures::seed(&t, 1, "many", 300, Vec::new()).await;
+    let known: Vec<i64> = ids(&admin.everybody().await).into_iter().filter(|id| *id != 1).collect();
+    let mut list = known.clone();
+    list.extend(1_000..100_700);
+    assert_eq!(list.len(), 100_000);
+    let answer = admin.post("/api/v1/users/bulk-delete", &json!(list)).await.expect(404);
+    assert_eq!(answer.body["ids"].as_array().unwrap().len(), 99_700);
+    // Far more elements than that, but no more different ones.
+    let repeated: Vec<i64> = known.iter().copied().cycle().take(150_000).collect();
+    admin.post("/api/v1/users/bulk-delete", &json!(repeated)).await.expect(204);
+    assert_eq!(ids(&admin.everybody().await), [1]);
+    assert_eq!(admin.get("/api/v1/users?page=0").await.expect(200).body["total"], 1);
+    assert_eq!(admin.get("/api/v1/users?search=many&page=0").await.expect(200).body["total"], 0);
+}
+
+fn reasons(mails: &[tenantry::mail::Envelope]) -> Vec<String> {
+    mails
+        .iter()
+        .filter_map(|mail| match &mail.letter.what {
+            Notice::TemporaryPassword { reason, .. } => Some(format!("{reason:?}")),
+            _ => None,
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn b16_a_new_user_is_mailed_a_password_when_it_first_becomes_active() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    admin.create("active").await;
+    assert_eq!(reasons(&t.mails_to("active@example.com").await), ["Welcome"]);
+    for status in ["INACTIVE", "LOCKED"] {
+        let name = status.to_lowercase();
+        let address = format!("{name}@example.com");
+        let user = admin.create_with(&with(&new_user(&name), json!({ "status": status }))).await;
+        assert_eq!(reasons(&t.mails_to(&address).await), [""; 0]);
+        // Another change is not yet the one.
+        admin.put(&path_of(&user), &with(&required(&user), json!({ "firstName": "Neu" }))).await.expect(200);
+        assert_eq!(reasons(&t.mails_to(&address).await), [""; 0]);
+        for _ in 0..2 {
+            for status in ["ACTIVE", status] {
+                admin
+                    .put(&path_of(&user), &with(&required(&user), json!({ "status": status })))
+                    .await
+                    .expect(200);
+                assert_eq!(reasons(&t.mails_to(&address).await), ["Welcome"]);
+            }
+        }
+        admin.put(&path_of(&user), &with(&required(&user), json!({ "status": "ACTIVE" }))).await.expect(200);
+        t.try_login(&name, &t.mailed_password(&name).await).await.expect(200);
+    }
+    // The create body has none.
+    let body = with(&new_user("eve"), json!({ "password": "Secret.Tea-Cup-99" }));
+    assert_eq!(admin.post("/api/v1/users", &body).await.expect(400).faults(), ["/password unknown-field"]);
+}
+
+#[tokio::test]
+async fn b17_ids_that_are_no_ids_are_not_found_in_a_path() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let own = admin.get("/self").await.expect(200).body;
+    for id in [
+        "abc",
+        "1.0",
+        "1e0",
+        "-1",
+        "+1",
+        "0",
+        "00",
+        "9223372036854775807",
+        "9223372036854775808",
+        "99999999999999999999999",
+        "%FF",
+        "1%20",
+        "%201",
+        "1%00",
+        "null",
+        "١",
+    ] {
+        let path = format!("/api/v1/users/{id}");
+        for answer in [
+            admin.get(&path).await,
+            admin.put(&path, &required(&own)).await,
+            admin.delete(&path).await,
+            admin.post(&format!("{path}/reset-password"), &json!({})).await,
+            admin.get(&format!("/api/v1/groups/{id}")).await,
+            admin.delete(&format!("/api/v1/groups/{id}")).await,
+        ] {
+            assert!(answer.body["code"].as_str().unwrap().ends_with("-not-found"), "{id}: {}", answer.text);
+            answer.expect(404);
+        }
+    }
+    let before = admin.everybody().await;
+    for bad in
+        [json!("1"), json!(1.5), json!(0), json!(-1), json!(9_223_372_036_854_775_808_u64), json!(null)]
+    {
+        let body = with(&new_user("eve"), json!({ "groups": [bad] }));
+        let faults = admin.post("/api/v1/users", &body).await.expect(400).faults();
+        assert!(faults[0].starts_with("/groups/0 "), "{bad}: {faults:?}");
+    }
+    assert_eq!(admin.everybody().await, before);
+}
+
+#[tokio::test]
+async fn b18_groups_that_do_not_exist_are_named() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = admin.create_group("Editors").await;
+    let (_, olga) = t.other_partner("acme").await;
+    let foreign = olga.create_group("Editors").await;
+    let user = admin.create("fenna").await;
+    let before = admin.everybody().await;
+    let groups = json!({ "groups": [group, foreign, 77_777] });
+    for answer in [
+        admin.post("/api/v1/users", &with(&new_user("eve"), groups.clone())).await,
+        admin.put(&path_of(&user), &with(&required(&user), groups)).await,
+    ] {
+        let answer = answer.expect(400);
+        assert_eq!(answer.faults(), ["/groups unknown-group"]);
+        let detail = answer.body["errors"][0]["detail"].as_str().unwrap();
+        assert!(detail.contains(&format!(" {foreign}, 77777 ")), "{detail}");
+    }
+    let many: Vec<i64> = (1..=100_001).collect();
+    let answer =
+        admin.post("/api/v1/users", &with(&new_user("eve"), json!({ "groups": many }))).await.expect(400);
+    assert_eq!(answer.faults(), ["/groups too-many-ids"]);
+    assert_eq!(admin.everybody().await, before);
+}
+
+#[tokio::test]
+async fn b19_strings_are_refused_or_kept_as_they_are() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let long = "🙂".repeat(255);
+    for (n, text) in
+        ["O'Brien", "李", "a\u{2028}b", "a  b", "מֹשֶׁה", "<script>", "%_\\\"", "e\u{301}", "\u{feff}x", &long]
+            .into_iter()
+            .enumerate()
+    {
+        let change = json!({ "firstName": text, "lastName": text, "title": text, "phoneNumber": text });
+        let user = admin.create_with(&with(&new_user(&format!("user{n}")), change.clone())).await;
+        let read = admin.get(&path_of(&user)).await.expect(200).body;
+        for name in ["firstName", "lastName", "title", "phoneNumber"] {
+            assert_eq!(read[name], text);
+        }
+    }
+    let before = admin.everybody().await;
+    for (bad, code) in [
+        ("a\0b", "control-character"),
+        ("a\u{85}b", "control-character"),
+        ("a\nb", "control-character"),
+        ("a\u{7f}", "control-character"),
+        (" a", "surrounding-space"),
+        ("a ", "surrounding-space"),
+        ("\u{3000}a", "surrounding-space"),
+        (&*format!("{long}x"), "too-long"),
+    ] {
+        for name in ["firstName", "lastName", "title", "phoneNumber"] {
+            let body = with(&new_user("eve"), json!({ name: bad }));
+            let answer = admin.post("/api/v1/users", &body).await.expect(400);
+            assert_eq!(answer.faults(), [format!("/{name} {code}")], "{bad:?}");
+        }
+    }
+    for name in ["firstName", "lastName", "email"] {
+        let answer =
+            admin.post("/api/v1/users", &with(&new_user("eve"), json!({ name: "" }))).await.expect(400);
+        assert_eq!(answer.faults(), [format!("/{name} empty")]);
+    }
+    for bad in [
+        "ada",
+        "@b.de",
+        "a@b@c",
+        "a b@c.de",
+        " a@b.de",
+        "a@b.de\n",
+        "ü@b.de",
+        "a@b..de",
+        ".a@b.de",
+        "a..b@c.de",
+    ] {
+        let answer =
+            admin.post("/api/v1/users", &with(&new_user("eve"), json!({ "email": bad }))).await.expect(400);
+        assert_eq!(answer.faults(), ["/email invalid-email"], "{bad:?}");
+    }
+    let longest = format!("{}@{}.{}.{}.de", "a".repeat(64), "b".repeat(63), "c".repeat(63), "d".repeat(58));
+    let answer =
+        admin.post("/api/v1/users", &with(&new_user("eve"), json!({ "email": format!("{longest}e") }))).await;
+    assert_eq!(answer.expect(400).faults(), ["/email too-long"]);
+    assert_eq!(admin.everybody().await, before);
+    // Not unique.
+    for name in ["eve", "eve2"] {
+        let user = admin.create_with(&with(&new_user(name), json!({ "email": longest }))).await;
+        assert_eq!(user["email"], longest);
+    }
+}
+
+#[tokio::test]
+async fn b20_b21_an_admin_resets_anothers_password() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (id, fenna) = t.member("fenna").await;
+    let other_session = t.login("fenna", &password_of("fenna")).await;
+    let path = format!("/api/v1/users/{id}/reset-password");
+    let answer = admin.send(reqwest::Method::POST, &path, None, "").await.expect(200);
+    assert_eq!(answer.body, json!({}));
+    assert_eq!(reasons(&t.mails_to("fenna@example.com").await), ["Welcome", "Reset"]);
+    for session in [&fenna, &other_session] {
+        session.get("/self").await.expect(401);
+    }
+    t.try_login("fenna", &password_of("fenna")).await.expect(400);
+    // Only the newest temporary password is valid, and it opens a session that must change it.
+    let first = t.mailed_password("fenna").await;
+    admin.post(&path, &json!({ "ignored": true })).await.expect(200);
+    let second = t.mailed_password("fenna").await;
+    assert_ne!(first, second);
+    t.try_login("fenna", &first).await.expect(400);
+    let login = t.try_login("fenna", &second).await.expect(200);
+    assert_eq!(login.body["passwordChangeRequired"], true);
+    // The admin's own session goes on.
+    let user = admin.get(&format!("/api/v1/users/{id}")).await.expect(200).body;
+    for status in ["INACTIVE", "LOCKED"] {
+        admin.put(&path_of(&user), &with(&required(&user), json!({ "status": status }))).await.expect(200);
+        let mails = t.mails().await.len();
+        assert_eq!(admin.post(&path, &json!({})).await.expect(400).faults(), ["/status not-active"]);
+        assert_eq!(t.mails().await.len(), mails);
+    }
+    fenna.post(&path, &json!({})).await.expect(401);
+}
+
+#[tokio::test]
+async fn b24_ids_ascend_and_are_never_used_again() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let id = |user: Value| user["userId"].as_i64().unwrap();
+    let (a, b) = (id(admin.create("a").await), id(admin.create("b").await));
+    assert!(1 < a && a < b);
+    admin.delete(&format!("/api/v1/users/{b}")).await.expect(204);
+    let c = id(admin.create("c").await);
+    assert!(b < c);
+    admin.post("/api/v1/users/bulk-delete", &json!([c])).await.expect(204);
+    let group = admin.create_group("Editors").await;
+    admin.delete(&format!("/api/v1/groups/{group}")).await.expect(204);
+    let t = t.restart().await;
+    let admin = t.admin().await;
+    assert!(c < id(admin.create("d").await));
+    assert!(group < admin.create_group("Editors").await);
+    assert_eq!(ids(&admin.everybody().await)[..2], [1, a]);
+}
+
+#[tokio::test]
+async fn b30_what_a_create_needs_and_what_it_assumes() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let before = admin.everybody().await;
+    let answer = admin.post("/api/v1/users", &json!({})).await.expect(400);
+    assert_eq!(
+        answer.faults(),
+        [
+            "/username required",
+            "/status required",
+            "/firstName required",
+            "/lastName required",
+            "/email required"
+        ]
+    );
+    for name in ["username", "status", "firstName", "lastName", "email", "groups", "isAdmin"] {
+        let answer =
+            admin.post("/api/v1/users", &with(&new_user("eve"), json!({ name: null }))).await.expect(400);
+        assert_eq!(answer.faults(), [format!("/{name} wrong-type")]);
+    }
+    for status in ["active", "", "DELETED", " ACTIVE"] {
+        let answer = admin.post("/api/v1/users", &with(&new_user("eve"), json!({ "status": status }))).await;
+        assert_eq!(answer.expect(400).faults(), ["/status unknown-status"]);
+    }
+    assert_eq!(admin.everybody().await, before);
+    let nulls = json!({ "title": null, "phoneNumber": null, "externalId": null });
+    let user = admin.create_with(&with(&new_user("eve"), nulls)).await;
+    assert_eq!(user, admin.get(&path_of(&user)).await.expect(200).body);
+}
+
+#[tokio::test]
+async fn b29_an_unknown_parameter_stops_every_operation() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let user = admin.create("fenna").await;
+    let group = admin.create_group("Editors").await;
+    let before = admin.everybody().await;
+    let (users, groups) = ("/api/v1/users", "/api/v1/groups");
+    let query = "?dryrun=true&page=1";
+    let own = json!({ "oldPassword": ADMIN_PASSWORD, "newPassword": password_of("admin") });
+    for answer in [
+        admin.post(&format!("{users}{query}"), &new_user("eve")).await,
+        admin.put(&format!("{users}/2{query}"), &with(&required(&user), json!({ "firstName": "X" }))).await,
+        admin.get(&format!("{users}/2{query}")).await,
+        admin.delete(&format!("{users}/2{query}")).await,
+        admin.post(&format!("{users}/bulk-delete{query}"), &json!([2])).await,
+        admin.post(&format!("{users}/2/reset-password{query}"), &json!({})).await,
+        admin.get(&format!("/self{query}")).await,
+        admin
+            .put(&format!("/self/update{query}"), &with(&required(&before[0]), json!({ "firstName": "X" })))
+            .await,
+        admin.post(&format!("/users/self/update-password{query}"), &own).await,
+        admin.put(&format!("/self/reset-password{query}"), &json!({})).await,
+        admin.post(&format!("{groups}{query}"), &json!({ "name": "Readers" })).await,
+        admin.get(&format!("{groups}/{group}{query}")).await,
+        admin.put(&format!("{groups}/{group}{query}"), &json!({ "name": "Readers" })).await,
+        admin.delete(&format!("{groups}/{group}{query}")).await,
+        admin.delete(&format!("{groups}/bulk-delete{query}")).await,
+    ] {
+        let faults = answer.expect(400).faults();
+        assert_eq!(faults, ["dryrun unknown-parameter", "page unknown-parameter"]);
+    }
+    assert_eq!(admin.everybody().await, before);
+    assert_eq!(admin.get(groups).await.expect(200).body[0]["name"], "Editors");
+    // Parameters of the hosted API that mean nothing here.
+    let ignored = "?folderId=3&permissions=READ&includePermissions=true";
+    assert_eq!(admin.get(&format!("{users}/2{ignored}")).await.expect(200).body, user);
+    assert_eq!(admin.get(&format!("{users}{ignored}")).await.expect(200).body, before);
 }

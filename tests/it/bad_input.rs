@@ -1,0 +1,378 @@
+//! Bad input to the API: each has a clear answer, and nothing is changed.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::fixtures::with;
+use crate::harness::{Answer, Person, T, new_user};
+
+const JSON: &str = "application/json";
+
+/// What must stay as it is: users, groups and the log.
+async fn state(admin: &Person<'_>) -> (Value, Value, Vec<Value>) {
+    (admin.everybody().await, admin.get("/api/v1/groups").await.expect(200).body, admin.events().await)
+}
+
+/// A populated partner and every operation that takes a body.
+async fn populate(t: &T) -> Vec<(Method, &'static str)> {
+    let admin = t.admin().await;
+    admin.create_group("Editors").await;
+    admin.create_with(&with(&new_user("fenna"), json!({ "groups": [1] }))).await;
+    vec![
+        (Method::POST, "/api/v1/users"),
+        (Method::PUT, "/api/v1/users/2"),
+        (Method::PUT, "/self/update"),
+        (Method::POST, "/self/update-password"),
+        (Method::PUT, "/self/update-password"),
+        (Method::POST, "/api/v1/users/bulk-delete"),
+        (Method::POST, "/api/v1/groups"),
+        (Method::PUT, "/api/v1/groups/1"),
+        (Method::POST, "/api/v1/groups/bulk-delete"),
+        (Method::DELETE, "/api/v1/groups/bulk-delete"),
+    ]
+}
+
+/// Every refusal is a problem document that says what is wrong, without repeating much of it.
+fn assert_clear(answer: &Answer, status: u16, what: &str) {
+    assert_eq!(answer.status, status, "{what}: {}", answer.text);
+    assert_eq!(answer.header("content-type"), "application/problem+json", "{what}");
+    assert_eq!(answer.body["status"], status);
+    for name in ["type", "title", "detail", "code"] {
+        assert!(answer.body[name].as_str().is_some_and(|text| !text.is_empty()), "{what}: {}", answer.text);
+    }
+    assert!(answer.text.len() < 20_000, "{what}: {} bytes", answer.text.len());
+}
+
+#[tokio::test]
+async fn malformed_bodies_are_named_as_such() {
+    let t = T::start().await;
+    let operations = populate(&t).await;
+    let admin = t.admin().await;
+    let before = state(&admin).await;
+    let whole = new_user("eve").to_string();
+    let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+    let objects = format!("{}1{}", r#"{"a":"#.repeat(50_000), "}".repeat(50_000));
+    for (method, path) in operations {
+        for (body, code) in [
+            (String::new(), "empty-body"),
+            (" \t\r\n".to_owned(), "empty-body"),
+            (whole[..whole.len() - 1].to_owned(), "malformed-json"),
+            (whole[..20].to_owned(), "malformed-json"),
+            (format!("{whole}x"), "malformed-json"),
+            (format!("{whole}{whole}"), "malformed-json"),
+            (format!("\u{feff}{whole}"), "malformed-json"),
+            ("{\"username\": 'eve'}".to_owned(), "malformed-json"),
+            ("{username: \"eve\"}".to_owned(), "malformed-json"),
+            ("[1,]".to_owned(), "malformed-json"),
+            ("{\"username\": \"\\ud800\"}".to_owned(), "malformed-json"),
+            ("{\"username\": \"a\nb\"}".to_owned(), "malformed-json"),
+            ("nonsense".to_owned(), "malformed-json"),
+            ("{\"status\": NaN}".to_owned(), "malformed-json"),
+            (format!("{{\"title\": {}}}", deep(100_000)), "malformed-json"),
+            (deep(100_000), "malformed-json"),
+            ("[".repeat(1_000_000), "malformed-json"),
+            (objects.clone(), "malformed-json"),
+            ("null".to_owned(), "wrong-type"),
+            ("true".to_owned(), "wrong-type"),
+            ("17".to_owned(), "wrong-type"),
+            ("\"text\"".to_owned(), "wrong-type"),
+        ] {
+            let what = format!("{method} {path} {:.60}", body);
+            let answer = admin.send(method.clone(), path, Some(body.into_bytes()), JSON).await;
+            assert_clear(&answer, 400, &what);
+            assert_eq!(answer.faults().len(), 1, "{what}: {}", answer.text);
+            let fault = &answer.body["errors"][0];
+            assert!(
+                fault["code"] == code || (code == "malformed-json" && fault["code"] == "wrong-type"),
+                "{what}: {fault}"
+            );
+        }
+        // Invalid UTF-8, raw and overlong.
+        for bytes in [
+            &b"{\"username\": \"a\xffb\"}"[..],
+            b"[\xc3\x28]",
+            b"{\"firstName\": \"\xed\xa0\x80\"}",
+            b"\xff\xfe{\x00}\x00",
+        ] {
+            let answer = admin.send(method.clone(), path, Some(bytes.to_vec()), JSON).await;
+            assert_clear(&answer, 400, path);
+            assert_eq!(answer.faults(), [" malformed-json"]);
+        }
+    }
+    assert_eq!(state(&admin).await, before);
+}
+
+#[tokio::test]
+async fn other_content_types_are_refused() {
+    let t = T::start().await;
+    let operations = populate(&t).await;
+    let admin = t.admin().await;
+    let before = state(&admin).await;
+    let body = new_user("eve").to_string().into_bytes();
+    for (method, path) in operations {
+        for content_type in [
+            "",
+            "text/plain",
+            "text/json",
+            "application/xml",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+            "application/",
+            "application/+json",
+            "application/json; charset=utf-16",
+            "application/jsonx",
+        ] {
+            let answer = admin.send(method.clone(), path, Some(body.clone()), content_type).await;
+            assert_clear(&answer, 415, &format!("{method} {path} {content_type}"));
+        }
+    }
+    assert_eq!(state(&admin).await, before);
+    for (n, content_type) in [
+        "application/json",
+        "Application/JSON; Charset=UTF-8",
+        "application/json;charset=\"utf-8\"",
+        "application/merge-patch+json",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = new_user(&format!("user{n}")).to_string().into_bytes();
+        admin.send(Method::POST, "/api/v1/users", Some(body), content_type).await.expect(201);
+    }
+}
+
+#[tokio::test]
+async fn twenty_megabytes_are_too_large() {
+    let t = T::start().await;
+    let operations = populate(&t).await;
+    let admin = t.admin().await;
+    let before = state(&admin).await;
+    let spaces = vec![b' '; 20 * 1024 * 1024];
+    let text =
+        with(&new_user("eve"), json!({ "title": "x".repeat(20 * 1024 * 1024) })).to_string().into_bytes();
+    for (method, path) in operations {
+        let answer = admin.send(method.clone(), path, Some(spaces.clone()), JSON).await;
+        assert_clear(&answer, 413, &format!("{method} {path}"));
+    }
+    assert_clear(&admin.send(Method::POST, "/api/v1/users", Some(text), JSON).await, 413, "a long title");
+    // Just within the bound it is read, and its one fault told.
+    let body = with(&new_user("eve"), json!({ "title": "x".repeat(7 * 1024 * 1024) }));
+    let answer = admin.post("/api/v1/users", &body).await;
+    assert_clear(&answer, 400, "a title of 7 MiB");
+    assert_eq!(answer.faults(), ["/title too-long"]);
+    assert_eq!(state(&admin).await, before);
+}
+
+#[tokio::test]
+async fn values_of_wrong_types_are_named_one_by_one() {
+    let t = T::start().await;
+    populate(&t).await;
+    let admin = t.admin().await;
+    let before = state(&admin).await;
+    let user = admin.get("/api/v1/users/2").await.expect(200).body;
+    for name in [
+        "username",
+        "status",
+        "firstName",
+        "lastName",
+        "email",
+        "title",
+        "phoneNumber",
+        "externalId",
+        "groups",
+        "isAdmin",
+    ] {
+        let mut bad = vec![json!(7), json!(-0.5), json!({}), json!({ "a": [1] })];
+        bad.extend(match name {
+            "groups" => vec![json!("1"), json!(true), json!(null)],
+            "isAdmin" => vec![json!([]), json!("1"), json!(null)],
+            _ => vec![json!([]), json!(["x"]), json!(true)],
+        });
+        for bad in bad {
+            let change = json!({ name: bad });
+            for answer in [
+                admin.post("/api/v1/users", &with(&new_user("eve"), change.clone())).await,
+                admin.put("/api/v1/users/2", &with(&user, change.clone())).await,
+            ] {
+                assert_clear(&answer, 400, &change.to_string());
+                assert_eq!(answer.faults(), [format!("/{name} wrong-type")], "{change}");
+            }
+        }
+    }
+    assert_eq!(state(&admin).await, before);
+}
+
+#[tokio::test]
+async fn unknown_and_doubled_fields_are_named() {
+    let t = T::start().await;
+    populate(&t).await;
+    let admin = t.admin().await;
+    let before = state(&admin).await;
+    let raw = async |body: &str| {
+        let answer = admin.send(Method::POST, "/api/v1/users", Some(body.as_bytes().to_vec()), JSON).await;
+        assert_clear(&answer, 400, body);
+        answer.faults()
+    };
+    let eve = new_user("eve").to_string();
+    let members = &eve[1..eve.len() - 1];
+    assert_eq!(raw(&format!("{{{members},\"username\":\"eve\"}}")).await, ["/username duplicate-field"]);
+    assert_eq!(
+        raw(&format!("{{\"isAdmin\":false,{members},\"isAdmin\":true}}")).await,
+        ["/isAdmin duplicate-field"]
+    );
+    // The same name in other letters, and with an escape in it.
+    assert_eq!(
+        raw(&format!("{{{members},\"\\u0075sername\":\"eve\"}}")).await,
+        ["/username duplicate-field"]
+    );
+    assert_eq!(raw(&format!("{{{members},\"Title\":\"x\"}}")).await, ["/Title unknown-field"]);
+    assert_eq!(
+        raw(&format!("{{{members},\"\":1,\"__proto__\":{{}},\"is_admin\":true,\"a\\u0000b\":1}}")).await,
+        ["/ unknown-field", "/__proto__ unknown-field", "/is_admin unknown-field", "/a\0b unknown-field"]
+    );
+    let many: Vec<String> = (0..200).map(|n| format!("\"x{n}\":1")).collect();
+    assert_eq!(raw(&format!("{{{members},{}}}", many.join(","))).await, [" too-many-fields"]);
+    assert_eq!(state(&admin).await, before);
+}
+
+#[tokio::test]
+async fn numbers_out_of_range_are_named() {
+    let t = T::start().await;
+    populate(&t).await;
+    let admin = t.admin().await;
+    let before = state(&admin).await;
+    for number in
+        ["0", "-1", "9223372036854775808", "-9223372036854775809", "1e30", "123456789012345678901234567890"]
+    {
+        for path in ["/api/v1/users/bulk-delete", "/api/v1/groups/bulk-delete"] {
+            let answer = admin.send(Method::POST, path, Some(format!("[{number}]").into_bytes()), JSON).await;
+            assert_clear(&answer, 400, number);
+            assert_eq!(answer.faults(), ["/0 out-of-range"], "{number}");
+        }
+        let eve = new_user("eve").to_string();
+        let body = format!("{{\"groups\":[1,{number}],{}", &eve[1..]);
+        let answer = admin.send(Method::POST, "/api/v1/users", Some(body.into_bytes()), JSON).await;
+        assert_clear(&answer, 400, number);
+        assert_eq!(answer.faults(), ["/groups/1 out-of-range"], "{number}");
+    }
+    for number in ["1.5", "1e400", "-1e400", "1.0", "1e0"] {
+        let answer = admin
+            .send(Method::POST, "/api/v1/users/bulk-delete", Some(format!("[{number}]").into_bytes()), JSON)
+            .await;
+        assert_clear(&answer, 400, number);
+    }
+    assert_eq!(
+        admin.get("/api/v1/users/9223372036854775807").await.expect(404).body["code"],
+        "user-not-found"
+    );
+    assert_eq!(state(&admin).await, before);
+}
+
+#[tokio::test]
+async fn nul_and_control_characters_are_refused_in_every_string() {
+    let t = T::start().await;
+    populate(&t).await;
+    let admin = t.admin().await;
+    let before = state(&admin).await;
+    let user = admin.get("/api/v1/users/2").await.expect(200).body;
+    for bad in ["\0", "a\0", "a\u{1}b", "a\tb", "a\r\nb", "a\u{1b}[31m", "a\u{7f}b", "a\u{9f}b"] {
+        for name in
+            ["username", "firstName", "lastName", "email", "title", "phoneNumber", "externalId", "status"]
+        {
+            let change = json!({ name: bad });
+            for answer in [
+                admin.post("/api/v1/users", &with(&new_user("eve"), change.clone())).await,
+                admin.put("/api/v1/users/2", &with(&user, change.clone())).await,
+            ] {
+                assert_clear(&answer, 400, &change.to_string());
+                let faults = answer.faults();
+                assert!(
+                    faults.len() == 1 && faults[0].starts_with(&format!("/{name} ")),
+                    "{change}: {faults:?}"
+                );
+            }
+        }
+        for name in ["name", "description"] {
+            let answer =
+                admin.post("/api/v1/groups", &with(&json!({ "name": "X" }), json!({ name: bad }))).await;
+            assert_clear(&answer, 400, bad);
+        }
+    }
+    assert_eq!(state(&admin).await, before);
+}
+
+#[tokio::test]
+async fn queries_that_are_no_text_are_refused() {
+    let t = T::start().await;
+    populate(&t).await;
+    let admin = t.admin().await;
+    for query in [
+        "search=%FF",
+        "search=a%C3%28",
+        "username=%ED%A0%80",
+        "email=%80",
+        "%FF=1",
+        "page=%FF",
+        "search=fen%C3",
+    ] {
+        let answer = admin.get(&format!("/api/v1/users?{query}")).await;
+        assert_clear(&answer, 400, query);
+    }
+    // The replacement character itself is text.
+    assert_eq!(admin.get("/api/v1/users?search=%EF%BF%BD").await.expect(200).body, json!([]));
+    for query in ["search=%", "search=%zz", "search=100%25", "&&", "folderId=%FF"] {
+        let answer = admin.get(&format!("/api/v1/users?{query}")).await;
+        assert!(answer.status == 200 || answer.status == 400, "{query}: {}", answer.text);
+    }
+    let long = "x".repeat(8_000);
+    assert_eq!(admin.get(&format!("/api/v1/users?search={long}")).await.expect(200).body, json!([]));
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_named() {
+    let t = T::start().await;
+    let operations = populate(&t).await;
+    let admin = t.admin().await;
+    let before = state(&admin).await;
+    for path in [
+        "/",
+        "/api",
+        "/api/v1",
+        "/api/v1/",
+        "/api/v1/user",
+        "/api/v1/users/2/groups",
+        "/api/v1/users//",
+        "/api/v1//users",
+        "/api/v2/users",
+        "/v1/v1/users",
+    ] {
+        assert_clear(&admin.get(path).await, 404, path);
+    }
+    let allowed = |method: &Method, path: &str| operations.iter().any(|(m, p)| m == method && *p == path);
+    for (path, allow) in [
+        ("/api/v1/users", "GET,HEAD,POST"),
+        ("/api/v1/users/2", "DELETE,GET,HEAD,PUT"),
+        ("/api/v1/users/bulk-delete", "POST"),
+        ("/api/v1/users/2/reset-password", "POST"),
+        ("/self", "GET,HEAD"),
+        ("/self/update", "PUT"),
+        ("/self/update-password", "POST,PUT"),
+        ("/self/reset-password", "POST,PUT"),
+        ("/api/v1/groups", "GET,HEAD,POST"),
+        ("/api/v1/groups/1", "DELETE,GET,HEAD,PUT"),
+        ("/api/v1/groups/bulk-delete", "DELETE,POST"),
+        ("/api/v1/events", "GET,HEAD"),
+    ] {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+            if allow.split(',').any(|m| m == method.as_str()) || allowed(&method, path) {
+                continue;
+            }
+            let answer = admin.send(method.clone(), path, Some(b"{}".to_vec()), JSON).await;
+            assert_clear(&answer, 405, &format!("{method} {path}"));
+            let mut names: Vec<&str> = answer.header("allow").split(',').map(str::trim).collect();
+            names.sort_unstable();
+            assert_eq!(names.join(","), allow, "{path}");
+        }
+    }
+    assert_eq!(state(&admin).await, before);
+}

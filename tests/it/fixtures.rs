@@ -1,0 +1,85 @@
+//! Bodies and populations that several files of tests use.
+
+use serde_json::Value;
+
+use tenantry::access::Operator;
+use tenantry::domain::unit;
+use tenantry::model::{GroupId, PartnerId, Status, User};
+use tenantry::storage::users;
+use tenantry::values;
+
+use crate::harness::{Person, T};
+
+/// A body with some members set to something else.
+pub fn with(body: &Value, changes: Value) -> Value {
+    let mut body = body.clone();
+    let (Value::Object(members), Value::Object(changes)) = (&mut body, changes) else { panic!("no objects") };
+    members.extend(changes);
+    body
+}
+
+/// A body without some of its members.
+pub fn without(body: &Value, names: &[&str]) -> Value {
+    let mut body = body.clone();
+    body.as_object_mut().unwrap().retain(|name, _| !names.contains(&name.as_str()));
+    body
+}
+
+/// The ids of users or groups in a list.
+pub fn ids(list: &Value) -> Vec<i64> {
+    list.as_array()
+        .unwrap_or_else(|| panic!("no array: {list}"))
+        .iter()
+        .map(|row| row["userId"].as_i64().or_else(|| row["groupId"].as_i64()).unwrap())
+        .collect()
+}
+
+impl Person<'_> {
+    /// Every user of the partner as the plain list tells it: for "nothing was changed".
+    pub async fn everybody(&self) -> Value {
+        self.get("/api/v1/users/").await.expect(200).body
+    }
+
+    /// All events of the partner, oldest first.
+    pub async fn events(&self) -> Vec<Value> {
+        let answer = self.get("/api/v1/events?pageSize=1000").await.expect(200);
+        assert_eq!(answer.header("link"), "", "more events than a page");
+        answer.list().to_vec()
+    }
+}
+
+/// Puts `count` INACTIVE users `<prefix>0`, `<prefix>1`, ... into a partner below the rules: for lists that HTTP
+/// could not fill in reasonable time.
+pub async fn seed(t: &T, pid: i64, prefix: &'static str, count: usize, groups: Vec<GroupId>) {
+    const UNIT: usize = 20_000;
+    let rights = Operator::of_this_machine().as_admin_of(PartnerId(pid));
+    for from in (0..count).step_by(UNIT) {
+        let groups = groups.clone();
+        unit::write_large(&t.app.store, &rights, move |tx| {
+            for n in from..count.min(from + UNIT) {
+                let username = values::username(&format!("{prefix}{n}")).unwrap();
+                let user = User {
+                    pid: tx.pid(),
+                    user_id: users::next_id(tx)?,
+                    username: username.shown.clone(),
+                    status: Status::Inactive,
+                    first_name: format!("First{}", n % 97),
+                    last_name: format!("Last{}", n % 1_009),
+                    email: format!("{prefix}{n}@example.com"),
+                    title: (n % 3 == 0).then(|| String::from("Archivist of the northern wing")),
+                    phone_number: None,
+                    groups: groups.clone(),
+                    is_admin: false,
+                    external_id: None,
+                    created_at: tx.now(),
+                    updated_at: tx.now(),
+                    last_login_at: None,
+                };
+                users::insert(tx, &user, &username)?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    }
+}

@@ -1,0 +1,351 @@
+//! Groups (contract, part C), as far as users need them.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use tenantry::model::GroupId;
+
+use crate::fixtures::{ids, seed, with};
+use crate::harness::{T, new_user};
+
+const GROUPS: &str = "/api/v1/groups";
+
+fn path_of(group: i64) -> String {
+    format!("{GROUPS}/{group}")
+}
+
+#[tokio::test]
+async fn c_a_group_is_created_read_and_changed() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let body = json!({ "name": "Bogenschützen", "description": "dürfen <b>schießen</b>" });
+    let answer = admin.post("/api/v1/groups/", &body).await.expect(201);
+    let expected = json!({
+        "groupId": 1, "pid": 1, "name": "Bogenschützen", "description": "dürfen <b>schießen</b>",
+        "membershipCount": 0, "wildcards": [], "users": [],
+    });
+    assert_eq!(answer.body, expected);
+    assert_eq!(answer.header("location"), "/api/v1/groups/1");
+    assert_eq!(admin.get("/api/v1/groups/1").await.expect(200).body, expected);
+    let plain = admin.post(GROUPS, &json!({ "name": "Plain", "pid": 1, "groupId": null })).await.expect(201);
+    assert_eq!(plain.body["description"], "");
+
+    let changed = admin.put("/api/v1/groups/1/", &json!({ "name": "Archers" })).await.expect(200).body;
+    assert_eq!(changed, with(&expected, json!({ "name": "Archers" })));
+    // What was read can be written back; what only answers have must agree.
+    assert_eq!(admin.put("/api/v1/groups/1", &changed).await.expect(200).body, changed);
+    for (name, bad) in [
+        ("groupId", json!(2)),
+        ("pid", json!(2)),
+        ("membershipCount", json!(1)),
+        ("users", json!([1])),
+        ("wildcards", json!(["VIEW_TAGS"])),
+    ] {
+        let answer = admin
+            .put("/api/v1/groups/1", &with(&changed, json!({ name: bad, "name": "X" })))
+            .await
+            .expect(400);
+        assert_eq!(answer.faults(), [format!("/{name} read-only")]);
+    }
+    let emptied =
+        admin.put("/api/v1/groups/1", &json!({ "name": "Archers", "description": "" })).await.expect(200);
+    assert_eq!(emptied.body["description"], "");
+    assert_eq!(admin.get(GROUPS).await.expect(200).body, json!([emptied.body, plain.body]));
+}
+
+#[tokio::test]
+async fn c_members_and_their_number_follow_the_users() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (editors, readers) = (admin.create_group("Editors").await, admin.create_group("Readers").await);
+    let both = json!({ "groups": [editors, readers] });
+    let ada = admin.create_with(&with(&new_user("ada"), both.clone())).await;
+    admin.create_with(&with(&new_user("bob"), both)).await;
+    admin.create_with(&with(&new_user("eve"), json!({ "groups": [readers] }))).await;
+    let members = async |group: i64| {
+        let body = admin.get(&path_of(group)).await.expect(200).body;
+        assert_eq!(body["membershipCount"], body["users"].as_array().unwrap().len(), "{body}");
+        let list = admin.get(&format!("{GROUPS}?sortBy=membershipCount&descending")).await.expect(200).body;
+        assert!(list.as_array().unwrap().contains(&body));
+        body["users"].clone()
+    };
+    assert_eq!((members(editors).await, members(readers).await), (json!([2, 3]), json!([2, 3, 4])));
+    let mut change = ada.clone();
+    change["groups"] = json!([readers]);
+    admin.put("/api/v1/users/2", &change).await.expect(200);
+    assert_eq!((members(editors).await, members(readers).await), (json!([3]), json!([2, 3, 4])));
+    admin.delete("/api/v1/users/3").await.expect(204);
+    assert_eq!((members(editors).await, members(readers).await), (json!([]), json!([2, 4])));
+    admin.post("/api/v1/users/bulk-delete", &json!([4])).await.expect(204);
+    assert_eq!(members(readers).await, json!([2]));
+    // A refused change leaves no trace: its name is taken, and the group it joins gets nobody.
+    let mut change = change.clone();
+    change["groups"] = json!([editors]);
+    change["username"] = json!("admin");
+    admin.put("/api/v1/users/2", &change).await.expect(409);
+    assert_eq!((members(editors).await, members(readers).await), (json!([]), json!([2])));
+}
+
+#[tokio::test]
+async fn c_members_leave_a_deleted_group() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (editors, readers) = (admin.create_group("Editors").await, admin.create_group("Readers").await);
+    let both = with(&new_user("ada"), json!({ "groups": [editors, readers] }));
+    let ada = admin.create_with(&both).await;
+    assert_eq!(admin.delete(&path_of(editors)).await.expect(204).text, "");
+    assert_eq!(
+        admin.get("/api/v1/users/2").await.expect(200).body,
+        with(&ada, json!({ "groups": [readers] }))
+    );
+    assert_eq!(admin.everybody().await[1]["groups"], json!([readers]));
+    for answer in [
+        admin.get(&path_of(editors)).await,
+        admin.delete(&path_of(editors)).await,
+        admin.put(&path_of(editors), &json!({ "name": "X" })).await,
+    ] {
+        assert_eq!(answer.expect(404).body["code"], "group-not-found");
+    }
+    // Its number is not used again, its name is free.
+    assert!(admin.create_group("Editors").await > readers);
+    assert_eq!(admin.get(&format!("{GROUPS}?page=0")).await.expect(200).body["total"], 2);
+}
+
+#[tokio::test]
+async fn c_groups_are_deleted_in_bulk_by_both_methods_all_or_none() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    for n in 1..=6 {
+        admin.create_group(&format!("Group {n}")).await;
+    }
+    let (_, olga) = t.other_partner("acme").await;
+    let foreign = olga.create_group("Group 1").await;
+    admin.create_with(&with(&new_user("ada"), json!({ "groups": [1, 2, 5] }))).await;
+    let bulk = async |method: Method, body: &str| {
+        let body = Some(body.as_bytes().to_vec());
+        admin.send(method, "/api/v1/groups/bulk-delete", body, "application/json").await
+    };
+    bulk(Method::POST, "[1, 3, 1]").await.expect(204);
+    bulk(Method::DELETE, "[4]").await.expect(204);
+    bulk(Method::DELETE, "{[]}").await.expect(204);
+    let before = admin.get(GROUPS).await.expect(200).body;
+    assert_eq!(ids(&before), [2, 5, 6]);
+    for method in [Method::POST, Method::DELETE] {
+        let answer = bulk(method.clone(), &format!("[2, 3, {foreign}, 99]")).await.expect(404);
+        assert_eq!(answer.body["ids"], json!([3, foreign, 99]));
+        assert_eq!(bulk(method.clone(), "[2, \"5\"]").await.expect(400).faults(), ["/1 wrong-type"]);
+        bulk(method, "").await.expect(400);
+    }
+    admin.delete("/api/v1/groups/bulk-delete").await.expect(400);
+    assert_eq!(admin.get(GROUPS).await.expect(200).body, before);
+    assert_eq!(admin.everybody().await[1]["groups"], json!([2, 5]));
+    assert_eq!(ids(&olga.get(GROUPS).await.expect(200).body), [foreign]);
+}
+
+#[tokio::test]
+async fn c_a_name_is_unique_in_the_partner_whatever_its_case() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (strasse, readers) = (admin.create_group("Straße").await, admin.create_group("Readers").await);
+    let before = admin.get(GROUPS).await.expect(200).body;
+    for answer in [
+        admin.post(GROUPS, &json!({ "name": "STRASSE" })).await,
+        admin.put(&path_of(readers), &json!({ "name": "strasse", "description": "x" })).await,
+    ] {
+        let answer = answer.expect(409);
+        assert_eq!(answer.faults(), ["/name group-name-taken"]);
+    }
+    assert_eq!(admin.get(GROUPS).await.expect(200).body, before);
+    let own = admin.put(&path_of(strasse), &json!({ "name": "STRASSE" })).await.expect(200);
+    assert_eq!(own.body["name"], "STRASSE");
+    t.other_partner("acme").await.1.create_group("Straße").await;
+}
+
+#[tokio::test]
+async fn c_b19_what_is_wrong_with_a_group_is_told() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = admin.create_group("Editors").await;
+    let before = admin.get(GROUPS).await.expect(200).body;
+    for (body, faults) in [
+        (json!({}), vec!["/name required"]),
+        (json!({ "name": "", "description": "a\0" }), vec!["/name empty", "/description control-character"]),
+        (
+            json!({ "name": " a", "description": null }),
+            vec!["/name surrounding-space", "/description wrong-type"],
+        ),
+        (
+            json!({ "name": "é".repeat(256), "description": "é".repeat(2_001) }),
+            vec!["/name too-long", "/description too-long"],
+        ),
+        (json!({ "name": 7, "colour": "red" }), vec!["/name wrong-type", "/colour unknown-field"]),
+    ] {
+        assert_eq!(admin.post(GROUPS, &body).await.expect(400).faults(), faults);
+        assert_eq!(admin.put(&path_of(group), &body).await.expect(400).faults(), faults);
+    }
+    let answer =
+        admin.post(GROUPS, &json!({ "name": "X", "users": [1], "membershipCount": 1 })).await.expect(400);
+    assert_eq!(answer.faults(), ["/users read-only", "/membershipCount read-only"]);
+    assert_eq!(admin.get(GROUPS).await.expect(200).body, before);
+    let longest = json!({ "name": "é".repeat(255), "description": "é".repeat(2_000) });
+    let made = admin.post(GROUPS, &longest).await.expect(201).body;
+    assert_eq!((&made["name"], &made["description"]), (&longest["name"], &longest["description"]));
+}
+
+#[tokio::test]
+async fn c_b11_another_partners_groups_do_not_exist() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = admin.create_group("Editors").await;
+    let (pid, olga) = t.other_partner("acme").await;
+    for answer in [
+        olga.get(&path_of(group)).await,
+        olga.put(&path_of(group), &json!({ "name": "X" })).await,
+        olga.delete(&path_of(group)).await,
+    ] {
+        assert_eq!(answer.expect(404).body["code"], "group-not-found");
+    }
+    let own = olga.create_group("Editors").await;
+    assert_eq!(olga.get(&path_of(own)).await.expect(200).body["pid"], pid);
+    assert_eq!(ids(&olga.get(GROUPS).await.expect(200).body), [own]);
+    assert_eq!(olga.get(&format!("{GROUPS}?search=edit&page=0")).await.expect(200).body["total"], 1);
+    assert_eq!(ids(&admin.get(GROUPS).await.expect(200).body), [group]);
+    let (_, fenna) = t.member("fenna").await;
+    fenna.get(GROUPS).await.expect(403);
+    fenna.post(GROUPS, &json!({ "name": "X" })).await.expect(403);
+}
+
+/// What a value is sorted by, written down again: folded as B26 says, code point by code point.
+fn folded(text: &str) -> Vec<char> {
+    use unicode_normalization::UnicodeNormalization as _;
+    let composed: String = text.nfc().collect();
+    caseless::default_case_fold_str(&composed).nfc().collect()
+}
+
+#[tokio::test]
+async fn c_groups_are_sorted_searched_and_paged() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let texts = [
+        ("zebra", "b"),
+        ("Zebra 2", "A"),
+        ("éclair", ""),
+        ("E\u{301}clair 2", "Ωmega"),
+        ("Straße", "100%"),
+        ("STRASSEN", "under_score"),
+        ("ΣΊΣΥΦΟΣ", "say \"hi\""),
+        ("🙂", "b"),
+        ("_", "AND * ^ NEAR"),
+        ("12", "7"),
+        ("İstanbul", "ωMEGA"),
+    ];
+    for (name, description) in texts {
+        admin.post(GROUPS, &json!({ "name": name, "description": description })).await.expect(201);
+    }
+    for (n, groups) in [json!([1, 2, 5]), json!([2, 5]), json!([5, 9])].into_iter().enumerate() {
+        admin.create_with(&with(&new_user(&format!("user{n}")), json!({ "groups": groups }))).await;
+    }
+    let all = admin.get(GROUPS).await.expect(200).body.as_array().unwrap().clone();
+    assert_eq!(all.len(), texts.len());
+    for sort in ["groupId", "pid", "name", "description", "membershipCount"] {
+        let mut expected = all.clone();
+        expected.sort_by_key(|row| {
+            let text = row[sort].as_str().map(folded);
+            (text, row[sort].as_i64(), row["groupId"].as_i64())
+        });
+        for direction in ["", "&descending", "&descending=true", "&descending=false"] {
+            let mut expected = expected.clone();
+            if direction.ends_with("descending") || direction.ends_with("true") {
+                expected.reverse();
+            }
+            let query = format!("{GROUPS}?sortBy={sort}{direction}");
+            assert_eq!(admin.get(&query).await.expect(200).body, json!(expected), "{query}");
+            // By page number, and by the cursor of each page.
+            let mut next = format!("{query}&pageSize=3");
+            for (n, rows) in expected.chunks(3).enumerate() {
+                let page = admin.get(&format!("{query}&pageSize=3&page={n}")).await.expect(200);
+                assert_eq!((&page.body["page"], &page.body["total"]), (&json!(n), &json!(texts.len())));
+                let walked = admin.get(&next).await.expect(200);
+                assert_eq!((page.list(), walked.list()), (rows, rows));
+                let link = walked.header("link");
+                assert_eq!(link.is_empty(), n == 3);
+                next = link.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
+            }
+        }
+    }
+    for term in [
+        "zebra",
+        "ZEBRA",
+        "é",
+        "ÉCLAIR",
+        "strasse",
+        "ß",
+        "σίσυφος",
+        "🙂",
+        "%",
+        "_",
+        "\"",
+        "AND",
+        "*",
+        "^",
+        "b",
+        "12",
+        "2",
+        "7",
+        "i\u{307}s",
+        "ωμ",
+        "Ωme",
+        "",
+    ] {
+        let needle: String = folded(term).into_iter().collect();
+        let expected: Vec<Value> = all
+            .iter()
+            .filter(|row| {
+                let text = |name: &str| folded(row[name].as_str().unwrap()).into_iter().collect::<String>();
+                text("name").contains(&needle)
+                    || text("description").contains(&needle)
+                    || term.parse::<i64>().is_ok_and(|id| row["groupId"] == id)
+            })
+            .cloned()
+            .collect();
+        let query: String =
+            form_urlencoded::Serializer::new(String::new()).append_pair("search", term).finish();
+        assert_eq!(
+            admin.get(&format!("{GROUPS}?{query}")).await.expect(200).body,
+            json!(expected),
+            "{term:?}"
+        );
+        let page = admin.get(&format!("{GROUPS}?{query}&pageSize=1000")).await.expect(200).body;
+        assert_eq!((&page["total"], &page["list"]), (&json!(expected.len()), &json!(expected)));
+    }
+    for bad in [
+        "sortBy=users",
+        "sortBy=wildcards",
+        "sortBy=userId",
+        "search=%00",
+        "groupId=1",
+        "pageSize=0",
+        "page=-1",
+    ] {
+        admin.get(&format!("{GROUPS}?{bad}")).await.expect(400);
+    }
+}
+
+#[tokio::test]
+async fn c_a_large_group_and_many_groups_are_streamed_whole() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    for n in 0..120 {
+        admin.create_group(&format!("Group {n}")).await;
+    }
+    seed(&t, 1, "many", 2_500, vec![GroupId(7), GroupId(120)]).await;
+    let list = admin.get(GROUPS).await.expect(200).body;
+    assert_eq!(ids(&list), (1..=120).collect::<Vec<i64>>());
+    assert_eq!(list[6]["membershipCount"], 2_500);
+    assert_eq!(list[6]["users"].as_array().unwrap().len(), 2_500);
+    assert_eq!(list[119]["users"], list[6]["users"]);
+    admin.delete("/api/v1/groups/7").await.expect(204);
+    let users = admin.get("/api/v1/users?groupId=120").await.expect(200).body;
+    assert_eq!(users.as_array().unwrap().len(), 2_500);
+    assert!(users.as_array().unwrap().iter().all(|user| user["groups"] == json!([120])));
+}
