@@ -74,7 +74,12 @@ pub trait Row {
 /// a statement that does not use each of them exactly fails the first time it runs.
 pub trait Connection {
     /// Runs a statement; how many rows it changed.
-    fn execute(&mut self, sql: &str, partner: Option<PartnerId>, params: &[Param<'_>]) -> Result<usize, DbError>;
+    fn execute(
+        &mut self,
+        sql: &str,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+    ) -> Result<usize, DbError>;
     /// Runs a query and hands each row to `each`.
     fn query(
         &mut self,

@@ -132,7 +132,8 @@ fn exact_id(term: &str) -> i64 {
 
 /// Reads the users of all these groups in one statement.
 fn attach_users(tx: &mut Tx<'_>, groups: &mut [Group]) -> Result<()> {
-    let at: std::collections::HashMap<GroupId, usize> = (0..).zip(groups.iter()).map(|(i, g)| (g.group_id, i)).collect();
+    let at: std::collections::HashMap<GroupId, usize> =
+        (0..).zip(groups.iter()).map(|(i, g)| (g.group_id, i)).collect();
     let ids: Vec<i64> = groups.iter().map(|g| g.group_id.0).collect();
     if ids.is_empty() {
         return Ok(());

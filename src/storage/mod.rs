@@ -26,10 +26,10 @@ pub mod partners;
 pub mod passwords;
 /// Sessions, their tokens, and OAuth clients.
 pub mod sessions;
-/// Users, one at a time.
-pub mod users;
 /// Users, many at a time: pages, searches, streams.
 pub mod user_lists;
+/// Users, one at a time.
+pub mod users;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -162,7 +162,11 @@ impl Store {
 
     /// Who a token belongs to, from memory or from the database. Says nothing about whether it is still good:
     /// that is [`crate::access::Caller::admit`].
-    pub fn find_token(&self, pid: crate::model::PartnerId, hash: &TokenHash) -> Result<Option<Arc<TokenFacts>>> {
+    pub fn find_token(
+        &self,
+        pid: crate::model::PartnerId,
+        hash: &TokenHash,
+    ) -> Result<Option<Arc<TokenFacts>>> {
         self.0.shared.callers.get_or_read(hash, || {
             self.read_now(&crate::access::system_within(pid), |tx| sessions::find_access_token(tx, hash))
         })

@@ -60,7 +60,8 @@ pub fn any(tx: &mut Tx<'_>) -> Result<bool> {
 /// Whether a partner is suspended; one that does not exist counts as such.
 pub fn is_suspended(tx: &mut Tx<'_>, pid: PartnerId) -> Result<bool> {
     let found =
-        tx.unscoped().rows("SELECT suspended FROM partners WHERE pid = $1", &[pid.into()], |row| row.int(0))?;
+        tx.unscoped()
+            .rows("SELECT suspended FROM partners WHERE pid = $1", &[pid.into()], |row| row.int(0))?;
     Ok(found.first().is_none_or(|&suspended| suspended != 0))
 }
 
@@ -80,10 +81,8 @@ pub fn rename(tx: &mut Tx<'_>, pid: PartnerId, name: &str) -> Result<()> {
 
 /// Suspends or resumes a partner.
 pub fn set_suspended(tx: &mut Tx<'_>, pid: PartnerId, suspended: bool) -> Result<()> {
-    tx.unscoped().execute(
-        "UPDATE partners SET suspended = $2 WHERE pid = $1",
-        &[pid.into(), suspended.into()],
-    )?;
+    tx.unscoped()
+        .execute("UPDATE partners SET suspended = $2 WHERE pid = $1", &[pid.into(), suspended.into()])?;
     tx.forget(Stale::Partner(pid));
     Ok(())
 }
@@ -109,14 +108,20 @@ pub enum PartnerPosition {
 }
 
 /// A page of partners, ascending, whose name holds the folded term.
-pub fn select(tx: &mut Tx<'_>, search: Option<&str>, from: PartnerPosition, size: i64) -> Result<Vec<Partner>> {
+pub fn select(
+    tx: &mut Tx<'_>,
+    search: Option<&str>,
+    from: PartnerPosition,
+    size: i64,
+) -> Result<Vec<Partner>> {
     let (skip, start) = match from {
         PartnerPosition::Offset(offset) => (offset, 0),
         PartnerPosition::After(pid) => (0, pid.0),
     };
     let test = search_test(tx, search, "$4");
-    let sql =
-        format!("SELECT {COLUMNS} FROM partners p WHERE p.pid > $1 AND {test} ORDER BY p.pid LIMIT $2 OFFSET $3");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM partners p WHERE p.pid > $1 AND {test} ORDER BY p.pid LIMIT $2 OFFSET $3"
+    );
     tx.unscoped().rows(
         &sql,
         &[start.into(), size.into(), skip.into(), Param::Text(search.unwrap_or(""))],
@@ -172,7 +177,8 @@ pub fn insert_operator_token(tx: &mut Tx<'_>, hash: &str, name: &str) -> Result<
 /// Whether this is the hash of an operator's token.
 pub fn has_operator_token(tx: &mut Tx<'_>, hash: &str) -> Result<bool> {
     let found =
-        tx.unscoped().rows("SELECT 1 FROM operator_tokens WHERE token_hash = $1", &[hash.into()], |_| Ok(()))?;
+        tx.unscoped()
+            .rows("SELECT 1 FROM operator_tokens WHERE token_hash = $1", &[hash.into()], |_| Ok(()))?;
     Ok(!found.is_empty())
 }
 
@@ -181,7 +187,13 @@ pub fn list_operator_tokens(tx: &mut Tx<'_>) -> Result<Vec<OperatorToken>> {
     tx.unscoped().rows(
         "SELECT token_id, name, created_at FROM operator_tokens ORDER BY token_id",
         &[],
-        |row| Ok(OperatorToken { token_id: row.int(0)?, name: row.text(1)?.to_owned(), created_at: row.int(2)? }),
+        |row| {
+            Ok(OperatorToken {
+                token_id: row.int(0)?,
+                name: row.text(1)?.to_owned(),
+                created_at: row.int(2)?,
+            })
+        },
     )
 }
 

@@ -52,17 +52,16 @@ fn select(tx: &mut Tx<'_>, which: &str, user_id: UserId, limit: i64) -> Result<V
 /// Whether the user was ever given a password (B16).
 pub fn has_any(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
     let found =
-        tx.row("SELECT 1 FROM passwords WHERE pid = $1 AND user_id = $2 LIMIT 1", &[user_id.into()], |_| Ok(()))?;
+        tx.row("SELECT 1 FROM passwords WHERE pid = $1 AND user_id = $2 LIMIT 1", &[user_id.into()], |_| {
+            Ok(())
+        })?;
     Ok(found.is_some())
 }
 
 /// Makes this the user's only present password. Former temporary ones are gone, former permanent ones stay for
 /// the history, of which only the newest `history` are kept.
 pub fn replace(tx: &mut Tx<'_>, user_id: UserId, new: &NewPassword<'_>, history: i64) -> Result<()> {
-    tx.execute(
-        "DELETE FROM passwords WHERE pid = $1 AND user_id = $2 AND temporary = 1",
-        &[user_id.into()],
-    )?;
+    tx.execute("DELETE FROM passwords WHERE pid = $1 AND user_id = $2 AND temporary = 1", &[user_id.into()])?;
     tx.execute(
         "UPDATE passwords SET present = 0 WHERE pid = $1 AND user_id = $2 AND present = 1",
         &[user_id.into()],

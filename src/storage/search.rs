@@ -27,11 +27,7 @@ pub(super) fn apply(conn: &mut dyn Connection, changes: &[SearchChange]) -> Resu
         Dialect::Sqlite => {
             for change in changes {
                 if change.known {
-                    conn.execute(
-                        "DELETE FROM user_search WHERE rowid = $1",
-                        None,
-                        &[change.user_id.into()],
-                    )?;
+                    conn.execute("DELETE FROM user_search WHERE rowid = $1", None, &[change.user_id.into()])?;
                 }
                 if let Some(text) = &change.text {
                     conn.execute(

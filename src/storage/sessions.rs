@@ -190,7 +190,10 @@ pub fn end_all_of(tx: &mut Tx<'_>, user_id: UserId, but: Option<&str>) -> Result
 
 /// Makes a session opened with a temporary password an ordinary one (B21).
 pub fn lift_restriction(tx: &mut Tx<'_>, session_id: &str) -> Result<()> {
-    tx.execute("UPDATE sessions SET restricted = 0 WHERE pid = $1 AND session_id = $2", &[session_id.into()])?;
+    tx.execute(
+        "UPDATE sessions SET restricted = 0 WHERE pid = $1 AND session_id = $2",
+        &[session_id.into()],
+    )?;
     tx.forget(Stale::Session(tx.pid(), session_id.to_owned()));
     Ok(())
 }

@@ -22,9 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Names of the parameters: SQLite numbers `$n` by first appearance, so they are bound by name.
 const NAMES: [&str; 40] = [
-    "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15", "$16", "$17",
-    "$18", "$19", "$20", "$21", "$22", "$23", "$24", "$25", "$26", "$27", "$28", "$29", "$30", "$31", "$32", "$33",
-    "$34", "$35", "$36", "$37", "$38", "$39", "$40",
+    "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15", "$16",
+    "$17", "$18", "$19", "$20", "$21", "$22", "$23", "$24", "$25", "$26", "$27", "$28", "$29", "$30", "$31",
+    "$32", "$33", "$34", "$35", "$36", "$37", "$38", "$39", "$40",
 ];
 
 /// One connection to an SQLite database.
@@ -146,7 +146,12 @@ impl Sqlite {
 }
 
 impl Connection for Sqlite {
-    fn execute(&mut self, sql: &str, partner: Option<PartnerId>, params: &[Param<'_>]) -> Result<usize, DbError> {
+    fn execute(
+        &mut self,
+        sql: &str,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+    ) -> Result<usize, DbError> {
         let mut stmt = self.0.prepare_cached(sql)?;
         Self::bind(&mut stmt, partner, params)?;
         Ok(stmt.raw_execute()?)
@@ -209,7 +214,9 @@ impl From<rusqlite::Error> for DbError {
         match (code.code, code.extended_code) {
             (
                 ErrorCode::ConstraintViolation,
-                ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID,
+                ffi::SQLITE_CONSTRAINT_UNIQUE
+                | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+                | ffi::SQLITE_CONSTRAINT_ROWID,
             ) => {
                 // "UNIQUE constraint failed: usernames.name_key"
                 let table = message

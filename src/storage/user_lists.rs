@@ -214,7 +214,13 @@ pub fn counted(tx: &mut Tx<'_>, counter: Counter) -> Result<i64> {
 }
 
 /// A page of what the query finds. `total` is what [`total`] said in the same transaction.
-pub fn page(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64, total: Total) -> Result<Vec<User>> {
+pub fn page(
+    tx: &mut Tx<'_>,
+    query: &UserQuery,
+    from: &Position,
+    size: i64,
+    total: Total,
+) -> Result<Vec<User>> {
     // Sorting ten thousand hits is cheap; from there on it is cheaper to walk the order's index and look
     // whether each row is a hit, since hits are then dense.
     let drive = if query.sort == UserSort::UserId || total.is_exact { Drive::Source } else { Drive::Walk };
@@ -234,7 +240,12 @@ pub fn page(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64, tota
 }
 
 /// The next rows of a stream. Groups are read beside the rows, not row by row.
-pub fn chunk(tx: &mut Tx<'_>, query: &UserQuery, after: Option<(SortKey, UserId)>, size: i64) -> Result<Vec<User>> {
+pub fn chunk(
+    tx: &mut Tx<'_>,
+    query: &UserQuery,
+    after: Option<(SortKey, UserId)>,
+    size: i64,
+) -> Result<Vec<User>> {
     let drive = if query.sort == UserSort::UserId { Drive::Source } else { Drive::Walk };
     if !query.is_everybody() || query.sort != UserSort::UserId {
         let from = after.map_or(Position::Offset(0), |(key, id)| Position::After(key, id));
@@ -438,31 +449,42 @@ fn select(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64, drive:
     let mut sql = Statement::new(tx, query, drive);
     let (order, beyond) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
     let column = query.sort.column();
+    let limit = sql.bind(SortKey::Int(size));
+    // Each branch skips, seeks and sorts ids alone (an index covers them); only the page's rows are read whole.
+    let branch = |sql: &Statement, more: &str, by: &str, skip: &str| {
+        format!(
+            "SELECT u.user_id AS user_id FROM {} WHERE {}{more} ORDER BY {by} LIMIT {limit}{skip}",
+            sql.from, sql.conditions
+        )
+    };
     // By id, the source's own column: its rows come in that order already.
-    let id = sql.id;
-    let by_id = query.sort == UserSort::UserId;
-    let order_by = if by_id { format!("{id} {order}") } else { format!("u.{column} {order}, u.user_id {order}") };
-    let mut offset = 0;
-    match from {
-        Position::Offset(n) => offset = *n,
+    let (id, by_id) = (sql.id, query.sort == UserSort::UserId);
+    let by = if by_id { format!("{id} {order}") } else { format!("u.{column} {order}, u.user_id {order}") };
+    let page = match from {
+        Position::Offset(offset) => {
+            let skip = sql.bind(SortKey::Int(*offset));
+            branch(&sql, "", &by, &format!(" OFFSET {skip}"))
+        }
         Position::After(_, after) if by_id => {
             let after = sql.bind(SortKey::Int(after.0));
-            let _ = write!(sql.conditions, " AND {id} {beyond} {after}");
+            branch(&sql, &format!(" AND {id} {beyond} {after}"), &by, "")
         }
+        // Those of the same key first, then those beyond it: SQLite seeks for each of the two, but not for
+        // "(key, id) > (...)", whose second part is the rowid.
         Position::After(key, after) => {
-            let key = sql.bind(key.clone());
-            let after = sql.bind(SortKey::Int(after.0));
-            let _ = write!(sql.conditions, " AND (u.{column}, u.user_id) {beyond} ({key}, {after})");
+            let (key, after) = (sql.bind(key.clone()), sql.bind(SortKey::Int(after.0)));
+            let same = format!(" AND u.{column} = {key} AND u.user_id {beyond} {after}");
+            let rest = format!(" AND u.{column} {beyond} {key}");
+            format!(
+                "SELECT user_id FROM ({}) same UNION ALL SELECT user_id FROM ({}) rest",
+                branch(&sql, &same, &format!("u.user_id {order}"), ""),
+                branch(&sql, &rest, &by, "")
+            )
         }
-    }
-    let limit = sql.bind(SortKey::Int(size));
-    let skip = sql.bind(SortKey::Int(offset));
-    // The inner query skips and sorts ids alone (an index covers them); only the page's rows are then read whole.
+    };
     let text = format!(
-        "SELECT {COLUMNS}, {GROUPS} FROM (SELECT u.user_id AS user_id FROM {} WHERE {} ORDER BY {order_by} \
-         LIMIT {limit} OFFSET {skip}) page CROSS JOIN users u ON u.pid = $1 AND u.user_id = page.user_id \
-         ORDER BY u.{column} {order}, u.user_id {order}",
-        sql.from, sql.conditions
+        "SELECT {COLUMNS}, {GROUPS} FROM ({page}) page CROSS JOIN users u ON u.pid = $1 AND u.user_id = page.user_id \
+         ORDER BY u.{column} {order}, u.user_id {order} LIMIT {limit}"
     );
     tx.rows(&text, &sql.params(), read_with_groups)
 }

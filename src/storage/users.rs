@@ -230,7 +230,11 @@ fn taken(e: super::driver::DbError) -> Error {
     if e.is_duplicate_in("usernames") {
         Conflict::field("username-taken", "/username", "this username is taken")
     } else if e.is_duplicate_in("users") {
-        Conflict::field("external-id-taken", "/externalId", "another user of this partner has this externalId")
+        Conflict::field(
+            "external-id-taken",
+            "/externalId",
+            "another user of this partner has this externalId",
+        )
     } else {
         e.into()
     }
