@@ -117,7 +117,7 @@ async fn seed(dir: &Path, count: usize) -> Result<()> {
         .await?;
     }
     let nowhere = Mailer::Memory(Memory::new());
-    worker::deliver_due(&app, &nowhere).await?;
+    while worker::deliver_due(&app, &nowhere).await?.is_full {}
     println!("{{\"users\": {count}}}");
     Ok(())
 }
