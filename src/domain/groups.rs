@@ -83,16 +83,16 @@ pub fn delete_many(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
 /// None of its own.
 pub fn list_page(
     tx: &mut Tx<'_>,
-    by: &Admin,
+    _by: &Admin,
     query: &GroupQuery,
     from: &Position,
     size: i64,
 ) -> Result<(Total, Vec<Group>)> {
     let total = groups::total(tx, query)?;
-    Ok((total, list_chunk(tx, by, query, from, size)?))
+    Ok((total, groups::select(tx, query, from, size)?))
 }
 
-/// The next groups of a list.
+/// The next groups of a streamed list; none = there are no more.
 ///
 /// # Errors
 /// None of its own.
@@ -103,5 +103,5 @@ pub fn list_chunk(
     from: &Position,
     size: i64,
 ) -> Result<Vec<Group>> {
-    groups::select(tx, query, from, size)
+    groups::chunk(tx, query, from, size)
 }
