@@ -313,8 +313,16 @@ pub fn status(name: &str) -> Result<Status, Flaw> {
 /// White space as JSON knows it (RFC 8259 §2).
 const WHITE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// The JSON Pointer (RFC 6901 §3) of a member of the document.
+/// The most characters of an unknown member's name that are told back.
+const MAX_NAME: usize = 255;
+
+/// The JSON Pointer (RFC 6901 §3) of a member of the document. The name of an unknown one may be megabytes long:
+/// then its beginning serves.
 fn pointer(name: &str) -> Cow<'static, str> {
+    if let Some((end, _)) = name.char_indices().nth(MAX_NAME) {
+        let beginning = name.get(..end).unwrap_or_default();
+        return format!("{}…", pointer(beginning)).into();
+    }
     if name.contains(['~', '/']) {
         format!("/{}", name.replace('~', "~0").replace('/', "~1")).into()
     } else {

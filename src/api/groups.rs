@@ -92,8 +92,7 @@ fn read(body: &[u8], pid: PartnerId, current: Option<&Group>) -> Result<GroupTex
     fields.response_only("users", expected(|g| json!(g.users)));
     let name = fields.required("name", |text| values::group_name(text).map(str::to_owned));
     let description = fields.optional("description", |text| values::description(text).map(str::to_owned));
-    let present = current.map(|g| g.description.clone()).unwrap_or_default();
-    fields.finish_with(|| Some(GroupText { name: name?, description: description.unwrap_or(present) }))
+    fields.finish_with(|| Some(GroupText { name: name?, description }))
 }
 
 /// Create a group.

@@ -13,8 +13,8 @@ use crate::storage::{Tx, groups};
 pub struct GroupText {
     /// Unique within the partner, compared folded.
     pub name: String,
-    /// For people.
-    pub description: String,
+    /// For people. `None` leaves it as it is; a new group then has an empty one.
+    pub description: Option<String>,
 }
 
 /// Creates a group without members.
@@ -22,7 +22,7 @@ pub struct GroupText {
 /// # Errors
 /// `group-name-taken`.
 pub fn create(tx: &mut Tx<'_>, by: &Admin, new: &GroupText) -> Result<Group> {
-    let id = groups::insert(tx, &new.name, &new.description)?;
+    let id = groups::insert(tx, &new.name, new.description.as_deref().unwrap_or_default())?;
     let group = get(tx, by, id)?;
     events::record_group(tx, Kind::GroupCreated, id, None, Some(events::of_group(&group)))?;
     Ok(group)
@@ -42,9 +42,10 @@ pub fn get(tx: &mut Tx<'_>, _by: &Admin, group_id: GroupId) -> Result<Group> {
 /// Not found; `group-name-taken`.
 pub fn update(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, text: &GroupText) -> Result<Group> {
     let before = get(tx, by, group_id)?;
-    let after = Group { name: text.name.clone(), description: text.description.clone(), ..before.clone() };
+    let description = text.description.clone().unwrap_or_else(|| before.description.clone());
+    let after = Group { name: text.name.clone(), description, ..before.clone() };
     if let Some((old, new)) = events::difference(events::of_group(&before), events::of_group(&after)) {
-        groups::update(tx, group_id, &text.name, &text.description)?;
+        groups::update(tx, group_id, &after.name, &after.description)?;
         events::record_group(tx, Kind::GroupUpdated, group_id, Some(old), Some(new))?;
     }
     Ok(after)
@@ -82,16 +83,16 @@ pub fn delete_many(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
 /// None of its own.
 pub fn list_page(
     tx: &mut Tx<'_>,
-    by: &Admin,
+    _by: &Admin,
     query: &GroupQuery,
     from: &Position,
     size: i64,
 ) -> Result<(Total, Vec<Group>)> {
     let total = groups::total(tx, query)?;
-    Ok((total, list_chunk(tx, by, query, from, size)?))
+    Ok((total, groups::select(tx, query, from, size)?))
 }
 
-/// The next groups of a list.
+/// The next groups of a streamed list; none = there are no more.
 ///
 /// # Errors
 /// None of its own.
@@ -102,5 +103,5 @@ pub fn list_chunk(
     from: &Position,
     size: i64,
 ) -> Result<Vec<Group>> {
-    groups::select(tx, query, from, size)
+    groups::chunk(tx, query, from, size)
 }

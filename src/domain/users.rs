@@ -153,7 +153,9 @@ pub fn get_self(tx: &mut Tx<'_>, member: &Member) -> Result<User> {
 /// As [`create`]; `last-admin` (B10, at the end of the unit); not found.
 pub fn update(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId, change: &UserChange) -> Result<User> {
     let before = get(tx, by, user_id)?;
-    apply(tx, terms, &before, change, ChangedBy::Admin)
+    // An admin's token may be stolen like any other: what admins change of themselves is self-made (B25).
+    let by = if by.user_id() == Some(user_id) { ChangedBy::Self_ } else { ChangedBy::Admin };
+    apply(tx, terms, &before, change, by)
 }
 
 /// Changes the caller's own user (A3, B9). Groups and rights are not the caller's to change.

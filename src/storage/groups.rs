@@ -83,8 +83,32 @@ pub fn total(tx: &mut Tx<'_>, query: &GroupQuery) -> Result<Total> {
     Ok(Total { count: count.unwrap_or(0), is_exact: true })
 }
 
-/// The next groups of a page or a stream, with their users.
+/// The next groups of a page, with their users.
 pub fn select(tx: &mut Tx<'_>, query: &GroupQuery, from: &Position, size: i64) -> Result<Vec<Group>> {
+    let mut groups = read_rows(tx, query, from, size)?;
+    attach_users(tx, &mut groups)?;
+    Ok(groups)
+}
+
+/// Members that one chunk of a stream may have before it ends; a single group is never parted.
+const CHUNK_MEMBERS: i64 = 10_000;
+
+/// The next groups of a stream, with their users: at most `size`, and fewer where they are large, so that the
+/// memory of a stream does not grow with fifty times the largest group.
+pub fn chunk(tx: &mut Tx<'_>, query: &GroupQuery, from: &Position, size: i64) -> Result<Vec<Group>> {
+    let mut groups = read_rows(tx, query, from, size)?;
+    let mut members = 0;
+    let fits = |group: &Group| {
+        let so_far = members;
+        members += group.membership_count;
+        so_far < CHUNK_MEMBERS
+    };
+    groups.truncate(groups.iter().map(fits).take_while(|fits| *fits).count());
+    attach_users(tx, &mut groups)?;
+    Ok(groups)
+}
+
+fn read_rows(tx: &mut Tx<'_>, query: &GroupQuery, from: &Position, size: i64) -> Result<Vec<Group>> {
     let (order, beyond) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
     let column = query.sort.column();
     let mut params = vec![Param::Int(size)];
@@ -114,9 +138,7 @@ pub fn select(tx: &mut Tx<'_>, query: &GroupQuery, from: &Position, size: i64) -
     let sql = format!(
         "SELECT {COLUMNS} FROM groups g WHERE {conditions} ORDER BY g.{column} {order}, g.group_id {order} LIMIT $2 {skip}"
     );
-    let mut groups = tx.rows(&sql, &params, read)?;
-    attach_users(tx, &mut groups)?;
-    Ok(groups)
+    tx.rows(&sql, &params, read)
 }
 
 fn search_test(tx: &Tx<'_>, needle: &str, id: &str) -> String {

@@ -271,7 +271,7 @@ pub fn list_unknown(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<i64>> {
 
 /// Whether the partner has an ACTIVE admin (B10).
 pub fn has_active_admin(tx: &mut Tx<'_>) -> Result<bool> {
-    Ok(active_admins(tx, 1)?.first().is_some())
+    Ok(!active_admins(tx, 1)?.is_empty())
 }
 
 /// The first `limit` ACTIVE admins of the partner.

@@ -230,6 +230,12 @@ async fn unknown_and_doubled_fields_are_named() {
         raw(&format!("{{{members},\"\":1,\"__proto__\":{{}},\"is_admin\":true,\"a\\u0000b\":1}}")).await,
         ["/ unknown-field", "/__proto__ unknown-field", "/is_admin unknown-field", "/a\0b unknown-field"]
     );
+    // A name without end is told back by its beginning.
+    let long = "ü".repeat(2_000_000);
+    assert_eq!(
+        raw(&format!("{{{members},\"{long}\":1}}")).await,
+        [format!("/{}… unknown-field", "ü".repeat(255))]
+    );
     let many: Vec<String> = (0..200).map(|n| format!("\"x{n}\":1")).collect();
     assert_eq!(raw(&format!("{{{members},{}}}", many.join(","))).await, [" too-many-fields"]);
     assert_eq!(state(&admin).await, before);

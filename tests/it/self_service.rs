@@ -405,6 +405,19 @@ async fn b25_the_hold_can_be_switched_off_and_ends_with_an_admins_change() {
     assert_eq!(post(&t).await.last().unwrap(), &("newer@example.net".to_owned(), "password"));
 }
 
+#[tokio::test]
+async fn b25_an_admin_who_changes_the_own_address_is_held_to_it_too() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    admin.create_with(&with(&new_user("deputy"), json!({ "isAdmin": true }))).await;
+    let own = admin.get("/self").await.expect(200).body;
+    let moved = with(&own, json!({ "email": "thief@example.net" }));
+    admin.put("/api/v1/users/1", &moved).await.expect(200);
+    assert_eq!(post(&t).await.last().unwrap(), &("admin@example.com".to_owned(), "email changed"));
+    admin.post("/self/reset-password", &json!({})).await.expect(200);
+    assert_eq!(post(&t).await.last().unwrap(), &("admin@example.com".to_owned(), "password"));
+}
+
 /// The status of a user as an admin sees it.
 async fn status_of(admin: &Person<'_>, id: i64) -> Value {
     admin.get(&format!("/api/v1/users/{id}")).await.expect(200).body["status"].clone()

@@ -235,6 +235,8 @@ async fn a8_b13_the_plain_list_has_all_users_by_id() {
     assert_eq!(list.len(), 2_346);
     assert!(list.is_sorted_by(|a, b| a < b));
     assert_eq!(ids(&olga.get(USERS).await.expect(200).body), [2]);
+    let head = admin.send(reqwest::Method::HEAD, USERS, None, "").await.expect(200);
+    assert_eq!((head.text.as_str(), head.header("content-type")), ("", "application/json"));
     for sort in SORTS {
         for direction in ["true", "false"] {
             let path = query(&[("sortBy", sort), ("descending", direction)]);

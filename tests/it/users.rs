@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
+use tenantry::access::Operator;
+use tenantry::domain::unit;
+use tenantry::error::Error;
 use tenantry::mail::Notice;
+use tenantry::model::PartnerId;
 
 use crate::fixtures::{ids, with, without};
 use crate::harness::{ADMIN_PASSWORD, Person, T, new_user, password_of};
@@ -756,6 +760,52 @@ async fn b20_b21_an_admin_resets_anothers_password() {
         assert_eq!(t.mails().await.len(), mails);
     }
     fenna.post(&path, &json!({})).await.expect(401);
+}
+
+#[tokio::test]
+async fn b20_a_password_that_is_no_longer_good_is_not_mailed() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    for name in ["fenna", "gone", "bert"] {
+        admin.create(name).await;
+    }
+    // All before the first delivery.
+    for _ in 0..3 {
+        admin.post("/api/v1/users/2/reset-password", &json!({})).await.expect(200);
+    }
+    admin.delete("/api/v1/users/3").await.expect(204);
+    let mails = t.mails().await;
+    assert_eq!(reasons(&mails), ["Welcome", "Reset"]);
+    assert_eq!(mails[0].letter.to.address, "bert@example.com");
+    t.try_login("fenna", &t.mailed_password("fenna").await).await.expect(200);
+}
+
+#[tokio::test]
+async fn b15_the_last_admins_are_listed_when_somebody_else_deletes_them() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    admin.create_with(&with(&new_user("deputy"), json!({ "isAdmin": true }))).await;
+    admin.create_with(&with(&new_user("retired"), json!({ "isAdmin": true, "status": "INACTIVE" }))).await;
+    admin.create("member").await;
+    let before = admin.everybody().await;
+    // An operator has no user of its own in the list.
+    let rights = Operator::of_this_machine().as_admin_of(PartnerId(1));
+    for (ids, conflict) in
+        [(vec![1, 2, 4], Some(vec![1, 2])), (vec![1, 2, 3], Some(vec![1, 2])), (vec![1, 3], None)]
+    {
+        let by = rights.clone();
+        let result =
+            unit::write(&t.app.store, &rights, move |tx| tenantry::domain::users::delete_many(tx, &by, &ids))
+                .await;
+        match (result, conflict) {
+            (Ok(()), None) => {}
+            (Err(Error::Conflict(found)), Some(users)) => {
+                assert_eq!((found.code, found.users), ("last-admin", users));
+                assert_eq!(admin.everybody().await, before);
+            }
+            (result, conflict) => panic!("{result:?} instead of {conflict:?}"),
+        }
+    }
 }
 
 #[tokio::test]
