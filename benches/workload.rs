@@ -76,11 +76,11 @@ fn user(n: usize, groups: &[GroupId]) -> Result<NewUser> {
         first_name: pick(&FIRST, n.wrapping_mul(7)).to_owned(),
         last_name: pick(&LAST, n.wrapping_mul(11) / 13).to_owned(),
         email: format!("{username}@example.com"),
-        title: (n % 3 == 0).then(|| String::from("Engineer")),
-        phone_number: (n % 2 == 0).then(|| format!("+31 20 {n:07}")),
+        title: n.is_multiple_of(3).then(|| String::from("Engineer")),
+        phone_number: n.is_multiple_of(2).then(|| format!("+31 20 {n:07}")),
         groups: groups.iter().copied().skip(n % 7).step_by(5).collect(),
         is_admin: n % 1_000 == 999,
-        external_id: (n % 4 == 0).then(|| format!("ext-{n}")),
+        external_id: n.is_multiple_of(4).then(|| format!("ext-{n}")),
     })
 }
 
