@@ -171,11 +171,18 @@ pub fn rotate(tx: &mut Tx<'_>, hash: &TokenHash, session_id: &str, session_ends:
     Ok(())
 }
 
-/// Ends one session and all its tokens.
-pub fn end(tx: &mut Tx<'_>, session_id: &str) -> Result<()> {
-    tx.execute("DELETE FROM sessions WHERE pid = $1 AND session_id = $2", &[session_id.into()])?;
+/// Whether a session is still there.
+pub fn exists(tx: &mut Tx<'_>, session_id: &str) -> Result<bool> {
+    let found =
+        tx.row("SELECT 1 FROM sessions WHERE pid = $1 AND session_id = $2", &[session_id.into()], |_| Ok(()))?;
+    Ok(found.is_some())
+}
+
+/// Ends one session and all its tokens; whether it was still there.
+pub fn end(tx: &mut Tx<'_>, session_id: &str) -> Result<bool> {
+    let gone = tx.execute("DELETE FROM sessions WHERE pid = $1 AND session_id = $2", &[session_id.into()])?;
     tx.forget(Stale::Session(tx.pid(), session_id.to_owned()));
-    Ok(())
+    Ok(gone > 0)
 }
 
 /// Ends all sessions of a user but, where one is named, that one.
