@@ -54,7 +54,7 @@ pub fn service(app: &App, metrics: &Arc<Metrics>) -> Observe<Router> {
     let (router, document) = api().split_for_parts();
     let router = router
         .merge(health::router(Arc::clone(metrics)))
-        .merge(openapi::router(document))
+        .merge(openapi::router(&document))
         .fallback(async || Problem::unknown_path())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         // The server bounds every body itself, in size and time (server.rs).

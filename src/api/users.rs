@@ -60,8 +60,10 @@ pub struct UserBody<'a> {
     #[schema(example = "ada@example.com")]
     email: &'a str,
     /// Job title.
+    #[schema(required = true)]
     title: Option<&'a str>,
     /// Telephone number, as typed.
+    #[schema(required = true)]
     phone_number: Option<&'a str>,
     /// Ids of its groups, ascending.
     #[schema(value_type = Vec<i64>)]
@@ -70,6 +72,7 @@ pub struct UserBody<'a> {
     #[schema(value_type = bool, example = false)]
     is_admin: AdminFlag,
     /// The product's own key, unique in the partner.
+    #[schema(required = true)]
     external_id: Option<&'a str>,
     /// RFC 3339, UTC.
     #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
@@ -78,7 +81,7 @@ pub struct UserBody<'a> {
     #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
     updated_at: Time,
     /// RFC 3339, UTC; null = never.
-    #[schema(value_type = Option<String>)]
+    #[schema(required = true, value_type = Option<String>)]
     last_login_at: Option<Time>,
 }
 
