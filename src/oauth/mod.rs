@@ -259,10 +259,9 @@ async fn token(
 ) -> Result<Response, Problem> {
     let client = client(&app, &headers, &mut form).await?;
     let grant_type = form.require("grant_type")?;
-    if let Some(scope) = form.take("scope") {
-        if !scope.split(' ').all(|one| matches!(one, "read" | "write")) {
-            return Err(Error::Grant(GrantError::InvalidScope, "the scopes are read and write".into()).into());
-        }
+    let is_known = |scope: &str| scope.split(' ').all(|one| matches!(one, "read" | "write"));
+    if form.take("scope").is_some_and(|scope| !is_known(&scope)) {
+        return Err(Error::Grant(GrantError::InvalidScope, "the scopes are read and write".into()).into());
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let origin = Origin { address, user_agent };

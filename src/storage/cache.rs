@@ -51,10 +51,10 @@ impl CallerCache {
         hash: &TokenHash,
         read: impl FnOnce() -> Result<Option<TokenFacts>>,
     ) -> Result<Option<Arc<TokenFacts>>> {
-        if let Some(entry) = self.entries.get(hash) {
-            if entry.seen.iter().all(|&(slot, generation)| self.generation(slot) == generation) {
-                return Ok(Some(entry.facts));
-            }
+        if let Some(entry) = self.entries.get(hash)
+            && entry.seen.iter().all(|&(slot, generation)| self.generation(slot) == generation)
+        {
+            return Ok(Some(entry.facts));
         }
         let before = self.invalidations.load(Ordering::SeqCst);
         let Some(facts) = read()?.map(Arc::new) else { return Ok(None) };

@@ -169,10 +169,9 @@ fn object_example(schema: &Value, schemas: &Value) -> Value {
     let mut object = Map::new();
     for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
         // What may be left out is left out, unless somebody thought of an example for it.
-        if must(name) || property.get("example").is_some() {
-            if let Some(example) = example(property, schemas) {
-                object.insert(name.clone(), example);
-            }
+        let is_shown = must(name) || property.get("example").is_some();
+        if let Some(example) = is_shown.then(|| example(property, schemas)).flatten() {
+            object.insert(name.clone(), example);
         }
     }
     Value::Object(object)
