@@ -7,5 +7,6 @@
     reason = "in a test a panic is the report; clippy knows tests by their attribute only, not their helpers"
 )]
 
+mod architecture;
 mod harness;
 mod users;
