@@ -9,4 +9,5 @@
 
 mod architecture;
 mod harness;
+mod logins;
 mod users;
