@@ -10,4 +10,5 @@
 mod architecture;
 mod harness;
 mod logins;
+mod passwords;
 mod users;
