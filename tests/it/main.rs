@@ -10,5 +10,6 @@
 mod architecture;
 mod harness;
 mod logins;
+mod oauth;
 mod passwords;
 mod users;
