@@ -11,5 +11,6 @@ mod architecture;
 mod harness;
 mod logins;
 mod oauth;
+mod partners;
 mod passwords;
 mod users;
