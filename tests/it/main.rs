@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod authorization;
 mod harness;
 mod logins;
 mod oauth;
