@@ -12,6 +12,7 @@ mod authorization;
 mod harness;
 mod logins;
 mod oauth;
+mod openapi;
 mod partners;
 mod passwords;
 mod users;
