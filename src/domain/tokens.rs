@@ -219,8 +219,7 @@ pub struct Origin {
     pub user_agent: Option<String>,
 }
 
-/// Tokens just given.
-#[derive(Debug)]
+/// Tokens just given. Not `Debug`: they would be one `{:?}` away from a log.
 pub struct Granted {
     /// For requests.
     pub access_token: Zeroizing<String>,
