@@ -1,5 +1,5 @@
 //! The OpenAPI document (3.1) and Swagger UI. Operations document themselves where they stand; here is what they
-//! have in common ([`common`] adds who may call them, errors and examples).
+//! have in common (`common.rs` adds who may call them, errors and examples).
 
 use axum::Router;
 use axum::http::{HeaderValue, header};
