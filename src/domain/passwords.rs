@@ -8,7 +8,7 @@ use super::{Terms, logins, unit, users};
 use crate::access::{Admin, Member, Scope as _};
 use crate::app::App;
 use crate::clock::Millis;
-use crate::error::{Error, Fault, Result, TokenFault};
+use crate::error::{Error, Fault, Result};
 use crate::hashing;
 use crate::mail::{Letter, Notice, Reason, Recipient, Secret};
 use crate::model::{Status, User, UserId};
@@ -191,13 +191,9 @@ pub async fn change_own(
 }
 
 fn set_own(tx: &mut Tx<'_>, member: &Member, matched: i64, hash: &str) -> Result<()> {
-    // Hashing took a while: a caller who was locked out or reset meanwhile sets nothing any more.
-    if !sessions::exists(tx, member.session_id())? {
-        return Err(Error::Unauthenticated(TokenFault::Invalid));
-    }
     let user = users::get_self(tx, member)?;
     let user_id = user.user_id;
-    // And what was right then must still be the password.
+    // Hashing took a while: what was right then must still be the password.
     if !stored::list_present(tx, user_id)?.iter().any(|p| p.password_id == matched) {
         let fault = Fault::new("/oldPassword", "wrong-password", "your password was changed a moment ago");
         return Err(fault.into());
@@ -239,6 +235,7 @@ mod tests {
     use crate::domain::partners;
     use crate::domain::tokens::{self, Opening, Origin};
     use crate::domain::users::NewUser;
+    use crate::error::TokenFault;
     use crate::model::PartnerId;
     use crate::random::Random;
     use crate::storage::Store;
