@@ -3,8 +3,13 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
+use tenantry::access::Operator;
 use tenantry::clock::{DAY, HOUR, MINUTE, SECOND};
+use tenantry::domain::{tokens, unit};
+use tenantry::model::PartnerId;
 
 use crate::harness::{ADMIN_PASSWORD, Answer, Person, T, new_user, password_of};
 
@@ -515,6 +520,86 @@ async fn a_deleted_user_is_out_at_once() {
     let (id, gert) = cached(&t, "gert").await;
     admin.post("/api/v1/users/bulk-delete", &json!([id])).await.expect(204);
     dead(&gert.get(SELF).await);
+}
+
+/// Sends a request but for its body. The server asks for that once it has admitted the caller.
+async fn admitted(t: &T, person: &Person<'_>, head: &str, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(t.address).await.unwrap();
+    let (token, length) = (person.token.as_deref().unwrap(), body.len());
+    let head = format!(
+        "{head} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\nexpect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 25];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+/// Sends the body and tells the status.
+async fn complete(mut stream: TcpStream, body: &str) -> String {
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.get(9..12).unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn a_request_whose_body_comes_late_is_looked_at_again() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let operator = t.operator().await;
+    let self_update =
+        json!({ "status": "ACTIVE", "firstName": "Late", "lastName": "Late", "email": "late@example.com" })
+            .to_string();
+    for (what, expected) in
+        [("nothing", "200"), ("lock", "401"), ("deactivation", "401"), ("deletion", "404"), ("logout", "401")]
+    {
+        let (id, person) = cached(&t, what).await;
+        let stream = admitted(&t, &person, "PUT /api/v1/users/self/update", &self_update).await;
+        match what {
+            "lock" => drop(set_status(&admin, id, "LOCKED").await.expect(200)),
+            "deactivation" => drop(set_status(&admin, id, "INACTIVE").await.expect(200)),
+            "deletion" => drop(admin.delete(&format!("/api/v1/users/{id}")).await.expect(204)),
+            "logout" => {
+                let form = [("client_id", "tenantry"), ("token", person.token.as_deref().unwrap())];
+                t.anonymous().form("/oauth/revoke", &form).await.expect(200);
+            }
+            _ => {}
+        }
+        assert_eq!(complete(stream, &self_update).await, expected, "{what}");
+    }
+    assert_eq!(admin.get("/api/v1/users?search=late@example.com&page=0").await.expect(200).body["total"], 1);
+
+    // An admin who is none any more, and one whose partner is suspended.
+    let late = new_user("late").to_string();
+    let (id, person) = t.member("ben").await;
+    let path = format!("/api/v1/users/{id}");
+    for (is_admin, expected) in [(true, None), (false, Some("403"))] {
+        let stream =
+            if is_admin { None } else { Some(admitted(&t, &person, "POST /api/v1/users", &late).await) };
+        let mut user = admin.get(&path).await.expect(200).body;
+        user["isAdmin"] = json!(is_admin);
+        admin.put(&path, &user).await.expect(200);
+        if let Some(stream) = stream {
+            assert_eq!(Some(complete(stream, &late).await.as_str()), expected);
+        }
+    }
+    let (pid, olga) = t.other_partner("other").await;
+    let stream = admitted(&t, &olga, "POST /api/v1/users", &late).await;
+    operator.patch(&format!("/operator/v1/partners/{pid}"), &json!({ "suspended": true })).await.expect(200);
+    assert_eq!(complete(stream, &late).await, "401");
+    // And a technical account whose client is revoked.
+    let robot = t.client(1, true).await;
+    let account = t.technical_account(&robot).await;
+    let stream = admitted(&t, &account, "POST /api/v1/users", &late).await;
+    let (by, id) = (Operator::of_this_machine(), robot.0.clone());
+    unit::write(&t.app.store, &by.as_admin_of(PartnerId(1)), move |tx| tokens::revoke_client(tx, by, &id))
+        .await
+        .unwrap();
+    assert_eq!(complete(stream, &late).await, "401");
+    admin.create("late").await;
 }
 
 #[tokio::test]
