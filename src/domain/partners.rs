@@ -116,7 +116,7 @@ pub fn update(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, change: &PartnerCha
 /// Deletes a partner with all its users, groups, clients and sessions. Its events stay.
 ///
 /// # Errors
-/// Not found; `partner-not-empty` when it has more users than its admins and `force` is not given.
+/// Not found; `partner-not-empty` when it has more than one user and `force` is not given.
 pub fn delete(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, force: bool) -> Result<()> {
     let partner = get(tx, by, pid)?;
     tx.enter_partner(by, pid);
