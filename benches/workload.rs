@@ -28,11 +28,33 @@ const ADMIN_PASSWORD: &str = "Bench.Tea-Cup-71";
 /// Users created in one transaction while seeding.
 const BATCH: usize = 1_000;
 
-const FIRST: [&str; 12] =
-    ["Anna", "Bram", "Chloé", "Daan", "Emma", "Femke", "Günther", "Hanna", "Ivan", "Jürgen", "Katarína", "Liam"];
+const FIRST: [&str; 12] = [
+    "Anna",
+    "Bram",
+    "Chloé",
+    "Daan",
+    "Emma",
+    "Femke",
+    "Günther",
+    "Hanna",
+    "Ivan",
+    "Jürgen",
+    "Katarína",
+    "Liam",
+];
 const LAST: [&str; 12] = [
-    "Andersson", "Bakker", "Çelik", "de Vries", "Eriksen", "Fernández", "García", "Hansen", "Ivanov", "Jansen",
-    "Kowalski", "Lindqvist",
+    "Andersson",
+    "Bakker",
+    "Çelik",
+    "de Vries",
+    "Eriksen",
+    "Fernández",
+    "García",
+    "Hansen",
+    "Ivanov",
+    "Jansen",
+    "Kowalski",
+    "Lindqvist",
 ];
 
 fn main() -> std::process::ExitCode {
@@ -68,7 +90,9 @@ fn assemble(dir: &Path, clock: Clock) -> Result<App> {
 }
 
 fn user(n: usize, groups: &[GroupId]) -> Result<NewUser> {
-    let pick = |names: &[&'static str], n: usize| names.iter().cycle().nth(n % names.len()).copied().unwrap_or("Ann");
+    let pick = |names: &[&'static str], n: usize| {
+        names.iter().cycle().nth(n % names.len()).copied().unwrap_or("Ann")
+    };
     let username = format!("user-{n}");
     Ok(NewUser {
         username: values::username(&username).map_err(|bad| bad.at("/username"))?,

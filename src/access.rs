@@ -33,6 +33,17 @@ pub struct TokenFacts {
     pub expires_at: Millis,
 }
 
+/// What the database says of a session that is still there.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing {
+    /// As in [`TokenFacts`].
+    pub is_admin: bool,
+    /// As in [`TokenFacts`].
+    pub is_active: bool,
+    /// As in [`TokenFacts`].
+    pub is_suspended: bool,
+}
+
 /// Somebody with a good access token. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Caller(Arc<TokenFacts>);
@@ -47,6 +58,21 @@ impl Caller {
             return Err(TokenFault::Expired);
         }
         Ok(Self(Arc::clone(facts)))
+    }
+
+    /// Looks again, in the transaction that writes: since the request was admitted its body came in, which may take
+    /// minutes, and passwords were hashed.
+    pub fn readmit(&self, standing: Option<Standing>, as_admin: bool) -> Result<()> {
+        match standing {
+            Some(now) if now.is_active && !now.is_suspended => {
+                if now.is_admin || !as_admin {
+                    Ok(())
+                } else {
+                    Err(Error::Forbidden(Denial::NotAdmin))
+                }
+            }
+            _ => Err(Error::Unauthenticated(TokenFault::Invalid)),
+        }
     }
 
     /// The session the token belongs to.
@@ -107,6 +133,8 @@ pub struct Admin {
     pid: PartnerId,
     actor: Actor,
     user_id: Option<UserId>,
+    /// None for an operator.
+    caller: Option<Caller>,
 }
 
 impl Admin {
@@ -115,7 +143,12 @@ impl Admin {
         let denial = if caller.0.is_restricted {
             Denial::PasswordChangeRequired
         } else if caller.0.is_admin {
-            return Ok(Self { pid: caller.pid(), actor: caller.actor(), user_id: caller.user_id() });
+            return Ok(Self {
+                pid: caller.pid(),
+                actor: caller.actor(),
+                user_id: caller.user_id(),
+                caller: Some(caller.clone()),
+            });
         } else if caller.user_id().is_none() {
             Denial::TechnicalAccount
         } else {
@@ -147,7 +180,7 @@ impl Operator {
 
     /// The operator at work inside one partner, with an admin's rights.
     pub fn as_admin_of(self, pid: PartnerId) -> Admin {
-        Admin { pid, actor: Actor::Operator, user_id: None }
+        Admin { pid, actor: Actor::Operator, user_id: None, caller: None }
     }
 }
 
@@ -198,6 +231,14 @@ pub trait Scope {
     fn pid(&self) -> PartnerId;
     /// Whom its events name.
     fn actor(&self) -> Actor;
+    /// Whose request it is, if anybody's: a transaction that writes looks again whether it may.
+    fn caller(&self) -> Option<&Caller> {
+        None
+    }
+    /// Whether it takes a partner admin.
+    fn takes_admin(&self) -> bool {
+        false
+    }
 }
 
 impl Scope for Caller {
@@ -210,6 +251,9 @@ impl Scope for Caller {
             None => Actor::Client(self.0.client_id.clone()),
         }
     }
+    fn caller(&self) -> Option<&Caller> {
+        Some(self)
+    }
 }
 
 impl Scope for Member {
@@ -219,6 +263,9 @@ impl Scope for Member {
     fn actor(&self) -> Actor {
         self.caller.actor()
     }
+    fn caller(&self) -> Option<&Caller> {
+        Some(&self.caller)
+    }
 }
 
 impl Scope for Admin {
@@ -227,6 +274,12 @@ impl Scope for Admin {
     }
     fn actor(&self) -> Actor {
         self.actor.clone()
+    }
+    fn caller(&self) -> Option<&Caller> {
+        self.caller.as_ref()
+    }
+    fn takes_admin(&self) -> bool {
+        true
     }
 }
 

@@ -53,7 +53,8 @@ impl App {
         let threads = config.worker_threads.max(1);
         let hasher = Hasher::new(threads, threads * QUEUE_PER_THREAD, cost, random.clone())?;
         let terms = terms(&config);
-        let throttle = Throttle::new(usize::try_from(config.login_failures_per_address).unwrap_or(usize::MAX));
+        let throttle =
+            Throttle::new(usize::try_from(config.login_failures_per_address).unwrap_or(usize::MAX));
         Ok(Self(Arc::new(Parts { store, hasher, throttle, clock, random, config, terms })))
     }
 }

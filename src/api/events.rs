@@ -37,16 +37,16 @@ pub struct EventBody<'a> {
     #[schema(example = "user:1")]
     actor: &'a str,
     /// The user it happened to.
-    #[schema(value_type = Option<i64>, example = 2)]
+    #[schema(required = true, value_type = Option<i64>, example = 2)]
     user_id: Option<UserId>,
     /// The group it happened to.
-    #[schema(value_type = Option<i64>)]
+    #[schema(required = true, value_type = Option<i64>)]
     group_id: Option<crate::model::GroupId>,
     /// What changed, before.
-    #[schema(value_type = Option<Object>)]
+    #[schema(required = true, value_type = Option<Object>, example = json!({"lastName": "Lovelace"}))]
     before: Option<&'a Value>,
     /// What changed, after.
-    #[schema(value_type = Option<Object>)]
+    #[schema(required = true, value_type = Option<Object>, example = json!({"lastName": "King"}))]
     after: Option<&'a Value>,
 }
 

@@ -18,11 +18,12 @@ use crate::model::{GroupId, PartnerId, UserId};
 /// The bearer token of a request (RFC 6750 §2.1).
 fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
     let absent = Error::Unauthenticated(TokenFault::Absent);
-    let Some(value) = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()) else { return Err(absent) };
-    match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
-        _ => Err(absent),
-    }
+    let Some(value) = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()) else {
+        return Err(absent);
+    };
+    // An empty token is a bad one, not none: on the wire nothing is left of the space before it.
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(absent) }
 }
 
 fn caller(parts: &Parts, app: &App) -> Result<Caller, Error> {
@@ -77,9 +78,10 @@ impl FromRequestParts<App> for ByOperator {
 /// Ids in a path: whatever is no positive integer up to 2^63-1 names nothing (B17).
 async fn path_id(parts: &mut Parts, app: &App, missing: Missing) -> Result<i64, Problem> {
     let params = RawPathParams::from_request_parts(parts, app).await.ok();
-    let id = params.as_ref().and_then(|params| params.iter().next()).and_then(|(_, text)| {
-        text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
-    });
+    let id = params
+        .as_ref()
+        .and_then(|params| params.iter().next())
+        .and_then(|(_, text)| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten());
     id.filter(|id| *id > 0).ok_or_else(|| Error::NotFound(missing).into())
 }
 
@@ -184,7 +186,8 @@ mod tests {
     fn only_a_trusted_proxy_may_say_who_the_client_is() {
         let proxy: IpAddr = "10.0.0.1".parse().unwrap();
         let trusts = |a: IpAddr| a == proxy || a == "10.0.0.2".parse::<IpAddr>().unwrap();
-        let address = |peer: &str, hops: &[&str]| client_address(peer.parse().unwrap(), hops, trusts).to_string();
+        let address =
+            |peer: &str, hops: &[&str]| client_address(peer.parse().unwrap(), hops, trusts).to_string();
         assert_eq!(address("203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
         assert_eq!(address("10.0.0.1", &["198.51.100.1"]), "198.51.100.1");
         assert_eq!(address("10.0.0.1", &["1.2.3.4", " 198.51.100.1", "10.0.0.2"]), "198.51.100.1");

@@ -210,7 +210,8 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(GroupQuery, ListAddr
         sort: params.sort_by(&GroupSort::NAMES, GroupSort::GroupId),
         descending: params.flag("descending").unwrap_or(false),
     };
-    let sort = GroupSort::NAMES.iter().find(|(_, sort)| *sort == query.sort).map_or("groupId", |(name, _)| *name);
+    let sort =
+        GroupSort::NAMES.iter().find(|(_, sort)| *sort == query.sort).map_or("groupId", |(name, _)| *name);
     let mut parameters = vec![("sortBy", sort.to_owned())];
     if query.descending {
         parameters.push(("descending", String::from("true")));
@@ -259,8 +260,8 @@ async fn group_stream(app: App, by: access::Admin, query: Arc<GroupQuery>) -> Re
             app.store
                 .scan(&by, move |tx| {
                     let is_first = after.is_none();
-                    let from = after
-                        .map_or(Position::Offset(0), |(key, id)| Position::After(key, UserId(id.0)));
+                    let from =
+                        after.map_or(Position::Offset(0), |(key, id)| Position::After(key, UserId(id.0)));
                     let rows = groups::list_chunk(tx, &rights, &query, &from, CHUNK)?;
                     let Some(last) = rows.last().map(|g| (query.sort.key_of(g), g.group_id)) else {
                         return Ok(None);

@@ -30,7 +30,8 @@ async fn ready(State(app): State<App>) -> Result<Response, Problem> {
 
 /// Only for this machine, and not for a proxy on it that asks for somebody else.
 fn show(metrics: &Metrics, request: &Request) -> Response {
-    let is_local = request.extensions().get::<Peer>().is_some_and(|peer| peer.0.ip().to_canonical().is_loopback());
+    let is_local =
+        request.extensions().get::<Peer>().is_some_and(|peer| peer.0.ip().to_canonical().is_loopback());
     let is_proxied = ["x-forwarded-for", "forwarded", "x-real-ip"]
         .iter()
         .any(|name| request.headers().contains_key(*name));
@@ -39,4 +40,35 @@ fn show(metrics: &Metrics, request: &Request) -> Response {
     }
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], metrics.render()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use std::net::SocketAddr;
+
+    #[test]
+    fn metrics_are_for_this_machine() {
+        let metrics = Metrics::new(&PrometheusBuilder::new().build_recorder());
+        let status = |peer: Option<&str>, header: Option<&str>| {
+            let mut request = Request::new(axum::body::Body::empty());
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(Peer(peer.parse::<SocketAddr>().unwrap()));
+            }
+            if let Some(name) = header {
+                let name = header::HeaderName::from_bytes(name.as_bytes()).unwrap();
+                request.headers_mut().insert(name, HeaderValue::from_static("127.0.0.1"));
+            }
+            show(&metrics, &request).status().as_u16()
+        };
+        for peer in ["127.0.0.1:9", "127.5.0.1:9", "[::1]:9", "[::ffff:127.0.0.1]:9"] {
+            assert_eq!(status(Some(peer), None), 200, "{peer}");
+            assert_eq!(status(Some(peer), Some("x-forwarded-for")), 404, "{peer}");
+        }
+        for peer in ["192.0.2.1:9", "10.0.0.1:9", "[2001:db8::1]:9", "0.0.0.0:9"] {
+            assert_eq!(status(Some(peer), None), 404, "{peer}");
+        }
+        assert_eq!(status(None, None), 404);
+    }
 }

@@ -54,7 +54,7 @@ pub fn service(app: &App, metrics: &Arc<Metrics>) -> Observe<Router> {
     let (router, document) = api().split_for_parts();
     let router = router
         .merge(health::router(Arc::clone(metrics)))
-        .merge(openapi::router(document))
+        .merge(openapi::router(&document))
         .fallback(async || Problem::unknown_path())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         // The server bounds every body itself, in size and time (server.rs).
@@ -87,9 +87,8 @@ pub(crate) fn api() -> OpenApiRouter<App> {
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let mut bytes = Vec::with_capacity(512);
     match serde_json::to_writer(&mut bytes, body) {
-        Ok(()) => {
-            (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response()
-        }
+        Ok(()) => (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes)
+            .into_response(),
         Err(e) => Problem::from(Error::internal(format!("an answer cannot be written: {e}"))).into_response(),
     }
 }

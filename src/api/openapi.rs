@@ -1,12 +1,15 @@
 //! The OpenAPI document (3.1) and Swagger UI. Operations document themselves where they stand; here is what they
-//! have in common.
+//! have in common (`common.rs` adds who may call them, errors and examples).
 
 use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use utoipa::openapi::security::{ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityScheme};
+use serde_json::Value;
 use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{
+    ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityScheme,
+};
 use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 
 use super::events::EventBody;
@@ -16,33 +19,47 @@ use super::problem::ProblemDocument;
 use super::users::UserBody;
 use crate::app::App;
 
+mod common;
+
 /// The request has faults; all are listed (RFC 9457).
 #[derive(IntoResponses)]
-#[response(status = 400, description = "Faults in the request, all listed under errors", content_type = "application/problem+json")]
-pub struct InvalidError(#[to_schema] #[expect(dead_code, reason = "documents the body")] ProblemDocument);
+#[response(
+    status = 400,
+    description = "Faults in the request, all listed under errors",
+    content_type = "application/problem+json"
+)]
+pub struct InvalidError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
 
 /// There is no such thing in the caller's partner.
 #[derive(IntoResponses)]
-#[response(status = 404, description = "There is no such thing in this partner", content_type = "application/problem+json")]
-pub struct MissingError(#[to_schema] #[expect(dead_code, reason = "documents the body")] ProblemDocument);
+#[response(
+    status = 404,
+    description = "There is no such thing in this partner",
+    content_type = "application/problem+json"
+)]
+pub struct MissingError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
 
 /// The change contradicts what is there.
 #[derive(IntoResponses)]
-#[response(status = 409, description = "The change contradicts what is there; code says how", content_type = "application/problem+json")]
-pub struct ConflictError(#[to_schema] #[expect(dead_code, reason = "documents the body")] ProblemDocument);
+#[response(
+    status = 409,
+    description = "The change contradicts what is there; code says how",
+    content_type = "application/problem+json"
+)]
+pub struct ConflictError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
 
 /// Who may not: for operations of admins.
 #[derive(IntoResponses)]
 pub enum AdminErrors {
     /// No token, or one that is no longer good: see WWW-Authenticate
     #[response(status = 401, content_type = "application/problem+json")]
-    Unauthenticated(#[to_schema] ProblemDocument),
+    Unauthenticated(ProblemDocument),
     /// Not a partner admin, or the password must be changed first
     #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(#[to_schema] ProblemDocument),
+    Forbidden(ProblemDocument),
     /// Busy: try again after Retry-After seconds
     #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] ProblemDocument),
+    Unavailable(ProblemDocument),
 }
 
 /// Who may not: for operations of everybody who is logged in.
@@ -50,13 +67,13 @@ pub enum AdminErrors {
 pub enum MemberErrors {
     /// No token, or one that is no longer good: see WWW-Authenticate
     #[response(status = 401, content_type = "application/problem+json")]
-    Unauthenticated(#[to_schema] ProblemDocument),
+    Unauthenticated(ProblemDocument),
     /// A technical account, which has no user, or the password must be changed first
     #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(#[to_schema] ProblemDocument),
+    Forbidden(ProblemDocument),
     /// Busy: try again after Retry-After seconds
     #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] ProblemDocument),
+    Unavailable(ProblemDocument),
 }
 
 /// Who may not: for operations of operators.
@@ -64,10 +81,10 @@ pub enum MemberErrors {
 pub enum OperatorErrors {
     /// No operator token, or a revoked one: see WWW-Authenticate
     #[response(status = 401, content_type = "application/problem+json")]
-    Unauthenticated(#[to_schema] ProblemDocument),
+    Unauthenticated(ProblemDocument),
     /// Busy: try again after Retry-After seconds
     #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] ProblemDocument),
+    Unavailable(ProblemDocument),
 }
 
 /// Which part of a list, in which order.
@@ -148,7 +165,6 @@ pub struct PartnerParams {
 
 /// All users, or a page of them.
 #[derive(ToSchema)]
-#[schema(no_recursion)]
 #[serde(untagged)]
 pub enum UserList<'a> {
     /// Without `page`, `pageSize` and `cursor`.
@@ -169,7 +185,7 @@ pub struct UserPage<'a> {
     #[schema(required = false)]
     total_is_exact: bool,
     /// The page asked for; null in an answer to a cursor.
-    #[schema(example = 0)]
+    #[schema(required = true, example = 0)]
     page: Option<i64>,
     /// The page size asked for.
     #[schema(example = 10)]
@@ -180,7 +196,6 @@ pub struct UserPage<'a> {
 
 /// All groups, or a page of them.
 #[derive(ToSchema)]
-#[schema(no_recursion)]
 #[serde(untagged)]
 pub enum GroupList<'a> {
     /// Without `page`, `pageSize` and `cursor`.
@@ -198,7 +213,7 @@ pub struct GroupPage<'a> {
     #[schema(example = 1)]
     total: i64,
     /// The page asked for; null in an answer to a cursor.
-    #[schema(example = 0)]
+    #[schema(required = true, example = 0)]
     page: Option<i64>,
     /// The page size asked for.
     #[schema(example = 10)]
@@ -219,7 +234,7 @@ pub struct EventPage<'a> {
     #[schema(required = false)]
     total_is_exact: bool,
     /// The page asked for; null in an answer to a cursor.
-    #[schema(example = 0)]
+    #[schema(required = true, example = 0)]
     page: Option<i64>,
     /// The page size asked for.
     #[schema(example = 10)]
@@ -237,7 +252,7 @@ pub struct PartnerPage<'a> {
     #[schema(example = 1)]
     total: i64,
     /// The page asked for; null in an answer to a cursor.
-    #[schema(example = 0)]
+    #[schema(required = true, example = 0)]
     page: Option<i64>,
     /// The page size asked for.
     #[schema(example = 10)]
@@ -288,19 +303,22 @@ pub(super) fn base() -> Document {
     document
 }
 
-/// The whole document as JSON.
-pub fn document() -> Document {
-    super::api().into_openapi()
+/// The whole document.
+pub fn document() -> Value {
+    complete(&super::api().into_openapi())
+}
+
+fn complete(document: &Document) -> Value {
+    common::complete(serde_json::to_value(document).unwrap_or_default())
 }
 
 /// `/api/v1/openapi.json` and `/docs/`, whose files are in the binary.
-pub(super) fn router(document: Document) -> Router<App> {
-    let text = document.to_json().unwrap_or_default();
+pub(super) fn router(document: &Document) -> Router<App> {
+    let text = complete(document).to_string();
     let ui = utoipa_swagger_ui::SwaggerUi::new("/docs")
-        .config(utoipa_swagger_ui::Config::from("/api/v1/openapi.json"));
-    Router::new()
-        .route("/api/v1/openapi.json", get(async move || show(&text)))
-        .merge(ui)
+        // Unless told otherwise, it sends the document's address to validator.swagger.io.
+        .config(utoipa_swagger_ui::Config::from("/api/v1/openapi.json").validator_url("none"));
+    Router::new().route("/api/v1/openapi.json", get(async move || show(&text))).merge(ui)
 }
 
 fn show(text: &str) -> Response {

@@ -116,8 +116,10 @@ impl Params {
 
     /// A search term, folded; empty = no search (B27).
     pub fn search(&mut self) -> Option<String> {
-        self.checked("search", |term| values::search_term(term).map_err(|bad| (bad.code, bad.detail.into_owned())))
-            .filter(|term| !term.is_empty())
+        self.checked("search", |term| {
+            values::search_term(term).map_err(|bad| (bad.code, bad.detail.into_owned()))
+        })
+        .filter(|term| !term.is_empty())
     }
 
     /// One of the orders of a list; the first is the default.
@@ -266,12 +268,18 @@ impl Params {
     /// Reads `page`, `pageSize` and `cursor`. `None` = none of them: the plain array. Call it last, since a
     /// cursor is held against the list's address.
     pub fn page(&mut self, address: &ListAddress, always_wrapped: bool) -> Option<PageRequest> {
-        let out_of_range = |from: i64, to: i64| ("out-of-range", format!("give an integer from {from} to {to}"));
+        let out_of_range =
+            |from: i64, to: i64| ("out-of-range", format!("give an integer from {from} to {to}"));
         let integer = |value: &str, from: i64, to: i64| {
             let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-            value.parse::<i64>().ok().filter(|v| digits && (from..=to).contains(v)).ok_or_else(|| out_of_range(from, to))
+            value
+                .parse::<i64>()
+                .ok()
+                .filter(|v| digits && (from..=to).contains(v))
+                .ok_or_else(|| out_of_range(from, to))
         };
-        let asked = always_wrapped || self.unread.iter().any(|(n, _)| matches!(n.as_str(), "page" | "pageSize" | "cursor"));
+        let asked = always_wrapped
+            || self.unread.iter().any(|(n, _)| matches!(n.as_str(), "page" | "pageSize" | "cursor"));
         let size = self.checked("pageSize", |value| integer(value, 1, 1_000));
         let page = self.checked("page", |value| integer(value, 0, i64::from(i32::MAX)));
         let cursor = self.checked("cursor", |value| {
@@ -325,7 +333,8 @@ pub fn page_answer<'a, T: 'a, W: Serialize>(
         Start::After(..) => None,
     };
     let total_is_exact = (!found.total.is_exact).then_some(false);
-    let wrapper = Wrapper { total: found.total.count, total_is_exact, page, page_size: request.size, list: &list };
+    let wrapper =
+        Wrapper { total: found.total.count, total_is_exact, page, page_size: request.size, list: &list };
     let mut answer = super::json(StatusCode::OK, &wrapper);
     if let (true, Some(last)) = (has_next, rows.last()) {
         let (key, id) = key_of(last);

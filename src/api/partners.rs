@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::domain::partners::PartnerChange;
 use crate::domain::users::NewUser;
 use crate::domain::{partners, unit};
-use crate::error::Result;
+use crate::error::{Conflict, Error, Result};
 use crate::model::{Partner, PartnerId, Status};
 use crate::storage::partners::PartnerPosition;
 use crate::storage::user_lists::SortKey;
@@ -100,11 +100,29 @@ pub struct UpdatePartner {
     suspended: bool,
 }
 
+/// The admin's username has another name in this body.
+fn in_create(error: Error) -> Error {
+    match error {
+        Error::Conflict(conflict) if conflict.field == Some("/username") => {
+            Error::Conflict(Conflict { field: Some("/adminUsername"), ..conflict })
+        }
+        other => other,
+    }
+}
+
 /// Create a partner and its first admin, who is mailed a temporary password.
 #[utoipa::path(
     post, path = "/operator/v1/partners", tag = "operator", request_body = CreatePartner,
     responses(
-        (status = 201, description = "Created", body = PartnerCreated, headers(("Location" = String, description = "Its path"))),
+        (status = 201, description = "Created", body = PartnerCreated, headers(("Location" = String, description = "Its path")), example = json!({
+            "pid": 2, "name": "Example Ltd", "suspended": false, "users": 1, "createdAt": "2026-11-23T09:00:00.000Z",
+            "admin": {
+                "pid": 2, "userId": 2, "username": "ada@example.com", "status": "ACTIVE", "firstName": "Ada",
+                "lastName": "Lovelace", "email": "ada@example.com", "title": null, "phoneNumber": null, "groups": [],
+                "isAdmin": true, "externalId": null, "createdAt": "2026-11-23T09:00:00.000Z",
+                "updatedAt": "2026-11-23T09:00:00.000Z", "lastLoginAt": null,
+            },
+        })),
         InvalidError, OperatorErrors, ConflictError,
     ),
 )]
@@ -115,7 +133,8 @@ pub async fn create_partner(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let mut fields = Fields::parse(&body)?;
-    let owned = |check: fn(&str) -> Result<&str, values::Bad>| move |text: &str| check(text).map(str::to_owned);
+    let owned =
+        |check: fn(&str) -> Result<&str, values::Bad>| move |text: &str| check(text).map(str::to_owned);
     let name = fields.required("name", owned(values::partner_name));
     let username = fields.required("adminUsername", values::username);
     let email = fields.required("adminEmail", owned(values::email));
@@ -137,9 +156,11 @@ pub async fn create_partner(
         Some((name?, admin))
     })?;
     let terms = app.terms;
-    let made =
-        unit::write(&app.store, &by, move |tx| partners::create(tx, terms, by, &name, &admin, false)).await?;
-    let body = PartnerCreated { partner: PartnerBody::of(&made.partner), admin: UserBody::of(&made.admin, &app) };
+    let made = unit::write(&app.store, &by, move |tx| partners::create(tx, terms, by, &name, &admin, false))
+        .await
+        .map_err(in_create)?;
+    let body =
+        PartnerCreated { partner: PartnerBody::of(&made.partner), admin: UserBody::of(&made.admin, &app) };
     let mut answer = super::json(StatusCode::CREATED, &body);
     if let Ok(location) = HeaderValue::try_from(format!("/operator/v1/partners/{}", made.partner.pid)) {
         answer.headers_mut().insert(header::LOCATION, location);
@@ -236,10 +257,8 @@ pub async fn list_partners(
         (Start::Page(_), offset) => PartnerPosition::Offset(offset.unwrap_or(0)),
     };
     let size = request.size + 1;
-    let (total, rows) = app
-        .store
-        .scan(&by, move |tx| partners::list_page(tx, by, search.as_deref(), from, size))
-        .await?;
+    let (total, rows) =
+        app.store.scan(&by, move |tx| partners::list_page(tx, by, search.as_deref(), from, size)).await?;
     let key_of = |partner: &Partner| (SortKey::Int(partner.pid.0), partner.pid.0);
     Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, PartnerBody::of))
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -146,6 +146,7 @@ pub struct GrantDocument {
     #[schema(example = "invalid_grant")]
     pub error: &'static str,
     /// For a person.
+    #[schema(example = "wrong username or password")]
     pub error_description: String,
 }
 
@@ -161,6 +162,7 @@ const CHALLENGE_CLIENT: HeaderValue = HeaderValue::from_static(r#"Basic realm="o
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 impl IntoResponse for Problem {
@@ -318,6 +320,7 @@ fn grant(code: GrantError, description: &str) -> Response {
     };
     let mut response = json(status, JSON, &GrantDocument { error: code.code(), error_description });
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    response.headers_mut().insert(PRAGMA, NO_CACHE);
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE_CLIENT);
     }

@@ -109,7 +109,8 @@ pub async fn update_self(
     let current = app.store.read(&member, move |tx| users::get_self(tx, &who)).await?;
     let change = read_self(&current, &body)?;
     let (terms, who) = (app.terms, member.clone());
-    let user = unit::write(&app.store, &member, move |tx| users::update_self(tx, terms, &who, &change)).await?;
+    let user =
+        unit::write(&app.store, &member, move |tx| users::update_self(tx, terms, &who, &change)).await?;
     Ok(super::json(StatusCode::OK, &UserBody::of(&user, &app)))
 }
 

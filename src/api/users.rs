@@ -60,8 +60,10 @@ pub struct UserBody<'a> {
     #[schema(example = "ada@example.com")]
     email: &'a str,
     /// Job title.
+    #[schema(required = true)]
     title: Option<&'a str>,
     /// Telephone number, as typed.
+    #[schema(required = true)]
     phone_number: Option<&'a str>,
     /// Ids of its groups, ascending.
     #[schema(value_type = Vec<i64>)]
@@ -70,6 +72,7 @@ pub struct UserBody<'a> {
     #[schema(value_type = bool, example = false)]
     is_admin: AdminFlag,
     /// The product's own key, unique in the partner.
+    #[schema(required = true)]
     external_id: Option<&'a str>,
     /// RFC 3339, UTC.
     #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
@@ -78,7 +81,7 @@ pub struct UserBody<'a> {
     #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
     updated_at: Time,
     /// RFC 3339, UTC; null = never.
-    #[schema(value_type = Option<String>)]
+    #[schema(required = true, value_type = Option<String>)]
     last_login_at: Option<Time>,
 }
 
@@ -472,7 +475,8 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(UserQuery, ListAddre
 
 fn address(query: &UserQuery, pid: PartnerId) -> ListAddress {
     let mut parameters = Vec::new();
-    let sort = UserSort::NAMES.iter().find(|(_, sort)| *sort == query.sort).map_or("userId", |(name, _)| *name);
+    let sort =
+        UserSort::NAMES.iter().find(|(_, sort)| *sort == query.sort).map_or("userId", |(name, _)| *name);
     parameters.push(("sortBy", sort.to_owned()));
     if query.descending {
         parameters.push(("descending", String::from("true")));
@@ -526,10 +530,15 @@ async fn user_page(
     };
     // One more row tells whether there is a next page.
     let (wanted, size, rights) = (Arc::clone(&query), request.size + 1, by.clone());
-    let (total, rows) =
-        app.store.scan(&by, move |tx| users::list_page(tx, &rights, &wanted, &from, size)).await.map_err(in_query)?;
+    let (total, rows) = app
+        .store
+        .scan(&by, move |tx| users::list_page(tx, &rights, &wanted, &from, size))
+        .await
+        .map_err(in_query)?;
     let key_of = |user: &User| (query.sort.key_of(user), user.user_id.0);
-    Ok(page_answer(address, request, Found { total, rows: &rows[..] }, key_of, |user| UserBody::of(user, &app)))
+    Ok(page_answer(address, request, Found { total, rows: &rows[..] }, key_of, |user| {
+        UserBody::of(user, &app)
+    }))
 }
 
 async fn user_stream(app: App, by: access::Admin, query: Arc<UserQuery>) -> Result<Response, Problem> {

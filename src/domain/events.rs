@@ -94,7 +94,13 @@ impl Kind {
 }
 
 /// Records something that happened to a user.
-pub fn record_user(tx: &mut Tx<'_>, kind: Kind, user: UserId, before: Option<Value>, after: Option<Value>) -> Result<()> {
+pub fn record_user(
+    tx: &mut Tx<'_>,
+    kind: Kind,
+    user: UserId,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> Result<()> {
     insert(tx, &NewEvent { kind: kind.name(), user_id: Some(user), before, after, ..NewEvent::default() })
 }
 
@@ -138,8 +144,11 @@ pub fn of_group(group: &Group) -> Value {
 /// Only what differs of two such pictures.
 pub fn difference(before: Value, after: Value) -> Option<(Value, Value)> {
     let (Value::Object(before), Value::Object(after)) = (before, after) else { return None };
-    let changed: Vec<String> =
-        after.iter().filter(|(key, value)| before.get(*key) != Some(value)).map(|(key, _)| key.clone()).collect();
+    let changed: Vec<String> = after
+        .iter()
+        .filter(|(key, value)| before.get(*key) != Some(value))
+        .map(|(key, _)| key.clone())
+        .collect();
     if changed.is_empty() {
         return None;
     }

@@ -14,9 +14,9 @@ use crate::app::App;
 use crate::clock::{MINUTE, Millis};
 use crate::error::{Error, GrantError, Result};
 use crate::model::{PartnerId, Status, User, UserId};
+use crate::storage::Tx;
 use crate::storage::passwords::{Stored, list_present};
 use crate::storage::users::{self, Failures};
-use crate::storage::{Tx, partners};
 use crate::values;
 
 /// How long the logins of a last ACTIVE admin are refused after every fifth failure.
@@ -55,7 +55,8 @@ async fn attempt(
     origin: Origin,
 ) -> Result<Granted> {
     let found = find(app, client, username).await?;
-    let hashes = found.as_ref().map(|f| f.present.iter().map(|p| p.hash.clone()).collect()).unwrap_or_default();
+    let hashes =
+        found.as_ref().map(|f| f.present.iter().map(|p| p.hash.clone()).collect()).unwrap_or_default();
     let matched = app.hasher.verify_login(password, hashes).await?;
     let Some(found) = found else {
         unit::write(&app.store, &nobody(), |tx| {
@@ -108,10 +109,13 @@ fn open(
     client_id: &str,
     origin: &Origin,
 ) -> Result<Option<Granted>> {
-    let (now, pid) = (tx.now(), tx.pid());
+    let now = tx.now();
     let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
     let failures = users::failures(tx, user_id)?;
-    if user.status != Status::Active || now < failures.refused_until || partners::is_suspended(tx, pid)? {
+    if user.status != Status::Active
+        || now < failures.refused_until
+        || !tokens::is_known_client(tx, client_id)?
+    {
         return Ok(None);
     }
     let present = list_present(tx, user_id)?;

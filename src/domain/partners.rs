@@ -13,8 +13,7 @@ use crate::storage::user_lists::Total;
 use crate::storage::{Tx, partners};
 
 /// What a refusal by B10 says.
-pub(super) const LAST_ADMIN: &str =
-    "this would leave the partner without an ACTIVE partner admin: make another user one first; nothing was changed";
+pub(super) const LAST_ADMIN: &str = "this would leave the partner without an ACTIVE partner admin: make another user one first; nothing was changed";
 
 /// B10: a partner that had an ACTIVE admin keeps one. Runs at the end of every unit that may have taken one away.
 pub(super) fn keep_an_admin(tx: &mut Tx<'_>) -> Result<()> {
@@ -39,8 +38,7 @@ pub fn bootstrap(tx: &mut Tx<'_>, by: Operator, admin: &NewUser, password_hash: 
     Ok(user)
 }
 
-/// A partner just made.
-#[derive(Debug)]
+/// A partner just made. Not `Debug`: the password would be one `{:?}` away from a log.
 pub struct Created {
     /// The partner.
     pub partner: Partner,
@@ -118,7 +116,7 @@ pub fn update(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, change: &PartnerCha
 /// Deletes a partner with all its users, groups, clients and sessions. Its events stay.
 ///
 /// # Errors
-/// Not found; `partner-not-empty` when it has more users than its admins and `force` is not given.
+/// Not found; `partner-not-empty` when it has more than one user and `force` is not given.
 pub fn delete(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, force: bool) -> Result<()> {
     let partner = get(tx, by, pid)?;
     tx.enter_partner(by, pid);

@@ -88,7 +88,11 @@ fn make_temporary(tx: &Tx<'_>, terms: Terms) -> (Zeroizing<String>, Millis) {
 
 fn insert_temporary(tx: &mut Tx<'_>, user_id: UserId, password: &str, expires_at: Millis) -> Result<()> {
     let hash = hashing::system_generated(password);
-    stored::insert(tx, user_id, &NewPassword { hash: &hash, is_temporary: true, expires_at: Some(expires_at) })
+    stored::insert(
+        tx,
+        user_id,
+        &NewPassword { hash: &hash, is_temporary: true, expires_at: Some(expires_at) },
+    )
 }
 
 fn mail_temporary(
@@ -221,4 +225,125 @@ pub(super) fn has_ended(password: &Stored, now: Millis) -> bool {
 /// Whether a permanent password is past its expiry (option), so that it must be changed first (B22).
 pub(super) fn is_overdue(password: &Stored, terms: Terms, now: Millis) -> bool {
     !password.is_temporary && terms.password_expiry.is_some_and(|expiry| now >= password.created_at + expiry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Caller, Operator, system_within};
+    use crate::clock::{Clock, HOUR};
+    use crate::domain::partners;
+    use crate::domain::tokens::{self, Opening, Origin};
+    use crate::domain::users::NewUser;
+    use crate::error::TokenFault;
+    use crate::model::PartnerId;
+    use crate::random::Random;
+    use crate::storage::Store;
+    use crate::values;
+
+    const PID: PartnerId = PartnerId(1);
+    const TERMS: Terms = Terms {
+        access_token: HOUR,
+        refresh_token: HOUR,
+        temporary_password: HOUR,
+        password_expiry: None,
+        lockout_threshold: 5,
+        email_hold: 0,
+    };
+
+    /// A partner's admin and another user, who is logged in with a permanent password.
+    async fn logged_in(dir: &tempfile::TempDir) -> (Store, Member, i64) {
+        let (clock, random) = (Clock::manual(1_000), Random::seeded(1));
+        let store = Store::open_sqlite(&dir.path().join("test.db"), clock, random).unwrap();
+        let person = |username: &str| NewUser {
+            username: values::username(username).unwrap(),
+            status: Status::Active,
+            first_name: String::from("Fenna"),
+            last_name: String::from("Jansen"),
+            email: String::from("fenna@example.com"),
+            title: None,
+            phone_number: None,
+            groups: Vec::new(),
+            is_admin: username == "admin",
+            external_id: None,
+        };
+        let (by, admin, fenna) = (Operator::of_this_machine(), person("admin"), person("fenna"));
+        unit::write(&store, &by, move |tx| partners::bootstrap(tx, by, &admin, "hash")).await.unwrap();
+        let (token, password) = unit::write(&store, &system_within(PID), move |tx| {
+            let user_id = users::insert(tx, &fenna)?.user_id;
+            set_permanent(tx, user_id, "hash")?;
+            let origin = Origin { address: [127, 0, 0, 1].into(), user_agent: None };
+            let opening = Opening {
+                client_id: tokens::PUBLIC_CLIENT,
+                user_id: Some(user_id),
+                origin: &origin,
+                restricted: None,
+            };
+            let granted = tokens::open_session(tx, TERMS, &opening)?;
+            Ok((granted.access_token, stored::list_present(tx, user_id)?.remove(0).password_id))
+        })
+        .await
+        .unwrap();
+        let facts = store.find_token(PID, &tokens::hash(&token)).unwrap().unwrap();
+        (store, Member::of(Caller::admit(&facts, 1_000).unwrap()).unwrap(), password)
+    }
+
+    /// What may happen between the hashing of a new password and its transaction.
+    type Overtaking = fn(&mut Tx<'_>, &Member) -> Result<()>;
+
+    #[tokio::test]
+    async fn a_change_that_something_overtook_sets_nothing() {
+        let overtakings: [(&str, Overtaking); 5] = [
+            ("reset", |tx, member| {
+                let by = Operator::of_this_machine().as_admin_of(tx.pid());
+                reset(tx, TERMS, &by, member.user_id())
+            }),
+            ("lock", |tx, member| {
+                let user = users::get_self(tx, member)?;
+                users::lock(tx, &user)
+            }),
+            ("deletion", |tx, member| {
+                let by = Operator::of_this_machine().as_admin_of(tx.pid());
+                users::delete(tx, &by, member.user_id())
+            }),
+            ("logout", |tx, member| sessions::end(tx, member.session_id()).map(drop)),
+            ("change from elsewhere", |tx, member| {
+                sessions::end_all_of(tx, member.user_id(), None)?;
+                set_permanent(tx, member.user_id(), "other")
+            }),
+        ];
+        for (what, overtake) in overtakings {
+            let dir = tempfile::tempdir().unwrap();
+            let (store, member, matched) = logged_in(&dir).await;
+            let who = member.clone();
+            unit::write(&store, &system_within(PID), move |tx| overtake(tx, &who)).await.unwrap();
+            let who = member.clone();
+            let set = unit::write(&store, &member, move |tx| set_own(tx, &who, matched, "new")).await;
+            assert!(matches!(set, Err(Error::Unauthenticated(TokenFault::Invalid))), "{what}: {set:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn of_two_changes_in_one_session_the_later_finds_another_password() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, member, matched) = logged_in(&dir).await;
+        for (hash, is_first) in [("first", true), ("second", false)] {
+            let who = member.clone();
+            let set = unit::write(&store, &member, move |tx| set_own(tx, &who, matched, hash)).await;
+            match set {
+                Ok(()) => assert!(is_first),
+                Err(Error::Invalid(faults)) => {
+                    assert!(!is_first);
+                    assert_eq!(
+                        (faults[0].field.as_ref(), faults[0].code),
+                        ("/oldPassword", "wrong-password")
+                    );
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+        let id = member.user_id();
+        let present = store.read(&member, move |tx| stored::list_present(tx, id)).await.unwrap();
+        assert_eq!(present.iter().map(|p| p.hash.as_str()).collect::<Vec<_>>(), ["first"]);
+    }
 }

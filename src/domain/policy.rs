@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::values::{self, Bad, fold};
 use crate::random::Random;
+use crate::values::{self, Bad, fold};
 
 /// Shortest password, in characters.
 pub const MIN: usize = 12;
@@ -289,7 +289,81 @@ mod tests {
         assert!(seen.values().all(|n| (700..1_050).contains(n)), "{seen:?}");
     }
 
+    /// Part C, Passwords, in its own order and words; written without looking at [`shape`].
+    fn meets_the_contract(password: &str) -> bool {
+        let all: Vec<char> = password.chars().collect();
+        let (Some(first), Some(last)) = (all.first(), all.last()) else { return false };
+        let special = |c: &char| !c.is_ascii_alphanumeric();
+        (12..=40).contains(&all.len())
+            && first.is_ascii_alphanumeric()
+            && last.is_ascii_alphanumeric()
+            && all.iter().any(char::is_ascii_uppercase)
+            && all.iter().any(char::is_ascii_lowercase)
+            && all.iter().any(char::is_ascii_digit)
+            && all.iter().any(special)
+            && all.iter().all(|c| ('\u{21}'..='\u{7e}').contains(c) && *c != ':')
+    }
+
+    /// `name` with some of its letters in the other case.
+    fn in_other_case(name: &str, flips: u16) -> String {
+        let flip = |(n, c): (usize, char)| match flips >> (n % 16) & 1 {
+            0 => c.to_ascii_lowercase(),
+            _ => c.to_ascii_uppercase(),
+        };
+        name.chars().enumerate().map(flip).collect()
+    }
+
     proptest! {
+        #[test]
+        fn the_shape_is_the_contracts(password in "[!-~]{0,45}|[0-9A-Za-z][!-9;-~]{10,38}[0-9A-Za-z]|\\PC{0,45}") {
+            let mut bad = Vec::new();
+            shape(&password, &mut bad);
+            prop_assert_eq!(bad.is_empty(), meets_the_contract(&password), "{:?}", bad);
+        }
+
+        #[test]
+        fn one_character_out_of_place_is_found(
+            password in "[a-z][A-Z][0-9][!-9;-~]{9,36}[0-9A-Za-z]", at in 0..12_usize, wrong in "[: \t\u{7f}-\u{17f}]",
+        ) {
+            let mut chars: Vec<char> = password.chars().collect();
+            chars.splice(at..=at, wrong.chars());
+            let changed: String = chars.into_iter().collect();
+            prop_assert!(codes(&changed, &ADA).contains(&"bad-character"));
+        }
+
+        #[test]
+        fn names_of_three_characters_are_found_anywhere_in_any_case(
+            name in "[a-z]{3,9}", before in "[A-Z][0-9][!-9;-~]{0,9}", after in "[!-9;-~]{0,9}[0-9]", flips: u16,
+        ) {
+            let password = format!("{before}{}{after}", in_other_case(&name, flips));
+            let nobody = Person { username: "", first_name: "", last_name: "", email: "" };
+            let email = format!("{name}@example.com");
+            for (person, code) in [
+                (Person { username: &name, ..nobody }, "contains-username"),
+                (Person { first_name: &name, ..nobody }, "contains-first-name"),
+                (Person { last_name: &name, ..nobody }, "contains-last-name"),
+            ] {
+                prop_assert!(codes(&password, &person).contains(&code));
+            }
+            // Only the whole address counts, and only names of three characters and more.
+            let person = Person { email: &email, ..nobody };
+            prop_assert!(!codes(&password, &person).contains(&"contains-email"));
+            let short: String = name.chars().take(2).collect();
+            let person = Person { username: &short, first_name: &short, last_name: &short, email: "" };
+            prop_assert!(codes(&password, &person).iter().all(|code| !code.starts_with("contains")));
+        }
+
+        #[test]
+        fn common_passwords_are_found_whatever_stands_around_them(
+            which in 0..500_usize, before in "[0-9!-/]{0,6}", after in "[0-9!-/]{0,6}", flips: u16,
+        ) {
+            let entry = COMMON.lines().nth(which).unwrap_or_default();
+            // What begins or ends with them itself is compared without them; nothing is left of digits alone.
+            prop_assume!(core(entry).len() >= 3);
+            let password = [before.as_str(), &in_other_case(entry, flips), after.as_str()].concat();
+            prop_assert!(is_common(&password));
+        }
+
         #[test]
         fn generated_passwords_meet_the_policy(seed: u64) {
             let password = generate_temporary(&Random::seeded(seed));

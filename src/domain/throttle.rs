@@ -52,7 +52,8 @@ impl Throttle {
             all.retain(|_, times| times.back().is_some_and(|&at| at > now - WINDOW));
         }
         if all.len() >= ADDRESSES {
-            let oldest = all.iter().min_by_key(|(_, times)| times.back().copied()).map(|(address, _)| *address);
+            let oldest =
+                all.iter().min_by_key(|(_, times)| times.back().copied()).map(|(address, _)| *address);
             oldest.map(|address| all.remove(&address));
         }
         let times = all.entry(network(address)).or_default();

@@ -18,9 +18,9 @@ use crate::app::App;
 use crate::clock::Millis;
 use crate::error::{Error, GrantError, Missing, Result, TokenFault};
 use crate::hashing;
-use crate::model::{Client, PartnerId, Status, UserId};
+use crate::model::{Client, PartnerId, Status, User, UserId};
 use crate::random::Random;
-use crate::storage::sessions::{self, NewSession, TokenKind};
+use crate::storage::sessions::{self, NewSession, RefreshToken, TokenKind};
 use crate::storage::{TokenHash, Tx, partners, users};
 
 /// The public client that is always there: no secret, grants `password` and `refresh_token`.
@@ -61,10 +61,8 @@ pub fn authenticate(app: &App, token: &str) -> Result<Caller> {
 /// [`Error::Unauthenticated`].
 pub async fn authenticate_operator(app: &App, token: &str) -> Result<Operator> {
     let hash = stored_operator_hash(token);
-    let known = app
-        .store
-        .read(&crate::access::nobody(), move |tx| partners::has_operator_token(tx, &hash))
-        .await?;
+    let known =
+        app.store.read(&crate::access::nobody(), move |tx| partners::has_operator_token(tx, &hash)).await?;
     Operator::by_token(known)
 }
 
@@ -95,7 +93,11 @@ pub fn list_operator_tokens(tx: &mut Tx<'_>, _by: Operator) -> Result<Vec<partne
 /// # Errors
 /// Not found.
 pub fn revoke_operator_token(tx: &mut Tx<'_>, _by: Operator, token_id: i64) -> Result<()> {
-    if partners::delete_operator_token(tx, token_id)? { Ok(()) } else { Err(Error::NotFound(Missing::OperatorToken)) }
+    if partners::delete_operator_token(tx, token_id)? {
+        Ok(())
+    } else {
+        Err(Error::NotFound(Missing::OperatorToken))
+    }
 }
 
 /// A client that has said who it is (RFC 6749 §2.3).
@@ -125,6 +127,10 @@ impl ClientIdentity {
     }
 }
 
+fn unknown_client() -> Error {
+    Error::Grant(GrantError::InvalidClient, "unknown client or wrong secret".into())
+}
+
 /// Who this client is.
 ///
 /// # Errors
@@ -134,7 +140,7 @@ pub async fn authenticate_client(
     client_id: &str,
     secret: Option<Zeroizing<String>>,
 ) -> Result<ClientIdentity> {
-    let refused = || Error::Grant(GrantError::InvalidClient, "unknown client or wrong secret".into());
+    let refused = unknown_client;
     if client_id == PUBLIC_CLIENT {
         // It has no secret: whoever sends one takes it for another client.
         return if secret.is_none_or(|s| s.is_empty()) { Ok(ClientIdentity::Public) } else { Err(refused()) };
@@ -213,8 +219,7 @@ pub struct Origin {
     pub user_agent: Option<String>,
 }
 
-/// Tokens just given.
-#[derive(Debug)]
+/// Tokens just given. Not `Debug`: they would be one `{:?}` away from a log.
 pub struct Granted {
     /// For requests.
     pub access_token: Zeroizing<String>,
@@ -235,6 +240,14 @@ pub(super) struct Opening<'a> {
     pub(super) restricted: Option<Option<Millis>>,
 }
 
+/// Whether a client is still there to be given tokens: it may have been revoked, or its partner suspended, since it
+/// said who it is.
+pub(super) fn is_known_client(tx: &mut Tx<'_>, client_id: &str) -> Result<bool> {
+    let pid = tx.pid();
+    Ok((client_id == PUBLIC_CLIENT || sessions::find_client(tx, client_id)?.is_some())
+        && !partners::is_suspended(tx, pid)?)
+}
+
 /// Opens a session and gives its first tokens.
 pub(super) fn open_session(tx: &mut Tx<'_>, terms: Terms, opening: &Opening<'_>) -> Result<Granted> {
     let (now, pid) = (tx.now(), tx.pid());
@@ -247,7 +260,8 @@ pub(super) fn open_session(tx: &mut Tx<'_>, terms: Terms, opening: &Opening<'_>)
     let refreshes = opening.restricted.is_none() && opening.user_id.is_some();
     let session_ends = if refreshes { access_ends.max(now + terms.refresh_token) } else { access_ends };
     let address = opening.origin.address.to_string();
-    let user_agent: Option<String> = opening.origin.user_agent.as_ref().map(|ua| ua.chars().take(255).collect());
+    let user_agent: Option<String> =
+        opening.origin.user_agent.as_ref().map(|ua| ua.chars().take(255).collect());
     sessions::insert(
         tx,
         &NewSession {
@@ -265,7 +279,13 @@ pub(super) fn open_session(tx: &mut Tx<'_>, terms: Terms, opening: &Opening<'_>)
     let mut refresh_token = None;
     if refreshes {
         let token = make(tx.random(), "rt", pid);
-        sessions::insert_token(tx, TokenKind::Refresh, &hash(&token), &session_id, now + terms.refresh_token)?;
+        sessions::insert_token(
+            tx,
+            TokenKind::Refresh,
+            &hash(&token),
+            &session_id,
+            now + terms.refresh_token,
+        )?;
         refresh_token = Some(token);
     }
     Ok(Granted {
@@ -282,11 +302,18 @@ pub(super) fn open_session(tx: &mut Tx<'_>, terms: Terms, opening: &Opening<'_>)
 /// `unauthorized_client` for the public client.
 pub async fn grant_client_credentials(app: &App, client: &ClientIdentity, origin: Origin) -> Result<Granted> {
     let ClientIdentity::Confidential(client) = client else {
-        return Err(Error::Grant(GrantError::UnauthorizedClient, "a public client cannot use this grant".into()));
+        return Err(Error::Grant(
+            GrantError::UnauthorizedClient,
+            "a public client cannot use this grant".into(),
+        ));
     };
     let (terms, client) = (app.terms, client.clone());
     unit::write(&app.store, &system_within(client.pid), move |tx| {
-        let opening = Opening { client_id: &client.client_id, user_id: None, origin: &origin, restricted: None };
+        if !is_known_client(tx, &client.client_id)? {
+            return Err(unknown_client());
+        }
+        let opening =
+            Opening { client_id: &client.client_id, user_id: None, origin: &origin, restricted: None };
         let granted = open_session(tx, terms, &opening)?;
         events::record(tx, Kind::SessionStarted, None, Some(json!({ "clientId": client.client_id })))?;
         Ok(granted)
@@ -295,7 +322,10 @@ pub async fn grant_client_credentials(app: &App, client: &ClientIdentity, origin
 }
 
 fn invalid_refresh_token() -> Error {
-    Error::Grant(GrantError::InvalidGrant, "the refresh token is unknown, used, expired or another client's".into())
+    Error::Grant(
+        GrantError::InvalidGrant,
+        "the refresh token is unknown, used, expired or another client's".into(),
+    )
 }
 
 /// The refresh token grant (RFC 6749 §6), rotating: the token works once. Its second use ends the whole session,
@@ -326,14 +356,7 @@ fn refresh(tx: &mut Tx<'_>, terms: Terms, presented: &TokenHash, client_id: &str
         return Ok(None);
     }
     let pid = tx.pid();
-    let Some(user_id) = token.user_id else { return Ok(None) };
-    let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
-    if now >= token.expires_at || user.status != Status::Active || partners::is_suspended(tx, pid)? {
-        return Ok(None);
-    }
-    // A password past its expiry must be changed at a login; refreshing must not put that off for ever.
-    let present = crate::storage::passwords::list_present(tx, user_id)?;
-    if present.iter().all(|p| p.is_temporary || passwords::is_overdue(p, terms, now)) {
+    if owner_of(tx, terms, &token)?.is_none() {
         return Ok(None);
     }
     let access_token = make(tx.random(), "at", pid);
@@ -350,6 +373,20 @@ fn refresh(tx: &mut Tx<'_>, terms: Terms, presented: &TokenHash, client_id: &str
     }))
 }
 
+/// The user for whom a refresh token that was not yet used is good now.
+fn owner_of(tx: &mut Tx<'_>, terms: Terms, token: &RefreshToken) -> Result<Option<User>> {
+    let (now, pid) = (tx.now(), tx.pid());
+    let Some(user_id) = token.user_id else { return Ok(None) };
+    let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
+    if now >= token.expires_at || user.status != Status::Active || partners::is_suspended(tx, pid)? {
+        return Ok(None);
+    }
+    // A password past its expiry must be changed at a login; refreshing must not put that off for ever.
+    let present = crate::storage::passwords::list_present(tx, user_id)?;
+    let is_good = present.iter().any(|p| !p.is_temporary && !passwords::is_overdue(p, terms, now));
+    Ok(is_good.then_some(user))
+}
+
 /// Ends the session of a token (RFC 7009). A token that is unknown, or that this client has nothing to do with,
 /// is none of its business: nothing happens.
 ///
@@ -358,10 +395,14 @@ fn refresh(tx: &mut Tx<'_>, terms: Terms, presented: &TokenHash, client_id: &str
 pub async fn revoke(app: &App, client: &ClientIdentity, token: &str) -> Result<()> {
     let Some((pid, session)) = find_session(app, client, token).await? else { return Ok(()) };
     unit::write(&app.store, &system_within(pid), move |tx| {
-        sessions::end(tx, &session.session_id)?;
+        if !sessions::end(tx, &session.session_id)? {
+            return Ok(());
+        }
         match session.user_id {
             Some(user_id) => events::record_user(tx, Kind::SessionEnded, user_id, None, None),
-            None => events::record(tx, Kind::SessionEnded, None, Some(json!({ "clientId": session.client_id }))),
+            None => {
+                events::record(tx, Kind::SessionEnded, None, Some(json!({ "clientId": session.client_id })))
+            }
         }
     })
     .await
@@ -381,19 +422,25 @@ async fn find_session(
     let hash = hash(token);
     let (pid, found) = if let Some(pid) = partner_of(token, "at") {
         let facts = app.store.find_token(pid, &hash)?;
-        (pid, facts.map(|f| FoundSession {
-            session_id: f.session_id.clone(),
-            user_id: f.user_id,
-            client_id: f.client_id.clone(),
-        }))
+        (
+            pid,
+            facts.map(|f| FoundSession {
+                session_id: f.session_id.clone(),
+                user_id: f.user_id,
+                client_id: f.client_id.clone(),
+            }),
+        )
     } else if let Some(pid) = partner_of(token, "rt") {
         let token =
             app.store.read(&system_within(pid), move |tx| sessions::find_refresh_token(tx, &hash)).await?;
-        (pid, token.map(|t| FoundSession {
-            session_id: t.session_id,
-            user_id: t.user_id,
-            client_id: t.client_id,
-        }))
+        (
+            pid,
+            token.map(|t| FoundSession {
+                session_id: t.session_id,
+                user_id: t.user_id,
+                client_id: t.client_id,
+            }),
+        )
     } else {
         return Ok(None);
     };
@@ -432,10 +479,10 @@ pub async fn introspect(app: &App, client: &ClientIdentity, token: &str) -> Resu
     let ClientIdentity::Confidential(client) = client else {
         return Err(Error::Grant(GrantError::UnauthorizedClient, "a public client cannot introspect".into()));
     };
-    let (pid, hash, now) = (client.pid, hash(token), app.clock.now());
+    let (pid, hash, terms) = (client.pid, hash(token), app.terms);
     if partner_of(token, "at") == Some(pid) {
         let Some(facts) = app.store.find_token(pid, &hash)? else { return Ok(None) };
-        if Caller::admit(&facts, now).is_err() || facts.is_restricted {
+        if Caller::admit(&facts, app.clock.now()).is_err() || facts.is_restricted {
             return Ok(None);
         }
         return app.store.read(&system_within(pid), move |tx| of_access_token(tx, &facts)).await;
@@ -446,14 +493,13 @@ pub async fn introspect(app: &App, client: &ClientIdentity, token: &str) -> Resu
     app.store
         .scan(&system_within(pid), move |tx| {
             let Some(token) = sessions::find_refresh_token(tx, &hash)? else { return Ok(None) };
-            let Some(user_id) = token.user_id else { return Ok(None) };
-            let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
-            if token.used_at.is_some() || now >= token.expires_at || user.status != Status::Active {
+            if token.used_at.is_some() {
                 return Ok(None);
             }
+            let Some(user) = owner_of(tx, terms, &token)? else { return Ok(None) };
             Ok(Some(Introspection {
                 client_id: token.client_id,
-                user: Some((user_id, user.username)),
+                user: Some((user.user_id, user.username)),
                 pid,
                 is_admin: user.is_admin,
                 issued_at: token.issued_at,

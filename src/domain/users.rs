@@ -75,7 +75,12 @@ pub fn create(tx: &mut Tx<'_>, terms: Terms, _by: &Admin, new: &NewUser) -> Resu
 }
 
 /// Like [`create`], and tells the password instead of mailing it. The user must be ACTIVE to get one.
-pub fn create_and_tell(tx: &mut Tx<'_>, terms: Terms, _by: &Admin, new: &NewUser) -> Result<(User, Option<String>)> {
+pub fn create_and_tell(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    _by: &Admin,
+    new: &NewUser,
+) -> Result<(User, Option<String>)> {
     let user = insert(tx, new)?;
     let password = match user.status {
         Status::Active => Some(passwords::tell_temporary(tx, terms, &user)?),
@@ -151,7 +156,13 @@ pub fn get_self(tx: &mut Tx<'_>, member: &Member) -> Result<User> {
 ///
 /// # Errors
 /// As [`create`]; `last-admin` (B10, at the end of the unit); not found.
-pub fn update(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId, change: &UserChange) -> Result<User> {
+pub fn update(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    by: &Admin,
+    user_id: UserId,
+    change: &UserChange,
+) -> Result<User> {
     let before = get(tx, by, user_id)?;
     // An admin's token may be stolen like any other: what admins change of themselves is self-made (B25).
     let by = if by.user_id() == Some(user_id) { ChangedBy::Self_ } else { ChangedBy::Admin };
@@ -216,7 +227,9 @@ pub fn delete_many(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
         users.sort_unstable();
         users.dedup();
         return Err(match own {
-            Some(_) => Conflict::users("self-delete", users, "nobody can delete themselves; nothing was deleted"),
+            Some(_) => {
+                Conflict::users("self-delete", users, "nobody can delete themselves; nothing was deleted")
+            }
             None => Conflict::users("last-admin", users, partners::LAST_ADMIN),
         });
     }
@@ -230,7 +243,11 @@ pub fn delete_many(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
 }
 
 fn self_delete() -> Error {
-    Conflict::users("self-delete", Vec::new(), "nobody can delete themselves: another partner admin has to do it")
+    Conflict::users(
+        "self-delete",
+        Vec::new(),
+        "nobody can delete themselves: another partner admin has to do it",
+    )
 }
 
 fn remove(tx: &mut Tx<'_>, user: &User) -> Result<()> {
@@ -259,7 +276,11 @@ pub fn unknown_groups(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Option<Fault>>
         return Ok(None);
     }
     let names: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-    Ok(Some(Fault::new("/groups", "unknown-group", format!("there is no group {} in this partner", names.join(", ")))))
+    Ok(Some(Fault::new(
+        "/groups",
+        "unknown-group",
+        format!("there is no group {} in this partner", names.join(", ")),
+    )))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

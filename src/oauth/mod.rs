@@ -1,6 +1,7 @@
 //! The token edge: OAuth 2.0 (RFC 6749), revocation (RFC 7009), introspection (RFC 7662).
 
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use base64::Engine as _;
@@ -12,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use zeroize::Zeroizing;
 
-use crate::api::extract::{ClientAddress, NoParams};
+use crate::api::extract::ClientAddress;
 use crate::api::incoming::read_body;
 use crate::api::json;
 use crate::api::problem::{GrantDocument, Problem};
@@ -137,6 +138,22 @@ pub struct IntrospectionAnswer {
     is_admin: Option<bool>,
 }
 
+/// Parameters come in the body only (RFC 6749 §2.3.1, §3.2; B29): a password in a URL ends up in logs.
+struct NoQuery;
+
+impl<S: Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match parts.uri.query() {
+            None | Some("") => Ok(Self),
+            Some(_) => {
+                Err(invalid_request("send the parameters in the body: none is taken from the URL").into())
+            }
+        }
+    }
+}
+
 /// The parameters of a form, each at most once (RFC 6749 §3.2).
 struct Form(Vec<(String, Zeroizing<String>)>);
 
@@ -191,11 +208,10 @@ async fn client(app: &App, headers: &HeaderMap, form: &mut Form) -> Result<Clien
         };
         return tokens::authenticate_client(app, &id, secret).await;
     };
-    let (basic_id, basic_secret) = basic
-        .to_str()
-        .ok()
-        .and_then(read_basic)
-        .ok_or_else(|| Error::Grant(GrantError::InvalidClient, "Authorization is not HTTP Basic".into()))?;
+    let (basic_id, basic_secret) =
+        basic.to_str().ok().and_then(read_basic).ok_or_else(|| {
+            Error::Grant(GrantError::InvalidClient, "Authorization is not HTTP Basic".into())
+        })?;
     if secret.is_some() || id.is_some_and(|id| *id != basic_id) {
         return Err(invalid_request("the client says who it is twice: use HTTP Basic or the form, not both"));
     }
@@ -211,7 +227,10 @@ fn read_basic(value: &str) -> Option<(String, Zeroizing<String>)> {
     let text = Zeroizing::new(String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?);
     let (id, secret) = text.split_once(':')?;
     let decode = |part: &str| {
-        form_urlencoded::parse(format!("v={part}").as_bytes()).next().map(|(_, v)| v.into_owned()).unwrap_or_default()
+        form_urlencoded::parse(format!("v={part}").as_bytes())
+            .next()
+            .map(|(_, v)| v.into_owned())
+            .unwrap_or_default()
     };
     Some((decode(id), Zeroizing::new(decode(secret))))
 }
@@ -221,7 +240,7 @@ fn read_basic(value: &str) -> Option<(String, Zeroizing<String>)> {
 /// `grant_type=password` logs a user in; `refresh_token` gives new tokens for one that works once;
 /// `client_credentials` gives a confidential client its technical account.
 #[utoipa::path(
-    post, path = "/oauth/token", tag = "oauth",
+    post, path = "/oauth/token", operation_id = "issue_token", tag = "oauth",
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "Tokens", body = TokenAnswer),
@@ -234,16 +253,15 @@ fn read_basic(value: &str) -> Option<(String, Zeroizing<String>)> {
 async fn token(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,
-    _: NoParams,
+    _: NoQuery,
     headers: HeaderMap,
     mut form: Form,
 ) -> Result<Response, Problem> {
     let client = client(&app, &headers, &mut form).await?;
     let grant_type = form.require("grant_type")?;
-    if let Some(scope) = form.take("scope") {
-        if !scope.split(' ').all(|one| matches!(one, "read" | "write")) {
-            return Err(Error::Grant(GrantError::InvalidScope, "the scopes are read and write".into()).into());
-        }
+    let is_known = |scope: &str| scope.split(' ').all(|one| matches!(one, "read" | "write"));
+    if form.take("scope").is_some_and(|scope| !is_known(&scope)) {
+        return Err(Error::Grant(GrantError::InvalidScope, "the scopes are read and write".into()).into());
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let origin = Origin { address, user_agent };
@@ -287,18 +305,18 @@ fn uncached(mut answer: Response) -> Response {
 ///
 /// The answer is the same for a token that is unknown or already ended.
 #[utoipa::path(
-    post, path = "/oauth/revoke", tag = "oauth",
+    post, path = "/oauth/revoke", operation_id = "revoke_token", tag = "oauth",
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "It is good no more", body = Object),
-        (status = 400, description = "A parameter is missing", body = GrantDocument),
-        (status = 401, description = "Unknown client or wrong secret", body = GrantDocument),
+        (status = 400, description = "A parameter is missing", body = GrantDocument, example = json!({"error": "invalid_request", "error_description": "the parameter token is missing"})),
+        (status = 401, description = "Unknown client or wrong secret", body = GrantDocument, example = json!({"error": "invalid_client", "error_description": "unknown client or wrong secret"})),
         (status = 503, description = "Busy: try again after Retry-After seconds", body = crate::api::problem::ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
 async fn revoke(
     State(app): State<App>,
-    _: NoParams,
+    _: NoQuery,
     headers: HeaderMap,
     mut form: Form,
 ) -> Result<Response, Problem> {
@@ -309,18 +327,18 @@ async fn revoke(
 
 /// What a token is worth (RFC 7662), for confidential clients of its partner.
 #[utoipa::path(
-    post, path = "/oauth/introspect", tag = "oauth",
+    post, path = "/oauth/introspect", operation_id = "introspect_token", tag = "oauth",
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "What it is worth", body = IntrospectionAnswer),
-        (status = 400, description = "A parameter is missing, or a public client asks", body = GrantDocument),
-        (status = 401, description = "Unknown client or wrong secret", body = GrantDocument),
+        (status = 400, description = "A parameter is missing, or a public client asks", body = GrantDocument, example = json!({"error": "unauthorized_client", "error_description": "a public client cannot introspect"})),
+        (status = 401, description = "Unknown client or wrong secret", body = GrantDocument, example = json!({"error": "invalid_client", "error_description": "unknown client or wrong secret"})),
         (status = 503, description = "Busy: try again after Retry-After seconds", body = crate::api::problem::ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
 async fn introspect(
     State(app): State<App>,
-    _: NoParams,
+    _: NoQuery,
     headers: HeaderMap,
     mut form: Form,
 ) -> Result<Response, Problem> {

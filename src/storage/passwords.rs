@@ -5,8 +5,8 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::UserId;
 
-/// A stored password.
-#[derive(Debug, Clone)]
+/// A stored password. Not `Debug`: hashes belong in no log.
+#[derive(Clone)]
 pub struct Stored {
     /// Its number.
     pub password_id: i64,
@@ -76,8 +76,7 @@ pub fn replace(tx: &mut Tx<'_>, user_id: UserId, new: &NewPassword<'_>, history:
     Ok(())
 }
 
-/// A password to store.
-#[derive(Debug)]
+/// A password to store. Not `Debug`, like [`Stored`].
 pub struct NewPassword<'a> {
     /// As crate::hashing writes it.
     pub hash: &'a str,

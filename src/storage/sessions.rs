@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::cache::TokenHash;
 use super::tx::{Stale, Tx};
-use crate::access::TokenFacts;
+use crate::access::{Standing, TokenFacts};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{Client, PartnerId, UserId};
@@ -171,11 +171,31 @@ pub fn rotate(tx: &mut Tx<'_>, hash: &TokenHash, session_id: &str, session_ends:
     Ok(())
 }
 
-/// Ends one session and all its tokens.
-pub fn end(tx: &mut Tx<'_>, session_id: &str) -> Result<()> {
-    tx.execute("DELETE FROM sessions WHERE pid = $1 AND session_id = $2", &[session_id.into()])?;
+/// What is known of a session now, if it is still there; like [`find_access_token`], by the session.
+pub fn find_standing(tx: &mut Tx<'_>, session_id: &str) -> Result<Option<Standing>> {
+    tx.row(
+        "SELECT coalesce(u.is_admin, c.is_admin, 0), \
+         CASE WHEN s.user_id IS NULL THEN c.client_id IS NOT NULL ELSE coalesce(u.status, 1) = 0 END, p.suspended \
+         FROM sessions s JOIN partners p ON p.pid = s.pid \
+         LEFT JOIN users u ON u.pid = s.pid AND u.user_id = s.user_id \
+         LEFT JOIN clients c ON c.pid = s.pid AND c.client_id = s.client_id AND s.user_id IS NULL \
+         WHERE s.pid = $1 AND s.session_id = $2",
+        &[session_id.into()],
+        |row| {
+            Ok(Standing {
+                is_admin: row.int(0)? != 0,
+                is_active: row.int(1)? != 0,
+                is_suspended: row.int(2)? != 0,
+            })
+        },
+    )
+}
+
+/// Ends one session and all its tokens; whether it was still there.
+pub fn end(tx: &mut Tx<'_>, session_id: &str) -> Result<bool> {
+    let gone = tx.execute("DELETE FROM sessions WHERE pid = $1 AND session_id = $2", &[session_id.into()])?;
     tx.forget(Stale::Session(tx.pid(), session_id.to_owned()));
-    Ok(())
+    Ok(gone > 0)
 }
 
 /// Ends all sessions of a user but, where one is named, that one.

@@ -20,10 +20,10 @@ use tenantry::app::App;
 use tenantry::clock::Clock;
 use tenantry::config::Config;
 use tenantry::domain::users::NewUser;
-use tenantry::domain::{partners, unit};
+use tenantry::domain::{partners, tokens, unit};
 use tenantry::hashing::HashCost;
 use tenantry::mail::{Envelope, Mailer, Memory, Notice};
-use tenantry::model::Status;
+use tenantry::model::{PartnerId, Status};
 use tenantry::random::Random;
 use tenantry::values;
 use tenantry::worker;
@@ -216,6 +216,53 @@ impl T {
         answer
     }
 
+    /// Whoever runs the server, with an operator token.
+    pub async fn operator(&self) -> Person<'_> {
+        let by = Operator::of_this_machine();
+        let made =
+            unit::write(&self.app.store, &by, move |tx| tokens::create_operator_token(tx, by, "tests")).await;
+        let (_, token) = made.unwrap();
+        self.secret(&token);
+        self.bearer(&token)
+    }
+
+    /// A confidential client of a partner: its id and its secret.
+    pub async fn client(&self, pid: i64, is_admin: bool) -> (String, String) {
+        let by = Operator::of_this_machine();
+        let within = by.as_admin_of(PartnerId(pid));
+        let made =
+            unit::write(&self.app.store, &within, move |tx| tokens::create_client(tx, by, "robot", is_admin))
+                .await;
+        let (client, secret) = made.unwrap();
+        self.secret(&secret);
+        (client.client_id, secret)
+    }
+
+    /// The answer to a form of a confidential client, which says by HTTP Basic who it is.
+    pub async fn form_as(&self, client: &(String, String), path: &str, form: &[(&str, &str)]) -> Answer {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = self
+            .anonymous()
+            .request(Method::POST, path)
+            .basic_auth(&client.0, Some(&client.1))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(body);
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        for name in ["access_token", "refresh_token"] {
+            if let Some(token) = answer.body[name].as_str() {
+                self.secret(token);
+            }
+        }
+        answer
+    }
+
+    /// The technical account of a client (B28).
+    pub async fn technical_account(&self, client: &(String, String)) -> Person<'_> {
+        let answer =
+            self.form_as(client, "/oauth/token", &[("grant_type", "client_credentials")]).await.expect(200);
+        self.bearer(answer.body["access_token"].as_str().unwrap())
+    }
+
     /// A member with a permanent password, logged in; the user's number first.
     pub async fn member(&self, username: &str) -> (i64, Person<'_>) {
         let user = self.admin().await.create(username).await;
@@ -245,11 +292,10 @@ impl T {
             external_id: None,
         };
         let (terms, name) = (self.app.terms, name.to_owned());
-        let made = unit::write(&self.app.store, &by, move |tx| {
-            partners::create(tx, terms, by, &name, &admin, true)
-        })
-        .await
-        .unwrap();
+        let made =
+            unit::write(&self.app.store, &by, move |tx| partners::create(tx, terms, by, &name, &admin, true))
+                .await
+                .unwrap();
         let temporary = made.password.unwrap();
         let person = self.login(&username, &temporary).await;
         let body = json!({ "oldPassword": temporary, "newPassword": password_of(&username) });
@@ -316,7 +362,13 @@ impl Person<'_> {
     }
 
     /// Any request; an empty content type sends none.
-    pub async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>, content_type: &str) -> Answer {
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        content_type: &str,
+    ) -> Answer {
         let mut request = self.request(method, path);
         if !content_type.is_empty() {
             request = request.header(header::CONTENT_TYPE, content_type);

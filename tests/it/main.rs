@@ -7,12 +7,19 @@
     reason = "a test fails by panicking, and what tests share stands outside of #[test] functions"
 )]
 
+mod architecture;
+mod authorization;
 mod bad_input;
 mod concurrency;
 mod events;
 mod fixtures;
 mod groups;
 mod harness;
+mod logins;
+mod oauth;
+mod openapi;
+mod partners;
+mod passwords;
 mod self_service;
 mod streaming;
 mod user_lists;

@@ -1,0 +1,211 @@
+//! What every operation of the document has in common and would otherwise repeat: who may call it, the errors that
+//! come before any rule is asked, and examples, which are made of those that stand at the properties.
+
+use serde_json::{Map, Value, json};
+
+/// The methods of a path item (OpenAPI 3.1, Path Item Object).
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// The schemes by which callers say who they are, by the tag of the operation. Clients of the token edge may also use
+/// the form, hence the empty alternative.
+fn security(tag: &str) -> Option<Value> {
+    match tag {
+        "users" | "self" | "groups" | "events" => Some(json!([{ "login": [] }])),
+        "operator" => Some(json!([{ "operator": [] }])),
+        "oauth" => Some(json!([{ "client": [] }, {}])),
+        _ => None,
+    }
+}
+
+/// What can be answered to any request, or to any request with a body.
+fn errors(with_body: bool, is_form: bool) -> Vec<(u16, &'static str)> {
+    let mut errors = vec![
+        (400, "Faults in the request, all listed under errors"),
+        (500, "A fault of the server: its log names the cause under the x-request-id of the answer"),
+        (503, "Busy: try again after Retry-After seconds"),
+    ];
+    if with_body {
+        errors.push((408, "The body did not arrive in time"));
+        errors.push((413, "The body is too large"));
+    }
+    if with_body && !is_form {
+        errors.push((415, "The body is not said to be JSON in UTF-8"));
+    }
+    errors
+}
+
+/// An example of a problem document.
+fn problem(status: u64) -> Option<Value> {
+    let (title, code, detail) = match status {
+        400 => ("Bad Request", "invalid", "the request has a fault, named under errors"),
+        401 => ("Unauthorized", "invalid-token", "Invalid access token"),
+        403 => ("Forbidden", "admin-required", "only partner admins may do this"),
+        404 => ("Not Found", "user-not-found", "there is no such user"),
+        408 => ("Request Timeout", "body-timeout", "the body did not arrive in time"),
+        409 => ("Conflict", "username-taken", "this username is taken"),
+        413 => ("Payload Too Large", "body-too-large", "the body has more than 8388608 bytes"),
+        415 => (
+            "Unsupported Media Type",
+            "unsupported-media-type",
+            "send the body as Content-Type: application/json, in UTF-8",
+        ),
+        429 => ("Too Many Requests", "too-many-attempts", "too many failed attempts: try again in 287 s"),
+        500 => (
+            "Internal Server Error",
+            "internal",
+            "a fault of the server: its log names the cause under the x-request-id of this answer",
+        ),
+        503 => ("Service Unavailable", "unavailable", "the server is busy: try again in 1 s"),
+        _ => return None,
+    };
+    let mut document =
+        json!({ "type": "about:blank", "title": title, "status": status, "detail": detail, "code": code });
+    let fault = match status {
+        400 => Some(json!({ "field": "/username", "code": "required", "detail": "is missing" })),
+        409 => Some(json!({ "field": "/username", "code": code, "detail": detail })),
+        _ => None,
+    };
+    if let (Some(fault), Some(document)) = (fault, document.as_object_mut()) {
+        document.insert("errors".to_owned(), json!([fault]));
+    }
+    Some(document)
+}
+
+/// Adds to a document what its operations have in common.
+pub(super) fn complete(mut document: Value) -> Value {
+    let schemas = document.pointer("/components/schemas").cloned().unwrap_or_default();
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    for path in paths.into_iter().flat_map(Map::values_mut) {
+        for method in METHODS {
+            if let Some(operation) = path.get_mut(method).and_then(Value::as_object_mut) {
+                complete_operation(operation, &schemas);
+            }
+        }
+    }
+    document
+}
+
+fn complete_operation(operation: &mut Map<String, Value>, schemas: &Value) {
+    let tag = operation.get("tags").and_then(|tags| tags.get(0)).and_then(Value::as_str).unwrap_or_default();
+    let is_form = tag == "oauth";
+    if let Some(security) = security(tag) {
+        operation.insert("security".to_owned(), security);
+    }
+    let body = operation.get_mut("requestBody");
+    let with_body = body.is_some();
+    if let Some(body) = body {
+        give_examples(body, schemas, None);
+    }
+    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    for (status, description) in errors(with_body, is_form) {
+        responses.entry(status.to_string()).or_insert_with(|| {
+            json!({
+                "description": description,
+                "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+            })
+        });
+    }
+    responses.sort_keys();
+    for (status, response) in responses {
+        give_examples(response, schemas, status.parse().ok());
+    }
+}
+
+/// Gives each content its example, unless it has one.
+fn give_examples(holder: &mut Value, schemas: &Value, status: Option<u64>) {
+    let contents = holder.get_mut("content").and_then(Value::as_object_mut);
+    for (kind, content) in contents.into_iter().flatten() {
+        let Some(content) = content.as_object_mut().filter(|content| !content.contains_key("example")) else {
+            continue;
+        };
+        let example = match status.filter(|_| kind == "application/problem+json").and_then(problem) {
+            Some(example) => Some(example),
+            None => content.get("schema").and_then(|schema| example(schema, schemas)),
+        };
+        if let Some(example) = example {
+            content.insert("example".to_owned(), example);
+        }
+    }
+}
+
+/// An example of a schema: its own, or one made of its properties'. None = nothing can be said, which leaves a
+/// property out where it may be left out.
+fn example(schema: &Value, schemas: &Value) -> Option<Value> {
+    if let Some(own) = schema.get("example") {
+        return Some(own.clone());
+    }
+    if let Some(name) = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.rsplit('/').next()) {
+        return example(schemas.get(name)?, schemas);
+    }
+    if let Some(choices) = schema.get("oneOf").and_then(Value::as_array) {
+        return choices.iter().find_map(|choice| example(choice, schemas));
+    }
+    if let Some(parts) = schema.get("allOf").and_then(Value::as_array) {
+        let mut whole = Map::new();
+        for part in parts {
+            if let Some(Value::Object(part)) = example(part, schemas) {
+                whole.extend(part);
+            }
+        }
+        return Some(Value::Object(whole));
+    }
+    let kind = schema.get("type")?;
+    if kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "null")) {
+        return Some(Value::Null);
+    }
+    match kind.as_str()? {
+        "object" => Some(object_example(schema, schemas)),
+        "array" => Some(Value::Array(example(schema.get("items")?, schemas).into_iter().collect())),
+        "boolean" => Some(json!(false)),
+        // Ids, in lists of them.
+        "integer" => Some(json!(2)),
+        _ => None,
+    }
+}
+
+fn object_example(schema: &Value, schemas: &Value) -> Value {
+    let required = schema.get("required").and_then(Value::as_array);
+    let must = |name: &str| required.is_some_and(|names| names.iter().any(|n| n == name));
+    let mut object = Map::new();
+    for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        // What may be left out is left out, unless somebody thought of an example for it.
+        let is_shown = must(name) || property.get("example").is_some();
+        if let Some(example) = is_shown.then(|| example(property, schemas)).flatten() {
+            object.insert(name.clone(), example);
+        }
+    }
+    Value::Object(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_are_made_of_those_of_the_properties() {
+        let schemas = json!({
+            "Pet": {
+                "type": "object", "required": ["name", "nick", "owner", "ids"],
+                "properties": {
+                    "name": { "type": "string", "example": "Tib" },
+                    "nick": { "type": ["string", "null"] },
+                    "left_out": { "type": "boolean" },
+                    "shown": { "type": "boolean", "example": true },
+                    "ids": { "type": "array", "items": { "type": "integer" } },
+                    "owner": { "oneOf": [{ "type": "null" }, { "$ref": "#/components/schemas/Owner" }] },
+                },
+            },
+            "Owner": { "allOf": [
+                { "type": "object", "required": ["a"], "properties": { "a": { "type": "integer", "example": 1 } } },
+                { "type": "object", "required": ["b"], "properties": { "b": { "type": "boolean" } } },
+            ] },
+        });
+        assert_eq!(
+            example(&json!({ "type": "array", "items": { "$ref": "#/components/schemas/Pet" } }), &schemas),
+            Some(
+                json!([{ "name": "Tib", "nick": null, "shown": true, "ids": [2], "owner": { "a": 1, "b": false } }])
+            )
+        );
+        assert_eq!(example(&json!({ "type": "string" }), &schemas), None);
+    }
+}

@@ -1,0 +1,226 @@
+//! The house (src/lib.rs): one way down. Reads the sources and fails on an arrow that goes up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The map: what each part may use. A part is a file or folder directly under `src/`; its own insides are its own.
+#[rustfmt::skip]
+const MAY_USE: &[(&str, &[&str])] = &[
+    // the edges
+    ("main",     &["cli"]),
+    ("cli",      &["api", "oauth", "worker", "app", "domain", "storage", LEAVES]),
+    ("api",      &["oauth", "app", "domain", "storage", LEAVES]),
+    ("oauth",    &["api", "app", "domain", "storage", LEAVES]),
+    ("worker",   &["app", "domain", "storage", LEAVES]),
+    // what a process is made of
+    ("app",      &["domain", "storage", LEAVES]),
+    // the rules
+    ("domain",   &["app", "storage", LEAVES]),
+    // SQL
+    ("storage",  &[LEAVES]),
+    // the leaves
+    ("access",   &[LEAVES]),
+    ("clock",    &[LEAVES]),
+    ("config",   &[LEAVES]),
+    ("error",    &[LEAVES]),
+    ("hashing",  &[LEAVES]),
+    ("mail",     &[LEAVES]),
+    ("model",    &[LEAVES]),
+    ("random",   &[LEAVES]),
+    ("values",   &[LEAVES]),
+    ("lib",      &[]),
+];
+
+/// Stands for every leaf.
+const LEAVES: &str = "(leaves)";
+const LEAF: [&str; 9] =
+    ["access", "clock", "config", "error", "hashing", "mail", "model", "random", "values"];
+
+/// Of a part that is shared with one other only these modules are: `oauth` is an edge of its own that answers in
+/// the JSON edge's words.
+#[rustfmt::skip]
+const ONLY: &[(&str, &str, &[&str])] = &[
+    ("oauth", "api",   &["extract", "incoming", "json", "problem"]),
+    ("api",   "oauth", &["api"]),
+];
+
+/// Words that may stand only in these files (or folders, with a slash at the end).
+#[rustfmt::skip]
+const ONLY_IN: &[(&str, &[&str])] = &[
+    ("axum::",            &["api/", "oauth/"]),
+    // config reads public-url as the URI that HTTP means.
+    ("hyper::",           &["api/", "config/values.rs"]),
+    ("hyper_util::",      &["api/"]),
+    ("tower::",           &["api/"]),
+    ("utoipa",            &["api/", "oauth/"]),
+    ("http::StatusCode",  &["api/", "oauth/"]),
+    ("rusqlite",          &["storage/sqlite.rs"]),
+    // values.rs refuses addresses that the mail library cannot take (B19).
+    ("lettre::",          &["mail/", "config/", "values.rs"]),
+    ("clap::",            &["cli/", "config/"]),
+    ("SystemTime::now",   &["clock.rs"]),
+    ("Timestamp::now",    &[]),
+    ("getrandom::",       &["random.rs"]),
+    ("std::env::var",     &["config/", "cli/"]),
+    ("unscoped()",        &["storage/"]),
+];
+
+/// What SQL begins with, in a string: it stands in storage only.
+const SQL: [&str; 8] =
+    ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE ", "ALTER ", "DROP ", "PRAGMA "];
+
+/// Every source file by its path below `src/`, with its text.
+pub fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut all = Vec::new();
+    let mut todo: Vec<PathBuf> = vec![root.clone()];
+    while let Some(dir) = todo.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                todo.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                all.push((name, std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    all.sort();
+    all
+}
+
+/// The part that a file belongs to.
+fn part(file: &str) -> &str {
+    let first = file.split('/').next().unwrap();
+    first.strip_suffix(".rs").unwrap_or(first)
+}
+
+/// What ships: without the tests at the end of a file, the files of tests, and comments.
+pub fn shipped(file: &str, text: &str) -> String {
+    if file.ends_with("tests.rs") || file.ends_with("testing.rs") {
+        return String::new();
+    }
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The paths below `crate::` that some code names, as segments, groups in braces taken apart.
+fn uses(code: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for rest in code.split("crate::").skip(1) {
+        expand(rest, &mut Vec::new(), &mut found);
+    }
+    found
+}
+
+/// Reads `a::b`, `{a, b::{c, d}}` ... at the start of `text`; returns what follows.
+fn expand<'t>(mut text: &'t str, prefix: &mut Vec<String>, found: &mut Vec<Vec<String>>) -> &'t str {
+    let depth = prefix.len();
+    loop {
+        text = text.trim_start();
+        if let Some(mut inner) = text.strip_prefix('{') {
+            loop {
+                inner = expand(inner, prefix, found).trim_start();
+                match inner.strip_prefix(',') {
+                    Some(next) if next.trim_start().starts_with('}') => inner = next.trim_start(),
+                    Some(next) => inner = next,
+                    None => break,
+                }
+                if inner.starts_with('}') {
+                    break;
+                }
+            }
+            prefix.truncate(depth);
+            return inner.strip_prefix('}').unwrap_or(inner);
+        }
+        let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+        prefix.push(text[..end].to_owned());
+        text = &text[end..];
+        match text.strip_prefix("::") {
+            Some(next) if !next.starts_with('<') => text = next,
+            _ => break,
+        }
+    }
+    found.push(prefix.clone());
+    prefix.truncate(depth);
+    text
+}
+
+#[test]
+fn paths_are_read() {
+    let code = "use crate::a::B;\nuse crate::{c::{D, e::F}, g};\nlet x = crate::h::i(crate::j);";
+    let read: Vec<String> = uses(code).iter().map(|path| path.join("::")).collect();
+    assert_eq!(read, ["a::B", "c::D", "c::e::F", "g", "h::i", "j"]);
+}
+
+#[test]
+fn no_arrow_goes_up() {
+    let map: BTreeMap<_, _> = MAY_USE.iter().copied().collect();
+    let mut wrong = Vec::new();
+    let mut parts = BTreeSet::new();
+    for (file, text) in sources() {
+        let own = part(&file);
+        parts.insert(own.to_owned());
+        let Some(allowed) = map.get(own) else {
+            wrong.push(format!("{file}: the part {own} is not on the map"));
+            continue;
+        };
+        // The binary names the library by its name.
+        let code = shipped(&file, &text).replace("tenantry::", "crate::");
+        for path in uses(&code) {
+            let target = path[0].as_str();
+            if target == own || !map.contains_key(target) {
+                continue;
+            }
+            let is_allowed =
+                allowed.contains(&target) || (allowed.contains(&LEAVES) && LEAF.contains(&target));
+            if !is_allowed {
+                wrong.push(format!("{file}: {own} must not use {}", path.join("::")));
+            }
+            let only = ONLY.iter().find(|(from, to, _)| (*from, *to) == (own, target));
+            let module = path.get(1).map_or("", String::as_str);
+            if let Some((.., modules)) = only.filter(|(.., modules)| !modules.contains(&module)) {
+                wrong.push(format!(
+                    "{file}: of {target}, {own} uses only {modules:?}, not {}",
+                    path.join("::")
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let known: BTreeSet<_> = map.keys().map(|&name| name.to_owned()).collect();
+    assert_eq!(parts, known, "the map names exactly what is there");
+}
+
+#[test]
+fn some_words_stand_in_one_place_only() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        for (number, line) in shipped(&file, &text).lines().enumerate() {
+            for (word, places) in ONLY_IN {
+                let is_there = places.iter().any(|place| match place.strip_suffix('/') {
+                    Some(folder) => part(&file) == folder,
+                    None => file == *place,
+                });
+                if line.contains(word) && !is_there {
+                    wrong.push(format!("{file}, line {number} of its code: {word} belongs to {places:?}"));
+                }
+            }
+            let quoted = SQL.iter().any(|word| line.contains(&format!("\"{word}")));
+            if quoted && part(&file) != "storage" {
+                wrong.push(format!("{file}, line {number} of its code: SQL belongs to storage: {line}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_words_are_where_they_belong() {
+    // A rule about a word that nobody writes any more checks nothing.
+    let sources = sources();
+    for (word, places) in ONLY_IN.iter().filter(|(_, places)| !places.is_empty()) {
+        let found = sources.iter().any(|(file, text)| shipped(file, text).contains(word));
+        assert!(found, "{word} is nowhere, not even in {places:?}");
+    }
+}

@@ -1,0 +1,809 @@
+//! Logging in: the password grant, what failures do (B23), sessions opened with a temporary or expired password
+//! (B22), and what ends a session at once.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use tenantry::access::Operator;
+use tenantry::clock::{DAY, HOUR, MINUTE, SECOND};
+use tenantry::domain::{tokens, unit};
+use tenantry::model::PartnerId;
+
+use crate::harness::{ADMIN_PASSWORD, Answer, Person, T, new_user, password_of};
+
+const SELF: &str = "/api/v1/users/self";
+const CHANGE: &str = "/api/v1/users/self/update-password";
+const RESET: &str = "/api/v1/users/self/reset-password";
+
+/// What every refused login answers, byte for byte (B23).
+const REFUSED: &str = r#"{"error":"invalid_grant","error_description":"wrong username or password"}"#;
+
+async fn fail(t: &T, username: &str, times: usize) {
+    for _ in 0..times {
+        refused(&t.try_login(username, "Wrong.Guess-00x").await);
+    }
+}
+
+#[track_caller]
+fn refused(answer: &Answer) {
+    assert_eq!((answer.status, answer.text.as_str()), (StatusCode::BAD_REQUEST, REFUSED));
+}
+
+#[track_caller]
+fn dead(answer: &Answer) {
+    assert_eq!(answer.status, 401, "{}", answer.text);
+    assert_eq!(
+        answer.header("www-authenticate"),
+        r#"Bearer realm="oauth", error="invalid_token", error_description="Invalid access token""#
+    );
+}
+
+/// A member whose token has been used, so that the server knows its bearer by heart.
+async fn cached<'t>(t: &'t T, username: &str) -> (i64, Person<'t>) {
+    let (id, person) = t.member(username).await;
+    person.get(SELF).await.expect(200);
+    (id, person)
+}
+
+async fn status_of(admin: &Person<'_>, id: i64) -> String {
+    let user = admin.get(&format!("/api/v1/users/{id}")).await.expect(200);
+    user.body["status"].as_str().unwrap().to_owned()
+}
+
+async fn set_status(admin: &Person<'_>, id: i64, status: &str) -> Answer {
+    let path = format!("/api/v1/users/{id}");
+    let mut user = admin.get(&path).await.expect(200).body;
+    user["status"] = json!(status);
+    admin.put(&path, &user).await
+}
+
+async fn change(person: &Person<'_>, old: &str, new: &str) -> Answer {
+    person.post(CHANGE, &json!({ "oldPassword": old, "newPassword": new })).await
+}
+
+#[tokio::test]
+async fn a_login_answers_with_tokens() {
+    let t = T::start().await;
+    let answer = t.try_login("ADMIN", ADMIN_PASSWORD).await.expect(200);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("pragma"), "no-cache");
+    assert_eq!(answer.header("content-type"), "application/json");
+    let names: Vec<_> = answer.body.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(names, ["access_token", "token_type", "refresh_token", "expires_in", "scope"]);
+    assert_eq!(
+        (&answer.body["token_type"], &answer.body["expires_in"], &answer.body["scope"]),
+        (&json!("bearer"), &json!(21_600), &json!("read write"))
+    );
+    let admin = t.bearer(answer.body["access_token"].as_str().unwrap());
+    assert_eq!(admin.get(SELF).await.expect(200).body["lastLoginAt"], "2026-11-23T09:00:00.000Z");
+}
+
+#[tokio::test]
+async fn b12_no_token_a_bad_token_and_another_scheme() {
+    let t = T::start().await;
+    let nobody = t.anonymous();
+    assert_eq!(nobody.get(SELF).await.expect(401).header("www-authenticate"), r#"Bearer realm="oauth""#);
+    for token in ["x", "at.1.x", "at.999.x", "rt.1.x", "op.x", "at.1", "at..x", ""] {
+        dead(&t.bearer(token).get(SELF).await);
+    }
+    let basic = nobody.request(Method::GET, SELF).basic_auth("admin", Some(ADMIN_PASSWORD));
+    let answer = Answer::of(basic.send().await.unwrap()).await.expect(401);
+    assert_eq!(answer.header("www-authenticate"), r#"Bearer realm="oauth""#);
+    // Some clients of the hosted API always send one.
+    let admin = t.admin().await;
+    let with_key = admin.request(Method::GET, SELF).header("x-api-key", "whatever");
+    Answer::of(with_key.send().await.unwrap()).await.expect(200);
+}
+
+#[tokio::test]
+async fn b12_an_expired_token_says_so_and_does_not_say_itself() {
+    let t = T::start().await;
+    let (_, fenna) = cached(&t, "fenna").await;
+    t.clock.advance(6 * HOUR - 1);
+    fenna.get(SELF).await.expect(200);
+    t.clock.advance(1);
+    let answer = fenna.get(SELF).await.expect(401);
+    let challenge = answer.header("www-authenticate");
+    assert!(
+        challenge.starts_with(
+            r#"Bearer realm="oauth", error="invalid_token", error_description="Access token expired: "#
+        ),
+        "{challenge}"
+    );
+    let token = fenna.token.clone().unwrap();
+    assert!(!challenge.contains(&token) && !answer.text.contains(&token));
+    // Not from memory only: a server that never saw the token says the same.
+    let t = t.restart().await;
+    let again = t.bearer(&token).get(SELF).await.expect(401);
+    assert_eq!(again.header("www-authenticate"), challenge);
+}
+
+#[tokio::test]
+async fn access_token_seconds_is_how_long_they_live() {
+    let t = T::with(|config| config.access_token_seconds = 90).await;
+    let answer = t.try_login("admin", ADMIN_PASSWORD).await.expect(200);
+    assert_eq!(answer.body["expires_in"], 90);
+    let admin = t.bearer(answer.body["access_token"].as_str().unwrap());
+    t.clock.advance(90 * SECOND - 1);
+    admin.get(SELF).await.expect(200);
+    t.clock.advance(1);
+    admin.get(SELF).await.expect(401);
+}
+
+#[tokio::test]
+async fn b22_a_temporary_password_opens_a_session_that_may_only_change_it() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let mut body = new_user("ben");
+    body["isAdmin"] = json!(true);
+    admin.create_with(&body).await;
+    let temporary = t.mailed_password("ben").await;
+    let answer = t.try_login("ben", &temporary).await.expect(200);
+    assert_eq!(answer.body["passwordChangeRequired"], true);
+    assert_eq!(answer.body.get("refresh_token"), None);
+    let ben = t.bearer(answer.body["access_token"].as_str().unwrap());
+
+    let own = ben.get(SELF).await.expect(200).body;
+    assert_eq!(own["username"], "ben");
+    for (method, path, body) in [
+        (Method::GET, "/api/v1/users", None),
+        (Method::GET, "/api/v1/users/1", None),
+        (Method::POST, "/api/v1/users", Some(new_user("late"))),
+        (Method::DELETE, "/api/v1/users/1", None),
+        (Method::PUT, "/api/v1/users/self/update", Some(own.clone())),
+        (Method::POST, RESET, None),
+        (Method::PUT, RESET, None),
+        (Method::POST, "/api/v1/users/1/reset-password", None),
+        (Method::GET, "/api/v1/groups", None),
+        (Method::GET, "/api/v1/events", None),
+    ] {
+        let kind = if body.is_some() { "application/json" } else { "" };
+        let answer = ben.send(method.clone(), path, body.map(|b| b.to_string().into_bytes()), kind).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["code"]),
+            (403, &json!("password-change-required")),
+            "{method} {path}"
+        );
+    }
+    // A4 makes it an ordinary session, at once and with the same token.
+    change(&ben, &temporary, &password_of("ben")).await.expect(200);
+    ben.get("/api/v1/users").await.expect(200);
+    refused(&t.try_login("ben", &temporary).await);
+    let answer = t.try_login("ben", &password_of("ben")).await.expect(200);
+    assert_eq!(answer.body.get("passwordChangeRequired"), None);
+    assert!(answer.body["refresh_token"].is_string());
+}
+
+#[tokio::test]
+async fn b22_such_a_session_may_be_revoked() {
+    let t = T::start().await;
+    t.admin().await.create("fenna").await;
+    let fenna = t.login("fenna", &t.mailed_password("fenna").await).await;
+    fenna.get(SELF).await.expect(200);
+    let token = fenna.token.clone().unwrap();
+    t.anonymous().form("/oauth/revoke", &[("client_id", "tenantry"), ("token", &token)]).await.expect(200);
+    dead(&fenna.get(SELF).await);
+}
+
+#[tokio::test]
+async fn b22_such_a_token_ends_with_the_temporary_password() {
+    let t = T::start().await;
+    t.admin().await.create("fenna").await;
+    let temporary = t.mailed_password("fenna").await;
+    t.clock.advance(24 * HOUR - 10 * SECOND);
+    let answer = t.try_login("fenna", &temporary).await.expect(200);
+    assert_eq!(answer.body["expires_in"], 10);
+    let fenna = t.bearer(answer.body["access_token"].as_str().unwrap());
+    t.clock.advance(10 * SECOND - 1);
+    fenna.get(SELF).await.expect(200);
+    t.clock.advance(1);
+    fenna.get(SELF).await.expect(401);
+    change(&fenna, &temporary, &password_of("fenna")).await.expect(401);
+    refused(&t.try_login("fenna", &temporary).await);
+}
+
+#[tokio::test]
+async fn temporary_password_seconds_is_how_long_they_live() {
+    let t = T::with(|config| config.temporary_password_seconds = 60).await;
+    t.admin().await.create("fenna").await;
+    let temporary = t.mailed_password("fenna").await;
+    t.clock.advance(MINUTE);
+    refused(&t.try_login("fenna", &temporary).await);
+}
+
+#[tokio::test]
+async fn b22_only_the_newest_temporary_password_is_good() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let id = admin.create("fenna").await["userId"].clone();
+    let first = t.mailed_password("fenna").await;
+    let opened_with_first = t.login("fenna", &first).await;
+    admin.post(&format!("/api/v1/users/{id}/reset-password"), &Value::Null).await.expect(200);
+    let second = t.mailed_password("fenna").await;
+    assert_ne!(first, second);
+    refused(&t.try_login("fenna", &first).await);
+    dead(&opened_with_first.get(SELF).await);
+    let fenna = t.login("fenna", &second).await;
+    change(&fenna, &first, &password_of("fenna")).await.expect(400);
+    change(&fenna, &second, &password_of("fenna")).await.expect(200);
+}
+
+#[tokio::test]
+async fn b20_a_reset_by_an_admin_ends_everything_old() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (id, fenna) = cached(&t, "fenna").await;
+    let path = format!("/api/v1/users/{id}/reset-password");
+    let answer = admin.post(&path, &Value::Null).await.expect(200);
+    assert_eq!(answer.body, json!({}));
+    dead(&fenna.get(SELF).await);
+    refused(&t.try_login("fenna", &password_of("fenna")).await);
+    t.login("fenna", &t.mailed_password("fenna").await).await;
+    for status in ["INACTIVE", "LOCKED"] {
+        set_status(&admin, id, status).await.expect(200);
+        let answer = admin.post(&path, &Value::Null).await.expect(400);
+        assert_eq!(answer.faults(), ["/status not-active"]);
+    }
+}
+
+#[tokio::test]
+async fn a5_a_reset_by_oneself_ends_the_own_session_too() {
+    let t = T::start().await;
+    for (username, method) in [("fenna", Method::POST), ("gert", Method::PUT)] {
+        let (_, person) = cached(&t, username).await;
+        let other = t.login(username, &password_of(username)).await;
+        other.get(SELF).await.expect(200);
+        // B21: a body is ignored, whatever it is.
+        let answer = person.send(method, RESET, Some(b"<nonsense>".to_vec()), "text/xml").await.expect(200);
+        assert_eq!(answer.body, json!({}));
+        dead(&person.get(SELF).await);
+        dead(&other.get(SELF).await);
+        refused(&t.try_login(username, &password_of(username)).await);
+        let person = t.login(username, &t.mailed_password(username).await).await;
+        let answer = person.get("/api/v1/users/self/update").await;
+        assert_eq!(answer.status, 405, "only PUT is there");
+    }
+}
+
+#[tokio::test]
+async fn b23_the_fifth_failure_in_a_row_locks() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (id, fenna) = cached(&t, "fenna").await;
+    fail(&t, "fenna", 4).await;
+    assert_eq!(status_of(&admin, id).await, "ACTIVE");
+    fenna.get(SELF).await.expect(200);
+    fail(&t, "FENNA", 1).await;
+    assert_eq!(status_of(&admin, id).await, "LOCKED");
+    dead(&fenna.get(SELF).await);
+    refused(&t.try_login("fenna", &password_of("fenna")).await);
+    // Time alone does not unlock.
+    t.clock.advance(DAY);
+    refused(&t.try_login("fenna", &password_of("fenna")).await);
+    assert_eq!(
+        t.mails_to("fenna@example.com").await.last().unwrap().letter.what,
+        tenantry::mail::Notice::AccountLocked {
+            username: String::from("fenna"),
+            cause: tenantry::mail::LockCause::FailedLogins,
+        }
+    );
+    // An admin sets ACTIVE, which also sets the count to 0.
+    let admin = t.admin().await;
+    set_status(&admin, id, "ACTIVE").await.expect(200);
+    fail(&t, "fenna", 4).await;
+    t.login("fenna", &password_of("fenna")).await;
+    let events = admin.get(&format!("/api/v1/events?userId={id}&type=user.locked")).await.expect(200);
+    assert_eq!(events.body["total"], 1);
+    assert_eq!(
+        (&events.list()[0]["actor"], &events.list()[0]["after"]),
+        (&json!("system"), &json!({ "status": "LOCKED" }))
+    );
+}
+
+#[tokio::test]
+async fn b23_failures_at_the_same_time_are_all_counted() {
+    let t = T::start().await;
+    let (id, _) = t.member("fenna").await;
+    let wrong = || t.try_login("fenna", "Wrong.Guess-00x");
+    let answers: [Answer; 5] = tokio::join!(wrong(), wrong(), wrong(), wrong(), wrong()).into();
+    answers.iter().for_each(refused);
+    assert_eq!(status_of(&t.admin().await, id).await, "LOCKED");
+}
+
+#[tokio::test]
+async fn b23_a_success_sets_the_count_to_0() {
+    let t = T::start().await;
+    let (id, fenna) = t.member("fenna").await;
+    for _ in 0..3 {
+        fail(&t, "fenna", 4).await;
+        t.login("fenna", &password_of("fenna")).await;
+    }
+    // So does a password change.
+    fail(&t, "fenna", 4).await;
+    change(&fenna, &password_of("fenna"), "Other.Kettle-Zyg9w").await.expect(200);
+    fail(&t, "fenna", 4).await;
+    assert_eq!(status_of(&t.admin().await, id).await, "ACTIVE");
+}
+
+#[tokio::test]
+async fn b23_a_wrong_old_password_counts_as_a_failed_login() {
+    let t = T::start().await;
+    let (id, fenna) = cached(&t, "fenna").await;
+    fail(&t, "fenna", 2).await;
+    for _ in 0..3 {
+        let answer = change(&fenna, "Wrong.Guess-00x", "Other.Kettle-Zyg9w").await.expect(400);
+        assert_eq!(answer.faults(), ["/oldPassword wrong-password"]);
+    }
+    assert_eq!(status_of(&t.admin().await, id).await, "LOCKED");
+    dead(&fenna.get(SELF).await);
+    // A fault of the new password alone is no failed guess.
+    let (id, gert) = t.member("gert").await;
+    for _ in 0..6 {
+        change(&gert, &password_of("gert"), "short").await.expect(400);
+    }
+    assert_eq!(status_of(&t.admin().await, id).await, "ACTIVE");
+}
+
+#[tokio::test]
+async fn lockout_threshold_is_how_many_failures_lock() {
+    let t = T::with(|config| config.lockout_threshold = 2).await;
+    let (id, _) = t.member("fenna").await;
+    fail(&t, "fenna", 1).await;
+    assert_eq!(status_of(&t.admin().await, id).await, "ACTIVE");
+    fail(&t, "fenna", 1).await;
+    assert_eq!(status_of(&t.admin().await, id).await, "LOCKED");
+}
+
+#[tokio::test]
+async fn b23_every_refusal_has_the_same_bytes_and_one_argon2() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    for (username, status) in [("ina", "INACTIVE"), ("lotte", "LOCKED")] {
+        let (id, _) = t.member(username).await;
+        set_status(&admin, id, status).await.expect(200);
+    }
+    t.member("fenna").await;
+    // One who has only the fast hash of a temporary password, one whose temporary password has ended, one who
+    // never had any.
+    admin.create("newcomer").await;
+    let temporary = t.mailed_password("newcomer").await;
+    admin.create_with(&json!({
+        "username": "never", "status": "INACTIVE", "firstName": "N", "lastName": "N", "email": "n@example.com",
+    }))
+    .await;
+    let (other, other_admin) = t.other_partner("other").await;
+    t.operator()
+        .await
+        .patch(&format!("/operator/v1/partners/{other}"), &json!({ "suspended": true }))
+        .await
+        .expect(200);
+    dead(&other_admin.get(SELF).await);
+
+    let cases = [
+        ("fenna", "Wrong.Guess-00x"),
+        ("nobody-of-this-name", "Wrong.Guess-00x"),
+        ("not a username", "Wrong.Guess-00x"),
+        ("ina", &password_of("ina")),
+        ("ina", "Wrong.Guess-00x"),
+        ("lotte", &password_of("lotte")),
+        ("lotte", "Wrong.Guess-00x"),
+        ("newcomer", "Wrong.Guess-00x"),
+        ("never", "Wrong.Guess-00x"),
+        ("other-admin", &password_of("other-admin")),
+        ("other-admin", "Wrong.Guess-00x"),
+    ];
+    let mut headers: Option<Vec<String>> = None;
+    for (username, password) in cases {
+        let before = t.app.hasher.computed();
+        let answer = t.try_login(username, password).await;
+        refused(&answer);
+        assert_eq!(t.app.hasher.computed() - before, 1, "{username}");
+        let shape: Vec<String> = answer
+            .headers
+            .iter()
+            .filter(|(name, _)| !["x-request-id", "date"].contains(&name.as_str()))
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        assert_eq!(*headers.get_or_insert_with(|| shape.clone()), shape, "{username}");
+    }
+    // A success takes one, too, whichever way the password is stored.
+    for (username, password) in [("fenna", password_of("fenna")), ("newcomer", temporary.clone())] {
+        let before = t.app.hasher.computed();
+        t.login(username, &password).await;
+        assert_eq!(t.app.hasher.computed() - before, 1, "{username}");
+    }
+    t.clock.advance(DAY);
+    let before = t.app.hasher.computed();
+    refused(&t.try_login("newcomer", &temporary).await);
+    assert_eq!(t.app.hasher.computed() - before, 1, "an ended temporary password");
+}
+
+#[tokio::test]
+async fn b23_the_last_admin_is_refused_for_a_while_and_never_locked() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    // Neither a member, an inactive admin nor another partner's admin counts as another admin.
+    t.member("fenna").await;
+    let mut inactive = new_user("ina");
+    inactive["isAdmin"] = json!(true);
+    inactive["status"] = json!("INACTIVE");
+    admin.create_with(&inactive).await;
+    t.other_partner("other").await;
+
+    for round in 1..=2 {
+        fail(&t, "admin", 4).await;
+        if round == 1 {
+            // Not yet: four failures refuse nobody. (A success would begin anew, so only the session is looked at.)
+            assert_eq!(admin.get(SELF).await.expect(200).body["status"], "ACTIVE");
+        }
+        fail(&t, "admin", 1).await;
+        refused(&t.try_login("admin", ADMIN_PASSWORD).await);
+        // Failures meanwhile do not prolong it.
+        t.clock.advance(15 * MINUTE - 1);
+        fail(&t, "admin", 1).await;
+        refused(&t.try_login("admin", ADMIN_PASSWORD).await);
+        t.clock.advance(1);
+        assert_eq!(admin.get(SELF).await.expect(200).body["status"], "ACTIVE");
+    }
+    t.login("admin", ADMIN_PASSWORD).await;
+    // The success has begun the count anew.
+    fail(&t, "admin", 4).await;
+    let admin = t.login("admin", ADMIN_PASSWORD).await;
+    let events = admin.get("/api/v1/events?type=user.login_refused").await.expect(200);
+    assert_eq!(events.body["total"], 2);
+    assert_eq!(admin.get("/api/v1/events?type=user.locked").await.expect(200).body["total"], 0);
+}
+
+#[tokio::test]
+async fn b23_the_last_admins_refusal_covers_the_old_password_too() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    for _ in 0..5 {
+        change(&admin, "Wrong.Guess-00x", "Other.Kettle-Zyg9w").await.expect(400);
+    }
+    // Whoever holds a stolen token gets no more guesses, and a right one looks wrong.
+    let answer = change(&admin, ADMIN_PASSWORD, "Other.Kettle-Zyg9w").await.expect(400);
+    assert_eq!(answer.faults(), ["/oldPassword wrong-password"]);
+    refused(&t.try_login("admin", ADMIN_PASSWORD).await);
+    t.clock.advance(15 * MINUTE);
+    change(&admin, ADMIN_PASSWORD, "Other.Kettle-Zyg9w").await.expect(200);
+}
+
+#[tokio::test]
+async fn b23_an_admin_beside_another_is_locked() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let mut second = new_user("ben");
+    second["isAdmin"] = json!(true);
+    let ben = admin.create_with(&second).await["userId"].as_i64().unwrap();
+    fail(&t, "admin", 5).await;
+    dead(&admin.get(SELF).await);
+    // Now ben is the last one.
+    fail(&t, "ben", 5).await;
+    t.clock.advance(15 * MINUTE);
+    let ben_person = t.login("ben", &t.mailed_password("ben").await).await;
+    change(&ben_person, &t.mailed_password("ben").await, &password_of("ben")).await.expect(200);
+    assert_eq!(status_of(&ben_person, 1).await, "LOCKED");
+    assert_eq!(status_of(&ben_person, ben).await, "ACTIVE");
+    set_status(&ben_person, 1, "ACTIVE").await.expect(200);
+    t.admin().await;
+}
+
+#[tokio::test]
+async fn statuses_decide_who_may_log_in() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (id, _) = t.member("fenna").await;
+    for status in ["INACTIVE", "LOCKED"] {
+        let fenna = t.login("fenna", &password_of("fenna")).await;
+        fenna.get(SELF).await.expect(200);
+        set_status(&admin, id, status).await.expect(200);
+        dead(&fenna.get(SELF).await);
+        refused(&t.try_login("fenna", &password_of("fenna")).await);
+        set_status(&admin, id, "ACTIVE").await.expect(200);
+        // What ended stays ended.
+        dead(&fenna.get(SELF).await);
+        t.login("fenna", &password_of("fenna")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_user_is_out_at_once() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (id, fenna) = cached(&t, "fenna").await;
+    admin.delete(&format!("/api/v1/users/{id}")).await.expect(204);
+    dead(&fenna.get(SELF).await);
+    refused(&t.try_login("fenna", &password_of("fenna")).await);
+    let (id, gert) = cached(&t, "gert").await;
+    admin.post("/api/v1/users/bulk-delete", &json!([id])).await.expect(204);
+    dead(&gert.get(SELF).await);
+}
+
+/// Sends a request but for its body. The server asks for that once it has admitted the caller.
+async fn admitted(t: &T, person: &Person<'_>, head: &str, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(t.address).await.unwrap();
+    let (token, length) = (person.token.as_deref().unwrap(), body.len());
+    let head = format!(
+        "{head} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\nexpect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 25];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+/// Sends the body and tells the status.
+async fn complete(mut stream: TcpStream, body: &str) -> String {
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.get(9..12).unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn a_request_whose_body_comes_late_is_looked_at_again() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let operator = t.operator().await;
+    let self_update =
+        json!({ "status": "ACTIVE", "firstName": "Late", "lastName": "Late", "email": "late@example.com" })
+            .to_string();
+    for (what, expected) in
+        [("nothing", "200"), ("lock", "401"), ("deactivation", "401"), ("deletion", "404"), ("logout", "401")]
+    {
+        let (id, person) = cached(&t, what).await;
+        let stream = admitted(&t, &person, "PUT /api/v1/users/self/update", &self_update).await;
+        match what {
+            "lock" => drop(set_status(&admin, id, "LOCKED").await.expect(200)),
+            "deactivation" => drop(set_status(&admin, id, "INACTIVE").await.expect(200)),
+            "deletion" => drop(admin.delete(&format!("/api/v1/users/{id}")).await.expect(204)),
+            "logout" => {
+                let form = [("client_id", "tenantry"), ("token", person.token.as_deref().unwrap())];
+                t.anonymous().form("/oauth/revoke", &form).await.expect(200);
+            }
+            _ => {}
+        }
+        assert_eq!(complete(stream, &self_update).await, expected, "{what}");
+    }
+    assert_eq!(admin.get("/api/v1/users?search=late@example.com&page=0").await.expect(200).body["total"], 1);
+
+    // An admin who is none any more, and one whose partner is suspended.
+    let late = new_user("late").to_string();
+    let (id, person) = t.member("ben").await;
+    let path = format!("/api/v1/users/{id}");
+    for (is_admin, expected) in [(true, None), (false, Some("403"))] {
+        let stream =
+            if is_admin { None } else { Some(admitted(&t, &person, "POST /api/v1/users", &late).await) };
+        let mut user = admin.get(&path).await.expect(200).body;
+        user["isAdmin"] = json!(is_admin);
+        admin.put(&path, &user).await.expect(200);
+        if let Some(stream) = stream {
+            assert_eq!(Some(complete(stream, &late).await.as_str()), expected);
+        }
+    }
+    let (pid, olga) = t.other_partner("other").await;
+    let stream = admitted(&t, &olga, "POST /api/v1/users", &late).await;
+    operator.patch(&format!("/operator/v1/partners/{pid}"), &json!({ "suspended": true })).await.expect(200);
+    assert_eq!(complete(stream, &late).await, "401");
+    // And a technical account whose client is revoked.
+    let robot = t.client(1, true).await;
+    let account = t.technical_account(&robot).await;
+    let stream = admitted(&t, &account, "POST /api/v1/users", &late).await;
+    let (by, id) = (Operator::of_this_machine(), robot.0.clone());
+    unit::write(&t.app.store, &by.as_admin_of(PartnerId(1)), move |tx| tokens::revoke_client(tx, by, &id))
+        .await
+        .unwrap();
+    assert_eq!(complete(stream, &late).await, "401");
+    admin.create("late").await;
+}
+
+#[tokio::test]
+async fn a_demoted_admin_is_none_at_the_next_request() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (id, fenna) = cached(&t, "fenna").await;
+    let path = format!("/api/v1/users/{id}");
+    fenna.get("/api/v1/users").await.expect(403);
+    for (is_admin, status) in [(true, 200), (false, 403)] {
+        let mut user = admin.get(&path).await.expect(200).body;
+        user["isAdmin"] = json!(is_admin);
+        admin.put(&path, &user).await.expect(200);
+        fenna.get("/api/v1/users").await.expect(status);
+    }
+}
+
+#[tokio::test]
+async fn b21_a_password_change_ends_every_other_session() {
+    let t = T::start().await;
+    let (_, fenna) = cached(&t, "fenna").await;
+    let answer = t.try_login("fenna", &password_of("fenna")).await.expect(200);
+    let other = t.bearer(answer.body["access_token"].as_str().unwrap());
+    let refresh_token = answer.body["refresh_token"].as_str().unwrap();
+    other.get(SELF).await.expect(200);
+    let answer = change(&fenna, &password_of("fenna"), "Other.Kettle-Zyg9w").await.expect(200);
+    assert_eq!(answer.body, json!({}));
+    fenna.get(SELF).await.expect(200);
+    dead(&other.get(SELF).await);
+    let answer =
+        t.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await.expect(400);
+    assert_eq!(answer.body["error"], "invalid_grant");
+}
+
+#[tokio::test]
+async fn an_address_with_too_many_failures_waits_and_no_other() {
+    let t = T::with(|config| {
+        config.login_failures_per_address = 3;
+        config.lockout_threshold = 100;
+        config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    })
+    .await;
+    let from = async |address: &str, password: &str| {
+        t.secret(password);
+        let form = [
+            ("client_id", "tenantry"),
+            ("grant_type", "password"),
+            ("username", "admin"),
+            ("password", password),
+        ];
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = t
+            .anonymous()
+            .request(Method::POST, "/oauth/token")
+            .header("x-forwarded-for", address)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body);
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        if let Some(token) = answer.body["access_token"].as_str() {
+            t.secret(token);
+        }
+        answer
+    };
+    for _ in 0..2 {
+        refused(&from("192.0.2.1", "Wrong.Guess-00x").await);
+    }
+    // A success neither counts nor forgives.
+    for _ in 0..5 {
+        from("192.0.2.1", ADMIN_PASSWORD).await.expect(200);
+    }
+    t.clock.advance(MINUTE);
+    refused(&from("192.0.2.1", "Wrong.Guess-00x").await);
+    let hashes = t.app.hasher.computed();
+    for password in ["Wrong.Guess-00x", ADMIN_PASSWORD] {
+        let answer = from("192.0.2.1", password).await.expect(429);
+        assert_eq!(answer.header("retry-after"), "240");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        assert_eq!(answer.body["code"], "too-many-attempts");
+    }
+    assert_eq!(t.app.hasher.computed(), hashes, "a waiting address costs no argon2");
+    from("192.0.2.2", ADMIN_PASSWORD).await.expect(200);
+    // What the client itself put before the proxy's word is not believed.
+    from("192.0.2.2, 192.0.2.1", ADMIN_PASSWORD).await.expect(429);
+    from("192.0.2.1, 192.0.2.2", ADMIN_PASSWORD).await.expect(200);
+    // Only logins wait.
+    let refresh = [("client_id", "tenantry"), ("grant_type", "refresh_token"), ("refresh_token", "rt.1.x")];
+    let request = t.anonymous().request(Method::POST, "/oauth/token").header("x-forwarded-for", "192.0.2.1");
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(refresh).finish();
+    let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+    Answer::of(request.send().await.unwrap()).await.expect(400);
+    t.clock.advance(4 * MINUTE);
+    from("192.0.2.1", ADMIN_PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn forwarded_addresses_of_anybody_else_are_not_believed() {
+    let t = T::with(|config| config.login_failures_per_address = 2).await;
+    for n in 0..2 {
+        let request = t
+            .anonymous()
+            .request(Method::POST, "/oauth/token")
+            .header("x-forwarded-for", format!("192.0.2.{n}"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body("client_id=tenantry&grant_type=password&username=nobody&password=Wrong");
+        refused(&Answer::of(request.send().await.unwrap()).await);
+    }
+    t.try_login("admin", ADMIN_PASSWORD).await.expect(429);
+}
+
+#[tokio::test]
+async fn an_expired_password_must_be_changed_first() {
+    let t = T::with(|config| config.password_expiry_days = 30).await;
+    let (_, fenna) = t.member("fenna").await;
+    t.clock.advance(30 * DAY - 1);
+    let answer = t.try_login("fenna", &password_of("fenna")).await.expect(200);
+    assert_eq!(answer.body.get("passwordChangeRequired"), None);
+    let refresh_token = answer.body["refresh_token"].as_str().unwrap().to_owned();
+    t.clock.advance(1);
+    // Refreshing does not put it off.
+    let answer =
+        t.token(&[("grant_type", "refresh_token"), ("refresh_token", &refresh_token)]).await.expect(400);
+    assert_eq!(answer.body["error"], "invalid_grant");
+    let answer = t.try_login("fenna", &password_of("fenna")).await.expect(200);
+    assert_eq!(
+        (&answer.body["passwordChangeRequired"], answer.body.get("refresh_token")),
+        (&json!(true), None)
+    );
+    assert_eq!(answer.body["expires_in"], 21_600);
+    drop(fenna);
+    let fenna = t.bearer(answer.body["access_token"].as_str().unwrap());
+    assert_eq!(fenna.post(RESET, &json!({})).await.expect(403).body["code"], "password-change-required");
+    // It is still in the history.
+    let answer = change(&fenna, &password_of("fenna"), &password_of("fenna")).await.expect(400);
+    assert_eq!(answer.faults(), ["/newPassword used-before"]);
+    change(&fenna, &password_of("fenna"), "Other.Kettle-Zyg9w").await.expect(200);
+    let answer = t.try_login("fenna", "Other.Kettle-Zyg9w").await.expect(200);
+    assert_eq!(answer.body.get("passwordChangeRequired"), None);
+}
+
+#[tokio::test]
+async fn without_the_option_a_password_never_expires() {
+    let t = T::start().await;
+    t.member("fenna").await;
+    t.clock.advance(3_650 * DAY);
+    let answer = t.try_login("fenna", &password_of("fenna")).await.expect(200);
+    assert_eq!(answer.body.get("passwordChangeRequired"), None);
+}
+
+#[tokio::test]
+async fn sessions_survive_a_restart() {
+    let t = T::start().await;
+    let (_, fenna) = t.member("fenna").await;
+    let token = fenna.token.clone().unwrap();
+    fail(&t, "fenna", 4).await;
+    let t = t.restart().await;
+    t.bearer(&token).get(SELF).await.expect(200);
+    // So do the failures.
+    refused(&t.try_login("fenna", "Wrong.Guess-00x").await);
+    dead(&t.bearer(&token).get(SELF).await);
+}
+
+#[tokio::test]
+async fn b25_after_a_self_made_change_password_mail_goes_to_the_old_address() {
+    let t = T::start().await;
+    let (_, fenna) = t.member("fenna").await;
+    let mut own = fenna.get(SELF).await.expect(200).body;
+    let before = t.mails().await.len();
+    // Whoever stole the token changes the address, twice, and then asks for a password.
+    for address in ["thief@example.net", "thief@example.org"] {
+        own["email"] = json!(address);
+        own = fenna.put("/api/v1/users/self/update", &own).await.expect(200).body;
+    }
+    fenna.post(RESET, &json!({})).await.expect(200);
+    let sent: Vec<_> = t
+        .mails()
+        .await
+        .split_off(before)
+        .into_iter()
+        .map(|m| (m.letter.to.address, m.letter.what.is_secret()))
+        .collect();
+    assert_eq!(
+        sent,
+        [
+            (String::from("fenna@example.com"), false),
+            (String::from("thief@example.net"), false),
+            (String::from("fenna@example.com"), true),
+        ]
+    );
+    // A day later the change stands.
+    let fenna = t.login("fenna", &t.mailed_password("fenna").await).await;
+    change(&fenna, &t.mailed_password("fenna").await, "Other.Kettle-Zyg9w").await.expect(200);
+    t.clock.advance(DAY);
+    let fenna = t.login("fenna", "Other.Kettle-Zyg9w").await;
+    fenna.post(RESET, &json!({})).await.expect(200);
+    assert!(t.mails_to("thief@example.org").await.iter().any(|mail| mail.letter.what.is_secret()));
+}
+
+#[tokio::test]
+async fn b25_email_change_hold_hours_0_is_off() {
+    let t = T::with(|config| config.email_change_hold_hours = 0).await;
+    let (_, fenna) = t.member("fenna").await;
+    let mut own = fenna.get(SELF).await.expect(200).body;
+    own["email"] = json!("new@example.com");
+    fenna.put("/api/v1/users/self/update", &own).await.expect(200);
+    fenna.post(RESET, &json!({})).await.expect(200);
+    assert!(t.mails_to("new@example.com").await.iter().any(|mail| mail.letter.what.is_secret()));
+}

@@ -1,0 +1,653 @@
+//! The token edge: RFC 6749, 7009, 7662; technical accounts (B28); and the `oauth2` crate as a client we did not write.
+
+use oauth2::basic::{BasicClient, BasicTokenType};
+use oauth2::{
+    AccessToken, AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, IntrospectionUrl, RefreshToken,
+    RequestTokenError, ResourceOwnerPassword, ResourceOwnerUsername, RevocationUrl, StandardRevocableToken,
+    TokenIntrospectionResponse as _, TokenResponse as _, TokenUrl,
+};
+use reqwest::{Method, header};
+use serde_json::{Value, json};
+
+use tenantry::access::Operator;
+use tenantry::clock::{DAY, HOUR};
+use tenantry::domain::{tokens, unit};
+use tenantry::model::PartnerId;
+
+use crate::harness::{ADMIN_PASSWORD, Answer, Person, T, new_user, password_of};
+
+const SELF: &str = "/api/v1/users/self";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The tokens of a login through the public client.
+async fn tokens_of(t: &T, username: &str, password: &str) -> (String, String) {
+    let answer = t.try_login(username, password).await.expect(200);
+    let text = |name: &str| answer.body[name].as_str().unwrap().to_owned();
+    (text("access_token"), text("refresh_token"))
+}
+
+async fn refresh(t: &T, token: &str) -> Answer {
+    t.token(&[("grant_type", "refresh_token"), ("refresh_token", token)]).await
+}
+
+#[track_caller]
+fn error(answer: &Answer, status: u16, code: &str) {
+    assert_eq!((answer.status.as_u16(), &answer.body["error"]), (status, &json!(code)), "{}", answer.text);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("pragma"), "no-cache");
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert!(answer.body["error_description"].as_str().is_some_and(|d| !d.is_empty()));
+    let challenge = if status == 401 { r#"Basic realm="oauth""# } else { "" };
+    assert_eq!(answer.header("www-authenticate"), challenge);
+}
+
+async fn raw(t: &T, path: &str, content_type: &str, body: &str) -> Answer {
+    t.anonymous().send(Method::POST, path, Some(body.as_bytes().to_vec()), content_type).await
+}
+
+#[tokio::test]
+async fn invalid_request() {
+    let t = T::start().await;
+    for body in [
+        "client_id=tenantry",
+        "client_id=tenantry&grant_type=",
+        "client_id=tenantry&grant_type=password",
+        "client_id=tenantry&grant_type=password&username=admin",
+        "client_id=tenantry&grant_type=password&password=x",
+        "client_id=tenantry&grant_type=password&username=admin&password=",
+        "client_id=tenantry&grant_type=refresh_token",
+        "client_id=tenantry&grant_type=password&grant_type=password&username=admin&password=x",
+        "client_id=tenantry&client_id=tenantry&grant_type=password&username=admin&password=x",
+        "client_id=tenantry&grant_type=password&username=admin&password=x&extra=1&extra=2",
+    ] {
+        error(&raw(&t, "/oauth/token", FORM, body).await, 400, "invalid_request");
+    }
+    let good = format!("client_id=tenantry&grant_type=password&username=admin&password={ADMIN_PASSWORD}");
+    for kind in ["", "application/json", "text/plain", "multipart/form-data"] {
+        error(&raw(&t, "/oauth/token", kind, &good).await, 400, "invalid_request");
+    }
+    // Parameters in the URL would be in every log on the way.
+    let answer = raw(&t, "/oauth/token?grant_type=password", FORM, &good).await;
+    error(&answer, 400, "invalid_request");
+    for path in ["/oauth/revoke", "/oauth/introspect"] {
+        error(&raw(&t, path, "application/json", "{}").await, 400, "invalid_request");
+    }
+    error(&raw(&t, "/oauth/revoke", FORM, "client_id=tenantry").await, 400, "invalid_request");
+    // Unknown parameters are ignored (RFC 6749 §3.2); a charset and upper case in the type are fine.
+    let kind = "Application/X-WWW-Form-UrlEncoded; charset=UTF-8";
+    let answer = raw(&t, "/oauth/token", kind, &format!("{good}&extra=1")).await.expect(200);
+    for name in ["access_token", "refresh_token"] {
+        t.secret(answer.body[name].as_str().unwrap());
+    }
+    t.secret(ADMIN_PASSWORD);
+    t.anonymous().get("/oauth/token").await.expect(405);
+}
+
+#[tokio::test]
+async fn invalid_client() {
+    let t = T::start().await;
+    let robot = t.client(1, false).await;
+    let grant = ("grant_type", "client_credentials");
+    let nobody = t.anonymous();
+    for form in [
+        vec![grant],
+        vec![grant, ("client_id", "nobody")],
+        vec![grant, ("client_id", "cl.1.unknown"), ("client_secret", "x")],
+        vec![grant, ("client_id", &robot.0)],
+        vec![grant, ("client_id", &robot.0), ("client_secret", "wrong")],
+        // The public client has no secret.
+        vec![
+            ("grant_type", "password"),
+            ("username", "admin"),
+            ("password", "x"),
+            ("client_id", "tenantry"),
+            ("client_secret", "x"),
+        ],
+    ] {
+        for path in ["/oauth/token", "/oauth/revoke", "/oauth/introspect"] {
+            error(&nobody.form(path, &form).await, 401, "invalid_client");
+        }
+    }
+    for client in [(robot.0.as_str(), "wrong"), ("nobody", "x"), ("tenantry", "x"), ("", "")] {
+        let client = (client.0.to_owned(), client.1.to_owned());
+        error(&t.form_as(&client, "/oauth/token", &[grant]).await, 401, "invalid_client");
+    }
+    for value in ["Basic", "Basic !!!", "Basic bm9jb2xvbg==", "Bearer x", "Digest x"] {
+        let request = nobody
+            .request(Method::POST, "/oauth/token")
+            .header(header::AUTHORIZATION, value)
+            .header(header::CONTENT_TYPE, FORM)
+            .body("grant_type=client_credentials");
+        error(&Answer::of(request.send().await.unwrap()).await, 401, "invalid_client");
+    }
+}
+
+#[tokio::test]
+async fn a_client_says_once_who_it_is() {
+    let t = T::start().await;
+    let robot = t.client(1, false).await;
+    let grant = ("grant_type", "client_credentials");
+    t.form_as(&robot, "/oauth/token", &[grant]).await.expect(200);
+    let answer = t
+        .anonymous()
+        .form("/oauth/token", &[grant, ("client_id", &robot.0), ("client_secret", &robot.1)])
+        .await;
+    t.secret(answer.expect(200).body["access_token"].as_str().unwrap());
+    // Beside HTTP Basic the same client_id does no harm, a secret or another client_id does (RFC 6749 §2.3).
+    t.form_as(&robot, "/oauth/token", &[grant, ("client_id", &robot.0)]).await.expect(200);
+    for form in [vec![grant, ("client_secret", &robot.1)], vec![grant, ("client_id", "tenantry")]] {
+        error(&t.form_as(&robot, "/oauth/token", &form).await, 400, "invalid_request");
+    }
+    // The public client may come by HTTP Basic with an empty secret.
+    let public = (String::from("tenantry"), String::new());
+    let form = [("grant_type", "password"), ("username", "admin"), ("password", ADMIN_PASSWORD)];
+    t.form_as(&public, "/oauth/token", &form).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_other_errors_of_rfc_6749() {
+    let t = T::start().await;
+    let answer = t.token(&[("grant_type", "client_credentials")]).await;
+    error(&answer, 400, "unauthorized_client");
+    for grant in ["implicit", "authorization_code", "PASSWORD", "urn:ietf:params:oauth:grant-type:jwt-bearer"]
+    {
+        error(&t.token(&[("grant_type", grant)]).await, 400, "unsupported_grant_type");
+    }
+    let login = [("grant_type", "password"), ("username", "admin"), ("password", ADMIN_PASSWORD)];
+    for scope in ["admin", "read  write", "read,write", "READ"] {
+        let form: Vec<_> = login.iter().copied().chain([("scope", scope)]).collect();
+        error(&t.token(&form).await, 400, "invalid_scope");
+    }
+    for scope in ["read", "write", "write read", ""] {
+        let form: Vec<_> = login.iter().copied().chain([("scope", scope)]).collect();
+        assert_eq!(t.token(&form).await.expect(200).body["scope"], "read write");
+    }
+    error(&t.try_login("admin", "Wrong.Guess-00x").await, 400, "invalid_grant");
+    for token in ["x", "rt.1.x", "rt.0.x", "rt.9.x", "at.1.x"] {
+        error(&refresh(&t, token).await, 400, "invalid_grant");
+    }
+}
+
+#[tokio::test]
+async fn refresh_tokens_rotate() {
+    let t = T::start().await;
+    t.member("fenna").await;
+    let (first, token) = tokens_of(&t, "fenna", &password_of("fenna")).await;
+    t.clock.advance(6 * HOUR);
+    t.bearer(&first).get(SELF).await.expect(401);
+    let answer = refresh(&t, &token).await.expect(200);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("pragma"), "no-cache");
+    assert_eq!(answer.body["expires_in"], 21_600);
+    let second = t.bearer(answer.body["access_token"].as_str().unwrap());
+    assert_eq!(second.get(SELF).await.expect(200).body["username"], "fenna");
+    let next = answer.body["refresh_token"].as_str().unwrap();
+    assert_ne!(next, token);
+    // An access token is no refresh token and the other way round.
+    error(&refresh(&t, second.token.as_deref().unwrap()).await, 400, "invalid_grant");
+    t.bearer(next).get(SELF).await.expect(401);
+    // The new one lives 30 days from now.
+    t.clock.advance(30 * DAY - 1);
+    let answer = refresh(&t, next).await.expect(200);
+    t.clock.advance(30 * DAY);
+    error(&refresh(&t, answer.body["refresh_token"].as_str().unwrap()).await, 400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn a_replayed_refresh_token_ends_its_whole_family_at_once() {
+    let t = T::start().await;
+    let (id, other) = t.member("fenna").await;
+    let (first, stolen) = tokens_of(&t, "fenna", &password_of("fenna")).await;
+    let answer = refresh(&t, &stolen).await.expect(200);
+    let second = answer.body["access_token"].as_str().unwrap().to_owned();
+    let next = answer.body["refresh_token"].as_str().unwrap().to_owned();
+    for token in [&first, &second] {
+        t.bearer(token).get(SELF).await.expect(200);
+    }
+    // A replay by another client ends nothing: it does not prove that it holds more than the token's text.
+    let robot = t.client(1, false).await;
+    let form = [("grant_type", "refresh_token"), ("refresh_token", stolen.as_str())];
+    error(&t.form_as(&robot, "/oauth/token", &form).await, 400, "invalid_grant");
+    t.bearer(&second).get(SELF).await.expect(200);
+
+    error(&refresh(&t, &stolen).await, 400, "invalid_grant");
+    for token in [&first, &second] {
+        t.bearer(token).get(SELF).await.expect(401);
+    }
+    error(&refresh(&t, &next).await, 400, "invalid_grant");
+    // Another session of the same user is another family.
+    other.get(SELF).await.expect(200);
+    let events =
+        t.admin().await.get(&format!("/api/v1/events?userId={id}&type=session.replayed")).await.expect(200);
+    assert_eq!(events.body["total"], 1);
+}
+
+#[tokio::test]
+async fn of_two_refreshes_at_once_one_is_the_replay() {
+    let t = T::start().await;
+    t.member("fenna").await;
+    let (_, token) = tokens_of(&t, "fenna", &password_of("fenna")).await;
+    let (one, two) = tokio::join!(refresh(&t, &token), refresh(&t, &token));
+    let (winner, loser) = if one.status == 200 { (one, two) } else { (two, one) };
+    error(&loser, 400, "invalid_grant");
+    t.bearer(winner.expect(200).body["access_token"].as_str().unwrap()).get(SELF).await.expect(401);
+}
+
+#[tokio::test]
+async fn b28_a_refresh_token_works_only_for_its_client() {
+    let t = T::start().await;
+    t.member("fenna").await;
+    let (one, two) = (t.client(1, false).await, t.client(1, true).await);
+    let password = password_of("fenna");
+    let login = [("grant_type", "password"), ("username", "fenna"), ("password", password.as_str())];
+    let answer = t.form_as(&one, "/oauth/token", &login).await.expect(200);
+    let form =
+        [("grant_type", "refresh_token"), ("refresh_token", answer.body["refresh_token"].as_str().unwrap())];
+    error(&t.form_as(&two, "/oauth/token", &form).await, 400, "invalid_grant");
+    error(&t.token(&form).await, 400, "invalid_grant");
+    t.form_as(&one, "/oauth/token", &form).await.expect(200);
+    // And one of the public client not for a confidential one.
+    let (_, token) = tokens_of(&t, "fenna", &password).await;
+    let form = [("grant_type", "refresh_token"), ("refresh_token", token.as_str())];
+    error(&t.form_as(&one, "/oauth/token", &form).await, 400, "invalid_grant");
+    t.token(&form).await.expect(200);
+}
+
+#[tokio::test]
+async fn refreshing_ends_with_the_user_and_the_partner() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    for (username, status) in [("ina", "INACTIVE"), ("lotte", "LOCKED"), ("dora", "")] {
+        let (id, _) = t.member(username).await;
+        let (_, token) = tokens_of(&t, username, &password_of(username)).await;
+        let path = format!("/api/v1/users/{id}");
+        if status.is_empty() {
+            admin.delete(&path).await.expect(204);
+        } else {
+            let mut user = admin.get(&path).await.expect(200).body;
+            user["status"] = json!(status);
+            admin.put(&path, &user).await.expect(200);
+        }
+        error(&refresh(&t, &token).await, 400, "invalid_grant");
+        if !status.is_empty() {
+            let mut user = admin.get(&path).await.expect(200).body;
+            user["status"] = json!("ACTIVE");
+            admin.put(&path, &user).await.expect(200);
+            error(&refresh(&t, &token).await, 400, "invalid_grant");
+        }
+    }
+    let (pid, _) = t.other_partner("other").await;
+    let (_, token) = tokens_of(&t, "other-admin", &password_of("other-admin")).await;
+    let operator = t.operator().await;
+    let path = format!("/operator/v1/partners/{pid}");
+    operator.patch(&path, &json!({ "suspended": true })).await.expect(200);
+    error(&refresh(&t, &token).await, 400, "invalid_grant");
+    // Suspension ends nothing for good.
+    operator.patch(&path, &json!({ "suspended": false })).await.expect(200);
+    refresh(&t, &token).await.expect(200);
+}
+
+#[tokio::test]
+async fn rfc_7009_a_revoked_token_ends_its_session() {
+    let t = T::start().await;
+    let (id, _) = t.member("fenna").await;
+    let revoke = async |token: &str| {
+        t.anonymous().form("/oauth/revoke", &[("client_id", "tenantry"), ("token", token)]).await
+    };
+    for which in ["access", "refresh"] {
+        let (access, token) = tokens_of(&t, "fenna", &password_of("fenna")).await;
+        t.bearer(&access).get(SELF).await.expect(200);
+        let answer = revoke(if which == "access" { &access } else { &token }).await.expect(200);
+        assert_eq!(answer.header("cache-control"), "no-store");
+        t.bearer(&access).get(SELF).await.expect(401);
+        error(&refresh(&t, &token).await, 400, "invalid_grant");
+        // Again, and with a hint that is wrong: the same answer.
+        let again =
+            [("client_id", "tenantry"), ("token", access.as_str()), ("token_type_hint", "refresh_token")];
+        assert_eq!(t.anonymous().form("/oauth/revoke", &again).await.expect(200).text, answer.text);
+    }
+    for unknown in ["x", "at.1.x", "rt.1.x", "at.77.x"] {
+        revoke(unknown).await.expect(200);
+    }
+    let events =
+        t.admin().await.get(&format!("/api/v1/events?userId={id}&type=session.ended")).await.expect(200);
+    assert_eq!(events.body["total"], 2, "each session ended once");
+}
+
+#[tokio::test]
+async fn rfc_7009_another_clients_token_is_left_alone() {
+    let t = T::start().await;
+    t.member("fenna").await;
+    let (pid, _) = t.other_partner("other").await;
+    let (robot, stranger) = (t.client(1, false).await, t.client(pid, true).await);
+    let password = password_of("fenna");
+    let login = [("grant_type", "password"), ("username", "fenna"), ("password", password.as_str())];
+    let answer = t.form_as(&robot, "/oauth/token", &login).await.expect(200);
+    let fenna = t.bearer(answer.body["access_token"].as_str().unwrap());
+    for name in ["access_token", "refresh_token"] {
+        let token = answer.body[name].as_str().unwrap();
+        t.form_as(&stranger, "/oauth/revoke", &[("token", token)]).await.expect(200);
+        t.anonymous().form("/oauth/revoke", &[("client_id", "tenantry"), ("token", token)]).await.expect(200);
+        fenna.get(SELF).await.expect(200);
+    }
+    // B28: a confidential client revokes any token of its partner, the public client's too.
+    let (access, _) = tokens_of(&t, "fenna", &password).await;
+    for (token, by) in [(access.as_str(), &robot), (fenna.token.as_deref().unwrap(), &robot)] {
+        t.form_as(by, "/oauth/revoke", &[("token", token)]).await.expect(200);
+        t.bearer(token).get(SELF).await.expect(401);
+    }
+}
+
+#[tokio::test]
+async fn rfc_7662_what_a_good_token_is_worth() {
+    let t = T::start().await;
+    let (id, _) = t.member("fenna").await;
+    let robot = t.client(1, true).await;
+    let (access, token) = tokens_of(&t, "fenna", &password_of("fenna")).await;
+    let answer = t.form_as(&robot, "/oauth/introspect", &[("token", &access)]).await.expect(200);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let start = crate::harness::START / 1_000;
+    assert_eq!(
+        answer.body,
+        json!({
+            "active": true, "scope": "read write", "client_id": "tenantry", "username": "fenna",
+            "token_type": "bearer", "exp": start + 21_600, "iat": start, "sub": id.to_string(), "pid": 1,
+            "isAdmin": false,
+        })
+    );
+    let form = [("token", token.as_str()), ("token_type_hint", "refresh_token")];
+    let answer = t.form_as(&robot, "/oauth/introspect", &form).await;
+    assert_eq!(
+        answer.expect(200).body,
+        json!({
+            "active": true, "scope": "read write", "client_id": "tenantry", "username": "fenna",
+            "exp": start + 2_592_000, "iat": start, "sub": id.to_string(), "pid": 1, "isAdmin": false,
+        })
+    );
+    let technical = t.technical_account(&robot).await;
+    let answer =
+        t.form_as(&robot, "/oauth/introspect", &[("token", technical.token.as_deref().unwrap())]).await;
+    assert_eq!(
+        answer.expect(200).body,
+        json!({
+            "active": true, "scope": "read write", "client_id": robot.0, "token_type": "bearer",
+            "exp": start + 21_600, "iat": start, "sub": robot.0, "pid": 1, "isAdmin": true,
+        })
+    );
+}
+
+#[tokio::test]
+async fn rfc_7662_inactive_in_every_other_case() {
+    let t = T::with(|config| config.password_expiry_days = 20).await;
+    let admin = t.admin().await;
+    let robot = t.client(1, false).await;
+    let (pid, other_admin) = t.other_partner("other").await;
+    let stranger = t.client(pid, true).await;
+    let inactive = async |client: &(String, String), token: &str, why: &str| {
+        let answer = t.form_as(client, "/oauth/introspect", &[("token", token)]).await.expect(200);
+        assert_eq!(answer.body, json!({ "active": false }), "{why}");
+    };
+    let active = async |token: &str| {
+        let answer = t.form_as(&robot, "/oauth/introspect", &[("token", token)]).await.expect(200);
+        assert_eq!(answer.body["active"], true);
+    };
+    for token in ["x", "at.1.x", "rt.1.x", "op.x"] {
+        inactive(&robot, token, "unknown").await;
+    }
+    // Another partner's, in both directions.
+    inactive(&robot, other_admin.token.as_deref().unwrap(), "of another partner").await;
+    let (access, token) = tokens_of(&t, "admin", ADMIN_PASSWORD).await;
+    inactive(&stranger, &access, "of another partner").await;
+    inactive(&stranger, &token, "of another partner").await;
+    active(&access).await;
+    active(&token).await;
+    // A session that may only change its password is worth nothing to anybody else.
+    admin.create("newcomer").await;
+    let newcomer = t.login("newcomer", &t.mailed_password("newcomer").await).await;
+    inactive(&robot, newcomer.token.as_deref().unwrap(), "restricted").await;
+    // Locked, revoked, used, expired.
+    let (id, _) = t.member("fenna").await;
+    let (fenna, fennas) = tokens_of(&t, "fenna", &password_of("fenna")).await;
+    active(&fenna).await;
+    let path = format!("/api/v1/users/{id}");
+    let mut user = admin.get(&path).await.expect(200).body;
+    user["status"] = json!("LOCKED");
+    admin.put(&path, &user).await.expect(200);
+    inactive(&robot, &fenna, "locked").await;
+    inactive(&robot, &fennas, "locked").await;
+    let (_, used) = tokens_of(&t, "admin", ADMIN_PASSWORD).await;
+    let next = refresh(&t, &used).await.expect(200).body["refresh_token"].as_str().unwrap().to_owned();
+    inactive(&robot, &used, "used").await;
+    active(&next).await;
+    t.form_as(&robot, "/oauth/revoke", &[("token", &next)]).await.expect(200);
+    inactive(&robot, &next, "revoked").await;
+    t.clock.advance(6 * HOUR);
+    inactive(&robot, &access, "expired").await;
+    active(&token).await;
+    t.clock.advance(20 * DAY);
+    inactive(&robot, &token, "the password has expired").await;
+}
+
+#[tokio::test]
+async fn rfc_7662_is_for_confidential_clients() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let form = [("client_id", "tenantry"), ("token", admin.token.as_deref().unwrap())];
+    error(&t.anonymous().form("/oauth/introspect", &form).await, 400, "unauthorized_client");
+    error(&admin.form("/oauth/introspect", &form).await, 401, "invalid_client");
+}
+
+#[tokio::test]
+async fn b28_a_technical_account_is_no_user() {
+    let t = T::start().await;
+    let (pid, _) = t.other_partner("other").await;
+    let admin = t.admin().await;
+    let before = admin.get("/api/v1/users?page=0").await.expect(200).body;
+    for is_admin in [false, true] {
+        let robot = t.client(1, is_admin).await;
+        let form = [("grant_type", "client_credentials")];
+        let answer = t.form_as(&robot, "/oauth/token", &form).await.expect(200);
+        let names: Vec<_> = answer.body.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(names, ["access_token", "token_type", "expires_in", "scope"], "no refresh token");
+        let account = t.technical_account(&robot).await;
+        for (method, path, body) in [
+            (Method::GET, SELF, None),
+            (Method::PUT, "/api/v1/users/self/update", Some(json!({}))),
+            (Method::POST, "/api/v1/users/self/update-password", Some(json!({}))),
+            (Method::PUT, "/api/v1/users/self/update-password", Some(json!({}))),
+            (Method::POST, "/api/v1/users/self/reset-password", None),
+            (Method::PUT, "/api/v1/users/self/reset-password", None),
+        ] {
+            let kind = if body.is_some() { "application/json" } else { "" };
+            let answer = account
+                .send(method.clone(), path, body.map(|b: Value| b.to_string().into_bytes()), kind)
+                .await;
+            assert_eq!(
+                (answer.status.as_u16(), &answer.body["code"]),
+                (403, &json!("no-user")),
+                "{method} {path}"
+            );
+        }
+        if is_admin {
+            let user = account.create("made-by-robot").await;
+            assert_eq!(user["pid"], 1);
+            let events = admin.get("/api/v1/events?type=user.created&descending").await.expect(200);
+            assert_eq!(events.list()[0]["actor"], format!("client:{}", robot.0));
+            // Itself cannot be deleted, so it may delete every user but the last admin (B10).
+            account.delete(&format!("/api/v1/users/{}", user["userId"])).await.expect(204);
+            assert_eq!(account.delete("/api/v1/users/1").await.expect(409).body["code"], "last-admin");
+            account.get(&format!("/api/v1/users/{}", pid + 1)).await.expect(404);
+        } else {
+            for path in ["/api/v1/users", "/api/v1/users/1", "/api/v1/groups", "/api/v1/events"] {
+                assert_eq!(account.get(path).await.expect(403).body["code"], "technical-account", "{path}");
+            }
+            assert_eq!(
+                account.post("/api/v1/users", &new_user("x")).await.expect(403).body["code"],
+                "technical-account"
+            );
+        }
+    }
+    // In no list and no count.
+    assert_eq!(admin.get("/api/v1/users?page=0").await.expect(200).body["total"], before["total"]);
+    assert_eq!(
+        admin.get("/api/v1/users").await.expect(200).body.as_array().unwrap().len() as u64,
+        before["total"]
+    );
+}
+
+#[tokio::test]
+async fn b28_a_confidential_client_logs_in_users_of_its_own_partner_only() {
+    let t = T::start().await;
+    let (id, _) = t.member("fenna").await;
+    let (pid, _) = t.other_partner("other").await;
+    let stranger = t.client(pid, true).await;
+    let password = password_of("fenna");
+    let login = [("grant_type", "password"), ("username", "fenna"), ("password", password.as_str())];
+    for _ in 0..6 {
+        let before = t.app.hasher.computed();
+        let answer = t.form_as(&stranger, "/oauth/token", &login).await;
+        error(&answer, 400, "invalid_grant");
+        assert_eq!(answer.body["error_description"], "wrong username or password");
+        assert_eq!(t.app.hasher.computed() - before, 1, "as dear as any other refusal");
+    }
+    // Nor can it lock them.
+    let wrong = [("grant_type", "password"), ("username", "fenna"), ("password", "Wrong.Guess-00x")];
+    for _ in 0..6 {
+        error(&t.form_as(&stranger, "/oauth/token", &wrong).await, 400, "invalid_grant");
+    }
+    let user = t.admin().await.get(&format!("/api/v1/users/{id}")).await.expect(200).body;
+    assert_eq!(user["status"], "ACTIVE");
+    let form =
+        [("grant_type", "password"), ("username", "other-admin"), ("password", &password_of("other-admin"))];
+    t.form_as(&stranger, "/oauth/token", &form).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_revoked_client_is_out_at_once_with_all_its_tokens() {
+    let t = T::start().await;
+    t.member("fenna").await;
+    let robot = t.client(1, true).await;
+    let account = t.technical_account(&robot).await;
+    account.get("/api/v1/users").await.expect(200);
+    let password = password_of("fenna");
+    let login = [("grant_type", "password"), ("username", "fenna"), ("password", password.as_str())];
+    let answer = t.form_as(&robot, "/oauth/token", &login).await.expect(200);
+    let fenna = t.bearer(answer.body["access_token"].as_str().unwrap());
+    fenna.get(SELF).await.expect(200);
+    let direct = t.login("fenna", &password).await;
+
+    let (by, id) = (Operator::of_this_machine(), robot.0.clone());
+    unit::write(&t.app.store, &by.as_admin_of(PartnerId(1)), move |tx| tokens::revoke_client(tx, by, &id))
+        .await
+        .unwrap();
+    account.get("/api/v1/users").await.expect(401);
+    fenna.get(SELF).await.expect(401);
+    direct.get(SELF).await.expect(200);
+    for form in [
+        vec![("grant_type", "client_credentials")],
+        login.to_vec(),
+        vec![
+            ("grant_type", "refresh_token"),
+            ("refresh_token", answer.body["refresh_token"].as_str().unwrap()),
+        ],
+    ] {
+        error(&t.form_as(&robot, "/oauth/token", &form).await, 401, "invalid_client");
+    }
+}
+
+#[tokio::test]
+async fn the_clients_of_a_suspended_partner_are_out() {
+    let t = T::start().await;
+    let (pid, _) = t.other_partner("other").await;
+    let robot = t.client(pid, true).await;
+    let account = t.technical_account(&robot).await;
+    account.get("/api/v1/users").await.expect(200);
+    let operator = t.operator().await;
+    let path = format!("/operator/v1/partners/{pid}");
+    operator.patch(&path, &json!({ "suspended": true })).await.expect(200);
+    account.get("/api/v1/users").await.expect(401);
+    error(
+        &t.form_as(&robot, "/oauth/token", &[("grant_type", "client_credentials")]).await,
+        401,
+        "invalid_client",
+    );
+    operator.patch(&path, &json!({ "suspended": false })).await.expect(200);
+    account.get("/api/v1/users").await.expect(200);
+}
+
+/// Sends what the `oauth2` crate wants sent. It asks for https, which a server on loopback does not speak.
+fn over_http(
+    t: &T,
+) -> impl Fn(HttpRequest) -> std::pin::Pin<Box<dyn Future<Output = Result<HttpResponse, reqwest::Error>> + Send>>
+{
+    let (http, address) = (reqwest::Client::builder().no_proxy().build().unwrap(), t.address);
+    move |request: HttpRequest| {
+        let http = http.clone();
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let url = format!("http://{address}{}", parts.uri.path());
+            let answer = http.request(parts.method, url).headers(parts.headers).body(body).send().await?;
+            let mut response = HttpResponse::new(Vec::new());
+            *response.status_mut() = answer.status();
+            *response.headers_mut() = answer.headers().clone();
+            *response.body_mut() = answer.bytes().await?.to_vec();
+            Ok(response)
+        })
+    }
+}
+
+#[tokio::test]
+async fn the_oauth2_crate_is_at_home_here() {
+    let t = T::start().await;
+    t.member("fenna").await;
+    let http = over_http(&t);
+    let url = |path: &str| format!("https://tenantry.example{path}");
+    let public = BasicClient::new(ClientId::new("tenantry".into()))
+        .set_auth_type(AuthType::RequestBody)
+        .set_token_uri(TokenUrl::new(url("/oauth/token")).unwrap())
+        .set_revocation_url(RevocationUrl::new(url("/oauth/revoke")).unwrap());
+    let robot = t.client(1, true).await;
+    let confidential = BasicClient::new(ClientId::new(robot.0.clone()))
+        .set_client_secret(ClientSecret::new(robot.1.clone()))
+        .set_token_uri(TokenUrl::new(url("/oauth/token")).unwrap())
+        .set_introspection_url(IntrospectionUrl::new(url("/oauth/introspect")).unwrap());
+
+    // password
+    let (name, password) =
+        (ResourceOwnerUsername::new("fenna".into()), ResourceOwnerPassword::new(password_of("fenna")));
+    let granted = public.exchange_password(&name, &password).request_async(&http).await.unwrap();
+    assert_eq!(*granted.token_type(), BasicTokenType::Bearer);
+    assert_eq!(granted.expires_in().unwrap().as_secs(), 21_600);
+    assert_eq!(granted.scopes().unwrap().iter().map(|s| s.as_str()).collect::<Vec<_>>(), ["read", "write"]);
+    t.bearer(granted.access_token().secret()).get(SELF).await.expect(200);
+    let wrong = ResourceOwnerPassword::new("Wrong.Guess-00x".into());
+    let Err(RequestTokenError::ServerResponse(refusal)) =
+        public.exchange_password(&name, &wrong).request_async(&http).await
+    else {
+        panic!("a wrong password must be refused")
+    };
+    assert_eq!(*refusal.error(), oauth2::basic::BasicErrorResponseType::InvalidGrant);
+
+    // refresh
+    let old: RefreshToken = granted.refresh_token().unwrap().clone();
+    let fresh = public.exchange_refresh_token(&old).request_async(&http).await.unwrap();
+    let access: AccessToken = fresh.access_token().clone();
+    t.bearer(access.secret()).get(SELF).await.expect(200);
+
+    // introspection
+    let told = confidential.introspect(&access).request_async(&http).await.unwrap();
+    assert!(told.active());
+    assert_eq!((told.username(), told.client_id().map(|id| id.as_str())), (Some("fenna"), Some("tenantry")));
+
+    // revocation
+    let token = StandardRevocableToken::from(fresh.refresh_token().unwrap().clone());
+    public.revoke_token(token).unwrap().request_async(&http).await.unwrap();
+    t.bearer(access.secret()).get(SELF).await.expect(401);
+    assert!(!confidential.introspect(&access).request_async(&http).await.unwrap().active());
+
+    // client_credentials
+    let granted = confidential.exchange_client_credentials().request_async(&http).await.unwrap();
+    assert!(granted.refresh_token().is_none());
+    let account: Person<'_> = t.bearer(granted.access_token().secret());
+    account.get("/api/v1/users").await.expect(200);
+}

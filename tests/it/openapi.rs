@@ -1,0 +1,297 @@
+//! The OpenAPI document, Swagger UI, and the operator's own pages: health, readiness, metrics.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::harness::{Answer, T};
+
+const DOCUMENT: &str = "/api/v1/openapi.json";
+
+/// `(method, path, operation)` of every operation.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            all.push((method.to_uppercase(), path.clone(), operation.clone()));
+        }
+    }
+    all
+}
+
+fn refs(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => {
+            if let Some(target) = map.get("$ref").and_then(Value::as_str) {
+                found.insert(target.to_owned());
+            }
+            map.values().for_each(|v| refs(v, found));
+        }
+        Value::Array(list) => list.iter().for_each(|v| refs(v, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_document_is_served_as_it_is_made() {
+    let t = T::start().await;
+    let answer = t.anonymous().get(DOCUMENT).await.expect(200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.body, tenantry::api::openapi::document());
+    assert!(answer.body["openapi"].as_str().unwrap().starts_with("3.1."));
+    assert_eq!(t.anonymous().get("/v1/openapi.json/").await.expect(200).body, answer.body);
+}
+
+#[test]
+fn the_document_is_the_committed_one() {
+    insta::assert_json_snapshot!(tenantry::api::openapi::document());
+}
+
+#[test]
+fn every_operation_is_named_and_says_who_may_call_it() {
+    let document = tenantry::api::openapi::document();
+    let tags: BTreeSet<_> =
+        document["tags"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
+    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    let mut ids = BTreeSet::new();
+    for (method, path, operation) in operations(&document) {
+        let id = operation["operationId"].as_str().unwrap().to_owned();
+        let words: Vec<_> = id.split('_').collect();
+        let lower = words.iter().all(|w| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase()));
+        assert!(words.len() >= 2 && lower, "{id} is not verb_resource");
+        assert!(ids.insert(id.clone()), "{id} is there twice");
+        assert!(operation["summary"].as_str().is_some_and(|s| !s.is_empty()), "{id} has no summary");
+        let own = operation["tags"].as_array().unwrap();
+        assert!(own.len() == 1 && tags.contains(own[0].as_str().unwrap()), "{id}: {own:?}");
+        let security =
+            operation["security"].as_array().unwrap_or_else(|| panic!("{id} requires no security"));
+        let named: Vec<_> = security.iter().flat_map(|s| s.as_object().unwrap().keys().cloned()).collect();
+        let expected = match path.split('/').nth(1) {
+            Some("api") => "login",
+            Some("operator") => "operator",
+            Some("oauth") => "client",
+            _ => panic!("{method} {path} is of no edge"),
+        };
+        assert_eq!(named, [expected], "{id}");
+        assert!(schemes.contains_key(expected));
+        // Each parameter of the path is described.
+        let described: Vec<_> = operation["parameters"].as_array().into_iter().flatten().collect();
+        for name in path.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}')) {
+            assert!(described.iter().any(|p| p["in"] == "path" && p["name"] == name), "{id}: {name}");
+        }
+    }
+}
+
+#[test]
+fn every_operation_lists_the_errors_it_can_answer() {
+    let document = tenantry::api::openapi::document();
+    for (method, path, operation) in operations(&document) {
+        let id = operation["operationId"].as_str().unwrap();
+        let has = |status: &str| operation["responses"].get(status).is_some();
+        let is_api = !path.starts_with("/oauth/");
+        let with_body = operation.get("requestBody").is_some();
+        let names_one = path.contains('{') || id.starts_with("bulk_delete");
+        let expected: BTreeMap<&str, bool> = BTreeMap::from([
+            // Unknown query parameters, if nothing else (B29).
+            ("400", true),
+            ("401", true),
+            ("403", path.starts_with("/api/")),
+            ("404", names_one),
+            ("408", with_body),
+            ("413", with_body),
+            ("415", with_body && is_api),
+            ("429", id == "issue_token"),
+            ("500", true),
+            ("503", true),
+        ]);
+        for (status, expected) in expected {
+            assert_eq!(has(status), expected, "{method} {path}: {status}");
+        }
+        // Names can be taken; the last admin cannot go (B10).
+        let conflicts = [
+            "create_user",
+            "update_user",
+            "delete_user",
+            "bulk_delete_users",
+            "update_self",
+            "create_group",
+            "update_group",
+            "create_partner",
+            "update_partner",
+            "delete_partner",
+        ];
+        assert_eq!(has("409"), conflicts.contains(&id), "{id}: 409");
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            assert!(response["description"].as_str().is_some_and(|d| !d.is_empty()), "{id} {status}");
+            if status.as_str() >= "400" {
+                let kinds: Vec<_> = response["content"].as_object().unwrap().keys().cloned().collect();
+                let is_grant = !is_api && ["400", "401"].contains(&status.as_str());
+                let expected = if is_grant { "application/json" } else { "application/problem+json" };
+                assert_eq!(kinds, [expected], "{id} {status}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_body_has_an_example() {
+    let document = tenantry::api::openapi::document();
+    for (_, _, operation) in operations(&document) {
+        let id = operation["operationId"].as_str().unwrap();
+        let mut contents = Vec::new();
+        for (kind, content) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
+            contents.push((format!("{id}, request, {kind}"), content));
+        }
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let content = response["content"].as_object();
+            assert_eq!(content.is_none(), status == "204", "{id} {status}");
+            for (kind, content) in content.into_iter().flatten() {
+                contents.push((format!("{id}, {status}, {kind}"), content));
+                if kind == "application/problem+json" {
+                    assert_eq!(content["example"]["status"].to_string(), *status, "{id}");
+                    assert!(content["example"]["code"].is_string(), "{id} {status}");
+                }
+            }
+        }
+        for (place, content) in contents {
+            let example = content.get("example").unwrap_or_else(|| panic!("{place} has no example"));
+            conforms(example, &content["schema"], &document, &place);
+        }
+    }
+}
+
+/// That an example has what its schema requires, and nothing else.
+fn conforms(example: &Value, schema: &Value, document: &Value, place: &str) {
+    if let Some(target) = schema["$ref"].as_str() {
+        return conforms(example, document.pointer(&target[1..]).unwrap(), document, place);
+    }
+    if let Some(items) = schema.get("items") {
+        let list = example.as_array().unwrap_or_else(|| panic!("{place}: {example} is no array"));
+        assert!(!list.is_empty() || place.contains('.'), "{place}: an empty list shows nothing");
+        return list.iter().for_each(|one| conforms(one, items, document, place));
+    }
+    let Some(properties) = schema["properties"].as_object() else { return };
+    let object = example.as_object().unwrap_or_else(|| panic!("{place}: {example} is no object"));
+    for name in schema["required"].as_array().into_iter().flatten() {
+        assert!(object.contains_key(name.as_str().unwrap()), "{place}: {name} is missing in {example}");
+    }
+    for (name, value) in object {
+        let property = properties.get(name).unwrap_or_else(|| panic!("{place}: {name} is not in the schema"));
+        conforms(value, property, document, &format!("{place}.{name}"));
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere_and_every_schema_is_used() {
+    let document = tenantry::api::openapi::document();
+    let mut found = BTreeSet::new();
+    refs(&document, &mut found);
+    assert!(found.contains("#/components/schemas/User"));
+    for target in &found {
+        assert!(document.pointer(target.strip_prefix('#').unwrap()).is_some(), "{target} leads nowhere");
+    }
+    for name in document["components"]["schemas"].as_object().unwrap().keys() {
+        assert!(found.contains(&format!("#/components/schemas/{name}")), "{name} is used nowhere");
+    }
+}
+
+/// The router serves exactly the methods that the document names.
+#[tokio::test]
+async fn what_is_served_is_documented() {
+    let t = T::start().await;
+    let document = tenantry::api::openapi::document();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let mut documented: BTreeSet<String> =
+            item.as_object().unwrap().keys().map(|m| m.to_uppercase()).collect();
+        if documented.contains("GET") {
+            documented.insert(String::from("HEAD"));
+        }
+        let path = path.replace("{userId}", "1").replace("{groupId}", "1").replace("{pid}", "1");
+        let answer = t.anonymous().send("TRACE".parse().unwrap(), &path, None, "").await.expect(405);
+        let allowed: BTreeSet<String> =
+            answer.header("allow").split(',').map(|m| m.trim().to_owned()).collect();
+        assert_eq!(allowed, documented, "{path}");
+        assert_eq!(answer.body["code"], "method-not-allowed");
+    }
+    // Whatever is routed by hand is listed here: no operations of the API.
+    let by_hand: BTreeSet<String> = crate::architecture::sources()
+        .iter()
+        .flat_map(|(file, text)| {
+            let code = crate::architecture::shipped(file, text);
+            let routes =
+                code.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+            routes.collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(
+        by_hand,
+        BTreeSet::from(["/api/v1/openapi.json", "/healthz", "/metrics", "/readyz"].map(String::from))
+    );
+}
+
+#[tokio::test]
+async fn swagger_ui_is_served_without_any_other_host() {
+    let t = T::start().await;
+    let nobody = t.anonymous();
+    // reqwest follows the redirect to /docs/.
+    for path in ["/docs", "/docs/"] {
+        let page = nobody.get(path).await.expect(200);
+        assert!(page.header("content-type").starts_with("text/html"), "{}", page.header("content-type"));
+        assert!(page.text.contains("swagger-ui"), "{}", page.text);
+    }
+    for file in ["index.html", "swagger-initializer.js"] {
+        let text = nobody.get(&format!("/docs/{file}")).await.expect(200).text;
+        assert!(
+            !text.contains("//") || !text.replace("// ", "").contains("://"),
+            "{file} names another host: {text}"
+        );
+    }
+    let config = nobody.get("/docs/swagger-initializer.js").await.expect(200).text;
+    assert!(config.contains(DOCUMENT), "{config}");
+    assert!(
+        config.contains(r#""validatorUrl": "none""#),
+        "nothing is sent to validator.swagger.io: {config}"
+    );
+    // Every file that the page asks for is in the binary.
+    let page = nobody.get("/docs/").await.expect(200).text;
+    let mut files = 0;
+    for attribute in ["src=\"", "href=\""] {
+        for rest in page.split(attribute).skip(1) {
+            let file = rest.split('"').next().unwrap().trim_start_matches("./");
+            nobody.get(&format!("/docs/{file}")).await.expect(200);
+            files += 1;
+        }
+    }
+    assert!(files >= 4, "{page}");
+    nobody.get("/docs/nothing.js").await.expect(404);
+}
+
+#[tokio::test]
+async fn health_and_readiness() {
+    let t = T::start().await;
+    for (path, status) in [("/healthz", "ok"), ("/readyz", "ready"), ("/healthz/", "ok")] {
+        assert_eq!(t.anonymous().get(path).await.expect(200).body["status"], status);
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_for_this_machine_and_name_nobody() {
+    let t = T::start().await;
+    let (_, fenna) = t.member("fenna").await;
+    t.other_partner("other").await;
+    fenna.get("/api/v1/users/self").await.expect(200);
+    fenna.get("/api/v1/users").await.expect(403);
+    let answer = t.anonymous().get("/metrics").await.expect(200);
+    assert!(answer.header("content-type").starts_with("text/plain; version=0.0.4"));
+    assert!(answer.text.contains("tenantry_http_requests_total{class=\"4xx\"}"), "{}", answer.text);
+    for name in ["fenna", "admin", "other", "pid", "userId", "partner=", "user="] {
+        assert!(!answer.text.contains(name), "{name} is in the metrics");
+    }
+    for (header, value) in
+        [("x-forwarded-for", "127.0.0.1"), ("forwarded", "for=127.0.0.1"), ("x-real-ip", "127.0.0.1")]
+    {
+        let request = t.anonymous().request(Method::GET, "/metrics").header(header, value);
+        Answer::of(request.send().await.unwrap()).await.expect(404);
+    }
+}
