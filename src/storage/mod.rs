@@ -38,7 +38,7 @@ use crate::access::{Scope, TokenFacts, nobody};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::random::Random;
-use sqlite::{Readers, Sqlite, Use};
+use sqlite::{PointReaders, Readers, Sqlite, Use};
 use tx::Effects;
 use writer::{Shared, Writer};
 
@@ -55,7 +55,6 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     writer: Writer,
-    point: Readers,
     scan: Readers,
     scans: tokio::sync::Semaphore,
     path: PathBuf,
@@ -85,13 +84,13 @@ impl Store {
             clock,
             random,
             callers: cache::CallerCache::new(),
+            point: PointReaders::new(path),
             mail: tokio::sync::Notify::new(),
         });
         let writer = Writer::start(conn, path, Arc::clone(&shared))?;
         Ok(Self(Arc::new(Inner {
             shared,
             writer,
-            point: Readers::new(path, Use::Point),
             scan: Readers::new(path, Use::Scan),
             scans: tokio::sync::Semaphore::new(SCANS),
             path: path.to_owned(),
@@ -130,7 +129,7 @@ impl Store {
 
     fn read_now<T>(&self, scope: &impl Scope, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let shared = &self.0.shared;
-        self.0.point.with(|conn| {
+        shared.point.with(|conn| {
             let mut effects = Effects::default();
             work(&mut Tx::open(conn, &mut effects, tx::parts(scope), shared.clock.now(), &shared.random))
         })

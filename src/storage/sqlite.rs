@@ -1,6 +1,7 @@
 //! SQLite below the [`Connection`] trait. Nothing else names rusqlite.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +29,11 @@ const NAMES: [&str; 40] = [
 ];
 
 /// One connection to an SQLite database.
-pub(super) struct Sqlite(rusqlite::Connection);
+pub(super) struct Sqlite {
+    conn: rusqlite::Connection,
+    /// For point reads: how many commits the snapshot that is open knows of; none = none is open.
+    snapshot: Option<u64>,
+}
 
 /// What a connection is for, which decides how it is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,41 +84,48 @@ impl Sqlite {
         if purpose == Use::Point {
             conn.pragma_update(None, "mmap_size", POINT_READ_MAP_BYTES)?;
         }
-        Ok(Self(conn))
+        Ok(Self { conn, snapshot: None })
     }
 
     /// Runs statements that take no parameters and give no rows.
     pub(super) fn batch(&self, sql: &str) -> Result<(), DbError> {
-        Ok(self.0.execute_batch(sql)?)
+        Ok(self.conn.execute_batch(sql)?)
     }
 
     /// Runs one statement of the transaction's own (`BEGIN`, `SAVEPOINT`, ...), kept prepared.
     pub(super) fn control(&self, sql: &str) -> Result<(), DbError> {
-        self.0.prepare_cached(sql)?.raw_execute()?;
+        self.conn.prepare_cached(sql)?.raw_execute()?;
+        Ok(())
+    }
+
+    fn end_snapshot(&mut self) -> Result<(), DbError> {
+        if self.snapshot.take().is_some() {
+            self.control("COMMIT")?;
+        }
         Ok(())
     }
 
     /// Whether a transaction is open. A full disk can roll one back behind our back.
     pub(super) fn in_transaction(&self) -> bool {
-        !self.0.is_autocommit()
+        !self.conn.is_autocommit()
     }
 
     /// Reads an integer pragma.
     pub(super) fn pragma(&self, name: &str) -> Result<i64, DbError> {
-        Ok(self.0.pragma_query_value(None, name, |row| row.get(0))?)
+        Ok(self.conn.pragma_query_value(None, name, |row| row.get(0))?)
     }
 
     /// Moves the log into the database. `TRUNCATE` waits for readers and shortens the file, `PASSIVE` does not.
     pub(super) fn checkpoint(&self, mode: &str) -> Result<(), DbError> {
-        Ok(self.0.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?)
+        Ok(self.conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?)
     }
 
     /// Moves the log into the database and empties its file, unless reads that began earlier still need it after
     /// `patience`; whether it did. Nothing can be written meanwhile.
     pub(super) fn empty_log(&self, patience: Duration) -> Result<bool, DbError> {
-        self.0.busy_timeout(patience)?;
-        let is_busy = self.0.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
-        self.0.busy_timeout(PATIENCE)?;
+        self.conn.busy_timeout(patience)?;
+        let is_busy = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        self.conn.busy_timeout(PATIENCE)?;
         Ok(is_busy? == 0)
     }
 
@@ -152,7 +164,7 @@ impl Connection for Sqlite {
         partner: Option<PartnerId>,
         params: &[Param<'_>],
     ) -> Result<usize, DbError> {
-        let mut stmt = self.0.prepare_cached(sql)?;
+        let mut stmt = self.conn.prepare_cached(sql)?;
         Self::bind(&mut stmt, partner, params)?;
         Ok(stmt.raw_execute()?)
     }
@@ -164,7 +176,7 @@ impl Connection for Sqlite {
         params: &[Param<'_>],
         each: &mut dyn FnMut(&dyn Row) -> Result<()>,
     ) -> Result<(), DbError> {
-        let mut stmt = self.0.prepare_cached(sql)?;
+        let mut stmt = self.conn.prepare_cached(sql)?;
         Self::bind(&mut stmt, partner, params)?;
         let mut rows = stmt.raw_query();
         while let Some(row) = rows.next()? {
@@ -249,13 +261,77 @@ impl Readers {
 
     /// Runs `f` on a read connection. A connection whose `f` panics is dropped, not handed out again.
     pub(super) fn with<T>(&self, f: impl FnOnce(&mut Sqlite) -> Result<T>) -> Result<T> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut conn = match idle {
-            Some(conn) => conn,
-            None => Sqlite::open(&self.path, self.purpose)?,
-        };
+        let mut conn = self.take()?;
         let result = f(&mut conn);
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+        self.give_back(conn);
         result
+    }
+
+    fn take(&self) -> Result<Sqlite> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(conn) => Ok(conn),
+            None => Ok(Sqlite::open(&self.path, self.purpose)?),
+        }
+    }
+
+    fn give_back(&self, conn: Sqlite) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+    }
+}
+
+/// Read connections for point reads. Each keeps its snapshot open from one read to the next for as long as nothing
+/// is committed: opening one costs two system calls for locks, as much as a read itself.
+pub(super) struct PointReaders {
+    readers: Readers,
+    /// Groups committed so far. A snapshot from before the last one is never read from.
+    commits: AtomicU64,
+    /// Checkpoints under way: while there are any, no snapshot is kept, or the log could not be emptied.
+    checkpoints: AtomicU64,
+}
+
+impl PointReaders {
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            readers: Readers::new(path, Use::Point),
+            commits: AtomicU64::new(0),
+            checkpoints: AtomicU64::new(0),
+        }
+    }
+
+    /// Runs `f` on a snapshot that holds everything committed before this call.
+    pub(super) fn with<T>(&self, f: impl FnOnce(&mut Sqlite) -> Result<T>) -> Result<T> {
+        let mut conn = self.readers.take()?;
+        // Loaded before the snapshot is opened: what is committed in between costs at most another opening.
+        let commits = self.commits.load(Ordering::SeqCst);
+        if conn.snapshot != Some(commits) {
+            conn.end_snapshot()?;
+            conn.control("BEGIN")?;
+            conn.snapshot = Some(commits);
+        }
+        let result = f(&mut conn);
+        if self.checkpoints.load(Ordering::SeqCst) > 0 {
+            conn.end_snapshot()?;
+        }
+        self.readers.give_back(conn);
+        result
+    }
+
+    /// Something was committed: the next reads see it.
+    pub(super) fn committed(&self) {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Runs `f`, a checkpoint, while no snapshot is kept beyond its read.
+    pub(super) fn without_snapshots<T>(&self, f: impl FnOnce() -> T) -> T {
+        self.checkpoints.fetch_add(1, Ordering::SeqCst);
+        for conn in self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+            if let Err(e) = conn.end_snapshot() {
+                tracing::warn!(?e, "a snapshot could not be ended");
+            }
+        }
+        let done = f();
+        self.checkpoints.fetch_sub(1, Ordering::SeqCst);
+        done
     }
 }

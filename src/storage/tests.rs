@@ -223,3 +223,37 @@ async fn plans_stay_within_the_partner() {
     let admins = plan(admins, 0).await;
     assert!(admins.contains("users_active_admins (pid=?"), "{admins}");
 }
+
+/// Point reads keep their snapshot while nothing is committed: that must never show an old row, and never keep the
+/// log from being emptied.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kept_snapshot_is_never_older_than_the_last_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let by = Operator::of_this_machine();
+    let pid = store.write(&by, partner("p0")).await.unwrap();
+    let name = move |store: Store| async move {
+        let found = store.read(&by, move |tx| partners::find(tx, pid)).await.unwrap();
+        found.unwrap().name
+    };
+    let others = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for _ in 0..500 {
+                name(store.clone()).await;
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    for n in 1..100 {
+        let to = format!("p{n}");
+        assert_eq!(name(store.clone()).await, format!("p{}", n - 1));
+        let renamed = to.clone();
+        store.write(&by, move |tx| partners::rename(tx, pid, &renamed).map(Outcome::Commit)).await.unwrap();
+        assert_eq!(name(store.clone()).await, to, "what was answered is what is read");
+    }
+    others.await.unwrap();
+    name(store.clone()).await;
+    assert!(store.empty_log().await.unwrap(), "an idle connection kept the log");
+    assert_eq!(std::fs::metadata(writer::log_path(&dir.path().join("tenantry.db"))).unwrap().len(), 0);
+}

@@ -18,7 +18,7 @@ use tokio::sync::{Notify, oneshot};
 use super::cache::CallerCache;
 use super::driver::DbError;
 use super::search;
-use super::sqlite::{Sqlite, Use};
+use super::sqlite::{PointReaders, Sqlite, Use};
 use super::tx::{Counter, Effects, Outcome, Tx};
 use crate::access::Actor;
 use crate::clock::Clock;
@@ -36,7 +36,7 @@ const GROUP: usize = 128;
 const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
 
 /// At this size the writer itself waits for a checkpoint, so the log never grows without bound.
-const CHECKPOINT_HARD_BYTES: u64 = 256 * 1024 * 1024;
+const CHECKPOINT_HARD_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How long everybody's writes may wait for reads that keep the log from being emptied.
 const EMPTYING: Duration = Duration::from_millis(50);
@@ -46,6 +46,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) random: Random,
     pub(super) callers: CallerCache,
+    pub(super) point: PointReaders,
     /// Told when mail was put into the outbox.
     pub(super) mail: Notify,
 }
@@ -163,10 +164,10 @@ impl Writer {
                 .spawn(f)
                 .map_err(|e| Error::internal(format!("cannot start the {name} thread: {e}")))
         };
-        let ask = due.clone();
+        let (ask, beside) = (due.clone(), Arc::clone(&shared));
         let threads = vec![
             spawn("writer", Box::new(move || Loop { conn, shared, log, due }.run(&jobs)))?,
-            spawn("checkpoint", Box::new(move || checkpoint(&checkpointer, &checkpoints)))?,
+            spawn("checkpoint", Box::new(move || checkpoint(&checkpointer, &checkpoints, &beside)))?,
         ];
         Ok(Self { queue: Some(queue), due: Some(ask), threads })
     }
@@ -233,7 +234,8 @@ impl Loop {
             let first = match first {
                 Order::Run(job) => job,
                 Order::EmptyLog(reply) => {
-                    let _ = reply.send(self.conn.empty_log(EMPTYING).map_err(Error::from));
+                    let emptied = self.shared.point.without_snapshots(|| self.conn.empty_log(EMPTYING));
+                    let _ = reply.send(emptied.map_err(Error::from));
                     continue;
                 }
             };
@@ -265,6 +267,8 @@ impl Loop {
                 let _ = self.conn.control("ROLLBACK");
             }
         } else {
+            // First: a caller that is forgotten must not be read again from an old snapshot.
+            self.shared.point.committed();
             self.shared.callers.forget(&effects.stale);
         }
         for job in group {
@@ -300,7 +304,8 @@ impl Loop {
     fn keep_log_short(&self) {
         let size = std::fs::metadata(&self.log).map_or(0, |m| m.len());
         if size > CHECKPOINT_HARD_BYTES {
-            if let Err(e) = self.conn.checkpoint("TRUNCATE") {
+            // A long read can keep it: then the next group tries again.
+            if let Err(e) = self.shared.point.without_snapshots(|| self.conn.empty_log(EMPTYING)) {
                 tracing::warn!(?e, "the log could not be shortened");
             }
         } else if size > CHECKPOINT_BYTES {
@@ -311,9 +316,9 @@ impl Loop {
 }
 
 /// Moves the log into the database beside the writer, so no commit pays for it.
-fn checkpoint(conn: &Sqlite, due: &Receiver<Due>) {
+fn checkpoint(conn: &Sqlite, due: &Receiver<Due>, shared: &Shared) {
     while let Ok(waiting) = due.recv() {
-        if let Err(e) = conn.checkpoint("PASSIVE") {
+        if let Err(e) = shared.point.without_snapshots(|| conn.checkpoint("PASSIVE")) {
             tracing::warn!(?e, "a checkpoint failed");
         }
         if let Some(waiting) = waiting {
