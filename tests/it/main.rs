@@ -8,12 +8,14 @@
 )]
 
 mod bad_input;
+mod binary;
 mod concurrency;
 mod events;
 mod fixtures;
 mod groups;
 mod harness;
 mod self_service;
+mod serve;
 mod streaming;
 mod user_lists;
 mod users;
