@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod binary;
+mod commands;
 mod concurrency;
 mod events;
 mod fixtures;
