@@ -11,6 +11,7 @@ mod bad_input;
 mod binary;
 mod commands;
 mod concurrency;
+mod crash;
 mod events;
 mod fixtures;
 mod groups;
