@@ -16,6 +16,7 @@ mod events;
 mod fixtures;
 mod groups;
 mod harness;
+mod mail;
 mod self_service;
 mod serve;
 mod streaming;
