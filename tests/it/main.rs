@@ -17,6 +17,7 @@ mod fixtures;
 mod groups;
 mod harness;
 mod mail;
+mod secrets;
 mod self_service;
 mod serve;
 mod streaming;
