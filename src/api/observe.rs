@@ -268,7 +268,9 @@ impl<F> Observed<F> {
     /// One line for each request. The one of a 500 is also the one report of its cause.
     fn log(&self, response: &Response<Body>, took: Duration) {
         let (id, method, path) = (text(&self.id), &self.method, self.uri.path());
-        let (status, took) = (response.status().as_u16(), took.as_micros());
+        let status = response.status().as_u16();
+        // Not u128, which the JSON log would put in quotes.
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         if let Some(Cause(cause)) = response.extensions().get() {
             tracing::error!(id, %method, path, status, took_us = took, %cause, "internal error");
         } else if status >= 500 {

@@ -176,12 +176,12 @@ impl T {
 
     /// Somebody without a token.
     pub fn anonymous(&self) -> Person<'_> {
-        Person { t: self, token: None }
+        Person::over(&self.http, self.address, None)
     }
 
     /// Somebody with this access token.
     pub fn bearer(&self, token: &str) -> Person<'_> {
-        Person { t: self, token: Some(token.to_owned()) }
+        Person::over(&self.http, self.address, Some(token))
     }
 
     /// Partner 1's first admin, logged in.
@@ -331,11 +331,17 @@ impl Drop for T {
 /// Somebody who sends requests.
 #[derive(Clone)]
 pub struct Person<'t> {
-    t: &'t T,
+    http: &'t reqwest::Client,
+    address: SocketAddr,
     pub token: Option<String>,
 }
 
-impl Person<'_> {
+impl<'t> Person<'t> {
+    /// Somebody who talks to the server at this address.
+    pub fn over(http: &'t reqwest::Client, address: SocketAddr, token: Option<&str>) -> Self {
+        Self { http, address, token: token.map(str::to_owned) }
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None, "").await
     }
@@ -381,7 +387,7 @@ impl Person<'_> {
 
     /// A request to be completed by the test.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let request = self.t.http.request(method, format!("http://{}{path}", self.t.address));
+        let request = self.http.request(method, format!("http://{}{path}", self.address));
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,

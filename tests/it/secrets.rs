@@ -1,0 +1,110 @@
+//! No password and no token is in the log of the binary, not even at the level of trace.
+
+use serde_json::json;
+
+use crate::binary::{Home, Process, password_in};
+use crate::harness::{Person, new_user, password_of};
+
+/// Remembers the tokens of an answer.
+fn keep(secrets: &mut Vec<String>, answer: &serde_json::Value) {
+    for name in ["access_token", "refresh_token", "client_secret", "token", "password"] {
+        secrets.extend(answer[name].as_str().map(str::to_owned));
+    }
+}
+
+async fn change_password(person: &Person<'_>, old: &str, new: &str) {
+    let body = json!({ "oldPassword": old, "newPassword": new });
+    person.post("/api/v1/users/self/update-password", &body).await.expect(200);
+}
+
+#[tokio::test]
+async fn no_secret_is_in_the_log_of_the_binary() {
+    let home = Home::new();
+    let server = Process::serve(home.path(), &["--log", "trace"], &[]);
+    let printed = server.out().lines().find_map(|line| line.strip_prefix("  password: ").map(str::to_owned));
+    let printed = printed.unwrap();
+    let mut secrets = vec![printed.clone()];
+
+    // Logins, right and wrong; a token renewed, used again, revoked.
+    let tokens = server.try_login("admin", &printed).await.expect(200).body;
+    keep(&mut secrets, &tokens);
+    for wrong in ["Wrong.Tea-Pot-99x", "Wr0ng%2FTea+Pot=&98x"] {
+        server.try_login("admin", wrong).await.expect(400);
+        server.try_login("nobody", wrong).await.expect(400);
+        secrets.push(wrong.to_owned());
+    }
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+    keep(&mut secrets, &server.token(&form).await.expect(200).body);
+    server.token(&form).await.expect(400);
+    let tokens = server.try_login("admin", &printed).await.expect(200).body;
+    keep(&mut secrets, &tokens);
+    let admin = server.bearer(tokens["access_token"].as_str().unwrap());
+
+    // Mailed passwords, permanent ones, refused ones.
+    let user = admin.create_with(&new_user("fenna")).await;
+    let temporary = password_in(&home.mails(1).await[0]);
+    let fenna = server.login("fenna", &temporary).await;
+    fenna.get("/api/v1/users/").await.expect(403);
+    change_password(&fenna, &temporary, &password_of("fenna")).await;
+    let body = json!({ "oldPassword": "Not.My-Old-1-pw", "newPassword": "not-g00d:-Password" });
+    fenna.post("/api/v1/users/self/update-password", &body).await.expect(400);
+    secrets.extend(["Not.My-Old-1-pw", "not-g00d:-Password"].map(str::to_owned));
+    secrets.extend([temporary, password_of("fenna"), fenna.token.clone().unwrap()]);
+    let path = format!("/api/v1/users/{}/reset-password", user["userId"]);
+    admin.post(&path, &json!({})).await.expect(200);
+    let mails = home.mails(3).await;
+    let reset = mails.iter().filter(|mail| mail.contains("\nPassword: ")).map(|mail| password_in(mail));
+    secrets.extend(reset);
+    // A broken body with a password in it, and a token where none belongs.
+    let broken = b"{\"oldPassword\": \"Br0ken.Body-Pass\", \"newPassword\": ".to_vec();
+    admin.send(reqwest::Method::POST, "/api/v1/self/update-password", Some(broken), "application/json").await;
+    secrets.push(String::from("Br0ken.Body-Pass"));
+    server.bearer("at.1.c29tZXRoaW5nIHRoYXQgaXMgbm8gdG9rZW4gYXQgYWxs").get("/api/v1/self").await.expect(401);
+    secrets.push(String::from("c29tZXRoaW5nIHRoYXQgaXMgbm8gdG9rZW4gYXQgYWxs"));
+
+    // Clients and operators, over the control socket.
+    let client = home.json("client create --partner 1 --name robot --admin");
+    keep(&mut secrets, &client);
+    let (id, secret) = (client["client_id"].as_str().unwrap(), client["client_secret"].as_str().unwrap());
+    let form = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)];
+    let robot = server.anonymous().form("/oauth/token", &form).await.expect(200).body;
+    keep(&mut secrets, &robot);
+    let basic = server.anonymous().request(reqwest::Method::POST, "/oauth/introspect");
+    let basic =
+        basic.basic_auth(id, Some(secret)).header("content-type", "application/x-www-form-urlencoded");
+    let token = robot["access_token"].as_str().unwrap();
+    assert_eq!(basic.body(format!("token={token}")).send().await.unwrap().status(), 200);
+    let operator = home.json("operator token --name ci");
+    keep(&mut secrets, &operator);
+    let operator = server.bearer(operator["token"].as_str().unwrap());
+    let partner = json!({ "name": "Acme", "adminUsername": "ada", "adminEmail": "ada@example.com" });
+    operator.post("/operator/v1/partners", &partner).await.expect(201);
+    keep(&mut secrets, &home.json("user reset-password ada --print-password"));
+    let revoked = tokens["refresh_token"].as_str().unwrap();
+    server
+        .anonymous()
+        .form("/oauth/revoke", &[("client_id", "tenantry"), ("token", revoked)])
+        .await
+        .expect(200);
+    admin.get("/api/v1/self").await.expect(401);
+
+    let ended = server.terminate();
+    assert_eq!(ended.code, Some(0));
+    assert!(
+        ended.err.contains(" DEBUG ") && ended.err.contains("/oauth/token"),
+        "much is logged: {}",
+        ended.err
+    );
+    assert!(secrets.len() >= 20 && secrets.iter().all(|secret| secret.len() >= 12), "{}", secrets.len());
+    for secret in &secrets {
+        // A token's random part alone, too.
+        let part = secret.rsplit('.').next().filter(|part| part.len() >= 20).unwrap_or(secret);
+        for part in [secret, part] {
+            let line = ended.err.lines().find(|line| line.contains(part));
+            assert_eq!(line, None, "a secret is in the log");
+            let printed = ended.out.matches(part).count();
+            assert_eq!(printed, usize::from(*secret == secrets[0]), "on standard output");
+        }
+    }
+}
