@@ -125,7 +125,7 @@ async fn seed(dir: &Path, count: usize) -> Result<()> {
     let ids: Vec<GroupId> = unit::write(&app.store, &rights, move |tx| {
         (0..20)
             .map(|n| {
-                let text = GroupText { name: format!("Group {n}"), description: String::new() };
+                let text = GroupText { name: format!("Group {n}"), description: None };
                 groups::create(tx, &making, &text).map(|group| group.group_id)
             })
             .collect()

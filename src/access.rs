@@ -1,5 +1,5 @@
 //! Who is calling, and what that lets them do. This is the authorization file: nothing else builds a
-//! [`Caller`], [`Member`], [`Admin`] or [`Operator`], and domain functions ask for the one they need, so calling
+//! `Caller`, `Member`, `Admin` or `Operator`, and domain functions ask for the one they need, so calling
 //! one without the check does not compile.
 
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Reading JSON bodies, all faults at once (B6): [`JsonBody`] takes the bytes off the wire, [`Fields`] reads an
-//! object out of them, [`id_list`] a list of ids.
+//! Reading JSON bodies, all faults at once (B6): `JsonBody` takes the bytes off the wire, `Fields` reads an
+//! object out of them, `id_list` a list of ids.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;

@@ -16,7 +16,7 @@ where
     store.write(scope, move |tx| run(tx, caller.as_ref(), takes_admin, &work)).await
 }
 
-/// Like [`write`], for work on thousands of rows: nobody else waits in its transaction.
+/// Like [`write()`], for work on thousands of rows: nobody else waits in its transaction.
 pub async fn write_large<T, F>(store: &Store, scope: &impl Scope, work: F) -> Result<T>
 where
     T: Send + 'static,

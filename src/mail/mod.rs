@@ -1,7 +1,7 @@
 //! Mails: their texts and the ways they travel.
 //!
-//! A [`Letter`] says what to tell whom and nothing about how. It is stored as JSON in the outbox row, in the
-//! transaction of the change it reports. `worker` later takes the row as an [`Envelope`] to the [`Mailer`], which
+//! A `Letter` says what to tell whom and nothing about how. It is stored as JSON in the outbox row, in the
+//! transaction of the change it reports. `worker` later takes the row as an `Envelope` to the `Mailer`, which
 //! may see the same envelope again after a crash: everything in the mail is made from the envelope alone, so that
 //! a redelivery is the same mail, byte for byte.
 

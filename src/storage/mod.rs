@@ -1,7 +1,7 @@
 //! SQL, written once, and the ways to the database.
 //!
-//! [`Store::write`] is the one write path, [`Store::read`] and [`Store::scan`] are the read paths. What runs in
-//! them are the functions of this module's files, one file per noun, each of which takes a [`Tx`].
+//! `Store::write` is the one write path, `Store::read` and `Store::scan` are the read paths. What runs in
+//! them are the functions of this module's files, one file per noun, each of which takes a `Tx`.
 
 mod cache;
 mod driver;

@@ -171,7 +171,7 @@ pub fn rotate(tx: &mut Tx<'_>, hash: &TokenHash, session_id: &str, session_ends:
     Ok(())
 }
 
-/// What is known of a session now, if it is still there; like [`find_access_token`], by the session.
+/// What is known of a session now, if it is still there; like `find_access_token`, by the session.
 pub fn find_standing(tx: &mut Tx<'_>, session_id: &str) -> Result<Option<Standing>> {
     tx.row(
         "SELECT coalesce(u.is_admin, c.is_admin, 0), \
