@@ -31,7 +31,9 @@ pub mod problem;
 pub mod self_service;
 /// The HTTP server: connections, bounds, graceful shutdown.
 pub mod server;
-/// Users.
+/// Users, many at a time.
+pub mod user_lists;
+/// Users, one at a time.
 pub mod users;
 
 use std::sync::Arc;
@@ -66,7 +68,7 @@ pub fn service(app: &App, metrics: &Arc<Metrics>) -> Observe<Router> {
 /// Every operation. Registering one documents it.
 pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::base())
-        .routes(routes!(users::create_user, users::list_users))
+        .routes(routes!(users::create_user, user_lists::list_users))
         .routes(routes!(users::get_user, users::update_user, users::delete_user))
         .routes(routes!(users::bulk_delete_users))
         .routes(routes!(users::reset_user_password))

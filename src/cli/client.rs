@@ -13,7 +13,7 @@ use super::{Failure, print};
 use crate::access::Operator;
 use crate::app::App;
 use crate::clock::rfc3339;
-use crate::domain::{tokens, unit};
+use crate::domain::{clients, unit};
 use crate::error::Result;
 use crate::model::{Client, PartnerId};
 use crate::values;
@@ -61,8 +61,7 @@ impl ClientOperation {
                 let mut checks = Checks::default();
                 let name = checks.see("--name", values::label(&name)).map(str::to_owned);
                 let name = checks.finish(name)?;
-                let create =
-                    move |tx: &mut crate::storage::Tx<'_>| tokens::create_client(tx, by, &name, admin);
+                let create = move |tx: &mut crate::storage::Tx<'_>| clients::create(tx, by, &name, admin);
                 let (client, secret) = unit::write(store, &by.as_admin_of(pid), create).await?;
                 let mut told = json!({ "client_id": client.client_id, "client_secret": secret });
                 if let (Value::Object(told), Value::Object(rest)) = (&mut told, shape(&client)) {
@@ -71,13 +70,13 @@ impl ClientOperation {
                 Ok(told)
             }
             Self::List { pid } => {
-                let found = store.scan(&by.as_admin_of(pid), move |tx| tokens::list_clients(tx, by)).await?;
+                let found = store.scan(&by.as_admin_of(pid), move |tx| clients::list(tx, by)).await?;
                 Ok(found.iter().map(shape).collect())
             }
             Self::Revoke { client_id } => {
-                let admin = by.as_admin_of(tokens::client_partner(&client_id)?);
+                let admin = by.as_admin_of(clients::partner_of(&client_id)?);
                 let id = client_id.clone();
-                unit::write(store, &admin, move |tx| tokens::revoke_client(tx, by, &id)).await?;
+                unit::write(store, &admin, move |tx| clients::revoke(tx, by, &id)).await?;
                 Ok(json!({ "client_id": client_id, "revoked": true }))
             }
         }

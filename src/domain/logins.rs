@@ -6,8 +6,9 @@
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::clients::{self, ClientIdentity};
 use super::events::{self, Kind};
-use super::tokens::{self, ClientIdentity, Granted, Opening, Origin};
+use super::tokens::{self, Granted, Opening, Origin};
 use super::{Terms, passwords, unit};
 use crate::access::{nobody, system_within};
 use crate::app::App;
@@ -112,10 +113,7 @@ fn open(
     let now = tx.now();
     let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
     let failures = users::failures(tx, user_id)?;
-    if user.status != Status::Active
-        || now < failures.refused_until
-        || !tokens::is_known_client(tx, client_id)?
-    {
+    if user.status != Status::Active || now < failures.refused_until || !clients::is_known(tx, client_id)? {
         return Ok(None);
     }
     let present = list_present(tx, user_id)?;

@@ -3,6 +3,8 @@
 //! Functions that take a [`Tx`](crate::storage::Tx) are rules inside a transaction and can be combined; the few
 //! `async` ones have something to do outside of it (hash a password, look at the clock of logins).
 
+/// OAuth clients.
+pub mod clients;
 /// Events: what is recorded of a change.
 pub mod events;
 /// Groups.
@@ -21,7 +23,7 @@ pub mod policy;
 pub mod sessions;
 /// Failed logins per address.
 pub mod throttle;
-/// Access and refresh tokens, clients.
+/// Access and refresh tokens.
 pub mod tokens;
 /// Units of work: one transaction each, with the rules that hold at the end of every one.
 pub mod unit;

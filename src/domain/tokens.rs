@@ -1,4 +1,4 @@
-//! Access and refresh tokens (RFC 6749, 6750, 7009, 7662), clients, and who a token lets in.
+//! Access and refresh tokens (RFC 6749, 6750, 7009, 7662), and who a token lets in.
 //!
 //! A token is `at.<partner>.<random>` (access), `rt.<partner>.<random>` (refresh); the partner leads, so that it is
 //! looked up in its partner's rows. The database holds SHA-256 of it only.
@@ -11,20 +11,17 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::clients::{self, ClientIdentity};
 use super::events::{self, Kind};
 use super::{Terms, passwords, unit};
 use crate::access::{Caller, Operator, TokenFacts, system_within};
 use crate::app::App;
 use crate::clock::Millis;
 use crate::error::{Error, GrantError, Missing, Result, TokenFault};
-use crate::hashing;
-use crate::model::{Client, PartnerId, Status, User, UserId};
+use crate::model::{PartnerId, Status, User, UserId};
 use crate::random::Random;
 use crate::storage::sessions::{self, NewSession, RefreshToken, TokenKind};
 use crate::storage::{TokenHash, Tx, partners, users};
-
-/// The public client that is always there: no secret, grants `password` and `refresh_token`.
-pub const PUBLIC_CLIENT: &str = "tenantry";
 
 /// SHA-256 of a token.
 pub fn hash(token: &str) -> TokenHash {
@@ -32,7 +29,7 @@ pub fn hash(token: &str) -> TokenHash {
 }
 
 /// The partner that a token of this kind names; none when it is not of that form.
-fn partner_of(token: &str, kind: &str) -> Option<PartnerId> {
+pub(super) fn partner_of(token: &str, kind: &str) -> Option<PartnerId> {
     let (pid, secret) = token.strip_prefix(kind)?.strip_prefix('.')?.split_once('.')?;
     let pid = pid.parse().ok().filter(|pid| *pid > 0)?;
     (!secret.is_empty()).then_some(PartnerId(pid))
@@ -100,116 +97,6 @@ pub fn revoke_operator_token(tx: &mut Tx<'_>, _by: Operator, token_id: i64) -> R
     }
 }
 
-/// A client that has said who it is (RFC 6749 §2.3).
-#[derive(Debug, Clone)]
-pub enum ClientIdentity {
-    /// The built-in public client.
-    Public,
-    /// A confidential client that showed its secret.
-    Confidential(Client),
-}
-
-impl ClientIdentity {
-    /// Its `client_id`.
-    pub fn client_id(&self) -> &str {
-        match self {
-            Self::Public => PUBLIC_CLIENT,
-            Self::Confidential(client) => &client.client_id,
-        }
-    }
-
-    /// Whether it may have to do with a partner's tokens (B28).
-    pub fn serves(&self, pid: PartnerId) -> bool {
-        match self {
-            Self::Public => true,
-            Self::Confidential(client) => client.pid == pid,
-        }
-    }
-}
-
-fn unknown_client() -> Error {
-    Error::Grant(GrantError::InvalidClient, "unknown client or wrong secret".into())
-}
-
-/// Who this client is.
-///
-/// # Errors
-/// `invalid_client`, in the same words for an unknown client and a wrong secret.
-pub async fn authenticate_client(
-    app: &App,
-    client_id: &str,
-    secret: Option<Zeroizing<String>>,
-) -> Result<ClientIdentity> {
-    let refused = unknown_client;
-    if client_id == PUBLIC_CLIENT {
-        // It has no secret: whoever sends one takes it for another client.
-        return if secret.is_none_or(|s| s.is_empty()) { Ok(ClientIdentity::Public) } else { Err(refused()) };
-    }
-    let (Some(pid), Some(secret)) = (partner_of(client_id, "cl"), secret) else { return Err(refused()) };
-    let id = client_id.to_owned();
-    let found = app
-        .store
-        .scan(&system_within(pid), move |tx| {
-            if partners::is_suspended(tx, pid)? { Ok(None) } else { sessions::find_client(tx, &id) }
-        })
-        .await?;
-    let (client, stored) = found.ok_or_else(refused)?;
-    if hashing::is_system_generated(&secret, &stored) {
-        Ok(ClientIdentity::Confidential(client))
-    } else {
-        Err(refused())
-    }
-}
-
-/// Makes a confidential client; its secret is told once and stored as a hash.
-///
-/// # Errors
-/// None of its own.
-pub fn create_client(tx: &mut Tx<'_>, _by: Operator, name: &str, is_admin: bool) -> Result<(Client, String)> {
-    let pid = tx.pid();
-    if crate::storage::partners::find(tx, pid)?.is_none() {
-        return Err(Error::NotFound(Missing::Partner));
-    }
-    let client_id = format!("cl.{pid}.{}", tx.random().token::<12>());
-    let secret = tx.random().token::<32>();
-    let client = Client { client_id, pid, name: name.to_owned(), is_admin, created_at: tx.now() };
-    sessions::insert_client(tx, &client, &hashing::system_generated(&secret))?;
-    let after = json!({ "clientId": client.client_id, "name": name, "isAdmin": is_admin });
-    events::record(tx, Kind::ClientCreated, None, Some(after))?;
-    Ok((client, secret))
-}
-
-/// The partner that a `client_id` names.
-///
-/// # Errors
-/// Not found.
-pub fn client_partner(client_id: &str) -> Result<PartnerId> {
-    partner_of(client_id, "cl").ok_or(Error::NotFound(Missing::Client))
-}
-
-/// The clients of a partner.
-///
-/// # Errors
-/// Not found, when the partner does not exist.
-pub fn list_clients(tx: &mut Tx<'_>, _by: Operator) -> Result<Vec<Client>> {
-    let pid = tx.pid();
-    if crate::storage::partners::find(tx, pid)?.is_none() {
-        return Err(Error::NotFound(Missing::Partner));
-    }
-    sessions::list_clients(tx)
-}
-
-/// Revokes a client; every token it was given ends.
-///
-/// # Errors
-/// Not found.
-pub fn revoke_client(tx: &mut Tx<'_>, _by: Operator, client_id: &str) -> Result<()> {
-    if !sessions::delete_client(tx, client_id)? {
-        return Err(Error::NotFound(Missing::Client));
-    }
-    events::record(tx, Kind::ClientRevoked, Some(json!({ "clientId": client_id })), None)
-}
-
 /// Where a token request came from.
 #[derive(Debug, Clone)]
 pub struct Origin {
@@ -238,14 +125,6 @@ pub(super) struct Opening<'a> {
     pub(super) origin: &'a Origin,
     /// Set for a session that must first change the password: when that password ends, if it does.
     pub(super) restricted: Option<Option<Millis>>,
-}
-
-/// Whether a client is still there to be given tokens: it may have been revoked, or its partner suspended, since it
-/// said who it is.
-pub(super) fn is_known_client(tx: &mut Tx<'_>, client_id: &str) -> Result<bool> {
-    let pid = tx.pid();
-    Ok((client_id == PUBLIC_CLIENT || sessions::find_client(tx, client_id)?.is_some())
-        && !partners::is_suspended(tx, pid)?)
 }
 
 /// Opens a session and gives its first tokens.
@@ -309,8 +188,8 @@ pub async fn grant_client_credentials(app: &App, client: &ClientIdentity, origin
     };
     let (terms, client) = (app.terms, client.clone());
     unit::write(&app.store, &system_within(client.pid), move |tx| {
-        if !is_known_client(tx, &client.client_id)? {
-            return Err(unknown_client());
+        if !clients::is_known(tx, &client.client_id)? {
+            return Err(clients::unknown());
         }
         let opening =
             Opening { client_id: &client.client_id, user_id: None, origin: &origin, restricted: None };
@@ -446,7 +325,7 @@ async fn find_session(
     };
     // The public client revokes what it was given; a confidential one whatever is its partner's (B28).
     let theirs = |s: &FoundSession| match client {
-        ClientIdentity::Public => s.client_id == PUBLIC_CLIENT,
+        ClientIdentity::Public => s.client_id == clients::PUBLIC_CLIENT,
         ClientIdentity::Confidential(c) => c.pid == pid,
     };
     Ok(found.filter(theirs).map(|s| (pid, s)))

@@ -18,8 +18,9 @@ use crate::api::incoming::read_body;
 use crate::api::json;
 use crate::api::problem::{GrantDocument, Problem};
 use crate::app::App;
+use crate::domain::clients::{self, ClientIdentity};
 use crate::domain::logins;
-use crate::domain::tokens::{self, ClientIdentity, Granted, Origin};
+use crate::domain::tokens::{self, Granted, Origin};
 use crate::error::{Error, GrantError, Result};
 
 /// The scope of every token: the contract knows one.
@@ -206,7 +207,7 @@ async fn client(app: &App, headers: &HeaderMap, form: &mut Form) -> Result<Clien
             let detail = "say which client you are: HTTP Basic or client_id; the built-in one is tenantry";
             return Err(Error::Grant(GrantError::InvalidClient, detail.into()));
         };
-        return tokens::authenticate_client(app, &id, secret).await;
+        return clients::authenticate(app, &id, secret).await;
     };
     let (basic_id, basic_secret) =
         basic.to_str().ok().and_then(read_basic).ok_or_else(|| {
@@ -215,7 +216,7 @@ async fn client(app: &App, headers: &HeaderMap, form: &mut Form) -> Result<Clien
     if secret.is_some() || id.is_some_and(|id| *id != basic_id) {
         return Err(invalid_request("the client says who it is twice: use HTTP Basic or the form, not both"));
     }
-    tokens::authenticate_client(app, &basic_id, Some(basic_secret)).await
+    clients::authenticate(app, &basic_id, Some(basic_secret)).await
 }
 
 /// Both parts are form-encoded before they are put together (RFC 6749 §2.3.1).

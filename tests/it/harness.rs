@@ -20,7 +20,7 @@ use tenantry::app::App;
 use tenantry::clock::Clock;
 use tenantry::config::Config;
 use tenantry::domain::users::NewUser;
-use tenantry::domain::{partners, tokens, unit};
+use tenantry::domain::{clients, partners, tokens, unit};
 use tenantry::hashing::HashCost;
 use tenantry::mail::{Envelope, Mailer, Memory, Notice};
 use tenantry::model::{PartnerId, Status};
@@ -231,8 +231,7 @@ impl T {
         let by = Operator::of_this_machine();
         let within = by.as_admin_of(PartnerId(pid));
         let made =
-            unit::write(&self.app.store, &within, move |tx| tokens::create_client(tx, by, "robot", is_admin))
-                .await;
+            unit::write(&self.app.store, &within, move |tx| clients::create(tx, by, "robot", is_admin)).await;
         let (client, secret) = made.unwrap();
         self.secret(&secret);
         (client.client_id, secret)

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use tenantry::access::Operator;
 use tenantry::clock::{DAY, HOUR, MINUTE, SECOND};
-use tenantry::domain::{tokens, unit};
+use tenantry::domain::{clients, unit};
 use tenantry::model::PartnerId;
 
 use crate::harness::{ADMIN_PASSWORD, Answer, Person, T, new_user, password_of};
@@ -595,7 +595,7 @@ async fn a_request_whose_body_comes_late_is_looked_at_again() {
     let account = t.technical_account(&robot).await;
     let stream = admitted(&t, &account, "POST /api/v1/users", &late).await;
     let (by, id) = (Operator::of_this_machine(), robot.0.clone());
-    unit::write(&t.app.store, &by.as_admin_of(PartnerId(1)), move |tx| tokens::revoke_client(tx, by, &id))
+    unit::write(&t.app.store, &by.as_admin_of(PartnerId(1)), move |tx| clients::revoke(tx, by, &id))
         .await
         .unwrap();
     assert_eq!(complete(stream, &late).await, "401");

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use tenantry::access::Operator;
 use tenantry::clock::{DAY, HOUR};
-use tenantry::domain::{tokens, unit};
+use tenantry::domain::{clients, unit};
 use tenantry::model::PartnerId;
 
 use crate::harness::{ADMIN_PASSWORD, Answer, Person, T, new_user, password_of};
@@ -537,7 +537,7 @@ async fn a_revoked_client_is_out_at_once_with_all_its_tokens() {
     let direct = t.login("fenna", &password).await;
 
     let (by, id) = (Operator::of_this_machine(), robot.0.clone());
-    unit::write(&t.app.store, &by.as_admin_of(PartnerId(1)), move |tx| tokens::revoke_client(tx, by, &id))
+    unit::write(&t.app.store, &by.as_admin_of(PartnerId(1)), move |tx| clients::revoke(tx, by, &id))
         .await
         .unwrap();
     account.get("/api/v1/users").await.expect(401);
