@@ -88,7 +88,10 @@ impl Home {
     /// The last words of a server that does not start.
     #[track_caller]
     pub fn refused(&self, args: &[&str], env: &[(&str, &str)]) -> Ended {
-        Process::try_serve(self.path(), args, env).expect_err("it serves")
+        match Process::try_serve(self.path(), args, env) {
+            Ok(process) => panic!("it serves: {}", process.out()),
+            Err(ended) => ended,
+        }
     }
 
     /// Runs a command to its end; the words are separated by spaces.
