@@ -328,7 +328,8 @@ async fn no_request_waits_for_a_mail_server_that_says_nothing() {
     let home = Home::new();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("smtp://{}", silent.local_addr().unwrap());
-    let server = Process::serve(home.path(), &["--smtp-url", &url], &GIVEN);
+    // One thread for all requests: if one waited, all would.
+    let server = Process::serve(home.path(), &["--smtp-url", &url, "--worker-threads", "1"], &GIVEN);
     let admin = server.admin().await;
     admin.create("one").await;
     // The server's worker now waits for a greeting on this connection, which never comes.

@@ -1,12 +1,14 @@
 //! `tenantry serve` and `tenantry config`: starts, restarts, ends, and what keeps a server from starting.
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -721,6 +723,38 @@ async fn a_server_that_is_told_to_stop_finishes_what_it_has_begun() {
     server.admin().await.get("/api/v1/users/2").await.expect(200);
     // The letter of the last moment goes out with the next start, if it had to wait.
     home.mails(1).await;
+}
+
+#[tokio::test]
+async fn a_server_ends_at_once_when_nothing_is_in_work() {
+    let home = Home::new();
+    for args in [&[][..], &["--worker-threads", "1"]] {
+        let server = Process::serve(home.path(), args, &GIVEN);
+        // A connection that is kept for the next request is nothing in work.
+        server.admin().await.get("/api/v1/self").await.expect(200);
+        server.signal(Signal::INT);
+        let ended = server.ended();
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert!(!ended.err.contains("WARN") && !ended.err.contains("ERROR"), "{}", ended.err);
+    }
+}
+
+#[tokio::test]
+async fn a_first_start_that_nobody_can_read_tells_how_to_get_in() {
+    let home = Home::new();
+    // Standard output is a full device.
+    let mut command = tenantry(binary(), home.path(), &["serve", "--listen", "127.0.0.1:0"], &[]);
+    command.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let mut child = command.spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let said: Vec<String> = log.by_ref().take_while(|line| !line.contains("serving")).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(said.iter().any(|line| line.contains("user reset-password --print-password")), "{said:?}");
+    let printed = home.json("user reset-password admin --print-password");
+    let server = home.serve();
+    let answer = server.try_login("admin", printed["password"].as_str().unwrap()).await.expect(200);
+    assert_eq!(answer.body["passwordChangeRequired"], true);
 }
 
 #[tokio::test]
