@@ -98,12 +98,19 @@ pub struct Control {
     path: PathBuf,
 }
 
-impl Control {
+/// The socket, on which nobody is answered yet: commands that come already wait.
+#[derive(Debug)]
+pub struct Bound {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Bound {
     /// Listens on `path`. Only for the holder of the lock, who may remove the socket that a killed server left.
     ///
     /// # Errors
     /// The socket cannot be made.
-    pub fn start(app: App, path: &Path, database: &Path) -> Result<Self, Refusal> {
+    pub fn new(path: &Path) -> Result<Self, Refusal> {
         let failed = |e: io::Error| Refusal::of_file("listen on", path, &e);
         match std::fs::symlink_metadata(path) {
             Ok(meta) if meta.file_type().is_socket() => std::fs::remove_file(path).map_err(failed)?,
@@ -117,11 +124,18 @@ impl Control {
         let address = Address::of(path)?;
         let listener = UnixListener::bind(&address.path).map_err(failed)?;
         std::fs::set_permissions(&address.path, Permissions::from_mode(0o600)).map_err(failed)?;
-        let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(accept(app, listener, true_name(database), stopped));
-        Ok(Self { stop, task, path: path.to_owned() })
+        Ok(Self { listener, path: path.to_owned() })
     }
 
+    /// Begins to answer.
+    pub fn start(self, app: App, database: &Path) -> Control {
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(accept(app, self.listener, true_name(database), stopped));
+        Control { stop, task, path: self.path }
+    }
+}
+
+impl Control {
     /// Takes no more commands, lets those in work end, and removes the socket.
     pub async fn stop(self) {
         // Gone first: a command that finds none waits for the lock instead.

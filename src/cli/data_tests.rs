@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::client::ClientOperation;
-use super::control::{self, Control};
+use super::control::{self, Bound, Control};
 use super::lock::{self, Lock};
 use super::operation::Operation;
 use super::operator::OperatorOperation;
@@ -56,8 +56,8 @@ async fn serve(dir: &Path) -> Served {
         let admin = first_start::describe(&app.config, &app.random).unwrap();
         first_start::make(&app, by, admin).await.unwrap();
     }
-    let control =
-        Control::start(app.clone(), &lock::socket_path(dir), lock::database_path(&app.config)).unwrap();
+    let bound = Bound::new(&lock::socket_path(dir)).unwrap();
+    let control = bound.start(app.clone(), lock::database_path(&app.config));
     Served { app, control, _lock: lock }
 }
 

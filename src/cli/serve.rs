@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
-use super::control::Control;
+use super::control::Bound;
 use super::first_start::{self, Made};
 use super::lock::{self, Lock};
 use super::refusal::Refusal;
@@ -108,6 +108,9 @@ async fn serve(mut config: Config, lock: Option<Lock>, out: &mut impl Write) -> 
     let database = lock::database_path(&config).to_owned();
     let app = App::assemble(config, Clock::system(), Random::system(), HashCost::OWASP)
         .map_err(|e| Refusal::of_database(&database, e))?;
+    // All that can fail comes before the first admin: its generated password is told once, at the end of the start.
+    let control = Bound::new(&lock::socket_path(&app.config.data_dir))?;
+    let stop = stop_signal().map_err(|e| Refusal::new("internal", format!("cannot watch signals: {e}")))?;
     let by = Operator::of_this_machine();
     let made = if first_start::is_due(&app, by).await? {
         let admin = first_start::describe(&app.config, &app.random).map_err(Failure::Settings)?;
@@ -117,8 +120,7 @@ async fn serve(mut config: Config, lock: Option<Lock>, out: &mut impl Write) -> 
     };
     let running = Running { warm: Warm::start(&database), app, lock };
     let (app, config) = (&running.app, &running.app.config);
-    let control = Control::start(app.clone(), &lock::socket_path(&config.data_dir), &database)?;
-    let stop = stop_signal().map_err(|e| Refusal::new("internal", format!("cannot watch signals: {e}")))?;
+    let control = control.start(app.clone(), &database);
     if let Err(error) = announce(out, config, &mailer, made.as_ref()) {
         tracing::warn!(
             %error,

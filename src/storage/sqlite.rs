@@ -239,7 +239,8 @@ impl From<rusqlite::Error> for DbError {
                 Self::Duplicate { table: table.to_owned() }
             }
             (ErrorCode::ConstraintViolation, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Self::Dangling,
-            (ErrorCode::DiskFull, _) => Self::Full,
+            // The index of the log is made longer beside SQLite's own check for a full disk.
+            (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
             (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Self::Busy,
             // The message of a constraint names columns, never values; other messages name files and SQL.
             _ => Self::Other(format!("sqlite: {e}")),

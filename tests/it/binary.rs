@@ -88,7 +88,10 @@ impl Home {
     /// The last words of a server that does not start.
     #[track_caller]
     pub fn refused(&self, args: &[&str], env: &[(&str, &str)]) -> Ended {
-        Process::try_serve(self.path(), args, env).expect_err("it serves")
+        match Process::try_serve(self.path(), args, env) {
+            Ok(process) => panic!("it serves: {}", process.out()),
+            Err(ended) => ended,
+        }
     }
 
     /// Runs a command to its end; the words are separated by spaces.
@@ -237,7 +240,11 @@ impl Process {
 
     /// Asks it to end.
     pub fn ask_to_stop(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits until it has ended by itself.

@@ -41,11 +41,11 @@ fn python() -> PathBuf {
 }
 
 /// An SMTP server in a process of its own. Killed by its id when dropped.
-struct SmtpServer {
+pub struct SmtpServer {
     child: Child,
     commands: ChildStdin,
     told: Receiver<Value>,
-    port: u16,
+    pub port: u16,
 }
 
 impl SmtpServer {
@@ -67,7 +67,7 @@ impl SmtpServer {
         server
     }
 
-    fn up() -> Self {
+    pub fn up() -> Self {
         let mut server = Self::down();
         server.rise();
         server
@@ -83,7 +83,7 @@ impl SmtpServer {
     }
 
     fn next(&self) -> Value {
-        self.told.recv_timeout(PATIENCE).expect("the SMTP server says nothing")
+        self.told.recv_timeout(PATIENCE).unwrap_or_else(|e| panic!("the SMTP server says nothing: {e}"))
     }
 
     /// The messages since the last look.
@@ -328,7 +328,8 @@ async fn no_request_waits_for_a_mail_server_that_says_nothing() {
     let home = Home::new();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("smtp://{}", silent.local_addr().unwrap());
-    let server = Process::serve(home.path(), &["--smtp-url", &url], &GIVEN);
+    // One thread for all requests: if one waited, all would.
+    let server = Process::serve(home.path(), &["--smtp-url", &url, "--worker-threads", "1"], &GIVEN);
     let admin = server.admin().await;
     admin.create("one").await;
     // The server's worker now waits for a greeting on this connection, which never comes.

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use crate::binary::{Home, Process, password_in};
+use crate::binary::{Ended, Home, Process, password_in, until};
 use crate::harness::{Person, new_user, password_of};
+use crate::mail::SmtpServer;
 
 /// Remembers the tokens of an answer.
 fn keep(secrets: &mut Vec<String>, answer: &serde_json::Value) {
@@ -89,7 +90,17 @@ async fn no_secret_is_in_the_log_of_the_binary() {
         .expect(200);
     admin.get("/api/v1/self").await.expect(401);
 
+    // The password of the mail server, which does not know it.
+    let smtp = SmtpServer::up();
     let ended = server.terminate();
+    let url = format!("smtp://ada:Hush-Smtp.Pass-w0rd@127.0.0.1:{}", smtp.port);
+    secrets.push(String::from("Hush-Smtp.Pass-w0rd"));
+    home.json("user reset-password ada");
+    let server = Process::serve(home.path(), &["--log", "trace"], &[("TENANTRY_SMTP_URL", &url)]);
+    let failed = || server.err().contains("mail was not delivered").then_some(());
+    until("the mail server turns it away", failed).await;
+    let again = server.terminate();
+    let ended = Ended { code: again.code, out: ended.out + &again.out, err: ended.err + &again.err };
     assert_eq!(ended.code, Some(0));
     assert!(
         ended.err.contains(" DEBUG ") && ended.err.contains("/oauth/token"),

@@ -1,12 +1,14 @@
 //! `tenantry serve` and `tenantry config`: starts, restarts, ends, and what keeps a server from starting.
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -359,6 +361,12 @@ impl Small {
         mounted.is_ok_and(|output| output.status.success()).then(|| Self(dir))
     }
 
+    /// Makes room.
+    fn grow(&self) {
+        let mut command = Command::new("mount");
+        assert!(command.args(["-o", "remount,size=64m"]).arg(self.0.path()).status().unwrap().success());
+    }
+
     /// Leaves no room at all; gives the file that takes it.
     fn fill(&self) -> PathBuf {
         let path = self.0.path().join("filler");
@@ -385,27 +393,62 @@ fn limited(home: &Home, blocks: u32) -> Result<Process, Ended> {
     Process::start(&mut tenantry(Path::new("/bin/sh"), home.path(), &args, &GIVEN))
 }
 
-#[test]
-fn a_first_start_on_a_full_disk_is_refused_and_can_be_repeated() {
-    let home = Home::new();
-    if let Some(small) = Small::mount("160k") {
-        let filler = small.fill();
-        let dir = small.0.path().join("data");
-        let args = ["--data-dir", dir.to_str().unwrap()];
-        let said = home.refused(&args, &GIVEN).refused(1);
-        assert!(said.contains("make room"), "{said}");
-        fs::remove_file(filler).unwrap();
-        // Room for the beginning of a database, not for all of it.
-        let said = home.refused(&args, &GIVEN).refused(1);
-        assert!(said.contains("make room"), "{said}");
-        let room = Small::mount("64m").unwrap();
-        let args = ["--data-dir", room.0.path().to_str().unwrap()];
-        drop(Process::serve(home.path(), &args, &GIVEN));
-    } else {
-        let said = limited(&home, 4).unwrap_err().refused(1);
-        assert!(said.contains("cannot open the database ./tenantry-data/tenantry.db"), "{said}");
+/// A start that failed leaves what a later start, with room, ends: the admin gets in, if with nothing else then with
+/// the password that was given.
+async fn ends_what_was_begun(home: &Home, args: &[&str]) {
+    let server = Process::serve(home.path(), args, &GIVEN);
+    server.admin().await.create("fenna").await;
+}
+
+#[tokio::test]
+async fn a_first_start_on_a_full_disk_is_refused_and_can_be_repeated() {
+    let full = |said: &str| said.contains("make room") || said.contains("cannot write the database");
+    let mut refused = 0;
+    for size in (20..800).step_by(60) {
+        let home = Home::new();
+        let Some(small) = Small::mount(&format!("{size}k")) else {
+            // So many blocks of 512 bytes for each file.
+            match limited(&home, size) {
+                Ok(server) => assert_eq!(server.terminate().code, Some(0)),
+                Err(ended) => {
+                    let said = ended.refused(1);
+                    assert!(said.contains("./tenantry-data/"), "{said}");
+                    refused += 1;
+                }
+            }
+            ends_what_was_begun(&home, &[]).await;
+            continue;
+        };
+        let data = small.0.path().join("data");
+        let args = ["--data-dir", data.to_str().unwrap()];
+        match Process::try_serve(home.path(), &args, &GIVEN) {
+            Ok(server) => assert_eq!(server.terminate().code, Some(0)),
+            Err(ended) => {
+                let said = ended.refused(1);
+                assert!(full(&said) && said.contains(args[1]), "{size}k: {said}");
+                refused += 1;
+            }
+        }
+        small.grow();
+        ends_what_was_begun(&home, &args).await;
     }
-    drop(home.serve());
+    assert!(refused >= 3, "{refused} starts were refused");
+}
+
+#[tokio::test]
+async fn a_start_that_fails_takes_no_password_with_it() {
+    let home = Home::new();
+    fs::create_dir(home.data()).unwrap();
+    set_mode(&home.data(), 0o700);
+    // Found late: the data directory and the database are good.
+    fs::write(home.data().join("control.sock"), "mine").unwrap();
+    let said = home.refused(&[], &[]).refused(1);
+    assert!(said.contains("control.sock is in the way"), "{said}");
+    fs::remove_file(home.data().join("control.sock")).unwrap();
+    let server = Process::serve(home.path(), &[], &[]);
+    let out = server.out();
+    let password = out.lines().find_map(|line| line.strip_prefix("  password: "));
+    server.login("admin", password.unwrap_or_else(|| panic!("nobody knows the password: {out}"))).await;
 }
 
 #[tokio::test]
@@ -680,6 +723,38 @@ async fn a_server_that_is_told_to_stop_finishes_what_it_has_begun() {
     server.admin().await.get("/api/v1/users/2").await.expect(200);
     // The letter of the last moment goes out with the next start, if it had to wait.
     home.mails(1).await;
+}
+
+#[tokio::test]
+async fn a_server_ends_at_once_when_nothing_is_in_work() {
+    let home = Home::new();
+    for args in [&[][..], &["--worker-threads", "1"]] {
+        let server = Process::serve(home.path(), args, &GIVEN);
+        // A connection that is kept for the next request is nothing in work.
+        server.admin().await.get("/api/v1/self").await.expect(200);
+        server.signal(Signal::INT);
+        let ended = server.ended();
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert!(!ended.err.contains("WARN") && !ended.err.contains("ERROR"), "{}", ended.err);
+    }
+}
+
+#[tokio::test]
+async fn a_first_start_that_nobody_can_read_tells_how_to_get_in() {
+    let home = Home::new();
+    // Standard output is a full device.
+    let mut command = tenantry(binary(), home.path(), &["serve", "--listen", "127.0.0.1:0"], &[]);
+    command.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let mut child = command.spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let said: Vec<String> = log.by_ref().take_while(|line| !line.contains("serving")).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(said.iter().any(|line| line.contains("user reset-password --print-password")), "{said:?}");
+    let printed = home.json("user reset-password admin --print-password");
+    let server = home.serve();
+    let answer = server.try_login("admin", printed["password"].as_str().unwrap()).await.expect(200);
+    assert_eq!(answer.body["passwordChangeRequired"], true);
 }
 
 #[tokio::test]
