@@ -186,6 +186,7 @@ CREATE TABLE refresh_tokens (
 --@sqlite WITHOUT ROWID
 ;
 CREATE INDEX refresh_tokens_by_session ON refresh_tokens (pid, session_id);
+CREATE INDEX refresh_tokens_by_expiry  ON refresh_tokens (expires_at);
 
 CREATE TABLE operator_tokens (
   token_id   BIGINT NOT NULL PRIMARY KEY,

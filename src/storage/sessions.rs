@@ -226,6 +226,11 @@ pub fn purge(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<usize> {
         &[before.into(), limit.into()],
     )?;
     gone += tx.unscoped().execute(
+        "DELETE FROM refresh_tokens WHERE (pid, token_hash) IN \
+         (SELECT t.pid, t.token_hash FROM refresh_tokens t WHERE t.expires_at < $1 ORDER BY t.expires_at LIMIT $2)",
+        &[before.into(), limit.into()],
+    )?;
+    gone += tx.unscoped().execute(
         "DELETE FROM sessions WHERE (pid, session_id) IN \
          (SELECT s.pid, s.session_id FROM sessions s WHERE s.expires_at < $1 ORDER BY s.expires_at LIMIT $2)",
         &[before.into(), limit.into()],

@@ -448,11 +448,29 @@ async fn tokens_are_kept_for_a_day_after_their_end() {
     server.clock.advance(HOUR + DAY);
     assert_eq!(server.housekeep().await.sessions, 0);
     server.clock.advance(1);
-    assert_eq!(server.housekeep().await.sessions, 2);
+    assert_eq!(server.housekeep().await.sessions, 3, "the session and its two tokens");
     let db = rusqlite::Connection::open(server.database()).unwrap();
     let count = "SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM access_tokens) \
                  + (SELECT count(*) FROM refresh_tokens)";
     assert_eq!(db.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+}
+
+/// A session that is refreshed for ever must not keep every refresh token it ever had.
+#[tokio::test]
+async fn a_living_session_loses_its_ended_refresh_tokens() {
+    let server = Server::start().await;
+    server.execute(&format!(
+        "INSERT INTO sessions (pid, session_id, client_id, restricted, created_at, expires_at, last_used_at) \
+         VALUES (1, 's', 'c', 0, {START}, {later}, {START}); \
+         INSERT INTO refresh_tokens (pid, token_hash, session_id, issued_at, expires_at, used_at) \
+         VALUES (1, 'old', 's', {START}, {START}, {START}), (1, 'new', 's', {START}, {later}, 0);",
+        later = START + 30 * DAY,
+    ));
+    server.clock.advance(DAY + 1);
+    assert_eq!(server.housekeep().await.sessions, 1);
+    let db = rusqlite::Connection::open(server.database()).unwrap();
+    let left = "SELECT string_agg(token_hash, ',') FROM refresh_tokens";
+    assert_eq!(db.query_row(left, [], |row| row.get::<_, String>(0)).unwrap(), "new");
 }
 
 #[tokio::test]
