@@ -17,7 +17,7 @@ use crate::domain::events::{self, Kind};
 use crate::error::Result;
 use crate::model::{Event, PartnerId, UserId};
 use crate::storage::events::{EventPosition, EventQuery};
-use crate::storage::user_lists::SortKey;
+use crate::storage::lists::SortKey;
 
 /// Something that changed.
 #[derive(Debug, Serialize, ToSchema)]

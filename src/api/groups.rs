@@ -21,7 +21,7 @@ use crate::domain::{groups, unit};
 use crate::error::Result;
 use crate::model::{Group, GroupId, PartnerId, UserId};
 use crate::storage::groups::{GroupQuery, GroupSort};
-use crate::storage::user_lists::{Position, SortKey};
+use crate::storage::lists::{Position, SortKey};
 use crate::values;
 
 /// Groups read at once for a streamed list: each may have thousands of users.
@@ -242,7 +242,7 @@ pub async fn list_groups(
     let (query, address, page) = read_list(params, by.pid())?;
     let Some(request) = page else { return group_stream(app, by, Arc::new(query)).await };
     let from = match (&request.start, request.offset()) {
-        (Start::After(key, id), _) => Position::After(key.clone(), UserId(*id)),
+        (Start::After(key, id), _) => Position::After(key.clone(), *id),
         (Start::Page(_), offset) => Position::Offset(offset.unwrap_or(0)),
     };
     let (wanted, size, rights) = (query.clone(), request.size + 1, by.clone());
@@ -260,8 +260,7 @@ async fn group_stream(app: App, by: access::Admin, query: Arc<GroupQuery>) -> Re
             app.store
                 .scan(&by, move |tx| {
                     let is_first = after.is_none();
-                    let from =
-                        after.map_or(Position::Offset(0), |(key, id)| Position::After(key, UserId(id.0)));
+                    let from = after.map_or(Position::Offset(0), |(key, id)| Position::After(key, id.0));
                     let rows = groups::list_chunk(tx, &rights, &query, &from, CHUNK)?;
                     let Some(last) = rows.last().map(|g| (query.sort.key_of(g), g.group_id)) else {
                         return Ok(None);

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use super::problem::Problem;
 use crate::error::{Error, Fault, Result};
 use crate::model::PartnerId;
-use crate::storage::user_lists::{SortKey, Total};
+use crate::storage::lists::{SortKey, Total};
 use crate::values;
 
 /// Parameters of the hosted API that mean nothing here (B29).

@@ -18,8 +18,8 @@ use crate::domain::users::NewUser;
 use crate::domain::{partners, unit};
 use crate::error::{Conflict, Error, Result};
 use crate::model::{Partner, PartnerId, Status};
+use crate::storage::lists::SortKey;
 use crate::storage::partners::PartnerPosition;
-use crate::storage::user_lists::SortKey;
 use crate::values;
 
 /// A partner.

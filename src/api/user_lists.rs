@@ -15,7 +15,8 @@ use crate::app::App;
 use crate::domain::users;
 use crate::error::{Error, Fault, Result};
 use crate::model::{GroupId, PartnerId, Status, User, UserId};
-use crate::storage::user_lists::{Position, SortKey, UserQuery, UserSort};
+use crate::storage::lists::{Position, SortKey};
+use crate::storage::user_lists::{UserQuery, UserSort};
 use crate::values;
 
 /// Rows read at once for a streamed list.
@@ -128,7 +129,7 @@ async fn user_page(
     request: &PageRequest,
 ) -> Result<Response, Problem> {
     let from = match (&request.start, request.offset()) {
-        (Start::After(key, id), _) => Position::After(key.clone(), UserId(*id)),
+        (Start::After(key, id), _) => Position::After(key.clone(), *id),
         (Start::Page(_), offset) => Position::Offset(offset.unwrap_or(0)),
     };
     // One more row tells whether there is a next page.

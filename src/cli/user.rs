@@ -17,7 +17,8 @@ use crate::domain::users::{self, UserChange};
 use crate::domain::{partners, passwords, unit};
 use crate::error::Result;
 use crate::model::{PartnerId, Status, User, UserId};
-use crate::storage::user_lists::{SortKey, UserQuery};
+use crate::storage::lists::SortKey;
+use crate::storage::user_lists::UserQuery;
 use crate::values;
 
 /// What can be done with users of any partner. The fields are the flags of these names, see args.rs.

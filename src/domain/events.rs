@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::model::{Event, Group, GroupId, User, UserId};
 use crate::storage::Tx;
 use crate::storage::events::{EventPosition, EventQuery, NewEvent, insert, select, total};
-use crate::storage::user_lists::Total;
+use crate::storage::lists::Total;
 
 /// The kinds of events, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

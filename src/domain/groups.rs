@@ -5,7 +5,7 @@ use crate::access::Admin;
 use crate::error::{Error, Missing, Result};
 use crate::model::{Group, GroupId};
 use crate::storage::groups::GroupQuery;
-use crate::storage::user_lists::{Position, Total};
+use crate::storage::lists::{Position, Total};
 use crate::storage::{Tx, groups};
 
 /// A group's name and description. Checked by [`crate::values`].

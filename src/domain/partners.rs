@@ -8,8 +8,8 @@ use super::{Terms, passwords};
 use crate::access::Operator;
 use crate::error::{Conflict, Error, Missing, Result};
 use crate::model::{Partner, PartnerId, User};
+use crate::storage::lists::Total;
 use crate::storage::partners::PartnerPosition;
-use crate::storage::user_lists::Total;
 use crate::storage::{Tx, partners};
 
 /// What a refusal by B10 says.

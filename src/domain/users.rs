@@ -8,7 +8,8 @@ use crate::access::{Admin, Member, Operator};
 use crate::error::{Conflict, Error, Fault, Missing, Result};
 use crate::mail::{LockCause, Notice};
 use crate::model::{GroupId, Status, User, UserId, Username};
-use crate::storage::user_lists::{self, Position, SortKey, Total, UserQuery};
+use crate::storage::lists::{Position, SortKey, Total};
+use crate::storage::user_lists::{self, UserQuery};
 use crate::storage::{Tx, groups, sessions, users};
 use crate::values;
 

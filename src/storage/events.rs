@@ -1,8 +1,8 @@
 //! Events: the audit log. Written in the transaction of the change itself.
 
 use super::driver::{Param, Row};
+use super::lists::{EXACT_TOTAL, Total, counted};
 use super::tx::{Counter, Sequence, Tx};
-use super::user_lists::{EXACT_TOTAL, Total, counted};
 use crate::error::{Error, Result};
 use crate::model::{Event, GroupId, UserId};
 

@@ -1,8 +1,8 @@
 //! Groups and who is in them.
 
 use super::driver::{Param, Row};
+use super::lists::{Position, SortKey, Total, counted};
 use super::tx::{Counter, Sequence, Tx};
-use super::user_lists::{Position, SortKey, Total, counted};
 use crate::error::{Conflict, Error, Result};
 use crate::model::{Group, GroupId, PartnerId, UserId};
 use crate::values::fold;
@@ -120,11 +120,8 @@ fn read_rows(tx: &mut Tx<'_>, query: &GroupQuery, from: &Position, size: i64) ->
             skip.push_str("OFFSET $3");
         }
         Position::After(key, id) => {
-            params.push(match key {
-                SortKey::Int(v) => Param::Int(*v),
-                SortKey::Text(v) => Param::Text(v),
-            });
-            params.push(Param::Int(id.0));
+            params.push(key.param());
+            params.push(Param::Int(*id));
             conditions.push_str(&format!(" AND (g.{column}, g.group_id) {beyond} ($3, $4)"));
         }
     }

@@ -18,6 +18,8 @@ mod tests;
 pub mod events;
 /// Groups and who is in them.
 pub mod groups;
+/// What lists have in common.
+pub mod lists;
 /// Mail to be sent.
 pub mod outbox;
 /// Partners, and the operators' tokens.

@@ -2,8 +2,8 @@
 //! door throughout.
 
 use super::driver::{Param, Row};
+use super::lists::Total;
 use super::tx::{Counter, Sequence, Stale, Tx};
-use super::user_lists::Total;
 use crate::clock::Millis;
 use crate::error::{Conflict, Error, Result};
 use crate::model::{Partner, PartnerId};

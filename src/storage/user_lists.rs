@@ -4,15 +4,13 @@ use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use super::driver::{DbError, Param};
+use super::lists::{EXACT_TOTAL, Position, SortKey, Total, counted};
 use super::search::match_expression;
 use super::tx::{Counter, Tx};
 use super::users::{COLUMNS, GROUPS, optional_key, read, read_with_groups};
 use crate::error::Result;
 use crate::model::{GroupId, Status, User, UserId};
 use crate::values::fold;
-
-/// Up to here a total is counted; beyond, a constrained one is given as a lower bound (contract, Paging).
-pub const EXACT_TOTAL: i64 = 10_000;
 
 /// The text that the substring index holds, as SQL: for terms too short for trigrams, and for walks.
 const SEARCH_TEXT: &str = "(u.username_key || '\u{1}' || u.first_name_key || '\u{1}' || u.last_name_key || '\u{1}' || \
@@ -35,24 +33,6 @@ pub enum UserSort {
     CreatedAt,
     UpdatedAt,
     LastLoginAt,
-}
-
-/// The value a row is sorted by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SortKey {
-    /// Numbers, statuses, booleans, times.
-    Int(i64),
-    /// Folded text.
-    Text(String),
-}
-
-impl SortKey {
-    fn param(&self) -> Param<'_> {
-        match self {
-            Self::Int(v) => Param::Int(*v),
-            Self::Text(v) => Param::Text(v),
-        }
-    }
 }
 
 impl UserSort {
@@ -168,24 +148,6 @@ impl UserQuery {
     }
 }
 
-/// Where a page begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Position {
-    /// After so many rows.
-    Offset(i64),
-    /// After this row.
-    After(SortKey, UserId),
-}
-
-/// A total, exact or a lower bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Total {
-    /// How many there are (at least).
-    pub count: i64,
-    /// Whether there are no more than that.
-    pub is_exact: bool,
-}
-
 /// How many users the query finds.
 pub fn total(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Total> {
     if query.is_everybody() {
@@ -201,16 +163,6 @@ pub fn total(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Total> {
     sql.text = format!("SELECT count(*) FROM ({inner}) hits");
     let count = tx.row(&sql.text, &sql.params(), |row| row.int(0))?.unwrap_or(0);
     Ok(Total { count: count.min(EXACT_TOTAL), is_exact: count <= EXACT_TOTAL })
-}
-
-/// A kept total of the partner.
-pub fn counted(tx: &mut Tx<'_>, counter: Counter) -> Result<i64> {
-    let sum = tx.row(
-        "SELECT CAST(coalesce(sum(value), 0) AS BIGINT) FROM counters WHERE pid = $1 AND name = $2",
-        &[counter.name().into()],
-        |row| row.int(0),
-    )?;
-    Ok(sum.unwrap_or(0))
 }
 
 /// A page of what the query finds. `total` is what [`total`] said in the same transaction.
@@ -248,7 +200,7 @@ pub fn chunk(
 ) -> Result<Vec<User>> {
     let drive = if query.sort == UserSort::UserId { Drive::Source } else { Drive::Walk };
     if !query.is_everybody() || query.sort != UserSort::UserId {
-        let from = after.map_or(Position::Offset(0), |(key, id)| Position::After(key, id));
+        let from = after.map_or(Position::Offset(0), |(key, id)| Position::After(key, id.0));
         return select(tx, query, &from, size, drive);
     }
     let direction = if query.descending { "<" } else { ">" };
@@ -466,13 +418,13 @@ fn select(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64, drive:
             branch(&sql, "", &by, &format!(" OFFSET {skip}"))
         }
         Position::After(_, after) if by_id => {
-            let after = sql.bind(SortKey::Int(after.0));
+            let after = sql.bind(SortKey::Int(*after));
             branch(&sql, &format!(" AND {id} {beyond} {after}"), &by, "")
         }
         // Those of the same key first, then those beyond it: SQLite seeks for each of the two, but not for
         // "(key, id) > (...)", whose second part is the rowid.
         Position::After(key, after) => {
-            let (key, after) = (sql.bind(key.clone()), sql.bind(SortKey::Int(after.0)));
+            let (key, after) = (sql.bind(key.clone()), sql.bind(SortKey::Int(*after)));
             let same = format!(" AND u.{column} = {key} AND u.user_id {beyond} {after}");
             let rest = format!(" AND u.{column} {beyond} {key}");
             format!(

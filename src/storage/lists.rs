@@ -1,0 +1,54 @@
+//! What lists of users, groups, events and partners have in common.
+
+use super::driver::Param;
+use super::tx::{Counter, Tx};
+use crate::error::Result;
+
+/// Up to here a total is counted; beyond, a constrained one is given as a lower bound (contract, Paging).
+pub const EXACT_TOTAL: i64 = 10_000;
+
+/// The value a row is sorted by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SortKey {
+    /// Numbers, statuses, booleans, times.
+    Int(i64),
+    /// Folded text.
+    Text(String),
+}
+
+impl SortKey {
+    pub(super) fn param(&self) -> Param<'_> {
+        match self {
+            Self::Int(v) => Param::Int(*v),
+            Self::Text(v) => Param::Text(v),
+        }
+    }
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Position {
+    /// After so many rows.
+    Offset(i64),
+    /// After the row with this key and number.
+    After(SortKey, i64),
+}
+
+/// A total, exact or a lower bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Total {
+    /// How many there are (at least).
+    pub count: i64,
+    /// Whether there are no more than that.
+    pub is_exact: bool,
+}
+
+/// A kept total of the partner.
+pub fn counted(tx: &mut Tx<'_>, counter: Counter) -> Result<i64> {
+    let sum = tx.row(
+        "SELECT CAST(coalesce(sum(value), 0) AS BIGINT) FROM counters WHERE pid = $1 AND name = $2",
+        &[counter.name().into()],
+        |row| row.int(0),
+    )?;
+    Ok(sum.unwrap_or(0))
+}
