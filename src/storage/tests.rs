@@ -257,3 +257,50 @@ async fn a_kept_snapshot_is_never_older_than_the_last_answer() {
     assert!(store.empty_log().await.unwrap(), "an idle connection kept the log");
     assert_eq!(std::fs::metadata(writer::log_path(&dir.path().join("tenantry.db"))).unwrap().len(), 0);
 }
+
+/// Nothing queues without bound: what the writer cannot take soon is refused at once, and the rest is done.
+#[tokio::test]
+async fn a_full_queue_refuses_and_keeps_its_promises() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let by = Operator::of_this_machine();
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let blocking = tokio::spawn({
+        let store = store.clone();
+        async move {
+            store
+                .write(&by, move |_| {
+                    wait.lock().unwrap().recv().unwrap();
+                    Ok(Outcome::Commit(()))
+                })
+                .await
+        }
+    });
+    let mut all = tokio::task::JoinSet::new();
+    for n in 0..6_000 {
+        let store = store.clone();
+        all.spawn(async move { store.write(&by, partner(&format!("p{n}"))).await });
+    }
+    // The tasks run one after the other on this thread: once the first is refused, all have asked.
+    let mut refused = 0;
+    while refused == 0 {
+        match all.join_next().await.unwrap().unwrap() {
+            Err(Error::Unavailable { .. }) => refused += 1,
+            other => panic!("the writer is held, so nothing can be done: {other:?}"),
+        }
+    }
+    release.send(()).unwrap();
+    blocking.await.unwrap().unwrap();
+    let mut done = 0;
+    while let Some(answer) = all.join_next().await {
+        match answer.unwrap() {
+            Ok(_) => done += 1,
+            Err(Error::Unavailable { .. }) => refused += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(done + refused, 6_000);
+    let by_name = store.scan(&by, |tx| partners::total(tx, None)).await.unwrap();
+    assert_eq!(by_name.count, done, "what was answered is there, and nothing else");
+}
