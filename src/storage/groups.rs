@@ -1,7 +1,7 @@
 //! Groups and who is in them.
 
 use super::driver::{Param, Row};
-use super::lists::{Position, SortKey, Total, counted};
+use super::lists::{Position, SortKey, Total, counted, exact_id};
 use super::tx::{Counter, Sequence, Tx};
 use crate::error::{Conflict, Error, Result};
 use crate::model::{Group, GroupId, PartnerId, UserId};
@@ -143,10 +143,6 @@ fn search_test(tx: &Tx<'_>, needle: &str, id: &str) -> String {
     let name = dialect.contains("g.name_key", needle);
     let description = dialect.contains("g.description_key", needle);
     format!("({name} OR {description} OR g.group_id = {id})")
-}
-
-fn exact_id(term: &str) -> i64 {
-    if term.bytes().all(|b| b.is_ascii_digit()) { term.parse().unwrap_or(0) } else { 0 }
 }
 
 /// Reads the users of all these groups in one statement.

@@ -52,3 +52,8 @@ pub fn counted(tx: &mut Tx<'_>, counter: Counter) -> Result<i64> {
     )?;
     Ok(sum.unwrap_or(0))
 }
+
+/// The number that a search term of digits names (B27).
+pub(super) fn exact_id(term: &str) -> Option<i64> {
+    term.bytes().all(|b| b.is_ascii_digit()).then(|| term.parse().ok()).flatten()
+}

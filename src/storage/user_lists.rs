@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use super::driver::{DbError, Param};
-use super::lists::{EXACT_TOTAL, Position, SortKey, Total, counted};
+use super::lists::{EXACT_TOTAL, Position, SortKey, Total, counted, exact_id};
 use super::search::match_expression;
 use super::tx::{Counter, Tx};
 use super::users::{COLUMNS, GROUPS, optional_key, read, read_with_groups};
@@ -390,11 +390,6 @@ impl Statement {
 /// of these three each would find the others.
 fn is_indexed(term: &str) -> bool {
     term.chars().nth(2).is_some() && !term.contains(['\u{fffd}', '\u{fffe}', '\u{ffff}'])
-}
-
-/// The user id that a term of digits names.
-fn exact_id(term: &str) -> Option<i64> {
-    term.bytes().all(|b| b.is_ascii_digit()).then(|| term.parse().ok()).flatten()
 }
 
 fn select(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64, drive: Drive) -> Result<Vec<User>> {
