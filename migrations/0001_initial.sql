@@ -1,12 +1,15 @@
 -- One file for both databases. A line that begins with "--@sqlite " or "--@postgres " counts only there
 -- (storage/migrate.rs). Times are milliseconds since 1970. Columns that end in _key hold the folded form
 -- strings are compared by (domain/values.rs); an optional one is '' for null and U+0001 before the rest
--- otherwise, so that null comes first and keys are never NULL.
+-- otherwise, so that null comes first and keys are never NULL. Their type compares byte by byte: SQLite takes any
+-- name with TEXT in it for text, and on PostgreSQL the database's own collation must not decide an order.
+
+--@postgres CREATE DOMAIN folded_text AS TEXT COLLATE "C";
 
 CREATE TABLE partners (
   pid        BIGINT NOT NULL PRIMARY KEY,
   name       TEXT   NOT NULL,
-  name_key   TEXT   NOT NULL UNIQUE,
+  name_key   FOLDED_TEXT NOT NULL UNIQUE,
   suspended  BIGINT NOT NULL DEFAULT 0,
   created_at BIGINT NOT NULL
 );
@@ -27,13 +30,13 @@ CREATE TABLE users (
   created_at       BIGINT NOT NULL,
   updated_at       BIGINT NOT NULL,
   last_login_at    BIGINT NOT NULL DEFAULT 0, -- 0 = never
-  username_key     TEXT   NOT NULL,
-  first_name_key   TEXT   NOT NULL,
-  last_name_key    TEXT   NOT NULL,
-  email_key        TEXT   NOT NULL,
-  title_key        TEXT   NOT NULL,
-  phone_number_key TEXT   NOT NULL,
-  external_id_key  TEXT   NOT NULL,
+  username_key     FOLDED_TEXT NOT NULL,
+  first_name_key   FOLDED_TEXT NOT NULL,
+  last_name_key    FOLDED_TEXT NOT NULL,
+  email_key        FOLDED_TEXT NOT NULL,
+  title_key        FOLDED_TEXT NOT NULL,
+  phone_number_key FOLDED_TEXT NOT NULL,
+  external_id_key  FOLDED_TEXT NOT NULL,
   failed_logins    BIGINT NOT NULL DEFAULT 0, -- in a row (B23)
   refused_until    BIGINT NOT NULL DEFAULT 0, -- the last admin's logins are refused until then (B23)
   held_email       TEXT,                      -- the address before a self-made change (B25)
@@ -72,7 +75,7 @@ CREATE INDEX users_active_admins ON users (pid, user_id) WHERE is_admin = 1 AND 
 
 -- The one table that the partner does not lead: usernames are unique on the whole server (B8).
 CREATE TABLE usernames (
-  name_key TEXT   NOT NULL PRIMARY KEY,
+  name_key FOLDED_TEXT NOT NULL PRIMARY KEY,
   pid      BIGINT NOT NULL,
   user_id  BIGINT NOT NULL,
   FOREIGN KEY (pid, user_id) REFERENCES users (pid, user_id) ON DELETE CASCADE
@@ -100,9 +103,9 @@ CREATE TABLE groups (
   pid              BIGINT NOT NULL REFERENCES partners (pid) ON DELETE CASCADE,
   group_id         BIGINT NOT NULL,
   name             TEXT   NOT NULL,
-  name_key         TEXT   NOT NULL,
+  name_key         FOLDED_TEXT NOT NULL,
   description      TEXT   NOT NULL,
-  description_key  TEXT   NOT NULL,
+  description_key  FOLDED_TEXT NOT NULL,
   membership_count BIGINT NOT NULL DEFAULT 0,
   created_at       BIGINT NOT NULL,
   updated_at       BIGINT NOT NULL,

@@ -17,8 +17,12 @@ pub(super) const LAST_ADMIN: &str = "this would leave the partner without an ACT
 
 /// B10: a partner that had an ACTIVE admin keeps one. Runs at the end of every unit that may have taken one away.
 pub(super) fn keep_an_admin(tx: &mut Tx<'_>) -> Result<()> {
-    if tx.must_keep_an_admin() && !crate::storage::users::has_active_admin(tx)? {
-        return Err(Conflict::users("last-admin", Vec::new(), LAST_ADMIN));
+    if tx.must_keep_an_admin() {
+        // Two units that each take another admin away must see each other.
+        partners::claim(tx)?;
+        if !crate::storage::users::has_active_admin(tx)? {
+            return Err(Conflict::users("last-admin", Vec::new(), LAST_ADMIN));
+        }
     }
     Ok(())
 }

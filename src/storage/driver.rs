@@ -166,6 +166,13 @@ impl Dialect {
         }
     }
 
+    /// Whether units of work run one after the other, so that what one has read stays so until it ends.
+    pub fn has_one_writer(self) -> bool {
+        match self {
+            Self::Sqlite => true,
+        }
+    }
+
     /// Whether `haystack` contains `needle`, byte for byte.
     pub fn contains(self, haystack: &str, needle: &str) -> String {
         match self {

@@ -251,6 +251,17 @@ pub fn delete(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
     Ok(())
 }
 
+/// As [`super::users::claim`], for a group.
+pub fn claim(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
+    if !tx.dialect().has_one_writer() {
+        tx.execute(
+            "UPDATE groups SET membership_count = membership_count WHERE pid = $1 AND group_id = $2",
+            &[group_id.into()],
+        )?;
+    }
+    Ok(())
+}
+
 /// Keeps the number of members.
 pub(super) fn count_members(tx: &mut Tx<'_>, group_id: GroupId, by: i64) -> Result<()> {
     tx.execute(

@@ -65,6 +65,14 @@ pub fn is_suspended(tx: &mut Tx<'_>, pid: PartnerId) -> Result<bool> {
     Ok(found.first().is_none_or(|&suspended| suspended != 0))
 }
 
+/// As [`super::users::claim`], for the partner of the transaction: for rules over many of its rows, such as B10.
+pub fn claim(tx: &mut Tx<'_>) -> Result<()> {
+    if !tx.dialect().has_one_writer() {
+        tx.execute("UPDATE partners SET suspended = suspended WHERE pid = $1", &[])?;
+    }
+    Ok(())
+}
+
 /// Renames a partner.
 ///
 /// # Errors
