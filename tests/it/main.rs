@@ -24,6 +24,7 @@ mod oauth;
 mod openapi;
 mod partners;
 mod passwords;
+mod proxy;
 mod secrets;
 mod self_service;
 mod serve;
