@@ -14,6 +14,7 @@ mod binary;
 mod commands;
 mod concurrency;
 mod crash;
+mod databases;
 mod events;
 mod fixtures;
 mod groups;
