@@ -7,7 +7,7 @@ The order of events:
   3. the primary is killed with SIGKILL; until the promotion, everything that needs the database is answered 503
   4. the standby is promoted; both processes have to serve again by themselves within RETURN_WITHIN
   5. the load goes on until that time is over and some more is done, and from then on nothing may be refused
-  6. all that was acknowledged has to be there, once
+  6. all that was acknowledged has to be there, once; every letter is delivered
 """
 import argparse, contextlib, pathlib, shutil, signal, sys, tempfile, time
 
@@ -113,7 +113,9 @@ def failover(options, home, stack, say):
         if answer.begun > promoted + RETURN_WITHIN:
             faults.append(f"a request was refused {answer.begun - promoted:.2f} s after the promotion")
     report(say, load, killed, began, promoted, returned)
-    verify(pair, servers, session, load, faults, say)
+    wall = time.time() - time.monotonic()
+    around = killed + wall, max(returned.values()) + wall
+    verify(pair, servers, session, load, around, faults, say)
     for name, server in servers.items():
         if (code := server.stop()) != 0:
             faults.append(f"process {name} ended with {code} when it was asked to end")
@@ -133,7 +135,7 @@ def report(say, load, killed, began, promoted, returned):
     say(f"after the promotion: {after[0]} creates and {after[1]} updates acknowledged")
 
 
-def verify(pair, servers, session, load, faults, say):
+def verify(pair, servers, session, load, around, faults, say):
     """Everything about the data, through both processes."""
     token, fail = session["access_token"], faults.append
     acknowledged = sum(user.user_id is not None for user in load.users())
@@ -141,12 +143,13 @@ def verify(pair, servers, session, load, faults, say):
     for server in servers.values():
         listed = check.users(load, server, token, fail)
         number = check.events(load, listed, server, token, fail)
-    check.letters(pair.standby, fail)
+    letters, twice = check.letters(load, servers, pair.standby, *around, fail)
     renewed = token_request(servers["2"], grant_type="refresh_token", refresh_token=session["refresh_token"])
     if renewed.status != 200:
         fail(f"the session's refresh token is refused: {renewed.status} {renewed.body}")
     say(f"all {acknowledged} acknowledged users are there once, with {number} events; of {kept + made} creates in doubt "
         f"{kept} had been kept; the session from before goes on")
+    say(f"{letters} letters are delivered, {twice} of them twice, as the primary died")
 
 
 def main():

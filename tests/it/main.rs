@@ -20,6 +20,7 @@ mod fixtures;
 mod groups;
 mod harness;
 mod logins;
+mod lost_database;
 mod mail;
 mod oauth;
 mod openapi;
