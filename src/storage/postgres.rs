@@ -388,9 +388,17 @@ impl Postgres {
         let line = &mut self.line;
         runtime.block_on(async {
             // The first turn asks to be woken, the pause has the system asked what has come in.
-            poll_fn(|cx| Poll::Ready(line.turn(cx))).await;
+            poll_fn(|cx| {
+                line.turn(cx);
+                Poll::Ready(())
+            })
+            .await;
             tokio::task::yield_now().await;
-            poll_fn(|cx| Poll::Ready(line.turn(cx))).await;
+            poll_fn(|cx| {
+                line.turn(cx);
+                Poll::Ready(())
+            })
+            .await;
         });
         self.line.runtime = Some(runtime);
         if self.line.is_closed() {
