@@ -40,7 +40,7 @@ async fn a_change_whose_connection_is_cut_is_refused_at_once_and_not_done() {
         return;
     }
     // Who waits for a time to run out here waits longer than this test does.
-    let (t, proxy) = through_a_proxy(|config| config.database_timeout_seconds = 3_600).await;
+    let (t, proxy) = through_a_proxy(|config| config.database_timeout_seconds = 240).await;
     let admin = t.admin().await;
     let user = admin.create("fenna").await;
 
