@@ -94,6 +94,24 @@ pub fn database_path(config: &Config) -> &Path {
     path
 }
 
+/// The database's file, for commands that work on files: other databases have tools of their own for what they do.
+///
+/// # Errors
+/// The database is no file.
+pub fn database_file(config: &Config) -> Result<&Path, Refusal> {
+    match &config.database_url {
+        DatabaseUrl::Sqlite(path) => Ok(path),
+    }
+}
+
+/// Why a command that works on files does not work on PostgreSQL, and what does.
+#[cfg_attr(not(test), expect(dead_code, reason = "the settings refuse such a database before any command sees it"))]
+pub(super) fn not_a_file() -> Refusal {
+    let detail = "the database is PostgreSQL, and this command works on SQLite files: use PostgreSQL's own tools, \
+        pg_dump and pg_restore for a copy, or pgBackRest for backups to any point in time";
+    Refusal::new("unsupported", detail)
+}
+
 /// Whether there is a database. An empty file is none: SQLite makes one before it writes to it.
 ///
 /// # Errors
@@ -131,7 +149,8 @@ pub fn check_database_dir(config: &Config) -> Result<(), Refusal> {
     }
 }
 
-/// Makes the data directory (mode 0700) if it is missing, but not its parent. Only `serve` does this.
+/// Makes the data directory (mode 0700) if it is missing, but not its parent. Only `serve` and
+/// `restore` do this.
 ///
 /// # Errors
 /// It cannot be made, or something else has its name.
@@ -149,6 +168,15 @@ pub fn create_data_dir(path: &Path) -> Result<(), Refusal> {
             Err(Refusal::new("io", detail))
         }
         Err(e) => Err(Refusal::of_file("make the data directory", path, &e)),
+    }
+}
+
+/// Takes a data directory away again that was made in vain: one with nothing in it but the lock that this process has
+/// just held.
+pub fn remove_data_dir(path: &Path) {
+    if std::fs::read_dir(path).is_ok_and(|entries| entries.flatten().all(|e| e.file_name() == LOCK)) {
+        let _ = std::fs::remove_file(path.join(LOCK));
+        let _ = std::fs::remove_dir(path);
     }
 }
 

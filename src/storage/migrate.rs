@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_initial.sql")];
 
 /// The first bytes of every SQLite file.
-const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
+pub(super) const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// Refuses a file that is not an SQLite database before anything touches it.
 pub(super) fn check_file(path: &Path) -> Result<()> {
@@ -35,42 +35,61 @@ pub(super) fn check_file(path: &Path) -> Result<()> {
     )))
 }
 
-/// Refuses a database that is another program's or of a newer version. Reads only.
-pub(super) fn check_version(conn: &mut Sqlite, path: &Path) -> Result<usize> {
+/// Whose schema a database has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Schema {
+    /// None: there is no table.
+    Missing,
+    /// Another program's.
+    Foreign,
+    /// Tenantry's, of this version; it may be one that is not known here.
+    Ours(usize),
+}
+
+/// The newest version of the schema that is known here.
+pub(super) const KNOWN: usize = MIGRATIONS.len();
+
+/// Whose schema it is. Reads only.
+pub(super) fn schema(conn: &mut Sqlite) -> Result<Schema, DbError> {
     let mut tables = 0;
     conn.query("SELECT count(*) FROM sqlite_master", None, &[], &mut |row| {
         tables = row.int(0)?;
         Ok(())
     })?;
     if tables == 0 {
-        return Ok(0);
+        return Ok(Schema::Missing);
     }
     if conn.pragma("application_id")? != i64::from(APPLICATION_ID) {
-        return Err(Error::internal(format!(
-            "{} is a database of another program (it was left as it is): name another file with database-url",
-            path.display()
-        )));
+        return Ok(Schema::Foreign);
     }
     let mut version = 0;
     conn.query("SELECT coalesce(max(version), 0) FROM schema_versions", None, &[], &mut |row| {
         version = row.int(0)?;
         Ok(())
     })?;
-    let version = usize::try_from(version).unwrap_or(usize::MAX);
-    if version > MIGRATIONS.len() {
-        return Err(Error::internal(format!(
-            "{} was written by a newer version of Tenantry (schema {version}, this one knows {}); it was left as it is: \
-             run the newer version",
+    Ok(Schema::Ours(usize::try_from(version).unwrap_or(usize::MAX)))
+}
+
+/// Refuses a database that is another program's or of a newer version. Reads only.
+pub(super) fn check_version(conn: &mut Sqlite, path: &Path) -> Result<usize> {
+    match schema(conn)? {
+        Schema::Missing => Ok(0),
+        Schema::Foreign => Err(Error::internal(format!(
+            "{} is a database of another program (it was left as it is): name another file with database-url",
+            path.display()
+        ))),
+        Schema::Ours(version) if version > KNOWN => Err(Error::internal(format!(
+            "{} was written by a newer version of Tenantry (schema {version}, this one knows {KNOWN}); it was left as \
+             it is: run the newer version",
             path.display(),
-            MIGRATIONS.len()
-        )));
+        ))),
+        Schema::Ours(version) => Ok(version),
     }
-    Ok(version)
 }
 
 /// Brings the schema to this version, all or nothing.
 pub(super) fn migrate(conn: &mut Sqlite, from: usize, now: Millis) -> Result<()> {
-    if from == MIGRATIONS.len() {
+    if from == KNOWN {
         return Ok(());
     }
     conn.batch("BEGIN IMMEDIATE")?;
