@@ -137,8 +137,7 @@ fn make(partial: Partial, database: &Path) -> Result<Value, Refusal> {
     if let Err(error) = rustix::process::setpriority_process(None, 19) {
         tracing::debug!(%error, "the copy is checked at ordinary priority");
     }
-    let contents =
-        backup::check(&partial.path).map_err(|fault| bad_copy(&fault, &partial.file, database))?;
+    let contents = backup::check(&partial.path).map_err(|fault| bad_copy(&fault, &partial.file, database))?;
     let bytes = std::fs::metadata(&partial.path).map_or(0, |meta| meta.len());
     let file = partial.file.display().to_string();
     partial.finish()?;
@@ -162,7 +161,9 @@ fn not_copied(fault: &Fault, file: &Path, database: &Path) -> Refusal {
         ),
         Fault::Empty => Refusal::new(
             "no-database",
-            format!("the database {database} is empty: run `tenantry serve` once, which makes the first partner"),
+            format!(
+                "the database {database} is empty: run `tenantry serve` once, which makes the first partner"
+            ),
         ),
         Fault::Foreign => Refusal::new(
             "foreign",

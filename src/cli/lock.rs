@@ -105,7 +105,10 @@ pub fn database_file(config: &Config) -> Result<&Path, Refusal> {
 }
 
 /// Why a command that works on files does not work on PostgreSQL, and what does.
-#[cfg_attr(not(test), expect(dead_code, reason = "the settings refuse such a database before any command sees it"))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the settings refuse such a database before any command sees it")
+)]
 pub(super) fn not_a_file() -> Refusal {
     let detail = "the database is PostgreSQL, and this command works on SQLite files: use PostgreSQL's own tools, \
         pg_dump and pg_restore for a copy, or pgBackRest for backups to any point in time";

@@ -64,3 +64,28 @@ fn a_data_directory_is_made_for_its_owner_alone_and_without_parents() {
     let refusal = lock::create_data_dir(&file).unwrap_err();
     assert!(refusal.detail.contains("is a file"), "{refusal}");
 }
+
+#[test]
+fn commands_on_files_say_what_to_use_for_another_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config::for_tests(dir.path());
+    assert_eq!(lock::database_file(&config).unwrap(), lock::database_path(&config));
+    let refusal = lock::not_a_file();
+    assert_eq!(refusal.code, "unsupported");
+    assert!(refusal.detail.contains("pg_dump") && refusal.detail.contains("pgBackRest"), "{refusal}");
+}
+
+#[test]
+fn a_data_directory_made_in_vain_goes_only_when_nothing_is_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    lock::create_data_dir(&data).unwrap();
+    let config = Config::for_tests(&data);
+    drop(lock::take(&config, Holder::Command).unwrap());
+    std::fs::write(data.join("mine"), "").unwrap();
+    lock::remove_data_dir(&data);
+    assert!(data.join("mine").exists() && data.join("tenantry.lock").exists());
+    std::fs::remove_file(data.join("mine")).unwrap();
+    lock::remove_data_dir(&data);
+    assert!(!data.exists());
+}

@@ -72,8 +72,7 @@ fn restore(config: &Config, file: &Path, start: Instant) -> Result<Value, Refusa
     let _lock = match lock::take(config, Holder::Command)? {
         Taken::Ours(lock) => lock,
         Taken::Theirs(held) => {
-            let detail =
-                format!("{}: stop it first, then restore; nothing was changed", held.holder());
+            let detail = format!("{}: stop it first, then restore; nothing was changed", held.holder());
             return Err(Refusal::new("locked", detail));
         }
     };
@@ -106,7 +105,9 @@ fn restore(config: &Config, file: &Path, start: Instant) -> Result<Value, Refusa
 /// not given to another one any more. SQLite must not find one database under two names.
 fn clear(database: &Path) -> Result<(), Refusal> {
     switch::remove(&backup::companion(database, INCOMING));
-    let (dir, Ok(meta)) = (switch::directory_of(database), std::fs::metadata(database)) else { return Ok(()) };
+    let (dir, Ok(meta)) = (switch::directory_of(database), std::fs::metadata(database)) else {
+        return Ok(());
+    };
     let prefix = backup::companion(database, KEPT);
     let failed = |e: io::Error| Refusal::of_file("look into", dir, &e);
     for entry in std::fs::read_dir(dir).map_err(failed)? {
@@ -131,12 +132,8 @@ impl Incoming {
         let not_written = |e: io::Error| Refusal::of_file("write", &to, &e);
         let source = File::open(file).map_err(not_read)?;
         let all = source.metadata().map_err(not_read)?.len();
-        let mut target = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&to)
-            .map_err(not_written)?;
+        let mut target =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&to).map_err(not_written)?;
         let incoming = Self(to.clone());
         let mut done = 0;
         loop {
@@ -170,7 +167,9 @@ fn settle(database: &Path) -> Result<(Vec<(String, i64)>, bool), Refusal> {
         Ok(Rest::Damaged(_)) => Ok((Vec::new(), true)),
         Err(Fault::InUse) => Err(Refusal::new(
             "locked",
-            format!("another program has the database {shown} open: end it first, then restore; nothing was changed"),
+            format!(
+                "another program has the database {shown} open: end it first, then restore; nothing was changed"
+            ),
         )),
         Err(Fault::Foreign) => Err(Refusal::new(
             "foreign",
@@ -210,9 +209,10 @@ fn no_backup(fault: &Fault, file: &Path) -> Refusal {
             format!("{file} is a database of another program: name a file that `tenantry backup` made"),
         ),
         Fault::Empty => Refusal::new("foreign", format!("{file} is an empty database: {left}")),
-        Fault::Newer { .. } => {
-            Refusal::new("newer", format!("{file} is no backup for this version: {fault}; restore it with that one"))
-        }
+        Fault::Newer { .. } => Refusal::new(
+            "newer",
+            format!("{file} is no backup for this version: {fault}; restore it with that one"),
+        ),
         Fault::Torn { .. } => Refusal::new(
             "damaged",
             format!("{file} is not whole: {fault}; copy it again from where it was made; {left}"),
@@ -240,7 +240,9 @@ fn not_written(fault: &Fault, path: &Path) -> Refusal {
     match fault {
         Fault::Full => Refusal::new(
             "io",
-            format!("cannot write {path}: the disk is full; make room, or name another directory with --data-dir"),
+            format!(
+                "cannot write {path}: the disk is full; make room, or name another directory with --data-dir"
+            ),
         ),
         _ => Refusal::new("io", format!("cannot write {path}: {fault}; nothing was changed")),
     }

@@ -126,3 +126,116 @@ pub(super) fn remove(database: &Path) {
 pub(super) fn seconds(start: Instant) -> f64 {
     (start.elapsed().as_secs_f64() * 1_000.0).round() / 1_000.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Operator;
+    use crate::clock::Clock;
+    use crate::random::Random;
+    use crate::storage::{Outcome, Store, backup, partners};
+
+    fn open(path: &Path) -> Store {
+        Store::open_sqlite(path, Clock::manual(1_000), Random::seeded(1)).unwrap()
+    }
+
+    /// The names of the partners in a database, in which a unit of work is done then.
+    async fn names(path: &Path) -> Vec<String> {
+        let (store, by) = (open(path), Operator::of_this_machine());
+        let all = |tx: &mut crate::storage::Tx<'_>| {
+            partners::select(tx, None, partners::PartnerPosition::Offset(0), 1_000)
+        };
+        let all = store.scan(&by, all).await.unwrap();
+        store.write(&by, |tx| partners::insert(tx, "later").map(Outcome::Commit)).await.unwrap();
+        all.into_iter().map(|partner| partner.name).collect()
+    }
+
+    struct Place {
+        dir: tempfile::TempDir,
+        database: PathBuf,
+        incoming: PathBuf,
+        aside: PathBuf,
+    }
+
+    /// A database with the partner `old` and one that comes in with the partner `new`. The old one's log is there with
+    /// the partner in it, as after a crash, unless it is settled.
+    async fn place(is_settled: bool) -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let by = Operator::of_this_machine();
+        for (made, name, moved) in [("made.db", "old", "tenantry.db"), ("made.db", "new", "incoming")] {
+            let store = open(&at(made));
+            store.write(&by, |tx| partners::insert(tx, name).map(Outcome::Commit)).await.unwrap();
+            // While it is open: as a crash would leave it.
+            std::fs::copy(at(made), at(moved)).unwrap();
+            std::fs::copy(at("made.db-wal"), companion(&at(moved), "-wal")).unwrap();
+            drop(store);
+            remove(&at(made));
+        }
+        backup::settle(&at("incoming")).unwrap();
+        backup::make_ready(&at("incoming"), &[]).unwrap();
+        if is_settled {
+            assert!(matches!(backup::settle(&at("tenantry.db")), Ok(backup::Rest::Whole(_))));
+        }
+        Place { database: at("tenantry.db"), incoming: at("incoming"), aside: at("aside"), dir }
+    }
+
+    #[tokio::test]
+    async fn after_each_step_there_is_the_old_or_the_new_whole() {
+        let mut seen = Vec::new();
+        for done in 0.. {
+            let Place { dir: _dir, database, incoming, aside } = place(true).await;
+            let steps = plan(&database, &incoming, &aside, true);
+            for step in steps.iter().take(done) {
+                step.run().unwrap();
+            }
+            let was_aside = aside.exists();
+            let is_linked = was_aside && is_same(&std::fs::metadata(&aside).unwrap(), &database);
+            let found = names(&database).await;
+            if was_aside && !is_linked {
+                assert_eq!(names(&aside).await, ["old"], "after {done} steps");
+            }
+            seen.push(found.concat());
+            if done == steps.len() {
+                assert!(was_aside && !incoming.exists());
+                break;
+            }
+        }
+        assert_eq!(seen, ["old", "old", "old", "new", "new"]);
+    }
+
+    #[tokio::test]
+    async fn the_log_of_what_cannot_be_settled_goes_with_it() {
+        let place = place(false).await;
+        let log = |path: &Path| companion(path, "-wal");
+        assert!(log(&place.database).exists());
+        run(&plan(&place.database, &place.incoming, &place.aside, true)).unwrap();
+        assert!(!log(&place.database).exists() && log(&place.aside).exists());
+        assert_eq!(names(&place.database).await, ["new"]);
+        assert_eq!(names(&place.aside).await, ["old"]);
+    }
+
+    #[tokio::test]
+    async fn a_step_that_fails_takes_back_those_before_it() {
+        let place = place(false).await;
+        std::fs::remove_file(&place.incoming).unwrap();
+        let list = || {
+            let mut names: Vec<_> =
+                std::fs::read_dir(place.dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let before = list();
+        run(&plan(&place.database, &place.incoming, &place.aside, true)).unwrap_err();
+        assert_eq!(list(), before);
+        assert_eq!(names(&place.database).await, ["old"]);
+        // A name that is taken is not overwritten.
+        std::fs::write(&place.aside, "somebody's").unwrap();
+        run(&plan(&place.database, &place.incoming, &place.aside, true)).unwrap_err();
+        assert_eq!(std::fs::read_to_string(&place.aside).unwrap(), "somebody's");
+        assert_eq!(
+            rename_to_new(&place.database, &place.aside).unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
+    }
+}

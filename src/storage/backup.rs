@@ -199,6 +199,7 @@ pub fn check(path: &Path) -> Result<Contents, Fault> {
 /// Another program has it open, or it is another program's: then it is as it was.
 pub fn settle(path: &Path) -> Result<Rest, Fault> {
     let settled = Sqlite::open(path, Use::Alone).and_then(|mut conn| {
+        conn.keep_log()?;
         let schema = migrate::schema(&mut conn)?;
         if schema == Schema::Foreign {
             return Ok(Err(Fault::Foreign));
@@ -253,5 +254,136 @@ fn known(schema: Schema) -> Result<usize, Fault> {
         Schema::Foreign => Err(Fault::Foreign),
         Schema::Ours(found) if found > KNOWN => Err(Fault::Newer { found, known: KNOWN }),
         Schema::Ours(version) => Ok(version),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Outcome, Store, Tx, partners};
+    use super::*;
+    use crate::access::Operator;
+    use crate::clock::Clock;
+    use crate::error::Result;
+    use crate::model::PartnerId;
+    use crate::random::Random;
+
+    fn open(path: &Path) -> Store {
+        Store::open_sqlite(path, Clock::manual(1_000), Random::seeded(1)).unwrap()
+    }
+
+    fn partner(name: String) -> impl Fn(&mut Tx<'_>) -> Result<Outcome<PartnerId>> + Send {
+        move |tx| partners::insert(tx, &name).map(Outcome::Commit)
+    }
+
+    async fn insert(store: &Store, count: usize) {
+        let by = Operator::of_this_machine();
+        let first = store.scan(&by, |tx| partners::total(tx, None)).await.unwrap().count;
+        for n in 0..count {
+            store.write(&by, partner(format!("p{first}-{n}"))).await.unwrap();
+        }
+    }
+
+    fn number_of(conn: &mut Sqlite, sql: &str) -> i64 {
+        let mut number = 0;
+        conn.query(sql, None, &[], &mut |row| {
+            number = row.int(0)?;
+            Ok(())
+        })
+        .unwrap();
+        number
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_written_during_the_copy_is_not_in_it_and_does_not_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, to) = (dir.path().join("tenantry.db"), dir.path().join("copy.db"));
+        let store = open(&path);
+        insert(&store, 3).await;
+        // More than one step of the copy.
+        let mut conn = Sqlite::open(&path, Use::Alone).unwrap();
+        conn.batch(
+            "CREATE TABLE filler (x); WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) \
+             INSERT INTO filler SELECT zeroblob(1000) FROM n",
+        )
+        .unwrap();
+        std::fs::write(&to, "").unwrap();
+        let (handle, mut steps) = (tokio::runtime::Handle::current(), Vec::new());
+        tokio::task::block_in_place(|| {
+            copy(&path, &to, &mut |done, all| {
+                steps.push((done, all));
+                // Each of them is on disk before the copy goes on.
+                handle.block_on(insert(&store, 1));
+            })
+        })
+        .unwrap();
+        assert!(steps.len() > 1 && steps.is_sorted(), "{steps:?}");
+        let (done, all) = steps.last().copied().unwrap();
+        assert_eq!((done, all), (all, std::fs::metadata(&to).unwrap().len()));
+        assert_eq!(check(&to).unwrap(), Contents { partners: 3, users: 0, schema: KNOWN });
+        assert_eq!(
+            number_of(&mut conn, "SELECT count(*) FROM partners"),
+            3 + i64::try_from(steps.len()).unwrap()
+        );
+        let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(!names.iter().any(|name| name.to_str().unwrap().starts_with("copy.db-")), "{names:?}");
+    }
+
+    #[tokio::test]
+    async fn an_older_schema_is_accepted_and_brought_up_to_date_by_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("old.db");
+        {
+            let mut conn = Sqlite::open(&path, Use::Write).unwrap();
+            migrate::migrate_to(&mut conn, 0, 1, 1_000).unwrap();
+            conn.batch("INSERT INTO partners (pid, name, name_key, created_at) VALUES (100, 'old', 'old', 1)")
+                .unwrap();
+            assert!(conn.set_journal("DELETE").unwrap());
+        }
+        assert_eq!(check(&path).unwrap(), Contents { partners: 1, users: 0, schema: 1 });
+        make_ready(&path, &[]).unwrap();
+        let store = open(&path);
+        insert(&store, 1).await;
+        drop(store);
+        let Rest::Whole(numbers) = settle(&path).unwrap() else { panic!("not whole") };
+        assert!(!numbers.is_empty());
+        assert_eq!(check(&path).unwrap(), Contents { partners: 2, users: 0, schema: KNOWN });
+    }
+
+    #[tokio::test]
+    async fn numbers_only_rise() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tenantry.db");
+        let store = open(&path);
+        insert(&store, 5).await;
+        drop(store);
+        let Rest::Whole(given) = settle(&path).unwrap() else { panic!("not whole") };
+        let (name, value) = given.iter().max_by_key(|(_, value)| *value).unwrap().clone();
+        make_ready(&path, &[(name.clone(), value - 1), (String::from("unheard of"), 7)]).unwrap();
+        make_ready(&path, &[(String::from("unheard of"), 9)]).unwrap();
+        let Rest::Whole(mut now) = settle(&path).unwrap() else { panic!("not whole") };
+        now.retain(|number| !given.contains(number));
+        assert_eq!(now, [(String::from("unheard of"), 9)]);
+        make_ready(&path, &[(name.clone(), value + 10)]).unwrap();
+        assert!(
+            number_of(&mut Sqlite::open(&path, Use::Look).unwrap(), "SELECT max(value) FROM sequences")
+                == value + 10
+        );
+    }
+
+    #[tokio::test]
+    async fn a_database_in_use_is_neither_settled_nor_taken_for_a_backup() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tenantry.db");
+        let store = open(&path);
+        insert(&store, 1).await;
+        assert!(matches!(settle(&path), Err(Fault::InUse)));
+        insert(&store, 1).await;
+        drop(store);
+        assert!(matches!(look(&path), Err(Fault::Unfinished)));
+        assert!(matches!(check(&path), Err(Fault::Unfinished)));
+        std::fs::write(dir.path().join("text"), "x".repeat(8_192)).unwrap();
+        assert!(matches!(settle(&dir.path().join("text")), Ok(Rest::Damaged(_))));
+        assert!(matches!(look(&dir.path().join("text")), Err(Fault::NotADatabase)));
+        assert!(matches!(look(&dir.path().join("nothing")), Err(Fault::Io(_))));
     }
 }

@@ -89,21 +89,26 @@ pub(super) fn check_version(conn: &mut Sqlite, path: &Path) -> Result<usize> {
 
 /// Brings the schema to this version, all or nothing.
 pub(super) fn migrate(conn: &mut Sqlite, from: usize, now: Millis) -> Result<()> {
-    if from == KNOWN {
+    migrate_to(conn, from, KNOWN, now)
+}
+
+/// Brings the schema to a version that is known here, all or nothing.
+pub(super) fn migrate_to(conn: &mut Sqlite, from: usize, to: usize, now: Millis) -> Result<()> {
+    if from == to {
         return Ok(());
     }
     conn.batch("BEGIN IMMEDIATE")?;
-    let result = apply(conn, from, now);
+    let result = apply(conn, from, to, now);
     conn.batch(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
     Ok(result?)
 }
 
-fn apply(conn: &mut Sqlite, from: usize, now: Millis) -> Result<(), DbError> {
+fn apply(conn: &mut Sqlite, from: usize, to: usize, now: Millis) -> Result<(), DbError> {
     conn.batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))?;
     conn.batch(
         "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL)",
     )?;
-    for (version, sql) in (1_i64..).zip(MIGRATIONS).skip(from) {
+    for (version, sql) in (1_i64..).zip(MIGRATIONS).take(to).skip(from) {
         conn.batch(&for_dialect(sql, Dialect::Sqlite))?;
         conn.execute(
             "INSERT INTO schema_versions (version, applied_at) VALUES ($1, $2)",

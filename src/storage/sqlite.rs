@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::config::DbConfig;
 use rusqlite::{ErrorCode, OpenFlags, types::ValueRef};
 
 use super::driver::{Connection, DbError, Dialect, Param, Row};
@@ -92,7 +93,9 @@ impl Sqlite {
             Use::Checkpoint => "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;",
             Use::Point | Use::Look => "PRAGMA query_only = ON;",
             Use::Scan => "PRAGMA query_only = ON; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;",
-            Use::Copy => "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;",
+            Use::Copy => {
+                "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
+            }
             Use::Alone => "PRAGMA synchronous = FULL;",
         };
         conn.execute_batch(setup)?;
@@ -146,11 +149,7 @@ impl Sqlite {
 
     /// Copies the whole database over `to`, page by page, and tells the bytes that were copied and all there are.
     /// In a transaction, which it must be, it is one snapshot however much is written meanwhile.
-    pub(super) fn copy_over(
-        &self,
-        to: &mut Self,
-        each: &mut dyn FnMut(u64, u64),
-    ) -> Result<(), DbError> {
+    pub(super) fn copy_over(&self, to: &mut Self, each: &mut dyn FnMut(u64, u64)) -> Result<(), DbError> {
         let page = self.pragma("page_size")?;
         let bytes = |pages: i64| u64::try_from(pages.saturating_mul(page)).unwrap_or(0);
         let copy = Backup::new(&self.conn, &mut to.conn)?;
@@ -177,6 +176,12 @@ impl Sqlite {
             Ok(())
         })?;
         Ok(is.eq_ignore_ascii_case(mode))
+    }
+
+    /// Leaves the log alone when the connection ends: SQLite would move it into a database that is damaged, too.
+    pub(super) fn keep_log(&self) -> Result<(), DbError> {
+        self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        Ok(())
     }
 
     fn bind(
@@ -292,7 +297,9 @@ impl From<rusqlite::Error> for DbError {
             // The index of the log is made longer beside SQLite's own check for a full disk.
             (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
             (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Self::Busy,
-            (ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt, _) => Self::Damaged(format!("sqlite: {e}")),
+            (ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt, _) => {
+                Self::Damaged(format!("sqlite: {e}"))
+            }
             // The message of a constraint names columns, never values; other messages name files and SQL.
             _ => Self::Other(format!("sqlite: {e}")),
         }
