@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -63,6 +63,11 @@ fn check_file(file: &Path, database: &Path) -> Result<(), Refusal> {
     }
     if switch::is_same(&meta, database) {
         let detail = format!("{} is the present database itself: name a backup", file.display());
+        return Err(Refusal::new("io", detail));
+    }
+    if switch::is_same(&meta, &backup::companion(&lock::true_path(database), INCOMING)) {
+        let detail =
+            format!("{} is what a broken-off restore has left: name the backup itself", file.display());
         return Err(Refusal::new("io", detail));
     }
     backup::look(file).map(drop).map_err(|fault| no_backup(&fault, file))
@@ -135,6 +140,7 @@ impl Incoming {
         let mut target =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&to).map_err(not_written)?;
         let incoming = Self(to.clone());
+        give_to_owner(&target, switch::directory_of(database));
         let mut done = 0;
         loop {
             // Where it can, the system copies by itself.
@@ -146,6 +152,17 @@ impl Incoming {
         }
         target.sync_all().map_err(not_written)?;
         Ok(incoming)
+    }
+}
+
+/// Gives a file to whom its directory belongs: what root restores is for the user that serves it.
+fn give_to_owner(file: &File, dir: &Path) {
+    let (Ok(own), Ok(dir)) = (file.metadata(), std::fs::metadata(dir)) else { return };
+    if own.uid() != dir.uid()
+        && let Err(error) = std::os::unix::fs::fchown(file, Some(dir.uid()), Some(dir.gid()))
+    {
+        // Only root can; whoever else may write there is taken to know why.
+        tracing::debug!(%error, "the database stays with whom has restored it");
     }
 }
 

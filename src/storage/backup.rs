@@ -198,8 +198,7 @@ pub fn check(path: &Path) -> Result<Contents, Fault> {
 /// # Errors
 /// Another program has it open, or it is another program's: then it is as it was.
 pub fn settle(path: &Path) -> Result<Rest, Fault> {
-    let settled = Sqlite::open(path, Use::Alone).and_then(|mut conn| {
-        conn.keep_log()?;
+    let settled = Sqlite::open(path, Use::Settle).and_then(|mut conn| {
         let schema = migrate::schema(&mut conn)?;
         if schema == Schema::Foreign {
             return Ok(Err(Fault::Foreign));
@@ -335,8 +334,10 @@ mod tests {
         {
             let mut conn = Sqlite::open(&path, Use::Write).unwrap();
             migrate::migrate_to(&mut conn, 0, 1, 1_000).unwrap();
-            conn.batch("INSERT INTO partners (pid, name, name_key, created_at) VALUES (100, 'old', 'old', 1)")
-                .unwrap();
+            conn.batch(
+                "INSERT INTO partners (pid, name, name_key, created_at) VALUES (100, 'old', 'old', 1)",
+            )
+            .unwrap();
             assert!(conn.set_journal("DELETE").unwrap());
         }
         assert_eq!(check(&path).unwrap(), Contents { partners: 1, users: 0, schema: 1 });

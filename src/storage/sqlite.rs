@@ -58,8 +58,11 @@ pub(super) enum Use {
     Look,
     /// The target of a copy. Nothing protects it: it counts for nothing until it is whole.
     Copy,
-    /// A database at rest, whose only connection this should be: its journal is as it is found.
+    /// A copy that is whole, whose only connection this is: its journal is as it is found.
     Alone,
+    /// A database that is to be at rest and may be damaged: at the end its log is left alone, which SQLite would move
+    /// into whatever the file is.
+    Settle,
 }
 
 impl Sqlite {
@@ -67,7 +70,7 @@ impl Sqlite {
     pub(super) fn open(path: &Path, purpose: Use) -> Result<Self, DbError> {
         let access = match purpose {
             Use::Write => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-            Use::Checkpoint | Use::Point | Use::Scan | Use::Copy | Use::Alone => {
+            Use::Checkpoint | Use::Point | Use::Scan | Use::Copy | Use::Alone | Use::Settle => {
                 OpenFlags::SQLITE_OPEN_READ_WRITE
             }
             Use::Look => OpenFlags::SQLITE_OPEN_READ_ONLY,
@@ -81,7 +84,9 @@ impl Sqlite {
             )));
         }
         conn.set_prepared_statement_cache_capacity(256);
-        conn.busy_timeout(if purpose == Use::Alone { SHORT_PATIENCE } else { PATIENCE })?;
+        conn.busy_timeout(if purpose == Use::Settle { SHORT_PATIENCE } else { PATIENCE })?;
+        // First: a damaged database lets the setup fail, and with it this connection ends.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, purpose == Use::Settle)?;
         let setup = match purpose {
             // The checkpointer keeps the log short (writer.rs), so commits never pay for it. secure_delete:
             // temporary passwords stand in the outbox.
@@ -96,7 +101,7 @@ impl Sqlite {
             Use::Copy => {
                 "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
             }
-            Use::Alone => "PRAGMA synchronous = FULL;",
+            Use::Alone | Use::Settle => "PRAGMA synchronous = FULL;",
         };
         conn.execute_batch(setup)?;
         if purpose == Use::Point {
@@ -176,12 +181,6 @@ impl Sqlite {
             Ok(())
         })?;
         Ok(is.eq_ignore_ascii_case(mode))
-    }
-
-    /// Leaves the log alone when the connection ends: SQLite would move it into a database that is damaged, too.
-    pub(super) fn keep_log(&self) -> Result<(), DbError> {
-        self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        Ok(())
     }
 
     fn bind(

@@ -410,6 +410,11 @@ async fn what_is_no_good_backup_is_refused_and_nothing_is_changed() {
         assert!(!home.path().join("new").exists(), "{file}");
         assert!(everything(home.path()) == before, "{file} changed something");
     }
+    // What would be cleared away is no backup, however good it is.
+    let left = "tenantry-data/tenantry.db.restoring";
+    fs::copy(home.path().join("good.db"), home.path().join(left)).unwrap();
+    let said = home.command(&format!("restore {left}")).refused(1);
+    assert!(said.contains("what a broken-off restore has left") && home.path().join(left).exists(), "{said}");
     // The way that is told for a bare copy is one.
     home.command("backup made-of-it.db --database-url sqlite:bare.db").done();
     restored(&home, Path::new("made-of-it.db"));
@@ -422,6 +427,7 @@ async fn nothing_is_restored_over_data_that_somebody_works_on() {
     let admin = server.admin().await;
     admin.create("gus").await;
     let said = home.command("restore good.db").refused(1);
+    assert!(said.contains("nothing was changed"), "{said}");
     assert!(said.contains(&format!("tenantry serve (pid {})", server.id())), "{said}");
     assert!(said.contains("stop it first"), "{said}");
     admin.create("hana").await;
@@ -570,6 +576,12 @@ async fn what_may_not_be_read_or_written_is_told() {
     set_mode(&at("data"), 0o700);
     assert_eq!(fs::metadata(at("data/tenantry.db")).unwrap().ino(), before);
     run("restore data/good.db").done();
+    // By root it is for the same user.
+    let command = somebody.home.command("restore data/good.db --data-dir data");
+    command.done();
+    let owner = |path: &str| (fs::metadata(at(path)).unwrap().uid(), fs::metadata(at(path)).unwrap().gid());
+    assert_eq!(owner("data/tenantry.db"), owner("data"));
+    run("user list --partner 1").done();
 }
 
 #[tokio::test]
@@ -602,6 +614,26 @@ fn watches(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
     u64::from_str_radix(caught, 16).unwrap() & (1 << 14) != 0
+}
+
+#[tokio::test]
+async fn a_terminal_shows_how_far_it_is() {
+    let home = backed_up().await;
+    let shown = |line: &str| {
+        let line = format!("{} {line}", binary().display());
+        // It gives the command a terminal of its own.
+        ended(
+            tenantry(Path::new("script"), home.path(), &["-qec", &line, "/dev/null"], &[]).output().unwrap(),
+        )
+    };
+    let told = shown("backup new.db").done();
+    for what in ["\r\x1b[Kcopying: 100 % of ", "\r\x1b[Kchecking the copy", "\r\x1b[Kfile: new.db"] {
+        assert!(told.contains(what), "{what}: {told:?}");
+    }
+    let told = shown("restore new.db").done();
+    for what in ["\r\x1b[Kcopying: 100 % of ", "\r\x1b[Kchecking the backup", "\r\x1b[Kdatabase: /"] {
+        assert!(told.contains(what), "{what}: {told:?}");
+    }
 }
 
 #[tokio::test]
