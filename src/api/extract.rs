@@ -26,8 +26,8 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(absent) }
 }
 
-fn caller(parts: &Parts, app: &App) -> Result<Caller, Error> {
-    tokens::authenticate(app, bearer(&parts.headers)?)
+async fn caller(parts: &Parts, app: &App) -> Result<Caller, Error> {
+    tokens::authenticate(app, bearer(&parts.headers)?).await
 }
 
 /// A partner admin is calling (B12).
@@ -37,7 +37,7 @@ pub struct Admin(pub access::Admin);
 impl FromRequestParts<App> for Admin {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(Self(access::Admin::of(&caller(parts, app)?)?))
+        Ok(Self(access::Admin::of(&caller(parts, app).await?)?))
     }
 }
 
@@ -48,7 +48,7 @@ pub struct Member(pub access::Member);
 impl FromRequestParts<App> for Member {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(Self(access::Member::of(caller(parts, app)?)?))
+        Ok(Self(access::Member::of(caller(parts, app).await?)?))
     }
 }
 
@@ -59,7 +59,7 @@ pub struct RestrictedMember(pub access::Member);
 impl FromRequestParts<App> for RestrictedMember {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(Self(access::Member::even_restricted(caller(parts, app)?)?))
+        Ok(Self(access::Member::even_restricted(caller(parts, app).await?)?))
     }
 }
 

@@ -68,8 +68,7 @@ pub async fn get_self(
     RestrictedMember(member): RestrictedMember,
     _: NoParams,
 ) -> Result<Response, Problem> {
-    let who = member.clone();
-    let user = app.store.read(&member, move |tx| users::get_self(tx, &who)).await?;
+    let user = users::look_up_self(&app.store, &member).await?;
     Ok(super::json(StatusCode::OK, &UserBody::of(&user, &app)))
 }
 

@@ -329,8 +329,7 @@ pub async fn get_user(
     UserPath(id): UserPath,
     _: NoParams,
 ) -> Result<Response, Problem> {
-    let rights = by.clone();
-    let user = app.store.read(&by, move |tx| users::get(tx, &rights, id)).await?;
+    let user = users::look_up(&app.store, &by, id).await?;
     Ok(super::json(StatusCode::OK, &UserBody::of(&user, &app)))
 }
 

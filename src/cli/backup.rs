@@ -24,7 +24,7 @@ use crate::storage::backup::{self, Fault};
 /// Runs the command.
 pub(super) fn run(config: &Config, args: &BackupArgs, out: &mut impl Write) -> Result<(), Failure> {
     let database = lock::database_file(config)?;
-    if !lock::has_database(config)? {
+    if !lock::has_database(database)? {
         return Err(way::nothing_at("database", database).into());
     }
     check_name(&args.file, database)?;

@@ -66,16 +66,6 @@ fn a_data_directory_is_made_for_its_owner_alone_and_without_parents() {
 }
 
 #[test]
-fn commands_on_files_say_what_to_use_for_another_database() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = Config::for_tests(dir.path());
-    assert_eq!(lock::database_file(&config).unwrap(), lock::database_path(&config));
-    let refusal = lock::not_a_file();
-    assert_eq!(refusal.code, "unsupported");
-    assert!(refusal.detail.contains("pg_dump") && refusal.detail.contains("pgBackRest"), "{refusal}");
-}
-
-#[test]
 fn a_data_directory_made_in_vain_goes_only_when_nothing_is_in_it() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");

@@ -30,8 +30,8 @@ pub(super) fn run(config: &Config, args: &RestoreArgs, out: &mut impl Write) -> 
     let start = Instant::now();
     let database = lock::database_file(config)?;
     check_file(&args.file, database)?;
-    lock::check_database_dir(config)?;
-    lock::has_database(config)?;
+    lock::check_database_dir(config, database)?;
+    lock::has_database(database)?;
     let is_new = !lock::check_data_dir(&config.data_dir)?;
     if is_new {
         lock::create_data_dir(&config.data_dir)?;

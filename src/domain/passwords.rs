@@ -248,6 +248,7 @@ mod tests {
         temporary_password: HOUR,
         password_expiry: None,
         lockout_threshold: 5,
+        failures_per_address: 100,
         email_hold: 0,
     };
 
@@ -284,7 +285,7 @@ mod tests {
         })
         .await
         .unwrap();
-        let facts = store.find_token(PID, &tokens::hash(&token)).unwrap().unwrap();
+        let facts = store.find_token(PID, &tokens::hash(&token)).await.unwrap().unwrap();
         (store, Member::of(Caller::admit(&facts, 1_000).unwrap()).unwrap(), password)
     }
 

@@ -1,6 +1,7 @@
 //! Users (contract, parts A and B).
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::events::{self, Kind};
 use super::{Terms, partners, passwords};
@@ -10,7 +11,7 @@ use crate::mail::{LockCause, Notice};
 use crate::model::{GroupId, Status, User, UserId, Username};
 use crate::storage::lists::{Position, SortKey, Total};
 use crate::storage::user_lists::{self, UserQuery};
-use crate::storage::{Tx, groups, sessions, users};
+use crate::storage::{Store, Tx, groups, sessions, users};
 use crate::values;
 
 /// A user to create (A1, B30).
@@ -122,6 +123,22 @@ pub(super) fn insert(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
 /// Not found, also for another partner's (B11).
 pub fn get(tx: &mut Tx<'_>, _by: &Admin, user_id: UserId) -> Result<User> {
     users::find(tx, user_id)?.ok_or(Error::NotFound(Missing::User))
+}
+
+/// Like [`get`], outside of a transaction: from memory where it is there, never older than the last answer.
+///
+/// # Errors
+/// As [`get`].
+pub async fn look_up(store: &Store, by: &Admin, user_id: UserId) -> Result<Arc<User>> {
+    store.find_user(by, user_id).await?.ok_or(Error::NotFound(Missing::User))
+}
+
+/// Like [`get_self`], outside of a transaction: see [`look_up`].
+///
+/// # Errors
+/// As [`get_self`].
+pub async fn look_up_self(store: &Store, member: &Member) -> Result<Arc<User>> {
+    store.find_user(member, member.user_id()).await?.ok_or(Error::NotFound(Missing::User))
 }
 
 /// The right to manage a user, for an operator, who names users of any partner. An id's partner never changes, so
@@ -326,9 +343,6 @@ fn apply(tx: &mut Tx<'_>, terms: Terms, before: &User, change: &UserChange, by: 
     events::record_user(tx, Kind::UserUpdated, after.user_id, Some(old), Some(new))?;
     follow_status(tx, terms, before, &after)?;
     follow_email(tx, terms, before, &after, by)?;
-    if before.is_admin != after.is_admin {
-        tx.forget(crate::storage::Stale::User(after.pid, after.user_id));
-    }
     if is_active_admin(before) && !is_active_admin(&after) {
         tx.touch_admins();
     }

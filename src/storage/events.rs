@@ -71,11 +71,11 @@ fn conditions(tx: &Tx<'_>, query: &EventQuery) -> (String, String, String) {
     // Both parameters are always bound, so that one text serves all four combinations of each order.
     let (user_set, kind_set) = (tx.dialect().int_set("$2"), tx.dialect().text_set("$3"));
     match query.users.as_slice() {
-        [] => sql.push_str(" AND $2 IS NOT NULL"),
+        [] => sql.push_str(" AND CAST($2 AS TEXT) IS NOT NULL"),
         _ => sql.push_str(&format!(" AND e.user_id IN {user_set}")),
     }
     match query.kinds.as_slice() {
-        [] => sql.push_str(" AND $3 IS NOT NULL"),
+        [] => sql.push_str(" AND CAST($3 AS TEXT) IS NOT NULL"),
         _ => sql.push_str(&format!(" AND e.kind IN {kind_set}")),
     }
     (sql, serde_json::json!(users).to_string(), serde_json::json!(query.kinds).to_string())

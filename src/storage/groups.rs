@@ -2,7 +2,7 @@
 
 use super::driver::{Param, Row};
 use super::lists::{Position, SortKey, Total, counted, exact_id};
-use super::tx::{Counter, Sequence, Tx};
+use super::tx::{Counter, Sequence, Stale, Tx};
 use crate::error::{Conflict, Error, Result};
 use crate::model::{Group, GroupId, PartnerId, UserId};
 use crate::values::fold;
@@ -248,6 +248,8 @@ pub fn update(tx: &mut Tx<'_>, group_id: GroupId, name: &str, description: &str)
 pub fn delete(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
     tx.execute("DELETE FROM groups WHERE pid = $1 AND group_id = $2", &[group_id.into()])?;
     tx.count(Counter::Groups, -1);
+    // Its members' users name it.
+    tx.forget(Stale::Partner(tx.pid()));
     Ok(())
 }
 

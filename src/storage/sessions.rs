@@ -200,6 +200,8 @@ pub fn end(tx: &mut Tx<'_>, session_id: &str) -> Result<bool> {
 
 /// Ends all sessions of a user but, where one is named, that one.
 pub fn end_all_of(tx: &mut Tx<'_>, user_id: UserId, but: Option<&str>) -> Result<()> {
+    // A login under way must not open another one unseen.
+    super::users::claim(tx, user_id)?;
     tx.execute(
         "DELETE FROM sessions WHERE pid = $1 AND user_id = $2 AND session_id <> $3",
         &[user_id.into(), but.unwrap_or("").into()],
@@ -220,19 +222,20 @@ pub fn lift_restriction(tx: &mut Tx<'_>, session_id: &str) -> Result<()> {
 
 /// Removes what ended before `before`, of all partners, at most `limit` of each; how many.
 pub fn purge(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<usize> {
+    let take = tx.dialect().take_rows();
     let mut gone = tx.unscoped().execute(
-        "DELETE FROM access_tokens WHERE (pid, token_hash) IN \
-         (SELECT t.pid, t.token_hash FROM access_tokens t WHERE t.expires_at < $1 ORDER BY t.expires_at LIMIT $2)",
+        &format!("DELETE FROM access_tokens WHERE (pid, token_hash) IN \
+         (SELECT t.pid, t.token_hash FROM access_tokens t WHERE t.expires_at < $1 ORDER BY t.expires_at LIMIT $2{take})"),
         &[before.into(), limit.into()],
     )?;
     gone += tx.unscoped().execute(
-        "DELETE FROM refresh_tokens WHERE (pid, token_hash) IN \
-         (SELECT t.pid, t.token_hash FROM refresh_tokens t WHERE t.expires_at < $1 ORDER BY t.expires_at LIMIT $2)",
+        &format!("DELETE FROM refresh_tokens WHERE (pid, token_hash) IN \
+         (SELECT t.pid, t.token_hash FROM refresh_tokens t WHERE t.expires_at < $1 ORDER BY t.expires_at LIMIT $2{take})"),
         &[before.into(), limit.into()],
     )?;
     gone += tx.unscoped().execute(
-        "DELETE FROM sessions WHERE (pid, session_id) IN \
-         (SELECT s.pid, s.session_id FROM sessions s WHERE s.expires_at < $1 ORDER BY s.expires_at LIMIT $2)",
+        &format!("DELETE FROM sessions WHERE (pid, session_id) IN \
+         (SELECT s.pid, s.session_id FROM sessions s WHERE s.expires_at < $1 ORDER BY s.expires_at LIMIT $2{take})"),
         &[before.into(), limit.into()],
     )?;
     Ok(gone)

@@ -110,11 +110,6 @@ impl Sqlite {
         Ok(Self { conn, snapshot: None })
     }
 
-    /// Runs statements that take no parameters and give no rows.
-    pub(super) fn batch(&self, sql: &str) -> Result<(), DbError> {
-        Ok(self.conn.execute_batch(sql)?)
-    }
-
     /// Runs one statement of the transaction's own (`BEGIN`, `SAVEPOINT`, ...), kept prepared.
     pub(super) fn control(&self, sql: &str) -> Result<(), DbError> {
         self.conn.prepare_cached(sql)?.raw_execute()?;
@@ -237,6 +232,10 @@ impl Connection for Sqlite {
             each(row)?;
         }
         Ok(())
+    }
+
+    fn batch(&mut self, sql: &str) -> Result<(), DbError> {
+        Ok(self.conn.execute_batch(sql)?)
     }
 
     fn dialect(&self) -> Dialect {

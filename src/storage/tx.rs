@@ -1,5 +1,7 @@
 //! A transaction: opened for a caller, it knows the partner, the actor and the time.
 
+use std::collections::BTreeMap;
+
 use super::driver::{Connection, DbError, Dialect, Param, Row};
 use super::search::SearchChange;
 use crate::access::{Actor, Operator, Scope};
@@ -44,14 +46,14 @@ impl Counter {
     }
 }
 
-/// What cached callers must be forgotten once a change is committed.
+/// What must be forgotten of what is cached once a change is committed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Stale {
-    /// Every token of a user.
+    /// A user, and every token of it.
     User(PartnerId, UserId),
     /// Every token of a session.
     Session(PartnerId, String),
-    /// Every token of a partner.
+    /// Every user and token of a partner.
     Partner(PartnerId),
 }
 
@@ -62,17 +64,37 @@ pub(super) struct Effects {
     pub(super) search: Vec<SearchChange>,
     pub(super) counters: Vec<(PartnerId, Counter, i64)>,
     pub(super) stale: Vec<Stale>,
+    pub(super) stale_here: Vec<Stale>,
     pub(super) mail: bool,
     admins_touched: bool,
     admin_rule_waived: bool,
 }
 
 impl Effects {
+    /// Writes the totals, each once.
+    pub(super) fn write_counters(&self, conn: &mut dyn Connection, slot: i64) -> Result<(), DbError> {
+        // In order: two transactions must not wait for each other.
+        let mut sums = BTreeMap::<_, i64>::new();
+        for &(pid, counter, by) in &self.counters {
+            *sums.entry((pid, counter.name())).or_default() += by;
+        }
+        for ((pid, name), by) in sums {
+            conn.execute(
+                "INSERT INTO counters (pid, name, slot, value) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT (pid, name, slot) DO UPDATE SET value = counters.value + excluded.value",
+                Some(pid),
+                &[name.into(), slot.into(), by.into()],
+            )?;
+        }
+        Ok(())
+    }
+
     /// Takes over what a committed unit caused.
     pub(super) fn absorb(&mut self, unit: Self) {
         self.search.extend(unit.search);
         self.counters.extend(unit.counters);
         self.stale.extend(unit.stale);
+        self.stale_here.extend(unit.stale_here);
         self.mail |= unit.mail;
     }
 }
@@ -140,9 +162,15 @@ impl<'c> Tx<'c> {
         self.effects.admins_touched && !self.effects.admin_rule_waived
     }
 
-    /// Has cached callers forgotten after COMMIT, before the answer.
+    /// Has what is cached forgotten after COMMIT, before the answer, in all processes.
     pub fn forget(&mut self, stale: Stale) {
         self.effects.stale.push(stale);
+    }
+
+    /// Like [`Tx::forget`], in this process only: for what others may learn a moment later, and what happens so often
+    /// that telling them would cost more than it is worth.
+    pub(super) fn forget_here(&mut self, stale: Stale) {
+        self.effects.stale_here.push(stale);
     }
 
     /// Adds to a kept total of this partner.
@@ -211,6 +239,10 @@ impl<'c> Tx<'c> {
     /// A number never used before (B24).
     pub(super) fn next_id(&mut self, sequence: Sequence) -> Result<i64> {
         let mut id = 0;
+        let mut read = |row: &dyn Row| {
+            id = row.int(0)?;
+            Ok(())
+        };
         match self.dialect() {
             // In the writer's own transaction: a unit that is rolled back gives its number back unseen.
             Dialect::Sqlite => self.conn.query(
@@ -218,11 +250,17 @@ impl<'c> Tx<'c> {
                  ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
                 None,
                 &[sequence.name().into()],
-                &mut |row| {
-                    id = row.int(0)?;
-                    Ok(())
-                },
+                &mut read,
             )?,
+            // The number of a unit that is rolled back is never seen.
+            Dialect::Postgres => {
+                self.conn.query(
+                    &format!("SELECT nextval('seq_{}')", sequence.name()),
+                    None,
+                    &[],
+                    &mut read,
+                )?;
+            }
         }
         Ok(id)
     }

@@ -77,7 +77,7 @@ impl Keys {
         }
     }
 
-    /// What the substring index holds of a user; the SQL of it is `user_lists::SEARCH_TEXT`.
+    /// What the substring index holds of a user; the SQL of it is `search::TEXT`.
     fn search_text(&self) -> String {
         let Self { username, first_name, last_name, email, title, phone_number, external_id } = self;
         // The optional keys bring their own separator.
@@ -180,6 +180,7 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username)
         super::groups::count_members(tx, group, -1)?;
     }
     add_memberships(tx, after.user_id, &come)?;
+    tx.forget(Stale::User(after.pid, after.user_id));
     let text = keys.search_text();
     if text != Keys::of(before).search_text() {
         index(tx, after.user_id, true, Some(text));
@@ -358,6 +359,8 @@ pub fn set_logged_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
         "UPDATE users SET last_login_at = $3, failed_logins = 0, refused_until = 0 WHERE pid = $1 AND user_id = $2",
         &[user_id.into(), now.into()],
     )?;
+    // Only `lastLoginAt` shows it, and logins are many.
+    tx.forget_here(Stale::User(tx.pid(), user_id));
     Ok(())
 }
 

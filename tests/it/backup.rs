@@ -500,10 +500,15 @@ async fn a_backup_takes_no_name_that_is_not_free() {
         assert!(said.contains(what), "{name}: {said}");
         assert!(everything(home.path()) == before, "{name} changed something");
     }
-    // Another kind of database has other tools; the settings say for now which there are.
+    // Another kind of database has other tools.
     for line in ["backup new.db", "restore good.db"] {
-        let said = home.command(&format!("{line} --database-url postgres://db/tenantry")).refused(2);
-        assert!(said.contains("database-url") && said.contains("sqlite:"), "{said}");
+        let said =
+            home.command(&format!("{line} --database-url postgres://ada:secret@db/tenantry")).refused(1);
+        assert!(
+            said.contains("PostgreSQL") && said.contains("pg_dump") && said.contains("pgBackRest"),
+            "{said}"
+        );
+        assert!(everything(home.path()) == before, "{line} changed something");
     }
 }
 

@@ -15,6 +15,7 @@ mod binary;
 mod commands;
 mod concurrency;
 mod crash;
+mod databases;
 mod events;
 mod fixtures;
 mod groups;
