@@ -19,6 +19,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+/// Copies of a whole SQLite database.
+pub mod backup;
 /// Events: the audit log.
 pub mod events;
 /// Groups and who is in them.
