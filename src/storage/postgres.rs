@@ -226,8 +226,8 @@ pub(super) enum Failure {
 struct Line {
     /// Taken only by `drop`.
     runtime: Option<tokio::runtime::Runtime>,
-    link: Pin<Box<Link>>,
-    is_closed: bool,
+    /// None when the connection is closed.
+    link: Option<Pin<Box<Link>>>,
     heard: Vec<tokio_postgres::Notification>,
 }
 
@@ -242,15 +242,19 @@ impl Drop for Line {
 
 impl Line {
     fn turn(&mut self, cx: &mut Context<'_>) {
-        while !self.is_closed {
-            match self.link.poll_message(cx) {
+        while let Some(link) = &mut self.link {
+            match link.poll_message(cx) {
                 Poll::Ready(Some(Ok(AsyncMessage::Notification(heard)))) => self.heard.push(heard),
                 Poll::Ready(Some(Ok(_))) => {}
-                // The statement that waits is told of it by the driver.
-                Poll::Ready(Some(Err(_)) | None) => self.is_closed = true,
+                // The statement that waits is told of it only when the driver's half is dropped.
+                Poll::Ready(Some(Err(_)) | None) => self.link = None,
                 Poll::Pending => return,
             }
         }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.link.is_none()
     }
 
     /// Waits for an answer, no longer than `patience`.
@@ -292,10 +296,9 @@ impl Postgres {
         let connecting = address.config.connect(address.tls.clone());
         let limit = CONNECTING.saturating_mul(hosts.saturating_add(1));
         let connected = runtime.block_on(async { tokio::time::timeout(limit, connecting).await });
-        let line_of =
-            |runtime, link| Line { runtime: Some(runtime), link, is_closed: false, heard: Vec::new() };
+        let line_of = |runtime, link| Line { runtime: Some(runtime), link, heard: Vec::new() };
         let (client, line) = match connected {
-            Ok(Ok((client, link))) => (client, line_of(runtime, Box::pin(link))),
+            Ok(Ok((client, link))) => (client, line_of(runtime, Some(Box::pin(link)))),
             Ok(Err(e)) => {
                 runtime.shutdown_background();
                 return Err(of_connecting(e));
@@ -371,7 +374,7 @@ impl Postgres {
 
     /// Whether nothing stands in the way of using it again.
     pub(super) fn is_usable(&self) -> bool {
-        self.failure != Some(Failure::Lost) && !self.line.is_closed && !self.client.is_closed()
+        self.failure != Some(Failure::Lost) && !self.line.is_closed() && !self.client.is_closed()
     }
 
     /// Whether the server has closed it while it lay idle.
@@ -380,15 +383,23 @@ impl Postgres {
         let line = &mut self.line;
         runtime.block_on(async {
             // The first turn asks to be woken, the pause has the system asked what has come in.
-            poll_fn(|cx| Poll::Ready(line.turn(cx))).await;
+            poll_fn(|cx| {
+                line.turn(cx);
+                Poll::Ready(())
+            })
+            .await;
             tokio::task::yield_now().await;
-            poll_fn(|cx| Poll::Ready(line.turn(cx))).await;
+            poll_fn(|cx| {
+                line.turn(cx);
+                Poll::Ready(())
+            })
+            .await;
         });
         self.line.runtime = Some(runtime);
-        if self.line.is_closed {
+        if self.line.is_closed() {
             self.failure = Some(Failure::Lost);
         }
-        self.line.is_closed
+        self.line.is_closed()
     }
 
     /// Begins a transaction with the next statement, which goes to the server together with `sql`.
@@ -491,11 +502,11 @@ impl Postgres {
         let line = &mut self.line;
         let heard = poll_fn(|cx| {
             line.turn(cx);
-            if line.heard.is_empty() && !line.is_closed { Poll::Pending } else { Poll::Ready(()) }
+            if line.heard.is_empty() && !line.is_closed() { Poll::Pending } else { Poll::Ready(()) }
         });
         let _ = runtime.block_on(async { tokio::time::timeout(patience, heard).await });
         self.line.runtime = Some(runtime);
-        if self.line.is_closed {
+        if self.line.is_closed() {
             return Err(DbError::Lost(String::from("the connection was closed")));
         }
         let heard = std::mem::take(&mut self.line.heard);
