@@ -18,6 +18,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Socket, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::bulk::{self, Column, Owned};
 use super::driver::{Connection, DbError, Dialect, Param, Row};
 use crate::error::{Error, Result};
 use crate::model::PartnerId;
@@ -27,6 +28,9 @@ const PREPARED: usize = 512;
 
 /// Statements that are put off at most.
 const LATER: usize = 64;
+
+/// Rows of one of them.
+const ROWS: usize = 1_000;
 
 /// How long one TCP and TLS connection may take to come about.
 const CONNECTING: Duration = Duration::from_secs(3);
@@ -178,6 +182,8 @@ pub(super) struct Postgres {
     begin: Option<&'static str>,
     /// The same, after `begin`, in order.
     later: Vec<Later>,
+    /// Statements that wrote, or are to.
+    written: u64,
     /// Why the transaction cannot go on, if it cannot.
     failure: Option<Failure>,
     since: Instant,
@@ -185,35 +191,23 @@ pub(super) struct Postgres {
 
 /// A statement whose answer is not waited for by itself.
 struct Later {
+    sql: Box<str>,
     statement: Statement,
-    params: Vec<Owned>,
+    /// One for each time it was asked for.
+    rows: Vec<Vec<Owned>>,
     refused: fn(DbError) -> Error,
 }
 
-/// A parameter that is kept.
-enum Owned {
-    Null,
-    Int(i64),
-    Text(String),
-}
-
-impl Owned {
-    fn param(&self) -> Param<'_> {
-        match self {
-            Self::Null => Param::Null,
-            Self::Int(v) => Param::Int(*v),
-            Self::Text(v) => Param::Text(v),
-        }
-    }
-}
-
-impl From<Param<'_>> for Owned {
-    fn from(param: Param<'_>) -> Self {
-        match param {
-            Param::Null => Self::Null,
-            Param::Int(v) => Self::Int(v),
-            Param::Text(v) => Self::Text(v.to_owned()),
-        }
+impl Later {
+    async fn send(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
+        let sent = match self.rows.as_slice() {
+            [row] => client.execute_raw(&self.statement, row.iter().map(Owned::param)).await,
+            rows => {
+                let columns = (0..self.statement.params().len()).map(|at| Column { rows, at });
+                client.execute_raw(&self.statement, columns).await
+            }
+        };
+        sent.map(drop)
     }
 }
 
@@ -326,6 +320,7 @@ impl Postgres {
             slot: 0,
             begin: None,
             later: Vec::new(),
+            written: 0,
             failure: None,
             since: Instant::now(),
         };
@@ -432,6 +427,17 @@ impl Postgres {
         }
     }
 
+    /// Takes what was put off, with the rows of one table in one statement where that is possible.
+    fn gather(&mut self) -> Result<Vec<Later>, DbError> {
+        let mut later = std::mem::take(&mut self.later);
+        for later in later.iter_mut().filter(|later| later.rows.len() > 1) {
+            if let Some(many) = bulk::many(&later.sql, later.statement.params()) {
+                later.statement = self.prepared(&many)?;
+            }
+        }
+        Ok(later)
+    }
+
     /// Has what was put off done now.
     pub(super) fn catch_up(&mut self) -> Result<(), DbError> {
         if self.later.is_empty() { Ok(()) } else { self.run(async |_| Ok(())) }
@@ -443,7 +449,8 @@ impl Postgres {
         &mut self,
         last: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, DbError> {
-        let (begin, later) = (self.begin.take(), std::mem::take(&mut self.later));
+        let later = self.gather()?;
+        let begin = self.begin.take();
         let client = &self.client;
         let answers = self.line.wait(self.patience, async {
             let mut ahead: Vec<Ahead<'_>> = Vec::with_capacity(later.len() + 1);
@@ -451,10 +458,7 @@ impl Postgres {
                 ahead.push(Box::pin(async move { client.batch_execute(begin).await }));
             }
             for later in &later {
-                ahead.push(Box::pin(async move {
-                    let params = later.params.iter().map(Owned::param);
-                    client.execute_raw(&later.statement, params).await.map(drop)
-                }));
+                ahead.push(Box::pin(later.send(client)));
             }
             Ok(in_order(ahead, last(client)).await)
         });
@@ -468,6 +472,16 @@ impl Postgres {
             }
         }
         self.note(last.map_err(DbError::from))
+    }
+
+    /// How many statements wrote so far, or are to.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether the transaction cannot go on.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.is_some()
     }
 
     /// Whether the connection is gone.
@@ -512,19 +526,21 @@ impl Postgres {
         done
     }
 
+    fn prepared(&mut self, sql: &str) -> Result<Statement, DbError> {
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        let prepared = self.line.wait(self.patience, self.client.prepare(sql));
+        let statement = self.note(prepared)?;
+        if self.statements.len() >= PREPARED {
+            self.statements.clear();
+        }
+        self.statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
     fn prepare(&mut self, sql: &str, params: usize) -> Result<Statement, DbError> {
-        let statement = match self.statements.get(sql) {
-            Some(statement) => statement.clone(),
-            None => {
-                let prepared = self.line.wait(self.patience, self.client.prepare(sql));
-                let statement = self.note(prepared)?;
-                if self.statements.len() >= PREPARED {
-                    self.statements.clear();
-                }
-                self.statements.insert(sql.to_owned(), statement.clone());
-                statement
-            }
-        };
+        let statement = self.prepared(sql)?;
         if statement.params().len() != params {
             return Err(DbError::Other(format!(
                 "a statement takes {} parameters and was given {params}, the partner included",
@@ -549,6 +565,7 @@ impl Connection for Postgres {
     ) -> Result<usize, DbError> {
         let params = bound(partner, params);
         let statement = self.prepare(sql, params.len())?;
+        self.written += 1;
         let changed = self.run(async |client| client.execute_raw(&statement, params.iter()).await)?;
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
@@ -562,7 +579,23 @@ impl Connection for Postgres {
     ) -> Result<(), DbError> {
         let params = bound(partner, params);
         let statement = self.prepare(sql, params.len())?;
-        self.later.push(Later { statement, params: params.into_iter().map(Owned::from).collect(), refused });
+        self.written += 1;
+        let row: Vec<Owned> = params.into_iter().map(Owned::from).collect();
+        // Rows of plain inserts can be put together, so long as nothing but plain inserts stands between them: what
+        // points to another row comes after it either way.
+        let same = self
+            .later
+            .iter_mut()
+            .rev()
+            .take_while(|l| bulk::is_plain_insert(&l.sql))
+            .find(|l| *l.sql == *sql);
+        match same {
+            Some(same) if same.rows.len() < ROWS => {
+                same.rows.push(row);
+                return Ok(());
+            }
+            _ => self.later.push(Later { sql: sql.into(), statement, rows: vec![row], refused }),
+        }
         if self.later.len() < LATER { Ok(()) } else { self.catch_up() }
     }
 

@@ -9,6 +9,7 @@
 
 mod architecture;
 mod authorization;
+mod backup;
 mod bad_input;
 mod binary;
 mod commands;
