@@ -27,6 +27,9 @@ const RETRYING: Duration = Duration::from_secs(5);
 /// see it the second time.
 const DANGLING: u32 = 3;
 
+/// A connection that is found dead within this time was so before the unit began.
+const SOON: Duration = Duration::from_secs(1);
+
 /// Requests that wait for a connection. More are refused at once.
 const WAITING: usize = 4_096;
 
@@ -128,7 +131,8 @@ impl Pool {
                     dangled < DANGLING
                 }
                 // Nothing was committed: the first connection of a pool after a failover is a dead one.
-                (Attempted::Refused(_), Some(Failure::Lost)) => attempt == 1,
+                // Not where it went silent: whoever asked has waited long enough.
+                (Attempted::Refused(_), Some(Failure::Lost)) => attempt == 1 && start.elapsed() < SOON,
                 _ => false,
             };
             match attempted {

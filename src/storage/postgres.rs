@@ -154,8 +154,10 @@ pub(super) enum Role {
     Write,
     /// Reads; writing fails.
     Read,
-    /// Notifications, and the changes of the schema, which may take long.
-    Watch,
+    /// Changes of the schema, which may take long.
+    Change,
+    /// Notifications. An answer that takes longer than this does not come.
+    Listen(Duration),
 }
 
 type Link = tokio_postgres::Connection<
@@ -274,7 +276,8 @@ impl Postgres {
         };
         let patience = match role {
             Role::Write | Role::Read => address.timeout + GRACE,
-            Role::Watch => Duration::from_secs(600),
+            Role::Change => Duration::from_secs(600),
+            Role::Listen(patience) => patience,
         };
         let mut conn = Self {
             client,
@@ -291,7 +294,10 @@ impl Postgres {
     }
 
     fn set_up(&mut self, address: &Address, role: Role) -> Result<(), DbError> {
-        let limit = if role == Role::Watch { 0 } else { address.timeout.as_millis() };
+        let limit = match role {
+            Role::Write | Role::Read => address.timeout.as_millis(),
+            Role::Change | Role::Listen(_) => 0,
+        };
         let read_only = if role == Role::Read { "on" } else { "off" };
         // What the server's own configuration says of these must not decide how a unit of work behaves. Statements
         // are planned anew each time: the same text serves a term that nobody has and one that everybody has.
@@ -630,7 +636,10 @@ impl From<tokio_postgres::Error> for DbError {
             | &SqlState::ADMIN_SHUTDOWN
             | &SqlState::CRASH_SHUTDOWN
             | &SqlState::CANNOT_CONNECT_NOW
-            | &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Self::Lost(db.message().to_owned()),
+            | &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
+            | &SqlState::IDLE_SESSION_TIMEOUT
+            | &SqlState::DATABASE_DROPPED => Self::Lost(db.message().to_owned()),
+            code if code.code().starts_with("08") => Self::Lost(db.message().to_owned()),
             // The message of a bad statement names columns. Others may quote values: the code must do.
             code if code.code().starts_with("42") => {
                 Self::Other(format!("postgres: {} ({})", db.message(), code.code()))

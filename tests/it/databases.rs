@@ -5,6 +5,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::config::Host;
+
+use crate::proxy::Proxy;
 use tenantry::clock::Clock;
 use tenantry::config::{Config, DatabaseUrl};
 use tenantry::storage::{PostgresOptions, Store};
@@ -65,6 +69,32 @@ impl Database {
     /// Runs SQL on it (PostgreSQL only), beside the server.
     pub fn run(&self, sql: &str) {
         run(&self.url().unwrap(), sql).unwrap();
+    }
+
+    /// The rows that SQL gives (PostgreSQL only); NULL is an empty text.
+    pub fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        rows(&self.url().unwrap(), sql).unwrap()
+    }
+
+    /// The number that SQL gives (PostgreSQL only).
+    pub fn number(&self, sql: &str) -> i64 {
+        self.rows(sql)[0][0].parse().unwrap()
+    }
+
+    /// A network to it that can fail (PostgreSQL only), and the URL through it.
+    pub fn behind_proxy(&self) -> (Proxy, String) {
+        let server: tokio_postgres::Config = self.url().unwrap().parse().unwrap();
+        let port = server.get_ports().first().copied().unwrap_or(5432);
+        let proxy = match &server.get_hosts()[0] {
+            Host::Tcp(host) => Proxy::to(format!("{host}:{port}")),
+            Host::Unix(path) => Proxy::to_socket(path.join(format!(".s.PGSQL.{port}"))),
+        };
+        let user = server.get_user().unwrap();
+        let password = server
+            .get_password()
+            .map_or_else(String::new, |password| format!(":{}", String::from_utf8_lossy(password)));
+        let url = format!("postgres://{user}{password}@{}/{}", proxy.address, server.get_dbname().unwrap());
+        (proxy, url)
     }
 }
 
@@ -129,8 +159,14 @@ fn create(name: &str, template: &str) {
     panic!("{template} is still in use");
 }
 
-/// Runs SQL on the database of this URL, on a thread of its own: a test's own thread may be waiting for others.
+/// Runs SQL on the database of this URL.
 pub fn run(url: &str, sql: &str) -> Result<(), String> {
+    rows(url, sql).map(drop)
+}
+
+/// Runs SQL on the database of this URL and gives its rows, on a thread of its own: a test's own thread may be waiting
+/// for others.
+pub fn rows(url: &str, sql: &str) -> Result<Vec<Vec<String>>, String> {
     std::thread::scope(|scope| {
         let run = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -139,12 +175,21 @@ pub fn run(url: &str, sql: &str) -> Result<(), String> {
                     .await
                     .map_err(|e| format!("{e:?}"))?;
                 let driving = tokio::spawn(connection);
-                let done = client.batch_execute(sql).await.map_err(|e| format!("{e:?}"));
+                let done = client.simple_query(sql).await.map_err(|e| format!("{e:?}"));
                 drop(client);
                 let _ = driving.await;
-                done
+                Ok(done?.iter().filter_map(texts).collect())
             })
         };
         scope.spawn(run).join().unwrap()
     })
+}
+
+fn texts(message: &SimpleQueryMessage) -> Option<Vec<String>> {
+    match message {
+        SimpleQueryMessage::Row(row) => {
+            Some((0..row.len()).map(|column| row.get(column).unwrap_or_default().to_owned()).collect())
+        }
+        _ => None,
+    }
 }

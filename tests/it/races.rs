@@ -1,0 +1,549 @@
+//! Two processes over one database, at the same things at once: exactly what happens when one does them after the
+//! other. SQLite's one writer hides all of this, so these tests are about PostgreSQL.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use tenantry::access::Operator;
+use tenantry::domain::{clients, unit};
+use tenantry::model::PartnerId;
+
+use crate::concurrency::{active_admins, all_at_once, answers, tally, two_admins};
+use crate::databases::is_postgres;
+use crate::fixtures::{ids, with};
+use crate::harness::{ADMIN_PASSWORD, Answer, Person, T, new_user, password_of};
+
+/// One person, at either of two processes.
+pub struct Both<'t>([Person<'t>; 2]);
+
+impl<'t> Both<'t> {
+    fn of(one: &Person<'t>, other: &'t T) -> Self {
+        Self([one.clone(), other.bearer(one.token.as_deref().unwrap())])
+    }
+
+    /// At this one for even numbers, at the other for odd ones.
+    fn at(&self, n: usize) -> &Person<'t> {
+        &self.0[n % 2]
+    }
+}
+
+fn statuses(answers: &[Answer]) -> BTreeMap<u16, usize> {
+    tally(answers.iter().map(|answer| answer.status.as_u16()))
+}
+
+/// What a total says is what there is, of users, groups and events, at both processes.
+async fn assert_totals(admin: &Both<'_>) {
+    for person in &admin.0 {
+        for path in
+            ["/api/v1/users?pageSize=1000", "/api/v1/groups?pageSize=1000", "/api/v1/events?pageSize=1000"]
+        {
+            let page = person.get(path).await.expect(200).body;
+            assert_eq!(page["total"], page["list"].as_array().unwrap().len(), "{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_name_is_taken_once() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let other = t.beside().await;
+    let admin = Both::of(&t.admin().await, &other);
+    let olga = Both::of(&t.other_partner("acme").await.1, &other);
+    for round in 0..4 {
+        let spelt =
+            |n: usize| if n.is_multiple_of(3) { format!("FENNA{round}") } else { format!("fenna{round}") };
+        let bodies: Vec<Value> =
+            (0..24).map(|n| with(&new_user("u"), json!({ "username": spelt(n) }))).collect();
+        let who = |n: usize| if n < 12 { admin.at(n) } else { olga.at(n) };
+        let requests = bodies.iter().enumerate().map(|(n, body)| who(n).post("/api/v1/users", body));
+        let answers = answers(requests).await;
+        assert_eq!(statuses(&answers), BTreeMap::from([(201, 1), (409, 23)]));
+        assert!(answers.iter().all(|a| a.status == 201 || a.body["code"] == "username-taken"));
+        // A group's name, and a product's own key, within the partner.
+        let group = json!({ "name": format!("Editors {round}") });
+        let made = all_at_once((0..12).map(|n| admin.at(n).post("/api/v1/groups", &group))).await;
+        assert_eq!(tally(made), BTreeMap::from([(201, 1), (409, 11)]));
+        let bodies: Vec<Value> = (0..12)
+            .map(|n| {
+                with(&new_user(&format!("key{round}-{n}")), json!({ "externalId": format!("k{round}") }))
+            })
+            .collect();
+        let made = bodies.iter().enumerate().map(|(n, body)| admin.at(n).post("/api/v1/users", body));
+        assert_eq!(tally(all_at_once(made).await), BTreeMap::from([(201, 1), (409, 11)]));
+    }
+    // One user, one event, one mail each; nothing is there by half.
+    for person in [&admin, &olga] {
+        assert_totals(person).await;
+    }
+    let db = &t.database;
+    assert_eq!(db.number("SELECT count(*) FROM users WHERE username_key LIKE 'fenna%'"), 4);
+    assert_eq!(db.number("SELECT count(*) FROM usernames"), db.number("SELECT count(*) FROM users"));
+    let events = "SELECT count(*) FROM events WHERE kind = 'user.created'";
+    assert_eq!(db.number(events), db.number("SELECT count(*) FROM users"));
+    let mails = t.mails().await.into_iter().filter(|mail| mail.letter.to.name == "Fenna Jansen").count();
+    assert_eq!(mails, 8);
+}
+
+/// Whoever loses is told by the rule, or that they are an admin no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b10_the_last_two_admins_cannot_remove_each_other() {
+    if !is_postgres() {
+        return;
+    }
+    let changes = [None, Some(json!({ "isAdmin": false })), Some(json!({ "status": "LOCKED" }))];
+    for change in changes.into_iter().cycle().take(6) {
+        let t = T::start().await;
+        let other = t.beside().await;
+        let (admin, deputy, id) = two_admins(&t).await;
+        let deputy = other.bearer(deputy.token.as_deref().unwrap());
+        let paths = [format!("/api/v1/users/{id}"), String::from("/api/v1/users/1")];
+        let mut users = Vec::new();
+        for path in &paths {
+            users.push(admin.get(path).await.expect(200).body);
+        }
+        let act = async |person: &Person<'_>, n: usize| match &change {
+            Some(change) => person.put(&paths[n], &written_back(&users[n], change.clone())).await,
+            None => person.delete(&paths[n]).await,
+        };
+        let (one, two) = tokio::join!(act(&admin, 0), act(&deputy, 1));
+        let statuses = [one.status.as_u16(), two.status.as_u16()];
+        assert_eq!(statuses.iter().filter(|s| **s < 300).count(), 1, "{change:?} {statuses:?}");
+        assert!(statuses.iter().all(|s| [200, 204, 401, 403, 409].contains(s)), "{change:?} {statuses:?}");
+        assert_eq!(active_admins(&t).await.len(), 1, "{change:?} {statuses:?}");
+    }
+}
+
+/// The same, when somebody asks who stays whatever happens: the rule alone decides.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b10_of_the_last_two_admins_a_third_party_removes_one() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let other = t.beside().await;
+    let (_, _, id) = two_admins(&t).await;
+    let client = t.client(1, true).await;
+    let robot = Both::of(&t.technical_account(&client).await, &other);
+    let paths = [format!("/api/v1/users/{id}"), String::from("/api/v1/users/1")];
+    let mut users = Vec::new();
+    for path in &paths {
+        users.push(robot.at(0).get(path).await.expect(200).body);
+    }
+    for round in 0..5 {
+        for change in
+            [json!({ "isAdmin": false }), json!({ "status": "INACTIVE" }), json!({ "status": "LOCKED" })]
+        {
+            let bodies: Vec<Value> = users.iter().map(|user| written_back(user, change.clone())).collect();
+            let requests = (0..2).map(|n| robot.at(n + round).put(&paths[n], &bodies[n]));
+            let answers = answers(requests).await;
+            assert_eq!(statuses(&answers), BTreeMap::from([(200, 1), (409, 1)]), "{change}");
+            assert!(answers.iter().any(|a| a.body["code"] == "last-admin"));
+            let left = robot.at(round).get("/api/v1/users?isAdmin=true&status=ACTIVE").await.expect(200).body;
+            assert_eq!(ids(&left).len(), 1, "{change}");
+            for (path, user) in paths.iter().zip(&users) {
+                robot.at(round).put(path, &written_back(user, json!({}))).await.expect(200);
+            }
+        }
+    }
+    let deleted = all_at_once((0..2).map(|n| robot.at(n).delete(&paths[n]))).await;
+    assert_eq!(tally(deleted), BTreeMap::from([(204, 1), (409, 1)]));
+}
+
+/// A body to write back, without what the server keeps.
+fn written_back(user: &Value, change: Value) -> Value {
+    let user = crate::fixtures::without(user, &["createdAt", "updatedAt", "lastLoginAt"]);
+    with(&user, change)
+}
+
+/// Failed logins lock by the same rule (B23): somebody who guesses at every admin at once must not shut a partner out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b23_failed_logins_cannot_lock_the_last_two_admins() {
+    if !is_postgres() {
+        return;
+    }
+    for round in 0..5 {
+        let t = T::start().await;
+        let other = t.beside().await;
+        let (_, _, id) = two_admins(&t).await;
+        let client = t.client(1, true).await;
+        let robot = t.technical_account(&client).await;
+        for name in ["admin", "deputy"] {
+            for _ in 0..4 {
+                t.try_login(name, "wrong").await.expect(400);
+            }
+        }
+        let path = format!("/api/v1/users/{id}");
+        if round % 2 == 0 {
+            let (one, two) = tokio::join!(t.try_login("admin", "wrong"), other.try_login("deputy", "wrong"));
+            one.expect(400);
+            two.expect(400);
+        } else {
+            // One by failures, the other by hand.
+            let (one, two) = tokio::join!(robot.delete(&path), other.try_login("admin", "wrong"));
+            assert!([204, 409].contains(&one.status.as_u16()), "{}", one.text);
+            two.expect(400);
+        }
+        let left = robot.get("/api/v1/users?isAdmin=true&status=ACTIVE").await.expect(200).body;
+        assert_eq!(ids(&left).len(), 1, "round {round}: {left}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_goes_while_members_come() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let other = t.beside().await;
+    let admin = Both::of(&t.admin().await, &other);
+    let mut here = Vec::new();
+    for n in 0..6 {
+        here.push(admin.at(n).create(&format!("here{n}")).await);
+    }
+    for round in 0..6 {
+        let group = admin.at(round).create_group(&format!("Group {round}")).await;
+        let keep = admin.at(round).create_group(&format!("Keep {round}")).await;
+        let joins: Vec<Value> =
+            here.iter().map(|user| written_back(user, json!({ "groups": [group, keep] }))).collect();
+        let news: Vec<Value> = (0..6)
+            .map(|n| with(&new_user(&format!("new{round}-{n}")), json!({ "groups": [group, keep] })))
+            .collect();
+        let (group_path, users) = (format!("/api/v1/groups/{group}"), "/api/v1/users");
+        let paths: Vec<String> = here.iter().map(|user| format!("{users}/{}", user["userId"])).collect();
+        let (gone, joined, made) = tokio::join!(
+            admin.at(round).delete(&group_path),
+            all_at_once((0..6).map(|n| admin.at(n).put(&paths[n], &joins[n]))),
+            all_at_once((0..6).map(|n| admin.at(n).post(users, &news[n]))),
+        );
+        gone.expect(204);
+        // Before the group went, or after it: never in between.
+        assert!(joined.iter().all(|status| [200, 400].contains(status)), "{joined:?}");
+        assert!(made.iter().all(|status| [201, 400].contains(status)), "{made:?}");
+        admin.at(round + 1).get(&group_path).await.expect(404);
+        let inside = admin.at(round).get(&format!("{users}?groupId={keep}")).await.expect(200).body;
+        assert!(inside.as_array().unwrap().iter().all(|user| user["groups"] == json!([keep])), "{inside}");
+        let done = joined.iter().chain(&made).filter(|status| **status < 300).count();
+        let kept = admin.at(round + 1).get(&format!("/api/v1/groups/{keep}")).await.expect(200).body;
+        assert_eq!((&kept["membershipCount"], ids(&inside).len()), (&json!(done), done));
+        assert_eq!(kept["users"], json!(ids(&inside)));
+        for (path, user) in paths.iter().zip(&here) {
+            admin.at(round).put(path, &without_groups(user)).await.expect(200);
+        }
+    }
+    let wrong = "SELECT count(*) FROM groups g WHERE membership_count <> \
+        (SELECT count(*) FROM memberships m WHERE m.pid = g.pid AND m.group_id = g.group_id)";
+    assert_eq!(t.database.number(wrong), 0);
+    let dangling = "SELECT count(*) FROM memberships m LEFT JOIN groups g USING (pid, group_id) \
+        LEFT JOIN users u USING (pid, user_id) WHERE g.pid IS NULL OR u.pid IS NULL";
+    assert_eq!(t.database.number(dangling), 0);
+    assert_totals(&admin).await;
+}
+
+fn without_groups(user: &Value) -> Value {
+    written_back(user, json!({ "groups": [] }))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refresh_token_works_once() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let other = t.beside().await;
+    let (id, _) = t.member("fenna").await;
+    for _ in 0..6 {
+        let login = t.try_login("fenna", &password_of("fenna")).await.expect(200).body;
+        let form =
+            [("grant_type", "refresh_token"), ("refresh_token", login["refresh_token"].as_str().unwrap())];
+        let uses = (0..8).map(|n| if n % 2 == 0 { t.token(&form) } else { other.token(&form) });
+        let answers = answers(uses).await;
+        assert_eq!(statuses(&answers), BTreeMap::from([(200, 1), (400, 7)]));
+        assert!(answers.iter().all(|a| a.status == 200 || a.body["error"] == "invalid_grant"));
+        // One of the others was a replay, and that ended the session.
+        let won = answers.iter().find(|a| a.status == 200).unwrap();
+        for server in [&t, &other] {
+            let person = server.bearer(won.body["access_token"].as_str().unwrap());
+            refused_soon(&person).await;
+            let new = won.body["refresh_token"].as_str().unwrap();
+            server.token(&[("grant_type", "refresh_token"), ("refresh_token", new)]).await.expect(400);
+        }
+    }
+    let replays = format!("SELECT count(*) FROM events WHERE kind = 'session.replayed' AND user_id = {id}");
+    assert_eq!(t.database.number(&replays), 6, "each replay is told once");
+}
+
+/// The token is refused: at once where its session was ended, a moment later elsewhere.
+async fn refused_soon(person: &Person<'_>) {
+    for _ in 0..500 {
+        if person.get("/api/v1/users/self").await.status == 401 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the token still works");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b23_failed_logins_are_counted_exactly() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::with(|config| config.login_failures_per_address = 10_000).await;
+    let other = t.beside().await;
+    let admin = t.admin().await;
+    for round in 0..4 {
+        let name = format!("fenna{round}");
+        let (id, _) = t.member(&name).await;
+        let password = password_of(&name);
+        let count = || t.database.number(&format!("SELECT failed_logins FROM users WHERE user_id = {id}"));
+        let guess = |n: usize, password: &'static str| {
+            let (server, name) = (if n.is_multiple_of(2) { &t } else { &other }, name.clone());
+            async move { server.try_login(&name, password).await }
+        };
+        let failed = answers((0..4).map(|n| guess(n, "wrong"))).await;
+        assert_eq!((statuses(&failed), count()), (BTreeMap::from([(400, 4)]), 4));
+        other.try_login(&name, &password).await.expect(200);
+        assert_eq!(count(), 0);
+        let failed = answers((0..20).map(|n| guess(n, "wrong"))).await;
+        assert_eq!(statuses(&failed), BTreeMap::from([(400, 20)]));
+        assert!(failed.iter().all(|answer| answer.text == failed[0].text), "all in the same words");
+        assert_eq!(count(), 5, "the fifth locked; those after it raised nothing");
+        t.try_login(&name, &password).await.expect(400);
+        other.try_login(&name, &password).await.expect(400);
+        let user = admin.get(&format!("/api/v1/users/{id}")).await.expect(200).body;
+        assert_eq!(user["status"], "LOCKED");
+        let locked = format!("SELECT count(*) FROM events WHERE kind = 'user.locked' AND user_id = {id}");
+        assert_eq!(t.database.number(&locked), 1);
+        let mails = t.mails_to(&format!("{name}@example.com")).await;
+        assert_eq!(mails.iter().filter(|m| format!("{:?}", m.letter.what).contains("Locked")).count(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_is_limited_across_processes() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::with(|config| config.login_failures_per_address = 12).await;
+    let other = t.beside().await;
+    let guesses = (0..12).map(|n| {
+        let server = if n % 2 == 0 { &t } else { &other };
+        async move { server.try_login(&format!("nobody{n}"), "wrong").await }
+    });
+    assert_eq!(statuses(&answers(guesses).await), BTreeMap::from([(400, 12)]));
+    assert_eq!(t.database.number("SELECT sum(failures) FROM login_failures"), 12, "each is counted");
+    for server in [&t, &other] {
+        let answer = server.try_login("admin", ADMIN_PASSWORD).await.expect(429);
+        assert_eq!(answer.header("retry-after"), "300");
+    }
+    t.clock.advance(5 * tenantry::clock::MINUTE);
+    other.try_login("admin", ADMIN_PASSWORD).await.expect(200);
+}
+
+/// What ends the sessions of a user also ends the one that is just being opened elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_session_survives_a_lock_or_a_reset() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let other = t.beside().await;
+    let admin = Both::of(&t.admin().await, &other);
+    for round in 0..6 {
+        let name = format!("fenna{round}");
+        let (id, own) = t.member(&name).await;
+        let password = password_of(&name);
+        let path = format!("/api/v1/users/{id}");
+        let user = admin.at(0).get(&path).await.expect(200).body;
+        let locked = written_back(&user, json!({ "status": "LOCKED" }));
+        let new_password = json!({ "oldPassword": password, "newPassword": "Other.Tea-Cup-72" });
+        let end = async {
+            match round % 3 {
+                0 => admin.at(round).put(&path, &locked).await,
+                1 => admin.at(round).post(&format!("{path}/reset-password"), &json!({})).await,
+                _ => own.post("/api/v1/users/self/update-password", &new_password).await,
+            }
+        };
+        let logins = (0..8).map(|n| {
+            if n % 2 == 0 { t.try_login(&name, &password) } else { other.try_login(&name, &password) }
+        });
+        let (ended, logins) = tokio::join!(end, answers(logins));
+        ended.expect(200);
+        for login in &logins {
+            // Opened before and ended with the others, or refused.
+            let Some(token) = login.body["access_token"].as_str() else {
+                assert_eq!((login.status.as_u16(), &login.body["error"]), (400, &json!("invalid_grant")));
+                continue;
+            };
+            refused_soon(&t.bearer(token)).await;
+            refused_soon(&other.bearer(token)).await;
+        }
+        let kept = if round % 3 == 2 { 1 } else { 0 };
+        let sessions = t.database.number(&format!("SELECT count(*) FROM sessions WHERE user_id = {id}"));
+        assert_eq!(sessions, kept, "only whoever changed the password goes on");
+        other.try_login(&name, &password).await.expect(400);
+    }
+}
+
+/// A revoked client's sessions end, those that are just being opened elsewhere, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_token_survives_its_client() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let other = t.beside().await;
+    t.member("fenna").await;
+    let by = Operator::of_this_machine();
+    for round in 0..6 {
+        let client = t.client(1, false).await;
+        let password = password_of("fenna");
+        let form = [("grant_type", "password"), ("username", "fenna"), ("password", password.as_str())];
+        let logins = (0..8).map(|n| {
+            let server = if n % 2 == 0 { &t } else { &other };
+            server.form_as(&client, "/oauth/token", &form)
+        });
+        let id = client.0.clone();
+        let within = by.as_admin_of(PartnerId(1));
+        let revoke = unit::write(&t.app.store, &within, move |tx| clients::revoke(tx, by, &id));
+        let (logins, revoked) = tokio::join!(answers(logins), async {
+            // At some time while they are under way.
+            for _ in 0..round * 4 {
+                tokio::task::yield_now().await;
+            }
+            revoke.await
+        });
+        revoked.unwrap();
+        for login in &logins {
+            assert!([200, 400, 401].contains(&login.status.as_u16()), "{}", login.text);
+            if let Some(token) = login.body["access_token"].as_str() {
+                refused_soon(&t.bearer(token)).await;
+                refused_soon(&other.bearer(token)).await;
+            }
+        }
+    }
+}
+
+/// The same, with the order forced: the login reads the client, then the client is revoked, then the login is committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_a_revocation_overtook_opens_nothing() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    t.member("fenna").await;
+    let client = t.client(1, false).await;
+    let password = password_of("fenna");
+    let form = [("grant_type", "password"), ("username", "fenna"), ("password", password.as_str())];
+    // Holds the login at its write, with all it has read before.
+    t.database.run(
+        "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NEW; END $$; \
+         CREATE TRIGGER hold BEFORE INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION hold()",
+    );
+    let holder = Holder::lock(&t, "SELECT pg_advisory_lock(7)").await;
+    let revoke = async {
+        let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+        crate::binary::until("the login waits", || (t.database.number(waits) > 0).then_some(())).await;
+        let (by, id) = (Operator::of_this_machine(), client.0.clone());
+        let within = by.as_admin_of(PartnerId(1));
+        unit::write(&t.app.store, &within, move |tx| clients::revoke(tx, by, &id)).await.unwrap();
+        drop(holder);
+    };
+    let (login, ()) = tokio::join!(t.form_as(&client, "/oauth/token", &form), revoke);
+    let token = login.expect(200).body["access_token"].as_str().unwrap().to_owned();
+    t.bearer(&token).get("/api/v1/users/self").await.expect(401);
+    let body = json!({ "oldPassword": password, "newPassword": "Other.Tea-Cup-72" });
+    t.bearer(&token).post("/api/v1/users/self/update-password", &body).await.expect(401);
+}
+
+/// A session of the database's own that holds a lock until it is dropped.
+pub struct Holder {
+    client: Option<tokio_postgres::Client>,
+    driving: tokio::task::JoinHandle<()>,
+}
+
+impl Holder {
+    pub async fn lock(t: &T, sql: &str) -> Self {
+        let url = t.database.url().unwrap();
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        let driving = tokio::spawn(async move { drop(connection.await) });
+        client.batch_execute(sql).await.unwrap();
+        Self { client: Some(client), driving }
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        drop(self.client.take());
+        self.driving.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_password_changes_one_counts() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let other = t.beside().await;
+    for round in 0..4 {
+        let name = format!("fenna{round}");
+        let (_, one) = t.member(&name).await;
+        let two = match round % 2 {
+            0 => other.bearer(one.token.as_deref().unwrap()),
+            _ => other.login(&name, &password_of(&name)).await,
+        };
+        let news = ["Other.Tea-Cup-72", "Third.Tea-Cup-73"];
+        let body = |new: &str| json!({ "oldPassword": password_of(&name), "newPassword": new });
+        let path = "/api/v1/users/self/update-password";
+        let bodies = news.map(body);
+        let answers = answers([one.post(path, &bodies[0]), two.post(path, &bodies[1])]).await;
+        let won = answers.iter().position(|a| a.status == 200).unwrap();
+        let lost = &answers[1 - won];
+        // In the same session the old password is wrong by now; another session was ended.
+        assert_eq!(lost.status.as_u16(), if round % 2 == 0 { 400 } else { 401 }, "{}", lost.text);
+        t.try_login(&name, news[1 - won]).await.expect(400);
+        other.try_login(&name, news[won]).await.expect(200);
+        t.try_login(&name, &password_of(&name)).await.expect(400);
+    }
+    let present =
+        "SELECT count(*) FROM passwords WHERE present = 1 GROUP BY pid, user_id HAVING count(*) > 1";
+    assert_eq!(t.database.rows(present), Vec::<Vec<String>>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn totals_are_exact_after_a_storm_at_two_processes() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let other = t.beside().await;
+    let admin = Both::of(&t.admin().await, &other);
+    let group = admin.at(0).create_group("Crowd").await;
+    let bodies: Vec<Value> =
+        (0..90).map(|n| with(&new_user(&format!("storm{}", n % 60)), json!({ "groups": [group] }))).collect();
+    let made = all_at_once((0..90).map(|n| admin.at(n).post("/api/v1/users", &bodies[n]))).await;
+    assert_eq!(tally(made), BTreeMap::from([(201, 60), (409, 30)]));
+    let users = admin.at(1).get("/api/v1/users?search=storm").await.expect(200).body;
+    let paths: Vec<String> = ids(&users).iter().take(40).map(|id| format!("/api/v1/users/{id}")).collect();
+    let (bulk, path) = (json!(ids(&users)[40..50]), "/api/v1/users/bulk-delete");
+    let (deleted, bulk) = tokio::join!(
+        all_at_once((0..80).map(|n| admin.at(n / 40).delete(&paths[n % 40]))),
+        all_at_once((0..2).map(|n| admin.at(n).post(path, &bulk))),
+    );
+    assert_eq!(tally(deleted), BTreeMap::from([(204, 40), (404, 40)]));
+    assert_eq!(tally(bulk), BTreeMap::from([(204, 1), (404, 1)]));
+    assert_totals(&admin).await;
+    for person in &admin.0 {
+        assert_eq!(ids(&person.everybody().await).len(), 11);
+        let kept = person.get(&format!("/api/v1/groups/{group}")).await.expect(200).body;
+        assert_eq!((&kept["membershipCount"], kept["users"].as_array().unwrap().len()), (&json!(10), 10));
+    }
+    let counted = t.database.number("SELECT sum(value) FROM counters WHERE pid = 1 AND name = 'users'");
+    assert_eq!(counted, 11);
+}
