@@ -145,7 +145,14 @@ pub(super) fn migrate_postgres(address: &Address, may_change: bool, clock: &Cloc
 
 fn migrate_in(conn: &mut Postgres, shown: &str, may_change: bool, now: Millis) -> Result<(usize, usize)> {
     number(conn, &format!("SELECT 1 FROM pg_advisory_xact_lock({MIGRATING})"))?;
-    let version = postgres_version(conn, shown)?;
+    let version = postgres_version(conn, shown).map_err(|e| match e {
+        Error::Internal(why) if why.contains(NO_RIGHT) => Error::internal(format!(
+            "this user may not use the tables in {shown} ({}): make it their owner, or GRANT it SELECT, INSERT, \
+             UPDATE, DELETE ON ALL TABLES and USAGE ON ALL SEQUENCES of the schema",
+            why.trim_start_matches("postgres: ")
+        )),
+        other => other,
+    })?;
     if version == MIGRATIONS.len() {
         return Ok((version, version));
     }
@@ -189,9 +196,19 @@ fn no_right(shown: &str, why: &str) -> Error {
 fn cannot_connect(shown: &str, e: DbError) -> Error {
     let (why, mend) = match e {
         DbError::Lost(why) => {
-            (why, "is the server running there, and does its pg_hba.conf let this user in?")
+            let mend = if why.contains("lookup") {
+                "look at the name of the host in database-url"
+            } else if why.contains("TLS") {
+                "look at sslmode in database-url, at database-ca-file, and at the server's certificate"
+            } else {
+                "is the server running there, and is its port the one in database-url?"
+            };
+            (why, mend)
         }
-        DbError::Other(why) => (why, "look at user, password and database in database-url"),
+        DbError::Other(why) => {
+            let why = why.trim_start_matches("postgres: ");
+            return Error::internal(format!("cannot connect to {shown}: {why}"));
+        }
         DbError::Busy => (
             String::from("it has too many connections"),
             "raise its max_connections or lower database-pool-size",

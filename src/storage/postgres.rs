@@ -589,11 +589,16 @@ impl Row for tokio_postgres::Row {
 fn of_connecting(e: tokio_postgres::Error) -> DbError {
     match e.as_db_error().map(|db| db.code().clone()) {
         Some(SqlState::TOO_MANY_CONNECTIONS) => DbError::Busy,
-        Some(code) => match code.code().get(..2) {
-            // Wrong password, no such user or database: these do not mend themselves.
-            Some("28" | "3D" | "42") => DbError::Other(format!("postgres: {}", message(&e))),
-            _ => DbError::Lost(message(&e)),
-        },
+        Some(code) => {
+            // These do not mend themselves.
+            let mend = match code.code().get(..2) {
+                Some("28") => "look at user and password in database-url, and at the server's pg_hba.conf",
+                Some("3D") => "look at database-url, or make it there with CREATE DATABASE",
+                Some("42") => "have its owner give this user the right (GRANT CONNECT ON DATABASE)",
+                _ => return DbError::Lost(message(&e)),
+            };
+            DbError::Other(format!("postgres: {}; {mend}", message(&e)))
+        }
         None => DbError::Lost(message(&e)),
     }
 }
