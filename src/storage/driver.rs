@@ -91,6 +91,15 @@ pub trait Connection {
         partner: Option<PartnerId>,
         params: &[Param<'_>],
     ) -> Result<usize, DbError>;
+    /// Runs a statement whose answer nobody needs before the transaction ends: it may go to the database together
+    /// with later ones, always in order. A refusal becomes what `refused` makes of it, here or at a later statement.
+    fn execute_later(
+        &mut self,
+        sql: &str,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+        refused: fn(DbError) -> Error,
+    ) -> Result<(), DbError>;
     /// Runs a query and hands each row to `each`.
     fn query(
         &mut self,
@@ -196,6 +205,15 @@ impl Dialect {
             Self::Postgres => {
                 format!("(SELECT CAST(jsonb_array_elements_text(CAST({param} AS JSONB)) AS BIGINT))")
             }
+        }
+    }
+
+    /// A number of a sequence, to be made by the statement that stores it, whose `param` [`super::tx::Tx::fresh_id`]
+    /// gives.
+    pub fn fresh_id(self, sequence: &str, param: &str) -> String {
+        match self {
+            Self::Sqlite => param.to_owned(),
+            Self::Postgres => format!("coalesce(CAST({param} AS BIGINT), nextval('seq_{sequence}'))"),
         }
     }
 

@@ -137,6 +137,7 @@ impl Pool {
             };
             match attempted {
                 Attempted::Done(value) => return Ok(value),
+                Attempted::Unknown(error) => return Err(error),
                 Attempted::Refused(error) if !again || start.elapsed() > RETRYING => return Err(error),
                 Attempted::Refused(_) => {}
             }
@@ -166,7 +167,7 @@ impl Pool {
         let now = shared.clock.now();
         let result = work(&mut Tx::open(&mut conn, &mut effects, scope.clone(), now, &shared.random));
         if snapshot {
-            let _ = conn.end("ROLLBACK");
+            conn.roll_back();
         }
         self.give_back(conn);
         result
@@ -185,9 +186,13 @@ impl Pool {
     }
 }
 
+/// What came of running a unit of work once.
 enum Attempted<T> {
     Done(T),
+    /// Nothing of it was kept.
     Refused(Error),
+    /// Nobody knows whether it was kept.
+    Unknown(Error),
 }
 
 fn attempt_unit<T>(
@@ -205,23 +210,25 @@ fn attempt_unit<T>(
         Ok(Ok(Outcome::Commit(value))) => (value, true),
         Ok(Ok(Outcome::Rollback(value))) => (value, false),
         Ok(Err(error)) => {
-            let _ = conn.end("ROLLBACK");
+            conn.roll_back();
             return Attempted::Refused(error);
         }
         Err(_) => {
-            let _ = conn.end("ROLLBACK");
+            conn.roll_back();
             return Attempted::Refused(Error::internal("a unit of work panicked"));
         }
     };
     if !keep {
-        let _ = conn.end("ROLLBACK");
-        return Attempted::Done(value);
+        // What would have been refused must be known first.
+        let done = conn.catch_up();
+        conn.roll_back();
+        return done.map_or_else(|e| Attempted::Refused(e.into()), |()| Attempted::Done(value));
     }
     if let Err(e) = effects.write_counters(conn, slot).and_then(|()| listen::tell(conn, &effects.stale)) {
-        let _ = conn.end("ROLLBACK");
+        conn.roll_back();
         return Attempted::Refused(e.into());
     }
-    match conn.end("COMMIT") {
+    match conn.commit() {
         Ok(()) => {
             shared.cache.forget(effects.stale.iter().chain(&effects.stale_here));
             if effects.mail {
@@ -229,12 +236,11 @@ fn attempt_unit<T>(
             }
             Attempted::Done(value)
         }
-        Err(DbError::Lost(why)) => {
-            tracing::error!(why, "the connection to the database was lost during a commit");
+        Err(e) if conn.is_lost() => {
+            tracing::error!(?e, "the connection to the database was lost during a commit");
             // Whoever asked must look: it is not known whether this was kept, and running it again could do it twice.
             shared.cache.forget(&effects.stale);
-            conn.take_failure();
-            Attempted::Refused(Error::Unavailable {
+            Attempted::Unknown(Error::Unavailable {
                 what: Cow::Borrowed(
                     "the database was lost in the middle of this change: it may or may not have been kept",
                 ),
@@ -242,7 +248,7 @@ fn attempt_unit<T>(
             })
         }
         Err(e) => {
-            let _ = conn.end("ROLLBACK");
+            conn.roll_back();
             Attempted::Refused(e.into())
         }
     }

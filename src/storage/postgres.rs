@@ -25,6 +25,9 @@ use crate::model::PartnerId;
 /// Statements kept prepared on a connection. There are some two hundred texts; lists with many filters make more.
 const PREPARED: usize = 512;
 
+/// Statements that are put off at most.
+const LATER: usize = 64;
+
 /// How long one TCP and TLS connection may take to come about.
 const CONNECTING: Duration = Duration::from_secs(3);
 
@@ -175,9 +178,45 @@ pub(super) struct Postgres {
     slot: i64,
     /// To be sent ahead of the next statement, in one go with it.
     begin: Option<&'static str>,
+    /// The same, after `begin`, in order.
+    later: Vec<Later>,
     /// Why the transaction cannot go on, if it cannot.
     failure: Option<Failure>,
     since: Instant,
+}
+
+/// A statement whose answer is not waited for by itself.
+struct Later {
+    statement: Statement,
+    params: Vec<Owned>,
+    refused: fn(DbError) -> Error,
+}
+
+/// A parameter that is kept.
+enum Owned {
+    Null,
+    Int(i64),
+    Text(String),
+}
+
+impl Owned {
+    fn param(&self) -> Param<'_> {
+        match self {
+            Self::Null => Param::Null,
+            Self::Int(v) => Param::Int(*v),
+            Self::Text(v) => Param::Text(v),
+        }
+    }
+}
+
+impl From<Param<'_>> for Owned {
+    fn from(param: Param<'_>) -> Self {
+        match param {
+            Param::Null => Self::Null,
+            Param::Int(v) => Self::Int(v),
+            Param::Text(v) => Self::Text(v.to_owned()),
+        }
+    }
 }
 
 /// What ends a transaction from outside, whatever the unit of work makes of it.
@@ -286,6 +325,7 @@ impl Postgres {
             patience,
             slot: 0,
             begin: None,
+            later: Vec::new(),
             failure: None,
             since: Instant::now(),
         };
@@ -365,15 +405,69 @@ impl Postgres {
     /// Begins a transaction with the next statement, which goes to the server together with `sql`.
     pub(super) fn begin(&mut self, sql: &'static str) {
         self.failure = None;
+        self.later.clear();
         self.begin = Some(sql);
     }
 
-    /// Ends a transaction. One in which nothing was asked costs nothing.
-    pub(super) fn end(&mut self, sql: &'static str) -> Result<(), DbError> {
-        match self.begin.take() {
-            Some(_) => Ok(()),
-            None => self.batch(sql),
+    /// Commits the transaction, together with what was put off. One in which nothing was asked costs nothing.
+    pub(super) fn commit(&mut self) -> Result<(), DbError> {
+        if self.begin.is_some() && self.later.is_empty() {
+            self.begin = None;
+            return Ok(());
         }
+        self.run(async |client| client.batch_execute("COMMIT").await)
+    }
+
+    /// Undoes the transaction.
+    pub(super) fn roll_back(&mut self) {
+        self.later.clear();
+        if self.begin.take().is_none() {
+            // A connection that cannot even do this is found out when it is given back.
+            let _ = self.batch("ROLLBACK");
+        }
+    }
+
+    /// Has what was put off done now.
+    pub(super) fn catch_up(&mut self) -> Result<(), DbError> {
+        if self.later.is_empty() { Ok(()) } else { self.run(async |_| Ok(())) }
+    }
+
+    /// Sends what was put off and `last` in one go and waits for all answers. The first refusal counts: the server
+    /// does nothing of a transaction after one.
+    fn run<T>(
+        &mut self,
+        last: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, DbError> {
+        let (begin, later) = (self.begin.take(), std::mem::take(&mut self.later));
+        let client = &self.client;
+        let answers = self.line.wait(self.patience, async {
+            let mut ahead: Vec<Ahead<'_>> = Vec::with_capacity(later.len() + 1);
+            if let Some(begin) = begin {
+                ahead.push(Box::pin(async move { client.batch_execute(begin).await }));
+            }
+            for later in &later {
+                ahead.push(Box::pin(async move {
+                    let params = later.params.iter().map(Owned::param);
+                    client.execute_raw(&later.statement, params).await.map(drop)
+                }));
+            }
+            Ok(in_order(ahead, last(client)).await)
+        });
+        let (ahead, last) = self.note(answers)?;
+        let refused = begin.map(|_| DbError::into as fn(DbError) -> Error);
+        let refused = refused.into_iter().chain(later.iter().map(|later| later.refused));
+        for (answer, refused) in ahead.into_iter().zip(refused) {
+            if let Err(e) = answer {
+                let e = self.note::<()>(Err(e.into())).err().unwrap_or(DbError::Overtaken);
+                return Err(DbError::Caller(refused(e)));
+            }
+        }
+        self.note(last.map_err(DbError::from))
+    }
+
+    /// Whether the connection is gone.
+    pub(super) fn is_lost(&self) -> bool {
+        self.failure == Some(Failure::Lost)
     }
 
     /// Why the transaction could not go on, if it could not.
@@ -450,20 +544,21 @@ impl Connection for Postgres {
     ) -> Result<usize, DbError> {
         let params = bound(partner, params);
         let statement = self.prepare(sql, params.len())?;
-        let begin = self.begin.take();
-        let client = &self.client;
-        let done = self.line.wait(self.patience, async {
-            let run = client.execute_raw(&statement, params.iter());
-            Ok(match begin {
-                Some(begin) => {
-                    let (begun, run) = both(client.batch_execute(begin), run).await;
-                    begun.and(run)?
-                }
-                None => run.await?,
-            })
-        });
-        let changed = self.note(done)?;
+        let changed = self.run(async |client| client.execute_raw(&statement, params.iter()).await)?;
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+    }
+
+    fn execute_later(
+        &mut self,
+        sql: &str,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+        refused: fn(DbError) -> Error,
+    ) -> Result<(), DbError> {
+        let params = bound(partner, params);
+        let statement = self.prepare(sql, params.len())?;
+        self.later.push(Later { statement, params: params.into_iter().map(Owned::from).collect(), refused });
+        if self.later.len() < LATER { Ok(()) } else { self.catch_up() }
     }
 
     fn query(
@@ -475,30 +570,18 @@ impl Connection for Postgres {
     ) -> Result<(), DbError> {
         let params = bound(partner, params);
         let statement = self.prepare(sql, params.len())?;
-        let begin = self.begin.take();
-        let client = &self.client;
-        let done = self.line.wait(self.patience, async {
-            let run = async {
-                let rows = client.query_raw(&statement, params.iter()).await?;
-                collect(rows).await
-            };
-            Ok(match begin {
-                Some(begin) => {
-                    let (begun, run) = both(client.batch_execute(begin), run).await;
-                    begun.and(run)?
-                }
-                None => run.await?,
-            })
-        });
-        for row in self.note(done)? {
+        let rows = self.run(async |client| {
+            let rows = client.query_raw(&statement, params.iter()).await?;
+            collect(rows).await
+        })?;
+        for row in rows {
             each(&row)?;
         }
         Ok(())
     }
 
     fn batch(&mut self, sql: &str) -> Result<(), DbError> {
-        let done = self.line.wait(self.patience, self.client.batch_execute(sql));
-        self.note(done)
+        self.run(async |client| client.batch_execute(sql).await)
     }
 
     fn dialect(&self) -> Dialect {
@@ -515,9 +598,39 @@ async fn collect(rows: tokio_postgres::RowStream) -> Result<Vec<tokio_postgres::
     Ok(out)
 }
 
-/// Runs two futures side by side, the first one's request first.
-async fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (A, B) {
-    tokio::join!(biased; a, b)
+type Ahead<'a> = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + 'a>>;
+
+/// Runs futures side by side. Each asks the server at its first turn, and these turns are taken in order.
+async fn in_order<T>(
+    mut ahead: Vec<Ahead<'_>>,
+    last: impl Future<Output = T>,
+) -> (Vec<Result<(), tokio_postgres::Error>>, T) {
+    let mut answers: Vec<_> = ahead.iter().map(|_| None).collect();
+    let mut last = pin!(last);
+    let mut last_answer = None;
+    poll_fn(|cx| {
+        let mut is_done = true;
+        for (future, answer) in ahead.iter_mut().zip(&mut answers) {
+            if answer.is_none() {
+                match future.as_mut().poll(cx) {
+                    Poll::Ready(done) => *answer = Some(done),
+                    Poll::Pending => is_done = false,
+                }
+            }
+        }
+        if last_answer.is_none() {
+            match last.as_mut().poll(cx) {
+                Poll::Ready(done) => last_answer = Some(done),
+                Poll::Pending => is_done = false,
+            }
+        }
+        if !is_done {
+            return Poll::Pending;
+        }
+        let answers = answers.iter_mut().filter_map(Option::take).collect();
+        last_answer.take().map_or(Poll::Pending, |last| Poll::Ready((answers, last)))
+    })
+    .await
 }
 
 impl ToSql for Param<'_> {

@@ -164,6 +164,17 @@ impl Connection for Sqlite {
         Ok(stmt.raw_execute()?)
     }
 
+    fn execute_later(
+        &mut self,
+        sql: &str,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+        refused: fn(DbError) -> Error,
+    ) -> Result<(), DbError> {
+        // There is nothing to be won by waiting.
+        self.execute(sql, partner, params).map(drop).map_err(|e| DbError::Caller(refused(e)))
+    }
+
     fn query(
         &mut self,
         sql: &str,

@@ -46,7 +46,7 @@ async fn connections_that_the_server_closes_under_load_cost_no_right_answer() {
     let kill = async {
         for _ in 0..12 {
             tokio::task::yield_now().await;
-            t.database.run(
+            t.database.rows(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                  WHERE datname = current_database() AND pid <> pg_backend_pid()",
             );

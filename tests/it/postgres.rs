@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::binary::{Ended, GIVEN, Home, Process, command};
-use crate::databases::{Database, is_postgres, rows, run, url_of};
+use crate::databases::{Database, is_postgres, run, url_of};
 
 /// Where the binary is told its database, since a URL may hold a password.
 const URL: &str = "TENANTRY_DATABASE_URL";
@@ -47,7 +47,7 @@ fn assert_says(said: &str, parts: &[&str]) {
 
 /// What there is in a database: every table with its number of rows.
 fn contents(url: &str) -> Vec<Vec<String>> {
-    rows(
+    run(
         url,
         "SELECT n.nspname || '.' || c.relname, c.relkind, (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid) \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
@@ -116,7 +116,7 @@ fn a_newer_database_is_refused_and_left() {
     let database = Database::new();
     let url = database.url().unwrap();
     let newest = database.number("SELECT max(version) FROM schema_versions");
-    database.run("INSERT INTO schema_versions (version, applied_at) VALUES (999, 0)");
+    database.rows("INSERT INTO schema_versions (version, applied_at) VALUES (999, 0)");
     let before = contents(&url);
     let said = refused(&url, &[]);
     assert_says(
@@ -140,7 +140,7 @@ fn an_older_database_waits_for_migrate_where_it_must() {
     let database = Database::new();
     let url = database.url().unwrap();
     let newest = database.number("SELECT max(version) FROM schema_versions");
-    database.run("DELETE FROM schema_versions WHERE version > 1; DROP TABLE login_failures");
+    database.rows("DELETE FROM schema_versions WHERE version > 1; DROP TABLE login_failures");
     let before = contents(&url);
     let said = refused(&url, &["--no-migrate"]);
     assert_says(&said, &["has schema 1", &format!("needs {newest}"), "run `tenantry migrate`"]);
@@ -168,7 +168,7 @@ fn a_database_of_another_program_is_refused_and_left() {
     }
     let database = Database::blank();
     let url = database.url().unwrap();
-    database.run("CREATE TABLE invoices (id BIGINT PRIMARY KEY); INSERT INTO invoices VALUES (7)");
+    database.rows("CREATE TABLE invoices (id BIGINT PRIMARY KEY); INSERT INTO invoices VALUES (7)");
     let before = contents(&url);
     let said = refused(&url, &[]);
     assert_says(
@@ -221,16 +221,16 @@ fn a_user_without_rights_is_told_which() {
     assert_eq!(contents(&url), Vec::<Vec<String>>::new());
 
     // Tables, but no extensions.
-    database.run(&format!("GRANT CREATE ON SCHEMA public TO {}", role.0));
+    database.rows(&format!("GRANT CREATE ON SCHEMA public TO {}", role.0));
     let said = refused(&url, &[]);
     let create = "CREATE EXTENSION pg_trgm; CREATE EXTENSION btree_gin;";
     assert_says(&said, &["may not add extensions to", "pg_trgm", create]);
     assert_eq!(contents(&url), Vec::<Vec<String>>::new());
     // What it says helps.
-    database.run(create);
+    database.rows(create);
     let home = Home::new();
     drop(serve(&home, &url, &[]).unwrap());
-    database.run(&format!("REASSIGN OWNED BY {0} TO CURRENT_USER; DROP OWNED BY {0}", role.0));
+    database.rows(&format!("REASSIGN OWNED BY {0} TO CURRENT_USER; DROP OWNED BY {0}", role.0));
     // Its tables are another's now.
     let said = refused(&url, &[]);
     assert_says(&said, &["permission denied for table schema_versions", "GRANT"]);

@@ -332,7 +332,7 @@ async fn a_letter_is_sent_by_one_process() {
 
     // Many, by both at once and again and again: each once.
     t.admin().await.create("joe").await;
-    t.database.run(
+    t.database.rows(
         "INSERT INTO outbox (pid, mail_id, user_id, secret, letter, next_attempt_at, expires_at, created_at) \
          SELECT pid, 100000 + n, user_id, secret, letter, next_attempt_at, expires_at, created_at \
          FROM outbox, generate_series(1, 900) n",

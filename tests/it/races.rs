@@ -440,7 +440,7 @@ async fn a_login_that_a_revocation_overtook_opens_nothing() {
     let password = password_of("fenna");
     let form = [("grant_type", "password"), ("username", "fenna"), ("password", password.as_str())];
     // Holds the login at its write, with all it has read before.
-    t.database.run(
+    t.database.rows(
         "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS \
          $$ BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NEW; END $$; \
          CREATE TRIGGER hold BEFORE INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION hold()",
