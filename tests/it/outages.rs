@@ -2,7 +2,7 @@
 //! service goes on by itself.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -42,15 +42,17 @@ async fn connections_that_the_server_closes_under_load_cost_no_right_answer() {
     }
     let t = T::start().await;
     let admin = t.admin().await;
-    let is_over = AtomicBool::new(false);
+    let (is_over, made) = (AtomicBool::new(false), AtomicUsize::new(0));
     let kill = async {
-        for _ in 0..12 {
-            tokio::task::yield_now().await;
+        let mut kills = 0;
+        // Often, and for as long as it takes that something succeeds in between.
+        while kills < 12 || made.load(Ordering::SeqCst) < 10 {
+            kills += 1;
             t.database.rows(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                  WHERE datname = current_database() AND pid <> pg_backend_pid()",
             );
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         is_over.store(true, Ordering::SeqCst);
     };
@@ -62,7 +64,9 @@ async fn connections_that_the_server_closes_under_load_cost_no_right_answer() {
             }
             let name = format!("user{of}-{n}");
             let answer = admin.post("/api/v1/users", &new_user(&name)).await;
-            outcomes.insert(name, assert_busy_or(&answer, 201));
+            let is_made = assert_busy_or(&answer, 201);
+            made.fetch_add(usize::from(is_made), Ordering::SeqCst);
+            outcomes.insert(name, is_made);
         }
         outcomes
     };
@@ -77,7 +81,6 @@ async fn connections_that_the_server_closes_under_load_cost_no_right_answer() {
     recovers(&admin, "/api/v1/users?page=0").await;
     // What was acknowledged is there, once; what was not is there or not, and whole.
     let outcomes: BTreeMap<String, bool> = [one, two, three].into_iter().flatten().collect();
-    assert!(outcomes.len() > 3 && outcomes.values().any(|is_made| *is_made), "{outcomes:?}");
     let everybody = admin.everybody().await;
     let names: Vec<&str> =
         everybody.as_array().unwrap().iter().map(|user| user["username"].as_str().unwrap()).collect();
