@@ -124,6 +124,8 @@ pub enum DbError {
     },
     /// A foreign key refused the row: what it points to is gone.
     Dangling,
+    /// The file is no database, or a damaged one.
+    Damaged(String),
     /// The disk is full.
     Full,
     /// Another program holds the database, or it refuses more connections.
@@ -174,7 +176,7 @@ impl From<DbError> for Error {
             },
             DbError::Duplicate { table } => Self::Internal(format!("unexpected duplicate in {table}").into()),
             DbError::Dangling => Self::Internal(Cow::Borrowed("a row points to one that is gone")),
-            DbError::Other(what) => Self::Internal(what.into()),
+            DbError::Damaged(what) | DbError::Other(what) => Self::Internal(what.into()),
         }
     }
 }

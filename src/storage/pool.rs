@@ -28,13 +28,16 @@ const RETRYING: Duration = Duration::from_secs(5);
 const DANGLING: u32 = 3;
 
 /// A connection that is found dead within this time was so before the unit began.
-const SOON: Duration = Duration::from_secs(1);
+pub(super) const SOON: Duration = Duration::from_secs(1);
 
 /// Requests that wait for a connection. More are refused at once.
 const WAITING: usize = 4_096;
 
 /// A connection is replaced after this time: the server keeps what it learnt of each schema object per connection.
 const LIFE: Duration = Duration::from_secs(1_800);
+
+/// How a unit's transaction begins: it sees one snapshot, and is refused when another one changed what it changes.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
 
 /// Connections of one role.
 pub(super) struct Pool {
@@ -64,10 +67,6 @@ impl Pool {
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let busy = || Error::Unavailable {
-            what: Cow::Borrowed("all connections to the database are in use"),
-            retry_after: Duration::from_secs(1),
-        };
         let permit = match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
@@ -150,6 +149,14 @@ impl Pool {
         Err(DbError::Overtaken.into())
     }
 
+    /// Runs `work` on a connection.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Postgres) -> T) -> Result<T> {
+        let mut conn = self.take().map_err(logged)?;
+        let done = work(&mut conn);
+        self.give_back(conn);
+        Ok(done)
+    }
+
     /// Runs a read. `snapshot` opens a transaction for it; without, it is one statement. A connection that turns out
     /// to be dead is replaced once.
     pub(super) fn read<T>(
@@ -201,8 +208,7 @@ fn attempt_unit<T>(
     scope: &(PartnerId, Actor),
     work: &dyn Fn(&mut Tx<'_>) -> Result<Outcome<T>>,
 ) -> Attempted<T> {
-    let slot = conn.slot();
-    conn.begin("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    conn.begin(BEGIN);
     let mut effects = Effects::default();
     let mut tx = Tx::open(conn, &mut effects, scope.clone(), shared.clock.now(), &shared.random);
     let done = catch_unwind(AssertUnwindSafe(|| work(&mut tx)));
@@ -224,33 +230,70 @@ fn attempt_unit<T>(
         conn.roll_back();
         return done.map_or_else(|e| Attempted::Refused(e.into()), |()| Attempted::Done(value));
     }
-    if let Err(e) = effects.write_counters(conn, slot).and_then(|()| listen::tell(conn, &effects.stale)) {
-        conn.roll_back();
-        return Attempted::Refused(e.into());
+    match commit(conn, shared, &effects) {
+        Committed::Kept => Attempted::Done(value),
+        Committed::Refused(error) => Attempted::Refused(error),
+        Committed::Unknown => Attempted::Unknown(unknown()),
     }
-    match conn.commit() {
+}
+
+/// What came of a commit.
+pub(super) enum Committed {
+    /// It is on disk.
+    Kept,
+    /// Nothing of it was kept.
+    Refused(Error),
+    /// The connection was lost before the answer.
+    Unknown,
+}
+
+/// The database cannot be reached.
+pub(super) fn out_of_reach() -> Error {
+    DbError::Lost(String::new()).into()
+}
+
+/// Whoever asked must look: it is not known whether this was kept, and running it again could do it twice.
+pub(super) fn unknown() -> Error {
+    Error::Unavailable {
+        what: Cow::Borrowed(
+            "the database was lost in the middle of this change: it may or may not have been kept",
+        ),
+        retry_after: Duration::from_secs(1),
+    }
+}
+
+/// Writes what units caused beside their rows and commits, in one go with what was put off.
+pub(super) fn commit(conn: &mut Postgres, shared: &Shared, effects: &Effects) -> Committed {
+    let slot = conn.slot();
+    let done = effects
+        .write_counters(conn, slot)
+        .and_then(|()| listen::tell(conn, &effects.stale))
+        .and_then(|()| conn.commit());
+    match done {
         Ok(()) => {
             shared.cache.forget(effects.stale.iter().chain(&effects.stale_here));
             if effects.mail {
                 shared.mail.notify_one();
             }
-            Attempted::Done(value)
+            Committed::Kept
         }
         Err(e) if conn.is_lost() => {
             tracing::error!(?e, "the connection to the database was lost during a commit");
-            // Whoever asked must look: it is not known whether this was kept, and running it again could do it twice.
             shared.cache.forget(&effects.stale);
-            Attempted::Unknown(Error::Unavailable {
-                what: Cow::Borrowed(
-                    "the database was lost in the middle of this change: it may or may not have been kept",
-                ),
-                retry_after: Duration::from_secs(1),
-            })
+            Committed::Unknown
         }
         Err(e) => {
             conn.roll_back();
-            Attempted::Refused(e.into())
+            Committed::Refused(e.into())
         }
+    }
+}
+
+/// There is no connection free, and none soon.
+pub(super) fn busy() -> Error {
+    Error::Unavailable {
+        what: Cow::Borrowed("all connections to the database are in use"),
+        retry_after: Duration::from_secs(1),
     }
 }
 

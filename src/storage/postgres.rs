@@ -18,6 +18,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Socket, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::bulk::{self, Column, Owned};
 use super::driver::{Connection, DbError, Dialect, Param, Row};
 use crate::error::{Error, Result};
 use crate::model::PartnerId;
@@ -27,6 +28,9 @@ const PREPARED: usize = 512;
 
 /// Statements that are put off at most.
 const LATER: usize = 64;
+
+/// Rows of one of them.
+const ROWS: usize = 1_000;
 
 /// How long one TCP and TLS connection may take to come about.
 const CONNECTING: Duration = Duration::from_secs(3);
@@ -180,6 +184,8 @@ pub(super) struct Postgres {
     begin: Option<&'static str>,
     /// The same, after `begin`, in order.
     later: Vec<Later>,
+    /// Statements that wrote, or are to.
+    written: u64,
     /// Why the transaction cannot go on, if it cannot.
     failure: Option<Failure>,
     since: Instant,
@@ -187,35 +193,23 @@ pub(super) struct Postgres {
 
 /// A statement whose answer is not waited for by itself.
 struct Later {
+    sql: Box<str>,
     statement: Statement,
-    params: Vec<Owned>,
+    /// One for each time it was asked for.
+    rows: Vec<Vec<Owned>>,
     refused: fn(DbError) -> Error,
 }
 
-/// A parameter that is kept.
-enum Owned {
-    Null,
-    Int(i64),
-    Text(String),
-}
-
-impl Owned {
-    fn param(&self) -> Param<'_> {
-        match self {
-            Self::Null => Param::Null,
-            Self::Int(v) => Param::Int(*v),
-            Self::Text(v) => Param::Text(v),
-        }
-    }
-}
-
-impl From<Param<'_>> for Owned {
-    fn from(param: Param<'_>) -> Self {
-        match param {
-            Param::Null => Self::Null,
-            Param::Int(v) => Self::Int(v),
-            Param::Text(v) => Self::Text(v.to_owned()),
-        }
+impl Later {
+    async fn send(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
+        let sent = match self.rows.as_slice() {
+            [row] => client.execute_raw(&self.statement, row.iter().map(Owned::param)).await,
+            rows => {
+                let columns = (0..self.statement.params().len()).map(|at| Column { rows, at });
+                client.execute_raw(&self.statement, columns).await
+            }
+        };
+        sent.map(drop)
     }
 }
 
@@ -234,8 +228,8 @@ pub(super) enum Failure {
 struct Line {
     /// Taken only by `drop`.
     runtime: Option<tokio::runtime::Runtime>,
-    link: Pin<Box<Link>>,
-    is_closed: bool,
+    /// None when the connection is closed.
+    link: Option<Pin<Box<Link>>>,
     heard: Vec<tokio_postgres::Notification>,
 }
 
@@ -250,15 +244,19 @@ impl Drop for Line {
 
 impl Line {
     fn turn(&mut self, cx: &mut Context<'_>) {
-        while !self.is_closed {
-            match self.link.poll_message(cx) {
+        while let Some(link) = &mut self.link {
+            match link.poll_message(cx) {
                 Poll::Ready(Some(Ok(AsyncMessage::Notification(heard)))) => self.heard.push(heard),
                 Poll::Ready(Some(Ok(_))) => {}
-                // The statement that waits is told of it by the driver.
-                Poll::Ready(Some(Err(_)) | None) => self.is_closed = true,
+                // The statement that waits is told of it only when the driver's half is dropped.
+                Poll::Ready(Some(Err(_)) | None) => self.link = None,
                 Poll::Pending => return,
             }
         }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.link.is_none()
     }
 
     /// Waits for an answer, no longer than `patience`.
@@ -300,10 +298,9 @@ impl Postgres {
         let connecting = address.config.connect(address.tls.clone());
         let limit = CONNECTING.saturating_mul(hosts.saturating_add(1));
         let connected = runtime.block_on(async { tokio::time::timeout(limit, connecting).await });
-        let line_of =
-            |runtime, link| Line { runtime: Some(runtime), link, is_closed: false, heard: Vec::new() };
+        let line_of = |runtime, link| Line { runtime: Some(runtime), link, heard: Vec::new() };
         let (client, line) = match connected {
-            Ok(Ok((client, link))) => (client, line_of(runtime, Box::pin(link))),
+            Ok(Ok((client, link))) => (client, line_of(runtime, Some(Box::pin(link)))),
             Ok(Err(e)) => {
                 runtime.shutdown_background();
                 return Err(of_connecting(e));
@@ -326,6 +323,7 @@ impl Postgres {
             slot: 0,
             begin: None,
             later: Vec::new(),
+            written: 0,
             failure: None,
             since: Instant::now(),
         };
@@ -382,7 +380,7 @@ impl Postgres {
 
     /// Whether nothing stands in the way of using it again.
     pub(super) fn is_usable(&self) -> bool {
-        self.failure != Some(Failure::Lost) && !self.line.is_closed && !self.client.is_closed()
+        self.failure != Some(Failure::Lost) && !self.line.is_closed() && !self.client.is_closed()
     }
 
     /// Whether the server has closed it while it lay idle.
@@ -391,15 +389,23 @@ impl Postgres {
         let line = &mut self.line;
         runtime.block_on(async {
             // The first turn asks to be woken, the pause has the system asked what has come in.
-            poll_fn(|cx| Poll::Ready(line.turn(cx))).await;
+            poll_fn(|cx| {
+                line.turn(cx);
+                Poll::Ready(())
+            })
+            .await;
             tokio::task::yield_now().await;
-            poll_fn(|cx| Poll::Ready(line.turn(cx))).await;
+            poll_fn(|cx| {
+                line.turn(cx);
+                Poll::Ready(())
+            })
+            .await;
         });
         self.line.runtime = Some(runtime);
-        if self.line.is_closed {
+        if self.line.is_closed() {
             self.failure = Some(Failure::Lost);
         }
-        self.line.is_closed
+        self.line.is_closed()
     }
 
     /// Begins a transaction with the next statement, which goes to the server together with `sql`.
@@ -421,10 +427,22 @@ impl Postgres {
     /// Undoes the transaction.
     pub(super) fn roll_back(&mut self) {
         self.later.clear();
-        if self.begin.take().is_none() {
+        // Where it is lost the server does it, and nobody should wait for an answer once more.
+        if self.begin.take().is_none() && !self.is_lost() {
             // A connection that cannot even do this is found out when it is given back.
             let _ = self.batch("ROLLBACK");
         }
+    }
+
+    /// Takes what was put off, with the rows of one table in one statement where that is possible.
+    fn gather(&mut self) -> Result<Vec<Later>, DbError> {
+        let mut later = std::mem::take(&mut self.later);
+        for later in later.iter_mut().filter(|later| later.rows.len() > 1) {
+            if let Some(many) = bulk::many(&later.sql, later.statement.params()) {
+                later.statement = self.prepared(&many)?;
+            }
+        }
+        Ok(later)
     }
 
     /// Has what was put off done now.
@@ -438,7 +456,8 @@ impl Postgres {
         &mut self,
         last: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, DbError> {
-        let (begin, later) = (self.begin.take(), std::mem::take(&mut self.later));
+        let later = self.gather()?;
+        let begin = self.begin.take();
         let client = &self.client;
         let answers = self.line.wait(self.patience, async {
             let mut ahead: Vec<Ahead<'_>> = Vec::with_capacity(later.len() + 1);
@@ -446,10 +465,7 @@ impl Postgres {
                 ahead.push(Box::pin(async move { client.batch_execute(begin).await }));
             }
             for later in &later {
-                ahead.push(Box::pin(async move {
-                    let params = later.params.iter().map(Owned::param);
-                    client.execute_raw(&later.statement, params).await.map(drop)
-                }));
+                ahead.push(Box::pin(later.send(client)));
             }
             Ok(in_order(ahead, last(client)).await)
         });
@@ -463,6 +479,16 @@ impl Postgres {
             }
         }
         self.note(last.map_err(DbError::from))
+    }
+
+    /// How many statements wrote so far, or are to.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether the transaction cannot go on.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.is_some()
     }
 
     /// Whether the connection is gone.
@@ -483,11 +509,11 @@ impl Postgres {
         let line = &mut self.line;
         let heard = poll_fn(|cx| {
             line.turn(cx);
-            if line.heard.is_empty() && !line.is_closed { Poll::Pending } else { Poll::Ready(()) }
+            if line.heard.is_empty() && !line.is_closed() { Poll::Pending } else { Poll::Ready(()) }
         });
         let _ = runtime.block_on(async { tokio::time::timeout(patience, heard).await });
         self.line.runtime = Some(runtime);
-        if self.line.is_closed {
+        if self.line.is_closed() {
             return Err(DbError::Lost(String::from("the connection was closed")));
         }
         let heard = std::mem::take(&mut self.line.heard);
@@ -507,19 +533,21 @@ impl Postgres {
         done
     }
 
+    fn prepared(&mut self, sql: &str) -> Result<Statement, DbError> {
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        let prepared = self.line.wait(self.patience, self.client.prepare(sql));
+        let statement = self.note(prepared)?;
+        if self.statements.len() >= PREPARED {
+            self.statements.clear();
+        }
+        self.statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
     fn prepare(&mut self, sql: &str, params: usize) -> Result<Statement, DbError> {
-        let statement = match self.statements.get(sql) {
-            Some(statement) => statement.clone(),
-            None => {
-                let prepared = self.line.wait(self.patience, self.client.prepare(sql));
-                let statement = self.note(prepared)?;
-                if self.statements.len() >= PREPARED {
-                    self.statements.clear();
-                }
-                self.statements.insert(sql.to_owned(), statement.clone());
-                statement
-            }
-        };
+        let statement = self.prepared(sql)?;
         if statement.params().len() != params {
             return Err(DbError::Other(format!(
                 "a statement takes {} parameters and was given {params}, the partner included",
@@ -544,6 +572,7 @@ impl Connection for Postgres {
     ) -> Result<usize, DbError> {
         let params = bound(partner, params);
         let statement = self.prepare(sql, params.len())?;
+        self.written += 1;
         let changed = self.run(async |client| client.execute_raw(&statement, params.iter()).await)?;
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
@@ -557,7 +586,23 @@ impl Connection for Postgres {
     ) -> Result<(), DbError> {
         let params = bound(partner, params);
         let statement = self.prepare(sql, params.len())?;
-        self.later.push(Later { statement, params: params.into_iter().map(Owned::from).collect(), refused });
+        self.written += 1;
+        let row: Vec<Owned> = params.into_iter().map(Owned::from).collect();
+        // Rows of plain inserts can be put together, so long as nothing but plain inserts stands between them: what
+        // points to another row comes after it either way.
+        let same = self
+            .later
+            .iter_mut()
+            .rev()
+            .take_while(|l| bulk::is_plain_insert(&l.sql))
+            .find(|l| *l.sql == *sql);
+        match same {
+            Some(same) if same.rows.len() < ROWS => {
+                same.rows.push(row);
+                return Ok(());
+            }
+            _ => self.later.push(Later { sql: sql.into(), statement, rows: vec![row], refused }),
+        }
         if self.later.len() < LATER { Ok(()) } else { self.catch_up() }
     }
 

@@ -9,6 +9,7 @@
 
 mod architecture;
 mod authorization;
+mod backup;
 mod bad_input;
 mod binary;
 mod commands;
@@ -20,6 +21,7 @@ mod fixtures;
 mod groups;
 mod harness;
 mod logins;
+mod lost_database;
 mod mail;
 mod oauth;
 mod openapi;

@@ -27,8 +27,7 @@ fn serve(home: &Home, url: &str, args: &[&str]) -> Result<Process, Ended> {
 #[track_caller]
 fn refused(url: &str, args: &[&str]) -> String {
     let home = Home::new();
-    let ended = serve(&home, url, args).expect_err("it must not serve");
-    let said = ended.refused(1);
+    let said = home.refused(args, &[GIVEN[0], (URL, url)]).refused(1);
     assert_eq!(said.lines().count(), 1, "{said}");
     // And so do the commands.
     let migrate = with_url(home.path(), url, &["migrate"]);
@@ -156,7 +155,7 @@ fn an_older_database_waits_for_migrate_where_it_must() {
     let database = Database::blank();
     let home = Home::new();
     let url = database.url().unwrap();
-    let said = serve(&home, &url, &["--no-migrate"]).expect_err("it must not serve").refused(1);
+    let said = home.refused(&["--no-migrate"], &[GIVEN[0], (URL, &url)]).refused(1);
     assert_says(&said, &["has schema 0", "run `tenantry migrate`"]);
     assert_eq!(contents(&url), Vec::<Vec<String>>::new());
 }
