@@ -21,14 +21,6 @@ pub fn is_postgres() -> bool {
     std::env::var_os(SERVER).is_some()
 }
 
-/// Whether to leave a test out, since it is about SQLite's files; says so.
-pub fn is_only_sqlite(why: &str) -> bool {
-    if is_postgres() {
-        println!("left out on PostgreSQL: {why}");
-    }
-    is_postgres()
-}
-
 /// A database that goes when it is dropped. Nothing to drop for SQLite: its file stands in the test's directory.
 #[derive(Debug)]
 pub struct Database(Option<String>);
