@@ -228,6 +228,8 @@ fn cannot_connect(shown: &str, e: DbError) -> Error {
         DbError::Lost(why) => {
             let mend = if why.contains("lookup") {
                 "look at the name of the host in database-url"
+            } else if why.contains("password missing") {
+                "give user and password in database-url (postgres://user:password@...)"
             } else if why.contains("TLS") {
                 "look at sslmode in database-url, at database-ca-file, and at the server's certificate"
             } else {

@@ -36,6 +36,7 @@ mod schema;
 mod secrets;
 mod self_service;
 mod serve;
+mod session_races;
 mod streaming;
 mod user_lists;
 mod users;

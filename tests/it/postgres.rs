@@ -183,19 +183,26 @@ struct Role(String);
 
 impl Role {
     /// One that may log in and nothing else.
-    fn new(database: &Database, more: &str) -> Self {
+    fn new(database: &Database) -> Self {
         let name = format!("r{}", database.url().unwrap().rsplit('/').next().unwrap());
-        run(&url_of("postgres"), &format!("CREATE ROLE {name} LOGIN {more}")).unwrap();
+        run(&url_of("postgres"), &format!("CREATE ROLE {name} LOGIN PASSWORD '{SECRET}'")).unwrap();
         Self(name)
     }
 
     /// The URL of the database, as this role.
     fn url(&self, database: &Database) -> String {
-        let url = database.url().unwrap();
-        let (scheme, rest) = url.split_once("://").unwrap();
-        let place = rest.split_once('@').map_or(rest, |(_, place)| place);
-        format!("{scheme}://{}@{place}", self.0)
+        as_user(&database.url().unwrap(), &format!("{}:{SECRET}", self.0))
     }
+}
+
+/// The password of roles that tests make, and of those that there are not.
+const SECRET: &str = "hush";
+
+/// A URL with other credentials.
+fn as_user(url: &str, credentials: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap();
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    format!("{scheme}://{credentials}@{place}")
 }
 
 impl Drop for Role {
@@ -210,7 +217,7 @@ fn a_user_without_rights_is_told_which() {
         return;
     }
     let database = Database::blank();
-    let role = Role::new(&database, "");
+    let role = Role::new(&database);
     let url = role.url(&database);
     let said = refused(&url, &[]);
     assert_says(
@@ -272,10 +279,10 @@ fn a_database_that_cannot_be_reached_is_named_with_the_reason() {
     assert_says(&said, &["cannot connect to db.invalid:5432/tenantry", "lookup", "the name of the host"]);
     let said = refused(&url_of("no_such_database"), &[]);
     assert_says(&said, &["no_such_database\" does not exist", "CREATE DATABASE"]);
-    let nobody = Database::blank().url().unwrap().replacen("://", "://nobody_at_all@", 1);
-    let nobody = nobody.replacen("@postgres@", "@", 1);
-    let said = refused(&nobody, &[]);
-    assert_says(&said, &["nobody_at_all", "does not exist", "look at user and password in database-url"]);
+    // Where the server asks for passwords it does not say whether it is the user that is wrong.
+    let said = refused(&as_user(&url_of("postgres"), "nobody_at_all:hush"), &[]);
+    assert_says(&said, &["nobody_at_all", "look at user and password in database-url"]);
+    assert!(!said.contains("hush"));
     // A URL that is none is a fault of the settings, as far as it can be seen without the driver.
     let home = Home::new();
     for (url, what) in [("postgres://robot@/tenantry", "names no host"), ("postgres:db/t", "no //")] {
@@ -290,36 +297,35 @@ async fn what_a_server_says_to_who_connects_is_told_with_what_to_do() {
     if !is_postgres() {
         return;
     }
-    let tls = "?sslmode=require";
-    for (code, message, told) in [
-        ("no TLS", "server does not support TLS", "look at sslmode in database-url"),
-        (
-            "28P01",
-            "password authentication failed for user \"robot\"",
-            "look at user and password in database-url",
-        ),
-        ("28000", "no pg_hba.conf entry for host \"192.0.2.1\"", "look at user and password in database-url"),
-        ("53300", "sorry, too many clients already", "raise its max_connections or lower database-pool-size"),
-        ("57P03", "the database system is starting up", "is the server running there"),
+    let failed = "password authentication failed for user \"robot\"";
+    let no_entry = "no pg_hba.conf entry for host \"192.0.2.1\"";
+    let is_starting = "the database system is starting up";
+    let look = "look at user and password in database-url";
+    for (robot, answer, message, told) in [
+        ("robot:hush", refusal("28P01", failed), failed, look),
+        ("robot:hush", refusal("28000", no_entry), no_entry, look),
+        ("robot:hush", refusal("57P03", is_starting), is_starting, "is the server running there"),
+        ("robot:hush", refusal("53300", "sorry"), "has too many connections", "lower database-pool-size"),
+        // It asks for a password, and there is none.
+        ("robot", b"R\0\0\0\x08\0\0\0\x03".to_vec(), "password missing", "give user and password in"),
+        // It has no TLS, and the URL insists.
+        ("robot:hush", b"N".to_vec(), "does not support TLS", "look at sslmode in database-url"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let says = tokio::spawn(refuse(listener, code, message));
-        let parameters = if code == "no TLS" { tls } else { "" };
-        let url = format!("postgres://robot:hush@{address}/t{parameters}");
-        let said = tokio::task::spawn_blocking(move || refused(&url, &[]));
-        let said = said.await.unwrap();
-        assert_says(&said, &[&format!("cannot connect to {address}/t"), told]);
-        if code != "53300" {
-            assert_says(&said, &[message]);
-        }
+        let is_tls = answer == b"N";
+        let says = tokio::spawn(say(listener, answer));
+        let mode = if is_tls { "require" } else { "disable" };
+        let url = format!("postgres://{robot}@{address}/t?sslmode={mode}");
+        let said = tokio::task::spawn_blocking(move || refused(&url, &[])).await.unwrap();
+        assert_says(&said, &[&format!("cannot connect to {address}/t"), message, told]);
         assert!(!said.contains("hush"), "{said}");
         says.abort();
     }
 }
 
-/// Answers whoever connects as PostgreSQL refuses (its documentation, "Message Formats": ErrorResponse, and SSLRequest).
-async fn refuse(listener: TcpListener, code: &str, message: &str) {
+/// How PostgreSQL refuses (its documentation, "Message Formats": ErrorResponse).
+fn refusal(code: &str, message: &str) -> Vec<u8> {
     let mut fields = Vec::new();
     for (kind, text) in [(b'S', "FATAL"), (b'V', "FATAL"), (b'C', code), (b'M', message)] {
         fields.push(kind);
@@ -327,16 +333,18 @@ async fn refuse(listener: TcpListener, code: &str, message: &str) {
         fields.push(0);
     }
     fields.push(0);
-    let mut answer = vec![b'E'];
-    answer.extend_from_slice(&u32::try_from(fields.len() + 4).unwrap().to_be_bytes());
-    answer.extend_from_slice(&fields);
+    let length = u32::try_from(fields.len() + 4).unwrap().to_be_bytes();
+    [&b"E"[..], &length, &fields].concat()
+}
+
+/// Says this to whoever connects, and no more.
+async fn say(listener: TcpListener, answer: Vec<u8>) {
     while let Ok((mut socket, _)) = listener.accept().await {
         // The startup message says how long it is.
         let length = socket.read_u32().await.unwrap();
         let mut startup = vec![0; length as usize - 4];
         socket.read_exact(&mut startup).await.unwrap();
-        let answer = if code == "no TLS" { b"N" } else { &*answer };
-        socket.write_all(answer).await.unwrap();
+        socket.write_all(&answer).await.unwrap();
         let _ = socket.shutdown().await;
     }
 }
