@@ -66,13 +66,21 @@ impl Clock {
         system + self.1
     }
 
-    /// Corrects the machine's clock by so much, so that all processes over one database tell the same time; how much
-    /// further it now is from what it was. A manual clock stays as it is.
-    pub fn follow(&self, correction: Millis) -> Millis {
-        match &self.0 {
-            Source::System(present) => correction - present.swap(correction, Ordering::Relaxed),
-            Source::Manual(_) => 0,
+    /// Follows another clock, so that all processes over one database tell the same time: it said `theirs` at some
+    /// moment between `before` and `after` of [`Clock::machine`]. Returns how far this clock was moved: not at all when
+    /// it may be right already, since a slow answer says little, and time should not go back for it. A manual clock
+    /// stays as it is.
+    pub fn follow(&self, before: Millis, theirs: Millis, after: Millis) -> Millis {
+        let Source::System(correction) = &self.0 else { return 0 };
+        // Both clocks tell whole milliseconds.
+        let (least, most) = (theirs - after - 1, theirs - before + 1);
+        let present = correction.load(Ordering::Relaxed);
+        if (least..=most).contains(&present) {
+            return 0;
         }
+        let followed = least.midpoint(most);
+        correction.store(followed, Ordering::Relaxed);
+        followed - present
     }
 }
 
@@ -80,4 +88,22 @@ impl Clock {
 pub fn rfc3339(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at)
         .map_or_else(|_| String::from("9999-12-31T23:59:59.999Z"), |t| format!("{t:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_follows_what_it_cannot_be_right_about() {
+        let clock = Clock::system_off_by(HOUR);
+        let now = clock.machine();
+        assert_eq!(clock.follow(now, now - HOUR, now + 10), -HOUR - 5);
+        assert!((clock.machine() - clock.now() - HOUR).abs() < SECOND, "it goes by the other one");
+        // A slow answer that does not contradict it moves nothing.
+        assert_eq!(clock.follow(now, now - HOUR + 1_500, now + 3_000), 0);
+        assert_eq!(clock.follow(now, now - HOUR + 2_000, now), HOUR + 5 - HOUR + 2_000);
+        let manual = Clock::manual(5);
+        assert_eq!((manual.follow(0, 1_000, 0), manual.now()), (0, 5));
+    }
 }

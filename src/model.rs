@@ -155,6 +155,9 @@ pub struct Partner {
     pub created_at: Millis,
 }
 
+/// The public OAuth client that is always there: no secret, grants `password` and `refresh_token`.
+pub const PUBLIC_CLIENT: &str = "tenantry";
+
 /// An OAuth client (RFC 6749 §2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {

@@ -44,7 +44,11 @@ impl Params {
             if IGNORED.contains(&name.as_ref()) {
                 continue;
             }
-            if is_utf8(pair) {
+            if name.contains('\0') || value.contains('\0') {
+                // No value has one, and databases differ in what they make of it.
+                let detail = "contains the control character U+0000: remove it";
+                params.faults.push(Fault::new(name.into_owned(), "control-character", detail));
+            } else if is_utf8(pair) {
                 params.unread.push((name.into_owned(), value.into_owned()));
             } else {
                 let detail = "is not UTF-8 behind its percent signs";
@@ -245,7 +249,7 @@ impl ListAddress {
         let cursor: Cursor = serde_json::from_slice(&bytes).ok()?;
         let key = match (cursor.int, cursor.text) {
             (Some(v), None) => SortKey::Int(v),
-            (None, Some(v)) => SortKey::Text(v),
+            (None, Some(v)) if !v.contains('\0') => SortKey::Text(v),
             _ => return None,
         };
         (cursor.list == self.digest()).then_some(Start::After(key, cursor.id))

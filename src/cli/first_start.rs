@@ -10,7 +10,7 @@ use crate::domain::policy::{self, Person};
 use crate::domain::users::NewUser;
 use crate::domain::{partners, unit};
 use crate::error::{Error, Result};
-use crate::model::Status;
+use crate::model::{PartnerId, Status};
 use crate::random::Random;
 
 /// The admin to make, known to be good.
@@ -22,6 +22,7 @@ pub(super) struct FirstAdmin {
 
 /// What to tell of the admin that was made. The password is for standard output and nothing else.
 pub(super) struct Made {
+    pub(super) pid: PartnerId,
     pub(super) username: String,
     /// None when it was given by the setting.
     pub(super) password: Option<Zeroizing<String>>,
@@ -90,7 +91,10 @@ pub(super) async fn make(app: &App, by: Operator, admin: FirstAdmin) -> Result<O
     let hash = app.hasher.hash(password.clone()).await?;
     let made = unit::write(&app.store, &by, move |tx| partners::bootstrap(tx, by, &user, &hash)).await;
     match made {
-        Ok(made) => Ok(Some(Made { username: made.username, password: is_generated.then_some(password) })),
+        Ok(made) => {
+            let password = is_generated.then_some(password);
+            Ok(Some(Made { pid: made.pid, username: made.username, password }))
+        }
         Err(Error::Conflict(_)) if !is_due(app, by).await? => Ok(None),
         Err(error) => Err(error),
     }

@@ -229,7 +229,7 @@ pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 fn announce(out: &mut impl Write, config: &Config, mailer: &Mailer, made: Option<&Made>) -> io::Result<()> {
     writeln!(out, "Tenantry {}", env!("CARGO_PKG_VERSION"))?;
     if let Some(made) = made {
-        writeln!(out, "first start: made partner 1 (\"default\") and its admin")?;
+        writeln!(out, "first start: made partner {} (\"default\") and its admin", made.pid)?;
         writeln!(out, "  username: {}", made.username)?;
         match &made.password {
             Some(password) => writeln!(out, "  password: {}", password.as_str())?,

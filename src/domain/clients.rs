@@ -14,8 +14,7 @@ use crate::hashing;
 use crate::model::{Client, PartnerId};
 use crate::storage::{Tx, partners, sessions};
 
-/// The public client that is always there: no secret, grants `password` and `refresh_token`.
-pub const PUBLIC_CLIENT: &str = "tenantry";
+pub use crate::model::PUBLIC_CLIENT;
 
 /// A client that has said who it is (RFC 6749 §2.3).
 #[derive(Debug, Clone)]

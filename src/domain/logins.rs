@@ -15,9 +15,9 @@ use crate::app::App;
 use crate::clock::{MINUTE, Millis};
 use crate::error::{Error, GrantError, Result};
 use crate::model::{PartnerId, Status, User, UserId};
-use crate::storage::Tx;
 use crate::storage::passwords::{Stored, list_present};
 use crate::storage::users::{self, Failures};
+use crate::storage::{Tx, partners};
 use crate::values;
 
 /// How long the logins of a last ACTIVE admin are refused after every fifth failure.
@@ -137,6 +137,11 @@ pub(super) fn count_failure(tx: &mut Tx<'_>, terms: Terms, user_id: UserId) -> R
     let count = failures.count + 1;
     if count < terms.lockout_threshold {
         return users::set_failures(tx, user_id, Failures { count, refused_until: 0 });
+    }
+    if user.is_admin {
+        // Two admins must not be locked at once, each for the sake of the other: whether this is the last one must
+        // hold until the unit ends.
+        partners::claim(tx)?;
     }
     if !is_last_admin(tx, &user)? {
         users::set_failures(tx, user_id, Failures { count, refused_until: 0 })?;

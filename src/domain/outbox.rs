@@ -1,15 +1,19 @@
 //! Letters on their way: which are due, and what becomes of them after an attempt.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::events::{self, Kind};
+use super::unit;
+use crate::access::nobody;
 use crate::clock::{DAY, HOUR, MINUTE, Millis, SECOND};
 use crate::error::Result;
 use crate::mail::{Envelope, Letter};
 use crate::model::{PartnerId, UserId};
 use crate::random::Random;
-use crate::storage::Tx;
 use crate::storage::outbox::{self, Leftover, Mail};
+use crate::storage::{Store, Tx};
 
 /// Failed attempts after which a letter is set aside.
 pub const MOST_ATTEMPTS: i64 = 20;
@@ -23,6 +27,14 @@ const PAUSE_AFTER_REFUSAL: Millis = 5 * MINUTE;
 
 /// The longest pause.
 const LONGEST_PAUSE: Millis = HOUR;
+
+/// How long letters belong to the process that took them, where several deliver. Should it die, they are sent by another
+/// one after this time. A batch is over before: it begins no letter after [`BATCH`], and one letter takes at most four
+/// minutes, with a mail server that uses every time-out there is up.
+pub const LEASE: Millis = 5 * MINUTE;
+
+/// For how long a batch begins with further letters.
+pub const BATCH: Duration = Duration::from_secs(30);
 
 /// How long a row without a letter (expired, withdrawn, set aside) is kept for whoever looks into the database.
 /// The event of a letter set aside stays.
@@ -75,6 +87,25 @@ pub enum Fate {
     Expired,
     /// It is no letter.
     Unreadable,
+    /// There was no time for it.
+    Untried,
+}
+
+/// Letters to send now, of all partners, the longest due first. The only process of a database just looks: when it is
+/// killed the next one sends them at once. Where there are several, the letters are this one's for [`LEASE`].
+///
+/// # Errors
+/// Of the store.
+pub async fn take_due(store: &Store, limit: i64) -> Result<Vec<Due>> {
+    if store.is_shared() {
+        unit::write(store, &nobody(), move |tx| {
+            let now = tx.now();
+            Ok(outbox::take_due(tx, now + LEASE, limit)?.into_iter().map(|mail| read(mail, now)).collect())
+        })
+        .await
+    } else {
+        store.read(&nobody(), move |tx| list_due(tx, limit)).await
+    }
 }
 
 /// Letters that are due, of all partners, the longest due first.
@@ -114,7 +145,7 @@ pub fn is_given_up(ticket: &Ticket, fate: Fate) -> bool {
     match fate {
         Fate::Unreadable => true,
         Fate::Failed { .. } => ticket.attempts + 1 >= MOST_ATTEMPTS,
-        Fate::Delivered | Fate::Expired => false,
+        Fate::Delivered | Fate::Expired | Fate::Untried => false,
     }
 }
 
@@ -127,7 +158,8 @@ pub fn settle(tx: &mut Tx<'_>, batch: &[(Ticket, Fate)]) -> Result<()> {
     for (Ticket { pid, mail_id, attempts, .. }, fate) in batch.iter().copied() {
         match fate {
             Fate::Delivered => outbox::set_delivered(tx, pid, mail_id)?,
-            Fate::Expired | Fate::Unreadable => outbox::set_expired(tx, pid, mail_id)?,
+            Fate::Expired | Fate::Unreadable => drop(outbox::set_expired(tx, pid, mail_id)?),
+            Fate::Untried => outbox::set_due(tx, pid, mail_id)?,
             Fate::Failed { refused } => {
                 let next = tx.now() + pause(tx.random(), attempts, refused);
                 outbox::set_failed(tx, pid, mail_id, next)?;
@@ -170,19 +202,21 @@ pub fn list_leftovers(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Leftover>> {
     outbox::list_leftovers(tx, before, limit)
 }
 
-/// Overwrites the letters among `leftovers` and removes the rows that have none.
+/// Overwrites the letters among `leftovers` and removes the rows that have none; how many. Those that another process
+/// has cleared meanwhile are not counted again.
 ///
 /// # Errors
 /// None of its own.
-pub fn clear(tx: &mut Tx<'_>, leftovers: &[Leftover]) -> Result<()> {
+pub fn clear(tx: &mut Tx<'_>, leftovers: &[Leftover]) -> Result<usize> {
+    let mut cleared = 0;
     for Leftover { pid, mail_id, has_letter } in leftovers.iter().copied() {
-        if has_letter {
-            outbox::set_expired(tx, pid, mail_id)?;
+        cleared += usize::from(if has_letter {
+            outbox::set_expired(tx, pid, mail_id)?
         } else {
-            outbox::delete_without_letter(tx, pid, mail_id)?;
-        }
+            outbox::delete_without_letter(tx, pid, mail_id)?
+        });
     }
-    Ok(())
+    Ok(cleared)
 }
 
 /// Writes the outbox anew, so that nothing is left of letters that are gone, unless it has more than `most` rows;

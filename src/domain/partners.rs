@@ -33,7 +33,14 @@ pub fn is_first_start(tx: &mut Tx<'_>) -> Result<bool> {
 }
 
 /// Makes partner 1 and its admin, with a permanent password given as its hash. Only on an empty database.
+///
+/// # Errors
+/// `not-empty`: somebody else has just done it.
 pub fn bootstrap(tx: &mut Tx<'_>, by: Operator, admin: &NewUser, password_hash: &str) -> Result<User> {
+    partners::claim_all(tx)?;
+    if partners::any(tx)? {
+        return Err(Conflict::field("not-empty", "/name", "another process has made the first partner"));
+    }
     let pid = partners::insert(tx, "default")?;
     tx.enter_partner(by, pid);
     events::record(tx, Kind::PartnerCreated, None, Some(json!({ "name": "default" })))?;

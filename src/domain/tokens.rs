@@ -32,7 +32,8 @@ pub fn hash(token: &str) -> TokenHash {
 pub(super) fn partner_of(token: &str, kind: &str) -> Option<PartnerId> {
     let (pid, secret) = token.strip_prefix(kind)?.strip_prefix('.')?.split_once('.')?;
     let pid = pid.parse().ok().filter(|pid| *pid > 0)?;
-    (!secret.is_empty()).then_some(PartnerId(pid))
+    // Nothing else was ever given out, and PostgreSQL refuses to look for a NUL character.
+    (!secret.is_empty() && secret.bytes().all(|b| b.is_ascii_graphic())).then_some(PartnerId(pid))
 }
 
 fn make(random: &Random, kind: &str, pid: PartnerId) -> Zeroizing<String> {

@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::message::{Sender, compose};
 use super::template::message_time;
@@ -48,8 +49,9 @@ impl Directory {
         &self.path
     }
 
-    pub(super) fn send_batch(&self, envelopes: &[Envelope]) -> Vec<Result<(), SendError>> {
-        envelopes.chunks(TOGETHER).flat_map(|chunk| self.send_together(chunk)).collect()
+    pub(super) fn send_batch(&self, envelopes: &[Envelope], until: Instant) -> Vec<Result<(), SendError>> {
+        let begun = envelopes.chunks(TOGETHER).take_while(|_| Instant::now() < until);
+        begun.flat_map(|chunk| self.send_together(chunk)).collect()
     }
 
     /// All are written, then all are waited for, then all get their names: one wait for the directory.
@@ -177,14 +179,14 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let envelope = testing::password("Zoë");
         let directory = open(&parent);
-        assert_eq!(directory.send_batch(std::slice::from_ref(&envelope)), [Ok(())]);
+        assert_eq!(directory.send_batch(std::slice::from_ref(&envelope), testing::later()), [Ok(())]);
         let [name] = names(&directory).try_into().unwrap();
         let first = fs::read(directory.path().join(&name)).unwrap();
         // another process, after a crash in the middle of a write
         let left = directory.path().join(format!("{UNFINISHED}{name}"));
         fs::write(&left, "half a ma").unwrap();
         fs::set_permissions(&left, fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(directory.send_batch(&[envelope]), [Ok(())]);
+        assert_eq!(directory.send_batch(&[envelope], testing::later()), [Ok(())]);
         assert_eq!(names(&directory), [name.as_str()]);
         assert_eq!(fs::read(directory.path().join(&name)).unwrap(), first);
         assert_eq!(mode(&directory.path().join(&name)), 0o600);
@@ -194,7 +196,7 @@ mod tests {
     fn what_was_left_unfinished_goes_at_the_next_start() {
         let parent = tempfile::tempdir().unwrap();
         let directory = open(&parent);
-        directory.send_batch(&[testing::password("Ada")])[0].clone().unwrap();
+        directory.send_batch(&[testing::password("Ada")], testing::later())[0].clone().unwrap();
         fs::write(directory.path().join(".tmp-20261123T055959.123Z-43.eml"), "Password: x").unwrap();
         assert_eq!(names(&open(&parent)), ["20261123T055959.123Z-42.eml"]);
     }
@@ -211,7 +213,7 @@ mod tests {
             })
             .collect();
         batch[70].letter.to.address = String::from("nowhere");
-        let sent = directory.send_batch(&batch);
+        let sent = directory.send_batch(&batch, testing::later());
         assert_eq!(sent.len(), 150);
         let failed: Vec<usize> = (0..150).filter(|&i| sent[i].is_err()).collect();
         assert_eq!(failed, [70]);
@@ -224,10 +226,10 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let directory = open(&parent);
         fs::remove_dir(directory.path()).unwrap();
-        assert_eq!(directory.send_batch(&[testing::password("Ada")]), [Ok(())]);
+        assert_eq!(directory.send_batch(&[testing::password("Ada")], testing::later()), [Ok(())]);
         fs::remove_dir_all(directory.path()).unwrap();
         fs::write(directory.path(), "a file").unwrap();
-        let sent = directory.send_batch(&[testing::password("Ada")]);
+        let sent = directory.send_batch(&[testing::password("Ada")], testing::later());
         assert!(!sent[0].as_ref().unwrap_err().permanent);
         assert!(Directory::open(directory.path(), testing::sender()).is_err());
         assert!(Directory::open(parent.path().join("no/mail"), testing::sender()).is_err());

@@ -1,6 +1,7 @@
 //! The ways a mail can travel, behind one door.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::{Directory, Envelope, Notice, Smtp};
 
@@ -40,6 +41,9 @@ impl SendError {
     }
 }
 
+/// More than enough to begin with one mail.
+const FOR_ONE: Duration = Duration::from_secs(60);
+
 /// Sends mails. Blocks: call it where blocking is allowed. Clones share what they send with.
 ///
 /// At least once: after a crash the same envelope may be given again. A directory then holds it once all the same;
@@ -60,17 +64,17 @@ impl Mailer {
     /// # Errors
     /// [`SendError`]: the mail did not go out, or it is not known whether it did.
     pub fn send(&self, envelope: &Envelope) -> Result<(), SendError> {
-        let sent = self.send_batch(std::slice::from_ref(envelope));
+        let sent = self.send_batch(std::slice::from_ref(envelope), Instant::now() + FOR_ONE);
         sent.into_iter().next().unwrap_or_else(|| Err(SendError::temporary("the mail was not tried")))
     }
 
     /// Sends several, over one connection or with fewer waits for the disk than one by one. One result for each
-    /// envelope, in order.
-    pub fn send_batch(&self, envelopes: &[Envelope]) -> Vec<Result<(), SendError>> {
+    /// envelope, in order, but for the last ones when time is up: after `until` no further one is begun with.
+    pub fn send_batch(&self, envelopes: &[Envelope], until: Instant) -> Vec<Result<(), SendError>> {
         match self {
-            Self::Smtp(smtp) => smtp.send_batch(envelopes),
-            Self::Directory(directory) => directory.send_batch(envelopes),
-            Self::Memory(memory) => memory.send_batch(envelopes),
+            Self::Smtp(smtp) => smtp.send_batch(envelopes, until),
+            Self::Directory(directory) => directory.send_batch(envelopes, until),
+            Self::Memory(memory) => memory.send_batch(envelopes, until),
         }
     }
 
@@ -87,12 +91,14 @@ impl Mailer {
 
 /// Keeps what it is given: for tests. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Memory(Arc<Mutex<Kept>>);
+pub struct Memory(Arc<(Mutex<Kept>, Condvar)>);
 
 #[derive(Debug, Default)]
 struct Kept {
     sent: Vec<Envelope>,
     failing: Option<SendError>,
+    held: bool,
+    waiting: usize,
 }
 
 impl Memory {
@@ -106,24 +112,41 @@ impl Memory {
         self.lock().failing = error;
     }
 
+    /// From now on whoever sends waits until this is called with false: a mail server that takes its time.
+    pub fn hold(&self, held: bool) {
+        self.lock().held = held;
+        self.0.1.notify_all();
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting
+    }
+
     /// What was sent, in order.
     pub fn sent(&self) -> Vec<Envelope> {
         self.lock().sent.clone()
     }
 
-    fn send_batch(&self, envelopes: &[Envelope]) -> Vec<Result<(), SendError>> {
+    fn send_batch(&self, envelopes: &[Envelope], until: Instant) -> Vec<Result<(), SendError>> {
         let mut kept = self.lock();
+        kept.waiting += 1;
+        let mut kept = self.0.1.wait_while(kept, |kept| kept.held).unwrap_or_else(PoisonError::into_inner);
+        kept.waiting -= 1;
+        let in_time = |_: &&Envelope| Instant::now() < until;
+        let begun: Vec<Envelope> = envelopes.iter().take_while(in_time).cloned().collect();
         match &kept.failing {
-            Some(error) => vec![Err(error.clone()); envelopes.len()],
+            Some(error) => vec![Err(error.clone()); begun.len()],
             None => {
-                kept.sent.extend_from_slice(envelopes);
-                vec![Ok(()); envelopes.len()]
+                let sent = vec![Ok(()); begun.len()];
+                kept.sent.extend(begun);
+                sent
             }
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -137,7 +160,7 @@ mod tests {
         let memory = Memory::new();
         let mailer = Mailer::Memory(memory.clone());
         let all = testing::one_of_each();
-        assert!(mailer.send_batch(&all).iter().all(Result::is_ok));
+        assert!(mailer.send_batch(&all, testing::later()).iter().all(Result::is_ok));
         assert_eq!(memory.sent(), all);
         memory.fail_with(Some(SendError::temporary("down")));
         assert_eq!(mailer.send(&all[0]), Err(SendError::temporary("down")));

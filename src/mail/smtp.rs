@@ -4,7 +4,7 @@
 //! connection serves a batch and ends with it: a busy outbox pays for few handshakes, a quiet one leaves nothing
 //! open to go stale. lettre's `tracing` feature must stay off: it logs whole mails.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lettre::SmtpTransport;
 use lettre::transport::smtp::Error;
@@ -99,9 +99,10 @@ impl Smtp {
         format!("SMTP to {host}:{}{how}", self.port)
     }
 
-    pub(super) fn send_batch(&self, envelopes: &[Envelope]) -> Vec<Result<(), SendError>> {
+    pub(super) fn send_batch(&self, envelopes: &[Envelope], until: Instant) -> Vec<Result<(), SendError>> {
         let mut line = Line { smtp: self, connection: None, lost: 0, down: None };
-        envelopes.iter().map(|e| line.send(e).map_err(|error| error.scrubbed(e))).collect()
+        let begun = envelopes.iter().take_while(|_| Instant::now() < until);
+        begun.map(|e| line.send(e).map_err(|error| error.scrubbed(e))).collect()
     }
 
     fn connect(&self) -> Result<SmtpConnection, Error> {

@@ -65,7 +65,7 @@ fn a_batch_goes_over_one_connection() {
     let (port, heard) = server(kind);
     let all = testing::one_of_each();
     let mailer = Mailer::Smtp(smtp(port));
-    assert!(mailer.send_batch(&all).iter().all(Result::is_ok));
+    assert!(mailer.send_batch(&all, testing::later()).iter().all(Result::is_ok));
     assert_eq!(count(&heard, "(connected)"), 1);
     assert_eq!(count(&heard, "MAIL FROM:<noreply@example.com>"), all.len());
     assert_eq!(count(&heard, "RCPT TO:<ada@example.org>"), all.len());
@@ -92,7 +92,7 @@ fn a_refused_recipient_stops_no_other() {
     all[1].letter.to.address = String::from("gone@example.org");
     all[2].letter.to.address = String::from("full@example.org");
     all[3].letter.to.address = String::from("nowhere");
-    let sent = smtp(port).send_batch(&all);
+    let sent = smtp(port).send_batch(&all, testing::later());
     let gone = sent[1].clone().unwrap_err();
     assert!(gone.permanent && gone.what.contains("550") && gone.what.contains("no such mailbox"), "{gone}");
     let full = sent[2].clone().unwrap_err();
@@ -128,7 +128,7 @@ fn a_refused_sender_is_no_mails_fault() {
     });
     let url = format!("smtp://me:s%3Ccret@127.0.0.1:{port}");
     let smtp = Smtp::new(&url, testing::sender()).unwrap();
-    let sent = smtp.send_batch(&testing::one_of_each());
+    let sent = smtp.send_batch(&testing::one_of_each(), testing::later());
     assert!(sent.iter().all(|s| s.as_ref().is_err_and(|e| !e.permanent && e.what.contains("535"))));
     assert_eq!((count(&heard, "(connected)"), count(&heard, "AUTH PLAIN AG1lAHM8Y3JldA==")), (1, 1));
     assert!(!format!("{smtp:?}").contains("cret"));
@@ -137,7 +137,7 @@ fn a_refused_sender_is_no_mails_fault() {
 #[test]
 fn a_server_that_hangs_up_delays_the_rest() {
     let (port, heard) = server(|line| if line == "(message)" { None } else { kind(line) });
-    let sent = smtp(port).send_batch(&testing::one_of_each());
+    let sent = smtp(port).send_batch(&testing::one_of_each(), testing::later());
     assert!(sent.iter().all(|s| s.as_ref().is_err_and(|e| !e.permanent)), "{sent:?}");
     assert_eq!(count(&heard, "(connected)"), 2);
     let (port, heard) = server(|line| match line {
@@ -146,7 +146,7 @@ fn a_server_that_hangs_up_delays_the_rest() {
     });
     let mut all = testing::one_of_each();
     all[1].letter.to.address = String::from("bad@example.org");
-    let sent = smtp(port).send_batch(&all);
+    let sent = smtp(port).send_batch(&all, testing::later());
     assert_eq!(sent.iter().filter(|s| s.is_err()).count(), 1);
     assert_eq!(count(&heard, "(connected)"), 2);
 }
@@ -156,7 +156,7 @@ fn a_server_that_is_down_is_tried_once() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let sent = smtp(port).send_batch(&testing::one_of_each());
+    let sent = smtp(port).send_batch(&testing::one_of_each(), testing::later());
     assert!(sent.iter().all(|s| s.as_ref().is_err_and(|e| !e.permanent)), "{sent:?}");
 }
 

@@ -1,5 +1,7 @@
 //! Envelopes to test with, and a reader of mails that shares no code with their writer.
 
+use std::time::{Duration, Instant};
+
 use super::{Envelope, Letter, LockCause, Notice, Reason, Recipient, Secret, Sender};
 use crate::clock::{DAY, Millis};
 
@@ -7,6 +9,11 @@ use crate::clock::{DAY, Millis};
 pub(super) const PASSWORD: &str = "Kx7=3D&dot.=x<Zz9";
 /// 2026-11-23T05:59:59.123Z.
 pub(super) const WHEN: Millis = 1_795_413_599_123;
+
+/// A time by which every batch is sent.
+pub(super) fn later() -> Instant {
+    Instant::now() + Duration::from_secs(600)
+}
 
 pub(super) fn sender() -> Sender {
     Sender::new("Example Users <noreply@example.com>", "https://users.example.com/").unwrap()

@@ -189,6 +189,9 @@ impl<S: Sync> FromRequest<S> for Form {
             if form.iter().any(|(n, _)| *n == name) {
                 return Err(invalid_request("a parameter stands there twice").into());
             }
+            if name.contains('\0') || value.contains('\0') {
+                return Err(invalid_request("a parameter contains the control character U+0000").into());
+            }
             form.push((name.into_owned(), Zeroizing::new(value.into_owned())));
         }
         Ok(Self(form))

@@ -14,7 +14,7 @@ use super::Shared;
 use super::driver::{Connection, DbError, Param};
 use super::postgres::{Address, Postgres, Role};
 use super::tx::Stale;
-use crate::clock::Millis;
+use crate::clock::{Clock, Millis};
 use crate::error::{Error, Result};
 use crate::model::{PartnerId, UserId};
 
@@ -144,7 +144,7 @@ fn listen(
     stop: &AtomicBool,
     is_faulty: &mut bool,
 ) -> Result<(), DbError> {
-    let mut conn = Postgres::connect(address, Role::Watch)?;
+    let mut conn = Postgres::connect(address, Role::Listen(LATE))?;
     let mut beats = String::new();
     conn.query("SELECT 'tenantry_beat_' || pg_backend_pid()", None, &[], &mut |row| {
         row.text(0)?.clone_into(&mut beats);
@@ -199,15 +199,35 @@ fn beat(conn: &mut Postgres, shared: &Shared, channel: &str, origin: Instant) ->
             Ok(())
         },
     )?;
-    let ours = before.midpoint(shared.clock.machine());
-    let moved = shared.clock.follow(theirs - ours);
-    if moved.abs() >= SKEW {
+    follow(&shared.clock, before, theirs);
+    Ok(())
+}
+
+/// Sets `clock` by the database's, which all processes over it go by.
+pub(super) fn follow_database(conn: &mut Postgres, clock: &Clock) -> Result<(), DbError> {
+    let before = clock.machine();
+    let mut theirs = 0;
+    conn.query(
+        "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+        None,
+        &[],
+        &mut |row| {
+            theirs = row.int(0)?;
+            Ok(())
+        },
+    )?;
+    follow(clock, before, theirs);
+    Ok(())
+}
+
+fn follow(clock: &Clock, before: Millis, theirs: Millis) {
+    let after = clock.machine();
+    if clock.follow(before, theirs, after).abs() >= SKEW {
         tracing::warn!(
-            ahead_by_ms = ours - theirs,
+            ahead_by_ms = before.midpoint(after) - theirs,
             "this machine's clock differs from the database's, which counts: set it by NTP"
         );
     }
-    Ok(())
 }
 
 fn hear(shared: &Shared, payload: &str) {

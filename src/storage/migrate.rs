@@ -4,9 +4,10 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::driver::{Connection, DbError, Dialect};
+use super::listen;
 use super::postgres::{Address, Postgres, Role};
 use super::sqlite::{APPLICATION_ID, Sqlite};
-use crate::clock::Millis;
+use crate::clock::{Clock, Millis};
 use crate::error::{Error, Result};
 
 /// All changes of the schema, in order. A released one is never edited (docs/adr/0012-expand-then-contract.md).
@@ -161,19 +162,28 @@ fn for_dialect(sql: &str, dialect: Dialect) -> String {
 ///
 /// # Errors
 /// Whatever makes it unfit, with what to do about it; then it was left as it is.
-pub(super) fn migrate_postgres(address: &Address, may_change: bool, now: Millis) -> Result<(usize, usize)> {
+pub(super) fn migrate_postgres(address: &Address, may_change: bool, clock: &Clock) -> Result<(usize, usize)> {
     let shown = address.shown();
-    let mut conn = Postgres::connect(address, Role::Watch).map_err(|e| cannot_connect(&shown, e))?;
+    let mut conn = Postgres::connect(address, Role::Change).map_err(|e| cannot_connect(&shown, e))?;
     check_server(&mut conn, &shown)?;
+    // Before anything is done by it.
+    listen::follow_database(&mut conn, clock)?;
     conn.batch("BEGIN")?;
-    let result = migrate_in(&mut conn, &shown, may_change, now);
+    let result = migrate_in(&mut conn, &shown, may_change, clock.now());
     conn.batch(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
     result
 }
 
 fn migrate_in(conn: &mut Postgres, shown: &str, may_change: bool, now: Millis) -> Result<(usize, usize)> {
     number(conn, &format!("SELECT 1 FROM pg_advisory_xact_lock({MIGRATING})"))?;
-    let version = postgres_version(conn, shown)?;
+    let version = postgres_version(conn, shown).map_err(|e| match e {
+        Error::Internal(why) if why.contains(NO_RIGHT) => Error::internal(format!(
+            "this user may not use the tables in {shown} ({}): make it their owner, or GRANT it SELECT, INSERT, \
+             UPDATE, DELETE ON ALL TABLES and USAGE ON ALL SEQUENCES of the schema",
+            why.trim_start_matches("postgres: ")
+        )),
+        other => other,
+    })?;
     if version == KNOWN {
         return Ok((version, version));
     }
@@ -183,23 +193,54 @@ fn migrate_in(conn: &mut Postgres, shown: &str, may_change: bool, now: Millis) -
              without --no-migrate",
         )));
     }
-    check_extensions(conn, shown)?;
+    for name in EXTENSIONS {
+        check_extension(conn, shown, name)?;
+    }
     apply(conn, version, KNOWN, now).map_err(|e| match e {
-        DbError::Other(why) if why.contains("42501") => Error::internal(format!(
-            "this user may not make tables in {shown} ({why}): make it the owner of the database (ALTER DATABASE ... \
-             OWNER TO ...) or run `tenantry migrate` as a user who is, and serve with --no-migrate"
-        )),
+        DbError::Other(why) if why.contains(NO_RIGHT) => no_right(shown, &why),
         other => other.into(),
     })?;
     Ok((version, KNOWN))
 }
 
+/// How PostgreSQL says that a user may not do something (insufficient_privilege).
+const NO_RIGHT: &str = "42501";
+
+fn no_right(shown: &str, why: &str) -> Error {
+    let (what, mend) = if why.contains("extension") {
+        let all = EXTENSIONS.map(|name| format!("CREATE EXTENSION {name};")).join(" ");
+        ("add extensions to", format!("have its owner run {all} there"))
+    } else {
+        (
+            "make tables in",
+            String::from("run `tenantry migrate` as a user who may, and serve with --no-migrate"),
+        )
+    };
+    let why = why.trim_start_matches("postgres: ");
+    Error::internal(format!(
+        "this user may not {what} {shown} ({why}): make it the owner of the database (ALTER DATABASE ... OWNER TO \
+         ...), or {mend}"
+    ))
+}
+
 fn cannot_connect(shown: &str, e: DbError) -> Error {
     let (why, mend) = match e {
         DbError::Lost(why) => {
-            (why, "is the server running there, and does its pg_hba.conf let this user in?")
+            let mend = if why.contains("lookup") {
+                "look at the name of the host in database-url"
+            } else if why.contains("password missing") {
+                "give user and password in database-url (postgres://user:password@...)"
+            } else if why.contains("TLS") {
+                "look at sslmode in database-url, at database-ca-file, and at the server's certificate"
+            } else {
+                "is the server running there, and is its port the one in database-url?"
+            };
+            (why, mend)
         }
-        DbError::Other(why) => (why, "look at user, password and database in database-url"),
+        DbError::Other(why) => {
+            let why = why.trim_start_matches("postgres: ");
+            return Error::internal(format!("cannot connect to {shown}: {why}"));
+        }
         DbError::Busy => (
             String::from("it has too many connections"),
             "raise its max_connections or lower database-pool-size",
@@ -209,14 +250,22 @@ fn cannot_connect(shown: &str, e: DbError) -> Error {
     Error::internal(format!("cannot connect to {shown}: {why}; {mend}"))
 }
 
-fn check_server(conn: &mut Postgres, shown: &str) -> Result<()> {
-    let version = number(conn, "SELECT CAST(current_setting('server_version_num') AS BIGINT)")?;
-    if version < OLDEST_POSTGRES {
-        return Err(Error::internal(format!(
-            "{shown} is PostgreSQL {}: version 15 or later is needed",
-            version / 10_000
-        )));
+fn check_server_version(version: i64, shown: &str) -> Result<()> {
+    if version >= OLDEST_POSTGRES {
+        return Ok(());
     }
+    Err(Error::internal(format!(
+        "{shown} is PostgreSQL {}: use version {} or later",
+        version / 10_000,
+        OLDEST_POSTGRES / 10_000
+    )))
+}
+
+fn check_server(conn: &mut Postgres, shown: &str) -> Result<()> {
+    check_server_version(
+        number(conn, "SELECT CAST(current_setting('server_version_num') AS BIGINT)")?,
+        shown,
+    )?;
     let is_utf8 = "SELECT CAST(current_setting('server_encoding') = 'UTF8' AS INTEGER)";
     if number(conn, is_utf8)? == 0 {
         return Err(Error::internal(format!(
@@ -243,27 +292,57 @@ fn postgres_version(conn: &mut Postgres, shown: &str) -> Result<usize> {
 /// The extensions that the schema needs. All are part of PostgreSQL's own distribution.
 const EXTENSIONS: [&str; 2] = ["pg_trgm", "btree_gin"];
 
-fn check_extensions(conn: &mut Postgres, shown: &str) -> Result<()> {
-    for name in EXTENSIONS {
-        let there = "SELECT count(*) FROM pg_available_extensions WHERE name = $1";
-        let mut found = 0;
-        conn.query(there, None, &[name.into()], &mut |row| {
-            found = row.int(0)?;
-            Ok(())
-        })?;
-        if found == 0 {
-            return Err(Error::internal(format!(
-                "the server of {shown} does not have the extension {name}: install it there (Debian: apt install \
-                 postgresql-contrib; elsewhere the package of PostgreSQL's additional modules) and start again"
-            )));
-        }
+fn check_extension(conn: &mut Postgres, shown: &str, name: &str) -> Result<()> {
+    let there = "SELECT count(*) FROM pg_available_extensions WHERE name = $1";
+    let mut found = 0;
+    conn.query(there, None, &[name.into()], &mut |row| {
+        found = row.int(0)?;
+        Ok(())
+    })?;
+    if found > 0 {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::internal(format!(
+        "the server of {shown} does not have the extension {name}: install it there (Debian: apt install \
+         postgresql-contrib; elsewhere the package of PostgreSQL's additional modules) and start again"
+    )))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_is_named() {
+        for version in [90_624, 140_012, 149_999] {
+            let refused = check_server_version(version, "db:5432/t").unwrap_err().to_string();
+            let major = version / 10_000;
+            assert!(
+                refused.contains(&format!("db:5432/t is PostgreSQL {major}: use version 15")),
+                "{refused}"
+            );
+        }
+        for version in [150_000, 150_004, 170_001] {
+            check_server_version(version, "db:5432/t").unwrap();
+        }
+    }
+
+    #[test]
+    fn an_extension_that_the_server_lacks_is_named() {
+        let Ok(server) = std::env::var("TENANTRY_TEST_POSTGRES") else { return };
+        let (server, parameters) = server.split_once('?').unwrap_or((&server, ""));
+        let url = format!("{}/postgres?{parameters}", server.trim_end_matches('/'));
+        let address = Address::parse(&url, None, std::time::Duration::from_secs(20)).unwrap();
+        let mut conn = Postgres::connect(&address, Role::Change).unwrap();
+        for name in EXTENSIONS {
+            check_extension(&mut conn, "db:5432/t", name).unwrap();
+        }
+        let refused = check_extension(&mut conn, "db:5432/t", "pg_quatgram").unwrap_err().to_string();
+        assert!(
+            refused.contains("db:5432/t does not have the extension pg_quatgram: install it"),
+            "{refused}"
+        );
+    }
 
     #[test]
     fn the_index_of_texts_is_made_over_what_searches_ask_for() {

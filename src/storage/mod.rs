@@ -183,7 +183,7 @@ impl Store {
     /// of an older one that may not be changed; with what to do about it.
     pub fn open_postgres(options: &PostgresOptions<'_>, clock: Clock, random: Random) -> Result<Self> {
         let address = Arc::new(options.address()?);
-        apart(|| migrate::migrate_postgres(&address, options.may_migrate, clock.now()))?;
+        apart(|| migrate::migrate_postgres(&address, options.may_migrate, &clock))?;
         let shared = Shared::new(clock, random, false);
         // Reads must not wait for writes that wait for each other.
         let writes = (options.pool_size / 2).max(1);
@@ -205,7 +205,7 @@ impl Store {
     /// As [`Store::open_postgres`].
     pub fn migrate_postgres(options: &PostgresOptions<'_>, clock: &Clock) -> Result<(usize, usize)> {
         let address = options.address()?;
-        apart(|| migrate::migrate_postgres(&address, true, clock.now()))
+        apart(|| migrate::migrate_postgres(&address, true, clock))
     }
 
     /// Runs a unit of work and answers when it is on disk. It may run more than once (another process may overtake
@@ -344,6 +344,11 @@ impl Store {
             cache.keep_user(&filling, user);
         }
         Ok(user)
+    }
+
+    /// Whether other processes may work on the same database at the same time.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.0.engine, Engine::Postgres { .. })
     }
 
     /// Whether what is kept in memory is believed at present: not, on PostgreSQL, while changes of other processes

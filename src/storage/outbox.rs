@@ -1,6 +1,6 @@
 //! Mail to be sent. A letter stands here from the transaction that causes it until it is delivered.
 
-use super::driver::{Dialect, Param};
+use super::driver::{Dialect, Param, Row};
 use super::tx::{Sequence, Tx};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
@@ -69,6 +69,18 @@ pub struct Mail {
     pub created_at: Millis,
 }
 
+fn read(row: &dyn Row) -> Result<Mail> {
+    Ok(Mail {
+        pid: PartnerId(row.int(0)?),
+        mail_id: row.int(1)?,
+        user_id: UserId(row.int(2)?),
+        letter: Secret::new(row.text(3)?.to_owned()),
+        attempts: row.int(4)?,
+        expires_at: Some(row.int(5)?).filter(|&at| at != 0),
+        created_at: row.int(6)?,
+    })
+}
+
 /// Letters that are due, of all partners, the longest due first.
 pub fn list_due(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Mail>> {
     let now = tx.now();
@@ -76,18 +88,39 @@ pub fn list_due(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Mail>> {
         "SELECT pid, mail_id, user_id, letter, attempts, expires_at, created_at FROM outbox \
          WHERE letter IS NOT NULL AND next_attempt_at <= $1 ORDER BY next_attempt_at, mail_id LIMIT $2",
         &[now.into(), limit.into()],
-        |row| {
-            Ok(Mail {
-                pid: PartnerId(row.int(0)?),
-                mail_id: row.int(1)?,
-                user_id: UserId(row.int(2)?),
-                letter: Secret::new(row.text(3)?.to_owned()),
-                attempts: row.int(4)?,
-                expires_at: Some(row.int(5)?).filter(|&at| at != 0),
-                created_at: row.int(6)?,
-            })
-        },
+        read,
     )
+}
+
+/// As [`list_due`], for a process that is not alone: what is listed is not due again before `until`, and nobody else is
+/// given it meanwhile.
+pub fn take_due(tx: &mut Tx<'_>, until: Millis, limit: i64) -> Result<Vec<Mail>> {
+    let (now, take) = (tx.now(), tx.dialect().take_rows());
+    let mut taken = tx.unscoped().rows(
+        &format!(
+            "UPDATE outbox SET next_attempt_at = $3 FROM \
+             (SELECT o.pid, o.mail_id, o.next_attempt_at AS due_at FROM outbox o \
+              WHERE o.letter IS NOT NULL AND o.next_attempt_at <= $1 \
+              ORDER BY o.next_attempt_at, o.mail_id LIMIT $2{take}) due \
+             WHERE outbox.pid = due.pid AND outbox.mail_id = due.mail_id \
+             RETURNING outbox.pid, outbox.mail_id, outbox.user_id, outbox.letter, outbox.attempts, \
+             outbox.expires_at, outbox.created_at, due.due_at"
+        ),
+        &[now.into(), limit.into(), until.into()],
+        |row| Ok((row.int(7)?, read(row)?)),
+    )?;
+    taken.sort_by_key(|(due_at, mail)| (*due_at, mail.mail_id));
+    Ok(taken.into_iter().map(|(_, mail)| mail).collect())
+}
+
+/// Has a letter that was taken and not tried be due again.
+pub fn set_due(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64) -> Result<()> {
+    let now = tx.now();
+    tx.unscoped().execute(
+        "UPDATE outbox SET next_attempt_at = $3 WHERE pid = $1 AND mail_id = $2 AND letter IS NOT NULL",
+        &[pid.into(), mail_id.into(), now.into()],
+    )?;
+    Ok(())
 }
 
 /// When the next letter is due, if there is one.
@@ -129,13 +162,14 @@ pub fn set_aside(tx: &mut Tx<'_>, mail_id: i64) -> Result<bool> {
     Ok(changed > 0)
 }
 
-/// A letter whose password is no longer good: its text is overwritten, the row stays.
-pub fn set_expired(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64) -> Result<()> {
-    tx.unscoped().execute(
-        "UPDATE outbox SET letter = NULL WHERE pid = $1 AND mail_id = $2",
+/// A letter whose password is no longer good: its text is overwritten, the row stays. False when it has no letter any
+/// more.
+pub fn set_expired(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64) -> Result<bool> {
+    let changed = tx.unscoped().execute(
+        "UPDATE outbox SET letter = NULL WHERE pid = $1 AND mail_id = $2 AND letter IS NOT NULL",
         &[pid.into(), mail_id.into()],
     )?;
-    Ok(())
+    Ok(changed > 0)
 }
 
 /// A row that has outlived its use.
@@ -161,13 +195,13 @@ pub fn list_leftovers(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<Vec
     )
 }
 
-/// Removes a row that has no letter.
-pub fn delete_without_letter(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64) -> Result<()> {
-    tx.unscoped().execute(
+/// Removes a row that has no letter. False when it was gone.
+pub fn delete_without_letter(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64) -> Result<bool> {
+    let changed = tx.unscoped().execute(
         "DELETE FROM outbox WHERE pid = $1 AND mail_id = $2 AND letter IS NULL",
         &[pid.into(), mail_id.into()],
     )?;
-    Ok(())
+    Ok(changed > 0)
 }
 
 /// Writes the table anew where deleted letters can leave traces, unless it has more than `most` rows; whether it

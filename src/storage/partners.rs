@@ -73,6 +73,14 @@ pub fn claim(tx: &mut Tx<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Has whoever makes the first partner wait for others who do, so that the second sees what the first has made.
+pub fn claim_all(tx: &mut Tx<'_>) -> Result<()> {
+    if !tx.dialect().has_one_writer() {
+        tx.unscoped().execute("LOCK TABLE partners IN SHARE ROW EXCLUSIVE MODE", &[])?;
+    }
+    Ok(())
+}
+
 /// Renames a partner.
 ///
 /// # Errors

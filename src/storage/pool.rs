@@ -27,6 +27,9 @@ const RETRYING: Duration = Duration::from_secs(5);
 /// see it the second time.
 const DANGLING: u32 = 3;
 
+/// A connection that is found dead within this time was so before the unit began.
+pub(super) const SOON: Duration = Duration::from_secs(1);
+
 /// Requests that wait for a connection. More are refused at once.
 const WAITING: usize = 4_096;
 
@@ -127,7 +130,8 @@ impl Pool {
                     dangled < DANGLING
                 }
                 // Nothing was committed: the first connection of a pool after a failover is a dead one.
-                (Attempted::Refused(_), Some(Failure::Lost)) => attempt == 1,
+                // Not where it went silent: whoever asked has waited long enough.
+                (Attempted::Refused(_), Some(Failure::Lost)) => attempt == 1 && start.elapsed() < SOON,
                 _ => false,
             };
             match attempted {
@@ -241,6 +245,11 @@ pub(super) enum Committed {
     Refused(Error),
     /// The connection was lost before the answer.
     Unknown,
+}
+
+/// The database cannot be reached.
+pub(super) fn out_of_reach() -> Error {
+    DbError::Lost(String::new()).into()
 }
 
 /// Whoever asked must look: it is not known whether this was kept, and running it again could do it twice.

@@ -161,8 +161,10 @@ pub(super) enum Role {
     Write,
     /// Reads; writing fails.
     Read,
-    /// Notifications, and the changes of the schema, which may take long.
-    Watch,
+    /// Changes of the schema, which may take long.
+    Change,
+    /// Notifications. An answer that takes longer than this does not come.
+    Listen(Duration),
 }
 
 type Link = tokio_postgres::Connection<
@@ -310,7 +312,8 @@ impl Postgres {
         };
         let patience = match role {
             Role::Write | Role::Read => address.timeout + GRACE,
-            Role::Watch => Duration::from_secs(600),
+            Role::Change => Duration::from_secs(600),
+            Role::Listen(patience) => patience,
         };
         let mut conn = Self {
             client,
@@ -329,7 +332,10 @@ impl Postgres {
     }
 
     fn set_up(&mut self, address: &Address, role: Role) -> Result<(), DbError> {
-        let limit = if role == Role::Watch { 0 } else { address.timeout.as_millis() };
+        let limit = match role {
+            Role::Write | Role::Read => address.timeout.as_millis(),
+            Role::Change | Role::Listen(_) => 0,
+        };
         let read_only = if role == Role::Read { "on" } else { "off" };
         // What the server's own configuration says of these must not decide how a unit of work behaves. Statements
         // are planned anew each time: the same text serves a term that nobody has and one that everybody has.
@@ -421,7 +427,8 @@ impl Postgres {
     /// Undoes the transaction.
     pub(super) fn roll_back(&mut self) {
         self.later.clear();
-        if self.begin.take().is_none() {
+        // Where it is lost the server does it, and nobody should wait for an answer once more.
+        if self.begin.take().is_none() && !self.is_lost() {
             // A connection that cannot even do this is found out when it is given back.
             let _ = self.batch("ROLLBACK");
         }
@@ -740,11 +747,16 @@ impl Row for tokio_postgres::Row {
 fn of_connecting(e: tokio_postgres::Error) -> DbError {
     match e.as_db_error().map(|db| db.code().clone()) {
         Some(SqlState::TOO_MANY_CONNECTIONS) => DbError::Busy,
-        Some(code) => match code.code().get(..2) {
-            // Wrong password, no such user or database: these do not mend themselves.
-            Some("28" | "3D" | "42") => DbError::Other(format!("postgres: {}", message(&e))),
-            _ => DbError::Lost(message(&e)),
-        },
+        Some(code) => {
+            // These do not mend themselves.
+            let mend = match code.code().get(..2) {
+                Some("28") => "look at user and password in database-url, and at the server's pg_hba.conf",
+                Some("3D") => "look at database-url, or make it there with CREATE DATABASE",
+                Some("42") => "have its owner give this user the right (GRANT CONNECT ON DATABASE)",
+                _ => return DbError::Lost(message(&e)),
+            };
+            DbError::Other(format!("postgres: {}; {mend}", message(&e)))
+        }
         None => DbError::Lost(message(&e)),
     }
 }
@@ -787,7 +799,10 @@ impl From<tokio_postgres::Error> for DbError {
             | &SqlState::ADMIN_SHUTDOWN
             | &SqlState::CRASH_SHUTDOWN
             | &SqlState::CANNOT_CONNECT_NOW
-            | &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Self::Lost(db.message().to_owned()),
+            | &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
+            | &SqlState::IDLE_SESSION_TIMEOUT
+            | &SqlState::DATABASE_DROPPED => Self::Lost(db.message().to_owned()),
+            code if code.code().starts_with("08") => Self::Lost(db.message().to_owned()),
             // The message of a bad statement names columns. Others may quote values: the code must do.
             code if code.code().starts_with("42") => {
                 Self::Other(format!("postgres: {} ({})", db.message(), code.code()))

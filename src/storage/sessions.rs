@@ -8,7 +8,7 @@ use super::tx::{Stale, Tx};
 use crate::access::{Standing, TokenFacts};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::model::{Client, PartnerId, UserId};
+use crate::model::{Client, PUBLIC_CLIENT, PartnerId, UserId};
 
 fn stored(hash: &TokenHash) -> String {
     URL_SAFE_NO_PAD.encode(hash)
@@ -90,19 +90,27 @@ pub fn insert_token(
     )
 }
 
+/// Whose a session `s` is.
+const WHOSE: &str = "JOIN partners p ON p.pid = s.pid \
+     LEFT JOIN users u ON u.pid = s.pid AND u.user_id = s.user_id \
+     LEFT JOIN clients c ON c.pid = s.pid AND c.client_id = s.client_id";
+
+/// Whether user and client are (still) good; `$3` is the public client. A client's sessions are deleted with it, but a
+/// login that was under way elsewhere may have opened one more.
+const IS_ACTIVE: &str = "CASE WHEN s.user_id IS NULL THEN c.client_id IS NOT NULL \
+     ELSE coalesce(u.status, 1) = 0 AND (s.client_id = $3 OR c.client_id IS NOT NULL) END";
+
 /// Whose access token this is; one statement, on the way of every request that finds no cached caller.
 pub(super) fn find_access_token(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Option<TokenFacts>> {
     let pid = tx.pid();
     tx.row(
-        "SELECT s.session_id, s.user_id, s.client_id, coalesce(u.is_admin, c.is_admin, 0), \
-         CASE WHEN s.user_id IS NULL THEN c.client_id IS NOT NULL ELSE coalesce(u.status, 1) = 0 END, \
-         p.suspended, s.restricted, t.issued_at, t.expires_at \
-         FROM access_tokens t JOIN sessions s ON s.pid = t.pid AND s.session_id = t.session_id \
-         JOIN partners p ON p.pid = t.pid \
-         LEFT JOIN users u ON u.pid = s.pid AND u.user_id = s.user_id \
-         LEFT JOIN clients c ON c.pid = s.pid AND c.client_id = s.client_id AND s.user_id IS NULL \
-         WHERE t.pid = $1 AND t.token_hash = $2",
-        &[(&stored(hash)).into()],
+        &format!(
+            "SELECT s.session_id, s.user_id, s.client_id, coalesce(u.is_admin, c.is_admin, 0), {IS_ACTIVE}, \
+             p.suspended, s.restricted, t.issued_at, t.expires_at \
+             FROM access_tokens t JOIN sessions s ON s.pid = t.pid AND s.session_id = t.session_id {WHOSE} \
+             WHERE t.pid = $1 AND t.token_hash = $2"
+        ),
+        &[(&stored(hash)).into(), PUBLIC_CLIENT.into()],
         |row| {
             Ok(TokenFacts {
                 pid,
@@ -174,13 +182,11 @@ pub fn rotate(tx: &mut Tx<'_>, hash: &TokenHash, session_id: &str, session_ends:
 /// What is known of a session now, if it is still there; like `find_access_token`, by the session.
 pub fn find_standing(tx: &mut Tx<'_>, session_id: &str) -> Result<Option<Standing>> {
     tx.row(
-        "SELECT coalesce(u.is_admin, c.is_admin, 0), \
-         CASE WHEN s.user_id IS NULL THEN c.client_id IS NOT NULL ELSE coalesce(u.status, 1) = 0 END, p.suspended \
-         FROM sessions s JOIN partners p ON p.pid = s.pid \
-         LEFT JOIN users u ON u.pid = s.pid AND u.user_id = s.user_id \
-         LEFT JOIN clients c ON c.pid = s.pid AND c.client_id = s.client_id AND s.user_id IS NULL \
-         WHERE s.pid = $1 AND s.session_id = $2",
-        &[session_id.into()],
+        &format!(
+            "SELECT coalesce(u.is_admin, c.is_admin, 0), {IS_ACTIVE}, p.suspended FROM sessions s {WHOSE} \
+             WHERE s.pid = $1 AND s.session_id = $2"
+        ),
+        &[session_id.into(), PUBLIC_CLIENT.into()],
         |row| {
             Ok(Standing {
                 is_admin: row.int(0)? != 0,

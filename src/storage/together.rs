@@ -9,12 +9,12 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::Shared;
-use super::pool::{self, Committed, Pool};
+use super::pool::{self, Committed, Pool, SOON};
 use super::postgres::Postgres;
 use super::tx::{Effects, Outcome, Tx};
 use crate::access::Actor;
@@ -34,8 +34,8 @@ const WAITING: usize = 4_096;
 trait Job: Send {
     /// Runs the work once; false = its answer is not final, or nothing it wrote may be kept.
     fn run(&mut self, conn: &mut Postgres, effects: &mut Effects, shared: &Shared) -> bool;
-    /// Runs the work by itself, with all that belongs to it.
-    fn run_alone(&mut self, pool: &Pool, shared: &Shared);
+    /// Runs the work by itself, with all that belongs to it; whether the database was there for it.
+    fn run_alone(&mut self, pool: &Pool, shared: &Shared) -> bool;
     /// Gives up: its answer is this error.
     fn refuse(&mut self, error: Error);
     /// Sends the answer.
@@ -66,8 +66,9 @@ where
         true
     }
 
-    fn run_alone(&mut self, pool: &Pool, shared: &Shared) {
+    fn run_alone(&mut self, pool: &Pool, shared: &Shared) -> bool {
         self.result = pool.write(shared, &self.scope, &self.work);
+        !matches!(self.result, Err(Error::Unavailable { .. }))
     }
 
     fn refuse(&mut self, error: Error) {
@@ -154,15 +155,24 @@ impl Together {
             if group.is_empty() {
                 return;
             }
+            let begun = Instant::now();
             let committed = match group.len() {
-                1 => None,
-                _ => pool.with(|conn| run_group(conn, &mut group, shared)).ok(),
+                1 => Committed::Refused(Error::internal("a unit by itself")),
+                _ => pool.with(|conn| run_group(conn, &mut group, shared)).unwrap_or_else(Committed::Refused),
             };
+            // One has waited for a database that does not answer: the others need not, one after the other.
+            let gave_up = |is_there: bool, begun: Instant| !is_there && begun.elapsed() > SOON;
+            let is_there = !matches!(committed, Committed::Refused(Error::Unavailable { .. }));
+            let mut is_gone = gave_up(is_there, begun);
             for mut job in group {
                 match committed {
-                    Some(Committed::Kept) => {}
-                    Some(Committed::Unknown) => job.refuse(pool::unknown()),
-                    Some(Committed::Refused(_)) | None => job.run_alone(pool, shared),
+                    Committed::Kept => {}
+                    Committed::Unknown => job.refuse(pool::unknown()),
+                    Committed::Refused(_) if is_gone => job.refuse(pool::out_of_reach()),
+                    Committed::Refused(_) => {
+                        let begun = Instant::now();
+                        is_gone = gave_up(job.run_alone(pool, shared), begun);
+                    }
                 }
                 job.answer();
             }
@@ -196,7 +206,11 @@ fn run_group(conn: &mut Postgres, group: &mut [Box<dyn Job>], shared: &Shared) -
     });
     if !is_good {
         conn.roll_back();
-        return Committed::Refused(Error::internal("a unit of a group was refused"));
+        return Committed::Refused(if conn.is_lost() {
+            pool::out_of_reach()
+        } else {
+            Error::internal("a unit of a group was refused")
+        });
     }
     pool::commit(conn, shared, &effects)
 }

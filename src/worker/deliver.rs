@@ -1,6 +1,7 @@
 //! Letters of the outbox are sent.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use crate::access::{nobody, system_within};
 use crate::app::App;
@@ -27,7 +28,9 @@ pub struct Delivered {
     pub set_aside: usize,
     /// Letters not sent, because their password had expired.
     pub expired: usize,
-    /// The batch was full: there may be more that is due.
+    /// Letters not sent, because the batch had taken long enough.
+    pub untried: usize,
+    /// There may be more that is due: the batch was full, or cut short.
     pub is_full: bool,
 }
 
@@ -38,11 +41,18 @@ pub struct Delivered {
 /// # Errors
 /// Of the store. Letters that were sent and not marked are sent again.
 pub async fn deliver_due(app: &App, mailer: &Mailer) -> Result<Delivered> {
+    deliver_within(app, mailer, outbox::BATCH).await
+}
+
+/// As [`deliver_due`]; after `time` no further letter is begun with.
+pub(super) async fn deliver_within(app: &App, mailer: &Mailer, time: Duration) -> Result<Delivered> {
+    // From before they are taken: by the lease's end the batch must be over.
+    let until = Instant::now() + time;
     let limit = match mailer {
         Mailer::Smtp(_) => MESSAGES,
         Mailer::Directory(_) | Mailer::Memory(_) => FILES,
     };
-    let due = app.store.read(&nobody(), move |tx| outbox::list_due(tx, limit)).await?;
+    let due = outbox::take_due(&app.store, limit).await?;
     let is_full = i64::try_from(due.len()).is_ok_and(|n| n >= limit);
     let (mut fates, mut tickets, mut envelopes) = (Vec::new(), Vec::new(), Vec::new());
     for letter in due {
@@ -56,12 +66,13 @@ pub async fn deliver_due(app: &App, mailer: &Mailer) -> Result<Delivered> {
         }
     }
     if !envelopes.is_empty() {
-        let sent = mailer.send_batch(&envelopes);
+        let sent = mailer.send_batch(&envelopes, until);
         report(&sent);
-        fates.extend(tickets.into_iter().zip(sent.iter().map(fate)));
+        let untried = std::iter::repeat(Fate::Untried);
+        fates.extend(tickets.into_iter().zip(sent.iter().map(fate).chain(untried)));
     }
     let done = mark(app, fates).await?;
-    Ok(Delivered { is_full, ..done })
+    Ok(Delivered { is_full: is_full || done.untried > 0, ..done })
 }
 
 fn fate(sent: &Result<(), SendError>) -> Fate {
@@ -89,6 +100,7 @@ async fn mark(app: &App, fates: Vec<(Ticket, Fate)>) -> Result<Delivered> {
         failed: count(|fate| matches!(fate, Fate::Failed { .. })),
         set_aside: given_up.len(),
         expired: count(|fate| fate == Fate::Expired),
+        untried: count(|fate| fate == Fate::Untried),
         is_full: false,
     };
     if !settled.is_empty() {

@@ -2,7 +2,7 @@
 
 use crate::access::nobody;
 use crate::app::App;
-use crate::domain::{outbox, sessions, unit};
+use crate::domain::{outbox, sessions, throttle, unit};
 use crate::error::Result;
 
 /// Rows of the outbox in one transaction.
@@ -11,6 +11,9 @@ const LETTERS: usize = 1_000;
 /// Access tokens and sessions in one transaction, of each; a session takes its refresh tokens along.
 const SESSIONS: usize = 500;
 
+/// Failed logins in one transaction.
+const FAILURES: usize = 1_000;
+
 /// What was cleared away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Housekeeping {
@@ -18,6 +21,8 @@ pub struct Housekeeping {
     pub letters: usize,
     /// Access tokens and sessions that ended more than a day ago.
     pub sessions: usize,
+    /// Failed logins that no longer count against their address.
+    pub failures: usize,
 }
 
 /// Clears away what has expired, in steps, so that no request waits long.
@@ -29,9 +34,8 @@ pub async fn housekeep(app: &App) -> Result<Housekeeping> {
     loop {
         let found = app.store.read(&nobody(), |tx| outbox::list_leftovers(tx, rows(LETTERS))).await?;
         let count = found.len();
-        done.letters += count;
         if count > 0 {
-            unit::write(&app.store, &nobody(), move |tx| outbox::clear(tx, &found)).await?;
+            done.letters += unit::write(&app.store, &nobody(), move |tx| outbox::clear(tx, &found)).await?;
         }
         if count < LETTERS {
             break;
@@ -42,6 +46,13 @@ pub async fn housekeep(app: &App) -> Result<Housekeeping> {
             unit::write_large(&app.store, &nobody(), |tx| sessions::purge(tx, rows(SESSIONS))).await?;
         done.sessions += count;
         if count < SESSIONS {
+            break;
+        }
+    }
+    loop {
+        let count = unit::write(&app.store, &nobody(), |tx| throttle::purge(tx, rows(FAILURES))).await?;
+        done.failures += count;
+        if count < FAILURES {
             break;
         }
     }

@@ -199,6 +199,20 @@ async fn a_full_batch_says_so() {
     assert_eq!(server.deliver().await, Delivered { delivered: 1, ..Delivered::default() });
 }
 
+/// A batch must be over before the lease of its letters is: what it has no time for is due at once again.
+#[tokio::test]
+async fn a_batch_that_takes_too_long_leaves_the_rest_for_the_next() {
+    let server = Server::start().await;
+    server.create("ada").await;
+    server.create("bob").await;
+    let none = deliver::deliver_within(&server.app, &server.mailer, Duration::ZERO).await.unwrap();
+    assert_eq!(none, Delivered { untried: 2, is_full: true, ..Delivered::default() });
+    let untouched = server.outbox();
+    assert!(untouched.iter().all(|(letter, attempts)| letter.is_some() && *attempts == 0));
+    assert_eq!((untouched.len(), server.next_due().await), (2, Some(START)));
+    assert_eq!(server.deliver().await.delivered, 2);
+}
+
 #[tokio::test]
 async fn failures_delay() {
     let server = Server::start().await;
@@ -474,6 +488,20 @@ async fn a_living_session_loses_its_ended_refresh_tokens() {
 }
 
 #[tokio::test]
+async fn failed_logins_are_forgotten_when_they_count_no_more() {
+    let server = Server::start().await;
+    server.execute(&format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) \
+         INSERT INTO login_failures (address, at, failures) SELECT '192.0.2.1', {START} - i, 1 FROM n;"
+    ));
+    server.clock.advance(5 * MINUTE - 500);
+    assert_eq!(server.housekeep().await, Housekeeping { failures: 2_001, ..Housekeeping::default() });
+    server.clock.advance(500);
+    assert_eq!(server.housekeep().await.failures, 499);
+    assert_eq!(server.housekeep().await, Housekeeping::default());
+}
+
+#[tokio::test]
 async fn housekeeping_goes_on_while_a_step_is_full() {
     let server = Server::start().await;
     server.execute(&format!(
@@ -484,7 +512,7 @@ async fn housekeeping_goes_on_while_a_step_is_full() {
          INSERT INTO sessions (pid, session_id, client_id, restricted, created_at, expires_at, last_used_at) \
          SELECT 1, 's' || i, 'c', 0, 0, 1, 0 FROM n;"
     ));
-    assert_eq!(server.housekeep().await, Housekeeping { letters: 2_500, sessions: 1_200 });
+    assert_eq!(server.housekeep().await, Housekeeping { letters: 2_500, sessions: 1_200, failures: 0 });
     assert!(server.outbox().iter().all(|(letter, _)| letter.is_none()));
 }
 

@@ -234,7 +234,9 @@ fn tables() -> BTreeMap<String, String> {
     for file in files {
         let text = std::fs::read_to_string(file).unwrap();
         let lines = text.lines().filter(|line| !line.trim_start().starts_with("--@sqlite"));
-        let sql: String = lines.map(|line| line.replace("--@postgres ", "") + "\n").collect();
+        let lines = lines.map(|line| line.replace("--@postgres ", ""));
+        // A comment may hold a semicolon.
+        let sql: String = lines.map(|line| line.split("--").next().unwrap().to_owned() + "\n").collect();
         for definition in sql.split("CREATE TABLE ").skip(1) {
             let definition = definition.split_once(';').unwrap().0;
             tables.insert(definition.split_whitespace().next().unwrap().to_owned(), definition.to_owned());

@@ -1,5 +1,7 @@
 //! Bad input to the API: each has a clear answer, and nothing is changed.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -305,6 +307,120 @@ async fn nul_and_control_characters_are_refused_in_every_string() {
         }
     }
     assert_eq!(state(&admin).await, before);
+}
+
+/// PostgreSQL has no text with U+0000 in it: it must not get that far, from whichever parameter of whichever operation.
+#[tokio::test]
+async fn nul_characters_are_refused_by_every_operation() {
+    let t = T::start().await;
+    populate(&t).await;
+    let (admin, operator, nobody) = (t.admin().await, t.operator().await, t.anonymous());
+    // So that each operation has what its path names: the number 2.
+    assert_eq!(admin.create_group("Authors").await, 2);
+    assert_eq!(t.other_partner("acme").await.0, 2);
+    let before = state(&admin).await;
+    let document = tenantry::api::openapi::document();
+    let (mut parameters, mut members) = (0, 0);
+    let items = document["paths"].as_object().unwrap();
+    let operations = items.iter().flat_map(|(path, item)| {
+        item.as_object().unwrap().iter().map(move |(method, operation)| (path, method, operation))
+    });
+    for (path, method, operation) in operations {
+        let method: Method = method.to_uppercase().parse().unwrap();
+        let person = match path.split('/').nth(1) {
+            Some("operator") => &operator,
+            Some("oauth") => &nobody,
+            _ => &admin,
+        };
+        let at = |value: &str| {
+            let segments: Vec<_> =
+                path.split('/').map(|s| if s.starts_with('{') { value } else { s }).collect();
+            segments.join("/")
+        };
+        let mut paths = vec![format!("{}?%00=1", at("2")), format!("{}?x=a%00b", at("2"))];
+        if path.contains('{') {
+            paths.extend(["%00", "2%00", "%002"].map(at));
+        }
+        for name in operation["parameters"].as_array().into_iter().flatten().filter(|p| p["in"] == "query") {
+            let name = name["name"].as_str().unwrap();
+            paths.extend(["%00", "a%00b"].map(|bad| format!("{}?{name}={bad}", at("2"))));
+            parameters += 1;
+        }
+        for path in paths {
+            let answer = person.send(method.clone(), &path, None, "").await;
+            assert!((400..500).contains(&answer.status.as_u16()), "{method} {path}: {}", answer.text);
+        }
+        for (kind, content) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
+            let properties = properties(&document, &content["schema"]);
+            for (name, _) in properties.iter().filter(|(_, value)| value.is_string()) {
+                let mut body = Value::Object(properties.clone());
+                body[name] = json!("a\0b");
+                let what = format!("{method} {path} {body}");
+                members += 1;
+                if kind != JSON {
+                    let texts = body.as_object().unwrap().iter().map(|(n, v)| (n, v.as_str().unwrap()));
+                    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(texts).finish();
+                    let answer = nobody.send(method.clone(), path, Some(form.into_bytes()), kind).await;
+                    assert_eq!(
+                        (answer.status.as_u16(), &answer.body["error"]),
+                        (400, &json!("invalid_request"))
+                    );
+                    continue;
+                }
+                let answer =
+                    person.send(method.clone(), &at("2"), Some(body.to_string().into_bytes()), JSON).await;
+                assert_clear(&answer, 400, &what);
+                let named = format!("/{name} ");
+                assert!(answer.faults().iter().any(|f| f.starts_with(&named)), "{what}: {}", answer.text);
+            }
+        }
+    }
+    assert!(parameters > 15 && members > 20, "{parameters} parameters, {members} members");
+    // What stands in HTTP Basic is form-encoded as well.
+    let basic = (String::from("cl.1.a%00b"), String::from("x"));
+    let basic = t.form_as(&basic, "/oauth/token", &[("grant_type", "client_credentials")]).await;
+    assert_eq!(basic.expect(401).body["error"], "invalid_client");
+    assert_eq!(state(&admin).await, before);
+}
+
+/// A value for each property of a body, by its schema.
+fn properties(document: &Value, schema: &Value) -> serde_json::Map<String, Value> {
+    let name = schema["$ref"].as_str().and_then(|target| target.rsplit('/').next());
+    let schema = name.map_or(schema, |name| &document["components"]["schemas"][name]);
+    let mut values = serde_json::Map::new();
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let is = |kind: &str| {
+            property["type"] == kind || property["type"].as_array().is_some_and(|t| t.contains(&json!(kind)))
+        };
+        let value = match &property["example"] {
+            Value::Null if is("string") => json!("x"),
+            Value::Null if is("array") => json!([]),
+            Value::Null if is("boolean") => json!(false),
+            example => example.clone(),
+        };
+        values.insert(name.clone(), value);
+    }
+    values
+}
+
+/// What a cursor holds goes to the database, and whoever reads it can write another one.
+#[tokio::test]
+async fn cursors_are_held_against_what_they_can_hold() {
+    let t = T::start().await;
+    populate(&t).await;
+    let admin = t.admin().await;
+    let path = "/api/v1/users?pageSize=1&sortBy=lastName";
+    let page = admin.get(path).await.expect(200);
+    let link = page.header("link").to_owned();
+    let cursor = link.split("cursor=").nth(1).unwrap().split('&').next().unwrap();
+    admin.get(&format!("{path}&cursor={cursor}")).await.expect(200);
+    let mut held: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(cursor).unwrap()).unwrap();
+    assert!(held["text"].is_string());
+    held["text"] = json!("a\0b");
+    let forged = URL_SAFE_NO_PAD.encode(held.to_string());
+    let answer = admin.get(&format!("{path}&cursor={forged}")).await;
+    assert_clear(&answer, 400, &forged);
+    assert_eq!(answer.faults(), ["cursor wrong-cursor"]);
 }
 
 #[tokio::test]

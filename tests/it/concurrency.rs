@@ -1,14 +1,15 @@
 //! What happens when many do the same at once: exactly what happens when they do it one after the other.
 
 use std::collections::BTreeMap;
+use std::task::Poll;
 
 use serde_json::{Value, json};
 
 use crate::fixtures::{ids, with};
-use crate::harness::{Person, T, new_user, password_of};
+use crate::harness::{Answer, Person, T, new_user, password_of};
 
 /// How many answers had each status.
-fn tally(statuses: impl IntoIterator<Item = u16>) -> BTreeMap<u16, usize> {
+pub fn tally(statuses: impl IntoIterator<Item = u16>) -> BTreeMap<u16, usize> {
     let mut tally = BTreeMap::new();
     for status in statuses {
         *tally.entry(status).or_default() += 1;
@@ -16,25 +17,25 @@ fn tally(statuses: impl IntoIterator<Item = u16>) -> BTreeMap<u16, usize> {
     tally
 }
 
-/// Runs all of these at once and tells their answers' statuses.
-async fn all_at_once<F>(requests: impl IntoIterator<Item = F>) -> Vec<u16>
-where
-    F: Future<Output = crate::harness::Answer>,
-{
+/// Runs all of these at once.
+pub async fn answers<F: Future<Output = Answer>>(requests: impl IntoIterator<Item = F>) -> Vec<Answer> {
     let mut waiting: Vec<_> = requests.into_iter().map(Box::pin).collect();
-    let mut statuses = vec![0; waiting.len()];
+    let mut done: Vec<Option<Answer>> = waiting.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {
-        let mut is_done = true;
-        for (request, status) in waiting.iter_mut().zip(&mut statuses).filter(|(_, status)| **status == 0) {
-            match request.as_mut().poll(cx) {
-                std::task::Poll::Ready(answer) => *status = answer.status.as_u16(),
-                std::task::Poll::Pending => is_done = false,
+        for (request, answer) in waiting.iter_mut().zip(&mut done).filter(|(_, answer)| answer.is_none()) {
+            if let Poll::Ready(ready) = request.as_mut().poll(cx) {
+                *answer = Some(ready);
             }
         }
-        if is_done { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if done.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    statuses
+    done.into_iter().flatten().collect()
+}
+
+/// Runs all of these at once and tells their answers' statuses.
+pub async fn all_at_once<F: Future<Output = Answer>>(requests: impl IntoIterator<Item = F>) -> Vec<u16> {
+    answers(requests).await.iter().map(|answer| answer.status.as_u16()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,7 +61,7 @@ async fn fifty_creates_of_one_username_give_one_user() {
 }
 
 /// Three partners' worth of admins: the first two of partner 1, both ACTIVE and logged in.
-async fn two_admins(t: &T) -> (Person<'_>, Person<'_>, i64) {
+pub async fn two_admins(t: &T) -> (Person<'_>, Person<'_>, i64) {
     let admin = t.admin().await;
     let (id, deputy) = t.member("deputy").await;
     let user = admin.get(&format!("/api/v1/users/{id}")).await.expect(200).body;
@@ -69,7 +70,7 @@ async fn two_admins(t: &T) -> (Person<'_>, Person<'_>, i64) {
     (admin, deputy, id)
 }
 
-async fn active_admins(t: &T) -> Vec<i64> {
+pub async fn active_admins(t: &T) -> Vec<i64> {
     for (name, password) in [("admin", crate::harness::ADMIN_PASSWORD), ("deputy", &*password_of("deputy"))] {
         let login = t.try_login(name, password).await;
         let Some(token) = login.body["access_token"].as_str() else { continue };

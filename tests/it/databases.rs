@@ -6,6 +6,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio_postgres::config::Host;
+
+use crate::proxy::Proxy;
 use tenantry::clock::Clock;
 use tenantry::config::{Config, DatabaseUrl};
 use tenantry::storage::{PostgresOptions, Store};
@@ -16,14 +19,6 @@ pub const SERVER: &str = "TENANTRY_TEST_POSTGRES";
 /// Whether this run of the suite is about PostgreSQL.
 pub fn is_postgres() -> bool {
     std::env::var_os(SERVER).is_some()
-}
-
-/// Whether to leave a test out, since it is about SQLite's files; says so.
-pub fn is_only_sqlite(why: &str) -> bool {
-    if is_postgres() {
-        println!("left out on PostgreSQL: {why}");
-    }
-    is_postgres()
 }
 
 /// A database that goes when it is dropped. Nothing to drop for SQLite: its file stands in the test's directory.
@@ -86,6 +81,32 @@ impl Database {
             return rows.unwrap().map(Result::unwrap).collect();
         };
         run(&url, sql).unwrap()
+    }
+
+    /// Runs SQL (PostgreSQL only) and gives its rows; NULL is an empty text.
+    pub fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        run(&self.url().unwrap(), sql).unwrap()
+    }
+
+    /// The number that SQL gives (PostgreSQL only).
+    pub fn number(&self, sql: &str) -> i64 {
+        self.rows(sql)[0][0].parse().unwrap()
+    }
+
+    /// A network to it that can fail (PostgreSQL only), and the URL through it.
+    pub fn behind_proxy(&self) -> (Proxy, String) {
+        let server: tokio_postgres::Config = self.url().unwrap().parse().unwrap();
+        let port = server.get_ports().first().copied().unwrap_or(5432);
+        let proxy = match &server.get_hosts()[0] {
+            Host::Tcp(host) => Proxy::to(format!("{host}:{port}")),
+            Host::Unix(path) => Proxy::to_socket(path.join(format!(".s.PGSQL.{port}"))),
+        };
+        let user = server.get_user().unwrap();
+        let password = server
+            .get_password()
+            .map_or_else(String::new, |password| format!(":{}", String::from_utf8_lossy(password)));
+        let url = format!("postgres://{user}{password}@{}/{}", proxy.address, server.get_dbname().unwrap());
+        (proxy, url)
     }
 }
 

@@ -89,13 +89,17 @@ impl T {
 
     /// Like [`T::start`], with other settings.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::at(Clock::manual(START), change).await
+    }
+
+    /// Like [`T::with`], with another clock.
+    pub async fn at(clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
         capture_log();
         let dir = Arc::new(tempfile::tempdir().unwrap());
         let database = Arc::new(Database::new());
         let mut config = Config::for_tests(dir.path());
         database.name_in(&mut config);
         change(&mut config);
-        let clock = Clock::manual(START);
         let t = Self::run(dir, database, config, clock).await;
         let admin = NewUser {
             username: values::username("admin").unwrap(),
@@ -153,8 +157,20 @@ impl T {
 
     /// A second server over the same database, as another process is one (PostgreSQL only).
     pub async fn beside(&self) -> Self {
+        self.beside_with(self.clock.clone(), |_| {}).await
+    }
+
+    /// Like [`T::beside`], with another clock and other settings.
+    pub async fn beside_with(&self, clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
         let (dir, database) = (Arc::clone(&self.dir), Arc::clone(&self.database));
-        Self::run(dir, database, self.app.config.clone(), self.clock.clone()).await
+        let mut config = self.app.config.clone();
+        change(&mut config);
+        Self::run(dir, database, config, clock).await
+    }
+
+    /// What was logged since this server was started, by whichever test.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&LOG.lock().unwrap()[self.log_start..]).into_owned()
     }
 
     /// Runs SQL on the database, behind the server's back.

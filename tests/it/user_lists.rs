@@ -295,7 +295,7 @@ async fn b17_ids_that_are_no_ids_are_faults_in_a_query() {
     let t = T::start().await;
     let admin = t.admin().await;
     admin.create_group("Editors").await;
-    for bad in ["x", "", "0", "-1", "+1", "1.0", "9223372036854775808", "1%20", "%00", "1,2"] {
+    for bad in ["x", "", "0", "-1", "+1", "1.0", "9223372036854775808", "1%20", "1,2"] {
         for name in ["groupId", "groupdId"] {
             let answer = admin.get(&format!("{USERS}?groupId=1&{name}={bad}")).await.expect(400);
             assert_eq!(answer.faults(), [format!("{name} wrong-value")], "{bad}");
