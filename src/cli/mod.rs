@@ -4,6 +4,7 @@
 pub mod args;
 mod client;
 mod config;
+mod copy;
 /// The control socket: how a command reaches the server that runs on its data.
 pub mod control;
 #[cfg(test)]
@@ -110,6 +111,7 @@ fn dispatch(command: Command, config: Config, out: &mut impl Write) -> Result<()
     match command {
         Command::Config(args) => Ok(config::run(&config, &args, out)?),
         Command::Serve(args) => serve::run(Config { may_migrate: !args.no_migrate, ..config }, out),
+        Command::Copy(args) => copy::run(&config, &args, out),
         Command::Migrate => migrate::run(&config, out),
         Command::Partner(command) => partner::run(command, &Way::find(&config)?, out),
         Command::User(command) => user::run(command, &Way::find(&config)?, out),

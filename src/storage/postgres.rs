@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::private::BytesMut;
@@ -18,7 +19,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Socket, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::driver::{Connection, DbError, Dialect, Param, Row};
+use super::driver::{Connection, DbError, Dialect, Kind, Param, Row};
 use crate::error::{Error, Result};
 use crate::model::PartnerId;
 
@@ -156,6 +157,8 @@ pub(super) enum Role {
     Read,
     /// Notifications, and the changes of the schema, which may take long.
     Watch,
+    /// Copying a whole database; an index over it may take hours.
+    Copy,
 }
 
 type Link = tokio_postgres::Connection<
@@ -275,6 +278,7 @@ impl Postgres {
         let patience = match role {
             Role::Write | Role::Read => address.timeout + GRACE,
             Role::Watch => Duration::from_secs(600),
+            Role::Copy => Duration::from_hours(7 * 24),
         };
         let mut conn = Self {
             client,
@@ -291,7 +295,7 @@ impl Postgres {
     }
 
     fn set_up(&mut self, address: &Address, role: Role) -> Result<(), DbError> {
-        let limit = if role == Role::Watch { 0 } else { address.timeout.as_millis() };
+        let limit = if matches!(role, Role::Watch | Role::Copy) { 0 } else { address.timeout.as_millis() };
         let read_only = if role == Role::Read { "on" } else { "off" };
         // What the server's own configuration says of these must not decide how a unit of work behaves. Statements
         // are planned anew each time: the same text serves a term that nobody has and one that everybody has.
@@ -392,6 +396,33 @@ impl Postgres {
         }
         let heard = std::mem::take(&mut self.line.heard);
         Ok(heard.iter().map(|n| (n.channel().to_owned(), n.payload().to_owned())).collect())
+    }
+
+    /// Takes rows in by COPY: the fastest way there is. `sql` ends with `FROM STDIN (FORMAT binary)`, and each row has a
+    /// value for each of `kinds`.
+    pub(super) fn copy_in<'p, R>(
+        &mut self,
+        sql: &str,
+        kinds: &[Kind],
+        rows: impl Iterator<Item = R>,
+    ) -> Result<(), DbError>
+    where
+        R: ExactSizeIterator<Item = Param<'p>>,
+    {
+        let type_of = |kind: &Kind| match kind {
+            Kind::Int => Type::INT8,
+            Kind::Text => Type::TEXT,
+        };
+        let types: Vec<Type> = kinds.iter().map(type_of).collect();
+        let client = &self.client;
+        let done = self.line.wait(self.patience, async {
+            let mut writer = pin!(BinaryCopyInWriter::new(client.copy_in(sql).await?, &types));
+            for row in rows {
+                writer.as_mut().write_raw(row).await?;
+            }
+            writer.as_mut().finish().await
+        });
+        self.note(done).map(drop)
     }
 
     fn note<T>(&mut self, done: Result<T, DbError>) -> Result<T, DbError> {
