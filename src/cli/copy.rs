@@ -33,10 +33,11 @@ pub(super) fn run(config: &Config, args: &CopyArgs, out: &mut impl Write) -> Res
     let _locks = (lock_source(&from)?, lock_target(config, &to)?);
     let start = Instant::now();
     let mut shown = Shown::new();
-    let copied = copy::run(&place(config, &from), &place(config, &to), Clock::system().now(), &mut |progress| {
-        shown.tell(progress);
-        Ok(())
-    });
+    let copied =
+        copy::run(&place(config, &from), &place(config, &to), Clock::system().now(), &mut |progress| {
+            shown.tell(progress);
+            Ok(())
+        });
     shown.end();
     let report = copied?;
     let seconds = start.elapsed().as_secs_f64();
@@ -202,8 +203,7 @@ fn line(stage: Stage, at: &str, done: u64, total: u64, since: Duration, before: 
     let filled = (done.min(total) * BAR).checked_div(total).unwrap_or(BAR);
     let bar: String = (0..BAR).map(|n| if n < filled { '#' } else { '.' }).collect();
     let percent = (done.min(total) * 100).checked_div(total).unwrap_or(100);
-    let mut line =
-        format!("{name:9} [{bar}] {percent:3} %  {} of {} {unit}", grouped(done), grouped(total));
+    let mut line = format!("{name:9} [{bar}] {percent:3} %  {} of {} {unit}", grouped(done), grouped(total));
     let (seconds, new) = (since.as_secs_f64(), done.saturating_sub(before));
     if seconds > 0.0 && new > 0 {
         let rate = new as f64 / seconds;

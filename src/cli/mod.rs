@@ -4,9 +4,9 @@
 pub mod args;
 mod client;
 mod config;
-mod copy;
 /// The control socket: how a command reaches the server that runs on its data.
 pub mod control;
+mod copy;
 #[cfg(test)]
 mod data_tests;
 mod first_start;

@@ -154,8 +154,7 @@ impl<'w, 'f> Move<'w, 'f> {
         }
         source.begin_reading()?;
         let tables = layout::agree(&Layout::read(source.conn())?, &Layout::read(target.conn())?)?;
-        let totals =
-            tables.iter().map(|table| source.count(&table.name)).collect::<Result<Vec<u64>, _>>()?;
+        let totals = tables.iter().map(|table| source.count(&table.name)).collect::<Result<Vec<u64>, _>>()?;
         // After the snapshot: whatever row it holds, its number is not given again.
         let sequences = source.sequences()?;
         let begun = Begun {
@@ -253,7 +252,8 @@ impl<'w, 'f> Move<'w, 'f> {
             let mut reader = Reader::new(table, &table.from_key, Position::default());
             while reader.position.digest.rows < position.digest.rows {
                 let limit = CHUNK.min(position.digest.rows - reader.position.digest.rows);
-                let read = reader.next(self.source.conn(), limit).map_err(|e| in_table(&table.name, e))?.len();
+                let read =
+                    reader.next(self.source.conn(), limit).map_err(|e| in_table(&table.name, e))?.len();
                 done += read as u64;
                 (self.watch)(&Progress::Step { stage: Stage::Compare, at: &table.name, done, total })?;
                 if (read as u64) < limit {

@@ -19,7 +19,7 @@ use tenantry::api::observe::Metrics;
 use tenantry::api::server::{Bounds, serve};
 use tenantry::app::App;
 use tenantry::clock::Clock;
-use tenantry::config::Config;
+use tenantry::config::{Config, DatabaseUrl};
 use tenantry::domain::users::NewUser;
 use tenantry::domain::{clients, partners, tokens, unit};
 use tenantry::hashing::HashCost;
@@ -155,6 +155,13 @@ impl T {
     pub async fn beside(&self) -> Self {
         let (dir, database) = (Arc::clone(&self.dir), Arc::clone(&self.database));
         Self::run(dir, database, self.app.config.clone(), self.clock.clone()).await
+    }
+
+    /// A server with the same settings and clock over another database.
+    pub async fn over(&self, database_url: DatabaseUrl) -> Self {
+        let (dir, database) = (Arc::clone(&self.dir), Arc::clone(&self.database));
+        let config = Config { database_url, ..self.app.config.clone() };
+        Self::run(dir, database, config, self.clock.clone()).await
     }
 
     /// A value that must not be in any log line.

@@ -47,7 +47,9 @@ impl End {
         };
         let shown = end.shown.clone();
         if version == 0 {
-            return Err(Error::internal(format!("{shown} holds nothing of Tenantry: there is nothing to copy")));
+            return Err(Error::internal(format!(
+                "{shown} holds nothing of Tenantry: there is nothing to copy"
+            )));
         }
         if mark::is_there(end.conn())? {
             return Err(Error::internal(format!(
@@ -56,7 +58,9 @@ impl End {
         }
         if version < migrate::latest() {
             let mend = match place {
-                Place::Sqlite(_) => "start and stop this version's `tenantry serve` on it once, which brings it up to date",
+                Place::Sqlite(_) => {
+                    "start and stop this version's `tenantry serve` on it once, which brings it up to date"
+                }
                 Place::Postgres(_) => "run `tenantry migrate` with this version on it",
             };
             return Err(Error::internal(format!(
@@ -150,7 +154,9 @@ impl End {
         while number(&mut **conn, &sql)? == 0 {
             if start.elapsed() > PATIENCE {
                 let shown = &self.shown;
-                return Err(Error::internal(format!("another `tenantry copy` is at work on {shown}: wait for it")));
+                return Err(Error::internal(format!(
+                    "another `tenantry copy` is at work on {shown}: wait for it"
+                )));
             }
             sleep(Duration::from_millis(50));
         }
