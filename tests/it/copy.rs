@@ -91,6 +91,7 @@ struct Hands {
     operator: String,
     group: i64,
     last_user: i64,
+    last_event: i64,
 }
 
 /// Something in every table, and every kind of value.
@@ -135,8 +136,10 @@ async fn populate(t: &T) -> Hands {
     // By an address that is nobody's, for the limit per address.
     assert_eq!(t.try_login("nobody-here", "wrong").await.status, 400);
     assert_eq!(t.try_login("mia", "wrong").await.status, 400);
-    let last = admin.create("waiting").await["userId"].as_i64().unwrap();
-    Hands { access, refresh, client, operator: operator.token.unwrap(), group, last_user: last }
+    let last_user = admin.create("waiting").await["userId"].as_i64().unwrap();
+    let last_event =
+        admin.events().await.iter().map(|event| event["eventId"].as_i64().unwrap()).max().unwrap();
+    Hands { access, refresh, client, operator: operator.token.unwrap(), group, last_user, last_event }
 }
 
 /// The server over a copy does what the first one would.
@@ -150,22 +153,26 @@ async fn check(t: &T, hands: &Hands, before: &Value, password: &str) {
     assert_eq!(t.bearer(&hands.operator).get("/operator/v1/partners").await.status, 200);
     t.technical_account(&hands.client).await;
     // Searches find: in each script, by three characters and by one.
-    for (term, count) in [("LÜDENSCH", 1), ("שלום", 1), ("ext-", 4), ("o'b", 1), ("ø", 2)] {
+    for (term, count) in [("LÜDENSCH", 1), ("שלום", 1), ("ext-", 4), ("o'b", 1), ("ø", 1)] {
         let url =
             reqwest::Url::parse_with_params("http://x/api/v1/users/", [("search", term), ("pageSize", "50")]);
         let url = url.unwrap();
         let found = admin.get(&format!("{}?{}", url.path(), url.query().unwrap())).await.expect(200);
-        assert_eq!(found.body["total"].as_i64().unwrap() >= count, true, "{term}: {}", found.body);
-        assert_eq!(found.list().len() as i64, found.body["total"].as_i64().unwrap(), "{term}");
+        assert_eq!(
+            (&found.body["total"], found.list().len()),
+            (&json!(count), count),
+            "{term}: {}",
+            found.body
+        );
     }
     // Numbers go on behind the last ones.
     let next = admin.create("newcomer").await;
     assert_eq!(next["userId"], hands.last_user + 1);
     assert!(admin.create_group("Newcomers").await > hands.group + 1);
     let events = admin.events().await;
-    let numbers: BTreeSet<i64> =
-        events.iter().map(|event| event["eventId"].as_i64().unwrap_or_default()).collect();
-    assert!(numbers.len() == events.len() || numbers == BTreeSet::from([0]), "{numbers:?}");
+    let numbers: Vec<i64> = events.iter().map(|event| event["eventId"].as_i64().unwrap()).collect();
+    assert!(numbers.iter().any(|n| *n > hands.last_event), "{numbers:?}");
+    assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len());
     // The history of passwords came along.
     let again = json!({ "oldPassword": password, "newPassword": password });
     assert_ne!(mia.post("/api/v1/users/self/update-password", &again).await.status, 200);
@@ -253,6 +260,27 @@ async fn a_copy_into_postgresql_has_every_index_and_key() {
             && wanted.iter().any(|one| one.contains("FOREIGN KEY"))
     );
     assert_eq!(made(there.url()).await, wanted);
+}
+
+#[tokio::test]
+async fn servers_that_are_connected_to_the_source_are_told_of() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let beside = t.beside().await;
+    beside.admin().await;
+    let (from, to) = (t.database.url().unwrap(), t.dir.path().join("to.db"));
+    let mut servers = 0;
+    let mut watch = |progress: &Progress<'_>| {
+        if let Progress::Servers(n) = progress {
+            servers = *n;
+        }
+        Ok(())
+    };
+    let from = databases::parsed(&from);
+    copy::run(&place(&from), &Place::Sqlite(&to), START, &mut watch).unwrap();
+    assert!(servers >= 2, "each has at least the connection that it listens on: {servers}");
 }
 
 #[tokio::test]
