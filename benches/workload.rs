@@ -1,6 +1,7 @@
 //! What `scripts/bench` needs beside the server: a seeded database, and the same work without HTTP.
 //!
-//! - `workload seed DIR USERS`: makes a database with that many users, groups and an admin.
+//! - `workload seed DIR USERS [URL]`: makes a database with that many users, groups and an admin; in DIR, or a
+//!   PostgreSQL database.
 //! - `workload creates DIR SECONDS`: creates users in a loop, one durable transaction each; creates per second.
 //! - `workload hashes SECONDS`: argon2id hashes per second on one thread.
 
@@ -14,7 +15,7 @@ use tenantry::config::Config;
 use tenantry::domain::groups::GroupText;
 use tenantry::domain::users::NewUser;
 use tenantry::domain::{groups, partners, unit, users};
-use tenantry::error::Result;
+use tenantry::error::{Error, Result};
 use tenantry::hashing::HashCost;
 use tenantry::mail::{Mailer, Memory};
 use tenantry::model::{GroupId, PartnerId, Status};
@@ -65,12 +66,15 @@ fn main() -> std::process::ExitCode {
         Err(e) => return failed(&e),
     };
     let done = match words.as_slice() {
-        ["seed", dir, count] => runtime.block_on(seed(Path::new(dir), count.parse().unwrap_or(0))),
+        ["seed", dir, count] => runtime.block_on(seed(Path::new(dir), count.parse().unwrap_or(0), None)),
+        ["seed", dir, count, url] => {
+            runtime.block_on(seed(Path::new(dir), count.parse().unwrap_or(0), Some(url)))
+        }
         ["creates", dir, seconds] => runtime.block_on(creates(Path::new(dir), seconds.parse().unwrap_or(5))),
         ["hashes", seconds] => runtime.block_on(hashes(seconds.parse().unwrap_or(5))),
         // `cargo bench` runs every benchmark without arguments.
         _ => {
-            println!("workload: seed DIR USERS | creates DIR SECONDS | hashes SECONDS");
+            println!("workload: seed DIR USERS [URL] | creates DIR SECONDS | hashes SECONDS");
             return std::process::ExitCode::SUCCESS;
         }
     };
@@ -85,8 +89,15 @@ fn failed(e: &dyn std::fmt::Display) -> std::process::ExitCode {
     std::process::ExitCode::FAILURE
 }
 
-fn assemble(dir: &Path, clock: Clock) -> Result<App> {
-    App::assemble(Config::for_tests(dir), clock, Random::system(), HashCost::OWASP)
+fn assemble(dir: &Path, clock: Clock, url: Option<&str>) -> Result<App> {
+    let mut config = Config::for_tests(dir);
+    if let Some(url) = url {
+        let flags = [(String::from("database-url"), url.to_owned())];
+        let named = Config::load(flags, [], |_| Err(std::io::ErrorKind::NotFound.into()));
+        let wrong = |faults: Vec<_>| Error::internal(format!("{faults:?}"));
+        config.database_url = named.map_err(wrong)?.database_url;
+    }
+    App::assemble(config, clock, Random::system(), HashCost::OWASP)
 }
 
 fn user(n: usize, groups: &[GroupId]) -> Result<NewUser> {
@@ -108,8 +119,8 @@ fn user(n: usize, groups: &[GroupId]) -> Result<NewUser> {
     })
 }
 
-async fn seed(dir: &Path, count: usize) -> Result<()> {
-    let app = assemble(dir, Clock::system())?;
+async fn seed(dir: &Path, count: usize, url: Option<&str>) -> Result<()> {
+    let app = assemble(dir, Clock::system(), url)?;
     let by = Operator::of_this_machine();
     let admin = NewUser {
         username: values::username("admin").map_err(|bad| bad.at("/username"))?,
@@ -147,7 +158,7 @@ async fn seed(dir: &Path, count: usize) -> Result<()> {
 }
 
 async fn creates(dir: &Path, seconds: u64) -> Result<()> {
-    let app = assemble(dir, Clock::system())?;
+    let app = assemble(dir, Clock::system(), None)?;
     let rights = Operator::of_this_machine().as_admin_of(PartnerId(1));
     let (start, limit) = (Instant::now(), Duration::from_secs(seconds));
     let mut made = 0_usize;

@@ -1,6 +1,7 @@
 //! What can be written on the command line. Only this file knows clap; settings come from `config`'s list.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Arg, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -59,6 +60,38 @@ pub enum Command {
     /// Manage the tokens for the operator's API (/operator/v1)
     #[command(subcommand)]
     Operator(OperatorCommand),
+    /// Copy the database into a file, while a server works on it or while none does
+    ///
+    /// The copy is the database of one moment, checked before it gets its name. It holds password hashes, and
+    /// temporary passwords that have not been mailed yet: keep it where only you can read it.
+    Backup(BackupArgs),
+    /// Put a backup in the place of the database, while no server runs
+    ///
+    /// The present database is kept beside it under another name. An older backup is brought up to date by the
+    /// next `tenantry serve`.
+    Restore(RestoreArgs),
+}
+
+/// `tenantry backup`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct BackupArgs {
+    /// The file to make; one that exists is not overwritten
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `tenantry restore`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct RestoreArgs {
+    /// A file that `tenantry backup` made
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `tenantry serve`.

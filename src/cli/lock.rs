@@ -88,6 +88,18 @@ pub fn socket_path(data_dir: &Path) -> PathBuf {
     data_dir.join(SOCKET)
 }
 
+/// The database's file, for commands that work on files.
+///
+/// # Errors
+/// The database is no file; what to use there instead.
+pub fn database_file(config: &Config) -> Result<&Path, Refusal> {
+    config.sqlite_file().ok_or_else(|| {
+        let detail = "the database is PostgreSQL, and this command works on SQLite files: use PostgreSQL's own tools, \
+            pg_dump and pg_restore for a copy, or pgBackRest for backups to any point in time";
+        Refusal::new("unsupported", detail)
+    })
+}
+
 /// Whether there is a database in this file. An empty file is none: SQLite makes one before it writes to it.
 ///
 /// # Errors
@@ -123,7 +135,8 @@ pub fn check_database_dir(config: &Config, path: &Path) -> Result<(), Refusal> {
     }
 }
 
-/// Makes the data directory (mode 0700) if it is missing, but not its parent. Only `serve` does this.
+/// Makes the data directory (mode 0700) if it is missing, but not its parent. Only `serve` and
+/// `restore` do this.
 ///
 /// # Errors
 /// It cannot be made, or something else has its name.
@@ -141,6 +154,15 @@ pub fn create_data_dir(path: &Path) -> Result<(), Refusal> {
             Err(Refusal::new("io", detail))
         }
         Err(e) => Err(Refusal::of_file("make the data directory", path, &e)),
+    }
+}
+
+/// Takes a data directory away again that was made in vain: one with nothing in it but the lock that this process has
+/// just held.
+pub fn remove_data_dir(path: &Path) {
+    if std::fs::read_dir(path).is_ok_and(|entries| entries.flatten().all(|e| e.file_name() == LOCK)) {
+        let _ = std::fs::remove_file(path.join(LOCK));
+        let _ = std::fs::remove_dir(path);
     }
 }
 

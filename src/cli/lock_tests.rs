@@ -64,3 +64,18 @@ fn a_data_directory_is_made_for_its_owner_alone_and_without_parents() {
     let refusal = lock::create_data_dir(&file).unwrap_err();
     assert!(refusal.detail.contains("is a file"), "{refusal}");
 }
+
+#[test]
+fn a_data_directory_made_in_vain_goes_only_when_nothing_is_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    lock::create_data_dir(&data).unwrap();
+    let config = Config::for_tests(&data);
+    drop(lock::take(&config, Holder::Command).unwrap());
+    std::fs::write(data.join("mine"), "").unwrap();
+    lock::remove_data_dir(&data);
+    assert!(data.join("mine").exists() && data.join("tenantry.lock").exists());
+    std::fs::remove_file(data.join("mine")).unwrap();
+    lock::remove_data_dir(&data);
+    assert!(!data.exists());
+}

@@ -2,6 +2,7 @@
 
 /// What can be written on it.
 pub mod args;
+mod backup;
 mod client;
 mod config;
 /// The control socket: how a command reaches the server that runs on its data.
@@ -22,7 +23,9 @@ mod partner;
 mod print;
 /// Why a command did not do what it was told.
 pub mod refusal;
+mod restore;
 mod serve;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod user;
@@ -117,6 +120,8 @@ fn dispatch(command: Command, config: Config, out: &mut impl Write) -> Result<()
         Command::User(command) => user::run(command, &Way::find(&config)?, out),
         Command::Client(command) => client::run(command, &Way::find(&config)?, out),
         Command::Operator(command) => operator::run(command, &Way::find(&config)?, out),
+        Command::Backup(args) => backup::run(&config, &args, out),
+        Command::Restore(args) => restore::run(&config, &args, out),
     }
 }
 

@@ -1,6 +1,7 @@
 //! How answers look: lines and tables for people, JSON for programs.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -110,5 +111,84 @@ impl Table<'_> {
             line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count()) + 2));
         }
         writeln!(out, "{}", line.trim_end())
+    }
+}
+
+/// A line on standard error that tells how far a long work is, where a person looks at it.
+pub(super) struct Progress {
+    terminal: Option<io::Stderr>,
+    shown: Option<Instant>,
+}
+
+impl Progress {
+    /// Nothing is shown until there is something to tell.
+    pub(super) fn new() -> Self {
+        let stderr = io::stderr();
+        Self { terminal: stderr.is_terminal().then_some(stderr), shown: None }
+    }
+
+    /// So many bytes of all are done.
+    pub(super) fn show(&mut self, what: &str, done: u64, all: u64) {
+        const PAUSE: Duration = Duration::from_millis(100);
+        if self.shown.is_none_or(|at| at.elapsed() > PAUSE) {
+            self.say(&share(what, done, all));
+        }
+    }
+
+    /// What is going on, without a measure.
+    pub(super) fn say(&mut self, what: &str) {
+        if let Some(terminal) = &mut self.terminal {
+            // Where it cannot be shown, it is done all the same.
+            let _ = write!(terminal, "\r\x1b[K{what}");
+            self.shown = Some(Instant::now());
+        }
+    }
+}
+
+impl Drop for Progress {
+    /// The line goes: what follows is the answer.
+    fn drop(&mut self) {
+        if self.shown.is_some() {
+            self.say("");
+        }
+    }
+}
+
+/// `copying: 45 % of 1.6 GiB`.
+fn share(what: &str, done: u64, all: u64) -> String {
+    let percent = u128::from(done) * 100 / u128::from(all).max(1);
+    format!("{what}: {percent} % of {}", size(all))
+}
+
+/// A number of bytes as people read it: `512 B`, `1.6 GiB`.
+fn size(bytes: u64) -> String {
+    let mut unit = 1_u64;
+    for name in ["B", "KiB", "MiB", "GiB"] {
+        if bytes < unit << 10 {
+            return whole_or_tenths(bytes, unit, name);
+        }
+        unit <<= 10;
+    }
+    whole_or_tenths(bytes, unit, "TiB")
+}
+
+fn whole_or_tenths(bytes: u64, unit: u64, name: &str) -> String {
+    match unit {
+        1 => format!("{bytes} {name}"),
+        _ => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_told_in_round_numbers() {
+        assert_eq!(share("copying", 0, 0), "copying: 0 % of 0 B");
+        assert_eq!(share("copying", 512, 1_023), "copying: 50 % of 1023 B");
+        assert_eq!(share("copying", 99, 1_024), "copying: 9 % of 1.0 KiB");
+        assert_eq!(share("copying", u64::MAX, u64::MAX), "copying: 100 % of 16777215.9 TiB");
+        assert_eq!(size(1_760_000_000), "1.6 GiB");
     }
 }

@@ -41,16 +41,23 @@ impl Refusal {
 
     /// What the system said about a file, with a way to mend it where there is a usual one.
     pub fn of_file(what: &str, path: &Path, error: &io::Error) -> Self {
+        Self::of_system(what, path, error, "name another directory with --data-dir")
+    }
+
+    /// Like [`Refusal::of_file`], for a file that the command line names.
+    pub fn of_named_file(what: &str, path: &Path, error: &io::Error) -> Self {
+        Self::of_system(what, path, error, "name a file elsewhere")
+    }
+
+    fn of_system(what: &str, path: &Path, error: &io::Error, elsewhere: &str) -> Self {
         let path = path.display();
         let mend = match error.kind() {
-            io::ErrorKind::PermissionDenied => {
-                "run this as the user whom it belongs to, or give this user the right to read and write there"
-            }
-            io::ErrorKind::ReadOnlyFilesystem => {
-                "its file system is read-only: name another directory with --data-dir"
-            }
+            io::ErrorKind::PermissionDenied => String::from(
+                "run this as the user whom it belongs to, or give this user the right to read and write there",
+            ),
+            io::ErrorKind::ReadOnlyFilesystem => format!("its file system is read-only: {elsewhere}"),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "the disk is full: make room, or name another directory with --data-dir"
+                format!("the disk is full: make room, or {elsewhere}")
             }
             _ => return Self::new("io", format!("cannot {what} {path}: {error}")),
         };

@@ -214,7 +214,7 @@ fn mailer(config: &Config) -> Result<Mailer, Refusal> {
 }
 
 /// Ready when the process is told to stop.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

@@ -111,6 +111,17 @@ fn client_and_operator_commands() {
 }
 
 #[test]
+fn backup_and_restore() {
+    let file = std::path::PathBuf::from("x.db");
+    let backup = BackupArgs { file: file.clone(), json: true };
+    assert_eq!(command("backup x.db --json"), Command::Backup(backup));
+    assert_eq!(command("restore x.db"), Command::Restore(RestoreArgs { file, json: false }));
+    for bad in ["backup", "restore", "backup a b", "restore a --force"] {
+        assert!(parse(words(bad)).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn every_command_takes_every_setting_that_it_does_not_mean_otherwise() {
     let flags = |line: &str| parsed(line).flags;
     let dir = vec![("data-dir".to_owned(), "x".to_owned())];

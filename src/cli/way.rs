@@ -1,5 +1,6 @@
 //! The way to the data: through the server that runs on it, or, when none does, by hand.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -56,11 +57,7 @@ impl<'a> Way<'a> {
         if !lock::has_database(path)? || !lock::check_data_dir(&config.data_dir)? {
             let missing = if lock::has_database(path)? { &config.data_dir } else { path };
             let what = if missing == path { "database" } else { "data directory" };
-            let detail = format!(
-                "there is no {what} at {}: run `tenantry serve` once, or name the data directory with --data-dir",
-                missing.display()
-            );
-            return Err(Refusal::new("no-database", detail));
+            return Err(nothing_at(what, missing));
         }
         Ok(Self { config, database: Some(control::true_name(path)), own })
     }
@@ -96,6 +93,15 @@ impl<'a> Way<'a> {
             std::thread::sleep(PAUSE);
         }
     }
+}
+
+/// There is no such thing, and no command but `serve` makes it.
+pub(super) fn nothing_at(what: &str, path: &Path) -> Refusal {
+    let detail = format!(
+        "there is no {what} at {}: run `tenantry serve` once, or name the data directory with --data-dir",
+        path.display()
+    );
+    Refusal::new("no-database", detail)
 }
 
 fn no_way(held: &Held) -> Refusal {

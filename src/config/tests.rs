@@ -179,7 +179,7 @@ fn faults_do_not_quote_secrets() {
         "admin-password=\u{7}hush",
         "database-url=postgres://robot:hush/hush@db/tenantry",
         "database-url=postgres:robot:hush@db/tenantry",
-        "database-url=postgres://db/tenantry?user=robot&password=hush",
+        "database-url=postgres://db?user=robot&password=hush",
         "public-url=https://robot:hush@users.example.com",
     ] {
         let text = fault(flag);

@@ -16,6 +16,16 @@ where
     store.write(scope, move |tx| run(tx, caller.as_ref(), takes_admin, &work)).await
 }
 
+/// Like [`write()`], for work that only adds rows: many such units may share a transaction.
+pub async fn write_new<T, F>(store: &Store, scope: &impl Scope, work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+{
+    let (caller, takes_admin) = (scope.caller().cloned(), scope.takes_admin());
+    store.write_new(scope, move |tx| run(tx, caller.as_ref(), takes_admin, &work)).await
+}
+
 /// Like [`write()`], for work on thousands of rows: nobody else waits in its transaction.
 pub async fn write_large<T, F>(store: &Store, scope: &impl Scope, work: F) -> Result<T>
 where

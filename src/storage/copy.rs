@@ -159,7 +159,7 @@ impl<'w, 'f> Move<'w, 'f> {
         let sequences = source.sequences()?;
         let begun = Begun {
             from: source.shown.clone(),
-            schema: migrate::latest(),
+            schema: migrate::KNOWN,
             fingerprint: fingerprint(&tables, &totals, &sequences),
         };
         Ok(Self { source, target, tables, totals, sequences, begun, watch })

@@ -100,6 +100,15 @@ pub trait Connection {
         partner: Option<PartnerId>,
         params: &[Param<'_>],
     ) -> Result<usize, DbError>;
+    /// Runs a statement whose answer nobody needs before the transaction ends: it may go to the database together
+    /// with later ones, always in order. A refusal becomes what `refused` makes of it, here or at a later statement.
+    fn execute_later(
+        &mut self,
+        sql: &str,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+        refused: fn(DbError) -> Error,
+    ) -> Result<(), DbError>;
     /// Runs a query and hands each row to `each`.
     fn query(
         &mut self,
@@ -124,6 +133,8 @@ pub enum DbError {
     },
     /// A foreign key refused the row: what it points to is gone.
     Dangling,
+    /// The file is no database, or a damaged one.
+    Damaged(String),
     /// The disk is full.
     Full,
     /// Another program holds the database, or it refuses more connections.
@@ -174,7 +185,7 @@ impl From<DbError> for Error {
             },
             DbError::Duplicate { table } => Self::Internal(format!("unexpected duplicate in {table}").into()),
             DbError::Dangling => Self::Internal(Cow::Borrowed("a row points to one that is gone")),
-            DbError::Other(what) => Self::Internal(what.into()),
+            DbError::Damaged(what) | DbError::Other(what) => Self::Internal(what.into()),
         }
     }
 }
@@ -205,6 +216,15 @@ impl Dialect {
             Self::Postgres => {
                 format!("(SELECT CAST(jsonb_array_elements_text(CAST({param} AS JSONB)) AS BIGINT))")
             }
+        }
+    }
+
+    /// A number of a sequence, to be made by the statement that stores it, whose `param` [`super::tx::Tx::fresh_id`]
+    /// gives.
+    pub fn fresh_id(self, sequence: &str, param: &str) -> String {
+        match self {
+            Self::Sqlite => param.to_owned(),
+            Self::Postgres => format!("coalesce(CAST({param} AS BIGINT), nextval('seq_{sequence}'))"),
         }
     }
 

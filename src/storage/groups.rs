@@ -266,11 +266,11 @@ pub fn claim(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
 
 /// Keeps the number of members.
 pub(super) fn count_members(tx: &mut Tx<'_>, group_id: GroupId, by: i64) -> Result<()> {
-    tx.execute(
+    tx.execute_later(
         "UPDATE groups SET membership_count = membership_count + $3 WHERE pid = $1 AND group_id = $2",
         &[group_id.into(), by.into()],
-    )?;
-    Ok(())
+        Error::from,
+    )
 }
 
 fn taken(e: super::driver::DbError) -> Error {

@@ -48,7 +48,7 @@ pub(super) fn tell(conn: &mut dyn Connection, stale: &[Stale]) -> Result<(), DbE
         return Ok(());
     }
     let payload = encode(stale);
-    conn.query("SELECT pg_notify($1, $2)", None, &[STALE.into(), Param::Text(&payload)], &mut |_| Ok(()))
+    conn.execute_later("SELECT pg_notify($1, $2)", None, &[STALE.into(), Param::Text(&payload)], Error::from)
 }
 
 fn encode(stale: &[Stale]) -> String {

@@ -16,11 +16,6 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_several_processes.sql"),
 ];
 
-/// The version of the schema that this program knows.
-pub(super) fn latest() -> usize {
-    MIGRATIONS.len()
-}
-
 /// What somebody who looks at the schema of a PostgreSQL database is about to do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Aim {
@@ -33,7 +28,7 @@ pub(super) enum Aim {
 }
 
 /// The first bytes of every SQLite file.
-const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
+pub(super) const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// The oldest PostgreSQL that serves, as it tells its version.
 const OLDEST_POSTGRES: i64 = 150_000;
@@ -62,18 +57,41 @@ pub(super) fn check_file(path: &Path) -> Result<()> {
     )))
 }
 
-/// Refuses a database that is another program's or of a newer version. Reads only.
-pub(super) fn check_version(conn: &mut Sqlite, path: &Path) -> Result<usize> {
+/// Whose schema an SQLite database has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Schema {
+    /// None: there is no table.
+    Missing,
+    /// Another program's.
+    Foreign,
+    /// Tenantry's, of this version; it may be one that is not known here.
+    Ours(usize),
+}
+
+/// The newest version of the schema that is known here.
+pub(super) const KNOWN: usize = MIGRATIONS.len();
+
+/// Whose schema it is. Reads only.
+pub(super) fn schema(conn: &mut Sqlite) -> Result<Schema, DbError> {
     if number(conn, "SELECT count(*) FROM sqlite_master")? == 0 {
-        return Ok(0);
+        return Ok(Schema::Missing);
     }
     if conn.pragma("application_id")? != i64::from(APPLICATION_ID) {
-        return Err(Error::internal(format!(
+        return Ok(Schema::Foreign);
+    }
+    Ok(Schema::Ours(version(conn)?))
+}
+
+/// Refuses a database that is another program's or of a newer version. Reads only.
+pub(super) fn check_version(conn: &mut Sqlite, path: &Path) -> Result<usize> {
+    match schema(conn)? {
+        Schema::Missing => Ok(0),
+        Schema::Foreign => Err(Error::internal(format!(
             "{} is a database of another program (it was left as it is): name another file with database-url",
             path.display()
-        )));
+        ))),
+        Schema::Ours(version) => known(version, &path.display().to_string()),
     }
-    known_version(conn, &path.display().to_string())
 }
 
 pub(super) fn number(conn: &mut dyn Connection, sql: &str) -> Result<i64, DbError> {
@@ -85,14 +103,17 @@ pub(super) fn number(conn: &mut dyn Connection, sql: &str) -> Result<i64, DbErro
     Ok(found)
 }
 
-fn known_version(conn: &mut dyn Connection, shown: &str) -> Result<usize> {
+/// The version of a schema that is Tenantry's.
+fn version(conn: &mut dyn Connection) -> Result<usize, DbError> {
     let version = number(conn, "SELECT coalesce(max(version), 0) FROM schema_versions")?;
-    let version = usize::try_from(version).unwrap_or(usize::MAX);
-    if version > MIGRATIONS.len() {
+    Ok(usize::try_from(version).unwrap_or(usize::MAX))
+}
+
+fn known(version: usize, shown: &str) -> Result<usize> {
+    if version > KNOWN {
         return Err(Error::internal(format!(
-            "{shown} was written by a newer version of Tenantry (schema {version}, this one knows {}); it was left as it is: \
-             run the newer version",
-            MIGRATIONS.len()
+            "{shown} was written by a newer version of Tenantry (schema {version}, this one knows {KNOWN}); it was left \
+             as it is: run the newer version"
         )));
     }
     Ok(version)
@@ -100,22 +121,27 @@ fn known_version(conn: &mut dyn Connection, shown: &str) -> Result<usize> {
 
 /// Brings the schema to this version, all or nothing.
 pub(super) fn migrate(conn: &mut Sqlite, from: usize, now: Millis) -> Result<()> {
-    if from == MIGRATIONS.len() {
+    migrate_to(conn, from, KNOWN, now)
+}
+
+/// Brings the schema to a version that is known here, all or nothing.
+pub(super) fn migrate_to(conn: &mut Sqlite, from: usize, to: usize, now: Millis) -> Result<()> {
+    if from == to {
         return Ok(());
     }
     conn.batch("BEGIN IMMEDIATE")?;
     let result = conn
         .batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))
-        .and_then(|()| apply(conn, from, now));
+        .and_then(|()| apply(conn, from, to, now));
     conn.batch(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
     Ok(result?)
 }
 
-fn apply(conn: &mut dyn Connection, from: usize, now: Millis) -> Result<(), DbError> {
+fn apply(conn: &mut dyn Connection, from: usize, to: usize, now: Millis) -> Result<(), DbError> {
     conn.batch(
         "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL)",
     )?;
-    for (version, sql) in (1_i64..).zip(MIGRATIONS).skip(from) {
+    for (version, sql) in (1_i64..).zip(MIGRATIONS).take(to).skip(from) {
         conn.batch(&for_dialect(sql, conn.dialect()))?;
         conn.execute(
             "INSERT INTO schema_versions (version, applied_at) VALUES ($1, $2)",
@@ -170,25 +196,24 @@ fn migrate_in(conn: &mut Postgres, shown: &str, aim: Aim, now: Millis) -> Result
     if aim != Aim::Fill {
         copy::check_finished(conn, shown)?;
     }
-    if version == MIGRATIONS.len() {
+    if version == KNOWN {
         return Ok((version, version));
     }
     if aim == Aim::Use {
         return Err(Error::internal(format!(
-            "{shown} has schema {version}, and this version of Tenantry needs {}: run `tenantry migrate`, or serve \
+            "{shown} has schema {version}, and this version of Tenantry needs {KNOWN}: run `tenantry migrate`, or serve \
              without --no-migrate",
-            MIGRATIONS.len()
         )));
     }
     check_extensions(conn, shown)?;
-    apply(conn, version, now).map_err(|e| match e {
+    apply(conn, version, KNOWN, now).map_err(|e| match e {
         DbError::Other(why) if why.contains("42501") => Error::internal(format!(
             "this user may not make tables in {shown} ({why}): make it the owner of the database (ALTER DATABASE ... \
              OWNER TO ...) or run `tenantry migrate` as a user who is, and serve with --no-migrate"
         )),
         other => other.into(),
     })?;
-    Ok((version, MIGRATIONS.len()))
+    Ok((version, KNOWN))
 }
 
 fn cannot_connect(shown: &str, e: DbError) -> Error {
@@ -235,7 +260,7 @@ pub(super) fn postgres_version(conn: &mut Postgres, shown: &str) -> Result<usize
             "{shown} holds tables of another program (it was left as it is): give Tenantry a database or schema of its own"
         )));
     }
-    known_version(conn, shown)
+    known(version(conn)?, shown)
 }
 
 /// The extensions that the schema needs. All are part of PostgreSQL's own distribution.

@@ -3,6 +3,7 @@
 //! `Store::write` is the one write path, `Store::read` and `Store::scan` are the read paths. What runs in
 //! them are the functions of this module's files, one file per noun, each of which takes a `Tx`.
 
+mod bulk;
 mod cache;
 mod driver;
 mod listen;
@@ -11,6 +12,7 @@ mod pool;
 mod postgres;
 mod search;
 mod sqlite;
+mod together;
 mod tx;
 mod writer;
 
@@ -19,6 +21,8 @@ mod tests;
 
 /// A whole database into another one.
 pub mod copy;
+/// Copies of a whole SQLite database.
+pub mod backup;
 /// Events: the audit log.
 pub mod events;
 /// Groups and who is in them.
@@ -53,6 +57,7 @@ use listen::Listener;
 use pool::Pool;
 use postgres::{Address, Role};
 use sqlite::{PointReaders, Readers, Sqlite, Use};
+use together::Together;
 use tx::Effects;
 use writer::Writer;
 
@@ -98,6 +103,7 @@ enum Engine {
     },
     Postgres {
         write: Arc<Pool>,
+        together: Arc<Together>,
         read: Arc<Pool>,
         shown: String,
         _listener: Listener,
@@ -192,6 +198,7 @@ impl Store {
         let pool = |role, size| Arc::new(Pool::new(Arc::clone(&address), role, size, options.wait));
         let engine = Engine::Postgres {
             write: pool(Role::Write, writes),
+            together: Arc::default(),
             read: pool(Role::Read, reads),
             shown: address.shown(),
             _listener: Listener::start(Arc::clone(&address), &shared)?,
@@ -216,6 +223,21 @@ impl Store {
         F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
     {
         self.submit(tx::parts(scope), false, work).await
+    }
+
+    /// Like [`Store::write`], for work that only adds rows: many such units may share a transaction.
+    pub async fn write_new<T, F>(&self, scope: &impl Scope, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+    {
+        let scope = tx::parts(scope);
+        match &self.0.engine {
+            Engine::Sqlite { writer, .. } => writer.submit(scope, false, work).await,
+            Engine::Postgres { write, together, .. } => {
+                together.submit(write, &self.0.shared, scope, work).await
+            }
+        }
     }
 
     /// Like [`Store::write`], for work that touches thousands of rows: it gets a transaction of its own, so that

@@ -33,6 +33,9 @@ const WAITING: usize = 4_096;
 /// A connection is replaced after this time: the server keeps what it learnt of each schema object per connection.
 const LIFE: Duration = Duration::from_secs(1_800);
 
+/// How a unit's transaction begins: it sees one snapshot, and is refused when another one changed what it changes.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+
 /// Connections of one role.
 pub(super) struct Pool {
     address: Arc<Address>,
@@ -61,10 +64,6 @@ impl Pool {
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let busy = || Error::Unavailable {
-            what: Cow::Borrowed("all connections to the database are in use"),
-            retry_after: Duration::from_secs(1),
-        };
         let permit = match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
@@ -133,6 +132,7 @@ impl Pool {
             };
             match attempted {
                 Attempted::Done(value) => return Ok(value),
+                Attempted::Unknown(error) => return Err(error),
                 Attempted::Refused(error) if !again || start.elapsed() > RETRYING => return Err(error),
                 Attempted::Refused(_) => {}
             }
@@ -143,6 +143,14 @@ impl Pool {
             }
         }
         Err(DbError::Overtaken.into())
+    }
+
+    /// Runs `work` on a connection.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Postgres) -> T) -> Result<T> {
+        let mut conn = self.take().map_err(logged)?;
+        let done = work(&mut conn);
+        self.give_back(conn);
+        Ok(done)
     }
 
     /// Runs a read. `snapshot` opens a transaction for it; without, it is one statement. A connection that turns out
@@ -162,7 +170,7 @@ impl Pool {
         let now = shared.clock.now();
         let result = work(&mut Tx::open(&mut conn, &mut effects, scope.clone(), now, &shared.random));
         if snapshot {
-            let _ = conn.end("ROLLBACK");
+            conn.roll_back();
         }
         self.give_back(conn);
         result
@@ -181,9 +189,13 @@ impl Pool {
     }
 }
 
+/// What came of running a unit of work once.
 enum Attempted<T> {
     Done(T),
+    /// Nothing of it was kept.
     Refused(Error),
+    /// Nobody knows whether it was kept.
+    Unknown(Error),
 }
 
 fn attempt_unit<T>(
@@ -192,8 +204,7 @@ fn attempt_unit<T>(
     scope: &(PartnerId, Actor),
     work: &dyn Fn(&mut Tx<'_>) -> Result<Outcome<T>>,
 ) -> Attempted<T> {
-    let slot = conn.slot();
-    conn.begin("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    conn.begin(BEGIN);
     let mut effects = Effects::default();
     let mut tx = Tx::open(conn, &mut effects, scope.clone(), shared.clock.now(), &shared.random);
     let done = catch_unwind(AssertUnwindSafe(|| work(&mut tx)));
@@ -201,46 +212,79 @@ fn attempt_unit<T>(
         Ok(Ok(Outcome::Commit(value))) => (value, true),
         Ok(Ok(Outcome::Rollback(value))) => (value, false),
         Ok(Err(error)) => {
-            let _ = conn.end("ROLLBACK");
+            conn.roll_back();
             return Attempted::Refused(error);
         }
         Err(_) => {
-            let _ = conn.end("ROLLBACK");
+            conn.roll_back();
             return Attempted::Refused(Error::internal("a unit of work panicked"));
         }
     };
     if !keep {
-        let _ = conn.end("ROLLBACK");
-        return Attempted::Done(value);
+        // What would have been refused must be known first.
+        let done = conn.catch_up();
+        conn.roll_back();
+        return done.map_or_else(|e| Attempted::Refused(e.into()), |()| Attempted::Done(value));
     }
-    if let Err(e) = effects.write_counters(conn, slot).and_then(|()| listen::tell(conn, &effects.stale)) {
-        let _ = conn.end("ROLLBACK");
-        return Attempted::Refused(e.into());
+    match commit(conn, shared, &effects) {
+        Committed::Kept => Attempted::Done(value),
+        Committed::Refused(error) => Attempted::Refused(error),
+        Committed::Unknown => Attempted::Unknown(unknown()),
     }
-    match conn.end("COMMIT") {
+}
+
+/// What came of a commit.
+pub(super) enum Committed {
+    /// It is on disk.
+    Kept,
+    /// Nothing of it was kept.
+    Refused(Error),
+    /// The connection was lost before the answer.
+    Unknown,
+}
+
+/// Whoever asked must look: it is not known whether this was kept, and running it again could do it twice.
+pub(super) fn unknown() -> Error {
+    Error::Unavailable {
+        what: Cow::Borrowed(
+            "the database was lost in the middle of this change: it may or may not have been kept",
+        ),
+        retry_after: Duration::from_secs(1),
+    }
+}
+
+/// Writes what units caused beside their rows and commits, in one go with what was put off.
+pub(super) fn commit(conn: &mut Postgres, shared: &Shared, effects: &Effects) -> Committed {
+    let slot = conn.slot();
+    let done = effects
+        .write_counters(conn, slot)
+        .and_then(|()| listen::tell(conn, &effects.stale))
+        .and_then(|()| conn.commit());
+    match done {
         Ok(()) => {
             shared.cache.forget(effects.stale.iter().chain(&effects.stale_here));
             if effects.mail {
                 shared.mail.notify_one();
             }
-            Attempted::Done(value)
+            Committed::Kept
         }
-        Err(DbError::Lost(why)) => {
-            tracing::error!(why, "the connection to the database was lost during a commit");
-            // Whoever asked must look: it is not known whether this was kept, and running it again could do it twice.
+        Err(e) if conn.is_lost() => {
+            tracing::error!(?e, "the connection to the database was lost during a commit");
             shared.cache.forget(&effects.stale);
-            conn.take_failure();
-            Attempted::Refused(Error::Unavailable {
-                what: Cow::Borrowed(
-                    "the database was lost in the middle of this change: it may or may not have been kept",
-                ),
-                retry_after: Duration::from_secs(1),
-            })
+            Committed::Unknown
         }
         Err(e) => {
-            let _ = conn.end("ROLLBACK");
-            Attempted::Refused(e.into())
+            conn.roll_back();
+            Committed::Refused(e.into())
         }
+    }
+}
+
+/// There is no connection free, and none soon.
+pub(super) fn busy() -> Error {
+    Error::Unavailable {
+        what: Cow::Borrowed("all connections to the database are in use"),
+        retry_after: Duration::from_secs(1),
     }
 }
 

@@ -19,12 +19,19 @@ use tokio_postgres::types::{IsNull, ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Socket, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::bulk::{self, Column, Owned};
 use super::driver::{Connection, DbError, Dialect, Kind, Param, Row};
 use crate::error::{Error, Result};
 use crate::model::PartnerId;
 
 /// Statements kept prepared on a connection. There are some two hundred texts; lists with many filters make more.
 const PREPARED: usize = 512;
+
+/// Statements that are put off at most.
+const LATER: usize = 64;
+
+/// Rows of one of them.
+const ROWS: usize = 1_000;
 
 /// How long one TCP and TLS connection may take to come about.
 const CONNECTING: Duration = Duration::from_secs(3);
@@ -176,9 +183,35 @@ pub(super) struct Postgres {
     slot: i64,
     /// To be sent ahead of the next statement, in one go with it.
     begin: Option<&'static str>,
+    /// The same, after `begin`, in order.
+    later: Vec<Later>,
+    /// Statements that wrote, or are to.
+    written: u64,
     /// Why the transaction cannot go on, if it cannot.
     failure: Option<Failure>,
     since: Instant,
+}
+
+/// A statement whose answer is not waited for by itself.
+struct Later {
+    sql: Box<str>,
+    statement: Statement,
+    /// One for each time it was asked for.
+    rows: Vec<Vec<Owned>>,
+    refused: fn(DbError) -> Error,
+}
+
+impl Later {
+    async fn send(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
+        let sent = match self.rows.as_slice() {
+            [row] => client.execute_raw(&self.statement, row.iter().map(Owned::param)).await,
+            rows => {
+                let columns = (0..self.statement.params().len()).map(|at| Column { rows, at });
+                client.execute_raw(&self.statement, columns).await
+            }
+        };
+        sent.map(drop)
+    }
 }
 
 /// What ends a transaction from outside, whatever the unit of work makes of it.
@@ -196,8 +229,8 @@ pub(super) enum Failure {
 struct Line {
     /// Taken only by `drop`.
     runtime: Option<tokio::runtime::Runtime>,
-    link: Pin<Box<Link>>,
-    is_closed: bool,
+    /// None when the connection is closed.
+    link: Option<Pin<Box<Link>>>,
     heard: Vec<tokio_postgres::Notification>,
 }
 
@@ -212,15 +245,19 @@ impl Drop for Line {
 
 impl Line {
     fn turn(&mut self, cx: &mut Context<'_>) {
-        while !self.is_closed {
-            match self.link.poll_message(cx) {
+        while let Some(link) = &mut self.link {
+            match link.poll_message(cx) {
                 Poll::Ready(Some(Ok(AsyncMessage::Notification(heard)))) => self.heard.push(heard),
                 Poll::Ready(Some(Ok(_))) => {}
-                // The statement that waits is told of it by the driver.
-                Poll::Ready(Some(Err(_)) | None) => self.is_closed = true,
+                // The statement that waits is told of it only when the driver's half is dropped.
+                Poll::Ready(Some(Err(_)) | None) => self.link = None,
                 Poll::Pending => return,
             }
         }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.link.is_none()
     }
 
     /// Waits for an answer, no longer than `patience`.
@@ -262,10 +299,9 @@ impl Postgres {
         let connecting = address.config.connect(address.tls.clone());
         let limit = CONNECTING.saturating_mul(hosts.saturating_add(1));
         let connected = runtime.block_on(async { tokio::time::timeout(limit, connecting).await });
-        let line_of =
-            |runtime, link| Line { runtime: Some(runtime), link, is_closed: false, heard: Vec::new() };
+        let line_of = |runtime, link| Line { runtime: Some(runtime), link, heard: Vec::new() };
         let (client, line) = match connected {
-            Ok(Ok((client, link))) => (client, line_of(runtime, Box::pin(link))),
+            Ok(Ok((client, link))) => (client, line_of(runtime, Some(Box::pin(link)))),
             Ok(Err(e)) => {
                 runtime.shutdown_background();
                 return Err(of_connecting(e));
@@ -287,6 +323,8 @@ impl Postgres {
             patience,
             slot: 0,
             begin: None,
+            later: Vec::new(),
+            written: 0,
             failure: None,
             since: Instant::now(),
         };
@@ -340,7 +378,7 @@ impl Postgres {
 
     /// Whether nothing stands in the way of using it again.
     pub(super) fn is_usable(&self) -> bool {
-        self.failure != Some(Failure::Lost) && !self.line.is_closed && !self.client.is_closed()
+        self.failure != Some(Failure::Lost) && !self.line.is_closed() && !self.client.is_closed()
     }
 
     /// Whether the server has closed it while it lay idle.
@@ -349,29 +387,110 @@ impl Postgres {
         let line = &mut self.line;
         runtime.block_on(async {
             // The first turn asks to be woken, the pause has the system asked what has come in.
-            poll_fn(|cx| Poll::Ready(line.turn(cx))).await;
+            poll_fn(|cx| {
+                line.turn(cx);
+                Poll::Ready(())
+            })
+            .await;
             tokio::task::yield_now().await;
-            poll_fn(|cx| Poll::Ready(line.turn(cx))).await;
+            poll_fn(|cx| {
+                line.turn(cx);
+                Poll::Ready(())
+            })
+            .await;
         });
         self.line.runtime = Some(runtime);
-        if self.line.is_closed {
+        if self.line.is_closed() {
             self.failure = Some(Failure::Lost);
         }
-        self.line.is_closed
+        self.line.is_closed()
     }
 
     /// Begins a transaction with the next statement, which goes to the server together with `sql`.
     pub(super) fn begin(&mut self, sql: &'static str) {
         self.failure = None;
+        self.later.clear();
         self.begin = Some(sql);
     }
 
-    /// Ends a transaction. One in which nothing was asked costs nothing.
-    pub(super) fn end(&mut self, sql: &'static str) -> Result<(), DbError> {
-        match self.begin.take() {
-            Some(_) => Ok(()),
-            None => self.batch(sql),
+    /// Commits the transaction, together with what was put off. One in which nothing was asked costs nothing.
+    pub(super) fn commit(&mut self) -> Result<(), DbError> {
+        if self.begin.is_some() && self.later.is_empty() {
+            self.begin = None;
+            return Ok(());
         }
+        self.run(async |client| client.batch_execute("COMMIT").await)
+    }
+
+    /// Undoes the transaction.
+    pub(super) fn roll_back(&mut self) {
+        self.later.clear();
+        if self.begin.take().is_none() {
+            // A connection that cannot even do this is found out when it is given back.
+            let _ = self.batch("ROLLBACK");
+        }
+    }
+
+    /// Takes what was put off, with the rows of one table in one statement where that is possible.
+    fn gather(&mut self) -> Result<Vec<Later>, DbError> {
+        let mut later = std::mem::take(&mut self.later);
+        for later in later.iter_mut().filter(|later| later.rows.len() > 1) {
+            if let Some(many) = bulk::many(&later.sql, later.statement.params()) {
+                later.statement = self.prepared(&many)?;
+            }
+        }
+        Ok(later)
+    }
+
+    /// Has what was put off done now.
+    pub(super) fn catch_up(&mut self) -> Result<(), DbError> {
+        if self.later.is_empty() { Ok(()) } else { self.run(async |_| Ok(())) }
+    }
+
+    /// Sends what was put off and `last` in one go and waits for all answers. The first refusal counts: the server
+    /// does nothing of a transaction after one.
+    fn run<T>(
+        &mut self,
+        last: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, DbError> {
+        let later = self.gather()?;
+        let begin = self.begin.take();
+        let client = &self.client;
+        let answers = self.line.wait(self.patience, async {
+            let mut ahead: Vec<Ahead<'_>> = Vec::with_capacity(later.len() + 1);
+            if let Some(begin) = begin {
+                ahead.push(Box::pin(async move { client.batch_execute(begin).await }));
+            }
+            for later in &later {
+                ahead.push(Box::pin(later.send(client)));
+            }
+            Ok(in_order(ahead, last(client)).await)
+        });
+        let (ahead, last) = self.note(answers)?;
+        let refused = begin.map(|_| DbError::into as fn(DbError) -> Error);
+        let refused = refused.into_iter().chain(later.iter().map(|later| later.refused));
+        for (answer, refused) in ahead.into_iter().zip(refused) {
+            if let Err(e) = answer {
+                let e = self.note::<()>(Err(e.into())).err().unwrap_or(DbError::Overtaken);
+                return Err(DbError::Caller(refused(e)));
+            }
+        }
+        self.note(last.map_err(DbError::from))
+    }
+
+    /// How many statements wrote so far, or are to.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether the transaction cannot go on.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// Whether the connection is gone.
+    pub(super) fn is_lost(&self) -> bool {
+        self.failure == Some(Failure::Lost)
     }
 
     /// Why the transaction could not go on, if it could not.
@@ -387,11 +506,11 @@ impl Postgres {
         let line = &mut self.line;
         let heard = poll_fn(|cx| {
             line.turn(cx);
-            if line.heard.is_empty() && !line.is_closed { Poll::Pending } else { Poll::Ready(()) }
+            if line.heard.is_empty() && !line.is_closed() { Poll::Pending } else { Poll::Ready(()) }
         });
         let _ = runtime.block_on(async { tokio::time::timeout(patience, heard).await });
         self.line.runtime = Some(runtime);
-        if self.line.is_closed {
+        if self.line.is_closed() {
             return Err(DbError::Lost(String::from("the connection was closed")));
         }
         let heard = std::mem::take(&mut self.line.heard);
@@ -438,19 +557,21 @@ impl Postgres {
         done
     }
 
+    fn prepared(&mut self, sql: &str) -> Result<Statement, DbError> {
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        let prepared = self.line.wait(self.patience, self.client.prepare(sql));
+        let statement = self.note(prepared)?;
+        if self.statements.len() >= PREPARED {
+            self.statements.clear();
+        }
+        self.statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
     fn prepare(&mut self, sql: &str, params: usize) -> Result<Statement, DbError> {
-        let statement = match self.statements.get(sql) {
-            Some(statement) => statement.clone(),
-            None => {
-                let prepared = self.line.wait(self.patience, self.client.prepare(sql));
-                let statement = self.note(prepared)?;
-                if self.statements.len() >= PREPARED {
-                    self.statements.clear();
-                }
-                self.statements.insert(sql.to_owned(), statement.clone());
-                statement
-            }
-        };
+        let statement = self.prepared(sql)?;
         if statement.params().len() != params {
             return Err(DbError::Other(format!(
                 "a statement takes {} parameters and was given {params}, the partner included",
@@ -475,20 +596,38 @@ impl Connection for Postgres {
     ) -> Result<usize, DbError> {
         let params = bound(partner, params);
         let statement = self.prepare(sql, params.len())?;
-        let begin = self.begin.take();
-        let client = &self.client;
-        let done = self.line.wait(self.patience, async {
-            let run = client.execute_raw(&statement, params.iter());
-            Ok(match begin {
-                Some(begin) => {
-                    let (begun, run) = both(client.batch_execute(begin), run).await;
-                    begun.and(run)?
-                }
-                None => run.await?,
-            })
-        });
-        let changed = self.note(done)?;
+        self.written += 1;
+        let changed = self.run(async |client| client.execute_raw(&statement, params.iter()).await)?;
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+    }
+
+    fn execute_later(
+        &mut self,
+        sql: &str,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+        refused: fn(DbError) -> Error,
+    ) -> Result<(), DbError> {
+        let params = bound(partner, params);
+        let statement = self.prepare(sql, params.len())?;
+        self.written += 1;
+        let row: Vec<Owned> = params.into_iter().map(Owned::from).collect();
+        // Rows of plain inserts can be put together, so long as nothing but plain inserts stands between them: what
+        // points to another row comes after it either way.
+        let same = self
+            .later
+            .iter_mut()
+            .rev()
+            .take_while(|l| bulk::is_plain_insert(&l.sql))
+            .find(|l| *l.sql == *sql);
+        match same {
+            Some(same) if same.rows.len() < ROWS => {
+                same.rows.push(row);
+                return Ok(());
+            }
+            _ => self.later.push(Later { sql: sql.into(), statement, rows: vec![row], refused }),
+        }
+        if self.later.len() < LATER { Ok(()) } else { self.catch_up() }
     }
 
     fn query(
@@ -500,30 +639,18 @@ impl Connection for Postgres {
     ) -> Result<(), DbError> {
         let params = bound(partner, params);
         let statement = self.prepare(sql, params.len())?;
-        let begin = self.begin.take();
-        let client = &self.client;
-        let done = self.line.wait(self.patience, async {
-            let run = async {
-                let rows = client.query_raw(&statement, params.iter()).await?;
-                collect(rows).await
-            };
-            Ok(match begin {
-                Some(begin) => {
-                    let (begun, run) = both(client.batch_execute(begin), run).await;
-                    begun.and(run)?
-                }
-                None => run.await?,
-            })
-        });
-        for row in self.note(done)? {
+        let rows = self.run(async |client| {
+            let rows = client.query_raw(&statement, params.iter()).await?;
+            collect(rows).await
+        })?;
+        for row in rows {
             each(&row)?;
         }
         Ok(())
     }
 
     fn batch(&mut self, sql: &str) -> Result<(), DbError> {
-        let done = self.line.wait(self.patience, self.client.batch_execute(sql));
-        self.note(done)
+        self.run(async |client| client.batch_execute(sql).await)
     }
 
     fn dialect(&self) -> Dialect {
@@ -540,9 +667,39 @@ async fn collect(rows: tokio_postgres::RowStream) -> Result<Vec<tokio_postgres::
     Ok(out)
 }
 
-/// Runs two futures side by side, the first one's request first.
-async fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (A, B) {
-    tokio::join!(biased; a, b)
+type Ahead<'a> = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + 'a>>;
+
+/// Runs futures side by side. Each asks the server at its first turn, and these turns are taken in order.
+async fn in_order<T>(
+    mut ahead: Vec<Ahead<'_>>,
+    last: impl Future<Output = T>,
+) -> (Vec<Result<(), tokio_postgres::Error>>, T) {
+    let mut answers: Vec<_> = ahead.iter().map(|_| None).collect();
+    let mut last = pin!(last);
+    let mut last_answer = None;
+    poll_fn(|cx| {
+        let mut is_done = true;
+        for (future, answer) in ahead.iter_mut().zip(&mut answers) {
+            if answer.is_none() {
+                match future.as_mut().poll(cx) {
+                    Poll::Ready(done) => *answer = Some(done),
+                    Poll::Pending => is_done = false,
+                }
+            }
+        }
+        if last_answer.is_none() {
+            match last.as_mut().poll(cx) {
+                Poll::Ready(done) => last_answer = Some(done),
+                Poll::Pending => is_done = false,
+            }
+        }
+        if !is_done {
+            return Poll::Pending;
+        }
+        let answers = answers.iter_mut().filter_map(Option::take).collect();
+        last_answer.take().map_or(Poll::Pending, |last| Poll::Ready((answers, last)))
+    })
+    .await
 }
 
 impl ToSql for Param<'_> {

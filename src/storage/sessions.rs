@@ -7,7 +7,7 @@ use super::cache::TokenHash;
 use super::tx::{Stale, Tx};
 use crate::access::{Standing, TokenFacts};
 use crate::clock::Millis;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Client, PartnerId, UserId};
 
 fn stored(hash: &TokenHash) -> String {
@@ -36,7 +36,7 @@ pub struct NewSession<'a> {
 /// Stores a session.
 pub fn insert(tx: &mut Tx<'_>, new: &NewSession<'_>) -> Result<()> {
     let now = tx.now();
-    tx.execute(
+    tx.execute_later(
         "INSERT INTO sessions (pid, session_id, user_id, client_id, restricted, created_at, expires_at, address, \
          user_agent, last_used_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $6)",
         &[
@@ -49,8 +49,8 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewSession<'_>) -> Result<()> {
             new.address.into(),
             new.user_agent.into(),
         ],
-    )?;
-    Ok(())
+        Error::from,
+    )
 }
 
 /// The two kinds of tokens.
@@ -80,14 +80,14 @@ pub fn insert_token(
     expires_at: Millis,
 ) -> Result<()> {
     let now = tx.now();
-    tx.execute(
+    tx.execute_later(
         &format!(
             "INSERT INTO {} (pid, token_hash, session_id, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
             kind.table()
         ),
         &[(&stored(hash)).into(), session_id.into(), now.into(), expires_at.into()],
-    )?;
-    Ok(())
+        Error::from,
+    )
 }
 
 /// Whose access token this is; one statement, on the way of every request that finds no cached caller.

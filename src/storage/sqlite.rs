@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::config::DbConfig;
 use rusqlite::{ErrorCode, OpenFlags, types::ValueRef};
 
 use super::driver::{Connection, DbError, Dialect, Param, Row};
@@ -20,6 +22,12 @@ const POINT_READ_MAP_BYTES: i64 = 256 * 1024 * 1024;
 
 /// How long a connection waits for a lock.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a connection waits that expects to be the only one.
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Pages copied in one step, 4 MiB of them: between two steps somebody may look how far it is.
+const COPY_STEP: i32 = 1_024;
 
 /// Names of the parameters: SQLite numbers `$n` by first appearance, so they are bound by name.
 const NAMES: [&str; 40] = [
@@ -50,6 +58,13 @@ pub(super) enum Use {
     Fill,
     /// A look at a file that may be anybody's: nothing of it is changed, not even its log is moved.
     Look,
+    /// The target of a copy. Nothing protects it: it counts for nothing until it is whole.
+    Copy,
+    /// A copy that is whole, whose only connection this is: its journal is as it is found.
+    Alone,
+    /// A database that is to be at rest and may be damaged: at the end its log is left alone, which SQLite would move
+    /// into whatever the file is.
+    Settle,
 }
 
 impl Sqlite {
@@ -57,7 +72,9 @@ impl Sqlite {
     pub(super) fn open(path: &Path, purpose: Use) -> Result<Self, DbError> {
         let access = match purpose {
             Use::Write | Use::Fill => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-            Use::Checkpoint | Use::Point | Use::Scan => OpenFlags::SQLITE_OPEN_READ_WRITE,
+            Use::Checkpoint | Use::Point | Use::Scan | Use::Copy | Use::Alone | Use::Settle => {
+                OpenFlags::SQLITE_OPEN_READ_WRITE
+            }
             Use::Look => OpenFlags::SQLITE_OPEN_READ_ONLY,
         };
         let conn = rusqlite::Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
@@ -69,7 +86,9 @@ impl Sqlite {
             )));
         }
         conn.set_prepared_statement_cache_capacity(256);
-        conn.busy_timeout(PATIENCE)?;
+        conn.busy_timeout(if purpose == Use::Settle { SHORT_PATIENCE } else { PATIENCE })?;
+        // First: a damaged database lets the setup fail, and with it this connection ends.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, purpose == Use::Settle)?;
         let setup = match purpose {
             // The checkpointer keeps the log short (writer.rs), so commits never pay for it. secure_delete:
             // temporary passwords stand in the outbox.
@@ -87,6 +106,10 @@ impl Sqlite {
             Use::Checkpoint => "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;",
             Use::Point | Use::Look => "PRAGMA query_only = ON;",
             Use::Scan => "PRAGMA query_only = ON; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;",
+            Use::Copy => {
+                "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
+            }
+            Use::Alone | Use::Settle => "PRAGMA synchronous = FULL;",
         };
         conn.execute_batch(setup)?;
         if purpose == Use::Point {
@@ -155,6 +178,37 @@ impl Sqlite {
         Ok(())
     }
 
+    /// Copies the whole database over `to`, page by page, and tells the bytes that were copied and all there are.
+    /// In a transaction, which it must be, it is one snapshot however much is written meanwhile.
+    pub(super) fn copy_over(&self, to: &mut Self, each: &mut dyn FnMut(u64, u64)) -> Result<(), DbError> {
+        let page = self.pragma("page_size")?;
+        let bytes = |pages: i64| u64::try_from(pages.saturating_mul(page)).unwrap_or(0);
+        let copy = Backup::new(&self.conn, &mut to.conn)?;
+        loop {
+            let step = copy.step(COPY_STEP)?;
+            let progress = copy.progress();
+            let (all, left) = (i64::from(progress.pagecount), i64::from(progress.remaining));
+            each(bytes(all - left), bytes(all));
+            match step {
+                StepResult::Done => return Ok(()),
+                StepResult::More => {}
+                // Nobody else knows of the target, and the snapshot needs no lock any more.
+                _ => return Err(DbError::Busy),
+            }
+        }
+    }
+
+    /// Asks for another journal mode; whether it is in force now. Leaving `WAL` moves the log into the database and
+    /// removes it, which only the one connection of a database can.
+    pub(super) fn set_journal(&self, mode: &str) -> Result<bool, DbError> {
+        let mut is = String::new();
+        self.conn.pragma_update_and_check(None, "journal_mode", mode, |row| {
+            is = row.get(0)?;
+            Ok(())
+        })?;
+        Ok(is.eq_ignore_ascii_case(mode))
+    }
+
     fn bind(
         stmt: &mut rusqlite::Statement<'_>,
         partner: Option<PartnerId>,
@@ -193,6 +247,17 @@ impl Connection for Sqlite {
         let mut stmt = self.conn.prepare_cached(sql)?;
         Self::bind(&mut stmt, partner, params)?;
         Ok(stmt.raw_execute()?)
+    }
+
+    fn execute_later(
+        &mut self,
+        sql: &str,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+        refused: fn(DbError) -> Error,
+    ) -> Result<(), DbError> {
+        // There is nothing to be won by waiting.
+        self.execute(sql, partner, params).map(drop).map_err(|e| DbError::Caller(refused(e)))
     }
 
     fn query(
@@ -272,6 +337,9 @@ impl From<rusqlite::Error> for DbError {
             // The index of the log is made longer beside SQLite's own check for a full disk.
             (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
             (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Self::Busy,
+            (ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt, _) => {
+                Self::Damaged(format!("sqlite: {e}"))
+            }
             // The message of a constraint names columns, never values; other messages name files and SQL.
             _ => Self::Other(format!("sqlite: {e}")),
         }

@@ -6,7 +6,7 @@ use super::driver::{Connection, DbError, Dialect, Param, Row};
 use super::search::SearchChange;
 use crate::access::{Actor, Operator, Scope};
 use crate::clock::Millis;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{PartnerId, UserId};
 use crate::random::Random;
 
@@ -79,11 +79,12 @@ impl Effects {
             *sums.entry((pid, counter.name())).or_default() += by;
         }
         for ((pid, name), by) in sums {
-            conn.execute(
+            conn.execute_later(
                 "INSERT INTO counters (pid, name, slot, value) VALUES ($1, $2, $3, $4) \
                  ON CONFLICT (pid, name, slot) DO UPDATE SET value = counters.value + excluded.value",
                 Some(pid),
                 &[name.into(), slot.into(), by.into()],
+                Error::from,
             )?;
         }
         Ok(())
@@ -188,6 +189,16 @@ impl<'c> Tx<'c> {
         self.conn.execute(sql, Some(self.pid), params)
     }
 
+    /// Runs a statement whose answer this unit does not need; see [`Connection::execute_later`].
+    pub(super) fn execute_later(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+        refused: fn(DbError) -> Error,
+    ) -> Result<()> {
+        Ok(self.conn.execute_later(sql, Some(self.pid), params, refused)?)
+    }
+
     /// Runs a query and hands each row to `each`.
     pub(super) fn each(
         &mut self,
@@ -234,6 +245,16 @@ impl<'c> Tx<'c> {
     /// table, for partners themselves, and for background work over all of them.
     pub(super) fn unscoped(&mut self) -> Unscoped<'_> {
         Unscoped(self.conn)
+    }
+
+    /// A number never used before, for a row whose number nobody asks for: the text to put into the statement that
+    /// stores it, and what to bind at `param` there.
+    pub(super) fn fresh_id(&mut self, sequence: Sequence, param: &str) -> Result<(String, Option<i64>)> {
+        let id = match self.dialect() {
+            Dialect::Sqlite => Some(self.next_id(sequence)?),
+            Dialect::Postgres => None,
+        };
+        Ok((self.dialect().fresh_id(sequence.name(), param), id))
     }
 
     /// A number never used before (B24).

@@ -98,7 +98,7 @@ pub fn next_id(tx: &mut Tx<'_>) -> Result<UserId> {
 /// `username-taken`, `external-id-taken`: the database's word (B8, B3).
 pub fn insert(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
     let keys = Keys::of(user);
-    tx.execute(
+    tx.execute_later(
         "INSERT INTO users (pid, user_id, username, status, first_name, last_name, email, title, phone_number, \
          is_admin, external_id, created_at, updated_at, username_key, first_name_key, last_name_key, email_key, \
          title_key, phone_number_key, external_id_key) \
@@ -124,8 +124,8 @@ pub fn insert(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
             (&keys.phone_number).into(),
             (&keys.external_id).into(),
         ],
-    )
-    .map_err(taken)?;
+        taken,
+    )?;
     claim_username(tx, user.user_id, username)?;
     add_memberships(tx, user.user_id, &user.groups)?;
     tx.count(Counter::Users, 1);
@@ -221,19 +221,19 @@ fn index(tx: &mut Tx<'_>, user_id: UserId, known: bool, text: Option<String>) {
 }
 
 fn claim_username(tx: &mut Tx<'_>, user_id: UserId, username: &Username) -> Result<()> {
-    tx.execute(
+    tx.execute_later(
         "INSERT INTO usernames (name_key, pid, user_id) VALUES ($3, $1, $2)",
         &[user_id.into(), (&username.key).into()],
+        taken,
     )
-    .map_err(taken)?;
-    Ok(())
 }
 
 fn add_memberships(tx: &mut Tx<'_>, user_id: UserId, groups: &[GroupId]) -> Result<()> {
     for &group in groups {
-        tx.execute(
+        tx.execute_later(
             "INSERT INTO memberships (pid, group_id, user_id) VALUES ($1, $2, $3)",
             &[group.into(), user_id.into()],
+            Error::from,
         )?;
         super::groups::count_members(tx, group, 1)?;
     }
@@ -355,9 +355,10 @@ pub fn count_unknown_login(tx: &mut Tx<'_>) {
 /// Stores a login: when, and that the row of failures is over.
 pub fn set_logged_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     let now = tx.now();
-    tx.execute(
+    tx.execute_later(
         "UPDATE users SET last_login_at = $3, failed_logins = 0, refused_until = 0 WHERE pid = $1 AND user_id = $2",
         &[user_id.into(), now.into()],
+        Error::from,
     )?;
     // Only `lastLoginAt` shows it, and logins are many.
     tx.forget_here(Stale::User(tx.pid(), user_id));

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -37,6 +37,10 @@ const CHECKPOINT_HARD_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How long everybody's writes may wait for reads that keep the log from being emptied.
 const EMPTYING: Duration = Duration::from_millis(50);
+
+/// How long the writer leaves the log alone after it could not be emptied. A backup reads for minutes: if each group
+/// waited for it, every write would be slow.
+const EMPTYING_PAUSE: Duration = Duration::from_secs(1);
 
 /// A unit of work on its way through the writer.
 trait Job: Send {
@@ -158,7 +162,10 @@ impl Writer {
         };
         let (ask, beside) = (due.clone(), Arc::clone(&point));
         let threads = vec![
-            spawn("writer", Box::new(move || Loop { conn, shared, point, log, due }.run(&jobs)))?,
+            spawn(
+                "writer",
+                Box::new(move || Loop { conn, shared, point, log, due, emptying_at: None }.run(&jobs)),
+            )?,
             spawn("checkpoint", Box::new(move || checkpoint(&checkpointer, &checkpoints, &beside)))?,
         ];
         Ok(Self { queue: Some(queue), due: Some(ask), threads })
@@ -218,6 +225,8 @@ struct Loop {
     point: Arc<PointReaders>,
     log: PathBuf,
     due: SyncSender<Due>,
+    /// When to try again to empty the log; none = a long read has not kept it.
+    emptying_at: Option<Instant>,
 }
 
 impl Loop {
@@ -294,11 +303,14 @@ impl Loop {
         self.conn.control("COMMIT").map_err(GroupLost::of)
     }
 
-    fn keep_log_short(&self) {
+    fn keep_log_short(&mut self) {
         let size = std::fs::metadata(&self.log).map_or(0, |m| m.len());
-        if size > CHECKPOINT_HARD_BYTES {
-            // A long read can keep it: then the next group tries again.
-            if let Err(e) = self.point.without_snapshots(|| self.conn.empty_log(EMPTYING)) {
+        if size > CHECKPOINT_HARD_BYTES && self.emptying_at.is_none_or(|at| Instant::now() >= at) {
+            // A long read can keep it: then a later group tries again.
+            let emptied = self.point.without_snapshots(|| self.conn.empty_log(EMPTYING));
+            let is_empty = *emptied.as_ref().unwrap_or(&false);
+            self.emptying_at = (!is_empty).then(|| Instant::now() + EMPTYING_PAUSE);
+            if let Err(e) = emptied {
                 tracing::warn!(?e, "the log could not be shortened");
             }
         } else if size > CHECKPOINT_BYTES {

@@ -224,3 +224,43 @@ fn the_words_are_where_they_belong() {
         assert!(found, "{word} is nowhere, not even in {places:?}");
     }
 }
+
+/// The tables of PostgreSQL by name, each with its definition; `schema_versions` is made by storage/migrate.rs.
+fn tables() -> BTreeMap<String, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let mut tables = BTreeMap::from([("schema_versions".to_owned(), String::new())]);
+    for file in files {
+        let text = std::fs::read_to_string(file).unwrap();
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with("--@sqlite"));
+        let sql: String = lines.map(|line| line.replace("--@postgres ", "") + "\n").collect();
+        for definition in sql.split("CREATE TABLE ").skip(1) {
+            let definition = definition.split_once(';').unwrap().0;
+            tables.insert(definition.split_whitespace().next().unwrap().to_owned(), definition.to_owned());
+        }
+    }
+    tables
+}
+
+#[test]
+fn the_way_to_shard_names_every_table() {
+    let text = include_str!("../../docs/OPERATIONS.md");
+    let mut named = BTreeSet::new();
+    let mut wrong = Vec::new();
+    let tables = tables();
+    for line in text.lines().filter(|line| line.starts_with("SELECT create_")) {
+        let words: Vec<_> = line.split('\'').collect();
+        let (table, column) = (words[1], words.get(3).copied().unwrap_or_default());
+        named.insert(table.to_owned());
+        // Citus takes no primary key without the column that it shards by.
+        let definition = tables.get(table).map_or("", String::as_str);
+        if line.contains("create_distributed_table")
+            && !definition.contains(&format!("PRIMARY KEY ({column},"))
+        {
+            wrong.push(format!("the primary key of {table} does not begin with {column}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(named, tables.into_keys().collect(), "docs/OPERATIONS.md, Sharding, and migrations/");
+}

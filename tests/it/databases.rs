@@ -1,6 +1,7 @@
 //! A database for each test: an SQLite file, or, when `TENANTRY_TEST_POSTGRES` names a PostgreSQL server, a database
 //! of its own there. scripts/test runs the suite once for each.
 
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -62,9 +63,29 @@ impl Database {
         }
     }
 
-    /// Runs SQL on it (PostgreSQL only), beside the server.
-    pub fn run(&self, sql: &str) {
-        run(&self.url().unwrap(), sql).unwrap();
+    /// Runs SQL on it beside the server; `dir` is where SQLite's file stands.
+    pub fn run(&self, dir: &Path, sql: &str) {
+        match self.url() {
+            Some(url) => run(&url, sql).map(drop).unwrap(),
+            None => sqlite(dir).execute_batch(sql).unwrap(),
+        }
+    }
+
+    /// Every value of an answer, row by row, as text; beside the server.
+    pub fn ask(&self, dir: &Path, sql: &str) -> Vec<Vec<String>> {
+        let Some(url) = self.url() else {
+            let database = sqlite(dir);
+            let mut statement = database.prepare(sql).unwrap();
+            let columns = statement.column_count();
+            let text = |value: rusqlite::types::Value| match value {
+                rusqlite::types::Value::Integer(n) => n.to_string(),
+                rusqlite::types::Value::Text(text) => text,
+                other => format!("{other:?}"),
+            };
+            let rows = statement.query_map([], |row| (0..columns).map(|at| Ok(text(row.get(at)?))).collect());
+            return rows.unwrap().map(Result::unwrap).collect();
+        };
+        run(&url, sql).unwrap()
     }
 }
 
@@ -123,14 +144,19 @@ fn create(name: &str, template: &str) {
             Err(e) if e.contains("being accessed by other users") => {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            made => return made.unwrap(),
+            made => return drop(made.unwrap()),
         }
     }
     panic!("{template} is still in use");
 }
 
-/// Runs SQL on the database of this URL, on a thread of its own: a test's own thread may be waiting for others.
-pub fn run(url: &str, sql: &str) -> Result<(), String> {
+fn sqlite(dir: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(dir.join("tenantry.db")).unwrap()
+}
+
+/// Runs SQL on the database of this URL, on a thread of its own: a test's own thread may be waiting for others. Gives
+/// every value of the answer as text.
+pub fn run(url: &str, sql: &str) -> Result<Vec<Vec<String>>, String> {
     std::thread::scope(|scope| {
         let run = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -139,10 +165,17 @@ pub fn run(url: &str, sql: &str) -> Result<(), String> {
                     .await
                     .map_err(|e| format!("{e:?}"))?;
                 let driving = tokio::spawn(connection);
-                let done = client.batch_execute(sql).await.map_err(|e| format!("{e:?}"));
+                let answers = client.simple_query(sql).await.map_err(|e| format!("{e:?}"));
                 drop(client);
                 let _ = driving.await;
-                done
+                let text = |row: &tokio_postgres::SimpleQueryRow| {
+                    (0..row.len()).map(|at| row.get(at).unwrap_or_default().to_owned()).collect()
+                };
+                let row = |answer: &tokio_postgres::SimpleQueryMessage| match answer {
+                    tokio_postgres::SimpleQueryMessage::Row(row) => Some(text(row)),
+                    _ => None,
+                };
+                Ok(answers?.iter().filter_map(row).collect())
             })
         };
         scope.spawn(run).join().unwrap()

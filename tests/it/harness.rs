@@ -164,6 +164,16 @@ impl T {
         Self::run(dir, database, config, self.clock.clone()).await
     }
 
+    /// Runs SQL on the database, behind the server's back.
+    pub fn run_sql(&self, sql: &str) {
+        self.database.run(self.dir.path(), sql);
+    }
+
+    /// What the database answers to SQL, as text, row by row.
+    pub fn ask_sql(&self, sql: &str) -> Vec<Vec<String>> {
+        self.database.ask(self.dir.path(), sql)
+    }
+
     /// A value that must not be in any log line.
     pub fn secret(&self, value: &str) {
         self.secrets.lock().unwrap().push(value.to_owned());

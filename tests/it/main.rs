@@ -9,6 +9,7 @@
 
 mod architecture;
 mod authorization;
+mod backup;
 mod bad_input;
 mod binary;
 mod commands;
@@ -21,11 +22,13 @@ mod fixtures;
 mod groups;
 mod harness;
 mod logins;
+mod lost_database;
 mod mail;
 mod oauth;
 mod openapi;
 mod partners;
 mod passwords;
+mod proxy;
 mod secrets;
 mod self_service;
 mod serve;

@@ -268,8 +268,8 @@ fn a_data_directory_without_a_parent_is_not_made() {
 }
 
 /// Starts servers as somebody whom file modes bind: they do not bind root.
-struct Ordinary {
-    home: Home,
+pub struct Ordinary {
+    pub home: Home,
     /// A copy, since nobody else may look into root's directories.
     binary: Option<PathBuf>,
 }
@@ -277,7 +277,7 @@ struct Ordinary {
 const NOBODY: u32 = 65_534;
 
 impl Ordinary {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let home = Home::new();
         let binary = rustix::process::geteuid().is_root().then(|| {
             let copy = home.path().join("tenantry");
@@ -290,7 +290,7 @@ impl Ordinary {
     }
 
     /// Gives a path of the home to whom the servers run as.
-    fn give(&self, path: &Path) {
+    pub fn give(&self, path: &Path) {
         if self.binary.is_some() {
             std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
         }
@@ -298,16 +298,21 @@ impl Ordinary {
 
     fn serve(&self, args: &[&str]) -> Result<Process, Ended> {
         let args: Vec<&str> = ["serve", "--listen", "127.0.0.1:0"].iter().chain(args).copied().collect();
+        Process::start(&mut self.run(&args))
+    }
+
+    /// The binary with this command line.
+    pub fn run(&self, args: &[&str]) -> Command {
         let program = self.binary.as_deref().unwrap_or(binary());
-        let mut command = tenantry(program, self.home.path(), &args, &GIVEN);
+        let mut command = tenantry(program, self.home.path(), args, &GIVEN);
         if self.binary.is_some() {
             command.uid(NOBODY).gid(NOBODY);
         }
-        Process::start(&mut command)
+        command
     }
 }
 
-fn set_mode(path: &Path, mode: u32) {
+pub fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
@@ -349,16 +354,20 @@ async fn a_data_directory_that_may_not_be_written_is_refused() {
 }
 
 /// A small file system of its own.
-struct Small(TempDir);
+pub struct Small(TempDir);
 
 impl Small {
     /// None when this user may not mount.
-    fn mount(size: &str) -> Option<Self> {
+    pub fn mount(size: &str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let options = format!("size={size},mode=0700");
         let mounted =
             Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()).output();
         mounted.is_ok_and(|output| output.status.success()).then(|| Self(dir))
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
     }
 
     /// Makes room.

@@ -56,7 +56,7 @@ impl End {
                 "{shown} is itself a copy that is not finished: finish that one first, or copy from where it came"
             )));
         }
-        if version < migrate::latest() {
+        if version < migrate::KNOWN {
             let mend = match place {
                 Place::Sqlite(_) => {
                     "start and stop this version's `tenantry serve` on it once, which brings it up to date"
@@ -65,7 +65,7 @@ impl End {
             };
             return Err(Error::internal(format!(
                 "{shown} has schema {version}, and this version of Tenantry copies {}: {mend}",
-                migrate::latest()
+                migrate::KNOWN
             )));
         }
         Ok(end)

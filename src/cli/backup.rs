@@ -1,0 +1,191 @@
+//! `tenantry backup`: the database of one moment in a file, checked before it gets its name.
+//!
+//! It opens the database itself, beside the server where one runs, and takes no lock: a backup of an hour must not
+//! keep a server from starting. SQLite keeps the two out of each other's way.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::args::BackupArgs;
+use super::print::Progress;
+use super::refusal::Refusal;
+use super::serve::stop_signal;
+use super::{Failure, lock, print, switch, way};
+use crate::clock::{Clock, rfc3339};
+use crate::config::Config;
+use crate::random::Random;
+use crate::storage::backup::{self, Fault};
+
+/// Runs the command.
+pub(super) fn run(config: &Config, args: &BackupArgs, out: &mut impl Write) -> Result<(), Failure> {
+    let database = lock::database_file(config)?;
+    if !lock::has_database(database)? {
+        return Err(way::nothing_at("database", database).into());
+    }
+    check_name(&args.file, database)?;
+    let partial = Partial::create(&args.file, &Random::system())?;
+    Ok(print::one(out, args.json, &make_unless_stopped(partial, database)?)?)
+}
+
+/// Refuses a name that is taken, that cannot be made, or that the database may need for itself.
+fn check_name(file: &Path, database: &Path) -> Result<(), Refusal> {
+    let shown = file.display();
+    let refuse = |what: String| Err(Refusal::new("io", what));
+    match std::fs::symlink_metadata(file) {
+        Ok(meta) if meta.is_dir() => return refuse(format!("{shown} is a directory: name a file in it")),
+        Ok(_) => {
+            return refuse(format!(
+                "{shown} exists already and was left as it is: name another file, or move that one away"
+            ));
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(Refusal::of_named_file("make the backup", file, &e)),
+    }
+    let dir = switch::directory_of(file);
+    if !dir.is_dir() {
+        return refuse(format!(
+            "there is no directory {} for the backup {shown}: make it first, or name a file elsewhere",
+            dir.display()
+        ));
+    }
+    let (file, database) = (lock::true_path(file), lock::true_path(database));
+    if backup::COMPANIONS.iter().any(|ending| backup::companion(&database, ending) == file) {
+        return refuse(format!("{shown} is a name that the database needs for itself: name another file"));
+    }
+    Ok(())
+}
+
+/// The backup under the name that it has until it is whole. It is removed unless it is finished.
+struct Partial {
+    path: PathBuf,
+    file: PathBuf,
+}
+
+impl Partial {
+    fn create(file: &Path, random: &Random) -> Result<Self, Refusal> {
+        let path = backup::companion(file, &format!(".partial-{}", random.token::<6>()));
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|e| Refusal::of_named_file("make the backup", file, &e))?;
+        Ok(Self { path, file: file.to_owned() })
+    }
+
+    /// Gives it its name, for good: what has the name is whole, also after a power cut.
+    fn finish(self) -> Result<(), Refusal> {
+        let failed = |e: io::Error| match e.kind() {
+            io::ErrorKind::AlreadyExists => Refusal::new(
+                "io",
+                format!("{} exists by now and was left as it is: name another file", self.file.display()),
+            ),
+            _ => Refusal::of_named_file("write the backup", &self.file, &e),
+        };
+        File::open(&self.path).and_then(|file| file.sync_all()).map_err(failed)?;
+        switch::rename_to_new(&self.path, &self.file).map_err(failed)?;
+        switch::sync(switch::directory_of(&self.file)).map_err(|e| {
+            let _ = std::fs::remove_file(&self.file);
+            failed(e)
+        })
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        switch::remove(&self.path);
+    }
+}
+
+/// Makes the backup. A signal ends that without leaving anything.
+fn make_unless_stopped(partial: Partial, database: &Path) -> Result<Value, Refusal> {
+    let internal = |what: String| Refusal::new("internal", what);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| internal(format!("cannot start the runtime: {e}")))?;
+    let (path, database) = (partial.path.clone(), database.to_owned());
+    let made = runtime.block_on(async {
+        let stop = stop_signal().map_err(|e| internal(format!("cannot watch signals: {e}")))?;
+        let made = tokio::task::spawn_blocking(move || make(partial, &database));
+        tokio::select! {
+            biased;
+            made = made => made.unwrap_or_else(|_| Err(internal(String::from("the backup panicked")))),
+            () = stop => {
+                switch::remove(&path);
+                Err(Refusal::new("stopped", "stopped before the backup was whole: nothing is left of it"))
+            }
+        }
+    });
+    // After a signal it may still be at work on a file that has no name any more; it ends with the process.
+    runtime.shutdown_background();
+    made
+}
+
+fn make(partial: Partial, database: &Path) -> Result<Value, Refusal> {
+    let (start, taken_at) = (Instant::now(), Clock::system().now());
+    let mut progress = Progress::new();
+    backup::copy(database, &partial.path, &mut |done, all| progress.show("copying", done, all))
+        .map_err(|fault| not_copied(&fault, &partial.file, database))?;
+    progress.say("checking the copy");
+    // What follows reads the copy only, and may take its time: a server needs the processor more.
+    if let Err(error) = rustix::process::setpriority_process(None, 19) {
+        tracing::debug!(%error, "the copy is checked at ordinary priority");
+    }
+    let contents = backup::check(&partial.path).map_err(|fault| bad_copy(&fault, &partial.file, database))?;
+    let bytes = std::fs::metadata(&partial.path).map_or(0, |meta| meta.len());
+    let file = partial.file.display().to_string();
+    partial.finish()?;
+    Ok(json!({
+        "file": file,
+        "partners": contents.partners,
+        "users": contents.users,
+        "bytes": bytes,
+        "schema": contents.schema,
+        "takenAt": rfc3339(taken_at),
+        "seconds": switch::seconds(start),
+    }))
+}
+
+fn not_copied(fault: &Fault, file: &Path, database: &Path) -> Refusal {
+    let (file, database) = (file.display(), database.display());
+    match fault {
+        Fault::Full => Refusal::new(
+            "io",
+            format!("cannot write the backup {file}: the disk is full; make room, or name a file elsewhere"),
+        ),
+        Fault::Empty => Refusal::new(
+            "no-database",
+            format!(
+                "the database {database} is empty: run `tenantry serve` once, which makes the first partner"
+            ),
+        ),
+        Fault::Foreign => Refusal::new(
+            "foreign",
+            format!("{database} is a database of another program: name another file with database-url"),
+        ),
+        Fault::Newer { .. } => {
+            Refusal::new("newer", format!("cannot back up {database}: {fault}; use that version"))
+        }
+        Fault::InUse => Refusal::new(
+            "unavailable",
+            format!("another program holds the database {database}: try again when it is done"),
+        ),
+        _ => Refusal::new("io", format!("cannot copy the database {database} to {file}: {fault}")),
+    }
+}
+
+fn bad_copy(fault: &Fault, file: &Path, database: &Path) -> Refusal {
+    let detail = format!(
+        "the copy of {} did not pass its check and was not kept as {}: {fault}; the database or one of the disks is \
+         damaged",
+        database.display(),
+        file.display()
+    );
+    Refusal::new("damaged", detail)
+}

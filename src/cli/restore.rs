@@ -1,0 +1,266 @@
+//! `tenantry restore`: a backup takes the place of the database, which is kept beside it.
+//!
+//! Everything that can be refused is refused before the present database is touched: the backup is copied into the
+//! data directory under another name, and all of that copy is checked. Then the names change (switch.rs).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::args::RestoreArgs;
+use super::lock::{self, Holder, Taken};
+use super::print::Progress;
+use super::refusal::Refusal;
+use super::{Failure, print, switch};
+use crate::clock::{Clock, rfc3339};
+use crate::config::Config;
+use crate::storage::backup::{self, Fault, Rest};
+
+/// Ends the name of what is not the database yet. Whoever finds it while they hold the lock may remove it.
+const INCOMING: &str = ".restoring";
+/// Ends the name of the database that was there, before the time.
+const KEPT: &str = ".before-restore-";
+
+/// Runs the command.
+pub(super) fn run(config: &Config, args: &RestoreArgs, out: &mut impl Write) -> Result<(), Failure> {
+    let start = Instant::now();
+    let database = lock::database_file(config)?;
+    check_file(&args.file, database)?;
+    lock::check_database_dir(config, database)?;
+    lock::has_database(database)?;
+    let is_new = !lock::check_data_dir(&config.data_dir)?;
+    if is_new {
+        lock::create_data_dir(&config.data_dir)?;
+    }
+    let restored = restore(config, &args.file, start);
+    if is_new && restored.is_err() {
+        // The directory was made in vain: with nothing in it but the lock, it goes again.
+        lock::remove_data_dir(&config.data_dir);
+    }
+    let answer = restored?;
+    Ok(print::one(out, args.json, &answer)?)
+}
+
+/// Refuses what is no backup, as far as can be told from outside.
+fn check_file(file: &Path, database: &Path) -> Result<(), Refusal> {
+    let meta = match std::fs::metadata(file) {
+        Ok(meta) => meta,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return Err(Refusal::new(
+                "not-found",
+                format!("there is no file {}: name one that `tenantry backup` made", file.display()),
+            ));
+        }
+        Err(e) => return Err(Refusal::of_named_file("read the backup", file, &e)),
+    };
+    if !meta.is_file() {
+        let detail = format!("{} is no ordinary file: name one that `tenantry backup` made", file.display());
+        return Err(Refusal::new("io", detail));
+    }
+    if switch::is_same(&meta, database) {
+        let detail = format!("{} is the present database itself: name a backup", file.display());
+        return Err(Refusal::new("io", detail));
+    }
+    if switch::is_same(&meta, &backup::companion(&lock::true_path(database), INCOMING)) {
+        let detail =
+            format!("{} is what a broken-off restore has left: name the backup itself", file.display());
+        return Err(Refusal::new("io", detail));
+    }
+    backup::look(file).map(drop).map_err(|fault| no_backup(&fault, file))
+}
+
+fn restore(config: &Config, file: &Path, start: Instant) -> Result<Value, Refusal> {
+    let _lock = match lock::take(config, Holder::Command)? {
+        Taken::Ours(lock) => lock,
+        Taken::Theirs(held) => {
+            let detail = format!("{}: stop it first, then restore; nothing was changed", held.holder());
+            return Err(Refusal::new("locked", detail));
+        }
+    };
+    // By its true name: the other names are made beside it, and a link to it stays one.
+    let database = lock::true_path(lock::database_file(config)?);
+    clear(&database)?;
+    let mut progress = Progress::new();
+    let incoming = Incoming::copy(file, &database, &mut progress)?;
+    progress.say("checking the backup");
+    let contents = backup::check(&incoming.0).map_err(|fault| no_backup(&fault, file))?;
+    let (numbers, is_kept) = settle(&database)?;
+    backup::make_ready(&incoming.0, &numbers).map_err(|fault| not_written(&fault, &incoming.0))?;
+    let failed = |e: io::Error| Refusal::of_file("write", &incoming.0, &e);
+    File::open(&incoming.0).and_then(|file| file.sync_all()).map_err(failed)?;
+    let bytes = std::fs::metadata(&incoming.0).map_err(failed)?.len();
+    let aside = aside(&database);
+    change(&database, &incoming.0, &aside, is_kept)?;
+    Ok(json!({
+        "database": database.display().to_string(),
+        "keptAs": is_kept.then(|| aside.display().to_string()),
+        "partners": contents.partners,
+        "users": contents.users,
+        "bytes": bytes,
+        "schema": contents.schema,
+        "seconds": switch::seconds(start),
+    }))
+}
+
+/// Clears away what a restore that was broken off has left: its copy, and the second name of the database when it was
+/// not given to another one any more. SQLite must not find one database under two names.
+fn clear(database: &Path) -> Result<(), Refusal> {
+    switch::remove(&backup::companion(database, INCOMING));
+    let (dir, Ok(meta)) = (switch::directory_of(database), std::fs::metadata(database)) else {
+        return Ok(());
+    };
+    let prefix = backup::companion(database, KEPT);
+    let failed = |e: io::Error| Refusal::of_file("look into", dir, &e);
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let is_kept = path.as_os_str().as_encoded_bytes().starts_with(prefix.as_os_str().as_encoded_bytes());
+        if is_kept && switch::is_same(&meta, &path) {
+            std::fs::remove_file(&path).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// The backup's copy beside the database. Removed, unless it has become the database.
+struct Incoming(PathBuf);
+
+impl Incoming {
+    fn copy(file: &Path, database: &Path, progress: &mut Progress) -> Result<Self, Refusal> {
+        /// Copied at once, in bytes.
+        const STEP: u64 = 4 << 20;
+        let to = backup::companion(database, INCOMING);
+        let not_read = |e: io::Error| Refusal::of_named_file("read the backup", file, &e);
+        let not_written = |e: io::Error| Refusal::of_file("write", &to, &e);
+        let source = File::open(file).map_err(not_read)?;
+        let all = source.metadata().map_err(not_read)?.len();
+        let mut target =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&to).map_err(not_written)?;
+        let incoming = Self(to.clone());
+        give_to_owner(&target, switch::directory_of(database));
+        let mut done = 0;
+        loop {
+            // Where it can, the system copies by itself.
+            match io::copy(&mut (&source).take(STEP), &mut target).map_err(not_written)? {
+                0 => break,
+                n => done += n,
+            }
+            progress.show("copying", done, all);
+        }
+        target.sync_all().map_err(not_written)?;
+        Ok(incoming)
+    }
+}
+
+/// Gives a file to whom its directory belongs: what root restores is for the user that serves it.
+fn give_to_owner(file: &File, dir: &Path) {
+    let (Ok(own), Ok(dir)) = (file.metadata(), std::fs::metadata(dir)) else { return };
+    if own.uid() != dir.uid()
+        && let Err(error) = std::os::unix::fs::fchown(file, Some(dir.uid()), Some(dir.gid()))
+    {
+        // Only root can; whoever else may write there is taken to know why.
+        tracing::debug!(%error, "the database stays with whom has restored it");
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        switch::remove(&self.0);
+    }
+}
+
+/// Brings the present database to rest; the numbers that it has given, and whether there is anything to keep.
+fn settle(database: &Path) -> Result<(Vec<(String, i64)>, bool), Refusal> {
+    if !std::fs::metadata(database).is_ok_and(|meta| meta.len() > 0) {
+        return Ok((Vec::new(), false));
+    }
+    let shown = database.display();
+    match backup::settle(database) {
+        Ok(Rest::Whole(numbers)) => Ok((numbers, true)),
+        // Perhaps why somebody restores a backup. It is kept with its log, as it is.
+        Ok(Rest::Damaged(_)) => Ok((Vec::new(), true)),
+        Err(Fault::InUse) => Err(Refusal::new(
+            "locked",
+            format!(
+                "another program has the database {shown} open: end it first, then restore; nothing was changed"
+            ),
+        )),
+        Err(Fault::Foreign) => Err(Refusal::new(
+            "foreign",
+            format!(
+                "{shown} is a database of another program (it was left as it is): name another file with database-url"
+            ),
+        )),
+        Err(fault) => Err(not_written(&fault, database)),
+    }
+}
+
+/// The name under which the present database is kept: with the time, and free as far as one can tell.
+fn aside(database: &Path) -> PathBuf {
+    let time: String = rfc3339(Clock::system().now()).chars().filter(|c| !matches!(c, '-' | ':')).collect();
+    backup::companion(database, &format!("{KEPT}{time}"))
+}
+
+fn change(database: &Path, incoming: &Path, aside: &Path, is_kept: bool) -> Result<(), Refusal> {
+    switch::run(&switch::plan(database, incoming, aside, is_kept)).map_err(|error| {
+        let detail = format!(
+            "cannot put the backup in the place of {}: {error}; the database is as it was",
+            database.display()
+        );
+        Refusal::new("io", detail)
+    })
+}
+
+fn no_backup(fault: &Fault, file: &Path) -> Refusal {
+    let file = file.display();
+    let left = "nothing was changed";
+    match fault {
+        Fault::NotADatabase => {
+            Refusal::new("foreign", format!("{file} is no database: name a file that `tenantry backup` made"))
+        }
+        Fault::Foreign => Refusal::new(
+            "foreign",
+            format!("{file} is a database of another program: name a file that `tenantry backup` made"),
+        ),
+        Fault::Empty => Refusal::new("foreign", format!("{file} is an empty database: {left}")),
+        Fault::Newer { .. } => Refusal::new(
+            "newer",
+            format!("{file} is no backup for this version: {fault}; restore it with that one"),
+        ),
+        Fault::Torn { .. } => Refusal::new(
+            "damaged",
+            format!("{file} is not whole: {fault}; copy it again from where it was made; {left}"),
+        ),
+        Fault::Unfinished => Refusal::new(
+            "unfinished",
+            format!(
+                "{file} is a database in use or a bare copy of one, which may lack its last changes, and no finished \
+                 backup: make one of it with `tenantry backup NEW-FILE --database-url sqlite:{file}`"
+            ),
+        ),
+        Fault::Damaged(_) => Refusal::new("damaged", format!("{file} is no good: {fault}; {left}")),
+        Fault::Io(e) if e.kind() == io::ErrorKind::PermissionDenied => Refusal::new(
+            "io",
+            format!("cannot read the backup {file}: {e}; give this user the right to read it"),
+        ),
+        Fault::Full | Fault::InUse | Fault::Io(_) | Fault::Other(_) => {
+            Refusal::new("io", format!("cannot read the backup {file}: {fault}; {left}"))
+        }
+    }
+}
+
+fn not_written(fault: &Fault, path: &Path) -> Refusal {
+    let path = path.display();
+    match fault {
+        Fault::Full => Refusal::new(
+            "io",
+            format!(
+                "cannot write {path}: the disk is full; make room, or name another directory with --data-dir"
+            ),
+        ),
+        _ => Refusal::new("io", format!("cannot write {path}: {fault}; nothing was changed")),
+    }
+}

@@ -1,0 +1,241 @@
+//! Puts one file in the place of another, so that a crash at any point leaves the one or the other, whole.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use crate::storage::backup::{COMPANIONS, companion};
+
+/// One step of a switch. After each of them there is a whole database in its place.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Gives a file a second name, which must be free.
+    Link { from: PathBuf, to: PathBuf },
+    /// Gives a file another name.
+    Move { from: PathBuf, to: PathBuf },
+    /// Gives a file the name of another one, at one instant.
+    Replace { from: PathBuf, to: PathBuf },
+    /// Brings the names in a directory to the disk.
+    Sync(PathBuf),
+}
+
+impl Step {
+    /// Does it.
+    pub(super) fn run(&self) -> io::Result<()> {
+        match self {
+            Self::Link { from, to } => std::fs::hard_link(from, to),
+            Self::Move { from, to } | Self::Replace { from, to } => std::fs::rename(from, to),
+            Self::Sync(dir) => sync(dir),
+        }
+    }
+
+    /// Takes it back, as far as that can be done on a file system that fails.
+    fn undo(&self) -> io::Result<()> {
+        match self {
+            // Two names of one file: renaming the one to the other would do nothing (rename(2)).
+            Self::Link { from, to } if is_same(&std::fs::metadata(from)?, to) => std::fs::remove_file(to),
+            Self::Link { from, to } | Self::Move { from, to } => std::fs::rename(to, from),
+            Self::Replace { .. } | Self::Sync(_) => Ok(()),
+        }
+    }
+}
+
+/// Does all steps, or takes back those that were done.
+pub(super) fn run(steps: &[Step]) -> io::Result<()> {
+    for (done, step) in steps.iter().enumerate() {
+        if let Err(error) = step.run() {
+            // Forwards: the database has its name again before its log comes back.
+            for undone in steps.iter().take(done).filter_map(|step| step.undo().err()) {
+                tracing::error!(error = %undone, "a step could not be taken back");
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// How `incoming` takes the place of `database`, which is kept as `aside` where there is one. Both stand in the
+/// database's own directory, and the database is at rest.
+///
+/// A log that is there all the same is one of a damaged database or of none: it goes aside too, before the change, since
+/// SQLite would take it for the new one's.
+pub(super) fn plan(database: &Path, incoming: &Path, aside: &Path, is_kept: bool) -> Vec<Step> {
+    let dir = directory_of(database);
+    let owned = Path::to_owned;
+    let mut steps = Vec::new();
+    if is_kept {
+        // A second name, not another one: at no time is the database without its own.
+        steps.push(Step::Link { from: owned(database), to: owned(aside) });
+        steps.push(Step::Sync(owned(dir)));
+    }
+    for ending in COMPANIONS {
+        let from = companion(database, ending);
+        if from.exists() {
+            steps.push(Step::Move { from, to: companion(aside, ending) });
+        }
+    }
+    if steps.iter().any(|step| matches!(step, Step::Move { .. })) {
+        steps.push(Step::Sync(owned(dir)));
+    }
+    steps.push(Step::Replace { from: owned(incoming), to: owned(database) });
+    steps.push(Step::Sync(owned(dir)));
+    steps
+}
+
+/// Renames a file to a name that is free, and fails where it is not.
+pub(super) fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(e) if e == rustix::io::Errno::EXIST => Err(io::ErrorKind::AlreadyExists.into()),
+        // Not every file system knows this. A second name fails where there is one already; some know that neither.
+        Err(_) if std::fs::hard_link(from, to).is_ok() => std::fs::remove_file(from),
+        Err(_) if std::fs::symlink_metadata(to).is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) => std::fs::rename(from, to),
+    }
+}
+
+/// Brings the names in a directory to the disk.
+pub(super) fn sync(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Whether a path names this file.
+pub(super) fn is_same(file: &Metadata, path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|other| (file.dev(), file.ino()) == (other.dev(), other.ino()))
+}
+
+/// The directory that a file stands in.
+pub(super) fn directory_of(file: &Path) -> &Path {
+    file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Removes a database that nobody needs, with all that stands beside it.
+pub(super) fn remove(database: &Path) {
+    let paths = COMPANIONS.iter().map(|ending| companion(database, ending));
+    for path in paths.chain([database.to_owned()]) {
+        // Mostly there is none.
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// The seconds that something took, to the thousandth.
+pub(super) fn seconds(start: Instant) -> f64 {
+    (start.elapsed().as_secs_f64() * 1_000.0).round() / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Operator;
+    use crate::clock::Clock;
+    use crate::random::Random;
+    use crate::storage::{Outcome, Store, backup, partners};
+
+    fn open(path: &Path) -> Store {
+        Store::open_sqlite(path, Clock::manual(1_000), Random::seeded(1)).unwrap()
+    }
+
+    /// The names of the partners in a database, in which a unit of work is done then.
+    async fn names(path: &Path) -> Vec<String> {
+        let (store, by) = (open(path), Operator::of_this_machine());
+        let all = |tx: &mut crate::storage::Tx<'_>| {
+            partners::select(tx, None, partners::PartnerPosition::Offset(0), 1_000)
+        };
+        let all = store.scan(&by, all).await.unwrap();
+        store.write(&by, |tx| partners::insert(tx, "later").map(Outcome::Commit)).await.unwrap();
+        all.into_iter().map(|partner| partner.name).collect()
+    }
+
+    struct Place {
+        dir: tempfile::TempDir,
+        database: PathBuf,
+        incoming: PathBuf,
+        aside: PathBuf,
+    }
+
+    /// A database with the partner `old` and one that comes in with the partner `new`. The old one's log is there with
+    /// the partner in it, as after a crash, unless it is settled.
+    async fn place(is_settled: bool) -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let by = Operator::of_this_machine();
+        for (made, name, moved) in [("made.db", "old", "tenantry.db"), ("made.db", "new", "incoming")] {
+            let store = open(&at(made));
+            store.write(&by, |tx| partners::insert(tx, name).map(Outcome::Commit)).await.unwrap();
+            // While it is open: as a crash would leave it.
+            std::fs::copy(at(made), at(moved)).unwrap();
+            std::fs::copy(at("made.db-wal"), companion(&at(moved), "-wal")).unwrap();
+            drop(store);
+            remove(&at(made));
+        }
+        backup::settle(&at("incoming")).unwrap();
+        backup::make_ready(&at("incoming"), &[]).unwrap();
+        if is_settled {
+            assert!(matches!(backup::settle(&at("tenantry.db")), Ok(backup::Rest::Whole(_))));
+        }
+        Place { database: at("tenantry.db"), incoming: at("incoming"), aside: at("aside"), dir }
+    }
+
+    #[tokio::test]
+    async fn after_each_step_there_is_the_old_or_the_new_whole() {
+        let mut seen = Vec::new();
+        for done in 0.. {
+            let Place { dir: _dir, database, incoming, aside } = place(true).await;
+            let steps = plan(&database, &incoming, &aside, true);
+            for step in steps.iter().take(done) {
+                step.run().unwrap();
+            }
+            let was_aside = aside.exists();
+            let is_linked = was_aside && is_same(&std::fs::metadata(&aside).unwrap(), &database);
+            let found = names(&database).await;
+            if was_aside && !is_linked {
+                assert_eq!(names(&aside).await, ["old"], "after {done} steps");
+            }
+            seen.push(found.concat());
+            if done == steps.len() {
+                assert!(was_aside && !incoming.exists());
+                break;
+            }
+        }
+        assert_eq!(seen, ["old", "old", "old", "new", "new"]);
+    }
+
+    #[tokio::test]
+    async fn the_log_of_what_cannot_be_settled_goes_with_it() {
+        let place = place(false).await;
+        let log = |path: &Path| companion(path, "-wal");
+        assert!(log(&place.database).exists());
+        run(&plan(&place.database, &place.incoming, &place.aside, true)).unwrap();
+        assert!(!log(&place.database).exists() && log(&place.aside).exists());
+        assert_eq!(names(&place.database).await, ["new"]);
+        assert_eq!(names(&place.aside).await, ["old"]);
+    }
+
+    #[tokio::test]
+    async fn a_step_that_fails_takes_back_those_before_it() {
+        let place = place(false).await;
+        std::fs::remove_file(&place.incoming).unwrap();
+        let list = || {
+            let mut names: Vec<_> =
+                std::fs::read_dir(place.dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let before = list();
+        run(&plan(&place.database, &place.incoming, &place.aside, true)).unwrap_err();
+        assert_eq!(list(), before);
+        assert_eq!(names(&place.database).await, ["old"]);
+        // A name that is taken is not overwritten.
+        std::fs::write(&place.aside, "somebody's").unwrap();
+        run(&plan(&place.database, &place.incoming, &place.aside, true)).unwrap_err();
+        assert_eq!(std::fs::read_to_string(&place.aside).unwrap(), "somebody's");
+        assert_eq!(
+            rename_to_new(&place.database, &place.aside).unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
+    }
+}
