@@ -309,6 +309,9 @@ impl<'w, 'f> Move<'w, 'f> {
                 })
                 .map_err(|e| named(&format!("making {}", part.name), e))?;
         }
+        if total > 0 {
+            (self.watch)(&Progress::Step { stage: Stage::Build, at: "all", done: total, total })?;
+        }
         self.target.check_keys()
     }
 

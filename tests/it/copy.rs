@@ -36,7 +36,7 @@ impl Other {
     /// Runs SQL on it.
     fn run(&self, sql: &str) {
         match &self.postgres {
-            Some(database) => database.run(sql),
+            Some(database) => database.run(Path::new(""), sql),
             None => rusqlite::Connection::open(&self.file).unwrap().execute_batch(sql).unwrap(),
         }
     }
