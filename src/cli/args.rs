@@ -8,7 +8,7 @@ use clap::{Arg, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcomma
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::{self, Setting};
+use crate::config::{self, Secret, Setting};
 use crate::model::{PartnerId, Status, UserId};
 
 /// A command line, understood.
@@ -40,6 +40,12 @@ pub enum Command {
     ///
     /// `serve` does so too, unless told not to.
     Migrate,
+    /// Copy a whole database into an empty one, SQLite to PostgreSQL or back
+    ///
+    /// Everything goes over: users, groups, passwords and their history, sessions, clients, events, mail that waits,
+    /// and the numbers that come next. Stop the servers first. Broken off, it goes on where it stopped when it is run
+    /// again; until it is finished nothing serves the target. At the end rows and checksums of each table are compared.
+    Copy(CopyArgs),
     /// Show the settings in force and where each came from, secrets redacted
     Config(ConfigArgs),
     /// Manage partners (tenants)
@@ -94,6 +100,20 @@ pub struct ServeArgs {
     /// Refuse a PostgreSQL database with an older schema instead of changing it
     #[arg(long)]
     pub no_migrate: bool,
+}
+
+/// `tenantry copy`. What is left out is the database of the settings.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct CopyArgs {
+    /// The database to copy, such as sqlite:/var/lib/tenantry/tenantry.db [default: database-url]
+    #[arg(long, value_name = "URL", value_parser = secret)]
+    pub from: Option<Secret>,
+    /// The empty database that it is copied into, such as postgres://tenantry@db/tenantry [default: database-url]
+    #[arg(long, value_name = "URL", value_parser = secret)]
+    pub to: Option<Secret>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `tenantry config`.
@@ -408,6 +428,12 @@ impl FromStr for UserRef {
 
 fn positive(text: &str) -> Result<i64, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "give a number from 1".into())
+}
+
+/// Read later: clap's words for a bad value quote it, and there may be a password in it.
+#[expect(clippy::unnecessary_wraps, reason = "what clap asks of a parser")]
+fn secret(text: &str) -> Result<Secret, String> {
+    Ok(Secret::new(text))
 }
 
 fn partner_id(text: &str) -> Result<PartnerId, String> {

@@ -195,9 +195,21 @@ pub fn check_data_dir(path: &Path) -> Result<bool, Refusal> {
 /// # Errors
 /// A lock's file cannot be opened or written.
 pub fn take(config: &Config, holder: Holder) -> Result<Taken, Refusal> {
+    take_all(&lock_paths(config), holder)
+}
+
+/// Tries to take the lock of one SQLite database, whichever data directories name it. Its directory must exist.
+///
+/// # Errors
+/// As [`take`].
+pub fn take_database(database: &Path, holder: Holder) -> Result<Taken, Refusal> {
+    take_all(&[own_path(database)], holder)
+}
+
+fn take_all(paths: &[PathBuf], holder: Holder) -> Result<Taken, Refusal> {
     let mut lock = Lock { files: Vec::new() };
-    for path in lock_paths(config) {
-        match take_one(&path, holder)? {
+    for path in paths {
+        match take_one(path, holder)? {
             Ok(file) => lock.files.push(file),
             Err(held) => return Ok(Taken::Theirs(held)),
         }
@@ -234,21 +246,26 @@ pub fn take_for_server(config: &Config) -> Result<Lock, Refusal> {
 fn lock_paths(config: &Config) -> Vec<PathBuf> {
     let mut paths = vec![config.data_dir.join(LOCK)];
     let Some(database) = config.sqlite_file() else { return paths };
+    let own = own_path(database);
+    let same = std::fs::canonicalize(&config.data_dir).is_ok_and(|dir| dir.join(LOCK) == own);
+    if !same {
+        paths.push(own);
+    }
+    paths
+}
+
+/// The lock of a database itself.
+fn own_path(database: &Path) -> PathBuf {
     // By its true name, so that a symbolic link is no way around.
     let database = true_path(database);
-    let own = match database.file_name() {
+    match database.file_name() {
         Some(name) if name != DATABASE => {
             let mut name = name.to_owned();
             name.push(".lock");
             database.with_file_name(name)
         }
         _ => database.with_file_name(LOCK),
-    };
-    let same = std::fs::canonicalize(&config.data_dir).is_ok_and(|dir| dir.join(LOCK) == own);
-    if !same {
-        paths.push(own);
     }
-    paths
 }
 
 /// The one name of a file, through whichever link or working directory it was named. The file itself may be missing.

@@ -7,6 +7,7 @@ mod client;
 mod config;
 /// The control socket: how a command reaches the server that runs on its data.
 pub mod control;
+mod copy;
 #[cfg(test)]
 mod data_tests;
 mod first_start;
@@ -113,6 +114,7 @@ fn dispatch(command: Command, config: Config, out: &mut impl Write) -> Result<()
     match command {
         Command::Config(args) => Ok(config::run(&config, &args, out)?),
         Command::Serve(args) => serve::run(Config { may_migrate: !args.no_migrate, ..config }, out),
+        Command::Copy(args) => copy::run(&config, &args, out),
         Command::Migrate => migrate::run(&config, out),
         Command::Partner(command) => partner::run(command, &Way::find(&config)?, out),
         Command::User(command) => user::run(command, &Way::find(&config)?, out),

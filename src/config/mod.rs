@@ -386,6 +386,19 @@ impl Config {
     }
 }
 
+/// A database that a command's own flag names.
+///
+/// # Errors
+/// What is wrong with it; the value is not quoted, since it may hold a password.
+pub fn database_of_flag(name: &str, text: &str) -> Result<DatabaseUrl, ConfigFault> {
+    values::database_url(text).map_err(|what| ConfigFault {
+        setting: name.to_owned(),
+        value: None,
+        origin: Origin::Flag(name.to_owned()),
+        what,
+    })
+}
+
 /// Every setting with its default, for the flags and their help.
 pub fn settings() -> Vec<Setting> {
     Config::defaults().origins

@@ -69,6 +69,15 @@ impl<'a, T: Into<Param<'a>>> From<Option<T>> for Param<'a> {
     }
 }
 
+/// What a column holds. There are no other kinds (docs/adr/0005-folded-keys.md: text is compared by bytes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A 64-bit integer.
+    Int,
+    /// Text.
+    Text,
+}
+
 /// One row of an answer. Columns count from 0.
 pub trait Row {
     /// An integer; NULL is a fault.

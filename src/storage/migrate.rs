@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use super::copy;
 use super::driver::{Connection, DbError, Dialect};
 use super::listen;
 use super::postgres::{Address, Postgres, Role};
@@ -15,6 +16,17 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_initial.sql"),
     include_str!("../../migrations/0002_several_processes.sql"),
 ];
+
+/// What somebody who looks at the schema of a PostgreSQL database is about to do with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// Use it as it is.
+    Use,
+    /// Bring its schema up to date and use it.
+    Change,
+    /// Bring its schema up to date and copy another database into it, or go on with that.
+    Fill,
+}
 
 /// The first bytes of every SQLite file.
 pub(super) const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
@@ -83,7 +95,7 @@ pub(super) fn check_version(conn: &mut Sqlite, path: &Path) -> Result<usize> {
     }
 }
 
-fn number(conn: &mut dyn Connection, sql: &str) -> Result<i64, DbError> {
+pub(super) fn number(conn: &mut dyn Connection, sql: &str) -> Result<i64, DbError> {
     let mut found = 0;
     conn.query(sql, None, &[], &mut |row| {
         found = row.int(0)?;
@@ -157,24 +169,31 @@ fn for_dialect(sql: &str, dialect: Dialect) -> String {
         .collect()
 }
 
-/// Looks at a PostgreSQL database and, if `may_change`, brings its schema to this version, all or nothing and one
+/// Looks at a PostgreSQL database and, if `aim` allows, brings its schema to this version, all or nothing and one
 /// process at a time. From and to which version it was brought.
 ///
 /// # Errors
 /// Whatever makes it unfit, with what to do about it; then it was left as it is.
-pub(super) fn migrate_postgres(address: &Address, may_change: bool, clock: &Clock) -> Result<(usize, usize)> {
+pub(super) fn migrate_postgres(address: &Address, aim: Aim, clock: &Clock) -> Result<(usize, usize)> {
     let shown = address.shown();
-    let mut conn = Postgres::connect(address, Role::Change).map_err(|e| cannot_connect(&shown, e))?;
-    check_server(&mut conn, &shown)?;
+    let mut conn = connect(address, Role::Change)?;
     // Before anything is done by it.
     listen::follow_database(&mut conn, clock)?;
     conn.batch("BEGIN")?;
-    let result = migrate_in(&mut conn, &shown, may_change, clock.now());
+    let result = migrate_in(&mut conn, &shown, aim, clock.now());
     conn.batch(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
     result
 }
 
-fn migrate_in(conn: &mut Postgres, shown: &str, may_change: bool, now: Millis) -> Result<(usize, usize)> {
+/// Connects to a server that serves.
+pub(super) fn connect(address: &Address, role: Role) -> Result<Postgres> {
+    let shown = address.shown();
+    let mut conn = Postgres::connect(address, role).map_err(|e| cannot_connect(&shown, e))?;
+    check_server(&mut conn, &shown)?;
+    Ok(conn)
+}
+
+fn migrate_in(conn: &mut Postgres, shown: &str, aim: Aim, now: Millis) -> Result<(usize, usize)> {
     number(conn, &format!("SELECT 1 FROM pg_advisory_xact_lock({MIGRATING})"))?;
     let version = postgres_version(conn, shown).map_err(|e| match e {
         Error::Internal(why) if why.contains(NO_RIGHT) => Error::internal(format!(
@@ -184,10 +203,13 @@ fn migrate_in(conn: &mut Postgres, shown: &str, may_change: bool, now: Millis) -
         )),
         other => other,
     })?;
+    if aim != Aim::Fill {
+        copy::check_finished(conn, shown)?;
+    }
     if version == KNOWN {
         return Ok((version, version));
     }
-    if !may_change {
+    if aim == Aim::Use {
         return Err(Error::internal(format!(
             "{shown} has schema {version}, and this version of Tenantry needs {KNOWN}: run `tenantry migrate`, or serve \
              without --no-migrate",
@@ -276,7 +298,8 @@ fn check_server(conn: &mut Postgres, shown: &str) -> Result<()> {
     Ok(())
 }
 
-fn postgres_version(conn: &mut Postgres, shown: &str) -> Result<usize> {
+/// Refuses a database that is another program's or of a newer version. Reads only.
+pub(super) fn postgres_version(conn: &mut Postgres, shown: &str) -> Result<usize> {
     if number(conn, "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()")? == 0 {
         return Ok(0);
     }

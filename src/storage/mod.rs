@@ -21,6 +21,8 @@ mod tests;
 
 /// Copies of a whole SQLite database.
 pub mod backup;
+/// A whole database into another one.
+pub mod copy;
 /// Events: the audit log.
 pub mod events;
 /// Groups and who is in them.
@@ -126,6 +128,10 @@ pub struct PostgresOptions<'a> {
 }
 
 impl PostgresOptions<'_> {
+    fn aim(&self) -> migrate::Aim {
+        if self.may_migrate { migrate::Aim::Change } else { migrate::Aim::Use }
+    }
+
     fn address(&self) -> Result<Address> {
         Address::parse(self.url, self.ca_file, self.timeout)
             .map_err(|what| Error::internal(format!("database-url {what}")))
@@ -159,6 +165,7 @@ impl Store {
         if path.exists() {
             let mut look = Sqlite::open(path, Use::Look)?;
             migrate::check_version(&mut look, path)?;
+            copy::check_finished(&mut look, &path.display().to_string())?;
         }
         let mut conn = Sqlite::open(path, Use::Write)?;
         let version = migrate::check_version(&mut conn, path)?;
@@ -183,7 +190,7 @@ impl Store {
     /// of an older one that may not be changed; with what to do about it.
     pub fn open_postgres(options: &PostgresOptions<'_>, clock: Clock, random: Random) -> Result<Self> {
         let address = Arc::new(options.address()?);
-        apart(|| migrate::migrate_postgres(&address, options.may_migrate, &clock))?;
+        apart(|| migrate::migrate_postgres(&address, options.aim(), &clock))?;
         let shared = Shared::new(clock, random, false);
         // Reads must not wait for writes that wait for each other.
         let writes = (options.pool_size / 2).max(1);
@@ -205,7 +212,7 @@ impl Store {
     /// As [`Store::open_postgres`].
     pub fn migrate_postgres(options: &PostgresOptions<'_>, clock: &Clock) -> Result<(usize, usize)> {
         let address = options.address()?;
-        apart(|| migrate::migrate_postgres(&address, true, clock))
+        apart(|| migrate::migrate_postgres(&address, migrate::Aim::Change, clock))
     }
 
     /// Runs a unit of work and answers when it is on disk. It may run more than once (another process may overtake

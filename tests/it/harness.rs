@@ -19,7 +19,7 @@ use tenantry::api::observe::Metrics;
 use tenantry::api::server::{Bounds, serve};
 use tenantry::app::App;
 use tenantry::clock::Clock;
-use tenantry::config::Config;
+use tenantry::config::{Config, DatabaseUrl};
 use tenantry::domain::users::NewUser;
 use tenantry::domain::{clients, partners, tokens, unit};
 use tenantry::hashing::HashCost;
@@ -171,6 +171,13 @@ impl T {
     /// What was logged since this server was started, by whichever test.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&LOG.lock().unwrap()[self.log_start..]).into_owned()
+    }
+
+    /// A server with the same settings and clock over another database.
+    pub async fn over(&self, database_url: DatabaseUrl) -> Self {
+        let (dir, database) = (Arc::clone(&self.dir), Arc::clone(&self.database));
+        let config = Config { database_url, ..self.app.config.clone() };
+        Self::run(dir, database, config, self.clock.clone()).await
     }
 
     /// Runs SQL on the database, behind the server's back.

@@ -14,6 +14,7 @@ mod bad_input;
 mod binary;
 mod commands;
 mod concurrency;
+mod copy;
 mod crash;
 mod databases;
 mod events;

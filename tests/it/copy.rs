@@ -1,0 +1,586 @@
+//! `tenantry copy`: a populated database goes over whole, in both directions, whenever it is broken off. On PostgreSQL
+//! the way is SQLite, PostgreSQL, SQLite; without it, from file to file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use tenantry::clock::Clock;
+use tenantry::config::DatabaseUrl;
+use tenantry::error::{Error, Result};
+use tenantry::storage::copy::{self, Place, Progress, Report, Stage};
+
+use crate::binary::{Home, binary, command, tenantry, until};
+use crate::databases::{self, Database, is_postgres};
+use crate::fixtures::{ids, seed};
+use crate::harness::{START, T, new_user, password_of};
+
+/// A database to copy into.
+struct Other {
+    file: PathBuf,
+    postgres: Option<Database>,
+}
+
+impl Other {
+    /// An empty one: of PostgreSQL where there is one.
+    fn new(t: &Path, name: &str) -> Self {
+        Self { file: t.join(name), postgres: is_postgres().then(Database::blank) }
+    }
+
+    fn url(&self) -> String {
+        let postgres = self.postgres.as_ref().and_then(Database::url);
+        postgres.unwrap_or_else(|| format!("sqlite:{}", self.file.display()))
+    }
+
+    /// Runs SQL on it.
+    fn run(&self, sql: &str) {
+        match &self.postgres {
+            Some(database) => database.run(Path::new(""), sql),
+            None => rusqlite::Connection::open(&self.file).unwrap().execute_batch(sql).unwrap(),
+        }
+    }
+}
+
+/// Copies, and breaks off where `is_enough` says so.
+fn copy_until(
+    from: &str,
+    to: &str,
+    is_enough: impl FnMut(Stage, &str, u64) -> bool + Send,
+) -> Result<Report> {
+    let mut is_enough = is_enough;
+    let mut watch = |progress: &Progress<'_>| match *progress {
+        Progress::Step { stage, at, done, total } => {
+            assert!(done <= total, "{progress:?}");
+            if is_enough(stage, at, done) { Err(Error::internal("broken off")) } else { Ok(()) }
+        }
+        Progress::Servers(_) => Ok(()),
+    };
+    let (from, to) = (databases::parsed(from), databases::parsed(to));
+    copy::run(&place(&from), &place(&to), &Clock::manual(START), &mut watch)
+}
+
+fn place(url: &DatabaseUrl) -> Place<'_> {
+    match url {
+        DatabaseUrl::Sqlite(path) => Place::Sqlite(path),
+        DatabaseUrl::Postgres(url) => Place::Postgres(databases::options(url.expose())),
+    }
+}
+
+fn copied(from: &str, to: &str) -> Report {
+    copy_until(from, to, |_, _, _| false).unwrap()
+}
+
+fn why_not(from: &str, to: &str) -> String {
+    copy_until(from, to, |_, _, _| false).unwrap_err().to_string()
+}
+
+/// A server on SQLite, whatever the suite runs on, and the URL of its database.
+async fn on_sqlite() -> (T, String) {
+    let t = T::with(|config| config.database_url = DatabaseUrl::Sqlite(config.data_dir.join("tenantry.db")))
+        .await;
+    let url = format!("sqlite:{}", t.dir.path().join("tenantry.db").display());
+    (t, url)
+}
+
+/// What people have in hands when their database moves.
+struct Hands {
+    access: String,
+    refresh: String,
+    client: (String, String),
+    operator: String,
+    group: i64,
+    last_user: i64,
+    last_event: i64,
+}
+
+/// Something in every table, and every kind of value.
+async fn populate(t: &T) -> Hands {
+    let admin = t.admin().await;
+    let group = admin.create_group("Ærø «sailors» \\ 100%_").await;
+    admin
+        .post("/api/v1/groups/", &json!({ "name": "Empty", "description": "nobody \"yet\"" }))
+        .await
+        .expect(201);
+    for (username, first, last, title) in [
+        ("zoë.müller", "Zoë", "Müller-Lüdenscheidt", json!("Dr. 👩🏽‍🚀 ﷽")),
+        ("straße", "Ünal", "Ødegård", json!(null)),
+        ("אבג", "שלום", "العربية", json!("a\\b'c\"d")),
+        ("quote", "O'Brien", "N\u{303}and\u{fa}", json!("x")),
+    ] {
+        let mut user = new_user(username);
+        user["email"] = json!(format!("u{}@example.com", username.len() + last.len()));
+        user["firstName"] = json!(first);
+        user["lastName"] = json!(last);
+        user["title"] = title;
+        user["groups"] = json!([group]);
+        user["externalId"] = json!(format!("ext-{username}"));
+        admin.create_with(&user).await;
+    }
+    // A member with two passwords in the history; a user who never logged in and whose mail still waits.
+    let (_, member) = t.member("mia").await;
+    let access = member.token.clone().unwrap();
+    let login =
+        t.token(&[("grant_type", "password"), ("username", "mia"), ("password", &password_of("mia"))]).await;
+    let refresh = login.body["refresh_token"].as_str().unwrap().to_owned();
+    // Deleted numbers must not come again (B24).
+    let gone = admin.create("gone").await["userId"].as_i64().unwrap();
+    admin.delete(&format!("/api/v1/users/{gone}")).await.expect(204);
+    // Another partner, suspended, and a third.
+    let (pid, _) = t.other_partner("other").await;
+    t.other_partner("third").await;
+    let operator = t.operator().await;
+    operator.patch(&format!("/operator/v1/partners/{pid}"), &json!({ "suspended": true })).await.expect(200);
+    let client = t.client(1, true).await;
+    t.technical_account(&client).await;
+    // By an address that is nobody's, for the limit per address.
+    assert_eq!(t.try_login("nobody-here", "wrong").await.status, 400);
+    assert_eq!(t.try_login("mia", "wrong").await.status, 400);
+    let last_user = admin.create("waiting").await["userId"].as_i64().unwrap();
+    let last_event =
+        admin.events().await.iter().map(|event| event["eventId"].as_i64().unwrap()).max().unwrap();
+    Hands { access, refresh, client, operator: operator.token.unwrap(), group, last_user, last_event }
+}
+
+/// The server over a copy does what the first one would.
+async fn check(t: &T, hands: &Hands, before: &Value, password: &str) {
+    assert_eq!(t.bearer(&hands.access).get("/api/v1/users/self").await.status, 200);
+    let refreshed = t.token(&[("grant_type", "refresh_token"), ("refresh_token", &hands.refresh)]).await;
+    assert_eq!(refreshed.status, 200, "{}", refreshed.body);
+    let mia = t.login("mia", password).await;
+    let admin = t.admin().await;
+    assert_eq!(without_login_times(&admin.everybody().await), *before);
+    assert_eq!(t.bearer(&hands.operator).get("/operator/v1/partners").await.status, 200);
+    t.technical_account(&hands.client).await;
+    // Searches find: in each script, by three characters and by one.
+    for (term, count) in [("LÜDENSCH", 1), ("שלום", 1), ("ext-", 4), ("o'b", 1), ("ø", 1)] {
+        let url =
+            reqwest::Url::parse_with_params("http://x/api/v1/users/", [("search", term), ("pageSize", "50")]);
+        let url = url.unwrap();
+        let found = admin.get(&format!("{}?{}", url.path(), url.query().unwrap())).await.expect(200);
+        assert_eq!(
+            (&found.body["total"], found.list().len()),
+            (&json!(count), count),
+            "{term}: {}",
+            found.body
+        );
+    }
+    // Numbers go on behind the last ones.
+    let next = admin.create("newcomer").await;
+    assert_eq!(next["userId"], hands.last_user + 1);
+    assert!(admin.create_group("Newcomers").await > hands.group + 1);
+    let events = admin.events().await;
+    let numbers: Vec<i64> = events.iter().map(|event| event["eventId"].as_i64().unwrap()).collect();
+    assert!(numbers.iter().any(|n| *n > hands.last_event), "{numbers:?}");
+    assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len());
+    // The history of passwords came along.
+    let again = json!({ "oldPassword": password, "newPassword": password });
+    assert_ne!(mia.post("/api/v1/users/self/update-password", &again).await.status, 200);
+    // The mail that waited goes out with a password that lets its user in.
+    let temporary = t.mailed_password("waiting").await;
+    t.login("waiting", &temporary).await;
+    // The partner that was suspended still is.
+    assert_ne!(t.try_login("other-admin", &password_of("other-admin")).await.status, 200);
+    assert_eq!(t.try_login("third-admin", &password_of("third-admin")).await.status, 200);
+}
+
+fn without_login_times(users: &Value) -> Value {
+    let mut users = users.clone();
+    for user in users.as_array_mut().unwrap() {
+        user["lastLoginAt"] = Value::Null;
+    }
+    users
+}
+
+#[tokio::test]
+async fn everything_goes_over_and_back() {
+    let (t, from) = on_sqlite().await;
+    let hands = populate(&t).await;
+    let before = without_login_times(&t.admin().await.everybody().await);
+    let (there, back) = (Other::new(t.dir.path(), "there.db"), t.dir.path().join("back.db"));
+    let first = copied(&from, &there.url());
+    let second = copied(&there.url(), &format!("sqlite:{}", back.display()));
+    assert_eq!(first.tables, second.tables, "rows and checksums are the same on the way there and back");
+    assert_eq!(first.sequences, second.sequences);
+    assert!(!first.is_resumed && !second.is_resumed);
+
+    // Nothing that the schema has was forgotten. Who adds a table puts something into it in `populate`.
+    let mut tables = BTreeSet::new();
+    let conn = rusqlite::Connection::open(&back).unwrap();
+    let mut all =
+        conn.prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'").unwrap();
+    let mut rows = all.query([]).unwrap();
+    while let Some(row) = rows.next().unwrap() {
+        let name: String = row.get(0).unwrap();
+        if !["schema_versions", "sequences", "sqlite_schema", "sqlite_sequence"].contains(&name.as_str()) {
+            tables.insert(name);
+        }
+    }
+    let counts: BTreeMap<&str, u64> = first.tables.iter().map(|t| (t.name.as_str(), t.rows)).collect();
+    assert_eq!(tables.iter().map(String::as_str).collect::<BTreeSet<_>>(), counts.keys().copied().collect());
+    for (name, rows) in &counts {
+        assert!(*rows > 0, "nothing in {name} was copied: populate it here");
+    }
+    drop(rows);
+    // The schema is whole again: the same indexes as in a database that was never copied into.
+    let indexes = |path: &Path| -> BTreeSet<String> {
+        let conn = rusqlite::Connection::open(path).unwrap();
+        let mut all = conn.prepare("SELECT coalesce(sql, name) FROM sqlite_master").unwrap();
+        all.query_map([], |row| row.get(0)).unwrap().map(std::result::Result::unwrap).collect()
+    };
+    assert_eq!(indexes(&back), indexes(&t.dir.path().join("tenantry.db")));
+
+    for url in [there.url(), format!("sqlite:{}", back.display())] {
+        let copy = t.over(databases::parsed(&url)).await;
+        check(&copy, &hands, &before, &password_of("mia")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_copy_into_postgresql_has_every_index_and_key() {
+    if !is_postgres() {
+        return;
+    }
+    let (t, from) = on_sqlite().await;
+    t.admin().await.create("one").await;
+    let (there, fresh) = (Other::new(t.dir.path(), ""), Database::new());
+    copied(&from, &there.url());
+    let made = |url: String| async move {
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let sql = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' UNION ALL \
+             SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint \
+             WHERE connamespace = 'public'::regnamespace AND convalidated";
+        let rows = client.query(sql, &[]).await.unwrap();
+        rows.iter().map(|row| row.get::<_, String>(0)).collect::<BTreeSet<_>>()
+    };
+    let wanted = made(fresh.url().unwrap()).await;
+    assert!(
+        wanted.iter().any(|one| one.contains("users_search"))
+            && wanted.iter().any(|one| one.contains("FOREIGN KEY"))
+    );
+    assert_eq!(made(there.url()).await, wanted);
+}
+
+#[tokio::test]
+async fn servers_that_are_connected_to_the_source_are_told_of() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let beside = t.beside().await;
+    beside.admin().await;
+    let (from, to) = (t.database.url().unwrap(), t.dir.path().join("to.db"));
+    let mut servers = 0;
+    let mut watch = |progress: &Progress<'_>| {
+        if let Progress::Servers(n) = progress {
+            servers = *n;
+        }
+        Ok(())
+    };
+    let from = databases::parsed(&from);
+    copy::run(&place(&from), &Place::Sqlite(&to), &Clock::manual(START), &mut watch).unwrap();
+    assert!(servers >= 2, "each has at least the connection that it listens on: {servers}");
+}
+
+#[tokio::test]
+async fn a_copy_that_is_broken_off_anywhere_goes_on_where_it_stopped() {
+    let (t, from) = on_sqlite().await;
+    populate(&t).await;
+    let whole = copied(&from, &Other::new(t.dir.path(), "whole.db").url());
+    let (to, mut runs, mut seen) = (Other::new(t.dir.path(), "broken.db"), 0, BTreeSet::new());
+    let report = loop {
+        runs += 1;
+        assert!(runs < 200, "it does not get on");
+        // Each run does one step more than the one before. Verifying begins anew each time: only once.
+        let mut steps = 0;
+        let is_first_verify = !seen.contains("Verify");
+        let done = copy_until(&from, &to.url(), |stage, _, _| {
+            steps += usize::from(stage != Stage::Compare);
+            seen.insert(format!("{stage:?}"));
+            (steps > 1 && stage != Stage::Verify) || (stage == Stage::Verify && is_first_verify)
+        });
+        match done {
+            Ok(report) => break report,
+            Err(e) => assert_eq!(e.to_string(), "broken off"),
+        }
+        // Until it is finished, nothing serves it, and nothing else is copied into it.
+        let url = databases::parsed(&to.url());
+        let config = tenantry::config::Config { database_url: url, ..t.app.config.clone() };
+        let refused = tenantry::app::App::assemble(
+            config,
+            t.clock.clone(),
+            tenantry::random::Random::system(),
+            tenantry::hashing::HashCost::FOR_TESTS,
+        );
+        assert!(refused.unwrap_err().to_string().contains("run the same `tenantry copy` again"));
+    };
+    assert!(report.is_resumed && runs > whole.tables.len(), "{runs} runs");
+    assert!(seen.len() >= 4, "{seen:?}");
+    assert_eq!((report.tables, report.sequences), (whole.tables, whole.sequences));
+    t.over(databases::parsed(&to.url())).await.admin().await;
+}
+
+#[tokio::test]
+async fn a_great_table_is_gone_on_with_in_its_middle() {
+    let (t, from) = on_sqlite().await;
+    seed(&t, 1, "many", 11_000, Vec::new()).await;
+    let to = Other::new(t.dir.path(), "to.db");
+    let mut of_users = 0;
+    let broken = copy_until(&from, &to.url(), |stage, at, _| {
+        of_users += usize::from(stage == Stage::Copy && at == "users");
+        of_users == 2
+    });
+    assert_eq!(broken.unwrap_err().to_string(), "broken off");
+    let (mut first, mut compared) = (None, 0);
+    let report = copy_until(&from, &to.url(), |stage, at, done| {
+        match stage {
+            Stage::Compare => compared = done,
+            Stage::Copy => drop(first.get_or_insert((at.to_owned(), done))),
+            _ => {}
+        }
+        false
+    })
+    .unwrap();
+    assert_eq!(report.tables.iter().find(|t| t.name == "users").unwrap().rows, 11_001);
+    let first = first.unwrap();
+    assert!(compared >= 10_000 && first.0 == "users" && first.1 > compared, "{compared} {first:?}");
+    let copy = t.over(databases::parsed(&to.url())).await;
+    let admin = copy.admin().await;
+    let page = admin.get("/api/v1/users/?page=0&pageSize=5&search=many10999").await.expect(200);
+    assert_eq!((page.body["total"].clone(), ids(&page.body["list"]).len()), (json!(1), 1));
+}
+
+#[tokio::test]
+async fn a_source_that_has_changed_or_is_another_one_is_not_gone_on_with() {
+    let (t, from) = on_sqlite().await;
+    let admin = t.admin().await;
+    let user = admin.create("one").await["userId"].as_i64().unwrap();
+    let to = Other::new(t.dir.path(), "to.db");
+    let broken = copy_until(&from, &to.url(), |stage, at, _| stage == Stage::Copy && at == "users");
+    assert_eq!(broken.unwrap_err().to_string(), "broken off");
+
+    let (another, elsewhere) = on_sqlite().await;
+    another.admin().await.create("somebody").await;
+    another.admin().await.create("else").await;
+    let why = why_not(&elsewhere, &to.url());
+    assert!(why.contains("holds something else") && why.contains("to begin anew"), "{why}");
+
+    // A row that was copied already, changed so that no count tells.
+    let file = rusqlite::Connection::open(t.dir.path().join("tenantry.db")).unwrap();
+    file.execute("UPDATE users SET first_name = 'Changed' WHERE user_id = ?", [user]).unwrap();
+    let why = why_not(&from, &to.url());
+    assert!(why.contains("table users") && why.contains("has changed since it was begun"), "{why}");
+    file.execute("UPDATE users SET first_name = 'Fenna' WHERE user_id = ?", [user]).unwrap();
+
+    // A new row.
+    admin.create("two").await;
+    let why = why_not(&from, &to.url());
+    assert!(why.contains("has changed since it was begun"), "{why}");
+}
+
+#[tokio::test]
+async fn a_row_that_was_damaged_on_the_way_is_noticed() {
+    let (t, from) = on_sqlite().await;
+    populate(&t).await;
+    for (table, sql) in [
+        ("users", "UPDATE users SET first_name = first_name || ' ' WHERE user_id = 1"),
+        ("events", "DELETE FROM events WHERE event_id = 2"),
+        ("passwords", "UPDATE passwords SET expires_at = expires_at + 1 WHERE user_id = 1"),
+        ("memberships", "DELETE FROM memberships WHERE user_id = 2"),
+    ] {
+        let to = Other::new(t.dir.path(), &format!("{table}.db"));
+        let broken = copy_until(&from, &to.url(), |stage, _, _| stage == Stage::Verify);
+        assert_eq!(broken.unwrap_err().to_string(), "broken off");
+        to.run(sql);
+        let why = why_not(&from, &to.url());
+        let named = why.matches("table ").count();
+        assert!(why.contains(&format!("table {table} (")) && named == 1, "{why}");
+        assert!(why.contains("It is not served"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_copied_is_refused_and_left_as_it_is() {
+    let (t, from) = on_sqlite().await;
+    t.admin().await.create("one").await;
+    let dir = t.dir.path();
+    let file = |name: &str| format!("sqlite:{}", dir.join(name).display());
+
+    // The target has something in it.
+    let full = Other::new(dir, "full.db");
+    copied(&from, &full.url());
+    let why = why_not(&from, &full.url());
+    assert!(why.contains("is not empty (table ") && why.contains("name another one"), "{why}");
+    assert_eq!(
+        t.over(databases::parsed(&full.url()))
+            .await
+            .admin()
+            .await
+            .everybody()
+            .await
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+
+    // No source, or none of ours.
+    assert!(why_not(&file("nothing.db"), &file("new.db")).contains("there is no database"));
+    assert!(!dir.join("new.db").exists() && !dir.join("nothing.db").exists());
+    std::fs::write(dir.join("text.db"), "not a database at all").unwrap();
+    assert!(why_not(&file("text.db"), &file("new.db")).contains("is not a database"));
+    std::fs::write(dir.join("empty.db"), "").unwrap();
+    assert!(why_not(&file("empty.db"), &file("new.db")).contains("holds nothing of Tenantry"));
+    rusqlite::Connection::open(dir.join("foreign.db")).unwrap().execute_batch("CREATE TABLE a (b)").unwrap();
+    assert!(why_not(&file("foreign.db"), &file("new.db")).contains("another program"));
+    assert!(why_not(&from, &file("foreign.db")).contains("another program"));
+
+    // The same one, by two names.
+    std::os::unix::fs::symlink(dir.join("tenantry.db"), dir.join("link.db")).unwrap();
+    assert!(why_not(&from, &file("link.db")).contains("same database on both sides"));
+    assert!(why_not(&full.url(), &full.url()).contains("same database on both sides"));
+
+    // Another version of the schema.
+    let versions = [
+        ("INSERT INTO schema_versions (version, applied_at) VALUES (9999, 0)", "newer version"),
+        ("DELETE FROM schema_versions WHERE version > 1", "this version of Tenantry copies"),
+    ];
+    for (sql, wanted) in versions {
+        let other = Other::new(dir, &format!("{}.db", sql.len()));
+        copied(&from, &other.url());
+        other.run(sql);
+        let why = why_not(&other.url(), &file("new.db"));
+        assert!(why.contains(wanted), "{why}");
+        assert!(
+            why.contains("run the newer")
+                || why.contains("with this version")
+                || why.contains("`tenantry serve`"),
+            "{why}"
+        );
+    }
+    assert!(!dir.join("new.db").exists(), "a source that is refused leaves no target behind");
+
+    // A source that is itself unfinished.
+    let half = Other::new(dir, "half.db");
+    copy_until(&from, &half.url(), |stage, _, _| stage == Stage::Copy).unwrap_err();
+    assert!(why_not(&half.url(), &file("new.db")).contains("is itself a copy that is not finished"));
+}
+
+#[tokio::test]
+async fn the_command_copies_and_tells_what_it_did() {
+    let home = Home::new();
+    let server = home.serve();
+    let admin = server.admin().await;
+    for n in 0..5 {
+        admin.create(&format!("user{n}")).await;
+    }
+    let to = Other::new(home.path(), "to.db");
+    let from = "sqlite:tenantry-data/tenantry.db";
+    let url = to.url();
+    let line = ["copy", "--from", from, "--to", &url];
+
+    // Not beside a server.
+    let refused = command(home.path(), &line).refused(1);
+    assert!(refused.contains("tenantry serve (pid ") && refused.contains("stop it first"), "{refused}");
+    assert_eq!(server.terminate().code, Some(0));
+
+    let ended = command(home.path(), &line);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let users = ended.out.lines().find(|line| line.starts_with("users ")).unwrap();
+    let cells: Vec<&str> = users.split_whitespace().collect();
+    assert_eq!((cells[1], cells[2].len()), ("6", 32), "{users}");
+    assert!(ended.out.contains("copied and verified "), "{}", ended.out);
+    for word in ["copying ", "building ", "verifying ", "100 %"] {
+        assert!(ended.err.contains(word), "{word}: {}", ended.err);
+    }
+    assert!(!ended.err.contains('\r'), "no bar where nobody looks: {}", ended.err);
+
+    // What is left out is the database of the settings; and back again, as JSON.
+    let back = "sqlite:back.db";
+    let ended = command(home.path(), &["copy", "--from", &url, "--to", back, "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let told: Value = serde_json::from_str(&ended.out).unwrap();
+    let users = told["tables"].as_array().unwrap().iter().find(|table| table["name"] == "users").unwrap();
+    assert_eq!((&users["rows"], users["checksum"].as_str().unwrap().len()), (&json!(6), 64));
+    assert!(users["checksum"].as_str().unwrap().starts_with(cells[2]), "the same there and back");
+    assert_eq!((&told["resumed"], &told["sequences"]["users"]), (&json!(false), &json!(6)));
+    let again = command(home.path(), &["copy", "--to", back]);
+    assert!(again.refused(1).contains("is not empty"));
+
+    // The command line itself.
+    assert!(home.command("copy").refused(1).contains("--from URL or --to URL"));
+    let hidden =
+        home.command("copy --from sqlite:tenantry-data/tenantry.db --to postgres:me:Geheim-77@host/x");
+    let words = hidden.refused(2);
+    assert!(words.contains("to (flag --to) ") && !words.contains("Geheim"), "{words}");
+    let same = home.command(&format!("copy --from {from} --to {from}"));
+    assert!(same.refused(1).contains("same database on both sides"));
+    let nothing = home.command("copy --from sqlite:nowhere.db --to sqlite:x.db").refused(1);
+    assert!(nothing.contains("there is no database at nowhere.db"), "{nothing}");
+    let nowhere = home.command(&format!("copy --from {from} --to sqlite:no/such/x.db")).refused(1);
+    assert!(nowhere.contains("there is no directory no/such"), "{nowhere}");
+}
+
+#[tokio::test]
+async fn a_killed_command_goes_on_when_it_is_run_again() {
+    let home = Home::new();
+    let server = home.serve();
+    server.admin().await.create("one").await;
+    assert_eq!(server.terminate().code, Some(0));
+    let to = Other::new(home.path(), "to.db");
+    let url = to.url();
+    let line = ["copy", "--from", "sqlite:tenantry-data/tenantry.db", "--to", &url, "--json"];
+    let start = || {
+        tenantry(binary(), home.path(), &line, &[])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+
+    let is_killed_in_the_middle = if let Some(database) = &to.postgres {
+        // It has to wait in the middle of the tables, where it is killed.
+        tenantry::storage::Store::migrate_postgres(
+            &databases::options(&url),
+            &tenantry::clock::Clock::manual(0),
+        )
+        .ok();
+        let (holder, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        holder.batch_execute("BEGIN; LOCK TABLE counters IN SHARE MODE").await.unwrap();
+        let mut child = start();
+        loop {
+            let waiting =
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'counters'::regclass";
+            if holder.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let refused = home.refused(&["--database-url", &database.url().unwrap()], &[]).refused(1);
+        assert!(refused.contains("is a copy that was not finished"), "{refused}");
+        holder.batch_execute("ROLLBACK").await.unwrap();
+        true
+    } else {
+        // As soon as there is something in the file. Should it have been quicker than that, it was whole.
+        let mut child = start();
+        let file = to.file.clone();
+        until("something is copied", || std::fs::metadata(&file).ok().filter(|meta| meta.len() > 0)).await;
+        child.kill().unwrap();
+        !child.wait().unwrap().success()
+    };
+    let again = command(home.path(), &line);
+    if !is_killed_in_the_middle || again.err.contains("is not empty") {
+        assert!(again.refused(1).contains("is not empty"));
+    } else {
+        assert_eq!(again.code, Some(0), "{}", again.err);
+        let told: Value = serde_json::from_str(&again.out).unwrap();
+        assert!(!is_postgres() || told["resumed"] == true, "{told}");
+    }
+    let server = crate::binary::Process::serve(home.path(), &["--database-url", &url], &[]);
+    assert_eq!(server.admin().await.everybody().await.as_array().unwrap().len(), 2);
+}
