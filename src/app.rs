@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, DAY, HOUR, SECOND};
-use crate::config::{Config, DatabaseUrl, PostgresUrl};
+use crate::config::{Config, DatabaseUrl, SecretUrl};
 use crate::domain::Terms;
 use crate::error::Result;
 use crate::hashing::{HashCost, Hasher, QUEUE_PER_THREAD};
@@ -62,7 +62,7 @@ impl App {
 /// How `config` says a PostgreSQL database is used.
 pub fn postgres_options<'a>(
     config: &'a Config,
-    url: &'a PostgresUrl,
+    url: &'a SecretUrl,
     may_migrate: bool,
 ) -> PostgresOptions<'a> {
     PostgresOptions {

@@ -17,12 +17,17 @@ pub const DAY: Millis = 24 * HOUR;
 
 /// Tells the time. Clones tell the same time.
 #[derive(Debug, Clone)]
-pub struct Clock(Source, Millis);
+pub struct Clock(Source);
 
 #[derive(Debug, Clone)]
 enum Source {
-    /// The system's clock, corrected by so many milliseconds.
-    System(Arc<AtomicI64>),
+    /// The system's clock.
+    System {
+        /// How much is added to it, in milliseconds.
+        correction: Arc<AtomicI64>,
+        /// By how much the machine is wrong, in tests.
+        wrong: Millis,
+    },
     Manual(Arc<AtomicI64>),
 }
 
@@ -34,12 +39,12 @@ impl Clock {
 
     /// The system's clock of a machine where it goes wrong by so much: for tests.
     pub fn system_off_by(wrong: Millis) -> Self {
-        Self(Source::System(Arc::new(AtomicI64::new(0))), wrong)
+        Self(Source::System { correction: Arc::default(), wrong })
     }
 
     /// A clock that stands at `start` until it is moved: for tests.
     pub fn manual(start: Millis) -> Self {
-        Self(Source::Manual(Arc::new(AtomicI64::new(start))), 0)
+        Self(Source::Manual(Arc::new(AtomicI64::new(start))))
     }
 
     /// Moves a manual clock forward; a system clock goes by itself.
@@ -52,7 +57,7 @@ impl Clock {
     /// Milliseconds since 1970.
     pub fn now(&self) -> Millis {
         match &self.0 {
-            Source::System(correction) => self.machine() + correction.load(Ordering::Relaxed),
+            Source::System { correction, .. } => self.machine() + correction.load(Ordering::Relaxed),
             Source::Manual(now) => now.load(Ordering::SeqCst),
         }
     }
@@ -63,7 +68,10 @@ impl Clock {
         let system = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
-        system + self.1
+        match self.0 {
+            Source::System { wrong, .. } => system + wrong,
+            Source::Manual(_) => system,
+        }
     }
 
     /// Follows another clock, so that all processes over one database tell the same time: it said `theirs` at some
@@ -71,7 +79,7 @@ impl Clock {
     /// it may be right already, since a slow answer says little, and time should not go back for it. A manual clock
     /// stays as it is.
     pub fn follow(&self, before: Millis, theirs: Millis, after: Millis) -> Millis {
-        let Source::System(correction) = &self.0 else { return 0 };
+        let Source::System { correction, .. } = &self.0 else { return 0 };
         // Both clocks tell whole milliseconds.
         let (least, most) = (theirs - after - 1, theirs - before + 1);
         let present = correction.load(Ordering::Relaxed);

@@ -309,8 +309,7 @@ pub async fn create_user(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let new = read_new(&app, &by, &body).await?;
-    let (terms, rights) = (app.terms, by.clone());
-    let user = unit::write_new(&app.store, &by, move |tx| users::create(tx, terms, &rights, &new)).await?;
+    let user = users::create_one(&app.store, app.terms, &by, new).await?;
     let mut answer = super::json(StatusCode::CREATED, &UserBody::of(&user, &app));
     if let Ok(location) = HeaderValue::try_from(format!("/api/v1/users/{}", user.user_id)) {
         answer.headers_mut().insert(header::LOCATION, location);

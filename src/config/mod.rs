@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use reader::Reader;
 pub use reader::{ConfigFault, Origin, Setting};
-pub use values::{DatabaseUrl, LogFormat, PostgresUrl, Secret, SmtpUrl};
+pub use values::{DatabaseUrl, LogFormat, Secret, SecretUrl};
 
 /// The file that is read when none is named; it may be missing.
 const FILE: &str = "tenantry.toml";
@@ -60,7 +60,7 @@ pub struct Config {
     /// How people reach the server, without a slash at the end.
     pub public_url: String,
     /// The mail server; mails are files when absent.
-    pub smtp_url: Option<SmtpUrl>,
+    pub smtp_url: Option<SecretUrl>,
     /// The sender of mails.
     pub mail_from: Mailbox,
     /// Life of an access token, in seconds.

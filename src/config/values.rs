@@ -38,25 +38,24 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Where mails are handed over: `smtp://` or `smtps://`, known to be good for `lettre`'s `from_url`.
-/// Its `Display` and `Debug` hide the password.
-#[derive(Clone)]
-pub struct SmtpUrl(Secret);
+/// An address with a password in it, which its `Display` and `Debug` hide.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretUrl(Secret);
 
-impl SmtpUrl {
+impl SecretUrl {
     /// The whole address, with the password.
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
 }
 
-impl fmt::Display for SmtpUrl {
+impl fmt::Display for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&redact_url(self.expose()))
     }
 }
 
-impl fmt::Debug for SmtpUrl {
+impl fmt::Debug for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -67,31 +66,9 @@ impl fmt::Debug for SmtpUrl {
 pub enum DatabaseUrl {
     /// An SQLite file: absolute, or relative to the working directory.
     Sqlite(PathBuf),
-    /// A PostgreSQL database, which several processes may share.
-    Postgres(PostgresUrl),
-}
-
-/// `postgres://user:password@host:port,host:port/database?parameters`. Its `Display` and `Debug` hide the password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PostgresUrl(Secret);
-
-impl PostgresUrl {
-    /// The whole address, with the password.
-    pub fn expose(&self) -> &str {
-        self.0.expose()
-    }
-}
-
-impl fmt::Display for PostgresUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&redact_url(self.expose()))
-    }
-}
-
-impl fmt::Debug for PostgresUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
+    /// A PostgreSQL database, which several processes may share:
+    /// `postgres://user:password@host:port,host:port/database?parameters`.
+    Postgres(SecretUrl),
 }
 
 impl DatabaseUrl {
@@ -176,7 +153,7 @@ impl Shown for Secret {
     }
 }
 
-impl Shown for SmtpUrl {
+impl Shown for SecretUrl {
     const SECRET: bool = true;
     fn shown(&self) -> Value {
         Value::from(self.to_string())
@@ -257,7 +234,7 @@ fn postgres_url(text: &str) -> Parsed<DatabaseUrl> {
     if database.is_empty() && !has("dbname=") {
         return Err(format!("names no database: {MEND}"));
     }
-    Ok(DatabaseUrl::Postgres(PostgresUrl(Secret::new(text))))
+    Ok(DatabaseUrl::Postgres(SecretUrl(Secret::new(text))))
 }
 
 /// A username as far as a leaf can tell; `domain` holds it to all of B8.
@@ -321,8 +298,8 @@ pub(super) fn public_url(text: &str) -> Parsed<String> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-/// Words of ours instead of the parser's, which may quote parts of a password that was not escaped.
-pub(super) fn smtp_url(text: &str) -> Parsed<SmtpUrl> {
+/// Known to be good for `lettre`'s `from_url`. Words of ours instead of the parser's, which may quote parts of a password that was not escaped.
+pub(super) fn smtp_url(text: &str) -> Parsed<SecretUrl> {
     const MEND: &str = "write smtps://user:password@host, or smtp://host:25 for a server without TLS; \
         ?tls=required asks for STARTTLS; in user and password write @ : / ? # % as %40 %3A %2F %3F %23 %25";
     let Some(rest) = text.strip_prefix("smtp://").or_else(|| text.strip_prefix("smtps://")) else {
@@ -342,7 +319,7 @@ pub(super) fn smtp_url(text: &str) -> Parsed<SmtpUrl> {
     if SmtpTransport::from_url(text).is_err() {
         return Err(format!("is no address of a mail server: {MEND}"));
     }
-    Ok(SmtpUrl(Secret::new(text)))
+    Ok(SecretUrl(Secret::new(text)))
 }
 
 /// A whole number within `range`; `unit` says what it counts.

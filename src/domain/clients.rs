@@ -11,10 +11,8 @@ use crate::access::{Operator, system_within};
 use crate::app::App;
 use crate::error::{Error, GrantError, Missing, Result};
 use crate::hashing;
-use crate::model::{Client, PartnerId};
+use crate::model::{Client, PUBLIC_CLIENT, PartnerId};
 use crate::storage::{Tx, partners, sessions};
-
-pub use crate::model::PUBLIC_CLIENT;
 
 /// A client that has said who it is (RFC 6749 §2.3).
 #[derive(Debug, Clone)]

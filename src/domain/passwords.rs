@@ -275,7 +275,7 @@ mod tests {
             set_permanent(tx, user_id, "hash")?;
             let origin = Origin { address: [127, 0, 0, 1].into(), user_agent: None };
             let opening = Opening {
-                client_id: crate::domain::clients::PUBLIC_CLIENT,
+                client_id: crate::model::PUBLIC_CLIENT,
                 user_id: Some(user_id),
                 origin: &origin,
                 restricted: None,

@@ -18,7 +18,7 @@ use crate::access::{Caller, Operator, TokenFacts, system_within};
 use crate::app::App;
 use crate::clock::Millis;
 use crate::error::{Error, GrantError, Missing, Result, TokenFault};
-use crate::model::{PartnerId, Status, User, UserId};
+use crate::model::{PUBLIC_CLIENT, PartnerId, Status, User, UserId};
 use crate::random::Random;
 use crate::storage::sessions::{self, NewSession, RefreshToken, TokenKind};
 use crate::storage::{TokenHash, Tx, partners, users};
@@ -326,7 +326,7 @@ async fn find_session(
     };
     // The public client revokes what it was given; a confidential one whatever is its partner's (B28).
     let theirs = |s: &FoundSession| match client {
-        ClientIdentity::Public => s.client_id == clients::PUBLIC_CLIENT,
+        ClientIdentity::Public => s.client_id == PUBLIC_CLIENT,
         ClientIdentity::Confidential(c) => c.pid == pid,
     };
     Ok(found.filter(theirs).map(|s| (pid, s)))

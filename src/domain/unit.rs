@@ -12,8 +12,7 @@ where
     T: Send + 'static,
     F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
 {
-    let (caller, takes_admin) = (scope.caller().cloned(), scope.takes_admin());
-    store.write(scope, move |tx| run(tx, caller.as_ref(), takes_admin, &work)).await
+    store.write(scope, whole(scope, work)).await
 }
 
 /// Like [`write()`], for work that only adds rows: many such units may share a transaction.
@@ -22,8 +21,7 @@ where
     T: Send + 'static,
     F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
 {
-    let (caller, takes_admin) = (scope.caller().cloned(), scope.takes_admin());
-    store.write_new(scope, move |tx| run(tx, caller.as_ref(), takes_admin, &work)).await
+    store.write_new(scope, whole(scope, work)).await
 }
 
 /// Like [`write()`], for work on thousands of rows: nobody else waits in its transaction.
@@ -32,8 +30,16 @@ where
     T: Send + 'static,
     F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
 {
+    store.write_large(scope, whole(scope, work)).await
+}
+
+/// `work` with what holds at the beginning and at the end of every unit.
+fn whole<T, F>(scope: &dyn Scope, work: F) -> impl Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + use<T, F>
+where
+    F: Fn(&mut Tx<'_>) -> Result<T> + Send,
+{
     let (caller, takes_admin) = (scope.caller().cloned(), scope.takes_admin());
-    store.write_large(scope, move |tx| run(tx, caller.as_ref(), takes_admin, &work)).await
+    move |tx| run(tx, caller.as_ref(), takes_admin, &work)
 }
 
 fn run<T>(

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::events::{self, Kind};
-use super::{Terms, partners, passwords};
+use super::{Terms, partners, passwords, unit};
 use crate::access::{Admin, Member, Operator};
 use crate::error::{Conflict, Error, Fault, Missing, Result};
 use crate::mail::{LockCause, Notice};
@@ -74,6 +74,17 @@ pub fn create(tx: &mut Tx<'_>, terms: Terms, _by: &Admin, new: &NewUser) -> Resu
         passwords::issue_first(tx, terms, &user)?;
     }
     Ok(user)
+}
+
+/// Runs [`create`] in a unit of its own. Who joins no group only adds rows; the number of a group's members is a row
+/// that others change, too.
+///
+/// # Errors
+/// As [`create`].
+pub async fn create_one(store: &Store, terms: Terms, by: &Admin, new: NewUser) -> Result<User> {
+    let (rights, only_adds) = (by.clone(), new.groups.is_empty());
+    let work = move |tx: &mut Tx<'_>| create(tx, terms, &rights, &new);
+    if only_adds { unit::write_new(store, by, work).await } else { unit::write(store, by, work).await }
 }
 
 /// Like [`create`], and tells the password instead of mailing it. The user must be ACTIVE to get one.

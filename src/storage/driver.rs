@@ -1,4 +1,4 @@
-//! What storage asks of a database: two calls, and the few places where databases differ, by name.
+//! What storage asks of a database: a few calls, and the few places where databases differ, by name.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -137,8 +137,10 @@ pub enum DbError {
     Damaged(String),
     /// The disk is full.
     Full,
-    /// Another program holds the database, or it refuses more connections.
+    /// Another program holds the database.
     Busy,
+    /// The server stopped a statement that took too long, or has no connection to spare.
+    Crowded,
     /// Another unit of work changed what this one has read: run it again.
     Overtaken,
     /// The connection is gone, or the server does not answer, or it may not write (any more).
@@ -172,6 +174,10 @@ impl From<DbError> for Error {
             },
             DbError::Busy => Self::Unavailable {
                 what: Cow::Borrowed("another program holds the database"),
+                retry_after: Duration::from_secs(1),
+            },
+            DbError::Crowded => Self::Unavailable {
+                what: Cow::Borrowed("the database has too much to do"),
                 retry_after: Duration::from_secs(1),
             },
             DbError::Overtaken => Self::Unavailable {

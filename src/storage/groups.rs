@@ -255,13 +255,10 @@ pub fn delete(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
 
 /// As [`super::users::claim`], for a group.
 pub fn claim(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
-    if !tx.dialect().has_one_writer() {
-        tx.execute(
-            "UPDATE groups SET membership_count = membership_count WHERE pid = $1 AND group_id = $2",
-            &[group_id.into()],
-        )?;
-    }
-    Ok(())
+    tx.claim(
+        "UPDATE groups SET membership_count = membership_count WHERE pid = $1 AND group_id = $2",
+        &[group_id.into()],
+    )
 }
 
 /// Keeps the number of members.

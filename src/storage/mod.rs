@@ -3,7 +3,6 @@
 //! `Store::write` is the one write path, `Store::read` and `Store::scan` are the read paths. What runs in
 //! them are the functions of this module's files, one file per noun, each of which takes a `Tx`.
 
-mod bulk;
 mod cache;
 mod driver;
 mod listen;

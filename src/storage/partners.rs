@@ -67,10 +67,7 @@ pub fn is_suspended(tx: &mut Tx<'_>, pid: PartnerId) -> Result<bool> {
 
 /// As [`super::users::claim`], for the partner of the transaction: for rules over many of its rows, such as B10.
 pub fn claim(tx: &mut Tx<'_>) -> Result<()> {
-    if !tx.dialect().has_one_writer() {
-        tx.execute("UPDATE partners SET suspended = suspended WHERE pid = $1", &[])?;
-    }
-    Ok(())
+    tx.claim("UPDATE partners SET suspended = suspended WHERE pid = $1", &[])
 }
 
 /// Has whoever makes the first partner wait for others who do, so that the second sees what the first has made.

@@ -157,8 +157,7 @@ impl Pool {
         Ok(done)
     }
 
-    /// Runs a read. `snapshot` opens a transaction for it; without, it is one statement. A connection that turns out
-    /// to be dead is replaced once.
+    /// Runs a read. `snapshot` opens a transaction for it; without, it is one statement.
     pub(super) fn read<T>(
         &self,
         shared: &Shared,
@@ -301,7 +300,7 @@ pub(super) fn busy() -> Error {
 fn logged(e: DbError) -> Error {
     match &e {
         DbError::Lost(why) => tracing::warn!(why, "the database cannot be reached"),
-        DbError::Busy => tracing::warn!("the database refuses more connections"),
+        DbError::Crowded => tracing::warn!("the database refuses more connections"),
         _ => {}
     }
     e.into()

@@ -1,28 +1,29 @@
-//! PostgreSQL below the [`Connection`] trait. Nothing else names its driver.
+//! PostgreSQL below the [`Connection`] trait. Nothing but this file and its folder names its driver.
 //!
 //! A connection is used by one thread at a time, which waits for each answer itself: the driver's tasks run on that
 //! thread, so a statement costs no change of thread.
 
+mod address;
+mod answers;
+mod bulk;
+
 use std::collections::HashMap;
-use std::error::Error as _;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::error::SqlState;
-use tokio_postgres::types::private::BytesMut;
-use tokio_postgres::types::{IsNull, ToSql, Type};
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Socket, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::bulk::{self, Column, Owned};
 use super::driver::{Connection, DbError, Dialect, Kind, Param, Row};
 use crate::error::{Error, Result};
 use crate::model::PartnerId;
+pub(super) use address::Address;
+use answers::of_connecting;
+use bulk::{Column, Owned};
 
 /// Statements kept prepared on a connection. There are some two hundred texts; lists with many filters make more.
 const PREPARED: usize = 512;
@@ -38,122 +39,6 @@ const CONNECTING: Duration = Duration::from_secs(3);
 
 /// Beyond what the server is told to stop a statement after: then the connection is taken for dead.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// Where the database is and how to get in. The password hides itself in `Debug` (the driver sees to that).
-#[derive(Clone)]
-pub(super) struct Address {
-    config: tokio_postgres::Config,
-    tls: MakeRustlsConnect,
-    /// After this the server stops a statement.
-    timeout: Duration,
-}
-
-impl Address {
-    /// Understands a URL.
-    ///
-    /// # Errors
-    /// What is wrong with it, without the password in it.
-    pub(super) fn parse(
-        url: &str,
-        ca_file: Option<&std::path::Path>,
-        timeout: Duration,
-    ) -> Result<Self, String> {
-        let mut config: tokio_postgres::Config = url.parse().map_err(|e: tokio_postgres::Error| {
-            // The parser's words name the parameter, never its value.
-            let why = e.source().map_or_else(|| e.to_string(), ToString::to_string);
-            format!("is no address of a PostgreSQL database ({why})")
-        })?;
-        if config.get_hosts().is_empty() {
-            return Err(String::from("names no host"));
-        }
-        if config.get_dbname().is_none() {
-            return Err(String::from("names no database"));
-        }
-        if config.get_user().is_none() {
-            return Err(String::from("names no user"));
-        }
-        if !url.contains("sslmode=") {
-            // Passwords of people cross this connection: beyond this machine only with TLS, unless told otherwise.
-            let mode =
-                if config.get_hosts().iter().all(is_here) { SslMode::Disable } else { SslMode::Require };
-            config.ssl_mode(mode);
-        }
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECTING);
-        }
-        config.application_name("tenantry");
-        config.keepalives_idle(Duration::from_secs(30));
-        if config.get_tcp_user_timeout().is_none() {
-            config.tcp_user_timeout(timeout + GRACE);
-        }
-        Ok(Self { config, tls: tls(ca_file)?, timeout })
-    }
-
-    /// Where it is, for people: hosts and database, no password.
-    pub(super) fn shown(&self) -> String {
-        let ports = self.config.get_ports();
-        let hosts: Vec<String> = self
-            .config
-            .get_hosts()
-            .iter()
-            .enumerate()
-            .map(|(at, host)| {
-                let port = ports.get(at).or_else(|| ports.first()).copied().unwrap_or(5432);
-                match host {
-                    Host::Tcp(name) => format!("{name}:{port}"),
-                    #[cfg(unix)]
-                    Host::Unix(path) => format!("{}:{port}", path.display()),
-                }
-            })
-            .collect();
-        format!("{}/{}", hosts.join(","), self.config.get_dbname().unwrap_or_default())
-    }
-}
-
-impl std::fmt::Debug for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.shown())
-    }
-}
-
-fn is_here(host: &Host) -> bool {
-    match host {
-        Host::Tcp(name) => {
-            name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-        }
-        #[cfg(unix)]
-        Host::Unix(_) => true,
-    }
-}
-
-/// Certificates are always checked, against the public authorities or those of `ca_file`.
-fn tls(ca_file: Option<&std::path::Path>) -> Result<MakeRustlsConnect, String> {
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject as _;
-    let mut roots = rustls::RootCertStore::empty();
-    match ca_file {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(path) => {
-            let wrong = |e: &dyn std::fmt::Display| {
-                format!("database-ca-file: {} holds no certificates that can be read: {e}", path.display())
-            };
-            let all = CertificateDer::pem_file_iter(path).map_err(|e| wrong(&e))?;
-            for certificate in all {
-                roots.add(certificate.map_err(|e| wrong(&e))?).map_err(|e| wrong(&e))?;
-            }
-            if roots.is_empty() {
-                return Err(wrong(&"it has none"));
-            }
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| format!("TLS cannot be set up: {e}"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
-}
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -559,7 +444,10 @@ impl Postgres {
                 DbError::Lost(_) => Some(Failure::Lost),
                 _ => None,
             };
-            self.failure = self.failure.filter(|f| *f == Failure::Lost).or(failure);
+            // What follows a failure says only that the transaction has failed.
+            if failure == Some(Failure::Lost) || self.failure.is_none() {
+                self.failure = failure;
+            }
         }
         done
     }
@@ -646,10 +534,8 @@ impl Connection for Postgres {
     ) -> Result<(), DbError> {
         let params = bound(partner, params);
         let statement = self.prepare(sql, params.len())?;
-        let rows = self.run(async |client| {
-            let rows = client.query_raw(&statement, params.iter()).await?;
-            collect(rows).await
-        })?;
+        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|p| p as _).collect();
+        let rows = self.run(async |client| client.query(&statement, &params).await)?;
         for row in rows {
             each(&row)?;
         }
@@ -663,15 +549,6 @@ impl Connection for Postgres {
     fn dialect(&self) -> Dialect {
         Dialect::Postgres
     }
-}
-
-async fn collect(rows: tokio_postgres::RowStream) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
-    let mut rows = pin!(rows);
-    let mut out = Vec::new();
-    while let Some(row) = poll_fn(|cx| futures_core::Stream::poll_next(rows.as_mut(), cx)).await {
-        out.push(row?);
-    }
-    Ok(out)
 }
 
 type Ahead<'a> = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + 'a>>;
@@ -707,141 +584,4 @@ async fn in_order<T>(
         last_answer.take().map_or(Poll::Pending, |last| Poll::Ready((answers, last)))
     })
     .await
-}
-
-impl ToSql for Param<'_> {
-    fn to_sql(
-        &self,
-        ty: &Type,
-        out: &mut BytesMut,
-    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        match *self {
-            Self::Null => Ok(IsNull::Yes),
-            Self::Int(v) => match *ty {
-                Type::INT8 => v.to_sql(ty, out),
-                Type::INT4 => i32::try_from(v)?.to_sql(ty, out),
-                Type::BOOL => (v != 0).to_sql(ty, out),
-                _ => Err(format!("a number is given where the statement takes {ty}").into()),
-            },
-            Self::Text(v) => match *ty {
-                Type::INT8 | Type::INT4 | Type::BOOL => {
-                    Err(format!("a text is given where the statement takes {ty}").into())
-                }
-                // jsonb has a version before its text.
-                Type::JSONB => {
-                    out.extend_from_slice(&[1]);
-                    out.extend_from_slice(v.as_bytes());
-                    Ok(IsNull::No)
-                }
-                _ => {
-                    out.extend_from_slice(v.as_bytes());
-                    Ok(IsNull::No)
-                }
-            },
-        }
-    }
-
-    fn accepts(_ty: &Type) -> bool {
-        true
-    }
-
-    tokio_postgres::types::to_sql_checked!();
-}
-
-fn wrong_type(column: usize) -> Error {
-    Error::Internal(format!("column {column} of an answer has an unexpected type").into())
-}
-
-impl Row for tokio_postgres::Row {
-    fn int(&self, column: usize) -> Result<i64> {
-        self.opt_int(column)?.ok_or_else(|| wrong_type(column))
-    }
-    fn opt_int(&self, column: usize) -> Result<Option<i64>> {
-        let ty = self.columns().get(column).map(tokio_postgres::Column::type_);
-        let value = match ty {
-            Some(&Type::INT8) => self.try_get::<_, Option<i64>>(column),
-            Some(&Type::INT4) => self.try_get::<_, Option<i32>>(column).map(|v| v.map(i64::from)),
-            Some(&Type::BOOL) => self.try_get::<_, Option<bool>>(column).map(|v| v.map(i64::from)),
-            _ => return Err(wrong_type(column)),
-        };
-        value.map_err(|_| wrong_type(column))
-    }
-    fn text(&self, column: usize) -> Result<&str> {
-        self.opt_text(column)?.ok_or_else(|| wrong_type(column))
-    }
-    fn opt_text(&self, column: usize) -> Result<Option<&str>> {
-        self.try_get::<_, Option<&str>>(column).map_err(|_| wrong_type(column))
-    }
-}
-
-/// What the server says to somebody who connects, or what stands between.
-fn of_connecting(e: tokio_postgres::Error) -> DbError {
-    match e.as_db_error().map(|db| db.code().clone()) {
-        Some(SqlState::TOO_MANY_CONNECTIONS) => DbError::Busy,
-        Some(code) => {
-            // These do not mend themselves.
-            let mend = match code.code().get(..2) {
-                Some("28") => "look at user and password in database-url, and at the server's pg_hba.conf",
-                Some("3D") => "look at database-url, or make it there with CREATE DATABASE",
-                Some("42") => "have its owner give this user the right (GRANT CONNECT ON DATABASE)",
-                _ => return DbError::Lost(message(&e)),
-            };
-            DbError::Other(format!("postgres: {}; {mend}", message(&e)))
-        }
-        None => DbError::Lost(message(&e)),
-    }
-}
-
-/// All of an error's causes in a line. Connecting quotes no values but names of users and databases.
-fn message(e: &tokio_postgres::Error) -> String {
-    let mut text = e.as_db_error().map_or_else(|| e.to_string(), |db| db.message().to_owned());
-    let mut cause = if e.as_db_error().is_some() { None } else { e.source() };
-    while let Some(e) = cause {
-        text.push_str(": ");
-        text.push_str(&e.to_string());
-        cause = e.source();
-    }
-    text
-}
-
-impl From<tokio_postgres::Error> for DbError {
-    fn from(e: tokio_postgres::Error) -> Self {
-        let Some(db) = e.as_db_error() else {
-            let is_ours = e.source().is_some_and(|s| s.downcast_ref::<std::io::Error>().is_none());
-            // Values that do not fit a statement are our fault; everything else is the connection's.
-            return if is_ours && !e.is_closed() {
-                Self::Other(format!("postgres: {}", message(&e)))
-            } else {
-                Self::Lost(message(&e))
-            };
-        };
-        match db.code() {
-            &SqlState::UNIQUE_VIOLATION => {
-                Self::Duplicate { table: db.table().unwrap_or_default().to_owned() }
-            }
-            &SqlState::FOREIGN_KEY_VIOLATION => Self::Dangling,
-            &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => Self::Overtaken,
-            &SqlState::DISK_FULL => Self::Full,
-            &SqlState::LOCK_NOT_AVAILABLE | &SqlState::QUERY_CANCELED | &SqlState::TOO_MANY_CONNECTIONS => {
-                Self::Busy
-            }
-            // A primary that became a standby; a server that stops or starts.
-            &SqlState::READ_ONLY_SQL_TRANSACTION
-            | &SqlState::ADMIN_SHUTDOWN
-            | &SqlState::CRASH_SHUTDOWN
-            | &SqlState::CANNOT_CONNECT_NOW
-            | &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
-            | &SqlState::IDLE_SESSION_TIMEOUT
-            | &SqlState::DATABASE_DROPPED => Self::Lost(db.message().to_owned()),
-            code if code.code().starts_with("08") => Self::Lost(db.message().to_owned()),
-            // The message of a bad statement names columns. Others may quote values: the code must do.
-            code if code.code().starts_with("42") => {
-                Self::Other(format!("postgres: {} ({})", db.message(), code.code()))
-            }
-            code => {
-                let at = db.constraint().or(db.table()).unwrap_or("no table");
-                Self::Other(format!("postgres: error {} at {at}", code.code()))
-            }
-        }
-    }
 }

@@ -199,6 +199,17 @@ impl<'c> Tx<'c> {
         Ok(self.conn.execute_later(sql, Some(self.pid), params, refused)?)
     }
 
+    /// Runs an update that changes nothing, so that this unit and every other one that claims or changes the same row
+    /// run one after the other. Nothing where there is one writer: there they do so anyway.
+    ///
+    /// Not SELECT FOR UPDATE: a unit with an older snapshot must fail and run again, not go on with what it read.
+    pub(super) fn claim(&mut self, sql: &str, params: &[Param<'_>]) -> Result<()> {
+        if !self.dialect().has_one_writer() {
+            self.execute(sql, params)?;
+        }
+        Ok(())
+    }
+
     /// Runs a query and hands each row to `each`.
     pub(super) fn each(
         &mut self,

@@ -205,14 +205,10 @@ pub fn delete(tx: &mut Tx<'_>, user: &User) -> Result<()> {
 /// Has this unit and every other one that claims or changes the same user run one after the other. Needed where a
 /// unit decides by what it read of a user and then writes elsewhere: two such units would not see each other.
 pub fn claim(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
-    if !tx.dialect().has_one_writer() {
-        // Not SELECT FOR UPDATE: a unit with an older snapshot must fail and run again, not go on with what it read.
-        tx.execute(
-            "UPDATE users SET failed_logins = failed_logins WHERE pid = $1 AND user_id = $2",
-            &[user_id.into()],
-        )?;
-    }
-    Ok(())
+    tx.claim(
+        "UPDATE users SET failed_logins = failed_logins WHERE pid = $1 AND user_id = $2",
+        &[user_id.into()],
+    )
 }
 
 fn index(tx: &mut Tx<'_>, user_id: UserId, known: bool, text: Option<String>) {

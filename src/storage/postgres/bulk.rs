@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{IsNull, Kind, ToSql, Type};
 
-use super::driver::Param;
+use crate::storage::driver::Param;
 
 /// A parameter that is kept.
 pub(super) enum Owned {
