@@ -33,6 +33,7 @@ mod postgres;
 mod processes;
 mod proxy;
 mod races;
+mod restore;
 mod schema;
 mod secrets;
 mod self_service;
