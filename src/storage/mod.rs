@@ -132,8 +132,7 @@ impl PostgresOptions<'_> {
     }
 
     fn address(&self) -> Result<Address> {
-        Address::parse(self.url, self.ca_file, self.timeout)
-            .map_err(|what| Error::internal(format!("database-url {what}")))
+        Address::parse(self.url, self.ca_file, self.timeout).map_err(Error::internal)
     }
 }
 

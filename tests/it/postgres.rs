@@ -348,3 +348,29 @@ async fn say(listener: TcpListener, answer: Vec<u8>) {
         let _ = socket.shutdown().await;
     }
 }
+
+/// The server's certificate is checked, for its name as well.
+#[tokio::test]
+async fn tls_is_for_the_server_that_an_authority_vouches_for() {
+    if !is_postgres() {
+        return;
+    }
+    let ca = std::env::var("TENANTRY_TEST_POSTGRES_CA");
+    let ca = ca.unwrap_or_else(|_| panic!("run scripts/test, whose PostgreSQL takes TLS"));
+    let (home, database) = (Home::new(), Database::blank());
+    let by_address = format!("{}?sslmode=require", database.url().unwrap());
+    let by_name = by_address.replace("127.0.0.1", "localhost");
+    let server = serve(&home, &by_name, &["--database-ca-file", &ca]).unwrap();
+    // Its connections go through TLS, all of them.
+    let plain = "SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) \
+                 WHERE a.application_name = 'tenantry' AND a.datname = current_database() AND NOT s.ssl";
+    server.admin().await.create("fenna").await;
+    assert_eq!(database.number(plain), 0);
+    assert_eq!(server.terminate().code, Some(0));
+    let mend = "look at sslmode in database-url, at database-ca-file, and at the server's certificate";
+    assert_says(&refused(&by_name, &[]), &["UnknownIssuer", mend]);
+    let said = with_url(home.path(), &by_address, &["migrate", "--database-ca-file", &ca]).refused(1);
+    assert_says(&said, &["not valid for name \"127.0.0.1\"", mend]);
+    let said = with_url(home.path(), &by_name, &["migrate", "--database-ca-file", "nowhere.pem"]).refused(1);
+    assert_says(&said, &["tenantry: database-ca-file: nowhere.pem holds no certificates that can be read"]);
+}
