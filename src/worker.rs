@@ -6,6 +6,7 @@ mod housekeep;
 mod tests;
 
 pub use deliver::{Delivered, deliver_due};
+use deliver::{Sent, mark, send_due};
 pub use housekeep::{Housekeeping, housekeep, scrub};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -74,8 +75,7 @@ impl Drop for Worker {
 
 fn run(runtime: &Runtime, app: &App, mailer: &Mailer, mut stop: oneshot::Receiver<()>) {
     run_in_background();
-    let mut rounds =
-        Rounds { app, mailer, housekeeping_at: Instant::now(), is_soiled: true, is_faulty: false };
+    let mut rounds = Rounds::new(app, mailer);
     // A panic ends its round, not the mail of a running server.
     while catch_unwind(AssertUnwindSafe(|| runtime.block_on(rounds.run(&mut stop)))).is_err() {
         tracing::error!("the worker panicked; it goes on");
@@ -96,12 +96,19 @@ struct Rounds<'a> {
     app: &'a App,
     mailer: &'a Mailer,
     housekeeping_at: Instant,
+    /// Letters that an attempt was made for while the store could not be told. They are not sent again for that.
+    unmarked: Option<Sent>,
     /// Letters have gone since the last [`scrub`], or may have before this process started.
     is_soiled: bool,
     is_faulty: bool,
 }
 
-impl Rounds<'_> {
+impl<'a> Rounds<'a> {
+    fn new(app: &'a App, mailer: &'a Mailer) -> Self {
+        let housekeeping_at = Instant::now();
+        Self { app, mailer, housekeeping_at, unmarked: None, is_soiled: true, is_faulty: false }
+    }
+
     /// Until `stop` is dropped.
     async fn run(&mut self, stop: &mut oneshot::Receiver<()>) {
         loop {
@@ -129,9 +136,21 @@ impl Rounds<'_> {
         }
     }
 
+    async fn deliver(&mut self) -> Result<Delivered> {
+        let sent = match self.unmarked.take() {
+            Some(sent) => sent,
+            None => send_due(self.app, self.mailer, outbox::BATCH).await?,
+        };
+        let marked = mark(self.app, &sent).await;
+        if marked.is_err() {
+            self.unmarked = Some(sent);
+        }
+        marked
+    }
+
     /// One batch of mail, and the housekeeping when it is time; how long there is nothing to do then.
     async fn round(&mut self) -> Result<Duration> {
-        let delivered = deliver_due(self.app, self.mailer).await?;
+        let delivered = self.deliver().await?;
         self.is_soiled |= delivered.delivered + delivered.set_aside + delivered.expired > 0;
         if Instant::now() >= self.housekeeping_at {
             self.is_soiled |= housekeep(self.app).await?.letters > 0;

@@ -34,6 +34,12 @@ pub struct Delivered {
     pub is_full: bool,
 }
 
+/// Letters that an attempt was made for, to be marked.
+pub(super) struct Sent {
+    fates: Vec<(Ticket, Fate)>,
+    is_full: bool,
+}
+
 /// Sends one batch of letters that are due and marks them. Blocks while it sends.
 ///
 /// A crash before the marks sends the batch again, with the same ids: the same files, the same `Message-ID`s.
@@ -41,11 +47,11 @@ pub struct Delivered {
 /// # Errors
 /// Of the store. Letters that were sent and not marked are sent again.
 pub async fn deliver_due(app: &App, mailer: &Mailer) -> Result<Delivered> {
-    deliver_within(app, mailer, outbox::BATCH).await
+    mark(app, &send_due(app, mailer, outbox::BATCH).await?).await
 }
 
-/// As [`deliver_due`]; after `time` no further letter is begun with.
-pub(super) async fn deliver_within(app: &App, mailer: &Mailer, time: Duration) -> Result<Delivered> {
+/// Sends one batch of letters that are due; after `time` no further one is begun with.
+pub(super) async fn send_due(app: &App, mailer: &Mailer, time: Duration) -> Result<Sent> {
     // From before they are taken: by the lease's end the batch must be over.
     let until = Instant::now() + time;
     let limit = match mailer {
@@ -71,8 +77,7 @@ pub(super) async fn deliver_within(app: &App, mailer: &Mailer, time: Duration) -
         let untried = std::iter::repeat(Fate::Untried);
         fates.extend(tickets.into_iter().zip(sent.iter().map(fate).chain(untried)));
     }
-    let done = mark(app, fates).await?;
-    Ok(Delivered { is_full: is_full || done.untried > 0, ..done })
+    Ok(Sent { fates, is_full })
 }
 
 fn fate(sent: &Result<(), SendError>) -> Fate {
@@ -91,9 +96,10 @@ fn report(sent: &[Result<(), SendError>]) {
     }
 }
 
-async fn mark(app: &App, fates: Vec<(Ticket, Fate)>) -> Result<Delivered> {
+/// Marks what became of letters. It may be done again when it failed.
+pub(super) async fn mark(app: &App, sent: &Sent) -> Result<Delivered> {
     let (given_up, settled): (Vec<_>, Vec<_>) =
-        fates.into_iter().partition(|(t, f)| outbox::is_given_up(t, *f));
+        sent.fates.iter().copied().partition(|(t, f)| outbox::is_given_up(t, *f));
     let count = |wanted: fn(Fate) -> bool| settled.iter().filter(|(_, fate)| wanted(*fate)).count();
     let done = Delivered {
         delivered: count(|fate| fate == Fate::Delivered),
@@ -101,7 +107,7 @@ async fn mark(app: &App, fates: Vec<(Ticket, Fate)>) -> Result<Delivered> {
         set_aside: given_up.len(),
         expired: count(|fate| fate == Fate::Expired),
         untried: count(|fate| fate == Fate::Untried),
-        is_full: false,
+        is_full: sent.is_full || settled.iter().any(|(_, fate)| *fate == Fate::Untried),
     };
     if !settled.is_empty() {
         unit::write(&app.store, &nobody(), move |tx| outbox::settle(tx, &settled)).await?;

@@ -205,12 +205,29 @@ async fn a_batch_that_takes_too_long_leaves_the_rest_for_the_next() {
     let server = Server::start().await;
     server.create("ada").await;
     server.create("bob").await;
-    let none = deliver::deliver_within(&server.app, &server.mailer, Duration::ZERO).await.unwrap();
+    let sent = send_due(&server.app, &server.mailer, Duration::ZERO).await.unwrap();
+    let none = mark(&server.app, &sent).await.unwrap();
     assert_eq!(none, Delivered { untried: 2, is_full: true, ..Delivered::default() });
     let untouched = server.outbox();
     assert!(untouched.iter().all(|(letter, attempts)| letter.is_some() && *attempts == 0));
     assert_eq!((untouched.len(), server.next_due().await), (2, Some(START)));
     assert_eq!(server.deliver().await.delivered, 2);
+}
+
+/// The database may be gone when a letter has just been sent: that must not send it again.
+#[tokio::test]
+async fn what_was_sent_and_not_marked_is_marked_later() {
+    let server = Server::start().await;
+    server.create("ada").await;
+    server.execute("CREATE TRIGGER stuck BEFORE DELETE ON outbox BEGIN SELECT RAISE(ABORT, 'stuck'); END;");
+    let mut rounds = Rounds::new(&server.app, &server.mailer);
+    for _ in 0..2 {
+        rounds.round().await.unwrap_err();
+        assert_eq!((server.memory.sent().len(), server.outbox().len()), (1, 1));
+    }
+    server.execute("DROP TRIGGER stuck;");
+    rounds.round().await.unwrap();
+    assert_eq!((server.memory.sent().len(), server.outbox().len()), (1, 0));
 }
 
 #[tokio::test]
