@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::clock::{Clock, DAY, HOUR, SECOND};
 use crate::config::{Config, DatabaseUrl};
 use crate::domain::Terms;
+use crate::domain::evaluations::Rules;
 use crate::domain::throttle::Throttle;
 use crate::error::Result;
 use crate::hashing::{HashCost, Hasher, QUEUE_PER_THREAD};
@@ -56,6 +57,16 @@ impl App {
         let throttle =
             Throttle::new(usize::try_from(config.login_failures_per_address).unwrap_or(usize::MAX));
         Ok(Self(Arc::new(Parts { store, hasher, throttle, clock, random, config, terms })))
+    }
+}
+
+impl Parts {
+    /// By what it is decided what users may do, beside what their groups have.
+    pub fn rules(&self) -> Rules<'_> {
+        Rules {
+            catalogue: &self.config.permission_catalogue,
+            admins_have_all: self.config.admins_have_all_permissions,
+        }
     }
 }
 

@@ -14,18 +14,26 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+/// What users may do, and why.
+pub mod evaluations;
 /// Events: the audit log.
 pub mod events;
 /// Groups and who is in them.
 pub mod groups;
 /// What lists have in common.
 pub mod lists;
+/// Who is in which group, from the group's side.
+pub mod memberships;
+/// Groups in groups.
+pub mod nesting;
 /// Mail to be sent.
 pub mod outbox;
 /// Partners, and the operators' tokens.
 pub mod partners;
 /// Passwords: the present ones and the history.
 pub mod passwords;
+/// Which permissions and wildcards groups have.
+pub mod permissions;
 /// Sessions, their tokens, and OAuth clients.
 pub mod sessions;
 /// Users, many at a time: pages, searches, streams.
