@@ -57,9 +57,14 @@ pub struct Catalogue {
     types: Vec<ObjectType>,
 }
 
+/// A wildcard and what it grants.
+type DefaultWildcard = (&'static str, &'static [&'static str]);
+/// A type, its per-object permissions and its wildcards.
+type DefaultType = (&'static str, &'static [&'static str], &'static [DefaultWildcard]);
+
 /// The default: the types of the contract, and what each wildcard grants.
 #[rustfmt::skip]
-const DEFAULT: &[(&str, &[&str], &[(&str, &[&str])])] = &[
+const DEFAULT: &[DefaultType] = &[
     ("SEGMENT", &["READ", "WRITE", "CREATE", "DELETE", "MAP_TO_MODELS", "MAP_TO_DESTINATION"], &[
         ("VIEW_ALL_SEGMENTS", &["READ"]),
         ("EDIT_ALL_SEGMENTS", &["WRITE"]),

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::extract::{Admin, Member, PermissionsAsker, QueryParams, UserPath};
 use super::openapi::{AdminErrors, InvalidError, MissingError};
 use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
+use super::permissions::ObjectIdBody;
 use super::problem::Problem;
 use super::sources::SourceBody;
 use crate::access::{Asker, Scope};
@@ -30,7 +31,7 @@ pub struct EffectiveBody<'a> {
     #[schema(example = "SEGMENT")]
     object_type: &'a str,
     /// Which object, as it was given; null = every object of the type.
-    #[schema(required = true, value_type = Option<Value>, example = 563)]
+    #[schema(required = true, value_type = Option<ObjectIdBody>)]
     object_id: Option<&'a ObjectId>,
     /// A per-object permission, or a wildcard's own name.
     #[schema(example = "READ")]

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::body::JsonBody;
 use super::extract::{EvaluationAsker, QueryParams};
 use super::openapi::{EvaluationErrors, InvalidError};
-use super::permissions::read_object_id;
+use super::permissions::{ObjectIdBody, read_object_id};
 use super::problem::Problem;
 use super::sources::SourceBody;
 use crate::app::App;
@@ -40,8 +40,8 @@ pub struct Entity {
     r#type: String,
     /// The user's number, as a string or an integer; or the object's id. A resource needs none where the action is a
     /// wildcard's own name.
-    #[schema(value_type = Value, required = false, example = "2")]
-    id: Value,
+    #[schema(required = false)]
+    id: ObjectIdBody,
     /// Taken and ignored.
     #[schema(required = false)]
     properties: Map<String, Value>,

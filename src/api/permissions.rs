@@ -70,6 +70,18 @@ pub async fn get_object_type(
     Ok(super::json(StatusCode::OK, &ObjectTypeBody { wildcard, per_object: &object_type.per_object }))
 }
 
+/// The id of an object: an integer of 64 bits or a string of 1 to 255 characters, told as it was given. 563 and "563"
+/// are one object.
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
+#[schema(as = ObjectId, example = 563)]
+pub enum ObjectIdBody {
+    /// As a number.
+    Number(i64),
+    /// As a text.
+    Text(String),
+}
+
 /// What a group may do with one object.
 #[derive(Debug, ToSchema)]
 #[schema(as = ObjectPermissions, rename_all = "camelCase")]
@@ -78,9 +90,8 @@ pub struct ObjectPermissionsBody {
     /// A type of the catalogue.
     #[schema(example = "SEGMENT")]
     object_type: String,
-    /// An integer or a string of 1 to 255 characters; told as it was given. 563 and "563" are one object.
-    #[schema(value_type = Value, example = 563)]
-    object_id: Value,
+    /// Which object of that type.
+    object_id: ObjectIdBody,
     /// Permissions on single objects of that type.
     #[schema(example = json!(["READ", "WRITE"]))]
     permissions: Vec<String>,

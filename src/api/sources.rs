@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::permissions::ObjectIdBody;
 use crate::model::{Grant, GroupId, ObjectId, Source};
 
 /// Where a permission comes from.
@@ -23,7 +24,7 @@ pub struct SourceBody<'a> {
     #[schema(required = true)]
     wildcard: Option<&'a str>,
     /// The object whose entry in the group's list gives it.
-    #[schema(required = true, value_type = Option<Value>)]
+    #[schema(required = true, value_type = Option<ObjectIdBody>)]
     object_id: Option<&'a ObjectId>,
     /// `admins-have-all-permissions` where that setting gives it.
     #[schema(required = true)]

@@ -98,8 +98,10 @@ async fn c_nesting_has_no_cycles_and_eight_levels() {
     put(other[0], chain[4]).await.expect(200);
     put(other[0], chain[2]).await.expect(200);
     // Moved up, there is room again, and what was above is no cycle any more.
-    let name = json!({ "name": "Level 5", "parentGroupId": null });
-    admin.put(&path_of(chain[4]), &name).await.expect(200);
+    for (id, name) in [(other[0], "Other 1"), (chain[4], "Level 5")] {
+        let body = json!({ "name": name, "parentGroupId": null });
+        admin.put(&path_of(id), &body).await.expect(200);
+    }
     put(chain[0], chain[7]).await.expect(200);
 }
 

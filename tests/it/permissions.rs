@@ -519,10 +519,10 @@ async fn c_effective_permissions_are_paged_and_explained() {
         assert!(of_hundred.contains(&expected), "{expected} is not in {of_hundred:?}");
     }
     // An evaluation gives the same reasons.
-    let why = admin
-        .post(&format!("{EVALUATION}?explain=true"), &question(&json!(user), "READ", "TRAIT", &json!(100)));
+    let asked = question(&json!(user), "READ", "TRAIT", &json!(100));
+    let why = admin.post(&format!("{EVALUATION}?explain=true"), &asked).await;
     assert_eq!(
-        why.await.expect(200).body,
+        why.expect(200).body,
         json!({ "decision": true, "context": { "reason": "granted", "sources": of_hundred } })
     );
     for bad in ["pageSize=0", "page=-1", "sortBy=permission", "cursor=x", "explain=maybe"] {

@@ -300,10 +300,11 @@ async fn c_a_group_that_goes_leaves_neither_children_nor_members() {
         let member = format!("{path}/users/{user}");
         let list = format!("{path}/permissions");
         let entries = json!([entry("SEGMENT", json!(n), json!(["READ"]))]);
+        let nothing = json!({});
         let (gone, below, joined, given) = tokio::join!(
             admin.delete(&path),
             admin.post(GROUPS, &child),
-            admin.put(&member, &json!({})),
+            admin.put(&member, &nothing),
             admin.put(&list, &entries),
         );
         assert!([204, 404].contains(&joined.status.as_u16()), "{}", joined.text);
