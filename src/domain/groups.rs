@@ -1,5 +1,5 @@
-//! Groups (contract, part C). Their members are in [`super::memberships`], their permissions in
-//! [`super::permissions`].
+//! Groups (contract, part C). Their members are in `memberships`, their permissions in
+//! `permissions`.
 
 use super::events::{self, Kind};
 use super::nesting;

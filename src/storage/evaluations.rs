@@ -1,7 +1,7 @@
 //! What users may do, and why (contract, part C).
 //!
 //! A user has what its groups have, and what the groups above those have. The one question that products ask on every
-//! request, [`find_answer`], is one statement of bounded work: see `docs/adr/0013-permission-evaluation.md`.
+//! request, `find_answer`, is one statement of bounded work: see `docs/adr/0013-permission-evaluation.md`.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

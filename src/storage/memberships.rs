@@ -1,4 +1,4 @@
-//! Who is in which group, from the group's side. A user's side is in [`super::users`].
+//! Who is in which group, from the group's side. A user's side is in `users`.
 
 use super::driver::Param;
 use super::tx::{Stale, Tx};

@@ -2,7 +2,12 @@
 
 use serde_json::{Value, json};
 
-use tenantry::model::GroupId;
+use tenantry::access::Operator;
+use tenantry::domain::groups;
+use tenantry::model::{GroupId, PartnerId};
+use tenantry::storage::Tx;
+use tenantry::storage::groups::{GroupQuery, GroupSort};
+use tenantry::storage::lists::Position;
 
 use crate::fixtures::{ids, seed, with};
 use crate::harness::{Answer, Person, T, new_user};
@@ -355,6 +360,21 @@ async fn c_a_very_large_group_is_streamed_in_pieces() {
     seed(&t, 1, "a", 10_000, vec![GroupId(2), GroupId(3)]).await;
     seed(&t, 1, "b", 15_000, vec![GroupId(2)]).await;
     seed(&t, 1, "c", 3, vec![GroupId(4)]).await;
+    // No piece of the stream holds more users than a chunk may.
+    let rights = Operator::of_this_machine().as_admin_of(PartnerId(1));
+    let query = GroupQuery { search: None, sort: GroupSort::Name, descending: false, with_users: true };
+    let mut from = Position::Offset(0);
+    let mut open = Vec::new();
+    loop {
+        let (by, wanted) = (rights.clone(), (query.clone(), from.clone()));
+        let work = move |tx: &mut Tx<'_>| groups::list_chunk(tx, &by, &wanted.0, &wanted.1, 50);
+        let chunk = t.app.store.scan(&rights, work).await.unwrap();
+        let Some(last) = chunk.groups.last() else { break };
+        assert!(chunk.groups.iter().map(|g| g.users.len()).sum::<usize>() <= 10_000);
+        open.extend(chunk.is_open.then_some(last.group_id.0));
+        from = Position::After(query.sort.key_of(last), last.group_id.0);
+    }
+    assert_eq!(open, [2], "only the second group comes in pieces");
     for query in ["", "?sortBy=name&descending", "?sortBy=membershipCount"] {
         let list = admin.get(&format!("{GROUPS}{query}")).await.expect(200).body;
         assert_eq!(list.as_array().unwrap().len(), 4);

@@ -4,7 +4,11 @@ mod model;
 
 use serde_json::{Value, json};
 
+use tenantry::access::Operator;
 use tenantry::catalogue::Catalogue;
+use tenantry::model::{PartnerId, UserId};
+use tenantry::storage::Tx;
+use tenantry::storage::evaluations::{self, Question};
 
 use crate::fixtures::with;
 use crate::harness::{Answer, Person, T, new_user};
@@ -419,6 +423,37 @@ async fn c_who_may_ask_about_whom() {
         "technical-account"
     );
     assert_eq!(robot.get("/self/permissions").await.expect(403).body["code"], "no-user");
+}
+
+#[tokio::test]
+async fn c_nobody_of_a_suspended_partner_has_any_permission() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = admin.create_group("Editors").await;
+    wildcards(&admin, group, json!(["VIEW_ALL_SEGMENTS"])).await.expect(200);
+    let user = user_in(&admin, "ada", json!([group])).await;
+    // Below the edge, where the token of a suspended partner's admin does not come in the way.
+    let rights = Operator::of_this_machine().as_admin_of(PartnerId(1));
+    let holds = async || {
+        let question = Question {
+            object_type: String::from("SEGMENT"),
+            object_id: String::from("1"),
+            action: String::from("READ"),
+            wildcards: vec![String::from("VIEW_ALL_SEGMENTS")],
+        };
+        let read = move |tx: &mut Tx<'_>| evaluations::find_answer(tx, UserId(user), &question);
+        t.app.store.read(&rights, read).await.unwrap().map(|answer| answer.is_granted)
+    };
+    assert_eq!(holds().await, Some(true));
+    let operator = t.operator().await;
+    let suspend = async |suspended: bool| {
+        operator.patch("/operator/v1/partners/1", &json!({ "suspended": suspended })).await.expect(200);
+    };
+    suspend(true).await;
+    assert_eq!(holds().await, None);
+    admin.post(EVALUATION, &question(&json!(user), "READ", "SEGMENT", &json!(1))).await.expect(401);
+    suspend(false).await;
+    assert!(may(&t.admin().await, user, "READ", &json!(1)).await);
 }
 
 #[tokio::test]
