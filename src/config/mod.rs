@@ -300,7 +300,7 @@ impl Config {
                 "JSON",
                 Catalogue::default(),
                 values::catalogue,
-                "Object types with their permissions and wildcards, in place of those of the contract: a table of the \
+                "Object types with their permissions and wildcards; unless given, those of the contract: a table of the \
                 configuration file, or JSON; docs/PERMISSIONS.md shows one",
             ),
             log: s.value(
