@@ -8,17 +8,17 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tenantry::access::Operator;
+use tenantry::access::{Admin, Operator};
 use tenantry::app::App;
 use tenantry::clock::Clock;
 use tenantry::config::Config;
 use tenantry::domain::groups::GroupText;
 use tenantry::domain::users::NewUser;
-use tenantry::domain::{groups, partners, unit, users};
+use tenantry::domain::{groups, partners, permissions, unit, users};
 use tenantry::error::{Error, Result};
 use tenantry::hashing::HashCost;
 use tenantry::mail::{Mailer, Memory};
-use tenantry::model::{GroupId, PartnerId, Status};
+use tenantry::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, Status};
 use tenantry::random::Random;
 use tenantry::values;
 use tenantry::worker;
@@ -136,7 +136,7 @@ async fn seed(dir: &Path, count: usize, url: Option<&str>) -> Result<()> {
     let ids: Vec<GroupId> = unit::write(&app.store, &rights, move |tx| {
         (0..20)
             .map(|n| {
-                let text = GroupText { name: format!("Group {n}"), description: None };
+                let text = GroupText { name: format!("Group {n}"), description: None, parent: None };
                 groups::create(tx, &making, &text).map(|group| group.group_id)
             })
             .collect()
@@ -151,10 +151,40 @@ async fn seed(dir: &Path, count: usize, url: Option<&str>) -> Result<()> {
         })
         .await?;
     }
+    permit(&app, &rights, &ids).await?;
     let nowhere = Mailer::Memory(Memory::new());
     while worker::deliver_due(&app, &nowhere).await?.is_full {}
     println!("{{\"users\": {count}}}");
     Ok(())
+}
+
+/// Gives each group 1,000 entries of its own, and makes one more user, who is in all of them: what evaluations are
+/// measured with.
+async fn permit(app: &App, rights: &Admin, groups: &[GroupId]) -> Result<()> {
+    for (n, group) in (0_i64..).zip(groups.iter().copied()) {
+        let making = rights.clone();
+        unit::write_large(&app.store, rights, move |tx| {
+            let entry = |id: i64| ObjectPermissions {
+                object_type: String::from("SEGMENT"),
+                object_id: ObjectId { text: id.to_string(), is_number: true },
+                permissions: vec![String::from("READ"), String::from("WRITE")],
+            };
+            let list: Vec<_> = (n * 1_000..(n + 1) * 1_000).map(entry).collect();
+            permissions::replace(tx, &making, group, &list)
+        })
+        .await?;
+    }
+    let (making, terms, groups) = (rights.clone(), app.terms, groups.to_vec());
+    unit::write(&app.store, rights, move |tx| {
+        let new = NewUser {
+            username: values::username("permitted").map_err(|bad| bad.at("/username"))?,
+            external_id: None,
+            groups: groups.clone(),
+            ..user(0, &[])?
+        };
+        users::create(tx, terms, &making, &new).map(drop)
+    })
+    .await
 }
 
 async fn creates(dir: &Path, seconds: u64) -> Result<()> {

@@ -163,6 +163,61 @@ impl Admin {
     }
 }
 
+/// Whoever may ask what users may do: admins and technical accounts about any user of the partner, a member about
+/// itself (contract, part C; B28).
+#[derive(Debug, Clone)]
+pub struct Asker {
+    caller: Caller,
+    /// The only user that may be asked about; none = any.
+    only: Option<UserId>,
+}
+
+impl Asker {
+    /// For evaluations. Refuses sessions that must first change the password (B22).
+    pub fn of(caller: Caller) -> Result<Self> {
+        if caller.0.is_restricted {
+            return Err(Error::Forbidden(Denial::PasswordChangeRequired));
+        }
+        let only = caller.user_id().filter(|_| !caller.0.is_admin);
+        Ok(Self { caller, only })
+    }
+
+    /// For everything else that tells of permissions: a technical account without `--admin` may not (B28).
+    pub fn beyond_evaluations(caller: Caller) -> Result<Self> {
+        let asker = Self::of(caller)?;
+        if asker.only.is_none() && !asker.caller.0.is_admin {
+            return Err(Error::Forbidden(Denial::TechnicalAccount));
+        }
+        Ok(asker)
+    }
+
+    /// Asking about oneself.
+    pub fn of_self(member: &Member) -> Self {
+        Self { caller: member.caller.clone(), only: Some(member.user_id) }
+    }
+
+    /// Refuses to be asked about another user than the one that may be; `None` is somebody who cannot be a user.
+    pub fn may_ask_about(&self, user_id: Option<UserId>) -> Result<()> {
+        if self.only.is_none() || self.only == user_id {
+            Ok(())
+        } else {
+            Err(Error::Forbidden(Denial::NotYourself))
+        }
+    }
+}
+
+impl Scope for Asker {
+    fn pid(&self) -> PartnerId {
+        self.caller.pid()
+    }
+    fn actor(&self) -> Actor {
+        self.caller.actor()
+    }
+    fn caller(&self) -> Option<&Caller> {
+        Some(&self.caller)
+    }
+}
+
 /// Whoever runs the server: the command line, or the bearer of an operator token.
 #[derive(Debug, Clone, Copy)]
 pub struct Operator(());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::clock::{Clock, DAY, HOUR, SECOND};
 use crate::config::{Config, DatabaseUrl, SecretUrl};
 use crate::domain::Terms;
+use crate::domain::evaluations::Rules;
 use crate::error::Result;
 use crate::hashing::{HashCost, Hasher, QUEUE_PER_THREAD};
 use crate::random::Random;
@@ -56,6 +57,16 @@ impl App {
         let hasher = Hasher::new(threads, threads * QUEUE_PER_THREAD, cost, random.clone())?;
         let terms = terms(&config);
         Ok(Self(Arc::new(Parts { store, hasher, clock, random, config, terms })))
+    }
+}
+
+impl Parts {
+    /// By what it is decided what users may do, beside what their groups have.
+    pub fn rules(&self) -> Rules<'_> {
+        Rules {
+            catalogue: &self.config.permission_catalogue,
+            admins_have_all: self.config.admins_have_all_permissions,
+        }
     }
 }
 

@@ -82,6 +82,12 @@ pub enum Missing {
     Group,
     /// Groups of a list, by id.
     Groups(Vec<i64>),
+    /// A user in a group.
+    Membership,
+    /// Users of a list in a group, by id.
+    Memberships(Vec<i64>),
+    /// A type of objects.
+    ObjectType,
     /// A partner.
     Partner,
     /// An OAuth client.
@@ -97,6 +103,9 @@ impl std::fmt::Display for Missing {
             Self::Users(ids) => write!(f, "users {ids:?}"),
             Self::Group => f.write_str("group"),
             Self::Groups(ids) => write!(f, "groups {ids:?}"),
+            Self::Membership => f.write_str("membership"),
+            Self::Memberships(ids) => write!(f, "members {ids:?}"),
+            Self::ObjectType => f.write_str("object type"),
             Self::Partner => f.write_str("partner"),
             Self::Client => f.write_str("client"),
             Self::OperatorToken => f.write_str("operator token"),
@@ -114,7 +123,7 @@ pub struct Conflict {
     pub detail: Cow<'static, str>,
     /// JSON Pointer of the field at fault, where there is one.
     pub field: Option<&'static str>,
-    /// The users in conflict, where a list was given (B15).
+    /// The users (or groups) in conflict, where a list was given (B15).
     pub users: Vec<i64>,
 }
 
@@ -123,7 +132,7 @@ impl Conflict {
     pub fn field(code: &'static str, field: &'static str, detail: impl Into<Cow<'static, str>>) -> Error {
         Error::Conflict(Self { code, detail: detail.into(), field: Some(field), users: Vec::new() })
     }
-    /// A conflict over users.
+    /// A conflict over users, or over groups.
     pub fn users(code: &'static str, users: Vec<i64>, detail: impl Into<Cow<'static, str>>) -> Error {
         Error::Conflict(Self { code, detail: detail.into(), field: None, users })
     }
@@ -154,6 +163,8 @@ pub enum Denial {
     NoUser,
     /// A technical account without `--admin` may not do this (B28).
     TechnicalAccount,
+    /// Members may ask what they may do themselves, not what others may.
+    NotYourself,
 }
 
 impl Denial {
@@ -164,6 +175,7 @@ impl Denial {
             Self::PasswordChangeRequired => "password-change-required",
             Self::NoUser => "no-user",
             Self::TechnicalAccount => "technical-account",
+            Self::NotYourself => "not-yourself",
         }
     }
     /// For a person.
@@ -175,6 +187,7 @@ impl Denial {
             }
             Self::NoUser => "this token belongs to a technical account, which is no user",
             Self::TechnicalAccount => "this technical account is not an admin",
+            Self::NotYourself => "only partner admins may ask about other users than themselves",
         }
     }
 }

@@ -9,6 +9,8 @@ pub mod access;
 pub mod api;
 /// What a running process is made of, assembled once.
 pub mod app;
+/// Which permissions there are to give: the default catalogue and the reading of another (leaf).
+pub mod catalogue;
 /// The command line: one file per command.
 pub mod cli;
 /// The time, as an argument (leaf).

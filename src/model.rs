@@ -132,12 +132,99 @@ pub struct Group {
     pub name: String,
     /// For people.
     pub description: String,
+    /// The group it is nested in: its members have that one's permissions too.
+    pub parent: Option<GroupId>,
+    /// Raised by every change of the group, its members, permissions or wildcards.
+    pub version: i64,
     /// How many users are in it.
     pub membership_count: i64,
     /// Names of the wildcard permissions it has.
     pub wildcards: Vec<String>,
     /// Ids of its users, ascending.
     pub users: Vec<UserId>,
+}
+
+/// The id of an object that permissions are about. Opaque: an integer or a string, told as it was given, and compared
+/// by its text, so that 563 and "563" are one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectId {
+    /// The string, or the integer's digits.
+    pub text: String,
+    /// Whether it was given as an integer.
+    pub is_number: bool,
+}
+
+impl Serialize for ObjectId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match (self.is_number, self.text.parse::<i64>(), self.text.parse::<u64>()) {
+            (true, Ok(number), _) => serializer.serialize_i64(number),
+            (true, _, Ok(number)) => serializer.serialize_u64(number),
+            _ => serializer.serialize_str(&self.text),
+        }
+    }
+}
+
+/// What a group may do with one object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectPermissions {
+    /// A type of the catalogue.
+    pub object_type: String,
+    /// Which object of that type.
+    pub object_id: ObjectId,
+    /// Names of per-object permissions of that type, each once, in the order given.
+    pub permissions: Vec<String>,
+}
+
+/// A permission that a user has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effective {
+    /// A type of the catalogue.
+    pub object_type: String,
+    /// Which object; none = every object of the type.
+    pub object_id: Option<ObjectId>,
+    /// A per-object permission, or a wildcard's own name.
+    pub permission: String,
+    /// Where it comes from, where that was asked for.
+    pub sources: Vec<Source>,
+}
+
+/// Where a user's permission comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A group has it.
+    Group {
+        /// The group that has it.
+        group_id: GroupId,
+        /// That group's name.
+        name: String,
+        /// From the group that the user is in, up to the one that has it.
+        path: Vec<GroupId>,
+        /// What of the group's gives it.
+        by: Grant,
+    },
+    /// The user is a partner admin, and the server says that these may do everything.
+    Admin,
+}
+
+/// What of a group's gives a permission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grant {
+    /// This wildcard.
+    Wildcard(String),
+    /// The entry of its list about this object.
+    Entry(ObjectId),
+}
+
+/// A user who may do something, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The user.
+    pub user_id: UserId,
+    /// As typed.
+    pub username: String,
+    /// Where it comes from.
+    pub sources: Vec<Source>,
 }
 
 /// A tenant.

@@ -127,6 +127,13 @@ pub fn group_name(s: &str) -> Result<&str, Bad> {
     text(s, 1, NAME_MAX)
 }
 
+/// The id of an object that permissions are about: 1 to 255 characters.
+pub fn object_id(s: &str) -> Result<&str, Bad> {
+    length(s, 1, NAME_MAX)?;
+    no_control(s)?;
+    Ok(s)
+}
+
 /// A group's description: up to 2,000 characters, possibly none.
 pub fn description(s: &str) -> Result<&str, Bad> {
     text(s, 0, DESCRIPTION_MAX)

@@ -12,12 +12,14 @@ use serde_json::Value;
 
 use self::ids::Ids;
 pub use self::ids::{MAX_IDS, id_list};
+pub use self::lists::{name_list, object_list};
 use super::incoming::read_body;
 use super::problem::Problem;
 use crate::error::{Error, Fault};
 use crate::model::Status;
 
 mod ids;
+mod lists;
 
 /// The most members a body's object may have: many times what any operation knows, and a bound on the work.
 const MAX_FIELDS: usize = 100;
@@ -197,6 +199,24 @@ impl Fields {
         self.must(name, |value| integer(value, &range))
     }
 
+    /// An id, 1 to 2^63-1 (B17), that may be left out or `null`.
+    pub fn nullable_id(&mut self, name: &'static str) -> Patch<i64> {
+        let patch = self.may(name, |value| match value {
+            Value::Null => Ok(Patch::Null),
+            value => integer(value, &(1..=i64::MAX)).map(Patch::Value),
+        });
+        patch.unwrap_or(Patch::Absent)
+    }
+
+    /// A value of any kind that must be there.
+    pub fn required_value<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&Value) -> Result<T, Flaw>,
+    ) -> Option<T> {
+        self.must(name, read)
+    }
+
     /// A list of ids, 1 to 2^63-1 (B17), that may be left out: ascending, doubled ones once (B30). Each faulty
     /// element is a fault of its own, at `/<name>/<index>`.
     pub fn optional_ids(&mut self, name: &'static str) -> Option<Vec<i64>> {
@@ -331,7 +351,7 @@ fn pointer(name: &str) -> Cow<'static, str> {
 }
 
 /// The document as text. serde_json would find bad UTF-8 itself, but not say it so plainly.
-fn text<'a>(bytes: &'a [u8], expected: &str) -> Result<&'a str, Error> {
+pub(super) fn text<'a>(bytes: &'a [u8], expected: &str) -> Result<&'a str, Error> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let detail = format!("the body is not UTF-8 at byte {}", e.valid_up_to());
         Fault::new("", "malformed-json", detail)
@@ -344,7 +364,7 @@ fn text<'a>(bytes: &'a [u8], expected: &str) -> Result<&'a str, Error> {
 
 /// The one fault of a document that could not be read. The parser's words about syntax name a place and never
 /// repeat a value; its words about types might, so they are not used.
-fn syntax(error: &serde_json::Error, expected: &str) -> Error {
+pub(super) fn syntax(error: &serde_json::Error, expected: &str) -> Error {
     if error.is_data() {
         Fault::new("", "wrong-type", format!("the body must be {expected}")).into()
     } else {
@@ -363,7 +383,8 @@ fn found(value: &Value) -> &'static str {
     }
 }
 
-fn wrong_type(expected: &str, value: &Value) -> Flaw {
+/// The flaw of a value that should be something else.
+pub fn wrong_type(expected: &str, value: &Value) -> Flaw {
     Flaw::from(("wrong-type", format!("must be {expected}, but is {}", found(value))))
 }
 

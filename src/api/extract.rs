@@ -11,7 +11,7 @@ use super::problem::Problem;
 use super::server::Peer;
 use crate::access::{self, Caller, Operator};
 use crate::app::App;
-use crate::domain::tokens;
+use crate::domain::{permissions, tokens};
 use crate::error::{Error, Missing, TokenFault};
 use crate::model::{GroupId, PartnerId, UserId};
 
@@ -52,6 +52,29 @@ impl FromRequestParts<App> for Member {
     }
 }
 
+/// Somebody is calling who may ask for evaluations: an admin or a technical account about anybody, a member about
+/// itself.
+#[derive(Debug)]
+pub struct EvaluationAsker(pub access::Asker);
+
+impl FromRequestParts<App> for EvaluationAsker {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self(access::Asker::of(caller(parts, app).await?)?))
+    }
+}
+
+/// Somebody is calling who may be told permissions: an admin anybody's, a member its own.
+#[derive(Debug)]
+pub struct PermissionsAsker(pub access::Asker);
+
+impl FromRequestParts<App> for PermissionsAsker {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self(access::Asker::beyond_evaluations(caller(parts, app).await?)?))
+    }
+}
+
 /// A logged-in user is calling, perhaps one that must first change its password (B22): A4 and A7 only.
 #[derive(Debug)]
 pub struct RestrictedMember(pub access::Member);
@@ -77,10 +100,14 @@ impl FromRequestParts<App> for ByOperator {
 
 /// Ids in a path: whatever is no positive integer up to 2^63-1 names nothing (B17).
 async fn path_id(parts: &mut Parts, app: &App, missing: Missing) -> Result<i64, Problem> {
+    nth_path_id(parts, app, 0, missing).await
+}
+
+async fn nth_path_id(parts: &mut Parts, app: &App, n: usize, missing: Missing) -> Result<i64, Problem> {
     let params = RawPathParams::from_request_parts(parts, app).await.ok();
     let id = params
         .as_ref()
-        .and_then(|params| params.iter().next())
+        .and_then(|params| params.iter().nth(n))
         .and_then(|(_, text)| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten());
     id.filter(|id| *id > 0).ok_or_else(|| Error::NotFound(missing).into())
 }
@@ -104,6 +131,45 @@ impl FromRequestParts<App> for GroupPath {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         path_id(parts, app, Missing::Group).await.map(GroupId).map(Self)
+    }
+}
+
+/// A group's id in the path of its permissions and wildcards: one that is not in the partner is a fault there, as the
+/// source prints (contract, part C).
+#[derive(Debug)]
+pub struct AccessibleGroupPath(pub GroupId);
+
+impl FromRequestParts<App> for AccessibleGroupPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let id = path_id(parts, app, Missing::Group).await;
+        id.map(GroupId).map(Self).map_err(|_| permissions::inaccessible().into())
+    }
+}
+
+/// A group's and a user's id in the path.
+#[derive(Debug)]
+pub struct MemberPath(pub GroupId, pub UserId);
+
+impl FromRequestParts<App> for MemberPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let group = nth_path_id(parts, app, 0, Missing::Group).await?;
+        let user = nth_path_id(parts, app, 1, Missing::User).await?;
+        Ok(Self(GroupId(group), UserId(user)))
+    }
+}
+
+/// A name in the path.
+#[derive(Debug)]
+pub struct NamePath(pub String);
+
+impl FromRequestParts<App> for NamePath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let params = RawPathParams::from_request_parts(parts, app).await.ok();
+        let name = params.as_ref().and_then(|params| params.iter().next()).map(|(_, text)| text.to_owned());
+        Ok(Self(name.unwrap_or_default()))
     }
 }
 

@@ -1,36 +1,29 @@
-//! Groups (contract, part C), as far as users need them.
-
-use std::sync::Arc;
+//! Groups, one at a time and deleted in bulk (contract, part C).
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::body::{Fields, JsonBody, id_list};
+use super::body::{Fields, JsonBody, Patch, id_list};
 use super::extract::{Admin, GroupPath, NoParams, QueryParams};
 use super::openapi::{AdminErrors, ConflictError, InvalidError, MissingError};
-use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows};
+use super::paging::Params;
 use super::problem::Problem;
-use crate::access::{self, Scope};
+use crate::access::Scope;
 use crate::app::App;
+use crate::catalogue::Catalogue;
 use crate::domain::groups::GroupText;
 use crate::domain::{groups, unit};
 use crate::error::Result;
 use crate::model::{Group, GroupId, PartnerId, UserId};
-use crate::storage::groups::{GroupQuery, GroupSort};
-use crate::storage::lists::{Position, SortKey};
 use crate::values;
 
-/// Groups read at once for a streamed list: each may have thousands of users.
-const CHUNK: i64 = 50;
-
-/// A group.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = Group)]
+/// A group. With `?fields=` only the properties named there.
+#[derive(Debug, ToSchema)]
+#[schema(as = Group, rename_all = "camelCase")]
 pub struct GroupBody<'a> {
     /// Its number.
     #[schema(example = 343)]
@@ -44,26 +37,98 @@ pub struct GroupBody<'a> {
     /// For people.
     #[schema(example = "May edit")]
     description: &'a str,
-    /// How many users are in it.
+    /// The group it is nested in: its members have that one's permissions too.
+    #[schema(required = true, value_type = Option<i64>)]
+    parent_group_id: Option<GroupId>,
+    /// How many users are in it, those of groups nested in it not counted.
     #[schema(example = 2)]
     membership_count: i64,
     /// Names of the wildcard permissions it has.
-    wildcards: &'a [String],
-    /// Ids of its users, ascending.
+    #[schema(value_type = Vec<String>, example = json!(["VIEW_ALL_SEGMENTS"]))]
+    wildcards: Vec<&'a str>,
+    /// Ids of its users, ascending; not those of groups nested in it.
     #[schema(value_type = Vec<i64>, example = json!([2, 3]))]
     users: &'a [UserId],
+    #[schema(ignore)]
+    properties: Properties,
+}
+
+/// The properties of a group that an answer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Properties(u8);
+
+impl Properties {
+    /// By name, in the order of answers. The last one is the one that can be long: a stream writes it piece by piece.
+    const NAMES: [&'static str; 8] =
+        ["groupId", "pid", "name", "description", "parentGroupId", "membershipCount", "wildcards", "users"];
+    pub(super) const ALL: Self = Self(u8::MAX);
+
+    pub(super) fn has(self, name: &str) -> bool {
+        Self::NAMES.iter().position(|n| *n == name).is_some_and(|at| self.0 & (1 << at) != 0)
+    }
+
+    /// The names, parted by commas.
+    pub(super) fn names(self) -> String {
+        Self::NAMES.into_iter().filter(|name| self.has(name)).collect::<Vec<_>>().join(",")
+    }
+
+    /// Reads `fields`: names parted by commas, also repeated; without it all of them.
+    pub(super) fn read(params: &mut Params) -> Self {
+        let given = params.all("fields");
+        if given.is_empty() {
+            return Self::ALL;
+        }
+        let mut chosen = 0;
+        for name in given.iter().flat_map(|value| value.split(',')).map(str::trim) {
+            match Self::NAMES.iter().position(|n| *n == name) {
+                Some(at) => chosen |= 1 << at,
+                None => {
+                    let detail = format!("name some of {}, parted by commas", Self::NAMES.join(", "));
+                    params.fault("fields", "unknown-property", detail);
+                    break;
+                }
+            }
+        }
+        Self(chosen)
+    }
+}
+
+impl Serialize for GroupBody<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for name in Properties::NAMES.into_iter().filter(|name| self.properties.has(name)) {
+            match name {
+                "groupId" => map.serialize_entry(name, &self.group_id)?,
+                "pid" => map.serialize_entry(name, &self.pid)?,
+                "name" => map.serialize_entry(name, self.name)?,
+                "description" => map.serialize_entry(name, self.description)?,
+                "parentGroupId" => map.serialize_entry(name, &self.parent_group_id)?,
+                "membershipCount" => map.serialize_entry(name, &self.membership_count)?,
+                "wildcards" => map.serialize_entry(name, &self.wildcards)?,
+                _ => map.serialize_entry(name, self.users)?,
+            }
+        }
+        map.end()
+    }
 }
 
 impl<'a> GroupBody<'a> {
-    fn of(group: &'a Group) -> Self {
+    /// A group as every answer shows it.
+    pub(super) fn of(group: &'a Group, app: &'a App) -> Self {
+        Self::with(group, &app.config.permission_catalogue, Properties::ALL)
+    }
+
+    pub(super) fn with(group: &'a Group, catalogue: &'a Catalogue, properties: Properties) -> Self {
         Self {
             group_id: group.group_id.0,
             pid: group.pid.0,
             name: &group.name,
             description: &group.description,
+            parent_group_id: group.parent,
             membership_count: group.membership_count,
-            wildcards: &group.wildcards,
+            wildcards: catalogue.known_wildcards(&group.wildcards),
             users: &group.users,
+            properties,
         }
     }
 }
@@ -79,20 +144,28 @@ pub struct WriteGroup {
     /// Up to 2,000 characters; none by default, and left out of an update it stays.
     #[schema(required = false, example = "May edit")]
     description: String,
+    /// The group it is nested in, or null; none by default, and left out of an update it stays.
+    #[schema(required = false)]
+    parent_group_id: Option<i64>,
 }
 
-fn read(body: &[u8], pid: PartnerId, current: Option<&Group>) -> Result<GroupText> {
+fn read(body: &[u8], pid: PartnerId, current: Option<&Group>, catalogue: &Catalogue) -> Result<GroupText> {
     let mut fields = Fields::parse(body)?;
     let expected = |value: fn(&Group) -> Value| Some(current.map_or(Value::Null, value));
     // `pid` may be the caller's, as with users (B6).
     fields.response_only("pid", Some(json!(pid)));
     fields.response_only("groupId", expected(|g| json!(g.group_id)));
     fields.response_only("membershipCount", expected(|g| json!(g.membership_count)));
-    fields.response_only("wildcards", expected(|g| json!(g.wildcards)));
+    fields.response_only("wildcards", current.map(|g| json!(catalogue.known_wildcards(&g.wildcards))));
     fields.response_only("users", expected(|g| json!(g.users)));
     let name = fields.required("name", |text| values::group_name(text).map(str::to_owned));
     let description = fields.optional("description", |text| values::description(text).map(str::to_owned));
-    fields.finish_with(|| Some(GroupText { name: name?, description }))
+    let parent = match fields.nullable_id("parentGroupId") {
+        Patch::Absent => None,
+        Patch::Null => Some(None),
+        Patch::Value(id) => Some(Some(GroupId(id))),
+    };
+    fields.finish_with(|| Some(GroupText { name: name?, description, parent }))
 }
 
 /// Create a group.
@@ -109,9 +182,9 @@ pub async fn create_group(
     _: NoParams,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let (new, rights) = (read(&body, by.pid(), None)?, by.clone());
+    let (new, rights) = (read(&body, by.pid(), None, &app.config.permission_catalogue)?, by.clone());
     let group = unit::write(&app.store, &by, move |tx| groups::create(tx, &rights, &new)).await?;
-    let mut answer = super::json(StatusCode::CREATED, &GroupBody::of(&group));
+    let mut answer = super::json(StatusCode::CREATED, &GroupBody::of(&group, &app));
     if let Ok(location) = HeaderValue::try_from(format!("/api/v1/groups/{}", group.group_id)) {
         answer.headers_mut().insert(header::LOCATION, location);
     }
@@ -120,21 +193,35 @@ pub async fn create_group(
 
 /// Get a group.
 #[utoipa::path(
-    get, path = "/api/v1/groups/{groupId}", tag = "groups", params(("groupId" = i64, Path, description = "Its number")),
+    get, path = "/api/v1/groups/{groupId}", tag = "groups",
+    params(
+        ("groupId" = i64, Path, description = "Its number"),
+        ("fields" = Option<String>, Query, description = "Only these properties, parted by commas"),
+    ),
     responses((status = 200, description = "The group", body = GroupBody), AdminErrors, MissingError),
 )]
 pub async fn get_group(
     State(app): State<App>,
     Admin(by): Admin,
     GroupPath(id): GroupPath,
-    _: NoParams,
+    QueryParams(mut params): QueryParams,
 ) -> Result<Response, Problem> {
+    let properties = Properties::read(&mut params);
+    params.finish()?;
     let rights = by.clone();
-    let group = app.store.scan(&by, move |tx| groups::get(tx, &rights, id)).await?;
-    Ok(super::json(StatusCode::OK, &GroupBody::of(&group)))
+    let group = app
+        .store
+        .scan(&by, move |tx| match properties.has("users") {
+            true => groups::get(tx, &rights, id),
+            false => groups::get_head(tx, &rights, id),
+        })
+        .await?;
+    Ok(super::json(StatusCode::OK, &GroupBody::with(&group, &app.config.permission_catalogue, properties)))
 }
 
-/// Rename or redescribe a group.
+/// Rename, redescribe or move a group.
+///
+/// `description` and `parentGroupId` stay as they are when left out.
 #[utoipa::path(
     put, path = "/api/v1/groups/{groupId}", tag = "groups", params(("groupId" = i64, Path, description = "Its number")),
     request_body = WriteGroup,
@@ -152,16 +239,17 @@ pub async fn update_group(
 ) -> Result<Response, Problem> {
     let rights = by.clone();
     let current = app.store.scan(&by, move |tx| groups::get(tx, &rights, id)).await?;
-    let (text, rights) = (read(&body, by.pid(), Some(&current))?, by.clone());
+    let catalogue = &app.config.permission_catalogue;
+    let (text, rights) = (read(&body, by.pid(), Some(&current), catalogue)?, by.clone());
     let group = unit::write(&app.store, &by, move |tx| groups::update(tx, &rights, id, &text)).await?;
-    Ok(super::json(StatusCode::OK, &GroupBody::of(&group)))
+    Ok(super::json(StatusCode::OK, &GroupBody::of(&group, &app)))
 }
 
-/// Delete a group; its members leave it.
+/// Delete a group; its members leave it. Not while others are nested in it.
 #[utoipa::path(
     delete, path = "/api/v1/groups/{groupId}", tag = "groups",
     params(("groupId" = i64, Path, description = "Its number")),
-    responses((status = 204, description = "Gone"), AdminErrors, MissingError),
+    responses((status = 204, description = "Gone"), AdminErrors, MissingError, ConflictError),
 )]
 pub async fn delete_group(
     State(app): State<App>,
@@ -177,7 +265,7 @@ pub async fn delete_group(
 /// Delete groups in bulk, all or none.
 #[utoipa::path(
     post, path = "/api/v1/groups/bulk-delete", tag = "groups", request_body = Vec<i64>,
-    responses((status = 204, description = "All gone"), InvalidError, AdminErrors, MissingError),
+    responses((status = 204, description = "All gone"), InvalidError, AdminErrors, MissingError, ConflictError),
 )]
 pub async fn bulk_delete_groups(
     State(app): State<App>,
@@ -193,7 +281,7 @@ pub async fn bulk_delete_groups(
 /// Delete groups in bulk, by the other method the source prints.
 #[utoipa::path(
     delete, path = "/api/v1/groups/bulk-delete", tag = "groups", request_body = Vec<i64>,
-    responses((status = 204, description = "All gone"), InvalidError, AdminErrors, MissingError),
+    responses((status = 204, description = "All gone"), InvalidError, AdminErrors, MissingError, ConflictError),
 )]
 pub async fn bulk_delete_groups_by_delete(
     app: State<App>,
@@ -202,73 +290,4 @@ pub async fn bulk_delete_groups_by_delete(
     body: JsonBody,
 ) -> Result<StatusCode, Problem> {
     bulk_delete_groups(app, by, params, body).await
-}
-
-fn read_list(mut params: Params, pid: PartnerId) -> Result<(GroupQuery, ListAddress, Option<PageRequest>)> {
-    let query = GroupQuery {
-        search: params.search(),
-        sort: params.sort_by(&GroupSort::NAMES, GroupSort::GroupId),
-        descending: params.flag("descending").unwrap_or(false),
-    };
-    let sort =
-        GroupSort::NAMES.iter().find(|(_, sort)| *sort == query.sort).map_or("groupId", |(name, _)| *name);
-    let mut parameters = vec![("sortBy", sort.to_owned())];
-    if query.descending {
-        parameters.push(("descending", String::from("true")));
-    }
-    parameters.extend(query.search.clone().map(|term| ("search", term)));
-    let address = ListAddress { path: "/api/v1/groups", pid, parameters };
-    let page = params.page(&address, false);
-    params.finish()?;
-    Ok((query, address, page))
-}
-
-/// List groups.
-///
-/// Without `page`, `pageSize` and `cursor` the answer is an array of all of them, streamed; with any of them it is a
-/// page.
-#[utoipa::path(
-    get, path = "/api/v1/groups", tag = "groups", params(super::openapi::PageParams),
-    responses(
-        (status = 200, description = "All groups as an array, or a page of them", body = super::openapi::GroupList),
-        InvalidError, AdminErrors,
-    ),
-)]
-pub async fn list_groups(
-    State(app): State<App>,
-    Admin(by): Admin,
-    QueryParams(params): QueryParams,
-) -> Result<Response, Problem> {
-    let (query, address, page) = read_list(params, by.pid())?;
-    let Some(request) = page else { return group_stream(app, by, Arc::new(query)).await };
-    let from = match (&request.start, request.offset()) {
-        (Start::After(key, id), _) => Position::After(key.clone(), *id),
-        (Start::Page(_), offset) => Position::Offset(offset.unwrap_or(0)),
-    };
-    let (wanted, size, rights) = (query.clone(), request.size + 1, by.clone());
-    let (total, rows) =
-        app.store.scan(&by, move |tx| groups::list_page(tx, &rights, &wanted, &from, size)).await?;
-    let key_of = |group: &Group| (query.sort.key_of(group), group.group_id.0);
-    Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, GroupBody::of))
-}
-
-async fn group_stream(app: App, by: access::Admin, query: Arc<GroupQuery>) -> Result<Response, Problem> {
-    stream(move |after: Option<(SortKey, GroupId)>| {
-        let (app, by, query) = (app.clone(), by.clone(), Arc::clone(&query));
-        async move {
-            let rights = by.clone();
-            app.store
-                .scan(&by, move |tx| {
-                    let is_first = after.is_none();
-                    let from = after.map_or(Position::Offset(0), |(key, id)| Position::After(key, id.0));
-                    let rows = groups::list_chunk(tx, &rights, &query, &from, CHUNK)?;
-                    let Some(last) = rows.last().map(|g| (query.sort.key_of(g), g.group_id)) else {
-                        return Ok(None);
-                    };
-                    Ok(Some((write_rows(rows.iter().map(GroupBody::of), is_first)?, last)))
-                })
-                .await
-        }
-    })
-    .await
 }

@@ -7,16 +7,24 @@ pub mod body;
 pub mod compat;
 /// One connection's bytes, in both directions, bounded in time.
 mod connection;
+/// What a user may do, and who may do something.
+pub mod effective_permissions;
+/// Whether a user may do something: OpenID AuthZEN.
+pub mod evaluations;
 /// The audit log.
 pub mod events;
 /// Who is calling, and what else a handler takes from a request.
 pub mod extract;
-/// Groups.
+/// Groups, many at a time.
+pub mod group_lists;
+/// Groups, one at a time.
 pub mod groups;
 /// Is it alive, is it ready, and what does it do.
 pub mod health;
 /// Request bodies, bounded in size and time.
 pub mod incoming;
+/// Who is in which group.
+pub mod memberships;
 /// Request ids, logs, metrics and the headers of every answer.
 pub mod observe;
 /// The OpenAPI document and Swagger UI.
@@ -25,12 +33,16 @@ pub mod openapi;
 pub mod paging;
 /// Partners, for operators.
 pub mod partners;
+/// Which permissions there are, and which of them groups have.
+pub mod permissions;
 /// Errors as problem documents (RFC 9457): the one map from `Error` to HTTP.
 pub mod problem;
 /// What logged-in users do for themselves.
 pub mod self_service;
 /// The HTTP server: connections, bounds, graceful shutdown.
 pub mod server;
+/// Where a permission comes from, as answers tell it.
+mod sources;
 /// Users, many at a time.
 pub mod user_lists;
 /// Users, one at a time.
@@ -76,9 +88,20 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .routes(routes!(self_service::update_self))
         .routes(routes!(self_service::update_own_password, self_service::put_own_password))
         .routes(routes!(self_service::reset_own_password, self_service::put_own_password_reset))
-        .routes(routes!(groups::create_group, groups::list_groups))
+        .routes(routes!(groups::create_group, group_lists::list_groups))
         .routes(routes!(groups::get_group, groups::update_group, groups::delete_group))
         .routes(routes!(groups::bulk_delete_groups, groups::bulk_delete_groups_by_delete))
+        .routes(routes!(memberships::add_member, memberships::remove_member))
+        .routes(routes!(memberships::add_members, memberships::remove_members))
+        .routes(routes!(permissions::list_group_permissions, permissions::update_group_permissions))
+        .routes(routes!(permissions::update_group_wildcards))
+        .routes(routes!(permissions::list_object_types))
+        .routes(routes!(permissions::get_object_type))
+        .routes(routes!(effective_permissions::list_user_permissions))
+        .routes(routes!(effective_permissions::list_self_permissions))
+        .routes(routes!(effective_permissions::list_holders))
+        .routes(routes!(evaluations::evaluate_access))
+        .routes(routes!(evaluations::evaluate_accesses))
         .routes(routes!(events::list_events))
         .routes(routes!(partners::create_partner, partners::list_partners))
         .routes(routes!(partners::get_partner, partners::update_partner, partners::delete_partner))

@@ -12,6 +12,7 @@ use utoipa::openapi::security::{
 };
 use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 
+use super::effective_permissions::{EffectiveBody, HolderBody};
 use super::events::EventBody;
 use super::groups::GroupBody;
 use super::partners::PartnerBody;
@@ -87,6 +88,20 @@ pub enum OperatorErrors {
     Unavailable(ProblemDocument),
 }
 
+/// Who may not: for evaluations.
+#[derive(IntoResponses)]
+pub enum EvaluationErrors {
+    /// No token, or one that is no longer good: see WWW-Authenticate
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthenticated(ProblemDocument),
+    /// Asking about another user without being a partner admin, or the password must be changed first
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(ProblemDocument),
+    /// Busy: try again after Retry-After seconds
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemDocument),
+}
+
 /// Which part of a list, in which order.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
@@ -106,6 +121,15 @@ pub struct PageParams {
     cursor: Option<String>,
 }
 
+/// What of each group.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Params reads")]
+pub struct GroupParams {
+    /// Only these properties, parted by commas: without `users` a list of large groups is short.
+    fields: Option<String>,
+}
+
 /// Which users. Each may be repeated for "any of"; different ones are combined by "and".
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
@@ -113,6 +137,8 @@ pub struct PageParams {
 pub struct UserFilters {
     /// In any of these groups.
     group_id: Option<Vec<i64>>,
+    /// With `groupId`: also in groups nested in these.
+    nested: Option<bool>,
     /// ACTIVE, INACTIVE or LOCKED.
     status: Option<Vec<String>>,
     /// Only partner admins, or only others.
@@ -144,6 +170,42 @@ pub struct EventParams {
     user_id: Option<Vec<i64>>,
     /// Of any of these types, such as `user.created`.
     r#type: Option<Vec<String>>,
+}
+
+/// Which part of a user's permissions.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Params reads")]
+pub struct EffectiveParams {
+    /// Page number, from 0.
+    page: Option<i32>,
+    /// Rows on a page, 1 to 1000; 10 by default.
+    page_size: Option<i32>,
+    /// From a `Link: rel="next"`; in place of `page`.
+    cursor: Option<String>,
+    /// Also tell where each comes from.
+    explain: Option<bool>,
+}
+
+/// Whose permission on what.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Params reads")]
+pub struct HolderParams {
+    /// A type of the catalogue.
+    object_type: String,
+    /// Which object; not needed where the permission is a wildcard's own name.
+    object_id: Option<String>,
+    /// A per-object permission of that type, or one of its wildcards.
+    permission: String,
+    /// Page number, from 0.
+    page: Option<i32>,
+    /// Rows on a page, 1 to 1000; 10 by default.
+    page_size: Option<i32>,
+    /// Only `userId`.
+    sort_by: Option<String>,
+    /// From a `Link: rel="next"`; in place of `page`.
+    cursor: Option<String>,
 }
 
 /// Which partners.
@@ -243,6 +305,45 @@ pub struct EventPage<'a> {
     list: Vec<EventBody<'a>>,
 }
 
+/// A page of a user's permissions.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct EffectivePage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<EffectiveBody<'a>>,
+}
+
+/// A page of users who may do something.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct HolderPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// `false` when there are more than `total`; else left out.
+    #[schema(required = false)]
+    total_is_exact: bool,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<HolderBody<'a>>,
+}
+
 /// A page of partners.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
@@ -273,6 +374,8 @@ pub struct PartnerPage<'a> {
         (name = "users", description = "Users of the caller's partner, for partner admins"),
         (name = "self", description = "What logged-in users do for themselves"),
         (name = "groups", description = "Groups of the caller's partner, for partner admins"),
+        (name = "permissions", description = "What groups and users may do, for partner admins"),
+        (name = "evaluations", description = "Whether a user may do something (OpenID AuthZEN, Authorization API 1.0)"),
         (name = "events", description = "What changed, for partner admins"),
         (name = "oauth", description = "Logging in (RFC 6749, 7009, 7662)"),
         (name = "operator", description = "Partners, for whoever runs the server, with an operator token"),

@@ -58,6 +58,11 @@ impl Params {
         params
     }
 
+    /// Whether a parameter was given and is unread.
+    pub fn has(&self, name: &str) -> bool {
+        self.unread.iter().any(|(n, _)| n == name)
+    }
+
     /// Every value of a parameter that may be repeated, in the order given.
     pub fn all(&mut self, name: &'static str) -> Vec<String> {
         self.unread.extract_if(.., |(n, _)| n == name).map(|(_, value)| value).collect()
@@ -71,6 +76,16 @@ impl Params {
             self.fault(name, "repeated", "this parameter may be given once");
         }
         first
+    }
+
+    /// The value of a parameter that must be given, once.
+    pub fn required(&mut self, name: &'static str) -> Option<String> {
+        let is_there = self.has(name);
+        let value = self.one(name);
+        if !is_there {
+            self.fault(name, "required", "is required");
+        }
+        value
     }
 
     /// Notes a fault of a parameter.
@@ -214,7 +229,7 @@ struct Cursor {
 #[derive(Debug, Clone)]
 pub struct ListAddress {
     /// The path, for the link.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     /// The partner.
     pub pid: PartnerId,
     /// Every parameter that says which rows in which order.
@@ -224,7 +239,7 @@ pub struct ListAddress {
 impl ListAddress {
     fn digest(&self) -> String {
         let mut hash = Sha256::new();
-        hash.update(self.path);
+        hash.update(self.path.as_bytes());
         hash.update(self.pid.0.to_le_bytes());
         for (name, value) in &self.parameters {
             for part in [*name, value] {

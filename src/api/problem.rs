@@ -234,6 +234,13 @@ fn missing_words(missing: Missing) -> (&'static str, &'static str, Vec<i64>) {
         Missing::Users(ids) => ("user-not-found", "there are no users with these ids", ids),
         Missing::Group => ("group-not-found", "there is no such group", Vec::new()),
         Missing::Groups(ids) => ("group-not-found", "there are no groups with these ids", ids),
+        Missing::Membership => ("membership-not-found", "this user is not in this group", Vec::new()),
+        Missing::Memberships(ids) => ("membership-not-found", "these users are not in this group", ids),
+        Missing::ObjectType => (
+            "object-type-not-found",
+            "there is no such object type: GET /api/v1/permissionable-object-types lists them",
+            Vec::new(),
+        ),
         Missing::Partner => ("partner-not-found", "there is no such partner", Vec::new()),
         Missing::Client => ("client-not-found", "there is no such client", Vec::new()),
         Missing::OperatorToken => ("operator-token-not-found", "there is no such operator token", Vec::new()),

@@ -60,11 +60,15 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(UserQuery, ListAddre
         // Both values together are no filter.
         is_admin: is_admin.first().copied().filter(|first| is_admin.iter().all(|v| v == first)),
         status,
+        nested: params.flag("nested").unwrap_or(false),
         groups: ids.into_iter().map(GroupId).collect(),
         search: params.search(),
         sort: params.sort_by(&UserSort::NAMES, UserSort::UserId),
         descending: params.flag("descending").unwrap_or(false),
     };
+    if query.nested && query.groups.is_empty() {
+        params.fault("nested", "needs-group-id", "say with groupId of which groups");
+    }
     query.status.sort_unstable();
     query.status.dedup();
     let address = address(&query, pid);
@@ -86,6 +90,9 @@ fn address(query: &UserQuery, pid: PartnerId) -> ListAddress {
         parameters.push(("descending", String::from("true")));
     }
     parameters.extend(query.groups.iter().map(|id| ("groupId", id.to_string())));
+    if query.nested {
+        parameters.push(("nested", String::from("true")));
+    }
     parameters.extend(query.status.iter().map(|status| ("status", status.as_str().to_owned())));
     parameters.extend(query.is_admin.map(|is_admin| ("isAdmin", is_admin.to_string())));
     for (name, values) in
@@ -94,7 +101,7 @@ fn address(query: &UserQuery, pid: PartnerId) -> ListAddress {
         parameters.extend(values.iter().map(|value| (name, value.clone())));
     }
     parameters.extend(query.search.clone().map(|term| ("search", term)));
-    ListAddress { path: "/api/v1/users", pid, parameters }
+    ListAddress { path: "/api/v1/users".into(), pid, parameters }
 }
 
 /// List users (A8), or those of groups (A9).

@@ -497,7 +497,8 @@ fn add_settings(command: clap::Command, settings: &[Setting]) -> clap::Command {
 /// environment and the file.
 fn flag(setting: &Setting) -> Arg {
     let default = match &setting.value {
-        Value::Null => None,
+        // A catalogue is pages long: `tenantry config` shows it.
+        Value::Null | Value::Object(_) => None,
         Value::Array(parts) if parts.is_empty() => Some("none".to_owned()),
         Value::String(text) => Some(text.clone()),
         other => Some(other.to_string()),

@@ -19,6 +19,7 @@ use lettre::Address;
 use lettre::message::Mailbox;
 use serde_json::{Value, json};
 
+use crate::catalogue::Catalogue;
 use reader::Reader;
 pub use reader::{ConfigFault, Origin, Setting};
 pub use values::{DatabaseUrl, LogFormat, Secret, SecretUrl};
@@ -85,6 +86,10 @@ pub struct Config {
     pub worker_threads: usize,
     /// Whether answers carry `isAdmin` as a string (B4).
     pub is_admin_as_string: bool,
+    /// Whether partner admins have every permission on every object without any group.
+    pub admins_have_all_permissions: bool,
+    /// Which permissions there are to give.
+    pub permission_catalogue: Catalogue,
     /// What is logged: a level, or levels by module, good for `tracing_subscriber::EnvFilter`.
     pub log: String,
     /// How log lines look.
@@ -322,6 +327,21 @@ impl Config {
                 false,
                 values::switch,
                 "Answer isAdmin as \"true\" and \"false\" in quotes, for clients that insist",
+            ),
+            admins_have_all_permissions: s.value(
+                "admins-have-all-permissions",
+                "BOOL",
+                false,
+                values::switch,
+                "Partner admins may do everything with every object, also without a group that gives it",
+            ),
+            permission_catalogue: s.value(
+                "permission-catalogue",
+                "JSON",
+                Catalogue::default(),
+                values::catalogue,
+                "Object types with their permissions and wildcards; unless given, those of the contract: a table of the \
+                configuration file, or JSON; docs/PERMISSIONS.md shows one",
             ),
             log: s.value(
                 "log",

@@ -93,7 +93,9 @@ enum Kind {
     Number,
     Bool,
     List,
-    /// A table, a date, a fraction: nothing a setting can be.
+    /// A table, as the JSON it would be.
+    Table,
+    /// A date, a fraction: nothing a setting can be.
     Other,
 }
 
@@ -111,6 +113,10 @@ impl Given {
                 let texts: Option<Vec<&str>> = parts.iter().map(toml::Value::as_str).collect();
                 texts.map_or((String::new(), Kind::Other), |texts| (texts.join(","), Kind::List))
             }
+            table @ toml::Value::Table(_) => match serde_json::to_string(&table) {
+                Ok(text) => (text, Kind::Table),
+                Err(_) => (String::new(), Kind::Other),
+            },
             _ => (String::new(), Kind::Other),
         };
         Self { text, kind }
@@ -123,11 +129,13 @@ impl Given {
             (Kind::Text, _)
             | (Kind::Number, Value::Number(_))
             | (Kind::Bool, Value::Bool(_))
-            | (Kind::List, Value::Array(_)) => Ok(()),
+            | (Kind::List, Value::Array(_))
+            | (Kind::Table, Value::Object(_)) => Ok(()),
             (Kind::Number | Kind::Bool, Value::Null | Value::String(_)) => {
                 Err("must be a text: put the value in quotes")
             }
             (_, Value::Array(_)) => Err("must be a list of texts: write such as [\"10.0.0.0/8\"]"),
+            (_, Value::Object(_)) => Err("must be a table, or a text that holds JSON"),
             (_, Value::Bool(_)) => Err("must be true or false"),
             (_, Value::Number(_)) => Err("must be a whole number"),
             _ => Err("must be a text in quotes"),
@@ -203,6 +211,8 @@ impl Reader {
                 Err(what) => {
                     let value = match given.kind {
                         Kind::Other => None,
+                        // Pages of JSON say less than the words about what is wrong with them.
+                        _ if example.is_object() => None,
                         _ if T::SECRET => Some(REDACTED.to_owned()),
                         // A password can stand in any URL, in database-url for one.
                         _ if name.ends_with("-url") => Some(redact_url(&given.text)),
@@ -276,8 +286,10 @@ fn read<T>(given: &Given, example: &Value, parse: impl Fn(&str) -> Parsed<T>) ->
     if given.text.trim().is_empty() && !example.is_array() {
         return Err("is empty: give it a value, or take it away".into());
     }
+    let is_laid_out = |c: char| example.is_object() && matches!(c, '\n' | '\r' | '\t');
     // Arguments and variables that are no UTF-8 arrive with this character in place of what could not be read.
-    if given.text.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
+    let is_bad = |c: char| (c.is_control() && !is_laid_out(c)) || c == char::REPLACEMENT_CHARACTER;
+    if given.text.chars().any(is_bad) {
         return Err("has control characters in it, or is not UTF-8".into());
     }
     parse(&given.text)

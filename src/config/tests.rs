@@ -41,7 +41,8 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!((c.temporary_password_seconds, c.password_expiry_days), (86_400, 0));
     assert_eq!((c.lockout_threshold, c.login_failures_per_address), (5, 100));
     assert_eq!((c.email_change_hold_hours, c.body_limit), (24, 8 * 1024 * 1024));
-    assert!(c.worker_threads >= 1 && !c.is_admin_as_string);
+    assert!(c.worker_threads >= 1 && !c.is_admin_as_string && !c.admins_have_all_permissions);
+    assert_eq!(c.permission_catalogue, Catalogue::default());
     assert_eq!((c.log.as_str(), c.log_format), ("info", LogFormat::Text));
     assert!(c.origins.iter().all(|s| s.origin == Origin::Default));
     assert_eq!(c.file, None);
@@ -333,6 +334,51 @@ fn rendered_lines_are_toml_and_name_their_origin() {
     assert_eq!(json["listen"], json!({ "value": "127.0.0.1:9", "from": "flag --listen" }));
     assert_eq!(json["trusted-proxies"]["value"], json!(["::1/128"]));
     assert_eq!(json["smtp-url"], json!({ "value": null, "from": "default" }));
+}
+
+#[test]
+fn a_catalogue_is_a_table_or_json() {
+    let table = "[permission-catalogue.DOCUMENT]\nperObject = ['READ', 'SIGN']\n\
+        [permission-catalogue.DOCUMENT.wildcards]\nREAD_ALL = ['READ']\nALL = ['READ', 'SIGN']\n\
+        [permission-catalogue.ALBUM]\nwildcards = { SEE = [] }";
+    let json = r#"{
+        "DOCUMENT": { "perObject": ["READ", "SIGN"], "wildcards": { "READ_ALL": ["READ"], "ALL": ["READ", "SIGN"] } },
+		"ALBUM": { "wildcards": { "SEE": [] } }
+    }"#;
+    let from_file = load(&[], &[], Some(table)).unwrap().permission_catalogue;
+    let from_variable =
+        load(&[], &[&format!("TENANTRY_PERMISSION_CATALOGUE={json}")], None).unwrap().permission_catalogue;
+    assert_eq!(from_file, from_variable);
+    // As it stands there, not by the alphabet.
+    let names: Vec<_> = from_file.types().iter().map(|t| t.name.as_str()).collect();
+    assert_eq!(names, ["DOCUMENT", "ALBUM"]);
+    // What `tenantry config` shows can be put into a file.
+    let shown = load(&[], &[], Some(table)).unwrap().render(false);
+    let line = shown.lines().find(|line| line.starts_with("permission-catalogue")).unwrap();
+    assert_eq!(load(&[], &[], Some(line)).unwrap().permission_catalogue, from_file);
+}
+
+#[test]
+fn all_problems_of_a_catalogue_are_told_with_the_other_faults() {
+    let all = faults(
+        &["listen=x"],
+        &[],
+        Some(
+            "[permission-catalogue]\nDOCUMENT = { perObject = ['READ'], wildcards = { ALL = ['FLY'] } }\nEMPTY = {}",
+        ),
+    );
+    assert_eq!(all.len(), 2, "{all:?}");
+    for wanted in [
+        "permission-catalogue (tenantry.toml) has 2 problems: ",
+        "DOCUMENT.wildcards.ALL grants FLY, which is not in DOCUMENT.perObject",
+        "object type EMPTY has neither perObject nor wildcards",
+    ] {
+        assert!(all.iter().any(|f| f.contains(wanted)), "{wanted} is not in {all:#?}");
+    }
+    assert!(fault("permission-catalogue={").contains("is neither a table nor JSON"));
+    assert!(fault("permission-catalogue=[]").contains("must be an object of object types"));
+    assert!(faults(&[], &[], Some("permission-catalogue = 7"))[0].contains("must be a table"));
+    assert!(faults(&[], &[], Some("listen = { a = 1 }"))[0].contains("must be a text in quotes"));
 }
 
 #[test]

@@ -13,6 +13,8 @@ use lettre::transport::smtp::SmtpTransport;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::catalogue::Catalogue;
+
 /// What stands in place of a secret wherever people look.
 pub(super) const REDACTED: &str = "***";
 
@@ -163,6 +165,12 @@ impl Shown for SecretUrl {
 impl Shown for Vec<IpNet> {
     fn shown(&self) -> Value {
         self.iter().map(IpNet::to_string).collect()
+    }
+}
+
+impl Shown for Catalogue {
+    fn shown(&self) -> Value {
+        self.to_json()
     }
 }
 
@@ -366,6 +374,17 @@ pub(super) fn size(text: &str) -> Parsed<usize> {
 
 pub(super) fn switch(text: &str) -> Parsed<bool> {
     text.parse().map_err(|_| "is neither true nor false: write one of them".into())
+}
+
+/// A permission catalogue as JSON; all of its problems at once.
+pub(super) fn catalogue(text: &str) -> Parsed<Catalogue> {
+    let value: Value = serde_json::from_str(text).map_err(|e| {
+        format!("is neither a table nor JSON: {e}; docs/PERMISSIONS.md shows how it is written")
+    })?;
+    Catalogue::from_json(&value).map_err(|problems| match problems.as_slice() {
+        [one] => format!("has a problem: {one}"),
+        many => format!("has {} problems: {}", many.len(), many.join("; ")),
+    })
 }
 
 /// Addresses and networks, separated by commas; nothing at all is the empty list.

@@ -27,6 +27,10 @@ pub enum Kind {
     GroupCreated,
     GroupUpdated,
     GroupDeleted,
+    GroupMemberAdded,
+    GroupMemberRemoved,
+    GroupPermissionsChanged,
+    GroupWildcardsChanged,
     PartnerCreated,
     PartnerRenamed,
     PartnerSuspended,
@@ -39,7 +43,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 26] = [
         Self::UserCreated,
         Self::UserUpdated,
         Self::UserDeleted,
@@ -54,6 +58,10 @@ impl Kind {
         Self::GroupCreated,
         Self::GroupUpdated,
         Self::GroupDeleted,
+        Self::GroupMemberAdded,
+        Self::GroupMemberRemoved,
+        Self::GroupPermissionsChanged,
+        Self::GroupWildcardsChanged,
         Self::PartnerCreated,
         Self::PartnerRenamed,
         Self::PartnerSuspended,
@@ -81,6 +89,10 @@ impl Kind {
             Self::GroupCreated => "group.created",
             Self::GroupUpdated => "group.updated",
             Self::GroupDeleted => "group.deleted",
+            Self::GroupMemberAdded => "group.member_added",
+            Self::GroupMemberRemoved => "group.member_removed",
+            Self::GroupPermissionsChanged => "group.permissions_changed",
+            Self::GroupWildcardsChanged => "group.wildcards_changed",
             Self::PartnerCreated => "partner.created",
             Self::PartnerRenamed => "partner.renamed",
             Self::PartnerSuspended => "partner.suspended",
@@ -115,6 +127,27 @@ pub fn record_group(
     insert(tx, &NewEvent { kind: kind.name(), group_id: Some(group), before, after, ..NewEvent::default() })
 }
 
+/// Records that a user came into a group or left it, with all groups of the user before and after.
+pub fn record_membership(
+    tx: &mut Tx<'_>,
+    kind: Kind,
+    (group, user): (GroupId, UserId),
+    before: &[GroupId],
+    after: &[GroupId],
+) -> Result<()> {
+    let groups = |of: &[GroupId]| Some(json!({ "groups": of }));
+    insert(
+        tx,
+        &NewEvent {
+            kind: kind.name(),
+            user_id: Some(user),
+            group_id: Some(group),
+            before: groups(before),
+            after: groups(after),
+        },
+    )
+}
+
 /// Records something that happened to the partner as a whole.
 pub fn record(tx: &mut Tx<'_>, kind: Kind, before: Option<Value>, after: Option<Value>) -> Result<()> {
     insert(tx, &NewEvent { kind: kind.name(), before, after, ..NewEvent::default() })
@@ -138,7 +171,13 @@ pub fn of_user(user: &User) -> Value {
 
 /// A group as an event shows it.
 pub fn of_group(group: &Group) -> Value {
-    json!({ "name": group.name, "description": group.description, "users": group.users })
+    json!({
+        "name": group.name,
+        "description": group.description,
+        "parentGroupId": group.parent,
+        "wildcards": group.wildcards,
+        "users": group.users,
+    })
 }
 
 /// Only what differs of two such pictures.

@@ -1,28 +1,37 @@
-//! Groups (contract, part C), as far as users need them.
+//! Groups (contract, part C). Their members are in `memberships`, their permissions in
+//! `permissions`.
 
 use super::events::{self, Kind};
+use super::nesting;
 use crate::access::Admin;
-use crate::error::{Error, Missing, Result};
+use crate::error::{Conflict, Error, Missing, Result};
 use crate::model::{Group, GroupId};
-use crate::storage::groups::GroupQuery;
+use crate::storage::groups::{GroupChunk, GroupQuery};
 use crate::storage::lists::{Position, Total};
-use crate::storage::{Tx, groups};
+use crate::storage::{Tx, groups, memberships, nesting as closure, permissions};
 
-/// A group's name and description. Checked by [`crate::values`].
+/// What can be set of a group. The texts are checked by [`crate::values`].
 #[derive(Debug, Clone)]
 pub struct GroupText {
     /// Unique within the partner, compared folded.
     pub name: String,
     /// For people. `None` leaves it as it is; a new group then has an empty one.
     pub description: Option<String>,
+    /// The group it is nested in, or none from now on. `None` leaves it as it is; a new group then is in none.
+    pub parent: Option<Option<GroupId>>,
 }
 
 /// Creates a group without members.
 ///
 /// # Errors
-/// `group-name-taken`.
+/// `group-name-taken`, `nesting-too-deep`; a fault for a parent that does not exist.
 pub fn create(tx: &mut Tx<'_>, by: &Admin, new: &GroupText) -> Result<Group> {
-    let id = groups::insert(tx, &new.name, new.description.as_deref().unwrap_or_default())?;
+    let parent = new.parent.flatten();
+    if let Some(parent) = parent {
+        nesting::check_new(tx, parent)?;
+    }
+    let id = groups::insert(tx, &new.name, new.description.as_deref().unwrap_or_default(), parent)?;
+    closure::insert(tx, id, parent)?;
     let group = get(tx, by, id)?;
     events::record_group(tx, Kind::GroupCreated, id, None, Some(events::of_group(&group)))?;
     Ok(group)
@@ -36,16 +45,34 @@ pub fn get(tx: &mut Tx<'_>, _by: &Admin, group_id: GroupId) -> Result<Group> {
     groups::find(tx, group_id)?.ok_or(Error::NotFound(Missing::Group))
 }
 
-/// Renames or redescribes a group.
+/// One group of the partner, without its users.
 ///
 /// # Errors
-/// Not found; `group-name-taken`.
+/// As [`get`].
+pub fn get_head(tx: &mut Tx<'_>, _by: &Admin, group_id: GroupId) -> Result<Group> {
+    groups::find_head(tx, group_id)?.ok_or(Error::NotFound(Missing::Group))
+}
+
+/// Renames, redescribes or moves a group.
+///
+/// # Errors
+/// Not found; `group-name-taken`, `nesting-cycle`, `nesting-too-deep`; a fault for a parent that does not exist.
 pub fn update(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, text: &GroupText) -> Result<Group> {
-    let before = get(tx, by, group_id)?;
+    let mut before = get(tx, by, group_id)?;
+    let parent = text.parent.unwrap_or(before.parent);
+    if parent != before.parent {
+        nesting::check_move(tx, group_id, parent)?;
+        // Whoever moved it meanwhile has been waited for.
+        before = get(tx, by, group_id)?;
+    }
     let description = text.description.clone().unwrap_or_else(|| before.description.clone());
-    let after = Group { name: text.name.clone(), description, ..before.clone() };
+    let mut after = Group { name: text.name.clone(), description, parent, ..before.clone() };
     if let Some((old, new)) = events::difference(events::of_group(&before), events::of_group(&after)) {
-        groups::update(tx, group_id, &after.name, &after.description)?;
+        groups::update(tx, &after)?;
+        after.version += 1;
+        if parent != before.parent {
+            closure::set_parent(tx, group_id, parent)?;
+        }
         events::record_group(tx, Kind::GroupUpdated, group_id, Some(old), Some(new))?;
     }
     Ok(after)
@@ -54,27 +81,52 @@ pub fn update(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, text: &GroupText) 
 /// Deletes a group; its members leave it.
 ///
 /// # Errors
-/// Not found.
+/// Not found; `group-has-children`.
 pub fn delete(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId) -> Result<()> {
     let group = get(tx, by, group_id)?;
-    groups::delete(tx, group_id)?;
-    events::record_group(tx, Kind::GroupDeleted, group_id, Some(events::of_group(&group)), None)
+    refuse_children(tx, &[group_id])?;
+    remove(tx, &group)
 }
 
-/// Deletes groups, all or none.
+/// Deletes groups, all or none. A group may go together with all that is nested in it.
 ///
 /// # Errors
-/// Not found, listing the unknown ids.
+/// Not found, listing the unknown ids, also when there are conflicts; else `group-has-children`, listing the groups.
 pub fn delete_many(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
     let ids: Vec<GroupId> = ids.iter().copied().map(GroupId).collect();
     let unknown = groups::list_unknown(tx, &ids)?;
     if !unknown.is_empty() {
         return Err(Error::NotFound(Missing::Groups(unknown)));
     }
+    refuse_children(tx, &ids)?;
     for id in ids {
-        delete(tx, by, id)?;
+        let group = get(tx, by, id)?;
+        remove(tx, &group)?;
     }
     Ok(())
+}
+
+/// A child that is being put under one of these groups claims that group's row, which is deleted after this: the two
+/// units cannot both go through.
+fn refuse_children(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<()> {
+    let parents = closure::with_other_children(tx, ids)?;
+    if parents.is_empty() {
+        return Ok(());
+    }
+    let detail = "other groups are nested in it: move or delete these first; nothing was deleted";
+    Err(Conflict::users("group-has-children", parents, detail))
+}
+
+fn remove(tx: &mut Tx<'_>, group: &Group) -> Result<()> {
+    let mut picture = events::of_group(group);
+    let list = permissions::list(tx, group.group_id)?;
+    if let Some(picture) = picture.as_object_mut() {
+        picture.insert(String::from("permissions"), serde_json::json!(list));
+    }
+    groups::delete(tx, group.group_id)?;
+    let users: Vec<i64> = group.users.iter().map(|user| user.0).collect();
+    memberships::forget(tx, &users);
+    events::record_group(tx, Kind::GroupDeleted, group.group_id, Some(picture), None)
 }
 
 /// A page of groups, and how many there are in all; from one snapshot.
@@ -102,6 +154,6 @@ pub fn list_chunk(
     query: &GroupQuery,
     from: &Position,
     size: i64,
-) -> Result<Vec<Group>> {
+) -> Result<GroupChunk> {
     groups::chunk(tx, query, from, size)
 }

@@ -5,18 +5,26 @@
 
 /// OAuth clients.
 pub mod clients;
+/// What users may do, and why.
+pub mod evaluations;
 /// Events: what is recorded of a change.
 pub mod events;
 /// Groups.
 pub mod groups;
 /// The password grant: who gets in, what failures do.
 pub mod logins;
+/// Who is in which group, from the group's side.
+pub mod memberships;
+/// Groups in groups: no cycles, and not too deep.
+mod nesting;
 /// Letters on their way: when they are tried again, and when no more.
 pub mod outbox;
 /// Partners, the first start, and the rule that a partner keeps an admin.
 pub mod partners;
 /// The life of a password: temporary, permanent, changed, reset.
 pub mod passwords;
+/// Which permissions and wildcards groups have.
+pub mod permissions;
 /// What a password must look like (contract, part C, Passwords).
 pub mod policy;
 /// Sessions that have ended.

@@ -1,5 +1,6 @@
 //! Users (contract, parts A and B).
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::mail::{LockCause, Notice};
 use crate::model::{GroupId, Status, User, UserId, Username};
 use crate::storage::lists::{Position, SortKey, Total};
 use crate::storage::user_lists::{self, UserQuery};
-use crate::storage::{Store, Tx, groups, sessions, users};
+use crate::storage::{Store, Tx, groups, nesting, sessions, users};
 use crate::values;
 
 /// A user to create (A1, B30).
@@ -428,6 +429,7 @@ pub fn list_page(
     size: i64,
 ) -> Result<(Total, Vec<User>)> {
     require_groups(tx, &query.groups)?;
+    let query = &*with_nested(tx, query)?;
     let total = user_lists::total(tx, query)?;
     Ok((total, user_lists::page(tx, query, from, size, total)?))
 }
@@ -446,5 +448,19 @@ pub fn list_chunk(
     if after.is_none() {
         require_groups(tx, &query.groups)?;
     }
-    user_lists::chunk(tx, query, after, size)
+    let query = with_nested(tx, query)?;
+    user_lists::chunk(tx, &query, after, size)
+}
+
+/// The query with the groups nested in those that it names.
+fn with_nested<'q>(tx: &mut Tx<'_>, query: &'q UserQuery) -> Result<Cow<'q, UserQuery>> {
+    if !query.nested || query.groups.is_empty() {
+        return Ok(Cow::Borrowed(query));
+    }
+    let mut groups = nesting::with_all_below(tx, &query.groups)?;
+    if groups.is_empty() {
+        // The groups went while the list was streamed. An empty set would mean everybody.
+        groups.clone_from(&query.groups);
+    }
+    Ok(Cow::Owned(UserQuery { groups, nested: false, ..query.clone() }))
 }

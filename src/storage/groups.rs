@@ -7,7 +7,8 @@ use crate::error::{Conflict, Error, Result};
 use crate::model::{Group, GroupId, PartnerId, UserId};
 use crate::values::fold;
 
-const COLUMNS: &str = "g.pid, g.group_id, g.name, g.description, g.membership_count";
+const COLUMNS: &str =
+    "g.pid, g.group_id, g.name, g.description, g.membership_count, g.parent_group_id, g.version";
 
 fn read(row: &dyn Row) -> Result<Group> {
     Ok(Group {
@@ -16,6 +17,8 @@ fn read(row: &dyn Row) -> Result<Group> {
         name: row.text(2)?.to_owned(),
         description: row.text(3)?.to_owned(),
         membership_count: row.int(4)?,
+        parent: Some(row.int(5)?).filter(|id| *id != 0).map(GroupId),
+        version: row.int(6)?,
         wildcards: Vec::new(),
         users: Vec::new(),
     })
@@ -29,16 +32,18 @@ pub enum GroupSort {
     Name,
     Description,
     MembershipCount,
+    Parent,
 }
 
 impl GroupSort {
     /// Every order, by the property's name.
-    pub const NAMES: [(&'static str, Self); 5] = [
+    pub const NAMES: [(&'static str, Self); 6] = [
         ("groupId", Self::GroupId),
         ("pid", Self::GroupId),
         ("name", Self::Name),
         ("description", Self::Description),
         ("membershipCount", Self::MembershipCount),
+        ("parentGroupId", Self::Parent),
     ];
 
     fn column(self) -> &'static str {
@@ -47,6 +52,7 @@ impl GroupSort {
             Self::Name => "name_key",
             Self::Description => "description_key",
             Self::MembershipCount => "membership_count",
+            Self::Parent => "parent_group_id",
         }
     }
 
@@ -57,6 +63,7 @@ impl GroupSort {
             Self::Name => SortKey::Text(fold(&group.name)),
             Self::Description => SortKey::Text(fold(&group.description)),
             Self::MembershipCount => SortKey::Int(group.membership_count),
+            Self::Parent => SortKey::Int(group.parent.map_or(0, |id| id.0)),
         }
     }
 }
@@ -70,6 +77,8 @@ pub struct GroupQuery {
     pub sort: GroupSort,
     /// The other way round.
     pub descending: bool,
+    /// Whether the users of each are wanted.
+    pub with_users: bool,
 }
 
 /// How many groups the query finds.
@@ -83,29 +92,53 @@ pub fn total(tx: &mut Tx<'_>, query: &GroupQuery) -> Result<Total> {
     Ok(Total { count: count.unwrap_or(0), is_exact: true })
 }
 
-/// The next groups of a page, with their users.
+/// The next groups of a page, with their users if they are wanted.
 pub fn select(tx: &mut Tx<'_>, query: &GroupQuery, from: &Position, size: i64) -> Result<Vec<Group>> {
     let mut groups = read_rows(tx, query, from, size)?;
-    attach_users(tx, &mut groups)?;
+    attach_wildcards(tx, &mut groups)?;
+    if query.with_users {
+        attach_users(tx, &mut groups)?;
+    }
     Ok(groups)
 }
 
-/// Members that one chunk of a stream may have before it ends; a single group is never parted.
-const CHUNK_MEMBERS: i64 = 10_000;
+/// Members that one chunk of a stream has at most.
+pub const CHUNK_MEMBERS: i64 = 10_000;
 
-/// The next groups of a stream, with their users: at most `size`, and fewer where they are large, so that the
-/// memory of a stream does not grow with fifty times the largest group.
-pub fn chunk(tx: &mut Tx<'_>, query: &GroupQuery, from: &Position, size: i64) -> Result<Vec<Group>> {
+/// Some groups of a stream.
+#[derive(Debug)]
+pub struct GroupChunk {
+    /// The groups, with their users if they are wanted.
+    pub groups: Vec<Group>,
+    /// Of the last group only the first [`CHUNK_MEMBERS`] users are there: the rest is read by
+    /// [`super::memberships::members_after`].
+    pub is_open: bool,
+}
+
+/// The next groups of a stream: at most `size`, and fewer where they are large, so that the memory of a stream grows
+/// neither with the groups nor with the largest of them.
+pub fn chunk(tx: &mut Tx<'_>, query: &GroupQuery, from: &Position, size: i64) -> Result<GroupChunk> {
     let mut groups = read_rows(tx, query, from, size)?;
-    let mut members = 0;
-    let fits = |group: &Group| {
-        let so_far = members;
-        members += group.membership_count;
-        so_far < CHUNK_MEMBERS
-    };
-    groups.truncate(groups.iter().map(fits).take_while(|fits| *fits).count());
-    attach_users(tx, &mut groups)?;
-    Ok(groups)
+    let mut is_open = false;
+    if query.with_users {
+        let mut members = 0;
+        let fits = |group: &Group| {
+            members += group.membership_count;
+            members <= CHUNK_MEMBERS
+        };
+        let whole = groups.iter().map(fits).take_while(|fits| *fits).count();
+        is_open = whole == 0 && !groups.is_empty();
+        groups.truncate(whole.max(1));
+        match groups.last_mut().filter(|_| is_open) {
+            Some(large) => {
+                large.users =
+                    super::memberships::members_after(tx, large.group_id, UserId(0), CHUNK_MEMBERS)?;
+            }
+            None => attach_users(tx, &mut groups)?,
+        }
+    }
+    attach_wildcards(tx, &mut groups)?;
+    Ok(GroupChunk { groups, is_open })
 }
 
 fn read_rows(tx: &mut Tx<'_>, query: &GroupQuery, from: &Position, size: i64) -> Result<Vec<Group>> {
@@ -147,6 +180,35 @@ fn search_test(tx: &Tx<'_>, needle: &str, id: &str) -> String {
 
 /// Reads the users of all these groups in one statement.
 fn attach_users(tx: &mut Tx<'_>, groups: &mut [Group]) -> Result<()> {
+    attach(tx, groups, "SELECT m.group_id, m.user_id FROM memberships m", "m", "user_id", |group, row| {
+        group.users.push(UserId(row.int(1)?));
+        Ok(())
+    })
+}
+
+/// Reads the wildcards of all these groups in one statement.
+fn attach_wildcards(tx: &mut Tx<'_>, groups: &mut [Group]) -> Result<()> {
+    attach(
+        tx,
+        groups,
+        "SELECT w.group_id, w.wildcard FROM group_wildcards w",
+        "w",
+        "wildcard",
+        |group, row| {
+            group.wildcards.push(row.text(1)?.to_owned());
+            Ok(())
+        },
+    )
+}
+
+fn attach(
+    tx: &mut Tx<'_>,
+    groups: &mut [Group],
+    select: &str,
+    table: &str,
+    column: &str,
+    add: impl Fn(&mut Group, &dyn Row) -> Result<()>,
+) -> Result<()> {
     let at: std::collections::HashMap<GroupId, usize> =
         (0..).zip(groups.iter()).map(|(i, g)| (g.group_id, i)).collect();
     let ids: Vec<i64> = groups.iter().map(|g| g.group_id.0).collect();
@@ -157,26 +219,29 @@ fn attach_users(tx: &mut Tx<'_>, groups: &mut [Group]) -> Result<()> {
     let set = tx.dialect().int_set("$2");
     tx.each(
         &format!(
-            "SELECT m.group_id, m.user_id FROM memberships m WHERE m.pid = $1 AND m.group_id IN {set} \
-             ORDER BY m.group_id, m.user_id"
+            "{select} WHERE {table}.pid = $1 AND {table}.group_id IN {set} ORDER BY {table}.group_id, {table}.{column}"
         ),
         &[Param::Text(&list)],
-        &mut |row| {
-            let group = at.get(&GroupId(row.int(0)?)).and_then(|&i| groups.get_mut(i));
-            if let Some(group) = group {
-                group.users.push(UserId(row.int(1)?));
-            }
-            Ok(())
+        &mut |row| match at.get(&GroupId(row.int(0)?)).and_then(|&i| groups.get_mut(i)) {
+            Some(group) => add(group, row),
+            None => Ok(()),
         },
     )?;
     Ok(())
 }
 
-/// One group of the partner, with its users.
+/// One group of the partner, with its users and wildcards.
 pub fn find(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Option<Group>> {
+    let mut groups: Vec<Group> = find_head(tx, group_id)?.into_iter().collect();
+    attach_users(tx, &mut groups)?;
+    Ok(groups.pop())
+}
+
+/// One group of the partner, with its wildcards, but without its users, who may be many.
+pub fn find_head(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Option<Group>> {
     let sql = format!("SELECT {COLUMNS} FROM groups g WHERE g.pid = $1 AND g.group_id = $2");
     let mut groups = tx.rows(&sql, &[group_id.into()], read)?;
-    attach_users(tx, &mut groups)?;
+    attach_wildcards(tx, &mut groups)?;
     Ok(groups.pop())
 }
 
@@ -202,12 +267,12 @@ pub fn list_unknown(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Vec<i64>> {
 ///
 /// # Errors
 /// `group-name-taken`: the database's word.
-pub fn insert(tx: &mut Tx<'_>, name: &str, description: &str) -> Result<GroupId> {
+pub fn insert(tx: &mut Tx<'_>, name: &str, description: &str, parent: Option<GroupId>) -> Result<GroupId> {
     let id = tx.next_id(Sequence::Groups)?;
     let now = tx.now();
     tx.execute(
-        "INSERT INTO groups (pid, group_id, name, name_key, description, description_key, created_at, updated_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
+        "INSERT INTO groups (pid, group_id, name, name_key, description, description_key, created_at, updated_at, \
+         parent_group_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
         &[
             id.into(),
             name.into(),
@@ -215,6 +280,7 @@ pub fn insert(tx: &mut Tx<'_>, name: &str, description: &str) -> Result<GroupId>
             description.into(),
             (&fold(description)).into(),
             now.into(),
+            parent.map_or(0, |id| id.0).into(),
         ],
     )
     .map_err(taken)?;
@@ -222,25 +288,36 @@ pub fn insert(tx: &mut Tx<'_>, name: &str, description: &str) -> Result<GroupId>
     Ok(GroupId(id))
 }
 
-/// Renames or redescribes a group.
+/// Stores a group's name, description and parent, and raises its version.
 ///
 /// # Errors
 /// As [`insert`].
-pub fn update(tx: &mut Tx<'_>, group_id: GroupId, name: &str, description: &str) -> Result<()> {
+pub fn update(tx: &mut Tx<'_>, group: &Group) -> Result<()> {
     let now = tx.now();
     tx.execute(
-        "UPDATE groups SET name = $3, name_key = $4, description = $5, description_key = $6, updated_at = $7 \
-         WHERE pid = $1 AND group_id = $2",
+        "UPDATE groups SET name = $3, name_key = $4, description = $5, description_key = $6, updated_at = $7, \
+         parent_group_id = $8, version = groups.version + 1 WHERE pid = $1 AND group_id = $2",
         &[
-            group_id.into(),
-            name.into(),
-            (&fold(name)).into(),
-            description.into(),
-            (&fold(description)).into(),
+            group.group_id.into(),
+            (&group.name).into(),
+            (&fold(&group.name)).into(),
+            (&group.description).into(),
+            (&fold(&group.description)).into(),
             now.into(),
+            group.parent.map_or(0, |id| id.0).into(),
         ],
     )
     .map_err(taken)?;
+    Ok(())
+}
+
+/// Raises a group's version: something that belongs to it was changed.
+pub fn raise_version(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
+    let now = tx.now();
+    tx.execute(
+        "UPDATE groups SET version = groups.version + 1, updated_at = $3 WHERE pid = $1 AND group_id = $2",
+        &[group_id.into(), now.into()],
+    )?;
     Ok(())
 }
 
@@ -261,10 +338,11 @@ pub fn claim(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
     )
 }
 
-/// Keeps the number of members.
+/// Keeps the number of members, and raises the version.
 pub(super) fn count_members(tx: &mut Tx<'_>, group_id: GroupId, by: i64) -> Result<()> {
     tx.execute_later(
-        "UPDATE groups SET membership_count = membership_count + $3 WHERE pid = $1 AND group_id = $2",
+        "UPDATE groups SET membership_count = groups.membership_count + $3, version = groups.version + 1 \
+         WHERE pid = $1 AND group_id = $2",
         &[group_id.into(), by.into()],
         Error::from,
     )

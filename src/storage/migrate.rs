@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_initial.sql"),
     include_str!("../../migrations/0002_several_processes.sql"),
+    include_str!("../../migrations/0003_permissions.sql"),
 ];
 
 /// What somebody who looks at the schema of a PostgreSQL database is about to do with it.

@@ -22,6 +22,8 @@ mod tests;
 pub mod backup;
 /// A whole database into another one.
 pub mod copy;
+/// What users may do, and why.
+pub mod evaluations;
 /// Events: the audit log.
 pub mod events;
 /// Groups and who is in them.
@@ -30,12 +32,18 @@ pub mod groups;
 pub mod lists;
 /// Failed logins by address.
 pub mod login_failures;
+/// Who is in which group, from the group's side.
+pub mod memberships;
+/// Groups in groups.
+pub mod nesting;
 /// Mail to be sent.
 pub mod outbox;
 /// Partners, and the operators' tokens.
 pub mod partners;
 /// Passwords: the present ones and the history.
 pub mod passwords;
+/// Which permissions and wildcards groups have.
+pub mod permissions;
 /// Sessions, their tokens, and OAuth clients.
 pub mod sessions;
 /// Users, many at a time: pages, searches, streams.

@@ -103,6 +103,8 @@ pub struct UserQuery {
     pub external_id: Vec<String>,
     /// In any of these groups; empty = all users (B14).
     pub groups: Vec<GroupId>,
+    /// Members of groups nested in these count as well.
+    pub nested: bool,
     /// Holding this term (B27).
     pub search: Option<String>,
     /// The order.
@@ -121,6 +123,7 @@ impl UserQuery {
             email: Vec::new(),
             external_id: Vec::new(),
             groups: Vec::new(),
+            nested: false,
             search: None,
             sort: UserSort::UserId,
             descending: false,

@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("storage",  &[LEAVES]),
     // the leaves
     ("access",   &[LEAVES]),
+    ("catalogue",&[LEAVES]),
     ("clock",    &[LEAVES]),
     ("config",   &[LEAVES]),
     ("error",    &[LEAVES]),
@@ -33,8 +34,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Stands for every leaf.
 const LEAVES: &str = "(leaves)";
-const LEAF: [&str; 9] =
-    ["access", "clock", "config", "error", "hashing", "mail", "model", "random", "values"];
+const LEAF: [&str; 10] =
+    ["access", "catalogue", "clock", "config", "error", "hashing", "mail", "model", "random", "values"];
 
 /// Of a part that is shared with one other only these modules are: `oauth` is an edge of its own that answers in
 /// the JSON edge's words.

@@ -70,6 +70,23 @@ const TABLE: &[(&str, [u16; 11])] = &[
     ("delete_group",                [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
     ("bulk_delete_groups",          [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
     ("bulk_delete_groups_by_delete",[401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
+    ("add_member",                  [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
+    ("remove_member",               [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
+    ("add_members",                 [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
+    ("remove_members",              [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
+    // Another partner's group is a fault here, as the source prints.
+    ("list_group_permissions",      [401, 401, 403, 403, 200, 403, 400, 403, 200, 401, 401]),
+    ("update_group_permissions",    [401, 401, 403, 403, 200, 403, 400, 403, 200, 401, 401]),
+    ("update_group_wildcards",      [401, 401, 403, 403, 200, 403, 400, 403, 200, 401, 401]),
+    ("list_object_types",           [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
+    ("get_object_type",             [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
+    // Of another user; members may ask about themselves.
+    ("list_user_permissions",       [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
+    ("list_self_permissions",       [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
+    ("list_holders",                [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
+    // About a user of partner 1: who is of another one is told that nobody of that number may do anything.
+    ("evaluate_access",             [401, 401, 403, 403, 200, 403, 200, 200, 200, 401, 401]),
+    ("evaluate_accesses",           [401, 401, 403, 403, 200, 403, 200, 200, 200, 401, 401]),
     ("list_events",                 [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
     ("list_partners",               [401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 401]),
     ("create_partner",              [401, 401, 401, 401, 401, 401, 401, 401, 401, 201, 401]),
@@ -202,7 +219,13 @@ impl<'t> Stage<'t> {
             body
         };
         let (id, body) = match operation {
-            "list_users" | "list_groups" | "list_events" | "list_partners" | "get_self" => (0, Body::None),
+            "list_users"
+            | "list_groups"
+            | "list_events"
+            | "list_partners"
+            | "get_self"
+            | "list_self_permissions"
+            | "list_object_types" => (0, Body::None),
             "create_user" => (0, Body::Json(named())),
             "update_user" => (user().await, Body::Json(named())),
             "get_user" | "delete_user" | "reset_user_password" => (user().await, Body::None),
@@ -241,18 +264,54 @@ impl<'t> Stage<'t> {
                 let token = self.t.login(&username, &password).await.token.unwrap();
                 (0, Body::Form(vec![("token", token)]))
             }
+            "add_members" => (group().await, Body::Json(json!([user().await]))),
+            "remove_members" => {
+                let (group, user) = (group().await, user().await);
+                self.join(group, user).await;
+                (group, Body::Json(json!([user])))
+            }
+            "list_group_permissions" => (group().await, Body::None),
+            "update_group_permissions" => (
+                group().await,
+                Body::Json(json!([{ "objectType": "SEGMENT", "objectId": 563, "permissions": ["READ"] }])),
+            ),
+            "update_group_wildcards" => (group().await, Body::Json(json!(["VIEW_TAGS"]))),
+            "list_user_permissions" => (user().await, Body::None),
+            "evaluate_access" => (0, Body::Json(question(user().await))),
+            "evaluate_accesses" => (0, Body::Json(json!({ "evaluations": [question(user().await)] }))),
+            "add_member" => return (format!("{}/{}", group().await, user().await), Body::None),
+            "remove_member" => {
+                let (group, user) = (group().await, user().await);
+                self.join(group, user).await;
+                return (format!("{group}/{user}"), Body::None);
+            }
+            "get_object_type" => return (String::from("SEGMENT"), Body::None),
+            "list_holders" => {
+                let query = "?objectType=SEGMENT&objectId=563&permission=READ";
+                return (String::from(query), Body::None);
+            }
             other => panic!("the operation {other} is new: say here how it is called, and in TABLE who may"),
         };
         (id.to_string(), body)
     }
 
+    async fn join(&self, group: i64, user: i64) {
+        let account = self.t.technical_account(&self.admin_robot).await;
+        account.put(&format!("/api/v1/groups/{group}/users/{user}"), &Value::Null).await.expect(204);
+    }
+
     async fn status(&self, operation: &str, method: &Method, path: &str, kind: Kind) -> Answer {
         let caller = self.caller(kind).await;
         let (id, body) = self.request(operation, &caller).await;
-        let path = match path.split_once('{') {
-            Some((before, rest)) => format!("{before}{id}{}", rest.split_once('}').unwrap().1),
-            None => path.to_owned(),
-        };
+        let mut path = path.to_owned();
+        // One value for each parameter of the path; a query stands alone.
+        for value in id.split('/') {
+            path = match path.split_once('{') {
+                Some((before, rest)) => format!("{before}{value}{}", rest.split_once('}').unwrap().1),
+                None if value.starts_with('?') => format!("{path}{value}"),
+                None => path,
+            };
+        }
         match body {
             Body::None => caller.person.send(method.clone(), &path, None, "").await,
             Body::Json(body) => {
@@ -268,6 +327,15 @@ impl<'t> Stage<'t> {
             }
         }
     }
+}
+
+/// May this user read segment 563?
+fn question(user: i64) -> Value {
+    json!({
+        "subject": { "type": "user", "id": user.to_string() },
+        "action": { "name": "READ" },
+        "resource": { "type": "SEGMENT", "id": 563 },
+    })
 }
 
 /// Every operation of the document: its id, method and path.
@@ -317,6 +385,7 @@ fn check_refusal(id: &str, kind: Kind, answer: &Answer) {
     match answer.status {
         StatusCode::FORBIDDEN => {
             let expected = match kind {
+                Kind::Member if id.starts_with("evaluate") || id == "list_user_permissions" => "not-yourself",
                 Kind::Member => "admin-required",
                 Kind::MemberWithTemporaryPassword | Kind::AdminWithTemporaryPassword => {
                     "password-change-required"

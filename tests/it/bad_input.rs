@@ -31,6 +31,12 @@ async fn populate(t: &T) -> Vec<(Method, &'static str)> {
         (Method::PUT, "/api/v1/groups/1"),
         (Method::POST, "/api/v1/groups/bulk-delete"),
         (Method::DELETE, "/api/v1/groups/bulk-delete"),
+        (Method::POST, "/api/v1/groups/1/users"),
+        (Method::DELETE, "/api/v1/groups/1/users"),
+        (Method::PUT, "/api/v1/groups/1/permissions"),
+        (Method::PUT, "/api/v1/groups/1/wildcards"),
+        (Method::POST, "/access/v1/evaluation"),
+        (Method::POST, "/access/v1/evaluations"),
     ]
 }
 

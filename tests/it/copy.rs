@@ -103,6 +103,12 @@ async fn populate(t: &T) -> Hands {
         .post("/api/v1/groups/", &json!({ "name": "Empty", "description": "nobody \"yet\"" }))
         .await
         .expect(201);
+    let path = format!("/api/v1/groups/{group}");
+    let list =
+        json!([{ "objectType": "SEGMENT", "objectId": "s-\u{2603}", "permissions": ["READ", "WRITE"] }]);
+    admin.put(&format!("{path}/permissions"), &list).await.expect(200);
+    admin.put(&format!("{path}/wildcards"), &json!(["VIEW_ALL_SEGMENTS"])).await.expect(200);
+    admin.post("/api/v1/groups/", &json!({ "name": "Below", "parentGroupId": group })).await.expect(201);
     for (username, first, last, title) in [
         ("zoë.müller", "Zoë", "Müller-Lüdenscheidt", json!("Dr. 👩🏽‍🚀 ﷽")),
         ("straße", "Ünal", "Ødegård", json!(null)),
@@ -169,7 +175,7 @@ async fn check(t: &T, hands: &Hands, before: &Value, password: &str) {
     // Numbers go on behind the last ones.
     let next = admin.create("newcomer").await;
     assert_eq!(next["userId"], hands.last_user + 1);
-    assert!(admin.create_group("Newcomers").await > hands.group + 1);
+    assert!(admin.create_group("Newcomers").await > hands.group + 2);
     let events = admin.events().await;
     let numbers: Vec<i64> = events.iter().map(|event| event["eventId"].as_i64().unwrap()).collect();
     assert!(numbers.iter().any(|n| *n > hands.last_event), "{numbers:?}");

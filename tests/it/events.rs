@@ -131,12 +131,16 @@ async fn every_change_of_a_group_writes_its_event() {
         ]
     );
     let events = &admin.events().await[seen..];
-    assert_eq!(events[0]["after"], json!({ "name": "Editors", "description": "", "users": [] }));
+    let picture = json!({
+        "name": "Editors", "description": "", "parentGroupId": null, "wildcards": [], "users": [],
+    });
+    assert_eq!(events[0]["after"], picture);
     assert_eq!(
         (&events[4]["before"], &events[4]["after"]),
         (&json!({ "name": "Editors" }), &json!({ "name": "Authors" }))
     );
-    assert_eq!(events[5]["before"], json!({ "name": "Authors", "description": "", "users": [2] }));
+    let last = with(&picture, json!({ "name": "Authors", "users": [2], "permissions": [] }));
+    assert_eq!(events[5]["before"], last);
 }
 
 #[tokio::test]

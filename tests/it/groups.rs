@@ -22,7 +22,7 @@ async fn c_a_group_is_created_read_and_changed() {
     let answer = admin.post("/api/v1/groups/", &body).await.expect(201);
     let expected = json!({
         "groupId": 1, "pid": 1, "name": "Bogenschützen", "description": "dürfen <b>schießen</b>",
-        "membershipCount": 0, "wildcards": [], "users": [],
+        "parentGroupId": null, "membershipCount": 0, "wildcards": [], "users": [],
     });
     assert_eq!(answer.body, expected);
     assert_eq!(answer.header("location"), "/api/v1/groups/1");
@@ -247,7 +247,7 @@ async fn c_groups_are_sorted_searched_and_paged() {
     }
     let all = admin.get(GROUPS).await.expect(200).body.as_array().unwrap().clone();
     assert_eq!(all.len(), texts.len());
-    for sort in ["groupId", "pid", "name", "description", "membershipCount"] {
+    for sort in ["groupId", "pid", "name", "description", "membershipCount", "parentGroupId"] {
         let mut expected = all.clone();
         expected.sort_by_key(|row| {
             let text = row[sort].as_str().map(folded);

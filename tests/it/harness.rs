@@ -145,12 +145,18 @@ impl T {
     }
 
     /// Stops the server and starts another on the same data, as a restart does. The clock goes on.
-    pub async fn restart(mut self) -> Self {
+    pub async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    /// Like [`T::restart`], with other settings.
+    pub async fn restart_with(mut self, change: impl FnOnce(&mut Config)) -> Self {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
         let (dir, database) = (Arc::clone(&self.dir), Arc::clone(&self.database));
-        let (config, clock) = (self.app.config.clone(), self.clock.clone());
+        let (mut config, clock) = (self.app.config.clone(), self.clock.clone());
+        change(&mut config);
         drop(self);
         Self::run(dir, database, config, clock).await
     }

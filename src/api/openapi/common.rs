@@ -10,7 +10,9 @@ const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "
 /// the form, hence the empty alternative.
 fn security(tag: &str) -> Option<Value> {
     match tag {
-        "users" | "self" | "groups" | "events" => Some(json!([{ "login": [] }])),
+        "users" | "self" | "groups" | "permissions" | "evaluations" | "events" => {
+            Some(json!([{ "login": [] }]))
+        }
         "operator" => Some(json!([{ "operator": [] }])),
         "oauth" => Some(json!([{ "client": [] }, {}])),
         _ => None,

@@ -1,0 +1,351 @@
+//! What users may do, and why (contract, part C).
+//!
+//! A user has what its groups have, and what the groups above those have. The one question that products ask on every
+//! request, `find_answer`, is one statement of bounded work: see `docs/adr/0013-permission-evaluation.md`.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+use super::driver::{Dialect, Param, Row};
+use super::lists::{EXACT_TOTAL, Total};
+use super::tx::Tx;
+use crate::error::Result;
+use crate::model::{Effective, Grant, GroupId, ObjectId, Source, UserId};
+
+/// Groups that are tried from the object's side before the question is turned to the user's side.
+const TRIED: usize = 8;
+
+/// Sources told of one permission at most.
+pub const MAX_SOURCES: i64 = 100;
+
+/// May this be done to that object?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The object's type.
+    pub object_type: String,
+    /// The object's id, as text; empty where the action is a wildcard's own name.
+    pub object_id: String,
+    /// A per-object permission, or a wildcard's own name.
+    pub action: String,
+    /// The wildcards by which the action is allowed on every object of the type.
+    pub wildcards: Vec<String>,
+}
+
+impl Question {
+    /// As parameters `$n` to `$n+2` and on: type, id, action, wildcards.
+    fn params<'a>(&'a self, params: &mut Vec<Param<'a>>) {
+        params.extend([&self.object_type, &self.object_id, &self.action].map(Param::from));
+        params.extend(self.wildcards.iter().map(Param::from));
+    }
+}
+
+/// What the database says to a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether a group of the user has it.
+    pub is_granted: bool,
+    /// Whether the user is a partner admin.
+    pub is_admin: bool,
+}
+
+/// `$n, $n+1, ...`, `count` of them.
+fn numbered(first: usize, count: usize) -> String {
+    (first..first + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The groups that have the permission, each row one. Type, id, action and wildcards begin at `$first`.
+fn granting(first: usize, wildcards: usize) -> String {
+    let mut sql = format!(
+        "SELECT p.group_id AS group_id FROM group_permissions p WHERE p.pid = $1 AND p.object_type = ${first} \
+         AND p.object_id = ${} AND p.permission = ${}",
+        first + 1,
+        first + 2
+    );
+    if wildcards > 0 {
+        let _ = write!(
+            sql,
+            " UNION ALL SELECT w.group_id AS group_id FROM group_wildcards w WHERE w.pid = $1 AND w.wildcard IN ({})",
+            numbered(first + 3, wildcards)
+        );
+    }
+    sql
+}
+
+/// The groups whose members have the permission: those of [`granting`] with all below them.
+fn reaching(first: usize, wildcards: usize) -> String {
+    format!(
+        "SELECT a.group_id AS group_id FROM ({}) g CROSS JOIN group_ancestors a \
+         WHERE a.pid = $1 AND a.ancestor_id = g.group_id",
+        granting(first, wildcards)
+    )
+}
+
+/// Whether a group of the user, or one above it, has the permission, found from the user's side.
+fn from_user(user: &str, first: usize, wildcards: usize) -> String {
+    let by_wildcard = if wildcards > 0 {
+        format!(
+            " OR EXISTS (SELECT 1 FROM group_wildcards w WHERE w.pid = $1 AND w.wildcard IN ({}) \
+             AND w.group_id = a.ancestor_id)",
+            numbered(first + 3, wildcards)
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "EXISTS (SELECT 1 FROM memberships m CROSS JOIN group_ancestors a WHERE m.pid = $1 AND m.user_id = {user} \
+         AND a.pid = $1 AND a.group_id = m.group_id AND (EXISTS (SELECT 1 FROM group_permissions p WHERE p.pid = $1 \
+         AND p.object_type = ${first} AND p.object_id = ${} AND p.permission = ${} AND p.group_id = a.ancestor_id)\
+         {by_wildcard}))",
+        first + 1,
+        first + 2
+    )
+}
+
+/// The text of [`find_answer`]: first the few groups that have it are tried, and only where there are many is the
+/// question turned round. Both ways are bounded, whatever the other side's size.
+fn answer_sql(dialect: Dialect, wildcards: usize) -> String {
+    let reaching = reaching(3, wildcards);
+    format!(
+        "SELECT u.is_admin, CAST(CASE WHEN EXISTS (SELECT 1 FROM ({reaching} LIMIT {TRIED}) r \
+         CROSS JOIN memberships m {} WHERE m.pid = $1 AND m.user_id = $2 AND m.group_id = r.group_id) THEN 1 \
+         WHEN EXISTS ({reaching} LIMIT 1 OFFSET {TRIED}) AND {} THEN 1 ELSE 0 END AS BIGINT) \
+         FROM users u WHERE u.pid = $1 AND u.user_id = $2 AND u.status = 0 \
+         AND EXISTS (SELECT 1 FROM partners t WHERE t.pid = $1 AND t.suspended = 0)",
+        dialect.by_index("memberships_by_user"),
+        from_user("$2", 3, wildcards)
+    )
+}
+
+/// The text is written once for each usual number of wildcards: making it would cost as much as the question.
+fn answer_text(dialect: Dialect, wildcards: usize) -> Cow<'static, str> {
+    const USUAL: usize = 4;
+    static TEXTS: [[OnceLock<String>; USUAL]; 2] = [const { [const { OnceLock::new() }; USUAL] }; 2];
+    let known = TEXTS.get(usize::from(dialect.has_one_writer())).and_then(|texts| texts.get(wildcards));
+    match known {
+        Some(text) => Cow::Borrowed(text.get_or_init(|| answer_sql(dialect, wildcards))),
+        None => Cow::Owned(answer_sql(dialect, wildcards)),
+    }
+}
+
+/// What the database says to a question about a user. `None` = there is no such ACTIVE user, or its partner is
+/// suspended: such a one has no permissions.
+pub fn find_answer(tx: &mut Tx<'_>, user_id: UserId, question: &Question) -> Result<Option<Answer>> {
+    let sql = answer_text(tx.dialect(), question.wildcards.len());
+    let mut params = Vec::with_capacity(4 + question.wildcards.len());
+    params.push(user_id.into());
+    question.params(&mut params);
+    tx.row(&sql, &params, |row| Ok(Answer { is_admin: row.int(0)? != 0, is_granted: row.int(1)? != 0 }))
+}
+
+/// The groups of a user, and those above them.
+const OF_USER: &str = "memberships m CROSS JOIN group_ancestors a";
+const OF_USER_TEST: &str = "m.pid = $1 AND m.user_id = $2 AND a.pid = $1 AND a.group_id = m.group_id";
+
+/// Where a user's permission comes from: at most [`MAX_SOURCES`].
+pub fn list_sources(tx: &mut Tx<'_>, user_id: UserId, question: &Question) -> Result<Vec<Source>> {
+    let mut sql = format!(
+        "SELECT a.ancestor_id AS group_id, m.group_id AS member_of, g.name AS name, CAST(NULL AS TEXT) AS wildcard, \
+         p.is_number AS is_number FROM {OF_USER} CROSS JOIN group_permissions p CROSS JOIN groups g \
+         WHERE {OF_USER_TEST} AND p.pid = $1 AND p.object_type = $3 AND p.object_id = $4 AND p.permission = $5 \
+         AND p.group_id = a.ancestor_id AND g.pid = $1 AND g.group_id = a.ancestor_id"
+    );
+    if !question.wildcards.is_empty() {
+        let _ = write!(
+            sql,
+            " UNION ALL SELECT a.ancestor_id, m.group_id, g.name, CAST(w.wildcard AS TEXT), CAST(0 AS BIGINT) \
+             FROM {OF_USER} CROSS JOIN group_wildcards w CROSS JOIN groups g WHERE {OF_USER_TEST} AND w.pid = $1 \
+             AND w.wildcard IN ({}) AND w.group_id = a.ancestor_id AND g.pid = $1 AND g.group_id = a.ancestor_id",
+            numbered(6, question.wildcards.len())
+        );
+    }
+    let sql = format!("SELECT * FROM ({sql}) s ORDER BY s.group_id, s.member_of LIMIT {MAX_SOURCES}");
+    let mut params = vec![user_id.into()];
+    question.params(&mut params);
+    let read = |row: &dyn Row| {
+        let by = match row.opt_text(3)? {
+            Some(name) => Grant::Wildcard(name.to_owned()),
+            None => Grant::Entry(ObjectId { text: question.object_id.clone(), is_number: row.int(4)? != 0 }),
+        };
+        Ok((GroupId(row.int(0)?), GroupId(row.int(1)?), row.text(2)?.to_owned(), by))
+    };
+    let found = tx.rows(&sql, &params, read)?;
+    let mut sources = Vec::with_capacity(found.len());
+    for (group_id, member_of, name, by) in found {
+        let path = if group_id == member_of {
+            vec![group_id]
+        } else {
+            let up = super::nesting::path_up(tx, member_of)?;
+            let end = up.iter().position(|id| *id == group_id).map_or(up.len(), |at| at + 1);
+            up.into_iter().take(end).collect()
+        };
+        sources.push(Source::Group { group_id, name, path, by });
+    }
+    Ok(sources)
+}
+
+/// The wildcards of a user's groups, and of those above them; each once.
+pub fn wildcards_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<Vec<String>> {
+    tx.rows(
+        &format!(
+            "SELECT DISTINCT w.wildcard FROM {OF_USER} CROSS JOIN group_wildcards w WHERE {OF_USER_TEST} \
+             AND w.pid = $1 AND w.group_id = a.ancestor_id"
+        ),
+        &[user_id.into()],
+        |row| row.text(0).map(str::to_owned),
+    )
+}
+
+/// What a user may do with single objects. `known` holds `TYPE PERMISSION` of the catalogue: what groups have of
+/// another one does not count.
+fn on_objects(tx: &Tx<'_>, more: &str) -> String {
+    let known = tx.dialect().text_set("$3");
+    format!(
+        "SELECT p.object_type AS object_type, p.object_id AS object_id, p.permission AS permission, \
+         max(p.is_number) AS is_number FROM {OF_USER} CROSS JOIN group_permissions p WHERE {OF_USER_TEST} \
+         AND p.pid = $1 AND p.group_id = a.ancestor_id AND (p.object_type || ' ' || p.permission) IN {known}{more} \
+         GROUP BY p.object_type, p.object_id, p.permission"
+    )
+}
+
+/// How many permissions on single objects a user has.
+pub fn count_on_objects(tx: &mut Tx<'_>, user_id: UserId, known: &str) -> Result<i64> {
+    let sql = format!("SELECT count(*) FROM ({}) e", on_objects(tx, ""));
+    Ok(tx.row(&sql, &[user_id.into(), known.into()], |row| row.int(0))?.unwrap_or(0))
+}
+
+/// Where a page of a user's permissions on objects begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectPosition {
+    /// After so many.
+    Offset(i64),
+    /// After this type, id and permission.
+    After([String; 3]),
+}
+
+/// A page of a user's permissions on single objects, by type, id and permission; without their sources.
+pub fn list_on_objects(
+    tx: &mut Tx<'_>,
+    user_id: UserId,
+    known: &str,
+    from: &ObjectPosition,
+    size: i64,
+) -> Result<Vec<Effective>> {
+    let (more, skip) = match from {
+        ObjectPosition::Offset(_) => ("", " OFFSET $5"),
+        ObjectPosition::After(_) => (" AND (p.object_type, p.object_id, p.permission) > ($5, $6, $7)", ""),
+    };
+    let sql = format!(
+        "SELECT e.object_type, e.object_id, e.permission, e.is_number FROM ({}) e \
+         ORDER BY e.object_type, e.object_id, e.permission LIMIT $4{skip}",
+        on_objects(tx, more)
+    );
+    let mut params = vec![user_id.into(), known.into(), size.into()];
+    match from {
+        ObjectPosition::Offset(offset) => params.push((*offset).into()),
+        ObjectPosition::After(key) => params.extend(key.iter().map(Param::from)),
+    }
+    tx.rows(&sql, &params, |row| {
+        Ok(Effective {
+            object_type: row.text(0)?.to_owned(),
+            object_id: Some(ObjectId { text: row.text(1)?.to_owned(), is_number: row.int(3)? != 0 }),
+            permission: row.text(2)?.to_owned(),
+            sources: Vec::new(),
+        })
+    })
+}
+
+/// Who counts as a holder beside members of groups.
+const ADMINS: &str =
+    "SELECT u.user_id AS user_id FROM users u WHERE u.pid = $1 AND u.is_admin = 1 AND u.status = 0";
+
+/// All ACTIVE users who have the permission, found from the groups that have it; each once. The question begins at
+/// `$2`.
+fn holders_from_groups(wildcards: usize, with_admins: bool) -> String {
+    let mut sql = format!(
+        "SELECT m.user_id AS user_id FROM ({}) r CROSS JOIN memberships m CROSS JOIN users u WHERE m.pid = $1 \
+         AND m.group_id = r.group_id AND u.pid = $1 AND u.user_id = m.user_id AND u.status = 0",
+        reaching(2, wildcards)
+    );
+    if with_admins {
+        let _ = write!(sql, " UNION ALL {ADMINS}");
+    }
+    format!("SELECT DISTINCT h.user_id AS user_id FROM ({sql}) h")
+}
+
+/// How many users have the permission; beyond [`EXACT_TOTAL`] that is all that is said.
+pub fn count_holders(tx: &mut Tx<'_>, question: &Question, with_admins: bool) -> Result<Total> {
+    let sql = format!(
+        "SELECT count(*) FROM ({} LIMIT {}) hits",
+        holders_from_groups(question.wildcards.len(), with_admins),
+        EXACT_TOTAL + 1
+    );
+    let mut params = Vec::new();
+    question.params(&mut params);
+    let count = tx.row(&sql, &params, |row| row.int(0))?.unwrap_or(0);
+    Ok(Total { count: count.min(EXACT_TOTAL), is_exact: count <= EXACT_TOTAL })
+}
+
+/// Where a page of holders begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HolderPosition {
+    /// After so many.
+    Offset(i64),
+    /// After this user.
+    After(UserId),
+}
+
+/// A page of the users who have the permission, ascending. `total` is what [`count_holders`] said in the same
+/// transaction: few are sorted; where there are many, users are walked through and each is asked about.
+pub fn list_holders(
+    tx: &mut Tx<'_>,
+    question: &Question,
+    with_admins: bool,
+    from: HolderPosition,
+    size: i64,
+    total: Total,
+) -> Result<Vec<(UserId, String)>> {
+    let wildcards = question.wildcards.len();
+    let mut params = Vec::new();
+    question.params(&mut params);
+    let next = params.len() + 2;
+    params.push(size.into());
+    let (beyond, skip) = match from {
+        HolderPosition::Offset(offset) => {
+            params.push(offset.into());
+            (String::new(), format!(" OFFSET ${}", next + 1))
+        }
+        HolderPosition::After(user) => {
+            params.push(user.into());
+            (format!(" AND u.user_id > ${}", next + 1), String::new())
+        }
+    };
+    let sql = if total.is_exact {
+        format!(
+            "SELECT u.user_id, u.username FROM ({}) s CROSS JOIN users u WHERE u.pid = $1 AND u.user_id = s.user_id\
+             {beyond} ORDER BY u.user_id LIMIT ${next}{skip}",
+            holders_from_groups(wildcards, with_admins)
+        )
+    } else {
+        let admins = if with_admins { "u.is_admin = 1 OR " } else { "" };
+        format!(
+            "SELECT u.user_id, u.username FROM users u WHERE u.pid = $1 AND u.status = 0{beyond} AND ({admins}{}) \
+             ORDER BY u.user_id LIMIT ${next}{skip}",
+            from_user("u.user_id", 2, wildcards)
+        )
+    };
+    tx.rows(&sql, &params, |row| Ok((UserId(row.int(0)?), row.text(1)?.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hot_text_is_made_once() {
+        let text = |n| answer_text(Dialect::Sqlite, n);
+        assert!(matches!((text(1), text(3)), (Cow::Borrowed(_), Cow::Borrowed(_))));
+        assert_eq!(text(1), answer_sql(Dialect::Sqlite, 1));
+        assert_eq!(text(9), answer_sql(Dialect::Sqlite, 9));
+    }
+}

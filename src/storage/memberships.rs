@@ -1,0 +1,97 @@
+//! Who is in which group, from the group's side. A user's side is in `users`.
+
+use super::driver::Param;
+use super::tx::{Stale, Tx};
+use crate::error::Result;
+use crate::model::{GroupId, UserId};
+
+/// So many callers are forgotten one by one; of more, the whole partner's are.
+const FORGET_SINGLY: usize = 100;
+
+/// The next members of a group, ascending.
+pub fn members_after(tx: &mut Tx<'_>, group_id: GroupId, after: UserId, limit: i64) -> Result<Vec<UserId>> {
+    tx.rows(
+        "SELECT m.user_id FROM memberships m WHERE m.pid = $1 AND m.group_id = $2 AND m.user_id > $3 \
+         ORDER BY m.user_id LIMIT $4",
+        &[group_id.into(), after.into(), limit.into()],
+        |row| row.int(0).map(UserId),
+    )
+}
+
+/// Which of these users are members of the group, ascending.
+pub fn list_members_of(tx: &mut Tx<'_>, group_id: GroupId, users: &[i64]) -> Result<Vec<i64>> {
+    let list = serde_json::json!(users).to_string();
+    let set = tx.dialect().int_set("$3");
+    tx.rows(
+        &format!(
+            "SELECT m.user_id FROM memberships m WHERE m.pid = $1 AND m.group_id = $2 AND m.user_id IN {set} \
+             ORDER BY m.user_id"
+        ),
+        &[group_id.into(), Param::Text(&list)],
+        |row| row.int(0),
+    )
+}
+
+/// The groups of a user, ascending.
+pub fn groups_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<Vec<GroupId>> {
+    tx.rows(
+        "SELECT m.group_id FROM memberships m WHERE m.pid = $1 AND m.user_id = $2 ORDER BY m.group_id",
+        &[user_id.into()],
+        |row| row.int(0).map(GroupId),
+    )
+}
+
+/// Has these users be members of the group, which none of them is yet. They count as changed.
+pub fn add(tx: &mut Tx<'_>, group_id: GroupId, users: &[i64]) -> Result<()> {
+    // The users' rows before the memberships, and those before the group's: the order in which a change of a user
+    // writes too, so that two of them cannot wait for each other.
+    touch(tx, users)?;
+    for user in users {
+        tx.execute(
+            "INSERT INTO memberships (pid, group_id, user_id) VALUES ($1, $2, $3)",
+            &[group_id.into(), (*user).into()],
+        )?;
+    }
+    super::groups::count_members(tx, group_id, number(users))?;
+    forget(tx, users);
+    Ok(())
+}
+
+/// Has these users be members of the group no more, which all of them are. They count as changed.
+pub fn remove(tx: &mut Tx<'_>, group_id: GroupId, users: &[i64]) -> Result<()> {
+    touch(tx, users)?;
+    for user in users {
+        tx.execute(
+            "DELETE FROM memberships WHERE pid = $1 AND group_id = $2 AND user_id = $3",
+            &[group_id.into(), (*user).into()],
+        )?;
+    }
+    super::groups::count_members(tx, group_id, -number(users))?;
+    forget(tx, users);
+    Ok(())
+}
+
+fn number(users: &[i64]) -> i64 {
+    i64::try_from(users.len()).unwrap_or(i64::MAX)
+}
+
+fn touch(tx: &mut Tx<'_>, users: &[i64]) -> Result<()> {
+    let now = tx.now();
+    for user in users {
+        tx.execute(
+            "UPDATE users SET updated_at = $3 WHERE pid = $1 AND user_id = $2",
+            &[(*user).into(), now.into()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Has what is cached of these users forgotten: their groups are others now.
+pub fn forget(tx: &mut Tx<'_>, users: &[i64]) {
+    let pid = tx.pid();
+    if users.len() > FORGET_SINGLY {
+        tx.forget(Stale::Partner(pid));
+    } else {
+        users.iter().for_each(|user| tx.forget(Stale::User(pid, UserId(*user))));
+    }
+}
