@@ -7,6 +7,7 @@ use crate::clock::{Clock, DAY, HOUR, SECOND};
 use crate::config::{Config, DatabaseUrl};
 use crate::domain::Terms;
 use crate::domain::throttle::Throttle;
+use crate::domain::uses::Uses;
 use crate::error::Result;
 use crate::hashing::{HashCost, Hasher, QUEUE_PER_THREAD};
 use crate::random::Random;
@@ -25,6 +26,8 @@ pub struct Parts {
     pub hasher: Hasher,
     /// Failed logins per address.
     pub throttle: Throttle,
+    /// Uses of sessions that are not stored yet.
+    pub uses: Uses,
     /// The time.
     pub clock: Clock,
     /// Randomness.
@@ -55,7 +58,16 @@ impl App {
         let terms = terms(&config);
         let throttle =
             Throttle::new(usize::try_from(config.login_failures_per_address).unwrap_or(usize::MAX));
-        Ok(Self(Arc::new(Parts { store, hasher, throttle, clock, random, config, terms })))
+        Ok(Self(Arc::new(Parts {
+            store,
+            hasher,
+            throttle,
+            uses: Uses::default(),
+            clock,
+            random,
+            config,
+            terms,
+        })))
     }
 }
 

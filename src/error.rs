@@ -84,6 +84,8 @@ pub enum Missing {
     Groups(Vec<i64>),
     /// A partner.
     Partner,
+    /// A session of a user.
+    Session,
     /// An OAuth client.
     Client,
     /// An operator's token.
@@ -98,6 +100,7 @@ impl std::fmt::Display for Missing {
             Self::Group => f.write_str("group"),
             Self::Groups(ids) => write!(f, "groups {ids:?}"),
             Self::Partner => f.write_str("partner"),
+            Self::Session => f.write_str("session"),
             Self::Client => f.write_str("client"),
             Self::OperatorToken => f.write_str("operator token"),
         }

@@ -170,6 +170,27 @@ pub struct Client {
     pub created_at: Millis,
 }
 
+/// What one login gave: a token family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Random. Names the session, opens nothing.
+    pub session_id: String,
+    /// The OAuth client it was opened through.
+    pub client_id: String,
+    /// Where from.
+    pub address: Option<String>,
+    /// With what.
+    pub user_agent: Option<String>,
+    /// Opened with a temporary or expired password (B22).
+    pub is_restricted: bool,
+    /// When it was opened.
+    pub created_at: Millis,
+    /// When its tokens were last used, to about five minutes.
+    pub last_used_at: Millis,
+    /// When it ends by itself, unless it is refreshed.
+    pub expires_at: Millis,
+}
+
 /// Something that changed: the audit log. No password, token or hash ever enters it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {

@@ -82,7 +82,7 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(EventQuery, ListAddr
     }
     parameters.extend(users.iter().map(|id| ("userId", id.to_string())));
     parameters.extend(kinds.iter().map(|kind| ("type", kind.clone())));
-    let address = ListAddress { path: "/api/v1/events", pid, parameters };
+    let address = ListAddress { path: "/api/v1/events".into(), pid, parameters };
     let page = params.page(&address, true);
     params.finish()?;
     let page = page.unwrap_or(PageRequest { start: Start::Page(0), size: 10 });

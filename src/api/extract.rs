@@ -75,13 +75,17 @@ impl FromRequestParts<App> for ByOperator {
     }
 }
 
+/// A parameter of the path, as it stands there.
+async fn path_text(parts: &mut Parts, app: &App, name: &str) -> Option<String> {
+    let params = RawPathParams::from_request_parts(parts, app).await.ok()?;
+    params.iter().find(|(known, _)| *known == name).map(|(_, text)| text.to_owned())
+}
+
 /// Ids in a path: whatever is no positive integer up to 2^63-1 names nothing (B17).
-async fn path_id(parts: &mut Parts, app: &App, missing: Missing) -> Result<i64, Problem> {
-    let params = RawPathParams::from_request_parts(parts, app).await.ok();
-    let id = params
-        .as_ref()
-        .and_then(|params| params.iter().next())
-        .and_then(|(_, text)| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten());
+async fn path_id(parts: &mut Parts, app: &App, name: &str, missing: Missing) -> Result<i64, Problem> {
+    let text = path_text(parts, app, name).await;
+    let id =
+        text.and_then(|text| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten());
     id.filter(|id| *id > 0).ok_or_else(|| Error::NotFound(missing).into())
 }
 
@@ -92,7 +96,7 @@ pub struct UserPath(pub UserId);
 impl FromRequestParts<App> for UserPath {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        path_id(parts, app, Missing::User).await.map(UserId).map(Self)
+        path_id(parts, app, "userId", Missing::User).await.map(UserId).map(Self)
     }
 }
 
@@ -103,7 +107,7 @@ pub struct GroupPath(pub GroupId);
 impl FromRequestParts<App> for GroupPath {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        path_id(parts, app, Missing::Group).await.map(GroupId).map(Self)
+        path_id(parts, app, "groupId", Missing::Group).await.map(GroupId).map(Self)
     }
 }
 
@@ -114,7 +118,19 @@ pub struct PartnerPath(pub PartnerId);
 impl FromRequestParts<App> for PartnerPath {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        path_id(parts, app, Missing::Partner).await.map(PartnerId).map(Self)
+        path_id(parts, app, "pid", Missing::Partner).await.map(PartnerId).map(Self)
+    }
+}
+
+/// A session's number in the path.
+#[derive(Debug)]
+pub struct SessionPath(pub String);
+
+impl FromRequestParts<App> for SessionPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let missing = || Problem::from(Error::NotFound(Missing::Session));
+        path_text(parts, app, "sessionId").await.map(Self).ok_or_else(missing)
     }
 }
 

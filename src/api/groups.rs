@@ -217,7 +217,7 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(GroupQuery, ListAddr
         parameters.push(("descending", String::from("true")));
     }
     parameters.extend(query.search.clone().map(|term| ("search", term)));
-    let address = ListAddress { path: "/api/v1/groups", pid, parameters };
+    let address = ListAddress { path: "/api/v1/groups".into(), pid, parameters };
     let page = params.page(&address, false);
     params.finish()?;
     Ok((query, address, page))

@@ -31,6 +31,8 @@ pub mod problem;
 pub mod self_service;
 /// The HTTP server: connections, bounds, graceful shutdown.
 pub mod server;
+/// Sessions: which logins are alive.
+pub mod sessions;
 /// Users, many at a time.
 pub mod user_lists;
 /// Users, one at a time.
@@ -76,6 +78,10 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .routes(routes!(self_service::update_self))
         .routes(routes!(self_service::update_own_password, self_service::put_own_password))
         .routes(routes!(self_service::reset_own_password, self_service::put_own_password_reset))
+        .routes(routes!(sessions::list_own_sessions, sessions::end_own_sessions))
+        .routes(routes!(sessions::end_own_session))
+        .routes(routes!(sessions::list_user_sessions, sessions::end_user_sessions))
+        .routes(routes!(sessions::end_user_session))
         .routes(routes!(groups::create_group, groups::list_groups))
         .routes(routes!(groups::get_group, groups::update_group, groups::delete_group))
         .routes(routes!(groups::bulk_delete_groups, groups::bulk_delete_groups_by_delete))

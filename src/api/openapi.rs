@@ -16,6 +16,7 @@ use super::events::EventBody;
 use super::groups::GroupBody;
 use super::partners::PartnerBody;
 use super::problem::ProblemDocument;
+use super::sessions::SessionBody;
 use super::users::UserBody;
 use crate::app::App;
 
@@ -146,6 +147,23 @@ pub struct EventParams {
     r#type: Option<Vec<String>>,
 }
 
+/// Which sessions.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Params reads")]
+pub struct SessionParams {
+    /// Page number, from 0.
+    page: Option<i32>,
+    /// Rows on a page, 1 to 1000; 10 by default.
+    page_size: Option<i32>,
+    /// Only `createdAt`.
+    sort_by: Option<String>,
+    /// Newest first.
+    descending: Option<bool>,
+    /// From a `Link: rel="next"`; in place of `page`.
+    cursor: Option<String>,
+}
+
 /// Which partners.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
@@ -241,6 +259,24 @@ pub struct EventPage<'a> {
     page_size: i64,
     /// The rows.
     list: Vec<EventBody<'a>>,
+}
+
+/// A page of sessions.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct SessionPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<SessionBody<'a>>,
 }
 
 /// A page of partners.

@@ -210,7 +210,7 @@ struct Cursor {
 #[derive(Debug, Clone)]
 pub struct ListAddress {
     /// The path, for the link.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     /// The partner.
     pub pid: PartnerId,
     /// Every parameter that says which rows in which order.
@@ -220,7 +220,7 @@ pub struct ListAddress {
 impl ListAddress {
     fn digest(&self) -> String {
         let mut hash = Sha256::new();
-        hash.update(self.path);
+        hash.update(self.path.as_bytes());
         hash.update(self.pid.0.to_le_bytes());
         for (name, value) in &self.parameters {
             for part in [*name, value] {

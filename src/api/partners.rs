@@ -232,7 +232,7 @@ fn read_list(mut params: Params) -> Result<(Option<String>, ListAddress, PageReq
     let search = params.search();
     params.sort_by(&[("pid", ())], ());
     let parameters = search.clone().map(|term| ("search", term)).into_iter().collect();
-    let address = ListAddress { path: "/operator/v1/partners", pid: PartnerId(0), parameters };
+    let address = ListAddress { path: "/operator/v1/partners".into(), pid: PartnerId(0), parameters };
     let page = params.page(&address, true);
     params.finish()?;
     Ok((search, address, page.unwrap_or(PageRequest { start: Start::Page(0), size: 10 })))

@@ -235,6 +235,7 @@ fn missing_words(missing: Missing) -> (&'static str, &'static str, Vec<i64>) {
         Missing::Group => ("group-not-found", "there is no such group", Vec::new()),
         Missing::Groups(ids) => ("group-not-found", "there are no groups with these ids", ids),
         Missing::Partner => ("partner-not-found", "there is no such partner", Vec::new()),
+        Missing::Session => ("session-not-found", "this user has no such session", Vec::new()),
         Missing::Client => ("client-not-found", "there is no such client", Vec::new()),
         Missing::OperatorToken => ("operator-token-not-found", "there is no such operator token", Vec::new()),
     }

@@ -94,7 +94,7 @@ fn address(query: &UserQuery, pid: PartnerId) -> ListAddress {
         parameters.extend(values.iter().map(|value| (name, value.clone())));
     }
     parameters.extend(query.search.clone().map(|term| ("search", term)));
-    ListAddress { path: "/api/v1/users", pid, parameters }
+    ListAddress { path: "/api/v1/users".into(), pid, parameters }
 }
 
 /// List users (A8), or those of groups (A9).

@@ -19,7 +19,7 @@ pub mod partners;
 pub mod passwords;
 /// What a password must look like (contract, part C, Passwords).
 pub mod policy;
-/// Sessions that have ended.
+/// Sessions: which there are, and ending them.
 pub mod sessions;
 /// Failed logins per address.
 pub mod throttle;
@@ -29,6 +29,8 @@ pub mod tokens;
 pub mod unit;
 /// Users.
 pub mod users;
+/// When sessions were last used.
+pub mod uses;
 
 use crate::clock::Millis;
 

@@ -49,7 +49,10 @@ pub fn authenticate(app: &App, token: &str) -> Result<Caller> {
         None => None,
     };
     let facts = facts.ok_or(Error::Unauthenticated(TokenFault::Invalid))?;
-    Caller::admit(&facts, app.clock.now()).map_err(Error::Unauthenticated)
+    let now = app.clock.now();
+    let caller = Caller::admit(&facts, now).map_err(Error::Unauthenticated)?;
+    app.uses.note(&facts, now);
+    Ok(caller)
 }
 
 /// Whether this is an operator's token.

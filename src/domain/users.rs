@@ -347,7 +347,7 @@ fn follow_status(tx: &mut Tx<'_>, terms: Terms, before: &User, after: &User) -> 
                 passwords::issue_first(tx, terms, after)?;
             }
         }
-        Status::Inactive => sessions::end_all_of(tx, after.user_id, None)?,
+        Status::Inactive => drop(sessions::end_all_of(tx, after.user_id, None)?),
         Status::Locked => {
             sessions::end_all_of(tx, after.user_id, None)?;
             let what = Notice::AccountLocked { username: after.username.clone(), cause: LockCause::Admin };

@@ -112,6 +112,7 @@ mod tests {
             is_restricted: false,
             issued_at: 0,
             expires_at: 1,
+            noted: crate::access::LastUse::default(),
         }
     }
 

@@ -9,7 +9,10 @@ use crate::clock::Millis;
 use crate::error::{Error, Result};
 
 /// All changes of the schema, in order. A released one is never edited.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_initial.sql"),
+    include_str!("../../migrations/0004_trusted_changes.sql"),
+];
 
 /// The first bytes of every SQLite file.
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";

@@ -2,7 +2,7 @@
 
 use crate::access::nobody;
 use crate::app::App;
-use crate::domain::{outbox, sessions, unit};
+use crate::domain::{outbox, sessions, unit, uses};
 use crate::error::Result;
 
 /// Rows of the outbox in one transaction.
@@ -20,12 +20,16 @@ pub struct Housekeeping {
     pub sessions: usize,
 }
 
-/// Clears away what has expired, in steps, so that no request waits long.
+/// Clears away what has expired, in steps, so that no request waits long, and stores when sessions were last used.
 ///
 /// # Errors
 /// Of the store. What was done by then stays done.
 pub async fn housekeep(app: &App) -> Result<Housekeeping> {
     let mut done = Housekeeping::default();
+    for step in app.uses.take().chunks(SESSIONS) {
+        let step = step.to_vec();
+        unit::write_large(&app.store, &nobody(), move |tx| uses::store(tx, &step)).await?;
+    }
     loop {
         let found = app.store.read(&nobody(), |tx| outbox::list_leftovers(tx, rows(LETTERS))).await?;
         let count = found.len();

@@ -63,6 +63,12 @@ const TABLE: &[(&str, [u16; 11])] = &[
     ("put_own_password",            [401, 401, 200, 200, 200, 200, 200, 403, 403, 401, 401]),
     ("reset_own_password",          [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
     ("put_own_password_reset",      [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
+    ("list_own_sessions",           [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
+    ("end_own_sessions",            [401, 401, 204, 403, 204, 403, 204, 403, 403, 401, 401]),
+    ("end_own_session",             [401, 401, 204, 403, 204, 403, 204, 403, 403, 401, 401]),
+    ("list_user_sessions",          [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
+    ("end_user_sessions",           [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
+    ("end_user_session",            [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
     ("list_groups",                 [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
     ("create_group",                [401, 401, 403, 403, 201, 403, 201, 403, 201, 401, 401]),
     ("get_group",                   [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
@@ -183,7 +189,7 @@ impl<'t> Stage<'t> {
         }
     }
 
-    /// The smallest valid body of an operation, by this caller, and the value of its path's parameter.
+    /// The smallest valid body of an operation, by this caller, and the values of its path's parameters.
     async fn request(&self, operation: &str, caller: &Caller<'_>) -> (String, Body) {
         let user = async || self.user(false).await.0;
         let group = async || {
@@ -201,8 +207,30 @@ impl<'t> Stage<'t> {
             body["username"] = json!(self.fresh("named"));
             body
         };
+        let names = async |path: &str, person: &Person<'_>| {
+            let list = person.get(path).await;
+            list.list()
+                .first()
+                .map_or(String::from("none"), |row| row["sessionId"].as_str().unwrap().to_owned())
+        };
+        let both = |id: i64, name: String| format!("{id} {name}");
+        match operation {
+            "end_own_session" => {
+                return (names("/api/v1/users/self/sessions", &caller.person).await, Body::None);
+            }
+            "end_user_session" => {
+                let (id, username, password) = self.user(false).await;
+                self.t.login(&username, &password).await;
+                let account = self.t.technical_account(&self.admin_robot).await;
+                let path = format!("/api/v1/users/{id}/sessions");
+                return (both(id, names(&path, &account).await), Body::None);
+            }
+            _ => {}
+        }
         let (id, body) = match operation {
-            "list_users" | "list_groups" | "list_events" | "list_partners" | "get_self" => (0, Body::None),
+            "list_users" | "list_groups" | "list_events" | "list_partners" | "get_self"
+            | "list_own_sessions" | "end_own_sessions" => (0, Body::None),
+            "list_user_sessions" | "end_user_sessions" => (user().await, Body::None),
             "create_user" => (0, Body::Json(named())),
             "update_user" => (user().await, Body::Json(named())),
             "get_user" | "delete_user" | "reset_user_password" => (user().await, Body::None),
@@ -248,11 +276,13 @@ impl<'t> Stage<'t> {
 
     async fn status(&self, operation: &str, method: &Method, path: &str, kind: Kind) -> Answer {
         let caller = self.caller(kind).await;
-        let (id, body) = self.request(operation, &caller).await;
-        let path = match path.split_once('{') {
-            Some((before, rest)) => format!("{before}{id}{}", rest.split_once('}').unwrap().1),
-            None => path.to_owned(),
-        };
+        let (ids, body) = self.request(operation, &caller).await;
+        let mut path = path.to_owned();
+        for id in ids.split(' ') {
+            if let Some((before, rest)) = path.split_once('{') {
+                path = format!("{before}{id}{}", rest.split_once('}').unwrap().1);
+            }
+        }
         match body {
             Body::None => caller.person.send(method.clone(), &path, None, "").await,
             Body::Json(body) => {

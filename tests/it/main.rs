@@ -27,6 +27,7 @@ mod passwords;
 mod secrets;
 mod self_service;
 mod serve;
+mod sessions;
 mod streaming;
 mod user_lists;
 mod users;

@@ -207,7 +207,11 @@ async fn what_is_served_is_documented() {
         if documented.contains("GET") {
             documented.insert(String::from("HEAD"));
         }
-        let path = path.replace("{userId}", "1").replace("{groupId}", "1").replace("{pid}", "1");
+        let path = path
+            .replace("{userId}", "1")
+            .replace("{groupId}", "1")
+            .replace("{pid}", "1")
+            .replace("{sessionId}", "x");
         let answer = t.anonymous().send("TRACE".parse().unwrap(), &path, None, "").await.expect(405);
         let allowed: BTreeSet<String> =
             answer.header("allow").split(',').map(|m| m.trim().to_owned()).collect();
