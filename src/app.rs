@@ -26,6 +26,8 @@ pub struct Parts {
     pub hasher: Hasher,
     /// Failed logins per address.
     pub throttle: Throttle,
+    /// Forgotten passwords asked for per address.
+    pub forgot_throttle: Throttle,
     /// Uses of sessions that are not stored yet.
     pub uses: Uses,
     /// The time.
@@ -56,12 +58,12 @@ impl App {
         let threads = config.worker_threads.max(1);
         let hasher = Hasher::new(threads, threads * QUEUE_PER_THREAD, cost, random.clone())?;
         let terms = terms(&config);
-        let throttle =
-            Throttle::new(usize::try_from(config.login_failures_per_address).unwrap_or(usize::MAX));
+        let throttle = |limit: u32| Throttle::new(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(Self(Arc::new(Parts {
             store,
             hasher,
-            throttle,
+            throttle: throttle(config.login_failures_per_address),
+            forgot_throttle: throttle(config.forgot_password_per_address),
             uses: Uses::default(),
             clock,
             random,

@@ -27,8 +27,8 @@ pub enum Error {
     /// A token request was refused (RFC 6749 §5.2).
     #[error("{}: {}", .0.code(), .1)]
     Grant(GrantError, Cow<'static, str>),
-    /// Too many failed attempts from one address.
-    #[error("too many failed attempts; try again in {} seconds", .0.as_secs())]
+    /// Too many attempts from one address.
+    #[error("too many attempts; try again in {} seconds", .0.as_secs())]
     TooMany(Duration),
     /// A bounded queue is full or the database is unreachable: try again.
     #[error("{what}; try again in {} seconds", .retry_after.as_secs())]

@@ -11,6 +11,8 @@ mod connection;
 pub mod events;
 /// Who is calling, and what else a handler takes from a request.
 pub mod extract;
+/// Forgotten passwords.
+pub mod forgot_password;
 /// Groups.
 pub mod groups;
 /// Is it alive, is it ready, and what does it do.
@@ -78,6 +80,7 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .routes(routes!(self_service::update_self))
         .routes(routes!(self_service::update_own_password, self_service::put_own_password))
         .routes(routes!(self_service::reset_own_password, self_service::put_own_password_reset))
+        .routes(routes!(forgot_password::forgot_password))
         .routes(routes!(sessions::list_own_sessions, sessions::end_own_sessions))
         .routes(routes!(sessions::end_own_session))
         .routes(routes!(sessions::list_user_sessions, sessions::end_user_sessions))

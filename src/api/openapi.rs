@@ -49,6 +49,15 @@ pub struct MissingError(#[expect(dead_code, reason = "documents the body")] Prob
 )]
 pub struct ConflictError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
 
+/// Too much to do at the moment.
+#[derive(IntoResponses)]
+#[response(
+    status = 503,
+    description = "Busy: try again after Retry-After seconds",
+    content_type = "application/problem+json"
+)]
+pub struct BusyError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
+
 /// Who may not: for operations of admins.
 #[derive(IntoResponses)]
 pub enum AdminErrors {

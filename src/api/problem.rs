@@ -210,7 +210,7 @@ fn from_error(error: Error) -> Response {
         Error::Grant(code, description) => grant(code, &description),
         Error::TooMany(wait) => {
             let seconds = whole_seconds(wait);
-            let detail = format!("too many failed attempts: try again in {seconds} s").into();
+            let detail = format!("too many attempts: try again in {seconds} s").into();
             retry_after(plain(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", detail), seconds)
         }
         Error::Unavailable { what, retry_after: wait } => {

@@ -65,6 +65,8 @@ pub struct Config {
     pub lockout_threshold: u32,
     /// Failed logins from one address in 5 minutes, after which it is told to wait.
     pub login_failures_per_address: u32,
+    /// Forgotten passwords that one address may ask for in 5 minutes, before it is told to wait.
+    pub forgot_password_per_address: u32,
     /// Proxies that may say for whom they speak; see [`Config::trusts`].
     pub trusted_proxies: Vec<IpNet>,
     /// For how many hours password mail goes to the old address after a self-made change (B25); 0 = not at all.
@@ -247,6 +249,13 @@ impl Config {
                 100,
                 values::number(1..=1_000_000, "failures"),
                 "How many failed logins one address has in 5 minutes",
+            ),
+            forgot_password_per_address: s.value(
+                "forgot-password-per-address",
+                "COUNT",
+                20,
+                values::number(1..=1_000_000, "requests"),
+                "How many forgotten passwords one address may ask for in 5 minutes",
             ),
             trusted_proxies: s.value(
                 "trusted-proxies",

@@ -16,7 +16,7 @@ use crate::clock::{MINUTE, Millis};
 use crate::error::{Error, GrantError, Result};
 use crate::model::{PartnerId, Status, User, UserId};
 use crate::storage::Tx;
-use crate::storage::passwords::{Stored, list_present};
+use crate::storage::passwords::{Stored, end_permanent, list_present};
 use crate::storage::users::{self, Failures};
 use crate::values;
 
@@ -122,6 +122,8 @@ fn open(
         return Ok(None);
     }
     let restricted = if password.is_temporary {
+        // One that was asked for stood beside the permanent one, until now.
+        end_permanent(tx, user_id)?;
         Some(password.expires_at)
     } else if passwords::is_overdue(password, terms, now) {
         Some(None)

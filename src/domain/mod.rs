@@ -7,6 +7,8 @@
 pub mod clients;
 /// Events: what is recorded of a change.
 pub mod events;
+/// Forgotten passwords.
+pub mod forgot_password;
 /// Groups.
 pub mod groups;
 /// The password grant: who gets in, what failures do.
@@ -21,7 +23,7 @@ pub mod passwords;
 pub mod policy;
 /// Sessions: which there are, and ending them.
 pub mod sessions;
-/// Failed logins per address.
+/// Failed logins, and other things that are counted, per address.
 pub mod throttle;
 /// Access and refresh tokens.
 pub mod tokens;

@@ -1,4 +1,5 @@
-//! Failed logins per address: after so many in five minutes, that address has to wait, and no other.
+//! Failed logins per address, and forgotten passwords asked for: after so many in five minutes, that address has to
+//! wait, and no other.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -14,7 +15,7 @@ const WINDOW: Millis = 5 * MINUTE;
 /// Addresses remembered at most; a flood from more of them forgets those that failed longest ago.
 const ADDRESSES: usize = 65_536;
 
-/// Remembers failed logins.
+/// Remembers failed logins, or other attempts that are counted.
 #[derive(Debug)]
 pub struct Throttle {
     limit: usize,
@@ -45,7 +46,7 @@ impl Throttle {
         Err(Error::TooMany(Duration::from_millis(u64::try_from(wait).unwrap_or(0))))
     }
 
-    /// Remembers a failed login.
+    /// Remembers a failed login or another attempt.
     pub fn fail(&self, address: IpAddr, now: Millis) {
         let mut all = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= ADDRESSES {

@@ -16,6 +16,8 @@ mod tests;
 
 /// Events: the audit log.
 pub mod events;
+/// Forgotten passwords that were asked for.
+pub mod forgot_password;
 /// Groups and who is in them.
 pub mod groups;
 /// What lists have in common.

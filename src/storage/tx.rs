@@ -260,6 +260,7 @@ pub(super) enum Sequence {
     Events,
     Outbox,
     Passwords,
+    PasswordRequests,
     OperatorTokens,
 }
 
@@ -272,6 +273,7 @@ impl Sequence {
             Self::Events => "events",
             Self::Outbox => "outbox",
             Self::Passwords => "passwords",
+            Self::PasswordRequests => "password_requests",
             Self::OperatorTokens => "operator_tokens",
         }
     }

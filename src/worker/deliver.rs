@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::requests::issue_requested;
 use crate::access::{nobody, system_within};
 use crate::app::App;
 use crate::domain::outbox::{self, Content, Fate, Ticket};
@@ -31,13 +32,15 @@ pub struct Delivered {
     pub is_full: bool,
 }
 
-/// Sends one batch of letters that are due and marks them. Blocks while it sends.
+/// Sends one batch of letters that are due and marks them; before, forgotten passwords that were asked for become
+/// letters. Blocks while it sends.
 ///
 /// A crash before the marks sends the batch again, with the same ids: the same files, the same `Message-ID`s.
 ///
 /// # Errors
 /// Of the store. Letters that were sent and not marked are sent again.
 pub async fn deliver_due(app: &App, mailer: &Mailer) -> Result<Delivered> {
+    issue_requested(app).await?;
     let limit = match mailer {
         Mailer::Smtp(_) => MESSAGES,
         Mailer::Directory(_) | Mailer::Memory(_) => FILES,

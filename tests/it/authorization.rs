@@ -63,6 +63,7 @@ const TABLE: &[(&str, [u16; 11])] = &[
     ("put_own_password",            [401, 401, 200, 200, 200, 200, 200, 403, 403, 401, 401]),
     ("reset_own_password",          [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
     ("put_own_password_reset",      [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
+    ("forgot_password",             [202, 202, 202, 202, 202, 202, 202, 202, 202, 202, 202]),
     ("list_own_sessions",           [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
     ("end_own_sessions",            [401, 401, 204, 403, 204, 403, 204, 403, 403, 401, 401]),
     ("end_own_session",             [401, 401, 204, 403, 204, 403, 204, 403, 403, 401, 401]),
@@ -230,6 +231,7 @@ impl<'t> Stage<'t> {
         let (id, body) = match operation {
             "list_users" | "list_groups" | "list_events" | "list_partners" | "get_self"
             | "list_own_sessions" | "end_own_sessions" => (0, Body::None),
+            "forgot_password" => (0, Body::Json(json!({ "username": "nobody" }))),
             "list_user_sessions" | "end_user_sessions" => (user().await, Body::None),
             "create_user" => (0, Body::Json(named())),
             "update_user" => (user().await, Body::Json(named())),

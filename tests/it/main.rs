@@ -16,6 +16,7 @@ mod concurrency;
 mod crash;
 mod events;
 mod fixtures;
+mod forgot_password;
 mod groups;
 mod harness;
 mod logins;

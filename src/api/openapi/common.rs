@@ -49,7 +49,7 @@ fn problem(status: u64) -> Option<Value> {
             "unsupported-media-type",
             "send the body as Content-Type: application/json, in UTF-8",
         ),
-        429 => ("Too Many Requests", "too-many-attempts", "too many failed attempts: try again in 287 s"),
+        429 => ("Too Many Requests", "too-many-attempts", "too many attempts: try again in 287 s"),
         500 => (
             "Internal Server Error",
             "internal",
@@ -89,7 +89,8 @@ fn complete_operation(operation: &mut Map<String, Value>, schemas: &Value) {
     let tag = operation.get("tags").and_then(|tags| tags.get(0)).and_then(Value::as_str).unwrap_or_default();
     let is_form = tag == "oauth";
     if let Some(security) = security(tag) {
-        operation.insert("security".to_owned(), security);
+        // An operation that says itself that anybody may call it keeps its word.
+        operation.entry("security").or_insert(security);
     }
     let body = operation.get_mut("requestBody");
     let with_body = body.is_some();
