@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::clock::{Clock, DAY, HOUR, SECOND};
 use crate::config::{Config, DatabaseUrl};
 use crate::domain::Terms;
+use crate::domain::once::UnderWay;
 use crate::domain::throttle::Throttle;
 use crate::domain::uses::Uses;
 use crate::error::Result;
@@ -28,6 +29,8 @@ pub struct Parts {
     pub throttle: Throttle,
     /// Forgotten passwords asked for per address.
     pub forgot_throttle: Throttle,
+    /// Requests under way that are to be done once.
+    pub under_way: UnderWay,
     /// Uses of sessions that are not stored yet.
     pub uses: Uses,
     /// The time.
@@ -64,6 +67,7 @@ impl App {
             hasher,
             throttle: throttle(config.login_failures_per_address),
             forgot_throttle: throttle(config.forgot_password_per_address),
+            under_way: UnderWay::default(),
             uses: Uses::default(),
             clock,
             random,

@@ -18,6 +18,9 @@ pub enum Error {
     /// The change contradicts what is there.
     #[error("{}", .0.detail)]
     Conflict(Conflict),
+    /// The thing is not in the state that the caller makes a condition (RFC 9110 §13).
+    #[error("it is not as the request says it must be")]
+    Precondition,
     /// Nobody is logged in, or with something that is no longer good.
     #[error("{0}")]
     Unauthenticated(TokenFault),

@@ -119,6 +119,8 @@ pub struct User {
     pub updated_at: Millis,
     /// When it last logged in.
     pub last_login_at: Option<Millis>,
+    /// Raised by every change of any of these, memberships included.
+    pub version: i64,
 }
 
 /// A group of users.
@@ -138,6 +140,8 @@ pub struct Group {
     pub wildcards: Vec<String>,
     /// Ids of its users, ascending.
     pub users: Vec<UserId>,
+    /// Raised by every change of any of these, memberships included.
+    pub version: i64,
 }
 
 /// A tenant.

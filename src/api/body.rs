@@ -103,6 +103,15 @@ impl<T> Patch<T> {
     }
 }
 
+/// Whether a field must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It must (PUT).
+    Required,
+    /// Left out, what it is about stays as it is (PATCH).
+    Optional,
+}
+
 /// The fields of a JSON object, read one by one; what is wrong with them is collected.
 ///
 /// A reader that answers `None` for a required field has noted a fault, so [`Fields::finish_with`] can take every
@@ -157,6 +166,19 @@ impl Fields {
         check: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         self.may(name, |value| string(value, check))
+    }
+
+    /// A string that must be there, or may be left out but not be `null`.
+    pub fn string<T, E: Into<Flaw>>(
+        &mut self,
+        presence: Presence,
+        name: &'static str,
+        check: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match presence {
+            Presence::Required => self.required(name, check),
+            Presence::Optional => self.optional(name, check),
+        }
     }
 
     /// A string that may be left out or cleared. A faulty one is noted and answers [`Patch::Absent`].

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, header};
 use super::paging::Params;
 use super::problem::Problem;
 use super::server::Peer;
-use crate::access::{self, Caller, Operator};
+use crate::access::{self, Caller, Operator, Scope as _};
 use crate::app::App;
 use crate::domain::tokens;
 use crate::error::{Error, Missing, TokenFault};
@@ -28,6 +28,17 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
 
 fn caller(parts: &Parts, app: &App) -> Result<Caller, Error> {
     tokens::authenticate(app, bearer(&parts.headers)?)
+}
+
+/// Who is calling, whatever token it comes with: the partner (0 for an operator) and a name.
+pub(super) fn caller_name(parts: &Parts, app: &App) -> Result<(PartnerId, String), Error> {
+    let token = bearer(&parts.headers)?;
+    if token.starts_with("op.") {
+        // An operator's token is all there is of an operator.
+        return Ok((PartnerId(0), tokens::operator_name(token)));
+    }
+    let caller = tokens::authenticate(app, token)?;
+    Ok((caller.pid(), caller.actor().to_string()))
 }
 
 /// A partner admin is calling (B12).

@@ -3,21 +3,26 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::body::{Fields, JsonBody, id_list};
+use super::body::{Fields, JsonBody, Presence, id_list};
+use super::conditional::{Conditions, show};
 use super::extract::{Admin, GroupPath, NoParams, QueryParams};
-use super::openapi::{AdminErrors, ConflictError, InvalidError, MissingError};
+use super::openapi::{
+    AdminErrors, ChangedError, ConditionParams, ConflictError, DryRunParams, InvalidError, KnownParams,
+    MissingError, OnceParams, RepeatedError, UnchangedAnswer,
+};
 use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows};
 use super::problem::Problem;
+use super::writes::{Answer, Once, Write};
 use crate::access::{self, Scope};
 use crate::app::App;
-use crate::domain::groups::GroupText;
-use crate::domain::{groups, unit};
+use crate::domain::conditions::{self, Target};
+use crate::domain::groups::{GroupChange, NewGroup};
+use crate::domain::{effects, groups};
 use crate::error::Result;
 use crate::model::{Group, GroupId, PartnerId, UserId};
 use crate::storage::groups::{GroupQuery, GroupSort};
@@ -81,8 +86,21 @@ pub struct WriteGroup {
     description: String,
 }
 
-fn read(body: &[u8], pid: PartnerId, current: Option<&Group>) -> Result<GroupText> {
-    let mut fields = Fields::parse(body)?;
+/// The body of a merge patch (RFC 7396).
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Fields reads")]
+pub struct PatchGroup {
+    /// 1 to 255 characters.
+    #[schema(required = false)]
+    name: String,
+    /// Up to 2,000 characters.
+    #[schema(required = false, example = "May edit and delete")]
+    description: String,
+}
+
+/// Reads the fields that only answers have: they are taken when they agree with what is there (B6).
+fn read_back(fields: &mut Fields, pid: PartnerId, current: Option<&Group>) {
     let expected = |value: fn(&Group) -> Value| Some(current.map_or(Value::Null, value));
     // `pid` may be the caller's, as with users (B6).
     fields.response_only("pid", Some(json!(pid)));
@@ -90,118 +108,209 @@ fn read(body: &[u8], pid: PartnerId, current: Option<&Group>) -> Result<GroupTex
     fields.response_only("membershipCount", expected(|g| json!(g.membership_count)));
     fields.response_only("wildcards", expected(|g| json!(g.wildcards)));
     fields.response_only("users", expected(|g| json!(g.users)));
-    let name = fields.required("name", |text| values::group_name(text).map(str::to_owned));
-    let description = fields.optional("description", |text| values::description(text).map(str::to_owned));
-    fields.finish_with(|| Some(GroupText { name: name?, description }))
+}
+
+fn name(text: &str) -> Result<String, values::Bad> {
+    values::group_name(text).map(str::to_owned)
+}
+
+fn description(text: &str) -> Result<String, values::Bad> {
+    values::description(text).map(str::to_owned)
+}
+
+fn read_new(body: &[u8], pid: PartnerId) -> Result<NewGroup> {
+    let mut fields = Fields::parse(body)?;
+    read_back(&mut fields, pid, None);
+    let name = fields.required("name", name);
+    let description = fields.optional("description", description).unwrap_or_default();
+    fields.finish_with(|| Some(NewGroup { name: name?, description }))
+}
+
+fn read_change(body: &[u8], current: &Group, presence: Presence) -> Result<GroupChange> {
+    let mut fields = Fields::parse(body)?;
+    read_back(&mut fields, current.pid, Some(current));
+    let name = fields.string(presence, "name", name);
+    let description = fields.optional("description", description);
+    fields.finish()?;
+    Ok(GroupChange { name, description })
+}
+
+/// A group as the answer of a write, with its tag.
+fn shown(group: &Group) -> Result<Answer> {
+    Ok(Answer::ok(&GroupBody::of(group))?.tagged(conditions::tag_of_group(group)))
 }
 
 /// Create a group.
 #[utoipa::path(
-    post, path = "/api/v1/groups", tag = "groups", request_body = WriteGroup,
+    post, path = "/api/v1/groups", tag = "groups", params(OnceParams, DryRunParams), request_body = WriteGroup,
     responses(
-        (status = 201, description = "Created", body = GroupBody, headers(("Location" = String, description = "Its path"))),
+        (status = 201, description = "Created", body = GroupBody, headers(("Location" = String, description = "Its path"), ("ETag" = String, description = "Its version"))),
         InvalidError, AdminErrors, ConflictError,
     ),
 )]
 pub async fn create_group(
     State(app): State<App>,
     Admin(by): Admin,
-    _: NoParams,
-    JsonBody(body): JsonBody,
+    write: Write,
+    Once { body, claim }: Once,
 ) -> Result<Response, Problem> {
-    let (new, rights) = (read(&body, by.pid(), None)?, by.clone());
-    let group = unit::write(&app.store, &by, move |tx| groups::create(tx, &rights, &new)).await?;
-    let mut answer = super::json(StatusCode::CREATED, &GroupBody::of(&group));
-    if let Ok(location) = HeaderValue::try_from(format!("/api/v1/groups/{}", group.group_id)) {
-        answer.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(answer)
+    let (new, rights) = (read_new(&body, by.pid())?, by.clone());
+    write
+        .once(claim)
+        .run(&app, &by, move |tx| {
+            let group = groups::create(tx, &rights, &new)?;
+            let answer =
+                Answer::created(format!("/api/v1/groups/{}", group.group_id), &GroupBody::of(&group))?;
+            Ok(answer.tagged(conditions::tag_of_group(&group)))
+        })
+        .await
 }
 
 /// Get a group.
 #[utoipa::path(
-    get, path = "/api/v1/groups/{groupId}", tag = "groups", params(("groupId" = i64, Path, description = "Its number")),
-    responses((status = 200, description = "The group", body = GroupBody), AdminErrors, MissingError),
+    get, path = "/api/v1/groups/{groupId}", tag = "groups",
+    params(("groupId" = i64, Path, description = "Its number"), KnownParams),
+    responses(
+        (status = 200, description = "The group", body = GroupBody, headers(("ETag" = String, description = "Its version"))),
+        UnchangedAnswer, AdminErrors, MissingError,
+    ),
 )]
 pub async fn get_group(
     State(app): State<App>,
     Admin(by): Admin,
     GroupPath(id): GroupPath,
     _: NoParams,
+    conditions: Conditions,
 ) -> Result<Response, Problem> {
     let rights = by.clone();
     let group = app.store.scan(&by, move |tx| groups::get(tx, &rights, id)).await?;
-    Ok(super::json(StatusCode::OK, &GroupBody::of(&group)))
+    Ok(show(&conditions, &conditions::tag_of_group(&group), &GroupBody::of(&group)))
 }
 
 /// Rename or redescribe a group.
 #[utoipa::path(
-    put, path = "/api/v1/groups/{groupId}", tag = "groups", params(("groupId" = i64, Path, description = "Its number")),
+    put, path = "/api/v1/groups/{groupId}", tag = "groups",
+    params(("groupId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
     request_body = WriteGroup,
     responses(
-        (status = 200, description = "The group", body = GroupBody),
-        InvalidError, AdminErrors, MissingError, ConflictError,
+        (status = 200, description = "The group", body = GroupBody, headers(("ETag" = String, description = "Its version"))),
+        InvalidError, AdminErrors, MissingError, ConflictError, ChangedError,
     ),
 )]
 pub async fn update_group(
     State(app): State<App>,
     Admin(by): Admin,
     GroupPath(id): GroupPath,
-    _: NoParams,
+    write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
+    change_group(&app, &by, id, write, &body, Presence::Required).await
+}
+
+/// Change some properties of a group (RFC 7396): only what is named changes.
+#[utoipa::path(
+    patch, path = "/api/v1/groups/{groupId}", tag = "groups",
+    params(("groupId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
+    request_body(content = PatchGroup, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 200, description = "The group", body = GroupBody, headers(("ETag" = String, description = "Its version"))),
+        InvalidError, AdminErrors, MissingError, ConflictError, ChangedError,
+    ),
+)]
+pub async fn patch_group(
+    State(app): State<App>,
+    Admin(by): Admin,
+    GroupPath(id): GroupPath,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    change_group(&app, &by, id, write, &body, Presence::Optional).await
+}
+
+async fn change_group(
+    app: &App,
+    by: &access::Admin,
+    id: GroupId,
+    write: Write,
+    body: &[u8],
+    presence: Presence,
+) -> Result<Response, Problem> {
     let rights = by.clone();
-    let current = app.store.scan(&by, move |tx| groups::get(tx, &rights, id)).await?;
-    let (text, rights) = (read(&body, by.pid(), Some(&current))?, by.clone());
-    let group = unit::write(&app.store, &by, move |tx| groups::update(tx, &rights, id, &text)).await?;
-    Ok(super::json(StatusCode::OK, &GroupBody::of(&group)))
+    let current = app.store.scan(by, move |tx| groups::get(tx, &rights, id)).await?;
+    let (change, rights) = (read_change(body, &current, presence)?, by.clone());
+    write
+        .of(Target::Group(id))
+        .run(app, by, move |tx| shown(&groups::update(tx, &rights, id, &change)?))
+        .await
 }
 
 /// Delete a group; its members leave it.
 #[utoipa::path(
     delete, path = "/api/v1/groups/{groupId}", tag = "groups",
-    params(("groupId" = i64, Path, description = "Its number")),
-    responses((status = 204, description = "Gone"), AdminErrors, MissingError),
+    params(("groupId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
+    responses((status = 204, description = "Gone"), AdminErrors, MissingError, ChangedError),
 )]
 pub async fn delete_group(
     State(app): State<App>,
     Admin(by): Admin,
     GroupPath(id): GroupPath,
-    _: NoParams,
-) -> Result<StatusCode, Problem> {
-    let rights = by.clone();
-    unit::write(&app.store, &by, move |tx| groups::delete(tx, &rights, id)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    write: Write,
+) -> Result<Response, Problem> {
+    let (rights, dry_run) = (by.clone(), write.dry_run);
+    write
+        .of(Target::Group(id))
+        .run(&app, &by, move |tx| {
+            let effects = effects::of_groups(tx, dry_run, &[id.0])?;
+            groups::delete(tx, &rights, id)?;
+            Ok(Answer::gone().taking(effects))
+        })
+        .await
 }
 
 /// Delete groups in bulk, all or none.
 #[utoipa::path(
-    post, path = "/api/v1/groups/bulk-delete", tag = "groups", request_body = Vec<i64>,
-    responses((status = 204, description = "All gone"), InvalidError, AdminErrors, MissingError),
+    post, path = "/api/v1/groups/bulk-delete", tag = "groups", params(OnceParams, DryRunParams),
+    request_body = Vec<i64>,
+    responses((status = 204, description = "All gone"), InvalidError, AdminErrors, MissingError, RepeatedError),
 )]
 pub async fn bulk_delete_groups(
     State(app): State<App>,
     Admin(by): Admin,
-    _: NoParams,
-    JsonBody(body): JsonBody,
-) -> Result<StatusCode, Problem> {
-    let (ids, rights) = (id_list(&body)?, by.clone());
-    unit::write_large(&app.store, &by, move |tx| groups::delete_many(tx, &rights, &ids)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    write: Write,
+    Once { body, claim }: Once,
+) -> Result<Response, Problem> {
+    delete_groups(&app, &by, write.once(claim), &body).await
 }
 
 /// Delete groups in bulk, by the other method the source prints.
 #[utoipa::path(
-    delete, path = "/api/v1/groups/bulk-delete", tag = "groups", request_body = Vec<i64>,
+    delete, path = "/api/v1/groups/bulk-delete", tag = "groups", params(DryRunParams), request_body = Vec<i64>,
     responses((status = 204, description = "All gone"), InvalidError, AdminErrors, MissingError),
 )]
 pub async fn bulk_delete_groups_by_delete(
-    app: State<App>,
-    by: Admin,
-    params: NoParams,
-    body: JsonBody,
-) -> Result<StatusCode, Problem> {
-    bulk_delete_groups(app, by, params, body).await
+    State(app): State<App>,
+    Admin(by): Admin,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    delete_groups(&app, &by, write, &body).await
+}
+
+async fn delete_groups(
+    app: &App,
+    by: &access::Admin,
+    write: Write,
+    body: &[u8],
+) -> Result<Response, Problem> {
+    let (ids, rights, dry_run) = (id_list(body)?, by.clone(), write.dry_run);
+    write
+        .large()
+        .run(app, by, move |tx| {
+            let effects = effects::of_groups(tx, dry_run, &ids)?;
+            groups::delete_many(tx, &rights, &ids)?;
+            Ok(Answer::gone().taking(effects))
+        })
+        .await
 }
 
 fn read_list(mut params: Params, pid: PartnerId) -> Result<(GroupQuery, ListAddress, Option<PageRequest>)> {

@@ -5,6 +5,8 @@
 pub mod body;
 /// The other spellings of each path (B1), made in one place.
 pub mod compat;
+/// Tags and conditions: `ETag`, `If-Match`, `If-None-Match`.
+mod conditional;
 /// One connection's bytes, in both directions, bounded in time.
 mod connection;
 /// The audit log.
@@ -35,10 +37,14 @@ pub mod self_service;
 pub mod server;
 /// Sessions: which logins are alive.
 pub mod sessions;
-/// Users, many at a time.
+/// Users, changed many at a time.
+pub mod user_bulk;
+/// Users, listed many at a time.
 pub mod user_lists;
 /// Users, one at a time.
 pub mod users;
+/// What every write has in common.
+pub mod writes;
 
 use std::sync::Arc;
 
@@ -73,10 +79,10 @@ pub fn service(app: &App, metrics: &Arc<Metrics>) -> Observe<Router> {
 pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(users::create_user, user_lists::list_users))
-        .routes(routes!(users::get_user, users::update_user, users::delete_user))
-        .routes(routes!(users::bulk_delete_users))
+        .routes(routes!(users::get_user, users::update_user, users::patch_user, users::delete_user))
+        .routes(routes!(user_bulk::bulk_delete_users))
         .routes(routes!(users::reset_user_password))
-        .routes(routes!(self_service::get_self))
+        .routes(routes!(self_service::get_self, self_service::patch_self))
         .routes(routes!(self_service::update_self))
         .routes(routes!(self_service::update_own_password, self_service::put_own_password))
         .routes(routes!(self_service::reset_own_password, self_service::put_own_password_reset))
@@ -86,7 +92,7 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .routes(routes!(sessions::list_user_sessions, sessions::end_user_sessions))
         .routes(routes!(sessions::end_user_session))
         .routes(routes!(groups::create_group, groups::list_groups))
-        .routes(routes!(groups::get_group, groups::update_group, groups::delete_group))
+        .routes(routes!(groups::get_group, groups::update_group, groups::patch_group, groups::delete_group))
         .routes(routes!(groups::bulk_delete_groups, groups::bulk_delete_groups_by_delete))
         .routes(routes!(events::list_events))
         .routes(routes!(partners::create_partner, partners::list_partners))

@@ -97,6 +97,70 @@ pub enum OperatorErrors {
     Unavailable(ProblemDocument),
 }
 
+/// It is not as the request says it must be.
+#[derive(IntoResponses)]
+#[response(
+    status = 412,
+    description = "It was changed since it was read: the condition does not hold, and nothing was changed",
+    content_type = "application/problem+json"
+)]
+pub struct ChangedError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
+
+/// The same request came before.
+#[derive(IntoResponses)]
+#[response(
+    status = 409,
+    description = "The Idempotency-Key came with another body before, or is in use",
+    content_type = "application/problem+json"
+)]
+pub struct RepeatedError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
+
+/// The asker knows it already.
+#[derive(IntoResponses)]
+#[response(status = 304, description = "It is as If-None-Match knows it")]
+pub struct UnchangedAnswer;
+
+/// What is known already.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "documents what Conditions reads")]
+pub struct KnownParams {
+    /// An `ETag`: if it is still the present one, the answer is `304` without a body.
+    #[param(rename = "If-None-Match")]
+    if_none_match: Option<String>,
+}
+
+/// On what condition something is changed.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "documents what Write reads")]
+pub struct ConditionParams {
+    /// An `ETag`: if it is no longer the present one, nothing is changed (`412`).
+    #[param(rename = "If-Match")]
+    if_match: Option<String>,
+}
+
+/// What makes a request safe to send again.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "documents what Once reads")]
+pub struct OnceParams {
+    /// Up to 255 visible ASCII characters, such as a UUID: the same key with the same body within 24 hours gets the
+    /// first answer again, with `Idempotency-Replayed: true`; with another body `409`.
+    #[param(rename = "Idempotency-Key")]
+    idempotency_key: Option<String>,
+}
+
+/// Only to try.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Write reads")]
+pub struct DryRunParams {
+    /// Try it: faults and conflicts are answered as ever, what would be done with `200` and a preview, and nothing is
+    /// changed.
+    dry_run: Option<bool>,
+}
+
 /// Which part of a list, in which order.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]

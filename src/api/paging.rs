@@ -139,7 +139,10 @@ impl Params {
     /// [`Error::Invalid`].
     pub fn finish(mut self) -> Result<()> {
         for (name, _) in std::mem::take(&mut self.unread) {
-            let detail = format!("there is no query parameter {name:?} here");
+            let detail = match name.as_str() {
+                "dryRun" => String::from("this operation cannot be tried without doing it: nothing was done"),
+                _ => format!("there is no query parameter {name:?} here"),
+            };
             self.faults.push(Fault::new(name, "unknown-parameter", detail));
         }
         if self.faults.is_empty() { Ok(()) } else { Err(Error::Invalid(self.faults)) }

@@ -196,6 +196,11 @@ fn from_error(error: Error) -> Response {
                 .collect();
             document(StatusCode::CONFLICT, code, detail, errors, users)
         }
+        Error::Precondition => {
+            let detail = "it was changed since it was read, or is not as If-Match or If-None-Match says: read it \
+                          again; nothing was changed";
+            plain(StatusCode::PRECONDITION_FAILED, "precondition-failed", detail.into())
+        }
         Error::Unauthenticated(fault) => {
             let (code, challenge) = match fault {
                 TokenFault::Absent => ("no-token", CHALLENGE),

@@ -1,20 +1,19 @@
 //! Sessions: which logins are alive, and how to end them.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::extract::{Admin, Member, NoParams, QueryParams, SessionPath, UserPath};
-use super::openapi::{AdminErrors, InvalidError, MemberErrors, MissingError};
+use super::extract::{Admin, Member, QueryParams, SessionPath, UserPath};
+use super::openapi::{AdminErrors, DryRunParams, InvalidError, MemberErrors, MissingError};
 use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
 use super::problem::Problem;
 use super::users::Time;
+use super::writes::{Answer, Write};
 use crate::access::Scope;
 use crate::app::App;
 use crate::domain::sessions::{self, SessionQuery};
-use crate::domain::unit;
 use crate::error::Result;
 use crate::model::{PartnerId, Session, UserId};
 use crate::storage::lists::{SortKey, Total};
@@ -152,57 +151,54 @@ pub async fn list_user_sessions(
 
 /// End every session of the caller, the one of this request included.
 #[utoipa::path(
-    delete, path = "/api/v1/users/self/sessions", tag = "self",
+    delete, path = "/api/v1/users/self/sessions", tag = "self", params(DryRunParams),
     responses((status = 204, description = "All ended"), MemberErrors),
 )]
 pub async fn end_own_sessions(
     State(app): State<App>,
     Member(member): Member,
-    _: NoParams,
-) -> Result<StatusCode, Problem> {
+    write: Write,
+) -> Result<Response, Problem> {
     let who = member.clone();
-    unit::write(&app.store, &member, move |tx| sessions::end_all_own(tx, &who)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    write.run(&app, &member, move |tx| sessions::end_all_own(tx, &who).map(|()| Answer::gone())).await
 }
 
 /// End one of the caller's own sessions; it may be the one of this request.
 #[utoipa::path(
     delete, path = "/api/v1/users/self/sessions/{sessionId}", tag = "self",
-    params(("sessionId" = String, Path, description = "As listed")),
+    params(("sessionId" = String, Path, description = "As listed"), DryRunParams),
     responses((status = 204, description = "Ended"), MemberErrors, MissingError),
 )]
 pub async fn end_own_session(
     State(app): State<App>,
     Member(member): Member,
     SessionPath(session): SessionPath,
-    _: NoParams,
-) -> Result<StatusCode, Problem> {
+    write: Write,
+) -> Result<Response, Problem> {
     let who = member.clone();
-    unit::write(&app.store, &member, move |tx| sessions::end_own(tx, &who, &session)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    write.run(&app, &member, move |tx| sessions::end_own(tx, &who, &session).map(|()| Answer::gone())).await
 }
 
 /// End every session of a user.
 #[utoipa::path(
     delete, path = "/api/v1/users/{userId}/sessions", tag = "users",
-    params(("userId" = i64, Path, description = "Its number")),
+    params(("userId" = i64, Path, description = "Its number"), DryRunParams),
     responses((status = 204, description = "All ended"), AdminErrors, MissingError),
 )]
 pub async fn end_user_sessions(
     State(app): State<App>,
     Admin(by): Admin,
     UserPath(id): UserPath,
-    _: NoParams,
-) -> Result<StatusCode, Problem> {
+    write: Write,
+) -> Result<Response, Problem> {
     let rights = by.clone();
-    unit::write(&app.store, &by, move |tx| sessions::end_all(tx, &rights, id)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    write.run(&app, &by, move |tx| sessions::end_all(tx, &rights, id).map(|()| Answer::gone())).await
 }
 
 /// End one session of a user.
 #[utoipa::path(
     delete, path = "/api/v1/users/{userId}/sessions/{sessionId}", tag = "users",
-    params(("userId" = i64, Path, description = "Its number"), ("sessionId" = String, Path, description = "As listed")),
+    params(("userId" = i64, Path, description = "Its number"), ("sessionId" = String, Path, description = "As listed"), DryRunParams),
     responses((status = 204, description = "Ended"), AdminErrors, MissingError),
 )]
 pub async fn end_user_session(
@@ -210,9 +206,8 @@ pub async fn end_user_session(
     Admin(by): Admin,
     UserPath(id): UserPath,
     SessionPath(session): SessionPath,
-    _: NoParams,
-) -> Result<StatusCode, Problem> {
+    write: Write,
+) -> Result<Response, Problem> {
     let rights = by.clone();
-    unit::write(&app.store, &by, move |tx| sessions::end(tx, &rights, id, &session)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    write.run(&app, &by, move |tx| sessions::end(tx, &rights, id, &session).map(|()| Answer::gone())).await
 }

@@ -8,12 +8,21 @@ use crate::storage::groups::GroupQuery;
 use crate::storage::lists::{Position, Total};
 use crate::storage::{Tx, groups};
 
-/// A group's name and description. Checked by [`crate::values`].
+/// A group to create. Checked by [`crate::values`].
 #[derive(Debug, Clone)]
-pub struct GroupText {
+pub struct NewGroup {
     /// Unique within the partner, compared folded.
     pub name: String,
-    /// For people. `None` leaves it as it is; a new group then has an empty one.
+    /// For people.
+    pub description: String,
+}
+
+/// What to change of a group; `None` leaves it as it is. Checked by [`crate::values`].
+#[derive(Debug, Clone, Default)]
+pub struct GroupChange {
+    /// Unique within the partner, compared folded.
+    pub name: Option<String>,
+    /// For people.
     pub description: Option<String>,
 }
 
@@ -21,8 +30,8 @@ pub struct GroupText {
 ///
 /// # Errors
 /// `group-name-taken`.
-pub fn create(tx: &mut Tx<'_>, by: &Admin, new: &GroupText) -> Result<Group> {
-    let id = groups::insert(tx, &new.name, new.description.as_deref().unwrap_or_default())?;
+pub fn create(tx: &mut Tx<'_>, by: &Admin, new: &NewGroup) -> Result<Group> {
+    let id = groups::insert(tx, &new.name, &new.description)?;
     let group = get(tx, by, id)?;
     events::record_group(tx, Kind::GroupCreated, id, None, Some(events::of_group(&group)))?;
     Ok(group)
@@ -40,12 +49,14 @@ pub fn get(tx: &mut Tx<'_>, _by: &Admin, group_id: GroupId) -> Result<Group> {
 ///
 /// # Errors
 /// Not found; `group-name-taken`.
-pub fn update(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, text: &GroupText) -> Result<Group> {
+pub fn update(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, change: &GroupChange) -> Result<Group> {
     let before = get(tx, by, group_id)?;
-    let description = text.description.clone().unwrap_or_else(|| before.description.clone());
-    let after = Group { name: text.name.clone(), description, ..before.clone() };
+    let description = change.description.clone().unwrap_or_else(|| before.description.clone());
+    let name = change.name.clone().unwrap_or_else(|| before.name.clone());
+    let mut after = Group { name, description, ..before.clone() };
     if let Some((old, new)) = events::difference(events::of_group(&before), events::of_group(&after)) {
         groups::update(tx, group_id, &after.name, &after.description)?;
+        after.version += 1;
         events::record_group(tx, Kind::GroupUpdated, group_id, Some(old), Some(new))?;
     }
     Ok(after)

@@ -5,6 +5,10 @@
 
 /// OAuth clients.
 pub mod clients;
+/// Tags of users and groups, and writes on condition.
+pub mod conditions;
+/// What a deletion takes along.
+pub mod effects;
 /// Events: what is recorded of a change.
 pub mod events;
 /// Forgotten passwords.
@@ -13,6 +17,8 @@ pub mod forgot_password;
 pub mod groups;
 /// The password grant: who gets in, what failures do.
 pub mod logins;
+/// Work that is done once however often it is asked for.
+pub mod once;
 /// Letters on their way: when they are tried again, and when no more.
 pub mod outbox;
 /// Partners, the first start, and the rule that a partner keeps an admin.

@@ -66,6 +66,11 @@ pub async fn authenticate_operator(app: &App, token: &str) -> Result<Operator> {
     Operator::by_token(known)
 }
 
+/// A name of the operator with this token, which does not tell the token.
+pub fn operator_name(token: &str) -> String {
+    format!("operator:{}", stored_operator_hash(token))
+}
+
 fn stored_operator_hash(token: &str) -> String {
     URL_SAFE_NO_PAD.encode(hash(token))
 }

@@ -110,6 +110,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
         created_at: now,
         updated_at: now,
         last_login_at: None,
+        version: 1,
     };
     users::insert(tx, &user, &new.username)?;
     events::record_user(tx, Kind::UserCreated, user.user_id, None, Some(events::of_user(&user)))?;
@@ -318,6 +319,7 @@ fn apply(tx: &mut Tx<'_>, terms: Terms, before: &User, change: &UserChange, by: 
     };
     require_groups(tx, &after.groups)?;
     after.updated_at = tx.now();
+    after.version += 1;
     let username = match &change.username {
         Some(username) => username.clone(),
         None => Username { shown: after.username.clone(), key: String::new() },
@@ -326,9 +328,6 @@ fn apply(tx: &mut Tx<'_>, terms: Terms, before: &User, change: &UserChange, by: 
     events::record_user(tx, Kind::UserUpdated, after.user_id, Some(old), Some(new))?;
     follow_status(tx, terms, before, &after)?;
     follow_email(tx, terms, before, &after, by)?;
-    if before.is_admin != after.is_admin {
-        tx.forget(crate::storage::Stale::User(after.pid, after.user_id));
-    }
     if is_active_admin(before) && !is_active_admin(&after) {
         tx.touch_admins();
     }
@@ -380,7 +379,7 @@ fn follow_email(tx: &mut Tx<'_>, terms: Terms, before: &User, after: &User, by: 
 /// Locks a user after too many failed logins (B23).
 pub(super) fn lock(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let now = tx.now();
-    let after = User { status: Status::Locked, updated_at: now, ..user.clone() };
+    let after = User { status: Status::Locked, updated_at: now, version: user.version + 1, ..user.clone() };
     let username = Username { shown: after.username.clone(), key: String::new() };
     users::update(tx, user, &after, &username)?;
     if let Some((old, new)) = events::difference(events::of_user(user), events::of_user(&after)) {

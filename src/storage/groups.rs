@@ -7,7 +7,7 @@ use crate::error::{Conflict, Error, Result};
 use crate::model::{Group, GroupId, PartnerId, UserId};
 use crate::values::fold;
 
-const COLUMNS: &str = "g.pid, g.group_id, g.name, g.description, g.membership_count";
+const COLUMNS: &str = "g.pid, g.group_id, g.name, g.description, g.membership_count, g.version";
 
 fn read(row: &dyn Row) -> Result<Group> {
     Ok(Group {
@@ -18,6 +18,7 @@ fn read(row: &dyn Row) -> Result<Group> {
         membership_count: row.int(4)?,
         wildcards: Vec::new(),
         users: Vec::new(),
+        version: row.int(5)?,
     })
 }
 
@@ -198,6 +199,12 @@ pub fn list_unknown(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Vec<i64>> {
     Ok(ids.into_iter().filter(|id| !known.contains(id)).collect())
 }
 
+/// The version of a group; none when there is no such group.
+pub fn version(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Option<i64>> {
+    let sql = "SELECT g.version FROM groups g WHERE g.pid = $1 AND g.group_id = $2";
+    tx.row(sql, &[group_id.into()], |row| row.int(0))
+}
+
 /// Stores a new group and takes its id.
 ///
 /// # Errors
@@ -229,8 +236,8 @@ pub fn insert(tx: &mut Tx<'_>, name: &str, description: &str) -> Result<GroupId>
 pub fn update(tx: &mut Tx<'_>, group_id: GroupId, name: &str, description: &str) -> Result<()> {
     let now = tx.now();
     tx.execute(
-        "UPDATE groups SET name = $3, name_key = $4, description = $5, description_key = $6, updated_at = $7 \
-         WHERE pid = $1 AND group_id = $2",
+        "UPDATE groups SET name = $3, name_key = $4, description = $5, description_key = $6, updated_at = $7, \
+         version = groups.version + 1 WHERE pid = $1 AND group_id = $2",
         &[
             group_id.into(),
             name.into(),
@@ -246,6 +253,7 @@ pub fn update(tx: &mut Tx<'_>, group_id: GroupId, name: &str, description: &str)
 
 /// Removes a group; its members leave it.
 pub fn delete(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
+    super::users::touch_members(tx, group_id)?;
     tx.execute("DELETE FROM groups WHERE pid = $1 AND group_id = $2", &[group_id.into()])?;
     tx.count(Counter::Groups, -1);
     Ok(())
@@ -262,10 +270,11 @@ pub fn claim(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
     Ok(())
 }
 
-/// Keeps the number of members.
+/// Keeps the number of members, and raises the version.
 pub(super) fn count_members(tx: &mut Tx<'_>, group_id: GroupId, by: i64) -> Result<()> {
     tx.execute(
-        "UPDATE groups SET membership_count = membership_count + $3 WHERE pid = $1 AND group_id = $2",
+        "UPDATE groups SET membership_count = groups.membership_count + $3, version = groups.version + 1 \
+         WHERE pid = $1 AND group_id = $2",
         &[group_id.into(), by.into()],
     )?;
     Ok(())

@@ -14,12 +14,16 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+/// What deletions take along.
+pub mod effects;
 /// Events: the audit log.
 pub mod events;
 /// Forgotten passwords that were asked for.
 pub mod forgot_password;
 /// Groups and who is in them.
 pub mod groups;
+/// Answers kept for requests that come again.
+pub mod kept_answers;
 /// What lists have in common.
 pub mod lists;
 /// Mail to be sent.

@@ -43,6 +43,11 @@ fn problem(status: u64) -> Option<Value> {
         404 => ("Not Found", "user-not-found", "there is no such user"),
         408 => ("Request Timeout", "body-timeout", "the body did not arrive in time"),
         409 => ("Conflict", "username-taken", "this username is taken"),
+        412 => (
+            "Precondition Failed",
+            "precondition-failed",
+            "it was changed since it was read, or is not as If-Match or If-None-Match says: read it again; nothing was changed",
+        ),
         413 => ("Payload Too Large", "body-too-large", "the body has more than 8388608 bytes"),
         415 => (
             "Unsupported Media Type",
