@@ -90,5 +90,6 @@ fn terms(config: &Config) -> Terms {
         password_expiry: (expiry > 0).then_some(expiry),
         lockout_threshold: i64::from(config.lockout_threshold).max(1),
         email_hold: i64::from(config.email_change_hold_hours) * HOUR,
+        deleted_users: i64::from(config.deleted_user_days) * DAY,
     }
 }

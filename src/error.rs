@@ -79,6 +79,8 @@ impl From<Fault> for Error {
 pub enum Missing {
     /// One user.
     User,
+    /// One deleted user.
+    DeletedUser,
     /// Users of a list, by id (B15).
     Users(Vec<i64>),
     /// A group.
@@ -99,6 +101,7 @@ impl std::fmt::Display for Missing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::User => f.write_str("user"),
+            Self::DeletedUser => f.write_str("deleted user"),
             Self::Users(ids) => write!(f, "users {ids:?}"),
             Self::Group => f.write_str("group"),
             Self::Groups(ids) => write!(f, "groups {ids:?}"),

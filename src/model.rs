@@ -86,8 +86,8 @@ pub struct Username {
     pub key: String,
 }
 
-/// A user, whole (B3).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A user, whole (B3). What is stored of deleted ones has these names: keep them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// The partner it belongs to.
     pub pid: PartnerId,

@@ -9,6 +9,8 @@ pub mod compat;
 mod conditional;
 /// One connection's bytes, in both directions, bounded in time.
 mod connection;
+/// Deleted users.
+pub mod deleted_users;
 /// The audit log.
 pub mod events;
 /// Who is calling, and what else a handler takes from a request.
@@ -82,6 +84,9 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .routes(routes!(users::get_user, users::update_user, users::patch_user, users::delete_user))
         .routes(routes!(user_bulk::bulk_delete_users))
         .routes(routes!(users::reset_user_password))
+        .routes(routes!(deleted_users::list_deleted_users))
+        .routes(routes!(deleted_users::erase_user))
+        .routes(routes!(deleted_users::restore_user))
         .routes(routes!(self_service::get_self, self_service::patch_self))
         .routes(routes!(self_service::update_self))
         .routes(routes!(self_service::update_own_password, self_service::put_own_password))

@@ -12,6 +12,7 @@ use utoipa::openapi::security::{
 };
 use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 
+use super::deleted_users::DeletedUserBody;
 use super::events::EventBody;
 use super::groups::GroupBody;
 use super::partners::PartnerBody;
@@ -332,6 +333,27 @@ pub struct EventPage<'a> {
     page_size: i64,
     /// The rows.
     list: Vec<EventBody<'a>>,
+}
+
+/// A page of deleted users.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct DeletedUserPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// `false` when there are more than `total`; else left out.
+    #[schema(required = false)]
+    total_is_exact: bool,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<DeletedUserBody<'a>>,
 }
 
 /// A page of sessions.

@@ -236,6 +236,7 @@ fn from_error(error: Error) -> Response {
 fn missing_words(missing: Missing) -> (&'static str, &'static str, Vec<i64>) {
     match missing {
         Missing::User => ("user-not-found", "there is no such user", Vec::new()),
+        Missing::DeletedUser => ("user-not-found", "there is no such deleted user", Vec::new()),
         Missing::Users(ids) => ("user-not-found", "there are no users with these ids", ids),
         Missing::Group => ("group-not-found", "there is no such group", Vec::new()),
         Missing::Groups(ids) => ("group-not-found", "there are no groups with these ids", ids),

@@ -26,13 +26,13 @@ pub async fn bulk_delete_users(
     Once { body, claim }: Once,
 ) -> Result<Response, Problem> {
     let ids = Arc::new(id_list(&body)?);
-    let (rights, dry_run) = (by.clone(), write.dry_run);
+    let (terms, rights, dry_run) = (app.terms, by.clone(), write.dry_run);
     write
         .once(claim)
         .large()
         .run(&app, &by, move |tx| {
             let effects = effects::of_users(tx, dry_run, &ids)?;
-            users::delete_many(tx, &rights, &ids)?;
+            users::delete_many(tx, terms, &rights, &ids)?;
             Ok(Answer::gone().taking(effects))
         })
         .await

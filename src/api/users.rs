@@ -462,12 +462,12 @@ pub async fn delete_user(
     UserPath(id): UserPath,
     write: Write,
 ) -> Result<Response, Problem> {
-    let (rights, dry_run) = (by.clone(), write.dry_run);
+    let (terms, rights, dry_run) = (app.terms, by.clone(), write.dry_run);
     write
         .of(Target::User(id))
         .run(&app, &by, move |tx| {
             let effects = effects::of_users(tx, dry_run, &[id.0])?;
-            users::delete(tx, &rights, id)?;
+            users::delete(tx, terms, &rights, id)?;
             Ok(Answer::gone().taking(effects))
         })
         .await

@@ -71,6 +71,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// For how many hours password mail goes to the old address after a self-made change (B25); 0 = not at all.
     pub email_change_hold_hours: u32,
+    /// For how many days deleted users are kept; 0 = not at all.
+    pub deleted_user_days: u32,
     /// The longest request body, in bytes.
     pub body_limit: usize,
     /// Threads that serve requests.
@@ -270,6 +272,13 @@ impl Config {
                 24,
                 values::number(0..=8_760, "hours"),
                 "How long password mail goes to the old address after a user changed it; 0 is not at all",
+            ),
+            deleted_user_days: s.value(
+                "deleted-user-days",
+                "DAYS",
+                30,
+                values::number(0..=36_500, "days"),
+                "How long deleted users can be restored; 0 erases them at once",
             ),
             body_limit: s.value(
                 "body-limit",

@@ -7,6 +7,8 @@
 pub mod clients;
 /// Tags of users and groups, and writes on condition.
 pub mod conditions;
+/// Deleted users.
+pub mod deleted_users;
 /// What a deletion takes along.
 pub mod effects;
 /// Events: what is recorded of a change.
@@ -57,4 +59,6 @@ pub struct Terms {
     pub lockout_threshold: i64,
     /// How long password mail goes to the old address after a self-made change (B25); 0 = not at all.
     pub email_hold: Millis,
+    /// How long deleted users are kept; 0 = not at all.
+    pub deleted_users: Millis,
 }

@@ -261,6 +261,7 @@ mod tests {
         password_expiry: None,
         lockout_threshold: 5,
         email_hold: 0,
+        deleted_users: 0,
     };
 
     /// A partner's admin and another user, who is logged in with a permanent password.
@@ -316,7 +317,7 @@ mod tests {
             }),
             ("deletion", |tx, member| {
                 let by = Operator::of_this_machine().as_admin_of(tx.pid());
-                users::delete(tx, &by, member.user_id())
+                users::delete(tx, TERMS, &by, member.user_id())
             }),
             ("logout", |tx, member| sessions::end(tx, member.session_id()).map(drop)),
             ("change from elsewhere", |tx, member| {

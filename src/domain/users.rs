@@ -10,7 +10,7 @@ use crate::mail::{LockCause, Notice};
 use crate::model::{GroupId, Status, User, UserId, Username};
 use crate::storage::lists::{Position, SortKey, Total};
 use crate::storage::user_lists::{self, UserQuery};
-use crate::storage::{Tx, groups, sessions, users};
+use crate::storage::{Tx, deleted_users, groups, sessions, users};
 use crate::values;
 
 /// A user to create (A1, B30).
@@ -192,23 +192,23 @@ pub fn unlock(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId) -> Res
     apply(tx, terms, &before, &UserChange { status, ..UserChange::default() }, ChangedBy::Admin)
 }
 
-/// Deletes a user (A10).
+/// Deletes a user (A10). It is kept for a while, out of everybody's sight.
 ///
 /// # Errors
 /// `self-delete`; `last-admin` (B10, at the end of the unit); not found.
-pub fn delete(tx: &mut Tx<'_>, by: &Admin, user_id: UserId) -> Result<()> {
+pub fn delete(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId) -> Result<()> {
     let user = get(tx, by, user_id)?;
     if by.user_id() == Some(user_id) {
         return Err(self_delete());
     }
-    remove(tx, &user)
+    remove(tx, terms, &user)
 }
 
 /// Deletes users, all or none (A11, B15).
 ///
 /// # Errors
 /// Not found, listing the unknown ids, also when there are conflicts; else a conflict listing the users in it.
-pub fn delete_many(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
+pub fn delete_many(tx: &mut Tx<'_>, terms: Terms, by: &Admin, ids: &[i64]) -> Result<()> {
     let unknown = users::list_unknown(tx, ids)?;
     if !unknown.is_empty() {
         return Err(Error::NotFound(Missing::Users(unknown)));
@@ -239,7 +239,7 @@ pub fn delete_many(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
     ids.sort_unstable();
     for id in ids {
         let user = get(tx, by, UserId(id))?;
-        remove(tx, &user)?;
+        remove(tx, terms, &user)?;
     }
     Ok(())
 }
@@ -252,10 +252,13 @@ fn self_delete() -> Error {
     )
 }
 
-fn remove(tx: &mut Tx<'_>, user: &User) -> Result<()> {
+fn remove(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
     events::record_user(tx, Kind::UserDeleted, user.user_id, Some(events::of_user(user)), None)?;
     if is_active_admin(user) {
         tx.touch_admins();
+    }
+    if terms.deleted_users > 0 {
+        deleted_users::insert(tx, user)?;
     }
     users::delete(tx, user)
 }

@@ -14,6 +14,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+/// Deleted users, for as long as they can be restored.
+pub mod deleted_users;
 /// What deletions take along.
 pub mod effects;
 /// Events: the audit log.

@@ -66,7 +66,7 @@ pub fn optional_key(value: Option<&str>) -> String {
 }
 
 impl Keys {
-    fn of(user: &User) -> Self {
+    pub(super) fn of(user: &User) -> Self {
         Self {
             username: fold(&user.username),
             first_name: fold(&user.first_name),
@@ -79,7 +79,7 @@ impl Keys {
     }
 
     /// What the substring index holds of a user; the SQL of it is `user_lists::SEARCH_TEXT`.
-    fn search_text(&self) -> String {
+    pub(super) fn search_text(&self) -> String {
         let Self { username, first_name, last_name, email, title, phone_number, external_id } = self;
         // The optional keys bring their own separator.
         format!(

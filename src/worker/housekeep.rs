@@ -1,8 +1,10 @@
 //! What has expired is cleared away.
 
-use crate::access::nobody;
+use std::collections::BTreeMap;
+
+use crate::access::{nobody, system_within};
 use crate::app::App;
-use crate::domain::{outbox, sessions, unit, uses};
+use crate::domain::{deleted_users, once, outbox, sessions, unit, uses};
 use crate::error::Result;
 
 /// Rows of the outbox in one transaction.
@@ -11,6 +13,12 @@ const LETTERS: usize = 1_000;
 /// Access tokens and sessions in one transaction, of each; a session takes its refresh tokens along.
 const SESSIONS: usize = 500;
 
+/// Deleted users in one transaction.
+const USERS: usize = 500;
+
+/// Kept answers in one transaction: each may have megabytes.
+const ANSWERS: usize = 100;
+
 /// What was cleared away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Housekeeping {
@@ -18,6 +26,10 @@ pub struct Housekeeping {
     pub letters: usize,
     /// Access tokens and sessions that ended more than a day ago.
     pub sessions: usize,
+    /// Deleted users whose time was over.
+    pub users: usize,
+    /// Answers that were kept for a day.
+    pub answers: usize,
 }
 
 /// Clears away what has expired, in steps, so that no request waits long, and stores when sessions were last used.
@@ -49,7 +61,36 @@ pub async fn housekeep(app: &App) -> Result<Housekeeping> {
             break;
         }
     }
-    Ok(done)
+    done.users = erase_users(app).await?;
+    loop {
+        let count = unit::write_large(&app.store, &nobody(), |tx| once::purge(tx, rows(ANSWERS))).await?;
+        done.answers += count;
+        if count < ANSWERS {
+            return Ok(done);
+        }
+    }
+}
+
+/// Erases deleted users whose time is over; each leaves an event with its partner.
+async fn erase_users(app: &App) -> Result<usize> {
+    let (terms, mut erased) = (app.terms, 0);
+    loop {
+        let due =
+            app.store.read(&nobody(), move |tx| deleted_users::list_due(tx, terms, rows(USERS))).await?;
+        let count = due.len();
+        let mut by_partner: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (pid, user_id) in due {
+            by_partner.entry(pid).or_default().push(user_id);
+        }
+        for (pid, ids) in by_partner {
+            unit::write_large(&app.store, &system_within(pid), move |tx| deleted_users::erase_due(tx, &ids))
+                .await?;
+        }
+        erased += count;
+        if count < USERS {
+            return Ok(erased);
+        }
+    }
 }
 
 /// Leaves nothing of letters that are gone in the files of the database: neither in the log nor in pages that were

@@ -57,6 +57,9 @@ const TABLE: &[(&str, [u16; 11])] = &[
     ("patch_user",                  [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
     ("delete_user",                 [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
     ("bulk_delete_users",           [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
+    ("list_deleted_users",          [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
+    ("restore_user",                [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
+    ("erase_user",                  [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
     ("reset_user_password",         [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
     ("get_self",                    [401, 401, 200, 200, 200, 200, 200, 403, 403, 401, 401]),
     ("update_self",                 [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
@@ -240,6 +243,12 @@ impl<'t> Stage<'t> {
             "update_user" => (user().await, Body::Json(named())),
             "get_user" | "delete_user" | "reset_user_password" => (user().await, Body::None),
             "bulk_delete_users" => (0, Body::Json(json!([user().await]))),
+            "list_deleted_users" => (0, Body::None),
+            "restore_user" | "erase_user" => {
+                let (id, account) = (user().await, self.t.technical_account(&self.admin_robot).await);
+                account.delete(&format!("/api/v1/users/{id}")).await.expect(204);
+                (id, Body::None)
+            }
             "patch_user" => (user().await, Body::Json(json!({ "lastName": "King" }))),
             "patch_self" => (0, Body::Json(json!({ "lastName": "King" }))),
             "patch_group" => (group().await, Body::Json(json!({ "description": "New" }))),

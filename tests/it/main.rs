@@ -15,6 +15,7 @@ mod commands;
 mod concurrency;
 mod conditional;
 mod crash;
+mod deleted_users;
 mod events;
 mod fixtures;
 mod forgot_password;

@@ -134,6 +134,7 @@ fn every_operation_lists_the_errors_it_can_answer() {
             "patch_user",
             "patch_self",
             "patch_group",
+            "restore_user",
             // The key of a repeated request may have come with another body.
             "bulk_delete_groups",
             "create_partner",
