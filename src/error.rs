@@ -122,7 +122,7 @@ pub struct Conflict {
     /// For a person.
     pub detail: Cow<'static, str>,
     /// JSON Pointer of the field at fault, where there is one.
-    pub field: Option<&'static str>,
+    pub field: Option<Cow<'static, str>>,
     /// The users in conflict, where a list was given (B15).
     pub users: Vec<i64>,
 }
@@ -130,7 +130,7 @@ pub struct Conflict {
 impl Conflict {
     /// A conflict over one field.
     pub fn field(code: &'static str, field: &'static str, detail: impl Into<Cow<'static, str>>) -> Error {
-        Error::Conflict(Self { code, detail: detail.into(), field: Some(field), users: Vec::new() })
+        Error::Conflict(Self { code, detail: detail.into(), field: Some(field.into()), users: Vec::new() })
     }
     /// A conflict over users.
     pub fn users(code: &'static str, users: Vec<i64>, detail: impl Into<Cow<'static, str>>) -> Error {
@@ -220,6 +220,21 @@ impl GrantError {
 }
 
 impl Error {
+    /// The same, of something that stands at `place` (a JSON Pointer) in a larger document.
+    #[must_use]
+    pub fn within(self, place: &str) -> Self {
+        let longer = |field: Cow<'static, str>| Cow::Owned(format!("{place}{field}"));
+        match self {
+            Self::Invalid(faults) => Self::Invalid(
+                faults.into_iter().map(|fault| Fault { field: longer(fault.field), ..fault }).collect(),
+            ),
+            Self::Conflict(conflict) => {
+                Self::Conflict(Conflict { field: conflict.field.map(longer), ..conflict })
+            }
+            other => other,
+        }
+    }
+
     /// An internal fault with its cause in words (for the log).
     pub fn internal(what: impl Into<Cow<'static, str>>) -> Self {
         Self::Internal(what.into())

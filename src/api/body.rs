@@ -2,6 +2,7 @@
 //! object out of them, `id_list` a list of ids.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use axum::extract::{FromRequest, Request};
@@ -9,6 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use hyper::body::{Body as _, Bytes};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use self::ids::Ids;
 pub use self::ids::{MAX_IDS, id_list};
@@ -219,6 +221,11 @@ impl Fields {
         self.must(name, |value| integer(value, &range))
     }
 
+    /// Notes that a member is known; what stands in it is read elsewhere, by [`members`]. Whether it is there.
+    pub fn pass(&mut self, name: &'static str) -> bool {
+        self.take(name).is_some()
+    }
+
     /// A list of ids, 1 to 2^63-1 (B17), that may be left out: ascending, doubled ones once (B30). Each faulty
     /// element is a fault of its own, at `/<name>/<index>`.
     pub fn optional_ids(&mut self, name: &'static str) -> Option<Vec<i64>> {
@@ -321,6 +328,23 @@ impl Fields {
     fn flaw(&mut self, place: usize, name: &str, Flaw { code, detail }: Flaw) {
         self.faults.push((place, Fault::new(pointer(name), code, detail)));
     }
+}
+
+/// Members of a body's object as they stand, to be read as documents of their own: a [`Value`] would have lost doubled
+/// names in them.
+///
+/// # Errors
+/// As [`Fields::parse`].
+pub fn members(bytes: &[u8]) -> Result<HashMap<String, &RawValue>, Error> {
+    serde_json::from_str(text(bytes, "an object")?).map_err(|e| syntax(&e, "an object"))
+}
+
+/// The elements of a JSON array as they stand.
+///
+/// # Errors
+/// One fault of the whole array.
+pub fn elements<'a>(array: &'a str, expected: &str) -> Result<Vec<&'a RawValue>, Error> {
+    serde_json::from_str(array).map_err(|e| syntax(&e, expected))
 }
 
 /// Checks a status name, for [`Fields::required`] and its kin.

@@ -82,6 +82,7 @@ pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(users::create_user, user_lists::list_users))
         .routes(routes!(users::get_user, users::update_user, users::patch_user, users::delete_user))
+        .routes(routes!(user_bulk::bulk_create_users, user_bulk::bulk_patch_users))
         .routes(routes!(user_bulk::bulk_delete_users))
         .routes(routes!(users::reset_user_password))
         .routes(routes!(deleted_users::list_deleted_users))

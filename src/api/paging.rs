@@ -54,6 +54,11 @@ impl Params {
         params
     }
 
+    /// Parameters that stand somewhere else than in a query.
+    pub fn of(unread: Vec<(String, String)>) -> Self {
+        Self { unread, faults: Vec::new() }
+    }
+
     /// Every value of a parameter that may be repeated, in the order given.
     pub fn all(&mut self, name: &'static str) -> Vec<String> {
         self.unread.extract_if(.., |(n, _)| n == name).map(|(_, value)| value).collect()

@@ -103,8 +103,8 @@ pub struct UpdatePartner {
 /// The admin's username has another name in this body.
 fn in_create(error: Error) -> Error {
     match error {
-        Error::Conflict(conflict) if conflict.field == Some("/username") => {
-            Error::Conflict(Conflict { field: Some("/adminUsername"), ..conflict })
+        Error::Conflict(conflict) if conflict.field.as_deref() == Some("/username") => {
+            Error::Conflict(Conflict { field: Some("/adminUsername".into()), ..conflict })
         }
         other => other,
     }

@@ -1,5 +1,7 @@
 //! Users, one at a time (A1, A2, A6, A10, B20).
 
+use std::collections::HashSet;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -23,7 +25,7 @@ use crate::domain::conditions::{self, Target};
 use crate::domain::users::{NewUser, UserChange};
 use crate::domain::{effects, passwords, unit, users};
 use crate::error::Result;
-use crate::model::{GroupId, Status, User, UserId};
+use crate::model::{GroupId, PartnerId, Status, User, UserId};
 use crate::values;
 
 impl From<values::Bad> for Flaw {
@@ -234,11 +236,13 @@ pub struct PatchUser {
     external_id: Option<String>,
 }
 
-fn owned(check: fn(&str) -> Result<&str, values::Bad>) -> impl Fn(&str) -> Result<String, values::Bad> {
+pub(super) fn owned(
+    check: fn(&str) -> Result<&str, values::Bad>,
+) -> impl Fn(&str) -> Result<String, values::Bad> {
     move |text| check(text).map(str::to_owned)
 }
 
-fn nullable(patch: Patch<String>) -> Option<Option<String>> {
+pub(super) fn nullable(patch: Patch<String>) -> Option<Option<String>> {
     match patch {
         Patch::Absent => None,
         Patch::Null => Some(None),
@@ -246,51 +250,83 @@ fn nullable(patch: Patch<String>) -> Option<Option<String>> {
     }
 }
 
-/// Reads a list of group ids and notes those that do not exist, so that all faults come at once (B6, B18).
-async fn read_groups(fields: &mut Fields, app: &App, scope: &access::Admin) -> Result<Option<Vec<GroupId>>> {
-    let Some(ids) = fields.optional_ids("groups") else { return Ok(None) };
-    let ids: Vec<GroupId> = ids.into_iter().map(GroupId).collect();
-    if ids.is_empty() {
-        return Ok(Some(ids));
+/// Which of these groups do not exist, in one look for all of them (B18).
+pub(super) async fn unknown_groups(
+    app: &App,
+    by: &access::Admin,
+    wanted: Vec<GroupId>,
+) -> Result<HashSet<i64>> {
+    if wanted.is_empty() {
+        return Ok(HashSet::new());
     }
-    let wanted = ids.clone();
-    let unknown = app.store.scan(scope, move |tx| users::unknown_groups(tx, &wanted)).await?;
-    if let Some(fault) = unknown {
+    let unknown = app.store.scan(by, move |tx| users::list_unknown_groups(tx, &wanted)).await?;
+    Ok(unknown.into_iter().collect())
+}
+
+/// Notes groups of a list that do not exist, so that all faults come at once (B6, B18).
+pub(super) fn note_unknown(fields: &mut Fields, groups: &[GroupId], unknown: &HashSet<i64>) {
+    let missing: Vec<i64> = groups.iter().map(|group| group.0).filter(|id| unknown.contains(id)).collect();
+    if let Some(fault) = users::unknown_group(&missing) {
         fields.fault("groups", (fault.code, fault.detail));
     }
-    Ok(Some(ids))
+}
+
+pub(super) fn read_groups(fields: &mut Fields) -> Option<Vec<GroupId>> {
+    let ids = fields.optional_ids("groups")?;
+    Some(ids.into_iter().map(GroupId).collect())
+}
+
+/// A new user whose groups are still to be looked for.
+#[derive(Debug)]
+pub(super) struct HalfRead {
+    fields: Fields,
+    pub(super) groups: Vec<GroupId>,
+}
+
+impl HalfRead {
+    pub(super) fn parse(body: &[u8]) -> Result<Self> {
+        let mut fields = Fields::parse(body)?;
+        let groups = read_groups(&mut fields).unwrap_or_default();
+        Ok(Self { fields, groups })
+    }
+
+    pub(super) fn finish(self, pid: PartnerId, unknown: &HashSet<i64>) -> Result<NewUser> {
+        let Self { mut fields, groups } = self;
+        note_unknown(&mut fields, &groups, unknown);
+        fields.response_only("pid", Some(json!(pid)));
+        for name in ["userId", "createdAt", "updatedAt", "lastLoginAt"] {
+            fields.response_only(name, Some(Value::Null));
+        }
+        let username = fields.required("username", values::username);
+        let status = fields.required_status("status");
+        let first_name = fields.required("firstName", owned(values::person_name));
+        let last_name = fields.required("lastName", owned(values::person_name));
+        let email = fields.required("email", owned(values::email));
+        let title = fields.nullable("title", owned(values::optional_text)).value();
+        let phone_number = fields.nullable("phoneNumber", owned(values::optional_text)).value();
+        let external_id = fields.nullable("externalId", owned(values::external_id)).value();
+        let is_admin = fields.optional_bool("isAdmin").unwrap_or(false);
+        fields.finish_with(|| {
+            Some(NewUser {
+                username: username?,
+                status: status?,
+                first_name: first_name?,
+                last_name: last_name?,
+                email: email?,
+                title,
+                phone_number,
+                groups,
+                is_admin,
+                external_id,
+            })
+        })
+    }
 }
 
 async fn read_new(app: &App, by: &access::Admin, body: &[u8]) -> Result<NewUser> {
-    let mut fields = Fields::parse(body)?;
-    fields.response_only("pid", Some(json!(by.pid())));
-    for name in ["userId", "createdAt", "updatedAt", "lastLoginAt"] {
-        fields.response_only(name, Some(Value::Null));
-    }
-    let username = fields.required("username", values::username);
-    let status = fields.required_status("status");
-    let first_name = fields.required("firstName", owned(values::person_name));
-    let last_name = fields.required("lastName", owned(values::person_name));
-    let email = fields.required("email", owned(values::email));
-    let title = fields.nullable("title", owned(values::optional_text)).value();
-    let phone_number = fields.nullable("phoneNumber", owned(values::optional_text)).value();
-    let external_id = fields.nullable("externalId", owned(values::external_id)).value();
-    let is_admin = fields.optional_bool("isAdmin").unwrap_or(false);
-    let groups = read_groups(&mut fields, app, by).await?.unwrap_or_default();
-    fields.finish_with(|| {
-        Some(NewUser {
-            username: username?,
-            status: status?,
-            first_name: first_name?,
-            last_name: last_name?,
-            email: email?,
-            title,
-            phone_number,
-            groups,
-            is_admin,
-            external_id,
-        })
-    })
+    let half = HalfRead::parse(body)?;
+    let unknown = unknown_groups(app, by, half.groups.clone()).await?;
+    half.finish(by.pid(), &unknown)
 }
 
 /// Response-only fields are taken when they agree with what is there (B6).
@@ -328,7 +364,10 @@ async fn read_change(
     let common = read_common(&mut fields, presence);
     let is_admin = fields.optional_bool("isAdmin");
     let external_id = nullable(fields.nullable("externalId", owned(values::external_id)));
-    let groups = read_groups(&mut fields, app, by).await?;
+    let groups = read_groups(&mut fields);
+    if let Some(groups) = &groups {
+        note_unknown(&mut fields, groups, &unknown_groups(app, by, groups.clone()).await?);
+    }
     fields.finish()?;
     Ok(UserChange { username, groups, is_admin, external_id, ..common })
 }

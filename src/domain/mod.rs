@@ -37,6 +37,8 @@ pub mod throttle;
 pub mod tokens;
 /// Units of work: one transaction each, with the rules that hold at the end of every one.
 pub mod unit;
+/// Users, created and changed many at a time.
+pub mod user_bulk;
 /// Users.
 pub mod users;
 /// When sessions were last used.

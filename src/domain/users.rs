@@ -268,24 +268,28 @@ fn remove(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
 /// # Errors
 /// When a group of the list does not exist.
 pub fn require_groups(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<()> {
-    match unknown_groups(tx, ids)? {
+    match unknown_group(&list_unknown_groups(tx, ids)?) {
         Some(fault) => Err(fault.into()),
         None => Ok(()),
     }
 }
 
+/// Which of these groups do not exist in the partner.
+///
+/// # Errors
+/// None of its own.
+pub fn list_unknown_groups(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Vec<i64>> {
+    groups::list_unknown(tx, ids)
+}
+
 /// The fault of [`require_groups`], to be listed beside others (B6).
-pub fn unknown_groups(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Option<Fault>> {
-    let unknown = groups::list_unknown(tx, ids)?;
+pub fn unknown_group(unknown: &[i64]) -> Option<Fault> {
     if unknown.is_empty() {
-        return Ok(None);
+        return None;
     }
     let names: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-    Ok(Some(Fault::new(
-        "/groups",
-        "unknown-group",
-        format!("there is no group {} in this partner", names.join(", ")),
-    )))
+    let detail = format!("there is no group {} in this partner", names.join(", "));
+    Some(Fault::new("/groups", "unknown-group", detail))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

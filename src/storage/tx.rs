@@ -74,6 +74,8 @@ impl Effects {
         self.counters.extend(unit.counters);
         self.stale.extend(unit.stale);
         self.mail |= unit.mail;
+        self.admins_touched |= unit.admins_touched;
+        self.admin_rule_waived |= unit.admin_rule_waived;
     }
 }
 
@@ -143,6 +145,25 @@ impl<'c> Tx<'c> {
     /// Has cached callers forgotten after COMMIT, before the answer.
     pub fn forget(&mut self, stale: Stale) {
         self.effects.stale.push(stale);
+    }
+
+    /// Runs a part of the unit that can fail alone: then what it wrote and caused is taken back, and the unit goes on.
+    /// The outer result is the database's, the inner one the part's.
+    ///
+    /// # Errors
+    /// The database cannot go on.
+    pub fn attempt<T>(&mut self, part: impl FnOnce(&mut Self) -> Result<T>) -> Result<Result<T>> {
+        self.conn.execute("SAVEPOINT attempt", None, &[])?;
+        let before = std::mem::take(self.effects);
+        let result = part(self);
+        let caused = std::mem::replace(self.effects, before);
+        match result {
+            Ok(_) => self.effects.absorb(caused),
+            // A full disk has taken everything back already, and this fails: so does the unit, then.
+            Err(_) => drop(self.conn.execute("ROLLBACK TO attempt", None, &[])?),
+        }
+        self.conn.execute("RELEASE attempt", None, &[])?;
+        Ok(result)
     }
 
     /// Adds to a kept total of this partner.

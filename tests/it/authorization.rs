@@ -60,6 +60,8 @@ const TABLE: &[(&str, [u16; 11])] = &[
     ("list_deleted_users",          [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
     ("restore_user",                [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
     ("erase_user",                  [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
+    ("bulk_create_users",           [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
+    ("bulk_patch_users",            [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
     ("reset_user_password",         [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
     ("get_self",                    [401, 401, 200, 200, 200, 200, 200, 403, 403, 401, 401]),
     ("update_self",                 [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
@@ -248,6 +250,10 @@ impl<'t> Stage<'t> {
                 let (id, account) = (user().await, self.t.technical_account(&self.admin_robot).await);
                 account.delete(&format!("/api/v1/users/{id}")).await.expect(204);
                 (id, Body::None)
+            }
+            "bulk_create_users" => (0, Body::Json(json!({ "users": [named()] }))),
+            "bulk_patch_users" => {
+                (0, Body::Json(json!({ "ids": [user().await], "patch": { "title": "T" } })))
             }
             "patch_user" => (user().await, Body::Json(json!({ "lastName": "King" }))),
             "patch_self" => (0, Body::Json(json!({ "lastName": "King" }))),

@@ -11,6 +11,7 @@ mod architecture;
 mod authorization;
 mod bad_input;
 mod binary;
+mod bulk;
 mod commands;
 mod concurrency;
 mod conditional;
