@@ -11,7 +11,7 @@ use tenantry::access::Operator;
 use tenantry::app::App;
 use tenantry::clock::Clock;
 use tenantry::config::Config;
-use tenantry::domain::groups::GroupText;
+use tenantry::domain::groups::NewGroup;
 use tenantry::domain::users::NewUser;
 use tenantry::domain::{groups, partners, unit, users};
 use tenantry::error::Result;
@@ -125,7 +125,7 @@ async fn seed(dir: &Path, count: usize) -> Result<()> {
     let ids: Vec<GroupId> = unit::write(&app.store, &rights, move |tx| {
         (0..20)
             .map(|n| {
-                let text = GroupText { name: format!("Group {n}"), description: None };
+                let text = NewGroup { name: format!("Group {n}"), description: String::new() };
                 groups::create(tx, &making, &text).map(|group| group.group_id)
             })
             .collect()

@@ -39,6 +39,8 @@ pub mod self_service;
 pub mod server;
 /// Sessions: which logins are alive.
 pub mod sessions;
+/// What requests say of users.
+pub mod user_bodies;
 /// Users, changed many at a time.
 pub mod user_bulk;
 /// Users, listed many at a time.

@@ -33,7 +33,7 @@ const MOST_CREATED: usize = 10_000;
 #[expect(dead_code, reason = "documents what Fields reads")]
 pub struct CreateUsers {
     /// Up to 10,000.
-    users: Vec<super::users::CreateUser>,
+    users: Vec<super::user_bodies::CreateUser>,
     /// All or none (true by default); else bad rows are passed over.
     #[schema(required = false, example = true)]
     atomic: bool,
@@ -240,27 +240,40 @@ async fn read_patch(app: &App, by: &access::Admin, patch: &str) -> Result<UserCh
     Ok(UserChange { is_admin, groups, external_id: super::users::nullable(external_id), ..common })
 }
 
+/// What a change of many says beside its filter and its patch, which stand in it as documents of their own.
+struct Frame {
+    fields: Fields,
+    ids: Option<Vec<i64>>,
+    expected: Option<i64>,
+}
+
+impl Frame {
+    fn read(body: &[u8]) -> Result<Self> {
+        let mut fields = Fields::parse(body)?;
+        let (has_ids, has_count) = (fields.has("ids"), fields.has("expectedCount"));
+        let (has_filter, has_patch) = (fields.pass("filter"), fields.pass("patch"));
+        let ids = fields.optional_ids("ids");
+        let most = i64::try_from(MOST_CHANGED).unwrap_or(i64::MAX);
+        let expected = fields.optional_integer("expectedCount", 0..=most);
+        match (has_ids, has_filter) {
+            (true, true) => fields.fault("filter", ("contradiction", "give ids or filter, not both")),
+            (false, false) => fields.fault("ids", ("required", "give ids or filter")),
+            (false, true) if !has_count => {
+                fields.fault("expectedCount", ("required", "a filter needs the number of users it is for"));
+            }
+            _ => {}
+        }
+        if !has_patch {
+            fields.fault("patch", ("required", "is required"));
+        }
+        Ok(Self { fields, ids, expected })
+    }
+}
+
 type PatchRequest = (Selection, Option<i64>, UserChange);
 
 async fn read_patch_request(app: &App, by: &access::Admin, body: &[u8]) -> Result<PatchRequest> {
-    let mut fields = Fields::parse(body)?;
-    let ids = fields.optional_ids("ids");
-    let most = i64::try_from(MOST_CHANGED).unwrap_or(i64::MAX);
-    let (has_ids, has_filter) = (fields.has("ids"), fields.pass("filter"));
-    let has_count = fields.has("expectedCount");
-    let expected = fields.optional_integer("expectedCount", 0..=most);
-    let has_patch = fields.pass("patch");
-    match (has_ids, has_filter) {
-        (true, true) => fields.fault("filter", ("contradiction", "give ids or filter, not both")),
-        (false, false) => fields.fault("ids", ("required", "give ids or filter")),
-        (false, true) if !has_count => {
-            fields.fault("expectedCount", ("required", "a filter needs the number of users it is for"));
-        }
-        _ => {}
-    }
-    if !has_patch {
-        fields.fault("patch", ("required", "is required"));
-    }
+    let Frame { fields, ids, expected } = Frame::read(body)?;
     // All faults at once, those inside of filter and patch included (B6).
     let mut faults = Vec::new();
     let mut note = |error: Error, place: &str| match error.within(place) {
@@ -270,6 +283,9 @@ async fn read_patch_request(app: &App, by: &access::Admin, body: &[u8]) -> Resul
         }
         other => Err(other),
     };
+    if let Err(e) = fields.finish() {
+        note(e, "")?;
+    }
     let raw = members(body)?;
     let mut selection = ids.map(Selection::Ids);
     if let Some(filter) = raw.get("filter") {
@@ -284,9 +300,6 @@ async fn read_patch_request(app: &App, by: &access::Admin, body: &[u8]) -> Resul
             Ok(patch) => change = Some(patch),
             Err(e) => note(e, "/patch")?,
         }
-    }
-    if let Err(e) = fields.finish() {
-        note(e, "")?;
     }
     match (selection, change) {
         (Some(selection), Some(change)) if faults.is_empty() => Ok((selection, expected, change)),
