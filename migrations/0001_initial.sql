@@ -251,5 +251,9 @@ CREATE TABLE counters (
 --@postgres CREATE SEQUENCE seq_operator_tokens;
 
 -- The substring index. The partner is one token of its own column (three characters), so another partner's
--- size does not slow a search. The text is folded before it comes here, hence case_sensitive.
+-- size does not slow a search. The text is folded before it comes here, hence case_sensitive. PostgreSQL keeps its own
+-- over storage::search::TEXT, led by the partner as well.
+--@postgres CREATE EXTENSION IF NOT EXISTS pg_trgm;
+--@postgres CREATE EXTENSION IF NOT EXISTS btree_gin;
+--@postgres CREATE INDEX users_search ON users USING gin (pid, (username_key || E'\x01' || first_name_key || E'\x01' || last_name_key || E'\x01' || email_key || title_key || phone_number_key || external_id_key) gin_trgm_ops);
 --@sqlite CREATE VIRTUAL TABLE user_search USING fts5(partner, text, content='', contentless_delete=1, tokenize='trigram case_sensitive 1');

@@ -1,18 +1,17 @@
 //! What a running process is made of, assembled once.
 
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::{Clock, DAY, HOUR, SECOND};
-use crate::config::{Config, DatabaseUrl};
+use crate::config::{Config, DatabaseUrl, PostgresUrl};
 use crate::domain::Terms;
 use crate::domain::once::UnderWay;
-use crate::domain::throttle::Throttle;
 use crate::domain::uses::Uses;
 use crate::error::Result;
 use crate::hashing::{HashCost, Hasher, QUEUE_PER_THREAD};
 use crate::random::Random;
-use crate::storage::Store;
+use crate::storage::{PostgresOptions, Store};
 
 /// The parts of a running process. Clones share them.
 #[derive(Debug, Clone)]
@@ -25,10 +24,6 @@ pub struct Parts {
     pub store: Store,
     /// The hash threads.
     pub hasher: Hasher,
-    /// Failed logins per address.
-    pub throttle: Throttle,
-    /// Forgotten passwords asked for per address.
-    pub forgot_throttle: Throttle,
     /// Requests under way that are to be done once.
     pub under_way: UnderWay,
     /// Uses of sessions that are not stored yet.
@@ -54,31 +49,37 @@ impl App {
     /// Opens the database that `config` names and starts the hash threads.
     ///
     /// # Errors
-    /// What [`Store::open_sqlite`] refuses.
+    /// What [`Store::open_sqlite`] or [`Store::open_postgres`] refuses.
     pub fn assemble(config: Config, clock: Clock, random: Random, cost: HashCost) -> Result<Self> {
-        let DatabaseUrl::Sqlite(path) = &config.database_url;
-        let store = open(path, &clock, &random)?;
+        let store = match &config.database_url {
+            DatabaseUrl::Sqlite(path) => Store::open_sqlite(path, clock.clone(), random.clone())?,
+            DatabaseUrl::Postgres(url) => {
+                let options = postgres_options(&config, url, config.may_migrate);
+                Store::open_postgres(&options, clock.clone(), random.clone())?
+            }
+        };
         let threads = config.worker_threads.max(1);
         let hasher = Hasher::new(threads, threads * QUEUE_PER_THREAD, cost, random.clone())?;
         let terms = terms(&config);
-        let throttle = |limit: u32| Throttle::new(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(Self(Arc::new(Parts {
-            store,
-            hasher,
-            throttle: throttle(config.login_failures_per_address),
-            forgot_throttle: throttle(config.forgot_password_per_address),
-            under_way: UnderWay::default(),
-            uses: Uses::default(),
-            clock,
-            random,
-            config,
-            terms,
-        })))
+        let (under_way, uses) = (UnderWay::default(), Uses::default());
+        Ok(Self(Arc::new(Parts { store, hasher, under_way, uses, clock, random, config, terms })))
     }
 }
 
-fn open(path: &Path, clock: &Clock, random: &Random) -> Result<Store> {
-    Store::open_sqlite(path, clock.clone(), random.clone())
+/// How `config` says a PostgreSQL database is used.
+pub fn postgres_options<'a>(
+    config: &'a Config,
+    url: &'a PostgresUrl,
+    may_migrate: bool,
+) -> PostgresOptions<'a> {
+    PostgresOptions {
+        url: url.expose(),
+        ca_file: config.database_ca_file.as_deref(),
+        pool_size: config.database_pool_size as usize,
+        wait: Duration::from_millis(config.database_wait_ms.into()),
+        timeout: Duration::from_secs(config.database_timeout_seconds.into()),
+        may_migrate,
+    }
 }
 
 fn terms(config: &Config) -> Terms {
@@ -89,6 +90,8 @@ fn terms(config: &Config) -> Terms {
         temporary_password: i64::from(config.temporary_password_seconds) * SECOND,
         password_expiry: (expiry > 0).then_some(expiry),
         lockout_threshold: i64::from(config.lockout_threshold).max(1),
+        failures_per_address: i64::from(config.login_failures_per_address).max(1),
+        forgotten_per_address: i64::from(config.forgot_password_per_address).max(1),
         email_hold: i64::from(config.email_change_hold_hours) * HOUR,
         deleted_users: i64::from(config.deleted_user_days) * DAY,
     }

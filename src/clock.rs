@@ -17,23 +17,29 @@ pub const DAY: Millis = 24 * HOUR;
 
 /// Tells the time. Clones tell the same time.
 #[derive(Debug, Clone)]
-pub struct Clock(Source);
+pub struct Clock(Source, Millis);
 
 #[derive(Debug, Clone)]
 enum Source {
-    System,
+    /// The system's clock, corrected by so many milliseconds.
+    System(Arc<AtomicI64>),
     Manual(Arc<AtomicI64>),
 }
 
 impl Clock {
     /// The system's clock.
     pub fn system() -> Self {
-        Self(Source::System)
+        Self::system_off_by(0)
+    }
+
+    /// The system's clock of a machine where it goes wrong by so much: for tests.
+    pub fn system_off_by(wrong: Millis) -> Self {
+        Self(Source::System(Arc::new(AtomicI64::new(0))), wrong)
     }
 
     /// A clock that stands at `start` until it is moved: for tests.
     pub fn manual(start: Millis) -> Self {
-        Self(Source::Manual(Arc::new(AtomicI64::new(start))))
+        Self(Source::Manual(Arc::new(AtomicI64::new(start))), 0)
     }
 
     /// Moves a manual clock forward; a system clock goes by itself.
@@ -44,13 +50,28 @@ impl Clock {
     }
 
     /// Milliseconds since 1970.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
     pub fn now(&self) -> Millis {
         match &self.0 {
-            Source::System => std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)),
+            Source::System(correction) => self.machine() + correction.load(Ordering::Relaxed),
             Source::Manual(now) => now.load(Ordering::SeqCst),
+        }
+    }
+
+    /// What this machine says, uncorrected.
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
+    pub fn machine(&self) -> Millis {
+        let system = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
+        system + self.1
+    }
+
+    /// Corrects the machine's clock by so much, so that all processes over one database tell the same time; how much
+    /// further it now is from what it was. A manual clock stays as it is.
+    pub fn follow(&self, correction: Millis) -> Millis {
+        match &self.0 {
+            Source::System(present) => correction - present.swap(correction, Ordering::Relaxed),
+            Source::Manual(_) => 0,
         }
     }
 }

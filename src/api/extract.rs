@@ -26,18 +26,18 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(absent) }
 }
 
-fn caller(parts: &Parts, app: &App) -> Result<Caller, Error> {
-    tokens::authenticate(app, bearer(&parts.headers)?)
+async fn caller(parts: &Parts, app: &App) -> Result<Caller, Error> {
+    tokens::authenticate(app, bearer(&parts.headers)?).await
 }
 
 /// Who is calling, whatever token it comes with: the partner (0 for an operator) and a name.
-pub(super) fn caller_name(parts: &Parts, app: &App) -> Result<(PartnerId, String), Error> {
+pub(super) async fn caller_name(parts: &Parts, app: &App) -> Result<(PartnerId, String), Error> {
     let token = bearer(&parts.headers)?;
     if token.starts_with("op.") {
         // An operator's token is all there is of an operator.
         return Ok((PartnerId(0), tokens::operator_name(token)));
     }
-    let caller = tokens::authenticate(app, token)?;
+    let caller = tokens::authenticate(app, token).await?;
     Ok((caller.pid(), caller.actor().to_string()))
 }
 
@@ -48,7 +48,7 @@ pub struct Admin(pub access::Admin);
 impl FromRequestParts<App> for Admin {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(Self(access::Admin::of(&caller(parts, app)?)?))
+        Ok(Self(access::Admin::of(&caller(parts, app).await?)?))
     }
 }
 
@@ -59,7 +59,7 @@ pub struct Member(pub access::Member);
 impl FromRequestParts<App> for Member {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(Self(access::Member::of(caller(parts, app)?)?))
+        Ok(Self(access::Member::of(caller(parts, app).await?)?))
     }
 }
 
@@ -70,7 +70,7 @@ pub struct RestrictedMember(pub access::Member);
 impl FromRequestParts<App> for RestrictedMember {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(Self(access::Member::even_restricted(caller(parts, app)?)?))
+        Ok(Self(access::Member::even_restricted(caller(parts, app).await?)?))
     }
 }
 

@@ -102,8 +102,7 @@ pub async fn get_self(
     _: NoParams,
     conditions: Conditions,
 ) -> Result<Response, Problem> {
-    let who = member.clone();
-    let user = app.store.read(&member, move |tx| users::get_self(tx, &who)).await?;
+    let user = users::look_up_self(&app.store, &member).await?;
     Ok(show(&conditions, &conditions::tag_of_user(&user), &UserBody::of(&user, &app)))
 }
 

@@ -323,8 +323,7 @@ pub async fn get_user(
     _: NoParams,
     conditions: Conditions,
 ) -> Result<Response, Problem> {
-    let rights = by.clone();
-    let user = app.store.read(&by, move |tx| users::get(tx, &rights, id)).await?;
+    let user = users::look_up(&app.store, &by, id).await?;
     Ok(show(&conditions, &conditions::tag_of_user(&user), &UserBody::of(&user, &app)))
 }
 

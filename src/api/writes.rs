@@ -271,7 +271,7 @@ fn key(parts: &Parts) -> Result<Option<String>, Fault> {
 }
 
 async fn claim(app: &App, parts: &Parts, key: &str, body: &[u8]) -> Result<Claim, Problem> {
-    let (pid, caller) = extract::caller_name(parts, app)?;
+    let (pid, caller) = extract::caller_name(parts, app).await?;
     let request = once::Request {
         pid,
         caller: &caller,

@@ -34,7 +34,11 @@ pub enum Command {
     ///
     /// The first start on an empty database makes partner 1 and its admin; the password is printed once unless
     /// TENANTRY_ADMIN_PASSWORD gives one.
-    Serve,
+    Serve(ServeArgs),
+    /// Bring the schema of a PostgreSQL database up to date
+    ///
+    /// `serve` does so too, unless told not to.
+    Migrate,
     /// Show the settings in force and where each came from, secrets redacted
     Config(ConfigArgs),
     /// Manage partners (tenants)
@@ -49,6 +53,14 @@ pub enum Command {
     /// Manage the tokens for the operator's API (/operator/v1)
     #[command(subcommand)]
     Operator(OperatorCommand),
+}
+
+/// `tenantry serve`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct ServeArgs {
+    /// Refuse a PostgreSQL database with an older schema instead of changing it
+    #[arg(long)]
+    pub no_migrate: bool,
 }
 
 /// `tenantry config`.

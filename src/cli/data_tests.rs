@@ -57,7 +57,7 @@ async fn serve(dir: &Path) -> Served {
         first_start::make(&app, by, admin).await.unwrap();
     }
     let bound = Bound::new(&lock::socket_path(dir)).unwrap();
-    let control = bound.start(app.clone(), lock::database_path(&app.config));
+    let control = bound.start(app.clone(), app.config.sqlite_file().unwrap());
     Served { app, control, _lock: lock }
 }
 
@@ -228,10 +228,10 @@ async fn a_locked_user_is_out_at_once() {
         "user create --partner 1 --username bob --email b@example.com --first-name Bob --last-name Byte";
     let bob = json_of(dir.path(), &format!("{create} --print-password")).await;
     let granted = log_in(&served.app, "bob", bob["password"].as_str().unwrap()).await.unwrap();
-    tokens::authenticate(&served.app, &granted.access_token).unwrap();
+    tokens::authenticate(&served.app, &granted.access_token).await.unwrap();
     let locked = json_of(dir.path(), "user lock bob").await;
     assert_eq!(locked["status"], "LOCKED");
-    let refused = tokens::authenticate(&served.app, &granted.access_token).unwrap_err();
+    let refused = tokens::authenticate(&served.app, &granted.access_token).await.unwrap_err();
     assert!(matches!(refused, Error::Unauthenticated(TokenFault::Invalid)), "{refused}");
     served.stop().await;
     assert!(!dir.path().join("control.sock").exists());
@@ -243,7 +243,7 @@ async fn a_suspended_partner_is_out_at_once() {
     let served = serve(dir.path()).await;
     let granted = log_in(&served.app, "admin", ADMIN_PASSWORD).await.unwrap();
     assert_eq!(json_of(dir.path(), "partner suspend 1").await["suspended"], true);
-    tokens::authenticate(&served.app, &granted.access_token).unwrap_err();
+    tokens::authenticate(&served.app, &granted.access_token).await.unwrap_err();
     assert!(log_in(&served.app, "admin", ADMIN_PASSWORD).await.is_err());
     assert_eq!(json_of(dir.path(), "partner resume 1").await["suspended"], false);
     log_in(&served.app, "admin", ADMIN_PASSWORD).await.unwrap();
@@ -433,6 +433,6 @@ async fn the_first_admin_gets_in_with_what_was_generated() {
     let admin = first_start::describe(&app.config, &app.random).unwrap();
     let made = first_start::make(&app, by, admin).await.unwrap();
     assert!(!first_start::is_due(&app, by).await.unwrap());
-    let granted = log_in(&app, "admin", &made.password.unwrap()).await.unwrap();
+    let granted = log_in(&app, "admin", &made.unwrap().password.unwrap()).await.unwrap();
     assert!(!granted.password_change_required, "permanent");
 }

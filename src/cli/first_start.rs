@@ -84,10 +84,14 @@ pub(super) async fn is_due(app: &App, by: Operator) -> Result<bool> {
     app.store.read(&by, partners::is_first_start).await
 }
 
-/// Makes partner 1 and its admin, both or none.
-pub(super) async fn make(app: &App, by: Operator, admin: FirstAdmin) -> Result<Made> {
+/// Makes partner 1 and its admin, both or none. None when another process has made them a moment ago.
+pub(super) async fn make(app: &App, by: Operator, admin: FirstAdmin) -> Result<Option<Made>> {
     let FirstAdmin { user, password, is_generated } = admin;
     let hash = app.hasher.hash(password.clone()).await?;
-    let made = unit::write(&app.store, &by, move |tx| partners::bootstrap(tx, by, &user, &hash)).await?;
-    Ok(Made { username: made.username, password: is_generated.then_some(password) })
+    let made = unit::write(&app.store, &by, move |tx| partners::bootstrap(tx, by, &user, &hash)).await;
+    match made {
+        Ok(made) => Ok(Some(Made { username: made.username, password: is_generated.then_some(password) })),
+        Err(Error::Conflict(_)) if !is_due(app, by).await? => Ok(None),
+        Err(error) => Err(error),
+    }
 }

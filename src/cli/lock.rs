@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::refusal::Refusal;
-use crate::config::{Config, DatabaseUrl};
+use crate::config::Config;
 
 /// The lock's name in the data directory.
 const LOCK: &str = "tenantry.lock";
@@ -88,18 +88,11 @@ pub fn socket_path(data_dir: &Path) -> PathBuf {
     data_dir.join(SOCKET)
 }
 
-/// The database's file.
-pub fn database_path(config: &Config) -> &Path {
-    let DatabaseUrl::Sqlite(path) = &config.database_url;
-    path
-}
-
-/// Whether there is a database. An empty file is none: SQLite makes one before it writes to it.
+/// Whether there is a database in this file. An empty file is none: SQLite makes one before it writes to it.
 ///
 /// # Errors
 /// It cannot be told: a directory on the way may not be searched.
-pub fn has_database(config: &Config) -> Result<bool, Refusal> {
-    let path = database_path(config);
+pub fn has_database(path: &Path) -> Result<bool, Refusal> {
     match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => Err(Refusal::new(
             "no-database",
@@ -116,8 +109,7 @@ pub fn has_database(config: &Config) -> Result<bool, Refusal> {
 ///
 /// # Errors
 /// There is no such directory.
-pub fn check_database_dir(config: &Config) -> Result<(), Refusal> {
-    let path = database_path(config);
+pub fn check_database_dir(config: &Config, path: &Path) -> Result<(), Refusal> {
     match path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
         Some(dir) if dir != config.data_dir && !dir.is_dir() => {
             let (dir, path) = (dir.display(), path.display());
@@ -219,8 +211,9 @@ pub fn take_for_server(config: &Config) -> Result<Lock, Refusal> {
 /// shares the lock of its directory, any other has one beside it.
 fn lock_paths(config: &Config) -> Vec<PathBuf> {
     let mut paths = vec![config.data_dir.join(LOCK)];
+    let Some(database) = config.sqlite_file() else { return paths };
     // By its true name, so that a symbolic link is no way around.
-    let database = true_path(database_path(config));
+    let database = true_path(database);
     let own = match database.file_name() {
         Some(name) if name != DATABASE => {
             let mut name = name.to_owned();

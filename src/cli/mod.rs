@@ -13,6 +13,7 @@ mod first_start;
 pub mod lock;
 #[cfg(test)]
 mod lock_tests;
+mod migrate;
 /// What a command asks for.
 pub mod operation;
 mod operator;
@@ -108,7 +109,8 @@ fn run(
 fn dispatch(command: Command, config: Config, out: &mut impl Write) -> Result<(), Failure> {
     match command {
         Command::Config(args) => Ok(config::run(&config, &args, out)?),
-        Command::Serve => serve::run(config, out),
+        Command::Serve(args) => serve::run(Config { may_migrate: !args.no_migrate, ..config }, out),
+        Command::Migrate => migrate::run(&config, out),
         Command::Partner(command) => partner::run(command, &Way::find(&config)?, out),
         Command::User(command) => user::run(command, &Way::find(&config)?, out),
         Command::Client(command) => client::run(command, &Way::find(&config)?, out),

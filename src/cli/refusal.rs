@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::DatabaseUrl;
 use crate::error::{Denial, Error};
 
 /// Why not. People see `detail`, or each of `faults` where there are any; programs go by `code`.
@@ -58,7 +59,8 @@ impl Refusal {
 
     /// Why a database could not be opened or set up. The error names no path, since requests are told of it too;
     /// here somebody can mend it.
-    pub fn of_database(path: &Path, error: Error) -> Self {
+    pub fn of_database(database: &DatabaseUrl, error: Error) -> Self {
+        let DatabaseUrl::Sqlite(path) = database else { return error.into() };
         let path = path.display().to_string();
         match error {
             Error::Unavailable { what, .. } => Self::new(

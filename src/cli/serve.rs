@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,23 +39,25 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// What a server holds until it ends. The order of the fields is that of their ends: the lock goes last.
 struct Running {
     app: App,
-    warm: Warm,
-    lock: Lock,
+    warm: Option<Warm>,
+    /// None for a database that processes share.
+    lock: Option<Lock>,
 }
 
 /// Runs the server until it is told to stop.
 pub(super) fn run(config: Config, out: &mut impl Write) -> Result<(), Failure> {
     // Before anything is made; a database that is there may be empty all the same, so the start looks again.
-    if !lock::has_database(&config)? {
-        lock::check_database_dir(&config)?;
+    if let Some(path) = config.sqlite_file()
+        && !lock::has_database(path)?
+    {
+        lock::check_database_dir(&config, path)?;
         first_start::describe(&config, &Random::system()).map_err(Failure::Settings)?;
     }
     init_log(&config);
     // A second server on the same data would find the port in use, too; the lock says it better.
-    let lock = match lock::check_data_dir(&config.data_dir)? {
-        true => Some(lock::take_for_server(&config)?),
-        false => None,
-    };
+    let has_dir = lock::check_data_dir(&config.data_dir)?;
+    let lock =
+        if has_dir && config.sqlite_file().is_some() { Some(lock::take_for_server(&config)?) } else { None };
     let runtime = runtime(config.worker_threads)
         .map_err(|e| Refusal::new("internal", format!("cannot start the runtime: {e}")))?;
     let Running { app, warm, lock } = runtime.block_on(serve(config, lock, out))?;
@@ -97,30 +100,35 @@ async fn serve(mut config: Config, lock: Option<Lock>, out: &mut impl Write) -> 
     let listener = listen(config.listen)?;
     let address = listener.local_addr().map_err(|e| not_listening(config.listen, &e))?;
     config.listening_on(address);
+    let sqlite = config.sqlite_file().map(Path::to_owned);
+    // Where people and mail are elsewhere, nothing is kept here.
+    if sqlite.is_some() || config.smtp_url.is_none() {
+        lock::create_data_dir(&config.data_dir)?;
+    }
     let lock = match lock {
-        Some(lock) => lock,
-        None => {
-            lock::create_data_dir(&config.data_dir)?;
-            lock::take_for_server(&config)?
-        }
+        None if sqlite.is_some() => Some(lock::take_for_server(&config)?),
+        lock => lock,
     };
     let mailer = mailer(&config)?;
-    let database = lock::database_path(&config).to_owned();
+    let database = config.database_url.clone();
     let app = App::assemble(config, Clock::system(), Random::system(), HashCost::OWASP)
         .map_err(|e| Refusal::of_database(&database, e))?;
     // All that can fail comes before the first admin: its generated password is told once, at the end of the start.
-    let control = Bound::new(&lock::socket_path(&app.config.data_dir))?;
+    let control = match &sqlite {
+        Some(_) => Some(Bound::new(&lock::socket_path(&app.config.data_dir))?),
+        None => None,
+    };
     let stop = stop_signal().map_err(|e| Refusal::new("internal", format!("cannot watch signals: {e}")))?;
     let by = Operator::of_this_machine();
     let made = if first_start::is_due(&app, by).await? {
         let admin = first_start::describe(&app.config, &app.random).map_err(Failure::Settings)?;
-        Some(first_start::make(&app, by, admin).await.map_err(|e| Refusal::of_database(&database, e))?)
+        first_start::make(&app, by, admin).await.map_err(|e| Refusal::of_database(&database, e))?
     } else {
         None
     };
-    let running = Running { warm: Warm::start(&database), app, lock };
+    let running = Running { warm: sqlite.as_deref().map(Warm::start), app, lock };
     let (app, config) = (&running.app, &running.app.config);
-    let control = control.start(app.clone(), &database);
+    let control = control.zip(sqlite.as_deref()).map(|(control, path)| control.start(app.clone(), path));
     if let Err(error) = announce(out, config, &mailer, made.as_ref()) {
         tracing::warn!(
             %error,
@@ -132,7 +140,9 @@ async fn serve(mut config: Config, lock: Option<Lock>, out: &mut impl Write) -> 
     tracing::info!(%address, "serving");
     let served = http(app, listener, stop).await;
     tracing::info!("stopping");
-    control.stop().await;
+    if let Some(control) = control {
+        control.stop().await;
+    }
     // It ends after the batch under way, for which this thread must not be held up.
     if tokio::task::spawn_blocking(move || worker.stop()).await.is_err() {
         tracing::error!("the worker did not end well");
@@ -230,7 +240,10 @@ fn announce(out: &mut impl Write, config: &Config, mailer: &Mailer, made: Option
     writeln!(out, "API:        {url}/api/v1")?;
     writeln!(out, "API docs:   {url}/docs/")?;
     writeln!(out, "health:     {url}/healthz")?;
-    writeln!(out, "data:       {}", config.data_dir.display())?;
+    match config.sqlite_file() {
+        Some(_) => writeln!(out, "data:       {}", config.data_dir.display())?,
+        None => writeln!(out, "data:       {}", config.database_url)?,
+    }
     writeln!(out, "{}", mailer.describe())?;
     out.flush()
 }

@@ -23,8 +23,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Does operations, one at a time.
 pub struct Way<'a> {
     config: &'a Config,
-    /// The name by which a server knows the database.
-    database: String,
+    /// The name by which a server knows an SQLite database. Another kind is worked on beside its servers.
+    database: Option<String>,
     /// Held for all operations of a command, so that no server starts between two pages of a list.
     own: std::cell::OnceCell<Own>,
 }
@@ -33,7 +33,7 @@ pub struct Way<'a> {
 struct Own {
     app: App,
     runtime: tokio::runtime::Runtime,
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 impl std::fmt::Debug for Way<'_> {
@@ -49,9 +49,12 @@ impl<'a> Way<'a> {
     /// # Errors
     /// There is no database.
     pub fn find(config: &'a Config) -> Result<Self, Refusal> {
-        let path = lock::database_path(config);
-        if !lock::has_database(config)? || !lock::check_data_dir(&config.data_dir)? {
-            let missing = if lock::has_database(config)? { &config.data_dir } else { path };
+        let own = std::cell::OnceCell::new();
+        let Some(path) = config.sqlite_file() else {
+            return Ok(Self { config, database: None, own });
+        };
+        if !lock::has_database(path)? || !lock::check_data_dir(&config.data_dir)? {
+            let missing = if lock::has_database(path)? { &config.data_dir } else { path };
             let what = if missing == path { "database" } else { "data directory" };
             let detail = format!(
                 "there is no {what} at {}: run `tenantry serve` once, or name the data directory with --data-dir",
@@ -59,7 +62,7 @@ impl<'a> Way<'a> {
             );
             return Err(Refusal::new("no-database", detail));
         }
-        Ok(Self { config, database: control::true_name(path), own: std::cell::OnceCell::new() })
+        Ok(Self { config, database: Some(control::true_name(path)), own })
     }
 
     /// Does one operation.
@@ -70,15 +73,19 @@ impl<'a> Way<'a> {
         if let Some(own) = self.own.get() {
             return own.run(operation);
         }
+        let Some(database) = &self.database else {
+            let own = Own::open(self.config, None)?;
+            return self.own.get_or_init(|| own).run(operation);
+        };
         let socket = lock::socket_path(&self.config.data_dir);
         let start = Instant::now();
         loop {
-            if let Some(value) = control::ask(&socket, &self.database, operation.clone())? {
+            if let Some(value) = control::ask(&socket, database, operation.clone())? {
                 return Ok(value);
             }
             let held = match lock::take(self.config, Holder::Command)? {
                 Taken::Ours(lock) => {
-                    let own = Own::open(self.config, lock)?;
+                    let own = Own::open(self.config, Some(lock))?;
                     return self.own.get_or_init(|| own).run(operation);
                 }
                 Taken::Theirs(held) => held,
@@ -101,9 +108,10 @@ fn no_way(held: &Held) -> Refusal {
 }
 
 impl Own {
-    fn open(config: &Config, lock: Lock) -> Result<Self, Refusal> {
-        let config = Config { worker_threads: 1, ..config.clone() };
-        let database = lock::database_path(&config).to_owned();
+    fn open(config: &Config, lock: Option<Lock>) -> Result<Self, Refusal> {
+        // Only `serve` and `migrate` change a schema that processes share.
+        let config = Config { worker_threads: 1, may_migrate: false, ..config.clone() };
+        let database = config.database_url.clone();
         let app = App::assemble(config, Clock::system(), Random::system(), HashCost::OWASP)
             .map_err(|e| Refusal::of_database(&database, e))?;
         let runtime = tokio::runtime::Builder::new_current_thread()

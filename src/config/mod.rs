@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use reader::Reader;
 pub use reader::{ConfigFault, Origin, Setting};
-pub use values::{DatabaseUrl, LogFormat, Secret, SmtpUrl};
+pub use values::{DatabaseUrl, LogFormat, PostgresUrl, Secret, SmtpUrl};
 
 /// The file that is read when none is named; it may be missing.
 const FILE: &str = "tenantry.toml";
@@ -37,6 +37,16 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The database.
     pub database_url: DatabaseUrl,
+    /// Connections to PostgreSQL at most, beside one for notifications.
+    pub database_pool_size: u32,
+    /// How long a request waits for one of them, in milliseconds.
+    pub database_wait_ms: u32,
+    /// How long one statement may take on PostgreSQL, in seconds.
+    pub database_timeout_seconds: u32,
+    /// The authorities (PEM) that vouch for a PostgreSQL server; the public ones when absent.
+    pub database_ca_file: Option<PathBuf>,
+    /// Whether opening a PostgreSQL database may change its schema (`serve --no-migrate` and other commands: no).
+    pub may_migrate: bool,
     /// The first partner's admin.
     pub admin_username: String,
     /// The admin's permanent password; generated when absent. Not yet held to the password rules.
@@ -150,9 +160,39 @@ impl Config {
                 "URL",
                 DatabaseUrl::default_in(&data_dir),
                 values::database_url,
-                "The database: sqlite: and a path, absolute or relative to the working directory; unless \
-                given, tenantry.db in the data directory",
+                "The database: sqlite: and a path, absolute or relative to the working directory, or \
+                postgres://user:password@host/database; unless given, tenantry.db in the data directory. Better given \
+                as a variable when it holds a password",
             ),
+            database_pool_size: s.value(
+                "database-pool-size",
+                "COUNT",
+                16,
+                values::number(2..=1_000, "connections"),
+                "Connections to PostgreSQL at most, beside one for notifications",
+            ),
+            database_wait_ms: s.value(
+                "database-wait-ms",
+                "MILLISECONDS",
+                3_000,
+                values::number(1..=60_000, "milliseconds"),
+                "How long a request waits for a free connection to PostgreSQL before it is answered 503",
+            ),
+            database_timeout_seconds: s.value(
+                "database-timeout-seconds",
+                "SECONDS",
+                10,
+                values::number(1..=3_600, "seconds"),
+                "How long one statement may take on PostgreSQL",
+            ),
+            database_ca_file: s.optional(
+                "database-ca-file",
+                "FILE",
+                values::path,
+                "Certificates (PEM) of the authorities that vouch for the PostgreSQL server; unless given, the public \
+                ones",
+            ),
+            may_migrate: true,
             admin_username: s.value(
                 "admin-username",
                 "NAME",
@@ -318,6 +358,14 @@ impl Config {
             listen,
             data_dir,
             origins: Vec::new(),
+        }
+    }
+
+    /// The file of an SQLite database; none for another database.
+    pub fn sqlite_file(&self) -> Option<&Path> {
+        match &self.database_url {
+            DatabaseUrl::Sqlite(path) => Some(path),
+            DatabaseUrl::Postgres(_) => None,
         }
     }
 

@@ -178,10 +178,9 @@ fn faults_do_not_quote_secrets() {
         "smtp-url=smtp://hush@mail.example.com",
         "smtp-url=smtp://robot:hush@mail.example.com?tls=hush",
         "admin-password=\u{7}hush",
-        "database-url=postgres://robot:hush@db/tenantry",
         "database-url=postgres://robot:hush/hush@db/tenantry",
         "database-url=postgres:robot:hush@db/tenantry",
-        "database-url=postgres://db/tenantry?user=robot&password=hush",
+        "database-url=postgres://db?user=robot&password=hush",
         "public-url=https://robot:hush@users.example.com",
     ] {
         let text = fault(flag);
@@ -193,12 +192,34 @@ fn faults_do_not_quote_secrets() {
 fn database_paths() {
     let path = |flag| match good(flag).database_url {
         DatabaseUrl::Sqlite(path) => path,
+        DatabaseUrl::Postgres(url) => panic!("{url}"),
     };
     assert_eq!(path("database-url=sqlite:rel/t.db"), Path::new("rel/t.db"));
     assert_eq!(path("database-url=sqlite:/abs/t.db"), Path::new("/abs/t.db"));
     assert_eq!(path("database-url=sqlite:///abs/t.db"), Path::new("/abs/t.db"));
     assert_eq!(path("data-dir=/srv/x"), Path::new("/srv/x/tenantry.db"));
-    assert!(fault("database-url=postgres://db/tenantry").contains("PostgreSQL is not supported yet"));
+    for (good_url, shown) in [
+        ("postgres://robot:hush@db/tenantry", "postgres://robot:***@db/tenantry"),
+        (
+            "postgresql://robot@a:1,b:2/t?target_session_attrs=read-write",
+            "postgresql://***@a:1,b:2/t?target_session_attrs=read-write",
+        ),
+        ("postgres:///t?host=/run/postgresql&user=robot&password=hush", "postgres:///t?***"),
+    ] {
+        let url = good(&format!("database-url={good_url}")).database_url;
+        assert!(matches!(&url, DatabaseUrl::Postgres(url) if url.expose() == good_url));
+        assert_eq!(url.to_string(), shown);
+        assert!(!format!("{url:?}").contains("hush"));
+    }
+    for (bad, why) in [
+        ("postgres:db/tenantry", "no //"),
+        ("postgres://db/tenantry", "names no user"),
+        ("postgres://robot@/tenantry", "names no host"),
+        ("postgres://robot@db", "names no database"),
+        ("postgres://robot:a/b@db/tenantry", "must be escaped"),
+    ] {
+        assert!(fault(&format!("database-url={bad}")).contains(why), "{bad}");
+    }
     for bad in [
         "t.db",
         "mysql://x",

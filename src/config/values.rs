@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 pub(super) const REDACTED: &str = "***";
 
 /// A text that no log, no `Debug` and no `tenantry config` shows, and that is wiped from memory when dropped.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
@@ -67,6 +67,31 @@ impl fmt::Debug for SmtpUrl {
 pub enum DatabaseUrl {
     /// An SQLite file: absolute, or relative to the working directory.
     Sqlite(PathBuf),
+    /// A PostgreSQL database, which several processes may share.
+    Postgres(PostgresUrl),
+}
+
+/// `postgres://user:password@host:port,host:port/database?parameters`. Its `Display` and `Debug` hide the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl(Secret);
+
+impl PostgresUrl {
+    /// The whole address, with the password.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&redact_url(self.expose()))
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl DatabaseUrl {
@@ -80,6 +105,7 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => fmt::Display::fmt(url, f),
         }
     }
 }
@@ -127,7 +153,15 @@ macro_rules! shown_as_text {
         }
     })* };
 }
-shown_as_text!(String, SocketAddr, DatabaseUrl, LogFormat, Mailbox);
+shown_as_text!(String, SocketAddr, LogFormat, Mailbox);
+
+impl Shown for DatabaseUrl {
+    // It may hold a password.
+    const SECRET: bool = true;
+    fn shown(&self) -> Value {
+        Value::from(self.to_string())
+    }
+}
 
 impl Shown for PathBuf {
     fn shown(&self) -> Value {
@@ -176,9 +210,10 @@ pub(super) fn path(text: &str) -> Parsed<PathBuf> {
 }
 
 pub(super) fn database_url(text: &str) -> Parsed<DatabaseUrl> {
-    const MEND: &str = "write sqlite: and the path of a file, such as sqlite:/var/lib/tenantry/tenantry.db";
+    const MEND: &str = "write sqlite: and the path of a file, such as sqlite:/var/lib/tenantry/tenantry.db, or \
+        postgres://user:password@host/database";
     if text.starts_with("postgres:") || text.starts_with("postgresql:") {
-        return Err("PostgreSQL is not supported yet: write sqlite: and the path of a file".into());
+        return postgres_url(text);
     }
     let Some(path) = text.strip_prefix("sqlite:") else {
         return Err(format!("is of no known kind: {MEND}"));
@@ -197,6 +232,32 @@ pub(super) fn database_url(text: &str) -> Parsed<DatabaseUrl> {
         return Err(format!("names no file: {MEND}"));
     }
     Ok(DatabaseUrl::Sqlite(PathBuf::from(path)))
+}
+
+/// The form of it; what the driver takes in detail is known when it is opened.
+fn postgres_url(text: &str) -> Parsed<DatabaseUrl> {
+    const MEND: &str = "write postgres://user:password@host:port/database, several hosts parted by commas; in user \
+        and password write @ : / ? # % as %40 %3A %2F %3F %23 %25";
+    let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"));
+    let Some(rest) = rest else {
+        return Err(format!("has no // after its kind: {MEND}"));
+    };
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, database) = place.split_once('/').unwrap_or((place, ""));
+    let has = |name: &str| query.split('&').any(|part| part.starts_with(name));
+    if database.contains('@') {
+        return Err(format!("has a character in it that must be escaped: {MEND}"));
+    }
+    if !authority.contains('@') && !has("user=") {
+        return Err(format!("names no user: {MEND}"));
+    }
+    if authority.rsplit('@').next().unwrap_or_default().is_empty() && !has("host=") {
+        return Err(format!("names no host: {MEND}"));
+    }
+    if database.is_empty() && !has("dbname=") {
+        return Err(format!("names no database: {MEND}"));
+    }
+    Ok(DatabaseUrl::Postgres(PostgresUrl(Secret::new(text))))
 }
 
 /// A username as far as a leaf can tell; `domain` holds it to all of B8.

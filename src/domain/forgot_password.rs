@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use super::{Terms, passwords, unit};
+use super::{Terms, passwords, throttle, unit};
 use crate::access::nobody;
 use crate::app::App;
 use crate::clock::{DAY, MINUTE, Millis};
@@ -49,11 +49,12 @@ impl Whose {
 /// # Errors
 /// [`crate::error::Error::TooMany`] for an address that asks too often.
 pub async fn ask(app: &App, address: IpAddr, whose: &Whose) -> Result<()> {
-    let now = app.clock.now();
-    app.forgot_throttle.check(address, now)?;
-    app.forgot_throttle.fail(address, now);
-    let (by_email, key) = whose.key();
-    unit::write(&app.store, &nobody(), move |tx| stored::insert(tx, by_email, &key)).await
+    let (terms, (by_email, key)) = (app.terms, whose.key());
+    unit::write(&app.store, &nobody(), move |tx| {
+        throttle::count_request(tx, terms, address)?;
+        stored::insert(tx, by_email, &key)
+    })
+    .await
 }
 
 /// Requests that wait for the worker.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::clients::{self, ClientIdentity};
 use super::events::{self, Kind};
 use super::tokens::{self, Granted, Opening, Origin};
-use super::{Terms, passwords, unit};
+use super::{Terms, passwords, throttle, unit};
 use crate::access::{nobody, system_within};
 use crate::app::App;
 use crate::clock::{MINUTE, Millis};
@@ -39,30 +39,15 @@ pub async fn grant_password(
     origin: Origin,
 ) -> Result<Granted> {
     let address = origin.address;
-    app.throttle.check(address, app.clock.now())?;
-    let granted = attempt(app, client, username, password, origin).await;
-    // Only a refused login counts against the address; a busy server's 503 is not the client's fault.
-    if matches!(granted, Err(Error::Grant(..))) {
-        app.throttle.fail(address, app.clock.now());
-    }
-    granted
-}
-
-async fn attempt(
-    app: &App,
-    client: &ClientIdentity,
-    username: &str,
-    password: Zeroizing<String>,
-    origin: Origin,
-) -> Result<Granted> {
+    throttle::check(app, address).await?;
     let found = find(app, client, username).await?;
     let hashes =
         found.as_ref().map(|f| f.present.iter().map(|p| p.hash.clone()).collect()).unwrap_or_default();
     let matched = app.hasher.verify_login(password, hashes).await?;
     let Some(found) = found else {
-        unit::write(&app.store, &nobody(), |tx| {
+        unit::write(&app.store, &nobody(), move |tx| {
             users::count_unknown_login(tx);
-            Ok(())
+            throttle::record_failure(tx, address)
         })
         .await?;
         return Err(refused());
@@ -75,11 +60,14 @@ async fn attempt(
             Some(password) => open(tx, terms, user_id, password, &client_id, &origin)?,
             None => None,
         };
-        // A right password that opens nothing (locked, refused, ended) is no failed guess.
-        if opened.is_none() && matched.is_none() {
-            count_failure(tx, terms, user_id)?;
-        } else if opened.is_none() {
-            users::count_unknown_login(tx);
+        if opened.is_none() {
+            // A right password that opens nothing (locked, refused, ended) is no failed guess.
+            match matched {
+                None => count_failure(tx, terms, user_id)?,
+                Some(_) => users::count_unknown_login(tx),
+            }
+            // Only a refused login counts against the address; a busy server's 503 is not the client's fault.
+            throttle::record_failure(tx, address)?;
         }
         Ok(opened)
     })

@@ -59,6 +59,10 @@ pub struct Terms {
     pub password_expiry: Option<Millis>,
     /// Failed logins in a row that lock (B23).
     pub lockout_threshold: i64,
+    /// Failed logins of one address in five minutes, after which it has to wait.
+    pub failures_per_address: i64,
+    /// Forgotten passwords that one address may ask for in five minutes.
+    pub forgotten_per_address: i64,
     /// How long password mail goes to the old address after a self-made change (B25); 0 = not at all.
     pub email_hold: Millis,
     /// How long deleted users are kept; 0 = not at all.

@@ -260,6 +260,8 @@ mod tests {
         temporary_password: HOUR,
         password_expiry: None,
         lockout_threshold: 5,
+        failures_per_address: 100,
+        forgotten_per_address: 1,
         email_hold: 0,
         deleted_users: 0,
     };
@@ -297,7 +299,7 @@ mod tests {
         })
         .await
         .unwrap();
-        let facts = store.find_token(PID, &tokens::hash(&token)).unwrap().unwrap();
+        let facts = store.find_token(PID, &tokens::hash(&token)).await.unwrap().unwrap();
         (store, Member::of(Caller::admit(&facts, 1_000).unwrap()).unwrap(), password)
     }
 

@@ -1,112 +1,155 @@
 //! Failed logins per address, and forgotten passwords asked for: after so many in five minutes, that address has to
-//! wait, and no other.
+//! wait, and no other. They are rows, so that the limit holds across processes and restarts.
 
-use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::Terms;
+use crate::access::nobody;
+use crate::app::App;
 use crate::clock::{MINUTE, Millis};
 use crate::error::{Error, Result};
+use crate::storage::{Tx, login_failures};
 
 /// How long a failure counts.
 const WINDOW: Millis = 5 * MINUTE;
 
-/// Addresses remembered at most; a flood from more of them forgets those that failed longest ago.
-const ADDRESSES: usize = 65_536;
-
-/// Remembers failed logins, or other attempts that are counted.
-#[derive(Debug)]
-pub struct Throttle {
-    limit: usize,
-    failures: Mutex<HashMap<IpAddr, VecDeque<Millis>>>,
+/// Whether logins from this address may be tried now. Those under way are not counted, since most succeed;
+/// the hash queue bounds how many can slip by at once.
+///
+/// # Errors
+/// [`Error::TooMany`] when the address has to wait.
+pub async fn check(app: &App, address: IpAddr) -> Result<()> {
+    let terms = app.terms;
+    app.store.read(&nobody(), move |tx| check_in(tx, terms, address)).await
 }
 
-impl Throttle {
-    /// Allows `limit` failures in five minutes.
-    pub fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), failures: Mutex::new(HashMap::new()) }
-    }
+fn check_in(tx: &mut Tx<'_>, terms: Terms, address: IpAddr) -> Result<()> {
+    check_key(tx, &network(address), terms.failures_per_address)
+}
 
-    /// Whether logins from this address may be tried now. Those under way are not counted, since most succeed;
-    /// the hash queue bounds how many can slip by at once.
-    ///
-    /// # Errors
-    /// [`Error::TooMany`] when the address has to wait.
-    pub fn check(&self, address: IpAddr, now: Millis) -> Result<()> {
-        let mut all = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(times) = all.get_mut(&network(address)) else { return Ok(()) };
-        while times.front().is_some_and(|&at| at <= now - WINDOW) {
-            times.pop_front();
-        }
-        if times.len() < self.limit {
-            return Ok(());
-        }
-        let wait = times.front().map_or(WINDOW, |&at| at + WINDOW - now);
-        Err(Error::TooMany(Duration::from_millis(u64::try_from(wait).unwrap_or(0))))
+fn check_key(tx: &mut Tx<'_>, key: &str, limit: i64) -> Result<()> {
+    let now = tx.now();
+    let (count, first) = login_failures::count(tx, key, now - WINDOW)?;
+    if count < limit {
+        return Ok(());
     }
+    Err(Error::TooMany(Duration::from_millis(u64::try_from(first + WINDOW - now).unwrap_or(0))))
+}
 
-    /// Remembers a failed login or another attempt.
-    pub fn fail(&self, address: IpAddr, now: Millis) {
-        let mut all = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= ADDRESSES {
-            all.retain(|_, times| times.back().is_some_and(|&at| at > now - WINDOW));
-        }
-        if all.len() >= ADDRESSES {
-            let oldest =
-                all.iter().min_by_key(|(_, times)| times.back().copied()).map(|(address, _)| *address);
-            oldest.map(|address| all.remove(&address));
-        }
-        let times = all.entry(network(address)).or_default();
-        times.push_back(now);
-        // No more than the limit is needed to know when the wait ends.
-        if times.len() > self.limit {
-            times.pop_front();
-        }
-    }
+/// Remembers a failed login.
+pub(super) fn record_failure(tx: &mut Tx<'_>, address: IpAddr) -> Result<()> {
+    login_failures::insert(tx, &network(address))
+}
+
+/// Counts a forgotten password that is asked for from this address, unless there were too many.
+///
+/// # Errors
+/// [`Error::TooMany`] when the address has to wait.
+pub(super) fn count_request(tx: &mut Tx<'_>, terms: Terms, address: IpAddr) -> Result<()> {
+    // Beside the failed logins, under a name that no address has.
+    let key = format!("forgotten {}", network(address));
+    check_key(tx, &key, terms.forgotten_per_address)?;
+    login_failures::insert(tx, &key)
+}
+
+/// Forgets failures that do not count any more, at most `limit` rows; how many.
+///
+/// # Errors
+/// None of its own.
+pub fn purge(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
+    let until = tx.now() - WINDOW;
+    login_failures::purge(tx, until, limit)
 }
 
 /// Whom a limit is for: an IPv4 address, or the /64 that one IPv6 customer has at least.
-fn network(address: IpAddr) -> IpAddr {
+fn network(address: IpAddr) -> String {
     match address.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => std::net::Ipv6Addr::from(u128::from(v6) >> 64 << 64).into(),
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => std::net::Ipv6Addr::from(u128::from(v6) >> 64 << 64).to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{Clock, HOUR};
+    use crate::random::Random;
+    use crate::storage::{Outcome, Store};
 
-    #[test]
-    fn an_address_waits_after_its_limit_and_no_other_does() {
-        let throttle = Throttle::new(2);
-        let (one, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        throttle.fail(one, 1_000);
-        throttle.check(one, 1_500).unwrap();
-        throttle.fail(one, 2_000);
-        let Err(Error::TooMany(wait)) = throttle.check(one, 3_000) else { panic!("must wait") };
-        assert_eq!(wait, Duration::from_millis(298_000), "until the first failure is five minutes old");
-        throttle.check(other, 3_000).unwrap();
-        throttle.check(one, 1_000 + WINDOW).unwrap();
+    struct Limited {
+        store: Store,
+        clock: Clock,
+        terms: Terms,
+        _dir: tempfile::TempDir,
     }
 
-    #[test]
-    fn ipv6_neighbours_share_a_limit() {
-        let throttle = Throttle::new(1);
-        throttle.fail("2001:db8::1".parse().unwrap(), 0);
-        throttle.check("2001:db8::2".parse().unwrap(), 0).unwrap_err();
-        throttle.check("2001:db8:0:1::2".parse().unwrap(), 0).unwrap();
-    }
-
-    #[test]
-    fn a_flood_of_addresses_is_forgotten_oldest_first() {
-        let throttle = Throttle::new(1);
-        let address = |n: usize| IpAddr::from(std::net::Ipv4Addr::from(u32::try_from(n).unwrap()));
-        for n in 0..=ADDRESSES {
-            throttle.fail(address(n), i64::try_from(n).unwrap() / 1_000);
+    impl Limited {
+        fn to(failures_per_address: i64) -> Self {
+            let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual(1_000_000));
+            let store =
+                Store::open_sqlite(&dir.path().join("test.db"), clock.clone(), Random::seeded(1)).unwrap();
+            let terms = Terms {
+                access_token: HOUR,
+                refresh_token: HOUR,
+                temporary_password: HOUR,
+                password_expiry: None,
+                lockout_threshold: 5,
+                failures_per_address,
+                forgotten_per_address: 1,
+                email_hold: 0,
+                deleted_users: 0,
+            };
+            Self { store, clock, terms, _dir: dir }
         }
-        throttle.check(address(ADDRESSES), 66).unwrap_err();
-        assert!(throttle.failures.lock().unwrap().len() <= ADDRESSES);
+
+        async fn fail(&self, address: &str) {
+            let address = address.parse().unwrap();
+            let record = move |tx: &mut Tx<'_>| record_failure(tx, address).map(Outcome::Commit);
+            self.store.write(&nobody(), record).await.unwrap();
+        }
+
+        async fn check(&self, address: &str) -> Result<()> {
+            let (terms, address) = (self.terms, address.parse().unwrap());
+            self.store.read(&nobody(), move |tx| check_in(tx, terms, address)).await
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_waits_after_its_limit_and_no_other_does() {
+        let limited = Limited::to(2);
+        limited.fail("192.0.2.1").await;
+        limited.clock.advance(500);
+        limited.check("192.0.2.1").await.unwrap();
+        limited.fail("192.0.2.1").await;
+        limited.clock.advance(1_500);
+        let Err(Error::TooMany(wait)) = limited.check("192.0.2.1").await else { panic!("must wait") };
+        assert_eq!(wait, Duration::from_millis(298_000), "until the first failure is five minutes old");
+        limited.check("192.0.2.2").await.unwrap();
+        limited.clock.advance(298_000);
+        limited.check("192.0.2.1").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn ipv6_neighbours_share_a_limit() {
+        let limited = Limited::to(1);
+        limited.fail("2001:db8::1").await;
+        limited.check("2001:db8::2").await.unwrap_err();
+        limited.check("2001:db8:0:1::2").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn failures_of_one_moment_all_count_and_old_ones_are_forgotten() {
+        let limited = Limited::to(3);
+        for _ in 0..3 {
+            limited.fail("192.0.2.1").await;
+        }
+        limited.check("192.0.2.1").await.unwrap_err();
+        let forget = |tx: &mut Tx<'_>| purge(tx, 100).map(Outcome::Commit);
+        assert_eq!(limited.store.write(&nobody(), forget).await.unwrap(), 0, "they still count");
+        limited.clock.advance(WINDOW);
+        limited.fail("192.0.2.2").await;
+        assert_eq!(limited.store.write(&nobody(), forget).await.unwrap(), 1, "one moment is one row");
+        limited.check("192.0.2.1").await.unwrap();
     }
 }

@@ -43,9 +43,9 @@ fn make(random: &Random, kind: &str, pid: PartnerId) -> Zeroizing<String> {
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] with what is wrong with it.
-pub fn authenticate(app: &App, token: &str) -> Result<Caller> {
+pub async fn authenticate(app: &App, token: &str) -> Result<Caller> {
     let facts = match partner_of(token, "at") {
-        Some(pid) => app.store.find_token(pid, &hash(token))?,
+        Some(pid) => app.store.find_token(pid, &hash(token)).await?,
         None => None,
     };
     let facts = facts.ok_or(Error::Unauthenticated(TokenFault::Invalid))?;
@@ -308,7 +308,7 @@ async fn find_session(
 ) -> Result<Option<(PartnerId, FoundSession)>> {
     let hash = hash(token);
     let (pid, found) = if let Some(pid) = partner_of(token, "at") {
-        let facts = app.store.find_token(pid, &hash)?;
+        let facts = app.store.find_token(pid, &hash).await?;
         (
             pid,
             facts.map(|f| FoundSession {
@@ -368,7 +368,7 @@ pub async fn introspect(app: &App, client: &ClientIdentity, token: &str) -> Resu
     };
     let (pid, hash, terms) = (client.pid, hash(token), app.terms);
     if partner_of(token, "at") == Some(pid) {
-        let Some(facts) = app.store.find_token(pid, &hash)? else { return Ok(None) };
+        let Some(facts) = app.store.find_token(pid, &hash).await? else { return Ok(None) };
         if Caller::admit(&facts, app.clock.now()).is_err() || facts.is_restricted {
             return Ok(None);
         }

@@ -35,25 +35,19 @@ pub fn create_many(
 ) -> Result<Vec<Result<UserId>>> {
     let mut made = Vec::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
-        let one = match (row, atomic) {
-            (Err(_), Some(place)) => return Err(all_faults(rows, place)),
-            (Ok(new), Some(place)) => {
-                users::create(tx, terms, by, new).map_err(|e| e.within(&format!("{place}/{index}")))?.user_id
-            }
-            (Err(faults), None) => {
-                made.push(Err(Error::Invalid(faults.clone())));
-                continue;
-            }
-            (Ok(new), None) => match tx.attempt(|tx| users::create(tx, terms, by, new))? {
-                Ok(user) => user.user_id,
-                Err(error @ (Error::Invalid(_) | Error::Conflict(_))) => {
-                    made.push(Err(error));
-                    continue;
-                }
-                Err(error) => return Err(error),
-            },
+        let one = match row {
+            Err(_) if let Some(place) = atomic => return Err(all_faults(rows, place)),
+            Err(faults) => Err(Error::Invalid(faults.clone())),
+            // By itself also where one failure is everybody's: so it is this row's, not that of a later one.
+            Ok(new) => tx.attempt(|tx| users::create(tx, terms, by, new))?.map(|user| user.user_id),
         };
-        made.push(Ok(one));
+        match (one, atomic) {
+            (Err(error), Some(place)) => return Err(error.within(&format!("{place}/{index}"))),
+            (Err(error), None) if !matches!(error, Error::Invalid(_) | Error::Conflict(_)) => {
+                return Err(error);
+            }
+            (one, _) => made.push(one),
+        }
     }
     Ok(made)
 }

@@ -1,6 +1,7 @@
 //! Users (contract, parts A and B).
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::events::{self, Kind};
 use super::{Terms, partners, passwords};
@@ -10,7 +11,7 @@ use crate::mail::{LockCause, Notice};
 use crate::model::{GroupId, Status, User, UserId, Username};
 use crate::storage::lists::{Position, SortKey, Total};
 use crate::storage::user_lists::{self, UserQuery};
-use crate::storage::{Tx, deleted_users, groups, sessions, users};
+use crate::storage::{Store, Tx, deleted_users, groups, sessions, users};
 use crate::values;
 
 /// A user to create (A1, B30).
@@ -123,6 +124,22 @@ pub(super) fn insert(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
 /// Not found, also for another partner's (B11).
 pub fn get(tx: &mut Tx<'_>, _by: &Admin, user_id: UserId) -> Result<User> {
     users::find(tx, user_id)?.ok_or(Error::NotFound(Missing::User))
+}
+
+/// Like [`get`], outside of a transaction: from memory where it is there, never older than the last answer.
+///
+/// # Errors
+/// As [`get`].
+pub async fn look_up(store: &Store, by: &Admin, user_id: UserId) -> Result<Arc<User>> {
+    store.find_user(by, user_id).await?.ok_or(Error::NotFound(Missing::User))
+}
+
+/// Like [`get_self`], outside of a transaction: see [`look_up`].
+///
+/// # Errors
+/// As [`get_self`].
+pub async fn look_up_self(store: &Store, member: &Member) -> Result<Arc<User>> {
+    store.find_user(member, member.user_id()).await?.ok_or(Error::NotFound(Missing::User))
 }
 
 /// The right to manage a user, for an operator, who names users of any partner. An id's partner never changes, so

@@ -1,79 +1,143 @@
-//! Callers, cached: a request with a token seen before costs no database work of its own.
+//! What is kept in memory of the database: callers, so that a request with a token seen before costs no database
+//! work of its own, and users that are read often.
 //!
-//! Invalidation is exact. Every entry remembers the generation of its user, session and partner; a change bumps
-//! them after COMMIT and before the answer, so an entry from before the change is not believed at the next
-//! request. A fill takes the counter of all invalidations before it reads and keeps its entry only if that has
+//! Invalidation is exact. Every entry remembers the generations of the user, session and partner it depends on; a
+//! change bumps them after COMMIT and before the answer, so an entry from before the change is not believed at the
+//! next request. A fill takes the counter of all invalidations before it reads and keeps its entry only if that has
 //! not moved, so a change that commits between read and insert is never overlooked.
+//!
+//! Where other processes write to the same database, their changes are heard of through a channel (`listen.rs`). The
+//! cache is believed only under a lease that is renewed by what comes back through that channel.
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use super::tx::Stale;
 use crate::access::TokenFacts;
-use crate::error::Result;
+use crate::model::{PartnerId, User, UserId};
 
 /// How many tokens are kept.
-const CAPACITY: usize = 131_072;
+const CALLERS: usize = 131_072;
+
+/// How many users are kept.
+const USERS: usize = 16_384;
 
 /// Generations are kept for slots, not for each user: two users in one slot cost each other a cache miss.
 const SLOTS: usize = 16_384;
 
+/// What nobody is told of (a login changes `lastLoginAt`) shows in other processes after this time.
+const USER_LIFE: Duration = Duration::from_secs(1);
+
 /// SHA-256 of an access token.
 pub type TokenHash = [u8; 32];
 
-/// Callers by the hash of their token.
-pub(super) struct CallerCache {
-    entries: quick_cache::sync::Cache<TokenHash, Entry>,
+/// What is kept in memory.
+pub(super) struct Cache {
+    callers: quick_cache::sync::Cache<TokenHash, Entry<TokenFacts>>,
+    users: quick_cache::sync::Cache<(PartnerId, UserId), Entry<User>>,
     generations: Vec<AtomicU64>,
+    /// Raised when everything is forgotten.
+    epoch: AtomicU64,
     invalidations: AtomicU64,
+    lease: Lease,
 }
 
-#[derive(Clone)]
-struct Entry {
-    facts: Arc<TokenFacts>,
-    /// Slot and generation of the user (if any), the session and the partner.
+struct Entry<T> {
+    value: Arc<T>,
+    epoch: u64,
+    /// Slot and generation of what it depends on.
     seen: [(usize, u64); 3],
+    since: Instant,
 }
 
-impl CallerCache {
-    pub(super) fn new() -> Self {
+impl<T> Clone for Entry<T> {
+    fn clone(&self) -> Self {
+        Self { value: Arc::clone(&self.value), ..*self }
+    }
+}
+
+/// Taken before the database is read, so that what is read is kept only if nothing changed meanwhile.
+pub(super) struct Filling {
+    invalidations: u64,
+}
+
+impl Cache {
+    /// A cache that is always believed, for the only process of a database; or one that needs a lease.
+    pub(super) fn new(is_alone: bool) -> Self {
         Self {
-            entries: quick_cache::sync::Cache::new(CAPACITY),
+            callers: quick_cache::sync::Cache::new(CALLERS),
+            users: quick_cache::sync::Cache::new(USERS),
             generations: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
+            epoch: AtomicU64::new(0),
             invalidations: AtomicU64::new(0),
+            lease: Lease {
+                origin: Instant::now(),
+                until: AtomicU64::new(if is_alone { u64::MAX } else { 0 }),
+            },
         }
     }
 
-    /// What is known of a token, from memory or through `read`.
-    pub(super) fn get_or_read(
-        &self,
-        hash: &TokenHash,
-        read: impl FnOnce() -> Result<Option<TokenFacts>>,
-    ) -> Result<Option<Arc<TokenFacts>>> {
-        if let Some(entry) = self.entries.get(hash)
-            && entry.seen.iter().all(|&(slot, generation)| self.generation(slot) == generation)
-        {
-            return Ok(Some(entry.facts));
-        }
-        let before = self.invalidations.load(Ordering::SeqCst);
-        let Some(facts) = read()?.map(Arc::new) else { return Ok(None) };
-        let slots = [
+    /// What is known of a token.
+    pub(super) fn caller(&self, hash: &TokenHash) -> Option<Arc<TokenFacts>> {
+        self.believed(self.callers.get(hash)?).map(|entry| entry.value)
+    }
+
+    /// What is known of a user.
+    pub(super) fn user(&self, pid: PartnerId, user_id: UserId) -> Option<Arc<User>> {
+        let entry = self.believed(self.users.get(&(pid, user_id))?)?;
+        (self.lease.is_for_ever() || entry.since.elapsed() < USER_LIFE).then_some(entry.value)
+    }
+
+    /// To be called before the database is read.
+    pub(super) fn filling(&self) -> Filling {
+        Filling { invalidations: self.invalidations.load(Ordering::SeqCst) }
+    }
+
+    /// Keeps what was read of a token.
+    pub(super) fn keep_caller(&self, filling: &Filling, hash: &TokenHash, facts: &Arc<TokenFacts>) {
+        let needs = [
             facts.user_id.map_or(0, |id| slot(&Stale::User(facts.pid, id))),
             slot(&Stale::Session(facts.pid, facts.session_id.clone())),
             slot(&Stale::Partner(facts.pid)),
         ];
-        let seen = slots.map(|slot| (slot, self.generation(slot)));
-        // Read after the generations: if it has not moved, they belong to what was read.
-        if self.invalidations.load(Ordering::SeqCst) == before {
-            self.entries.insert(*hash, Entry { facts: Arc::clone(&facts), seen });
+        if let Some(entry) = self.entry(filling, facts, needs) {
+            self.callers.insert(*hash, entry);
         }
-        Ok(Some(facts))
     }
 
-    /// Forgets callers. Called after COMMIT, before the answer.
-    pub(super) fn forget(&self, stale: &[Stale]) {
-        if stale.is_empty() {
+    /// Keeps what was read of a user.
+    pub(super) fn keep_user(&self, filling: &Filling, user: &Arc<User>) {
+        let of_user = slot(&Stale::User(user.pid, user.user_id));
+        let needs = [of_user, of_user, slot(&Stale::Partner(user.pid))];
+        if let Some(entry) = self.entry(filling, user, needs) {
+            self.users.insert((user.pid, user.user_id), entry);
+        }
+    }
+
+    fn entry<T>(&self, filling: &Filling, value: &Arc<T>, needs: [usize; 3]) -> Option<Entry<T>> {
+        let entry = Entry {
+            value: Arc::clone(value),
+            epoch: self.epoch.load(Ordering::SeqCst),
+            seen: needs.map(|slot| (slot, self.generation(slot))),
+            since: Instant::now(),
+        };
+        // Read after the generations: if it has not moved, they belong to what was read.
+        let is_current = self.invalidations.load(Ordering::SeqCst) == filling.invalidations;
+        (is_current && self.lease.holds()).then_some(entry)
+    }
+
+    fn believed<T>(&self, entry: Entry<T>) -> Option<Entry<T>> {
+        let is_current = entry.epoch == self.epoch.load(Ordering::SeqCst)
+            && entry.seen.iter().all(|&(slot, generation)| self.generation(slot) == generation);
+        (is_current && self.lease.holds()).then_some(entry)
+    }
+
+    /// Forgets what has changed. Called after COMMIT, before the answer, and when another process tells of a change.
+    pub(super) fn forget<'s>(&self, stale: impl IntoIterator<Item = &'s Stale>) {
+        let mut stale = stale.into_iter().peekable();
+        if stale.peek().is_none() {
             return;
         }
         self.invalidations.fetch_add(1, Ordering::SeqCst);
@@ -84,8 +148,49 @@ impl CallerCache {
         }
     }
 
+    /// Forgets everything: nobody knows what was missed.
+    pub(super) fn forget_all(&self) {
+        self.invalidations.fetch_add(1, Ordering::SeqCst);
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Lets the cache be believed until `life` after `heard`.
+    pub(super) fn renew(&self, heard: Instant, life: Duration) {
+        self.lease.renew(heard, life);
+    }
+
+    /// Whether the cache is believed at present.
+    pub(super) fn is_believed(&self) -> bool {
+        self.lease.holds()
+    }
+
     fn generation(&self, slot: usize) -> u64 {
         self.generations.get(slot).map_or(0, |g| g.load(Ordering::SeqCst))
+    }
+}
+
+/// Until when the cache is believed, in milliseconds from its origin; `u64::MAX` = for ever.
+struct Lease {
+    origin: Instant,
+    until: AtomicU64,
+}
+
+impl Lease {
+    fn renew(&self, heard: Instant, life: Duration) {
+        if !self.is_for_ever() {
+            let until = (heard + life).saturating_duration_since(self.origin).as_millis();
+            self.until.store(u64::try_from(until).unwrap_or(0), Ordering::SeqCst);
+        }
+    }
+
+    fn is_for_ever(&self) -> bool {
+        self.until.load(Ordering::Relaxed) == u64::MAX
+    }
+
+    fn holds(&self) -> bool {
+        // The only process of a database does not look at the clock.
+        self.is_for_ever()
+            || self.origin.elapsed().as_millis() < u128::from(self.until.load(Ordering::SeqCst))
     }
 }
 
@@ -98,10 +203,10 @@ fn slot(what: &Stale) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{PartnerId, UserId};
+    use crate::model::Status;
 
-    fn facts(user: i64) -> TokenFacts {
-        TokenFacts {
+    fn facts(user: i64) -> Arc<TokenFacts> {
+        Arc::new(TokenFacts {
             pid: PartnerId(1),
             session_id: String::from("s"),
             user_id: Some(UserId(user)),
@@ -113,36 +218,78 @@ mod tests {
             issued_at: 0,
             expires_at: 1,
             noted: crate::access::LastUse::default(),
-        }
+        })
+    }
+
+    fn user(user_id: i64) -> Arc<User> {
+        Arc::new(User {
+            pid: PartnerId(1),
+            user_id: UserId(user_id),
+            username: String::from("ada"),
+            status: Status::Active,
+            first_name: String::from("Ada"),
+            last_name: String::from("Lovelace"),
+            email: String::from("ada@example.com"),
+            title: None,
+            phone_number: None,
+            groups: Vec::new(),
+            is_admin: false,
+            external_id: None,
+            created_at: 0,
+            updated_at: 0,
+            last_login_at: None,
+            version: 1,
+        })
     }
 
     #[test]
     fn an_entry_is_believed_until_its_user_session_or_partner_changes() {
-        let cache = CallerCache::new();
+        let cache = Cache::new(true);
         let hash = [7; 32];
         for stale in [
             Stale::User(PartnerId(1), UserId(5)),
             Stale::Session(PartnerId(1), String::from("s")),
             Stale::Partner(PartnerId(1)),
         ] {
-            cache.get_or_read(&hash, || Ok(Some(facts(5)))).unwrap();
-            let kept = cache.get_or_read(&hash, || panic!("must come from memory")).unwrap();
-            assert_eq!(kept.unwrap().user_id, Some(UserId(5)));
-            cache.forget(&[stale]);
-            assert!(cache.get_or_read(&hash, || Ok(None)).unwrap().is_none());
+            cache.keep_caller(&cache.filling(), &hash, &facts(5));
+            cache.keep_user(&cache.filling(), &user(5));
+            assert_eq!(cache.caller(&hash).unwrap().user_id, Some(UserId(5)));
+            assert_eq!(cache.user(PartnerId(1), UserId(5)).unwrap().username, "ada");
+            cache.forget([&stale]);
+            assert!(cache.caller(&hash).is_none());
+            let is_session = matches!(stale, Stale::Session(..));
+            assert_eq!(cache.user(PartnerId(1), UserId(5)).is_some(), is_session);
         }
+        cache.keep_caller(&cache.filling(), &hash, &facts(5));
+        cache.forget_all();
+        assert!(cache.caller(&hash).is_none());
     }
 
     #[test]
     fn a_fill_that_an_invalidation_overtook_is_not_kept() {
-        let cache = CallerCache::new();
+        let cache = Cache::new(true);
         let hash = [8; 32];
-        cache
-            .get_or_read(&hash, || {
-                cache.forget(&[Stale::User(PartnerId(1), UserId(5))]);
-                Ok(Some(facts(5)))
-            })
-            .unwrap();
-        assert!(cache.get_or_read(&hash, || Ok(None)).unwrap().is_none());
+        let filling = cache.filling();
+        cache.forget([&Stale::User(PartnerId(1), UserId(5))]);
+        cache.keep_caller(&filling, &hash, &facts(5));
+        assert!(cache.caller(&hash).is_none());
+        let filling = cache.filling();
+        cache.forget_all();
+        cache.keep_user(&filling, &user(5));
+        assert!(cache.user(PartnerId(1), UserId(5)).is_none());
+    }
+
+    #[test]
+    fn without_a_lease_nothing_is_believed() {
+        let cache = Cache::new(false);
+        let hash = [9; 32];
+        cache.keep_caller(&cache.filling(), &hash, &facts(5));
+        assert!(cache.caller(&hash).is_none(), "there was no lease yet");
+        cache.renew(Instant::now(), Duration::from_secs(3_600));
+        assert!(cache.caller(&hash).is_none(), "what was read without a lease was not kept");
+        cache.keep_caller(&cache.filling(), &hash, &facts(5));
+        assert!(cache.caller(&hash).is_some());
+        cache.renew(Instant::now(), Duration::ZERO);
+        assert!(cache.caller(&hash).is_none(), "the lease has ended");
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::model::{GroupId, PartnerId, UserId};
 
-/// A value handed to a statement.
-#[derive(Debug, Clone, Copy)]
+/// A value handed to a statement. Its `Debug` shows no text: drivers print parameters in their logs, and letters with
+/// passwords are among them.
+#[derive(Clone, Copy)]
 pub enum Param<'a> {
     /// NULL.
     Null,
@@ -15,6 +16,16 @@ pub enum Param<'a> {
     Int(i64),
     /// Text.
     Text(&'a str),
+}
+
+impl std::fmt::Debug for Param<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Null => f.write_str("NULL"),
+            Self::Int(v) => write!(f, "{v}"),
+            Self::Text(_) => f.write_str("'...'"),
+        }
+    }
 }
 
 impl From<i64> for Param<'_> {
@@ -80,6 +91,15 @@ pub trait Connection {
         partner: Option<PartnerId>,
         params: &[Param<'_>],
     ) -> Result<usize, DbError>;
+    /// Runs a statement whose answer nobody needs before the transaction ends: it may go to the database together
+    /// with later ones, always in order. A refusal becomes what `refused` makes of it, here or at a later statement.
+    fn execute_later(
+        &mut self,
+        sql: &str,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+        refused: fn(DbError) -> Error,
+    ) -> Result<(), DbError>;
     /// Runs a query and hands each row to `each`.
     fn query(
         &mut self,
@@ -88,6 +108,8 @@ pub trait Connection {
         params: &[Param<'_>],
         each: &mut dyn FnMut(&dyn Row) -> Result<()>,
     ) -> Result<(), DbError>;
+    /// Runs statements that take no parameters and give no rows.
+    fn batch(&mut self, sql: &str) -> Result<(), DbError>;
     /// Which of the databases this is.
     fn dialect(&self) -> Dialect;
 }
@@ -104,8 +126,12 @@ pub enum DbError {
     Dangling,
     /// The disk is full.
     Full,
-    /// Another program holds the database.
+    /// Another program holds the database, or it refuses more connections.
     Busy,
+    /// Another unit of work changed what this one has read: run it again.
+    Overtaken,
+    /// The connection is gone, or the server does not answer, or it may not write (any more).
+    Lost(String),
     /// Anything else.
     Other(String),
     /// What the caller's own code said while reading a row.
@@ -137,6 +163,15 @@ impl From<DbError> for Error {
                 what: Cow::Borrowed("another program holds the database"),
                 retry_after: Duration::from_secs(1),
             },
+            DbError::Overtaken => Self::Unavailable {
+                what: Cow::Borrowed("too many requests change the same things at once"),
+                retry_after: Duration::from_secs(1),
+            },
+            // Why it is lost was logged where it happened.
+            DbError::Lost(_) => Self::Unavailable {
+                what: Cow::Borrowed("the database cannot be reached"),
+                retry_after: Duration::from_secs(1),
+            },
             DbError::Duplicate { table } => Self::Internal(format!("unexpected duplicate in {table}").into()),
             DbError::Dangling => Self::Internal(Cow::Borrowed("a row points to one that is gone")),
             DbError::Other(what) => Self::Internal(what.into()),
@@ -144,11 +179,14 @@ impl From<DbError> for Error {
     }
 }
 
-/// Where the databases differ. Every difference has its name here and one test body on both.
+/// Where the databases differ. Every difference has its name here (that of the substring index in search.rs) and one
+/// test body on both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// Embedded SQLite.
     Sqlite,
+    /// PostgreSQL, shared with other processes.
+    Postgres,
 }
 
 impl Dialect {
@@ -156,6 +194,7 @@ impl Dialect {
     pub fn text_set(self, param: &str) -> String {
         match self {
             Self::Sqlite => format!("(SELECT value FROM json_each({param}))"),
+            Self::Postgres => format!("(SELECT jsonb_array_elements_text(CAST({param} AS JSONB)))"),
         }
     }
 
@@ -163,6 +202,18 @@ impl Dialect {
     pub fn int_set(self, param: &str) -> String {
         match self {
             Self::Sqlite => format!("(SELECT value FROM json_each({param}))"),
+            Self::Postgres => {
+                format!("(SELECT CAST(jsonb_array_elements_text(CAST({param} AS JSONB)) AS BIGINT))")
+            }
+        }
+    }
+
+    /// A number of a sequence, to be made by the statement that stores it, whose `param` [`super::tx::Tx::fresh_id`]
+    /// gives.
+    pub fn fresh_id(self, sequence: &str, param: &str) -> String {
+        match self {
+            Self::Sqlite => param.to_owned(),
+            Self::Postgres => format!("coalesce(CAST({param} AS BIGINT), nextval('seq_{sequence}'))"),
         }
     }
 
@@ -170,6 +221,16 @@ impl Dialect {
     pub fn has_one_writer(self) -> bool {
         match self {
             Self::Sqlite => true,
+            Self::Postgres => false,
+        }
+    }
+
+    /// The end of a query whose rows this transaction takes for itself: those that another one has taken are left
+    /// out.
+    pub fn take_rows(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR UPDATE SKIP LOCKED",
         }
     }
 
@@ -177,6 +238,7 @@ impl Dialect {
     pub fn contains(self, haystack: &str, needle: &str) -> String {
         match self {
             Self::Sqlite => format!("instr({haystack}, {needle}) > 0"),
+            Self::Postgres => format!("strpos({haystack}, {needle}) > 0"),
         }
     }
 }

@@ -23,13 +23,15 @@ pub struct NewEvent<'a> {
 
 /// Records an event.
 pub fn insert(tx: &mut Tx<'_>, event: &NewEvent<'_>) -> Result<()> {
-    let id = tx.next_id(Sequence::Events)?;
+    let (fresh, id) = tx.fresh_id(Sequence::Events, "$2")?;
     let (now, actor) = (tx.now(), tx.actor().to_string());
     let before = event.before.as_ref().map(ToString::to_string);
     let after = event.after.as_ref().map(ToString::to_string);
-    tx.execute(
-        "INSERT INTO events (pid, event_id, at, kind, actor, user_id, group_id, before, after) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    tx.execute_later(
+        &format!(
+            "INSERT INTO events (pid, event_id, at, kind, actor, user_id, group_id, before, after) \
+             VALUES ($1, {fresh}, $3, $4, $5, $6, $7, $8, $9)"
+        ),
         &[
             id.into(),
             now.into(),
@@ -40,6 +42,7 @@ pub fn insert(tx: &mut Tx<'_>, event: &NewEvent<'_>) -> Result<()> {
             before.as_ref().into(),
             after.as_ref().into(),
         ],
+        Error::from,
     )?;
     tx.count(Counter::Events, 1);
     Ok(())
@@ -71,11 +74,11 @@ fn conditions(tx: &Tx<'_>, query: &EventQuery) -> (String, String, String) {
     // Both parameters are always bound, so that one text serves all four combinations of each order.
     let (user_set, kind_set) = (tx.dialect().int_set("$2"), tx.dialect().text_set("$3"));
     match query.users.as_slice() {
-        [] => sql.push_str(" AND $2 IS NOT NULL"),
+        [] => sql.push_str(" AND CAST($2 AS TEXT) IS NOT NULL"),
         _ => sql.push_str(&format!(" AND e.user_id IN {user_set}")),
     }
     match query.kinds.as_slice() {
-        [] => sql.push_str(" AND $3 IS NOT NULL"),
+        [] => sql.push_str(" AND CAST($3 AS TEXT) IS NOT NULL"),
         _ => sql.push_str(&format!(" AND e.kind IN {kind_set}")),
     }
     (sql, serde_json::json!(users).to_string(), serde_json::json!(query.kinds).to_string())

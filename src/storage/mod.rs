@@ -5,7 +5,10 @@
 
 mod cache;
 mod driver;
+mod listen;
 mod migrate;
+mod pool;
+mod postgres;
 mod search;
 mod sqlite;
 mod tx;
@@ -28,6 +31,8 @@ pub mod groups;
 pub mod kept_answers;
 /// What lists have in common.
 pub mod lists;
+/// Failed logins by address.
+pub mod login_failures;
 /// Mail to be sent.
 pub mod outbox;
 /// Partners, and the operators' tokens.
@@ -43,19 +48,24 @@ pub mod users;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::access::{Scope, TokenFacts, nobody};
+use crate::access::{Actor, Scope, TokenFacts, nobody};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::model::{PartnerId, User, UserId};
 use crate::random::Random;
+use listen::Listener;
+use pool::Pool;
+use postgres::{Address, Role};
 use sqlite::{PointReaders, Readers, Sqlite, Use};
 use tx::Effects;
-use writer::{Shared, Writer};
+use writer::Writer;
 
 pub use cache::TokenHash;
 pub use tx::{Counter, Outcome, Stale, Tx};
 
-/// Scans that run at once; more wait for their turn.
+/// Scans that run at once on SQLite; more wait for their turn.
 const SCANS: usize = 8;
 
 /// The database. Clones share it; it closes when the last one is dropped.
@@ -64,16 +74,81 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     shared: Arc<Shared>,
-    writer: Writer,
-    scan: Readers,
-    scans: tokio::sync::Semaphore,
-    path: PathBuf,
+    engine: Engine,
+}
+
+/// What is the same whatever the database is.
+struct Shared {
+    clock: Clock,
+    random: Random,
+    cache: cache::Cache,
+    /// Told when mail was put into the outbox.
+    mail: tokio::sync::Notify,
+}
+
+impl Shared {
+    fn new(clock: Clock, random: Random, is_alone: bool) -> Arc<Self> {
+        let (cache, mail) = (cache::Cache::new(is_alone), tokio::sync::Notify::new());
+        Arc::new(Self { clock, random, cache, mail })
+    }
+}
+
+/// The ways to run work, by database.
+enum Engine {
+    Sqlite {
+        writer: Writer,
+        point: Arc<PointReaders>,
+        scan: Readers,
+        scans: tokio::sync::Semaphore,
+        path: PathBuf,
+    },
+    Postgres {
+        write: Arc<Pool>,
+        read: Arc<Pool>,
+        shown: String,
+        _listener: Listener,
+    },
+}
+
+/// Where a PostgreSQL database is, and how it is used.
+#[derive(Debug)]
+pub struct PostgresOptions<'a> {
+    /// `postgres://user:password@host:port,host:port/database?...`
+    pub url: &'a str,
+    /// Certificates (PEM) of the authorities that vouch for the server; none = the public ones.
+    pub ca_file: Option<&'a Path>,
+    /// Connections at most, beside one for notifications.
+    pub pool_size: usize,
+    /// How long a request waits for a connection.
+    pub wait: Duration,
+    /// How long a statement may take.
+    pub timeout: Duration,
+    /// Whether the schema may be brought up to date.
+    pub may_migrate: bool,
+}
+
+impl PostgresOptions<'_> {
+    fn address(&self) -> Result<Address> {
+        Address::parse(self.url, self.ca_file, self.timeout)
+            .map_err(|what| Error::internal(format!("database-url {what}")))
+    }
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("path", &self.0.path).finish_non_exhaustive()
+        let database = match &self.0.engine {
+            Engine::Sqlite { path, .. } => path.display().to_string(),
+            Engine::Postgres { shown, .. } => shown.clone(),
+        };
+        f.debug_struct("Store").field("database", &database).finish_non_exhaustive()
     }
+}
+
+/// Runs `work` on a thread of its own and waits: connecting waits by itself, which it may not do on a thread that
+/// serves requests.
+fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| scope.spawn(work).join())
+        .unwrap_or_else(|_| Err(Error::internal("opening the database panicked")))
 }
 
 impl Store {
@@ -90,31 +165,58 @@ impl Store {
         let mut conn = Sqlite::open(path, Use::Write)?;
         let version = migrate::check_version(&mut conn, path)?;
         migrate::migrate(&mut conn, version, clock.now())?;
-        let shared = Arc::new(Shared {
-            clock,
-            random,
-            callers: cache::CallerCache::new(),
-            point: PointReaders::new(path),
-            mail: tokio::sync::Notify::new(),
-        });
-        let writer = Writer::start(conn, path, Arc::clone(&shared))?;
-        Ok(Self(Arc::new(Inner {
-            shared,
+        let shared = Shared::new(clock, random, true);
+        let point = Arc::new(PointReaders::new(path));
+        let writer = Writer::start(conn, path, Arc::clone(&shared), Arc::clone(&point))?;
+        let engine = Engine::Sqlite {
             writer,
+            point,
             scan: Readers::new(path, Use::Scan),
             scans: tokio::sync::Semaphore::new(SCANS),
             path: path.to_owned(),
-        })))
+        };
+        Ok(Self(Arc::new(Inner { shared, engine })))
     }
 
-    /// Runs a unit of work and answers when it is on disk. It may run more than once (PostgreSQL retries
-    /// serialization failures), so it takes what it needs by reference.
+    /// Opens a PostgreSQL database and brings its schema up to date, if it may.
+    ///
+    /// # Errors
+    /// A server that cannot be reached or is too old, a database that is another program's, of a newer version or
+    /// of an older one that may not be changed; with what to do about it.
+    pub fn open_postgres(options: &PostgresOptions<'_>, clock: Clock, random: Random) -> Result<Self> {
+        let address = Arc::new(options.address()?);
+        apart(|| migrate::migrate_postgres(&address, options.may_migrate, clock.now()))?;
+        let shared = Shared::new(clock, random, false);
+        // Reads must not wait for writes that wait for each other.
+        let writes = (options.pool_size / 2).max(1);
+        let reads = options.pool_size.saturating_sub(writes).max(1);
+        let pool = |role, size| Arc::new(Pool::new(Arc::clone(&address), role, size, options.wait));
+        let engine = Engine::Postgres {
+            write: pool(Role::Write, writes),
+            read: pool(Role::Read, reads),
+            shown: address.shown(),
+            _listener: Listener::start(Arc::clone(&address), &shared)?,
+        };
+        Ok(Self(Arc::new(Inner { shared, engine })))
+    }
+
+    /// Brings the schema of a PostgreSQL database up to date: from and to which version it was brought.
+    ///
+    /// # Errors
+    /// As [`Store::open_postgres`].
+    pub fn migrate_postgres(options: &PostgresOptions<'_>, clock: &Clock) -> Result<(usize, usize)> {
+        let address = options.address()?;
+        apart(|| migrate::migrate_postgres(&address, true, clock.now()))
+    }
+
+    /// Runs a unit of work and answers when it is on disk. It may run more than once (another process may overtake
+    /// it), so it takes what it needs by reference.
     pub async fn write<T, F>(&self, scope: &impl Scope, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
     {
-        self.0.writer.submit(tx::parts(scope), false, work).await
+        self.submit(tx::parts(scope), false, work).await
     }
 
     /// Like [`Store::write`], for work that touches thousands of rows: it gets a transaction of its own, so that
@@ -124,25 +226,40 @@ impl Store {
         T: Send + 'static,
         F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
     {
-        self.0.writer.submit(tx::parts(scope), true, work).await
+        self.submit(tx::parts(scope), true, work).await
     }
 
-    /// Runs one statement (a point read, a few microseconds) in place, without a change of thread.
-    #[expect(clippy::unused_async, reason = "PostgreSQL will have to wait for its answer here")]
+    async fn submit<T, F>(&self, scope: (PartnerId, Actor), is_large: bool, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+    {
+        match &self.0.engine {
+            Engine::Sqlite { writer, .. } => writer.submit(scope, is_large, work).await,
+            Engine::Postgres { write, .. } => {
+                let shared = Arc::clone(&self.0.shared);
+                write.run(move |pool| pool.write(&shared, &scope, &work)).await
+            }
+        }
+    }
+
+    /// Runs one statement (a point read, a few microseconds on SQLite): there in place, without a change of thread.
     pub async fn read<T, F>(&self, scope: &impl Scope, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     {
-        self.read_now(scope, work)
-    }
-
-    fn read_now<T>(&self, scope: &impl Scope, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        let shared = &self.0.shared;
-        shared.point.with(|conn| {
-            let mut effects = Effects::default();
-            work(&mut Tx::open(conn, &mut effects, tx::parts(scope), shared.clock.now(), &shared.random))
-        })
+        let (shared, scope) = (&self.0.shared, tx::parts(scope));
+        match &self.0.engine {
+            Engine::Sqlite { point, .. } => point.with(|conn| {
+                let mut effects = Effects::default();
+                work(&mut Tx::open(conn, &mut effects, scope, shared.clock.now(), &shared.random))
+            }),
+            Engine::Postgres { read, .. } => {
+                let shared = Arc::clone(shared);
+                read.run(move |pool| pool.read(&shared, &scope, false, work)).await
+            }
+        }
     }
 
     /// Runs reads that may take milliseconds on a blocking thread, all on one snapshot.
@@ -151,34 +268,74 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     {
-        let _turn = self.0.scans.acquire().await.map_err(|_| Error::internal("the store is closed"))?;
-        let store = self.clone();
         let scope = tx::parts(scope);
-        tokio::task::spawn_blocking(move || {
-            let shared = &store.0.shared;
-            store.0.scan.with(|conn| {
-                conn.control("BEGIN")?;
-                let mut effects = Effects::default();
-                let result =
-                    work(&mut Tx::open(conn, &mut effects, scope, shared.clock.now(), &shared.random));
-                conn.control("COMMIT")?;
-                result
-            })
+        let scans = match &self.0.engine {
+            Engine::Postgres { read, .. } => {
+                let shared = Arc::clone(&self.0.shared);
+                return read.run(move |pool| pool.read(&shared, &scope, true, work)).await;
+            }
+            Engine::Sqlite { scans, .. } => scans,
+        };
+        let _turn = scans.acquire().await.map_err(|_| Error::internal("the store is closed"))?;
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || store.scan_sqlite(scope, work))
+            .await
+            .unwrap_or_else(|_| Err(Error::internal("a scan panicked")))
+    }
+
+    fn scan_sqlite<T>(
+        &self,
+        scope: (PartnerId, Actor),
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let Engine::Sqlite { scan, .. } = &self.0.engine else {
+            return Err(Error::internal("this database is not SQLite"));
+        };
+        let shared = &self.0.shared;
+        scan.with(|conn| {
+            conn.control("BEGIN")?;
+            let mut effects = Effects::default();
+            let result = work(&mut Tx::open(conn, &mut effects, scope, shared.clock.now(), &shared.random));
+            conn.control("COMMIT")?;
+            result
         })
-        .await
-        .unwrap_or_else(|_| Err(Error::internal("a scan panicked")))
     }
 
     /// Who a token belongs to, from memory or from the database. Says nothing about whether it is still good:
     /// that is [`crate::access::Caller::admit`].
-    pub fn find_token(
-        &self,
-        pid: crate::model::PartnerId,
-        hash: &TokenHash,
-    ) -> Result<Option<Arc<TokenFacts>>> {
-        self.0.shared.callers.get_or_read(hash, || {
-            self.read_now(&crate::access::system_within(pid), |tx| sessions::find_access_token(tx, hash))
-        })
+    pub async fn find_token(&self, pid: PartnerId, hash: &TokenHash) -> Result<Option<Arc<TokenFacts>>> {
+        let cache = &self.0.shared.cache;
+        if let Some(facts) = cache.caller(hash) {
+            return Ok(Some(facts));
+        }
+        let (filling, key) = (cache.filling(), *hash);
+        let within = crate::access::system_within(pid);
+        let facts = self.read(&within, move |tx| sessions::find_access_token(tx, &key)).await?;
+        let facts = facts.map(Arc::new);
+        if let Some(facts) = &facts {
+            cache.keep_caller(&filling, hash, facts);
+        }
+        Ok(facts)
+    }
+
+    /// One user of the scope's partner, from memory or from the database.
+    pub async fn find_user(&self, scope: &impl Scope, user_id: UserId) -> Result<Option<Arc<User>>> {
+        let cache = &self.0.shared.cache;
+        if let Some(user) = cache.user(scope.pid(), user_id) {
+            return Ok(Some(user));
+        }
+        let filling = cache.filling();
+        let user = self.read(scope, move |tx| users::find(tx, user_id)).await?.map(Arc::new);
+        if let Some(user) = &user {
+            cache.keep_user(&filling, user);
+        }
+        Ok(user)
+    }
+
+    /// Whether what is kept in memory is believed at present: not, on PostgreSQL, while changes of other processes
+    /// cannot be heard.
+    pub fn is_cache_believed(&self) -> bool {
+        self.0.shared.cache.is_believed()
     }
 
     /// Whether the database answers.
@@ -192,9 +349,12 @@ impl Store {
     }
 
     /// Empties the write-ahead log, in which text that was deleted stands until it is written over by chance. False
-    /// when a long read still needs the log: try again later.
+    /// when a long read still needs the log: try again later. PostgreSQL looks after its own.
     pub async fn empty_log(&self) -> Result<bool> {
-        self.0.writer.empty_log().await
+        match &self.0.engine {
+            Engine::Sqlite { writer, .. } => writer.empty_log().await,
+            Engine::Postgres { .. } => Ok(true),
+        }
     }
 
     /// Waits until mail is put into the outbox.

@@ -159,7 +159,7 @@ pub fn total(tx: &mut Tx<'_>, search: Option<&str>) -> Result<Total> {
 
 fn search_test(tx: &Tx<'_>, search: Option<&str>, param: &str) -> String {
     match search {
-        None => format!("{param} = ''"),
+        None => format!("CAST({param} AS TEXT) = ''"),
         Some(_) => tx.dialect().contains("p.name_key", param),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::tx::{Sequence, Tx};
 use crate::clock::Millis;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::UserId;
 
 /// A stored password. Not `Debug`: hashes belong in no log.
@@ -100,10 +100,12 @@ pub struct NewPassword<'a> {
 
 /// Gives a new user its first password.
 pub fn insert(tx: &mut Tx<'_>, user_id: UserId, new: &NewPassword<'_>) -> Result<()> {
-    let (id, now) = (tx.next_id(Sequence::Passwords)?, tx.now());
-    tx.execute(
-        "INSERT INTO passwords (pid, user_id, password_id, hash, temporary, present, created_at, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, 1, $6, $7)",
+    let ((fresh, id), now) = (tx.fresh_id(Sequence::Passwords, "$3")?, tx.now());
+    tx.execute_later(
+        &format!(
+            "INSERT INTO passwords (pid, user_id, password_id, hash, temporary, present, created_at, expires_at) \
+             VALUES ($1, $2, {fresh}, $4, $5, 1, $6, $7)"
+        ),
         &[
             user_id.into(),
             id.into(),
@@ -112,6 +114,7 @@ pub fn insert(tx: &mut Tx<'_>, user_id: UserId, new: &NewPassword<'_>) -> Result
             now.into(),
             new.expires_at.unwrap_or(0).into(),
         ],
+        Error::from,
     )?;
     Ok(())
 }

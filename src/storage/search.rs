@@ -24,6 +24,8 @@ pub(super) struct SearchChange {
 /// doing this inside the units would cost four times as much.
 pub(super) fn apply(conn: &mut dyn Connection, changes: &[SearchChange]) -> Result<(), DbError> {
     match conn.dialect() {
+        // An index of the users' own rows (migrations/0001_initial.sql), which the database keeps itself.
+        Dialect::Postgres => {}
         Dialect::Sqlite => {
             for change in changes {
                 if change.known {
@@ -40,6 +42,33 @@ pub(super) fn apply(conn: &mut dyn Connection, changes: &[SearchChange]) -> Resu
         }
     }
     Ok(())
+}
+
+/// The text that the index holds of a user, as SQL: for what the index does not find, and for walks. The index of
+/// PostgreSQL is made over exactly this text.
+pub(super) const TEXT: &str = "(u.username_key || '\u{1}' || u.first_name_key || '\u{1}' || u.last_name_key || '\u{1}' || \
+     u.email_key || u.title_key || u.phone_number_key || u.external_id_key)";
+
+/// A test of [`TEXT`] for a term, and the value to bind at `param` for it.
+pub(super) fn test(dialect: Dialect, param: &str, term: &str) -> (String, String) {
+    match dialect {
+        Dialect::Sqlite => (dialect.contains(TEXT, param), term.to_owned()),
+        // LIKE is what the trigram index knows; nothing in the term is a wildcard.
+        Dialect::Postgres => (format!("{TEXT} LIKE {param}"), like_pattern(term)),
+    }
+}
+
+fn like_pattern(term: &str) -> String {
+    let mut out = String::with_capacity(term.len() + 2);
+    out.push('%');
+    for c in term.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('%');
+    out
 }
 
 /// The expression that finds the users of a partner whose text holds a term of three characters or more, for

@@ -8,7 +8,7 @@ use super::driver::Param;
 use super::tx::{Stale, Tx};
 use crate::access::{LastUse, Standing, TokenFacts};
 use crate::clock::Millis;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Client, PartnerId, Session, UserId};
 
 fn stored(hash: &TokenHash) -> String {
@@ -37,7 +37,7 @@ pub struct NewSession<'a> {
 /// Stores a session.
 pub fn insert(tx: &mut Tx<'_>, new: &NewSession<'_>) -> Result<()> {
     let now = tx.now();
-    tx.execute(
+    tx.execute_later(
         "INSERT INTO sessions (pid, session_id, user_id, client_id, restricted, created_at, expires_at, address, \
          user_agent, last_used_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $6)",
         &[
@@ -50,8 +50,8 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewSession<'_>) -> Result<()> {
             new.address.into(),
             new.user_agent.into(),
         ],
-    )?;
-    Ok(())
+        Error::from,
+    )
 }
 
 /// The two kinds of tokens.
@@ -81,14 +81,14 @@ pub fn insert_token(
     expires_at: Millis,
 ) -> Result<()> {
     let now = tx.now();
-    tx.execute(
+    tx.execute_later(
         &format!(
             "INSERT INTO {} (pid, token_hash, session_id, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
             kind.table()
         ),
         &[(&stored(hash)).into(), session_id.into(), now.into(), expires_at.into()],
-    )?;
-    Ok(())
+        Error::from,
+    )
 }
 
 /// Whose access token this is; one statement, on the way of every request that finds no cached caller.
@@ -202,6 +202,8 @@ pub fn end(tx: &mut Tx<'_>, session_id: &str) -> Result<bool> {
 
 /// Ends all sessions of a user but, where one is named, that one; how many there were.
 pub fn end_all_of(tx: &mut Tx<'_>, user_id: UserId, but: Option<&str>) -> Result<usize> {
+    // A login under way must not open another one unseen.
+    super::users::claim(tx, user_id)?;
     let gone = tx.execute(
         "DELETE FROM sessions WHERE pid = $1 AND user_id = $2 AND session_id <> $3",
         &[user_id.into(), but.unwrap_or("").into()],
@@ -303,19 +305,20 @@ pub fn lift_restriction(tx: &mut Tx<'_>, session_id: &str) -> Result<()> {
 
 /// Removes what ended before `before`, of all partners, at most `limit` of each; how many.
 pub fn purge(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<usize> {
+    let take = tx.dialect().take_rows();
     let mut gone = tx.unscoped().execute(
-        "DELETE FROM access_tokens WHERE (pid, token_hash) IN \
-         (SELECT t.pid, t.token_hash FROM access_tokens t WHERE t.expires_at < $1 ORDER BY t.expires_at LIMIT $2)",
+        &format!("DELETE FROM access_tokens WHERE (pid, token_hash) IN \
+         (SELECT t.pid, t.token_hash FROM access_tokens t WHERE t.expires_at < $1 ORDER BY t.expires_at LIMIT $2{take})"),
         &[before.into(), limit.into()],
     )?;
     gone += tx.unscoped().execute(
-        "DELETE FROM refresh_tokens WHERE (pid, token_hash) IN \
-         (SELECT t.pid, t.token_hash FROM refresh_tokens t WHERE t.expires_at < $1 ORDER BY t.expires_at LIMIT $2)",
+        &format!("DELETE FROM refresh_tokens WHERE (pid, token_hash) IN \
+         (SELECT t.pid, t.token_hash FROM refresh_tokens t WHERE t.expires_at < $1 ORDER BY t.expires_at LIMIT $2{take})"),
         &[before.into(), limit.into()],
     )?;
     gone += tx.unscoped().execute(
-        "DELETE FROM sessions WHERE (pid, session_id) IN \
-         (SELECT s.pid, s.session_id FROM sessions s WHERE s.expires_at < $1 ORDER BY s.expires_at LIMIT $2)",
+        &format!("DELETE FROM sessions WHERE (pid, session_id) IN \
+         (SELECT s.pid, s.session_id FROM sessions s WHERE s.expires_at < $1 ORDER BY s.expires_at LIMIT $2{take})"),
         &[before.into(), limit.into()],
     )?;
     Ok(gone)

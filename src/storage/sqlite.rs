@@ -87,11 +87,6 @@ impl Sqlite {
         Ok(Self { conn, snapshot: None })
     }
 
-    /// Runs statements that take no parameters and give no rows.
-    pub(super) fn batch(&self, sql: &str) -> Result<(), DbError> {
-        Ok(self.conn.execute_batch(sql)?)
-    }
-
     /// Runs one statement of the transaction's own (`BEGIN`, `SAVEPOINT`, ...), kept prepared.
     pub(super) fn control(&self, sql: &str) -> Result<(), DbError> {
         self.conn.prepare_cached(sql)?.raw_execute()?;
@@ -169,6 +164,17 @@ impl Connection for Sqlite {
         Ok(stmt.raw_execute()?)
     }
 
+    fn execute_later(
+        &mut self,
+        sql: &str,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+        refused: fn(DbError) -> Error,
+    ) -> Result<(), DbError> {
+        // There is nothing to be won by waiting.
+        self.execute(sql, partner, params).map(drop).map_err(|e| DbError::Caller(refused(e)))
+    }
+
     fn query(
         &mut self,
         sql: &str,
@@ -183,6 +189,10 @@ impl Connection for Sqlite {
             each(row)?;
         }
         Ok(())
+    }
+
+    fn batch(&mut self, sql: &str) -> Result<(), DbError> {
+        Ok(self.conn.execute_batch(sql)?)
     }
 
     fn dialect(&self) -> Dialect {

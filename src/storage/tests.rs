@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::driver::Connection as _;
 use super::*;
 use crate::access::{Operator, system_within};
 use crate::model::PartnerId;
@@ -144,14 +145,14 @@ async fn files_that_are_not_ours_are_refused_and_left_alone() {
     assert_refused(&path, "is not a database");
 
     std::fs::remove_file(&path).unwrap();
-    let other = Sqlite::open(&path, Use::Write).unwrap();
+    let mut other = Sqlite::open(&path, Use::Write).unwrap();
     other.batch("CREATE TABLE recipes (name TEXT)").unwrap();
     drop(other);
     assert_refused(&path, "another program");
 
     std::fs::remove_file(&path).unwrap();
     drop(open(dir.path()).unwrap());
-    let newer = Sqlite::open(&path, Use::Write).unwrap();
+    let mut newer = Sqlite::open(&path, Use::Write).unwrap();
     newer.batch("INSERT INTO schema_versions (version, applied_at) VALUES (999, 0)").unwrap();
     drop(newer);
     assert_refused(&path, "newer version");

@@ -1,10 +1,12 @@
 //! A transaction: opened for a caller, it knows the partner, the actor and the time.
 
+use std::collections::BTreeMap;
+
 use super::driver::{Connection, DbError, Dialect, Param, Row};
 use super::search::SearchChange;
 use crate::access::{Actor, Operator, Scope};
 use crate::clock::Millis;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{PartnerId, UserId};
 use crate::random::Random;
 
@@ -44,14 +46,14 @@ impl Counter {
     }
 }
 
-/// What cached callers must be forgotten once a change is committed.
+/// What must be forgotten of what is cached once a change is committed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Stale {
-    /// Every token of a user.
+    /// A user, and every token of it.
     User(PartnerId, UserId),
     /// Every token of a session.
     Session(PartnerId, String),
-    /// Every token of a partner.
+    /// Every user and token of a partner.
     Partner(PartnerId),
 }
 
@@ -62,17 +64,38 @@ pub(super) struct Effects {
     pub(super) search: Vec<SearchChange>,
     pub(super) counters: Vec<(PartnerId, Counter, i64)>,
     pub(super) stale: Vec<Stale>,
+    pub(super) stale_here: Vec<Stale>,
     pub(super) mail: bool,
     admins_touched: bool,
     admin_rule_waived: bool,
 }
 
 impl Effects {
+    /// Writes the totals, each once.
+    pub(super) fn write_counters(&self, conn: &mut dyn Connection, slot: i64) -> Result<(), DbError> {
+        // In order: two transactions must not wait for each other.
+        let mut sums = BTreeMap::<_, i64>::new();
+        for &(pid, counter, by) in &self.counters {
+            *sums.entry((pid, counter.name())).or_default() += by;
+        }
+        for ((pid, name), by) in sums {
+            conn.execute_later(
+                "INSERT INTO counters (pid, name, slot, value) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT (pid, name, slot) DO UPDATE SET value = counters.value + excluded.value",
+                Some(pid),
+                &[name.into(), slot.into(), by.into()],
+                Error::from,
+            )?;
+        }
+        Ok(())
+    }
+
     /// Takes over what a committed unit caused.
     pub(super) fn absorb(&mut self, unit: Self) {
         self.search.extend(unit.search);
         self.counters.extend(unit.counters);
         self.stale.extend(unit.stale);
+        self.stale_here.extend(unit.stale_here);
         self.mail |= unit.mail;
         self.admins_touched |= unit.admins_touched;
         self.admin_rule_waived |= unit.admin_rule_waived;
@@ -142,7 +165,7 @@ impl<'c> Tx<'c> {
         self.effects.admins_touched && !self.effects.admin_rule_waived
     }
 
-    /// Has cached callers forgotten after COMMIT, before the answer.
+    /// Has what is cached forgotten after COMMIT, before the answer, in all processes.
     pub fn forget(&mut self, stale: Stale) {
         self.effects.stale.push(stale);
     }
@@ -155,15 +178,31 @@ impl<'c> Tx<'c> {
     pub fn attempt<T>(&mut self, part: impl FnOnce(&mut Self) -> Result<T>) -> Result<Result<T>> {
         self.conn.execute("SAVEPOINT attempt", None, &[])?;
         let before = std::mem::take(self.effects);
-        let result = part(self);
+        let mut result = part(self);
         let caused = std::mem::replace(self.effects, before);
-        match result {
-            Ok(_) => self.effects.absorb(caused),
-            // A full disk has taken everything back already, and this fails: so does the unit, then.
-            Err(_) => drop(self.conn.execute("ROLLBACK TO attempt", None, &[])?),
+        if result.is_ok() {
+            // What was put off is refused here at the latest.
+            match self.conn.execute("RELEASE attempt", None, &[]) {
+                Ok(_) => {
+                    self.effects.absorb(caused);
+                    return Ok(result);
+                }
+                Err(e) => result = Err(e.into()),
+            }
+        }
+        // The first may answer with the refusal of something that was still put off. A full disk has taken everything
+        // back already: then the second fails, too, and so does the unit.
+        if self.conn.execute("ROLLBACK TO attempt", None, &[]).is_err() {
+            self.conn.execute("ROLLBACK TO attempt", None, &[])?;
         }
         self.conn.execute("RELEASE attempt", None, &[])?;
         Ok(result)
+    }
+
+    /// Like [`Tx::forget`], in this process only: for what others may learn a moment later, and what happens so often
+    /// that telling them would cost more than it is worth.
+    pub(super) fn forget_here(&mut self, stale: Stale) {
+        self.effects.stale_here.push(stale);
     }
 
     /// Adds to a kept total of this partner.
@@ -179,6 +218,16 @@ impl<'c> Tx<'c> {
     /// Runs a statement; how many rows it changed.
     pub(super) fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<usize, DbError> {
         self.conn.execute(sql, Some(self.pid), params)
+    }
+
+    /// Runs a statement whose answer this unit does not need; see [`Connection::execute_later`].
+    pub(super) fn execute_later(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+        refused: fn(DbError) -> Error,
+    ) -> Result<()> {
+        Ok(self.conn.execute_later(sql, Some(self.pid), params, refused)?)
     }
 
     /// Runs a query and hands each row to `each`.
@@ -229,9 +278,23 @@ impl<'c> Tx<'c> {
         Unscoped(self.conn)
     }
 
+    /// A number never used before, for a row whose number nobody asks for: the text to put into the statement that
+    /// stores it, and what to bind at `param` there.
+    pub(super) fn fresh_id(&mut self, sequence: Sequence, param: &str) -> Result<(String, Option<i64>)> {
+        let id = match self.dialect() {
+            Dialect::Sqlite => Some(self.next_id(sequence)?),
+            Dialect::Postgres => None,
+        };
+        Ok((self.dialect().fresh_id(sequence.name(), param), id))
+    }
+
     /// A number never used before (B24).
     pub(super) fn next_id(&mut self, sequence: Sequence) -> Result<i64> {
         let mut id = 0;
+        let mut read = |row: &dyn Row| {
+            id = row.int(0)?;
+            Ok(())
+        };
         match self.dialect() {
             // In the writer's own transaction: a unit that is rolled back gives its number back unseen.
             Dialect::Sqlite => self.conn.query(
@@ -239,11 +302,17 @@ impl<'c> Tx<'c> {
                  ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
                 None,
                 &[sequence.name().into()],
-                &mut |row| {
-                    id = row.int(0)?;
-                    Ok(())
-                },
+                &mut read,
             )?,
+            // The number of a unit that is rolled back is never seen.
+            Dialect::Postgres => {
+                self.conn.query(
+                    &format!("SELECT nextval('seq_{}')", sequence.name()),
+                    None,
+                    &[],
+                    &mut read,
+                )?;
+            }
         }
         Ok(id)
     }

@@ -3,18 +3,14 @@
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
-use super::driver::{DbError, Param};
+use super::driver::{DbError, Dialect, Param};
 use super::lists::{EXACT_TOTAL, Position, SortKey, Total, counted, exact_id};
-use super::search::match_expression;
+use super::search::{self, match_expression};
 use super::tx::{Counter, Tx};
 use super::users::{COLUMNS, GROUPS, optional_key, read, read_with_groups};
 use crate::error::Result;
 use crate::model::{GroupId, Status, User, UserId};
 use crate::values::fold;
-
-/// The text that the substring index holds, as SQL: for terms too short for trigrams, and for walks.
-const SEARCH_TEXT: &str = "(u.username_key || '\u{1}' || u.first_name_key || '\u{1}' || u.last_name_key || '\u{1}' || \
-     u.email_key || u.title_key || u.phone_number_key || u.external_id_key)";
 
 /// The orders of a list of users (B26).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -300,7 +296,9 @@ impl Statement {
         let mut searched = query.search.is_none();
         let mut grouped = query.groups.is_empty();
         if drive == Drive::Source {
-            if let Some(term) = query.search.as_deref().filter(|term| is_indexed(term)) {
+            // PostgreSQL chooses by itself between its index of texts and a walk.
+            let indexed = |term: &&str| dialect == Dialect::Sqlite && is_indexed(term);
+            if let Some(term) = query.search.as_deref().filter(indexed) {
                 let hits = sql.bind(SortKey::Text(match_expression(tx.pid(), term)));
                 // A term of digits also finds the user of that number (B27).
                 if let Some(id) = exact_id(term) {
@@ -329,8 +327,8 @@ impl Statement {
             }
         }
         if let (Some(term), false) = (&query.search, searched) {
-            let needle = sql.bind(SortKey::Text(term.clone()));
-            let mut test = dialect.contains(SEARCH_TEXT, &needle);
+            let (mut test, value) = search::test(dialect, &sql.next_param(), term);
+            sql.bind(SortKey::Text(value));
             if let Some(id) = exact_id(term) {
                 let id = sql.bind(SortKey::Int(id));
                 test = format!("({test} OR u.user_id = {id})");
@@ -376,9 +374,15 @@ impl Statement {
         sql
     }
 
+    /// What the next value will be bound at. `$1` is the partner.
+    fn next_param(&self) -> String {
+        format!("${}", self.values.len() + 2)
+    }
+
     fn bind(&mut self, value: SortKey) -> String {
+        let param = self.next_param();
         self.values.push(value);
-        format!("${}", self.values.len() + 1)
+        param
     }
 
     fn params(&self) -> Vec<Param<'_>> {
@@ -430,7 +434,7 @@ fn select(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64, drive:
         }
     };
     let text = format!(
-        "SELECT {COLUMNS}, {GROUPS} FROM ({page}) page CROSS JOIN users u ON u.pid = $1 AND u.user_id = page.user_id \
+        "SELECT {COLUMNS}, {GROUPS} FROM ({page}) page CROSS JOIN users u WHERE u.pid = $1 AND u.user_id = page.user_id \
          ORDER BY u.{column} {order}, u.user_id {order} LIMIT {limit}"
     );
     tx.rows(&text, &sql.params(), read_with_groups)

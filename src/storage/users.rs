@@ -78,7 +78,7 @@ impl Keys {
         }
     }
 
-    /// What the substring index holds of a user; the SQL of it is `user_lists::SEARCH_TEXT`.
+    /// What the substring index holds of a user; the SQL of it is `search::TEXT`.
     pub(super) fn search_text(&self) -> String {
         let Self { username, first_name, last_name, email, title, phone_number, external_id } = self;
         // The optional keys bring their own separator.
@@ -99,7 +99,7 @@ pub fn next_id(tx: &mut Tx<'_>) -> Result<UserId> {
 /// `username-taken`, `external-id-taken`: the database's word (B8, B3).
 pub fn insert(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
     let keys = Keys::of(user);
-    tx.execute(
+    tx.execute_later(
         "INSERT INTO users (pid, user_id, username, status, first_name, last_name, email, title, phone_number, \
          is_admin, external_id, created_at, updated_at, username_key, first_name_key, last_name_key, email_key, \
          title_key, phone_number_key, external_id_key, version) \
@@ -126,8 +126,8 @@ pub fn insert(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
             (&keys.external_id).into(),
             user.version.into(),
         ],
-    )
-    .map_err(taken)?;
+        taken,
+    )?;
     claim_username(tx, user.user_id, username)?;
     add_memberships(tx, user.user_id, &user.groups)?;
     tx.count(Counter::Users, 1);
@@ -184,6 +184,7 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username)
         super::groups::count_members(tx, group, -1)?;
     }
     add_memberships(tx, after.user_id, &come)?;
+    tx.forget(Stale::User(after.pid, after.user_id));
     let text = keys.search_text();
     if text != Keys::of(before).search_text() {
         index(tx, after.user_id, true, Some(text));
@@ -224,19 +225,19 @@ fn index(tx: &mut Tx<'_>, user_id: UserId, known: bool, text: Option<String>) {
 }
 
 fn claim_username(tx: &mut Tx<'_>, user_id: UserId, username: &Username) -> Result<()> {
-    tx.execute(
+    tx.execute_later(
         "INSERT INTO usernames (name_key, pid, user_id) VALUES ($3, $1, $2)",
         &[user_id.into(), (&username.key).into()],
+        taken,
     )
-    .map_err(taken)?;
-    Ok(())
 }
 
 fn add_memberships(tx: &mut Tx<'_>, user_id: UserId, groups: &[GroupId]) -> Result<()> {
     for &group in groups {
-        tx.execute(
+        tx.execute_later(
             "INSERT INTO memberships (pid, group_id, user_id) VALUES ($1, $2, $3)",
             &[group.into(), user_id.into()],
+            Error::from,
         )?;
         super::groups::count_members(tx, group, 1)?;
     }
@@ -358,12 +359,14 @@ pub fn count_unknown_login(tx: &mut Tx<'_>) {
 /// Stores a login: when, and that the row of failures is over.
 pub fn set_logged_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     let now = tx.now();
-    tx.execute(
+    tx.execute_later(
         "UPDATE users SET last_login_at = $3, failed_logins = 0, refused_until = 0, version = users.version + 1 \
          WHERE pid = $1 AND user_id = $2",
         &[user_id.into(), now.into()],
+        Error::from,
     )?;
-    tx.forget(Stale::User(tx.pid(), user_id));
+    // Only `lastLoginAt` shows it, and logins are many.
+    tx.forget_here(Stale::User(tx.pid(), user_id));
     Ok(())
 }
 

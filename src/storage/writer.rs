@@ -5,7 +5,6 @@
 //! then answers everybody, refusals too: a `409` against a row that did not commit would be false.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,18 +12,16 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
-use super::cache::CallerCache;
+use super::Shared;
 use super::driver::DbError;
 use super::search;
 use super::sqlite::{PointReaders, Sqlite, Use};
-use super::tx::{Counter, Effects, Outcome, Tx};
+use super::tx::{Effects, Outcome, Tx};
 use crate::access::Actor;
-use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::PartnerId;
-use crate::random::Random;
 
 /// Units waiting for the writer. More are refused with [`Error::Unavailable`].
 const QUEUE: usize = 4_096;
@@ -40,16 +37,6 @@ const CHECKPOINT_HARD_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How long everybody's writes may wait for reads that keep the log from being emptied.
 const EMPTYING: Duration = Duration::from_millis(50);
-
-/// What the writer shares with the rest of the store.
-pub(super) struct Shared {
-    pub(super) clock: Clock,
-    pub(super) random: Random,
-    pub(super) callers: CallerCache,
-    pub(super) point: PointReaders,
-    /// Told when mail was put into the outbox.
-    pub(super) mail: Notify,
-}
 
 /// A unit of work on its way through the writer.
 trait Job: Send {
@@ -153,7 +140,12 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the writer and its checkpointer on `conn`, the only connection that writes.
-    pub(super) fn start(conn: Sqlite, path: &Path, shared: Arc<Shared>) -> Result<Self> {
+    pub(super) fn start(
+        conn: Sqlite,
+        path: &Path,
+        shared: Arc<Shared>,
+        point: Arc<PointReaders>,
+    ) -> Result<Self> {
         let (queue, jobs) = mpsc::sync_channel(QUEUE);
         let (due, checkpoints) = mpsc::sync_channel(1);
         let checkpointer = Sqlite::open(path, Use::Checkpoint)?;
@@ -164,9 +156,9 @@ impl Writer {
                 .spawn(f)
                 .map_err(|e| Error::internal(format!("cannot start the {name} thread: {e}")))
         };
-        let (ask, beside) = (due.clone(), Arc::clone(&shared));
+        let (ask, beside) = (due.clone(), Arc::clone(&point));
         let threads = vec![
-            spawn("writer", Box::new(move || Loop { conn, shared, log, due }.run(&jobs)))?,
+            spawn("writer", Box::new(move || Loop { conn, shared, point, log, due }.run(&jobs)))?,
             spawn("checkpoint", Box::new(move || checkpoint(&checkpointer, &checkpoints, &beside)))?,
         ];
         Ok(Self { queue: Some(queue), due: Some(ask), threads })
@@ -223,6 +215,7 @@ impl Drop for Writer {
 struct Loop {
     conn: Sqlite,
     shared: Arc<Shared>,
+    point: Arc<PointReaders>,
     log: PathBuf,
     due: SyncSender<Due>,
 }
@@ -234,7 +227,7 @@ impl Loop {
             let first = match first {
                 Order::Run(job) => job,
                 Order::EmptyLog(reply) => {
-                    let emptied = self.shared.point.without_snapshots(|| self.conn.empty_log(EMPTYING));
+                    let emptied = self.point.without_snapshots(|| self.conn.empty_log(EMPTYING));
                     let _ = reply.send(emptied.map_err(Error::from));
                     continue;
                 }
@@ -268,8 +261,8 @@ impl Loop {
             }
         } else {
             // First: a caller that is forgotten must not be read again from an old snapshot.
-            self.shared.point.committed();
-            self.shared.callers.forget(&effects.stale);
+            self.point.committed();
+            self.shared.cache.forget(effects.stale.iter().chain(&effects.stale_here));
         }
         for job in group {
             job.answer(outcome.as_ref().map(|_| ()));
@@ -296,7 +289,7 @@ impl Loop {
             }
             self.conn.control("RELEASE unit").map_err(GroupLost::of)?;
         }
-        apply_counters(&mut self.conn, &effects.counters).map_err(GroupLost::of)?;
+        effects.write_counters(&mut self.conn, 0).map_err(GroupLost::of)?;
         search::apply(&mut self.conn, &effects.search).map_err(GroupLost::of)?;
         self.conn.control("COMMIT").map_err(GroupLost::of)
     }
@@ -305,7 +298,7 @@ impl Loop {
         let size = std::fs::metadata(&self.log).map_or(0, |m| m.len());
         if size > CHECKPOINT_HARD_BYTES {
             // A long read can keep it: then the next group tries again.
-            if let Err(e) = self.shared.point.without_snapshots(|| self.conn.empty_log(EMPTYING)) {
+            if let Err(e) = self.point.without_snapshots(|| self.conn.empty_log(EMPTYING)) {
                 tracing::warn!(?e, "the log could not be shortened");
             }
         } else if size > CHECKPOINT_BYTES {
@@ -316,32 +309,15 @@ impl Loop {
 }
 
 /// Moves the log into the database beside the writer, so no commit pays for it.
-fn checkpoint(conn: &Sqlite, due: &Receiver<Due>, shared: &Shared) {
+fn checkpoint(conn: &Sqlite, due: &Receiver<Due>, point: &PointReaders) {
     while let Ok(waiting) = due.recv() {
-        if let Err(e) = shared.point.without_snapshots(|| conn.checkpoint("PASSIVE")) {
+        if let Err(e) = point.without_snapshots(|| conn.checkpoint("PASSIVE")) {
             tracing::warn!(?e, "a checkpoint failed");
         }
         if let Some(waiting) = waiting {
             let _ = waiting.send(());
         }
     }
-}
-
-fn apply_counters(conn: &mut Sqlite, changes: &[(PartnerId, Counter, i64)]) -> Result<(), DbError> {
-    use super::driver::Connection as _;
-    let mut sums: HashMap<(PartnerId, Counter), i64> = HashMap::new();
-    for &(pid, counter, by) in changes {
-        *sums.entry((pid, counter)).or_default() += by;
-    }
-    for ((pid, counter), by) in sums {
-        conn.execute(
-            "INSERT INTO counters (pid, name, slot, value) VALUES ($1, $2, 0, $3) \
-             ON CONFLICT (pid, name, slot) DO UPDATE SET value = counters.value + excluded.value",
-            Some(pid),
-            &[counter.name().into(), by.into()],
-        )?;
-    }
-    Ok(())
 }
 
 /// Where SQLite keeps the write-ahead log of a database.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use crate::databases::Database;
 use tenantry::access::Operator;
 use tenantry::api::observe::Metrics;
 use tenantry::api::server::{Bounds, serve};
@@ -73,6 +74,7 @@ pub struct T {
     pub mail: Memory,
     pub address: SocketAddr,
     pub dir: Arc<TempDir>,
+    pub database: Arc<Database>,
     http: reqwest::Client,
     secrets: Mutex<Vec<String>>,
     log_start: usize,
@@ -89,10 +91,12 @@ impl T {
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         capture_log();
         let dir = Arc::new(tempfile::tempdir().unwrap());
+        let database = Arc::new(Database::new());
         let mut config = Config::for_tests(dir.path());
+        database.name_in(&mut config);
         change(&mut config);
         let clock = Clock::manual(START);
-        let t = Self::run(dir, config, clock).await;
+        let t = Self::run(dir, database, config, clock).await;
         let admin = NewUser {
             username: values::username("admin").unwrap(),
             status: Status::Active,
@@ -111,7 +115,7 @@ impl T {
         t
     }
 
-    async fn run(dir: Arc<TempDir>, config: Config, clock: Clock) -> Self {
+    async fn run(dir: Arc<TempDir>, database: Arc<Database>, config: Config, clock: Clock) -> Self {
         let log_start = LOG.lock().unwrap().len();
         let body_limit = config.body_limit as u64;
         let app = App::assemble(config, clock.clone(), Random::system(), HashCost::FOR_TESTS).unwrap();
@@ -128,6 +132,7 @@ impl T {
             mail: Memory::new(),
             address,
             dir,
+            database,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             secrets: Mutex::default(),
             log_start,
@@ -140,9 +145,26 @@ impl T {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
-        let (dir, config, clock) = (Arc::clone(&self.dir), self.app.config.clone(), self.clock.clone());
+        let (dir, database) = (Arc::clone(&self.dir), Arc::clone(&self.database));
+        let (config, clock) = (self.app.config.clone(), self.clock.clone());
         drop(self);
-        Self::run(dir, config, clock).await
+        Self::run(dir, database, config, clock).await
+    }
+
+    /// A second server over the same database, as another process is one (PostgreSQL only).
+    pub async fn beside(&self) -> Self {
+        let (dir, database) = (Arc::clone(&self.dir), Arc::clone(&self.database));
+        Self::run(dir, database, self.app.config.clone(), self.clock.clone()).await
+    }
+
+    /// Runs SQL on the database, behind the server's back.
+    pub fn run_sql(&self, sql: &str) {
+        self.database.run(self.dir.path(), sql);
+    }
+
+    /// What the database answers to SQL, as text, row by row.
+    pub fn ask_sql(&self, sql: &str) -> Vec<Vec<String>> {
+        self.database.ask(self.dir.path(), sql)
     }
 
     /// A value that must not be in any log line.

@@ -16,6 +16,7 @@ mod commands;
 mod concurrency;
 mod conditional;
 mod crash;
+mod databases;
 mod deleted_users;
 mod dry_run;
 mod events;

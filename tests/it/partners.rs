@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::databases::is_postgres;
 use crate::harness::{ADMIN_PASSWORD, Person, T, password_of};
 
 const PARTNERS: &str = "/operator/v1/partners";
@@ -91,7 +92,9 @@ async fn names_and_usernames_that_are_taken_are_conflicts_and_leave_nothing() {
     assert_eq!(operator.get(PARTNERS).await.expect(200).body["total"], 2);
     assert_eq!(t.mails().await.len(), 1, "only the first one was mailed");
     // Nothing of the refused ones holds on to a name.
-    assert_eq!(create(&operator, "Other", "other").await, 3);
+    let pid = create(&operator, "Other", "other").await;
+    // Nor on a number, where units of work run one after the other.
+    assert!(if is_postgres() { pid > 2 } else { pid == 3 }, "{pid}");
 }
 
 #[tokio::test]
@@ -341,17 +344,18 @@ async fn of_a_deleted_partner_only_its_events_stay() {
     user["groups"] = json!([olga.create_group("Editors").await]);
     olga.create_with(&user).await;
     let rows = || -> BTreeMap<String, i64> {
-        let database = rusqlite::Connection::open(t.dir.path().join("tenantry.db")).unwrap();
-        let sql = "SELECT m.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c \
-                   WHERE m.type = 'table' AND c.name = 'pid'";
-        let mut statement = database.prepare(sql).unwrap();
-        let tables: Vec<String> =
-            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-        let count = |table: &String| {
-            let sql = format!("SELECT count(*) FROM {table} WHERE pid = ?1");
-            database.query_row(&sql, [pid], |row| row.get(0)).unwrap()
+        let tables = if is_postgres() {
+            "SELECT table_name FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'pid'"
+        } else {
+            "SELECT m.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c \
+             WHERE m.type = 'table' AND c.name = 'pid'"
         };
-        tables.iter().map(|table| (table.clone(), count(table))).filter(|(_, count)| *count > 0).collect()
+        let count = |table: &str| -> i64 {
+            let sql = format!("SELECT count(*) FROM {table} WHERE pid = {pid}");
+            t.ask_sql(&sql)[0][0].parse().unwrap()
+        };
+        let tables = t.ask_sql(tables).into_iter().map(|row| (row[0].clone(), count(&row[0])));
+        tables.filter(|(_, count)| *count > 0).collect()
     };
     let before = rows();
     for table in
@@ -363,7 +367,7 @@ async fn of_a_deleted_partner_only_its_events_stay() {
     // The total of the events stays with them.
     let after = rows();
     assert_eq!(after.keys().collect::<Vec<_>>(), ["counters", "events"]);
-    assert_eq!(after["counters"], 1);
+    assert!(is_postgres() || after["counters"] == 1, "a total may be in several rows on PostgreSQL");
 }
 
 #[tokio::test]

@@ -83,10 +83,8 @@ async fn b13_a_stream_that_fails_in_the_middle_is_broken_off() {
     let t = T::start().await;
     let admin = t.admin().await;
     seed(&t, 1, "many", 5_000, Vec::new()).await;
-    let database = t.dir.path().join("tenantry.db");
-    let corrupt = rusqlite::Connection::open(database).unwrap();
     // A status that does not exist, in a row of the fourth chunk.
-    assert_eq!(corrupt.execute("UPDATE users SET status = 9 WHERE username = 'many3500'", []).unwrap(), 1);
+    t.run_sql("UPDATE users SET status = 9 WHERE username = 'many3500'");
     for path in ["/api/v1/users", "/api/v1/users?sortBy=createdAt"] {
         let mut answer = admin.request(Method::GET, path).send().await.unwrap();
         assert_eq!(answer.status(), 200);
@@ -102,7 +100,7 @@ async fn b13_a_stream_that_fails_in_the_middle_is_broken_off() {
         assert!(serde_json::from_slice::<serde_json::Value>(&read).is_err());
     }
     // What goes wrong before the first row is an answer of its own, which tells nothing internal.
-    corrupt.execute("UPDATE users SET status = 9 WHERE username = 'many3'", []).unwrap();
+    t.run_sql("UPDATE users SET status = 9 WHERE username = 'many3'");
     let answer = admin.get("/api/v1/users").await.expect(500);
     assert_eq!(answer.body["code"], "internal");
     assert!(!answer.text.contains("status has"));

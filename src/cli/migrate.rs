@@ -1,0 +1,26 @@
+//! `tenantry migrate`
+
+use std::io::Write;
+
+use super::Failure;
+use super::refusal::Refusal;
+use crate::app;
+use crate::clock::Clock;
+use crate::config::{Config, DatabaseUrl};
+use crate::storage::Store;
+
+/// Brings the schema of a PostgreSQL database up to date, once, whoever else tries at the same time.
+pub(super) fn run(config: &Config, out: &mut impl Write) -> Result<(), Failure> {
+    let DatabaseUrl::Postgres(url) = &config.database_url else {
+        let detail = "an SQLite database is brought up to date when it is opened: there is nothing to do";
+        return Err(Refusal::new("sqlite", detail).into());
+    };
+    let options = app::postgres_options(config, url, true);
+    let (from, to) = Store::migrate_postgres(&options, &Clock::system())?;
+    if from == to {
+        writeln!(out, "the schema is up to date (version {to})")?;
+    } else {
+        writeln!(out, "the schema was brought from version {from} to {to}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,261 @@
+//! Units of work and reads on PostgreSQL: a bounded number of connections, each used by one blocking thread at a
+//! time. A unit whose transaction another one overtook is run again here; nobody else hears of it.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+use super::Shared;
+use super::driver::DbError;
+use super::listen;
+use super::postgres::{Address, Failure, Postgres, Role};
+use super::tx::{Effects, Outcome, Tx};
+use crate::access::Actor;
+use crate::error::{Error, Result};
+use crate::model::PartnerId;
+
+/// How often a unit is run at most when others overtake it.
+const ATTEMPTS: u32 = 40;
+
+/// How long that may take in all.
+const RETRYING: Duration = Duration::from_secs(5);
+
+/// How often a unit is run whose rows point to something that is not there: if that went away meanwhile, the rules
+/// see it the second time.
+const DANGLING: u32 = 3;
+
+/// Requests that wait for a connection. More are refused at once.
+const WAITING: usize = 4_096;
+
+/// A connection is replaced after this time: the server keeps what it learnt of each schema object per connection.
+const LIFE: Duration = Duration::from_secs(1_800);
+
+/// Connections of one role.
+pub(super) struct Pool {
+    address: Arc<Address>,
+    role: Role,
+    idle: Mutex<Vec<Postgres>>,
+    permits: Arc<Semaphore>,
+    waiting: Semaphore,
+    /// How long a request waits for a connection.
+    patience: Duration,
+}
+
+impl Pool {
+    pub(super) fn new(address: Arc<Address>, role: Role, size: usize, patience: Duration) -> Self {
+        Self {
+            address,
+            role,
+            idle: Mutex::new(Vec::new()),
+            permits: Arc::new(Semaphore::new(size.max(1))),
+            waiting: Semaphore::new(WAITING),
+            patience,
+        }
+    }
+
+    /// Runs `work` on a blocking thread once a connection is free.
+    pub(super) async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let busy = || Error::Unavailable {
+            what: Cow::Borrowed("all connections to the database are in use"),
+            retry_after: Duration::from_secs(1),
+        };
+        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let _place = self.waiting.try_acquire().map_err(|_| busy())?;
+                let permit = tokio::time::timeout(self.patience, Arc::clone(&self.permits).acquire_owned());
+                permit.await.map_err(|_| busy())?.map_err(|_| Error::internal("the store is closed"))?
+            }
+        };
+        let pool = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work(&pool)
+        })
+        .await
+        .unwrap_or_else(|_| Err(Error::internal("a piece of database work panicked")))
+    }
+
+    fn take(&self) -> Result<Postgres, DbError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(conn) => Ok(conn),
+            None => Postgres::connect(&self.address, self.role),
+        }
+    }
+
+    fn give_back(&self, conn: Postgres) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if !conn.is_usable() {
+            // What happened to this one most likely happened to all.
+            let lost = std::mem::take(&mut *idle);
+            drop(idle);
+            drop(lost);
+        } else if conn.age() < LIFE {
+            idle.push(conn);
+        }
+    }
+
+    /// Runs a unit of work until it is committed, refused, or others have overtaken it too often.
+    pub(super) fn write<T>(
+        &self,
+        shared: &Shared,
+        scope: &(PartnerId, Actor),
+        work: &dyn Fn(&mut Tx<'_>) -> Result<Outcome<T>>,
+    ) -> Result<T> {
+        let start = Instant::now();
+        let mut dangled = 0;
+        for attempt in 1..=ATTEMPTS {
+            let mut conn = self.take().map_err(logged)?;
+            let attempted = attempt_unit(&mut conn, shared, scope, work);
+            let failure = conn.take_failure();
+            if failure == Some(Failure::Lost) {
+                drop(conn);
+                self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            } else {
+                self.give_back(conn);
+            }
+            let again = match (&attempted, failure) {
+                (Attempted::Refused(_), Some(Failure::Overtaken)) => true,
+                (Attempted::Refused(_), Some(Failure::Dangling)) => {
+                    dangled += 1;
+                    dangled < DANGLING
+                }
+                // Nothing was committed: the first connection of a pool after a failover is a dead one.
+                (Attempted::Refused(_), Some(Failure::Lost)) => attempt == 1,
+                _ => false,
+            };
+            match attempted {
+                Attempted::Done(value) => return Ok(value),
+                Attempted::Unknown(error) => return Err(error),
+                Attempted::Refused(error) if !again || start.elapsed() > RETRYING => return Err(error),
+                Attempted::Refused(_) => {}
+            }
+            if failure == Some(Failure::Overtaken) {
+                // Those who met must not meet again in step.
+                let wait = u64::try_from(shared.random.below(1 << attempt.min(6))).unwrap_or(0) + 1;
+                std::thread::sleep(Duration::from_millis(wait));
+            }
+        }
+        Err(DbError::Overtaken.into())
+    }
+
+    /// Runs a read. `snapshot` opens a transaction for it; without, it is one statement. A connection that turns out
+    /// to be dead is replaced once.
+    pub(super) fn read<T>(
+        &self,
+        shared: &Shared,
+        scope: &(PartnerId, Actor),
+        snapshot: bool,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut conn = self.take_live()?;
+        if snapshot {
+            conn.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+        }
+        let mut effects = Effects::default();
+        let now = shared.clock.now();
+        let result = work(&mut Tx::open(&mut conn, &mut effects, scope.clone(), now, &shared.random));
+        if snapshot {
+            conn.roll_back();
+        }
+        self.give_back(conn);
+        result
+    }
+
+    /// A connection that was not closed while it lay idle: a read is not run twice, since it need not be repeatable.
+    fn take_live(&self) -> Result<Postgres> {
+        loop {
+            let mut conn = self.take().map_err(logged)?;
+            if conn.notices_close() {
+                self.give_back(conn);
+            } else {
+                return Ok(conn);
+            }
+        }
+    }
+}
+
+/// What came of running a unit of work once.
+enum Attempted<T> {
+    Done(T),
+    /// Nothing of it was kept.
+    Refused(Error),
+    /// Nobody knows whether it was kept.
+    Unknown(Error),
+}
+
+fn attempt_unit<T>(
+    conn: &mut Postgres,
+    shared: &Shared,
+    scope: &(PartnerId, Actor),
+    work: &dyn Fn(&mut Tx<'_>) -> Result<Outcome<T>>,
+) -> Attempted<T> {
+    let slot = conn.slot();
+    conn.begin("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    let mut effects = Effects::default();
+    let mut tx = Tx::open(conn, &mut effects, scope.clone(), shared.clock.now(), &shared.random);
+    let done = catch_unwind(AssertUnwindSafe(|| work(&mut tx)));
+    let (value, keep) = match done {
+        Ok(Ok(Outcome::Commit(value))) => (value, true),
+        Ok(Ok(Outcome::Rollback(value))) => (value, false),
+        Ok(Err(error)) => {
+            conn.roll_back();
+            return Attempted::Refused(error);
+        }
+        Err(_) => {
+            conn.roll_back();
+            return Attempted::Refused(Error::internal("a unit of work panicked"));
+        }
+    };
+    if !keep {
+        // What would have been refused must be known first.
+        let done = conn.catch_up();
+        conn.roll_back();
+        return done.map_or_else(|e| Attempted::Refused(e.into()), |()| Attempted::Done(value));
+    }
+    if let Err(e) = effects.write_counters(conn, slot).and_then(|()| listen::tell(conn, &effects.stale)) {
+        conn.roll_back();
+        return Attempted::Refused(e.into());
+    }
+    match conn.commit() {
+        Ok(()) => {
+            shared.cache.forget(effects.stale.iter().chain(&effects.stale_here));
+            if effects.mail {
+                shared.mail.notify_one();
+            }
+            Attempted::Done(value)
+        }
+        Err(e) if conn.is_lost() => {
+            tracing::error!(?e, "the connection to the database was lost during a commit");
+            // Whoever asked must look: it is not known whether this was kept, and running it again could do it twice.
+            shared.cache.forget(&effects.stale);
+            Attempted::Unknown(Error::Unavailable {
+                what: Cow::Borrowed(
+                    "the database was lost in the middle of this change: it may or may not have been kept",
+                ),
+                retry_after: Duration::from_secs(1),
+            })
+        }
+        Err(e) => {
+            conn.roll_back();
+            Attempted::Refused(e.into())
+        }
+    }
+}
+
+/// Says once, where it happens, why the database cannot be reached.
+fn logged(e: DbError) -> Error {
+    match &e {
+        DbError::Lost(why) => tracing::warn!(why, "the database cannot be reached"),
+        DbError::Busy => tracing::warn!("the database refuses more connections"),
+        _ => {}
+    }
+    e.into()
+}
