@@ -65,9 +65,13 @@ pub fn delete(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str) -> Result<()> {
 
 /// Removes answers from before `before`, of all partners, at most `limit`; how many.
 pub fn purge(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<usize> {
-    Ok(tx.unscoped().execute(
-        "DELETE FROM kept_answers WHERE (pid, key_hash) IN \
-         (SELECT k.pid, k.key_hash FROM kept_answers k WHERE k.kept_at < $1 ORDER BY k.kept_at LIMIT $2)",
+    let take = tx.dialect().take_rows();
+    let gone = tx.unscoped().execute(
+        &format!(
+            "DELETE FROM kept_answers WHERE (pid, key_hash) IN \
+             (SELECT k.pid, k.key_hash FROM kept_answers k WHERE k.kept_at < $1 ORDER BY k.kept_at LIMIT $2{take})"
+        ),
         &[before.into(), limit.into()],
-    )?)
+    )?;
+    Ok(gone)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::databases::is_postgres;
 use crate::fixtures::{ids, with, without};
 use crate::harness::{Answer, Person, T, new_user, password_of};
 
@@ -146,6 +147,19 @@ fn every_write_of_the_document_is_here() {
     assert_eq!(missing, BTreeSet::from(refused.map(String::from)));
 }
 
+/// What can be compared. On PostgreSQL the number of a new thing that was only tried is not given again.
+fn seen(mut result: Value) -> Value {
+    match &mut result {
+        Value::Object(members) if is_postgres() => {
+            members.retain(|name, _| name != "userId" && name != "groupId");
+            members.values_mut().for_each(|value| *value = seen(value.take()));
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| *value = seen(value.take())),
+        _ => {}
+    }
+    result
+}
+
 #[tokio::test]
 async fn what_is_told_is_what_happens() {
     // Each write alone, on a partner of its own that nothing else has changed.
@@ -155,7 +169,8 @@ async fn what_is_told_is_what_happens() {
         let admin = t.admin().await;
         let told = send(&admin, &method, &format!("{path}?dryRun=true"), &body).await.expect(200).body;
         let done = send(&admin, &method, path, &body).await.expect(status);
-        assert_eq!(told["result"], done.body, "{method} {path}");
+        let (told, done) = (seen(told["result"].clone()), seen(done.body));
+        assert_eq!(told, done, "{method} {path}");
     }
 }
 
