@@ -201,6 +201,36 @@ mod tests {
         assert!(all.0.lock().unwrap().is_empty(), "nothing is left of it");
     }
 
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+    struct Text(String);
+
+    impl Keepable for Text {
+        fn length(&self) -> usize {
+            self.0.len()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_kept_up_to_four_megabytes() {
+        use crate::access::nobody;
+        use crate::domain::unit::{self, Done, Manner};
+        let dir = tempfile::tempdir().unwrap();
+        let (clock, random) = (crate::clock::Clock::manual(0), crate::random::Random::seeded(1));
+        let store = crate::storage::Store::open_sqlite(&dir.path().join("test.db"), clock, random).unwrap();
+        let all = UnderWay::default();
+        for (key, length, is_kept) in [("a", LONGEST, true), ("b", LONGEST + 1, false)] {
+            for is_again in [false, true] {
+                let once = Some(all.claim(request(key)).await.unwrap());
+                let manner = Manner { once, ..Manner::default() };
+                let work = move |_: &mut Tx<'_>| Ok(Text("\"".repeat(length)));
+                let done = unit::write_in(&store, &nobody(), manner, work).await.unwrap();
+                let (Done::Now(text) | Done::Before(text)) = &done;
+                assert_eq!(text.length(), length);
+                assert_eq!(matches!(done, Done::Before(_)), is_kept && is_again, "{key}");
+            }
+        }
+    }
+
     #[tokio::test]
     async fn the_key_belongs_to_caller_method_path_and_query() {
         let all = UnderWay::default();
