@@ -12,7 +12,7 @@ use tenantry::access::{Admin, Operator};
 use tenantry::app::App;
 use tenantry::clock::Clock;
 use tenantry::config::Config;
-use tenantry::domain::groups::GroupText;
+use tenantry::domain::groups::NewGroup;
 use tenantry::domain::users::NewUser;
 use tenantry::domain::{groups, partners, permissions, unit, users};
 use tenantry::error::{Error, Result};
@@ -136,7 +136,7 @@ async fn seed(dir: &Path, count: usize, url: Option<&str>) -> Result<()> {
     let ids: Vec<GroupId> = unit::write(&app.store, &rights, move |tx| {
         (0..20)
             .map(|n| {
-                let text = GroupText { name: format!("Group {n}"), description: None, parent: None };
+                let text = NewGroup { name: format!("Group {n}"), description: String::new(), parent: None };
                 groups::create(tx, &making, &text).map(|group| group.group_id)
             })
             .collect()

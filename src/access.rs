@@ -3,6 +3,7 @@
 //! one without the check does not compile.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::clock::Millis;
 use crate::error::{Denial, Error, Result, TokenFault};
@@ -31,6 +32,35 @@ pub struct TokenFacts {
     pub issued_at: Millis,
     /// When the token ends.
     pub expires_at: Millis,
+    /// When its use was last noted; kept beside the facts so that a request need not look for it.
+    pub noted: LastUse,
+}
+
+/// How often the use of a token is noted: a write for each request would cost more than the request.
+const NOTED_EVERY: Millis = 5 * crate::clock::MINUTE;
+
+/// When the use of a token was last noted.
+#[derive(Debug, Default)]
+pub struct LastUse(AtomicI64);
+
+impl Clone for LastUse {
+    fn clone(&self) -> Self {
+        Self(AtomicI64::new(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+impl LastUse {
+    /// A token given at this time, which its session remembers as a use.
+    pub fn since(issued_at: Millis) -> Self {
+        Self(AtomicI64::new(issued_at))
+    }
+
+    /// Whether a use at `now` is worth noting; of several that ask at once one is told so.
+    pub fn is_due(&self, now: Millis) -> bool {
+        let noted = self.0.load(Ordering::Relaxed);
+        now >= noted + NOTED_EVERY
+            && self.0.compare_exchange(noted, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
 }
 
 /// What the database says of a session that is still there.

@@ -7,6 +7,8 @@ use crate::clock::{Clock, DAY, HOUR, SECOND};
 use crate::config::{Config, DatabaseUrl, SecretUrl};
 use crate::domain::Terms;
 use crate::domain::evaluations::Rules;
+use crate::domain::once::UnderWay;
+use crate::domain::uses::Uses;
 use crate::error::Result;
 use crate::hashing::{HashCost, Hasher, QUEUE_PER_THREAD};
 use crate::random::Random;
@@ -23,6 +25,10 @@ pub struct Parts {
     pub store: Store,
     /// The hash threads.
     pub hasher: Hasher,
+    /// Requests under way that are to be done once.
+    pub under_way: UnderWay,
+    /// Uses of sessions that are not stored yet.
+    pub uses: Uses,
     /// The time.
     pub clock: Clock,
     /// Randomness.
@@ -56,7 +62,8 @@ impl App {
         let threads = config.worker_threads.max(1);
         let hasher = Hasher::new(threads, threads * QUEUE_PER_THREAD, cost, random.clone())?;
         let terms = terms(&config);
-        Ok(Self(Arc::new(Parts { store, hasher, clock, random, config, terms })))
+        let (under_way, uses) = (UnderWay::default(), Uses::default());
+        Ok(Self(Arc::new(Parts { store, hasher, under_way, uses, clock, random, config, terms })))
     }
 }
 
@@ -95,6 +102,8 @@ fn terms(config: &Config) -> Terms {
         password_expiry: (expiry > 0).then_some(expiry),
         lockout_threshold: i64::from(config.lockout_threshold).max(1),
         failures_per_address: i64::from(config.login_failures_per_address).max(1),
+        forgotten_per_address: i64::from(config.forgot_password_per_address).max(1),
         email_hold: i64::from(config.email_change_hold_hours) * HOUR,
+        deleted_users: i64::from(config.deleted_user_days) * DAY,
     }
 }

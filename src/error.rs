@@ -18,6 +18,9 @@ pub enum Error {
     /// The change contradicts what is there.
     #[error("{}", .0.detail)]
     Conflict(Conflict),
+    /// The thing is not in the state that the caller makes a condition (RFC 9110 §13).
+    #[error("it is not as the request says it must be")]
+    Precondition,
     /// Nobody is logged in, or with something that is no longer good.
     #[error("{0}")]
     Unauthenticated(TokenFault),
@@ -27,8 +30,8 @@ pub enum Error {
     /// A token request was refused (RFC 6749 §5.2).
     #[error("{}: {}", .0.code(), .1)]
     Grant(GrantError, Cow<'static, str>),
-    /// Too many failed attempts from one address.
-    #[error("too many failed attempts; try again in {} seconds", .0.as_secs())]
+    /// Too many attempts from one address.
+    #[error("too many attempts; try again in {} seconds", .0.as_secs())]
     TooMany(Duration),
     /// A bounded queue is full or the database is unreachable: try again.
     #[error("{what}; try again in {} seconds", .retry_after.as_secs())]
@@ -76,6 +79,8 @@ impl From<Fault> for Error {
 pub enum Missing {
     /// One user.
     User,
+    /// One deleted user.
+    DeletedUser,
     /// Users of a list, by id (B15).
     Users(Vec<i64>),
     /// A group.
@@ -90,6 +95,8 @@ pub enum Missing {
     ObjectType,
     /// A partner.
     Partner,
+    /// A session of a user.
+    Session,
     /// An OAuth client.
     Client,
     /// An operator's token.
@@ -100,6 +107,7 @@ impl std::fmt::Display for Missing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::User => f.write_str("user"),
+            Self::DeletedUser => f.write_str("deleted user"),
             Self::Users(ids) => write!(f, "users {ids:?}"),
             Self::Group => f.write_str("group"),
             Self::Groups(ids) => write!(f, "groups {ids:?}"),
@@ -107,6 +115,7 @@ impl std::fmt::Display for Missing {
             Self::Memberships(ids) => write!(f, "members {ids:?}"),
             Self::ObjectType => f.write_str("object type"),
             Self::Partner => f.write_str("partner"),
+            Self::Session => f.write_str("session"),
             Self::Client => f.write_str("client"),
             Self::OperatorToken => f.write_str("operator token"),
         }
@@ -122,7 +131,7 @@ pub struct Conflict {
     /// For a person.
     pub detail: Cow<'static, str>,
     /// JSON Pointer of the field at fault, where there is one.
-    pub field: Option<&'static str>,
+    pub field: Option<Cow<'static, str>>,
     /// The users (or groups) in conflict, where a list was given (B15).
     pub users: Vec<i64>,
 }
@@ -130,7 +139,7 @@ pub struct Conflict {
 impl Conflict {
     /// A conflict over one field.
     pub fn field(code: &'static str, field: &'static str, detail: impl Into<Cow<'static, str>>) -> Error {
-        Error::Conflict(Self { code, detail: detail.into(), field: Some(field), users: Vec::new() })
+        Error::Conflict(Self { code, detail: detail.into(), field: Some(field.into()), users: Vec::new() })
     }
     /// A conflict over users, or over groups.
     pub fn users(code: &'static str, users: Vec<i64>, detail: impl Into<Cow<'static, str>>) -> Error {
@@ -224,6 +233,21 @@ impl GrantError {
 }
 
 impl Error {
+    /// The same, of something that stands at `place` (a JSON Pointer) in a larger document.
+    #[must_use]
+    pub fn within(self, place: &str) -> Self {
+        let longer = |field: Cow<'static, str>| Cow::Owned(format!("{place}{field}"));
+        match self {
+            Self::Invalid(faults) => Self::Invalid(
+                faults.into_iter().map(|fault| Fault { field: longer(fault.field), ..fault }).collect(),
+            ),
+            Self::Conflict(conflict) => {
+                Self::Conflict(Conflict { field: conflict.field.map(longer), ..conflict })
+            }
+            other => other,
+        }
+    }
+
     /// An internal fault with its cause in words (for the log).
     pub fn internal(what: impl Into<Cow<'static, str>>) -> Self {
         Self::Internal(what.into())

@@ -86,8 +86,8 @@ pub struct Username {
     pub key: String,
 }
 
-/// A user, whole (B3).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A user, whole (B3). What is stored of deleted ones has these names: keep them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// The partner it belongs to.
     pub pid: PartnerId,
@@ -119,6 +119,8 @@ pub struct User {
     pub updated_at: Millis,
     /// When it last logged in.
     pub last_login_at: Option<Millis>,
+    /// Raised by every change of any of these, memberships included.
+    pub version: i64,
 }
 
 /// A group of users.
@@ -134,7 +136,7 @@ pub struct Group {
     pub description: String,
     /// The group it is nested in: its members have that one's permissions too.
     pub parent: Option<GroupId>,
-    /// Raised by every change of the group, its members, permissions or wildcards.
+    /// Raised by every change of any of these, memberships included, and of its permissions.
     pub version: i64,
     /// How many users are in it.
     pub membership_count: i64,
@@ -258,6 +260,27 @@ pub struct Client {
     pub is_admin: bool,
     /// When it was created.
     pub created_at: Millis,
+}
+
+/// What one login gave: a token family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Random. Names the session, opens nothing.
+    pub session_id: String,
+    /// The OAuth client it was opened through.
+    pub client_id: String,
+    /// Where from.
+    pub address: Option<String>,
+    /// With what.
+    pub user_agent: Option<String>,
+    /// Opened with a temporary or expired password (B22).
+    pub is_restricted: bool,
+    /// When it was opened.
+    pub created_at: Millis,
+    /// When its tokens were last used, to about five minutes.
+    pub last_used_at: Millis,
+    /// When it ends by itself, unless it is refreshed.
+    pub expires_at: Millis,
 }
 
 /// Something that changed: the audit log. No password, token or hash ever enters it.

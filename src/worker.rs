@@ -2,12 +2,14 @@
 
 mod deliver;
 mod housekeep;
+mod requests;
 #[cfg(test)]
 mod tests;
 
 pub use deliver::{Delivered, deliver_due};
 use deliver::{Sent, mark, send_due};
 pub use housekeep::{Housekeeping, housekeep, scrub};
+pub use requests::issue_requested;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;

@@ -2,6 +2,7 @@
 //! object out of them, `id_list` a list of ids.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use axum::extract::{FromRequest, Request};
@@ -9,6 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use hyper::body::{Body as _, Bytes};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use self::ids::Ids;
 pub use self::ids::{MAX_IDS, id_list};
@@ -105,6 +107,15 @@ impl<T> Patch<T> {
     }
 }
 
+/// Whether a field must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It must (PUT).
+    Required,
+    /// Left out, what it is about stays as it is (PATCH).
+    Optional,
+}
+
 /// The fields of a JSON object, read one by one; what is wrong with them is collected.
 ///
 /// A reader that answers `None` for a required field has noted a fault, so [`Fields::finish_with`] can take every
@@ -161,6 +172,19 @@ impl Fields {
         self.may(name, |value| string(value, check))
     }
 
+    /// A string that must be there, or may be left out but not be `null`.
+    pub fn string<T, E: Into<Flaw>>(
+        &mut self,
+        presence: Presence,
+        name: &'static str,
+        check: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match presence {
+            Presence::Required => self.required(name, check),
+            Presence::Optional => self.optional(name, check),
+        }
+    }
+
     /// A string that may be left out or cleared. A faulty one is noted and answers [`Patch::Absent`].
     pub fn nullable<T, E: Into<Flaw>>(
         &mut self,
@@ -215,6 +239,11 @@ impl Fields {
         read: impl FnOnce(&Value) -> Result<T, Flaw>,
     ) -> Option<T> {
         self.must(name, read)
+    }
+
+    /// Notes that a member is known; what stands in it is read elsewhere, by [`members`]. Whether it is there.
+    pub fn pass(&mut self, name: &'static str) -> bool {
+        self.take(name).is_some()
     }
 
     /// A list of ids, 1 to 2^63-1 (B17), that may be left out: ascending, doubled ones once (B30). Each faulty
@@ -319,6 +348,23 @@ impl Fields {
     fn flaw(&mut self, place: usize, name: &str, Flaw { code, detail }: Flaw) {
         self.faults.push((place, Fault::new(pointer(name), code, detail)));
     }
+}
+
+/// Members of a body's object as they stand, to be read as documents of their own: a [`Value`] would have lost doubled
+/// names in them.
+///
+/// # Errors
+/// As [`Fields::parse`].
+pub fn members(bytes: &[u8]) -> Result<HashMap<String, &RawValue>, Error> {
+    serde_json::from_str(text(bytes, "an object")?).map_err(|e| syntax(&e, "an object"))
+}
+
+/// The elements of a JSON array as they stand.
+///
+/// # Errors
+/// One fault of the whole array.
+pub fn elements<'a>(array: &'a str, expected: &str) -> Result<Vec<&'a RawValue>, Error> {
+    serde_json::from_str(array).map_err(|e| syntax(&e, expected))
 }
 
 /// Checks a status name, for [`Fields::required`] and its kin.

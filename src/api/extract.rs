@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, header};
 use super::paging::Params;
 use super::problem::Problem;
 use super::server::Peer;
-use crate::access::{self, Caller, Operator};
+use crate::access::{self, Caller, Operator, Scope as _};
 use crate::app::App;
 use crate::domain::{permissions, tokens};
 use crate::error::{Error, Missing, TokenFault};
@@ -28,6 +28,17 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
 
 async fn caller(parts: &Parts, app: &App) -> Result<Caller, Error> {
     tokens::authenticate(app, bearer(&parts.headers)?).await
+}
+
+/// Who is calling, whatever token it comes with: the partner (0 for an operator) and a name.
+pub(super) async fn caller_name(parts: &Parts, app: &App) -> Result<(PartnerId, String), Error> {
+    let token = bearer(&parts.headers)?;
+    if token.starts_with("op.") {
+        // An operator's token is all there is of an operator.
+        return Ok((PartnerId(0), tokens::operator_name(token)));
+    }
+    let caller = tokens::authenticate(app, token).await?;
+    Ok((caller.pid(), caller.actor().to_string()))
 }
 
 /// A partner admin is calling (B12).
@@ -98,17 +109,17 @@ impl FromRequestParts<App> for ByOperator {
     }
 }
 
-/// Ids in a path: whatever is no positive integer up to 2^63-1 names nothing (B17).
-async fn path_id(parts: &mut Parts, app: &App, missing: Missing) -> Result<i64, Problem> {
-    nth_path_id(parts, app, 0, missing).await
+/// A parameter of the path, as it stands there.
+async fn path_text(parts: &mut Parts, app: &App, name: &str) -> Option<String> {
+    let params = RawPathParams::from_request_parts(parts, app).await.ok()?;
+    params.iter().find(|(known, _)| *known == name).map(|(_, text)| text.to_owned())
 }
 
-async fn nth_path_id(parts: &mut Parts, app: &App, n: usize, missing: Missing) -> Result<i64, Problem> {
-    let params = RawPathParams::from_request_parts(parts, app).await.ok();
-    let id = params
-        .as_ref()
-        .and_then(|params| params.iter().nth(n))
-        .and_then(|(_, text)| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten());
+/// Ids in a path: whatever is no positive integer up to 2^63-1 names nothing (B17).
+async fn path_id(parts: &mut Parts, app: &App, name: &str, missing: Missing) -> Result<i64, Problem> {
+    let text = path_text(parts, app, name).await;
+    let id =
+        text.and_then(|text| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten());
     id.filter(|id| *id > 0).ok_or_else(|| Error::NotFound(missing).into())
 }
 
@@ -119,7 +130,7 @@ pub struct UserPath(pub UserId);
 impl FromRequestParts<App> for UserPath {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        path_id(parts, app, Missing::User).await.map(UserId).map(Self)
+        path_id(parts, app, "userId", Missing::User).await.map(UserId).map(Self)
     }
 }
 
@@ -130,7 +141,7 @@ pub struct GroupPath(pub GroupId);
 impl FromRequestParts<App> for GroupPath {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        path_id(parts, app, Missing::Group).await.map(GroupId).map(Self)
+        path_id(parts, app, "groupId", Missing::Group).await.map(GroupId).map(Self)
     }
 }
 
@@ -142,7 +153,7 @@ pub struct AccessibleGroupPath(pub GroupId);
 impl FromRequestParts<App> for AccessibleGroupPath {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let id = path_id(parts, app, Missing::Group).await;
+        let id = path_id(parts, app, "groupId", Missing::Group).await;
         id.map(GroupId).map(Self).map_err(|_| permissions::inaccessible().into())
     }
 }
@@ -154,8 +165,8 @@ pub struct MemberPath(pub GroupId, pub UserId);
 impl FromRequestParts<App> for MemberPath {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let group = nth_path_id(parts, app, 0, Missing::Group).await?;
-        let user = nth_path_id(parts, app, 1, Missing::User).await?;
+        let group = path_id(parts, app, "groupId", Missing::Group).await?;
+        let user = path_id(parts, app, "userId", Missing::User).await?;
         Ok(Self(GroupId(group), UserId(user)))
     }
 }
@@ -180,7 +191,19 @@ pub struct PartnerPath(pub PartnerId);
 impl FromRequestParts<App> for PartnerPath {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        path_id(parts, app, Missing::Partner).await.map(PartnerId).map(Self)
+        path_id(parts, app, "pid", Missing::Partner).await.map(PartnerId).map(Self)
+    }
+}
+
+/// A session's number in the path.
+#[derive(Debug)]
+pub struct SessionPath(pub String);
+
+impl FromRequestParts<App> for SessionPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let missing = || Problem::from(Error::NotFound(Missing::Session));
+        path_text(parts, app, "sessionId").await.map(Self).ok_or_else(missing)
     }
 }
 

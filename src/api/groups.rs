@@ -1,22 +1,27 @@
 //! Groups, one at a time and deleted in bulk (contract, part C).
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::body::{Fields, JsonBody, Patch, id_list};
-use super::extract::{Admin, GroupPath, NoParams, QueryParams};
-use super::openapi::{AdminErrors, ConflictError, InvalidError, MissingError};
+use super::body::{Fields, JsonBody, Patch, Presence, id_list};
+use super::conditional::{Conditions, show};
+use super::extract::{Admin, GroupPath, QueryParams};
+use super::openapi::{
+    AdminErrors, ChangedError, ConditionParams, ConflictError, DryRunParams, InvalidError, KnownParams,
+    MissingError, OnceParams, UnchangedAnswer,
+};
 use super::paging::Params;
 use super::problem::Problem;
-use crate::access::Scope;
+use super::writes::{Answer, Once, Write};
+use crate::access::{self, Scope};
 use crate::app::App;
 use crate::catalogue::Catalogue;
-use crate::domain::groups::GroupText;
-use crate::domain::{groups, unit};
+use crate::domain::conditions::{self, Target};
+use crate::domain::groups::{GroupChange, NewGroup};
+use crate::domain::{effects, groups};
 use crate::error::Result;
 use crate::model::{Group, GroupId, PartnerId, UserId};
 use crate::values;
@@ -149,8 +154,24 @@ pub struct WriteGroup {
     parent_group_id: Option<i64>,
 }
 
-fn read(body: &[u8], pid: PartnerId, current: Option<&Group>, catalogue: &Catalogue) -> Result<GroupText> {
-    let mut fields = Fields::parse(body)?;
+/// The body of a merge patch (RFC 7396).
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Fields reads")]
+pub struct PatchGroup {
+    /// 1 to 255 characters.
+    #[schema(required = false)]
+    name: String,
+    /// Up to 2,000 characters.
+    #[schema(required = false, example = "May edit and delete")]
+    description: String,
+    /// The group it is nested in, or null.
+    #[schema(required = false)]
+    parent_group_id: Option<i64>,
+}
+
+/// Reads the fields that only answers have: they are taken when they agree with what is there (B6).
+fn read_back(fields: &mut Fields, pid: PartnerId, current: Option<&Group>, catalogue: &Catalogue) {
     let expected = |value: fn(&Group) -> Value| Some(current.map_or(Value::Null, value));
     // `pid` may be the caller's, as with users (B6).
     fields.response_only("pid", Some(json!(pid)));
@@ -158,37 +179,78 @@ fn read(body: &[u8], pid: PartnerId, current: Option<&Group>, catalogue: &Catalo
     fields.response_only("membershipCount", expected(|g| json!(g.membership_count)));
     fields.response_only("wildcards", current.map(|g| json!(catalogue.known_wildcards(&g.wildcards))));
     fields.response_only("users", expected(|g| json!(g.users)));
-    let name = fields.required("name", |text| values::group_name(text).map(str::to_owned));
-    let description = fields.optional("description", |text| values::description(text).map(str::to_owned));
-    let parent = match fields.nullable_id("parentGroupId") {
+}
+
+fn name(text: &str) -> Result<String, values::Bad> {
+    values::group_name(text).map(str::to_owned)
+}
+
+fn description(text: &str) -> Result<String, values::Bad> {
+    values::description(text).map(str::to_owned)
+}
+
+fn parent(fields: &mut Fields) -> Option<Option<GroupId>> {
+    match fields.nullable_id("parentGroupId") {
         Patch::Absent => None,
         Patch::Null => Some(None),
         Patch::Value(id) => Some(Some(GroupId(id))),
-    };
-    fields.finish_with(|| Some(GroupText { name: name?, description, parent }))
+    }
+}
+
+fn read_new(body: &[u8], pid: PartnerId, catalogue: &Catalogue) -> Result<NewGroup> {
+    let mut fields = Fields::parse(body)?;
+    read_back(&mut fields, pid, None, catalogue);
+    let name = fields.required("name", name);
+    let description = fields.optional("description", description).unwrap_or_default();
+    let parent = parent(&mut fields).flatten();
+    fields.finish_with(|| Some(NewGroup { name: name?, description, parent }))
+}
+
+fn read_change(
+    body: &[u8],
+    current: &Group,
+    presence: Presence,
+    catalogue: &Catalogue,
+) -> Result<GroupChange> {
+    let mut fields = Fields::parse(body)?;
+    read_back(&mut fields, current.pid, Some(current), catalogue);
+    let name = fields.string(presence, "name", name);
+    let description = fields.optional("description", description);
+    let parent = parent(&mut fields);
+    fields.finish()?;
+    Ok(GroupChange { name, description, parent })
+}
+
+/// A group as the answer of a write, with its tag.
+pub(super) fn shown(group: &Group, app: &App) -> Result<Answer> {
+    Ok(Answer::ok(&GroupBody::of(group, app))?.tagged(conditions::tag_of_group(group)))
 }
 
 /// Create a group.
 #[utoipa::path(
-    post, path = "/api/v1/groups", tag = "groups", request_body = WriteGroup,
+    post, path = "/api/v1/groups", tag = "groups", params(OnceParams, DryRunParams), request_body = WriteGroup,
     responses(
-        (status = 201, description = "Created", body = GroupBody, headers(("Location" = String, description = "Its path"))),
+        (status = 201, description = "Created", body = GroupBody, headers(("Location" = String, description = "Its path"), ("ETag" = String, description = "Its version"))),
         InvalidError, AdminErrors, ConflictError,
     ),
 )]
 pub async fn create_group(
     State(app): State<App>,
     Admin(by): Admin,
-    _: NoParams,
-    JsonBody(body): JsonBody,
+    write: Write,
+    Once { body, claim }: Once,
 ) -> Result<Response, Problem> {
-    let (new, rights) = (read(&body, by.pid(), None, &app.config.permission_catalogue)?, by.clone());
-    let group = unit::write(&app.store, &by, move |tx| groups::create(tx, &rights, &new)).await?;
-    let mut answer = super::json(StatusCode::CREATED, &GroupBody::of(&group, &app));
-    if let Ok(location) = HeaderValue::try_from(format!("/api/v1/groups/{}", group.group_id)) {
-        answer.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(answer)
+    let new = read_new(&body, by.pid(), &app.config.permission_catalogue)?;
+    let (whole, rights) = (app.clone(), by.clone());
+    write
+        .once(claim)
+        .run(&app, &by, move |tx| {
+            let group = groups::create(tx, &rights, &new)?;
+            let location = format!("/api/v1/groups/{}", group.group_id);
+            let answer = Answer::created(location, &GroupBody::of(&group, &whole))?;
+            Ok(answer.tagged(conditions::tag_of_group(&group)))
+        })
+        .await
 }
 
 /// Get a group.
@@ -197,14 +259,19 @@ pub async fn create_group(
     params(
         ("groupId" = i64, Path, description = "Its number"),
         ("fields" = Option<String>, Query, description = "Only these properties, parted by commas"),
+        KnownParams,
     ),
-    responses((status = 200, description = "The group", body = GroupBody), AdminErrors, MissingError),
+    responses(
+        (status = 200, description = "The group", body = GroupBody, headers(("ETag" = String, description = "Its version"))),
+        UnchangedAnswer, AdminErrors, MissingError,
+    ),
 )]
 pub async fn get_group(
     State(app): State<App>,
     Admin(by): Admin,
     GroupPath(id): GroupPath,
     QueryParams(mut params): QueryParams,
+    conditions: Conditions,
 ) -> Result<Response, Problem> {
     let properties = Properties::read(&mut params);
     params.finish()?;
@@ -216,78 +283,135 @@ pub async fn get_group(
             false => groups::get_head(tx, &rights, id),
         })
         .await?;
-    Ok(super::json(StatusCode::OK, &GroupBody::with(&group, &app.config.permission_catalogue, properties)))
+    let body = GroupBody::with(&group, &app.config.permission_catalogue, properties);
+    Ok(show(&conditions, &conditions::tag_of_group(&group), &body))
 }
 
 /// Rename, redescribe or move a group.
 ///
 /// `description` and `parentGroupId` stay as they are when left out.
 #[utoipa::path(
-    put, path = "/api/v1/groups/{groupId}", tag = "groups", params(("groupId" = i64, Path, description = "Its number")),
+    put, path = "/api/v1/groups/{groupId}", tag = "groups",
+    params(("groupId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
     request_body = WriteGroup,
     responses(
-        (status = 200, description = "The group", body = GroupBody),
-        InvalidError, AdminErrors, MissingError, ConflictError,
+        (status = 200, description = "The group", body = GroupBody, headers(("ETag" = String, description = "Its version"))),
+        InvalidError, AdminErrors, MissingError, ConflictError, ChangedError,
     ),
 )]
 pub async fn update_group(
     State(app): State<App>,
     Admin(by): Admin,
     GroupPath(id): GroupPath,
-    _: NoParams,
+    write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
+    change_group(&app, &by, id, write, &body, Presence::Required).await
+}
+
+/// Change some properties of a group (RFC 7396): only what is named changes.
+#[utoipa::path(
+    patch, path = "/api/v1/groups/{groupId}", tag = "groups",
+    params(("groupId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
+    request_body(content = PatchGroup, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 200, description = "The group", body = GroupBody, headers(("ETag" = String, description = "Its version"))),
+        InvalidError, AdminErrors, MissingError, ConflictError, ChangedError,
+    ),
+)]
+pub async fn patch_group(
+    State(app): State<App>,
+    Admin(by): Admin,
+    GroupPath(id): GroupPath,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    change_group(&app, &by, id, write, &body, Presence::Optional).await
+}
+
+async fn change_group(
+    app: &App,
+    by: &access::Admin,
+    id: GroupId,
+    write: Write,
+    body: &[u8],
+    presence: Presence,
+) -> Result<Response, Problem> {
     let rights = by.clone();
-    let current = app.store.scan(&by, move |tx| groups::get(tx, &rights, id)).await?;
-    let catalogue = &app.config.permission_catalogue;
-    let (text, rights) = (read(&body, by.pid(), Some(&current), catalogue)?, by.clone());
-    let group = unit::write(&app.store, &by, move |tx| groups::update(tx, &rights, id, &text)).await?;
-    Ok(super::json(StatusCode::OK, &GroupBody::of(&group, &app)))
+    let current = app.store.scan(by, move |tx| groups::get(tx, &rights, id)).await?;
+    let change = read_change(body, &current, presence, &app.config.permission_catalogue)?;
+    let (whole, rights) = (app.clone(), by.clone());
+    write
+        .of(Target::Group(id))
+        .run(app, by, move |tx| shown(&groups::update(tx, &rights, id, &change)?, &whole))
+        .await
 }
 
 /// Delete a group; its members leave it. Not while others are nested in it.
 #[utoipa::path(
     delete, path = "/api/v1/groups/{groupId}", tag = "groups",
-    params(("groupId" = i64, Path, description = "Its number")),
-    responses((status = 204, description = "Gone"), AdminErrors, MissingError, ConflictError),
+    params(("groupId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
+    responses((status = 204, description = "Gone"), AdminErrors, MissingError, ConflictError, ChangedError),
 )]
 pub async fn delete_group(
     State(app): State<App>,
     Admin(by): Admin,
     GroupPath(id): GroupPath,
-    _: NoParams,
-) -> Result<StatusCode, Problem> {
-    let rights = by.clone();
-    unit::write(&app.store, &by, move |tx| groups::delete(tx, &rights, id)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    write: Write,
+) -> Result<Response, Problem> {
+    let (rights, dry_run) = (by.clone(), write.dry_run);
+    write
+        .of(Target::Group(id))
+        .run(&app, &by, move |tx| {
+            let effects = effects::of_groups(tx, dry_run, &[id.0])?;
+            groups::delete(tx, &rights, id)?;
+            Ok(Answer::gone().taking(effects))
+        })
+        .await
 }
 
 /// Delete groups in bulk, all or none.
 #[utoipa::path(
-    post, path = "/api/v1/groups/bulk-delete", tag = "groups", request_body = Vec<i64>,
+    post, path = "/api/v1/groups/bulk-delete", tag = "groups", params(OnceParams, DryRunParams),
+    request_body = Vec<i64>,
     responses((status = 204, description = "All gone"), InvalidError, AdminErrors, MissingError, ConflictError),
 )]
 pub async fn bulk_delete_groups(
     State(app): State<App>,
     Admin(by): Admin,
-    _: NoParams,
-    JsonBody(body): JsonBody,
-) -> Result<StatusCode, Problem> {
-    let (ids, rights) = (id_list(&body)?, by.clone());
-    unit::write_large(&app.store, &by, move |tx| groups::delete_many(tx, &rights, &ids)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    write: Write,
+    Once { body, claim }: Once,
+) -> Result<Response, Problem> {
+    delete_groups(&app, &by, write.once(claim), &body).await
 }
 
 /// Delete groups in bulk, by the other method the source prints.
 #[utoipa::path(
-    delete, path = "/api/v1/groups/bulk-delete", tag = "groups", request_body = Vec<i64>,
+    delete, path = "/api/v1/groups/bulk-delete", tag = "groups", params(DryRunParams), request_body = Vec<i64>,
     responses((status = 204, description = "All gone"), InvalidError, AdminErrors, MissingError, ConflictError),
 )]
 pub async fn bulk_delete_groups_by_delete(
-    app: State<App>,
-    by: Admin,
-    params: NoParams,
-    body: JsonBody,
-) -> Result<StatusCode, Problem> {
-    bulk_delete_groups(app, by, params, body).await
+    State(app): State<App>,
+    Admin(by): Admin,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    delete_groups(&app, &by, write, &body).await
+}
+
+async fn delete_groups(
+    app: &App,
+    by: &access::Admin,
+    write: Write,
+    body: &[u8],
+) -> Result<Response, Problem> {
+    let (ids, rights, dry_run) = (id_list(body)?, by.clone(), write.dry_run);
+    write
+        .large()
+        .run(app, by, move |tx| {
+            let effects = effects::of_groups(tx, dry_run, &ids)?;
+            groups::delete_many(tx, &rights, &ids)?;
+            Ok(Answer::gone().taking(effects))
+        })
+        .await
 }

@@ -1,14 +1,19 @@
 //! Who is in which group, from the group's side (contract, part C).
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::response::Response;
 
 use super::body::{JsonBody, id_list};
-use super::extract::{Admin, GroupPath, MemberPath, NoParams};
-use super::openapi::{AdminErrors, InvalidError, MissingError};
+use super::extract::{Admin, GroupPath, MemberPath};
+use super::openapi::{
+    AdminErrors, ChangedError, ConditionParams, DryRunParams, InvalidError, MissingError, OnceParams,
+    RepeatedError,
+};
 use super::problem::Problem;
+use super::writes::{Answer, Once, Write};
 use crate::app::App;
-use crate::domain::{memberships, unit};
+use crate::domain::conditions::Target;
+use crate::domain::memberships;
 
 /// Put a user into a group. One who is in it already, stays.
 #[utoipa::path(
@@ -16,18 +21,24 @@ use crate::domain::{memberships, unit};
     params(
         ("groupId" = i64, Path, description = "The group's number"),
         ("userId" = i64, Path, description = "The user's number"),
+        ConditionParams, DryRunParams,
     ),
-    responses((status = 204, description = "In the group"), AdminErrors, MissingError),
+    responses((status = 204, description = "In the group"), AdminErrors, MissingError, ChangedError),
 )]
 pub async fn add_member(
     State(app): State<App>,
     Admin(by): Admin,
     MemberPath(group, user): MemberPath,
-    _: NoParams,
-) -> Result<StatusCode, Problem> {
+    write: Write,
+) -> Result<Response, Problem> {
     let rights = by.clone();
-    unit::write(&app.store, &by, move |tx| memberships::add(tx, &rights, group, user)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    write
+        .of(Target::Group(group))
+        .run(&app, &by, move |tx| {
+            memberships::add(tx, &rights, group, user)?;
+            Ok(Answer::gone())
+        })
+        .await
 }
 
 /// Take a user out of a group.
@@ -36,52 +47,79 @@ pub async fn add_member(
     params(
         ("groupId" = i64, Path, description = "The group's number"),
         ("userId" = i64, Path, description = "The user's number"),
+        ConditionParams, DryRunParams,
     ),
-    responses((status = 204, description = "Not in the group any more"), AdminErrors, MissingError),
+    responses((status = 204, description = "Not in the group any more"), AdminErrors, MissingError, ChangedError),
 )]
 pub async fn remove_member(
     State(app): State<App>,
     Admin(by): Admin,
     MemberPath(group, user): MemberPath,
-    _: NoParams,
-) -> Result<StatusCode, Problem> {
+    write: Write,
+) -> Result<Response, Problem> {
     let rights = by.clone();
-    unit::write(&app.store, &by, move |tx| memberships::remove(tx, &rights, group, user)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    write
+        .of(Target::Group(group))
+        .run(&app, &by, move |tx| {
+            memberships::remove(tx, &rights, group, user)?;
+            Ok(Answer::gone())
+        })
+        .await
 }
 
 /// Put users into a group, all or none. Those who are in it already, stay.
 #[utoipa::path(
     post, path = "/api/v1/groups/{groupId}/users", tag = "groups",
-    params(("groupId" = i64, Path, description = "Its number")), request_body = Vec<i64>,
-    responses((status = 204, description = "All in the group"), InvalidError, AdminErrors, MissingError),
+    params(("groupId" = i64, Path, description = "Its number"), ConditionParams, OnceParams, DryRunParams),
+    request_body = Vec<i64>,
+    responses(
+        (status = 204, description = "All in the group"),
+        InvalidError, AdminErrors, MissingError, RepeatedError, ChangedError,
+    ),
 )]
 pub async fn add_members(
     State(app): State<App>,
     Admin(by): Admin,
     GroupPath(group): GroupPath,
-    _: NoParams,
-    JsonBody(body): JsonBody,
-) -> Result<StatusCode, Problem> {
+    write: Write,
+    Once { body, claim }: Once,
+) -> Result<Response, Problem> {
     let (ids, rights) = (id_list(&body)?, by.clone());
-    unit::write_large(&app.store, &by, move |tx| memberships::add_many(tx, &rights, group, &ids)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    write
+        .of(Target::Group(group))
+        .once(claim)
+        .large()
+        .run(&app, &by, move |tx| {
+            memberships::add_many(tx, &rights, group, &ids)?;
+            Ok(Answer::gone())
+        })
+        .await
 }
 
 /// Take users out of a group, all or none.
 #[utoipa::path(
     delete, path = "/api/v1/groups/{groupId}/users", tag = "groups",
-    params(("groupId" = i64, Path, description = "Its number")), request_body = Vec<i64>,
-    responses((status = 204, description = "None in the group any more"), InvalidError, AdminErrors, MissingError),
+    params(("groupId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
+    request_body = Vec<i64>,
+    responses(
+        (status = 204, description = "None in the group any more"),
+        InvalidError, AdminErrors, MissingError, ChangedError,
+    ),
 )]
 pub async fn remove_members(
     State(app): State<App>,
     Admin(by): Admin,
     GroupPath(group): GroupPath,
-    _: NoParams,
+    write: Write,
     JsonBody(body): JsonBody,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let (ids, rights) = (id_list(&body)?, by.clone());
-    unit::write_large(&app.store, &by, move |tx| memberships::remove_many(tx, &rights, group, &ids)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    write
+        .of(Target::Group(group))
+        .large()
+        .run(&app, &by, move |tx| {
+            memberships::remove_many(tx, &rights, group, &ids)?;
+            Ok(Answer::gone())
+        })
+        .await
 }

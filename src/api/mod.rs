@@ -5,8 +5,12 @@
 pub mod body;
 /// The other spellings of each path (B1), made in one place.
 pub mod compat;
+/// Tags and conditions: `ETag`, `If-Match`, `If-None-Match`.
+mod conditional;
 /// One connection's bytes, in both directions, bounded in time.
 mod connection;
+/// Deleted users.
+pub mod deleted_users;
 /// What a user may do, and who may do something.
 pub mod effective_permissions;
 /// Whether a user may do something: OpenID AuthZEN.
@@ -15,6 +19,8 @@ pub mod evaluations;
 pub mod events;
 /// Who is calling, and what else a handler takes from a request.
 pub mod extract;
+/// Forgotten passwords.
+pub mod forgot_password;
 /// Groups, many at a time.
 pub mod group_lists;
 /// Groups, one at a time.
@@ -41,12 +47,20 @@ pub mod problem;
 pub mod self_service;
 /// The HTTP server: connections, bounds, graceful shutdown.
 pub mod server;
+/// Sessions: which logins are alive.
+pub mod sessions;
 /// Where a permission comes from, as answers tell it.
 mod sources;
-/// Users, many at a time.
+/// What requests say of users.
+pub mod user_bodies;
+/// Users, changed many at a time.
+pub mod user_bulk;
+/// Users, listed many at a time.
 pub mod user_lists;
 /// Users, one at a time.
 pub mod users;
+/// What every write has in common.
+pub mod writes;
 
 use std::sync::Arc;
 
@@ -81,15 +95,24 @@ pub fn service(app: &App, metrics: &Arc<Metrics>) -> Observe<Router> {
 pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(users::create_user, user_lists::list_users))
-        .routes(routes!(users::get_user, users::update_user, users::delete_user))
-        .routes(routes!(users::bulk_delete_users))
+        .routes(routes!(users::get_user, users::update_user, users::patch_user, users::delete_user))
+        .routes(routes!(user_bulk::bulk_create_users, user_bulk::bulk_patch_users))
+        .routes(routes!(user_bulk::bulk_delete_users))
         .routes(routes!(users::reset_user_password))
-        .routes(routes!(self_service::get_self))
+        .routes(routes!(deleted_users::list_deleted_users))
+        .routes(routes!(deleted_users::erase_user))
+        .routes(routes!(deleted_users::restore_user))
+        .routes(routes!(self_service::get_self, self_service::patch_self))
         .routes(routes!(self_service::update_self))
         .routes(routes!(self_service::update_own_password, self_service::put_own_password))
         .routes(routes!(self_service::reset_own_password, self_service::put_own_password_reset))
+        .routes(routes!(forgot_password::forgot_password))
+        .routes(routes!(sessions::list_own_sessions, sessions::end_own_sessions))
+        .routes(routes!(sessions::end_own_session))
+        .routes(routes!(sessions::list_user_sessions, sessions::end_user_sessions))
+        .routes(routes!(sessions::end_user_session))
         .routes(routes!(groups::create_group, group_lists::list_groups))
-        .routes(routes!(groups::get_group, groups::update_group, groups::delete_group))
+        .routes(routes!(groups::get_group, groups::update_group, groups::patch_group, groups::delete_group))
         .routes(routes!(groups::bulk_delete_groups, groups::bulk_delete_groups_by_delete))
         .routes(routes!(memberships::add_member, memberships::remove_member))
         .routes(routes!(memberships::add_members, memberships::remove_members))

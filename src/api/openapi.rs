@@ -12,11 +12,13 @@ use utoipa::openapi::security::{
 };
 use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 
+use super::deleted_users::DeletedUserBody;
 use super::effective_permissions::{EffectiveBody, HolderBody};
 use super::events::EventBody;
 use super::groups::GroupBody;
 use super::partners::PartnerBody;
 use super::problem::ProblemDocument;
+use super::sessions::SessionBody;
 use super::users::UserBody;
 use crate::app::App;
 
@@ -48,6 +50,15 @@ pub struct MissingError(#[expect(dead_code, reason = "documents the body")] Prob
     content_type = "application/problem+json"
 )]
 pub struct ConflictError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
+
+/// Too much to do at the moment.
+#[derive(IntoResponses)]
+#[response(
+    status = 503,
+    description = "Busy: try again after Retry-After seconds",
+    content_type = "application/problem+json"
+)]
+pub struct BusyError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
 
 /// Who may not: for operations of admins.
 #[derive(IntoResponses)]
@@ -100,6 +111,70 @@ pub enum EvaluationErrors {
     /// Busy: try again after Retry-After seconds
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(ProblemDocument),
+}
+
+/// It is not as the request says it must be.
+#[derive(IntoResponses)]
+#[response(
+    status = 412,
+    description = "It was changed since it was read: the condition does not hold, and nothing was changed",
+    content_type = "application/problem+json"
+)]
+pub struct ChangedError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
+
+/// The same request came before.
+#[derive(IntoResponses)]
+#[response(
+    status = 409,
+    description = "The Idempotency-Key came with another body before, or is in use",
+    content_type = "application/problem+json"
+)]
+pub struct RepeatedError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
+
+/// The asker knows it already.
+#[derive(IntoResponses)]
+#[response(status = 304, description = "It is as If-None-Match knows it")]
+pub struct UnchangedAnswer;
+
+/// What is known already.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "documents what Conditions reads")]
+pub struct KnownParams {
+    /// An `ETag`: if it is still the present one, the answer is `304` without a body.
+    #[param(rename = "If-None-Match")]
+    if_none_match: Option<String>,
+}
+
+/// On what condition something is changed.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "documents what Write reads")]
+pub struct ConditionParams {
+    /// An `ETag`: if it is no longer the present one, nothing is changed (`412`).
+    #[param(rename = "If-Match")]
+    if_match: Option<String>,
+}
+
+/// What makes a request safe to send again.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "documents what Once reads")]
+pub struct OnceParams {
+    /// Up to 255 visible ASCII characters, such as a UUID: the same key with the same body within 24 hours gets the
+    /// first answer again, with `Idempotency-Replayed: true`; with another body `409`.
+    #[param(rename = "Idempotency-Key")]
+    idempotency_key: Option<String>,
+}
+
+/// Only to try.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Write reads")]
+pub struct DryRunParams {
+    /// Try it: faults and conflicts are answered as ever, what would be done with `200` and a preview, and nothing is
+    /// changed.
+    dry_run: Option<bool>,
 }
 
 /// Which part of a list, in which order.
@@ -204,6 +279,23 @@ pub struct HolderParams {
     page_size: Option<i32>,
     /// Only `userId`.
     sort_by: Option<String>,
+    /// From a `Link: rel="next"`; in place of `page`.
+    cursor: Option<String>,
+}
+
+/// Which sessions.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Params reads")]
+pub struct SessionParams {
+    /// Page number, from 0.
+    page: Option<i32>,
+    /// Rows on a page, 1 to 1000; 10 by default.
+    page_size: Option<i32>,
+    /// Only `createdAt`.
+    sort_by: Option<String>,
+    /// Newest first.
+    descending: Option<bool>,
     /// From a `Link: rel="next"`; in place of `page`.
     cursor: Option<String>,
 }
@@ -342,6 +434,45 @@ pub struct HolderPage<'a> {
     page_size: i64,
     /// The rows.
     list: Vec<HolderBody<'a>>,
+}
+
+/// A page of deleted users.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct DeletedUserPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// `false` when there are more than `total`; else left out.
+    #[schema(required = false)]
+    total_is_exact: bool,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<DeletedUserBody<'a>>,
+}
+
+/// A page of sessions.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct SessionPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<SessionBody<'a>>,
 }
 
 /// A page of partners.

@@ -63,6 +63,11 @@ impl Params {
         self.unread.iter().any(|(n, _)| n == name)
     }
 
+    /// Parameters that stand somewhere else than in a query.
+    pub fn of(unread: Vec<(String, String)>) -> Self {
+        Self { unread, faults: Vec::new() }
+    }
+
     /// Every value of a parameter that may be repeated, in the order given.
     pub fn all(&mut self, name: &'static str) -> Vec<String> {
         self.unread.extract_if(.., |(n, _)| n == name).map(|(_, value)| value).collect()
@@ -158,7 +163,10 @@ impl Params {
     /// [`Error::Invalid`].
     pub fn finish(mut self) -> Result<()> {
         for (name, _) in std::mem::take(&mut self.unread) {
-            let detail = format!("there is no query parameter {name:?} here");
+            let detail = match name.as_str() {
+                "dryRun" => String::from("this operation cannot be tried without doing it: nothing was done"),
+                _ => format!("there is no query parameter {name:?} here"),
+            };
             self.faults.push(Fault::new(name, "unknown-parameter", detail));
         }
         if self.faults.is_empty() { Ok(()) } else { Err(Error::Invalid(self.faults)) }

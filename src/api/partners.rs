@@ -1,21 +1,21 @@
 //! Partners, for operators: products that sign up tenants from code.
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::body::{Fields, JsonBody};
 use super::extract::{ByOperator, NoParams, PartnerPath, QueryParams};
-use super::openapi::{ConflictError, InvalidError, MissingError, OperatorErrors};
+use super::openapi::{ConflictError, DryRunParams, InvalidError, MissingError, OnceParams, OperatorErrors};
 use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
 use super::problem::Problem;
 use super::users::{Time, UserBody};
+use super::writes::{Answer, Once, Write, WriteWith};
 use crate::app::App;
-use crate::domain::partners::PartnerChange;
+use crate::domain::partners::{self, PartnerChange};
 use crate::domain::users::NewUser;
-use crate::domain::{partners, unit};
 use crate::error::{Conflict, Error, Result};
 use crate::model::{Partner, PartnerId, Status};
 use crate::storage::lists::SortKey;
@@ -103,8 +103,8 @@ pub struct UpdatePartner {
 /// The admin's username has another name in this body.
 fn in_create(error: Error) -> Error {
     match error {
-        Error::Conflict(conflict) if conflict.field == Some("/username") => {
-            Error::Conflict(Conflict { field: Some("/adminUsername"), ..conflict })
+        Error::Conflict(conflict) if conflict.field.as_deref() == Some("/username") => {
+            Error::Conflict(Conflict { field: Some("/adminUsername".into()), ..conflict })
         }
         other => other,
     }
@@ -112,7 +112,7 @@ fn in_create(error: Error) -> Error {
 
 /// Create a partner and its first admin, who is mailed a temporary password.
 #[utoipa::path(
-    post, path = "/operator/v1/partners", tag = "operator", request_body = CreatePartner,
+    post, path = "/operator/v1/partners", tag = "operator", params(OnceParams, DryRunParams), request_body = CreatePartner,
     responses(
         (status = 201, description = "Created", body = PartnerCreated, headers(("Location" = String, description = "Its path")), example = json!({
             "pid": 2, "name": "Example Ltd", "suspended": false, "users": 1, "createdAt": "2026-11-23T09:00:00.000Z",
@@ -129,10 +129,24 @@ fn in_create(error: Error) -> Error {
 pub async fn create_partner(
     State(app): State<App>,
     ByOperator(by): ByOperator,
-    _: NoParams,
-    JsonBody(body): JsonBody,
+    write: Write,
+    Once { body, claim }: Once,
 ) -> Result<Response, Problem> {
-    let mut fields = Fields::parse(&body)?;
+    let (name, admin) = read_new(&body)?;
+    let whole = app.clone();
+    write
+        .once(claim)
+        .run(&app, &by, move |tx| {
+            let made = partners::create(tx, whole.terms, by, &name, &admin, false).map_err(in_create)?;
+            let (partner, admin) = (PartnerBody::of(&made.partner), UserBody::of(&made.admin, &whole));
+            let location = format!("/operator/v1/partners/{}", made.partner.pid);
+            Answer::created(location, &PartnerCreated { partner, admin })
+        })
+        .await
+}
+
+fn read_new(body: &[u8]) -> Result<(String, NewUser)> {
+    let mut fields = Fields::parse(body)?;
     let owned =
         |check: fn(&str) -> Result<&str, values::Bad>| move |text: &str| check(text).map(str::to_owned);
     let name = fields.required("name", owned(values::partner_name));
@@ -140,7 +154,7 @@ pub async fn create_partner(
     let email = fields.required("adminEmail", owned(values::email));
     let first_name = fields.optional("adminFirstName", owned(values::person_name));
     let last_name = fields.optional("adminLastName", owned(values::person_name));
-    let (name, admin) = fields.finish_with(|| {
+    fields.finish_with(|| {
         let admin = NewUser {
             username: username?,
             status: Status::Active,
@@ -154,18 +168,7 @@ pub async fn create_partner(
             external_id: None,
         };
         Some((name?, admin))
-    })?;
-    let terms = app.terms;
-    let made = unit::write(&app.store, &by, move |tx| partners::create(tx, terms, by, &name, &admin, false))
-        .await
-        .map_err(in_create)?;
-    let body =
-        PartnerCreated { partner: PartnerBody::of(&made.partner), admin: UserBody::of(&made.admin, &app) };
-    let mut answer = super::json(StatusCode::CREATED, &body);
-    if let Ok(location) = HeaderValue::try_from(format!("/operator/v1/partners/{}", made.partner.pid)) {
-        answer.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(answer)
+    })
 }
 
 /// Get a partner.
@@ -186,7 +189,7 @@ pub async fn get_partner(
 /// Rename, suspend or resume a partner.
 #[utoipa::path(
     patch, path = "/operator/v1/partners/{pid}", tag = "operator",
-    params(("pid" = i64, Path, description = "Its number")), request_body = UpdatePartner,
+    params(("pid" = i64, Path, description = "Its number"), DryRunParams), request_body = UpdatePartner,
     responses(
         (status = 200, description = "The partner", body = PartnerBody),
         InvalidError, OperatorErrors, MissingError, ConflictError,
@@ -196,7 +199,7 @@ pub async fn update_partner(
     State(app): State<App>,
     ByOperator(by): ByOperator,
     PartnerPath(pid): PartnerPath,
-    _: NoParams,
+    write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let mut fields = Fields::parse(&body)?;
@@ -204,8 +207,9 @@ pub async fn update_partner(
     let suspended = fields.optional_bool("suspended");
     fields.finish()?;
     let change = PartnerChange { name, suspended };
-    let partner = unit::write(&app.store, &by, move |tx| partners::update(tx, by, pid, &change)).await?;
-    Ok(super::json(StatusCode::OK, &PartnerBody::of(&partner)))
+    write
+        .run(&app, &by, move |tx| Answer::ok(&PartnerBody::of(&partners::update(tx, by, pid, &change)?)))
+        .await
 }
 
 /// Delete a partner with everything in it.
@@ -213,19 +217,21 @@ pub async fn update_partner(
 /// A partner with more than one user is refused (`409`) unless `?force=true` says that it is meant.
 #[utoipa::path(
     delete, path = "/operator/v1/partners/{pid}", tag = "operator",
-    params(("pid" = i64, Path, description = "Its number"), ("force" = Option<bool>, Query, description = "With all its users")),
+    params(("pid" = i64, Path, description = "Its number"), ("force" = Option<bool>, Query, description = "With all its users"), DryRunParams),
     responses((status = 204, description = "Gone"), InvalidError, OperatorErrors, MissingError, ConflictError),
 )]
 pub async fn delete_partner(
     State(app): State<App>,
     ByOperator(by): ByOperator,
     PartnerPath(pid): PartnerPath,
-    QueryParams(mut params): QueryParams,
-) -> Result<StatusCode, Problem> {
+    WriteWith(write, mut params): WriteWith,
+) -> Result<Response, Problem> {
     let force = params.flag("force").unwrap_or(false);
     params.finish()?;
-    unit::write_large(&app.store, &by, move |tx| partners::delete(tx, by, pid, force)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    write
+        .large()
+        .run(&app, &by, move |tx| partners::delete(tx, by, pid, force).map(|()| Answer::gone()))
+        .await
 }
 
 fn read_list(mut params: Params) -> Result<(Option<String>, ListAddress, PageRequest)> {

@@ -1,7 +1,6 @@
 //! Which permissions there are, and which of them groups have (contract, part C).
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,15 +11,16 @@ use utoipa::ToSchema;
 
 use super::body::{Fields, Flaw, JsonBody, name_list, object_list, wrong_type};
 use super::extract::{AccessibleGroupPath, Admin, NamePath, NoParams};
-use super::groups::GroupBody;
-use super::openapi::{AdminErrors, InvalidError, MissingError};
+use super::groups::{GroupBody, shown};
+use super::openapi::{AdminErrors, ChangedError, ConditionParams, DryRunParams, InvalidError, MissingError};
 use super::problem::Problem;
+use super::writes::{Answer, Write};
 use crate::app::App;
 use crate::catalogue::Catalogue;
-use crate::domain::{permissions, unit};
+use crate::domain::conditions::Target;
+use crate::domain::permissions;
 use crate::error::{Error, Fault, Missing, Result};
 use crate::model::{ObjectId, ObjectPermissions};
-use crate::storage::Tx;
 use crate::values;
 
 /// Lists of more permissions than this are written in a transaction of their own.
@@ -201,40 +201,50 @@ pub async fn list_group_permissions(
 /// Replace what a group may do with single objects: the whole list.
 #[utoipa::path(
     put, path = "/api/v1/groups/{groupId}/permissions", tag = "permissions",
-    params(("groupId" = i64, Path, description = "Its number; an unknown one is 400 here")),
+    params(
+        ("groupId" = i64, Path, description = "Its number; an unknown one is 400 here"), ConditionParams, DryRunParams,
+    ),
     request_body = Vec<ObjectPermissionsBody>,
-    responses((status = 200, description = "The list", body = Vec<ObjectPermissionsBody>), InvalidError, AdminErrors),
+    responses(
+        (status = 200, description = "The list", body = Vec<ObjectPermissionsBody>),
+        InvalidError, AdminErrors, ChangedError,
+    ),
 )]
 pub async fn update_group_permissions(
     State(app): State<App>,
     Admin(by): Admin,
     AccessibleGroupPath(id): AccessibleGroupPath,
-    _: NoParams,
+    write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let list = Arc::new(read_list(&app.config.permission_catalogue, &body)?);
-    let (given, rights) = (Arc::clone(&list), by.clone());
-    let work = move |tx: &mut Tx<'_>| permissions::replace(tx, &rights, id, &given);
-    if list.len() > LARGE {
-        unit::write_large(&app.store, &by, work).await?;
-    } else {
-        unit::write(&app.store, &by, work).await?;
-    }
-    Ok(super::json(StatusCode::OK, &*list))
+    let (list, rights) = (read_list(&app.config.permission_catalogue, &body)?, by.clone());
+    let write = if list.len() > LARGE { write.large() } else { write };
+    write
+        .of(Target::Group(id))
+        .run(&app, &by, move |tx| {
+            permissions::replace(tx, &rights, id, &list)?;
+            Answer::ok(&list)
+        })
+        .await
 }
 
 /// Replace a group's wildcards: what it may do with all objects of a type.
 #[utoipa::path(
     put, path = "/api/v1/groups/{groupId}/wildcards", tag = "permissions",
-    params(("groupId" = i64, Path, description = "Its number; an unknown one is 400 here")),
+    params(
+        ("groupId" = i64, Path, description = "Its number; an unknown one is 400 here"), ConditionParams, DryRunParams,
+    ),
     request_body(content = Vec<String>, example = json!(["VIEW_ALL_SEGMENTS"])),
-    responses((status = 200, description = "The group", body = GroupBody), InvalidError, AdminErrors),
+    responses(
+        (status = 200, description = "The group", body = GroupBody, headers(("ETag" = String, description = "Its version"))),
+        InvalidError, AdminErrors, ChangedError,
+    ),
 )]
 pub async fn update_group_wildcards(
     State(app): State<App>,
     Admin(by): Admin,
     AccessibleGroupPath(id): AccessibleGroupPath,
-    _: NoParams,
+    write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let catalogue = &app.config.permission_catalogue;
@@ -248,9 +258,9 @@ pub async fn update_group_wildcards(
             ))
         }
     })?;
-    let rights = by.clone();
-    let group =
-        unit::write(&app.store, &by, move |tx| permissions::replace_wildcards(tx, &rights, id, &names))
-            .await?;
-    Ok(super::json(StatusCode::OK, &GroupBody::of(&group, &app)))
+    let (whole, rights) = (app.clone(), by.clone());
+    write
+        .of(Target::Group(id))
+        .run(&app, &by, move |tx| shown(&permissions::replace_wildcards(tx, &rights, id, &names)?, &whole))
+        .await
 }

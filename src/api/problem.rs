@@ -177,24 +177,16 @@ impl IntoResponse for Problem {
 /// The one map from an error to a status. No wildcard arm: a new kind of error must be given its answer here.
 fn from_error(error: Error) -> Response {
     match error {
-        Error::Invalid(faults) => {
-            let detail = match faults.len() {
-                1 => "the request has a fault, named under errors".into(),
-                n => format!("the request has {n} faults, all named under errors").into(),
-            };
-            let errors = faults.into_iter().map(FaultDocument::from).collect();
-            document(StatusCode::BAD_REQUEST, "invalid", detail, errors, Vec::new())
-        }
+        Error::Invalid(faults) => send(&invalid(faults)),
         Error::NotFound(missing) => {
             let (code, detail, ids) = missing_words(missing);
-            document(StatusCode::NOT_FOUND, code, detail.into(), Vec::new(), ids)
+            send(&document(StatusCode::NOT_FOUND, code, detail.into(), Vec::new(), ids))
         }
-        Error::Conflict(Conflict { code, detail, field, users }) => {
-            let errors = field
-                .map(|field| FaultDocument { field: field.into(), code, detail: detail.clone() })
-                .into_iter()
-                .collect();
-            document(StatusCode::CONFLICT, code, detail, errors, users)
+        Error::Conflict(found) => send(&conflict(found)),
+        Error::Precondition => {
+            let detail = "it was changed since it was read, or is not as If-Match or If-None-Match says: read it \
+                          again; nothing was changed";
+            plain(StatusCode::PRECONDITION_FAILED, "precondition-failed", detail.into())
         }
         Error::Unauthenticated(fault) => {
             let (code, challenge) = match fault {
@@ -210,7 +202,7 @@ fn from_error(error: Error) -> Response {
         Error::Grant(code, description) => grant(code, &description),
         Error::TooMany(wait) => {
             let seconds = whole_seconds(wait);
-            let detail = format!("too many failed attempts: try again in {seconds} s").into();
+            let detail = format!("too many attempts: try again in {seconds} s").into();
             retry_after(plain(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", detail), seconds)
         }
         Error::Unavailable { what, retry_after: wait } => {
@@ -228,9 +220,35 @@ fn from_error(error: Error) -> Response {
     }
 }
 
+fn invalid(faults: Vec<Fault>) -> ProblemDocument {
+    let detail = match faults.len() {
+        1 => "the request has a fault, named under errors".into(),
+        n => format!("the request has {n} faults, all named under errors").into(),
+    };
+    let errors = faults.into_iter().map(FaultDocument::from).collect();
+    document(StatusCode::BAD_REQUEST, "invalid", detail, errors, Vec::new())
+}
+
+fn conflict(Conflict { code, detail, field, users }: Conflict) -> ProblemDocument {
+    let errors =
+        field.map(|field| FaultDocument { field, code, detail: detail.clone() }).into_iter().collect();
+    document(StatusCode::CONFLICT, code, detail, errors, users)
+}
+
+/// What is wrong with one row of many, as a document inside of an answer. What is no fault or conflict of the row is
+/// given back: it is one of the whole request.
+pub(super) fn of_row(error: Error) -> Result<ProblemDocument, Error> {
+    match error {
+        Error::Invalid(faults) => Ok(invalid(faults)),
+        Error::Conflict(found) => Ok(conflict(found)),
+        other => Err(other),
+    }
+}
+
 fn missing_words(missing: Missing) -> (&'static str, &'static str, Vec<i64>) {
     match missing {
         Missing::User => ("user-not-found", "there is no such user", Vec::new()),
+        Missing::DeletedUser => ("user-not-found", "there is no such deleted user", Vec::new()),
         Missing::Users(ids) => ("user-not-found", "there are no users with these ids", ids),
         Missing::Group => ("group-not-found", "there is no such group", Vec::new()),
         Missing::Groups(ids) => ("group-not-found", "there are no groups with these ids", ids),
@@ -242,6 +260,7 @@ fn missing_words(missing: Missing) -> (&'static str, &'static str, Vec<i64>) {
             Vec::new(),
         ),
         Missing::Partner => ("partner-not-found", "there is no such partner", Vec::new()),
+        Missing::Session => ("session-not-found", "this user has no such session", Vec::new()),
         Missing::Client => ("client-not-found", "there is no such client", Vec::new()),
         Missing::OperatorToken => ("operator-token-not-found", "there is no such operator token", Vec::new()),
     }
@@ -287,7 +306,7 @@ impl Edge {
 }
 
 fn plain(status: StatusCode, code: &'static str, detail: Cow<'static, str>) -> Response {
-    document(status, code, detail, Vec::new(), Vec::new())
+    send(&document(status, code, detail, Vec::new(), Vec::new()))
 }
 
 fn document(
@@ -296,12 +315,14 @@ fn document(
     detail: Cow<'static, str>,
     errors: Vec<FaultDocument>,
     ids: Vec<i64>,
-) -> Response {
+) -> ProblemDocument {
     let title = status.canonical_reason().unwrap_or("");
-    let status_number = status.as_u16();
-    let document =
-        ProblemDocument { kind: "about:blank", title, status: status_number, detail, code, errors, ids };
-    json(status, PROBLEM_JSON, &document)
+    ProblemDocument { kind: "about:blank", title, status: status.as_u16(), detail, code, errors, ids }
+}
+
+fn send(document: &ProblemDocument) -> Response {
+    let status = StatusCode::from_u16(document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    json(status, PROBLEM_JSON, document)
 }
 
 fn json(status: StatusCode, content_type: HeaderValue, document: &impl Serialize) -> Response {

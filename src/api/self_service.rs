@@ -7,12 +7,19 @@ use serde_json::json;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::body::{Fields, JsonBody};
+use super::body::{Fields, JsonBody, Presence};
+use super::conditional::{Conditions, show};
 use super::extract::{Member, NoParams, RestrictedMember};
-use super::openapi::{ConflictError, InvalidError, MemberErrors};
+use super::openapi::{
+    ChangedError, ConditionParams, ConflictError, DryRunParams, InvalidError, KnownParams, MemberErrors,
+    UnchangedAnswer,
+};
 use super::problem::Problem;
-use super::users::{UserBody, read_back, read_common};
+use super::users::{UserBody, read_back, read_common, shown};
+use super::writes::Write;
+use crate::access;
 use crate::app::App;
+use crate::domain::conditions::{self, Target};
 use crate::domain::users::UserChange;
 use crate::domain::{passwords, unit, users};
 use crate::error::Result;
@@ -44,6 +51,29 @@ pub struct UpdateSelf {
     phone_number: Option<String>,
 }
 
+/// The body of a merge patch of oneself (RFC 7396).
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Fields reads")]
+pub struct PatchSelf {
+    #[schema(required = false)]
+    username: String,
+    #[schema(required = false)]
+    status: String,
+    #[schema(required = false)]
+    first_name: String,
+    #[schema(required = false)]
+    last_name: String,
+    #[schema(required = false)]
+    email: String,
+    /// Null clears it.
+    #[schema(required = false)]
+    title: Option<String>,
+    /// Null clears it.
+    #[schema(required = false, example = "+31 20 123 4567")]
+    phone_number: Option<String>,
+}
+
 /// Two passwords.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
@@ -60,23 +90,27 @@ pub struct UpdatePassword {
 
 /// Get the logged-in user (A7).
 #[utoipa::path(
-    get, path = "/api/v1/users/self", tag = "self",
-    responses((status = 200, description = "The caller's own user", body = UserBody), MemberErrors),
+    get, path = "/api/v1/users/self", tag = "self", params(KnownParams),
+    responses(
+        (status = 200, description = "The caller's own user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
+        UnchangedAnswer, MemberErrors,
+    ),
 )]
 pub async fn get_self(
     State(app): State<App>,
     RestrictedMember(member): RestrictedMember,
     _: NoParams,
+    conditions: Conditions,
 ) -> Result<Response, Problem> {
     let user = users::look_up_self(&app.store, &member).await?;
-    Ok(super::json(StatusCode::OK, &UserBody::of(&user, &app)))
+    Ok(show(&conditions, &conditions::tag_of_user(&user), &UserBody::of(&user, &app)))
 }
 
-fn read_self(current: &User, body: &[u8]) -> Result<UserChange> {
+fn read_self(current: &User, body: &[u8], presence: Presence) -> Result<UserChange> {
     let mut fields = Fields::parse(body)?;
     read_back(&mut fields, current);
     let username = fields.optional("username", values::username);
-    let change = read_common(&mut fields);
+    let change = read_common(&mut fields, presence);
     // Not the caller's to change; taken when they say what is there, so that what was read can be written back (B9).
     let not_yours = |what: &str| ("read-only", format!("only a partner admin changes {what}: leave it out"));
     if let Some(ids) = fields.optional_ids("groups") {
@@ -95,22 +129,55 @@ fn read_self(current: &User, body: &[u8]) -> Result<UserChange> {
 
 /// Update the logged-in user (A3).
 #[utoipa::path(
-    put, path = "/api/v1/users/self/update", tag = "self", request_body = UpdateSelf,
-    responses((status = 200, description = "The user", body = UserBody), InvalidError, MemberErrors, ConflictError),
+    put, path = "/api/v1/users/self/update", tag = "self", params(ConditionParams, DryRunParams),
+    request_body = UpdateSelf,
+    responses(
+        (status = 200, description = "The user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
+        InvalidError, MemberErrors, ConflictError, ChangedError,
+    ),
 )]
 pub async fn update_self(
     State(app): State<App>,
     Member(member): Member,
-    _: NoParams,
+    write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
+    change_self(&app, &member, write, &body, Presence::Required).await
+}
+
+/// Change some properties of the logged-in user (RFC 7396): only what is named changes.
+#[utoipa::path(
+    patch, path = "/api/v1/users/self", tag = "self", params(ConditionParams, DryRunParams),
+    request_body(content = PatchSelf, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 200, description = "The user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
+        InvalidError, MemberErrors, ConflictError, ChangedError,
+    ),
+)]
+pub async fn patch_self(
+    State(app): State<App>,
+    Member(member): Member,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    change_self(&app, &member, write, &body, Presence::Optional).await
+}
+
+async fn change_self(
+    app: &App,
+    member: &access::Member,
+    write: Write,
+    body: &[u8],
+    presence: Presence,
+) -> Result<Response, Problem> {
     let who = member.clone();
-    let current = app.store.read(&member, move |tx| users::get_self(tx, &who)).await?;
-    let change = read_self(&current, &body)?;
-    let (terms, who) = (app.terms, member.clone());
-    let user =
-        unit::write(&app.store, &member, move |tx| users::update_self(tx, terms, &who, &change)).await?;
-    Ok(super::json(StatusCode::OK, &UserBody::of(&user, &app)))
+    let current = app.store.read(member, move |tx| users::get_self(tx, &who)).await?;
+    let change = read_self(&current, body, presence)?;
+    let (whole, who) = (app.clone(), member.clone());
+    write
+        .of(Target::User(member.user_id()))
+        .run(app, member, move |tx| shown(&users::update_self(tx, whole.terms, &who, &change)?, &whole))
+        .await
 }
 
 /// Update the logged-in user's password (A4).

@@ -22,8 +22,8 @@ use crate::values;
 /// Rows read at once for a streamed list.
 const CHUNK: i64 = 1_000;
 
-/// What is asked of the list of users: which, in which order, which part.
-fn read_list(mut params: Params, pid: PartnerId) -> Result<(UserQuery, ListAddress, Option<PageRequest>)> {
+/// Which users are asked for. The values of `externalId` are still as they were given, but folded.
+pub(super) fn read_filters(params: &mut Params) -> UserQuery {
     let mut ids = params.ids("groupId");
     // The source's misprint (A9, B14).
     ids.extend(params.ids("groupdId"));
@@ -63,22 +63,34 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(UserQuery, ListAddre
         nested: params.flag("nested").unwrap_or(false),
         groups: ids.into_iter().map(GroupId).collect(),
         search: params.search(),
-        sort: params.sort_by(&UserSort::NAMES, UserSort::UserId),
-        descending: params.flag("descending").unwrap_or(false),
+        sort: UserSort::UserId,
+        descending: false,
     };
     if query.nested && query.groups.is_empty() {
         params.fault("nested", "needs-group-id", "say with groupId of which groups");
     }
     query.status.sort_unstable();
     query.status.dedup();
-    let address = address(&query, pid);
-    let page = params.page(&address, false);
-    params.finish()?;
-    // The key of an optional string (storage/users.rs).
+    query
+}
+
+/// Brings the filters into the form that is stored: the key of an optional string (storage/users.rs).
+pub(super) fn as_stored(mut query: UserQuery) -> UserQuery {
     for value in &mut query.external_id {
         *value = crate::storage::users::optional_key(Some(value));
     }
-    Ok((query, address, page))
+    query
+}
+
+/// What is asked of the list of users: which, in which order, which part.
+fn read_list(mut params: Params, pid: PartnerId) -> Result<(UserQuery, ListAddress, Option<PageRequest>)> {
+    let mut query = read_filters(&mut params);
+    query.sort = params.sort_by(&UserSort::NAMES, UserSort::UserId);
+    query.descending = params.flag("descending").unwrap_or(false);
+    let address = address(&query, pid);
+    let page = params.page(&address, false);
+    params.finish()?;
+    Ok((as_stored(query), address, page))
 }
 
 fn address(query: &UserQuery, pid: PartnerId) -> ListAddress {

@@ -1,25 +1,32 @@
-//! Users, one at a time and deleted in bulk (A1, A2, A6, A10, A11, B20).
+//! Users, one at a time (A1, A2, A6, A10, B20).
 
-use std::sync::Arc;
+use std::collections::HashSet;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::body::{Fields, Flaw, JsonBody, Patch, id_list};
+use super::body::{Fields, Flaw, JsonBody, Patch, Presence, status};
+use super::conditional::{Conditions, show};
 use super::extract::{Admin, NoParams, UserPath};
-use super::openapi::{AdminErrors, ConflictError, InvalidError, MissingError};
+use super::openapi::{
+    AdminErrors, ChangedError, ConditionParams, ConflictError, DryRunParams, InvalidError, KnownParams,
+    MissingError, OnceParams, UnchangedAnswer,
+};
 use super::problem::Problem;
+use super::user_bodies::{CreateUser, PatchUser, UpdateUser};
+use super::writes::{Answer, Once, Write};
 use crate::access::{self, Scope};
 use crate::app::App;
 use crate::clock::{Millis, rfc3339};
+use crate::domain::conditions::{self, Target};
 use crate::domain::users::{NewUser, UserChange};
-use crate::domain::{passwords, unit, users};
+use crate::domain::{effects, passwords, unit, users};
 use crate::error::Result;
-use crate::model::{GroupId, Status, User};
+use crate::model::{GroupId, PartnerId, Status, User, UserId};
 use crate::values;
 
 impl From<values::Bad> for Flaw {
@@ -130,80 +137,13 @@ impl<'a> UserBody<'a> {
     }
 }
 
-/// The body of a create (A1, B30).
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what Fields reads")]
-pub struct CreateUser {
-    /// 1 to 255 characters; an e-mail address can be one.
-    #[schema(example = "ada")]
-    username: String,
-    /// ACTIVE, INACTIVE or LOCKED. An ACTIVE user is mailed a temporary password.
-    #[schema(example = "ACTIVE")]
-    status: String,
-    /// 1 to 255 characters.
-    #[schema(example = "Ada")]
-    first_name: String,
-    /// 1 to 255 characters.
-    #[schema(example = "Lovelace")]
-    last_name: String,
-    /// Up to 254 characters.
-    #[schema(example = "ada@example.com")]
-    email: String,
-    /// Up to 255 characters.
-    #[schema(required = false)]
-    title: Option<String>,
-    /// Up to 255 characters.
-    #[schema(required = false)]
-    phone_number: Option<String>,
-    /// Ids of groups of this partner; none by default.
-    #[schema(required = false)]
-    groups: Vec<i64>,
-    /// `true` or `false`, also as strings; false by default.
-    #[schema(required = false)]
-    is_admin: bool,
-    /// Up to 255 characters, unique in the partner.
-    #[schema(required = false)]
-    external_id: Option<String>,
-}
-
-/// The body of an update (A2, B7). What was read can be written back.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what Fields reads")]
-pub struct UpdateUser {
-    #[schema(example = "ada")]
-    username: String,
-    #[schema(example = "ACTIVE")]
-    status: String,
-    #[schema(example = "Ada")]
-    first_name: String,
-    #[schema(example = "King")]
-    last_name: String,
-    #[schema(example = "ada@example.com")]
-    email: String,
-    /// Left out, it stays; null clears it.
-    #[schema(required = false)]
-    title: Option<String>,
-    /// Left out, it stays; null clears it.
-    #[schema(required = false)]
-    phone_number: Option<String>,
-    /// All groups from now on; left out, they stay.
-    #[schema(required = false)]
-    groups: Vec<i64>,
-    /// Left out, it stays.
-    #[schema(required = false)]
-    is_admin: bool,
-    /// Left out, it stays; null clears it.
-    #[schema(required = false)]
-    external_id: Option<String>,
-}
-
-fn owned(check: fn(&str) -> Result<&str, values::Bad>) -> impl Fn(&str) -> Result<String, values::Bad> {
+pub(super) fn owned(
+    check: fn(&str) -> Result<&str, values::Bad>,
+) -> impl Fn(&str) -> Result<String, values::Bad> {
     move |text| check(text).map(str::to_owned)
 }
 
-fn nullable(patch: Patch<String>) -> Option<Option<String>> {
+pub(super) fn nullable(patch: Patch<String>) -> Option<Option<String>> {
     match patch {
         Patch::Absent => None,
         Patch::Null => Some(None),
@@ -211,51 +151,83 @@ fn nullable(patch: Patch<String>) -> Option<Option<String>> {
     }
 }
 
-/// Reads a list of group ids and notes those that do not exist, so that all faults come at once (B6, B18).
-async fn read_groups(fields: &mut Fields, app: &App, scope: &access::Admin) -> Result<Option<Vec<GroupId>>> {
-    let Some(ids) = fields.optional_ids("groups") else { return Ok(None) };
-    let ids: Vec<GroupId> = ids.into_iter().map(GroupId).collect();
-    if ids.is_empty() {
-        return Ok(Some(ids));
+/// Which of these groups do not exist, in one look for all of them (B18).
+pub(super) async fn unknown_groups(
+    app: &App,
+    by: &access::Admin,
+    wanted: Vec<GroupId>,
+) -> Result<HashSet<i64>> {
+    if wanted.is_empty() {
+        return Ok(HashSet::new());
     }
-    let wanted = ids.clone();
-    let unknown = app.store.scan(scope, move |tx| users::unknown_groups(tx, &wanted)).await?;
-    if let Some(fault) = unknown {
+    let unknown = app.store.scan(by, move |tx| users::list_unknown_groups(tx, &wanted)).await?;
+    Ok(unknown.into_iter().collect())
+}
+
+/// Notes groups of a list that do not exist, so that all faults come at once (B6, B18).
+pub(super) fn note_unknown(fields: &mut Fields, groups: &[GroupId], unknown: &HashSet<i64>) {
+    let missing: Vec<i64> = groups.iter().map(|group| group.0).filter(|id| unknown.contains(id)).collect();
+    if let Some(fault) = users::unknown_group(&missing) {
         fields.fault("groups", (fault.code, fault.detail));
     }
-    Ok(Some(ids))
+}
+
+pub(super) fn read_groups(fields: &mut Fields) -> Option<Vec<GroupId>> {
+    let ids = fields.optional_ids("groups")?;
+    Some(ids.into_iter().map(GroupId).collect())
+}
+
+/// A new user whose groups are still to be looked for.
+#[derive(Debug)]
+pub(super) struct HalfRead {
+    fields: Fields,
+    pub(super) groups: Vec<GroupId>,
+}
+
+impl HalfRead {
+    pub(super) fn parse(body: &[u8]) -> Result<Self> {
+        let mut fields = Fields::parse(body)?;
+        let groups = read_groups(&mut fields).unwrap_or_default();
+        Ok(Self { fields, groups })
+    }
+
+    pub(super) fn finish(self, pid: PartnerId, unknown: &HashSet<i64>) -> Result<NewUser> {
+        let Self { mut fields, groups } = self;
+        note_unknown(&mut fields, &groups, unknown);
+        fields.response_only("pid", Some(json!(pid)));
+        for name in ["userId", "createdAt", "updatedAt", "lastLoginAt"] {
+            fields.response_only(name, Some(Value::Null));
+        }
+        let username = fields.required("username", values::username);
+        let status = fields.required_status("status");
+        let first_name = fields.required("firstName", owned(values::person_name));
+        let last_name = fields.required("lastName", owned(values::person_name));
+        let email = fields.required("email", owned(values::email));
+        let title = fields.nullable("title", owned(values::optional_text)).value();
+        let phone_number = fields.nullable("phoneNumber", owned(values::optional_text)).value();
+        let external_id = fields.nullable("externalId", owned(values::external_id)).value();
+        let is_admin = fields.optional_bool("isAdmin").unwrap_or(false);
+        fields.finish_with(|| {
+            Some(NewUser {
+                username: username?,
+                status: status?,
+                first_name: first_name?,
+                last_name: last_name?,
+                email: email?,
+                title,
+                phone_number,
+                groups,
+                is_admin,
+                external_id,
+            })
+        })
+    }
 }
 
 async fn read_new(app: &App, by: &access::Admin, body: &[u8]) -> Result<NewUser> {
-    let mut fields = Fields::parse(body)?;
-    fields.response_only("pid", Some(json!(by.pid())));
-    for name in ["userId", "createdAt", "updatedAt", "lastLoginAt"] {
-        fields.response_only(name, Some(Value::Null));
-    }
-    let username = fields.required("username", values::username);
-    let status = fields.required_status("status");
-    let first_name = fields.required("firstName", owned(values::person_name));
-    let last_name = fields.required("lastName", owned(values::person_name));
-    let email = fields.required("email", owned(values::email));
-    let title = fields.nullable("title", owned(values::optional_text)).value();
-    let phone_number = fields.nullable("phoneNumber", owned(values::optional_text)).value();
-    let external_id = fields.nullable("externalId", owned(values::external_id)).value();
-    let is_admin = fields.optional_bool("isAdmin").unwrap_or(false);
-    let groups = read_groups(&mut fields, app, by).await?.unwrap_or_default();
-    fields.finish_with(|| {
-        Some(NewUser {
-            username: username?,
-            status: status?,
-            first_name: first_name?,
-            last_name: last_name?,
-            email: email?,
-            title,
-            phone_number,
-            groups,
-            is_admin,
-            external_id,
-        })
-    })
+    let half = HalfRead::parse(body)?;
+    let unknown = unknown_groups(app, by, half.groups.clone()).await?;
+    half.finish(by.pid(), &unknown)
 }
 
 /// Response-only fields are taken when they agree with what is there (B6).
@@ -268,128 +240,177 @@ pub(super) fn read_back(fields: &mut Fields, current: &User) {
 }
 
 /// The properties that A2 and A3 have in common.
-pub(super) fn read_common(fields: &mut Fields) -> UserChange {
+pub(super) fn read_common(fields: &mut Fields, presence: Presence) -> UserChange {
     UserChange {
-        status: fields.required_status("status"),
-        first_name: fields.required("firstName", owned(values::person_name)),
-        last_name: fields.required("lastName", owned(values::person_name)),
-        email: fields.required("email", owned(values::email)),
+        status: fields.string(presence, "status", status),
+        first_name: fields.string(presence, "firstName", owned(values::person_name)),
+        last_name: fields.string(presence, "lastName", owned(values::person_name)),
+        email: fields.string(presence, "email", owned(values::email)),
         title: nullable(fields.nullable("title", owned(values::optional_text))),
         phone_number: nullable(fields.nullable("phoneNumber", owned(values::optional_text))),
         ..UserChange::default()
     }
 }
 
-async fn read_change(app: &App, by: &access::Admin, current: &User, body: &[u8]) -> Result<UserChange> {
+async fn read_change(
+    app: &App,
+    by: &access::Admin,
+    current: &User,
+    body: &[u8],
+    presence: Presence,
+) -> Result<UserChange> {
     let mut fields = Fields::parse(body)?;
     read_back(&mut fields, current);
-    let username = fields.required("username", values::username);
-    let common = read_common(&mut fields);
+    let username = fields.string(presence, "username", values::username);
+    let common = read_common(&mut fields, presence);
     let is_admin = fields.optional_bool("isAdmin");
     let external_id = nullable(fields.nullable("externalId", owned(values::external_id)));
-    let groups = read_groups(&mut fields, app, by).await?;
+    let groups = read_groups(&mut fields);
+    if let Some(groups) = &groups {
+        note_unknown(&mut fields, groups, &unknown_groups(app, by, groups.clone()).await?);
+    }
     fields.finish()?;
     Ok(UserChange { username, groups, is_admin, external_id, ..common })
+}
+
+/// A user as the answer of a write, with its tag.
+pub(super) fn shown(user: &User, app: &App) -> Result<Answer> {
+    Ok(Answer::ok(&UserBody::of(user, app))?.tagged(conditions::tag_of_user(user)))
 }
 
 /// Create a user (A1).
 ///
 /// An ACTIVE user is mailed a temporary password; one created INACTIVE or LOCKED when it first becomes ACTIVE.
 #[utoipa::path(
-    post, path = "/api/v1/users", tag = "users", request_body = CreateUser,
+    post, path = "/api/v1/users", tag = "users", params(OnceParams, DryRunParams), request_body = CreateUser,
     responses(
-        (status = 201, description = "Created", body = UserBody, headers(("Location" = String, description = "Its path"))),
+        (status = 201, description = "Created", body = UserBody, headers(("Location" = String, description = "Its path"), ("ETag" = String, description = "Its version"))),
         InvalidError, AdminErrors, ConflictError,
     ),
 )]
 pub async fn create_user(
     State(app): State<App>,
     Admin(by): Admin,
-    _: NoParams,
-    JsonBody(body): JsonBody,
+    write: Write,
+    Once { body, claim }: Once,
 ) -> Result<Response, Problem> {
     let new = read_new(&app, &by, &body).await?;
-    let user = users::create_one(&app.store, app.terms, &by, new).await?;
-    let mut answer = super::json(StatusCode::CREATED, &UserBody::of(&user, &app));
-    if let Ok(location) = HeaderValue::try_from(format!("/api/v1/users/{}", user.user_id)) {
-        answer.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(answer)
+    let (whole, rights, only_adds) = (app.clone(), by.clone(), users::only_adds(&new));
+    write
+        .once(claim)
+        .adding(only_adds)
+        .run(&app, &by, move |tx| {
+            let user = users::create(tx, whole.terms, &rights, &new)?;
+            let location = format!("/api/v1/users/{}", user.user_id);
+            let answer = Answer::created(location, &UserBody::of(&user, &whole))?;
+            Ok(answer.tagged(conditions::tag_of_user(&user)))
+        })
+        .await
 }
 
 /// Get a user by id (A6).
 #[utoipa::path(
-    get, path = "/api/v1/users/{userId}", tag = "users", params(("userId" = i64, Path, description = "Its number")),
-    responses((status = 200, description = "The user", body = UserBody), AdminErrors, MissingError),
+    get, path = "/api/v1/users/{userId}", tag = "users",
+    params(("userId" = i64, Path, description = "Its number"), KnownParams),
+    responses(
+        (status = 200, description = "The user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
+        UnchangedAnswer, AdminErrors, MissingError,
+    ),
 )]
 pub async fn get_user(
     State(app): State<App>,
     Admin(by): Admin,
     UserPath(id): UserPath,
     _: NoParams,
+    conditions: Conditions,
 ) -> Result<Response, Problem> {
     let user = users::look_up(&app.store, &by, id).await?;
-    Ok(super::json(StatusCode::OK, &UserBody::of(&user, &app)))
+    Ok(show(&conditions, &conditions::tag_of_user(&user), &UserBody::of(&user, &app)))
 }
 
 /// Update a user (A2).
 ///
 /// `title`, `phoneNumber`, `groups`, `isAdmin` and `externalId` stay as they are when left out.
 #[utoipa::path(
-    put, path = "/api/v1/users/{userId}", tag = "users", params(("userId" = i64, Path, description = "Its number")),
+    put, path = "/api/v1/users/{userId}", tag = "users",
+    params(("userId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
     request_body = UpdateUser,
     responses(
-        (status = 200, description = "The user", body = UserBody),
-        InvalidError, AdminErrors, MissingError, ConflictError,
+        (status = 200, description = "The user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
+        InvalidError, AdminErrors, MissingError, ConflictError, ChangedError,
     ),
 )]
 pub async fn update_user(
     State(app): State<App>,
     Admin(by): Admin,
     UserPath(id): UserPath,
-    _: NoParams,
+    write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
+    change_user(&app, &by, id, write, &body, Presence::Required).await
+}
+
+/// Change some properties of a user (RFC 7396).
+///
+/// Only what is named changes; null clears `title`, `phoneNumber` or `externalId`. `groups` is replaced as a whole.
+#[utoipa::path(
+    patch, path = "/api/v1/users/{userId}", tag = "users",
+    params(("userId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
+    request_body(content = PatchUser, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 200, description = "The user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
+        InvalidError, AdminErrors, MissingError, ConflictError, ChangedError,
+    ),
+)]
+pub async fn patch_user(
+    State(app): State<App>,
+    Admin(by): Admin,
+    UserPath(id): UserPath,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    change_user(&app, &by, id, write, &body, Presence::Optional).await
+}
+
+async fn change_user(
+    app: &App,
+    by: &access::Admin,
+    id: UserId,
+    write: Write,
+    body: &[u8],
+    presence: Presence,
+) -> Result<Response, Problem> {
     let rights = by.clone();
-    let current = app.store.read(&by, move |tx| users::get(tx, &rights, id)).await?;
-    let change = read_change(&app, &by, &current, &body).await?;
-    let (terms, rights) = (app.terms, by.clone());
-    let user = unit::write(&app.store, &by, move |tx| users::update(tx, terms, &rights, id, &change)).await?;
-    Ok(super::json(StatusCode::OK, &UserBody::of(&user, &app)))
+    let current = app.store.read(by, move |tx| users::get(tx, &rights, id)).await?;
+    let change = read_change(app, by, &current, body, presence).await?;
+    let (whole, rights) = (app.clone(), by.clone());
+    write
+        .of(Target::User(id))
+        .run(app, by, move |tx| shown(&users::update(tx, whole.terms, &rights, id, &change)?, &whole))
+        .await
 }
 
 /// Delete a user (A10).
 #[utoipa::path(
     delete, path = "/api/v1/users/{userId}", tag = "users",
-    params(("userId" = i64, Path, description = "Its number")),
-    responses((status = 204, description = "Gone"), AdminErrors, MissingError, ConflictError),
+    params(("userId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
+    responses((status = 204, description = "Gone"), AdminErrors, MissingError, ConflictError, ChangedError),
 )]
 pub async fn delete_user(
     State(app): State<App>,
     Admin(by): Admin,
     UserPath(id): UserPath,
-    _: NoParams,
-) -> Result<StatusCode, Problem> {
-    let rights = by.clone();
-    unit::write(&app.store, &by, move |tx| users::delete(tx, &rights, id)).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Delete users in bulk, all or none (A11, B15).
-#[utoipa::path(
-    post, path = "/api/v1/users/bulk-delete", tag = "users", request_body = Vec<i64>,
-    responses((status = 204, description = "All gone"), InvalidError, AdminErrors, MissingError, ConflictError),
-)]
-pub async fn bulk_delete_users(
-    State(app): State<App>,
-    Admin(by): Admin,
-    _: NoParams,
-    JsonBody(body): JsonBody,
-) -> Result<StatusCode, Problem> {
-    let ids = Arc::new(id_list(&body)?);
-    let rights = by.clone();
-    unit::write_large(&app.store, &by, move |tx| users::delete_many(tx, &rights, &ids)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    write: Write,
+) -> Result<Response, Problem> {
+    let (terms, rights, dry_run) = (app.terms, by.clone(), write.dry_run);
+    write
+        .of(Target::User(id))
+        .run(&app, &by, move |tx| {
+            let effects = effects::of_users(tx, dry_run, &[id.0])?;
+            users::delete(tx, terms, &rights, id)?;
+            Ok(Answer::gone().taking(effects))
+        })
+        .await
 }
 
 /// Mail another user a temporary password (B20).

@@ -109,6 +109,7 @@ impl From<Error> for Refusal {
             Error::Invalid(_) => Cow::Borrowed("invalid"),
             Error::NotFound(_) => Cow::Borrowed("not-found"),
             Error::Conflict(conflict) => Cow::Borrowed(conflict.code),
+            Error::Precondition => Cow::Borrowed("precondition-failed"),
             Error::Unauthenticated(_) => Cow::Borrowed("unauthenticated"),
             Error::Forbidden(denial) => Cow::Borrowed(Denial::code(*denial)),
             Error::Grant(grant, _) => Cow::Borrowed(grant.code()),

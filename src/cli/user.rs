@@ -144,7 +144,7 @@ impl UserOperation {
                     if force {
                         tx.waive_admin_rule(by);
                     }
-                    users::delete(tx, &admin, user_id)
+                    users::delete(tx, terms, &admin, user_id)
                 });
                 deleted.await?;
                 Ok(json!({ "userId": user_id, "deleted": true }))

@@ -76,10 +76,14 @@ pub struct Config {
     pub lockout_threshold: u32,
     /// Failed logins from one address in 5 minutes, after which it is told to wait.
     pub login_failures_per_address: u32,
+    /// Forgotten passwords that one address may ask for in 5 minutes, before it is told to wait.
+    pub forgot_password_per_address: u32,
     /// Proxies that may say for whom they speak; see [`Config::trusts`].
     pub trusted_proxies: Vec<IpNet>,
     /// For how many hours password mail goes to the old address after a self-made change (B25); 0 = not at all.
     pub email_change_hold_hours: u32,
+    /// For how many days deleted users are kept; 0 = not at all.
+    pub deleted_user_days: u32,
     /// The longest request body, in bytes.
     pub body_limit: usize,
     /// Threads that serve requests.
@@ -293,6 +297,13 @@ impl Config {
                 values::number(1..=1_000_000, "failures"),
                 "How many failed logins one address has in 5 minutes",
             ),
+            forgot_password_per_address: s.value(
+                "forgot-password-per-address",
+                "COUNT",
+                20,
+                values::number(1..=1_000_000, "requests"),
+                "How many forgotten passwords one address may ask for in 5 minutes",
+            ),
             trusted_proxies: s.value(
                 "trusted-proxies",
                 "ADDRESSES",
@@ -306,6 +317,13 @@ impl Config {
                 24,
                 values::number(0..=8_760, "hours"),
                 "How long password mail goes to the old address after a user changed it; 0 is not at all",
+            ),
+            deleted_user_days: s.value(
+                "deleted-user-days",
+                "DAYS",
+                30,
+                values::number(0..=36_500, "days"),
+                "How long deleted users can be restored; 0 erases them at once",
             ),
             body_limit: s.value(
                 "body-limit",

@@ -16,6 +16,8 @@ pub enum Kind {
     UserCreated,
     UserUpdated,
     UserDeleted,
+    UserRestored,
+    UserErased,
     UserLocked,
     UserLoginRefused,
     PasswordIssued,
@@ -43,10 +45,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::UserCreated,
         Self::UserUpdated,
         Self::UserDeleted,
+        Self::UserRestored,
+        Self::UserErased,
         Self::UserLocked,
         Self::UserLoginRefused,
         Self::PasswordIssued,
@@ -78,6 +82,8 @@ impl Kind {
             Self::UserCreated => "user.created",
             Self::UserUpdated => "user.updated",
             Self::UserDeleted => "user.deleted",
+            Self::UserRestored => "user.restored",
+            Self::UserErased => "user.erased",
             Self::UserLocked => "user.locked",
             Self::UserLoginRefused => "user.login_refused",
             Self::PasswordIssued => "password.issued",

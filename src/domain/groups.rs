@@ -8,16 +8,27 @@ use crate::error::{Conflict, Error, Missing, Result};
 use crate::model::{Group, GroupId};
 use crate::storage::groups::{GroupChunk, GroupQuery};
 use crate::storage::lists::{Position, Total};
-use crate::storage::{Tx, groups, memberships, nesting as closure, permissions};
+use crate::storage::{Tx, groups, nesting as closure, permissions};
 
-/// What can be set of a group. The texts are checked by [`crate::values`].
+/// A group to create. Checked by [`crate::values`].
 #[derive(Debug, Clone)]
-pub struct GroupText {
+pub struct NewGroup {
     /// Unique within the partner, compared folded.
     pub name: String,
-    /// For people. `None` leaves it as it is; a new group then has an empty one.
+    /// For people.
+    pub description: String,
+    /// The group it is nested in.
+    pub parent: Option<GroupId>,
+}
+
+/// What to change of a group; `None` leaves it as it is. Checked by [`crate::values`].
+#[derive(Debug, Clone, Default)]
+pub struct GroupChange {
+    /// Unique within the partner, compared folded.
+    pub name: Option<String>,
+    /// For people.
     pub description: Option<String>,
-    /// The group it is nested in, or none from now on. `None` leaves it as it is; a new group then is in none.
+    /// The group it is nested in, or none from now on.
     pub parent: Option<Option<GroupId>>,
 }
 
@@ -25,13 +36,12 @@ pub struct GroupText {
 ///
 /// # Errors
 /// `group-name-taken`, `nesting-too-deep`; a fault for a parent that does not exist.
-pub fn create(tx: &mut Tx<'_>, by: &Admin, new: &GroupText) -> Result<Group> {
-    let parent = new.parent.flatten();
-    if let Some(parent) = parent {
+pub fn create(tx: &mut Tx<'_>, by: &Admin, new: &NewGroup) -> Result<Group> {
+    if let Some(parent) = new.parent {
         nesting::check_new(tx, parent)?;
     }
-    let id = groups::insert(tx, &new.name, new.description.as_deref().unwrap_or_default(), parent)?;
-    closure::insert(tx, id, parent)?;
+    let id = groups::insert(tx, &new.name, &new.description, new.parent)?;
+    closure::insert(tx, id, new.parent)?;
     let group = get(tx, by, id)?;
     events::record_group(tx, Kind::GroupCreated, id, None, Some(events::of_group(&group)))?;
     Ok(group)
@@ -57,16 +67,17 @@ pub fn get_head(tx: &mut Tx<'_>, _by: &Admin, group_id: GroupId) -> Result<Group
 ///
 /// # Errors
 /// Not found; `group-name-taken`, `nesting-cycle`, `nesting-too-deep`; a fault for a parent that does not exist.
-pub fn update(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, text: &GroupText) -> Result<Group> {
+pub fn update(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, change: &GroupChange) -> Result<Group> {
     let mut before = get(tx, by, group_id)?;
-    let parent = text.parent.unwrap_or(before.parent);
+    let parent = change.parent.unwrap_or(before.parent);
     if parent != before.parent {
         nesting::check_move(tx, group_id, parent)?;
         // Whoever moved it meanwhile has been waited for.
         before = get(tx, by, group_id)?;
     }
-    let description = text.description.clone().unwrap_or_else(|| before.description.clone());
-    let mut after = Group { name: text.name.clone(), description, parent, ..before.clone() };
+    let description = change.description.clone().unwrap_or_else(|| before.description.clone());
+    let name = change.name.clone().unwrap_or_else(|| before.name.clone());
+    let mut after = Group { name, description, parent, ..before.clone() };
     if let Some((old, new)) = events::difference(events::of_group(&before), events::of_group(&after)) {
         groups::update(tx, &after)?;
         after.version += 1;
@@ -124,8 +135,6 @@ fn remove(tx: &mut Tx<'_>, group: &Group) -> Result<()> {
         picture.insert(String::from("permissions"), serde_json::json!(list));
     }
     groups::delete(tx, group.group_id)?;
-    let users: Vec<i64> = group.users.iter().map(|user| user.0).collect();
-    memberships::forget(tx, &users);
     events::record_group(tx, Kind::GroupDeleted, group.group_id, Some(picture), None)
 }
 

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::clock::{MINUTE, Millis};
 use crate::error::{Error, GrantError, Result};
 use crate::model::{PartnerId, Status, User, UserId};
-use crate::storage::passwords::{Stored, list_present};
+use crate::storage::passwords::{Stored, end_permanent, list_present};
 use crate::storage::users::{self, Failures};
 use crate::storage::{Tx, partners};
 use crate::values;
@@ -110,6 +110,8 @@ fn open(
         return Ok(None);
     }
     let restricted = if password.is_temporary {
+        // One that was asked for stood beside the permanent one, until now.
+        end_permanent(tx, user_id)?;
         Some(password.expires_at)
     } else if passwords::is_overdue(password, terms, now) {
         Some(None)

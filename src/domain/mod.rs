@@ -5,10 +5,18 @@
 
 /// OAuth clients.
 pub mod clients;
+/// Tags of users and groups, and writes on condition.
+pub mod conditions;
+/// Deleted users.
+pub mod deleted_users;
+/// What a deletion takes along.
+pub mod effects;
 /// What users may do, and why.
 pub mod evaluations;
 /// Events: what is recorded of a change.
 pub mod events;
+/// Forgotten passwords.
+pub mod forgot_password;
 /// Groups.
 pub mod groups;
 /// The password grant: who gets in, what failures do.
@@ -17,6 +25,8 @@ pub mod logins;
 pub mod memberships;
 /// Groups in groups: no cycles, and not too deep.
 mod nesting;
+/// Work that is done once however often it is asked for.
+pub mod once;
 /// Letters on their way: when they are tried again, and when no more.
 pub mod outbox;
 /// Partners, the first start, and the rule that a partner keeps an admin.
@@ -27,16 +37,20 @@ pub mod passwords;
 pub mod permissions;
 /// What a password must look like (contract, part C, Passwords).
 pub mod policy;
-/// Sessions that have ended.
+/// Sessions: which there are, and ending them.
 pub mod sessions;
-/// Failed logins per address.
+/// Failed logins, and other things that are counted, per address.
 pub mod throttle;
 /// Access and refresh tokens.
 pub mod tokens;
 /// Units of work: one transaction each, with the rules that hold at the end of every one.
 pub mod unit;
+/// Users, created and changed many at a time.
+pub mod user_bulk;
 /// Users.
 pub mod users;
+/// When sessions were last used.
+pub mod uses;
 
 use crate::clock::Millis;
 
@@ -55,6 +69,10 @@ pub struct Terms {
     pub lockout_threshold: i64,
     /// Failed logins of one address in five minutes, after which it has to wait.
     pub failures_per_address: i64,
+    /// Forgotten passwords that one address may ask for in five minutes.
+    pub forgotten_per_address: i64,
     /// How long password mail goes to the old address after a self-made change (B25); 0 = not at all.
     pub email_hold: Millis,
+    /// How long deleted users are kept; 0 = not at all.
+    pub deleted_users: Millis,
 }

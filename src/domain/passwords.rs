@@ -35,6 +35,18 @@ pub(super) fn tell_temporary(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Resu
     Ok(password.as_str().to_owned())
 }
 
+/// Gives a user a temporary password beside the one it has, by mail, because somebody asked for it. Only the newest
+/// temporary one is good (B22); sessions and the permanent one go on until it is used.
+pub(super) fn issue_forgotten(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
+    let (password, expires_at) = make_temporary(tx, terms);
+    outbox::withdraw(tx, user.user_id)?;
+    stored::delete_temporary(tx, user.user_id)?;
+    insert_temporary(tx, user.user_id, &password, expires_at)?;
+    mail_temporary(tx, user, password, expires_at, Reason::Forgotten)?;
+    let after = serde_json::json!({ "reason": "forgotten" });
+    events::record_user(tx, Kind::PasswordIssued, user.user_id, None, Some(after))
+}
+
 /// The old password and every session end in this transaction; only the mailed password works (A5, B20, B21).
 ///
 /// # Errors
@@ -249,7 +261,9 @@ mod tests {
         password_expiry: None,
         lockout_threshold: 5,
         failures_per_address: 100,
+        forgotten_per_address: 1,
         email_hold: 0,
+        deleted_users: 0,
     };
 
     /// A partner's admin and another user, who is logged in with a permanent password.
@@ -305,7 +319,7 @@ mod tests {
             }),
             ("deletion", |tx, member| {
                 let by = Operator::of_this_machine().as_admin_of(tx.pid());
-                users::delete(tx, &by, member.user_id())
+                users::delete(tx, TERMS, &by, member.user_id())
             }),
             ("logout", |tx, member| sessions::end(tx, member.session_id()).map(drop)),
             ("change from elsewhere", |tx, member| {

@@ -1,5 +1,5 @@
-//! Failed logins per address: after so many in five minutes, that address has to wait, and no other. The failures are
-//! rows, so that the limit holds across processes and restarts.
+//! Failed logins per address, and forgotten passwords asked for: after so many in five minutes, that address has to
+//! wait, and no other. They are rows, so that the limit holds across processes and restarts.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -25,9 +25,13 @@ pub async fn check(app: &App, address: IpAddr) -> Result<()> {
 }
 
 fn check_in(tx: &mut Tx<'_>, terms: Terms, address: IpAddr) -> Result<()> {
+    check_key(tx, &network(address), terms.failures_per_address)
+}
+
+fn check_key(tx: &mut Tx<'_>, key: &str, limit: i64) -> Result<()> {
     let now = tx.now();
-    let (failures, first) = login_failures::count(tx, &network(address), now - WINDOW)?;
-    if failures < terms.failures_per_address {
+    let (count, first) = login_failures::count(tx, key, now - WINDOW)?;
+    if count < limit {
         return Ok(());
     }
     Err(Error::TooMany(Duration::from_millis(u64::try_from(first + WINDOW - now).unwrap_or(0))))
@@ -36,6 +40,17 @@ fn check_in(tx: &mut Tx<'_>, terms: Terms, address: IpAddr) -> Result<()> {
 /// Remembers a failed login.
 pub(super) fn record_failure(tx: &mut Tx<'_>, address: IpAddr) -> Result<()> {
     login_failures::insert(tx, &network(address))
+}
+
+/// Counts a forgotten password that is asked for from this address, unless there were too many.
+///
+/// # Errors
+/// [`Error::TooMany`] when the address has to wait.
+pub(super) fn count_request(tx: &mut Tx<'_>, terms: Terms, address: IpAddr) -> Result<()> {
+    // Beside the failed logins, under a name that no address has.
+    let key = format!("forgotten {}", network(address));
+    check_key(tx, &key, terms.forgotten_per_address)?;
+    login_failures::insert(tx, &key)
 }
 
 /// Forgets failures that do not count any more, at most `limit` rows; how many.
@@ -81,7 +96,9 @@ mod tests {
                 password_expiry: None,
                 lockout_threshold: 5,
                 failures_per_address,
+                forgotten_per_address: 1,
                 email_hold: 0,
+                deleted_users: 0,
             };
             Self { store, clock, terms, _dir: dir }
         }

@@ -50,7 +50,10 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Caller> {
         None => None,
     };
     let facts = facts.ok_or(Error::Unauthenticated(TokenFault::Invalid))?;
-    Caller::admit(&facts, app.clock.now()).map_err(Error::Unauthenticated)
+    let now = app.clock.now();
+    let caller = Caller::admit(&facts, now).map_err(Error::Unauthenticated)?;
+    app.uses.note(&facts, now);
+    Ok(caller)
 }
 
 /// Whether this is an operator's token.
@@ -62,6 +65,11 @@ pub async fn authenticate_operator(app: &App, token: &str) -> Result<Operator> {
     let known =
         app.store.read(&crate::access::nobody(), move |tx| partners::has_operator_token(tx, &hash)).await?;
     Operator::by_token(known)
+}
+
+/// A name of the operator with this token, which does not tell the token.
+pub fn operator_name(token: &str) -> String {
+    format!("operator:{}", stored_operator_hash(token))
 }
 
 fn stored_operator_hash(token: &str) -> String {

@@ -1,5 +1,7 @@
 //! Units of work: one transaction each, with the rules that hold at the end of every one.
 
+use super::conditions::{self, Condition, Target};
+use super::once::{self, Claim, Keepable};
 use super::partners;
 use crate::access::{Caller, Scope};
 use crate::error::Result;
@@ -12,16 +14,8 @@ where
     T: Send + 'static,
     F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
 {
-    store.write(scope, whole(scope, work)).await
-}
-
-/// Like [`write()`], for work that only adds rows: many such units may share a transaction.
-pub async fn write_new<T, F>(store: &Store, scope: &impl Scope, work: F) -> Result<T>
-where
-    T: Send + 'static,
-    F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
-{
-    store.write_new(scope, whole(scope, work)).await
+    let right = Right::of(scope);
+    store.write(scope, move |tx| right.run(tx, &work).map(Outcome::Commit)).await
 }
 
 /// Like [`write()`], for work on thousands of rows: nobody else waits in its transaction.
@@ -30,28 +24,110 @@ where
     T: Send + 'static,
     F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
 {
-    store.write_large(scope, whole(scope, work)).await
+    let right = Right::of(scope);
+    store.write_large(scope, move |tx| right.run(tx, &work).map(Outcome::Commit)).await
 }
 
-/// `work` with what holds at the beginning and at the end of every unit.
-fn whole<T, F>(scope: &dyn Scope, work: F) -> impl Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + use<T, F>
+/// In which manner a unit is done.
+#[derive(Debug, Default)]
+pub struct Manner {
+    /// A real run that is taken back at its end: nothing is changed, nothing is sent.
+    pub dry_run: bool,
+    /// Work on thousands of rows.
+    pub is_large: bool,
+    /// Work that only adds rows: many such units may share a transaction.
+    pub only_adds: bool,
+    /// Only if the thing is in this state.
+    pub condition: Option<(Target, Condition)>,
+    /// Only once: whoever asks again with this claim is told what the first was told.
+    pub once: Option<Claim>,
+}
+
+/// What a unit came to.
+#[derive(Debug)]
+pub enum Done<T> {
+    /// It was done now (or would have been).
+    Now(T),
+    /// It was done before; this was its answer.
+    Before(T),
+}
+
+/// Like [`write()`], in a manner.
+///
+/// # Errors
+/// Those of `work`; [`crate::error::Error::Precondition`]; `idempotency-key-reused`.
+pub async fn write_in<T, F>(store: &Store, scope: &impl Scope, manner: Manner, work: F) -> Result<Done<T>>
 where
-    F: Fn(&mut Tx<'_>) -> Result<T> + Send,
+    T: Keepable + Send + 'static,
+    F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
 {
-    let (caller, takes_admin) = (scope.caller().cloned(), scope.takes_admin());
-    move |tx| run(tx, caller.as_ref(), takes_admin, &work)
+    let (right, is_large) = (Right::of(scope), manner.is_large);
+    // What is taken back, and what waits for another that does the same, would hold up those it shares with.
+    let may_share = manner.only_adds && !manner.dry_run && manner.once.is_none();
+    let run = move |tx: &mut Tx<'_>| manner.run(tx, &right, &work);
+    match (is_large, may_share) {
+        (true, _) => store.write_large(scope, run).await,
+        (false, true) => store.write_new(scope, run).await,
+        (false, false) => store.write(scope, run).await,
+    }
 }
 
-fn run<T>(
-    tx: &mut Tx<'_>,
-    caller: Option<&Caller>,
-    takes_admin: bool,
-    work: impl Fn(&mut Tx<'_>) -> Result<T>,
-) -> Result<Outcome<T>> {
-    if let Some(caller) = caller {
-        caller.readmit(sessions::find_standing(tx, caller.session_id())?, takes_admin)?;
+impl Manner {
+    fn run<T: Keepable>(
+        &self,
+        tx: &mut Tx<'_>,
+        right: &Right,
+        work: impl Fn(&mut Tx<'_>) -> Result<T>,
+    ) -> Result<Outcome<Done<T>>> {
+        let claim = self.once.as_ref().filter(|_| !self.dry_run);
+        if let Some(claim) = claim {
+            // The right to it comes first, also to what is only told again.
+            right.check(tx)?;
+            if let Some(answer) = once::find(tx, claim)? {
+                return Ok(Outcome::Commit(Done::Before(answer)));
+            }
+            once::begin(tx, claim)?;
+        }
+        let value = right.run(tx, |tx| {
+            if let Some((target, condition)) = &self.condition {
+                conditions::check(tx, *target, condition)?;
+            }
+            work(tx)
+        })?;
+        if self.dry_run {
+            return Ok(Outcome::Rollback(Done::Now(value)));
+        }
+        if let Some(claim) = claim {
+            once::keep(tx, claim, &value)?;
+        }
+        Ok(Outcome::Commit(Done::Now(value)))
     }
-    let value = work(tx)?;
-    partners::keep_an_admin(tx)?;
-    Ok(Outcome::Commit(value))
+}
+
+/// By what right a unit runs.
+struct Right {
+    caller: Option<Caller>,
+    takes_admin: bool,
+}
+
+impl Right {
+    fn of(scope: &impl Scope) -> Self {
+        Self { caller: scope.caller().cloned(), takes_admin: scope.takes_admin() }
+    }
+
+    fn check(&self, tx: &mut Tx<'_>) -> Result<()> {
+        match &self.caller {
+            Some(caller) => {
+                caller.readmit(sessions::find_standing(tx, caller.session_id())?, self.takes_admin)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn run<T>(&self, tx: &mut Tx<'_>, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.check(tx)?;
+        let value = work(tx)?;
+        partners::keep_an_admin(tx)?;
+        Ok(value)
+    }
 }

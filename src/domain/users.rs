@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::events::{self, Kind};
-use super::{Terms, partners, passwords, unit};
+use super::{Terms, partners, passwords};
 use crate::access::{Admin, Member, Operator};
 use crate::error::{Conflict, Error, Fault, Missing, Result};
 use crate::mail::{LockCause, Notice};
 use crate::model::{GroupId, Status, User, UserId, Username};
 use crate::storage::lists::{Position, SortKey, Total};
 use crate::storage::user_lists::{self, UserQuery};
-use crate::storage::{Store, Tx, groups, nesting, sessions, users};
+use crate::storage::{Store, Tx, deleted_users, groups, nesting, sessions, users};
 use crate::values;
 
 /// A user to create (A1, B30).
@@ -77,15 +77,9 @@ pub fn create(tx: &mut Tx<'_>, terms: Terms, _by: &Admin, new: &NewUser) -> Resu
     Ok(user)
 }
 
-/// Runs [`create`] in a unit of its own. Who joins no group only adds rows; the number of a group's members is a row
-/// that others change, too.
-///
-/// # Errors
-/// As [`create`].
-pub async fn create_one(store: &Store, terms: Terms, by: &Admin, new: NewUser) -> Result<User> {
-    let (rights, only_adds) = (by.clone(), new.groups.is_empty());
-    let work = move |tx: &mut Tx<'_>| create(tx, terms, &rights, &new);
-    if only_adds { unit::write_new(store, by, work).await } else { unit::write(store, by, work).await }
+/// Whether [`create`] only adds rows. Who joins a group changes the number of its members, as others do.
+pub fn only_adds(new: &NewUser) -> bool {
+    new.groups.is_empty()
 }
 
 /// Like [`create`], and tells the password instead of mailing it. The user must be ACTIVE to get one.
@@ -123,6 +117,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
         created_at: now,
         updated_at: now,
         last_login_at: None,
+        version: 1,
     };
     users::insert(tx, &user, &new.username)?;
     events::record_user(tx, Kind::UserCreated, user.user_id, None, Some(events::of_user(&user)))?;
@@ -220,23 +215,23 @@ pub fn unlock(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId) -> Res
     apply(tx, terms, &before, &UserChange { status, ..UserChange::default() }, ChangedBy::Admin)
 }
 
-/// Deletes a user (A10).
+/// Deletes a user (A10). It is kept for a while, out of everybody's sight.
 ///
 /// # Errors
 /// `self-delete`; `last-admin` (B10, at the end of the unit); not found.
-pub fn delete(tx: &mut Tx<'_>, by: &Admin, user_id: UserId) -> Result<()> {
+pub fn delete(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId) -> Result<()> {
     let user = get(tx, by, user_id)?;
     if by.user_id() == Some(user_id) {
         return Err(self_delete());
     }
-    remove(tx, &user)
+    remove(tx, terms, &user)
 }
 
 /// Deletes users, all or none (A11, B15).
 ///
 /// # Errors
 /// Not found, listing the unknown ids, also when there are conflicts; else a conflict listing the users in it.
-pub fn delete_many(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
+pub fn delete_many(tx: &mut Tx<'_>, terms: Terms, by: &Admin, ids: &[i64]) -> Result<()> {
     let unknown = users::list_unknown(tx, ids)?;
     if !unknown.is_empty() {
         return Err(Error::NotFound(Missing::Users(unknown)));
@@ -267,7 +262,7 @@ pub fn delete_many(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
     ids.sort_unstable();
     for id in ids {
         let user = get(tx, by, UserId(id))?;
-        remove(tx, &user)?;
+        remove(tx, terms, &user)?;
     }
     Ok(())
 }
@@ -280,10 +275,13 @@ fn self_delete() -> Error {
     )
 }
 
-fn remove(tx: &mut Tx<'_>, user: &User) -> Result<()> {
+fn remove(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
     events::record_user(tx, Kind::UserDeleted, user.user_id, Some(events::of_user(user)), None)?;
     if is_active_admin(user) {
         tx.touch_admins();
+    }
+    if terms.deleted_users > 0 {
+        deleted_users::insert(tx, user)?;
     }
     users::delete(tx, user)
 }
@@ -293,24 +291,28 @@ fn remove(tx: &mut Tx<'_>, user: &User) -> Result<()> {
 /// # Errors
 /// When a group of the list does not exist.
 pub fn require_groups(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<()> {
-    match unknown_groups(tx, ids)? {
+    match unknown_group(&list_unknown_groups(tx, ids)?) {
         Some(fault) => Err(fault.into()),
         None => Ok(()),
     }
 }
 
+/// Which of these groups do not exist in the partner.
+///
+/// # Errors
+/// None of its own.
+pub fn list_unknown_groups(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Vec<i64>> {
+    groups::list_unknown(tx, ids)
+}
+
 /// The fault of [`require_groups`], to be listed beside others (B6).
-pub fn unknown_groups(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Option<Fault>> {
-    let unknown = groups::list_unknown(tx, ids)?;
+pub fn unknown_group(unknown: &[i64]) -> Option<Fault> {
     if unknown.is_empty() {
-        return Ok(None);
+        return None;
     }
     let names: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-    Ok(Some(Fault::new(
-        "/groups",
-        "unknown-group",
-        format!("there is no group {} in this partner", names.join(", ")),
-    )))
+    let detail = format!("there is no group {} in this partner", names.join(", "));
+    Some(Fault::new("/groups", "unknown-group", detail))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -347,6 +349,7 @@ fn apply(tx: &mut Tx<'_>, terms: Terms, before: &User, change: &UserChange, by: 
     };
     require_groups(tx, &after.groups)?;
     after.updated_at = tx.now();
+    after.version += 1;
     let username = match &change.username {
         Some(username) => username.clone(),
         None => Username { shown: after.username.clone(), key: String::new() },
@@ -373,7 +376,7 @@ fn follow_status(tx: &mut Tx<'_>, terms: Terms, before: &User, after: &User) -> 
                 passwords::issue_first(tx, terms, after)?;
             }
         }
-        Status::Inactive => sessions::end_all_of(tx, after.user_id, None)?,
+        Status::Inactive => drop(sessions::end_all_of(tx, after.user_id, None)?),
         Status::Locked => {
             sessions::end_all_of(tx, after.user_id, None)?;
             let what = Notice::AccountLocked { username: after.username.clone(), cause: LockCause::Admin };
@@ -406,7 +409,7 @@ fn follow_email(tx: &mut Tx<'_>, terms: Terms, before: &User, after: &User, by: 
 /// Locks a user after too many failed logins (B23).
 pub(super) fn lock(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let now = tx.now();
-    let after = User { status: Status::Locked, updated_at: now, ..user.clone() };
+    let after = User { status: Status::Locked, updated_at: now, version: user.version + 1, ..user.clone() };
     let username = Username { shown: after.username.clone(), key: String::new() };
     users::update(tx, user, &after, &username)?;
     if let Some((old, new)) = events::difference(events::of_user(user), events::of_user(&after)) {

@@ -217,6 +217,7 @@ mod tests {
             is_restricted: false,
             issued_at: 0,
             expires_at: 1,
+            noted: crate::access::LastUse::default(),
         })
     }
 
@@ -237,6 +238,7 @@ mod tests {
             created_at: 0,
             updated_at: 0,
             last_login_at: None,
+            version: 1,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::driver::{Param, Row};
 use super::lists::{Position, SortKey, Total, counted, exact_id};
-use super::tx::{Counter, Sequence, Stale, Tx};
+use super::tx::{Counter, Sequence, Tx};
 use crate::error::{Conflict, Error, Result};
 use crate::model::{Group, GroupId, PartnerId, UserId};
 use crate::values::fold;
@@ -263,6 +263,12 @@ pub fn list_unknown(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Vec<i64>> {
     Ok(ids.into_iter().filter(|id| !known.contains(id)).collect())
 }
 
+/// The version of a group; none when there is no such group.
+pub fn version(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Option<i64>> {
+    let sql = "SELECT g.version FROM groups g WHERE g.pid = $1 AND g.group_id = $2";
+    tx.row(sql, &[group_id.into()], |row| row.int(0))
+}
+
 /// Stores a new group and takes its id.
 ///
 /// # Errors
@@ -323,10 +329,9 @@ pub fn raise_version(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
 
 /// Removes a group; its members leave it.
 pub fn delete(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
+    super::users::touch_members(tx, group_id)?;
     tx.execute("DELETE FROM groups WHERE pid = $1 AND group_id = $2", &[group_id.into()])?;
     tx.count(Counter::Groups, -1);
-    // Its members' users name it.
-    tx.forget(Stale::Partner(tx.pid()));
     Ok(())
 }
 

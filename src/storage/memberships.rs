@@ -79,7 +79,7 @@ fn touch(tx: &mut Tx<'_>, users: &[i64]) -> Result<()> {
     let now = tx.now();
     for user in users {
         tx.execute(
-            "UPDATE users SET updated_at = $3 WHERE pid = $1 AND user_id = $2",
+            "UPDATE users SET updated_at = $3, version = users.version + 1 WHERE pid = $1 AND user_id = $2",
             &[(*user).into(), now.into()],
         )?;
     }
@@ -87,7 +87,7 @@ fn touch(tx: &mut Tx<'_>, users: &[i64]) -> Result<()> {
 }
 
 /// Has what is cached of these users forgotten: their groups are others now.
-pub fn forget(tx: &mut Tx<'_>, users: &[i64]) {
+fn forget(tx: &mut Tx<'_>, users: &[i64]) {
     let pid = tx.pid();
     if users.len() > FORGET_SINGLY {
         tx.forget(Stale::Partner(pid));

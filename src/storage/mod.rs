@@ -22,12 +22,20 @@ mod tests;
 pub mod backup;
 /// A whole database into another one.
 pub mod copy;
+/// Deleted users, for as long as they can be restored.
+pub mod deleted_users;
+/// What deletions take along.
+pub mod effects;
 /// What users may do, and why.
 pub mod evaluations;
 /// Events: the audit log.
 pub mod events;
+/// Forgotten passwords that were asked for.
+pub mod forgot_password;
 /// Groups and who is in them.
 pub mod groups;
+/// Answers kept for requests that come again.
+pub mod kept_answers;
 /// What lists have in common.
 pub mod lists;
 /// Failed logins by address.

@@ -105,6 +105,7 @@ pub fn delete(tx: &mut Tx<'_>, pid: PartnerId) -> Result<()> {
     let mut all = tx.unscoped();
     all.execute("DELETE FROM partners WHERE pid = $1", &[pid.into()])?;
     all.execute("DELETE FROM outbox WHERE pid = $1", &[pid.into()])?;
+    all.execute("DELETE FROM kept_answers WHERE pid = $1", &[pid.into()])?;
     all.execute("DELETE FROM counters WHERE pid = $1 AND name <> 'events'", &[pid.into()])?;
     // Totals are written at the end of the group: what this unit took from the partner's would bring them back.
     tx.effects.counters.retain(|(of, counter, _)| *of != pid || *counter == Counter::Events);

@@ -61,17 +61,29 @@ pub fn has_any(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
 /// Makes this the user's only present password. Former temporary ones are gone, former permanent ones stay for
 /// the history, of which only the newest `history` are kept.
 pub fn replace(tx: &mut Tx<'_>, user_id: UserId, new: &NewPassword<'_>, history: i64) -> Result<()> {
-    tx.execute("DELETE FROM passwords WHERE pid = $1 AND user_id = $2 AND temporary = 1", &[user_id.into()])?;
-    tx.execute(
-        "UPDATE passwords SET present = 0 WHERE pid = $1 AND user_id = $2 AND present = 1",
-        &[user_id.into()],
-    )?;
+    delete_temporary(tx, user_id)?;
+    end_permanent(tx, user_id)?;
     insert(tx, user_id, new)?;
     tx.execute(
         "DELETE FROM passwords WHERE pid = $1 AND user_id = $2 AND temporary = 0 AND password_id NOT IN \
          (SELECT p.password_id FROM passwords p WHERE p.pid = $1 AND p.user_id = $2 AND p.temporary = 0 \
           ORDER BY p.password_id DESC LIMIT $3)",
         &[user_id.into(), history.into()],
+    )?;
+    Ok(())
+}
+
+/// Removes the temporary passwords of a user.
+pub fn delete_temporary(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
+    tx.execute("DELETE FROM passwords WHERE pid = $1 AND user_id = $2 AND temporary = 1", &[user_id.into()])?;
+    Ok(())
+}
+
+/// The permanent password of a user is good no more; it stays in the history.
+pub fn end_permanent(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
+    tx.execute(
+        "UPDATE passwords SET present = 0 WHERE pid = $1 AND user_id = $2 AND present = 1 AND temporary = 0",
+        &[user_id.into()],
     )?;
     Ok(())
 }

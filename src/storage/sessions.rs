@@ -4,11 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::cache::TokenHash;
+use super::driver::Param;
 use super::tx::{Stale, Tx};
-use crate::access::{Standing, TokenFacts};
+use crate::access::{LastUse, Standing, TokenFacts};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::model::{Client, PUBLIC_CLIENT, PartnerId, UserId};
+use crate::model::{Client, PUBLIC_CLIENT, PartnerId, Session, UserId};
 
 fn stored(hash: &TokenHash) -> String {
     URL_SAFE_NO_PAD.encode(hash)
@@ -123,6 +124,7 @@ pub(super) fn find_access_token(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Opt
                 is_restricted: row.int(6)? != 0,
                 issued_at: row.int(7)?,
                 expires_at: row.int(8)?,
+                noted: LastUse::since(row.int(7)?),
             })
         },
     )
@@ -204,15 +206,96 @@ pub fn end(tx: &mut Tx<'_>, session_id: &str) -> Result<bool> {
     Ok(gone > 0)
 }
 
-/// Ends all sessions of a user but, where one is named, that one.
-pub fn end_all_of(tx: &mut Tx<'_>, user_id: UserId, but: Option<&str>) -> Result<()> {
+/// Ends all sessions of a user but, where one is named, that one; how many there were.
+pub fn end_all_of(tx: &mut Tx<'_>, user_id: UserId, but: Option<&str>) -> Result<usize> {
     // A login under way must not open another one unseen.
     super::users::claim(tx, user_id)?;
-    tx.execute(
+    let gone = tx.execute(
         "DELETE FROM sessions WHERE pid = $1 AND user_id = $2 AND session_id <> $3",
         &[user_id.into(), but.unwrap_or("").into()],
     )?;
     tx.forget(Stale::User(tx.pid(), user_id));
+    Ok(gone)
+}
+
+/// Ends one session of a user and all its tokens; whether there was such a session of this user.
+pub fn end_of(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<bool> {
+    let gone = tx.execute(
+        "DELETE FROM sessions WHERE pid = $1 AND user_id = $2 AND session_id = $3",
+        &[user_id.into(), session_id.into()],
+    )?;
+    tx.forget(Stale::Session(tx.pid(), session_id.to_owned()));
+    Ok(gone > 0)
+}
+
+/// Where a page of sessions begins.
+#[derive(Debug, Clone)]
+pub enum SessionPosition {
+    /// After so many rows.
+    Offset(i64),
+    /// After the session opened then, of this number.
+    After(Millis, String),
+}
+
+/// Sessions of a user that have not ended, by when they were opened.
+pub fn list_of(
+    tx: &mut Tx<'_>,
+    user_id: UserId,
+    descending: bool,
+    from: &SessionPosition,
+    size: i64,
+) -> Result<Vec<Session>> {
+    let now = tx.now();
+    let (order, beyond) = if descending { ("DESC", "<") } else { ("ASC", ">") };
+    let mut params = vec![user_id.into(), now.into(), Param::Int(size)];
+    let (more, skip) = match from {
+        SessionPosition::Offset(offset) => {
+            params.push(Param::Int(*offset));
+            (String::new(), "OFFSET $5")
+        }
+        SessionPosition::After(at, id) => {
+            params.push(Param::Int(*at));
+            params.push(Param::Text(id));
+            (format!(" AND (s.created_at, s.session_id) {beyond} ($5, $6)"), "")
+        }
+    };
+    let sql = format!(
+        "SELECT s.session_id, s.client_id, s.address, s.user_agent, s.restricted, s.created_at, s.last_used_at, \
+         s.expires_at FROM sessions s WHERE s.pid = $1 AND s.user_id = $2 AND s.expires_at > $3{more} \
+         ORDER BY s.created_at {order}, s.session_id {order} LIMIT $4 {skip}"
+    );
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    tx.rows(&sql, &params, |row| {
+        Ok(Session {
+            session_id: row.text(0)?.to_owned(),
+            client_id: row.text(1)?.to_owned(),
+            address: owned(row.opt_text(2)?),
+            user_agent: owned(row.opt_text(3)?),
+            is_restricted: row.int(4)? != 0,
+            created_at: row.int(5)?,
+            last_used_at: row.int(6)?,
+            expires_at: row.int(7)?,
+        })
+    })
+}
+
+/// How many sessions of a user have not ended.
+pub fn count_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<i64> {
+    let now = tx.now();
+    let count = tx.row(
+        "SELECT count(*) FROM sessions s WHERE s.pid = $1 AND s.user_id = $2 AND s.expires_at > $3",
+        &[user_id.into(), now.into()],
+        |row| row.int(0),
+    )?;
+    Ok(count.unwrap_or(0))
+}
+
+/// Stores when a session was last used, unless something later is known.
+pub fn set_used(tx: &mut Tx<'_>, pid: PartnerId, session_id: &str, at: Millis) -> Result<()> {
+    tx.unscoped().execute(
+        "UPDATE sessions SET last_used_at = $3 WHERE pid = $1 AND session_id = $2 AND last_used_at < $3",
+        &[pid.into(), session_id.into(), at.into()],
+    )?;
     Ok(())
 }
 

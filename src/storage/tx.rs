@@ -97,6 +97,8 @@ impl Effects {
         self.stale.extend(unit.stale);
         self.stale_here.extend(unit.stale_here);
         self.mail |= unit.mail;
+        self.admins_touched |= unit.admins_touched;
+        self.admin_rule_waived |= unit.admin_rule_waived;
     }
 }
 
@@ -166,6 +168,35 @@ impl<'c> Tx<'c> {
     /// Has what is cached forgotten after COMMIT, before the answer, in all processes.
     pub fn forget(&mut self, stale: Stale) {
         self.effects.stale.push(stale);
+    }
+
+    /// Runs a part of the unit that can fail alone: then what it wrote and caused is taken back, and the unit goes on.
+    /// The outer result is the database's, the inner one the part's.
+    ///
+    /// # Errors
+    /// The database cannot go on.
+    pub fn attempt<T>(&mut self, part: impl FnOnce(&mut Self) -> Result<T>) -> Result<Result<T>> {
+        self.conn.execute("SAVEPOINT attempt", None, &[])?;
+        let before = std::mem::take(self.effects);
+        let mut result = part(self);
+        let caused = std::mem::replace(self.effects, before);
+        if result.is_ok() {
+            // What was put off is refused here at the latest.
+            match self.conn.execute("RELEASE attempt", None, &[]) {
+                Ok(_) => {
+                    self.effects.absorb(caused);
+                    return Ok(result);
+                }
+                Err(e) => result = Err(e.into()),
+            }
+        }
+        // The first may answer with the refusal of something that was still put off. A full disk has taken everything
+        // back already: then the second fails, too, and so does the unit.
+        if self.conn.execute("ROLLBACK TO attempt", None, &[]).is_err() {
+            self.conn.execute("ROLLBACK TO attempt", None, &[])?;
+        }
+        self.conn.execute("RELEASE attempt", None, &[])?;
+        Ok(result)
     }
 
     /// Like [`Tx::forget`], in this process only: for what others may learn a moment later, and what happens so often
@@ -330,6 +361,7 @@ pub(super) enum Sequence {
     Events,
     Outbox,
     Passwords,
+    PasswordRequests,
     OperatorTokens,
 }
 
@@ -342,6 +374,7 @@ impl Sequence {
             Self::Events => "events",
             Self::Outbox => "outbox",
             Self::Passwords => "passwords",
+            Self::PasswordRequests => "password_requests",
             Self::OperatorTokens => "operator_tokens",
         }
     }

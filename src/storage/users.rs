@@ -10,7 +10,7 @@ use crate::values::fold;
 
 /// The columns of a user, in the order that [`read`] takes them; `u` is the table.
 pub(super) const COLUMNS: &str = "u.pid, u.user_id, u.username, u.status, u.first_name, u.last_name, u.email, \
-     u.title, u.phone_number, u.is_admin, u.external_id, u.created_at, u.updated_at, u.last_login_at";
+     u.title, u.phone_number, u.is_admin, u.external_id, u.created_at, u.updated_at, u.last_login_at, u.version";
 
 /// The groups of a user as `1,2,3`, for the column after [`COLUMNS`].
 pub(super) const GROUPS: &str = "(SELECT string_agg(CAST(m.group_id AS TEXT), ',') FROM memberships m \
@@ -35,13 +35,14 @@ pub(super) fn read(row: &dyn Row) -> Result<User> {
         updated_at: row.int(12)?,
         last_login_at: Some(row.int(13)?).filter(|&at| at != 0),
         groups: Vec::new(),
+        version: row.int(14)?,
     })
 }
 
 /// Reads [`COLUMNS`] and [`GROUPS`].
 pub(super) fn read_with_groups(row: &dyn Row) -> Result<User> {
     let mut user = read(row)?;
-    if let Some(ids) = row.opt_text(14)? {
+    if let Some(ids) = row.opt_text(15)? {
         user.groups = ids.split(',').filter_map(|id| id.parse().ok()).map(GroupId).collect();
         user.groups.sort_unstable();
     }
@@ -65,7 +66,7 @@ pub fn optional_key(value: Option<&str>) -> String {
 }
 
 impl Keys {
-    fn of(user: &User) -> Self {
+    pub(super) fn of(user: &User) -> Self {
         Self {
             username: fold(&user.username),
             first_name: fold(&user.first_name),
@@ -78,7 +79,7 @@ impl Keys {
     }
 
     /// What the substring index holds of a user; the SQL of it is `search::TEXT`.
-    fn search_text(&self) -> String {
+    pub(super) fn search_text(&self) -> String {
         let Self { username, first_name, last_name, email, title, phone_number, external_id } = self;
         // The optional keys bring their own separator.
         format!(
@@ -101,8 +102,8 @@ pub fn insert(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
     tx.execute_later(
         "INSERT INTO users (pid, user_id, username, status, first_name, last_name, email, title, phone_number, \
          is_admin, external_id, created_at, updated_at, username_key, first_name_key, last_name_key, email_key, \
-         title_key, phone_number_key, external_id_key) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+         title_key, phone_number_key, external_id_key, version) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
         &[
             user.user_id.into(),
             (&user.username).into(),
@@ -123,6 +124,7 @@ pub fn insert(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
             (&keys.title).into(),
             (&keys.phone_number).into(),
             (&keys.external_id).into(),
+            user.version.into(),
         ],
         taken,
     )?;
@@ -133,7 +135,7 @@ pub fn insert(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
     Ok(())
 }
 
-/// Stores what changed of a user: everything but its id, its creation and its logins.
+/// Stores what changed of a user: everything but its id, its creation and its logins. `after` has the next version.
 ///
 /// # Errors
 /// As [`insert`].
@@ -143,7 +145,7 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username)
         "UPDATE users SET username = $3, status = $4, first_name = $5, last_name = $6, email = $7, title = $8, \
          phone_number = $9, is_admin = $10, external_id = $11, updated_at = $12, username_key = $13, \
          first_name_key = $14, last_name_key = $15, email_key = $16, title_key = $17, phone_number_key = $18, \
-         external_id_key = $19 WHERE pid = $1 AND user_id = $2",
+         external_id_key = $19, version = $20 WHERE pid = $1 AND user_id = $2",
         &[
             after.user_id.into(),
             (&after.username).into(),
@@ -163,9 +165,11 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username)
             (&keys.title).into(),
             (&keys.phone_number).into(),
             (&keys.external_id).into(),
+            after.version.into(),
         ],
     )
     .map_err(taken)?;
+    tx.forget(Stale::User(after.pid, after.user_id));
     if before.username != after.username {
         tx.execute("DELETE FROM usernames WHERE pid = $1 AND user_id = $2", &[after.user_id.into()])?;
         claim_username(tx, after.user_id, username)?;
@@ -260,7 +264,7 @@ pub fn find(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<User>> {
 /// every point read would cost more than its lookup in the statement cache. A test compares them.
 const fn const_format_find() -> &'static str {
     "SELECT u.pid, u.user_id, u.username, u.status, u.first_name, u.last_name, u.email, \
-     u.title, u.phone_number, u.is_admin, u.external_id, u.created_at, u.updated_at, u.last_login_at, \
+     u.title, u.phone_number, u.is_admin, u.external_id, u.created_at, u.updated_at, u.last_login_at, u.version, \
      (SELECT string_agg(CAST(m.group_id AS TEXT), ',') FROM memberships m \
      WHERE m.pid = u.pid AND m.user_id = u.user_id) \
      FROM users u WHERE u.pid = $1 AND u.user_id = $2"
@@ -352,12 +356,44 @@ pub fn count_unknown_login(tx: &mut Tx<'_>) {
 pub fn set_logged_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     let now = tx.now();
     tx.execute_later(
-        "UPDATE users SET last_login_at = $3, failed_logins = 0, refused_until = 0 WHERE pid = $1 AND user_id = $2",
+        "UPDATE users SET last_login_at = $3, failed_logins = 0, refused_until = 0, version = users.version + 1 \
+         WHERE pid = $1 AND user_id = $2",
         &[user_id.into(), now.into()],
         Error::from,
     )?;
     // Only `lastLoginAt` shows it, and logins are many.
     tx.forget_here(Stale::User(tx.pid(), user_id));
+    Ok(())
+}
+
+/// The version of a user; none when there is no such user.
+pub fn version(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<i64>> {
+    let sql = "SELECT u.version FROM users u WHERE u.pid = $1 AND u.user_id = $2";
+    tx.row(sql, &[user_id.into()], |row| row.int(0))
+}
+
+/// Callers forgotten one by one; more of them are forgotten with their whole partner.
+const FORGOTTEN_SINGLY: usize = 100;
+
+/// Raises the version of every member of a group: what they show of their groups changes.
+pub(super) fn touch_members(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
+    let limit = i64::try_from(FORGOTTEN_SINGLY + 1).unwrap_or(i64::MAX);
+    let members = tx.rows(
+        "SELECT m.user_id FROM memberships m WHERE m.pid = $1 AND m.group_id = $2 LIMIT $3",
+        &[group_id.into(), limit.into()],
+        |row| row.int(0).map(UserId),
+    )?;
+    tx.execute(
+        "UPDATE users SET version = users.version + 1 WHERE pid = $1 AND user_id IN \
+         (SELECT m.user_id FROM memberships m WHERE m.pid = $1 AND m.group_id = $2)",
+        &[group_id.into()],
+    )?;
+    let pid = tx.pid();
+    if members.len() > FORGOTTEN_SINGLY {
+        tx.forget(Stale::Partner(pid));
+    } else {
+        members.into_iter().for_each(|id| tx.forget(Stale::User(pid, id)));
+    }
     Ok(())
 }
 

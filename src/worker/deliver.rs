@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::requests::issue_requested;
 use crate::access::{nobody, system_within};
 use crate::app::App;
 use crate::domain::outbox::{self, Content, Fate, Ticket};
@@ -40,7 +41,8 @@ pub(super) struct Sent {
     is_full: bool,
 }
 
-/// Sends one batch of letters that are due and marks them. Blocks while it sends.
+/// Sends one batch of letters that are due and marks them; before, forgotten passwords that were asked for become
+/// letters. Blocks while it sends.
 ///
 /// A crash before the marks sends the batch again, with the same ids: the same files, the same `Message-ID`s.
 ///
@@ -50,8 +52,10 @@ pub async fn deliver_due(app: &App, mailer: &Mailer) -> Result<Delivered> {
     mark(app, &send_due(app, mailer, outbox::BATCH).await?).await
 }
 
-/// Sends one batch of letters that are due; after `time` no further one is begun with.
+/// Makes letters of forgotten passwords that were asked for, and sends one batch of letters that are due; after `time`
+/// no further one is begun with.
 pub(super) async fn send_due(app: &App, mailer: &Mailer, time: Duration) -> Result<Sent> {
+    issue_requested(app).await?;
     // From before they are taken: by the lease's end the batch must be over.
     let until = Instant::now() + time;
     let limit = match mailer {

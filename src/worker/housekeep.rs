@@ -1,8 +1,10 @@
 //! What has expired is cleared away.
 
-use crate::access::nobody;
+use std::collections::BTreeMap;
+
+use crate::access::{nobody, system_within};
 use crate::app::App;
-use crate::domain::{outbox, sessions, throttle, unit};
+use crate::domain::{deleted_users, once, outbox, sessions, throttle, unit, uses};
 use crate::error::Result;
 
 /// Rows of the outbox in one transaction.
@@ -13,6 +15,11 @@ const SESSIONS: usize = 500;
 
 /// Failed logins in one transaction.
 const FAILURES: usize = 1_000;
+/// Deleted users in one transaction.
+const USERS: usize = 500;
+
+/// Kept answers in one transaction: each may have megabytes.
+const ANSWERS: usize = 100;
 
 /// What was cleared away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,14 +30,22 @@ pub struct Housekeeping {
     pub sessions: usize,
     /// Failed logins that no longer count against their address.
     pub failures: usize,
+    /// Deleted users whose time was over.
+    pub users: usize,
+    /// Answers that were kept for a day.
+    pub answers: usize,
 }
 
-/// Clears away what has expired, in steps, so that no request waits long.
+/// Clears away what has expired, in steps, so that no request waits long, and stores when sessions were last used.
 ///
 /// # Errors
 /// Of the store. What was done by then stays done.
 pub async fn housekeep(app: &App) -> Result<Housekeeping> {
     let mut done = Housekeeping::default();
+    for step in app.uses.take().chunks(SESSIONS) {
+        let step = step.to_vec();
+        unit::write_large(&app.store, &nobody(), move |tx| uses::store(tx, &step)).await?;
+    }
     loop {
         let found = app.store.read(&nobody(), |tx| outbox::list_leftovers(tx, rows(LETTERS))).await?;
         let count = found.len();
@@ -56,7 +71,36 @@ pub async fn housekeep(app: &App) -> Result<Housekeeping> {
             break;
         }
     }
-    Ok(done)
+    done.users = erase_users(app).await?;
+    loop {
+        let count = unit::write_large(&app.store, &nobody(), |tx| once::purge(tx, rows(ANSWERS))).await?;
+        done.answers += count;
+        if count < ANSWERS {
+            return Ok(done);
+        }
+    }
+}
+
+/// Erases deleted users whose time is over; each leaves an event with its partner.
+async fn erase_users(app: &App) -> Result<usize> {
+    let (terms, mut erased) = (app.terms, 0);
+    loop {
+        let due =
+            app.store.read(&nobody(), move |tx| deleted_users::list_due(tx, terms, rows(USERS))).await?;
+        let count = due.len();
+        let mut by_partner: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (pid, user_id) in due {
+            by_partner.entry(pid).or_default().push(user_id);
+        }
+        for (pid, ids) in by_partner {
+            unit::write_large(&app.store, &system_within(pid), move |tx| deleted_users::erase_due(tx, &ids))
+                .await?;
+        }
+        erased += count;
+        if count < USERS {
+            return Ok(erased);
+        }
+    }
 }
 
 /// Leaves nothing of letters that are gone in the files of the database: neither in the log nor in pages that were

@@ -529,7 +529,10 @@ async fn housekeeping_goes_on_while_a_step_is_full() {
          INSERT INTO sessions (pid, session_id, client_id, restricted, created_at, expires_at, last_used_at) \
          SELECT 1, 's' || i, 'c', 0, 0, 1, 0 FROM n;"
     ));
-    assert_eq!(server.housekeep().await, Housekeeping { letters: 2_500, sessions: 1_200, failures: 0 });
+    assert_eq!(
+        server.housekeep().await,
+        Housekeeping { letters: 2_500, sessions: 1_200, ..Housekeeping::default() }
+    );
     assert!(server.outbox().iter().all(|(letter, _)| letter.is_none()));
 }
 

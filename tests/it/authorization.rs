@@ -54,19 +54,34 @@ const TABLE: &[(&str, [u16; 11])] = &[
     ("create_user",                 [401, 401, 403, 403, 201, 403, 201, 403, 201, 401, 401]),
     ("get_user",                    [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
     ("update_user",                 [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
+    ("patch_user",                  [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
     ("delete_user",                 [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
     ("bulk_delete_users",           [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
+    ("list_deleted_users",          [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
+    ("restore_user",                [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
+    ("erase_user",                  [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
+    ("bulk_create_users",           [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
+    ("bulk_patch_users",            [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
     ("reset_user_password",         [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
     ("get_self",                    [401, 401, 200, 200, 200, 200, 200, 403, 403, 401, 401]),
     ("update_self",                 [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
+    ("patch_self",                  [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
     ("update_own_password",         [401, 401, 200, 200, 200, 200, 200, 403, 403, 401, 401]),
     ("put_own_password",            [401, 401, 200, 200, 200, 200, 200, 403, 403, 401, 401]),
     ("reset_own_password",          [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
     ("put_own_password_reset",      [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
+    ("forgot_password",             [202, 202, 202, 202, 202, 202, 202, 202, 202, 202, 202]),
+    ("list_own_sessions",           [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
+    ("end_own_sessions",            [401, 401, 204, 403, 204, 403, 204, 403, 403, 401, 401]),
+    ("end_own_session",             [401, 401, 204, 403, 204, 403, 204, 403, 403, 401, 401]),
+    ("list_user_sessions",          [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
+    ("end_user_sessions",           [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
+    ("end_user_session",            [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
     ("list_groups",                 [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
     ("create_group",                [401, 401, 403, 403, 201, 403, 201, 403, 201, 401, 401]),
     ("get_group",                   [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
     ("update_group",                [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
+    ("patch_group",                 [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
     ("delete_group",                [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
     ("bulk_delete_groups",          [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
     ("bulk_delete_groups_by_delete",[401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
@@ -200,7 +215,7 @@ impl<'t> Stage<'t> {
         }
     }
 
-    /// The smallest valid body of an operation, by this caller, and the value of its path's parameter.
+    /// The smallest valid body of an operation, by this caller, and the values of its path's parameters.
     async fn request(&self, operation: &str, caller: &Caller<'_>) -> (String, Body) {
         let user = async || self.user(false).await.0;
         let group = async || {
@@ -218,6 +233,26 @@ impl<'t> Stage<'t> {
             body["username"] = json!(self.fresh("named"));
             body
         };
+        let names = async |path: &str, person: &Person<'_>| {
+            let list = person.get(path).await;
+            list.list()
+                .first()
+                .map_or(String::from("none"), |row| row["sessionId"].as_str().unwrap().to_owned())
+        };
+        let both = |id: i64, name: String| format!("{id}/{name}");
+        match operation {
+            "end_own_session" => {
+                return (names("/api/v1/users/self/sessions", &caller.person).await, Body::None);
+            }
+            "end_user_session" => {
+                let (id, username, password) = self.user(false).await;
+                self.t.login(&username, &password).await;
+                let account = self.t.technical_account(&self.admin_robot).await;
+                let path = format!("/api/v1/users/{id}/sessions");
+                return (both(id, names(&path, &account).await), Body::None);
+            }
+            _ => {}
+        }
         let (id, body) = match operation {
             "list_users"
             | "list_groups"
@@ -225,11 +260,28 @@ impl<'t> Stage<'t> {
             | "list_partners"
             | "get_self"
             | "list_self_permissions"
-            | "list_object_types" => (0, Body::None),
+            | "list_object_types"
+            | "list_own_sessions"
+            | "end_own_sessions" => (0, Body::None),
+            "forgot_password" => (0, Body::Json(json!({ "username": "nobody" }))),
+            "list_user_sessions" | "end_user_sessions" => (user().await, Body::None),
             "create_user" => (0, Body::Json(named())),
             "update_user" => (user().await, Body::Json(named())),
             "get_user" | "delete_user" | "reset_user_password" => (user().await, Body::None),
             "bulk_delete_users" => (0, Body::Json(json!([user().await]))),
+            "list_deleted_users" => (0, Body::None),
+            "restore_user" | "erase_user" => {
+                let (id, account) = (user().await, self.t.technical_account(&self.admin_robot).await);
+                account.delete(&format!("/api/v1/users/{id}")).await.expect(204);
+                (id, Body::None)
+            }
+            "bulk_create_users" => (0, Body::Json(json!({ "users": [named()] }))),
+            "bulk_patch_users" => {
+                (0, Body::Json(json!({ "ids": [user().await], "patch": { "title": "T" } })))
+            }
+            "patch_user" => (user().await, Body::Json(json!({ "lastName": "King" }))),
+            "patch_self" => (0, Body::Json(json!({ "lastName": "King" }))),
+            "patch_group" => (group().await, Body::Json(json!({ "description": "New" }))),
             "update_self" => (0, Body::Json(own())),
             "update_own_password" | "put_own_password" => (
                 0,

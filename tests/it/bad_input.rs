@@ -23,6 +23,10 @@ async fn populate(t: &T) -> Vec<(Method, &'static str)> {
     vec![
         (Method::POST, "/api/v1/users"),
         (Method::PUT, "/api/v1/users/2"),
+        (Method::PATCH, "/api/v1/users/2"),
+        (Method::PATCH, "/self"),
+        (Method::PATCH, "/api/v1/groups/1"),
+        (Method::POST, "/api/v1/users/forgot-password"),
         (Method::PUT, "/self/update"),
         (Method::POST, "/self/update-password"),
         (Method::PUT, "/self/update-password"),
@@ -479,15 +483,15 @@ async fn unknown_paths_and_methods_are_named() {
     let allowed = |method: &Method, path: &str| operations.iter().any(|(m, p)| m == method && *p == path);
     for (path, allow) in [
         ("/api/v1/users", "GET,HEAD,POST"),
-        ("/api/v1/users/2", "DELETE,GET,HEAD,PUT"),
+        ("/api/v1/users/2", "DELETE,GET,HEAD,PATCH,PUT"),
         ("/api/v1/users/bulk-delete", "POST"),
         ("/api/v1/users/2/reset-password", "POST"),
-        ("/self", "GET,HEAD"),
+        ("/self", "GET,HEAD,PATCH"),
         ("/self/update", "PUT"),
         ("/self/update-password", "POST,PUT"),
         ("/self/reset-password", "POST,PUT"),
         ("/api/v1/groups", "GET,HEAD,POST"),
-        ("/api/v1/groups/1", "DELETE,GET,HEAD,PUT"),
+        ("/api/v1/groups/1", "DELETE,GET,HEAD,PATCH,PUT"),
         ("/api/v1/groups/bulk-delete", "DELETE,POST"),
         ("/api/v1/events", "GET,HEAD"),
     ] {

@@ -133,6 +133,17 @@ async fn populate(t: &T) -> Hands {
     // Deleted numbers must not come again (B24).
     let gone = admin.create("gone").await["userId"].as_i64().unwrap();
     admin.delete(&format!("/api/v1/users/{gone}")).await.expect(204);
+    // An answer that is kept for a request that comes again; a forgotten password, and one that is still to be seen to.
+    let key = admin.request(reqwest::Method::POST, "/api/v1/groups/").header("idempotency-key", "k-1");
+    let kept = key.json(&json!({ "name": "Kept" })).send().await.unwrap();
+    assert_eq!(kept.status(), 201);
+    for who in ["mia", "nobody-here"] {
+        let asked = json!({ "username": who });
+        t.anonymous().post("/api/v1/users/forgot-password", &asked).await.expect(202);
+        if who == "mia" {
+            t.mails().await;
+        }
+    }
     // Another partner, suspended, and a third.
     let (pid, _) = t.other_partner("other").await;
     t.other_partner("third").await;
@@ -175,7 +186,7 @@ async fn check(t: &T, hands: &Hands, before: &Value, password: &str) {
     // Numbers go on behind the last ones.
     let next = admin.create("newcomer").await;
     assert_eq!(next["userId"], hands.last_user + 1);
-    assert!(admin.create_group("Newcomers").await > hands.group + 2);
+    assert!(admin.create_group("Newcomers").await > hands.group + 3);
     let events = admin.events().await;
     let numbers: Vec<i64> = events.iter().map(|event| event["eventId"].as_i64().unwrap()).collect();
     assert!(numbers.iter().any(|n| *n > hands.last_event), "{numbers:?}");

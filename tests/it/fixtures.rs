@@ -74,6 +74,7 @@ pub async fn seed(t: &T, pid: i64, prefix: &'static str, count: usize, groups: V
                     created_at: tx.now(),
                     updated_at: tx.now(),
                     last_login_at: None,
+                    version: 1,
                 };
                 users::insert(tx, &user, &username)?;
             }

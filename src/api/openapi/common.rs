@@ -45,13 +45,18 @@ fn problem(status: u64) -> Option<Value> {
         404 => ("Not Found", "user-not-found", "there is no such user"),
         408 => ("Request Timeout", "body-timeout", "the body did not arrive in time"),
         409 => ("Conflict", "username-taken", "this username is taken"),
+        412 => (
+            "Precondition Failed",
+            "precondition-failed",
+            "it was changed since it was read, or is not as If-Match or If-None-Match says: read it again; nothing was changed",
+        ),
         413 => ("Payload Too Large", "body-too-large", "the body has more than 8388608 bytes"),
         415 => (
             "Unsupported Media Type",
             "unsupported-media-type",
             "send the body as Content-Type: application/json, in UTF-8",
         ),
-        429 => ("Too Many Requests", "too-many-attempts", "too many failed attempts: try again in 287 s"),
+        429 => ("Too Many Requests", "too-many-attempts", "too many attempts: try again in 287 s"),
         500 => (
             "Internal Server Error",
             "internal",
@@ -91,7 +96,8 @@ fn complete_operation(operation: &mut Map<String, Value>, schemas: &Value) {
     let tag = operation.get("tags").and_then(|tags| tags.get(0)).and_then(Value::as_str).unwrap_or_default();
     let is_form = tag == "oauth";
     if let Some(security) = security(tag) {
-        operation.insert("security".to_owned(), security);
+        // An operation that says itself that anybody may call it keeps its word.
+        operation.entry("security").or_insert(security);
     }
     let body = operation.get_mut("requestBody");
     let with_body = body.is_some();

@@ -1,0 +1,309 @@
+//! What every write has in common: on what condition it is done (`If-Match`), whether it is only tried
+//! (`?dryRun=true`), that it is done once however often it is sent (`Idempotency-Key`), and the shape of its answer.
+//!
+//! A handler takes [`Write`] and, where a POST creates or deletes, its body as [`Once`]; the rest happens here.
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use hyper::body::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::body::JsonBody;
+use super::conditional;
+use super::extract;
+use super::paging::Params;
+use super::problem::Problem;
+use crate::access::Scope;
+use crate::app::App;
+use crate::domain::conditions::{Condition, Target};
+use crate::domain::once::{self, Claim, Keepable};
+use crate::domain::unit::{self, Done, Manner};
+use crate::error::{Error, Fault, Result};
+use crate::storage::Tx;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TRUE: HeaderValue = HeaderValue::from_static("true");
+
+/// The longest `Idempotency-Key`.
+const LONGEST_KEY: usize = 255;
+
+/// What a write answers. It is made inside the transaction, so that it can be stored with the change.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Answer {
+    status: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tag: Option<String>,
+    /// JSON, or nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    body: String,
+    /// What else a deletion would take along: only a dry run asks.
+    #[serde(skip)]
+    effects: Option<Value>,
+}
+
+impl Keepable for Answer {
+    fn length(&self) -> usize {
+        self.body.len()
+    }
+}
+
+impl Answer {
+    /// 200 with a body.
+    ///
+    /// # Errors
+    /// The body cannot be written.
+    pub fn ok(body: &impl Serialize) -> Result<Self> {
+        Self::with(StatusCode::OK, body)
+    }
+
+    /// 201 with a body and its path.
+    ///
+    /// # Errors
+    /// The body cannot be written.
+    pub fn created(location: String, body: &impl Serialize) -> Result<Self> {
+        Ok(Self { location: Some(location), ..Self::with(StatusCode::CREATED, body)? })
+    }
+
+    /// 204.
+    pub fn gone() -> Self {
+        Self {
+            status: StatusCode::NO_CONTENT.as_u16(),
+            location: None,
+            tag: None,
+            body: String::new(),
+            effects: None,
+        }
+    }
+
+    fn with(status: StatusCode, body: &impl Serialize) -> Result<Self> {
+        let body = serde_json::to_string(body)
+            .map_err(|e| Error::internal(format!("an answer cannot be written: {e}")))?;
+        Ok(Self { status: status.as_u16(), location: None, tag: None, body, effects: None })
+    }
+
+    /// With the tag of what it shows.
+    #[must_use]
+    pub fn tagged(self, tag: String) -> Self {
+        Self { tag: Some(tag), ..self }
+    }
+
+    /// With what else would go, if that was asked for.
+    #[must_use]
+    pub fn taking(self, effects: Option<Value>) -> Self {
+        Self { effects, ..self }
+    }
+
+    fn into_response(self) -> Result<Response> {
+        let bad = |_| Error::internal("an answer has an impossible status or header");
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::from_u16(self.status).map_err(|_| bad(()))?;
+        let headers = response.headers_mut();
+        if let Some(location) = self.location {
+            let value = HeaderValue::try_from(location).map_err(|_| bad(()))?;
+            headers.insert(axum::http::header::LOCATION, value);
+        }
+        if let Some(tag) = self.tag {
+            let value = HeaderValue::try_from(conditional::etag(&tag)).map_err(|_| bad(()))?;
+            headers.insert(axum::http::header::ETAG, value);
+        }
+        if !self.body.is_empty() {
+            headers.insert(CONTENT_TYPE, JSON);
+            *response.body_mut() = Body::from(self.body);
+        }
+        Ok(response)
+    }
+
+    /// What a dry run answers in its place.
+    fn into_preview(self) -> Result<Response> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Preview {
+            dry_run: bool,
+            status: u16,
+            result: Option<Box<RawValue>>,
+            effects: Option<Value>,
+        }
+        let body = Some(self.body).filter(|body| !body.is_empty());
+        let result = body
+            .map(RawValue::from_string)
+            .transpose()
+            .map_err(|e| Error::internal(format!("an answer is no JSON: {e}")))?;
+        let preview = Preview { dry_run: true, status: self.status, result, effects: self.effects };
+        Self::ok(&preview)?.into_response()
+    }
+}
+
+/// A write, as asked for: its query is read, and its conditions.
+#[derive(Debug)]
+pub struct Write {
+    /// It is only tried.
+    pub dry_run: bool,
+    condition: Condition,
+    target: Option<Target>,
+    is_large: bool,
+    only_adds: bool,
+    once: Option<Claim>,
+}
+
+impl FromRequestParts<App> for Write {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let (write, params) = Self::read(parts)?;
+        params.finish()?;
+        Ok(write)
+    }
+}
+
+/// A write whose operation has query parameters of its own: they are still unread.
+#[derive(Debug)]
+pub struct WriteWith(pub Write, pub Params);
+
+impl FromRequestParts<App> for WriteWith {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let (write, params) = Write::read(parts)?;
+        Ok(Self(write, params))
+    }
+}
+
+impl Write {
+    fn read(parts: &Parts) -> Result<(Self, Params)> {
+        let mut params = Params::parse(parts.uri.query());
+        let dry_run = params.flag("dryRun").unwrap_or(false);
+        let condition = conditional::read(&parts.headers)?;
+        Ok((Self { dry_run, condition, target: None, is_large: false, only_adds: false, once: None }, params))
+    }
+
+    /// What its conditions are about. Without this they are about nothing.
+    #[must_use]
+    pub fn of(self, target: Target) -> Self {
+        Self { target: Some(target), ..self }
+    }
+
+    /// It may touch thousands of rows.
+    #[must_use]
+    pub fn large(self) -> Self {
+        Self { is_large: true, ..self }
+    }
+
+    /// It may share its transaction with others, if it only adds rows.
+    #[must_use]
+    pub fn adding(self, only_adds: bool) -> Self {
+        Self { only_adds, ..self }
+    }
+
+    /// It is done once.
+    #[must_use]
+    pub fn once(self, claim: Option<Claim>) -> Self {
+        Self { once: claim, ..self }
+    }
+
+    /// Does it, in one transaction, and answers.
+    ///
+    /// # Errors
+    /// Those of `work`; a condition that does not hold.
+    pub async fn run<F>(self, app: &App, by: &impl Scope, work: F) -> Result<Response, Problem>
+    where
+        F: Fn(&mut Tx<'_>) -> Result<Answer> + Send + 'static,
+    {
+        let Self { dry_run, condition, target, is_large, only_adds, once } = self;
+        let condition = target.map(|target| (target, condition));
+        let manner = Manner { dry_run, is_large, only_adds, condition, once };
+        Ok(match unit::write_in(&app.store, by, manner, work).await? {
+            Done::Now(answer) if dry_run => answer.into_preview()?,
+            Done::Now(answer) => answer.into_response()?,
+            Done::Before(answer) => replay(answer)?,
+        })
+    }
+}
+
+fn replay(answer: Answer) -> Result<Response> {
+    let mut response = answer.into_response()?;
+    response.headers_mut().insert(REPLAYED, TRUE);
+    Ok(response)
+}
+
+/// The body of a POST that creates or deletes, and the claim to do it where the request has an `Idempotency-Key`. A
+/// request that was answered before gets that answer here, so it comes after whatever says who may.
+#[derive(Debug)]
+pub struct Once {
+    /// The body.
+    pub body: Bytes,
+    /// For [`Write::once`].
+    pub claim: Option<Claim>,
+}
+
+impl FromRequest<App> for Once {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let key = key(&parts).map_err(|fault| Problem::from(fault).into_response())?;
+        let whole = Request::from_parts(parts.clone(), body);
+        let JsonBody(body) = JsonBody::from_request(whole, app).await.map_err(Problem::into_response)?;
+        let Some(key) = key else { return Ok(Self { body, claim: None }) };
+        let claim = claim(app, &parts, &key, &body).await.map_err(Problem::into_response)?;
+        match find(app, claim).await.map_err(Problem::into_response)? {
+            Found::Before(answer) => Err(answer),
+            Found::Not(claim) => Ok(Self { body, claim: Some(claim) }),
+        }
+    }
+}
+
+fn key(parts: &Parts) -> Result<Option<String>, Fault> {
+    let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let fault = || {
+        let detail = format!("give one key of 1 to {LONGEST_KEY} visible ASCII characters, such as a UUID");
+        Fault::new("Idempotency-Key", "malformed-key", detail)
+    };
+    let text = value.to_str().map_err(|_| fault())?;
+    let is_good = (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    if !is_good || values.next().is_some() {
+        return Err(fault());
+    }
+    Ok(Some(text.to_owned()))
+}
+
+async fn claim(app: &App, parts: &Parts, key: &str, body: &[u8]) -> Result<Claim, Problem> {
+    let (pid, caller) = extract::caller_name(parts, app).await?;
+    let request = once::Request {
+        pid,
+        caller: &caller,
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or(""),
+        key,
+        body,
+    };
+    Ok(app.under_way.claim(request).await?)
+}
+
+enum Found {
+    Before(Response),
+    Not(Claim),
+}
+
+/// Looks before anything of the body is judged: what was right at the first time may be wrong by now.
+async fn find(app: &App, claim: Claim) -> Result<Found, Problem> {
+    let (answer, claim) = app
+        .store
+        .read(&crate::access::nobody(), move |tx| Ok((once::find::<Answer>(tx, &claim)?, claim)))
+        .await?;
+    Ok(match answer {
+        Some(answer) => Found::Before(replay(answer)?),
+        None => Found::Not(claim),
+    })
+}

@@ -1,0 +1,252 @@
+//! Work that is done once however often it is asked for (Idempotency-Key).
+//!
+//! The answer is stored in the transaction of the work itself: there is never the one without the other, whatever
+//! crashes. Of two requests at once the later waits for the earlier here, in memory; where several processes work on
+//! one database, the place of the answer makes the later unit run again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+
+use crate::clock::{DAY, Millis};
+use crate::error::{Conflict, Error, Result};
+use crate::model::PartnerId;
+use crate::storage::{Tx, kept_answers};
+
+/// How long an answer is kept.
+const KEPT: Millis = DAY;
+
+/// A longer answer is not kept: the work is then done again for whoever asks again.
+const LONGEST: usize = 4 * 1024 * 1024;
+
+/// How long the second of two requests waits for the first.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Which request it is: the same key means the same only from the same caller to the same address.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The caller's partner; 0 for an operator.
+    pub pid: PartnerId,
+    /// The caller, whatever token it came with.
+    pub caller: &'a str,
+    /// The method.
+    pub method: &'a str,
+    /// The canonical path.
+    pub path: &'a str,
+    /// The query as sent.
+    pub query: &'a str,
+    /// The key.
+    pub key: &'a str,
+    /// The body as sent.
+    pub body: &'a [u8],
+}
+
+/// An answer that can be kept.
+pub trait Keepable: Serialize + DeserializeOwned {
+    /// How long it is, in bytes.
+    fn length(&self) -> usize;
+}
+
+/// The claim to do a piece of work. As long as it lives, others with the same key wait.
+#[derive(Debug)]
+pub struct Claim {
+    pid: PartnerId,
+    key_hash: String,
+    body_hash: String,
+    _turn: Turn,
+}
+
+/// Requests under way, by the hash of their key.
+#[derive(Debug, Clone, Default)]
+pub struct UnderWay(Arc<Mutex<HashMap<String, watch::Receiver<()>>>>);
+
+/// One of them. Dropping it lets the next one go on.
+#[derive(Debug)]
+struct Turn {
+    all: UnderWay,
+    key_hash: String,
+    /// Dropped with the turn, which wakes those who wait.
+    _end: watch::Sender<()>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key_hash);
+    }
+}
+
+impl UnderWay {
+    /// Waits until no other request with this key is under way.
+    ///
+    /// # Errors
+    /// `idempotency-key-in-use` when one is for too long.
+    pub async fn claim(&self, request: Request<'_>) -> Result<Claim> {
+        let mut hash = Sha256::new();
+        for part in [request.caller, request.method, request.path, request.query, request.key] {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        }
+        hash.update(request.pid.0.to_le_bytes());
+        let key_hash = URL_SAFE_NO_PAD.encode(hash.finalize());
+        let body_hash = URL_SAFE_NO_PAD.encode(Sha256::digest(request.body));
+        let turn = tokio::time::timeout(PATIENCE, self.turn(&key_hash)).await.map_err(|_| {
+            let detail = "a request with this Idempotency-Key is still under way: ask again later";
+            Conflict::users("idempotency-key-in-use", Vec::new(), detail)
+        })?;
+        Ok(Claim { pid: request.pid, key_hash, body_hash, _turn: turn })
+    }
+
+    async fn turn(&self, key_hash: &str) -> Turn {
+        loop {
+            let mut earlier = {
+                let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                match all.get(key_hash) {
+                    Some(earlier) => earlier.clone(),
+                    None => {
+                        let (end, waiting) = watch::channel(());
+                        all.insert(key_hash.to_owned(), waiting);
+                        return Turn { all: self.clone(), key_hash: key_hash.to_owned(), _end: end };
+                    }
+                }
+            };
+            // Nothing is ever sent: it ends when the sender goes.
+            let _ = earlier.changed().await;
+        }
+    }
+}
+
+/// What was answered to this request before, if it was.
+///
+/// # Errors
+/// `idempotency-key-reused` when the key came with another body.
+pub fn find<T: Keepable>(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<T>> {
+    let Some(kept) = kept_answers::find(tx, claim.pid, &claim.key_hash)? else { return Ok(None) };
+    if tx.now() >= kept.kept_at + KEPT {
+        return Ok(None);
+    }
+    let Some(answer) = kept.answer else { return Ok(None) };
+    if kept.body_hash != claim.body_hash {
+        let detail = "this Idempotency-Key came with another body before: take a new key for a new request";
+        return Err(Conflict::users("idempotency-key-reused", Vec::new(), detail));
+    }
+    let broken = |_| Error::internal("a kept answer cannot be read");
+    serde_json::from_str(&answer).map(Some).map_err(broken)
+}
+
+/// The work begins.
+pub(super) fn begin(tx: &mut Tx<'_>, claim: &Claim) -> Result<()> {
+    kept_answers::begin(tx, claim.pid, &claim.key_hash, &claim.body_hash)
+}
+
+/// The work is done: its answer is kept, unless it is too long.
+pub(super) fn keep(tx: &mut Tx<'_>, claim: &Claim, answer: &impl Keepable) -> Result<()> {
+    if answer.length() > LONGEST {
+        return kept_answers::delete(tx, claim.pid, &claim.key_hash);
+    }
+    let answer = serde_json::to_string(answer)
+        .map_err(|e| Error::internal(format!("an answer cannot be written: {e}")))?;
+    kept_answers::set(tx, claim.pid, &claim.key_hash, &answer)
+}
+
+/// Removes answers that are kept no longer, of all partners, at most `limit`; how many.
+///
+/// # Errors
+/// None of its own.
+pub fn purge(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
+    let before = tx.now() - KEPT;
+    kept_answers::purge(tx, before, limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(key: &str) -> Request<'_> {
+        Request {
+            pid: PartnerId(1),
+            caller: "user:1",
+            method: "POST",
+            path: "/api/v1/users",
+            query: "",
+            key,
+            body: b"{}",
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_second_waits_for_the_first_and_no_longer_than_five_seconds() {
+        let all = UnderWay::default();
+        let first = all.claim(request("a")).await.unwrap();
+        // Another key is nobody's business.
+        drop(all.claim(request("b")).await.unwrap());
+        let begun = tokio::time::Instant::now();
+        let Err(Error::Conflict(conflict)) = all.claim(request("a")).await else { panic!("must be refused") };
+        assert_eq!(conflict.code, "idempotency-key-in-use");
+        assert_eq!(begun.elapsed(), PATIENCE);
+        let second = tokio::spawn({
+            let all = all.clone();
+            async move { all.claim(request("a")).await.map(drop) }
+        });
+        tokio::time::sleep(PATIENCE / 2).await;
+        assert!(!second.is_finished());
+        drop(first);
+        second.await.unwrap().unwrap();
+        assert!(all.0.lock().unwrap().is_empty(), "nothing is left of it");
+    }
+
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+    struct Text(String);
+
+    impl Keepable for Text {
+        fn length(&self) -> usize {
+            self.0.len()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_kept_up_to_four_megabytes() {
+        use crate::access::nobody;
+        use crate::domain::unit::{self, Done, Manner};
+        let dir = tempfile::tempdir().unwrap();
+        let (clock, random) = (crate::clock::Clock::manual(0), crate::random::Random::seeded(1));
+        let store = crate::storage::Store::open_sqlite(&dir.path().join("test.db"), clock, random).unwrap();
+        let all = UnderWay::default();
+        for (key, length, is_kept) in [("a", LONGEST, true), ("b", LONGEST + 1, false)] {
+            for is_again in [false, true] {
+                let once = Some(all.claim(request(key)).await.unwrap());
+                let manner = Manner { once, ..Manner::default() };
+                let work = move |_: &mut Tx<'_>| Ok(Text("\"".repeat(length)));
+                let done = unit::write_in(&store, &nobody(), manner, work).await.unwrap();
+                let (Done::Now(text) | Done::Before(text)) = &done;
+                assert_eq!(text.length(), length);
+                assert_eq!(matches!(done, Done::Before(_)), is_kept && is_again, "{key}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_key_belongs_to_caller_method_path_and_query() {
+        let all = UnderWay::default();
+        let base = request("a");
+        let hash = async |request| all.claim(request).await.unwrap().key_hash.clone();
+        let own = hash(base).await;
+        assert_eq!(hash(Request { body: b"other", ..base }).await, own);
+        for other in [
+            Request { pid: PartnerId(2), ..base },
+            Request { caller: "user:2", ..base },
+            Request { method: "PUT", ..base },
+            Request { path: "/api/v1/groups", ..base },
+            Request { query: "a=b", ..base },
+            Request { key: "b", ..base },
+        ] {
+            assert_ne!(hash(other).await, own, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Users, created and changed many at a time.
+
+use super::users::{self, NewUser, UserChange};
+use super::{Terms, events};
+use crate::access::Admin;
+use crate::error::{Conflict, Error, Fault, Missing, Result};
+use crate::model::UserId;
+use crate::storage::Tx;
+use crate::storage::user_lists::{self, UserQuery};
+
+/// The most users that one change may hit.
+pub const MOST_CHANGED: usize = 100_000;
+
+/// Users looked for at once.
+const CHUNK: i64 = 1_000;
+
+/// The most faults that are listed of a bulk: ten thousand bad rows need no ten thousand explanations.
+const LISTED: usize = 100;
+
+/// A row of a bulk: a user to create, or what is wrong with it.
+pub type Row = Result<NewUser, Vec<Fault>>;
+
+/// Creates users in the order of their rows; what became of each.
+///
+/// An atomic bulk creates all of them or none: it fails as its first bad row does. Otherwise a bad row is passed over.
+///
+/// # Errors
+/// Atomic: that of the first bad row, its place below `place`. Else only those that no row is to blame for.
+pub fn create_many(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    by: &Admin,
+    rows: &[Row],
+    atomic: Option<&str>,
+) -> Result<Vec<Result<UserId>>> {
+    let mut made = Vec::with_capacity(rows.len());
+    for (index, row) in rows.iter().enumerate() {
+        let one = match row {
+            Err(_) if let Some(place) = atomic => return Err(all_faults(rows, place)),
+            Err(faults) => Err(Error::Invalid(faults.clone())),
+            // By itself also where one failure is everybody's: so it is this row's, not that of a later one.
+            Ok(new) => tx.attempt(|tx| users::create(tx, terms, by, new))?.map(|user| user.user_id),
+        };
+        match (one, atomic) {
+            (Err(error), Some(place)) => return Err(error.within(&format!("{place}/{index}"))),
+            (Err(error), None) if !matches!(error, Error::Invalid(_) | Error::Conflict(_)) => {
+                return Err(error);
+            }
+            (one, _) => made.push(one),
+        }
+    }
+    Ok(made)
+}
+
+/// The first row at fault has faults that need no look into the database: so they are told together (B6).
+fn all_faults(rows: &[Row], place: &str) -> Error {
+    let faults = rows.iter().enumerate().flat_map(|(index, row)| {
+        let faults = row.as_ref().err().into_iter().flatten();
+        faults.map(move |fault| Fault {
+            field: format!("{place}/{index}{}", fault.field).into(),
+            ..fault.clone()
+        })
+    });
+    Error::Invalid(faults.take(LISTED).collect())
+}
+
+/// Which users a change is for.
+#[derive(Debug, Clone)]
+pub enum Selection {
+    /// These, ascending, each once.
+    Ids(Vec<i64>),
+    /// Those that the filter finds.
+    Filter(UserQuery),
+}
+
+/// What a change of many came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Changed {
+    /// Users it was for.
+    pub matched: usize,
+    /// Users that are now other than before.
+    pub changed: usize,
+}
+
+/// Applies one change to many users, all or none.
+///
+/// # Errors
+/// Not found, listing the unknown ids; `count-mismatch` when there are not as many users as `expected`; those of
+/// [`users::update`].
+pub fn update_many(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    by: &Admin,
+    selection: &Selection,
+    expected: Option<i64>,
+    change: &UserChange,
+) -> Result<Changed> {
+    let ids = select(tx, selection)?;
+    let matched = ids.len();
+    if expected.is_some_and(|expected| i64::try_from(matched) != Ok(expected)) || matched > MOST_CHANGED {
+        let found =
+            if matched > MOST_CHANGED { format!("more than {MOST_CHANGED}") } else { matched.to_string() };
+        let expected = expected.map_or_else(|| MOST_CHANGED.to_string(), |expected| expected.to_string());
+        let detail =
+            format!("this is for {found} users, not for {expected} as expected; nothing was changed");
+        return Err(Conflict::field("count-mismatch", "/expectedCount", detail));
+    }
+    let mut changed = 0;
+    for id in ids {
+        let before = users::get(tx, by, UserId(id))?;
+        let after = users::update(tx, terms, by, UserId(id), change)?;
+        if events::of_user(&before) != events::of_user(&after) {
+            changed += 1;
+        }
+    }
+    Ok(Changed { matched, changed })
+}
+
+fn select(tx: &mut Tx<'_>, selection: &Selection) -> Result<Vec<i64>> {
+    let query = match selection {
+        Selection::Ids(ids) => {
+            let unknown = crate::storage::users::list_unknown(tx, ids)?;
+            return if unknown.is_empty() {
+                Ok(ids.clone())
+            } else {
+                Err(Error::NotFound(Missing::Users(unknown)))
+            };
+        }
+        Selection::Filter(query) => query,
+    };
+    users::require_groups(tx, &query.groups)?;
+    let mut ids: Vec<i64> = Vec::new();
+    let mut after = None;
+    loop {
+        let found = user_lists::chunk(tx, query, after, CHUNK)?;
+        let Some(last) = found.last() else { return Ok(ids) };
+        after = Some((query.sort.key_of(last), last.user_id));
+        ids.extend(found.iter().map(|user| user.user_id.0));
+        // One too many is enough to know.
+        if ids.len() > MOST_CHANGED {
+            return Ok(ids);
+        }
+    }
+}

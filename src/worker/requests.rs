@@ -1,0 +1,42 @@
+//! Forgotten passwords that were asked for are mailed.
+
+use crate::access::{nobody, system_within};
+use crate::app::App;
+use crate::domain::{forgot_password, unit};
+use crate::error::Result;
+use crate::model::UserId;
+
+/// Requests in one batch.
+const REQUESTS: i64 = 100;
+
+/// Puts the mails that were asked for into the outbox. A crash in the middle takes a request up again; nobody gets a
+/// second mail, since they are counted.
+///
+/// # Errors
+/// Of the store.
+pub async fn issue_requested(app: &App) -> Result<()> {
+    loop {
+        let waiting = app.store.read(&nobody(), |tx| forgot_password::list(tx, REQUESTS)).await?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        for request in waiting {
+            let mut after = UserId(0);
+            loop {
+                let wanted = request.clone();
+                let found =
+                    app.store.scan(&nobody(), move |tx| forgot_password::find(tx, &wanted, after)).await?;
+                let Some(&(_, last)) = found.last() else { break };
+                for (pid, user_id) in found {
+                    let terms = app.terms;
+                    unit::write(&app.store, &system_within(pid), move |tx| {
+                        forgot_password::issue(tx, terms, user_id)
+                    })
+                    .await?;
+                }
+                after = last;
+            }
+            unit::write(&app.store, &nobody(), move |tx| forgot_password::settle(tx, &request)).await?;
+        }
+    }
+}

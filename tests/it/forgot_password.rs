@@ -1,0 +1,252 @@
+//! "Forgot password": always the same answer, a mail for the owner only, and no harm to anybody.
+
+use reqwest::{Method, header};
+use serde_json::{Value, json};
+
+use tenantry::clock::{DAY, HOUR, MINUTE, SECOND};
+use tenantry::domain::forgot_password;
+use tenantry::mail::{Notice, Reason};
+
+use crate::fixtures::with;
+use crate::harness::{Answer, T, new_user, password_of};
+
+const PATH: &str = "/api/v1/users/forgot-password";
+
+async fn ask(t: &T, body: Value) -> Answer {
+    t.anonymous().post(PATH, &body).await
+}
+
+/// The temporary passwords mailed on request so far: address, username, password.
+async fn mailed(t: &T) -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    for mail in t.mails().await {
+        if let Notice::TemporaryPassword { username, password, reason: Reason::Forgotten, .. } =
+            mail.letter.what
+        {
+            t.secret(password.expose());
+            found.push((mail.letter.to.address, username, password.expose().to_owned()));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn the_answer_tells_nothing_and_the_work_before_it_is_the_same() {
+    let t = T::start().await;
+    t.member("fenna").await;
+    let admin = t.admin().await;
+    admin.create_with(&with(&new_user("ina"), json!({ "status": "INACTIVE" }))).await;
+    let bodies = [
+        json!({ "username": "fenna" }),
+        json!({ "username": "FENNA" }),
+        json!({ "username": "nobody" }),
+        json!({ "username": "no such name at all" }),
+        json!({ "username": "ina" }),
+        json!({ "email": "fenna@example.com" }),
+        json!({ "email": "nobody@example.com" }),
+        json!({ "email": "no address" }),
+        json!({ "username": "" }),
+    ];
+    let shape = |answer: Answer| {
+        let mut headers: Vec<_> =
+            answer.headers.iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned())).collect();
+        headers.retain(|(name, _)| name != "x-request-id" && name != "date");
+        (answer.status, headers, answer.text)
+    };
+    let mut answers = Vec::new();
+    for (n, body) in bodies.iter().enumerate() {
+        answers.push(shape(ask(&t, body.clone()).await));
+        // One row each, whoever it names: nothing is looked up before the answer.
+        let waiting =
+            t.app.store.read(&tenantry::access::nobody(), |tx| forgot_password::list(tx, 100)).await.unwrap();
+        assert_eq!(waiting.len(), n + 1);
+    }
+    assert_eq!(answers[0].0, 202);
+    assert_eq!(answers[0].2, "{}");
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    // One mail: the first of three requests for the same user.
+    assert_eq!(mailed(&t).await.len(), 1);
+}
+
+#[tokio::test]
+async fn bad_requests_say_what_is_wrong() {
+    let t = T::start().await;
+    for (body, faults) in [
+        (json!({}), vec!["/username required"]),
+        (json!({ "username": "a", "email": "b@example.com" }), vec!["/email contradiction"]),
+        (json!({ "username": 5 }), vec!["/username wrong-type"]),
+        (json!({ "email": null }), vec!["/email wrong-type"]),
+        (json!({ "username": "a", "user": "b" }), vec!["/user unknown-field"]),
+    ] {
+        assert_eq!(ask(&t, body).await.expect(400).faults(), faults);
+    }
+    let dry = t.anonymous().post(&format!("{PATH}?dryRun=true"), &json!({ "username": "a" })).await;
+    assert_eq!(dry.expect(400).faults()[0].split(' ').next(), Some("dryRun"));
+    t.anonymous().send(Method::POST, PATH, Some(b"username=a".to_vec()), "text/plain").await.expect(415);
+}
+
+#[tokio::test]
+async fn the_old_password_works_until_the_temporary_one_is_used() {
+    let t = T::start().await;
+    let (_, fenna) = t.member("fenna").await;
+    ask(&t, json!({ "username": "Fenna" })).await.expect(202);
+    let [(address, username, temporary)] = mailed(&t).await.try_into().unwrap();
+    assert_eq!((&*address, &*username), ("fenna@example.com", "fenna"));
+    // Nothing has happened to its owner: sessions, refreshes and logins go on.
+    fenna.get("/api/v1/users/self").await.expect(200);
+    let form = [("grant_type", "password"), ("username", "fenna"), ("password", &*password_of("fenna"))];
+    let login = t.token(&form).await.expect(200);
+    assert_eq!(login.body.get("passwordChangeRequired"), None);
+    let refresh = login.body["refresh_token"].as_str().unwrap();
+    t.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh)]).await.expect(200);
+    t.login("fenna", &password_of("fenna")).await.get("/api/v1/users/self").await.expect(200);
+    // The temporary one is used: the old one ends, and only a new one can be set.
+    let restricted = t.try_login("fenna", &temporary).await.expect(200);
+    assert_eq!(restricted.body["passwordChangeRequired"], true);
+    t.try_login("fenna", &password_of("fenna")).await.expect(400);
+    let person = t.bearer(restricted.body["access_token"].as_str().unwrap());
+    let old = json!({ "oldPassword": temporary, "newPassword": password_of("fenna") });
+    // The old permanent one stays in the history.
+    assert_eq!(
+        person.post("/self/update-password", &old).await.expect(400).faults(),
+        ["/newPassword used-before"]
+    );
+    let new = json!({ "oldPassword": temporary, "newPassword": "Zy9.Saucer-Quilt-4x" });
+    t.secret("Zy9.Saucer-Quilt-4x");
+    person.post("/self/update-password", &new).await.expect(200);
+    t.login("fenna", "Zy9.Saucer-Quilt-4x").await;
+    t.try_login("fenna", &temporary).await.expect(400);
+    fenna.get("/api/v1/users/self").await.expect(401);
+}
+
+#[tokio::test]
+async fn an_unused_temporary_password_ends_by_itself_or_with_the_next_change() {
+    let t = T::start().await;
+    let (_, fenna) = t.member("fenna").await;
+    ask(&t, json!({ "username": "fenna" })).await.expect(202);
+    let first = mailed(&t).await.pop().unwrap().2;
+    t.clock.advance(DAY);
+    t.try_login("fenna", &first).await.expect(400);
+    t.login("fenna", &password_of("fenna")).await;
+    ask(&t, json!({ "username": "fenna" })).await.expect(202);
+    let second = mailed(&t).await.pop().unwrap().2;
+    let fenna = t.login("fenna", &password_of("fenna")).await.token.map_or(fenna, |token| t.bearer(&token));
+    let body = json!({ "oldPassword": password_of("fenna"), "newPassword": "Zy9.Saucer-Quilt-4x" });
+    t.secret("Zy9.Saucer-Quilt-4x");
+    fenna.post("/self/update-password", &body).await.expect(200);
+    t.try_login("fenna", &second).await.expect(400);
+}
+
+#[tokio::test]
+async fn one_account_gets_one_mail_in_ten_minutes_and_five_a_day() {
+    let t = T::with(|config| config.forgot_password_per_address = 1_000).await;
+    t.member("fenna").await;
+    let asked = async || {
+        ask(&t, json!({ "username": "fenna" })).await.expect(202);
+        ask(&t, json!({ "email": "fenna@example.com" })).await.expect(202);
+        mailed(&t).await.len()
+    };
+    assert_eq!(asked().await, 1);
+    t.clock.advance(10 * MINUTE - SECOND);
+    assert_eq!(asked().await, 1);
+    t.clock.advance(SECOND);
+    assert_eq!(asked().await, 2);
+    for expected in 3..=5 {
+        t.clock.advance(HOUR);
+        assert_eq!(asked().await, expected);
+    }
+    t.clock.advance(HOUR);
+    assert_eq!(asked().await, 5);
+    // The first is a day old.
+    t.clock.advance(DAY - 4 * HOUR - 10 * MINUTE);
+    assert_eq!(asked().await, 6);
+    // Only the newest temporary password is good (B22).
+    let all = mailed(&t).await;
+    t.try_login("fenna", &all[4].2).await.expect(400);
+    t.try_login("fenna", &all[5].2).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_address_that_asks_too_often_waits() {
+    let t = T::with(|config| {
+        config.forgot_password_per_address = 3;
+        config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    })
+    .await;
+    let from = async |address: &str, name: &str| {
+        let request = t
+            .anonymous()
+            .request(Method::POST, PATH)
+            .header("x-forwarded-for", address)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(json!({ "username": name }).to_string());
+        Answer::of(request.send().await.unwrap()).await
+    };
+    for name in ["a", "b", "c"] {
+        from("203.0.113.7", name).await.expect(202);
+    }
+    let told = from("203.0.113.7", "d").await.expect(429);
+    assert_eq!((told.header("retry-after"), &told.body["code"]), ("300", &json!("too-many-attempts")));
+    from("203.0.113.8", "d").await.expect(202);
+    t.clock.advance(5 * MINUTE);
+    from("203.0.113.7", "d").await.expect(202);
+    // Logins are counted by themselves.
+    t.admin().await;
+}
+
+#[tokio::test]
+async fn users_who_share_an_address_get_each_its_own() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (_, olga) = t.other_partner("acme").await;
+    for (person, name) in [(&admin, "one"), (&admin, "two"), (&olga, "three")] {
+        let user = with(&new_user(name), json!({ "email": "Family@Example.com" }));
+        person.create_with(&user).await;
+    }
+    let locked = with(&new_user("four"), json!({ "email": "family@example.com", "status": "LOCKED" }));
+    admin.create_with(&locked).await;
+    ask(&t, json!({ "email": "FAMILY@example.com" })).await.expect(202);
+    let mails = mailed(&t).await;
+    let names: Vec<_> = mails.iter().map(|(_, name, _)| name.as_str()).collect();
+    assert_eq!(names, ["one", "two", "three"]);
+    assert!(mails.iter().all(|(address, ..)| address == "Family@Example.com"));
+    for (_, name, password) in &mails {
+        t.login(name, password).await;
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_log_in_gets_nothing_and_a_changed_address_waits() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    for (name, status) in [("ina", "INACTIVE"), ("lou", "LOCKED")] {
+        admin.create_with(&with(&new_user(name), json!({ "status": status }))).await;
+        ask(&t, json!({ "username": name })).await.expect(202);
+    }
+    let (pid, olga) = t.other_partner("acme").await;
+    olga.create("olaf").await;
+    let body = json!({ "suspended": true });
+    t.operator().await.patch(&format!("/operator/v1/partners/{pid}"), &body).await.expect(200);
+    ask(&t, json!({ "username": "olaf" })).await.expect(202);
+    assert_eq!(mailed(&t).await, []);
+    // A self-changed address does not get password mail for a day (B25).
+    let (_, fenna) = t.member("fenna").await;
+    let own = fenna.get("/api/v1/users/self").await.body;
+    fenna.put("/self/update", &with(&own, json!({ "email": "thief@example.net" }))).await.expect(200);
+    ask(&t, json!({ "username": "fenna" })).await.expect(202);
+    assert_eq!(mailed(&t).await[0].0, "fenna@example.com");
+    // The event names no password.
+    let events = admin.events().await;
+    let issued = events.iter().rfind(|event| event["type"] == "password.issued").unwrap();
+    assert_eq!((&issued["after"], &issued["actor"]), (&json!({ "reason": "forgotten" }), &json!("system")));
+}
+
+#[tokio::test]
+async fn a_request_survives_a_restart() {
+    let t = T::start().await;
+    t.member("fenna").await;
+    ask(&t, json!({ "username": "fenna" })).await.expect(202);
+    let t = t.restart().await;
+    assert_eq!(mailed(&t).await.len(), 1);
+    assert_eq!(mailed(&t).await.len(), 1);
+}

@@ -1,0 +1,282 @@
+//! `Idempotency-Key`: a request sent twice is done once.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use tenantry::clock::{DAY, HOUR};
+use tenantry::worker;
+
+use crate::fixtures::{ids, with};
+use crate::harness::{Answer, Person, T, new_user, password_of};
+
+async fn send(person: &Person<'_>, path: &str, key: &str, body: &Value) -> Answer {
+    let mut request = person.request(Method::POST, path).header("idempotency-key", key);
+    if !body.is_null() {
+        request = request.header("content-type", "application/json").body(body.to_string());
+    }
+    Answer::of(request.send().await.unwrap()).await
+}
+
+/// What may not differ of two answers.
+fn shape(answer: &Answer) -> (u16, String, String, String, String) {
+    let header = |name: &str| answer.header(name).to_owned();
+    (answer.status.as_u16(), answer.text.clone(), header("content-type"), header("location"), header("etag"))
+}
+
+/// Every POST that creates or deletes, what it says, and its status.
+async fn posts(admin: &Person<'_>) -> Vec<(String, Value, u16)> {
+    let group = admin.create_group("Bulk").await;
+    let (doomed, gone) = (admin.create("doomed").await, admin.create("gone").await);
+    admin.delete(&format!("/api/v1/users/{}", gone["userId"])).await.expect(204);
+    vec![
+        (String::from("/api/v1/users"), new_user("new"), 201),
+        (String::from("/api/v1/users/bulk"), json!([new_user("one"), new_user("two")]), 200),
+        (String::from("/api/v1/users/bulk-delete"), json!([doomed["userId"]]), 204),
+        (format!("/api/v1/users/{}/restore", gone["userId"]), Value::Null, 200),
+        (String::from("/api/v1/groups"), json!({ "name": "New" }), 201),
+        (String::from("/api/v1/groups/bulk-delete"), json!([group]), 204),
+    ]
+}
+
+#[tokio::test]
+async fn the_first_answer_comes_again_byte_for_byte_and_survives_a_restart() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let operator = t.operator().await;
+    let posts = posts(&admin).await;
+    let mut first = Vec::new();
+    for (n, (path, body, status)) in posts.iter().enumerate() {
+        let answer = send(&admin, path, &format!("key-{n}"), body).await.expect(*status);
+        assert_eq!(answer.header("idempotency-replayed"), "", "{path}");
+        first.push(shape(&answer));
+    }
+    let partner = json!({ "name": "P", "adminUsername": "pa", "adminEmail": "p@example.com" });
+    let made = send(&operator, "/operator/v1/partners", "key", &partner).await.expect(201);
+    let (token, by) = (admin.token.clone().unwrap(), operator.token.clone().unwrap());
+    let state = async |t: &T| {
+        let admin = t.bearer(&token);
+        let events = admin.events().await.len();
+        (admin.everybody().await, events, t.mails().await.len())
+    };
+    let before = state(&t).await;
+    let again = async |t: &T| {
+        let admin = t.bearer(&token);
+        for (n, (path, body, _)) in posts.iter().enumerate() {
+            let answer = send(&admin, path, &format!("key-{n}"), body).await;
+            assert_eq!(answer.header("idempotency-replayed"), "true", "{path}");
+            assert_eq!(shape(&answer), first[n], "{path}");
+        }
+        let partner = send(&t.bearer(&by), "/operator/v1/partners/", "key", &partner).await;
+        assert_eq!(shape(&partner), shape(&made));
+    };
+    again(&t).await;
+    assert_eq!(state(&t).await, before);
+    let mailed = before.2;
+    let t = t.restart().await;
+    again(&t).await;
+    let (users, events, mails) = state(&t).await;
+    assert_eq!((users, events), (before.0, before.1));
+    assert!(mails == 0 || mails == mailed, "no new mail");
+}
+
+#[tokio::test]
+async fn another_body_is_a_conflict_and_other_callers_and_places_have_other_keys() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let first = send(&admin, "/api/v1/users", "k", &new_user("one")).await.expect(201);
+    let refused = send(&admin, "/api/v1/users", "k", &new_user("two")).await.expect(409);
+    assert_eq!(refused.body["code"], "idempotency-key-reused");
+    assert_eq!(ids(&admin.everybody().await).len(), 2);
+    // Another path, another query, another caller, another partner.
+    send(&admin, "/api/v1/groups", "k", &json!({ "name": "G" })).await.expect(201);
+    let tried = send(&admin, "/api/v1/users?dryRun=false", "k", &new_user("two")).await.expect(201);
+    assert_eq!(tried.header("idempotency-replayed"), "");
+    let other = {
+        let user = admin.create_with(&with(&new_user("deputy"), json!({ "isAdmin": true }))).await;
+        assert!(user["userId"].is_number());
+        let password = t.mailed_password("deputy").await;
+        let person = t.login("deputy", &password).await;
+        let body = json!({ "oldPassword": password, "newPassword": password_of("deputy") });
+        person.post("/self/update-password", &body).await.expect(200);
+        person
+    };
+    send(&other, "/api/v1/users", "k", &new_user("three")).await.expect(201);
+    let (_, olga) = t.other_partner("acme").await;
+    send(&olga, "/api/v1/users", "k", &new_user("four")).await.expect(201);
+    // The same caller with another token, at another spelling of the path.
+    let same = send(&t.admin().await, "/v1/users/", "k", &new_user("one")).await.expect(201);
+    assert_eq!((shape(&same), same.header("idempotency-replayed")), (shape(&first), "true"));
+}
+
+#[tokio::test]
+async fn token_and_rights_come_before_a_replay() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    admin.create_with(&with(&new_user("deputy"), json!({ "isAdmin": true }))).await;
+    let password = t.mailed_password("deputy").await;
+    let deputy = t.login("deputy", &password).await;
+    let body = json!({ "oldPassword": password, "newPassword": password_of("deputy") });
+    deputy.post("/self/update-password", &body).await.expect(200);
+    let user = new_user("one");
+    send(&deputy, "/api/v1/users", "k", &user).await.expect(201);
+    admin.patch("/api/v1/users/2", &json!({ "isAdmin": false })).await.expect(200);
+    send(&deputy, "/api/v1/users", "k", &user).await.expect(403);
+    admin.patch("/api/v1/users/2", &json!({ "isAdmin": true })).await.expect(200);
+    send(&deputy, "/api/v1/users", "k", &user).await.expect(201);
+    send(&t.anonymous(), "/api/v1/users", "k", &user).await.expect(401);
+    t.clock.advance(7 * HOUR);
+    send(&deputy, "/api/v1/users", "k", &user).await.expect(401);
+}
+
+#[tokio::test]
+async fn only_what_was_done_is_kept_and_only_for_a_day() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    // Refusals are not kept: mended, the same request works.
+    send(&admin, "/api/v1/users", "k", &json!({})).await.expect(400);
+    let taken = admin.create("one").await;
+    send(&admin, "/api/v1/users", "k", &new_user("one")).await.expect(409);
+    admin.delete(&format!("/api/v1/users/{}", taken["userId"])).await.expect(204);
+    let made = send(&admin, "/api/v1/users", "k", &new_user("one")).await.expect(201);
+    // A dry run is neither kept nor answered from what is kept.
+    let tried = send(&admin, "/api/v1/users?dryRun=true", "d", &new_user("two")).await.expect(200);
+    let again = send(&admin, "/api/v1/users?dryRun=true", "d", &new_user("two")).await.expect(200);
+    assert_eq!((&again.body["dryRun"], again.header("idempotency-replayed")), (&json!(true), ""));
+    assert_eq!(tried.body["result"]["username"], again.body["result"]["username"]);
+    // What was right at the first time may be wrong by now: it is answered all the same.
+    let group = admin.create_group("Editors").await;
+    let member = with(&new_user("member"), json!({ "groups": [group] }));
+    send(&admin, "/api/v1/users", "m", &member).await.expect(201);
+    admin.delete(&format!("/api/v1/groups/{group}")).await.expect(204);
+    send(&admin, "/api/v1/users", "m", &member).await.expect(201);
+    t.clock.advance(DAY - 1);
+    let admin = t.admin().await;
+    assert_eq!(shape(&send(&admin, "/api/v1/users", "k", &new_user("one")).await), shape(&made));
+    assert_eq!(worker::housekeep(&t.app).await.unwrap().answers, 0);
+    t.clock.advance(1);
+    send(&admin, "/api/v1/users", "k", &new_user("one")).await.expect(409);
+    t.clock.advance(1);
+    assert_eq!(worker::housekeep(&t.app).await.unwrap().answers, 2);
+    assert_eq!(worker::housekeep(&t.app).await.unwrap().answers, 0);
+}
+
+#[tokio::test]
+async fn bad_keys_are_named() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    for key in ["", "a b", &"x".repeat(256), "caf\u{e9}"] {
+        let answer = send(&admin, "/api/v1/users", key, &new_user("one")).await.expect(400);
+        assert_eq!(answer.faults(), ["Idempotency-Key malformed-key"], "{key}");
+    }
+    let twice = admin
+        .request(Method::POST, "/api/v1/users")
+        .header("idempotency-key", "a")
+        .header("idempotency-key", "b")
+        .header("content-type", "application/json")
+        .body(new_user("one").to_string());
+    Answer::of(twice.send().await.unwrap()).await.expect(400);
+    assert_eq!(ids(&admin.everybody().await), [1]);
+    send(&admin, "/api/v1/users", &"x".repeat(255), &new_user("one")).await.expect(201);
+}
+
+/// Operations with secrets keep nothing: a key beside them means nothing.
+#[tokio::test]
+async fn nothing_with_a_secret_is_kept() {
+    let t = T::start().await;
+    let (id, fenna) = t.member("fenna").await;
+    let admin = t.admin().await;
+    let body = json!({ "oldPassword": password_of("fenna"), "newPassword": "Zy9.Saucer-Quilt-4x" });
+    t.secret("Zy9.Saucer-Quilt-4x");
+    send(&fenna, "/self/update-password", "k", &body).await.expect(200);
+    send(&fenna, "/self/update-password", "k", &body).await.expect(400);
+    let reset = format!("/api/v1/users/{id}/reset-password");
+    let mails = t.mails().await.len();
+    for n in 1..=2 {
+        send(&admin, &reset, "k", &Value::Null).await.expect(200);
+        assert_eq!(t.mails().await.len(), mails + n);
+    }
+    for n in 1..=2 {
+        let answer =
+            send(&t.anonymous(), "/api/v1/users/forgot-password", "k", &json!({ "username": "x" })).await;
+        assert_eq!((answer.status.as_u16(), answer.header("idempotency-replayed")), (202, ""), "{n}");
+    }
+    let form = |t: &T| {
+        t.anonymous()
+            .request(Method::POST, "/oauth/token")
+            .header("idempotency-key", "k")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!(
+                "client_id=tenantry&grant_type=password&username=admin&password={}",
+                crate::harness::ADMIN_PASSWORD
+            ))
+    };
+    let mut tokens = Vec::new();
+    for _ in 0..2 {
+        let answer = Answer::of(form(&t).send().await.unwrap()).await.expect(200);
+        let token = answer.body["access_token"].as_str().unwrap().to_owned();
+        t.secret(&token);
+        tokens.push(token);
+    }
+    assert_ne!(tokens[0], tokens[1]);
+}
+
+/// A button pressed twenty times: one user, one mail, and the same answer for everybody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_at_once_one_does_the_work_and_all_get_its_answer() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    for round in 0..5 {
+        let (key, body) = (format!("k{round}"), new_user(&format!("user{round}")));
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..20 {
+            let request = admin
+                .request(Method::POST, "/api/v1/users")
+                .header("idempotency-key", &key)
+                .header("content-type", "application/json")
+                .body(body.to_string());
+            waiting.spawn(async move { Answer::of(request.send().await.unwrap()).await });
+        }
+        let answers = waiting.join_all().await;
+        assert!(answers.iter().all(|answer| shape(answer) == shape(&answers[0])), "{answers:?}");
+        assert_eq!(answers[0].status, 201);
+        let fresh = answers.iter().filter(|answer| answer.header("idempotency-replayed").is_empty()).count();
+        assert_eq!(fresh, 1);
+        assert_eq!(ids(&admin.everybody().await).len(), 2 + round);
+        assert_eq!(t.mails_to(&format!("user{round}@example.com")).await.len(), 1);
+    }
+    // Another body at the same time is told so, whoever comes first.
+    let (a, b) = (new_user("left"), new_user("right"));
+    let (one, other) =
+        tokio::join!(send(&admin, "/api/v1/users", "c", &a), send(&admin, "/api/v1/users", "c", &b));
+    let mut statuses = [one.status.as_u16(), other.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409]);
+}
+
+#[test]
+fn the_document_names_the_key_where_it_counts() {
+    let document = tenantry::api::openapi::document();
+    let mut with_key = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            if parameters.into_iter().any(|parameter| parameter["name"] == "Idempotency-Key") {
+                with_key.push(format!("{method} {path}"));
+            }
+        }
+    }
+    with_key.sort();
+    assert_eq!(
+        with_key,
+        [
+            "post /api/v1/groups",
+            "post /api/v1/groups/bulk-delete",
+            "post /api/v1/groups/{groupId}/users",
+            "post /api/v1/users",
+            "post /api/v1/users/bulk",
+            "post /api/v1/users/bulk-delete",
+            "post /api/v1/users/{userId}/restore",
+            "post /operator/v1/partners",
+        ]
+    );
+}
