@@ -7,10 +7,11 @@ ALTER TABLE users ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
 -- "I forgot my password", as asked: a row like any other whether there is such a user or not, so that the time of the
 -- answer tells nothing. The worker takes it from here. No partner: whoever asks names none.
 CREATE TABLE password_requests (
-  request_id   BIGINT NOT NULL PRIMARY KEY,
+  request_id   BIGINT NOT NULL,
   by_email     BIGINT NOT NULL, -- name_key is an e-mail address, not a username
   name_key     FOLDED_TEXT NOT NULL,
-  requested_at BIGINT NOT NULL
+  requested_at BIGINT NOT NULL,
+  PRIMARY KEY (request_id)
 );
 --@postgres CREATE SEQUENCE seq_password_requests;
 

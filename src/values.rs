@@ -211,7 +211,11 @@ fn too_long(max: usize) -> Bad {
     Bad::new("too-long", format!("must have at most {max} characters"))
 }
 
-fn no_control(s: &str) -> Result<(), Bad> {
+/// Text of one line: no control characters.
+///
+/// # Errors
+/// Which character it is.
+pub fn no_control(s: &str) -> Result<(), Bad> {
     match s.chars().find(|c| c.is_control()) {
         None => Ok(()),
         Some(c) => Err(Bad::new(

@@ -6,13 +6,14 @@ use axum::response::Response;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::body::{Fields, Flaw, JsonBody};
+use super::body::{Fields, JsonBody};
 use super::extract::{ClientAddress, NoParams};
 use super::openapi::{BusyError, InvalidError};
 use super::problem::{Problem, ProblemDocument};
 use crate::app::App;
 use crate::domain::forgot_password::{self, Whose};
 use crate::error::Result;
+use crate::values;
 
 /// Whose password was forgotten: one of the two.
 #[derive(Debug, ToSchema)]
@@ -29,7 +30,8 @@ pub struct ForgotPassword {
 
 fn read(body: &[u8]) -> Result<Whose> {
     let mut fields = Fields::parse(body)?;
-    let any = |text: &str| Ok::<_, Flaw>(text.to_owned());
+    // Whatever else is no name or address is nobody's: that is not told.
+    let any = |text: &str| values::no_control(text).map(|()| text.to_owned());
     let has_both = fields.has("username") && fields.has("email");
     let has_none = !fields.has("username") && !fields.has("email");
     let username = fields.optional("username", any);

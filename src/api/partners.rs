@@ -136,8 +136,9 @@ pub async fn create_partner(
     let whole = app.clone();
     write
         .once(claim)
+        .telling(in_create)
         .run(&app, &by, move |tx| {
-            let made = partners::create(tx, whole.terms, by, &name, &admin, false).map_err(in_create)?;
+            let made = partners::create(tx, whole.terms, by, &name, &admin, false)?;
             let (partner, admin) = (PartnerBody::of(&made.partner), UserBody::of(&made.admin, &whole));
             let location = format!("/operator/v1/partners/{}", made.partner.pid);
             Answer::created(location, &PartnerCreated { partner, admin })

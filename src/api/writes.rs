@@ -153,6 +153,7 @@ pub struct Write {
     is_large: bool,
     only_adds: bool,
     once: Option<Claim>,
+    told: fn(Error) -> Error,
 }
 
 impl FromRequestParts<App> for Write {
@@ -183,7 +184,18 @@ impl Write {
         let mut params = Params::parse(parts.uri.query());
         let dry_run = params.flag("dryRun").unwrap_or(false);
         let condition = conditional::read(&parts.headers)?;
-        Ok((Self { dry_run, condition, target: None, is_large: false, only_adds: false, once: None }, params))
+        Ok((
+            Self {
+                dry_run,
+                condition,
+                target: None,
+                is_large: false,
+                only_adds: false,
+                once: None,
+                told: |error| error,
+            },
+            params,
+        ))
     }
 
     /// What its conditions are about. Without this they are about nothing.
@@ -204,6 +216,12 @@ impl Write {
         Self { only_adds, ..self }
     }
 
+    /// Its errors are told in its own words. Some come only with the commit, after its work.
+    #[must_use]
+    pub fn telling(self, told: fn(Error) -> Error) -> Self {
+        Self { told, ..self }
+    }
+
     /// It is done once.
     #[must_use]
     pub fn once(self, claim: Option<Claim>) -> Self {
@@ -218,10 +236,10 @@ impl Write {
     where
         F: Fn(&mut Tx<'_>) -> Result<Answer> + Send + 'static,
     {
-        let Self { dry_run, condition, target, is_large, only_adds, once } = self;
+        let Self { dry_run, condition, target, is_large, only_adds, once, told } = self;
         let condition = target.map(|target| (target, condition));
         let manner = Manner { dry_run, is_large, only_adds, condition, once };
-        Ok(match unit::write_in(&app.store, by, manner, work).await? {
+        Ok(match unit::write_in(&app.store, by, manner, work).await.map_err(told)? {
             Done::Now(answer) if dry_run => answer.into_preview()?,
             Done::Now(answer) => answer.into_response()?,
             Done::Before(answer) => replay(answer)?,

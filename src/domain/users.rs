@@ -276,6 +276,8 @@ fn self_delete() -> Error {
 }
 
 fn remove(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
+    // Of two who delete it at once one keeps it, the other finds nobody.
+    users::claim(tx, user.user_id)?;
     events::record_user(tx, Kind::UserDeleted, user.user_id, Some(events::of_user(user)), None)?;
     if is_active_admin(user) {
         tx.touch_admins();

@@ -364,10 +364,14 @@ async fn nul_characters_are_refused_by_every_operation() {
             let properties = properties(&document, &content["schema"]);
             for (name, _) in properties.iter().filter(|(_, value)| value.is_string()) {
                 let mut body = Value::Object(properties.clone());
+                if path.ends_with("/forgot-password") {
+                    // One or the other, not both.
+                    body = json!({});
+                }
                 body[name] = json!("a\0b");
                 let what = format!("{method} {path} {body}");
                 members += 1;
-                if kind != JSON {
+                if !kind.ends_with("json") {
                     let texts = body.as_object().unwrap().iter().map(|(n, v)| (n, v.as_str().unwrap()));
                     let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(texts).finish();
                     let answer = nobody.send(method.clone(), path, Some(form.into_bytes()), kind).await;
@@ -378,7 +382,7 @@ async fn nul_characters_are_refused_by_every_operation() {
                     continue;
                 }
                 let answer =
-                    person.send(method.clone(), &at("2"), Some(body.to_string().into_bytes()), JSON).await;
+                    person.send(method.clone(), &at("2"), Some(body.to_string().into_bytes()), kind).await;
                 assert_clear(&answer, 400, &what);
                 let named = format!("/{name} ");
                 assert!(answer.faults().iter().any(|f| f.starts_with(&named)), "{what}: {}", answer.text);

@@ -76,6 +76,7 @@ async fn bad_requests_say_what_is_wrong() {
         (json!({ "username": "a", "email": "b@example.com" }), vec!["/email contradiction"]),
         (json!({ "username": 5 }), vec!["/username wrong-type"]),
         (json!({ "email": null }), vec!["/email wrong-type"]),
+        (json!({ "email": "a\u{0}@example.com" }), vec!["/email control-character"]),
         (json!({ "username": "a", "user": "b" }), vec!["/user unknown-field"]),
     ] {
         assert_eq!(ask(&t, body).await.expect(400).faults(), faults);

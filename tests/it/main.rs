@@ -13,6 +13,7 @@ mod backup;
 mod bad_input;
 mod binary;
 mod bulk;
+mod change_races;
 mod commands;
 mod concurrency;
 mod conditional;
