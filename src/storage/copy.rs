@@ -17,11 +17,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use sha2::{Digest as _, Sha256};
 
 use super::driver::{Connection, Dialect};
-use super::search::{self, SearchChange};
+use super::search;
 use super::{PostgresOptions, apart, migrate};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::model::{PartnerId, UserId};
 use ends::End;
 use layout::{Aside, Layout, Table};
 use mark::Begun;
@@ -29,9 +28,6 @@ use rows::{Chunk, Position, Reader};
 
 /// Rows in a chunk: what is held in memory a few times over, and lost at most when it is broken off.
 const CHUNK: u64 = 5_000;
-
-/// Users whose search text is written in one transaction.
-const TEXTS: u64 = 20_000;
 
 /// Where a database is.
 #[derive(Debug)]
@@ -315,15 +311,16 @@ impl<'w, 'f> Move<'w, 'f> {
         self.target.check_keys()
     }
 
-    /// Makes SQLite's search index from the users.
+    /// Makes SQLite's search indexes from the users.
     fn index(&mut self) -> Result<()> {
         if self.target.dialect() == Dialect::Postgres {
             return Ok(());
         }
         let total = self.target.count("users")?;
         let mut last: i64 = mark::get(self.target.conn(), mark::SEARCH)?.unwrap_or_default();
-        let mut done = self.target.count("user_search")?;
-        while let Some(texts) = Some(search_texts(self.target.conn(), last)?).filter(|t| !t.is_empty()) {
+        let mut done = self.target.count(search::INDEXES[0])?;
+        while let Some(texts) = Some(search::texts_after(self.target.conn(), last)?).filter(|t| !t.is_empty())
+        {
             last = texts.last().map_or(last, |text| text.user_id.0);
             self.target.together(|target| {
                 search::apply(target.conn(), &texts)?;
@@ -332,8 +329,10 @@ impl<'w, 'f> Move<'w, 'f> {
             done += texts.len() as u64;
             (self.watch)(&Progress::Step { stage: Stage::Index, at: "search", done, total })?;
         }
-        if self.target.count("user_search")? != total {
-            return Err(self.anew("the search index does not hold each user once"));
+        for index in search::INDEXES {
+            if self.target.count(index)? != total {
+                return Err(self.anew("a search index does not hold each user once"));
+            }
         }
         Ok(())
     }
@@ -406,20 +405,6 @@ fn write(target: &mut End, table: &Table, chunk: &Chunk, position: &Position) ->
 }
 
 /// The search texts of the users with numbers above `last`.
-fn search_texts(conn: &mut dyn Connection, last: i64) -> Result<Vec<SearchChange>> {
-    let sql = format!(
-        "SELECT u.pid, u.user_id, {} FROM users u WHERE u.user_id > $1 ORDER BY u.user_id LIMIT {TEXTS}",
-        search::TEXT
-    );
-    let mut texts = Vec::new();
-    conn.query(&sql, None, &[last.into()], &mut |row| {
-        let (pid, user_id) = (PartnerId(row.int(0)?), UserId(row.int(1)?));
-        texts.push(SearchChange { pid, user_id, known: false, text: Some(row.text(2)?.to_owned()) });
-        Ok(())
-    })?;
-    Ok(texts)
-}
-
 fn fingerprint(tables: &[Table], totals: &[u64], sequences: &BTreeMap<String, i64>) -> String {
     let mut hash = Sha256::new();
     for (table, total) in tables.iter().zip(totals) {

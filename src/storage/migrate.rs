@@ -7,6 +7,7 @@ use super::copy;
 use super::driver::{Connection, DbError, Dialect};
 use super::listen;
 use super::postgres::{Address, Postgres, Role};
+use super::search;
 use super::sqlite::{APPLICATION_ID, Sqlite};
 use crate::clock::{Clock, Millis};
 use crate::error::{Error, Result};
@@ -17,7 +18,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_several_processes.sql"),
     include_str!("../../migrations/0003_permissions.sql"),
     include_str!("../../migrations/0004_trusted_changes.sql"),
+    include_str!("../../migrations/0005_short_terms.sql"),
 ];
+
+/// The change that brought SQLite an index which SQL alone cannot fill.
+const SHORT_TERMS: i64 = 5;
 
 /// What somebody who looks at the schema of a PostgreSQL database is about to do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +151,9 @@ fn apply(conn: &mut dyn Connection, from: usize, to: usize, now: Millis) -> Resu
     )?;
     for (version, sql) in (1_i64..).zip(MIGRATIONS).take(to).skip(from) {
         conn.batch(&for_dialect(sql, conn.dialect()))?;
+        if version == SHORT_TERMS && conn.dialect() == Dialect::Sqlite {
+            search::fill_grams(conn)?;
+        }
         conn.execute(
             "INSERT INTO schema_versions (version, applied_at) VALUES ($1, $2)",
             None,

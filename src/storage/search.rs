@@ -1,5 +1,6 @@
 //! The substring index (B27): one name for what the databases do differently.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::driver::{Connection, DbError, Dialect};
@@ -20,28 +21,74 @@ pub(super) struct SearchChange {
     pub(super) text: Option<String>,
 }
 
-/// Brings the index up to date, once per group of units. FTS5 flushes its pending terms at every SAVEPOINT, so
+/// Users whose texts are read in one go to index all of them.
+const TEXTS: i64 = 20_000;
+
+/// The indexes that SQLite has, beside the tables that FTS5 makes for them: of trigrams, and of single characters and
+/// pairs. PostgreSQL has an index of the users' own rows (migrations/0001_initial.sql), which it keeps itself.
+pub(super) const INDEXES: [&str; 2] = ["user_search", "user_grams"];
+
+/// Brings the indexes up to date, once per group of units. FTS5 flushes its pending terms at every SAVEPOINT, so
 /// doing this inside the units would cost four times as much.
 pub(super) fn apply(conn: &mut dyn Connection, changes: &[SearchChange]) -> Result<(), DbError> {
-    match conn.dialect() {
-        // An index of the users' own rows (migrations/0001_initial.sql), which the database keeps itself.
-        Dialect::Postgres => {}
-        Dialect::Sqlite => {
-            for change in changes {
-                if change.known {
-                    conn.execute("DELETE FROM user_search WHERE rowid = $1", None, &[change.user_id.into()])?;
-                }
-                if let Some(text) = &change.text {
-                    conn.execute(
-                        "INSERT INTO user_search (rowid, partner, text) VALUES ($1, $2, $3)",
-                        None,
-                        &[change.user_id.into(), (&partner_token(change.pid)).into(), text.into()],
-                    )?;
-                }
+    if conn.dialect() == Dialect::Postgres {
+        return Ok(());
+    }
+    for change in changes {
+        if change.known {
+            for index in
+                ["DELETE FROM user_search WHERE rowid = $1", "DELETE FROM user_grams WHERE rowid = $1"]
+            {
+                conn.execute(index, None, &[change.user_id.into()])?;
             }
+        }
+        if let Some(text) = &change.text {
+            conn.execute(
+                "INSERT INTO user_search (rowid, partner, text) VALUES ($1, $2, $3)",
+                None,
+                &[change.user_id.into(), (&partner_token(change.pid)).into(), text.into()],
+            )?;
+        }
+    }
+    apply_grams(conn, changes)
+}
+
+fn apply_grams(conn: &mut dyn Connection, changes: &[SearchChange]) -> Result<(), DbError> {
+    for change in changes {
+        if let Some(text) = &change.text {
+            conn.execute(
+                "INSERT INTO user_grams (rowid, grams) VALUES ($1, $2)",
+                None,
+                &[change.user_id.into(), (&grams(change.pid, text)).into()],
+            )?;
         }
     }
     Ok(())
+}
+
+/// Indexes the single characters and pairs of all users: a database of before there was an index of them.
+pub(super) fn fill_grams(conn: &mut dyn Connection) -> Result<(), DbError> {
+    let mut last = 0;
+    loop {
+        let texts = texts_after(conn, last)?;
+        let Some(end) = texts.last() else { return Ok(()) };
+        last = end.user_id.0;
+        apply_grams(conn, &texts)?;
+    }
+}
+
+/// The texts of the next users of any partner, by number.
+pub(super) fn texts_after(conn: &mut dyn Connection, last: i64) -> Result<Vec<SearchChange>, DbError> {
+    let sql = format!(
+        "SELECT u.pid, u.user_id, {TEXT} FROM users u WHERE u.user_id > $1 ORDER BY u.user_id LIMIT {TEXTS}"
+    );
+    let mut texts = Vec::new();
+    conn.query(&sql, None, &[last.into()], &mut |row| {
+        let (pid, user_id) = (PartnerId(row.int(0)?), UserId(row.int(1)?));
+        texts.push(SearchChange { pid, user_id, known: false, text: Some(row.text(2)?.to_owned()) });
+        Ok(())
+    })?;
+    Ok(texts)
 }
 
 /// The text that the index holds of a user, as SQL: for what the index does not find, and for walks. The index of
@@ -71,9 +118,54 @@ fn like_pattern(term: &str) -> String {
     out
 }
 
-/// The expression that finds the users of a partner whose text holds a term of three characters or more, for
-/// `user_search MATCH $n`. The term is quoted whole: nothing in it is an operator.
-pub(super) fn match_expression(pid: PartnerId, term: &str) -> String {
+/// Which of SQLite's indexes finds a term, and what it must MATCH. None for a term that neither can find.
+pub(super) fn lookup(pid: PartnerId, term: &str) -> Option<(&'static str, String)> {
+    let mut chars = term.chars();
+    match (chars.next(), chars.next(), chars.next()) {
+        (Some(first), second, None) => Some(("user_grams", format!("\"{}\"", gram(pid, first, second)))),
+        // FTS5 indexes the last two characters of the plane as the one before them, so of these three each would find
+        // the others.
+        (_, _, Some(_)) if !term.contains(['\u{fffd}', '\u{fffe}', '\u{ffff}']) => {
+            Some(("user_search", match_expression(pid, term)))
+        }
+        _ => None,
+    }
+}
+
+/// A character, or two that stand side by side, as one word of the index, which knows letters and digits.
+fn gram(pid: PartnerId, first: char, second: Option<char>) -> String {
+    let mut word = format!("{:x}x{:x}", pid.0, u32::from(first));
+    if let Some(second) = second {
+        let _ = write!(word, "x{:x}", u32::from(second));
+    }
+    word
+}
+
+/// Every character and every pair of a text, each once.
+fn grams(pid: PartnerId, text: &str) -> String {
+    let mut all = BTreeSet::new();
+    let mut before = None;
+    for c in text.chars() {
+        let c = Some(c).filter(|c| *c != SEPARATOR);
+        if let Some(c) = c {
+            all.insert((c, None));
+            if let Some(before) = before {
+                all.insert((before, Some(c)));
+            }
+        }
+        before = c;
+    }
+    let mut words = String::with_capacity(all.len() * 10);
+    for (first, second) in all {
+        words.push_str(&gram(pid, first, second));
+        words.push(' ');
+    }
+    words
+}
+
+/// What finds the users of a partner whose text holds a term of three characters or more. The term is quoted whole:
+/// nothing in it is an operator.
+fn match_expression(pid: PartnerId, term: &str) -> String {
     let mut out = String::with_capacity(term.len() + 40);
     let _ = write!(out, "partner : \"{}\" AND text : \"", partner_token(pid));
     for c in term.chars() {
@@ -96,4 +188,19 @@ fn partner_token(pid: PartnerId) -> String {
             u32::try_from(digit).ok().and_then(|d| char::from_u32(0x4e00 + d)).unwrap_or('\u{4e00}')
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grams_are_the_characters_and_pairs_within_each_value() {
+        let words = grams(PartnerId(31), "aba\u{1}ü\u{1}\u{1}");
+        assert_eq!(words, "1fx61 1fx61x62 1fx62 1fx62x61 1fxfc ");
+        assert_eq!(lookup(PartnerId(31), "ba"), Some(("user_grams", String::from("\"1fx62x61\""))));
+        assert_eq!(lookup(PartnerId(31), "ü"), Some(("user_grams", String::from("\"1fxfc\""))));
+        assert!(lookup(PartnerId(31), "aba").is_some_and(|(index, _)| index == "user_search"));
+        assert_eq!(lookup(PartnerId(31), "ab\u{fffe}"), None);
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::driver::{DbError, Dialect, Param};
 use super::lists::{EXACT_TOTAL, Position, SortKey, Total, counted, exact_id};
-use super::search::{self, match_expression};
+use super::search;
 use super::tx::{Counter, Tx};
 use super::users::{COLUMNS, GROUPS, optional_key, read, read_with_groups};
 use crate::error::Result;
@@ -142,6 +142,11 @@ impl UserQuery {
 }
 
 impl UserQuery {
+    /// Whether it asks for some users by name: they are found by that, however many hold the term.
+    fn names_some(&self) -> bool {
+        !(self.username.is_empty() && self.email.is_empty() && self.external_id.is_empty())
+    }
+
     fn is_search_alone(&self) -> bool {
         self.search.is_some() && Self { search: None, ..self.clone() }.is_everybody()
     }
@@ -152,11 +157,11 @@ pub fn total(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Total> {
     if query.is_everybody() {
         return Ok(Total { count: counted(tx, Counter::Users)?, is_exact: true });
     }
-    let mut sql = Statement::new(tx, query, Drive::Source);
-    if query.is_search_alone() && sql.id == "s.rowid" {
+    let mut sql = Statement::new(tx, query, Drive::Source)?;
+    if let Some(index) = sql.index.filter(|_| query.is_search_alone() && sql.id == "s.rowid") {
         // The index knows the partner: counting its hits needs no user.
-        sql.from = String::from("user_search s");
-        sql.conditions = String::from("$1 IS NOT NULL AND s.user_search MATCH $2");
+        sql.from = format!("{index} s");
+        sql.conditions = format!("$1 IS NOT NULL AND s.{index} MATCH $2");
     }
     let inner = format!("SELECT 1 FROM {} WHERE {} LIMIT {}", sql.from, sql.conditions, EXACT_TOTAL + 1);
     sql.text = format!("SELECT count(*) FROM ({inner}) hits");
@@ -283,42 +288,48 @@ struct Statement {
     conditions: String,
     /// The id column to order and seek by when the order is by id.
     id: &'static str,
+    /// The search index that it starts from.
+    index: Option<&'static str>,
     values: Vec<SortKey>,
 }
 
 impl Statement {
-    fn new(tx: &mut Tx<'_>, query: &UserQuery, drive: Drive) -> Self {
+    fn new(tx: &mut Tx<'_>, query: &UserQuery, drive: Drive) -> Result<Self> {
         let dialect = tx.dialect();
         let mut sql = Self {
             text: String::new(),
             from: String::from("users u"),
             conditions: String::from("u.pid = $1"),
             id: "u.user_id",
+            index: None,
             values: Vec::new(),
         };
         let mut searched = query.search.is_none();
         let mut grouped = query.groups.is_empty();
         if drive == Drive::Source {
             // PostgreSQL chooses by itself between its index of texts and a walk.
-            let indexed = |term: &&str| dialect == Dialect::Sqlite && is_indexed(term);
-            if let Some(term) = query.search.as_deref().filter(indexed) {
-                let hits = sql.bind(SortKey::Text(match_expression(tx.pid(), term)));
+            let term = query.search.as_deref().filter(|_| dialect == Dialect::Sqlite);
+            let term = if term.is_some() && are_few(tx, query)? { None } else { term };
+            let found = term.and_then(|term| Some((term, search::lookup(tx.pid(), term)?)));
+            if let Some((term, (index, expression))) = found {
+                let hits = sql.bind(SortKey::Text(expression));
+                sql.index = Some(index);
                 // A term of digits also finds the user of that number (B27).
                 if let Some(id) = exact_id(term) {
                     let id = sql.bind(SortKey::Int(id));
                     sql.from = format!(
-                        "(SELECT rowid AS user_id FROM user_search WHERE user_search MATCH {hits} \
+                        "(SELECT rowid AS user_id FROM {index} WHERE {index} MATCH {hits} \
                          UNION SELECT CAST({id} AS BIGINT)) s CROSS JOIN users u"
                     );
                     sql.id = "s.user_id";
                 } else {
-                    sql.from = String::from("user_search s CROSS JOIN users u");
-                    let _ = write!(sql.conditions, " AND s.user_search MATCH {hits}");
+                    sql.from = format!("{index} s CROSS JOIN users u");
+                    let _ = write!(sql.conditions, " AND s.{index} MATCH {hits}");
                     sql.id = "s.rowid";
                 }
                 let _ = write!(sql.conditions, " AND u.user_id = {}", sql.id);
                 searched = true;
-            } else if let (&[group], true) = (query.groups.as_slice(), query.search.is_none()) {
+            } else if let &[group] = query.groups.as_slice() {
                 let group = sql.bind(SortKey::Int(group.0));
                 sql.from = String::from("memberships m CROSS JOIN users u");
                 let _ = write!(
@@ -374,7 +385,7 @@ impl Statement {
                 }
             }
         }
-        sql
+        Ok(sql)
     }
 
     /// What the next value will be bound at. `$1` is the partner.
@@ -393,14 +404,37 @@ impl Statement {
     }
 }
 
-/// Whether trigrams can find the term. FTS5 indexes the last two characters of the plane as the one before them, so
-/// of these three each would find the others.
-fn is_indexed(term: &str) -> bool {
-    term.chars().nth(2).is_some() && !term.contains(['\u{fffd}', '\u{fffe}', '\u{ffff}'])
+/// Whether so few users pass the rest of the query that each is better held against the term than each hit of the term
+/// against the rest.
+fn are_few(tx: &mut Tx<'_>, query: &UserQuery) -> Result<bool> {
+    if query.names_some() {
+        return Ok(true);
+    }
+    let among = |tx: &mut Tx<'_>, rows: &str, params: &[Param<'_>]| {
+        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT {}) few", EXACT_TOTAL + 1);
+        Ok::<_, crate::error::Error>(
+            tx.row(&sql, params, |row| row.int(0))?.is_some_and(|n| n <= EXACT_TOTAL),
+        )
+    };
+    if let [group] = query.groups.as_slice() {
+        let members = "memberships m WHERE m.pid = $1 AND m.group_id = $2";
+        if among(tx, members, &[(*group).into()])? {
+            return Ok(true);
+        }
+    }
+    // Most users are ACTIVE, and no admins.
+    if let ([status], false) = (query.status.as_slice(), query.status.contains(&Status::Active)) {
+        let users = "users u WHERE u.pid = $1 AND u.status = $2";
+        if among(tx, users, &[status.code().into()])? {
+            return Ok(true);
+        }
+    }
+    let admins = "users u WHERE u.pid = $1 AND u.is_admin = 1";
+    Ok(query.is_admin == Some(true) && among(tx, admins, &[])?)
 }
 
 fn select(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64, drive: Drive) -> Result<Vec<User>> {
-    let mut sql = Statement::new(tx, query, drive);
+    let mut sql = Statement::new(tx, query, drive)?;
     let (order, beyond) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
     let column = query.sort.column();
     let limit = sql.bind(SortKey::Int(size));

@@ -7,13 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::mark;
 use crate::error::{Error, Result};
 use crate::storage::driver::{Connection, DbError, Dialect, Kind};
+use crate::storage::search;
 
 /// Tables whose rows do not go over as they are: the schema's own versions, SQLite's sequences (they become sequences,
 /// and the other way round), and the mark of an unfinished copy.
 const NOT_COPIED: [&str; 3] = ["schema_versions", "sequences", mark::TABLE];
-
-/// The one table of SQLite that is made anew from others (storage/search.rs), beside those that FTS5 makes for it.
-const SEARCH_INDEX: &str = "user_search";
 
 /// A table that both databases have, with the same columns.
 #[derive(Debug)]
@@ -110,7 +108,7 @@ fn kind(type_name: &str) -> Option<Kind> {
 fn check_virtual_tables(conn: &mut dyn Connection) -> Result<()> {
     let sql = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual'";
     Ok(conn.query(sql, None, &[], &mut |row| match row.text(0)? {
-        SEARCH_INDEX => Ok(()),
+        index if search::INDEXES.contains(&index) => Ok(()),
         other => Err(unknown(&format!("the index {other}"))),
     })?)
 }

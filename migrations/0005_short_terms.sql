@@ -1,0 +1,3 @@
+-- The index of single characters and pairs, for searches that trigrams cannot answer. Each is one word that leads with
+-- the partner (storage/search.rs); only who has it is stored, not where. PostgreSQL does without.
+--@sqlite CREATE VIRTUAL TABLE user_grams USING fts5(grams, content='', contentless_delete=1, detail=none, tokenize='ascii');
