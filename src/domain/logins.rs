@@ -118,7 +118,7 @@ fn open(
     } else {
         None
     };
-    users::set_logged_in(tx, user_id)?;
+    users::set_logged_in(tx, &user)?;
     let opening = Opening { client_id, user_id: Some(user_id), origin, restricted };
     let granted = tokens::open_session(tx, terms, &opening)?;
     let after = json!({ "clientId": client_id, "address": origin.address });

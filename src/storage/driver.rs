@@ -1,8 +1,10 @@
 //! What storage asks of a database: a few calls, and the few places where databases differ, by name.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::fences::Fences;
 use crate::error::{Error, Result};
 use crate::model::{GroupId, PartnerId, UserId};
 
@@ -121,6 +123,10 @@ pub trait Connection {
     fn batch(&mut self, sql: &str) -> Result<(), DbError>;
     /// Which of the databases this is.
     fn dialect(&self) -> Dialect;
+    /// By what deep pages are found, where there is such a thing.
+    fn fences(&self) -> Option<Arc<Fences>> {
+        None
+    }
 }
 
 /// What a database says when it does not do something.

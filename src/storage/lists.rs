@@ -8,7 +8,7 @@ use crate::error::Result;
 pub const EXACT_TOTAL: i64 = 10_000;
 
 /// The value a row is sorted by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SortKey {
     /// Numbers, statuses, booleans, times.
     Int(i64),

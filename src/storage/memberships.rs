@@ -1,7 +1,9 @@
 //! Who is in which group, from the group's side. A user's side is in `users`.
 
 use super::driver::Param;
+use super::fences::OrderChange;
 use super::tx::{Stale, Tx};
+use super::user_lists::UserSort;
 use crate::error::Result;
 use crate::model::{GroupId, UserId};
 
@@ -76,8 +78,19 @@ fn number(users: &[i64]) -> i64 {
 }
 
 fn touch(tx: &mut Tx<'_>, users: &[i64]) -> Result<()> {
-    let now = tx.now();
+    let (pid, now) = (tx.pid(), tx.now());
     for user in users {
+        if tx.keeps_orders() {
+            let before = tx.row(
+                "SELECT status, is_admin, updated_at FROM users WHERE pid = $1 AND user_id = $2",
+                &[(*user).into()],
+                |row| Ok(((row.int(0)?, row.int(1)? != 0), row.int(2)?)),
+            )?;
+            if let Some((kind, updated_at)) = before {
+                let (user, times) = ((pid, UserId(*user)), (updated_at, now));
+                tx.reorder(OrderChange::of_time(user, kind, UserSort::UpdatedAt, times));
+            }
+        }
         tx.execute(
             "UPDATE users SET updated_at = $3, version = users.version + 1 WHERE pid = $1 AND user_id = $2",
             &[(*user).into(), now.into()],

@@ -5,6 +5,7 @@
 
 mod cache;
 mod driver;
+mod fences;
 mod listen;
 mod migrate;
 mod pool;
@@ -68,6 +69,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::{PartnerId, User, UserId};
 use crate::random::Random;
+use fences::Builder;
 use listen::Listener;
 use pool::Pool;
 use postgres::{Address, Role};
@@ -114,6 +116,7 @@ enum Engine {
         point: Arc<PointReaders>,
         scan: Readers,
         scans: tokio::sync::Semaphore,
+        fences: Builder,
         path: PathBuf,
     },
     Postgres {
@@ -186,11 +189,14 @@ impl Store {
         migrate::migrate(&mut conn, version, clock.now())?;
         let shared = Shared::new(clock, random, true);
         let point = Arc::new(PointReaders::new(path));
-        let writer = Writer::start(conn, path, Arc::clone(&shared), Arc::clone(&point))?;
+        let fences = Builder::start(path)?;
+        let beside = fences.fences().cloned();
+        let writer = Writer::start(conn, path, Arc::clone(&shared), Arc::clone(&point), beside.clone())?;
         let engine = Engine::Sqlite {
             writer,
             point,
-            scan: Readers::new(path, Use::Scan),
+            scan: Readers::new(path, Use::Scan, beside),
+            fences,
             scans: tokio::sync::Semaphore::new(SCANS),
             path: path.to_owned(),
         };
@@ -394,6 +400,14 @@ impl Store {
         match &self.0.engine {
             Engine::Sqlite { writer, .. } => writer.empty_log().await,
             Engine::Postgres { .. } => Ok(true),
+        }
+    }
+
+    /// How many orders of users have fences by now, by which their deep pages are found. None have on PostgreSQL.
+    pub fn count_fenced(&self) -> usize {
+        match &self.0.engine {
+            Engine::Sqlite { fences, .. } => fences.fences().map_or(0, |fences| fences.count()),
+            Engine::Postgres { .. } => 0,
         }
     }
 

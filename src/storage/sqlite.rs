@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
@@ -10,6 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{ErrorCode, OpenFlags, types::ValueRef};
 
 use super::driver::{Connection, DbError, Dialect, Param, Row};
+use super::fences::Fences;
 use crate::error::{Error, Result};
 use crate::model::PartnerId;
 
@@ -41,6 +42,8 @@ pub(super) struct Sqlite {
     conn: rusqlite::Connection,
     /// For point reads: how many commits the snapshot that is open knows of; none = none is open.
     snapshot: Option<u64>,
+    /// For scans: by what deep pages are found.
+    fences: Option<Arc<Fences>>,
 }
 
 /// What a connection is for, which decides how it is set up.
@@ -115,7 +118,7 @@ impl Sqlite {
         if purpose == Use::Point {
             conn.pragma_update(None, "mmap_size", POINT_READ_MAP_BYTES)?;
         }
-        Ok(Self { conn, snapshot: None })
+        Ok(Self { conn, snapshot: None, fences: None })
     }
 
     /// Runs one statement of the transaction's own (`BEGIN`, `SAVEPOINT`, ...), kept prepared.
@@ -280,6 +283,10 @@ impl Connection for Sqlite {
         Ok(self.conn.execute_batch(sql)?)
     }
 
+    fn fences(&self) -> Option<Arc<Fences>> {
+        self.fences.clone()
+    }
+
     fn dialect(&self) -> Dialect {
         Dialect::Sqlite
     }
@@ -350,12 +357,13 @@ impl From<rusqlite::Error> for DbError {
 pub(super) struct Readers {
     path: PathBuf,
     purpose: Use,
+    fences: Option<Arc<Fences>>,
     idle: Mutex<Vec<Sqlite>>,
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path, purpose: Use) -> Self {
-        Self { path: path.to_owned(), purpose, idle: Mutex::new(Vec::new()) }
+    pub(super) fn new(path: &Path, purpose: Use, fences: Option<Arc<Fences>>) -> Self {
+        Self { path: path.to_owned(), purpose, fences, idle: Mutex::new(Vec::new()) }
     }
 
     /// Runs `f` on a read connection. A connection whose `f` panics is dropped, not handed out again.
@@ -370,7 +378,11 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(conn) => Ok(conn),
-            None => Ok(Sqlite::open(&self.path, self.purpose)?),
+            None => {
+                let mut conn = Sqlite::open(&self.path, self.purpose)?;
+                conn.fences.clone_from(&self.fences);
+                Ok(conn)
+            }
         }
     }
 
@@ -392,7 +404,7 @@ pub(super) struct PointReaders {
 impl PointReaders {
     pub(super) fn new(path: &Path) -> Self {
         Self {
-            readers: Readers::new(path, Use::Point),
+            readers: Readers::new(path, Use::Point, None),
             commits: AtomicU64::new(0),
             checkpoints: AtomicU64::new(0),
         }

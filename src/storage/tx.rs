@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::driver::{Connection, DbError, Dialect, Param, Row};
+use super::fences::OrderChange;
 use super::search::SearchChange;
 use crate::access::{Actor, Operator, Scope};
 use crate::clock::Millis;
@@ -63,6 +64,7 @@ pub enum Stale {
 pub(super) struct Effects {
     pub(super) search: Vec<SearchChange>,
     pub(super) counters: Vec<(PartnerId, Counter, i64)>,
+    pub(super) orders: Vec<OrderChange>,
     pub(super) stale: Vec<Stale>,
     pub(super) stale_here: Vec<Stale>,
     pub(super) mail: bool,
@@ -94,6 +96,7 @@ impl Effects {
     pub(super) fn absorb(&mut self, unit: Self) {
         self.search.extend(unit.search);
         self.counters.extend(unit.counters);
+        self.orders.extend(unit.orders);
         self.stale.extend(unit.stale);
         self.stale_here.extend(unit.stale_here);
         self.mail |= unit.mail;
@@ -203,6 +206,18 @@ impl<'c> Tx<'c> {
     /// that telling them would cost more than it is worth.
     pub(super) fn forget_here(&mut self, stale: Stale) {
         self.effects.stale_here.push(stale);
+    }
+
+    /// A user came, went, or stands elsewhere in some order.
+    pub(super) fn reorder(&mut self, change: OrderChange) {
+        if self.keeps_orders() {
+            self.effects.orders.push(change);
+        }
+    }
+
+    /// Whether anybody wants to know of [`OrderChange`]s: where other processes write, too, nobody keeps orders.
+    pub(super) fn keeps_orders(&self) -> bool {
+        self.dialect().has_one_writer()
     }
 
     /// Adds to a kept total of this partner.

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
-use super::driver::{DbError, Dialect, Param};
+use super::driver::{DbError, Dialect, Param, Row};
+use super::fences::{self, Found, Wanted};
 use super::lists::{EXACT_TOTAL, Position, SortKey, Total, counted, exact_id};
 use super::search;
 use super::tx::{Counter, Tx};
@@ -50,7 +51,7 @@ impl UserSort {
         ("lastLoginAt", Self::LastLoginAt),
     ];
 
-    fn column(self) -> &'static str {
+    pub(super) fn column(self) -> &'static str {
         match self {
             Self::UserId => "user_id",
             Self::Username => "username_key",
@@ -66,6 +67,25 @@ impl UserSort {
             Self::UpdatedAt => "updated_at",
             Self::LastLoginAt => "last_login_at",
         }
+    }
+
+    /// What a row is sorted by in this order, from its column.
+    pub(super) fn read_key(self, row: &dyn Row, column: usize) -> Result<SortKey> {
+        Ok(match self {
+            Self::UserId
+            | Self::Status
+            | Self::IsAdmin
+            | Self::CreatedAt
+            | Self::UpdatedAt
+            | Self::LastLoginAt => SortKey::Int(row.int(column)?),
+            Self::Username
+            | Self::FirstName
+            | Self::LastName
+            | Self::Email
+            | Self::Title
+            | Self::PhoneNumber
+            | Self::ExternalId => SortKey::Text(row.text(column)?.to_owned()),
+        })
     }
 
     /// What `user` is sorted by in this order.
@@ -142,6 +162,11 @@ impl UserQuery {
 }
 
 impl UserQuery {
+    /// Whether it asks for nothing but statuses and rights.
+    fn is_by_kind(&self) -> bool {
+        Self { status: Vec::new(), is_admin: None, ..self.clone() }.is_everybody()
+    }
+
     /// Whether it asks for some users by name: they are found by that, however many hold the term.
     fn names_some(&self) -> bool {
         !(self.username.is_empty() && self.email.is_empty() && self.external_id.is_empty())
@@ -180,6 +205,11 @@ pub fn page(
     // Sorting ten thousand hits is cheap; from there on it is cheaper to walk the order's index and look
     // whether each row is a hit, since hits are then dense.
     let drive = if query.sort == UserSort::UserId || total.is_exact { Drive::Source } else { Drive::Walk };
+    if let Position::Offset(offset) = *from
+        && let Some(users) = deep_page(tx, query, offset, size, total)?
+    {
+        return Ok(users);
+    }
     match *from {
         // A page in the far half is near to the other end.
         Position::Offset(offset) if total.is_exact && offset > total.count / 2 => {
@@ -193,6 +223,26 @@ pub fn page(
         }
         _ => select(tx, query, from, size, drive),
     }
+}
+
+/// A page far from both ends, found by fences. None where there are none, or not for this query.
+fn deep_page(
+    tx: &mut Tx<'_>,
+    query: &UserQuery,
+    offset: i64,
+    size: i64,
+    total: Total,
+) -> Result<Option<Vec<User>>> {
+    let is_near = offset < fences::NEAR || (total.is_exact && total.count - offset < fences::NEAR);
+    let Some(fences) = tx.conn.fences().filter(|_| !is_near && query.is_by_kind()) else { return Ok(None) };
+    let order = (tx.pid(), query.sort, query.descending);
+    let wanted = Wanted::new(order, &query.status, query.is_admin, (offset, size));
+    let Some(found) = fences.seek(&mut *tx.conn, &wanted)? else { return Ok(None) };
+    let mut users = behind_fence(tx, query, &found)?;
+    if query.descending {
+        users.reverse();
+    }
+    Ok(Some(users))
 }
 
 /// The next rows of a stream. Groups are read beside the rows, not row by row.
@@ -473,6 +523,42 @@ fn select(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64, drive:
     let text = format!(
         "SELECT {COLUMNS}, {GROUPS} FROM ({page}) page CROSS JOIN users u WHERE u.pid = $1 AND u.user_id = page.user_id \
          ORDER BY u.{column} {order}, u.user_id {order} LIMIT {limit}"
+    );
+    tx.rows(&text, &sql.params(), read_with_groups)
+}
+
+/// The users behind a fence, ascending.
+fn behind_fence(tx: &mut Tx<'_>, query: &UserQuery, found: &Found) -> Result<Vec<User>> {
+    let query = UserQuery { descending: false, ..query.clone() };
+    let mut sql = Statement::new(tx, &query, Drive::Walk)?;
+    let column = query.sort.column();
+    let (take, skip) = (sql.bind(SortKey::Int(found.take)), sql.bind(SortKey::Int(found.skip)));
+    let some = |sql: &Statement, more: &str, by: &str| {
+        format!(
+            "SELECT u.user_id AS user_id FROM users u WHERE {}{more} ORDER BY {by} LIMIT {take} + {skip}",
+            sql.conditions
+        )
+    };
+    let by = format!("u.{column}, u.user_id");
+    let rows = match &found.first {
+        None => some(&sql, "", &by),
+        Some((_, id)) if query.sort == UserSort::UserId => {
+            let id = sql.bind(SortKey::Int(*id));
+            some(&sql, &format!(" AND u.user_id >= {id}"), "u.user_id")
+        }
+        // In two, as for a page after a row.
+        Some((key, id)) => {
+            let (key, id) = (sql.bind(key.clone()), sql.bind(SortKey::Int(*id)));
+            format!(
+                "SELECT user_id FROM ({}) same UNION ALL SELECT user_id FROM ({}) rest",
+                some(&sql, &format!(" AND u.{column} = {key} AND u.user_id >= {id}"), "u.user_id"),
+                some(&sql, &format!(" AND u.{column} > {key}"), &by)
+            )
+        }
+    };
+    let text = format!(
+        "SELECT {COLUMNS}, {GROUPS} FROM (SELECT user_id FROM ({rows}) rows LIMIT {take} OFFSET {skip}) page \
+         CROSS JOIN users u WHERE u.pid = $1 AND u.user_id = page.user_id ORDER BY {by}"
     );
     tx.rows(&text, &sql.params(), read_with_groups)
 }

@@ -1,8 +1,10 @@
 //! Users, one at a time.
 
 use super::driver::{Param, Row};
+use super::fences::OrderChange;
 use super::search::{SEPARATOR, SearchChange};
 use super::tx::{Counter, Sequence, Stale, Tx};
+use super::user_lists::UserSort;
 use crate::clock::Millis;
 use crate::error::{Conflict, Error, Result};
 use crate::model::{GroupId, PartnerId, Status, User, UserId, Username};
@@ -131,6 +133,7 @@ pub fn insert(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
     claim_username(tx, user.user_id, username)?;
     add_memberships(tx, user.user_id, &user.groups)?;
     tx.count(Counter::Users, 1);
+    tx.reorder(OrderChange::of(None, Some(user)));
     index(tx, user.user_id, false, Some(keys.search_text()));
     Ok(())
 }
@@ -184,7 +187,7 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username)
         super::groups::count_members(tx, group, -1)?;
     }
     add_memberships(tx, after.user_id, &come)?;
-    tx.forget(Stale::User(after.pid, after.user_id));
+    tx.reorder(OrderChange::of(Some(before), Some(after)));
     let text = keys.search_text();
     if text != Keys::of(before).search_text() {
         index(tx, after.user_id, true, Some(text));
@@ -201,6 +204,7 @@ pub fn delete(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     tx.execute("DELETE FROM users WHERE pid = $1 AND user_id = $2", &[user.user_id.into()])?;
     super::outbox::withdraw(tx, user.user_id)?;
     tx.count(Counter::Users, -1);
+    tx.reorder(OrderChange::of(Some(user), None));
     tx.forget(Stale::User(tx.pid(), user.user_id));
     index(tx, user.user_id, true, None);
     Ok(())
@@ -353,14 +357,20 @@ pub fn count_unknown_login(tx: &mut Tx<'_>) {
 }
 
 /// Stores a login: when, and that the row of failures is over.
-pub fn set_logged_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
-    let now = tx.now();
+pub fn set_logged_in(tx: &mut Tx<'_>, user: &User) -> Result<()> {
+    let (now, user_id) = (tx.now(), user.user_id);
     tx.execute_later(
         "UPDATE users SET last_login_at = $3, failed_logins = 0, refused_until = 0, version = users.version + 1 \
          WHERE pid = $1 AND user_id = $2",
         &[user_id.into(), now.into()],
         Error::from,
     )?;
+    tx.reorder(OrderChange::of_time(
+        (user.pid, user_id),
+        (user.status.code(), user.is_admin),
+        UserSort::LastLoginAt,
+        (user.last_login_at.unwrap_or(0), now),
+    ));
     // Only `lastLoginAt` shows it, and logins are many.
     tx.forget_here(Stale::User(tx.pid(), user_id));
     Ok(())

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::Shared;
 use super::driver::DbError;
+use super::fences::Fences;
 use super::search;
 use super::sqlite::{PointReaders, Sqlite, Use};
 use super::tx::{Effects, Outcome, Tx};
@@ -149,6 +150,7 @@ impl Writer {
         path: &Path,
         shared: Arc<Shared>,
         point: Arc<PointReaders>,
+        fences: Option<Arc<Fences>>,
     ) -> Result<Self> {
         let (queue, jobs) = mpsc::sync_channel(QUEUE);
         let (due, checkpoints) = mpsc::sync_channel(1);
@@ -164,7 +166,9 @@ impl Writer {
         let threads = vec![
             spawn(
                 "writer",
-                Box::new(move || Loop { conn, shared, point, log, due, emptying_at: None }.run(&jobs)),
+                Box::new(move || {
+                    Loop { conn, shared, point, fences, log, due, emptying_at: None }.run(&jobs)
+                }),
             )?,
             spawn("checkpoint", Box::new(move || checkpoint(&checkpointer, &checkpoints, &beside)))?,
         ];
@@ -223,6 +227,7 @@ struct Loop {
     conn: Sqlite,
     shared: Arc<Shared>,
     point: Arc<PointReaders>,
+    fences: Option<Arc<Fences>>,
     log: PathBuf,
     due: SyncSender<Due>,
     /// When to try again to empty the log; none = a long read has not kept it.
@@ -300,7 +305,11 @@ impl Loop {
         }
         effects.write_counters(&mut self.conn, 0).map_err(GroupLost::of)?;
         search::apply(&mut self.conn, &effects.search).map_err(GroupLost::of)?;
-        self.conn.control("COMMIT").map_err(GroupLost::of)
+        let committed = match &self.fences {
+            Some(fences) => fences.commit(&mut self.conn, &effects.orders),
+            None => self.conn.control("COMMIT"),
+        };
+        committed.map_err(GroupLost::of)
     }
 
     fn keep_log_short(&mut self) {

@@ -20,6 +20,7 @@ mod conditional;
 mod copy;
 mod crash;
 mod databases;
+mod deep_pages;
 mod deleted_users;
 mod dry_run;
 mod events;

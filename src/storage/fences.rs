@@ -1,0 +1,612 @@
+//! Fences: where every 2,048th user of an order stands, and how many stand between two of them, so that any page of
+//! millions is a short walk from a fence (docs/adr/0018-fences.md).
+//!
+//! They are in memory, for SQLite, where every change comes through this process. An order gets them when somebody asks
+//! for a deep page of it: a thread reads them from the order's index, beside everything else. From then on each commit
+//! brings them up to date. A commit that changes an order has a number, which stands in the database, too: so a reader
+//! knows which of the latest changes its snapshot does not have, and leaves them out.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use super::driver::{Connection, DbError};
+use super::lists::SortKey;
+use super::sqlite::{Sqlite, Use};
+use super::user_lists::UserSort;
+use crate::error::{Error, Result};
+use crate::model::{PartnerId, Status, User, UserId};
+
+/// Users from one fence to the next.
+const SPACING: i64 = 2_048;
+
+/// So many times as far apart, an order's fences are made anew.
+const WIDEST: i64 = 4;
+
+/// Up to here a page is found without fences: skipping a few thousand rows of an index takes less than a millisecond.
+pub(super) const NEAR: i64 = 2 * SPACING;
+
+/// Changes that are remembered for readers whose snapshot is older.
+const REMEMBERED: usize = 65_536;
+
+/// Orders that have fences at once. Of ten million users each takes about a megabyte.
+const ORDERS: usize = 256;
+
+/// Kinds of users that are counted apart, so that filters by status and right find their pages, too.
+const KINDS: usize = 2 * Status::ALL.len();
+
+/// The kind of a user.
+fn kind(status: i64, is_admin: bool) -> usize {
+    usize::try_from(status).unwrap_or(0).min(Status::ALL.len() - 1) * 2 + usize::from(is_admin)
+}
+
+/// A user's place in an order.
+type Place = (SortKey, i64);
+
+/// What a unit changed of one user's places.
+#[derive(Debug)]
+pub(super) enum OrderChange {
+    /// A user came, went, or is another now.
+    User { before: Option<Box<User>>, after: Option<Box<User>> },
+    /// Only one thing of it changed, a time.
+    Time { pid: PartnerId, user_id: UserId, kind: usize, sort: UserSort, before: i64, after: i64 },
+}
+
+impl OrderChange {
+    pub(super) fn of(before: Option<&User>, after: Option<&User>) -> Self {
+        let boxed = |user: &User| Box::new(user.clone());
+        Self::User { before: before.map(boxed), after: after.map(boxed) }
+    }
+
+    /// A time of a user with this status and right.
+    pub(super) fn of_time(
+        (pid, user_id): (PartnerId, UserId),
+        (status, is_admin): (i64, bool),
+        sort: UserSort,
+        (before, after): (i64, i64),
+    ) -> Self {
+        Self::Time { pid, user_id, kind: kind(status, is_admin), sort, before, after }
+    }
+
+    fn pid(&self) -> Option<PartnerId> {
+        match self {
+            Self::User { before, after } => before.as_ref().or(after.as_ref()).map(|user| user.pid),
+            Self::Time { pid, .. } => Some(*pid),
+        }
+    }
+
+    fn steps(&self, order: UserSort, steps: &mut Vec<Step>) {
+        let mut push = |place: Place, kind: usize, by: i64| steps.push(Step { place, kind, by });
+        match self {
+            Self::User { before, after } => {
+                let place = |user: &User| {
+                    let key = order.key_of(user);
+                    ((key, user.user_id.0), kind(user.status.code(), user.is_admin))
+                };
+                let (old, new) = (before.as_deref().map(place), after.as_deref().map(place));
+                if old == new {
+                    return;
+                }
+                if let Some((place, kind)) = old {
+                    push(place, kind, -1);
+                }
+                if let Some((place, kind)) = new {
+                    push(place, kind, 1);
+                }
+            }
+            Self::Time { user_id, kind, sort, before, after, .. } if *sort == order && before != after => {
+                push((SortKey::Int(*before), user_id.0), *kind, -1);
+                push((SortKey::Int(*after), user_id.0), *kind, 1);
+            }
+            Self::Time { .. } => {}
+        }
+    }
+}
+
+/// One user more or less at a place.
+#[derive(Debug, Clone)]
+struct Step {
+    place: Place,
+    kind: usize,
+    by: i64,
+}
+
+/// The users from a fence up to the next one.
+#[derive(Debug, Clone)]
+struct Block {
+    /// The fence. Of the first block none: it begins with whoever comes first.
+    first: Option<Place>,
+    counts: [i64; KINDS],
+}
+
+impl Block {
+    fn new(first: Option<Place>) -> Self {
+        Self { first, counts: [0; KINDS] }
+    }
+
+    fn count(&self) -> i64 {
+        self.counts.iter().sum()
+    }
+}
+
+/// The fences of one order.
+#[derive(Debug)]
+struct Fenced {
+    /// Users from one fence to the next when they were made.
+    spacing: i64,
+    blocks: Vec<Block>,
+    /// The last place that anybody had.
+    last: Option<Place>,
+    /// The latest changes, each with its commit's number.
+    recent: VecDeque<(i64, Vec<Step>)>,
+    remembered: usize,
+    /// A snapshot from before this commit is too old.
+    oldest: i64,
+}
+
+impl Fenced {
+    fn block_of(&self, place: &Place) -> usize {
+        let after =
+            self.blocks.partition_point(|block| block.first.as_ref().is_none_or(|first| first <= place));
+        after.saturating_sub(1)
+    }
+
+    /// Takes in what a commit changed; false when the fences stand too far apart by now.
+    fn take(&mut self, number: i64, steps: Vec<Step>) -> bool {
+        let mut is_fit = true;
+        for step in &steps {
+            if step.by > 0 && self.last.as_ref().is_none_or(|last| step.place > *last) {
+                // Orders by time grow at their end.
+                if self.blocks.last().is_some_and(|block| block.count() >= self.spacing) {
+                    self.blocks.push(Block::new(Some(step.place.clone())));
+                }
+                self.last = Some(step.place.clone());
+            }
+            let at = self.block_of(&step.place);
+            if let Some(block) = self.blocks.get_mut(at) {
+                if let Some(count) = block.counts.get_mut(step.kind) {
+                    *count += step.by;
+                }
+                is_fit &= block.count() <= WIDEST * self.spacing;
+            }
+        }
+        self.remembered += steps.len();
+        self.recent.push_back((number, steps));
+        while self.remembered > REMEMBERED
+            && let Some((number, steps)) = self.recent.pop_front()
+        {
+            self.remembered -= steps.len();
+            self.oldest = number;
+        }
+        is_fit
+    }
+
+    /// Where the page stands in a snapshot of commit `number`; none when that is too old.
+    fn seek(&self, wanted: &Wanted, number: i64) -> Option<Found> {
+        if number < self.oldest {
+            return None;
+        }
+        let counted = |kind: usize| wanted.kinds.get(kind).copied().unwrap_or(false);
+        // What the snapshot does not have yet.
+        let mut ahead: HashMap<usize, i64> = HashMap::new();
+        for (_, steps) in self.recent.iter().rev().take_while(|(of, _)| *of > number) {
+            for step in steps.iter().filter(|step| counted(step.kind)) {
+                *ahead.entry(self.block_of(&step.place)).or_default() += step.by;
+            }
+        }
+        let of = |(at, block): (usize, &Block)| -> i64 {
+            let all = block.counts.iter().enumerate().filter(|(kind, _)| counted(*kind));
+            all.map(|(_, count)| count).sum::<i64>() - ahead.get(&at).copied().unwrap_or(0)
+        };
+        let total: i64 = self.blocks.iter().enumerate().map(of).sum();
+        let end =
+            if wanted.descending { total - wanted.offset } else { (wanted.offset + wanted.size).min(total) };
+        let start = if wanted.descending { (end - wanted.size).max(0) } else { wanted.offset };
+        let take = (end - start).max(0);
+        let mut before = 0;
+        for (at, block) in self.blocks.iter().enumerate() {
+            let count = of((at, block));
+            if before + count > start || at + 1 == self.blocks.len() {
+                return Some(Found { first: block.first.clone(), skip: (start - before).max(0), take });
+            }
+            before += count;
+        }
+        None
+    }
+}
+
+/// The fences of one order, or what is known until they are there.
+#[derive(Debug)]
+enum Book {
+    /// Being read; the changes since then.
+    Building(Vec<(i64, Vec<Step>)>),
+    Ready(Fenced),
+}
+
+/// A page that is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) pid: PartnerId,
+    pub(super) sort: UserSort,
+    pub(super) descending: bool,
+    kinds: [bool; KINDS],
+    pub(super) offset: i64,
+    pub(super) size: i64,
+}
+
+impl Wanted {
+    /// Users of any of these statuses (none = of all) and of this right, if one is named.
+    pub(super) fn new(
+        (pid, sort, descending): (PartnerId, UserSort, bool),
+        statuses: &[Status],
+        is_admin: Option<bool>,
+        (offset, size): (i64, i64),
+    ) -> Self {
+        let mut kinds = [false; KINDS];
+        for status in Status::ALL.iter().filter(|status| statuses.is_empty() || statuses.contains(status)) {
+            for right in [false, true].into_iter().filter(|right| is_admin.is_none_or(|only| only == *right))
+            {
+                if let Some(is_wanted) = kinds.get_mut(kind(status.code(), right)) {
+                    *is_wanted = true;
+                }
+            }
+        }
+        Self { pid, sort, descending, kinds, offset, size }
+    }
+}
+
+/// Where it is, in ascending order: `take` users after `skip` users from the one at `first` on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) first: Option<Place>,
+    pub(super) skip: i64,
+    pub(super) take: i64,
+}
+
+/// All fences.
+#[derive(Debug)]
+pub(super) struct Fences {
+    books: Mutex<HashMap<(PartnerId, UserSort), Book>>,
+    /// Held from where a commit looks which orders have fences until it is done: an order that gets them meanwhile
+    /// would miss its changes.
+    gate: Mutex<()>,
+    wanted: SyncSender<(PartnerId, UserSort)>,
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const NUMBER: &str = "SELECT value FROM counters WHERE pid = 0 AND name = 'order_changes' AND slot = 0";
+const NEXT_NUMBER: &str = "INSERT INTO counters (pid, name, slot, value) VALUES (0, 'order_changes', 0, 1) \
+     ON CONFLICT (pid, name, slot) DO UPDATE SET value = counters.value + 1 RETURNING value";
+
+fn number(conn: &mut dyn Connection, sql: &str) -> Result<i64, DbError> {
+    let mut number = 0;
+    conn.query(sql, None, &[], &mut |row| {
+        number = row.int(0)?;
+        Ok(())
+    })?;
+    Ok(number)
+}
+
+impl Fences {
+    /// Commits the open transaction, and with it what it changes of the orders.
+    pub(super) fn commit(&self, conn: &mut Sqlite, changes: &[OrderChange]) -> Result<(), DbError> {
+        if changes.is_empty() {
+            return conn.control("COMMIT");
+        }
+        let _gate = held(&self.gate);
+        self.take(conn, changes)?;
+        // What a commit that fails would have changed is known to nobody any more.
+        conn.control("COMMIT").inspect_err(|_| held(&self.books).clear())
+    }
+
+    fn take(&self, conn: &mut Sqlite, changes: &[OrderChange]) -> Result<(), DbError> {
+        let fenced: HashSet<PartnerId> = held(&self.books).keys().map(|(pid, _)| *pid).collect();
+        let changes: Vec<_> =
+            changes.iter().filter(|c| c.pid().is_some_and(|pid| fenced.contains(&pid))).collect();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let number = number(conn, NEXT_NUMBER)?;
+        held(&self.books).retain(|(pid, order), book| {
+            let mut steps = Vec::new();
+            for change in changes.iter().filter(|change| change.pid() == Some(*pid)) {
+                change.steps(*order, &mut steps);
+            }
+            match book {
+                _ if steps.is_empty() => true,
+                Book::Building(since) => {
+                    since.push((number, steps));
+                    true
+                }
+                Book::Ready(fenced) => fenced.take(number, steps),
+            }
+        });
+        Ok(())
+    }
+
+    /// Where a page is in the snapshot that `conn` reads. None where there are no fences: then they are made, and found
+    /// by a later page.
+    pub(super) fn seek(&self, conn: &mut dyn Connection, wanted: &Wanted) -> Result<Option<Found>, DbError> {
+        let number = number(conn, NUMBER)?;
+        match held(&self.books).get(&(wanted.pid, wanted.sort)) {
+            Some(Book::Ready(fenced)) => return Ok(fenced.seek(wanted, number)),
+            Some(Book::Building(_)) => return Ok(None),
+            None => {}
+        }
+        // Where many wait already, a later page asks again.
+        let _ = self.wanted.try_send((wanted.pid, wanted.sort));
+        Ok(None)
+    }
+
+    /// How many orders have fences.
+    pub(super) fn count(&self) -> usize {
+        held(&self.books).values().filter(|book| matches!(book, Book::Ready(_))).count()
+    }
+
+    fn begin(&self, order: (PartnerId, UserSort)) -> bool {
+        let _gate = held(&self.gate);
+        let mut books = held(&self.books);
+        if books.contains_key(&order) {
+            return false;
+        }
+        if books.len() >= ORDERS {
+            // Whoever asks for a deep page of one of them again has it made again.
+            books.retain(|_, book| matches!(book, Book::Building(_)));
+        }
+        books.insert(order, Book::Building(Vec::new()));
+        true
+    }
+
+    fn finish(&self, order: (PartnerId, UserSort), read: Option<(i64, Fenced)>) {
+        let mut books = held(&self.books);
+        let since = match books.remove(&order) {
+            Some(Book::Building(since)) => since,
+            _ => return,
+        };
+        let Some((number, mut fenced)) = read else { return };
+        let is_fit =
+            since.into_iter().filter(|(of, _)| *of > number).all(|(of, steps)| fenced.take(of, steps));
+        if is_fit {
+            books.insert(order, Book::Ready(fenced));
+        }
+    }
+}
+
+/// The thread that reads fences from the database. It ends with this.
+pub(super) struct Builder {
+    fences: Option<Arc<Fences>>,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Builder {
+    pub(super) fn start(path: &Path) -> Result<Self> {
+        let (wanted, orders) = mpsc::sync_channel(64);
+        let fences = Arc::new(Fences { books: Mutex::default(), gate: Mutex::default(), wanted });
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (weak, over, path) = (Arc::downgrade(&fences), Arc::clone(&is_over), path.to_owned());
+        let work = move || {
+            let fences = || weak.upgrade();
+            build_all(&path, &orders, &fences, &over);
+        };
+        let thread = std::thread::Builder::new()
+            .name(String::from("fences"))
+            .spawn(work)
+            .map_err(|e| Error::internal(format!("cannot start the thread for fences: {e}")))?;
+        Ok(Self { fences: Some(fences), is_over, thread: Some(thread) })
+    }
+
+    pub(super) fn fences(&self) -> Option<&Arc<Fences>> {
+        self.fences.as_ref()
+    }
+}
+
+impl Drop for Builder {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        // Wakes the thread, which then sees that it is over, whoever else still holds fences.
+        if let Some(fences) = self.fences.take() {
+            let _ = fences.wanted.try_send((PartnerId(0), UserSort::UserId));
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn build_all(
+    path: &Path,
+    orders: &Receiver<(PartnerId, UserSort)>,
+    fences: &dyn Fn() -> Option<Arc<Fences>>,
+    is_over: &AtomicBool,
+) {
+    let mut conn = None;
+    while let Ok(order) = orders.recv() {
+        let Some(fences) = fences().filter(|_| !is_over.load(Ordering::SeqCst)) else { return };
+        if !fences.begin(order) {
+            continue;
+        }
+        let read = match &mut conn {
+            Some(conn) => read(conn, order, is_over),
+            none => match Sqlite::open(path, Use::Scan) {
+                Ok(opened) => read(none.insert(opened), order, is_over),
+                Err(e) => Err(e),
+            },
+        };
+        fences.finish(order, read.inspect_err(|e| tracing::warn!(?e, "fences could not be read")).ok());
+    }
+}
+
+/// Reads the fences of an order, in one snapshot; and the number of the last commit that the snapshot has.
+fn read(
+    conn: &mut Sqlite,
+    order: (PartnerId, UserSort),
+    is_over: &AtomicBool,
+) -> Result<(i64, Fenced), DbError> {
+    conn.control("BEGIN")?;
+    let read = read_in(conn, order, is_over);
+    conn.control("COMMIT")?;
+    read
+}
+
+fn read_in(
+    conn: &mut Sqlite,
+    (pid, order): (PartnerId, UserSort),
+    is_over: &AtomicBool,
+) -> Result<(i64, Fenced), DbError> {
+    let number = number(conn, NUMBER)?;
+    // Most users are ACTIVE and no admins: so only the others are looked up in the indexes that know it.
+    let mut kinds: HashMap<i64, (i64, bool)> = HashMap::new();
+    conn.query(
+        "SELECT user_id, status FROM users WHERE pid = $1 AND status > 0",
+        Some(pid),
+        &[],
+        &mut |row| {
+            kinds.entry(row.int(0)?).or_default().0 = row.int(1)?;
+            Ok(())
+        },
+    )?;
+    conn.query("SELECT user_id FROM users WHERE pid = $1 AND is_admin = 1", Some(pid), &[], &mut |row| {
+        kinds.entry(row.int(0)?).or_default().1 = true;
+        Ok(())
+    })?;
+    let column = order.column();
+    let sql =
+        format!("SELECT u.user_id, u.{column} FROM users u WHERE u.pid = $1 ORDER BY u.{column}, u.user_id");
+    let (mut blocks, mut inside, mut last) = (vec![Block::new(None)], 0, None);
+    conn.query(&sql, Some(pid), &[], &mut |row| {
+        let id = row.int(0)?;
+        if inside == SPACING {
+            if is_over.load(Ordering::Relaxed) {
+                return Err(Error::internal("the store is closed"));
+            }
+            inside = 0;
+            blocks.push(Block::new(Some((order.read_key(row, 1)?, id))));
+        }
+        inside += 1;
+        last = Some(id);
+        let (status, is_admin) = kinds.get(&id).copied().unwrap_or_default();
+        if let Some(count) = blocks.last_mut().and_then(|block| block.counts.get_mut(kind(status, is_admin)))
+        {
+            *count += 1;
+        }
+        Ok(())
+    })?;
+    let last = match last {
+        None => None,
+        Some(id) => {
+            let mut place = None;
+            let sql = format!("SELECT u.{column} FROM users u WHERE u.pid = $1 AND u.user_id = $2");
+            conn.query(&sql, Some(pid), &[id.into()], &mut |row| {
+                place = Some((order.read_key(row, 0)?, id));
+                Ok(())
+            })?;
+            place
+        }
+    };
+    Ok((
+        number,
+        Fenced { spacing: SPACING, blocks, last, recent: VecDeque::new(), remembered: 0, oldest: number },
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Rows = BTreeMap<Place, usize>;
+
+    /// The ids of a page of these rows, looked for in the plainest way.
+    fn plain(rows: &Rows, wanted: &Wanted) -> Vec<i64> {
+        let counts = |kind: &usize| wanted.kinds[*kind];
+        let mut ids: Vec<i64> =
+            rows.iter().filter(|(_, kind)| counts(kind)).map(|((_, id), _)| *id).collect();
+        if wanted.descending {
+            ids.reverse();
+        }
+        let (offset, size) = (wanted.offset as usize, wanted.size as usize);
+        ids.into_iter().skip(offset).take(size).collect()
+    }
+
+    /// The same, from what `seek` found.
+    fn by_fence(rows: &Rows, wanted: &Wanted, found: &Found) -> Vec<i64> {
+        let behind = rows.iter().filter(|(place, kind)| {
+            wanted.kinds[**kind] && found.first.as_ref().is_none_or(|first| first <= place)
+        });
+        let ids = behind.map(|((_, id), _)| *id).skip(found.skip as usize).take(found.take as usize);
+        let mut ids: Vec<i64> = ids.collect();
+        if wanted.descending {
+            ids.reverse();
+        }
+        ids
+    }
+
+    proptest! {
+        /// Whatever is changed in whatever order, each snapshot finds its own page.
+        #[test]
+        fn every_snapshot_finds_its_own_page(
+            changes in proptest::collection::vec((0_i64..60, 0_i64..12, 0..KINDS, any::<bool>()), 1..150),
+            asked in proptest::collection::vec((0_usize..150, 0_i64..90, 1_i64..9, any::<bool>(), 1_u8..64), 20),
+        ) {
+            let mut fenced = Fenced {
+                spacing: 4, blocks: vec![Block::new(None)], last: None, recent: VecDeque::new(), remembered: 0, oldest: 0,
+            };
+            let mut now: HashMap<i64, (i64, usize)> = HashMap::new();
+            let picture = |now: &HashMap<i64, (i64, usize)>| -> Rows {
+                now.iter().map(|(id, (key, kind))| ((SortKey::Int(*key), *id), *kind)).collect()
+            };
+            let mut snapshots = vec![picture(&now)];
+            for (number, (id, key, kind, stays)) in (1..).zip(changes) {
+                let mut steps = Vec::new();
+                if let Some((key, kind)) = now.remove(&id) {
+                    steps.push(Step { place: (SortKey::Int(key), id), kind, by: -1 });
+                }
+                if stays {
+                    now.insert(id, (key, kind));
+                    steps.push(Step { place: (SortKey::Int(key), id), kind, by: 1 });
+                }
+                fenced.take(number, steps);
+                snapshots.push(picture(&now));
+            }
+            for (at, offset, size, descending, kinds) in asked {
+                let at = at % snapshots.len();
+                let mut wanted = Wanted::new((PartnerId(1), UserSort::CreatedAt, descending), &[], None, (offset, size));
+                wanted.kinds = std::array::from_fn(|kind| kinds & (1 << kind) != 0);
+                let found = fenced.seek(&wanted, at as i64).unwrap();
+                prop_assert_eq!(by_fence(&snapshots[at], &wanted, &found), plain(&snapshots[at], &wanted));
+            }
+        }
+    }
+
+    #[test]
+    fn a_snapshot_that_is_too_old_is_not_guessed_at() {
+        let mut fenced = Fenced {
+            spacing: 4,
+            blocks: vec![Block::new(None)],
+            last: None,
+            recent: VecDeque::new(),
+            remembered: 0,
+            oldest: 7,
+        };
+        let wanted = Wanted::new((PartnerId(1), UserSort::CreatedAt, false), &[], None, (0, 1));
+        assert_eq!((fenced.seek(&wanted, 6), fenced.seek(&wanted, 7).is_some()), (None, true));
+        let step = |id| Step { place: (SortKey::Int(1), id), kind: 0, by: 1 };
+        fenced.take(8, (0..REMEMBERED as i64).map(step).collect());
+        assert!(fenced.seek(&wanted, 7).is_some());
+        assert!(fenced.take(9, vec![step(-1)]));
+        assert_eq!((fenced.seek(&wanted, 7), fenced.seek(&wanted, 8).is_some()), (None, true));
+        // Whoever comes in front of the first fence widens the first block.
+        let is_fit: Vec<bool> = (10..40).map(|n| fenced.take(n, vec![step(-n)])).collect();
+        assert!(is_fit[0] && !is_fit[29], "{is_fit:?}");
+    }
+}
