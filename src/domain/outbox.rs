@@ -1,5 +1,6 @@
 //! Letters on their way: which are due, and what becomes of them after an attempt.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
@@ -155,9 +156,10 @@ pub fn is_given_up(ticket: &Ticket, fate: Fate) -> bool {
 /// # Errors
 /// None of its own.
 pub fn settle(tx: &mut Tx<'_>, batch: &[(Ticket, Fate)]) -> Result<()> {
+    let mut delivered = BTreeMap::<PartnerId, Vec<i64>>::new();
     for (Ticket { pid, mail_id, attempts, .. }, fate) in batch.iter().copied() {
         match fate {
-            Fate::Delivered => outbox::set_delivered(tx, pid, mail_id)?,
+            Fate::Delivered => delivered.entry(pid).or_default().push(mail_id),
             Fate::Expired | Fate::Unreadable => drop(outbox::set_expired(tx, pid, mail_id)?),
             Fate::Untried => outbox::set_due(tx, pid, mail_id)?,
             Fate::Failed { refused } => {
@@ -166,7 +168,7 @@ pub fn settle(tx: &mut Tx<'_>, batch: &[(Ticket, Fate)]) -> Result<()> {
             }
         }
     }
-    Ok(())
+    delivered.into_iter().try_for_each(|(pid, mail_ids)| outbox::set_delivered(tx, pid, &mail_ids))
 }
 
 /// Exponential, with up to a tenth more by chance: what failed together need not come back together.

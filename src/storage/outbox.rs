@@ -133,11 +133,13 @@ pub fn next_due(tx: &mut Tx<'_>) -> Result<Option<Millis>> {
     Ok(due.into_iter().next())
 }
 
-/// A letter has arrived: its text is overwritten, the row goes.
-pub fn set_delivered(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64) -> Result<()> {
+/// Letters of a partner have arrived: their text is overwritten, the rows go. In one statement, since every letter
+/// that is sent comes here.
+pub fn set_delivered(tx: &mut Tx<'_>, pid: PartnerId, mail_ids: &[i64]) -> Result<()> {
+    let sql = format!("DELETE FROM outbox WHERE pid = $1 AND mail_id IN {}", tx.dialect().int_set("$2"));
+    let ids = serde_json::json!(mail_ids).to_string();
     // secure_delete zeroes what stood there.
-    tx.unscoped()
-        .execute("DELETE FROM outbox WHERE pid = $1 AND mail_id = $2", &[pid.into(), mail_id.into()])?;
+    tx.unscoped().execute(&sql, &[pid.into(), (&ids).into()])?;
     Ok(())
 }
 

@@ -183,6 +183,10 @@ pub fn rotate(tx: &mut Tx<'_>, hash: &TokenHash, session_id: &str, session_ends:
 
 /// What is known of a session now, if it is still there; like `find_access_token`, by the session.
 pub fn find_standing(tx: &mut Tx<'_>, session_id: &str) -> Result<Option<Standing>> {
+    tx.standing(session_id, |tx| ask_for_standing(tx, session_id))
+}
+
+fn ask_for_standing(tx: &mut Tx<'_>, session_id: &str) -> Result<Option<Standing>> {
     tx.row(
         &format!(
             "SELECT coalesce(u.is_admin, c.is_admin, 0), {IS_ACTIVE}, p.suspended FROM sessions s {WHOSE} \

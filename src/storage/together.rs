@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::Shared;
 use super::pool::{self, Committed, Pool, SOON};
 use super::postgres::Postgres;
-use super::tx::{Effects, Outcome, Tx};
+use super::tx::{Common, Effects, Outcome, Tx};
 use crate::access::Actor;
 use crate::error::{Error, Result};
 use crate::model::PartnerId;
@@ -33,7 +33,13 @@ const WAITING: usize = 4_096;
 /// A unit that waits for its group.
 trait Job: Send {
     /// Runs the work once; false = its answer is not final, or nothing it wrote may be kept.
-    fn run(&mut self, conn: &mut Postgres, effects: &mut Effects, shared: &Shared) -> bool;
+    fn run(
+        &mut self,
+        conn: &mut Postgres,
+        effects: &mut Effects,
+        common: &mut Common,
+        shared: &Shared,
+    ) -> bool;
     /// Runs the work by itself, with all that belongs to it; whether the database was there for it.
     fn run_alone(&mut self, pool: &Pool, shared: &Shared) -> bool;
     /// Gives up: its answer is this error.
@@ -54,9 +60,16 @@ where
     T: Send + 'static,
     F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
 {
-    fn run(&mut self, conn: &mut Postgres, effects: &mut Effects, shared: &Shared) -> bool {
+    fn run(
+        &mut self,
+        conn: &mut Postgres,
+        effects: &mut Effects,
+        common: &mut Common,
+        shared: &Shared,
+    ) -> bool {
         let written = conn.written();
-        let mut tx = Tx::open(conn, effects, self.scope.clone(), shared.clock.now(), &shared.random);
+        let (scope, now) = (self.scope.clone(), shared.clock.now());
+        let mut tx = Tx::open(conn, effects, scope, now, &shared.random).together(common);
         match catch_unwind(AssertUnwindSafe(|| (self.work)(&mut tx))) {
             Ok(Ok(Outcome::Commit(value))) => self.result = Ok(value),
             // What was refused before anything was written disturbs nobody.
@@ -197,10 +210,10 @@ impl Together {
 /// Runs a group in one transaction.
 fn run_group(conn: &mut Postgres, group: &mut [Box<dyn Job>], shared: &Shared) -> Committed {
     conn.begin(pool::BEGIN);
-    let mut effects = Effects::default();
+    let (mut effects, mut common) = (Effects::default(), Common::of(group.len()));
     let is_good = group.iter_mut().all(|job| {
         let mut caused = Effects::default();
-        let is_good = job.run(conn, &mut caused, shared);
+        let is_good = job.run(conn, &mut caused, &mut common, shared);
         effects.absorb(caused);
         is_good
     });

@@ -1,11 +1,11 @@
 //! A transaction: opened for a caller, it knows the partner, the actor and the time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::driver::{Connection, DbError, Dialect, Param, Row};
 use super::fences::OrderChange;
 use super::search::SearchChange;
-use crate::access::{Actor, Operator, Scope};
+use crate::access::{Actor, Operator, Scope, Standing};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::model::{PartnerId, UserId};
@@ -105,12 +105,30 @@ impl Effects {
     }
 }
 
+/// What units that share a transaction ask for once: they see one snapshot, and none of them changes a row, so the
+/// second answer would be the first. A unit that asks the database for nothing has its rows go there with all others'.
+#[derive(Default)]
+pub(super) struct Common {
+    /// Units in the transaction.
+    units: usize,
+    /// Numbers that were taken and not yet used. What is left over leaves a gap.
+    numbers: HashMap<&'static str, Vec<i64>>,
+    standings: HashMap<(PartnerId, String), Option<Standing>>,
+}
+
+impl Common {
+    pub(super) fn of(units: usize) -> Self {
+        Self { units, ..Self::default() }
+    }
+}
+
 /// An open transaction (or a read snapshot; writing in one fails).
 ///
 /// Every statement gets the partner as `$1`. SQL that forgets it fails the first time it runs.
 pub struct Tx<'c> {
     pub(super) conn: &'c mut dyn Connection,
     pub(super) effects: &'c mut Effects,
+    common: Option<&'c mut Common>,
     pid: PartnerId,
     actor: Actor,
     now: Millis,
@@ -125,7 +143,12 @@ impl<'c> Tx<'c> {
         now: Millis,
         random: &'c Random,
     ) -> Self {
-        Self { conn, effects, pid: scope.0, actor: scope.1, now, random }
+        Self { conn, effects, common: None, pid: scope.0, actor: scope.1, now, random }
+    }
+
+    /// Makes it one of several units in a transaction.
+    pub(super) fn together(self, common: &'c mut Common) -> Self {
+        Self { common: Some(common), ..self }
     }
 
     /// The partner whose rows this transaction sees.
@@ -316,31 +339,52 @@ impl<'c> Tx<'c> {
 
     /// A number never used before (B24).
     pub(super) fn next_id(&mut self, sequence: Sequence) -> Result<i64> {
-        let mut id = 0;
-        let mut read = |row: &dyn Row| {
-            id = row.int(0)?;
-            Ok(())
-        };
-        match self.dialect() {
+        let name = sequence.name();
+        if let Some(id) = self.common.as_mut().and_then(|c| c.numbers.get_mut(name)).and_then(Vec::pop) {
+            return Ok(id);
+        }
+        let mut ids = match self.dialect() {
             // In the writer's own transaction: a unit that is rolled back gives its number back unseen.
-            Dialect::Sqlite => self.conn.query(
+            Dialect::Sqlite => self.unscoped().rows(
                 "INSERT INTO sequences (name, value) VALUES ($1, 1) \
                  ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
-                None,
-                &[sequence.name().into()],
-                &mut read,
+                &[name.into()],
+                |row| row.int(0),
             )?,
             // The number of a unit that is rolled back is never seen.
             Dialect::Postgres => {
-                self.conn.query(
-                    &format!("SELECT nextval('seq_{}')", sequence.name()),
-                    None,
-                    &[],
-                    &mut read,
-                )?;
+                let count = self.common.as_ref().map_or(1, |common| common.units);
+                let sql = format!("SELECT nextval('seq_{name}') FROM generate_series(1, $1)");
+                self.unscoped().rows(&sql, &[i64::try_from(count).unwrap_or(1).into()], |row| row.int(0))?
             }
+        };
+        // Taken from the end, the lowest first.
+        ids.reverse();
+        let id = ids.pop().ok_or_else(|| Error::internal("a sequence gave no number"))?;
+        if let Some(common) = &mut self.common {
+            common.numbers.insert(name, ids);
         }
         Ok(id)
+    }
+
+    /// What is known of a session now: `ask` is run unless a unit of this transaction has asked before.
+    pub(super) fn standing(
+        &mut self,
+        session_id: &str,
+        ask: impl FnOnce(&mut Self) -> Result<Option<Standing>>,
+    ) -> Result<Option<Standing>> {
+        if self.common.is_none() {
+            return ask(self);
+        }
+        let key = (self.pid, session_id.to_owned());
+        if let Some(known) = self.common.as_ref().and_then(|common| common.standings.get(&key)) {
+            return Ok(*known);
+        }
+        let standing = ask(self)?;
+        if let Some(common) = &mut self.common {
+            common.standings.insert(key, standing);
+        }
+        Ok(standing)
     }
 }
 

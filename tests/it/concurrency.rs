@@ -70,6 +70,33 @@ pub async fn two_admins(t: &T) -> (Person<'_>, Person<'_>, i64) {
     (admin, deputy, id)
 }
 
+/// Creates that share a transaction share what the database said to one of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn creates_at_once_are_each_allowed_and_numbered_by_themselves() {
+    let t = T::start().await;
+    let (admin, deputy, id) = two_admins(&t).await;
+    let (_, olga) = t.other_partner("acme").await;
+    // A caller that is remembered as an admin, so that nothing but the unit itself can find out.
+    deputy.get("/api/v1/users?page=0").await.expect(200);
+    t.run_sql(&format!("UPDATE users SET is_admin = 0 WHERE user_id = {id}"));
+    let people = [&admin, &deputy, &olga];
+    let bodies: Vec<Value> = (0..60).map(|n| new_user(&format!("user{n}"))).collect();
+    let requests = bodies.iter().enumerate().map(|(n, body)| people[n % 3].post("/api/v1/users", body));
+    for (n, made) in answers(requests).await.into_iter().enumerate() {
+        if n % 3 == 1 {
+            made.expect(403);
+            continue;
+        }
+        let path = format!("/api/v1/users/{}", made.expect(201).body["userId"]);
+        let user = people[n % 3].get(&path).await.expect(200).body;
+        assert_eq!(user["username"], bodies[n]["username"]);
+    }
+    for (person, others) in [(&admin, 3), (&olga, 1)] {
+        let page = person.get("/api/v1/users?page=0").await.expect(200).body;
+        assert_eq!(page["total"], 20 + others);
+    }
+}
+
 pub async fn active_admins(t: &T) -> Vec<i64> {
     for (name, password) in [("admin", crate::harness::ADMIN_PASSWORD), ("deputy", &*password_of("deputy"))] {
         let login = t.try_login(name, password).await;
