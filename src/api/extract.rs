@@ -203,7 +203,10 @@ impl FromRequestParts<App> for SessionPath {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let missing = || Problem::from(Error::NotFound(Missing::Session));
-        path_text(parts, app, "sessionId").await.map(Self).ok_or_else(missing)
+        // Whatever is none of the characters of our random names names nothing.
+        let is_name =
+            |text: &String| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        path_text(parts, app, "sessionId").await.filter(is_name).map(Self).ok_or_else(missing)
     }
 }
 

@@ -10,9 +10,11 @@ mod listen;
 mod migrate;
 mod pool;
 mod postgres;
+mod queue;
 mod search;
 mod sqlite;
 mod together;
+mod turns;
 mod tx;
 mod writer;
 
@@ -75,6 +77,7 @@ use pool::Pool;
 use postgres::{Address, Role};
 use sqlite::{PointReaders, Readers, Sqlite, Use};
 use together::Together;
+use turns::Turns;
 use tx::Effects;
 use writer::Writer;
 
@@ -83,6 +86,9 @@ pub use tx::{Counter, Outcome, Stale, Tx};
 
 /// Scans that run at once on SQLite; more wait for their turn.
 const SCANS: usize = 8;
+
+/// Scans that wait for one. More are refused, but for partners that have few of them.
+const WAITING_SCANS: usize = 256;
 
 /// The database. Clones share it; it closes when the last one is dropped.
 #[derive(Clone)]
@@ -115,7 +121,7 @@ enum Engine {
         writer: Writer,
         point: Arc<PointReaders>,
         scan: Readers,
-        scans: tokio::sync::Semaphore,
+        scans: Turns,
         fences: Builder,
         path: PathBuf,
     },
@@ -197,7 +203,7 @@ impl Store {
             point,
             scan: Readers::new(path, Use::Scan, beside),
             fences,
-            scans: tokio::sync::Semaphore::new(SCANS),
+            scans: Turns::new(SCANS, WAITING_SCANS),
             path: path.to_owned(),
         };
         Ok(Self(Arc::new(Inner { shared, engine })))
@@ -317,11 +323,14 @@ impl Store {
             }
             Engine::Sqlite { scans, .. } => scans,
         };
-        let _turn = scans.acquire().await.map_err(|_| Error::internal("the store is closed"))?;
+        let turn = scans.take(scope.0).await?;
         let store = self.clone();
-        tokio::task::spawn_blocking(move || store.scan_sqlite(scope, work))
-            .await
-            .unwrap_or_else(|_| Err(Error::internal("a scan panicked")))
+        let work = move || {
+            // Held to the end, also when whoever asked is gone.
+            let _turn = turn;
+            store.scan_sqlite(scope, work)
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Error::internal("a scan panicked")))
     }
 
     fn scan_sqlite<T>(

@@ -259,6 +259,72 @@ async fn a_kept_snapshot_is_never_older_than_the_last_answer() {
     assert_eq!(std::fs::metadata(writer::log_path(&dir.path().join("tenantry.db"))).unwrap().len(), 0);
 }
 
+/// Nothing queues without bound, and a partner that floods is refused before another one is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scans_that_wait_are_bounded_and_partners_take_turns() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let scan = |pid: i64, work: Box<dyn FnOnce() + Send>| {
+        let (store, within) = (store.clone(), crate::access::system_within(PartnerId(pid)));
+        tokio::spawn(async move {
+            store
+                .scan(&within, |_| {
+                    work();
+                    Ok(())
+                })
+                .await
+        })
+    };
+    // All turns are taken, by scans that wait for a word.
+    let (mut words, mut held) = (Vec::new(), Vec::new());
+    let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+    for _ in 0..SCANS {
+        let (word, wait) = std::sync::mpsc::channel::<()>();
+        let begun = begun.clone();
+        held.push(scan(
+            1,
+            Box::new(move || {
+                begun.send(()).unwrap();
+                let _ = wait.recv();
+            }),
+        ));
+        words.push(word);
+    }
+    for _ in 0..SCANS {
+        begins.recv().await.unwrap();
+    }
+    let mut flood: Vec<_> = (0..2 * WAITING_SCANS).map(|_| scan(1, Box::new(|| {}))).collect();
+    // The first to be answered are those that may not wait.
+    let mut refused = 0;
+    while refused < WAITING_SCANS {
+        flood.retain_mut(|one| match ended(one) {
+            None => true,
+            Some(answer) => {
+                assert!(matches!(answer, Err(Error::Unavailable { .. })), "{answer:?}");
+                refused += 1;
+                false
+            }
+        });
+        tokio::task::yield_now().await;
+    }
+    let other = scan(2, Box::new(|| {}));
+    drop(words);
+    other.await.unwrap().unwrap();
+    for one in flood.into_iter().chain(held) {
+        one.await.unwrap().unwrap();
+    }
+    assert_eq!(refused, WAITING_SCANS);
+}
+
+/// The answer of a task that has ended.
+fn ended<T>(task: &mut tokio::task::JoinHandle<T>) -> Option<T> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::Pin::new(task).poll(&mut context) {
+        std::task::Poll::Ready(answer) => Some(answer.unwrap()),
+        std::task::Poll::Pending => None,
+    }
+}
+
 /// Nothing queues without bound: what the writer cannot take soon is refused at once, and the rest is done.
 #[tokio::test]
 async fn a_full_queue_refuses_and_keeps_its_promises() {

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use tokio::sync::oneshot;
 use super::Shared;
 use super::driver::DbError;
 use super::fences::Fences;
+use super::queue::{Queue, Refused};
 use super::search;
 use super::sqlite::{PointReaders, Sqlite, Use};
 use super::tx::{Effects, Outcome, Tx};
@@ -24,8 +26,15 @@ use crate::access::Actor;
 use crate::error::{Error, Result};
 use crate::model::PartnerId;
 
-/// Units waiting for the writer. More are refused with [`Error::Unavailable`].
-const QUEUE: usize = 4_096;
+/// Units may wait for the writer for about so long: as many as it has lately done in that time. More are refused with
+/// [`Error::Unavailable`], so that under any load those that are taken are done soon.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// So many may always wait: a group, and one more beside it.
+const SHORTEST_QUEUE: usize = 2 * GROUP;
+
+/// More than so many never wait.
+const LONGEST_QUEUE: usize = 4_096;
 
 /// Units in one transaction. More would only make the first ones wait.
 const GROUP: usize = 128;
@@ -136,9 +145,27 @@ where
     }
 }
 
+/// What waits for the writer, by partner.
+struct Orders {
+    queue: Queue<Order>,
+    /// How many units may wait.
+    limit: AtomicUsize,
+}
+
+impl Orders {
+    /// Takes note of how long so many units took.
+    fn learn(&self, units: usize, took: Duration) {
+        let fit = PATIENCE.as_nanos().saturating_mul(units as u128) / took.as_nanos().max(1);
+        let fit = usize::try_from(fit).unwrap_or(LONGEST_QUEUE).clamp(SHORTEST_QUEUE, LONGEST_QUEUE);
+        // An average that a single slow or small group does not move far.
+        let before = self.limit.load(Ordering::Relaxed);
+        self.limit.store((before * 7 + fit) / 8, Ordering::Relaxed);
+    }
+}
+
 /// The way to the writer thread. Dropping it ends the thread once its queue is empty.
 pub(super) struct Writer {
-    queue: Option<SyncSender<Order>>,
+    orders: Arc<Orders>,
     due: Option<SyncSender<Due>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -152,7 +179,7 @@ impl Writer {
         point: Arc<PointReaders>,
         fences: Option<Arc<Fences>>,
     ) -> Result<Self> {
-        let (queue, jobs) = mpsc::sync_channel(QUEUE);
+        let orders = Arc::new(Orders { queue: Queue::default(), limit: AtomicUsize::new(LONGEST_QUEUE) });
         let (due, checkpoints) = mpsc::sync_channel(1);
         let checkpointer = Sqlite::open(path, Use::Checkpoint)?;
         let log = log_path(path);
@@ -162,7 +189,7 @@ impl Writer {
                 .spawn(f)
                 .map_err(|e| Error::internal(format!("cannot start the {name} thread: {e}")))
         };
-        let (ask, beside) = (due.clone(), Arc::clone(&point));
+        let (ask, beside, jobs) = (due.clone(), Arc::clone(&point), Arc::clone(&orders));
         let threads = vec![
             spawn(
                 "writer",
@@ -172,7 +199,7 @@ impl Writer {
             )?,
             spawn("checkpoint", Box::new(move || checkpoint(&checkpointer, &checkpoints, &beside)))?,
         ];
-        Ok(Self { queue: Some(queue), due: Some(ask), threads })
+        Ok(Self { orders, due: Some(ask), threads })
     }
 
     /// Has a unit of work run and waits until it is on disk.
@@ -182,9 +209,10 @@ impl Writer {
         F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
+        let pid = scope.0;
         let unit =
             Unit { scope, large, work, result: Err(Error::internal("a unit of work did not run")), reply };
-        self.send(Order::Run(Box::new(unit)))?;
+        self.send(pid, Order::Run(Box::new(unit)))?;
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer went away with a unit of work")))
     }
 
@@ -197,25 +225,25 @@ impl Writer {
             let _ = moved.await;
         }
         let (reply, answer) = oneshot::channel();
-        self.send(Order::EmptyLog(reply))?;
+        self.send(PartnerId(0), Order::EmptyLog(reply))?;
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer went away with its log")))
     }
 
-    fn send(&self, order: Order) -> Result<()> {
-        match self.queue.as_ref().map(|queue| queue.try_send(order)) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(TrySendError::Full(_))) => Err(Error::Unavailable {
+    fn send(&self, pid: PartnerId, order: Order) -> Result<()> {
+        let limit = self.orders.limit.load(Ordering::Relaxed);
+        self.orders.queue.push(pid, order, limit).map_err(|refused| match refused {
+            Refused::Full => Error::Unavailable {
                 what: Cow::Borrowed("too many writes are waiting"),
                 retry_after: Duration::from_secs(1),
-            }),
-            Some(Err(TrySendError::Disconnected(_))) | None => Err(Error::internal("the writer is gone")),
-        }
+            },
+            Refused::Closed => Error::internal("the writer is gone"),
+        })
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.queue = None;
+        self.orders.queue.close();
         self.due = None;
         for thread in self.threads.drain(..) {
             let _ = thread.join();
@@ -235,9 +263,9 @@ struct Loop {
 }
 
 impl Loop {
-    fn run(mut self, orders: &Receiver<Order>) {
+    fn run(mut self, orders: &Orders) {
         let mut next = None;
-        while let Some(first) = next.take().or_else(|| orders.recv().ok()) {
+        while let Some(first) = next.take().or_else(|| orders.queue.pop()) {
             let first = match first {
                 Order::Run(job) => job,
                 Order::EmptyLog(reply) => {
@@ -250,17 +278,21 @@ impl Loop {
             let alone = first.is_large();
             group.push(first);
             while !alone && group.len() < GROUP {
-                match orders.try_recv() {
-                    Ok(Order::Run(job)) if !job.is_large() => group.push(job),
+                match orders.queue.try_pop() {
+                    Some(Order::Run(job)) if !job.is_large() => group.push(job),
                     // A large unit gets a group of its own, after this one.
-                    Ok(other) => {
+                    Some(other) => {
                         next = Some(other);
                         break;
                     }
-                    Err(_) => break,
+                    None => break,
                 }
             }
+            let (units, begun) = (group.len(), Instant::now());
             self.commit(group);
+            if !alone {
+                orders.learn(units, begun.elapsed());
+            }
             self.keep_log_short();
         }
     }

@@ -53,7 +53,11 @@ async fn compare(admin: &Person<'_>, what: &str) {
             for page in [60, 79, 93] {
                 let path = format!("/api/v1/users?sortBy={order}{filter}&page={page}&pageSize=70");
                 let found = admin.get(&path).await.expect(200).body;
-                assert_eq!(ids(&found["list"]), plain(everybody, order, filter, (page, 70)), "{what}: {path}");
+                assert_eq!(
+                    ids(&found["list"]),
+                    plain(everybody, order, filter, (page, 70)),
+                    "{what}: {path}"
+                );
             }
         }
     }
