@@ -39,6 +39,11 @@ const LIFE: Duration = Duration::from_secs(1_800);
 /// How a unit's transaction begins: it sees one snapshot, and is refused when another one changed what it changes.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
 
+/// How a scan begins. It is planned for its values: the same text serves a term that nobody has and one that everybody
+/// has.
+const BEGIN_SCAN: &str =
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan";
+
 /// Connections of one role.
 pub(super) struct Pool {
     address: Arc<Address>,
@@ -167,7 +172,7 @@ impl Pool {
     ) -> Result<T> {
         let mut conn = self.take_live()?;
         if snapshot {
-            conn.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+            conn.begin(BEGIN_SCAN);
         }
         let mut effects = Effects::default();
         let now = shared.clock.now();

@@ -226,8 +226,7 @@ impl Postgres {
             Role::Change | Role::Listen(_) | Role::Copy => 0,
         };
         let read_only = if role == Role::Read { "on" } else { "off" };
-        // What the server's own configuration says of these must not decide how a unit of work behaves. Statements
-        // are planned anew each time: the same text serves a term that nobody has and one that everybody has.
+        // What the server's own configuration says of these must not decide how a unit of work behaves.
         self.batch(&format!(
             "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = {read_only}; \
              SET statement_timeout = {limit}; SET lock_timeout = {limit}; \
