@@ -409,14 +409,16 @@ impl Statement {
                  AND g.group_id IN {set})"
             );
         }
+        // A walk is along the index of its order: SQLite would rather sort the millions that another index finds.
+        let by = if drive == Drive::Walk && dialect == Dialect::Sqlite { "+u" } else { "u" };
         let statuses: Vec<_> = query.status.iter().map(|s| s.code().to_string()).collect();
         match statuses.as_slice() {
             [] => {}
-            [one] => drop(write!(sql.conditions, " AND u.status = {one}")),
-            many => drop(write!(sql.conditions, " AND u.status IN ({})", many.join(", "))),
+            [one] => drop(write!(sql.conditions, " AND {by}.status = {one}")),
+            many => drop(write!(sql.conditions, " AND {by}.status IN ({})", many.join(", "))),
         }
         if let Some(is_admin) = query.is_admin {
-            let _ = write!(sql.conditions, " AND u.is_admin = {}", i64::from(is_admin));
+            let _ = write!(sql.conditions, " AND {by}.is_admin = {}", i64::from(is_admin));
         }
         for (column, values) in [
             ("u.username_key", &query.username),
