@@ -24,6 +24,7 @@ mod deleted_users;
 mod dry_run;
 mod events;
 mod fixtures;
+mod foreign_hashes;
 mod forgot_password;
 mod groups;
 mod harness;
