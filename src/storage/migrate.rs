@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_several_processes.sql"),
     include_str!("../../migrations/0003_permissions.sql"),
     include_str!("../../migrations/0004_trusted_changes.sql"),
+    include_str!("../../migrations/0006_imports.sql"),
 ];
 
 /// What somebody who looks at the schema of a PostgreSQL database is about to do with it.

@@ -29,6 +29,7 @@ mod forgot_password;
 mod groups;
 mod harness;
 mod idempotency;
+mod import;
 mod logins;
 mod lost_database;
 mod mail;
