@@ -60,6 +60,28 @@ pub struct Fate {
     keys: Option<(String, Option<String>)>,
 }
 
+/// For people, in one line.
+impl std::fmt::Display for Fate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}: ", self.line)?;
+        if let Some(username) = &self.username {
+            write!(f, "create {username}")?;
+            if !self.groups.is_empty() {
+                let groups: Vec<String> = self.groups.iter().map(ToString::to_string).collect();
+                write!(f, ", in groups {}", groups.join(", "))?;
+            }
+            return Ok(());
+        }
+        f.write_str("reject")?;
+        for (at, Reason { field, code, detail }) in self.errors.iter().enumerate() {
+            let between = if at == 0 { ":" } else { ";" };
+            let field = field.strip_prefix('/').unwrap_or("row");
+            write!(f, "{between} {field} {detail} ({code})")?;
+        }
+        Ok(())
+    }
+}
+
 /// Why a row is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
@@ -97,6 +119,17 @@ impl Fate {
             (fate.line, fate.username.clone(), fate.groups.clone(), errors)
         };
         brief(self) == brief(other)
+    }
+
+    /// In a few words.
+    pub fn brief(&self) -> String {
+        match &self.username {
+            Some(username) => format!("create {username}"),
+            None => {
+                let codes: Vec<&str> = self.errors.iter().map(|reason| reason.code.as_str()).collect();
+                format!("reject it ({})", codes.join(", "))
+            }
+        }
     }
 
     fn rejected(line: u64, errors: Vec<Reason>) -> Self {

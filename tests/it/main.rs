@@ -30,6 +30,7 @@ mod groups;
 mod harness;
 mod idempotency;
 mod import;
+mod import_command;
 mod logins;
 mod lost_database;
 mod mail;
