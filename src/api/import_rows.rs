@@ -14,6 +14,7 @@ use crate::error::{Error, Fault, Result};
 use crate::hashing;
 use crate::model::GroupId;
 use crate::rows::{RawRow, Text};
+use crate::storage::Tx;
 
 /// The most groups that a row may name.
 const MOST_GROUPS: usize = 1_000;
@@ -25,11 +26,17 @@ struct Half {
     password_hash: Option<String>,
 }
 
-/// Reads a batch of rows. A row with faults is one all the same, with all of them (B6).
+/// Reads a batch of rows, on a blocking thread: a thousand of them take milliseconds, for which no request should wait.
+/// A row with faults is one all the same, with all of them (B6).
 ///
 /// # Errors
 /// Of the store.
 pub async fn read_rows(app: &App, by: &Admin, rows: Vec<RawRow>) -> Result<Vec<Row>> {
+    let rights = by.clone();
+    app.store.scan(by, move |tx| read_batch(tx, &rights, &rows)).await
+}
+
+fn read_batch(tx: &mut Tx<'_>, by: &Admin, rows: &[RawRow]) -> Result<Vec<Row>> {
     let mut halves = Vec::with_capacity(rows.len());
     for row in rows {
         halves.push((row.line, faults_of(read_half(&row.text))?));
@@ -39,13 +46,7 @@ pub async fn read_rows(app: &App, by: &Admin, rows: Vec<RawRow>) -> Result<Vec<R
         .filter_map(|(_, half)| half.as_ref().ok())
         .flat_map(|half| half.groups.clone())
         .collect();
-    let known = match wanted.is_empty() {
-        true => KnownGroups::default(),
-        false => {
-            let rights = by.clone();
-            app.store.scan(by, move |tx| KnownGroups::find(tx, &rights, &wanted)).await?
-        }
-    };
+    let known = KnownGroups::find(tx, by, &wanted)?;
     let finish = |(line, half): (u64, Result<Half, Vec<Fault>>)| {
         let user = match half {
             Ok(half) => faults_of(half.finish(by, &known))?,

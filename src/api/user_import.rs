@@ -1,5 +1,7 @@
 //! Users that come from elsewhere, a file of them: read as it comes, never whole.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
@@ -19,10 +21,11 @@ use super::problem::Problem;
 use super::writes::{Answer, REPLAYED, TRUE, idempotency_key};
 use crate::access::{self, Scope as _};
 use crate::app::App;
-use crate::domain::unit;
-use crate::domain::user_import::{self, Chain, Fate, Seen};
+use crate::domain::user_import::{self, Chain, Fate, Mood, Seen};
+use crate::domain::{Terms, unit};
 use crate::error::{Conflict, Error, Fault, Result};
 use crate::rows::{Format, RawRow, Splitter, full_batch};
+use crate::storage::Tx;
 use crate::storage::imports::Progress;
 
 /// The path: its body is bounded in no other way than by the time between two pieces (server.rs).
@@ -183,6 +186,7 @@ struct Import {
     rows: i64,
     chain: Chain,
     seen: Seen,
+    mood: Mood,
 }
 
 impl Import {
@@ -195,7 +199,8 @@ impl Import {
             }
         };
         let done = UsersImported::of(&before)?;
-        Ok(Self { app, by, asked, before, done, rows: 0, chain: Chain::default(), seen: Seen::default() })
+        let (chain, seen, mood) = (Chain::default(), Seen::default(), Mood::Hopeful);
+        Ok(Self { app, by, asked, before, done, rows: 0, chain, seen, mood })
     }
 
     async fn run(mut self, mut body: Body) -> Result<Response, Problem> {
@@ -256,40 +261,74 @@ impl Import {
             let detail = format!("a dry run takes at most {MOST_TRIED} rows");
             return Err(Fault::new("", "too-many-rows", detail).into());
         }
-        let (terms, rights, send_mail) = (self.app.terms, self.by.clone(), self.asked.send_mail);
-        let work = move |tx: &mut crate::storage::Tx<'_>| {
-            user_import::create_batch(tx, terms, &rights, &rows, send_mail)
-        };
-        let mut fates = unit::rehearse_large(&self.app.store, &self.by, work).await?;
+        let (terms, send_mail, rows) = (self.app.terms, self.asked.send_mail, Arc::new(rows));
+        let (app, by) = (&self.app, &self.by);
+        let mut fates = user_import::hopefully(&mut self.mood, |mood| {
+            let (rights, rows) = (by.clone(), Arc::clone(&rows));
+            unit::rehearse_large(&app.store, by, move |tx| {
+                user_import::create_batch(tx, terms, &rights, &rows, send_mail, mood)
+            })
+        })
+        .await?;
         self.seen.check(&mut fates);
         self.done.count(fates);
         Ok(())
     }
 
     async fn store(&mut self, rows: Vec<user_import::Row>) -> Result<()> {
-        let (terms, rights, send_mail) = (self.app.terms, self.by.clone(), self.asked.send_mail);
-        let (key, before, checksum) = (self.asked.key.clone(), self.done.clone(), self.chain.to_string());
         let to = self.rows;
-        let from = to - i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        let work = move |tx: &mut crate::storage::Tx<'_>| {
-            let mut done = before.clone();
-            done.count(user_import::create_batch(tx, terms, &rights, &rows, send_mail)?);
-            if let Some(key) = &key {
-                let told = serde_json::to_string(&done.rejected)
-                    .map_err(|e| Error::internal(format!("an import's state cannot be written: {e}")))?;
-                let progress = Progress {
-                    checksum: checksum.clone(),
-                    rows: to,
-                    created: done.created,
-                    failed: done.failed,
-                    told,
-                };
-                user_import::advance(tx, &rights, key, from, &progress)?;
-            }
-            Ok(done)
-        };
-        self.done = unit::write_large(&self.app.store, &self.by, work).await?;
+        let batch = Arc::new(Batch {
+            by: self.by.clone(),
+            terms: self.app.terms,
+            send_mail: self.asked.send_mail,
+            key: self.asked.key.clone(),
+            before: self.done.clone(),
+            checksum: self.chain.to_string(),
+            from: to - i64::try_from(rows.len()).unwrap_or(i64::MAX),
+            to,
+            rows,
+        });
+        let (app, by) = (&self.app, &self.by);
+        self.done = user_import::hopefully(&mut self.mood, |mood| {
+            let batch = Arc::clone(&batch);
+            unit::write_large(&app.store, by, move |tx| batch.run(tx, mood))
+        })
+        .await?;
         Ok(())
+    }
+}
+
+/// A batch on its way into the database.
+struct Batch {
+    by: access::Admin,
+    terms: Terms,
+    send_mail: bool,
+    key: Option<String>,
+    before: UsersImported,
+    checksum: String,
+    from: i64,
+    to: i64,
+    rows: Vec<user_import::Row>,
+}
+
+impl Batch {
+    /// What the import has come to with it.
+    fn run(&self, tx: &mut Tx<'_>, mood: Mood) -> Result<UsersImported> {
+        let mut done = self.before.clone();
+        done.count(user_import::create_batch(tx, self.terms, &self.by, &self.rows, self.send_mail, mood)?);
+        if let Some(key) = &self.key {
+            let told = serde_json::to_string(&done.rejected)
+                .map_err(|e| Error::internal(format!("an import's state cannot be written: {e}")))?;
+            let progress = Progress {
+                checksum: self.checksum.clone(),
+                rows: self.to,
+                created: done.created,
+                failed: done.failed,
+                told,
+            };
+            user_import::advance(tx, &self.by, key, self.from, &progress)?;
+        }
+        Ok(done)
     }
 }
 

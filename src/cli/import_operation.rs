@@ -1,6 +1,8 @@
 //! What `tenantry import` and `tenantry export` ask for: a batch at a time, so that a file of any length fits the
 //! control socket, and others write between two batches.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -8,8 +10,8 @@ use crate::access::{Admin, Operator};
 use crate::api::import_rows::read_rows;
 use crate::api::user_export;
 use crate::app::App;
-use crate::domain::user_import::{self, Fate};
-use crate::domain::{partners, unit};
+use crate::domain::user_import::{self, Fate, Mood};
+use crate::domain::{Terms, partners, unit};
 use crate::error::{Conflict, Error, Result};
 use crate::model::{PartnerId, UserId};
 use crate::rows::{Format, RawRow};
@@ -79,6 +81,7 @@ pub(super) struct Exported {
 impl ImportOperation {
     /// See [`super::operation::Operation::run`].
     pub(super) async fn run(self, app: &App, by: Operator) -> Result<Value> {
+        let mut mood = Mood::Hopeful;
         match self {
             Self::Begin { pid, key } => {
                 let admin = by.as_admin_of(pid);
@@ -89,17 +92,23 @@ impl ImportOperation {
                 let admin = by.as_admin_of(pid);
                 let rows = read_rows(app, &admin, rows).await?;
                 let batch = Batch { admin: admin.clone(), key, from, rows, send_mail, planned };
-                let terms = app.terms;
-                let run = move |tx: &mut Tx<'_>| batch.run(tx, terms);
-                Ok(json!(unit::write_large(&app.store, &admin, run).await?))
+                let (batch, terms) = (Arc::new(batch), app.terms);
+                let rejected = user_import::hopefully(&mut mood, |mood| {
+                    let batch = Arc::clone(&batch);
+                    unit::write_large(&app.store, &admin, move |tx| batch.run(tx, terms, mood))
+                });
+                Ok(json!(rejected.await?))
             }
             Self::Rehearse { pid, rows, send_mail } => {
                 let (admin, terms) = (by.as_admin_of(pid), app.terms);
-                let rows = read_rows(app, &admin, rows).await?;
-                let rights = admin.clone();
-                let run =
-                    move |tx: &mut Tx<'_>| user_import::create_batch(tx, terms, &rights, &rows, send_mail);
-                Ok(json!(unit::rehearse_large(&app.store, &admin, run).await?))
+                let rows = Arc::new(read_rows(app, &admin, rows).await?);
+                let fates = user_import::hopefully(&mut mood, |mood| {
+                    let (rights, rows) = (admin.clone(), Arc::clone(&rows));
+                    unit::rehearse_large(&app.store, &admin, move |tx| {
+                        user_import::create_batch(tx, terms, &rights, &rows, send_mail, mood)
+                    })
+                });
+                Ok(json!(fates.await?))
             }
             Self::End { pid, key } => {
                 let admin = by.as_admin_of(pid);
@@ -151,10 +160,10 @@ struct Batch {
 
 impl Batch {
     /// Its rejected rows.
-    fn run(&self, tx: &mut Tx<'_>, terms: crate::domain::Terms) -> Result<Vec<Fate>> {
+    fn run(&self, tx: &mut Tx<'_>, terms: Terms, mood: Mood) -> Result<Vec<Fate>> {
         let Self { admin, key, from, rows, send_mail, planned } = self;
         let before = user_import::find_progress(tx, admin, key)?;
-        let mut fates = user_import::create_batch(tx, terms, admin, rows, *send_mail)?;
+        let mut fates = user_import::create_batch(tx, terms, admin, rows, *send_mail, mood)?;
         if let Some(planned) = planned {
             check_plan(planned, &fates)?;
         }

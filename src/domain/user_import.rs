@@ -16,9 +16,6 @@ use crate::rows::{RawRow, Text};
 use crate::storage::imports::{self, Progress};
 use crate::storage::{Tx, groups};
 
-/// Rows that are created in the hope that none is refused: where one is, they are created one by one.
-const HOPED: usize = 50;
-
 /// How long an import that broke off can be gone on with.
 const KEPT: Millis = 7 * DAY;
 
@@ -147,34 +144,53 @@ impl Fate {
     }
 }
 
+/// How a batch goes about rows that may be refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    /// All at once, in the hope that none is: then the whole batch is, and has to be done carefully.
+    Hopeful,
+    /// Each so that it can be taken back alone. This costs twice as much.
+    Careful,
+}
+
+/// Has a batch done, carefully where hope was in vain, and whether it was: so it will be with the next one.
+///
+/// # Errors
+/// Those of `work`.
+pub async fn hopefully<T, Fut>(mood: &mut Mood, work: impl Fn(Mood) -> Fut) -> Result<T>
+where
+    Fut: Future<Output = Result<T>>,
+{
+    if *mood == Mood::Hopeful {
+        match work(Mood::Hopeful).await {
+            Err(Error::Invalid(_) | Error::Conflict(_)) => *mood = Mood::Careful,
+            other => return other,
+        }
+    }
+    work(Mood::Careful).await
+}
+
 /// Creates a batch of users; what became of each row. One that is refused does not hold up the others.
 ///
 /// # Errors
-/// Only those that no row is to blame for.
+/// Only those that no row is to blame for; hopefully also that of the first row which is refused.
 pub fn create_batch(
     tx: &mut Tx<'_>,
     terms: Terms,
     by: &Admin,
     rows: &[Row],
     send_mail: bool,
+    mood: Mood,
 ) -> Result<Vec<Fate>> {
-    let mut fates = Vec::with_capacity(rows.len());
-    for hoped in rows.chunks(HOPED) {
-        let all = tx.attempt(|tx| {
-            let good = hoped.iter().filter_map(|row| row.user.as_ref().ok());
-            good.map(|user| create(tx, terms, by, user, send_mail)).collect::<Result<Vec<()>>>()
-        })?;
-        for row in hoped {
-            fates.push(match (&row.user, &all) {
-                (Err(faults), _) => {
-                    Fate::rejected(row.line, faults.iter().cloned().map(Reason::from).collect())
-                }
-                (Ok(user), Ok(_)) => Fate::created(row.line, &user.new),
-                (Ok(user), Err(_)) => create_alone(tx, terms, by, (row.line, user), send_mail)?,
-            });
+    let fate = |row: &Row| match (&row.user, mood) {
+        (Err(faults), _) => Ok(Fate::rejected(row.line, faults.iter().cloned().map(Reason::from).collect())),
+        (Ok(user), Mood::Careful) => create_alone(tx, terms, by, (row.line, user), send_mail),
+        (Ok(user), Mood::Hopeful) => {
+            create(tx, terms, by, user, send_mail)?;
+            Ok(Fate::created(row.line, &user.new))
         }
-    }
-    Ok(fates)
+    };
+    rows.iter().map(fate).collect()
 }
 
 fn create_alone(
