@@ -346,6 +346,8 @@ impl KnownGroups {
         for group in wanted {
             match group {
                 GroupRef::Id(id) => ids.push(*id),
+                // What cannot be a name is none, and PostgreSQL would not even look for a NUL.
+                GroupRef::Name(name) if crate::values::group_name(name).is_err() => {}
                 GroupRef::Name(name) => names.push(crate::values::fold(name)),
             }
         }

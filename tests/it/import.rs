@@ -124,12 +124,13 @@ async fn a_bad_row_is_told_with_its_line_and_holds_up_no_other() {
         with(&idle("plain"), json!({ "passwordHash": "Plain.Text-Pass-1" })).to_string(),
         String::from("[1]"),
         with(&idle("groups"), json!({ "groups": "Editors" })).to_string(),
+        with(&idle("nul"), json!({ "groups": ["a\u{0}b"], "passwordHash": "\u{0}" })).to_string(),
         format!("{{\"username\":\"{}\"}}", "x".repeat(70_000)),
         idle("three").to_string(),
     ];
     let body = rows.join("\n").into_bytes();
     let answer = admin.send(Method::POST, IMPORT, Some(body), NDJSON).await.expect(200).body;
-    assert_eq!((&answer["created"], &answer["failed"]), (&json!(2), &json!(10)));
+    assert_eq!((&answer["created"], &answer["failed"]), (&json!(2), &json!(11)));
     let expected = [
         "2 /username username-taken",
         "4 /username invalid-username",
@@ -147,7 +148,9 @@ async fn a_bad_row_is_told_with_its_line_and_holds_up_no_other() {
         "9 /passwordHash unknown-hash",
         "10  wrong-type",
         "11 /groups wrong-type",
-        "12  row-too-long",
+        "12 /groups unknown-group",
+        "12 /passwordHash unknown-hash",
+        "13  row-too-long",
     ];
     assert_eq!(reasons(&answer), expected);
     assert!(!answer.to_string().contains("Plain.Text"), "a password is told to nobody");
