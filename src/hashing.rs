@@ -1,13 +1,17 @@
 //! Password hashing on threads of its own: a login storm fills this queue and never slows a read.
 //!
-//! Two forms are stored. A password that a person chose is an Argon2id PHC string (`$argon2id$...`, RFC 9106). One that
+//! Two forms are made here. A password that a person chose is an Argon2id PHC string (`$argon2id$...`, RFC 9106). One that
 //! the system made has 120 bits and more, which nobody searches through: it is `sha256$<base64url>`, so creating users
 //! is no hash benchmark. A login takes the time of an Argon2 either way (contract B23).
+//!
+//! Hashes that came with their users from another system (`foreign`) stand as they came until their user logs in.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
-use argon2::{ARGON2ID_IDENT, Params, Version};
+use argon2::{ARGON2ID_IDENT, Algorithm, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
@@ -17,15 +21,20 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 use crate::random::Random;
 
-use pool::{Memory, Pool};
+use crate::values::Bad;
 
+use pool::Pool;
+use stored::Stored;
+
+mod foreign;
+#[cfg(test)]
+mod foreign_tests;
+mod forms;
 mod pool;
+mod stored;
 
 /// How many jobs may wait for each thread, unless told otherwise: about a second and a half of work.
 pub const QUEUE_PER_THREAD: usize = 64;
-
-/// A stored hash that asks for more is not computed: it would push everything else out of the memory.
-const MAX_MEMORY_KIB: u32 = 256 * 1024;
 
 const FAST: &str = "sha256$";
 const SALT_LEN: usize = 16;
@@ -53,6 +62,35 @@ pub struct Hasher {
     pool: Arc<Pool>,
     params: Params,
     random: Random,
+    evenness: Arc<Evenness>,
+}
+
+/// What verifying a login came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// Which of the stored passwords it is.
+    pub matched: Option<usize>,
+    /// How long hashes from elsewhere took, beyond the one Argon2: for [`Hasher::even_out`].
+    pub beyond: Duration,
+}
+
+/// How long the dearest hash from elsewhere has lately taken, in microseconds. A refused login waits until that much
+/// time is over: nobody can tell by the clock whose password still is such a hash (B23).
+#[derive(Debug, Default)]
+struct Evenness(AtomicU64);
+
+impl Evenness {
+    /// Each measurement lets an older and longer one fade by a sixteenth: a stutter of the machine is not remembered
+    /// for ever.
+    fn learn(&self, taken: Duration) {
+        let taken = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX);
+        let blend = |known: u64| Some(taken.max(known - known / 16));
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, blend);
+    }
+
+    fn left(&self, taken: Duration) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed)).saturating_sub(taken)
+    }
 }
 
 impl std::fmt::Debug for Hasher {
@@ -67,7 +105,8 @@ impl Hasher {
     pub fn new(threads: usize, queue: usize, cost: HashCost, random: Random) -> Result<Self> {
         let params = Params::new(cost.memory_kib, cost.iterations, 1, Some(OUTPUT_LEN))
             .map_err(|e| Error::internal(format!("the password hash's cost is impossible: {e}")))?;
-        Ok(Self { pool: Arc::new(Pool::start(threads, queue, pool::IDLE)?), params, random })
+        let pool = Arc::new(Pool::start(threads, queue, pool::IDLE)?);
+        Ok(Self { pool, params, random, evenness: Arc::default() })
     }
 
     /// The PHC string to store for a password that a person chose.
@@ -77,7 +116,14 @@ impl Hasher {
         self.pool
             .submit(move |memory, _| {
                 let mut output = Zeroizing::new([0; OUTPUT_LEN]);
-                memory.argon2(Version::V0x13, &params, &password, &salt, &mut *output)?;
+                memory.argon2(
+                    Algorithm::Argon2id,
+                    Version::V0x13,
+                    &params,
+                    &password,
+                    &salt,
+                    &mut *output,
+                )?;
                 let encode = || {
                     Ok::<_, argon2::password_hash::Error>(PasswordHash {
                         algorithm: ARGON2ID_IDENT,
@@ -116,30 +162,48 @@ impl Hasher {
     /// one may be good beside the permanent one); `stored` is empty for a user that does not exist.
     ///
     /// Takes the time of one Argon2 whenever at most one of them is an Argon2 hash, so nobody can tell by it whether
-    /// the user exists or what kind of password it has (B23). All are compared, also after one was found.
-    pub async fn verify_login(
-        &self,
-        password: Zeroizing<String>,
-        stored: Vec<String>,
-    ) -> Result<Option<usize>> {
-        let params = self.params.clone();
+    /// the user exists or what kind of password it has (B23); a hash from elsewhere takes its own time on top, which a
+    /// refusal evens out ([`Hasher::even_out`]). All are compared, also after one was found.
+    pub async fn verify_login(&self, password: Zeroizing<String>, stored: Vec<String>) -> Result<Verdict> {
+        let (params, evenness) = (self.params.clone(), Arc::clone(&self.evenness));
         self.pool
             .submit(move |memory, _| {
                 let stored = stored.iter().map(|s| Stored::parse(s)).collect::<Result<Vec<_>>>();
-                let slow = |all: &Vec<Stored>| all.iter().any(|s| matches!(s, Stored::Argon2(..)));
-                if !stored.as_ref().is_ok_and(slow) {
+                if !stored.as_ref().is_ok_and(|all| all.iter().any(Stored::is_argon2)) {
                     let mut output = Zeroizing::new([0; OUTPUT_LEN]);
-                    memory.argon2(Version::V0x13, &params, &password, &[0; SALT_LEN], &mut *output)?;
+                    let (id, version) = (Algorithm::Argon2id, Version::V0x13);
+                    memory.argon2(id, version, &params, &password, &[0; SALT_LEN], &mut *output)?;
                     std::hint::black_box(&output);
                 }
-                let mut found = None;
+                let mut verdict = Verdict { matched: None, beyond: Duration::ZERO };
                 for (index, one) in stored?.iter().enumerate() {
+                    let begun = Instant::now();
                     let same = one.is(&password, memory)?;
-                    found = found.or(same.then_some(index));
+                    if one.is_foreign() {
+                        verdict.beyond += begun.elapsed();
+                    }
+                    verdict.matched = verdict.matched.or(same.then_some(index));
                 }
-                Ok(found)
+                if !verdict.beyond.is_zero() {
+                    evenness.learn(verdict.beyond);
+                }
+                Ok(verdict)
             })
             .await
+    }
+
+    /// Waits, on no thread, before a login is refused that took only so long beyond its Argon2. Nothing where no hash
+    /// from elsewhere was met yet.
+    pub async fn even_out(&self, beyond: Duration) {
+        let left = self.evenness.left(beyond);
+        if !left.is_zero() {
+            tokio::time::sleep(left).await;
+        }
+    }
+
+    /// Whether this is how the password would be stored today. Otherwise it is stored anew at the next login.
+    pub fn is_current(&self, stored: &str) -> bool {
+        Stored::parse(stored).is_ok_and(|stored| stored.is_made_with(&self.params))
     }
 
     /// How many jobs wait for a thread, for the metrics.
@@ -159,51 +223,18 @@ pub fn system_generated(password: &str) -> String {
     format!("{FAST}{}", URL_SAFE_NO_PAD.encode(Sha256::digest(password)))
 }
 
+/// Checks a password hash that comes from another system: it must be in a form that is known here, and cost no more
+/// than the hash threads can bear.
+///
+/// # Errors
+/// `unknown-hash`, `hash-too-dear`. Their text says nothing of the hash.
+pub fn check_foreign(hash: &str) -> Result<(), Bad> {
+    stored::check_foreign(hash)
+}
+
 /// Whether `secret` is what [`system_generated`] made `stored` of; in constant time.
 pub fn is_system_generated(secret: &str, stored: &str) -> bool {
     system_generated(secret).as_bytes().ct_eq(stored.as_bytes()).into()
-}
-
-/// A stored password, taken apart.
-enum Stored {
-    Argon2(Version, Params, Salt, Output),
-    Fast([u8; 32]),
-}
-
-impl Stored {
-    /// The text of an error says nothing of the hash: it goes to the log.
-    fn parse(stored: &str) -> Result<Self> {
-        let parsed = match stored.strip_prefix(FAST) {
-            Some(digest) => {
-                URL_SAFE_NO_PAD.decode(digest).ok().and_then(|d| d.try_into().ok()).map(Stored::Fast)
-            }
-            None => Self::parse_phc(stored),
-        };
-        parsed.ok_or_else(|| Error::internal("a stored password is in no form that this server knows"))
-    }
-
-    fn parse_phc(stored: &str) -> Option<Self> {
-        let phc = PasswordHash::new(stored).ok()?;
-        let params = Params::try_from(&phc).ok()?;
-        // The reference implementation takes a missing version for 0x10 (encoding.c, decode_string).
-        let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from).ok()?;
-        let known = phc.algorithm == ARGON2ID_IDENT && params.m_cost() <= MAX_MEMORY_KIB;
-        known.then_some(Self::Argon2(version, params, phc.salt?, phc.hash?))
-    }
-
-    fn is(&self, password: &str, memory: &mut Memory) -> Result<bool> {
-        match self {
-            Self::Argon2(version, params, salt, expected) => {
-                let mut buffer = Zeroizing::new([0; Output::MAX_LENGTH]);
-                let output = buffer
-                    .get_mut(..expected.len())
-                    .ok_or_else(|| Error::internal("a stored hash is too long"))?;
-                memory.argon2(*version, params, password, salt, output)?;
-                Ok(output.ct_eq(expected.as_bytes()).into())
-            }
-            Self::Fast(expected) => Ok(Sha256::digest(password).as_slice().ct_eq(expected).into()),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -228,10 +259,13 @@ mod tests {
         let all = vec![one, two, system_generated("three")];
         for (index, password) in ["one", "two", "three"].into_iter().enumerate() {
             assert_eq!(hasher.verify(secret(password), all.clone()).await.unwrap(), Some(index));
-            assert_eq!(hasher.verify_login(secret(password), all.clone()).await.unwrap(), Some(index));
+            assert_eq!(
+                hasher.verify_login(secret(password), all.clone()).await.unwrap().matched,
+                Some(index)
+            );
         }
         assert_eq!(hasher.verify(secret("four"), all.clone()).await.unwrap(), None);
-        assert_eq!(hasher.verify_login(secret("four"), all).await.unwrap(), None);
+        assert_eq!(hasher.verify_login(secret("four"), all).await.unwrap().matched, None);
         assert_eq!(hasher.verify(secret("four"), vec![]).await.unwrap(), None);
     }
 
@@ -240,8 +274,12 @@ mod tests {
         // From the reference implementation's test.c.
         let stored = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
         let hasher = hasher();
-        assert_eq!(hasher.verify_login(secret("password"), vec![stored.into()]).await.unwrap(), Some(0));
-        assert_eq!(hasher.verify_login(secret("passwore"), vec![stored.into()]).await.unwrap(), None);
+        assert_eq!(
+            hasher.verify_login(secret("password"), vec![stored.into()]).await.unwrap().matched,
+            Some(0)
+        );
+        let wrong = hasher.verify_login(secret("passwore"), vec![stored.into()]).await.unwrap();
+        assert_eq!(wrong, Verdict { matched: None, beyond: Duration::ZERO });
         assert_eq!(system_generated("abc"), "sha256$ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
     }
 
@@ -262,7 +300,10 @@ mod tests {
             (vec![slow.clone(), fast.clone()], "fast", Some(1)),
             (vec![slow, fast], "none", None),
         ] {
-            assert_eq!(hasher.verify_login(secret(password), stored.clone()).await.unwrap(), expected);
+            assert_eq!(
+                hasher.verify_login(secret(password), stored.clone()).await.unwrap().matched,
+                expected
+            );
             let after = hasher.computed();
             assert_eq!(after - before, 1, "{password} against {} stored", stored.len());
             before = after;
@@ -277,7 +318,7 @@ mod tests {
             "secret-thing",
             "sha256$secret-thing",
             "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ",
-            "$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+            "$2x$05$abcdefghijklmnopqrstuu8.veTXNDPV2eEsdpKNczMw2otgh5LnK",
             "$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
         ] {
             let before = hasher.computed();

@@ -31,6 +31,8 @@ pub mod model;
 pub mod oauth;
 /// Randomness, as an argument (leaf).
 pub mod random;
+/// Files of rows, taken apart as they come: NDJSON and CSV (leaf).
+pub mod rows;
 /// SQL, written once, and the write path.
 pub mod storage;
 /// Values that have been checked, and the folded form strings are compared by (leaf).

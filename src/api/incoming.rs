@@ -160,11 +160,16 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Guarded<B> {
 pub async fn read_body(body: Body) -> Result<Bytes, Problem> {
     match body.collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) => Err(match fault_of(&error) {
-            BodyFault::TooLarge { limit } => Problem::body_too_large(limit),
-            BodyFault::Stalled => Problem::body_stalled(),
-            BodyFault::Broken => Fault::new("", "broken-body", "the body breaks off before its end").into(),
-        }),
+        Err(error) => Err(body_problem(&error)),
+    }
+}
+
+/// Why a body could not be read to its end.
+pub fn body_problem(error: &axum::Error) -> Problem {
+    match fault_of(error) {
+        BodyFault::TooLarge { limit } => Problem::body_too_large(limit),
+        BodyFault::Stalled => Problem::body_stalled(),
+        BodyFault::Broken => Fault::new("", "broken-body", "the body breaks off before its end").into(),
     }
 }
 

@@ -27,6 +27,8 @@ pub mod group_lists;
 pub mod groups;
 /// Is it alive, is it ready, and what does it do.
 pub mod health;
+/// Rows of an import.
+pub mod import_rows;
 /// Request bodies, bounded in size and time.
 pub mod incoming;
 /// Who is in which group.
@@ -55,6 +57,10 @@ mod sources;
 pub mod user_bodies;
 /// Users, changed many at a time.
 pub mod user_bulk;
+/// All users as rows that can be imported again.
+pub mod user_export;
+/// Users that come from elsewhere, a file of them.
+pub mod user_import;
 /// Users, listed many at a time.
 pub mod user_lists;
 /// Users, one at a time.
@@ -98,6 +104,8 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .routes(routes!(users::get_user, users::update_user, users::patch_user, users::delete_user))
         .routes(routes!(user_bulk::bulk_create_users, user_bulk::bulk_patch_users))
         .routes(routes!(user_bulk::bulk_delete_users))
+        .routes(routes!(user_import::import_users))
+        .routes(routes!(user_export::export_users))
         .routes(routes!(users::reset_user_password))
         .routes(routes!(deleted_users::list_deleted_users))
         .routes(routes!(deleted_users::erase_user))

@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hyper::body::{Bytes, Frame};
+use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
@@ -375,17 +375,31 @@ pub fn page_answer<'a, T: 'a, W: Serialize>(
 /// A JSON array that is written while it is read (B13). Chunks of rows, as JSON without brackets, come through the
 /// sender, and `None` after the last one. An error, or a sender that is dropped before, breaks the connection off
 /// without ending the array well-formed.
-fn array_stream() -> (mpsc::Sender<Result<Option<Bytes>>>, Response) {
+fn framed_stream(frame: Frame) -> (mpsc::Sender<Result<Option<Bytes>>>, Response) {
     // Two chunks: one being sent, one being read.
     let (sender, chunks) = mpsc::channel(2);
-    let body = Body::new(ArrayBody { chunks, state: ArrayState::Opening });
-    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    (sender, (headers, body).into_response())
+    let Frame { content_type, open, close } = frame;
+    let state = if open.is_empty() { ArrayState::Rows } else { ArrayState::Opening };
+    let body = Body::new(ArrayBody { chunks, state, open, close });
+    (sender, ([(header::CONTENT_TYPE, content_type)], body).into_response())
+}
+
+/// What stands around streamed rows.
+#[derive(Debug)]
+pub struct Frame {
+    /// What they are.
+    pub content_type: HeaderValue,
+    /// Before the first.
+    pub open: &'static str,
+    /// After the last.
+    pub close: &'static str,
 }
 
 struct ArrayBody {
     chunks: mpsc::Receiver<Result<Option<Bytes>>>,
     state: ArrayState,
+    open: &'static str,
+    close: &'static str,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -399,18 +413,26 @@ impl hyper::body::Body for ArrayBody {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>>>> {
         match self.state {
             ArrayState::Opening => {
                 self.state = ArrayState::Rows;
-                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"[")))))
+                Poll::Ready(Some(Ok(hyper::body::Frame::data(Bytes::from_static(self.open.as_bytes())))))
             }
             ArrayState::Ended => Poll::Ready(None),
             ArrayState::Rows => {
                 let Poll::Ready(chunk) = self.chunks.poll_recv(cx) else { return Poll::Pending };
                 let frame = match chunk.unwrap_or_else(|| Err(Error::internal("its reader went away"))) {
-                    Ok(Some(rows)) => return Poll::Ready(Some(Ok(Frame::data(rows)))),
-                    Ok(None) => Ok(Frame::data(Bytes::from_static(b"]"))),
+                    Ok(Some(rows)) => return Poll::Ready(Some(Ok(hyper::body::Frame::data(rows)))),
+                    // An empty piece would be none.
+                    Ok(None) if self.close.is_empty() => {
+                        self.state = ArrayState::Ended;
+                        return Poll::Ready(None);
+                    }
+                    Ok(None) => Ok(hyper::body::Frame::data(Bytes::from_static(self.close.as_bytes()))),
                     Err(error) => {
                         tracing::error!(%error, "a list broke off");
                         Err(error)
@@ -441,7 +463,21 @@ pub fn write_rows<W: Serialize>(rows: impl Iterator<Item = W>, is_first: bool) -
 ///
 /// # Errors
 /// A [`Problem`] when not even the first chunk can be read.
-pub async fn stream<C, F, Fut>(mut next: F) -> Result<Response, Problem>
+pub async fn stream<C, F, Fut>(next: F) -> Result<Response, Problem>
+where
+    C: Send + 'static,
+    F: FnMut(Option<C>) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Option<(Bytes, C)>>> + Send,
+{
+    let content_type = HeaderValue::from_static("application/json");
+    stream_within(Frame { content_type, open: "[", close: "]" }, next).await
+}
+
+/// Like [`stream`], with something else around the rows.
+///
+/// # Errors
+/// As [`stream`].
+pub async fn stream_within<C, F, Fut>(frame: Frame, mut next: F) -> Result<Response, Problem>
 where
     C: Send + 'static,
     F: FnMut(Option<C>) -> Fut + Send + 'static,
@@ -449,7 +485,7 @@ where
 {
     // The first chunk before the status line: whatever is wrong with the request is an answer of its own.
     let first = next(None).await?;
-    let (sender, answer) = array_stream();
+    let (sender, answer) = framed_stream(frame);
     tokio::spawn(async move {
         let mut read = Ok(first);
         while let Ok(Some((chunk, last))) = read {

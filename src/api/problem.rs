@@ -36,6 +36,7 @@ enum Edge {
     BodyStalled,
     BodyTooLarge { limit: u64 },
     UnsupportedMediaType,
+    UnsupportedRows,
     HeadersTooLarge,
 }
 
@@ -75,6 +76,11 @@ impl Problem {
     /// 415: the body is not said to be JSON in UTF-8.
     pub fn unsupported_media_type() -> Self {
         Self(Failure::Edge(Edge::UnsupportedMediaType))
+    }
+
+    /// 415: the body of an import is not said to be rows in UTF-8.
+    pub fn unsupported_rows() -> Self {
+        Self(Failure::Edge(Edge::UnsupportedRows))
     }
 
     /// 431: the header is too large. Past the server's own bound the HTTP layer answers 431 by itself, without
@@ -289,6 +295,11 @@ impl Edge {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported-media-type",
                 "send the body as Content-Type: application/json, in UTF-8".into(),
+            ),
+            Self::UnsupportedRows => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "send the rows as Content-Type: application/x-ndjson or text/csv, in UTF-8".into(),
             ),
             Self::HeadersTooLarge => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,

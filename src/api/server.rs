@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::EXPECT;
-use axum::http::{Request, Response};
+use axum::http::{Method, Request, Response};
 use axum::response::IntoResponse as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -29,6 +29,7 @@ use super::compat;
 use super::connection::{Bounded, Limits, Turns};
 use super::incoming::{BodyBounds, Guarded};
 use super::problem::{Cause, Problem};
+use super::user_import;
 use crate::error::Error;
 
 /// What a connection may take. The defaults are the service's.
@@ -54,6 +55,9 @@ pub struct Bounds {
     /// The most connections at once; more wait in the system's queue. 10,000.
     pub max_connections: usize,
 }
+
+/// The time of a whole import; each piece of it comes within `body_idle`.
+const LONGEST_IMPORT: Duration = Duration::from_hours(24);
 
 impl Default for Bounds {
     fn default() -> Self {
@@ -179,8 +183,12 @@ fn prepare(request: Request<Incoming>, peer: SocketAddr, bounds: &Bounds) -> Req
     let body = if body.is_end_stream() {
         Body::empty() // needs no allocation
     } else {
-        let bounds =
-            BodyBounds { limit: bounds.body_limit, idle: bounds.body_idle, total: bounds.body_total };
+        let (limit, total) = match head.uri.path() == user_import::PATH && head.method == Method::POST {
+            // Read piece by piece, never whole.
+            true => (u64::MAX, LONGEST_IMPORT),
+            false => (bounds.body_limit, bounds.body_total),
+        };
+        let bounds = BodyBounds { limit, idle: bounds.body_idle, total };
         Body::new(Guarded::new(body, bounds, head.headers.contains_key(EXPECT)))
     };
     Request::from_parts(head, body)

@@ -188,7 +188,12 @@ impl HalfRead {
     pub(super) fn parse(body: &[u8]) -> Result<Self> {
         let mut fields = Fields::parse(body)?;
         let groups = read_groups(&mut fields).unwrap_or_default();
-        Ok(Self { fields, groups })
+        Ok(Self::of(fields, groups))
+    }
+
+    /// With groups that were read elsewhere, ascending, each once.
+    pub(super) fn of(fields: Fields, groups: Vec<GroupId>) -> Self {
+        Self { fields, groups }
     }
 
     pub(super) fn finish(self, pid: PartnerId, unknown: &HashSet<i64>) -> Result<NewUser> {

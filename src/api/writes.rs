@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
@@ -28,9 +28,9 @@ use crate::error::{Error, Fault, Result};
 use crate::storage::Tx;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const TRUE: HeaderValue = HeaderValue::from_static("true");
+pub(super) const TRUE: HeaderValue = HeaderValue::from_static("true");
 
 /// The longest `Idempotency-Key`.
 const LONGEST_KEY: usize = 255;
@@ -101,6 +101,11 @@ impl Answer {
     #[must_use]
     pub fn taking(self, effects: Option<Value>) -> Self {
         Self { effects, ..self }
+    }
+
+    /// As a response; as a preview where it was only tried.
+    pub(super) fn answer(self, dry_run: bool) -> Result<Response> {
+        if dry_run { self.into_preview() } else { self.into_response() }
     }
 
     fn into_response(self) -> Result<Response> {
@@ -240,8 +245,7 @@ impl Write {
         let condition = target.map(|target| (target, condition));
         let manner = Manner { dry_run, is_large, only_adds, condition, once };
         Ok(match unit::write_in(&app.store, by, manner, work).await.map_err(told)? {
-            Done::Now(answer) if dry_run => answer.into_preview()?,
-            Done::Now(answer) => answer.into_response()?,
+            Done::Now(answer) => answer.answer(dry_run)?,
             Done::Before(answer) => replay(answer)?,
         })
     }
@@ -268,7 +272,7 @@ impl FromRequest<App> for Once {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        let key = key(&parts).map_err(|fault| Problem::from(fault).into_response())?;
+        let key = idempotency_key(&parts.headers).map_err(|fault| Problem::from(fault).into_response())?;
         let whole = Request::from_parts(parts.clone(), body);
         let JsonBody(body) = JsonBody::from_request(whole, app).await.map_err(Problem::into_response)?;
         let Some(key) = key else { return Ok(Self { body, claim: None }) };
@@ -280,8 +284,9 @@ impl FromRequest<App> for Once {
     }
 }
 
-fn key(parts: &Parts) -> Result<Option<String>, Fault> {
-    let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+/// The key of a request that may come again, if it has one.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let fault = || {
         let detail = format!("give one key of 1 to {LONGEST_KEY} visible ASCII characters, such as a UUID");

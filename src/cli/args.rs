@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::config::{self, Secret, Setting};
 use crate::model::{PartnerId, Status, UserId};
+use crate::rows::Format;
 
 /// A command line, understood.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,6 +61,13 @@ pub enum Command {
     /// Manage the tokens for the operator's API (/operator/v1)
     #[command(subcommand)]
     Operator(OperatorCommand),
+    /// Import users from a file of another system, a row each
+    ///
+    /// A row is the body of a create, with names or ids in groups and perhaps a passwordHash, a hash from elsewhere. Good
+    /// rows become users, bad ones are told with their line. Broken off, it goes on where it stopped when it is run again.
+    Import(ImportArgs),
+    /// Export a partner's users as rows that can be imported again
+    Export(ExportArgs),
     /// Copy the database into a file, while a server works on it or while none does
     ///
     /// The copy is the database of one moment, checked before it gets its name. It holds password hashes, and
@@ -70,6 +78,55 @@ pub enum Command {
     /// The present database is kept beside it under another name. An older backup is brought up to date by the
     /// next `tenantry serve`.
     Restore(RestoreArgs),
+}
+
+/// `tenantry import`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ImportArgs {
+    /// The file to import
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The number of the partner whose users they become
+    #[arg(long, value_parser = partner_id)]
+    pub partner: PartnerId,
+    /// ndjson or csv [default: by the name of the file]
+    #[arg(long, value_parser = format)]
+    pub format: Option<Format>,
+    /// Tell what would become of each row, and change nothing
+    #[arg(long, conflicts_with_all = ["plan", "apply"])]
+    pub dry_run: bool,
+    /// Write what would become of each row into a plan, and change nothing
+    #[arg(long, value_name = "PLAN", conflicts_with = "apply")]
+    pub plan: Option<PathBuf>,
+    /// Do exactly what a plan says, or refuse
+    #[arg(long, value_name = "PLAN", conflicts_with = "send_mail")]
+    pub apply: Option<PathBuf>,
+    /// Mail a temporary password to ACTIVE users who come without a password; otherwise nobody is mailed
+    #[arg(long)]
+    pub send_mail: bool,
+    /// Write each rejected row into this file, with its line and why, a line of JSON each
+    #[arg(long, value_name = "REPORT", conflicts_with = "plan")]
+    pub report: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `tenantry export`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ExportArgs {
+    /// The partner's number
+    #[arg(long, value_parser = partner_id)]
+    pub partner: PartnerId,
+    /// ndjson or csv
+    #[arg(long, default_value = "ndjson", value_parser = format)]
+    pub format: Format,
+    /// Write passwordHash, too: whoever has the file can try to guess the passwords
+    #[arg(long)]
+    pub with_hashes: bool,
+    /// The file to make [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// `tenantry backup`.
@@ -438,6 +495,10 @@ fn secret(text: &str) -> Result<Secret, String> {
 
 fn partner_id(text: &str) -> Result<PartnerId, String> {
     positive(text).map(PartnerId)
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    Format::parse(text).ok_or_else(|| "give ndjson or csv".into())
 }
 
 fn status(text: &str) -> Result<Status, String> {

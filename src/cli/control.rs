@@ -24,8 +24,9 @@ use super::refusal::Refusal;
 use crate::access::Operator;
 use crate::app::App;
 
-/// The longest request, in bytes.
-const REQUEST_MAX: u64 = 1 << 20;
+/// The longest request, in bytes: a batch of an import has a mebibyte of rows, of which JSON may make six times as
+/// much, and what a plan says of them.
+const REQUEST_MAX: u64 = 16 << 20;
 /// The longest answer, in bytes: a page of 1,000 users with the longest values there can be fits.
 const ANSWER_MAX: u64 = 64 << 20;
 /// How long a request may take to come in, and an answer to be taken.

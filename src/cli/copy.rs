@@ -8,19 +8,13 @@ use serde_json::{Value, json};
 
 use super::args::CopyArgs;
 use super::lock::{self, Holder, Lock, Taken};
+use super::progress::{self, FRAMES, LINES, clock, grouped};
 use super::refusal::Refusal;
 use super::{Failure, print};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigFault, DatabaseUrl, Secret};
 use crate::storage::copy::{self, Place, Progress, Report, Stage};
-
-/// Between two lines of progress where nobody watches a bar.
-const LINES: Duration = Duration::from_secs(10);
-/// Between two states of the bar.
-const FRAMES: Duration = Duration::from_millis(200);
-/// Its width.
-const BAR: u64 = 24;
 
 /// Copies a whole database into an empty one.
 pub(super) fn run(config: &Config, args: &CopyArgs, out: &mut impl Write) -> Result<(), Failure> {
@@ -199,41 +193,9 @@ fn line(stage: Stage, at: &str, done: u64, total: u64, since: Duration, before: 
         Stage::Index => ("indexing", "users"),
         Stage::Verify => ("verifying", "rows"),
     };
-    let filled = (done.min(total) * BAR).checked_div(total).unwrap_or(BAR);
-    let bar: String = (0..BAR).map(|n| if n < filled { '#' } else { '.' }).collect();
-    let percent = (done.min(total) * 100).checked_div(total).unwrap_or(100);
-    let mut line = format!("{name:9} [{bar}] {percent:3} %  {} of {} {unit}", grouped(done), grouped(total));
-    let (seconds, new) = (since.as_secs_f64(), done.saturating_sub(before));
-    if seconds > 0.0 && new > 0 {
-        let rate = new as f64 / seconds;
-        let left = Duration::from_secs_f64(total.saturating_sub(done) as f64 / rate);
-        if stage != Stage::Build {
-            line.push_str(&format!("  {} {unit}/s", grouped(rate as u64)));
-        }
-        line.push_str(&format!("  {} left", clock(left)));
-    }
+    let mut line = progress::line(name, unit, done, total, since, before);
     line.push_str(&format!("  {at}"));
     line
-}
-
-/// 1234567 as 1,234,567.
-fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// Hours (where there are any), minutes and seconds.
-fn clock(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 #[cfg(test)]
@@ -255,11 +217,5 @@ mod tests {
             line(Stage::Verify, "users", 0, 0, Duration::ZERO, 0),
             "verifying [########################] 100 %  0 of 0 rows  users"
         );
-    }
-
-    #[test]
-    fn numbers_and_times_are_written_for_people() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([59, 61, 3_661].map(|s| clock(Duration::from_secs(s))), ["0:59", "1:01", "1:01:01"]);
     }
 }

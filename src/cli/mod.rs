@@ -10,7 +10,11 @@ pub mod control;
 mod copy;
 #[cfg(test)]
 mod data_tests;
+mod export;
 mod first_start;
+mod import;
+mod import_files;
+mod import_operation;
 /// The data directory and its lock.
 pub mod lock;
 #[cfg(test)]
@@ -21,6 +25,7 @@ pub mod operation;
 mod operator;
 mod partner;
 mod print;
+mod progress;
 /// Why a command did not do what it was told.
 pub mod refusal;
 mod restore;
@@ -120,6 +125,8 @@ fn dispatch(command: Command, config: Config, out: &mut impl Write) -> Result<()
         Command::User(command) => user::run(command, &Way::find(&config)?, out),
         Command::Client(command) => client::run(command, &Way::find(&config)?, out),
         Command::Operator(command) => operator::run(command, &Way::find(&config)?, out),
+        Command::Import(args) => import::run(&args, &Way::find(&config)?, out),
+        Command::Export(args) => export::run(&args, &Way::find(&config)?, out),
         Command::Backup(args) => backup::run(&config, &args, out),
         Command::Restore(args) => restore::run(&config, &args, out),
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::client::ClientOperation;
+use super::import_operation::ImportOperation;
 use super::operator::OperatorOperation;
 use super::partner::PartnerOperation;
 use super::user::UserOperation;
@@ -30,6 +31,8 @@ pub enum Operation {
     Client(ClientOperation),
     /// On the operators' tokens.
     Operator(OperatorOperation),
+    /// On many users at a time.
+    Import(ImportOperation),
 }
 
 impl Operation {
@@ -44,6 +47,7 @@ impl Operation {
             Self::User(operation) => operation.run(app, by).await,
             Self::Client(operation) => operation.run(app, by).await,
             Self::Operator(operation) => operation.run(app, by).await,
+            Self::Import(operation) => operation.run(app, by).await,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::clock::{MINUTE, Millis};
 use crate::error::{Error, GrantError, Result};
 use crate::model::{PartnerId, Status, User, UserId};
-use crate::storage::passwords::{Stored, end_permanent, list_present};
+use crate::storage::passwords::{Stored, end_permanent, list_present, rehash};
 use crate::storage::users::{self, Failures};
 use crate::storage::{Tx, partners};
 use crate::values;
@@ -43,17 +43,19 @@ pub async fn grant_password(
     let found = find(app, client, username).await?;
     let hashes =
         found.as_ref().map(|f| f.present.iter().map(|p| p.hash.clone()).collect()).unwrap_or_default();
-    let matched = app.hasher.verify_login(password, hashes).await?;
+    let verdict = app.hasher.verify_login(password.clone(), hashes).await?;
     let Some(found) = found else {
         unit::write(&app.store, &nobody(), move |tx| {
             users::count_unknown_login(tx);
             throttle::record_failure(tx, address)
         })
         .await?;
+        app.hasher.even_out(verdict.beyond).await;
         return Err(refused());
     };
     let (terms, client_id) = (app.terms, client.client_id().to_owned());
-    let matched = matched.and_then(|i| found.present.get(i)).map(|p| p.password_id);
+    let used = verdict.matched.and_then(|i| found.present.get(i));
+    let matched = used.map(|p| p.password_id);
     let user_id = found.user_id;
     let granted = unit::write(&app.store, &system_within(found.pid), move |tx| {
         let opened = match matched {
@@ -72,7 +74,31 @@ pub async fn grant_password(
         Ok(opened)
     })
     .await?;
-    granted.ok_or_else(refused)
+    match (granted, used) {
+        (Some(granted), Some(used)) => {
+            store_anew(app, &found, used, password).await;
+            Ok(granted)
+        }
+        _ => {
+            app.hasher.even_out(verdict.beyond).await;
+            Err(refused())
+        }
+    }
+}
+
+/// Stores a permanent password as this server hashes it today, now that it is known: one that came with its user from
+/// another system. Only after the login is granted, or a right password of a locked user would take longer than a
+/// wrong one. Where it cannot be done, the next login does it.
+async fn store_anew(app: &App, found: &Found, used: &Stored, password: Zeroizing<String>) {
+    if used.is_temporary || app.hasher.is_current(&used.hash) {
+        return;
+    }
+    let Ok(hash) = app.hasher.hash(password).await else { return };
+    let (user_id, used) = (found.user_id, used.clone());
+    let store = move |tx: &mut Tx<'_>| rehash(tx, user_id, &used, &hash);
+    if let Err(error) = unit::write(&app.store, &system_within(found.pid), store).await {
+        tracing::debug!(%error, "a password was not stored anew");
+    }
 }
 
 struct Found {

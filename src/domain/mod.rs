@@ -47,6 +47,8 @@ pub mod tokens;
 pub mod unit;
 /// Users, created and changed many at a time.
 pub mod user_bulk;
+/// Users that come from elsewhere, a file of them.
+pub mod user_import;
 /// Users.
 pub mod users;
 /// When sessions were last used.

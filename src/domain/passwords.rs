@@ -170,8 +170,9 @@ pub async fn change_own(
     let now = app.clock.now();
     let refused = now < failures.refused_until;
     let hashes = present.iter().map(|p| p.hash.clone()).collect();
-    let matched = app.hasher.verify_login(old, hashes).await?;
-    let matched = matched.and_then(|i| present.get(i)).filter(|p| !refused && !has_ended(p, now)).cloned();
+    let verdict = app.hasher.verify_login(old, hashes).await?;
+    let matched =
+        verdict.matched.and_then(|i| present.get(i)).filter(|p| !refused && !has_ended(p, now)).cloned();
     let mut faults = Vec::new();
     if matched.is_none() {
         faults.push(Fault::new("/oldPassword", "wrong-password", "this is not your present password"));

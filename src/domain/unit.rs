@@ -28,6 +28,16 @@ where
     store.write_large(scope, move |tx| right.run(tx, &work).map(Outcome::Commit)).await
 }
 
+/// Like [`write_large`], and takes everything back at its end.
+pub async fn rehearse_large<T, F>(store: &Store, scope: &impl Scope, work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+{
+    let right = Right::of(scope);
+    store.write_large(scope, move |tx| right.run(tx, &work).map(Outcome::Rollback)).await
+}
+
 /// In which manner a unit is done.
 #[derive(Debug, Default)]
 pub struct Manner {

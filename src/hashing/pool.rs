@@ -166,9 +166,10 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// One Argon2id.
+    /// One Argon2, of the kind that is asked for.
     pub(super) fn argon2(
         &mut self,
+        kind: Algorithm,
         version: Version,
         params: &Params,
         password: &str,
@@ -185,7 +186,7 @@ impl Memory {
                 .map_err(|_| Error::internal("no memory for password hashing"))?;
             self.blocks.resize(blocks, Block::new());
         }
-        Argon2::new(Algorithm::Argon2id, version, params.clone())
+        Argon2::new(kind, version, params.clone())
             .hash_password_into_with_memory(password.as_bytes(), salt, output, self.blocks.as_mut_slice())
             .map_err(|e| Error::internal(format!("a password cannot be hashed: {e}")))
     }
@@ -206,7 +207,7 @@ mod tests {
     async fn hash(pool: Arc<Pool>) -> Result<()> {
         pool.submit(|memory, _| {
             let params = Params::new(64, 1, 1, Some(32)).unwrap();
-            memory.argon2(Version::V0x13, &params, "x", &[0; 16], &mut [0; 32])
+            memory.argon2(Algorithm::Argon2id, Version::V0x13, &params, "x", &[0; 16], &mut [0; 32])
         })
         .await
     }

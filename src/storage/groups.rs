@@ -263,6 +263,35 @@ pub fn list_unknown(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Vec<i64>> {
     Ok(ids.into_iter().filter(|id| !known.contains(id)).collect())
 }
 
+/// The groups that have these folded names.
+pub fn find_named(tx: &mut Tx<'_>, keys: &[String]) -> Result<Vec<(String, GroupId)>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = serde_json::json!(keys).to_string();
+    let set = tx.dialect().text_set("$2");
+    tx.rows(
+        &format!("SELECT g.name_key, g.group_id FROM groups g WHERE g.pid = $1 AND g.name_key IN {set}"),
+        &[Param::Text(&list)],
+        |row| Ok((row.text(0)?.to_owned(), GroupId(row.int(1)?))),
+    )
+}
+
+/// The names of groups.
+pub fn names(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Vec<(i64, String)>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<i64> = ids.iter().map(|group| group.0).collect();
+    let list = serde_json::json!(ids).to_string();
+    let set = tx.dialect().int_set("$2");
+    tx.rows(
+        &format!("SELECT g.group_id, g.name FROM groups g WHERE g.pid = $1 AND g.group_id IN {set}"),
+        &[Param::Text(&list)],
+        |row| Ok((row.int(0)?, row.text(1)?.to_owned())),
+    )
+}
+
 /// The version of a group; none when there is no such group.
 pub fn version(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Option<i64>> {
     let sql = "SELECT g.version FROM groups g WHERE g.pid = $1 AND g.group_id = $2";

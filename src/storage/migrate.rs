@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0003_permissions.sql"),
     include_str!("../../migrations/0004_trusted_changes.sql"),
     include_str!("../../migrations/0005_short_terms.sql"),
+    include_str!("../../migrations/0006_imports.sql"),
 ];
 
 /// The change that brought SQLite an index which SQL alone cannot fill.

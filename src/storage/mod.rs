@@ -37,6 +37,8 @@ pub mod events;
 pub mod forgot_password;
 /// Groups and who is in them.
 pub mod groups;
+/// Imports of users that have begun.
+pub mod imports;
 /// Answers kept for requests that come again.
 pub mod kept_answers;
 /// What lists have in common.

@@ -49,6 +49,21 @@ fn select(tx: &mut Tx<'_>, which: &str, user_id: UserId, limit: i64) -> Result<V
     )
 }
 
+/// The present permanent passwords of users, by user.
+pub fn list_permanent(tx: &mut Tx<'_>, users: &[UserId]) -> Result<Vec<(i64, String)>> {
+    let ids: Vec<i64> = users.iter().map(|user| user.0).collect();
+    let list = serde_json::json!(ids).to_string();
+    let set = tx.dialect().int_set("$2");
+    tx.rows(
+        &format!(
+            "SELECT p.user_id, p.hash FROM passwords p WHERE p.pid = $1 AND p.user_id IN {set} AND p.present = 1 \
+             AND p.temporary = 0 ORDER BY p.password_id"
+        ),
+        &[list.as_str().into()],
+        |row| Ok((row.int(0)?, row.text(1)?.to_owned())),
+    )
+}
+
 /// Whether the user was ever given a password (B16).
 pub fn has_any(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
     let found =
@@ -84,6 +99,15 @@ pub fn end_permanent(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     tx.execute(
         "UPDATE passwords SET present = 0 WHERE pid = $1 AND user_id = $2 AND present = 1 AND temporary = 0",
         &[user_id.into()],
+    )?;
+    Ok(())
+}
+
+/// Stores another hash of the same password, unless it was changed meanwhile.
+pub fn rehash(tx: &mut Tx<'_>, user_id: UserId, stored: &Stored, hash: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE passwords SET hash = $5 WHERE pid = $1 AND user_id = $2 AND password_id = $3 AND hash = $4",
+        &[user_id.into(), stored.password_id.into(), (&stored.hash).into(), hash.into()],
     )?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::access::{nobody, system_within};
 use crate::app::App;
-use crate::domain::{deleted_users, once, outbox, sessions, throttle, unit, uses};
+use crate::domain::{deleted_users, once, outbox, sessions, throttle, unit, user_import, uses};
 use crate::error::Result;
 
 /// Rows of the outbox in one transaction.
@@ -18,7 +18,7 @@ const FAILURES: usize = 1_000;
 /// Deleted users in one transaction.
 const USERS: usize = 500;
 
-/// Kept answers in one transaction: each may have megabytes.
+/// Kept answers in one transaction, and imports: each may have megabytes.
 const ANSWERS: usize = 100;
 
 /// What was cleared away.
@@ -34,6 +34,8 @@ pub struct Housekeeping {
     pub users: usize,
     /// Answers that were kept for a day.
     pub answers: usize,
+    /// Imports that nobody went on with for a week.
+    pub imports: usize,
 }
 
 /// Clears away what has expired, in steps, so that no request waits long, and stores when sessions were last used.
@@ -75,6 +77,14 @@ pub async fn housekeep(app: &App) -> Result<Housekeeping> {
     loop {
         let count = unit::write_large(&app.store, &nobody(), |tx| once::purge(tx, rows(ANSWERS))).await?;
         done.answers += count;
+        if count < ANSWERS {
+            break;
+        }
+    }
+    loop {
+        let purge = |tx: &mut crate::storage::Tx<'_>| user_import::purge(tx, rows(ANSWERS));
+        let count = unit::write_large(&app.store, &nobody(), purge).await?;
+        done.imports += count;
         if count < ANSWERS {
             return Ok(done);
         }

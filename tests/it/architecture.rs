@@ -28,14 +28,26 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("mail",     &[LEAVES]),
     ("model",    &[LEAVES]),
     ("random",   &[LEAVES]),
+    ("rows",     &[LEAVES]),
     ("values",   &[LEAVES]),
     ("lib",      &[]),
 ];
 
 /// Stands for every leaf.
 const LEAVES: &str = "(leaves)";
-const LEAF: [&str; 10] =
-    ["access", "catalogue", "clock", "config", "error", "hashing", "mail", "model", "random", "values"];
+const LEAF: [&str; 11] = [
+    "access",
+    "catalogue",
+    "clock",
+    "config",
+    "error",
+    "hashing",
+    "mail",
+    "model",
+    "random",
+    "rows",
+    "values",
+];
 
 /// Of a part that is shared with one other only these modules are: `oauth` is an edge of its own that answers in
 /// the JSON edge's words.

@@ -62,6 +62,8 @@ const TABLE: &[(&str, [u16; 11])] = &[
     ("erase_user",                  [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
     ("bulk_create_users",           [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
     ("bulk_patch_users",            [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
+    ("import_users",                [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
+    ("export_users",                [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
     ("reset_user_password",         [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
     ("get_self",                    [401, 401, 200, 200, 200, 200, 200, 403, 403, 401, 401]),
     ("update_self",                 [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
@@ -117,6 +119,7 @@ const TABLE: &[(&str, [u16; 11])] = &[
 enum Body {
     None,
     Json(Value),
+    Rows(Value),
     Form(Vec<(&'static str, String)>),
 }
 
@@ -254,7 +257,9 @@ impl<'t> Stage<'t> {
             _ => {}
         }
         let (id, body) = match operation {
+            "import_users" => (0, Body::Rows(named())),
             "list_users"
+            | "export_users"
             | "list_groups"
             | "list_events"
             | "list_partners"
@@ -371,6 +376,10 @@ impl<'t> Stage<'t> {
                     .person
                     .send(method.clone(), &path, Some(body.to_string().into_bytes()), "application/json")
                     .await
+            }
+            Body::Rows(row) => {
+                let row = Some(row.to_string().into_bytes());
+                caller.person.send(method.clone(), &path, row, "application/x-ndjson").await
             }
             Body::Form(mut form) => {
                 form.push(("client_id", String::from("tenantry")));

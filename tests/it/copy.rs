@@ -14,7 +14,7 @@ use tenantry::storage::copy::{self, Place, Progress, Report, Stage};
 
 use crate::binary::{Home, binary, command, tenantry, until};
 use crate::databases::{self, Database, is_postgres};
-use crate::fixtures::{ids, seed};
+use crate::fixtures::{ids, seed, with};
 use crate::harness::{START, T, new_user, password_of};
 
 /// A database to copy into.
@@ -137,6 +137,11 @@ async fn populate(t: &T) -> Hands {
     let key = admin.request(reqwest::Method::POST, "/api/v1/groups/").header("idempotency-key", "k-1");
     let kept = key.json(&json!({ "name": "Kept" })).send().await.unwrap();
     assert_eq!(kept.status(), 201);
+    // An import that can be gone on with.
+    let key = admin.request(reqwest::Method::POST, "/api/v1/users/import").header("idempotency-key", "i-1");
+    let row = with(&new_user("moved"), json!({ "passwordHash": crate::foreign_hashes::SSHA })).to_string();
+    let moved = key.header("content-type", "application/x-ndjson").body(row).send().await.unwrap();
+    assert_eq!(moved.status(), 200);
     for who in ["mia", "nobody-here"] {
         let asked = json!({ "username": who });
         t.anonymous().post("/api/v1/users/forgot-password", &asked).await.expect(202);

@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use crate::binary::{Ended, Home, Process, password_in, until};
+use crate::fixtures::with;
+use crate::foreign_hashes::{BCRYPT, OLD, SSHA};
 use crate::harness::{Person, new_user, password_of};
 use crate::mail::SmtpServer;
 
@@ -63,6 +65,26 @@ async fn no_secret_is_in_the_log_of_the_binary() {
     secrets.push(String::from("Br0ken.Body-Pass"));
     server.bearer("at.1.c29tZXRoaW5nIHRoYXQgaXMgbm8gdG9rZW4gYXQgYWxs").get("/api/v1/self").await.expect(401);
     secrets.push(String::from("c29tZXRoaW5nIHRoYXQgaXMgbm8gdG9rZW4gYXQgYWxs"));
+
+    // Hashes from elsewhere: good ones, a bad one, and one that is told again.
+    let hashes = [BCRYPT, SSHA, "{SSHA}no-h4sh-but-a.Pass-word"];
+    let row = |name: &str, hash| with(&new_user(name), json!({ "passwordHash": hash })).to_string();
+    let rows = |prefix: &str| {
+        let rows = hashes.iter().enumerate().map(|(n, hash)| row(&format!("{prefix}{n}"), hash));
+        rows.collect::<Vec<_>>().join("\n")
+    };
+    let body = Some(rows("moved").into_bytes());
+    let import = "/api/v1/users/import";
+    admin.send(reqwest::Method::POST, import, body, "application/x-ndjson").await.expect(200);
+    server.login("moved0", OLD).await;
+    std::fs::write(home.path().join("rows.ndjson"), rows("come")).unwrap();
+    let imported = home.command("import rows.ndjson --partner 1 --report rejected");
+    let report = std::fs::read_to_string(home.path().join("rejected")).unwrap();
+    for hash in hashes {
+        assert!(!imported.err.contains(hash) && !report.contains(hash));
+        secrets.push(hash.to_owned());
+    }
+    secrets.push(String::from(OLD));
 
     // Clients and operators, over the control socket.
     let client = home.json("client create --partner 1 --name robot --admin");

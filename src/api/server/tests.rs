@@ -11,6 +11,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::api::body::JsonBody;
+use crate::api::incoming::read_body;
 use crate::api::observe::{Metrics, Observe};
 use crate::random::Random;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -247,6 +248,27 @@ async fn a_body_that_stalls_is_408() {
     let text = server.exchange((post_of(10, "") + "abc").as_bytes()).await;
     assert!(text.starts_with("HTTP/1.1 408") && text.contains("body-timeout"), "{text}");
     assert!(text.contains("connection: close"), "{text}");
+}
+
+#[tokio::test]
+async fn an_import_is_as_long_as_it_likes_but_must_not_stall() {
+    async fn length(body: Body) -> Result<String, Problem> {
+        Ok(read_body(body).await?.len().to_string())
+    }
+    let router = Router::new().route(user_import::PATH, post(length).put(length));
+    let server = start(router, Bounds { body_idle: Duration::from_millis(200), ..bounds() }).await;
+    let head = |method: &str, length: usize| {
+        format!(
+            "{method} /v1/users/import/ HTTP/1.1\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        )
+    };
+    let long = "x".repeat(300 * 1024);
+    let text = server.exchange((head("POST", long.len()) + &long).as_bytes()).await;
+    assert!(text.ends_with("307200"), "{text}");
+    let text = server.exchange((head("PUT", long.len()) + &long).as_bytes()).await;
+    assert!(text.starts_with("HTTP/1.1 413"), "only that one: {text}");
+    let text = server.exchange((head("POST", 10) + "abc").as_bytes()).await;
+    assert!(text.starts_with("HTTP/1.1 408") && text.contains("body-timeout"), "{text}");
 }
 
 #[tokio::test]

@@ -1,0 +1,346 @@
+//! Users that come from elsewhere, a file of them: read as it comes, never whole.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
+use http_body_util::BodyExt as _;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use utoipa::{IntoParams, ToSchema};
+
+use super::extract::{Admin, QueryParams};
+use super::import_rows::read_rows;
+use super::incoming::body_problem;
+use super::openapi::{AdminErrors, ConflictError, DryRunParams, InvalidError, OnceParams};
+use super::paging::Params;
+use super::problem::Problem;
+use super::writes::{Answer, REPLAYED, TRUE, idempotency_key};
+use crate::access::{self, Scope as _};
+use crate::app::App;
+use crate::domain::user_import::{self, Chain, Fate, Mood, Seen};
+use crate::domain::{Terms, unit};
+use crate::error::{Conflict, Error, Fault, Result};
+use crate::rows::{Format, RawRow, Splitter, full_batch};
+use crate::storage::Tx;
+use crate::storage::imports::Progress;
+
+/// The path: its body is bounded in no other way than by the time between two pieces (server.rs).
+pub(super) const PATH: &str = "/api/v1/users/import";
+
+/// The most rejected rows that an answer tells.
+const LISTED: usize = 1_000;
+
+/// The most rows of a dry run, whose names are kept in memory.
+const MOST_TRIED: u64 = 1_000_000;
+
+/// How.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Params reads")]
+pub struct ImportParams {
+    /// Mail ACTIVE users that come without a `passwordHash` a temporary password. Otherwise nobody is mailed.
+    send_mail: Option<bool>,
+}
+
+/// What became of an import.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub struct UsersImported {
+    /// Rows that became users.
+    #[schema(example = 1)]
+    created: i64,
+    /// Rows that were rejected.
+    #[schema(example = 1)]
+    failed: i64,
+    /// The first 1,000 of them.
+    rejected: Vec<RejectedRow>,
+}
+
+/// A row that did not become a user.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RejectedRow {
+    /// The line on which it begins, from 1.
+    #[schema(example = 2)]
+    line: u64,
+    /// What is wrong with it, at its places.
+    errors: Vec<RowReason>,
+}
+
+/// Why a row was rejected.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RowReason {
+    /// JSON Pointer into the row; empty for the whole of it.
+    #[schema(example = "/username")]
+    field: String,
+    /// What is wrong, for a program: stable.
+    #[schema(example = "username-taken")]
+    code: String,
+    /// What is wrong and how to mend it, for a person.
+    #[schema(example = "this username is taken")]
+    detail: String,
+}
+
+impl UsersImported {
+    fn of(progress: &Progress) -> Result<Self> {
+        let rejected = match progress.told.as_str() {
+            "" => Vec::new(),
+            told => serde_json::from_str(told)
+                .map_err(|_| Error::internal("what is known of an import cannot be read"))?,
+        };
+        Ok(Self { created: progress.created, failed: progress.failed, rejected })
+    }
+
+    fn count(&mut self, fates: Vec<Fate>) {
+        for Fate { line, errors, .. } in fates {
+            if errors.is_empty() {
+                self.created += 1;
+                continue;
+            }
+            self.failed += 1;
+            if self.rejected.len() < LISTED {
+                let reason =
+                    |r: user_import::Reason| RowReason { field: r.field, code: r.code, detail: r.detail };
+                self.rejected.push(RejectedRow { line, errors: errors.into_iter().map(reason).collect() });
+            }
+        }
+    }
+}
+
+/// An import as it is asked for.
+struct Asked {
+    format: Format,
+    dry_run: bool,
+    send_mail: bool,
+    /// Of an import that can be gone on with.
+    key: Option<String>,
+}
+
+impl Asked {
+    fn read(mut params: Params, headers: &HeaderMap, by: &access::Admin) -> Result<Self, Problem> {
+        let dry_run = params.flag("dryRun").unwrap_or(false);
+        let send_mail = params.flag("sendMail").unwrap_or(false);
+        params.finish()?;
+        let format = format_of(headers).ok_or_else(Problem::unsupported_rows)?;
+        let key = idempotency_key(headers).map_err(Problem::from)?.filter(|_| !dry_run).map(|key| {
+            let digest = Sha256::new()
+                .chain_update(format!("{} {format:?} {send_mail} ", by.actor()))
+                .chain_update(key)
+                .finalize();
+            digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        });
+        Ok(Self { format, dry_run, send_mail, key })
+    }
+}
+
+fn format_of(headers: &HeaderMap) -> Option<Format> {
+    let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let mut parts = kind.split(';');
+    let essence = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_utf8 = parts.filter_map(|part| part.split_once('=')).all(|(name, value)| {
+        !name.trim().eq_ignore_ascii_case("charset")
+            || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    match essence.as_str() {
+        "application/x-ndjson" | "application/ndjson" if is_utf8 => Some(Format::Ndjson),
+        "text/csv" if is_utf8 => Some(Format::Csv),
+        _ => None,
+    }
+}
+
+/// Import users from elsewhere: a row is the body of a create, with names or ids in `groups` and perhaps a `passwordHash`.
+///
+/// The body is read as it comes, however long it is. Good rows become users in batches, bad ones are passed over and
+/// told. With an `Idempotency-Key` an import that broke off goes on where it stopped when the same body is sent again.
+#[utoipa::path(
+    post, path = "/api/v1/users/import", tag = "users", params(OnceParams, DryRunParams, ImportParams),
+    request_body(content(
+        (String = "application/x-ndjson", example = "{\"username\":\"ada\",\"status\":\"ACTIVE\",\"firstName\":\"Ada\",\"lastName\":\"Lovelace\",\"email\":\"ada@example.com\",\"groups\":[\"Editors\"],\"passwordHash\":\"$2y$10$...\"}\n"),
+        (String = "text/csv", example = "username,status,firstName,lastName,email,groups\nada,ACTIVE,Ada,Lovelace,ada@example.com,Editors;3\n"),
+    )),
+    responses(
+        (status = 200, description = "What became of it", body = UsersImported),
+        InvalidError, AdminErrors, ConflictError,
+    ),
+)]
+pub async fn import_users(
+    State(app): State<App>,
+    Admin(by): Admin,
+    QueryParams(params): QueryParams,
+    request: Request,
+) -> Result<Response, Problem> {
+    let asked = Asked::read(params, request.headers(), &by)?;
+    Import::begin(app, by, asked).await?.run(request.into_body()).await
+}
+
+/// An import under way.
+struct Import {
+    app: App,
+    by: access::Admin,
+    asked: Asked,
+    /// How far it was when it began.
+    before: Progress,
+    done: UsersImported,
+    rows: i64,
+    chain: Chain,
+    seen: Seen,
+    mood: Mood,
+}
+
+impl Import {
+    async fn begin(app: App, by: access::Admin, asked: Asked) -> Result<Self> {
+        let before = match asked.key.clone() {
+            None => Progress::default(),
+            Some(key) => {
+                let rights = by.clone();
+                app.store.scan(&by, move |tx| user_import::find_progress(tx, &rights, &key)).await?
+            }
+        };
+        let done = UsersImported::of(&before)?;
+        let (chain, seen, mood) = (Chain::default(), Seen::default(), Mood::Hopeful);
+        Ok(Self { app, by, asked, before, done, rows: 0, chain, seen, mood })
+    }
+
+    async fn run(mut self, mut body: Body) -> Result<Response, Problem> {
+        let (mut splitter, mut rows) = (Splitter::new(self.asked.format), Vec::new());
+        // Nothing is read while a batch is stored: so the sender goes no faster than the database.
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| body_problem(&error))?;
+            splitter
+                .push(frame.data_ref().map_or(&[][..], |data| data), &mut rows)
+                .map_err(Error::Invalid)?;
+            while let Some(end) = full_batch(&rows) {
+                let rest = rows.split_off(end);
+                self.batch(std::mem::replace(&mut rows, rest)).await?;
+            }
+        }
+        splitter.finish(&mut rows).map_err(Error::Invalid)?;
+        while !rows.is_empty() {
+            let rest = rows.split_off(full_batch(&rows).unwrap_or(rows.len()));
+            self.batch(std::mem::replace(&mut rows, rest)).await?;
+        }
+        if self.rows < self.before.rows {
+            return Err(other_body().into());
+        }
+        let is_replayed = self.rows > 0 && self.rows == self.before.rows;
+        let mut response = Answer::ok(&self.done)?.answer(self.asked.dry_run)?;
+        if is_replayed {
+            response.headers_mut().insert(REPLAYED, TRUE);
+        }
+        Ok(response)
+    }
+
+    async fn batch(&mut self, mut rows: Vec<RawRow>) -> Result<()> {
+        let known = usize::try_from(self.before.rows - self.rows).unwrap_or(0).min(rows.len());
+        let new = rows.split_off(known);
+        self.pass(&rows)?;
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.pass(&new)?;
+        let rows = read_rows(&self.app, &self.by, new).await?;
+        if self.asked.dry_run { self.rehearse(rows).await } else { self.store(rows).await }
+    }
+
+    /// Takes rows into the checksum. Where the import goes on they must be those that are done.
+    fn pass(&mut self, rows: &[RawRow]) -> Result<()> {
+        for row in rows {
+            self.chain.add(row);
+            self.rows += 1;
+            if self.rows == self.before.rows && self.chain.to_string() != self.before.checksum {
+                return Err(other_body());
+            }
+        }
+        Ok(())
+    }
+
+    async fn rehearse(&mut self, rows: Vec<user_import::Row>) -> Result<()> {
+        if u64::try_from(self.rows).is_ok_and(|rows| rows > MOST_TRIED) {
+            let detail = format!("a dry run takes at most {MOST_TRIED} rows");
+            return Err(Fault::new("", "too-many-rows", detail).into());
+        }
+        let (terms, send_mail, rows) = (self.app.terms, self.asked.send_mail, Arc::new(rows));
+        let (app, by) = (&self.app, &self.by);
+        let mut fates = user_import::hopefully(&mut self.mood, |mood| {
+            let (rights, rows) = (by.clone(), Arc::clone(&rows));
+            unit::rehearse_large(&app.store, by, move |tx| {
+                user_import::create_batch(tx, terms, &rights, &rows, send_mail, mood)
+            })
+        })
+        .await?;
+        self.seen.check(&mut fates);
+        self.done.count(fates);
+        Ok(())
+    }
+
+    async fn store(&mut self, rows: Vec<user_import::Row>) -> Result<()> {
+        let to = self.rows;
+        let batch = Arc::new(Batch {
+            by: self.by.clone(),
+            terms: self.app.terms,
+            send_mail: self.asked.send_mail,
+            key: self.asked.key.clone(),
+            before: self.done.clone(),
+            checksum: self.chain.to_string(),
+            from: to - i64::try_from(rows.len()).unwrap_or(i64::MAX),
+            to,
+            rows,
+        });
+        let (app, by) = (&self.app, &self.by);
+        self.done = user_import::hopefully(&mut self.mood, |mood| {
+            let batch = Arc::clone(&batch);
+            unit::write_large(&app.store, by, move |tx| batch.run(tx, mood))
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+/// A batch on its way into the database.
+struct Batch {
+    by: access::Admin,
+    terms: Terms,
+    send_mail: bool,
+    key: Option<String>,
+    before: UsersImported,
+    checksum: String,
+    from: i64,
+    to: i64,
+    rows: Vec<user_import::Row>,
+}
+
+impl Batch {
+    /// What the import has come to with it.
+    fn run(&self, tx: &mut Tx<'_>, mood: Mood) -> Result<UsersImported> {
+        let mut done = self.before.clone();
+        done.count(user_import::create_batch(tx, self.terms, &self.by, &self.rows, self.send_mail, mood)?);
+        if let Some(key) = &self.key {
+            let told = serde_json::to_string(&done.rejected)
+                .map_err(|e| Error::internal(format!("an import's state cannot be written: {e}")))?;
+            let progress = Progress {
+                checksum: self.checksum.clone(),
+                rows: self.to,
+                created: done.created,
+                failed: done.failed,
+                told,
+            };
+            user_import::advance(tx, &self.by, key, self.from, &progress)?;
+        }
+        Ok(done)
+    }
+}
+
+fn other_body() -> Error {
+    let detail = "this Idempotency-Key came with another body before: take a new key for a new import";
+    Conflict::users("idempotency-key-reused", Vec::new(), detail)
+}
+
+/// The content type of a format.
+pub(super) fn content_type(format: Format) -> HeaderValue {
+    HeaderValue::from_static(match format {
+        Format::Ndjson => "application/x-ndjson",
+        Format::Csv => "text/csv; charset=utf-8",
+    })
+}

@@ -1,0 +1,66 @@
+//! `tenantry export`: all users of a partner as rows that can be imported again.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use super::Failure;
+use super::args::ExportArgs;
+use super::import_files::{create, partial};
+use super::import_operation::{Exported, ImportOperation};
+use super::operation::Operation;
+use super::progress::Bar;
+use super::refusal::Refusal;
+use super::way::Way;
+
+/// Runs the command.
+pub(super) fn run(args: &ExportArgs, way: &Way, out: &mut impl Write) -> Result<(), Failure> {
+    let Some(path) = &args.output else {
+        return write_rows(args, way, out, None);
+    };
+    let partial = Partial(partial(path)?);
+    let mut file = io::BufWriter::new(create(&partial.0)?);
+    let failed = |e: io::Error| Refusal::of_named_file("write the export", path, &e);
+    write_rows(args, way, &mut file, Some(Bar::new("exporting", "users", 0)))?;
+    file.flush().and_then(|()| file.get_ref().sync_all()).map_err(failed)?;
+    std::fs::rename(&partial.0, path).map_err(failed)?;
+    Ok(())
+}
+
+/// What an export is called until it is whole; goes with it.
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // Gone already where it has got its name.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn write_rows(
+    args: &ExportArgs,
+    way: &Way,
+    out: &mut impl Write,
+    mut bar: Option<Bar>,
+) -> Result<(), Failure> {
+    let (mut after, mut done) = (None, 0);
+    loop {
+        let operation = ImportOperation::Export {
+            pid: args.partner,
+            format: args.format,
+            after,
+            with_hashes: args.with_hashes,
+        };
+        let told = way.run(Operation::Import(operation))?;
+        let page: Exported = serde_json::from_value(told)
+            .map_err(|e| Refusal::new("internal", format!("the server's answer is not understood: {e}")))?;
+        out.write_all(page.text.as_bytes())?;
+        done += page.rows;
+        if let Some(bar) = &mut bar {
+            bar.tell_of(done, u64::try_from(page.total).unwrap_or(0));
+        }
+        match page.last {
+            Some(last) => after = Some(last),
+            None => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The files of an import: the input, read twice and never whole; the plan; the report.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::refusal::Refusal;
+use crate::domain::user_import::Fate;
+use crate::error::Error;
+use crate::rows::{Format, RawRow, Splitter, Text, full_batch};
+
+/// Bytes read at once.
+const PIECE: usize = 256 * 1024;
+
+/// What is known of an input before anything is done with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Input {
+    /// SHA-256, in hexadecimal.
+    pub(super) checksum: String,
+    /// Rows.
+    pub(super) rows: u64,
+}
+
+impl Input {
+    /// Reads it through.
+    pub(super) fn look(path: &Path, format: Format) -> Result<Self, Refusal> {
+        let (mut digest, mut batches, mut rows) = (Sha256::new(), Batches::open(path, format)?, 0);
+        while let Some(batch) = batches.next_noting(&mut |bytes| digest.update(bytes))? {
+            rows += batch.len() as u64;
+        }
+        Ok(Self { checksum: hex(&digest.finalize()), rows })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The rows of an input, a batch at a time.
+pub(super) struct Batches {
+    path: PathBuf,
+    file: File,
+    piece: Vec<u8>,
+    splitter: Splitter,
+    rows: Vec<RawRow>,
+    has_ended: bool,
+}
+
+impl Batches {
+    pub(super) fn open(path: &Path, format: Format) -> Result<Self, Refusal> {
+        let file = File::open(path).map_err(|e| Refusal::of_named_file("read", path, &e))?;
+        let is_file = file.metadata().is_ok_and(|meta| meta.is_file());
+        if !is_file {
+            let detail = format!("{} is no file: an import reads its input twice", path.display());
+            return Err(Refusal::new("io", detail));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            piece: vec![0; PIECE],
+            splitter: Splitter::new(format),
+            rows: Vec::new(),
+            has_ended: false,
+        })
+    }
+
+    /// The next rows; none at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Vec<RawRow>>, Refusal> {
+        self.next_noting(&mut |_| {})
+    }
+
+    fn next_noting(&mut self, note: &mut dyn FnMut(&[u8])) -> Result<Option<Vec<RawRow>>, Refusal> {
+        loop {
+            let end = full_batch(&self.rows).or_else(|| self.has_ended.then_some(self.rows.len()));
+            if let Some(end) = end {
+                let rest = self.rows.split_off(end);
+                let batch = std::mem::replace(&mut self.rows, rest);
+                return Ok(Some(batch).filter(|batch| !batch.is_empty()));
+            }
+            let count = self
+                .file
+                .read(&mut self.piece)
+                .map_err(|e| Refusal::of_named_file("read", &self.path, &e))?;
+            let bytes = self.piece.get(..count).unwrap_or_default();
+            note(bytes);
+            let split = match count {
+                0 => {
+                    self.has_ended = true;
+                    self.splitter.finish(&mut self.rows)
+                }
+                _ => self.splitter.push(bytes, &mut self.rows),
+            };
+            split.map_err(Error::Invalid)?;
+        }
+    }
+}
+
+/// The first line of a plan: what it is a plan for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct PlanHead {
+    /// The version of the form.
+    pub(super) plan: u32,
+    /// SHA-256 of the input.
+    pub(super) input: String,
+    pub(super) partner: i64,
+    pub(super) format: Format,
+    pub(super) send_mail: bool,
+    pub(super) rows: u64,
+}
+
+/// The last line: that the plan is whole and as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanFoot {
+    /// SHA-256 of everything before.
+    checksum: String,
+}
+
+/// A plan that is being written. It has its name once it is whole.
+pub(super) struct PlanWriter {
+    path: PathBuf,
+    partial: PathBuf,
+    file: BufWriter<File>,
+    digest: Sha256,
+}
+
+impl PlanWriter {
+    pub(super) fn create(path: &Path, head: &PlanHead) -> Result<Self, Refusal> {
+        let partial = partial(path)?;
+        let file = create(&partial)?;
+        let (path, file, digest) = (path.to_owned(), BufWriter::new(file), Sha256::new());
+        let mut this = Self { path, partial, file, digest };
+        this.line(&json!(head))?;
+        Ok(this)
+    }
+
+    pub(super) fn add(&mut self, fates: &[Fate]) -> Result<(), Refusal> {
+        fates.iter().try_for_each(|fate| self.line(&json!(fate)))
+    }
+
+    fn line(&mut self, line: &Value) -> Result<(), Refusal> {
+        let line = format!("{line}\n");
+        self.digest.update(&line);
+        self.file
+            .write_all(line.as_bytes())
+            .map_err(|e| Refusal::of_named_file("write the plan", &self.path, &e))
+    }
+
+    pub(super) fn finish(mut self) -> Result<(), Refusal> {
+        let checksum = hex(&self.digest.clone().finalize());
+        self.line(&json!(PlanFoot { checksum }))?;
+        let failed = |e: io::Error| Refusal::of_named_file("write the plan", &self.path, &e);
+        self.file.flush().map_err(failed)?;
+        self.file.get_ref().sync_all().map_err(failed)?;
+        std::fs::rename(&self.partial, &self.path).map_err(failed)
+    }
+}
+
+/// Refuses a name that is taken; the name that the file has until it is whole.
+pub(super) fn partial(path: &Path) -> Result<PathBuf, Refusal> {
+    if path.symlink_metadata().is_ok() {
+        let detail = format!(
+            "{} exists already and was left as it is: name another file, or move that one away",
+            path.display()
+        );
+        return Err(Refusal::new("io", detail));
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    Ok(PathBuf::from(name))
+}
+
+/// A new file for this user alone, whatever stood there.
+pub(super) fn create(path: &Path) -> Result<File, Refusal> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| Refusal::of_named_file("write", path, &e))
+}
+
+/// A plan, read a row at a time.
+pub(super) struct PlanReader {
+    pub(super) head: PlanHead,
+    path: PathBuf,
+    file: BufReader<File>,
+}
+
+impl PlanReader {
+    /// Opens a plan that is whole, and as it was written.
+    pub(super) fn open(path: &Path) -> Result<Self, Refusal> {
+        let open = || File::open(path).map_err(|e| Refusal::of_named_file("read the plan", path, &e));
+        check_whole(path, BufReader::new(open()?))?;
+        let mut file = BufReader::new(open()?);
+        let mut line = String::new();
+        file.read_line(&mut line).map_err(|e| Refusal::of_named_file("read the plan", path, &e))?;
+        let head: PlanHead = serde_json::from_str(&line).map_err(|_| no_plan(path))?;
+        if head.plan != 1 {
+            return Err(no_plan(path));
+        }
+        Ok(Self { head, path: path.to_owned(), file })
+    }
+
+    /// What it says of the next rows.
+    pub(super) fn next(&mut self, count: usize) -> Result<Vec<Fate>, Refusal> {
+        let mut fates = Vec::with_capacity(count);
+        for _ in 0..count {
+            let mut line = String::new();
+            self.file
+                .read_line(&mut line)
+                .map_err(|e| Refusal::of_named_file("read the plan", &self.path, &e))?;
+            fates.push(serde_json::from_str(&line).map_err(|_| no_plan(&self.path))?);
+        }
+        Ok(fates)
+    }
+}
+
+fn check_whole(path: &Path, mut file: BufReader<File>) -> Result<(), Refusal> {
+    let (mut digest, mut line, mut last) = (Sha256::new(), String::new(), String::new());
+    loop {
+        line.clear();
+        let count =
+            file.read_line(&mut line).map_err(|e| Refusal::of_named_file("read the plan", path, &e))?;
+        if count == 0 {
+            break;
+        }
+        digest.update(&last);
+        std::mem::swap(&mut last, &mut line);
+    }
+    let foot: PlanFoot = serde_json::from_str(&last).map_err(|_| no_plan(path))?;
+    if foot.checksum == hex(&digest.finalize()) { Ok(()) } else { Err(no_plan(path)) }
+}
+
+fn no_plan(path: &Path) -> Refusal {
+    let detail = format!(
+        "{} is no whole plan of this version, or was changed since it was made: make a new one with --plan",
+        path.display()
+    );
+    Refusal::new("bad-plan", detail)
+}
+
+/// Rejected rows, each with its line, itself and why: a line of JSON each.
+pub(super) struct Report {
+    path: PathBuf,
+    file: File,
+}
+
+impl Report {
+    /// A new report. Where an import goes on, what is there stays as far as it tells of rows before `from_line`.
+    pub(super) fn open(path: &Path, from_line: u64) -> Result<Self, Refusal> {
+        let failed = |e: io::Error| Refusal::of_named_file("write the report", path, &e);
+        let mut kept = String::new();
+        if from_line > 0
+            && let Ok(file) = File::open(path)
+        {
+            // A line that was only half written when its command was killed is no JSON; it is of a later row.
+            let is_before = |line: &str| {
+                let line: Option<Value> = serde_json::from_str(line).ok();
+                line.and_then(|line| line.get("line")?.as_u64()).is_some_and(|line| line < from_line)
+            };
+            for line in BufReader::new(file).lines() {
+                let line = line.map_err(failed)?;
+                if is_before(&line) {
+                    kept.push_str(&line);
+                    kept.push('\n');
+                }
+            }
+        }
+        let mut file = create(path)?;
+        file.write_all(kept.as_bytes()).map_err(failed)?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Tells of rejected rows of a batch.
+    pub(super) fn add(&mut self, batch: &[RawRow], rejected: &[Fate]) -> Result<(), Refusal> {
+        let mut text = String::new();
+        for fate in rejected {
+            let row = batch.iter().find(|row| row.line == fate.line);
+            let line = json!({ "line": fate.line, "row": row.map(shown), "errors": fate.errors });
+            text.push_str(&format!("{line}\n"));
+        }
+        self.file
+            .write_all(text.as_bytes())
+            .map_err(|e| Refusal::of_named_file("write the report", &self.path, &e))
+    }
+}
+
+/// A row without its secret. One that is no object may have it anywhere, so it is not shown.
+fn shown(row: &RawRow) -> Value {
+    let Text::Json(text) = &row.text else { return Value::Null };
+    match serde_json::from_str(text) {
+        Ok(Value::Object(mut members)) => {
+            members.retain(|name, _| !name.to_lowercase().contains("password"));
+            Value::Object(members)
+        }
+        _ => Value::Null,
+    }
+}

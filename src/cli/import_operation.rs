@@ -1,0 +1,202 @@
+//! What `tenantry import` and `tenantry export` ask for: a batch at a time, so that a file of any length fits the
+//! control socket, and others write between two batches.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::access::{Admin, Operator};
+use crate::api::import_rows::read_rows;
+use crate::api::user_export;
+use crate::app::App;
+use crate::domain::user_import::{self, Fate, Mood};
+use crate::domain::{Terms, partners, unit};
+use crate::error::{Conflict, Error, Result};
+use crate::model::{PartnerId, UserId};
+use crate::rows::{Format, RawRow};
+use crate::storage::Tx;
+use crate::storage::imports::Progress;
+use crate::storage::user_lists::{self, UserQuery};
+
+/// What an import asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum ImportOperation {
+    /// How far it is.
+    Begin { pid: PartnerId, key: String },
+    /// The next rows, after `from` of them.
+    Batch {
+        pid: PartnerId,
+        key: String,
+        from: i64,
+        rows: Vec<RawRow>,
+        send_mail: bool,
+        /// What a plan says of these rows: anything else is refused.
+        planned: Option<Vec<Fate>>,
+    },
+    /// What would become of rows.
+    Rehearse { pid: PartnerId, rows: Vec<RawRow>, send_mail: bool },
+    /// It has ended.
+    End { pid: PartnerId, key: String },
+    /// The next users of an export.
+    Export { pid: PartnerId, format: Format, after: Option<UserId>, with_hashes: bool },
+}
+
+/// How far an import is, as its command is told.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Begun {
+    /// Rows that are done.
+    pub(super) rows: i64,
+    /// Users that they became.
+    pub(super) created: i64,
+    /// Rows that were rejected.
+    pub(super) failed: i64,
+    /// The newest batch.
+    pub(super) newest: Newest,
+}
+
+/// The batch that was done last: its command may have been killed before it heard of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Newest {
+    /// The line of its first row.
+    pub(super) line: u64,
+    /// Its rejected rows.
+    pub(super) rejected: Vec<Fate>,
+}
+
+/// Users of an export, as its command is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Exported {
+    /// As they are written.
+    pub(super) text: String,
+    /// How many.
+    pub(super) rows: u64,
+    /// The last one.
+    pub(super) last: Option<UserId>,
+    /// How many there are in all.
+    pub(super) total: i64,
+}
+
+impl ImportOperation {
+    /// See [`super::operation::Operation::run`].
+    pub(super) async fn run(self, app: &App, by: Operator) -> Result<Value> {
+        let mut mood = Mood::Hopeful;
+        match self {
+            Self::Begin { pid, key } => {
+                let admin = by.as_admin_of(pid);
+                let begun = move |tx: &mut Tx<'_>| begin(tx, by, pid, &key);
+                Ok(json!(app.store.scan(&admin, begun).await?))
+            }
+            Self::Batch { pid, key, from, rows, send_mail, planned } => {
+                let admin = by.as_admin_of(pid);
+                let rows = read_rows(app, &admin, rows).await?;
+                let batch = Batch { admin: admin.clone(), key, from, rows, send_mail, planned };
+                let (batch, terms) = (Arc::new(batch), app.terms);
+                let rejected = user_import::hopefully(&mut mood, |mood| {
+                    let batch = Arc::clone(&batch);
+                    unit::write_large(&app.store, &admin, move |tx| batch.run(tx, terms, mood))
+                });
+                Ok(json!(rejected.await?))
+            }
+            Self::Rehearse { pid, rows, send_mail } => {
+                let (admin, terms) = (by.as_admin_of(pid), app.terms);
+                let rows = Arc::new(read_rows(app, &admin, rows).await?);
+                let fates = user_import::hopefully(&mut mood, |mood| {
+                    let (rights, rows) = (admin.clone(), Arc::clone(&rows));
+                    unit::rehearse_large(&app.store, &admin, move |tx| {
+                        user_import::create_batch(tx, terms, &rights, &rows, send_mail, mood)
+                    })
+                });
+                Ok(json!(fates.await?))
+            }
+            Self::End { pid, key } => {
+                let admin = by.as_admin_of(pid);
+                let rights = admin.clone();
+                unit::write(&app.store, &admin, move |tx| user_import::end(tx, &rights, &key)).await?;
+                Ok(Value::Null)
+            }
+            Self::Export { pid, format, after, with_hashes } => {
+                let admin = by.as_admin_of(pid);
+                let rights = admin.clone();
+                let hashes_for = with_hashes.then_some(by);
+                let exported = app
+                    .store
+                    .scan(&admin, move |tx| {
+                        partners::get(tx, by, pid)?;
+                        let page = user_export::read_page(tx, &rights, format, after, hashes_for)?;
+                        let text = String::from_utf8(page.text)
+                            .map_err(|_| Error::internal("an export is no text"))?;
+                        let total = user_lists::total(tx, &UserQuery::all())?.count;
+                        Ok(Exported { text, rows: page.rows as u64, last: page.last, total })
+                    })
+                    .await?;
+                Ok(json!(exported))
+            }
+        }
+    }
+}
+
+fn begin(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, key: &str) -> Result<Begun> {
+    partners::get(tx, by, pid)?;
+    let progress = user_import::find_progress(tx, &by.as_admin_of(pid), key)?;
+    let newest = match progress.told.as_str() {
+        "" => Newest::default(),
+        told => serde_json::from_str(told)
+            .map_err(|_| Error::internal("what is known of an import cannot be read"))?,
+    };
+    Ok(Begun { rows: progress.rows, created: progress.created, failed: progress.failed, newest })
+}
+
+/// A batch on its way into the database.
+struct Batch {
+    admin: Admin,
+    key: String,
+    from: i64,
+    rows: Vec<user_import::Row>,
+    send_mail: bool,
+    planned: Option<Vec<Fate>>,
+}
+
+impl Batch {
+    /// Its rejected rows.
+    fn run(&self, tx: &mut Tx<'_>, terms: Terms, mood: Mood) -> Result<Vec<Fate>> {
+        let Self { admin, key, from, rows, send_mail, planned } = self;
+        let before = user_import::find_progress(tx, admin, key)?;
+        let mut fates = user_import::create_batch(tx, terms, admin, rows, *send_mail, mood)?;
+        if let Some(planned) = planned {
+            check_plan(planned, &fates)?;
+        }
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let all = count(fates.len());
+        fates.retain(|fate| !fate.is_good());
+        let newest = Newest { line: rows.first().map_or(0, |row| row.line), rejected: fates.clone() };
+        let told = serde_json::to_string(&newest)
+            .map_err(|e| Error::internal(format!("an import's state cannot be written: {e}")))?;
+        let progress = Progress {
+            checksum: String::new(),
+            rows: from + all,
+            created: before.created + all - count(fates.len()),
+            failed: before.failed + count(fates.len()),
+            told,
+        };
+        user_import::advance(tx, admin, key, *from, &progress)?;
+        Ok(fates)
+    }
+}
+
+/// Refuses what is not as a plan says.
+pub(super) fn check_plan(planned: &[Fate], fates: &[Fate]) -> Result<()> {
+    let differs = match planned.len() == fates.len() {
+        true => planned.iter().zip(fates).find(|(planned, fate)| !planned.agrees(fate)),
+        false => planned.first().zip(fates.first()),
+    };
+    let Some((planned, fate)) = differs else { return Ok(()) };
+    let detail = format!(
+        "line {} is not what the plan says: it would {}, not {}; make a new plan",
+        planned.line,
+        fate.brief(),
+        planned.brief()
+    );
+    Err(Conflict::users("plan-differs", Vec::new(), detail))
+}

@@ -1,0 +1,439 @@
+//! Users that come from elsewhere over HTTP, and all of them as rows again.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::body::{Bytes, Frame};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use tenantry::clock::DAY;
+use tenantry::worker;
+
+use crate::fixtures::{with, without};
+use crate::foreign_hashes::{BCRYPT, OLD, SSHA};
+use crate::harness::{Answer, Person, T, new_user};
+
+const IMPORT: &str = "/api/v1/users/import";
+const NDJSON: &str = "application/x-ndjson";
+
+/// Rows as they stand in a file.
+pub fn lines(rows: &[Value]) -> String {
+    rows.iter().map(|row| format!("{row}\n")).collect()
+}
+
+fn idle(name: &str) -> Value {
+    with(&new_user(name), json!({ "status": "INACTIVE" }))
+}
+
+async fn import(person: &Person<'_>, query: &str, rows: &[Value]) -> Answer {
+    person.send(Method::POST, &format!("{IMPORT}{query}"), Some(lines(rows).into_bytes()), NDJSON).await
+}
+
+async fn keyed(person: &Person<'_>, key: &str, body: String) -> Answer {
+    let request = person.request(Method::POST, IMPORT).header("idempotency-key", key);
+    Answer::of(request.header("content-type", NDJSON).body(body).send().await.unwrap()).await
+}
+
+async fn total(person: &Person<'_>) -> i64 {
+    person.get("/api/v1/users?page=0").await.expect(200).body["total"].as_i64().unwrap()
+}
+
+/// `line field code` of each reason for which rows were rejected.
+fn reasons(answer: &Value) -> Vec<String> {
+    let mut all = Vec::new();
+    for row in answer["rejected"].as_array().unwrap() {
+        for error in row["errors"].as_array().unwrap() {
+            let word = |name: &str| error[name].as_str().unwrap().to_owned();
+            all.push(format!("{} {} {}", row["line"], word("field"), word("code")));
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn rows_become_the_users_that_creates_would_make() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    t.secret(OLD);
+    t.secret(BCRYPT);
+    let (editors, sailors) = (admin.create_group("Editors").await, admin.create_group("Ærø Sailors").await);
+    let mails = t.mails().await.len();
+    let rows = [
+        with(&new_user("bea"), json!({ "groups": ["EDITORS", sailors, editors], "passwordHash": BCRYPT })),
+        with(
+            &new_user("sofia"),
+            json!({ "isAdmin": "true", "externalId": "x-1", "title": "T", "passwordHash": SSHA }),
+        ),
+        with(&new_user("nils"), json!({ "passwordHash": null, "groups": ["ærø sailors"], "pid": 1 })),
+        with(&new_user("idle"), json!({ "status": "INACTIVE", "passwordHash": BCRYPT })),
+    ];
+    let answer = import(&admin, "", &rows).await.expect(200).body;
+    assert_eq!(answer, json!({ "created": 4, "failed": 0, "rejected": [] }));
+    assert_eq!(total(&admin).await, 5);
+    let users = admin.everybody().await;
+    let find = |name: &str| users.as_array().unwrap().iter().find(|u| u["username"] == name).unwrap().clone();
+    assert_eq!(find("bea")["groups"], json!([editors, sailors]));
+    let alone = admin.create_with(&with(&new_user("alone"), json!({ "groups": [sailors] }))).await;
+    let own = ["userId", "username", "email", "firstName", "lastName"];
+    assert_eq!(without(&find("nils"), &own), without(&alone, &own));
+    let page = admin.get("/api/v1/users?search=x-1&page=0").await.expect(200);
+    assert_eq!((&page.body["total"], &page.list()[0]["isAdmin"]), (&json!(1), &json!(true)));
+    let group = admin.get(&format!("/api/v1/groups/{sailors}")).await.expect(200).body;
+    assert_eq!(group["membershipCount"], 3);
+    // Nobody was mailed but the one made by hand, and no hash is in an event.
+    assert_eq!(t.mails().await.len(), mails + 1);
+    let events = admin.events().await;
+    assert_eq!(events.iter().filter(|e| e["type"] == "user.created").count(), 6);
+    assert!(!json!(events).to_string().contains("abcdefghijklmnopqrstuu"));
+    // Who came with a password has it, for good; who came without one asks for one.
+    for name in ["bea", "sofia"] {
+        t.login(name, OLD).await.get("/api/v1/self").await.expect(200);
+    }
+    t.try_login("idle", OLD).await.expect(400);
+    t.try_login("nils", OLD).await.expect(400);
+    t.anonymous().post("/api/v1/users/forgot-password", &json!({ "username": "nils" })).await.expect(202);
+    t.login("nils", &t.mailed_password("nils").await).await;
+    let idle = find("idle")["userId"].clone();
+    admin.patch(&format!("/api/v1/users/{idle}"), &json!({ "status": "ACTIVE" })).await.expect(200);
+    t.login("idle", OLD).await;
+    assert!(t.mails_to("idle@example.com").await.is_empty(), "it has a password");
+}
+
+#[tokio::test]
+async fn a_bad_row_is_told_with_its_line_and_holds_up_no_other() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = admin.create_group("Editors").await;
+    admin.create_with(&with(&new_user("taken"), json!({ "externalId": "x" }))).await;
+    let mails = t.mails().await.len();
+    let dear = BCRYPT.replace("$05$", "$15$");
+    let faulty =
+        json!({ "username": "a b", "status": "gone", "x": 1, "groups": ["Nobody", group, 77], "userId": 5 });
+    let rows = [
+        with(&idle("one"), json!({ "groups": [group] })).to_string(),
+        with(&idle("TAKEN"), json!({ "groups": [group] })).to_string(),
+        String::new(),
+        faulty.to_string(),
+        with(&idle("two"), json!({ "externalId": "x" })).to_string(),
+        String::from("{\"username\": \"broken\""),
+        idle("ONE").to_string(),
+        with(&idle("dear"), json!({ "passwordHash": dear })).to_string(),
+        with(&idle("plain"), json!({ "passwordHash": "Plain.Text-Pass-1" })).to_string(),
+        String::from("[1]"),
+        with(&idle("groups"), json!({ "groups": "Editors" })).to_string(),
+        with(&idle("nul"), json!({ "groups": ["a\u{0}b"], "passwordHash": "\u{0}" })).to_string(),
+        format!("{{\"username\":\"{}\"}}", "x".repeat(70_000)),
+        idle("three").to_string(),
+    ];
+    let body = rows.join("\n").into_bytes();
+    let answer = admin.send(Method::POST, IMPORT, Some(body), NDJSON).await.expect(200).body;
+    assert_eq!((&answer["created"], &answer["failed"]), (&json!(2), &json!(11)));
+    let expected = [
+        "2 /username username-taken",
+        "4 /username invalid-username",
+        "4 /status unknown-status",
+        "4 /x unknown-field",
+        "4 /groups unknown-group",
+        "4 /userId read-only",
+        "4 /firstName required",
+        "4 /lastName required",
+        "4 /email required",
+        "5 /externalId external-id-taken",
+        "6  malformed-json",
+        "7 /username username-taken",
+        "8 /passwordHash hash-too-dear",
+        "9 /passwordHash unknown-hash",
+        "10  wrong-type",
+        "11 /groups wrong-type",
+        "12 /groups unknown-group",
+        "12 /passwordHash unknown-hash",
+        "13  row-too-long",
+    ];
+    assert_eq!(reasons(&answer), expected);
+    assert!(!answer.to_string().contains("Plain.Text"), "a password is told to nobody");
+    let unknown = answer["rejected"][1]["errors"][3]["detail"].as_str().unwrap();
+    assert_eq!(unknown, "there is no group \"Nobody\", 77 in this partner");
+    // A create alone says the same.
+    let faulty = with(&faulty, json!({ "groups": [77] }));
+    let alone = admin.post("/api/v1/users", &faulty).await.expect(400);
+    assert_eq!(alone.faults(), expected[1..9].iter().map(|e| e[2..].to_owned()).collect::<Vec<_>>());
+    // Nothing is left of them.
+    assert_eq!(total(&admin).await, 4);
+    let group = admin.get(&format!("/api/v1/groups/{group}")).await.expect(200).body;
+    assert_eq!(group["membershipCount"], 1);
+    assert_eq!(t.mails().await.len(), mails);
+    admin.create("two").await;
+    // A thousand of them are told, all are counted.
+    let many: Vec<Value> = (0..1_100).map(|_| json!({})).collect();
+    let answer = import(&admin, "", &many).await.expect(200).body;
+    assert_eq!((&answer["failed"], answer["rejected"].as_array().unwrap().len()), (&json!(1_100), 1_000));
+}
+
+#[tokio::test]
+async fn records_of_csv_are_rows_like_any_other() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    t.secret(OLD);
+    let group = admin.create_group("Editors, all").await;
+    let file = format!(
+        "\u{feff}username,status,firstName,lastName,email,title,groups,isAdmin,passwordHash\r\n\
+         bea,ACTIVE,Bea,\"O \"\"B\"\" Neil\",bea@example.com,,\"{group};Editors, all\",true,{BCRYPT}\r\n\
+         \r\n\
+         cid,ACTIVE,\"C\nid\",Cid,cid@example.com,,,maybe,\r\n\
+         dan,INACTIVE,Dan,Dan,dan@example.com,Captain,,,\r\n\
+         eve,ACTIVE,Eve\r\n"
+    );
+    let csv = async |file: String, kind: &str| {
+        admin.send(Method::POST, IMPORT, Some(file.into_bytes()), kind).await
+    };
+    let answer = csv(file, "text/csv; charset=UTF-8").await.expect(200).body;
+    assert_eq!((&answer["created"], &answer["failed"]), (&json!(2), &json!(2)));
+    assert_eq!(
+        reasons(&answer),
+        ["4 /firstName control-character", "4 /isAdmin wrong-type", "7  wrong-number-of-cells"]
+    );
+    let bea = t.login("bea", OLD).await.get("/api/v1/self").await.expect(200).body;
+    assert_eq!(
+        json!([bea["lastName"], bea["title"], bea["groups"], bea["isAdmin"]]),
+        json!(["O \"B\" Neil", null, [group], true])
+    );
+    // What is wrong with the first line is wrong with all: nothing is read.
+    let answer = csv(String::from("username,nick\nx,y\n"), "text/csv").await.expect(400);
+    assert_eq!(answer.faults(), ["/nick unknown-field"]);
+    csv(String::new(), "text/csv").await.expect(400);
+    for kind in ["application/json", "text/plain", "text/csv; charset=latin1", ""] {
+        assert_eq!(
+            csv(String::from("{}"), kind).await.expect(415).body["code"],
+            "unsupported-media-type",
+            "{kind}"
+        );
+    }
+    let answer = import(&admin, "?dryrun=true&sendMail=maybe", &[]).await.expect(400);
+    assert_eq!(answer.body["errors"].as_array().unwrap().len(), 2);
+    assert_eq!(import(&admin, "", &[]).await.expect(200).body["created"], 0);
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_what_would_happen_and_changes_nothing() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    admin.create("taken").await;
+    let before = (admin.everybody().await, admin.events().await.len(), t.mails().await.len());
+    let mut rows: Vec<Value> = (0..2_100).map(|n| idle(&format!("user{n}"))).collect();
+    rows[7] = new_user("taken");
+    rows[20] = with(&rows[20], json!({ "externalId": "x" }));
+    // Each in another batch than the row that it repeats.
+    rows[1_500] = new_user("User3");
+    rows[2_050] = with(&rows[2_050], json!({ "externalId": "x" }));
+    let told = import(&admin, "?dryRun=true&sendMail=true", &rows).await.expect(200).body;
+    assert_eq!((&told["dryRun"], &told["status"]), (&json!(true), &json!(200)));
+    let expected =
+        ["8 /username username-taken", "1501 /username username-taken", "2051 /externalId external-id-taken"];
+    assert_eq!(reasons(&told["result"]), expected);
+    let after = (admin.everybody().await, admin.events().await.len(), t.mails().await.len());
+    assert_eq!(before, after);
+    let done = import(&admin, "", &rows).await.expect(200).body;
+    assert_eq!(reasons(&done), expected);
+    assert_eq!((&done["created"], &done["failed"]), (&told["result"]["created"], &told["result"]["failed"]));
+    assert_eq!(done["created"], 2_097);
+}
+
+#[tokio::test]
+async fn mail_goes_out_only_where_it_is_wanted() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let rows = [
+        new_user("nora"),
+        with(&new_user("hana"), json!({ "passwordHash": SSHA })),
+        with(&new_user("ivan"), json!({ "status": "INACTIVE" })),
+    ];
+    let answer = import(&admin, "?sendMail=true", &rows).await.expect(200).body;
+    assert_eq!(answer["created"], 3);
+    t.login("nora", &t.mailed_password("nora").await).await;
+    for name in ["hana", "ivan"] {
+        assert!(t.mails_to(&format!("{name}@example.com")).await.is_empty(), "{name}");
+    }
+}
+
+type Piece = Result<Vec<u8>, std::io::Error>;
+
+/// A body that is sent as the test goes on; dropping the sender ends it, an error breaks it off.
+struct Pieces(mpsc::Receiver<Piece>);
+
+impl hyper::body::Body for Pieces {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        self.0.poll_recv(cx).map(|piece| piece.map(|piece| piece.map(|bytes| Frame::data(bytes.into()))))
+    }
+}
+
+fn piecewise() -> (mpsc::Sender<Piece>, reqwest::Body) {
+    let (sender, pieces) = mpsc::channel(1);
+    (sender, reqwest::Body::wrap(Pieces(pieces)))
+}
+
+/// Waits until the partner has so many users.
+async fn reach(person: &Person<'_>, users: i64) {
+    for _ in 0..1_000 {
+        if total(person).await == users {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("there are {} users, not {users}", total(person).await);
+}
+
+fn batch(from: usize, count: usize) -> String {
+    lines(&(from..from + count).map(|n| idle(&format!("user{n}"))).collect::<Vec<_>>())
+}
+
+#[tokio::test]
+async fn rows_are_stored_as_they_come_and_others_write_between_them() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (pieces, body) = piecewise();
+    let request = admin.request(Method::POST, IMPORT).header("content-type", NDJSON).body(body);
+    let importing = tokio::spawn(request.send());
+    for n in 0..3 {
+        pieces.send(Ok(batch(n * 1_000, 1_000).into_bytes())).await.unwrap();
+        // A batch is stored before the next has come.
+        reach(&admin, i64::try_from((n + 1) * 1_001).unwrap()).await;
+        admin.create(&format!("between{n}")).await;
+    }
+    // More than any other body may have, in all.
+    let filler = "x".repeat(60_000);
+    for _ in 0..90 {
+        pieces.send(Ok(format!("{{\"title\":\"{filler}\"}}\n").into_bytes())).await.unwrap();
+    }
+    drop(pieces);
+    let answer = Answer::of(importing.await.unwrap().unwrap()).await.expect(200).body;
+    assert_eq!((&answer["created"], &answer["failed"]), (&json!(3_000), &json!(90)));
+    assert_eq!(answer["rejected"][0]["line"], 3_001);
+}
+
+#[tokio::test]
+async fn an_import_that_broke_off_goes_on_where_it_stopped() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (pieces, body) = piecewise();
+    let request = admin.request(Method::POST, IMPORT).header("idempotency-key", "move-1");
+    let importing = tokio::spawn(request.header("content-type", NDJSON).body(body).send());
+    let bad = String::from("{}\n");
+    let whole = bad.clone() + &batch(0, 2_500);
+    pieces.send(Ok((bad + &batch(0, 1_200)).into_bytes())).await.unwrap();
+    reach(&admin, 1_000).await;
+    pieces.send(Err(std::io::Error::other("the line is cut"))).await.unwrap();
+    assert!(importing.await.unwrap().is_err());
+    // Another file under this key is none of it.
+    let other = batch(5_000, 1_500);
+    assert_eq!(
+        keyed(&admin, "move-1", other.clone()).await.expect(409).body["code"],
+        "idempotency-key-reused"
+    );
+    assert_eq!(
+        keyed(&admin, "move-1", batch(0, 10)).await.expect(409).body["code"],
+        "idempotency-key-reused"
+    );
+    assert_eq!(total(&admin).await, 1_000);
+    // The same one goes on; what it tells is of the whole.
+    let answer = keyed(&admin, "move-1", whole.clone()).await.expect(200);
+    assert_eq!(answer.header("idempotency-replayed"), "");
+    assert_eq!((&answer.body["created"], &answer.body["failed"]), (&json!(2_500), &json!(1)));
+    assert_eq!(reasons(&answer.body)[0], "1 /username required");
+    assert_eq!(total(&admin).await, 2_501);
+    let again = keyed(&admin, "move-1", whole.clone()).await.expect(200);
+    assert_eq!((again.header("idempotency-replayed"), &again.body), ("true", &answer.body));
+    assert_eq!(total(&admin).await, 2_501);
+    // Without a key, or with another, rows that are there are taken.
+    assert_eq!(keyed(&admin, "move-2", whole.clone()).await.expect(200).body["failed"], 2_501);
+    // What nobody goes on with is forgotten.
+    assert_eq!(t.ask_sql("SELECT count(*) FROM imports")[0][0], "2");
+    t.clock.advance(8 * DAY);
+    assert_eq!(worker::housekeep(&t.app).await.unwrap().imports, 2);
+    assert_eq!(t.ask_sql("SELECT count(*) FROM imports")[0][0], "0");
+}
+
+#[tokio::test]
+async fn an_admin_who_is_one_no_more_imports_no_further() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (id, second) = t.member("second").await;
+    admin.patch(&format!("/api/v1/users/{id}"), &json!({ "isAdmin": true })).await.expect(200);
+    let (pieces, body) = piecewise();
+    let request = second.request(Method::POST, IMPORT).header("content-type", NDJSON).body(body);
+    let importing = tokio::spawn(request.send());
+    pieces.send(Ok(batch(0, 1_000).into_bytes())).await.unwrap();
+    reach(&admin, 1_002).await;
+    admin.patch(&format!("/api/v1/users/{id}"), &json!({ "isAdmin": false })).await.expect(200);
+    let _ = pieces.send(Ok(batch(1_000, 1_000).into_bytes())).await;
+    drop(pieces);
+    assert_eq!(Answer::of(importing.await.unwrap().unwrap()).await.status, 403);
+    assert_eq!(total(&admin).await, 1_002);
+}
+
+#[tokio::test]
+async fn an_export_is_an_import() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    t.secret(BCRYPT);
+    let (_, olga) = t.other_partner("acme").await;
+    let rows: Vec<Value> = (0..1_200)
+        .map(|n| {
+            let groups = if n % 3 == 0 { json!(["Editors, \"all\""]) } else { json!([]) };
+            with(
+                &idle(&format!("moved{n}")),
+                json!({ "groups": groups, "title": "Ü, \"x\"", "externalId": format!("e{n}"), "passwordHash": BCRYPT }),
+            )
+        })
+        .collect();
+    for person in [&admin, &olga] {
+        person.create_group("Editors, \"all\"").await;
+    }
+    assert_eq!(import(&admin, "", &rows).await.expect(200).body["created"], 1_200);
+    for (query, kind) in
+        [("", NDJSON), ("?format=ndjson", NDJSON), ("?format=csv", "text/csv; charset=utf-8")]
+    {
+        let first = admin.get(&format!("/api/v1/users/export{query}")).await.expect(200);
+        assert_eq!(first.header("content-type"), kind);
+        assert!(
+            !first.text.contains("abcdefghijklmnopqrstuu") && !first.text.contains("password"),
+            "no hashes"
+        );
+        let names = first.text.lines().count();
+        assert_eq!(names, if query.contains("csv") { 1_202 } else { 1_201 });
+        // The same people, on another server but for their names.
+        let file = first.text.replace("moved", "there").replace("admin", "chief");
+        let taken =
+            olga.send(Method::POST, IMPORT, Some(file.clone().into_bytes()), kind).await.expect(200).body;
+        assert_eq!(taken["created"], 1_201, "{:?}", reasons(&taken));
+        let there = olga.get(&format!("/api/v1/users/export{query}")).await.expect(200).text;
+        let there: Vec<&str> = there.lines().filter(|line| !line.contains("acme")).collect();
+        assert_eq!(there, file.lines().collect::<Vec<_>>());
+        let ids: Vec<Value> =
+            olga.everybody().await.as_array().unwrap().iter().skip(1).map(|u| u["userId"].clone()).collect();
+        olga.post("/api/v1/users/bulk-delete", &json!(ids)).await.expect(204);
+    }
+    assert_eq!(
+        admin.get("/api/v1/users/export?format=xml").await.expect(400).faults(),
+        ["format unknown-format"]
+    );
+    admin.get("/api/v1/users/export?x=1").await.expect(400);
+    // A row tells what a create takes.
+    let text = admin.get("/api/v1/users/export").await.text;
+    let row: Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(
+        row,
+        with(
+            &without(&rows[0], &["passwordHash"]),
+            json!({ "isAdmin": false, "phoneNumber": row["phoneNumber"] })
+        )
+    );
+}
