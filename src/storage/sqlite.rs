@@ -73,6 +73,9 @@ pub(super) enum Use {
 impl Sqlite {
     /// Opens `path`; a writer creates the file.
     pub(super) fn open(path: &Path, purpose: Use) -> Result<Self, DbError> {
+        if purpose == Use::Look {
+            take_back_unfinished(path)?;
+        }
         let access = match purpose {
             Use::Write | Use::Fill => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
             Use::Checkpoint | Use::Point | Use::Scan | Use::Copy | Use::Alone | Use::Settle => {
@@ -289,6 +292,23 @@ impl Connection for Sqlite {
 
     fn dialect(&self) -> Dialect {
         Dialect::Sqlite
+    }
+}
+
+/// A program that was killed may have left a journal that says how to take back what it had begun. SQLite does that
+/// before anything else is read, but not where it may only read.
+fn take_back_unfinished(path: &Path) -> Result<(), DbError> {
+    let read = |access: OpenFlags| {
+        let conn = rusqlite::Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        conn.busy_timeout(PATIENCE)?;
+        conn.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))
+    };
+    match read(OpenFlags::SQLITE_OPEN_READ_ONLY) {
+        Err(rusqlite::Error::SqliteFailure(e, _)) if e.code == ErrorCode::ReadOnly => {
+            Ok(read(OpenFlags::SQLITE_OPEN_READ_WRITE)?)
+        }
+        // Whatever else is wrong with the file is told by whoever reads it.
+        _ => Ok(()),
     }
 }
 

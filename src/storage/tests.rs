@@ -259,6 +259,31 @@ async fn a_kept_snapshot_is_never_older_than_the_last_answer() {
     assert_eq!(std::fs::metadata(writer::log_path(&dir.path().join("tenantry.db"))).unwrap().len(), 0);
 }
 
+/// Killed in the middle of the very first transaction, while there was no log yet but a journal.
+#[test]
+fn what_a_killed_program_had_begun_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, copy) = (dir.path().join("begun.db"), dir.path().join("tenantry.db"));
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    conn.execute_batch("CREATE TABLE a (b); PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN").unwrap();
+    let fill = "INSERT INTO a WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) \
+                SELECT zeroblob(4000) FROM n";
+    conn.execute_batch(fill).unwrap();
+    let journal = |of: &Path| PathBuf::from(format!("{}-journal", of.display()));
+    for (from, to) in [(path.clone(), copy.clone()), (journal(&path), journal(&copy))] {
+        std::fs::copy(from, to).unwrap();
+    }
+    assert!(std::fs::metadata(journal(&copy)).unwrap().len() > 0);
+    let mut look = Sqlite::open(&copy, Use::Look).unwrap();
+    let mut rows = 1;
+    look.query("SELECT count(*) FROM a", None, &[], &mut |row| {
+        rows = row.int(0)?;
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(rows, 0);
+}
+
 /// Nothing queues without bound, and a partner that floods is refused before another one is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scans_that_wait_are_bounded_and_partners_take_turns() {
