@@ -217,7 +217,7 @@ fn line(stage: Stage, at: &str, done: u64, total: u64, since: Duration, before: 
 }
 
 /// 1234567 as 1,234,567.
-fn grouped(n: u64) -> String {
+pub(super) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
