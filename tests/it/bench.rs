@@ -119,7 +119,7 @@ fn figures_go_to_standard_output_and_the_data_stays_when_asked() {
 
 /// A run that would take minutes.
 fn long(home: &Home, users: &str) -> Child {
-    let args = ["bench", "--users", users, "--seconds", "5"];
+    let args = ["bench", "--users", users, "--seconds", "5", "--json", "r.json", "--html", "r.html"];
     tenantry(binary(), home.path(), &args, &[]).spawn().unwrap()
 }
 

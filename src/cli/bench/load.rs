@@ -35,7 +35,7 @@ pub(super) struct Load {
 /// What was found.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sample {
-    /// Answers within the time.
+    /// Answers within the time, which lasts at least until the first.
     pub(super) answers: u64,
     /// Those with another status.
     pub(super) failed: u64,
@@ -199,14 +199,14 @@ impl Generator {
                 let took = now.duration_since(connection.sent).as_nanos() / 100;
                 sample.latencies.push(u32::try_from(took).unwrap_or(u32::MAX));
                 sample.failed += u64::from(status != load.status);
-                if now < end {
+                if now < end || sample.answers == 0 {
                     sample.answers += 1;
                     request.clear();
                     ask(&mut request);
                     connection.send(&request)?;
                 }
             }
-            if sample.elapsed.is_zero() && now >= end {
+            if sample.elapsed.is_zero() && now >= end && sample.answers > 0 {
                 (sample.elapsed, sample.busy) = measure(begun, now, worked);
             }
         }

@@ -30,16 +30,16 @@ const STDOUT: &str = "-";
 pub(super) fn run(args: &BenchArgs, out: &mut impl Write) -> Result<(), Failure> {
     let cores = Cores::choose(args.cores)?;
     // What cannot be written is said before minutes of work.
-    let json = args.json.as_deref().filter(|path| *path != Path::new(STDOUT)).map(create).transpose()?;
-    let html = args.html.as_deref().map(create).transpose()?;
+    let json =
+        args.json.as_deref().filter(|path| *path != Path::new(STDOUT)).map(Target::open).transpose()?;
+    let html = args.html.as_deref().map(Target::open).transpose()?;
     let stop = Stop::watch()?;
     let report = measure(args, cores, &stop)?;
-    if let Some((mut file, path)) = json {
-        writeln!(file, "{:#}", report.json()).map_err(|e| Refusal::of_named_file("write", &path, &e))?;
+    if let Some(json) = json {
+        json.write(&format!("{:#}\n", report.json()))?;
     }
-    if let Some((mut file, path)) = html {
-        let page = html::page(&report);
-        file.write_all(page.as_bytes()).map_err(|e| Refusal::of_named_file("write", &path, &e))?;
+    if let Some(html) = html {
+        html.write(&html::page(&report))?;
     }
     match &args.json {
         Some(path) if path == Path::new(STDOUT) => writeln!(out, "{:#}", report.json())?,
@@ -54,9 +54,35 @@ pub(super) fn run(args: &BenchArgs, out: &mut impl Write) -> Result<(), Failure>
     }
 }
 
-fn create(path: &Path) -> Result<(File, PathBuf), Refusal> {
-    let file = File::create(path).map_err(|e| Refusal::of_named_file("write", path, &e))?;
-    Ok((file, path.to_owned()))
+/// A file for what will be found. Until then one that was there keeps what it has, and one that was not there goes
+/// again when nothing is found.
+struct Target {
+    file: File,
+    path: PathBuf,
+    is_new: bool,
+}
+
+impl Target {
+    fn open(path: &Path) -> Result<Self, Refusal> {
+        let is_new = !path.exists();
+        let file = File::options().write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(|e| Refusal::of_named_file("write", path, &e))?;
+        Ok(Self { file, path: path.to_owned(), is_new })
+    }
+
+    fn write(mut self, text: &str) -> Result<(), Refusal> {
+        self.is_new = false;
+        let written = self.file.set_len(0).and_then(|()| self.file.write_all(text.as_bytes()));
+        written.map_err(|e| Refusal::of_named_file("write", &self.path, &e))
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if self.is_new {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 fn measure(args: &BenchArgs, cores: Option<Cores>, stop: &Stop) -> Result<Report, Refusal> {
