@@ -1,8 +1,7 @@
-//! What `scripts/bench` needs beside the server: a seeded database, and the same work without HTTP.
+//! What `scripts/bench --database postgres` needs beside the server: a seeded database, and hashes alone.
 //!
-//! - `workload seed DIR USERS [URL]`: makes a database with that many users, groups and an admin; in DIR, or a
-//!   PostgreSQL database.
-//! - `workload creates DIR SECONDS`: creates users in a loop, one durable transaction each; creates per second.
+//! - `workload seed DIR USERS URL`: fills a PostgreSQL database with that many users, groups and an admin. DIR is for what
+//!   a server keeps beside it.
 //! - `workload hashes SECONDS`: argon2id hashes per second on one thread.
 
 use std::path::Path;
@@ -66,15 +65,11 @@ fn main() -> std::process::ExitCode {
         Err(e) => return failed(&e),
     };
     let done = match words.as_slice() {
-        ["seed", dir, count] => runtime.block_on(seed(Path::new(dir), count.parse().unwrap_or(0), None)),
-        ["seed", dir, count, url] => {
-            runtime.block_on(seed(Path::new(dir), count.parse().unwrap_or(0), Some(url)))
-        }
-        ["creates", dir, seconds] => runtime.block_on(creates(Path::new(dir), seconds.parse().unwrap_or(5))),
+        ["seed", dir, count, url] => runtime.block_on(seed(Path::new(dir), count.parse().unwrap_or(0), url)),
         ["hashes", seconds] => runtime.block_on(hashes(seconds.parse().unwrap_or(5))),
         // `cargo bench` runs every benchmark without arguments.
         _ => {
-            println!("workload: seed DIR USERS [URL] | creates DIR SECONDS | hashes SECONDS");
+            println!("workload: seed DIR USERS URL | hashes SECONDS");
             return std::process::ExitCode::SUCCESS;
         }
     };
@@ -89,15 +84,14 @@ fn failed(e: &dyn std::fmt::Display) -> std::process::ExitCode {
     std::process::ExitCode::FAILURE
 }
 
-fn assemble(dir: &Path, clock: Clock, url: Option<&str>) -> Result<App> {
-    let mut config = Config::for_tests(dir);
-    if let Some(url) = url {
-        let flags = [(String::from("database-url"), url.to_owned())];
-        let named = Config::load(flags, [], |_| Err(std::io::ErrorKind::NotFound.into()));
-        let wrong = |faults: Vec<_>| Error::internal(format!("{faults:?}"));
-        config.database_url = named.map_err(wrong)?.database_url;
-    }
-    App::assemble(config, clock, Random::system(), HashCost::OWASP)
+fn assemble(dir: &Path, url: &str) -> Result<App> {
+    let flags = [
+        (String::from("data-dir"), dir.display().to_string()),
+        (String::from("database-url"), url.to_owned()),
+    ];
+    let config = Config::load(flags, [], |_| Err(std::io::ErrorKind::NotFound.into()))
+        .map_err(|faults| Error::internal(format!("{faults:?}")))?;
+    App::assemble(config, Clock::system(), Random::system(), HashCost::OWASP)
 }
 
 fn user(n: usize, groups: &[GroupId]) -> Result<NewUser> {
@@ -119,8 +113,8 @@ fn user(n: usize, groups: &[GroupId]) -> Result<NewUser> {
     })
 }
 
-async fn seed(dir: &Path, count: usize, url: Option<&str>) -> Result<()> {
-    let app = assemble(dir, Clock::system(), url)?;
+async fn seed(dir: &Path, count: usize, url: &str) -> Result<()> {
+    let app = assemble(dir, url)?;
     let by = Operator::of_this_machine();
     let admin = NewUser {
         username: values::username("admin").map_err(|bad| bad.at("/username"))?,
@@ -185,23 +179,6 @@ async fn permit(app: &App, rights: &Admin, groups: &[GroupId]) -> Result<()> {
         users::create(tx, terms, &making, &new).map(drop)
     })
     .await
-}
-
-async fn creates(dir: &Path, seconds: u64) -> Result<()> {
-    let app = assemble(dir, Clock::system(), None)?;
-    let rights = Operator::of_this_machine().as_admin_of(PartnerId(1));
-    let (start, limit) = (Instant::now(), Duration::from_secs(seconds));
-    let mut made = 0_usize;
-    while start.elapsed() < limit {
-        let new = NewUser { external_id: None, ..user(1_000_000_000 + made, &[])? };
-        let new = NewUser { status: Status::Active, is_admin: false, ..new };
-        let (making, terms) = (rights.clone(), app.terms);
-        // One at a time: each is a group, and so a durable transaction, of its own.
-        unit::write(&app.store, &rights, move |tx| users::create(tx, terms, &making, &new)).await?;
-        made += 1;
-    }
-    println!("{{\"per_second\": {:.1}}}", made as f64 / start.elapsed().as_secs_f64());
-    Ok(())
 }
 
 async fn hashes(seconds: u64) -> Result<()> {

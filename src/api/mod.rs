@@ -1,6 +1,8 @@
 //! The JSON edge: the whole API on this page. A handler parses, says who is calling, makes one domain call, and
 //! shapes the answer.
 
+/// The yardstick of benchmarks.
+pub mod bare;
 /// Reading JSON bodies, all faults at once (B6).
 pub mod body;
 /// The other spellings of each path (B1), made in one place.

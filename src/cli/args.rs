@@ -78,6 +78,13 @@ pub enum Command {
     /// The present database is kept beside it under another name. An older backup is brought up to date by the
     /// next `tenantry serve`.
     Restore(RestoreArgs),
+    /// Measure this machine: a server on a throw-away database, asked over HTTP
+    ///
+    /// Seeds an SQLite database, starts a server of this binary on it, asks it on 127.0.0.1 what products ask, and
+    /// prints rates, latencies and memory, with ratios to a bare endpoint measured in turns with it. Nothing of your
+    /// own data or settings is touched or used, and nothing is left behind.
+    #[cfg(target_os = "linux")]
+    Bench(BenchArgs),
 }
 
 /// `tenantry import`.
@@ -128,6 +135,39 @@ pub struct ExportArgs {
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
+
+/// `tenantry bench`.
+#[cfg(target_os = "linux")]
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct BenchArgs {
+    /// Users in the database, 100 to 20000000
+    #[arg(long, value_name = "COUNT", default_value = "100000", value_parser = clap::value_parser!(u64).range(100..=20_000_000))]
+    pub users: u64,
+    /// How long each row is measured, 0.1 to 600
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub seconds: f64,
+    /// Connections at once
+    #[arg(long, value_name = "COUNT", default_value = "64", value_parser = connections)]
+    pub connections: usize,
+    /// Cores of the server and of the load generator, such as 0,1 [default: the first two]
+    #[arg(long, value_name = "SERVER,LOAD", value_parser = cores)]
+    pub cores: Option<(usize, usize)>,
+    /// Where the database is made; on a disk, or writes cost nothing
+    #[arg(long, value_name = "DIRECTORY", default_value = ".")]
+    pub dir: PathBuf,
+    /// Write the figures into this file as JSON; - prints them instead of the table
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a page with plots into this file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Leave the database behind
+    #[arg(long)]
+    pub keep: bool,
+}
+
+#[cfg(target_os = "linux")]
+impl Eq for BenchArgs {}
 
 /// `tenantry backup`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -487,6 +527,25 @@ fn positive(text: &str) -> Result<i64, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "give a number from 1".into())
 }
 
+#[cfg(target_os = "linux")]
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.1..=600.0).contains(seconds));
+    seconds.ok_or_else(|| "give 0.1 to 600 seconds".into())
+}
+
+#[cfg(target_os = "linux")]
+fn connections(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=1_000).contains(count));
+    count.ok_or_else(|| "give 1 to 1000 connections".into())
+}
+
+#[cfg(target_os = "linux")]
+fn cores(text: &str) -> Result<(usize, usize), String> {
+    let pair =
+        text.split_once(',').and_then(|(server, load)| Some((server.parse().ok()?, load.parse().ok()?)));
+    pair.filter(|(server, load)| server != load).ok_or_else(|| "give two different cores, such as 0,1".into())
+}
+
 /// Read later: clap's words for a bad value quote it, and there may be a password in it.
 #[expect(clippy::unnecessary_wraps, reason = "what clap asks of a parser")]
 fn secret(text: &str) -> Result<Secret, String> {
@@ -544,6 +603,10 @@ fn tree(settings: &[Setting]) -> clap::Command {
 fn add_settings(command: clap::Command, settings: &[Setting]) -> clap::Command {
     if command.has_subcommands() {
         return command.mut_subcommands(|below| add_settings(below, settings));
+    }
+    // It has a database of its own, and a server with the settings that everybody starts with.
+    if command.get_name() == "bench" {
+        return command;
     }
     let all = matches!(command.get_name(), "serve" | "config");
     // `partner create --admin-username` is about that partner's admin, not about the first one.

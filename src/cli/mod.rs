@@ -3,6 +3,8 @@
 /// What can be written on it.
 pub mod args;
 mod backup;
+#[cfg(target_os = "linux")]
+mod bench;
 mod client;
 mod config;
 /// The control socket: how a command reaches the server that runs on its data.
@@ -129,6 +131,8 @@ fn dispatch(command: Command, config: Config, out: &mut impl Write) -> Result<()
         Command::Export(args) => export::run(&args, &Way::find(&config)?, out),
         Command::Backup(args) => backup::run(&config, &args, out),
         Command::Restore(args) => restore::run(&config, &args, out),
+        #[cfg(target_os = "linux")]
+        Command::Bench(args) => bench::run(&args, out),
     }
 }
 

@@ -97,6 +97,14 @@ pub fn create_and_tell(
     Ok((user, password))
 }
 
+/// Like [`create`], for a user who gets no password yet, and so no mail, whatever its status: seeds of benchmarks.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_without_password(tx: &mut Tx<'_>, _by: &Admin, new: &NewUser) -> Result<User> {
+    insert(tx, new)
+}
+
 /// Stores a new user, without a password, and records it.
 pub(super) fn insert(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
     require_groups(tx, &new.groups)?;

@@ -11,6 +11,7 @@ mod architecture;
 mod authorization;
 mod backup;
 mod bad_input;
+mod bench;
 mod binary;
 mod bulk;
 mod change_races;

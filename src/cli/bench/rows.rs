@@ -1,0 +1,208 @@
+//! What is asked of the server, row by row.
+
+use std::io::Write as _;
+
+use super::load::Ask;
+use super::names::{Dice, Names, username};
+use super::seed::{PASSWORD, Seeded};
+
+/// What a row's rate is divided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Against {
+    /// Answers of the bare endpoint.
+    Bare,
+    /// Creates in a loop without HTTP.
+    Loop,
+    /// argon2 hashes alone.
+    Hash,
+}
+
+impl Against {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare",
+            Self::Loop => "loop",
+            Self::Hash => "argon2",
+        }
+    }
+}
+
+/// A row to measure.
+pub(super) struct Plan<'a> {
+    pub(super) id: &'static str,
+    pub(super) title: String,
+    pub(super) against: Against,
+    pub(super) connections: usize,
+    /// Also with one connection: that is what one client sees.
+    pub(super) alone: bool,
+    /// Whether its first answers are slow by design, and it is asked until they are not.
+    pub(super) warms_up: bool,
+    pub(super) status: u16,
+    pub(super) ask: Box<Ask<'a>>,
+}
+
+/// Whose requests they are.
+pub(super) struct Tokens {
+    /// The huge partner's admin.
+    pub(super) huge: String,
+    /// A technical account with the rights of an admin in a small partner.
+    pub(super) small: String,
+}
+
+fn get(out: &mut Vec<u8>, token: &str, path: std::fmt::Arguments<'_>) {
+    // Writing into memory does not fail.
+    let _ = write!(out, "GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\r\n");
+}
+
+pub(super) fn post(out: &mut Vec<u8>, token: &str, path: &str, body: &str) {
+    let _ = write!(
+        out,
+        "POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+}
+
+/// A request of the bare endpoint, as large as those of the server.
+pub(super) fn ask_bare(token: &str) -> impl FnMut(&mut Vec<u8>) {
+    let token = token.to_owned();
+    move |out| get(out, &token, format_args!("/"))
+}
+
+/// GET one user of the first `count`, each as likely.
+pub(super) fn ask_user(token: &str, seeded: &Seeded, count: u64) -> impl FnMut(&mut Vec<u8>) + use<> {
+    let (token, first, mut dice) = (token.to_owned(), seeded.first_id, Dice::new(count));
+    move |out| {
+        let id = first + i64::try_from(dice.below(count)).unwrap_or(0);
+        get(out, &token, format_args!("/api/v1/users/{id}"));
+    }
+}
+
+/// The whole list, as a stream.
+pub(super) fn ask_list(token: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    get(&mut out, token, format_args!("/api/v1/users"));
+    out
+}
+
+/// A login of the huge partner's admin.
+pub(super) fn login() -> String {
+    format!("grant_type=password&client_id=tenantry&username=admin&password={PASSWORD}")
+}
+
+fn reading<'a>(id: &'static str, title: String, ask: impl FnMut(&mut Vec<u8>) + 'a) -> Plan<'a> {
+    Plan {
+        id,
+        title,
+        against: Against::Bare,
+        connections: 0,
+        alone: true,
+        warms_up: false,
+        status: 200,
+        ask: Box::new(ask),
+    }
+}
+
+/// The rows that read, in the order in which they are measured.
+pub(super) fn reads<'a>(seeded: &'a Seeded, tokens: &'a Tokens) -> Vec<Plan<'a>> {
+    let hot = seeded.users.min(1_000);
+    let (users, all) = (seeded.users, format!("GET one user, uniformly over {}", seeded.users));
+    let mut rows = vec![
+        reading("get-uniform", all, ask_user(&tokens.huge, seeded, users)),
+        reading("get-hot", format!("GET one user, hot set of {hot}"), ask_user(&tokens.huge, seeded, hot)),
+        reading(
+            "evaluate",
+            "permission evaluation, user in 20 groups of 1,000 entries".into(),
+            evaluate(seeded, tokens),
+        ),
+        reading("page-first", "page of 100 with total, the first".into(), page(tokens, "userId", 1)),
+    ];
+    let pages = (users / 100).max(1);
+    for (id, order) in [
+        ("page-by-id", "userId"),
+        ("page-by-last-name", "lastName"),
+        ("page-by-email", "email"),
+        ("page-by-created", "createdAt"),
+    ] {
+        let title = format!("page of 100 with total, any depth, by {order}");
+        rows.push(Plan { warms_up: true, ..reading(id, title, page(tokens, order, pages)) });
+    }
+    rows.extend(searches(seeded, tokens));
+    rows
+}
+
+fn page(tokens: &Tokens, order: &'static str, pages: u64) -> impl FnMut(&mut Vec<u8>) {
+    let mut dice = Dice::new(pages);
+    move |out| {
+        let page = dice.below(pages);
+        get(out, &tokens.huge, format_args!("/api/v1/users?pageSize=100&sortBy={order}&page={page}"));
+    }
+}
+
+fn searches<'a>(seeded: &'a Seeded, tokens: &'a Tokens) -> Vec<Plan<'a>> {
+    let fixed = |id, title: &str, term: &'static str| {
+        let ask = |out: &mut Vec<u8>| search(out, &tokens.huge, term);
+        reading(id, format!("search, page of 10, {title}"), ask)
+    };
+    let (names, mut dice) = (Names::new(), Dice::new(seeded.users));
+    // The last name and number of one of them: nearly always one hit, and never the same term for long.
+    let rare = move |out: &mut Vec<u8>| {
+        let n = dice.below(seeded.users);
+        let name = username(&names.of(n), n);
+        search(out, &tokens.huge, name.split_once('.').map_or("", |(_, rest)| rest));
+    };
+    vec![
+        reading("search-rare", "search, page of 10, one hit (name.number)".into(), rare),
+        fixed("search-common", "common (ann)", "ann"),
+        fixed("search-two", "two characters (an)", "an"),
+        fixed("search-one", "one character (e)", "e"),
+        fixed("search-none", "no hit (qqzx)", "qqzx"),
+        reading(
+            "search-small",
+            "search, page of 10, in a partner of 20 (ann)".into(),
+            |out: &mut Vec<u8>| {
+                search(out, &tokens.small, "ann");
+            },
+        ),
+    ]
+}
+
+fn search(out: &mut Vec<u8>, token: &str, term: &str) {
+    get(out, token, format_args!("/api/v1/users?pageSize=10&search={term}"));
+}
+
+/// May the user in all groups do this to that? Every second question is about an action that nobody has.
+fn evaluate<'a>(seeded: &'a Seeded, tokens: &'a Tokens) -> impl FnMut(&mut Vec<u8>) + 'a {
+    let mut dice = Dice::new(1);
+    move |out| {
+        let action = if dice.below(2) == 0 { "READ" } else { "DELETE" };
+        let (user, object) = (seeded.permitted, dice.below(Seeded::OBJECTS));
+        let body = format!(
+            r#"{{"subject":{{"type":"user","id":"{user}"}},"action":{{"name":"{action}"}},"resource":{{"type":"SEGMENT","id":"{object}"}}}}"#
+        );
+        post(out, &tokens.huge, "/access/v1/evaluation", &body);
+    }
+}
+
+/// Logins, by a few people at once: each costs a core for some 20 ms.
+pub(super) fn logins<'a>(connections: usize) -> Plan<'a> {
+    let request = super::server::token_request(&login());
+    let ask = move |out: &mut Vec<u8>| out.extend_from_slice(&request);
+    let title = "log in".to_owned();
+    Plan { against: Against::Hash, connections, alone: false, ..reading("login", title, ask) }
+}
+
+/// Creates, each user with a name that nobody has.
+pub(super) fn creates<'a>(tokens: &'a Tokens) -> Plan<'a> {
+    let (names, mut n) = (Names::new(), 0_u64);
+    let ask = move |out: &mut Vec<u8>| {
+        n += 1;
+        let (first, last) = names.of(n);
+        let body = format!(
+            r#"{{"username":"new-{n}","status":"ACTIVE","firstName":"{first}","lastName":"{last}","email":"new-{n}@example.com","title":"Engineer","phoneNumber":"+31 20 1234567"}}"#
+        );
+        post(out, &tokens.huge, "/api/v1/users", &body);
+    };
+    let title = "create users, each with event, mail and search index".to_owned();
+    Plan { against: Against::Loop, alone: false, status: 201, ..reading("create", title, ask) }
+}
