@@ -274,7 +274,7 @@ impl<'a> Measuring<'a> {
         let per_second = count as f64 / answer.took.as_secs_f64();
         let title = format!(
             "bulk delete of {} in {:.0} ms (users/s)",
-            super::report::grouped(count),
+            crate::cli::progress::grouped(count),
             answer.took.as_secs_f64() * 1_000.0
         );
         Ok(Row {
