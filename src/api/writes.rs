@@ -1,7 +1,7 @@
 //! What every write has in common: on what condition it is done (`If-Match`), whether it is only tried
 //! (`?dryRun=true`), that it is done once however often it is sent (`Idempotency-Key`), and the shape of its answer.
 //!
-//! A handler takes [`Write`] and, where a POST creates or deletes, its body as [`Once`]; the rest happens here.
+//! A handler takes `Write` and, where a POST creates or deletes, its body as `Once`; the rest happens here.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
