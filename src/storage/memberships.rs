@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::model::{GroupId, UserId};
 
 /// So many callers are forgotten one by one; of more, the whole partner's are.
-const FORGET_SINGLY: usize = 100;
+pub(super) const FORGET_SINGLY: usize = 100;
 
 /// The next members of a group, ascending.
 pub fn members_after(tx: &mut Tx<'_>, group_id: GroupId, after: UserId, limit: i64) -> Result<Vec<UserId>> {
@@ -55,7 +55,7 @@ pub fn add(tx: &mut Tx<'_>, group_id: GroupId, users: &[i64]) -> Result<()> {
         )?;
     }
     super::groups::count_members(tx, group_id, number(users))?;
-    forget(tx, users);
+    forget(tx, users.iter().copied());
     Ok(())
 }
 
@@ -69,7 +69,7 @@ pub fn remove(tx: &mut Tx<'_>, group_id: GroupId, users: &[i64]) -> Result<()> {
         )?;
     }
     super::groups::count_members(tx, group_id, -number(users))?;
-    forget(tx, users);
+    forget(tx, users.iter().copied());
     Ok(())
 }
 
@@ -100,11 +100,11 @@ fn touch(tx: &mut Tx<'_>, users: &[i64]) -> Result<()> {
 }
 
 /// Has what is cached of these users forgotten: their groups are others now.
-fn forget(tx: &mut Tx<'_>, users: &[i64]) {
+pub(super) fn forget(tx: &mut Tx<'_>, users: impl ExactSizeIterator<Item = i64>) {
     let pid = tx.pid();
     if users.len() > FORGET_SINGLY {
         tx.forget(Stale::Partner(pid));
     } else {
-        users.iter().for_each(|user| tx.forget(Stale::User(pid, UserId(*user))));
+        users.for_each(|user| tx.forget(Stale::User(pid, UserId(user))));
     }
 }

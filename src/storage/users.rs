@@ -2,6 +2,7 @@
 
 use super::driver::{Param, Row};
 use super::fences::OrderChange;
+use super::memberships;
 use super::search::{SEPARATOR, SearchChange};
 use super::tx::{Counter, Sequence, Stale, Tx};
 use super::user_lists::UserSort;
@@ -382,28 +383,16 @@ pub fn version(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<i64>> {
     tx.row(sql, &[user_id.into()], |row| row.int(0))
 }
 
-/// Callers forgotten one by one; more of them are forgotten with their whole partner.
-const FORGOTTEN_SINGLY: usize = 100;
-
 /// Raises the version of every member of a group: what they show of their groups changes.
 pub(super) fn touch_members(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
-    let limit = i64::try_from(FORGOTTEN_SINGLY + 1).unwrap_or(i64::MAX);
-    let members = tx.rows(
-        "SELECT m.user_id FROM memberships m WHERE m.pid = $1 AND m.group_id = $2 LIMIT $3",
-        &[group_id.into(), limit.into()],
-        |row| row.int(0).map(UserId),
-    )?;
+    let limit = i64::try_from(memberships::FORGET_SINGLY + 1).unwrap_or(i64::MAX);
+    let members = memberships::members_after(tx, group_id, UserId(0), limit)?;
     tx.execute(
         "UPDATE users SET version = users.version + 1 WHERE pid = $1 AND user_id IN \
          (SELECT m.user_id FROM memberships m WHERE m.pid = $1 AND m.group_id = $2)",
         &[group_id.into()],
     )?;
-    let pid = tx.pid();
-    if members.len() > FORGOTTEN_SINGLY {
-        tx.forget(Stale::Partner(pid));
-    } else {
-        members.into_iter().for_each(|id| tx.forget(Stale::User(pid, id)));
-    }
+    memberships::forget(tx, members.into_iter().map(|id| id.0));
     Ok(())
 }
 
