@@ -319,11 +319,12 @@ impl<'w, 'f> Move<'w, 'f> {
         let total = self.target.count("users")?;
         let mut last: i64 = mark::get(self.target.conn(), mark::SEARCH)?.unwrap_or_default();
         let mut done = self.target.count(search::INDEXES[0])?;
-        while let Some(texts) = Some(search::texts_after(self.target.conn(), last)?).filter(|t| !t.is_empty())
+        while let Some(mut texts) =
+            Some(search::texts_after(self.target.conn(), last)?).filter(|t| !t.is_empty())
         {
             last = texts.last().map_or(last, |text| text.user_id.0);
             self.target.together(|target| {
-                search::apply(target.conn(), &texts)?;
+                search::apply(target.conn(), &mut texts)?;
                 Ok(mark::put(target.conn(), mark::SEARCH, &last)?)
             })?;
             done += texts.len() as u64;

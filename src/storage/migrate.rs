@@ -20,10 +20,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0004_trusted_changes.sql"),
     include_str!("../../migrations/0005_short_terms.sql"),
     include_str!("../../migrations/0006_imports.sql"),
+    include_str!("../../migrations/0007_plans_and_search.sql"),
 ];
 
-/// The change that brought SQLite an index which SQL alone cannot fill.
-const SHORT_TERMS: i64 = 5;
+/// The change that made SQLite's search indexes anew, which SQL alone cannot fill.
+const SEARCH_ANEW: i64 = 7;
 
 /// What somebody who looks at the schema of a PostgreSQL database is about to do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,8 +153,8 @@ fn apply(conn: &mut dyn Connection, from: usize, to: usize, now: Millis) -> Resu
     )?;
     for (version, sql) in (1_i64..).zip(MIGRATIONS).take(to).skip(from) {
         conn.batch(&for_dialect(sql, conn.dialect()))?;
-        if version == SHORT_TERMS && conn.dialect() == Dialect::Sqlite {
-            search::fill_grams(conn)?;
+        if version == SEARCH_ANEW && conn.dialect() == Dialect::Sqlite {
+            search::fill(conn)?;
         }
         conn.execute(
             "INSERT INTO schema_versions (version, applied_at) VALUES ($1, $2)",

@@ -1,24 +1,25 @@
 //! The substring index (B27): one name for what the databases do differently.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::driver::{Connection, DbError, Dialect};
+use super::tx::Tx;
+use crate::error::Result;
 use crate::model::{PartnerId, UserId};
 
 /// Parts the values of one user in the index. Control characters are refused in values and in terms, so a match
 /// never runs from one value into the next.
 pub(super) const SEPARATOR: char = '\u{1}';
 
-/// What the index must learn of one user.
+/// What the indexes must learn of one user.
 #[derive(Debug)]
 pub(super) struct SearchChange {
     pub(super) pid: PartnerId,
     pub(super) user_id: UserId,
-    /// Whether the index has an older text of it.
-    pub(super) known: bool,
+    /// The text that they hold of it; none for a new user.
+    pub(super) before: Option<String>,
     /// The text from now on; none for a deleted user.
-    pub(super) text: Option<String>,
+    pub(super) after: Option<String>,
 }
 
 /// Users whose texts are read in one go to index all of them.
@@ -30,51 +31,56 @@ pub(super) const INDEXES: [&str; 2] = ["user_search", "user_grams"];
 
 /// Brings the indexes up to date, once per group of units. FTS5 flushes its pending terms at every SAVEPOINT, so
 /// doing this inside the units would cost four times as much.
-pub(super) fn apply(conn: &mut dyn Connection, changes: &[SearchChange]) -> Result<(), DbError> {
+///
+/// A deletion is told by the text that goes: `before` must be what the index holds, to the letter.
+pub(super) fn apply(conn: &mut dyn Connection, changes: &mut [SearchChange]) -> Result<(), DbError> {
     if conn.dialect() == Dialect::Postgres {
         return Ok(());
     }
-    for change in changes {
-        if change.known {
-            for index in
-                ["DELETE FROM user_search WHERE rowid = $1", "DELETE FROM user_grams WHERE rowid = $1"]
-            {
-                conn.execute(index, None, &[change.user_id.into()])?;
+    // FTS5 also flushes where a row comes before the last one. The changes of one user keep their order.
+    changes.sort_by_key(|change| change.user_id);
+    for change in changes.iter() {
+        let token = partner_token(change.pid);
+        for (text, sql) in [
+            (
+                &change.before,
+                "INSERT INTO user_search (user_search, rowid, partner, text) VALUES ('delete', $1, $2, $3)",
+            ),
+            (&change.after, "INSERT INTO user_search (rowid, partner, text) VALUES ($1, $2, $3)"),
+        ] {
+            if let Some(text) = text {
+                conn.execute(sql, None, &[change.user_id.into(), (&token).into(), text.into()])?;
             }
         }
-        if let Some(text) = &change.text {
-            conn.execute(
-                "INSERT INTO user_search (rowid, partner, text) VALUES ($1, $2, $3)",
-                None,
-                &[change.user_id.into(), (&partner_token(change.pid)).into(), text.into()],
-            )?;
-        }
     }
-    apply_grams(conn, changes)
-}
-
-fn apply_grams(conn: &mut dyn Connection, changes: &[SearchChange]) -> Result<(), DbError> {
-    for change in changes {
-        if let Some(text) = &change.text {
-            conn.execute(
-                "INSERT INTO user_grams (rowid, grams) VALUES ($1, $2)",
-                None,
-                &[change.user_id.into(), (&grams(change.pid, text)).into()],
-            )?;
+    for change in changes.iter() {
+        for (text, sql) in [
+            (&change.before, "INSERT INTO user_grams (user_grams, rowid, grams) VALUES ('delete', $1, $2)"),
+            (&change.after, "INSERT INTO user_grams (rowid, grams) VALUES ($1, $2)"),
+        ] {
+            if let Some(text) = text {
+                conn.execute(sql, None, &[change.user_id.into(), (&grams(change.pid, text)).into()])?;
+            }
         }
     }
     Ok(())
 }
 
-/// Indexes the single characters and pairs of all users: a database of before there was an index of them.
-pub(super) fn fill_grams(conn: &mut dyn Connection) -> Result<(), DbError> {
+/// Indexes all users: a database whose indexes are new.
+pub(super) fn fill(conn: &mut dyn Connection) -> Result<(), DbError> {
     let mut last = 0;
     loop {
-        let texts = texts_after(conn, last)?;
+        let mut texts = texts_after(conn, last)?;
         let Some(end) = texts.last() else { return Ok(()) };
         last = end.user_id.0;
-        apply_grams(conn, &texts)?;
+        apply(conn, &mut texts)?;
     }
+}
+
+/// The text that the indexes hold of a user.
+pub(super) fn text_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<String>> {
+    let sql = format!("SELECT {TEXT} FROM users u WHERE u.pid = $1 AND u.user_id = $2");
+    tx.row(&sql, &[user_id.into()], |row| Ok(row.text(0)?.to_owned()))
 }
 
 /// The texts of the next users of any partner, by number.
@@ -85,7 +91,7 @@ pub(super) fn texts_after(conn: &mut dyn Connection, last: i64) -> Result<Vec<Se
     let mut texts = Vec::new();
     conn.query(&sql, None, &[last.into()], &mut |row| {
         let (pid, user_id) = (PartnerId(row.int(0)?), UserId(row.int(1)?));
-        texts.push(SearchChange { pid, user_id, known: false, text: Some(row.text(2)?.to_owned()) });
+        texts.push(SearchChange { pid, user_id, before: None, after: Some(row.text(2)?.to_owned()) });
         Ok(())
     })?;
     Ok(texts)
@@ -122,7 +128,12 @@ fn like_pattern(term: &str) -> String {
 pub(super) fn lookup(pid: PartnerId, term: &str) -> Option<(&'static str, String)> {
     let mut chars = term.chars();
     match (chars.next(), chars.next(), chars.next()) {
-        (Some(first), second, None) => Some(("user_grams", format!("\"{}\"", gram(pid, first, second)))),
+        (Some(first), second, None) => {
+            let mut word = String::from('"');
+            push_gram(&mut word, pid, first, second);
+            word.push('"');
+            Some(("user_grams", word))
+        }
         // FTS5 indexes the last two characters of the plane as the one before them, so of these three each would find
         // the others.
         (_, _, Some(_)) if !term.contains(['\u{fffd}', '\u{fffe}', '\u{ffff}']) => {
@@ -133,31 +144,41 @@ pub(super) fn lookup(pid: PartnerId, term: &str) -> Option<(&'static str, String
 }
 
 /// A character, or two that stand side by side, as one word of the index, which knows letters and digits.
-fn gram(pid: PartnerId, first: char, second: Option<char>) -> String {
-    let mut word = format!("{:x}x{:x}", pid.0, u32::from(first));
-    if let Some(second) = second {
-        let _ = write!(word, "x{:x}", u32::from(second));
+fn push_gram(to: &mut String, pid: PartnerId, first: char, second: Option<char>) {
+    push_hex(to, pid.0.cast_unsigned());
+    for c in [Some(first), second].into_iter().flatten() {
+        to.push('x');
+        push_hex(to, u32::from(c).into());
     }
-    word
+}
+
+/// A user has some fifty of these words, and what is in `std::fmt` takes ten times as long.
+fn push_hex(to: &mut String, number: u64) {
+    let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    to.extend(
+        (0..digits).rev().filter_map(|place| char::from_digit((number >> (4 * place)) as u32 & 0xf, 16)),
+    );
 }
 
 /// Every character and every pair of a text, each once.
 fn grams(pid: PartnerId, text: &str) -> String {
-    let mut all = BTreeSet::new();
+    let mut all = Vec::with_capacity(2 * text.len());
     let mut before = None;
     for c in text.chars() {
         let c = Some(c).filter(|c| *c != SEPARATOR);
         if let Some(c) = c {
-            all.insert((c, None));
+            all.push((c, None));
             if let Some(before) = before {
-                all.insert((before, Some(c)));
+                all.push((before, Some(c)));
             }
         }
         before = c;
     }
+    all.sort_unstable();
+    all.dedup();
     let mut words = String::with_capacity(all.len() * 10);
     for (first, second) in all {
-        words.push_str(&gram(pid, first, second));
+        push_gram(&mut words, pid, first, second);
         words.push(' ');
     }
     words

@@ -225,6 +225,46 @@ async fn plans_stay_within_the_partner() {
     assert!(admins.contains("users_active_admins (pid=?"), "{admins}");
 }
 
+/// Who asks by the first two columns of an index gets it. Without statistics SQLite takes a partner for ten rows, and reads
+/// all its sessions to find those of one user.
+#[tokio::test]
+async fn every_index_is_used_by_who_asks_for_its_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()).unwrap());
+    let conn = rusqlite::Connection::open(dir.path().join("tenantry.db")).unwrap();
+    let list = |sql: &str| -> Vec<(String, String)> {
+        let mut found = conn.prepare(sql).unwrap();
+        let rows = found.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let indexes =
+        list("SELECT m.name, m.tbl_name FROM sqlite_schema m WHERE m.type = 'index' AND m.sql IS NOT NULL");
+    let mut asked = 0;
+    for (index, table) in &indexes {
+        let columns = list(&format!("SELECT name, '' FROM pragma_index_info('{index}')"));
+        let known = list(&format!("SELECT idx, stat FROM sqlite_stat1 WHERE idx = '{index}'"));
+        let [(first, _), (second, _), ..] = columns.as_slice() else { continue };
+        if first != "pid" {
+            continue;
+        }
+        assert_eq!(known.len(), 1, "migrations state what {index} looks like");
+        // An index of some rows is asked for with its condition. A user's own number leads straight to its row.
+        let condition = match index.as_str() {
+            "users_active_admins" => continue,
+            "outbox_by_user" => " AND letter IS NOT NULL",
+            _ => "",
+        };
+        let wanted = format!("FROM {table} WHERE pid = 1 AND {second} = 2{condition}");
+        for sql in [format!("SELECT * {wanted}"), format!("DELETE {wanted}")] {
+            let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let step: String = plan.query_row([], |row| row.get(3)).unwrap();
+            assert!(step.contains(index), "{sql}: {step}");
+        }
+        asked += 1;
+    }
+    assert!(asked > 20, "{asked} of {} indexes were asked for", indexes.len());
+}
+
 /// Point reads keep their snapshot while nothing is committed: that must never show an old row, and never keep the
 /// log from being emptied.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

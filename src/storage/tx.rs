@@ -1,5 +1,6 @@
 //! A transaction: opened for a caller, it knows the partner, the actor and the time.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use super::driver::{Connection, DbError, Dialect, Param, Row};
@@ -122,6 +123,46 @@ impl Common {
     }
 }
 
+/// The sequences of an SQLite database within one transaction of its one writer: each is read once and stored once, however
+/// many numbers are taken.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Numbers(BTreeMap<&'static str, i64>);
+
+impl Numbers {
+    fn next(&mut self, conn: &mut dyn Connection, name: &'static str) -> Result<i64, DbError> {
+        let last = match self.0.entry(name) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let mut last = 0;
+                conn.query(
+                    "SELECT value FROM sequences WHERE name = $1",
+                    None,
+                    &[name.into()],
+                    &mut |row| {
+                        last = row.int(0)?;
+                        Ok(())
+                    },
+                )?;
+                unknown.insert(last)
+            }
+        };
+        *last += 1;
+        Ok(*last)
+    }
+
+    /// Stores what was taken.
+    pub(super) fn store(&self, conn: &mut dyn Connection) -> Result<(), DbError> {
+        for (name, last) in &self.0 {
+            conn.execute(
+                "INSERT INTO sequences (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                None,
+                &[(*name).into(), (*last).into()],
+            )?;
+        }
+        Ok(())
+    }
+}
+
 /// An open transaction (or a read snapshot; writing in one fails).
 ///
 /// Every statement gets the partner as `$1`. SQL that forgets it fails the first time it runs.
@@ -129,6 +170,7 @@ pub struct Tx<'c> {
     pub(super) conn: &'c mut dyn Connection,
     pub(super) effects: &'c mut Effects,
     common: Option<&'c mut Common>,
+    numbers: Option<&'c mut Numbers>,
     pid: PartnerId,
     actor: Actor,
     now: Millis,
@@ -143,12 +185,17 @@ impl<'c> Tx<'c> {
         now: Millis,
         random: &'c Random,
     ) -> Self {
-        Self { conn, effects, common: None, pid: scope.0, actor: scope.1, now, random }
+        Self { conn, effects, common: None, numbers: None, pid: scope.0, actor: scope.1, now, random }
     }
 
     /// Makes it one of several units in a transaction.
     pub(super) fn together(self, common: &'c mut Common) -> Self {
         Self { common: Some(common), ..self }
+    }
+
+    /// Has it take its numbers from here.
+    pub(super) fn numbered(self, numbers: &'c mut Numbers) -> Self {
+        Self { numbers: Some(numbers), ..self }
     }
 
     /// The partner whose rows this transaction sees.
@@ -204,6 +251,7 @@ impl<'c> Tx<'c> {
     pub fn attempt<T>(&mut self, part: impl FnOnce(&mut Self) -> Result<T>) -> Result<Result<T>> {
         self.conn.execute("SAVEPOINT attempt", None, &[])?;
         let before = std::mem::take(self.effects);
+        let numbers = self.numbers.as_deref().cloned();
         let mut result = part(self);
         let caused = std::mem::replace(self.effects, before);
         if result.is_ok() {
@@ -222,6 +270,10 @@ impl<'c> Tx<'c> {
             self.conn.execute("ROLLBACK TO attempt", None, &[])?;
         }
         self.conn.execute("RELEASE attempt", None, &[])?;
+        // Nobody has seen the numbers that were taken.
+        if let Some((now, before)) = self.numbers.as_deref_mut().zip(numbers) {
+            *now = before;
+        }
         Ok(result)
     }
 
@@ -340,24 +392,17 @@ impl<'c> Tx<'c> {
     /// A number never used before (B24).
     pub(super) fn next_id(&mut self, sequence: Sequence) -> Result<i64> {
         let name = sequence.name();
+        // The number of a unit that is rolled back is never seen: on SQLite it is given back.
+        if let Some(numbers) = self.numbers.as_deref_mut() {
+            return Ok(numbers.next(self.conn, name)?);
+        }
         if let Some(id) = self.common.as_mut().and_then(|c| c.numbers.get_mut(name)).and_then(Vec::pop) {
             return Ok(id);
         }
-        let mut ids = match self.dialect() {
-            // In the writer's own transaction: a unit that is rolled back gives its number back unseen.
-            Dialect::Sqlite => self.unscoped().rows(
-                "INSERT INTO sequences (name, value) VALUES ($1, 1) \
-                 ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
-                &[name.into()],
-                |row| row.int(0),
-            )?,
-            // The number of a unit that is rolled back is never seen.
-            Dialect::Postgres => {
-                let count = self.common.as_ref().map_or(1, |common| common.units);
-                let sql = format!("SELECT nextval('seq_{name}') FROM generate_series(1, $1)");
-                self.unscoped().rows(&sql, &[i64::try_from(count).unwrap_or(1).into()], |row| row.int(0))?
-            }
-        };
+        let count = self.common.as_ref().map_or(1, |common| common.units);
+        let sql = format!("SELECT nextval('seq_{name}') FROM generate_series(1, $1)");
+        let mut ids =
+            self.unscoped().rows(&sql, &[i64::try_from(count).unwrap_or(1).into()], |row| row.int(0))?;
         // Taken from the end, the lowest first.
         ids.reverse();
         let id = ids.pop().ok_or_else(|| Error::internal("a sequence gave no number"))?;

@@ -1,9 +1,9 @@
 //! Users, one at a time.
 
-use super::driver::{Param, Row};
+use super::driver::{Dialect, Param, Row};
 use super::fences::OrderChange;
 use super::memberships;
-use super::search::{SEPARATOR, SearchChange};
+use super::search::{self, SEPARATOR, SearchChange};
 use super::tx::{Counter, Sequence, Stale, Tx};
 use super::user_lists::UserSort;
 use crate::clock::Millis;
@@ -135,7 +135,7 @@ pub fn insert(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
     add_memberships(tx, user.user_id, &user.groups)?;
     tx.count(Counter::Users, 1);
     tx.reorder(OrderChange::of(None, Some(user)));
-    index(tx, user.user_id, false, Some(keys.search_text()));
+    index(tx, user.user_id, None, Some(keys.search_text()));
     Ok(())
 }
 
@@ -145,6 +145,8 @@ pub fn insert(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
 /// As [`insert`].
 pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username) -> Result<()> {
     let keys = Keys::of(after);
+    let text = keys.search_text();
+    let indexed = if text == Keys::of(before).search_text() { None } else { indexed(tx, after.user_id)? };
     tx.execute(
         "UPDATE users SET username = $3, status = $4, first_name = $5, last_name = $6, email = $7, title = $8, \
          phone_number = $9, is_admin = $10, external_id = $11, updated_at = $12, username_key = $13, \
@@ -189,15 +191,15 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username)
     }
     add_memberships(tx, after.user_id, &come)?;
     tx.reorder(OrderChange::of(Some(before), Some(after)));
-    let text = keys.search_text();
-    if text != Keys::of(before).search_text() {
-        index(tx, after.user_id, true, Some(text));
+    if indexed.is_some() {
+        index(tx, after.user_id, indexed, Some(text));
     }
     Ok(())
 }
 
 /// Removes a user and everything that is its own; the name is free at once.
 pub fn delete(tx: &mut Tx<'_>, user: &User) -> Result<()> {
+    let indexed = indexed(tx, user.user_id)?;
     for group in &user.groups {
         super::groups::count_members(tx, *group, -1)?;
     }
@@ -207,7 +209,7 @@ pub fn delete(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     tx.count(Counter::Users, -1);
     tx.reorder(OrderChange::of(Some(user), None));
     tx.forget(Stale::User(tx.pid(), user.user_id));
-    index(tx, user.user_id, true, None);
+    index(tx, user.user_id, indexed, None);
     Ok(())
 }
 
@@ -220,9 +222,18 @@ pub fn claim(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     )
 }
 
-fn index(tx: &mut Tx<'_>, user_id: UserId, known: bool, text: Option<String>) {
+/// What the search indexes hold of a user, where they must be told of it. From the row, not from the user: a newer
+/// version may fold otherwise.
+fn indexed(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<String>> {
+    match tx.dialect() {
+        Dialect::Sqlite => search::text_of(tx, user_id),
+        Dialect::Postgres => Ok(None),
+    }
+}
+
+fn index(tx: &mut Tx<'_>, user_id: UserId, before: Option<String>, after: Option<String>) {
     let pid = tx.pid();
-    tx.effects.search.push(SearchChange { pid, user_id, known, text });
+    tx.effects.search.push(SearchChange { pid, user_id, before, after });
 }
 
 fn claim_username(tx: &mut Tx<'_>, user_id: UserId, username: &Username) -> Result<()> {

@@ -21,7 +21,7 @@ use super::fences::Fences;
 use super::queue::{Queue, Refused};
 use super::search;
 use super::sqlite::{PointReaders, Sqlite, Use};
-use super::tx::{Effects, Outcome, Tx};
+use super::tx::{Effects, Numbers, Outcome, Tx};
 use crate::access::Actor;
 use crate::error::{Error, Result};
 use crate::model::PartnerId;
@@ -55,7 +55,13 @@ const EMPTYING_PAUSE: Duration = Duration::from_secs(1);
 /// A unit of work on its way through the writer.
 trait Job: Send {
     /// Runs the work; whether to keep what it wrote.
-    fn run(&mut self, conn: &mut Sqlite, effects: &mut Effects, shared: &Shared) -> bool;
+    fn run(
+        &mut self,
+        conn: &mut Sqlite,
+        effects: &mut Effects,
+        numbers: &mut Numbers,
+        shared: &Shared,
+    ) -> bool;
     /// Sends the answer, or the reason the whole group was lost.
     fn answer(self: Box<Self>, group: Result<(), &GroupLost>);
     /// Whether it writes so much that others should not wait in its transaction.
@@ -113,13 +119,20 @@ where
     T: Send + 'static,
     F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
 {
-    fn run(&mut self, conn: &mut Sqlite, effects: &mut Effects, shared: &Shared) -> bool {
+    fn run(
+        &mut self,
+        conn: &mut Sqlite,
+        effects: &mut Effects,
+        numbers: &mut Numbers,
+        shared: &Shared,
+    ) -> bool {
         if self.reply.is_closed() {
             // Whoever asked is gone before anything was written: there is nothing to acknowledge.
             self.result = Err(Error::internal("nobody waits for this unit of work"));
             return false;
         }
-        let mut tx = Tx::open(conn, effects, self.scope.clone(), shared.clock.now(), &shared.random);
+        let mut tx =
+            Tx::open(conn, effects, self.scope.clone(), shared.clock.now(), &shared.random).numbered(numbers);
         // A panic stays in its unit: the SAVEPOINT takes back what it wrote.
         let (result, keep) = match catch_unwind(AssertUnwindSafe(|| (self.work)(&mut tx))) {
             Ok(Ok(Outcome::Commit(value))) => (Ok(value), true),
@@ -323,22 +336,24 @@ impl Loop {
 
     fn run_group(&mut self, group: &mut [Box<dyn Job>], effects: &mut Effects) -> Result<(), GroupLost> {
         self.conn.control("BEGIN IMMEDIATE").map_err(GroupLost::of)?;
+        let mut numbers = Numbers::default();
         for job in group {
             self.conn.control("SAVEPOINT unit").map_err(GroupLost::of)?;
-            let mut caused = Effects::default();
-            let keep = job.run(&mut self.conn, &mut caused, &self.shared);
+            let (mut caused, mut taken) = (Effects::default(), numbers.clone());
+            let keep = job.run(&mut self.conn, &mut caused, &mut taken, &self.shared);
             if !self.conn.in_transaction() {
                 // A full disk rolls everything back, also what earlier units of the group wrote.
                 return Err(GroupLost::Full);
             }
             if keep {
                 effects.absorb(caused);
+                numbers = taken;
             } else {
                 self.conn.control("ROLLBACK TO unit").map_err(GroupLost::of)?;
             }
             self.conn.control("RELEASE unit").map_err(GroupLost::of)?;
         }
-        self.conclude(effects)
+        self.conclude(effects, &numbers)
     }
 
     /// Like [`Loop::run_group`], for a large unit, which is the whole transaction: without a SAVEPOINT. Within one SQLite
@@ -346,8 +361,8 @@ impl Loop {
     /// cost ten times as much that way (measured, at 100,000 users).
     fn run_alone(&mut self, job: &mut dyn Job, effects: &mut Effects) -> Result<(), GroupLost> {
         self.conn.control("BEGIN IMMEDIATE").map_err(GroupLost::of)?;
-        let mut caused = Effects::default();
-        let keep = job.run(&mut self.conn, &mut caused, &self.shared);
+        let (mut caused, mut numbers) = (Effects::default(), Numbers::default());
+        let keep = job.run(&mut self.conn, &mut caused, &mut numbers, &self.shared);
         if !self.conn.in_transaction() {
             return Err(GroupLost::Full);
         }
@@ -355,12 +370,13 @@ impl Loop {
             return self.conn.control("ROLLBACK").map_err(GroupLost::of);
         }
         effects.absorb(caused);
-        self.conclude(effects)
+        self.conclude(effects, &numbers)
     }
 
-    fn conclude(&mut self, effects: &Effects) -> Result<(), GroupLost> {
+    fn conclude(&mut self, effects: &mut Effects, numbers: &Numbers) -> Result<(), GroupLost> {
+        numbers.store(&mut self.conn).map_err(GroupLost::of)?;
         effects.write_counters(&mut self.conn, 0).map_err(GroupLost::of)?;
-        search::apply(&mut self.conn, &effects.search).map_err(GroupLost::of)?;
+        search::apply(&mut self.conn, &mut effects.search).map_err(GroupLost::of)?;
         let committed = match &self.fences {
             Some(fences) => fences.commit(&mut self.conn, &effects.orders),
             None => self.conn.control("COMMIT"),

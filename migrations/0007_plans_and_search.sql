@@ -1,0 +1,73 @@
+-- For SQLite alone; PostgreSQL gathers its own statistics, and its search index is of another kind.
+
+-- What the tables look like, for the choice of an index. Every key leads with the partner, and without this SQLite takes
+-- a partner for ten rows: it then reads all sessions of a partner to find those of one user. Stated and not gathered, so
+-- that plans are the same on every server: one partner has a tenth of a million users.
+--@sqlite ANALYZE partners;
+--@sqlite DELETE FROM sqlite_stat1;
+--@sqlite INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+--@sqlite   ('users', 'sqlite_autoindex_users_1', '1000000 100000 1'),
+--@sqlite   ('users', 'users_by_username', '1000000 100000 1'),
+--@sqlite   ('users', 'users_by_status', '1000000 100000 20000'),
+--@sqlite   ('users', 'users_by_first_name', '1000000 100000 100'),
+--@sqlite   ('users', 'users_by_last_name', '1000000 100000 20'),
+--@sqlite   ('users', 'users_by_email', '1000000 100000 2'),
+--@sqlite   ('users', 'users_by_title', '1000000 100000 1000'),
+--@sqlite   ('users', 'users_by_phone_number', '1000000 100000 10'),
+--@sqlite   ('users', 'users_by_is_admin', '1000000 100000 50000'),
+--@sqlite   ('users', 'users_by_external_id', '1000000 100000 2'),
+--@sqlite   ('users', 'users_by_created_at', '1000000 100000 10'),
+--@sqlite   ('users', 'users_by_updated_at', '1000000 100000 10'),
+--@sqlite   ('users', 'users_by_last_login', '1000000 100000 10'),
+--@sqlite   ('users', 'users_external_id', '1000000 100000 1'),
+--@sqlite   ('users', 'users_active_admins', '1000 10 1'),
+--@sqlite   ('usernames', 'usernames', '1000000 1'),
+--@sqlite   ('usernames', 'usernames_by_user', '1000000 100000 1'),
+--@sqlite   ('passwords', 'passwords', '1000000 100000 2 1'),
+--@sqlite   ('forgotten_passwords', 'forgotten_passwords', '1000 100 2 1'),
+--@sqlite   ('groups', 'groups', '10000 1000 1'),
+--@sqlite   ('groups', 'groups_name', '10000 1000 1'),
+--@sqlite   ('groups', 'groups_by_description', '10000 1000 10 1'),
+--@sqlite   ('groups', 'groups_by_membership_count', '10000 1000 10 1'),
+--@sqlite   ('groups', 'groups_by_parent', '10000 1000 10 1'),
+--@sqlite   ('group_ancestors', 'group_ancestors', '20000 2000 2 1'),
+--@sqlite   ('group_ancestors', 'group_ancestors_by_ancestor', '20000 2000 2 1 1'),
+--@sqlite   ('group_permissions', 'group_permissions', '1000000 100000 20000 20 10 1'),
+--@sqlite   ('group_permissions', 'group_permissions_by_group', '1000000 100000 1000 2 1'),
+--@sqlite   ('group_wildcards', 'group_wildcards', '10000 1000 100 1'),
+--@sqlite   ('group_wildcards', 'group_wildcards_by_group', '10000 1000 2 1'),
+--@sqlite   ('memberships', 'memberships', '2000000 200000 200 1'),
+--@sqlite   ('memberships', 'memberships_by_user', '2000000 200000 2 1'),
+--@sqlite   ('clients', 'clients', '1000 10 1'),
+--@sqlite   ('sessions', 'sessions', '1000000 100000 1'),
+--@sqlite   ('sessions', 'sessions_by_user', '1000000 100000 2'),
+--@sqlite   ('sessions', 'sessions_by_client', '1000000 100000 10000'),
+--@sqlite   ('sessions', 'sessions_by_expiry', '1000000 10'),
+--@sqlite   ('access_tokens', 'access_tokens', '1000000 100000 1'),
+--@sqlite   ('access_tokens', 'access_tokens_by_session', '1000000 100000 2'),
+--@sqlite   ('access_tokens', 'access_tokens_by_expiry', '1000000 10'),
+--@sqlite   ('refresh_tokens', 'refresh_tokens', '1000000 100000 1'),
+--@sqlite   ('refresh_tokens', 'refresh_tokens_by_session', '1000000 100000 2'),
+--@sqlite   ('refresh_tokens', 'refresh_tokens_by_expiry', '1000000 10'),
+--@sqlite   ('events', 'events', '10000000 1000000 1'),
+--@sqlite   ('events', 'events_by_user', '10000000 1000000 10 1'),
+--@sqlite   ('events', 'events_by_kind', '10000000 1000000 50000 1'),
+--@sqlite   ('outbox', 'outbox', '10000 1000 1'),
+--@sqlite   ('outbox', 'outbox_due', '10000 10 1'),
+--@sqlite   ('outbox', 'outbox_by_user', '10000 1000 2'),
+--@sqlite   ('counters', 'counters', '10000 10 1 1'),
+--@sqlite   ('deleted_users', 'sqlite_autoindex_deleted_users_1', '100000 10000 1'),
+--@sqlite   ('deleted_users', 'deleted_users_by_time', '100000 10000 10 1'),
+--@sqlite   ('deleted_users', 'deleted_users_by_age', '100000 10'),
+--@sqlite   ('kept_answers', 'sqlite_autoindex_kept_answers_1', '100000 10000 1'),
+--@sqlite   ('kept_answers', 'kept_answers_by_age', '100000 10'),
+--@sqlite   ('imports', 'sqlite_autoindex_imports_1', '100 2 1'),
+--@sqlite   ('imports', 'imports_by_age', '100 2');
+--@sqlite ANALYZE sqlite_schema;
+
+-- The search indexes learn of a deletion by the text that goes, as they do of a new text: after many deletions FTS5's
+-- own lists of deleted rows cost each search and each merge a walk along them. storage/search.rs fills them again.
+--@sqlite DROP TABLE user_search;
+--@sqlite DROP TABLE user_grams;
+--@sqlite CREATE VIRTUAL TABLE user_search USING fts5(partner, text, content='', tokenize='trigram case_sensitive 1');
+--@sqlite CREATE VIRTUAL TABLE user_grams USING fts5(grams, content='', detail=none, tokenize='ascii');
