@@ -98,20 +98,31 @@ impl Text {
     }
 }
 
-/// The most bytes of a batch, as rows stand in the file.
-const BATCH_BYTES: usize = 1024 * 1024;
+/// How large a batch is at most: it is one transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchSize {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes, as rows stand in the file.
+    pub bytes: usize,
+}
 
-/// The most rows of a batch: more would make others' writes wait for long, fewer would spend more on each transaction.
-const BATCH_ROWS: usize = 1_000;
+impl BatchSize {
+    /// Beside others: larger ones would make their writes wait for long.
+    pub const SHARED: Self = Self { rows: 1_000, bytes: 1024 * 1024 };
+    /// With the database to itself. The more rows, the more of them share the pages that a transaction writes: a
+    /// thousand cost a third more each.
+    pub const ALONE: Self = Self { rows: 10_000, bytes: 10 * 1024 * 1024 };
 
-/// How many of these rows are a batch, when there are enough for one: a thousand, or fewer where they are long.
-pub fn full_batch(rows: &[RawRow]) -> Option<usize> {
-    let mut bytes = 0;
-    let is_full = |(at, row): (usize, &RawRow)| {
-        bytes += row.text.len();
-        (at + 1 == BATCH_ROWS || bytes >= BATCH_BYTES).then_some(at + 1)
-    };
-    rows.iter().enumerate().find_map(is_full)
+    /// How many of these rows are a batch, when there are enough for one.
+    pub fn full(self, rows: &[RawRow]) -> Option<usize> {
+        let mut bytes = 0;
+        let is_full = |(at, row): (usize, &RawRow)| {
+            bytes += row.text.len();
+            (at + 1 == self.rows || bytes >= self.bytes).then_some(at + 1)
+        };
+        rows.iter().enumerate().find_map(is_full)
+    }
 }
 
 /// Takes a file apart, however its bytes come. Holds no more than one row of it.

@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::domain::user_import::{self, Chain, Fate, Mood, Seen};
 use crate::domain::{Terms, unit};
 use crate::error::{Conflict, Error, Fault, Result};
-use crate::rows::{Format, RawRow, Splitter, full_batch};
+use crate::rows::{BatchSize, Format, RawRow, Splitter};
 use crate::storage::Tx;
 use crate::storage::imports::Progress;
 
@@ -211,14 +211,14 @@ impl Import {
             splitter
                 .push(frame.data_ref().map_or(&[][..], |data| data), &mut rows)
                 .map_err(Error::Invalid)?;
-            while let Some(end) = full_batch(&rows) {
+            while let Some(end) = BatchSize::SHARED.full(&rows) {
                 let rest = rows.split_off(end);
                 self.batch(std::mem::replace(&mut rows, rest)).await?;
             }
         }
         splitter.finish(&mut rows).map_err(Error::Invalid)?;
         while !rows.is_empty() {
-            let rest = rows.split_off(full_batch(&rows).unwrap_or(rows.len()));
+            let rest = rows.split_off(BatchSize::SHARED.full(&rows).unwrap_or(rows.len()));
             self.batch(std::mem::replace(&mut rows, rest)).await?;
         }
         if self.rows < self.before.rows {

@@ -16,7 +16,7 @@ use super::way::Way;
 use super::{Failure, print};
 use crate::domain::user_import::{Fate, Seen};
 use crate::model::PartnerId;
-use crate::rows::{Format, RawRow};
+use crate::rows::{BatchSize, Format, RawRow};
 
 /// Rejected rows that are told where no report is written.
 const TOLD: usize = 20;
@@ -109,6 +109,11 @@ impl Import<'_> {
         self.ask(Do::Begin { pid: self.pid(), key: self.key.clone() })
     }
 
+    /// After the first question, when it is known who does the work.
+    fn batch_size(&self) -> BatchSize {
+        if self.way.is_alone() { BatchSize::ALONE } else { BatchSize::SHARED }
+    }
+
     /// What an import would do is not told of one that has done half of it.
     fn refuse_to_go_on(&self, begun: &Begun) -> Result<(), Refusal> {
         if begun.rows == 0 {
@@ -148,7 +153,7 @@ impl Import<'_> {
         send_mail: bool,
         each: &mut dyn FnMut(usize, Option<Vec<Fate>>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let mut batches = Batches::open(&self.args.file, self.format)?;
+        let mut batches = Batches::open(&self.args.file, self.format, self.batch_size())?;
         let (mut seen, mut done) = (Seen::default(), 0);
         let mut bar = Bar::new("checking", "rows", self.input.rows);
         while let Some(mut rows) = batches.next()? {
@@ -225,7 +230,7 @@ impl Import<'_> {
         let number = |n: i64| u64::try_from(n).unwrap_or(0);
         let mut count =
             Count { created: number(begun.created), failed: number(begun.failed), told: Vec::new() };
-        let mut batches = Batches::open(&self.args.file, self.format)?;
+        let mut batches = Batches::open(&self.args.file, self.format, self.batch_size())?;
         let mut bar = Bar::new("importing", "rows", self.input.rows);
         let (mut done, send_mail) = (0, self.send_mail(plan.as_ref().map(|plan| &plan.head)));
         while let Some(mut rows) = batches.next()? {

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::refusal::Refusal;
 use crate::domain::user_import::Fate;
 use crate::error::Error;
-use crate::rows::{Format, RawRow, Splitter, Text, full_batch};
+use crate::rows::{BatchSize, Format, RawRow, Splitter, Text};
 
 /// Bytes read at once.
 const PIECE: usize = 256 * 1024;
@@ -29,7 +29,8 @@ pub(super) struct Input {
 impl Input {
     /// Reads it through.
     pub(super) fn look(path: &Path, format: Format) -> Result<Self, Refusal> {
-        let (mut digest, mut batches, mut rows) = (Sha256::new(), Batches::open(path, format)?, 0);
+        let (mut digest, mut batches, mut rows) =
+            (Sha256::new(), Batches::open(path, format, BatchSize::ALONE)?, 0);
         while let Some(batch) = batches.next_noting(&mut |bytes| digest.update(bytes))? {
             rows += batch.len() as u64;
         }
@@ -49,10 +50,11 @@ pub(super) struct Batches {
     splitter: Splitter,
     rows: Vec<RawRow>,
     has_ended: bool,
+    size: BatchSize,
 }
 
 impl Batches {
-    pub(super) fn open(path: &Path, format: Format) -> Result<Self, Refusal> {
+    pub(super) fn open(path: &Path, format: Format, size: BatchSize) -> Result<Self, Refusal> {
         let file = File::open(path).map_err(|e| Refusal::of_named_file("read", path, &e))?;
         let is_file = file.metadata().is_ok_and(|meta| meta.is_file());
         if !is_file {
@@ -66,6 +68,7 @@ impl Batches {
             splitter: Splitter::new(format),
             rows: Vec::new(),
             has_ended: false,
+            size,
         })
     }
 
@@ -76,7 +79,7 @@ impl Batches {
 
     fn next_noting(&mut self, note: &mut dyn FnMut(&[u8])) -> Result<Option<Vec<RawRow>>, Refusal> {
         loop {
-            let end = full_batch(&self.rows).or_else(|| self.has_ended.then_some(self.rows.len()));
+            let end = self.size.full(&self.rows).or_else(|| self.has_ended.then_some(self.rows.len()));
             if let Some(end) = end {
                 let rest = self.rows.split_off(end);
                 let batch = std::mem::replace(&mut self.rows, rest);

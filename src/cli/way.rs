@@ -34,7 +34,7 @@ pub struct Way<'a> {
 struct Own {
     app: App,
     runtime: tokio::runtime::Runtime,
-    _lock: Option<Lock>,
+    lock: Option<Lock>,
 }
 
 impl std::fmt::Debug for Way<'_> {
@@ -60,6 +60,11 @@ impl<'a> Way<'a> {
             return Err(nothing_at(what, missing));
         }
         Ok(Self { config, database: Some(control::true_name(path)), own })
+    }
+
+    /// Whether nobody else writes until this command ends; known after its first operation.
+    pub fn is_alone(&self) -> bool {
+        self.own.get().is_some_and(|own| own.lock.is_some())
     }
 
     /// Does one operation.
@@ -124,7 +129,7 @@ impl Own {
             .enable_all()
             .build()
             .map_err(|e| Refusal::new("internal", format!("cannot start the runtime: {e}")))?;
-        let own = Self { app, runtime, _lock: lock };
+        let own = Self { app, runtime, lock };
         // A first start that was broken off leaves a database without a partner; only `serve` ends what it began.
         if own.runtime.block_on(first_start::is_due(&own.app, Operator::of_this_machine()))? {
             let detail = "the database is empty: run `tenantry serve` once, which makes the first partner";
