@@ -130,7 +130,8 @@ pub(super) fn lookup(pid: PartnerId, term: &str) -> Option<(&'static str, String
     match (chars.next(), chars.next(), chars.next()) {
         (Some(first), second, None) => {
             let mut word = String::from('"');
-            push_gram(&mut word, pid, first, second);
+            let code = |c: char| u64::from(u32::from(c));
+            push_gram(&mut word, pid, code(first), second.map(code));
             word.push('"');
             Some(("user_grams", word))
         }
@@ -144,11 +145,11 @@ pub(super) fn lookup(pid: PartnerId, term: &str) -> Option<(&'static str, String
 }
 
 /// A character, or two that stand side by side, as one word of the index, which knows letters and digits.
-fn push_gram(to: &mut String, pid: PartnerId, first: char, second: Option<char>) {
+fn push_gram(to: &mut String, pid: PartnerId, first: u64, second: Option<u64>) {
     push_hex(to, pid.0.cast_unsigned());
     for c in [Some(first), second].into_iter().flatten() {
         to.push('x');
-        push_hex(to, u32::from(c).into());
+        push_hex(to, c);
     }
 }
 
@@ -162,23 +163,27 @@ fn push_hex(to: &mut String, number: u64) {
 
 /// Every character and every pair of a text, each once.
 fn grams(pid: PartnerId, text: &str) -> String {
+    // Both characters of a pair as one number: sorting them is half of the work.
+    let packed = |first: char, second: Option<char>| {
+        u64::from(u32::from(first)) << 32 | second.map_or(0, |c| u64::from(u32::from(c)) + 1)
+    };
     let mut all = Vec::with_capacity(2 * text.len());
     let mut before = None;
     for c in text.chars() {
         let c = Some(c).filter(|c| *c != SEPARATOR);
         if let Some(c) = c {
-            all.push((c, None));
+            all.push(packed(c, None));
             if let Some(before) = before {
-                all.push((before, Some(c)));
+                all.push(packed(before, Some(c)));
             }
         }
         before = c;
     }
     all.sort_unstable();
     all.dedup();
-    let mut words = String::with_capacity(all.len() * 10);
-    for (first, second) in all {
-        push_gram(&mut words, pid, first, second);
+    let mut words = String::with_capacity(all.len() * 12);
+    for gram in all {
+        push_gram(&mut words, pid, gram >> 32, (gram & 0xffff_ffff).checked_sub(1));
         words.push(' ');
     }
     words
