@@ -143,6 +143,10 @@ pub struct BenchArgs {
     /// Users in the database, 100 to 20000000
     #[arg(long, value_name = "COUNT", default_value = "100000", value_parser = clap::value_parser!(u64).range(100..=20_000_000))]
     pub users: u64,
+    /// Small partners of 20 users each beside the huge one, which has the other users [default: one for each 100 users,
+    /// at most 1000]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=500_000))]
+    pub partners: Option<u64>,
     /// How long each row is measured, 0.1 to 600
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     pub seconds: f64,

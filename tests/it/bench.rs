@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::binary::{Ended, Home, binary, tenantry, until};
 
 /// The rows, in their order.
-const ROWS: [&str; 21] = [
+const ROWS: [&str; 22] = [
     "create-loop",
     "bare",
     "get-uniform",
@@ -30,6 +30,7 @@ const ROWS: [&str; 21] = [
     "login",
     "get-beside-logins",
     "create",
+    "import",
     "delete",
 ];
 
@@ -163,6 +164,8 @@ fn what_cannot_be_done_is_refused() {
     for (line, code, why) in [
         ("--users 99", 2, "99 is not in 100..=20000000"),
         ("--users many", 2, "invalid digit"),
+        ("--partners 0", 2, "0 is not in 1..=500000"),
+        ("--users 1000 --partners 50", 1, "50 partners of 20 and a larger one need --users 1080 or more"),
         ("--seconds 0", 2, "give 0.1 to 600 seconds"),
         ("--seconds NaN", 2, "give 0.1 to 600 seconds"),
         ("--connections 0", 2, "give 1 to 1000 connections"),

@@ -13,6 +13,7 @@ use super::scratch::{Cores, Stop, pin};
 use super::seed::{self, Seeded};
 use super::server::{self, Bare, Server};
 use crate::cli::print::Progress;
+use crate::cli::progress::grouped;
 use crate::cli::refusal::Refusal;
 
 /// Turns that a row and what it is held against take.
@@ -26,6 +27,8 @@ const LOGINS: usize = 16;
 /// How long it is waited for at most until deep pages are fast.
 const WARM_UP: Duration = Duration::from_secs(1);
 const WARM_UP_PER_USER: Duration = Duration::from_micros(6);
+/// Users imported at once.
+const IMPORTED: u64 = 50_000;
 /// Users deleted at once.
 const DELETED: u64 = 10_000;
 
@@ -79,6 +82,7 @@ impl Bench<'_> {
         report.rows.extend(measuring.logins()?);
         let tokens = measuring.tokens()?;
         report.rows.push(measuring.row(rows::creates(&tokens))?);
+        report.rows.push(measuring.import()?);
         report.rows.push(measuring.delete()?);
         Ok(())
     }
@@ -255,6 +259,26 @@ impl<'a> Measuring<'a> {
         Ok([alone, beside])
     }
 
+    /// An import of prepared users, each with a hash from elsewhere.
+    fn import(&self) -> Result<Row, Refusal> {
+        let count = IMPORTED.min(self.bench.seeded.users / 2);
+        let request = rows::import(&self.huge, count);
+        let watch = self.server.watch();
+        let answer = load::once(self.server.address, &request, self.bench.stop)?;
+        let most = watch.end();
+        let per_second = count as f64 / answer.took.as_secs_f64();
+        let title = format!("import of {} prepared users over HTTP (users/s)", grouped(count));
+        let told = format!(r#""created":{count},"#);
+        let is_done = answer.status == 200 && String::from_utf8_lossy(&answer.body).contains(&told);
+        Ok(Row {
+            unit: "users",
+            ratio: Some((per_second / self.looped, "loop")),
+            memory: Some((self.server.memory(), most)),
+            failed: u64::from(!is_done),
+            ..rate("import", &title, per_second)
+        })
+    }
+
     /// A bulk delete of the last of the users who were seeded.
     fn delete(&self) -> Result<Row, Refusal> {
         let seeded = self.bench.seeded;
@@ -274,7 +298,7 @@ impl<'a> Measuring<'a> {
         let per_second = count as f64 / answer.took.as_secs_f64();
         let title = format!(
             "bulk delete of {} in {:.0} ms (users/s)",
-            crate::cli::progress::grouped(count),
+            grouped(count),
             answer.took.as_secs_f64() * 1_000.0
         );
         Ok(Row {

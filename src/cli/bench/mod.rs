@@ -86,10 +86,11 @@ impl Drop for Target {
 }
 
 fn measure(args: &BenchArgs, cores: Option<Cores>, stop: &Stop) -> Result<Report, Refusal> {
+    let shares = seed::shares(args.users, args.partners)?;
     let scratch = Scratch::make(&args.dir, args.users, args.keep)?;
     let data = scratch.path().join("data");
     super::lock::create_data_dir(&data)?;
-    let seeded = seed(&data, args.users, stop)?;
+    let seeded = seed(&data, shares, stop)?;
     let time = Duration::from_secs_f64(args.seconds);
     let mut report = Report {
         users: args.users,
@@ -109,12 +110,12 @@ fn measure(args: &BenchArgs, cores: Option<Cores>, stop: &Stop) -> Result<Report
     Ok(report)
 }
 
-fn seed(data: &Path, users: u64, stop: &Stop) -> Result<Seeded, Refusal> {
+fn seed(data: &Path, shares: (u64, u64), stop: &Stop) -> Result<Seeded, Refusal> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| Refusal::new("internal", format!("cannot start the runtime: {e}")))?
-        .block_on(seed::seed(data, users, stop))
+        .block_on(seed::seed(data, shares, stop))
 }
 
 /// The processor's name and how many cores there are.

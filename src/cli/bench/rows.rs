@@ -206,3 +206,24 @@ pub(super) fn creates<'a>(tokens: &'a Tokens) -> Plan<'a> {
     let title = "create users, each with event, mail and search index".to_owned();
     Plan { against: Against::Loop, alone: false, status: 201, ..reading("create", title, ask) }
 }
+
+/// An import of `count` users with names that nobody has and a hash of another system.
+pub(super) fn import(token: &str, count: u64) -> Vec<u8> {
+    const HASH: &str = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
+    let (names, mut body) = (Names::new(), String::new());
+    for n in 0..count {
+        let (first, last) = names.of(n);
+        body.push_str(&format!(
+            r#"{{"username":"in-{n}","status":"ACTIVE","firstName":"{first}","lastName":"{last}","email":"in-{n}@example.com","title":"Engineer","passwordHash":"{HASH}"}}"#
+        ));
+        body.push('\n');
+    }
+    let mut out = Vec::with_capacity(body.len() + 500);
+    let _ = write!(
+        out,
+        "POST /api/v1/users/import HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    out
+}

@@ -27,6 +27,8 @@ const BATCH: u64 = 10_000;
 /// Small partners at most, and the users of each.
 const SMALL_PARTNERS: u64 = 1_000;
 const SMALL_USERS: u64 = 20;
+/// Users of the huge partner at least.
+const FEWEST: u64 = 80;
 /// Groups of the huge partner, and the permission entries of each.
 const GROUPS: i64 = 20;
 const ENTRIES: i64 = 1_000;
@@ -61,29 +63,41 @@ pub(super) fn open(dir: &Path) -> Result<App> {
 }
 
 /// How `count` users are shared out: those of the huge partner, and small partners of [`SMALL_USERS`] each.
-pub(super) fn shares(count: u64) -> (u64, u64) {
-    let partners = (count / 100).clamp(1, SMALL_PARTNERS);
-    (count.saturating_sub(partners * SMALL_USERS), partners)
+///
+/// # Errors
+/// So many small partners leave nobody for the huge one.
+pub(super) fn shares(count: u64, partners: Option<u64>) -> Result<(u64, u64), Refusal> {
+    let partners = partners.unwrap_or_else(|| (count / 100).clamp(1, SMALL_PARTNERS));
+    match count.checked_sub(partners * SMALL_USERS).filter(|huge| *huge >= FEWEST) {
+        Some(huge) => Ok((huge, partners)),
+        None => {
+            let least = partners * SMALL_USERS + FEWEST;
+            let detail =
+                format!("{partners} partners of {SMALL_USERS} and a larger one need --users {least} or more");
+            Err(Refusal::new("invalid", detail))
+        }
+    }
 }
 
-/// Fills the database in `dir`.
-pub(super) async fn seed(dir: &Path, count: u64, stop: &Stop) -> Result<Seeded, Refusal> {
+/// Fills the database in `dir`, `shares` as [`shares`] gives them.
+pub(super) async fn seed(dir: &Path, shares: (u64, u64), stop: &Stop) -> Result<Seeded, Refusal> {
     let (app, begun) = (open(dir)?, Instant::now());
-    let (by, huge) = (Operator::of_this_machine(), shares(count));
+    let (by, (huge, partners)) = (Operator::of_this_machine(), shares);
+    let count = huge + partners * SMALL_USERS;
     let mut seeding = Seeding { app, by, names: Names::new(), stop, progress: Progress::new(), count };
     seeding.found().await?;
     let rights = by.as_admin_of(PartnerId(1));
     let ids = seeding.groups(&rights).await?;
-    let first_id = seeding.many(&rights, 0..huge.0, &ids).await?;
+    let first_id = seeding.many(&rights, 0..huge, &ids).await?;
     seeding.permit(&rights, &ids).await?;
     let all = NewUser { groups: ids, ..seeding.person(u64::MAX, Status::Active)? };
     let permitted = seeding.create(&rights, vec![all]).await?;
-    let small_client = seeding.small_partners(huge.0, huge.1).await?;
+    let small_client = seeding.small_partners(huge, partners).await?;
     Ok(Seeded {
-        users: huge.0,
+        users: huge,
         first_id,
         permitted,
-        partners: huge.1,
+        partners,
         small_client,
         seconds: begun.elapsed().as_secs_f64(),
     })
@@ -296,7 +310,11 @@ mod tests {
 
     #[test]
     fn most_are_in_the_huge_partner() {
-        assert_eq!([100, 200, 1_000].map(shares), [(80, 1), (160, 2), (800, 10)]);
-        assert_eq!(shares(10_000_000), (9_980_000, 1_000));
+        let of = |count, partners| shares(count, partners).unwrap();
+        assert_eq!([100, 200, 1_000].map(|count| of(count, None)), [(80, 1), (160, 2), (800, 10)]);
+        assert_eq!(of(10_000_000, None), (9_980_000, 1_000));
+        assert_eq!(of(3_000_000, Some(100_000)), (1_000_000, 100_000));
+        let refused = shares(1_000, Some(50)).unwrap_err();
+        assert!(refused.detail.contains("--users 1080 or more"), "{}", refused.detail);
     }
 }
