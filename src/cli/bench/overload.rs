@@ -79,7 +79,8 @@ impl Overload<'_> {
         let sustained = load::run(&closed, &mut ask, stop)?;
         let rate = sustained.per_second();
         let title = format!("creates, {} clients that wait for their answers", self.bench.connections);
-        let base = Row::of("create-sustained", title, &sustained);
+        let refused = Some(sustained.refused_share());
+        let base = Row { refused, ..Row::of("create-sustained", title, &sustained) };
         let mut rows = Vec::new();
         for (id, times) in [("create-calm", CALM), ("create-overload", TIMES)] {
             let open = self.load(MANY, time, 201);
@@ -173,7 +174,8 @@ impl Flood {
         stop: &super::scratch::Stop,
     ) -> Result<Sample, Refusal> {
         match self {
-            Self::Gets => load::run(load, &mut rows::ask_user(&tokens.huge, seeded, seeded.users), stop),
+            // Of the others some were deleted by then.
+            Self::Gets => load::run(load, &mut rows::ask_user(&tokens.huge, seeded, seeded.users / 2), stop),
             Self::Scans => load::run(load, &mut rows::ask_scans(tokens, seeded), stop),
             Self::Creates => {
                 let mut ask = rows::ask_create(&tokens.huge, format!("flood-{turn}"));
