@@ -50,6 +50,11 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// As [`Fair::has_room`].
+    pub(super) fn has_room(&self, pid: PartnerId, limit: usize) -> bool {
+        self.state().fair.has_room(pid, limit)
+    }
+
     /// What is next, if something waits.
     pub(super) fn try_pop(&self) -> Option<T> {
         self.state().fair.pop()
