@@ -47,6 +47,8 @@ pub mod partners;
 pub mod permissions;
 /// Errors as problem documents (RFC 9457): the one map from `Error` to HTTP.
 pub mod problem;
+/// Log lines of refused requests, so many a second.
+mod refusals;
 /// What logged-in users do for themselves.
 pub mod self_service;
 /// The HTTP server: connections, bounds, graceful shutdown.
