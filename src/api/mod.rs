@@ -55,6 +55,8 @@ pub mod self_service;
 pub mod server;
 /// Sessions: which logins are alive.
 pub mod sessions;
+/// Whose connection is read next when more have something to say than can be served at once.
+mod shares;
 /// Where a permission comes from, as answers tell it.
 mod sources;
 /// What requests say of users.
