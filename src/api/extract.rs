@@ -54,7 +54,7 @@ impl FromRequestParts<App> for Admin {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let admin = access::Admin::of(&caller(parts, app).await?)?;
         if !parts.method.is_safe() {
-            // Before the body is read and checked for nothing: a flood of writes then costs a third.
+            // Before the body is read and checked for nothing: refusing a flood then costs less.
             app.store.expect_room(admin.pid())?;
         }
         Ok(Self(admin))

@@ -181,7 +181,7 @@ fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
 }
 
 /// How much this thread stands back from now on. On one core eight threads that scan would let the one that answers
-/// everybody wait for milliseconds at each turn; a scan itself is hardly slower, since that one is mostly idle.
+/// everybody wait for tens of milliseconds. Scans themselves became a tenth slower by it (docs/BENCHMARKS.md).
 const STANDING_BACK: i32 = 10;
 
 /// Lets threads that take microseconds go before this one. On Linux a nice value belongs to the thread (setpriority(2),
@@ -310,8 +310,8 @@ impl Store {
         }
     }
 
-    /// Refuses what a write of this partner would be refused for now, since too many wait: asked early, a refusal costs a
-    /// fraction. On PostgreSQL only a write itself finds that out.
+    /// Refuses what a write of this partner would be refused for now, since too many wait: asked early, a refusal costs
+    /// less. On PostgreSQL only a write itself finds that out.
     ///
     /// # Errors
     /// Unavailable.
