@@ -6,6 +6,7 @@
 //!
 //! Hashes that came with their users from another system (`foreign`) stand as they came until their user logs in.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,8 +20,8 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
+use crate::model::PartnerId;
 use crate::random::Random;
-
 use crate::values::Bad;
 
 use pool::Pool;
@@ -56,10 +57,36 @@ impl HashCost {
     pub const FOR_TESTS: Self = Self { memory_kib: 64, iterations: 1 };
 }
 
+/// For whom a password is hashed: they take turns, and who floods the queue is refused before others are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// The server itself.
+    Server,
+    /// A partner, one of whose users has shown a token.
+    Partner(PartnerId),
+    /// Somebody at this address who is not logged in. Not the partner of the user that is named: by how long that takes
+    /// in a storm it could be told whether there is such a user (B23).
+    Address(IpAddr),
+}
+
+impl Whose {
+    /// Of IPv6 the first half: the rest is chosen by whoever has the network (RFC 4291 §2.5.1).
+    pub fn address(address: IpAddr) -> Self {
+        Self::Address(match address.to_canonical() {
+            IpAddr::V6(v6) => {
+                let [a, b, c, d, ..] = v6.segments();
+                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+            }
+            v4 => v4,
+        })
+    }
+}
+
 /// Hashes and verifies passwords on its own threads. Clones share them; they end with the last clone.
 #[derive(Clone)]
 pub struct Hasher {
     pool: Arc<Pool>,
+    whose: Whose,
     params: Params,
     random: Random,
     evenness: Arc<Evenness>,
@@ -106,7 +133,13 @@ impl Hasher {
         let params = Params::new(cost.memory_kib, cost.iterations, 1, Some(OUTPUT_LEN))
             .map_err(|e| Error::internal(format!("the password hash's cost is impossible: {e}")))?;
         let pool = Arc::new(Pool::start(threads, queue, pool::IDLE)?);
-        Ok(Self { pool, params, random, evenness: Arc::default() })
+        Ok(Self { pool, whose: Whose::Server, params, random, evenness: Arc::default() })
+    }
+
+    /// The same, for somebody.
+    #[must_use]
+    pub fn on_behalf_of(&self, whose: Whose) -> Self {
+        Self { whose, ..self.clone() }
     }
 
     /// The PHC string to store for a password that a person chose.
@@ -114,7 +147,7 @@ impl Hasher {
         let salt = self.random.bytes::<SALT_LEN>();
         let params = self.params.clone();
         self.pool
-            .submit(move |memory, _| {
+            .submit(self.whose, move |memory, _| {
                 let mut output = Zeroizing::new([0; OUTPUT_LEN]);
                 memory.argon2(
                     Algorithm::Argon2id,
@@ -144,7 +177,7 @@ impl Hasher {
     /// got: for comparing with a person's own history, never for a login.
     pub async fn verify(&self, password: Zeroizing<String>, against: Vec<String>) -> Result<Option<usize>> {
         self.pool
-            .submit(move |memory, wanted| {
+            .submit(self.whose, move |memory, wanted| {
                 for (index, stored) in against.iter().enumerate() {
                     if !wanted() {
                         break;
@@ -167,7 +200,7 @@ impl Hasher {
     pub async fn verify_login(&self, password: Zeroizing<String>, stored: Vec<String>) -> Result<Verdict> {
         let (params, evenness) = (self.params.clone(), Arc::clone(&self.evenness));
         self.pool
-            .submit(move |memory, _| {
+            .submit(self.whose, move |memory, _| {
                 let stored = stored.iter().map(|s| Stored::parse(s)).collect::<Result<Vec<_>>>();
                 if !stored.as_ref().is_ok_and(|all| all.iter().any(Stored::is_argon2)) {
                     let mut output = Zeroizing::new([0; OUTPUT_LEN]);
@@ -247,6 +280,15 @@ mod tests {
 
     fn secret(s: &str) -> Zeroizing<String> {
         Zeroizing::new(s.to_owned())
+    }
+
+    #[test]
+    fn a_network_is_one_address() {
+        let whose = |text: &str| Whose::address(text.parse().unwrap());
+        assert_eq!(whose("2001:db8:1:2::3"), whose("2001:db8:1:2:ffff::9"));
+        assert_ne!(whose("2001:db8:1:2::3"), whose("2001:db8:1:3::3"));
+        assert_eq!(whose("::ffff:192.0.2.1"), whose("192.0.2.1"));
+        assert_ne!(whose("192.0.2.2"), whose("192.0.2.1"));
     }
 
     #[tokio::test]

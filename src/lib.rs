@@ -21,6 +21,8 @@ pub mod config;
 pub mod domain;
 /// One error enum, without HTTP (leaf).
 pub mod error;
+/// Turns for those who wait: no flood of one keeps another waiting (leaf).
+pub mod fair;
 /// Password hashing on its own bounded threads (leaf).
 pub mod hashing;
 /// Mails: their texts and the ways they travel (leaf).

@@ -7,12 +7,15 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::shares::Shares;
+use crate::model::PartnerId;
 
 /// Where a connection stands: written where requests are handled, read where bytes are. Both are polled by the
 /// connection's one task, so no order of memory is asked for.
@@ -20,9 +23,20 @@ use tokio::time::{Instant, Sleep, sleep};
 pub(super) struct Turns {
     busy: AtomicBool,
     done: AtomicU32,
+    partner: AtomicI64,
 }
 
 impl Turns {
+    /// A request on it came with a good token of this partner's: so will the next one, most likely.
+    pub(super) fn belongs_to(&self, pid: PartnerId) {
+        self.partner.store(pid.0, Ordering::Relaxed);
+    }
+
+    /// Whose it is; 0 until somebody has shown a token.
+    fn partner(&self) -> PartnerId {
+        PartnerId(self.partner.load(Ordering::Relaxed))
+    }
+
     /// A head has been read and its request is being handled, until the guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Turn {
         self.busy.store(true, Ordering::Relaxed);
@@ -58,6 +72,9 @@ pub(super) struct Bounded<T> {
     stream: T,
     limits: Limits,
     turns: Arc<Turns>,
+    shares: Shares,
+    /// Nothing was there to be read, so whoever polls now may do so since something has come.
+    rested: bool,
     /// The last turn that was seen to be done.
     seen: u32,
     /// Bytes of a head have come, but not yet all.
@@ -72,12 +89,14 @@ pub(super) struct Bounded<T> {
 }
 
 impl<T> Bounded<T> {
-    pub(super) fn new(stream: T, limits: Limits, turns: Arc<Turns>) -> Self {
+    pub(super) fn new(stream: T, limits: Limits, turns: Arc<Turns>, shares: Shares) -> Self {
         let timer = Box::pin(sleep(limits.head));
         Self {
             stream,
             limits,
             turns,
+            shares,
+            rested: true,
             seen: 0,
             in_head: true,
             head_timed: true,
@@ -142,7 +161,15 @@ impl<T> Bounded<T> {
 impl<T: AsyncRead + Unpin> AsyncRead for Bounded<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.rested && !this.turns.busy.load(Ordering::Relaxed) {
+            // Once it is woken again it reads, whoever woke it.
+            this.rested = false;
+            if this.shares.must_wait(this.turns.partner(), cx.waker()) {
+                return Poll::Pending;
+            }
+        }
         let poll = Pin::new(&mut this.stream).poll_read(cx, buf);
+        this.rested = poll.is_pending();
         if poll.is_ready() {
             if !this.turns.busy.load(Ordering::Relaxed) {
                 this.notice_turn();
@@ -199,7 +226,7 @@ mod tests {
     fn pair() -> (Bounded<DuplexStream>, DuplexStream, Arc<Turns>) {
         let (ours, theirs) = duplex(64);
         let turns = Arc::new(Turns::default());
-        (Bounded::new(ours, LIMITS, Arc::clone(&turns)), theirs, turns)
+        (Bounded::new(ours, LIMITS, Arc::clone(&turns), Shares::new(1)), theirs, turns)
     }
 
     #[tokio::test(start_paused = true)]

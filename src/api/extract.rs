@@ -27,7 +27,11 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
 }
 
 async fn caller(parts: &Parts, app: &App) -> Result<Caller, Error> {
-    tokens::authenticate(app, bearer(&parts.headers)?).await
+    let caller = tokens::authenticate(app, bearer(&parts.headers)?).await?;
+    if let Some(peer) = parts.extensions.get::<Peer>() {
+        peer.connection.belongs_to(caller.pid());
+    }
+    Ok(caller)
 }
 
 /// Who is calling, whatever token it comes with: the partner (0 for an operator) and a name.
@@ -48,7 +52,12 @@ pub struct Admin(pub access::Admin);
 impl FromRequestParts<App> for Admin {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(Self(access::Admin::of(&caller(parts, app).await?)?))
+        let admin = access::Admin::of(&caller(parts, app).await?)?;
+        if !parts.method.is_safe() {
+            // Before the body is read and checked for nothing: refusing a flood then costs less.
+            app.store.expect_room(admin.pid())?;
+        }
+        Ok(Self(admin))
     }
 }
 
@@ -243,7 +252,8 @@ pub struct ClientAddress(pub IpAddr);
 impl FromRequestParts<App> for ClientAddress {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+        let peer =
+            parts.extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.address.ip());
         let forwarded: Vec<&str> = parts
             .headers
             .get_all("x-forwarded-for")

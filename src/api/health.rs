@@ -31,7 +31,7 @@ async fn ready(State(app): State<App>) -> Result<Response, Problem> {
 /// Only for this machine, and not for a proxy on it that asks for somebody else.
 fn show(metrics: &Metrics, request: &Request) -> Response {
     let is_local =
-        request.extensions().get::<Peer>().is_some_and(|peer| peer.0.ip().to_canonical().is_loopback());
+        request.extensions().get::<Peer>().is_some_and(|peer| peer.address.ip().to_canonical().is_loopback());
     let is_proxied = ["x-forwarded-for", "forwarded", "x-real-ip"]
         .iter()
         .any(|name| request.headers().contains_key(*name));
@@ -54,7 +54,8 @@ mod tests {
         let status = |peer: Option<&str>, header: Option<&str>| {
             let mut request = Request::new(axum::body::Body::empty());
             if let Some(peer) = peer {
-                request.extensions_mut().insert(Peer(peer.parse::<SocketAddr>().unwrap()));
+                let address = peer.parse::<SocketAddr>().unwrap();
+                request.extensions_mut().insert(Peer { address, connection: Arc::default() });
             }
             if let Some(name) = header {
                 let name = header::HeaderName::from_bytes(name.as_bytes()).unwrap();

@@ -47,12 +47,16 @@ pub mod partners;
 pub mod permissions;
 /// Errors as problem documents (RFC 9457): the one map from `Error` to HTTP.
 pub mod problem;
+/// Log lines of refused requests, so many a second.
+mod refusals;
 /// What logged-in users do for themselves.
 pub mod self_service;
 /// The HTTP server: connections, bounds, graceful shutdown.
 pub mod server;
 /// Sessions: which logins are alive.
 pub mod sessions;
+/// Whose connection is read next when more have something to say than can be served at once.
+mod shares;
 /// Where a permission comes from, as answers tell it.
 mod sources;
 /// What requests say of users.

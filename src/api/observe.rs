@@ -20,7 +20,8 @@ use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 use tower::Service;
 use tracing::Span;
 
-use super::problem::Cause;
+use super::problem::{Busy, Cause};
+use super::refusals::Refusals;
 use super::server::caught;
 use crate::random::Random;
 
@@ -186,12 +187,14 @@ pub struct Observe<S> {
 struct Shared {
     metrics: Arc<Metrics>,
     ids: RequestIds,
+    refusals: Refusals,
 }
 
 impl<S> Observe<S> {
     /// Wraps `inner`, most often a router.
     pub fn new(inner: S, metrics: Arc<Metrics>, random: &Random) -> Self {
-        Self { inner, shared: Arc::new(Shared { metrics, ids: RequestIds::new(random) }) }
+        let (ids, refusals) = (RequestIds::new(random), Refusals::default());
+        Self { inner, shared: Arc::new(Shared { metrics, ids, refusals }) }
     }
 }
 
@@ -265,7 +268,8 @@ where
 }
 
 impl<F> Observed<F> {
-    /// One line for each request. The one of a 500 is also the one report of its cause.
+    /// One line for each request, of refusals (503) one a second and cause. The one of a 500 is also the one report of its
+    /// cause.
     fn log(&self, response: &Response<Body>, took: Duration) {
         let (id, method, path) = (text(&self.id), &self.method, self.uri.path());
         let status = response.status().as_u16();
@@ -273,6 +277,11 @@ impl<F> Observed<F> {
         let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         if let Some(Cause(cause)) = response.extensions().get() {
             tracing::error!(id, %method, path, status, took_us = took, %cause, "internal error");
+        } else if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            let busy = response.extensions().get::<Busy>().map_or("", |busy| &*busy.0);
+            if let Some(suppressed) = self.shared.refusals.note(busy, Instant::now()) {
+                tracing::warn!(id, %method, path, status, took_us = took, suppressed, busy, "answered");
+            }
         } else if status >= 500 {
             tracing::warn!(id, %method, path, status, took_us = took, "answered");
         } else {
@@ -297,13 +306,19 @@ mod tests {
     use std::sync::Mutex;
     use tower::ServiceExt as _;
 
+    fn busy(what: &'static str) -> Error {
+        Error::Unavailable { what: what.into(), retry_after: Duration::from_secs(1) }
+    }
+
     fn observed() -> (Observe<Router>, Arc<Metrics>) {
         let metrics = Arc::new(Metrics::new(&PrometheusBuilder::new().build_recorder()));
         let router = Router::new()
             .route("/", get(|| async { "hello" }))
             .route("/cached", get(|| async { ([(CACHE_CONTROL, "max-age=60")], "") }))
             .route("/broken", get(|| async { Problem::from(Error::internal("the disk is gone")) }))
-            .route("/busy", get(|| async { StatusCode::SERVICE_UNAVAILABLE }))
+            .route("/busy", get(|| async { Problem::from(busy("too many writes are waiting")) }))
+            .route("/gone", get(|| async { Problem::from(busy("the database cannot be reached")) }))
+            .route("/bad-gateway", get(|| async { StatusCode::BAD_GATEWAY }))
             .route(
                 "/panics",
                 get(|| async {
@@ -412,8 +427,9 @@ mod tests {
         }
     }
 
-    /// What is logged for one request at `level`. The requests of other tests have subscribers of their own.
-    async fn logged(level: tracing::Level, path: &str) -> String {
+    /// What is logged for one request after the other at `level`. The requests of other tests have subscribers of their
+    /// own.
+    async fn logged_of(level: tracing::Level, paths: &[&str]) -> String {
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -423,10 +439,27 @@ mod tests {
             .finish();
         let guard = tracing::subscriber::set_default(subscriber);
         let (service, _) = observed();
-        send(&service, path, Some("the-id")).await;
+        for path in paths {
+            send(&service, path, Some("the-id")).await;
+        }
         drop(guard);
         let bytes = std::mem::take(&mut *log.0.lock().unwrap());
         String::from_utf8(bytes).unwrap()
+    }
+
+    async fn logged(level: tracing::Level, path: &str) -> String {
+        logged_of(level, &[path]).await
+    }
+
+    #[tokio::test]
+    async fn refusals_are_not_logged_one_by_one() {
+        let text = logged_of(tracing::Level::INFO, &[["/busy"; 50].as_slice(), &["/gone"]].concat()).await;
+        let of = |what: &str| text.lines().filter(|line| line.contains(what)).count();
+        // One, unless this takes more than a second.
+        assert!((1..50).contains(&of("too many writes")) && of("cannot be reached") == 1, "{text}");
+        assert!(text.contains("status=503") && text.contains("suppressed=0"), "{text}");
+        let text = logged_of(tracing::Level::INFO, &["/bad-gateway"; 3]).await;
+        assert_eq!(text.lines().count(), 3, "others are: {text}");
     }
 
     #[tokio::test]

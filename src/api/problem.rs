@@ -95,6 +95,10 @@ impl Problem {
 #[derive(Debug, Clone)]
 pub struct Cause(pub Cow<'static, str>);
 
+/// What is busy or gone, as an extension of a 503: its log lines are counted by it.
+#[derive(Debug, Clone)]
+pub(super) struct Busy(pub(super) Cow<'static, str>);
+
 /// A problem document (RFC 9457), as sent with `application/problem+json`.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Problem)]
@@ -214,7 +218,9 @@ fn from_error(error: Error) -> Response {
         Error::Unavailable { what, retry_after: wait } => {
             let seconds = whole_seconds(wait);
             let detail = format!("{what}: try again in {seconds} s").into();
-            retry_after(plain(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail), seconds)
+            let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
+            response.extensions_mut().insert(Busy(what));
+            retry_after(response, seconds)
         }
         Error::Internal(cause) => {
             let detail =

@@ -21,7 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tower::Service;
 
@@ -29,6 +29,7 @@ use super::compat;
 use super::connection::{Bounded, Limits, Turns};
 use super::incoming::{BodyBounds, Guarded};
 use super::problem::{Cause, Problem};
+use super::shares::Shares;
 use super::user_import;
 use crate::error::Error;
 
@@ -75,9 +76,14 @@ impl Default for Bounds {
     }
 }
 
-/// The address at the other end of the connection, as an extension of every request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer(pub SocketAddr);
+/// What is at the other end of the connection, as an extension of every request.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The connection, which is told whose it is.
+    pub(super) connection: Arc<Turns>,
+}
 
 /// Serves connections until `shutdown` is ready, then lets the requests in work end.
 ///
@@ -107,6 +113,9 @@ where
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
+    let workers = tokio::runtime::Handle::current().metrics().num_workers();
+    let shares = Shares::new(workers);
+    let _rounds = AbortOnDrop(tokio::spawn(shares.clone().rounds()));
     loop {
         let accepted = async {
             // Never closed, so there is always a permit to come.
@@ -121,11 +130,12 @@ where
         while connections.try_join_next().is_some() {}
         let turns = Arc::new(Turns::default());
         let limits = Limits { head: bounds.header_read, idle: bounds.keep_alive, write: bounds.write_idle };
-        let io = TokioIo::new(Bounded::new(stream, limits, Arc::clone(&turns)));
+        let io = TokioIo::new(Bounded::new(stream, limits, Arc::clone(&turns), shares.clone()));
         let service = service.clone();
         let handle = service_fn(move |request: Request<Incoming>| {
             let turn = turns.begin();
             let service = service.clone();
+            let peer = Peer { address: peer, connection: Arc::clone(&turns) };
             async move {
                 let response = answer(service, prepare(request, peer, &bounds)).await;
                 drop(turn);
@@ -146,6 +156,15 @@ where
     }
     connections.shutdown().await;
     Ok(())
+}
+
+/// A task that ends with this.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// The next connection. Errors of one connection are passed over; those of the process, such as too many open
@@ -176,10 +195,10 @@ fn is_of_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-fn prepare(request: Request<Incoming>, peer: SocketAddr, bounds: &Bounds) -> Request<Body> {
+fn prepare(request: Request<Incoming>, peer: Peer, bounds: &Bounds) -> Request<Body> {
     let (mut head, body) = request.into_parts();
     head.uri = compat::rewrite(head.uri);
-    head.extensions.insert(Peer(peer));
+    head.extensions.insert(peer);
     let body = if body.is_end_stream() {
         Body::empty() // needs no allocation
     } else {

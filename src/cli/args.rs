@@ -165,6 +165,9 @@ pub struct BenchArgs {
     /// Write a page with plots into this file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// Measure only what becomes of the server, and of a quiet partner, under too much load
+    #[arg(long)]
+    pub only_overload: bool,
     /// Leave the database behind
     #[arg(long)]
     pub keep: bool,

@@ -33,6 +33,11 @@ const BACKLOG: u32 = 1_024;
 /// How long work on blocking threads has to end after everything else has.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
+/// After so many polls of tasks the runtime looks what has come on connections and from other threads. By default it
+/// does so after 61 and 31: a quiet partner's request, or the answer to its write, would wait for as many requests of a
+/// flood.
+const LOOK: u32 = 8;
+
 /// Between two turns of the metrics' housekeeping.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -92,7 +97,7 @@ fn runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
     if threads > 1 {
         builder.worker_threads(threads);
     }
-    builder.enable_all().build()
+    builder.event_interval(LOOK).global_queue_interval(LOOK).enable_all().build()
 }
 
 async fn serve(mut config: Config, lock: Option<Lock>, out: &mut impl Write) -> Result<Running, Failure> {

@@ -14,6 +14,7 @@ use crate::access::{nobody, system_within};
 use crate::app::App;
 use crate::clock::{MINUTE, Millis};
 use crate::error::{Error, GrantError, Result};
+use crate::hashing::Whose;
 use crate::model::{PartnerId, Status, User, UserId};
 use crate::storage::passwords::{Stored, end_permanent, list_present, rehash};
 use crate::storage::users::{self, Failures};
@@ -43,7 +44,8 @@ pub async fn grant_password(
     let found = find(app, client, username).await?;
     let hashes =
         found.as_ref().map(|f| f.present.iter().map(|p| p.hash.clone()).collect()).unwrap_or_default();
-    let verdict = app.hasher.verify_login(password.clone(), hashes).await?;
+    let hasher = app.hasher.on_behalf_of(Whose::address(address));
+    let verdict = hasher.verify_login(password.clone(), hashes).await?;
     let Some(found) = found else {
         unit::write(&app.store, &nobody(), move |tx| {
             users::count_unknown_login(tx);
@@ -93,7 +95,8 @@ async fn store_anew(app: &App, found: &Found, used: &Stored, password: Zeroizing
     if used.is_temporary || app.hasher.is_current(&used.hash) {
         return;
     }
-    let Ok(hash) = app.hasher.hash(password).await else { return };
+    let hasher = app.hasher.on_behalf_of(Whose::Partner(found.pid));
+    let Ok(hash) = hasher.hash(password).await else { return };
     let (user_id, used) = (found.user_id, used.clone());
     let store = move |tx: &mut Tx<'_>| rehash(tx, user_id, &used, &hash);
     if let Err(error) = unit::write(&app.store, &system_within(found.pid), store).await {

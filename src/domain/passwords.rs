@@ -9,7 +9,7 @@ use crate::access::{Admin, Member, Scope as _};
 use crate::app::App;
 use crate::clock::Millis;
 use crate::error::{Error, Fault, Result};
-use crate::hashing;
+use crate::hashing::{self, Whose};
 use crate::mail::{Letter, Notice, Reason, Recipient, Secret};
 use crate::model::{Status, User, UserId};
 use crate::storage::outbox::{self, NewMail};
@@ -170,7 +170,8 @@ pub async fn change_own(
     let now = app.clock.now();
     let refused = now < failures.refused_until;
     let hashes = present.iter().map(|p| p.hash.clone()).collect();
-    let verdict = app.hasher.verify_login(old, hashes).await?;
+    let hasher = app.hasher.on_behalf_of(Whose::Partner(member.pid()));
+    let verdict = hasher.verify_login(old, hashes).await?;
     let matched =
         verdict.matched.and_then(|i| present.get(i)).filter(|p| !refused && !has_ended(p, now)).cloned();
     let mut faults = Vec::new();
@@ -184,7 +185,7 @@ pub async fn change_own(
     if faults.is_empty() {
         let mut used: Vec<String> = history.iter().map(|p| p.hash.clone()).collect();
         used.extend(present.iter().filter(|p| p.is_temporary).map(|p| p.hash.clone()));
-        if app.hasher.verify(new.clone(), used).await?.is_some() {
+        if hasher.verify(new.clone(), used).await?.is_some() {
             let detail = format!("the last {HISTORY} passwords and the temporary one cannot be used again");
             faults.push(Fault::new("/newPassword", "used-before", detail));
         }
@@ -198,7 +199,7 @@ pub async fn change_own(
         }
         return Err(Error::Invalid(faults));
     };
-    let hash = app.hasher.hash(new).await?;
+    let hash = hasher.hash(new).await?;
     let who = member.clone();
     unit::write(&app.store, member, move |tx| set_own(tx, &who, matched.password_id, &hash)).await
 }

@@ -1,6 +1,5 @@
 //! The threads that hash, their queue and their memory.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,12 +8,16 @@ use std::time::{Duration, Instant};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::oneshot;
 
+use super::Whose;
 use crate::error::{Error, Result};
+use crate::fair::Fair;
 
 /// How long a thread without work keeps its memory.
 pub(super) const IDLE: Duration = Duration::from_secs(1);
 /// What a client is told when the queue is full.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// By so many times the capacity the queue may grow for those who have less than their share of it.
+const MOST: usize = 2;
 /// Above its largest mmap threshold (32 MiB on 64 bits) glibc always gives memory back when it is freed; below, a
 /// threshold that adapts makes it keep it (measured: 19 MiB more with every burst of logins). So more is reserved than
 /// used: untouched pages cost nothing.
@@ -53,16 +56,18 @@ impl Pool {
     /// Runs `work` on one of the threads. It may ask whether somebody still waits for the answer.
     pub(super) async fn submit<T: Send + 'static>(
         &self,
+        whose: Whose,
         work: impl FnOnce(&mut Memory, &dyn Fn() -> bool) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (answer, result) = oneshot::channel();
-        self.0.push(Box::new(move |memory| {
+        let job = Box::new(move |memory: &mut Memory| {
             if !answer.is_closed() {
                 let done = work(memory, &|| !answer.is_closed());
                 // A caller who has gone needs no answer.
                 let _ = answer.send(done);
             }
-        }))?;
+        });
+        self.0.push(whose, job)?;
         // The sender is dropped unused when the job panicked.
         result.await.unwrap_or_else(|_| Err(Error::internal("password hashing failed: its job panicked")))
     }
@@ -88,7 +93,8 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Job>,
+    /// Nobody's storm of logins keeps those of others waiting.
+    queue: Fair<Whose, Job>,
     closed: bool,
 }
 
@@ -98,15 +104,15 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, job: Job) -> Result<()> {
+    fn push(&self, whose: Whose, job: Job) -> Result<()> {
+        let busy =
+            || Error::Unavailable { what: "password hashing is busy".into(), retry_after: RETRY_AFTER };
         let mut state = self.lock();
-        if state.queue.len() >= self.capacity {
-            return Err(Error::Unavailable {
-                what: "password hashing is busy".into(),
-                retry_after: RETRY_AFTER,
-            });
+        // There are more addresses than partners: those that come to a full queue with nothing in it are bounded, too.
+        if state.queue.len() >= MOST * self.capacity {
+            return Err(busy());
         }
-        state.queue.push_back(job);
+        state.queue.push(whose, job, self.capacity).map_err(|_| busy())?;
         drop(state);
         self.work.notify_one();
         Ok(())
@@ -130,7 +136,7 @@ impl Shared {
             if state.closed {
                 return None;
             }
-            if let Some(job) = state.queue.pop_front() {
+            if let Some(job) = state.queue.pop() {
                 return Some(job);
             }
             if memory.blocks.capacity() == 0 {
@@ -197,15 +203,18 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::model::PartnerId;
 
     const NEVER_IDLE: Duration = Duration::from_secs(60);
+    const ONE: Whose = Whose::Partner(PartnerId(1));
+    const OTHER: Whose = Whose::Partner(PartnerId(2));
 
     fn pool(capacity: usize, idle: Duration) -> Arc<Pool> {
         Arc::new(Pool::start(1, capacity, idle).unwrap())
     }
 
     async fn hash(pool: Arc<Pool>) -> Result<()> {
-        pool.submit(|memory, _| {
+        pool.submit(ONE, |memory, _| {
             let params = Params::new(64, 1, 1, Some(32)).unwrap();
             memory.argon2(Algorithm::Argon2id, Version::V0x13, &params, "x", &[0; 16], &mut [0; 32])
         })
@@ -218,7 +227,7 @@ mod tests {
         let (started, running) = mpsc::channel();
         let pool = Arc::clone(pool);
         let job = tokio::spawn(async move {
-            pool.submit(move |_, _| {
+            pool.submit(ONE, move |_, _| {
                 let _ = started.send(());
                 let _ = blocked.recv();
                 Ok(())
@@ -248,6 +257,46 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_storm_keeps_nobody_else_waiting() {
+        let pool = pool(4, NEVER_IDLE);
+        let (release, blocked) = block(&pool);
+        let (done, order) = mpsc::channel();
+        let submit = |whose: Whose| {
+            let (pool, done) = (Arc::clone(&pool), done.clone());
+            tokio::spawn(async move {
+                pool.submit(whose, move |_, _| {
+                    let _ = done.send(whose);
+                    Ok(())
+                })
+                .await
+            })
+        };
+        let mut waiting: Vec<_> = (0..4).map(|_| submit(ONE)).collect();
+        while pool.waiting() < 4 {
+            tokio::task::yield_now().await;
+        }
+        assert!(submit(ONE).await.unwrap().is_err());
+        waiting.push(submit(OTHER));
+        while pool.waiting() < 5 {
+            tokio::task::yield_now().await;
+        }
+        // A flood of addresses, each of which comes for the first time, is bounded as well.
+        for n in 0..3 {
+            waiting.push(submit(Whose::Partner(PartnerId(3 + n))));
+        }
+        while pool.waiting() < 8 {
+            tokio::task::yield_now().await;
+        }
+        assert!(submit(Whose::Partner(PartnerId(9))).await.unwrap().is_err());
+        drop(release);
+        blocked.await.unwrap().unwrap();
+        for job in waiting {
+            job.await.unwrap().unwrap();
+        }
+        assert_eq!(order.iter().take(2).collect::<Vec<_>>(), [ONE, OTHER]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn who_has_gone_costs_nothing() {
         let pool = pool(2, NEVER_IDLE);
         let (release, blocked) = block(&pool);
@@ -261,7 +310,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_stays_in_its_job() {
         let pool = pool(2, NEVER_IDLE);
-        let error = pool.submit::<()>(|_, _| panic!("of a test")).await.unwrap_err();
+        let error = pool.submit::<()>(ONE, |_, _| panic!("of a test")).await.unwrap_err();
         assert!(matches!(error, Error::Internal(_)), "{error}");
         hash(pool).await.unwrap();
     }
@@ -271,18 +320,19 @@ mod tests {
         let size = |memory: &mut Memory, _: &dyn Fn() -> bool| Ok(memory.blocks.capacity());
         let busy = pool(2, NEVER_IDLE);
         hash(Arc::clone(&busy)).await.unwrap();
-        assert!(busy.submit(size).await.unwrap() >= RESERVED_BLOCKS);
+        assert!(busy.submit(ONE, size).await.unwrap() >= RESERVED_BLOCKS);
         let idle = pool(2, Duration::from_millis(1));
         hash(Arc::clone(&idle)).await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert_eq!(idle.submit(size).await.unwrap(), 0);
+        assert_eq!(idle.submit(ONE, size).await.unwrap(), 0);
         hash(idle).await.unwrap();
     }
 
     #[tokio::test]
     async fn threads_have_names_and_end_with_the_pool() {
         let pool = Pool::start(3, 8, NEVER_IDLE).unwrap();
-        let name = pool.submit(|_, _| Ok(std::thread::current().name().map(str::to_owned))).await.unwrap();
+        let name =
+            pool.submit(ONE, |_, _| Ok(std::thread::current().name().map(str::to_owned))).await.unwrap();
         assert!(["hash-1", "hash-2", "hash-3"].contains(&name.as_deref().unwrap()), "{name:?}");
         let shared = Arc::downgrade(&pool.0);
         drop(pool);
@@ -300,7 +350,7 @@ mod tests {
     async fn only_the_hash_threads_are_nice() {
         let nice = || rustix::process::getpriority_process(None).unwrap();
         let here = nice();
-        assert_eq!(pool(2, NEVER_IDLE).submit(move |_, _| Ok(nice())).await.unwrap(), 19);
+        assert_eq!(pool(2, NEVER_IDLE).submit(ONE, move |_, _| Ok(nice())).await.unwrap(), 19);
         assert_eq!(nice(), here);
     }
 }

@@ -1,65 +1,9 @@
-//! Who waits, by partner: nobody's flood keeps another partner waiting, and nothing waits without bound.
+//! What waits for a thread, by partner: nobody's flood keeps another partner waiting, and nothing waits without bound.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::fair::Fair;
 use crate::model::PartnerId;
-
-/// Things that wait. Partners take turns; within a partner they go in the order they came.
-#[derive(Debug)]
-pub(super) struct Fair<T> {
-    waiting: HashMap<PartnerId, VecDeque<T>>,
-    /// Partners of whom something waits; the first one is next.
-    turns: VecDeque<PartnerId>,
-    length: usize,
-}
-
-impl<T> Default for Fair<T> {
-    fn default() -> Self {
-        Self { waiting: HashMap::new(), turns: VecDeque::new(), length: 0 }
-    }
-}
-
-impl<T> Fair<T> {
-    /// Has something wait. When `limit` wait already, only partners that have less than an equal share of them may add
-    /// to it; others get it back.
-    pub(super) fn push(&mut self, pid: PartnerId, item: T, limit: usize) -> Result<(), T> {
-        if self.length >= limit {
-            let own = self.waiting.get(&pid).map_or(0, VecDeque::len);
-            let partners = self.turns.len() + usize::from(own == 0);
-            if own >= (limit / partners.max(1)).max(1) {
-                return Err(item);
-            }
-        }
-        let own = self.waiting.entry(pid).or_default();
-        own.push_back(item);
-        if own.len() == 1 {
-            self.turns.push_back(pid);
-        }
-        self.length += 1;
-        Ok(())
-    }
-
-    /// How many wait.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.length
-    }
-
-    /// What is next.
-    pub(super) fn pop(&mut self) -> Option<T> {
-        let pid = self.turns.pop_front()?;
-        let own = self.waiting.get_mut(&pid)?;
-        let item = own.pop_front();
-        if own.is_empty() {
-            self.waiting.remove(&pid);
-        } else {
-            self.turns.push_back(pid);
-        }
-        self.length -= usize::from(item.is_some());
-        item
-    }
-}
 
 /// Such a queue between threads.
 #[derive(Debug)]
@@ -70,7 +14,7 @@ pub(super) struct Queue<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    fair: Fair<T>,
+    fair: Fair<PartnerId, T>,
     is_closed: bool,
 }
 
@@ -106,6 +50,11 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// As [`Fair::has_room`].
+    pub(super) fn has_room(&self, pid: PartnerId, limit: usize) -> bool {
+        self.state().fair.has_room(pid, limit)
+    }
+
     /// What is next, if something waits.
     pub(super) fn try_pop(&self) -> Option<T> {
         self.state().fair.pop()
@@ -137,36 +86,6 @@ mod tests {
     use super::*;
 
     const ONE: PartnerId = PartnerId(1);
-    const TWO: PartnerId = PartnerId(2);
-
-    #[test]
-    fn partners_take_turns_and_keep_their_own_order() {
-        let mut queue = Fair::default();
-        for n in 0..5 {
-            queue.push(ONE, (1, n), 10).unwrap();
-        }
-        for n in 0..2 {
-            queue.push(TWO, (2, n), 10).unwrap();
-        }
-        let all: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
-        assert_eq!(all, [(1, 0), (2, 0), (1, 1), (2, 1), (1, 2), (1, 3), (1, 4)]);
-    }
-
-    #[test]
-    fn who_floods_is_refused_and_others_are_not() {
-        let mut queue = Fair::default();
-        for n in 0..8 {
-            queue.push(ONE, n, 8).unwrap();
-        }
-        assert_eq!(queue.push(ONE, 8, 8), Err(8));
-        // Another partner has its half, though no more than that.
-        for n in 0..4 {
-            queue.push(TWO, n, 8).unwrap();
-        }
-        assert_eq!(queue.push(TWO, 4, 8), Err(4));
-        assert_eq!(queue.push(ONE, 8, 8), Err(8));
-        assert_eq!(std::iter::from_fn(|| queue.pop()).count(), 12);
-    }
 
     #[test]
     fn a_closed_queue_ends_when_it_is_empty() {

@@ -436,3 +436,53 @@ async fn a_full_queue_refuses_and_keeps_its_promises() {
     let by_name = store.scan(&by, |tx| partners::total(tx, None)).await.unwrap();
     assert_eq!(by_name.count, done, "what was answered is there, and nothing else");
 }
+
+/// A partner whose queue is long is served no more often than one that asks for little.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_writes_keeps_no_other_partner_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let (begun, running) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let mut all = tokio::task::JoinSet::new();
+    let holder = store.clone();
+    all.spawn(async move {
+        let hold = move |_: &mut Tx<'_>| {
+            begun.send(()).unwrap();
+            wait.lock().unwrap().recv().unwrap();
+            Ok(Outcome::Commit(()))
+        };
+        holder.write(&crate::access::system_within(PartnerId(1)), hold).await
+    });
+    tokio::task::block_in_place(|| running.recv().unwrap());
+    let (taken, count) = std::sync::mpsc::channel::<()>();
+    let mut write = |pid: i64| {
+        let (store, order, taken) = (store.clone(), Arc::clone(&order), taken.clone());
+        all.spawn(async move {
+            let note = move |_: &mut Tx<'_>| {
+                order.lock().unwrap().push(pid);
+                Ok(Outcome::Commit(()))
+            };
+            let within = crate::access::system_within(PartnerId(pid));
+            let writing = store.write(&within, note);
+            let mut writing = std::pin::pin!(writing);
+            // The first poll puts it into the queue.
+            let first = std::future::poll_fn(|cx| std::task::Poll::Ready(writing.as_mut().poll(cx)));
+            assert!(first.await.is_pending());
+            taken.send(()).unwrap();
+            writing.await
+        });
+    };
+    (0..200).for_each(|_| write(1));
+    tokio::task::block_in_place(|| count.iter().take(200).count());
+    write(2);
+    tokio::task::block_in_place(|| count.recv().unwrap());
+    release.send(()).unwrap();
+    while let Some(done) = all.join_next().await {
+        done.unwrap().unwrap();
+    }
+    let order = order.lock().unwrap();
+    assert_eq!((order.len(), order.iter().position(|pid| *pid == 2)), (201, Some(1)));
+}

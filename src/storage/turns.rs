@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::queue::Fair;
 use crate::error::{Error, Result};
+use crate::fair::Fair;
 use crate::model::PartnerId;
 
 /// Turns, taken by partners one after the other.
@@ -24,7 +24,7 @@ struct Inner {
 #[derive(Debug)]
 struct State {
     free: usize,
-    waiting: Fair<oneshot::Sender<Turn>>,
+    waiting: Fair<PartnerId, oneshot::Sender<Turn>>,
 }
 
 /// A turn, over when this is dropped.

@@ -26,15 +26,26 @@ use crate::access::Actor;
 use crate::error::{Error, Result};
 use crate::model::PartnerId;
 
-/// Units may wait for the writer for about so long: as many as it has lately done in that time. More are refused with
-/// [`Error::Unavailable`], so that under any load those that are taken are done soon.
+/// Units of a burst may wait for the writer for about so long: as many as it has lately done in that time. More are
+/// refused with [`Error::Unavailable`], so that under any load those that are taken are done soon.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// So many may always wait: a group, and one more beside it.
+/// So many of a burst may always wait: a group, and one more beside it.
 const SHORTEST_QUEUE: usize = 2 * GROUP;
 
 /// More than so many never wait.
 const LONGEST_QUEUE: usize = 4_096;
+
+/// A writer that has had no rest for so long has more to do than a burst. A long queue would then never become shorter:
+/// it would only make everybody wait.
+const BURST: Duration = Duration::from_millis(100);
+
+/// By so much less waits then, together with what is in work. So many may always: they keep the writer busy, and 64
+/// clients that wait for their answers are never refused.
+const STANDING: usize = 5;
+const SHORTEST_STANDING: usize = 96;
+/// So many of them may always wait beside what is in work.
+const ALWAYS: usize = 32;
 
 /// Units in one transaction. More would only make the first ones wait.
 const GROUP: usize = 128;
@@ -165,14 +176,40 @@ struct Orders {
     limit: AtomicUsize,
 }
 
-impl Orders {
-    /// Takes note of how long so many units took.
-    fn learn(&self, units: usize, took: Duration) {
+/// How many units may wait, learnt from how long the last ones took.
+struct Patience {
+    /// Units in [`PATIENCE`]: an average that a single slow or small group does not move far.
+    fit: usize,
+    /// Since when there was always a next unit when a group was done.
+    busy_since: Option<Instant>,
+}
+
+impl Patience {
+    fn is_overloaded(&self, now: Instant) -> bool {
+        self.busy_since.is_some_and(|since| now.duration_since(since) >= BURST)
+    }
+
+    /// How many may wait while so many are in work.
+    fn beside(&self, units: usize, now: Instant) -> usize {
+        if self.is_overloaded(now) {
+            (self.fit / STANDING).max(SHORTEST_STANDING).saturating_sub(units).max(ALWAYS)
+        } else {
+            self.fit.max(SHORTEST_QUEUE)
+        }
+    }
+
+    /// Takes note of a group.
+    fn learn(&mut self, units: usize, begun: Instant, now: Instant) {
+        let took = now.duration_since(begun);
         let fit = PATIENCE.as_nanos().saturating_mul(units as u128) / took.as_nanos().max(1);
-        let fit = usize::try_from(fit).unwrap_or(LONGEST_QUEUE).clamp(SHORTEST_QUEUE, LONGEST_QUEUE);
-        // An average that a single slow or small group does not move far.
-        let before = self.limit.load(Ordering::Relaxed);
-        self.limit.store((before * 7 + fit) / 8, Ordering::Relaxed);
+        let fit = usize::try_from(fit).unwrap_or(LONGEST_QUEUE).clamp(1, LONGEST_QUEUE);
+        self.fit = (self.fit * 7 + fit) / 8;
+        self.busy_since.get_or_insert(begun);
+    }
+
+    /// Nothing waits, or a large unit took its time, of which the others know nothing.
+    fn rest(&mut self) {
+        self.busy_since = None;
     }
 }
 
@@ -242,15 +279,25 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer went away with its log")))
     }
 
+    /// Refuses what [`Writer::submit`] would refuse now.
+    pub(super) fn expect_room(&self, pid: PartnerId) -> Result<()> {
+        let limit = self.orders.limit.load(Ordering::Relaxed);
+        if self.orders.queue.has_room(pid, limit) { Ok(()) } else { Err(full()) }
+    }
+
     fn send(&self, pid: PartnerId, order: Order) -> Result<()> {
         let limit = self.orders.limit.load(Ordering::Relaxed);
         self.orders.queue.push(pid, order, limit).map_err(|refused| match refused {
-            Refused::Full => Error::Unavailable {
-                what: Cow::Borrowed("too many writes are waiting"),
-                retry_after: Duration::from_secs(1),
-            },
+            Refused::Full => full(),
             Refused::Closed => Error::internal("the writer is gone"),
         })
+    }
+}
+
+fn full() -> Error {
+    Error::Unavailable {
+        what: Cow::Borrowed("too many writes are waiting"),
+        retry_after: Duration::from_secs(1),
     }
 }
 
@@ -277,8 +324,17 @@ struct Loop {
 
 impl Loop {
     fn run(mut self, orders: &Orders) {
-        let mut next = None;
-        while let Some(first) = next.take().or_else(|| orders.queue.pop()) {
+        let (mut next, mut patience) = (None, Patience { fit: LONGEST_QUEUE, busy_since: None });
+        let allow = |limit| orders.limit.store(limit, Ordering::Relaxed);
+        loop {
+            let waiting = next.take().or_else(|| orders.queue.try_pop());
+            let Some(first) = waiting.or_else(|| {
+                patience.rest();
+                allow(patience.beside(0, Instant::now()));
+                orders.queue.pop()
+            }) else {
+                return;
+            };
             let first = match first {
                 Order::Run(job) => job,
                 Order::EmptyLog(reply) => {
@@ -302,15 +358,22 @@ impl Loop {
                 }
             }
             let (units, begun) = (group.len(), Instant::now());
-            self.commit(group);
-            if !alone {
-                orders.learn(units, begun.elapsed());
-            }
+            allow(patience.beside(units, begun));
+            self.commit(group, || {
+                let now = Instant::now();
+                if alone {
+                    patience.rest();
+                } else {
+                    patience.learn(units, begun, now);
+                }
+                allow(patience.beside(0, now));
+            });
             self.keep_log_short();
         }
     }
 
-    fn commit(&mut self, mut group: Vec<Box<dyn Job>>) {
+    /// Runs and commits a group and answers it. `done` comes before the answers: whoever gets one may ask again at once.
+    fn commit(&mut self, mut group: Vec<Box<dyn Job>>, done: impl FnOnce()) {
         let mut effects = Effects::default();
         let outcome = match group.as_mut_slice() {
             [alone] if alone.is_large() => self.run_alone(alone.as_mut(), &mut effects),
@@ -326,6 +389,7 @@ impl Loop {
             self.point.committed();
             self.shared.cache.forget(effects.stale.iter().chain(&effects.stale_here));
         }
+        done();
         for job in group {
             job.answer(outcome.as_ref().map(|_| ()));
         }
@@ -418,4 +482,39 @@ pub(super) fn log_path(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push("-wal");
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_may_wait_longer_than_what_never_ends() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut patience = Patience { fit: SHORTEST_QUEUE, busy_since: None };
+        // 5 units a millisecond, 250 in the patience.
+        for n in 0..5 {
+            assert_eq!(patience.beside(100, at(n * 20)), SHORTEST_QUEUE, "{n}");
+            patience.learn(100, at(n * 20), at(n * 20 + 20));
+        }
+        let now = at(100);
+        let limits = [0, 40, 100].map(|units| patience.beside(units, now));
+        assert_eq!(limits, [SHORTEST_STANDING, SHORTEST_STANDING - 40, ALWAYS]);
+        // After a rest it is a burst again.
+        patience.rest();
+        assert_eq!(patience.beside(100, now), SHORTEST_QUEUE);
+    }
+
+    #[test]
+    fn a_fast_writer_lets_more_wait_within_bounds() {
+        let start = Instant::now();
+        let mut patience = Patience { fit: LONGEST_QUEUE, busy_since: None };
+        // 64 a millisecond: 3,200 in the patience.
+        for _ in 0..100 {
+            patience.learn(64, start, start + Duration::from_millis(1));
+        }
+        assert!((600..=680).contains(&patience.beside(0, start + BURST)));
+        assert!((3_100..=LONGEST_QUEUE).contains(&patience.beside(0, start)));
+    }
 }

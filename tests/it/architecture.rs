@@ -24,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock",    &[LEAVES]),
     ("config",   &[LEAVES]),
     ("error",    &[LEAVES]),
+    ("fair",     &[LEAVES]),
     ("hashing",  &[LEAVES]),
     ("mail",     &[LEAVES]),
     ("model",    &[LEAVES]),
@@ -35,12 +36,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Stands for every leaf.
 const LEAVES: &str = "(leaves)";
-const LEAF: [&str; 11] = [
+const LEAF: [&str; 12] = [
     "access",
     "catalogue",
     "clock",
     "config",
     "error",
+    "fair",
     "hashing",
     "mail",
     "model",

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::binary::{Ended, Home, binary, tenantry, until};
 
 /// The rows, in their order.
-const ROWS: [&str; 22] = [
+const ROWS: [&str; 31] = [
     "create-loop",
     "bare",
     "get-uniform",
@@ -32,6 +32,15 @@ const ROWS: [&str; 22] = [
     "create",
     "import",
     "delete",
+    "create-sustained",
+    "create-calm",
+    "create-overload",
+    "quiet-alone",
+    "quiet-beside-gets",
+    "quiet-beside-scans",
+    "quiet-beside-creates",
+    "quiet-beside-imports",
+    "quiet-beside-logins",
 ];
 
 /// Everything in a home, by name.
@@ -80,8 +89,8 @@ fn a_run_reports_every_row_and_leaves_nothing() {
         assert!(is_number(&row["perSecond"]) && row["perSecond"].as_f64() > Some(0.0), "{row}");
         assert_eq!(row["failed"], 0, "{row}");
         assert!(run.out.contains(row["title"].as_str().unwrap()), "{row}: {}", run.out);
-        let is_yardstick =
-            ["bare", "create-loop", "get-beside-logins"].contains(&row["id"].as_str().unwrap());
+        let is_yardstick = ["bare", "create-loop", "get-beside-logins", "create-sustained", "quiet-alone"]
+            .contains(&row["id"].as_str().unwrap());
         assert_eq!(is_number(&row["ratio"]), !is_yardstick, "{row}");
         for latencies in [&row["latencyMs"], &row["oneConnectionMs"]].into_iter().filter(|l| !l.is_null()) {
             let all: Vec<f64> =

@@ -40,6 +40,7 @@ mod nesting;
 mod oauth;
 mod openapi;
 mod outages;
+mod overload;
 mod partners;
 mod passwords;
 mod patch;

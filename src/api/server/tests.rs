@@ -68,7 +68,7 @@ fn router() -> Router {
             "/peer",
             get(|request: axum::extract::Request| async move {
                 assert!(request.extensions().get::<ConnectInfo<SocketAddr>>().is_none());
-                request.extensions().get::<Peer>().unwrap().0.to_string()
+                request.extensions().get::<Peer>().unwrap().address.to_string()
             }),
         )
         .fallback(|| async { Problem::unknown_path() })

@@ -59,11 +59,12 @@ pub(super) fn page(report: &Report) -> String {
 
 fn table(out: &mut String, report: &Report) {
     out.push_str(
-        "<div class=\"wide\"><table><thead><tr><th>operation<th>per second<th>ratio<th>to<th>p50 ms<th>p99 ms\
+        "<div class=\"wide\"><table><thead><tr><th>operation<th>per second<th>ratio<th>to<th>refused<th>p50 ms<th>p99 ms\
          <th>one connection: p50<th>p99<th>own MiB<th>mapped MiB</tr></thead><tbody>\n",
     );
     for row in &report.rows {
         let ratio = row.ratio.map_or((String::new(), ""), |(ratio, name)| (format!("{ratio:.3}"), name));
+        let refused = row.refused.map_or(String::new(), |share| format!("{:.1} %", share * 100.0));
         let pair = |of: Option<[f64; 5]>| {
             of.map_or((String::new(), String::new()), |all| {
                 (format!("{:.2}", all[0]), format!("{:.2}", p99(all)))
@@ -75,7 +76,7 @@ fn table(out: &mut String, report: &Report) {
         });
         let _ = writeln!(
             out,
-            "<tr><td>{}<td>{}<td>{}<td>{}<td>{p50}<td>{p99}<td>{one50}<td>{one99}<td>{}<td>{}</tr>",
+            "<tr><td>{}<td>{}<td>{}<td>{}<td>{refused}<td>{p50}<td>{p99}<td>{one50}<td>{one99}<td>{}<td>{}</tr>",
             escaped(&row.title),
             grouped(row.per_second.round() as u64),
             ratio.0,

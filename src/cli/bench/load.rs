@@ -17,7 +17,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked at whether the run was told to stop.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// What is read at once, in bytes.
-const READ: usize = 64 << 10;
+pub(super) const READ: usize = 64 << 10;
 
 /// Writes the next request.
 pub(super) type Ask<'a> = dyn FnMut(&mut Vec<u8>) + 'a;
@@ -30,6 +30,8 @@ pub(super) struct Load {
     pub(super) time: Duration,
     /// The status that every answer must have.
     pub(super) status: u16,
+    /// Whether an answer may also be a `503` with `Retry-After`: those are counted apart, and nothing else of them.
+    pub(super) may_refuse: bool,
 }
 
 /// What was found.
@@ -39,6 +41,8 @@ pub(super) struct Sample {
     pub(super) answers: u64,
     /// Those with another status.
     pub(super) failed: u64,
+    /// Answers that were refusals, where they may be.
+    pub(super) refused: u64,
     pub(super) elapsed: Duration,
     /// In tenths of a microsecond, as they came.
     pub(super) latencies: Vec<u32>,
@@ -51,14 +55,31 @@ impl Sample {
         self.answers as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 
+    /// The share of the requests that was refused.
+    pub(super) fn refused_share(&self) -> f64 {
+        self.refused as f64 / (self.refused + self.latencies.len() as u64).max(1) as f64
+    }
+
     /// Both together.
     pub(super) fn add(&mut self, other: Self) {
         let (own, more) = (self.elapsed.as_secs_f64(), other.elapsed.as_secs_f64());
         self.busy = (self.busy * own + other.busy * more) / (own + more).max(1e-9);
         self.answers += other.answers;
         self.failed += other.failed;
+        self.refused += other.refused;
         self.elapsed += other.elapsed;
         self.latencies.extend(other.latencies);
+    }
+
+    /// Takes note of an answer and how long it took; whether it is one of those that are measured.
+    pub(super) fn note(&mut self, load: &Load, answer: Answer, took: Duration) -> bool {
+        if load.may_refuse && answer.is_refusal() {
+            self.refused += 1;
+            return false;
+        }
+        self.latencies.push(u32::try_from(took.as_nanos() / 100).unwrap_or(u32::MAX));
+        self.failed += u64::from(answer.status != load.status);
+        true
     }
 
     /// Latencies at these shares of the answers, in milliseconds.
@@ -73,12 +94,28 @@ impl Sample {
     }
 }
 
-/// An answer's status, and how many bytes it has, as far as they have come.
-fn answer(bytes: &[u8]) -> Option<(u16, usize)> {
+/// What is read of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// Of all of it, in bytes.
+    length: usize,
+    /// Whether it says when to come again.
+    has_retry_after: bool,
+}
+
+impl Answer {
+    fn is_refusal(self) -> bool {
+        self.status == 503 && self.has_retry_after
+    }
+}
+
+/// An answer, once all of it has come.
+fn answer(bytes: &[u8]) -> Option<Answer> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let head = bytes.get(..end)?;
     let status = std::str::from_utf8(head.get(9..12)?).ok()?.parse().ok()?;
-    let mut length = 0;
+    let (mut length, mut has_retry_after) = (end, false);
     for line in head.split(|byte| *byte == b'\n') {
         let Some((name, value)) =
             line.iter().position(|b| *b == b':').and_then(|at| line.split_at_checked(at))
@@ -86,38 +123,41 @@ fn answer(bytes: &[u8]) -> Option<(u16, usize)> {
             continue;
         };
         if name.eq_ignore_ascii_case(b"content-length") {
-            length = std::str::from_utf8(value.get(1..)?).ok()?.trim().parse().ok()?;
+            length += std::str::from_utf8(value.get(1..)?).ok()?.trim().parse::<usize>().ok()?;
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             // JSON has no bare line break, so nothing but the end looks like it.
-            return bytes.ends_with(b"\r\n0\r\n\r\n").then_some((status, bytes.len()));
+            length = bytes.ends_with(b"\r\n0\r\n\r\n").then_some(bytes.len())?;
+        } else if name.eq_ignore_ascii_case(b"retry-after") {
+            has_retry_after = true;
         }
     }
-    (bytes.len() >= end + length).then_some((status, end + length))
+    (bytes.len() >= length).then_some(Answer { status, length, has_retry_after })
 }
 
-struct Connection {
-    stream: TcpStream,
-    sent: Instant,
+/// A connection with at most one request under way.
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
+    pub(super) sent: Instant,
     got: Vec<u8>,
-    is_waiting: bool,
+    pub(super) is_waiting: bool,
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> io::Result<Self> {
+    pub(super) fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Self { stream, sent: Instant::now(), got: Vec::new(), is_waiting: false })
     }
 
-    fn send(&mut self, request: &[u8]) -> io::Result<()> {
+    pub(super) fn send(&mut self, request: &[u8]) -> io::Result<()> {
         self.sent = Instant::now();
         self.is_waiting = true;
         self.stream.write_all(request)
     }
 
-    /// The status of the answer, once it is there in full. Called when there is something to read.
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<u16>> {
+    /// The answer, once it is there in full. Called when there is something to read.
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Answer>> {
         let count = match self.stream.read(buffer) {
             Ok(count) => count,
             Err(e) if is_passing(&e) => return Ok(None),
@@ -141,7 +181,7 @@ impl Connection {
             self.got.clear();
             self.is_waiting = false;
         }
-        Ok(found.map(|(status, _)| status))
+        Ok(found)
     }
 }
 
@@ -154,13 +194,14 @@ pub(super) fn run(load: &Load, ask: &mut Ask<'_>, stop: &Stop) -> Result<Sample,
     sample.map_err(failed)
 }
 
-struct Generator {
-    epoll: rustix::fd::OwnedFd,
-    connections: Vec<Connection>,
+/// Connections, and where to wait for what comes on them.
+pub(super) struct Generator {
+    pub(super) epoll: rustix::fd::OwnedFd,
+    pub(super) connections: Vec<Connection>,
 }
 
 impl Generator {
-    fn open(load: &Load) -> io::Result<Self> {
+    pub(super) fn open(load: &Load) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let connections: io::Result<Vec<Connection>> =
             (0..load.connections).map(|_| Connection::open(load.address)).collect();
@@ -194,13 +235,11 @@ impl Generator {
             for event in &events {
                 let at = usize::try_from(event.data.u64()).unwrap_or(usize::MAX);
                 let Some(connection) = self.connections.get_mut(at) else { continue };
-                let Some(status) = connection.receive(&mut buffer)? else { continue };
+                let Some(answer) = connection.receive(&mut buffer)? else { continue };
                 now = Instant::now();
-                let took = now.duration_since(connection.sent).as_nanos() / 100;
-                sample.latencies.push(u32::try_from(took).unwrap_or(u32::MAX));
-                sample.failed += u64::from(status != load.status);
+                let counts = sample.note(load, answer, now.duration_since(connection.sent));
                 if now < end || sample.answers == 0 {
-                    sample.answers += 1;
+                    sample.answers += u64::from(counts);
                     request.clear();
                     ask(&mut request);
                     connection.send(&request)?;
@@ -218,13 +257,13 @@ impl Generator {
 }
 
 /// How long it was, and for how much of that this thread worked.
-fn measure(begun: Instant, now: Instant, before: Duration) -> (Duration, f64) {
+pub(super) fn measure(begun: Instant, now: Instant, before: Duration) -> (Duration, f64) {
     let elapsed = now.duration_since(begun);
     (elapsed, worked().saturating_sub(before).as_secs_f64() / elapsed.as_secs_f64().max(1e-9))
 }
 
 /// How long this thread has had a core.
-fn worked() -> Duration {
+pub(super) fn worked() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     Duration::from_nanos(text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0))
 }
@@ -255,7 +294,7 @@ pub(super) fn once(address: SocketAddr, request: &[u8], stop: &Stop) -> Result<O
             Err(e) => return Err(failed(e)),
         }
         let is_whole =
-            answer(&first).is_some_and(|(_, all)| length == first.len() as u64 && all as u64 <= length);
+            answer(&first).is_some_and(|a| length == first.len() as u64 && a.length as u64 <= length);
         if is_whole || (length > first.len() as u64 && tail.ends_with(b"\r\n0\r\n\r\n")) {
             let status = answer_status(&first);
             let at = first.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);
@@ -293,14 +332,26 @@ mod tests {
     #[test]
     fn an_answer_is_read_once_it_is_whole() {
         let plain = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nx: y\r\n\r\nabc";
-        assert_eq!(answer(plain), Some((200, plain.len())));
+        let whole = |status, length| Some(Answer { status, length, has_retry_after: false });
+        assert_eq!(answer(plain), whole(200, plain.len()));
         for end in 0..plain.len() {
             assert_eq!(answer(&plain[..end]), None, "{end}");
         }
-        assert_eq!(answer(b"HTTP/1.1 204 No Content\r\n\r\n"), Some((204, 27)));
+        assert_eq!(answer(b"HTTP/1.1 204 No Content\r\n\r\n"), whole(204, 27));
         let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n";
-        assert_eq!(answer(chunked), Some((200, chunked.len())));
+        assert_eq!(answer(chunked), whole(200, chunked.len()));
         assert_eq!(answer(&chunked[..chunked.len() - 1]), None);
+    }
+
+    #[test]
+    fn only_a_503_that_says_when_to_come_again_is_a_refusal() {
+        for (head, is_refusal) in [
+            ("HTTP/1.1 503 Busy\r\nretry-after: 1\r\n\r\n", true),
+            ("HTTP/1.1 503 Busy\r\n\r\n", false),
+            ("HTTP/1.1 429 Slow\r\nRetry-After: 1\r\n\r\n", false),
+        ] {
+            assert_eq!(answer(head.as_bytes()).unwrap().is_refusal(), is_refusal, "{head}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::load::{self, Load, Sample};
+use super::overload;
 use super::report::{Report, Row, SHARES};
 use super::rows::{self, Against, Plan, Tokens};
 use super::scratch::{Cores, Stop, pin};
@@ -56,10 +57,22 @@ fn on_server_core<T>(
 }
 
 impl Bench<'_> {
-    /// Measures everything.
-    pub(super) fn run(&self, report: &mut Report) -> Result<(), Refusal> {
+    /// Measures everything, or only what becomes of it under too much load.
+    pub(super) fn run(&self, report: &mut Report, only_overload: bool) -> Result<(), Refusal> {
         let mut progress = Progress::new();
         pin(self.cores.map(|cores| cores.load));
+        let server = if only_overload {
+            Server::start(self.data, self.cores, self.stop)?
+        } else {
+            self.rows(report, &mut progress)?
+        };
+        let tokens = self.tokens(&server)?;
+        report.rows.extend(overload::rows(self, &server, &tokens, &mut progress)?);
+        Ok(())
+    }
+
+    /// The rows but those of too much load; and the server, which goes on.
+    fn rows(&self, report: &mut Report, progress: &mut Progress) -> Result<Server, Refusal> {
         progress.say("measuring creates without HTTP");
         let looped = on_server_core(self.cores, seed::create_in_a_loop(self.data, self.time, self.stop))?;
         report.rows.push(rate(
@@ -73,18 +86,26 @@ impl Bench<'_> {
         report.idle = server.memory();
         let mut measuring = Measuring::start(self, &server, looped)?;
         report.rows.push(measuring.base()?);
-        for plan in rows::reads(self.seeded, &measuring.tokens()?) {
+        let tokens = self.tokens(&server)?;
+        for plan in rows::reads(self.seeded, &tokens) {
             progress.say(&format!("measuring: {}", plan.title));
             report.rows.push(measuring.row(plan)?);
         }
         progress.say("measuring the rest");
         report.rows.push(measuring.list()?);
         report.rows.extend(measuring.logins()?);
-        let tokens = measuring.tokens()?;
         report.rows.push(measuring.row(rows::creates(&tokens))?);
         report.rows.push(measuring.import()?);
         report.rows.push(measuring.delete()?);
-        Ok(())
+        drop(measuring);
+        Ok(server)
+    }
+
+    fn tokens(&self, server: &Server) -> Result<Tokens, Refusal> {
+        let (id, secret) = &self.seeded.small_client;
+        let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
+        let huge = server.token(&rows::login(), self.stop)?;
+        Ok(Tokens { huge, small: server.token(&form, self.stop)? })
     }
 
     /// The middle one of several starts, in milliseconds.
@@ -95,7 +116,7 @@ impl Bench<'_> {
         Ok(middle(starts?))
     }
 
-    fn pause(&self, time: Duration) -> Result<(), Refusal> {
+    pub(super) fn pause(&self, time: Duration) -> Result<(), Refusal> {
         let begun = Instant::now();
         while begun.elapsed() < time {
             self.stop.check()?;
@@ -129,19 +150,17 @@ impl<'a> Measuring<'a> {
         Ok(Self { bench, server, bare: Bare::start(bench.cores)?, huge, looped })
     }
 
-    fn tokens(&self) -> Result<Tokens, Refusal> {
-        let (id, secret) = &self.bench.seeded.small_client;
-        let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
-        Ok(Tokens { huge: self.huge.clone(), small: self.server.token(&form, self.bench.stop)? })
-    }
-
     fn load(&self, plan: &mut Plan<'_>, connections: usize, time: Duration) -> Result<Sample, Refusal> {
         let address = self.server.address;
-        load::run(&Load { address, connections, time, status: plan.status }, &mut plan.ask, self.bench.stop)
+        load::run(
+            &Load { address, connections, time, status: plan.status, may_refuse: false },
+            &mut plan.ask,
+            self.bench.stop,
+        )
     }
 
     fn bare(&self, connections: usize, time: Duration) -> Result<Sample, Refusal> {
-        let load = Load { address: self.bare.address, connections, time, status: 200 };
+        let load = Load { address: self.bare.address, connections, time, status: 200, may_refuse: false };
         load::run(&load, &mut rows::ask_bare(&self.huge), self.bench.stop)
     }
 
@@ -244,10 +263,10 @@ impl<'a> Measuring<'a> {
         let (bench, address) = (self.bench, self.server.address);
         let logging_in = {
             let (time, stop) = (bench.time, bench.stop.clone());
-            let load = Load { address, connections: LOGINS, time, status: 200 };
+            let load = Load { address, connections: LOGINS, time, status: 200, may_refuse: false };
             std::thread::spawn(move || load::run(&load, &mut rows::logins(LOGINS).ask, &stop))
         };
-        let load = Load { address, connections: 1, time: bench.time / 2, status: 200 };
+        let load = Load { address, connections: 1, time: bench.time / 2, status: 200, may_refuse: false };
         let mut ask = rows::ask_user(&self.huge, bench.seeded, bench.seeded.users);
         let reads = bench.pause(bench.time / 4).and_then(|()| load::run(&load, &mut ask, bench.stop));
         let logins =
@@ -262,7 +281,7 @@ impl<'a> Measuring<'a> {
     /// An import of prepared users, each with a hash from elsewhere.
     fn import(&self) -> Result<Row, Refusal> {
         let count = IMPORTED.min(self.bench.seeded.users / 2);
-        let request = rows::import(&self.huge, count);
+        let request = rows::import(&self.huge, "in", count);
         let watch = self.server.watch();
         let answer = load::once(self.server.address, &request, self.bench.stop)?;
         let most = watch.end();

@@ -4,6 +4,8 @@ mod html;
 mod load;
 mod measure;
 mod names;
+mod overload;
+mod paced;
 mod report;
 mod rows;
 mod scratch;
@@ -106,7 +108,7 @@ fn measure(args: &BenchArgs, cores: Option<Cores>, stop: &Stop) -> Result<Report
         ..Report::default()
     };
     let bench = Bench { data: &data, seeded: &seeded, time, connections: args.connections, cores, stop };
-    bench.run(&mut report)?;
+    bench.run(&mut report, args.only_overload)?;
     Ok(report)
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Row {
     /// The server's, after it; and the most of its own while it was measured, in MiB.
     pub(super) memory: Option<(Memory, f64)>,
     pub(super) failed: u64,
+    /// The share of the requests that was refused, since there were too many, where that may be.
+    pub(super) refused: Option<f64>,
     /// How much of the time the generator was at work.
     pub(super) busy: f64,
     /// What there is to say about it.
@@ -138,18 +140,28 @@ impl Report {
         let width = self.rows.iter().map(|row| row.title.chars().count()).max().unwrap_or(0);
         writeln!(
             out,
-            "{:width$}  {:>10}  {:>13}  {:>8} {:>8}  {:>8} {:>8}  {:>7} {:>7}",
-            "OPERATION", "RATE/s", "RATIO", "P50 ms", "P99 ms", "1: P50", "1: P99", "OWN MiB", "MAPPED"
+            "{:width$}  {:>10}  {:>13}  {:>7}  {:>8} {:>8}  {:>8} {:>8}  {:>7} {:>7}",
+            "OPERATION",
+            "RATE/s",
+            "RATIO",
+            "REFUSED",
+            "P50 ms",
+            "P99 ms",
+            "1: P50",
+            "1: P99",
+            "OWN MiB",
+            "MAPPED"
         )?;
         for row in &self.rows {
             let ratio = row.ratio.map_or(String::new(), |(ratio, name)| format!("{ratio:.3} {name:6}"));
+            let refused = row.refused.map_or(String::new(), |share| format!("{:.1} %", share * 100.0));
             let pair = |of: Option<[f64; 5]>| match of {
                 Some([p50, _, p99, ..]) => format!("{p50:8.2} {p99:8.2}"),
                 None => " ".repeat(17),
             };
             let memory = row.memory.map_or(String::new(), |(m, _)| format!("{:7.1} {:7.1}", m.own, m.mapped));
             let line = format!(
-                "{:width$}  {:>10}  {ratio:>13}  {}  {}  {memory}",
+                "{:width$}  {:>10}  {ratio:>13}  {refused:>7}  {}  {}  {memory}",
                 row.title,
                 grouped(row.per_second.round() as u64),
                 pair(row.latencies),
@@ -172,6 +184,7 @@ impl Report {
             mib(self.database_bytes)
         )?;
         writeln!(out, "columns \"1:\" are with one connection, the others with all of them")?;
+        writeln!(out, "ratios to p99 are of latencies: less is better")?;
         self.warnings().iter().try_for_each(|warning| writeln!(out, "note: {warning}"))
     }
 
@@ -213,6 +226,7 @@ fn row(row: &Row) -> Value {
         "mostOwnMiB": row.memory.map(|(_, most)| rounded(most)),
         "generatorBusy": rounded(row.busy),
         "failed": row.failed,
+        "refused": row.refused.map(rounded),
     })
 }
 

@@ -42,6 +42,7 @@ pub(super) struct Plan<'a> {
 }
 
 /// Whose requests they are.
+#[derive(Clone)]
 pub(super) struct Tokens {
     /// The huge partner's admin.
     pub(super) huge: String,
@@ -67,6 +68,27 @@ pub(super) fn post(out: &mut Vec<u8>, token: &str, path: &str, body: &str) {
 pub(super) fn ask_bare(token: &str) -> impl FnMut(&mut Vec<u8>) {
     let token = token.to_owned();
     move |out| get(out, &token, format_args!("/"))
+}
+
+/// Pages at any depth and searches, in turns.
+pub(super) fn ask_scans(tokens: &Tokens, seeded: &Seeded) -> impl FnMut(&mut Vec<u8>) + use<> {
+    let (token, mut is_search) = (tokens.huge.clone(), false);
+    let mut page = page(tokens, "lastName", (seeded.users / 100).max(1));
+    move |out| {
+        is_search = !is_search;
+        if is_search { search(out, &token, "ann") } else { page(out) }
+    }
+}
+
+/// GET one user of the small partner's, each as likely.
+pub(super) fn ask_neighbour(token: &str, seeded: &Seeded) -> impl FnMut(&mut Vec<u8>) + use<> {
+    let (token, mut dice) = (token.to_owned(), Dice::new(1));
+    let ids = seeded.small_ids.clone();
+    let count = u64::try_from(ids.end - ids.start).unwrap_or(1);
+    move |out| {
+        let id = ids.start + i64::try_from(dice.below(count)).unwrap_or(0);
+        get(out, &token, format_args!("/api/v1/users/{id}"));
+    }
 }
 
 /// GET one user of the first `count`, each as likely.
@@ -131,11 +153,11 @@ pub(super) fn reads<'a>(seeded: &'a Seeded, tokens: &'a Tokens) -> Vec<Plan<'a>>
     rows
 }
 
-fn page(tokens: &Tokens, order: &'static str, pages: u64) -> impl FnMut(&mut Vec<u8>) {
-    let mut dice = Dice::new(pages);
+fn page(tokens: &Tokens, order: &'static str, pages: u64) -> impl FnMut(&mut Vec<u8>) + use<> {
+    let (token, mut dice) = (tokens.huge.clone(), Dice::new(pages));
     move |out| {
         let page = dice.below(pages);
-        get(out, &tokens.huge, format_args!("/api/v1/users?pageSize=100&sortBy={order}&page={page}"));
+        get(out, &token, format_args!("/api/v1/users?pageSize=100&sortBy={order}&page={page}"));
     }
 }
 
@@ -192,33 +214,32 @@ pub(super) fn logins<'a>(connections: usize) -> Plan<'a> {
     Plan { against: Against::Hash, connections, alone: false, ..reading("login", title, ask) }
 }
 
-/// Creates, each user with a name that nobody has.
-pub(super) fn creates<'a>(tokens: &'a Tokens) -> Plan<'a> {
-    let (names, mut n) = (Names::new(), 0_u64);
-    let ask = move |out: &mut Vec<u8>| {
-        n += 1;
-        let (first, last) = names.of(n);
-        let body = format!(
-            r#"{{"username":"new-{n}","status":"ACTIVE","firstName":"{first}","lastName":"{last}","email":"new-{n}@example.com","title":"Engineer","phoneNumber":"+31 20 1234567"}}"#
-        );
-        post(out, &tokens.huge, "/api/v1/users", &body);
-    };
-    let title = "create users, each with event, mail and search index".to_owned();
-    Plan { against: Against::Loop, alone: false, status: 201, ..reading("create", title, ask) }
+/// A user to create; `name` is one that nobody has.
+pub(super) fn person(names: &Names, name: &str, n: u64) -> String {
+    let (first, last) = names.of(n);
+    format!(
+        r#"{{"username":"{name}-{n}","status":"ACTIVE","firstName":"{first}","lastName":"{last}","email":"{name}-{n}@example.com","title":"Engineer","phoneNumber":"+31 20 1234567"}}"#
+    )
 }
 
-/// An import of `count` users with names that nobody has and a hash of another system.
-pub(super) fn import(token: &str, count: u64) -> Vec<u8> {
-    const HASH: &str = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
-    let (names, mut body) = (Names::new(), String::new());
-    for n in 0..count {
-        let (first, last) = names.of(n);
-        body.push_str(&format!(
-            r#"{{"username":"in-{n}","status":"ACTIVE","firstName":"{first}","lastName":"{last}","email":"in-{n}@example.com","title":"Engineer","passwordHash":"{HASH}"}}"#
-        ));
-        body.push('\n');
+/// Creates, each user with a name that begins like this and that nobody has.
+pub(super) fn ask_create(token: &str, name: String) -> impl FnMut(&mut Vec<u8>) + use<> {
+    let (token, names, mut n) = (token.to_owned(), Names::new(), 0_u64);
+    move |out| {
+        n += 1;
+        post(out, &token, "/api/v1/users", &person(&names, &name, n));
     }
-    let mut out = Vec::with_capacity(body.len() + 500);
+}
+
+/// An import of so many users, each with a hash of another system.
+pub(super) fn import(token: &str, name: &str, count: u64) -> Vec<u8> {
+    const HASH: &str = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
+    let (mut out, names, mut body) = (Vec::new(), Names::new(), String::new());
+    for n in 0..count {
+        let person = person(&names, name, n);
+        body.push_str(person.trim_end_matches('}'));
+        body.push_str(&format!(",\"passwordHash\":\"{HASH}\"}}\n"));
+    }
     let _ = write!(
         out,
         "POST /api/v1/users/import HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\
@@ -226,4 +247,11 @@ pub(super) fn import(token: &str, count: u64) -> Vec<u8> {
         body.len()
     );
     out
+}
+
+/// Creates of the huge partner.
+pub(super) fn creates(tokens: &Tokens) -> Plan<'_> {
+    let ask = ask_create(&tokens.huge, "new".into());
+    let title = "create users, each with event, mail and search index".to_owned();
+    Plan { against: Against::Loop, alone: false, status: 201, ..reading("create", title, ask) }
 }

@@ -45,6 +45,8 @@ pub(super) struct Seeded {
     pub(super) partners: u64,
     /// A client of one of the small partners with the rights of an admin, and its secret.
     pub(super) small_client: (String, String),
+    /// The ids of users of that partner.
+    pub(super) small_ids: std::ops::Range<i64>,
     /// How long it took.
     pub(super) seconds: f64,
 }
@@ -92,13 +94,14 @@ pub(super) async fn seed(dir: &Path, shares: (u64, u64), stop: &Stop) -> Result<
     seeding.permit(&rights, &ids).await?;
     let all = NewUser { groups: ids, ..seeding.person(u64::MAX, Status::Active)? };
     let permitted = seeding.create(&rights, vec![all]).await?;
-    let small_client = seeding.small_partners(huge, partners).await?;
+    let (small_client, small_ids) = seeding.small_partners(huge, partners).await?;
     Ok(Seeded {
         users: huge,
         first_id,
         permitted,
         partners,
         small_client,
+        small_ids,
         seconds: begun.elapsed().as_secs_f64(),
     })
 }
@@ -225,20 +228,25 @@ impl Seeding<'_> {
         Ok(())
     }
 
-    /// The small partners, whose people have the numbers from `first`; and a client of one of them.
-    async fn small_partners(&mut self, first: u64, count: u64) -> Result<(String, String), Refusal> {
-        let mut last = PartnerId(0);
+    /// The small partners, whose people have the numbers from `first`; and a client and the users of one of them.
+    async fn small_partners(
+        &mut self,
+        first: u64,
+        count: u64,
+    ) -> Result<((String, String), std::ops::Range<i64>), Refusal> {
+        let (mut last, mut first_id) = (PartnerId(0), 0);
         for at in 0..count {
             self.stop.check()?;
             let from = first + at * SMALL_USERS;
             last = self.partner(from).await?;
             let rights = self.by.as_admin_of(last);
-            self.many(&rights, from + 1..from + SMALL_USERS, &[]).await?;
+            first_id = self.many(&rights, from + 1..from + SMALL_USERS, &[]).await?;
         }
+        let ids = first_id..first_id + i64::try_from(SMALL_USERS).unwrap_or(2) - 1;
         let (by, rights) = (self.by, self.by.as_admin_of(last));
         let made =
             unit::write(&self.app.store, &rights, move |tx| clients::create(tx, by, "bench", true)).await?;
-        Ok((made.0.client_id, made.1))
+        Ok(((made.0.client_id, made.1), ids))
     }
 
     async fn partner(&self, n: u64) -> Result<PartnerId> {

@@ -1,0 +1,70 @@
+//! Log lines of requests that are refused since there are too many: one a second for each cause. A line for each would
+//! take as long as the refusal itself, and thousands of them say no more.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// From one line to the next of the same cause.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Causes that are kept; there are about ten. Of more the one that was logged first is forgotten.
+const KEPT: usize = 32;
+
+/// What was logged lately.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(Mutex<Vec<Logged>>);
+
+#[derive(Debug)]
+struct Logged {
+    what: String,
+    at: Instant,
+    suppressed: u64,
+}
+
+impl Refusals {
+    /// Takes note of a refusal: how many of its cause were not logged since the last line, if it is to be logged.
+    pub(super) fn note(&self, what: &str, now: Instant) -> Option<u64> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = all.iter_mut().find(|known| known.what == what) else {
+            if all.len() == KEPT
+                && let Some((first, _)) = all.iter().enumerate().min_by_key(|(_, known)| known.at)
+            {
+                all.swap_remove(first);
+            }
+            all.push(Logged { what: what.to_owned(), at: now, suppressed: 0 });
+            return Some(0);
+        };
+        if now.saturating_duration_since(known.at) < PAUSE {
+            known.suppressed += 1;
+            return None;
+        }
+        known.at = now;
+        Some(std::mem::take(&mut known.suppressed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_a_second_and_cause_with_how_many_were_not_shown() {
+        let (refusals, start) = (Refusals::default(), Instant::now());
+        let note = |what: &'static str, ms| refusals.note(what, start + Duration::from_millis(ms));
+        assert_eq!(note("writes", 0), Some(0));
+        assert_eq!((note("writes", 1), note("writes", 999)), (None, None));
+        assert_eq!((note("scans", 999), note("scans", 1_000)), (Some(0), None));
+        assert_eq!((note("writes", 1_000), note("writes", 1_001)), (Some(2), None));
+        assert_eq!(note("writes", 60_000), Some(1));
+    }
+
+    #[test]
+    fn causes_are_bounded() {
+        let (refusals, start) = (Refusals::default(), Instant::now());
+        for n in 0..100 {
+            refusals.note(&format!("cause {n}"), start + Duration::from_millis(n));
+        }
+        assert_eq!(refusals.0.lock().unwrap().len(), KEPT);
+        assert_eq!(refusals.note("cause 99", start), None);
+    }
+}

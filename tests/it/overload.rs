@@ -1,0 +1,132 @@
+//! More is asked than can be done: what is over is refused with `503` and `Retry-After`, and a partner that floods is
+//! refused before another one is. Never how fast anything was: that is `tenantry bench`.
+
+use std::sync::mpsc;
+
+use tokio::task::JoinSet;
+
+use crate::databases::is_postgres;
+use crate::harness::{Answer, Person, T, new_user};
+use tenantry::access::system_within;
+use tenantry::model::PartnerId;
+use tenantry::storage::Outcome;
+
+/// More than may ever wait.
+const FLOOD: usize = 5_000;
+
+#[track_caller]
+fn assert_come_again(answer: &Answer, what: &str) {
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "1"), "{}", answer.text);
+    assert_eq!(answer.body["code"], "unavailable");
+    assert!(answer.body["detail"].as_str().unwrap().starts_with(what), "{}", answer.text);
+}
+
+/// Work that is held until it is released, and waits for somebody to hold it to begin with.
+fn held() -> (mpsc::Sender<()>, impl FnOnce() + Send + 'static) {
+    let (release, wait) = mpsc::channel();
+    (release, move || {
+        // An error is the release, too: the other end is gone.
+        let _ = wait.recv();
+    })
+}
+
+/// Waits until as many as can of `all` wait, which is when the first of them are refused.
+async fn until_refused(all: &mut JoinSet<bool>) {
+    assert!(!all.join_next().await.unwrap().unwrap(), "the first to end is a refused one");
+}
+
+/// Asks as somebody of another partner, whose request is taken and waits while the flood's are refused.
+async fn asks_meanwhile(
+    other: Person<'_>,
+    ask: impl AsyncFn(&Person<'_>) -> Answer,
+    meanwhile: impl Future<Output = ()>,
+) -> Answer {
+    tokio::join!(ask(&other), meanwhile).0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_beyond_the_queue_are_refused_and_a_neighbours_is_taken() {
+    if is_postgres() {
+        // There are no connections left then: outages.rs.
+        return;
+    }
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (_, other) = t.other_partner("Neighbour").await;
+    let (release, wait) = held();
+    let (wait, (begun, running)) = (std::sync::Mutex::new(Some(wait)), mpsc::channel());
+    let store = t.app.store.clone();
+    let holding = tokio::spawn(async move {
+        let work = move |_: &mut tenantry::storage::Tx<'_>| {
+            let wait = wait.lock().unwrap().take().unwrap();
+            begun.send(()).unwrap();
+            wait();
+            Ok(Outcome::Commit(()))
+        };
+        store.write(&system_within(PartnerId(1)), work).await
+    });
+    tokio::task::block_in_place(|| running.recv().unwrap());
+    let mut flood = JoinSet::new();
+    for _ in 0..FLOOD {
+        let store = t.app.store.clone();
+        let work = |_: &mut tenantry::storage::Tx<'_>| Ok(Outcome::Commit(()));
+        flood.spawn(async move { store.write(&system_within(PartnerId(1)), work).await.is_ok() });
+    }
+    until_refused(&mut flood).await;
+
+    let refused = async {
+        for n in 0..20 {
+            let answer = admin.post("/api/v1/users/", &new_user(&format!("refused{n}"))).await;
+            assert_come_again(&answer, "too many writes are waiting");
+        }
+        // Reads do not wait for the writer.
+        admin.get("/api/v1/users/?pageSize=1").await.expect(200);
+        release.send(()).unwrap();
+    };
+    let made =
+        asks_meanwhile(other, async |other| other.post("/api/v1/users/", &new_user("fenna")).await, refused);
+    made.await.expect(201);
+    holding.await.unwrap().unwrap();
+    let done = flood.join_all().await.into_iter().filter(|done| *done).count();
+    assert!((1..FLOOD).contains(&done), "{done}");
+    admin.post("/api/v1/users/", &new_user("later")).await.expect(201);
+    // Lines for refusals are bounded as well.
+    let lines =
+        t.log().lines().filter(|line| line.contains("WARN") && line.contains("too many writes")).count();
+    assert!((1..20).contains(&lines), "{lines}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn searches_beyond_the_queue_are_refused_and_a_neighbours_is_taken() {
+    if is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (_, other) = t.other_partner("Neighbour").await;
+    let mut flood = JoinSet::new();
+    let mut releases = Vec::new();
+    for _ in 0..FLOOD {
+        let (store, (release, wait)) = (t.app.store.clone(), held());
+        releases.push(release);
+        flood.spawn(async move {
+            let work = move |_: &mut tenantry::storage::Tx<'_>| {
+                wait();
+                Ok(())
+            };
+            store.scan(&system_within(PartnerId(1)), work).await.is_ok()
+        });
+    }
+    until_refused(&mut flood).await;
+    let refused = async {
+        let answer = admin.get("/api/v1/users/?search=ada").await;
+        assert_come_again(&answer, "too many searches and lists are waiting");
+        // A read of one user does not wait for scans.
+        admin.get("/api/v1/self").await.expect(200);
+        drop(releases);
+    };
+    let found = asks_meanwhile(other, async |other| other.get("/api/v1/users/?search=a").await, refused);
+    found.await.expect(200);
+    flood.join_all().await;
+    admin.get("/api/v1/users/?search=ada").await.expect(200);
+}
