@@ -265,6 +265,56 @@ async fn every_index_is_used_by_who_asks_for_its_columns() {
     assert!(asked > 20, "{asked} of {} indexes were asked for", indexes.len());
 }
 
+/// A database from before the search indexes were made anew finds its users, and forgets them when they go.
+#[tokio::test]
+async fn users_of_an_older_schema_are_in_the_new_search_indexes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tenantry.db");
+    {
+        let mut conn = Sqlite::open(&path, Use::Write).unwrap();
+        migrate::migrate_to(&mut conn, 0, 6, 1_000).unwrap();
+        conn.batch(
+            "INSERT INTO partners (pid, name, name_key, created_at) VALUES (7, 'old', 'old', 1); \
+             INSERT INTO users (pid, user_id, username, status, first_name, last_name, email, is_admin, created_at, \
+             updated_at, username_key, first_name_key, last_name_key, email_key, title_key, phone_number_key, \
+             external_id_key) VALUES (7, 5, 'Ada', 0, 'Ada', 'Lovelace', 'ada@example.com', 0, 1, 1, \
+             'ada', 'ada', 'lovelace', 'ada@example.com', '', '', '')",
+        )
+        .unwrap();
+    }
+    let store = open(dir.path()).unwrap();
+    let by = system_within(PartnerId(7));
+    let found = async |term: &str| {
+        let query = user_lists::UserQuery { search: Some(term.to_owned()), ..user_lists::UserQuery::all() };
+        store.scan(&by, move |tx| user_lists::total(tx, &query)).await.unwrap().count
+    };
+    for term in ["lovel", "ve", "v"] {
+        assert_eq!(found(term).await, 1, "{term}");
+    }
+    store
+        .write(&by, |tx| {
+            let user = users::find(tx, UserId(5))?.unwrap();
+            users::delete(tx, &user).map(Outcome::Commit)
+        })
+        .await
+        .unwrap();
+    for term in ["lovel", "ve", "v"] {
+        assert_eq!(found(term).await, 0, "{term}");
+    }
+    // Nothing of it is left: a text that is told to go must be the one that came.
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    for index in search::INDEXES {
+        conn.execute_batch(&format!(
+            "INSERT INTO {index} ({index}) VALUES ('optimize'); INSERT INTO {index} ({index}) VALUES ('integrity-check'); \
+             CREATE VIRTUAL TABLE {index}_words USING fts5vocab({index}, 'row');"
+        ))
+        .unwrap();
+        let words: i64 =
+            conn.query_row(&format!("SELECT count(*) FROM {index}_words"), [], |row| row.get(0)).unwrap();
+        assert_eq!(words, 0, "{index}");
+    }
+}
+
 /// Point reads keep their snapshot while nothing is committed: that must never show an old row, and never keep the
 /// log from being emptied.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
