@@ -112,7 +112,7 @@ impl BatchSize {
     pub const SHARED: Self = Self { rows: 1_000, bytes: 1024 * 1024 };
     /// With the database to itself. The more rows, the more of them share the pages that a transaction writes: a
     /// thousand cost a third more each.
-    pub const ALONE: Self = Self { rows: 10_000, bytes: 10 * 1024 * 1024 };
+    pub const ALONE: Self = Self { rows: 10_000, bytes: 4 * 1024 * 1024 };
 
     /// How many of these rows are a batch, when there are enough for one.
     pub fn full(self, rows: &[RawRow]) -> Option<usize> {

@@ -11,6 +11,7 @@ use crate::fixtures::{with, without};
 use crate::foreign_hashes::{BCRYPT, OLD, SSHA};
 use crate::harness::{T, new_user};
 use crate::import::lines;
+use tenantry::rows::BatchSize;
 
 /// A home with a first admin, and no server.
 fn settled() -> Home {
@@ -210,11 +211,14 @@ fn a_killed_import_goes_on_where_it_stopped_and_no_row_comes_twice_or_never() {
     const ROWS: usize = 8_000;
     let home = settled();
     let mut rows: Vec<Value> = (0..ROWS).map(|n| idle(&format!("user{n:05}"))).collect();
-    // A bad one in each batch, for the report.
+    // A bad one in about each batch, for the report.
     for bad in (500..ROWS).step_by(1_000) {
         rows[bad] = json!({ "username": "bad one" });
     }
-    write(&home, "rows.ndjson", &lines(&rows));
+    // A command that is alone takes ten thousand rows or 4 MiB at a time: so these are several batches.
+    let padded = lines(&rows).replace("\n{", &format!("\n{{{}", " ".repeat(4_200)));
+    assert!(padded.len() > 7 * BatchSize::ALONE.bytes, "{}", padded.len());
+    write(&home, "rows.ndjson", &padded);
     let args = ["import", "rows.ndjson", "--partner", "1", "--report", "rejected"];
     // Whenever it is killed; each time a little later.
     let mut pause = 40;

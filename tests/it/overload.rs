@@ -21,7 +21,7 @@ fn assert_come_again(answer: &Answer, what: &str) {
     assert!(answer.body["detail"].as_str().unwrap().starts_with(what), "{}", answer.text);
 }
 
-/// Work that is held until it is released, and waits for somebody to hold it to begin with.
+/// Work that lasts until it is released.
 fn held() -> (mpsc::Sender<()>, impl FnOnce() + Send + 'static) {
     let (release, wait) = mpsc::channel();
     (release, move || {
