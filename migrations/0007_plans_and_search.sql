@@ -66,7 +66,8 @@
 --@sqlite ANALYZE sqlite_schema;
 
 -- The search indexes learn of a deletion by the text that goes, as they do of a new text: after many deletions FTS5's
--- own lists of deleted rows cost each search and each merge a walk along them. storage/search.rs fills them again.
+-- own lists of deleted rows cost each search and each merge a walk along them. The next change makes them once more and
+-- fills them.
 --@sqlite DROP TABLE user_search;
 --@sqlite DROP TABLE user_grams;
 --@sqlite CREATE VIRTUAL TABLE user_search USING fts5(partner, text, content='', tokenize='trigram case_sensitive 1');

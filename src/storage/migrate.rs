@@ -21,10 +21,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0005_short_terms.sql"),
     include_str!("../../migrations/0006_imports.sql"),
     include_str!("../../migrations/0007_plans_and_search.sql"),
+    include_str!("../../migrations/0008_search_by_place.sql"),
 ];
 
-/// The change that made SQLite's search indexes anew, which SQL alone cannot fill.
-const SEARCH_ANEW: i64 = 7;
+/// The last change that made SQLite's search indexes anew, which SQL alone cannot fill.
+const SEARCH_ANEW: i64 = 8;
 
 /// What somebody who looks at the schema of a PostgreSQL database is about to do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

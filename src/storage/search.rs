@@ -1,7 +1,5 @@
 //! The substring index (B27): one name for what the databases do differently.
 
-use std::fmt::Write as _;
-
 use super::driver::{Connection, DbError, Dialect};
 use super::tx::Tx;
 use crate::error::Result;
@@ -29,6 +27,39 @@ const TEXTS: i64 = 20_000;
 /// pairs. PostgreSQL has an index of the users' own rows (migrations/0001_initial.sql), which it keeps itself.
 pub(super) const INDEXES: [&str; 2] = ["user_search", "user_grams"];
 
+/// Where a user stands in the indexes: its own number below, its partner's above it. So the users of a partner stand side
+/// by side in every list of an index, and a search reads that part of the list alone, whatever the other partners have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place(i64);
+
+impl Place {
+    /// The bits of the user's number: room for 68 billion users, and for 134 million partners. [`PLACES`] and
+    /// [`USER_THERE`] have the same in them.
+    const USER_BITS: u32 = 36;
+
+    fn of(pid: PartnerId, user_id: UserId) -> Result<Self, DbError> {
+        let has_room = pid.0 >> (i64::BITS - 1 - Self::USER_BITS) == 0 && user_id.0 >> Self::USER_BITS == 0;
+        if !has_room {
+            return Err(DbError::Other(format!(
+                "the search indexes have no place for user {} of partner {}",
+                user_id.0, pid.0
+            )));
+        }
+        Ok(Self(pid.0 << Self::USER_BITS | user_id.0))
+    }
+}
+
+/// The places of the partner `$1` in the index `s`, as SQL.
+pub(super) const PLACES: &str = "s.rowid BETWEEN ($1 << 36) AND ($1 << 36) + 68719476735";
+
+/// The user who stands at a place of the partner `$1` in the index `s`, as SQL.
+pub(super) const USER_THERE: &str = "(s.rowid - ($1 << 36))";
+
+/// The place of a user of the partner `$1`, as SQL.
+pub(super) fn place_of(user_id: &str) -> String {
+    format!("($1 << 36) + {user_id}")
+}
+
 /// Brings the indexes up to date, once per group of units. FTS5 flushes its pending terms at every SAVEPOINT, so
 /// doing this inside the units would cost four times as much.
 ///
@@ -38,28 +69,26 @@ pub(super) fn apply(conn: &mut dyn Connection, changes: &mut [SearchChange]) -> 
         return Ok(());
     }
     // FTS5 also flushes where a row comes before the last one. The changes of one user keep their order.
-    changes.sort_by_key(|change| change.user_id);
+    changes.sort_by_key(|change| (change.pid, change.user_id));
     for change in changes.iter() {
-        let token = partner_token(change.pid);
+        let Place(place) = Place::of(change.pid, change.user_id)?;
         for (text, sql) in [
-            (
-                &change.before,
-                "INSERT INTO user_search (user_search, rowid, partner, text) VALUES ('delete', $1, $2, $3)",
-            ),
-            (&change.after, "INSERT INTO user_search (rowid, partner, text) VALUES ($1, $2, $3)"),
+            (&change.before, "INSERT INTO user_search (user_search, rowid, text) VALUES ('delete', $1, $2)"),
+            (&change.after, "INSERT INTO user_search (rowid, text) VALUES ($1, $2)"),
         ] {
             if let Some(text) = text {
-                conn.execute(sql, None, &[change.user_id.into(), (&token).into(), text.into()])?;
+                conn.execute(sql, None, &[place.into(), text.into()])?;
             }
         }
     }
     for change in changes.iter() {
+        let Place(place) = Place::of(change.pid, change.user_id)?;
         for (text, sql) in [
             (&change.before, "INSERT INTO user_grams (user_grams, rowid, grams) VALUES ('delete', $1, $2)"),
             (&change.after, "INSERT INTO user_grams (rowid, grams) VALUES ($1, $2)"),
         ] {
             if let Some(text) = text {
-                conn.execute(sql, None, &[change.user_id.into(), (&grams(change.pid, text)).into()])?;
+                conn.execute(sql, None, &[place.into(), (&grams(text)).into()])?;
             }
         }
     }
@@ -124,32 +153,33 @@ fn like_pattern(term: &str) -> String {
     out
 }
 
-/// Which of SQLite's indexes finds a term, and what it must MATCH. None for a term that neither can find.
-pub(super) fn lookup(pid: PartnerId, term: &str) -> Option<(&'static str, String)> {
+/// Which of SQLite's indexes finds a term, and what it must MATCH, at [`PLACES`] of the partner. None for a term that
+/// neither can find.
+pub(super) fn lookup(term: &str) -> Option<(&'static str, String)> {
     let mut chars = term.chars();
     match (chars.next(), chars.next(), chars.next()) {
         (Some(first), second, None) => {
             let mut word = String::from('"');
             let code = |c: char| u64::from(u32::from(c));
-            push_gram(&mut word, pid, code(first), second.map(code));
+            push_gram(&mut word, code(first), second.map(code));
             word.push('"');
             Some(("user_grams", word))
         }
         // FTS5 indexes the last two characters of the plane as the one before them, so of these three each would find
         // the others.
         (_, _, Some(_)) if !term.contains(['\u{fffd}', '\u{fffe}', '\u{ffff}']) => {
-            Some(("user_search", match_expression(pid, term)))
+            Some(("user_search", quoted(term)))
         }
         _ => None,
     }
 }
 
 /// A character, or two that stand side by side, as one word of the index, which knows letters and digits.
-fn push_gram(to: &mut String, pid: PartnerId, first: u64, second: Option<u64>) {
-    push_hex(to, pid.0.cast_unsigned());
-    for c in [Some(first), second].into_iter().flatten() {
+fn push_gram(to: &mut String, first: u64, second: Option<u64>) {
+    push_hex(to, first);
+    if let Some(second) = second {
         to.push('x');
-        push_hex(to, c);
+        push_hex(to, second);
     }
 }
 
@@ -162,7 +192,7 @@ fn push_hex(to: &mut String, number: u64) {
 }
 
 /// Every character and every pair of a text, each once.
-fn grams(pid: PartnerId, text: &str) -> String {
+fn grams(text: &str) -> String {
     // Both characters of a pair as one number: sorting them is half of the work.
     let packed = |first: char, second: Option<char>| {
         u64::from(u32::from(first)) << 32 | second.map_or(0, |c| u64::from(u32::from(c)) + 1)
@@ -181,39 +211,17 @@ fn grams(pid: PartnerId, text: &str) -> String {
     }
     all.sort_unstable();
     all.dedup();
-    let mut words = String::with_capacity(all.len() * 12);
+    let mut words = String::with_capacity(all.len() * 6);
     for gram in all {
-        push_gram(&mut words, pid, gram >> 32, (gram & 0xffff_ffff).checked_sub(1));
+        push_gram(&mut words, gram >> 32, (gram & 0xffff_ffff).checked_sub(1));
         words.push(' ');
     }
     words
 }
 
-/// What finds the users of a partner whose text holds a term of three characters or more. The term is quoted whole:
-/// nothing in it is an operator.
-fn match_expression(pid: PartnerId, term: &str) -> String {
-    let mut out = String::with_capacity(term.len() + 40);
-    let _ = write!(out, "partner : \"{}\" AND text : \"", partner_token(pid));
-    for c in term.chars() {
-        if c == '"' {
-            out.push('"');
-        }
-        out.push(c);
-    }
-    out.push('"');
-    out
-}
-
-/// A partner as exactly three characters, so that it is one trigram: digits to the base 16,384 from U+4E00 on.
-/// Enough for 4 × 10^12 partners.
-fn partner_token(pid: PartnerId) -> String {
-    (0..3)
-        .rev()
-        .map(|place| {
-            let digit = (pid.0 >> (14 * place)) & 0x3fff;
-            u32::try_from(digit).ok().and_then(|d| char::from_u32(0x4e00 + d)).unwrap_or('\u{4e00}')
-        })
-        .collect()
+/// A term as FTS5 reads it as one phrase: nothing in it is an operator.
+fn quoted(term: &str) -> String {
+    format!("\"{}\"", term.replace('"', "\"\""))
 }
 
 #[cfg(test)]
@@ -222,11 +230,26 @@ mod tests {
 
     #[test]
     fn grams_are_the_characters_and_pairs_within_each_value() {
-        let words = grams(PartnerId(31), "aba\u{1}ü\u{1}\u{1}");
-        assert_eq!(words, "1fx61 1fx61x62 1fx62 1fx62x61 1fxfc ");
-        assert_eq!(lookup(PartnerId(31), "ba"), Some(("user_grams", String::from("\"1fx62x61\""))));
-        assert_eq!(lookup(PartnerId(31), "ü"), Some(("user_grams", String::from("\"1fxfc\""))));
-        assert!(lookup(PartnerId(31), "aba").is_some_and(|(index, _)| index == "user_search"));
-        assert_eq!(lookup(PartnerId(31), "ab\u{fffe}"), None);
+        let words = grams("aba\u{1}ü\u{1}\u{1}");
+        assert_eq!(words, "61 61x62 62 62x61 fc ");
+        assert_eq!(lookup("ba"), Some(("user_grams", String::from("\"62x61\""))));
+        assert_eq!(lookup("ü"), Some(("user_grams", String::from("\"fc\""))));
+        assert_eq!(lookup("a\"b"), Some(("user_search", String::from("\"a\"\"b\""))));
+        assert_eq!(lookup("ab\u{fffe}"), None);
+    }
+
+    #[test]
+    fn the_users_of_a_partner_stand_side_by_side() {
+        let place = |pid, user_id| Place::of(PartnerId(pid), UserId(user_id)).map(|place| place.0).ok();
+        let last = (1 << Place::USER_BITS) - 1;
+        assert_eq!(place(1, last).map(|place| place + 1), place(2, 0));
+        assert_eq!(place((1 << 27) - 1, last), Some(i64::MAX));
+        for (pid, user_id) in [(1 << 27, 1), (-1, 1), (1, last + 1), (1, -1)] {
+            assert_eq!(place(pid, user_id), None, "{pid} {user_id}");
+        }
+        // What the SQL has in it.
+        assert!(PLACES.contains(&format!("<< {}", Place::USER_BITS)) && PLACES.ends_with(&last.to_string()));
+        assert!(USER_THERE.contains(&format!("<< {}", Place::USER_BITS)));
+        assert!(place_of("$2").contains(&format!("<< {}", Place::USER_BITS)));
     }
 }

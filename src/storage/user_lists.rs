@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::driver::{DbError, Dialect, Param, Row};
 use super::fences::{self, Found, Wanted};
 use super::lists::{EXACT_TOTAL, Position, SortKey, Total, counted, exact_id};
-use super::search;
+use super::search::{self, PLACES, USER_THERE, place_of};
 use super::tx::{Counter, Tx};
 use super::users::{COLUMNS, GROUPS, optional_key, read, read_with_groups};
 use crate::error::Result;
@@ -183,12 +183,18 @@ pub fn total(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Total> {
         return Ok(Total { count: counted(tx, Counter::Users)?, is_exact: true });
     }
     let mut sql = Statement::new(tx, query, Drive::Source)?;
-    if let Some(index) = sql.index.filter(|_| query.is_search_alone() && sql.id == "s.rowid") {
+    if let Some(index) = sql.index.filter(|_| query.is_search_alone() && sql.is_by_place) {
         // The index knows the partner: counting its hits needs no user.
         sql.from = format!("{index} s");
-        sql.conditions = format!("$1 IS NOT NULL AND s.{index} MATCH $2");
+        sql.conditions = format!("s.{index} MATCH $2");
     }
-    let inner = format!("SELECT 1 FROM {} WHERE {} LIMIT {}", sql.from, sql.conditions, EXACT_TOTAL + 1);
+    let inner = format!(
+        "SELECT 1 FROM {} WHERE {}{} LIMIT {}",
+        sql.from,
+        sql.conditions,
+        sql.within,
+        EXACT_TOTAL + 1
+    );
     sql.text = format!("SELECT count(*) FROM ({inner}) hits");
     let count = tx.row(&sql.text, &sql.params(), |row| row.int(0))?.unwrap_or(0);
     Ok(Total { count: count.min(EXACT_TOTAL), is_exact: count <= EXACT_TOTAL })
@@ -340,6 +346,10 @@ struct Statement {
     id: &'static str,
     /// The search index that it starts from.
     index: Option<&'static str>,
+    /// Whether the id column is the place in that index.
+    is_by_place: bool,
+    /// Conditions that bound the places. They come last: of two lower bounds FTS5 seeks by the first.
+    within: String,
     values: Vec<SortKey>,
 }
 
@@ -352,6 +362,8 @@ impl Statement {
             conditions: String::from("u.pid = $1"),
             id: "u.user_id",
             index: None,
+            is_by_place: false,
+            within: String::new(),
             values: Vec::new(),
         };
         let mut searched = query.search.is_none();
@@ -360,7 +372,7 @@ impl Statement {
             // PostgreSQL chooses by itself between its index of texts and a walk.
             let term = query.search.as_deref().filter(|_| dialect == Dialect::Sqlite);
             let term = if term.is_some() && are_few(tx, query)? { None } else { term };
-            let found = term.and_then(|term| Some((term, search::lookup(tx.pid(), term)?)));
+            let found = term.and_then(|term| Some((term, search::lookup(term)?)));
             if let Some((term, (index, expression))) = found {
                 let hits = sql.bind(SortKey::Text(expression));
                 sql.index = Some(index);
@@ -368,16 +380,19 @@ impl Statement {
                 if let Some(id) = exact_id(term) {
                     let id = sql.bind(SortKey::Int(id));
                     sql.from = format!(
-                        "(SELECT rowid AS user_id FROM {index} WHERE {index} MATCH {hits} \
+                        "(SELECT {USER_THERE} AS user_id FROM {index} s WHERE s.{index} MATCH {hits} AND {PLACES} \
                          UNION SELECT CAST({id} AS BIGINT)) s CROSS JOIN users u"
                     );
+                    sql.conditions.push_str(" AND u.user_id = s.user_id");
                     sql.id = "s.user_id";
                 } else {
                     sql.from = format!("{index} s CROSS JOIN users u");
-                    let _ = write!(sql.conditions, " AND s.{index} MATCH {hits}");
+                    let _ =
+                        write!(sql.conditions, " AND s.{index} MATCH {hits} AND u.user_id = {USER_THERE}");
+                    sql.within = format!(" AND {PLACES}");
                     sql.id = "s.rowid";
+                    sql.is_by_place = true;
                 }
-                let _ = write!(sql.conditions, " AND u.user_id = {}", sql.id);
                 searched = true;
             } else if let &[group] = query.groups.as_slice() {
                 let group = sql.bind(SortKey::Int(group.0));
@@ -493,8 +508,8 @@ fn select(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64, drive:
     // Each branch skips, seeks and sorts ids alone (an index covers them); only the page's rows are read whole.
     let branch = |sql: &Statement, more: &str, by: &str, skip: &str| {
         format!(
-            "SELECT u.user_id AS user_id FROM {} WHERE {}{more} ORDER BY {by} LIMIT {limit}{skip}",
-            sql.from, sql.conditions
+            "SELECT u.user_id AS user_id FROM {} WHERE {}{more}{} ORDER BY {by} LIMIT {limit}{skip}",
+            sql.from, sql.conditions, sql.within
         )
     };
     // By id, the source's own column: its rows come in that order already.
@@ -507,6 +522,7 @@ fn select(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64, drive:
         }
         Position::After(_, after) if by_id => {
             let after = sql.bind(SortKey::Int(*after));
+            let after = if sql.is_by_place { place_of(&after) } else { after };
             branch(&sql, &format!(" AND {id} {beyond} {after}"), &by, "")
         }
         // Those of the same key first, then those beyond it: SQLite seeks for each of the two, but not for

@@ -1,0 +1,10 @@
+-- For SQLite alone: a user's row in the search indexes has the partner in its number (storage/search.rs), so the words need
+-- not name it. storage/search.rs fills them again.
+--@sqlite DROP TABLE user_search;
+--@sqlite DROP TABLE user_grams;
+--@sqlite CREATE VIRTUAL TABLE user_search USING fts5(text, content='', tokenize='trigram case_sensitive 1');
+--@sqlite CREATE VIRTUAL TABLE user_grams USING fts5(grams, content='', detail=none, tokenize='ascii');
+-- A large import is one transaction of thousands of users: with FTS5's megabyte it would leave many small segments, to be
+-- merged again and again.
+--@sqlite INSERT INTO user_search (user_search, rank) VALUES ('hashsize', 8388608);
+--@sqlite INSERT INTO user_grams (user_grams, rank) VALUES ('hashsize', 8388608);
