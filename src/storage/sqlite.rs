@@ -21,6 +21,10 @@ pub(super) const APPLICATION_ID: i32 = 0x546e_7479;
 /// not map at all.
 const POINT_READ_MAP_BYTES: i64 = 256 * 1024 * 1024;
 
+/// After so many steps of SQLite's machine, a tenth to half of a millisecond, a thread lets others run. Else the kernel lets
+/// one that has begun to work on a core go on for some milliseconds, and a read that takes microseconds waits for it.
+const STEPS_AT_ONCE: i32 = 2_000;
+
 /// How long a connection waits for a lock.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -83,7 +87,7 @@ impl Sqlite {
             }
             Use::Look => OpenFlags::SQLITE_OPEN_READ_ONLY,
         };
-        let conn = rusqlite::Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let mut conn = rusqlite::Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         // SQLite makes do with reading where it may not write, and the first write would say so: too late.
         if matches!(purpose, Use::Write | Use::Fill) && conn.is_readonly(rusqlite::MAIN_DB)? {
             return Err(DbError::Other(format!(
@@ -123,6 +127,13 @@ impl Sqlite {
         conn.execute_batch(setup)?;
         if purpose == Use::Point {
             conn.pragma_update(None, "mmap_size", POINT_READ_MAP_BYTES)?;
+        }
+        if matches!(purpose, Use::Write | Use::Scan) {
+            let stand_aside = || {
+                std::thread::yield_now();
+                false // Go on.
+            };
+            conn.progress_handler(STEPS_AT_ONCE, Some(stand_aside))?;
         }
         Ok(Self { conn, snapshot: None, fences: None })
     }
