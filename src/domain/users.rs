@@ -443,8 +443,7 @@ pub fn list_page(
 ) -> Result<(Total, Vec<User>)> {
     require_groups(tx, &query.groups)?;
     let query = &*with_nested(tx, query)?;
-    let total = user_lists::total(tx, query)?;
-    Ok((total, user_lists::page(tx, query, from, size, total)?))
+    user_lists::page(tx, query, from, size)
 }
 
 /// The next users of a streamed list (B13).

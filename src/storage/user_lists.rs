@@ -171,10 +171,26 @@ impl UserQuery {
     fn names_some(&self) -> bool {
         !(self.username.is_empty() && self.email.is_empty() && self.external_id.is_empty())
     }
+}
 
-    fn is_search_alone(&self) -> bool {
-        self.search.is_some() && Self { search: None, ..self.clone() }.is_everybody()
+/// Hits of a search that are few enough to be held while their page is read.
+const FEW_HITS: usize = 128;
+
+/// A page of what the query finds, and how many it finds in all.
+pub fn page(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64) -> Result<(Total, Vec<User>)> {
+    if query.is_everybody() {
+        let total = total(tx, query)?;
+        return Ok((total, page_of(tx, query, from, size, total, Drive::Source)?));
     }
+    let source = narrowest(tx, query)?;
+    if query.search.is_some()
+        && let Some(hits) = few_hits(tx, query, &source)?
+    {
+        let total = Total { count: i64::try_from(hits.len()).unwrap_or(i64::MAX), is_exact: true };
+        return Ok((total, page_of(tx, query, from, size, total, Drive::Hits(hits))?));
+    }
+    let total = count(tx, query, &source)?;
+    Ok((total, page_of(tx, query, from, size, total, source)?))
 }
 
 /// How many users the query finds.
@@ -182,40 +198,49 @@ pub fn total(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Total> {
     if query.is_everybody() {
         return Ok(Total { count: counted(tx, Counter::Users)?, is_exact: true });
     }
-    let mut sql = Statement::new(tx, query, Drive::Source)?;
-    if let Some(index) = sql.index.filter(|_| query.is_search_alone() && sql.is_by_place) {
-        // The index knows the partner: counting its hits needs no user.
-        sql.from = format!("{index} s");
-        sql.conditions = format!("s.{index} MATCH $2");
-    }
-    let inner = format!(
-        "SELECT 1 FROM {} WHERE {}{} LIMIT {}",
-        sql.from,
-        sql.conditions,
-        sql.within,
-        EXACT_TOTAL + 1
-    );
-    sql.text = format!("SELECT count(*) FROM ({inner}) hits");
-    let count = tx.row(&sql.text, &sql.params(), |row| row.int(0))?.unwrap_or(0);
+    let source = narrowest(tx, query)?;
+    count(tx, query, &source)
+}
+
+fn count(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Total> {
+    let sql = Statement::new(tx.dialect(), query, source);
+    let text = format!("SELECT count(*) FROM ({} LIMIT {}) hits", sql.hits(), EXACT_TOTAL + 1);
+    let count = tx.row(&text, &sql.params(), |row| row.int(0))?.unwrap_or(0);
     Ok(Total { count: count.min(EXACT_TOTAL), is_exact: count <= EXACT_TOTAL })
 }
 
-/// A page of what the query finds. `total` is what [`total`] said in the same transaction.
-pub fn page(
+/// The users that a search finds, if they are few: then the search is done once, not for the total and again for the
+/// page.
+fn few_hits(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Option<Vec<i64>>> {
+    let sql = Statement::new(tx.dialect(), query, source);
+    let text = format!("{} LIMIT {}", sql.hits(), FEW_HITS + 1);
+    let hits = tx.rows(&text, &sql.params(), |row| row.int(0))?;
+    Ok(Some(hits).filter(|hits| hits.len() <= FEW_HITS))
+}
+
+/// A page of a query that finds `total`, from `source` or by a walk.
+fn page_of(
     tx: &mut Tx<'_>,
     query: &UserQuery,
     from: &Position,
     size: i64,
     total: Total,
+    source: Drive,
 ) -> Result<Vec<User>> {
-    // Sorting ten thousand hits is cheap; from there on it is cheaper to walk the order's index and look
-    // whether each row is a hit, since hits are then dense.
-    let drive = if query.sort == UserSort::UserId || total.is_exact { Drive::Source } else { Drive::Walk };
     if let Position::Offset(offset) = *from
         && let Some(users) = deep_page(tx, query, offset, size, total)?
     {
         return Ok(users);
     }
+    // Sorting ten thousand hits is cheap. Of more, a near page is found by a walk along the order's index, which looks
+    // whether each row is a hit: hits are then dense.
+    let drive = match from {
+        _ if query.sort == UserSort::UserId || total.is_exact => source,
+        Position::Offset(offset) if sorting_is_shorter(tx, query, &source, offset.saturating_add(size))? => {
+            source
+        }
+        _ => Drive::Walk,
+    };
     match *from {
         // A page in the far half is near to the other end.
         Position::Offset(offset) if total.is_exact && offset > total.count / 2 => {
@@ -223,11 +248,11 @@ pub fn page(
             rest.descending = !query.descending;
             let size = size.min((total.count - offset).max(0));
             let skipped = Position::Offset((total.count - offset - size).max(0));
-            let mut users = select(tx, &rest, &skipped, size, drive)?;
+            let mut users = select(tx, &rest, &skipped, size, &drive)?;
             users.reverse();
             Ok(users)
         }
-        _ => select(tx, query, from, size, drive),
+        _ => select(tx, query, from, size, &drive),
     }
 }
 
@@ -258,10 +283,10 @@ pub fn chunk(
     after: Option<(SortKey, UserId)>,
     size: i64,
 ) -> Result<Vec<User>> {
-    let drive = if query.sort == UserSort::UserId { Drive::Source } else { Drive::Walk };
     if !query.is_everybody() || query.sort != UserSort::UserId {
+        let drive = if query.sort == UserSort::UserId { narrowest(tx, query)? } else { Drive::Walk };
         let from = after.map_or(Position::Offset(0), |(key, id)| Position::After(key, id.0));
-        return select(tx, query, &from, size, drive);
+        return select(tx, query, &from, size, &drive);
     }
     let direction = if query.descending { "<" } else { ">" };
     let order = if query.descending { "DESC" } else { "ASC" };
@@ -328,25 +353,53 @@ fn attach_groups(tx: &mut Tx<'_>, users: &mut [User]) -> Result<(), DbError> {
     Ok(())
 }
 
+/// Whether all hits of a search, of which there are more than [`EXACT_TOTAL`], are sooner read and sorted than so many of
+/// them are found by a walk along the order's index. How many there are is guessed by how soon the first ones came.
+fn sorting_is_shorter(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive, wanted: i64) -> Result<bool> {
+    if *source != Drive::Search {
+        return Ok(false);
+    }
+    let sql = Statement::new(tx.dialect(), query, source);
+    let first = format!("{} ORDER BY {} LIMIT {EXACT_TOTAL}", sql.hits(), sql.id);
+    let ends = "SELECT (SELECT min(f.user_id) FROM users f WHERE f.pid = $1), \
+                (SELECT max(l.user_id) FROM users l WHERE l.pid = $1)";
+    let text = format!("SELECT e.*, (SELECT max(h.user_id) FROM ({first}) h) FROM ({ends}) e");
+    let read = |row: &dyn Row| Ok((row.int(0)?, row.int(1)?, row.int(2)?));
+    let Some((first, last, reached)) = tx.row(&text, &sql.params(), read)? else { return Ok(false) };
+    let (all, seen) = ((last - first).max(1), (reached - first).max(1));
+    let hits = EXACT_TOTAL.saturating_mul(all) / seen;
+    // The walk finds one in every `users / hits` rows. Either way each row is read whole.
+    Ok(hits < wanted.saturating_mul(counted(tx, Counter::Users)?) / hits.max(1))
+}
+
 /// What a statement starts from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Drive {
-    /// The narrowest thing: hits of the search, members of the group. Ascending ids come without a sort.
+    /// Hits of a search index. Ascending ids come without a sort.
+    Search,
+    /// Members of the group, or the users themselves. Ascending ids come without a sort.
     Source,
     /// All users in the wanted order, each tested.
     Walk,
+    /// These users, who pass the whole query.
+    Hits(Vec<i64>),
+}
+
+/// What finds the fewest rows to look at.
+fn narrowest(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Drive> {
+    // PostgreSQL chooses by itself between its index of texts and a walk.
+    let is_indexed = tx.dialect() == Dialect::Sqlite
+        && query.search.as_deref().is_some_and(|term| search::lookup(term).is_some());
+    Ok(if is_indexed && !are_few(tx, query)? { Drive::Search } else { Drive::Source })
 }
 
 /// A statement under construction. `$1` is the partner.
 struct Statement {
-    text: String,
     from: String,
     conditions: String,
     /// The id column to order and seek by when the order is by id.
     id: &'static str,
-    /// The search index that it starts from.
-    index: Option<&'static str>,
-    /// Whether the id column is the place in that index.
+    /// Whether it reads places of a search index, `s`, and no user: `id` is then the place.
     is_by_place: bool,
     /// Conditions that bound the places. They come last: of two lower bounds FTS5 seeks by the first.
     within: String,
@@ -354,58 +407,23 @@ struct Statement {
 }
 
 impl Statement {
-    fn new(tx: &mut Tx<'_>, query: &UserQuery, drive: Drive) -> Result<Self> {
-        let dialect = tx.dialect();
+    fn new(dialect: Dialect, query: &UserQuery, drive: &Drive) -> Self {
         let mut sql = Self {
-            text: String::new(),
             from: String::from("users u"),
             conditions: String::from("u.pid = $1"),
             id: "u.user_id",
-            index: None,
             is_by_place: false,
             within: String::new(),
             values: Vec::new(),
         };
-        let mut searched = query.search.is_none();
-        let mut grouped = query.groups.is_empty();
-        if drive == Drive::Source {
-            // PostgreSQL chooses by itself between its index of texts and a walk.
-            let term = query.search.as_deref().filter(|_| dialect == Dialect::Sqlite);
-            let term = if term.is_some() && are_few(tx, query)? { None } else { term };
-            let found = term.and_then(|term| Some((term, search::lookup(term)?)));
-            if let Some((term, (index, expression))) = found {
-                let hits = sql.bind(SortKey::Text(expression));
-                sql.index = Some(index);
-                // A term of digits also finds the user of that number (B27).
-                if let Some(id) = exact_id(term) {
-                    let id = sql.bind(SortKey::Int(id));
-                    sql.from = format!(
-                        "(SELECT {USER_THERE} AS user_id FROM {index} s WHERE s.{index} MATCH {hits} AND {PLACES} \
-                         UNION SELECT CAST({id} AS BIGINT)) s CROSS JOIN users u"
-                    );
-                    sql.conditions.push_str(" AND u.user_id = s.user_id");
-                    sql.id = "s.user_id";
-                } else {
-                    sql.from = format!("{index} s CROSS JOIN users u");
-                    let _ =
-                        write!(sql.conditions, " AND s.{index} MATCH {hits} AND u.user_id = {USER_THERE}");
-                    sql.within = format!(" AND {PLACES}");
-                    sql.id = "s.rowid";
-                    sql.is_by_place = true;
-                }
-                searched = true;
-            } else if let &[group] = query.groups.as_slice() {
-                let group = sql.bind(SortKey::Int(group.0));
-                sql.from = String::from("memberships m CROSS JOIN users u");
-                let _ = write!(
-                    sql.conditions,
-                    " AND m.pid = $1 AND m.group_id = {group} AND u.user_id = m.user_id"
-                );
-                sql.id = "m.user_id";
-                grouped = true;
-            }
+        if let Drive::Hits(ids) = drive {
+            let ids = sql.bind(SortKey::Text(serde_json::json!(ids).to_string()));
+            let _ = write!(sql.conditions, " AND u.user_id IN {}", dialect.int_set(&ids));
+            return sql;
         }
-        if let (Some(term), false) = (&query.search, searched) {
+        let searched = *drive == Drive::Search && sql.start_from_search(query);
+        let grouped = *drive == Drive::Source && sql.start_from_group(query);
+        if let Some(term) = query.search.as_deref().filter(|_| !searched) {
             let (mut test, value) = search::test(dialect, &sql.next_param(), term);
             sql.bind(SortKey::Text(value));
             if let Some(id) = exact_id(term) {
@@ -414,26 +432,25 @@ impl Statement {
             }
             let _ = write!(sql.conditions, " AND {test}");
         }
-        if !grouped {
+        if !grouped && !query.groups.is_empty() {
             let ids: Vec<i64> = query.groups.iter().map(|g| g.0).collect();
             let ids = sql.bind(SortKey::Text(serde_json::json!(ids).to_string()));
             let set = dialect.int_set(&ids);
             let _ = write!(
                 sql.conditions,
-                " AND EXISTS (SELECT 1 FROM memberships g WHERE g.pid = $1 AND g.user_id = u.user_id \
-                 AND g.group_id IN {set})"
+                " AND EXISTS (SELECT 1 FROM memberships g WHERE g.pid = $1 AND g.user_id = {} \
+                 AND g.group_id IN {set})",
+                sql.user()
             );
         }
         // A walk is along the index of its order: SQLite would rather sort the millions that another index finds.
-        let by = if drive == Drive::Walk && dialect == Dialect::Sqlite { "+u" } else { "u" };
+        let by = if *drive == Drive::Walk && dialect == Dialect::Sqlite { "+u" } else { "u" };
         let statuses: Vec<_> = query.status.iter().map(|s| s.code().to_string()).collect();
-        match statuses.as_slice() {
-            [] => {}
-            [one] => drop(write!(sql.conditions, " AND {by}.status = {one}")),
-            many => drop(write!(sql.conditions, " AND {by}.status IN ({})", many.join(", "))),
+        if !statuses.is_empty() {
+            sql.filter(by, "status", &statuses.join(", "));
         }
         if let Some(is_admin) = query.is_admin {
-            let _ = write!(sql.conditions, " AND {by}.is_admin = {}", i64::from(is_admin));
+            sql.filter(by, "is_admin", if is_admin { "1" } else { "0" });
         }
         for (column, values) in [
             ("u.username_key", &query.username),
@@ -452,7 +469,74 @@ impl Statement {
                 }
             }
         }
-        Ok(sql)
+        sql
+    }
+
+    /// Starts from the hits of the search index that knows the term; whether one does.
+    fn start_from_search(&mut self, query: &UserQuery) -> bool {
+        let Some(term) = &query.search else { return false };
+        let Some((index, expression)) = search::lookup(term) else { return false };
+        let hits = self.bind(SortKey::Text(expression));
+        // A term of digits also finds the user of that number (B27).
+        if let Some(id) = exact_id(term) {
+            let id = self.bind(SortKey::Int(id));
+            self.from = format!(
+                "(SELECT {USER_THERE} AS user_id FROM {index} s WHERE s.{index} MATCH {hits} AND {PLACES} \
+                 UNION SELECT CAST({id} AS BIGINT)) s CROSS JOIN users u"
+            );
+            self.conditions.push_str(" AND u.user_id = s.user_id");
+            self.id = "s.user_id";
+        } else {
+            self.from = format!("{index} s");
+            self.conditions = format!("s.{index} MATCH {hits}");
+            self.within = format!(" AND {PLACES}");
+            self.id = "s.rowid";
+            self.is_by_place = true;
+        }
+        true
+    }
+
+    /// Starts from the members of the group, where only one is asked for; whether it is so.
+    fn start_from_group(&mut self, query: &UserQuery) -> bool {
+        let &[group] = query.groups.as_slice() else { return false };
+        let group = self.bind(SortKey::Int(group.0));
+        self.from = String::from("memberships m CROSS JOIN users u");
+        let _ = write!(self.conditions, " AND m.pid = $1 AND m.group_id = {group} AND u.user_id = m.user_id");
+        self.id = "m.user_id";
+        true
+    }
+
+    /// The number of the user whom a row is about.
+    fn user(&self) -> &'static str {
+        if self.is_by_place { USER_THERE } else { "u.user_id" }
+    }
+
+    /// Lets only users pass who have one of these values. Of many places of a search index few have rows of users in
+    /// memory: there the column's own index is asked, where neighbours stand side by side.
+    fn filter(&mut self, by: &str, column: &str, values: &str) {
+        let _ = if self.is_by_place {
+            write!(
+                self.conditions,
+                " AND EXISTS (SELECT 1 FROM users f INDEXED BY users_by_{column} WHERE f.pid = $1 \
+                 AND f.{column} IN ({values}) AND f.user_id = {USER_THERE})"
+            )
+        } else {
+            write!(self.conditions, " AND {by}.{column} IN ({values})")
+        };
+    }
+
+    /// Reads the users as well: for an order that the places do not have.
+    fn join_users(&mut self) {
+        if self.is_by_place {
+            self.from.push_str(" CROSS JOIN users u");
+            let _ = write!(self.conditions, " AND u.pid = $1 AND u.user_id = {USER_THERE}");
+        }
+    }
+
+    /// The ids of all that the query finds.
+    fn hits(&self) -> String {
+        let Self { from, conditions, within, .. } = self;
+        format!("SELECT {} AS user_id FROM {from} WHERE {conditions}{within}", self.user())
     }
 
     /// What the next value will be bound at. `$1` is the partner.
@@ -500,16 +584,28 @@ fn are_few(tx: &mut Tx<'_>, query: &UserQuery) -> Result<bool> {
     Ok(query.is_admin == Some(true) && among(tx, admins, &[])?)
 }
 
-fn select(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64, drive: Drive) -> Result<Vec<User>> {
-    let mut sql = Statement::new(tx, query, drive)?;
+fn select(
+    tx: &mut Tx<'_>,
+    query: &UserQuery,
+    from: &Position,
+    size: i64,
+    drive: &Drive,
+) -> Result<Vec<User>> {
+    let mut sql = Statement::new(tx.dialect(), query, drive);
     let (order, beyond) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
     let column = query.sort.column();
     let limit = sql.bind(SortKey::Int(size));
+    if query.sort != UserSort::UserId {
+        sql.join_users();
+    }
     // Each branch skips, seeks and sorts ids alone (an index covers them); only the page's rows are read whole.
     let branch = |sql: &Statement, more: &str, by: &str, skip: &str| {
         format!(
-            "SELECT u.user_id AS user_id FROM {} WHERE {}{more}{} ORDER BY {by} LIMIT {limit}{skip}",
-            sql.from, sql.conditions, sql.within
+            "SELECT {} AS user_id FROM {} WHERE {}{more}{} ORDER BY {by} LIMIT {limit}{skip}",
+            sql.user(),
+            sql.from,
+            sql.conditions,
+            sql.within
         )
     };
     // By id, the source's own column: its rows come in that order already.
@@ -548,7 +644,7 @@ fn select(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64, drive:
 /// The users behind a fence, ascending.
 fn behind_fence(tx: &mut Tx<'_>, query: &UserQuery, found: &Found) -> Result<Vec<User>> {
     let query = UserQuery { descending: false, ..query.clone() };
-    let mut sql = Statement::new(tx, &query, Drive::Walk)?;
+    let mut sql = Statement::new(tx.dialect(), &query, &Drive::Walk);
     let column = query.sort.column();
     let (take, skip) = (sql.bind(SortKey::Int(found.take)), sql.bind(SortKey::Int(found.skip)));
     let some = |sql: &Statement, more: &str, by: &str| {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::binary::{Ended, Home, binary, tenantry, until};
 
 /// The rows, in their order.
-const ROWS: [&str; 31] = [
+const ROWS: [&str; 32] = [
     "create-loop",
     "bare",
     "get-uniform",
@@ -22,6 +22,7 @@ const ROWS: [&str; 31] = [
     "page-by-created",
     "search-rare",
     "search-common",
+    "search-sorted",
     "search-two",
     "search-one",
     "search-none",

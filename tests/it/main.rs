@@ -51,6 +51,7 @@ mod proxy;
 mod races;
 mod restore;
 mod schema;
+mod search_pages;
 mod secrets;
 mod self_service;
 mod serve;

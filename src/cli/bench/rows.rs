@@ -176,6 +176,7 @@ fn searches<'a>(seeded: &'a Seeded, tokens: &'a Tokens) -> Vec<Plan<'a>> {
     vec![
         reading("search-rare", "search, page of 10, one hit (name.number)".into(), rare),
         fixed("search-common", "common (ann)", "ann"),
+        fixed("search-sorted", "common by another order (ann by lastName)", "ann&sortBy=lastName"),
         fixed("search-two", "two characters (an)", "an"),
         fixed("search-one", "one character (e)", "e"),
         fixed("search-none", "no hit (qqzx)", "qqzx"),

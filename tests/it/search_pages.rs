@@ -1,0 +1,108 @@
+//! Searches that many users match (B27), with every kind of filter and order, held against the plainest way to find
+//! the same.
+
+use serde_json::Value;
+
+use crate::fixtures::{ids, seed};
+use crate::harness::{Person, T};
+use tenantry::model::GroupId;
+
+/// More than the total is counted to, so that each way to find a page is taken.
+const SEEDED: usize = 10_600;
+
+/// A search: the term and the other parameters.
+#[derive(Debug)]
+struct Search<'s> {
+    term: &'s str,
+    filter: &'s str,
+    order: &'s str,
+    is_descending: bool,
+}
+
+fn matches(user: &Value, term: &str) -> bool {
+    let is_number = user["userId"].to_string() == term;
+    is_number
+        || ["username", "firstName", "lastName", "email", "title"]
+            .iter()
+            .any(|name| user[*name].as_str().is_some_and(|text| text.to_lowercase().contains(term)))
+}
+
+fn passes(user: &Value, filter: &str) -> bool {
+    match filter.split_once('=') {
+        None => true,
+        Some(("status", _)) => filter.split('&').any(|one| one["status=".len()..] == user["status"]),
+        Some(("isAdmin", flag)) => user["isAdmin"].to_string() == flag,
+        Some(("groupId", _)) => {
+            let of = user["groups"].as_array().unwrap();
+            filter.split('&').any(|one| of.iter().any(|group| group.to_string() == one["groupId=".len()..]))
+        }
+        Some(other) => panic!("{other:?}"),
+    }
+}
+
+/// All hits in their order.
+fn plain(everybody: &[Value], search: &Search<'_>) -> Vec<i64> {
+    let mut hits: Vec<&Value> =
+        everybody.iter().filter(|user| matches(user, search.term) && passes(user, search.filter)).collect();
+    let text = |user: &Value| user[search.order].as_str().map(str::to_lowercase);
+    hits.sort_by_cached_key(|user| (text(user), user["userId"].as_i64()));
+    if search.is_descending {
+        hits.reverse();
+    }
+    hits.iter().map(|user| user["userId"].as_i64().unwrap()).collect()
+}
+
+async fn compare(admin: &Person<'_>, everybody: &[Value], search: &Search<'_>) -> usize {
+    const SIZE: usize = 40;
+    let Search { term, filter, order, is_descending } = search;
+    let path = format!(
+        "/api/v1/users?search={term}&{filter}&sortBy={order}&descending={is_descending}&pageSize={SIZE}"
+    );
+    let hits = plain(everybody, search);
+    // Near, in the middle, and where it is shorter to sort all hits than to walk to them.
+    for page in [0, 2, hits.len() / 2 / SIZE, hits.len() / SIZE] {
+        let answer = admin.get(&format!("{path}&page={page}")).await.expect(200).body;
+        let expected: Vec<i64> = hits.iter().skip(page * SIZE).take(SIZE).copied().collect();
+        assert_eq!(ids(&answer["list"]), expected, "{path}&page={page}");
+        let is_exact = answer.get("totalIsExact").is_none();
+        let total = usize::try_from(answer["total"].as_i64().unwrap()).unwrap();
+        assert_eq!((total, is_exact), (hits.len().min(10_000), hits.len() <= 10_000), "{path}&page={page}");
+    }
+    hits.len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b27_every_page_of_a_search_is_the_one_it_should_be() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (some, all) = (admin.create_group("Some").await, admin.create_group("All").await);
+    // Another partner's users, of the same names, come between and count for nothing.
+    let (other, olga) = t.other_partner("acme").await;
+    seed(&t, 1, "needle", SEEDED / 2, vec![GroupId(all)]).await;
+    seed(&t, other, "needle-of-acme", 300, Vec::new()).await;
+    seed(&t, 1, "needle-", SEEDED / 2, vec![GroupId(some), GroupId(all)]).await;
+    t.run_sql(
+        "UPDATE users SET status = CASE user_id % 7 WHEN 1 THEN 2 WHEN 2 THEN 1 ELSE 0 END, \
+         is_admin = CASE WHEN user_id % 11 = 3 OR user_id = 1 THEN 1 ELSE 0 END WHERE pid = 1; \
+         UPDATE users SET status = 0 WHERE user_id = 1",
+    );
+    let list = admin.everybody().await;
+    let everybody = list.as_array().unwrap();
+    let (some, all) = (format!("groupId={some}"), format!("groupId={some}&groupId={all}"));
+    let filters =
+        ["", "status=ACTIVE", "status=INACTIVE&status=LOCKED", "isAdmin=false", "isAdmin=true", &some, &all];
+    let mut most = 0;
+    // Of three characters and more, of two, of one, and of digits, which may be a user's number.
+    for term in ["needle", "needle-", "le", "7", "12", "123", "needle-of-acme"] {
+        for filter in filters {
+            for order in ["userId", "lastName", "title"] {
+                let is_descending = order == "lastName";
+                let search = Search { term, filter, order, is_descending };
+                most = most.max(compare(&admin, everybody, &search).await);
+            }
+        }
+    }
+    assert!(most > 10_000, "{most}");
+    let own = olga.get("/api/v1/users?search=needle&pageSize=1").await.expect(200).body;
+    assert_eq!(own["total"], 300);
+}
