@@ -16,6 +16,8 @@ use crate::cli::refusal::Refusal;
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked at whether the run was told to stop.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// A look at what has come, without sleep.
+const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 /// What is read at once, in bytes.
 pub(super) const READ: usize = 64 << 10;
 
@@ -32,6 +34,10 @@ pub(super) struct Load {
     pub(super) status: u16,
     /// Whether an answer may also be a `503` with `Retry-After`: those are counted apart, and nothing else of them.
     pub(super) may_refuse: bool,
+    /// Whether it never sleeps. On a core of its own that takes nothing from anybody, while to wake a thread costs the
+    /// server's core as much as half an answer: one that does more for each answer would pay for each, the bare
+    /// endpoint, which keeps the generator at work, for none.
+    pub(super) is_awake: bool,
 }
 
 /// What was found.
@@ -223,15 +229,19 @@ impl Generator {
             connection.send(&request)?;
         }
         let mut events = Vec::with_capacity(load.connections);
-        let mut now = begun;
+        let (mut now, mut idle) = (begun, Duration::ZERO);
+        let wait = if load.is_awake { NOW } else { LOOK };
         while self.connections.iter().any(|c| c.is_waiting) && now < end + PATIENCE && stop.check().is_ok() {
             events.clear();
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&LOOK)) {
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
                 // A signal: the thread that watches them is about to say so.
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(e) => return Err(e.into()),
             }
-            now = Instant::now();
+            let before = std::mem::replace(&mut now, Instant::now());
+            if load.is_awake && events.is_empty() {
+                idle += now.duration_since(before);
+            }
             for event in &events {
                 let at = usize::try_from(event.data.u64()).unwrap_or(usize::MAX);
                 let Some(connection) = self.connections.get_mut(at) else { continue };
@@ -246,11 +256,11 @@ impl Generator {
                 }
             }
             if sample.elapsed.is_zero() && now >= end && sample.answers > 0 {
-                (sample.elapsed, sample.busy) = measure(begun, now, worked);
+                (sample.elapsed, sample.busy) = measure(begun, now, worked + idle);
             }
         }
         if sample.elapsed.is_zero() {
-            (sample.elapsed, sample.busy) = measure(begun, now, worked);
+            (sample.elapsed, sample.busy) = measure(begun, now, worked + idle);
         }
         Ok(sample)
     }

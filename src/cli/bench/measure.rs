@@ -3,6 +3,7 @@
 //! The machine's speed changes while a run lasts, and with it every rate. So a row and the bare endpoint take turns in
 //! short slices, and a row's ratio is the middle one of those of its slices.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -152,16 +153,19 @@ impl<'a> Measuring<'a> {
 
     fn load(&self, plan: &mut Plan<'_>, connections: usize, time: Duration) -> Result<Sample, Refusal> {
         let address = self.server.address;
-        load::run(
-            &Load { address, connections, time, status: plan.status, may_refuse: false },
-            &mut plan.ask,
-            self.bench.stop,
-        )
+        let load = self.many(address, connections, time);
+        load::run(&Load { status: plan.status, ..load }, &mut plan.ask, self.bench.stop)
     }
 
     fn bare(&self, connections: usize, time: Duration) -> Result<Sample, Refusal> {
-        let load = Load { address: self.bare.address, connections, time, status: 200, may_refuse: false };
+        let load = self.many(self.bare.address, connections, time);
         load::run(&load, &mut rows::ask_bare(&self.huge), self.bench.stop)
+    }
+
+    /// A load that is answered by what is measured as fast as it can. One client alone sleeps until its answer comes.
+    fn many(&self, address: SocketAddr, connections: usize, time: Duration) -> Load {
+        let is_awake = connections > 1 && self.bench.cores.is_some();
+        Load { address, connections, time, status: 200, may_refuse: false, is_awake }
     }
 
     /// The bare endpoint itself.
@@ -263,10 +267,18 @@ impl<'a> Measuring<'a> {
         let (bench, address) = (self.bench, self.server.address);
         let logging_in = {
             let (time, stop) = (bench.time, bench.stop.clone());
-            let load = Load { address, connections: LOGINS, time, status: 200, may_refuse: false };
+            let load =
+                Load { address, connections: LOGINS, time, status: 200, may_refuse: false, is_awake: false };
             std::thread::spawn(move || load::run(&load, &mut rows::logins(LOGINS).ask, &stop))
         };
-        let load = Load { address, connections: 1, time: bench.time / 2, status: 200, may_refuse: false };
+        let load = Load {
+            address,
+            connections: 1,
+            time: bench.time / 2,
+            status: 200,
+            may_refuse: false,
+            is_awake: false,
+        };
         let mut ask = rows::ask_user(&self.huge, bench.seeded, bench.seeded.users);
         let reads = bench.pause(bench.time / 4).and_then(|()| load::run(&load, &mut ask, bench.stop));
         let logins =

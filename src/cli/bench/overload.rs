@@ -67,7 +67,7 @@ struct Overload<'a> {
 
 impl Overload<'_> {
     fn load(&self, connections: usize, time: Duration, status: u16) -> Load {
-        Load { address: self.server.address, connections, time, status, may_refuse: true }
+        Load { address: self.server.address, connections, time, status, may_refuse: true, is_awake: false }
     }
 
     /// Creates at the rate that can be sustained, a little below it, and at four times that rate.
