@@ -22,7 +22,7 @@ use crate::model::{Status, User, UserId};
 use crate::rows::Format;
 use crate::storage::Tx;
 use crate::storage::lists::SortKey;
-use crate::storage::user_lists::UserQuery;
+use crate::storage::user_queries::UserQuery;
 
 /// Rows read at once.
 pub const CHUNK: i64 = 1_000;

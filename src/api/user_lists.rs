@@ -16,7 +16,7 @@ use crate::domain::users;
 use crate::error::{Error, Fault, Result};
 use crate::model::{GroupId, PartnerId, Status, User, UserId};
 use crate::storage::lists::{Position, SortKey};
-use crate::storage::user_lists::{UserQuery, UserSort};
+use crate::storage::user_queries::{UserQuery, UserSort};
 use crate::values;
 
 /// Rows read at once for a streamed list.

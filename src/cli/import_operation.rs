@@ -17,7 +17,8 @@ use crate::model::{PartnerId, UserId};
 use crate::rows::{Format, RawRow};
 use crate::storage::Tx;
 use crate::storage::imports::Progress;
-use crate::storage::user_lists::{self, UserQuery};
+use crate::storage::user_lists;
+use crate::storage::user_queries::UserQuery;
 
 /// What an import asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

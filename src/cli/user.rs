@@ -18,7 +18,7 @@ use crate::domain::{partners, passwords, unit};
 use crate::error::Result;
 use crate::model::{PartnerId, Status, User, UserId};
 use crate::storage::lists::SortKey;
-use crate::storage::user_lists::UserQuery;
+use crate::storage::user_queries::UserQuery;
 use crate::values;
 
 /// What can be done with users of any partner. The fields are the flags of these names, see args.rs.

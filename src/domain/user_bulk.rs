@@ -6,7 +6,8 @@ use crate::access::Admin;
 use crate::error::{Conflict, Error, Fault, Missing, Result};
 use crate::model::UserId;
 use crate::storage::Tx;
-use crate::storage::user_lists::{self, UserQuery};
+use crate::storage::user_lists;
+use crate::storage::user_queries::UserQuery;
 
 /// The most users that one change may hit.
 pub const MOST_CHANGED: usize = 100_000;

@@ -11,7 +11,8 @@ use crate::error::{Conflict, Error, Fault, Missing, Result};
 use crate::mail::{LockCause, Notice};
 use crate::model::{GroupId, Status, User, UserId, Username};
 use crate::storage::lists::{Position, SortKey, Total};
-use crate::storage::user_lists::{self, UserQuery};
+use crate::storage::user_lists;
+use crate::storage::user_queries::UserQuery;
 use crate::storage::{Store, Tx, deleted_users, groups, nesting, sessions, users};
 use crate::values;
 

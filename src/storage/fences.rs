@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use super::driver::{Connection, DbError};
 use super::lists::SortKey;
 use super::sqlite::{Sqlite, Use};
-use super::user_lists::UserSort;
+use super::user_queries::UserSort;
 use crate::error::{Error, Result};
 use crate::model::{PartnerId, Status, User, UserId};
 

@@ -3,7 +3,7 @@
 use super::driver::Param;
 use super::fences::OrderChange;
 use super::tx::{Stale, Tx};
-use super::user_lists::UserSort;
+use super::user_queries::UserSort;
 use crate::error::Result;
 use crate::model::{GroupId, UserId};
 

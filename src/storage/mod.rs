@@ -61,6 +61,8 @@ pub mod permissions;
 pub mod sessions;
 /// Users, many at a time: pages, searches, streams.
 pub mod user_lists;
+/// Which users, in which order.
+pub mod user_queries;
 /// Users, one at a time.
 pub mod users;
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::driver::Connection as _;
+use super::user_queries::UserQuery;
 use super::*;
 use crate::access::{Operator, system_within};
 use crate::model::PartnerId;
@@ -285,7 +286,7 @@ async fn users_of_an_older_schema_are_in_the_new_search_indexes() {
     let store = open(dir.path()).unwrap();
     let by = system_within(PartnerId(7));
     let found = async |term: &str| {
-        let query = user_lists::UserQuery { search: Some(term.to_owned()), ..user_lists::UserQuery::all() };
+        let query = UserQuery { search: Some(term.to_owned()), ..UserQuery::all() };
         store.scan(&by, move |tx| user_lists::total(tx, &query)).await.unwrap().count
     };
     for term in ["lovel", "ve", "v"] {

@@ -5,7 +5,7 @@ use super::fences::OrderChange;
 use super::memberships;
 use super::search::{self, SEPARATOR, SearchChange};
 use super::tx::{Counter, Sequence, Stale, Tx};
-use super::user_lists::UserSort;
+use super::user_queries::UserSort;
 use crate::clock::Millis;
 use crate::error::{Conflict, Error, Result};
 use crate::model::{GroupId, PartnerId, Status, User, UserId, Username};
