@@ -1,7 +1,7 @@
 //! Users that come from elsewhere, a file of them, in batches: each is a transaction, so that others write between two
 //! of them, and an import that breaks off goes on where it stopped.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -11,7 +11,7 @@ use super::{Terms, passwords};
 use crate::access::{Admin, Operator};
 use crate::clock::{DAY, Millis};
 use crate::error::{Conflict, Error, Fault, Result};
-use crate::model::{GroupId, User, UserId};
+use crate::model::{GroupId, Status, User, UserId};
 use crate::rows::{RawRow, Text};
 use crate::storage::imports::{self, Progress};
 use crate::storage::{Tx, groups};
@@ -177,30 +177,45 @@ where
 pub fn create_batch(
     tx: &mut Tx<'_>,
     terms: Terms,
-    by: &Admin,
+    _by: &Admin,
     rows: &[Row],
     send_mail: bool,
     mood: Mood,
 ) -> Result<Vec<Fate>> {
+    if mood == Mood::Hopeful {
+        join_groups(tx, rows)?;
+    }
     let fate = |row: &Row| match (&row.user, mood) {
         (Err(faults), _) => Ok(Fate::rejected(row.line, faults.iter().cloned().map(Reason::from).collect())),
-        (Ok(user), Mood::Careful) => create_alone(tx, terms, by, (row.line, user), send_mail),
+        (Ok(user), Mood::Careful) => create_alone(tx, terms, (row.line, user), send_mail),
         (Ok(user), Mood::Hopeful) => {
-            create(tx, terms, by, user, send_mail)?;
+            create(tx, terms, user, send_mail, users::insert_alone)?;
             Ok(Fate::created(row.line, &user.new))
         }
     };
     rows.iter().map(fate).collect()
 }
 
+/// Does for all rows at once what each would do for itself before it is stored: then nothing comes between them, and on
+/// PostgreSQL they are stored together.
+fn join_groups(tx: &mut Tx<'_>, rows: &[Row]) -> Result<()> {
+    let good = || rows.iter().filter_map(|row| row.user.as_ref().ok());
+    tx.expect_rows(good().count());
+    let mut members: BTreeMap<GroupId, i64> = BTreeMap::new();
+    for group in good().flat_map(|user| &user.new.groups) {
+        *members.entry(*group).or_default() += 1;
+    }
+    users::require_groups(tx, &members.keys().copied().collect::<Vec<_>>())?;
+    members.into_iter().try_for_each(|(group, count)| groups::count_members(tx, group, count))
+}
+
 fn create_alone(
     tx: &mut Tx<'_>,
     terms: Terms,
-    by: &Admin,
     (line, user): (u64, &ImportedUser),
     send_mail: bool,
 ) -> Result<Fate> {
-    match tx.attempt(|tx| create(tx, terms, by, user, send_mail))? {
+    match tx.attempt(|tx| create(tx, terms, user, send_mail, users::insert))? {
         Ok(()) => Ok(Fate::created(line, &user.new)),
         Err(Error::Invalid(faults)) => {
             Ok(Fate::rejected(line, faults.into_iter().map(Reason::from).collect()))
@@ -212,14 +227,18 @@ fn create_alone(
 
 /// One user. A password from elsewhere is permanent. Without one the user has none until somebody resets it, or it asks
 /// for one; a letter only where that is wanted.
-fn create(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user: &ImportedUser, send_mail: bool) -> Result<()> {
+fn create(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    user: &ImportedUser,
+    send_mail: bool,
+    insert: fn(&mut Tx<'_>, &NewUser) -> Result<User>,
+) -> Result<()> {
+    let made = insert(tx, &user.new)?;
     match &user.password_hash {
-        None if send_mail => users::create(tx, terms, by, &user.new).map(drop),
-        None => users::insert(tx, &user.new).map(drop),
-        Some(hash) => {
-            let made = users::insert(tx, &user.new)?;
-            passwords::set_permanent(tx, made.user_id, hash)
-        }
+        Some(hash) => passwords::set_permanent(tx, made.user_id, hash),
+        None if send_mail && made.status == Status::Active => passwords::issue_first(tx, terms, &made),
+        None => Ok(()),
     }
 }
 

@@ -109,6 +109,13 @@ pub fn create_without_password(tx: &mut Tx<'_>, _by: &Admin, new: &NewUser) -> R
 /// Stores a new user, without a password, and records it.
 pub(super) fn insert(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
     require_groups(tx, &new.groups)?;
+    let user = insert_alone(tx, new)?;
+    user.groups.iter().try_for_each(|group| groups::count_members(tx, *group, 1))?;
+    Ok(user)
+}
+
+/// Like [`insert`], and leaves its groups to whoever inserts many: that they exist, and how many members they have.
+pub(super) fn insert_alone(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
     let now = tx.now();
     let user = User {
         pid: tx.pid(),
@@ -128,7 +135,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
         last_login_at: None,
         version: 1,
     };
-    users::insert(tx, &user, &new.username)?;
+    users::insert_uncounted(tx, &user, &new.username)?;
     events::record_user(tx, Kind::UserCreated, user.user_id, None, Some(events::of_user(&user)))?;
     Ok(user)
 }

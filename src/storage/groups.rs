@@ -373,7 +373,7 @@ pub fn claim(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
 }
 
 /// Keeps the number of members, and raises the version.
-pub(super) fn count_members(tx: &mut Tx<'_>, group_id: GroupId, by: i64) -> Result<()> {
+pub fn count_members(tx: &mut Tx<'_>, group_id: GroupId, by: i64) -> Result<()> {
     tx.execute_later(
         "UPDATE groups SET membership_count = groups.membership_count + $3, version = groups.version + 1 \
          WHERE pid = $1 AND group_id = $2",

@@ -170,6 +170,8 @@ pub struct Tx<'c> {
     pub(super) conn: &'c mut dyn Connection,
     pub(super) effects: &'c mut Effects,
     common: Option<&'c mut Common>,
+    /// The same for a unit by itself that has said how many rows it adds.
+    ahead: Option<Common>,
     numbers: Option<&'c mut Numbers>,
     pid: PartnerId,
     actor: Actor,
@@ -185,7 +187,8 @@ impl<'c> Tx<'c> {
         now: Millis,
         random: &'c Random,
     ) -> Self {
-        Self { conn, effects, common: None, numbers: None, pid: scope.0, actor: scope.1, now, random }
+        let (pid, actor) = scope;
+        Self { conn, effects, common: None, ahead: None, numbers: None, pid, actor, now, random }
     }
 
     /// Makes it one of several units in a transaction.
@@ -196,6 +199,12 @@ impl<'c> Tx<'c> {
     /// Has it take its numbers from here.
     pub(super) fn numbered(self, numbers: &'c mut Numbers) -> Self {
         Self { numbers: Some(numbers), ..self }
+    }
+
+    /// Says that `count` rows of a kind will be added, so that their numbers are asked for once. Nothing where they cost
+    /// nothing.
+    pub fn expect_rows(&mut self, count: usize) {
+        self.ahead = Some(Common::of(count.max(1)));
     }
 
     /// The partner whose rows this transaction sees.
@@ -396,20 +405,27 @@ impl<'c> Tx<'c> {
         if let Some(numbers) = self.numbers.as_deref_mut() {
             return Ok(numbers.next(self.conn, name)?);
         }
-        if let Some(id) = self.common.as_mut().and_then(|c| c.numbers.get_mut(name)).and_then(Vec::pop) {
+        if let Some(id) = self.common().and_then(|c| c.numbers.get_mut(name)).and_then(Vec::pop) {
             return Ok(id);
         }
-        let count = self.common.as_ref().map_or(1, |common| common.units);
+        let count = self.common().map_or(1, |common| common.units);
         let sql = format!("SELECT nextval('seq_{name}') FROM generate_series(1, $1)");
         let mut ids =
             self.unscoped().rows(&sql, &[i64::try_from(count).unwrap_or(1).into()], |row| row.int(0))?;
         // Taken from the end, the lowest first.
         ids.reverse();
         let id = ids.pop().ok_or_else(|| Error::internal("a sequence gave no number"))?;
-        if let Some(common) = &mut self.common {
+        if let Some(common) = self.common() {
             common.numbers.insert(name, ids);
         }
         Ok(id)
+    }
+
+    fn common(&mut self) -> Option<&mut Common> {
+        match &mut self.common {
+            Some(common) => Some(common),
+            None => self.ahead.as_mut(),
+        }
     }
 
     /// What is known of a session now: `ask` is run unless a unit of this transaction has asked before.

@@ -101,6 +101,15 @@ pub fn next_id(tx: &mut Tx<'_>) -> Result<UserId> {
 /// # Errors
 /// `username-taken`, `external-id-taken`: the database's word (B8, B3).
 pub fn insert(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
+    insert_uncounted(tx, user, username)?;
+    user.groups.iter().try_for_each(|group| super::groups::count_members(tx, *group, 1))
+}
+
+/// Like [`insert`], but for the number of members of its groups: whoever stores many users counts them once.
+///
+/// # Errors
+/// As [`insert`].
+pub fn insert_uncounted(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
     let keys = Keys::of(user);
     tx.execute_later(
         "INSERT INTO users (pid, user_id, username, status, first_name, last_name, email, title, phone_number, \
@@ -190,6 +199,7 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username)
         super::groups::count_members(tx, group, -1)?;
     }
     add_memberships(tx, after.user_id, &come)?;
+    come.iter().try_for_each(|group| super::groups::count_members(tx, *group, 1))?;
     tx.reorder(OrderChange::of(Some(before), Some(after)));
     if indexed.is_some() {
         index(tx, after.user_id, indexed, Some(text));
@@ -251,7 +261,6 @@ fn add_memberships(tx: &mut Tx<'_>, user_id: UserId, groups: &[GroupId]) -> Resu
             &[group.into(), user_id.into()],
             Error::from,
         )?;
-        super::groups::count_members(tx, group, 1)?;
     }
     Ok(())
 }
