@@ -225,7 +225,7 @@ impl Store {
             point,
             scan: Readers::new(path, Use::Scan, beside),
             fences,
-            scans: Turns::new(SCANS, WAITING_SCANS),
+            scans: Turns::new(SCANS, WAITING_SCANS, "too many searches and lists are waiting"),
             path: path.to_owned(),
         };
         Ok(Self(Arc::new(Inner { shared, engine })))
@@ -307,7 +307,7 @@ impl Store {
             Engine::Sqlite { writer, .. } => writer.submit(scope, is_large, work).await,
             Engine::Postgres { write, .. } => {
                 let shared = Arc::clone(&self.0.shared);
-                write.run(move |pool| pool.write(&shared, &scope, &work)).await
+                write.run(scope.0, move |pool| pool.write(&shared, &scope, &work)).await
             }
         }
     }
@@ -338,7 +338,7 @@ impl Store {
             }),
             Engine::Postgres { read, .. } => {
                 let shared = Arc::clone(shared);
-                read.run(move |pool| pool.read(&shared, &scope, false, work)).await
+                read.run(scope.0, move |pool| pool.read(&shared, &scope, false, work)).await
             }
         }
     }
@@ -353,7 +353,7 @@ impl Store {
         let scans = match &self.0.engine {
             Engine::Postgres { read, .. } => {
                 let shared = Arc::clone(&self.0.shared);
-                return read.run(move |pool| pool.read(&shared, &scope, true, work)).await;
+                return read.run(scope.0, move |pool| pool.read(&shared, &scope, true, work)).await;
             }
             Engine::Sqlite { scans, .. } => scans,
         };

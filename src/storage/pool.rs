@@ -6,12 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
-
 use super::Shared;
 use super::driver::DbError;
 use super::listen;
 use super::postgres::{Address, Failure, Postgres, Role};
+use super::turns::Turns;
 use super::tx::{Effects, Outcome, Tx};
 use crate::access::Actor;
 use crate::error::{Error, Result};
@@ -49,8 +48,8 @@ pub(super) struct Pool {
     address: Arc<Address>,
     role: Role,
     idle: Mutex<Vec<Postgres>>,
-    permits: Arc<Semaphore>,
-    waiting: Semaphore,
+    /// Partners take turns in using them.
+    turns: Turns,
     /// How long a request waits for a connection.
     patience: Duration,
 }
@@ -61,28 +60,22 @@ impl Pool {
             address,
             role,
             idle: Mutex::new(Vec::new()),
-            permits: Arc::new(Semaphore::new(size.max(1))),
-            waiting: Semaphore::new(WAITING),
+            turns: Turns::new(size.max(1), WAITING, BUSY),
             patience,
         }
     }
 
-    /// Runs `work` on a blocking thread once a connection is free.
+    /// Runs `work` on a blocking thread once there is a connection free for this partner.
     pub(super) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
+        pid: PartnerId,
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                let _place = self.waiting.try_acquire().map_err(|_| busy())?;
-                let permit = tokio::time::timeout(self.patience, Arc::clone(&self.permits).acquire_owned());
-                permit.await.map_err(|_| busy())?.map_err(|_| Error::internal("the store is closed"))?
-            }
-        };
+        let turn = tokio::time::timeout(self.patience, self.turns.take(pid)).await.map_err(|_| busy())??;
         let pool = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            // Held to the end, also when whoever asked is gone.
+            let _turn = turn;
             work(&pool)
         })
         .await
@@ -293,12 +286,11 @@ pub(super) fn commit(conn: &mut Postgres, shared: &Shared, effects: &Effects) ->
     }
 }
 
+const BUSY: &str = "all connections to the database are in use";
+
 /// There is no connection free, and none soon.
 pub(super) fn busy() -> Error {
-    Error::Unavailable {
-        what: Cow::Borrowed("all connections to the database are in use"),
-        retry_after: Duration::from_secs(1),
-    }
+    Error::Unavailable { what: Cow::Borrowed(BUSY), retry_after: Duration::from_secs(1) }
 }
 
 /// Says once, where it happens, why the database cannot be reached.

@@ -6,7 +6,6 @@
 //! could wait for each other.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,6 +18,7 @@ use super::postgres::Postgres;
 use super::tx::{Common, Effects, Outcome, Tx};
 use crate::access::Actor;
 use crate::error::{Error, Result};
+use crate::fair::Fair;
 use crate::model::PartnerId;
 
 /// Units in one transaction.
@@ -102,7 +102,8 @@ pub(super) struct Together {
 
 #[derive(Default)]
 struct Waiting {
-    jobs: VecDeque<Box<dyn Job>>,
+    /// A group is made of those of all partners in turn.
+    jobs: Fair<PartnerId, Box<dyn Job>>,
     groups: usize,
 }
 
@@ -120,13 +121,15 @@ impl Together {
         F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
+        let pid = scope.0;
         let unit = Unit { scope, work, result: Err(Error::internal("a unit of work did not run")), reply };
-        if self.enqueue(Box::new(unit))? {
+        if self.enqueue(pid, Box::new(unit))? {
             let (this, on, shared) = (Arc::clone(self), Arc::clone(pool), Arc::clone(shared));
             // Not as part of this request, which may be broken off.
             tokio::spawn(async move {
                 let (gathered, of) = (Arc::clone(&this), Arc::clone(&shared));
-                let ran = on.run(move |pool| {
+                // A group is nobody's.
+                let ran = on.run(PartnerId(0), move |pool| {
                     gathered.run_groups(pool, &of);
                     Ok(())
                 });
@@ -139,15 +142,12 @@ impl Together {
     }
 
     /// Whether a new group has to be started for it.
-    fn enqueue(&self, job: Box<dyn Job>) -> Result<bool> {
+    fn enqueue(&self, pid: PartnerId, job: Box<dyn Job>) -> Result<bool> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.jobs.len() >= WAITING {
-            return Err(Error::Unavailable {
-                what: Cow::Borrowed("too many writes are waiting"),
-                retry_after: Duration::from_secs(1),
-            });
-        }
-        waiting.jobs.push_back(job);
+        waiting.jobs.push(pid, job, WAITING).map_err(|_| Error::Unavailable {
+            what: Cow::Borrowed("too many writes are waiting"),
+            retry_after: Duration::from_secs(1),
+        })?;
         let starts = waiting.groups < GROUPS;
         waiting.groups += usize::from(starts);
         Ok(starts)
@@ -155,11 +155,11 @@ impl Together {
 
     fn take(&self) -> Vec<Box<dyn Job>> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = waiting.jobs.len().min(GROUP);
-        if count == 0 {
+        let group: Vec<_> = std::iter::from_fn(|| waiting.jobs.pop()).take(GROUP).collect();
+        if group.is_empty() {
             waiting.groups -= 1;
         }
-        waiting.jobs.drain(..count).collect()
+        group
     }
 
     fn run_groups(&self, pool: &Pool, shared: &Shared) {

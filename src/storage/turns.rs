@@ -19,6 +19,8 @@ struct Inner {
     state: Mutex<State>,
     /// More than so many do not wait.
     limit: usize,
+    /// What those are told.
+    refusal: &'static str,
 }
 
 #[derive(Debug)]
@@ -32,10 +34,10 @@ struct State {
 pub(super) struct Turn(Option<Turns>);
 
 impl Turns {
-    /// `count` at once, and `limit` that wait.
-    pub(super) fn new(count: usize, limit: usize) -> Self {
+    /// `count` at once, and `limit` that wait; more are refused with `refusal`.
+    pub(super) fn new(count: usize, limit: usize, refusal: &'static str) -> Self {
         let state = Mutex::new(State { free: count, waiting: Fair::default() });
-        Self(Arc::new(Inner { state, limit }))
+        Self(Arc::new(Inner { state, limit, refusal }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -55,7 +57,7 @@ impl Turns {
             }
             let (send, receive) = oneshot::channel();
             state.waiting.push(pid, send, self.0.limit).map_err(|_| Error::Unavailable {
-                what: Cow::Borrowed("too many searches and lists are waiting"),
+                what: Cow::Borrowed(self.0.refusal),
                 retry_after: Duration::from_secs(1),
             })?;
             receive
@@ -85,7 +87,7 @@ mod tests {
 
     #[tokio::test]
     async fn turns_are_handed_on_and_too_many_are_refused() {
-        let turns = Turns::new(1, 2);
+        let turns = Turns::new(1, 2, "too many");
         let first = turns.take(PartnerId(1)).await.unwrap();
         let wait = |pid: i64| {
             let turns = turns.clone();

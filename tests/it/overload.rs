@@ -1,13 +1,16 @@
 //! More is asked than can be done: what is over is refused with `503` and `Retry-After`, and a partner that floods is
 //! refused before another one is. Never how fast anything was: that is `tenantry bench`.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Waker};
 
+use reqwest::Method;
 use tokio::task::JoinSet;
 
 use crate::databases::is_postgres;
-use crate::harness::{Answer, Person, T, new_user};
+use crate::harness::{ADMIN_PASSWORD, Answer, Person, T, new_user};
 use tenantry::access::system_within;
+use tenantry::hashing::Whose;
 use tenantry::model::PartnerId;
 use tenantry::storage::Outcome;
 
@@ -129,4 +132,94 @@ async fn searches_beyond_the_queue_are_refused_and_a_neighbours_is_taken() {
     found.await.expect(200);
     flood.join_all().await;
     admin.get("/api/v1/users/?search=ada").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logins_beyond_the_queue_are_refused_and_another_addresss_is_taken() {
+    let t = T::with(|config| config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]).await;
+    let admin = t.admin().await;
+    let login = async |address: &str| {
+        t.secret(ADMIN_PASSWORD);
+        let form = [
+            ("client_id", "tenantry"),
+            ("grant_type", "password"),
+            ("username", "admin"),
+            ("password", ADMIN_PASSWORD),
+        ];
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = t.anonymous().request(Method::POST, "/oauth/token").header("x-forwarded-for", address);
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        if let Some(token) = answer.body["access_token"].as_str() {
+            t.secret(token);
+        }
+        answer
+    };
+    // Hashes that are compared for as long as somebody waits for it.
+    const SLOW: &str = "$2b$08$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
+    let many = Arc::new(vec![SLOW.to_owned(); 500]);
+    let mut flood = JoinSet::new();
+    for _ in 0..FLOOD {
+        let hasher = t.app.hasher.on_behalf_of(Whose::address("192.0.2.1".parse().unwrap()));
+        let many = Arc::clone(&many);
+        let work = async move { hasher.verify("wrong".to_owned().into(), many.to_vec()).await.is_ok() };
+        flood.spawn(work);
+    }
+    until_refused(&mut flood).await;
+    let refused = async {
+        for _ in 0..3 {
+            assert_come_again(&login("192.0.2.1").await, "password hashing is busy");
+        }
+        // Who has a token waits for no hash.
+        admin.get("/api/v1/self").await.expect(200);
+        flood.shutdown().await;
+    };
+    let (taken, ()) = tokio::join!(login("192.0.2.2"), refused);
+    taken.expect(200);
+    login("192.0.2.1").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partners_take_turns_in_using_connections() {
+    if !is_postgres() {
+        // The other tests are about what SQLite has instead.
+        return;
+    }
+    // One connection to read, and one to write.
+    let t = T::with(|config| {
+        config.database_pool_size = 2;
+        config.database_wait_ms = 60_000;
+    })
+    .await;
+    let (other, _) = t.other_partner("Neighbour").await;
+    let mut waker = Context::from_waker(Waker::noop());
+    let mut releases = Vec::new();
+    let mut flood: Vec<_> = (0..9)
+        .map(|_| {
+            let (store, (release, wait)) = (t.app.store.clone(), held());
+            releases.push(release);
+            Box::pin(async move {
+                let work = move |_: &mut tenantry::storage::Tx<'_>| {
+                    wait();
+                    Ok(())
+                };
+                store.scan(&system_within(PartnerId(1)), work).await
+            })
+        })
+        .collect();
+    // All of them wait, and then the neighbour.
+    for one in &mut flood {
+        assert!(one.as_mut().poll(&mut waker).is_pending());
+    }
+    let store = t.app.store.clone();
+    let mut own = Box::pin(async move { store.scan(&system_within(PartnerId(other)), |_| Ok(())).await });
+    assert!(own.as_mut().poll(&mut waker).is_pending());
+    let flood: Vec<_> = flood.into_iter().map(tokio::spawn).collect();
+    // The flood's first two end, and no more of them.
+    drop(releases.drain(..2));
+    own.await.unwrap();
+    drop(releases);
+    for one in flood {
+        one.await.unwrap().unwrap();
+    }
 }

@@ -1,7 +1,7 @@
 //! Searches that many users match (B27), with every kind of filter and order, held against the plainest way to find
 //! the same.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fixtures::{ids, seed};
 use crate::harness::{Person, T};
@@ -20,7 +20,7 @@ struct Search<'s> {
 }
 
 fn matches(user: &Value, term: &str) -> bool {
-    let is_number = user["userId"].to_string() == term;
+    let is_number = term.parse().is_ok_and(|number: i64| user["userId"] == number);
     is_number
         || ["username", "firstName", "lastName", "email", "title"]
             .iter()
@@ -31,10 +31,11 @@ fn passes(user: &Value, filter: &str) -> bool {
     match filter.split_once('=') {
         None => true,
         Some(("status", _)) => filter.split('&').any(|one| one["status=".len()..] == user["status"]),
-        Some(("isAdmin", flag)) => user["isAdmin"].to_string() == flag,
+        Some(("isAdmin", flag)) => user["isAdmin"] == (flag == "true"),
         Some(("groupId", _)) => {
-            let of = user["groups"].as_array().unwrap();
-            filter.split('&').any(|one| of.iter().any(|group| group.to_string() == one["groupId=".len()..]))
+            let groups = user["groups"].as_array().unwrap();
+            let is_in = |one: &str| groups.contains(&json!(one["groupId=".len()..].parse::<i64>().unwrap()));
+            filter.split('&').any(is_in)
         }
         Some(other) => panic!("{other:?}"),
     }
