@@ -249,6 +249,7 @@ impl Statement {
         if let Some(is_admin) = query.is_admin {
             sql.filter(by, "is_admin", if is_admin { "1" } else { "0" });
         }
+        // Never by place: whoever is asked for by name is not searched for ([`narrowest`]).
         for (column, values) in [
             ("u.username_key", &query.username),
             ("u.email_key", &query.email),
