@@ -39,7 +39,7 @@ fn count(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Total> {
         return Ok(Total { count: counted(tx, Counter::Users)?, is_exact: true });
     }
     let sql = Statement::new(tx.dialect(), query, source);
-    let text = format!("SELECT count(*) FROM ({} LIMIT {}) hits", sql.hits(), EXACT_TOTAL + 1);
+    let text = format!("SELECT count(*) FROM ({} LIMIT {}) hits", sql.of_hits("1"), EXACT_TOTAL + 1);
     let count = tx.row(&text, &sql.params(), |row| row.int(0))?.unwrap_or(0);
     Ok(Total { count: count.min(EXACT_TOTAL), is_exact: count <= EXACT_TOTAL })
 }

@@ -333,8 +333,13 @@ impl Statement {
 
     /// The ids of all that the query finds.
     pub(super) fn hits(&self) -> String {
+        self.of_hits(&format!("{} AS user_id", self.user()))
+    }
+
+    /// `what` of all that the query finds.
+    pub(super) fn of_hits(&self, what: &str) -> String {
         let Self { from, conditions, within, .. } = self;
-        format!("SELECT {} AS user_id FROM {from} WHERE {conditions}{within}", self.user())
+        format!("SELECT {what} FROM {from} WHERE {conditions}{within}")
     }
 
     /// What the next value will be bound at. `$1` is the partner.
