@@ -11,7 +11,7 @@ use super::{Terms, passwords};
 use crate::access::{Admin, Operator};
 use crate::clock::{DAY, Millis};
 use crate::error::{Conflict, Error, Fault, Result};
-use crate::model::{GroupId, Status, User, UserId};
+use crate::model::{GroupId, User, UserId};
 use crate::rows::{RawRow, Text};
 use crate::storage::imports::{self, Progress};
 use crate::storage::{Tx, groups};
@@ -237,7 +237,7 @@ fn create(
     let made = insert(tx, &user.new)?;
     match &user.password_hash {
         Some(hash) => passwords::set_permanent(tx, made.user_id, hash),
-        None if send_mail && made.status == Status::Active => passwords::issue_first(tx, terms, &made),
+        None if send_mail => users::welcome(tx, terms, &made),
         None => Ok(()),
     }
 }

@@ -72,10 +72,13 @@ pub struct UserChange {
 /// `username-taken`, `external-id-taken`; a fault for groups that do not exist (B18).
 pub fn create(tx: &mut Tx<'_>, terms: Terms, _by: &Admin, new: &NewUser) -> Result<User> {
     let user = insert(tx, new)?;
-    if user.status == Status::Active {
-        passwords::issue_first(tx, terms, &user)?;
-    }
+    welcome(tx, terms, &user)?;
     Ok(user)
+}
+
+/// Mails a new user a temporary password once it is ACTIVE (B16).
+pub(super) fn welcome(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
+    if user.status == Status::Active { passwords::issue_first(tx, terms, user) } else { Ok(()) }
 }
 
 /// Whether [`create`] only adds rows. Who joins a group changes the number of its members, as others do.
@@ -110,7 +113,7 @@ pub fn create_without_password(tx: &mut Tx<'_>, _by: &Admin, new: &NewUser) -> R
 pub(super) fn insert(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
     require_groups(tx, &new.groups)?;
     let user = insert_alone(tx, new)?;
-    user.groups.iter().try_for_each(|group| groups::count_members(tx, *group, 1))?;
+    groups::count_in_each(tx, &user.groups, 1)?;
     Ok(user)
 }
 

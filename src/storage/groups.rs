@@ -382,6 +382,11 @@ pub fn count_members(tx: &mut Tx<'_>, group_id: GroupId, by: i64) -> Result<()> 
     )
 }
 
+/// The same `by` for each of these groups: those of a user who comes or goes.
+pub fn count_in_each(tx: &mut Tx<'_>, groups: &[GroupId], by: i64) -> Result<()> {
+    groups.iter().try_for_each(|group| count_members(tx, *group, by))
+}
+
 fn taken(e: super::driver::DbError) -> Error {
     if e.is_duplicate_in("groups") {
         Conflict::field("group-name-taken", "/name", "another group of this partner has this name")

@@ -27,26 +27,21 @@ const TEXTS: i64 = 20_000;
 /// pairs. PostgreSQL has an index of the users' own rows (migrations/0001_initial.sql), which it keeps itself.
 pub(super) const INDEXES: [&str; 2] = ["user_search", "user_grams"];
 
+/// The bits of a place that are the user's: room for 68 billion users, and for 134 million partners. [`PLACES`],
+/// [`USER_THERE`] and [`place_of`] have the same in them.
+const USER_BITS: u32 = 36;
+
 /// Where a user stands in the indexes: its own number below, its partner's above it. So the users of a partner stand side
 /// by side in every list of an index, and a search reads that part of the list alone, whatever the other partners have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place(i64);
-
-impl Place {
-    /// The bits of the user's number: room for 68 billion users, and for 134 million partners. [`PLACES`] and
-    /// [`USER_THERE`] have the same in them.
-    const USER_BITS: u32 = 36;
-
-    fn of(pid: PartnerId, user_id: UserId) -> Result<Self, DbError> {
-        let has_room = pid.0 >> (i64::BITS - 1 - Self::USER_BITS) == 0 && user_id.0 >> Self::USER_BITS == 0;
-        if !has_room {
-            return Err(DbError::Other(format!(
-                "the search indexes have no place for user {} of partner {}",
-                user_id.0, pid.0
-            )));
-        }
-        Ok(Self(pid.0 << Self::USER_BITS | user_id.0))
+fn place(pid: PartnerId, user_id: UserId) -> Result<i64, DbError> {
+    let has_room = pid.0 >> (i64::BITS - 1 - USER_BITS) == 0 && user_id.0 >> USER_BITS == 0;
+    if !has_room {
+        let (user, partner) = (user_id.0, pid.0);
+        return Err(DbError::Other(format!(
+            "the search indexes have no place for user {user} of partner {partner}"
+        )));
     }
+    Ok(pid.0 << USER_BITS | user_id.0)
 }
 
 /// The places of the partner `$1` in the index `s`, as SQL.
@@ -71,7 +66,7 @@ pub(super) fn apply(conn: &mut dyn Connection, changes: &mut [SearchChange]) -> 
     // FTS5 also flushes where a row comes before the last one. The changes of one user keep their order.
     changes.sort_by_key(|change| (change.pid, change.user_id));
     for change in changes.iter() {
-        let Place(place) = Place::of(change.pid, change.user_id)?;
+        let place = place(change.pid, change.user_id)?;
         for (text, sql) in [
             (&change.before, "INSERT INTO user_search (user_search, rowid, text) VALUES ('delete', $1, $2)"),
             (&change.after, "INSERT INTO user_search (rowid, text) VALUES ($1, $2)"),
@@ -82,7 +77,7 @@ pub(super) fn apply(conn: &mut dyn Connection, changes: &mut [SearchChange]) -> 
         }
     }
     for change in changes.iter() {
-        let Place(place) = Place::of(change.pid, change.user_id)?;
+        let place = place(change.pid, change.user_id)?;
         for (text, sql) in [
             (&change.before, "INSERT INTO user_grams (user_grams, rowid, grams) VALUES ('delete', $1, $2)"),
             (&change.after, "INSERT INTO user_grams (rowid, grams) VALUES ($1, $2)"),
@@ -240,16 +235,16 @@ mod tests {
 
     #[test]
     fn the_users_of_a_partner_stand_side_by_side() {
-        let place = |pid, user_id| Place::of(PartnerId(pid), UserId(user_id)).map(|place| place.0).ok();
-        let last = (1 << Place::USER_BITS) - 1;
+        let place = |pid, user_id| place(PartnerId(pid), UserId(user_id)).ok();
+        let last = (1 << USER_BITS) - 1;
         assert_eq!(place(1, last).map(|place| place + 1), place(2, 0));
         assert_eq!(place((1 << 27) - 1, last), Some(i64::MAX));
         for (pid, user_id) in [(1 << 27, 1), (-1, 1), (1, last + 1), (1, -1)] {
             assert_eq!(place(pid, user_id), None, "{pid} {user_id}");
         }
         // What the SQL has in it.
-        assert!(PLACES.contains(&format!("<< {}", Place::USER_BITS)) && PLACES.ends_with(&last.to_string()));
-        assert!(USER_THERE.contains(&format!("<< {}", Place::USER_BITS)));
-        assert!(place_of("$2").contains(&format!("<< {}", Place::USER_BITS)));
+        assert!(PLACES.contains(&format!("<< {}", USER_BITS)) && PLACES.ends_with(&last.to_string()));
+        assert!(USER_THERE.contains(&format!("<< {}", USER_BITS)));
+        assert!(place_of("$2").contains(&format!("<< {}", USER_BITS)));
     }
 }

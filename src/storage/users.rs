@@ -102,7 +102,7 @@ pub fn next_id(tx: &mut Tx<'_>) -> Result<UserId> {
 /// `username-taken`, `external-id-taken`: the database's word (B8, B3).
 pub fn insert(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
     insert_uncounted(tx, user, username)?;
-    user.groups.iter().try_for_each(|group| super::groups::count_members(tx, *group, 1))
+    super::groups::count_in_each(tx, &user.groups, 1)
 }
 
 /// Like [`insert`], but for the number of members of its groups: whoever stores many users counts them once.
@@ -199,7 +199,7 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username)
         super::groups::count_members(tx, group, -1)?;
     }
     add_memberships(tx, after.user_id, &come)?;
-    come.iter().try_for_each(|group| super::groups::count_members(tx, *group, 1))?;
+    super::groups::count_in_each(tx, &come, 1)?;
     tx.reorder(OrderChange::of(Some(before), Some(after)));
     if indexed.is_some() {
         index(tx, after.user_id, indexed, Some(text));
@@ -210,9 +210,7 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username)
 /// Removes a user and everything that is its own; the name is free at once.
 pub fn delete(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let indexed = indexed(tx, user.user_id)?;
-    for group in &user.groups {
-        super::groups::count_members(tx, *group, -1)?;
-    }
+    super::groups::count_in_each(tx, &user.groups, -1)?;
     // Username, memberships, passwords, sessions and their tokens go with it (ON DELETE CASCADE).
     tx.execute("DELETE FROM users WHERE pid = $1 AND user_id = $2", &[user.user_id.into()])?;
     super::outbox::withdraw(tx, user.user_id)?;

@@ -256,9 +256,26 @@ impl T {
 
     /// The answer to a token request of the public client.
     pub async fn token(&self, form: &[(&str, &str)]) -> Answer {
+        self.token_from(None, form).await
+    }
+
+    /// The answer to a login that a trusted proxy hands on from this address.
+    pub async fn try_login_from(&self, address: &str, username: &str, password: &str) -> Answer {
+        self.secret(password);
+        let form = [("grant_type", "password"), ("username", username), ("password", password)];
+        self.token_from(Some(address), &form).await
+    }
+
+    async fn token_from(&self, address: Option<&str>, form: &[(&str, &str)]) -> Answer {
         let mut form = form.to_vec();
         form.push(("client_id", "tenantry"));
-        let answer = self.anonymous().form("/oauth/token", &form).await;
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let mut request = self.anonymous().request(Method::POST, "/oauth/token");
+        if let Some(address) = address {
+            request = request.header("x-forwarded-for", address);
+        }
+        let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+        let answer = Answer::of(request.send().await.unwrap()).await;
         for name in ["access_token", "refresh_token"] {
             if let Some(token) = answer.body[name].as_str() {
                 self.secret(token);

@@ -642,27 +642,7 @@ async fn an_address_with_too_many_failures_waits_and_no_other() {
         config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
     })
     .await;
-    let from = async |address: &str, password: &str| {
-        t.secret(password);
-        let form = [
-            ("client_id", "tenantry"),
-            ("grant_type", "password"),
-            ("username", "admin"),
-            ("password", password),
-        ];
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let request = t
-            .anonymous()
-            .request(Method::POST, "/oauth/token")
-            .header("x-forwarded-for", address)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(body);
-        let answer = Answer::of(request.send().await.unwrap()).await;
-        if let Some(token) = answer.body["access_token"].as_str() {
-            t.secret(token);
-        }
-        answer
-    };
+    let from = async |address: &str, password: &str| t.try_login_from(address, "admin", password).await;
     for _ in 0..2 {
         refused(&from("192.0.2.1", "Wrong.Guess-00x").await);
     }

@@ -4,7 +4,6 @@
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Waker};
 
-use reqwest::Method;
 use tokio::task::JoinSet;
 
 use crate::databases::is_postgres;
@@ -138,23 +137,7 @@ async fn searches_beyond_the_queue_are_refused_and_a_neighbours_is_taken() {
 async fn logins_beyond_the_queue_are_refused_and_another_addresss_is_taken() {
     let t = T::with(|config| config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]).await;
     let admin = t.admin().await;
-    let login = async |address: &str| {
-        t.secret(ADMIN_PASSWORD);
-        let form = [
-            ("client_id", "tenantry"),
-            ("grant_type", "password"),
-            ("username", "admin"),
-            ("password", ADMIN_PASSWORD),
-        ];
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let request = t.anonymous().request(Method::POST, "/oauth/token").header("x-forwarded-for", address);
-        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
-        let answer = Answer::of(request.send().await.unwrap()).await;
-        if let Some(token) = answer.body["access_token"].as_str() {
-            t.secret(token);
-        }
-        answer
-    };
+    let login = async |address: &str| t.try_login_from(address, "admin", ADMIN_PASSWORD).await;
     // Hashes that are compared for as long as somebody waits for it.
     const SLOW: &str = "$2b$08$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
     let many = Arc::new(vec![SLOW.to_owned(); 500]);

@@ -82,6 +82,8 @@ async fn b27_every_page_of_a_search_is_the_one_it_should_be() {
     seed(&t, 1, "needle", SEEDED / 2, vec![GroupId(all)]).await;
     seed(&t, other, "needle-of-acme", 300, Vec::new()).await;
     seed(&t, 1, "needle-", SEEDED / 2, vec![GroupId(some), GroupId(all)]).await;
+    // Those that no term is about make the walk to the last hits longer than it takes to sort all hits.
+    seed(&t, 1, "hay", 2_000, Vec::new()).await;
     t.run_sql(
         "UPDATE users SET status = CASE user_id % 7 WHEN 1 THEN 2 WHEN 2 THEN 1 ELSE 0 END, \
          is_admin = CASE WHEN user_id % 11 = 3 OR user_id = 1 THEN 1 ELSE 0 END WHERE pid = 1; \
