@@ -55,11 +55,13 @@ fn paced(
             connection.sent = begun + Duration::from_secs_f64(sent as f64 / rate);
             sent += 1;
         }
-        if now >= end && sample.elapsed.is_zero() {
+        let all_answered = free.len() == generator.connections.len();
+        let is_over = now >= end && (all_answered || now > end + PATIENCE);
+        // A short time may end before the first answer, which is waited for then.
+        if sample.elapsed.is_zero() && (is_over || now >= end && sample.answers > 0) {
             (sample.elapsed, sample.busy) = measure(begun, now, before);
         }
-        let all_answered = free.len() == generator.connections.len();
-        if now >= end && (all_answered || now > end + PATIENCE) || stop.check().is_err() {
+        if is_over || stop.check().is_err() {
             return Ok(Paced { sample, unsent: due_by_now.saturating_sub(sent) });
         }
         let wait = match free.is_empty() || now >= end {
@@ -79,7 +81,7 @@ fn paced(
             let Some(answer) = connection.receive(&mut buffer)? else { continue };
             let now = Instant::now();
             let counts = sample.note(load, answer, now.duration_since(connection.sent));
-            sample.answers += u64::from(counts && now < end);
+            sample.answers += u64::from(counts && (now < end || sample.answers == 0));
             free.push(at);
         }
     }
@@ -123,4 +125,34 @@ fn one_by_one(load: &Load, pause: Duration, ask: &mut Ask<'_>, stop: &Stop) -> i
     }
     sample.elapsed = begun.elapsed();
     Ok(sample)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn the_time_lasts_until_the_first_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let time = Duration::from_millis(20);
+        let load = Load { address, connections: 1, time, status: 200, may_refuse: true, is_awake: false };
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut pause = time * 2;
+            while stream.read_exact(&mut [0; 4]).is_ok() {
+                std::thread::sleep(std::mem::take(&mut pause));
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+            }
+        });
+        let Paced { sample, unsent } =
+            run(&load, 1_000.0, &mut |request| request.extend(b"GET "), &Stop::default()).unwrap();
+        server.join().unwrap();
+        // Of the twenty that were due in that time the first counts, and all are sent.
+        assert_eq!((sample.answers, sample.latencies.len(), unsent), (1, 20, 0));
+        assert!(sample.elapsed >= time * 2 && sample.per_second() > 0.0);
+    }
 }
