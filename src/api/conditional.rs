@@ -1,11 +1,11 @@
 //! Tags and conditions (RFC 9110 §8.8.3, §13): `ETag`, `If-Match` and `If-None-Match`, made and read in one place.
 
+use axum::body::Bytes;
 use axum::extract::FromRequestParts;
 use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use serde::Serialize;
 
 use super::problem::Problem;
 use crate::domain::conditions::{Condition, Tags};
@@ -78,15 +78,15 @@ fn parse(text: &str, takes_weak: bool) -> Option<Tags> {
 
 /// A tag as a header has it.
 pub(super) fn etag(tag: &str) -> String {
-    format!("\"{tag}\"")
+    ["\"", tag, "\""].concat()
 }
 
-/// Shows something with its tag, or says that it is as whoever asks knows it (`304`).
-pub(super) fn show(conditions: &Conditions, tag: &str, body: &impl Serialize) -> Response {
+/// Shows something, written as JSON, with its tag, or says that it is as whoever asks knows it (`304`).
+pub(super) fn show(conditions: &Conditions, tag: &str, body: impl Into<Bytes>) -> Response {
     let mut answer = if conditions.0.knows(tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        super::json(StatusCode::OK, body)
+        super::json_answer(StatusCode::OK, body)
     };
     if let Ok(value) = HeaderValue::try_from(etag(tag)) {
         answer.headers_mut().insert(ETAG, value);

@@ -284,7 +284,7 @@ pub async fn get_group(
         })
         .await?;
     let body = GroupBody::with(&group, &app.config.permission_catalogue, properties);
-    Ok(show(&conditions, &conditions::tag_of_group(&group), &body))
+    Ok(show(&conditions, &conditions::tag_of_group(&group), super::written(&body)?))
 }
 
 /// Rename, redescribe or move a group.

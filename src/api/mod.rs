@@ -77,6 +77,7 @@ pub mod writes;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -85,7 +86,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use observe::{Metrics, Observe};
 use problem::Problem;
 
@@ -147,10 +148,24 @@ pub(crate) fn api() -> OpenApiRouter<App> {
 
 /// An answer with a JSON body.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    let mut bytes = Vec::with_capacity(512);
-    match serde_json::to_writer(&mut bytes, body) {
-        Ok(()) => (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes)
-            .into_response(),
-        Err(e) => Problem::from(Error::internal(format!("an answer cannot be written: {e}"))).into_response(),
+    match written(body) {
+        Ok(bytes) => json_answer(status, bytes),
+        Err(e) => Problem::from(e).into_response(),
     }
+}
+
+/// The body of an answer.
+fn written(body: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(512);
+    serde_json::to_writer(&mut bytes, body)
+        .map_err(|e| Error::internal(format!("an answer cannot be written: {e}")))?;
+    Ok(bytes)
+}
+
+/// An answer with a body that is written already.
+fn json_answer(status: StatusCode, body: impl Into<Bytes>) -> Response {
+    let mut answer = Response::new(Body::from(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
 }

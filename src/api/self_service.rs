@@ -19,7 +19,7 @@ use super::users::{UserBody, read_back, read_common, shown};
 use super::writes::Write;
 use crate::access;
 use crate::app::App;
-use crate::domain::conditions::{self, Target};
+use crate::domain::conditions::Target;
 use crate::domain::users::UserChange;
 use crate::domain::{passwords, unit, users};
 use crate::error::Result;
@@ -102,8 +102,8 @@ pub async fn get_self(
     _: NoParams,
     conditions: Conditions,
 ) -> Result<Response, Problem> {
-    let user = users::look_up_self(&app.store, &member).await?;
-    Ok(show(&conditions, &conditions::tag_of_user(&user), &UserBody::of(&user, &app)))
+    let user = users::look_up_self(&app.store, &member, |user| UserBody::show(user, &app)).await?;
+    Ok(show(&conditions, &user.tag, user.body.clone()))
 }
 
 fn read_self(current: &User, body: &[u8], presence: Presence) -> Result<UserChange> {

@@ -108,6 +108,7 @@ where
     http.timer(TokioTimer::new())
         .header_read_timeout(None)
         .max_header_size(bounds.max_header_bytes)
+        .writev(false)
         .pipeline_flush(false);
     let slots = Arc::new(Semaphore::new(bounds.max_connections.min(Semaphore::MAX_PERMITS)));
     let graceful = GracefulShutdown::new();

@@ -27,6 +27,7 @@ use crate::domain::users::{NewUser, UserChange};
 use crate::domain::{effects, passwords, unit, users};
 use crate::error::Result;
 use crate::model::{GroupId, PartnerId, Status, User, UserId};
+use crate::storage::ShownUser;
 use crate::values;
 
 impl From<values::Bad> for Flaw {
@@ -134,6 +135,12 @@ impl<'a> UserBody<'a> {
             updated_at: Time(user.updated_at),
             last_login_at: user.last_login_at.map(Time),
         }
+    }
+
+    /// The same with its tag, to be kept: whoever asks is shown the same.
+    pub(super) fn show(user: &User, app: &App) -> Result<ShownUser> {
+        let body = super::written(&UserBody::of(user, app))?.into();
+        Ok(ShownUser { tag: conditions::tag_of_user(user), body })
     }
 }
 
@@ -329,8 +336,8 @@ pub async fn get_user(
     _: NoParams,
     conditions: Conditions,
 ) -> Result<Response, Problem> {
-    let user = users::look_up(&app.store, &by, id).await?;
-    Ok(show(&conditions, &conditions::tag_of_user(&user), &UserBody::of(&user, &app)))
+    let user = users::look_up(&app.store, &by, id, |user| UserBody::show(user, &app)).await?;
+    Ok(show(&conditions, &user.tag, user.body.clone()))
 }
 
 /// Update a user (A2).

@@ -13,7 +13,7 @@ use crate::model::{GroupId, Status, User, UserId, Username};
 use crate::storage::lists::{Position, SortKey, Total};
 use crate::storage::user_lists;
 use crate::storage::user_queries::UserQuery;
-use crate::storage::{Store, Tx, deleted_users, groups, nesting, sessions, users};
+use crate::storage::{ShownUser, Store, Tx, deleted_users, groups, nesting, sessions, users};
 use crate::values;
 
 /// A user to create (A1, B30).
@@ -151,20 +151,30 @@ pub fn get(tx: &mut Tx<'_>, _by: &Admin, user_id: UserId) -> Result<User> {
     users::find(tx, user_id)?.ok_or(Error::NotFound(Missing::User))
 }
 
-/// Like [`get`], outside of a transaction: from memory where it is there, never older than the last answer.
+/// What `show` makes of what [`get`] gives, outside of a transaction: from memory where it is there, never older than
+/// the last answer.
 ///
 /// # Errors
 /// As [`get`].
-pub async fn look_up(store: &Store, by: &Admin, user_id: UserId) -> Result<Arc<User>> {
-    store.find_user(by, user_id).await?.ok_or(Error::NotFound(Missing::User))
+pub async fn look_up(
+    store: &Store,
+    by: &Admin,
+    user_id: UserId,
+    show: impl FnOnce(&User) -> Result<ShownUser>,
+) -> Result<Arc<ShownUser>> {
+    store.show_user(by, user_id, show).await?.ok_or(Error::NotFound(Missing::User))
 }
 
-/// Like [`get_self`], outside of a transaction: see [`look_up`].
+/// Like [`look_up`], of [`get_self`].
 ///
 /// # Errors
 /// As [`get_self`].
-pub async fn look_up_self(store: &Store, member: &Member) -> Result<Arc<User>> {
-    store.find_user(member, member.user_id()).await?.ok_or(Error::NotFound(Missing::User))
+pub async fn look_up_self(
+    store: &Store,
+    member: &Member,
+    show: impl FnOnce(&User) -> Result<ShownUser>,
+) -> Result<Arc<ShownUser>> {
+    store.show_user(member, member.user_id(), show).await?.ok_or(Error::NotFound(Missing::User))
 }
 
 /// The right to manage a user, for an operator, who names users of any partner. An id's partner never changes, so

@@ -1,5 +1,5 @@
 //! What is kept in memory of the database: callers, so that a request with a token seen before costs no database
-//! work of its own, and users that are read often.
+//! work of its own, and the answers about users that are read often.
 //!
 //! Invalidation is exact. Every entry remembers the generations of the user, session and partner it depends on; a
 //! change bumps them after COMMIT and before the answer, so an entry from before the change is not believed at the
@@ -14,15 +14,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::tx::Stale;
 use crate::access::TokenFacts;
-use crate::model::{PartnerId, User, UserId};
+use crate::model::{PartnerId, UserId};
 
 /// How many tokens are kept.
 const CALLERS: usize = 131_072;
 
 /// How many users are kept.
 const USERS: usize = 16_384;
+
+/// Of how many users it is remembered that they were read once.
+const READ_ONCE: usize = 65_536;
 
 /// Generations are kept for slots, not for each user: two users in one slot cost each other a cache miss.
 const SLOTS: usize = 16_384;
@@ -33,10 +38,20 @@ const USER_LIFE: Duration = Duration::from_secs(1);
 /// SHA-256 of an access token.
 pub type TokenHash = [u8; 32];
 
+/// A user as an answer shows it: written once, not at each reading, and one piece of memory where the user would be ten.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ShownUser {
+    /// Its tag (RFC 9110 §8.8.3), without quotes.
+    pub tag: String,
+    /// The answer's body.
+    pub body: Bytes,
+}
+
 /// What is kept in memory.
 pub(super) struct Cache {
     callers: quick_cache::sync::Cache<TokenHash, Entry<TokenFacts>>,
-    users: quick_cache::sync::Cache<(PartnerId, UserId), Entry<User>>,
+    users: quick_cache::sync::Cache<(PartnerId, UserId), Entry<ShownUser>>,
+    read_once: ReadOnce,
     generations: Vec<AtomicU64>,
     /// Raised when everything is forgotten.
     epoch: AtomicU64,
@@ -69,6 +84,7 @@ impl Cache {
         Self {
             callers: quick_cache::sync::Cache::new(CALLERS),
             users: quick_cache::sync::Cache::new(USERS),
+            read_once: ReadOnce((0..READ_ONCE).map(|_| AtomicU64::new(0)).collect()),
             generations: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
             epoch: AtomicU64::new(0),
             invalidations: AtomicU64::new(0),
@@ -85,7 +101,7 @@ impl Cache {
     }
 
     /// What is known of a user.
-    pub(super) fn user(&self, pid: PartnerId, user_id: UserId) -> Option<Arc<User>> {
+    pub(super) fn user(&self, pid: PartnerId, user_id: UserId) -> Option<Arc<ShownUser>> {
         let entry = self.believed(self.users.get(&(pid, user_id))?)?;
         (self.lease.is_for_ever() || entry.since.elapsed() < USER_LIFE).then_some(entry.value)
     }
@@ -107,12 +123,16 @@ impl Cache {
         }
     }
 
-    /// Keeps what was read of a user.
-    pub(super) fn keep_user(&self, filling: &Filling, user: &Arc<User>) {
-        let of_user = slot(&Stale::User(user.pid, user.user_id));
-        let needs = [of_user, of_user, slot(&Stale::Partner(user.pid))];
+    /// Keeps what was read of a user, unless this is the first time that it is asked for: where users are read at random
+    /// among millions, to keep each costs as much as a third of reading it, and drives out those that are read often.
+    pub(super) fn keep_user(&self, filling: &Filling, key: (PartnerId, UserId), user: &Arc<ShownUser>) {
+        if self.read_once.is_new(key) {
+            return;
+        }
+        let of_user = slot(&Stale::User(key.0, key.1));
+        let needs = [of_user, of_user, slot(&Stale::Partner(key.0))];
         if let Some(entry) = self.entry(filling, user, needs) {
-            self.users.insert((user.pid, user.user_id), entry);
+            self.users.insert(key, entry);
         }
     }
 
@@ -169,6 +189,18 @@ impl Cache {
     }
 }
 
+/// Users that were read, each in the one place that its hash names, until another one takes that place.
+struct ReadOnce(Box<[AtomicU64]>);
+
+impl ReadOnce {
+    /// Whether it is not remembered that this user was read. From now on it is.
+    fn is_new(&self, key: (PartnerId, UserId)) -> bool {
+        let hash = hash(&key);
+        let place = usize::try_from(hash % READ_ONCE as u64).ok().and_then(|at| self.0.get(at));
+        place.is_none_or(|place| place.swap(hash, Ordering::Relaxed) != hash)
+    }
+}
+
 /// Until when the cache is believed, in milliseconds from its origin; `u64::MAX` = for ever.
 struct Lease {
     origin: Instant,
@@ -195,15 +227,18 @@ impl Lease {
 }
 
 fn slot(what: &Stale) -> usize {
+    usize::try_from(hash(what) % SLOTS as u64).unwrap_or(0)
+}
+
+fn hash(what: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     what.hash(&mut hasher);
-    usize::try_from(hasher.finish() % SLOTS as u64).unwrap_or(0)
+    hasher.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Status;
 
     fn facts(user: i64) -> Arc<TokenFacts> {
         Arc::new(TokenFacts {
@@ -221,44 +256,31 @@ mod tests {
         })
     }
 
-    fn user(user_id: i64) -> Arc<User> {
-        Arc::new(User {
-            pid: PartnerId(1),
-            user_id: UserId(user_id),
-            username: String::from("ada"),
-            status: Status::Active,
-            first_name: String::from("Ada"),
-            last_name: String::from("Lovelace"),
-            email: String::from("ada@example.com"),
-            title: None,
-            phone_number: None,
-            groups: Vec::new(),
-            is_admin: false,
-            external_id: None,
-            created_at: 0,
-            updated_at: 0,
-            last_login_at: None,
-            version: 1,
-        })
+    const ADA: (PartnerId, UserId) = (PartnerId(1), UserId(5));
+
+    fn shown() -> Arc<ShownUser> {
+        Arc::new(ShownUser { tag: String::from("u5-1"), body: Bytes::from_static(b"ada") })
     }
 
     #[test]
     fn an_entry_is_believed_until_its_user_session_or_partner_changes() {
         let cache = Cache::new(true);
         let hash = [7; 32];
+        cache.keep_user(&cache.filling(), ADA, &shown());
+        assert!(cache.user(ADA.0, ADA.1).is_none(), "it was read once only");
         for stale in [
             Stale::User(PartnerId(1), UserId(5)),
             Stale::Session(PartnerId(1), String::from("s")),
             Stale::Partner(PartnerId(1)),
         ] {
             cache.keep_caller(&cache.filling(), &hash, &facts(5));
-            cache.keep_user(&cache.filling(), &user(5));
+            cache.keep_user(&cache.filling(), ADA, &shown());
             assert_eq!(cache.caller(&hash).unwrap().user_id, Some(UserId(5)));
-            assert_eq!(cache.user(PartnerId(1), UserId(5)).unwrap().username, "ada");
+            assert_eq!(cache.user(ADA.0, ADA.1), Some(shown()));
             cache.forget([&stale]);
             assert!(cache.caller(&hash).is_none());
             let is_session = matches!(stale, Stale::Session(..));
-            assert_eq!(cache.user(PartnerId(1), UserId(5)).is_some(), is_session);
+            assert_eq!(cache.user(ADA.0, ADA.1).is_some(), is_session);
         }
         cache.keep_caller(&cache.filling(), &hash, &facts(5));
         cache.forget_all();
@@ -273,10 +295,14 @@ mod tests {
         cache.forget([&Stale::User(PartnerId(1), UserId(5))]);
         cache.keep_caller(&filling, &hash, &facts(5));
         assert!(cache.caller(&hash).is_none());
-        let filling = cache.filling();
-        cache.forget_all();
-        cache.keep_user(&filling, &user(5));
-        assert!(cache.user(PartnerId(1), UserId(5)).is_none());
+        for forget_all in [true, false, true] {
+            let filling = cache.filling();
+            if forget_all {
+                cache.forget_all();
+            }
+            cache.keep_user(&filling, ADA, &shown());
+            assert_eq!(cache.user(ADA.0, ADA.1).is_some(), !forget_all);
+        }
     }
 
     #[test]

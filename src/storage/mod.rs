@@ -85,7 +85,7 @@ use turns::Turns;
 use tx::Effects;
 use writer::Writer;
 
-pub use cache::TokenHash;
+pub use cache::{ShownUser, TokenHash};
 pub use tx::{Counter, Outcome, Stale, Tx};
 
 /// Scans that run at once on SQLite; more wait for their turn.
@@ -403,18 +403,23 @@ impl Store {
         Ok(facts)
     }
 
-    /// One user of the scope's partner, from memory or from the database.
-    pub async fn find_user(&self, scope: &impl Scope, user_id: UserId) -> Result<Option<Arc<User>>> {
-        let cache = &self.0.shared.cache;
-        if let Some(user) = cache.user(scope.pid(), user_id) {
-            return Ok(Some(user));
+    /// What answers show of one user of the scope's partner: from memory, or read from the database and written by
+    /// `show`, of which there is one in a process.
+    pub async fn show_user(
+        &self,
+        scope: &impl Scope,
+        user_id: UserId,
+        show: impl FnOnce(&User) -> Result<ShownUser>,
+    ) -> Result<Option<Arc<ShownUser>>> {
+        let (cache, key) = (&self.0.shared.cache, (scope.pid(), user_id));
+        if let Some(shown) = cache.user(key.0, key.1) {
+            return Ok(Some(shown));
         }
         let filling = cache.filling();
-        let user = self.read(scope, move |tx| users::find(tx, user_id)).await?.map(Arc::new);
-        if let Some(user) = &user {
-            cache.keep_user(&filling, user);
-        }
-        Ok(user)
+        let Some(user) = self.read(scope, move |tx| users::find(tx, user_id)).await? else { return Ok(None) };
+        let shown = Arc::new(show(&user)?);
+        cache.keep_user(&filling, key, &shown);
+        Ok(Some(shown))
     }
 
     /// Whether other processes may work on the same database at the same time.
