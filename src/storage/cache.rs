@@ -11,7 +11,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -84,7 +84,7 @@ impl Cache {
         Self {
             callers: quick_cache::sync::Cache::new(CALLERS),
             users: quick_cache::sync::Cache::new(USERS),
-            read_once: ReadOnce((0..READ_ONCE).map(|_| AtomicU64::new(0)).collect()),
+            read_once: ReadOnce((0..READ_ONCE).map(|_| AtomicU32::new(0)).collect()),
             generations: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
             epoch: AtomicU64::new(0),
             invalidations: AtomicU64::new(0),
@@ -190,14 +190,16 @@ impl Cache {
 }
 
 /// Users that were read, each in the one place that its hash names, until another one takes that place.
-struct ReadOnce(Box<[AtomicU64]>);
+struct ReadOnce(Box<[AtomicU32]>);
 
 impl ReadOnce {
     /// Whether it is not remembered that this user was read. From now on it is.
     fn is_new(&self, key: (PartnerId, UserId)) -> bool {
         let hash = hash(&key);
-        let place = usize::try_from(hash % READ_ONCE as u64).ok().and_then(|at| self.0.get(at));
-        place.is_none_or(|place| place.swap(hash, Ordering::Relaxed) != hash)
+        // Half of the hash names the place, the other half is what stands there.
+        let (place, mark) = ((hash >> 32) % READ_ONCE as u64, hash as u32);
+        let place = usize::try_from(place).ok().and_then(|at| self.0.get(at));
+        place.is_none_or(|place| place.swap(mark, Ordering::Relaxed) != mark)
     }
 }
 
