@@ -1,16 +1,18 @@
 //! Fences: where every 2,048th user of an order stands, and how many stand between two of them, so that any page of
-//! millions is a short walk from a fence (docs/adr/0018-fences.md).
+//! millions is a short walk from a fence (docs/adr/0018-fences.md); and of a search that many match, how many they are.
 //!
 //! They are in memory, for SQLite, where every change comes through this process. An order gets them when somebody asks
-//! for a deep page of it: a thread reads them from the order's index, beside everything else. From then on each commit
-//! brings them up to date. A commit that changes an order has a number, which stands in the database, too: so a reader
+//! for a deep page of it, a search when it finds more than are counted: a thread reads them from the index, beside
+//! everything else. From then on each commit brings them up to date. A commit that changes an order has a number, which stands in the database, too: so a reader
 //! knows which of the latest changes its snapshot does not have, and leaves them out.
 
 mod build;
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 pub(super) use build::Builder;
 
@@ -18,6 +20,7 @@ use super::driver::{Connection, DbError};
 use super::lists::SortKey;
 use super::sqlite::Sqlite;
 use super::user_queries::UserSort;
+use super::users;
 use crate::model::{PartnerId, Status, User, UserId};
 
 /// Users from one fence to the next.
@@ -35,6 +38,16 @@ const REMEMBERED: usize = 65_536;
 /// Orders that have fences at once. Of ten million users each takes about a megabyte.
 const ORDERS: usize = 256;
 
+/// Searches whose users are counted at once. Whether each of them finds a user is asked at every change of one, some
+/// 50 ns each.
+const SEARCHES: usize = 64;
+
+/// A search that nobody asked for in this time is no longer counted.
+const FORGOTTEN: Duration = Duration::from_mins(5);
+
+/// Of a search that finds more than these it is not known how many: to count them takes 50 ms.
+const COUNTABLE: usize = 800_000;
+
 /// Kinds of users that are counted apart, so that filters by status and right find their pages, too.
 const KINDS: usize = 2 * Status::ALL.len();
 
@@ -43,8 +56,42 @@ fn kind(status: i64, is_admin: bool) -> usize {
     usize::try_from(status).unwrap_or(0).min(Status::ALL.len() - 1) * 2 + usize::from(is_admin)
 }
 
+/// Which kinds are meant.
+pub(super) type Kinds = [bool; KINDS];
+
+/// The kinds of users of any of these statuses (none = of all) and of this right, if one is named.
+pub(super) fn kinds(statuses: &[Status], is_admin: Option<bool>) -> Kinds {
+    let mut kinds = [false; KINDS];
+    for status in Status::ALL.iter().filter(|status| statuses.is_empty() || statuses.contains(status)) {
+        for right in [false, true].into_iter().filter(|right| is_admin.is_none_or(|only| only == *right)) {
+            if let Some(is_wanted) = kinds.get_mut(kind(status.code(), right)) {
+                *is_wanted = true;
+            }
+        }
+    }
+    kinds
+}
+
 /// A user's place in an order.
 type Place = (SortKey, i64);
+
+/// What is kept of a partner's users.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Kept {
+    /// The fences of an order.
+    Order(UserSort),
+    /// How many users hold this term (B27): an order in which all of them stand at one place.
+    Search(String),
+}
+
+impl Kept {
+    fn is_search(&self) -> bool {
+        matches!(self, Self::Search(_))
+    }
+}
+
+/// The place of all whom a search finds.
+const FOUND: Place = (SortKey::Int(0), 0);
 
 /// What a unit changed of one user's places.
 #[derive(Debug)]
@@ -77,31 +124,55 @@ impl OrderChange {
             Self::Time { pid, .. } => Some(*pid),
         }
     }
+}
 
-    fn steps(&self, order: UserSort, steps: &mut Vec<Step>) {
+/// A change while it is taken in. The texts of a user are made once, whatever number of searches asks for them.
+struct Taken<'a> {
+    change: &'a OrderChange,
+    texts: OnceCell<[Option<String>; 2]>,
+}
+
+impl<'a> Taken<'a> {
+    fn new(change: &'a OrderChange) -> Self {
+        Self { change, texts: OnceCell::new() }
+    }
+
+    fn steps(&self, kept: &Kept, steps: &mut Vec<Step>) {
         let mut push = |place: Place, kind: usize, by: i64| steps.push(Step { place, kind, by });
-        match self {
-            Self::User { before, after } => {
-                let place = |user: &User| {
-                    let key = order.key_of(user);
-                    ((key, user.user_id.0), kind(user.status.code(), user.is_admin))
+        match (self.change, kept) {
+            (OrderChange::User { before, after }, _) => {
+                let users = [before.as_deref(), after.as_deref()];
+                let places = match kept {
+                    Kept::Order(order) => users.map(|user| user.map(|u| (order.key_of(u), u.user_id.0))),
+                    Kept::Search(term) => {
+                        let texts = self.texts.get_or_init(|| users.map(|user| user.map(users::text_of)));
+                        let is_found = |at: usize| {
+                            let (user, text) = (users.get(at).copied().flatten()?, texts.get(at)?.as_ref()?);
+                            users::is_found_by(user, text, term).then_some(FOUND)
+                        };
+                        [is_found(0), is_found(1)]
+                    }
                 };
-                let (old, new) = (before.as_deref().map(place), after.as_deref().map(place));
-                if old == new {
+                let kinds = users.map(|user| user.map_or(0, |u| kind(u.status.code(), u.is_admin)));
+                let [old, new] = places;
+                let [old_kind, new_kind] = kinds;
+                if old == new && old_kind == new_kind {
                     return;
                 }
-                if let Some((place, kind)) = old {
-                    push(place, kind, -1);
+                if let Some(place) = old {
+                    push(place, old_kind, -1);
                 }
-                if let Some((place, kind)) = new {
-                    push(place, kind, 1);
+                if let Some(place) = new {
+                    push(place, new_kind, 1);
                 }
             }
-            Self::Time { user_id, kind, sort, before, after, .. } if *sort == order && before != after => {
+            (OrderChange::Time { user_id, kind, sort, before, after, .. }, Kept::Order(order))
+                if sort == order && before != after =>
+            {
                 push((SortKey::Int(*before), user_id.0), *kind, -1);
                 push((SortKey::Int(*after), user_id.0), *kind, 1);
             }
-            Self::Time { .. } => {}
+            (OrderChange::Time { .. }, _) => {}
         }
     }
 }
@@ -148,6 +219,11 @@ struct Fenced {
 }
 
 impl Fenced {
+    /// As it is read, in a snapshot of commit 0.
+    fn new(spacing: i64, blocks: Vec<Block>, last: Option<Place>) -> Self {
+        Self { spacing, blocks, last, recent: VecDeque::new(), remembered: 0, oldest: 0 }
+    }
+
     fn block_of(&self, place: &Place) -> usize {
         let after =
             self.blocks.partition_point(|block| block.first.as_ref().is_none_or(|first| first <= place));
@@ -170,7 +246,7 @@ impl Fenced {
                 if let Some(count) = block.counts.get_mut(step.kind) {
                     *count += step.by;
                 }
-                is_fit &= block.count() <= WIDEST * self.spacing;
+                is_fit &= block.count() <= self.spacing.saturating_mul(WIDEST);
             }
         }
         self.remembered += steps.len();
@@ -182,6 +258,18 @@ impl Fenced {
             self.oldest = number;
         }
         is_fit
+    }
+
+    /// How many users of these kinds there are in a snapshot of commit `number`; none when that is too old.
+    fn total(&self, kinds: &Kinds, number: i64) -> Option<i64> {
+        if number < self.oldest {
+            return None;
+        }
+        let counted = |kind: usize| kinds.get(kind).copied().unwrap_or(false);
+        let counts = self.blocks.iter().flat_map(|block| block.counts.iter().enumerate());
+        let now: i64 = counts.filter(|(kind, _)| counted(*kind)).map(|(_, count)| count).sum();
+        let ahead = self.recent.iter().rev().take_while(|(of, _)| *of > number).flat_map(|(_, steps)| steps);
+        Some(now - ahead.filter(|step| counted(step.kind)).map(|step| step.by).sum::<i64>())
     }
 
     /// Where the page stands in a snapshot of commit `number`; none when that is too old.
@@ -220,10 +308,26 @@ impl Fenced {
 
 /// The fences of one order, or what is known until they are there.
 #[derive(Debug)]
-enum Book {
+enum State {
     /// Being read; the changes since then.
     Building(Vec<(i64, Vec<Step>)>),
     Ready(Fenced),
+    /// A search that finds more than [`COUNTABLE`].
+    Countless,
+}
+
+#[derive(Debug)]
+struct Book {
+    state: State,
+    /// When it was last asked for.
+    asked: Instant,
+}
+
+impl Book {
+    /// Whether it is no longer worth its part of every write, by now.
+    fn is_forgotten(&self, kept: &Kept, now: Instant) -> bool {
+        kept.is_search() && now.duration_since(self.asked) > FORGOTTEN
+    }
 }
 
 /// A page that is looked for.
@@ -232,7 +336,7 @@ pub(super) struct Wanted {
     pub(super) pid: PartnerId,
     pub(super) sort: UserSort,
     pub(super) descending: bool,
-    kinds: [bool; KINDS],
+    kinds: Kinds,
     pub(super) offset: i64,
     pub(super) size: i64,
 }
@@ -245,15 +349,7 @@ impl Wanted {
         is_admin: Option<bool>,
         (offset, size): (i64, i64),
     ) -> Self {
-        let mut kinds = [false; KINDS];
-        for status in Status::ALL.iter().filter(|status| statuses.is_empty() || statuses.contains(status)) {
-            for right in [false, true].into_iter().filter(|right| is_admin.is_none_or(|only| only == *right))
-            {
-                if let Some(is_wanted) = kinds.get_mut(kind(status.code(), right)) {
-                    *is_wanted = true;
-                }
-            }
-        }
+        let kinds = kinds(statuses, is_admin);
         Self { pid, sort, descending, kinds, offset, size }
     }
 }
@@ -269,11 +365,11 @@ pub(super) struct Found {
 /// All fences.
 #[derive(Debug)]
 pub(super) struct Fences {
-    books: Mutex<HashMap<(PartnerId, UserSort), Book>>,
+    books: Mutex<HashMap<(PartnerId, Kept), Book>>,
     /// Held from where a commit looks which orders have fences until it is done: an order that gets them meanwhile
     /// would miss its changes.
     gate: Mutex<()>,
-    wanted: SyncSender<(PartnerId, UserSort)>,
+    wanted: SyncSender<(PartnerId, Kept)>,
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -307,24 +403,29 @@ impl Fences {
 
     fn take(&self, conn: &mut Sqlite, changes: &[OrderChange]) -> Result<(), DbError> {
         let fenced: HashSet<PartnerId> = held(&self.books).keys().map(|(pid, _)| *pid).collect();
-        let changes: Vec<_> =
-            changes.iter().filter(|c| c.pid().is_some_and(|pid| fenced.contains(&pid))).collect();
+        let of_fenced = changes.iter().filter(|c| c.pid().is_some_and(|pid| fenced.contains(&pid)));
+        let changes: Vec<_> = of_fenced.map(Taken::new).collect();
         if changes.is_empty() {
             return Ok(());
         }
         let number = number(conn, NEXT_NUMBER)?;
-        held(&self.books).retain(|(pid, order), book| {
-            let mut steps = Vec::new();
-            for change in changes.iter().filter(|change| change.pid() == Some(*pid)) {
-                change.steps(*order, &mut steps);
+        let now = Instant::now();
+        held(&self.books).retain(|(pid, kept), book| {
+            if book.is_forgotten(kept, now) {
+                return false;
             }
-            match book {
+            let mut steps = Vec::new();
+            for taken in changes.iter().filter(|taken| taken.change.pid() == Some(*pid)) {
+                taken.steps(kept, &mut steps);
+            }
+            match &mut book.state {
                 _ if steps.is_empty() => true,
-                Book::Building(since) => {
+                State::Building(since) => {
                     since.push((number, steps));
                     true
                 }
-                Book::Ready(fenced) => fenced.take(number, steps),
+                State::Ready(fenced) => fenced.take(number, steps),
+                State::Countless => true,
             }
         });
         Ok(())
@@ -333,48 +434,98 @@ impl Fences {
     /// Where a page is in the snapshot that `conn` reads. None where there are no fences: then they are made, and found
     /// by a later page.
     pub(super) fn seek(&self, conn: &mut dyn Connection, wanted: &Wanted) -> Result<Option<Found>, DbError> {
+        let order = (wanted.pid, Kept::Order(wanted.sort));
+        let found = self.ready(conn, &order, |fenced, number| fenced.seek(wanted, number))?;
+        if found.is_none() {
+            self.ask_for(order);
+        }
+        Ok(found)
+    }
+
+    /// How many users of these kinds there are, in the snapshot that `conn` reads. None where that is not kept.
+    pub(super) fn total(
+        &self,
+        conn: &mut dyn Connection,
+        kept: &(PartnerId, Kept),
+        kinds: &Kinds,
+    ) -> Result<Option<i64>, DbError> {
+        self.ready(conn, kept, |fenced, number| fenced.total(kinds, number))
+    }
+
+    /// What `f` finds in fences that are there, for the snapshot that `conn` reads.
+    fn ready<T>(
+        &self,
+        conn: &mut dyn Connection,
+        kept: &(PartnerId, Kept),
+        f: impl FnOnce(&Fenced, i64) -> Option<T>,
+    ) -> Result<Option<T>, DbError> {
+        let is_ready = |book: &&mut Book| matches!(book.state, State::Ready(_));
+        if held(&self.books).get_mut(kept).filter(is_ready).is_none() {
+            return Ok(None);
+        }
+        // Read without the lock: commits take it.
         let number = number(conn, NUMBER)?;
-        match held(&self.books).get(&(wanted.pid, wanted.sort)) {
-            Some(Book::Ready(fenced)) => return Ok(fenced.seek(wanted, number)),
-            Some(Book::Building(_)) => return Ok(None),
-            None => {}
+        let mut books = held(&self.books);
+        let Some(book) = books.get_mut(kept) else { return Ok(None) };
+        book.asked = Instant::now();
+        Ok(match &book.state {
+            State::Ready(fenced) => f(fenced, number),
+            State::Building(_) | State::Countless => None,
+        })
+    }
+
+    /// Has it made, unless it is there or being made.
+    pub(super) fn ask_for(&self, kept: (PartnerId, Kept)) {
+        if let Some(book) = held(&self.books).get_mut(&kept) {
+            book.asked = Instant::now();
+            return;
         }
         // Where many wait already, a later page asks again.
-        let _ = self.wanted.try_send((wanted.pid, wanted.sort));
-        Ok(None)
+        let _ = self.wanted.try_send(kept);
     }
 
     /// How many orders have fences.
     pub(super) fn count(&self) -> usize {
-        held(&self.books).values().filter(|book| matches!(book, Book::Ready(_))).count()
+        let books = held(&self.books);
+        let is_ready = |(kept, book): &(&(PartnerId, Kept), &Book)| {
+            !kept.1.is_search() && matches!(book.state, State::Ready(_))
+        };
+        books.iter().filter(is_ready).count()
     }
 
-    fn begin(&self, order: (PartnerId, UserSort)) -> bool {
+    fn begin(&self, kept: &(PartnerId, Kept)) -> bool {
         let _gate = held(&self.gate);
         let mut books = held(&self.books);
-        if books.contains_key(&order) {
+        if books.contains_key(kept) {
             return false;
         }
-        if books.len() >= ORDERS {
-            // Whoever asks for a deep page of one of them again has it made again.
-            books.retain(|_, book| matches!(book, Book::Building(_)));
+        let alike = || books.iter().filter(|((_, other), _)| other.is_search() == kept.1.is_search());
+        if alike().count() >= if kept.1.is_search() { SEARCHES } else { ORDERS } {
+            // Only one is being made at a time, this one.
+            let longest = alike().min_by_key(|(_, book)| book.asked).map(|(kept, _)| kept.clone());
+            longest.and_then(|kept| books.remove(&kept));
         }
-        books.insert(order, Book::Building(Vec::new()));
+        let book = Book { state: State::Building(Vec::new()), asked: Instant::now() };
+        books.insert(kept.clone(), book);
         true
     }
 
-    fn finish(&self, order: (PartnerId, UserSort), read: Option<(i64, Fenced)>) {
+    /// Takes what was read, and the number of the last commit that was there to read; nothing where reading failed.
+    fn finish(&self, kept: &(PartnerId, Kept), read: Option<(i64, Option<Fenced>)>) {
         let mut books = held(&self.books);
-        let since = match books.remove(&order) {
-            Some(Book::Building(since)) => since,
-            _ => return,
+        let Some(Book { state: State::Building(since), asked }) = books.remove(kept) else { return };
+        let state = match read {
+            None => return,
+            Some((_, None)) => State::Countless,
+            Some((number, Some(mut fenced))) => {
+                let mut since = since.into_iter().filter(|(of, _)| *of > number);
+                if !since.all(|(of, steps)| fenced.take(of, steps)) {
+                    return;
+                }
+                State::Ready(fenced)
+            }
         };
-        let Some((number, mut fenced)) = read else { return };
-        let is_fit =
-            since.into_iter().filter(|(of, _)| *of > number).all(|(of, steps)| fenced.take(of, steps));
-        if is_fit {
-            books.insert(order, Book::Ready(fenced));
-        }
+        books.insert(kept.clone(), Book { state, asked });
     }
 }
 
@@ -420,9 +571,7 @@ mod tests {
             changes in proptest::collection::vec((0_i64..60, 0_i64..12, 0..KINDS, any::<bool>()), 1..150),
             asked in proptest::collection::vec((0_usize..150, 0_i64..90, 1_i64..9, any::<bool>(), 1_u8..64), 20),
         ) {
-            let mut fenced = Fenced {
-                spacing: 4, blocks: vec![Block::new(None)], last: None, recent: VecDeque::new(), remembered: 0, oldest: 0,
-            };
+            let mut fenced = Fenced::new(4, vec![Block::new(None)], None);
             let mut now: HashMap<i64, (i64, usize)> = HashMap::new();
             let picture = |now: &HashMap<i64, (i64, usize)>| -> Rows {
                 now.iter().map(|(id, (key, kind))| ((SortKey::Int(*key), *id), *kind)).collect()
@@ -446,22 +595,18 @@ mod tests {
                 wanted.kinds = std::array::from_fn(|kind| kinds & (1 << kind) != 0);
                 let found = fenced.seek(&wanted, at as i64).unwrap();
                 prop_assert_eq!(by_fence(&snapshots[at], &wanted, &found), plain(&snapshots[at], &wanted));
+                let total = snapshots[at].values().filter(|kind| wanted.kinds[**kind]).count() as i64;
+                prop_assert_eq!(fenced.total(&wanted.kinds, at as i64), Some(total));
             }
         }
     }
 
     #[test]
     fn a_snapshot_that_is_too_old_is_not_guessed_at() {
-        let mut fenced = Fenced {
-            spacing: 4,
-            blocks: vec![Block::new(None)],
-            last: None,
-            recent: VecDeque::new(),
-            remembered: 0,
-            oldest: 7,
-        };
+        let mut fenced = Fenced { oldest: 7, ..Fenced::new(4, vec![Block::new(None)], None) };
         let wanted = Wanted::new((PartnerId(1), UserSort::CreatedAt, false), &[], None, (0, 1));
         assert_eq!((fenced.seek(&wanted, 6), fenced.seek(&wanted, 7).is_some()), (None, true));
+        assert_eq!((fenced.total(&wanted.kinds, 6), fenced.total(&wanted.kinds, 7)), (None, Some(0)));
         let step = |id| Step { place: (SortKey::Int(1), id), kind: 0, by: 1 };
         fenced.take(8, (0..REMEMBERED as i64).map(step).collect());
         assert!(fenced.seek(&wanted, 7).is_some());
@@ -470,5 +615,32 @@ mod tests {
         // Whoever comes in front of the first fence widens the first block.
         let is_fit: Vec<bool> = (10..40).map(|n| fenced.take(n, vec![step(-n)])).collect();
         assert!(is_fit[0] && !is_fit[29], "{is_fit:?}");
+    }
+
+    #[test]
+    fn of_too_many_searches_the_one_asked_for_longest_ago_goes() {
+        let (wanted, _asked) = std::sync::mpsc::sync_channel(1);
+        let fences = Fences { books: Mutex::default(), gate: Mutex::default(), wanted };
+        let search = |n: usize| (PartnerId(1), Kept::Search(n.to_string()));
+        let order = (PartnerId(1), Kept::Order(UserSort::Email));
+        let begun = Instant::now();
+        assert!(fences.begin(&order) && !fences.begin(&order));
+        for n in 0..SEARCHES {
+            assert!(fences.begin(&search(n)));
+            fences.finish(&search(n), Some((7, None)));
+            // The second one was asked for first.
+            let asked = begun + Duration::from_secs(if n == 1 { 0 } else { 1 });
+            held(&fences.books).get_mut(&search(n)).unwrap().asked = asked;
+        }
+        assert!(fences.begin(&search(SEARCHES)));
+        let books = held(&fences.books);
+        assert_eq!(books.len(), SEARCHES + 1);
+        assert!(!books.contains_key(&search(1)) && books.contains_key(&order));
+        let book = &books[&search(0)];
+        let later = |wait: Duration| book.asked + wait;
+        assert!(matches!(book.state, State::Countless));
+        assert!(!book.is_forgotten(&search(0).1, later(FORGOTTEN)));
+        assert!(book.is_forgotten(&search(0).1, later(FORGOTTEN + Duration::from_nanos(1))));
+        assert!(!book.is_forgotten(&order.1, later(FORGOTTEN * 2)));
     }
 }

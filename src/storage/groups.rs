@@ -372,6 +372,15 @@ pub fn claim(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
     )
 }
 
+/// How many members a group has, as it is kept. None = there is no such group.
+pub fn members(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Option<i64>> {
+    tx.row(
+        "SELECT membership_count FROM groups WHERE pid = $1 AND group_id = $2",
+        &[group_id.into()],
+        |row| row.int(0),
+    )
+}
+
 /// Keeps the number of members, and raises the version.
 pub fn count_members(tx: &mut Tx<'_>, group_id: GroupId, by: i64) -> Result<()> {
     tx.execute_later(

@@ -43,6 +43,17 @@ pub struct Total {
     pub is_exact: bool,
 }
 
+impl Total {
+    pub(super) fn exact(count: i64) -> Self {
+        Self { count, is_exact: true }
+    }
+
+    /// Whether they are few enough to be read and sorted for each page.
+    pub(super) fn is_small(self) -> bool {
+        self.is_exact && self.count <= EXACT_TOTAL
+    }
+}
+
 /// A kept total of the partner.
 pub fn counted(tx: &mut Tx<'_>, counter: Counter) -> Result<i64> {
     let sum = tx.row(

@@ -1,16 +1,17 @@
 //! Users, many at a time: pages in any order, searches, filters, and the chunks of the streamed list.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use super::driver::{DbError, Row};
-use super::fences::{self, Found, Wanted};
+use super::fences::{self, Fences, Found, Kept, Wanted};
 use super::lists::{EXACT_TOTAL, Position, SortKey, Total, counted};
 use super::search::place_of;
 use super::tx::{Counter, Tx};
 use super::user_queries::{Drive, Statement, UserQuery, UserSort, narrowest};
 use super::users::{COLUMNS, GROUPS, read, read_with_groups};
 use crate::error::Result;
-use crate::model::{GroupId, User, UserId};
+use crate::model::{GroupId, PartnerId, User, UserId};
 
 /// Hits of a search that are few enough to be held while their page is read.
 const FEW_HITS: usize = 128;
@@ -18,30 +19,66 @@ const FEW_HITS: usize = 128;
 /// A page of what the query finds, and how many it finds in all.
 pub fn page(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64) -> Result<(Total, Vec<User>)> {
     let source = narrowest(tx, query)?;
+    let kept = kept_total(tx, query, &source)?;
     if source == Drive::Search
+        && kept.is_none()
         && let Some(hits) = few_hits(tx, query, &source)?
     {
-        let total = Total { count: i64::try_from(hits.len()).unwrap_or(i64::MAX), is_exact: true };
+        let total = Total::exact(i64::try_from(hits.len()).unwrap_or(i64::MAX));
         return Ok((total, page_of(tx, query, from, size, total, Drive::Hits(hits))?));
     }
-    let total = count(tx, query, &source)?;
+    let total = match kept {
+        Some(total) => total,
+        None => count(tx, query, &source)?,
+    };
     Ok((total, page_of(tx, query, from, size, total, source)?))
 }
 
 /// How many users the query finds.
 pub fn total(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Total> {
     let source = narrowest(tx, query)?;
-    count(tx, query, &source)
+    match kept_total(tx, query, &source)? {
+        Some(total) => Ok(total),
+        None => count(tx, query, &source),
+    }
 }
 
-fn count(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Total> {
+/// Where the total of a query is kept once somebody has asked for it and it was large; for those that ask for a search,
+/// statuses and rights alone.
+fn keeper(tx: &Tx<'_>, query: &UserQuery, source: &Drive) -> Option<(Arc<Fences>, (PartnerId, Kept))> {
+    let kept = match &query.search {
+        Some(term) if *source == Drive::Search && query.is_search_by_kind() => Kept::Search(term.clone()),
+        None if query.is_by_kind() => Kept::Order(UserSort::UserId),
+        _ => return None,
+    };
+    Some((tx.conn.fences()?, (tx.pid(), kept)))
+}
+
+/// The total of a query, where it is kept.
+fn kept_total(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Option<Total>> {
     if query.is_everybody() {
-        return Ok(Total { count: counted(tx, Counter::Users)?, is_exact: true });
+        return Ok(Some(Total::exact(counted(tx, Counter::Users)?)));
     }
+    if let Some(group) = query.only_group() {
+        return Ok(super::groups::members(tx, group)?.map(Total::exact));
+    }
+    let Some((fences, kept)) = keeper(tx, query, source) else { return Ok(None) };
+    let kinds = fences::kinds(&query.status, query.is_admin);
+    Ok(fences.total(&mut *tx.conn, &kept, &kinds)?.map(Total::exact))
+}
+
+/// The total, counted up to [`EXACT_TOTAL`]; from there on it is a lower bound until it is kept.
+fn count(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Total> {
     let sql = Statement::new(tx.dialect(), query, source);
     let text = format!("SELECT count(*) FROM ({} LIMIT {}) hits", sql.of_hits("1"), EXACT_TOTAL + 1);
     let count = tx.row(&text, &sql.params(), |row| row.int(0))?.unwrap_or(0);
-    Ok(Total { count: count.min(EXACT_TOTAL), is_exact: count <= EXACT_TOTAL })
+    let total = Total { count: count.min(EXACT_TOTAL), is_exact: count <= EXACT_TOTAL };
+    if !total.is_exact
+        && let Some((fences, kept)) = keeper(tx, query, source)
+    {
+        fences.ask_for(kept);
+    }
+    Ok(total)
 }
 
 /// The users that a search finds, if they are few: then the index is asked once, not for the total and again for the
@@ -67,18 +104,20 @@ fn page_of(
     {
         return Ok(users);
     }
+    // A page in the far half is near to the other end.
+    let is_far = |offset: i64| total.is_exact && offset > total.count / 2;
     // Sorting ten thousand hits is cheap. Of more, a near page is found by a walk along the order's index, which looks
     // whether each row is a hit: hits are then dense.
-    let drive = match from {
-        _ if query.sort == UserSort::UserId || total.is_exact => source,
-        Position::Offset(offset) if sorting_is_shorter(tx, query, &source, offset.saturating_add(size))? => {
-            source
+    let drive = match *from {
+        _ if query.sort == UserSort::UserId || total.is_small() => source,
+        Position::Offset(offset) => {
+            let wanted = if is_far(offset) { total.count - offset } else { offset.saturating_add(size) };
+            if sorting_is_shorter(tx, query, &source, total, wanted)? { source } else { Drive::Walk }
         }
-        _ => Drive::Walk,
+        Position::After(..) => Drive::Walk,
     };
     match *from {
-        // A page in the far half is near to the other end.
-        Position::Offset(offset) if total.is_exact && offset > total.count / 2 => {
+        Position::Offset(offset) if is_far(offset) => {
             let mut rest = query.clone();
             rest.descending = !query.descending;
             let size = size.min((total.count - offset).max(0));
@@ -189,22 +228,33 @@ fn attach_groups(tx: &mut Tx<'_>, users: &mut [User]) -> Result<(), DbError> {
 }
 
 /// Whether all hits of a search, of which there are more than [`EXACT_TOTAL`], are sooner read and sorted than so many of
-/// them are found by a walk along the order's index. How many there are is guessed by how soon the first ones came.
-fn sorting_is_shorter(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive, wanted: i64) -> Result<bool> {
+/// them are found by a walk along the order's index.
+fn sorting_is_shorter(
+    tx: &mut Tx<'_>,
+    query: &UserQuery,
+    source: &Drive,
+    total: Total,
+    wanted: i64,
+) -> Result<bool> {
     if *source != Drive::Search {
         return Ok(false);
     }
+    let hits = if total.is_exact { total.count } else { guess_hits(tx, query, source)? };
+    // The walk finds one in every `users / hits` rows. Either way each row is read whole.
+    Ok(hits < wanted.saturating_mul(counted(tx, Counter::Users)?) / hits.max(1))
+}
+
+/// How many hits a search has, guessed by how soon the first [`EXACT_TOTAL`] came.
+fn guess_hits(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<i64> {
     let sql = Statement::new(tx.dialect(), query, source);
     let first = format!("{} ORDER BY {} LIMIT {EXACT_TOTAL}", sql.hits(), sql.id);
     let ends = "SELECT (SELECT min(f.user_id) FROM users f WHERE f.pid = $1), \
                 (SELECT max(l.user_id) FROM users l WHERE l.pid = $1)";
     let text = format!("SELECT e.*, (SELECT max(h.user_id) FROM ({first}) h) FROM ({ends}) e");
     let read = |row: &dyn Row| Ok((row.int(0)?, row.int(1)?, row.int(2)?));
-    let Some((first, last, reached)) = tx.row(&text, &sql.params(), read)? else { return Ok(false) };
+    let Some((first, last, reached)) = tx.row(&text, &sql.params(), read)? else { return Ok(i64::MAX) };
     let (all, seen) = ((last - first).max(1), (reached - first).max(1));
-    let hits = EXACT_TOTAL.saturating_mul(all) / seen;
-    // The walk finds one in every `users / hits` rows. Either way each row is read whole.
-    Ok(hits < wanted.saturating_mul(counted(tx, Counter::Users)?) / hits.max(1))
+    Ok(EXACT_TOTAL.saturating_mul(all) / seen)
 }
 
 fn select(

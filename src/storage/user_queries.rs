@@ -163,6 +163,17 @@ impl UserQuery {
         Self { status: Vec::new(), is_admin: None, ..self.clone() }.is_everybody()
     }
 
+    /// Whether it searches, and asks for nothing else but statuses and rights.
+    pub(super) fn is_search_by_kind(&self) -> bool {
+        self.search.is_some() && Self { search: None, ..self.clone() }.is_by_kind()
+    }
+
+    /// The group whose members it asks for, and for nothing else.
+    pub(super) fn only_group(&self) -> Option<GroupId> {
+        let &[group] = self.groups.as_slice() else { return None };
+        Self { groups: Vec::new(), ..self.clone() }.is_everybody().then_some(group)
+    }
+
     /// Whether it asks for some users by name: they are found by that, however many hold the term.
     fn names_some(&self) -> bool {
         !(self.username.is_empty() && self.email.is_empty() && self.external_id.is_empty())

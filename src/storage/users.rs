@@ -2,6 +2,7 @@
 
 use super::driver::{Dialect, Param, Row};
 use super::fences::OrderChange;
+use super::lists::exact_id;
 use super::memberships;
 use super::search::{self, SEPARATOR, SearchChange};
 use super::tx::{Counter, Sequence, Stale, Tx};
@@ -205,6 +206,16 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username)
         index(tx, after.user_id, indexed, Some(text));
     }
     Ok(())
+}
+
+/// The text that searches look at.
+pub(super) fn text_of(user: &User) -> String {
+    Keys::of(user).search_text()
+}
+
+/// Whether a search for a term, folded already, finds the user with this text (B27).
+pub(super) fn is_found_by(user: &User, text: &str, term: &str) -> bool {
+    text.contains(term) || exact_id(term) == Some(user.user_id.0)
 }
 
 /// Removes a user and everything that is its own; the name is free at once.

@@ -1,11 +1,17 @@
 //! Searches that many users match (B27), with every kind of filter and order, held against the plainest way to find
 //! the same.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
+use crate::binary::PATIENCE;
+use crate::databases::is_postgres;
 use crate::fixtures::{ids, seed};
 use crate::harness::{Person, T};
 use tenantry::model::GroupId;
+
+const USERS: &str = "/api/v1/users";
 
 /// More than the total is counted to, so that each way to find a page is taken.
 const SEEDED: usize = 10_600;
@@ -53,6 +59,18 @@ fn plain(everybody: &[Value], search: &Search<'_>) -> Vec<i64> {
     hits.iter().map(|user| user["userId"].as_i64().unwrap()).collect()
 }
 
+/// What a page says of how many there are.
+#[derive(Debug, PartialEq, Eq)]
+enum Total {
+    Exact(usize),
+    AtLeast(usize),
+}
+
+fn total(page: &Value) -> Total {
+    let count = usize::try_from(page["total"].as_i64().unwrap()).unwrap();
+    if page.get("totalIsExact") == Some(&json!(false)) { Total::AtLeast(count) } else { Total::Exact(count) }
+}
+
 async fn compare(admin: &Person<'_>, everybody: &[Value], search: &Search<'_>) -> usize {
     const SIZE: usize = 40;
     let Search { term, filter, order, is_descending } = search;
@@ -65,9 +83,10 @@ async fn compare(admin: &Person<'_>, everybody: &[Value], search: &Search<'_>) -
         let answer = admin.get(&format!("{path}&page={page}")).await.expect(200).body;
         let expected: Vec<i64> = hits.iter().skip(page * SIZE).take(SIZE).copied().collect();
         assert_eq!(ids(&answer["list"]), expected, "{path}&page={page}");
-        let is_exact = answer.get("totalIsExact").is_none();
-        let total = usize::try_from(answer["total"].as_i64().unwrap()).unwrap();
-        assert_eq!((total, is_exact), (hits.len().min(10_000), hits.len() <= 10_000), "{path}&page={page}");
+        let total = total(&answer);
+        // Of more than ten thousand it is exact as soon as it is kept.
+        let is_bound = hits.len() > 10_000 && total == Total::AtLeast(10_000);
+        assert!(total == Total::Exact(hits.len()) || is_bound, "{path}&page={page}: {total:?}");
     }
     hits.len()
 }
@@ -108,4 +127,68 @@ async fn b27_every_page_of_a_search_is_the_one_it_should_be() {
     assert!(most > 10_000, "{most}");
     let own = olga.get("/api/v1/users?search=needle&pageSize=1").await.expect(200).body;
     assert_eq!(own["total"], 300);
+}
+
+/// Asks until the total is exact, which it is from some moment on.
+async fn until_exact(admin: &Person<'_>, path: &str) -> usize {
+    let asked = async {
+        loop {
+            match total(&admin.get(path).await.expect(200).body) {
+                Total::Exact(count) => return count,
+                Total::AtLeast(count) => assert_eq!(count, 10_000, "{path}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| panic!("not exact: {path}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn totals_of_many_are_exact_once_they_are_kept_and_follow_every_write() {
+    if is_postgres() {
+        // Other processes write there, too: the total stays a lower bound.
+        return;
+    }
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (other, _) = t.other_partner("acme").await;
+    // Two of three are INACTIVE: they are many, too.
+    const MANY: usize = 16_000;
+    seed(&t, 1, "needle", MANY, Vec::new()).await;
+    t.run_sql("UPDATE users SET status = 0 WHERE user_id % 3 = 0");
+    let queries = ["search=needle", "search=ee", "search=needle&status=INACTIVE", "isAdmin=false"];
+    let inactive = &t.ask_sql("SELECT count(*) FROM users WHERE status = 1")[0][0];
+    let (mut all, mut inactive) = (MANY, inactive.parse::<usize>().unwrap());
+    assert!(inactive > 10_000, "{inactive}");
+    let check = async |all: usize, inactive: usize, what: &str| {
+        for query in queries {
+            let found = total(&admin.get(&format!("{USERS}?{query}&pageSize=1")).await.expect(200).body);
+            let expected = if query.contains("INACTIVE") { inactive } else { all };
+            assert_eq!(found, Total::Exact(expected), "{query} {what}");
+        }
+    };
+    for query in queries {
+        until_exact(&admin, &format!("{USERS}?{query}&pageSize=1")).await;
+    }
+    check(all, inactive, "when they are kept").await;
+    let id = admin.create("needle-more").await["userId"].clone();
+    all += 1;
+    check(all, inactive, "after a create").await;
+    admin.patch(&format!("{USERS}/{id}"), &json!({"status": "INACTIVE"})).await.expect(200);
+    inactive += 1;
+    check(all, inactive, "after a change of status").await;
+    let patch = json!({"username": "pin", "firstName": "P", "lastName": "P", "email": "p@example.com"});
+    admin.patch(&format!("{USERS}/{id}"), &patch).await.expect(200);
+    let without = total(&admin.get(&format!("{USERS}?search=needle&pageSize=1")).await.expect(200).body);
+    assert_eq!(without, Total::Exact(all - 1), "after a change of the text");
+    admin.delete(&format!("{USERS}/{id}")).await.expect(204);
+    (all, inactive) = (all - 1, inactive - 1);
+    check(all, inactive, "after a delete").await;
+    let first = admin.get(&format!("{USERS}?search=needle&status=INACTIVE&pageSize=5")).await.expect(200);
+    admin.post(&format!("{USERS}/bulk-delete"), &json!(ids(&first.body["list"]))).await.expect(204);
+    (all, inactive) = (all - 5, inactive - 5);
+    check(all, inactive, "after a bulk delete").await;
+    // Another partner's users are its own.
+    seed(&t, other, "needle-of-acme", 30, Vec::new()).await;
+    check(all, inactive, "after creates of another partner").await;
 }
