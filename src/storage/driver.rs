@@ -1,10 +1,9 @@
 //! What storage asks of a database: a few calls, and the few places where databases differ, by name.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::fences::Fences;
+use super::fences::View;
 use crate::error::{Error, Result};
 use crate::model::{GroupId, PartnerId, UserId};
 
@@ -124,7 +123,7 @@ pub trait Connection {
     /// Which of the databases this is.
     fn dialect(&self) -> Dialect;
     /// By what deep pages are found, where there is such a thing.
-    fn fences(&self) -> Option<Arc<Fences>> {
+    fn fences(&self) -> Option<View> {
         None
     }
 }

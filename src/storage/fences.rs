@@ -3,15 +3,17 @@
 //!
 //! They are in memory, for SQLite, where every change comes through this process. An order gets them when somebody asks
 //! for a deep page of it, a search when it finds more than are counted: a thread reads them from the index, beside
-//! everything else. From then on each commit brings them up to date. A commit that changes an order has a number, which stands in the database, too: so a reader
-//! knows which of the latest changes its snapshot does not have, and leaves them out.
+//! everything else. From then on each commit brings them up to date. A commit that changes an order has a number, which
+//! stands in the database, too: so a reader knows which of the latest changes its snapshot does not have, and leaves them
+//! out.
 
 mod build;
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(super) use build::Builder;
@@ -155,8 +157,7 @@ impl<'a> Taken<'a> {
                     }
                 };
                 let kinds = users.map(|user| user.map_or(0, |u| kind(u.status.code(), u.is_admin)));
-                let [old, new] = places;
-                let [old_kind, new_kind] = kinds;
+                let ([old, new], [old_kind, new_kind]) = (places, kinds);
                 if old == new && old_kind == new_kind {
                     return;
                 }
@@ -319,6 +320,8 @@ enum State {
 
 #[derive(Debug)]
 struct Book {
+    /// How many were begun when this one was: changes from before that have no number.
+    begun: u64,
     state: State,
     /// When it was last asked for.
     asked: Instant,
@@ -370,7 +373,78 @@ pub(super) struct Fences {
     /// Held from where a commit looks which orders have fences until it is done: an order that gets them meanwhile
     /// would miss its changes.
     gate: Mutex<()>,
+    /// How many books were begun.
+    begun: AtomicU64,
     wanted: SyncSender<(PartnerId, Kept)>,
+}
+
+/// The fences as a reader may use them.
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    fences: Arc<Fences>,
+    /// How many books were begun before its snapshot was opened. It may be older than what later ones say, and no number
+    /// would tell.
+    begun: u64,
+}
+
+impl View {
+    /// To be taken before the snapshot is opened.
+    pub(super) fn of(fences: &Arc<Fences>) -> Self {
+        Self { begun: fences.begun.load(Ordering::SeqCst), fences: Arc::clone(fences) }
+    }
+
+    /// Where a page is in the snapshot that `conn` reads. None where there are no fences: then they are made, and found
+    /// by a later page.
+    pub(super) fn seek(&self, conn: &mut dyn Connection, wanted: &Wanted) -> Result<Option<Found>, DbError> {
+        let order = (wanted.pid, Kept::Order(wanted.sort));
+        let found = self.ready(conn, &order, |fenced, number| fenced.seek(wanted, number))?;
+        if found.is_none() {
+            self.ask_for(order);
+        }
+        Ok(found)
+    }
+
+    /// How many users of these kinds there are, in the snapshot that `conn` reads. None where that is not kept.
+    pub(super) fn total(
+        &self,
+        conn: &mut dyn Connection,
+        kept: &(PartnerId, Kept),
+        kinds: &Kinds,
+    ) -> Result<Option<i64>, DbError> {
+        self.ready(conn, kept, |fenced, number| fenced.total(kinds, number))
+    }
+
+    /// What `f` finds in fences that are there, for the snapshot that `conn` reads.
+    fn ready<T>(
+        &self,
+        conn: &mut dyn Connection,
+        kept: &(PartnerId, Kept),
+        f: impl FnOnce(&Fenced, i64) -> Option<T>,
+    ) -> Result<Option<T>, DbError> {
+        let is_ready = |book: &&Book| matches!(book.state, State::Ready(_)) && book.begun <= self.begun;
+        if held(&self.fences.books).get(kept).filter(is_ready).is_none() {
+            return Ok(None);
+        }
+        // Read without the lock: commits take it.
+        let number = number(conn, NUMBER)?;
+        let mut books = held(&self.fences.books);
+        let Some(book) = books.get_mut(kept).filter(|book| is_ready(&&**book)) else { return Ok(None) };
+        book.asked = Instant::now();
+        Ok(match &book.state {
+            State::Ready(fenced) => f(fenced, number),
+            State::Building(_) | State::Countless => None,
+        })
+    }
+
+    /// Has it made, unless it is there or being made.
+    pub(super) fn ask_for(&self, kept: (PartnerId, Kept)) {
+        if let Some(book) = held(&self.fences.books).get_mut(&kept) {
+            book.asked = Instant::now();
+            return;
+        }
+        // Where many wait already, a later page asks again.
+        let _ = self.fences.wanted.try_send(kept);
+    }
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -391,6 +465,10 @@ fn number(conn: &mut dyn Connection, sql: &str) -> Result<i64, DbError> {
 }
 
 impl Fences {
+    fn new(wanted: SyncSender<(PartnerId, Kept)>) -> Self {
+        Self { books: Mutex::default(), gate: Mutex::default(), begun: AtomicU64::new(0), wanted }
+    }
+
     /// Commits the open transaction, and with it what it changes of the orders.
     pub(super) fn commit(&self, conn: &mut Sqlite, changes: &[OrderChange]) -> Result<(), DbError> {
         if changes.is_empty() {
@@ -432,59 +510,6 @@ impl Fences {
         Ok(())
     }
 
-    /// Where a page is in the snapshot that `conn` reads. None where there are no fences: then they are made, and found
-    /// by a later page.
-    pub(super) fn seek(&self, conn: &mut dyn Connection, wanted: &Wanted) -> Result<Option<Found>, DbError> {
-        let order = (wanted.pid, Kept::Order(wanted.sort));
-        let found = self.ready(conn, &order, |fenced, number| fenced.seek(wanted, number))?;
-        if found.is_none() {
-            self.ask_for(order);
-        }
-        Ok(found)
-    }
-
-    /// How many users of these kinds there are, in the snapshot that `conn` reads. None where that is not kept.
-    pub(super) fn total(
-        &self,
-        conn: &mut dyn Connection,
-        kept: &(PartnerId, Kept),
-        kinds: &Kinds,
-    ) -> Result<Option<i64>, DbError> {
-        self.ready(conn, kept, |fenced, number| fenced.total(kinds, number))
-    }
-
-    /// What `f` finds in fences that are there, for the snapshot that `conn` reads.
-    fn ready<T>(
-        &self,
-        conn: &mut dyn Connection,
-        kept: &(PartnerId, Kept),
-        f: impl FnOnce(&Fenced, i64) -> Option<T>,
-    ) -> Result<Option<T>, DbError> {
-        let is_ready = |book: &&mut Book| matches!(book.state, State::Ready(_));
-        if held(&self.books).get_mut(kept).filter(is_ready).is_none() {
-            return Ok(None);
-        }
-        // Read without the lock: commits take it.
-        let number = number(conn, NUMBER)?;
-        let mut books = held(&self.books);
-        let Some(book) = books.get_mut(kept) else { return Ok(None) };
-        book.asked = Instant::now();
-        Ok(match &book.state {
-            State::Ready(fenced) => f(fenced, number),
-            State::Building(_) | State::Countless => None,
-        })
-    }
-
-    /// Has it made, unless it is there or being made.
-    pub(super) fn ask_for(&self, kept: (PartnerId, Kept)) {
-        if let Some(book) = held(&self.books).get_mut(&kept) {
-            book.asked = Instant::now();
-            return;
-        }
-        // Where many wait already, a later page asks again.
-        let _ = self.wanted.try_send(kept);
-    }
-
     /// How many orders have fences.
     pub(super) fn count(&self) -> usize {
         let books = held(&self.books);
@@ -506,7 +531,8 @@ impl Fences {
             let longest = alike().min_by_key(|(_, book)| book.asked).map(|(kept, _)| kept.clone());
             longest.and_then(|kept| books.remove(&kept));
         }
-        let book = Book { state: State::Building(Vec::new()), asked: Instant::now() };
+        let begun = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let book = Book { begun, state: State::Building(Vec::new()), asked: Instant::now() };
         books.insert(kept.clone(), book);
         true
     }
@@ -514,7 +540,7 @@ impl Fences {
     /// Takes what was read, and the number of the last commit that was there to read; nothing where reading failed.
     fn finish(&self, kept: &(PartnerId, Kept), read: Option<(i64, Option<Fenced>)>) {
         let mut books = held(&self.books);
-        let Some(Book { state: State::Building(since), asked }) = books.remove(kept) else { return };
+        let Some(Book { begun, state: State::Building(since), asked }) = books.remove(kept) else { return };
         let state = match read {
             None => return,
             Some((_, None)) => State::Countless,
@@ -526,7 +552,7 @@ impl Fences {
                 State::Ready(fenced)
             }
         };
-        books.insert(kept.clone(), Book { state, asked });
+        books.insert(kept.clone(), Book { begun, state, asked });
     }
 }
 
@@ -537,6 +563,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::storage::sqlite::Use;
 
     type Rows = BTreeMap<Place, usize>;
 
@@ -621,7 +648,7 @@ mod tests {
     #[test]
     fn of_too_many_searches_the_one_asked_for_longest_ago_goes() {
         let (wanted, _asked) = std::sync::mpsc::sync_channel(1);
-        let fences = Fences { books: Mutex::default(), gate: Mutex::default(), wanted };
+        let fences = Fences::new(wanted);
         let search = |n: usize| (PartnerId(1), Kept::Search(n.to_string()));
         let order = (PartnerId(1), Kept::Order(UserSort::Email));
         let begun = Instant::now();
@@ -643,5 +670,31 @@ mod tests {
         assert!(!book.is_forgotten(&search(0).1, later(FORGOTTEN)));
         assert!(book.is_forgotten(&search(0).1, later(FORGOTTEN + Duration::from_nanos(1))));
         assert!(!book.is_forgotten(&order.1, later(FORGOTTEN * 2)));
+    }
+
+    /// A commit from before a book was begun has no number, so a snapshot from before it cannot be told from one that has
+    /// it.
+    #[test]
+    fn whoever_may_not_see_what_a_book_counted_is_told_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut conn = Sqlite::open(&dir.path().join("f.db"), Use::Write).unwrap();
+        conn.batch("CREATE TABLE counters (pid, name, slot, value)").unwrap();
+        let (wanted, asked) = std::sync::mpsc::sync_channel(1);
+        let fences = Arc::new(Fences::new(wanted));
+        let kept = (PartnerId(1), Kept::Search(String::from("ada")));
+        let before = View::of(&fences);
+        before.ask_for(kept.clone());
+        assert_eq!(asked.try_recv(), Ok(kept.clone()));
+        assert!(fences.begin(&kept));
+        let after = View::of(&fences);
+        let all = kinds(&[], None);
+        assert_eq!(after.total(&mut conn, &kept, &all).unwrap(), None, "it is being read");
+        let mut block = Block::new(None);
+        block.counts[0] = 12_000;
+        fences.finish(&kept, Some((0, Some(Fenced::new(i64::MAX, vec![block], Some(FOUND))))));
+        assert_eq!(after.total(&mut conn, &kept, &all).unwrap(), Some(12_000));
+        assert_eq!(before.total(&mut conn, &kept, &all).unwrap(), None);
+        before.ask_for(kept);
+        assert!(asked.try_recv().is_err(), "it is there");
     }
 }

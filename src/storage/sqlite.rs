@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{ErrorCode, OpenFlags, types::ValueRef};
 
 use super::driver::{Connection, DbError, Dialect, Param, Row};
-use super::fences::Fences;
+use super::fences::{Fences, View};
 use crate::error::{Error, Result};
 use crate::model::PartnerId;
 
@@ -43,7 +43,7 @@ pub(super) struct Sqlite {
     /// For point reads: how many commits the snapshot that is open knows of; none = none is open.
     snapshot: Option<u64>,
     /// For scans: by what deep pages are found.
-    fences: Option<Arc<Fences>>,
+    fences: Option<View>,
 }
 
 /// What a connection is for, which decides how it is set up.
@@ -302,7 +302,7 @@ impl Connection for Sqlite {
         Ok(self.conn.execute_batch(sql)?)
     }
 
-    fn fences(&self) -> Option<Arc<Fences>> {
+    fn fences(&self) -> Option<View> {
         self.fences.clone()
     }
 
@@ -412,14 +412,12 @@ impl Readers {
 
     fn take(&self) -> Result<Sqlite> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match idle {
-            Some(conn) => Ok(conn),
-            None => {
-                let mut conn = Sqlite::open(&self.path, self.purpose)?;
-                conn.fences.clone_from(&self.fences);
-                Ok(conn)
-            }
-        }
+        let mut conn = match idle {
+            Some(conn) => conn,
+            None => Sqlite::open(&self.path, self.purpose)?,
+        };
+        conn.fences = self.fences.as_ref().map(View::of);
+        Ok(conn)
     }
 
     fn give_back(&self, conn: Sqlite) {

@@ -1,10 +1,9 @@
 //! Users, many at a time: pages in any order, searches, filters, and the chunks of the streamed list.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use super::driver::{DbError, Row};
-use super::fences::{self, Fences, Found, Kept, Wanted};
+use super::fences::{self, Found, Kept, View, Wanted};
 use super::lists::{EXACT_TOTAL, Position, SortKey, Total, counted};
 use super::search::place_of;
 use super::tx::{Counter, Tx};
@@ -45,7 +44,7 @@ pub fn total(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Total> {
 
 /// Where the total of a query is kept once somebody has asked for it and it was large; for those that ask for a search,
 /// statuses and rights alone.
-fn keeper(tx: &Tx<'_>, query: &UserQuery, source: &Drive) -> Option<(Arc<Fences>, (PartnerId, Kept))> {
+fn keeper(tx: &Tx<'_>, query: &UserQuery, source: &Drive) -> Option<(View, (PartnerId, Kept))> {
     let kept = match &query.search {
         Some(term) if *source == Drive::Search && query.is_search_by_kind() => Kept::Search(term.clone()),
         None if query.is_by_kind() => Kept::Order(UserSort::UserId),

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::{Block, COUNTABLE, FOUND, Fenced, Fences, KINDS, Kept, NUMBER, SPACING, kind, number};
@@ -24,7 +24,7 @@ pub(in crate::storage) struct Builder {
 impl Builder {
     pub(in crate::storage) fn start(path: &Path) -> Result<Self> {
         let (wanted, asked) = mpsc::sync_channel(64);
-        let fences = Arc::new(Fences { books: Mutex::default(), gate: Mutex::default(), wanted });
+        let fences = Arc::new(Fences::new(wanted));
         let is_over = Arc::new(AtomicBool::new(false));
         let (weak, over, path) = (Arc::downgrade(&fences), Arc::clone(&is_over), path.to_owned());
         let work = move || {
