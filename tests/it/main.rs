@@ -58,5 +58,7 @@ mod serve;
 mod session_races;
 mod sessions;
 mod streaming;
+mod user_deletes;
 mod user_lists;
+mod user_lists_model;
 mod users;

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -14,7 +12,7 @@ use crate::harness::{Person, T, new_user};
 
 const USERS: &str = "/api/v1/users";
 
-const SORTS: [&str; 14] = [
+pub const SORTS: [&str; 14] = [
     "userId",
     "pid",
     "username",
@@ -32,7 +30,7 @@ const SORTS: [&str; 14] = [
 ];
 
 /// The folded form of B26, written down again: NFC, full case folding, NFC.
-fn folded(text: &str) -> String {
+pub fn folded(text: &str) -> String {
     let composed: String = text.nfc().collect();
     caseless::default_case_fold_str(&composed).nfc().collect()
 }
@@ -57,7 +55,7 @@ fn key(row: &Value, sort: &str) -> Key {
 }
 
 /// The list as B26 orders it, slowly.
-fn sorted(rows: &[Value], sort: &str, descending: bool) -> Vec<Value> {
+pub fn sorted(rows: &[Value], sort: &str, descending: bool) -> Vec<Value> {
     let mut rows = rows.to_vec();
     rows.sort_by_key(|row| (key(row, sort), row["userId"].as_i64()));
     if descending {
@@ -67,7 +65,7 @@ fn sorted(rows: &[Value], sort: &str, descending: bool) -> Vec<Value> {
 }
 
 /// Whether B27 finds the row by this term, slowly.
-fn holds(row: &Value, term: &str) -> bool {
+pub fn holds(row: &Value, term: &str) -> bool {
     let needle = folded(term);
     let values = ["username", "firstName", "lastName", "email", "title", "phoneNumber", "externalId"];
     values.iter().any(|name| row[*name].as_str().is_some_and(|value| folded(value).contains(&needle)))
@@ -76,7 +74,7 @@ fn holds(row: &Value, term: &str) -> bool {
             && term.parse::<i64>().is_ok_and(|id| row["userId"] == id))
 }
 
-fn found(rows: &[Value], test: impl Fn(&Value) -> bool) -> Vec<Value> {
+pub fn found(rows: &[Value], test: impl Fn(&Value) -> bool) -> Vec<Value> {
     rows.iter().filter(|row| test(row)).cloned().collect()
 }
 
@@ -98,7 +96,7 @@ fn next_of(answer: &crate::harness::Answer) -> String {
 }
 
 /// Asserts that the plain list, all numbered pages and a walk along the cursors tell the same rows.
-async fn assert_list(person: &Person<'_>, parameters: &[(&str, &str)], expected: &[Value], size: usize) {
+pub async fn assert_list(person: &Person<'_>, parameters: &[(&str, &str)], expected: &[Value], size: usize) {
     let plain = query(parameters);
     let answer = person.get(&plain).await.expect(200);
     assert_eq!(ids(&answer.body), ids(&json!(expected)), "{plain}");
@@ -768,133 +766,4 @@ async fn c_paging_totals_are_exact_up_to_ten_thousand_hits_and_lower_bounds_say_
     let own = olga.create("needle-in-acme").await;
     let answer = olga.get(&format!("{USERS}?search=needle&page=0")).await.expect(200);
     assert_eq!((&answer.body["total"], &answer.body["list"]), (&json!(1), &json!([own])));
-}
-
-/// Values that collide, fold and look like operators.
-fn text() -> impl Strategy<Value = String> {
-    let letter = prop::sample::select(vec![
-        "a", "A", "ß", "SS", "s", "İ", "i", "é", "e\u{301}", "Σ", "ς", "🙂", "%", "_", "\"", "'", "*", "1",
-        "2", "-", "\\",
-    ]);
-    prop::collection::vec(letter, 1..6).prop_map(|letters| letters.concat())
-}
-
-#[derive(Debug, Clone)]
-struct Someone {
-    first_name: String,
-    title: Option<String>,
-    email: &'static str,
-    status: &'static str,
-    is_admin: bool,
-    groups: Vec<i64>,
-}
-
-fn someone() -> impl Strategy<Value = Someone> {
-    (
-        text(),
-        prop::option::of(prop_oneof![Just(String::new()), text()]),
-        prop::sample::select(vec!["a@b.de", "A@b.de", "s1@b.de"]),
-        prop::sample::select(vec!["ACTIVE", "INACTIVE", "LOCKED"]),
-        any::<bool>(),
-        prop::sample::subsequence(vec![1_i64, 2], 0..=2),
-    )
-        .prop_map(|(first_name, title, email, status, is_admin, groups)| Someone {
-            first_name,
-            title,
-            email,
-            status,
-            is_admin,
-            groups,
-        })
-}
-
-#[derive(Debug, Clone)]
-struct Question {
-    search: Option<String>,
-    status: Vec<&'static str>,
-    is_admin: Option<bool>,
-    email: Option<&'static str>,
-    groups: Vec<i64>,
-    sort: &'static str,
-    descending: bool,
-    size: usize,
-}
-
-fn question() -> impl Strategy<Value = Question> {
-    (
-        prop::option::of(text()),
-        prop::sample::subsequence(vec!["ACTIVE", "INACTIVE", "LOCKED"], 0..=2),
-        prop::option::of(any::<bool>()),
-        prop::option::of(prop::sample::select(vec!["a@B.de", "x@b.de"])),
-        prop::sample::subsequence(vec![1_i64, 2], 0..=2),
-        prop::sample::select(SORTS.to_vec()),
-        any::<bool>(),
-        1..6_usize,
-    )
-        .prop_map(|(search, status, is_admin, email, groups, sort, descending, size)| Question {
-            search,
-            status,
-            is_admin,
-            email,
-            groups,
-            sort,
-            descending,
-            size,
-        })
-}
-
-#[test]
-fn b26_b27_lists_answer_like_a_naive_model() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let t = runtime.block_on(async {
-        let t = T::start().await;
-        let admin = t.admin().await;
-        admin.create_group("One").await;
-        admin.create_group("Two").await;
-        t
-    });
-    let config = Config { cases: 24, max_shrink_iters: 60, failure_persistence: None, ..Config::default() };
-    let cases = (prop::collection::vec(someone(), 0..9), prop::collection::vec(question(), 1..4));
-    TestRunner::new(config)
-        .run(&cases, |(people, questions)| {
-            runtime.block_on(ask(&t, &people, &questions));
-            Ok(())
-        })
-        .unwrap();
-}
-
-/// Makes these people the partner's only users beside the admin, and asks.
-async fn ask(t: &T, people: &[Someone], questions: &[Question]) {
-    let admin = t.admin().await;
-    let others: Vec<i64> = ids(&admin.everybody().await).into_iter().filter(|id| *id != 1).collect();
-    admin.post("/api/v1/users/bulk-delete", &json!(others)).await.expect(204);
-    for (n, person) in people.iter().enumerate() {
-        let body = json!({
-            "username": format!("user{n}"), "firstName": person.first_name, "lastName": "L", "email": person.email,
-            "title": person.title, "status": person.status, "isAdmin": person.is_admin, "groups": person.groups,
-        });
-        admin.create_with(&body).await;
-    }
-    let all = admin.everybody().await.as_array().unwrap().clone();
-    assert_eq!(all.len(), people.len() + 1);
-    for question in questions {
-        let Question { search, status, is_admin, email, groups, sort, descending, size } = question;
-        let wanted = found(&all, |row| {
-            search.as_ref().is_none_or(|term| holds(row, term))
-                && (status.is_empty() || status.iter().any(|s| row["status"] == *s))
-                && is_admin.is_none_or(|is_admin| row["isAdmin"] == is_admin)
-                && email.is_none_or(|email| folded(row["email"].as_str().unwrap()) == folded(email))
-                && (groups.is_empty()
-                    || groups.iter().any(|g| row["groups"].as_array().unwrap().contains(&json!(g))))
-        });
-        let (flag, is_admin) = (descending.to_string(), is_admin.map(|v| v.to_string()));
-        let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
-        let mut parameters = vec![("sortBy", *sort), ("descending", &*flag)];
-        parameters.extend(search.as_deref().map(|term| ("search", term)));
-        parameters.extend(status.iter().map(|s| ("status", *s)));
-        parameters.extend(is_admin.as_deref().map(|v| ("isAdmin", v)));
-        parameters.extend(email.map(|v| ("email", v)));
-        parameters.extend(groups.iter().map(|g| ("groupId", g.as_str())));
-        assert_list(&admin, &parameters, &sorted(&wanted, sort, *descending), *size).await;
-    }
 }
