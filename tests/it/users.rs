@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use tenantry::mail::Notice;
 
+use crate::databases::is_postgres;
 use crate::fixtures::{ids, with, without};
 use crate::harness::{ADMIN_PASSWORD, T, new_user, password_of};
 
@@ -342,6 +343,42 @@ async fn a6_a_user_is_found_by_its_id() {
     let answer = admin.get("/api/v1/users/3").await.expect(404);
     assert_eq!(answer.body["code"], "user-not-found");
     assert_eq!(answer.header("content-type"), "application/problem+json");
+}
+
+/// Of a user that is read again the answer is kept: it must not outlive what it says.
+#[tokio::test]
+async fn a6_an_answer_that_is_kept_shows_every_change() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let fenna = admin.create("fenna").await;
+    let (path, group) = (path_of(&fenna), admin.create_group("Readers").await);
+    let member = format!("/api/v1/groups/{group}/users/{}", fenna["userId"]);
+    // After the second reading it is kept; the tag is that of the body.
+    let read = async |path: &str| {
+        let answers = [admin.get(path).await, admin.get(path).await, admin.get(path).await];
+        let [first, .., last] = answers.map(|answer| answer.expect(200));
+        assert_eq!((&first.body, first.header("etag")), (&last.body, last.header("etag")));
+        last.body
+    };
+    assert_eq!(read(&path).await, fenna);
+    if !is_postgres() {
+        // Nobody tells the server of this change, so it shows where its answer comes from.
+        t.run_sql("UPDATE users SET title = 'Below' WHERE username = 'fenna'");
+        assert_eq!(admin.get(&path).await.expect(200).body, fenna);
+        t.run_sql("UPDATE users SET title = NULL WHERE username = 'fenna'");
+    }
+    admin.patch(&path, &json!({"lastName": "Frank"})).await.expect(200);
+    assert_eq!(read(&path).await["lastName"], "Frank");
+    assert!(admin.put(&member, &json!({})).await.status.is_success());
+    assert_eq!(read(&path).await["groups"], json!([group]));
+    admin.delete(&format!("/api/v1/groups/{group}")).await.expect(204);
+    assert_eq!(read(&path).await["groups"], json!([]));
+    let before = read("/api/v1/users/1").await["lastLoginAt"].clone();
+    t.clock.advance(60_000);
+    t.admin().await;
+    assert_ne!(read("/api/v1/users/1").await["lastLoginAt"], before);
+    admin.delete(&path).await.expect(204);
+    assert_eq!(admin.get(&path).await.status, 404);
 }
 
 #[tokio::test]
