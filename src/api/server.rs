@@ -108,6 +108,7 @@ where
     http.timer(TokioTimer::new())
         .header_read_timeout(None)
         .max_header_size(bounds.max_header_bytes)
+        // Most answers are some hundred bytes: to copy them behind their head costs less than to send two pieces.
         .writev(false)
         .pipeline_flush(false);
     let slots = Arc::new(Semaphore::new(bounds.max_connections.min(Semaphore::MAX_PERMITS)));

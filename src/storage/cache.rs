@@ -124,7 +124,7 @@ impl Cache {
     }
 
     /// Keeps what was read of a user, unless this is the first time that it is asked for: where users are read at random
-    /// among millions, to keep each costs as much as a third of reading it, and drives out those that are read often.
+    /// among millions, to keep each costs a seventh of reading it, and drives out those that are read often.
     pub(super) fn keep_user(&self, filling: &Filling, key: (PartnerId, UserId), user: &Arc<ShownUser>) {
         if self.read_once.is_new(key) {
             return;

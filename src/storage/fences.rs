@@ -40,15 +40,14 @@ const REMEMBERED: usize = 65_536;
 /// Orders that have fences at once. Of ten million users each takes about a megabyte.
 const ORDERS: usize = 256;
 
-/// Searches whose users are counted at once. Whether each of them finds a user is asked at every change of one, some
-/// 50 ns each.
+/// Searches whose users are counted at once. Every change of a user is held against each of them.
 const SEARCHES: usize = 64;
 
 /// A search that nobody asked for in this time is no longer counted.
 const FORGOTTEN: Duration = Duration::from_mins(5);
 
-/// Of a search that finds more than these it is not known how many: these take a third of a second, of a thread beside the
-/// requests, and 16 MiB.
+/// Of a search that finds more than these it is not known how many: to count them takes 150 ns each, of a thread beside
+/// the requests, and 8 bytes.
 const COUNTABLE: usize = 2_000_000;
 
 /// Kinds of users that are counted apart, so that filters by status and right find their pages, too.
@@ -148,12 +147,13 @@ impl<'a> Taken<'a> {
                 let places = match kept {
                     Kept::Order(order) => users.map(|user| user.map(|u| (order.key_of(u), u.user_id.0))),
                     Kept::Search(term) => {
-                        let texts = self.texts.get_or_init(|| users.map(|user| user.map(users::text_of)));
-                        let is_found = |at: usize| {
-                            let (user, text) = (users.get(at).copied().flatten()?, texts.get(at)?.as_ref()?);
+                        let [old, new] =
+                            self.texts.get_or_init(|| users.map(|user| user.map(users::text_of)));
+                        let place = |user: &Option<Box<User>>, text: &Option<String>| {
+                            let (user, text) = (user.as_ref()?, text.as_ref()?);
                             users::is_found_by(user, text, term).then_some(FOUND)
                         };
-                        [is_found(0), is_found(1)]
+                        [place(before, old), place(after, new)]
                     }
                 };
                 let kinds = users.map(|user| user.map_or(0, |u| kind(u.status.code(), u.is_admin)));
@@ -318,6 +318,7 @@ enum State {
     Countless,
 }
 
+/// What is kept, and what is known of its keeping.
 #[derive(Debug)]
 struct Book {
     /// How many were begun when this one was: changes from before that have no number.
