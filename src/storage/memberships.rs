@@ -47,7 +47,7 @@ pub fn groups_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<Vec<GroupId>> {
 pub fn add(tx: &mut Tx<'_>, group_id: GroupId, users: &[i64]) -> Result<()> {
     // The users' rows before the memberships, and those before the group's: the order in which a change of a user
     // writes too, so that two of them cannot wait for each other.
-    touch(tx, users)?;
+    touch(tx, users, Change::Added(group_id))?;
     for user in users {
         tx.execute(
             "INSERT INTO memberships (pid, group_id, user_id) VALUES ($1, $2, $3)",
@@ -61,7 +61,7 @@ pub fn add(tx: &mut Tx<'_>, group_id: GroupId, users: &[i64]) -> Result<()> {
 
 /// Has these users be members of the group no more, which all of them are. They count as changed.
 pub fn remove(tx: &mut Tx<'_>, group_id: GroupId, users: &[i64]) -> Result<()> {
-    touch(tx, users)?;
+    touch(tx, users, Change::Removed(group_id))?;
     for user in users {
         tx.execute(
             "DELETE FROM memberships WHERE pid = $1 AND group_id = $2 AND user_id = $3",
@@ -77,8 +77,25 @@ fn number(users: &[i64]) -> i64 {
     i64::try_from(users.len()).unwrap_or(i64::MAX)
 }
 
-fn touch(tx: &mut Tx<'_>, users: &[i64]) -> Result<()> {
+/// How the groups of a user change.
+#[derive(Clone, Copy)]
+enum Change {
+    Added(GroupId),
+    Removed(GroupId),
+}
+
+/// Has these users count as changed, with the groups in their rows (migrations/0009).
+fn touch(tx: &mut Tx<'_>, users: &[i64], change: Change) -> Result<()> {
     let (pid, now) = (tx.pid(), tx.now());
+    // One is added behind the last comma, and taken out with the comma behind it.
+    let (groups, ids) = match change {
+        Change::Added(group) => ("users.group_ids || $4", format!("{},", group.0)),
+        Change::Removed(group) => ("replace(users.group_ids, $4, ',')", format!(",{},", group.0)),
+    };
+    let sql = format!(
+        "UPDATE users SET updated_at = $3, version = users.version + 1, groups_version = users.groups_version + 1, \
+         group_ids = {groups} WHERE pid = $1 AND user_id = $2"
+    );
     for user in users {
         if tx.keeps_orders() {
             let before = tx.row(
@@ -91,10 +108,7 @@ fn touch(tx: &mut Tx<'_>, users: &[i64]) -> Result<()> {
                 tx.reorder(OrderChange::of_time(user, kind, UserSort::UpdatedAt, times));
             }
         }
-        tx.execute(
-            "UPDATE users SET updated_at = $3, version = users.version + 1 WHERE pid = $1 AND user_id = $2",
-            &[(*user).into(), now.into()],
-        )?;
+        tx.execute(&sql, &[(*user).into(), now.into(), Param::Text(&ids)])?;
     }
     Ok(())
 }

@@ -1,16 +1,14 @@
 //! Users, many at a time: pages in any order, searches, filters, and the chunks of the streamed list.
 
-use std::cmp::Ordering;
-
-use super::driver::{DbError, Row};
+use super::driver::Row;
 use super::fences::{self, Found, Kept, View, Wanted};
 use super::lists::{EXACT_TOTAL, Position, SortKey, Total, counted};
 use super::search::place_of;
 use super::tx::{Counter, Tx};
 use super::user_queries::{Drive, Statement, UserQuery, UserSort, narrowest};
-use super::users::{COLUMNS, GROUPS, read, read_with_groups};
+use super::users::{COLUMNS, GROUPS, read};
 use crate::error::Result;
-use crate::model::{GroupId, PartnerId, User, UserId};
+use crate::model::{PartnerId, User, UserId};
 
 /// Hits of a search that are few enough to be held while their page is read.
 const FEW_HITS: usize = 128;
@@ -149,7 +147,7 @@ fn deep_page(
     Ok(Some(users))
 }
 
-/// The next rows of a stream. Groups are read beside the rows, not row by row.
+/// The next rows of a stream.
 pub fn chunk(
     tx: &mut Tx<'_>,
     query: &UserQuery,
@@ -164,20 +162,14 @@ pub fn chunk(
     let direction = if query.descending { "<" } else { ">" };
     let order = if query.descending { "DESC" } else { "ASC" };
     let start = after.map_or(if query.descending { i64::MAX } else { 0 }, |(_, id)| id.0);
-    let mut users = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    tx.each(
+    tx.rows(
         &format!(
-            "SELECT {COLUMNS} FROM users u WHERE u.pid = $1 AND u.user_id {direction} $2 \
+            "SELECT {COLUMNS}, {GROUPS} FROM users u WHERE u.pid = $1 AND u.user_id {direction} $2 \
              ORDER BY u.user_id {order} LIMIT $3"
         ),
         &[start.into(), size.into()],
-        &mut |row| {
-            users.push(read(row)?);
-            Ok(())
-        },
-    )?;
-    attach_groups(tx, &mut users)?;
-    Ok(users)
+        read,
+    )
 }
 
 /// Removes every user of the partner with what is its own: the end of a partner.
@@ -187,41 +179,6 @@ pub fn delete_all(tx: &mut Tx<'_>) -> Result<()> {
         if let Some(user) = super::users::find(tx, id)? {
             super::users::delete(tx, &user)?;
         }
-    }
-    Ok(())
-}
-
-/// Reads the memberships of a run of users in one go and hands them out by a merge.
-fn attach_groups(tx: &mut Tx<'_>, users: &mut [User]) -> Result<(), DbError> {
-    let (Some(first), Some(last)) = (users.first(), users.last()) else { return Ok(()) };
-    let (low, high) = (first.user_id.min(last.user_id), first.user_id.max(last.user_id));
-    let descending = first.user_id > last.user_id;
-    let order = if descending { "DESC" } else { "ASC" };
-    let mut at = users.iter_mut().peekable();
-    tx.each(
-        &format!(
-            "SELECT m.user_id, m.group_id FROM memberships m WHERE m.pid = $1 AND m.user_id BETWEEN $2 AND $3 \
-             ORDER BY m.user_id {order}, m.group_id {order}"
-        ),
-        &[low.into(), high.into()],
-        &mut |row| {
-            let (user_id, group) = (UserId(row.int(0)?), GroupId(row.int(1)?));
-            while let Some(user) = at.peek_mut() {
-                let order = user.user_id.cmp(&user_id);
-                match if descending { order.reverse() } else { order } {
-                    Ordering::Equal => {
-                        user.groups.push(group);
-                        return Ok(());
-                    }
-                    Ordering::Less => drop(at.next()),
-                    Ordering::Greater => return Ok(()),
-                }
-            }
-            Ok(())
-        },
-    )?;
-    if descending {
-        users.iter_mut().for_each(|user| user.groups.sort_unstable());
     }
     Ok(())
 }
@@ -310,7 +267,7 @@ fn select(
         "SELECT {COLUMNS}, {GROUPS} FROM ({page}) page CROSS JOIN users u WHERE u.pid = $1 AND u.user_id = page.user_id \
          ORDER BY u.{column} {order}, u.user_id {order} LIMIT {limit}"
     );
-    tx.rows(&text, &sql.params(), read_with_groups)
+    tx.rows(&text, &sql.params(), read)
 }
 
 /// The users behind a fence, ascending.
@@ -346,5 +303,5 @@ fn behind_fence(tx: &mut Tx<'_>, query: &UserQuery, found: &Found) -> Result<Vec
         "SELECT {COLUMNS}, {GROUPS} FROM (SELECT user_id FROM ({rows}) rows LIMIT {take} OFFSET {skip}) page \
          CROSS JOIN users u WHERE u.pid = $1 AND u.user_id = page.user_id ORDER BY {by}"
     );
-    tx.rows(&text, &sql.params(), read_with_groups)
+    tx.rows(&text, &sql.params(), read)
 }

@@ -1,5 +1,7 @@
 //! Users, one at a time.
 
+use std::fmt::Write as _;
+
 use super::driver::{Dialect, Param, Row};
 use super::fences::OrderChange;
 use super::lists::exact_id;
@@ -16,11 +18,13 @@ use crate::values::fold;
 pub(super) const COLUMNS: &str = "u.pid, u.user_id, u.username, u.status, u.first_name, u.last_name, u.email, \
      u.title, u.phone_number, u.is_admin, u.external_id, u.created_at, u.updated_at, u.last_login_at, u.version";
 
-/// The groups of a user as `1,2,3`, for the column after [`COLUMNS`].
-pub(super) const GROUPS: &str = "(SELECT string_agg(CAST(m.group_id AS TEXT), ',') FROM memberships m \
-     WHERE m.pid = u.pid AND m.user_id = u.user_id)";
+/// The groups of a user, their ids with commas between them, for the column after [`COLUMNS`]: as the row has them
+/// where they are of the row's version, otherwise from the memberships (migrations/0009).
+pub(super) const GROUPS: &str = "CASE WHEN u.groups_version = u.version THEN u.group_ids ELSE \
+     (SELECT string_agg(CAST(m.group_id AS TEXT), ',') FROM memberships m \
+     WHERE m.pid = u.pid AND m.user_id = u.user_id) END";
 
-/// Reads [`COLUMNS`]; the groups are left empty.
+/// Reads [`COLUMNS`] and [`GROUPS`].
 pub(super) fn read(row: &dyn Row) -> Result<User> {
     let owned = |text: Option<&str>| text.map(str::to_owned);
     Ok(User {
@@ -38,19 +42,24 @@ pub(super) fn read(row: &dyn Row) -> Result<User> {
         created_at: row.int(11)?,
         updated_at: row.int(12)?,
         last_login_at: Some(row.int(13)?).filter(|&at| at != 0),
-        groups: Vec::new(),
+        groups: row.opt_text(15)?.map_or_else(Vec::new, read_groups),
         version: row.int(14)?,
     })
 }
 
-/// Reads [`COLUMNS`] and [`GROUPS`].
-pub(super) fn read_with_groups(row: &dyn Row) -> Result<User> {
-    let mut user = read(row)?;
-    if let Some(ids) = row.opt_text(15)? {
-        user.groups = ids.split(',').filter_map(|id| id.parse().ok()).map(GroupId).collect();
-        user.groups.sort_unstable();
+fn read_groups(ids: &str) -> Vec<GroupId> {
+    let mut groups: Vec<_> = ids.split(',').filter_map(|id| id.parse().ok()).map(GroupId).collect();
+    groups.sort_unstable();
+    groups
+}
+
+/// Groups as a row has them: `,5,12,`, so that one is added behind and taken out with its commas.
+fn group_ids(groups: &[GroupId]) -> String {
+    let mut ids = String::from(",");
+    for group in groups {
+        let _ = write!(ids, "{},", group.0);
     }
-    Ok(user)
+    ids
 }
 
 /// The keys that strings are sorted, searched and filtered by (B26, B27).
@@ -115,8 +124,8 @@ pub fn insert_uncounted(tx: &mut Tx<'_>, user: &User, username: &Username) -> Re
     tx.execute_later(
         "INSERT INTO users (pid, user_id, username, status, first_name, last_name, email, title, phone_number, \
          is_admin, external_id, created_at, updated_at, username_key, first_name_key, last_name_key, email_key, \
-         title_key, phone_number_key, external_id_key, version) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+         title_key, phone_number_key, external_id_key, version, groups_version, group_ids) VALUES \
+         ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $21, $22)",
         &[
             user.user_id.into(),
             (&user.username).into(),
@@ -138,6 +147,7 @@ pub fn insert_uncounted(tx: &mut Tx<'_>, user: &User, username: &Username) -> Re
             (&keys.phone_number).into(),
             (&keys.external_id).into(),
             user.version.into(),
+            (&group_ids(&user.groups)).into(),
         ],
         taken,
     )?;
@@ -161,7 +171,7 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username)
         "UPDATE users SET username = $3, status = $4, first_name = $5, last_name = $6, email = $7, title = $8, \
          phone_number = $9, is_admin = $10, external_id = $11, updated_at = $12, username_key = $13, \
          first_name_key = $14, last_name_key = $15, email_key = $16, title_key = $17, phone_number_key = $18, \
-         external_id_key = $19, version = $20 WHERE pid = $1 AND user_id = $2",
+         external_id_key = $19, version = $20, groups_version = $20, group_ids = $21 WHERE pid = $1 AND user_id = $2",
         &[
             after.user_id.into(),
             (&after.username).into(),
@@ -182,6 +192,7 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username)
             (&keys.phone_number).into(),
             (&keys.external_id).into(),
             after.version.into(),
+            (&group_ids(&after.groups)).into(),
         ],
     )
     .map_err(taken)?;
@@ -291,7 +302,7 @@ fn taken(e: super::driver::DbError) -> Error {
 /// One user of the partner.
 pub fn find(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<User>> {
     const SQL: &str = const_format_find();
-    tx.row(SQL, &[user_id.into()], read_with_groups)
+    tx.row(SQL, &[user_id.into()], read)
 }
 
 /// [`COLUMNS`] and [`GROUPS`] written out: a `const` cannot be made of other strings, and building the text for
@@ -299,8 +310,9 @@ pub fn find(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<User>> {
 const fn const_format_find() -> &'static str {
     "SELECT u.pid, u.user_id, u.username, u.status, u.first_name, u.last_name, u.email, \
      u.title, u.phone_number, u.is_admin, u.external_id, u.created_at, u.updated_at, u.last_login_at, u.version, \
+     CASE WHEN u.groups_version = u.version THEN u.group_ids ELSE \
      (SELECT string_agg(CAST(m.group_id AS TEXT), ',') FROM memberships m \
-     WHERE m.pid = u.pid AND m.user_id = u.user_id) \
+     WHERE m.pid = u.pid AND m.user_id = u.user_id) END \
      FROM users u WHERE u.pid = $1 AND u.user_id = $2"
 }
 
@@ -390,8 +402,8 @@ pub fn count_unknown_login(tx: &mut Tx<'_>) {
 pub fn set_logged_in(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let (now, user_id) = (tx.now(), user.user_id);
     tx.execute_later(
-        "UPDATE users SET last_login_at = $3, failed_logins = 0, refused_until = 0, version = users.version + 1 \
-         WHERE pid = $1 AND user_id = $2",
+        "UPDATE users SET last_login_at = $3, failed_logins = 0, refused_until = 0, version = users.version + 1, \
+         groups_version = users.groups_version + 1 WHERE pid = $1 AND user_id = $2",
         &[user_id.into(), now.into()],
         Error::from,
     )?;

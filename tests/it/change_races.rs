@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::concurrency::{all_at_once, answers, tally};
 use crate::databases::is_postgres;
-use crate::fixtures::ids;
+use crate::fixtures::{check_groups_in_rows, ids};
 use crate::harness::{Answer, Person, T, new_user};
 use crate::races::Both;
 
@@ -86,6 +86,7 @@ async fn members_are_counted_once_however_often_they_come_and_go() {
                 assert_eq!(shown["groups"].as_array().unwrap().contains(&json!(group)), is_in);
             }
         }
+        assert_eq!(check_groups_in_rows(&t), 0);
     }
 }
 

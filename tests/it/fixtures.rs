@@ -84,3 +84,24 @@ pub async fn seed(t: &T, pid: i64, prefix: &'static str, count: usize, groups: V
         .unwrap();
     }
 }
+
+/// Whether the groups in each user's row are those of its memberships wherever they count (migrations/0009); for how many
+/// users they do not count.
+pub fn check_groups_in_rows(t: &T) -> usize {
+    let rows = t.ask_sql(
+        "SELECT CAST(u.user_id AS TEXT), CASE WHEN u.groups_version = u.version THEN u.group_ids ELSE '' END, \
+         coalesce((SELECT string_agg(CAST(m.group_id AS TEXT), ',') FROM memberships m \
+         WHERE m.pid = u.pid AND m.user_id = u.user_id), '') FROM users u",
+    );
+    let sorted = |ids: &str| {
+        let mut ids: Vec<i64> =
+            ids.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().unwrap()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let counting = rows.iter().filter(|row| !row[1].is_empty());
+    for row in counting.clone() {
+        assert_eq!(sorted(&row[1]), sorted(&row[2]), "{row:?}");
+    }
+    rows.len() - counting.count()
+}

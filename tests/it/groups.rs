@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use tenantry::model::GroupId;
 
-use crate::fixtures::{ids, seed, with};
+use crate::fixtures::{check_groups_in_rows, ids, seed, with};
 use crate::harness::{T, new_user};
 
 const GROUPS: &str = "/api/v1/groups";
@@ -84,6 +84,83 @@ async fn c_members_and_their_number_follow_the_users() {
     change["username"] = json!("admin");
     admin.put("/api/v1/users/2", &change).await.expect(409);
     assert_eq!((members(editors).await, members(readers).await), (json!([]), json!([2])));
+}
+
+/// A user is one lookup where its row has its groups, which every change must keep, or say that it did not.
+#[tokio::test]
+async fn the_groups_in_a_users_row_are_those_it_is_in() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let mut groups = Vec::new();
+    // 5 and 55 begin alike, and so do 1 and 10: one is not taken for the other.
+    for n in 1..=11 {
+        groups.push(admin.create_group(&format!("Group {n}")).await);
+    }
+    let (one, two, ten) = (groups[0], groups[1], groups[9]);
+    admin.create_with(&with(&new_user("ada"), json!({ "groups": [ten, one, two] }))).await;
+    admin.create("bob").await;
+    let shown = async |expected: [&[i64]; 2]| {
+        assert_eq!(check_groups_in_rows(&t), 0);
+        for (user, groups) in (2..).zip(expected) {
+            let body = admin.get(&format!("/api/v1/users/{user}")).await.expect(200).body;
+            assert_eq!(body["groups"], json!(groups));
+        }
+        let list = admin.everybody().await;
+        assert_eq!(list[1]["groups"], json!(expected[0]));
+        assert_eq!(list[2]["groups"], json!(expected[1]));
+    };
+    shown([&[one, two, ten], &[]]).await;
+    admin.delete(&format!("/api/v1/groups/{one}/users/2")).await.expect(204);
+    shown([&[two, ten], &[]]).await;
+    admin.post(&format!("/api/v1/groups/{one}/users"), &json!([2, 3])).await.expect(204);
+    shown([&[one, two, ten], &[one]]).await;
+    admin.put(&format!("/api/v1/groups/{ten}/users/3"), &Value::Null).await.expect(204);
+    shown([&[one, two, ten], &[one, ten]]).await;
+    // A second time changes nothing.
+    admin.put(&format!("/api/v1/groups/{ten}/users/3"), &Value::Null).await.expect(204);
+    shown([&[one, two, ten], &[one, ten]]).await;
+    admin.patch("/api/v1/users/3", &json!({ "groups": [two] })).await.expect(200);
+    shown([&[one, two, ten], &[two]]).await;
+    admin.patch("/api/v1/users/2", &json!({ "title": "Countess", "groups": [] })).await.expect(200);
+    shown([&[], &[two]]).await;
+    admin.delete("/api/v1/users/3").await.expect(204);
+    admin.post("/api/v1/users/3/restore", &json!({})).await.expect(200);
+    shown([&[], &[two]]).await;
+    // A login is a change of the row, not of the groups.
+    t.admin().await;
+    assert_eq!(check_groups_in_rows(&t), 0);
+}
+
+/// Who changes memberships and knows nothing of the groups in the row (a process of the version before, a group that goes
+/// with its members) raises the row's version: then they do not count.
+#[tokio::test]
+async fn groups_in_the_row_from_before_another_change_do_not_count() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (one, two) = (admin.create_group("One").await, admin.create_group("Two").await);
+    admin.create_with(&with(&new_user("ada"), json!({ "groups": [one] }))).await;
+    t.run_sql(&format!(
+        "INSERT INTO memberships (pid, group_id, user_id) VALUES (1, {two}, 2); \
+         UPDATE groups SET membership_count = 1 WHERE pid = 1 AND group_id = {two}; \
+         UPDATE users SET version = version + 1 WHERE pid = 1 AND user_id = 2"
+    ));
+    let groups = async |expected: &[i64], uncounted: usize| {
+        assert_eq!(check_groups_in_rows(&t), uncounted);
+        assert_eq!(admin.get("/api/v1/users/2").await.expect(200).body["groups"], json!(expected));
+        assert_eq!(admin.everybody().await[1]["groups"], json!(expected));
+    };
+    groups(&[one, two], 1).await;
+    // Nor do they count after a change that only adds to them.
+    let three = admin.create_group("Three").await;
+    admin.put(&format!("/api/v1/groups/{three}/users/2"), &Value::Null).await.expect(204);
+    groups(&[one, two, three], 1).await;
+    admin.delete(&path_of(two)).await.expect(204);
+    groups(&[one, three], 1).await;
+    // The next change of the user writes them.
+    admin.patch("/api/v1/users/2", &json!({ "title": "Countess" })).await.expect(200);
+    groups(&[one, three], 0).await;
+    admin.delete(&path_of(one)).await.expect(204);
+    groups(&[three], 1).await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tenantry::clock::Clock;
 use crate::binary::until;
 use crate::concurrency::{active_admins, all_at_once, answers, tally, two_admins};
 use crate::databases::is_postgres;
-use crate::fixtures::{ids, with};
+use crate::fixtures::{check_groups_in_rows, ids, with};
 use crate::harness::{Answer, Person, START, T, new_user};
 
 /// One person, at either of two processes.
@@ -287,6 +287,7 @@ async fn a_group_goes_while_members_come() {
     let dangling = "SELECT count(*) FROM memberships m LEFT JOIN groups g USING (pid, group_id) \
         LEFT JOIN users u USING (pid, user_id) WHERE g.pid IS NULL OR u.pid IS NULL";
     assert_eq!(t.database.number(dangling), 0);
+    check_groups_in_rows(&t);
     assert_totals(&admin).await;
 }
 
