@@ -47,6 +47,11 @@ impl<K: Copy + Eq + Hash, T> Fair<K, T> {
         own < (limit / all.max(1)).max(1)
     }
 
+    /// Whether something of theirs waits.
+    pub fn has(&self, whose: K) -> bool {
+        self.waiting.contains_key(&whose)
+    }
+
     /// How many wait.
     pub fn len(&self) -> usize {
         self.length

@@ -8,7 +8,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,22 +19,32 @@ use crate::model::PartnerId;
 
 /// Where a connection stands: written where requests are handled, read where bytes are. Both are polled by the
 /// connection's one task, so no order of memory is asked for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Turns {
     busy: AtomicBool,
     done: AtomicU32,
+    /// Whose it is; 0 until somebody has shown a token.
     partner: AtomicI64,
+    shares: Shares,
 }
 
 impl Turns {
-    /// A request on it came with a good token of this partner's: so will the next one, most likely.
-    pub(super) fn belongs_to(&self, pid: PartnerId) {
-        self.partner.store(pid.0, Ordering::Relaxed);
+    /// Those of a new connection.
+    pub(super) fn new(shares: Shares) -> Self {
+        Self { busy: AtomicBool::new(false), done: AtomicU32::new(0), partner: AtomicI64::new(0), shares }
     }
 
-    /// Whose it is; 0 until somebody has shown a token.
-    fn partner(&self) -> PartnerId {
-        PartnerId(self.partner.load(Ordering::Relaxed))
+    /// A request on it came with a good token of this partner's: so will the next one, most likely.
+    pub(super) fn belongs_to(&self, pid: PartnerId) {
+        if self.partner.swap(pid.0, Ordering::Relaxed) != pid.0 {
+            self.shares.see(pid);
+        }
+    }
+
+    /// Whether it must wait before it is read; then it is woken when its turn has come.
+    fn must_wait(&self, waker: &Waker) -> bool {
+        let partner = self.partner.load(Ordering::Relaxed);
+        self.shares.must_wait((partner != 0).then_some(PartnerId(partner)), waker)
     }
 
     /// A head has been read and its request is being handled, until the guard is dropped.
@@ -72,7 +82,6 @@ pub(super) struct Bounded<T> {
     stream: T,
     limits: Limits,
     turns: Arc<Turns>,
-    shares: Shares,
     /// Nothing was there to be read, so whoever polls now may do so since something has come.
     rested: bool,
     /// The last turn that was seen to be done.
@@ -89,13 +98,12 @@ pub(super) struct Bounded<T> {
 }
 
 impl<T> Bounded<T> {
-    pub(super) fn new(stream: T, limits: Limits, turns: Arc<Turns>, shares: Shares) -> Self {
+    pub(super) fn new(stream: T, limits: Limits, turns: Arc<Turns>) -> Self {
         let timer = Box::pin(sleep(limits.head));
         Self {
             stream,
             limits,
             turns,
-            shares,
             rested: true,
             seen: 0,
             in_head: true,
@@ -164,7 +172,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Bounded<T> {
         if this.rested && !this.turns.busy.load(Ordering::Relaxed) {
             // Once it is woken again it reads, whoever woke it.
             this.rested = false;
-            if this.shares.must_wait(this.turns.partner(), cx.waker()) {
+            if this.turns.must_wait(cx.waker()) {
                 return Poll::Pending;
             }
         }
@@ -225,8 +233,8 @@ mod tests {
 
     fn pair() -> (Bounded<DuplexStream>, DuplexStream, Arc<Turns>) {
         let (ours, theirs) = duplex(64);
-        let turns = Arc::new(Turns::default());
-        (Bounded::new(ours, LIMITS, Arc::clone(&turns), Shares::new(1)), theirs, turns)
+        let turns = Arc::new(Turns::new(Shares::new(1)));
+        (Bounded::new(ours, LIMITS, Arc::clone(&turns)), theirs, turns)
     }
 
     #[tokio::test(start_paused = true)]

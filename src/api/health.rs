@@ -44,6 +44,8 @@ fn show(metrics: &Metrics, request: &Request) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use super::super::connection::Turns;
+    use super::super::shares::Shares;
     use super::*;
     use metrics_exporter_prometheus::PrometheusBuilder;
     use std::net::SocketAddr;
@@ -55,7 +57,9 @@ mod tests {
             let mut request = Request::new(axum::body::Body::empty());
             if let Some(peer) = peer {
                 let address = peer.parse::<SocketAddr>().unwrap();
-                request.extensions_mut().insert(Peer { address, connection: Arc::default() });
+                request
+                    .extensions_mut()
+                    .insert(Peer { address, connection: Arc::new(Turns::new(Shares::new(1))) });
             }
             if let Some(name) = header {
                 let name = header::HeaderName::from_bytes(name.as_bytes()).unwrap();

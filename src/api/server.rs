@@ -130,9 +130,9 @@ where
             accepted = accepted => accepted,
         };
         while connections.try_join_next().is_some() {}
-        let turns = Arc::new(Turns::default());
+        let turns = Arc::new(Turns::new(shares.clone()));
         let limits = Limits { head: bounds.header_read, idle: bounds.keep_alive, write: bounds.write_idle };
-        let io = TokioIo::new(Bounded::new(stream, limits, Arc::clone(&turns), shares.clone()));
+        let io = TokioIo::new(Bounded::new(stream, limits, Arc::clone(&turns)));
         let service = service.clone();
         let handle = service_fn(move |request: Request<Incoming>| {
             let turn = turns.begin();

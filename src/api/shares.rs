@@ -5,7 +5,8 @@
 //! each partner a few are read at once in a round; others wait, and are woken partner by partner in the rounds to come.
 //! A round begins when all that were ready have had their turn, so nobody waits while there is nothing to do.
 //!
-//! Where all requests are of one partner nothing of this happens.
+//! Where all requests are of one partner nothing of this happens: a connection on which nobody has shown a token yet does
+//! not count for another one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,9 @@ const AT_ONCE: usize = 4;
 
 /// After so many reads of one partner in a row it is taken to be the only one.
 const IN_A_ROW: u32 = 10_000;
+
+/// Whose new connections are, as far as turns are concerned.
+const NOBODY: PartnerId = PartnerId(0);
 
 /// Clones share it.
 #[derive(Debug, Clone)]
@@ -54,24 +58,32 @@ impl Shares {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a connection of this partner must wait before it is read; it is woken when its turn has come.
-    pub(super) fn must_wait(&self, pid: PartnerId, waker: &Waker) -> bool {
+    /// Somebody has shown a good token of this partner's on a connection that was not known to be its.
+    pub(super) fn see(&self, pid: PartnerId) {
+        self.state().see(pid);
+    }
+
+    /// Whether a connection of this partner, or of one that is not known yet, must wait before it is read; it is woken when
+    /// its turn has come.
+    pub(super) fn must_wait(&self, pid: Option<PartnerId>, waker: &Waker) -> bool {
         let mut state = self.state();
-        if state.last == Some(pid) {
-            state.in_a_row = state.in_a_row.saturating_add(1);
-            if state.in_a_row > IN_A_ROW {
-                return false;
-            }
-        } else {
-            (state.last, state.in_a_row) = (Some(pid), 0);
+        if let Some(pid) = pid {
+            state.see(pid);
         }
-        let read = state.read.entry(pid).or_default();
-        *read += 1;
-        if *read <= self.0.at_once {
+        if state.in_a_row > IN_A_ROW {
             return false;
         }
+        let whose = pid.unwrap_or(NOBODY);
+        // Never before those of the same partner that wait already.
+        if !state.waiting.has(whose) {
+            let read = state.read.entry(whose).or_default();
+            *read += 1;
+            if *read <= self.0.at_once {
+                return false;
+            }
+        }
         // As many as there are connections: those are bounded.
-        let _ = state.waiting.push(pid, waker.clone(), usize::MAX);
+        let _ = state.waiting.push(whose, waker.clone(), usize::MAX);
         if let Some(rounds) = &state.rounds {
             rounds.wake_by_ref();
         }
@@ -101,6 +113,16 @@ impl Shares {
         }
         state.read.clear();
         (0..self.0.at_once).map_while(|_| state.waiting.pop()).collect()
+    }
+}
+
+impl State {
+    fn see(&mut self, pid: PartnerId) {
+        if self.last == Some(pid) {
+            self.in_a_row = self.in_a_row.saturating_add(1);
+        } else {
+            (self.last, self.in_a_row) = (Some(pid), 0);
+        }
     }
 }
 
@@ -141,20 +163,21 @@ mod tests {
         let shares = Shares::new(1);
         let ((rounds, due), (flood, flooding), (quiet, _)) = (connection(), connection(), connection());
         assert_eq!(round(&shares, &rounds), 0);
-        let waiting = (0..10).filter(|_| shares.must_wait(FLOOD, &flood)).count();
+        let waiting = (0..10).filter(|_| shares.must_wait(Some(FLOOD), &flood)).count();
         assert_eq!((waiting, count(&due)), (10 - AT_ONCE, 6));
-        assert!(!shares.must_wait(QUIET, &quiet));
+        assert!(!shares.must_wait(Some(QUIET), &quiet));
         assert_eq!((round(&shares, &rounds), count(&flooding)), (AT_ONCE, 4));
         assert_eq!((round(&shares, &rounds), count(&flooding)), (2, 6));
         assert_eq!(round(&shares, &rounds), 0);
-        assert!(!shares.must_wait(FLOOD, &flood));
+        assert!(!shares.must_wait(Some(FLOOD), &flood));
     }
 
     #[test]
     fn two_floods_take_turns() {
         let shares = Shares::new(1);
         let ((rounds, _), (flood, flooding), (other, others)) = (connection(), connection(), connection());
-        let all = |pid, waker: &Waker, n: usize| (0..n).filter(|_| shares.must_wait(pid, waker)).count();
+        let all =
+            |pid, waker: &Waker, n: usize| (0..n).filter(|_| shares.must_wait(Some(pid), waker)).count();
         assert_eq!((all(FLOOD, &flood, 100), all(QUIET, &other, 8)), (96, 4));
         round(&shares, &rounds);
         assert_eq!((count(&flooding), count(&others)), (2, 2));
@@ -169,16 +192,43 @@ mod tests {
         let shares = Shares::new(1);
         let ((rounds, _), (only, _), (other, _)) = (connection(), connection(), connection());
         let waits = |pid, waker: &Waker| {
-            let waits = shares.must_wait(pid, waker);
+            let waits = shares.must_wait(Some(pid), waker);
             round(&shares, &rounds);
             waits
         };
         for _ in 0..=IN_A_ROW {
             assert!(!waits(FLOOD, &only));
         }
-        assert!((0..100).all(|_| !shares.must_wait(FLOOD, &only)));
+        assert!((0..100).all(|_| !shares.must_wait(Some(FLOOD), &only)));
         // Until another one comes.
-        assert!(!shares.must_wait(QUIET, &other));
-        assert_eq!((0..10).filter(|_| shares.must_wait(FLOOD, &only)).count(), 10 - AT_ONCE);
+        assert!(!shares.must_wait(Some(QUIET), &other));
+        assert_eq!((0..10).filter(|_| shares.must_wait(Some(FLOOD), &only)).count(), 10 - AT_ONCE);
+    }
+
+    #[test]
+    fn a_new_connection_ends_it_only_by_the_token_of_another_partner() {
+        let shares = Shares::new(1);
+        let ((rounds, _), (only, _)) = (connection(), connection());
+        for _ in 0..=IN_A_ROW + 1 {
+            shares.must_wait(Some(FLOOD), &only);
+            round(&shares, &rounds);
+        }
+        let waiting = || (0..10).filter(|_| shares.must_wait(Some(FLOOD), &only)).count();
+        assert!((0..10).all(|_| !shares.must_wait(None, &only)), "new connections wait for nobody, either");
+        shares.see(FLOOD);
+        assert_eq!(waiting(), 0);
+        shares.see(QUIET);
+        assert_eq!(waiting(), 10 - AT_ONCE);
+    }
+
+    #[test]
+    fn nobody_overtakes_others_of_its_partner() {
+        let shares = Shares::new(1);
+        let ((rounds, _), (first, woken), (late, _)) = (connection(), connection(), connection());
+        assert_eq!((0..10).filter(|_| shares.must_wait(Some(FLOOD), &first)).count(), 6);
+        assert_eq!((round(&shares, &rounds), count(&woken)), (AT_ONCE, 4));
+        assert!(shares.must_wait(Some(FLOOD), &late), "two wait already");
+        assert_eq!((round(&shares, &rounds), count(&woken)), (3, 6));
+        assert!(!shares.must_wait(Some(FLOOD), &late));
     }
 }
