@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 
-use super::{Block, COUNTABLE, FOUND, Fenced, Fences, KINDS, Kept, NUMBER, SPACING, kind, number};
+use super::order::{Block, Fenced, KINDS, SPACING, kind};
+use super::{COUNTABLE, FOUND, Fences, Kept, NUMBER, number};
 use crate::error::{Error, Result};
 use crate::model::PartnerId;
 use crate::storage::driver::{Connection as _, DbError, Dialect};
@@ -87,11 +88,10 @@ fn read(
 ) -> Result<(i64, Option<Fenced>), DbError> {
     conn.control("BEGIN")?;
     let read = number(conn, NUMBER).and_then(|number| {
-        let mut fenced = match kept {
-            Kept::Order(order) => Some(read_order(conn, *pid, *order, is_over)?),
-            Kept::Search(term) => count_hits(conn, *pid, term, is_over)?,
+        let fenced = match kept {
+            Kept::Order(order) => Some(read_order(conn, number, (*pid, *order), is_over)?),
+            Kept::Search(term) => count_hits(conn, number, (*pid, term), is_over)?,
         };
-        fenced.iter_mut().for_each(|fenced| fenced.oldest = number);
         Ok((number, fenced))
     });
     conn.control("COMMIT")?;
@@ -127,8 +127,8 @@ fn uncommon(
 /// How many users of each kind a search finds; none when they are too many.
 fn count_hits(
     conn: &mut Sqlite,
-    pid: PartnerId,
-    term: &str,
+    number: i64,
+    (pid, term): (PartnerId, &str),
     is_over: &AtomicBool,
 ) -> Result<Option<Fenced>, DbError> {
     let query = UserQuery { search: Some(term.to_owned()), ..UserQuery::all() };
@@ -153,13 +153,13 @@ fn count_hits(
     };
     count((0, false), hits.len() - uncommon.len());
     uncommon.into_values().for_each(|of| count(of, 1));
-    Ok(Some(Fenced::new(i64::MAX, vec![Block { first: None, counts }], Some(FOUND))))
+    Ok(Some(Fenced::new(number, i64::MAX, vec![Block { first: None, counts }], Some(FOUND))))
 }
 
 fn read_order(
     conn: &mut Sqlite,
-    pid: PartnerId,
-    order: UserSort,
+    number: i64,
+    (pid, order): (PartnerId, UserSort),
     is_over: &AtomicBool,
 ) -> Result<Fenced, DbError> {
     let kinds = uncommon(conn, pid, |_| true)?;
@@ -197,5 +197,5 @@ fn read_order(
             place
         }
     };
-    Ok(Fenced::new(SPACING, blocks, last))
+    Ok(Fenced::new(number, SPACING, blocks, last))
 }
