@@ -4,14 +4,18 @@
 //! What the specification leaves to others (`properties`, `context`, further options and members) is taken and
 //! changes nothing, since senders of the protocol add to it freely.
 
+mod asked;
+
 use std::borrow::Cow;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Serialize;
+use serde::{Deserialize as _, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+
+use asked::{Asked, Part, Read};
 
 use super::body::JsonBody;
 use super::extract::{EvaluationAsker, QueryParams};
@@ -167,16 +171,16 @@ impl Reader {
         None
     }
 
-    fn object<'v>(&mut self, value: Option<&'v Value>, at: &str) -> Option<&'v Map<String, Value>> {
-        match value {
-            Some(Value::Object(object)) => Some(object),
-            Some(_) => self.fault(at.to_owned(), "wrong-type", "must be an object"),
+    fn object<'v, T>(&mut self, read: Option<&'v Read<T>>, at: &str) -> Option<&'v T> {
+        match read {
+            Some(Read::Object(object)) => Some(object),
+            Some(Read::Other) => self.fault(at.to_owned(), "wrong-type", "must be an object"),
             None => self.fault(at.to_owned(), "required", "is required"),
         }
     }
 
-    fn text<'v>(&mut self, object: &'v Map<String, Value>, name: &str, at: &str) -> Option<&'v str> {
-        match object.get(name) {
+    fn text<'v>(&mut self, value: Option<&'v Value>, name: &str, at: &str) -> Option<&'v str> {
+        match value {
             Some(Value::String(text)) => Some(text),
             Some(_) => self.fault(format!("{at}/{name}"), "wrong-type", "must be a string"),
             None => self.fault(format!("{at}/{name}"), "required", "is required"),
@@ -184,26 +188,27 @@ impl Reader {
     }
 
     /// One question; what it leaves out is taken from `top`.
-    fn request(
-        &mut self,
-        app: &App,
-        own: &Map<String, Value>,
-        top: Option<&Map<String, Value>>,
-        at: &str,
-    ) -> Option<Request> {
-        let of = |name: &str| own.get(name).or_else(|| top?.get(name));
+    fn request(&mut self, app: &App, own: &Asked, top: Option<&Asked>, at: &str) -> Option<Request> {
+        fn of<'v>(
+            own: &'v Asked,
+            top: Option<&'v Asked>,
+            part: fn(&Asked) -> Option<&Read<Part>>,
+        ) -> Option<&'v Read<Part>> {
+            part(own).or_else(|| part(top?))
+        }
         let subject_at = format!("{at}/subject");
-        let subject = self.object(of("subject"), &subject_at);
+        let subject = self.object(of(own, top, |asked| asked.subject.as_ref()), &subject_at);
         let user_id = subject.and_then(|subject| self.subject(subject, &subject_at));
         let action_at = format!("{at}/action");
-        let action = self.object(of("action"), &action_at);
-        let action = action.and_then(|action| self.text(action, "name", &action_at));
+        let action = self.object(of(own, top, |asked| asked.action.as_ref()), &action_at);
+        let action = action.and_then(|action| self.text(action.name.as_ref(), "name", &action_at));
         let resource_at = format!("{at}/resource");
-        let resource = self.object(of("resource"), &resource_at);
-        let object_type = resource.and_then(|resource| self.text(resource, "type", &resource_at));
+        let resource = self.object(of(own, top, |asked| asked.resource.as_ref()), &resource_at);
+        let object_type =
+            resource.and_then(|resource| self.text(resource.kind.as_ref(), "type", &resource_at));
         let (resource, object_type, action) = (resource?, object_type?, action?);
         let known = app.config.permission_catalogue.object_type(object_type);
-        let object_id = match resource.get("id") {
+        let object_id = match &resource.id {
             Some(id) => match read_object_id(id) {
                 Ok(id) => Some(id.text),
                 Err(flaw) => self.fault(format!("{resource_at}/id"), flaw.code, flaw.detail),
@@ -221,9 +226,9 @@ impl Reader {
     }
 
     /// The user that a subject is, or `Some(None)` for one that can be none: its number is written in one way only.
-    fn subject(&mut self, subject: &Map<String, Value>, at: &str) -> Option<Option<UserId>> {
-        let kind = self.text(subject, "type", at)?;
-        let id = match subject.get("id") {
+    fn subject(&mut self, subject: &Part, at: &str) -> Option<Option<UserId>> {
+        let kind = self.text(subject.kind.as_ref(), "type", at)?;
+        let id = match &subject.id {
             Some(Value::String(text)) => text.parse::<i64>().ok().filter(|id| id.to_string() == *text),
             Some(Value::Number(number)) => number.as_i64(),
             Some(_) => return self.fault(format!("{at}/id"), "wrong-type", "must be a string or an integer"),
@@ -240,15 +245,18 @@ impl Reader {
     }
 }
 
-/// The body as an object.
-fn parse(body: &[u8]) -> Result<Map<String, Value>> {
+/// The body, which must be an object.
+fn parse(body: &[u8]) -> Result<Asked> {
     let text = super::body::text(body, "an object")?;
-    serde_json::from_str(text).map_err(|e| super::body::syntax(&e, "an object"))
+    match serde_json::from_str(text).map_err(|e| super::body::syntax(&e, "an object"))? {
+        Read::Object(asked) => Ok(asked),
+        Read::Other => Err(Fault::new("", "wrong-type", "the body must be an object").into()),
+    }
 }
 
 /// Whether reasons are asked for, by the query or by the options.
-fn explains(params: &mut super::paging::Params, body: &Map<String, Value>) -> bool {
-    let option = body.get("options").and_then(|options| options.get("explain"));
+fn explains(params: &mut super::paging::Params, body: &Asked) -> bool {
+    let option = body.options.as_ref().and_then(|options| options.get("explain"));
     params.flag("explain").unwrap_or(false) || option == Some(&Value::Bool(true))
 }
 
@@ -293,8 +301,8 @@ pub async fn evaluate_access(
     decide_one(&app, &by, reader.finish(request)?, with_reason).await
 }
 
-fn read_semantic(reader: &mut Reader, body: &Map<String, Value>) -> Semantic {
-    let Some(options) = body.get("options") else { return Semantic::default() };
+fn read_semantic(reader: &mut Reader, body: &Asked) -> Semantic {
+    let Some(options) = &body.options else { return Semantic::default() };
     if !options.is_object() {
         let _: Option<()> = reader.fault(String::from("/options"), "wrong-type", "must be an object");
     }
@@ -312,8 +320,8 @@ fn read_semantic(reader: &mut Reader, body: &Map<String, Value>) -> Semantic {
 }
 
 /// The questions of a batch; none = the one at the top is meant.
-fn read_batch(reader: &mut Reader, app: &App, body: &Map<String, Value>) -> Option<Vec<Request>> {
-    let list = match body.get("evaluations") {
+fn read_batch(reader: &mut Reader, app: &App, body: &Asked) -> Option<Vec<Request>> {
+    let list = match &body.evaluations {
         None => return Some(Vec::new()),
         Some(Value::Array(list)) if list.len() <= MAX_BATCH => list,
         Some(Value::Array(_)) => {
@@ -327,7 +335,8 @@ fn read_batch(reader: &mut Reader, app: &App, body: &Map<String, Value>) -> Opti
     let mut requests = Vec::with_capacity(list.len());
     for (index, value) in list.iter().enumerate() {
         let at = format!("/evaluations/{index}");
-        if let Some(own) = reader.object(Some(value), &at) {
+        let own = Read::deserialize(value).unwrap_or(Read::Other);
+        if let Some(own) = reader.object(Some(&own), &at) {
             requests.extend(reader.request(app, own, Some(body), &at));
         }
     }
@@ -357,7 +366,8 @@ pub async fn evaluate_accesses(
     params.finish()?;
     let mut reader = Reader { faults: Vec::new() };
     let semantic = read_semantic(&mut reader, &body);
-    let is_batch = body.get("evaluations").is_some_and(|list| list.as_array().is_none_or(|l| !l.is_empty()));
+    let is_batch =
+        body.evaluations.as_ref().is_some_and(|list| list.as_array().is_none_or(|l| !l.is_empty()));
     if !is_batch {
         let request = reader.request(&app, &body, None, "");
         return decide_one(&app, &by, reader.finish(request)?, with_reason).await;
