@@ -25,7 +25,10 @@ const TEXTS: i64 = 20_000;
 
 /// The indexes that SQLite has, beside the tables that FTS5 makes for them: of trigrams, and of single characters and
 /// pairs. PostgreSQL has an index of the users' own rows (migrations/0001_initial.sql), which it keeps itself.
-pub(super) const INDEXES: [&str; 2] = ["user_search", "user_grams"];
+pub(super) const INDEXES: [&str; 2] = [TRIGRAMS, "user_grams"];
+
+/// The index of trigrams.
+pub(super) const TRIGRAMS: &str = "user_search";
 
 /// The bits of a place that are the user's: room for 68 billion users, and for 134 million partners. [`PLACES`],
 /// [`USER_THERE`] and [`place_of`] have the same in them.
@@ -163,10 +166,23 @@ pub(super) fn lookup(term: &str) -> Option<(&'static str, String)> {
         // FTS5 indexes the last two characters of the plane as the one before them, so of these three each would find
         // the others.
         (_, _, Some(_)) if !term.contains(['\u{fffd}', '\u{fffe}', '\u{ffff}']) => {
-            Some(("user_search", quoted(term)))
+            Some((TRIGRAMS, quoted(term)))
         }
         _ => None,
     }
+}
+
+/// What the index of trigrams must MATCH to find all who hold a term, and few others: those who have each third trigram of
+/// it, wherever. That reads a third of the lists that the whole term needs. None for a term that is too short for it.
+pub(super) fn parts(term: &str) -> Option<String> {
+    let places: Vec<usize> = term.char_indices().map(|(at, _)| at).chain([term.len()]).collect();
+    let trigrams: Vec<&str> = places.windows(4).filter_map(|w| term.get(*w.first()?..*w.last()?)).collect();
+    let (last, others) = trigrams.split_last()?;
+    let is_shorter = trigrams.len() > 3 && lookup(term).is_some();
+    is_shorter.then(|| {
+        let parts: Vec<_> = others.iter().step_by(3).chain([last]).map(|part| quoted(part)).collect();
+        parts.join(" AND ")
+    })
 }
 
 /// A character, or two that stand side by side, as one word of the index, which knows letters and digits.
@@ -231,6 +247,22 @@ mod tests {
         assert_eq!(lookup("ü"), Some(("user_grams", String::from("\"fc\""))));
         assert_eq!(lookup("a\"b"), Some(("user_search", String::from("\"a\"\"b\""))));
         assert_eq!(lookup("ab\u{fffe}"), None);
+    }
+
+    #[test]
+    fn the_parts_of_a_term_reach_from_its_beginning_to_its_end() {
+        for (term, expected) in [
+            ("abcdef", Some(r#""abc" AND "def""#)),
+            ("abcdefg", Some(r#""abc" AND "def" AND "efg""#)),
+            ("abcdefgh", Some(r#""abc" AND "def" AND "fgh""#)),
+            ("ada\"ﬁöß", Some("\"ada\" AND \"\"\"ﬁö\" AND \"ﬁöß\"")),
+            ("abcde", None),
+            ("ab", None),
+            ("", None),
+            ("abcdef\u{ffff}", None),
+        ] {
+            assert_eq!(parts(term).as_deref(), expected, "{term}");
+        }
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use super::driver::Row;
 use super::fences::{self, Found, Kept, View, Wanted};
 use super::lists::{EXACT_TOTAL, Position, SortKey, Total, counted};
-use super::search::place_of;
+use super::search::{self, place_of};
 use super::tx::{Counter, Tx};
 use super::user_queries::{Drive, Statement, UserQuery, UserSort, narrowest};
-use super::users::{COLUMNS, GROUPS, read};
+use super::users::{self, COLUMNS, GROUPS, read};
 use crate::error::Result;
 use crate::model::{PartnerId, User, UserId};
 
@@ -19,7 +19,7 @@ pub fn page(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64) -> R
     let kept = kept_total(tx, query, &source)?;
     if source == Drive::Search
         && kept.is_none()
-        && let Some(hits) = few_hits(tx, query, &source)?
+        && let Some(hits) = few_hits(tx, query)?
     {
         let total = Total::exact(i64::try_from(hits.len()).unwrap_or(i64::MAX));
         return Ok((total, page_of(tx, query, from, size, total, Drive::Hits(hits))?));
@@ -80,11 +80,20 @@ fn count(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Total> {
 
 /// The users that a search finds, if they are few: then the index is asked once, not for the total and again for the
 /// page.
-fn few_hits(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Option<Vec<i64>>> {
-    let sql = Statement::new(tx.dialect(), query, source);
-    let text = format!("{} LIMIT {}", sql.hits(), FEW_HITS + 1);
-    let hits = tx.rows(&text, &sql.params(), |row| row.int(0))?;
-    Ok(Some(hits).filter(|hits| hits.len() <= FEW_HITS))
+fn few_hits(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Option<Vec<i64>>> {
+    let found = |tx: &mut Tx<'_>, query: &UserQuery, drive: &Drive| {
+        let sql = Statement::new(tx.dialect(), query, drive);
+        let text = format!("{} LIMIT {}", sql.hits(), FEW_HITS + 1);
+        let ids = tx.rows(&text, &sql.params(), |row| row.int(0))?;
+        Ok::<_, crate::error::Error>(Some(ids).filter(|ids| ids.len() <= FEW_HITS))
+    };
+    // Of a long term its parts first: who holds them all is seldom somebody else.
+    if let Some(term) = query.search.as_deref().filter(|term| search::parts(term).is_some())
+        && let Some(candidates) = found(tx, query, &Drive::Parts)?
+    {
+        return users::holding(tx, &candidates, term).map(Some);
+    }
+    found(tx, query, &Drive::Search)
 }
 
 /// A page of a query that finds `total`, from `source` or by a walk.

@@ -185,6 +185,8 @@ impl UserQuery {
 pub(super) enum Drive {
     /// Hits of a search index. Ascending ids come without a sort.
     Search,
+    /// Those who hold parts of the term ([`search::parts`]): each hit, and others.
+    Parts,
     /// Members of the group, or the users themselves. Ascending ids come without a sort.
     Source,
     /// All users in the wanted order, each tested.
@@ -229,7 +231,17 @@ impl Statement {
             let _ = write!(sql.conditions, " AND u.user_id IN {}", dialect.int_set(&ids));
             return sql;
         }
-        let searched = *drive == Drive::Search && sql.start_from_search(query);
+        let lookup = match drive {
+            Drive::Search => query.search.as_deref().and_then(search::lookup),
+            Drive::Parts => {
+                query.search.as_deref().and_then(search::parts).map(|parts| (search::TRIGRAMS, parts))
+            }
+            _ => None,
+        };
+        let searched = lookup.is_some();
+        if let (Some(term), Some((index, expression))) = (&query.search, lookup) {
+            sql.start_from_search(term, index, expression);
+        }
         let grouped = *drive == Drive::Source && sql.start_from_group(query);
         if let Some(term) = query.search.as_deref().filter(|_| !searched) {
             let (mut test, value) = search::test(dialect, &sql.next_param(), term);
@@ -281,10 +293,8 @@ impl Statement {
         sql
     }
 
-    /// Starts from the hits of the search index that knows the term; whether one does.
-    fn start_from_search(&mut self, query: &UserQuery) -> bool {
-        let Some(term) = &query.search else { return false };
-        let Some((index, expression)) = search::lookup(term) else { return false };
+    /// Starts from what a search index finds.
+    fn start_from_search(&mut self, term: &str, index: &str, expression: String) {
         let hits = self.bind(SortKey::Text(expression));
         // A term of digits also finds the user of that number (B27).
         if let Some(id) = exact_id(term) {
@@ -302,7 +312,6 @@ impl Statement {
             self.id = "s.rowid";
             self.is_by_place = true;
         }
-        true
     }
 
     /// Starts from the members of the group, where only one is asked for; whether it is so.

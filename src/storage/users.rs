@@ -229,6 +229,17 @@ pub(super) fn is_found_by(user: &User, text: &str, term: &str) -> bool {
     text.contains(term) || exact_id(term) == Some(user.user_id.0)
 }
 
+/// Which of these users a search for a term, folded already, finds.
+pub(super) fn holding(tx: &mut Tx<'_>, ids: &[i64], term: &str) -> Result<Vec<i64>> {
+    let list = serde_json::json!(ids).to_string();
+    let (set, (test, value)) = (tx.dialect().int_set("$2"), search::test(tx.dialect(), "$3", term));
+    let sql = format!(
+        "SELECT u.user_id FROM users u WHERE u.pid = $1 AND u.user_id IN {set} AND ({test} OR u.user_id = $4)"
+    );
+    let number = exact_id(term).unwrap_or(0);
+    tx.rows(&sql, &[Param::Text(&list), Param::Text(&value), number.into()], |row| row.int(0))
+}
+
 /// Removes a user and everything that is its own; the name is free at once.
 pub fn delete(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let indexed = indexed(tx, user.user_id)?;

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::binary::PATIENCE;
 use crate::databases::is_postgres;
-use crate::fixtures::{ids, seed};
-use crate::harness::{Person, T};
+use crate::fixtures::{ids, seed, with};
+use crate::harness::{Person, T, new_user};
 use tenantry::model::GroupId;
 
 const USERS: &str = "/api/v1/users";
@@ -195,4 +195,39 @@ async fn totals_of_many_are_exact_once_they_are_kept_and_follow_every_write() {
     // Another partner's users are its own.
     seed(&t, other, "needle-of-acme", 30, Vec::new()).await;
     check(all, inactive, "after creates of another partner").await;
+}
+
+/// Of a long term parts are looked for first: who has them all, but not the term, is not found.
+#[tokio::test]
+async fn b27_parts_of_a_term_in_another_order_are_no_hit() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let mut numbers = Vec::new();
+    for (username, last_name) in [
+        ("abcdefghi", "Plain"),
+        ("defghiabc", "Turned"),
+        ("abcdef", "Ghi"),
+        ("abcxdefxghi", "Parted"),
+        ("xabcdefghix", "Within"),
+        ("other", "ABCDEFGHI"),
+    ] {
+        let user = admin.create_with(&with(&new_user(username), json!({ "lastName": last_name }))).await;
+        numbers.push(user["userId"].as_i64().unwrap());
+    }
+    let found = async |query: &str| {
+        let page = admin.get(&format!("{USERS}?{query}&page=0")).await.expect(200).body;
+        assert_eq!(page["total"], ids(&page["list"]).len());
+        ids(&page["list"])
+    };
+    let [plain, turned, split, parted, within, other] = numbers[..] else { panic!("{numbers:?}") };
+    assert_eq!(found("search=abcdefghi").await, [plain, within, other]);
+    assert_eq!(found("search=ABCDEFGHI&sortBy=lastName&descending=true").await, [within, plain, other]);
+    assert_eq!(found("search=defghi").await, [plain, turned, within, other]);
+    assert_eq!(found("search=abcdef").await, [plain, split, within, other]);
+    assert_eq!(found("search=xdefxg").await, [parted]);
+    assert_eq!(found("search=abcdefghi&status=LOCKED").await, [0_i64; 0]);
+    // Nor does a number of six digits find who has its parts.
+    admin.create("333222111").await;
+    assert_eq!(found("search=222333").await, [0_i64; 0]);
+    assert_eq!(found("search=333222").await.len(), 1);
 }
