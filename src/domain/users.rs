@@ -1,7 +1,7 @@
 //! Users (contract, parts A and B).
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::events::{self, Kind};
@@ -289,11 +289,13 @@ pub fn delete_many(tx: &mut Tx<'_>, terms: Terms, by: &Admin, ids: &[i64]) -> Re
     }
     let mut ids: Vec<i64> = ids.into_iter().collect();
     ids.sort_unstable();
+    let mut members: BTreeMap<GroupId, i64> = BTreeMap::new();
     for id in ids {
         let user = get(tx, by, UserId(id))?;
-        remove(tx, terms, &user)?;
+        remove_alone(tx, terms, &user)?;
+        user.groups.iter().for_each(|group| *members.entry(*group).or_default() -= 1);
     }
-    Ok(())
+    members.into_iter().try_for_each(|(group, by)| groups::count_members(tx, group, by))
 }
 
 fn self_delete() -> Error {
@@ -305,6 +307,12 @@ fn self_delete() -> Error {
 }
 
 fn remove(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
+    remove_alone(tx, terms, user)?;
+    groups::count_in_each(tx, &user.groups, -1)
+}
+
+/// Like [`remove`], and leaves the number of members of its groups to whoever removes many.
+fn remove_alone(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
     // Of two who delete it at once one keeps it, the other finds nobody.
     users::claim(tx, user.user_id)?;
     events::record_user(tx, Kind::UserDeleted, user.user_id, Some(events::of_user(user)), None)?;
@@ -314,7 +322,7 @@ fn remove(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
     if terms.deleted_users > 0 {
         deleted_users::insert(tx, user)?;
     }
-    users::delete(tx, user)
+    users::delete_uncounted(tx, user)
 }
 
 /// Which of these groups do not exist in the partner, as a fault (B14, B18).

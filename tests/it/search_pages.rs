@@ -230,4 +230,13 @@ async fn b27_parts_of_a_term_in_another_order_are_no_hit() {
     admin.create("333222111").await;
     assert_eq!(found("search=222333").await, [0_i64; 0]);
     assert_eq!(found("search=333222").await.len(), 1);
+    // But a user has this number itself.
+    t.run_sql(
+        "INSERT INTO users (pid, user_id, username, status, first_name, last_name, email, is_admin, created_at, \
+         updated_at, username_key, first_name_key, last_name_key, email_key, title_key, phone_number_key, \
+         external_id_key) VALUES (1, 1234567, 'n', 0, 'N', 'N', 'n@example.com', 0, 1, 1, \
+         'n', 'n', 'n', 'n@example.com', '', '', '')",
+    );
+    assert_eq!(found("search=1234567").await, [1_234_567]);
+    assert_eq!(found("search=123456").await, [0_i64; 0]);
 }
