@@ -266,6 +266,49 @@ async fn every_index_is_used_by_who_asks_for_its_columns() {
     assert!(asked > 20, "{asked} of {} indexes were asked for", indexes.len());
 }
 
+/// A partner with a user, as the schema of version 6 has them.
+const OLD_USER: &str = "INSERT INTO partners (pid, name, name_key, created_at) VALUES (7, 'old', 'old', 1); \
+     INSERT INTO users (pid, user_id, username, status, first_name, last_name, email, is_admin, created_at, updated_at, \
+     username_key, first_name_key, last_name_key, email_key, title_key, phone_number_key, external_id_key) \
+     VALUES (7, 5, 'Ada', 0, 'Ada', 'Lovelace', 'ada@example.com', 0, 1, 1, \
+     'ada', 'ada', 'lovelace', 'ada@example.com', '', '', '')";
+
+/// Rows from before users had their groups in them get them when the schema is changed.
+#[tokio::test]
+async fn users_of_an_older_schema_have_their_groups_in_the_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tenantry.db");
+    {
+        let mut conn = Sqlite::open(&path, Use::Write).unwrap();
+        migrate::migrate_to(&mut conn, 0, 8, 1_000).unwrap();
+        conn.batch(OLD_USER).unwrap();
+        conn.batch(
+            "INSERT INTO users (pid, user_id, username, status, first_name, last_name, email, is_admin, created_at, \
+             updated_at, username_key, first_name_key, last_name_key, email_key, title_key, phone_number_key, \
+             external_id_key, version) SELECT pid, 6, 'Bob', status, first_name, last_name, email, is_admin, created_at, \
+             updated_at, 'bob', first_name_key, last_name_key, email_key, title_key, phone_number_key, external_id_key, 3 \
+             FROM users; \
+             INSERT INTO groups (pid, group_id, name, name_key, description, description_key, created_at, updated_at) \
+             VALUES (7, 3, 'a', 'a', '', '', 1, 1), (7, 12, 'b', 'b', '', '', 1, 1); \
+             INSERT INTO memberships (pid, group_id, user_id) VALUES (7, 3, 6), (7, 12, 6)",
+        )
+        .unwrap();
+    }
+    let store = open(dir.path()).unwrap();
+    let groups = async |user: i64| {
+        let by = system_within(PartnerId(7));
+        let found = store.read(&by, move |tx| users::find(tx, UserId(user))).await.unwrap();
+        found.unwrap().groups.into_iter().map(|group| group.0).collect::<Vec<_>>()
+    };
+    assert_eq!((groups(5).await, groups(6).await), (vec![], vec![3, 12]));
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    let row = |user: i64| -> (String, i64) {
+        let sql = "SELECT group_ids, groups_version - version FROM users WHERE user_id = ?1";
+        conn.query_row(sql, [user], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    assert_eq!((row(5), row(6)), ((",".into(), 0), (",3,12,".into(), 0)));
+}
+
 /// A database from before the search indexes were made anew finds its users, and forgets them when they go.
 #[tokio::test]
 async fn users_of_an_older_schema_are_in_the_new_search_indexes() {
@@ -274,14 +317,7 @@ async fn users_of_an_older_schema_are_in_the_new_search_indexes() {
     {
         let mut conn = Sqlite::open(&path, Use::Write).unwrap();
         migrate::migrate_to(&mut conn, 0, 6, 1_000).unwrap();
-        conn.batch(
-            "INSERT INTO partners (pid, name, name_key, created_at) VALUES (7, 'old', 'old', 1); \
-             INSERT INTO users (pid, user_id, username, status, first_name, last_name, email, is_admin, created_at, \
-             updated_at, username_key, first_name_key, last_name_key, email_key, title_key, phone_number_key, \
-             external_id_key) VALUES (7, 5, 'Ada', 0, 'Ada', 'Lovelace', 'ada@example.com', 0, 1, 1, \
-             'ada', 'ada', 'lovelace', 'ada@example.com', '', '', '')",
-        )
-        .unwrap();
+        conn.batch(OLD_USER).unwrap();
     }
     let store = open(dir.path()).unwrap();
     let by = system_within(PartnerId(7));
