@@ -81,7 +81,7 @@ fn count(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Total> {
 /// The users that a search finds, if they are few: then the index is asked once, not for the total and again for the
 /// page.
 fn few_hits(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Option<Vec<i64>>> {
-    let found = |tx: &mut Tx<'_>, query: &UserQuery, drive: &Drive| {
+    let found = |tx: &mut Tx<'_>, drive: &Drive| {
         let sql = Statement::new(tx.dialect(), query, drive);
         let text = format!("{} LIMIT {}", sql.hits(), FEW_HITS + 1);
         let ids = tx.rows(&text, &sql.params(), |row| row.int(0))?;
@@ -89,11 +89,11 @@ fn few_hits(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Option<Vec<i64>>> {
     };
     // Of a long term its parts first: who holds them all is seldom somebody else.
     if let Some(term) = query.search.as_deref().filter(|term| search::parts(term).is_some())
-        && let Some(candidates) = found(tx, query, &Drive::Parts)?
+        && let Some(candidates) = found(tx, &Drive::Parts)?
     {
         return users::holding(tx, &candidates, term).map(Some);
     }
-    found(tx, query, &Drive::Search)
+    found(tx, &Drive::Search)
 }
 
 /// A page of a query that finds `total`, from `source` or by a walk.
@@ -181,12 +181,13 @@ pub fn chunk(
     )
 }
 
-/// Removes every user of the partner with what is its own: the end of a partner.
+/// Removes every user of the partner with what is its own: the end of a partner, and of its groups, so nobody counts their
+/// members.
 pub fn delete_all(tx: &mut Tx<'_>) -> Result<()> {
     let ids = tx.rows("SELECT user_id FROM users WHERE pid = $1", &[], |row| row.int(0).map(UserId))?;
     for id in ids {
-        if let Some(user) = super::users::find(tx, id)? {
-            super::users::delete(tx, &user)?;
+        if let Some(user) = users::find(tx, id)? {
+            users::delete_uncounted(tx, &user)?;
         }
     }
     Ok(())

@@ -240,13 +240,8 @@ pub(super) fn holding(tx: &mut Tx<'_>, ids: &[i64], term: &str) -> Result<Vec<i6
     tx.rows(&sql, &[Param::Text(&list), Param::Text(&value), number.into()], |row| row.int(0))
 }
 
-/// Removes a user and everything that is its own; the name is free at once.
-pub fn delete(tx: &mut Tx<'_>, user: &User) -> Result<()> {
-    super::groups::count_in_each(tx, &user.groups, -1)?;
-    delete_uncounted(tx, user)
-}
-
-/// Like [`delete`], but for the number of members of its groups: whoever removes many users counts them once.
+/// Removes a user and everything that is its own; the name is free at once. Left to the caller is the number of members of
+/// its groups: whoever removes many users counts them once.
 pub fn delete_uncounted(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let indexed = indexed(tx, user.user_id)?;
     // Username, memberships, passwords, sessions and their tokens go with it (ON DELETE CASCADE).
