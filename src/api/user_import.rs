@@ -1,6 +1,7 @@
 //! Users that come from elsewhere, a file of them: read as it comes, never whole.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -33,6 +34,10 @@ pub(super) const PATH: &str = "/api/v1/users/import";
 
 /// The most rejected rows that an answer tells.
 const LISTED: usize = 1_000;
+
+/// Where a sender pauses for so long, so many rows are stored before it sends more.
+const PAUSE: Duration = Duration::from_millis(20);
+const WORTHWHILE: usize = 1_000;
 
 /// The most rows of a dry run, whose names are kept in memory.
 const MOST_TRIED: u64 = 1_000_000;
@@ -206,7 +211,16 @@ impl Import {
     async fn run(mut self, mut body: Body) -> Result<Response, Problem> {
         let (mut splitter, mut rows) = (Splitter::new(self.asked.format), Vec::new());
         // Nothing is read while a batch is stored: so the sender goes no faster than the database.
-        while let Some(frame) = body.frame().await {
+        loop {
+            let frame = match tokio::time::timeout(PAUSE, body.frame()).await {
+                Err(_) if rows.len() >= WORTHWHILE => {
+                    self.batch(std::mem::take(&mut rows)).await?;
+                    continue;
+                }
+                Err(_) => body.frame().await,
+                Ok(frame) => frame,
+            };
+            let Some(frame) = frame else { break };
             let frame = frame.map_err(|error| body_problem(&error))?;
             splitter
                 .push(frame.data_ref().map_or(&[][..], |data| data), &mut rows)
@@ -239,12 +253,17 @@ impl Import {
         if new.is_empty() {
             return Ok(());
         }
-        self.pass(&new)?;
+        let mark = |row| {
+            self.chain.add(row);
+            self.chain.clone()
+        };
+        let (marks, from) = (new.iter().map(mark).collect(), self.rows);
         let rows = read_rows(&self.app, &self.by, new).await?;
-        if self.asked.dry_run { self.rehearse(rows).await } else { self.store(rows).await }
+        self.rows += i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        if self.asked.dry_run { self.rehearse(rows).await } else { self.store(rows, marks, from).await }
     }
 
-    /// Takes rows into the checksum. Where the import goes on they must be those that are done.
+    /// Takes rows that are done into the checksum: they must be the same.
     fn pass(&mut self, rows: &[RawRow]) -> Result<()> {
         for row in rows {
             self.chain.add(row);
@@ -263,37 +282,43 @@ impl Import {
         }
         let (terms, send_mail, rows) = (self.app.terms, self.asked.send_mail, Arc::new(rows));
         let (app, by) = (&self.app, &self.by);
-        let mut fates = user_import::hopefully(&mut self.mood, |mood| {
-            let (rights, rows) = (by.clone(), Arc::clone(&rows));
-            unit::rehearse_large(&app.store, by, move |tx| {
-                user_import::create_batch(tx, terms, &rights, &rows, send_mail, mood)
+        let mut at = 0;
+        while at < rows.len() {
+            let mut fates = user_import::hopefully(&mut self.mood, |mood| {
+                let (rights, rows) = (by.clone(), Arc::clone(&rows));
+                unit::rehearse_large(&app.store, by, move |tx| {
+                    let rows = rows.get(at..).unwrap_or_default();
+                    user_import::create_batch(tx, terms, &rights, rows, send_mail, mood)
+                })
             })
-        })
-        .await?;
-        self.seen.check(&mut fates);
-        self.done.count(fates);
+            .await?;
+            at += fates.len();
+            self.seen.check(&mut fates);
+            self.done.count(fates);
+        }
         Ok(())
     }
 
-    async fn store(&mut self, rows: Vec<user_import::Row>) -> Result<()> {
-        let to = self.rows;
+    async fn store(&mut self, rows: Vec<user_import::Row>, marks: Vec<Chain>, from: i64) -> Result<()> {
         let batch = Arc::new(Batch {
             by: self.by.clone(),
             terms: self.app.terms,
             send_mail: self.asked.send_mail,
             key: self.asked.key.clone(),
-            before: self.done.clone(),
-            checksum: self.chain.to_string(),
-            from: to - i64::try_from(rows.len()).unwrap_or(i64::MAX),
-            to,
+            from,
             rows,
+            marks,
         });
         let (app, by) = (&self.app, &self.by);
-        self.done = user_import::hopefully(&mut self.mood, |mood| {
-            let batch = Arc::clone(&batch);
-            unit::write_large(&app.store, by, move |tx| batch.run(tx, mood))
-        })
-        .await?;
+        let mut at = 0;
+        while at < batch.rows.len() {
+            let before = Arc::new(std::mem::take(&mut self.done));
+            (at, self.done) = user_import::hopefully(&mut self.mood, |mood| {
+                let (batch, before) = (Arc::clone(&batch), Arc::clone(&before));
+                unit::write_large(&app.store, by, move |tx| batch.run(tx, mood, at, &before))
+            })
+            .await?;
+        }
         Ok(())
     }
 }
@@ -304,31 +329,45 @@ struct Batch {
     terms: Terms,
     send_mail: bool,
     key: Option<String>,
-    before: UsersImported,
-    checksum: String,
+    /// The rows of the import before it.
     from: i64,
-    to: i64,
     rows: Vec<user_import::Row>,
+    /// The checksum up to each of them.
+    marks: Vec<Chain>,
 }
 
 impl Batch {
-    /// What the import has come to with it.
-    fn run(&self, tx: &mut Tx<'_>, mood: Mood) -> Result<UsersImported> {
-        let mut done = self.before.clone();
-        done.count(user_import::create_batch(tx, self.terms, &self.by, &self.rows, self.send_mail, mood)?);
+    /// Stores rows of it from `at` on: where the next ones begin, and what the import has come to, which had come to
+    /// `before`.
+    fn run(
+        &self,
+        tx: &mut Tx<'_>,
+        mood: Mood,
+        at: usize,
+        before: &UsersImported,
+    ) -> Result<(usize, UsersImported)> {
+        let (mut done, rows) = (before.clone(), self.rows.get(at..).unwrap_or_default());
+        let fates = user_import::create_batch(tx, self.terms, &self.by, rows, self.send_mail, mood)?;
+        let end = at + fates.len();
+        done.count(fates);
         if let Some(key) = &self.key {
             let told = serde_json::to_string(&done.rejected)
                 .map_err(|e| Error::internal(format!("an import's state cannot be written: {e}")))?;
+            let rows_to = |place: usize| self.from + i64::try_from(place).unwrap_or(i64::MAX);
             let progress = Progress {
-                checksum: self.checksum.clone(),
-                rows: self.to,
+                checksum: self
+                    .marks
+                    .get(..end)
+                    .and_then(<[_]>::last)
+                    .map_or_else(String::new, Chain::to_string),
+                rows: rows_to(end),
                 created: done.created,
                 failed: done.failed,
                 told,
             };
-            user_import::advance(tx, &self.by, key, self.from, &progress)?;
+            user_import::advance(tx, &self.by, key, rows_to(at), &progress)?;
         }
-        Ok(done)
+        Ok((end, done))
     }
 }
 

@@ -94,22 +94,35 @@ impl ImportOperation {
                 let rows = read_rows(app, &admin, rows).await?;
                 let batch = Batch { admin: admin.clone(), key, from, rows, send_mail, planned };
                 let (batch, terms) = (Arc::new(batch), app.terms);
-                let rejected = user_import::hopefully(&mut mood, |mood| {
-                    let batch = Arc::clone(&batch);
-                    unit::write_large(&app.store, &admin, move |tx| batch.run(tx, terms, mood))
-                });
-                Ok(json!(rejected.await?))
+                let (mut at, mut rejected) = (0, Vec::new());
+                while at < batch.rows.len() {
+                    let before = Arc::new(std::mem::take(&mut rejected));
+                    (at, rejected) = user_import::hopefully(&mut mood, |mood| {
+                        let (batch, before) = (Arc::clone(&batch), Arc::clone(&before));
+                        unit::write_large(&app.store, &admin, move |tx| {
+                            batch.run(tx, terms, mood, at, &before)
+                        })
+                    })
+                    .await?;
+                }
+                Ok(json!(rejected))
             }
             Self::Rehearse { pid, rows, send_mail } => {
                 let (admin, terms) = (by.as_admin_of(pid), app.terms);
                 let rows = Arc::new(read_rows(app, &admin, rows).await?);
-                let fates = user_import::hopefully(&mut mood, |mood| {
-                    let (rights, rows) = (admin.clone(), Arc::clone(&rows));
-                    unit::rehearse_large(&app.store, &admin, move |tx| {
-                        user_import::create_batch(tx, terms, &rights, &rows, send_mail, mood)
-                    })
-                });
-                Ok(json!(fates.await?))
+                let mut fates = Vec::with_capacity(rows.len());
+                while fates.len() < rows.len() {
+                    let at = fates.len();
+                    let part = user_import::hopefully(&mut mood, |mood| {
+                        let (rights, rows) = (admin.clone(), Arc::clone(&rows));
+                        unit::rehearse_large(&app.store, &admin, move |tx| {
+                            let rows = rows.get(at..).unwrap_or_default();
+                            user_import::create_batch(tx, terms, &rights, rows, send_mail, mood)
+                        })
+                    });
+                    fates.extend(part.await?);
+                }
+                Ok(json!(fates))
             }
             Self::End { pid, key } => {
                 let admin = by.as_admin_of(pid);
@@ -160,29 +173,40 @@ struct Batch {
 }
 
 impl Batch {
-    /// Its rejected rows.
-    fn run(&self, tx: &mut Tx<'_>, terms: Terms, mood: Mood) -> Result<Vec<Fate>> {
+    /// Stores rows of it from `at` on, of whose rows `before` were rejected: where the next ones begin, and which are
+    /// rejected now.
+    fn run(
+        &self,
+        tx: &mut Tx<'_>,
+        terms: Terms,
+        mood: Mood,
+        at: usize,
+        before: &[Fate],
+    ) -> Result<(usize, Vec<Fate>)> {
         let Self { admin, key, from, rows, send_mail, planned } = self;
-        let before = user_import::find_progress(tx, admin, key)?;
-        let mut fates = user_import::create_batch(tx, terms, admin, rows, *send_mail, mood)?;
+        let stored = user_import::find_progress(tx, admin, key)?;
+        let left = rows.get(at..).unwrap_or_default();
+        let mut fates = user_import::create_batch(tx, terms, admin, left, *send_mail, mood)?;
+        let (all, end) = (fates.len(), at + fates.len());
         if let Some(planned) = planned {
-            check_plan(planned, &fates)?;
+            check_plan(planned.get(at..end).unwrap_or(planned), &fates)?;
         }
-        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let all = count(fates.len());
         fates.retain(|fate| !fate.is_good());
-        let newest = Newest { line: rows.first().map_or(0, |row| row.line), rejected: fates.clone() };
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let (created, failed) = (count(all - fates.len()), count(fates.len()));
+        let rejected = [before, &fates].concat();
+        let newest = Newest { line: rows.first().map_or(0, |row| row.line), rejected };
         let told = serde_json::to_string(&newest)
             .map_err(|e| Error::internal(format!("an import's state cannot be written: {e}")))?;
         let progress = Progress {
             checksum: String::new(),
-            rows: from + all,
-            created: before.created + all - count(fates.len()),
-            failed: before.failed + count(fates.len()),
+            rows: from + count(end),
+            created: stored.created + created,
+            failed: stored.failed + failed,
             told,
         };
-        user_import::advance(tx, admin, key, *from, &progress)?;
-        Ok(fates)
+        user_import::advance(tx, admin, key, from + count(at), &progress)?;
+        Ok((end, newest.rejected))
     }
 }
 

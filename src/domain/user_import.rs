@@ -149,9 +149,12 @@ impl Fate {
 pub enum Mood {
     /// All at once, in the hope that none is: then the whole batch is, and has to be done carefully.
     Hopeful,
-    /// Each so that it can be taken back alone. This costs twice as much.
+    /// Each so that it can be taken back alone. This costs twice as much, and more in a long transaction.
     Careful,
 }
+
+/// The most rows of a careful transaction.
+const CAREFUL: usize = 1_000;
 
 /// Has a batch done, carefully where hope was in vain, and whether it was: so it will be with the next one.
 ///
@@ -170,7 +173,9 @@ where
     work(Mood::Careful).await
 }
 
-/// Creates a batch of users; what became of each row. One that is refused does not hold up the others.
+/// Creates users of a batch; what became of each row, from the first one on. One that is refused does not hold up the
+/// others. It may end before all rows are done, so that others who write need not wait: the rest belongs into another
+/// transaction.
 ///
 /// # Errors
 /// Only those that no row is to blame for; hopefully also that of the first row which is refused.
@@ -182,10 +187,16 @@ pub fn create_batch(
     send_mail: bool,
     mood: Mood,
 ) -> Result<Vec<Fate>> {
+    let most = match mood {
+        Mood::Hopeful => tx.part_of(rows.len()),
+        Mood::Careful => CAREFUL,
+    };
+    let rows = rows.get(..most).unwrap_or(rows);
     if mood == Mood::Hopeful {
-        join_groups(tx, rows)?;
+        users::require_groups(tx, &members_of(rows).into_keys().collect::<Vec<_>>())?;
+        tx.expect_rows(good(rows).count());
     }
-    let fate = |row: &Row| match (&row.user, mood) {
+    let fate = |tx: &mut Tx<'_>, row: &Row| match (&row.user, mood) {
         (Err(faults), _) => Ok(Fate::rejected(row.line, faults.iter().cloned().map(Reason::from).collect())),
         (Ok(user), Mood::Careful) => create_alone(tx, terms, (row.line, user), send_mail),
         (Ok(user), Mood::Hopeful) => {
@@ -193,20 +204,33 @@ pub fn create_batch(
             Ok(Fate::created(row.line, &user.new))
         }
     };
-    rows.iter().map(fate).collect()
+    let mut fates = Vec::with_capacity(rows.len());
+    for row in rows {
+        if tx.makes_way_after(fates.len()) {
+            break;
+        }
+        fates.push(fate(tx, row)?);
+    }
+    if mood == Mood::Hopeful {
+        let done = rows.get(..fates.len()).unwrap_or_default();
+        members_of(done)
+            .into_iter()
+            .try_for_each(|(group, count)| groups::count_members(tx, group, count))?;
+    }
+    Ok(fates)
 }
 
-/// Does for all rows at once what each would do for itself before it is stored: then nothing comes between them, and on
-/// PostgreSQL they are stored together.
-fn join_groups(tx: &mut Tx<'_>, rows: &[Row]) -> Result<()> {
-    let good = || rows.iter().filter_map(|row| row.user.as_ref().ok());
-    tx.expect_rows(good().count());
-    let mut members: BTreeMap<GroupId, i64> = BTreeMap::new();
-    for group in good().flat_map(|user| &user.new.groups) {
+fn good(rows: &[Row]) -> impl Iterator<Item = &ImportedUser> {
+    rows.iter().filter_map(|row| row.user.as_ref().ok())
+}
+
+/// How many members each group gains.
+fn members_of(rows: &[Row]) -> BTreeMap<GroupId, i64> {
+    let mut members = BTreeMap::new();
+    for group in good(rows).flat_map(|user| &user.new.groups) {
         *members.entry(*group).or_default() += 1;
     }
-    users::require_groups(tx, &members.keys().copied().collect::<Vec<_>>())?;
-    members.into_iter().try_for_each(|(group, count)| groups::count_members(tx, group, count))
+    members
 }
 
 fn create_alone(

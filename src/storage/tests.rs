@@ -1,7 +1,9 @@
 //! The write path itself: groups, refusals, panics, a full disk, and files that are not ours.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use super::driver::Connection as _;
 use super::user_queries::UserQuery;
@@ -45,6 +47,49 @@ async fn units_of_one_group_are_each_their_own() {
     assert_eq!(names(&store).await.len(), 100);
     let total = store.scan(&by, |tx| partners::total(tx, None)).await.unwrap();
     assert_eq!(total.count, 100, "the kept total knows nothing of refused units");
+}
+
+/// Has a future run until it waits; whether it does.
+async fn has_begun<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> bool {
+    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_unit_makes_way_for_small_ones_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let by = Operator::of_this_machine();
+    let ((ask, asked), (tell, told)) = (std::sync::mpsc::channel::<usize>(), std::sync::mpsc::channel());
+    let (asked, tell) = (std::sync::Mutex::new(asked), std::sync::Mutex::new(tell));
+    // Says whether it would end after so many rows, as often as it is asked.
+    let mut first = Box::pin(store.write_large(&by, move |tx| {
+        for rows in asked.lock().unwrap().iter() {
+            tell.lock().unwrap().send(tx.makes_way_after(rows)).unwrap();
+        }
+        Ok(Outcome::Commit(()))
+    }));
+    let (mut large, mut small) = (
+        Box::pin(store.write_large(&by, |_| Ok(Outcome::Commit(())))),
+        Box::pin(store.write(&by, partner("one"))),
+    );
+    let would_end_after = |rows| {
+        ask.send(rows).unwrap();
+        told.recv().unwrap()
+    };
+    // To be polled is to be in the queue.
+    assert!(has_begun(&mut first).await);
+    assert!(!would_end_after(100_000));
+    assert!(has_begun(&mut large).await);
+    assert!(!would_end_after(100_000));
+    assert!(has_begun(&mut small).await);
+    assert!(would_end_after(500));
+    assert!(!would_end_after(499));
+    drop(ask);
+    let (first, large, small) = tokio::join!(first, large, small);
+    assert!(first.is_ok() && large.is_ok() && small.is_ok());
+    // Nobody waits any more.
+    let makes_way = store.write_large(&by, |tx| Ok(Outcome::Commit(tx.makes_way_after(100_000))));
+    assert!(!makes_way.await.unwrap());
 }
 
 #[tokio::test]

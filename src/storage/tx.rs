@@ -2,6 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::driver::{Connection, DbError, Dialect, Param, Row};
 use super::fences::OrderChange;
@@ -20,6 +21,12 @@ pub enum Outcome<T> {
     /// Undo it, and answer all the same.
     Rollback(T),
 }
+
+/// The most rows that a large unit writes where others wait for the rows it has locked.
+const LOCKING: usize = 1_000;
+
+/// So many rows a large unit writes whoever waits: fewer would share few pages, and each would cost more.
+const UNDISTURBED: usize = 500;
 
 /// A total that is kept, not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -173,6 +180,8 @@ pub struct Tx<'c> {
     /// The same for a unit by itself that has said how many rows it adds.
     ahead: Option<Common>,
     numbers: Option<&'c mut Numbers>,
+    /// How many small units wait for this one to end, where that is known.
+    waiting: Option<&'c AtomicUsize>,
     pid: PartnerId,
     actor: Actor,
     now: Millis,
@@ -188,7 +197,18 @@ impl<'c> Tx<'c> {
         random: &'c Random,
     ) -> Self {
         let (pid, actor) = scope;
-        Self { conn, effects, common: None, ahead: None, numbers: None, pid, actor, now, random }
+        Self {
+            conn,
+            effects,
+            common: None,
+            ahead: None,
+            numbers: None,
+            waiting: None,
+            pid,
+            actor,
+            now,
+            random,
+        }
     }
 
     /// Makes it one of several units in a transaction.
@@ -199,6 +219,22 @@ impl<'c> Tx<'c> {
     /// Has it take its numbers from here.
     pub(super) fn numbered(self, numbers: &'c mut Numbers) -> Self {
         Self { numbers: Some(numbers), ..self }
+    }
+
+    /// Tells it how many small units wait for it to end.
+    pub(super) fn awaited(self, waiting: &'c AtomicUsize) -> Self {
+        Self { waiting: Some(waiting), ..self }
+    }
+
+    /// How many of `rows` a large unit writes that can leave the others to another one. On PostgreSQL what it has
+    /// locked is locked until it ends.
+    pub fn part_of(&self, rows: usize) -> usize {
+        if self.dialect().has_one_writer() { rows } else { rows.min(LOCKING) }
+    }
+
+    /// Whether such a unit ends early, with so many rows written, because somebody waits for the one writer.
+    pub fn makes_way_after(&self, rows: usize) -> bool {
+        rows >= UNDISTURBED && self.waiting.is_some_and(|waiting| waiting.load(Ordering::Relaxed) > 0)
     }
 
     /// Says that `count` rows of a kind will be added, so that their numbers are asked for once. Nothing where they cost

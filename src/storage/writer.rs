@@ -65,13 +65,14 @@ const EMPTYING_PAUSE: Duration = Duration::from_secs(1);
 
 /// A unit of work on its way through the writer.
 trait Job: Send {
-    /// Runs the work; whether to keep what it wrote.
+    /// Runs the work while `waiting` small units wait; whether to keep what it wrote.
     fn run(
         &mut self,
         conn: &mut Sqlite,
         effects: &mut Effects,
         numbers: &mut Numbers,
         shared: &Shared,
+        waiting: &AtomicUsize,
     ) -> bool;
     /// Sends the answer, or the reason the whole group was lost.
     fn answer(self: Box<Self>, group: Result<(), &GroupLost>);
@@ -85,6 +86,12 @@ enum Order {
     Run(Box<dyn Job>),
     /// Empty the log; answers whether that was possible.
     EmptyLog(oneshot::Sender<Result<bool>>),
+}
+
+impl Order {
+    fn is_large(&self) -> bool {
+        matches!(self, Self::Run(job) if job.is_large())
+    }
 }
 
 /// Asks for a checkpoint; whoever waits for it is told when it is done.
@@ -136,14 +143,16 @@ where
         effects: &mut Effects,
         numbers: &mut Numbers,
         shared: &Shared,
+        waiting: &AtomicUsize,
     ) -> bool {
         if self.reply.is_closed() {
             // Whoever asked is gone before anything was written: there is nothing to acknowledge.
             self.result = Err(Error::internal("nobody waits for this unit of work"));
             return false;
         }
-        let mut tx =
-            Tx::open(conn, effects, self.scope.clone(), shared.clock.now(), &shared.random).numbered(numbers);
+        let mut tx = Tx::open(conn, effects, self.scope.clone(), shared.clock.now(), &shared.random)
+            .numbered(numbers)
+            .awaited(waiting);
         // A panic stays in its unit: the SAVEPOINT takes back what it wrote.
         let (result, keep) = match catch_unwind(AssertUnwindSafe(|| (self.work)(&mut tx))) {
             Ok(Ok(Outcome::Commit(value))) => (Ok(value), true),
@@ -172,8 +181,40 @@ where
 /// What waits for the writer, by partner.
 struct Orders {
     queue: Queue<Order>,
+    /// How many of them are no large units.
+    small: AtomicUsize,
     /// How many units may wait.
     limit: AtomicUsize,
+}
+
+impl Orders {
+    fn push(&self, pid: PartnerId, order: Order) -> Result<()> {
+        let small = usize::from(!order.is_large());
+        // Before it can be taken.
+        self.small.fetch_add(small, Ordering::Relaxed);
+        self.queue.push(pid, order, self.limit.load(Ordering::Relaxed)).map_err(|refused| {
+            self.small.fetch_sub(small, Ordering::Relaxed);
+            match refused {
+                Refused::Full => full(),
+                Refused::Closed => Error::internal("the writer is gone"),
+            }
+        })
+    }
+
+    fn try_pop(&self) -> Option<Order> {
+        self.note(self.queue.try_pop())
+    }
+
+    fn pop(&self) -> Option<Order> {
+        self.note(self.queue.pop())
+    }
+
+    fn note(&self, taken: Option<Order>) -> Option<Order> {
+        if taken.as_ref().is_some_and(|order| !order.is_large()) {
+            self.small.fetch_sub(1, Ordering::Relaxed);
+        }
+        taken
+    }
 }
 
 /// How many units may wait, learnt from how long the last ones took.
@@ -229,7 +270,11 @@ impl Writer {
         point: Arc<PointReaders>,
         fences: Option<Arc<Fences>>,
     ) -> Result<Self> {
-        let orders = Arc::new(Orders { queue: Queue::default(), limit: AtomicUsize::new(LONGEST_QUEUE) });
+        let orders = Arc::new(Orders {
+            queue: Queue::default(),
+            small: AtomicUsize::new(0),
+            limit: AtomicUsize::new(LONGEST_QUEUE),
+        });
         let (due, checkpoints) = mpsc::sync_channel(1);
         let checkpointer = Sqlite::open(path, Use::Checkpoint)?;
         let log = log_path(path);
@@ -239,14 +284,11 @@ impl Writer {
                 .spawn(f)
                 .map_err(|e| Error::internal(format!("cannot start the {name} thread: {e}")))
         };
-        let (ask, beside, jobs) = (due.clone(), Arc::clone(&point), Arc::clone(&orders));
+        let (ask, beside) = (due.clone(), Arc::clone(&point));
+        let work =
+            Loop { conn, shared, orders: Arc::clone(&orders), point, fences, log, due, emptying_at: None };
         let threads = vec![
-            spawn(
-                "writer",
-                Box::new(move || {
-                    Loop { conn, shared, point, fences, log, due, emptying_at: None }.run(&jobs)
-                }),
-            )?,
+            spawn("writer", Box::new(move || work.run()))?,
             spawn("checkpoint", Box::new(move || checkpoint(&checkpointer, &checkpoints, &beside)))?,
         ];
         Ok(Self { orders, due: Some(ask), threads })
@@ -262,7 +304,7 @@ impl Writer {
         let pid = scope.0;
         let unit =
             Unit { scope, large, work, result: Err(Error::internal("a unit of work did not run")), reply };
-        self.send(pid, Order::Run(Box::new(unit)))?;
+        self.orders.push(pid, Order::Run(Box::new(unit)))?;
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer went away with a unit of work")))
     }
 
@@ -275,7 +317,7 @@ impl Writer {
             let _ = moved.await;
         }
         let (reply, answer) = oneshot::channel();
-        self.send(PartnerId(0), Order::EmptyLog(reply))?;
+        self.orders.push(PartnerId(0), Order::EmptyLog(reply))?;
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer went away with its log")))
     }
 
@@ -283,14 +325,6 @@ impl Writer {
     pub(super) fn expect_room(&self, pid: PartnerId) -> Result<()> {
         let limit = self.orders.limit.load(Ordering::Relaxed);
         if self.orders.queue.has_room(pid, limit) { Ok(()) } else { Err(full()) }
-    }
-
-    fn send(&self, pid: PartnerId, order: Order) -> Result<()> {
-        let limit = self.orders.limit.load(Ordering::Relaxed);
-        self.orders.queue.push(pid, order, limit).map_err(|refused| match refused {
-            Refused::Full => full(),
-            Refused::Closed => Error::internal("the writer is gone"),
-        })
     }
 }
 
@@ -314,6 +348,7 @@ impl Drop for Writer {
 struct Loop {
     conn: Sqlite,
     shared: Arc<Shared>,
+    orders: Arc<Orders>,
     point: Arc<PointReaders>,
     fences: Option<Arc<Fences>>,
     log: PathBuf,
@@ -323,15 +358,16 @@ struct Loop {
 }
 
 impl Loop {
-    fn run(mut self, orders: &Orders) {
+    fn run(mut self) {
+        let orders = Arc::clone(&self.orders);
         let (mut next, mut patience) = (None, Patience { fit: LONGEST_QUEUE, busy_since: None });
         let allow = |limit| orders.limit.store(limit, Ordering::Relaxed);
         loop {
-            let waiting = next.take().or_else(|| orders.queue.try_pop());
+            let waiting = next.take().or_else(|| orders.try_pop());
             let Some(first) = waiting.or_else(|| {
                 patience.rest();
                 allow(patience.beside(0, Instant::now()));
-                orders.queue.pop()
+                orders.pop()
             }) else {
                 return;
             };
@@ -347,7 +383,7 @@ impl Loop {
             let alone = first.is_large();
             group.push(first);
             while !alone && group.len() < GROUP {
-                match orders.queue.try_pop() {
+                match orders.try_pop() {
                     Some(Order::Run(job)) if !job.is_large() => group.push(job),
                     // A large unit gets a group of its own, after this one.
                     Some(other) => {
@@ -404,7 +440,7 @@ impl Loop {
         for job in group {
             self.conn.control("SAVEPOINT unit").map_err(GroupLost::of)?;
             let (mut caused, mut taken) = (Effects::default(), numbers.clone());
-            let keep = job.run(&mut self.conn, &mut caused, &mut taken, &self.shared);
+            let keep = job.run(&mut self.conn, &mut caused, &mut taken, &self.shared, &self.orders.small);
             if !self.conn.in_transaction() {
                 // A full disk rolls everything back, also what earlier units of the group wrote.
                 return Err(GroupLost::Full);
@@ -426,7 +462,7 @@ impl Loop {
     fn run_alone(&mut self, job: &mut dyn Job, effects: &mut Effects) -> Result<(), GroupLost> {
         self.conn.control("BEGIN IMMEDIATE").map_err(GroupLost::of)?;
         let (mut caused, mut numbers) = (Effects::default(), Numbers::default());
-        let keep = job.run(&mut self.conn, &mut caused, &mut numbers, &self.shared);
+        let keep = job.run(&mut self.conn, &mut caused, &mut numbers, &self.shared, &self.orders.small);
         if !self.conn.in_transaction() {
             return Err(GroupLost::Full);
         }

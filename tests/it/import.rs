@@ -304,7 +304,7 @@ async fn rows_are_stored_as_they_come_and_others_write_between_them() {
     let importing = tokio::spawn(request.send());
     for n in 0..3 {
         pieces.send(Ok(batch(n * 1_000, 1_000).into_bytes())).await.unwrap();
-        // A batch is stored before the next has come.
+        // They are stored before the next have come.
         reach(&admin, i64::try_from((n + 1) * 1_001).unwrap()).await;
         admin.create(&format!("between{n}")).await;
     }
@@ -320,6 +320,35 @@ async fn rows_are_stored_as_they_come_and_others_write_between_them() {
 }
 
 #[tokio::test]
+async fn others_write_while_a_batch_is_stored() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = admin.create_group("Editors").await;
+    let rows: Vec<Value> =
+        (0..4_000).map(|n| with(&idle(&format!("user{n}")), json!({ "groups": ["Editors"] }))).collect();
+    // The import ends its transaction for each of them that it keeps waiting, and goes on in another.
+    let has_ended = std::cell::Cell::new(false);
+    let create = async {
+        let mut count = 0;
+        while !has_ended.get() {
+            admin.create(&format!("beside{count}")).await;
+            count += 1;
+        }
+        count
+    };
+    let whole = async {
+        let answer = import(&admin, "", &rows).await.expect(200);
+        has_ended.set(true);
+        answer
+    };
+    let (answer, beside) = tokio::join!(whole, create);
+    assert_eq!((&answer.body["created"], &answer.body["failed"]), (&json!(4_000), &json!(0)));
+    assert_eq!(total(&admin).await, 4_001 + beside);
+    let group = admin.get(&format!("/api/v1/groups/{group}")).await.expect(200).body;
+    assert_eq!(group["membershipCount"], 4_000);
+}
+
+#[tokio::test]
 async fn an_import_that_broke_off_goes_on_where_it_stopped() {
     let t = T::start().await;
     let admin = t.admin().await;
@@ -329,7 +358,7 @@ async fn an_import_that_broke_off_goes_on_where_it_stopped() {
     let bad = String::from("{}\n");
     let whole = bad.clone() + &batch(0, 2_500);
     pieces.send(Ok((bad + &batch(0, 1_200)).into_bytes())).await.unwrap();
-    reach(&admin, 1_000).await;
+    reach(&admin, 1_201).await;
     pieces.send(Err(std::io::Error::other("the line is cut"))).await.unwrap();
     assert!(importing.await.unwrap().is_err());
     // Another file under this key is none of it.
@@ -342,7 +371,7 @@ async fn an_import_that_broke_off_goes_on_where_it_stopped() {
         keyed(&admin, "move-1", batch(0, 10)).await.expect(409).body["code"],
         "idempotency-key-reused"
     );
-    assert_eq!(total(&admin).await, 1_000);
+    assert_eq!(total(&admin).await, 1_201);
     // The same one goes on; what it tells is of the whole.
     let answer = keyed(&admin, "move-1", whole.clone()).await.expect(200);
     assert_eq!(answer.header("idempotency-replayed"), "");
