@@ -14,7 +14,7 @@ use crate::error::{Conflict, Error, Fault, Result};
 use crate::model::{GroupId, User, UserId};
 use crate::rows::{RawRow, Text};
 use crate::storage::imports::{self, Progress};
-use crate::storage::{Tx, groups};
+use crate::storage::{Tx, groups, users as stored};
 
 /// How long an import that broke off can be gone on with.
 const KEPT: Millis = 7 * DAY;
@@ -147,7 +147,8 @@ impl Fate {
 /// How a batch goes about rows that may be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
-    /// All at once, in the hope that none is: then the whole batch is, and has to be done carefully.
+    /// All at once but those whose names are taken, in the hope that none is refused for another reason: then the whole
+    /// batch is, and has to be done carefully.
     Hopeful,
     /// Each so that it can be taken back alone. This costs twice as much, and more in a long transaction.
     Careful,
@@ -187,65 +188,115 @@ pub fn create_batch(
     send_mail: bool,
     mood: Mood,
 ) -> Result<Vec<Fate>> {
-    let most = match mood {
-        Mood::Hopeful => tx.part_of(rows.len()),
-        Mood::Careful => CAREFUL,
-    };
-    let rows = rows.get(..most).unwrap_or(rows);
-    if mood == Mood::Hopeful {
-        users::require_groups(tx, &members_of(rows).into_keys().collect::<Vec<_>>())?;
-        tx.expect_rows(good(rows).count());
-    }
-    let fate = |tx: &mut Tx<'_>, row: &Row| match (&row.user, mood) {
-        (Err(faults), _) => Ok(Fate::rejected(row.line, faults.iter().cloned().map(Reason::from).collect())),
-        (Ok(user), Mood::Careful) => create_alone(tx, terms, (row.line, user), send_mail),
-        (Ok(user), Mood::Hopeful) => {
-            create(tx, terms, user, send_mail, users::insert_alone)?;
-            Ok(Fate::created(row.line, &user.new))
+    match mood {
+        Mood::Hopeful => {
+            let part = tx.part_of(rows.len());
+            create_together(tx, terms, rows.get(..part).unwrap_or(rows), send_mail)
         }
-    };
+        Mood::Careful => each(tx, rows.get(..CAREFUL).unwrap_or(rows), |tx, line, user| {
+            match tx.attempt(|tx| create(tx, terms, user, send_mail, users::insert))? {
+                Ok(()) => Ok(Fate::created(line, &user.new)),
+                Err(error) => refused(line, error),
+            }
+        }),
+    }
+}
+
+/// Does once for all rows what each would do for itself: so little comes between them, and on PostgreSQL they are stored
+/// together.
+fn create_together(tx: &mut Tx<'_>, terms: Terms, rows: &[Row], send_mail: bool) -> Result<Vec<Fate>> {
+    let groups = count_each(good(rows).flat_map(|user| &user.new.groups).copied());
+    users::require_groups(tx, &groups.into_keys().collect::<Vec<_>>())?;
+    tx.expect_rows(good(rows).count());
+    let mut taken = Taken::find(tx, rows)?;
+    let fates = each(tx, rows, |tx, line, user| {
+        if let Some(error) = taken.refusal(&user.new) {
+            return refused(line, error);
+        }
+        create(tx, terms, user, send_mail, users::insert_alone)?;
+        taken.add(&user.new);
+        Ok(Fate::created(line, &user.new))
+    })?;
+    let members = count_each(fates.iter().flat_map(|fate| &fate.groups).map(|id| GroupId(*id)));
+    members.into_iter().try_for_each(|(group, count)| groups::count_members(tx, group, count))?;
+    Ok(fates)
+}
+
+/// Row after row, until others wait.
+fn each(
+    tx: &mut Tx<'_>,
+    rows: &[Row],
+    mut create: impl FnMut(&mut Tx<'_>, u64, &ImportedUser) -> Result<Fate>,
+) -> Result<Vec<Fate>> {
     let mut fates = Vec::with_capacity(rows.len());
     for row in rows {
         if tx.makes_way_after(fates.len()) {
             break;
         }
-        fates.push(fate(tx, row)?);
-    }
-    if mood == Mood::Hopeful {
-        let done = rows.get(..fates.len()).unwrap_or_default();
-        members_of(done)
-            .into_iter()
-            .try_for_each(|(group, count)| groups::count_members(tx, group, count))?;
+        fates.push(match &row.user {
+            Ok(user) => create(tx, row.line, user)?,
+            Err(faults) => Fate::rejected(row.line, faults.iter().cloned().map(Reason::from).collect()),
+        });
     }
     Ok(fates)
+}
+
+/// What users are unique by that others have: in the database before a batch, and in its rows so far.
+#[derive(Default)]
+struct Taken {
+    usernames: HashSet<String>,
+    external_ids: HashSet<String>,
+}
+
+impl Taken {
+    fn find(tx: &mut Tx<'_>, rows: &[Row]) -> Result<Self> {
+        let usernames: Vec<&str> = good(rows).map(|user| user.new.username.key.as_str()).collect();
+        let external_ids: Vec<&str> = good(rows).filter_map(|user| user.new.external_id.as_deref()).collect();
+        let mut taken = Self::default();
+        if !usernames.is_empty() {
+            taken.usernames.extend(stored::list_taken_usernames(tx, &usernames)?);
+        }
+        if !external_ids.is_empty() {
+            taken.external_ids.extend(stored::list_taken_external_ids(tx, &external_ids)?);
+        }
+        Ok(taken)
+    }
+
+    /// What the database would say.
+    fn refusal(&self, new: &NewUser) -> Option<Error> {
+        if new.external_id.as_ref().is_some_and(|id| self.external_ids.contains(id)) {
+            Some(stored::external_id_taken())
+        } else if self.usernames.contains(&new.username.key) {
+            Some(stored::username_taken())
+        } else {
+            None
+        }
+    }
+
+    fn add(&mut self, new: &NewUser) {
+        self.usernames.insert(new.username.key.clone());
+        self.external_ids.extend(new.external_id.clone());
+    }
 }
 
 fn good(rows: &[Row]) -> impl Iterator<Item = &ImportedUser> {
     rows.iter().filter_map(|row| row.user.as_ref().ok())
 }
 
-/// How many members each group gains.
-fn members_of(rows: &[Row]) -> BTreeMap<GroupId, i64> {
-    let mut members = BTreeMap::new();
-    for group in good(rows).flat_map(|user| &user.new.groups) {
-        *members.entry(*group).or_default() += 1;
+fn count_each(groups: impl Iterator<Item = GroupId>) -> BTreeMap<GroupId, i64> {
+    let mut counts = BTreeMap::new();
+    for group in groups {
+        *counts.entry(group).or_default() += 1;
     }
-    members
+    counts
 }
 
-fn create_alone(
-    tx: &mut Tx<'_>,
-    terms: Terms,
-    (line, user): (u64, &ImportedUser),
-    send_mail: bool,
-) -> Result<Fate> {
-    match tx.attempt(|tx| create(tx, terms, user, send_mail, users::insert))? {
-        Ok(()) => Ok(Fate::created(line, &user.new)),
-        Err(Error::Invalid(faults)) => {
-            Ok(Fate::rejected(line, faults.into_iter().map(Reason::from).collect()))
-        }
-        Err(Error::Conflict(conflict)) => Ok(Fate::rejected(line, vec![conflict.into()])),
-        Err(other) => Err(other),
+/// What is wrong with a row is the row's; anything else is everybody's.
+fn refused(line: u64, error: Error) -> Result<Fate> {
+    match error {
+        Error::Invalid(faults) => Ok(Fate::rejected(line, faults.into_iter().map(Reason::from).collect())),
+        Error::Conflict(conflict) => Ok(Fate::rejected(line, vec![conflict.into()])),
+        other => Err(other),
     }
 }
 

@@ -298,16 +298,39 @@ fn add_memberships(tx: &mut Tx<'_>, user_id: UserId, groups: &[GroupId]) -> Resu
 
 fn taken(e: super::driver::DbError) -> Error {
     if e.is_duplicate_in("usernames") {
-        Conflict::field("username-taken", "/username", "this username is taken")
+        username_taken()
     } else if e.is_duplicate_in("users") {
-        Conflict::field(
-            "external-id-taken",
-            "/externalId",
-            "another user of this partner has this externalId",
-        )
+        external_id_taken()
     } else {
         e.into()
     }
+}
+
+/// B8.
+pub fn username_taken() -> Error {
+    Conflict::field("username-taken", "/username", "this username is taken")
+}
+
+/// B3.
+pub fn external_id_taken() -> Error {
+    let detail = "another user of this partner has this externalId";
+    Conflict::field("external-id-taken", "/externalId", detail)
+}
+
+/// Which of these usernames, by their keys, anybody has (B8).
+pub fn list_taken_usernames(tx: &mut Tx<'_>, keys: &[&str]) -> Result<Vec<String>> {
+    let list = serde_json::json!(keys).to_string();
+    let set = tx.dialect().text_set("$1");
+    let sql = format!("SELECT n.name_key FROM usernames n WHERE n.name_key IN {set}");
+    tx.unscoped().rows(&sql, &[Param::Text(&list)], |row| Ok(row.text(0)?.to_owned()))
+}
+
+/// Which of these external ids users of the partner have (B3).
+pub fn list_taken_external_ids(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<String>> {
+    let list = serde_json::json!(ids).to_string();
+    let set = tx.dialect().text_set("$2");
+    let sql = format!("SELECT u.external_id FROM users u WHERE u.pid = $1 AND u.external_id IN {set}");
+    tx.rows(&sql, &[Param::Text(&list)], |row| Ok(row.text(0)?.to_owned()))
 }
 
 /// One user of the partner.

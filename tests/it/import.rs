@@ -1,6 +1,7 @@
 //! Users that come from elsewhere over HTTP, and all of them as rows again.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,8 +10,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use tenantry::access::Operator;
 use tenantry::clock::DAY;
-use tenantry::worker;
+use tenantry::domain::unit;
+use tenantry::domain::user_import::{self, ImportedUser, Mood, Row};
+use tenantry::domain::users::NewUser;
+use tenantry::error::Error;
+use tenantry::model::{GroupId, PartnerId, Status};
+use tenantry::{values, worker};
 
 use crate::fixtures::{with, without};
 use crate::foreign_hashes::{BCRYPT, OLD, SSHA};
@@ -127,10 +134,14 @@ async fn a_bad_row_is_told_with_its_line_and_holds_up_no_other() {
         with(&idle("nul"), json!({ "groups": ["a\u{0}b"], "passwordHash": "\u{0}" })).to_string(),
         format!("{{\"username\":\"{}\"}}", "x".repeat(70_000)),
         idle("three").to_string(),
+        // What a rejected row would have taken is free for a later one; what a good one takes is not.
+        with(&idle("four"), json!({ "externalId": "x" })).to_string(),
+        with(&idle("four"), json!({ "externalId": "y" })).to_string(),
+        with(&idle("five"), json!({ "externalId": "y" })).to_string(),
     ];
     let body = rows.join("\n").into_bytes();
     let answer = admin.send(Method::POST, IMPORT, Some(body), NDJSON).await.expect(200).body;
-    assert_eq!((&answer["created"], &answer["failed"]), (&json!(2), &json!(11)));
+    assert_eq!((&answer["created"], &answer["failed"]), (&json!(3), &json!(13)));
     let expected = [
         "2 /username username-taken",
         "4 /username invalid-username",
@@ -151,6 +162,8 @@ async fn a_bad_row_is_told_with_its_line_and_holds_up_no_other() {
         "12 /groups unknown-group",
         "12 /passwordHash unknown-hash",
         "13  row-too-long",
+        "15 /externalId external-id-taken",
+        "17 /externalId external-id-taken",
     ];
     assert_eq!(reasons(&answer), expected);
     assert!(!answer.to_string().contains("Plain.Text"), "a password is told to nobody");
@@ -161,7 +174,7 @@ async fn a_bad_row_is_told_with_its_line_and_holds_up_no_other() {
     let alone = admin.post("/api/v1/users", &faulty).await.expect(400);
     assert_eq!(alone.faults(), expected[1..9].iter().map(|e| e[2..].to_owned()).collect::<Vec<_>>());
     // Nothing is left of them.
-    assert_eq!(total(&admin).await, 4);
+    assert_eq!(total(&admin).await, 5);
     let group = admin.get(&format!("/api/v1/groups/{group}")).await.expect(200).body;
     assert_eq!(group["membershipCount"], 1);
     assert_eq!(t.mails().await.len(), mails);
@@ -337,7 +350,7 @@ async fn others_write_while_a_batch_is_stored() {
         count
     };
     let whole = async {
-        let answer = import(&admin, "", &rows).await.expect(200);
+        let answer = keyed(&admin, "beside", lines(&rows)).await.expect(200);
         has_ended.set(true);
         answer
     };
@@ -346,6 +359,55 @@ async fn others_write_while_a_batch_is_stored() {
     assert_eq!(total(&admin).await, 4_001 + beside);
     let group = admin.get(&format!("/api/v1/groups/{group}")).await.expect(200).body;
     assert_eq!(group["membershipCount"], 4_000);
+    // It is known to be done, to the last row.
+    let again = keyed(&admin, "beside", lines(&rows)).await.expect(200);
+    assert_eq!((again.header("idempotency-replayed"), &again.body), ("true", &answer.body));
+    assert_eq!(total(&admin).await, 4_001 + beside);
+}
+
+#[tokio::test]
+async fn a_batch_with_a_group_that_is_gone_is_done_row_by_row() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = GroupId(admin.create_group("Editors").await);
+    let by = Operator::of_this_machine().as_admin_of(PartnerId(1));
+    // Between the reading of rows and the storing of them a group may go.
+    let gone = GroupId(group.0 + 1);
+    let row = |n: usize| {
+        let name = if n == 900 { String::from("user3") } else { format!("user{n}") };
+        let new = NewUser {
+            username: values::username(&name).unwrap(),
+            status: Status::Inactive,
+            first_name: String::from("Ida"),
+            last_name: String::from("Idle"),
+            email: format!("{name}@example.com"),
+            title: None,
+            phone_number: None,
+            groups: vec![if n % 500 == 7 { gone } else { group }],
+            is_admin: false,
+            external_id: None,
+        };
+        Row { line: n as u64 + 1, user: Ok(ImportedUser { new, password_hash: None }) }
+    };
+    let rows: Arc<Vec<Row>> = Arc::new((0..1_100).map(row).collect());
+    let create = async |from: usize, mood| {
+        let (rows, rights, terms) = (Arc::clone(&rows), by.clone(), t.app.terms);
+        let created = unit::write_large(&t.app.store, &by, move |tx| {
+            user_import::create_batch(tx, terms, &rights, &rows[from..], false, mood)
+        });
+        created.await.map(|fates| {
+            let bad: Vec<u64> = fates.iter().filter(|fate| !fate.is_good()).map(|fate| fate.line).collect();
+            (fates.len(), bad)
+        })
+    };
+    let refusal = create(0, Mood::Hopeful).await;
+    assert!(matches!(refusal, Err(Error::Invalid(_))), "{refusal:?}");
+    assert_eq!(total(&admin).await, 1, "nothing is left of it");
+    assert_eq!(create(0, Mood::Careful).await.unwrap(), (1_000, vec![8, 508, 901]));
+    assert_eq!(create(1_000, Mood::Careful).await.unwrap(), (100, vec![1_008]));
+    assert_eq!(total(&admin).await, 1_097);
+    let group = admin.get(&format!("/api/v1/groups/{}", group.0)).await.expect(200).body;
+    assert_eq!(group["membershipCount"], 1_096);
 }
 
 #[tokio::test]
