@@ -118,6 +118,16 @@ pub trait Connection {
         params: &[Param<'_>],
         each: &mut dyn FnMut(&dyn Row) -> Result<()>,
     ) -> Result<(), DbError>;
+    /// What a query counts, unless that takes longer than `time`. None also where a count cannot be given up.
+    fn count_within(
+        &mut self,
+        _time: Duration,
+        _sql: &str,
+        _partner: Option<PartnerId>,
+        _params: &[Param<'_>],
+    ) -> Result<Option<i64>, DbError> {
+        Ok(None)
+    }
     /// Runs statements that take no parameters and give no rows.
     fn batch(&mut self, sql: &str) -> Result<(), DbError>;
     /// Which of the databases this is.
@@ -144,7 +154,7 @@ pub enum DbError {
     Full,
     /// Another program holds the database.
     Busy,
-    /// The server stopped a statement that took too long, or has no connection to spare.
+    /// A statement took too long and was stopped, or has no connection to spare.
     Crowded,
     /// Another unit of work changed what this one has read: run it again.
     Overtaken,

@@ -38,6 +38,9 @@ const SEARCHES: usize = 64;
 /// A search that nobody asked for in this time is no longer counted.
 const FORGOTTEN: Duration = Duration::from_mins(5);
 
+/// How long a reader counts what is not kept yet, before it is content with a lower bound.
+const COUNTING: Duration = Duration::from_millis(40);
+
 /// Of a search that finds more than these it is not known how many: to count them takes 150 ns each, of a thread beside
 /// the requests, and 8 bytes.
 const COUNTABLE: usize = 2_000_000;
@@ -180,6 +183,8 @@ pub(super) struct Fences {
     gate: Mutex<()>,
     /// How many books were begun.
     begun: AtomicU64,
+    /// How long a reader may count what is not kept, in microseconds.
+    patience: AtomicU64,
     wanted: SyncSender<(PartnerId, Kept)>,
 }
 
@@ -241,6 +246,14 @@ impl View {
         })
     }
 
+    /// For how long a reader may count this for itself. None where it is known to be too much.
+    pub(super) fn time_to_count(&self, kept: &(PartnerId, Kept)) -> Option<Duration> {
+        let is_countless = |book: &Book| matches!(book.state, State::Countless);
+        let patience = Duration::from_micros(self.fences.patience.load(Ordering::Relaxed));
+        let is_too_much = patience.is_zero() || held(&self.fences.books).get(kept).is_some_and(is_countless);
+        (!is_too_much).then_some(patience)
+    }
+
     /// Has it made, unless it is there or being made.
     pub(super) fn ask_for(&self, kept: (PartnerId, Kept)) {
         if let Some(book) = held(&self.fences.books).get_mut(&kept) {
@@ -271,7 +284,15 @@ fn number(conn: &mut dyn Connection, sql: &str) -> Result<i64, DbError> {
 
 impl Fences {
     fn new(wanted: SyncSender<(PartnerId, Kept)>) -> Self {
-        Self { books: Mutex::default(), gate: Mutex::default(), begun: AtomicU64::new(0), wanted }
+        let (begun, patience) = (AtomicU64::new(0), AtomicU64::default());
+        let this = Self { books: Mutex::default(), gate: Mutex::default(), begun, patience, wanted };
+        this.let_count_for(COUNTING);
+        this
+    }
+
+    /// How long a reader may count what is not kept.
+    pub(super) fn let_count_for(&self, time: Duration) {
+        self.patience.store(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Commits the open transaction, and with it what it changes of the orders.

@@ -452,6 +452,16 @@ impl Store {
         }
     }
 
+    /// How long the total of a list is counted that is not kept yet, before a lower bound is told; 40 ms unless this is
+    /// called. Nothing on PostgreSQL, where a total beyond 10,000 is always a lower bound.
+    pub fn let_count_for(&self, time: Duration) {
+        if let Engine::Sqlite { fences, .. } = &self.0.engine
+            && let Some(fences) = fences.fences()
+        {
+            fences.let_count_for(time);
+        }
+    }
+
     /// How many orders of users have fences by now, by which their deep pages are found. None have on PostgreSQL.
     pub fn count_fenced(&self) -> usize {
         match &self.0.engine {

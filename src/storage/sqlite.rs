@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
@@ -83,7 +83,7 @@ impl Sqlite {
             }
             Use::Look => OpenFlags::SQLITE_OPEN_READ_ONLY,
         };
-        let mut conn = rusqlite::Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let conn = rusqlite::Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         // SQLite makes do with reading where it may not write, and the first write would say so: too late.
         if matches!(purpose, Use::Write | Use::Fill) && conn.is_readonly(rusqlite::MAIN_DB)? {
             return Err(DbError::Other(format!(
@@ -124,14 +124,20 @@ impl Sqlite {
             Use::Alone | Use::Settle => "PRAGMA synchronous = FULL;",
         };
         conn.execute_batch(setup)?;
+        let mut this = Self { conn, snapshot: None, fences: None };
         if matches!(purpose, Use::Write | Use::Scan) {
-            let stand_aside = || {
-                std::thread::yield_now();
-                false // Go on.
-            };
-            conn.progress_handler(STEPS_AT_ONCE, Some(stand_aside))?;
+            this.stand_aside(None)?;
         }
-        Ok(Self { conn, snapshot: None, fences: None })
+        Ok(this)
+    }
+
+    /// Has statements let others run now and then, and end with an error from some moment on.
+    fn stand_aside(&mut self, until: Option<Instant>) -> Result<(), DbError> {
+        let is_over = move || {
+            std::thread::yield_now();
+            until.is_some_and(|until| Instant::now() >= until)
+        };
+        Ok(self.conn.progress_handler(STEPS_AT_ONCE, Some(is_over))?)
     }
 
     /// How often a statement was planned again after it was prepared.
@@ -298,6 +304,27 @@ impl Connection for Sqlite {
         Ok(())
     }
 
+    fn count_within(
+        &mut self,
+        time: Duration,
+        sql: &str,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+    ) -> Result<Option<i64>, DbError> {
+        self.stand_aside(Some(Instant::now() + time))?;
+        let count = || {
+            let mut stmt = self.conn.prepare_cached(sql)?;
+            Self::bind(&mut stmt, partner, params)?;
+            Ok(stmt.raw_query().next()?.map(|row| row.get(0)).transpose()?)
+        };
+        let counted = match count() {
+            Err(DbError::Crowded) => Ok(None),
+            other => other,
+        };
+        self.stand_aside(None)?;
+        counted
+    }
+
     fn batch(&mut self, sql: &str) -> Result<(), DbError> {
         Ok(self.conn.execute_batch(sql)?)
     }
@@ -377,6 +404,7 @@ impl From<rusqlite::Error> for DbError {
                 Self::Duplicate { table: table.to_owned() }
             }
             (ErrorCode::ConstraintViolation, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Self::Dangling,
+            (ErrorCode::OperationInterrupted, _) => Self::Crowded,
             // The index of the log is made longer beside SQLite's own check for a full disk.
             (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
             (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Self::Busy,

@@ -92,6 +92,32 @@ async fn a_large_unit_makes_way_for_small_ones_alone() {
     assert!(!makes_way.await.unwrap());
 }
 
+#[test]
+fn a_count_that_takes_too_long_is_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tenantry.db");
+    drop(open(dir.path()).unwrap());
+    let mut conn = Sqlite::open(&path, Use::Scan).unwrap();
+    conn.control("BEGIN").unwrap();
+    let numbers = |last: i64| {
+        format!(
+            "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {last}) SELECT count(*) FROM n"
+        )
+    };
+    let mut count = |time, last| conn.count_within(time, &numbers(last), None, &[]).unwrap();
+    assert_eq!(count(Duration::ZERO, i64::MAX), None);
+    assert_eq!(count(Duration::from_secs(600), 10_000), Some(10_000));
+    // The transaction goes on, and other statements take the time that they take.
+    assert!(conn.in_transaction());
+    let mut found = 0;
+    conn.query(&numbers(20_000), None, &[], &mut |row| {
+        found = row.int(0)?;
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(found, 20_000);
+}
+
 #[tokio::test]
 async fn a_panic_stays_in_its_unit() {
     let dir = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::driver::{Connection, DbError, Dialect, Param, Row};
 use super::fences::OrderChange;
@@ -399,6 +400,16 @@ impl<'c> Tx<'c> {
             Ok(())
         })?;
         Ok(out)
+    }
+
+    /// See [`Connection::count_within`].
+    pub(super) fn count_within(
+        &mut self,
+        time: Duration,
+        sql: &str,
+        params: &[Param<'_>],
+    ) -> Result<Option<i64>> {
+        Ok(self.conn.count_within(time, sql, Some(self.pid), params)?)
     }
 
     /// The first row of a query, if there is one.

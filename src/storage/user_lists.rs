@@ -1,5 +1,7 @@
 //! Users, many at a time: pages in any order, searches, filters, and the chunks of the streamed list.
 
+use std::time::{Duration, Instant};
+
 use super::driver::Row;
 use super::fences::{self, Found, Kept, View, Wanted};
 use super::lists::{EXACT_TOTAL, Position, SortKey, Total, counted};
@@ -64,18 +66,44 @@ fn kept_total(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Opti
     Ok(fences.total(&mut *tx.conn, &kept, &kinds)?.map(Total::exact))
 }
 
-/// The total, counted up to [`EXACT_TOTAL`]; from there on it is a lower bound until it is kept.
+/// The total, counted up to [`EXACT_TOTAL`]. What is beyond and can be kept is counted whole where that is soon done;
+/// otherwise it is a lower bound until it is kept.
 fn count(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Total> {
     let sql = Statement::new(tx.dialect(), query, source);
     let text = format!("SELECT count(*) FROM ({} LIMIT {}) hits", sql.of_hits("1"), EXACT_TOTAL + 1);
+    let begun = Instant::now();
     let count = tx.row(&text, &sql.params(), |row| row.int(0))?.unwrap_or(0);
-    let total = Total { count: count.min(EXACT_TOTAL), is_exact: count <= EXACT_TOTAL };
-    if !total.is_exact
-        && let Some((fences, kept)) = keeper(tx, query, source)
-    {
-        fences.ask_for(kept);
+    let took = begun.elapsed();
+    if count <= EXACT_TOTAL {
+        return Ok(Total::exact(count));
     }
-    Ok(total)
+    let at_least = Total { count: EXACT_TOTAL, is_exact: false };
+    let Some((fences, kept)) = keeper(tx, query, source) else { return Ok(at_least) };
+    let mut all = None;
+    if let Some(time) = fences.time_to_count(&kept)
+        && is_counted_within(tx, query, source, time, took)?
+    {
+        let text = format!("SELECT count(*) FROM ({}) hits", sql.of_hits("1"));
+        all = tx.count_within(time, &text, &sql.params())?;
+    }
+    fences.ask_for(kept);
+    Ok(all.map_or(at_least, Total::exact))
+}
+
+/// Whether all hits can be expected to be counted in a time, of whom the first [`EXACT_TOTAL`] took so long.
+fn is_counted_within(
+    tx: &mut Tx<'_>,
+    query: &UserQuery,
+    source: &Drive,
+    time: Duration,
+    first_took: Duration,
+) -> Result<bool> {
+    // Where the next one stands tells nothing of how many users have a status.
+    if *source != Drive::Search {
+        return Ok(true);
+    }
+    let times = guess_hits(tx, query, source)? / EXACT_TOTAL;
+    Ok(first_took.saturating_mul(u32::try_from(times).unwrap_or(u32::MAX)) <= time)
 }
 
 /// The users that a search finds, if they are few: then the index is asked once, not for the total and again for the
