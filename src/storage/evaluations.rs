@@ -1,7 +1,7 @@
 //! What users may do, and why (contract, part C).
 //!
 //! A user has what its groups have, and what the groups above those have. The one question that products ask on every
-//! request, `find_answer`, is one statement of bounded work: see `docs/adr/0013-permission-evaluation.md`.
+//! request, `find_answer`, is a statement of bounded work, seldom two: see `docs/adr/0013-permission-evaluation.md`.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -101,18 +101,20 @@ fn from_user(user: &str, first: usize, wildcards: usize) -> String {
     )
 }
 
-/// The text of [`find_answer`]: first the few groups that have it are tried, and only where there are many is the
-/// question turned round. Both ways are bounded, whatever the other side's size.
+/// What a group counts that has the permission and is one of the user's; any other that has it counts one.
+const HELD: usize = 2 * TRIED;
+
+/// The text of [`find_answer`]: a few of the groups that have it are tried. The sum tells in one look whether one of them is
+/// the user's, and whether there are more than were tried.
 fn answer_sql(dialect: Dialect, wildcards: usize) -> String {
-    let reaching = reaching(3, wildcards);
     format!(
-        "SELECT u.is_admin, CAST(CASE WHEN EXISTS (SELECT 1 FROM ({reaching} LIMIT {TRIED}) r \
-         CROSS JOIN memberships m {} WHERE m.pid = $1 AND m.user_id = $2 AND m.group_id = r.group_id) THEN 1 \
-         WHEN EXISTS ({reaching} LIMIT 1 OFFSET {TRIED}) AND {} THEN 1 ELSE 0 END AS BIGINT) \
-         FROM users u WHERE u.pid = $1 AND u.user_id = $2 AND u.status = 0 \
+        "SELECT u.is_admin, (SELECT CAST(coalesce(sum(CASE WHEN EXISTS (SELECT 1 FROM memberships m {} WHERE m.pid = $1 \
+         AND m.user_id = $2 AND m.group_id = r.group_id) THEN {HELD} ELSE 1 END), 0) AS BIGINT) \
+         FROM ({} LIMIT {}) r) FROM users u WHERE u.pid = $1 AND u.user_id = $2 AND u.status = 0 \
          AND EXISTS (SELECT 1 FROM partners t WHERE t.pid = $1 AND t.suspended = 0)",
         dialect.by_index("memberships_by_user"),
-        from_user("$2", 3, wildcards)
+        reaching(3, wildcards),
+        TRIED + 1
     )
 }
 
@@ -129,12 +131,24 @@ fn answer_text(dialect: Dialect, wildcards: usize) -> Cow<'static, str> {
 
 /// What the database says to a question about a user. `None` = there is no such ACTIVE user, or its partner is
 /// suspended: such a one has no permissions.
+///
+/// Where more groups have the permission than are tried, and none of these is the user's, the question is turned round.
+/// Both ways are bounded, whatever the other side's size.
 pub fn find_answer(tx: &mut Tx<'_>, user_id: UserId, question: &Question) -> Result<Option<Answer>> {
-    let sql = answer_text(tx.dialect(), question.wildcards.len());
-    let mut params = Vec::with_capacity(4 + question.wildcards.len());
+    let wildcards = question.wildcards.len();
+    let mut params = Vec::with_capacity(4 + wildcards);
     params.push(user_id.into());
     question.params(&mut params);
-    tx.row(&sql, &params, |row| Ok(Answer { is_admin: row.int(0)? != 0, is_granted: row.int(1)? != 0 }))
+    let read = |row: &dyn Row| Ok((row.int(0)? != 0, usize::try_from(row.int(1)?).unwrap_or(0)));
+    let Some((is_admin, sum)) = tx.row(&answer_text(tx.dialect(), wildcards), &params, read)? else {
+        return Ok(None);
+    };
+    let mut is_granted = sum >= HELD;
+    if !is_granted && sum > TRIED {
+        let text = format!("SELECT 1 WHERE {}", from_user("$2", 3, wildcards));
+        is_granted = tx.row(&text, &params, |_| Ok(()))?.is_some();
+    }
+    Ok(Some(Answer { is_granted, is_admin }))
 }
 
 /// The groups of a user, and those above them.

@@ -345,6 +345,29 @@ async fn c_members_of_a_child_have_the_parents_permissions() {
 }
 
 #[tokio::test]
+async fn c_of_many_groups_that_have_a_permission_each_gives_it() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let nobody = user_in(&admin, "nobody", json!([])).await;
+    let mut users = Vec::new();
+    for n in 0..12 {
+        let group = admin.create_group(&format!("Group {n}")).await;
+        // One more at a time: below, at and above the number of groups that are tried.
+        if n % 4 == 3 {
+            wildcards(&admin, group, json!(["VIEW_ALL_SEGMENTS"])).await;
+        } else {
+            give(&admin, group, json!([{ "objectType": "SEGMENT", "objectId": 7, "permissions": ["READ"] }]))
+                .await;
+        }
+        users.push(user_in(&admin, &format!("user{n}"), json!([group])).await);
+        for user in &users {
+            assert!(may(&admin, *user, "READ", &json!(7)).await, "{user} of {n}");
+        }
+        assert!(!may(&admin, nobody, "READ", &json!(7)).await, "{n}");
+    }
+}
+
+#[tokio::test]
 async fn c_who_may_ask_about_whom() {
     let t = T::start().await;
     let admin = t.admin().await;
