@@ -41,10 +41,6 @@ const FORGOTTEN: Duration = Duration::from_mins(5);
 /// How long a reader counts what is not kept yet, before it is content with a lower bound.
 const COUNTING: Duration = Duration::from_millis(40);
 
-/// Of a search that finds more than these it is not known how many: to count them takes 150 ns each, of a thread beside
-/// the requests, and 8 bytes.
-const COUNTABLE: usize = 2_000_000;
-
 /// What is kept of a partner's users.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Kept {
@@ -153,7 +149,7 @@ enum State {
     /// Being read; the changes since then.
     Building(Vec<(i64, Vec<Step>)>),
     Ready(Fenced),
-    /// A search that finds more than [`COUNTABLE`].
+    /// A search that finds users whose ids are too far apart.
     Countless,
 }
 

@@ -8,12 +8,15 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 
 use super::order::{Block, Fenced, KINDS, SPACING, kind};
-use super::{COUNTABLE, FOUND, Fences, Kept, NUMBER, number};
+use super::{FOUND, Fences, Kept, NUMBER, number};
 use crate::error::{Error, Result};
-use crate::model::PartnerId;
+use crate::model::{PartnerId, Status};
 use crate::storage::driver::{Connection as _, DbError, Dialect};
 use crate::storage::sqlite::{Sqlite, Use};
 use crate::storage::user_queries::{Drive, Statement, UserQuery, UserSort};
+
+/// So many times 64 ids the users whom a search finds may span to be counted: 32 MiB.
+const WIDEST: usize = 1 << 22;
 
 /// The thread. It ends with this.
 pub(in crate::storage) struct Builder {
@@ -98,33 +101,58 @@ fn read(
     read
 }
 
-/// Status and right of users who are not ACTIVE or are admins, unless they are passed over. Most users are neither, so
-/// only the indexes that know it are read.
-fn uncommon(
-    conn: &mut Sqlite,
-    pid: PartnerId,
-    is_wanted: impl Fn(i64) -> bool,
-) -> Result<HashMap<i64, (i64, bool)>, DbError> {
+/// Who is not ACTIVE, and who is an admin. Most users are neither, so only the indexes that know it are read.
+const BY_STATUS: &str = "SELECT user_id, status FROM users WHERE pid = $1 AND status > 0";
+const BY_RIGHT: &str = "SELECT user_id FROM users WHERE pid = $1 AND is_admin = 1 ORDER BY user_id";
+
+/// Status and right of users who are not ACTIVE or are admins.
+fn uncommon(conn: &mut Sqlite, pid: PartnerId) -> Result<HashMap<i64, (i64, bool)>, DbError> {
     let mut kinds: HashMap<i64, (i64, bool)> = HashMap::new();
-    let by_status = "SELECT user_id, status FROM users WHERE pid = $1 AND status > 0";
-    let by_right = "SELECT user_id, 1 FROM users WHERE pid = $1 AND is_admin = 1";
-    for (sql, is_status) in [(by_status, true), (by_right, false)] {
-        conn.query(sql, Some(pid), &[], &mut |row| {
-            let id = row.int(0)?;
-            if is_wanted(id) {
-                let (status, is_admin) = kinds.entry(id).or_default();
-                match is_status {
-                    true => *status = row.int(1)?,
-                    false => *is_admin = true,
-                }
-            }
-            Ok(())
-        })?;
-    }
+    conn.query(BY_STATUS, Some(pid), &[], &mut |row| {
+        kinds.entry(row.int(0)?).or_default().0 = row.int(1)?;
+        Ok(())
+    })?;
+    conn.query(BY_RIGHT, Some(pid), &[], &mut |row| {
+        kinds.entry(row.int(0)?).or_default().1 = true;
+        Ok(())
+    })?;
     Ok(kinds)
 }
 
-/// How many users of each kind a search finds; none when they are too many.
+/// Users, a bit each: of ten million about a megabyte.
+#[derive(Default)]
+struct Users {
+    first: i64,
+    bits: Vec<u64>,
+    count: i64,
+}
+
+impl Users {
+    /// Takes the next one, whose id is higher; false where it is too far from the first.
+    fn push(&mut self, id: i64) -> bool {
+        if self.bits.is_empty() {
+            self.first = id;
+        }
+        let Some((at, bit)) = self.place(id).filter(|(at, _)| *at < WIDEST) else { return false };
+        self.bits.resize(at + 1, 0);
+        if let Some(bits) = self.bits.get_mut(at) {
+            *bits |= bit;
+        }
+        self.count += 1;
+        true
+    }
+
+    fn contains(&self, id: i64) -> bool {
+        self.place(id).is_some_and(|(at, bit)| self.bits.get(at).is_some_and(|bits| bits & bit != 0))
+    }
+
+    fn place(&self, id: i64) -> Option<(usize, u64)> {
+        let at = usize::try_from(id.checked_sub(self.first)?).ok()?;
+        Some((at / 64, 1 << (at % 64)))
+    }
+}
+
+/// How many users of each kind a search finds; none when their ids are too far apart.
 fn count_hits(
     conn: &mut Sqlite,
     number: i64,
@@ -133,26 +161,44 @@ fn count_hits(
 ) -> Result<Option<Fenced>, DbError> {
     let query = UserQuery { search: Some(term.to_owned()), ..UserQuery::all() };
     let sql = Statement::new(Dialect::Sqlite, &query, &Drive::Search);
-    let (mut hits, mut counts) = (Vec::new(), [0; KINDS]);
-    let text = format!("{} ORDER BY {} LIMIT {}", sql.hits(), sql.id, COUNTABLE + 1);
+    let (mut hits, mut has_all) = (Users::default(), true);
+    let text = format!("{} ORDER BY {}", sql.hits(), sql.id);
     conn.query(&text, Some(pid), &sql.params(), &mut |row| {
         if is_over.load(Ordering::Relaxed) {
             return Err(Error::internal("the store is closed"));
         }
-        hits.push(row.int(0)?);
+        has_all = has_all && hits.push(row.int(0)?);
         Ok(())
     })?;
-    if hits.len() > COUNTABLE {
+    if !has_all {
         return Ok(None);
     }
-    let uncommon = uncommon(conn, pid, |id| hits.binary_search(&id).is_ok())?;
-    let mut count = |(status, is_admin): (i64, bool), by: usize| {
-        if let Some(count) = counts.get_mut(kind(status, is_admin)) {
-            *count += i64::try_from(by).unwrap_or(0);
+    let mut admins = Users::default();
+    conn.query(BY_RIGHT, Some(pid), &[], &mut |row| {
+        let id = row.int(0)?;
+        if hits.contains(id) {
+            admins.push(id);
+        }
+        Ok(())
+    })?;
+    let mut counts = [0; KINDS];
+    let mut add = |of: usize, by: i64| {
+        if let Some(count) = counts.get_mut(of) {
+            *count += by;
         }
     };
-    count((0, false), hits.len() - uncommon.len());
-    uncommon.into_values().for_each(|of| count(of, 1));
+    let active = Status::Active.code();
+    add(kind(active, false), hits.count - admins.count);
+    add(kind(active, true), admins.count);
+    conn.query(BY_STATUS, Some(pid), &[], &mut |row| {
+        let (id, status) = (row.int(0)?, row.int(1)?);
+        if hits.contains(id) {
+            let is_admin = admins.contains(id);
+            add(kind(active, is_admin), -1);
+            add(kind(status, is_admin), 1);
+        }
+        Ok(())
+    })?;
     Ok(Some(Fenced::new(number, i64::MAX, vec![Block { first: None, counts }], Some(FOUND))))
 }
 
@@ -162,7 +208,7 @@ fn read_order(
     (pid, order): (PartnerId, UserSort),
     is_over: &AtomicBool,
 ) -> Result<Fenced, DbError> {
-    let kinds = uncommon(conn, pid, |_| true)?;
+    let kinds = uncommon(conn, pid)?;
     let column = order.column();
     let sql =
         format!("SELECT u.user_id, u.{column} FROM users u WHERE u.pid = $1 ORDER BY u.{column}, u.user_id");
@@ -198,4 +244,25 @@ fn read_order(
         }
     };
     Ok(Fenced::new(number, SPACING, blocks, last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_known_by_a_bit_each() {
+        let mut users = Users::default();
+        assert!(!users.contains(0) && !users.contains(7));
+        let widest = 7 + 64 * WIDEST as i64;
+        for id in [7, 8, 70, 71, 100_000] {
+            assert!(users.push(id), "{id}");
+        }
+        assert!(!users.push(widest) && !users.push(i64::MAX));
+        assert_eq!(users.count, 5);
+        let there: Vec<i64> = (-100..100_100).filter(|id| users.contains(*id)).collect();
+        assert_eq!(there, [7, 8, 70, 71, 100_000]);
+        assert!(users.push(widest - 1) && users.contains(widest - 1));
+        assert!(![i64::MIN, widest, i64::MAX].iter().any(|id| users.contains(*id)));
+    }
 }
