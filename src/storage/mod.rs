@@ -19,6 +19,8 @@ mod tx;
 mod writer;
 
 #[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
 mod tests;
 
 /// Copies of a whole SQLite database.
@@ -452,8 +454,9 @@ impl Store {
         }
     }
 
-    /// How long the total of a list is counted that is not kept yet, before a lower bound is told; 40 ms unless this is
-    /// called. Nothing on PostgreSQL, where a total beyond 10,000 is always a lower bound.
+    /// How long the total of a list is counted that is not kept yet, before a lower bound is told: 40 ms unless a test, in
+    /// which no clock may decide, says otherwise. Nothing on PostgreSQL, where a total beyond 10,000 is always a lower
+    /// bound.
     pub fn let_count_for(&self, time: Duration) {
         if let Engine::Sqlite { fences, .. } = &self.0.engine
             && let Some(fences) = fences.fences()

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use super::driver::Connection as _;
-use super::user_queries::UserQuery;
 use super::*;
 use crate::access::{Operator, system_within};
 use crate::model::PartnerId;
 
-fn open(dir: &Path) -> Result<Store> {
+pub(super) fn open(dir: &Path) -> Result<Store> {
     Store::open_sqlite(&dir.join("tenantry.db"), Clock::manual(1_000), Random::seeded(1))
 }
 
@@ -255,172 +254,6 @@ fn the_store_can_be_shared() {
     fn shared<T: Send + Sync + Clone>() {}
     shared::<Store>();
     shared::<Arc<Inner>>();
-}
-
-/// How SQLite goes about the statements that must stay fast beside a huge partner: by an index that the partner
-/// leads, or straight to the row; never through everybody's rows.
-#[tokio::test]
-async fn plans_stay_within_the_partner() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path()).unwrap();
-    let plan = |sql: &'static str, params: usize| {
-        let store = store.clone();
-        async move {
-            let sql = format!("EXPLAIN QUERY PLAN {sql}");
-            let none = vec![driver::Param::Int(1); params];
-            let steps = store
-                .scan(&system_within(PartnerId(1)), move |tx| {
-                    tx.rows(&sql, &none, |row| Ok(row.text(3)?.to_owned()))
-                })
-                .await
-                .unwrap();
-            steps.join("; ")
-        }
-    };
-    let row = plan("SELECT u.email FROM users u WHERE u.pid = $1 AND u.user_id = $2", 1).await;
-    assert!(row.contains("INTEGER PRIMARY KEY (rowid=?)"), "{row}");
-    let list = "SELECT u.email FROM users u WHERE u.pid = $1 AND u.user_id > $2 ORDER BY u.user_id LIMIT 5";
-    let list = plan(list, 1).await;
-    assert!(list.contains("(pid=? AND user_id>?)"), "{list}");
-    let same = "SELECT u.user_id FROM users u WHERE u.pid = $1 AND u.title_key = $2 AND u.user_id > $3 \
-                ORDER BY u.user_id LIMIT 5";
-    let same = plan(same, 2).await;
-    assert!(same.contains("COVERING INDEX users_by_title (pid=? AND title_key=? AND rowid>?)"), "{same}");
-    let rest = "SELECT u.user_id FROM users u WHERE u.pid = $1 AND u.title_key > $2 \
-                ORDER BY u.title_key, u.user_id LIMIT 5";
-    let rest = plan(rest, 1).await;
-    assert!(rest.contains("COVERING INDEX users_by_title (pid=? AND title_key>?)"), "{rest}");
-    assert!(!same.contains("TEMP B-TREE") && !rest.contains("TEMP B-TREE"), "{same} {rest}");
-    let admins =
-        "SELECT user_id FROM users WHERE pid = $1 AND is_admin = 1 AND status = 0 ORDER BY user_id LIMIT 2";
-    let admins = plan(admins, 0).await;
-    assert!(admins.contains("users_active_admins (pid=?"), "{admins}");
-}
-
-/// Who asks by the first two columns of an index gets it. Without statistics SQLite takes a partner for ten rows, and reads
-/// all its sessions to find those of one user.
-#[tokio::test]
-async fn every_index_is_used_by_who_asks_for_its_columns() {
-    let dir = tempfile::tempdir().unwrap();
-    drop(open(dir.path()).unwrap());
-    let conn = rusqlite::Connection::open(dir.path().join("tenantry.db")).unwrap();
-    let list = |sql: &str| -> Vec<(String, String)> {
-        let mut found = conn.prepare(sql).unwrap();
-        let rows = found.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-        rows.map(Result::unwrap).collect()
-    };
-    let indexes =
-        list("SELECT m.name, m.tbl_name FROM sqlite_schema m WHERE m.type = 'index' AND m.sql IS NOT NULL");
-    let mut asked = 0;
-    for (index, table) in &indexes {
-        let columns = list(&format!("SELECT name, '' FROM pragma_index_info('{index}')"));
-        let known = list(&format!("SELECT idx, stat FROM sqlite_stat1 WHERE idx = '{index}'"));
-        let [(first, _), (second, _), ..] = columns.as_slice() else { continue };
-        if first != "pid" {
-            continue;
-        }
-        assert_eq!(known.len(), 1, "migrations state what {index} looks like");
-        // An index of some rows is asked for with its condition. A user's own number leads straight to its row.
-        let condition = match index.as_str() {
-            "users_active_admins" => continue,
-            "outbox_by_user" => " AND letter IS NOT NULL",
-            _ => "",
-        };
-        let wanted = format!("FROM {table} WHERE pid = 1 AND {second} = 2{condition}");
-        for sql in [format!("SELECT * {wanted}"), format!("DELETE {wanted}")] {
-            let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let step: String = plan.query_row([], |row| row.get(3)).unwrap();
-            assert!(step.contains(index), "{sql}: {step}");
-        }
-        asked += 1;
-    }
-    assert!(asked > 20, "{asked} of {} indexes were asked for", indexes.len());
-}
-
-/// A partner with a user, as the schema of version 6 has them.
-const OLD_USER: &str = "INSERT INTO partners (pid, name, name_key, created_at) VALUES (7, 'old', 'old', 1); \
-     INSERT INTO users (pid, user_id, username, status, first_name, last_name, email, is_admin, created_at, updated_at, \
-     username_key, first_name_key, last_name_key, email_key, title_key, phone_number_key, external_id_key) \
-     VALUES (7, 5, 'Ada', 0, 'Ada', 'Lovelace', 'ada@example.com', 0, 1, 1, \
-     'ada', 'ada', 'lovelace', 'ada@example.com', '', '', '')";
-
-/// A database of an older schema with [`OLD_USER`] and `more` in it.
-fn older(dir: &Path, version: usize, more: &str) -> PathBuf {
-    let path = dir.join("tenantry.db");
-    let mut conn = Sqlite::open(&path, Use::Write).unwrap();
-    migrate::migrate_to(&mut conn, 0, version, 1_000).unwrap();
-    conn.batch(OLD_USER).unwrap();
-    conn.batch(more).unwrap();
-    path
-}
-
-/// Rows from before users had their groups in them get them when the schema is changed.
-#[tokio::test]
-async fn users_of_an_older_schema_have_their_groups_in_the_row() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = older(
-        dir.path(),
-        8,
-        "INSERT INTO users (pid, user_id, username, status, first_name, last_name, email, is_admin, created_at, \
-             updated_at, username_key, first_name_key, last_name_key, email_key, title_key, phone_number_key, \
-             external_id_key, version) SELECT pid, 6, 'Bob', status, first_name, last_name, email, is_admin, created_at, \
-             updated_at, 'bob', first_name_key, last_name_key, email_key, title_key, phone_number_key, external_id_key, 3 \
-             FROM users; \
-             INSERT INTO groups (pid, group_id, name, name_key, description, description_key, created_at, updated_at) \
-             VALUES (7, 3, 'a', 'a', '', '', 1, 1), (7, 12, 'b', 'b', '', '', 1, 1); \
-             INSERT INTO memberships (pid, group_id, user_id) VALUES (7, 3, 6), (7, 12, 6)",
-    );
-    let store = open(dir.path()).unwrap();
-    let groups = async |user: i64| {
-        let by = system_within(PartnerId(7));
-        let found = store.read(&by, move |tx| users::find(tx, UserId(user))).await.unwrap();
-        found.unwrap().groups.into_iter().map(|group| group.0).collect::<Vec<_>>()
-    };
-    assert_eq!((groups(5).await, groups(6).await), (vec![], vec![3, 12]));
-    let conn = rusqlite::Connection::open(&path).unwrap();
-    let row = |user: i64| -> (String, i64) {
-        let sql = "SELECT group_ids, groups_version - version FROM users WHERE user_id = ?1";
-        conn.query_row(sql, [user], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
-    };
-    assert_eq!((row(5), row(6)), ((",".into(), 0), (",3,12,".into(), 0)));
-}
-
-/// A database from before the search indexes were made anew finds its users, and forgets them when they go.
-#[tokio::test]
-async fn users_of_an_older_schema_are_in_the_new_search_indexes() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = older(dir.path(), 6, "");
-    let store = open(dir.path()).unwrap();
-    let by = system_within(PartnerId(7));
-    let found = async |term: &str| {
-        let query = UserQuery { search: Some(term.to_owned()), ..UserQuery::all() };
-        store.scan(&by, move |tx| user_lists::total(tx, &query)).await.unwrap().count
-    };
-    for term in ["lovel", "ve", "v"] {
-        assert_eq!(found(term).await, 1, "{term}");
-    }
-    store
-        .write(&by, |tx| {
-            let user = users::find(tx, UserId(5))?.unwrap();
-            users::delete_uncounted(tx, &user).map(Outcome::Commit)
-        })
-        .await
-        .unwrap();
-    for term in ["lovel", "ve", "v"] {
-        assert_eq!(found(term).await, 0, "{term}");
-    }
-    // Nothing of it is left: a text that is told to go must be the one that came.
-    let conn = rusqlite::Connection::open(&path).unwrap();
-    for index in search::INDEXES {
-        conn.execute_batch(&format!(
-            "INSERT INTO {index} ({index}) VALUES ('optimize'); INSERT INTO {index} ({index}) VALUES ('integrity-check'); \
-             CREATE VIRTUAL TABLE {index}_words USING fts5vocab({index}, 'row');"
-        ))
-        .unwrap();
-        let words: i64 =
-            conn.query_row(&format!("SELECT count(*) FROM {index}_words"), [], |row| row.get(0)).unwrap();
-        assert_eq!(words, 0, "{index}");
-    }
 }
 
 /// Point reads keep their snapshot while nothing is committed: that must never show an old row, and never keep the
