@@ -1,6 +1,5 @@
 //! Users that come from elsewhere, a file of them: read as it comes, never whole.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -22,8 +21,8 @@ use super::problem::Problem;
 use super::writes::{Answer, REPLAYED, TRUE, idempotency_key};
 use crate::access::{self, Scope as _};
 use crate::app::App;
+use crate::domain::Terms;
 use crate::domain::user_import::{self, Chain, Fate, Mood, Seen};
-use crate::domain::{Terms, unit};
 use crate::error::{Conflict, Error, Fault, Result};
 use crate::rows::{BatchSize, Format, RawRow, Splitter};
 use crate::storage::Tx;
@@ -280,27 +279,17 @@ impl Import {
             let detail = format!("a dry run takes at most {MOST_TRIED} rows");
             return Err(Fault::new("", "too-many-rows", detail).into());
         }
-        let (terms, send_mail, rows) = (self.app.terms, self.asked.send_mail, Arc::new(rows));
-        let (app, by) = (&self.app, &self.by);
-        let mut at = 0;
-        while at < rows.len() {
-            let mut fates = user_import::hopefully(&mut self.mood, |mood| {
-                let (rights, rows) = (by.clone(), Arc::clone(&rows));
-                unit::rehearse_large(&app.store, by, move |tx| {
-                    let rows = rows.get(at..).unwrap_or_default();
-                    user_import::create_batch(tx, terms, &rights, rows, send_mail, mood)
-                })
-            })
-            .await?;
-            at += fates.len();
-            self.seen.check(&mut fates);
-            self.done.count(fates);
-        }
+        let (app, send_mail) = (&self.app, self.asked.send_mail);
+        let tried =
+            user_import::rehearse_batch(&app.store, app.terms, &self.by, &mut self.mood, rows, send_mail);
+        let mut fates = tried.await?;
+        self.seen.check(&mut fates);
+        self.done.count(fates);
         Ok(())
     }
 
     async fn store(&mut self, rows: Vec<user_import::Row>, marks: Vec<Chain>, from: i64) -> Result<()> {
-        let batch = Arc::new(Batch {
+        let batch = Batch {
             by: self.by.clone(),
             terms: self.app.terms,
             send_mail: self.asked.send_mail,
@@ -308,17 +297,10 @@ impl Import {
             from,
             rows,
             marks,
-        });
-        let (app, by) = (&self.app, &self.by);
-        let mut at = 0;
-        while at < batch.rows.len() {
-            let before = Arc::new(std::mem::take(&mut self.done));
-            (at, self.done) = user_import::hopefully(&mut self.mood, |mood| {
-                let (batch, before) = (Arc::clone(&batch), Arc::clone(&before));
-                unit::write_large(&app.store, by, move |tx| batch.run(tx, mood, at, &before))
-            })
-            .await?;
-        }
+        };
+        let (store, count, before) = (&self.app.store, batch.rows.len(), std::mem::take(&mut self.done));
+        let part = move |tx: &mut Tx<'_>, mood, at, before: &UsersImported| batch.run(tx, mood, at, before);
+        self.done = user_import::store_batch(store, &self.by, &mut self.mood, count, before, part).await?;
         Ok(())
     }
 }

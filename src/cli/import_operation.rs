@@ -1,8 +1,6 @@
 //! What `tenantry import` and `tenantry export` ask for: a batch at a time, so that a file of any length fits the
 //! control socket, and others write between two batches.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -92,37 +90,20 @@ impl ImportOperation {
             Self::Batch { pid, key, from, rows, send_mail, planned } => {
                 let admin = by.as_admin_of(pid);
                 let rows = read_rows(app, &admin, rows).await?;
+                let (count, terms) = (rows.len(), app.terms);
                 let batch = Batch { admin: admin.clone(), key, from, rows, send_mail, planned };
-                let (batch, terms) = (Arc::new(batch), app.terms);
-                let (mut at, mut rejected) = (0, Vec::new());
-                while at < batch.rows.len() {
-                    let before = Arc::new(std::mem::take(&mut rejected));
-                    (at, rejected) = user_import::hopefully(&mut mood, |mood| {
-                        let (batch, before) = (Arc::clone(&batch), Arc::clone(&before));
-                        unit::write_large(&app.store, &admin, move |tx| {
-                            batch.run(tx, terms, mood, at, &before)
-                        })
-                    })
-                    .await?;
-                }
-                Ok(json!(rejected))
+                let part = move |tx: &mut Tx<'_>, mood, at, rejected: &Vec<Fate>| {
+                    batch.run(tx, terms, mood, at, rejected)
+                };
+                let stored = user_import::store_batch(&app.store, &admin, &mut mood, count, Vec::new(), part);
+                Ok(json!(stored.await?))
             }
             Self::Rehearse { pid, rows, send_mail } => {
-                let (admin, terms) = (by.as_admin_of(pid), app.terms);
-                let rows = Arc::new(read_rows(app, &admin, rows).await?);
-                let mut fates = Vec::with_capacity(rows.len());
-                while fates.len() < rows.len() {
-                    let at = fates.len();
-                    let part = user_import::hopefully(&mut mood, |mood| {
-                        let (rights, rows) = (admin.clone(), Arc::clone(&rows));
-                        unit::rehearse_large(&app.store, &admin, move |tx| {
-                            let rows = rows.get(at..).unwrap_or_default();
-                            user_import::create_batch(tx, terms, &rights, rows, send_mail, mood)
-                        })
-                    });
-                    fates.extend(part.await?);
-                }
-                Ok(json!(fates))
+                let admin = by.as_admin_of(pid);
+                let rows = read_rows(app, &admin, rows).await?;
+                let (store, terms) = (&app.store, app.terms);
+                let tried = user_import::rehearse_batch(store, terms, &admin, &mut mood, rows, send_mail);
+                Ok(json!(tried.await?))
             }
             Self::End { pid, key } => {
                 let admin = by.as_admin_of(pid);

@@ -2,19 +2,20 @@
 //! of them, and an import that breaks off goes on where it stopped.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::users::{self, NewUser};
-use super::{Terms, passwords};
+use super::{Terms, passwords, unit};
 use crate::access::{Admin, Operator};
 use crate::clock::{DAY, Millis};
 use crate::error::{Conflict, Error, Fault, Result};
 use crate::model::{GroupId, User, UserId};
 use crate::rows::{RawRow, Text};
 use crate::storage::imports::{self, Progress};
-use crate::storage::{Tx, groups, users as stored};
+use crate::storage::{Store, Tx, groups, users as stored};
 
 /// How long an import that broke off can be gone on with.
 const KEPT: Millis = 7 * DAY;
@@ -157,11 +158,65 @@ pub enum Mood {
 /// The most rows of a careful transaction.
 const CAREFUL: usize = 1_000;
 
-/// Has a batch done, carefully where hope was in vain, and whether it was: so it will be with the next one.
+/// Has a batch of so many rows stored, in as many transactions as it takes. `part` stores some of them from a place on, and says
+/// where the next ones begin and what has come of all so far; `before` is what had come of earlier batches.
 ///
 /// # Errors
-/// Those of `work`.
-pub async fn hopefully<T, Fut>(mood: &mut Mood, work: impl Fn(Mood) -> Fut) -> Result<T>
+/// Those of `part`. What earlier parts have stored stays.
+pub async fn store_batch<T, F>(
+    store: &Store,
+    by: &Admin,
+    mood: &mut Mood,
+    rows: usize,
+    before: T,
+    part: F,
+) -> Result<T>
+where
+    T: Send + Sync + 'static,
+    F: Fn(&mut Tx<'_>, Mood, usize, &T) -> Result<(usize, T)> + Send + Sync + 'static,
+{
+    let part = Arc::new(part);
+    let (mut at, mut done) = (0, before);
+    while at < rows {
+        let before = Arc::new(done);
+        (at, done) = hopefully(mood, |mood| {
+            let (part, before) = (Arc::clone(&part), Arc::clone(&before));
+            unit::write_large(store, by, move |tx| part(tx, mood, at, &before))
+        })
+        .await?;
+    }
+    Ok(done)
+}
+
+/// Has a batch tried, and taken back; what would become of each row.
+///
+/// # Errors
+/// Those of [`create_batch`].
+pub async fn rehearse_batch(
+    store: &Store,
+    terms: Terms,
+    by: &Admin,
+    mood: &mut Mood,
+    rows: Vec<Row>,
+    send_mail: bool,
+) -> Result<Vec<Fate>> {
+    let rows = Arc::new(rows);
+    let mut fates = Vec::with_capacity(rows.len());
+    while fates.len() < rows.len() {
+        let at = fates.len();
+        let part = hopefully(mood, |mood| {
+            let (rights, rows) = (by.clone(), Arc::clone(&rows));
+            unit::rehearse_large(store, by, move |tx| {
+                create_batch(tx, terms, &rights, rows.get(at..).unwrap_or_default(), send_mail, mood)
+            })
+        });
+        fates.extend(part.await?);
+    }
+    Ok(fates)
+}
+
+/// Has something done carefully where hope was in vain, and whether it was: so it will be the next time.
+async fn hopefully<T, Fut>(mood: &mut Mood, work: impl Fn(Mood) -> Fut) -> Result<T>
 where
     Fut: Future<Output = Result<T>>,
 {

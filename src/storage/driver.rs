@@ -154,7 +154,7 @@ pub enum DbError {
     Full,
     /// Another program holds the database.
     Busy,
-    /// A statement took too long and was stopped, or has no connection to spare.
+    /// A statement took too long and was stopped, or the server has no connection to spare.
     Crowded,
     /// Another unit of work changed what this one has read: run it again.
     Overtaken,

@@ -118,15 +118,25 @@ fn answer_sql(dialect: Dialect, wildcards: usize) -> String {
     )
 }
 
-/// The text is written once for each usual number of wildcards: making it would cost as much as the question.
-fn answer_text(dialect: Dialect, wildcards: usize) -> Cow<'static, str> {
+/// The same question turned round: a row where the user has it.
+fn turned_sql(wildcards: usize) -> String {
+    format!("SELECT 1 WHERE {}", from_user("$2", 3, wildcards))
+}
+
+/// What [`find_answer`] asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Texts {
+    answer: String,
+    turned: String,
+}
+
+/// The texts are written once for each usual number of wildcards: making them would cost as much as the question.
+fn texts(dialect: Dialect, wildcards: usize) -> Cow<'static, Texts> {
     const USUAL: usize = 4;
-    static TEXTS: [[OnceLock<String>; USUAL]; 2] = [const { [const { OnceLock::new() }; USUAL] }; 2];
+    static TEXTS: [[OnceLock<Texts>; USUAL]; 2] = [const { [const { OnceLock::new() }; USUAL] }; 2];
+    let make = || Texts { answer: answer_sql(dialect, wildcards), turned: turned_sql(wildcards) };
     let known = TEXTS.get(usize::from(dialect.has_one_writer())).and_then(|texts| texts.get(wildcards));
-    match known {
-        Some(text) => Cow::Borrowed(text.get_or_init(|| answer_sql(dialect, wildcards))),
-        None => Cow::Owned(answer_sql(dialect, wildcards)),
-    }
+    known.map_or_else(|| Cow::Owned(make()), |texts| Cow::Borrowed(texts.get_or_init(make)))
 }
 
 /// What the database says to a question about a user. `None` = there is no such ACTIVE user, or its partner is
@@ -140,13 +150,13 @@ pub fn find_answer(tx: &mut Tx<'_>, user_id: UserId, question: &Question) -> Res
     params.push(user_id.into());
     question.params(&mut params);
     let read = |row: &dyn Row| Ok((row.int(0)? != 0, usize::try_from(row.int(1)?).unwrap_or(0)));
-    let Some((is_admin, sum)) = tx.row(&answer_text(tx.dialect(), wildcards), &params, read)? else {
+    let texts = texts(tx.dialect(), wildcards);
+    let Some((is_admin, sum)) = tx.row(&texts.answer, &params, read)? else {
         return Ok(None);
     };
     let mut is_granted = sum >= HELD;
     if !is_granted && sum > TRIED {
-        let text = format!("SELECT 1 WHERE {}", from_user("$2", 3, wildcards));
-        is_granted = tx.row(&text, &params, |_| Ok(()))?.is_some();
+        is_granted = tx.row(&texts.turned, &params, |_| Ok(()))?.is_some();
     }
     Ok(Some(Answer { is_granted, is_admin }))
 }
@@ -378,14 +388,16 @@ mod tests {
             let mut tx = Tx::open(&mut conn, &mut effects, scope, 1_000, &random);
             assert_eq!(find_answer(&mut tx, UserId(n + 1), &question).unwrap(), None);
         }
-        assert_eq!(conn.replanned(&answer_text(Dialect::Sqlite, 1)), 0);
+        assert_eq!(conn.replanned(&texts(Dialect::Sqlite, 1).answer), 0);
     }
 
     #[test]
     fn the_hot_text_is_made_once() {
-        let text = |n| answer_text(Dialect::Sqlite, n);
-        assert!(matches!((text(1), text(3)), (Cow::Borrowed(_), Cow::Borrowed(_))));
-        assert_eq!(text(1), answer_sql(Dialect::Sqlite, 1));
-        assert_eq!(text(9), answer_sql(Dialect::Sqlite, 9));
+        let texts = |n| texts(Dialect::Sqlite, n);
+        assert!(matches!((texts(1), texts(3)), (Cow::Borrowed(_), Cow::Borrowed(_))));
+        for n in [1, 9] {
+            assert_eq!(texts(n).answer, answer_sql(Dialect::Sqlite, n));
+            assert_eq!(texts(n).turned, turned_sql(n));
+        }
     }
 }

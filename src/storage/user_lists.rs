@@ -98,7 +98,7 @@ fn is_counted_within(
     time: Duration,
     first_took: Duration,
 ) -> Result<bool> {
-    // Where the next one stands tells nothing of how many users have a status.
+    // Hits come by id, so their number is guessed by how far the first ones reach. Users of a status do not: that is tried.
     if *source != Drive::Search {
         return Ok(true);
     }

@@ -1,7 +1,7 @@
 //! Users that come from elsewhere over HTTP, and all of them as rows again.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,8 +17,10 @@ use tenantry::domain::user_import::{self, ImportedUser, Mood, Row};
 use tenantry::domain::users::NewUser;
 use tenantry::error::Error;
 use tenantry::model::{GroupId, PartnerId, Status};
+use tenantry::storage::Tx;
 use tenantry::{values, worker};
 
+use crate::databases::is_postgres;
 use crate::fixtures::{with, without};
 use crate::foreign_hashes::{BCRYPT, OLD, SSHA};
 use crate::harness::{Answer, Person, T, new_user};
@@ -365,6 +367,72 @@ async fn others_write_while_a_batch_is_stored() {
     assert_eq!(total(&admin).await, 4_001 + beside);
 }
 
+/// A row that was read.
+fn row(n: usize, name: &str, group: GroupId) -> Row {
+    let new = NewUser {
+        username: values::username(name).unwrap(),
+        status: Status::Inactive,
+        first_name: String::from("Ida"),
+        last_name: String::from("Idle"),
+        email: format!("{name}@example.com"),
+        title: None,
+        phone_number: None,
+        groups: vec![group],
+        is_admin: false,
+        external_id: None,
+    };
+    Row { line: n as u64 + 1, user: Ok(ImportedUser { new, password_hash: None }) }
+}
+
+#[tokio::test]
+async fn a_batch_makes_way_and_goes_on_in_another_transaction() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = GroupId(admin.create_group("Editors").await);
+    let by = Operator::of_this_machine().as_admin_of(PartnerId(1));
+    let (store, rights, terms) = (&t.app.store, by.clone(), t.app.terms);
+    let rows: Vec<Row> = (0..1_100).map(|n| row(n, &format!("user{n}"), group)).collect();
+    let places = Arc::new(Mutex::new(Vec::new()));
+    let begun = Arc::clone(&places);
+    let part = move |tx: &mut Tx<'_>, mood, at, (): &()| {
+        begun.lock().unwrap().push(at);
+        let fates = user_import::create_batch(tx, terms, &rights, &rows[at..], false, mood)?;
+        Ok((at + fates.len(), ()))
+    };
+    let mut mood = Mood::Hopeful;
+    let mut storing = Box::pin(user_import::store_batch(store, &by, &mut mood, 1_100, (), part));
+    let expected = if is_postgres() {
+        storing.await.unwrap();
+        [0, 1_000]
+    } else {
+        // Holds the writer until the batch waits for it, and somebody else behind the batch. To be polled is to wait.
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let wait = Mutex::new(wait);
+        let hold = move |_: &mut Tx<'_>| {
+            let _ = wait.lock().unwrap().recv();
+            Ok(())
+        };
+        let mut holding = Box::pin(unit::write_large(store, &by, hold));
+        let mut small = Box::pin(unit::write(store, &by, |_| Ok(())));
+        assert!(
+            has_begun(&mut holding).await && has_begun(&mut storing).await && has_begun(&mut small).await
+        );
+        go.send(()).unwrap();
+        let (holding, storing, small) = tokio::join!(holding, storing, small);
+        assert!(holding.is_ok() && storing.is_ok() && small.is_ok());
+        [0, 500]
+    };
+    assert_eq!(*places.lock().unwrap(), expected);
+    assert_eq!(total(&admin).await, 1_101);
+    let group = admin.get(&format!("/api/v1/groups/{}", group.0)).await.expect(200).body;
+    assert_eq!(group["membershipCount"], 1_100);
+}
+
+/// Has a future run until it waits; whether it does.
+async fn has_begun<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> bool {
+    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}
+
 #[tokio::test]
 async fn a_batch_with_a_group_that_is_gone_is_done_row_by_row() {
     let t = T::start().await;
@@ -373,23 +441,9 @@ async fn a_batch_with_a_group_that_is_gone_is_done_row_by_row() {
     let by = Operator::of_this_machine().as_admin_of(PartnerId(1));
     // Between the reading of rows and the storing of them a group may go.
     let gone = GroupId(group.0 + 1);
-    let row = |n: usize| {
-        let name = if n == 900 { String::from("user3") } else { format!("user{n}") };
-        let new = NewUser {
-            username: values::username(&name).unwrap(),
-            status: Status::Inactive,
-            first_name: String::from("Ida"),
-            last_name: String::from("Idle"),
-            email: format!("{name}@example.com"),
-            title: None,
-            phone_number: None,
-            groups: vec![if n % 500 == 7 { gone } else { group }],
-            is_admin: false,
-            external_id: None,
-        };
-        Row { line: n as u64 + 1, user: Ok(ImportedUser { new, password_hash: None }) }
-    };
-    let rows: Arc<Vec<Row>> = Arc::new((0..1_100).map(row).collect());
+    let group_of = |n| if n % 500 == 7 { gone } else { group };
+    let name_of = |n| if n == 900 { String::from("user3") } else { format!("user{n}") };
+    let rows: Arc<Vec<Row>> = Arc::new((0..1_100).map(|n| row(n, &name_of(n), group_of(n))).collect());
     let create = async |from: usize, mood| {
         let (rows, rights, terms) = (Arc::clone(&rows), by.clone(), t.app.terms);
         let created = unit::write_large(&t.app.store, &by, move |tx| {
