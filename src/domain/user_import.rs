@@ -1,5 +1,5 @@
-//! Users that come from elsewhere, a file of them, in batches: each is a transaction, so that others write between two
-//! of them, and an import that breaks off goes on where it stopped.
+//! Users that come from elsewhere, a file of them, in batches, each in a transaction or several, so that others write
+//! between them, and an import that breaks off goes on where it stopped.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
