@@ -187,6 +187,17 @@ impl Admin {
         Err(Error::Forbidden(denial))
     }
 
+    /// Whoever began a bulk operation, which was admitted then and always ends: its entry says who. None for a text
+    /// that no [`Actor`] is written as.
+    pub fn of_bulk_operation(pid: PartnerId, actor: &str) -> Option<Self> {
+        let actor = Actor::parse(actor)?;
+        let user_id = match actor {
+            Actor::User(id) => Some(id),
+            Actor::Client(_) | Actor::Operator | Actor::System => None,
+        };
+        Some(Self { pid, actor, user_id, caller: None })
+    }
+
     /// The admin's own user, unless it is a technical account or an operator.
     pub fn user_id(&self) -> Option<UserId> {
         self.user_id
@@ -297,6 +308,19 @@ pub enum Actor {
     Operator,
     /// The server itself.
     System,
+}
+
+impl Actor {
+    /// Reads what `Display` writes.
+    fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':') {
+            Some(("user", id)) => id.parse().ok().map(UserId).map(Self::User),
+            Some(("client", id)) => Some(Self::Client(id.to_owned())),
+            None if text == "operator" => Some(Self::Operator),
+            None if text == "system" => Some(Self::System),
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Display for Actor {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::clock::{Clock, DAY, HOUR, SECOND};
 use crate::config::{Config, DatabaseUrl, SecretUrl};
 use crate::domain::Terms;
+use crate::domain::bulk_operations::Running;
 use crate::domain::evaluations::Rules;
 use crate::domain::once::UnderWay;
 use crate::domain::uses::Uses;
@@ -27,6 +28,8 @@ pub struct Parts {
     pub hasher: Hasher,
     /// Requests under way that are to be done once.
     pub under_way: UnderWay,
+    /// Bulk operations that this process carries out.
+    pub bulk: Running,
     /// Uses of sessions that are not stored yet.
     pub uses: Uses,
     /// The time.
@@ -62,8 +65,8 @@ impl App {
         let threads = config.worker_threads.max(1);
         let hasher = Hasher::new(threads, threads * QUEUE_PER_THREAD, cost, random.clone())?;
         let terms = terms(&config);
-        let (under_way, uses) = (UnderWay::default(), Uses::default());
-        Ok(Self(Arc::new(Parts { store, hasher, under_way, uses, clock, random, config, terms })))
+        let (under_way, uses, bulk) = (UnderWay::default(), Uses::default(), Running::new(&random));
+        Ok(Self(Arc::new(Parts { store, hasher, under_way, bulk, uses, clock, random, config, terms })))
     }
 }
 

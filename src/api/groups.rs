@@ -15,13 +15,15 @@ use super::openapi::{
 };
 use super::paging::Params;
 use super::problem::Problem;
+use super::user_bulk::KeptRows;
 use super::writes::{Answer, Once, Write};
 use crate::access::{self, Scope};
 use crate::app::App;
 use crate::catalogue::Catalogue;
+use crate::domain::bulk_operations::{BulkChange, BulkOperation};
 use crate::domain::conditions::{self, Target};
+use crate::domain::groups;
 use crate::domain::groups::{GroupChange, NewGroup};
-use crate::domain::{effects, groups};
 use crate::error::Result;
 use crate::model::{Group, GroupId, PartnerId, UserId};
 use crate::values;
@@ -348,10 +350,17 @@ async fn change_group(
 }
 
 /// Delete a group; its members leave it. Not while others are nested in it.
+///
+/// More than 5,000 members leave in steps that always end, the group goes with the last of them: others may see that
+/// under way. A group that gets a child meanwhile stays, and is listed (`200`).
 #[utoipa::path(
     delete, path = "/api/v1/groups/{groupId}", tag = "groups",
     params(("groupId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
-    responses((status = 204, description = "Gone"), AdminErrors, MissingError, ConflictError, ChangedError),
+    responses(
+        (status = 200, description = "More than 5,000 members: the group has got a child meanwhile and stays", body = KeptRows),
+        (status = 204, description = "Gone"),
+        AdminErrors, MissingError, ConflictError, ChangedError,
+    ),
 )]
 pub async fn delete_group(
     State(app): State<App>,
@@ -359,22 +368,22 @@ pub async fn delete_group(
     GroupPath(id): GroupPath,
     write: Write,
 ) -> Result<Response, Problem> {
-    let (rights, dry_run) = (by.clone(), write.dry_run);
-    write
-        .of(Target::Group(id))
-        .run(&app, &by, move |tx| {
-            let effects = effects::of_groups(tx, dry_run, &[id.0])?;
-            groups::delete(tx, &rights, id)?;
-            Ok(Answer::gone().taking(effects))
-        })
-        .await
+    let operation = BulkOperation::of(BulkChange::DeleteGroup, vec![id.0]);
+    write.of(Target::Group(id)).run_bulk(&app, &by, operation).await
 }
 
 /// Delete groups in bulk, all or none.
+///
+/// Groups with more than 5,000 members in all are checked as a whole first and then deleted in steps that always end:
+/// others may see that under way. A group that gets a child meanwhile stays, and is listed (`200`).
 #[utoipa::path(
     post, path = "/api/v1/groups/bulk-delete", tag = "groups", params(OnceParams, DryRunParams),
     request_body = Vec<i64>,
-    responses((status = 204, description = "All gone"), InvalidError, AdminErrors, MissingError, ConflictError),
+    responses(
+        (status = 200, description = "More than 5,000 members: all deleted but those listed, which have got a child meanwhile", body = KeptRows),
+        (status = 204, description = "All gone"),
+        InvalidError, AdminErrors, MissingError, ConflictError,
+    ),
 )]
 pub async fn bulk_delete_groups(
     State(app): State<App>,
@@ -388,7 +397,11 @@ pub async fn bulk_delete_groups(
 /// Delete groups in bulk, by the other method the source prints.
 #[utoipa::path(
     delete, path = "/api/v1/groups/bulk-delete", tag = "groups", params(DryRunParams), request_body = Vec<i64>,
-    responses((status = 204, description = "All gone"), InvalidError, AdminErrors, MissingError, ConflictError),
+    responses(
+        (status = 200, description = "More than 5,000 members: all deleted but those listed, which have got a child meanwhile", body = KeptRows),
+        (status = 204, description = "All gone"),
+        InvalidError, AdminErrors, MissingError, ConflictError,
+    ),
 )]
 pub async fn bulk_delete_groups_by_delete(
     State(app): State<App>,
@@ -405,13 +418,5 @@ async fn delete_groups(
     write: Write,
     body: &[u8],
 ) -> Result<Response, Problem> {
-    let (ids, rights, dry_run) = (id_list(body)?, by.clone(), write.dry_run);
-    write
-        .large()
-        .run(app, by, move |tx| {
-            let effects = effects::of_groups(tx, dry_run, &ids)?;
-            groups::delete_many(tx, &rights, &ids)?;
-            Ok(Answer::gone().taking(effects))
-        })
-        .await
+    write.run_bulk(app, by, BulkOperation::of(BulkChange::DeleteGroups, id_list(body)?)).await
 }

@@ -12,6 +12,7 @@ use super::openapi::{
 use super::problem::Problem;
 use super::writes::{Answer, Once, Write};
 use crate::app::App;
+use crate::domain::bulk_operations::{BulkChange, BulkOperation};
 use crate::domain::conditions::Target;
 use crate::domain::memberships;
 
@@ -68,6 +69,9 @@ pub async fn remove_member(
 }
 
 /// Put users into a group, all or none. Those who are in it already, stay.
+///
+/// More than 5,000 users are checked as a whole first and then added in steps that always end: others may see the change
+/// under way.
 #[utoipa::path(
     post, path = "/api/v1/groups/{groupId}/users", tag = "groups",
     params(("groupId" = i64, Path, description = "Its number"), ConditionParams, OnceParams, DryRunParams),
@@ -84,19 +88,14 @@ pub async fn add_members(
     write: Write,
     Once { body, claim }: Once,
 ) -> Result<Response, Problem> {
-    let (ids, rights) = (id_list(&body)?, by.clone());
-    write
-        .of(Target::Group(group))
-        .once(claim)
-        .large()
-        .run(&app, &by, move |tx| {
-            memberships::add_many(tx, &rights, group, &ids)?;
-            Ok(Answer::gone())
-        })
-        .await
+    let operation = BulkOperation::of(BulkChange::AddMembers(group), id_list(&body)?);
+    write.of(Target::Group(group)).once(claim).run_bulk(&app, &by, operation).await
 }
 
 /// Take users out of a group, all or none.
+///
+/// More than 5,000 users are checked as a whole first and then taken out in steps that always end: others may see the
+/// change under way.
 #[utoipa::path(
     delete, path = "/api/v1/groups/{groupId}/users", tag = "groups",
     params(("groupId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
@@ -113,13 +112,6 @@ pub async fn remove_members(
     write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let (ids, rights) = (id_list(&body)?, by.clone());
-    write
-        .of(Target::Group(group))
-        .large()
-        .run(&app, &by, move |tx| {
-            memberships::remove_many(tx, &rights, group, &ids)?;
-            Ok(Answer::gone())
-        })
-        .await
+    let operation = BulkOperation::of(BulkChange::RemoveMembers(group), id_list(&body)?);
+    write.of(Target::Group(group)).run_bulk(&app, &by, operation).await
 }

@@ -14,6 +14,7 @@ use super::problem::Problem;
 use super::users::{Time, UserBody};
 use super::writes::{Answer, Once, Write, WriteWith};
 use crate::app::App;
+use crate::domain::bulk_operations;
 use crate::domain::partners::{self, PartnerChange};
 use crate::domain::users::NewUser;
 use crate::error::{Conflict, Error, Result};
@@ -215,7 +216,8 @@ pub async fn update_partner(
 
 /// Delete a partner with everything in it.
 ///
-/// A partner with more than one user is refused (`409`) unless `?force=true` says that it is meant.
+/// A partner with more than one user is refused (`409`) unless `?force=true` says that it is meant. It is deleted in steps
+/// that always end, suspended from the first one on; the answer comes at their end.
 #[utoipa::path(
     delete, path = "/operator/v1/partners/{pid}", tag = "operator",
     params(("pid" = i64, Path, description = "Its number"), ("force" = Option<bool>, Query, description = "With all its users"), DryRunParams),
@@ -229,10 +231,8 @@ pub async fn delete_partner(
 ) -> Result<Response, Problem> {
     let force = params.flag("force").unwrap_or(false);
     params.finish()?;
-    write
-        .large()
-        .run(&app, &by, move |tx| partners::delete(tx, by, pid, force).map(|()| Answer::gone()))
-        .await
+    bulk_operations::delete_partner(&app, by, pid, force, write.dry_run).await?;
+    Ok(Answer::gone().answer(write.dry_run)?)
 }
 
 fn read_list(mut params: Params) -> Result<(Option<String>, ListAddress, PageRequest)> {

@@ -1,7 +1,5 @@
 //! Users, created, changed and deleted many at a time (A11).
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
@@ -18,9 +16,9 @@ use super::users::{HalfRead, note_unknown, read_common, read_groups, unknown_gro
 use super::writes::{Answer, Once, Write};
 use crate::access::{self, Scope};
 use crate::app::App;
+use crate::domain::bulk_operations::{BulkChange, BulkOperation};
 use crate::domain::user_bulk::{self, MOST_CHANGED, Row, Selection};
 use crate::domain::users::UserChange;
-use crate::domain::{effects, users};
 use crate::error::{Error, Fault, Result};
 use crate::model::UserId;
 
@@ -177,7 +175,8 @@ pub struct PatchUsers {
 }
 
 /// What a change of many came to.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "documents what domain/bulk_operations.rs answers")]
 pub struct UsersChanged {
     /// Users it was for.
     #[schema(example = 2)]
@@ -185,6 +184,34 @@ pub struct UsersChanged {
     /// Users that are now other than before.
     #[schema(example = 2)]
     changed: usize,
+    /// Users that had to be left as they were, since something else changed while a large change was under way.
+    #[schema(required = false, example = json!([]))]
+    kept: Vec<KeptRow>,
+}
+
+/// Something that a large change had to leave as it was.
+#[derive(Debug, ToSchema)]
+#[schema(as = Kept, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what domain/bulk_operations.rs answers")]
+pub struct KeptRow {
+    /// The user, if it is one.
+    #[schema(required = false, example = 2)]
+    user_id: i64,
+    /// The group, if it is one.
+    #[schema(required = false)]
+    group_id: i64,
+    /// Why: `last-admin` or `group-has-children`.
+    #[schema(example = "last-admin")]
+    code: String,
+}
+
+/// What a large deletion could not delete.
+#[derive(Debug, ToSchema)]
+#[schema(as = KeptRows)]
+#[expect(dead_code, reason = "documents what domain/bulk_operations.rs answers")]
+pub struct KeptRows {
+    /// Everything else is deleted.
+    kept: Vec<KeptRow>,
 }
 
 /// Reads a filter as if it stood in a query.
@@ -310,6 +337,12 @@ async fn read_patch_request(app: &App, by: &access::Admin, body: &[u8]) -> Resul
 /// Change many users by one merge patch, all or none.
 ///
 /// For a list of ids, or for a filter with the number of users it is expected to find: `409` if it finds another.
+///
+/// Up to 5,000 users are changed in one transaction. More are checked as a whole first, and a refusal changes nothing;
+/// then they are changed in steps, between which others may see some changed and others not. Once begun the change always
+/// ends, also when the client goes away or the server is restarted, and the answer comes at its end. A user who was deleted
+/// meanwhile counts as done; a user who has become the last ACTIVE admin stays one and is listed under `kept`. A partner
+/// has one large change at a time: others wait, and for too long are `503` with `Retry-After`.
 #[utoipa::path(
     patch, path = "/api/v1/users/bulk", tag = "users", params(DryRunParams), request_body = PatchUsers,
     responses(
@@ -324,36 +357,40 @@ pub async fn bulk_patch_users(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let (selection, expected, change) = read_patch_request(&app, &by, &body).await?;
-    let (terms, rights) = (app.terms, by.clone());
-    write
-        .large()
-        .run(&app, &by, move |tx| {
-            let done = user_bulk::update_many(tx, terms, &rights, &selection, expected, &change)
-                .map_err(|error| in_filter(error, &selection))?;
-            Answer::ok(&UsersChanged { matched: done.matched, changed: done.changed })
-        })
-        .await
+    let told = match &selection {
+        Selection::Filter(query) if !query.groups.is_empty() => in_filter,
+        _ => |error| error,
+    };
+    let operation = BulkOperation { change: BulkChange::UpdateUsers(Box::new(change)), selection, expected };
+    write.telling(told).run_bulk(&app, &by, operation).await
 }
 
 /// A group that does not exist is here a fault of the filter; one of the patch was found before.
-fn in_filter(error: Error, selection: &Selection) -> Error {
-    match (error, selection) {
-        (Error::Invalid(faults), Selection::Filter(query)) if !query.groups.is_empty() => {
-            let place = |fault: Fault| match fault.code {
-                "unknown-group" => Fault { field: "/filter/groupId".into(), ..fault },
-                _ => fault,
-            };
-            Error::Invalid(faults.into_iter().map(place).collect())
-        }
-        (error, _) => error,
+fn in_filter(error: Error) -> Error {
+    let place = |fault: Fault| match fault.code {
+        "unknown-group" => Fault { field: "/filter/groupId".into(), ..fault },
+        _ => fault,
+    };
+    match error {
+        Error::Invalid(faults) => Error::Invalid(faults.into_iter().map(place).collect()),
+        other => other,
     }
 }
 
-/// Delete users in bulk, all or none (A11, B15).
+/// Delete users in bulk, all or none.
+///
+/// Up to 5,000 users are deleted in one transaction. More are checked as a whole first, and a refusal changes nothing;
+/// then they are deleted in steps, between which others may see some of them. Once begun the deletion always ends, also
+/// when the client goes away or the server is restarted, and the answer comes at its end. A partner has one large change
+/// at a time: others wait, and for too long are `503` with `Retry-After`.
 #[utoipa::path(
     post, path = "/api/v1/users/bulk-delete", tag = "users", params(OnceParams, DryRunParams),
     request_body = Vec<i64>,
-    responses((status = 204, description = "All gone"), InvalidError, AdminErrors, MissingError, ConflictError),
+    responses(
+        (status = 200, description = "More than 5,000: all deleted but those listed, who became the last ACTIVE admin meanwhile", body = KeptRows),
+        (status = 204, description = "All gone"),
+        InvalidError, AdminErrors, MissingError, ConflictError,
+    ),
 )]
 pub async fn bulk_delete_users(
     State(app): State<App>,
@@ -361,15 +398,6 @@ pub async fn bulk_delete_users(
     write: Write,
     Once { body, claim }: Once,
 ) -> Result<Response, Problem> {
-    let ids = Arc::new(id_list(&body)?);
-    let (terms, rights, dry_run) = (app.terms, by.clone(), write.dry_run);
-    write
-        .once(claim)
-        .large()
-        .run(&app, &by, move |tx| {
-            let effects = effects::of_users(tx, dry_run, &ids)?;
-            users::delete_many(tx, terms, &rights, &ids)?;
-            Ok(Answer::gone().taking(effects))
-        })
-        .await
+    let operation = BulkOperation::of(BulkChange::DeleteUsers, id_list(&body)?);
+    write.once(claim).run_bulk(&app, &by, operation).await
 }

@@ -19,10 +19,11 @@ use super::conditional;
 use super::extract;
 use super::paging::Params;
 use super::problem::Problem;
-use crate::access::Scope;
+use crate::access::{Admin, Scope};
 use crate::app::App;
+use crate::domain::bulk_operations::{self, BulkOperation};
 use crate::domain::conditions::{Condition, Target};
-use crate::domain::once::{self, Claim, Keepable};
+use crate::domain::once::{self, Claim, Keepable, StoredResponse};
 use crate::domain::unit::{self, Done, Manner};
 use crate::error::{Error, Fault, Result};
 use crate::storage::Tx;
@@ -36,24 +37,13 @@ pub(super) const TRUE: HeaderValue = HeaderValue::from_static("true");
 const LONGEST_KEY: usize = 255;
 
 /// What a write answers. It is made inside the transaction, so that it can be stored with the change.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Answer {
-    status: u16,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    location: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    tag: Option<String>,
-    /// JSON, or nothing.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    body: String,
-    /// What else a deletion would take along: only a dry run asks.
-    #[serde(skip)]
-    effects: Option<Value>,
-}
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Answer(StoredResponse);
 
 impl Keepable for Answer {
     fn length(&self) -> usize {
-        self.body.len()
+        self.0.length()
     }
 }
 
@@ -71,36 +61,31 @@ impl Answer {
     /// # Errors
     /// The body cannot be written.
     pub fn created(location: String, body: &impl Serialize) -> Result<Self> {
-        Ok(Self { location: Some(location), ..Self::with(StatusCode::CREATED, body)? })
+        let Self(made) = Self::with(StatusCode::CREATED, body)?;
+        Ok(Self(StoredResponse { location: Some(location), ..made }))
     }
 
     /// 204.
     pub fn gone() -> Self {
-        Self {
-            status: StatusCode::NO_CONTENT.as_u16(),
-            location: None,
-            tag: None,
-            body: String::new(),
-            effects: None,
-        }
+        Self(StoredResponse { status: StatusCode::NO_CONTENT.as_u16(), ..StoredResponse::default() })
     }
 
     fn with(status: StatusCode, body: &impl Serialize) -> Result<Self> {
         let body = serde_json::to_string(body)
             .map_err(|e| Error::internal(format!("an answer cannot be written: {e}")))?;
-        Ok(Self { status: status.as_u16(), location: None, tag: None, body, effects: None })
+        Ok(Self(StoredResponse { status: status.as_u16(), body, ..StoredResponse::default() }))
     }
 
     /// With the tag of what it shows.
     #[must_use]
     pub fn tagged(self, tag: String) -> Self {
-        Self { tag: Some(tag), ..self }
+        Self(StoredResponse { tag: Some(tag), ..self.0 })
     }
 
     /// With what else would go, if that was asked for.
     #[must_use]
     pub fn taking(self, effects: Option<Value>) -> Self {
-        Self { effects, ..self }
+        Self(StoredResponse { effects, ..self.0 })
     }
 
     /// As a response; as a preview where it was only tried.
@@ -110,20 +95,21 @@ impl Answer {
 
     fn into_response(self) -> Result<Response> {
         let bad = |_| Error::internal("an answer has an impossible status or header");
+        let StoredResponse { status, location, tag, body, .. } = self.0;
         let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::from_u16(self.status).map_err(|_| bad(()))?;
+        *response.status_mut() = StatusCode::from_u16(status).map_err(|_| bad(()))?;
         let headers = response.headers_mut();
-        if let Some(location) = self.location {
+        if let Some(location) = location {
             let value = HeaderValue::try_from(location).map_err(|_| bad(()))?;
             headers.insert(axum::http::header::LOCATION, value);
         }
-        if let Some(tag) = self.tag {
+        if let Some(tag) = tag {
             let value = HeaderValue::try_from(conditional::etag(&tag)).map_err(|_| bad(()))?;
             headers.insert(axum::http::header::ETAG, value);
         }
-        if !self.body.is_empty() {
+        if !body.is_empty() {
             headers.insert(CONTENT_TYPE, JSON);
-            *response.body_mut() = Body::from(self.body);
+            *response.body_mut() = Body::from(body);
         }
         Ok(response)
     }
@@ -138,12 +124,13 @@ impl Answer {
             result: Option<Box<RawValue>>,
             effects: Option<Value>,
         }
-        let body = Some(self.body).filter(|body| !body.is_empty());
+        let StoredResponse { status, body, effects, .. } = self.0;
+        let body = Some(body).filter(|body| !body.is_empty());
         let result = body
             .map(RawValue::from_string)
             .transpose()
             .map_err(|e| Error::internal(format!("an answer is no JSON: {e}")))?;
-        let preview = Preview { dry_run: true, status: self.status, result, effects: self.effects };
+        let preview = Preview { dry_run: true, status, result, effects };
         Self::ok(&preview)?.into_response()
     }
 }
@@ -247,6 +234,27 @@ impl Write {
         Ok(match unit::write_in(&app.store, by, manner, work).await.map_err(told)? {
             Done::Now(answer) => answer.answer(dry_run)?,
             Done::Before(answer) => replay(answer)?,
+        })
+    }
+}
+
+impl Write {
+    /// Changes many rows, in one transaction or in steps, and answers at the end.
+    ///
+    /// # Errors
+    /// Those of [`bulk_operations::write`]; a condition that does not hold.
+    pub async fn run_bulk(
+        self,
+        app: &App,
+        by: &Admin,
+        operation: BulkOperation,
+    ) -> Result<Response, Problem> {
+        let Self { dry_run, condition, target, once, told, .. } = self;
+        let condition = target.map(|target| (target, condition));
+        let manner = Manner { dry_run, condition, once, ..Manner::default() };
+        Ok(match bulk_operations::write(app, by, manner, operation).await.map_err(told)? {
+            Done::Now(answer) => Answer(answer).answer(dry_run)?,
+            Done::Before(answer) => replay(Answer(answer))?,
         })
     }
 }

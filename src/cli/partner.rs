@@ -13,6 +13,7 @@ use super::{Failure, print};
 use crate::access::Operator;
 use crate::app::App;
 use crate::clock::rfc3339;
+use crate::domain::bulk_operations;
 use crate::domain::partners::{self, PartnerChange};
 use crate::domain::unit;
 use crate::error::Result;
@@ -147,7 +148,7 @@ impl PartnerOperation {
                     .await
             }
             Self::Delete { pid, force } => {
-                unit::write_large(store, &by, move |tx| partners::delete(tx, by, pid, force)).await?;
+                bulk_operations::delete_partner(app, by, pid, force, false).await?;
                 Ok(json!({ "pid": pid, "deleted": true }))
             }
         }

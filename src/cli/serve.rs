@@ -9,6 +9,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 
 use super::Failure;
 use super::control::Bound;
@@ -23,6 +24,7 @@ use crate::api::server::{self, Bounds};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
+use crate::domain::bulk_operations;
 use crate::hashing::HashCost;
 use crate::mail::{Directory, Mailer, Sender, Smtp};
 use crate::random::Random;
@@ -32,6 +34,9 @@ use crate::worker::Worker;
 const BACKLOG: u32 = 1_024;
 /// How long work on blocking threads has to end after everything else has.
 const LAST_WORK: Duration = Duration::from_secs(5);
+
+/// How long bulk operations may go on after the signal to stop: less than the requests that wait for them.
+const LAST_STEPS: Duration = Duration::from_secs(5);
 
 /// After so many polls of tasks the runtime looks what has come on connections and from other threads. By default it
 /// does so after 61 and 31: a quiet partner's request, or the answer to its write, would wait for as many requests of a
@@ -142,11 +147,17 @@ async fn serve(mut config: Config, lock: Option<Lock>, out: &mut impl Write) -> 
         );
     }
     let worker = Worker::start(app.clone(), mailer)?;
+    let attending = tokio::spawn(bulk_operations::attend(app.clone()));
     tracing::info!(%address, "serving");
-    let served = http(app, listener, stop).await;
+    let served = http(app, listener, ending(app, stop)).await;
     tracing::info!("stopping");
+    attending.abort();
+    app.bulk.stop();
     if let Some(control) = control {
         control.stop().await;
+    }
+    if timeout(LAST_WORK, app.bulk.stopped()).await.is_err() {
+        tracing::warn!("a step of a bulk operation was still in work when the server stopped");
     }
     // It ends after the batch under way, for which this thread must not be held up.
     if tokio::task::spawn_blocking(move || worker.stop()).await.is_err() {
@@ -171,6 +182,17 @@ async fn http(app: &App, listener: TcpListener, stop: impl Future<Output = ()>) 
         served = server::serve(listener, api::service(app, &metrics), bounds, stop) => served,
         never = upkeep => never,
     }
+}
+
+/// Ready when `stop` is. Bulk operations then have some time to end, as other requests have; what has not ended goes on at
+/// the next start.
+async fn ending(app: &App, stop: impl Future<Output = ()>) {
+    stop.await;
+    let bulk = app.bulk.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(LAST_STEPS).await;
+        bulk.stop();
+    });
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Refusal> {

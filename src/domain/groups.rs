@@ -104,17 +104,25 @@ pub fn delete(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId) -> Result<()> {
 /// # Errors
 /// Not found, listing the unknown ids, also when there are conflicts; else `group-has-children`, listing the groups.
 pub fn delete_many(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
+    refuse_deletion(tx, ids)?;
+    for id in ids {
+        let group = get(tx, by, GroupId(*id))?;
+        remove(tx, &group)?;
+    }
+    Ok(())
+}
+
+/// What speaks against the deletion of these groups.
+///
+/// # Errors
+/// As [`delete_many`].
+pub(super) fn refuse_deletion(tx: &mut Tx<'_>, ids: &[i64]) -> Result<()> {
     let ids: Vec<GroupId> = ids.iter().copied().map(GroupId).collect();
     let unknown = groups::list_unknown(tx, &ids)?;
     if !unknown.is_empty() {
         return Err(Error::NotFound(Missing::Groups(unknown)));
     }
-    refuse_children(tx, &ids)?;
-    for id in ids {
-        let group = get(tx, by, id)?;
-        remove(tx, &group)?;
-    }
-    Ok(())
+    refuse_children(tx, &ids)
 }
 
 /// A child that is being put under one of these groups claims that group's row, which is deleted after this: the two
@@ -128,7 +136,8 @@ fn refuse_children(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<()> {
     Err(Conflict::users("group-has-children", parents, detail))
 }
 
-fn remove(tx: &mut Tx<'_>, group: &Group) -> Result<()> {
+/// Removes a group that was just read. Its event shows these users.
+pub(super) fn remove(tx: &mut Tx<'_>, group: &Group) -> Result<()> {
     let mut picture = events::of_group(group);
     let list = permissions::list(tx, group.group_id)?;
     if let Some(picture) = picture.as_object_mut() {

@@ -16,7 +16,7 @@ pub fn add(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, user_id: UserId) -> R
     if !users::list_unknown(tx, &[user_id.0])?.is_empty() {
         return Err(Error::NotFound(Missing::User));
     }
-    add_known(tx, group_id, &[user_id.0])
+    add_known(tx, group_id, &[user_id.0]).map(drop)
 }
 
 /// Has users be in a group, all or none; those who are already, stay.
@@ -24,29 +24,36 @@ pub fn add(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, user_id: UserId) -> R
 /// # Errors
 /// Not found: the group, or the users, listing the unknown ids.
 pub fn add_many(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, ids: &[i64]) -> Result<()> {
-    get_head(tx, by, group_id)?;
-    let unknown = users::list_unknown(tx, ids)?;
-    if !unknown.is_empty() {
-        return Err(Error::NotFound(Missing::Users(unknown)));
-    }
-    add_known(tx, group_id, ids)
+    refuse_unknown(tx, by, group_id, ids)?;
+    add_known(tx, group_id, ids).map(drop)
 }
 
-fn add_known(tx: &mut Tx<'_>, group_id: GroupId, ids: &[i64]) -> Result<()> {
+/// What speaks against these users becoming members of the group.
+///
+/// # Errors
+/// As [`add_many`].
+pub(super) fn refuse_unknown(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, ids: &[i64]) -> Result<()> {
+    get_head(tx, by, group_id)?;
+    let unknown = users::list_unknown(tx, ids)?;
+    if unknown.is_empty() { Ok(()) } else { Err(Error::NotFound(Missing::Users(unknown))) }
+}
+
+/// Has users who exist be members of a group that does; how many were not yet.
+pub(super) fn add_known(tx: &mut Tx<'_>, group_id: GroupId, ids: &[i64]) -> Result<usize> {
     let members = memberships::list_members_of(tx, group_id, ids)?;
     let mut new: Vec<i64> = ids.iter().filter(|id| members.binary_search(id).is_err()).copied().collect();
     // In one order, so that two such units cannot wait for each other.
     new.sort_unstable();
     if new.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     memberships::add(tx, group_id, &new)?;
-    for user in new.into_iter().map(UserId) {
+    for user in new.iter().copied().map(UserId) {
         let after = memberships::groups_of(tx, user)?;
         let before: Vec<GroupId> = after.iter().filter(|id| **id != group_id).copied().collect();
         events::record_membership(tx, Kind::GroupMemberAdded, (group_id, user), &before, &after)?;
     }
-    Ok(())
+    Ok(new.len())
 }
 
 /// Has a user leave a group.
@@ -69,20 +76,23 @@ pub fn remove(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, user_id: UserId) -
 /// # Errors
 /// Not found: the group; the users, listing the unknown ids; or the users in the group, listing those who are not.
 pub fn remove_many(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, ids: &[i64]) -> Result<()> {
-    get_head(tx, by, group_id)?;
-    let unknown = users::list_unknown(tx, ids)?;
-    if !unknown.is_empty() {
-        return Err(Error::NotFound(Missing::Users(unknown)));
-    }
-    let members = memberships::list_members_of(tx, group_id, ids)?;
-    let others: Vec<i64> = ids.iter().filter(|id| members.binary_search(id).is_err()).copied().collect();
-    if !others.is_empty() {
-        return Err(Error::NotFound(Missing::Memberships(others)));
-    }
+    refuse_others(tx, by, group_id, ids)?;
     remove_members(tx, group_id, ids)
 }
 
-fn remove_members(tx: &mut Tx<'_>, group_id: GroupId, ids: &[i64]) -> Result<()> {
+/// What speaks against these users leaving the group.
+///
+/// # Errors
+/// As [`remove_many`].
+pub(super) fn refuse_others(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, ids: &[i64]) -> Result<()> {
+    refuse_unknown(tx, by, group_id, ids)?;
+    let members = memberships::list_members_of(tx, group_id, ids)?;
+    let others: Vec<i64> = ids.iter().filter(|id| members.binary_search(id).is_err()).copied().collect();
+    if others.is_empty() { Ok(()) } else { Err(Error::NotFound(Missing::Memberships(others))) }
+}
+
+/// Has members of a group leave it.
+pub(super) fn remove_members(tx: &mut Tx<'_>, group_id: GroupId, ids: &[i64]) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
     }

@@ -3,6 +3,8 @@
 //! Functions that take a [`Tx`](crate::storage::Tx) are rules inside a transaction and can be combined; the few
 //! `async` ones have something to do outside of it (hash a password, look at the clock of logins).
 
+/// Changes of many rows at a time, in one transaction or in steps.
+pub mod bulk_operations;
 /// OAuth clients.
 pub mod clients;
 /// Tags of users and groups, and writes on condition.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
@@ -54,6 +54,31 @@ pub trait Keepable: Serialize + DeserializeOwned {
     fn length(&self) -> usize;
 }
 
+/// An answer as it is stored: what an edge answers, and answers again. Rows outlive the version that wrote them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredResponse {
+    /// The status, as in HTTP.
+    pub status: u16,
+    /// The path of what was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// The tag of what it shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// JSON, or nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// What else a deletion would take along: only a dry run asks.
+    #[serde(skip)]
+    pub effects: Option<serde_json::Value>,
+}
+
+impl Keepable for StoredResponse {
+    fn length(&self) -> usize {
+        self.body.len()
+    }
+}
+
 /// The claim to do a piece of work. As long as it lives, others with the same key wait.
 #[derive(Debug)]
 pub struct Claim {
@@ -61,6 +86,13 @@ pub struct Claim {
     key_hash: String,
     body_hash: String,
     _turn: Turn,
+}
+
+impl Claim {
+    /// The place of the answer.
+    pub(super) fn key_hash(&self) -> &str {
+        &self.key_hash
+    }
 }
 
 /// Requests under way, by the hash of their key.
@@ -96,10 +128,7 @@ impl UnderWay {
         hash.update(request.pid.0.to_le_bytes());
         let key_hash = URL_SAFE_NO_PAD.encode(hash.finalize());
         let body_hash = URL_SAFE_NO_PAD.encode(Sha256::digest(request.body));
-        let turn = tokio::time::timeout(PATIENCE, self.turn(&key_hash)).await.map_err(|_| {
-            let detail = "a request with this Idempotency-Key is still under way: ask again later";
-            Conflict::users("idempotency-key-in-use", Vec::new(), detail)
-        })?;
+        let turn = tokio::time::timeout(PATIENCE, self.turn(&key_hash)).await.map_err(|_| in_use())?;
         Ok(Claim { pid: request.pid, key_hash, body_hash, _turn: turn })
     }
 
@@ -122,20 +151,26 @@ impl UnderWay {
     }
 }
 
+fn in_use() -> Error {
+    let detail = "a request with this Idempotency-Key is still under way: ask again later";
+    Conflict::users("idempotency-key-in-use", Vec::new(), detail)
+}
+
 /// What was answered to this request before, if it was.
 ///
 /// # Errors
-/// `idempotency-key-reused` when the key came with another body.
+/// `idempotency-key-reused` when the key came with another body; `idempotency-key-in-use` when a bulk operation that is
+/// carried out by nobody or by another process has yet to answer.
 pub fn find<T: Keepable>(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<T>> {
     let Some(kept) = kept_answers::find(tx, claim.pid, &claim.key_hash)? else { return Ok(None) };
     if tx.now() >= kept.kept_at + KEPT {
         return Ok(None);
     }
-    let Some(answer) = kept.answer else { return Ok(None) };
     if kept.body_hash != claim.body_hash {
         let detail = "this Idempotency-Key came with another body before: take a new key for a new request";
         return Err(Conflict::users("idempotency-key-reused", Vec::new(), detail));
     }
+    let Some(answer) = kept.answer else { return Err(in_use()) };
     let broken = |_| Error::internal("a kept answer cannot be read");
     serde_json::from_str(&answer).map(Some).map_err(broken)
 }
@@ -147,12 +182,17 @@ pub(super) fn begin(tx: &mut Tx<'_>, claim: &Claim) -> Result<()> {
 
 /// The work is done: its answer is kept, unless it is too long.
 pub(super) fn keep(tx: &mut Tx<'_>, claim: &Claim, answer: &impl Keepable) -> Result<()> {
+    keep_at(tx, claim.pid, &claim.key_hash, answer)
+}
+
+/// Like [`keep`], for work that went on after its request: its entry has the place.
+pub(super) fn keep_at(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str, answer: &impl Keepable) -> Result<()> {
     if answer.length() > LONGEST {
-        return kept_answers::delete(tx, claim.pid, &claim.key_hash);
+        return kept_answers::delete(tx, pid, key_hash);
     }
     let answer = serde_json::to_string(answer)
         .map_err(|e| Error::internal(format!("an answer cannot be written: {e}")))?;
-    kept_answers::set(tx, claim.pid, &claim.key_hash, &answer)
+    kept_answers::set(tx, pid, key_hash, &answer)
 }
 
 /// Removes answers that are kept no longer, of all partners, at most `limit`; how many.

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::bulk_operations;
 use super::events::{self, Kind};
 use super::users::{self, NewUser};
 use super::{Terms, passwords};
@@ -116,6 +117,10 @@ pub fn update(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, change: &PartnerCha
         partner.name.clone_from(name);
     }
     if let Some(suspended) = change.suspended.filter(|s| *s != partner.suspended) {
+        if bulk_operations::is_partner_going(tx)? {
+            let detail = "this partner is being deleted: it cannot be resumed";
+            return Err(Conflict::users("partner-being-deleted", Vec::new(), detail));
+        }
         partners::set_suspended(tx, pid, suspended)?;
         let kind = if suspended { Kind::PartnerSuspended } else { Kind::PartnerResumed };
         events::record(tx, kind, None, None)?;
@@ -124,13 +129,12 @@ pub fn update(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, change: &PartnerCha
     Ok(partner)
 }
 
-/// Deletes a partner with all its users, groups, clients and sessions. Its events stay.
+/// What speaks against the deletion of a partner.
 ///
 /// # Errors
 /// Not found; `partner-not-empty` when it has more than one user and `force` is not given.
-pub fn delete(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, force: bool) -> Result<()> {
+pub(super) fn refuse_deletion(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, force: bool) -> Result<Partner> {
     let partner = get(tx, by, pid)?;
-    tx.enter_partner(by, pid);
     if partner.users > 1 && !force {
         let detail = format!(
             "partner {pid} has {} users, who would be deleted with it: delete them first, or say that you mean it \
@@ -139,9 +143,26 @@ pub fn delete(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, force: bool) -> Res
         );
         return Err(Conflict::users("partner-not-empty", Vec::new(), detail));
     }
-    crate::storage::user_lists::delete_all(tx)?;
-    partners::delete(tx, pid)?;
-    events::record(tx, Kind::PartnerDeleted, Some(json!({ "name": partner.name })), None)
+    Ok(partner)
+}
+
+/// Deletes the first rows of the transaction's partner; how many. None: it is gone itself, as the event says.
+pub(super) fn delete_some(tx: &mut Tx<'_>, limit: usize) -> Result<usize> {
+    let rows = i64::try_from(limit).unwrap_or(i64::MAX);
+    let gone = crate::storage::user_lists::delete_first(tx, rows)?;
+    if gone > 0 {
+        return Ok(gone);
+    }
+    let gone = partners::delete_rows(tx, limit)?;
+    if gone > 0 {
+        return Ok(gone);
+    }
+    let pid = tx.pid();
+    if let Some(partner) = partners::find(tx, pid)? {
+        partners::delete(tx, pid)?;
+        events::record(tx, Kind::PartnerDeleted, Some(json!({ "name": partner.name })), None)?;
+    }
+    Ok(0)
 }
 
 /// A page of partners, and how many there are in all; from one snapshot.

@@ -1,5 +1,7 @@
 //! Units of work: one transaction each, with the rules that hold at the end of every one.
 
+use std::sync::Arc;
+
 use super::conditions::{self, Condition, Target};
 use super::once::{self, Claim, Keepable};
 use super::partners;
@@ -82,7 +84,69 @@ where
     }
 }
 
+/// Looks at the whole of a large unit before it begins, off the writer: whether who asks may, and on what condition.
+///
+/// # Errors
+/// Those of `work`; [`crate::error::Error::Precondition`].
+pub(super) async fn check_whole<T, F>(
+    store: &Store,
+    scope: &impl Scope,
+    manner: &Arc<Manner>,
+    work: F,
+) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+{
+    let (right, manner) = (Right::of(scope), Arc::clone(manner));
+    store
+        .scan(scope, move |tx| {
+            right.check(tx)?;
+            manner.check(tx)?;
+            work(tx)
+        })
+        .await
+}
+
+/// Has a large unit begin: `work` writes down what is to be done. The answer of an earlier one, if it was done before;
+/// that of this one is due at its end.
+///
+/// # Errors
+/// As [`write_in`].
+pub(super) async fn begin<T, F>(
+    store: &Store,
+    scope: &impl Scope,
+    manner: &Arc<Manner>,
+    work: F,
+) -> Result<Option<T>>
+where
+    T: Keepable + Send + 'static,
+    F: Fn(&mut Tx<'_>) -> Result<()> + Send + 'static,
+{
+    let (right, manner) = (Right::of(scope), Arc::clone(manner));
+    store
+        .write_large(scope, move |tx| {
+            right.check(tx)?;
+            if let Some(claim) = &manner.once {
+                if let Some(answer) = once::find(tx, claim)? {
+                    return Ok(Outcome::Commit(Some(answer)));
+                }
+                once::begin(tx, claim)?;
+            }
+            manner.check(tx)?;
+            work(tx).map(|()| Outcome::Commit(None))
+        })
+        .await
+}
+
 impl Manner {
+    fn check(&self, tx: &mut Tx<'_>) -> Result<()> {
+        match &self.condition {
+            Some((target, condition)) => conditions::check(tx, *target, condition),
+            None => Ok(()),
+        }
+    }
+
     fn run<T: Keepable>(
         &self,
         tx: &mut Tx<'_>,
@@ -99,9 +163,7 @@ impl Manner {
             once::begin(tx, claim)?;
         }
         let value = right.run(tx, |tx| {
-            if let Some((target, condition)) = &self.condition {
-                conditions::check(tx, *target, condition)?;
-            }
+            self.check(tx)?;
             work(tx)
         })?;
         if self.dry_run {

@@ -1,5 +1,6 @@
 //! Users, created and changed many at a time.
 
+use super::bulk_operations::{BulkChange, BulkOperation};
 use super::users::{self, NewUser, UserChange};
 use super::{Terms, events};
 use crate::access::Admin;
@@ -96,7 +97,42 @@ pub fn update_many(
     expected: Option<i64>,
     change: &UserChange,
 ) -> Result<Changed> {
-    let ids = select(tx, selection)?;
+    let ids = select(tx, selection, expected)?;
+    let matched = ids.len();
+    let mut changed = 0;
+    for id in ids {
+        let before = users::get(tx, by, UserId(id))?;
+        let after = users::update_known(tx, terms, by, &before, change)?;
+        if events::of_user(&before) != events::of_user(&after) {
+            changed += 1;
+        }
+    }
+    Ok(Changed { matched, changed })
+}
+
+/// Whom an operation is for. Only users are looked for.
+///
+/// # Errors
+/// For a change of users those of [`update_many`] that come before the first change.
+pub(super) fn ids_of(tx: &mut Tx<'_>, _by: &Admin, operation: &BulkOperation) -> Result<Vec<i64>> {
+    match (&operation.change, &operation.selection) {
+        (BulkChange::UpdateUsers(_), selection) => select(tx, selection, operation.expected),
+        (_, Selection::Ids(ids)) => Ok(ids.clone()),
+        (_, Selection::Filter(_)) => Err(Error::internal("only changes of users are for a filter")),
+    }
+}
+
+fn select(tx: &mut Tx<'_>, selection: &Selection, expected: Option<i64>) -> Result<Vec<i64>> {
+    let ids = match selection {
+        Selection::Ids(ids) => {
+            let unknown = crate::storage::users::list_unknown(tx, ids)?;
+            if !unknown.is_empty() {
+                return Err(Error::NotFound(Missing::Users(unknown)));
+            }
+            ids.clone()
+        }
+        Selection::Filter(query) => find(tx, query)?,
+    };
     let matched = ids.len();
     if expected.is_some_and(|expected| i64::try_from(matched) != Ok(expected)) || matched > MOST_CHANGED {
         let found =
@@ -106,29 +142,10 @@ pub fn update_many(
             format!("this is for {found} users, not for {expected} as expected; nothing was changed");
         return Err(Conflict::field("count-mismatch", "/expectedCount", detail));
     }
-    let mut changed = 0;
-    for id in ids {
-        let before = users::get(tx, by, UserId(id))?;
-        let after = users::update(tx, terms, by, UserId(id), change)?;
-        if events::of_user(&before) != events::of_user(&after) {
-            changed += 1;
-        }
-    }
-    Ok(Changed { matched, changed })
+    Ok(ids)
 }
 
-fn select(tx: &mut Tx<'_>, selection: &Selection) -> Result<Vec<i64>> {
-    let query = match selection {
-        Selection::Ids(ids) => {
-            let unknown = crate::storage::users::list_unknown(tx, ids)?;
-            return if unknown.is_empty() {
-                Ok(ids.clone())
-            } else {
-                Err(Error::NotFound(Missing::Users(unknown)))
-            };
-        }
-        Selection::Filter(query) => query,
-    };
+fn find(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Vec<i64>> {
     users::require_groups(tx, &query.groups)?;
     let mut ids: Vec<i64> = Vec::new();
     let mut after = None;

@@ -1,8 +1,10 @@
 //! Users (contract, parts A and B).
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::events::{self, Kind};
 use super::{Terms, partners, passwords};
@@ -41,29 +43,46 @@ pub struct NewUser {
     pub external_id: Option<String>,
 }
 
-/// What to change of a user (A2, A3, B7). `None` leaves a property as it is.
-#[derive(Debug, Clone, Default)]
+/// What to change of a user (A2, A3, B7). `None` leaves a property as it is. Entries of bulk operations outlive the
+/// version that wrote them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct UserChange {
-    /// A new name.
+    /// A new name. Not for many users: it is in no entry.
+    #[serde(skip)]
     pub username: Option<Username>,
     /// Whether it may log in.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
     /// Given name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_name: Option<String>,
     /// Family name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_name: Option<String>,
     /// Where its mail goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// Job title, or none from now on.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "named")]
     pub title: Option<Option<String>>,
     /// Telephone number, or none from now on.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "named")]
     pub phone_number: Option<Option<String>>,
     /// All its groups from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<GroupId>>,
     /// Whether it is a partner admin.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub is_admin: Option<bool>,
     /// The product's own key, or none from now on.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "named")]
     pub external_id: Option<Option<String>>,
+}
+
+/// Reads a property that is there, null or not: left out, it is the default.
+fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// Creates a user and mails it a temporary password once it is ACTIVE (A1, B16).
@@ -218,9 +237,20 @@ pub fn update(
     change: &UserChange,
 ) -> Result<User> {
     let before = get(tx, by, user_id)?;
+    update_known(tx, terms, by, &before, change)
+}
+
+/// Like [`update`], of a user that was just read.
+pub(super) fn update_known(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    by: &Admin,
+    before: &User,
+    change: &UserChange,
+) -> Result<User> {
     // An admin's token may be stolen like any other: what admins change of themselves is self-made (B25).
-    let by = if by.user_id() == Some(user_id) { ChangedBy::Self_ } else { ChangedBy::Admin };
-    apply(tx, terms, &before, change, by)
+    let by = if by.user_id() == Some(before.user_id) { ChangedBy::Self_ } else { ChangedBy::Admin };
+    apply(tx, terms, before, change, by)
 }
 
 /// Changes the caller's own user (A3, B9). Groups and rights are not the caller's to change.
@@ -261,40 +291,78 @@ pub fn delete(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId) -> Res
 /// # Errors
 /// Not found, listing the unknown ids, also when there are conflicts; else a conflict listing the users in it.
 pub fn delete_many(tx: &mut Tx<'_>, terms: Terms, by: &Admin, ids: &[i64]) -> Result<()> {
+    refuse_deletion(tx, by, ids)?;
+    let ids: BTreeSet<i64> = ids.iter().copied().collect();
+    let mut users = Vec::with_capacity(ids.len());
+    for id in ids {
+        let user = get(tx, by, UserId(id))?;
+        remove_alone(tx, terms, &user)?;
+        users.push(user.groups);
+    }
+    count_gone(tx, &users)
+}
+
+/// What speaks against the deletion of these users.
+///
+/// # Errors
+/// As [`delete_many`].
+pub(super) fn refuse_deletion(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
     let unknown = users::list_unknown(tx, ids)?;
     if !unknown.is_empty() {
         return Err(Error::NotFound(Missing::Users(unknown)));
     }
     let own = by.user_id().filter(|own| ids.contains(&own.0));
+    let admins = last_admins_among(tx, ids)?;
+    if admins.is_empty() && own.is_none() {
+        return Ok(());
+    }
+    let mut users: Vec<i64> = own.map(|id| id.0).into_iter().chain(admins).collect();
+    users.sort_unstable();
+    users.dedup();
+    Err(match own {
+        Some(_) => Conflict::users("self-delete", users, "nobody can delete themselves; nothing was deleted"),
+        None => Conflict::users("last-admin", users, partners::LAST_ADMIN),
+    })
+}
+
+/// The partner's ACTIVE admins, if all of them are among these users (B10).
+pub(super) fn last_admins_among(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<i64>> {
     let ids: HashSet<i64> = ids.iter().copied().collect();
-    let admins: Vec<i64> = {
-        // Only when every ACTIVE admin is among them is the rule broken, so more than there are ids need not be read.
-        let limit = i64::try_from(ids.len()).unwrap_or(i64::MAX).saturating_add(1);
-        users::active_admins(tx, limit)?.into_iter().map(|id| id.0).collect()
-    };
-    let last_admins = !admins.is_empty() && admins.iter().all(|id| ids.contains(id));
-    if last_admins || own.is_some() {
-        let mut users: Vec<i64> = own.map(|id| id.0).into_iter().collect();
-        if last_admins {
-            users.extend(admins);
-        }
-        users.sort_unstable();
-        users.dedup();
-        return Err(match own {
-            Some(_) => {
-                Conflict::users("self-delete", users, "nobody can delete themselves; nothing was deleted")
-            }
-            None => Conflict::users("last-admin", users, partners::LAST_ADMIN),
-        });
+    // Only when every ACTIVE admin is among them is the rule broken, so more than there are ids need not be read.
+    let limit = i64::try_from(ids.len()).unwrap_or(i64::MAX).saturating_add(1);
+    let admins = users::active_admins(tx, limit)?;
+    let are_all = admins.iter().all(|admin| ids.contains(&admin.0));
+    Ok(if are_all { admins.into_iter().map(|admin| admin.0).collect() } else { Vec::new() })
+}
+
+/// Whether a user is the only ACTIVE admin of its partner (B10).
+pub(super) fn is_last_admin(tx: &mut Tx<'_>, user: &User) -> Result<bool> {
+    Ok(is_active_admin(user) && users::active_admins(tx, 2)? == [user.user_id])
+}
+
+/// Whether a change would take from an ACTIVE admin what makes it one.
+pub(super) fn takes_admin_away(change: &UserChange) -> bool {
+    change.is_admin == Some(false) || change.status.is_some_and(|status| status != Status::Active)
+}
+
+/// Deletes a user who was just read, and leaves the number of members of its groups to [`count_gone`].
+pub(super) fn remove_alone(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
+    // Of two who delete it at once one keeps it, the other finds nobody.
+    users::claim(tx, user.user_id)?;
+    events::record_user(tx, Kind::UserDeleted, user.user_id, Some(events::of_user(user)), None)?;
+    if is_active_admin(user) {
+        tx.touch_admins();
     }
-    let mut ids: Vec<i64> = ids.into_iter().collect();
-    ids.sort_unstable();
+    if terms.deleted_users > 0 {
+        deleted_users::insert(tx, user)?;
+    }
+    users::delete_uncounted(tx, user)
+}
+
+/// Counts the members of the groups of users who are gone, each group once.
+pub(super) fn count_gone(tx: &mut Tx<'_>, groups_of_users: &[Vec<GroupId>]) -> Result<()> {
     let mut members: BTreeMap<GroupId, i64> = BTreeMap::new();
-    for id in ids {
-        let user = get(tx, by, UserId(id))?;
-        remove_alone(tx, terms, &user)?;
-        user.groups.iter().for_each(|group| *members.entry(*group).or_default() -= 1);
-    }
+    groups_of_users.iter().flatten().for_each(|group| *members.entry(*group).or_default() -= 1);
     members.into_iter().try_for_each(|(group, by)| groups::count_members(tx, group, by))
 }
 
@@ -309,20 +377,6 @@ fn self_delete() -> Error {
 fn remove(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
     remove_alone(tx, terms, user)?;
     groups::count_in_each(tx, &user.groups, -1)
-}
-
-/// Like [`remove`], and leaves the number of members of its groups to whoever removes many.
-fn remove_alone(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
-    // Of two who delete it at once one keeps it, the other finds nobody.
-    users::claim(tx, user.user_id)?;
-    events::record_user(tx, Kind::UserDeleted, user.user_id, Some(events::of_user(user)), None)?;
-    if is_active_admin(user) {
-        tx.touch_admins();
-    }
-    if terms.deleted_users > 0 {
-        deleted_users::insert(tx, user)?;
-    }
-    users::delete_uncounted(tx, user)
 }
 
 /// Which of these groups do not exist in the partner, as a fault (B14, B18).
@@ -364,8 +418,8 @@ fn is_active_admin(user: &User) -> bool {
     user.is_admin && user.status == Status::Active
 }
 
-/// Applies a change and everything that follows from it. A change that changes nothing leaves no trace.
-fn apply(tx: &mut Tx<'_>, terms: Terms, before: &User, change: &UserChange, by: ChangedBy) -> Result<User> {
+/// The user that a change makes of another one.
+fn changed(before: &User, change: &UserChange) -> User {
     let mut after = before.clone();
     let set = |to: &mut String, value: &Option<String>| {
         if let Some(value) = value {
@@ -382,7 +436,17 @@ fn apply(tx: &mut Tx<'_>, terms: Terms, before: &User, change: &UserChange, by: 
     after.groups = change.groups.clone().unwrap_or(after.groups);
     after.is_admin = change.is_admin.unwrap_or(before.is_admin);
     after.external_id = change.external_id.clone().unwrap_or(after.external_id);
+    after
+}
 
+/// Whether a change would make another user of this one.
+pub(super) fn would_change(before: &User, change: &UserChange) -> bool {
+    events::of_user(before) != events::of_user(&changed(before, change))
+}
+
+/// Applies a change and everything that follows from it. A change that changes nothing leaves no trace.
+fn apply(tx: &mut Tx<'_>, terms: Terms, before: &User, change: &UserChange, by: ChangedBy) -> Result<User> {
+    let mut after = changed(before, change);
     let Some((old, new)) = events::difference(events::of_user(before), events::of_user(&after)) else {
         return Ok(after);
     };

@@ -73,6 +73,20 @@ pub fn remove(tx: &mut Tx<'_>, group_id: GroupId, users: &[i64]) -> Result<()> {
     Ok(())
 }
 
+/// Has these members leave a group that is being deleted. They count as changed, as [`super::groups::delete`] has it.
+pub fn leave(tx: &mut Tx<'_>, group_id: GroupId, users: &[i64]) -> Result<()> {
+    let list = serde_json::json!(users).to_string();
+    let set = tx.dialect().int_set("$2");
+    let sql = format!("UPDATE users SET version = users.version + 1 WHERE pid = $1 AND user_id IN {set}");
+    tx.execute(&sql, &[Param::Text(&list)])?;
+    let set = tx.dialect().int_set("$3");
+    let sql = format!("DELETE FROM memberships WHERE pid = $1 AND group_id = $2 AND user_id IN {set}");
+    let gone = tx.execute(&sql, &[group_id.into(), Param::Text(&list)])?;
+    super::groups::count_members(tx, group_id, -i64::try_from(gone).unwrap_or(i64::MAX))?;
+    forget(tx, users.iter().copied());
+    Ok(())
+}
+
 fn number(users: &[i64]) -> i64 {
     i64::try_from(users.len()).unwrap_or(i64::MAX)
 }

@@ -25,6 +25,8 @@ mod tests;
 
 /// Copies of a whole SQLite database.
 pub mod backup;
+/// Large changes that are carried out in steps.
+pub mod bulk_operations;
 /// A whole database into another one.
 pub mod copy;
 /// Deleted users, for as long as they can be restored.
@@ -88,7 +90,7 @@ use tx::Effects;
 use writer::Writer;
 
 pub use cache::{ShownUser, TokenHash};
-pub use tx::{Counter, Outcome, Stale, Tx};
+pub use tx::{Counter, Outcome, Pace, Stale, Tx};
 
 /// Scans that run at once on SQLite; more wait for their turn.
 const SCANS: usize = 8;

@@ -62,6 +62,20 @@ pub fn levels_of(tx: &mut Tx<'_>, group_id: GroupId) -> Result<i64> {
     Ok(deepest.unwrap_or(0) + 1)
 }
 
+/// These groups, those that are nested deeper first.
+pub fn deepest_first(tx: &mut Tx<'_>, groups: &[i64]) -> Result<Vec<i64>> {
+    let list = serde_json::json!(groups).to_string();
+    let set = tx.dialect().int_set("$2");
+    tx.rows(
+        &format!(
+            "SELECT g.group_id FROM groups g WHERE g.pid = $1 AND g.group_id IN {set} ORDER BY (SELECT count(*) \
+             FROM group_ancestors a WHERE a.pid = g.pid AND a.group_id = g.group_id) DESC, g.group_id"
+        ),
+        &[Param::Text(&list)],
+        |row| row.int(0),
+    )
+}
+
 /// Those of these groups that have a child which is not one of them, ascending.
 pub fn with_other_children(tx: &mut Tx<'_>, groups: &[GroupId]) -> Result<Vec<i64>> {
     let ids: Vec<i64> = groups.iter().map(|g| g.0).collect();

@@ -6,7 +6,7 @@ use super::lists::Total;
 use super::tx::{Counter, Sequence, Stale, Tx};
 use crate::clock::Millis;
 use crate::error::{Conflict, Error, Result};
-use crate::model::{Partner, PartnerId};
+use crate::model::{GroupId, Partner, PartnerId};
 use crate::values::fold;
 
 const COLUMNS: &str = "p.pid, p.name, p.suspended, p.created_at, \
@@ -98,6 +98,41 @@ pub fn set_suspended(tx: &mut Tx<'_>, pid: PartnerId, suspended: bool) -> Result
         .execute("UPDATE partners SET suspended = $2 WHERE pid = $1", &[pid.into(), suspended.into()])?;
     tx.forget(Stale::Partner(pid));
     Ok(())
+}
+
+/// Tables whose rows a partner's deletion removes in steps, and by what they are told apart. Users come before, groups
+/// after; what belongs to them goes with them.
+const STEPWISE: [(&str, &str); 5] = [
+    ("deleted_users", "user_id"),
+    ("sessions", "session_id"),
+    ("outbox", "mail_id"),
+    ("kept_answers", "key_hash"),
+    ("imports", "import_key"),
+];
+
+/// Removes the first `limit` rows that a partner without users still has; how many. None: [`delete`] takes the rest.
+pub fn delete_rows(tx: &mut Tx<'_>, limit: usize) -> Result<usize> {
+    let rows = i64::try_from(limit).unwrap_or(i64::MAX);
+    for (table, key) in STEPWISE {
+        let sql = format!(
+            "DELETE FROM {table} WHERE pid = $1 AND {key} IN \
+             (SELECT t.{key} FROM {table} t WHERE t.pid = $1 LIMIT $2)"
+        );
+        let gone = tx.execute(&sql, &[rows.into()])?;
+        if gone > 0 {
+            return Ok(gone);
+        }
+    }
+    let group =
+        tx.row("SELECT g.group_id FROM groups g WHERE g.pid = $1 ORDER BY g.group_id LIMIT 1", &[], |row| {
+            row.int(0).map(GroupId)
+        })?;
+    let Some(group) = group else { return Ok(0) };
+    let gone = super::permissions::delete_first(tx, group, rows)?;
+    if gone < limit {
+        super::groups::delete(tx, group)?;
+    }
+    Ok(gone + 1)
 }
 
 /// Removes a partner that has no users any more, with its groups, clients and sessions. Its events stay.

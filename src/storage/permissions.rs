@@ -33,6 +33,16 @@ pub fn list(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Vec<ObjectPermissions>
     Ok(list)
 }
 
+/// Removes the first `limit` rows of a group's list, whose group goes as well; how many.
+pub fn delete_first(tx: &mut Tx<'_>, group_id: GroupId, limit: i64) -> Result<usize> {
+    Ok(tx.execute(
+        "DELETE FROM group_permissions WHERE pid = $1 AND group_id = $2 AND \
+         (object_type, object_id, permission) IN (SELECT p.object_type, p.object_id, p.permission \
+         FROM group_permissions p WHERE p.pid = $1 AND p.group_id = $2 ORDER BY p.entry, p.place LIMIT $3)",
+        &[group_id.into(), limit.into()],
+    )?)
+}
+
 /// One permission on one object.
 type Key<'a> = (&'a str, &'a str, &'a str);
 /// Where it stands in the list, and whether the object's id was given as a number.

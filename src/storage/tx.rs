@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::driver::{Connection, DbError, Dialect, Param, Row};
 use super::fences::OrderChange;
@@ -28,6 +28,27 @@ const LOCKING: usize = 1_000;
 
 /// So many rows a large unit writes whoever waits: fewer would share few pages, and each would cost more.
 const UNDISTURBED: usize = 500;
+
+/// For so long a step writes rows while others wait; its commit, which brings the search index up to date, takes about
+/// as long again.
+const STEP: Duration = Duration::from_millis(25);
+
+/// The most rows of a step that nobody waits for: somebody may come just before it commits.
+const LONGEST_STEP: usize = 2_000;
+
+/// How far a step of a bulk operation is.
+#[derive(Debug)]
+pub struct Pace {
+    begun: Instant,
+    rows: usize,
+}
+
+impl Pace {
+    /// A step begins.
+    pub fn start() -> Self {
+        Self { begun: Instant::now(), rows: 0 }
+    }
+}
 
 /// A total that is kept, not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -236,6 +257,15 @@ impl<'c> Tx<'c> {
     /// Whether such a unit ends early, with so many rows written, because somebody waits for the one writer.
     pub fn makes_way_after(&self, rows: usize) -> bool {
         rows >= UNDISTURBED && self.waiting.is_some_and(|waiting| waiting.load(Ordering::Relaxed) > 0)
+    }
+
+    /// Whether a step that has written so many more rows ends: it is long enough, or somebody waits for the one writer
+    /// and it has had its time.
+    pub fn is_step_over(&self, pace: &mut Pace, rows: usize) -> bool {
+        pace.rows += rows;
+        pace.rows >= self.part_of(LONGEST_STEP)
+            || self.waiting.is_some_and(|waiting| waiting.load(Ordering::Relaxed) > 0)
+                && pace.begun.elapsed() >= STEP
     }
 
     /// Says that `count` rows of a kind will be added, so that their numbers are asked for once. Nothing where they cost

@@ -209,16 +209,15 @@ pub fn chunk(
     )
 }
 
-/// Removes every user of the partner with what is its own: the end of a partner, and of its groups, so nobody counts their
-/// members.
-pub fn delete_all(tx: &mut Tx<'_>) -> Result<()> {
-    let ids = tx.rows("SELECT user_id FROM users WHERE pid = $1", &[], |row| row.int(0).map(UserId))?;
-    for id in ids {
-        if let Some(user) = users::find(tx, id)? {
-            users::delete_uncounted(tx, &user)?;
-        }
+/// Removes the first `limit` users of the partner with what is their own, how many: the end of a partner, and of its
+/// groups, so nobody counts their members.
+pub fn delete_first(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
+    let sql = format!("SELECT {COLUMNS}, {GROUPS} FROM users u WHERE u.pid = $1 ORDER BY u.user_id LIMIT $2");
+    let users = tx.rows(&sql, &[limit.into()], read)?;
+    for user in &users {
+        users::delete_uncounted(tx, user)?;
     }
-    Ok(())
+    Ok(users.len())
 }
 
 /// Whether all hits of a search, of which there are more than [`EXACT_TOTAL`], are sooner read and sorted than so many of

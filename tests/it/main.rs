@@ -14,6 +14,7 @@ mod bad_input;
 mod bench;
 mod binary;
 mod bulk;
+mod bulk_operations;
 mod change_races;
 mod commands;
 mod concurrency;

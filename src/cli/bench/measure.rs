@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::bulk;
 use super::load::{self, Load, Sample};
 use super::overload;
 use super::report::{Report, Row, SHARES};
@@ -69,6 +70,7 @@ impl Bench<'_> {
         };
         let tokens = self.tokens(&server)?;
         report.rows.extend(overload::rows(self, &server, &tokens, &mut progress)?);
+        report.rows.extend(bulk::rows(self, &server, &tokens, &mut progress)?);
         Ok(())
     }
 

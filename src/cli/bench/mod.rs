@@ -1,5 +1,6 @@
 //! `tenantry bench`: measures a server of this binary on a throw-away database, over HTTP, on this machine.
 
+mod bulk;
 mod html;
 mod load;
 mod measure;

@@ -56,9 +56,13 @@ fn get(out: &mut Vec<u8>, token: &str, path: std::fmt::Arguments<'_>) {
 }
 
 pub(super) fn post(out: &mut Vec<u8>, token: &str, path: &str, body: &str) {
+    send(out, "POST", token, path, body);
+}
+
+pub(super) fn send(out: &mut Vec<u8>, method: &str, token: &str, path: &str, body: &str) {
     let _ = write!(
         out,
-        "POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     );

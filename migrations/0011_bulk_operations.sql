@@ -1,0 +1,27 @@
+-- Changes of more rows than one transaction may hold up others for: written down before the first of them, carried out
+-- in steps, and removed by the last one. A process that dies in between leaves the entry to the next.
+
+-- One of a partner at a time.
+CREATE TABLE bulk_operations (
+  pid          BIGINT NOT NULL PRIMARY KEY REFERENCES partners (pid) ON DELETE CASCADE,
+  operation_id TEXT   NOT NULL, -- random
+  actor        TEXT   NOT NULL, -- who began it, as events name them
+  change       TEXT   NOT NULL, -- what it does, as JSON (domain/bulk_operations.rs)
+  total        BIGINT NOT NULL, -- ids it is for
+  changed      BIGINT NOT NULL, -- rows that are now other than before
+  kept         TEXT   NOT NULL, -- rows that had to be left as they were, as JSON
+  key_hash     TEXT,            -- whose answer in kept_answers is due at the end (Idempotency-Key)
+  begun_at     BIGINT NOT NULL,
+  owner        TEXT   NOT NULL, -- the process that carries it out
+  lease_until  BIGINT NOT NULL  -- until then nobody else may
+);
+
+-- The ids that are still to be done ('pending'), in pieces, and members that have left a group which is being deleted
+-- ('left'), for its event.
+CREATE TABLE bulk_operation_ids (
+  pid   BIGINT NOT NULL REFERENCES bulk_operations (pid) ON DELETE CASCADE,
+  state TEXT   NOT NULL,
+  piece BIGINT NOT NULL,
+  ids   TEXT   NOT NULL, -- a JSON array
+  PRIMARY KEY (pid, state, piece)
+);

@@ -1,0 +1,339 @@
+//! Operations under way in this process: begun, carried out step by step, given up when the process stops, and taken up.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Mutex as Turns, OwnedMutexGuard, Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::steps::{self, Stepped};
+use super::{BulkChange, Plan, check_again, partners, stored};
+use crate::access::{Admin, Operator, Scope, nobody, system_within};
+use crate::app::App;
+use crate::clock::{Millis, SECOND};
+use crate::domain::once::StoredResponse;
+use crate::domain::unit::{self, Done, Manner};
+use crate::error::{Error, Result, TokenFault};
+use crate::model::PartnerId;
+use crate::random::Random;
+use crate::storage::bulk_operations::{BulkRecord, IdState};
+use crate::storage::partners as stored_partners;
+
+/// How long an operation belongs to a process that does no step of it, where several work on one database.
+pub(super) const LEASE: Millis = 30 * SECOND;
+
+/// How long one operation of a partner waits for the one before it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many of a partner wait for that; each holds its ids.
+const MOST_WAITING: usize = 8;
+
+/// How often a step that fails is tried again, with longer and longer pauses, before the operation is left to
+/// [`attend`], and whoever waits for it is told.
+const ATTEMPTS: u32 = 8;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Between two looks for operations that nobody carries out.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// The operations that this process carries out. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Running(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// This process, in entries.
+    owner: String,
+    stopping: watch::Sender<bool>,
+    /// How many are being carried out.
+    count: watch::Sender<usize>,
+    known: Mutex<HashSet<String>>,
+    turns: Mutex<HashMap<PartnerId, Arc<Turns<()>>>>,
+    /// One step at a time waits for the one writer: between two of them all small units have their turn.
+    step: Semaphore,
+}
+
+/// The right to carry out an operation of a partner.
+pub(super) type Turn = OwnedMutexGuard<()>;
+
+impl Running {
+    /// None yet.
+    pub fn new(random: &Random) -> Self {
+        Self(Arc::new(Inner {
+            owner: random.token::<12>(),
+            stopping: watch::Sender::new(false),
+            count: watch::Sender::new(0),
+            known: Mutex::default(),
+            turns: Mutex::default(),
+            step: Semaphore::new(1),
+        }))
+    }
+
+    fn turns(&self) -> MutexGuard<'_, HashMap<PartnerId, Arc<Turns<()>>>> {
+        self.0.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of_partner(&self, pid: PartnerId) -> Arc<Turns<()>> {
+        let mut turns = self.turns();
+        // Those that nobody holds or waits for are in nobody's hands but ours.
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(pid).or_default())
+    }
+
+    /// Waits until no other operation of the partner is under way in this process.
+    ///
+    /// # Errors
+    /// Unavailable when one is for too long, or too many wait.
+    pub(super) async fn turn(&self, pid: PartnerId) -> Result<Turn> {
+        let turn = self.of_partner(pid);
+        // The map has one, this has one, and so have the one under way and each that waits.
+        if Arc::strong_count(&turn) > MOST_WAITING + 3 {
+            return Err(busy());
+        }
+        timeout(PATIENCE, turn.lock_owned()).await.map_err(|_| busy())
+    }
+
+    /// Has operations end after the step they are in; whoever waits for one is told that it goes on later.
+    pub fn stop(&self) {
+        self.0.stopping.send_replace(true);
+    }
+
+    /// Waits until none is carried out any more.
+    pub async fn stopped(&self) {
+        let _ = self.0.count.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    /// How many are being carried out.
+    pub fn count(&self) -> usize {
+        *self.0.count.borrow()
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.0.stopping.borrow()
+    }
+}
+
+/// One more that is being carried out, until it is dropped.
+struct Counted(Running, String);
+
+impl Counted {
+    fn of(running: &Running, operation_id: &str) -> Self {
+        running.0.count.send_modify(|count| *count += 1);
+        running.known().insert(operation_id.to_owned());
+        Self(running.clone(), operation_id.to_owned())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.known().remove(&self.1);
+        self.0.0.count.send_modify(|count| *count -= 1);
+    }
+}
+
+fn busy() -> Error {
+    Error::Unavailable {
+        what: "another large operation of this partner is under way".into(),
+        retry_after: Duration::from_secs(5),
+    }
+}
+
+fn goes_on() -> Error {
+    Error::Unavailable {
+        what: "the server stops: this operation has begun, and goes on when a server runs again".into(),
+        retry_after: Duration::from_secs(10),
+    }
+}
+
+/// Another process has it; there it ends.
+fn taken_over() -> Error {
+    Error::Unavailable {
+        what: "this operation has begun, and another process carries it out".into(),
+        retry_after: Duration::from_secs(5),
+    }
+}
+
+/// Writes an operation down and carries it out.
+pub(super) async fn begin(
+    app: App,
+    by: Admin,
+    manner: Arc<Manner>,
+    turn: Turn,
+    plan: Plan,
+) -> Result<Done<StoredResponse>> {
+    let record = record(&app, &by, &manner, &plan)?;
+    let counted = Counted::of(&app.bulk, &record.operation_id);
+    let (entry, plan) = (record.clone(), Arc::new(plan));
+    let before = unit::begin::<StoredResponse, _>(&app.store, &by, &manner, move |tx| {
+        check_again(tx, &plan.change, &plan.ids)?;
+        write_down(tx, &entry, &plan.ids)
+    });
+    if let Some(before) = before.await? {
+        return Ok(Done::Before(before));
+    }
+    let done = carry_out(&app, by.pid(), &record).await;
+    // As long as it is under way others with the same key wait.
+    drop((counted, turn, manner));
+    done.map(Done::Now)
+}
+
+/// Like [`begin`], for the deletion of a partner.
+pub(super) async fn begin_partner(
+    app: App,
+    by: Operator,
+    pid: PartnerId,
+    force: bool,
+    turn: Turn,
+) -> Result<()> {
+    let plan = Plan { change: BulkChange::DeletePartner, ids: Vec::new() };
+    let record = record(&app, &by, &Manner::default(), &plan)?;
+    let _counted = Counted::of(&app.bulk, &record.operation_id);
+    let entry = record.clone();
+    unit::write(&app.store, &by, move |tx| {
+        partners::refuse_deletion(tx, by, pid, force)?;
+        tx.enter_partner(by, pid);
+        // Nobody of it shall meet what is left of it, or add to it.
+        stored_partners::set_suspended(tx, pid, true)?;
+        write_down(tx, &entry, &[])
+    })
+    .await?;
+    let done = carry_out(&app, pid, &record).await;
+    drop(turn);
+    done.map(drop)
+}
+
+fn record(app: &App, by: &impl Scope, manner: &Manner, plan: &Plan) -> Result<BulkRecord> {
+    let change = serde_json::to_string(&plan.change)
+        .map_err(|e| Error::internal(format!("a bulk operation cannot be written: {e}")))?;
+    Ok(BulkRecord {
+        operation_id: app.random.token::<12>(),
+        actor: by.actor().to_string(),
+        change,
+        total: super::number(plan.ids.len()),
+        changed: 0,
+        kept: String::from("[]"),
+        key_hash: manner.once.as_ref().map(|claim| claim.key_hash().to_owned()),
+        owner: app.bulk.0.owner.clone(),
+        lease_until: 0,
+    })
+}
+
+fn write_down(tx: &mut crate::storage::Tx<'_>, entry: &BulkRecord, ids: &[i64]) -> Result<()> {
+    let entry = BulkRecord { lease_until: tx.now() + LEASE, ..entry.clone() };
+    if !stored::insert(tx, &entry)? {
+        return Err(busy());
+    }
+    stored::add_ids(tx, IdState::Pending, ids)
+}
+
+/// Does step after step until the end.
+async fn carry_out(app: &App, pid: PartnerId, record: &BulkRecord) -> Result<StoredResponse> {
+    let by = Admin::of_bulk_operation(pid, &record.actor)
+        .ok_or_else(|| Error::internal("the entry of a bulk operation names nobody"))?;
+    let mut failed = 0;
+    loop {
+        if app.bulk.is_stopping() {
+            release(app, pid, record).await;
+            return Err(goes_on());
+        }
+        match step(app, &by, record).await {
+            Ok(Stepped::More) => failed = 0,
+            Ok(Stepped::Ended(response)) => return Ok(response),
+            Ok(Stepped::TakenOver) => return Err(taken_over()),
+            // The partner was deleted, and whoever asked with it.
+            Ok(Stepped::Gone) => return Err(Error::Unauthenticated(TokenFault::Invalid)),
+            Err(error) => {
+                failed += 1;
+                if failed == ATTEMPTS {
+                    tracing::error!(%error, %pid, "a bulk operation cannot go on; it is tried again");
+                    release(app, pid, record).await;
+                    return Err(error);
+                }
+                sleep(PAUSE * 2_u32.pow(failed)).await;
+            }
+        }
+    }
+}
+
+async fn step(app: &App, by: &Admin, record: &BulkRecord) -> Result<Stepped> {
+    // Never closed. Where there is no one writer steps keep nobody waiting but those who change the same rows.
+    let _step = if app.store.is_shared() { None } else { app.bulk.0.step.acquire().await.ok() };
+    let (terms, rights, id, owner) =
+        (app.terms, by.clone(), record.operation_id.clone(), app.bulk.0.owner.clone());
+    unit::write_large(&app.store, by, move |tx| steps::step(tx, terms, &rights, &id, &owner)).await
+}
+
+/// So that another process need not wait for the lease to end.
+async fn release(app: &App, pid: PartnerId, record: &BulkRecord) {
+    let (id, owner) = (record.operation_id.clone(), app.bulk.0.owner.clone());
+    let released =
+        unit::write(&app.store, &system_within(pid), move |tx| stored::release(tx, &id, &owner)).await;
+    if let Err(error) = released {
+        tracing::debug!(%error, "a bulk operation was not released");
+    }
+}
+
+/// Takes up operations that nobody carries out: those of processes that have died, and those that could not go on. Each
+/// goes on in a task of its own.
+///
+/// # Errors
+/// Of the store.
+pub async fn take_up(app: &App) -> Result<Vec<JoinHandle<Result<StoredResponse>>>> {
+    let mut tasks = Vec::new();
+    for pid in app.store.read(&nobody(), stored::list_partners).await? {
+        if app.bulk.is_stopping() {
+            break;
+        }
+        // One of this process has it, and will see to it.
+        let Ok(turn) = app.bulk.of_partner(pid).try_lock_owned() else { continue };
+        let by = system_within(pid);
+        let Some(found) = app.store.read(&by, stored::find).await? else { continue };
+        if app.bulk.known().contains(&found.operation_id) {
+            continue;
+        }
+        // Where one process has the database, an entry that it does not know is that of a dead one.
+        if app.store.is_shared() && found.lease_until > app.clock.now() {
+            continue;
+        }
+        let counted = Counted::of(&app.bulk, &found.operation_id);
+        let (owner, entry) = (app.bulk.0.owner.clone(), found.clone());
+        let is_taken = unit::write(&app.store, &by, move |tx| {
+            let until = tx.now() + LEASE;
+            stored::take_over(tx, &entry, &owner, until)
+        })
+        .await?;
+        if !is_taken {
+            continue;
+        }
+        tracing::info!(%pid, ids = found.total, "a bulk operation that was broken off goes on");
+        let app = app.clone();
+        tasks.push(tokio::spawn(async move {
+            let done = carry_out(&app, pid, &found).await;
+            drop((counted, turn));
+            done
+        }));
+    }
+    Ok(tasks)
+}
+
+/// Takes operations up as long as the process runs.
+pub async fn attend(app: App) {
+    let mut is_faulty = false;
+    loop {
+        match take_up(&app).await {
+            Ok(_) => is_faulty = false,
+            Err(error) if !is_faulty => {
+                is_faulty = true;
+                tracing::warn!(%error, "bulk operations that were broken off cannot be taken up yet");
+            }
+            Err(_) => {}
+        }
+        sleep(LOOK).await;
+    }
+}

@@ -1,0 +1,631 @@
+//! Changes of so many rows that they are carried out in steps: looked at as a whole first, always ended, and others write
+//! in between.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use tenantry::access::system_within;
+use tenantry::domain::bulk_operations::take_up;
+use tenantry::domain::unit;
+use tenantry::model::{GroupId, PartnerId};
+
+use crate::binary::{GIVEN, Home, Process, until};
+use crate::databases::is_postgres;
+use crate::fixtures::{check_groups_in_rows, ids, seed, with};
+use crate::harness::{Answer, Person, START, T, new_user};
+
+const BULK: &str = "/api/v1/users/bulk";
+const DELETE: &str = "/api/v1/users/bulk-delete";
+
+/// More than one transaction may have.
+const MANY: usize = 5_001;
+
+/// The users whose names begin so.
+fn named(t: &T, prefix: &str) -> Vec<i64> {
+    let sql = format!("SELECT user_id FROM users WHERE username LIKE '{prefix}%' ORDER BY user_id");
+    t.ask_sql(&sql).into_iter().map(|row| row[0].parse().unwrap()).collect()
+}
+
+fn count(t: &T, from: &str) -> i64 {
+    t.ask_sql(&format!("SELECT count(*) FROM {from}"))[0][0].parse().unwrap()
+}
+
+/// Ids that are still to be done.
+fn pending(t: &T) -> usize {
+    let rows = t.ask_sql("SELECT ids FROM bulk_operation_ids WHERE state = 'pending'");
+    rows.iter().map(|row| serde_json::from_str::<Vec<i64>>(&row[0]).unwrap().len()).sum()
+}
+
+async fn keyed(person: &Person<'_>, path: &str, key: &str, body: &Value) -> Answer {
+    let request = person.request(Method::POST, path).header("idempotency-key", key).json(body);
+    Answer::of(request.send().await.unwrap()).await
+}
+
+/// Has an operation begin, on a server that stops before the first step: as one that died leaves it.
+async fn broken_off(t: &T, request: reqwest::RequestBuilder) {
+    t.app.bulk.stop();
+    let answer = Answer::of(request.send().await.unwrap()).await.expect(503);
+    assert!(answer.text.contains("has begun"), "{}", answer.text);
+    assert!(!answer.header("retry-after").is_empty());
+    assert_eq!(count(t, "bulk_operations"), 1);
+}
+
+/// Takes up what was broken off, and waits until it has ended.
+async fn ended(t: &T) -> tenantry::domain::once::StoredResponse {
+    let mut tasks = take_up(&t.app).await.unwrap();
+    assert_eq!(tasks.len(), 1);
+    let response = tasks.remove(0).await.unwrap().unwrap();
+    assert_eq!((count(t, "bulk_operations"), count(t, "bulk_operation_ids")), (0, 0));
+    response
+}
+
+#[tokio::test]
+async fn a_large_deletion_leaves_what_a_small_one_would() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = admin.create_group("Editors").await;
+    seed(&t, 1, "gone", MANY, vec![GroupId(group)]).await;
+    seed(&t, 1, "stays", 3, vec![GroupId(group)]).await;
+    let users = named(&t, "gone");
+    admin.post(DELETE, &json!(users)).await.expect(204);
+    assert_eq!(count(&t, "users"), 4);
+    assert_eq!(count(&t, "events WHERE kind = 'user.deleted' AND actor = 'user:1'"), 5_001);
+    assert_eq!(count(&t, "deleted_users"), 5_001);
+    assert_eq!(count(&t, "bulk_operations") + count(&t, "bulk_operation_ids"), 0);
+    assert_eq!(admin.get("/api/v1/users?page=0").await.body["total"], 4);
+    assert_eq!(admin.get("/api/v1/users?page=0&search=gone12").await.body["total"], 0);
+    let group = admin.get(&format!("/api/v1/groups/{group}")).await.expect(200).body;
+    assert_eq!((&group["membershipCount"], &group["users"]), (&json!(3), &json!(named(&t, "stays"))));
+    // Each can be brought back; the second time nobody is there.
+    admin.post(&format!("/api/v1/users/{}/restore", users[7]), &Value::Null).await.expect(200);
+    let again = admin.post(DELETE, &json!(users)).await.expect(404).body;
+    assert_eq!(again["ids"].as_array().unwrap().len(), 5_000);
+    assert_eq!(count(&t, "users"), 5);
+}
+
+#[tokio::test]
+async fn a_large_patch_changes_whom_a_filter_finds() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = admin.create_group("Editors").await;
+    seed(&t, 1, "seed", MANY, Vec::new()).await;
+    let body = json!({
+        "filter": { "status": "INACTIVE" }, "expectedCount": 5_001,
+        "patch": { "status": "LOCKED", "title": "Moved", "groups": [group] },
+    });
+    let done = admin.patch(BULK, &body).await.expect(200).body;
+    assert_eq!(done, json!({ "matched": 5_001, "changed": 5_001 }));
+    assert_eq!(admin.get("/api/v1/users?page=0&status=LOCKED").await.body["total"], 5_001);
+    assert_eq!(admin.get("/api/v1/users?page=0&search=moved").await.body["total"], 5_001);
+    let group = admin.get(&format!("/api/v1/groups/{group}")).await.expect(200).body;
+    assert_eq!(group["membershipCount"], 5_001);
+    assert_eq!(check_groups_in_rows(&t), 0);
+    assert_eq!(count(&t, "events WHERE kind = 'user.updated' AND actor = 'user:1'"), 5_001);
+    // Once more changes nothing, and says so.
+    let again = json!({ "ids": named(&t, "seed"), "patch": { "title": "Moved" } });
+    assert_eq!(admin.patch(BULK, &again).await.expect(200).body, json!({ "matched": 5_001, "changed": 0 }));
+}
+
+#[tokio::test]
+async fn a_large_operation_that_is_refused_changes_nothing() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = admin.create_group("Editors").await;
+    seed(&t, 1, "seed", MANY, Vec::new()).await;
+    let users = named(&t, "seed");
+    let (with_unknown, with_admin) =
+        ([users.as_slice(), &[999_999]].concat(), [&[1], users.as_slice()].concat());
+    // Another admin, so that nobody deletes themselves.
+    let second = with(&new_user("second"), json!({ "isAdmin": true, "status": "INACTIVE" }));
+    admin.create_with(&second).await;
+    let robot = t.client(1, true).await;
+    let robot = t.technical_account(&robot).await;
+    let events = count(&t, "events");
+    let members = format!("/api/v1/groups/{group}/users");
+    let filter = json!({ "filter": { "search": "seed" }, "expectedCount": 5_002, "patch": { "title": "x" } });
+    for (method, path, body, status, code) in [
+        (Method::POST, DELETE, json!(with_unknown), 404, "not-found"),
+        (Method::POST, DELETE, json!(with_admin), 409, "last-admin"),
+        (Method::PATCH, BULK, json!({ "ids": with_unknown, "patch": { "title": "x" } }), 404, "not-found"),
+        (
+            Method::PATCH,
+            BULK,
+            json!({ "ids": with_admin, "patch": { "status": "LOCKED" } }),
+            409,
+            "last-admin",
+        ),
+        (
+            Method::PATCH,
+            BULK,
+            json!({ "ids": users, "expectedCount": 5_000, "patch": { "title": "x" } }),
+            409,
+            "count-mismatch",
+        ),
+        (Method::PATCH, BULK, filter, 409, "count-mismatch"),
+        (Method::POST, members.as_str(), json!(with_unknown), 404, "not-found"),
+        (Method::DELETE, members.as_str(), json!(users), 404, "not-found"),
+    ] {
+        let body = Some(body.to_string().into_bytes());
+        let answer = robot.send(method.clone(), path, body, "application/json").await.expect(status);
+        assert_eq!(answer.body["code"], code, "{method} {path}");
+    }
+    let request = robot.request(Method::POST, &members).header("if-match", "\"g1-99\"").json(&users);
+    Answer::of(request.send().await.unwrap()).await.expect(412);
+    // Another partner's users are unknown (B11).
+    let (_, olga) = t.other_partner("acme").await;
+    olga.post(DELETE, &json!(users)).await.expect(404);
+    assert_eq!(count(&t, "events WHERE pid = 1"), events);
+    assert_eq!((named(&t, "seed"), count(&t, "users WHERE pid = 1")), (users, 5_003));
+    assert_eq!(count(&t, "bulk_operations") + count(&t, "bulk_operation_ids"), 0);
+}
+
+/// A step ends after so many rows at most, and small units come before the next one: so some of another partner's events
+/// stand between those of the operation.
+#[tokio::test]
+async fn another_partner_writes_between_the_steps() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (pid, olga) = t.other_partner("acme").await;
+    seed(&t, 1, "seed", 3 * MANY, Vec::new()).await;
+    let body = json!({ "ids": named(&t, "seed"), "patch": { "title": "x" } });
+    let small = async {
+        for n in 0.. {
+            olga.create_group(&format!("Group {n}")).await;
+            if count(&t, "events WHERE pid = 1 AND kind = 'user.updated'") > 0
+                && count(&t, "bulk_operations") == 0
+            {
+                return;
+            }
+        }
+    };
+    let (answer, ()) = tokio::join!(admin.patch(BULK, &body), small);
+    assert_eq!(answer.expect(200).body["changed"], 15_003);
+    let of = "kind = 'user.updated' AND pid = 1";
+    let between = format!(
+        "events WHERE pid = {pid} AND kind = 'group.created' \
+         AND event_id > (SELECT min(event_id) FROM events WHERE {of}) \
+         AND event_id < (SELECT max(event_id) FROM events WHERE {of})"
+    );
+    assert!(count(&t, &between) > 0, "nothing came between");
+}
+
+#[tokio::test]
+async fn what_was_changed_meanwhile_counts_as_done_or_is_told() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = admin.create_group("Editors").await;
+    let (second, sec) = t.member("second").await;
+    admin.patch(&format!("/api/v1/users/{second}"), &json!({ "isAdmin": true })).await.expect(200);
+    seed(&t, 1, "seed", MANY, Vec::new()).await;
+    let users = named(&t, "se");
+    assert!(users.contains(&second));
+    let body = json!({ "ids": users, "patch": { "status": "LOCKED", "groups": [group] } });
+    broken_off(&t, admin.request(Method::PATCH, BULK).json(&body)).await;
+    let (admin_token, token) = (admin.token.clone().unwrap(), sec.token.clone().unwrap());
+    let t = t.restart().await;
+    // Meanwhile: the other admin goes, a user, and the group.
+    let sec = t.bearer(&token);
+    sec.delete("/api/v1/users/1").await.expect(204);
+    sec.delete(&format!("/api/v1/users/{}", users[9])).await.expect(204);
+    sec.delete(&format!("/api/v1/groups/{group}")).await.expect(204);
+    t.bearer(&admin_token).get("/self").await.expect(401);
+    let response = ended(&t).await;
+    let told: Value = serde_json::from_str(&response.body).unwrap();
+    assert_eq!(
+        told,
+        json!({ "matched": 5_002, "changed": 5_000, "kept": [{ "userId": second, "code": "last-admin" }] })
+    );
+    // The rule holds (B10): who would have been the last one is one still, and its session goes on.
+    let own = sec.get("/self").await.expect(200).body;
+    assert_eq!(
+        (&own["status"], &own["isAdmin"], &own["groups"]),
+        (&json!("ACTIVE"), &json!(true), &json!([]))
+    );
+    assert_eq!(count(&t, "users WHERE status = 2"), 5_000);
+    // The events name who began it, who is gone by now.
+    assert_eq!(count(&t, "events WHERE kind = 'user.updated' AND actor = 'user:1'"), 5_001);
+    assert_eq!(check_groups_in_rows(&t), 0);
+}
+
+/// A deletion meets the last admin as well, in a step that has others, too.
+#[tokio::test]
+async fn no_step_of_a_deletion_takes_the_last_admin() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (second, sec) = t.member("second").await;
+    admin.patch(&format!("/api/v1/users/{second}"), &json!({ "isAdmin": true })).await.expect(200);
+    seed(&t, 1, "seed", MANY, Vec::new()).await;
+    let key = admin.request(Method::POST, DELETE).header("idempotency-key", "k");
+    broken_off(&t, key.json(&named(&t, "se"))).await;
+    let token = sec.token.clone().unwrap();
+    let t = t.restart().await;
+    t.bearer(&token).patch("/api/v1/users/1", &json!({ "status": "INACTIVE" })).await.expect(200);
+    let response = ended(&t).await;
+    let kept = json!({ "kept": [{ "userId": second, "code": "last-admin" }] });
+    assert_eq!((response.status, serde_json::from_str::<Value>(&response.body).unwrap()), (200, kept));
+    assert_eq!(named(&t, ""), [1, second]);
+    t.bearer(&token).get("/self").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_retry_is_answered_when_the_operation_has_ended() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    seed(&t, 1, "seed", MANY, Vec::new()).await;
+    let body = json!(named(&t, "seed"));
+    let request = admin.request(Method::POST, DELETE).header("idempotency-key", "once");
+    broken_off(&t, request.json(&body)).await;
+    let token = admin.token.clone().unwrap();
+    let t = t.restart().await;
+    let admin = t.bearer(&token);
+    // Nobody carries it out: as one that is under way for too long.
+    assert_eq!(keyed(&admin, DELETE, "once", &body).await.expect(409).body["code"], "idempotency-key-in-use");
+    assert_eq!(ended(&t).await.status, 204);
+    let again = keyed(&admin, DELETE, "once", &body).await.expect(204);
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    let other = keyed(&admin, DELETE, "once", &json!([1, 2])).await.expect(409);
+    assert_eq!(other.body["code"], "idempotency-key-reused");
+    assert_eq!(count(&t, "events WHERE kind = 'user.deleted'"), 5_001);
+    // Also where it ended at once; a refusal is kept for nobody.
+    seed(&t, 1, "more", MANY, Vec::new()).await;
+    let body = json!(named(&t, "more"));
+    let unknown = json!([named(&t, "more"), vec![999_999]].concat());
+    keyed(&admin, DELETE, "twice", &unknown).await.expect(404);
+    keyed(&admin, DELETE, "twice", &body).await.expect(204);
+    assert_eq!(
+        keyed(&admin, DELETE, "twice", &body).await.expect(204).header("idempotency-replayed"),
+        "true"
+    );
+}
+
+#[tokio::test]
+async fn of_a_partner_there_is_one_at_a_time() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (pid, olga) = t.other_partner("acme").await;
+    seed(&t, 1, "seed", MANY, Vec::new()).await;
+    seed(&t, pid, "other", MANY, Vec::new()).await;
+    let (users, others) = (named(&t, "seed"), named(&t, "other"));
+    // Three at once come one after the other.
+    let body = |title: &str| json!({ "ids": users, "patch": { "title": title } });
+    let (one, two, three) = (body("one"), body("two"), body("three"));
+    let all = tokio::join!(admin.patch(BULK, &one), admin.patch(BULK, &two), admin.patch(BULK, &three));
+    for answer in [all.0, all.1, all.2] {
+        assert_eq!(answer.expect(200).body["changed"], 5_001);
+    }
+    broken_off(&t, admin.request(Method::POST, DELETE).json(&users)).await;
+    let tokens = (admin.token.clone().unwrap(), olga.token.clone().unwrap());
+    let t = t.restart().await;
+    let (admin, olga) = (t.bearer(&tokens.0), t.bearer(&tokens.1));
+    let busy = admin.patch(BULK, &one).await.expect(503);
+    assert!(busy.text.contains("another large operation"), "{}", busy.text);
+    assert_eq!(busy.header("retry-after"), "5");
+    // Small ones go on, and other partners'.
+    let small = json!({ "ids": [users[3]], "patch": { "title": "small" } });
+    admin.patch(BULK, &small).await.expect(200);
+    olga.post(DELETE, &json!(others)).await.expect(204);
+    assert_eq!(ended(&t).await.status, 204);
+    assert_eq!(count(&t, "users"), 2);
+}
+
+/// While the writer is held by somebody, whoever only tries something large is answered.
+#[tokio::test]
+async fn a_dry_run_of_a_large_operation_needs_no_writer() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = admin.create_group("Editors").await;
+    seed(&t, 1, "seed", MANY, vec![GroupId(group)]).await;
+    let operator = t.operator().await;
+    let users = named(&t, "seed");
+    let (free, held) = (std::sync::Mutex::new(std::sync::mpsc::channel::<()>()), t.app.store.clone());
+    let (release, waits) = {
+        let (release, waits) = free.into_inner().unwrap();
+        (release, std::sync::Mutex::new(waits))
+    };
+    let (tell, is_held) = tokio::sync::mpsc::unbounded_channel();
+    let mut is_held = is_held;
+    let holding = tokio::spawn(async move {
+        let hold = move |_: &mut tenantry::storage::Tx<'_>| {
+            let _ = tell.send(());
+            let _ = waits.lock().unwrap().recv();
+            Ok(())
+        };
+        unit::write(&held, &system_within(PartnerId(1)), hold).await
+    });
+    is_held.recv().await.unwrap();
+    let patch = json!({ "ids": users, "patch": { "title": "Archivist of the northern wing" } });
+    let told = admin.patch(&format!("{BULK}?dryRun=true"), &patch).await.expect(200).body;
+    // A third of them has it already.
+    assert_eq!(told["result"], json!({ "matched": 5_001, "changed": 3_334 }));
+    let told = admin.post(&format!("{DELETE}?dryRun=true"), &json!(users)).await.expect(200).body;
+    assert_eq!((&told["status"], &told["effects"]["counts"]["memberships"]), (&json!(204), &json!(5_001)));
+    let path = format!("/api/v1/groups/{group}?dryRun=true");
+    let told = admin.delete(&path).await.expect(200).body;
+    assert_eq!((&told["status"], &told["effects"]["counts"]["memberships"]), (&json!(204), &json!(5_001)));
+    let path = format!("/api/v1/groups/{group}/users?dryRun=true");
+    assert_eq!(admin.post(&path, &json!(users)).await.expect(200).body["status"], 204);
+    let path = "/operator/v1/partners/1?force=true&dryRun=true";
+    assert_eq!(operator.delete(path).await.expect(200).body["status"], 204);
+    release.send(()).unwrap();
+    holding.await.unwrap().unwrap();
+    assert_eq!(count(&t, "events WHERE kind = 'user.updated'"), 0);
+    assert_eq!(count(&t, "users"), 5_002);
+}
+
+#[tokio::test]
+async fn many_become_members_and_leave() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = admin.create_group("Editors").await;
+    seed(&t, 1, "seed", MANY, Vec::new()).await;
+    let users = named(&t, "seed");
+    let path = format!("/api/v1/groups/{group}/users");
+    admin.put(&format!("{path}/{}", users[4]), &Value::Null).await.expect(204);
+    keyed(&admin, &path, "k", &json!(users)).await.expect(204);
+    let seen = async || {
+        let group = admin.get(&format!("/api/v1/groups/{group}")).await.expect(200).body;
+        (group["membershipCount"].as_i64().unwrap(), group["users"].as_array().unwrap().len())
+    };
+    assert_eq!(seen().await, (5_001, 5_001));
+    assert_eq!(count(&t, "events WHERE kind = 'group.member_added'"), 5_001);
+    assert_eq!(check_groups_in_rows(&t), 0);
+    let body = Some(json!(users).to_string().into_bytes());
+    admin.send(Method::DELETE, &path, body, "application/json").await.expect(204);
+    assert_eq!(seen().await, (0, 0));
+    assert_eq!(count(&t, "events WHERE kind = 'group.member_removed'"), 5_001);
+    assert_eq!(check_groups_in_rows(&t), 0);
+}
+
+#[tokio::test]
+async fn groups_with_many_members_go_in_steps() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let nested = async |name: &str, parent: Option<i64>| {
+        let body = json!({ "name": name, "parentGroupId": parent });
+        admin.post("/api/v1/groups/", &body).await.expect(201).body["groupId"].as_i64().unwrap()
+    };
+    let outer = nested("Outer", None).await;
+    let inner = nested("Inner", Some(outer)).await;
+    let (other, stays) = (nested("Other", None).await, nested("Stays", None).await);
+    seed(&t, 1, "seed", MANY, [outer, inner, other, stays].map(GroupId).to_vec()).await;
+    let users = named(&t, "seed");
+    // Not without what is nested in it, one by one or in bulk.
+    let refused = admin.delete(&format!("/api/v1/groups/{outer}")).await.expect(409);
+    assert_eq!(refused.body["code"], "group-has-children");
+    admin.post("/api/v1/groups/bulk-delete", &json!([outer, other])).await.expect(409);
+    admin.delete("/api/v1/groups/99").await.expect(404);
+    let request = admin.request(Method::DELETE, &format!("/api/v1/groups/{other}"));
+    let stale = request.header("if-match", format!("\"g{other}-0\"")).send().await.unwrap();
+    Answer::of(stale).await.expect(412);
+
+    admin.delete(&format!("/api/v1/groups/{other}")).await.expect(204);
+    admin.post("/api/v1/groups/bulk-delete", &json!([outer, inner])).await.expect(204);
+    assert_eq!(ids(&admin.get("/api/v1/groups").await.expect(200).body), [stays]);
+    for group in [outer, inner, other] {
+        let sql = format!("SELECT before FROM events WHERE kind = 'group.deleted' AND group_id = {group}");
+        let before: Value = serde_json::from_str(&t.ask_sql(&sql)[0][0]).unwrap();
+        assert_eq!(before["users"], json!(users), "who was in it is in its event");
+    }
+    let user = admin.get(&format!("/api/v1/users/{}", users[9])).await.expect(200).body;
+    assert_eq!(user["groups"], json!([stays]));
+    assert_eq!((count(&t, "memberships"), count(&t, "bulk_operation_ids")), (5_001, 0));
+    check_groups_in_rows(&t);
+}
+
+/// A group that gets a child while its members leave stays, and that is told.
+#[tokio::test]
+async fn a_group_that_gets_a_child_meanwhile_is_kept() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let (one, two) = (admin.create_group("One").await, admin.create_group("Two").await);
+    seed(&t, 1, "seed", MANY, vec![GroupId(one), GroupId(two)]).await;
+    let path = "/api/v1/groups/bulk-delete";
+    broken_off(&t, admin.request(Method::POST, path).json(&json!([one, two]))).await;
+    let token = admin.token.clone().unwrap();
+    let t = t.restart().await;
+    let admin = t.bearer(&token);
+    admin.post("/api/v1/groups/", &json!({ "name": "Child", "parentGroupId": one })).await.expect(201);
+    let told: Value = serde_json::from_str(&ended(&t).await.body).unwrap();
+    assert_eq!(told, json!({ "kept": [{ "groupId": one, "code": "group-has-children" }] }));
+    admin.get(&format!("/api/v1/groups/{one}")).await.expect(200);
+    admin.get(&format!("/api/v1/groups/{two}")).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_partner_goes_in_steps_and_takes_all_along() {
+    let t = T::start().await;
+    let operator = t.operator().await;
+    let (pid, olga) = t.other_partner("acme").await;
+    let group = olga.create_group("Editors").await;
+    seed(&t, pid, "seed", MANY, vec![GroupId(group)]).await;
+    let deleted: Vec<i64> = named(&t, "seed").into_iter().take(60).collect();
+    olga.post(DELETE, &json!(deleted)).await.expect(204);
+    let list = json!([{ "objectType": "SEGMENT", "objectId": 5, "permissions": ["READ"] }]);
+    olga.put(&format!("/api/v1/groups/{group}/permissions"), &list).await.expect(200);
+    let path = format!("/operator/v1/partners/{pid}");
+    assert_eq!(operator.delete(&path).await.expect(409).body["code"], "partner-not-empty");
+    operator.delete("/operator/v1/partners/99?force=true").await.expect(404);
+    let request = operator.request(Method::DELETE, &format!("{path}?force=true"));
+    broken_off(&t, request).await;
+    let tokens = (operator.token.clone().unwrap(), olga.token.clone().unwrap());
+    let t = t.restart().await;
+    let operator = t.bearer(&tokens.0);
+    // From its beginning nobody gets in, and it cannot be called back.
+    t.bearer(&tokens.1).get("/self").await.expect(401);
+    let resumed = operator.patch(&path, &json!({ "suspended": false })).await.expect(409);
+    assert_eq!(resumed.body["code"], "partner-being-deleted");
+    ended(&t).await;
+    operator.get(&path).await.expect(404);
+    for table in [
+        "users",
+        "usernames",
+        "groups",
+        "memberships",
+        "group_permissions",
+        "deleted_users",
+        "sessions",
+        "outbox",
+    ] {
+        let whose =
+            if table == "usernames" { format!("usernames WHERE pid = {pid}") } else { table.to_owned() };
+        let left = if whose.contains("WHERE") { whose } else { format!("{table} WHERE pid = {pid}") };
+        assert_eq!(count(&t, &left), 0, "{table}");
+    }
+    assert_eq!(count(&t, &format!("counters WHERE pid = {pid} AND name <> 'events' AND value <> 0")), 0);
+    assert_eq!(count(&t, &format!("events WHERE pid = {pid} AND kind = 'partner.deleted'")), 1);
+    let page = operator.get("/operator/v1/partners").await.expect(200);
+    assert_eq!(page.body["total"], 1);
+}
+
+/// Whoever asked may go away.
+#[tokio::test]
+async fn a_client_that_goes_away_does_not_stop_it() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    seed(&t, 1, "seed", MANY, Vec::new()).await;
+    let request = admin.request(Method::POST, DELETE).json(&named(&t, "seed"));
+    let asked = request.send();
+    // It has begun; the answer is not waited for.
+    tokio::select! {
+        _ = asked => {}
+        () = async { until("it has begun", || (t.app.bulk.count() > 0).then_some(())).await } => {}
+    }
+    until("it has ended", || (t.app.bulk.count() == 0).then_some(())).await;
+    assert_eq!((count(&t, "users"), count(&t, "bulk_operations")), (1, 0));
+    assert_eq!(count(&t, "events WHERE kind = 'user.deleted'"), 5_001);
+}
+
+/// Two processes: what one leaves the other takes up, at once when it was released, else when its lease is over; and
+/// only one of them.
+#[tokio::test]
+async fn another_process_goes_on_with_it() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let admin = t.admin().await;
+    seed(&t, 1, "seed", MANY, Vec::new()).await;
+    broken_off(&t, admin.request(Method::POST, DELETE).json(&named(&t, "seed"))).await;
+    let (one, two) = (t.beside().await, t.beside().await);
+    // As one that was killed leaves it.
+    t.run_sql(&format!("UPDATE bulk_operations SET owner = 'dead', lease_until = {}", START + 30_000));
+    assert!(take_up(&one.app).await.unwrap().is_empty());
+    t.clock.advance(30_001);
+    let (first, second) = tokio::join!(take_up(&one.app), take_up(&two.app));
+    let mut tasks: Vec<_> = first.unwrap().into_iter().chain(second.unwrap()).collect();
+    assert_eq!(tasks.len(), 1);
+    assert_eq!(tasks.remove(0).await.unwrap().unwrap().status, 204);
+    assert_eq!((count(&t, "users"), count(&t, "bulk_operations")), (1, 0));
+    assert_eq!(count(&t, "events WHERE kind = 'user.deleted'"), 5_001);
+}
+
+/// A process that was thought dead does no further step when it comes back.
+#[tokio::test]
+async fn who_has_lost_an_operation_does_no_step_of_it() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    seed(&t, 1, "seed", MANY, Vec::new()).await;
+    // As if another process took it over as soon as it stands there.
+    if is_postgres() {
+        t.run_sql(
+            "CREATE FUNCTION other() RETURNS trigger AS $$ BEGIN NEW.owner := 'other'; RETURN NEW; END $$ LANGUAGE plpgsql; \
+             CREATE TRIGGER other BEFORE INSERT ON bulk_operations FOR EACH ROW EXECUTE FUNCTION other()",
+        );
+    } else {
+        t.run_sql(
+            "CREATE TRIGGER other AFTER INSERT ON bulk_operations BEGIN UPDATE bulk_operations SET owner = 'other'; END",
+        );
+    }
+    let answer = admin.post(DELETE, &json!(named(&t, "seed"))).await.expect(503);
+    assert!(answer.text.contains("another process carries it out"), "{}", answer.text);
+    assert_eq!((count(&t, "users"), pending(&t)), (5_002, MANY));
+}
+
+/// A home with many users in it, and their numbers.
+async fn populated(home: &Home, count: usize) -> (Process, Vec<i64>) {
+    let server = home.serve();
+    let rows: String = (0..count)
+        .map(|n| with(&new_user(&format!("user{n:05}")), json!({ "status": "INACTIVE" })).to_string() + "\n")
+        .collect();
+    let users = {
+        let admin = server.admin().await;
+        let body = Some(rows.into_bytes());
+        let done = admin.send(Method::POST, "/api/v1/users/import", body, "application/x-ndjson").await;
+        assert_eq!(done.expect(200).body["created"], count);
+        ids(&admin.everybody().await).into_iter().filter(|id| *id != 1).collect()
+    };
+    (server, users)
+}
+
+/// Ids that are still to be done, in the file of a server; none when no operation is under way.
+fn to_be_done(home: &Home) -> Option<usize> {
+    let file = rusqlite::Connection::open(home.data().join("tenantry.db")).unwrap();
+    let left: i64 = file.query_row("SELECT count(*) FROM bulk_operations", [], |row| row.get(0)).unwrap();
+    let mut list = file.prepare("SELECT ids FROM bulk_operation_ids WHERE state = 'pending'").unwrap();
+    let rows = list.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let pieces = rows.map(|ids| serde_json::from_str::<Vec<i64>>(&ids.unwrap()).unwrap().len());
+    let pending = pieces.sum();
+    (left > 0).then_some(pending)
+}
+
+/// Has a server delete many users and calls `end` once it has done some of them.
+async fn deleted_until(home: &Home, server: Process, users: &[i64], end: impl FnOnce(Process)) {
+    let token = server.admin().await.token.unwrap();
+    let (address, body) = (server.address, json!(users));
+    let asking = tokio::spawn(async move {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let admin = Person::over(&http, address, Some(&token));
+        let request = admin.request(Method::POST, DELETE).header("idempotency-key", "crash").json(&body);
+        let _ = request.send().await;
+    });
+    let is_in_the_middle = || to_be_done(home).filter(|pending| *pending < users.len());
+    until("some are deleted", is_in_the_middle).await;
+    tokio::task::block_in_place(|| end(server));
+    asking.await.unwrap();
+}
+
+/// What was begun ends at the next start: all are gone, each once, and the retry is answered.
+async fn ends_at_the_next_start(home: &Home, users: &[i64]) {
+    let server = Process::serve(home.path(), &[], &GIVEN);
+    until("it has ended", || to_be_done(home).is_none().then_some(())).await;
+    let admin = server.admin().await;
+    assert_eq!(ids(&admin.everybody().await), [1]);
+    assert_eq!(admin.get("/api/v1/users?page=0").await.body["total"], 1);
+    let events = admin.get("/api/v1/events?type=user.deleted&pageSize=1000").await.expect(200);
+    let page = events.list().iter().map(|event| event["userId"].as_i64().unwrap()).collect::<BTreeSet<_>>();
+    assert_eq!(page.len(), 1_000, "each once");
+    let file = rusqlite::Connection::open(home.data().join("tenantry.db")).unwrap();
+    let sql = "SELECT count(*), count(DISTINCT user_id), (SELECT count(*) FROM deleted_users) FROM events \
+               WHERE kind = 'user.deleted' AND actor = 'user:1'";
+    let found = file.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    let all = i64::try_from(users.len()).unwrap();
+    assert_eq!(found, (all, all, all));
+    assert_eq!(keyed(&admin, DELETE, "crash", &json!(users)).await.header("idempotency-replayed"), "true");
+    drop(server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_whose_server_was_killed_ends_at_the_next_start() {
+    let home = Home::new();
+    let (server, users) = populated(&home, 12_000).await;
+    deleted_until(&home, server, &users, |server| {
+        assert_eq!(server.kill().code, None, "ended by the signal");
+    })
+    .await;
+    assert!(to_be_done(&home).is_some_and(|pending| pending > 0), "it was in the middle");
+    ends_at_the_next_start(&home, &users).await;
+}
+
+/// A server that is asked to stop does so in time, however much is still to be done.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_under_way_does_not_keep_a_server_from_stopping() {
+    let home = Home::new();
+    let (server, users) = populated(&home, 12_000).await;
+    deleted_until(&home, server, &users, |server| {
+        assert_eq!(server.terminate().code, Some(0));
+    })
+    .await;
+    ends_at_the_next_start(&home, &users).await;
+}
