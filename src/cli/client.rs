@@ -13,7 +13,7 @@ use super::{Failure, print};
 use crate::access::Operator;
 use crate::app::App;
 use crate::clock::rfc3339;
-use crate::domain::{clients, unit};
+use crate::domain::{bulk_operations, clients, unit};
 use crate::error::Result;
 use crate::model::{Client, PartnerId};
 use crate::values;
@@ -74,9 +74,7 @@ impl ClientOperation {
                 Ok(found.iter().map(shape).collect())
             }
             Self::Revoke { client_id } => {
-                let admin = by.as_admin_of(clients::partner_of(&client_id)?);
-                let id = client_id.clone();
-                unit::write(store, &admin, move |tx| clients::revoke(tx, by, &id)).await?;
+                bulk_operations::revoke_client(app, by, &client_id).await?;
                 Ok(json!({ "client_id": client_id, "revoked": true }))
             }
         }

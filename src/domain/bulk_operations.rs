@@ -13,7 +13,7 @@ use super::once::StoredResponse;
 use super::unit::{self, Done, Manner};
 use super::user_bulk::{self, Selection};
 use super::users::{self, UserChange};
-use super::{Terms, effects, groups, memberships, partners};
+use super::{Terms, clients, effects, groups, memberships, partners};
 use crate::access::{Admin, Operator, Scope as _};
 use crate::app::App;
 use crate::error::{Conflict, Error, Result};
@@ -44,6 +44,8 @@ pub enum BulkChange {
     DeleteGroups,
     /// A partner is deleted; it has no ids.
     DeletePartner,
+    /// The sessions of a client that was revoked end; it has no ids.
+    RevokeClient(String),
 }
 
 /// A change of many rows.
@@ -157,7 +159,34 @@ pub async fn delete_partner(
         return app.store.scan(&by, move |tx| partners::refuse_deletion(tx, by, pid, force).map(drop)).await;
     }
     let turn = app.bulk.turn(pid).await?;
-    let begun = running::begin_partner(app.clone(), by, pid, force, turn);
+    let begun = running::begin_with(app.clone(), by, turn, (pid, BulkChange::DeletePartner), move |tx| {
+        partners::refuse_deletion(tx, by, pid, force)?;
+        tx.enter_partner(by, pid);
+        // Nobody of it shall meet what is left of it, or add to it.
+        partners::keep_out(tx)
+    });
+    tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
+}
+
+/// Revokes a client; every token it was given ends, of more than [`WHOLE`] sessions in steps.
+///
+/// # Errors
+/// Not found.
+pub async fn revoke_client(app: &App, by: Operator, client_id: &str) -> Result<()> {
+    let pid = clients::partner_of(client_id)?;
+    let (within, id) = (by.as_admin_of(pid), client_id.to_owned());
+    let limit = number(WHOLE + 1);
+    let sessions =
+        app.store.scan(&within, move |tx| crate::storage::sessions::count_of_client(tx, &id, limit)).await?;
+    let id = client_id.to_owned();
+    if sessions < limit {
+        let revoke = move |tx: &mut Tx<'_>| clients::revoke(tx, by, &id);
+        return unit::write_large(&app.store, &within, revoke).await;
+    }
+    let turn = app.bulk.turn(pid).await?;
+    let plan = (pid, BulkChange::RevokeClient(id.clone()));
+    let begun =
+        running::begin_with(app.clone(), within, turn, plan, move |tx| clients::revoke_alone(tx, by, &id));
     tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
 }
 
@@ -234,7 +263,7 @@ fn apply_whole(
         BulkChange::RemoveMembers(group) => memberships::remove_many(tx, by, *group, ids)?,
         BulkChange::DeleteGroup => ids.iter().try_for_each(|id| groups::delete(tx, by, GroupId(*id)))?,
         BulkChange::DeleteGroups => groups::delete_many(tx, by, ids)?,
-        BulkChange::UpdateUsers(_) | BulkChange::DeletePartner => {}
+        BulkChange::UpdateUsers(_) | BulkChange::DeletePartner | BulkChange::RevokeClient(_) => {}
     }
     Ok(StoredResponse { effects, ..response(change, 0, 0, &[])? })
 }
@@ -272,7 +301,7 @@ fn check(tx: &mut Tx<'_>, by: &Admin, operation: &BulkOperation) -> Result<Vec<i
             groups::refuse_deletion(tx, &ids)?;
             return nesting::deepest_first(tx, &ids);
         }
-        BulkChange::DeletePartner => {}
+        BulkChange::DeletePartner | BulkChange::RevokeClient(_) => {}
     }
     check_again(tx, &operation.change, &ids)?;
     Ok(ids)

@@ -120,7 +120,13 @@ pub fn list(tx: &mut Tx<'_>, _by: Operator) -> Result<Vec<Client>> {
 ///
 /// # Errors
 /// Not found.
-pub fn revoke(tx: &mut Tx<'_>, _by: Operator, client_id: &str) -> Result<()> {
+pub fn revoke(tx: &mut Tx<'_>, by: Operator, client_id: &str) -> Result<()> {
+    sessions::delete_of_client(tx, client_id, i64::MAX)?;
+    revoke_alone(tx, by, client_id)
+}
+
+/// Like [`revoke`], and leaves its sessions to whoever ends them.
+pub(super) fn revoke_alone(tx: &mut Tx<'_>, _by: Operator, client_id: &str) -> Result<()> {
     if !sessions::delete_client(tx, client_id)? {
         return Err(Error::NotFound(Missing::Client));
     }

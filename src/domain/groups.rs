@@ -68,12 +68,13 @@ pub fn get_head(tx: &mut Tx<'_>, _by: &Admin, group_id: GroupId) -> Result<Group
 /// # Errors
 /// Not found; `group-name-taken`, `nesting-cycle`, `nesting-too-deep`; a fault for a parent that does not exist.
 pub fn update(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, change: &GroupChange) -> Result<Group> {
-    let mut before = get(tx, by, group_id)?;
+    // Its users, who may be many, stay.
+    let mut before = get_head(tx, by, group_id)?;
     let parent = change.parent.unwrap_or(before.parent);
     if parent != before.parent {
         nesting::check_move(tx, group_id, parent)?;
         // Whoever moved it meanwhile has been waited for.
-        before = get(tx, by, group_id)?;
+        before = get_head(tx, by, group_id)?;
     }
     let description = change.description.clone().unwrap_or_else(|| before.description.clone());
     let name = change.name.clone().unwrap_or_else(|| before.name.clone());
@@ -86,6 +87,7 @@ pub fn update(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, change: &GroupChan
         }
         events::record_group(tx, Kind::GroupUpdated, group_id, Some(old), Some(new))?;
     }
+    after.users = groups::users_of(tx, group_id)?;
     Ok(after)
 }
 

@@ -146,6 +146,12 @@ pub(super) fn refuse_deletion(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, for
     Ok(partner)
 }
 
+/// Keeps everybody of the transaction's partner out for good: it is being deleted.
+pub(super) fn keep_out(tx: &mut Tx<'_>) -> Result<()> {
+    let pid = tx.pid();
+    partners::set_suspended(tx, pid, true)
+}
+
 /// Deletes the first rows of the transaction's partner; how many. None: it is gone itself, as the event says.
 pub(super) fn delete_some(tx: &mut Tx<'_>, limit: usize) -> Result<usize> {
     let rows = i64::try_from(limit).unwrap_or(i64::MAX);

@@ -40,7 +40,11 @@ pub fn create_many(
         let one = match row {
             Err(_) if let Some(place) = atomic => return Err(all_faults(rows, place)),
             Err(faults) => Err(Error::Invalid(faults.clone())),
-            // By itself also where one failure is everybody's: so it is this row's, not that of a later one.
+            // One failure is everybody's: nothing has to be taken back alone.
+            Ok(new) if atomic.is_some() && tx.refuses_at_once() => {
+                users::create(tx, terms, by, new).map(|user| user.user_id)
+            }
+            // By itself also where a refusal may come with a later row: so it is this row's.
             Ok(new) => tx.attempt(|tx| users::create(tx, terms, by, new))?.map(|user| user.user_id),
         };
         match (one, atomic) {

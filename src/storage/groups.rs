@@ -237,6 +237,11 @@ pub fn find(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Option<Group>> {
     Ok(groups.pop())
 }
 
+/// The users of a group, ascending.
+pub fn users_of(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Vec<UserId>> {
+    super::memberships::members_after(tx, group_id, UserId(0), i64::MAX)
+}
+
 /// One group of the partner, with its wildcards, but without its users, who may be many.
 pub fn find_head(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Option<Group>> {
     let sql = format!("SELECT {COLUMNS} FROM groups g WHERE g.pid = $1 AND g.group_id = $2");

@@ -380,9 +380,28 @@ fn read_client(row: &dyn super::driver::Row, pid: PartnerId) -> Result<Client> {
     })
 }
 
-/// Removes a client, its technical account's sessions and those of users that logged in through it.
+/// How many sessions were opened through a client, its technical account's included; at most `limit`.
+pub fn count_of_client(tx: &mut Tx<'_>, client_id: &str, limit: i64) -> Result<i64> {
+    let sql =
+        "SELECT count(*) FROM (SELECT 1 FROM sessions s WHERE s.pid = $1 AND s.client_id = $2 LIMIT $3) hits";
+    Ok(tx.row(sql, &[client_id.into(), limit.into()], |row| row.int(0))?.unwrap_or(0))
+}
+
+/// Ends the first `limit` sessions that were opened through a client; how many.
+pub fn delete_of_client(tx: &mut Tx<'_>, client_id: &str, limit: i64) -> Result<usize> {
+    let gone = tx.execute(
+        "DELETE FROM sessions WHERE pid = $1 AND session_id IN \
+         (SELECT s.session_id FROM sessions s WHERE s.pid = $1 AND s.client_id = $2 LIMIT $3)",
+        &[client_id.into(), limit.into()],
+    )?;
+    if gone > 0 {
+        tx.forget(Stale::Partner(tx.pid()));
+    }
+    Ok(gone)
+}
+
+/// Removes a client that has no sessions any more, or none soon.
 pub fn delete_client(tx: &mut Tx<'_>, client_id: &str) -> Result<bool> {
-    tx.execute("DELETE FROM sessions WHERE pid = $1 AND client_id = $2", &[client_id.into()])?;
     let gone = tx.execute("DELETE FROM clients WHERE pid = $1 AND client_id = $2", &[client_id.into()])?;
     tx.forget(Stale::Partner(tx.pid()));
     Ok(gone > 0)

@@ -268,6 +268,11 @@ impl<'c> Tx<'c> {
                 && pace.begun.elapsed() >= STEP
     }
 
+    /// Whether each statement is refused when it runs, and none later (see `Connection::execute_later`).
+    pub fn refuses_at_once(&self) -> bool {
+        self.dialect().has_one_writer()
+    }
+
     /// Says that `count` rows of a kind will be added, so that their numbers are asked for once. Nothing where they cost
     /// nothing.
     pub fn expect_rows(&mut self, count: usize) {

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use tenantry::access::system_within;
-use tenantry::domain::bulk_operations::take_up;
+use tenantry::domain::bulk_operations::{self, take_up};
 use tenantry::domain::unit;
 use tenantry::model::{GroupId, PartnerId};
 
@@ -477,6 +477,32 @@ async fn a_partner_goes_in_steps_and_takes_all_along() {
     assert_eq!(count(&t, &format!("events WHERE pid = {pid} AND kind = 'partner.deleted'")), 1);
     let page = operator.get("/operator/v1/partners").await.expect(200);
     assert_eq!(page.body["total"], 1);
+}
+
+/// A client through which many have logged in is revoked at once; their sessions end in steps.
+#[tokio::test]
+async fn the_sessions_of_a_revoked_client_end_in_steps() {
+    let t = T::start().await;
+    let by = tenantry::access::Operator::of_this_machine();
+    let client = t.client(1, true).await;
+    let robot = t.technical_account(&client).await;
+    robot.get("/api/v1/users?page=0").await.expect(200);
+    let other = t.client(1, true).await;
+    let stays = t.technical_account(&other).await;
+    let copies = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 5001) ";
+    t.run_sql(&format!(
+        "{copies} INSERT INTO sessions (pid, session_id, user_id, client_id, restricted, created_at, expires_at, last_used_at) \
+         SELECT s.pid, s.session_id || '-' || CAST(n AS TEXT), s.user_id, s.client_id, s.restricted, s.created_at, \
+         s.expires_at, s.last_used_at FROM sessions s, n WHERE s.client_id = '{}'",
+        client.0
+    ));
+    bulk_operations::revoke_client(&t.app, by, &client.0).await.unwrap();
+    assert_eq!(count(&t, &format!("sessions WHERE client_id = '{}'", client.0)), 0);
+    assert_eq!(count(&t, "bulk_operations"), 0);
+    robot.get("/api/v1/users?page=0").await.expect(401);
+    stays.get("/api/v1/users?page=0").await.expect(200);
+    assert_eq!(count(&t, "events WHERE kind = 'client.revoked' AND actor = 'operator'"), 1);
+    bulk_operations::revoke_client(&t.app, by, &client.0).await.unwrap_err();
 }
 
 /// Whoever asked may go away.

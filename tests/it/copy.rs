@@ -159,6 +159,12 @@ async fn populate(t: &T) -> Hands {
     // By an address that is nobody's, for the limit per address.
     assert_eq!(t.try_login("nobody-here", "wrong").await.status, 400);
     assert_eq!(t.try_login("mia", "wrong").await.status, 400);
+    // A bulk operation that was broken off; whom it is for is gone already.
+    t.run_sql(&format!(
+        "INSERT INTO bulk_operations (pid, operation_id, actor, change, total, changed, kept, begun_at, owner, lease_until) \
+         VALUES (1, 'moves', 'user:1', '\"deleteUsers\"', 1, 0, '[]', 1, 'another', 0); \
+         INSERT INTO bulk_operation_ids (pid, state, piece, ids) VALUES (1, 'pending', 1, '[{gone}]')"
+    ));
     let last_user = admin.create("waiting").await["userId"].as_i64().unwrap();
     let last_event =
         admin.events().await.iter().map(|event| event["eventId"].as_i64().unwrap()).max().unwrap();
@@ -188,6 +194,9 @@ async fn check(t: &T, hands: &Hands, before: &Value, password: &str) {
             found.body
         );
     }
+    // What was broken off goes on.
+    let mut tasks = tenantry::domain::bulk_operations::take_up(&t.app).await.unwrap();
+    assert_eq!(tasks.remove(0).await.unwrap().unwrap().status, 204);
     // Numbers go on behind the last ones.
     let next = admin.create("newcomer").await;
     assert_eq!(next["userId"], hands.last_user + 1);

@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::steps::{self, Stepped};
-use super::{BulkChange, Plan, check_again, partners, stored};
-use crate::access::{Admin, Operator, Scope, nobody, system_within};
+use super::{BulkChange, Plan, check_again, stored};
+use crate::access::{Admin, Scope, nobody, system_within};
 use crate::app::App;
 use crate::clock::{Millis, SECOND};
 use crate::domain::once::StoredResponse;
@@ -18,8 +18,8 @@ use crate::domain::unit::{self, Done, Manner};
 use crate::error::{Error, Result, TokenFault};
 use crate::model::PartnerId;
 use crate::random::Random;
+use crate::storage::Tx;
 use crate::storage::bulk_operations::{BulkRecord, IdState};
-use crate::storage::partners as stored_partners;
 
 /// How long an operation belongs to a process that does no step of it, where several work on one database.
 pub(super) const LEASE: Millis = 30 * SECOND;
@@ -183,28 +183,28 @@ pub(super) async fn begin(
     done.map(Done::Now)
 }
 
-/// Like [`begin`], for the deletion of a partner.
-pub(super) async fn begin_partner(
+/// Like [`begin`], for an operator's change without ids, whose first part is done in the transaction that begins.
+pub(super) async fn begin_with<S, F>(
     app: App,
-    by: Operator,
-    pid: PartnerId,
-    force: bool,
+    by: S,
     turn: Turn,
-) -> Result<()> {
-    let plan = Plan { change: BulkChange::DeletePartner, ids: Vec::new() };
-    let record = record(&app, &by, &Manner::default(), &plan)?;
-    let _counted = Counted::of(&app.bulk, &record.operation_id);
+    (pid, change): (PartnerId, BulkChange),
+    first: F,
+) -> Result<()>
+where
+    S: Scope + Send + Sync,
+    F: Fn(&mut Tx<'_>) -> Result<()> + Send + 'static,
+{
+    let record = record(&app, &by, &Manner::default(), &Plan { change, ids: Vec::new() })?;
+    let counted = Counted::of(&app.bulk, &record.operation_id);
     let entry = record.clone();
-    unit::write(&app.store, &by, move |tx| {
-        partners::refuse_deletion(tx, by, pid, force)?;
-        tx.enter_partner(by, pid);
-        // Nobody of it shall meet what is left of it, or add to it.
-        stored_partners::set_suspended(tx, pid, true)?;
+    let begun = unit::write(&app.store, &by, move |tx| {
+        first(tx)?;
         write_down(tx, &entry, &[])
-    })
-    .await?;
+    });
+    begun.await?;
     let done = carry_out(&app, pid, &record).await;
-    drop(turn);
+    drop((counted, turn));
     done.map(drop)
 }
 
@@ -224,7 +224,7 @@ fn record(app: &App, by: &impl Scope, manner: &Manner, plan: &Plan) -> Result<Bu
     })
 }
 
-fn write_down(tx: &mut crate::storage::Tx<'_>, entry: &BulkRecord, ids: &[i64]) -> Result<()> {
+fn write_down(tx: &mut Tx<'_>, entry: &BulkRecord, ids: &[i64]) -> Result<()> {
     let entry = BulkRecord { lease_until: tx.now() + LEASE, ..entry.clone() };
     if !stored::insert(tx, &entry)? {
         return Err(busy());

@@ -8,8 +8,8 @@ use crate::domain::{groups, memberships, partners, users};
 use crate::error::{Error, Result};
 use crate::model::{Group, GroupId, UserId};
 use crate::storage::bulk_operations::{self as stored, BulkRecord, IdState};
-use crate::storage::users as stored_users;
 use crate::storage::{Pace, Tx, groups as stored_groups, memberships as stored_memberships, nesting};
+use crate::storage::{sessions, users as stored_users};
 
 /// Rows that are changed between two looks at whether the step is over.
 const FEW: usize = 50;
@@ -39,8 +39,8 @@ pub(super) fn step(
         return Ok(if stored::find(tx)?.is_some() { Stepped::TakenOver } else { Stepped::Gone });
     };
     let mut step = Step::of(terms, by, &record)?;
-    if step.change == BulkChange::DeletePartner {
-        return step.delete_partner(tx);
+    if matches!(step.change, BulkChange::DeletePartner | BulkChange::RevokeClient(_)) {
+        return step.delete_rows(tx);
     }
     while let Some((piece, ids)) = stored::next_pending(tx)? {
         let mut rest = ids.as_slice();
@@ -143,7 +143,7 @@ impl<'a> Step<'a> {
                 let Some(id) = ids.first() else { return Ok(0) };
                 return self.delete_group(tx, GroupId(*id)).map(usize::from);
             }
-            BulkChange::DeletePartner => {}
+            BulkChange::DeletePartner | BulkChange::RevokeClient(_) => {}
         }
         self.count(tx, few.len());
         Ok(few.len())
@@ -187,10 +187,15 @@ impl<'a> Step<'a> {
         Ok(true)
     }
 
-    fn delete_partner(mut self, tx: &mut Tx<'_>) -> Result<Stepped> {
+    fn delete_rows(mut self, tx: &mut Tx<'_>) -> Result<Stepped> {
         while !self.is_over {
-            let gone = partners::delete_some(tx, FEW)?;
+            let gone = match &self.change {
+                BulkChange::RevokeClient(id) => sessions::delete_of_client(tx, id, super::number(FEW))?,
+                _ => partners::delete_some(tx, FEW)?,
+            };
             if gone == 0 {
+                // Where it still is there: a partner takes its entry along.
+                stored::delete(tx)?;
                 return Ok(Stepped::Ended(response(&self.change, 0, 0, &[])?));
             }
             self.count(tx, gone);
