@@ -8,6 +8,7 @@ use crate::config::{Config, DatabaseUrl, SecretUrl};
 use crate::domain::Terms;
 use crate::domain::bulk_operations::Running;
 use crate::domain::evaluations::Rules;
+use crate::domain::large_units::LargeUnits;
 use crate::domain::once::UnderWay;
 use crate::domain::uses::Uses;
 use crate::error::Result;
@@ -28,6 +29,8 @@ pub struct Parts {
     pub hasher: Hasher,
     /// Requests under way that are to be done once.
     pub under_way: UnderWay,
+    /// Large units of work, one at a time for a partner.
+    pub large_units: LargeUnits,
     /// Bulk operations that this process carries out.
     pub bulk: Running,
     /// Uses of sessions that are not stored yet.
@@ -65,8 +68,20 @@ impl App {
         let threads = config.worker_threads.max(1);
         let hasher = Hasher::new(threads, threads * QUEUE_PER_THREAD, cost, random.clone())?;
         let terms = terms(&config);
-        let (under_way, uses, bulk) = (UnderWay::default(), Uses::default(), Running::new(&random));
-        Ok(Self(Arc::new(Parts { store, hasher, under_way, bulk, uses, clock, random, config, terms })))
+        let (under_way, uses, large_units) = (UnderWay::default(), Uses::default(), LargeUnits::default());
+        let bulk = Running::new(&random, large_units.clone());
+        Ok(Self(Arc::new(Parts {
+            store,
+            hasher,
+            under_way,
+            large_units,
+            bulk,
+            uses,
+            clock,
+            random,
+            config,
+            terms,
+        })))
     }
 }
 

@@ -148,7 +148,7 @@ pub struct Group {
 
 /// The id of an object that permissions are about. Opaque: an integer or a string, told as it was given, and compared
 /// by its text, so that 563 and "563" are one object.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ObjectId {
     /// The string, or the integer's digits.
     pub text: String,
@@ -167,7 +167,7 @@ impl Serialize for ObjectId {
 }
 
 /// What a group may do with one object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectPermissions {
     /// A type of the catalogue.

@@ -1,6 +1,7 @@
 //! Which permissions there are, and which of them groups have (contract, part C).
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,6 +19,7 @@ use super::writes::{Answer, Write};
 use crate::app::App;
 use crate::catalogue::Catalogue;
 use crate::domain::conditions::Target;
+use crate::domain::permission_lists::{self, Replacement};
 use crate::domain::permissions;
 use crate::error::{Error, Fault, Missing, Result};
 use crate::model::{ObjectId, ObjectPermissions};
@@ -199,6 +201,10 @@ pub async fn list_group_permissions(
 }
 
 /// Replace what a group may do with single objects: the whole list.
+///
+/// The new list is in force as a whole at once, when this is answered at the latest; until then others see the old one.
+/// Lists of more than 5,000 permissions take longer, and one at a time is written for a partner: others wait, or are
+/// answered `503` with `Retry-After`.
 #[utoipa::path(
     put, path = "/api/v1/groups/{groupId}/permissions", tag = "permissions",
     params(
@@ -217,10 +223,17 @@ pub async fn update_group_permissions(
     write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let (list, rights) = (read_list(&app.config.permission_catalogue, &body)?, by.clone());
-    let write = if list.len() > LARGE { write.large() } else { write };
+    let list = Arc::new(read_list(&app.config.permission_catalogue, &body)?);
+    let (write, new) = (write.of(Target::Group(id)), Arc::clone(&list));
+    if app.store.read(&by, move |tx| permission_lists::is_large(tx, id, &new)).await? {
+        let (answer, new) = (Answer::ok(&list)?, Replacement { group_id: id, list });
+        let run = async |manner| {
+            permission_lists::replace(&app.store, &app.large_units, &by, manner, new, answer).await
+        };
+        return write.run_by(run).await;
+    }
+    let (write, rights) = (if list.len() > LARGE { write.large() } else { write }, by.clone());
     write
-        .of(Target::Group(id))
         .run(&app, &by, move |tx| {
             permissions::replace(tx, &rights, id, &list)?;
             Answer::ok(&list)

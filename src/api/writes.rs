@@ -37,7 +37,7 @@ pub(super) const TRUE: HeaderValue = HeaderValue::from_static("true");
 const LONGEST_KEY: usize = 255;
 
 /// What a write answers. It is made inside the transaction, so that it can be stored with the change.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Answer(StoredResponse);
 
@@ -228,10 +228,21 @@ impl Write {
     where
         F: Fn(&mut Tx<'_>) -> Result<Answer> + Send + 'static,
     {
+        self.run_by(async |manner| unit::write_in(&app.store, by, manner, work).await).await
+    }
+
+    /// Has `work` do it in this manner, in transactions of its own, and answers.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub async fn run_by(
+        self,
+        work: impl AsyncFnOnce(Manner) -> Result<Done<Answer>>,
+    ) -> Result<Response, Problem> {
         let Self { dry_run, condition, target, is_large, only_adds, once, told } = self;
         let condition = target.map(|target| (target, condition));
         let manner = Manner { dry_run, is_large, only_adds, condition, once };
-        Ok(match unit::write_in(&app.store, by, manner, work).await.map_err(told)? {
+        Ok(match work(manner).await.map_err(told)? {
             Done::Now(answer) => answer.answer(dry_run)?,
             Done::Before(answer) => replay(answer)?,
         })

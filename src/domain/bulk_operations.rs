@@ -135,9 +135,16 @@ pub async fn write(
         return tried.await.map(Done::Now);
     }
     // Of a partner they come one after the other, so that the next one looks at what the last one has left.
-    let turn = app.bulk.turn(by.pid()).await?;
+    let turn = app.bulk.turn(&app.store, by.pid()).await?;
     let change = operation.change.clone();
-    let ids = unit::check_whole(&app.store, by, &manner, move |tx| check(tx, &rights, &operation)).await?;
+    let checked = unit::check_whole(&app.store, by, &manner, move |tx| check(tx, &rights, &operation)).await;
+    let ids = match checked {
+        Ok(ids) => ids,
+        Err(error) => {
+            turn.end(&app.store).await;
+            return Err(error);
+        }
+    };
     let begun = running::begin(app.clone(), by.clone(), manner, turn, Plan { change, ids });
     // A task of its own: whoever asked may go away, and it goes on.
     tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
@@ -158,8 +165,10 @@ pub async fn delete_partner(
     if dry_run {
         return app.store.scan(&by, move |tx| partners::refuse_deletion(tx, by, pid, force).map(drop)).await;
     }
-    let turn = app.bulk.turn(pid).await?;
-    let begun = running::begin_with(app.clone(), by, turn, (pid, BulkChange::DeletePartner), move |tx| {
+    // Before the turn: there is none of a partner that does not exist.
+    app.store.read(&by, move |tx| partners::refuse_deletion(tx, by, pid, force).map(drop)).await?;
+    let turn = app.bulk.turn(&app.store, pid).await?;
+    let begun = running::begin_with(app.clone(), by, turn, BulkChange::DeletePartner, move |tx| {
         partners::refuse_deletion(tx, by, pid, force)?;
         tx.enter_partner(by, pid);
         // Nobody of it shall meet what is left of it, or add to it.
@@ -183,8 +192,8 @@ pub async fn revoke_client(app: &App, by: Operator, client_id: &str) -> Result<(
         let revoke = move |tx: &mut Tx<'_>| clients::revoke(tx, by, &id);
         return unit::write_large(&app.store, &within, revoke).await;
     }
-    let turn = app.bulk.turn(pid).await?;
-    let plan = (pid, BulkChange::RevokeClient(id.clone()));
+    let turn = app.bulk.turn(&app.store, pid).await?;
+    let plan = BulkChange::RevokeClient(id.clone());
     let begun =
         running::begin_with(app.clone(), within, turn, plan, move |tx| clients::revoke_alone(tx, by, &id));
     tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))

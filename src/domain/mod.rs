@@ -21,6 +21,8 @@ pub mod events;
 pub mod forgot_password;
 /// Groups.
 pub mod groups;
+/// Large units of work: done in steps, one at a time for a partner.
+pub mod large_units;
 /// The password grant: who gets in, what failures do.
 pub mod logins;
 /// Who is in which group, from the group's side.
@@ -35,6 +37,8 @@ pub mod outbox;
 pub mod partners;
 /// The life of a password: temporary, permanent, changed, reset.
 pub mod passwords;
+/// Lists of permissions that are too large for one transaction.
+pub mod permission_lists;
 /// Which permissions and wildcards groups have.
 pub mod permissions;
 /// What a password must look like (contract, part C, Passwords).

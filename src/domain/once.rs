@@ -80,12 +80,12 @@ impl Keepable for StoredResponse {
 }
 
 /// The claim to do a piece of work. As long as it lives, others with the same key wait.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Claim {
     pid: PartnerId,
     key_hash: String,
     body_hash: String,
-    _turn: Turn,
+    _turn: Arc<Turn>,
 }
 
 impl Claim {
@@ -129,7 +129,7 @@ impl UnderWay {
         let key_hash = URL_SAFE_NO_PAD.encode(hash.finalize());
         let body_hash = URL_SAFE_NO_PAD.encode(Sha256::digest(request.body));
         let turn = tokio::time::timeout(PATIENCE, self.turn(&key_hash)).await.map_err(|_| in_use())?;
-        Ok(Claim { pid: request.pid, key_hash, body_hash, _turn: turn })
+        Ok(Claim { pid: request.pid, key_hash, body_hash, _turn: Arc::new(turn) })
     }
 
     async fn turn(&self, key_hash: &str) -> Turn {

@@ -1,9 +1,10 @@
 //! Which permissions and wildcards groups have (contract, part C).
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::events::{self, Kind};
 use super::groups::get_head;
+use super::permission_lists::Differing;
 use crate::access::Admin;
 use crate::catalogue::Catalogue;
 use crate::error::{Error, Fault, Missing, Result};
@@ -11,7 +12,7 @@ use crate::model::{Group, GroupId, ObjectPermissions};
 use crate::storage::{Tx, groups, permissions};
 
 /// A group that is not in the partner is here a fault, as the source prints (contract, part C).
-fn accessible(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId) -> Result<Group> {
+pub(super) fn accessible(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId) -> Result<Group> {
     get_head(tx, by, group_id).map_err(|error| match error {
         Error::NotFound(Missing::Group) => inaccessible().into(),
         other => other,
@@ -58,17 +59,9 @@ pub fn replace(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, list: &[ObjectPer
     if before == list {
         return Ok(());
     }
-    permissions::replace(tx, group_id, &before, list)?;
+    permissions::apply(tx, group_id, &permissions::difference(&before, list))?;
     groups::raise_version(tx, group_id)?;
-    // Only the entries that differ: a list may have a hundred thousand.
-    let other_than = |list: &[ObjectPermissions], of: &[ObjectPermissions]| -> Value {
-        let known: std::collections::HashSet<String> =
-            of.iter().map(|entry| json!(entry).to_string()).collect();
-        let differ = list.iter().filter(|entry| !known.contains(&json!(entry).to_string()));
-        json!({ "permissions": differ.collect::<Vec<_>>() })
-    };
-    let (old, new) = (other_than(&before, list), other_than(list, &before));
-    events::record_group(tx, Kind::GroupPermissionsChanged, group_id, Some(old), Some(new))
+    Differing::of(&before, list).record(tx, group_id)
 }
 
 /// Gives a group these wildcards in place of those it has. They have been held to the catalogue.

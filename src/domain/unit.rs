@@ -40,8 +40,23 @@ where
     store.write_large(scope, move |tx| right.run(tx, &work).map(Outcome::Rollback)).await
 }
 
+/// Says what a large unit of work would say, by reading alone, beside the writer. Whoever asks for it must still be
+/// allowed to.
+pub async fn rehearse_by_reading<T, F>(store: &Store, scope: &impl Scope, work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+{
+    let right = Right::of(scope);
+    let read = move |tx: &mut Tx<'_>| {
+        right.check(tx)?;
+        work(tx)
+    };
+    store.scan(scope, read).await
+}
+
 /// In which manner a unit is done.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Manner {
     /// A real run that is taken back at its end: nothing is changed, nothing is sent.
     pub dry_run: bool,

@@ -1,6 +1,7 @@
 //! What deletions take along.
 
 use super::driver::Param;
+use super::permission_changes::COUNTS;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::ObjectId;
@@ -68,7 +69,7 @@ pub struct ObjectGrant {
 pub fn permissions_of_groups(tx: &mut Tx<'_>, ids: &[i64], limit: i64) -> Result<Going<ObjectGrant>> {
     let list = serde_json::json!(ids).to_string();
     let set = tx.dialect().int_set("$2");
-    let rows = format!("FROM group_permissions p WHERE p.pid = $1 AND p.group_id IN {set}");
+    let rows = format!("FROM group_permissions p WHERE p.pid = $1 AND p.group_id IN {set} AND {COUNTS}");
     let first = tx.rows(
         &format!(
             "SELECT p.group_id, p.object_type, p.object_id, p.is_number, p.permission {rows} \

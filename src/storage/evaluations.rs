@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use super::driver::{Dialect, Param, Row};
 use super::lists::{EXACT_TOTAL, Total};
+use super::permission_changes::COUNTS;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Effective, Grant, GroupId, ObjectId, Source, UserId};
@@ -58,7 +59,7 @@ fn numbered(first: usize, count: usize) -> impl Iterator<Item = String> {
 fn granting(first: usize, wildcards: usize) -> String {
     let mut sql = format!(
         "SELECT p.group_id AS group_id FROM group_permissions p WHERE p.pid = $1 AND p.object_type = ${first} \
-         AND p.object_id = ${} AND p.permission = ${}",
+         AND p.object_id = ${} AND p.permission = ${} AND {COUNTS}",
         first + 1,
         first + 2
     );
@@ -94,7 +95,8 @@ fn from_user(user: &str, first: usize, wildcards: usize) -> String {
     format!(
         "EXISTS (SELECT 1 FROM memberships m CROSS JOIN group_ancestors a WHERE m.pid = $1 AND m.user_id = {user} \
          AND a.pid = $1 AND a.group_id = m.group_id AND (EXISTS (SELECT 1 FROM group_permissions p WHERE p.pid = $1 \
-         AND p.object_type = ${first} AND p.object_id = ${} AND p.permission = ${} AND p.group_id = a.ancestor_id)\
+         AND p.object_type = ${first} AND p.object_id = ${} AND p.permission = ${} AND p.group_id = a.ancestor_id \
+         AND {COUNTS})\
          {by_wildcard}))",
         first + 1,
         first + 2
@@ -171,7 +173,7 @@ pub fn list_sources(tx: &mut Tx<'_>, user_id: UserId, question: &Question) -> Re
         "SELECT a.ancestor_id AS group_id, m.group_id AS member_of, g.name AS name, CAST(NULL AS TEXT) AS wildcard, \
          p.is_number AS is_number FROM {OF_USER} CROSS JOIN group_permissions p CROSS JOIN groups g \
          WHERE {OF_USER_TEST} AND p.pid = $1 AND p.object_type = $3 AND p.object_id = $4 AND p.permission = $5 \
-         AND p.group_id = a.ancestor_id AND g.pid = $1 AND g.group_id = a.ancestor_id"
+         AND p.group_id = a.ancestor_id AND {COUNTS} AND g.pid = $1 AND g.group_id = a.ancestor_id"
     );
     if !question.wildcards.is_empty() {
         let _ = write!(
@@ -226,7 +228,7 @@ fn on_objects(tx: &Tx<'_>, more: &str) -> String {
     format!(
         "SELECT p.object_type AS object_type, p.object_id AS object_id, p.permission AS permission, \
          max(p.is_number) AS is_number FROM {OF_USER} CROSS JOIN group_permissions p WHERE {OF_USER_TEST} \
-         AND p.pid = $1 AND p.group_id = a.ancestor_id AND (p.object_type || ' ' || p.permission) IN {known}{more} \
+         AND p.pid = $1 AND p.group_id = a.ancestor_id AND {COUNTS} AND (p.object_type || ' ' || p.permission) IN {known}{more} \
          GROUP BY p.object_type, p.object_id, p.permission"
     )
 }

@@ -23,10 +23,20 @@ pub struct NewEvent<'a> {
 
 /// Records an event.
 pub fn insert(tx: &mut Tx<'_>, event: &NewEvent<'_>) -> Result<()> {
-    let (fresh, id) = tx.fresh_id(Sequence::Events, "$2")?;
-    let (now, actor) = (tx.now(), tx.actor().to_string());
     let before = event.before.as_ref().map(ToString::to_string);
     let after = event.after.as_ref().map(ToString::to_string);
+    insert_written(tx, event, before.as_deref(), after.as_deref())
+}
+
+/// Like [`insert`], for an event whose `before` and `after` are written as JSON already.
+pub fn insert_written(
+    tx: &mut Tx<'_>,
+    event: &NewEvent<'_>,
+    before: Option<&str>,
+    after: Option<&str>,
+) -> Result<()> {
+    let (fresh, id) = tx.fresh_id(Sequence::Events, "$2")?;
+    let (now, actor) = (tx.now(), tx.actor().to_string());
     tx.execute_later(
         &format!(
             "INSERT INTO events (pid, event_id, at, kind, actor, user_id, group_id, before, after) \
@@ -39,8 +49,8 @@ pub fn insert(tx: &mut Tx<'_>, event: &NewEvent<'_>) -> Result<()> {
             (&actor).into(),
             event.user_id.into(),
             event.group_id.into(),
-            before.as_ref().into(),
-            after.as_ref().into(),
+            before.into(),
+            after.into(),
         ],
         Error::from,
     )?;

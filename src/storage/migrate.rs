@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0008_search_by_place.sql"),
     include_str!("../../migrations/0009_groups_in_the_row.sql"),
     include_str!("../../migrations/0011_bulk_operations.sql"),
+    include_str!("../../migrations/0012_permission_lists.sql"),
 ];
 
 /// The last change that made SQLite's search indexes anew, which SQL alone cannot fill.

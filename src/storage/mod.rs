@@ -45,6 +45,8 @@ pub mod groups;
 pub mod imports;
 /// Answers kept for requests that come again.
 pub mod kept_answers;
+/// Which process has the one large unit of work of a partner.
+pub mod large_units;
 /// What lists have in common.
 pub mod lists;
 /// Failed logins by address.
@@ -59,6 +61,8 @@ pub mod outbox;
 pub mod partners;
 /// Passwords: the present ones and the history.
 pub mod passwords;
+/// Changes of lists of permissions that are too large for one transaction.
+pub mod permission_changes;
 /// Which permissions and wildcards groups have.
 pub mod permissions;
 /// Sessions, their tokens, and OAuth clients.
@@ -429,6 +433,21 @@ impl Store {
     /// Whether other processes may work on the same database at the same time.
     pub fn is_shared(&self) -> bool {
         matches!(self.0.engine, Engine::Postgres { .. })
+    }
+
+    /// Whether every server that works on the same database keeps to its present schema: during a rolling update there
+    /// may be servers of an earlier version, which no longer start but go on.
+    pub async fn is_schema_common(&self) -> Result<bool> {
+        let Engine::Postgres { .. } = &self.0.engine else { return Ok(true) };
+        self.read(&nobody(), |tx| {
+            let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                       AND application_name LIKE 'tenantry%' AND application_name <> 'tenantry copy' \
+                       AND application_name <> $1";
+            let older =
+                tx.unscoped().rows(sql, &[postgres::application_name().as_str().into()], |row| row.int(0))?;
+            Ok(older == [0])
+        })
+        .await
     }
 
     /// Whether what is kept in memory is believed at present: not, on PostgreSQL, while changes of other processes

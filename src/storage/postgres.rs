@@ -21,7 +21,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::driver::{Connection, DbError, Dialect, Kind, Param, Row};
 use crate::error::{Error, Result};
 use crate::model::PartnerId;
-pub(super) use address::Address;
+pub(super) use address::{Address, application_name};
 use answers::of_connecting;
 use bulk::{Column, Owned};
 

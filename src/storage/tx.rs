@@ -273,6 +273,11 @@ impl<'c> Tx<'c> {
         self.dialect().has_one_writer()
     }
 
+    /// Whether somebody waits for the one writer.
+    pub fn others_wait(&self) -> bool {
+        self.waiting.is_some_and(|waiting| waiting.load(Ordering::Relaxed) > 0)
+    }
+
     /// Says that `count` rows of a kind will be added, so that their numbers are asked for once. Nothing where they cost
     /// nothing.
     pub fn expect_rows(&mut self, count: usize) {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::access::{nobody, system_within};
 use crate::app::App;
-use crate::domain::{deleted_users, once, outbox, sessions, throttle, unit, user_import, uses};
+use crate::domain::{
+    deleted_users, once, outbox, permission_lists, sessions, throttle, unit, user_import, uses,
+};
 use crate::error::Result;
 
 /// Rows of the outbox in one transaction.
@@ -36,6 +38,8 @@ pub struct Housekeeping {
     pub answers: usize,
     /// Imports that nobody went on with for a week.
     pub imports: usize,
+    /// Changes of lists of permissions that nobody brought to an end.
+    pub lists: usize,
 }
 
 /// Clears away what has expired, in steps, so that no request waits long, and stores when sessions were last used.
@@ -73,6 +77,7 @@ pub async fn housekeep(app: &App) -> Result<Housekeeping> {
             break;
         }
     }
+    done.lists = permission_lists::settle_leftovers(&app.store, &app.large_units).await?;
     done.users = erase_users(app).await?;
     loop {
         let count = unit::write_large(&app.store, &nobody(), |tx| once::purge(tx, rows(ANSWERS))).await?;

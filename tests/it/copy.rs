@@ -137,6 +137,9 @@ async fn populate(t: &T) -> Hands {
     let key = admin.request(reqwest::Method::POST, "/api/v1/groups/").header("idempotency-key", "k-1");
     let kept = key.json(&json!({ "name": "Kept" })).send().await.unwrap();
     assert_eq!(kept.status(), 201);
+    // What a crash left of a large list of permissions, and who had the large unit of a partner.
+    t.run_sql(&format!("INSERT INTO permission_changes VALUES (1, {}, 1, 2, 1, 1)", group + 1));
+    t.run_sql("INSERT INTO large_units VALUES (1, 'somebody', 1)");
     // An import that can be gone on with.
     let key = admin.request(reqwest::Method::POST, "/api/v1/users/import").header("idempotency-key", "i-1");
     let row = with(&new_user("moved"), json!({ "passwordHash": crate::foreign_hashes::SSHA })).to_string();

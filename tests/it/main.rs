@@ -45,6 +45,7 @@ mod overload;
 mod partners;
 mod passwords;
 mod patch;
+mod permission_lists;
 mod permissions;
 mod postgres;
 mod processes;

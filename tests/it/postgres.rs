@@ -378,7 +378,7 @@ async fn tls_is_for_the_server_that_an_authority_vouches_for() {
     let server = serve(&home, &by_name, &["--database-ca-file", &ca]).unwrap();
     // Its connections go through TLS, all of them.
     let plain = "SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) \
-                 WHERE a.application_name = 'tenantry' AND a.datname = current_database() AND NOT s.ssl";
+                 WHERE a.application_name LIKE 'tenantry/%' AND a.datname = current_database() AND NOT s.ssl";
     server.admin().await.create("fenna").await;
     assert_eq!(database.number(plain), 0);
     assert_eq!(server.terminate().code, Some(0));

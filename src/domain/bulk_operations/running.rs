@@ -1,34 +1,29 @@
 //! Operations under way in this process: begun, carried out step by step, given up when the process stops, and taken up.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Mutex as Turns, OwnedMutexGuard, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::steps::{self, Stepped};
 use super::{BulkChange, Plan, check_again, stored};
 use crate::access::{Admin, Scope, nobody, system_within};
 use crate::app::App;
 use crate::clock::{Millis, SECOND};
+use crate::domain::large_units::{LargeUnit, LargeUnits};
 use crate::domain::once::StoredResponse;
 use crate::domain::unit::{self, Done, Manner};
 use crate::error::{Error, Result, TokenFault};
 use crate::model::PartnerId;
 use crate::random::Random;
-use crate::storage::Tx;
 use crate::storage::bulk_operations::{BulkRecord, IdState};
+use crate::storage::{Store, Tx};
 
 /// How long an operation belongs to a process that does no step of it, where several work on one database.
 pub(super) const LEASE: Millis = 30 * SECOND;
-
-/// How long one operation of a partner waits for the one before it.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// How many of a partner wait for that; each holds its ids.
-const MOST_WAITING: usize = 8;
 
 /// How often a step that fails is tried again, with longer and longer pauses, before the operation is left to
 /// [`attend`], and whoever waits for it is told.
@@ -50,53 +45,32 @@ struct Inner {
     /// How many are being carried out.
     count: watch::Sender<usize>,
     known: Mutex<HashSet<String>>,
-    turns: Mutex<HashMap<PartnerId, Arc<Turns<()>>>>,
-    /// One step at a time waits for the one writer: between two of them all small units have their turn.
-    step: Semaphore,
+    /// Of which an operation is one.
+    units: LargeUnits,
 }
-
-/// The right to carry out an operation of a partner.
-pub(super) type Turn = OwnedMutexGuard<()>;
 
 impl Running {
     /// None yet.
-    pub fn new(random: &Random) -> Self {
+    pub fn new(random: &Random, units: LargeUnits) -> Self {
         Self(Arc::new(Inner {
             owner: random.token::<12>(),
             stopping: watch::Sender::new(false),
             count: watch::Sender::new(0),
             known: Mutex::default(),
-            turns: Mutex::default(),
-            step: Semaphore::new(1),
+            units,
         }))
-    }
-
-    fn turns(&self) -> MutexGuard<'_, HashMap<PartnerId, Arc<Turns<()>>>> {
-        self.0.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self) -> MutexGuard<'_, HashSet<String>> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn of_partner(&self, pid: PartnerId) -> Arc<Turns<()>> {
-        let mut turns = self.turns();
-        // Those that nobody holds or waits for are in nobody's hands but ours.
-        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        Arc::clone(turns.entry(pid).or_default())
-    }
-
-    /// Waits until no other operation of the partner is under way in this process.
+    /// Waits until no other large unit of the partner is under way.
     ///
     /// # Errors
     /// Unavailable when one is for too long, or too many wait.
-    pub(super) async fn turn(&self, pid: PartnerId) -> Result<Turn> {
-        let turn = self.of_partner(pid);
-        // The map has one, this has one, and so have the one under way and each that waits.
-        if Arc::strong_count(&turn) > MOST_WAITING + 3 {
-            return Err(busy());
-        }
-        timeout(PATIENCE, turn.lock_owned()).await.map_err(|_| busy())
+    pub(super) async fn turn(&self, store: &Store, pid: PartnerId) -> Result<LargeUnit> {
+        self.0.units.begin(store, pid).await
     }
 
     /// Has operations end after the step they are in; whoever waits for one is told that it goes on later.
@@ -164,7 +138,7 @@ pub(super) async fn begin(
     app: App,
     by: Admin,
     manner: Arc<Manner>,
-    turn: Turn,
+    turn: LargeUnit,
     plan: Plan,
 ) -> Result<Done<StoredResponse>> {
     let record = record(&app, &by, &manner, &plan)?;
@@ -174,12 +148,17 @@ pub(super) async fn begin(
         check_again(tx, &plan.change, &plan.ids)?;
         write_down(tx, &entry, &plan.ids)
     });
-    if let Some(before) = before.await? {
-        return Ok(Done::Before(before));
+    match before.await {
+        Ok(None) => {}
+        other => {
+            turn.end(&app.store).await;
+            return other.map(|before| Done::Before(before.unwrap_or_default()));
+        }
     }
-    let done = carry_out(&app, by.pid(), &record).await;
+    let done = carry_out(&app, &turn, &record).await;
+    turn.end(&app.store).await;
     // As long as it is under way others with the same key wait.
-    drop((counted, turn, manner));
+    drop((counted, manner));
     done.map(Done::Now)
 }
 
@@ -187,8 +166,8 @@ pub(super) async fn begin(
 pub(super) async fn begin_with<S, F>(
     app: App,
     by: S,
-    turn: Turn,
-    (pid, change): (PartnerId, BulkChange),
+    turn: LargeUnit,
+    change: BulkChange,
     first: F,
 ) -> Result<()>
 where
@@ -202,9 +181,13 @@ where
         first(tx)?;
         write_down(tx, &entry, &[])
     });
-    begun.await?;
-    let done = carry_out(&app, pid, &record).await;
-    drop((counted, turn));
+    if let Err(error) = begun.await {
+        turn.end(&app.store).await;
+        return Err(error);
+    }
+    let done = carry_out(&app, &turn, &record).await;
+    turn.end(&app.store).await;
+    drop(counted);
     done.map(drop)
 }
 
@@ -233,7 +216,8 @@ fn write_down(tx: &mut Tx<'_>, entry: &BulkRecord, ids: &[i64]) -> Result<()> {
 }
 
 /// Does step after step until the end.
-async fn carry_out(app: &App, pid: PartnerId, record: &BulkRecord) -> Result<StoredResponse> {
+async fn carry_out(app: &App, turn: &LargeUnit, record: &BulkRecord) -> Result<StoredResponse> {
+    let pid = turn.pid();
     let by = Admin::of_bulk_operation(pid, &record.actor)
         .ok_or_else(|| Error::internal("the entry of a bulk operation names nobody"))?;
     let mut failed = 0;
@@ -242,7 +226,7 @@ async fn carry_out(app: &App, pid: PartnerId, record: &BulkRecord) -> Result<Sto
             release(app, pid, record).await;
             return Err(goes_on());
         }
-        match step(app, &by, record).await {
+        match step(app, turn, &by, record).await {
             Ok(Stepped::More) => failed = 0,
             Ok(Stepped::Ended(response)) => return Ok(response),
             Ok(Stepped::TakenOver) => return Err(taken_over()),
@@ -261,12 +245,10 @@ async fn carry_out(app: &App, pid: PartnerId, record: &BulkRecord) -> Result<Sto
     }
 }
 
-async fn step(app: &App, by: &Admin, record: &BulkRecord) -> Result<Stepped> {
-    // Never closed. Where there is no one writer steps keep nobody waiting but those who change the same rows.
-    let _step = if app.store.is_shared() { None } else { app.bulk.0.step.acquire().await.ok() };
+async fn step(app: &App, turn: &LargeUnit, by: &Admin, record: &BulkRecord) -> Result<Stepped> {
     let (terms, rights, id, owner) =
         (app.terms, by.clone(), record.operation_id.clone(), app.bulk.0.owner.clone());
-    unit::write_large(&app.store, by, move |tx| steps::step(tx, terms, &rights, &id, &owner)).await
+    turn.step(&app.store, by, move |tx| steps::step(tx, terms, &rights, &id, &owner)).await
 }
 
 /// So that another process need not wait for the lease to end.
@@ -290,8 +272,6 @@ pub async fn take_up(app: &App) -> Result<Vec<JoinHandle<Result<StoredResponse>>
         if app.bulk.is_stopping() {
             break;
         }
-        // One of this process has it, and will see to it.
-        let Ok(turn) = app.bulk.of_partner(pid).try_lock_owned() else { continue };
         let by = system_within(pid);
         let Some(found) = app.store.read(&by, stored::find).await? else { continue };
         if app.bulk.known().contains(&found.operation_id) {
@@ -301,21 +281,26 @@ pub async fn take_up(app: &App) -> Result<Vec<JoinHandle<Result<StoredResponse>>
         if app.store.is_shared() && found.lease_until > app.clock.now() {
             continue;
         }
+        // One of this process, or of another one, has it, and will see to it.
+        let Some(turn) = app.bulk.0.units.try_begin(&app.store, pid).await? else { continue };
         let counted = Counted::of(&app.bulk, &found.operation_id);
         let (owner, entry) = (app.bulk.0.owner.clone(), found.clone());
         let is_taken = unit::write(&app.store, &by, move |tx| {
             let until = tx.now() + LEASE;
             stored::take_over(tx, &entry, &owner, until)
         })
-        .await?;
-        if !is_taken {
+        .await;
+        if !matches!(is_taken, Ok(true)) {
+            turn.end(&app.store).await;
+            is_taken?;
             continue;
         }
         tracing::info!(%pid, ids = found.total, "a bulk operation that was broken off goes on");
         let app = app.clone();
         tasks.push(tokio::spawn(async move {
-            let done = carry_out(&app, pid, &found).await;
-            drop((counted, turn));
+            let done = carry_out(&app, &turn, &found).await;
+            turn.end(&app.store).await;
+            drop(counted);
             done
         }));
     }

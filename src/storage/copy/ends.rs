@@ -166,8 +166,8 @@ impl End {
     /// How many connections servers have to it: what they change is not copied any more.
     pub(super) fn servers(&mut self) -> Result<u64> {
         let Conn::Postgres(conn) = &mut self.conn else { return Ok(0) };
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tenantry' \
-             AND datname = current_database() AND pid <> pg_backend_pid()";
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'tenantry%' \
+             AND application_name <> 'tenantry copy' AND datname = current_database() AND pid <> pg_backend_pid()";
         Ok(u64::try_from(number(&mut **conn, sql)?).unwrap_or_default())
     }
 

@@ -52,7 +52,7 @@ impl Address {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECTING);
         }
-        config.application_name("tenantry");
+        config.application_name(application_name());
         config.keepalives_idle(Duration::from_secs(30));
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(timeout + GRACE);
@@ -85,6 +85,12 @@ impl std::fmt::Debug for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.shown())
     }
+}
+
+/// By what the connections of servers are known: with the schema that they keep to, so that a server can tell whether one
+/// of an earlier version is beside it (those up to schema 9 say only "tenantry").
+pub(in crate::storage) fn application_name() -> String {
+    format!("tenantry/{}", crate::storage::migrate::KNOWN)
 }
 
 fn is_here(host: &Host) -> bool {
