@@ -214,5 +214,5 @@ pub fn settle(tx: &mut Tx<'_>, group_id: GroupId, of: Unsettled, row: &MarkedRow
 /// Groups, of all partners, whose list has an unsettled change.
 pub fn list_unsettled(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(PartnerId, GroupId)>> {
     let sql = "SELECT pid, group_id FROM permission_changes ORDER BY begun_at, pid, group_id LIMIT $1";
-    Ok(tx.unscoped().rows(sql, &[limit.into()], |row| Ok((PartnerId(row.int(0)?), GroupId(row.int(1)?))))?)
+    tx.unscoped().rows(sql, &[limit.into()], |row| Ok((PartnerId(row.int(0)?), GroupId(row.int(1)?))))
 }

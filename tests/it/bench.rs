@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::binary::{Ended, Home, binary, tenantry, until};
 
 /// The rows, in their order.
-const ROWS: [&str; 38] = [
+const ROWS: [&str; 39] = [
     "create-loop",
     "bare",
     "get-uniform",
@@ -48,6 +48,7 @@ const ROWS: [&str; 38] = [
     "write-beside-dry-run",
     "write-beside-create",
     "write-beside-delete",
+    "write-beside-lists",
 ];
 
 /// Everything in a home, by name.

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::bulk;
+use super::large_lists;
 use super::load::{self, Load, Sample};
 use super::overload;
 use super::report::{Report, Row, SHARES};
@@ -71,6 +72,8 @@ impl Bench<'_> {
         let tokens = self.tokens(&server)?;
         report.rows.extend(overload::rows(self, &server, &tokens, &mut progress)?);
         report.rows.extend(bulk::rows(self, &server, &tokens, &mut progress)?);
+        progress.say("measuring: a small write beside large lists of permissions");
+        report.rows.push(large_lists::row(self, &server, &tokens)?);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod html;
+mod large_lists;
 mod load;
 mod measure;
 mod names;
