@@ -165,8 +165,8 @@ pub async fn delete_partner(
     if dry_run {
         return app.store.scan(&by, move |tx| partners::refuse_deletion(tx, by, pid, force).map(drop)).await;
     }
-    // Before the turn: there is none of a partner that does not exist.
-    app.store.read(&by, move |tx| partners::refuse_deletion(tx, by, pid, force).map(drop)).await?;
+    // Beside a command without a server nobody attends to what was broken off, a deletion of the same partner perhaps.
+    take_up(app).await?;
     let turn = app.bulk.turn(&app.store, pid).await?;
     let begun = running::begin_with(app.clone(), by, turn, BulkChange::DeletePartner, move |tx| {
         partners::refuse_deletion(tx, by, pid, force)?;
@@ -192,6 +192,7 @@ pub async fn revoke_client(app: &App, by: Operator, client_id: &str) -> Result<(
         let revoke = move |tx: &mut Tx<'_>| clients::revoke(tx, by, &id);
         return unit::write_large(&app.store, &within, revoke).await;
     }
+    take_up(app).await?;
     let turn = app.bulk.turn(&app.store, pid).await?;
     let plan = BulkChange::RevokeClient(id.clone());
     let begun =

@@ -20,8 +20,8 @@ const FAILURES: usize = 1_000;
 /// Deleted users in one transaction.
 const USERS: usize = 500;
 
-/// Kept answers in one transaction, and imports: each may have megabytes.
-const ANSWERS: usize = 100;
+/// Kept answers in one transaction, and imports: each may have megabytes, and others wait until they are overwritten.
+const ANSWERS: usize = 10;
 
 /// What was cleared away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
