@@ -25,6 +25,8 @@ pub mod error;
 pub mod fair;
 /// Password hashing on its own bounded threads (leaf).
 pub mod hashing;
+/// Where log lines go (leaf).
+pub mod log;
 /// Mails: their texts and the ways they travel (leaf).
 pub mod mail;
 /// Plain data (leaf).
@@ -37,6 +39,8 @@ pub mod random;
 pub mod rows;
 /// SQL, written once, and the write path.
 pub mod storage;
+/// The threads and tasks of a running server, started again when they panic (leaf).
+pub mod supervise;
 /// Values that have been checked, and the folded form strings are compared by (leaf).
 pub mod values;
 /// What happens without a request: mail delivery, expiry, checkpoints.

@@ -26,17 +26,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("error",    &[LEAVES]),
     ("fair",     &[LEAVES]),
     ("hashing",  &[LEAVES]),
+    ("log",      &[LEAVES]),
     ("mail",     &[LEAVES]),
     ("model",    &[LEAVES]),
     ("random",   &[LEAVES]),
     ("rows",     &[LEAVES]),
+    ("supervise",&[LEAVES]),
     ("values",   &[LEAVES]),
     ("lib",      &[]),
 ];
 
 /// Stands for every leaf.
 const LEAVES: &str = "(leaves)";
-const LEAF: [&str; 12] = [
+const LEAF: [&str; 14] = [
     "access",
     "catalogue",
     "clock",
@@ -44,10 +46,12 @@ const LEAF: [&str; 12] = [
     "error",
     "fair",
     "hashing",
+    "log",
     "mail",
     "model",
     "random",
     "rows",
+    "supervise",
     "values",
 ];
 
