@@ -66,7 +66,8 @@ impl App {
             }
         };
         let threads = config.worker_threads.max(1);
-        let hasher = Hasher::new(threads, threads * QUEUE_PER_THREAD, cost, random.clone())?;
+        let queue = threads * QUEUE_PER_THREAD;
+        let hasher = Hasher::supervised(store.supervisor(), threads, queue, cost, random.clone())?;
         let terms = terms(&config);
         let (under_way, uses, large_units) = (UnderWay::default(), Uses::default(), LargeUnits::default());
         let bulk = Running::new(&random, large_units.clone());

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 use crate::model::PartnerId;
 use crate::random::Random;
+use crate::supervise::Supervisor;
 use crate::values::Bad;
 
 use pool::Pool;
@@ -130,9 +131,23 @@ impl Hasher {
     /// Starts `threads` threads, for which at most `queue` jobs may wait in all (see [`QUEUE_PER_THREAD`]). Both are at
     /// least one.
     pub fn new(threads: usize, queue: usize, cost: HashCost, random: Random) -> Result<Self> {
+        Self::supervised(&Supervisor::default(), threads, queue, cost, random)
+    }
+
+    /// The same, of threads that belong to a server.
+    ///
+    /// # Errors
+    /// The cost is impossible, or a thread cannot be started.
+    pub fn supervised(
+        supervisor: &Supervisor,
+        threads: usize,
+        queue: usize,
+        cost: HashCost,
+        random: Random,
+    ) -> Result<Self> {
         let params = Params::new(cost.memory_kib, cost.iterations, 1, Some(OUTPUT_LEN))
             .map_err(|e| Error::internal(format!("the password hash's cost is impossible: {e}")))?;
-        let pool = Arc::new(Pool::start(threads, queue, pool::IDLE)?);
+        let pool = Arc::new(Pool::start(supervisor, threads, queue, pool::IDLE)?);
         Ok(Self { pool, whose: Whose::Server, params, random, evenness: Arc::default() })
     }
 

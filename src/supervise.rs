@@ -92,7 +92,9 @@ impl Supervisor {
         let mut watched = self.watch(&name);
         std::thread::Builder::new().name(name).spawn(move || {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
-                report(|| tracing::error!(thread = watched.name, panic = words_of(&*panic), "a thread panicked"));
+                report(|| {
+                    tracing::error!(thread = watched.name, panic = words_of(&*panic), "a thread panicked")
+                });
             }
             watched.set(State::Ended);
         })
@@ -150,7 +152,8 @@ impl Supervisor {
         for (name, part) in parts.iter() {
             let _ = writeln!(text, "{RESTARTED}{{thread=\"{name}\"}} {}", part.restarts);
         }
-        let missing = parts.values().filter(|part| matches!(part.state, State::Restarting | State::Lost)).count();
+        let missing =
+            parts.values().filter(|part| matches!(part.state, State::Restarting | State::Lost)).count();
         let _ = writeln!(text, "\n# HELP {MISSING} Threads and tasks that should run and do not.");
         let _ = writeln!(text, "# TYPE {MISSING} gauge\n{MISSING} {missing}\n");
     }
@@ -158,12 +161,11 @@ impl Supervisor {
     fn watch(&self, name: &str) -> Watched {
         let mut parts = self.0.parts();
         parts.entry(name.to_owned()).or_default().state = State::Running;
-        Watched {
-            inner: Arc::clone(&self.0),
-            name: name.to_owned(),
-            panics: VecDeque::new(),
-            is_task: false,
+        #[cfg(test)]
+        if tests::ARMED.with_borrow(|armed| armed.as_deref() == Some(name)) {
+            self.let_panic(name, u32::MAX);
         }
+        Watched { inner: Arc::clone(&self.0), name: name.to_owned(), panics: VecDeque::new(), is_task: false }
     }
 
     /// Has the thread or task of this name panic the next `times` times that it comes to [`Supervisor::trip`].
@@ -278,9 +280,14 @@ pub fn words_of(panic: &(dyn Any + Send)) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::sync::mpsc;
+
+    thread_local! {
+        /// What is started from this thread under this name always panics.
+        pub(crate) static ARMED: std::cell::RefCell<Option<String>> = const { std::cell::RefCell::new(None) };
+    }
 
     fn restarts(supervisor: &Supervisor, name: &str) -> u64 {
         supervisor.0.parts().get(name).unwrap().restarts
@@ -321,7 +328,10 @@ mod tests {
         assert_eq!(supervisor.lost().await, "one");
         thread.join().unwrap();
         assert!(told.recv().is_err());
-        assert_eq!((restarts(&supervisor, "one"), supervisor.missing()), (MOST as u64, vec!["one".to_owned()]));
+        assert_eq!(
+            (restarts(&supervisor, "one"), supervisor.missing()),
+            (MOST as u64, vec!["one".to_owned()])
+        );
         let mut text = String::new();
         supervisor.render(&mut text);
         assert!(text.contains("\ntenantry_threads_missing 1\n"), "{text}");

@@ -11,11 +11,10 @@ use deliver::{Sent, mark, send_due};
 pub use housekeep::{Housekeeping, housekeep, scrub};
 pub use requests::issue_requested;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -51,10 +50,14 @@ impl Worker {
         let failed = |e: std::io::Error| Error::internal(format!("cannot start the worker thread: {e}"));
         // A runtime of its own: SMTP and files block, which is fine on this thread and nowhere else.
         let runtime = Builder::new_current_thread().enable_time().build().map_err(failed)?;
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new()
-            .name(String::from("worker"))
-            .spawn(move || run(&runtime, &app, &mailer, stopped))
+        let (stop, mut stopped) = oneshot::channel();
+        let supervisor = app.store.supervisor().clone();
+        let mut rounds = Rounds::new(&app, &mailer);
+        let thread = supervisor
+            .thread("worker", move || {
+                run_in_background();
+                runtime.block_on(rounds.run(&mut stopped));
+            })
             .map_err(failed)?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
@@ -75,16 +78,6 @@ impl Drop for Worker {
     }
 }
 
-fn run(runtime: &Runtime, app: &App, mailer: &Mailer, mut stop: oneshot::Receiver<()>) {
-    run_in_background();
-    let mut rounds = Rounds::new(app, mailer);
-    // A panic ends its round, not the mail of a running server.
-    while catch_unwind(AssertUnwindSafe(|| runtime.block_on(rounds.run(&mut stop)))).is_err() {
-        tracing::error!("the worker panicked; it goes on");
-        std::thread::sleep(AFTER_A_FAULT);
-    }
-}
-
 /// Nice 19: requests first. On Linux a nice value belongs to the thread (setpriority(2), "C library/kernel
 /// differences"); elsewhere this would slow the whole process.
 fn run_in_background() {
@@ -94,9 +87,10 @@ fn run_in_background() {
     }
 }
 
-struct Rounds<'a> {
-    app: &'a App,
-    mailer: &'a Mailer,
+/// What is kept from one round to the next, also over a panic.
+struct Rounds {
+    app: App,
+    mailer: Mailer,
     housekeeping_at: Instant,
     /// Letters that an attempt was made for while the store could not be told. They are not sent again for that.
     unmarked: Option<Sent>,
@@ -105,9 +99,9 @@ struct Rounds<'a> {
     is_faulty: bool,
 }
 
-impl<'a> Rounds<'a> {
-    fn new(app: &'a App, mailer: &'a Mailer) -> Self {
-        let housekeeping_at = Instant::now();
+impl Rounds {
+    fn new(app: &App, mailer: &Mailer) -> Self {
+        let (app, mailer, housekeeping_at) = (app.clone(), mailer.clone(), Instant::now());
         Self { app, mailer, housekeeping_at, unmarked: None, is_soiled: true, is_faulty: false }
     }
 
@@ -141,9 +135,9 @@ impl<'a> Rounds<'a> {
     async fn deliver(&mut self) -> Result<Delivered> {
         let sent = match self.unmarked.take() {
             Some(sent) => sent,
-            None => send_due(self.app, self.mailer, outbox::BATCH).await?,
+            None => send_due(&self.app, &self.mailer, outbox::BATCH).await?,
         };
-        let marked = mark(self.app, &sent).await;
+        let marked = mark(&self.app, &sent).await;
         if marked.is_err() {
             self.unmarked = Some(sent);
         }
@@ -152,12 +146,14 @@ impl<'a> Rounds<'a> {
 
     /// One batch of mail, and the housekeeping when it is time; how long there is nothing to do then.
     async fn round(&mut self) -> Result<Duration> {
+        #[cfg(test)]
+        self.app.store.supervisor().trip("worker");
         let delivered = self.deliver().await?;
         self.is_soiled |= delivered.delivered + delivered.set_aside + delivered.expired > 0;
         if Instant::now() >= self.housekeeping_at {
-            self.is_soiled |= housekeep(self.app).await?.letters > 0;
+            self.is_soiled |= housekeep(&self.app).await?.letters > 0;
             if self.is_soiled {
-                self.is_soiled = !scrub(self.app).await?;
+                self.is_soiled = !scrub(&self.app).await?;
             }
             self.housekeeping_at = Instant::now() + HOUSEKEEPING;
         }

@@ -13,23 +13,30 @@ use super::observe::Metrics;
 use super::problem::Problem;
 use super::server::Peer;
 use crate::app::App;
+use crate::log;
+use crate::supervise::Supervisor;
 
 /// `/healthz`, `/readyz` and `/metrics`.
 pub(super) fn router(metrics: Arc<Metrics>) -> Router<App> {
     Router::new()
         .route("/healthz", get(async || super::json(StatusCode::OK, &json!({ "status": "ok" }))))
         .route("/readyz", get(ready))
-        .route("/metrics", get(move |request: Request| async move { show(&metrics, &request) }))
+        .route(
+            "/metrics",
+            get(move |State(app): State<App>, request: Request| async move {
+                show(&metrics, app.store.supervisor(), &request)
+            }),
+        )
 }
 
-/// Ready = the database answers.
+/// Ready = the database answers and takes what is written, and no thread is missing.
 async fn ready(State(app): State<App>) -> Result<Response, Problem> {
     app.store.is_ready().await?;
     Ok(super::json(StatusCode::OK, &json!({ "status": "ready" })))
 }
 
 /// Only for this machine, and not for a proxy on it that asks for somebody else.
-fn show(metrics: &Metrics, request: &Request) -> Response {
+fn show(metrics: &Metrics, supervisor: &Supervisor, request: &Request) -> Response {
     let is_local =
         request.extensions().get::<Peer>().is_some_and(|peer| peer.address.ip().to_canonical().is_loopback());
     let is_proxied = ["x-forwarded-for", "forwarded", "x-real-ip"]
@@ -39,7 +46,10 @@ fn show(metrics: &Metrics, request: &Request) -> Response {
         return Problem::unknown_path().into_response();
     }
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind)], metrics.render()).into_response()
+    let mut text = metrics.render();
+    supervisor.render(&mut text);
+    log::render(&mut text);
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
 #[cfg(test)]
@@ -65,7 +75,7 @@ mod tests {
                 let name = header::HeaderName::from_bytes(name.as_bytes()).unwrap();
                 request.headers_mut().insert(name, HeaderValue::from_static("127.0.0.1"));
             }
-            show(&metrics, &request).status().as_u16()
+            show(&metrics, &Supervisor::default(), &request).status().as_u16()
         };
         for peer in ["127.0.0.1:9", "127.5.0.1:9", "[::1]:9", "[::ffff:127.0.0.1]:9"] {
             assert_eq!(status(Some(peer), None), 200, "{peer}");

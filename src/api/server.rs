@@ -1,6 +1,5 @@
 //! The HTTP server: connections, bounds, graceful shutdown.
 
-use std::any::Any;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -32,6 +31,7 @@ use super::problem::{Cause, Problem};
 use super::shares::Shares;
 use super::user_import;
 use crate::error::Error;
+use crate::supervise::{Supervisor, words_of};
 
 /// What a connection may take. The defaults are the service's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +103,24 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
 {
+    serve_supervised(listener, service, bounds, shutdown, &Supervisor::default()).await
+}
+
+/// Like [`serve`], with a task that belongs to a server.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_supervised<S>(
+    listener: TcpListener,
+    service: S,
+    bounds: Bounds,
+    shutdown: impl Future,
+    supervisor: &Supervisor,
+) -> io::Result<()>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
     let mut http = http1::Builder::new();
     // hyper's own bound for heads costs a timer for each request: see connection.rs.
     http.timer(TokioTimer::new())
@@ -117,7 +135,14 @@ where
     let mut shutdown = pin!(shutdown);
     let workers = tokio::runtime::Handle::current().metrics().num_workers();
     let shares = Shares::new(workers);
-    let _rounds = AbortOnDrop(tokio::spawn(shares.clone().rounds()));
+    let of_rounds = shares.clone();
+    #[cfg(test)]
+    let tests = supervisor.clone();
+    let _rounds = AbortOnDrop(supervisor.task("rounds", move || {
+        #[cfg(test)]
+        tests.trip("rounds");
+        of_rounds.clone().rounds()
+    }));
     loop {
         let accepted = async {
             // Never closed, so there is always a permit to come.
@@ -245,14 +270,6 @@ pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Problem> {
         let words = words_of(&*panic);
         Problem::from(Error::internal(format!("panic: {words}")))
     })
-}
-
-fn words_of(panic: &(dyn Any + Send)) -> &str {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(words), _) => words,
-        (_, Some(words)) => words,
-        _ => "without words",
-    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::clock::{Clock, rfc3339};
 use crate::config::Config;
 use crate::random::Random;
 use crate::storage::backup::{self, Fault};
+use crate::storage::database_file;
 
 /// Runs the command.
 pub(super) fn run(config: &Config, args: &BackupArgs, out: &mut impl Write) -> Result<(), Failure> {
@@ -28,6 +29,9 @@ pub(super) fn run(config: &Config, args: &BackupArgs, out: &mut impl Write) -> R
         return Err(way::nothing_at("database", database).into());
     }
     check_name(&args.file, database)?;
+    // By another name of the file its log is another one, and the copy would lack what stands in the server's. Held to
+    // the end: SQLite's own locks go with a file of this process that is closed.
+    let _file = if lock::is_held(config) { None } else { Some(database_file::expect_unlocked(database)?) };
     let partial = Partial::create(&args.file, &Random::system())?;
     Ok(print::one(out, args.json, &make_unless_stopped(partial, database)?)?)
 }

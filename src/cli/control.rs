@@ -8,6 +8,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -131,7 +132,10 @@ impl Bound {
     /// Begins to answer.
     pub fn start(self, app: App, database: &Path) -> Control {
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(accept(app, self.listener, true_name(database), stopped));
+        let (listener, database) = (Arc::new(self.listener), true_name(database));
+        let supervisor = app.store.supervisor().clone();
+        let accept = move || accept(app.clone(), Arc::clone(&listener), database.clone(), stopped.clone());
+        let task = supervisor.task("control", accept);
         Control { stop, task, path: self.path }
     }
 }
@@ -150,8 +154,10 @@ impl Control {
     }
 }
 
-async fn accept(app: App, listener: UnixListener, database: String, mut stopped: watch::Receiver<bool>) {
+async fn accept(app: App, listener: Arc<UnixListener>, database: String, mut stopped: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
+    #[cfg(test)]
+    app.store.supervisor().trip("control");
     loop {
         let accepted = tokio::select! {
             biased;

@@ -436,3 +436,34 @@ async fn the_first_admin_gets_in_with_what_was_generated() {
     let granted = log_in(&app, "admin", &made.unwrap().password.unwrap()).await.unwrap();
     assert!(!granted.password_change_required, "permanent");
 }
+
+#[tokio::test]
+async fn a_control_socket_whose_task_panics_answers_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = settings(dir.path());
+    let lock = lock::take_for_server(&config).unwrap();
+    let app = assemble(config);
+    let by = Operator::of_this_machine();
+    let admin = first_start::describe(&app.config, &app.random).unwrap();
+    first_start::make(&app, by, admin).await.unwrap();
+    app.store.supervisor().let_panic("control", 1);
+    let bound = Bound::new(&lock::socket_path(dir.path())).unwrap();
+    let control = bound.start(app.clone(), app.config.sqlite_file().unwrap());
+    let served = Served { app, control, _lock: lock };
+    assert_eq!(json_of(dir.path(), "user get admin").await["userId"], 1);
+    let mut text = String::new();
+    served.app.store.supervisor().render(&mut text);
+    assert!(text.contains("{thread=\"control\"} 1\n"), "{text}");
+    served.stop().await;
+}
+
+/// Where a thread keeps panicking the process ends, for whatever starts it again.
+#[test]
+fn a_server_whose_worker_is_missing_ends_with_a_code_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    crate::supervise::tests::ARMED.set(Some(String::from("worker")));
+    let (_, err, code) = command_on(&dir.path().join("data"), "serve --listen 127.0.0.1:0");
+    crate::supervise::tests::ARMED.set(None);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains("tenantry: the thread worker has failed for good: the server ends"), "{err}");
+}

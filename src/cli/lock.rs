@@ -254,6 +254,19 @@ fn lock_paths(config: &Config) -> Vec<PathBuf> {
     paths
 }
 
+/// A lock's file that an earlier process has left.
+pub(super) fn left_behind(config: &Config, database: &Path) -> Option<PathBuf> {
+    [config.data_dir.join(LOCK), own_path(database)].into_iter().find(|path| path.exists())
+}
+
+/// Whether somebody holds a lock by which this database is known.
+pub(super) fn is_held(config: &Config) -> bool {
+    lock_paths(config).iter().any(|path| {
+        // Shared, and let go at once: whoever takes the lock at this moment tries again.
+        File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    })
+}
+
 /// The lock of a database itself.
 fn own_path(database: &Path) -> PathBuf {
     // By its true name, so that a symbolic link is no way around.

@@ -30,6 +30,7 @@ mod print;
 mod progress;
 /// Why a command did not do what it was told.
 pub mod refusal;
+mod remains;
 mod restore;
 mod serve;
 mod switch;
@@ -62,6 +63,8 @@ enum Failure {
     Refused(Refusal),
     /// The answer could not be printed.
     Output(io::Error),
+    /// A part of the server has failed for good, and with it the server ends.
+    Failed(String),
 }
 
 impl From<Error> for Failure {
@@ -83,8 +86,9 @@ impl From<io::Error> for Failure {
 }
 
 /// Runs the command that the arguments name. The code is 0 when it did what it was told, 1 when it was refused or
-/// failed, 2 when the command line or the settings are wrong.
+/// failed, 2 when the command line or the settings are wrong, 3 when a part of the server failed while it served.
 pub fn main() -> ExitCode {
+    crate::log::report_panics();
     // Whatever is made is for this user alone: the database and its log hold password hashes.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     // Lossy: `config` refuses what cannot be read, with the name of the variable.
@@ -153,6 +157,10 @@ fn report(failure: &Failure, err: &mut impl Write) -> u8 {
         Failure::Refused(refusal) => {
             refusal.to_string().lines().for_each(|line| say(&line));
             1
+        }
+        Failure::Failed(what) => {
+            say(&format_args!("{what}: the server ends, to be started again"));
+            3
         }
         // `tenantry config | head -1`: the reader has what it wanted.
         Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,

@@ -77,12 +77,9 @@ impl Refusal {
                      --data-dir"
                 ),
             ),
-            Error::Internal(what) if !what.contains(&path) => Self::new(
-                "internal",
-                format!(
-                    "cannot open the database {path}: {what}; this user must be able to write it and its directory"
-                ),
-            ),
+            Error::Internal(what) if !what.contains(&path) => {
+                Self::new("internal", format!("cannot open the database {path}: {what}"))
+            }
             other => other.into(),
         }
     }

@@ -19,6 +19,7 @@ use super::{Failure, print, switch};
 use crate::clock::{Clock, rfc3339};
 use crate::config::Config;
 use crate::storage::backup::{self, Fault, Rest};
+use crate::storage::database_file::{DatabaseFile, Missing};
 
 /// Ends the name of what is not the database yet. Whoever finds it while they hold the lock may remove it.
 const INCOMING: &str = ".restoring";
@@ -84,6 +85,11 @@ fn restore(config: &Config, file: &Path, start: Instant) -> Result<Value, Refusa
     // By its true name: the other names are made beside it, and a link to it stays one.
     let database = lock::true_path(lock::database_file(config)?);
     clear(&database)?;
+    // Held to the end, whatever name the file has then.
+    let _file = match lock::has_database(&database)? {
+        true => Some(DatabaseFile::open(&database, Missing::Fail)?),
+        false => None,
+    };
     let mut progress = Progress::new();
     let incoming = Incoming::copy(file, &database, &mut progress)?;
     progress.say("checking the backup");

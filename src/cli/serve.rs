@@ -2,13 +2,16 @@
 
 use std::io::{self, IsTerminal as _, Write};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::Failure;
@@ -16,6 +19,7 @@ use super::control::Bound;
 use super::first_start::{self, Made};
 use super::lock::{self, Lock};
 use super::refusal::Refusal;
+use super::remains;
 use super::warm::Warm;
 use crate::access::Operator;
 use crate::api;
@@ -26,8 +30,10 @@ use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
 use crate::domain::bulk_operations;
 use crate::hashing::HashCost;
+use crate::log::Log;
 use crate::mail::{Directory, Mailer, Sender, Smtp};
 use crate::random::Random;
+use crate::supervise::Supervisor;
 use crate::worker::Worker;
 
 /// Connections that the system completes before they are accepted: a burst must not see resets.
@@ -61,16 +67,27 @@ pub(super) fn run(config: Config, out: &mut impl Write) -> Result<(), Failure> {
         && !lock::has_database(path)?
     {
         lock::check_database_dir(&config, path)?;
+        remains::refuse_log_without_database(path)?;
         first_start::describe(&config, &Random::system()).map_err(Failure::Settings)?;
     }
-    init_log(&config);
+    let log = init_log(&config)?;
+    let remains = remains::find(&config);
     // A second server on the same data would find the port in use, too; the lock says it better.
     let has_dir = lock::check_data_dir(&config.data_dir)?;
     let lock =
         if has_dir && config.sqlite_file().is_some() { Some(lock::take_for_server(&config)?) } else { None };
     let runtime = runtime(config.worker_threads)
         .map_err(|e| Refusal::new("internal", format!("cannot start the runtime: {e}")))?;
-    let Running { app, warm, lock } = runtime.block_on(serve(config, lock, out))?;
+    let serving =
+        catch_unwind(AssertUnwindSafe(|| runtime.block_on(serve(config, lock, (log, remains), out))));
+    let served =
+        serving.unwrap_or_else(|_| Err(Failure::Failed(String::from("the main thread has panicked"))));
+    if matches!(served, Err(Failure::Failed(_))) {
+        // As a crash would: what was answered is on disk, and what still runs could wait for what has failed.
+        runtime.shutdown_background();
+        return served.map(drop);
+    }
+    let Running { app, warm, lock } = served?;
     // Scans may still hold the store; the last one who lets go of it closes the database.
     runtime.shutdown_timeout(LAST_WORK);
     drop(app);
@@ -80,17 +97,24 @@ pub(super) fn run(config: Config, out: &mut impl Write) -> Result<(), Failure> {
     Ok(())
 }
 
-fn init_log(config: &Config) {
+fn init_log(config: &Config) -> Result<Log, Refusal> {
+    let target = match &config.log_file {
+        None => Log::to_stderr(),
+        Some(path) => Log::to_file(path).map_err(|e| Refusal::of_named_file("write the log", path, &e))?,
+    };
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log).unwrap_or_default();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
+        .with_writer(target.clone())
+        // Its way to report that would be standard error, and a panic where that fails.
+        .log_internal_errors(false)
+        .with_ansi(config.log_file.is_none() && io::stderr().is_terminal());
     // Only tests have set one before.
     let _ = match config.log_format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().try_init(),
     };
+    Ok(target)
 }
 
 /// One thread serves by itself, without the cost of handing work between threads.
@@ -105,7 +129,14 @@ fn runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
     builder.event_interval(LOOK).global_queue_interval(LOOK).enable_all().build()
 }
 
-async fn serve(mut config: Config, lock: Option<Lock>, out: &mut impl Write) -> Result<Running, Failure> {
+async fn serve(
+    mut config: Config,
+    lock: Option<Lock>,
+    (log, remains): (Log, Option<String>),
+    out: &mut impl Write,
+) -> Result<Running, Failure> {
+    let signals =
+        Signals::new().map_err(|e| Refusal::new("internal", format!("cannot watch signals: {e}")))?;
     // The port comes before the data, so that nothing is made when it is in use.
     let listener = listen(config.listen)?;
     let address = listener.local_addr().map_err(|e| not_listening(config.listen, &e))?;
@@ -130,13 +161,27 @@ async fn serve(mut config: Config, lock: Option<Lock>, out: &mut impl Write) -> 
     };
     let stop = stop_signal().map_err(|e| Refusal::new("internal", format!("cannot watch signals: {e}")))?;
     let by = Operator::of_this_machine();
-    let made = if first_start::is_due(&app, by).await? {
+    let is_due = first_start::is_due(&app, by).await.map_err(|e| Refusal::of_database(&database, e))?;
+    let made = if is_due {
+        if let Some(remains) = remains {
+            tracing::warn!(
+                database = %app.config.database_url,
+                "the database is empty and a new first admin is made, although {remains}: has the database been lost, or \
+                 is another volume mounted?"
+            );
+        }
         let admin = first_start::describe(&app.config, &app.random).map_err(Failure::Settings)?;
-        first_start::make(&app, by, admin).await.map_err(|e| Refusal::of_database(&database, e))?
+        let failed = app.store.supervisor().clone();
+        tokio::select! {
+            made = first_start::make(&app, by, admin) => made.map_err(|e| Refusal::of_database(&database, e))?,
+            thread = failed.lost() => return Err(Failure::Failed(format!("the thread {thread} has failed for good"))),
+        }
     } else {
         None
     };
-    let running = Running { warm: sqlite.as_deref().map(Warm::start), app, lock };
+    let supervisor = app.store.supervisor().clone();
+    let warm = sqlite.as_deref().map(|path| Warm::start(path, &supervisor));
+    let running = Running { warm, app, lock };
     let (app, config) = (&running.app, &running.app.config);
     let control = control.zip(sqlite.as_deref()).map(|(control, path)| control.start(app.clone(), path));
     if let Err(error) = announce(out, config, &mailer, made.as_ref()) {
@@ -147,9 +192,17 @@ async fn serve(mut config: Config, lock: Option<Lock>, out: &mut impl Write) -> 
         );
     }
     let worker = Worker::start(app.clone(), mailer)?;
-    let attending = tokio::spawn(bulk_operations::attend(app.clone()));
+    let attending = supervisor.task("bulk-operations", {
+        let app = app.clone();
+        move || bulk_operations::attend(app.clone())
+    });
+    let watching = signals.watch(log, &supervisor);
     tracing::info!(%address, "serving");
-    let served = http(app, listener, ending(app, stop)).await;
+    let served = tokio::select! {
+        served = http(app, listener, ending(app, stop)) => served,
+        thread = supervisor.lost() => return Err(give_up(running, worker, &thread)),
+    };
+    watching.abort();
     tracing::info!("stopping");
     attending.abort();
     app.bulk.stop();
@@ -171,17 +224,29 @@ async fn serve(mut config: Config, lock: Option<Lock>, out: &mut impl Write) -> 
 async fn http(app: &App, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = Arc::new(Metrics::new(&recorder));
-    let upkeep = async {
-        loop {
-            tokio::time::sleep(UPKEEP).await;
-            metrics.upkeep();
+    let (supervisor, of_upkeep) = (app.store.supervisor(), Arc::clone(&metrics));
+    let upkeep = supervisor.task("metrics", move || {
+        let metrics = Arc::clone(&of_upkeep);
+        async move {
+            loop {
+                tokio::time::sleep(UPKEEP).await;
+                metrics.upkeep();
+            }
         }
-    };
+    });
     let bounds = Bounds { body_limit: app.config.body_limit as u64, ..Bounds::default() };
-    tokio::select! {
-        served = server::serve(listener, api::service(app, &metrics), bounds, stop) => served,
-        never = upkeep => never,
-    }
+    let service = api::service(app, &metrics);
+    let served = server::serve_supervised(listener, service, bounds, stop, supervisor).await;
+    upkeep.abort();
+    served
+}
+
+/// Leaves everything as it is, without waiting for anything: what is closed in an orderly way could wait for the thread
+/// that is missing.
+fn give_up(running: Running, worker: Worker, thread: &str) -> Failure {
+    tracing::error!(thread, "a thread has failed for good: the server ends, to be started again");
+    std::mem::forget((running, worker));
+    Failure::Failed(format!("the thread {thread} has failed for good"))
 }
 
 /// Ready when `stop` is. Bulk operations then have some time to end, as other requests have; what has not ended goes on at
@@ -236,6 +301,47 @@ fn mailer(config: &Config) -> Result<Mailer, Refusal> {
             Directory::open(&path, sender)
                 .map(Mailer::Directory)
                 .map_err(|e| Refusal::of_file("use the mail directory", &path, &e))
+        }
+    }
+}
+
+/// The signals that do not end the process.
+struct Signals {
+    hangup: Signal,
+    _others: [Signal; 3],
+}
+
+impl Signals {
+    /// From now on they have no effect.
+    fn new() -> io::Result<Self> {
+        // A file at its limit of size is a write that fails (setrlimit(2)), as on a full disk.
+        let size = rustix::process::Signal::XFSZ.as_raw();
+        let others = [SignalKind::user_defined1(), SignalKind::user_defined2(), SignalKind::from_raw(size)];
+        let [one, two, size] = others.map(signal);
+        Ok(Self { hangup: signal(SignalKind::hangup())?, _others: [one?, two?, size?] })
+    }
+
+    /// Opens the log again at each SIGHUP.
+    fn watch(self, log: Log, supervisor: &Supervisor) -> JoinHandle<()> {
+        let this = Arc::new(Mutex::new(self));
+        supervisor.task("signals", move || {
+            let (this, log) = (Arc::clone(&this), log.clone());
+            async move {
+                let mut this = this.lock().await;
+                while this.hangup.recv().await.is_some() {
+                    reopen(&log);
+                }
+            }
+        })
+    }
+}
+
+fn reopen(log: &Log) {
+    match log.reopen() {
+        Ok(true) => tracing::info!("SIGHUP: the log file was opened again"),
+        Ok(false) => tracing::info!("SIGHUP: there is no log-file to open again"),
+        Err(error) => {
+            tracing::error!(%error, "SIGHUP: the log file cannot be opened again; it goes on in the old one")
         }
     }
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use crate::supervise::Supervisor;
+
 /// No more than this is read, in bytes: it must not push out what is in use.
 const MAX: u64 = 2 << 30;
 /// Read at once, in bytes.
@@ -26,12 +28,12 @@ pub(super) struct Warm {
 
 impl Warm {
     /// Begins. What cannot be read is not warmed, no more.
-    pub(super) fn start(path: &Path) -> Self {
+    pub(super) fn start(path: &Path, supervisor: &Supervisor) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let file = File::open(path).map(Arc::new).ok();
         let thread = file.as_ref().and_then(|file| {
             let (file, stop) = (Arc::clone(file), Arc::clone(&stop));
-            std::thread::Builder::new().name("warm".into()).spawn(move || read(&file, &stop)).ok()
+            supervisor.optional_thread("warm", move || read(&file, &stop)).ok()
         });
         Self { stop, thread, _file: file }
     }

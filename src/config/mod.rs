@@ -98,6 +98,8 @@ pub struct Config {
     pub log: String,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// The file that is logged to; standard error when absent.
+    pub log_file: Option<PathBuf>,
     /// Each setting with its value as people may see it and where it came from, in the order of the documentation.
     pub origins: Vec<Setting>,
 }
@@ -374,6 +376,12 @@ impl Config {
                 LogFormat::Text,
                 values::log_format,
                 "How log lines look: text or json",
+            ),
+            log_file: s.optional(
+                "log-file",
+                "FILE",
+                values::path,
+                "The file that log lines are appended to, opened again on SIGHUP; unless given, standard error",
             ),
             listen,
             data_dir,

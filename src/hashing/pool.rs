@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::Whose;
 use crate::error::{Error, Result};
 use crate::fair::Fair;
+use crate::supervise::Supervisor;
 
 /// How long a thread without work keeps its memory.
 pub(super) const IDLE: Duration = Duration::from_secs(1);
@@ -29,16 +30,28 @@ pub(super) struct Pool(Arc<Shared>);
 impl Pool {
     /// Starts `threads` threads, for which at most `capacity` jobs may wait in all; both are at least one. A thread that
     /// was `idle` for so long frees its memory.
-    pub(super) fn start(threads: usize, capacity: usize, idle: Duration) -> Result<Self> {
+    pub(super) fn start(
+        supervisor: &Supervisor,
+        threads: usize,
+        capacity: usize,
+        idle: Duration,
+    ) -> Result<Self> {
         let (state, work) = (Mutex::default(), Condvar::new());
         // Before the threads: when one cannot be started, dropping this ends those that were.
         let pool =
             Self(Arc::new(Shared { capacity: capacity.max(1), idle, state, work, runs: Arc::default() }));
         for n in 1..=threads.max(1) {
             let shared = Arc::clone(&pool.0);
-            std::thread::Builder::new().name(format!("hash-{n}")).spawn(move || shared.run()).map_err(
-                |e| Error::internal(format!("a thread for password hashing cannot be started: {e}")),
-            )?;
+            #[cfg(test)]
+            let tests = supervisor.clone();
+            let work = move || {
+                #[cfg(test)]
+                tests.trip("hash");
+                shared.run();
+            };
+            supervisor.thread(format!("hash-{n}"), work).map_err(|e| {
+                Error::internal(format!("a thread for password hashing cannot be started: {e}"))
+            })?;
         }
         Ok(pool)
     }
@@ -210,7 +223,7 @@ mod tests {
     const OTHER: Whose = Whose::Partner(PartnerId(2));
 
     fn pool(capacity: usize, idle: Duration) -> Arc<Pool> {
-        Arc::new(Pool::start(1, capacity, idle).unwrap())
+        Arc::new(Pool::start(&Supervisor::default(), 1, capacity, idle).unwrap())
     }
 
     async fn hash(pool: Arc<Pool>) -> Result<()> {
@@ -219,6 +232,17 @@ mod tests {
             memory.argon2(Algorithm::Argon2id, Version::V0x13, &params, "x", &[0; 16], &mut [0; 32])
         })
         .await
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_panics_is_started_again() {
+        let supervisor = Supervisor::default();
+        supervisor.let_panic("hash", 1);
+        let pool = Arc::new(Pool::start(&supervisor, 1, 8, NEVER_IDLE).unwrap());
+        hash(pool).await.unwrap();
+        let mut text = String::new();
+        supervisor.render(&mut text);
+        assert!(text.contains("{thread=\"hash-1\"} 1\n"), "{text}");
     }
 
     /// Keeps the only thread busy until the sender is dropped.
@@ -330,7 +354,7 @@ mod tests {
 
     #[tokio::test]
     async fn threads_have_names_and_end_with_the_pool() {
-        let pool = Pool::start(3, 8, NEVER_IDLE).unwrap();
+        let pool = Pool::start(&Supervisor::default(), 3, 8, NEVER_IDLE).unwrap();
         let name =
             pool.submit(ONE, |_, _| Ok(std::thread::current().name().map(str::to_owned))).await.unwrap();
         assert!(["hash-1", "hash-2", "hash-3"].contains(&name.as_deref().unwrap()), "{name:?}");

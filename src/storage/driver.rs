@@ -152,6 +152,14 @@ pub enum DbError {
     Damaged(String),
     /// The disk is full.
     Full,
+    /// The database takes no writes (any more): a standby, a setting, a read-only file or file system.
+    ReadOnly(String),
+    /// The disk refuses what is written, for another reason than that it is full.
+    Disk(String),
+    /// The file could not be opened, or what belongs to it.
+    CannotOpen(String),
+    /// There is no memory left.
+    NoMemory,
     /// Another program holds the database.
     Busy,
     /// A statement took too long and was stopped, or the server has no connection to spare.
@@ -187,6 +195,14 @@ impl From<DbError> for Error {
                 what: Cow::Borrowed("the server cannot store anything: its disk is full"),
                 retry_after: Duration::from_secs(30),
             },
+            DbError::ReadOnly(_) => Self::Unavailable {
+                what: Cow::Borrowed("the server cannot store anything: its database is read-only"),
+                retry_after: Duration::from_secs(5),
+            },
+            DbError::Disk(_) => Self::Unavailable {
+                what: Cow::Borrowed("the server cannot store anything: its disk refuses what is written"),
+                retry_after: Duration::from_secs(5),
+            },
             DbError::Busy => Self::Unavailable {
                 what: Cow::Borrowed("another program holds the database"),
                 retry_after: Duration::from_secs(1),
@@ -206,7 +222,11 @@ impl From<DbError> for Error {
             },
             DbError::Duplicate { table } => Self::Internal(format!("unexpected duplicate in {table}").into()),
             DbError::Dangling => Self::Internal(Cow::Borrowed("a row points to one that is gone")),
-            DbError::Damaged(what) | DbError::Other(what) => Self::Internal(what.into()),
+            DbError::Damaged(what) => {
+                Self::Internal(format!("the database is damaged ({what}): restore a backup").into())
+            }
+            DbError::NoMemory => Self::Internal(Cow::Borrowed("out of memory")),
+            DbError::CannotOpen(what) | DbError::Other(what) => Self::Internal(what.into()),
         }
     }
 }

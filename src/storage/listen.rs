@@ -115,11 +115,14 @@ impl Listener {
     /// Starts the thread that listens. It holds nothing that keeps the store open.
     pub(super) fn start(address: Arc<Address>, shared: &Arc<Shared>) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let (ended, shared) = (Arc::clone(&stop), Arc::downgrade(shared));
-        std::thread::Builder::new()
-            .name("listen".into())
-            .spawn(move || {
-                let mut is_faulty = false;
+        let (ended, supervisor) = (Arc::clone(&stop), shared.supervisor.clone());
+        let (shared, mut is_faulty) = (Arc::downgrade(shared), false);
+        #[cfg(test)]
+        let tests = supervisor.clone();
+        supervisor
+            .thread("listen", move || {
+                #[cfg(test)]
+                tests.trip("listen");
                 while !ended.load(Ordering::SeqCst) {
                     match listen(&address, &shared, &ended, &mut is_faulty) {
                         Ok(()) => return,

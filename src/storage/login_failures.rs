@@ -15,6 +15,12 @@ pub fn insert(tx: &mut Tx<'_>, address: &str) -> Result<()> {
     Ok(())
 }
 
+/// Forgets the failures of an address.
+pub fn forget(tx: &mut Tx<'_>, address: &str) -> Result<()> {
+    tx.unscoped().execute("DELETE FROM login_failures WHERE address = $1", &[address.into()])?;
+    Ok(())
+}
+
 /// The failures of an address after `since`: how many, and when the first of them was.
 pub fn count(tx: &mut Tx<'_>, address: &str, since: Millis) -> Result<(i64, Millis)> {
     let found = tx.unscoped().rows(

@@ -279,6 +279,7 @@ fn cannot_connect(shown: &str, e: DbError) -> Error {
             let why = why.trim_start_matches("postgres: ");
             return Error::internal(format!("cannot connect to {shown}: {why}"));
         }
+        DbError::ReadOnly(why) => (why, "name the primary in database-url"),
         DbError::Crowded => (
             String::from("it has too many connections"),
             "raise its max_connections or lower database-pool-size",

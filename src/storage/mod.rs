@@ -4,8 +4,11 @@
 //! them are the functions of this module's files, one file per noun, each of which takes a `Tx`.
 
 mod cache;
+/// The file of an SQLite database, locked and known again.
+pub mod database_file;
 mod driver;
 mod fences;
+mod health;
 mod listen;
 mod migrate;
 mod pool;
@@ -18,6 +21,8 @@ mod turns;
 mod tx;
 mod writer;
 
+#[cfg(test)]
+mod operation_tests;
 #[cfg(test)]
 mod schema_tests;
 #[cfg(test)]
@@ -74,16 +79,20 @@ pub mod user_queries;
 /// Users, one at a time.
 pub mod users;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::access::{Actor, Scope, TokenFacts, nobody};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::{PartnerId, User, UserId};
 use crate::random::Random;
+use crate::supervise::Supervisor;
+use database_file::{DatabaseFile, Missing};
+use driver::DbError;
 use fences::Builder;
+use health::Health;
 use listen::Listener;
 use pool::Pool;
 use postgres::{Address, Role};
@@ -118,12 +127,15 @@ struct Shared {
     cache: cache::Cache,
     /// Told when mail was put into the outbox.
     mail: tokio::sync::Notify,
+    health: Health,
+    supervisor: Supervisor,
 }
 
 impl Shared {
     fn new(clock: Clock, random: Random, is_alone: bool) -> Arc<Self> {
         let (cache, mail) = (cache::Cache::new(is_alone), tokio::sync::Notify::new());
-        Arc::new(Self { clock, random, cache, mail })
+        let (health, supervisor) = (Health::default(), Supervisor::default());
+        Arc::new(Self { clock, random, cache, mail, health, supervisor })
     }
 }
 
@@ -135,7 +147,8 @@ enum Engine {
         scan: Readers,
         scans: Turns,
         fences: Builder,
-        path: PathBuf,
+        /// Let go after the connections.
+        file: Arc<DatabaseFile>,
     },
     Postgres {
         write: Arc<Pool>,
@@ -176,11 +189,40 @@ impl PostgresOptions<'_> {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let database = match &self.0.engine {
-            Engine::Sqlite { path, .. } => path.display().to_string(),
+            Engine::Sqlite { file, .. } => file.path().display().to_string(),
             Engine::Postgres { shown, .. } => shown.clone(),
         };
         f.debug_struct("Store").field("database", &database).finish_non_exhaustive()
     }
+}
+
+/// Writes something and takes it back, so that it is known whether the database takes writes.
+fn probe(tx: &mut Tx<'_>) -> Result<()> {
+    const NOBODY: &str = "probe";
+    login_failures::insert(tx, NOBODY)?;
+    login_failures::forget(tx, NOBODY)
+}
+
+/// What keeps a database from being opened, and what to do about it.
+fn not_opened(path: &Path, e: DbError) -> Error {
+    let path = path.display();
+    Error::internal(match e {
+        DbError::Damaged(what) => format!(
+            "the database {path} is damaged ({what}): restore a backup with `tenantry restore FILE`, which keeps this \
+             one beside it"
+        ),
+        DbError::NoMemory => format!("cannot open the database {path}: out of memory"),
+        DbError::CannotOpen(what) | DbError::ReadOnly(what) => format!(
+            "cannot open the database {path}: {what}; this user must be able to write it and its directory, and its \
+             file system must not be read-only"
+        ),
+        DbError::Disk(what) => {
+            format!(
+                "cannot write the database {path}: {what}; look into the system's log for faults of the disk"
+            )
+        }
+        other => return other.into(),
+    })
 }
 
 /// Runs `work` on a thread of its own and waits: connecting waits by itself, which it may not do on a thread that
@@ -215,7 +257,13 @@ impl Store {
     /// A file that is no database, another program's, or of a newer version is refused and left as it is.
     pub fn open_sqlite(path: &Path, clock: Clock, random: Random) -> Result<Self> {
         migrate::check_file(path)?;
-        if path.exists() {
+        let file = Arc::new(DatabaseFile::open(path, Missing::Create)?);
+        Self::open_locked(&file, clock, random).map_err(|e| not_opened(path, e))
+    }
+
+    fn open_locked(file: &Arc<DatabaseFile>, clock: Clock, random: Random) -> Result<Self, DbError> {
+        let path = file.path();
+        if std::fs::metadata(path).is_ok_and(|meta| meta.len() > 0) {
             let mut look = Sqlite::open(path, Use::Look)?;
             migrate::check_version(&mut look, path)?;
             copy::check_finished(&mut look, &path.display().to_string())?;
@@ -224,17 +272,17 @@ impl Store {
         let version = migrate::check_version(&mut conn, path)?;
         migrate::migrate(&mut conn, version, clock.now())?;
         let shared = Shared::new(clock, random, true);
-        let point = Arc::new(PointReaders::new(path));
-        let fences = Builder::start(path)?;
+        let point = Arc::new(PointReaders::new(file));
+        let fences = Builder::start(file, &shared.supervisor)?;
         let beside = fences.fences().cloned();
-        let writer = Writer::start(conn, path, Arc::clone(&shared), Arc::clone(&point), beside.clone())?;
+        let writer = Writer::start(conn, file, Arc::clone(&shared), Arc::clone(&point), beside.clone())?;
         let engine = Engine::Sqlite {
             writer,
             point,
-            scan: Readers::new(path, Use::Scan, beside),
+            scan: Readers::new(file, Use::Scan, beside),
             fences,
             scans: Turns::new(SCANS, WAITING_SCANS, "too many searches and lists are waiting"),
-            path: path.to_owned(),
+            file: Arc::clone(file),
         };
         Ok(Self(Arc::new(Inner { shared, engine })))
     }
@@ -456,9 +504,36 @@ impl Store {
         self.0.shared.cache.is_believed()
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and stores what is written as far as is known. After a failed commit it is tried
+    /// now and then, so that somebody who asks learns when it does again.
+    ///
+    /// # Errors
+    /// Unavailable, with the reason.
     pub async fn is_ready(&self) -> Result<()> {
-        self.read(&nobody(), |tx| tx.unscoped().rows("SELECT 1", &[], |_| Ok(())).map(|_| ())).await
+        let shared = &self.0.shared;
+        if let Some(name) = shared.supervisor.missing().first() {
+            return Err(Error::Unavailable {
+                what: format!("the server's thread {name} has failed").into(),
+                retry_after: Duration::from_secs(1),
+            });
+        }
+        if let Engine::Sqlite { file, .. } = &self.0.engine {
+            file.check()?;
+            if file.is_read_only() {
+                return Err(DbError::ReadOnly(String::new()).into());
+            }
+        }
+        if shared.health.is_probe_due(Instant::now()) {
+            self.write(&nobody(), |tx| probe(tx).map(Outcome::Commit)).await?;
+        }
+        shared.health.check()?;
+        let is_read_only = self.read(&nobody(), |tx| tx.is_read_only()).await?;
+        if is_read_only { Err(DbError::ReadOnly(String::new()).into()) } else { Ok(()) }
+    }
+
+    /// The threads of the store, and of whatever else belongs to the same server.
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.0.shared.supervisor
     }
 
     /// The clock that transactions take their time from.

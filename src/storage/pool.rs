@@ -113,9 +113,11 @@ impl Pool {
         let mut dangled = 0;
         for attempt in 1..=ATTEMPTS {
             let mut conn = self.take().map_err(logged)?;
+            let written = conn.written();
             let attempted = attempt_unit(&mut conn, shared, scope, work);
+            let has_written = conn.written() > written;
             let failure = conn.take_failure();
-            if failure == Some(Failure::Lost) {
+            if matches!(failure, Some(Failure::Lost | Failure::ReadOnly)) {
                 drop(conn);
                 self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
             } else {
@@ -129,13 +131,28 @@ impl Pool {
                 }
                 // Nothing was committed: the first connection of a pool after a failover is a dead one.
                 // Not where it went silent: whoever asked has waited long enough.
-                (Attempted::Refused(_), Some(Failure::Lost)) => attempt == 1 && start.elapsed() < SOON,
+                // So is one to a server that has become a standby.
+                (Attempted::Refused(_), Some(Failure::Lost | Failure::ReadOnly)) => {
+                    attempt == 1 && start.elapsed() < SOON
+                }
                 _ => false,
             };
             match attempted {
-                Attempted::Done(value) => return Ok(value),
+                Attempted::Done(value) => {
+                    if has_written {
+                        shared.health.stored();
+                    }
+                    return Ok(value);
+                }
                 Attempted::Unknown(error) => return Err(error),
-                Attempted::Refused(error) if !again || start.elapsed() > RETRYING => return Err(error),
+                Attempted::Refused(error) if !again || start.elapsed() > RETRYING => {
+                    if matches!(failure, Some(Failure::ReadOnly | Failure::Full))
+                        && shared.health.failed(&error)
+                    {
+                        tracing::error!(%error, "a change was not committed");
+                    }
+                    return Err(error);
+                }
                 Attempted::Refused(_) => {}
             }
             if failure == Some(Failure::Overtaken) {

@@ -110,6 +110,10 @@ pub(super) enum Failure {
     Dangling,
     /// The connection is of no use any more.
     Lost,
+    /// Nor is this one: its server takes no writes. Nothing was committed.
+    ReadOnly,
+    /// The server has no room.
+    Full,
 }
 
 /// The driver's half of a connection, and the runtime it is polled on.
@@ -225,11 +229,11 @@ impl Postgres {
             Role::Write | Role::Read => address.timeout.as_millis(),
             Role::Change | Role::Listen(_) | Role::Copy => 0,
         };
-        let read_only = if role == Role::Read { "on" } else { "off" };
+        // Where the server is set to take no writes, it means that.
+        let read_only = if role == Role::Read { "SET default_transaction_read_only = on; " } else { "" };
         // What the server's own configuration says of these must not decide how a unit of work behaves.
         self.batch(&format!(
-            "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = {read_only}; \
-             SET statement_timeout = {limit}; SET lock_timeout = {limit}; \
+            "{read_only}SET default_transaction_isolation = 'read committed'; SET statement_timeout = {limit}; SET lock_timeout = {limit}; \
              SET idle_in_transaction_session_timeout = {limit}; SET client_min_messages = error; \
              SET standard_conforming_strings = on; SET synchronous_commit = on"
         ))?;
@@ -268,7 +272,9 @@ impl Postgres {
 
     /// Whether nothing stands in the way of using it again.
     pub(super) fn is_usable(&self) -> bool {
-        self.failure != Some(Failure::Lost) && !self.line.is_closed() && !self.client.is_closed()
+        !matches!(self.failure, Some(Failure::Lost | Failure::ReadOnly))
+            && !self.line.is_closed()
+            && !self.client.is_closed()
     }
 
     /// Whether the server has closed it while it lay idle.
@@ -441,6 +447,8 @@ impl Postgres {
                 DbError::Overtaken => Some(Failure::Overtaken),
                 DbError::Dangling => Some(Failure::Dangling),
                 DbError::Lost(_) => Some(Failure::Lost),
+                DbError::ReadOnly(_) => Some(Failure::ReadOnly),
+                DbError::Full | DbError::Disk(_) => Some(Failure::Full),
                 _ => None,
             };
             // What follows a failure says only that the transaction has failed.

@@ -1,6 +1,6 @@
 //! SQLite below the [`Connection`] trait. Nothing else names rusqlite.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
 use rusqlite::{ErrorCode, OpenFlags, types::ValueRef};
 
+use super::database_file::DatabaseFile;
 use super::driver::{Connection, DbError, Dialect, Param, Row};
 use super::fences::{Fences, View};
 use crate::error::{Error, Result};
@@ -129,6 +130,25 @@ impl Sqlite {
             this.stand_aside(None)?;
         }
         Ok(this)
+    }
+
+    /// Opens another connection to a database that is open already: never to another file that has its name by now.
+    pub(super) fn open_again(file: &DatabaseFile, purpose: Use) -> Result<Self, DbError> {
+        file.check()?;
+        let conn = Self::open(file.path(), purpose)?;
+        match file.check() {
+            Ok(_) => Ok(conn),
+            Err(e) => {
+                // Of whatever file this is: closing it could remove that one's log.
+                std::mem::forget(conn);
+                Err(e.into())
+            }
+        }
+    }
+
+    /// How many rows were written since it was opened.
+    pub(super) fn total_changes(&self) -> u64 {
+        self.conn.total_changes()
     }
 
     /// Has statements let others run now and then, and end with an error from some moment on.
@@ -407,6 +427,24 @@ impl From<rusqlite::Error> for DbError {
             (ErrorCode::OperationInterrupted, _) => Self::Crowded,
             // The index of the log is made longer beside SQLite's own check for a full disk.
             (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
+            (ErrorCode::ReadOnly, _) => Self::ReadOnly(format!("sqlite: {e}")),
+            (
+                _,
+                ffi::SQLITE_IOERR_WRITE
+                | ffi::SQLITE_IOERR_FSYNC
+                | ffi::SQLITE_IOERR_DIR_FSYNC
+                | ffi::SQLITE_IOERR_TRUNCATE
+                | ffi::SQLITE_IOERR_DELETE
+                | ffi::SQLITE_IOERR_LOCK
+                | ffi::SQLITE_IOERR_UNLOCK
+                | ffi::SQLITE_IOERR_SHMOPEN
+                | ffi::SQLITE_IOERR_SHMMAP
+                | ffi::SQLITE_IOERR_SHMLOCK,
+            ) => Self::Disk(format!("sqlite: {e} ({})", code.extended_code)),
+            (ErrorCode::CannotOpen | ErrorCode::PermissionDenied, _) => {
+                Self::CannotOpen(format!("sqlite: {e}"))
+            }
+            (ErrorCode::OutOfMemory, _) => Self::NoMemory,
             (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Self::Busy,
             (ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt, _) => {
                 Self::Damaged(format!("sqlite: {e}"))
@@ -419,15 +457,16 @@ impl From<rusqlite::Error> for DbError {
 
 /// Read connections, handed out one at a time. Taking one costs an uncontended lock.
 pub(super) struct Readers {
-    path: PathBuf,
     purpose: Use,
     fences: Option<Arc<Fences>>,
     idle: Mutex<Vec<Sqlite>>,
+    /// Let go after the connections.
+    file: Arc<DatabaseFile>,
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path, purpose: Use, fences: Option<Arc<Fences>>) -> Self {
-        Self { path: path.to_owned(), purpose, fences, idle: Mutex::new(Vec::new()) }
+    pub(super) fn new(file: &Arc<DatabaseFile>, purpose: Use, fences: Option<Arc<Fences>>) -> Self {
+        Self { purpose, fences, idle: Mutex::new(Vec::new()), file: Arc::clone(file) }
     }
 
     /// Runs `f` on a read connection. A connection whose `f` panics is dropped, not handed out again.
@@ -442,7 +481,7 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut conn = match idle {
             Some(conn) => conn,
-            None => Sqlite::open(&self.path, self.purpose)?,
+            None => Sqlite::open_again(&self.file, self.purpose)?,
         };
         conn.fences = self.fences.as_ref().map(View::of);
         Ok(conn)
@@ -464,9 +503,9 @@ pub(super) struct PointReaders {
 }
 
 impl PointReaders {
-    pub(super) fn new(path: &Path) -> Self {
+    pub(super) fn new(file: &Arc<DatabaseFile>) -> Self {
         Self {
-            readers: Readers::new(path, Use::Point, None),
+            readers: Readers::new(file, Use::Point, None),
             commits: AtomicU64::new(0),
             checkpoints: AtomicU64::new(0),
         }

@@ -177,6 +177,9 @@ impl Together {
             let gave_up = |is_there: bool, begun: Instant| !is_there && begun.elapsed() > SOON;
             let is_there = !matches!(committed, Committed::Refused(Error::Unavailable { .. }));
             let mut is_gone = gave_up(is_there, begun);
+            if matches!(committed, Committed::Kept) {
+                shared.health.stored();
+            }
             for mut job in group {
                 match committed {
                     Committed::Kept => {}

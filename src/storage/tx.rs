@@ -469,6 +469,19 @@ impl<'c> Tx<'c> {
         Ok(out)
     }
 
+    /// Whether the server takes no writes: it is a standby, or is set so. What SQLite has is a file.
+    pub(super) fn is_read_only(&mut self) -> Result<bool> {
+        let sql = match self.dialect() {
+            Dialect::Sqlite => "SELECT 0",
+            // Connections for reading are set so by themselves.
+            Dialect::Postgres => {
+                "SELECT pg_is_in_recovery() OR EXISTS (SELECT FROM pg_settings \
+                 WHERE name = 'default_transaction_read_only' AND reset_val = 'on')"
+            }
+        };
+        Ok(self.unscoped().rows(sql, &[], |row| row.int(0))?.first() == Some(&1))
+    }
+
     /// THE door out of the partner: statements through it see every partner's rows. Only for the `usernames`
     /// table, for partners themselves, and for background work over all of them.
     pub(super) fn unscoped(&mut self) -> Unscoped<'_> {

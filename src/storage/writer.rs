@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::Shared;
+use super::database_file::DatabaseFile;
 use super::driver::DbError;
 use super::fences::Fences;
 use super::queue::{Queue, Refused};
@@ -78,6 +79,8 @@ trait Job: Send {
     fn answer(self: Box<Self>, group: Result<(), &GroupLost>);
     /// Whether it writes so much that others should not wait in its transaction.
     fn is_large(&self) -> bool;
+    /// Why it could not be done for the time being, if that is so.
+    fn unavailable(&self) -> Option<GroupLost>;
 }
 
 /// What the writer is asked to do.
@@ -97,29 +100,60 @@ impl Order {
 /// Asks for a checkpoint; whoever waits for it is told when it is done.
 type Due = Option<oneshot::Sender<()>>;
 
-/// Why a group was not committed. Nothing of it is on disk.
+/// Why a group was not committed.
 #[derive(Debug)]
 enum GroupLost {
-    Full,
-    Busy,
+    /// Told to everybody as it is.
+    Unavailable {
+        what: Cow<'static, str>,
+        retry_after: Duration,
+        cause: String,
+    },
     Other(String),
 }
 
 impl GroupLost {
     fn of(e: DbError) -> Self {
-        match e {
-            DbError::Full => Self::Full,
-            DbError::Busy => Self::Busy,
-            DbError::Other(what) => Self::Other(what),
-            other => Self::Other(Error::from(other).to_string()),
+        let why = match &e {
+            DbError::Disk(cause) | DbError::ReadOnly(cause) => cause.clone(),
+            _ => String::new(),
+        };
+        match Self::from(Error::from(e)) {
+            Self::Unavailable { what, retry_after, .. } => {
+                Self::Unavailable { what, retry_after, cause: why }
+            }
+            other => other,
         }
     }
 
     fn error(&self) -> Error {
         match self {
-            Self::Full => DbError::Full.into(),
-            Self::Busy => DbError::Busy.into(),
+            Self::Unavailable { what, retry_after, .. } => {
+                Error::Unavailable { what: what.clone(), retry_after: *retry_after }
+            }
             Self::Other(what) => Error::Internal(Cow::Owned(format!("a group was not committed: {what}"))),
+        }
+    }
+}
+
+impl GroupLost {
+    /// For the log.
+    fn cause(&self) -> String {
+        match self {
+            Self::Unavailable { what, cause, .. } if cause.is_empty() => what.to_string(),
+            Self::Unavailable { what, cause, .. } => format!("{what} ({cause})"),
+            Self::Other(what) => what.clone(),
+        }
+    }
+}
+
+impl From<Error> for GroupLost {
+    fn from(e: Error) -> Self {
+        match e {
+            Error::Unavailable { what, retry_after } => {
+                Self::Unavailable { what, retry_after, cause: String::new() }
+            }
+            other => Self::Other(other.to_string()),
         }
     }
 }
@@ -176,6 +210,15 @@ where
     fn is_large(&self) -> bool {
         self.large
     }
+
+    fn unavailable(&self) -> Option<GroupLost> {
+        match &self.result {
+            Err(Error::Unavailable { what, retry_after }) => {
+                Some(GroupLost::from(Error::Unavailable { what: what.clone(), retry_after: *retry_after }))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What waits for the writer, by partner.
@@ -196,7 +239,10 @@ impl Orders {
             self.small.fetch_sub(small, Ordering::Relaxed);
             match refused {
                 Refused::Full => full(),
-                Refused::Closed => Error::internal("the writer is gone"),
+                Refused::Closed => Error::Unavailable {
+                    what: Cow::Borrowed("the server is ending"),
+                    retry_after: Duration::from_secs(1),
+                },
             }
         })
     }
@@ -265,7 +311,7 @@ impl Writer {
     /// Starts the writer and its checkpointer on `conn`, the only connection that writes.
     pub(super) fn start(
         conn: Sqlite,
-        path: &Path,
+        file: &Arc<DatabaseFile>,
         shared: Arc<Shared>,
         point: Arc<PointReaders>,
         fences: Option<Arc<Fences>>,
@@ -276,20 +322,36 @@ impl Writer {
             limit: AtomicUsize::new(LONGEST_QUEUE),
         });
         let (due, checkpoints) = mpsc::sync_channel(1);
-        let checkpointer = Sqlite::open(path, Use::Checkpoint)?;
-        let log = log_path(path);
-        let spawn = |name: &str, f: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new()
-                .name(name.to_owned())
-                .spawn(f)
-                .map_err(|e| Error::internal(format!("cannot start the {name} thread: {e}")))
+        let checkpointer = Sqlite::open(file.path(), Use::Checkpoint)?;
+        // From now on the log is known.
+        let log_size = file.check()?;
+        let supervisor = shared.supervisor.clone();
+        let failed = |e: std::io::Error| Error::internal(format!("cannot start a thread: {e}"));
+        let (ask, beside, file) = (due.clone(), Arc::clone(&point), Arc::clone(file));
+        let mut work = Loop {
+            conn: Some(conn),
+            shared,
+            orders: Arc::clone(&orders),
+            point,
+            fences,
+            log_size,
+            due,
+            emptying_at: None,
+            is_first: true,
+            file,
         };
-        let (ask, beside) = (due.clone(), Arc::clone(&point));
-        let work =
-            Loop { conn, shared, orders: Arc::clone(&orders), point, fences, log, due, emptying_at: None };
+        #[cfg(test)]
+        let tests = supervisor.clone();
+        let checkpoints = move || {
+            #[cfg(test)]
+            let beside = (&beside, &|| tests.trip("checkpoint"));
+            #[cfg(not(test))]
+            let beside = (&beside, &|| ());
+            checkpoint(&checkpointer, &checkpoints, beside.0, beside.1);
+        };
         let threads = vec![
-            spawn("writer", Box::new(move || work.run()))?,
-            spawn("checkpoint", Box::new(move || checkpoint(&checkpointer, &checkpoints, &beside)))?,
+            supervisor.thread("writer", move || work.run()).map_err(failed)?,
+            supervisor.thread("checkpoint", checkpoints).map_err(failed)?,
         ];
         Ok(Self { orders, due: Some(ask), threads })
     }
@@ -305,7 +367,7 @@ impl Writer {
         let unit =
             Unit { scope, large, work, result: Err(Error::internal("a unit of work did not run")), reply };
         self.orders.push(pid, Order::Run(Box::new(unit)))?;
-        answer.await.unwrap_or_else(|_| Err(Error::internal("the writer went away with a unit of work")))
+        answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
     /// Empties the log; false when a long read keeps it.
@@ -328,6 +390,16 @@ impl Writer {
     }
 }
 
+/// The writer panicked with this unit.
+fn gone() -> Error {
+    Error::Unavailable {
+        what: Cow::Borrowed(
+            "the server failed in the middle of this change: it may or may not have been kept",
+        ),
+        retry_after: Duration::from_secs(1),
+    }
+}
+
 fn full() -> Error {
     Error::Unavailable {
         what: Cow::Borrowed("too many writes are waiting"),
@@ -346,19 +418,40 @@ impl Drop for Writer {
 }
 
 struct Loop {
-    conn: Sqlite,
+    /// Taken only by `drop`.
+    conn: Option<Sqlite>,
     shared: Arc<Shared>,
     orders: Arc<Orders>,
     point: Arc<PointReaders>,
     fences: Option<Arc<Fences>>,
-    log: PathBuf,
+    /// Of the log, after the last group.
+    log_size: u64,
     due: SyncSender<Due>,
     /// When to try again to empty the log; none = a long read has not kept it.
     emptying_at: Option<Instant>,
+    is_first: bool,
+    /// Let go after the connection.
+    file: Arc<DatabaseFile>,
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        // Also when the writer has panicked too often: whoever waits for it must be told.
+        self.orders.queue.close();
+        while self.orders.try_pop().is_some() {}
+        if self.file.check().is_err() {
+            // Other files have these names. Closed as the last one, a connection would remove the log of that name; while
+            // this one stays open it is not the last one.
+            std::mem::forget(self.conn.take());
+        }
+    }
 }
 
 impl Loop {
-    fn run(mut self) {
+    fn run(&mut self) {
+        if !std::mem::take(&mut self.is_first) {
+            self.recover();
+        }
         let orders = Arc::clone(&self.orders);
         let (mut next, mut patience) = (None, Patience { fit: LONGEST_QUEUE, busy_since: None });
         let allow = |limit| orders.limit.store(limit, Ordering::Relaxed);
@@ -374,8 +467,7 @@ impl Loop {
             let first = match first {
                 Order::Run(job) => job,
                 Order::EmptyLog(reply) => {
-                    let emptied = self.point.without_snapshots(|| self.conn.empty_log(EMPTYING));
-                    let _ = reply.send(emptied.map_err(Error::from));
+                    let _ = reply.send(self.empty_log().map_err(Error::from));
                     continue;
                 }
             };
@@ -408,23 +500,45 @@ impl Loop {
         }
     }
 
+    /// After a panic nobody knows how far the last group has come, so that nothing in memory is believed.
+    fn recover(&mut self) {
+        if let Some(conn) = self.conn.as_ref().filter(|conn| conn.in_transaction()) {
+            let _ = conn.control("ROLLBACK");
+        }
+        self.point.committed();
+        self.shared.cache.forget_all();
+        if let Some(fences) = &self.fences {
+            fences.forget_all();
+        }
+        self.shared.mail.notify_one();
+    }
+
+    fn conn(&mut self) -> Result<&mut Sqlite, DbError> {
+        self.conn.as_mut().ok_or_else(|| DbError::Other(String::from("the writer has ended")))
+    }
+
+    fn empty_log(&self) -> Result<bool, DbError> {
+        let Some(conn) = &self.conn else { return Ok(false) };
+        self.point.without_snapshots(|| conn.empty_log(EMPTYING))
+    }
+
     /// Runs and commits a group and answers it. `done` comes before the answers: whoever gets one may ask again at once.
     fn commit(&mut self, mut group: Vec<Box<dyn Job>>, done: impl FnOnce()) {
         let mut effects = Effects::default();
-        let outcome = match group.as_mut_slice() {
-            [alone] if alone.is_large() => self.run_alone(alone.as_mut(), &mut effects),
-            group => self.run_group(group, &mut effects),
-        };
-        if let Err(lost) = &outcome {
-            tracing::error!(?lost, units = group.len(), "a group of writes was not committed");
-            if self.conn.in_transaction() {
-                let _ = self.conn.control("ROLLBACK");
-            }
-        } else {
+        let committed = self.attempt(&mut group, &mut effects);
+        #[cfg(test)]
+        self.shared.supervisor.trip("writer");
+        // Before anything is acknowledged: what was written to a file without a name is lost.
+        let here = self.file.check();
+        if committed.is_ok() {
             // First: a caller that is forgotten must not be read again from an old snapshot.
             self.point.committed();
             self.shared.cache.forget(effects.stale.iter().chain(&effects.stale_here));
         }
+        let outcome = committed.and_then(|()| {
+            self.log_size = here?;
+            Ok(())
+        });
         done();
         for job in group {
             job.answer(outcome.as_ref().map(|_| ()));
@@ -434,24 +548,65 @@ impl Loop {
         }
     }
 
+    /// Runs and commits a group, unless its file is not in its place; what is written then is nowhere.
+    fn attempt(&mut self, group: &mut [Box<dyn Job>], effects: &mut Effects) -> Result<(), GroupLost> {
+        if self.file.is_displaced() {
+            self.file.check()?;
+        }
+        let health = Arc::clone(&self.shared);
+        let health = &health.health;
+        // A group of refusals writes nothing, so it does not tell whether anything can be written.
+        let before = health.is_failing().then(|| self.conn().map_or(0, |conn| conn.total_changes()));
+        let outcome = match &mut *group {
+            [alone] if alone.is_large() => self.run_alone(alone.as_mut(), effects),
+            group => self.run_group(group, effects),
+        };
+        match &outcome {
+            Err(lost) => {
+                let (cause, units) = (lost.cause(), group.len());
+                // Once, not at every attempt while it lasts.
+                if health.failed(&lost.error()) {
+                    tracing::error!(cause, units, "a group of writes was not committed");
+                } else {
+                    tracing::debug!(cause, units, "a group of writes was not committed");
+                }
+                if let Some(conn) = self.conn.as_ref().filter(|conn| conn.in_transaction()) {
+                    let _ = conn.control("ROLLBACK");
+                }
+            }
+            Ok(()) if before.is_some_and(|before| self.conn().is_ok_and(|c| c.total_changes() > before)) => {
+                health.stored();
+            }
+            Ok(()) => {}
+        }
+        outcome
+    }
+
+    /// Why a transaction is not open any more: what its last unit was told.
+    fn rolled_back(&self, job: &dyn Job) -> GroupLost {
+        match job.unavailable() {
+            Some(_) if self.file.is_read_only() => {
+                GroupLost::from(Error::from(DbError::ReadOnly(String::new())))
+            }
+            Some(lost) => lost,
+            None => GroupLost::from(Error::from(DbError::Full)),
+        }
+    }
+
     fn run_group(&mut self, group: &mut [Box<dyn Job>], effects: &mut Effects) -> Result<(), GroupLost> {
-        self.conn.control("BEGIN IMMEDIATE").map_err(GroupLost::of)?;
+        self.control("BEGIN IMMEDIATE")?;
         let mut numbers = Numbers::default();
         for job in group {
-            self.conn.control("SAVEPOINT unit").map_err(GroupLost::of)?;
+            self.control("SAVEPOINT unit")?;
             let (mut caused, mut taken) = (Effects::default(), numbers.clone());
-            let keep = job.run(&mut self.conn, &mut caused, &mut taken, &self.shared, &self.orders.small);
-            if !self.conn.in_transaction() {
-                // A full disk rolls everything back, also what earlier units of the group wrote.
-                return Err(GroupLost::Full);
-            }
+            let keep = self.run_job(job.as_mut(), &mut caused, &mut taken)?;
             if keep {
                 effects.absorb(caused);
                 numbers = taken;
             } else {
-                self.conn.control("ROLLBACK TO unit").map_err(GroupLost::of)?;
+                self.control("ROLLBACK TO unit")?;
             }
-            self.conn.control("RELEASE unit").map_err(GroupLost::of)?;
+            self.control("RELEASE unit")?;
         }
         self.conclude(effects, &numbers)
     }
@@ -460,35 +615,62 @@ impl Loop {
     /// keeps each page as it was, in a list that it walks through at the end of every statement: a thousand creates
     /// cost ten times as much that way (measured, at 100,000 users).
     fn run_alone(&mut self, job: &mut dyn Job, effects: &mut Effects) -> Result<(), GroupLost> {
-        self.conn.control("BEGIN IMMEDIATE").map_err(GroupLost::of)?;
+        self.control("BEGIN IMMEDIATE")?;
         let (mut caused, mut numbers) = (Effects::default(), Numbers::default());
-        let keep = job.run(&mut self.conn, &mut caused, &mut numbers, &self.shared, &self.orders.small);
-        if !self.conn.in_transaction() {
-            return Err(GroupLost::Full);
-        }
-        if !keep {
-            return self.conn.control("ROLLBACK").map_err(GroupLost::of);
+        if !self.run_job(job, &mut caused, &mut numbers)? {
+            return self.control("ROLLBACK");
         }
         effects.absorb(caused);
         self.conclude(effects, &numbers)
     }
 
+    fn run_job(
+        &mut self,
+        job: &mut dyn Job,
+        effects: &mut Effects,
+        numbers: &mut Numbers,
+    ) -> Result<bool, GroupLost> {
+        let conn =
+            self.conn.as_mut().ok_or_else(|| GroupLost::Other(String::from("the writer has ended")))?;
+        let keep = job.run(conn, effects, numbers, &self.shared, &self.orders.small);
+        // A full disk rolls everything back, also what earlier units of the group wrote.
+        if conn.in_transaction() { Ok(keep) } else { Err(self.rolled_back(job)) }
+    }
+
+    fn control(&mut self, sql: &str) -> Result<(), GroupLost> {
+        self.conn().and_then(|conn| conn.control(sql)).map_err(|e| self.lost(e))
+    }
+
     fn conclude(&mut self, effects: &mut Effects, numbers: &Numbers) -> Result<(), GroupLost> {
-        numbers.store(&mut self.conn).map_err(GroupLost::of)?;
-        effects.write_counters(&mut self.conn, 0).map_err(GroupLost::of)?;
-        search::apply(&mut self.conn, &mut effects.search).map_err(GroupLost::of)?;
-        let committed = match &self.fences {
-            Some(fences) => fences.commit(&mut self.conn, &effects.orders),
-            None => self.conn.control("COMMIT"),
-        };
-        committed.map_err(GroupLost::of)
+        self.store(effects, numbers).map_err(|e| self.lost(e))
+    }
+
+    fn store(&mut self, effects: &mut Effects, numbers: &Numbers) -> Result<(), DbError> {
+        let fences = self.fences.clone();
+        let conn = self.conn()?;
+        numbers.store(conn)?;
+        effects.write_counters(conn, 0)?;
+        search::apply(conn, &mut effects.search)?;
+        match fences {
+            Some(fences) => fences.commit(conn, &effects.orders),
+            None => conn.control("COMMIT"),
+        }
+    }
+
+    /// Why a group was not committed.
+    fn lost(&self, e: DbError) -> GroupLost {
+        match e {
+            // SQLite says of either only that writing failed.
+            DbError::Disk(cause) if self.file.is_read_only() => GroupLost::of(DbError::ReadOnly(cause)),
+            e => GroupLost::of(e),
+        }
     }
 
     fn keep_log_short(&mut self) {
-        let size = std::fs::metadata(&self.log).map_or(0, |m| m.len());
+        let size = self.log_size;
         if size > CHECKPOINT_HARD_BYTES && self.emptying_at.is_none_or(|at| Instant::now() >= at) {
             // A long read can keep it: then a later group tries again.
-            let emptied = self.point.without_snapshots(|| self.conn.empty_log(EMPTYING));
+            let emptied = self.empty_log();
             let is_empty = *emptied.as_ref().unwrap_or(&false);
             self.emptying_at = (!is_empty).then(|| Instant::now() + EMPTYING_PAUSE);
             if let Err(e) = emptied {
@@ -502,8 +684,9 @@ impl Loop {
 }
 
 /// Moves the log into the database beside the writer, so no commit pays for it.
-fn checkpoint(conn: &Sqlite, due: &Receiver<Due>, point: &PointReaders) {
+fn checkpoint(conn: &Sqlite, due: &Receiver<Due>, point: &PointReaders, begun: &dyn Fn()) {
     while let Ok(waiting) = due.recv() {
+        begun();
         if let Err(e) = point.without_snapshots(|| conn.checkpoint("PASSIVE")) {
             tracing::warn!(?e, "a checkpoint failed");
         }

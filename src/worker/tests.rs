@@ -569,3 +569,18 @@ async fn the_worker_begins_with_a_scrub() {
     eventually(|| server.found_in_files(&passwords) == (0, 0)).await;
     worker.stop();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_panics_goes_on_where_it_was() {
+    let server = Server::start().await;
+    let supervisor = server.app.store.supervisor().clone();
+    supervisor.let_panic("worker", 2);
+    let worker = Worker::start(server.app.clone(), server.mailer.clone()).unwrap();
+    server.create("ada").await;
+    eventually(|| server.memory.sent().len() == 1).await;
+    assert!(supervisor.missing().is_empty());
+    worker.stop();
+    let mut text = String::new();
+    supervisor.render(&mut text);
+    assert!(text.contains("{thread=\"worker\"} 2\n"), "{text}");
+}

@@ -190,10 +190,10 @@ impl Process {
         let mut child = command.spawn().unwrap();
         let (out, err) = (Arc::<Mutex<String>>::default(), Arc::<Mutex<String>>::default());
         let (tell, lines) = channel();
-        let readers = vec![
-            keep(child.stdout.take().unwrap(), &out, move |line| drop(tell.send(line.to_owned()))),
-            keep(child.stderr.take().unwrap(), &err, |_| ()),
-        ];
+        let mut readers =
+            vec![keep(child.stdout.take().unwrap(), &out, move |line| drop(tell.send(line.to_owned())))];
+        // It may have been given somewhere else to log.
+        readers.extend(child.stderr.take().map(|pipe| keep(pipe, &err, |_| ())));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let address = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut process = Self { child, out, err, lines, readers, address, http };

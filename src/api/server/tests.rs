@@ -379,3 +379,28 @@ async fn shutdown_does_not_wait_for_ever() {
     server.stop().await;
     assert_eq!(rest(&mut stream).await, "");
 }
+
+#[tokio::test]
+async fn rounds_that_panic_begin_again() {
+    let supervisor = crate::supervise::Supervisor::default();
+    supervisor.let_panic("rounds", 2);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let of_server = supervisor.clone();
+    let done =
+        tokio::spawn(
+            async move { serve_supervised(listener, router(), bounds(), stopped, &of_server).await },
+        );
+    let server = Server { at, stop: Some(stop), done };
+    assert!(server.get("/").await.starts_with("HTTP/1.1 200"));
+    let text = || {
+        let mut text = String::new();
+        supervisor.render(&mut text);
+        text
+    };
+    while !text().contains("{thread=\"rounds\"} 2\n") || !supervisor.missing().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(server.get("/").await.starts_with("HTTP/1.1 200"));
+}

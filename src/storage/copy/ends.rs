@@ -10,6 +10,7 @@ use super::rows::Chunk;
 use super::{Place, mark};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::storage::database_file::{DatabaseFile, Missing};
 use crate::storage::driver::{Connection, DbError, Dialect};
 use crate::storage::migrate::{self, Aim, number};
 use crate::storage::postgres::{Postgres, Role};
@@ -26,7 +27,8 @@ pub(super) struct End {
 }
 
 enum Conn {
-    Sqlite(Sqlite),
+    /// The file is let go after the connection.
+    Sqlite(Sqlite, #[expect(dead_code, reason = "it is held")] DatabaseFile),
     Postgres(Box<Postgres>),
 }
 
@@ -76,8 +78,9 @@ impl End {
             return Err(Error::internal(format!("there is no database {}", path.display())));
         }
         migrate::check_file(path)?;
+        let file = DatabaseFile::open(path, Missing::Fail)?;
         let version = migrate::check_version(&mut Sqlite::open(path, Use::Look)?, path)?;
-        let conn = Conn::Sqlite(Sqlite::open(path, Use::Scan)?);
+        let conn = Conn::Sqlite(Sqlite::open(path, Use::Scan)?, file);
         Ok((Self { conn, shown: path.display().to_string() }, version))
     }
 
@@ -89,13 +92,14 @@ impl End {
         match place {
             Place::Sqlite(path) => {
                 migrate::check_file(path)?;
-                if path.exists() {
+                let file = DatabaseFile::open(path, Missing::Create)?;
+                if std::fs::metadata(path).is_ok_and(|meta| meta.len() > 0) {
                     migrate::check_version(&mut Sqlite::open(path, Use::Look)?, path)?;
                 }
                 let mut conn = Sqlite::open(path, Use::Fill)?;
                 let version = migrate::check_version(&mut conn, path)?;
                 migrate::migrate(&mut conn, version, clock.now())?;
-                Ok(Self { conn: Conn::Sqlite(conn), shown: path.display().to_string() })
+                Ok(Self { conn: Conn::Sqlite(conn, file), shown: path.display().to_string() })
             }
             Place::Postgres(options) => {
                 let address = options.address()?;
@@ -108,14 +112,14 @@ impl End {
 
     pub(super) fn conn(&mut self) -> &mut dyn Connection {
         match &mut self.conn {
-            Conn::Sqlite(conn) => conn,
+            Conn::Sqlite(conn, _) => conn,
             Conn::Postgres(conn) => &mut **conn,
         }
     }
 
     pub(super) fn dialect(&self) -> Dialect {
         match &self.conn {
-            Conn::Sqlite(_) => Dialect::Sqlite,
+            Conn::Sqlite(..) => Dialect::Sqlite,
             Conn::Postgres(_) => Dialect::Postgres,
         }
     }
@@ -197,7 +201,7 @@ impl End {
     pub(super) fn fill(&mut self, table: &Table, chunk: &Chunk) -> Result<(), DbError> {
         let (name, columns) = (quoted(&table.name), table.columns_quoted());
         match &mut self.conn {
-            Conn::Sqlite(conn) => {
+            Conn::Sqlite(conn, _) => {
                 let values = vec!["?"; table.columns.len()].join(", ");
                 conn.insert_rows(&format!("INSERT INTO {name} ({columns}) VALUES ({values})"), chunk.rows())
             }
@@ -286,7 +290,7 @@ impl End {
 
     /// Has everything so far stand on disk before the mark goes, and the mark's end as well.
     pub(super) fn finish(&mut self) -> Result<()> {
-        if let Conn::Sqlite(conn) = &mut self.conn {
+        if let Conn::Sqlite(conn, _) = &mut self.conn {
             conn.batch("PRAGMA synchronous = FULL")?;
             conn.checkpoint("TRUNCATE")?;
         } else {
@@ -294,7 +298,7 @@ impl End {
             self.conn().batch("SET synchronous_commit = on")?;
         }
         self.together(|end| Ok(mark::remove(end.conn())?))?;
-        if let Conn::Sqlite(conn) = &mut self.conn {
+        if let Conn::Sqlite(conn, _) = &mut self.conn {
             conn.checkpoint("TRUNCATE")?;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! The thread that reads fences from the database.
 
+use std::cell::Cell;
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
@@ -11,9 +11,11 @@ use super::order::{Block, Fenced, KINDS, SPACING, kind};
 use super::{FOUND, Fences, Kept, NUMBER, number};
 use crate::error::{Error, Result};
 use crate::model::{PartnerId, Status};
+use crate::storage::database_file::DatabaseFile;
 use crate::storage::driver::{Connection as _, DbError, Dialect};
 use crate::storage::sqlite::{Sqlite, Use};
 use crate::storage::user_queries::{Drive, Statement, UserQuery, UserSort};
+use crate::supervise::Supervisor;
 
 /// So many times 64 ids the users whom a search finds may span to be counted: 32 MiB.
 const WIDEST: usize = 1 << 22;
@@ -26,18 +28,29 @@ pub(in crate::storage) struct Builder {
 }
 
 impl Builder {
-    pub(in crate::storage) fn start(path: &Path) -> Result<Self> {
+    pub(in crate::storage) fn start(file: &Arc<DatabaseFile>, supervisor: &Supervisor) -> Result<Self> {
         let (wanted, asked) = mpsc::sync_channel(64);
         let fences = Arc::new(Fences::new(wanted));
         let is_over = Arc::new(AtomicBool::new(false));
-        let (weak, over, path) = (Arc::downgrade(&fences), Arc::clone(&is_over), path.to_owned());
+        let (weak, over, file) = (Arc::downgrade(&fences), Arc::clone(&is_over), Arc::clone(file));
+        let under_way = Cell::new(None);
+        #[cfg(test)]
+        let tests = supervisor.clone();
         let work = move || {
             let fences = || weak.upgrade();
-            build_all(&path, &asked, &fences, &over);
+            // What a panic broke off is nobody's: it can be asked for again.
+            if let (Some(kept), Some(fences)) = (under_way.take(), weak.upgrade()) {
+                fences.finish(&kept, None);
+            }
+            let begun = |kept: &(PartnerId, Kept)| {
+                under_way.set(Some(kept.clone()));
+                #[cfg(test)]
+                tests.trip("fences");
+            };
+            build_all(&file, &asked, &fences, &over, &begun);
         };
-        let thread = std::thread::Builder::new()
-            .name(String::from("fences"))
-            .spawn(work)
+        let thread = supervisor
+            .thread("fences", work)
             .map_err(|e| Error::internal(format!("cannot start the thread for fences: {e}")))?;
         Ok(Self { fences: Some(fences), is_over, thread: Some(thread) })
     }
@@ -61,10 +74,11 @@ impl Drop for Builder {
 }
 
 fn build_all(
-    path: &Path,
+    file: &DatabaseFile,
     wanted: &Receiver<(PartnerId, Kept)>,
     fences: &dyn Fn() -> Option<Arc<Fences>>,
     is_over: &AtomicBool,
+    begun: &dyn Fn(&(PartnerId, Kept)),
 ) {
     let mut conn = None;
     while let Ok(kept) = wanted.recv() {
@@ -72,9 +86,10 @@ fn build_all(
         if !fences.begin(&kept) {
             continue;
         }
+        begun(&kept);
         let read = match &mut conn {
             Some(conn) => read(conn, &kept, is_over),
-            none => match Sqlite::open(path, Use::Scan) {
+            none => match Sqlite::open_again(file, Use::Scan) {
                 Ok(opened) => read(none.insert(opened), &kept, is_over),
                 Err(e) => Err(e),
             },

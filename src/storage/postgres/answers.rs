@@ -125,9 +125,11 @@ impl From<tokio_postgres::Error> for DbError {
             &SqlState::LOCK_NOT_AVAILABLE | &SqlState::QUERY_CANCELED | &SqlState::TOO_MANY_CONNECTIONS => {
                 Self::Crowded
             }
-            // A primary that became a standby; a server that stops or starts.
-            &SqlState::READ_ONLY_SQL_TRANSACTION
-            | &SqlState::ADMIN_SHUTDOWN
+            // A primary that became a standby, or is set so.
+            &SqlState::READ_ONLY_SQL_TRANSACTION => Self::ReadOnly(db.message().to_owned()),
+            &SqlState::IO_ERROR => Self::Disk(db.message().to_owned()),
+            // A server that stops or starts.
+            &SqlState::ADMIN_SHUTDOWN
             | &SqlState::CRASH_SHUTDOWN
             | &SqlState::CANNOT_CONNECT_NOW
             | &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT

@@ -1,0 +1,36 @@
+//! What is left of a database that is not there: somebody has lost it, or mounted another volume.
+
+use std::path::Path;
+
+use super::lock;
+use super::refusal::Refusal;
+use crate::config::Config;
+use crate::storage::backup::companion;
+
+/// Refuses to begin a database beside the log of one: SQLite would remove the log, and there may be nothing else left.
+///
+/// # Errors
+/// There is such a log.
+pub(super) fn refuse_log_without_database(database: &Path) -> Result<(), Refusal> {
+    let log = companion(&lock::true_path(database), "-wal");
+    if !std::fs::metadata(&log).is_ok_and(|meta| meta.len() > 0) {
+        return Ok(());
+    }
+    let (database, log) = (database.display(), log.display());
+    let detail = format!(
+        "the database {database} is missing or empty, but its log {log} is there, with the last changes in it: put the \
+         database back in its place, or restore a backup; to begin anew, move the log away"
+    );
+    Err(Refusal::new("no-database", detail))
+}
+
+/// What of an earlier database stands in the data directory, in words, before this start adds to it.
+pub(super) fn find(config: &Config) -> Option<String> {
+    let has_mail =
+        std::fs::read_dir(config.data_dir.join("mail")).is_ok_and(|mut files| files.next().is_some());
+    if has_mail {
+        return Some(format!("there are mails in {}", config.data_dir.join("mail").display()));
+    }
+    let lock = config.sqlite_file().and_then(|path| lock::left_behind(config, path))?;
+    Some(format!("there is the lock {}", lock.display()))
+}
