@@ -14,7 +14,11 @@ use crate::domain::uses::Uses;
 use crate::error::Result;
 use crate::hashing::{HashCost, Hasher, QUEUE_PER_THREAD};
 use crate::random::Random;
+use crate::storage::turns::Turns;
 use crate::storage::{PostgresOptions, Store};
+
+/// Expensive password hashes that wait for their turn; more are refused, but for partners that have few of them.
+const WAITING_HASHES: usize = 256;
 
 /// The parts of a running process. Clones share them.
 #[derive(Debug, Clone)]
@@ -27,6 +31,8 @@ pub struct Parts {
     pub store: Store,
     /// The hash threads.
     pub hasher: Hasher,
+    /// The one turn for expensive hashes.
+    pub(crate) expensive_turns: Turns,
     /// Requests under way that are to be done once.
     pub under_way: UnderWay,
     /// Large units of work, one at a time for a partner.
@@ -68,12 +74,14 @@ impl App {
         let threads = config.worker_threads.max(1);
         let queue = threads * QUEUE_PER_THREAD;
         let hasher = Hasher::supervised(store.supervisor(), threads, queue, cost, random.clone())?;
+        let expensive_turns = Turns::new(1, WAITING_HASHES, "password hashing is busy");
         let terms = terms(&config);
         let (under_way, uses, large_units) = (UnderWay::default(), Uses::default(), LargeUnits::default());
         let bulk = Running::new(&random, large_units.clone());
         Ok(Self(Arc::new(Parts {
             store,
             hasher,
+            expensive_turns,
             under_way,
             large_units,
             bulk,

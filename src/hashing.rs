@@ -4,12 +4,13 @@
 //! the system made has 120 bits and more, which nobody searches through: it is `sha256$<base64url>`, so creating users
 //! is no hash benchmark. A login takes the time of an Argon2 either way (contract B23).
 //!
-//! Hashes that came with their users from another system (`foreign`) stand as they came until their user logs in.
+//! Hashes that came with their users from another system (`foreign`) stand as they came until their user logs in. Those
+//! that cost more than our own are computed on a thread of their own, one at a time, and no login waits for it longer
+//! than every refusal does (`equalizer`, docs/adr/0021).
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Params, Version};
@@ -17,6 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -25,9 +27,14 @@ use crate::random::Random;
 use crate::supervise::Supervisor;
 use crate::values::Bad;
 
-use pool::Pool;
+use pool::{Memory, Pool};
 use stored::Stored;
 
+pub use cost::{Work, WorkKind};
+pub use equalizer::{Deadlines, TimingEqualizer};
+
+mod cost;
+mod equalizer;
 mod foreign;
 #[cfg(test)]
 mod foreign_tests;
@@ -42,7 +49,7 @@ const FAST: &str = "sha256$";
 const SALT_LEN: usize = 16;
 const OUTPUT_LEN: usize = 32;
 
-/// How dear one Argon2id is; its parallelism is 1.
+/// What one Argon2id costs; its parallelism is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashCost {
     /// Memory, in KiB.
@@ -90,35 +97,20 @@ pub struct Hasher {
     whose: Whose,
     params: Params,
     random: Random,
-    evenness: Arc<Evenness>,
+    /// One thread.
+    expensive: Arc<Pool>,
+    equalizer: Arc<TimingEqualizer>,
 }
 
 /// What verifying a login came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// Which of the stored passwords it is.
     pub matched: Option<usize>,
-    /// How long hashes from elsewhere took, beyond the one Argon2: for [`Hasher::even_out`].
-    pub beyond: Duration,
-}
-
-/// How long the dearest hash from elsewhere has lately taken, in microseconds. A refused login waits until that much
-/// time is over: nobody can tell by the clock whose password still is such a hash (B23).
-#[derive(Debug, Default)]
-struct Evenness(AtomicU64);
-
-impl Evenness {
-    /// Each measurement lets an older and longer one fade by a sixteenth: a stutter of the machine is not remembered
-    /// for ever.
-    fn learn(&self, taken: Duration) {
-        let taken = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX);
-        let blend = |known: u64| Some(taken.max(known - known / 16));
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, blend);
-    }
-
-    fn left(&self, taken: Duration) -> Duration {
-        Duration::from_micros(self.0.load(Ordering::Relaxed)).saturating_sub(taken)
-    }
+    /// Which of them were not compared, since they are expensive: see [`Hasher::verify_expensive`].
+    pub expensive: Vec<usize>,
+    /// When the one ordinary hash was done that every login takes.
+    pub hashed: Instant,
 }
 
 impl std::fmt::Debug for Hasher {
@@ -148,7 +140,9 @@ impl Hasher {
         let params = Params::new(cost.memory_kib, cost.iterations, 1, Some(OUTPUT_LEN))
             .map_err(|e| Error::internal(format!("the password hash's cost is impossible: {e}")))?;
         let pool = Arc::new(Pool::start(supervisor, threads, queue, pool::IDLE)?);
-        Ok(Self { pool, whose: Whose::Server, params, random, evenness: Arc::default() })
+        let expensive = Arc::new(Pool::start_expensive(supervisor, queue)?);
+        let equalizer = Arc::new(TimingEqualizer::new(cost));
+        Ok(Self { pool, whose: Whose::Server, params, random, expensive, equalizer })
     }
 
     /// The same, for somebody.
@@ -189,7 +183,7 @@ impl Hasher {
     }
 
     /// Which of `against`, as stored, is this password: the first that is. Stops there, so its time tells how far it
-    /// got: for comparing with a person's own history, never for a login.
+    /// got: for comparing with a person's own history, never for a login. One over the bounds is no password.
     pub async fn verify(&self, password: Zeroizing<String>, against: Vec<String>) -> Result<Option<usize>> {
         self.pool
             .submit(self.whose, move |memory, wanted| {
@@ -197,7 +191,8 @@ impl Hasher {
                     if !wanted() {
                         break;
                     }
-                    if Stored::parse(stored)?.is(&password, memory)? {
+                    let Some(stored) = Stored::parse_within_bounds(stored)? else { continue };
+                    if stored.is(&password, memory)? {
                         return Ok(Some(index));
                     }
                 }
@@ -207,46 +202,83 @@ impl Hasher {
     }
 
     /// Whether a login with this password succeeds: which of the user's current passwords, as stored, it is (a temporary
-    /// one may be good beside the permanent one); `stored` is empty for a user that does not exist.
+    /// one may be good beside the permanent one); `stored` is empty for a user that does not exist, or that may not log
+    /// in whatever its password is.
     ///
-    /// Takes the time of one Argon2 whenever at most one of them is an Argon2 hash, so nobody can tell by it whether
-    /// the user exists or what kind of password it has (B23); a hash from elsewhere takes its own time on top, which a
-    /// refusal evens out ([`Hasher::even_out`]). All are compared, also after one was found.
+    /// Takes one ordinary hash, whatever is stored (B23). On top of it come cheaper ones of other systems; expensive ones
+    /// are left to [`Hasher::verify_expensive`], and those over the bounds are nobody's password. All are compared, also
+    /// after one was found. What it took shows nowhere: see [`TimingEqualizer`].
     pub async fn verify_login(&self, password: Zeroizing<String>, stored: Vec<String>) -> Result<Verdict> {
-        let (params, evenness) = (self.params.clone(), Arc::clone(&self.evenness));
+        let (params, equalizer) = (self.params.clone(), Arc::clone(&self.equalizer));
         self.pool
             .submit(self.whose, move |memory, _| {
-                let stored = stored.iter().map(|s| Stored::parse(s)).collect::<Result<Vec<_>>>();
-                if !stored.as_ref().is_ok_and(|all| all.iter().any(Stored::is_argon2)) {
-                    let mut output = Zeroizing::new([0; OUTPUT_LEN]);
-                    let (id, version) = (Algorithm::Argon2id, Version::V0x13);
-                    memory.argon2(id, version, &params, &password, &[0; SALT_LEN], &mut *output)?;
-                    std::hint::black_box(&output);
+                let all = stored.iter().map(|s| Stored::parse_within_bounds(s)).collect::<Result<Vec<_>>>();
+                let is_own = |one: &Option<Stored>| one.as_ref().is_some_and(|one| one.is_made_with(&params));
+                let own = all.as_ref().ok().and_then(|all| all.iter().position(is_own));
+                let begun = Instant::now();
+                let mut matched = None;
+                match own.zip(all.as_ref().ok()).and_then(|(at, all)| Some((at, all.get(at)?.as_ref()?))) {
+                    Some((at, own)) => matched = own.is(&password, memory)?.then_some(at),
+                    None => compute_for_nothing(memory, &params, &password)?,
                 }
-                let mut verdict = Verdict { matched: None, beyond: Duration::ZERO };
-                for (index, one) in stored?.iter().enumerate() {
-                    let begun = Instant::now();
-                    let same = one.is(&password, memory)?;
-                    if one.is_foreign() {
-                        verdict.beyond += begun.elapsed();
+                let hashed = Instant::now();
+                equalizer.learn_ordinary(hashed - begun);
+                let mut expensive = Vec::new();
+                for (index, one) in all?.iter().enumerate() {
+                    match one {
+                        Some(_) if own == Some(index) => {}
+                        Some(one) if one.work().is_some_and(Work::is_expensive) => expensive.push(index),
+                        Some(one) if one.is(&password, memory)? => matched = matched.or(Some(index)),
+                        _ => {}
                     }
-                    verdict.matched = verdict.matched.or(same.then_some(index));
                 }
-                if !verdict.beyond.is_zero() {
-                    evenness.learn(verdict.beyond);
-                }
-                Ok(verdict)
+                Ok(Verdict { matched, expensive, hashed })
             })
             .await
     }
 
-    /// Waits, on no thread, before a login is refused that took only so long beyond its Argon2. Nothing where no hash
-    /// from elsewhere was met yet.
-    pub async fn even_out(&self, beyond: Duration) {
-        let left = self.evenness.left(beyond);
-        if !left.is_zero() {
-            tokio::time::sleep(left).await;
-        }
+    /// Whether this is the password of an expensive hash. Computed on a thread of its own; `turn` is dropped when that has
+    /// ended, also if nobody waits for the answer any more. Whoever calls this holds the only turn there is.
+    pub async fn verify_expensive(
+        &self,
+        password: Zeroizing<String>,
+        stored: String,
+        turn: impl Send + 'static,
+    ) -> Result<bool> {
+        self.expensive
+            .submit(self.whose, move |memory, _| {
+                let _turn = turn;
+                Stored::parse_within_bounds(&stored)?.map_or(Ok(false), |stored| stored.is(&password, memory))
+            })
+            .await
+    }
+
+    /// Measures what work of this kind takes here, as [`Hasher::verify_expensive`] does it.
+    pub async fn calibrate(&self, kind: WorkKind, turn: impl Send + 'static) -> Result<()> {
+        /// The fastest counts: what else the machine does only makes it slower.
+        const RUNS: usize = 3;
+        let equalizer = Arc::clone(&self.equalizer);
+        self.expensive
+            .submit(self.whose, move |memory, _| {
+                let _turn = turn;
+                let sample = Stored::parse(kind.sample())?;
+                let mut best = Duration::MAX;
+                for _ in 0..RUNS {
+                    let begun = Instant::now();
+                    sample.is("Calibration.Tea-1", memory)?;
+                    best = best.min(begun.elapsed());
+                }
+                if let Some(work) = sample.work() {
+                    equalizer.learn_work(work, best);
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Decides when refused logins are answered.
+    pub fn equalizer(&self) -> &TimingEqualizer {
+        &self.equalizer
     }
 
     /// Whether this is how the password would be stored today. Otherwise it is stored anew at the next login.
@@ -263,6 +295,20 @@ impl Hasher {
     pub fn computed(&self) -> u64 {
         self.pool.runs()
     }
+
+    /// How many expensive hashes were computed so far.
+    pub fn computed_expensive(&self) -> u64 {
+        self.expensive.jobs()
+    }
+}
+
+/// One ordinary hash that nobody needs.
+fn compute_for_nothing(memory: &mut Memory, params: &Params, password: &str) -> Result<()> {
+    let mut output = Zeroizing::new([0; OUTPUT_LEN]);
+    let (id, version) = (Algorithm::Argon2id, Version::V0x13);
+    memory.argon2(id, version, params, password, &[0; SALT_LEN], &mut *output)?;
+    std::hint::black_box(&output);
+    Ok(())
 }
 
 /// The form in which a password is stored that the system itself made, with 120 bits of entropy or more. A password
@@ -275,9 +321,24 @@ pub fn system_generated(password: &str) -> String {
 /// than the hash threads can bear.
 ///
 /// # Errors
-/// `unknown-hash`, `hash-too-dear`. Their text says nothing of the hash.
+/// `unknown-hash`, `hash-too-expensive`. Their text says nothing of the hash.
 pub fn check_foreign(hash: &str) -> Result<(), Bad> {
     stored::check_foreign(hash)
+}
+
+/// What comparing with a stored password takes, where that is more than one of our own; none for any other, also for one
+/// over the bounds, which is never computed.
+pub fn work_of(stored: &str) -> Option<Work> {
+    // Most are our own.
+    if stored.starts_with(FAST) {
+        return None;
+    }
+    Stored::parse(stored).ok()?.work().filter(|work| work.is_expensive())
+}
+
+/// Whether a stored password costs more than the bounds allow, so that nobody can log in with it.
+pub fn is_over_the_bounds(stored: &str) -> bool {
+    matches!(Stored::parse_within_bounds(stored), Ok(None))
 }
 
 /// Whether `secret` is what [`system_generated`] made `stored` of; in constant time.
@@ -336,7 +397,7 @@ mod tests {
             Some(0)
         );
         let wrong = hasher.verify_login(secret("passwore"), vec![stored.into()]).await.unwrap();
-        assert_eq!(wrong, Verdict { matched: None, beyond: Duration::ZERO });
+        assert_eq!((wrong.matched, wrong.expensive), (None, vec![]));
         assert_eq!(system_generated("abc"), "sha256$ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
     }
 
@@ -376,7 +437,6 @@ mod tests {
             "sha256$secret-thing",
             "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ",
             "$2x$05$abcdefghijklmnopqrstuu8.veTXNDPV2eEsdpKNczMw2otgh5LnK",
-            "$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
         ] {
             let before = hasher.computed();
             let error = hasher.verify_login(secret("x"), vec![stored.into()]).await.unwrap_err();

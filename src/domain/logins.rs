@@ -1,20 +1,22 @@
 //! The password grant: who gets in, and what failures do (B23).
 //!
 //! A wrong password, an unknown user, an INACTIVE, LOCKED or refused one and a wrong partner's client all take the
-//! same way: one argon2, one write, the same words.
+//! same way: one argon2, one write, the same words, and an answer at the same moment (docs/adr/0021).
 
 use serde_json::json;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::clients::{self, ClientIdentity};
 use super::events::{self, Kind};
+use super::expensive_hashes::{self, Candidate, Compared};
 use super::tokens::{self, Granted, Opening, Origin};
 use super::{Terms, passwords, throttle, unit};
 use crate::access::{nobody, system_within};
 use crate::app::App;
 use crate::clock::{MINUTE, Millis};
 use crate::error::{Error, GrantError, Result};
-use crate::hashing::Whose;
+use crate::hashing::{self, Verdict, Whose, Work};
 use crate::model::{PartnerId, Status, User, UserId};
 use crate::storage::passwords::{Stored, end_permanent, list_present, rehash};
 use crate::storage::users::{self, Failures};
@@ -39,25 +41,29 @@ pub async fn grant_password(
     password: Zeroizing<String>,
     origin: Origin,
 ) -> Result<Granted> {
-    let address = origin.address;
+    let (address, begun) = (origin.address, Instant::now());
     throttle::check(app, address).await?;
     let found = find(app, client, username).await?;
     let hashes =
         found.as_ref().map(|f| f.present.iter().map(|p| p.hash.clone()).collect()).unwrap_or_default();
     let hasher = app.hasher.on_behalf_of(Whose::address(address));
     let verdict = hasher.verify_login(password.clone(), hashes).await?;
+    let mut attempt = Attempt { begun, hashed: verdict.hashed, expensive: None };
     let Some(found) = found else {
         unit::write(&app.store, &nobody(), move |tx| {
             users::count_unknown_login(tx);
             throttle::record_failure(tx, address)
         })
         .await?;
-        app.hasher.even_out(verdict.beyond).await;
-        return Err(refused());
+        return Err(attempt.refuse(app).await);
     };
     let (terms, client_id) = (app.terms, client.client_id().to_owned());
-    let used = verdict.matched.and_then(|i| found.present.get(i));
-    let matched = used.map(|p| p.password_id);
+    let guess = attempt.judge(app, &found, &verdict, &password).await?;
+    let used = match &guess {
+        Guess::Right(used) => Some(used),
+        Guess::Wrong | Guess::Unjudged => None,
+    };
+    let (matched, is_wrong) = (used.map(|p| p.password_id), matches!(guess, Guess::Wrong));
     let user_id = found.user_id;
     let granted = unit::write(&app.store, &system_within(found.pid), move |tx| {
         let opened = match matched {
@@ -65,10 +71,12 @@ pub async fn grant_password(
             None => None,
         };
         if opened.is_none() {
-            // A right password that opens nothing (locked, refused, ended) is no failed guess.
-            match matched {
-                None => count_failure(tx, terms, user_id)?,
-                Some(_) => users::count_unknown_login(tx),
+            // A right password that opens nothing (locked, refused, ended) is no failed guess, nor is one that was not
+            // compared; one that was compared with an expensive hash is counted already.
+            if is_wrong {
+                count_failure(tx, terms, user_id)?;
+            } else {
+                users::count_unknown_login(tx);
             }
             // Only a refused login counts against the address; a busy server's 503 is not the client's fault.
             throttle::record_failure(tx, address)?;
@@ -81,9 +89,73 @@ pub async fn grant_password(
             store_anew(app, &found, used, password).await;
             Ok(granted)
         }
-        _ => {
-            app.hasher.even_out(verdict.beyond).await;
-            Err(refused())
+        _ => Err(attempt.refuse(app).await),
+    }
+}
+
+/// What a password turned out to be.
+enum Guess {
+    Right(Stored),
+    Wrong,
+    /// It was not compared with all that is stored, or its failure is counted already.
+    Unjudged,
+}
+
+/// What decides when a login is answered that is refused.
+struct Attempt {
+    begun: Instant,
+    hashed: Instant,
+    /// The most expensive hashes of all users, once they were asked for.
+    expensive: Option<Vec<Work>>,
+}
+
+impl Attempt {
+    async fn expensive(&mut self, app: &App) -> Result<&[Work]> {
+        if self.expensive.is_none() {
+            self.expensive = Some(expensive_hashes::list(app).await?);
+        }
+        Ok(self.expensive.as_deref().unwrap_or_default())
+    }
+
+    /// What the password is, by now: an expensive hash is compared here.
+    async fn judge(
+        &mut self,
+        app: &App,
+        found: &Found,
+        verdict: &Verdict,
+        password: &Zeroizing<String>,
+    ) -> Result<Guess> {
+        if let Some(used) = verdict.matched.and_then(|at| found.present.get(at)) {
+            return Ok(Guess::Right(used.clone()));
+        }
+        if !found.may_log_in || found.present.iter().any(|p| hashing::is_over_the_bounds(&p.hash)) {
+            return Ok(Guess::Unjudged);
+        }
+        // A user has one permanent password at most, and only that can be a hash from elsewhere.
+        let stored = verdict.expensive.first().and_then(|at| found.present.get(*at));
+        let Some((stored, own)) = stored.and_then(|s| Some((s.clone(), hashing::work_of(&s.hash)?))) else {
+            return Ok(Guess::Wrong);
+        };
+        let (begun, hashed) = (self.begun, self.hashed);
+        let expensive = self.expensive(app).await?;
+        let deadlines = app.hasher.equalizer().deadlines(begun, hashed, expensive, own);
+        let candidate = Candidate { pid: found.pid, user_id: found.user_id, stored: stored.clone() };
+        match expensive_hashes::compare(app, candidate, password.clone(), deadlines).await {
+            Compared::Same => Ok(Guess::Right(stored)),
+            Compared::Different | Compared::Not => Ok(Guess::Unjudged),
+        }
+    }
+
+    /// Waits, on no thread, until the moment at which all refused logins are answered.
+    async fn refuse(mut self, app: &App) -> Error {
+        let (begun, hashed) = (self.begun, self.hashed);
+        match self.expensive(app).await {
+            Ok(expensive) => {
+                let moment = app.hasher.equalizer().refusal(begun, hashed, expensive);
+                tokio::time::sleep_until(moment).await;
+                refused()
+            }
+            Err(error) => error,
         }
     }
 }
@@ -107,6 +179,8 @@ async fn store_anew(app: &App, found: &Found, used: &Stored, password: Zeroizing
 struct Found {
     pid: PartnerId,
     user_id: UserId,
+    may_log_in: bool,
+    /// None of a user that may not log in: nothing is compared for it.
     present: Vec<Stored>,
 }
 
@@ -114,8 +188,12 @@ async fn find(app: &App, client: &ClientIdentity, username: &str) -> Result<Opti
     let Some(key) = values::username_key(username) else { return Ok(None) };
     let found = app.store.read(&nobody(), move |tx| users::find_username(tx, &key)).await?;
     let Some((pid, user_id)) = found.filter(|(pid, _)| client.serves(*pid)) else { return Ok(None) };
-    let present = app.store.read(&system_within(pid), move |tx| list_present(tx, user_id)).await?;
-    Ok(Some(Found { pid, user_id, present }))
+    let read = move |tx: &mut Tx<'_>| {
+        let may_log_in = users::may_log_in(tx, user_id)?;
+        Ok((may_log_in, if may_log_in { list_present(tx, user_id)? } else { Vec::new() }))
+    };
+    let (may_log_in, present) = app.store.read(&system_within(pid), read).await?;
+    Ok(Some(Found { pid, user_id, may_log_in, present }))
 }
 
 /// Opens a session if everything is (still) as it must be; none = refused.

@@ -17,6 +17,8 @@ pub mod effects;
 pub mod evaluations;
 /// Events: what is recorded of a change.
 pub mod events;
+/// Passwords whose hash costs more than one of our own.
+pub mod expensive_hashes;
 /// Forgotten passwords.
 pub mod forgot_password;
 /// Groups.

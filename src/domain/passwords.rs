@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::events::{self, Kind};
+use super::expensive_hashes::{self, Candidate, Compared};
 use super::policy::{self, Person};
 use super::{Terms, logins, unit, users};
 use crate::access::{Admin, Member, Scope as _};
@@ -169,11 +170,28 @@ pub async fn change_own(
 
     let now = app.clock.now();
     let refused = now < failures.refused_until;
-    let hashes = present.iter().map(|p| p.hash.clone()).collect();
+    // Nothing is compared for one who is refused anyway.
+    let hashes =
+        if refused { Vec::new() } else { present.iter().map(|p| p.hash.clone()).collect::<Vec<_>>() };
     let hasher = app.hasher.on_behalf_of(Whose::Partner(member.pid()));
-    let verdict = hasher.verify_login(old, hashes).await?;
-    let matched =
-        verdict.matched.and_then(|i| present.get(i)).filter(|p| !refused && !has_ended(p, now)).cloned();
+    let verdict = hasher.verify_login(old.clone(), hashes).await?;
+    let mut is_counted = false;
+    let matched = match verdict.expensive.first().and_then(|at| present.get(*at)) {
+        Some(expensive) if verdict.matched.is_none() => {
+            let (pid, user_id) = (member.pid(), user.user_id);
+            let candidate = Candidate { pid, user_id, stored: expensive.clone() };
+            match expensive_hashes::compare(app, candidate, old, expensive_hashes::patiently()).await {
+                Compared::Same => Some(expensive),
+                Compared::Different => {
+                    is_counted = true;
+                    None
+                }
+                Compared::Not => return Err(expensive_hashes::busy()),
+            }
+        }
+        _ => verdict.matched.and_then(|at| present.get(at)),
+    };
+    let matched = matched.filter(|p| !has_ended(p, now)).cloned();
     let mut faults = Vec::new();
     if matched.is_none() {
         faults.push(Fault::new("/oldPassword", "wrong-password", "this is not your present password"));
@@ -185,13 +203,13 @@ pub async fn change_own(
     if faults.is_empty() {
         let mut used: Vec<String> = history.iter().map(|p| p.hash.clone()).collect();
         used.extend(present.iter().filter(|p| p.is_temporary).map(|p| p.hash.clone()));
-        if hasher.verify(new.clone(), used).await?.is_some() {
+        if expensive_hashes::is_any_of(app, member.pid(), &new, used).await? {
             let detail = format!("the last {HISTORY} passwords and the temporary one cannot be used again");
             faults.push(Fault::new("/newPassword", "used-before", detail));
         }
     }
     let Some(matched) = matched.filter(|_| faults.is_empty()) else {
-        if faults.iter().any(|f| f.code == "wrong-password") && !refused {
+        if faults.iter().any(|f| f.code == "wrong-password") && !refused && !is_counted {
             let terms = app.terms;
             let user_id = user.user_id;
             let count = move |tx: &mut Tx<'_>| logins::count_failure(tx, terms, user_id);

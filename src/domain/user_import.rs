@@ -15,7 +15,7 @@ use crate::error::{Conflict, Error, Fault, Result};
 use crate::model::{GroupId, User, UserId};
 use crate::rows::{RawRow, Text};
 use crate::storage::imports::{self, Progress};
-use crate::storage::{Store, Tx, groups, users as stored};
+use crate::storage::{Store, Tx, expensive_hashes, groups, users as stored};
 
 /// How long an import that broke off can be gone on with.
 const KEPT: Millis = 7 * DAY;
@@ -243,7 +243,7 @@ pub fn create_batch(
     send_mail: bool,
     mood: Mood,
 ) -> Result<Vec<Fate>> {
-    match mood {
+    let fates = match mood {
         Mood::Hopeful => {
             let part = tx.part_of(rows.len());
             create_together(tx, terms, rows.get(..part).unwrap_or(rows), send_mail)
@@ -254,7 +254,11 @@ pub fn create_batch(
                 Err(error) => refused(line, error),
             }
         }),
-    }
+    }?;
+    let created = rows.iter().zip(&fates).filter(|(_, fate)| fate.is_good());
+    let hashes = created.filter_map(|(row, _)| row.user.as_ref().ok()?.password_hash.as_deref());
+    expensive_hashes::record(tx, hashes)?;
+    Ok(fates)
 }
 
 /// Does once for all rows what each would do for itself: so little comes between them, and on PostgreSQL they are stored

@@ -8,11 +8,17 @@ use sha2::{Digest as _, Sha256, Sha512};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
+use super::cost::{Work, WorkKind};
 use crate::error::{Error, Result};
 
 /// A longer password is a wrong one: the time of sha-crypt grows with the square of its length. No system that hashes
 /// so takes more (libxcrypt: 511 bytes).
 const LONGEST: usize = 1_024;
+
+/// Blocks that sha-crypt may hash for one password. Each round hashes it up to twice, so whoever logs in chooses a part
+/// of the cost: with many rounds a password of many blocks is a wrong one. This leaves room for 190 characters at the
+/// rounds that passlib chooses, and for any length at the 5,000 of libxcrypt.
+const SHA_CRYPT_BLOCKS: u64 = 4_000_000;
 
 /// bcrypt looks at no more.
 const BCRYPT_LONGEST: usize = 72;
@@ -60,6 +66,8 @@ pub(super) enum Foreign {
     },
     Scrypt {
         params: scrypt::Params,
+        /// N times r times p.
+        work: u64,
         salt: Vec<u8>,
         hash: Vec<u8>,
     },
@@ -70,7 +78,11 @@ pub(super) enum Foreign {
         hash: Vec<u8>,
     },
     /// `$5$` and `$6$`, with their rounds.
-    ShaCrypt(String),
+    ShaCrypt {
+        digest: Digest,
+        rounds: u32,
+        text: String,
+    },
     /// One round over the password and then the salt, as LDAP has it.
     Salted {
         digest: Digest,
@@ -80,6 +92,28 @@ pub(super) enum Foreign {
 }
 
 impl Foreign {
+    /// What computing it takes; nothing worth counting for a single round.
+    pub(super) fn work(&self) -> Option<Work> {
+        let (kind, amount) = match self {
+            Self::Bcrypt { cost, .. } => (WorkKind::Bcrypt, 1_u64.checked_shl(*cost).unwrap_or(u64::MAX)),
+            Self::Scrypt { work, .. } => (WorkKind::Scrypt, *work),
+            Self::Pbkdf2 { digest, rounds, hash, .. } => {
+                let kind = match digest {
+                    Digest::Sha1 => WorkKind::Pbkdf2Sha1,
+                    Digest::Sha256 => WorkKind::Pbkdf2Sha256,
+                    Digest::Sha512 => WorkKind::Pbkdf2Sha512,
+                };
+                (kind, u64::from(*rounds) * hash.len().div_ceil(digest.len()) as u64)
+            }
+            Self::ShaCrypt { digest: Digest::Sha512, rounds, .. } => {
+                (WorkKind::Sha512Crypt, u64::from(*rounds))
+            }
+            Self::ShaCrypt { rounds, .. } => (WorkKind::Sha256Crypt, u64::from(*rounds)),
+            Self::Salted { .. } => return None,
+        };
+        Some(Work { kind, amount })
+    }
+
     /// Whether it is the hash of this password; in constant time.
     pub(super) fn is(&self, password: &str) -> Result<bool> {
         let bytes = password.as_bytes();
@@ -94,7 +128,7 @@ impl Foreign {
                 let output = bcrypt::bcrypt(*cost, *salt, &bcrypt_key(first.as_bytes()));
                 output.get(..hash.len()).is_some_and(|output| output.ct_eq(hash).into())
             }
-            Self::Scrypt { params, salt, hash } => {
+            Self::Scrypt { params, salt, hash, .. } => {
                 let mut output = Zeroizing::new(vec![0; hash.len()]);
                 scrypt::scrypt(bytes, salt, params, &mut output)
                     .map_err(|e| Error::internal(format!("scrypt: {e}")))?;
@@ -109,10 +143,20 @@ impl Foreign {
                 }
                 output.ct_eq(hash).into()
             }
-            Self::ShaCrypt(hash) => ShaCrypt::default().verify_password(bytes, hash.as_str()).is_ok(),
+            Self::ShaCrypt { digest, rounds, text } => {
+                is_sha_crypt_within_bounds(*digest, *rounds, bytes.len())
+                    && ShaCrypt::default().verify_password(bytes, text.as_str()).is_ok()
+            }
             Self::Salted { digest, salt, hash } => digest.of([bytes, salt]).ct_eq(hash).into(),
         })
     }
+}
+
+/// Whether a password of so many bytes is compared with such a hash.
+pub(super) fn is_sha_crypt_within_bounds(digest: Digest, rounds: u32, length: usize) -> bool {
+    // Twice the password, the salt, the last digest and the padding, in blocks of twice the digest.
+    let blocks = (2 * length + 16 + digest.len() + 17).div_ceil(2 * digest.len());
+    u64::from(rounds) * blocks as u64 <= SHA_CRYPT_BLOCKS
 }
 
 /// What bcrypt is given: the password with a NUL behind it, cut where bcrypt ends.

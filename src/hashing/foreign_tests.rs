@@ -1,7 +1,5 @@
 //! Hashes of other systems, made by those systems (libxcrypt, Python's hashlib) for one password.
 
-use std::time::Duration;
-
 use super::*;
 
 const PASSWORD: &str = "Old.Tea-Pot-71";
@@ -81,7 +79,7 @@ async fn every_form_is_verified_as_the_system_made_it() {
         assert_eq!(right.matched, Some(0), "{what}");
         let wrong = hasher.verify_login(secret("Old.Tea-Pot-72"), stored()).await.unwrap();
         assert_eq!(wrong.matched, None, "{what}");
-        assert!(!wrong.beyond.is_zero());
+        assert!(right.expensive.is_empty() && wrong.expensive.is_empty(), "{what}");
         // On top of the one Argon2 that every login costs.
         assert_eq!(hasher.computed() - before, 2, "{what}");
         assert_eq!(hasher.verify(secret(PASSWORD), stored()).await.unwrap(), Some(0), "{what}");
@@ -114,49 +112,153 @@ async fn every_argon2_is_verified() {
     }
 }
 
+fn argon2(cost: &str) -> String {
+    format!("$argon2id$v=19${cost}$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc")
+}
+
+fn bcrypt(cost: u32) -> String {
+    format!("$2b${cost:02}$abcdefghijklmnopqrstuuKNj3B0UBWGwSQWggCU91.xLxJdl9ZBe")
+}
+
 #[test]
-fn what_would_hang_the_threads_is_too_dear() {
-    let argon2 =
-        |cost: &str| format!("$argon2id$v=19${cost}$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc");
-    let bcrypt = |cost: u32| format!("$2b${cost:02}$abcdefghijklmnopqrstuuKNj3B0UBWGwSQWggCU91.xLxJdl9ZBe");
+fn what_would_hang_the_threads_is_too_expensive() {
     let scrypt = |cost: &str| {
         format!("$scrypt${cost}$c2FsdC1vZi0xNi1ieXRlcw$t0eig3u7j79EEbQA0++MN4/EzZmNHsfI7f2SZ61FvOI")
     };
     let django = |n: u64| format!("scrypt${n}$salt$8$1$t0eig3u7j79EEbQA0++MN4/EzZmNHsfI7f2SZ61FvOI=");
     let pbkdf2 =
         |rounds: &str| format!("pbkdf2_sha256${rounds}$salt$yEPG6orn61cim9IlpQFlrdh14xWXQCKEwlf4fDVybJs=");
+    let werkzeug = |digest: &str, rounds: u32, bytes: usize| {
+        format!("pbkdf2:{digest}:{rounds}$salt${}", "c8".repeat(bytes))
+    };
     let crypt =
         |rounds: u64| format!("$5$rounds={rounds}$saltsalt$6QYbGV/SRTWPYM/F8Rpc3hUDnieem0Fe4yv1J/fXpmD");
+    let crypt512 = |rounds: u64| format!("$6$rounds={rounds}$saltsalt${}", "a".repeat(86));
     for taken in [
-        argon2("m=262144,t=10,p=8"),
-        bcrypt(14),
+        argon2("m=131072,t=4,p=8"),
+        argon2("m=65536,t=8,p=1"),
+        argon2("m=5242,t=100,p=1"),
+        bcrypt(13),
         scrypt("ln=17,r=8,p=1"),
+        scrypt("ln=16,r=16,p=1"),
         scrypt("ln=14,r=8,p=5"),
         django(131_072),
-        pbkdf2("2000000"),
-        crypt(2_000_000),
+        pbkdf2("1500000"),
+        werkzeug("sha1", 1_500_000, 20),
+        werkzeug("sha1", 375_000, 64),
+        werkzeug("sha512", 1_500_000, 64),
+        crypt(1_000_000),
+        crypt512(1_000_000),
     ] {
         assert_eq!(check_foreign(&taken), Ok(()), "{taken}");
+        assert!(work_of(&taken).is_some() && !is_over_the_bounds(&taken), "{taken}");
     }
-    for dear in [
-        argon2("m=262145,t=2,p=1"),
-        argon2("m=19456,t=11,p=1"),
+    for expensive in [
+        argon2("m=131073,t=2,p=1"),
+        argon2("m=131072,t=5,p=1"),
+        argon2("m=19456,t=27,p=1"),
+        argon2("m=64,t=101,p=1"),
         argon2("m=19456,t=2,p=9"),
-        bcrypt(15),
+        argon2("m=4294967295,t=4294967295,p=1"),
+        bcrypt(14),
         bcrypt(31),
         scrypt("ln=18,r=8,p=1"),
         scrypt("ln=63,r=8,p=1"),
         scrypt("ln=17,r=9,p=1"),
         scrypt("ln=17,r=8,p=2"),
         scrypt("ln=10,r=8,p=4294967295"),
+        scrypt("ln=10,r=4294967295,p=4294967295"),
         django(262_144),
-        pbkdf2("2000001"),
+        pbkdf2("1500001"),
         pbkdf2("99999999999999999999"),
-        crypt(2_000_001),
-        crypt(999_999_999),
+        // Each block of the output takes all rounds.
+        werkzeug("sha1", 375_001, 64),
+        werkzeug("sha256", 750_001, 33),
+        crypt(1_000_001),
+        crypt512(999_999_999),
     ] {
-        let bad = check_foreign(&dear).unwrap_err();
-        assert_eq!(bad.code, "hash-too-dear", "{dear}");
+        let bad = check_foreign(&expensive).unwrap_err();
+        assert_eq!(bad.code, "hash-too-expensive", "{expensive}");
+        assert!(bad.detail.contains("the limits are"), "{}", bad.detail);
+        assert!(work_of(&expensive).is_none() && is_over_the_bounds(&expensive), "{expensive}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_over_the_bounds_costs_one_ordinary_hash_and_is_nobodys_password() {
+    let hasher = hasher();
+    for stored in [
+        argon2("m=4194304,t=2,p=1"),
+        bcrypt(31),
+        "$5$rounds=999999999$saltsalt$6QYbGV/SRTWPYM/F8Rpc3hUDnieem0Fe4yv1J/fXpmD".into(),
+    ] {
+        let before = hasher.computed();
+        let verdict = hasher.verify_login(secret(PASSWORD), vec![stored.clone()]).await.unwrap();
+        assert_eq!((verdict.matched, verdict.expensive), (None, vec![]), "{stored}");
+        assert_eq!(hasher.computed() - before, 1, "{stored}");
+        assert_eq!(hasher.verify(secret(PASSWORD), vec![stored.clone()]).await.unwrap(), None);
+        assert!(!hasher.verify_expensive(secret(PASSWORD), stored.clone(), ()).await.unwrap());
+        assert_eq!(hasher.computed() - before, 1, "{stored}");
+        assert!(!hasher.is_current(&stored));
+        // Beside it another password is good.
+        let both = vec![stored, system_generated("temporary")];
+        assert_eq!(hasher.verify_login(secret("temporary"), both).await.unwrap().matched, Some(1));
+    }
+}
+
+#[tokio::test]
+async fn an_expensive_hash_is_left_to_its_own_thread() {
+    let hasher = hasher();
+    // Twice ours in passes, of next to nothing in memory: by its parameters it is expensive.
+    let stored = "$argon2id$v=19$m=19456,t=3,p=1$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc";
+    let all = || vec![bcrypt(13), stored.to_owned(), system_generated("temporary")];
+    let before = (hasher.computed(), hasher.computed_expensive());
+    let verdict = hasher.verify_login(secret("wrong"), all()).await.unwrap();
+    assert_eq!((verdict.matched, verdict.expensive), (None, vec![0, 1]));
+    let verdict = hasher.verify_login(secret("temporary"), all()).await.unwrap();
+    assert_eq!((verdict.matched, verdict.expensive), (Some(2), vec![0, 1]));
+    assert_eq!((hasher.computed() - before.0, hasher.computed_expensive()), (2, before.1));
+    // The turn is over when the work is.
+    let (turn, over) = tokio::sync::oneshot::channel::<()>();
+    assert!(!hasher.verify_expensive(secret("wrong"), stored.to_owned(), turn).await.unwrap());
+    over.await.unwrap_err();
+    assert_eq!(hasher.computed_expensive(), before.1 + 1);
+}
+
+#[tokio::test]
+async fn what_a_kind_takes_is_measured() {
+    let hasher = hasher();
+    let works: Vec<Work> = WorkKind::ALL.map(|kind| Work { kind, amount: 1 << 13 }).to_vec();
+    for kind in WorkKind::ALL {
+        hasher.calibrate(kind, ()).await.unwrap();
+    }
+    let now = Instant::now();
+    let wait = |works: &[Work]| hasher.equalizer().refusal(now, now, works) - now;
+    assert!(wait(&works) > wait(&[]));
+}
+
+#[tokio::test]
+async fn with_many_rounds_of_sha_crypt_a_very_long_password_is_a_wrong_one() {
+    // By libxcrypt, of 300 characters.
+    let long = "Tea-Pot.71".repeat(30);
+    for stored in [
+        "$6$rounds=5000$saltsalt$D2DlOIu7aAHR6y9MntRbF552WusnYrROK50Lu0pGzzqTdgwau1uyH6QMZ8iC/Z9j/.haKg9Ul3b60mKG9Yd.60",
+        "$5$rounds=5000$saltsalt$pQHAIW/8GJ6G4bQ8zSbjnAJs6ipz8GGwMg6rTJ84.M4",
+    ] {
+        let verdict = hasher().verify_login(secret(&long), vec![stored.to_owned()]).await.unwrap();
+        assert_eq!(verdict.matched, Some(0), "{stored}");
+    }
+    // A password of any length may take four times what the bound on the rounds allows for one of some characters.
+    let is_computed = foreign::is_sha_crypt_within_bounds;
+    for (digest, rounds, longest) in [
+        (foreign::Digest::Sha512, 5_000, 1_024),
+        (foreign::Digest::Sha512, 656_000, 335),
+        (foreign::Digest::Sha512, 1_000_000, 207),
+        (foreign::Digest::Sha256, 535_000, 191),
+        (foreign::Digest::Sha256, 1_000_000, 95),
+    ] {
+        assert!(is_computed(digest, rounds, longest), "{digest:?} {rounds}");
+        assert!(longest == 1_024 || !is_computed(digest, rounds, longest + 1), "{digest:?} {rounds}");
     }
 }
 
@@ -202,26 +304,4 @@ async fn what_is_no_hash_is_unknown() {
     let long = secret(&"x".repeat(4 << 20));
     let crypt = HASHES.iter().find(|(what, _)| *what == "sha256-crypt").unwrap().1;
     assert_eq!(hasher().verify_login(long, vec![crypt.to_owned()]).await.unwrap().matched, None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refusal_takes_as_long_for_everybody() {
-    let hasher = hasher();
-    let waited = async |beyond| {
-        let begun = tokio::time::Instant::now();
-        hasher.even_out(beyond).await;
-        begun.elapsed()
-    };
-    assert_eq!(waited(Duration::ZERO).await, Duration::ZERO, "no such hash was met");
-    hasher.evenness.learn(Duration::from_millis(160));
-    assert_eq!(waited(Duration::ZERO).await, Duration::from_millis(160));
-    assert_eq!(waited(Duration::from_millis(100)).await, Duration::from_millis(60));
-    assert_eq!(waited(Duration::from_millis(200)).await, Duration::ZERO);
-    // A stutter fades.
-    hasher.evenness.learn(Duration::from_millis(100));
-    assert_eq!(waited(Duration::ZERO).await, Duration::from_millis(150));
-    for _ in 0..100 {
-        hasher.evenness.learn(Duration::from_millis(100));
-    }
-    assert_eq!(waited(Duration::ZERO).await, Duration::from_millis(100));
 }

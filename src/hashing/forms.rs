@@ -13,16 +13,17 @@ pub(super) enum Flaw {
     /// In no known form, or damaged.
     Unknown,
     /// It would keep a hash thread busy for too long; what the limits are.
-    TooDear(&'static str),
+    CostTooHigh(&'static str),
 }
 
-const BCRYPT_COST: u32 = 14;
-const SCRYPT_LOG_N: u8 = 17;
-const SCRYPT_R: u32 = 8;
-/// N times r times p: every setting that OWASP names is below.
+// The bounds: none of them allows more than about a second of one core.
+const BCRYPT_COST: u32 = 13;
+/// N times r times p: every setting that OWASP names is below. It bounds the memory as well, at 128 MiB.
 const SCRYPT_WORK: u64 = 1 << 20;
-const ROUNDS: u32 = 2_000_000;
-const TOO_MANY_ROUNDS: Flaw = Flaw::TooDear("2,000,000 rounds");
+/// Rounds of PBKDF2, times the blocks of output that each of them is spent on.
+const PBKDF2_ROUNDS: u64 = 1_500_000;
+/// Rounds of sha-crypt; passlib writes 656,000 unless told otherwise.
+const SHA_CRYPT_MOST: u32 = 1_000_000;
 /// Rounds of sha-crypt that names none.
 const SHA_CRYPT_ROUNDS: u32 = 5_000;
 
@@ -162,7 +163,7 @@ fn bcrypt(cost: &str, rest: &str, sha256_first: bool) -> Result<Foreign, Flaw> {
     match cost {
         0..4 => Err(Flaw::Unknown),
         4..=BCRYPT_COST => Ok(Foreign::Bcrypt { cost, salt, hash, sha256_first }),
-        _ => Err(Flaw::TooDear("a cost of 14")),
+        _ => Err(Flaw::CostTooHigh("a cost of 13")),
     }
 }
 
@@ -179,11 +180,11 @@ fn scrypt(
     }
     let work = 1_u64.checked_shl(log_n.into()).and_then(|n| n.checked_mul(u64::from(r)));
     let work = work.and_then(|work| work.checked_mul(u64::from(p)));
-    if log_n > SCRYPT_LOG_N || r > SCRYPT_R || work.is_none_or(|work| work > SCRYPT_WORK) {
-        return Err(Flaw::TooDear("N=2^17, r=8, and 2^20 for N times r times p"));
-    }
+    let Some(work) = work.filter(|work| *work <= SCRYPT_WORK) else {
+        return Err(Flaw::CostTooHigh("2^20 for N times r times p"));
+    };
     let params = scrypt::Params::new(log_n, r, p).map_err(|_| Flaw::Unknown)?;
-    Ok(Foreign::Scrypt { params, salt, hash })
+    Ok(Foreign::Scrypt { params, work, salt, hash })
 }
 
 fn pbkdf2(
@@ -193,10 +194,13 @@ fn pbkdf2(
     hash: Option<Vec<u8>>,
 ) -> Result<Foreign, Flaw> {
     let (rounds, salt, hash) = (number(rounds)?, salt.ok_or(Flaw::Unknown)?, sized(hash)?);
-    match rounds {
-        0 => Err(Flaw::Unknown),
-        1..=ROUNDS => Ok(Foreign::Pbkdf2 { digest, rounds, salt, hash }),
-        _ => Err(TOO_MANY_ROUNDS),
+    let foreign = Foreign::Pbkdf2 { digest, rounds, salt, hash };
+    match foreign.work() {
+        _ if rounds == 0 => Err(Flaw::Unknown),
+        Some(work) if work.amount > PBKDF2_ROUNDS => {
+            Err(Flaw::CostTooHigh("1,500,000 rounds for all blocks of the output together"))
+        }
+        _ => Ok(foreign),
     }
 }
 
@@ -215,10 +219,11 @@ fn sha_crypt(parts: &[&str]) -> Result<Foreign, Flaw> {
     if hash.len() != length || salt.len() > 16 || rounds < 1_000 || !is_crypt(hash) || !is_crypt(salt) {
         return Err(Flaw::Unknown);
     }
-    if rounds > ROUNDS {
-        return Err(TOO_MANY_ROUNDS);
+    if rounds > SHA_CRYPT_MOST {
+        return Err(Flaw::CostTooHigh("1,000,000 rounds"));
     }
-    Ok(Foreign::ShaCrypt(format!("${id}$rounds={rounds}${salt}${hash}")))
+    let digest = if id == "5" { Digest::Sha256 } else { Digest::Sha512 };
+    Ok(Foreign::ShaCrypt { digest, rounds, text: format!("${id}$rounds={rounds}${salt}${hash}") })
 }
 
 /// What follows `pbkdf2` in a name; nothing is SHA-1.

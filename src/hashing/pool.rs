@@ -15,6 +15,9 @@ use crate::supervise::Supervisor;
 
 /// How long a thread without work keeps its memory.
 pub(super) const IDLE: Duration = Duration::from_secs(1);
+/// How nice the threads are: hashing gets what everything else leaves, and expensive hashes what the others do.
+const NICE: i32 = 15;
+const NICEST: i32 = 19;
 /// What a client is told when the queue is full.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// By so many times the capacity the queue may grow for those who have less than their share of it.
@@ -36,11 +39,27 @@ impl Pool {
         capacity: usize,
         idle: Duration,
     ) -> Result<Self> {
+        let names = (1..=threads.max(1)).map(|n| format!("hash-{n}"));
+        Self::start_named(supervisor, names, NICE, capacity, idle)
+    }
+
+    /// Starts the one thread for expensive hashes, which leaves the processor to the ordinary ones.
+    pub(super) fn start_expensive(supervisor: &Supervisor, capacity: usize) -> Result<Self> {
+        Self::start_named(supervisor, std::iter::once("hash-expensive".to_owned()), NICEST, capacity, IDLE)
+    }
+
+    fn start_named(
+        supervisor: &Supervisor,
+        names: impl Iterator<Item = String>,
+        nice: i32,
+        capacity: usize,
+        idle: Duration,
+    ) -> Result<Self> {
         let (state, work) = (Mutex::default(), Condvar::new());
         // Before the threads: when one cannot be started, dropping this ends those that were.
-        let pool =
-            Self(Arc::new(Shared { capacity: capacity.max(1), idle, state, work, runs: Arc::default() }));
-        for n in 1..=threads.max(1) {
+        let (capacity, runs, jobs) = (capacity.max(1), Arc::default(), Arc::default());
+        let pool = Self(Arc::new(Shared { capacity, idle, nice, state, work, runs, jobs }));
+        for name in names {
             let shared = Arc::clone(&pool.0);
             #[cfg(test)]
             let tests = supervisor.clone();
@@ -49,7 +68,7 @@ impl Pool {
                 tests.trip("hash");
                 shared.run();
             };
-            supervisor.thread(format!("hash-{n}"), work).map_err(|e| {
+            supervisor.thread(name, work).map_err(|e| {
                 Error::internal(format!("a thread for password hashing cannot be started: {e}"))
             })?;
         }
@@ -66,6 +85,11 @@ impl Pool {
         self.0.runs.load(Ordering::Relaxed)
     }
 
+    /// How many jobs were begun so far.
+    pub(super) fn jobs(&self) -> u64 {
+        self.0.jobs.load(Ordering::Relaxed)
+    }
+
     /// Runs `work` on one of the threads. It may ask whether somebody still waits for the answer.
     pub(super) async fn submit<T: Send + 'static>(
         &self,
@@ -73,8 +97,10 @@ impl Pool {
         work: impl FnOnce(&mut Memory, &dyn Fn() -> bool) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (answer, result) = oneshot::channel();
+        let jobs = Arc::clone(&self.0.jobs);
         let job = Box::new(move |memory: &mut Memory| {
             if !answer.is_closed() {
+                jobs.fetch_add(1, Ordering::Relaxed);
                 let done = work(memory, &|| !answer.is_closed());
                 // A caller who has gone needs no answer.
                 let _ = answer.send(done);
@@ -99,9 +125,12 @@ type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 struct Shared {
     capacity: usize,
     idle: Duration,
+    nice: i32,
     state: Mutex<State>,
     work: Condvar,
     runs: Arc<AtomicU64>,
+    /// How many jobs were begun, by all threads.
+    jobs: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -133,7 +162,7 @@ impl Shared {
 
     /// What each thread does until the pool is dropped.
     fn run(&self) {
-        run_in_background();
+        run_in_background(self.nice);
         let mut memory = Memory { blocks: Vec::new(), runs: Arc::clone(&self.runs) };
         while let Some(job) = self.next(&mut memory) {
             // A panic stays in its job; the memory is only ever overwritten, so it cannot be left half-done.
@@ -168,11 +197,13 @@ impl Shared {
     }
 }
 
-/// Nice 19: hashing gets what everything else leaves. On Linux a nice value belongs to the thread (setpriority(2), "C
+/// Hashing gets what everything else leaves. On Linux a nice value belongs to the thread (setpriority(2), "C
 /// library/kernel differences"); elsewhere this would slow the whole process.
-fn run_in_background() {
+fn run_in_background(nice: i32) {
+    #[cfg(not(target_os = "linux"))]
+    let _ = nice;
     #[cfg(target_os = "linux")]
-    if let Err(e) = rustix::process::setpriority_process(None, 19) {
+    if let Err(e) = rustix::process::setpriority_process(None, nice) {
         tracing::debug!("password hashing runs at ordinary priority: {e}");
     }
 }
@@ -374,7 +405,11 @@ mod tests {
     async fn only_the_hash_threads_are_nice() {
         let nice = || rustix::process::getpriority_process(None).unwrap();
         let here = nice();
-        assert_eq!(pool(2, NEVER_IDLE).submit(ONE, move |_, _| Ok(nice())).await.unwrap(), 19);
+        assert_eq!(pool(2, NEVER_IDLE).submit(ONE, move |_, _| Ok(nice())).await.unwrap(), NICE);
+        let expensive = Pool::start_expensive(&Supervisor::default(), 2).unwrap();
+        let found = expensive
+            .submit(ONE, move |_, _| Ok((nice(), std::thread::current().name() == Some("hash-expensive"))));
+        assert_eq!(found.await.unwrap(), (NICEST, true));
         assert_eq!(nice(), here);
     }
 }

@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::FAST;
+use super::cost::{Work, WorkKind};
 use super::foreign::Foreign;
 use super::forms::{self, Flaw};
 use super::pool::Memory;
@@ -16,15 +17,27 @@ use crate::error::{Error, Result};
 use crate::values::Bad;
 
 /// A hash that asks for more memory is not computed: it would push everything else out of it.
-const MAX_MEMORY_KIB: u32 = 256 * 1024;
-const MAX_ITERATIONS: u32 = 10;
+const MAX_MEMORY_KIB: u32 = 128 * 1024;
+/// KiB times passes: 512 MiB are written in all.
+const MAX_WORK: u64 = 512 * 1024;
+/// Lanes are computed one after the other here; each pass over each of them has a cost of its own, which the two
+/// bounds above do not see where there is little memory.
 const MAX_PARALLELISM: u32 = 8;
+const MAX_ITERATIONS: u32 = 100;
 
 /// See the module.
 pub(super) enum Stored {
     Argon2(Algorithm, Version, Params, Salt, Output),
     Fast([u8; 32]),
     Foreign(Foreign),
+}
+
+fn argon2_work(params: &Params) -> u64 {
+    u64::from(params.m_cost()) * u64::from(params.t_cost())
+}
+
+fn unreadable() -> Error {
+    Error::internal("a stored password is in no form that this server knows")
 }
 
 /// See [`super::check_foreign`].
@@ -35,8 +48,9 @@ pub(super) fn check_foreign(hash: &str) -> Result<(), Bad> {
             "unknown-hash",
             "is in no form that is known here: argon2, bcrypt, scrypt, PBKDF2, sha256-crypt, sha512-crypt or salted SHA",
         ),
-        Flaw::TooDear(limits) => {
-            Bad::new("hash-too-dear", format!("would take too long to verify: the limits are {limits}"))
+        Flaw::CostTooHigh(limits) => {
+            let detail = format!("would take too long to verify: the limits are {limits}");
+            Bad::new("hash-too-expensive", detail)
         }
     })
 }
@@ -44,8 +58,16 @@ pub(super) fn check_foreign(hash: &str) -> Result<(), Bad> {
 impl Stored {
     /// The text of an error says nothing of the hash: it goes to the log.
     pub(super) fn parse(stored: &str) -> Result<Self> {
-        Self::read(stored)
-            .map_err(|_| Error::internal("a stored password is in no form that this server knows"))
+        Self::read(stored).map_err(|_| unreadable())
+    }
+
+    /// Like [`Stored::parse`]; none for one that costs more than the bounds allow, which is never computed.
+    pub(super) fn parse_within_bounds(stored: &str) -> Result<Option<Self>> {
+        match Self::read(stored) {
+            Ok(stored) => Ok(Some(stored)),
+            Err(Flaw::CostTooHigh(_)) => Ok(None),
+            Err(Flaw::Unknown) => Err(unreadable()),
+        }
     }
 
     fn read(stored: &str) -> Result<Self, Flaw> {
@@ -73,23 +95,25 @@ impl Stored {
         match &parsed {
             Self::Argon2(_, _, params, ..)
                 if params.m_cost() > MAX_MEMORY_KIB
+                    || argon2_work(params) > MAX_WORK
                     || params.t_cost() > MAX_ITERATIONS
                     || params.p_cost() > MAX_PARALLELISM =>
             {
-                Err(Flaw::TooDear("256 MiB, t=10 and p=8"))
+                Err(Flaw::CostTooHigh("m = 128 MiB, 512 MiB for m times t, t=100 and p=8"))
             }
             _ => Ok(parsed),
         }
     }
 
-    /// Whether comparing with it costs an Argon2.
-    pub(super) fn is_argon2(&self) -> bool {
-        matches!(self, Self::Argon2(..))
-    }
-
-    /// Whether comparing with it costs something else.
-    pub(super) fn is_foreign(&self) -> bool {
-        matches!(self, Self::Foreign(_))
+    /// What comparing with it takes; none where that is not worth counting.
+    pub(super) fn work(&self) -> Option<Work> {
+        match self {
+            Self::Argon2(_, _, params, ..) => {
+                Some(Work { kind: WorkKind::Argon2, amount: argon2_work(params) })
+            }
+            Self::Fast(_) => None,
+            Self::Foreign(foreign) => foreign.work(),
+        }
     }
 
     /// Whether it is an Argon2id of just this cost.

@@ -6,6 +6,7 @@ use super::driver::{Param, Row};
 use super::lists::{EXACT_TOTAL, Position, SortKey, Total};
 use super::tx::Tx;
 use super::users::{self, Keys};
+use super::{expensive_hashes, passwords};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::model::{PartnerId, User, UserId, Username};
@@ -125,9 +126,10 @@ pub fn restore(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> 
         ],
     )?;
     for password in &record.passwords {
+        let (kind, work) = passwords::cost(&password.hash);
         tx.execute(
-            "INSERT INTO passwords (pid, user_id, password_id, hash, temporary, present, created_at, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO passwords (pid, user_id, password_id, hash, temporary, present, created_at, expires_at, \
+             cost_kind, cost_work) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             &[
                 id.into(),
                 password.password_id.into(),
@@ -136,10 +138,12 @@ pub fn restore(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> 
                 password.present.into(),
                 password.created_at.into(),
                 password.expires_at.into(),
+                kind.into(),
+                work.into(),
             ],
         )?;
     }
-    Ok(())
+    expensive_hashes::record(tx, record.passwords.iter().map(|password| password.hash.as_str()))
 }
 
 /// Removes a deleted user for good; whether it was here.

@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0007_plans_and_search.sql"),
     include_str!("../../migrations/0008_search_by_place.sql"),
     include_str!("../../migrations/0009_groups_in_the_row.sql"),
+    include_str!("../../migrations/0010_expensive_hashes.sql"),
     include_str!("../../migrations/0011_bulk_operations.sql"),
     include_str!("../../migrations/0012_permission_lists.sql"),
 ];

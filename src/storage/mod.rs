@@ -17,7 +17,7 @@ mod queue;
 mod search;
 mod sqlite;
 mod together;
-mod turns;
+pub(crate) mod turns;
 mod tx;
 mod writer;
 
@@ -42,6 +42,8 @@ pub mod effects;
 pub mod evaluations;
 /// Events: the audit log.
 pub mod events;
+/// The most expensive password hashes that are stored.
+pub mod expensive_hashes;
 /// Forgotten passwords that were asked for.
 pub mod forgot_password;
 /// Groups and who is in them.

@@ -3,6 +3,7 @@
 use super::tx::{Sequence, Tx};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
+use crate::hashing::{self, Work};
 use crate::model::UserId;
 
 /// A stored password. Not `Debug`: hashes belong in no log.
@@ -105,11 +106,29 @@ pub fn end_permanent(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
 
 /// Stores another hash of the same password, unless it was changed meanwhile.
 pub fn rehash(tx: &mut Tx<'_>, user_id: UserId, stored: &Stored, hash: &str) -> Result<()> {
+    let (kind, work) = cost(hash);
     tx.execute(
-        "UPDATE passwords SET hash = $5 WHERE pid = $1 AND user_id = $2 AND password_id = $3 AND hash = $4",
-        &[user_id.into(), stored.password_id.into(), (&stored.hash).into(), hash.into()],
+        "UPDATE passwords SET hash = $5, cost_kind = $6, cost_work = $7 \
+         WHERE pid = $1 AND user_id = $2 AND password_id = $3 AND hash = $4",
+        &[
+            user_id.into(),
+            stored.password_id.into(),
+            (&stored.hash).into(),
+            hash.into(),
+            kind.into(),
+            work.into(),
+        ],
     )?;
     Ok(())
+}
+
+/// What is stored of the cost of a hash: kind and work, 0 for one that is not expensive.
+pub(super) fn cost(hash: &str) -> (i64, i64) {
+    hashing::work_of(hash).map_or((0, 0), numbers)
+}
+
+pub(super) fn numbers(work: Work) -> (i64, i64) {
+    (work.kind.number(), i64::try_from(work.amount).unwrap_or(i64::MAX))
 }
 
 /// A password to store. Not `Debug`, like [`Stored`].
@@ -122,13 +141,15 @@ pub struct NewPassword<'a> {
     pub expires_at: Option<Millis>,
 }
 
-/// Gives a new user its first password.
+/// Gives a new user its first password. One that is expensive must be recorded with it
+/// ([`super::expensive_hashes::record`]).
 pub fn insert(tx: &mut Tx<'_>, user_id: UserId, new: &NewPassword<'_>) -> Result<()> {
     let ((fresh, id), now) = (tx.fresh_id(Sequence::Passwords, "$3")?, tx.now());
+    let (kind, work) = cost(new.hash);
     tx.execute_later(
         &format!(
-            "INSERT INTO passwords (pid, user_id, password_id, hash, temporary, present, created_at, expires_at) \
-             VALUES ($1, $2, {fresh}, $4, $5, 1, $6, $7)"
+            "INSERT INTO passwords (pid, user_id, password_id, hash, temporary, present, created_at, expires_at, \
+             cost_kind, cost_work) VALUES ($1, $2, {fresh}, $4, $5, 1, $6, $7, $8, $9)"
         ),
         &[
             user_id.into(),
@@ -137,6 +158,8 @@ pub fn insert(tx: &mut Tx<'_>, user_id: UserId, new: &NewPassword<'_>) -> Result
             new.is_temporary.into(),
             now.into(),
             new.expires_at.unwrap_or(0).into(),
+            kind.into(),
+            work.into(),
         ],
         Error::from,
     )?;

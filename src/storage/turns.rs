@@ -12,7 +12,7 @@ use crate::model::PartnerId;
 
 /// Turns, taken by partners one after the other.
 #[derive(Debug, Clone)]
-pub(super) struct Turns(Arc<Inner>);
+pub(crate) struct Turns(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -31,11 +31,11 @@ struct State {
 
 /// A turn, over when this is dropped.
 #[derive(Debug)]
-pub(super) struct Turn(Option<Turns>);
+pub(crate) struct Turn(Option<Turns>);
 
 impl Turns {
     /// `count` at once, and `limit` that wait; more are refused with `refusal`.
-    pub(super) fn new(count: usize, limit: usize, refusal: &'static str) -> Self {
+    pub(crate) fn new(count: usize, limit: usize, refusal: &'static str) -> Self {
         let state = Mutex::new(State { free: count, waiting: Fair::default() });
         Self(Arc::new(Inner { state, limit, refusal }))
     }
@@ -44,11 +44,17 @@ impl Turns {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many wait.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.state().waiting.len()
+    }
+
     /// Waits for a turn.
     ///
     /// # Errors
     /// Unavailable when too many wait already.
-    pub(super) async fn take(&self, pid: PartnerId) -> Result<Turn> {
+    pub(crate) async fn take(&self, pid: PartnerId) -> Result<Turn> {
         let turn = {
             let mut state = self.state();
             if state.free > 0 {

@@ -426,6 +426,19 @@ pub fn set_failures(tx: &mut Tx<'_>, user_id: UserId, failures: Failures) -> Res
     Ok(())
 }
 
+/// Whether the user may log in now, if it knows its password: it is ACTIVE, its logins are not refused for a while, and its
+/// partner is not suspended.
+pub fn may_log_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
+    let (active, now) = (Status::Active.code(), tx.now());
+    let found = tx.row(
+        "SELECT 1 FROM users u JOIN partners t ON t.pid = u.pid WHERE u.pid = $1 AND u.user_id = $2 \
+         AND u.status = $3 AND u.refused_until <= $4 AND t.suspended = 0",
+        &[user_id.into(), active.into(), now.into()],
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
+
 /// Counts a refused login that no user's count is raised by. Besides being of interest, it makes refusing cost
 /// the same write as counting does, so the time of an answer tells nothing (B23).
 pub fn count_unknown_login(tx: &mut Tx<'_>) {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::access::{nobody, system_within};
 use crate::app::App;
 use crate::domain::{
-    deleted_users, once, outbox, permission_lists, sessions, throttle, unit, user_import, uses,
+    deleted_users, expensive_hashes, once, outbox, permission_lists, sessions, throttle, unit, user_import,
+    uses,
 };
 use crate::error::Result;
 
@@ -22,6 +23,9 @@ const USERS: usize = 500;
 
 /// Kept answers in one transaction, and imports: each may have megabytes, and others wait until they are overwritten.
 const ANSWERS: usize = 10;
+
+/// Password hashes in one transaction.
+const HASHES: usize = 1_000;
 
 /// What was cleared away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub struct Housekeeping {
     pub imports: usize,
     /// Changes of lists of permissions that nobody brought to an end.
     pub lists: usize,
+    /// Password hashes whose cost was not known yet.
+    pub hashes: usize,
 }
 
 /// Clears away what has expired, in steps, so that no request waits long, and stores when sessions were last used.
@@ -91,9 +97,19 @@ pub async fn housekeep(app: &App) -> Result<Housekeeping> {
         let count = unit::write_large(&app.store, &nobody(), purge).await?;
         done.imports += count;
         if count < ANSWERS {
-            return Ok(done);
+            break;
         }
     }
+    loop {
+        let look = |tx: &mut crate::storage::Tx<'_>| expensive_hashes::look_at(tx, rows(HASHES));
+        let count = unit::write_large(&app.store, &nobody(), look).await?;
+        done.hashes += count;
+        if count < HASHES {
+            break;
+        }
+    }
+    unit::write(&app.store, &nobody(), expensive_hashes::lower).await?;
+    Ok(done)
 }
 
 /// Erases deleted users whose time is over; each leaves an event with its partner.

@@ -157,7 +157,7 @@ async fn a_bad_row_is_told_with_its_line_and_holds_up_no_other() {
         "5 /externalId external-id-taken",
         "6  malformed-json",
         "7 /username username-taken",
-        "8 /passwordHash hash-too-dear",
+        "8 /passwordHash hash-too-expensive",
         "9 /passwordHash unknown-hash",
         "10  wrong-type",
         "11 /groups wrong-type",

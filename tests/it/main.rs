@@ -26,6 +26,7 @@ mod deep_pages;
 mod deleted_users;
 mod dry_run;
 mod events;
+mod expensive_hashes;
 mod faults;
 mod fixtures;
 mod foreign_hashes;
