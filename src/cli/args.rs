@@ -168,6 +168,9 @@ pub struct BenchArgs {
     /// Measure only what becomes of the server, and of a quiet partner, under too much load
     #[arg(long)]
     pub only_overload: bool,
+    /// Measure only logins beside expensive password hashes, and how much refused logins differ in time
+    #[arg(long, conflicts_with = "only_overload")]
+    pub only_refusals: bool,
     /// Leave the database behind
     #[arg(long)]
     pub keep: bool,

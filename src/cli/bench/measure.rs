@@ -11,6 +11,7 @@ use super::bulk;
 use super::large_lists;
 use super::load::{self, Load, Sample};
 use super::overload;
+use super::refusals;
 use super::report::{Report, Row, SHARES};
 use super::rows::{self, Against, Plan, Tokens};
 use super::scratch::{Cores, Stop, pin};
@@ -36,6 +37,13 @@ const IMPORTED: u64 = 50_000;
 /// Users deleted at once.
 const DELETED: u64 = 10_000;
 
+/// A part of what can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Only {
+    Overload,
+    Refusals,
+}
+
 /// How a run is done.
 pub(super) struct Bench<'a> {
     pub(super) data: &'a Path,
@@ -47,7 +55,7 @@ pub(super) struct Bench<'a> {
 }
 
 /// Runs in this thread with a runtime of its own, on the server's core.
-fn on_server_core<T>(
+pub(super) fn on_server_core<T>(
     cores: Option<Cores>,
     work: impl Future<Output = Result<T, Refusal>>,
 ) -> Result<T, Refusal> {
@@ -60,18 +68,33 @@ fn on_server_core<T>(
 }
 
 impl Bench<'_> {
-    /// Measures everything, or only what becomes of it under too much load.
-    pub(super) fn run(&self, report: &mut Report, only_overload: bool) -> Result<(), Refusal> {
+    /// Measures everything, or only a part of it.
+    pub(super) fn run(&self, report: &mut Report, only: Option<Only>) -> Result<(), Refusal> {
         let mut progress = Progress::new();
         pin(self.cores.map(|cores| cores.load));
+        if only != Some(Only::Refusals) {
+            self.rows_and_overload(report, only == Some(Only::Overload), &mut progress)?;
+        }
+        if only != Some(Only::Overload) {
+            report.rows.extend(refusals::rows(self, &mut progress)?);
+        }
+        Ok(())
+    }
+
+    fn rows_and_overload(
+        &self,
+        report: &mut Report,
+        only_overload: bool,
+        progress: &mut Progress,
+    ) -> Result<(), Refusal> {
         let server = if only_overload {
             Server::start(self.data, self.cores, self.stop)?
         } else {
-            self.rows(report, &mut progress)?
+            self.rows(report, progress)?
         };
         let tokens = self.tokens(&server)?;
-        report.rows.extend(overload::rows(self, &server, &tokens, &mut progress)?);
-        report.rows.extend(bulk::rows(self, &server, &tokens, &mut progress)?);
+        report.rows.extend(overload::rows(self, &server, &tokens, progress)?);
+        report.rows.extend(bulk::rows(self, &server, &tokens, progress)?);
         progress.say("measuring: a small write beside large lists of permissions");
         report.rows.push(large_lists::row(self, &server, &tokens)?);
         Ok(())

@@ -8,6 +8,7 @@ mod measure;
 mod names;
 mod overload;
 mod paced;
+mod refusals;
 mod report;
 mod rows;
 mod scratch;
@@ -110,7 +111,12 @@ fn measure(args: &BenchArgs, cores: Option<Cores>, stop: &Stop) -> Result<Report
         ..Report::default()
     };
     let bench = Bench { data: &data, seeded: &seeded, time, connections: args.connections, cores, stop };
-    bench.run(&mut report, args.only_overload)?;
+    let only = match (args.only_overload, args.only_refusals) {
+        (true, _) => Some(measure::Only::Overload),
+        (_, true) => Some(measure::Only::Refusals),
+        _ => None,
+    };
+    bench.run(&mut report, only)?;
     Ok(report)
 }
 

@@ -52,6 +52,16 @@ pub(super) struct Server {
 impl Server {
     /// Starts one on the data in `dir`, on its core, and waits for its first answer.
     pub(super) fn start(dir: &Path, cores: Option<Cores>, stop: &Stop) -> Result<Self, Refusal> {
+        Self::start_with(dir, &[], cores, stop)
+    }
+
+    /// Like [`Server::start`], with settings.
+    pub(super) fn start_with(
+        dir: &Path,
+        settings: &[&str],
+        cores: Option<Cores>,
+        stop: &Stop,
+    ) -> Result<Self, Refusal> {
         let failed = |e: std::io::Error| Refusal::new("server", format!("cannot start the server: {e}"));
         let binary = std::env::current_exe().map_err(failed)?;
         let log = std::fs::File::create(dir.with_extension("log")).map_err(failed)?;
@@ -59,6 +69,7 @@ impl Server {
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data-dir"])
             .arg(dir)
+            .args(settings)
             // No tenantry.toml but one of its own.
             .current_dir(dir)
             // Ctrl-C is for this process, which then ends that one.
