@@ -18,7 +18,7 @@ use crate::access::{Caller, Operator, TokenFacts, system_within};
 use crate::app::App;
 use crate::clock::Millis;
 use crate::error::{Error, GrantError, Missing, Result, TokenFault};
-use crate::model::{PUBLIC_CLIENT, PartnerId, Status, User, UserId};
+use crate::model::{PartnerId, Status, User, UserId};
 use crate::random::Random;
 use crate::storage::sessions::{self, NewSession, RefreshToken, TokenKind};
 use crate::storage::{TokenHash, Tx, partners, users};
@@ -275,8 +275,7 @@ fn owner_of(tx: &mut Tx<'_>, terms: Terms, token: &RefreshToken) -> Result<Optio
     Ok(is_good.then_some(user))
 }
 
-/// Ends the session of a token (RFC 7009). A token that is unknown, or that this client has nothing to do with,
-/// is none of its business: nothing happens.
+/// Ends the session of a token (RFC 7009). A token that is unknown, or was given to another client, stays as it is.
 ///
 /// # Errors
 /// None of its own.
@@ -332,12 +331,8 @@ async fn find_session(
     } else {
         return Ok(None);
     };
-    // The public client revokes what it was given; a confidential one whatever is its partner's (B28).
-    let theirs = |s: &FoundSession| match client {
-        ClientIdentity::Public => s.client_id == PUBLIC_CLIENT,
-        ClientIdentity::Confidential(c) => c.pid == pid,
-    };
-    Ok(found.filter(theirs).map(|s| (pid, s)))
+    // A client revokes only what was given to itself (RFC 7009 §2.1, B28).
+    Ok(found.filter(|s| s.client_id == client.client_id()).map(|s| (pid, s)))
 }
 
 /// What is told of a good token (RFC 7662 §2.2).
