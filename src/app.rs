@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
+
 use crate::clock::{Clock, DAY, HOUR, SECOND};
 use crate::config::{Config, DatabaseUrl, SecretUrl};
 use crate::domain::Terms;
 use crate::domain::bulk_operations::Running;
+use crate::domain::cursors::CursorKey;
 use crate::domain::evaluations::Rules;
 use crate::domain::large_units::LargeUnits;
 use crate::domain::once::UnderWay;
@@ -41,6 +44,8 @@ pub struct Parts {
     pub bulk: Running,
     /// Uses of sessions that are not stored yet.
     pub uses: Uses,
+    /// What authenticates cursors, once it has been needed (domain/cursors.rs).
+    pub cursor_key: OnceCell<CursorKey>,
     /// The time.
     pub clock: Clock,
     /// Randomness.
@@ -86,6 +91,7 @@ impl App {
             large_units,
             bulk,
             uses,
+            cursor_key: OnceCell::new(),
             clock,
             random,
             config,

@@ -71,7 +71,7 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(DeletedQuery, ListAd
     let address = ListAddress { path: "/api/v1/users/deleted".into(), pid, parameters };
     let page = params.page(&address, true);
     params.finish()?;
-    Ok((query, address, page.unwrap_or(PageRequest { start: Start::Page(0), size: 10 })))
+    Ok((query, address, page.unwrap_or_default()))
 }
 
 /// List deleted users that can be restored. Always a page.

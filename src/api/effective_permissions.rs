@@ -57,7 +57,7 @@ fn read_effective(
     let address = ListAddress { path: path.to_owned().into(), pid, parameters };
     let page = params.page(&address, true);
     params.finish()?;
-    Ok((explain, address, page.unwrap_or(PageRequest { start: Start::Page(0), size: 10 })))
+    Ok((explain, address, page.unwrap_or_default()))
 }
 
 /// Parts the three that a cursor is made of; none of them can hold it.
@@ -195,7 +195,7 @@ fn read_holders(
     let address = ListAddress { path: "/api/v1/permissions/holders".into(), pid, parameters };
     let page = params.page(&address, true);
     params.finish()?;
-    Ok((query, address, page.unwrap_or(PageRequest { start: Start::Page(0), size: 10 })))
+    Ok((query, address, page.unwrap_or_default()))
 }
 
 /// List who may do something to an object, and why. Always a page, by user.

@@ -85,7 +85,7 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(EventQuery, ListAddr
     let address = ListAddress { path: "/api/v1/events".into(), pid, parameters };
     let page = params.page(&address, true);
     params.finish()?;
-    let page = page.unwrap_or(PageRequest { start: Start::Page(0), size: 10 });
+    let page = page.unwrap_or_default();
     Ok((EventQuery { users: users.into_iter().map(UserId).collect(), kinds, descending }, address, page))
 }
 

@@ -12,10 +12,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use super::problem::Problem;
+use crate::domain::cursors::{CODE_LENGTH, CursorKey};
 use crate::error::{Error, Fault, Result};
 use crate::model::PartnerId;
 use crate::storage::lists::{SortKey, Total};
@@ -32,13 +32,15 @@ const DEFAULT_PAGE_SIZE: i64 = 10;
 pub struct Params {
     unread: Vec<(String, String)>,
     faults: Vec<Fault>,
+    /// What authenticates cursors; none where no page is asked for.
+    cursors: Option<CursorKey>,
 }
 
 impl Params {
     /// Takes a query string apart. A parameter that is not UTF-8 is a fault: with replacement characters in it, it
     /// would ask for something else.
     pub fn parse(query: Option<&str>) -> Self {
-        let mut params = Self { unread: Vec::new(), faults: Vec::new() };
+        let mut params = Self { unread: Vec::new(), faults: Vec::new(), cursors: None };
         for pair in query.unwrap_or("").split('&') {
             let Some((name, value)) = form_urlencoded::parse(pair.as_bytes()).next() else { continue };
             if IGNORED.contains(&name.as_ref()) {
@@ -58,6 +60,12 @@ impl Params {
         params
     }
 
+    /// For a list in pages.
+    #[must_use]
+    pub fn with_cursors(self, key: &CursorKey) -> Self {
+        Self { cursors: Some(key.clone()), ..self }
+    }
+
     /// Whether a parameter was given and is unread.
     pub fn has(&self, name: &str) -> bool {
         self.unread.iter().any(|(n, _)| n == name)
@@ -65,7 +73,7 @@ impl Params {
 
     /// Parameters that stand somewhere else than in a query.
     pub fn of(unread: Vec<(String, String)>) -> Self {
-        Self { unread, faults: Vec::new() }
+        Self { unread, faults: Vec::new(), cursors: None }
     }
 
     /// Every value of a parameter that may be repeated, in the order given.
@@ -203,12 +211,20 @@ pub enum Start {
 }
 
 /// The part of a list that is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PageRequest {
     /// Where it begins.
     pub start: Start,
     /// How many rows at most.
     pub size: i64,
+    /// What authenticates the cursor of the next page.
+    cursors: Option<CursorKey>,
+}
+
+impl Default for PageRequest {
+    fn default() -> Self {
+        Self { start: Start::Page(0), size: DEFAULT_PAGE_SIZE, cursors: None }
+    }
 }
 
 impl PageRequest {
@@ -221,11 +237,11 @@ impl PageRequest {
     }
 }
 
-/// What a cursor holds. It holds for the same partner, list, order and filters only: `list` is a digest of them.
+/// The row that a cursor names. Before it stands a code over it and its list ([`CursorKey`]), so that a cursor holds as
+/// it was given, for the same partner, list, order and filters only.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cursor {
-    list: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     int: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -245,43 +261,52 @@ pub struct ListAddress {
 }
 
 impl ListAddress {
-    fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        hash.update(self.path.as_bytes());
-        hash.update(self.pid.0.to_le_bytes());
+    /// What is the same of every cursor of the list and of no other list.
+    fn canonical(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(128);
+        out.extend_from_slice(&self.pid.0.to_le_bytes());
+        let mut part = |text: &str| {
+            out.extend_from_slice(&text.len().to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+        };
+        part(&self.path);
         for (name, value) in &self.parameters {
-            for part in [*name, value] {
-                hash.update(part.len().to_le_bytes());
-                hash.update(part);
-            }
+            part(name);
+            part(value);
         }
-        URL_SAFE_NO_PAD.encode(hash.finalize().get(..9).unwrap_or_default())
+        out
     }
 
-    fn cursor(&self, key: SortKey, id: i64) -> String {
+    fn cursor(&self, cursors: &CursorKey, key: SortKey, id: i64) -> String {
         let (int, text) = match key {
             SortKey::Int(v) => (Some(v), None),
             SortKey::Text(v) => (None, Some(v)),
         };
-        let cursor = serde_json::to_vec(&Cursor { list: self.digest(), int, text, id });
-        URL_SAFE_NO_PAD.encode(cursor.unwrap_or_default())
+        let place = serde_json::to_vec(&Cursor { int, text, id }).unwrap_or_default();
+        let code = cursors.code(&self.canonical(), &place);
+        URL_SAFE_NO_PAD.encode([code.as_slice(), &place].concat())
     }
 
-    fn open(&self, cursor: &str) -> Option<Start> {
+    fn open(&self, cursors: &CursorKey, cursor: &str) -> Option<Start> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let cursor: Cursor = serde_json::from_slice(&bytes).ok()?;
+        let (code, place) = bytes.split_at_checked(CODE_LENGTH)?;
+        if !cursors.is_code(code, &self.canonical(), place) {
+            return None;
+        }
+        let cursor: Cursor = serde_json::from_slice(place).ok()?;
         let key = match (cursor.int, cursor.text) {
             (Some(v), None) => SortKey::Int(v),
-            (None, Some(v)) if !v.contains('\0') => SortKey::Text(v),
+            (None, Some(v)) => SortKey::Text(v),
             _ => return None,
         };
-        (cursor.list == self.digest()).then_some(Start::After(key, cursor.id))
+        Some(Start::After(key, cursor.id))
     }
 
     /// `Link: <...>; rel="next"` (RFC 8288), relative to the server.
-    fn next_link(&self, key: SortKey, id: i64, size: i64) -> Option<HeaderValue> {
+    fn next_link(&self, cursors: &CursorKey, key: SortKey, id: i64, size: i64) -> Option<HeaderValue> {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("cursor", &self.cursor(key, id)).append_pair("pageSize", &size.to_string());
+        let cursor = self.cursor(cursors, key, id);
+        query.append_pair("cursor", &cursor).append_pair("pageSize", &size.to_string());
         for (name, value) in &self.parameters {
             query.append_pair(name, value);
         }
@@ -309,8 +334,9 @@ impl Params {
             || self.unread.iter().any(|(n, _)| matches!(n.as_str(), "page" | "pageSize" | "cursor"));
         let size = self.checked("pageSize", |value| integer(value, 1, 1_000));
         let page = self.checked("page", |value| integer(value, 0, i64::from(i32::MAX)));
+        let cursors = self.cursors.clone();
         let cursor = self.checked("cursor", |value| {
-            address.open(value).ok_or_else(|| {
+            cursors.as_ref().and_then(|key| address.open(key, value)).ok_or_else(|| {
                 let detail = "this cursor is not from this list in this order with these filters: begin again without it";
                 ("wrong-cursor", detail.to_owned())
             })
@@ -319,7 +345,7 @@ impl Params {
             self.fault("page", "contradiction", "give page or cursor, not both");
         }
         let start = cursor.unwrap_or(Start::Page(page.unwrap_or(0)));
-        asked.then(|| PageRequest { start, size: size.unwrap_or(DEFAULT_PAGE_SIZE) })
+        asked.then(|| PageRequest { start, size: size.unwrap_or(DEFAULT_PAGE_SIZE), cursors })
     }
 }
 
@@ -363,9 +389,9 @@ pub fn page_answer<'a, T: 'a, W: Serialize>(
     let wrapper =
         Wrapper { total: found.total.count, total_is_exact, page, page_size: request.size, list: &list };
     let mut answer = super::json(StatusCode::OK, &wrapper);
-    if let (true, Some(last)) = (has_next, rows.last()) {
+    if let (true, Some(last), Some(cursors)) = (has_next, rows.last(), &request.cursors) {
         let (key, id) = key_of(last);
-        if let Some(link) = address.next_link(key, id, request.size) {
+        if let Some(link) = address.next_link(cursors, key, id, request.size) {
             answer.headers_mut().insert(header::LINK, link);
         }
     }

@@ -242,7 +242,7 @@ fn read_list(mut params: Params) -> Result<(Option<String>, ListAddress, PageReq
     let address = ListAddress { path: "/operator/v1/partners".into(), pid: PartnerId(0), parameters };
     let page = params.page(&address, true);
     params.finish()?;
-    Ok((search, address, page.unwrap_or(PageRequest { start: Start::Page(0), size: 10 })))
+    Ok((search, address, page.unwrap_or_default()))
 }
 
 /// List partners, ascending by number. Always a page.

@@ -84,7 +84,7 @@ fn read_list(
     let address = ListAddress { path, pid, parameters };
     let page = params.page(&address, true);
     params.finish()?;
-    let page = page.unwrap_or(PageRequest { start: Start::Page(0), size: 10 });
+    let page = page.unwrap_or_default();
     let from = match (&page.start, page.offset()) {
         (Start::After(SortKey::Text(id), at), _) => SessionPosition::After(*at, id.clone()),
         (_, offset) => SessionPosition::Offset(offset.unwrap_or(0)),

@@ -9,6 +9,8 @@ pub mod bulk_operations;
 pub mod clients;
 /// Tags of users and groups, and writes on condition.
 pub mod conditions;
+/// The key that authenticates cursors.
+pub mod cursors;
 /// Deleted users.
 pub mod deleted_users;
 /// What a deletion takes along.

@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0010_expensive_hashes.sql"),
     include_str!("../../migrations/0011_bulk_operations.sql"),
     include_str!("../../migrations/0012_permission_lists.sql"),
+    include_str!("../../migrations/0013_personal_data.sql"),
 ];
 
 /// The last change that made SQLite's search indexes anew, which SQL alone cannot fill.

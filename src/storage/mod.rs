@@ -74,6 +74,8 @@ pub mod permission_changes;
 pub mod permissions;
 /// Sessions, their tokens, and OAuth clients.
 pub mod sessions;
+/// Keys that all servers of a database share.
+pub mod server_keys;
 /// Users, many at a time: pages, searches, streams.
 pub mod user_lists;
 /// Which users, in which order.

@@ -21,6 +21,7 @@ mod concurrency;
 mod conditional;
 mod copy;
 mod crash;
+mod cursors;
 mod databases;
 mod deep_pages;
 mod deleted_users;
