@@ -138,5 +138,6 @@ fn terms(config: &Config) -> Terms {
         forgotten_per_address: i64::from(config.forgot_password_per_address).max(1),
         email_hold: i64::from(config.email_change_hold_hours) * HOUR,
         deleted_users: i64::from(config.deleted_user_days) * DAY,
+        events: Some(i64::from(config.event_days) * DAY).filter(|kept| *kept > 0),
     }
 }

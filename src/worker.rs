@@ -94,7 +94,7 @@ struct Rounds {
     housekeeping_at: Instant,
     /// Letters that an attempt was made for while the store could not be told. They are not sent again for that.
     unmarked: Option<Sent>,
-    /// Letters have gone since the last [`scrub`], or may have before this process started.
+    /// Letters or personal values have gone since the last [`scrub`], or may have before this process started.
     is_soiled: bool,
     is_faulty: bool,
 }
@@ -151,7 +151,7 @@ impl Rounds {
         let delivered = self.deliver().await?;
         self.is_soiled |= delivered.delivered + delivered.set_aside + delivered.expired > 0;
         if Instant::now() >= self.housekeeping_at {
-            self.is_soiled |= housekeep(&self.app).await?.letters > 0;
+            self.is_soiled |= housekeep(&self.app).await?.leaves_traces();
             if self.is_soiled {
                 self.is_soiled = !scrub(&self.app).await?;
             }

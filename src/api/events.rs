@@ -42,10 +42,11 @@ pub struct EventBody<'a> {
     /// The group it happened to.
     #[schema(required = true, value_type = Option<i64>)]
     group_id: Option<crate::model::GroupId>,
-    /// What changed, before.
+    /// What changed, before. Personal values are null once the user is erased.
     #[schema(required = true, value_type = Option<Object>, example = json!({"lastName": "Lovelace"}))]
     before: Option<&'a Value>,
-    /// What changed, after.
+    /// What changed, after. Personal values are null once the user is erased, and an address some time after the end
+    /// of its session.
     #[schema(required = true, value_type = Option<Object>, example = json!({"lastName": "King"}))]
     after: Option<&'a Value>,
 }

@@ -173,7 +173,7 @@ pub struct OnceParams {
 #[expect(dead_code, reason = "documents what Write reads")]
 pub struct DryRunParams {
     /// Try it: faults and conflicts are answered as ever, what would be done with `200` and a preview, and nothing is
-    /// changed.
+    /// changed. The ids of what would be created are null in it, and there is no `Location`: none is given out.
     dry_run: Option<bool>,
 }
 

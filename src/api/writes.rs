@@ -26,7 +26,8 @@ use crate::domain::conditions::{Condition, Target};
 use crate::domain::once::{self, Claim, Keepable, StoredResponse};
 use crate::domain::unit::{self, Done, Manner};
 use crate::error::{Error, Fault, Result};
-use crate::storage::Tx;
+use crate::model::{PartnerId, UserId};
+use crate::storage::{FreshIds, Tx};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -44,6 +45,14 @@ pub struct Answer(StoredResponse);
 impl Keepable for Answer {
     fn length(&self) -> usize {
         self.0.length()
+    }
+
+    fn users(&self) -> Vec<(PartnerId, UserId)> {
+        self.0.users()
+    }
+
+    fn hide_ids(&mut self, fresh: &FreshIds) {
+        self.0.hide_ids(fresh);
     }
 }
 

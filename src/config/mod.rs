@@ -84,6 +84,8 @@ pub struct Config {
     pub email_change_hold_hours: u32,
     /// For how many days deleted users are kept; 0 = not at all.
     pub deleted_user_days: u32,
+    /// For how many days events are kept; 0 = for ever.
+    pub event_days: u32,
     /// The longest request body, in bytes.
     pub body_limit: usize,
     /// Threads that serve requests.
@@ -326,6 +328,13 @@ impl Config {
                 30,
                 values::number(0..=36_500, "days"),
                 "How long deleted users can be restored; 0 erases them at once",
+            ),
+            event_days: s.value(
+                "event-days",
+                "DAYS",
+                0,
+                values::number(0..=36_500, "days"),
+                "How long events are kept; 0 is for ever",
             ),
             body_limit: s.value(
                 "body-limit",

@@ -1,6 +1,7 @@
 //! Deleted users: kept for a while, brought back, erased.
 
 use super::Terms;
+use super::erasures::{self, Extent};
 use super::events::{self, Kind};
 use crate::access::Admin;
 use crate::clock::Millis;
@@ -69,15 +70,14 @@ pub fn restore(tx: &mut Tx<'_>, terms: Terms, _by: &Admin, user_id: UserId) -> R
 pub fn erase(tx: &mut Tx<'_>, terms: Terms, _by: &Admin, user_id: UserId) -> Result<()> {
     let since = since(tx, terms);
     stored::find(tx, user_id, since)?.ok_or(Error::NotFound(Missing::DeletedUser))?;
-    erase_one(tx, user_id).map(drop)
+    erase_one(tx, user_id, Extent::Whole)
 }
 
-fn erase_one(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
-    let is_gone = stored::delete(tx, user_id)?;
-    if is_gone {
-        events::record_user(tx, Kind::UserErased, user_id, None, None)?;
+fn erase_one(tx: &mut Tx<'_>, user_id: UserId, extent: Extent) -> Result<()> {
+    if stored::delete(tx, user_id)? {
+        erasures::erase(tx, user_id, extent)?;
     }
-    Ok(is_gone)
+    Ok(())
 }
 
 /// Users of any partner whose time is over.
@@ -95,7 +95,7 @@ pub fn list_due(tx: &mut Tx<'_>, terms: Terms, limit: i64) -> Result<Vec<(Partne
 /// None of its own.
 pub fn erase_due(tx: &mut Tx<'_>, ids: &[UserId]) -> Result<()> {
     for id in ids {
-        erase_one(tx, *id)?;
+        erase_one(tx, *id, Extent::OneOfMany)?;
     }
     Ok(())
 }

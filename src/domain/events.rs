@@ -2,12 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
+use super::tokens::Opened;
 use crate::access::Admin;
+use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{Event, Group, GroupId, User, UserId};
+use crate::model::{Event, Group, GroupId, PartnerId, User, UserId};
 use crate::storage::Tx;
-use crate::storage::events::{EventPosition, EventQuery, NewEvent, insert, select, total};
+use crate::storage::events::{
+    EventPosition, EventQuery, NewEvent, insert, insert_with_address, select, total,
+};
 use crate::storage::lists::Total;
+use crate::storage::sessions::ADDRESS_KEPT;
 
 /// The kinds of events, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +125,35 @@ pub fn record_user(
     after: Option<Value>,
 ) -> Result<()> {
     insert(tx, &NewEvent { kind: kind.name(), user_id: Some(user), before, after, ..NewEvent::default() })
+}
+
+/// Records that a session of a user was opened; where from goes some time after its end.
+pub(super) fn record_session(tx: &mut Tx<'_>, user: UserId, after: Value, session: &Opened) -> Result<()> {
+    let event = NewEvent {
+        kind: Kind::SessionStarted.name(),
+        user_id: Some(user),
+        after: Some(after),
+        ..NewEvent::default()
+    };
+    insert_with_address(tx, &event, &session.session_id, session.ends_at + ADDRESS_KEPT)
+}
+
+/// Removes those of the first `limit` events of the transaction's partner that are older than events are kept; how many.
+///
+/// # Errors
+/// None of its own.
+pub fn purge(tx: &mut Tx<'_>, kept: Millis, limit: i64) -> Result<usize> {
+    let before = tx.now() - kept;
+    crate::storage::events::purge(tx, before, limit)
+}
+
+/// Partners that have events older than events are kept.
+///
+/// # Errors
+/// None of its own.
+pub fn list_partners_with_old(tx: &mut Tx<'_>, kept: Millis, limit: i64) -> Result<Vec<PartnerId>> {
+    let before = tx.now() - kept;
+    crate::storage::events::list_partners_with_old(tx, before, limit)
 }
 
 /// Records something that happened to a group.

@@ -227,9 +227,9 @@ fn open(
     };
     users::set_logged_in(tx, &user)?;
     let opening = Opening { client_id, user_id: Some(user_id), origin, restricted };
-    let granted = tokens::open_session(tx, terms, &opening)?;
+    let (session, granted) = tokens::open_session(tx, terms, &opening)?;
     let after = json!({ "clientId": client_id, "address": origin.address });
-    events::record_user(tx, Kind::SessionStarted, user_id, None, Some(after))?;
+    events::record_session(tx, user_id, after, &session)?;
     Ok(Some(granted))
 }
 

@@ -15,6 +15,8 @@ pub mod cursors;
 pub mod deleted_users;
 /// What a deletion takes along.
 pub mod effects;
+/// Erasing: what is left of a user who is gone for good.
+pub mod erasures;
 /// What users may do, and why.
 pub mod evaluations;
 /// Events: what is recorded of a change.
@@ -87,4 +89,6 @@ pub struct Terms {
     pub email_hold: Millis,
     /// How long deleted users are kept; 0 = not at all.
     pub deleted_users: Millis,
+    /// How long events are kept; none = for ever.
+    pub events: Option<Millis>,
 }

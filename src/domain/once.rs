@@ -12,16 +12,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use crate::clock::{DAY, Millis};
 use crate::error::{Conflict, Error, Result};
-use crate::model::PartnerId;
-use crate::storage::{Tx, kept_answers};
+use crate::model::{PartnerId, UserId};
+use crate::storage::{FreshIds, Tx, kept_answers};
 
 /// How long an answer is kept.
 const KEPT: Millis = DAY;
+
+/// Stands in place of an answer that showed a user who has been erased since. The key stays taken: the work must not be
+/// done a second time.
+pub(super) const ERASED: &str = "erased";
 
 /// A longer answer is not kept: the work is then done again for whoever asks again.
 const LONGEST: usize = 4 * 1024 * 1024;
@@ -52,6 +57,12 @@ pub struct Request<'a> {
 pub trait Keepable: Serialize + DeserializeOwned {
     /// How long it is, in bytes.
     fn length(&self) -> usize;
+
+    /// The users whose personal values it shows.
+    fn users(&self) -> Vec<(PartnerId, UserId)>;
+
+    /// Puts null in place of ids that were given out in a transaction that is taken back.
+    fn hide_ids(&mut self, fresh: &FreshIds);
 }
 
 /// An answer as it is stored: what an edge answers, and answers again. Rows outlive the version that wrote them.
@@ -70,12 +81,67 @@ pub struct StoredResponse {
     pub body: String,
     /// What else a deletion would take along: only a dry run asks.
     #[serde(skip)]
-    pub effects: Option<serde_json::Value>,
+    pub effects: Option<Value>,
 }
 
 impl Keepable for StoredResponse {
     fn length(&self) -> usize {
         self.body.len()
+    }
+
+    fn users(&self) -> Vec<(PartnerId, UserId)> {
+        let mut users = Vec::new();
+        if let Ok(body) = serde_json::from_str(&self.body) {
+            collect_users(&body, &mut users);
+        }
+        users
+    }
+
+    fn hide_ids(&mut self, fresh: &FreshIds) {
+        if fresh.is_empty() {
+            return;
+        }
+        self.location = None;
+        if let Ok(mut body) = serde_json::from_str(&self.body) {
+            hide_ids(&mut body, fresh);
+            self.body = body.to_string();
+        }
+    }
+}
+
+/// The members beside its ids that every answer with a user has: an object without them shows no person.
+const PERSONAL: [&str; 4] = ["username", "firstName", "lastName", "email"];
+
+/// Finds every user that an answer shows, however deep. A mere number shows nobody.
+fn collect_users(body: &Value, users: &mut Vec<(PartnerId, UserId)>) {
+    match body {
+        Value::Object(members) => {
+            let id = |name: &str| members.get(name).and_then(Value::as_i64);
+            if let (Some(pid), Some(user_id)) = (id("pid"), id("userId"))
+                && PERSONAL.iter().any(|name| members.contains_key(*name))
+            {
+                users.push((PartnerId(pid), UserId(user_id)));
+            }
+            members.values().for_each(|value| collect_users(value, users));
+        }
+        Value::Array(list) => list.iter().for_each(|value| collect_users(value, users)),
+        _ => {}
+    }
+}
+
+/// Puts null in place of every id that was given out, however deep.
+fn hide_ids(body: &mut Value, fresh: &FreshIds) {
+    match body {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match value.as_i64() {
+                    Some(id) if fresh.holds(name, id) => *value = Value::Null,
+                    _ => hide_ids(value, fresh),
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| hide_ids(value, fresh)),
+        _ => {}
     }
 }
 
@@ -171,6 +237,10 @@ pub fn find<T: Keepable>(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<T>> {
         return Err(Conflict::users("idempotency-key-reused", Vec::new(), detail));
     }
     let Some(answer) = kept.answer else { return Err(in_use()) };
+    if answer == ERASED {
+        let detail = "this was done before, and the answer showed a user who has been erased since: take a new key for a new request";
+        return Err(Conflict::users("answer-erased", Vec::new(), detail));
+    }
     let broken = |_| Error::internal("a kept answer cannot be read");
     serde_json::from_str(&answer).map(Some).map_err(broken)
 }
@@ -190,9 +260,11 @@ pub(super) fn keep_at(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str, answer: &
     if answer.length() > LONGEST {
         return kept_answers::delete(tx, pid, key_hash);
     }
+    let users = answer.users();
     let answer = serde_json::to_string(answer)
         .map_err(|e| Error::internal(format!("an answer cannot be written: {e}")))?;
-    kept_answers::set(tx, pid, key_hash, &answer)
+    kept_answers::set(tx, pid, key_hash, &answer)?;
+    kept_answers::set_users(tx, pid, key_hash, &users)
 }
 
 /// Removes answers that are kept no longer, of all partners, at most `limit`; how many.
@@ -248,6 +320,12 @@ mod tests {
         fn length(&self) -> usize {
             self.0.len()
         }
+
+        fn users(&self) -> Vec<(PartnerId, UserId)> {
+            Vec::new()
+        }
+
+        fn hide_ids(&mut self, _: &FreshIds) {}
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::bulk_operations;
+use super::erasures;
 use super::events::{self, Kind};
 use super::users::{self, NewUser};
 use super::{Terms, passwords};
@@ -165,6 +166,7 @@ pub(super) fn delete_some(tx: &mut Tx<'_>, limit: usize) -> Result<usize> {
     }
     let pid = tx.pid();
     if let Some(partner) = partners::find(tx, pid)? {
+        erasures::erase_partner(tx)?;
         partners::delete(tx, pid)?;
         events::record(tx, Kind::PartnerDeleted, Some(json!({ "name": partner.name })), None)?;
     }

@@ -283,6 +283,7 @@ mod tests {
         failures_per_address: 100,
         forgotten_per_address: 1,
         email_hold: 0,
+        events: None,
         deleted_users: 0,
     };
 
@@ -314,7 +315,7 @@ mod tests {
                 origin: &origin,
                 restricted: None,
             };
-            let granted = tokens::open_session(tx, TERMS, &opening)?;
+            let (_, granted) = tokens::open_session(tx, TERMS, &opening)?;
             Ok((granted.access_token, stored::list_present(tx, user_id)?.remove(0).password_id))
         })
         .await

@@ -98,6 +98,7 @@ mod tests {
                 failures_per_address,
                 forgotten_per_address: 1,
                 email_hold: 0,
+                events: None,
                 deleted_users: 0,
             };
             Self { store, clock, terms, _dir: dir }

@@ -136,8 +136,19 @@ pub(super) struct Opening<'a> {
     pub(super) restricted: Option<Option<Millis>>,
 }
 
+/// A session that was just opened.
+pub(super) struct Opened {
+    pub(super) session_id: String,
+    /// The latest end of any of its tokens, as is known now.
+    pub(super) ends_at: Millis,
+}
+
 /// Opens a session and gives its first tokens.
-pub(super) fn open_session(tx: &mut Tx<'_>, terms: Terms, opening: &Opening<'_>) -> Result<Granted> {
+pub(super) fn open_session(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    opening: &Opening<'_>,
+) -> Result<(Opened, Granted)> {
     let (now, pid) = (tx.now(), tx.pid());
     let session_id = tx.random().token::<16>();
     let mut access_ends = now + terms.access_token;
@@ -176,12 +187,13 @@ pub(super) fn open_session(tx: &mut Tx<'_>, terms: Terms, opening: &Opening<'_>)
         )?;
         refresh_token = Some(token);
     }
-    Ok(Granted {
+    let granted = Granted {
         access_token,
         refresh_token,
         expires_in: access_ends - now,
         password_change_required: opening.restricted.is_some(),
-    })
+    };
+    Ok((Opened { session_id, ends_at: session_ends }, granted))
 }
 
 /// The client credentials grant: a technical account of the client's partner (B28).
@@ -202,7 +214,7 @@ pub async fn grant_client_credentials(app: &App, client: &ClientIdentity, origin
         }
         let opening =
             Opening { client_id: &client.client_id, user_id: None, origin: &origin, restricted: None };
-        let granted = open_session(tx, terms, &opening)?;
+        let (_, granted) = open_session(tx, terms, &opening)?;
         events::record(tx, Kind::SessionStarted, None, Some(json!({ "clientId": client.client_id })))?;
         Ok(granted)
     })

@@ -177,11 +177,12 @@ impl Manner {
             }
             once::begin(tx, claim)?;
         }
-        let value = right.run(tx, |tx| {
+        let mut value = right.run(tx, |tx| {
             self.check(tx)?;
             work(tx)
         })?;
         if self.dry_run {
+            value.hide_ids(tx.fresh_ids());
             return Ok(Outcome::Rollback(Done::Now(value)));
         }
         if let Some(claim) = claim {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::erasures::{self, Extent};
 use super::events::{self, Kind};
 use super::{Terms, partners, passwords};
 use crate::access::{Admin, Member, Operator};
@@ -294,9 +295,10 @@ pub fn delete_many(tx: &mut Tx<'_>, terms: Terms, by: &Admin, ids: &[i64]) -> Re
     refuse_deletion(tx, by, ids)?;
     let ids: BTreeSet<i64> = ids.iter().copied().collect();
     let mut users = Vec::with_capacity(ids.len());
+    let extent = if ids.len() > ERASED_WHOLE { Extent::OneOfMany } else { Extent::Whole };
     for id in ids {
         let user = get(tx, by, UserId(id))?;
-        remove_alone(tx, terms, &user)?;
+        remove_alone(tx, terms, &user, extent)?;
         users.push(user.groups);
     }
     count_gone(tx, &users)
@@ -346,17 +348,23 @@ pub(super) fn takes_admin_away(change: &UserChange) -> bool {
 }
 
 /// Deletes a user who was just read, and leaves the number of members of its groups to [`count_gone`].
-pub(super) fn remove_alone(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
+pub(super) fn remove_alone(tx: &mut Tx<'_>, terms: Terms, user: &User, extent: Extent) -> Result<()> {
     // Of two who delete it at once one keeps it, the other finds nobody.
     users::claim(tx, user.user_id)?;
-    events::record_user(tx, Kind::UserDeleted, user.user_id, Some(events::of_user(user)), None)?;
+    let (is_kept, mut picture) = (terms.deleted_users > 0, events::of_user(user));
+    if !is_kept {
+        picture = erasures::blank(picture);
+    }
+    events::record_user(tx, Kind::UserDeleted, user.user_id, Some(picture), None)?;
     if is_active_admin(user) {
         tx.touch_admins();
     }
-    if terms.deleted_users > 0 {
+    if is_kept {
         deleted_users::insert(tx, user)?;
+        return users::delete_uncounted(tx, user);
     }
-    users::delete_uncounted(tx, user)
+    users::delete_uncounted(tx, user)?;
+    erasures::erase(tx, user.user_id, extent)
 }
 
 /// Counts the members of the groups of users who are gone, each group once.
@@ -365,6 +373,9 @@ pub(super) fn count_gone(tx: &mut Tx<'_>, groups_of_users: &[Vec<GroupId>]) -> R
     groups_of_users.iter().flatten().for_each(|group| *members.entry(*group).or_default() -= 1);
     members.into_iter().try_for_each(|(group, by)| groups::count_members(tx, group, by))
 }
+
+/// Of more users that are deleted and erased at once, the worker blanks the events.
+const ERASED_WHOLE: usize = 100;
 
 fn self_delete() -> Error {
     Conflict::users(
@@ -375,7 +386,7 @@ fn self_delete() -> Error {
 }
 
 fn remove(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
-    remove_alone(tx, terms, user)?;
+    remove_alone(tx, terms, user, Extent::Whole)?;
     groups::count_in_each(tx, &user.groups, -1)
 }
 

@@ -269,6 +269,14 @@ impl Dialect {
         }
     }
 
+    /// The number that [`Self::fresh_id`] has just made in the same transaction; `param` as there.
+    pub fn last_id(self, sequence: &str, param: &str) -> String {
+        match self {
+            Self::Sqlite => param.to_owned(),
+            Self::Postgres => format!("coalesce(CAST({param} AS BIGINT), currval('seq_{sequence}'))"),
+        }
+    }
+
     /// Has a table read through this index, where the planner would take one that is also unique but whose rows lie
     /// far from each other. Stands behind the table's alias.
     pub fn by_index(self, index: &str) -> String {

@@ -3,8 +3,9 @@
 use super::driver::{Param, Row};
 use super::lists::{EXACT_TOTAL, Total, counted};
 use super::tx::{Counter, Sequence, Tx};
+use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::model::{Event, GroupId, UserId};
+use crate::model::{Event, GroupId, PartnerId, UserId};
 
 /// What to record; who and when come from the transaction.
 #[derive(Debug, Default)]
@@ -23,9 +24,33 @@ pub struct NewEvent<'a> {
 
 /// Records an event.
 pub fn insert(tx: &mut Tx<'_>, event: &NewEvent<'_>) -> Result<()> {
+    insert_numbered(tx, event).map(drop)
+}
+
+/// Records an event that holds the address a session was opened from, which goes at `erase_at` unless the session ends
+/// at another time than is known now.
+pub fn insert_with_address(
+    tx: &mut Tx<'_>,
+    event: &NewEvent<'_>,
+    session_id: &str,
+    erase_at: Millis,
+) -> Result<()> {
+    let id = insert_numbered(tx, event)?;
+    let last = tx.dialect().last_id(Sequence::Events.name(), "$3");
+    tx.execute_later(
+        &format!(
+            "INSERT INTO session_addresses (pid, session_id, event_id, erase_at) VALUES ($1, $2, {last}, $4)"
+        ),
+        &[session_id.into(), id.into(), erase_at.into()],
+        Error::from,
+    )
+}
+
+/// The number it has got, where that is known before it is stored.
+fn insert_numbered(tx: &mut Tx<'_>, event: &NewEvent<'_>) -> Result<Option<i64>> {
     let before = event.before.as_ref().map(ToString::to_string);
     let after = event.after.as_ref().map(ToString::to_string);
-    insert_written(tx, event, before.as_deref(), after.as_deref())
+    write(tx, event, before.as_deref(), after.as_deref())
 }
 
 /// Like [`insert`], for an event whose `before` and `after` are written as JSON already.
@@ -35,6 +60,15 @@ pub fn insert_written(
     before: Option<&str>,
     after: Option<&str>,
 ) -> Result<()> {
+    write(tx, event, before, after).map(drop)
+}
+
+fn write(
+    tx: &mut Tx<'_>,
+    event: &NewEvent<'_>,
+    before: Option<&str>,
+    after: Option<&str>,
+) -> Result<Option<i64>> {
     let (fresh, id) = tx.fresh_id(Sequence::Events, "$2")?;
     let (now, actor) = (tx.now(), tx.actor().to_string());
     tx.execute_later(
@@ -55,7 +89,35 @@ pub fn insert_written(
         Error::from,
     )?;
     tx.count(Counter::Events, 1);
-    Ok(())
+    Ok(id)
+}
+
+/// Partners whose oldest event is from before `before`.
+pub fn list_partners_with_old(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<Vec<PartnerId>> {
+    // From partner to partner by the key, also to those that are deleted; events have no index by time.
+    tx.unscoped().rows(
+        "WITH RECURSIVE p (pid) AS (SELECT min(e.pid) FROM events e UNION ALL \
+         SELECT (SELECT min(n.pid) FROM events n WHERE n.pid > p.pid) FROM p WHERE p.pid IS NOT NULL) \
+         SELECT p.pid FROM p WHERE p.pid IS NOT NULL AND \
+         (SELECT o.at FROM events o WHERE o.pid = p.pid ORDER BY o.event_id LIMIT 1) < $1 LIMIT $2",
+        &[before.into(), limit.into()],
+        |row| row.int(0).map(PartnerId),
+    )
+}
+
+/// Removes those of the partner's first `limit` events that are from before `before`; how many.
+pub fn purge(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<usize> {
+    let take = tx.dialect().take_rows();
+    let gone = tx.execute(
+        &format!(
+            "DELETE FROM events WHERE pid = $1 AND event_id IN (SELECT f.event_id FROM \
+             (SELECT e.event_id, e.at FROM events e WHERE e.pid = $1 ORDER BY e.event_id LIMIT $3{take}) f \
+             WHERE f.at < $2)"
+        ),
+        &[before.into(), limit.into()],
+    )?;
+    tx.count(Counter::Events, -i64::try_from(gone).unwrap_or(0));
+    Ok(gone)
 }
 
 /// Which events, in which order.

@@ -44,6 +44,17 @@ pub fn delete(tx: &mut Tx<'_>, request_id: i64) -> Result<()> {
     Ok(())
 }
 
+/// Removes the requests that name nobody: they lead to nothing, and may name somebody who was just erased.
+pub fn delete_of_nobody(tx: &mut Tx<'_>) -> Result<()> {
+    tx.unscoped().execute(
+        "DELETE FROM password_requests WHERE CASE by_email WHEN 0 THEN \
+         NOT EXISTS (SELECT 1 FROM usernames n WHERE n.name_key = password_requests.name_key) ELSE NOT EXISTS \
+         (SELECT 1 FROM partners p JOIN users u ON u.pid = p.pid AND u.email_key = password_requests.name_key) END",
+        &[],
+    )?;
+    Ok(())
+}
+
 /// Users of any partner with this folded e-mail address, by number from after `after` on.
 pub fn find_by_email(
     tx: &mut Tx<'_>,

@@ -3,7 +3,7 @@
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::PartnerId;
+use crate::model::{PartnerId, UserId};
 
 /// A stored answer.
 #[derive(Debug)]
@@ -50,6 +50,41 @@ pub fn set(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str, answer: &str) -> Res
     tx.unscoped().execute(
         "UPDATE kept_answers SET answer = $3 WHERE pid = $1 AND key_hash = $2",
         &[pid.into(), key_hash.into(), answer.into()],
+    )?;
+    Ok(())
+}
+
+/// Remembers which users a stored response shows.
+pub fn set_users(
+    tx: &mut Tx<'_>,
+    pid: PartnerId,
+    key_hash: &str,
+    users: &[(PartnerId, UserId)],
+) -> Result<()> {
+    for (user_pid, user_id) in users {
+        tx.unscoped().execute(
+            "INSERT INTO stored_response_users (pid, key_hash, user_pid, user_id) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT DO NOTHING",
+            &[pid.into(), key_hash.into(), (*user_pid).into(), (*user_id).into()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Puts `replacement` in place of the responses that show this user of the partner; of any of its users where none is
+/// named. The keys stay taken.
+pub fn replace_of(tx: &mut Tx<'_>, user: Option<UserId>, replacement: &str) -> Result<()> {
+    // A user's number is positive.
+    let (first, last) = user.map_or((0, i64::MAX), |user| (user.0, user.0));
+    tx.execute(
+        "UPDATE kept_answers SET answer = $4 WHERE (pid, key_hash) IN \
+         (SELECT r.pid, r.key_hash FROM stored_response_users r \
+          WHERE r.user_pid = $1 AND r.user_id BETWEEN $2 AND $3)",
+        &[first.into(), last.into(), replacement.into()],
+    )?;
+    tx.execute(
+        "DELETE FROM stored_response_users WHERE user_pid = $1 AND user_id BETWEEN $2 AND $3",
+        &[first.into(), last.into()],
     )?;
     Ok(())
 }

@@ -38,6 +38,8 @@ pub mod copy;
 pub mod deleted_users;
 /// What deletions take along.
 pub mod effects;
+/// Erased users whose events still hold personal values, and addresses of ended sessions.
+pub mod erasures;
 /// What users may do, and why.
 pub mod evaluations;
 /// Events: the audit log.
@@ -72,10 +74,10 @@ pub mod passwords;
 pub mod permission_changes;
 /// Which permissions and wildcards groups have.
 pub mod permissions;
-/// Sessions, their tokens, and OAuth clients.
-pub mod sessions;
 /// Keys that all servers of a database share.
 pub mod server_keys;
+/// Sessions, their tokens, and OAuth clients.
+pub mod sessions;
 /// Users, many at a time: pages, searches, streams.
 pub mod user_lists;
 /// Which users, in which order.
@@ -107,7 +109,7 @@ use tx::Effects;
 use writer::Writer;
 
 pub use cache::{ShownUser, TokenHash};
-pub use tx::{Counter, Outcome, Pace, Stale, Tx};
+pub use tx::{Counter, FreshIds, Outcome, Pace, Stale, Tx};
 
 /// Scans that run at once on SQLite; more wait for their turn.
 const SCANS: usize = 8;

@@ -50,6 +50,16 @@ pub fn withdraw(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     Ok(())
 }
 
+/// Removes every letter to an erased user.
+pub fn delete_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
+    // secure_delete zeroes what stood there.
+    tx.execute(
+        "DELETE FROM outbox WHERE pid = $1 AND user_id = $2 AND letter IS NOT NULL",
+        &[user_id.into()],
+    )?;
+    Ok(())
+}
+
 /// A stored letter.
 #[derive(Debug)]
 pub struct Mail {

@@ -102,9 +102,10 @@ pub fn set_suspended(tx: &mut Tx<'_>, pid: PartnerId, suspended: bool) -> Result
 
 /// Tables whose rows a partner's deletion removes in steps, and by what they are told apart. Users come before, groups
 /// after; what belongs to them goes with them.
-const STEPWISE: [(&str, &str); 5] = [
+const STEPWISE: [(&str, &str); 6] = [
     ("deleted_users", "user_id"),
     ("sessions", "session_id"),
+    ("session_addresses", "event_id"),
     ("outbox", "mail_id"),
     ("kept_answers", "key_hash"),
     ("imports", "import_key"),

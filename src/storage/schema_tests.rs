@@ -137,6 +137,45 @@ async fn users_of_an_older_schema_have_their_groups_in_the_row() {
     assert_eq!((row(5), row(6)), ((",".into(), 0), (",3,12,".into(), 0)));
 }
 
+/// What an older version has erased is queued to be blanked, and addresses of its sessions have a time to go.
+#[tokio::test]
+async fn what_an_older_schema_keeps_for_ever_gets_a_time_to_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let event = |pid: i64, id: i64, kind: &str, user: &str| {
+        format!(
+            "INSERT INTO events (pid, event_id, at, kind, actor, user_id, after) \
+             VALUES ({pid}, {id}, {id}0, '{kind}', 'system', {user}, '{{\"address\":\"::1\"}}'); "
+        )
+    };
+    let more = [
+        // User 5 is there, 6 can be restored, 7 and 8 are gone, and so is partner 9.
+        event(7, 1, "user.deleted", "5"),
+        event(7, 2, "user.deleted", "6"),
+        event(7, 3, "user.deleted", "7"),
+        event(7, 4, "user.erased", "7"),
+        event(7, 5, "user.deleted", "8"),
+        event(9, 6, "partner.deleted", "NULL"),
+        // One session is there, the other is not.
+        event(7, 7, "session.started", "5"),
+        event(7, 8, "session.started", "5"),
+    ]
+    .concat()
+        + "INSERT INTO deleted_users (pid, user_id, deleted_at, search_text, record) VALUES (7, 6, 1, '', '{}'); \
+           INSERT INTO sessions (pid, session_id, user_id, client_id, restricted, created_at, expires_at, last_used_at) \
+           VALUES (7, 's', 5, 'tenantry', 0, 80, 5000, 80);";
+    let path = older(dir.path(), 9, &more);
+    drop(open(dir.path()).unwrap());
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    let rows = |sql: &str| -> Vec<String> {
+        let mut found = conn.prepare(sql).unwrap();
+        found.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let erasures = "SELECT pid || ' ' || user_id || ' ' || after_event FROM erasures ORDER BY 1";
+    assert_eq!(rows(erasures), ["7 7 0", "7 8 0", "9 0 0"]);
+    let addresses = "SELECT event_id || ' ' || session_id || ' ' || (erase_at - 2592000000) FROM session_addresses ORDER BY 1";
+    assert_eq!(rows(addresses), ["7  70", "8 s 5000"]);
+}
+
 /// A database from before the search indexes were made anew finds its users, and forgets them when they go.
 #[tokio::test]
 async fn users_of_an_older_schema_are_in_the_new_search_indexes() {

@@ -7,7 +7,7 @@ use super::cache::TokenHash;
 use super::driver::Param;
 use super::tx::{Stale, Tx};
 use crate::access::{LastUse, Standing, TokenFacts};
-use crate::clock::Millis;
+use crate::clock::{DAY, Millis};
 use crate::error::{Error, Result};
 use crate::model::{Client, PUBLIC_CLIENT, PartnerId, Session, UserId};
 
@@ -203,8 +203,32 @@ fn ask_for_standing(tx: &mut Tx<'_>, session_id: &str) -> Result<Option<Standing
     )
 }
 
+/// How long after a session's end the address it was opened from is kept in its event.
+pub const ADDRESS_KEPT: Millis = 30 * DAY;
+
+/// Notes that sessions end now, so that their addresses go in time. `which` says which sessions `s` of the partner;
+/// its parameters begin at `$3`.
+fn note_end(tx: &mut Tx<'_>, which: &str, params: &[Param<'_>]) -> Result<()> {
+    let mut all = vec![Param::Int(tx.now() + ADDRESS_KEPT)];
+    all.extend_from_slice(params);
+    tx.execute_later(
+        &format!(
+            "UPDATE session_addresses SET erase_at = $2 WHERE pid = $1 AND session_id IN \
+             (SELECT s.session_id FROM sessions s WHERE s.pid = $1 AND {which})"
+        ),
+        &all,
+        Error::from,
+    )
+}
+
+/// Notes that all sessions of a user end now: whoever deletes the user calls it before.
+pub(super) fn note_end_of_all(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
+    note_end(tx, "s.user_id = $3", &[user_id.into()])
+}
+
 /// Ends one session and all its tokens; whether it was still there.
 pub fn end(tx: &mut Tx<'_>, session_id: &str) -> Result<bool> {
+    note_end(tx, "s.session_id = $3", &[session_id.into()])?;
     let gone = tx.execute("DELETE FROM sessions WHERE pid = $1 AND session_id = $2", &[session_id.into()])?;
     tx.forget(Stale::Session(tx.pid(), session_id.to_owned()));
     Ok(gone > 0)
@@ -214,16 +238,17 @@ pub fn end(tx: &mut Tx<'_>, session_id: &str) -> Result<bool> {
 pub fn end_all_of(tx: &mut Tx<'_>, user_id: UserId, but: Option<&str>) -> Result<usize> {
     // A login under way must not open another one unseen.
     super::users::claim(tx, user_id)?;
-    let gone = tx.execute(
-        "DELETE FROM sessions WHERE pid = $1 AND user_id = $2 AND session_id <> $3",
-        &[user_id.into(), but.unwrap_or("").into()],
-    )?;
+    let but_that = [user_id.into(), but.unwrap_or("").into()];
+    note_end(tx, "s.user_id = $3 AND s.session_id <> $4", &but_that)?;
+    let gone =
+        tx.execute("DELETE FROM sessions WHERE pid = $1 AND user_id = $2 AND session_id <> $3", &but_that)?;
     tx.forget(Stale::User(tx.pid(), user_id));
     Ok(gone)
 }
 
 /// Ends one session of a user and all its tokens; whether there was such a session of this user.
 pub fn end_of(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<bool> {
+    note_end(tx, "s.user_id = $3 AND s.session_id = $4", &[user_id.into(), session_id.into()])?;
     let gone = tx.execute(
         "DELETE FROM sessions WHERE pid = $1 AND user_id = $2 AND session_id = $3",
         &[user_id.into(), session_id.into()],
@@ -326,12 +351,20 @@ pub fn purge(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<usize> {
          (SELECT t.pid, t.token_hash FROM refresh_tokens t WHERE t.expires_at < $1 ORDER BY t.expires_at LIMIT $2{take})"),
         &[before.into(), limit.into()],
     )?;
-    gone += tx.unscoped().execute(
+    let ended = tx.unscoped().rows(
         &format!("DELETE FROM sessions WHERE (pid, session_id) IN \
-         (SELECT s.pid, s.session_id FROM sessions s WHERE s.expires_at < $1 ORDER BY s.expires_at LIMIT $2{take})"),
+         (SELECT s.pid, s.session_id FROM sessions s WHERE s.expires_at < $1 ORDER BY s.expires_at LIMIT $2{take}) \
+         RETURNING pid, session_id, expires_at"),
         &[before.into(), limit.into()],
+        |row| Ok((PartnerId(row.int(0)?), row.text(1)?.to_owned(), row.int(2)?)),
     )?;
-    Ok(gone)
+    for (pid, session_id, ended_at) in &ended {
+        tx.unscoped().execute(
+            "UPDATE session_addresses SET erase_at = $3 WHERE pid = $1 AND session_id = $2",
+            &[(*pid).into(), session_id.into(), (ended_at + ADDRESS_KEPT).into()],
+        )?;
+    }
+    Ok(gone + ended.len())
 }
 
 /// Stores a confidential client.
@@ -389,6 +422,9 @@ pub fn count_of_client(tx: &mut Tx<'_>, client_id: &str, limit: i64) -> Result<i
 
 /// Ends the first `limit` sessions that were opened through a client; how many.
 pub fn delete_of_client(tx: &mut Tx<'_>, client_id: &str, limit: i64) -> Result<usize> {
+    let those = "s.session_id IN \
+         (SELECT t.session_id FROM sessions t WHERE t.pid = $1 AND t.client_id = $3 LIMIT $4)";
+    note_end(tx, those, &[client_id.into(), limit.into()])?;
     let gone = tx.execute(
         "DELETE FROM sessions WHERE pid = $1 AND session_id IN \
          (SELECT s.session_id FROM sessions s WHERE s.pid = $1 AND s.client_id = $2 LIMIT $3)",

@@ -208,6 +208,29 @@ pub struct Tx<'c> {
     actor: Actor,
     now: Millis,
     random: &'c Random,
+    fresh: FreshIds,
+}
+
+/// The ids of users, groups and partners that a transaction has given out.
+#[derive(Debug, Default)]
+pub struct FreshIds(Vec<(Sequence, i64)>);
+
+impl FreshIds {
+    /// Whether nothing was given out.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the value of this member of an answer is the id of something that was made in the transaction.
+    pub fn holds(&self, member: &str, id: i64) -> bool {
+        let sequence = match member {
+            "userId" => Sequence::Users,
+            "groupId" => Sequence::Groups,
+            "pid" => Sequence::Partners,
+            _ => return false,
+        };
+        self.0.contains(&(sequence, id))
+    }
 }
 
 impl<'c> Tx<'c> {
@@ -230,6 +253,7 @@ impl<'c> Tx<'c> {
             actor,
             now,
             random,
+            fresh: FreshIds::default(),
         }
     }
 
@@ -292,6 +316,11 @@ impl<'c> Tx<'c> {
     /// Who is at work.
     pub fn actor(&self) -> &Actor {
         &self.actor
+    }
+
+    /// The ids that this transaction has given out.
+    pub fn fresh_ids(&self) -> &FreshIds {
+        &self.fresh
     }
 
     /// The one time of this transaction.
@@ -500,6 +529,14 @@ impl<'c> Tx<'c> {
 
     /// A number never used before (B24).
     pub(super) fn next_id(&mut self, sequence: Sequence) -> Result<i64> {
+        let id = self.take_id(sequence)?;
+        if matches!(sequence, Sequence::Users | Sequence::Groups | Sequence::Partners) {
+            self.fresh.0.push((sequence, id));
+        }
+        Ok(id)
+    }
+
+    fn take_id(&mut self, sequence: Sequence) -> Result<i64> {
         let name = sequence.name();
         // The number of a unit that is rolled back is never seen: on SQLite it is given back.
         if let Some(numbers) = self.numbers.as_deref_mut() {
@@ -573,7 +610,7 @@ impl Unscoped<'_> {
 }
 
 /// Sources of ids.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sequence {
     Partners,
     Users,
@@ -586,7 +623,7 @@ pub(super) enum Sequence {
 }
 
 impl Sequence {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Partners => "partners",
             Self::Users => "users",

@@ -244,6 +244,7 @@ pub(super) fn holding(tx: &mut Tx<'_>, ids: &[i64], term: &str) -> Result<Vec<i6
 /// its groups: whoever removes many users counts them once.
 pub fn delete_uncounted(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let indexed = indexed(tx, user.user_id)?;
+    super::sessions::note_end_of_all(tx, user.user_id)?;
     // Username, memberships, passwords, sessions and their tokens go with it (ON DELETE CASCADE).
     tx.execute("DELETE FROM users WHERE pid = $1 AND user_id = $2", &[user.user_id.into()])?;
     super::outbox::withdraw(tx, user.user_id)?;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use crate::access::{nobody, system_within};
 use crate::app::App;
 use crate::domain::{
-    deleted_users, expensive_hashes, once, outbox, permission_lists, sessions, throttle, unit, user_import,
-    uses,
+    deleted_users, erasures, events, expensive_hashes, once, outbox, permission_lists, sessions, throttle,
+    unit, user_import, uses,
 };
 use crate::error::Result;
+use crate::storage::Tx;
 
 /// Rows of the outbox in one transaction.
 const LETTERS: usize = 1_000;
@@ -20,6 +21,12 @@ const SESSIONS: usize = 500;
 const FAILURES: usize = 1_000;
 /// Deleted users in one transaction.
 const USERS: usize = 500;
+
+/// Events in one transaction.
+const EVENTS: usize = 500;
+
+/// Partners that are looked up at once.
+const PARTNERS: usize = 100;
 
 /// Kept answers in one transaction, and imports: each may have megabytes, and others wait until they are overwritten.
 const ANSWERS: usize = 10;
@@ -46,6 +53,19 @@ pub struct Housekeeping {
     pub lists: usize,
     /// Password hashes whose cost was not known yet.
     pub hashes: usize,
+    /// Erased users whose events hold no personal values any more.
+    pub erasures: usize,
+    /// Addresses of sessions that ended a month ago.
+    pub addresses: usize,
+    /// Events that were older than `event-days`.
+    pub events: usize,
+}
+
+impl Housekeeping {
+    /// Whether something went of which copies may stand in the write-ahead log.
+    pub fn leaves_traces(&self) -> bool {
+        self.letters + self.users + self.erasures + self.addresses + self.events > 0
+    }
 }
 
 /// Clears away what has expired, in steps, so that no request waits long, and stores when sessions were last used.
@@ -85,6 +105,17 @@ pub async fn housekeep(app: &App) -> Result<Housekeeping> {
     }
     done.lists = permission_lists::settle_leftovers(&app.store, &app.large_units).await?;
     done.users = erase_users(app).await?;
+    done.erasures = blank_events(app).await?;
+    loop {
+        let count =
+            unit::write_large(&app.store, &nobody(), |tx| erasures::erase_addresses(tx, rows(EVENTS)))
+                .await?;
+        done.addresses += count;
+        if count < EVENTS {
+            break;
+        }
+    }
+    done.events = purge_events(app).await?;
     loop {
         let count = unit::write_large(&app.store, &nobody(), |tx| once::purge(tx, rows(ANSWERS))).await?;
         done.answers += count;
@@ -134,8 +165,57 @@ async fn erase_users(app: &App) -> Result<usize> {
     }
 }
 
-/// Leaves nothing of letters that are gone in the files of the database: neither in the log nor in pages that were
-/// divided while the letters stood there. False when there are too many letters under way, or a long read needs the
+/// Blanks the events of erased users, partner by partner.
+async fn blank_events(app: &App) -> Result<usize> {
+    let mut done = 0;
+    loop {
+        let partners = app.store.read(&nobody(), |tx| erasures::list_partners(tx, rows(PARTNERS))).await?;
+        let mut is_stuck = true;
+        for &pid in &partners {
+            loop {
+                let step = |tx: &mut Tx<'_>| erasures::step(tx, rows(EVENTS));
+                let step = unit::write_large(&app.store, &system_within(pid), step).await?;
+                done += step.done;
+                is_stuck &= step.done == 0;
+                if !step.has_more {
+                    break;
+                }
+            }
+        }
+        // What another process has taken is left to it.
+        if partners.len() < PARTNERS || is_stuck {
+            return Ok(done);
+        }
+    }
+}
+
+/// Removes events that are older than events are kept, partner by partner.
+async fn purge_events(app: &App) -> Result<usize> {
+    let Some(kept) = app.terms.events else { return Ok(0) };
+    let mut gone = 0;
+    loop {
+        let list = move |tx: &mut Tx<'_>| events::list_partners_with_old(tx, kept, rows(PARTNERS));
+        let partners = app.store.scan(&nobody(), list).await?;
+        let mut is_stuck = true;
+        for &pid in &partners {
+            loop {
+                let purge = move |tx: &mut Tx<'_>| events::purge(tx, kept, rows(EVENTS));
+                let count = unit::write_large(&app.store, &system_within(pid), purge).await?;
+                gone += count;
+                is_stuck &= count == 0;
+                if count < EVENTS {
+                    break;
+                }
+            }
+        }
+        if partners.len() < PARTNERS || is_stuck {
+            return Ok(gone);
+        }
+    }
+}
+
+/// Leaves nothing of letters and personal values that are gone in the write-ahead log, and nothing of letters in pages
+/// that were divided while the letters stood there. False when there are too many letters under way, or a long read needs the
 /// log: try again later.
 ///
 /// # Errors

@@ -90,6 +90,8 @@ struct Hands {
     refresh: String,
     client: (String, String),
     operator: String,
+    /// The path of a second page, with its cursor.
+    next: String,
     group: i64,
     last_user: i64,
     last_event: i64,
@@ -133,13 +135,21 @@ async fn populate(t: &T) -> Hands {
     // Deleted numbers must not come again (B24).
     let gone = admin.create("gone").await["userId"].as_i64().unwrap();
     admin.delete(&format!("/api/v1/users/{gone}")).await.expect(204);
-    // An answer that is kept for a request that comes again; a forgotten password, and one that is still to be seen to.
+    // A user that is erased, which the worker has not seen to; the key of the cursors, and a cursor.
+    let erased = admin.create("erased").await["userId"].as_i64().unwrap();
+    admin.delete(&format!("/api/v1/users/{erased}")).await.expect(204);
+    admin.delete(&format!("/api/v1/users/deleted/{erased}")).await.expect(204);
+    let page = admin.get("/api/v1/users?pageSize=1&sortBy=lastName").await.expect(200);
+    let next = page.header("link").split(['<', '>']).nth(1).unwrap().to_owned();
+    // Answers that are kept for requests that come again, one of which shows a user; a forgotten password, and one that is still to be seen to.
     let key = admin.request(reqwest::Method::POST, "/api/v1/groups/").header("idempotency-key", "k-1");
     let kept = key.json(&json!({ "name": "Kept" })).send().await.unwrap();
     assert_eq!(kept.status(), 201);
     // What a crash left of a large list of permissions, and who had the large unit of a partner.
     t.run_sql(&format!("INSERT INTO permission_changes VALUES (1, {}, 1, 2, 1, 1)", group + 1));
     t.run_sql("INSERT INTO large_units VALUES (1, 'somebody', 1)");
+    let key = admin.request(reqwest::Method::POST, "/api/v1/users").header("idempotency-key", "k-2");
+    assert_eq!(key.json(&new_user("once")).send().await.unwrap().status(), 201);
     // An import that can be gone on with.
     let key = admin.request(reqwest::Method::POST, "/api/v1/users/import").header("idempotency-key", "i-1");
     let expensive = crate::foreign_hashes::BCRYPT.replace("$05$", "$12$");
@@ -172,7 +182,7 @@ async fn populate(t: &T) -> Hands {
     let last_user = admin.create("waiting").await["userId"].as_i64().unwrap();
     let last_event =
         admin.events().await.iter().map(|event| event["eventId"].as_i64().unwrap()).max().unwrap();
-    Hands { access, refresh, client, operator: operator.token.unwrap(), group, last_user, last_event }
+    Hands { access, refresh, client, operator: operator.token.unwrap(), next, group, last_user, last_event }
 }
 
 /// The server over a copy does what the first one would.
@@ -185,6 +195,7 @@ async fn check(t: &T, hands: &Hands, before: &Value, password: &str) {
     assert_eq!(without_login_times(&admin.everybody().await), *before);
     assert_eq!(t.bearer(&hands.operator).get("/operator/v1/partners").await.status, 200);
     t.technical_account(&hands.client).await;
+    admin.get(&hands.next).await.expect(200);
     // Searches find: in each script, by three characters and by one.
     for (term, count) in [("LÜDENSCH", 1), ("שלום", 1), ("ext-", 4), ("o'b", 1), ("ø", 1)] {
         let url =

@@ -50,6 +50,7 @@ mod passwords;
 mod patch;
 mod permission_lists;
 mod permissions;
+mod personal_data;
 mod postgres;
 mod processes;
 mod proxy;

@@ -3,6 +3,7 @@
 
 use super::{BulkChange, Kept, Terms, parse, response};
 use crate::access::Admin;
+use crate::domain::erasures::Extent;
 use crate::domain::once::{self, StoredResponse};
 use crate::domain::{groups, memberships, partners, users};
 use crate::error::{Error, Result};
@@ -122,7 +123,7 @@ impl<'a> Step<'a> {
                         self.keep_user(*id);
                         continue;
                     }
-                    users::remove_alone(tx, self.terms, &user)?;
+                    users::remove_alone(tx, self.terms, &user, Extent::OneOfMany)?;
                     self.changed += 1;
                     self.gone.push(user.groups);
                 }

@@ -7,7 +7,8 @@ use tenantry::access::Operator;
 use tenantry::domain::once::{self, Keepable};
 use tenantry::domain::permission_lists::{self, Replacement};
 use tenantry::domain::unit::{Done, Manner};
-use tenantry::model::{GroupId, ObjectId, ObjectPermissions, PartnerId};
+use tenantry::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, UserId};
+use tenantry::storage::FreshIds;
 
 /// Another partner's small writes are answered between the steps of a large list: counted by the steps, not by time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -266,6 +267,12 @@ impl Keepable for Text {
     fn length(&self) -> usize {
         self.0.len()
     }
+
+    fn users(&self) -> Vec<(PartnerId, UserId)> {
+        Vec::new()
+    }
+
+    fn hide_ids(&mut self, _: &FreshIds) {}
 }
 
 /// What is stored for an `Idempotency-Key` comes with the switch: not before it, and never without it.
