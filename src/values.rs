@@ -22,6 +22,16 @@ pub const DESCRIPTION_MAX: usize = 2_000;
 /// Longest e-mail address (RFC 5321 §4.5.3.1.3: a path of 256 octets, less its two angle brackets).
 pub const EMAIL_MAX: usize = 254;
 
+/// A whole number from 0, written in the one way there is (B17): digits only, without a sign and without a leading zero.
+pub fn whole_number(text: &str) -> Option<i64> {
+    let is_plain = match text.as_bytes() {
+        [b'0'] => true,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    text.parse().ok().filter(|_| is_plain)
+}
+
 /// What is wrong with a value, without the place it stood at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bad {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use axum::extract::{FromRequest, Request};
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use hyper::body::{Body as _, Bytes};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -15,7 +16,7 @@ use serde_json::value::RawValue;
 use self::ids::Ids;
 pub use self::ids::{MAX_IDS, id_list};
 pub use self::lists::{name_list, object_list};
-use super::incoming::read_body;
+use super::incoming::{ORDINARY, read_body};
 use super::problem::Problem;
 use crate::error::{Error, Fault};
 use crate::model::Status;
@@ -25,34 +26,38 @@ mod lists;
 
 /// The most members a body's object may have: many times what any operation knows, and a bound on the work.
 const MAX_FIELDS: usize = 100;
-/// The bytes of a body that is said to be JSON; 408, 413 or 415 otherwise.
+/// The bytes of a body that is said to be JSON and has at most `LIMIT` bytes; 408, 413 or 415 otherwise. That of a PATCH
+/// is said to be JSON or a merge patch (RFC 7396): other patches in JSON mean something else.
 ///
 /// A request without any body and content type passes as empty, so that it gets the one fault that helps.
 #[derive(Debug)]
-pub struct JsonBody(pub Bytes);
+pub struct JsonBody<const LIMIT: u64 = ORDINARY>(pub Bytes);
 
-impl<S: Sync> FromRequest<S> for JsonBody {
+impl<const LIMIT: u64, S: Sync> FromRequest<S> for JsonBody<LIMIT> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let is_patch = request.method() == Method::PATCH;
         let known = match request.headers().get(CONTENT_TYPE) {
-            Some(value) => value.to_str().is_ok_and(is_json),
+            Some(value) => value.to_str().is_ok_and(|text| is_json(text, is_patch)),
             None => request.body().is_end_stream(),
         };
-        if !known {
-            return Err(Problem::unsupported_media_type());
+        match (known, is_patch) {
+            (true, _) => read_body(request, LIMIT).await.map(Self),
+            (false, true) => Err(Problem::unsupported_patch()),
+            (false, false) => Err(Problem::unsupported_media_type()),
         }
-        read_body(request.into_body()).await.map(Self)
     }
 }
 
-/// `application/json` or `application/<anything>+json` (RFC 6839 §3.1); a charset, which RFC 8259 §11 does not know
-/// but many clients send, must be UTF-8.
-fn is_json(content_type: &str) -> bool {
+/// `application/json` or `application/<anything>+json` (RFC 6839 §3.1), of which only `merge-patch` is a patch; a charset,
+/// which RFC 8259 §11 does not know but many clients send, must be UTF-8.
+fn is_json(content_type: &str, is_patch: bool) -> bool {
     let mut parts = content_type.split(';');
     let essence = parts.next().unwrap_or("").trim().to_ascii_lowercase();
     let json = essence.strip_prefix("application/").is_some_and(|subtype| {
-        subtype == "json" || subtype.strip_suffix("+json").is_some_and(|rest| !rest.is_empty())
+        let is_kind = |kind: &str| if is_patch { kind == "merge-patch" } else { !kind.is_empty() };
+        subtype == "json" || subtype.strip_suffix("+json").is_some_and(is_kind)
     });
     json && parts.filter_map(|p| p.split_once('=')).all(|(name, value)| {
         let value = value.trim().trim_matches('"');

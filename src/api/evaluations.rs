@@ -19,7 +19,8 @@ use asked::{Asked, Part, Read};
 
 use super::body::JsonBody;
 use super::extract::{EvaluationAsker, QueryParams};
-use super::openapi::{EvaluationErrors, InvalidError};
+use super::incoming::BULK;
+use super::openapi::{EvaluationErrors, InvalidError, TooLargeError};
 use super::permissions::{ObjectIdBody, read_object_id};
 use super::problem::Problem;
 use super::sources::SourceBody;
@@ -28,6 +29,7 @@ use crate::domain::evaluations::{self, Decision, Refusal, Request, Semantic};
 use crate::error::{Error, Fault, Result};
 use crate::model::UserId;
 use crate::storage::Tx;
+use crate::values;
 
 /// The most requests of a batch.
 const MAX_BATCH: usize = 1_000;
@@ -229,7 +231,7 @@ impl Reader {
     fn subject(&mut self, subject: &Part, at: &str) -> Option<Option<UserId>> {
         let kind = self.text(subject.kind.as_ref(), "type", at)?;
         let id = match &subject.id {
-            Some(Value::String(text)) => text.parse::<i64>().ok().filter(|id| id.to_string() == *text),
+            Some(Value::String(text)) => values::whole_number(text),
             Some(Value::Number(number)) => number.as_i64(),
             Some(_) => return self.fault(format!("{at}/id"), "wrong-type", "must be a string or an integer"),
             None => return self.fault(format!("{at}/id"), "required", "is required"),
@@ -352,14 +354,14 @@ fn read_batch(reader: &mut Reader, app: &App, body: &Asked) -> Option<Vec<Reques
     responses(
         (status = 200, description = "The decisions, in the order of the questions", body = DecisionsBody,
             example = json!({ "evaluations": [{ "decision": true }, { "decision": false }] })),
-        InvalidError, EvaluationErrors,
+        InvalidError, EvaluationErrors, TooLargeError<BULK>,
     ),
 )]
 pub async fn evaluate_accesses(
     State(app): State<App>,
     EvaluationAsker(by): EvaluationAsker,
     QueryParams(mut params): QueryParams,
-    JsonBody(body): JsonBody,
+    JsonBody(body): JsonBody<BULK>,
 ) -> Result<Response, Problem> {
     let body = parse(&body)?;
     let with_reason = explains(&mut params, &body);

@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::domain::{cursors, permissions, tokens};
 use crate::error::{Error, Missing, TokenFault};
 use crate::model::{GroupId, PartnerId, UserId};
+use crate::values;
 
 /// The bearer token of a request (RFC 6750 §2.1).
 fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
@@ -29,7 +30,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
 async fn caller(parts: &Parts, app: &App) -> Result<Caller, Error> {
     let caller = tokens::authenticate(app, bearer(&parts.headers)?).await?;
     if let Some(peer) = parts.extensions.get::<Peer>() {
-        peer.connection.belongs_to(caller.pid());
+        peer.belongs_to(caller.pid());
     }
     Ok(caller)
 }
@@ -114,7 +115,11 @@ impl FromRequestParts<App> for ByOperator {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let token = bearer(&parts.headers)?.to_owned();
-        Ok(Self(tokens::authenticate_operator(app, &token).await?))
+        let operator = tokens::authenticate_operator(app, &token).await?;
+        if let Some(peer) = parts.extensions.get::<Peer>() {
+            peer.is_known();
+        }
+        Ok(Self(operator))
     }
 }
 
@@ -127,8 +132,7 @@ async fn path_text(parts: &mut Parts, app: &App, name: &str) -> Option<String> {
 /// Ids in a path: whatever is no positive integer up to 2^63-1 names nothing (B17).
 async fn path_id(parts: &mut Parts, app: &App, name: &str, missing: Missing) -> Result<i64, Problem> {
     let text = path_text(parts, app, name).await;
-    let id =
-        text.and_then(|text| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten());
+    let id = text.as_deref().and_then(values::whole_number);
     id.filter(|id| *id > 0).ok_or_else(|| Error::NotFound(missing).into())
 }
 

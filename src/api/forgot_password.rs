@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 
 use super::body::{Fields, JsonBody};
 use super::extract::{ClientAddress, NoParams};
-use super::openapi::{BusyError, InvalidError};
+use super::incoming::BRIEF;
+use super::openapi::{BusyError, InvalidError, TooLargeError};
 use super::problem::{Problem, ProblemDocument};
 use crate::app::App;
 use crate::domain::forgot_password::{self, Whose};
@@ -55,14 +56,14 @@ fn read(body: &[u8]) -> Result<Whose> {
         (status = 202, description = "Taken; nothing is said about whether there is such a user", body = Object),
         InvalidError,
         (status = 429, description = "This address asks too often: try again after Retry-After seconds", body = ProblemDocument, content_type = "application/problem+json"),
-        BusyError,
+        BusyError, TooLargeError<BRIEF>,
     ),
 )]
 pub async fn forgot_password(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,
     _: NoParams,
-    JsonBody(body): JsonBody,
+    JsonBody(body): JsonBody<BRIEF>,
 ) -> Result<Response, Problem> {
     forgot_password::ask(&app, address, &read(&body)?).await?;
     Ok(super::json(StatusCode::ACCEPTED, &json!({})))

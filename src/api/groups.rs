@@ -9,9 +9,10 @@ use utoipa::ToSchema;
 use super::body::{Fields, JsonBody, Patch, Presence, id_list};
 use super::conditional::{Conditions, show};
 use super::extract::{Admin, GroupPath, QueryParams};
+use super::incoming::BULK;
 use super::openapi::{
     AdminErrors, ChangedError, ConditionParams, ConflictError, DryRunParams, InvalidError, KnownParams,
-    MissingError, OnceParams, UnchangedAnswer,
+    MissingError, OnceParams, TooLargeError, UnchangedAnswer,
 };
 use super::paging::Params;
 use super::problem::Problem;
@@ -298,7 +299,7 @@ pub async fn get_group(
     request_body = WriteGroup,
     responses(
         (status = 200, description = "The group", body = GroupBody, headers(("ETag" = String, description = "Its version"))),
-        InvalidError, AdminErrors, MissingError, ConflictError, ChangedError,
+        InvalidError, AdminErrors, MissingError, ConflictError, ChangedError, TooLargeError<BULK>,
     ),
 )]
 pub async fn update_group(
@@ -306,7 +307,7 @@ pub async fn update_group(
     Admin(by): Admin,
     GroupPath(id): GroupPath,
     write: Write,
-    JsonBody(body): JsonBody,
+    JsonBody(body): JsonBody<BULK>,
 ) -> Result<Response, Problem> {
     change_group(&app, &by, id, write, &body, Presence::Required).await
 }
@@ -318,7 +319,7 @@ pub async fn update_group(
     request_body(content = PatchGroup, content_type = "application/merge-patch+json"),
     responses(
         (status = 200, description = "The group", body = GroupBody, headers(("ETag" = String, description = "Its version"))),
-        InvalidError, AdminErrors, MissingError, ConflictError, ChangedError,
+        InvalidError, AdminErrors, MissingError, ConflictError, ChangedError, TooLargeError<BULK>,
     ),
 )]
 pub async fn patch_group(
@@ -326,7 +327,7 @@ pub async fn patch_group(
     Admin(by): Admin,
     GroupPath(id): GroupPath,
     write: Write,
-    JsonBody(body): JsonBody,
+    JsonBody(body): JsonBody<BULK>,
 ) -> Result<Response, Problem> {
     change_group(&app, &by, id, write, &body, Presence::Optional).await
 }
@@ -382,14 +383,14 @@ pub async fn delete_group(
     responses(
         (status = 200, description = "More than 5,000 members: all deleted but those listed, which have got a child meanwhile", body = KeptRows),
         (status = 204, description = "All gone"),
-        InvalidError, AdminErrors, MissingError, ConflictError,
+        InvalidError, AdminErrors, MissingError, ConflictError, TooLargeError<BULK>,
     ),
 )]
 pub async fn bulk_delete_groups(
     State(app): State<App>,
     Admin(by): Admin,
     write: Write,
-    Once { body, claim }: Once,
+    Once { body, claim }: Once<BULK>,
 ) -> Result<Response, Problem> {
     delete_groups(&app, &by, write.once(claim), &body).await
 }
@@ -400,14 +401,14 @@ pub async fn bulk_delete_groups(
     responses(
         (status = 200, description = "More than 5,000 members: all deleted but those listed, which have got a child meanwhile", body = KeptRows),
         (status = 204, description = "All gone"),
-        InvalidError, AdminErrors, MissingError, ConflictError,
+        InvalidError, AdminErrors, MissingError, ConflictError, TooLargeError<BULK>,
     ),
 )]
 pub async fn bulk_delete_groups_by_delete(
     State(app): State<App>,
     Admin(by): Admin,
     write: Write,
-    JsonBody(body): JsonBody,
+    JsonBody(body): JsonBody<BULK>,
 ) -> Result<Response, Problem> {
     delete_groups(&app, &by, write, &body).await
 }

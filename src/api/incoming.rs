@@ -1,21 +1,42 @@
-//! Request bodies, bounded in size and time, whichever extractor reads them and however they are framed.
+//! Request bodies, bounded in size, time and memory, whichever extractor reads them and however they are framed.
+//!
+//! An operation says by the type of its body how long that may be ([`JsonBody`](super::body::JsonBody),
+//! [`Once`](super::writes::Once), [`StreamedBody`]). What says nothing may have [`ORDINARY`] bytes.
 
 use std::error::Error as _;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::{FromRequest, Request};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::body_memory::BodyMemory;
 use super::problem::Problem;
+use super::server::Peer;
 use crate::error::Fault;
+
+/// The most bytes of an ordinary body: one user, one group without its members, one question.
+pub const ORDINARY: u64 = 256 * 1024;
+/// The most bytes of a form of the token edge.
+pub const FORM: u64 = 16 * 1024;
+/// The most bytes of a body that names one user, from anybody.
+pub const BRIEF: u64 = 4 * 1024;
+/// The most bytes of a body with very many entries are those that the setting `body-limit` allows. Only for operations
+/// that say who is calling before they read.
+pub const BULK: u64 = u64::MAX;
+
+/// The time of a whole import; each piece of it comes within `BodyRules::idle`.
+const LONGEST_STREAM: Duration = Duration::from_hours(24);
 
 /// Why a body could not be read. It travels inside [`axum::Error`]; [`read_body`] finds it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BodyFault {
+pub enum BodyError {
     /// More bytes than allowed.
     #[error("the body has more than {limit} bytes")]
     TooLarge {
@@ -25,33 +46,91 @@ pub enum BodyFault {
     /// Nothing came for too long, or the whole took too long.
     #[error("the body did not arrive in time")]
     Stalled,
+    /// All bodies together take too much memory.
+    #[error("too many bodies are being received")]
+    NoMemory,
     /// The connection broke, or the framing is wrong.
     #[error("the body breaks off")]
     Broken,
 }
 
-/// The bounds of one body.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct BodyBounds {
-    /// Bytes.
+/// What holds for all bodies of a server.
+#[derive(Debug)]
+pub(super) struct BodyRules {
+    /// What [`BULK`] means, and no operation exceeds.
     pub(super) limit: u64,
     /// How long the next bytes may take.
     pub(super) idle: Duration,
-    /// How long the whole may take.
+    /// How long the whole may take from a sender who has said who it is.
     pub(super) total: Duration,
+    /// How long the whole may take from anybody else.
+    pub(super) stranger: Duration,
+    /// What they may take together.
+    pub(super) memory: BodyMemory,
 }
 
-/// A body past its limit is still read this many times the limit, and thrown away: a client that is busy sending
-/// does not look for the answer, and closing on it would reset the connection before it sees the 413.
+/// What one body may take: the listener makes it, the operation and whoever finds out who is calling adjust it before the
+/// body is read.
+#[derive(Debug)]
+pub(super) struct BodyAllowance {
+    rules: Arc<BodyRules>,
+    limit: AtomicU64,
+    is_known: AtomicBool,
+    is_stream: AtomicBool,
+}
+
+impl BodyAllowance {
+    /// That of a stranger, whatever the operation.
+    pub(super) fn new(rules: &Arc<BodyRules>) -> Self {
+        Self {
+            rules: Arc::clone(rules),
+            limit: AtomicU64::new(ORDINARY.min(rules.limit)),
+            is_known: AtomicBool::new(false),
+            is_stream: AtomicBool::new(false),
+        }
+    }
+
+    /// The sender has said who it is.
+    pub(super) fn know_sender(&self) {
+        self.is_known.store(true, Ordering::Relaxed);
+    }
+
+    fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    fn set_limit(&self, limit: u64) {
+        self.limit.store(limit.min(self.rules.limit), Ordering::Relaxed);
+    }
+
+    fn set_stream(&self) {
+        self.limit.store(u64::MAX, Ordering::Relaxed);
+        self.is_stream.store(true, Ordering::Relaxed);
+    }
+
+    fn total(&self) -> Duration {
+        if !self.is_known.load(Ordering::Relaxed) {
+            self.rules.stranger
+        } else if self.is_stream.load(Ordering::Relaxed) {
+            LONGEST_STREAM
+        } else {
+            self.rules.total
+        }
+    }
+}
+
+/// A body past its limit is still read this many times the limit, at least [`DRAIN_AT_LEAST`], and thrown away: a client
+/// that is busy sending does not look for the answer, and closing on it would reset the connection before it sees the 413.
 const DRAIN: u64 = 4;
+const DRAIN_AT_LEAST: u64 = 32 * 1024 * 1024;
 
 /// A body that fails instead of growing past its limit or stalling. Timers are touched only when bytes are late.
 #[derive(Debug)]
 pub(super) struct Guarded<B> {
     inner: B,
-    bounds: BodyBounds,
+    allowance: Arc<BodyAllowance>,
     read: u64,
-    deadline: Instant,
+    begun: Instant,
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
     started: bool,
@@ -61,13 +140,13 @@ pub(super) struct Guarded<B> {
 }
 
 impl<B> Guarded<B> {
-    pub(super) fn new(inner: B, bounds: BodyBounds, expects: bool) -> Self {
-        let deadline = Instant::now() + bounds.total;
+    pub(super) fn new(inner: B, allowance: Arc<BodyAllowance>, expects: bool) -> Self {
+        let begun = Instant::now();
         Self {
             inner,
-            bounds,
+            allowance,
             read: 0,
-            deadline,
+            begun,
             timer: None,
             waiting: false,
             started: false,
@@ -76,13 +155,14 @@ impl<B> Guarded<B> {
         }
     }
 
-    fn too_large<T>(&self) -> Poll<Option<Result<T, BodyFault>>> {
-        Poll::Ready(Some(Err(BodyFault::TooLarge { limit: self.bounds.limit })))
+    fn too_large<T>(&self) -> Poll<Option<Result<T, BodyError>>> {
+        Poll::Ready(Some(Err(BodyError::TooLarge { limit: self.allowance.limit() })))
     }
 
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let waiting = std::mem::replace(&mut self.waiting, true);
-        let deadline = || self.deadline.min(Instant::now() + self.bounds.idle);
+        let (end, idle) = (self.begun + self.allowance.total(), self.allowance.rules.idle);
+        let deadline = || end.min(Instant::now() + idle);
         let timer = match &mut self.timer {
             Some(timer) => {
                 if !waiting {
@@ -99,20 +179,25 @@ impl<B> Guarded<B> {
     }
 }
 
+/// How many bytes of a body with this limit are read in all.
+fn drained(limit: u64) -> u64 {
+    limit.saturating_mul(DRAIN).max(DRAIN_AT_LEAST)
+}
+
 impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Guarded<B> {
     type Data = Bytes;
-    type Error = BodyFault;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        let limit = this.bounds.limit;
+        let limit = this.allowance.limit();
         if !std::mem::replace(&mut this.started, true) {
             let announced = this.inner.size_hint().lower();
             this.over = announced > limit;
-            if this.over && (this.expects || announced > limit.saturating_mul(DRAIN)) {
+            if this.over && (this.expects || announced > drained(limit)) {
                 return this.too_large();
             }
         }
@@ -126,17 +211,17 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Guarded<B> {
                     if !this.over {
                         return Poll::Ready(Some(Ok(frame)));
                     }
-                    if this.read > limit.saturating_mul(DRAIN) {
+                    if this.read > drained(limit) {
                         return this.too_large();
                     }
                 }
-                Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(BodyFault::Broken))),
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(BodyError::Broken))),
                 Poll::Ready(None) if this.over => return this.too_large(),
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => {
                     return match this.poll_late(cx) {
                         Poll::Ready(()) if this.over => this.too_large(),
-                        Poll::Ready(()) => Poll::Ready(Some(Err(BodyFault::Stalled))),
+                        Poll::Ready(()) => Poll::Ready(Some(Err(BodyError::Stalled))),
                         Poll::Pending => Poll::Pending,
                     };
                 }
@@ -153,35 +238,93 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Guarded<B> {
     }
 }
 
-/// Reads a whole body, for any handler that wants the bytes.
+/// Reads a whole body of at most `limit` bytes, for any extractor that wants the bytes.
 ///
 /// # Errors
-/// 413 or 408 when the server's bounds were passed (the server puts them around every body), 400 when it breaks off.
-pub async fn read_body(body: Body) -> Result<Bytes, Problem> {
-    match body.collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) => Err(body_problem(&error)),
+/// 413 or 408 when the body's or the server's bounds were passed, 503 when all bodies together take too much memory, 400
+/// when it breaks off.
+pub async fn read_body(request: Request, limit: u64) -> Result<Bytes, Problem> {
+    let allowance = request.extensions().get::<Peer>().and_then(|peer| peer.body.clone());
+    if let Some(allowance) = &allowance {
+        allowance.set_limit(limit);
+    }
+    collect(request.into_body(), allowance.as_deref(), limit).await.map_err(BodyError::into)
+}
+
+async fn collect(mut body: Body, allowance: Option<&BodyAllowance>, limit: u64) -> Result<Bytes, BodyError> {
+    let Some(first) = next(&mut body).await? else { return Ok(Bytes::new()) };
+    if body.is_end_stream() {
+        // Most bodies come with their head: they stay where the connection has read them, which is bounded.
+        return Ok(first);
+    }
+    let limit = allowance.map_or(limit, BodyAllowance::limit);
+    let announced = body.size_hint().upper().unwrap_or(limit).saturating_add(first.len() as u64);
+    let most = announced.min(limit);
+    let mut buffer = match allowance {
+        Some(allowance) => allowance.rules.memory.buffer(most)?,
+        // A request that came over no connection.
+        None => BodyMemory::new(usize::MAX).buffer(most)?,
+    };
+    buffer.push(&first)?;
+    drop(first);
+    while let Some(bytes) = next(&mut body).await? {
+        buffer.push(&bytes)?;
+    }
+    Ok(buffer.into_bytes())
+}
+
+/// The next bytes.
+async fn next(body: &mut Body) -> Result<Option<Bytes>, BodyError> {
+    while let Some(frame) = body.frame().await {
+        // Trailers are passed over.
+        if let Ok(bytes) = frame.map_err(|error| error_of(&error))?.into_data() {
+            return Ok(Some(bytes));
+        }
+    }
+    Ok(None)
+}
+
+/// A body of any length that is read piece by piece and never kept. The operation says who is calling before it reads:
+/// a stranger's ends as early as any other.
+#[derive(Debug)]
+pub struct StreamedBody(pub Body);
+
+impl<S: Sync> FromRequest<S> for StreamedBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        if let Some(allowance) = request.extensions().get::<Peer>().and_then(|peer| peer.body.as_ref()) {
+            allowance.set_stream();
+        }
+        Ok(Self(request.into_body()))
     }
 }
 
 /// Why a body could not be read to its end.
 pub fn body_problem(error: &axum::Error) -> Problem {
-    match fault_of(error) {
-        BodyFault::TooLarge { limit } => Problem::body_too_large(limit),
-        BodyFault::Stalled => Problem::body_stalled(),
-        BodyFault::Broken => Fault::new("", "broken-body", "the body breaks off before its end").into(),
+    error_of(error).into()
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge { limit } => Self::body_too_large(limit),
+            BodyError::Stalled => Self::body_stalled(),
+            BodyError::NoMemory => Self::no_body_memory(),
+            BodyError::Broken => Fault::new("", "broken-body", "the body breaks off before its end").into(),
+        }
     }
 }
 
-fn fault_of(error: &axum::Error) -> BodyFault {
+fn error_of(error: &axum::Error) -> BodyError {
     let mut source = error.source();
     while let Some(error) = source {
-        if let Some(fault) = error.downcast_ref::<BodyFault>() {
-            return *fault;
+        if let Some(found) = error.downcast_ref::<BodyError>() {
+            return *found;
         }
         source = error.source();
     }
-    BodyFault::Broken
+    BodyError::Broken
 }
 
 #[cfg(test)]
@@ -191,8 +334,17 @@ mod tests {
     use http_body_util::Full;
     use std::convert::Infallible;
 
-    const BOUNDS: BodyBounds =
-        BodyBounds { limit: 10, idle: Duration::from_secs(3), total: Duration::from_secs(8) };
+    fn allowance() -> Arc<BodyAllowance> {
+        let allowance = Arc::new(BodyAllowance::new(&Arc::new(BodyRules {
+            limit: 10,
+            idle: Duration::from_secs(3),
+            total: Duration::from_secs(8),
+            stranger: Duration::from_secs(5),
+            memory: BodyMemory::new(64 * 1024),
+        })));
+        allowance.know_sender();
+        allowance
+    }
 
     /// A body that sends its frames `every` so often, then ends, or hangs when `hangs`.
     struct Drip {
@@ -230,9 +382,27 @@ mod tests {
     }
 
     async fn read(body: impl HttpBody<Data = Bytes, Error = Infallible> + Unpin + Send + 'static) -> u16 {
-        match read_body(Body::new(Guarded::new(body, BOUNDS, false))).await {
-            Ok(_) => 200,
-            Err(problem) => problem.into_response().status().as_u16(),
+        read_with(body, &allowance()).await
+    }
+
+    async fn read_with(
+        body: impl HttpBody<Data = Bytes, Error = Infallible> + Unpin + Send + 'static,
+        allowance: &Arc<BodyAllowance>,
+    ) -> u16 {
+        let mut body = Body::new(Guarded::new(body, Arc::clone(allowance), false));
+        let read = if allowance.is_stream.load(Ordering::Relaxed) {
+            loop {
+                match next(&mut body).await {
+                    Ok(Some(_)) => {}
+                    end => break end.map(|_| ()),
+                }
+            }
+        } else {
+            collect(body, Some(allowance), BULK).await.map(|_| ())
+        };
+        match read {
+            Ok(()) => 200,
+            Err(error) => Problem::from(error).into_response().status().as_u16(),
         }
     }
 
@@ -259,11 +429,53 @@ mod tests {
         assert_eq!(read(Drip::new(4, 0, true)).await, 413);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_stranger_has_less_time() {
+        let strangers = || Arc::new(BodyAllowance::new(&allowance().rules));
+        assert_eq!(read_with(Drip::new(2, 2, false), &strangers()).await, 200);
+        let start = Instant::now();
+        assert_eq!(read_with(Drip::new(3, 2, true), &strangers()).await, 408);
+        assert_eq!(start.elapsed().as_secs(), 5);
+        // Even where any length would do.
+        let stream = strangers();
+        stream.set_stream();
+        let start = Instant::now();
+        assert_eq!(read_with(Drip::new(100, 2, true), &stream).await, 408);
+        assert_eq!(start.elapsed().as_secs(), 5);
+        // Who is known may take a day for it.
+        stream.know_sender();
+        assert_eq!(read_with(Drip::new(100, 2, false), &stream).await, 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_bodies_together_take_bounded_memory() {
+        let rules = Arc::new(BodyRules {
+            limit: u64::MAX,
+            idle: Duration::from_secs(60),
+            total: Duration::from_secs(60),
+            stranger: Duration::from_secs(60),
+            memory: BodyMemory::new(8 * 1024),
+        });
+        let body = |frames, hangs| {
+            let allowance = Arc::new(BodyAllowance::new(&rules));
+            async move { read_with(Drip::new(frames, 1, hangs), &allowance).await }
+        };
+        let slow = [tokio::spawn(body(10, true)), tokio::spawn(body(10, true))];
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(body(2, false).await, 503);
+        // One that comes in one piece takes none of it.
+        assert_eq!(read_with(Full::from("whole"), &Arc::new(BodyAllowance::new(&rules))).await, 200);
+        for one in slow {
+            assert_eq!(one.await.unwrap(), 408);
+        }
+        assert_eq!(body(2, false).await, 200);
+    }
+
     #[tokio::test]
     async fn a_client_that_asks_first_is_refused_before_it_sends() {
-        let body = Guarded::new(Full::from("0123456789a"), BOUNDS, true);
+        let body = Guarded::new(Full::from("0123456789a"), allowance(), true);
         let error = body.collect().await.unwrap_err();
-        assert_eq!(error, BodyFault::TooLarge { limit: 10 });
+        assert_eq!(error, BodyError::TooLarge { limit: 10 });
     }
 
     #[tokio::test]
@@ -279,7 +491,8 @@ mod tests {
                 Poll::Ready(Some(Err(std::fmt::Error)))
             }
         }
-        let problem = read_body(Body::new(Guarded::new(Broken, BOUNDS, false))).await.unwrap_err();
+        let body = Body::new(Guarded::new(Broken, allowance(), false));
+        let problem = Problem::from(collect(body, None, BULK).await.unwrap_err());
         assert_eq!(problem.into_response().status(), 400);
     }
 }

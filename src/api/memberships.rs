@@ -5,9 +5,10 @@ use axum::response::Response;
 
 use super::body::{JsonBody, id_list};
 use super::extract::{Admin, GroupPath, MemberPath};
+use super::incoming::BULK;
 use super::openapi::{
     AdminErrors, ChangedError, ConditionParams, DryRunParams, InvalidError, MissingError, OnceParams,
-    RepeatedError,
+    RepeatedError, TooLargeError,
 };
 use super::problem::Problem;
 use super::writes::{Answer, Once, Write};
@@ -78,7 +79,7 @@ pub async fn remove_member(
     request_body = Vec<i64>,
     responses(
         (status = 204, description = "All in the group"),
-        InvalidError, AdminErrors, MissingError, RepeatedError, ChangedError,
+        InvalidError, AdminErrors, MissingError, RepeatedError, ChangedError, TooLargeError<BULK>,
     ),
 )]
 pub async fn add_members(
@@ -86,7 +87,7 @@ pub async fn add_members(
     Admin(by): Admin,
     GroupPath(group): GroupPath,
     write: Write,
-    Once { body, claim }: Once,
+    Once { body, claim }: Once<BULK>,
 ) -> Result<Response, Problem> {
     let operation = BulkOperation::of(BulkChange::AddMembers(group), id_list(&body)?);
     write.of(Target::Group(group)).once(claim).run_bulk(&app, &by, operation).await
@@ -102,7 +103,7 @@ pub async fn add_members(
     request_body = Vec<i64>,
     responses(
         (status = 204, description = "None in the group any more"),
-        InvalidError, AdminErrors, MissingError, ChangedError,
+        InvalidError, AdminErrors, MissingError, ChangedError, TooLargeError<BULK>,
     ),
 )]
 pub async fn remove_members(
@@ -110,7 +111,7 @@ pub async fn remove_members(
     Admin(by): Admin,
     GroupPath(group): GroupPath,
     write: Write,
-    JsonBody(body): JsonBody,
+    JsonBody(body): JsonBody<BULK>,
 ) -> Result<Response, Problem> {
     let operation = BulkOperation::of(BulkChange::RemoveMembers(group), id_list(&body)?);
     write.of(Target::Group(group)).run_bulk(&app, &by, operation).await

@@ -5,6 +5,8 @@
 pub mod bare;
 /// Reading JSON bodies, all faults at once (B6).
 pub mod body;
+/// Memory for the bodies that are being received, bounded over all of them.
+mod body_memory;
 /// The other spellings of each path (B1), made in one place.
 pub mod compat;
 /// Tags and conditions: `ETag`, `If-Match`, `If-None-Match`.
@@ -27,11 +29,13 @@ pub mod forgot_password;
 pub mod group_lists;
 /// Groups, one at a time.
 pub mod groups;
+/// What the head of a request has to say clearly.
+mod head;
 /// Is it alive, is it ready, and what does it do.
 pub mod health;
 /// Rows of an import.
 pub mod import_rows;
-/// Request bodies, bounded in size and time.
+/// Request bodies, bounded in size, time and memory.
 pub mod incoming;
 /// Who is in which group.
 pub mod memberships;
@@ -59,6 +63,8 @@ pub mod sessions;
 mod shares;
 /// Where a permission comes from, as answers tell it.
 mod sources;
+/// Answers to requests that could not be read.
+mod unreadable;
 /// What requests say of users.
 pub mod user_bodies;
 /// Users, changed many at a time.
@@ -98,9 +104,16 @@ pub fn service(app: &App, metrics: &Arc<Metrics>) -> Observe<Router> {
         .merge(openapi::router(&document))
         .fallback(async || Problem::unknown_path())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        // The server bounds every body itself, in size and time (server.rs).
+        // The server bounds every body itself (incoming.rs).
         .layer(DefaultBodyLimit::disable())
         .with_state(app.clone());
+    Observe::new(router, Arc::clone(metrics), &app.random)
+}
+
+/// `/metrics` and nothing else, for a listener of its own.
+pub fn metrics_service(app: &App, metrics: &Arc<Metrics>) -> Observe<Router> {
+    let router = health::metrics_router(Arc::clone(metrics), app.store.supervisor().clone())
+        .fallback(async || Problem::unknown_path());
     Observe::new(router, Arc::clone(metrics), &app.random)
 }
 

@@ -12,15 +12,18 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use axum::response::IntoResponse as _;
 use metrics::{Counter, Key, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 use tower::Service;
 use tracing::Span;
 
-use super::problem::{Busy, Cause};
+use super::head::BadHead;
+use super::problem::{Busy, Cause, Problem};
 use super::refusals::Refusals;
 use super::server::caught;
 use crate::random::Random;
@@ -29,6 +32,10 @@ use crate::random::Random;
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// No answer of the API is a page: were one shown as such, it could do nothing and stand in no other page.
+const NO_PAGE: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+const DENY: HeaderValue = HeaderValue::from_static("DENY");
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 
 const REQUESTS: &str = "tenantry_http_requests_total";
 const DURATION: &str = "tenantry_http_request_duration_seconds";
@@ -219,11 +226,12 @@ where
         let uri = request.uri().clone();
         // The fields are made only when somebody listens at this level.
         let span = tracing::debug_span!("request", id = text(&id), %method, path = uri.path());
+        let bad_head = request.extensions().get().copied();
         let inner = {
             let _entered = span.enter();
             self.inner.call(request)
         };
-        Observed { inner, shared: Arc::clone(&self.shared), begun, id, method, uri, span }
+        Observed { inner, shared: Arc::clone(&self.shared), begun, id, method, uri, bad_head, span }
     }
 }
 
@@ -236,6 +244,7 @@ pub struct Observed<F> {
     id: HeaderValue,
     method: Method,
     uri: Uri,
+    bad_head: Option<BadHead>,
     span: Span,
 }
 
@@ -248,20 +257,22 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let _entered = this.span.enter();
-        let mut response = match caught(|| Pin::new(&mut this.inner).poll(cx)) {
-            Ok(poll) => {
-                let Ok(response) = ready!(poll);
-                response
-            }
-            Err(problem) => problem.into_response(),
+        let mut response = match this.bad_head.take() {
+            // Nothing has been done for it: the future of the router begins when it is polled.
+            Some(BadHead(detail)) => Problem::bad_head(detail).into_response(),
+            None => match caught(|| Pin::new(&mut this.inner).poll(cx)) {
+                Ok(poll) => {
+                    let Ok(response) = ready!(poll);
+                    response
+                }
+                Err(problem) => problem.into_response(),
+            },
         };
         let took = this.begun.elapsed();
         this.shared.metrics.count(response.status(), took);
         this.log(&response, took);
         let headers = response.headers_mut();
-        headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-        // Answers hold personal data: no cache keeps them unless the handler knows better.
-        headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
+        secure(headers);
         headers.insert(X_REQUEST_ID, std::mem::replace(&mut this.id, NO_STORE));
         Poll::Ready(Ok(response))
     }
@@ -290,6 +301,16 @@ impl<F> Observed<F> {
     }
 }
 
+/// Sets the security headers of every answer. Those that a handler has set stay, but for the one that has one value only.
+pub(super) fn secure(headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    // Answers hold personal data: no cache keeps them unless the handler knows better.
+    headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(NO_PAGE);
+    headers.insert(X_FRAME_OPTIONS, DENY);
+    headers.insert(REFERRER_POLICY, NO_REFERRER);
+}
+
 fn text(id: &HeaderValue) -> &str {
     id.to_str().unwrap_or("-")
 }
@@ -297,7 +318,6 @@ fn text(id: &HeaderValue) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::problem::Problem;
     use crate::error::Error;
     use axum::Router;
     use axum::http::header::AsHeaderName;
@@ -372,6 +392,9 @@ mod tests {
             let response = send(&service, path, None).await;
             assert_eq!(header(&response, X_CONTENT_TYPE_OPTIONS), "nosniff");
             assert_eq!(header(&response, CACHE_CONTROL), "no-store");
+            assert_eq!(header(&response, CONTENT_SECURITY_POLICY), NO_PAGE);
+            assert_eq!(header(&response, X_FRAME_OPTIONS), "DENY");
+            assert_eq!(header(&response, REFERRER_POLICY), "no-referrer");
         }
         assert_eq!(header(&send(&service, "/cached", None).await, CACHE_CONTROL), "max-age=60");
     }

@@ -1,14 +1,19 @@
 //! The OpenAPI document (3.1) and Swagger UI. Operations document themselves where they stand; here is what they
 //! have in common (`common.rs` adds who may call them, errors and examples).
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use axum::http::{HeaderValue, header};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use serde_json::Value;
-use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{
     ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityScheme,
+};
+use utoipa::openapi::{
+    ContentBuilder, OpenApi as Document, Ref, RefOr, Response as ResponseDoc, ResponseBuilder,
 };
 use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 
@@ -50,6 +55,20 @@ pub struct MissingError(#[expect(dead_code, reason = "documents the body")] Prob
     content_type = "application/problem+json"
 )]
 pub struct ConflictError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
+
+/// The body is longer than this operation takes, where that is not what the kind of its body says ([`common`]).
+pub struct TooLargeError<const LIMIT: u64>;
+
+impl<const LIMIT: u64> IntoResponses for TooLargeError<LIMIT> {
+    fn responses() -> BTreeMap<String, RefOr<ResponseDoc>> {
+        let document = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let answer = ResponseBuilder::new()
+            .description(common::too_large(LIMIT))
+            .content("application/problem+json", document)
+            .build();
+        BTreeMap::from([(String::from("413"), RefOr::T(answer))])
+    }
+}
 
 /// Too much to do at the moment.
 #[derive(IntoResponses)]
@@ -552,8 +571,18 @@ pub(super) fn router(document: &Document) -> Router<App> {
     let ui = utoipa_swagger_ui::SwaggerUi::new("/docs")
         // Unless told otherwise, it sends the document's address to validator.swagger.io.
         .config(utoipa_swagger_ui::Config::from("/api/v1/openapi.json").validator_url("none"));
+    let ui = Router::from(ui).layer(map_response(async |mut page: Response| {
+        page.headers_mut().insert(header::CONTENT_SECURITY_POLICY, UI_POLICY);
+        page
+    }));
     Router::new().route("/api/v1/openapi.json", get(async move || show(&text))).merge(ui)
 }
+
+/// What the pages of Swagger UI need: their own files, the API, styles that scripts set, and pictures that stand in styles.
+const UI_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
 
 fn show(text: &str) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text.to_owned()).into_response()

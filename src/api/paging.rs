@@ -135,9 +135,8 @@ impl Params {
     pub fn ids(&mut self, name: &'static str) -> Vec<i64> {
         let mut ids = Vec::new();
         for value in self.all(name) {
-            let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-            match value.parse::<i64>() {
-                Ok(id) if digits && id > 0 => ids.push(id),
+            match values::whole_number(&value) {
+                Some(id) if id > 0 => ids.push(id),
                 _ => self.fault(name, "wrong-value", "give a positive integer up to 9223372036854775807"),
             }
         }
@@ -323,11 +322,8 @@ impl Params {
         let out_of_range =
             |from: i64, to: i64| ("out-of-range", format!("give an integer from {from} to {to}"));
         let integer = |value: &str, from: i64, to: i64| {
-            let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-            value
-                .parse::<i64>()
-                .ok()
-                .filter(|v| digits && (from..=to).contains(v))
+            values::whole_number(value)
+                .filter(|v| (from..=to).contains(v))
                 .ok_or_else(|| out_of_range(from, to))
         };
         let asked = always_wrapped

@@ -13,7 +13,10 @@ use utoipa::ToSchema;
 use super::body::{Fields, Flaw, JsonBody, name_list, object_list, wrong_type};
 use super::extract::{AccessibleGroupPath, Admin, NamePath, NoParams};
 use super::groups::{GroupBody, shown};
-use super::openapi::{AdminErrors, ChangedError, ConditionParams, DryRunParams, InvalidError, MissingError};
+use super::incoming::BULK;
+use super::openapi::{
+    AdminErrors, ChangedError, ConditionParams, DryRunParams, InvalidError, MissingError, TooLargeError,
+};
 use super::problem::Problem;
 use super::writes::{Answer, Write};
 use crate::app::App;
@@ -213,7 +216,7 @@ pub async fn list_group_permissions(
     request_body = Vec<ObjectPermissionsBody>,
     responses(
         (status = 200, description = "The list", body = Vec<ObjectPermissionsBody>),
-        InvalidError, AdminErrors, ChangedError,
+        InvalidError, AdminErrors, ChangedError, TooLargeError<BULK>,
     ),
 )]
 pub async fn update_group_permissions(
@@ -221,7 +224,7 @@ pub async fn update_group_permissions(
     Admin(by): Admin,
     AccessibleGroupPath(id): AccessibleGroupPath,
     write: Write,
-    JsonBody(body): JsonBody,
+    JsonBody(body): JsonBody<BULK>,
 ) -> Result<Response, Problem> {
     let list = Arc::new(read_list(&app.config.permission_catalogue, &body)?);
     let (write, new) = (write.of(Target::Group(id)), Arc::clone(&list));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -35,6 +35,9 @@ enum Edge {
     MethodNotAllowed,
     BodyStalled,
     BodyTooLarge { limit: u64 },
+    NoBodyMemory,
+    BadHead { detail: &'static str },
+    UnsupportedPatch,
     UnsupportedMediaType,
     UnsupportedRows,
     HeadersTooLarge,
@@ -71,6 +74,21 @@ impl Problem {
     /// 413: the body has more than `limit` bytes; the connection is closed.
     pub fn body_too_large(limit: u64) -> Self {
         Self(Failure::Edge(Edge::BodyTooLarge { limit }))
+    }
+
+    /// 503: all bodies together take too much memory; the connection is closed.
+    pub fn no_body_memory() -> Self {
+        Self(Failure::Edge(Edge::NoBodyMemory))
+    }
+
+    /// 400: a header makes it unclear what is asked for; the connection is closed.
+    pub fn bad_head(detail: &'static str) -> Self {
+        Self(Failure::Edge(Edge::BadHead { detail }))
+    }
+
+    /// 415: the body of a PATCH is not said to be a merge patch or JSON.
+    pub fn unsupported_patch() -> Self {
+        Self(Failure::Edge(Edge::UnsupportedPatch))
     }
 
     /// 415: the body is not said to be JSON in UTF-8.
@@ -174,6 +192,10 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
+// RFC 5789 §2.2, §3.1.
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+const PATCH_TYPES: HeaderValue = HeaderValue::from_static("application/merge-patch+json, application/json");
+const NO_BODY_MEMORY: &str = "too many request bodies are being received";
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
@@ -295,7 +317,19 @@ impl Edge {
             Self::BodyTooLarge { limit } => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body-too-large",
-                format!("the body has more than {limit} bytes").into(),
+                format!("the body has more than {limit} bytes, the most that this operation takes").into(),
+            ),
+            Self::NoBodyMemory => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                format!("{NO_BODY_MEMORY}: try again in 1 s").into(),
+            ),
+            Self::BadHead { detail } => (StatusCode::BAD_REQUEST, "bad-request", detail.into()),
+            Self::UnsupportedPatch => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "send the patch as Content-Type: application/merge-patch+json (RFC 7396) or application/json, in UTF-8"
+                    .into(),
             ),
             Self::UnsupportedMediaType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -315,11 +349,38 @@ impl Edge {
         };
         let mut response = plain(status, code, detail);
         // What is left of the body was not read, so the next request cannot be found behind it (RFC 9110 §15.5.9).
-        if matches!(self, Self::BodyStalled | Self::BodyTooLarge { .. }) {
+        if matches!(
+            self,
+            Self::BodyStalled | Self::BodyTooLarge { .. } | Self::NoBodyMemory | Self::BadHead { .. }
+        ) {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
-        response
+        match self {
+            Self::NoBodyMemory => {
+                response.extensions_mut().insert(Busy(NO_BODY_MEMORY.into()));
+                retry_after(response, 1)
+            }
+            Self::UnsupportedPatch => {
+                response.headers_mut().insert(ACCEPT_PATCH, PATCH_TYPES);
+                response
+            }
+            _ => response,
+        }
     }
+}
+
+/// The document of a request that could not be read; none where that cannot be the status.
+pub(super) fn unreadable_document(status: StatusCode) -> Option<Vec<u8>> {
+    let (code, detail) = match status {
+        StatusCode::BAD_REQUEST => ("malformed-request", "this is no well-formed HTTP/1.1 request"),
+        StatusCode::URI_TOO_LONG => ("target-too-long", "the request target is too long"),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
+            "headers-too-large",
+            "the request line and the header fields are too large together, or too many",
+        ),
+        _ => return None,
+    };
+    serde_json::to_vec(&document(status, code, detail.into(), Vec::new(), Vec::new())).ok()
 }
 
 fn plain(status: StatusCode, code: &'static str, detail: Cow<'static, str>) -> Response {

@@ -10,8 +10,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::EXPECT;
-use axum::http::{Method, Request, Response};
+use axum::http::header::{CONNECTION, EXPECT, TRANSFER_ENCODING};
+use axum::http::{HeaderValue, Request, Response};
 use axum::response::IntoResponse as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -24,13 +24,17 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tower::Service;
 
+use super::body_memory::BodyMemory;
 use super::compat;
 use super::connection::{Bounded, Limits, Turns};
-use super::incoming::{BodyBounds, Guarded};
+use super::head;
+use super::incoming::{BodyAllowance, BodyRules, Guarded};
+use super::observe;
 use super::problem::{Cause, Problem};
 use super::shares::Shares;
-use super::user_import;
+use crate::config::Config;
 use crate::error::Error;
+use crate::model::PartnerId;
 use crate::supervise::{Supervisor, words_of};
 
 /// What a connection may take. The defaults are the service's.
@@ -42,6 +46,8 @@ pub struct Bounds {
     pub body_idle: Duration,
     /// A whole body comes within this time, else 408. 5 min.
     pub body_total: Duration,
+    /// That of somebody who has not said who it is. 10 s.
+    pub body_stranger: Duration,
     /// A connection without a request, or with an answer of which nothing more comes, is closed after once to
     /// twice this time. 75 s.
     pub keep_alive: Duration,
@@ -51,14 +57,18 @@ pub struct Bounds {
     pub shutdown: Duration,
     /// The most bytes of a request line and header, else 431. 16 KiB.
     pub max_header_bytes: usize,
-    /// The most bytes of a body, else 413. 4 MiB: 100,000 ids of 19 digits (B15) fit.
+    /// The most bytes of a body that may have very many entries, else 413; others have bounds of their own below it
+    /// (incoming.rs). 8 MiB: 100,000 ids of 19 digits (B15) fit.
     pub body_limit: u64,
+    /// The most bytes of all bodies together that are being received or read, else 503. 256 MiB.
+    pub body_memory: usize,
     /// The most connections at once; more wait in the system's queue. 10,000.
     pub max_connections: usize,
 }
 
-/// The time of a whole import; each piece of it comes within `body_idle`.
-const LONGEST_IMPORT: Duration = Duration::from_hours(24);
+/// The most bytes that a connection buffers of what has come or goes out, but for a larger piece of an answer. A head has
+/// to fit.
+const CONNECTION_BUFFER: usize = 16 * 1024;
 
 impl Default for Bounds {
     fn default() -> Self {
@@ -66,13 +76,22 @@ impl Default for Bounds {
             header_read: Duration::from_secs(10),
             body_idle: Duration::from_secs(30),
             body_total: Duration::from_mins(5),
+            body_stranger: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             write_idle: Duration::from_secs(30),
             shutdown: Duration::from_secs(10),
             max_header_bytes: 16 * 1024,
-            body_limit: 4 * 1024 * 1024,
+            body_limit: 8 * 1024 * 1024,
+            body_memory: 256 * 1024 * 1024,
             max_connections: 10_000,
         }
+    }
+}
+
+impl Bounds {
+    /// The service's, with those of the settings that are bounds.
+    pub fn of(config: &Config) -> Self {
+        Self { body_limit: config.body_limit as u64, body_memory: config.body_memory, ..Self::default() }
     }
 }
 
@@ -83,6 +102,23 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The connection, which is told whose it is.
     pub(super) connection: Arc<Turns>,
+    /// What the body of the request may take, if it has one.
+    pub(super) body: Option<Arc<BodyAllowance>>,
+}
+
+impl Peer {
+    /// The request came with a good token of this partner's.
+    pub(super) fn belongs_to(&self, pid: PartnerId) {
+        self.connection.belongs_to(pid);
+        self.is_known();
+    }
+
+    /// Whoever sent the request has said who it is, and could prove it.
+    pub(crate) fn is_known(&self) {
+        if let Some(body) = &self.body {
+            body.know_sender();
+        }
+    }
 }
 
 /// Serves connections until `shutdown` is ready, then lets the requests in work end.
@@ -126,6 +162,7 @@ where
     http.timer(TokioTimer::new())
         .header_read_timeout(None)
         .max_header_size(bounds.max_header_bytes)
+        .max_buf_size(CONNECTION_BUFFER.max(bounds.max_header_bytes))
         // Most answers are some hundred bytes: to copy them behind their head costs less than to send two pieces.
         .writev(false)
         .pipeline_flush(false);
@@ -133,6 +170,13 @@ where
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
+    let rules = Arc::new(BodyRules {
+        limit: bounds.body_limit,
+        idle: bounds.body_idle,
+        total: bounds.body_total,
+        stranger: bounds.body_stranger,
+        memory: BodyMemory::new(bounds.body_memory),
+    });
     let workers = tokio::runtime::Handle::current().metrics().num_workers();
     let shares = Shares::new(workers);
     let of_rounds = shares.clone();
@@ -158,13 +202,19 @@ where
         let turns = Arc::new(Turns::new(shares.clone()));
         let limits = Limits { head: bounds.header_read, idle: bounds.keep_alive, write: bounds.write_idle };
         let io = TokioIo::new(Bounded::new(stream, limits, Arc::clone(&turns)));
-        let service = service.clone();
+        let (service, rules) = (service.clone(), Arc::clone(&rules));
         let handle = service_fn(move |request: Request<Incoming>| {
             let turn = turns.begin();
             let service = service.clone();
-            let peer = Peer { address: peer, connection: Arc::clone(&turns) };
+            // Were its length given in two ways, whoever passed it on may take another one for its end, and what follows
+            // for another request: nothing follows (RFC 9112 §6.1).
+            let is_last = request.headers().contains_key(TRANSFER_ENCODING);
+            let request = prepare(request, peer, Arc::clone(&turns), &rules);
             async move {
-                let response = answer(service, prepare(request, peer, &bounds)).await;
+                let mut response = answer(service, request).await;
+                if is_last {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 drop(turn);
                 Ok::<_, Infallible>(response)
             }
@@ -222,21 +272,25 @@ fn is_of_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-fn prepare(request: Request<Incoming>, peer: Peer, bounds: &Bounds) -> Request<Body> {
+fn prepare(
+    request: Request<Incoming>,
+    address: SocketAddr,
+    connection: Arc<Turns>,
+    rules: &Arc<BodyRules>,
+) -> Request<Body> {
     let (mut head, body) = request.into_parts();
+    if let Err(bad) = head::check(&head) {
+        head.extensions.insert(bad);
+    }
     head.uri = compat::rewrite(head.uri);
-    head.extensions.insert(peer);
-    let body = if body.is_end_stream() {
-        Body::empty() // needs no allocation
+    let (allowance, body) = if body.is_end_stream() {
+        (None, Body::empty()) // needs no allocation
     } else {
-        let (limit, total) = match head.uri.path() == user_import::PATH && head.method == Method::POST {
-            // Read piece by piece, never whole.
-            true => (u64::MAX, LONGEST_IMPORT),
-            false => (bounds.body_limit, bounds.body_total),
-        };
-        let bounds = BodyBounds { limit, idle: bounds.body_idle, total };
-        Body::new(Guarded::new(body, bounds, head.headers.contains_key(EXPECT)))
+        let allowance = Arc::new(BodyAllowance::new(rules));
+        let expects = head.headers.contains_key(EXPECT);
+        (Some(Arc::clone(&allowance)), Body::new(Guarded::new(body, allowance, expects)))
     };
+    head.extensions.insert(Peer { address, connection, body: allowance });
     Request::from_parts(head, body)
 }
 
@@ -252,7 +306,8 @@ where
     let mut work = pin!(work);
     std::future::poll_fn(|cx| {
         caught(|| work.as_mut().poll(cx)).unwrap_or_else(|problem| {
-            let response = problem.into_response();
+            let mut response = problem.into_response();
+            observe::secure(response.headers_mut());
             // `Observe` catches what panics inside of it and logs it with its request; this is what is left.
             if let Some(Cause(cause)) = response.extensions().get() {
                 tracing::error!(%cause, "internal error");

@@ -8,7 +8,10 @@ use utoipa::ToSchema;
 
 use super::body::{Fields, Flaw, JsonBody, Presence, elements, id_list, members};
 use super::extract::Admin;
-use super::openapi::{AdminErrors, ConflictError, DryRunParams, InvalidError, MissingError, OnceParams};
+use super::incoming::BULK;
+use super::openapi::{
+    AdminErrors, ConflictError, DryRunParams, InvalidError, MissingError, OnceParams, TooLargeError,
+};
 use super::paging::Params;
 use super::problem::{Problem, ProblemDocument, of_row};
 use super::user_lists::{as_stored, read_filters};
@@ -130,14 +133,14 @@ async fn read_bulk(app: &App, by: &access::Admin, body: &[u8]) -> Result<Bulk> {
     post, path = "/api/v1/users/bulk", tag = "users", params(OnceParams, DryRunParams), request_body = CreateUsers,
     responses(
         (status = 200, description = "What became of each row", body = UsersCreated),
-        InvalidError, AdminErrors, ConflictError,
+        InvalidError, AdminErrors, ConflictError, TooLargeError<BULK>,
     ),
 )]
 pub async fn bulk_create_users(
     State(app): State<App>,
     Admin(by): Admin,
     write: Write,
-    Once { body, claim }: Once,
+    Once { body, claim }: Once<BULK>,
 ) -> Result<Response, Problem> {
     let Bulk { rows, atomic } = read_bulk(&app, &by, &body).await?;
     let (terms, rights) = (app.terms, by.clone());
@@ -347,14 +350,14 @@ async fn read_patch_request(app: &App, by: &access::Admin, body: &[u8]) -> Resul
     patch, path = "/api/v1/users/bulk", tag = "users", params(DryRunParams), request_body = PatchUsers,
     responses(
         (status = 200, description = "All changed", body = UsersChanged),
-        InvalidError, AdminErrors, MissingError, ConflictError,
+        InvalidError, AdminErrors, MissingError, ConflictError, TooLargeError<BULK>,
     ),
 )]
 pub async fn bulk_patch_users(
     State(app): State<App>,
     Admin(by): Admin,
     write: Write,
-    JsonBody(body): JsonBody,
+    JsonBody(body): JsonBody<BULK>,
 ) -> Result<Response, Problem> {
     let (selection, expected, change) = read_patch_request(&app, &by, &body).await?;
     let told = match &selection {
@@ -389,14 +392,14 @@ fn in_filter(error: Error) -> Error {
     responses(
         (status = 200, description = "More than 5,000: all deleted but those listed, who became the last ACTIVE admin meanwhile", body = KeptRows),
         (status = 204, description = "All gone"),
-        InvalidError, AdminErrors, MissingError, ConflictError,
+        InvalidError, AdminErrors, MissingError, ConflictError, TooLargeError<BULK>,
     ),
 )]
 pub async fn bulk_delete_users(
     State(app): State<App>,
     Admin(by): Admin,
     write: Write,
-    Once { body, claim }: Once,
+    Once { body, claim }: Once<BULK>,
 ) -> Result<Response, Problem> {
     let operation = BulkOperation::of(BulkChange::DeleteUsers, id_list(&body)?);
     write.once(claim).run_bulk(&app, &by, operation).await

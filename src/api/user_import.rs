@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{Admin, QueryParams};
 use super::import_rows::read_rows;
-use super::incoming::body_problem;
+use super::incoming::{StreamedBody, body_problem};
 use super::openapi::{AdminErrors, ConflictError, DryRunParams, InvalidError, OnceParams};
 use super::paging::Params;
 use super::problem::Problem;
@@ -27,9 +27,6 @@ use crate::error::{Conflict, Error, Fault, Result};
 use crate::rows::{BatchSize, Format, RawRow, Splitter};
 use crate::storage::Tx;
 use crate::storage::imports::Progress;
-
-/// The path: its body is bounded in no other way than by the time between two pieces (server.rs).
-pub(super) const PATH: &str = "/api/v1/users/import";
 
 /// The most rejected rows that an answer tells.
 const LISTED: usize = 1_000;
@@ -173,10 +170,11 @@ pub async fn import_users(
     State(app): State<App>,
     Admin(by): Admin,
     QueryParams(params): QueryParams,
-    request: Request,
+    headers: HeaderMap,
+    StreamedBody(body): StreamedBody,
 ) -> Result<Response, Problem> {
-    let asked = Asked::read(params, request.headers(), &by)?;
-    Import::begin(app, by, asked).await?.run(request.into_body()).await
+    let asked = Asked::read(params, &headers, &by)?;
+    Import::begin(app, by, asked).await?.run(body).await
 }
 
 /// An import under way.

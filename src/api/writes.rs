@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use super::body::JsonBody;
 use super::conditional;
 use super::extract;
+use super::incoming::ORDINARY;
 use super::paging::Params;
 use super::problem::Problem;
 use crate::access::{Admin, Scope};
@@ -285,24 +286,25 @@ fn replay(answer: Answer) -> Result<Response> {
     Ok(response)
 }
 
-/// The body of a POST that creates or deletes, and the claim to do it where the request has an `Idempotency-Key`. A
+/// The body of a POST that creates or deletes, of at most `LIMIT` bytes, and the claim to do it where the request has an `Idempotency-Key`. A
 /// request that was answered before gets that answer here, so it comes after whatever says who may.
 #[derive(Debug)]
-pub struct Once {
+pub struct Once<const LIMIT: u64 = ORDINARY> {
     /// The body.
     pub body: Bytes,
     /// For [`Write::once`].
     pub claim: Option<Claim>,
 }
 
-impl FromRequest<App> for Once {
+impl<const LIMIT: u64> FromRequest<App> for Once<LIMIT> {
     type Rejection = Response;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
         let key = idempotency_key(&parts.headers).map_err(|fault| Problem::from(fault).into_response())?;
         let whole = Request::from_parts(parts.clone(), body);
-        let JsonBody(body) = JsonBody::from_request(whole, app).await.map_err(Problem::into_response)?;
+        let JsonBody::<LIMIT>(body) =
+            JsonBody::from_request(whole, app).await.map_err(Problem::into_response)?;
         let Some(key) = key else { return Ok(Self { body, claim: None }) };
         let claim = claim(app, &parts, &key, &body).await.map_err(Problem::into_response)?;
         match find(app, claim).await.map_err(Problem::into_response)? {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -48,6 +48,9 @@ const LAST_STEPS: Duration = Duration::from_secs(5);
 /// does so after 61 and 31: a quiet partner's request, or the answer to its write, would wait for as many requests of a
 /// flood.
 const LOOK: u32 = 8;
+
+/// Connections to the listener of the metrics.
+const METRICS_CONNECTIONS: usize = 64;
 
 /// Between two turns of the metrics' housekeeping.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -138,9 +141,13 @@ async fn serve(
     let signals =
         Signals::new().map_err(|e| Refusal::new("internal", format!("cannot watch signals: {e}")))?;
     // The port comes before the data, so that nothing is made when it is in use.
-    let listener = listen(config.listen)?;
-    let address = listener.local_addr().map_err(|e| not_listening(config.listen, &e))?;
+    let listener = listen("listen", config.listen)?;
+    let address = listener.local_addr().map_err(|e| not_listening("listen", config.listen, &e))?;
     config.listening_on(address);
+    let metrics = config.metrics_listen.map(|at| listen("metrics-listen", at)).transpose()?;
+    if let Some(at) = metrics.as_ref().and_then(|listener| listener.local_addr().ok()) {
+        config.metrics_listen = Some(at);
+    }
     let sqlite = config.sqlite_file().map(Path::to_owned);
     // Where people and mail are elsewhere, nothing is kept here.
     if sqlite.is_some() || config.smtp_url.is_none() {
@@ -199,7 +206,7 @@ async fn serve(
     let watching = signals.watch(log, &supervisor);
     tracing::info!(%address, "serving");
     let served = tokio::select! {
-        served = http(app, listener, ending(app, stop)) => served,
+        served = http(app, listener, metrics, ending(app, stop)) => served,
         thread = supervisor.lost() => return Err(give_up(running, worker, &thread)),
     };
     watching.abort();
@@ -221,7 +228,12 @@ async fn serve(
 }
 
 /// Serves HTTP until `stop` is ready and the requests in work have ended.
-async fn http(app: &App, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
+async fn http(
+    app: &App,
+    listener: TcpListener,
+    metrics_listener: Option<TcpListener>,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = Arc::new(Metrics::new(&recorder));
     let (supervisor, of_upkeep) = (app.store.supervisor(), Arc::clone(&metrics));
@@ -234,11 +246,24 @@ async fn http(app: &App, listener: TcpListener, stop: impl Future<Output = ()>) 
             }
         }
     });
-    let bounds = Bounds { body_limit: app.config.body_limit as u64, ..Bounds::default() };
-    let service = api::service(app, &metrics);
-    let served = server::serve_supervised(listener, service, bounds, stop, supervisor).await;
+    let bounds = Bounds::of(&app.config);
+    // Dropped when it is time to stop, which both listeners hear.
+    let (going, mut gone) = watch::channel(());
+    let stop = async move {
+        stop.await;
+        drop(going);
+    };
+    let api = server::serve_supervised(listener, api::service(app, &metrics), bounds, stop, supervisor);
+    let metrics_only = async {
+        let Some(listener) = metrics_listener else { return Ok(()) };
+        let bounds = Bounds { max_connections: METRICS_CONNECTIONS, ..bounds };
+        let stopped = async move { gone.changed().await };
+        let service = api::metrics_service(app, &metrics);
+        server::serve_supervised(listener, service, bounds, stopped, supervisor).await
+    };
+    let served = tokio::try_join!(api, metrics_only);
     upkeep.abort();
-    served
+    served.map(|_| ())
 }
 
 /// Leaves everything as it is, without waiting for anything: what is closed in an orderly way could wait for the thread
@@ -260,7 +285,8 @@ async fn ending(app: &App, stop: impl Future<Output = ()>) {
     });
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener, Refusal> {
+/// Listens where the setting says.
+fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, Refusal> {
     let listen = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // Connections of a server that has just stopped must not keep the next one from its port.
@@ -268,21 +294,21 @@ fn listen(address: SocketAddr) -> Result<TcpListener, Refusal> {
         socket.bind(address)?;
         socket.listen(BACKLOG)
     };
-    listen().map_err(|e| not_listening(address, &e))
+    listen().map_err(|e| not_listening(setting, address, &e))
 }
 
-fn not_listening(address: SocketAddr, error: &io::Error) -> Refusal {
+fn not_listening(setting: &str, address: SocketAddr, error: &io::Error) -> Refusal {
     let why = match error.kind() {
         io::ErrorKind::AddrInUse => {
-            String::from("another program uses this port: stop it, or give another port with listen")
+            format!("another program uses this port: stop it, or give another port with {setting}")
         }
-        io::ErrorKind::PermissionDenied => String::from(
-            "this user may not use this port: give one from 1024 with listen, or grant CAP_NET_BIND_SERVICE",
+        io::ErrorKind::PermissionDenied => format!(
+            "this user may not use this port: give one from 1024 with {setting}, or grant CAP_NET_BIND_SERVICE"
         ),
         io::ErrorKind::AddrNotAvailable => {
-            String::from("this machine does not have this address: give one that it has with listen")
+            format!("this machine does not have this address: give one that it has with {setting}")
         }
-        _ => format!("{error}: give another address with listen"),
+        _ => format!("{error}: give another address with {setting}"),
     };
     Refusal::new("listen", format!("cannot listen on {address}: {why}"))
 }
@@ -373,6 +399,9 @@ fn announce(out: &mut impl Write, config: &Config, mailer: &Mailer, made: Option
     writeln!(out, "API:        {url}/api/v1")?;
     writeln!(out, "API docs:   {url}/docs/")?;
     writeln!(out, "health:     {url}/healthz")?;
+    if let Some(at) = config.metrics_listen {
+        writeln!(out, "metrics:    http://{at}/metrics")?;
+    }
     match config.sqlite_file() {
         Some(_) => writeln!(out, "data:       {}", config.data_dir.display())?,
         None => writeln!(out, "data:       {}", config.database_url)?,

@@ -80,14 +80,20 @@ pub struct Config {
     pub forgot_password_per_address: u32,
     /// Proxies that may say for whom they speak; see [`Config::trusts`].
     pub trusted_proxies: Vec<IpNet>,
+    /// Who may read the metrics where the API is served; see [`Config::allows_metrics`].
+    pub metrics_allow: Vec<IpNet>,
+    /// Where the metrics are served to whoever gets there.
+    pub metrics_listen: Option<SocketAddr>,
     /// For how many hours password mail goes to the old address after a self-made change (B25); 0 = not at all.
     pub email_change_hold_hours: u32,
     /// For how many days deleted users are kept; 0 = not at all.
     pub deleted_user_days: u32,
     /// For how many days events are kept; 0 = for ever.
     pub event_days: u32,
-    /// The longest request body, in bytes.
+    /// The longest request body with very many entries, in bytes.
     pub body_limit: usize,
+    /// What all request bodies together may take, in bytes.
+    pub body_memory: usize,
     /// Threads that serve requests.
     pub worker_threads: usize,
     /// Whether answers carry `isAdmin` as a string (B4).
@@ -315,6 +321,21 @@ impl Config {
                 values::networks,
                 "Proxies that may say for whom they speak: addresses and networks, separated by commas",
             ),
+            metrics_allow: s.value(
+                "metrics-allow",
+                "ADDRESSES",
+                Vec::new(),
+                values::networks,
+                "Who may read /metrics where the API is served: addresses and networks of peers, separated by commas; \
+                unless given, nobody. A proxy named here hands them to everybody",
+            ),
+            metrics_listen: s.optional(
+                "metrics-listen",
+                "ADDRESS:PORT",
+                values::listen_locally,
+                "Where /metrics is served to whoever gets there: address and port, or a port of this machine only; \
+                unless given, nowhere",
+            ),
             email_change_hold_hours: s.value(
                 "email-change-hold-hours",
                 "HOURS",
@@ -341,7 +362,15 @@ impl Config {
                 "SIZE",
                 8 << 20,
                 values::size,
-                "The longest request body: bytes, or such as 512KiB, 8MiB",
+                "The longest request body of an operation with very many entries: bytes, or such as 512KiB, 8MiB; others \
+                have bounds of their own, which this can only lower",
+            ),
+            body_memory: s.value(
+                "body-memory",
+                "SIZE",
+                256 << 20,
+                values::memory,
+                "What all request bodies together may take while they are received: bytes, or such as 64MiB, 1GiB",
             ),
             worker_threads: s.value(
                 "worker-threads",
@@ -425,6 +454,12 @@ impl Config {
     pub fn trusts(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         self.trusted_proxies.iter().any(|net| net.contains(&peer))
+    }
+
+    /// Whether the peer may read the metrics where the API is served.
+    pub fn allows_metrics(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.metrics_allow.iter().any(|net| net.contains(&peer))
     }
 
     /// What is in force and where each value came from, secrets redacted: as JSON, or as lines that are TOML.

@@ -250,6 +250,34 @@ fn sizes() {
 }
 
 #[test]
+fn memory_of_bodies() {
+    assert_eq!(good("body-memory=64MiB").body_memory, 64 << 20);
+    assert_eq!((good("log=info").body_memory, good("body-memory=2GiB").body_memory), (256 << 20, 2 << 30));
+    for bad in ["64MB", "0", "1023KiB", "65GiB", "-1MiB"] {
+        fault(&format!("body-memory={bad}"));
+    }
+}
+
+#[test]
+fn who_may_read_metrics() {
+    let allows = |c: &Config, peer: &str| c.allows_metrics(peer.parse().unwrap());
+    let nobody = good("log=info");
+    assert!(!allows(&nobody, "127.0.0.1") && !allows(&nobody, "::1"));
+    assert_eq!(nobody.metrics_listen, None);
+    let c = good("metrics-allow=127.0.0.1, 10.1.2.3/8,2001:db8::/32");
+    assert!(allows(&c, "127.0.0.1") && allows(&c, "::ffff:10.0.0.1") && allows(&c, "2001:db8::1"));
+    assert!(!allows(&c, "127.0.0.2") && !allows(&c, "::1") && !allows(&c, "192.0.2.1"));
+    for (text, at) in [("9100", "127.0.0.1:9100"), ("[::]:9100", "[::]:9100"), ("0.0.0.0:1", "0.0.0.0:1")] {
+        assert_eq!(good(&format!("metrics-listen={text}")).metrics_listen, Some(at.parse().unwrap()));
+    }
+    for bad in
+        ["metrics-listen=65536", "metrics-listen=localhost:1", "metrics-listen=:1", "metrics-allow=all"]
+    {
+        fault(bad);
+    }
+}
+
+#[test]
 fn proxies() {
     let c = good("trusted-proxies=10.1.2.3/8, 192.0.2.7,2001:db8::/32");
     assert!(c.trusts("10.200.0.1".parse().unwrap()) && c.trusts("::ffff:10.0.0.1".parse().unwrap()));

@@ -1,7 +1,7 @@
 //! The types of settings, how each is read from text, and how each is shown.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -190,6 +190,12 @@ pub(super) fn listen(text: &str) -> Parsed<SocketAddr> {
     })
 }
 
+/// As [`listen`], or a port alone, which is one of the loopback.
+pub(super) fn listen_locally(text: &str) -> Parsed<SocketAddr> {
+    let port = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).map_or_else(|| listen(text), Ok)
+}
+
 pub(super) fn path(text: &str) -> Parsed<PathBuf> {
     Ok(PathBuf::from(text))
 }
@@ -349,27 +355,31 @@ pub(super) fn threads(text: &str) -> Parsed<usize> {
     }
 }
 
-/// Bytes: `8388608`, `512KiB`, `8MiB`, at least 1 KiB and at most 1 GiB.
+/// Bytes of a body: `8388608`, `512KiB`, `8MiB`, at least 1 KiB and at most 1 GiB.
 pub(super) fn size(text: &str) -> Parsed<usize> {
-    const BOUNDS: RangeInclusive<usize> = 1 << 10..=1 << 30;
+    bytes(text).filter(|n| (1 << 10..=1 << 30).contains(n)).ok_or_else(|| {
+        "is no size within bounds: write 1KiB to 1GiB, as bytes or such as 512KiB or 8MiB".into()
+    })
+}
+
+/// Bytes of many bodies, at least 1 MiB and at most 64 GiB.
+pub(super) fn memory(text: &str) -> Parsed<usize> {
+    bytes(text).filter(|n| (1 << 20..=64 << 30).contains(n)).ok_or_else(|| {
+        "is no size within bounds: write 1MiB to 64GiB, as bytes or such as 256MiB or 1GiB".into()
+    })
+}
+
+fn bytes(text: &str) -> Option<usize> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
     let unit = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => Some(1),
-        "kib" => Some(1 << 10),
-        "mib" => Some(1 << 20),
-        "gib" => Some(1 << 30),
-        _ => None, // not KB and MB either: half of the world means 1000, the other half 1024
+        "" | "b" => 1,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        _ => return None, // not KB and MB either: half of the world means 1000, the other half 1024
     };
-    digits
-        .parse::<usize>()
-        .ok()
-        .zip(unit)
-        .and_then(|(n, unit)| n.checked_mul(unit))
-        .filter(|n| BOUNDS.contains(n))
-        .ok_or_else(|| {
-            "is no size within bounds: write 1KiB to 1GiB, as bytes or such as 512KiB or 8MiB".into()
-        })
+    digits.parse::<usize>().ok()?.checked_mul(unit)
 }
 
 pub(super) fn switch(text: &str) -> Parsed<bool> {

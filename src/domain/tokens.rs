@@ -22,6 +22,7 @@ use crate::model::{PartnerId, Status, User, UserId};
 use crate::random::Random;
 use crate::storage::sessions::{self, NewSession, RefreshToken, TokenKind};
 use crate::storage::{TokenHash, Tx, partners, users};
+use crate::values;
 
 /// SHA-256 of a token.
 pub fn hash(token: &str) -> TokenHash {
@@ -31,7 +32,7 @@ pub fn hash(token: &str) -> TokenHash {
 /// The partner that a token of this kind names; none when it is not of that form.
 pub(super) fn partner_of(token: &str, kind: &str) -> Option<PartnerId> {
     let (pid, secret) = token.strip_prefix(kind)?.strip_prefix('.')?.split_once('.')?;
-    let pid = pid.parse().ok().filter(|pid| *pid > 0)?;
+    let pid = values::whole_number(pid).filter(|pid| *pid > 0)?;
     // Nothing else was ever given out, and PostgreSQL refuses to look for a NUL character.
     (!secret.is_empty() && secret.bytes().all(|b| b.is_ascii_graphic())).then_some(PartnerId(pid))
 }

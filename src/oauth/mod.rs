@@ -14,9 +14,10 @@ use utoipa_axum::routes;
 use zeroize::Zeroizing;
 
 use crate::api::extract::ClientAddress;
-use crate::api::incoming::read_body;
+use crate::api::incoming::{FORM, read_body};
 use crate::api::json;
 use crate::api::problem::{GrantDocument, Problem};
+use crate::api::server::Peer;
 use crate::app::App;
 use crate::domain::clients::{self, ClientIdentity};
 use crate::domain::logins;
@@ -183,7 +184,7 @@ impl<S: Sync> FromRequest<S> for Form {
         if !is_form {
             return Err(invalid_request("send the parameters as application/x-www-form-urlencoded").into());
         }
-        let body = read_body(request.into_body()).await?;
+        let body = read_body(request, FORM).await?;
         let mut form: Vec<(String, Zeroizing<String>)> = Vec::new();
         for (name, value) in form_urlencoded::parse(&body) {
             if form.iter().any(|(n, _)| *n == name) {
@@ -202,24 +203,40 @@ fn invalid_request(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::Grant(GrantError::InvalidRequest, detail.into())
 }
 
+/// A client that says by HTTP Basic who it is: it is known before the form is read. Its id, and who that is.
+struct BasicClient(Option<(String, ClientIdentity)>);
+
+impl FromRequestParts<App> for BasicClient {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Some(basic) = parts.headers.get(header::AUTHORIZATION) else { return Ok(Self(None)) };
+        let (id, secret) = basic.to_str().ok().and_then(read_basic).ok_or_else(|| {
+            Error::Grant(GrantError::InvalidClient, "Authorization is not HTTP Basic".into())
+        })?;
+        let client = clients::authenticate(app, &id, Some(secret)).await?;
+        // Anybody may name the built-in client.
+        if let (ClientIdentity::Confidential(_), Some(peer)) = (&client, parts.extensions.get::<Peer>()) {
+            peer.is_known();
+        }
+        Ok(Self(Some((id, client))))
+    }
+}
+
 /// Who the client is: HTTP Basic, or `client_id` and `client_secret` in the form (RFC 6749 §2.3.1).
-async fn client(app: &App, headers: &HeaderMap, form: &mut Form) -> Result<ClientIdentity> {
+async fn client(app: &App, basic: BasicClient, form: &mut Form) -> Result<ClientIdentity> {
     let (id, secret) = (form.take("client_id"), form.take("client_secret"));
-    let Some(basic) = headers.get(header::AUTHORIZATION) else {
+    let Some((basic_id, client)) = basic.0 else {
         let Some(id) = id else {
             let detail = "say which client you are: HTTP Basic or client_id; the built-in one is tenantry";
             return Err(Error::Grant(GrantError::InvalidClient, detail.into()));
         };
         return clients::authenticate(app, &id, secret).await;
     };
-    let (basic_id, basic_secret) =
-        basic.to_str().ok().and_then(read_basic).ok_or_else(|| {
-            Error::Grant(GrantError::InvalidClient, "Authorization is not HTTP Basic".into())
-        })?;
     if secret.is_some() || id.is_some_and(|id| *id != basic_id) {
         return Err(invalid_request("the client says who it is twice: use HTTP Basic or the form, not both"));
     }
-    clients::authenticate(app, &basic_id, Some(basic_secret)).await
+    Ok(client)
 }
 
 /// Both parts are form-encoded before they are put together (RFC 6749 §2.3.1).
@@ -258,10 +275,11 @@ async fn token(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,
     _: NoQuery,
+    basic: BasicClient,
     headers: HeaderMap,
     mut form: Form,
 ) -> Result<Response, Problem> {
-    let client = client(&app, &headers, &mut form).await?;
+    let client = client(&app, basic, &mut form).await?;
     let grant_type = form.require("grant_type")?;
     let is_known = |scope: &str| scope.split(' ').all(|one| matches!(one, "read" | "write"));
     if form.take("scope").is_some_and(|scope| !is_known(&scope)) {
@@ -321,10 +339,10 @@ fn uncached(mut answer: Response) -> Response {
 async fn revoke(
     State(app): State<App>,
     _: NoQuery,
-    headers: HeaderMap,
+    basic: BasicClient,
     mut form: Form,
 ) -> Result<Response, Problem> {
-    let client = client(&app, &headers, &mut form).await?;
+    let client = client(&app, basic, &mut form).await?;
     tokens::revoke(&app, &client, &form.require("token")?).await?;
     Ok(uncached(json(StatusCode::OK, &json!({}))))
 }
@@ -343,10 +361,10 @@ async fn revoke(
 async fn introspect(
     State(app): State<App>,
     _: NoQuery,
-    headers: HeaderMap,
+    basic: BasicClient,
     mut form: Form,
 ) -> Result<Response, Problem> {
-    let client = client(&app, &headers, &mut form).await?;
+    let client = client(&app, basic, &mut form).await?;
     let Some(found) = tokens::introspect(&app, &client, &form.require("token")?).await? else {
         return Ok(uncached(json(StatusCode::OK, &json!({ "active": false }))));
     };

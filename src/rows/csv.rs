@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{LONGEST_ROW, MARK, RawRow, Text, without_mark};
 use crate::error::Fault;
+use crate::values;
 
 /// The names that a first line may have: those of a create, and the hash.
 const NAMES: [&str; 11] = [
@@ -195,9 +196,6 @@ fn object(names: &[&'static str], cells: &[&[u8]]) -> Option<String> {
 }
 
 fn groups(cell: &str) -> Value {
-    let group = |text: &str| match text.parse::<u64>() {
-        Ok(id) if text.bytes().all(|b| b.is_ascii_digit()) => Value::from(id),
-        _ => Value::from(text),
-    };
+    let group = |text: &str| values::whole_number(text).map_or_else(|| Value::from(text), Value::from);
     cell.split(BETWEEN_GROUPS).map(str::trim).filter(|text| !text.is_empty()).map(group).collect()
 }

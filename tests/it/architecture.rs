@@ -59,7 +59,7 @@ const LEAF: [&str; 14] = [
 /// the JSON edge's words.
 #[rustfmt::skip]
 const ONLY: &[(&str, &str, &[&str])] = &[
-    ("oauth", "api",   &["extract", "incoming", "json", "problem"]),
+    ("oauth", "api",   &["extract", "incoming", "json", "problem", "server"]),
     ("api",   "oauth", &["api"]),
 ];
 

@@ -61,7 +61,7 @@ async fn malformed_bodies_are_named_as_such() {
     let before = state(&admin).await;
     let whole = new_user("eve").to_string();
     let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
-    let objects = format!("{}1{}", r#"{"a":"#.repeat(50_000), "}".repeat(50_000));
+    let objects = format!("{}1{}", r#"{"a":"#.repeat(30_000), "}".repeat(30_000));
     for (method, path) in operations {
         for (body, code) in [
             (String::new(), "empty-body"),
@@ -80,7 +80,7 @@ async fn malformed_bodies_are_named_as_such() {
             ("{\"status\": NaN}".to_owned(), "malformed-json"),
             (format!("{{\"title\": {}}}", deep(100_000)), "malformed-json"),
             (deep(100_000), "malformed-json"),
-            ("[".repeat(1_000_000), "malformed-json"),
+            ("[".repeat(200_000), "malformed-json"),
             (objects.clone(), "malformed-json"),
             ("null".to_owned(), "wrong-type"),
             ("true".to_owned(), "wrong-type"),
@@ -88,6 +88,12 @@ async fn malformed_bodies_are_named_as_such() {
             ("\"text\"".to_owned(), "wrong-type"),
         ] {
             let what = format!("{method} {path} {:.60}", body);
+            let is_brief = path.ends_with("/forgot-password");
+            if is_brief && body.len() > 4 * 1024 {
+                let answer = admin.send(method.clone(), path, Some(body.into_bytes()), JSON).await;
+                assert_clear(&answer, 413, &what);
+                continue;
+            }
             let answer = admin.send(method.clone(), path, Some(body.into_bytes()), JSON).await;
             assert_clear(&answer, 400, &what);
             assert_eq!(answer.faults().len(), 1, "{what}: {}", answer.text);
@@ -166,9 +172,9 @@ async fn twenty_megabytes_are_too_large() {
     }
     assert_clear(&admin.send(Method::POST, "/api/v1/users", Some(text), JSON).await, 413, "a long title");
     // Just within the bound it is read, and its one fault told.
-    let body = with(&new_user("eve"), json!({ "title": "x".repeat(7 * 1024 * 1024) }));
+    let body = with(&new_user("eve"), json!({ "title": "x".repeat(255 * 1024) }));
     let answer = admin.post("/api/v1/users", &body).await;
-    assert_clear(&answer, 400, "a title of 7 MiB");
+    assert_clear(&answer, 400, "a title of 255 KiB");
     assert_eq!(answer.faults(), ["/title too-long"]);
     assert_eq!(state(&admin).await, before);
 }
@@ -241,7 +247,7 @@ async fn unknown_and_doubled_fields_are_named() {
         ["/ unknown-field", "/__proto__ unknown-field", "/is_admin unknown-field", "/a\0b unknown-field"]
     );
     // A name without end is told back by its beginning.
-    let long = "ü".repeat(2_000_000);
+    let long = "ü".repeat(100_000);
     assert_eq!(
         raw(&format!("{{{members},\"{long}\":1}}")).await,
         [format!("/{}… unknown-field", "ü".repeat(255))]

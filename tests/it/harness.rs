@@ -121,14 +121,13 @@ impl T {
 
     async fn run(dir: Arc<TempDir>, database: Arc<Database>, config: Config, clock: Clock) -> Self {
         let log_start = LOG.lock().unwrap().len();
-        let body_limit = config.body_limit as u64;
+        let bounds = Bounds::of(&config);
         let app = App::assemble(config, clock.clone(), Random::system(), HashCost::FOR_TESTS).unwrap();
         let recorder = PrometheusBuilder::new().build_recorder();
         let service = tenantry::api::service(&app, &Arc::new(Metrics::new(&recorder)));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let bounds = Bounds { body_limit, ..Bounds::default() };
         tokio::spawn(serve(listener, service, bounds, async move { drop(stopped.await) }));
         Self {
             app,

@@ -115,7 +115,8 @@ fn every_operation_lists_the_errors_it_can_answer() {
             ("403", (path.starts_with("/api/") || path.starts_with("/access/")) && !is_anybodys),
             ("404", names_one),
             ("408", with_body),
-            ("413", with_body),
+            // Rows of an import are read piece by piece, however many.
+            ("413", with_body && id != "import_users"),
             ("415", with_body && is_api),
             ("304", takes("If-None-Match")),
             ("412", takes("If-Match")),
@@ -314,8 +315,8 @@ async fn health_and_readiness() {
 }
 
 #[tokio::test]
-async fn metrics_are_for_this_machine_and_name_nobody() {
-    let t = T::start().await;
+async fn metrics_are_for_those_named_and_name_nobody() {
+    let t = T::with(|config| config.metrics_allow = vec!["127.0.0.0/8".parse().unwrap()]).await;
     let (_, fenna) = t.member("fenna").await;
     t.other_partner("other").await;
     fenna.get("/api/v1/users/self").await.expect(200);
@@ -332,4 +333,75 @@ async fn metrics_are_for_this_machine_and_name_nobody() {
         let request = t.anonymous().request(Method::GET, "/metrics").header(header, value);
         Answer::of(request.send().await.unwrap()).await.expect(404);
     }
+}
+
+#[tokio::test]
+async fn metrics_are_for_nobody_unless_the_peer_is_named() {
+    for allowed in [&[][..], &["203.0.113.0/24"], &["::1/128", "10.0.0.0/8"]] {
+        let t = T::with(|config| {
+            config.metrics_allow = allowed.iter().map(|net| net.parse().unwrap()).collect();
+            // Whom a proxy speaks for does not count, even where it is believed.
+            config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        })
+        .await;
+        let refused = t.anonymous().get("/metrics").await.expect(404);
+        let unknown = t.anonymous().get("/nothing").await.expect(404);
+        assert_eq!(refused.body, unknown.body, "strangers are not told that there is anything");
+        for header in ["x-forwarded-for", "forwarded", "x-real-ip"] {
+            let request = t.anonymous().request(Method::GET, "/metrics").header(header, "203.0.113.7");
+            Answer::of(request.send().await.unwrap()).await.expect(404);
+        }
+        assert!(t.log().contains("metrics-allow"), "whoever runs the server finds out why");
+    }
+}
+
+/// Pages, their files, redirects, errors and answers without a body.
+#[tokio::test]
+async fn every_answer_has_the_security_headers() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let client =
+        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    for (path, status, is_page) in [
+        ("/docs/", 200, true),
+        ("/docs/index.html", 200, true),
+        ("/docs/swagger-ui-bundle.js", 200, true),
+        ("/docs/nothing.js", 404, true),
+        ("/docs", 303, true),
+        ("/api/v1/openapi.json", 200, false),
+        ("/api/v1/users", 401, false),
+        ("/healthz", 200, false),
+        ("/nowhere", 404, false),
+        ("/metrics", 404, false),
+    ] {
+        let answer = client.get(format!("http://{}{path}", t.address)).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+        assert_secure(&Answer::of(answer).await, is_page, path);
+    }
+    let etag = admin.get("/api/v1/users/1").await.expect(200).header("etag").to_owned();
+    let request = admin.request(Method::GET, "/api/v1/users/1").header("if-none-match", etag);
+    assert_secure(&Answer::of(request.send().await.unwrap()).await.expect(304), false, "304");
+    assert_secure(&admin.get("/api/v1/users").await.expect(200), false, "a stream");
+    assert_secure(&admin.delete("/api/v1/users/999").await.expect(404), false, "DELETE");
+}
+
+fn assert_secure(answer: &Answer, is_page: bool, what: &str) {
+    let policy = answer.header("content-security-policy");
+    assert!(
+        policy.starts_with("default-src 'none'; ") && policy.contains("frame-ancestors 'none'"),
+        "{what}: {policy}"
+    );
+    assert_eq!(policy.contains("script-src 'self'"), is_page, "{what}: {policy}");
+    assert!(
+        !policy.contains("unsafe-eval") && !policy.contains("script-src 'self' 'unsafe-inline'"),
+        "{what}: {policy}"
+    );
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+    ] {
+        assert_eq!(answer.header(name), value, "{what}: {name}");
+    }
+    assert_ne!(answer.header("x-request-id"), "", "{what}");
 }

@@ -767,7 +767,7 @@ async fn a_first_start_that_nobody_can_read_tells_how_to_get_in() {
 #[tokio::test]
 async fn the_binary_answers_health_metrics_and_documents() {
     let home = Home::new();
-    let server = home.serve();
+    let server = Process::serve(home.path(), &["--metrics-allow", "127.0.0.1"], &GIVEN);
     let anyone = server.anonymous();
     assert_eq!(anyone.get("/healthz").await.expect(200).body, json!({ "status": "ok" }));
     assert_eq!(anyone.get("/readyz").await.expect(200).body, json!({ "status": "ready" }));
@@ -780,6 +780,35 @@ async fn the_binary_answers_health_metrics_and_documents() {
     assert_eq!(proxied.send().await.unwrap().status(), 404);
     assert_eq!(anyone.get("/api/v1/openapi.json").await.expect(200).body["openapi"], "3.1.0");
     assert!(anyone.get("/docs/").await.expect(200).text.contains("swagger-ui"));
+}
+
+#[tokio::test]
+async fn metrics_have_a_listener_of_their_own() {
+    let home = Home::new();
+    let server = Process::serve(home.path(), &["--metrics-listen", "0"], &GIVEN);
+    let out = server.out();
+    let url = out.lines().find_map(|line| line.strip_prefix("metrics:    ")).unwrap().to_owned();
+    assert!(url.starts_with("http://127.0.0.1:"), "a port alone is one of this machine: {url}");
+    server.anonymous().get("/metrics").await.expect(404);
+    let get = async |path: &str| {
+        let answer = reqwest::get(url.replace("/metrics", path)).await.unwrap();
+        (answer.status().as_u16(), answer.headers().clone(), answer.text().await.unwrap())
+    };
+    let (status, headers, text) = get("/metrics").await;
+    assert_eq!((status, &headers["x-content-type-options"]), (200, &"nosniff".parse().unwrap()));
+    assert!(text.contains("tenantry_http_requests_total{class=\"4xx\"} 1\n"), "{text}");
+    for path in ["/", "/healthz", "/api/v1/users", "/docs/"] {
+        assert_eq!(get(path).await.0, 404, "{path} is elsewhere");
+    }
+    // Both end together.
+    server.signal(Signal::INT);
+    let ended = server.ended();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = home.refused(&["serve", "--listen", "127.0.0.1:0", "--metrics-listen", &address], &GIVEN);
+    assert!(said.err.contains("give another port with metrics-listen"), "{}", said.err);
 }
 
 #[tokio::test]

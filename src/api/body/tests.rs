@@ -213,13 +213,13 @@ fn id_lists_are_bounded() {
     assert_eq!(faults(id_list(&list(&mut std::iter::repeat_n(0, 5000)))).len(), MAX_LISTED);
 }
 
-async fn status_of(content_type: Option<&str>, body: &'static str) -> StatusCode {
-    let mut request = Request::builder();
+async fn status_of(method: Method, content_type: Option<&str>, body: &'static str) -> StatusCode {
+    let mut request = Request::builder().method(method);
     if let Some(content_type) = content_type {
         request = request.header(CONTENT_TYPE, content_type);
     }
     let body = if body.is_empty() { Body::empty() } else { Body::from(body) };
-    match JsonBody::from_request(request.body(body).unwrap(), &()).await {
+    match JsonBody::<ORDINARY>::from_request(request.body(body).unwrap(), &()).await {
         Ok(JsonBody(bytes)) => {
             assert_eq!(bytes.is_empty(), content_type.is_none());
             StatusCode::OK
@@ -238,7 +238,8 @@ async fn content_types() {
         "application/json;charset=utf8",
         "application/merge-patch+json",
     ] {
-        assert_eq!(status_of(Some(good), "{}").await, 200, "{good}");
+        assert_eq!(status_of(Method::POST, Some(good), "{}").await, 200, "{good}");
+        assert_eq!(status_of(Method::PATCH, Some(good), "{}").await, 200, "{good}");
     }
     for bad in [
         "text/json",
@@ -248,8 +249,14 @@ async fn content_types() {
         "application/jsonx",
         "",
     ] {
-        assert_eq!(status_of(Some(bad), "{}").await, 415, "{bad}");
+        assert_eq!(status_of(Method::POST, Some(bad), "{}").await, 415, "{bad}");
+        assert_eq!(status_of(Method::PATCH, Some(bad), "{}").await, 415, "{bad}");
     }
-    assert_eq!(status_of(None, "{}").await, 415);
-    assert_eq!(status_of(None, "").await, 200);
+    // JSON, but another kind of patch, or none.
+    for other in ["application/json-patch+json", "application/scim+json", "application/problem+json"] {
+        assert_eq!(status_of(Method::POST, Some(other), "{}").await, 200, "{other}");
+        assert_eq!(status_of(Method::PATCH, Some(other), "{}").await, 415, "{other}");
+    }
+    assert_eq!(status_of(Method::POST, None, "{}").await, 415);
+    assert_eq!(status_of(Method::POST, None, "").await, 200);
 }

@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::api::incoming::{BULK, FORM, ORDINARY};
+
 /// The methods of a path item (OpenAPI 3.1, Path Item Object).
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
@@ -19,22 +21,73 @@ fn security(tag: &str) -> Option<Value> {
     }
 }
 
-/// What can be answered to any request, or to any request with a body.
-fn errors(with_body: bool, is_form: bool) -> Vec<(u16, &'static str)> {
+/// What kind of body an operation takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BodyKind {
+    None,
+    Json,
+    Patch,
+    Form,
+    /// Rows of any number, read piece by piece.
+    Rows,
+}
+
+impl BodyKind {
+    fn of(body: Option<&Value>, method: &str) -> Self {
+        let Some(body) = body else { return Self::None };
+        let is_said = |kind: &str| body.get("content").is_some_and(|content| content.get(kind).is_some());
+        if is_said("application/x-www-form-urlencoded") {
+            Self::Form
+        } else if is_said("application/x-ndjson") {
+            Self::Rows
+        } else if method == "patch" {
+            Self::Patch
+        } else {
+            Self::Json
+        }
+    }
+}
+
+/// What can be answered to any request, or to any request with such a body.
+fn errors(body: BodyKind) -> Vec<(u16, String)> {
     let mut errors = vec![
         (400, "Faults in the request, all listed under errors"),
         (500, "A fault of the server: its log names the cause under the x-request-id of the answer"),
         (503, "Busy: try again after Retry-After seconds"),
     ];
-    if with_body {
+    if body != BodyKind::None {
         errors.push((408, "The body did not arrive in time"));
-        errors.push((413, "The body is too large"));
     }
-    if with_body && !is_form {
-        errors.push((415, "The body is not said to be JSON in UTF-8"));
+    match body {
+        BodyKind::None | BodyKind::Form => {}
+        BodyKind::Json => errors.push((415, "The body is not said to be JSON in UTF-8")),
+        BodyKind::Patch => errors.push((
+            415,
+            "The body is not said to be a merge patch or JSON in UTF-8: Accept-Patch names the types",
+        )),
+        BodyKind::Rows => errors.push((415, "The body is not said to be NDJSON or CSV in UTF-8")),
+    }
+    let mut errors: Vec<_> = errors.into_iter().map(|(status, text)| (status, text.to_owned())).collect();
+    match body {
+        BodyKind::None | BodyKind::Rows => {}
+        BodyKind::Json | BodyKind::Patch => errors.push((413, too_large(ORDINARY))),
+        BodyKind::Form => errors.push((413, too_large(FORM))),
     }
     errors
 }
+
+/// How an operation whose body has a limit describes its 413.
+pub(super) fn too_large(limit: u64) -> String {
+    match limit {
+        BULK => {
+            format!("The body has more than {DEFAULT_BULK} bytes, or what the server's body-limit is set to")
+        }
+        limit => format!("The body has more than {limit} bytes"),
+    }
+}
+
+/// What `body-limit` is unless it is set.
+const DEFAULT_BULK: u64 = 8 * 1024 * 1024;
 
 /// An example of a problem document.
 fn problem(status: u64) -> Option<Value> {
@@ -50,7 +103,11 @@ fn problem(status: u64) -> Option<Value> {
             "precondition-failed",
             "it was changed since it was read, or is not as If-Match or If-None-Match says: read it again; nothing was changed",
         ),
-        413 => ("Payload Too Large", "body-too-large", "the body has more than 8388608 bytes"),
+        413 => (
+            "Payload Too Large",
+            "body-too-large",
+            "the body has more than 262144 bytes, the most that this operation takes",
+        ),
         415 => (
             "Unsupported Media Type",
             "unsupported-media-type",
@@ -85,27 +142,26 @@ pub(super) fn complete(mut document: Value) -> Value {
     for path in paths.into_iter().flat_map(Map::values_mut) {
         for method in METHODS {
             if let Some(operation) = path.get_mut(method).and_then(Value::as_object_mut) {
-                complete_operation(operation, &schemas);
+                complete_operation(method, operation, &schemas);
             }
         }
     }
     document
 }
 
-fn complete_operation(operation: &mut Map<String, Value>, schemas: &Value) {
+fn complete_operation(method: &str, operation: &mut Map<String, Value>, schemas: &Value) {
     let tag = operation.get("tags").and_then(|tags| tags.get(0)).and_then(Value::as_str).unwrap_or_default();
-    let is_form = tag == "oauth";
     if let Some(security) = security(tag) {
         // An operation that says itself that anybody may call it keeps its word.
         operation.entry("security").or_insert(security);
     }
     let body = operation.get_mut("requestBody");
-    let with_body = body.is_some();
+    let kind = BodyKind::of(body.as_deref(), method);
     if let Some(body) = body {
         give_examples(body, schemas, None);
     }
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
-    for (status, description) in errors(with_body, is_form) {
+    for (status, description) in errors(kind) {
         responses.entry(status.to_string()).or_insert_with(|| {
             json!({
                 "description": description,

@@ -11,9 +11,10 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::api::body::JsonBody;
-use crate::api::incoming::read_body;
+use crate::api::incoming::{BRIEF, StreamedBody, body_problem, read_body};
 use crate::api::observe::{Metrics, Observe};
 use crate::random::Random;
+use http_body_util::BodyExt as _;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 /// Long enough for any test, short enough to fail by.
@@ -31,6 +32,7 @@ fn bounds() -> Bounds {
         header_read: PATIENCE,
         body_idle: PATIENCE,
         body_total: PATIENCE,
+        body_stranger: PATIENCE,
         keep_alive: PATIENCE,
         write_idle: PATIENCE,
         shutdown: PATIENCE,
@@ -199,6 +201,125 @@ async fn an_observed_router_is_served() {
     assert!(metrics.render().contains("{class=\"5xx\"} 1"));
 }
 
+async fn start_observed(bounds: Bounds) -> Server {
+    let metrics = Arc::new(Metrics::new(&PrometheusBuilder::new().build_recorder()));
+    start(Observe::new(router(), metrics, &Random::seeded(1)), bounds).await
+}
+
+/// What every answer has, be it the application's or the listener's own.
+fn assert_secure(text: &str, request: &str) {
+    for header in [
+        "x-content-type-options: nosniff",
+        "content-security-policy: default-src 'none'; frame-ancestors 'none'",
+        "x-frame-options: DENY",
+        "referrer-policy: no-referrer",
+        "cache-control: no-store",
+    ] {
+        assert!(text.contains(&format!("\r\n{header}\r\n")), "{header} is missing after {request:?}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn heads_that_can_be_understood_in_two_ways_are_400() {
+    let server = start_observed(bounds()).await;
+    let good = "GET / HTTP/1.1\r\nhost: h\r\n";
+    for (request, is_good) in [
+        (good.to_owned(), true),
+        (String::from("GET / HTTP/1.0\r\n"), true),
+        (String::from("GET http://h:80/ HTTP/1.1\r\nhost: h\r\n"), true),
+        (format!("{good}x: 1\r\nx: 2\r\n"), true),
+        (format!("{good}authorization: Bearer a\r\n"), true),
+        (format!("{good}x: tab\there\r\n"), true),
+        (String::from("GET / HTTP/1.1\r\n"), false),
+        (String::from("GET http://h/ HTTP/1.1\r\n"), false),
+        (String::from("GET / HTTP/1.1\r\nhost:\r\n"), false),
+        (String::from("GET / HTTP/1.0\r\nhost: a b\r\n"), false),
+        (format!("{good}Host: h\r\n"), false),
+        (format!("{good}host: other\r\n"), false),
+        (format!("{good}authorization: Bearer a\r\nAuthorization: Bearer b\r\n"), false),
+        (format!("{good}content-type: application/json\r\ncontent-type: text/plain\r\n"), false),
+        (String::from("GET http://user@h/ HTTP/1.1\r\nhost: h\r\n"), false),
+        (String::from("GET ftp://h/ HTTP/1.1\r\nhost: h\r\n"), false),
+        (String::from("GET h:80 HTTP/1.1\r\nhost: h\r\n"), false),
+        (String::from("GET * HTTP/1.1\r\nhost: h\r\n"), false),
+        // From here on the HTTP library answers.
+        (format!("{good}x: a\u{1}b\r\n"), false),
+        (format!("{good}x: a\u{7f}b\r\n"), false),
+        (format!("{good}x: a\0b\r\n"), false),
+        (format!("{good}x: a\r\n b\r\n"), false),
+        (format!("{good}x : a\r\n"), false),
+        (format!("{good}content-length: 1\r\ncontent-length: 2\r\n"), false),
+        (format!("{good}content-length: +1\r\n"), false),
+        (format!("{good}content-length: 1, 1\r\n"), false),
+        (format!("{good}transfer-encoding: chunked, identity\r\n"), false),
+        (format!("{good}transfer-encoding: gzip, chunked\r\n"), false),
+        (String::from("GET / HTTP/1.0\r\nhost: h\r\ntransfer-encoding: chunked\r\n"), false),
+        (String::from("GET /a\u{1}b HTTP/1.1\r\nhost: h\r\n"), false),
+        (String::from("G@T / HTTP/1.1\r\nhost: h\r\n"), false),
+        (String::from("GET / HTTP/9.9\r\nhost: h\r\n"), false),
+        (String::from("nonsense\r\n"), false),
+    ] {
+        let text = server.exchange(format!("{request}connection: close\r\n\r\n").as_bytes()).await;
+        let status = if is_good { " 200 OK\r\n" } else { " 400 Bad Request\r\n" };
+        assert!(text.get(8..).is_some_and(|rest| rest.starts_with(status)), "{request:?}: {text}");
+        assert_secure(&text, &request);
+        if !is_good {
+            assert!(text.contains("\r\nconnection: close\r\n"), "{request:?}: {text}");
+            let body = text.split_once("\r\n\r\n").unwrap().1;
+            let document: serde_json::Value = serde_json::from_str(body).unwrap();
+            assert_eq!(
+                (&document["status"], &document["title"]),
+                (&400.into(), &"Bad Request".into()),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_of_the_listener_itself_are_whole() {
+    let server = start_observed(bounds()).await;
+    let long = "a".repeat(17_000);
+    let large = format!("GET / HTTP/1.1\r\nhost: h\r\nx: {long}\r\n\r\n");
+    let text = server.exchange(large.as_bytes()).await;
+    assert!(text.starts_with("HTTP/1.1 431 ") && text.contains("headers-too-large"), "{text}");
+    assert_secure(&text, "a large head");
+    // Also behind a good request on the same connection, and what answers say is no answer of the listener.
+    let two = "GET / HTTP/1.1\r\nhost: h\r\n\r\nnonsense\r\n\r\n";
+    let text = server.exchange(two.as_bytes()).await;
+    let (first, second) = text.split_once("hello").unwrap();
+    assert!(first.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+    assert!(
+        second.starts_with("HTTP/1.1 400 Bad Request\r\n") && second.contains("malformed-request"),
+        "{text}"
+    );
+    assert_secure(second, two);
+    for path in ["/panics", "/nowhere", "/body"] {
+        assert_secure(&server.get(path).await, path);
+    }
+}
+
+#[tokio::test]
+async fn no_request_hides_in_the_body_of_another() {
+    let server = start_observed(bounds()).await;
+    for lengths in [
+        "content-length: 38\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: chunked\r\ncontent-length: 38\r\n",
+        "transfer-encoding: chunked\r\n",
+    ] {
+        let request = format!(
+            "POST /body HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\n{lengths}\r\n0\r\n\r\n\
+             GET /peer HTTP/1.1\r\nhost: h\r\n\r\n"
+        );
+        let text = server.exchange(request.as_bytes()).await;
+        assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{lengths}: {text}");
+        assert!(
+            text.starts_with("HTTP/1.1 200 OK\r\n") && text.contains("\r\nconnection: close\r\n"),
+            "{text}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn large_headers_are_431() {
     let server = start(router(), bounds()).await;
@@ -252,10 +373,23 @@ async fn a_body_that_stalls_is_408() {
 
 #[tokio::test]
 async fn an_import_is_as_long_as_it_likes_but_must_not_stall() {
-    async fn length(body: Body) -> Result<String, Problem> {
-        Ok(read_body(body).await?.len().to_string())
+    async fn length(StreamedBody(mut body): StreamedBody) -> Result<String, Problem> {
+        let mut length = 0;
+        while let Some(frame) = body.frame().await {
+            length += frame.map_err(|error| body_problem(&error))?.data_ref().map_or(0, Bytes::len);
+        }
+        Ok(length.to_string())
     }
-    let router = Router::new().route(user_import::PATH, post(length).put(length));
+    // What says nothing of its body may have an ordinary one, whichever extractor takes it.
+    async fn undeclared(body: Bytes) -> String {
+        body.len().to_string()
+    }
+    async fn brief(request: axum::extract::Request) -> Result<String, Problem> {
+        Ok(read_body(request, BRIEF).await?.len().to_string())
+    }
+    let router = Router::new()
+        .route("/api/v1/users/import", post(length).put(undeclared).patch(brief))
+        .layer(axum::extract::DefaultBodyLimit::disable());
     let server = start(router, Bounds { body_idle: Duration::from_millis(200), ..bounds() }).await;
     let head = |method: &str, length: usize| {
         format!(
@@ -265,8 +399,12 @@ async fn an_import_is_as_long_as_it_likes_but_must_not_stall() {
     let long = "x".repeat(300 * 1024);
     let text = server.exchange((head("POST", long.len()) + &long).as_bytes()).await;
     assert!(text.ends_with("307200"), "{text}");
-    let text = server.exchange((head("PUT", long.len()) + &long).as_bytes()).await;
-    assert!(text.starts_with("HTTP/1.1 413"), "only that one: {text}");
+    for (method, limit, status) in [("PUT", 64 * 1024, 400), ("PATCH", 4 * 1024, 413)] {
+        let text = server.exchange((head(method, limit) + &long[..limit]).as_bytes()).await;
+        assert!(text.ends_with(&format!("\r\n\r\n{limit}")), "{text}");
+        let text = server.exchange((head(method, limit + 1) + &long[..=limit]).as_bytes()).await;
+        assert!(text.starts_with(&format!("HTTP/1.1 {status}")), "only that one: {text}");
+    }
     let text = server.exchange((head("POST", 10) + "abc").as_bytes()).await;
     assert!(text.starts_with("HTTP/1.1 408") && text.contains("body-timeout"), "{text}");
 }
