@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::shares::Shares;
@@ -55,6 +55,10 @@ impl Turns {
     }
 }
 
+/// The most bytes that are read at once. The HTTP library reads into buffers of 8 KiB and doubles them when one is filled at
+/// once; of what is not filled the system gives no memory.
+const PIECE: u64 = 4 * 1024;
+
 /// One request being handled.
 #[derive(Debug)]
 pub(super) struct Turn(Arc<Turns>);
@@ -80,7 +84,7 @@ pub(super) struct Limits {
 /// A stream that ends when its peer is too slow: reading then answers the end of the stream, writing an error.
 #[derive(Debug)]
 pub(super) struct Bounded<T> {
-    stream: T,
+    stream: Take<T>,
     limits: Limits,
     turns: Arc<Turns>,
     /// Nothing was there to be read, so whoever polls now may do so since something has come.
@@ -108,11 +112,11 @@ struct Replaced {
     length: usize,
 }
 
-impl<T> Bounded<T> {
+impl<T: AsyncRead + Unpin> Bounded<T> {
     pub(super) fn new(stream: T, limits: Limits, turns: Arc<Turns>) -> Self {
         let timer = Box::pin(sleep(limits.head));
         Self {
-            stream,
+            stream: stream.take(PIECE),
             limits,
             turns,
             rested: true,
@@ -198,6 +202,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Bounded<T> {
                 return Poll::Pending;
             }
         }
+        this.stream.set_limit(PIECE);
         let poll = Pin::new(&mut this.stream).poll_read(cx, buf);
         this.rested = poll.is_pending();
         if poll.is_ready() {
@@ -212,7 +217,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Bounded<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Bounded<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Bounded<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.replaced.is_none() && buf.starts_with(b"HTTP/1.1 4") {
@@ -224,14 +229,14 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Bounded<T> {
                 this.replaced = None;
                 return Poll::Ready(Ok(length));
             };
-            let poll = Pin::new(&mut this.stream).poll_write(cx, rest);
+            let poll = Pin::new(this.stream.get_mut()).poll_write(cx, rest);
             if let Poll::Ready(Ok(written @ 1..)) = &poll {
                 *sent += written;
                 continue;
             }
             return this.bound_write(cx, poll);
         }
-        let poll = Pin::new(&mut this.stream).poll_write(cx, buf);
+        let poll = Pin::new(this.stream.get_mut()).poll_write(cx, buf);
         this.bound_write(cx, poll)
     }
 
@@ -241,27 +246,27 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Bounded<T> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let poll = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        let poll = Pin::new(this.stream.get_mut()).poll_write_vectored(cx, bufs);
         this.bound_write(cx, poll)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.get_ref().is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        Pin::new(self.get_mut().stream.get_mut()).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        Pin::new(self.get_mut().stream.get_mut()).poll_shutdown(cx)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 
     const LIMITS: Limits = Limits {
         head: Duration::from_secs(10),

@@ -65,8 +65,10 @@ pub(super) struct BodyRules {
     pub(super) total: Duration,
     /// How long the whole may take from anybody else.
     pub(super) stranger: Duration,
-    /// What they may take together.
+    /// What those of known senders may take together.
     pub(super) memory: BodyMemory,
+    /// What those of anybody else may.
+    pub(super) stranger_memory: BodyMemory,
 }
 
 /// What one body may take: the listener makes it, the operation and whoever finds out who is calling adjust it before the
@@ -108,8 +110,16 @@ impl BodyAllowance {
         self.is_stream.store(true, Ordering::Relaxed);
     }
 
+    fn is_known(&self) -> bool {
+        self.is_known.load(Ordering::Relaxed)
+    }
+
+    fn memory(&self) -> &BodyMemory {
+        if self.is_known() { &self.rules.memory } else { &self.rules.stranger_memory }
+    }
+
     fn total(&self) -> Duration {
-        if !self.is_known.load(Ordering::Relaxed) {
+        if !self.is_known() {
             self.rules.stranger
         } else if self.is_stream.load(Ordering::Relaxed) {
             LONGEST_STREAM
@@ -261,7 +271,7 @@ async fn collect(mut body: Body, allowance: Option<&BodyAllowance>, limit: u64) 
     let announced = body.size_hint().upper().unwrap_or(limit).saturating_add(first.len() as u64);
     let most = announced.min(limit);
     let mut buffer = match allowance {
-        Some(allowance) => allowance.rules.memory.buffer(most)?,
+        Some(allowance) => allowance.memory().buffer(most)?,
         // A request that came over no connection.
         None => BodyMemory::new(usize::MAX).buffer(most)?,
     };
@@ -341,6 +351,7 @@ mod tests {
             total: Duration::from_secs(8),
             stranger: Duration::from_secs(5),
             memory: BodyMemory::new(64 * 1024),
+            stranger_memory: BodyMemory::new(64 * 1024),
         })));
         allowance.know_sender();
         allowance
@@ -455,16 +466,26 @@ mod tests {
             total: Duration::from_secs(60),
             stranger: Duration::from_secs(60),
             memory: BodyMemory::new(8 * 1024),
+            stranger_memory: BodyMemory::new(4 * 1024),
         });
-        let body = |frames, hangs| {
+        let of = |is_known: bool| {
             let allowance = Arc::new(BodyAllowance::new(&rules));
+            if is_known {
+                allowance.know_sender();
+            }
+            allowance
+        };
+        let body = |frames, hangs| {
+            let allowance = of(true);
             async move { read_with(Drip::new(frames, 1, hangs), &allowance).await }
         };
         let slow = [tokio::spawn(body(10, true)), tokio::spawn(body(10, true))];
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(body(2, false).await, 503);
         // One that comes in one piece takes none of it.
-        assert_eq!(read_with(Full::from("whole"), &Arc::new(BodyAllowance::new(&rules))).await, 200);
+        assert_eq!(read_with(Full::from("whole"), &of(true)).await, 200);
+        // Strangers have a part of their own.
+        assert_eq!(read_with(Drip::new(2, 1, false), &of(false)).await, 200);
         for one in slow {
             assert_eq!(one.await.unwrap(), 408);
         }

@@ -66,6 +66,10 @@ pub struct Bounds {
     pub max_connections: usize,
 }
 
+/// The part of the memory of all bodies that strangers may take together: they keep nobody else from sending. Forms that
+/// come together with their head need none of it.
+const STRANGERS_PART: usize = 16;
+
 /// The most bytes that a connection buffers of what has come or goes out, but for a larger piece of an answer. A head has
 /// to fit.
 const CONNECTION_BUFFER: usize = 16 * 1024;
@@ -175,7 +179,8 @@ where
         idle: bounds.body_idle,
         total: bounds.body_total,
         stranger: bounds.body_stranger,
-        memory: BodyMemory::new(bounds.body_memory),
+        memory: BodyMemory::new(bounds.body_memory - bounds.body_memory / STRANGERS_PART),
+        stranger_memory: BodyMemory::new(bounds.body_memory / STRANGERS_PART),
     });
     let workers = tokio::runtime::Handle::current().metrics().num_workers();
     let shares = Shares::new(workers);
@@ -196,9 +201,10 @@ where
         let (slot, (stream, peer)) = tokio::select! {
             biased;
             _ = &mut shutdown => break,
+            // At once: until it is taken out here, each that has ended holds memory in the middle of the heap.
+            Some(_) = connections.join_next() => continue,
             accepted = accepted => accepted,
         };
-        while connections.try_join_next().is_some() {}
         let turns = Arc::new(Turns::new(shares.clone()));
         let limits = Limits { head: bounds.header_read, idle: bounds.keep_alive, write: bounds.write_idle };
         let io = TokioIo::new(Bounded::new(stream, limits, Arc::clone(&turns)));

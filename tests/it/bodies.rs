@@ -38,7 +38,7 @@ fn operations() -> Vec<Operation> {
                 path: path.replace("{userId}", "1").replace("{groupId}", "1").replace("{pid}", "1"),
                 content_type: content.keys().next().unwrap().clone(),
                 limit: description.map(|text| digits(text).unwrap()),
-                is_anybodys: operation["security"] == json!([]),
+                is_anybodys: operation["security"] == json!([{}]),
             });
         }
     }
