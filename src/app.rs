@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
-
 use crate::clock::{Clock, DAY, HOUR, SECOND};
 use crate::config::{Config, DatabaseUrl, SecretUrl};
 use crate::domain::Terms;
@@ -44,8 +42,8 @@ pub struct Parts {
     pub bulk: Running,
     /// Uses of sessions that are not stored yet.
     pub uses: Uses,
-    /// What authenticates cursors, once it has been needed (domain/cursors.rs).
-    pub cursor_key: OnceCell<CursorKey>,
+    /// What authenticates cursors.
+    pub cursor_key: CursorKey,
     /// The time.
     pub clock: Clock,
     /// Randomness.
@@ -82,6 +80,7 @@ impl App {
         let expensive_turns = Turns::new(1, WAITING_HASHES, "password hashing is busy");
         let terms = terms(&config);
         let (under_way, uses, large_units) = (UnderWay::default(), Uses::default(), LargeUnits::default());
+        let cursor_key = CursorKey::parse(store.cursor_key())?;
         let bulk = Running::new(&random, large_units.clone());
         Ok(Self(Arc::new(Parts {
             store,
@@ -91,7 +90,7 @@ impl App {
             large_units,
             bulk,
             uses,
-            cursor_key: OnceCell::new(),
+            cursor_key,
             clock,
             random,
             config,

@@ -11,7 +11,7 @@ use super::problem::Problem;
 use super::server::Peer;
 use crate::access::{self, Caller, Operator, Scope as _};
 use crate::app::App;
-use crate::domain::{cursors, permissions, tokens};
+use crate::domain::{permissions, tokens};
 use crate::error::{Error, Missing, TokenFault};
 use crate::model::{GroupId, PartnerId, UserId};
 use crate::values;
@@ -244,8 +244,7 @@ pub struct QueryParams(pub Params);
 impl FromRequestParts<App> for QueryParams {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let key = cursors::key(app).await?;
-        Ok(Self(Params::parse(parts.uri.query()).with_cursors(key)))
+        Ok(Self(Params::parse(parts.uri.query()).with_cursors(&app.cursor_key)))
     }
 }
 

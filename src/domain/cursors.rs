@@ -5,14 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::unit;
-use crate::access::nobody;
-use crate::app::App;
 use crate::error::{Error, Result};
-use crate::storage::server_keys;
-
-/// Under this name it is stored.
-const NAME: &str = "cursors";
 
 /// The bytes of a code. Half of what HMAC-SHA256 gives (RFC 2104 section 5).
 pub const CODE_LENGTH: usize = 16;
@@ -28,14 +21,14 @@ impl std::fmt::Debug for CursorKey {
 }
 
 impl CursorKey {
-    /// The key made of these bytes, of which there may be any number.
+    /// The key as it is stored, base64url ([`crate::storage::Store::cursor_key`]).
     ///
     /// # Errors
-    /// None that can happen.
-    pub fn new(bytes: &[u8]) -> Result<Self> {
-        Hmac::new_from_slice(bytes)
-            .map(Self)
-            .map_err(|_| Error::internal("the key of the cursors cannot be used"))
+    /// It is no such text.
+    pub fn parse(stored: &str) -> Result<Self> {
+        let broken = || Error::internal("the stored key of the cursors cannot be read");
+        let bytes = URL_SAFE_NO_PAD.decode(stored).map_err(|_| broken())?;
+        Hmac::new_from_slice(&bytes).map(Self).map_err(|_| broken())
     }
 
     /// The code of a list and a place in it.
@@ -57,31 +50,4 @@ impl CursorKey {
         mac.update(place);
         mac
     }
-}
-
-/// The key of this server's database, which the first server that needs one makes.
-///
-/// # Errors
-/// Of the store.
-pub async fn key(app: &App) -> Result<&CursorKey> {
-    app.cursor_key.get_or_try_init(|| load(app)).await
-}
-
-async fn load(app: &App) -> Result<CursorKey> {
-    let known = app.store.read(&nobody(), |tx| server_keys::find(tx, NAME)).await?;
-    let stored = match known {
-        Some(key) => key,
-        None => {
-            unit::write(&app.store, &nobody(), |tx| {
-                let fresh = tx.random().token::<32>();
-                server_keys::insert(tx, NAME, &fresh)?;
-                // Another server's, where that was quicker.
-                let key = server_keys::find(tx, NAME)?;
-                key.ok_or_else(|| Error::internal("a key that was just stored is gone"))
-            })
-            .await?
-        }
-    };
-    let broken = |_| Error::internal("the stored key of the cursors cannot be read");
-    CursorKey::new(&URL_SAFE_NO_PAD.decode(stored).map_err(broken)?)
 }

@@ -15,6 +15,7 @@ mod pool;
 mod postgres;
 mod queue;
 mod search;
+mod server_keys;
 mod sqlite;
 mod together;
 pub(crate) mod turns;
@@ -74,8 +75,6 @@ pub mod passwords;
 pub mod permission_changes;
 /// Which permissions and wildcards groups have.
 pub mod permissions;
-/// Keys that all servers of a database share.
-pub mod server_keys;
 /// Sessions, their tokens, and OAuth clients.
 pub mod sessions;
 /// Users, many at a time: pages, searches, streams.
@@ -124,6 +123,8 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     engine: Engine,
+    /// base64url.
+    cursor_key: String,
 }
 
 /// What is the same whatever the database is.
@@ -277,6 +278,7 @@ impl Store {
         let mut conn = Sqlite::open(path, Use::Write)?;
         let version = migrate::check_version(&mut conn, path)?;
         migrate::migrate(&mut conn, version, clock.now())?;
+        let cursor_key = server_keys::get(&mut conn, server_keys::CURSORS, &random, clock.now())?;
         let shared = Shared::new(clock, random, true);
         let point = Arc::new(PointReaders::new(file));
         let fences = Builder::start(file, &shared.supervisor)?;
@@ -290,7 +292,7 @@ impl Store {
             scans: Turns::new(SCANS, WAITING_SCANS, "too many searches and lists are waiting"),
             file: Arc::clone(file),
         };
-        Ok(Self(Arc::new(Inner { shared, engine })))
+        Ok(Self(Arc::new(Inner { shared, engine, cursor_key })))
     }
 
     /// Opens a PostgreSQL database and brings its schema up to date, if it may.
@@ -300,7 +302,11 @@ impl Store {
     /// of an older one that may not be changed; with what to do about it.
     pub fn open_postgres(options: &PostgresOptions<'_>, clock: Clock, random: Random) -> Result<Self> {
         let address = Arc::new(options.address()?);
-        apart(|| migrate::migrate_postgres(&address, options.aim(), &clock))?;
+        let cursor_key = apart(|| {
+            migrate::migrate_postgres(&address, options.aim(), &clock)?;
+            let mut conn = migrate::connect(&address, Role::Write)?;
+            server_keys::get(&mut conn, server_keys::CURSORS, &random, clock.now())
+        })?;
         let shared = Shared::new(clock, random, false);
         // Reads must not wait for writes that wait for each other.
         let writes = (options.pool_size / 2).max(1);
@@ -313,7 +319,7 @@ impl Store {
             shown: address.shown(),
             _listener: Listener::start(Arc::clone(&address), &shared)?,
         };
-        Ok(Self(Arc::new(Inner { shared, engine })))
+        Ok(Self(Arc::new(Inner { shared, engine, cursor_key })))
     }
 
     /// Brings the schema of a PostgreSQL database up to date: from and to which version it was brought.
@@ -573,6 +579,11 @@ impl Store {
             Engine::Sqlite { fences, .. } => fences.fences().map_or(0, |fences| fences.count()),
             Engine::Postgres { .. } => 0,
         }
+    }
+
+    /// The key that authenticates cursors, as all servers of this database have it: base64url.
+    pub fn cursor_key(&self) -> &str {
+        &self.0.cursor_key
     }
 
     /// Waits until mail is put into the outbox.

@@ -1,23 +1,39 @@
 //! Keys that all servers of a database share. They are rows, so copies and backups carry them.
 
-use super::tx::Tx;
-use crate::error::Result;
+use super::driver::{Connection, DbError};
+use crate::clock::Millis;
+use crate::error::{Error, Result};
+use crate::random::Random;
 
-/// The key of this name, if one has been made.
-pub fn find(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>> {
-    let found =
-        tx.unscoped().rows("SELECT k.key FROM server_keys k WHERE k.name = $1", &[name.into()], |row| {
-            row.text(0).map(str::to_owned)
-        })?;
-    Ok(found.into_iter().next())
+/// The key that authenticates cursors.
+pub(super) const CURSORS: &str = "cursors";
+
+/// The key of this name, base64url. Made by the first server that opens the database, so that no request that only reads
+/// has to write.
+pub(super) fn get(conn: &mut dyn Connection, name: &str, random: &Random, now: Millis) -> Result<String> {
+    if let Some(key) = find(conn, name)? {
+        return Ok(key);
+    }
+    let fresh = random.token::<32>();
+    let made = conn.execute(
+        "INSERT INTO server_keys (name, key, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
+        None,
+        &[name.into(), (&fresh).into(), now.into()],
+    );
+    match made {
+        // Another server's, where that was quicker.
+        Ok(_) | Err(DbError::Overtaken) => {
+            find(conn, name)?.ok_or_else(|| Error::internal("a key that was just stored is gone"))
+        }
+        Err(e) => Err(e.into()),
+    }
 }
 
-/// Stores a key, unless somebody else has made one of this name.
-pub fn insert(tx: &mut Tx<'_>, name: &str, key: &str) -> Result<()> {
-    let now = tx.now();
-    tx.unscoped().execute(
-        "INSERT INTO server_keys (name, key, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
-        &[name.into(), key.into(), now.into()],
-    )?;
-    Ok(())
+fn find(conn: &mut dyn Connection, name: &str) -> Result<Option<String>> {
+    let mut key = None;
+    conn.query("SELECT k.key FROM server_keys k WHERE k.name = $1", None, &[name.into()], &mut |row| {
+        key = Some(row.text(0)?.to_owned());
+        Ok(())
+    })?;
+    Ok(key)
 }
