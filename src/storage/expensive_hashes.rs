@@ -19,6 +19,14 @@ const KEPT: Millis = HOUR;
 const NOT_LOOKED_AT: &str = "p.cost_kind IS NULL AND substr(p.hash, 1, 7) <> 'sha256$' \
      AND substr(p.hash, 1, 31) <> '$argon2id$v=19$m=19456,t=2,p=1$'";
 
+/// The most work of a kind that a password takes which is good for a login.
+pub(super) const MOST: &str = "SELECT p.cost_work FROM passwords p WHERE p.cost_kind = $1 AND p.cost_kind > 0 \
+     AND p.present = 1 ORDER BY p.cost_work DESC LIMIT 1";
+
+pub(super) fn not_looked_at_sql() -> String {
+    format!("SELECT p.pid, p.user_id, p.password_id, p.hash FROM passwords p WHERE {NOT_LOOKED_AT} LIMIT $1")
+}
+
 /// The most expensive hash of each kind.
 pub fn list(tx: &mut Tx<'_>) -> Result<Vec<Work>> {
     Ok(list_with_times(tx)?.into_iter().map(|(work, _)| work).collect())
@@ -67,13 +75,9 @@ pub fn record<'h>(tx: &mut Tx<'_>, hashes: impl IntoIterator<Item = &'h str>) ->
 /// many there were, and how many of them are over the bounds.
 pub fn look_at(tx: &mut Tx<'_>, limit: i64) -> Result<(usize, usize)> {
     let take = tx.dialect().take_rows();
-    let found = tx.unscoped().rows(
-        &format!(
-            "SELECT p.pid, p.user_id, p.password_id, p.hash FROM passwords p WHERE {NOT_LOOKED_AT} LIMIT $1{take}"
-        ),
-        &[limit.into()],
-        |row| Ok((row.int(0)?, row.int(1)?, row.int(2)?, row.text(3)?.to_owned())),
-    )?;
+    let found = tx.unscoped().rows(&format!("{}{take}", not_looked_at_sql()), &[limit.into()], |row| {
+        Ok((row.int(0)?, row.int(1)?, row.int(2)?, row.text(3)?.to_owned()))
+    })?;
     for (pid, user_id, password_id, hash) in &found {
         let (kind, work) = cost(hash);
         tx.unscoped().execute(
@@ -102,12 +106,7 @@ pub fn lower(tx: &mut Tx<'_>) -> Result<()> {
     for work in old {
         let (kind, amount) = numbers(work);
         // The last one of the index: one look, however many there are.
-        let most = tx.unscoped().rows(
-            "SELECT p.cost_work FROM passwords p WHERE p.cost_kind = $1 AND p.cost_kind > 0 AND p.present = 1 \
-             ORDER BY p.cost_work DESC LIMIT 1",
-            &[kind.into()],
-            |row| row.int(0),
-        )?;
+        let most = tx.unscoped().rows(MOST, &[kind.into()], |row| row.int(0))?;
         match most.first() {
             None => {
                 tx.unscoped().execute("DELETE FROM expensive_hashes WHERE cost_kind = $1", &[kind.into()])?;

@@ -176,6 +176,46 @@ async fn what_an_older_schema_keeps_for_ever_gets_a_time_to_go() {
     assert_eq!(rows(addresses), ["7  70", "8 s 5000"]);
 }
 
+/// Where hashes from elsewhere are stored, refused logins take as long as the most expensive one could, until they were
+/// looked at.
+#[tokio::test]
+async fn a_database_of_an_older_schema_may_have_expensive_hashes() {
+    let own = ["sha256$x", "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$x"];
+    for (more, expected) in [(None, vec![]), (Some("{SSHA}x"), vec![(2, 8_192)])] {
+        let dir = tempfile::tempdir().unwrap();
+        let rows: Vec<String> = own
+            .into_iter()
+            .chain(more)
+            .enumerate()
+            .map(|(n, hash)| format!("(7, 5, {n}, '{hash}', 0, 1, 1, 0)"))
+            .collect();
+        let insert = format!(
+            "INSERT INTO passwords (pid, user_id, password_id, hash, temporary, present, created_at, expires_at) VALUES {}",
+            rows.join(", ")
+        );
+        let path = older(dir.path(), 9, &insert);
+        let store = open(dir.path()).unwrap();
+        let works = store.read(&crate::access::nobody(), expensive_hashes::list).await.unwrap();
+        let works: Vec<_> = works.into_iter().map(|work| (work.kind.number(), work.amount)).collect();
+        assert_eq!(works, expected);
+        // The index leads to those that were not looked at, and to no other.
+        let conn = rusqlite::Connection::open(&path).unwrap();
+        for (sql, index) in [
+            (expensive_hashes::not_looked_at_sql(), "passwords_without_cost"),
+            (expensive_hashes::MOST.to_owned(), "passwords_by_cost"),
+        ] {
+            let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let step: String = plan.query_row([1], |row| row.get(3)).unwrap();
+            assert!(step.contains(index), "{sql}: {step}");
+            let mut steps = plan.query([1]).unwrap();
+            while let Some(step) = steps.next().unwrap() {
+                let step: String = step.get(3).unwrap();
+                assert!(!step.contains("TEMP B-TREE"), "{sql}: {step}");
+            }
+        }
+    }
+}
+
 /// A database from before the search indexes were made anew finds its users, and forgets them when they go.
 #[tokio::test]
 async fn users_of_an_older_schema_are_in_the_new_search_indexes() {
