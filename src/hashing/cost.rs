@@ -52,7 +52,8 @@ impl WorkKind {
     /// are expensive, and stands in for a measurement until there is one.
     fn assumed_nanos(self) -> u64 {
         match self {
-            Self::Argon2 | Self::Scrypt | Self::Pbkdf2Sha256 => 500,
+            Self::Argon2 | Self::Pbkdf2Sha256 => 500,
+            Self::Scrypt => 400,
             Self::Bcrypt => 60_000,
             Self::Pbkdf2Sha1 => 350,
             Self::Pbkdf2Sha512 => 800,
