@@ -16,12 +16,12 @@ CREATE TABLE bulk_operations (
   lease_until  BIGINT NOT NULL  -- until then nobody else may
 );
 
--- The ids that are still to be done ('pending'), in pieces, and members that have left a group which is being deleted
--- ('left'), for its event.
+-- The ids that are still to be done ('pending'), in pieces; and for the event of a group which is being deleted the members
+-- that have left it ('left'), and what it permitted ('permissions').
 CREATE TABLE bulk_operation_ids (
   pid   BIGINT NOT NULL REFERENCES bulk_operations (pid) ON DELETE CASCADE,
   state TEXT   NOT NULL,
   piece BIGINT NOT NULL,
-  ids   TEXT   NOT NULL, -- a JSON array
+  ids   TEXT   NOT NULL, -- a JSON array, that of the permissions of objects
   PRIMARY KEY (pid, state, piece)
 );

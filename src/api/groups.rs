@@ -352,8 +352,8 @@ async fn change_group(
 
 /// Delete a group; its members leave it. Not while others are nested in it.
 ///
-/// More than 5,000 members leave in steps that always end, the group goes with the last of them: others may see that
-/// under way. A group that gets a child meanwhile stays, and is listed (`200`).
+/// More than 5,000 members (or permissions) leave in steps that always end, the group goes with the last of them: others
+/// may see that under way. No group can be nested in it meanwhile (`409`).
 #[utoipa::path(
     delete, path = "/api/v1/groups/{groupId}", tag = "groups",
     params(("groupId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
@@ -375,8 +375,8 @@ pub async fn delete_group(
 
 /// Delete groups in bulk, all or none.
 ///
-/// Groups with more than 5,000 members in all are checked as a whole first and then deleted in steps that always end:
-/// others may see that under way. A group that gets a child meanwhile stays, and is listed (`200`).
+/// Groups with more than 5,000 members (or permissions) in all are checked as a whole first and then deleted in steps that
+/// always end: others may see that under way. No group can be nested in them meanwhile (`409`).
 #[utoipa::path(
     post, path = "/api/v1/groups/bulk-delete", tag = "groups", params(OnceParams, DryRunParams),
     request_body = Vec<i64>,

@@ -18,8 +18,8 @@ use crate::access::{Admin, Operator, Scope as _};
 use crate::app::App;
 use crate::error::{Conflict, Error, Result};
 use crate::model::{GroupId, PartnerId, UserId};
+use crate::storage::Tx;
 use crate::storage::bulk_operations::{self as stored, BulkRecord};
-use crate::storage::{Tx, nesting};
 
 pub use running::{Running, attend, take_up};
 
@@ -209,6 +209,20 @@ pub(super) fn is_partner_going(tx: &mut Tx<'_>) -> Result<bool> {
     Ok(parse(&found)? == BulkChange::DeletePartner)
 }
 
+/// Whether a group of the transaction's partner is being deleted.
+///
+/// # Errors
+/// None of its own.
+pub(super) fn is_group_going(tx: &mut Tx<'_>, group: GroupId) -> Result<bool> {
+    let Some(found) = stored::find(tx)? else { return Ok(false) };
+    match parse(&found)? {
+        BulkChange::DeleteGroup | BulkChange::DeleteGroups => {
+            Ok(stored::list_pending(tx)?.contains(&group.0))
+        }
+        _ => Ok(false),
+    }
+}
+
 fn parse(record: &BulkRecord) -> Result<BulkChange> {
     serde_json::from_str(&record.change)
         .map_err(|_| Error::internal("the entry of a bulk operation cannot be read"))
@@ -241,9 +255,8 @@ async fn is_large(app: &App, by: &Admin, operation: &BulkOperation) -> Result<bo
     match operation.change {
         BulkChange::DeleteGroup | BulkChange::DeleteGroups => {
             let groups = ids.clone();
-            let members =
-                app.store.scan(by, move |tx| crate::storage::groups::members_of_all(tx, &groups)).await?;
-            Ok(members + number(ids.len()) > number(WHOLE))
+            let rows = app.store.scan(by, move |tx| crate::storage::groups::rows_of_all(tx, &groups)).await?;
+            Ok(rows > number(WHOLE))
         }
         _ => Ok(false),
     }
@@ -305,11 +318,10 @@ fn check(tx: &mut Tx<'_>, by: &Admin, operation: &BulkOperation) -> Result<Vec<i
             for id in &ids {
                 groups::get_head(tx, by, GroupId(*id))?;
             }
-            groups::refuse_deletion(tx, &ids)?;
         }
         BulkChange::DeleteGroups => {
             groups::refuse_deletion(tx, &ids)?;
-            return nesting::deepest_first(tx, &ids);
+            return crate::storage::nesting::deepest_first(tx, &ids);
         }
         BulkChange::DeletePartner | BulkChange::RevokeClient(_) => {}
     }
@@ -331,6 +343,9 @@ fn check_again(tx: &mut Tx<'_>, change: &BulkChange, ids: &[i64]) -> Result<()> 
             let listed = if *change == BulkChange::DeleteUsers { admins } else { Vec::new() };
             return Err(Conflict::users("last-admin", listed, partners::LAST_ADMIN));
         }
+    }
+    if matches!(change, BulkChange::DeleteGroup | BulkChange::DeleteGroups) {
+        groups::refuse_deletion(tx, ids)?;
     }
     Ok(())
 }

@@ -98,7 +98,7 @@ pub fn update(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, change: &GroupChan
 pub fn delete(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId) -> Result<()> {
     let group = get(tx, by, group_id)?;
     refuse_children(tx, &[group_id])?;
-    remove(tx, &group)
+    remove(tx, &group, None)
 }
 
 /// Deletes groups, all or none. A group may go together with all that is nested in it.
@@ -109,7 +109,7 @@ pub fn delete_many(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
     refuse_deletion(tx, ids)?;
     for id in ids {
         let group = get(tx, by, GroupId(*id))?;
-        remove(tx, &group)?;
+        remove(tx, &group, None)?;
     }
     Ok(())
 }
@@ -138,12 +138,15 @@ fn refuse_children(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<()> {
     Err(Conflict::users("group-has-children", parents, detail))
 }
 
-/// Removes a group that was just read. Its event shows these users.
-pub(super) fn remove(tx: &mut Tx<'_>, group: &Group) -> Result<()> {
+/// Removes a group that was just read. Its event shows these users, and this list of permissions, or that it has.
+pub(super) fn remove(tx: &mut Tx<'_>, group: &Group, list: Option<serde_json::Value>) -> Result<()> {
     let mut picture = events::of_group(group);
-    let list = permissions::list(tx, group.group_id)?;
+    let list = match list {
+        Some(list) => list,
+        None => serde_json::json!(permissions::list(tx, group.group_id)?),
+    };
     if let Some(picture) = picture.as_object_mut() {
-        picture.insert(String::from("permissions"), serde_json::json!(list));
+        picture.insert(String::from("permissions"), list);
     }
     groups::delete(tx, group.group_id)?;
     events::record_group(tx, Kind::GroupDeleted, group.group_id, Some(picture), None)

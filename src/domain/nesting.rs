@@ -1,5 +1,6 @@
 //! Groups in groups: no cycles, and not too deep.
 
+use super::bulk_operations;
 use crate::error::{Conflict, Fault, Result};
 use crate::model::GroupId;
 use crate::storage::{Tx, groups, nesting, partners};
@@ -31,6 +32,10 @@ fn check_levels(tx: &mut Tx<'_>, parent: Option<GroupId>, levels: i64) -> Result
     let Some(parent) = parent else { return Ok(()) };
     // Whoever deletes the parent meanwhile must see the child.
     groups::claim(tx, parent)?;
+    if bulk_operations::is_group_going(tx, parent)? {
+        let detail = format!("group {parent} is being deleted");
+        return Err(Conflict::field("group-being-deleted", "/parentGroupId", detail));
+    }
     let above = nesting::path_up(tx, parent)?;
     if above.is_empty() {
         let detail = format!("there is no group {parent} in this partner");

@@ -103,6 +103,40 @@ pub fn next_pending(tx: &mut Tx<'_>) -> Result<Option<(i64, Vec<i64>)>> {
     )
 }
 
+/// All ids that are still to be done.
+pub fn list_pending(tx: &mut Tx<'_>) -> Result<Vec<i64>> {
+    let pieces = tx.rows(
+        "SELECT i.ids FROM bulk_operation_ids i WHERE i.pid = $1 AND i.state = 'pending'",
+        &[],
+        |row| parse(row.text(0)?),
+    )?;
+    Ok(pieces.into_iter().flatten().collect())
+}
+
+/// Keeps what a group that is being deleted permits, as JSON, for its event.
+pub fn keep_permissions(tx: &mut Tx<'_>, list: &str) -> Result<()> {
+    tx.execute(
+        "INSERT INTO bulk_operation_ids (pid, state, piece, ids) VALUES ($1, 'permissions', 1, $2)",
+        &[Param::Text(list)],
+    )?;
+    Ok(())
+}
+
+/// What was kept so, if it was.
+pub fn find_permissions(tx: &mut Tx<'_>) -> Result<Option<String>> {
+    tx.row(
+        "SELECT i.ids FROM bulk_operation_ids i WHERE i.pid = $1 AND i.state = 'permissions'",
+        &[],
+        |row| Ok(row.text(0)?.to_owned()),
+    )
+}
+
+/// Forgets it.
+pub fn delete_permissions(tx: &mut Tx<'_>) -> Result<()> {
+    tx.execute("DELETE FROM bulk_operation_ids WHERE pid = $1 AND state = 'permissions'", &[])?;
+    Ok(())
+}
+
 /// Has only `rest` of a row be still to be done.
 pub fn set_pending(tx: &mut Tx<'_>, piece: i64, rest: &[i64]) -> Result<()> {
     if rest.is_empty() {

@@ -386,13 +386,13 @@ pub fn members(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Option<i64>> {
     )
 }
 
-/// How many members these groups have together, as it is kept.
-pub fn members_of_all(tx: &mut Tx<'_>, groups: &[i64]) -> Result<i64> {
+/// How many these groups are, with their members, as they are kept, and their permissions.
+pub fn rows_of_all(tx: &mut Tx<'_>, groups: &[i64]) -> Result<i64> {
     let list = serde_json::json!(groups).to_string();
     let set = tx.dialect().int_set("$2");
     let sql = format!(
-        "SELECT CAST(coalesce(sum(g.membership_count), 0) AS BIGINT) FROM groups g \
-         WHERE g.pid = $1 AND g.group_id IN {set}"
+        "SELECT CAST(coalesce(sum(g.membership_count + 1), 0) AS BIGINT) + (SELECT count(*) FROM group_permissions p \
+         WHERE p.pid = $1 AND p.group_id IN {set}) FROM groups g WHERE g.pid = $1 AND g.group_id IN {set}"
     );
     Ok(tx.row(&sql, &[Param::Text(&list)], |row| row.int(0))?.unwrap_or(0))
 }

@@ -44,6 +44,12 @@ pub fn list(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Vec<ObjectPermissions>
     Ok(list)
 }
 
+/// How many rows a group's list has, at most `limit`.
+pub fn count_up_to(tx: &mut Tx<'_>, group_id: GroupId, limit: i64) -> Result<i64> {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM group_permissions p WHERE p.pid = $1 AND p.group_id = $2 LIMIT $3) hits";
+    Ok(tx.row(sql, &[group_id.into(), limit.into()], |row| row.int(0))?.unwrap_or(0))
+}
+
 /// Removes the first `limit` rows of a group's list, whose group goes as well; how many.
 pub fn delete_first(tx: &mut Tx<'_>, group_id: GroupId, limit: i64) -> Result<usize> {
     Ok(tx.execute(

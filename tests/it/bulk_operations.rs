@@ -414,23 +414,48 @@ async fn groups_with_many_members_go_in_steps() {
     check_groups_in_rows(&t);
 }
 
-/// A group that gets a child while its members leave stays, and that is told.
+/// A group that is being deleted gets no child. One that has got it all the same stays, and that is told.
 #[tokio::test]
-async fn a_group_that_gets_a_child_meanwhile_is_kept() {
+async fn a_group_that_goes_gets_no_child() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (one, two) = (admin.create_group("One").await, admin.create_group("Two").await);
+    let three = admin.create_group("Three").await;
     seed(&t, 1, "seed", MANY, vec![GroupId(one), GroupId(two)]).await;
     let path = "/api/v1/groups/bulk-delete";
     broken_off(&t, admin.request(Method::POST, path).json(&json!([one, two]))).await;
     let token = admin.token.clone().unwrap();
     let t = t.restart().await;
     let admin = t.bearer(&token);
-    admin.post("/api/v1/groups/", &json!({ "name": "Child", "parentGroupId": one })).await.expect(201);
+    let child = json!({ "name": "Child", "parentGroupId": one });
+    let refused = admin.post("/api/v1/groups/", &child).await.expect(409);
+    assert_eq!(refused.body["code"], "group-being-deleted");
+    let moved = json!({ "parentGroupId": two });
+    admin.patch(&format!("/api/v1/groups/{three}"), &moved).await.expect(409);
+    t.run_sql(&format!("UPDATE groups SET parent_group_id = {one} WHERE group_id = {three}"));
     let told: Value = serde_json::from_str(&ended(&t).await.body).unwrap();
     assert_eq!(told, json!({ "kept": [{ "groupId": one, "code": "group-has-children" }] }));
     admin.get(&format!("/api/v1/groups/{one}")).await.expect(200);
     admin.get(&format!("/api/v1/groups/{two}")).await.expect(404);
+}
+
+/// What a group permits goes in steps as well, and its event has all of it.
+#[tokio::test]
+async fn a_group_that_permits_much_goes_in_steps() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = admin.create_group("Editors").await;
+    seed(&t, 1, "seed", 3, vec![GroupId(group)]).await;
+    let list: Vec<Value> = (0..2_600)
+        .map(|n| json!({ "objectType": "SEGMENT", "objectId": n, "permissions": ["READ", "WRITE"] }))
+        .collect();
+    admin.put(&format!("/api/v1/groups/{group}/permissions"), &json!(list)).await.expect(200);
+    admin.delete(&format!("/api/v1/groups/{group}")).await.expect(204);
+    let sql = "SELECT before FROM events WHERE kind = 'group.deleted'";
+    let before: Value = serde_json::from_str(&t.ask_sql(sql)[0][0]).unwrap();
+    assert_eq!((&before["permissions"], &before["users"]), (&json!(list), &json!(named(&t, "seed"))));
+    let left = ["group_permissions", "bulk_operations", "bulk_operation_ids", "memberships", "groups"];
+    assert_eq!(left.map(|table| count(&t, table)), [0; 5]);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use crate::error::{Error, Result, TokenFault};
 use crate::model::PartnerId;
 use crate::random::Random;
 use crate::storage::bulk_operations::{BulkRecord, IdState};
-use crate::storage::{Store, Tx};
+use crate::storage::{Store, Tx, partners};
 
 /// How long an operation belongs to a process that does no step of it, where several work on one database.
 pub(super) const LEASE: Millis = 30 * SECOND;
@@ -145,6 +145,10 @@ pub(super) async fn begin(
     let counted = Counted::of(&app.bulk, &record.operation_id);
     let (entry, plan) = (record.clone(), Arc::new(plan));
     let before = unit::begin::<StoredResponse, _>(&app.store, &by, &manner, move |tx| {
+        if matches!(plan.change, BulkChange::DeleteGroup | BulkChange::DeleteGroups) {
+            // Whoever puts a child under one of them claims it as well, and finds that it is being deleted.
+            partners::claim(tx)?;
+        }
         check_again(tx, &plan.change, &plan.ids)?;
         write_down(tx, &entry, &plan.ids)
     });

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::{Group, GroupId, UserId};
 use crate::storage::bulk_operations::{self as stored, BulkRecord, IdState};
 use crate::storage::{Pace, Tx, groups as stored_groups, memberships as stored_memberships, nesting};
-use crate::storage::{sessions, users as stored_users};
+use crate::storage::{permissions, sessions, users as stored_users};
 
 /// Rows that are changed between two looks at whether the step is over.
 const FEW: usize = 50;
@@ -163,6 +163,7 @@ impl<'a> Step<'a> {
         };
         if !nesting::with_other_children(tx, &[id])?.is_empty() {
             stored::take_left(tx)?;
+            stored::delete_permissions(tx)?;
             let code = String::from("group-has-children");
             self.kept.push(Kept { user_id: None, group_id: Some(id.0), code });
             self.count(tx, 1);
@@ -177,15 +178,47 @@ impl<'a> Step<'a> {
             self.count(tx, ids.len());
             return Ok(false);
         }
-        // The event tells of all that were in it when its deletion began.
+        if !self.permit_less(tx, id, limit)? {
+            return Ok(false);
+        }
+        // The event tells of all that were in it when its deletion began, and of all that it permitted.
         let rows = members.len() + 1;
         let mut all: Vec<UserId> = stored::take_left(tx)?.into_iter().map(UserId).chain(members).collect();
         all.sort_unstable();
         all.dedup();
-        groups::remove(tx, &Group { users: all, ..group })?;
+        let permissions = match stored::find_permissions(tx)? {
+            None => None,
+            Some(list) => {
+                stored::delete_permissions(tx)?;
+                Some(
+                    serde_json::from_str(&list)
+                        .map_err(|_| Error::internal("kept permissions cannot be read"))?,
+                )
+            }
+        };
+        groups::remove(tx, &Group { users: all, ..group }, permissions)?;
         self.changed += 1;
         self.count(tx, rows);
         Ok(true)
+    }
+
+    /// Removes some of what a group that goes permits, where that is much; whether little is left. Once its members have
+    /// left nobody is permitted anything by it.
+    fn permit_less(&mut self, tx: &mut Tx<'_>, id: GroupId, limit: i64) -> Result<bool> {
+        if stored::find_permissions(tx)?.is_none() {
+            if permissions::count_up_to(tx, id, limit)? < limit {
+                return Ok(true);
+            }
+            let list = serde_json::to_string(&permissions::list(tx, id)?)
+                .map_err(|e| Error::internal(format!("a bulk operation cannot be written: {e}")))?;
+            stored::keep_permissions(tx, &list)?;
+            // That was a step's work.
+            self.is_over = true;
+            return Ok(false);
+        }
+        let gone = permissions::delete_first(tx, id, limit)?;
+        self.count(tx, gone);
+        Ok(super::number(gone) < limit)
     }
 
     fn delete_rows(mut self, tx: &mut Tx<'_>) -> Result<Stepped> {
