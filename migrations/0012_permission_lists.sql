@@ -27,9 +27,10 @@ ALTER TABLE group_permissions ADD COLUMN next_is_number BIGINT;
 -- Which process has the one large unit of work of a partner, and until when if it does not renew it. Only where several
 -- processes share a database.
 CREATE TABLE large_units (
-  pid        BIGINT NOT NULL PRIMARY KEY, -- its partner may be gone when the unit ends
+  pid        BIGINT NOT NULL, -- its partner may be gone when the unit ends
   holder     TEXT   NOT NULL,
-  expires_at BIGINT NOT NULL
+  expires_at BIGINT NOT NULL,
+  PRIMARY KEY (pid)
 );
 
 --@sqlite INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('permission_changes', 'permission_changes', '100 10 1');

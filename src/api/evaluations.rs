@@ -376,7 +376,9 @@ pub async fn evaluate_accesses(
     }
     let requests = read_batch(&mut reader, &app, &body);
     let requests = reader.finish(requests)?;
-    let in_place = requests.len() <= IN_PLACE && !with_reason;
+    // Where a read in place is one statement, several questions need a transaction to be decided on one state.
+    let is_one_state = requests.len() == 1 || !app.store.is_shared();
+    let in_place = requests.len() <= IN_PLACE && !with_reason && is_one_state;
     let (parts, asker) = (app.clone(), by.clone());
     let work = move |tx: &mut Tx<'_>| {
         evaluations::decide_many(tx, parts.rules(), &asker, &requests, semantic, with_reason)

@@ -146,8 +146,11 @@ async fn populate(t: &T) -> Hands {
     let kept = key.json(&json!({ "name": "Kept" })).send().await.unwrap();
     assert_eq!(kept.status(), 201);
     // What a crash left of a large list of permissions, and who had the large unit of a partner.
-    t.run_sql(&format!("INSERT INTO permission_changes VALUES (1, {}, 1, 2, 1, 1)", group + 1));
-    t.run_sql("INSERT INTO large_units VALUES (1, 'somebody', 1)");
+    let behind = rusqlite::Connection::open(t.dir.path().join("tenantry.db")).unwrap();
+    let leftover = format!("INSERT INTO permission_changes VALUES (1, {}, 1, 2, 1, 1)", group + 1);
+    behind.execute_batch(&leftover).unwrap();
+    behind.execute_batch("INSERT INTO large_units VALUES (1, 'somebody', 1)").unwrap();
+    drop(behind);
     let key = admin.request(reqwest::Method::POST, "/api/v1/users").header("idempotency-key", "k-2");
     assert_eq!(key.json(&new_user("once")).send().await.unwrap().status(), 201);
     // An import that can be gone on with.
