@@ -4,8 +4,9 @@
 //! brings the search index and the totals up to date once, commits (one fsync), forgets stale callers, and only
 //! then answers everybody, refusals too: a `409` against a row that did not commit would be false.
 
+mod job;
+
 use std::borrow::Cow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,6 +27,7 @@ use super::tx::{Effects, Numbers, Outcome, Tx};
 use crate::access::Actor;
 use crate::error::{Error, Result};
 use crate::model::PartnerId;
+use job::{GroupLost, Job, Unit};
 
 /// Units of a burst may wait for the writer for about so long: as many as it has lately done in that time. More are
 /// refused with [`Error::Unavailable`], so that under any load those that are taken are done soon.
@@ -64,25 +66,6 @@ const EMPTYING: Duration = Duration::from_millis(50);
 /// waited for it, every write would be slow.
 const EMPTYING_PAUSE: Duration = Duration::from_secs(1);
 
-/// A unit of work on its way through the writer.
-trait Job: Send {
-    /// Runs the work while `waiting` small units wait; whether to keep what it wrote.
-    fn run(
-        &mut self,
-        conn: &mut Sqlite,
-        effects: &mut Effects,
-        numbers: &mut Numbers,
-        shared: &Shared,
-        waiting: &AtomicUsize,
-    ) -> bool;
-    /// Sends the answer, or the reason the whole group was lost.
-    fn answer(self: Box<Self>, group: Result<(), &GroupLost>);
-    /// Whether it writes so much that others should not wait in its transaction.
-    fn is_large(&self) -> bool;
-    /// Why it could not be done for the time being, if that is so.
-    fn unavailable(&self) -> Option<GroupLost>;
-}
-
 /// What the writer is asked to do.
 enum Order {
     /// Run a unit of work.
@@ -99,127 +82,6 @@ impl Order {
 
 /// Asks for a checkpoint; whoever waits for it is told when it is done.
 type Due = Option<oneshot::Sender<()>>;
-
-/// Why a group was not committed.
-#[derive(Debug)]
-enum GroupLost {
-    /// Told to everybody as it is.
-    Unavailable {
-        what: Cow<'static, str>,
-        retry_after: Duration,
-        cause: String,
-    },
-    Other(String),
-}
-
-impl GroupLost {
-    fn of(e: DbError) -> Self {
-        let why = match &e {
-            DbError::Disk(cause) | DbError::ReadOnly(cause) => cause.clone(),
-            _ => String::new(),
-        };
-        match Self::from(Error::from(e)) {
-            Self::Unavailable { what, retry_after, .. } => {
-                Self::Unavailable { what, retry_after, cause: why }
-            }
-            other => other,
-        }
-    }
-
-    fn error(&self) -> Error {
-        match self {
-            Self::Unavailable { what, retry_after, .. } => {
-                Error::Unavailable { what: what.clone(), retry_after: *retry_after }
-            }
-            Self::Other(what) => Error::Internal(Cow::Owned(format!("a group was not committed: {what}"))),
-        }
-    }
-}
-
-impl GroupLost {
-    /// For the log.
-    fn cause(&self) -> String {
-        match self {
-            Self::Unavailable { what, cause, .. } if cause.is_empty() => what.to_string(),
-            Self::Unavailable { what, cause, .. } => format!("{what} ({cause})"),
-            Self::Other(what) => what.clone(),
-        }
-    }
-}
-
-impl From<Error> for GroupLost {
-    fn from(e: Error) -> Self {
-        match e {
-            Error::Unavailable { what, retry_after } => {
-                Self::Unavailable { what, retry_after, cause: String::new() }
-            }
-            other => Self::Other(other.to_string()),
-        }
-    }
-}
-
-struct Unit<T, F> {
-    scope: (PartnerId, Actor),
-    large: bool,
-    work: F,
-    result: Result<T>,
-    reply: oneshot::Sender<Result<T>>,
-}
-
-impl<T, F> Job for Unit<T, F>
-where
-    T: Send + 'static,
-    F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
-{
-    fn run(
-        &mut self,
-        conn: &mut Sqlite,
-        effects: &mut Effects,
-        numbers: &mut Numbers,
-        shared: &Shared,
-        waiting: &AtomicUsize,
-    ) -> bool {
-        if self.reply.is_closed() {
-            // Whoever asked is gone before anything was written: there is nothing to acknowledge.
-            self.result = Err(Error::internal("nobody waits for this unit of work"));
-            return false;
-        }
-        let mut tx = Tx::open(conn, effects, self.scope.clone(), shared.clock.now(), &shared.random)
-            .numbered(numbers)
-            .awaited(waiting);
-        // A panic stays in its unit: the SAVEPOINT takes back what it wrote.
-        let (result, keep) = match catch_unwind(AssertUnwindSafe(|| (self.work)(&mut tx))) {
-            Ok(Ok(Outcome::Commit(value))) => (Ok(value), true),
-            Ok(Ok(Outcome::Rollback(value))) => (Ok(value), false),
-            Ok(Err(e)) => (Err(e), false),
-            Err(_) => (Err(Error::internal("a unit of work panicked")), false),
-        };
-        self.result = result;
-        keep
-    }
-
-    fn answer(self: Box<Self>, group: Result<(), &GroupLost>) {
-        let result = match group {
-            Ok(()) => self.result,
-            Err(lost) => Err(lost.error()),
-        };
-        // The asker may have gone away; what is committed stays committed.
-        let _ = self.reply.send(result);
-    }
-
-    fn is_large(&self) -> bool {
-        self.large
-    }
-
-    fn unavailable(&self) -> Option<GroupLost> {
-        match &self.result {
-            Err(Error::Unavailable { what, retry_after }) => {
-                Some(GroupLost::from(Error::Unavailable { what: what.clone(), retry_after: *retry_after }))
-            }
-            _ => None,
-        }
-    }
-}
 
 /// What waits for the writer, by partner.
 struct Orders {
