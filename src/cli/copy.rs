@@ -15,6 +15,7 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigFault, DatabaseUrl, Secret};
 use crate::storage::copy::{self, Place, Progress, Report, Stage};
+use crate::storage::database_file::{DatabaseFile, Missing};
 
 /// Copies a whole database into an empty one.
 pub(super) fn run(config: &Config, args: &CopyArgs, out: &mut impl Write) -> Result<(), Failure> {
@@ -62,7 +63,7 @@ fn check_pair(from: &DatabaseUrl, to: &DatabaseUrl) -> Result<(), Refusal> {
     }
 }
 
-fn lock_source(from: &DatabaseUrl) -> Result<Option<Lock>, Refusal> {
+fn lock_source(from: &DatabaseUrl) -> Result<Option<Locked>, Refusal> {
     let DatabaseUrl::Sqlite(path) = from else { return Ok(None) };
     if !lock::has_database(path)? {
         let detail = format!("there is no database at {}: name the file to copy with --from", path.display());
@@ -71,7 +72,7 @@ fn lock_source(from: &DatabaseUrl) -> Result<Option<Lock>, Refusal> {
     take(path).map(Some)
 }
 
-fn lock_target(config: &Config, to: &DatabaseUrl) -> Result<Option<Lock>, Refusal> {
+fn lock_target(config: &Config, to: &DatabaseUrl) -> Result<Option<Locked>, Refusal> {
     let DatabaseUrl::Sqlite(path) = to else { return Ok(None) };
     lock::check_database_dir(config, path)?;
     if path.parent() == Some(&config.data_dir) {
@@ -81,9 +82,15 @@ fn lock_target(config: &Config, to: &DatabaseUrl) -> Result<Option<Lock>, Refusa
     take(path).map(Some)
 }
 
-fn take(path: &Path) -> Result<Lock, Refusal> {
+/// The lock of a database, and that of its file under whatever name. Held until the copy has closed the database.
+type Locked = (Option<DatabaseFile>, Lock);
+
+fn take(path: &Path) -> Result<Locked, Refusal> {
     match lock::take_database(path, Holder::Command)? {
-        Taken::Ours(lock) => Ok(lock),
+        Taken::Ours(lock) if lock::has_database(path)? => {
+            Ok((Some(DatabaseFile::open(path, Missing::Fail)?), lock))
+        }
+        Taken::Ours(lock) => Ok((None, lock)),
         Taken::Theirs(held) => {
             let detail = format!(
                 "{}: nothing may work on a database while it is copied; stop it first",

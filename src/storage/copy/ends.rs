@@ -10,7 +10,6 @@ use super::rows::Chunk;
 use super::{Place, mark};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::storage::database_file::{DatabaseFile, Missing};
 use crate::storage::driver::{Connection, DbError, Dialect};
 use crate::storage::migrate::{self, Aim, number};
 use crate::storage::postgres::{Postgres, Role};
@@ -27,8 +26,7 @@ pub(super) struct End {
 }
 
 enum Conn {
-    /// The file is let go after the connection.
-    Sqlite(Sqlite, #[expect(dead_code, reason = "it is held")] DatabaseFile),
+    Sqlite(Sqlite),
     Postgres(Box<Postgres>),
 }
 
@@ -78,9 +76,8 @@ impl End {
             return Err(Error::internal(format!("there is no database {}", path.display())));
         }
         migrate::check_file(path)?;
-        let file = DatabaseFile::open(path, Missing::Fail)?;
         let version = migrate::check_version(&mut Sqlite::open(path, Use::Look)?, path)?;
-        let conn = Conn::Sqlite(Sqlite::open(path, Use::Scan)?, file);
+        let conn = Conn::Sqlite(Sqlite::open(path, Use::Scan)?);
         Ok((Self { conn, shown: path.display().to_string() }, version))
     }
 
@@ -92,14 +89,13 @@ impl End {
         match place {
             Place::Sqlite(path) => {
                 migrate::check_file(path)?;
-                let file = DatabaseFile::open(path, Missing::Create)?;
-                if std::fs::metadata(path).is_ok_and(|meta| meta.len() > 0) {
+                if path.exists() {
                     migrate::check_version(&mut Sqlite::open(path, Use::Look)?, path)?;
                 }
                 let mut conn = Sqlite::open(path, Use::Fill)?;
                 let version = migrate::check_version(&mut conn, path)?;
                 migrate::migrate(&mut conn, version, clock.now())?;
-                Ok(Self { conn: Conn::Sqlite(conn, file), shown: path.display().to_string() })
+                Ok(Self { conn: Conn::Sqlite(conn), shown: path.display().to_string() })
             }
             Place::Postgres(options) => {
                 let address = options.address()?;
@@ -112,14 +108,14 @@ impl End {
 
     pub(super) fn conn(&mut self) -> &mut dyn Connection {
         match &mut self.conn {
-            Conn::Sqlite(conn, _) => conn,
+            Conn::Sqlite(conn) => conn,
             Conn::Postgres(conn) => &mut **conn,
         }
     }
 
     pub(super) fn dialect(&self) -> Dialect {
         match &self.conn {
-            Conn::Sqlite(..) => Dialect::Sqlite,
+            Conn::Sqlite(_) => Dialect::Sqlite,
             Conn::Postgres(_) => Dialect::Postgres,
         }
     }
@@ -201,7 +197,7 @@ impl End {
     pub(super) fn fill(&mut self, table: &Table, chunk: &Chunk) -> Result<(), DbError> {
         let (name, columns) = (quoted(&table.name), table.columns_quoted());
         match &mut self.conn {
-            Conn::Sqlite(conn, _) => {
+            Conn::Sqlite(conn) => {
                 let values = vec!["?"; table.columns.len()].join(", ");
                 conn.insert_rows(&format!("INSERT INTO {name} ({columns}) VALUES ({values})"), chunk.rows())
             }
@@ -290,7 +286,7 @@ impl End {
 
     /// Has everything so far stand on disk before the mark goes, and the mark's end as well.
     pub(super) fn finish(&mut self) -> Result<()> {
-        if let Conn::Sqlite(conn, _) = &mut self.conn {
+        if let Conn::Sqlite(conn) = &mut self.conn {
             conn.batch("PRAGMA synchronous = FULL")?;
             conn.checkpoint("TRUNCATE")?;
         } else {
@@ -298,7 +294,7 @@ impl End {
             self.conn().batch("SET synchronous_commit = on")?;
         }
         self.together(|end| Ok(mark::remove(end.conn())?))?;
-        if let Conn::Sqlite(conn, _) = &mut self.conn {
+        if let Conn::Sqlite(conn) = &mut self.conn {
             conn.checkpoint("TRUNCATE")?;
         }
         Ok(())
