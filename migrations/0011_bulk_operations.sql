@@ -3,7 +3,7 @@
 
 -- One of a partner at a time.
 CREATE TABLE bulk_operations (
-  pid          BIGINT NOT NULL PRIMARY KEY REFERENCES partners (pid) ON DELETE CASCADE,
+  pid          BIGINT NOT NULL REFERENCES partners (pid) ON DELETE CASCADE,
   operation_id TEXT   NOT NULL, -- random
   actor        TEXT   NOT NULL, -- who began it, as events name them
   change       TEXT   NOT NULL, -- what it does, as JSON (domain/bulk_operations.rs)
@@ -13,7 +13,8 @@ CREATE TABLE bulk_operations (
   key_hash     TEXT,            -- whose answer in kept_answers is due at the end (Idempotency-Key)
   begun_at     BIGINT NOT NULL,
   owner        TEXT   NOT NULL, -- the process that carries it out
-  lease_until  BIGINT NOT NULL  -- until then nobody else may
+  lease_until  BIGINT NOT NULL, -- until then nobody else may
+  PRIMARY KEY (pid)
 );
 
 -- The ids that are still to be done ('pending'), in pieces; and for the event of a group which is being deleted the members

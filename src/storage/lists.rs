@@ -3,7 +3,6 @@
 use super::driver::Param;
 use super::tx::{Counter, Tx};
 use crate::error::Result;
-use crate::values;
 
 /// Up to here a total is counted; beyond, a constrained one is given as a lower bound (contract, Paging).
 pub const EXACT_TOTAL: i64 = 10_000;
@@ -67,5 +66,5 @@ pub fn counted(tx: &mut Tx<'_>, counter: Counter) -> Result<i64> {
 
 /// The number that a search term of digits names (B27).
 pub(super) fn exact_id(term: &str) -> Option<i64> {
-    values::whole_number(term)
+    term.bytes().all(|b| b.is_ascii_digit()).then(|| term.parse().ok()).flatten()
 }

@@ -15,7 +15,11 @@ use crate::serve::Small;
 
 /// A server that logs everything to `stderr`, on the database that this run of the suite is about.
 fn serve(home: &Home, database: &Database, stderr: Stdio, args: &[&str]) -> Result<Process, Ended> {
-    let args: Vec<&str> = ["serve", "--listen", "127.0.0.1:0"].iter().chain(args).copied().collect();
+    let args: Vec<&str> = ["serve", "--listen", "127.0.0.1:0", "--metrics-allow", "127.0.0.1"]
+        .iter()
+        .chain(args)
+        .copied()
+        .collect();
     let mut command = tenantry(binary(), home.path(), &args, &GIVEN);
     if let Some(url) = database.url() {
         command.env("TENANTRY_DATABASE_URL", url);

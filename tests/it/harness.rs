@@ -22,6 +22,7 @@ use tenantry::clock::Clock;
 use tenantry::config::{Config, DatabaseUrl};
 use tenantry::domain::users::NewUser;
 use tenantry::domain::{clients, partners, tokens, unit};
+use tenantry::error::Error;
 use tenantry::hashing::HashCost;
 use tenantry::mail::{Envelope, Mailer, Memory, Notice};
 use tenantry::model::{PartnerId, Status};
@@ -81,6 +82,21 @@ pub struct T {
     stop: Option<oneshot::Sender<()>>,
 }
 
+/// Opens the database, once a server that was stopped a moment ago has let go of its file.
+async fn assemble(config: Config, clock: &Clock) -> App {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        match App::assemble(config.clone(), clock.clone(), Random::system(), HashCost::FOR_TESTS) {
+            Err(Error::Conflict(conflict))
+                if conflict.code == "locked" && tokio::time::Instant::now() < deadline =>
+            {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            other => return other.unwrap(),
+        }
+    }
+}
+
 impl T {
     /// A server with an empty database but for partner 1 and its admin.
     pub async fn start() -> Self {
@@ -122,7 +138,7 @@ impl T {
     async fn run(dir: Arc<TempDir>, database: Arc<Database>, config: Config, clock: Clock) -> Self {
         let log_start = LOG.lock().unwrap().len();
         let bounds = Bounds::of(&config);
-        let app = App::assemble(config, clock.clone(), Random::system(), HashCost::FOR_TESTS).unwrap();
+        let app = assemble(config, &clock).await;
         let recorder = PrometheusBuilder::new().build_recorder();
         let service = tenantry::api::service(&app, &Arc::new(Metrics::new(&recorder)));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

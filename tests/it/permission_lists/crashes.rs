@@ -16,6 +16,19 @@ async fn crashed(t: T, group: i64, next: &Value, is_there: impl Fn(&[(i64, i64)]
     let pause = stop_when(&t, is_there).await;
     std::mem::forget(pause);
     put.abort();
+    if !is_postgres() {
+        // The first one keeps its lock on the file: the next one finds a copy in its place.
+        let (path, copy) = (t.dir.path().join("tenantry.db"), t.dir.path().join("copy.db"));
+        rusqlite::Connection::open(&path)
+            .unwrap()
+            .backup("main", &copy, None::<fn(rusqlite::backup::Progress)>)
+            .unwrap();
+        for end in ["-wal", "-shm"] {
+            let name = |of: &str| t.dir.path().join(format!("{of}{end}"));
+            std::fs::rename(name("tenantry.db"), name(&format!("gone-{}", t.clock.now()))).unwrap();
+        }
+        std::fs::rename(copy, path).unwrap();
+    }
     t.restart().await
 }
 

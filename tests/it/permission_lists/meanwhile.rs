@@ -7,8 +7,9 @@ use tenantry::access::Operator;
 use tenantry::domain::once::{self, Keepable};
 use tenantry::domain::permission_lists::{self, Replacement};
 use tenantry::domain::unit::{Done, Manner};
+use tenantry::domain::{groups, unit};
 use tenantry::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, UserId};
-use tenantry::storage::FreshIds;
+use tenantry::storage::{FreshIds, Tx};
 
 /// Another partner's small writes are answered between the steps of a large list: counted by the steps, not by time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,11 +125,14 @@ async fn a_group_that_is_deleted_meanwhile_takes_the_staged_list_along() {
         let (group, user) = group_with(&t, &admin, &list(0..LARGE, &["READ"])).await;
         let put = replace(&admin, group, &list(0..LARGE, &["WRITE"]), None);
         let pause = stop_when(&t, |changes| matches!(changes, [(STAGED, 1..)])).await;
-        if bulk {
-            admin.post(&format!("{GROUPS}/bulk-delete"), &json!([group])).await.expect(204);
-        } else {
-            admin.delete(&format!("{GROUPS}/{group}")).await.expect(204);
-        }
+        // Over HTTP its deletion would wait, since it is a large unit itself.
+        let rights = Operator::of_this_machine().as_admin_of(PartnerId(1));
+        let by = rights.clone();
+        let delete = move |tx: &mut Tx<'_>| match bulk {
+            true => groups::delete_many(tx, &by, &[group]),
+            false => groups::delete(tx, &by, GroupId(group)),
+        };
+        unit::write(&t.app.store, &rights, delete).await.unwrap();
         drop(pause);
         assert_eq!(put.await.unwrap().expect(400).faults(), ["groupId unknown-group"]);
         assert_settled(&t);
