@@ -177,11 +177,14 @@ async fn populate(t: &T) -> Hands {
     assert_eq!(t.try_login("nobody-here", "wrong").await.status, 400);
     assert_eq!(t.try_login("mia", "wrong").await.status, 400);
     // A bulk operation that was broken off; whom it is for is gone already.
-    t.run_sql(&format!(
+    let behind = rusqlite::Connection::open(t.dir.path().join("tenantry.db")).unwrap();
+    let broken_off = format!(
         "INSERT INTO bulk_operations (pid, operation_id, actor, change, total, changed, kept, begun_at, owner, lease_until) \
          VALUES (1, 'moves', 'user:1', '\"deleteUsers\"', 1, 0, '[]', 1, 'another', 0); \
          INSERT INTO bulk_operation_ids (pid, state, piece, ids) VALUES (1, 'pending', 1, '[{gone}]')"
-    ));
+    );
+    behind.execute_batch(&broken_off).unwrap();
+    drop(behind);
     let last_user = admin.create("waiting").await["userId"].as_i64().unwrap();
     let last_event =
         admin.events().await.iter().map(|event| event["eventId"].as_i64().unwrap()).max().unwrap();

@@ -72,7 +72,7 @@ async fn flood(server: &Process, bytes: &[u8], statuses: &'static [&'static str]
                         let answer = String::from_utf8_lossy(&answer);
                         let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
                         let status = status.unwrap_or("none");
-                        return statuses.iter().any(|known| *known == status);
+                        return statuses.contains(&status);
                     }
                     Ok(Ok(_)) => {}
                     Err(_) if is_open => is_open = stream.write_all(b"0").await.is_ok(),
