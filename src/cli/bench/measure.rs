@@ -21,6 +21,9 @@ use crate::cli::print::Progress;
 use crate::cli::progress::grouped;
 use crate::cli::refusal::Refusal;
 
+/// The fewest users of a run that also measures large changes and refused logins.
+const FOR_LARGE_ROWS: u64 = 10_000;
+
 /// Turns that a row and what it is held against take.
 const TURNS: u32 = 8;
 /// Starts whose middle one is told.
@@ -75,7 +78,8 @@ impl Bench<'_> {
         if only != Some(Only::Refusals) {
             self.rows_and_overload(report, only == Some(Only::Overload), &mut progress)?;
         }
-        if only != Some(Only::Overload) {
+        // They take minutes: a small run does without, unless it is for them.
+        if only == Some(Only::Refusals) || (only.is_none() && self.seeded.users >= FOR_LARGE_ROWS) {
             report.rows.extend(refusals::rows(self, &mut progress)?);
         }
         Ok(())
@@ -94,6 +98,9 @@ impl Bench<'_> {
         };
         let tokens = self.tokens(&server)?;
         report.rows.extend(overload::rows(self, &server, &tokens, progress)?);
+        if self.seeded.users < FOR_LARGE_ROWS {
+            return Ok(());
+        }
         report.rows.extend(bulk::rows(self, &server, &tokens, progress)?);
         progress.say("measuring: a small write beside large lists of permissions");
         report.rows.push(large_lists::row(self, &server, &tokens)?);
