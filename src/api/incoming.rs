@@ -1,7 +1,7 @@
 //! Request bodies, bounded in size, time and memory, whichever extractor reads them and however they are framed.
 //!
-//! An operation says by the type of its body how long that may be ([`JsonBody`](super::body::JsonBody),
-//! [`Once`](super::writes::Once), [`StreamedBody`]). What says nothing may have [`ORDINARY`] bytes.
+//! An operation says by the type of its body how long that may be (`JsonBody`, `Once`, `StreamedBody`). What says nothing
+//! may have `ORDINARY` bytes.
 
 use std::error::Error as _;
 use std::pin::Pin;

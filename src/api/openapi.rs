@@ -56,7 +56,7 @@ pub struct MissingError(#[expect(dead_code, reason = "documents the body")] Prob
 )]
 pub struct ConflictError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
 
-/// The body is longer than this operation takes, where that is not what the kind of its body says ([`common`]).
+/// The body is longer than this operation takes, where that is not what the kind of its body says (openapi/common.rs).
 pub struct TooLargeError<const LIMIT: u64>;
 
 impl<const LIMIT: u64> IntoResponses for TooLargeError<LIMIT> {

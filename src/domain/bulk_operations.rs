@@ -1,4 +1,4 @@
-//! Changes of many rows at a time. Up to [`WHOLE`] rows are one transaction. More are looked at as a whole first, then
+//! Changes of many rows at a time. Up to `WHOLE` rows are one transaction. More are looked at as a whole first, then
 //! written down as an entry and carried out in steps, so that others write in between (B15). Once begun an operation
 //! always ends: an entry whose process died is taken up by the next one, on PostgreSQL by any other when its lease is over.
 

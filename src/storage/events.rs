@@ -2,7 +2,8 @@
 
 use super::driver::{Param, Row};
 use super::lists::{EXACT_TOTAL, Total, counted};
-use super::tx::{Counter, Sequence, Tx};
+use super::sequences::Sequence;
+use super::tx::{Counter, Tx};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::model::{Event, GroupId, PartnerId, UserId};

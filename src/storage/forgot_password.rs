@@ -1,6 +1,7 @@
 //! Forgotten passwords: who asked, and when whom was mailed one.
 
-use super::tx::{Sequence, Tx};
+use super::sequences::Sequence;
+use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{PartnerId, UserId};

@@ -2,7 +2,8 @@
 
 use super::driver::{Param, Row};
 use super::lists::{Position, SortKey, Total, counted, exact_id};
-use super::tx::{Counter, Sequence, Tx};
+use super::sequences::Sequence;
+use super::tx::{Counter, Tx};
 use crate::error::{Conflict, Error, Result};
 use crate::model::{Group, GroupId, PartnerId, UserId};
 use crate::values::fold;

@@ -15,6 +15,7 @@ mod pool;
 mod postgres;
 mod queue;
 mod search;
+mod sequences;
 mod server_keys;
 mod sqlite;
 mod together;
@@ -108,7 +109,8 @@ use tx::Effects;
 use writer::Writer;
 
 pub use cache::{ShownUser, TokenHash};
-pub use tx::{Counter, FreshIds, Outcome, Pace, Stale, Tx};
+pub use sequences::FreshIds;
+pub use tx::{Counter, Outcome, Pace, Stale, Tx};
 
 /// Scans that run at once on SQLite; more wait for their turn.
 const SCANS: usize = 8;

@@ -1,7 +1,8 @@
 //! Mail to be sent. A letter stands here from the transaction that causes it until it is delivered.
 
 use super::driver::{Dialect, Param, Row};
-use super::tx::{Sequence, Tx};
+use super::sequences::Sequence;
+use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::mail::Secret;

@@ -3,7 +3,8 @@
 
 use super::driver::{Param, Row};
 use super::lists::Total;
-use super::tx::{Counter, Sequence, Stale, Tx};
+use super::sequences::Sequence;
+use super::tx::{Counter, Stale, Tx};
 use crate::clock::Millis;
 use crate::error::{Conflict, Error, Result};
 use crate::model::{GroupId, Partner, PartnerId};

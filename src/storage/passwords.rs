@@ -1,6 +1,7 @@
 //! Passwords: the present ones and the history. Hashes only (crate::hashing).
 
-use super::tx::{Sequence, Tx};
+use super::sequences::Sequence;
+use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::hashing::{self, Work};

@@ -1,6 +1,5 @@
 //! A transaction: opened for a caller, it knows the partner, the actor and the time.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -8,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::driver::{Connection, DbError, Dialect, Param, Row};
 use super::fences::OrderChange;
 use super::search::SearchChange;
+use super::sequences::{FreshIds, Numbers, Sequence};
 use crate::access::{Actor, Operator, Scope, Standing};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
@@ -152,46 +152,6 @@ impl Common {
     }
 }
 
-/// The sequences of an SQLite database within one transaction of its one writer: each is read once and stored once, however
-/// many numbers are taken.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Numbers(BTreeMap<&'static str, i64>);
-
-impl Numbers {
-    fn next(&mut self, conn: &mut dyn Connection, name: &'static str) -> Result<i64, DbError> {
-        let last = match self.0.entry(name) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => {
-                let mut last = 0;
-                conn.query(
-                    "SELECT value FROM sequences WHERE name = $1",
-                    None,
-                    &[name.into()],
-                    &mut |row| {
-                        last = row.int(0)?;
-                        Ok(())
-                    },
-                )?;
-                unknown.insert(last)
-            }
-        };
-        *last += 1;
-        Ok(*last)
-    }
-
-    /// Stores what was taken.
-    pub(super) fn store(&self, conn: &mut dyn Connection) -> Result<(), DbError> {
-        for (name, last) in &self.0 {
-            conn.execute(
-                "INSERT INTO sequences (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                None,
-                &[(*name).into(), (*last).into()],
-            )?;
-        }
-        Ok(())
-    }
-}
-
 /// An open transaction (or a read snapshot; writing in one fails).
 ///
 /// Every statement gets the partner as `$1`. SQL that forgets it fails the first time it runs.
@@ -209,28 +169,6 @@ pub struct Tx<'c> {
     now: Millis,
     random: &'c Random,
     fresh: FreshIds,
-}
-
-/// The ids of users, groups and partners that a transaction has given out.
-#[derive(Debug, Default)]
-pub struct FreshIds(Vec<(Sequence, i64)>);
-
-impl FreshIds {
-    /// Whether nothing was given out.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether the value of this member of an answer is the id of something that was made in the transaction.
-    pub fn holds(&self, member: &str, id: i64) -> bool {
-        let sequence = match member {
-            "userId" => Sequence::Users,
-            "groupId" => Sequence::Groups,
-            "pid" => Sequence::Partners,
-            _ => return false,
-        };
-        self.0.contains(&(sequence, id))
-    }
 }
 
 impl<'c> Tx<'c> {
@@ -280,16 +218,14 @@ impl<'c> Tx<'c> {
 
     /// Whether such a unit ends early, with so many rows written, because somebody waits for the one writer.
     pub fn makes_way_after(&self, rows: usize) -> bool {
-        rows >= UNDISTURBED && self.waiting.is_some_and(|waiting| waiting.load(Ordering::Relaxed) > 0)
+        rows >= UNDISTURBED && self.others_wait()
     }
 
     /// Whether a step that has written so many more rows ends: it is long enough, or somebody waits for the one writer
     /// and it has had its time.
     pub fn is_step_over(&self, pace: &mut Pace, rows: usize) -> bool {
         pace.rows += rows;
-        pace.rows >= self.part_of(LONGEST_STEP)
-            || self.waiting.is_some_and(|waiting| waiting.load(Ordering::Relaxed) > 0)
-                && pace.begun.elapsed() >= STEP
+        pace.rows >= self.part_of(LONGEST_STEP) || self.others_wait() && pace.begun.elapsed() >= STEP
     }
 
     /// Whether each statement is refused when it runs, and none later (see `Connection::execute_later`).
@@ -530,9 +466,7 @@ impl<'c> Tx<'c> {
     /// A number never used before (B24).
     pub(super) fn next_id(&mut self, sequence: Sequence) -> Result<i64> {
         let id = self.take_id(sequence)?;
-        if matches!(sequence, Sequence::Users | Sequence::Groups | Sequence::Partners) {
-            self.fresh.0.push((sequence, id));
-        }
+        self.fresh.add(sequence, id);
         Ok(id)
     }
 
@@ -606,34 +540,6 @@ impl Unscoped<'_> {
             Ok(())
         })?;
         Ok(out)
-    }
-}
-
-/// Sources of ids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sequence {
-    Partners,
-    Users,
-    Groups,
-    Events,
-    Outbox,
-    Passwords,
-    PasswordRequests,
-    OperatorTokens,
-}
-
-impl Sequence {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Partners => "partners",
-            Self::Users => "users",
-            Self::Groups => "groups",
-            Self::Events => "events",
-            Self::Outbox => "outbox",
-            Self::Passwords => "passwords",
-            Self::PasswordRequests => "password_requests",
-            Self::OperatorTokens => "operator_tokens",
-        }
     }
 }
 

@@ -83,6 +83,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("getrandom::",       &["random.rs"]),
     ("std::env::var",     &["config/", "cli/"]),
     ("unscoped()",        &["storage/"]),
+    // Whoever builds an admin from a name has found it in the entry of a bulk operation.
+    ("of_bulk_operation(", &["access.rs", "domain/bulk_operations/"]),
 ];
 
 /// What SQL begins with, in a string: it stands in storage only.

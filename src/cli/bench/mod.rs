@@ -1,5 +1,6 @@
 //! `tenantry bench`: measures a server of this binary on a throw-away database, over HTTP, on this machine.
 
+pub(super) mod args;
 mod bulk;
 mod html;
 mod large_lists;
@@ -21,8 +22,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Failure;
-use super::args::BenchArgs;
 use super::refusal::Refusal;
+use args::BenchArgs;
 use measure::Bench;
 use report::Report;
 use scratch::{Cores, Scratch, Stop};

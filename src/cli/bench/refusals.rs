@@ -32,7 +32,7 @@ const SAMPLES_PER_SECOND: f64 = 20.0;
 const SLOT: Duration = Duration::from_millis(60);
 
 /// A hash of another system that is at the bounds.
-const DEAREST: &str = "$2b$13$abcdefghijklmnopqrstuuKNj3B0UBWGwSQWggCU91.xLxJdl9ZBe";
+const MOST_EXPENSIVE: &str = "$2b$13$abcdefghijklmnopqrstuuKNj3B0UBWGwSQWggCU91.xLxJdl9ZBe";
 
 /// Measures both.
 pub(super) fn rows(bench: &Bench<'_>, progress: &mut Progress) -> Result<Vec<Row>, Refusal> {
@@ -262,7 +262,7 @@ impl Refusals<'_> {
 
     fn seed_hammered(&self) -> Result<(), Refusal> {
         let users: Vec<_> =
-            (0..HAMMERED).map(|n| (format!("hammered-{n}"), "ACTIVE", Some(DEAREST))).collect();
+            (0..HAMMERED).map(|n| (format!("hammered-{n}"), "ACTIVE", Some(MOST_EXPENSIVE))).collect();
         self.import(&users)
     }
 

@@ -12,8 +12,9 @@ use crate::error::{Error, Result};
 use crate::model::PartnerId;
 use crate::storage::Shared;
 use crate::storage::driver::DbError;
+use crate::storage::sequences::Numbers;
 use crate::storage::sqlite::Sqlite;
-use crate::storage::tx::{Effects, Numbers, Outcome, Tx};
+use crate::storage::tx::{Effects, Outcome, Tx};
 
 /// A unit of work on its way through the writer.
 pub(super) trait Job: Send {
