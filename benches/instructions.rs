@@ -21,7 +21,7 @@ use tenantry::domain::users::NewUser;
 use tenantry::domain::{clients, groups, partners, permissions, tokens, unit, users};
 use tenantry::error::{Error, Result};
 use tenantry::hashing::HashCost;
-use tenantry::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, Status};
+use tenantry::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, Profile, Status};
 use tenantry::random::Random;
 use tenantry::{api, values};
 use tower::ServiceExt as _;
@@ -65,16 +65,18 @@ fn assemble(dir: &Path) -> Result<App> {
 fn user(n: u64, groups: Vec<GroupId>) -> Result<NewUser> {
     let username = format!("user-{n}");
     Ok(NewUser {
+        profile: Profile {
+            first_name: String::from("Zoé"),
+            last_name: String::from("de Vries"),
+            email: format!("{username}@example.com"),
+            title: Some(String::from("Engineer")),
+            phone_number: Some(String::from("+31 20 1234567")),
+            ..Profile::default()
+        },
         username: values::username(&username).map_err(|bad| bad.at("/username"))?,
         status: Status::Active,
-        first_name: String::from("Zoé"),
-        last_name: String::from("de Vries"),
-        email: format!("{username}@example.com"),
-        title: Some(String::from("Engineer")),
-        phone_number: Some(String::from("+31 20 1234567")),
         groups,
         is_admin: n == ADMIN,
-        external_id: None,
     })
 }
 

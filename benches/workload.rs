@@ -17,7 +17,7 @@ use tenantry::domain::{groups, partners, permissions, unit, users};
 use tenantry::error::{Error, Result};
 use tenantry::hashing::HashCost;
 use tenantry::mail::{Mailer, Memory};
-use tenantry::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, Status};
+use tenantry::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, Profile, Status};
 use tenantry::random::Random;
 use tenantry::values;
 use tenantry::worker;
@@ -99,17 +99,21 @@ fn user(n: usize, groups: &[GroupId]) -> Result<NewUser> {
         names.iter().cycle().nth(n % names.len()).copied().unwrap_or("Ann")
     };
     let username = format!("user-{n}");
-    Ok(NewUser {
-        username: values::username(&username).map_err(|bad| bad.at("/username"))?,
-        status: if n % 10 == 9 { Status::Inactive } else { Status::Active },
+    let mut profile = Profile {
         first_name: pick(&FIRST, n.wrapping_mul(7)).to_owned(),
         last_name: pick(&LAST, n.wrapping_mul(11) / 13).to_owned(),
         email: format!("{username}@example.com"),
         title: n.is_multiple_of(3).then(|| String::from("Engineer")),
         phone_number: n.is_multiple_of(2).then(|| format!("+31 20 {n:07}")),
+        ..Profile::default()
+    };
+    profile.external_id = n.is_multiple_of(4).then(|| format!("ext-{n}"));
+    Ok(NewUser {
+        profile,
+        username: values::username(&username).map_err(|bad| bad.at("/username"))?,
+        status: if n % 10 == 9 { Status::Inactive } else { Status::Active },
         groups: groups.iter().copied().skip(n % 7).step_by(5).collect(),
         is_admin: n % 1_000 == 999,
-        external_id: n.is_multiple_of(4).then(|| format!("ext-{n}")),
     })
 }
 
@@ -123,7 +127,8 @@ async fn seed(dir: &Path, count: usize, url: &str) -> Result<()> {
         ..user(0, &[])?
     };
     let hash = app.hasher.hash(ADMIN_PASSWORD.to_owned().into()).await?;
-    let admin = NewUser { external_id: None, email: String::from("admin@example.com"), ..admin };
+    let profile = Profile { external_id: None, email: String::from("admin@example.com"), ..admin.profile };
+    let admin = NewUser { profile, ..admin };
     unit::write(&app.store, &by, move |tx| partners::bootstrap(tx, by, &admin, &hash)).await?;
     let rights = by.as_admin_of(PartnerId(1));
     let making = rights.clone();
@@ -170,11 +175,12 @@ async fn permit(app: &App, rights: &Admin, groups: &[GroupId]) -> Result<()> {
     }
     let (making, terms, groups) = (rights.clone(), app.terms, groups.to_vec());
     unit::write(&app.store, rights, move |tx| {
+        let person = user(0, &[])?;
         let new = NewUser {
             username: values::username("permitted").map_err(|bad| bad.at("/username"))?,
-            external_id: None,
+            profile: Profile { external_id: None, ..person.profile },
             groups: groups.clone(),
-            ..user(0, &[])?
+            ..person
         };
         users::create(tx, terms, &making, &new).map(drop)
     })

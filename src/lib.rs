@@ -41,6 +41,8 @@ pub mod rows;
 pub mod storage;
 /// The threads and tasks of a running server, started again when they panic (leaf).
 pub mod supervise;
+/// The fields of a user, each declared once (leaf).
+pub mod user_fields;
 /// Values that have been checked, and the folded form strings are compared by (leaf).
 pub mod values;
 /// What happens without a request: mail delivery, expiry, checkpoints.

@@ -86,6 +86,25 @@ pub struct Username {
     pub key: String,
 }
 
+/// The texts that somebody gives a user. What there is to know of each is in `user_fields.rs`. What is stored of deleted
+/// users has these names: keep them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Profile {
+    /// Given name.
+    pub first_name: String,
+    /// Family name.
+    pub last_name: String,
+    /// Address for mail; not unique (B19).
+    pub email: String,
+    /// Job title.
+    pub title: Option<String>,
+    /// Telephone number, as typed.
+    pub phone_number: Option<String>,
+    /// The product's own key for this user, unique in the partner.
+    pub external_id: Option<String>,
+}
+
 /// A user, whole (B3). What is stored of deleted ones has these names: keep them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
@@ -97,22 +116,13 @@ pub struct User {
     pub username: String,
     /// Whether it may log in.
     pub status: Status,
-    /// Given name.
-    pub first_name: String,
-    /// Family name.
-    pub last_name: String,
-    /// Address for mail; not unique (B19).
-    pub email: String,
-    /// Job title.
-    pub title: Option<String>,
-    /// Telephone number, as typed.
-    pub phone_number: Option<String>,
+    /// What it is called and where it is reached.
+    #[serde(flatten)]
+    pub profile: Profile,
     /// Ids of its groups, ascending.
     pub groups: Vec<GroupId>,
     /// Whether it is a partner admin.
     pub is_admin: bool,
-    /// The product's own key for this user, unique in the partner.
-    pub external_id: Option<String>,
     /// When it was created.
     pub created_at: Millis,
     /// When it was last changed.

@@ -9,7 +9,7 @@ use super::extract::{Admin, QueryParams, UserPath};
 use super::openapi::{AdminErrors, ConflictError, DryRunParams, InvalidError, MissingError, OnceParams};
 use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
 use super::problem::Problem;
-use super::users::{Time, UserBody};
+use super::user_bodies::{Time, UserBody};
 use super::writes::{Answer, Once, Write};
 use crate::access::Scope;
 use crate::app::App;

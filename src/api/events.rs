@@ -10,7 +10,7 @@ use super::extract::{Admin, QueryParams};
 use super::openapi::{AdminErrors, InvalidError};
 use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
 use super::problem::Problem;
-use super::users::Time;
+use super::user_bodies::Time;
 use crate::access::Scope;
 use crate::app::App;
 use crate::domain::events::{self, Kind};

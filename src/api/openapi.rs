@@ -24,7 +24,7 @@ use super::groups::GroupBody;
 use super::partners::PartnerBody;
 use super::problem::ProblemDocument;
 use super::sessions::SessionBody;
-use super::users::UserBody;
+use super::user_bodies::UserBody;
 use crate::app::App;
 
 mod common;

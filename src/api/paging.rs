@@ -154,7 +154,7 @@ impl Params {
     }
 
     /// One of the orders of a list; the first is the default.
-    pub fn sort_by<T: Copy, const N: usize>(&mut self, names: &[(&'static str, T); N], default: T) -> T {
+    pub fn sort_by<T: Copy>(&mut self, names: &[(&'static str, T)], default: T) -> T {
         self.checked("sortBy", |value| {
             names.iter().find(|(name, _)| *name == value).map(|(_, sort)| *sort).ok_or_else(|| {
                 let known: Vec<_> = names.iter().map(|(name, _)| *name).collect();

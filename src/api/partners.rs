@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::body::{Fields, JsonBody};
@@ -11,16 +12,17 @@ use super::extract::{ByOperator, NoParams, PartnerPath, QueryParams};
 use super::openapi::{ConflictError, DryRunParams, InvalidError, MissingError, OnceParams, OperatorErrors};
 use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
 use super::problem::Problem;
-use super::users::{Time, UserBody};
+use super::user_bodies::{Time, UserBody, example_of, owned};
 use super::writes::{Answer, Once, Write, WriteWith};
 use crate::app::App;
 use crate::domain::bulk_operations;
 use crate::domain::partners::{self, PartnerChange};
 use crate::domain::users::NewUser;
 use crate::error::{Conflict, Error, Result};
-use crate::model::{Partner, PartnerId, Status};
+use crate::model::{Partner, PartnerId, Profile, Status};
 use crate::storage::lists::SortKey;
 use crate::storage::partners::PartnerPosition;
+use crate::user_fields::UserField;
 use crate::values;
 
 /// A partner.
@@ -101,6 +103,16 @@ pub struct UpdatePartner {
     suspended: bool,
 }
 
+/// The admin in the example of a create.
+fn admin_example() -> Value {
+    let mut admin = example_of(UserField::ALL);
+    for (name, value) in [("pid", json!(2)), ("username", json!("ada@example.com")), ("isAdmin", json!(true))]
+    {
+        admin.insert(name.to_owned(), value);
+    }
+    Value::Object(admin)
+}
+
 /// The admin's username has another name in this body.
 fn in_create(error: Error) -> Error {
     match error {
@@ -117,12 +129,7 @@ fn in_create(error: Error) -> Error {
     responses(
         (status = 201, description = "Created", body = PartnerCreated, headers(("Location" = String, description = "Its path")), example = json!({
             "pid": 2, "name": "Example Ltd", "suspended": false, "users": 1, "createdAt": "2026-11-23T09:00:00.000Z",
-            "admin": {
-                "pid": 2, "userId": 2, "username": "ada@example.com", "status": "ACTIVE", "firstName": "Ada",
-                "lastName": "Lovelace", "email": "ada@example.com", "title": null, "phoneNumber": null, "groups": [],
-                "isAdmin": true, "externalId": null, "createdAt": "2026-11-23T09:00:00.000Z",
-                "updatedAt": "2026-11-23T09:00:00.000Z", "lastLoginAt": null,
-            },
+            "admin": admin_example(),
         })),
         InvalidError, OperatorErrors, ConflictError,
     ),
@@ -149,8 +156,6 @@ pub async fn create_partner(
 
 fn read_new(body: &[u8]) -> Result<(String, NewUser)> {
     let mut fields = Fields::parse(body)?;
-    let owned =
-        |check: fn(&str) -> Result<&str, values::Bad>| move |text: &str| check(text).map(str::to_owned);
     let name = fields.required("name", owned(values::partner_name));
     let username = fields.required("adminUsername", values::username);
     let email = fields.required("adminEmail", owned(values::email));
@@ -160,14 +165,14 @@ fn read_new(body: &[u8]) -> Result<(String, NewUser)> {
         let admin = NewUser {
             username: username?,
             status: Status::Active,
-            first_name: first_name.unwrap_or_else(|| String::from("Admin")),
-            last_name: last_name.unwrap_or_else(|| String::from("Admin")),
-            email: email?,
-            title: None,
-            phone_number: None,
+            profile: Profile {
+                first_name: first_name.unwrap_or_else(|| String::from("Admin")),
+                last_name: last_name.unwrap_or_else(|| String::from("Admin")),
+                email: email?,
+                ..Profile::default()
+            },
             groups: Vec::new(),
             is_admin: true,
-            external_id: None,
         };
         Some((name?, admin))
     })

@@ -7,7 +7,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::body::{Fields, JsonBody, Presence};
+use super::body::{Fields, JsonBody, Presence, status};
 use super::conditional::{Conditions, show};
 use super::extract::{Member, NoParams, RestrictedMember};
 use super::openapi::{
@@ -15,7 +15,8 @@ use super::openapi::{
     UnchangedAnswer,
 };
 use super::problem::Problem;
-use super::users::{UserBody, read_back, read_common, shown};
+use super::user_bodies::{PatchSelf, UpdateSelf, UserBody, read_profile_change};
+use super::users::{read_back, shown};
 use super::writes::Write;
 use crate::access;
 use crate::app::App;
@@ -24,55 +25,8 @@ use crate::domain::users::UserChange;
 use crate::domain::{passwords, unit, users};
 use crate::error::Result;
 use crate::model::{GroupId, User};
+use crate::user_fields::ProfileField;
 use crate::values;
-
-/// The body of a self-update (A3, B9).
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what Fields reads")]
-pub struct UpdateSelf {
-    /// Left out, it stays.
-    #[schema(required = false, example = "ada")]
-    username: String,
-    #[schema(example = "ACTIVE")]
-    status: String,
-    #[schema(example = "Ada")]
-    first_name: String,
-    #[schema(example = "King")]
-    last_name: String,
-    /// For a while after a change password mail still goes to the old address.
-    #[schema(example = "ada@example.com")]
-    email: String,
-    /// Left out, it stays; null clears it.
-    #[schema(required = false)]
-    title: Option<String>,
-    /// Left out, it stays; null clears it.
-    #[schema(required = false)]
-    phone_number: Option<String>,
-}
-
-/// The body of a merge patch of oneself (RFC 7396).
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what Fields reads")]
-pub struct PatchSelf {
-    #[schema(required = false)]
-    username: String,
-    #[schema(required = false)]
-    status: String,
-    #[schema(required = false)]
-    first_name: String,
-    #[schema(required = false)]
-    last_name: String,
-    #[schema(required = false)]
-    email: String,
-    /// Null clears it.
-    #[schema(required = false)]
-    title: Option<String>,
-    /// Null clears it.
-    #[schema(required = false, example = "+31 20 123 4567")]
-    phone_number: Option<String>,
-}
 
 /// Two passwords.
 #[derive(ToSchema)]
@@ -110,7 +64,8 @@ fn read_self(current: &User, body: &[u8], presence: Presence) -> Result<UserChan
     let mut fields = Fields::parse(body)?;
     read_back(&mut fields, current);
     let username = fields.optional("username", values::username);
-    let change = read_common(&mut fields, presence);
+    let status = fields.string(presence, "status", status);
+    let profile = read_profile_change(&mut fields, presence, |spec| spec.is_self_editable);
     // Not the caller's to change; taken when they say what is there, so that what was read can be written back (B9).
     let not_yours = |what: &str| ("read-only", format!("only a partner admin changes {what}: leave it out"));
     if let Some(ids) = fields.optional_ids("groups") {
@@ -122,9 +77,11 @@ fn read_self(current: &User, body: &[u8], presence: Presence) -> Result<UserChan
     if fields.optional_bool("isAdmin").is_some_and(|is_admin| is_admin != current.is_admin) {
         fields.fault("isAdmin", not_yours("isAdmin"));
     }
-    fields.response_only("externalId", Some(json!(current.external_id)));
+    for field in ProfileField::ALL.into_iter().filter(|field| !field.spec().is_self_editable) {
+        fields.response_only(field.name(), Some(json!(field.get(&current.profile))));
+    }
     fields.finish()?;
-    Ok(UserChange { username, ..change })
+    Ok(UserChange { username, status, profile, ..UserChange::default() })
 }
 
 /// Update the logged-in user (A3).

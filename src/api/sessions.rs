@@ -9,7 +9,7 @@ use super::extract::{Admin, Member, QueryParams, SessionPath, UserPath};
 use super::openapi::{AdminErrors, DryRunParams, InvalidError, MemberErrors, MissingError};
 use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
 use super::problem::Problem;
-use super::users::Time;
+use super::user_bodies::Time;
 use super::writes::{Answer, Write};
 use crate::access::Scope;
 use crate::app::App;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::body::{Fields, Flaw, JsonBody, Presence, elements, id_list, members};
+use super::body::{Fields, Flaw, JsonBody, Patch, Presence, elements, id_list, members, status};
 use super::extract::Admin;
 use super::incoming::BULK;
 use super::openapi::{
@@ -14,8 +14,9 @@ use super::openapi::{
 };
 use super::paging::Params;
 use super::problem::{Problem, ProblemDocument, of_row};
+use super::user_bodies::read_profile_change;
 use super::user_lists::{as_stored, read_filters};
-use super::users::{HalfRead, note_unknown, read_common, read_groups, unknown_groups};
+use super::users::{HalfRead, note_unknown, read_groups, unknown_groups};
 use super::writes::{Answer, Once, Write};
 use crate::access::{self, Scope};
 use crate::app::App;
@@ -24,6 +25,7 @@ use crate::domain::user_bulk::{self, MOST_CHANGED, Row, Selection};
 use crate::domain::users::UserChange;
 use crate::error::{Error, Fault, Result};
 use crate::model::UserId;
+use crate::user_fields::ProfileField;
 
 /// The most users of one bulk.
 const MOST_CREATED: usize = 10_000;
@@ -259,15 +261,21 @@ async fn read_patch(app: &App, by: &access::Admin, patch: &str) -> Result<UserCh
     if fields.pass("username") {
         fields.fault("username", shared());
     }
-    let external_id = fields.nullable("externalId", |_| Err::<String, _>(shared()));
-    let common = read_common(&mut fields, Presence::Optional);
+    let status = fields.string(Presence::Optional, "status", status);
+    let mut profile = read_profile_change(&mut fields, Presence::Optional, |spec| spec.is_shareable);
+    for field in ProfileField::ALL.into_iter().filter(|field| !field.spec().is_shareable) {
+        // It can be cleared for many.
+        if fields.nullable(field.name(), |_| Err::<String, _>(shared())) == Patch::Null {
+            profile.set(field, None);
+        }
+    }
     let is_admin = fields.optional_bool("isAdmin");
     let groups = read_groups(&mut fields);
     if let Some(groups) = &groups {
         note_unknown(&mut fields, groups, &unknown_groups(app, by, groups.clone()).await?);
     }
     fields.finish()?;
-    Ok(UserChange { is_admin, groups, external_id: super::users::nullable(external_id), ..common })
+    Ok(UserChange { username: None, status, profile, groups, is_admin })
 }
 
 /// What a change of many says beside its filter and its patch, which stand in it as documents of their own.

@@ -6,23 +6,27 @@ use axum::extract::State;
 use axum::response::Response;
 use hyper::body::Bytes;
 use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use super::extract::{Admin, QueryParams};
 use super::openapi::{AdminErrors, InvalidError};
 use super::paging::{Frame, stream_within};
 use super::problem::Problem;
+use super::user_bodies::example_of;
 use super::user_import::content_type;
 use crate::access;
 use crate::app::App;
 use crate::domain::user_import::{self, Attached};
 use crate::domain::users;
 use crate::error::{Error, Result};
-use crate::model::{Status, User, UserId};
+use crate::model::{GroupId, User, UserId};
 use crate::rows::Format;
 use crate::storage::Tx;
 use crate::storage::lists::SortKey;
 use crate::storage::user_queries::UserQuery;
+use crate::user_fields::UserField;
 
 /// Rows read at once.
 pub const CHUNK: i64 = 1_000;
@@ -36,74 +40,78 @@ pub struct ExportParams {
     format: Option<String>,
 }
 
-/// A row. Groups by name, which another system can have, too.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
+/// A row: the fields that requests set, groups by name, which another system can have, too.
 struct Row<'a> {
-    username: &'a str,
-    status: Status,
-    first_name: &'a str,
-    last_name: &'a str,
-    email: &'a str,
-    title: Option<&'a str>,
-    phone_number: Option<&'a str>,
-    groups: Vec<&'a str>,
-    is_admin: bool,
-    external_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    password_hash: Option<&'a str>,
+    user: &'a User,
+    attached: &'a Attached,
 }
 
 impl<'a> Row<'a> {
-    fn of(user: &'a User, attached: &'a Attached) -> Self {
-        let name = |group: &crate::model::GroupId| attached.group_names.get(&group.0).map(String::as_str);
-        Self {
-            username: &user.username,
-            status: user.status,
-            first_name: &user.first_name,
-            last_name: &user.last_name,
-            email: &user.email,
-            title: user.title.as_deref(),
-            phone_number: user.phone_number.as_deref(),
-            groups: user.groups.iter().filter_map(name).collect(),
-            is_admin: user.is_admin,
-            external_id: user.external_id.as_deref(),
-            password_hash: attached.hashes.get(&user.user_id.0).map(String::as_str),
-        }
+    /// The names of its groups, with their ids.
+    fn groups(&self) -> impl Iterator<Item = (&'a str, GroupId)> {
+        let named = |id: &GroupId| Some((self.attached.group_names.get(&id.0)?.as_str(), *id));
+        self.user.groups.iter().filter_map(named)
     }
 
-    /// The cells of [`CSV_NAMES`], and the hash.
-    fn write_csv(&self, user: &User, with_hashes: bool, out: &mut Vec<u8>) {
-        // What would be read as something else is written as the number.
-        let is_plain = |name: &str| !name.contains(';') && !name.bytes().all(|b| b.is_ascii_digit());
-        let group = |(name, id): (&&str, &crate::model::GroupId)| {
-            if is_plain(name) { (*name).to_owned() } else { id.0.to_string() }
-        };
-        let groups: Vec<String> = self.groups.iter().zip(&user.groups).map(group).collect();
-        let groups = groups.join(";");
-        let is_admin = if self.is_admin { "true" } else { "false" };
-        let mut cells = vec![
-            self.username,
-            self.status.as_str(),
-            self.first_name,
-            self.last_name,
-            self.email,
-            self.title.unwrap_or_default(),
-            self.phone_number.unwrap_or_default(),
-            &groups,
-            is_admin,
-            self.external_id.unwrap_or_default(),
-        ];
-        if with_hashes {
-            cells.push(self.password_hash.unwrap_or_default());
-        }
-        for (at, cell) in cells.into_iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
+    fn password_hash(&self) -> Option<&'a str> {
+        self.attached.hashes.get(&self.user.user_id.0).map(String::as_str)
+    }
+
+    /// The cells of [`UserField::writable`], and the hash.
+    fn write_csv(&self, with_hashes: bool, out: &mut Vec<u8>) {
+        let user = self.user;
+        for field in UserField::writable() {
+            match field {
+                UserField::Username => write_cell(&user.username, out),
+                UserField::Status => write_cell(user.status.as_str(), out),
+                UserField::Profile(field) => write_cell(field.get(&user.profile).unwrap_or_default(), out),
+                UserField::Groups => write_cell(&self.groups_cell(), out),
+                UserField::IsAdmin => write_cell(if user.is_admin { "true" } else { "false" }, out),
+                UserField::Pid
+                | UserField::UserId
+                | UserField::CreatedAt
+                | UserField::UpdatedAt
+                | UserField::LastLoginAt => {}
             }
-            write_cell(cell, out);
+            out.push(b',');
+        }
+        if with_hashes {
+            write_cell(self.password_hash().unwrap_or_default(), out);
+        } else {
+            // The comma behind the last cell.
+            out.pop();
         }
         out.extend_from_slice(b"\r\n");
+    }
+
+    fn groups_cell(&self) -> String {
+        // What would be read as something else is written as the number.
+        let is_plain = |name: &str| !name.contains(';') && !name.bytes().all(|b| b.is_ascii_digit());
+        let cell = |(name, id): (&str, GroupId)| {
+            if is_plain(name) { name.to_owned() } else { id.0.to_string() }
+        };
+        self.groups().map(cell).collect::<Vec<_>>().join(";")
+    }
+}
+
+impl Serialize for Row<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let user = self.user;
+        let mut row = serializer.serialize_map(None)?;
+        for field in UserField::writable() {
+            match field {
+                UserField::Groups => {
+                    let names: Vec<_> = self.groups().map(|(name, _)| name).collect();
+                    row.serialize_entry(field.name(), &names)
+                }
+                UserField::Profile(text) => row.serialize_entry(field.name(), &text.get(&user.profile)),
+                other => row.serialize_entry(field.name(), &other.json(user)),
+            }?;
+        }
+        if let Some(hash) = self.password_hash() {
+            row.serialize_entry("passwordHash", hash)?;
+        }
+        row.end()
     }
 }
 
@@ -117,8 +125,28 @@ fn write_cell(cell: &str, out: &mut Vec<u8>) {
     }
 }
 
-const CSV_NAMES: &str =
-    "username,status,firstName,lastName,email,title,phoneNumber,groups,isAdmin,externalId";
+/// The names of the columns, in the order of the cells.
+fn csv_names() -> String {
+    UserField::writable().map(UserField::name).collect::<Vec<_>>().join(",")
+}
+
+fn ndjson_example() -> String {
+    let mut row = example_of(UserField::writable());
+    row.insert(String::from("groups"), json!(["Editors"]));
+    format!("{}\n", Value::Object(row))
+}
+
+fn csv_example() -> String {
+    let row = example_of(UserField::writable());
+    let cell = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(_) => String::from("Editors"),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let cells: Vec<_> = row.values().map(cell).collect();
+    format!("{}\r\n{}\r\n", csv_names(), cells.join(","))
+}
 
 /// Rows of an export.
 #[derive(Debug)]
@@ -148,13 +176,13 @@ pub fn read_page(
     let attached = user_import::attach(tx, &users, hashes_for)?;
     let mut text = Vec::with_capacity(users.len() * 256);
     if format == Format::Csv && after.is_none() {
-        text.extend_from_slice(CSV_NAMES.as_bytes());
+        text.extend_from_slice(csv_names().as_bytes());
         text.extend_from_slice(if hashes_for.is_some() { b",passwordHash\r\n" } else { b"\r\n" });
     }
     for user in &users {
-        let row = Row::of(user, &attached);
+        let row = Row { user, attached: &attached };
         match format {
-            Format::Csv => row.write_csv(user, hashes_for.is_some(), &mut text),
+            Format::Csv => row.write_csv(hashes_for.is_some(), &mut text),
             Format::Ndjson => {
                 serde_json::to_writer(&mut text, &row)
                     .map_err(|e| Error::internal(format!("a row cannot be written: {e}")))?;
@@ -172,8 +200,8 @@ pub fn read_page(
     get, path = "/api/v1/users/export", tag = "users", params(ExportParams),
     responses(
         (status = 200, description = "All users", content(
-            (String = "application/x-ndjson", example = "{\"username\":\"ada\",\"status\":\"ACTIVE\",\"firstName\":\"Ada\",\"lastName\":\"Lovelace\",\"email\":\"ada@example.com\",\"title\":null,\"phoneNumber\":null,\"groups\":[\"Editors\"],\"isAdmin\":false,\"externalId\":null}\n"),
-            (String = "text/csv", example = "username,status,firstName,lastName,email,title,phoneNumber,groups,isAdmin,externalId\r\nada,ACTIVE,Ada,Lovelace,ada@example.com,,,Editors,false,\r\n"),
+            (String = "application/x-ndjson", example = json!(ndjson_example())),
+            (String = "text/csv", example = json!(csv_example())),
         )),
         InvalidError, AdminErrors,
     ),

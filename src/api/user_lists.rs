@@ -9,14 +9,15 @@ use super::extract::{Admin, QueryParams};
 use super::openapi::{AdminErrors, InvalidError};
 use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows};
 use super::problem::Problem;
-use super::users::UserBody;
+use super::user_bodies::UserBody;
 use crate::access::{self, Scope};
 use crate::app::App;
 use crate::domain::users;
 use crate::error::{Error, Fault, Result};
 use crate::model::{GroupId, PartnerId, Status, User, UserId};
 use crate::storage::lists::{Position, SortKey};
-use crate::storage::user_queries::{UserQuery, UserSort};
+use crate::storage::user_queries::{UserQuery, sort_key, sort_names};
+use crate::user_fields::UserField;
 use crate::values;
 
 /// Rows read at once for a streamed list.
@@ -63,7 +64,7 @@ pub(super) fn read_filters(params: &mut Params) -> UserQuery {
         nested: params.flag("nested").unwrap_or(false),
         groups: ids.into_iter().map(GroupId).collect(),
         search: params.search(),
-        sort: UserSort::UserId,
+        sort: UserField::UserId,
         descending: false,
     };
     if query.nested && query.groups.is_empty() {
@@ -85,7 +86,7 @@ pub(super) fn as_stored(mut query: UserQuery) -> UserQuery {
 /// What is asked of the list of users: which, in which order, which part.
 fn read_list(mut params: Params, pid: PartnerId) -> Result<(UserQuery, ListAddress, Option<PageRequest>)> {
     let mut query = read_filters(&mut params);
-    query.sort = params.sort_by(&UserSort::NAMES, UserSort::UserId);
+    query.sort = params.sort_by(sort_names(), UserField::UserId);
     query.descending = params.flag("descending").unwrap_or(false);
     let address = address(&query, pid);
     let page = params.page(&address, false);
@@ -95,9 +96,7 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(UserQuery, ListAddre
 
 fn address(query: &UserQuery, pid: PartnerId) -> ListAddress {
     let mut parameters = Vec::new();
-    let sort =
-        UserSort::NAMES.iter().find(|(_, sort)| *sort == query.sort).map_or("userId", |(name, _)| *name);
-    parameters.push(("sortBy", sort.to_owned()));
+    parameters.push(("sortBy", query.sort.name().to_owned()));
     if query.descending {
         parameters.push(("descending", String::from("true")));
     }
@@ -158,7 +157,7 @@ async fn user_page(
         .scan(&by, move |tx| users::list_page(tx, &rights, &wanted, &from, size))
         .await
         .map_err(in_query)?;
-    let key_of = |user: &User| (query.sort.key_of(user), user.user_id.0);
+    let key_of = |user: &User| (sort_key(query.sort, user), user.user_id.0);
     Ok(page_answer(address, request, Found { total, rows: &rows[..] }, key_of, |user| {
         UserBody::of(user, &app)
     }))
@@ -173,7 +172,8 @@ async fn user_stream(app: App, by: access::Admin, query: Arc<UserQuery>) -> Resu
                 .scan(&by, move |tx| {
                     let is_first = after.is_none();
                     let rows = users::list_chunk(tx, &rights, &query, after, CHUNK)?;
-                    let Some(last) = rows.last().map(|user| (query.sort.key_of(user), user.user_id)) else {
+                    let Some(last) = rows.last().map(|user| (sort_key(query.sort, user), user.user_id))
+                    else {
                         return Ok(None);
                     };
                     let chunk = write_rows(rows.iter().map(|user| UserBody::of(user, &shaping)), is_first)?;

@@ -5,11 +5,9 @@ use std::collections::HashSet;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Serialize;
 use serde_json::{Value, json};
-use utoipa::ToSchema;
 
-use super::body::{Fields, Flaw, JsonBody, Patch, Presence, status};
+use super::body::{Fields, JsonBody, Presence, status};
 use super::conditional::{Conditions, show};
 use super::extract::{Admin, NoParams, UserPath};
 use super::openapi::{
@@ -17,146 +15,17 @@ use super::openapi::{
     MissingError, OnceParams, UnchangedAnswer,
 };
 use super::problem::Problem;
-use super::user_bodies::{CreateUser, PatchUser, UpdateUser};
+use super::user_bodies::{CreateUser, PatchUser, UpdateUser, UserBody, read_profile, read_profile_change};
 use super::writes::{Answer, Once, Write};
 use crate::access::{self, Scope};
 use crate::app::App;
-use crate::clock::{Millis, rfc3339};
+use crate::clock::rfc3339;
 use crate::domain::conditions::{self, Target};
 use crate::domain::users::{NewUser, UserChange};
 use crate::domain::{effects, passwords, unit, users};
 use crate::error::Result;
-use crate::model::{GroupId, PartnerId, Status, User, UserId};
-use crate::storage::ShownUser;
+use crate::model::{GroupId, PartnerId, User, UserId};
 use crate::values;
-
-impl From<values::Bad> for Flaw {
-    fn from(bad: values::Bad) -> Self {
-        Self { code: bad.code, detail: bad.detail }
-    }
-}
-
-/// A user (B3).
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = User)]
-pub struct UserBody<'a> {
-    /// The partner it belongs to.
-    #[schema(example = 1)]
-    pid: i64,
-    /// Its number: positive, ascending with creation, never used again.
-    #[schema(example = 2)]
-    user_id: i64,
-    /// As typed. Unique on the whole server, compared by RFC 8265 UsernameCaseMapped.
-    #[schema(example = "ada")]
-    username: &'a str,
-    /// Only ACTIVE users may log in.
-    #[schema(value_type = String, example = "ACTIVE")]
-    status: Status,
-    /// Given name.
-    #[schema(example = "Ada")]
-    first_name: &'a str,
-    /// Family name.
-    #[schema(example = "Lovelace")]
-    last_name: &'a str,
-    /// Where its mail goes; not unique.
-    #[schema(example = "ada@example.com")]
-    email: &'a str,
-    /// Job title.
-    #[schema(required = true)]
-    title: Option<&'a str>,
-    /// Telephone number, as typed.
-    #[schema(required = true)]
-    phone_number: Option<&'a str>,
-    /// Ids of its groups, ascending.
-    #[schema(value_type = Vec<i64>)]
-    groups: &'a [GroupId],
-    /// Whether it is a partner admin. A string if the server runs with `is-admin-as-string`.
-    #[schema(value_type = bool, example = false)]
-    is_admin: AdminFlag,
-    /// The product's own key, unique in the partner.
-    #[schema(required = true)]
-    external_id: Option<&'a str>,
-    /// RFC 3339, UTC.
-    #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
-    created_at: Time,
-    /// RFC 3339, UTC.
-    #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
-    updated_at: Time,
-    /// RFC 3339, UTC; null = never.
-    #[schema(required = true, value_type = Option<String>)]
-    last_login_at: Option<Time>,
-}
-
-/// A time as RFC 3339.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Time(pub(super) Millis);
-
-impl Serialize for Time {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&rfc3339(self.0))
-    }
-}
-
-/// A boolean, or a string for clients written to the letter (B4).
-#[derive(Debug, Clone, Copy)]
-struct AdminFlag {
-    is_admin: bool,
-    as_string: bool,
-}
-
-impl Serialize for AdminFlag {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match (self.as_string, self.is_admin) {
-            (false, is_admin) => serializer.serialize_bool(is_admin),
-            (true, true) => serializer.serialize_str("true"),
-            (true, false) => serializer.serialize_str("false"),
-        }
-    }
-}
-
-impl<'a> UserBody<'a> {
-    /// A user as every answer shows it.
-    pub(super) fn of(user: &'a User, app: &App) -> Self {
-        Self {
-            pid: user.pid.0,
-            user_id: user.user_id.0,
-            username: &user.username,
-            status: user.status,
-            first_name: &user.first_name,
-            last_name: &user.last_name,
-            email: &user.email,
-            title: user.title.as_deref(),
-            phone_number: user.phone_number.as_deref(),
-            groups: &user.groups,
-            is_admin: AdminFlag { is_admin: user.is_admin, as_string: app.config.is_admin_as_string },
-            external_id: user.external_id.as_deref(),
-            created_at: Time(user.created_at),
-            updated_at: Time(user.updated_at),
-            last_login_at: user.last_login_at.map(Time),
-        }
-    }
-
-    /// The same with its tag, to be kept: whoever asks is shown the same.
-    pub(super) fn show(user: &User, app: &App) -> Result<ShownUser> {
-        let body = super::written(&UserBody::of(user, app))?.into();
-        Ok(ShownUser { tag: conditions::tag_of_user(user), body })
-    }
-}
-
-pub(super) fn owned(
-    check: fn(&str) -> Result<&str, values::Bad>,
-) -> impl Fn(&str) -> Result<String, values::Bad> {
-    move |text| check(text).map(str::to_owned)
-}
-
-pub(super) fn nullable(patch: Patch<String>) -> Option<Option<String>> {
-    match patch {
-        Patch::Absent => None,
-        Patch::Null => Some(None),
-        Patch::Value(text) => Some(Some(text)),
-    }
-}
 
 /// Which of these groups do not exist, in one look for all of them (B18).
 pub(super) async fn unknown_groups(
@@ -212,27 +81,10 @@ impl HalfRead {
         }
         let username = fields.required("username", values::username);
         let status = fields.required_status("status");
-        let first_name = fields.required("firstName", owned(values::person_name));
-        let last_name = fields.required("lastName", owned(values::person_name));
-        let email = fields.required("email", owned(values::email));
-        let title = fields.nullable("title", owned(values::optional_text)).value();
-        let phone_number = fields.nullable("phoneNumber", owned(values::optional_text)).value();
-        let external_id = fields.nullable("externalId", owned(values::external_id)).value();
+        let profile = read_profile(&mut fields);
         let is_admin = fields.optional_bool("isAdmin").unwrap_or(false);
-        fields.finish_with(|| {
-            Some(NewUser {
-                username: username?,
-                status: status?,
-                first_name: first_name?,
-                last_name: last_name?,
-                email: email?,
-                title,
-                phone_number,
-                groups,
-                is_admin,
-                external_id,
-            })
-        })
+        fields
+            .finish_with(|| Some(NewUser { username: username?, status: status?, profile, groups, is_admin }))
     }
 }
 
@@ -251,19 +103,6 @@ pub(super) fn read_back(fields: &mut Fields, current: &User) {
     fields.response_only("lastLoginAt", Some(json!(current.last_login_at.map(rfc3339))));
 }
 
-/// The properties that A2 and A3 have in common.
-pub(super) fn read_common(fields: &mut Fields, presence: Presence) -> UserChange {
-    UserChange {
-        status: fields.string(presence, "status", status),
-        first_name: fields.string(presence, "firstName", owned(values::person_name)),
-        last_name: fields.string(presence, "lastName", owned(values::person_name)),
-        email: fields.string(presence, "email", owned(values::email)),
-        title: nullable(fields.nullable("title", owned(values::optional_text))),
-        phone_number: nullable(fields.nullable("phoneNumber", owned(values::optional_text))),
-        ..UserChange::default()
-    }
-}
-
 async fn read_change(
     app: &App,
     by: &access::Admin,
@@ -274,15 +113,15 @@ async fn read_change(
     let mut fields = Fields::parse(body)?;
     read_back(&mut fields, current);
     let username = fields.string(presence, "username", values::username);
-    let common = read_common(&mut fields, presence);
+    let status = fields.string(presence, "status", status);
+    let profile = read_profile_change(&mut fields, presence, |_| true);
     let is_admin = fields.optional_bool("isAdmin");
-    let external_id = nullable(fields.nullable("externalId", owned(values::external_id)));
     let groups = read_groups(&mut fields);
     if let Some(groups) = &groups {
         note_unknown(&mut fields, groups, &unknown_groups(app, by, groups.clone()).await?);
     }
     fields.finish()?;
-    Ok(UserChange { username, groups, is_admin, external_id, ..common })
+    Ok(UserChange { username, status, profile, groups, is_admin })
 }
 
 /// A user as the answer of a write, with its tag.
@@ -342,7 +181,7 @@ pub async fn get_user(
 
 /// Update a user (A2).
 ///
-/// `title`, `phoneNumber`, `groups`, `isAdmin` and `externalId` stay as they are when left out.
+/// Properties that are not required stay unchanged when omitted.
 #[utoipa::path(
     put, path = "/api/v1/users/{userId}", tag = "users",
     params(("userId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
@@ -364,7 +203,7 @@ pub async fn update_user(
 
 /// Change some properties of a user (RFC 7396).
 ///
-/// Only what is named changes; null clears `title`, `phoneNumber` or `externalId`. `groups` is replaced as a whole.
+/// Only what is named changes; null clears a property that can be null. `groups` is replaced as a whole.
 #[utoipa::path(
     patch, path = "/api/v1/users/{userId}", tag = "users",
     params(("userId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),

@@ -13,7 +13,7 @@ use crate::access::Operator;
 use crate::app::App;
 use crate::domain::users::NewUser;
 use crate::error::{Error, Fault, Result};
-use crate::model::Status;
+use crate::model::{Profile, Status};
 use crate::values::{self, Bad};
 
 /// How many rows of a list one operation gives.
@@ -97,14 +97,14 @@ impl Described<'_> {
         Some(NewUser {
             username: username?,
             status: self.status,
-            first_name: first_name?.to_owned(),
-            last_name: last_name?.to_owned(),
-            email: email?.to_owned(),
-            title: None,
-            phone_number: None,
+            profile: Profile {
+                first_name: first_name?.to_owned(),
+                last_name: last_name?.to_owned(),
+                email: email?.to_owned(),
+                ..Profile::default()
+            },
             groups: Vec::new(),
             is_admin: self.is_admin,
-            external_id: None,
         })
     }
 }

@@ -12,13 +12,13 @@ use super::way::Way;
 use super::{Failure, print};
 use crate::access::{Admin, Operator};
 use crate::app::App;
-use crate::clock::rfc3339;
 use crate::domain::users::{self, UserChange};
 use crate::domain::{partners, passwords, unit};
 use crate::error::Result;
 use crate::model::{PartnerId, Status, User, UserId};
 use crate::storage::lists::SortKey;
 use crate::storage::user_queries::UserQuery;
+use crate::user_fields::{self, UserField};
 use crate::values;
 
 /// What can be done with users of any partner. The fields are the flags of these names, see args.rs.
@@ -224,21 +224,5 @@ async fn reset(app: &App, by: Operator, user: UserRef, tell: bool) -> Result<Val
 
 /// A user, with the names of B3.
 fn shape(user: &User) -> Value {
-    json!({
-        "pid": user.pid,
-        "userId": user.user_id,
-        "username": user.username,
-        "status": user.status,
-        "firstName": user.first_name,
-        "lastName": user.last_name,
-        "email": user.email,
-        "title": user.title,
-        "phoneNumber": user.phone_number,
-        "groups": user.groups,
-        "isAdmin": user.is_admin,
-        "externalId": user.external_id,
-        "createdAt": rfc3339(user.created_at),
-        "updatedAt": rfc3339(user.updated_at),
-        "lastLoginAt": user.last_login_at.map(rfc3339),
-    })
+    user_fields::to_json(user, UserField::ALL)
 }

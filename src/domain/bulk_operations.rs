@@ -368,14 +368,17 @@ fn rehearse(tx: &mut Tx<'_>, by: &Admin, operation: &BulkOperation) -> Result<St
 mod tests {
     use super::*;
     use crate::model::Status;
+    use crate::user_fields::{ProfileChange, ProfileField};
 
     /// Entries outlive the version that wrote them.
     #[test]
     fn a_change_is_read_as_it_was_written() {
+        let mut profile = ProfileChange::default();
+        profile.set(ProfileField::Title, None);
+        profile.set(ProfileField::PhoneNumber, Some(String::from("1")));
         let change = UserChange {
             status: Some(Status::Locked),
-            title: Some(None),
-            phone_number: Some(Some(String::from("1"))),
+            profile,
             groups: Some(vec![GroupId(3)]),
             is_admin: Some(false),
             ..UserChange::default()

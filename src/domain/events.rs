@@ -13,6 +13,7 @@ use crate::storage::events::{
 };
 use crate::storage::lists::Total;
 use crate::storage::sessions::ADDRESS_KEPT;
+use crate::user_fields::{self, UserField};
 
 /// The kinds of events, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,18 +196,7 @@ pub fn record(tx: &mut Tx<'_>, kind: Kind, before: Option<Value>, after: Option<
 
 /// A user as an event shows it.
 pub fn of_user(user: &User) -> Value {
-    json!({
-        "username": user.username,
-        "status": user.status,
-        "firstName": user.first_name,
-        "lastName": user.last_name,
-        "email": user.email,
-        "title": user.title,
-        "phoneNumber": user.phone_number,
-        "groups": user.groups,
-        "isAdmin": user.is_admin,
-        "externalId": user.external_id,
-    })
+    user_fields::to_json(user, UserField::writable())
 }
 
 /// A group as an event shows it.

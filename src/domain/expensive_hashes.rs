@@ -193,7 +193,7 @@ mod tests {
     use crate::domain::partners;
     use crate::domain::users::{self as domain_users, NewUser};
     use crate::hashing::{HashCost, work_of};
-    use crate::model::Status;
+    use crate::model::{Profile, Status};
     use crate::random::Random;
     use crate::storage::passwords::NewPassword;
     use crate::values;
@@ -210,14 +210,14 @@ mod tests {
         NewUser {
             username: values::username(username).unwrap(),
             status: Status::Active,
-            first_name: String::from("Fenna"),
-            last_name: String::from("Jansen"),
-            email: String::from("fenna@example.com"),
-            title: None,
-            phone_number: None,
+            profile: Profile {
+                first_name: String::from("Fenna"),
+                last_name: String::from("Jansen"),
+                email: String::from("fenna@example.com"),
+                ..Profile::default()
+            },
             groups: Vec::new(),
             is_admin: username.starts_with("admin"),
-            external_id: None,
         }
     }
 

@@ -126,13 +126,13 @@ fn mail_temporary(
         reason,
         expires_at,
     };
-    notify(tx, user, held.as_deref().unwrap_or(&user.email), what)
+    notify(tx, user, held.as_deref().unwrap_or(&user.profile.email), what)
 }
 
 /// Puts a mail to a user into the outbox.
 pub(super) fn notify(tx: &mut Tx<'_>, user: &User, address: &str, what: Notice) -> Result<()> {
     let (is_secret, expires_at) = (what.is_secret(), what.expires_at());
-    let name = format!("{} {}", user.first_name, user.last_name);
+    let name = format!("{} {}", user.profile.first_name, user.profile.last_name);
     let letter = Letter { to: Recipient { name, address: address.to_owned() }, what };
     let letter = serde_json::to_string(&letter)
         .map(Zeroizing::new)
@@ -236,16 +236,16 @@ fn set_own(tx: &mut Tx<'_>, member: &Member, matched: i64, hash: &str) -> Result
     sessions::lift_restriction(tx, member.session_id())?;
     crate::storage::users::set_failures(tx, user_id, crate::storage::users::Failures::default())?;
     events::record_user(tx, Kind::PasswordChanged, user_id, None, None)?;
-    notify(tx, &user, &user.email, Notice::PasswordChanged { username: user.username.clone() })
+    notify(tx, &user, &user.profile.email, Notice::PasswordChanged { username: user.username.clone() })
 }
 
 /// What a password must not contain (part C, Passwords).
 pub(super) fn person(user: &User) -> Person<'_> {
     Person {
         username: &user.username,
-        first_name: &user.first_name,
-        last_name: &user.last_name,
-        email: &user.email,
+        first_name: &user.profile.first_name,
+        last_name: &user.profile.last_name,
+        email: &user.profile.email,
     }
 }
 
@@ -268,7 +268,7 @@ mod tests {
     use crate::domain::tokens::{self, Opening, Origin};
     use crate::domain::users::NewUser;
     use crate::error::TokenFault;
-    use crate::model::PartnerId;
+    use crate::model::{PartnerId, Profile};
     use crate::random::Random;
     use crate::storage::Store;
     use crate::values;
@@ -294,14 +294,14 @@ mod tests {
         let person = |username: &str| NewUser {
             username: values::username(username).unwrap(),
             status: Status::Active,
-            first_name: String::from("Fenna"),
-            last_name: String::from("Jansen"),
-            email: String::from("fenna@example.com"),
-            title: None,
-            phone_number: None,
+            profile: Profile {
+                first_name: String::from("Fenna"),
+                last_name: String::from("Jansen"),
+                email: String::from("fenna@example.com"),
+                ..Profile::default()
+            },
             groups: Vec::new(),
             is_admin: username == "admin",
-            external_id: None,
         };
         let (by, admin, fenna) = (Operator::of_this_machine(), person("admin"), person("fenna"));
         unit::write(&store, &by, move |tx| partners::bootstrap(tx, by, &admin, "hash")).await.unwrap();

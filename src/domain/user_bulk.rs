@@ -8,7 +8,7 @@ use crate::error::{Conflict, Error, Fault, Missing, Result};
 use crate::model::UserId;
 use crate::storage::Tx;
 use crate::storage::user_lists;
-use crate::storage::user_queries::UserQuery;
+use crate::storage::user_queries::{UserQuery, sort_key};
 
 /// The most users that one change may hit.
 pub const MOST_CHANGED: usize = 100_000;
@@ -156,7 +156,7 @@ fn find(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Vec<i64>> {
     loop {
         let found = user_lists::chunk(tx, query, after, CHUNK)?;
         let Some(last) = found.last() else { return Ok(ids) };
-        after = Some((query.sort.key_of(last), last.user_id));
+        after = Some((sort_key(query.sort, last), last.user_id));
         ids.extend(found.iter().map(|user| user.user_id.0));
         // One too many is enough to know.
         if ids.len() > MOST_CHANGED {

@@ -140,7 +140,7 @@ impl Fate {
             username: Some(new.username.shown.clone()),
             groups: new.groups.iter().map(|group| group.0).collect(),
             errors: Vec::new(),
-            keys: Some((new.username.key.clone(), new.external_id.clone())),
+            keys: Some((new.username.key.clone(), new.profile.external_id.clone())),
         }
     }
 }
@@ -310,7 +310,8 @@ struct Taken {
 impl Taken {
     fn find(tx: &mut Tx<'_>, rows: &[Row]) -> Result<Self> {
         let usernames: Vec<&str> = good(rows).map(|user| user.new.username.key.as_str()).collect();
-        let external_ids: Vec<&str> = good(rows).filter_map(|user| user.new.external_id.as_deref()).collect();
+        let external_ids: Vec<&str> =
+            good(rows).filter_map(|user| user.new.profile.external_id.as_deref()).collect();
         let mut taken = Self::default();
         if !usernames.is_empty() {
             taken.usernames.extend(stored::list_taken_usernames(tx, &usernames)?);
@@ -323,7 +324,7 @@ impl Taken {
 
     /// What the database would say.
     fn refusal(&self, new: &NewUser) -> Option<Error> {
-        if new.external_id.as_ref().is_some_and(|id| self.external_ids.contains(id)) {
+        if new.profile.external_id.as_ref().is_some_and(|id| self.external_ids.contains(id)) {
             Some(stored::external_id_taken())
         } else if self.usernames.contains(&new.username.key) {
             Some(stored::username_taken())
@@ -334,7 +335,7 @@ impl Taken {
 
     fn add(&mut self, new: &NewUser) {
         self.usernames.insert(new.username.key.clone());
-        self.external_ids.extend(new.external_id.clone());
+        self.external_ids.extend(new.profile.external_id.clone());
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::erasures::{self, Extent};
 use super::events::{self, Kind};
@@ -12,11 +12,12 @@ use super::{Terms, partners, passwords};
 use crate::access::{Admin, Member, Operator};
 use crate::error::{Conflict, Error, Fault, Missing, Result};
 use crate::mail::{LockCause, Notice};
-use crate::model::{GroupId, Status, User, UserId, Username};
+use crate::model::{GroupId, Profile, Status, User, UserId, Username};
 use crate::storage::lists::{Position, SortKey, Total};
 use crate::storage::user_lists;
 use crate::storage::user_queries::UserQuery;
 use crate::storage::{ShownUser, Store, Tx, deleted_users, groups, nesting, sessions, users};
+use crate::user_fields::ProfileChange;
 use crate::values;
 
 /// A user to create (A1, B30).
@@ -26,22 +27,12 @@ pub struct NewUser {
     pub username: Username,
     /// Whether it may log in.
     pub status: Status,
-    /// Given name.
-    pub first_name: String,
-    /// Family name.
-    pub last_name: String,
-    /// Where its mail goes.
-    pub email: String,
-    /// Job title.
-    pub title: Option<String>,
-    /// Telephone number.
-    pub phone_number: Option<String>,
+    /// What it is called and where it is reached.
+    pub profile: Profile,
     /// Ids of its groups, ascending, each once.
     pub groups: Vec<GroupId>,
     /// Whether it is a partner admin.
     pub is_admin: bool,
-    /// The product's own key.
-    pub external_id: Option<String>,
 }
 
 /// What to change of a user (A2, A3, B7). `None` leaves a property as it is. Entries of bulk operations outlive the
@@ -55,35 +46,15 @@ pub struct UserChange {
     /// Whether it may log in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// Given name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_name: Option<String>,
-    /// Family name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_name: Option<String>,
-    /// Where its mail goes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-    /// Job title, or none from now on.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "named")]
-    pub title: Option<Option<String>>,
-    /// Telephone number, or none from now on.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "named")]
-    pub phone_number: Option<Option<String>>,
+    /// What it is called and where it is reached.
+    #[serde(flatten)]
+    pub profile: ProfileChange,
     /// All its groups from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<GroupId>>,
     /// Whether it is a partner admin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_admin: Option<bool>,
-    /// The product's own key, or none from now on.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "named")]
-    pub external_id: Option<Option<String>>,
-}
-
-/// Reads a property that is there, null or not: left out, it is the default.
-fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 /// Creates a user and mails it a temporary password once it is ACTIVE (A1, B16).
@@ -145,14 +116,9 @@ pub(super) fn insert_alone(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
         user_id: users::next_id(tx)?,
         username: new.username.shown.clone(),
         status: new.status,
-        first_name: new.first_name.clone(),
-        last_name: new.last_name.clone(),
-        email: new.email.clone(),
-        title: new.title.clone(),
-        phone_number: new.phone_number.clone(),
+        profile: new.profile.clone(),
         groups: new.groups.clone(),
         is_admin: new.is_admin,
-        external_id: new.external_id.clone(),
         created_at: now,
         updated_at: now,
         last_login_at: None,
@@ -260,7 +226,8 @@ pub(super) fn update_known(
 /// As [`update`].
 pub fn update_self(tx: &mut Tx<'_>, terms: Terms, member: &Member, change: &UserChange) -> Result<User> {
     let before = get_self(tx, member)?;
-    let change = UserChange { groups: None, is_admin: None, external_id: None, ..change.clone() };
+    let profile = change.profile.clone().only(|spec| spec.is_self_editable);
+    let change = UserChange { profile, groups: None, is_admin: None, ..change.clone() };
     apply(tx, terms, &before, &change, ChangedBy::Self_)
 }
 
@@ -432,21 +399,13 @@ fn is_active_admin(user: &User) -> bool {
 /// The user that a change makes of another one.
 fn changed(before: &User, change: &UserChange) -> User {
     let mut after = before.clone();
-    let set = |to: &mut String, value: &Option<String>| {
-        if let Some(value) = value {
-            to.clone_from(value);
-        }
-    };
-    set(&mut after.username, &change.username.as_ref().map(|u| u.shown.clone()));
-    set(&mut after.first_name, &change.first_name);
-    set(&mut after.last_name, &change.last_name);
-    set(&mut after.email, &change.email);
+    if let Some(username) = &change.username {
+        after.username.clone_from(&username.shown);
+    }
     after.status = change.status.unwrap_or(before.status);
-    after.title = change.title.clone().unwrap_or(after.title);
-    after.phone_number = change.phone_number.clone().unwrap_or(after.phone_number);
+    change.profile.apply(&mut after.profile);
     after.groups = change.groups.clone().unwrap_or(after.groups);
     after.is_admin = change.is_admin.unwrap_or(before.is_admin);
-    after.external_id = change.external_id.clone().unwrap_or(after.external_id);
     after
 }
 
@@ -494,7 +453,7 @@ fn follow_status(tx: &mut Tx<'_>, terms: Terms, before: &User, after: &User) -> 
         Status::Locked => {
             sessions::end_all_of(tx, after.user_id, None)?;
             let what = Notice::AccountLocked { username: after.username.clone(), cause: LockCause::Admin };
-            passwords::notify(tx, after, &after.email, what)?;
+            passwords::notify(tx, after, &after.profile.email, what)?;
         }
     }
     Ok(())
@@ -503,16 +462,17 @@ fn follow_status(tx: &mut Tx<'_>, terms: Terms, before: &User, after: &User) -> 
 /// What a change of address brings with it (B25): a notice to the old one, which also keeps password mail for a
 /// while when the change was self-made, since a stolen token must not become an account.
 fn follow_email(tx: &mut Tx<'_>, terms: Terms, before: &User, after: &User, by: ChangedBy) -> Result<()> {
-    if before.email == after.email {
+    let (old, new) = (&before.profile.email, &after.profile.email);
+    if old == new {
         return Ok(());
     }
-    let what = Notice::EmailChanged { username: after.username.clone(), new_address: after.email.clone() };
-    passwords::notify(tx, after, &before.email, what)?;
+    let what = Notice::EmailChanged { username: after.username.clone(), new_address: new.clone() };
+    passwords::notify(tx, after, old, what)?;
     match by {
         ChangedBy::Admin => users::hold_email(tx, after.user_id, None),
         ChangedBy::Self_ if terms.email_hold > 0 => {
             // A second change does not let go of the first address.
-            let held = users::held_email(tx, after.user_id)?.unwrap_or_else(|| before.email.clone());
+            let held = users::held_email(tx, after.user_id)?.unwrap_or_else(|| old.clone());
             let until = tx.now() + terms.email_hold;
             users::hold_email(tx, after.user_id, Some((&held, until)))
         }
@@ -531,7 +491,7 @@ pub(super) fn lock(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     }
     sessions::end_all_of(tx, user.user_id, None)?;
     let what = Notice::AccountLocked { username: after.username.clone(), cause: LockCause::FailedLogins };
-    passwords::notify(tx, &after, &after.email, what)
+    passwords::notify(tx, &after, &after.profile.email, what)
 }
 
 /// A page of users, and how many there are in all; from one snapshot (contract, Paging).

@@ -4,22 +4,20 @@ use serde_json::{Map, Value};
 
 use super::{LONGEST_ROW, MARK, RawRow, Text, without_mark};
 use crate::error::Fault;
+use crate::user_fields::UserField;
 use crate::values;
 
+/// The last name that a first line may have: the password's hash from elsewhere.
+const HASH: &str = "passwordHash";
+
 /// The names that a first line may have: those of a create, and the hash.
-const NAMES: [&str; 11] = [
-    "username",
-    "status",
-    "firstName",
-    "lastName",
-    "email",
-    "title",
-    "phoneNumber",
-    "groups",
-    "isAdmin",
-    "externalId",
-    "passwordHash",
-];
+fn known_names() -> impl Iterator<Item = &'static str> {
+    UserField::writable().map(UserField::name).chain([HASH])
+}
+
+fn listed_names() -> String {
+    known_names().collect::<Vec<_>>().join(", ")
+}
 
 /// Parts the groups of a cell.
 const BETWEEN_GROUPS: char = ';';
@@ -154,11 +152,7 @@ impl Csv {
 }
 
 fn no_names() -> Fault {
-    Fault::new(
-        "",
-        "no-names",
-        format!("the first line must name its columns, of these: {}", NAMES.join(", ")),
-    )
+    Fault::new("", "no-names", format!("the first line must name its columns, of these: {}", listed_names()))
 }
 
 fn read_names(cells: &[&[u8]]) -> Result<Vec<&'static str>, Vec<Fault>> {
@@ -167,9 +161,9 @@ fn read_names(cells: &[&[u8]]) -> Result<Vec<&'static str>, Vec<Fault>> {
         let cell = if at == 0 { without_mark(cell) } else { cell };
         let given = String::from_utf8_lossy(cell);
         let place = || format!("/{}", given.chars().take(255).collect::<String>());
-        match NAMES.into_iter().find(|name| *name == given) {
+        match known_names().find(|name| *name == given) {
             None => {
-                let detail = format!("is no column of an import; there are {}", NAMES.join(", "));
+                let detail = format!("is no column of an import; there are {}", listed_names());
                 faults.push(Fault::new(place(), "unknown-field", detail));
             }
             Some(name) if names.contains(&name) => {

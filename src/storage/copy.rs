@@ -320,7 +320,7 @@ impl<'w, 'f> Move<'w, 'f> {
         let mut last: i64 = mark::get(self.target.conn(), mark::SEARCH)?.unwrap_or_default();
         let mut done = self.target.count(search::INDEXES[0])?;
         while let Some(mut texts) =
-            Some(search::texts_after(self.target.conn(), last)?).filter(|t| !t.is_empty())
+            Some(search::texts_after(self.target.conn(), &search::TEXT, last)?).filter(|t| !t.is_empty())
         {
             last = texts.last().map_or(last, |text| text.user_id.0);
             self.target.together(|target| {

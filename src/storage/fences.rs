@@ -25,9 +25,10 @@ use order::{Fenced, Place, Step, kind};
 use super::driver::{Connection, DbError};
 use super::lists::SortKey;
 use super::sqlite::Sqlite;
-use super::user_queries::UserSort;
+use super::user_queries::sort_key;
 use super::users;
 use crate::model::{PartnerId, User, UserId};
+use crate::user_fields::UserField;
 
 /// Orders that have fences at once. Of ten million users each takes about a megabyte.
 const ORDERS: usize = 256;
@@ -45,7 +46,7 @@ const COUNTING: Duration = Duration::from_millis(40);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Kept {
     /// The fences of an order.
-    Order(UserSort),
+    Order(UserField),
     /// How many users hold this term (B27): an order in which all of them stand at one place.
     Search(String),
 }
@@ -65,7 +66,7 @@ pub(super) enum OrderChange {
     /// A user came, went, or is another now.
     User { before: Option<Box<User>>, after: Option<Box<User>> },
     /// Only one thing of it changed, a time.
-    Time { pid: PartnerId, user_id: UserId, kind: usize, sort: UserSort, before: i64, after: i64 },
+    Time { pid: PartnerId, user_id: UserId, kind: usize, sort: UserField, before: i64, after: i64 },
 }
 
 impl OrderChange {
@@ -78,7 +79,7 @@ impl OrderChange {
     pub(super) fn of_time(
         (pid, user_id): (PartnerId, UserId),
         (status, is_admin): (i64, bool),
-        sort: UserSort,
+        sort: UserField,
         (before, after): (i64, i64),
     ) -> Self {
         Self::Time { pid, user_id, kind: kind(status, is_admin), sort, before, after }
@@ -109,7 +110,7 @@ impl<'a> Taken<'a> {
             (OrderChange::User { before, after }, _) => {
                 let users = [before.as_deref(), after.as_deref()];
                 let places = match kept {
-                    Kept::Order(order) => users.map(|user| user.map(|u| (order.key_of(u), u.user_id.0))),
+                    Kept::Order(order) => users.map(|user| user.map(|u| (sort_key(*order, u), u.user_id.0))),
                     Kept::Search(term) => {
                         let [old, new] =
                             self.texts.get_or_init(|| users.map(|user| user.map(users::text_of)));
@@ -389,13 +390,14 @@ mod tests {
     use super::order::Block;
     use super::*;
     use crate::storage::sqlite::Use;
+    use crate::user_fields::ProfileField;
 
     #[test]
     fn of_too_many_searches_the_one_asked_for_longest_ago_goes() {
         let (wanted, _asked) = std::sync::mpsc::sync_channel(1);
         let fences = Fences::new(wanted);
         let search = |n: usize| (PartnerId(1), Kept::Search(n.to_string()));
-        let order = (PartnerId(1), Kept::Order(UserSort::Email));
+        let order = (PartnerId(1), Kept::Order(UserField::Profile(ProfileField::Email)));
         let begun = Instant::now();
         assert!(fences.begin(&order) && !fences.begin(&order));
         for n in 0..SEARCHES {

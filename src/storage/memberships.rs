@@ -3,9 +3,9 @@
 use super::driver::Param;
 use super::fences::OrderChange;
 use super::tx::{Stale, Tx};
-use super::user_queries::UserSort;
 use crate::error::Result;
 use crate::model::{GroupId, UserId};
+use crate::user_fields::UserField;
 
 /// So many callers are forgotten one by one; of more, the whole partner's are.
 pub(super) const FORGET_SINGLY: usize = 100;
@@ -119,7 +119,7 @@ fn touch(tx: &mut Tx<'_>, users: &[i64], change: Change) -> Result<()> {
             )?;
             if let Some((kind, updated_at)) = before {
                 let (user, times) = ((pid, UserId(*user)), (updated_at, now));
-                tx.reorder(OrderChange::of_time(user, kind, UserSort::UpdatedAt, times));
+                tx.reorder(OrderChange::of_time(user, kind, UserField::UpdatedAt, times));
             }
         }
         tx.execute(&sql, &[(*user).into(), now.into(), Param::Text(&ids)])?;

@@ -389,7 +389,7 @@ mod tests {
     #[test]
     fn the_index_of_texts_is_made_over_what_searches_ask_for() {
         let sql = for_dialect(MIGRATIONS[0], Dialect::Postgres);
-        let text = super::super::search::TEXT.replace("u.", "").replace("'\u{1}'", "E'\\x01'");
+        let text = super::super::search::FIRST_TEXT.replace("u.", "").replace("'\u{1}'", "E'\\x01'");
         assert!(sql.contains(&text), "{text}");
     }
 }

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::database_file::{DatabaseFile, Missing, expect_unlocked};
 use super::fences::{Kept, View};
-use super::user_queries::UserSort;
 use super::writer::log_path;
 use super::*;
 use crate::access::Operator;
+use crate::user_fields::UserField;
 
 fn open(path: &Path) -> Store {
     Store::open_sqlite(path, Clock::manual(1_000), Random::seeded(1)).unwrap()
@@ -90,7 +90,7 @@ async fn a_builder_that_panics_builds_what_is_asked_for_again() {
     let Engine::Sqlite { fences, .. } = &store.0.engine else { panic!("not SQLite") };
     let view = View::of(fences.fences().unwrap());
     while store.count_fenced() == 0 {
-        view.ask_for((PartnerId(1), Kept::Order(UserSort::UserId)));
+        view.ask_for((PartnerId(1), Kept::Order(UserField::UserId)));
         tokio::task::yield_now().await;
     }
     assert_eq!(restarts(&store, "fences"), 1);

@@ -7,7 +7,8 @@ use super::tests::open;
 use super::user_queries::UserQuery;
 use super::*;
 use crate::access::system_within;
-use crate::model::PartnerId;
+use crate::model::{PartnerId, User, Username};
+use crate::user_fields::{ProfileField, UserField};
 
 /// How SQLite goes about the statements that must stay fast beside a huge partner: by an index that the partner
 /// leads, or straight to the row; never through everybody's rows.
@@ -135,6 +136,38 @@ async fn users_of_an_older_schema_have_their_groups_in_the_row() {
         conn.query_row(sql, [user], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
     };
     assert_eq!((row(5), row(6)), ((",".into(), 0), (",3,12,".into(), 0)));
+}
+
+/// Texts of users that came with a later schema are null at first; then they are set, found and sorted by like any other.
+#[tokio::test]
+async fn users_of_every_older_schema_have_each_text() {
+    for version in 6..migrate::KNOWN {
+        let dir = tempfile::tempdir().unwrap();
+        let path = older(dir.path(), version, "");
+        // An upgrade from before 8 makes the search indexes anew.
+        if version >= 8 {
+            search::fill(&mut Sqlite::open(&path, Use::Write).unwrap()).unwrap();
+        }
+        let store = open(dir.path()).unwrap();
+        let by = system_within(PartnerId(7));
+        let before = store.read(&by, |tx| users::find(tx, UserId(5))).await.unwrap().unwrap();
+        let mut after = User { version: before.version + 1, ..before.clone() };
+        for field in ProfileField::ALL {
+            assert_eq!(field.get(&before.profile).is_some(), field.spec().is_required, "{version} {field:?}");
+            field.set(&mut after.profile, Some(field.name().to_owned()));
+        }
+        let (old, new) = (before.clone(), after.clone());
+        let name = Username { shown: after.username.clone(), key: String::new() };
+        let update = move |tx: &mut Tx<'_>| users::update(tx, &old, &new, &name).map(Outcome::Commit);
+        store.write(&by, update).await.unwrap();
+        assert_eq!(store.read(&by, |tx| users::find(tx, UserId(5))).await.unwrap().unwrap(), after);
+        for field in ProfileField::ALL {
+            let search = Some(field.name().to_lowercase());
+            let query = UserQuery { search, sort: UserField::Profile(field), ..UserQuery::all() };
+            let found = store.scan(&by, move |tx| user_lists::chunk(tx, &query, None, 10)).await.unwrap();
+            assert_eq!(found.len(), usize::from(field.spec().is_searched), "{version} {field:?}");
+        }
+    }
 }
 
 /// What an older version has erased is queued to be blanked, and addresses of its sessions have a time to go.

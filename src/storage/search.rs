@@ -1,9 +1,12 @@
 //! The substring index (B27): one name for what the databases do differently.
 
+use std::sync::LazyLock;
+
 use super::driver::{Connection, DbError, Dialect};
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{PartnerId, UserId};
+use crate::user_fields::{ProfileField, ProfileSpec};
 
 /// Parts the values of one user in the index. Control characters are refused in values and in terms, so a match
 /// never runs from one value into the next.
@@ -93,11 +96,11 @@ pub(super) fn apply(conn: &mut dyn Connection, changes: &mut [SearchChange]) -> 
     Ok(())
 }
 
-/// Indexes all users: a database whose indexes are new.
+/// Indexes all users of a schema that is on its way to the present one: a database whose indexes are new.
 pub(super) fn fill(conn: &mut dyn Connection) -> Result<(), DbError> {
     let mut last = 0;
     loop {
-        let mut texts = texts_after(conn, last)?;
+        let mut texts = texts_after(conn, &FIRST_TEXT, last)?;
         let Some(end) = texts.last() else { return Ok(()) };
         last = end.user_id.0;
         apply(conn, &mut texts)?;
@@ -106,14 +109,18 @@ pub(super) fn fill(conn: &mut dyn Connection) -> Result<(), DbError> {
 
 /// The text that the indexes hold of a user.
 pub(super) fn text_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<String>> {
-    let sql = format!("SELECT {TEXT} FROM users u WHERE u.pid = $1 AND u.user_id = $2");
+    let sql = format!("SELECT {} FROM users u WHERE u.pid = $1 AND u.user_id = $2", *TEXT);
     tx.row(&sql, &[user_id.into()], |row| Ok(row.text(0)?.to_owned()))
 }
 
-/// The texts of the next users of any partner, by number.
-pub(super) fn texts_after(conn: &mut dyn Connection, last: i64) -> Result<Vec<SearchChange>, DbError> {
+/// The texts of the next users of any partner, by number. `text` is [`TEXT`] or that of an older schema.
+pub(super) fn texts_after(
+    conn: &mut dyn Connection,
+    text: &str,
+    last: i64,
+) -> Result<Vec<SearchChange>, DbError> {
     let sql = format!(
-        "SELECT u.pid, u.user_id, {TEXT} FROM users u WHERE u.user_id > $1 ORDER BY u.user_id LIMIT {TEXTS}"
+        "SELECT u.pid, u.user_id, {text} FROM users u WHERE u.user_id > $1 ORDER BY u.user_id LIMIT {TEXTS}"
     );
     let mut texts = Vec::new();
     conn.query(&sql, None, &[last.into()], &mut |row| {
@@ -124,17 +131,56 @@ pub(super) fn texts_after(conn: &mut dyn Connection, last: i64) -> Result<Vec<Se
     Ok(texts)
 }
 
-/// The text that the index holds of a user, as SQL: for what the index does not find, and for walks. The index of
-/// PostgreSQL is made over exactly this text.
-pub(super) const TEXT: &str = "(u.username_key || '\u{1}' || u.first_name_key || '\u{1}' || u.last_name_key || '\u{1}' || \
-     u.email_key || u.title_key || u.phone_number_key || u.external_id_key)";
+/// The profile fields that search indexes have had from the beginning, which released migrations know. On PostgreSQL one
+/// index is made over their keys together (0001_initial.sql). A later field has an index of its own there, of the rows
+/// that have a value.
+const FIRST: [ProfileField; 6] = [
+    ProfileField::FirstName,
+    ProfileField::LastName,
+    ProfileField::Email,
+    ProfileField::Title,
+    ProfileField::PhoneNumber,
+    ProfileField::ExternalId,
+];
 
-/// A test of [`TEXT`] for a term, and the value to bind at `param` for it.
+fn searched() -> impl Iterator<Item = ProfileField> {
+    ProfileField::ALL.into_iter().filter(|field| field.spec().is_searched)
+}
+
+/// The username's key and those of these fields, as SQL.
+fn joined_keys(fields: impl Iterator<Item = ProfileField>) -> String {
+    let mut sql = String::from("(u.username_key");
+    for ProfileSpec { key_column, is_required, .. } in fields.map(ProfileField::spec) {
+        // The optional keys bring their own separator.
+        sql.push_str(if *is_required { " || '\u{1}' || u." } else { " || u." });
+        sql.push_str(key_column);
+    }
+    sql.push(')');
+    sql
+}
+
+/// The text that the indexes of SQLite hold of a user, as SQL: for what the index does not find, and for walks.
+pub(super) static TEXT: LazyLock<String> = LazyLock::new(|| joined_keys(searched()));
+
+/// The text of the [`FIRST`] fields: what PostgreSQL's index is made over, and all there is in an older schema.
+pub(super) static FIRST_TEXT: LazyLock<String> = LazyLock::new(|| joined_keys(FIRST.into_iter()));
+
+/// The test of PostgreSQL, of the parameter `$?`.
+static POSTGRES_TEST: LazyLock<String> = LazyLock::new(|| {
+    let later = searched().filter(|field| !FIRST.contains(field)).map(|field| {
+        let key = field.spec().key_column;
+        // The first half is the condition of its index.
+        format!(" OR (u.{key} <> '' AND u.{key} LIKE $?)")
+    });
+    format!("({} LIKE $?{})", *FIRST_TEXT, later.collect::<String>())
+});
+
+/// A test of a user's text for a term, and the value to bind at `param` for it.
 pub(super) fn test(dialect: Dialect, param: &str, term: &str) -> (String, String) {
     match dialect {
-        Dialect::Sqlite => (dialect.contains(TEXT, param), term.to_owned()),
-        // LIKE is what the trigram index knows; nothing in the term is a wildcard.
-        Dialect::Postgres => (format!("{TEXT} LIKE {param}"), like_pattern(term)),
+        Dialect::Sqlite => (dialect.contains(&TEXT, param), term.to_owned()),
+        // LIKE is what the trigram indexes know; nothing in the term is a wildcard.
+        Dialect::Postgres => (POSTGRES_TEST.replace("$?", param), like_pattern(term)),
     }
 }
 

@@ -7,10 +7,11 @@ use super::fences::{self, Found, Kept, View, Wanted};
 use super::lists::{EXACT_TOTAL, Position, SortKey, Total, counted};
 use super::search::{self, place_of};
 use super::tx::{Counter, Tx};
-use super::user_queries::{Drive, Statement, UserQuery, UserSort, narrowest};
-use super::users::{self, COLUMNS, GROUPS, read};
+use super::user_queries::{Drive, Statement, UserQuery, narrowest, sort_column};
+use super::users::{self, columns, read};
 use crate::error::Result;
 use crate::model::{PartnerId, User, UserId};
+use crate::user_fields::UserField;
 
 /// Hits of a search that are few enough to be held while their page is read.
 const FEW_HITS: usize = 128;
@@ -47,7 +48,7 @@ pub fn total(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Total> {
 fn keeper(tx: &Tx<'_>, query: &UserQuery, source: &Drive) -> Option<(View, (PartnerId, Kept))> {
     let kept = match &query.search {
         Some(term) if *source == Drive::Search && query.is_search_by_kind() => Kept::Search(term.clone()),
-        None if query.is_by_kind() => Kept::Order(UserSort::UserId),
+        None if query.is_by_kind() => Kept::Order(UserField::UserId),
         _ => return None,
     };
     Some((tx.conn.fences()?, (tx.pid(), kept)))
@@ -143,7 +144,7 @@ fn page_of(
     // Sorting ten thousand hits is cheap. Of more, a near page is found by a walk along the order's index, which looks
     // whether each row is a hit: hits are then dense.
     let drive = match *from {
-        _ if query.sort == UserSort::UserId || total.is_small() => source,
+        _ if query.sort == UserField::UserId || total.is_small() => source,
         Position::Offset(offset) => {
             let wanted = if is_far(offset) { total.count - offset } else { offset.saturating_add(size) };
             if sorting_is_shorter(tx, query, &source, total, wanted)? { source } else { Drive::Walk }
@@ -191,8 +192,8 @@ pub fn chunk(
     after: Option<(SortKey, UserId)>,
     size: i64,
 ) -> Result<Vec<User>> {
-    if !query.is_everybody() || query.sort != UserSort::UserId {
-        let drive = if query.sort == UserSort::UserId { narrowest(tx, query)? } else { Drive::Walk };
+    if !query.is_everybody() || query.sort != UserField::UserId {
+        let drive = if query.sort == UserField::UserId { narrowest(tx, query)? } else { Drive::Walk };
         let from = after.map_or(Position::Offset(0), |(key, id)| Position::After(key, id.0));
         return select(tx, query, &from, size, &drive);
     }
@@ -201,8 +202,9 @@ pub fn chunk(
     let start = after.map_or(if query.descending { i64::MAX } else { 0 }, |(_, id)| id.0);
     tx.rows(
         &format!(
-            "SELECT {COLUMNS}, {GROUPS} FROM users u WHERE u.pid = $1 AND u.user_id {direction} $2 \
-             ORDER BY u.user_id {order} LIMIT $3"
+            "SELECT {} FROM users u WHERE u.pid = $1 AND u.user_id {direction} $2 \
+             ORDER BY u.user_id {order} LIMIT $3",
+            columns()
         ),
         &[start.into(), size.into()],
         read,
@@ -212,7 +214,7 @@ pub fn chunk(
 /// Removes the first `limit` users of the partner with what is their own, how many: the end of a partner, and of its
 /// groups, so nobody counts their members.
 pub fn delete_first(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
-    let sql = format!("SELECT {COLUMNS}, {GROUPS} FROM users u WHERE u.pid = $1 ORDER BY u.user_id LIMIT $2");
+    let sql = format!("SELECT {} FROM users u WHERE u.pid = $1 ORDER BY u.user_id LIMIT $2", columns());
     let users = tx.rows(&sql, &[limit.into()], read)?;
     for user in &users {
         users::delete_uncounted(tx, user)?;
@@ -259,9 +261,9 @@ fn select(
 ) -> Result<Vec<User>> {
     let mut sql = Statement::new(tx.dialect(), query, drive);
     let (order, beyond) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
-    let column = query.sort.column();
+    let column = sort_column(query.sort);
     let limit = sql.bind(SortKey::Int(size));
-    if query.sort != UserSort::UserId {
+    if query.sort != UserField::UserId {
         sql.join_users();
     }
     // Each branch skips, seeks and sorts ids alone (an index covers them); only the page's rows are read whole.
@@ -275,7 +277,7 @@ fn select(
         )
     };
     // By id, the source's own column: its rows come in that order already.
-    let (id, by_id) = (sql.id, query.sort == UserSort::UserId);
+    let (id, by_id) = (sql.id, query.sort == UserField::UserId);
     let by = if by_id { format!("{id} {order}") } else { format!("u.{column} {order}, u.user_id {order}") };
     let page = match from {
         Position::Offset(offset) => {
@@ -301,8 +303,9 @@ fn select(
         }
     };
     let text = format!(
-        "SELECT {COLUMNS}, {GROUPS} FROM ({page}) page CROSS JOIN users u WHERE u.pid = $1 AND u.user_id = page.user_id \
-         ORDER BY u.{column} {order}, u.user_id {order} LIMIT {limit}"
+        "SELECT {} FROM ({page}) page CROSS JOIN users u WHERE u.pid = $1 AND u.user_id = page.user_id \
+         ORDER BY u.{column} {order}, u.user_id {order} LIMIT {limit}",
+        columns()
     );
     tx.rows(&text, &sql.params(), read)
 }
@@ -311,7 +314,7 @@ fn select(
 fn behind_fence(tx: &mut Tx<'_>, query: &UserQuery, found: &Found) -> Result<Vec<User>> {
     let query = UserQuery { descending: false, ..query.clone() };
     let mut sql = Statement::new(tx.dialect(), &query, &Drive::Walk);
-    let column = query.sort.column();
+    let column = sort_column(query.sort);
     let (take, skip) = (sql.bind(SortKey::Int(found.take)), sql.bind(SortKey::Int(found.skip)));
     let some = |sql: &Statement, more: &str, by: &str| {
         format!(
@@ -322,7 +325,7 @@ fn behind_fence(tx: &mut Tx<'_>, query: &UserQuery, found: &Found) -> Result<Vec
     let by = format!("u.{column}, u.user_id");
     let rows = match &found.first {
         None => some(&sql, "", &by),
-        Some((_, id)) if query.sort == UserSort::UserId => {
+        Some((_, id)) if query.sort == UserField::UserId => {
             let id = sql.bind(SortKey::Int(*id));
             some(&sql, &format!(" AND u.user_id >= {id}"), "u.user_id")
         }
@@ -337,8 +340,9 @@ fn behind_fence(tx: &mut Tx<'_>, query: &UserQuery, found: &Found) -> Result<Vec
         }
     };
     let text = format!(
-        "SELECT {COLUMNS}, {GROUPS} FROM (SELECT user_id FROM ({rows}) rows LIMIT {take} OFFSET {skip}) page \
-         CROSS JOIN users u WHERE u.pid = $1 AND u.user_id = page.user_id ORDER BY {by}"
+        "SELECT {} FROM (SELECT user_id FROM ({rows}) rows LIMIT {take} OFFSET {skip}) page \
+         CROSS JOIN users u WHERE u.pid = $1 AND u.user_id = page.user_id ORDER BY {by}",
+        columns()
     );
     tx.rows(&text, &sql.params(), read)
 }

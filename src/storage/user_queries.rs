@@ -1,108 +1,62 @@
 //! Which users, in which order: what is asked for, and the statement that finds them.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use super::driver::{Dialect, Param, Row};
 use super::lists::{EXACT_TOTAL, SortKey, exact_id};
 use super::search::{self, PLACES, USER_THERE};
 use super::tx::Tx;
-use super::users::optional_key;
+use super::users::profile_key;
 use crate::error::Result;
 use crate::model::{GroupId, Status, User};
+use crate::user_fields::UserField;
 use crate::values::fold;
 
-/// The orders of a list of users (B26).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each is the property of that name")]
-pub enum UserSort {
-    UserId,
-    Username,
-    Status,
-    FirstName,
-    LastName,
-    Email,
-    Title,
-    PhoneNumber,
-    IsAdmin,
-    ExternalId,
-    CreatedAt,
-    UpdatedAt,
-    LastLoginAt,
+/// The orders of a list of users, by name (B26): every field but the groups. A user's `pid` is the same throughout a list,
+/// so it sorts by id.
+pub fn sort_names() -> &'static [(&'static str, UserField)] {
+    static NAMES: LazyLock<Vec<(&'static str, UserField)>> = LazyLock::new(|| {
+        let order = |field| if field == UserField::Pid { UserField::UserId } else { field };
+        let is_order = |field: &UserField| *field != UserField::Groups;
+        UserField::ALL.into_iter().filter(is_order).map(|field| (field.name(), order(field))).collect()
+    });
+    &NAMES
 }
 
-impl UserSort {
-    /// Every order, by the property's name. A user's `pid` is the same throughout a list, so it sorts by id.
-    pub const NAMES: [(&'static str, Self); 14] = [
-        ("userId", Self::UserId),
-        ("pid", Self::UserId),
-        ("username", Self::Username),
-        ("status", Self::Status),
-        ("firstName", Self::FirstName),
-        ("lastName", Self::LastName),
-        ("email", Self::Email),
-        ("title", Self::Title),
-        ("phoneNumber", Self::PhoneNumber),
-        ("isAdmin", Self::IsAdmin),
-        ("externalId", Self::ExternalId),
-        ("createdAt", Self::CreatedAt),
-        ("updatedAt", Self::UpdatedAt),
-        ("lastLoginAt", Self::LastLoginAt),
-    ];
-
-    pub(super) fn column(self) -> &'static str {
-        match self {
-            Self::UserId => "user_id",
-            Self::Username => "username_key",
-            Self::Status => "status",
-            Self::FirstName => "first_name_key",
-            Self::LastName => "last_name_key",
-            Self::Email => "email_key",
-            Self::Title => "title_key",
-            Self::PhoneNumber => "phone_number_key",
-            Self::IsAdmin => "is_admin",
-            Self::ExternalId => "external_id_key",
-            Self::CreatedAt => "created_at",
-            Self::UpdatedAt => "updated_at",
-            Self::LastLoginAt => "last_login_at",
-        }
+/// The column that users are sorted by in an order.
+pub(super) fn sort_column(order: UserField) -> &'static str {
+    match order {
+        UserField::Pid | UserField::UserId | UserField::Groups => "user_id",
+        UserField::Username => "username_key",
+        UserField::Status => "status",
+        UserField::Profile(field) => field.spec().key_column,
+        UserField::IsAdmin => "is_admin",
+        UserField::CreatedAt => "created_at",
+        UserField::UpdatedAt => "updated_at",
+        UserField::LastLoginAt => "last_login_at",
     }
+}
 
-    /// What a row is sorted by in this order, from its column.
-    pub(super) fn read_key(self, row: &dyn Row, column: usize) -> Result<SortKey> {
-        Ok(match self {
-            Self::UserId
-            | Self::Status
-            | Self::IsAdmin
-            | Self::CreatedAt
-            | Self::UpdatedAt
-            | Self::LastLoginAt => SortKey::Int(row.int(column)?),
-            Self::Username
-            | Self::FirstName
-            | Self::LastName
-            | Self::Email
-            | Self::Title
-            | Self::PhoneNumber
-            | Self::ExternalId => SortKey::Text(row.text(column)?.to_owned()),
-        })
-    }
+/// What a row is sorted by in an order, from its column.
+pub(super) fn read_sort_key(order: UserField, row: &dyn Row, column: usize) -> Result<SortKey> {
+    Ok(match order {
+        UserField::Username | UserField::Profile(_) => SortKey::Text(row.text(column)?.to_owned()),
+        _ => SortKey::Int(row.int(column)?),
+    })
+}
 
-    /// What `user` is sorted by in this order.
-    pub fn key_of(self, user: &User) -> SortKey {
-        match self {
-            Self::UserId => SortKey::Int(user.user_id.0),
-            Self::Username => SortKey::Text(fold(&user.username)),
-            Self::Status => SortKey::Int(user.status.code()),
-            Self::FirstName => SortKey::Text(fold(&user.first_name)),
-            Self::LastName => SortKey::Text(fold(&user.last_name)),
-            Self::Email => SortKey::Text(fold(&user.email)),
-            Self::Title => SortKey::Text(optional_key(user.title.as_deref())),
-            Self::PhoneNumber => SortKey::Text(optional_key(user.phone_number.as_deref())),
-            Self::IsAdmin => SortKey::Int(i64::from(user.is_admin)),
-            Self::ExternalId => SortKey::Text(optional_key(user.external_id.as_deref())),
-            Self::CreatedAt => SortKey::Int(user.created_at),
-            Self::UpdatedAt => SortKey::Int(user.updated_at),
-            Self::LastLoginAt => SortKey::Int(user.last_login_at.unwrap_or(0)),
-        }
+/// What `user` is sorted by in an order.
+pub fn sort_key(order: UserField, user: &User) -> SortKey {
+    match order {
+        UserField::Pid | UserField::UserId | UserField::Groups => SortKey::Int(user.user_id.0),
+        UserField::Username => SortKey::Text(fold(&user.username)),
+        UserField::Status => SortKey::Int(user.status.code()),
+        UserField::Profile(field) => SortKey::Text(profile_key(field, &user.profile)),
+        UserField::IsAdmin => SortKey::Int(i64::from(user.is_admin)),
+        UserField::CreatedAt => SortKey::Int(user.created_at),
+        UserField::UpdatedAt => SortKey::Int(user.updated_at),
+        UserField::LastLoginAt => SortKey::Int(user.last_login_at.unwrap_or(0)),
     }
 }
 
@@ -126,7 +80,7 @@ pub struct UserQuery {
     /// Holding this term (B27).
     pub search: Option<String>,
     /// The order.
-    pub sort: UserSort,
+    pub sort: UserField,
     /// The other way round.
     pub descending: bool,
 }
@@ -143,7 +97,7 @@ impl UserQuery {
             groups: Vec::new(),
             nested: false,
             search: None,
-            sort: UserSort::UserId,
+            sort: UserField::UserId,
             descending: false,
         }
     }

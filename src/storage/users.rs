@@ -1,6 +1,7 @@
 //! Users, one at a time.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use super::driver::{Dialect, Param, Row};
 use super::fences::OrderChange;
@@ -9,42 +10,52 @@ use super::memberships;
 use super::search::{self, SEPARATOR, SearchChange};
 use super::sequences::Sequence;
 use super::tx::{Counter, Stale, Tx};
-use super::user_queries::UserSort;
 use crate::clock::Millis;
 use crate::error::{Conflict, Error, Result};
-use crate::model::{GroupId, PartnerId, Status, User, UserId, Username};
+use crate::model::{GroupId, PartnerId, Profile, Status, User, UserId, Username};
+use crate::user_fields::{ProfileField, ProfileSpec, UserField};
 use crate::values::fold;
 
 /// The columns of a user, in the order that [`read`] takes them; `u` is the table.
-pub(super) const COLUMNS: &str = "u.pid, u.user_id, u.username, u.status, u.first_name, u.last_name, u.email, \
-     u.title, u.phone_number, u.is_admin, u.external_id, u.created_at, u.updated_at, u.last_login_at, u.version";
+pub(super) fn columns() -> &'static str {
+    static COLUMNS: LazyLock<String> = LazyLock::new(|| {
+        let profile: Vec<_> =
+            ProfileField::ALL.into_iter().map(|field| format!("u.{}", field.spec().column)).collect();
+        format!(
+            "u.pid, u.user_id, u.username, u.status, {}, u.is_admin, u.created_at, u.updated_at, u.last_login_at, \
+             u.version, {GROUPS}",
+            profile.join(", ")
+        )
+    });
+    &COLUMNS
+}
 
-/// The groups of a user, their ids with commas between them, for the column after [`COLUMNS`]: as the row has them
-/// where they are of the row's version, otherwise from the memberships (migrations/0009).
-pub(super) const GROUPS: &str = "CASE WHEN u.groups_version = u.version THEN u.group_ids ELSE \
+/// The groups of a user, their ids with commas between them: as the row has them where they are of the row's version,
+/// otherwise from the memberships (migrations/0009).
+const GROUPS: &str = "CASE WHEN u.groups_version = u.version THEN u.group_ids ELSE \
      (SELECT string_agg(CAST(m.group_id AS TEXT), ',') FROM memberships m \
      WHERE m.pid = u.pid AND m.user_id = u.user_id) END";
 
-/// Reads [`COLUMNS`] and [`GROUPS`].
+/// Reads [`columns`].
 pub(super) fn read(row: &dyn Row) -> Result<User> {
-    let owned = |text: Option<&str>| text.map(str::to_owned);
+    const FIRST: usize = 4;
+    const NEXT: usize = FIRST + ProfileField::ALL.len();
+    let mut profile = Profile::default();
+    for (at, field) in ProfileField::ALL.iter().enumerate() {
+        field.set(&mut profile, row.opt_text(FIRST + at)?.map(str::to_owned));
+    }
     Ok(User {
         pid: PartnerId(row.int(0)?),
         user_id: UserId(row.int(1)?),
         username: row.text(2)?.to_owned(),
         status: Status::from_code(row.int(3)?).ok_or_else(|| Error::internal("a user has no such status"))?,
-        first_name: row.text(4)?.to_owned(),
-        last_name: row.text(5)?.to_owned(),
-        email: row.text(6)?.to_owned(),
-        title: owned(row.opt_text(7)?),
-        phone_number: owned(row.opt_text(8)?),
-        is_admin: row.int(9)? != 0,
-        external_id: owned(row.opt_text(10)?),
-        created_at: row.int(11)?,
-        updated_at: row.int(12)?,
-        last_login_at: Some(row.int(13)?).filter(|&at| at != 0),
-        groups: row.opt_text(15)?.map_or_else(Vec::new, read_groups),
-        version: row.int(14)?,
+        profile,
+        is_admin: row.int(NEXT)? != 0,
+        created_at: row.int(NEXT + 1)?,
+        updated_at: row.int(NEXT + 2)?,
+        last_login_at: Some(row.int(NEXT + 3)?).filter(|&at| at != 0),
+        version: row.int(NEXT + 4)?,
+        groups: row.opt_text(NEXT + 5)?.map_or_else(Vec::new, read_groups),
     })
 }
 
@@ -66,12 +77,7 @@ fn group_ids(groups: &[GroupId]) -> String {
 /// The keys that strings are sorted, searched and filtered by (B26, B27).
 pub(super) struct Keys {
     username: String,
-    first_name: String,
-    last_name: String,
-    email: String,
-    title: String,
-    phone_number: String,
-    external_id: String,
+    profile: [String; ProfileField::ALL.len()],
 }
 
 /// The key of an optional string: null comes before everything, the empty string included.
@@ -79,27 +85,80 @@ pub fn optional_key(value: Option<&str>) -> String {
     value.map_or_else(String::new, |v| format!("{SEPARATOR}{}", fold(v)))
 }
 
+/// The key of a profile field.
+pub fn profile_key(field: ProfileField, profile: &Profile) -> String {
+    let value = field.get(profile);
+    if field.spec().is_required { fold(value.unwrap_or_default()) } else { optional_key(value) }
+}
+
 impl Keys {
     pub(super) fn of(user: &User) -> Self {
         Self {
             username: fold(&user.username),
-            first_name: fold(&user.first_name),
-            last_name: fold(&user.last_name),
-            email: fold(&user.email),
-            title: optional_key(user.title.as_deref()),
-            phone_number: optional_key(user.phone_number.as_deref()),
-            external_id: optional_key(user.external_id.as_deref()),
+            profile: ProfileField::ALL.map(|field| profile_key(field, &user.profile)),
         }
     }
 
     /// What the substring index holds of a user; the SQL of it is `search::TEXT`.
     pub(super) fn search_text(&self) -> String {
-        let Self { username, first_name, last_name, email, title, phone_number, external_id } = self;
-        // The optional keys bring their own separator.
-        format!(
-            "{username}{SEPARATOR}{first_name}{SEPARATOR}{last_name}{SEPARATOR}{email}{title}{phone_number}{external_id}"
-        )
+        let length = self.profile.iter().map(|key| 1 + key.len()).sum::<usize>() + self.username.len();
+        let mut text = String::with_capacity(length);
+        text.push_str(&self.username);
+        for (field, key) in ProfileField::ALL.into_iter().zip(&self.profile) {
+            let ProfileSpec { is_searched, is_required, .. } = field.spec();
+            if *is_searched {
+                // The optional keys bring their own separator.
+                text.extend(is_required.then_some(SEPARATOR));
+                text.push_str(key);
+            }
+        }
+        text
     }
+}
+
+/// The columns that a create and an update write, in the order of their parameters from `$3` on. `groups_version` is written
+/// as well: it is the version.
+fn written_columns() -> Vec<&'static str> {
+    let mut columns = vec!["username", "status"];
+    columns.extend(ProfileField::ALL.map(|field| field.spec().column));
+    columns.extend(["is_admin", "updated_at", "username_key"]);
+    columns.extend(ProfileField::ALL.map(|field| field.spec().key_column));
+    columns.extend(["group_ids", "version"]);
+    columns
+}
+
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let columns = written_columns();
+    let (last, params) = (columns.len() + 2, (3..).zip(&columns).map(|(n, _)| format!("${n}")));
+    format!(
+        "INSERT INTO users (pid, user_id, {}, groups_version, created_at) VALUES ($1, $2, {}, ${last}, ${})",
+        columns.join(", "),
+        params.collect::<Vec<_>>().join(", "),
+        last + 1
+    )
+});
+
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    let columns = written_columns();
+    let (last, assigned) =
+        (columns.len() + 2, (3..).zip(&columns).map(|(n, column)| format!("{column} = ${n}")));
+    let assigned = assigned.collect::<Vec<_>>().join(", ");
+    format!("UPDATE users SET {assigned}, groups_version = ${last} WHERE pid = $1 AND user_id = $2")
+});
+
+/// The parameters of a create: the id, [`written_columns`], and last the time of creation, which an update leaves alone.
+fn values<'u>(
+    user: &'u User,
+    keys: &'u Keys,
+    groups: &'u str,
+) -> [Param<'u>; 9 + 2 * ProfileField::ALL.len()] {
+    let before = [user.user_id.into(), (&user.username).into(), user.status.code().into()];
+    let profile = ProfileField::ALL.into_iter().map(|field| Param::from(field.get(&user.profile)));
+    let between = [user.is_admin.into(), user.updated_at.into(), (&keys.username).into()];
+    let keys = keys.profile.iter().map(Param::from);
+    let behind = [groups.into(), user.version.into(), user.created_at.into()];
+    let mut all = before.into_iter().chain(profile).chain(between).chain(keys).chain(behind);
+    std::array::from_fn(|_| all.next().unwrap_or(Param::Null))
 }
 
 /// Takes the next user id (B24).
@@ -121,37 +180,8 @@ pub fn insert(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
 /// # Errors
 /// As [`insert`].
 pub fn insert_uncounted(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
-    let keys = Keys::of(user);
-    tx.execute_later(
-        "INSERT INTO users (pid, user_id, username, status, first_name, last_name, email, title, phone_number, \
-         is_admin, external_id, created_at, updated_at, username_key, first_name_key, last_name_key, email_key, \
-         title_key, phone_number_key, external_id_key, version, groups_version, group_ids) VALUES \
-         ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $21, $22)",
-        &[
-            user.user_id.into(),
-            (&user.username).into(),
-            user.status.code().into(),
-            (&user.first_name).into(),
-            (&user.last_name).into(),
-            (&user.email).into(),
-            user.title.as_ref().into(),
-            user.phone_number.as_ref().into(),
-            user.is_admin.into(),
-            user.external_id.as_ref().into(),
-            user.created_at.into(),
-            user.updated_at.into(),
-            (&keys.username).into(),
-            (&keys.first_name).into(),
-            (&keys.last_name).into(),
-            (&keys.email).into(),
-            (&keys.title).into(),
-            (&keys.phone_number).into(),
-            (&keys.external_id).into(),
-            user.version.into(),
-            (&group_ids(&user.groups)).into(),
-        ],
-        taken,
-    )?;
+    let (keys, groups) = (Keys::of(user), group_ids(&user.groups));
+    tx.execute_later(&INSERT, &values(user, &keys, &groups), taken)?;
     claim_username(tx, user.user_id, username)?;
     add_memberships(tx, user.user_id, &user.groups)?;
     tx.count(Counter::Users, 1);
@@ -168,35 +198,9 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username)
     let keys = Keys::of(after);
     let text = keys.search_text();
     let indexed = if text == Keys::of(before).search_text() { None } else { indexed(tx, after.user_id)? };
-    tx.execute(
-        "UPDATE users SET username = $3, status = $4, first_name = $5, last_name = $6, email = $7, title = $8, \
-         phone_number = $9, is_admin = $10, external_id = $11, updated_at = $12, username_key = $13, \
-         first_name_key = $14, last_name_key = $15, email_key = $16, title_key = $17, phone_number_key = $18, \
-         external_id_key = $19, version = $20, groups_version = $20, group_ids = $21 WHERE pid = $1 AND user_id = $2",
-        &[
-            after.user_id.into(),
-            (&after.username).into(),
-            after.status.code().into(),
-            (&after.first_name).into(),
-            (&after.last_name).into(),
-            (&after.email).into(),
-            after.title.as_ref().into(),
-            after.phone_number.as_ref().into(),
-            after.is_admin.into(),
-            after.external_id.as_ref().into(),
-            after.updated_at.into(),
-            (&keys.username).into(),
-            (&keys.first_name).into(),
-            (&keys.last_name).into(),
-            (&keys.email).into(),
-            (&keys.title).into(),
-            (&keys.phone_number).into(),
-            (&keys.external_id).into(),
-            after.version.into(),
-            (&group_ids(&after.groups)).into(),
-        ],
-    )
-    .map_err(taken)?;
+    let groups = group_ids(&after.groups);
+    let [values @ .., _created_at] = &values(after, &keys, &groups);
+    tx.execute(&UPDATE, values).map_err(taken)?;
     tx.forget(Stale::User(after.pid, after.user_id));
     if before.username != after.username {
         tx.execute("DELETE FROM usernames WHERE pid = $1 AND user_id = $2", &[after.user_id.into()])?;
@@ -337,20 +341,11 @@ pub fn list_taken_external_ids(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<Stri
 
 /// One user of the partner.
 pub fn find(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<User>> {
-    const SQL: &str = const_format_find();
-    tx.row(SQL, &[user_id.into()], read)
+    tx.row(&FIND, &[user_id.into()], read)
 }
 
-/// [`COLUMNS`] and [`GROUPS`] written out: a `const` cannot be made of other strings, and building the text for
-/// every point read would cost more than its lookup in the statement cache. A test compares them.
-const fn const_format_find() -> &'static str {
-    "SELECT u.pid, u.user_id, u.username, u.status, u.first_name, u.last_name, u.email, \
-     u.title, u.phone_number, u.is_admin, u.external_id, u.created_at, u.updated_at, u.last_login_at, u.version, \
-     CASE WHEN u.groups_version = u.version THEN u.group_ids ELSE \
-     (SELECT string_agg(CAST(m.group_id AS TEXT), ',') FROM memberships m \
-     WHERE m.pid = u.pid AND m.user_id = u.user_id) END \
-     FROM users u WHERE u.pid = $1 AND u.user_id = $2"
-}
+static FIND: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT {} FROM users u WHERE u.pid = $1 AND u.user_id = $2", columns()));
 
 /// Which of these ids are not users of the partner.
 pub fn list_unknown(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<i64>> {
@@ -459,7 +454,7 @@ pub fn set_logged_in(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     tx.reorder(OrderChange::of_time(
         (user.pid, user_id),
         (user.status.code(), user.is_admin),
-        UserSort::LastLoginAt,
+        UserField::LastLoginAt,
         (user.last_login_at.unwrap_or(0), now),
     ));
     // Only `lastLoginAt` shows it, and logins are many.
@@ -505,17 +500,4 @@ pub fn hold_email(tx: &mut Tx<'_>, user_id: UserId, hold: Option<(&str, Millis)>
         &[user_id.into(), address.into(), until.unwrap_or(0).into()],
     )?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_point_read_asks_for_what_read_takes() {
-        assert_eq!(
-            const_format_find(),
-            format!("SELECT {COLUMNS}, {GROUPS} FROM users u WHERE u.pid = $1 AND u.user_id = $2")
-        );
-    }
 }

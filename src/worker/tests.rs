@@ -11,7 +11,7 @@ use crate::domain::users::{self, NewUser};
 use crate::domain::{events, outbox, partners, passwords, unit};
 use crate::hashing::HashCost;
 use crate::mail::{Directory, Mailer, Memory, Notice, SendError, Sender};
-use crate::model::{Event, PartnerId, Status, User, UserId};
+use crate::model::{Event, PartnerId, Profile, Status, User, UserId};
 use crate::random::Random;
 use crate::storage::events::{EventPosition, EventQuery, select};
 use crate::values;
@@ -133,14 +133,14 @@ fn person(name: &str, is_admin: bool) -> NewUser {
     NewUser {
         username: values::username(name).unwrap(),
         status: Status::Active,
-        first_name: String::from("Ada"),
-        last_name: String::from("Lovelace"),
-        email: format!("{name}@example.org"),
-        title: None,
-        phone_number: None,
+        profile: Profile {
+            first_name: String::from("Ada"),
+            last_name: String::from("Lovelace"),
+            email: format!("{name}@example.org"),
+            ..Profile::default()
+        },
         groups: Vec::new(),
         is_admin,
-        external_id: None,
     }
 }
 

@@ -32,13 +32,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("random",   &[LEAVES]),
     ("rows",     &[LEAVES]),
     ("supervise",&[LEAVES]),
+    ("user_fields", &[LEAVES]),
     ("values",   &[LEAVES]),
     ("lib",      &[]),
 ];
 
 /// Stands for every leaf.
 const LEAVES: &str = "(leaves)";
-const LEAF: [&str; 14] = [
+const LEAF: [&str; 15] = [
     "access",
     "catalogue",
     "clock",
@@ -52,6 +53,7 @@ const LEAF: [&str; 14] = [
     "random",
     "rows",
     "supervise",
+    "user_fields",
     "values",
 ];
 

@@ -9,7 +9,7 @@ use tenantry::access::Operator;
 use tenantry::clock::HOUR;
 use tenantry::domain::users::NewUser;
 use tenantry::domain::{unit, users};
-use tenantry::model::{PartnerId, Status};
+use tenantry::model::{PartnerId, Profile, Status};
 use tenantry::values;
 
 use crate::harness::{Answer, Person, T, password_of};
@@ -165,14 +165,14 @@ impl<'t> Stage<'t> {
         let new = NewUser {
             username: values::username(&username).unwrap(),
             status: Status::Active,
-            first_name: String::from("Fenna"),
-            last_name: String::from("Jansen"),
-            email: String::from("fenna@example.com"),
-            title: None,
-            phone_number: None,
+            profile: Profile {
+                first_name: String::from("Fenna"),
+                last_name: String::from("Jansen"),
+                email: String::from("fenna@example.com"),
+                ..Profile::default()
+            },
             groups: Vec::new(),
             is_admin,
-            external_id: None,
         };
         let (terms, by) = (self.t.app.terms, Operator::of_this_machine().as_admin_of(PartnerId(1)));
         let rights = by.clone();

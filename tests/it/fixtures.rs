@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use tenantry::access::Operator;
 use tenantry::domain::unit;
-use tenantry::model::{GroupId, PartnerId, Status, User};
+use tenantry::model::{GroupId, PartnerId, Profile, Status, User};
 use tenantry::storage::users;
 use tenantry::values;
 
@@ -63,14 +63,15 @@ pub async fn seed(t: &T, pid: i64, prefix: &'static str, count: usize, groups: V
                     user_id: users::next_id(tx)?,
                     username: username.shown.clone(),
                     status: Status::Inactive,
-                    first_name: format!("First{}", n % 97),
-                    last_name: format!("Last{}", n % 1_009),
-                    email: format!("{prefix}{n}@example.com"),
-                    title: (n % 3 == 0).then(|| String::from("Archivist of the northern wing")),
-                    phone_number: None,
+                    profile: Profile {
+                        first_name: format!("First{}", n % 97),
+                        last_name: format!("Last{}", n % 1_009),
+                        email: format!("{prefix}{n}@example.com"),
+                        title: (n % 3 == 0).then(|| String::from("Archivist of the northern wing")),
+                        ..Profile::default()
+                    },
                     groups: groups.clone(),
                     is_admin: false,
-                    external_id: None,
                     created_at: tx.now(),
                     updated_at: tx.now(),
                     last_login_at: None,

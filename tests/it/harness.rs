@@ -25,7 +25,7 @@ use tenantry::domain::{clients, partners, tokens, unit};
 use tenantry::error::Error;
 use tenantry::hashing::HashCost;
 use tenantry::mail::{Envelope, Mailer, Memory, Notice};
-use tenantry::model::{PartnerId, Status};
+use tenantry::model::{PartnerId, Profile, Status};
 use tenantry::random::Random;
 use tenantry::values;
 use tenantry::worker;
@@ -120,14 +120,14 @@ impl T {
         let admin = NewUser {
             username: values::username("admin").unwrap(),
             status: Status::Active,
-            first_name: String::from("Ada"),
-            last_name: String::from("Admin"),
-            email: String::from("admin@example.com"),
-            title: None,
-            phone_number: None,
+            profile: Profile {
+                first_name: String::from("Ada"),
+                last_name: String::from("Admin"),
+                email: String::from("admin@example.com"),
+                ..Profile::default()
+            },
             groups: Vec::new(),
             is_admin: true,
-            external_id: None,
         };
         let hash = t.app.hasher.hash(ADMIN_PASSWORD.to_owned().into()).await.unwrap();
         let by = Operator::of_this_machine();
@@ -362,16 +362,16 @@ impl T {
         let by = Operator::of_this_machine();
         let username = format!("{name}-admin");
         let admin = NewUser {
+            profile: Profile {
+                first_name: String::from("Olga"),
+                last_name: String::from("Other"),
+                email: format!("{username}@example.com"),
+                ..Profile::default()
+            },
             username: values::username(&username).unwrap(),
             status: Status::Active,
-            first_name: String::from("Olga"),
-            last_name: String::from("Other"),
-            email: format!("{username}@example.com"),
-            title: None,
-            phone_number: None,
             groups: Vec::new(),
             is_admin: true,
-            external_id: None,
         };
         let (terms, name) = (self.app.terms, name.to_owned());
         let made =

@@ -18,7 +18,7 @@ use tenantry::domain::unit;
 use tenantry::domain::users::{self, NewUser};
 use tenantry::hashing::HashCost;
 use tenantry::mail::{Mailer, Sender, Smtp};
-use tenantry::model::{PartnerId, Status};
+use tenantry::model::{PartnerId, Profile, Status};
 use tenantry::random::Random;
 use tenantry::values;
 use tenantry::worker::{self, Delivered};
@@ -397,16 +397,16 @@ async fn a_server_killed_while_it_delivers_loses_no_letter() {
 /// An ACTIVE user of this name, as the rules take one.
 fn described(username: &str) -> NewUser {
     NewUser {
+        profile: Profile {
+            first_name: String::from("Fenna"),
+            last_name: String::from("Jansen"),
+            email: format!("{username}@example.com"),
+            ..Profile::default()
+        },
         username: values::username(username).unwrap(),
         status: Status::Active,
-        first_name: String::from("Fenna"),
-        last_name: String::from("Jansen"),
-        email: format!("{username}@example.com"),
-        title: None,
-        phone_number: None,
         groups: Vec::new(),
         is_admin: false,
-        external_id: None,
     }
 }
 

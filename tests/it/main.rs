@@ -67,6 +67,7 @@ mod session_races;
 mod sessions;
 mod streaming;
 mod user_deletes;
+mod user_fields;
 mod user_lists;
 mod user_lists_model;
 mod users;

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::binary::{Ended, GIVEN, Home, Process, command};
 use crate::databases::{Database, is_postgres, run, url_of};
+use crate::fixtures::with;
+use crate::user_fields::nulls;
 
 /// Where the binary is told its database, since a URL may hold a password.
 const URL: &str = "TENANTRY_DATABASE_URL";
@@ -173,6 +175,39 @@ fn an_older_database_waits_for_migrate_where_it_must() {
     let said = home.refused(&["--no-migrate"], &[GIVEN[0], (URL, &url)]).refused(1);
     assert_says(&said, &["has schema 0", "run `tenantry migrate`"]);
     assert_eq!(contents(&url), Vec::<Vec<String>>::new());
+}
+
+/// Users of an older schema are there after an upgrade, and so are those that a server of the older version, which is not
+/// replaced yet, stores after it: its statements do not name what came later (docs/adr/0012).
+#[test]
+fn an_older_version_goes_on_while_the_schema_is_newer() {
+    if !is_postgres() {
+        return;
+    }
+    let database = Database::blank();
+    let url = database.url().unwrap();
+    database.rows(&first_schema());
+    database.rows("INSERT INTO partners (pid, name, name_key, created_at) VALUES (1, 'old', 'old', 1)");
+    let insert = |id: i64, name: &str| {
+        database.rows(&format!(
+            "INSERT INTO users (pid, user_id, username, status, first_name, last_name, email, is_admin, created_at, \
+             updated_at, username_key, first_name_key, last_name_key, email_key, title_key, phone_number_key, \
+             external_id_key) VALUES (1, {id}, '{name}', 0, 'Ada', 'Lovelace', '{name}@example.com', 0, 1, 1, '{name}', \
+             'ada', 'lovelace', '{name}@example.com', '', '', '')"
+        ));
+    };
+    insert(5, "before");
+    let home = Home::new();
+    with_url(home.path(), &url, &["migrate"]).done();
+    insert(6, "after");
+    for (id, name) in [("5", "before"), ("6", "after")] {
+        let said = with_url(home.path(), &url, &["user", "get", id, "--json"]).done();
+        let user: Value = serde_json::from_str(&said).unwrap();
+        let expected = json!({ "username": name, "firstName": "Ada", "groups": [], "isAdmin": false });
+        assert_eq!(user, with(&user, with(&nulls(), expected)));
+    }
+    let found = with_url(home.path(), &url, &["user", "list", "--partner", "1", "--search", "love"]).done();
+    assert!(found.contains("before") && found.contains("after"), "{found}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use tenantry::mail::Notice;
 
 use crate::fixtures::{with, without};
 use crate::harness::{ADMIN_PASSWORD, Person, T, new_user, password_of};
+use crate::user_fields::NAMES;
 
 /// Every printed spelling of a self path (B1).
 fn spellings(tail: &str) -> Vec<String> {
@@ -462,26 +463,7 @@ async fn a3_an_own_answer_has_the_whole_user() {
     let (_, fenna) = t.member("fenna").await;
     let own = fenna.get("/api/v1/users/self").await.expect(200).body;
     let names: Vec<&str> = own.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(
-        names,
-        [
-            "pid",
-            "userId",
-            "username",
-            "status",
-            "firstName",
-            "lastName",
-            "email",
-            "title",
-            "phoneNumber",
-            "groups",
-            "isAdmin",
-            "externalId",
-            "createdAt",
-            "updatedAt",
-            "lastLoginAt",
-        ]
-    );
+    assert_eq!(names, NAMES);
     let answer = fenna.put("/self/update", &without(&own, &["username", "groups"])).await.expect(200);
     assert_eq!(answer.body, own);
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::fixtures::ids;
 use crate::harness::T;
-use crate::user_lists::{SORTS, assert_list, folded, found, holds, sorted};
+use crate::user_lists::{assert_list, folded, found, holds, sorted, sorts};
 
 /// Values that collide, fold and look like operators.
 fn text() -> impl Strategy<Value = String> {
@@ -65,7 +65,7 @@ fn question() -> impl Strategy<Value = Question> {
         prop::option::of(any::<bool>()),
         prop::option::of(prop::sample::select(vec!["a@B.de", "x@b.de"])),
         prop::sample::subsequence(vec![1_i64, 2], 0..=2),
-        prop::sample::select(SORTS.to_vec()),
+        prop::sample::select(sorts().collect::<Vec<_>>()),
         any::<bool>(),
         1..6_usize,
     )

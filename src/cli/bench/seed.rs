@@ -16,7 +16,7 @@ use crate::domain::users::NewUser;
 use crate::domain::{clients, groups, partners, permissions, unit, users};
 use crate::error::{Error, Result};
 use crate::hashing::HashCost;
-use crate::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, Status};
+use crate::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, Profile, Status};
 use crate::random::Random;
 use crate::values;
 
@@ -118,12 +118,9 @@ struct Seeding<'s> {
 impl Seeding<'_> {
     /// The huge partner and its admin.
     async fn found(&self) -> Result<()> {
-        let admin = NewUser {
-            username: checked("admin")?,
-            is_admin: true,
-            external_id: None,
-            ..self.person(0, Status::Active)?
-        };
+        let person = self.person(0, Status::Active)?;
+        let profile = Profile { external_id: None, ..person.profile };
+        let admin = NewUser { username: checked("admin")?, is_admin: true, profile, ..person };
         let (by, hash) = (self.by, self.app.hasher.hash(PASSWORD.to_owned().into()).await?);
         unit::write(&self.app.store, &by, move |tx| partners::bootstrap(tx, by, &admin, &hash)).await?;
         Ok(())
@@ -180,18 +177,16 @@ impl Seeding<'_> {
     fn person(&self, n: u64, status: Status) -> Result<NewUser> {
         let names = self.names.of(n);
         let username = username(&names, n);
-        Ok(NewUser {
+        let mut profile = Profile {
             email: format!("{username}@example.com"),
-            username: checked(&username)?,
-            status,
             first_name: names.0,
             last_name: names.1,
             title: n.is_multiple_of(3).then(|| String::from("Engineer")),
             phone_number: n.is_multiple_of(2).then(|| format!("+31 20 {:07}", n % 10_000_000)),
-            groups: Vec::new(),
-            is_admin: false,
-            external_id: n.is_multiple_of(4).then(|| format!("ext-{n}")),
-        })
+            ..Profile::default()
+        };
+        profile.external_id = n.is_multiple_of(4).then(|| format!("ext-{n}"));
+        Ok(NewUser { profile, username: checked(&username)?, status, groups: Vec::new(), is_admin: false })
     }
 
     /// One of the many: every tenth is INACTIVE, each is in one group, every second one in two.
@@ -251,7 +246,9 @@ impl Seeding<'_> {
 
     async fn partner(&self, n: u64) -> Result<PartnerId> {
         let (by, terms) = (self.by, self.app.terms);
-        let admin = NewUser { is_admin: true, external_id: None, ..self.person(n, Status::Active)? };
+        let person = self.person(n, Status::Active)?;
+        let profile = Profile { external_id: None, ..person.profile };
+        let admin = NewUser { is_admin: true, profile, ..person };
         unit::write(&self.app.store, &by, move |tx| {
             let made = partners::create(tx, terms, by, &format!("Partner {n}"), &admin, true)?;
             Ok(made.partner.pid)
@@ -276,14 +273,16 @@ pub(super) async fn create_in_a_loop(dir: &Path, time: Duration, stop: &Stop) ->
         let new = NewUser {
             username: checked(&format!("loop-{made}"))?,
             status: Status::Active,
-            first_name,
-            last_name,
-            email: format!("loop-{made}@example.com"),
-            title: Some(String::from("Engineer")),
-            phone_number: Some(String::from("+31 20 1234567")),
+            profile: Profile {
+                first_name,
+                last_name,
+                email: format!("loop-{made}@example.com"),
+                title: Some(String::from("Engineer")),
+                phone_number: Some(String::from("+31 20 1234567")),
+                ..Profile::default()
+            },
             groups: Vec::new(),
             is_admin: false,
-            external_id: None,
         };
         let (making, terms) = (rights.clone(), app.terms);
         unit::write(&app.store, &rights, move |tx| users::create(tx, terms, &making, &new)).await?;

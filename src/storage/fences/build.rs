@@ -14,8 +14,9 @@ use crate::model::{PartnerId, Status};
 use crate::storage::database_file::DatabaseFile;
 use crate::storage::driver::{Connection as _, DbError, Dialect};
 use crate::storage::sqlite::{Sqlite, Use};
-use crate::storage::user_queries::{Drive, Statement, UserQuery, UserSort};
+use crate::storage::user_queries::{Drive, Statement, UserQuery, read_sort_key, sort_column};
 use crate::supervise::Supervisor;
+use crate::user_fields::UserField;
 
 /// So many times 64 ids the users whom a search finds may span to be counted: 32 MiB.
 const WIDEST: usize = 1 << 22;
@@ -65,7 +66,7 @@ impl Drop for Builder {
         self.is_over.store(true, Ordering::SeqCst);
         // Wakes the thread, which then sees that it is over, whoever else still holds fences.
         if let Some(fences) = self.fences.take() {
-            let _ = fences.wanted.try_send((PartnerId(0), Kept::Order(UserSort::UserId)));
+            let _ = fences.wanted.try_send((PartnerId(0), Kept::Order(UserField::UserId)));
         }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -220,11 +221,11 @@ fn count_hits(
 fn read_order(
     conn: &mut Sqlite,
     number: i64,
-    (pid, order): (PartnerId, UserSort),
+    (pid, order): (PartnerId, UserField),
     is_over: &AtomicBool,
 ) -> Result<Fenced, DbError> {
     let kinds = uncommon(conn, pid)?;
-    let column = order.column();
+    let column = sort_column(order);
     let sql =
         format!("SELECT u.user_id, u.{column} FROM users u WHERE u.pid = $1 ORDER BY u.{column}, u.user_id");
     let (mut blocks, mut inside, mut last) = (vec![Block::new(None)], 0, None);
@@ -235,7 +236,7 @@ fn read_order(
                 return Err(Error::internal("the store is closed"));
             }
             inside = 0;
-            blocks.push(Block::new(Some((order.read_key(row, 1)?, id))));
+            blocks.push(Block::new(Some((read_sort_key(order, row, 1)?, id))));
         }
         inside += 1;
         last = Some(id);
@@ -252,7 +253,7 @@ fn read_order(
             let mut place = None;
             let sql = format!("SELECT u.{column} FROM users u WHERE u.pid = $1 AND u.user_id = $2");
             conn.query(&sql, Some(pid), &[id.into()], &mut |row| {
-                place = Some((order.read_key(row, 0)?, id));
+                place = Some((read_sort_key(order, row, 0)?, id));
                 Ok(())
             })?;
             place

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::model::{PartnerId, Status};
 use crate::storage::lists::SortKey;
-use crate::storage::user_queries::UserSort;
+use crate::user_fields::UserField;
 
 /// Users from one fence to the next.
 pub(super) const SPACING: i64 = 2_048;
@@ -50,7 +50,7 @@ pub(in crate::storage) type Place = (SortKey, i64);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::storage) struct Wanted {
     pub(in crate::storage) pid: PartnerId,
-    pub(in crate::storage) sort: UserSort,
+    pub(in crate::storage) sort: UserField,
     pub(in crate::storage) descending: bool,
     kinds: Kinds,
     pub(in crate::storage) offset: i64,
@@ -60,7 +60,7 @@ pub(in crate::storage) struct Wanted {
 impl Wanted {
     /// Users of any of these statuses (none = of all) and of this right, if one is named.
     pub(in crate::storage) fn new(
-        (pid, sort, descending): (PartnerId, UserSort, bool),
+        (pid, sort, descending): (PartnerId, UserField, bool),
         statuses: &[Status],
         is_admin: Option<bool>,
         (offset, size): (i64, i64),
@@ -271,7 +271,7 @@ mod tests {
             }
             for (at, offset, size, descending, kinds) in asked {
                 let at = at % snapshots.len();
-                let mut wanted = Wanted::new((PartnerId(1), UserSort::CreatedAt, descending), &[], None, (offset, size));
+                let mut wanted = Wanted::new((PartnerId(1), UserField::CreatedAt, descending), &[], None, (offset, size));
                 wanted.kinds = std::array::from_fn(|kind| kinds & (1 << kind) != 0);
                 let found = fenced.seek(&wanted, at as i64).unwrap();
                 prop_assert_eq!(by_fence(&snapshots[at], &wanted, &found), plain(&snapshots[at], &wanted));
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn a_snapshot_that_is_too_old_is_not_guessed_at() {
         let mut fenced = Fenced::new(7, 4, vec![Block::new(None)], None);
-        let wanted = Wanted::new((PartnerId(1), UserSort::CreatedAt, false), &[], None, (0, 1));
+        let wanted = Wanted::new((PartnerId(1), UserField::CreatedAt, false), &[], None, (0, 1));
         assert_eq!((fenced.seek(&wanted, 6), fenced.seek(&wanted, 7).is_some()), (None, true));
         assert_eq!((fenced.total(&wanted.kinds, 6), fenced.total(&wanted.kinds, 7)), (None, Some(0)));
         let step = |id| Step { place: (SortKey::Int(1), id), kind: 0, by: 1 };
