@@ -103,6 +103,8 @@ pub struct Profile {
     pub phone_number: Option<String>,
     /// The product's own key for this user, unique in the partner.
     pub external_id: Option<String>,
+    /// The name to show in place of first and last name.
+    pub display_name: Option<String>,
 }
 
 /// A user, whole (B3). What is stored of deleted ones has these names: keep them.

@@ -70,12 +70,20 @@ pub enum ProfileField {
     Title,
     PhoneNumber,
     ExternalId,
+    DisplayName,
 }
 
 impl ProfileField {
     /// Every profile field, in the order of the columns.
-    pub const ALL: [Self; 6] =
-        [Self::FirstName, Self::LastName, Self::Email, Self::Title, Self::PhoneNumber, Self::ExternalId];
+    pub const ALL: [Self; 7] = [
+        Self::FirstName,
+        Self::LastName,
+        Self::Email,
+        Self::Title,
+        Self::PhoneNumber,
+        Self::ExternalId,
+        Self::DisplayName,
+    ];
 
     /// What there is to know of it.
     pub const fn spec(self) -> &'static ProfileSpec {
@@ -169,6 +177,21 @@ impl ProfileField {
                 example: "crm-4711",
                 get: |profile| profile.external_id.as_deref(),
                 set: |profile, value| profile.external_id = value,
+            },
+            Self::DisplayName => &ProfileSpec {
+                name: "displayName",
+                column: "display_name",
+                key_column: "display_name_key",
+                is_required: false,
+                is_searched: true,
+                is_self_editable: true,
+                is_shareable: true,
+                length: 0..=NAME_MAX,
+                check: values::optional_text,
+                description: "The name to show in place of first and last name.",
+                example: "Ada, Countess of Lovelace",
+                get: |profile| profile.display_name.as_deref(),
+                set: |profile, value| profile.display_name = value,
             },
         }
     }
@@ -272,7 +295,7 @@ pub enum UserField {
 
 impl UserField {
     /// Every field, in the order of responses, CSV and exports.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Pid,
         Self::UserId,
         Self::Username,
@@ -285,6 +308,7 @@ impl UserField {
         Self::Groups,
         Self::IsAdmin,
         Self::Profile(ProfileField::ExternalId),
+        Self::Profile(ProfileField::DisplayName),
         Self::CreatedAt,
         Self::UpdatedAt,
         Self::LastLoginAt,

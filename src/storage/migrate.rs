@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0011_bulk_operations.sql"),
     include_str!("../../migrations/0012_permission_lists.sql"),
     include_str!("../../migrations/0013_personal_data.sql"),
+    include_str!("../../migrations/0014_display_name.sql"),
 ];
 
 /// The last change that made SQLite's search indexes anew, which SQL alone cannot fill.

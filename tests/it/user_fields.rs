@@ -8,7 +8,7 @@ use crate::harness::{Person, T, new_user};
 use crate::users::{path_of, required};
 
 /// The fields of a user in the order of responses (B3).
-pub const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 16] = [
     "pid",
     "userId",
     "username",
@@ -21,6 +21,7 @@ pub const NAMES: [&str; 15] = [
     "groups",
     "isAdmin",
     "externalId",
+    "displayName",
     "createdAt",
     "updatedAt",
     "lastLoginAt",
@@ -66,7 +67,7 @@ const TEXT: Field = Field {
 };
 
 #[rustfmt::skip]
-pub const FIELDS: [Field; 6] = [
+pub const FIELDS: [Field; 7] = [
     Field { name: "firstName", good: ["Ingrid", "Zita"], ..NAME },
     Field { name: "lastName", good: ["Lovelace", "Mirzakhani"], ..NAME },
     Field {
@@ -79,6 +80,7 @@ pub const FIELDS: [Field; 6] = [
         name: "externalId", good: ["crm-471", "crm-582"], is_self_editable: false, is_unique: true,
         bad: &[("", "empty"), (" a", "surrounding-space"), ("a\n", "control-character")], ..TEXT
     },
+    Field { name: "displayName", good: ["Countess Bee", "Prof. Wren"], ..TEXT },
 ];
 
 fn object(members: impl Iterator<Item = (&'static str, Value)>) -> Value {
