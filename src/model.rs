@@ -105,6 +105,8 @@ pub struct Profile {
     pub external_id: Option<String>,
     /// The name to show in place of first and last name.
     pub display_name: Option<String>,
+    /// Its language and region, a BCP 47 tag as it was sent.
+    pub locale: Option<String>,
 }
 
 /// A user, whole (B3). What is stored of deleted ones has these names: keep them.

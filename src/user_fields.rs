@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::rfc3339;
 use crate::model::{Profile, User};
-use crate::values::{self, Bad, EMAIL_MAX, NAME_MAX};
+use crate::values::{self, Bad, EMAIL_MAX, LOCALE_MAX, NAME_MAX};
 
 /// What there is to know of a profile field.
 #[derive(Debug)]
@@ -71,11 +71,12 @@ pub enum ProfileField {
     PhoneNumber,
     ExternalId,
     DisplayName,
+    Locale,
 }
 
 impl ProfileField {
     /// Every profile field, in the order of the columns.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::FirstName,
         Self::LastName,
         Self::Email,
@@ -83,6 +84,7 @@ impl ProfileField {
         Self::PhoneNumber,
         Self::ExternalId,
         Self::DisplayName,
+        Self::Locale,
     ];
 
     /// What there is to know of it.
@@ -193,6 +195,21 @@ impl ProfileField {
                 get: |profile| profile.display_name.as_deref(),
                 set: |profile, value| profile.display_name = value,
             },
+            Self::Locale => &ProfileSpec {
+                name: "locale",
+                column: "locale",
+                key_column: "locale_key",
+                is_required: false,
+                is_searched: false,
+                is_self_editable: true,
+                is_shareable: true,
+                length: 2..=LOCALE_MAX,
+                check: values::locale,
+                description: "Language and region, as a BCP 47 tag such as en or pt-BR.",
+                example: "en-GB",
+                get: |profile| profile.locale.as_deref(),
+                set: |profile, value| profile.locale = value,
+            },
         }
     }
 
@@ -295,7 +312,7 @@ pub enum UserField {
 
 impl UserField {
     /// Every field, in the order of responses, CSV and exports.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Pid,
         Self::UserId,
         Self::Username,
@@ -309,6 +326,7 @@ impl UserField {
         Self::IsAdmin,
         Self::Profile(ProfileField::ExternalId),
         Self::Profile(ProfileField::DisplayName),
+        Self::Profile(ProfileField::Locale),
         Self::CreatedAt,
         Self::UpdatedAt,
         Self::LastLoginAt,

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use oxilangtag::LanguageTag;
 use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::{
     Error as PrecisError, UnexpectedError, profile::PrecisFastInvocation as _,
@@ -21,6 +22,9 @@ pub const NAME_MAX: usize = 255;
 pub const DESCRIPTION_MAX: usize = 2_000;
 /// Longest e-mail address (RFC 5321 §4.5.3.1.3: a path of 256 octets, less its two angle brackets).
 pub const EMAIL_MAX: usize = 254;
+
+/// Longest language tag, in characters.
+pub const LOCALE_MAX: usize = 35;
 
 /// A whole number from 0, written in the one way there is (B17): digits only, without a sign and without a leading zero.
 pub fn whole_number(text: &str) -> Option<i64> {
@@ -124,6 +128,19 @@ pub fn person_name(s: &str) -> Result<&str, Bad> {
 /// A title or telephone number: up to 255 characters, possibly none (B19).
 pub fn optional_text(s: &str) -> Result<&str, Bad> {
     text(s, 0, NAME_MAX)
+}
+
+/// A user's language and region (B3): a well-formed BCP 47 tag (RFC 5646 §2.1) of at most 35 characters, which is what
+/// RFC 5646 §4.4.1 says to have room for. It is not made canonical, and its subtags may be unknown to the registry.
+pub fn locale(s: &str) -> Result<&str, Bad> {
+    length(s, 1, LOCALE_MAX)?;
+    match LanguageTag::parse(s) {
+        Ok(_) => Ok(s),
+        Err(_) => Err(Bad::new(
+            "invalid-locale",
+            "not a BCP 47 language tag: expected one like en, pt-BR or zh-Hant-TW, with hyphens",
+        )),
+    }
 }
 
 /// The product's own key of a user (B3): 1 to 255 characters. Empty is no key: since keys are unique in the partner,
@@ -335,6 +352,33 @@ mod tests {
         assert!(person_name(&"🙂".repeat(255)).is_ok());
         assert_eq!(code(person_name(&"🙂".repeat(256))), "too-long");
         assert!(description(&"ü".repeat(2_000)).is_ok());
+    }
+
+    #[test]
+    fn locales() {
+        let longest = format!("en-x-{}", ["12345678", "12345678", "12345678", "123"].join("-"));
+        assert_eq!(longest.len(), 35);
+        for ok in
+            ["en", "pt-BR", "PT-br", "zh-Hant-TW", "sl-rozaj-biske", "de-DE-u-co-phonebk", "x-own", &longest]
+        {
+            assert_eq!(locale(ok), Ok(ok));
+        }
+        assert_eq!(code(locale("")), "empty");
+        assert_eq!(code(locale(&format!("{longest}4"))), "too-long");
+        for bad in [
+            "e",
+            "en_US",
+            "en-",
+            "-en",
+            "en--US",
+            " en",
+            "en\0",
+            "english language",
+            "de-ü",
+            "en-US-toolongsub",
+        ] {
+            assert_eq!(code(locale(bad)), "invalid-locale", "{bad:?}");
+        }
     }
 
     #[test]

@@ -28,6 +28,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0012_permission_lists.sql"),
     include_str!("../../migrations/0013_personal_data.sql"),
     include_str!("../../migrations/0014_display_name.sql"),
+    include_str!("../../migrations/0015_locale.sql"),
 ];
 
 /// The last change that made SQLite's search indexes anew, which SQL alone cannot fill.

@@ -8,7 +8,7 @@ use crate::harness::{Person, T, new_user};
 use crate::users::{path_of, required};
 
 /// The fields of a user in the order of responses (B3).
-pub const NAMES: [&str; 16] = [
+pub const NAMES: [&str; 17] = [
     "pid",
     "userId",
     "username",
@@ -22,6 +22,7 @@ pub const NAMES: [&str; 16] = [
     "isAdmin",
     "externalId",
     "displayName",
+    "locale",
     "createdAt",
     "updatedAt",
     "lastLoginAt",
@@ -67,7 +68,7 @@ const TEXT: Field = Field {
 };
 
 #[rustfmt::skip]
-pub const FIELDS: [Field; 7] = [
+pub const FIELDS: [Field; 8] = [
     Field { name: "firstName", good: ["Ingrid", "Zita"], ..NAME },
     Field { name: "lastName", good: ["Lovelace", "Mirzakhani"], ..NAME },
     Field {
@@ -81,6 +82,10 @@ pub const FIELDS: [Field; 7] = [
         bad: &[("", "empty"), (" a", "surrounding-space"), ("a\n", "control-character")], ..TEXT
     },
     Field { name: "displayName", good: ["Countess Bee", "Prof. Wren"], ..TEXT },
+    Field {
+        name: "locale", good: ["de-CH", "pt-BR"], most: 35, is_searched: false,
+        bad: &[("", "empty"), ("en_US", "invalid-locale"), (" en", "invalid-locale"), ("in English", "invalid-locale")], ..TEXT
+    },
 ];
 
 fn object(members: impl Iterator<Item = (&'static str, Value)>) -> Value {
