@@ -116,27 +116,49 @@ impl Answer {
     }
 }
 
+/// What an answer in chunks ends with. JSON has no bare line break, so nothing but the end looks like it.
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
+
+/// The head of an answer.
+struct Head {
+    status: u16,
+    /// The bytes of the whole answer; none when it comes in chunks.
+    length: Option<usize>,
+    has_retry_after: bool,
+}
+
+impl Head {
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+        let head = bytes.get(..end)?;
+        let status = std::str::from_utf8(head.get(9..12)?).ok()?.parse().ok()?;
+        let mut parsed = Self { status, length: Some(end), has_retry_after: false };
+        for line in head.split(|byte| *byte == b'\n') {
+            let Some((name, value)) =
+                line.iter().position(|b| *b == b':').and_then(|at| line.split_at_checked(at))
+            else {
+                continue;
+            };
+            if name.eq_ignore_ascii_case(b"content-length") {
+                let body: usize = std::str::from_utf8(value.get(1..)?).ok()?.trim().parse().ok()?;
+                parsed.length = Some(end + body);
+            } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+                parsed.length = None;
+            } else if name.eq_ignore_ascii_case(b"retry-after") {
+                parsed.has_retry_after = true;
+            }
+        }
+        Some(parsed)
+    }
+}
+
 /// An answer, once all of it has come.
 fn answer(bytes: &[u8]) -> Option<Answer> {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
-    let head = bytes.get(..end)?;
-    let status = std::str::from_utf8(head.get(9..12)?).ok()?.parse().ok()?;
-    let (mut length, mut has_retry_after) = (end, false);
-    for line in head.split(|byte| *byte == b'\n') {
-        let Some((name, value)) =
-            line.iter().position(|b| *b == b':').and_then(|at| line.split_at_checked(at))
-        else {
-            continue;
-        };
-        if name.eq_ignore_ascii_case(b"content-length") {
-            length += std::str::from_utf8(value.get(1..)?).ok()?.trim().parse::<usize>().ok()?;
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            // JSON has no bare line break, so nothing but the end looks like it.
-            length = bytes.ends_with(b"\r\n0\r\n\r\n").then_some(bytes.len())?;
-        } else if name.eq_ignore_ascii_case(b"retry-after") {
-            has_retry_after = true;
-        }
-    }
+    let Head { status, length, has_retry_after } = Head::parse(bytes)?;
+    let length = match length {
+        Some(length) => length,
+        None => bytes.ends_with(LAST_CHUNK).then_some(bytes.len())?,
+    };
     (bytes.len() >= length).then_some(Answer { status, length, has_retry_after })
 }
 
@@ -303,9 +325,11 @@ pub(super) fn once(address: SocketAddr, request: &[u8], stop: &Stop) -> Result<O
             Err(e) if is_passing(&e) => {}
             Err(e) => return Err(failed(e)),
         }
-        let is_whole =
-            answer(&first).is_some_and(|a| length == first.len() as u64 && a.length as u64 <= length);
-        if is_whole || (length > first.len() as u64 && tail.ends_with(b"\r\n0\r\n\r\n")) {
+        let is_whole = Head::parse(&first).is_some_and(|head| match head.length {
+            Some(whole) => length >= whole as u64,
+            None => tail.ends_with(LAST_CHUNK),
+        });
+        if is_whole {
             let status = answer_status(&first);
             let at = first.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);
             return Ok(Once { status, body: first.split_off(at), length, took: connection.sent.elapsed() });
@@ -351,6 +375,24 @@ mod tests {
         let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n";
         assert_eq!(answer(chunked), whole(200, chunked.len()));
         assert_eq!(answer(&chunked[..chunked.len() - 1]), None);
+    }
+
+    #[test]
+    fn a_long_answer_is_read_to_its_end_and_no_further() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let length = 3 * READ;
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(&vec![b'a'; length]).unwrap();
+            // Open until the client has read it.
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        let once = super::once(address, b"GET / HTTP/1.1\r\n\r\n", &Stop::default()).unwrap();
+        assert_eq!((once.status, once.length > length as u64), (200, true));
+        server.join().unwrap();
     }
 
     #[test]
