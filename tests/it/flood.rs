@@ -16,6 +16,9 @@ const MIB: u64 = 1024 * 1024;
 /// The most that they may take of the server's memory.
 const MORE: u64 = 64 * MIB;
 
+/// The most that they may leave there when they have gone.
+const LEFT: u64 = 32 * MIB;
+
 /// Too late, or refused since too many send.
 const LATE: &[&str] = &["408", "503"];
 
@@ -47,6 +50,20 @@ async fn memory_at_rest(server: &Process) -> u64 {
         least = least.min(now);
     }
     least
+}
+
+/// Waits until the server has given back what it took beside `before`, while others go on asking it; how many KiB are
+/// left of it.
+async fn given_back(server: &Process, before: u64) -> u64 {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        server.anonymous().get("/healthz").await.expect(200);
+        let left = own_memory(server).saturating_sub(before);
+        if left <= LEFT || Instant::now() > end {
+            return left / 1_024;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Sends `bytes` over each of so many connections, then one more byte a second, until the server ends it; how many were
@@ -91,22 +108,63 @@ async fn flood(server: &Process, bytes: &[u8], statuses: &'static [&'static str]
     }
 }
 
+/// What strangers send, and with what they are answered in the end.
+struct Flood {
+    name: &'static str,
+    bytes: Vec<u8>,
+    statuses: &'static [&'static str],
+}
+
+fn post(path: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
+    let head = format!("POST {path} HTTP/1.1\r\nhost: h\r\n{}\r\n\r\n", headers.join("\r\n"));
+    [head.as_bytes(), body].concat()
+}
+
+fn floods() -> Vec<Flood> {
+    let form = "content-type: application/x-www-form-urlencoded";
+    let json = "content-type: application/json";
+    let piece = [b"1000\r\n".to_vec(), vec![b'a'; 4_096], b"\r\n".to_vec()].concat();
+    vec![
+        // As much as a form may have but for its end.
+        Flood {
+            name: "a form",
+            bytes: post("/oauth/token", &[form, "content-length: 16384"], &[b'a'; 16_000]),
+            statuses: LATE,
+        },
+        Flood {
+            name: "a form in pieces",
+            bytes: post("/oauth/token", &[form, "transfer-encoding: chunked"], &piece.repeat(3)),
+            statuses: LATE,
+        },
+        Flood {
+            name: "an address",
+            bytes: post("/api/v1/users/forgot-password", &[json, "content-length: 4096"], &[b' '; 4_000]),
+            statuses: LATE,
+        },
+        Flood {
+            name: "a head without an end",
+            bytes: [b"GET / HTTP/1.1\r\nhost: h\r\nx: ".to_vec(), vec![b'a'; 8_000]].concat(),
+            statuses: &["none"],
+        },
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_thousand_strangers_who_send_slowly_take_little_memory() {
+async fn two_thousand_strangers_who_send_slowly_take_little_memory_and_give_it_back() {
     allow_files();
     let home = Home::new();
     let server = Process::serve(home.path(), &[], &GIVEN);
-    let form = "content-type: application/x-www-form-urlencoded";
-    let request = |path: &str, kind: &str, length: &str, bytes: usize| {
-        let head = format!("POST {path} HTTP/1.1\r\nhost: h\r\n{kind}\r\n{length}\r\n\r\n");
-        [head.into_bytes(), vec![b'a'; bytes]].concat()
-    };
-    // As much as a form may have but for its end.
-    let bytes = request("/oauth/token", form, "content-length: 16384", 16_000);
     let before = memory_at_rest(&server).await;
-    let (answered, peak) = flood(&server, &bytes, LATE).await;
-    let more = peak.saturating_sub(before);
-    assert_eq!(answered, CONNECTIONS, "each must be ended by the server, with one of {LATE:?}");
-    assert!(more <= MORE, "{} KiB more", more / 1_024);
+    for Flood { name, bytes, statuses } in floods() {
+        let (answered, peak) = flood(&server, &bytes, statuses).await;
+        let more = peak.saturating_sub(before) / 1_024;
+        assert_eq!(
+            answered, CONNECTIONS,
+            "{name}: each must be ended by the server, with one of {statuses:?}"
+        );
+        assert!(more <= MORE / 1_024, "{name}: {more} KiB more");
+    }
+    let left = given_back(&server, before).await;
+    assert!(left <= LEFT / 1_024, "{left} KiB stay");
     server.admin().await.get("/api/v1/users").await.expect(200);
 }
