@@ -3,23 +3,37 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
-/// Things that wait. Those whose they are take turns; of one of them they go in the order they came.
+/// A queue that is fair by key: round-robin across keys, first in, first out within a key.
+///
+/// A key that had nothing in the queue goes before those that were served already: one that asks now and then waits for
+/// what is being done, not for a whole round of those that always ask.
 #[derive(Debug)]
 pub struct Fair<K, T> {
     waiting: HashMap<K, VecDeque<T>>,
-    /// Those of whom something waits; the first one is next.
-    turns: VecDeque<K>,
+    /// Keys of which nothing was taken since they were added, the next one first.
+    fresh: VecDeque<K>,
+    /// The other keys, the next one first.
+    served: VecDeque<K>,
+    /// How many fresh keys in a row went before those that were served: never more than there are of the latter, which
+    /// new keys that keep coming would otherwise keep from their turn.
+    overtaken: usize,
     length: usize,
 }
 
 impl<K, T> Default for Fair<K, T> {
     fn default() -> Self {
-        Self { waiting: HashMap::new(), turns: VecDeque::new(), length: 0 }
+        Self {
+            waiting: HashMap::new(),
+            fresh: VecDeque::new(),
+            served: VecDeque::new(),
+            overtaken: 0,
+            length: 0,
+        }
     }
 }
 
 impl<K: Copy + Eq + Hash, T> Fair<K, T> {
-    /// Has something wait. When `limit` wait already, only those who have less than an equal share of them may add to
+    /// Enqueues an item. When `limit` items wait already, only keys that have less than an equal share of them may add to
     /// it; others get it back.
     ///
     /// # Errors
@@ -31,7 +45,7 @@ impl<K: Copy + Eq + Hash, T> Fair<K, T> {
         let own = self.waiting.entry(whose).or_default();
         own.push_back(item);
         if own.len() == 1 {
-            self.turns.push_back(whose);
+            self.fresh.push_back(whose);
         }
         self.length += 1;
         Ok(())
@@ -43,7 +57,7 @@ impl<K: Copy + Eq + Hash, T> Fair<K, T> {
             return true;
         }
         let own = self.waiting.get(&whose).map_or(0, VecDeque::len);
-        let all = self.turns.len() + usize::from(own == 0);
+        let all = self.waiting.len() + usize::from(own == 0);
         own < (limit / all.max(1)).max(1)
     }
 
@@ -62,18 +76,27 @@ impl<K: Copy + Eq + Hash, T> Fair<K, T> {
         self.length == 0
     }
 
-    /// What is next.
+    /// Takes the next item.
     pub fn pop(&mut self) -> Option<T> {
-        let whose = self.turns.pop_front()?;
+        let whose = self.next_key()?;
         let own = self.waiting.get_mut(&whose)?;
         let item = own.pop_front();
         if own.is_empty() {
             self.waiting.remove(&whose);
         } else {
-            self.turns.push_back(whose);
+            self.served.push_back(whose);
         }
         self.length -= usize::from(item.is_some());
         item
+    }
+
+    fn next_key(&mut self) -> Option<K> {
+        if !self.fresh.is_empty() && self.overtaken < self.served.len().max(1) {
+            self.overtaken += usize::from(!self.served.is_empty());
+            return self.fresh.pop_front();
+        }
+        self.overtaken = 0;
+        self.served.pop_front().or_else(|| self.fresh.pop_front())
     }
 }
 
@@ -95,6 +118,35 @@ mod tests {
         }
         let all: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(all, [(1, 0), (2, 0), (1, 1), (2, 1), (1, 2), (1, 3), (1, 4)]);
+    }
+
+    #[test]
+    fn one_that_asks_now_and_then_waits_for_nobody_s_round() {
+        let mut queue = Fair::default();
+        for n in 0..9 {
+            queue.push(ONE + n % 3, (ONE + n % 3, n), 20).unwrap();
+        }
+        let mut next = || queue.pop().unwrap().0;
+        assert_eq!([next(), next(), next(), next()], [1, 2, 3, 1]);
+        queue.push(9, (9, 0), 20).unwrap();
+        let rest: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|(key, _)| key).collect();
+        assert_eq!(rest, [9, 2, 3, 1, 2, 3]);
+    }
+
+    #[test]
+    fn new_keys_without_end_keep_nobody_from_his_turn() {
+        let mut queue = Fair::default();
+        for n in 0..4 {
+            queue.push(ONE, n, 100).unwrap();
+        }
+        assert_eq!(queue.pop(), Some(0));
+        let mut taken = Vec::new();
+        for n in 0..6 {
+            queue.push(TWO + n, 100, 100).unwrap();
+            queue.push(TWO + 100 + n, 100, 100).unwrap();
+            taken.push(queue.pop().unwrap());
+        }
+        assert_eq!(taken, [100, 1, 100, 2, 100, 3]);
     }
 
     #[test]

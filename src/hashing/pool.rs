@@ -6,6 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+#[cfg(target_os = "linux")]
+use thread_priority::{NormalThreadSchedulePolicy, ThreadSchedulePolicy};
 use tokio::sync::oneshot;
 
 use super::Whose;
@@ -15,9 +17,8 @@ use crate::supervise::Supervisor;
 
 /// How long a thread without work keeps its memory.
 pub(super) const IDLE: Duration = Duration::from_secs(1);
-/// How nice the threads are: hashing gets what everything else leaves, and expensive hashes what the others do.
+/// How nice the ordinary threads are.
 const NICE: i32 = 15;
-const NICEST: i32 = 19;
 /// What a client is told when the queue is full.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// By so many times the capacity the queue may grow for those who have less than their share of it.
@@ -40,25 +41,31 @@ impl Pool {
         idle: Duration,
     ) -> Result<Self> {
         let names = (1..=threads.max(1)).map(|n| format!("hash-{n}"));
-        Self::start_named(supervisor, names, NICE, capacity, idle)
+        Self::start_named(supervisor, names, Priority::Low, capacity, idle)
     }
 
     /// Starts the one thread for expensive hashes, which leaves the processor to the ordinary ones.
     pub(super) fn start_expensive(supervisor: &Supervisor, capacity: usize) -> Result<Self> {
-        Self::start_named(supervisor, std::iter::once("hash-expensive".to_owned()), NICEST, capacity, IDLE)
+        Self::start_named(
+            supervisor,
+            std::iter::once("hash-expensive".to_owned()),
+            Priority::Idle,
+            capacity,
+            IDLE,
+        )
     }
 
     fn start_named(
         supervisor: &Supervisor,
         names: impl Iterator<Item = String>,
-        nice: i32,
+        priority: Priority,
         capacity: usize,
         idle: Duration,
     ) -> Result<Self> {
         let (state, work) = (Mutex::default(), Condvar::new());
         // Before the threads: when one cannot be started, dropping this ends those that were.
         let (capacity, runs, jobs) = (capacity.max(1), Arc::default(), Arc::default());
-        let pool = Self(Arc::new(Shared { capacity, idle, nice, state, work, runs, jobs }));
+        let pool = Self(Arc::new(Shared { capacity, idle, priority, state, work, runs, jobs }));
         for name in names {
             let shared = Arc::clone(&pool.0);
             #[cfg(test)]
@@ -125,7 +132,7 @@ type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 struct Shared {
     capacity: usize,
     idle: Duration,
-    nice: i32,
+    priority: Priority,
     state: Mutex<State>,
     work: Condvar,
     runs: Arc<AtomicU64>,
@@ -162,7 +169,7 @@ impl Shared {
 
     /// What each thread does until the pool is dropped.
     fn run(&self) {
-        run_in_background(self.nice);
+        self.priority.apply();
         let mut memory = Memory { blocks: Vec::new(), runs: Arc::clone(&self.runs) };
         while let Some(job) = self.next(&mut memory) {
             // A panic stays in its job; the memory is only ever overwritten, so it cannot be left half-done.
@@ -197,14 +204,33 @@ impl Shared {
     }
 }
 
-/// Hashing gets what everything else leaves. On Linux a nice value belongs to the thread (setpriority(2), "C
-/// library/kernel differences"); elsewhere this would slow the whole process.
-fn run_in_background(nice: i32) {
-    #[cfg(not(target_os = "linux"))]
-    let _ = nice;
-    #[cfg(target_os = "linux")]
-    if let Err(e) = rustix::process::setpriority_process(None, nice) {
-        tracing::debug!("password hashing runs at ordinary priority: {e}");
+/// What the threads get of a processor that others want, too.
+#[derive(Debug, Clone, Copy)]
+enum Priority {
+    /// What everything but hashing leaves.
+    Low,
+    /// What everything else leaves, ordinary hashes included.
+    Idle,
+}
+
+impl Priority {
+    /// Gives the current thread this priority. On Linux nice values and scheduling policies belong to the thread
+    /// (setpriority(2), "C library/kernel differences"; sched(7)); elsewhere this would slow the whole process.
+    fn apply(self) {
+        #[cfg(target_os = "linux")]
+        let done = match self {
+            Self::Low => rustix::process::setpriority_process(None, NICE).map_err(|e| e.to_string()),
+            Self::Idle => thread_priority::set_thread_priority_and_policy(
+                thread_priority::thread_native_id(),
+                thread_priority::ThreadPriority::Min,
+                ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle),
+            )
+            .map_err(|e| e.to_string()),
+        };
+        #[cfg(target_os = "linux")]
+        if let Err(e) = done {
+            tracing::debug!("password hashing runs at ordinary priority: {e}");
+        }
     }
 }
 
@@ -407,9 +433,12 @@ mod tests {
         let here = nice();
         assert_eq!(pool(2, NEVER_IDLE).submit(ONE, move |_, _| Ok(nice())).await.unwrap(), NICE);
         let expensive = Pool::start_expensive(&Supervisor::default(), 2).unwrap();
-        let found = expensive
-            .submit(ONE, move |_, _| Ok((nice(), std::thread::current().name() == Some("hash-expensive"))));
-        assert_eq!(found.await.unwrap(), (NICEST, true));
+        let found = expensive.submit(ONE, move |_, _| {
+            let policy = thread_priority::thread_schedule_policy().unwrap();
+            Ok((policy, std::thread::current().name() == Some("hash-expensive")))
+        });
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        assert_eq!(found.await.unwrap(), (idle, true));
         assert_eq!(nice(), here);
     }
 }
