@@ -1,63 +1,29 @@
-//! What a running process is made of, assembled once.
+//! What a running process is made of, wired once from what operators set.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, DAY, HOUR, SECOND};
 use crate::config::{Config, DatabaseUrl, SecretUrl};
 use crate::domain::Terms;
-use crate::domain::bulk_operations::Running;
-use crate::domain::cursors::CursorKey;
-use crate::domain::evaluations::Rules;
-use crate::domain::large_units::LargeUnits;
-use crate::domain::once::UnderWay;
-use crate::domain::uses::Uses;
+use crate::domain::services::{Services, Settings};
 use crate::error::Result;
-use crate::hashing::{HashCost, Hasher, QUEUE_PER_THREAD};
+use crate::hashing::HashCost;
+use crate::http::state::{AppState, HttpSettings};
 use crate::random::Random;
-use crate::storage::turns::Turns;
 use crate::storage::{PostgresOptions, Store};
 
-/// Expensive password hashes that wait for their turn; more are refused, but for partners that have few of them.
-const WAITING_HASHES: usize = 256;
-
-/// The parts of a running process. Clones share them.
+/// A running process: what its edges work with, and the settings that it was wired from.
 #[derive(Debug, Clone)]
-pub struct App(Arc<Parts>);
-
-/// See [`App`].
-#[derive(Debug)]
-pub struct Parts {
-    /// The database.
-    pub store: Store,
-    /// The hash threads.
-    pub hasher: Hasher,
-    /// The one turn for expensive hashes.
-    pub(crate) expensive_turns: Turns,
-    /// Requests under way that are to be done once.
-    pub under_way: UnderWay,
-    /// Large units of work, one at a time for a partner.
-    pub large_units: LargeUnits,
-    /// Bulk operations that this process carries out.
-    pub bulk: Running,
-    /// Uses of sessions that are not stored yet.
-    pub uses: Uses,
-    /// What authenticates cursors.
-    pub cursor_key: CursorKey,
-    /// The time.
-    pub clock: Clock,
-    /// Randomness.
-    pub random: Random,
+pub struct App {
     /// What operators set.
     pub config: Config,
-    /// Those of the settings that are rules.
-    pub terms: Terms,
+    state: AppState,
 }
 
 impl std::ops::Deref for App {
-    type Target = Parts;
-    fn deref(&self) -> &Parts {
-        &self.0
+    type Target = AppState;
+    fn deref(&self) -> &AppState {
+        &self.state
     }
 }
 
@@ -68,44 +34,15 @@ impl App {
     /// What [`Store::open_sqlite`] or [`Store::open_postgres`] refuses.
     pub fn assemble(config: Config, clock: Clock, random: Random, cost: HashCost) -> Result<Self> {
         let store = match &config.database_url {
-            DatabaseUrl::Sqlite(path) => Store::open_sqlite(path, clock.clone(), random.clone())?,
+            DatabaseUrl::Sqlite(path) => Store::open_sqlite(path, clock, random.clone())?,
             DatabaseUrl::Postgres(url) => {
                 let options = postgres_options(&config, url, config.may_migrate);
-                Store::open_postgres(&options, clock.clone(), random.clone())?
+                Store::open_postgres(&options, clock, random.clone())?
             }
         };
-        let threads = config.worker_threads.max(1);
-        let queue = threads * QUEUE_PER_THREAD;
-        let hasher = Hasher::supervised(store.supervisor(), threads, queue, cost, random.clone())?;
-        let expensive_turns = Turns::new(1, WAITING_HASHES, "password hashing is busy");
-        let terms = terms(&config);
-        let (under_way, uses, large_units) = (UnderWay::default(), Uses::default(), LargeUnits::default());
-        let cursor_key = CursorKey::parse(store.cursor_key())?;
-        let bulk = Running::new(&random, large_units.clone());
-        Ok(Self(Arc::new(Parts {
-            store,
-            hasher,
-            expensive_turns,
-            under_way,
-            large_units,
-            bulk,
-            uses,
-            cursor_key,
-            clock,
-            random,
-            config,
-            terms,
-        })))
-    }
-}
-
-impl Parts {
-    /// By what it is decided what users may do, beside what their groups have.
-    pub fn rules(&self) -> Rules<'_> {
-        Rules {
-            catalogue: &self.config.permission_catalogue,
-            admins_have_all: self.config.admins_have_all_permissions,
-        }
+        let services = Services::start(store, random, settings(&config, cost))?;
+        let state = AppState::new(services, http_settings(&config));
+        Ok(Self { config, state })
     }
 }
 
@@ -125,6 +62,26 @@ pub fn postgres_options<'a>(
     }
 }
 
+/// Those of the settings that only HTTP knows.
+pub fn http_settings(config: &Config) -> HttpSettings {
+    HttpSettings {
+        trusted_proxies: config.trusted_proxies.clone(),
+        metrics_allow: config.metrics_allow.clone(),
+        is_admin_as_string: config.is_admin_as_string,
+    }
+}
+
+/// Those of the settings that are rules.
+fn settings(config: &Config, cost: HashCost) -> Settings {
+    Settings {
+        hash_threads: config.worker_threads,
+        hash_cost: cost,
+        catalogue: config.permission_catalogue.clone(),
+        admins_have_all_permissions: config.admins_have_all_permissions,
+        terms: terms(config),
+    }
+}
+
 fn terms(config: &Config) -> Terms {
     let expiry = i64::from(config.password_expiry_days) * DAY;
     Terms {
@@ -138,5 +95,18 @@ fn terms(config: &Config) -> Terms {
         email_hold: i64::from(config.email_change_hold_hours) * HOUR,
         deleted_users: i64::from(config.deleted_user_days) * DAY,
         events: Some(i64::from(config.event_days) * DAY).filter(|kept| *kept > 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn tests_of_the_rules_have_the_defaults() {
+        let terms = terms(&Config::for_tests(Path::new("/tmp/x")));
+        assert_eq!(terms, crate::domain::testing::TERMS);
     }
 }

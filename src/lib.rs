@@ -25,6 +25,8 @@ pub mod error;
 pub mod fair;
 /// Password hashing on its own bounded threads (leaf).
 pub mod hashing;
+/// What every HTTP edge shares.
+pub mod http;
 /// Where log lines go (leaf).
 pub mod log;
 /// Mails: their texts and the ways they travel (leaf).

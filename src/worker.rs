@@ -19,8 +19,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::access::nobody;
-use crate::app::App;
 use crate::domain::outbox;
+use crate::domain::services::Services;
 use crate::error::{Error, Result};
 use crate::mail::Mailer;
 
@@ -46,13 +46,13 @@ impl Worker {
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn start(app: App, mailer: Mailer) -> Result<Self> {
+    pub fn start(services: Services, mailer: Mailer) -> Result<Self> {
         let failed = |e: std::io::Error| Error::internal(format!("cannot start the worker thread: {e}"));
         // A runtime of its own: SMTP and files block, which is fine on this thread and nowhere else.
         let runtime = Builder::new_current_thread().enable_time().build().map_err(failed)?;
         let (stop, mut stopped) = oneshot::channel();
-        let supervisor = app.store.supervisor().clone();
-        let mut rounds = Rounds::new(&app, &mailer);
+        let supervisor = services.store.supervisor().clone();
+        let mut rounds = Rounds::new(&services, &mailer);
         let thread = supervisor
             .thread("worker", move || {
                 run_in_background();
@@ -89,7 +89,7 @@ fn run_in_background() {
 
 /// What is kept from one round to the next, also over a panic.
 struct Rounds {
-    app: App,
+    services: Services,
     mailer: Mailer,
     housekeeping_at: Instant,
     /// Letters that an attempt was made for while the store could not be told. They are not sent again for that.
@@ -100,9 +100,9 @@ struct Rounds {
 }
 
 impl Rounds {
-    fn new(app: &App, mailer: &Mailer) -> Self {
-        let (app, mailer, housekeeping_at) = (app.clone(), mailer.clone(), Instant::now());
-        Self { app, mailer, housekeeping_at, unmarked: None, is_soiled: true, is_faulty: false }
+    fn new(services: &Services, mailer: &Mailer) -> Self {
+        let (services, mailer, housekeeping_at) = (services.clone(), mailer.clone(), Instant::now());
+        Self { services, mailer, housekeeping_at, unmarked: None, is_soiled: true, is_faulty: false }
     }
 
     /// Until `stop` is dropped.
@@ -126,7 +126,7 @@ impl Rounds {
             tokio::select! {
                 biased;
                 _ = &mut *stop => return,
-                () = self.app.store.mail_arrived(), if !self.is_faulty => {}
+                () = self.services.store.mail_arrived(), if !self.is_faulty => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -135,9 +135,9 @@ impl Rounds {
     async fn deliver(&mut self) -> Result<Delivered> {
         let sent = match self.unmarked.take() {
             Some(sent) => sent,
-            None => send_due(&self.app, &self.mailer, outbox::BATCH).await?,
+            None => send_due(&self.services, &self.mailer, outbox::BATCH).await?,
         };
-        let marked = mark(&self.app, &sent).await;
+        let marked = mark(&self.services, &sent).await;
         if marked.is_err() {
             self.unmarked = Some(sent);
         }
@@ -147,22 +147,22 @@ impl Rounds {
     /// One batch of mail, and the housekeeping when it is time; how long there is nothing to do then.
     async fn round(&mut self) -> Result<Duration> {
         #[cfg(test)]
-        self.app.store.supervisor().trip("worker");
+        self.services.store.supervisor().trip("worker");
         let delivered = self.deliver().await?;
         self.is_soiled |= delivered.delivered + delivered.set_aside + delivered.expired > 0;
         if Instant::now() >= self.housekeeping_at {
-            self.is_soiled |= housekeep(&self.app).await?.leaves_traces();
+            self.is_soiled |= housekeep(&self.services).await?.leaves_traces();
             if self.is_soiled {
-                self.is_soiled = !scrub(&self.app).await?;
+                self.is_soiled = !scrub(&self.services).await?;
             }
             self.housekeeping_at = Instant::now() + HOUSEKEEPING;
         }
         if delivered.is_full {
             return Ok(Duration::ZERO);
         }
-        let due = self.app.store.read(&nobody(), outbox::next_due).await?;
+        let due = self.services.store.read(&nobody(), outbox::next_due).await?;
         let until_mail = due.map_or(LONGEST_SLEEP, |at| {
-            Duration::from_millis(u64::try_from(at - self.app.clock.now()).unwrap_or(0))
+            Duration::from_millis(u64::try_from(at - self.services.clock.now()).unwrap_or(0))
         });
         let until_housekeeping = self.housekeeping_at.saturating_duration_since(Instant::now());
         Ok(until_mail.min(until_housekeeping).min(LONGEST_SLEEP))

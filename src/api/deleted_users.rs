@@ -12,9 +12,9 @@ use super::problem::Problem;
 use super::user_bodies::{Time, UserBody};
 use super::writes::{Answer, Once, Write};
 use crate::access::Scope;
-use crate::app::App;
 use crate::domain::{conditions, deleted_users};
 use crate::error::Result;
+use crate::http::state::AppState;
 use crate::model::{GroupId, PartnerId};
 use crate::storage::deleted_users::{DeletedQuery, DeletedSort, DeletedUser};
 use crate::storage::lists::Position;
@@ -35,7 +35,7 @@ pub struct DeletedUserBody<'a> {
 }
 
 impl<'a> DeletedUserBody<'a> {
-    fn of(deleted: &'a DeletedUser, app: &App) -> Self {
+    fn of(deleted: &'a DeletedUser, app: &AppState) -> Self {
         Self {
             user: UserBody::of(&deleted.user, app),
             deleted_at: Time(deleted.deleted_at),
@@ -83,7 +83,7 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(DeletedQuery, ListAd
     ),
 )]
 pub async fn list_deleted_users(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
@@ -116,7 +116,7 @@ pub async fn list_deleted_users(
     ),
 )]
 pub async fn restore_user(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     UserPath(id): UserPath,
     write: Write,
@@ -141,7 +141,7 @@ pub async fn restore_user(
     responses((status = 204, description = "Erased"), AdminErrors, MissingError),
 )]
 pub async fn erase_user(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     UserPath(id): UserPath,
     write: Write,

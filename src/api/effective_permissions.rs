@@ -14,10 +14,10 @@ use super::permissions::ObjectIdBody;
 use super::problem::Problem;
 use super::sources::SourceBody;
 use crate::access::{Asker, Scope};
-use crate::app::App;
 use crate::catalogue::Catalogue;
 use crate::domain::evaluations::{self, EffectivePosition, HolderQuery};
 use crate::error::Result;
+use crate::http::state::AppState;
 use crate::model::{Effective, Holder, ObjectId, PartnerId, UserId};
 use crate::storage::evaluations::HolderPosition;
 use crate::storage::lists::SortKey;
@@ -82,7 +82,7 @@ fn key_of(row: &Effective) -> (SortKey, i64) {
 }
 
 async fn effective(
-    app: App,
+    app: AppState,
     by: Asker,
     user_id: UserId,
     params: Params,
@@ -118,7 +118,7 @@ async fn effective(
     ),
 )]
 pub async fn list_user_permissions(
-    State(app): State<App>,
+    State(app): State<AppState>,
     PermissionsAsker(by): PermissionsAsker,
     UserPath(id): UserPath,
     QueryParams(params): QueryParams,
@@ -136,7 +136,7 @@ pub async fn list_user_permissions(
     ),
 )]
 pub async fn list_self_permissions(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Member(member): Member,
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
@@ -209,11 +209,11 @@ fn read_holders(
     ),
 )]
 pub async fn list_holders(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
-    let (query, address, request) = read_holders(params, by.pid(), &app.config.permission_catalogue)?;
+    let (query, address, request) = read_holders(params, by.pid(), &app.catalogue)?;
     let from = match (&request.start, request.offset()) {
         (Start::After(_, id), _) => HolderPosition::After(UserId(*id)),
         (Start::Page(_), offset) => HolderPosition::Offset(offset.unwrap_or(0)),

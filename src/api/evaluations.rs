@@ -24,9 +24,9 @@ use super::openapi::{EvaluationErrors, InvalidError, TooLargeError};
 use super::permissions::{ObjectIdBody, read_object_id};
 use super::problem::Problem;
 use super::sources::SourceBody;
-use crate::app::App;
 use crate::domain::evaluations::{self, Decision, Refusal, Request, Semantic};
 use crate::error::{Error, Fault, Result};
+use crate::http::state::AppState;
 use crate::model::UserId;
 use crate::storage::Tx;
 use crate::values;
@@ -190,7 +190,7 @@ impl Reader {
     }
 
     /// One question; what it leaves out is taken from `top`.
-    fn request(&mut self, app: &App, own: &Asked, top: Option<&Asked>, at: &str) -> Option<Request> {
+    fn request(&mut self, app: &AppState, own: &Asked, top: Option<&Asked>, at: &str) -> Option<Request> {
         fn of<'v>(
             own: &'v Asked,
             top: Option<&'v Asked>,
@@ -209,7 +209,7 @@ impl Reader {
         let object_type =
             resource.and_then(|resource| self.text(resource.kind.as_ref(), "type", &resource_at));
         let (resource, object_type, action) = (resource?, object_type?, action?);
-        let known = app.config.permission_catalogue.object_type(object_type);
+        let known = app.catalogue.object_type(object_type);
         let object_id = match &resource.id {
             Some(id) => match read_object_id(id) {
                 Ok(id) => Some(id.text),
@@ -263,7 +263,7 @@ fn explains(params: &mut super::paging::Params, body: &Asked) -> bool {
 }
 
 async fn decide_one(
-    app: &App,
+    app: &AppState,
     by: &crate::access::Asker,
     request: Request,
     with_reason: bool,
@@ -290,7 +290,7 @@ async fn decide_one(
     ),
 )]
 pub async fn evaluate_access(
-    State(app): State<App>,
+    State(app): State<AppState>,
     EvaluationAsker(by): EvaluationAsker,
     QueryParams(mut params): QueryParams,
     JsonBody(body): JsonBody,
@@ -322,7 +322,7 @@ fn read_semantic(reader: &mut Reader, body: &Asked) -> Semantic {
 }
 
 /// The questions of a batch; none = the one at the top is meant.
-fn read_batch(reader: &mut Reader, app: &App, body: &Asked) -> Option<Vec<Request>> {
+fn read_batch(reader: &mut Reader, app: &AppState, body: &Asked) -> Option<Vec<Request>> {
     let list = match &body.evaluations {
         None => return Some(Vec::new()),
         Some(Value::Array(list)) if list.len() <= MAX_BATCH => list,
@@ -358,7 +358,7 @@ fn read_batch(reader: &mut Reader, app: &App, body: &Asked) -> Option<Vec<Reques
     ),
 )]
 pub async fn evaluate_accesses(
-    State(app): State<App>,
+    State(app): State<AppState>,
     EvaluationAsker(by): EvaluationAsker,
     QueryParams(mut params): QueryParams,
     JsonBody(body): JsonBody<BULK>,

@@ -12,9 +12,9 @@ use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer}
 use super::problem::Problem;
 use super::user_bodies::Time;
 use crate::access::Scope;
-use crate::app::App;
 use crate::domain::events::{self, Kind};
 use crate::error::Result;
+use crate::http::state::AppState;
 use crate::model::{Event, PartnerId, UserId};
 use crate::storage::events::{EventPosition, EventQuery};
 use crate::storage::lists::SortKey;
@@ -97,7 +97,7 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(EventQuery, ListAddr
     responses((status = 200, description = "A page of events", body = super::openapi::EventPage), InvalidError, AdminErrors),
 )]
 pub async fn list_events(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {

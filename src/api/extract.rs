@@ -10,9 +10,9 @@ use super::paging::Params;
 use super::problem::Problem;
 use super::server::Peer;
 use crate::access::{self, Caller, Operator, Scope as _};
-use crate::app::App;
 use crate::domain::{permissions, tokens};
 use crate::error::{Error, Missing, TokenFault};
+use crate::http::state::AppState;
 use crate::model::{GroupId, PartnerId, UserId};
 use crate::values;
 
@@ -27,7 +27,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(absent) }
 }
 
-async fn caller(parts: &Parts, app: &App) -> Result<Caller, Error> {
+async fn caller(parts: &Parts, app: &AppState) -> Result<Caller, Error> {
     let caller = tokens::authenticate(app, bearer(&parts.headers)?).await?;
     if let Some(peer) = parts.extensions.get::<Peer>() {
         peer.belongs_to(caller.pid());
@@ -36,7 +36,7 @@ async fn caller(parts: &Parts, app: &App) -> Result<Caller, Error> {
 }
 
 /// Who is calling, whatever token it comes with: the partner (0 for an operator) and a name.
-pub(super) async fn caller_name(parts: &Parts, app: &App) -> Result<(PartnerId, String), Error> {
+pub(super) async fn caller_name(parts: &Parts, app: &AppState) -> Result<(PartnerId, String), Error> {
     let token = bearer(&parts.headers)?;
     if token.starts_with("op.") {
         // An operator's token is all there is of an operator.
@@ -50,9 +50,9 @@ pub(super) async fn caller_name(parts: &Parts, app: &App) -> Result<(PartnerId, 
 #[derive(Debug)]
 pub struct Admin(pub access::Admin);
 
-impl FromRequestParts<App> for Admin {
+impl FromRequestParts<AppState> for Admin {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let admin = access::Admin::of(&caller(parts, app).await?)?;
         if !parts.method.is_safe() {
             // Before the body is read and checked for nothing: refusing a flood then costs less.
@@ -66,9 +66,9 @@ impl FromRequestParts<App> for Admin {
 #[derive(Debug)]
 pub struct Member(pub access::Member);
 
-impl FromRequestParts<App> for Member {
+impl FromRequestParts<AppState> for Member {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         Ok(Self(access::Member::of(caller(parts, app).await?)?))
     }
 }
@@ -78,9 +78,9 @@ impl FromRequestParts<App> for Member {
 #[derive(Debug)]
 pub struct EvaluationAsker(pub access::Asker);
 
-impl FromRequestParts<App> for EvaluationAsker {
+impl FromRequestParts<AppState> for EvaluationAsker {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         Ok(Self(access::Asker::of(caller(parts, app).await?)?))
     }
 }
@@ -89,9 +89,9 @@ impl FromRequestParts<App> for EvaluationAsker {
 #[derive(Debug)]
 pub struct PermissionsAsker(pub access::Asker);
 
-impl FromRequestParts<App> for PermissionsAsker {
+impl FromRequestParts<AppState> for PermissionsAsker {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         Ok(Self(access::Asker::beyond_evaluations(caller(parts, app).await?)?))
     }
 }
@@ -100,9 +100,9 @@ impl FromRequestParts<App> for PermissionsAsker {
 #[derive(Debug)]
 pub struct RestrictedMember(pub access::Member);
 
-impl FromRequestParts<App> for RestrictedMember {
+impl FromRequestParts<AppState> for RestrictedMember {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         Ok(Self(access::Member::even_restricted(caller(parts, app).await?)?))
     }
 }
@@ -111,9 +111,9 @@ impl FromRequestParts<App> for RestrictedMember {
 #[derive(Debug)]
 pub struct ByOperator(pub Operator);
 
-impl FromRequestParts<App> for ByOperator {
+impl FromRequestParts<AppState> for ByOperator {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let token = bearer(&parts.headers)?.to_owned();
         let operator = tokens::authenticate_operator(app, &token).await?;
         if let Some(peer) = parts.extensions.get::<Peer>() {
@@ -124,13 +124,13 @@ impl FromRequestParts<App> for ByOperator {
 }
 
 /// A parameter of the path, as it stands there.
-async fn path_text(parts: &mut Parts, app: &App, name: &str) -> Option<String> {
+async fn path_text(parts: &mut Parts, app: &AppState, name: &str) -> Option<String> {
     let params = RawPathParams::from_request_parts(parts, app).await.ok()?;
     params.iter().find(|(known, _)| *known == name).map(|(_, text)| text.to_owned())
 }
 
 /// Ids in a path: whatever is no positive integer up to 2^63-1 names nothing (B17).
-async fn path_id(parts: &mut Parts, app: &App, name: &str, missing: Missing) -> Result<i64, Problem> {
+async fn path_id(parts: &mut Parts, app: &AppState, name: &str, missing: Missing) -> Result<i64, Problem> {
     let text = path_text(parts, app, name).await;
     let id = text.as_deref().and_then(values::whole_number);
     id.filter(|id| *id > 0).ok_or_else(|| Error::NotFound(missing).into())
@@ -140,9 +140,9 @@ async fn path_id(parts: &mut Parts, app: &App, name: &str, missing: Missing) -> 
 #[derive(Debug)]
 pub struct UserPath(pub UserId);
 
-impl FromRequestParts<App> for UserPath {
+impl FromRequestParts<AppState> for UserPath {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         path_id(parts, app, "userId", Missing::User).await.map(UserId).map(Self)
     }
 }
@@ -151,9 +151,9 @@ impl FromRequestParts<App> for UserPath {
 #[derive(Debug)]
 pub struct GroupPath(pub GroupId);
 
-impl FromRequestParts<App> for GroupPath {
+impl FromRequestParts<AppState> for GroupPath {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         path_id(parts, app, "groupId", Missing::Group).await.map(GroupId).map(Self)
     }
 }
@@ -163,9 +163,9 @@ impl FromRequestParts<App> for GroupPath {
 #[derive(Debug)]
 pub struct AccessibleGroupPath(pub GroupId);
 
-impl FromRequestParts<App> for AccessibleGroupPath {
+impl FromRequestParts<AppState> for AccessibleGroupPath {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let id = path_id(parts, app, "groupId", Missing::Group).await;
         id.map(GroupId).map(Self).map_err(|_| permissions::inaccessible().into())
     }
@@ -175,9 +175,9 @@ impl FromRequestParts<App> for AccessibleGroupPath {
 #[derive(Debug)]
 pub struct MemberPath(pub GroupId, pub UserId);
 
-impl FromRequestParts<App> for MemberPath {
+impl FromRequestParts<AppState> for MemberPath {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let group = path_id(parts, app, "groupId", Missing::Group).await?;
         let user = path_id(parts, app, "userId", Missing::User).await?;
         Ok(Self(GroupId(group), UserId(user)))
@@ -188,9 +188,9 @@ impl FromRequestParts<App> for MemberPath {
 #[derive(Debug)]
 pub struct NamePath(pub String);
 
-impl FromRequestParts<App> for NamePath {
+impl FromRequestParts<AppState> for NamePath {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let params = RawPathParams::from_request_parts(parts, app).await.ok();
         let name = params.as_ref().and_then(|params| params.iter().next()).map(|(_, text)| text.to_owned());
         Ok(Self(name.unwrap_or_default()))
@@ -201,9 +201,9 @@ impl FromRequestParts<App> for NamePath {
 #[derive(Debug)]
 pub struct PartnerPath(pub PartnerId);
 
-impl FromRequestParts<App> for PartnerPath {
+impl FromRequestParts<AppState> for PartnerPath {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         path_id(parts, app, "pid", Missing::Partner).await.map(PartnerId).map(Self)
     }
 }
@@ -212,9 +212,9 @@ impl FromRequestParts<App> for PartnerPath {
 #[derive(Debug)]
 pub struct SessionPath(pub String);
 
-impl FromRequestParts<App> for SessionPath {
+impl FromRequestParts<AppState> for SessionPath {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let missing = || Problem::from(Error::NotFound(Missing::Session));
         // Whatever is none of the characters of our random names names nothing.
         let is_name =
@@ -227,9 +227,9 @@ impl FromRequestParts<App> for SessionPath {
 #[derive(Debug)]
 pub struct NoParams;
 
-impl FromRequestParts<App> for NoParams {
+impl FromRequestParts<AppState> for NoParams {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
         if parts.uri.query().is_some_and(|query| !query.is_empty()) {
             Params::parse(parts.uri.query()).finish()?;
         }
@@ -241,9 +241,9 @@ impl FromRequestParts<App> for NoParams {
 #[derive(Debug)]
 pub struct QueryParams(pub Params);
 
-impl FromRequestParts<App> for QueryParams {
+impl FromRequestParts<AppState> for QueryParams {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         Ok(Self(Params::parse(parts.uri.query()).with_cursors(&app.cursor_key)))
     }
 }
@@ -253,9 +253,9 @@ impl FromRequestParts<App> for QueryParams {
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress(pub IpAddr);
 
-impl FromRequestParts<App> for ClientAddress {
+impl FromRequestParts<AppState> for ClientAddress {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let peer =
             parts.extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.address.ip());
         let forwarded: Vec<&str> = parts
@@ -265,7 +265,7 @@ impl FromRequestParts<App> for ClientAddress {
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
             .collect();
-        Ok(Self(client_address(peer, &forwarded, |address| app.config.trusts(address))))
+        Ok(Self(client_address(peer, &forwarded, |address| app.settings().trusts(address))))
     }
 }
 

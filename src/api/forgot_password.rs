@@ -11,9 +11,9 @@ use super::extract::{ClientAddress, NoParams};
 use super::incoming::BRIEF;
 use super::openapi::{BusyError, InvalidError, TooLargeError};
 use super::problem::{Problem, ProblemDocument};
-use crate::app::App;
 use crate::domain::forgot_password::{self, Whose};
 use crate::error::Result;
+use crate::http::state::AppState;
 use crate::values;
 
 /// Whose password was forgotten: one of the two.
@@ -60,7 +60,7 @@ fn read(body: &[u8]) -> Result<Whose> {
     ),
 )]
 pub async fn forgot_password(
-    State(app): State<App>,
+    State(app): State<AppState>,
     ClientAddress(address): ClientAddress,
     _: NoParams,
     JsonBody(body): JsonBody<BRIEF>,

@@ -12,9 +12,9 @@ use super::openapi::{AdminErrors, InvalidError};
 use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows};
 use super::problem::Problem;
 use crate::access::{self, Scope};
-use crate::app::App;
 use crate::domain::{groups, memberships};
 use crate::error::{Error, Result};
+use crate::http::state::AppState;
 use crate::model::{Group, GroupId, PartnerId, UserId};
 use crate::storage::Tx;
 use crate::storage::groups::{CHUNK_MEMBERS, GroupQuery, GroupSort};
@@ -66,7 +66,7 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(Asked, ListAddress, 
     ),
 )]
 pub async fn list_groups(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
@@ -82,7 +82,7 @@ pub async fn list_groups(
         app.store.scan(&by, move |tx| groups::list_page(tx, &rights, &wanted, &from, size)).await?;
     let key_of = |group: &Group| (query.sort.key_of(group), group.group_id.0);
     Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, |group| {
-        GroupBody::with(group, &app.config.permission_catalogue, properties)
+        GroupBody::with(group, &app.catalogue, properties)
     }))
 }
 
@@ -96,7 +96,7 @@ struct Place {
     open_after: Option<UserId>,
 }
 
-async fn group_stream(app: App, by: access::Admin, asked: Arc<Asked>) -> Result<Response, Problem> {
+async fn group_stream(app: AppState, by: access::Admin, asked: Arc<Asked>) -> Result<Response, Problem> {
     stream(move |after: Option<Place>| {
         let (app, by, asked) = (app.clone(), by.clone(), Arc::clone(&asked));
         async move {
@@ -117,7 +117,7 @@ async fn group_stream(app: App, by: access::Admin, asked: Arc<Asked>) -> Result<
 /// The next groups; of one with very many users only the first of these.
 fn more_groups(
     tx: &mut Tx<'_>,
-    app: &App,
+    app: &AppState,
     by: &access::Admin,
     asked: &Asked,
     place: Option<Place>,
@@ -131,7 +131,7 @@ fn more_groups(
         group_id: last.group_id,
         open_after: last.users.last().copied().filter(|_| chunk.is_open),
     };
-    let shape = |group| GroupBody::with(group, &app.config.permission_catalogue, asked.properties);
+    let shape = |group| GroupBody::with(group, &app.catalogue, asked.properties);
     let mut written = write_rows(chunk.groups.iter().map(shape), is_first)?;
     if chunk.is_open {
         // Users are the last property: without these two the array of them is still open.

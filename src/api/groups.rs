@@ -19,13 +19,13 @@ use super::problem::Problem;
 use super::user_bulk::KeptRows;
 use super::writes::{Answer, Once, Write};
 use crate::access::{self, Scope};
-use crate::app::App;
 use crate::catalogue::Catalogue;
 use crate::domain::bulk_operations::{BulkChange, BulkOperation};
 use crate::domain::conditions::{self, Target};
 use crate::domain::groups;
 use crate::domain::groups::{GroupChange, NewGroup};
 use crate::error::Result;
+use crate::http::state::AppState;
 use crate::model::{Group, GroupId, PartnerId, UserId};
 use crate::values;
 
@@ -122,8 +122,8 @@ impl Serialize for GroupBody<'_> {
 
 impl<'a> GroupBody<'a> {
     /// A group as every answer shows it.
-    pub(super) fn of(group: &'a Group, app: &'a App) -> Self {
-        Self::with(group, &app.config.permission_catalogue, Properties::ALL)
+    pub(super) fn of(group: &'a Group, app: &'a AppState) -> Self {
+        Self::with(group, &app.catalogue, Properties::ALL)
     }
 
     pub(super) fn with(group: &'a Group, catalogue: &'a Catalogue, properties: Properties) -> Self {
@@ -225,7 +225,7 @@ fn read_change(
 }
 
 /// A group as the answer of a write, with its tag.
-pub(super) fn shown(group: &Group, app: &App) -> Result<Answer> {
+pub(super) fn shown(group: &Group, app: &AppState) -> Result<Answer> {
     Ok(Answer::ok(&GroupBody::of(group, app))?.tagged(conditions::tag_of_group(group)))
 }
 
@@ -238,12 +238,12 @@ pub(super) fn shown(group: &Group, app: &App) -> Result<Answer> {
     ),
 )]
 pub async fn create_group(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     write: Write,
     Once { body, claim }: Once,
 ) -> Result<Response, Problem> {
-    let new = read_new(&body, by.pid(), &app.config.permission_catalogue)?;
+    let new = read_new(&body, by.pid(), &app.catalogue)?;
     let (whole, rights) = (app.clone(), by.clone());
     write
         .once(claim)
@@ -270,7 +270,7 @@ pub async fn create_group(
     ),
 )]
 pub async fn get_group(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     GroupPath(id): GroupPath,
     QueryParams(mut params): QueryParams,
@@ -286,7 +286,7 @@ pub async fn get_group(
             false => groups::get_head(tx, &rights, id),
         })
         .await?;
-    let body = GroupBody::with(&group, &app.config.permission_catalogue, properties);
+    let body = GroupBody::with(&group, &app.catalogue, properties);
     Ok(show(&conditions, &conditions::tag_of_group(&group), super::written(&body)?))
 }
 
@@ -303,7 +303,7 @@ pub async fn get_group(
     ),
 )]
 pub async fn update_group(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     GroupPath(id): GroupPath,
     write: Write,
@@ -323,7 +323,7 @@ pub async fn update_group(
     ),
 )]
 pub async fn patch_group(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     GroupPath(id): GroupPath,
     write: Write,
@@ -333,7 +333,7 @@ pub async fn patch_group(
 }
 
 async fn change_group(
-    app: &App,
+    app: &AppState,
     by: &access::Admin,
     id: GroupId,
     write: Write,
@@ -342,7 +342,7 @@ async fn change_group(
 ) -> Result<Response, Problem> {
     let rights = by.clone();
     let current = app.store.scan(by, move |tx| groups::get(tx, &rights, id)).await?;
-    let change = read_change(body, &current, presence, &app.config.permission_catalogue)?;
+    let change = read_change(body, &current, presence, &app.catalogue)?;
     let (whole, rights) = (app.clone(), by.clone());
     write
         .of(Target::Group(id))
@@ -364,7 +364,7 @@ async fn change_group(
     ),
 )]
 pub async fn delete_group(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     GroupPath(id): GroupPath,
     write: Write,
@@ -387,7 +387,7 @@ pub async fn delete_group(
     ),
 )]
 pub async fn bulk_delete_groups(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     write: Write,
     Once { body, claim }: Once<BULK>,
@@ -405,7 +405,7 @@ pub async fn bulk_delete_groups(
     ),
 )]
 pub async fn bulk_delete_groups_by_delete(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     write: Write,
     JsonBody(body): JsonBody<BULK>,
@@ -414,7 +414,7 @@ pub async fn bulk_delete_groups_by_delete(
 }
 
 async fn delete_groups(
-    app: &App,
+    app: &AppState,
     by: &access::Admin,
     write: Write,
     body: &[u8],

@@ -14,16 +14,16 @@ use serde_json::json;
 use super::observe::Metrics;
 use super::problem::Problem;
 use super::server::Peer;
-use crate::app::App;
+use crate::http::state::AppState;
 use crate::log;
 use crate::supervise::Supervisor;
 
 /// `/healthz`, `/readyz` and `/metrics`.
-pub(super) fn router(metrics: Arc<Metrics>) -> Router<App> {
+pub(super) fn router(metrics: Arc<Metrics>) -> Router<AppState> {
     let told = Arc::new(AtomicBool::new(false));
-    let guarded = move |State(app): State<App>, request: Request| async move {
+    let guarded = move |State(app): State<AppState>, request: Request| async move {
         let peer = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
-        if peer.is_some_and(|peer| app.config.allows_metrics(peer)) && !is_passed_on(request.headers()) {
+        if peer.is_some_and(|peer| app.settings().allows_metrics(peer)) && !is_passed_on(request.headers()) {
             return show(&metrics, app.store.supervisor());
         }
         if !told.swap(true, Ordering::Relaxed) {
@@ -43,7 +43,7 @@ pub(super) fn metrics_router(metrics: Arc<Metrics>, supervisor: Supervisor) -> R
 }
 
 /// Ready = the database answers and takes what is written, and no thread is missing.
-async fn ready(State(app): State<App>) -> Result<Response, Problem> {
+async fn ready(State(app): State<AppState>) -> Result<Response, Problem> {
     app.store.is_ready().await?;
     Ok(super::json(StatusCode::OK, &json!({ "status": "ready" })))
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::body::{Fields, Flaw, wrong_type};
 use super::users::HalfRead;
 use crate::access::{Admin, Scope as _};
-use crate::app::App;
+use crate::domain::services::Services;
 use crate::domain::user_import::{GroupRef, ImportedUser, KnownGroups, Row};
 use crate::error::{Error, Fault, Result};
 use crate::hashing;
@@ -31,9 +31,9 @@ struct Half {
 ///
 /// # Errors
 /// Of the store.
-pub async fn read_rows(app: &App, by: &Admin, rows: Vec<RawRow>) -> Result<Vec<Row>> {
+pub async fn read_rows(services: &Services, by: &Admin, rows: Vec<RawRow>) -> Result<Vec<Row>> {
     let rights = by.clone();
-    app.store.scan(by, move |tx| read_batch(tx, &rights, &rows)).await
+    services.store.scan(by, move |tx| read_batch(tx, &rights, &rows)).await
 }
 
 fn read_batch(tx: &mut Tx<'_>, by: &Admin, rows: &[RawRow]) -> Result<Vec<Row>> {

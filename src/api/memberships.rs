@@ -12,10 +12,10 @@ use super::openapi::{
 };
 use super::problem::Problem;
 use super::writes::{Answer, Once, Write};
-use crate::app::App;
 use crate::domain::bulk_operations::{BulkChange, BulkOperation};
 use crate::domain::conditions::Target;
 use crate::domain::memberships;
+use crate::http::state::AppState;
 
 /// Put a user into a group. One who is in it already, stays.
 #[utoipa::path(
@@ -28,7 +28,7 @@ use crate::domain::memberships;
     responses((status = 204, description = "In the group"), AdminErrors, MissingError, ChangedError),
 )]
 pub async fn add_member(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     MemberPath(group, user): MemberPath,
     write: Write,
@@ -54,7 +54,7 @@ pub async fn add_member(
     responses((status = 204, description = "Not in the group any more"), AdminErrors, MissingError, ChangedError),
 )]
 pub async fn remove_member(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     MemberPath(group, user): MemberPath,
     write: Write,
@@ -83,7 +83,7 @@ pub async fn remove_member(
     ),
 )]
 pub async fn add_members(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     GroupPath(group): GroupPath,
     write: Write,
@@ -107,7 +107,7 @@ pub async fn add_members(
     ),
 )]
 pub async fn remove_members(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     GroupPath(group): GroupPath,
     write: Write,

@@ -91,13 +91,13 @@ use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::App;
 use crate::error::{Error, Result};
+use crate::http::state::AppState;
 use observe::{Metrics, Observe};
 use problem::Problem;
 
 /// All of HTTP: the API, OAuth, health, metrics and documentation.
-pub fn service(app: &App, metrics: &Arc<Metrics>) -> Observe<Router> {
+pub fn service(app: &AppState, metrics: &Arc<Metrics>) -> Observe<Router> {
     let (router, document) = api().split_for_parts();
     let router = router
         .merge(health::router(Arc::clone(metrics)))
@@ -111,14 +111,14 @@ pub fn service(app: &App, metrics: &Arc<Metrics>) -> Observe<Router> {
 }
 
 /// `/metrics` and nothing else, for a listener of its own.
-pub fn metrics_service(app: &App, metrics: &Arc<Metrics>) -> Observe<Router> {
+pub fn metrics_service(app: &AppState, metrics: &Arc<Metrics>) -> Observe<Router> {
     let router = health::metrics_router(Arc::clone(metrics), app.store.supervisor().clone())
         .fallback(async || Problem::unknown_path());
     Observe::new(router, Arc::clone(metrics), &app.random)
 }
 
 /// Every operation. Registering one documents it.
-pub(crate) fn api() -> OpenApiRouter<App> {
+pub(crate) fn api() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(users::create_user, user_lists::list_users))
         .routes(routes!(users::get_user, users::update_user, users::patch_user, users::delete_user))

@@ -25,7 +25,7 @@ use super::partners::PartnerBody;
 use super::problem::ProblemDocument;
 use super::sessions::SessionBody;
 use super::user_bodies::UserBody;
-use crate::app::App;
+use crate::http::state::AppState;
 
 mod common;
 
@@ -566,7 +566,7 @@ fn complete(document: &Document) -> Value {
 }
 
 /// `/api/v1/openapi.json` and `/docs/`, whose files are in the binary.
-pub(super) fn router(document: &Document) -> Router<App> {
+pub(super) fn router(document: &Document) -> Router<AppState> {
     let text = complete(document).to_string();
     let ui = utoipa_swagger_ui::SwaggerUi::new("/docs")
         // Unless told otherwise, it sends the document's address to validator.swagger.io.

@@ -14,11 +14,11 @@ use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer}
 use super::problem::Problem;
 use super::user_bodies::{Time, UserBody, example_of, owned};
 use super::writes::{Answer, Once, Write, WriteWith};
-use crate::app::App;
 use crate::domain::bulk_operations;
 use crate::domain::partners::{self, PartnerChange};
 use crate::domain::users::NewUser;
 use crate::error::{Conflict, Error, Result};
+use crate::http::state::AppState;
 use crate::model::{Partner, PartnerId, Profile, Status};
 use crate::storage::lists::SortKey;
 use crate::storage::partners::PartnerPosition;
@@ -135,7 +135,7 @@ fn in_create(error: Error) -> Error {
     ),
 )]
 pub async fn create_partner(
-    State(app): State<App>,
+    State(app): State<AppState>,
     ByOperator(by): ByOperator,
     write: Write,
     Once { body, claim }: Once,
@@ -184,7 +184,7 @@ fn read_new(body: &[u8]) -> Result<(String, NewUser)> {
     responses((status = 200, description = "The partner", body = PartnerBody), OperatorErrors, MissingError),
 )]
 pub async fn get_partner(
-    State(app): State<App>,
+    State(app): State<AppState>,
     ByOperator(by): ByOperator,
     PartnerPath(pid): PartnerPath,
     _: NoParams,
@@ -203,7 +203,7 @@ pub async fn get_partner(
     ),
 )]
 pub async fn update_partner(
-    State(app): State<App>,
+    State(app): State<AppState>,
     ByOperator(by): ByOperator,
     PartnerPath(pid): PartnerPath,
     write: Write,
@@ -229,7 +229,7 @@ pub async fn update_partner(
     responses((status = 204, description = "Gone"), InvalidError, OperatorErrors, MissingError, ConflictError),
 )]
 pub async fn delete_partner(
-    State(app): State<App>,
+    State(app): State<AppState>,
     ByOperator(by): ByOperator,
     PartnerPath(pid): PartnerPath,
     WriteWith(write, mut params): WriteWith,
@@ -259,7 +259,7 @@ fn read_list(mut params: Params) -> Result<(Option<String>, ListAddress, PageReq
     ),
 )]
 pub async fn list_partners(
-    State(app): State<App>,
+    State(app): State<AppState>,
     ByOperator(by): ByOperator,
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {

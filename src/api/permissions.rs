@@ -19,12 +19,12 @@ use super::openapi::{
 };
 use super::problem::Problem;
 use super::writes::{Answer, Write};
-use crate::app::App;
 use crate::catalogue::Catalogue;
 use crate::domain::conditions::Target;
 use crate::domain::permission_lists::{self, Replacement};
 use crate::domain::permissions;
 use crate::error::{Error, Fault, Missing, Result};
+use crate::http::state::AppState;
 use crate::model::{ObjectId, ObjectPermissions};
 use crate::values;
 
@@ -52,8 +52,12 @@ pub struct ObjectTypeBody<'a> {
         AdminErrors,
     ),
 )]
-pub async fn list_object_types(State(app): State<App>, _: Admin, _: NoParams) -> Result<Response, Problem> {
-    let names: Vec<&str> = app.config.permission_catalogue.types().iter().map(|t| t.name.as_str()).collect();
+pub async fn list_object_types(
+    State(app): State<AppState>,
+    _: Admin,
+    _: NoParams,
+) -> Result<Response, Problem> {
+    let names: Vec<&str> = app.catalogue.types().iter().map(|t| t.name.as_str()).collect();
     Ok(super::json(StatusCode::OK, &names))
 }
 
@@ -64,13 +68,12 @@ pub async fn list_object_types(State(app): State<App>, _: Admin, _: NoParams) ->
     responses((status = 200, description = "Wildcards and permissions", body = ObjectTypeBody), AdminErrors, MissingError),
 )]
 pub async fn get_object_type(
-    State(app): State<App>,
+    State(app): State<AppState>,
     _: Admin,
     NamePath(name): NamePath,
     _: NoParams,
 ) -> Result<Response, Problem> {
-    let object_type =
-        app.config.permission_catalogue.object_type(&name).ok_or(Error::NotFound(Missing::ObjectType))?;
+    let object_type = app.catalogue.object_type(&name).ok_or(Error::NotFound(Missing::ObjectType))?;
     let wildcard = object_type.wildcards.iter().map(|w| w.name.as_str()).collect();
     Ok(super::json(StatusCode::OK, &ObjectTypeBody { wildcard, per_object: &object_type.per_object }))
 }
@@ -190,16 +193,13 @@ fn read_list(catalogue: &Catalogue, body: &[u8]) -> Result<Vec<ObjectPermissions
     responses((status = 200, description = "The list, as it was given", body = Vec<ObjectPermissionsBody>), InvalidError, AdminErrors),
 )]
 pub async fn list_group_permissions(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     AccessibleGroupPath(id): AccessibleGroupPath,
     _: NoParams,
 ) -> Result<Response, Problem> {
     let (parts, rights) = (app.clone(), by.clone());
-    let list = app
-        .store
-        .scan(&by, move |tx| permissions::list(tx, &parts.config.permission_catalogue, &rights, id))
-        .await?;
+    let list = app.store.scan(&by, move |tx| permissions::list(tx, &parts.catalogue, &rights, id)).await?;
     Ok(super::json(StatusCode::OK, &list))
 }
 
@@ -220,13 +220,13 @@ pub async fn list_group_permissions(
     ),
 )]
 pub async fn update_group_permissions(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     AccessibleGroupPath(id): AccessibleGroupPath,
     write: Write,
     JsonBody(body): JsonBody<BULK>,
 ) -> Result<Response, Problem> {
-    let list = Arc::new(read_list(&app.config.permission_catalogue, &body)?);
+    let list = Arc::new(read_list(&app.catalogue, &body)?);
     let (write, new) = (write.of(Target::Group(id)), Arc::clone(&list));
     if app.store.read(&by, move |tx| permission_lists::is_large(tx, id, &new)).await? {
         let (answer, new) = (Answer::ok(&list)?, Replacement { group_id: id, list });
@@ -257,13 +257,13 @@ pub async fn update_group_permissions(
     ),
 )]
 pub async fn update_group_wildcards(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     AccessibleGroupPath(id): AccessibleGroupPath,
     write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let catalogue = &app.config.permission_catalogue;
+    let catalogue = &app.catalogue;
     let names = name_list(&body, |name| match catalogue.type_of_wildcard(name) {
         Some(_) => None,
         None => {

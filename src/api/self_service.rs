@@ -19,11 +19,11 @@ use super::user_bodies::{PatchSelf, UpdateSelf, UserBody, read_profile_change};
 use super::users::{read_back, shown};
 use super::writes::Write;
 use crate::access;
-use crate::app::App;
 use crate::domain::conditions::Target;
 use crate::domain::users::UserChange;
 use crate::domain::{passwords, unit, users};
 use crate::error::Result;
+use crate::http::state::AppState;
 use crate::model::{GroupId, User};
 use crate::user_fields::ProfileField;
 use crate::values;
@@ -51,7 +51,7 @@ pub struct UpdatePassword {
     ),
 )]
 pub async fn get_self(
-    State(app): State<App>,
+    State(app): State<AppState>,
     RestrictedMember(member): RestrictedMember,
     _: NoParams,
     conditions: Conditions,
@@ -94,7 +94,7 @@ fn read_self(current: &User, body: &[u8], presence: Presence) -> Result<UserChan
     ),
 )]
 pub async fn update_self(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Member(member): Member,
     write: Write,
     JsonBody(body): JsonBody,
@@ -112,7 +112,7 @@ pub async fn update_self(
     ),
 )]
 pub async fn patch_self(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Member(member): Member,
     write: Write,
     JsonBody(body): JsonBody,
@@ -121,7 +121,7 @@ pub async fn patch_self(
 }
 
 async fn change_self(
-    app: &App,
+    app: &AppState,
     member: &access::Member,
     write: Write,
     body: &[u8],
@@ -145,7 +145,7 @@ async fn change_self(
     responses((status = 200, description = "Changed", body = Object), InvalidError, MemberErrors),
 )]
 pub async fn update_own_password(
-    State(app): State<App>,
+    State(app): State<AppState>,
     RestrictedMember(member): RestrictedMember,
     _: NoParams,
     JsonBody(body): JsonBody,
@@ -165,7 +165,7 @@ pub async fn update_own_password(
     responses((status = 200, description = "Changed", body = Object), InvalidError, MemberErrors),
 )]
 pub async fn put_own_password(
-    app: State<App>,
+    app: State<AppState>,
     member: RestrictedMember,
     params: NoParams,
     body: JsonBody,
@@ -181,7 +181,7 @@ pub async fn put_own_password(
     responses((status = 200, description = "Mailed", body = Object), MemberErrors),
 )]
 pub async fn reset_own_password(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Member(member): Member,
     _: NoParams,
 ) -> Result<Response, Problem> {
@@ -196,7 +196,7 @@ pub async fn reset_own_password(
     responses((status = 200, description = "Mailed", body = Object), MemberErrors),
 )]
 pub async fn put_own_password_reset(
-    app: State<App>,
+    app: State<AppState>,
     member: Member,
     params: NoParams,
 ) -> Result<Response, Problem> {

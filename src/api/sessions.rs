@@ -12,9 +12,9 @@ use super::problem::Problem;
 use super::user_bodies::Time;
 use super::writes::{Answer, Write};
 use crate::access::Scope;
-use crate::app::App;
 use crate::domain::sessions::{self, SessionQuery};
 use crate::error::Result;
+use crate::http::state::AppState;
 use crate::model::{PartnerId, Session, UserId};
 use crate::storage::lists::{SortKey, Total};
 use crate::storage::sessions::SessionPosition;
@@ -93,7 +93,7 @@ fn read_list(
 }
 
 fn show(
-    app: &App,
+    app: &AppState,
     by: &impl Scope,
     (total, mut rows): (Total, Vec<Session>),
     address: &ListAddress,
@@ -117,7 +117,7 @@ fn show(
     ),
 )]
 pub async fn list_own_sessions(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Member(member): Member,
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
@@ -138,7 +138,7 @@ pub async fn list_own_sessions(
     ),
 )]
 pub async fn list_user_sessions(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     UserPath(id): UserPath,
     QueryParams(params): QueryParams,
@@ -155,7 +155,7 @@ pub async fn list_user_sessions(
     responses((status = 204, description = "All ended"), MemberErrors),
 )]
 pub async fn end_own_sessions(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Member(member): Member,
     write: Write,
 ) -> Result<Response, Problem> {
@@ -170,7 +170,7 @@ pub async fn end_own_sessions(
     responses((status = 204, description = "Ended"), MemberErrors, MissingError),
 )]
 pub async fn end_own_session(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Member(member): Member,
     SessionPath(session): SessionPath,
     write: Write,
@@ -186,7 +186,7 @@ pub async fn end_own_session(
     responses((status = 204, description = "All ended"), AdminErrors, MissingError),
 )]
 pub async fn end_user_sessions(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     UserPath(id): UserPath,
     write: Write,
@@ -202,7 +202,7 @@ pub async fn end_user_sessions(
     responses((status = 204, description = "Ended"), AdminErrors, MissingError),
 )]
 pub async fn end_user_session(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     UserPath(id): UserPath,
     SessionPath(session): SessionPath,

@@ -13,10 +13,10 @@ use utoipa::openapi::schema::{
 use utoipa::{PartialSchema, ToSchema};
 
 use super::body::{Fields, Flaw, Patch, Presence};
-use crate::app::App;
 use crate::clock::{Millis, rfc3339};
 use crate::domain::conditions;
 use crate::error::Result;
+use crate::http::state::AppState;
 use crate::model::{Profile, User};
 use crate::storage::ShownUser;
 use crate::user_fields::{ProfileChange, ProfileField, ProfileSpec, UserField};
@@ -31,12 +31,12 @@ pub struct UserBody<'a> {
 
 impl<'a> UserBody<'a> {
     /// A user as every answer shows it.
-    pub(super) fn of(user: &'a User, app: &App) -> Self {
-        Self { user, is_admin_as_string: app.config.is_admin_as_string }
+    pub(super) fn of(user: &'a User, app: &AppState) -> Self {
+        Self { user, is_admin_as_string: app.settings().is_admin_as_string }
     }
 
     /// The same with its tag, to be kept: whoever asks is shown the same.
-    pub(super) fn show(user: &User, app: &App) -> Result<ShownUser> {
+    pub(super) fn show(user: &User, app: &AppState) -> Result<ShownUser> {
         let body = super::written(&UserBody::of(user, app))?.into();
         Ok(ShownUser { tag: conditions::tag_of_user(user), body })
     }

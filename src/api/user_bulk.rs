@@ -19,11 +19,11 @@ use super::user_lists::{as_stored, read_filters};
 use super::users::{HalfRead, note_unknown, read_groups, unknown_groups};
 use super::writes::{Answer, Once, Write};
 use crate::access::{self, Scope};
-use crate::app::App;
 use crate::domain::bulk_operations::{BulkChange, BulkOperation};
 use crate::domain::user_bulk::{self, MOST_CHANGED, Row, Selection};
 use crate::domain::users::UserChange;
 use crate::error::{Error, Fault, Result};
+use crate::http::state::AppState;
 use crate::model::UserId;
 use crate::user_fields::ProfileField;
 
@@ -93,7 +93,7 @@ struct Bulk {
     atomic: Option<&'static str>,
 }
 
-async fn read_bulk(app: &App, by: &access::Admin, body: &[u8]) -> Result<Bulk> {
+async fn read_bulk(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<Bulk> {
     const EXPECTED: &str = "an array of users, or an object with one as users";
     let is_array = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[');
     let (raw, is_atomic, place) = if is_array {
@@ -139,7 +139,7 @@ async fn read_bulk(app: &App, by: &access::Admin, body: &[u8]) -> Result<Bulk> {
     ),
 )]
 pub async fn bulk_create_users(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     write: Write,
     Once { body, claim }: Once<BULK>,
@@ -255,7 +255,7 @@ fn read_filter(filter: &str) -> Result<Selection> {
     Err(Error::Invalid(placed.collect()))
 }
 
-async fn read_patch(app: &App, by: &access::Admin, patch: &str) -> Result<UserChange> {
+async fn read_patch(app: &AppState, by: &access::Admin, patch: &str) -> Result<UserChange> {
     let mut fields = Fields::parse(patch.as_bytes())?;
     let shared = || Flaw::from(("not-for-many", "no two users share one: change it user by user"));
     if fields.pass("username") {
@@ -310,7 +310,7 @@ impl Frame {
 
 type PatchRequest = (Selection, Option<i64>, UserChange);
 
-async fn read_patch_request(app: &App, by: &access::Admin, body: &[u8]) -> Result<PatchRequest> {
+async fn read_patch_request(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<PatchRequest> {
     let Frame { fields, ids, expected } = Frame::read(body)?;
     // All faults at once, those inside of filter and patch included (B6).
     let mut faults = Vec::new();
@@ -362,7 +362,7 @@ async fn read_patch_request(app: &App, by: &access::Admin, body: &[u8]) -> Resul
     ),
 )]
 pub async fn bulk_patch_users(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     write: Write,
     JsonBody(body): JsonBody<BULK>,
@@ -404,7 +404,7 @@ fn in_filter(error: Error) -> Error {
     ),
 )]
 pub async fn bulk_delete_users(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     write: Write,
     Once { body, claim }: Once<BULK>,

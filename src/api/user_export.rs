@@ -17,10 +17,10 @@ use super::problem::Problem;
 use super::user_bodies::example_of;
 use super::user_import::content_type;
 use crate::access;
-use crate::app::App;
 use crate::domain::user_import::{self, Attached};
 use crate::domain::users;
 use crate::error::{Error, Result};
+use crate::http::state::AppState;
 use crate::model::{GroupId, User, UserId};
 use crate::rows::Format;
 use crate::storage::Tx;
@@ -207,7 +207,7 @@ pub fn read_page(
     ),
 )]
 pub async fn export_users(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     QueryParams(mut params): QueryParams,
 ) -> Result<Response, Problem> {

@@ -20,10 +20,10 @@ use super::paging::Params;
 use super::problem::Problem;
 use super::writes::{Answer, REPLAYED, TRUE, idempotency_key};
 use crate::access::{self, Scope as _};
-use crate::app::App;
 use crate::domain::Terms;
 use crate::domain::user_import::{self, Chain, Fate, Mood, Seen};
 use crate::error::{Conflict, Error, Fault, Result};
+use crate::http::state::AppState;
 use crate::rows::{BatchSize, Format, RawRow, Splitter};
 use crate::storage::Tx;
 use crate::storage::imports::Progress;
@@ -167,7 +167,7 @@ fn format_of(headers: &HeaderMap) -> Option<Format> {
     ),
 )]
 pub async fn import_users(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     QueryParams(params): QueryParams,
     headers: HeaderMap,
@@ -179,7 +179,7 @@ pub async fn import_users(
 
 /// An import under way.
 struct Import {
-    app: App,
+    app: AppState,
     by: access::Admin,
     asked: Asked,
     /// How far it was when it began.
@@ -192,7 +192,7 @@ struct Import {
 }
 
 impl Import {
-    async fn begin(app: App, by: access::Admin, asked: Asked) -> Result<Self> {
+    async fn begin(app: AppState, by: access::Admin, asked: Asked) -> Result<Self> {
         let before = match asked.key.clone() {
             None => Progress::default(),
             Some(key) => {

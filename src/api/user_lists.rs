@@ -11,9 +11,9 @@ use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer,
 use super::problem::Problem;
 use super::user_bodies::UserBody;
 use crate::access::{self, Scope};
-use crate::app::App;
 use crate::domain::users;
 use crate::error::{Error, Fault, Result};
+use crate::http::state::AppState;
 use crate::model::{GroupId, PartnerId, Status, User, UserId};
 use crate::storage::lists::{Position, SortKey};
 use crate::storage::user_queries::{UserQuery, sort_key, sort_names};
@@ -127,7 +127,7 @@ fn address(query: &UserQuery, pid: PartnerId) -> ListAddress {
     ),
 )]
 pub async fn list_users(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
@@ -140,7 +140,7 @@ pub async fn list_users(
 }
 
 async fn user_page(
-    app: App,
+    app: AppState,
     by: access::Admin,
     query: Arc<UserQuery>,
     address: &ListAddress,
@@ -163,7 +163,7 @@ async fn user_page(
     }))
 }
 
-async fn user_stream(app: App, by: access::Admin, query: Arc<UserQuery>) -> Result<Response, Problem> {
+async fn user_stream(app: AppState, by: access::Admin, query: Arc<UserQuery>) -> Result<Response, Problem> {
     stream(move |after: Option<(SortKey, UserId)>| {
         let (app, by, query) = (app.clone(), by.clone(), Arc::clone(&query));
         async move {

@@ -18,18 +18,18 @@ use super::problem::Problem;
 use super::user_bodies::{CreateUser, PatchUser, UpdateUser, UserBody, read_profile, read_profile_change};
 use super::writes::{Answer, Once, Write};
 use crate::access::{self, Scope};
-use crate::app::App;
 use crate::clock::rfc3339;
 use crate::domain::conditions::{self, Target};
 use crate::domain::users::{NewUser, UserChange};
 use crate::domain::{effects, passwords, unit, users};
 use crate::error::Result;
+use crate::http::state::AppState;
 use crate::model::{GroupId, PartnerId, User, UserId};
 use crate::values;
 
 /// Which of these groups do not exist, in one look for all of them (B18).
 pub(super) async fn unknown_groups(
-    app: &App,
+    app: &AppState,
     by: &access::Admin,
     wanted: Vec<GroupId>,
 ) -> Result<HashSet<i64>> {
@@ -88,7 +88,7 @@ impl HalfRead {
     }
 }
 
-async fn read_new(app: &App, by: &access::Admin, body: &[u8]) -> Result<NewUser> {
+async fn read_new(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<NewUser> {
     let half = HalfRead::parse(body)?;
     let unknown = unknown_groups(app, by, half.groups.clone()).await?;
     half.finish(by.pid(), &unknown)
@@ -104,7 +104,7 @@ pub(super) fn read_back(fields: &mut Fields, current: &User) {
 }
 
 async fn read_change(
-    app: &App,
+    app: &AppState,
     by: &access::Admin,
     current: &User,
     body: &[u8],
@@ -125,7 +125,7 @@ async fn read_change(
 }
 
 /// A user as the answer of a write, with its tag.
-pub(super) fn shown(user: &User, app: &App) -> Result<Answer> {
+pub(super) fn shown(user: &User, app: &AppState) -> Result<Answer> {
     Ok(Answer::ok(&UserBody::of(user, app))?.tagged(conditions::tag_of_user(user)))
 }
 
@@ -140,7 +140,7 @@ pub(super) fn shown(user: &User, app: &App) -> Result<Answer> {
     ),
 )]
 pub async fn create_user(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     write: Write,
     Once { body, claim }: Once,
@@ -169,7 +169,7 @@ pub async fn create_user(
     ),
 )]
 pub async fn get_user(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     UserPath(id): UserPath,
     _: NoParams,
@@ -192,7 +192,7 @@ pub async fn get_user(
     ),
 )]
 pub async fn update_user(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     UserPath(id): UserPath,
     write: Write,
@@ -214,7 +214,7 @@ pub async fn update_user(
     ),
 )]
 pub async fn patch_user(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     UserPath(id): UserPath,
     write: Write,
@@ -224,7 +224,7 @@ pub async fn patch_user(
 }
 
 async fn change_user(
-    app: &App,
+    app: &AppState,
     by: &access::Admin,
     id: UserId,
     write: Write,
@@ -248,7 +248,7 @@ async fn change_user(
     responses((status = 204, description = "Gone"), AdminErrors, MissingError, ConflictError, ChangedError),
 )]
 pub async fn delete_user(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     UserPath(id): UserPath,
     write: Write,
@@ -273,7 +273,7 @@ pub async fn delete_user(
     responses((status = 200, description = "Mailed", body = Object), InvalidError, AdminErrors, MissingError),
 )]
 pub async fn reset_user_password(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Admin(by): Admin,
     UserPath(id): UserPath,
     _: NoParams,

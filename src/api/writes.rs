@@ -21,12 +21,12 @@ use super::incoming::ORDINARY;
 use super::paging::Params;
 use super::problem::Problem;
 use crate::access::{Admin, Scope};
-use crate::app::App;
 use crate::domain::bulk_operations::{self, BulkOperation};
 use crate::domain::conditions::{Condition, Target};
 use crate::domain::once::{self, Claim, Keepable, StoredResponse};
 use crate::domain::unit::{self, Done, Manner};
 use crate::error::{Error, Fault, Result};
+use crate::http::state::AppState;
 use crate::model::{PartnerId, UserId};
 use crate::storage::{FreshIds, Tx};
 
@@ -158,10 +158,10 @@ pub struct Write {
     told: fn(Error) -> Error,
 }
 
-impl FromRequestParts<App> for Write {
+impl FromRequestParts<AppState> for Write {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
         let (write, params) = Self::read(parts)?;
         params.finish()?;
         Ok(write)
@@ -172,10 +172,10 @@ impl FromRequestParts<App> for Write {
 #[derive(Debug)]
 pub struct WriteWith(pub Write, pub Params);
 
-impl FromRequestParts<App> for WriteWith {
+impl FromRequestParts<AppState> for WriteWith {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
         let (write, params) = Write::read(parts)?;
         Ok(Self(write, params))
     }
@@ -234,7 +234,7 @@ impl Write {
     ///
     /// # Errors
     /// Those of `work`; a condition that does not hold.
-    pub async fn run<F>(self, app: &App, by: &impl Scope, work: F) -> Result<Response, Problem>
+    pub async fn run<F>(self, app: &AppState, by: &impl Scope, work: F) -> Result<Response, Problem>
     where
         F: Fn(&mut Tx<'_>) -> Result<Answer> + Send + 'static,
     {
@@ -266,7 +266,7 @@ impl Write {
     /// Those of [`bulk_operations::write`]; a condition that does not hold.
     pub async fn run_bulk(
         self,
-        app: &App,
+        app: &AppState,
         by: &Admin,
         operation: BulkOperation,
     ) -> Result<Response, Problem> {
@@ -296,10 +296,10 @@ pub struct Once<const LIMIT: u64 = ORDINARY> {
     pub claim: Option<Claim>,
 }
 
-impl<const LIMIT: u64> FromRequest<App> for Once<LIMIT> {
+impl<const LIMIT: u64> FromRequest<AppState> for Once<LIMIT> {
     type Rejection = Response;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+    async fn from_request(request: Request, app: &AppState) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
         let key = idempotency_key(&parts.headers).map_err(|fault| Problem::from(fault).into_response())?;
         let whole = Request::from_parts(parts.clone(), body);
@@ -330,7 +330,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fau
     Ok(Some(text.to_owned()))
 }
 
-async fn claim(app: &App, parts: &Parts, key: &str, body: &[u8]) -> Result<Claim, Problem> {
+async fn claim(app: &AppState, parts: &Parts, key: &str, body: &[u8]) -> Result<Claim, Problem> {
     let (pid, caller) = extract::caller_name(parts, app).await?;
     let request = once::Request {
         pid,
@@ -350,7 +350,7 @@ enum Found {
 }
 
 /// Looks before anything of the body is judged: what was right at the first time may be wrong by now.
-async fn find(app: &App, claim: Claim) -> Result<Found, Problem> {
+async fn find(app: &AppState, claim: Claim) -> Result<Found, Problem> {
     let (answer, claim) = app
         .store
         .read(&crate::access::nobody(), move |tx| Ok((once::find::<Answer>(tx, &claim)?, claim)))

@@ -11,8 +11,8 @@ use super::partner::rows;
 use super::way::Way;
 use super::{Failure, print};
 use crate::access::Operator;
-use crate::app::App;
 use crate::clock::rfc3339;
+use crate::domain::services::Services;
 use crate::domain::{bulk_operations, clients, unit};
 use crate::error::Result;
 use crate::model::{Client, PartnerId};
@@ -54,8 +54,8 @@ pub(super) fn run(command: ClientCommand, way: &Way, out: &mut impl Write) -> Re
 
 impl ClientOperation {
     /// See [`Operation::run`].
-    pub(super) async fn run(self, app: &App, by: Operator) -> Result<Value> {
-        let store = &app.store;
+    pub(super) async fn run(self, services: &Services, by: Operator) -> Result<Value> {
+        let store = &services.store;
         match self {
             Self::Create { pid, name, admin } => {
                 let mut checks = Checks::default();
@@ -74,7 +74,7 @@ impl ClientOperation {
                 Ok(found.iter().map(shape).collect())
             }
             Self::Revoke { client_id } => {
-                bulk_operations::revoke_client(app, by, &client_id).await?;
+                bulk_operations::revoke_client(services, by, &client_id).await?;
                 Ok(json!({ "client_id": client_id, "revoked": true }))
             }
         }

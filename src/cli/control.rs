@@ -23,7 +23,7 @@ use super::lock;
 use super::operation::Operation;
 use super::refusal::Refusal;
 use crate::access::Operator;
-use crate::app::App;
+use crate::domain::services::Services;
 
 /// The longest request, in bytes: a batch of an import has a mebibyte of rows, of which JSON may make six times as
 /// much, and what a plan says of them.
@@ -130,11 +130,12 @@ impl Bound {
     }
 
     /// Begins to answer.
-    pub fn start(self, app: App, database: &Path) -> Control {
+    pub fn start(self, services: Services, database: &Path) -> Control {
         let (stop, stopped) = watch::channel(false);
         let (listener, database) = (Arc::new(self.listener), true_name(database));
-        let supervisor = app.store.supervisor().clone();
-        let accept = move || accept(app.clone(), Arc::clone(&listener), database.clone(), stopped.clone());
+        let supervisor = services.store.supervisor().clone();
+        let accept =
+            move || accept(services.clone(), Arc::clone(&listener), database.clone(), stopped.clone());
         let task = supervisor.task("control", accept);
         Control { stop, task, path: self.path }
     }
@@ -154,10 +155,15 @@ impl Control {
     }
 }
 
-async fn accept(app: App, listener: Arc<UnixListener>, database: String, mut stopped: watch::Receiver<bool>) {
+async fn accept(
+    services: Services,
+    listener: Arc<UnixListener>,
+    database: String,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     #[cfg(test)]
-    app.store.supervisor().trip("control");
+    services.store.supervisor().trip("control");
     loop {
         let accepted = tokio::select! {
             biased;
@@ -167,9 +173,9 @@ async fn accept(app: App, listener: Arc<UnixListener>, database: String, mut sto
         };
         match accepted {
             Ok((stream, _)) => {
-                let (app, database, stopped) = (app.clone(), database.clone(), stopped.clone());
+                let (services, database, stopped) = (services.clone(), database.clone(), stopped.clone());
                 connections.spawn(async move {
-                    if let Err(error) = converse(&app, stream, &database, stopped).await {
+                    if let Err(error) = converse(&services, stream, &database, stopped).await {
                         tracing::debug!(%error, "a command went away");
                     }
                 });
@@ -188,7 +194,7 @@ async fn accept(app: App, listener: Arc<UnixListener>, database: String, mut sto
 }
 
 async fn converse(
-    app: &App,
+    services: &Services,
     mut stream: UnixStream,
     database: &str,
     mut stopped: watch::Receiver<bool>,
@@ -202,7 +208,7 @@ async fn converse(
         _ = stopped.wait_for(|stop| *stop) => return Ok(()),
     };
     let answer = match understand(&line, database) {
-        Ok(operation) => work(app, operation).await,
+        Ok(operation) => work(services, operation).await,
         Err(refusal) => Answer::Refused(refusal),
     };
     let mut text = serde_json::to_vec(&answer)?;
@@ -233,8 +239,8 @@ fn understand(line: &[u8], database: &str) -> Result<Operation, Refusal> {
     Ok(request.operation)
 }
 
-async fn work(app: &App, operation: Operation) -> Answer {
-    match timeout(WORK, operation.run(app, Operator::of_this_machine())).await {
+async fn work(services: &Services, operation: Operation) -> Answer {
+    match timeout(WORK, operation.run(services, Operator::of_this_machine())).await {
         Ok(Ok(value)) => Answer::Done(value),
         Ok(Err(error)) => {
             if let crate::error::Error::Internal(what) = &error {

@@ -57,7 +57,7 @@ async fn serve(dir: &Path) -> Served {
         first_start::make(&app, by, admin).await.unwrap();
     }
     let bound = Bound::new(&lock::socket_path(dir)).unwrap();
-    let control = bound.start(app.clone(), app.config.sqlite_file().unwrap());
+    let control = bound.start(app.services().clone(), app.config.sqlite_file().unwrap());
     Served { app, control, _lock: lock }
 }
 
@@ -448,7 +448,7 @@ async fn a_control_socket_whose_task_panics_answers_again() {
     first_start::make(&app, by, admin).await.unwrap();
     app.store.supervisor().let_panic("control", 1);
     let bound = Bound::new(&lock::socket_path(dir.path())).unwrap();
-    let control = bound.start(app.clone(), app.config.sqlite_file().unwrap());
+    let control = bound.start(app.services().clone(), app.config.sqlite_file().unwrap());
     let served = Served { app, control, _lock: lock };
     assert_eq!(json_of(dir.path(), "user get admin").await["userId"], 1);
     let mut text = String::new();

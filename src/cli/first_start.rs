@@ -4,9 +4,9 @@ use zeroize::Zeroizing;
 
 use super::operation::{Checks, Described};
 use crate::access::Operator;
-use crate::app::App;
 use crate::config::{Config, ConfigFault, Origin};
 use crate::domain::policy::{self, Person};
+use crate::domain::services::Services;
 use crate::domain::users::NewUser;
 use crate::domain::{partners, unit};
 use crate::error::{Error, Result};
@@ -81,21 +81,21 @@ fn fault(config: &Config, setting: &str, what: &str) -> ConfigFault {
 }
 
 /// Whether the database is empty.
-pub(super) async fn is_due(app: &App, by: Operator) -> Result<bool> {
-    app.store.read(&by, partners::is_first_start).await
+pub(super) async fn is_due(services: &Services, by: Operator) -> Result<bool> {
+    services.store.read(&by, partners::is_first_start).await
 }
 
 /// Makes partner 1 and its admin, both or none. None when another process has made them a moment ago.
-pub(super) async fn make(app: &App, by: Operator, admin: FirstAdmin) -> Result<Option<Made>> {
+pub(super) async fn make(services: &Services, by: Operator, admin: FirstAdmin) -> Result<Option<Made>> {
     let FirstAdmin { user, password, is_generated } = admin;
-    let hash = app.hasher.hash(password.clone()).await?;
-    let made = unit::write(&app.store, &by, move |tx| partners::bootstrap(tx, by, &user, &hash)).await;
+    let hash = services.hasher.hash(password.clone()).await?;
+    let made = unit::write(&services.store, &by, move |tx| partners::bootstrap(tx, by, &user, &hash)).await;
     match made {
         Ok(made) => {
             let password = is_generated.then_some(password);
             Ok(Some(Made { pid: made.pid, username: made.username, password }))
         }
-        Err(Error::Conflict(_)) if !is_due(app, by).await? => Ok(None),
+        Err(Error::Conflict(_)) if !is_due(services, by).await? => Ok(None),
         Err(error) => Err(error),
     }
 }

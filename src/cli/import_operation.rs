@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::access::{Admin, Operator};
 use crate::api::import_rows::read_rows;
 use crate::api::user_export;
-use crate::app::App;
+use crate::domain::services::Services;
 use crate::domain::user_import::{self, Fate, Mood};
 use crate::domain::{Terms, partners, unit};
 use crate::error::{Conflict, Error, Result};
@@ -79,43 +79,44 @@ pub(super) struct Exported {
 
 impl ImportOperation {
     /// See [`super::operation::Operation::run`].
-    pub(super) async fn run(self, app: &App, by: Operator) -> Result<Value> {
+    pub(super) async fn run(self, services: &Services, by: Operator) -> Result<Value> {
         let mut mood = Mood::Hopeful;
         match self {
             Self::Begin { pid, key } => {
                 let admin = by.as_admin_of(pid);
                 let begun = move |tx: &mut Tx<'_>| begin(tx, by, pid, &key);
-                Ok(json!(app.store.scan(&admin, begun).await?))
+                Ok(json!(services.store.scan(&admin, begun).await?))
             }
             Self::Batch { pid, key, from, rows, send_mail, planned } => {
                 let admin = by.as_admin_of(pid);
-                let rows = read_rows(app, &admin, rows).await?;
-                let (count, terms) = (rows.len(), app.terms);
+                let rows = read_rows(services, &admin, rows).await?;
+                let (count, terms) = (rows.len(), services.terms);
                 let batch = Batch { admin: admin.clone(), key, from, rows, send_mail, planned };
                 let part = move |tx: &mut Tx<'_>, mood, at, rejected: &Vec<Fate>| {
                     batch.run(tx, terms, mood, at, rejected)
                 };
-                let stored = user_import::store_batch(&app.store, &admin, &mut mood, count, Vec::new(), part);
+                let stored =
+                    user_import::store_batch(&services.store, &admin, &mut mood, count, Vec::new(), part);
                 Ok(json!(stored.await?))
             }
             Self::Rehearse { pid, rows, send_mail } => {
                 let admin = by.as_admin_of(pid);
-                let rows = read_rows(app, &admin, rows).await?;
-                let (store, terms) = (&app.store, app.terms);
+                let rows = read_rows(services, &admin, rows).await?;
+                let (store, terms) = (&services.store, services.terms);
                 let tried = user_import::rehearse_batch(store, terms, &admin, &mut mood, rows, send_mail);
                 Ok(json!(tried.await?))
             }
             Self::End { pid, key } => {
                 let admin = by.as_admin_of(pid);
                 let rights = admin.clone();
-                unit::write(&app.store, &admin, move |tx| user_import::end(tx, &rights, &key)).await?;
+                unit::write(&services.store, &admin, move |tx| user_import::end(tx, &rights, &key)).await?;
                 Ok(Value::Null)
             }
             Self::Export { pid, format, after, with_hashes } => {
                 let admin = by.as_admin_of(pid);
                 let rights = admin.clone();
                 let hashes_for = with_hashes.then_some(by);
-                let exported = app
+                let exported = services
                     .store
                     .scan(&admin, move |tx| {
                         partners::get(tx, by, pid)?;

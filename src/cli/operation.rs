@@ -10,7 +10,7 @@ use super::operator::OperatorOperation;
 use super::partner::PartnerOperation;
 use super::user::UserOperation;
 use crate::access::Operator;
-use crate::app::App;
+use crate::domain::services::Services;
 use crate::domain::users::NewUser;
 use crate::error::{Error, Fault, Result};
 use crate::model::{Profile, Status};
@@ -41,13 +41,13 @@ impl Operation {
     ///
     /// # Errors
     /// What the domain refuses. Faults name the flag.
-    pub async fn run(self, app: &App, by: Operator) -> Result<Value> {
+    pub async fn run(self, services: &Services, by: Operator) -> Result<Value> {
         match self {
-            Self::Partner(operation) => operation.run(app, by).await,
-            Self::User(operation) => operation.run(app, by).await,
-            Self::Client(operation) => operation.run(app, by).await,
-            Self::Operator(operation) => operation.run(app, by).await,
-            Self::Import(operation) => operation.run(app, by).await,
+            Self::Partner(operation) => operation.run(services, by).await,
+            Self::User(operation) => operation.run(services, by).await,
+            Self::Client(operation) => operation.run(services, by).await,
+            Self::Operator(operation) => operation.run(services, by).await,
+            Self::Import(operation) => operation.run(services, by).await,
         }
     }
 }

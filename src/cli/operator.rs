@@ -11,8 +11,8 @@ use super::partner::rows;
 use super::way::Way;
 use super::{Failure, print};
 use crate::access::Operator;
-use crate::app::App;
 use crate::clock::rfc3339;
+use crate::domain::services::Services;
 use crate::domain::{tokens, unit};
 use crate::error::Result;
 use crate::values;
@@ -49,8 +49,8 @@ pub(super) fn run(command: OperatorCommand, way: &Way, out: &mut impl Write) -> 
 
 impl OperatorOperation {
     /// See [`Operation::run`].
-    pub(super) async fn run(self, app: &App, by: Operator) -> Result<Value> {
-        let store = &app.store;
+    pub(super) async fn run(self, services: &Services, by: Operator) -> Result<Value> {
+        let store = &services.store;
         match self {
             Self::Token { name } => {
                 let mut checks = Checks::default();

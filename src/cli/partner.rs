@@ -11,10 +11,10 @@ use super::refusal::Refusal;
 use super::way::Way;
 use super::{Failure, print};
 use crate::access::Operator;
-use crate::app::App;
 use crate::clock::rfc3339;
 use crate::domain::bulk_operations;
 use crate::domain::partners::{self, PartnerChange};
+use crate::domain::services::Services;
 use crate::domain::unit;
 use crate::error::Result;
 use crate::model::{Partner, PartnerId, Status};
@@ -96,8 +96,8 @@ pub(super) fn rows(answer: Value) -> Result<Vec<Value>, Refusal> {
 
 impl PartnerOperation {
     /// See [`Operation::run`].
-    pub(super) async fn run(self, app: &App, by: Operator) -> Result<Value> {
-        let (store, terms) = (&app.store, app.terms);
+    pub(super) async fn run(self, services: &Services, by: Operator) -> Result<Value> {
+        let (store, terms) = (&services.store, services.terms);
         match self {
             Self::Create {
                 name,
@@ -141,22 +141,27 @@ impl PartnerOperation {
                 let mut checks = Checks::default();
                 let name = checks.see("NAME", values::partner_name(&name)).map(str::to_owned);
                 let change = PartnerChange { name: Some(checks.finish(name)?), ..PartnerChange::default() };
-                update(app, by, pid, change).await
+                update(services, by, pid, change).await
             }
             Self::Suspend { pid, suspended } => {
-                update(app, by, pid, PartnerChange { suspended: Some(suspended), ..PartnerChange::default() })
-                    .await
+                update(
+                    services,
+                    by,
+                    pid,
+                    PartnerChange { suspended: Some(suspended), ..PartnerChange::default() },
+                )
+                .await
             }
             Self::Delete { pid, force } => {
-                bulk_operations::delete_partner(app, by, pid, force, false).await?;
+                bulk_operations::delete_partner(services, by, pid, force, false).await?;
                 Ok(json!({ "pid": pid, "deleted": true }))
             }
         }
     }
 }
 
-async fn update(app: &App, by: Operator, pid: PartnerId, change: PartnerChange) -> Result<Value> {
-    let partner = unit::write(&app.store, &by, move |tx| partners::update(tx, by, pid, &change)).await?;
+async fn update(services: &Services, by: Operator, pid: PartnerId, change: PartnerChange) -> Result<Value> {
+    let partner = unit::write(&services.store, &by, move |tx| partners::update(tx, by, pid, &change)).await?;
     Ok(shape(&partner))
 }
 

@@ -190,7 +190,8 @@ async fn serve(
     let warm = sqlite.as_deref().map(|path| Warm::start(path, &supervisor));
     let running = Running { warm, app, lock };
     let (app, config) = (&running.app, &running.app.config);
-    let control = control.zip(sqlite.as_deref()).map(|(control, path)| control.start(app.clone(), path));
+    let control =
+        control.zip(sqlite.as_deref()).map(|(control, path)| control.start(app.services().clone(), path));
     if let Err(error) = announce(out, config, &mailer, made.as_ref()) {
         tracing::warn!(
             %error,
@@ -198,10 +199,10 @@ async fn serve(
              `tenantry user reset-password --print-password` gives another"
         );
     }
-    let worker = Worker::start(app.clone(), mailer)?;
+    let worker = Worker::start(app.services().clone(), mailer)?;
     let attending = supervisor.task("bulk-operations", {
-        let app = app.clone();
-        move || bulk_operations::attend(app.clone())
+        let services = app.services().clone();
+        move || bulk_operations::attend(services.clone())
     });
     let watching = signals.watch(log, &supervisor);
     tracing::info!(%address, "serving");

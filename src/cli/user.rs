@@ -11,7 +11,7 @@ use super::partner::{rows, tell_password};
 use super::way::Way;
 use super::{Failure, print};
 use crate::access::{Admin, Operator};
-use crate::app::App;
+use crate::domain::services::Services;
 use crate::domain::users::{self, UserChange};
 use crate::domain::{partners, passwords, unit};
 use crate::error::Result;
@@ -97,12 +97,12 @@ pub(super) fn run(command: UserCommand, way: &Way, out: &mut impl Write) -> Resu
 
 impl UserOperation {
     /// See [`Operation::run`].
-    pub(super) async fn run(self, app: &App, by: Operator) -> Result<Value> {
-        let (store, terms) = (&app.store, app.terms);
+    pub(super) async fn run(self, services: &Services, by: Operator) -> Result<Value> {
+        let (store, terms) = (&services.store, services.terms);
         match self {
-            Self::List { pid, search, after } => list(app, by, pid, search, after).await,
+            Self::List { pid, search, after } => list(services, by, pid, search, after).await,
             Self::Get { user } => {
-                let (admin, user_id) = locate(app, by, user).await?;
+                let (admin, user_id) = locate(services, by, user).await?;
                 let scope = admin.clone();
                 Ok(shape(&store.scan(&scope, move |tx| users::get(tx, &admin, user_id)).await?))
             }
@@ -115,10 +115,10 @@ impl UserOperation {
                     is_admin: admin,
                     status,
                 };
-                create(app, by, pid, described, print_password).await
+                create(services, by, pid, described, print_password).await
             }
             Self::Lock { user, force } => {
-                let (admin, user_id) = locate(app, by, user).await?;
+                let (admin, user_id) = locate(services, by, user).await?;
                 let change = UserChange { status: Some(Status::Locked), ..UserChange::default() };
                 let scope = admin.clone();
                 let locked = unit::write(store, &scope, move |tx| {
@@ -130,15 +130,15 @@ impl UserOperation {
                 Ok(shape(&locked.await?))
             }
             Self::Unlock { user } => {
-                let (admin, user_id) = locate(app, by, user).await?;
+                let (admin, user_id) = locate(services, by, user).await?;
                 let scope = admin.clone();
                 let unlocked =
                     unit::write(store, &scope, move |tx| users::unlock(tx, terms, &admin, user_id));
                 Ok(shape(&unlocked.await?))
             }
-            Self::ResetPassword { user, print_password } => reset(app, by, user, print_password).await,
+            Self::ResetPassword { user, print_password } => reset(services, by, user, print_password).await,
             Self::Delete { user, force } => {
-                let (admin, user_id) = locate(app, by, user).await?;
+                let (admin, user_id) = locate(services, by, user).await?;
                 let scope = admin.clone();
                 let deleted = unit::write(store, &scope, move |tx| {
                     if force {
@@ -155,8 +155,9 @@ impl UserOperation {
 
 /// Finds a user of any partner. A read of its own: a number is looked for in each partner, for which the writer
 /// should not wait.
-async fn locate(app: &App, by: Operator, user: UserRef) -> Result<(Admin, UserId)> {
-    app.store
+async fn locate(services: &Services, by: Operator, user: UserRef) -> Result<(Admin, UserId)> {
+    services
+        .store
         .scan(&by, move |tx| match user {
             UserRef::Id(id) => Ok((users::locate(tx, by, id)?, id)),
             UserRef::Username(name) => users::locate_username(tx, by, &name),
@@ -165,7 +166,7 @@ async fn locate(app: &App, by: Operator, user: UserRef) -> Result<(Admin, UserId
 }
 
 async fn list(
-    app: &App,
+    services: &Services,
     by: Operator,
     pid: PartnerId,
     search: Option<String>,
@@ -175,7 +176,7 @@ async fn list(
     let term = checks.see("--search", values::search_term(search.as_deref().unwrap_or_default()));
     let term = Some(checks.finish(term)?).filter(|term| !term.is_empty());
     let admin = by.as_admin_of(pid);
-    let found = app
+    let found = services
         .store
         .scan(&admin.clone(), move |tx| {
             partners::get(tx, by, pid)?;
@@ -186,11 +187,17 @@ async fn list(
     Ok(found.iter().map(shape).collect())
 }
 
-async fn create(app: &App, by: Operator, pid: PartnerId, new: Described<'_>, tell: bool) -> Result<Value> {
+async fn create(
+    services: &Services,
+    by: Operator,
+    pid: PartnerId,
+    new: Described<'_>,
+    tell: bool,
+) -> Result<Value> {
     let mut checks = Checks::default();
     let new = new.check(&mut checks, ["--username", "--email", "--first-name", "--last-name"]);
-    let (new, admin, terms) = (checks.finish(new)?, by.as_admin_of(pid), app.terms);
-    let (user, password) = unit::write(&app.store, &admin.clone(), move |tx| {
+    let (new, admin, terms) = (checks.finish(new)?, by.as_admin_of(pid), services.terms);
+    let (user, password) = unit::write(&services.store, &admin.clone(), move |tx| {
         partners::get(tx, by, pid)?;
         if tell {
             users::create_and_tell(tx, terms, &admin, &new)
@@ -207,9 +214,9 @@ async fn create(app: &App, by: Operator, pid: PartnerId, new: Described<'_>, tel
     Ok(shape)
 }
 
-async fn reset(app: &App, by: Operator, user: UserRef, tell: bool) -> Result<Value> {
-    let (terms, (admin, user_id)) = (app.terms, locate(app, by, user).await?);
-    let password = unit::write(&app.store, &admin.clone(), move |tx| {
+async fn reset(services: &Services, by: Operator, user: UserRef, tell: bool) -> Result<Value> {
+    let (terms, (admin, user_id)) = (services.terms, locate(services, by, user).await?);
+    let password = unit::write(&services.store, &admin.clone(), move |tx| {
         if tell {
             passwords::reset_and_tell(tx, terms, &admin, user_id).map(Some)
         } else {

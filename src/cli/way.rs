@@ -13,6 +13,7 @@ use crate::access::Operator;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::services::Services;
 use crate::hashing::HashCost;
 use crate::random::Random;
 
@@ -32,7 +33,7 @@ pub struct Way<'a> {
 
 /// The database in this process. The order of the fields is that of their ends: the lock goes last.
 struct Own {
-    app: App,
+    services: Services,
     runtime: tokio::runtime::Runtime,
     lock: Option<Lock>,
 }
@@ -129,9 +130,9 @@ impl Own {
             .enable_all()
             .build()
             .map_err(|e| Refusal::new("internal", format!("cannot start the runtime: {e}")))?;
-        let own = Self { app, runtime, lock };
+        let own = Self { services: app.services().clone(), runtime, lock };
         // A first start that was broken off leaves a database without a partner; only `serve` ends what it began.
-        if own.runtime.block_on(first_start::is_due(&own.app, Operator::of_this_machine()))? {
+        if own.runtime.block_on(first_start::is_due(&own.services, Operator::of_this_machine()))? {
             let detail = "the database is empty: run `tenantry serve` once, which makes the first partner";
             return Err(Refusal::new("no-database", detail));
         }
@@ -139,6 +140,6 @@ impl Own {
     }
 
     fn run(&self, operation: Operation) -> Result<Value, Refusal> {
-        Ok(self.runtime.block_on(operation.run(&self.app, Operator::of_this_machine()))?)
+        Ok(self.runtime.block_on(operation.run(&self.services, Operator::of_this_machine()))?)
     }
 }

@@ -78,9 +78,9 @@ pub struct Config {
     pub login_failures_per_address: u32,
     /// Forgotten passwords that one address may ask for in 5 minutes, before it is told to wait.
     pub forgot_password_per_address: u32,
-    /// Proxies that may say for whom they speak; see [`Config::trusts`].
+    /// Proxies that may say for whom they speak.
     pub trusted_proxies: Vec<IpNet>,
-    /// Who may read the metrics where the API is served; see [`Config::allows_metrics`].
+    /// Who may read the metrics where the API is served.
     pub metrics_allow: Vec<IpNet>,
     /// Where the metrics are served to whoever gets there.
     pub metrics_listen: Option<SocketAddr>,
@@ -447,19 +447,6 @@ impl Config {
         if self.origin("public-url") == Some(&Origin::Default) {
             self.public_url = derived_public_url(address);
         }
-    }
-
-    /// Whether the peer may say for whom it speaks (`Forwarded`, `X-Forwarded-For`). An IPv4 address that came in
-    /// over an IPv6 socket counts as what it is.
-    pub fn trusts(&self, peer: IpAddr) -> bool {
-        let peer = peer.to_canonical();
-        self.trusted_proxies.iter().any(|net| net.contains(&peer))
-    }
-
-    /// Whether the peer may read the metrics where the API is served.
-    pub fn allows_metrics(&self, peer: IpAddr) -> bool {
-        let peer = peer.to_canonical();
-        self.metrics_allow.iter().any(|net| net.contains(&peer))
     }
 
     /// What is in force and where each value came from, secrets redacted: as JSON, or as lines that are TOML.

@@ -260,7 +260,7 @@ fn memory_of_bodies() {
 
 #[test]
 fn who_may_read_metrics() {
-    let allows = |c: &Config, peer: &str| c.allows_metrics(peer.parse().unwrap());
+    let allows = |c: &Config, peer: &str| crate::app::http_settings(c).allows_metrics(peer.parse().unwrap());
     let nobody = good("log=info");
     assert!(!allows(&nobody, "127.0.0.1") && !allows(&nobody, "::1"));
     assert_eq!(nobody.metrics_listen, None);
@@ -280,9 +280,10 @@ fn who_may_read_metrics() {
 #[test]
 fn proxies() {
     let c = good("trusted-proxies=10.1.2.3/8, 192.0.2.7,2001:db8::/32");
-    assert!(c.trusts("10.200.0.1".parse().unwrap()) && c.trusts("::ffff:10.0.0.1".parse().unwrap()));
-    assert!(c.trusts("192.0.2.7".parse().unwrap()) && !c.trusts("192.0.2.8".parse().unwrap()));
-    assert!(c.trusts("2001:db8::1".parse().unwrap()));
+    let trusts = |peer: &str| crate::app::http_settings(&c).trusts(peer.parse().unwrap());
+    assert!(trusts("10.200.0.1") && trusts("::ffff:10.0.0.1"));
+    assert!(trusts("192.0.2.7") && !trusts("192.0.2.8"));
+    assert!(trusts("2001:db8::1"));
     let file = load(&[], &[], Some("trusted-proxies = ['10.0.0.0/8', '::1']")).unwrap();
     assert_eq!(file.trusted_proxies.len(), 2);
     assert_eq!(load(&[], &["TENANTRY_TRUSTED_PROXIES="], None).unwrap().trusted_proxies, []);

@@ -15,7 +15,7 @@ use super::user_bulk::{self, Selection};
 use super::users::{self, UserChange};
 use super::{Terms, clients, effects, groups, memberships, partners};
 use crate::access::{Admin, Operator, Scope as _};
-use crate::app::App;
+use crate::domain::services::Services;
 use crate::error::{Conflict, Error, Result};
 use crate::model::{GroupId, PartnerId, UserId};
 use crate::storage::Tx;
@@ -116,36 +116,38 @@ fn number(count: usize) -> i64 {
 /// Those of the change, and then nothing was changed; unavailable when another large operation of the partner is under
 /// way for too long, or when the server stops: then this one goes on when it starts again.
 pub async fn write(
-    app: &App,
+    services: &Services,
     by: &Admin,
     manner: Manner,
     operation: BulkOperation,
 ) -> Result<Done<StoredResponse>> {
-    let (terms, rights, dry_run) = (app.terms, by.clone(), manner.dry_run);
-    if !is_large(app, by, &operation).await? {
+    let (terms, rights, dry_run) = (services.terms, by.clone(), manner.dry_run);
+    if !is_large(services, by, &operation).await? {
         let manner = Manner { is_large: true, ..manner };
-        return unit::write_in(&app.store, by, manner, move |tx| {
+        return unit::write_in(&services.store, by, manner, move |tx| {
             apply_whole(tx, terms, &rights, &operation, dry_run)
         })
         .await;
     }
     let manner = Arc::new(manner);
     if dry_run {
-        let tried = unit::check_whole(&app.store, by, &manner, move |tx| rehearse(tx, &rights, &operation));
+        let tried =
+            unit::check_whole(&services.store, by, &manner, move |tx| rehearse(tx, &rights, &operation));
         return tried.await.map(Done::Now);
     }
     // Of a partner they come one after the other, so that the next one looks at what the last one has left.
-    let turn = app.bulk.turn(&app.store, by.pid()).await?;
+    let turn = services.bulk.turn(&services.store, by.pid()).await?;
     let change = operation.change.clone();
-    let checked = unit::check_whole(&app.store, by, &manner, move |tx| check(tx, &rights, &operation)).await;
+    let checked =
+        unit::check_whole(&services.store, by, &manner, move |tx| check(tx, &rights, &operation)).await;
     let ids = match checked {
         Ok(ids) => ids,
         Err(error) => {
-            turn.end(&app.store).await;
+            turn.end(&services.store).await;
             return Err(error);
         }
     };
-    let begun = running::begin(app.clone(), by.clone(), manner, turn, Plan { change, ids });
+    let begun = running::begin(services.clone(), by.clone(), manner, turn, Plan { change, ids });
     // A task of its own: whoever asked may go away, and it goes on.
     tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
 }
@@ -156,19 +158,22 @@ pub async fn write(
 /// # Errors
 /// Not found; `partner-not-empty` when it has more than one user and `force` is not given.
 pub async fn delete_partner(
-    app: &App,
+    services: &Services,
     by: Operator,
     pid: PartnerId,
     force: bool,
     dry_run: bool,
 ) -> Result<()> {
     if dry_run {
-        return app.store.scan(&by, move |tx| partners::refuse_deletion(tx, by, pid, force).map(drop)).await;
+        return services
+            .store
+            .scan(&by, move |tx| partners::refuse_deletion(tx, by, pid, force).map(drop))
+            .await;
     }
     // Beside a command without a server nobody attends to what was broken off, a deletion of the same partner perhaps.
-    take_up(app).await?;
-    let turn = app.bulk.turn(&app.store, pid).await?;
-    let begun = running::begin_with(app.clone(), by, turn, BulkChange::DeletePartner, move |tx| {
+    take_up(services).await?;
+    let turn = services.bulk.turn(&services.store, pid).await?;
+    let begun = running::begin_with(services.clone(), by, turn, BulkChange::DeletePartner, move |tx| {
         partners::refuse_deletion(tx, by, pid, force)?;
         tx.enter_partner(by, pid);
         // Nobody of it shall meet what is left of it, or add to it.
@@ -181,22 +186,25 @@ pub async fn delete_partner(
 ///
 /// # Errors
 /// Not found.
-pub async fn revoke_client(app: &App, by: Operator, client_id: &str) -> Result<()> {
+pub async fn revoke_client(services: &Services, by: Operator, client_id: &str) -> Result<()> {
     let pid = clients::partner_of(client_id)?;
     let (within, id) = (by.as_admin_of(pid), client_id.to_owned());
     let limit = number(WHOLE + 1);
-    let sessions =
-        app.store.scan(&within, move |tx| crate::storage::sessions::count_of_client(tx, &id, limit)).await?;
+    let sessions = services
+        .store
+        .scan(&within, move |tx| crate::storage::sessions::count_of_client(tx, &id, limit))
+        .await?;
     let id = client_id.to_owned();
     if sessions < limit {
         let revoke = move |tx: &mut Tx<'_>| clients::revoke(tx, by, &id);
-        return unit::write_large(&app.store, &within, revoke).await;
+        return unit::write_large(&services.store, &within, revoke).await;
     }
-    take_up(app).await?;
-    let turn = app.bulk.turn(&app.store, pid).await?;
+    take_up(services).await?;
+    let turn = services.bulk.turn(&services.store, pid).await?;
     let plan = BulkChange::RevokeClient(id.clone());
-    let begun =
-        running::begin_with(app.clone(), within, turn, plan, move |tx| clients::revoke_alone(tx, by, &id));
+    let begun = running::begin_with(services.clone(), within, turn, plan, move |tx| {
+        clients::revoke_alone(tx, by, &id)
+    });
     tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
 }
 
@@ -236,13 +244,13 @@ struct Plan {
 
 /// Whether it is for more rows than one transaction may have. For a filter that finds another number than expected it
 /// does not matter: it is refused.
-async fn is_large(app: &App, by: &Admin, operation: &BulkOperation) -> Result<bool> {
+async fn is_large(services: &Services, by: &Admin, operation: &BulkOperation) -> Result<bool> {
     let ids = match &operation.selection {
         Selection::Ids(ids) => ids,
         Selection::Filter(_) => {
             let (rights, operation) = (by.clone(), operation.clone());
             // Who counts wrongly shall not have the writer count.
-            let found = app
+            let found = services
                 .store
                 .scan(by, move |tx| user_bulk::ids_of(tx, &rights, &operation).map(|ids| ids.len()))
                 .await?;
@@ -255,7 +263,8 @@ async fn is_large(app: &App, by: &Admin, operation: &BulkOperation) -> Result<bo
     match operation.change {
         BulkChange::DeleteGroup | BulkChange::DeleteGroups => {
             let groups = ids.clone();
-            let rows = app.store.scan(by, move |tx| crate::storage::groups::rows_of_all(tx, &groups)).await?;
+            let rows =
+                services.store.scan(by, move |tx| crate::storage::groups::rows_of_all(tx, &groups)).await?;
             Ok(rows > number(WHOLE))
         }
         _ => Ok(false),

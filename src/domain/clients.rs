@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::events::{self, Kind};
 use super::tokens;
 use crate::access::{Operator, system_within};
-use crate::app::App;
+use crate::domain::services::Services;
 use crate::error::{Error, GrantError, Missing, Result};
 use crate::hashing;
 use crate::model::{Client, PUBLIC_CLIENT, PartnerId};
@@ -51,7 +51,7 @@ pub(super) fn unknown() -> Error {
 /// # Errors
 /// `invalid_client`, in the same words for an unknown client and a wrong secret.
 pub async fn authenticate(
-    app: &App,
+    services: &Services,
     client_id: &str,
     secret: Option<Zeroizing<String>>,
 ) -> Result<ClientIdentity> {
@@ -64,7 +64,7 @@ pub async fn authenticate(
         return Err(refused());
     };
     let id = client_id.to_owned();
-    let found = app
+    let found = services
         .store
         .scan(&system_within(pid), move |tx| {
             if partners::is_suspended(tx, pid)? { Ok(None) } else { sessions::find_client(tx, &id) }

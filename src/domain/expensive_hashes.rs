@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{logins, unit};
 use crate::access::{nobody, system_within};
-use crate::app::App;
+use crate::domain::services::Services;
 use crate::error::{Error, Result};
 use crate::hashing::{self, Deadlines, Work};
 use crate::model::{PartnerId, UserId};
@@ -40,18 +40,18 @@ pub(super) struct Candidate {
 }
 
 /// The most expensive hash of each kind that any user has. What such hashes take here is measured when they are first met.
-pub(super) async fn list(app: &App) -> Result<Vec<Work>> {
-    let works = app.store.read(&nobody(), stored::list).await?;
+pub(super) async fn list(services: &Services) -> Result<Vec<Work>> {
+    let works = services.store.read(&nobody(), stored::list).await?;
     for work in &works {
-        if app.hasher.equalizer().begins_calibration(work.kind) {
-            let (app, kind) = (app.clone(), work.kind);
+        if services.hasher.equalizer().begins_calibration(work.kind) {
+            let (services, kind) = (services.clone(), work.kind);
             tokio::spawn(async move {
-                let measured = match app.expensive_turns.take(PartnerId(0)).await {
-                    Ok(turn) => app.hasher.calibrate(kind, turn).await,
+                let measured = match services.expensive_turns.take(PartnerId(0)).await {
+                    Ok(turn) => services.hasher.calibrate(kind, turn).await,
                     Err(busy) => Err(busy),
                 };
                 if let Err(error) = measured {
-                    app.hasher.equalizer().give_up_calibration(kind);
+                    services.hasher.equalizer().give_up_calibration(kind);
                     tracing::debug!(%error, "what a kind of hash takes was not measured");
                 }
             });
@@ -63,15 +63,15 @@ pub(super) async fn list(app: &App) -> Result<Vec<Work>> {
 /// Compares a password with an expensive hash, and counts a wrong one. Answers by `deadlines.end`; what was begun by then
 /// goes on and is counted, also when nobody waits for it any more.
 pub(super) async fn compare(
-    app: &App,
+    services: &Services,
     candidate: Candidate,
     password: Zeroizing<String>,
     deadlines: Deadlines,
 ) -> Compared {
     let (answer, result) = oneshot::channel();
-    let app = app.clone();
+    let services = services.clone();
     tokio::spawn(async move {
-        let compared = in_turn(&app, &candidate, password, deadlines.begin, &answer).await;
+        let compared = in_turn(&services, &candidate, password, deadlines.begin, &answer).await;
         let compared = compared.unwrap_or_else(|error| {
             tracing::warn!(%error, "an expensive password hash was not compared");
             Compared::Not
@@ -85,7 +85,7 @@ pub(super) async fn compare(
 }
 
 async fn in_turn(
-    app: &App,
+    services: &Services,
     candidate: &Candidate,
     password: Zeroizing<String>,
     begin: Instant,
@@ -93,7 +93,7 @@ async fn in_turn(
 ) -> Result<Compared> {
     let Candidate { pid, user_id, stored } = candidate;
     let (pid, user_id) = (*pid, *user_id);
-    let Ok(Ok(turn)) = timeout_at(begin, app.expensive_turns.take(pid)).await else {
+    let Ok(Ok(turn)) = timeout_at(begin, services.expensive_turns.take(pid)).await else {
         return Ok(Compared::Not);
     };
     let turn = Arc::new(turn);
@@ -104,18 +104,18 @@ async fn in_turn(
         let is_there = present.iter().any(|p| p.password_id == password_id && p.hash == hash);
         Ok(is_there && users::may_log_in(tx, user_id)?)
     };
-    let is_good = app.store.read(&system_within(pid), look_again).await?;
+    let is_good = services.store.read(&system_within(pid), look_again).await?;
     if !is_good || answer.is_closed() || Instant::now() > begin {
         return Ok(Compared::Not);
     }
     let hash = stored.hash.clone();
-    if app.hasher.verify_expensive(password, hash, Arc::clone(&turn)).await? {
+    if services.hasher.verify_expensive(password, hash, Arc::clone(&turn)).await? {
         return Ok(Compared::Same);
     }
     // Before the next one begins, which may be for the same user.
-    let terms = app.terms;
+    let terms = services.terms;
     let count = move |tx: &mut Tx<'_>| logins::count_failure(tx, terms, user_id);
-    unit::write(&app.store, &system_within(pid), count).await?;
+    unit::write(&services.store, &system_within(pid), count).await?;
     drop(turn);
     Ok(Compared::Different)
 }
@@ -128,19 +128,19 @@ pub(super) fn patiently() -> Deadlines {
 
 /// Whether a password is one of these, of whatever cost; for somebody who is logged in.
 pub(super) async fn is_any_of(
-    app: &App,
+    services: &Services,
     pid: PartnerId,
     password: &Zeroizing<String>,
     hashes: Vec<String>,
 ) -> Result<bool> {
     let (expensive, ordinary): (Vec<_>, Vec<_>) =
         hashes.into_iter().partition(|hash| hashing::work_of(hash).is_some());
-    let hasher = app.hasher.on_behalf_of(hashing::Whose::Partner(pid));
+    let hasher = services.hasher.on_behalf_of(hashing::Whose::Partner(pid));
     if hasher.verify(password.clone(), ordinary).await?.is_some() {
         return Ok(true);
     }
     for hash in expensive {
-        let turn = take(app, pid).await?;
+        let turn = take(services, pid).await?;
         if hasher.verify_expensive(password.clone(), hash, turn).await? {
             return Ok(true);
         }
@@ -148,8 +148,8 @@ pub(super) async fn is_any_of(
     Ok(false)
 }
 
-async fn take(app: &App, pid: PartnerId) -> Result<Turn> {
-    match timeout_at(patiently().begin, app.expensive_turns.take(pid)).await {
+async fn take(services: &Services, pid: PartnerId) -> Result<Turn> {
+    match timeout_at(patiently().begin, services.expensive_turns.take(pid)).await {
         Ok(turn) => turn,
         Err(_) => Err(busy()),
     }
@@ -189,10 +189,9 @@ mod tests {
     use super::*;
     use crate::access::Operator;
     use crate::clock::{Clock, HOUR};
-    use crate::config::Config;
-    use crate::domain::partners;
     use crate::domain::users::{self as domain_users, NewUser};
-    use crate::hashing::{HashCost, work_of};
+    use crate::domain::{partners, testing};
+    use crate::hashing::work_of;
     use crate::model::{Profile, Status};
     use crate::random::Random;
     use crate::storage::passwords::NewPassword;
@@ -202,7 +201,7 @@ mod tests {
     const HASH: &str = "$2b$09$abcdefghijklmnopqrstuuDdhAjlf4Mi9B9IF4SmJWRvZLw53HXkq";
 
     struct Server {
-        app: App,
+        services: Services,
         _dir: tempfile::TempDir,
     }
 
@@ -225,20 +224,18 @@ mod tests {
         /// Two partners.
         async fn start() -> Self {
             let dir = tempfile::tempdir().unwrap();
-            let config = Config::for_tests(dir.path());
-            let app = App::assemble(config, Clock::manual(1_000_000), Random::seeded(1), HashCost::FOR_TESTS)
-                .unwrap();
-            let (by, admin, terms) = (Operator::of_this_machine(), person("admin"), app.terms);
-            unit::write(&app.store, &by, move |tx| partners::bootstrap(tx, by, &admin, "hash"))
+            let services = testing::services(dir.path(), &Clock::manual(1_000_000), &Random::seeded(1));
+            let (by, admin, terms) = (Operator::of_this_machine(), person("admin"), services.terms);
+            unit::write(&services.store, &by, move |tx| partners::bootstrap(tx, by, &admin, "hash"))
                 .await
                 .unwrap();
             let admin = person("admin-2");
-            unit::write(&app.store, &by, move |tx| {
+            unit::write(&services.store, &by, move |tx| {
                 partners::create(tx, terms, by, "Two", &admin, true).map(drop)
             })
             .await
             .unwrap();
-            Self { app, _dir: dir }
+            Self { services, _dir: dir }
         }
 
         /// A user of a partner with an expensive password.
@@ -251,7 +248,7 @@ mod tests {
                 passwords::insert(tx, user_id, &hash)?;
                 Ok(Candidate { pid, user_id, stored: passwords::list_present(tx, user_id)?.remove(0) })
             };
-            unit::write(&self.app.store, &system_within(pid), make).await.unwrap()
+            unit::write(&self.services.store, &system_within(pid), make).await.unwrap()
         }
 
         /// Begins to compare, and waits for a turn, as the `nth` that does.
@@ -261,10 +258,10 @@ mod tests {
             password: &str,
             nth: usize,
         ) -> tokio::task::JoinHandle<Compared> {
-            let (app, password) = (self.app.clone(), Zeroizing::new(password.to_owned()));
+            let (services, password) = (self.services.clone(), Zeroizing::new(password.to_owned()));
             let candidate = Candidate { pid: of.pid, user_id: of.user_id, stored: of.stored.clone() };
-            let job = tokio::spawn(async move { compare(&app, candidate, password, forever()).await });
-            while self.app.expensive_turns.waiting() < nth {
+            let job = tokio::spawn(async move { compare(&services, candidate, password, forever()).await });
+            while self.services.expensive_turns.waiting() < nth {
                 tokio::task::yield_now().await;
             }
             job
@@ -273,7 +270,7 @@ mod tests {
         async fn failures(&self, of: &Candidate) -> i64 {
             let user_id = of.user_id;
             let read = move |tx: &mut Tx<'_>| users::failures(tx, user_id);
-            self.app.store.read(&system_within(of.pid), read).await.unwrap().count
+            self.services.store.read(&system_within(of.pid), read).await.unwrap().count
         }
     }
 
@@ -307,16 +304,16 @@ mod tests {
         for (what, meanwhile) in cases {
             let server = Server::start().await;
             let fenna = Arc::new(server.user(1, "fenna").await);
-            let turn = server.app.expensive_turns.take(PartnerId(1)).await.unwrap();
+            let turn = server.services.expensive_turns.take(PartnerId(1)).await.unwrap();
             let job = server.queue(&fenna, PASSWORD, 1).await;
             let of = Arc::clone(&fenna);
             let change = move |tx: &mut Tx<'_>| meanwhile(tx, &of);
-            unit::write(&server.app.store, &system_within(fenna.pid), change).await.unwrap();
+            unit::write(&server.services.store, &system_within(fenna.pid), change).await.unwrap();
             drop(turn);
             let (expected, computed) =
                 if what == "nothing" { (Compared::Same, 1) } else { (Compared::Not, 0) };
             assert_eq!(job.await.unwrap(), expected, "{what}");
-            assert_eq!(server.app.hasher.computed_expensive(), computed, "{what}");
+            assert_eq!(server.services.hasher.computed_expensive(), computed, "{what}");
         }
     }
 
@@ -324,7 +321,7 @@ mod tests {
     async fn a_failure_is_counted_before_the_next_guess_so_that_the_sixth_is_not_computed() {
         let server = Server::start().await;
         let fenna = server.user(1, "fenna").await;
-        let turn = server.app.expensive_turns.take(PartnerId(1)).await.unwrap();
+        let turn = server.services.expensive_turns.take(PartnerId(1)).await.unwrap();
         let mut jobs = Vec::new();
         for nth in 1..=12 {
             jobs.push(server.queue(&fenna, "Old.Tea-Pot-72", nth).await);
@@ -335,20 +332,20 @@ mod tests {
             found.push(job.await.unwrap());
         }
         assert_eq!(found, [vec![Compared::Different; 5], vec![Compared::Not; 7]].concat());
-        assert_eq!((server.app.hasher.computed_expensive(), server.failures(&fenna).await), (5, 5));
+        assert_eq!((server.services.hasher.computed_expensive(), server.failures(&fenna).await), (5, 5));
     }
 
     #[tokio::test]
     async fn partners_take_turns_and_nobody_else_waits() {
         let server = Server::start().await;
         let (mut jobs, mut nth) = (Vec::new(), 0);
-        let turn = server.app.expensive_turns.take(PartnerId(1)).await.unwrap();
+        let turn = server.services.expensive_turns.take(PartnerId(1)).await.unwrap();
         for (pid, name) in [(1, "a"), (1, "b"), (1, "c"), (2, "d")] {
             nth += 1;
             jobs.push((name, server.queue(&server.user(pid, name).await, PASSWORD, nth).await));
         }
         // An ordinary login has threads of its own.
-        let verdict = server.app.hasher.verify_login(Zeroizing::new("x".into()), vec![]).await.unwrap();
+        let verdict = server.services.hasher.verify_login(Zeroizing::new("x".into()), vec![]).await.unwrap();
         assert_eq!(verdict.matched, None);
         let (done, mut order) = tokio::sync::mpsc::unbounded_channel();
         let jobs: Vec<_> = jobs
@@ -376,7 +373,7 @@ mod tests {
     async fn who_has_gone_or_comes_too_late_costs_nothing() {
         let server = Server::start().await;
         let fenna = server.user(1, "fenna").await;
-        let turn = server.app.expensive_turns.take(PartnerId(1)).await.unwrap();
+        let turn = server.services.expensive_turns.take(PartnerId(1)).await.unwrap();
         let gone = server.queue(&fenna, PASSWORD, 1).await;
         gone.abort();
         assert!(gone.await.is_err());
@@ -384,15 +381,15 @@ mod tests {
         let late = Deadlines { begin: Instant::now(), end: forever().end };
         let candidate = Candidate { pid: fenna.pid, user_id: fenna.user_id, stored: fenna.stored.clone() };
         let password = Zeroizing::new(PASSWORD.to_owned());
-        assert_eq!(compare(&server.app, candidate, password, late).await, Compared::Not);
+        assert_eq!(compare(&server.services, candidate, password, late).await, Compared::Not);
         // Whoever waits gets an answer when that time is over, although the turn is still another one's.
         let candidate = Candidate { pid: fenna.pid, user_id: fenna.user_id, stored: fenna.stored.clone() };
         let password = Zeroizing::new(PASSWORD.to_owned());
         let soon = Deadlines { begin: forever().begin, end: Instant::now() };
-        assert_eq!(compare(&server.app, candidate, password, soon).await, Compared::Not);
+        assert_eq!(compare(&server.services, candidate, password, soon).await, Compared::Not);
         drop(turn);
         // A later one is taken.
         assert_eq!(server.queue(&fenna, PASSWORD, 0).await.await.unwrap(), Compared::Same);
-        assert_eq!(server.app.hasher.computed_expensive(), 1);
+        assert_eq!(server.services.hasher.computed_expensive(), 1);
     }
 }

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use super::{Terms, passwords, throttle, unit};
 use crate::access::nobody;
-use crate::app::App;
 use crate::clock::{DAY, MINUTE, Millis};
+use crate::domain::services::Services;
 use crate::error::Result;
 use crate::model::{PartnerId, Status, UserId};
 use crate::storage::forgot_password::{self as stored, Request};
@@ -48,9 +48,9 @@ impl Whose {
 ///
 /// # Errors
 /// [`crate::error::Error::TooMany`] for an address that asks too often.
-pub async fn ask(app: &App, address: IpAddr, whose: &Whose) -> Result<()> {
-    let (terms, (by_email, key)) = (app.terms, whose.key());
-    unit::write(&app.store, &nobody(), move |tx| {
+pub async fn ask(services: &Services, address: IpAddr, whose: &Whose) -> Result<()> {
+    let (terms, (by_email, key)) = (services.terms, whose.key());
+    unit::write(&services.store, &nobody(), move |tx| {
         throttle::count_request(tx, terms, address)?;
         stored::insert(tx, by_email, &key)
     })

@@ -13,8 +13,8 @@ use super::expensive_hashes::{self, Candidate, Compared};
 use super::tokens::{self, Granted, Opening, Origin};
 use super::{Terms, passwords, throttle, unit};
 use crate::access::{nobody, system_within};
-use crate::app::App;
 use crate::clock::{MINUTE, Millis};
+use crate::domain::services::Services;
 use crate::error::{Error, GrantError, Result};
 use crate::hashing::{self, Verdict, Whose, Work};
 use crate::model::{PartnerId, Status, User, UserId};
@@ -35,37 +35,37 @@ fn refused() -> Error {
 /// # Errors
 /// `invalid_grant`; [`Error::TooMany`] for an address with too many failures.
 pub async fn grant_password(
-    app: &App,
+    services: &Services,
     client: &ClientIdentity,
     username: &str,
     password: Zeroizing<String>,
     origin: Origin,
 ) -> Result<Granted> {
     let (address, begun) = (origin.address, Instant::now());
-    throttle::check(app, address).await?;
-    let found = find(app, client, username).await?;
+    throttle::check(services, address).await?;
+    let found = find(services, client, username).await?;
     let hashes =
         found.as_ref().map(|f| f.present.iter().map(|p| p.hash.clone()).collect()).unwrap_or_default();
-    let hasher = app.hasher.on_behalf_of(Whose::address(address));
+    let hasher = services.hasher.on_behalf_of(Whose::address(address));
     let verdict = hasher.verify_login(password.clone(), hashes).await?;
     let mut attempt = Attempt { begun, hashed: verdict.hashed, expensive: None };
     let Some(found) = found else {
-        unit::write(&app.store, &nobody(), move |tx| {
+        unit::write(&services.store, &nobody(), move |tx| {
             users::count_unknown_login(tx);
             throttle::record_failure(tx, address)
         })
         .await?;
-        return Err(attempt.refuse(app).await);
+        return Err(attempt.refuse(services).await);
     };
-    let (terms, client_id) = (app.terms, client.client_id().to_owned());
-    let guess = attempt.judge(app, &found, &verdict, &password).await?;
+    let (terms, client_id) = (services.terms, client.client_id().to_owned());
+    let guess = attempt.judge(services, &found, &verdict, &password).await?;
     let used = match &guess {
         Guess::Right(used) => Some(used),
         Guess::Wrong | Guess::Unjudged => None,
     };
     let (matched, is_wrong) = (used.map(|p| p.password_id), matches!(guess, Guess::Wrong));
     let user_id = found.user_id;
-    let granted = unit::write(&app.store, &system_within(found.pid), move |tx| {
+    let granted = unit::write(&services.store, &system_within(found.pid), move |tx| {
         let opened = match matched {
             Some(password) => open(tx, terms, user_id, password, &client_id, &origin)?,
             None => None,
@@ -86,10 +86,10 @@ pub async fn grant_password(
     .await?;
     match (granted, used) {
         (Some(granted), Some(used)) => {
-            store_anew(app, &found, used, password).await;
+            store_anew(services, &found, used, password).await;
             Ok(granted)
         }
-        _ => Err(attempt.refuse(app).await),
+        _ => Err(attempt.refuse(services).await),
     }
 }
 
@@ -110,9 +110,9 @@ struct Attempt {
 }
 
 impl Attempt {
-    async fn expensive(&mut self, app: &App) -> Result<&[Work]> {
+    async fn expensive(&mut self, services: &Services) -> Result<&[Work]> {
         if self.expensive.is_none() {
-            self.expensive = Some(expensive_hashes::list(app).await?);
+            self.expensive = Some(expensive_hashes::list(services).await?);
         }
         Ok(self.expensive.as_deref().unwrap_or_default())
     }
@@ -120,7 +120,7 @@ impl Attempt {
     /// What the password is, by now: an expensive hash is compared here.
     async fn judge(
         &mut self,
-        app: &App,
+        services: &Services,
         found: &Found,
         verdict: &Verdict,
         password: &Zeroizing<String>,
@@ -137,21 +137,21 @@ impl Attempt {
             return Ok(Guess::Wrong);
         };
         let (begun, hashed) = (self.begun, self.hashed);
-        let expensive = self.expensive(app).await?;
-        let deadlines = app.hasher.equalizer().deadlines(begun, hashed, expensive, own);
+        let expensive = self.expensive(services).await?;
+        let deadlines = services.hasher.equalizer().deadlines(begun, hashed, expensive, own);
         let candidate = Candidate { pid: found.pid, user_id: found.user_id, stored: stored.clone() };
-        match expensive_hashes::compare(app, candidate, password.clone(), deadlines).await {
+        match expensive_hashes::compare(services, candidate, password.clone(), deadlines).await {
             Compared::Same => Ok(Guess::Right(stored)),
             Compared::Different | Compared::Not => Ok(Guess::Unjudged),
         }
     }
 
     /// Waits, on no thread, until the moment at which all refused logins are answered.
-    async fn refuse(mut self, app: &App) -> Error {
+    async fn refuse(mut self, services: &Services) -> Error {
         let (begun, hashed) = (self.begun, self.hashed);
-        match self.expensive(app).await {
+        match self.expensive(services).await {
             Ok(expensive) => {
-                let moment = app.hasher.equalizer().refusal(begun, hashed, expensive);
+                let moment = services.hasher.equalizer().refusal(begun, hashed, expensive);
                 tokio::time::sleep_until(moment).await;
                 refused()
             }
@@ -163,15 +163,15 @@ impl Attempt {
 /// Stores a permanent password as this server hashes it today, now that it is known: one that came with its user from
 /// another system. Only after the login is granted, or a right password of a locked user would take longer than a
 /// wrong one. Where it cannot be done, the next login does it.
-async fn store_anew(app: &App, found: &Found, used: &Stored, password: Zeroizing<String>) {
-    if used.is_temporary || app.hasher.is_current(&used.hash) {
+async fn store_anew(services: &Services, found: &Found, used: &Stored, password: Zeroizing<String>) {
+    if used.is_temporary || services.hasher.is_current(&used.hash) {
         return;
     }
-    let hasher = app.hasher.on_behalf_of(Whose::Partner(found.pid));
+    let hasher = services.hasher.on_behalf_of(Whose::Partner(found.pid));
     let Ok(hash) = hasher.hash(password).await else { return };
     let (user_id, used) = (found.user_id, used.clone());
     let store = move |tx: &mut Tx<'_>| rehash(tx, user_id, &used, &hash);
-    if let Err(error) = unit::write(&app.store, &system_within(found.pid), store).await {
+    if let Err(error) = unit::write(&services.store, &system_within(found.pid), store).await {
         tracing::debug!(%error, "a password was not stored anew");
     }
 }
@@ -184,15 +184,15 @@ struct Found {
     present: Vec<Stored>,
 }
 
-async fn find(app: &App, client: &ClientIdentity, username: &str) -> Result<Option<Found>> {
+async fn find(services: &Services, client: &ClientIdentity, username: &str) -> Result<Option<Found>> {
     let Some(key) = values::username_key(username) else { return Ok(None) };
-    let found = app.store.read(&nobody(), move |tx| users::find_username(tx, &key)).await?;
+    let found = services.store.read(&nobody(), move |tx| users::find_username(tx, &key)).await?;
     let Some((pid, user_id)) = found.filter(|(pid, _)| client.serves(*pid)) else { return Ok(None) };
     let read = move |tx: &mut Tx<'_>| {
         let may_log_in = users::may_log_in(tx, user_id)?;
         Ok((may_log_in, if may_log_in { list_present(tx, user_id)? } else { Vec::new() }))
     };
-    let (may_log_in, present) = app.store.read(&system_within(pid), read).await?;
+    let (may_log_in, present) = services.store.read(&system_within(pid), read).await?;
     Ok(Some(Found { pid, user_id, may_log_in, present }))
 }
 

@@ -49,8 +49,13 @@ pub mod permission_lists;
 pub mod permissions;
 /// What a password must look like (contract, part C, Passwords).
 pub mod policy;
+/// What the rules work with.
+pub mod services;
 /// Sessions: which there are, and ending them.
 pub mod sessions;
+/// Services for tests.
+#[cfg(test)]
+pub mod testing;
 /// Failed logins, and other things that are counted, per address.
 pub mod throttle;
 /// Access and refresh tokens.
@@ -69,7 +74,7 @@ pub mod uses;
 use crate::clock::Millis;
 
 /// The numbers that operators may set, as the rules need them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
     /// How long an access token lives.
     pub access_token: Millis,

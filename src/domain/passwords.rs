@@ -7,8 +7,8 @@ use super::expensive_hashes::{self, Candidate, Compared};
 use super::policy::{self, Person};
 use super::{Terms, logins, unit, users};
 use crate::access::{Admin, Member, Scope as _};
-use crate::app::App;
 use crate::clock::Millis;
+use crate::domain::services::Services;
 use crate::error::{Error, Fault, Result};
 use crate::hashing::{self, Whose};
 use crate::mail::{Letter, Notice, Reason, Recipient, Secret};
@@ -151,13 +151,13 @@ pub(super) fn set_permanent(tx: &mut Tx<'_>, user_id: UserId, hash: &str) -> Res
 /// # Errors
 /// Faults at `/oldPassword` and `/newPassword`, all of them; a wrong old password counts as a failed login (B23).
 pub async fn change_own(
-    app: &App,
+    services: &Services,
     member: &Member,
     old: Zeroizing<String>,
     new: Zeroizing<String>,
 ) -> Result<()> {
     let who = member.clone();
-    let (user, present, history, failures) = app
+    let (user, present, history, failures) = services
         .store
         .scan(member, move |tx| {
             let user = users::get_self(tx, &who)?;
@@ -168,19 +168,19 @@ pub async fn change_own(
         })
         .await?;
 
-    let now = app.clock.now();
+    let now = services.clock.now();
     let refused = now < failures.refused_until;
     // Nothing is compared for one who is refused anyway.
     let hashes =
         if refused { Vec::new() } else { present.iter().map(|p| p.hash.clone()).collect::<Vec<_>>() };
-    let hasher = app.hasher.on_behalf_of(Whose::Partner(member.pid()));
+    let hasher = services.hasher.on_behalf_of(Whose::Partner(member.pid()));
     let verdict = hasher.verify_login(old.clone(), hashes).await?;
     let mut is_counted = false;
     let matched = match verdict.expensive.first().and_then(|at| present.get(*at)) {
         Some(expensive) if verdict.matched.is_none() => {
             let (pid, user_id) = (member.pid(), user.user_id);
             let candidate = Candidate { pid, user_id, stored: expensive.clone() };
-            match expensive_hashes::compare(app, candidate, old, expensive_hashes::patiently()).await {
+            match expensive_hashes::compare(services, candidate, old, expensive_hashes::patiently()).await {
                 Compared::Same => Some(expensive),
                 Compared::Different => {
                     is_counted = true;
@@ -203,23 +203,23 @@ pub async fn change_own(
     if faults.is_empty() {
         let mut used: Vec<String> = history.iter().map(|p| p.hash.clone()).collect();
         used.extend(present.iter().filter(|p| p.is_temporary).map(|p| p.hash.clone()));
-        if expensive_hashes::is_any_of(app, member.pid(), &new, used).await? {
+        if expensive_hashes::is_any_of(services, member.pid(), &new, used).await? {
             let detail = format!("the last {HISTORY} passwords and the temporary one cannot be used again");
             faults.push(Fault::new("/newPassword", "used-before", detail));
         }
     }
     let Some(matched) = matched.filter(|_| faults.is_empty()) else {
         if faults.iter().any(|f| f.code == "wrong-password") && !refused && !is_counted {
-            let terms = app.terms;
+            let terms = services.terms;
             let user_id = user.user_id;
             let count = move |tx: &mut Tx<'_>| logins::count_failure(tx, terms, user_id);
-            unit::write(&app.store, &crate::access::system_within(member.pid()), count).await?;
+            unit::write(&services.store, &crate::access::system_within(member.pid()), count).await?;
         }
         return Err(Error::Invalid(faults));
     };
     let hash = hasher.hash(new).await?;
     let who = member.clone();
-    unit::write(&app.store, member, move |tx| set_own(tx, &who, matched.password_id, &hash)).await
+    unit::write(&services.store, member, move |tx| set_own(tx, &who, matched.password_id, &hash)).await
 }
 
 fn set_own(tx: &mut Tx<'_>, member: &Member, matched: i64, hash: &str) -> Result<()> {

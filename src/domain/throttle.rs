@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::Terms;
 use crate::access::nobody;
-use crate::app::App;
 use crate::clock::{MINUTE, Millis};
+use crate::domain::services::Services;
 use crate::error::{Error, Result};
 use crate::storage::{Tx, login_failures};
 
@@ -19,9 +19,9 @@ const WINDOW: Millis = 5 * MINUTE;
 ///
 /// # Errors
 /// [`Error::TooMany`] when the address has to wait.
-pub async fn check(app: &App, address: IpAddr) -> Result<()> {
-    let terms = app.terms;
-    app.store.read(&nobody(), move |tx| check_in(tx, terms, address)).await
+pub async fn check(services: &Services, address: IpAddr) -> Result<()> {
+    let terms = services.terms;
+    services.store.read(&nobody(), move |tx| check_in(tx, terms, address)).await
 }
 
 fn check_in(tx: &mut Tx<'_>, terms: Terms, address: IpAddr) -> Result<()> {

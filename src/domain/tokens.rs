@@ -15,8 +15,8 @@ use super::clients::{self, ClientIdentity};
 use super::events::{self, Kind};
 use super::{Terms, passwords, unit};
 use crate::access::{Caller, Operator, TokenFacts, system_within};
-use crate::app::App;
 use crate::clock::Millis;
+use crate::domain::services::Services;
 use crate::error::{Error, GrantError, Missing, Result, TokenFault};
 use crate::model::{PartnerId, Status, User, UserId};
 use crate::random::Random;
@@ -45,15 +45,15 @@ fn make(random: &Random, kind: &str, pid: PartnerId) -> Zeroizing<String> {
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] with what is wrong with it.
-pub async fn authenticate(app: &App, token: &str) -> Result<Caller> {
+pub async fn authenticate(services: &Services, token: &str) -> Result<Caller> {
     let facts = match partner_of(token, "at") {
-        Some(pid) => app.store.find_token(pid, &hash(token)).await?,
+        Some(pid) => services.store.find_token(pid, &hash(token)).await?,
         None => None,
     };
     let facts = facts.ok_or(Error::Unauthenticated(TokenFault::Invalid))?;
-    let now = app.clock.now();
+    let now = services.clock.now();
     let caller = Caller::admit(&facts, now).map_err(Error::Unauthenticated)?;
-    app.uses.note(&facts, now);
+    services.uses.note(&facts, now);
     Ok(caller)
 }
 
@@ -61,10 +61,12 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Caller> {
 ///
 /// # Errors
 /// [`Error::Unauthenticated`].
-pub async fn authenticate_operator(app: &App, token: &str) -> Result<Operator> {
+pub async fn authenticate_operator(services: &Services, token: &str) -> Result<Operator> {
     let hash = stored_operator_hash(token);
-    let known =
-        app.store.read(&crate::access::nobody(), move |tx| partners::has_operator_token(tx, &hash)).await?;
+    let known = services
+        .store
+        .read(&crate::access::nobody(), move |tx| partners::has_operator_token(tx, &hash))
+        .await?;
     Operator::by_token(known)
 }
 
@@ -201,15 +203,19 @@ pub(super) fn open_session(
 ///
 /// # Errors
 /// `unauthorized_client` for the public client.
-pub async fn grant_client_credentials(app: &App, client: &ClientIdentity, origin: Origin) -> Result<Granted> {
+pub async fn grant_client_credentials(
+    services: &Services,
+    client: &ClientIdentity,
+    origin: Origin,
+) -> Result<Granted> {
     let ClientIdentity::Confidential(client) = client else {
         return Err(Error::Grant(
             GrantError::UnauthorizedClient,
             "a public client cannot use this grant".into(),
         ));
     };
-    let (terms, client) = (app.terms, client.clone());
-    unit::write(&app.store, &system_within(client.pid), move |tx| {
+    let (terms, client) = (services.terms, client.clone());
+    unit::write(&services.store, &system_within(client.pid), move |tx| {
         if !clients::is_known(tx, &client.client_id)? {
             return Err(clients::unknown());
         }
@@ -234,11 +240,12 @@ fn invalid_refresh_token() -> Error {
 ///
 /// # Errors
 /// `invalid_grant`.
-pub async fn grant_refresh(app: &App, client: &ClientIdentity, token: &str) -> Result<Granted> {
+pub async fn grant_refresh(services: &Services, client: &ClientIdentity, token: &str) -> Result<Granted> {
     let pid = partner_of(token, "rt").filter(|pid| client.serves(*pid)).ok_or_else(invalid_refresh_token)?;
-    let (terms, hash, client_id) = (app.terms, hash(token), client.client_id().to_owned());
+    let (terms, hash, client_id) = (services.terms, hash(token), client.client_id().to_owned());
     let granted =
-        unit::write(&app.store, &system_within(pid), move |tx| refresh(tx, terms, &hash, &client_id)).await?;
+        unit::write(&services.store, &system_within(pid), move |tx| refresh(tx, terms, &hash, &client_id))
+            .await?;
     granted.ok_or_else(invalid_refresh_token)
 }
 
@@ -292,9 +299,9 @@ fn owner_of(tx: &mut Tx<'_>, terms: Terms, token: &RefreshToken) -> Result<Optio
 ///
 /// # Errors
 /// None of its own.
-pub async fn revoke(app: &App, client: &ClientIdentity, token: &str) -> Result<()> {
-    let Some((pid, session)) = find_session(app, client, token).await? else { return Ok(()) };
-    unit::write(&app.store, &system_within(pid), move |tx| {
+pub async fn revoke(services: &Services, client: &ClientIdentity, token: &str) -> Result<()> {
+    let Some((pid, session)) = find_session(services, client, token).await? else { return Ok(()) };
+    unit::write(&services.store, &system_within(pid), move |tx| {
         if !sessions::end(tx, &session.session_id)? {
             return Ok(());
         }
@@ -315,13 +322,13 @@ struct FoundSession {
 }
 
 async fn find_session(
-    app: &App,
+    services: &Services,
     client: &ClientIdentity,
     token: &str,
 ) -> Result<Option<(PartnerId, FoundSession)>> {
     let hash = hash(token);
     let (pid, found) = if let Some(pid) = partner_of(token, "at") {
-        let facts = app.store.find_token(pid, &hash).await?;
+        let facts = services.store.find_token(pid, &hash).await?;
         (
             pid,
             facts.map(|f| FoundSession {
@@ -331,8 +338,10 @@ async fn find_session(
             }),
         )
     } else if let Some(pid) = partner_of(token, "rt") {
-        let token =
-            app.store.read(&system_within(pid), move |tx| sessions::find_refresh_token(tx, &hash)).await?;
+        let token = services
+            .store
+            .read(&system_within(pid), move |tx| sessions::find_refresh_token(tx, &hash))
+            .await?;
         (
             pid,
             token.map(|t| FoundSession {
@@ -371,22 +380,27 @@ pub struct Introspection {
 ///
 /// # Errors
 /// `unauthorized_client` for the public client.
-pub async fn introspect(app: &App, client: &ClientIdentity, token: &str) -> Result<Option<Introspection>> {
+pub async fn introspect(
+    services: &Services,
+    client: &ClientIdentity,
+    token: &str,
+) -> Result<Option<Introspection>> {
     let ClientIdentity::Confidential(client) = client else {
         return Err(Error::Grant(GrantError::UnauthorizedClient, "a public client cannot introspect".into()));
     };
-    let (pid, hash, terms) = (client.pid, hash(token), app.terms);
+    let (pid, hash, terms) = (client.pid, hash(token), services.terms);
     if partner_of(token, "at") == Some(pid) {
-        let Some(facts) = app.store.find_token(pid, &hash).await? else { return Ok(None) };
-        if Caller::admit(&facts, app.clock.now()).is_err() || facts.is_restricted {
+        let Some(facts) = services.store.find_token(pid, &hash).await? else { return Ok(None) };
+        if Caller::admit(&facts, services.clock.now()).is_err() || facts.is_restricted {
             return Ok(None);
         }
-        return app.store.read(&system_within(pid), move |tx| of_access_token(tx, &facts)).await;
+        return services.store.read(&system_within(pid), move |tx| of_access_token(tx, &facts)).await;
     }
     if partner_of(token, "rt") != Some(pid) {
         return Ok(None);
     }
-    app.store
+    services
+        .store
         .scan(&system_within(pid), move |tx| {
             let Some(token) = sessions::find_refresh_token(tx, &hash)? else { return Ok(None) };
             if token.used_at.is_some() {

@@ -18,17 +18,17 @@ use crate::api::incoming::{FORM, read_body};
 use crate::api::json;
 use crate::api::problem::{GrantDocument, Problem};
 use crate::api::server::Peer;
-use crate::app::App;
 use crate::domain::clients::{self, ClientIdentity};
 use crate::domain::logins;
 use crate::domain::tokens::{self, Granted, Origin};
 use crate::error::{Error, GrantError, Result};
+use crate::http::state::AppState;
 
 /// The scope of every token: the contract knows one.
 const SCOPE: &str = "read write";
 
 /// The operations of this edge.
-pub(crate) fn api() -> OpenApiRouter<App> {
+pub(crate) fn api() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(token)).routes(routes!(revoke)).routes(routes!(introspect))
 }
 
@@ -206,10 +206,10 @@ fn invalid_request(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
 /// A client that says by HTTP Basic who it is: it is known before the form is read. Its id, and who that is.
 struct BasicClient(Option<(String, ClientIdentity)>);
 
-impl FromRequestParts<App> for BasicClient {
+impl FromRequestParts<AppState> for BasicClient {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let Some(basic) = parts.headers.get(header::AUTHORIZATION) else { return Ok(Self(None)) };
         let (id, secret) = basic.to_str().ok().and_then(read_basic).ok_or_else(|| {
             Error::Grant(GrantError::InvalidClient, "Authorization is not HTTP Basic".into())
@@ -224,7 +224,7 @@ impl FromRequestParts<App> for BasicClient {
 }
 
 /// Who the client is: HTTP Basic, or `client_id` and `client_secret` in the form (RFC 6749 §2.3.1).
-async fn client(app: &App, basic: BasicClient, form: &mut Form) -> Result<ClientIdentity> {
+async fn client(app: &AppState, basic: BasicClient, form: &mut Form) -> Result<ClientIdentity> {
     let (id, secret) = (form.take("client_id"), form.take("client_secret"));
     let Some((basic_id, client)) = basic.0 else {
         let Some(id) = id else {
@@ -272,7 +272,7 @@ fn read_basic(value: &str) -> Option<(String, Zeroizing<String>)> {
     ),
 )]
 async fn token(
-    State(app): State<App>,
+    State(app): State<AppState>,
     ClientAddress(address): ClientAddress,
     _: NoQuery,
     basic: BasicClient,
@@ -337,7 +337,7 @@ fn uncached(mut answer: Response) -> Response {
     ),
 )]
 async fn revoke(
-    State(app): State<App>,
+    State(app): State<AppState>,
     _: NoQuery,
     basic: BasicClient,
     mut form: Form,
@@ -359,7 +359,7 @@ async fn revoke(
     ),
 )]
 async fn introspect(
-    State(app): State<App>,
+    State(app): State<AppState>,
     _: NoQuery,
     basic: BasicClient,
     mut form: Form,

@@ -19,7 +19,8 @@ mod sequences;
 mod server_keys;
 mod sqlite;
 mod together;
-pub(crate) mod turns;
+/// Turns of partners, for what only a few may do at once.
+pub mod turns;
 mod tx;
 mod writer;
 

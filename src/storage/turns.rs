@@ -12,7 +12,7 @@ use crate::model::PartnerId;
 
 /// Turns, taken by partners one after the other.
 #[derive(Debug, Clone)]
-pub(crate) struct Turns(Arc<Inner>);
+pub struct Turns(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -31,11 +31,11 @@ struct State {
 
 /// A turn, over when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn(Option<Turns>);
+pub struct Turn(Option<Turns>);
 
 impl Turns {
     /// `count` at once, and `limit` that wait; more are refused with `refusal`.
-    pub(crate) fn new(count: usize, limit: usize, refusal: &'static str) -> Self {
+    pub fn new(count: usize, limit: usize, refusal: &'static str) -> Self {
         let state = Mutex::new(State { free: count, waiting: Fair::default() });
         Self(Arc::new(Inner { state, limit, refusal }))
     }
@@ -46,7 +46,7 @@ impl Turns {
 
     /// How many wait.
     #[cfg(test)]
-    pub(crate) fn waiting(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.state().waiting.len()
     }
 
@@ -54,7 +54,7 @@ impl Turns {
     ///
     /// # Errors
     /// Unavailable when too many wait already.
-    pub(crate) async fn take(&self, pid: PartnerId) -> Result<Turn> {
+    pub async fn take(&self, pid: PartnerId) -> Result<Turn> {
         let turn = {
             let mut state = self.state();
             if state.free > 0 {

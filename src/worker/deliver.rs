@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::requests::issue_requested;
 use crate::access::{nobody, system_within};
-use crate::app::App;
 use crate::domain::outbox::{self, Content, Fate, Ticket};
+use crate::domain::services::Services;
 use crate::domain::unit;
 use crate::error::Result;
 use crate::mail::{Mailer, SendError};
@@ -48,21 +48,21 @@ pub(super) struct Sent {
 ///
 /// # Errors
 /// Of the store. Letters that were sent and not marked are sent again.
-pub async fn deliver_due(app: &App, mailer: &Mailer) -> Result<Delivered> {
-    mark(app, &send_due(app, mailer, outbox::BATCH).await?).await
+pub async fn deliver_due(services: &Services, mailer: &Mailer) -> Result<Delivered> {
+    mark(services, &send_due(services, mailer, outbox::BATCH).await?).await
 }
 
 /// Makes letters of forgotten passwords that were asked for, and sends one batch of letters that are due; after `time`
 /// no further one is begun with.
-pub(super) async fn send_due(app: &App, mailer: &Mailer, time: Duration) -> Result<Sent> {
-    issue_requested(app).await?;
+pub(super) async fn send_due(services: &Services, mailer: &Mailer, time: Duration) -> Result<Sent> {
+    issue_requested(services).await?;
     // From before they are taken: by the lease's end the batch must be over.
     let until = Instant::now() + time;
     let limit = match mailer {
         Mailer::Smtp(_) => MESSAGES,
         Mailer::Directory(_) | Mailer::Memory(_) => FILES,
     };
-    let due = outbox::take_due(&app.store, limit).await?;
+    let due = outbox::take_due(&services.store, limit).await?;
     let is_full = i64::try_from(due.len()).is_ok_and(|n| n >= limit);
     let (mut fates, mut tickets, mut envelopes) = (Vec::new(), Vec::new(), Vec::new());
     for letter in due {
@@ -101,7 +101,7 @@ fn report(sent: &[Result<(), SendError>]) {
 }
 
 /// Marks what became of letters. It may be done again when it failed.
-pub(super) async fn mark(app: &App, sent: &Sent) -> Result<Delivered> {
+pub(super) async fn mark(services: &Services, sent: &Sent) -> Result<Delivered> {
     let (given_up, settled): (Vec<_>, Vec<_>) =
         sent.fates.iter().copied().partition(|(t, f)| outbox::is_given_up(t, *f));
     let count = |wanted: fn(Fate) -> bool| settled.iter().filter(|(_, fate)| wanted(*fate)).count();
@@ -114,7 +114,7 @@ pub(super) async fn mark(app: &App, sent: &Sent) -> Result<Delivered> {
         is_full: sent.is_full || settled.iter().any(|(_, fate)| *fate == Fate::Untried),
     };
     if !settled.is_empty() {
-        unit::write(&app.store, &nobody(), move |tx| outbox::settle(tx, &settled)).await?;
+        unit::write(&services.store, &nobody(), move |tx| outbox::settle(tx, &settled)).await?;
     }
     // Each leaves an event with its partner.
     let mut by_partner: BTreeMap<_, Vec<Ticket>> = BTreeMap::new();
@@ -123,7 +123,7 @@ pub(super) async fn mark(app: &App, sent: &Sent) -> Result<Delivered> {
         by_partner.entry(ticket.pid).or_default().push(ticket);
     }
     for (pid, tickets) in by_partner {
-        unit::write(&app.store, &system_within(pid), move |tx| outbox::set_aside(tx, &tickets)).await?;
+        unit::write(&services.store, &system_within(pid), move |tx| outbox::set_aside(tx, &tickets)).await?;
     }
     Ok(done)
 }

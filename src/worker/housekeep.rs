@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::access::{nobody, system_within};
-use crate::app::App;
+use crate::domain::services::Services;
 use crate::domain::{
     deleted_users, erasures, events, expensive_hashes, once, outbox, permission_lists, sessions, throttle,
     unit, user_import, uses,
@@ -72,17 +72,18 @@ impl Housekeeping {
 ///
 /// # Errors
 /// Of the store. What was done by then stays done.
-pub async fn housekeep(app: &App) -> Result<Housekeeping> {
+pub async fn housekeep(services: &Services) -> Result<Housekeeping> {
     let mut done = Housekeeping::default();
-    for step in app.uses.take().chunks(SESSIONS) {
+    for step in services.uses.take().chunks(SESSIONS) {
         let step = step.to_vec();
-        unit::write_large(&app.store, &nobody(), move |tx| uses::store(tx, &step)).await?;
+        unit::write_large(&services.store, &nobody(), move |tx| uses::store(tx, &step)).await?;
     }
     loop {
-        let found = app.store.read(&nobody(), |tx| outbox::list_leftovers(tx, rows(LETTERS))).await?;
+        let found = services.store.read(&nobody(), |tx| outbox::list_leftovers(tx, rows(LETTERS))).await?;
         let count = found.len();
         if count > 0 {
-            done.letters += unit::write(&app.store, &nobody(), move |tx| outbox::clear(tx, &found)).await?;
+            done.letters +=
+                unit::write(&services.store, &nobody(), move |tx| outbox::clear(tx, &found)).await?;
         }
         if count < LETTERS {
             break;
@@ -90,34 +91,35 @@ pub async fn housekeep(app: &App) -> Result<Housekeeping> {
     }
     loop {
         let count =
-            unit::write_large(&app.store, &nobody(), |tx| sessions::purge(tx, rows(SESSIONS))).await?;
+            unit::write_large(&services.store, &nobody(), |tx| sessions::purge(tx, rows(SESSIONS))).await?;
         done.sessions += count;
         if count < SESSIONS {
             break;
         }
     }
     loop {
-        let count = unit::write(&app.store, &nobody(), |tx| throttle::purge(tx, rows(FAILURES))).await?;
+        let count = unit::write(&services.store, &nobody(), |tx| throttle::purge(tx, rows(FAILURES))).await?;
         done.failures += count;
         if count < FAILURES {
             break;
         }
     }
-    done.lists = permission_lists::settle_leftovers(&app.store, &app.large_units).await?;
-    done.users = erase_users(app).await?;
-    done.erasures = blank_events(app).await?;
+    done.lists = permission_lists::settle_leftovers(&services.store, &services.large_units).await?;
+    done.users = erase_users(services).await?;
+    done.erasures = blank_events(services).await?;
     loop {
         let count =
-            unit::write_large(&app.store, &nobody(), |tx| erasures::erase_addresses(tx, rows(EVENTS)))
+            unit::write_large(&services.store, &nobody(), |tx| erasures::erase_addresses(tx, rows(EVENTS)))
                 .await?;
         done.addresses += count;
         if count < EVENTS {
             break;
         }
     }
-    done.events = purge_events(app).await?;
+    done.events = purge_events(services).await?;
     loop {
-        let count = unit::write_large(&app.store, &nobody(), |tx| once::purge(tx, rows(ANSWERS))).await?;
+        let count =
+            unit::write_large(&services.store, &nobody(), |tx| once::purge(tx, rows(ANSWERS))).await?;
         done.answers += count;
         if count < ANSWERS {
             break;
@@ -125,7 +127,7 @@ pub async fn housekeep(app: &App) -> Result<Housekeeping> {
     }
     loop {
         let purge = |tx: &mut crate::storage::Tx<'_>| user_import::purge(tx, rows(ANSWERS));
-        let count = unit::write_large(&app.store, &nobody(), purge).await?;
+        let count = unit::write_large(&services.store, &nobody(), purge).await?;
         done.imports += count;
         if count < ANSWERS {
             break;
@@ -133,30 +135,32 @@ pub async fn housekeep(app: &App) -> Result<Housekeeping> {
     }
     loop {
         let look = |tx: &mut crate::storage::Tx<'_>| expensive_hashes::look_at(tx, rows(HASHES));
-        let count = unit::write_large(&app.store, &nobody(), look).await?;
+        let count = unit::write_large(&services.store, &nobody(), look).await?;
         done.hashes += count;
         if count < HASHES {
             break;
         }
     }
-    unit::write(&app.store, &nobody(), expensive_hashes::lower).await?;
+    unit::write(&services.store, &nobody(), expensive_hashes::lower).await?;
     Ok(done)
 }
 
 /// Erases deleted users whose time is over; each leaves an event with its partner.
-async fn erase_users(app: &App) -> Result<usize> {
-    let (terms, mut erased) = (app.terms, 0);
+async fn erase_users(services: &Services) -> Result<usize> {
+    let (terms, mut erased) = (services.terms, 0);
     loop {
         let due =
-            app.store.read(&nobody(), move |tx| deleted_users::list_due(tx, terms, rows(USERS))).await?;
+            services.store.read(&nobody(), move |tx| deleted_users::list_due(tx, terms, rows(USERS))).await?;
         let count = due.len();
         let mut by_partner: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (pid, user_id) in due {
             by_partner.entry(pid).or_default().push(user_id);
         }
         for (pid, ids) in by_partner {
-            unit::write_large(&app.store, &system_within(pid), move |tx| deleted_users::erase_due(tx, &ids))
-                .await?;
+            unit::write_large(&services.store, &system_within(pid), move |tx| {
+                deleted_users::erase_due(tx, &ids)
+            })
+            .await?;
         }
         erased += count;
         if count < USERS {
@@ -166,15 +170,16 @@ async fn erase_users(app: &App) -> Result<usize> {
 }
 
 /// Blanks the events of erased users, partner by partner.
-async fn blank_events(app: &App) -> Result<usize> {
+async fn blank_events(services: &Services) -> Result<usize> {
     let mut done = 0;
     loop {
-        let partners = app.store.read(&nobody(), |tx| erasures::list_partners(tx, rows(PARTNERS))).await?;
+        let partners =
+            services.store.read(&nobody(), |tx| erasures::list_partners(tx, rows(PARTNERS))).await?;
         let mut is_stuck = true;
         for &pid in &partners {
             loop {
                 let step = |tx: &mut Tx<'_>| erasures::step(tx, rows(EVENTS));
-                let step = unit::write_large(&app.store, &system_within(pid), step).await?;
+                let step = unit::write_large(&services.store, &system_within(pid), step).await?;
                 done += step.done;
                 is_stuck &= step.done == 0;
                 if !step.has_more {
@@ -190,17 +195,17 @@ async fn blank_events(app: &App) -> Result<usize> {
 }
 
 /// Removes events that are older than events are kept, partner by partner.
-async fn purge_events(app: &App) -> Result<usize> {
-    let Some(kept) = app.terms.events else { return Ok(0) };
+async fn purge_events(services: &Services) -> Result<usize> {
+    let Some(kept) = services.terms.events else { return Ok(0) };
     let mut gone = 0;
     loop {
         let list = move |tx: &mut Tx<'_>| events::list_partners_with_old(tx, kept, rows(PARTNERS));
-        let partners = app.store.scan(&nobody(), list).await?;
+        let partners = services.store.scan(&nobody(), list).await?;
         let mut is_stuck = true;
         for &pid in &partners {
             loop {
                 let purge = move |tx: &mut Tx<'_>| events::purge(tx, kept, rows(EVENTS));
-                let count = unit::write_large(&app.store, &system_within(pid), purge).await?;
+                let count = unit::write_large(&services.store, &system_within(pid), purge).await?;
                 gone += count;
                 is_stuck &= count == 0;
                 if count < EVENTS {
@@ -220,11 +225,11 @@ async fn purge_events(app: &App) -> Result<usize> {
 ///
 /// # Errors
 /// Of the store.
-pub async fn scrub(app: &App) -> Result<bool> {
+pub async fn scrub(services: &Services) -> Result<bool> {
     let is_rewritten =
-        unit::write_large(&app.store, &nobody(), |tx| outbox::rewrite(tx, rows(LETTERS))).await?;
+        unit::write_large(&services.store, &nobody(), |tx| outbox::rewrite(tx, rows(LETTERS))).await?;
     // In any case: most of what is left is in the log.
-    Ok(app.store.empty_log().await? && is_rewritten)
+    Ok(services.store.empty_log().await? && is_rewritten)
 }
 
 fn rows(count: usize) -> i64 {

@@ -1,7 +1,7 @@
 //! Forgotten passwords that were asked for are mailed.
 
 use crate::access::{nobody, system_within};
-use crate::app::App;
+use crate::domain::services::Services;
 use crate::domain::{forgot_password, unit};
 use crate::error::Result;
 use crate::model::UserId;
@@ -14,9 +14,9 @@ const REQUESTS: i64 = 100;
 ///
 /// # Errors
 /// Of the store.
-pub async fn issue_requested(app: &App) -> Result<()> {
+pub async fn issue_requested(services: &Services) -> Result<()> {
     loop {
-        let waiting = app.store.read(&nobody(), |tx| forgot_password::list(tx, REQUESTS)).await?;
+        let waiting = services.store.read(&nobody(), |tx| forgot_password::list(tx, REQUESTS)).await?;
         if waiting.is_empty() {
             return Ok(());
         }
@@ -24,19 +24,21 @@ pub async fn issue_requested(app: &App) -> Result<()> {
             let mut after = UserId(0);
             loop {
                 let wanted = request.clone();
-                let found =
-                    app.store.scan(&nobody(), move |tx| forgot_password::find(tx, &wanted, after)).await?;
+                let found = services
+                    .store
+                    .scan(&nobody(), move |tx| forgot_password::find(tx, &wanted, after))
+                    .await?;
                 let Some(&(_, last)) = found.last() else { break };
                 for (pid, user_id) in found {
-                    let terms = app.terms;
-                    unit::write(&app.store, &system_within(pid), move |tx| {
+                    let terms = services.terms;
+                    unit::write(&services.store, &system_within(pid), move |tx| {
                         forgot_password::issue(tx, terms, user_id)
                     })
                     .await?;
                 }
                 after = last;
             }
-            unit::write(&app.store, &nobody(), move |tx| forgot_password::settle(tx, &request)).await?;
+            unit::write(&services.store, &nobody(), move |tx| forgot_password::settle(tx, &request)).await?;
         }
     }
 }

@@ -4,12 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::access::{Operator, nobody};
-use crate::app::App;
 use crate::clock::{Clock, DAY, HOUR, MINUTE, SECOND};
-use crate::config::Config;
+use crate::domain::services::Services;
 use crate::domain::users::{self, NewUser};
-use crate::domain::{events, outbox, partners, passwords, unit};
-use crate::hashing::HashCost;
+use crate::domain::{events, outbox, partners, passwords, testing, unit};
 use crate::mail::{Directory, Mailer, Memory, Notice, SendError, Sender};
 use crate::model::{Event, PartnerId, Profile, Status, User, UserId};
 use crate::random::Random;
@@ -22,7 +20,7 @@ const START: i64 = 1_795_413_599_123;
 const PARTNER: PartnerId = PartnerId(1);
 
 struct Server {
-    app: App,
+    services: Services,
     clock: Clock,
     memory: Memory,
     mailer: Mailer,
@@ -34,34 +32,34 @@ impl Server {
     async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::manual(START);
-        let app = assemble(directory.path(), &clock);
+        let services = assemble(directory.path(), &clock);
         let admin = person("admin", true);
-        unit::write(&app.store, &Operator::of_this_machine(), move |tx| {
+        unit::write(&services.store, &Operator::of_this_machine(), move |tx| {
             partners::bootstrap(tx, Operator::of_this_machine(), &admin, "$none$").map(drop)
         })
         .await
         .unwrap();
         let memory = Memory::new();
-        Self { app, clock, mailer: Mailer::Memory(memory.clone()), memory, directory }
+        Self { services, clock, mailer: Mailer::Memory(memory.clone()), memory, directory }
     }
 
     /// A user, whose temporary password is now in the outbox.
     async fn create(&self, name: &str) -> User {
-        create(&self.app, name).await
+        create(&self.services, name).await
     }
 
     async fn deliver(&self) -> Delivered {
-        deliver_due(&self.app, &self.mailer).await.unwrap()
+        deliver_due(&self.services, &self.mailer).await.unwrap()
     }
 
     async fn housekeep(&self) -> Housekeeping {
-        housekeep(&self.app).await.unwrap()
+        housekeep(&self.services).await.unwrap()
     }
 
     /// Until it could be done: a checkpoint of the store's own may be under way.
     async fn scrub(&self) {
         for _ in 0..100 {
-            if scrub(&self.app).await.unwrap() {
+            if scrub(&self.services).await.unwrap() {
                 return;
             }
         }
@@ -102,11 +100,11 @@ impl Server {
         let query = EventQuery { kinds: vec![kind.name().to_owned()], ..EventQuery::default() };
         let scope = Operator::of_this_machine().as_admin_of(PARTNER);
         let read = move |tx: &mut crate::storage::Tx<'_>| select(tx, &query, EventPosition::Offset(0), 1_000);
-        self.app.store.read(&scope, read).await.unwrap()
+        self.services.store.read(&scope, read).await.unwrap()
     }
 
     async fn next_due(&self) -> Option<i64> {
-        self.app.store.read(&nobody(), outbox::next_due).await.unwrap()
+        self.services.store.read(&nobody(), outbox::next_due).await.unwrap()
     }
 
     /// How many of these stand in the database's file and in its log.
@@ -124,9 +122,8 @@ impl Server {
     }
 }
 
-fn assemble(directory: &Path, clock: &Clock) -> App {
-    let config = Config::for_tests(directory);
-    App::assemble(config, clock.clone(), Random::seeded(7), HashCost::FOR_TESTS).unwrap()
+fn assemble(directory: &Path, clock: &Clock) -> Services {
+    testing::services(directory, clock, &Random::seeded(7))
 }
 
 fn person(name: &str, is_admin: bool) -> NewUser {
@@ -144,15 +141,17 @@ fn person(name: &str, is_admin: bool) -> NewUser {
     }
 }
 
-async fn create(app: &App, name: &str) -> User {
+async fn create(services: &Services, name: &str) -> User {
     let (admin, terms, new) =
-        (Operator::of_this_machine().as_admin_of(PARTNER), app.terms, person(name, false));
-    unit::write(&app.store, &admin.clone(), move |tx| users::create(tx, terms, &admin, &new)).await.unwrap()
+        (Operator::of_this_machine().as_admin_of(PARTNER), services.terms, person(name, false));
+    unit::write(&services.store, &admin.clone(), move |tx| users::create(tx, terms, &admin, &new))
+        .await
+        .unwrap()
 }
 
-async fn reset(app: &App, user_id: UserId) {
-    let (admin, terms) = (Operator::of_this_machine().as_admin_of(PARTNER), app.terms);
-    unit::write(&app.store, &admin.clone(), move |tx| passwords::reset(tx, terms, &admin, user_id))
+async fn reset(services: &Services, user_id: UserId) {
+    let (admin, terms) = (Operator::of_this_machine().as_admin_of(PARTNER), services.terms);
+    unit::write(&services.store, &admin.clone(), move |tx| passwords::reset(tx, terms, &admin, user_id))
         .await
         .unwrap();
 }
@@ -205,8 +204,8 @@ async fn a_batch_that_takes_too_long_leaves_the_rest_for_the_next() {
     let server = Server::start().await;
     server.create("ada").await;
     server.create("bob").await;
-    let sent = send_due(&server.app, &server.mailer, Duration::ZERO).await.unwrap();
-    let none = mark(&server.app, &sent).await.unwrap();
+    let sent = send_due(&server.services, &server.mailer, Duration::ZERO).await.unwrap();
+    let none = mark(&server.services, &sent).await.unwrap();
     assert_eq!(none, Delivered { untried: 2, is_full: true, ..Delivered::default() });
     let untouched = server.outbox();
     assert!(untouched.iter().all(|(letter, attempts)| letter.is_some() && *attempts == 0));
@@ -220,7 +219,7 @@ async fn what_was_sent_and_not_marked_is_marked_later() {
     let server = Server::start().await;
     server.create("ada").await;
     server.execute("CREATE TRIGGER stuck BEFORE DELETE ON outbox BEGIN SELECT RAISE(ABORT, 'stuck'); END;");
-    let mut rounds = Rounds::new(&server.app, &server.mailer);
+    let mut rounds = Rounds::new(&server.services, &server.mailer);
     for _ in 0..2 {
         rounds.round().await.unwrap_err();
         assert_eq!((server.memory.sent().len(), server.outbox().len()), (1, 1));
@@ -336,16 +335,16 @@ async fn an_expired_password_is_overwritten_and_not_sent() {
 async fn a_letter_withdrawn_while_it_is_sent_stays_withdrawn() {
     let server = Server::start().await;
     let ada = server.create("ada").await;
-    let due = server.app.store.read(&nobody(), |tx| outbox::list_due(tx, 9)).await.unwrap();
+    let due = server.services.store.read(&nobody(), |tx| outbox::list_due(tx, 9)).await.unwrap();
     let mut ticket = due[0].ticket;
-    reset(&server.app, ada.user_id).await;
+    reset(&server.services, ada.user_id).await;
     let failed = outbox::Fate::Failed { refused: false };
-    unit::write(&server.app.store, &nobody(), move |tx| outbox::settle(tx, &[(ticket, failed)]))
+    unit::write(&server.services.store, &nobody(), move |tx| outbox::settle(tx, &[(ticket, failed)]))
         .await
         .unwrap();
     ticket.attempts = 19;
     let scope = crate::access::system_within(PARTNER);
-    unit::write(&server.app.store, &scope, move |tx| outbox::set_aside(tx, &[ticket])).await.unwrap();
+    unit::write(&server.services.store, &scope, move |tx| outbox::set_aside(tx, &[ticket])).await.unwrap();
     assert_eq!(server.events(events::Kind::MailSetAside).await.len(), 0);
     assert_eq!(server.outbox()[0], (None, 0));
     assert_eq!(server.deliver().await.delivered, 1, "the new password's letter");
@@ -359,7 +358,7 @@ async fn a_crash_before_the_mark_rewrites_the_same_file() {
     server.mailer = Mailer::Directory(Directory::open(&mail, sender).unwrap());
     server.create("ada").await;
     // Delivered, and then nobody was there to mark it.
-    let mut due = server.app.store.read(&nobody(), |tx| outbox::list_due(tx, 9)).await.unwrap();
+    let mut due = server.services.store.read(&nobody(), |tx| outbox::list_due(tx, 9)).await.unwrap();
     let outbox::Content::Letter(envelope) = due.remove(0).content else { panic!() };
     server.mailer.send(&envelope).unwrap();
     let files = || -> Vec<_> {
@@ -379,7 +378,7 @@ async fn no_password_is_left_in_the_files() {
     for n in 0..300 {
         let user = server.create(&format!("user-{n}")).await;
         if n % 7 == 0 {
-            reset(&server.app, user.user_id).await;
+            reset(&server.services, user.user_id).await;
         }
         if n % 100 == 50 {
             server.deliver().await;
@@ -426,7 +425,7 @@ async fn no_copy_of_a_letter_is_left_in_a_divided_page() {
         server.execute(&format!("{sql} COMMIT;"));
         let (before, gone) =
             (server.outbox(), gone.into_iter().map(|(_, secret)| secret).collect::<Vec<_>>());
-        server.app.store.empty_log().await.unwrap();
+        server.services.store.empty_log().await.unwrap();
         let (copies, _) = server.found_in_files(&gone);
         if copies > 0 {
             server.scrub().await;
@@ -447,7 +446,7 @@ async fn scrubbing_leaves_what_is_due_and_waits_for_long_reads() {
     let (before, due) = (server.outbox(), server.next_due().await);
     let reader = rusqlite::Connection::open(server.database()).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM outbox").unwrap();
-    assert!(!scrub(&server.app).await.unwrap(), "the log is still needed");
+    assert!(!scrub(&server.services).await.unwrap(), "the log is still needed");
     reader.execute_batch("COMMIT").unwrap();
     server.scrub().await;
     assert_eq!((server.outbox(), server.next_due().await), (before, due));
@@ -460,7 +459,7 @@ async fn scrubbing_leaves_what_is_due_and_waits_for_long_reads() {
          INSERT INTO outbox (pid, mail_id, user_id, secret, letter, next_attempt_at, expires_at, created_at) \
          SELECT 1, i, i, 1, 'x', 0, 0, 0 FROM n;",
     );
-    assert!(!scrub(&server.app).await.unwrap());
+    assert!(!scrub(&server.services).await.unwrap());
     assert_eq!(server.outbox().len(), 1_001);
 }
 
@@ -539,7 +538,7 @@ async fn housekeeping_goes_on_while_a_step_is_full() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_worker_wakes_for_new_mail_and_stops() {
     let server = Server::start().await;
-    let worker = Worker::start(server.app.clone(), server.mailer.clone()).unwrap();
+    let worker = Worker::start(server.services.clone(), server.mailer.clone()).unwrap();
     for (n, name) in ["ada", "bob", "eve"].into_iter().enumerate() {
         // Asleep by now: it would wake by itself only in a minute.
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -552,7 +551,7 @@ async fn the_worker_wakes_for_new_mail_and_stops() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(server.memory.sent().len(), 3);
     // What is left is sent by the next one.
-    let worker = Worker::start(server.app.clone(), server.mailer.clone()).unwrap();
+    let worker = Worker::start(server.services.clone(), server.mailer.clone()).unwrap();
     eventually(|| server.memory.sent().len() == 4).await;
     drop(worker);
 }
@@ -565,7 +564,7 @@ async fn the_worker_begins_with_a_scrub() {
     server.deliver().await;
     let passwords = server.passwords();
     assert_eq!(server.found_in_files(&passwords), (0, 1));
-    let worker = Worker::start(server.app.clone(), server.mailer.clone()).unwrap();
+    let worker = Worker::start(server.services.clone(), server.mailer.clone()).unwrap();
     eventually(|| server.found_in_files(&passwords) == (0, 0)).await;
     worker.stop();
 }
@@ -573,9 +572,9 @@ async fn the_worker_begins_with_a_scrub() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_panics_goes_on_where_it_was() {
     let server = Server::start().await;
-    let supervisor = server.app.store.supervisor().clone();
+    let supervisor = server.services.store.supervisor().clone();
     supervisor.let_panic("worker", 2);
-    let worker = Worker::start(server.app.clone(), server.mailer.clone()).unwrap();
+    let worker = Worker::start(server.services.clone(), server.mailer.clone()).unwrap();
     server.create("ada").await;
     eventually(|| server.memory.sent().len() == 1).await;
     assert!(supervisor.missing().is_empty());

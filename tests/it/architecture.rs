@@ -9,13 +9,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // the edges
     ("main",     &["cli"]),
     ("cli",      &["api", "oauth", "worker", "app", "domain", "storage", LEAVES]),
-    ("api",      &["oauth", "app", "domain", "storage", LEAVES]),
-    ("oauth",    &["api", "app", "domain", "storage", LEAVES]),
-    ("worker",   &["app", "domain", "storage", LEAVES]),
+    ("api",      &["oauth", "http", "domain", "storage", LEAVES]),
+    ("oauth",    &["api", "http", "domain", "storage", LEAVES]),
+    ("worker",   &["domain", "storage", LEAVES]),
+    // what the edges of HTTP share
+    ("http",     &["domain", "storage", LEAVES]),
     // what a process is made of
-    ("app",      &["domain", "storage", LEAVES]),
+    ("app",      &["http", "domain", "storage", LEAVES]),
     // the rules
-    ("domain",   &["app", "storage", LEAVES]),
+    ("domain",   &["storage", LEAVES]),
     // SQL
     ("storage",  &[LEAVES]),
     // the leaves

@@ -11,10 +11,10 @@ use tokio::time::sleep;
 use super::steps::{self, Stepped};
 use super::{BulkChange, Plan, check_again, stored};
 use crate::access::{Admin, Scope, nobody, system_within};
-use crate::app::App;
 use crate::clock::{Millis, SECOND};
 use crate::domain::large_units::{LargeUnit, LargeUnits};
 use crate::domain::once::StoredResponse;
+use crate::domain::services::Services;
 use crate::domain::unit::{self, Done, Manner};
 use crate::error::{Error, Result, TokenFault};
 use crate::model::PartnerId;
@@ -135,16 +135,16 @@ fn taken_over() -> Error {
 
 /// Writes an operation down and carries it out.
 pub(super) async fn begin(
-    app: App,
+    services: Services,
     by: Admin,
     manner: Arc<Manner>,
     turn: LargeUnit,
     plan: Plan,
 ) -> Result<Done<StoredResponse>> {
-    let record = record(&app, &by, &manner, &plan)?;
-    let counted = Counted::of(&app.bulk, &record.operation_id);
+    let record = record(&services, &by, &manner, &plan)?;
+    let counted = Counted::of(&services.bulk, &record.operation_id);
     let (entry, plan) = (record.clone(), Arc::new(plan));
-    let before = unit::begin::<StoredResponse, _>(&app.store, &by, &manner, move |tx| {
+    let before = unit::begin::<StoredResponse, _>(&services.store, &by, &manner, move |tx| {
         if matches!(plan.change, BulkChange::DeleteGroup | BulkChange::DeleteGroups) {
             // Whoever puts a child under one of them claims it as well, and finds that it is being deleted.
             partners::claim(tx)?;
@@ -155,12 +155,12 @@ pub(super) async fn begin(
     match before.await {
         Ok(None) => {}
         other => {
-            turn.end(&app.store).await;
+            turn.end(&services.store).await;
             return other.map(|before| Done::Before(before.unwrap_or_default()));
         }
     }
-    let done = carry_out(&app, &turn, &record).await;
-    turn.end(&app.store).await;
+    let done = carry_out(&services, &turn, &record).await;
+    turn.end(&services.store).await;
     // As long as it is under way others with the same key wait.
     drop((counted, manner));
     done.map(Done::Now)
@@ -168,7 +168,7 @@ pub(super) async fn begin(
 
 /// Like [`begin`], for an operator's change without ids, whose first part is done in the transaction that begins.
 pub(super) async fn begin_with<S, F>(
-    app: App,
+    services: Services,
     by: S,
     turn: LargeUnit,
     change: BulkChange,
@@ -178,35 +178,35 @@ where
     S: Scope + Send + Sync,
     F: Fn(&mut Tx<'_>) -> Result<()> + Send + 'static,
 {
-    let record = record(&app, &by, &Manner::default(), &Plan { change, ids: Vec::new() })?;
-    let counted = Counted::of(&app.bulk, &record.operation_id);
+    let record = record(&services, &by, &Manner::default(), &Plan { change, ids: Vec::new() })?;
+    let counted = Counted::of(&services.bulk, &record.operation_id);
     let entry = record.clone();
-    let begun = unit::write(&app.store, &by, move |tx| {
+    let begun = unit::write(&services.store, &by, move |tx| {
         first(tx)?;
         write_down(tx, &entry, &[])
     });
     if let Err(error) = begun.await {
-        turn.end(&app.store).await;
+        turn.end(&services.store).await;
         return Err(error);
     }
-    let done = carry_out(&app, &turn, &record).await;
-    turn.end(&app.store).await;
+    let done = carry_out(&services, &turn, &record).await;
+    turn.end(&services.store).await;
     drop(counted);
     done.map(drop)
 }
 
-fn record(app: &App, by: &impl Scope, manner: &Manner, plan: &Plan) -> Result<BulkRecord> {
+fn record(services: &Services, by: &impl Scope, manner: &Manner, plan: &Plan) -> Result<BulkRecord> {
     let change = serde_json::to_string(&plan.change)
         .map_err(|e| Error::internal(format!("a bulk operation cannot be written: {e}")))?;
     Ok(BulkRecord {
-        operation_id: app.random.token::<12>(),
+        operation_id: services.random.token::<12>(),
         actor: by.actor().to_string(),
         change,
         total: super::number(plan.ids.len()),
         changed: 0,
         kept: String::from("[]"),
         key_hash: manner.once.as_ref().map(|claim| claim.key_hash().to_owned()),
-        owner: app.bulk.0.owner.clone(),
+        owner: services.bulk.0.owner.clone(),
         lease_until: 0,
     })
 }
@@ -220,17 +220,17 @@ fn write_down(tx: &mut Tx<'_>, entry: &BulkRecord, ids: &[i64]) -> Result<()> {
 }
 
 /// Does step after step until the end.
-async fn carry_out(app: &App, turn: &LargeUnit, record: &BulkRecord) -> Result<StoredResponse> {
+async fn carry_out(services: &Services, turn: &LargeUnit, record: &BulkRecord) -> Result<StoredResponse> {
     let pid = turn.pid();
     let by = Admin::of_bulk_operation(pid, &record.actor)
         .ok_or_else(|| Error::internal("the entry of a bulk operation names nobody"))?;
     let mut failed = 0;
     loop {
-        if app.bulk.is_stopping() {
-            release(app, pid, record).await;
+        if services.bulk.is_stopping() {
+            release(services, pid, record).await;
             return Err(goes_on());
         }
-        match step(app, turn, &by, record).await {
+        match step(services, turn, &by, record).await {
             Ok(Stepped::More) => failed = 0,
             Ok(Stepped::Ended(response)) => return Ok(response),
             Ok(Stepped::TakenOver) => return Err(taken_over()),
@@ -240,7 +240,7 @@ async fn carry_out(app: &App, turn: &LargeUnit, record: &BulkRecord) -> Result<S
                 failed += 1;
                 if failed == ATTEMPTS {
                     tracing::error!(%error, %pid, "a bulk operation cannot go on; it is tried again");
-                    release(app, pid, record).await;
+                    release(services, pid, record).await;
                     return Err(error);
                 }
                 sleep(PAUSE * 2_u32.pow(failed)).await;
@@ -249,17 +249,17 @@ async fn carry_out(app: &App, turn: &LargeUnit, record: &BulkRecord) -> Result<S
     }
 }
 
-async fn step(app: &App, turn: &LargeUnit, by: &Admin, record: &BulkRecord) -> Result<Stepped> {
+async fn step(services: &Services, turn: &LargeUnit, by: &Admin, record: &BulkRecord) -> Result<Stepped> {
     let (terms, rights, id, owner) =
-        (app.terms, by.clone(), record.operation_id.clone(), app.bulk.0.owner.clone());
-    turn.step(&app.store, by, move |tx| steps::step(tx, terms, &rights, &id, &owner)).await
+        (services.terms, by.clone(), record.operation_id.clone(), services.bulk.0.owner.clone());
+    turn.step(&services.store, by, move |tx| steps::step(tx, terms, &rights, &id, &owner)).await
 }
 
 /// So that another process need not wait for the lease to end.
-async fn release(app: &App, pid: PartnerId, record: &BulkRecord) {
-    let (id, owner) = (record.operation_id.clone(), app.bulk.0.owner.clone());
+async fn release(services: &Services, pid: PartnerId, record: &BulkRecord) {
+    let (id, owner) = (record.operation_id.clone(), services.bulk.0.owner.clone());
     let released =
-        unit::write(&app.store, &system_within(pid), move |tx| stored::release(tx, &id, &owner)).await;
+        unit::write(&services.store, &system_within(pid), move |tx| stored::release(tx, &id, &owner)).await;
     if let Err(error) = released {
         tracing::debug!(%error, "a bulk operation was not released");
     }
@@ -270,40 +270,40 @@ async fn release(app: &App, pid: PartnerId, record: &BulkRecord) {
 ///
 /// # Errors
 /// Of the store.
-pub async fn take_up(app: &App) -> Result<Vec<JoinHandle<Result<StoredResponse>>>> {
+pub async fn take_up(services: &Services) -> Result<Vec<JoinHandle<Result<StoredResponse>>>> {
     let mut tasks = Vec::new();
-    for pid in app.store.read(&nobody(), stored::list_partners).await? {
-        if app.bulk.is_stopping() {
+    for pid in services.store.read(&nobody(), stored::list_partners).await? {
+        if services.bulk.is_stopping() {
             break;
         }
         let by = system_within(pid);
-        let Some(found) = app.store.read(&by, stored::find).await? else { continue };
-        if app.bulk.known().contains(&found.operation_id) {
+        let Some(found) = services.store.read(&by, stored::find).await? else { continue };
+        if services.bulk.known().contains(&found.operation_id) {
             continue;
         }
         // Where one process has the database, an entry that it does not know is that of a dead one.
-        if app.store.is_shared() && found.lease_until > app.clock.now() {
+        if services.store.is_shared() && found.lease_until > services.clock.now() {
             continue;
         }
         // One of this process, or of another one, has it, and will see to it.
-        let Some(turn) = app.bulk.0.units.try_begin(&app.store, pid).await? else { continue };
-        let counted = Counted::of(&app.bulk, &found.operation_id);
-        let (owner, entry) = (app.bulk.0.owner.clone(), found.clone());
-        let is_taken = unit::write(&app.store, &by, move |tx| {
+        let Some(turn) = services.bulk.0.units.try_begin(&services.store, pid).await? else { continue };
+        let counted = Counted::of(&services.bulk, &found.operation_id);
+        let (owner, entry) = (services.bulk.0.owner.clone(), found.clone());
+        let is_taken = unit::write(&services.store, &by, move |tx| {
             let until = tx.now() + LEASE;
             stored::take_over(tx, &entry, &owner, until)
         })
         .await;
         if !matches!(is_taken, Ok(true)) {
-            turn.end(&app.store).await;
+            turn.end(&services.store).await;
             is_taken?;
             continue;
         }
         tracing::info!(%pid, ids = found.total, "a bulk operation that was broken off goes on");
-        let app = app.clone();
+        let services = services.clone();
         tasks.push(tokio::spawn(async move {
-            let done = carry_out(&app, &turn, &found).await;
-            turn.end(&app.store).await;
+            let done = carry_out(&services, &turn, &found).await;
+            turn.end(&services.store).await;
             drop(counted);
             done
         }));
@@ -312,10 +312,10 @@ pub async fn take_up(app: &App) -> Result<Vec<JoinHandle<Result<StoredResponse>>
 }
 
 /// Takes operations up as long as the process runs.
-pub async fn attend(app: App) {
+pub async fn attend(services: Services) {
     let mut is_faulty = false;
     loop {
-        match take_up(&app).await {
+        match take_up(&services).await {
             Ok(_) => is_faulty = false,
             Err(error) if !is_faulty => {
                 is_faulty = true;

@@ -1,0 +1,4 @@
+//! What every HTTP edge shares.
+
+/// What handlers work with.
+pub mod state;
