@@ -5,5 +5,5 @@
 async fn main() -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
-    tenantry::api::bare::serve(listener).await
+    tenantry::bare::serve(listener).await
 }

@@ -12,7 +12,6 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tenantry::access::Operator;
-use tenantry::api::observe::{Metrics, Observe};
 use tenantry::app::App;
 use tenantry::clock::Clock;
 use tenantry::config::Config;
@@ -21,9 +20,10 @@ use tenantry::domain::users::NewUser;
 use tenantry::domain::{clients, groups, partners, permissions, tokens, unit, users};
 use tenantry::error::{Error, Result};
 use tenantry::hashing::HashCost;
+use tenantry::http::observe::{Metrics, Observe};
 use tenantry::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, Profile, Status};
 use tenantry::random::Random;
-use tenantry::{api, values};
+use tenantry::{router, values};
 use tower::ServiceExt as _;
 
 /// Users in the database.
@@ -120,7 +120,7 @@ async fn repeat(what: &str, dir: &Path, count: u64) -> Result<()> {
     let app = assemble(dir)?;
     let token = std::fs::read_to_string(dir.join("token")).map_err(|e| Error::internal(e.to_string()))?;
     let recorder = PrometheusBuilder::new().build_recorder();
-    let service = api::service(&app, &Arc::new(Metrics::new(&recorder)));
+    let service = router::service(&app, &Arc::new(Metrics::new(&recorder)));
     let asker = Asker { service, token };
     for n in 0..count {
         match what {

@@ -8,6 +8,7 @@ use crate::domain::Terms;
 use crate::domain::services::{Services, Settings};
 use crate::error::Result;
 use crate::hashing::HashCost;
+use crate::http::server::Bounds;
 use crate::http::state::{AppState, HttpSettings};
 use crate::random::Random;
 use crate::storage::{PostgresOptions, Store};
@@ -69,6 +70,11 @@ pub fn http_settings(config: &Config) -> HttpSettings {
         metrics_allow: config.metrics_allow.clone(),
         is_admin_as_string: config.is_admin_as_string,
     }
+}
+
+/// The bounds of a server, with those of the settings that are bounds.
+pub fn bounds(config: &Config) -> Bounds {
+    Bounds { body_limit: config.body_limit as u64, body_memory: config.body_memory, ..Bounds::default() }
 }
 
 /// Those of the settings that are rules.

@@ -5,10 +5,12 @@
 
 /// Who is calling and what that lets them do: the authorization file.
 pub mod access;
-/// The JSON edge: routes, wire types, paging, problem documents, the HTTP server. No SQL, no rules.
+/// The JSON edge: a file for each noun. No SQL, no rules.
 pub mod api;
 /// What a running process is made of, assembled once.
 pub mod app;
+/// The yardstick of benchmarks.
+pub mod bare;
 /// Which permissions there are to give: the default catalogue and the reading of another (leaf).
 pub mod catalogue;
 /// The command line: one file per command.
@@ -27,6 +29,8 @@ pub mod fair;
 pub mod hashing;
 /// What every HTTP edge shares.
 pub mod http;
+/// Reading JSON, all faults at once (leaf).
+pub mod json;
 /// Where log lines go (leaf).
 pub mod log;
 /// Mails: their texts and the ways they travel (leaf).
@@ -35,8 +39,12 @@ pub mod mail;
 pub mod model;
 /// The token edge: OAuth 2.0.
 pub mod oauth;
+/// The OpenAPI document and Swagger UI.
+pub mod openapi;
 /// Randomness, as an argument (leaf).
 pub mod random;
+/// The whole of HTTP on one page.
+pub mod router;
 /// Files of rows, taken apart as they come: NDJSON and CSV (leaf).
 pub mod rows;
 /// SQL, written once, and the write path.

@@ -5,16 +5,17 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::extract::{Admin, QueryParams, UserPath};
-use super::openapi::{AdminErrors, ConflictError, DryRunParams, InvalidError, MissingError, OnceParams};
-use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
-use super::problem::Problem;
+use super::parameters::{DryRunParams, OnceParams};
+use super::responses::{AdminErrors, ConflictError, InvalidError, MissingError};
 use super::user_bodies::{Time, UserBody};
-use super::writes::{Answer, Once, Write};
 use crate::access::Scope;
 use crate::domain::{conditions, deleted_users};
 use crate::error::Result;
+use crate::http::extract::{Admin, QueryParams, UserPath};
+use crate::http::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
+use crate::http::problem::Problem;
 use crate::http::state::AppState;
+use crate::http::writes::{Answer, Once, Write};
 use crate::model::{GroupId, PartnerId};
 use crate::storage::deleted_users::{DeletedQuery, DeletedSort, DeletedUser};
 use crate::storage::lists::Position;
@@ -74,11 +75,32 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(DeletedQuery, ListAd
     Ok((query, address, page.unwrap_or_default()))
 }
 
+/// A page of deleted users.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct DeletedUserPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// `false` when there are more than `total`; else left out.
+    #[schema(required = false)]
+    total_is_exact: bool,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<DeletedUserBody<'a>>,
+}
+
 /// List deleted users that can be restored. Always a page.
 #[utoipa::path(
-    get, path = "/api/v1/users/deleted", tag = "users", params(super::openapi::PageParams),
+    get, path = "/api/v1/users/deleted", tag = "users", params(super::parameters::PageParams),
     responses(
-        (status = 200, description = "A page of deleted users", body = super::openapi::DeletedUserPage),
+        (status = 200, description = "A page of deleted users", body = DeletedUserPage),
         InvalidError, AdminErrors,
     ),
 )]

@@ -7,16 +7,16 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::extract::{Admin, Member, PermissionsAsker, QueryParams, UserPath};
-use super::openapi::{AdminErrors, InvalidError, MissingError};
-use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
 use super::permissions::ObjectIdBody;
-use super::problem::Problem;
+use super::responses::{AdminErrors, InvalidError, MissingError};
 use super::sources::SourceBody;
 use crate::access::{Asker, Scope};
 use crate::catalogue::Catalogue;
 use crate::domain::evaluations::{self, EffectivePosition, HolderQuery};
 use crate::error::Result;
+use crate::http::extract::{Admin, Member, PermissionsAsker, QueryParams, UserPath};
+use crate::http::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
+use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::model::{Effective, Holder, ObjectId, PartnerId, UserId};
 use crate::storage::evaluations::HolderPosition;
@@ -105,15 +105,54 @@ async fn effective(
     }))
 }
 
+/// A page of a user's permissions.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct EffectivePage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<EffectiveBody<'a>>,
+}
+
+/// A page of users who may do something.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct HolderPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// `false` when there are more than `total`; else left out.
+    #[schema(required = false)]
+    total_is_exact: bool,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<HolderBody<'a>>,
+}
+
 /// List what a user may do. Always a page.
 ///
 /// First what it may do with every object of a type, then what with single ones, by type, id and permission. Members
 /// may ask about themselves.
 #[utoipa::path(
     get, path = "/api/v1/users/{userId}/permissions", tag = "permissions",
-    params(("userId" = i64, Path, description = "Its number"), super::openapi::EffectiveParams),
+    params(("userId" = i64, Path, description = "Its number"), super::parameters::EffectiveParams),
     responses(
-        (status = 200, description = "A page of permissions", body = super::openapi::EffectivePage),
+        (status = 200, description = "A page of permissions", body = EffectivePage),
         InvalidError, AdminErrors, MissingError,
     ),
 )]
@@ -129,10 +168,10 @@ pub async fn list_user_permissions(
 /// List what the logged-in user may do. Always a page.
 #[utoipa::path(
     get, path = "/api/v1/users/self/permissions", tag = "self",
-    params(super::openapi::EffectiveParams),
+    params(super::parameters::EffectiveParams),
     responses(
-        (status = 200, description = "A page of permissions", body = super::openapi::EffectivePage),
-        InvalidError, super::openapi::MemberErrors,
+        (status = 200, description = "A page of permissions", body = EffectivePage),
+        InvalidError, super::responses::MemberErrors,
     ),
 )]
 pub async fn list_self_permissions(
@@ -202,9 +241,9 @@ fn read_holders(
 ///
 /// Only ACTIVE users: the others have no permissions.
 #[utoipa::path(
-    get, path = "/api/v1/permissions/holders", tag = "permissions", params(super::openapi::HolderParams),
+    get, path = "/api/v1/permissions/holders", tag = "permissions", params(super::parameters::HolderParams),
     responses(
-        (status = 200, description = "A page of users", body = super::openapi::HolderPage),
+        (status = 200, description = "A page of users", body = HolderPage),
         InvalidError, AdminErrors,
     ),
 )]

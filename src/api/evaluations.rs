@@ -17,15 +17,16 @@ use utoipa::ToSchema;
 
 use asked::{Asked, Part, Read};
 
-use super::body::JsonBody;
-use super::extract::{EvaluationAsker, QueryParams};
-use super::incoming::BULK;
-use super::openapi::{EvaluationErrors, InvalidError, TooLargeError};
 use super::permissions::{ObjectIdBody, read_object_id};
-use super::problem::Problem;
+use super::responses::{EvaluationErrors, InvalidError, TooLargeError};
 use super::sources::SourceBody;
 use crate::domain::evaluations::{self, Decision, Refusal, Request, Semantic};
 use crate::error::{Error, Fault, Result};
+use crate::http::answers::json;
+use crate::http::extract::{EvaluationAsker, QueryParams};
+use crate::http::incoming::BULK;
+use crate::http::json_body::JsonBody;
+use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::model::UserId;
 use crate::storage::Tx;
@@ -249,15 +250,15 @@ impl Reader {
 
 /// The body, which must be an object.
 fn parse(body: &[u8]) -> Result<Asked> {
-    let text = super::body::text(body, "an object")?;
-    match serde_json::from_str(text).map_err(|e| super::body::syntax(&e, "an object"))? {
+    let text = crate::json::text(body, "an object")?;
+    match serde_json::from_str(text).map_err(|e| crate::json::syntax(&e, "an object"))? {
         Read::Object(asked) => Ok(asked),
         Read::Other => Err(Fault::new("", "wrong-type", "the body must be an object").into()),
     }
 }
 
 /// Whether reasons are asked for, by the query or by the options.
-fn explains(params: &mut super::paging::Params, body: &Asked) -> bool {
+fn explains(params: &mut crate::http::paging::Params, body: &Asked) -> bool {
     let option = body.options.as_ref().and_then(|options| options.get("explain"));
     params.flag("explain").unwrap_or(false) || option == Some(&Value::Bool(true))
 }
@@ -273,7 +274,7 @@ async fn decide_one(
     // With reasons it is several statements.
     let decision =
         if with_reason { app.store.scan(by, work).await? } else { app.store.read(by, work).await? };
-    Ok(super::json(StatusCode::OK, &DecisionBody::of(&decision, with_reason)))
+    Ok(json(StatusCode::OK, &DecisionBody::of(&decision, with_reason)))
 }
 
 /// Ask whether a user may do something.
@@ -386,5 +387,5 @@ pub async fn evaluate_accesses(
     let decisions =
         if in_place { app.store.read(&by, work).await? } else { app.store.scan(&by, work).await? };
     let evaluations = decisions.iter().map(|decision| DecisionBody::of(decision, with_reason)).collect();
-    Ok(super::json(StatusCode::OK, &DecisionsBody { evaluations }))
+    Ok(json(StatusCode::OK, &DecisionsBody { evaluations }))
 }

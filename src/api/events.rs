@@ -6,14 +6,14 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::extract::{Admin, QueryParams};
-use super::openapi::{AdminErrors, InvalidError};
-use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
-use super::problem::Problem;
+use super::responses::{AdminErrors, InvalidError};
 use super::user_bodies::Time;
 use crate::access::Scope;
 use crate::domain::events::{self, Kind};
 use crate::error::Result;
+use crate::http::extract::{Admin, QueryParams};
+use crate::http::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
+use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::model::{Event, PartnerId, UserId};
 use crate::storage::events::{EventPosition, EventQuery};
@@ -90,11 +90,32 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(EventQuery, ListAddr
     Ok((EventQuery { users: users.into_iter().map(UserId).collect(), kinds, descending }, address, page))
 }
 
+/// A page of events.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct EventPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// `false` when there are more than `total`; else left out.
+    #[schema(required = false)]
+    total_is_exact: bool,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<EventBody<'a>>,
+}
+
 /// List what changed, by number. Always a page: events grow without end.
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "events",
-    params(super::openapi::EventParams),
-    responses((status = 200, description = "A page of events", body = super::openapi::EventPage), InvalidError, AdminErrors),
+    params(super::parameters::EventParams),
+    responses((status = 200, description = "A page of events", body = EventPage), InvalidError, AdminErrors),
 )]
 pub async fn list_events(
     State(app): State<AppState>,

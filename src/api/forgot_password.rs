@@ -6,14 +6,16 @@ use axum::response::Response;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::body::{Fields, JsonBody};
-use super::extract::{ClientAddress, NoParams};
-use super::incoming::BRIEF;
-use super::openapi::{BusyError, InvalidError, TooLargeError};
-use super::problem::{Problem, ProblemDocument};
+use super::responses::{BusyError, InvalidError, TooLargeError};
 use crate::domain::forgot_password::{self, Whose};
 use crate::error::Result;
+use crate::http::answers::json;
+use crate::http::extract::{ClientAddress, NoParams};
+use crate::http::incoming::BRIEF;
+use crate::http::json_body::JsonBody;
+use crate::http::problem::{Problem, ProblemDocument};
 use crate::http::state::AppState;
+use crate::json::Fields;
 use crate::values;
 
 /// Whose password was forgotten: one of the two.
@@ -66,5 +68,5 @@ pub async fn forgot_password(
     JsonBody(body): JsonBody<BRIEF>,
 ) -> Result<Response, Problem> {
     forgot_password::ask(&app, address, &read(&body)?).await?;
-    Ok(super::json(StatusCode::ACCEPTED, &json!({})))
+    Ok(json(StatusCode::ACCEPTED, &json!({})))
 }

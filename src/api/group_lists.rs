@@ -6,14 +6,16 @@ use axum::extract::State;
 use axum::response::Response;
 use hyper::body::Bytes;
 
-use super::extract::{Admin, QueryParams};
+use crate::http::extract::{Admin, QueryParams};
+use utoipa::ToSchema;
+
 use super::groups::{GroupBody, Properties};
-use super::openapi::{AdminErrors, InvalidError};
-use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows};
-use super::problem::Problem;
+use super::responses::{AdminErrors, InvalidError};
 use crate::access::{self, Scope};
 use crate::domain::{groups, memberships};
 use crate::error::{Error, Result};
+use crate::http::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows};
+use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::model::{Group, GroupId, PartnerId, UserId};
 use crate::storage::Tx;
@@ -54,14 +56,42 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(Asked, ListAddress, 
     Ok((Asked { query, properties }, address, page))
 }
 
+/// All groups, or a page of them.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub enum GroupList<'a> {
+    /// Without `page`, `pageSize` and `cursor`.
+    All(Vec<GroupBody<'a>>),
+    /// With any of them.
+    Page(GroupPage<'a>),
+}
+
+/// A page of groups.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct GroupPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<GroupBody<'a>>,
+}
+
 /// List groups.
 ///
 /// Without `page`, `pageSize` and `cursor` the answer is an array of all of them, streamed; with any of them it is a
 /// page.
 #[utoipa::path(
-    get, path = "/api/v1/groups", tag = "groups", params(super::openapi::PageParams, super::openapi::GroupParams),
+    get, path = "/api/v1/groups", tag = "groups", params(super::parameters::PageParams, super::parameters::GroupParams),
     responses(
-        (status = 200, description = "All groups as an array, or a page of them", body = super::openapi::GroupList),
+        (status = 200, description = "All groups as an array, or a page of them", body = GroupList),
         InvalidError, AdminErrors,
     ),
 )]

@@ -6,18 +6,11 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::body::{Fields, JsonBody, Patch, Presence, id_list};
-use super::conditional::{Conditions, show};
-use super::extract::{Admin, GroupPath, QueryParams};
-use super::incoming::BULK;
-use super::openapi::{
-    AdminErrors, ChangedError, ConditionParams, ConflictError, DryRunParams, InvalidError, KnownParams,
-    MissingError, OnceParams, TooLargeError, UnchangedAnswer,
+use super::parameters::{ConditionParams, DryRunParams, KnownParams, OnceParams};
+use super::responses::{
+    AdminErrors, ChangedError, ConflictError, InvalidError, MissingError, TooLargeError, UnchangedAnswer,
 };
-use super::paging::Params;
-use super::problem::Problem;
 use super::user_bulk::KeptRows;
-use super::writes::{Answer, Once, Write};
 use crate::access::{self, Scope};
 use crate::catalogue::Catalogue;
 use crate::domain::bulk_operations::{BulkChange, BulkOperation};
@@ -25,7 +18,16 @@ use crate::domain::conditions::{self, Target};
 use crate::domain::groups;
 use crate::domain::groups::{GroupChange, NewGroup};
 use crate::error::Result;
+use crate::http::answers::written;
+use crate::http::conditional::{Conditions, show};
+use crate::http::extract::{Admin, GroupPath, QueryParams};
+use crate::http::incoming::BULK;
+use crate::http::json_body::JsonBody;
+use crate::http::paging::Params;
+use crate::http::problem::Problem;
 use crate::http::state::AppState;
+use crate::http::writes::{Answer, Once, Write};
+use crate::json::{Fields, Patch, Presence, id_list};
 use crate::model::{Group, GroupId, PartnerId, UserId};
 use crate::values;
 
@@ -287,7 +289,7 @@ pub async fn get_group(
         })
         .await?;
     let body = GroupBody::with(&group, &app.catalogue, properties);
-    Ok(show(&conditions, &conditions::tag_of_group(&group), super::written(&body)?))
+    Ok(show(&conditions, &conditions::tag_of_group(&group), written(&body)?))
 }
 
 /// Rename, redescribe or move a group.

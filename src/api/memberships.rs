@@ -3,19 +3,18 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use super::body::{JsonBody, id_list};
-use super::extract::{Admin, GroupPath, MemberPath};
-use super::incoming::BULK;
-use super::openapi::{
-    AdminErrors, ChangedError, ConditionParams, DryRunParams, InvalidError, MissingError, OnceParams,
-    RepeatedError, TooLargeError,
-};
-use super::problem::Problem;
-use super::writes::{Answer, Once, Write};
+use super::parameters::{ConditionParams, DryRunParams, OnceParams};
+use super::responses::{AdminErrors, ChangedError, InvalidError, MissingError, RepeatedError, TooLargeError};
 use crate::domain::bulk_operations::{BulkChange, BulkOperation};
 use crate::domain::conditions::Target;
 use crate::domain::memberships;
+use crate::http::extract::{Admin, GroupPath, MemberPath};
+use crate::http::incoming::BULK;
+use crate::http::json_body::JsonBody;
+use crate::http::problem::Problem;
 use crate::http::state::AppState;
+use crate::http::writes::{Answer, Once, Write};
+use crate::json::id_list;
 
 /// Put a user into a group. One who is in it already, stays.
 #[utoipa::path(

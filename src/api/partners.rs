@@ -7,18 +7,22 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::body::{Fields, JsonBody};
-use super::extract::{ByOperator, NoParams, PartnerPath, QueryParams};
-use super::openapi::{ConflictError, DryRunParams, InvalidError, MissingError, OnceParams, OperatorErrors};
-use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
-use super::problem::Problem;
-use super::user_bodies::{Time, UserBody, example_of, owned};
-use super::writes::{Answer, Once, Write, WriteWith};
+use super::parameters::{DryRunParams, OnceParams};
+use super::responses::{ConflictError, InvalidError, MissingError, OperatorErrors};
+use super::user_bodies::{Time, UserBody, example_of};
 use crate::domain::bulk_operations;
 use crate::domain::partners::{self, PartnerChange};
+use crate::domain::user_records::owned;
 use crate::domain::users::NewUser;
 use crate::error::{Conflict, Error, Result};
+use crate::http::answers::json;
+use crate::http::extract::{ByOperator, NoParams, PartnerPath, QueryParams};
+use crate::http::json_body::JsonBody;
+use crate::http::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
+use crate::http::problem::Problem;
 use crate::http::state::AppState;
+use crate::http::writes::{Answer, Once, Write, WriteWith};
+use crate::json::Fields;
 use crate::model::{Partner, PartnerId, Profile, Status};
 use crate::storage::lists::SortKey;
 use crate::storage::partners::PartnerPosition;
@@ -123,6 +127,24 @@ fn in_create(error: Error) -> Error {
     }
 }
 
+/// A page of partners.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct PartnerPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<PartnerBody<'a>>,
+}
+
 /// Create a partner and its first admin, who is mailed a temporary password.
 #[utoipa::path(
     post, path = "/operator/v1/partners", tag = "operator", params(OnceParams, DryRunParams), request_body = CreatePartner,
@@ -190,7 +212,7 @@ pub async fn get_partner(
     _: NoParams,
 ) -> Result<Response, Problem> {
     let partner = app.store.scan(&by, move |tx| partners::get(tx, by, pid)).await?;
-    Ok(super::json(StatusCode::OK, &PartnerBody::of(&partner)))
+    Ok(json(StatusCode::OK, &PartnerBody::of(&partner)))
 }
 
 /// Rename, suspend or resume a partner.
@@ -252,9 +274,9 @@ fn read_list(mut params: Params) -> Result<(Option<String>, ListAddress, PageReq
 
 /// List partners, ascending by number. Always a page.
 #[utoipa::path(
-    get, path = "/operator/v1/partners", tag = "operator", params(super::openapi::PartnerParams),
+    get, path = "/operator/v1/partners", tag = "operator", params(super::parameters::PartnerParams),
     responses(
-        (status = 200, description = "A page of partners", body = super::openapi::PartnerPage),
+        (status = 200, description = "A page of partners", body = PartnerPage),
         InvalidError, OperatorErrors,
     ),
 )]

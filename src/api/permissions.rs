@@ -10,21 +10,22 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::body::{Fields, Flaw, JsonBody, name_list, object_list, wrong_type};
-use super::extract::{AccessibleGroupPath, Admin, NamePath, NoParams};
 use super::groups::{GroupBody, shown};
-use super::incoming::BULK;
-use super::openapi::{
-    AdminErrors, ChangedError, ConditionParams, DryRunParams, InvalidError, MissingError, TooLargeError,
-};
-use super::problem::Problem;
-use super::writes::{Answer, Write};
+use super::parameters::{ConditionParams, DryRunParams};
+use super::responses::{AdminErrors, ChangedError, InvalidError, MissingError, TooLargeError};
 use crate::catalogue::Catalogue;
 use crate::domain::conditions::Target;
 use crate::domain::permission_lists::{self, Replacement};
 use crate::domain::permissions;
 use crate::error::{Error, Fault, Missing, Result};
+use crate::http::answers::json;
+use crate::http::extract::{AccessibleGroupPath, Admin, NamePath, NoParams};
+use crate::http::incoming::BULK;
+use crate::http::json_body::JsonBody;
+use crate::http::problem::Problem;
 use crate::http::state::AppState;
+use crate::http::writes::{Answer, Write};
+use crate::json::{Fields, Flaw, name_list, object_list, wrong_type};
 use crate::model::{ObjectId, ObjectPermissions};
 use crate::values;
 
@@ -58,7 +59,7 @@ pub async fn list_object_types(
     _: NoParams,
 ) -> Result<Response, Problem> {
     let names: Vec<&str> = app.catalogue.types().iter().map(|t| t.name.as_str()).collect();
-    Ok(super::json(StatusCode::OK, &names))
+    Ok(json(StatusCode::OK, &names))
 }
 
 /// Get what can be given for a type of objects.
@@ -75,7 +76,7 @@ pub async fn get_object_type(
 ) -> Result<Response, Problem> {
     let object_type = app.catalogue.object_type(&name).ok_or(Error::NotFound(Missing::ObjectType))?;
     let wildcard = object_type.wildcards.iter().map(|w| w.name.as_str()).collect();
-    Ok(super::json(StatusCode::OK, &ObjectTypeBody { wildcard, per_object: &object_type.per_object }))
+    Ok(json(StatusCode::OK, &ObjectTypeBody { wildcard, per_object: &object_type.per_object }))
 }
 
 /// The id of an object: an integer of 64 bits or a string of 1 to 255 characters, told as it was given. 563 and "563"
@@ -200,7 +201,7 @@ pub async fn list_group_permissions(
 ) -> Result<Response, Problem> {
     let (parts, rights) = (app.clone(), by.clone());
     let list = app.store.scan(&by, move |tx| permissions::list(tx, &parts.catalogue, &rights, id)).await?;
-    Ok(super::json(StatusCode::OK, &list))
+    Ok(json(StatusCode::OK, &list))
 }
 
 /// Replace what a group may do with single objects: the whole list.

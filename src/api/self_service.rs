@@ -7,23 +7,24 @@ use serde_json::json;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::body::{Fields, JsonBody, Presence, status};
-use super::conditional::{Conditions, show};
-use super::extract::{Member, NoParams, RestrictedMember};
-use super::openapi::{
-    ChangedError, ConditionParams, ConflictError, DryRunParams, InvalidError, KnownParams, MemberErrors,
-    UnchangedAnswer,
-};
-use super::problem::Problem;
-use super::user_bodies::{PatchSelf, UpdateSelf, UserBody, read_profile_change};
-use super::users::{read_back, shown};
-use super::writes::Write;
+use super::parameters::{ConditionParams, DryRunParams, KnownParams};
+use super::responses::{ChangedError, ConflictError, InvalidError, MemberErrors, UnchangedAnswer};
+use super::user_bodies::{PatchSelf, UpdateSelf, UserBody};
+use super::users::shown;
 use crate::access;
 use crate::domain::conditions::Target;
+use crate::domain::user_records::{read_back, read_profile_change};
 use crate::domain::users::UserChange;
 use crate::domain::{passwords, unit, users};
 use crate::error::Result;
+use crate::http::answers::json;
+use crate::http::conditional::{Conditions, show};
+use crate::http::extract::{Member, NoParams, RestrictedMember};
+use crate::http::json_body::JsonBody;
+use crate::http::problem::Problem;
 use crate::http::state::AppState;
+use crate::http::writes::Write;
+use crate::json::{Fields, Presence, status};
 use crate::model::{GroupId, User};
 use crate::user_fields::ProfileField;
 use crate::values;
@@ -156,7 +157,7 @@ pub async fn update_own_password(
     let new = fields.required("newPassword", secret);
     let (old, new) = fields.finish_with(|| Some((old?, new?)))?;
     passwords::change_own(&app, &member, old, new).await?;
-    Ok(super::json(StatusCode::OK, &json!({})))
+    Ok(json(StatusCode::OK, &json!({})))
 }
 
 /// Update the logged-in user's password (A4), as the source's prose has it.
@@ -187,7 +188,7 @@ pub async fn reset_own_password(
 ) -> Result<Response, Problem> {
     let (terms, who) = (app.terms, member.clone());
     unit::write(&app.store, &member, move |tx| passwords::reset_self(tx, terms, &who)).await?;
-    Ok(super::json(StatusCode::OK, &json!({})))
+    Ok(json(StatusCode::OK, &json!({})))
 }
 
 /// Reset the logged-in user's password (A5), as the source's prose has it.

@@ -5,16 +5,17 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::extract::{Admin, Member, QueryParams, SessionPath, UserPath};
-use super::openapi::{AdminErrors, DryRunParams, InvalidError, MemberErrors, MissingError};
-use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
-use super::problem::Problem;
+use super::parameters::DryRunParams;
+use super::responses::{AdminErrors, InvalidError, MemberErrors, MissingError};
 use super::user_bodies::Time;
-use super::writes::{Answer, Write};
 use crate::access::Scope;
 use crate::domain::sessions::{self, SessionQuery};
 use crate::error::Result;
+use crate::http::extract::{Admin, Member, QueryParams, SessionPath, UserPath};
+use crate::http::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
+use crate::http::problem::Problem;
 use crate::http::state::AppState;
+use crate::http::writes::{Answer, Write};
 use crate::model::{PartnerId, Session, UserId};
 use crate::storage::lists::{SortKey, Total};
 use crate::storage::sessions::SessionPosition;
@@ -108,11 +109,29 @@ fn show(
     })
 }
 
+/// A page of sessions.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct SessionPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<SessionBody<'a>>,
+}
+
 /// List the caller's own sessions, by when they were opened. Always a page.
 #[utoipa::path(
-    get, path = "/api/v1/users/self/sessions", tag = "self", params(super::openapi::SessionParams),
+    get, path = "/api/v1/users/self/sessions", tag = "self", params(super::parameters::SessionParams),
     responses(
-        (status = 200, description = "A page of sessions", body = super::openapi::SessionPage),
+        (status = 200, description = "A page of sessions", body = SessionPage),
         InvalidError, MemberErrors,
     ),
 )]
@@ -131,9 +150,9 @@ pub async fn list_own_sessions(
 /// List a user's sessions, by when they were opened. Always a page.
 #[utoipa::path(
     get, path = "/api/v1/users/{userId}/sessions", tag = "users",
-    params(("userId" = i64, Path, description = "Its number"), super::openapi::SessionParams),
+    params(("userId" = i64, Path, description = "Its number"), super::parameters::SessionParams),
     responses(
-        (status = 200, description = "A page of sessions", body = super::openapi::SessionPage),
+        (status = 200, description = "A page of sessions", body = SessionPage),
         InvalidError, AdminErrors, MissingError,
     ),
 )]

@@ -12,15 +12,14 @@ use utoipa::openapi::schema::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use super::body::{Fields, Flaw, Patch, Presence};
 use crate::clock::{Millis, rfc3339};
 use crate::domain::conditions;
 use crate::error::Result;
+use crate::http::answers::written;
 use crate::http::state::AppState;
-use crate::model::{Profile, User};
+use crate::model::User;
 use crate::storage::ShownUser;
-use crate::user_fields::{ProfileChange, ProfileField, ProfileSpec, UserField};
-use crate::values::Bad;
+use crate::user_fields::{ProfileField, UserField};
 
 /// A user (B3).
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +36,7 @@ impl<'a> UserBody<'a> {
 
     /// The same with its tag, to be kept: whoever asks is shown the same.
     pub(super) fn show(user: &User, app: &AppState) -> Result<ShownUser> {
-        let body = super::written(&UserBody::of(user, app))?.into();
+        let body = written(&UserBody::of(user, app))?.into();
         Ok(ShownUser { tag: conditions::tag_of_user(user), body })
     }
 }
@@ -77,56 +76,6 @@ impl Serialize for Time {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&rfc3339(self.0))
     }
-}
-
-impl From<Bad> for Flaw {
-    fn from(bad: Bad) -> Self {
-        Self { code: bad.code, detail: bad.detail }
-    }
-}
-
-/// For [`Fields::required`] and its kin: the value that a check lets pass.
-pub(super) fn owned(check: fn(&str) -> Result<&str, Bad>) -> impl Fn(&str) -> Result<String, Bad> {
-    move |text| check(text).map(str::to_owned)
-}
-
-/// Reads the profile of a new user. Faults are noted in `fields`.
-pub(super) fn read_profile(fields: &mut Fields) -> Profile {
-    let mut profile = Profile::default();
-    for field in ProfileField::ALL {
-        let ProfileSpec { name, is_required, check, .. } = field.spec();
-        let value = if *is_required {
-            fields.required(name, owned(*check))
-        } else {
-            fields.nullable(name, owned(*check)).value()
-        };
-        field.set(&mut profile, value);
-    }
-    profile
-}
-
-/// Reads those profile fields that may be changed. The others are unknown unless they are read elsewhere. Faults are noted
-/// in `fields`.
-pub(super) fn read_profile_change(
-    fields: &mut Fields,
-    presence: Presence,
-    may_change: impl Fn(&ProfileSpec) -> bool,
-) -> ProfileChange {
-    let mut change = ProfileChange::default();
-    for field in ProfileField::ALL.into_iter().filter(|field| may_change(field.spec())) {
-        let ProfileSpec { name, is_required, check, .. } = field.spec();
-        let value = if *is_required {
-            fields.string(presence, name, owned(*check)).map_or(Patch::Absent, Patch::Value)
-        } else {
-            fields.nullable(name, owned(*check))
-        };
-        match value {
-            Patch::Absent => {}
-            Patch::Null => change.set(field, None),
-            Patch::Value(value) => change.set(field, Some(value)),
-        }
-    }
-    change
 }
 
 /// A body of a request that sets fields of a user.

@@ -6,24 +6,23 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::body::{Fields, Flaw, JsonBody, Patch, Presence, elements, id_list, members, status};
-use super::extract::Admin;
-use super::incoming::BULK;
-use super::openapi::{
-    AdminErrors, ConflictError, DryRunParams, InvalidError, MissingError, OnceParams, TooLargeError,
-};
-use super::paging::Params;
-use super::problem::{Problem, ProblemDocument, of_row};
-use super::user_bodies::read_profile_change;
+use super::parameters::{DryRunParams, OnceParams};
+use super::responses::{AdminErrors, ConflictError, InvalidError, MissingError, TooLargeError};
 use super::user_lists::{as_stored, read_filters};
-use super::users::{HalfRead, note_unknown, read_groups, unknown_groups};
-use super::writes::{Answer, Once, Write};
 use crate::access::{self, Scope};
 use crate::domain::bulk_operations::{BulkChange, BulkOperation};
 use crate::domain::user_bulk::{self, MOST_CHANGED, Row, Selection};
+use crate::domain::user_records::{HalfRead, note_unknown, read_groups, read_profile_change, unknown_groups};
 use crate::domain::users::UserChange;
 use crate::error::{Error, Fault, Result};
+use crate::http::extract::Admin;
+use crate::http::incoming::BULK;
+use crate::http::json_body::JsonBody;
+use crate::http::paging::Params;
+use crate::http::problem::{Problem, ProblemDocument, of_row};
 use crate::http::state::AppState;
+use crate::http::writes::{Answer, Once, Write};
+use crate::json::{Fields, Flaw, Patch, Presence, elements, id_list, members, status};
 use crate::model::UserId;
 use crate::user_fields::ProfileField;
 
@@ -117,7 +116,7 @@ async fn read_bulk(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<Bu
     let mut wanted: Vec<_> = halves.iter().flatten().flat_map(|half| half.groups.iter().copied()).collect();
     wanted.sort_unstable();
     wanted.dedup();
-    let unknown = unknown_groups(app, by, wanted).await?;
+    let unknown = unknown_groups(&app.store, by, wanted).await?;
     let read = |half: Result<HalfRead>| match half.and_then(|half| half.finish(by.pid(), &unknown)) {
         Ok(new) => Ok(Ok(new)),
         Err(Error::Invalid(faults)) => Ok(Err(faults)),
@@ -272,7 +271,7 @@ async fn read_patch(app: &AppState, by: &access::Admin, patch: &str) -> Result<U
     let is_admin = fields.optional_bool("isAdmin");
     let groups = read_groups(&mut fields);
     if let Some(groups) = &groups {
-        note_unknown(&mut fields, groups, &unknown_groups(app, by, groups.clone()).await?);
+        note_unknown(&mut fields, groups, &unknown_groups(&app.store, by, groups.clone()).await?);
     }
     fields.finish()?;
     Ok(UserChange { username: None, status, profile, groups, is_admin })

@@ -12,18 +12,19 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use utoipa::{IntoParams, ToSchema};
 
-use super::extract::{Admin, QueryParams};
-use super::import_rows::read_rows;
-use super::incoming::{StreamedBody, body_problem};
-use super::openapi::{AdminErrors, ConflictError, DryRunParams, InvalidError, OnceParams};
-use super::paging::Params;
-use super::problem::Problem;
-use super::writes::{Answer, REPLAYED, TRUE, idempotency_key};
+use super::parameters::{DryRunParams, OnceParams};
+use super::responses::{AdminErrors, ConflictError, InvalidError};
 use crate::access::{self, Scope as _};
 use crate::domain::Terms;
 use crate::domain::user_import::{self, Chain, Fate, Mood, Seen};
+use crate::domain::user_rows::read_rows;
 use crate::error::{Conflict, Error, Fault, Result};
+use crate::http::extract::{Admin, QueryParams};
+use crate::http::incoming::{StreamedBody, body_problem};
+use crate::http::paging::Params;
+use crate::http::problem::Problem;
 use crate::http::state::AppState;
+use crate::http::writes::{Answer, REPLAYED, TRUE, idempotency_key};
 use crate::rows::{BatchSize, Format, RawRow, Splitter};
 use crate::storage::Tx;
 use crate::storage::imports::Progress;
@@ -255,7 +256,7 @@ impl Import {
             self.chain.clone()
         };
         let (marks, from) = (new.iter().map(mark).collect(), self.rows);
-        let rows = read_rows(&self.app, &self.by, new).await?;
+        let rows = read_rows(&self.app.store, &self.by, new).await?;
         self.rows += i64::try_from(rows.len()).unwrap_or(i64::MAX);
         if self.asked.dry_run { self.rehearse(rows).await } else { self.store(rows, marks, from).await }
     }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 
-use super::extract::{Admin, QueryParams};
-use super::openapi::{AdminErrors, InvalidError};
-use super::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows};
-use super::problem::Problem;
+use crate::http::extract::{Admin, QueryParams};
+use utoipa::ToSchema;
+
+use super::responses::{AdminErrors, InvalidError};
 use super::user_bodies::UserBody;
 use crate::access::{self, Scope};
 use crate::domain::users;
 use crate::error::{Error, Fault, Result};
+use crate::http::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows};
+use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::model::{GroupId, PartnerId, Status, User, UserId};
 use crate::storage::lists::{Position, SortKey};
@@ -115,14 +117,45 @@ fn address(query: &UserQuery, pid: PartnerId) -> ListAddress {
     ListAddress { path: "/api/v1/users".into(), pid, parameters }
 }
 
+/// All users, or a page of them.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub enum UserList<'a> {
+    /// Without `page`, `pageSize` and `cursor`.
+    All(Vec<UserBody<'a>>),
+    /// With any of them.
+    Page(UserPage<'a>),
+}
+
+/// A page of users.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct UserPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// `false` when there are more than `total`; else left out.
+    #[schema(required = false)]
+    total_is_exact: bool,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<UserBody<'a>>,
+}
+
 /// List users (A8), or those of groups (A9).
 ///
 /// Without `page`, `pageSize` and `cursor` the answer is an array of all of them, streamed; with any of them it is a
 /// page.
 #[utoipa::path(
-    get, path = "/api/v1/users", tag = "users", params(super::openapi::PageParams, super::openapi::UserFilters),
+    get, path = "/api/v1/users", tag = "users", params(super::parameters::PageParams, super::parameters::UserFilters),
     responses(
-        (status = 200, description = "All users as an array, or a page of them", body = super::openapi::UserList),
+        (status = 200, description = "All users as an array, or a page of them", body = UserList),
         InvalidError, AdminErrors,
     ),
 )]

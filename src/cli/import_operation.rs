@@ -5,10 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::access::{Admin, Operator};
-use crate::api::import_rows::read_rows;
-use crate::api::user_export;
 use crate::domain::services::Services;
 use crate::domain::user_import::{self, Fate, Mood};
+use crate::domain::user_rows::{export_rows, read_rows};
 use crate::domain::{Terms, partners, unit};
 use crate::error::{Conflict, Error, Result};
 use crate::model::{PartnerId, UserId};
@@ -89,7 +88,7 @@ impl ImportOperation {
             }
             Self::Batch { pid, key, from, rows, send_mail, planned } => {
                 let admin = by.as_admin_of(pid);
-                let rows = read_rows(services, &admin, rows).await?;
+                let rows = read_rows(&services.store, &admin, rows).await?;
                 let (count, terms) = (rows.len(), services.terms);
                 let batch = Batch { admin: admin.clone(), key, from, rows, send_mail, planned };
                 let part = move |tx: &mut Tx<'_>, mood, at, rejected: &Vec<Fate>| {
@@ -101,7 +100,7 @@ impl ImportOperation {
             }
             Self::Rehearse { pid, rows, send_mail } => {
                 let admin = by.as_admin_of(pid);
-                let rows = read_rows(services, &admin, rows).await?;
+                let rows = read_rows(&services.store, &admin, rows).await?;
                 let (store, terms) = (&services.store, services.terms);
                 let tried = user_import::rehearse_batch(store, terms, &admin, &mut mood, rows, send_mail);
                 Ok(json!(tried.await?))
@@ -120,7 +119,7 @@ impl ImportOperation {
                     .store
                     .scan(&admin, move |tx| {
                         partners::get(tx, by, pid)?;
-                        let page = user_export::read_page(tx, &rights, format, after, hashes_for)?;
+                        let page = export_rows(tx, &rights, format, after, hashes_for)?;
                         let text = String::from_utf8(page.text)
                             .map_err(|_| Error::internal("an export is no text"))?;
                         let total = user_lists::total(tx, &UserQuery::all())?.count;

@@ -22,17 +22,17 @@ use super::refusal::Refusal;
 use super::remains;
 use super::warm::Warm;
 use crate::access::Operator;
-use crate::api;
-use crate::api::observe::Metrics;
-use crate::api::server::{self, Bounds};
-use crate::app::App;
+use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
 use crate::domain::bulk_operations;
 use crate::hashing::HashCost;
+use crate::http::observe::Metrics;
+use crate::http::server::{self, Bounds};
 use crate::log::Log;
 use crate::mail::{Directory, Mailer, Sender, Smtp};
 use crate::random::Random;
+use crate::router;
 use crate::supervise::Supervisor;
 use crate::worker::Worker;
 
@@ -247,19 +247,19 @@ async fn http(
             }
         }
     });
-    let bounds = Bounds::of(&app.config);
+    let bounds = app::bounds(&app.config);
     // Dropped when it is time to stop, which both listeners hear.
     let (going, mut gone) = watch::channel(());
     let stop = async move {
         stop.await;
         drop(going);
     };
-    let api = server::serve_supervised(listener, api::service(app, &metrics), bounds, stop, supervisor);
+    let api = server::serve_supervised(listener, router::service(app, &metrics), bounds, stop, supervisor);
     let metrics_only = async {
         let Some(listener) = metrics_listener else { return Ok(()) };
         let bounds = Bounds { max_connections: METRICS_CONNECTIONS, ..bounds };
         let stopped = async move { gone.changed().await };
-        let service = api::metrics_service(app, &metrics);
+        let service = router::metrics_service(app, &metrics);
         server::serve_supervised(listener, service, bounds, stopped, supervisor).await
     };
     let served = tokio::try_join!(api, metrics_only);

@@ -66,6 +66,10 @@ pub mod unit;
 pub mod user_bulk;
 /// Users that come from elsewhere, a file of them.
 pub mod user_import;
+/// Users as JSON.
+pub mod user_records;
+/// Users as rows of a file.
+pub mod user_rows;
 /// Users.
 pub mod users;
 /// When sessions were last used.

@@ -13,22 +13,22 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use zeroize::Zeroizing;
 
-use crate::api::extract::ClientAddress;
-use crate::api::incoming::{FORM, read_body};
-use crate::api::json;
-use crate::api::problem::{GrantDocument, Problem};
-use crate::api::server::Peer;
 use crate::domain::clients::{self, ClientIdentity};
 use crate::domain::logins;
 use crate::domain::tokens::{self, Granted, Origin};
 use crate::error::{Error, GrantError, Result};
+use crate::http::answers::json;
+use crate::http::extract::ClientAddress;
+use crate::http::incoming::{FORM, read_body};
+use crate::http::problem::{GrantDocument, Problem};
+use crate::http::server::Peer;
 use crate::http::state::AppState;
 
 /// The scope of every token: the contract knows one.
 const SCOPE: &str = "read write";
 
 /// The operations of this edge.
-pub(crate) fn api() -> OpenApiRouter<AppState> {
+pub fn api() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(token)).routes(routes!(revoke)).routes(routes!(introspect))
 }
 
@@ -267,8 +267,8 @@ fn read_basic(value: &str) -> Option<(String, Zeroizing<String>)> {
         (status = 200, description = "Tokens", body = TokenAnswer),
         (status = 400, description = "Refused; the code is RFC 6749's", body = GrantDocument, example = json!({"error": "invalid_grant", "error_description": "wrong username or password"})),
         (status = 401, description = "Unknown client or wrong secret", body = GrantDocument, example = json!({"error": "invalid_client", "error_description": "unknown client or wrong secret"})),
-        (status = 429, description = "Too many failed logins from this address: try again after Retry-After seconds", body = crate::api::problem::ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "Busy: try again after Retry-After seconds", body = crate::api::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 429, description = "Too many failed logins from this address: try again after Retry-After seconds", body = crate::http::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "Busy: try again after Retry-After seconds", body = crate::http::problem::ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
 async fn token(
@@ -333,7 +333,7 @@ fn uncached(mut answer: Response) -> Response {
         (status = 200, description = "It is good no more", body = Object),
         (status = 400, description = "A parameter is missing", body = GrantDocument, example = json!({"error": "invalid_request", "error_description": "the parameter token is missing"})),
         (status = 401, description = "Unknown client or wrong secret", body = GrantDocument, example = json!({"error": "invalid_client", "error_description": "unknown client or wrong secret"})),
-        (status = 503, description = "Busy: try again after Retry-After seconds", body = crate::api::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "Busy: try again after Retry-After seconds", body = crate::http::problem::ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
 async fn revoke(
@@ -355,7 +355,7 @@ async fn revoke(
         (status = 200, description = "What it is worth", body = IntrospectionAnswer),
         (status = 400, description = "A parameter is missing, or a public client asks", body = GrantDocument, example = json!({"error": "unauthorized_client", "error_description": "a public client cannot introspect"})),
         (status = 401, description = "Unknown client or wrong secret", body = GrantDocument, example = json!({"error": "invalid_client", "error_description": "unknown client or wrong secret"})),
-        (status = 503, description = "Busy: try again after Retry-After seconds", body = crate::api::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "Busy: try again after Retry-After seconds", body = crate::http::problem::ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
 async fn introspect(

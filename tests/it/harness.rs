@@ -15,8 +15,6 @@ use tokio::sync::oneshot;
 
 use crate::databases::Database;
 use tenantry::access::Operator;
-use tenantry::api::observe::Metrics;
-use tenantry::api::server::{Bounds, serve};
 use tenantry::app::App;
 use tenantry::clock::Clock;
 use tenantry::config::{Config, DatabaseUrl};
@@ -24,6 +22,8 @@ use tenantry::domain::users::NewUser;
 use tenantry::domain::{clients, partners, tokens, unit};
 use tenantry::error::Error;
 use tenantry::hashing::HashCost;
+use tenantry::http::observe::Metrics;
+use tenantry::http::server::serve;
 use tenantry::mail::{Envelope, Mailer, Memory, Notice};
 use tenantry::model::{PartnerId, Profile, Status};
 use tenantry::random::Random;
@@ -137,10 +137,10 @@ impl T {
 
     async fn run(dir: Arc<TempDir>, database: Arc<Database>, config: Config, clock: Clock) -> Self {
         let log_start = LOG.lock().unwrap().len();
-        let bounds = Bounds::of(&config);
+        let bounds = tenantry::app::bounds(&config);
         let app = assemble(config, &clock).await;
         let recorder = PrometheusBuilder::new().build_recorder();
-        let service = tenantry::api::service(&app, &Arc::new(Metrics::new(&recorder)));
+        let service = tenantry::router::service(&app, &Arc::new(Metrics::new(&recorder)));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();

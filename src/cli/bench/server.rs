@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::load;
 use super::scratch::{Cores, Stop, pin};
-use crate::api::bare;
+use crate::bare;
 use crate::cli::refusal::Refusal;
 
 /// How long a server has to end by itself.

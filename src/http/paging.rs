@@ -384,7 +384,7 @@ pub fn page_answer<'a, T: 'a, W: Serialize>(
     let total_is_exact = (!found.total.is_exact).then_some(false);
     let wrapper =
         Wrapper { total: found.total.count, total_is_exact, page, page_size: request.size, list: &list };
-    let mut answer = super::json(StatusCode::OK, &wrapper);
+    let mut answer = super::answers::json(StatusCode::OK, &wrapper);
     if let (true, Some(last), Some(cursors)) = (has_next, rows.last(), &request.cursors) {
         let (key, id) = key_of(last);
         if let Some(link) = address.next_link(cursors, key, id, request.size) {

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::api::incoming::{BULK, FORM, ORDINARY};
+use crate::http::incoming::{FORM, ORDINARY, too_large};
 
 /// The methods of a path item (OpenAPI 3.1, Path Item Object).
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
@@ -76,19 +76,6 @@ fn errors(body: BodyKind) -> Vec<(u16, String)> {
     errors
 }
 
-/// How an operation whose body has a limit describes its 413.
-pub(super) fn too_large(limit: u64) -> String {
-    match limit {
-        BULK => {
-            format!("The body has more than {DEFAULT_BULK} bytes, or what the server's body-limit is set to")
-        }
-        limit => format!("The body has more than {limit} bytes"),
-    }
-}
-
-/// What `body-limit` is unless it is set.
-const DEFAULT_BULK: u64 = 8 * 1024 * 1024;
-
 /// An example of a problem document.
 fn problem(status: u64) -> Option<Value> {
     let (title, code, detail) = match status {
@@ -136,7 +123,7 @@ fn problem(status: u64) -> Option<Value> {
 }
 
 /// Adds to a document what its operations have in common.
-pub(super) fn complete(mut document: Value) -> Value {
+pub fn complete(mut document: Value) -> Value {
     let schemas = document.pointer("/components/schemas").cloned().unwrap_or_default();
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     for path in paths.into_iter().flat_map(Map::values_mut) {

@@ -271,7 +271,7 @@ fn conflict(Conflict { code, detail, field, users }: Conflict) -> ProblemDocumen
 
 /// What is wrong with one row of many, as a document inside of an answer. What is no fault or conflict of the row is
 /// given back: it is one of the whole request.
-pub(super) fn of_row(error: Error) -> Result<ProblemDocument, Error> {
+pub(crate) fn of_row(error: Error) -> Result<ProblemDocument, Error> {
     match error {
         Error::Invalid(faults) => Ok(invalid(faults)),
         Error::Conflict(found) => Ok(conflict(found)),

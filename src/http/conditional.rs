@@ -82,11 +82,11 @@ pub(super) fn etag(tag: &str) -> String {
 }
 
 /// Shows something, written as JSON, with its tag, or says that it is as whoever asks knows it (`304`).
-pub(super) fn show(conditions: &Conditions, tag: &str, body: impl Into<Bytes>) -> Response {
+pub(crate) fn show(conditions: &Conditions, tag: &str, body: impl Into<Bytes>) -> Response {
     let mut answer = if conditions.0.knows(tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        super::json_answer(StatusCode::OK, body)
+        super::answers::json_answer(StatusCode::OK, body)
     };
     if let Ok(value) = HeaderValue::try_from(etag(tag)) {
         answer.headers_mut().insert(ETAG, value);

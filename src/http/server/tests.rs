@@ -10,9 +10,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::api::body::JsonBody;
-use crate::api::incoming::{BRIEF, StreamedBody, body_problem, read_body};
-use crate::api::observe::{Metrics, Observe};
+use crate::http::incoming::{BRIEF, StreamedBody, body_problem, read_body};
+use crate::http::json_body::JsonBody;
+use crate::http::observe::{Metrics, Observe};
 use crate::random::Random;
 use http_body_util::BodyExt as _;
 use metrics_exporter_prometheus::PrometheusBuilder;

@@ -32,7 +32,6 @@ use super::incoming::{BodyAllowance, BodyRules, Guarded};
 use super::observe;
 use super::problem::{Cause, Problem};
 use super::shares::Shares;
-use crate::config::Config;
 use crate::error::Error;
 use crate::model::PartnerId;
 use crate::supervise::{Supervisor, words_of};
@@ -89,13 +88,6 @@ impl Default for Bounds {
             body_memory: 256 * 1024 * 1024,
             max_connections: 10_000,
         }
-    }
-}
-
-impl Bounds {
-    /// The service's, with those of the settings that are bounds.
-    pub fn of(config: &Config) -> Self {
-        Self { body_limit: config.body_limit as u64, body_memory: config.body_memory, ..Self::default() }
     }
 }
 

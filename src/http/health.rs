@@ -19,7 +19,7 @@ use crate::log;
 use crate::supervise::Supervisor;
 
 /// `/healthz`, `/readyz` and `/metrics`.
-pub(super) fn router(metrics: Arc<Metrics>) -> Router<AppState> {
+pub(crate) fn router(metrics: Arc<Metrics>) -> Router<AppState> {
     let told = Arc::new(AtomicBool::new(false));
     let guarded = move |State(app): State<AppState>, request: Request| async move {
         let peer = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
@@ -32,20 +32,20 @@ pub(super) fn router(metrics: Arc<Metrics>) -> Router<AppState> {
         Problem::unknown_path().into_response()
     };
     Router::new()
-        .route("/healthz", get(async || super::json(StatusCode::OK, &json!({ "status": "ok" }))))
+        .route("/healthz", get(async || super::answers::json(StatusCode::OK, &json!({ "status": "ok" }))))
         .route("/readyz", get(ready))
         .route("/metrics", get(guarded))
 }
 
 /// `/metrics`, for whoever reaches it.
-pub(super) fn metrics_router(metrics: Arc<Metrics>, supervisor: Supervisor) -> Router {
+pub(crate) fn metrics_router(metrics: Arc<Metrics>, supervisor: Supervisor) -> Router {
     Router::new().route("/metrics", get(move || async move { show(&metrics, &supervisor) }))
 }
 
 /// Ready = the database answers and takes what is written, and no thread is missing.
 async fn ready(State(app): State<AppState>) -> Result<Response, Problem> {
     app.store.is_ready().await?;
-    Ok(super::json(StatusCode::OK, &json!({ "status": "ready" })))
+    Ok(super::answers::json(StatusCode::OK, &json!({ "status": "ready" })))
 }
 
 /// A proxy has passed the request on for somebody else: the peer's address says nothing of who asks.

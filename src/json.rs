@@ -1,14 +1,9 @@
-//! Reading JSON bodies, all faults at once (B6): `JsonBody` takes the bytes off the wire, `Fields` reads an
-//! object out of them, `id_list` a list of ids.
+//! Reading JSON, all faults at once (B6): `Fields` reads an object, `id_list` a list of ids (leaf).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
-use axum::extract::{FromRequest, Request};
-use axum::http::Method;
-use axum::http::header::CONTENT_TYPE;
-use hyper::body::{Body as _, Bytes};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -16,56 +11,15 @@ use serde_json::value::RawValue;
 use self::ids::Ids;
 pub use self::ids::{MAX_IDS, id_list};
 pub use self::lists::{name_list, object_list};
-use super::incoming::{ORDINARY, read_body};
-use super::problem::Problem;
 use crate::error::{Error, Fault};
 use crate::model::Status;
+use crate::values::Bad;
 
 mod ids;
 mod lists;
 
 /// The most members a body's object may have: many times what any operation knows, and a bound on the work.
 const MAX_FIELDS: usize = 100;
-/// The bytes of a body that is said to be JSON and has at most `LIMIT` bytes; 408, 413 or 415 otherwise. That of a PATCH
-/// is said to be JSON or a merge patch (RFC 7396): other patches in JSON mean something else.
-///
-/// A request without any body and content type passes as empty, so that it gets the one fault that helps.
-#[derive(Debug)]
-pub struct JsonBody<const LIMIT: u64 = ORDINARY>(pub Bytes);
-
-impl<const LIMIT: u64, S: Sync> FromRequest<S> for JsonBody<LIMIT> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let is_patch = request.method() == Method::PATCH;
-        let known = match request.headers().get(CONTENT_TYPE) {
-            Some(value) => value.to_str().is_ok_and(|text| is_json(text, is_patch)),
-            None => request.body().is_end_stream(),
-        };
-        match (known, is_patch) {
-            (true, _) => read_body(request, LIMIT).await.map(Self),
-            (false, true) => Err(Problem::unsupported_patch()),
-            (false, false) => Err(Problem::unsupported_media_type()),
-        }
-    }
-}
-
-/// `application/json` or `application/<anything>+json` (RFC 6839 §3.1), of which only `merge-patch` is a patch; a charset,
-/// which RFC 8259 §11 does not know but many clients send, must be UTF-8.
-fn is_json(content_type: &str, is_patch: bool) -> bool {
-    let mut parts = content_type.split(';');
-    let essence = parts.next().unwrap_or("").trim().to_ascii_lowercase();
-    let json = essence.strip_prefix("application/").is_some_and(|subtype| {
-        let is_kind = |kind: &str| if is_patch { kind == "merge-patch" } else { !kind.is_empty() };
-        subtype == "json" || subtype.strip_suffix("+json").is_some_and(is_kind)
-    });
-    json && parts.filter_map(|p| p.split_once('=')).all(|(name, value)| {
-        let value = value.trim().trim_matches('"');
-        !name.trim().eq_ignore_ascii_case("charset")
-            || value.eq_ignore_ascii_case("utf-8")
-            || value.eq_ignore_ascii_case("utf8")
-    })
-}
 
 /// What is wrong with one value, before it is known where it stands: what a checking function answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +33,12 @@ pub struct Flaw {
 impl<D: Into<Cow<'static, str>>> From<(&'static str, D)> for Flaw {
     fn from((code, detail): (&'static str, D)) -> Self {
         Self { code, detail: detail.into() }
+    }
+}
+
+impl From<Bad> for Flaw {
+    fn from(bad: Bad) -> Self {
+        Self { code: bad.code, detail: bad.detail }
     }
 }
 
@@ -402,7 +362,10 @@ fn pointer(name: &str) -> Cow<'static, str> {
 }
 
 /// The document as text. serde_json would find bad UTF-8 itself, but not say it so plainly.
-pub(super) fn text<'a>(bytes: &'a [u8], expected: &str) -> Result<&'a str, Error> {
+///
+/// # Errors
+/// It is no UTF-8, or empty.
+pub fn text<'a>(bytes: &'a [u8], expected: &str) -> Result<&'a str, Error> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let detail = format!("the body is not UTF-8 at byte {}", e.valid_up_to());
         Fault::new("", "malformed-json", detail)
@@ -415,7 +378,7 @@ pub(super) fn text<'a>(bytes: &'a [u8], expected: &str) -> Result<&'a str, Error
 
 /// The one fault of a document that could not be read. The parser's words about syntax name a place and never
 /// repeat a value; its words about types might, so they are not used.
-pub(super) fn syntax(error: &serde_json::Error, expected: &str) -> Error {
+pub fn syntax(error: &serde_json::Error, expected: &str) -> Error {
     if error.is_data() {
         Fault::new("", "wrong-type", format!("the body must be {expected}")).into()
     } else {

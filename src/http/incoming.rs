@@ -337,6 +337,19 @@ fn error_of(error: &axum::Error) -> BodyError {
     BodyError::Broken
 }
 
+/// How an operation whose body has a limit describes its 413.
+pub fn too_large(limit: u64) -> String {
+    match limit {
+        BULK => {
+            format!("The body has more than {DEFAULT_BULK} bytes, or what the server's body-limit is set to")
+        }
+        limit => format!("The body has more than {limit} bytes"),
+    }
+}
+
+/// What `body-limit` is unless it is set.
+const DEFAULT_BULK: u64 = 8 * 1024 * 1024;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::body::JsonBody;
 use super::conditional;
 use super::extract;
 use super::incoming::ORDINARY;
+use super::json_body::JsonBody;
 use super::paging::Params;
 use super::problem::Problem;
 use crate::access::{Admin, Scope};
@@ -31,9 +31,9 @@ use crate::model::{PartnerId, UserId};
 use crate::storage::{FreshIds, Tx};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-pub(super) const TRUE: HeaderValue = HeaderValue::from_static("true");
+pub(crate) const TRUE: HeaderValue = HeaderValue::from_static("true");
 
 /// The longest `Idempotency-Key`.
 const LONGEST_KEY: usize = 255;
@@ -99,7 +99,7 @@ impl Answer {
     }
 
     /// As a response; as a preview where it was only tried.
-    pub(super) fn answer(self, dry_run: bool) -> Result<Response> {
+    pub(crate) fn answer(self, dry_run: bool) -> Result<Response> {
         if dry_run { self.into_preview() } else { self.into_response() }
     }
 
@@ -315,7 +315,7 @@ impl<const LIMIT: u64> FromRequest<AppState> for Once<LIMIT> {
 }
 
 /// The key of a request that may come again, if it has one.
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let fault = || {

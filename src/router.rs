@@ -1,0 +1,82 @@
+//! The whole of HTTP on one page: every operation of every edge, health, metrics and documentation.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::{
+    deleted_users, effective_permissions, evaluations, events, forgot_password, group_lists, groups,
+    memberships, partners, permissions, self_service, sessions, user_bulk, user_export, user_import,
+    user_lists, users,
+};
+use crate::http::health;
+use crate::http::observe::{Metrics, Observe};
+use crate::http::problem::Problem;
+use crate::http::state::AppState;
+use crate::{oauth, openapi};
+
+/// All of HTTP: the API, OAuth, health, metrics and documentation.
+pub fn service(state: &AppState, metrics: &Arc<Metrics>) -> Observe<Router> {
+    let (router, document) = api().split_for_parts();
+    let router = router
+        .merge(health::router(Arc::clone(metrics)))
+        .merge(openapi::router(&document))
+        .fallback(async || Problem::unknown_path())
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        // The server bounds every body itself (incoming.rs).
+        .layer(DefaultBodyLimit::disable())
+        .with_state(state.clone());
+    Observe::new(router, Arc::clone(metrics), &state.random)
+}
+
+/// `/metrics` and nothing else, for a listener of its own.
+pub fn metrics_service(state: &AppState, metrics: &Arc<Metrics>) -> Observe<Router> {
+    let router = health::metrics_router(Arc::clone(metrics), state.store.supervisor().clone())
+        .fallback(async || Problem::unknown_path());
+    Observe::new(router, Arc::clone(metrics), &state.random)
+}
+
+/// Every operation. Registering one documents it.
+pub fn api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(users::create_user, user_lists::list_users))
+        .routes(routes!(users::get_user, users::update_user, users::patch_user, users::delete_user))
+        .routes(routes!(user_bulk::bulk_create_users, user_bulk::bulk_patch_users))
+        .routes(routes!(user_bulk::bulk_delete_users))
+        .routes(routes!(user_import::import_users))
+        .routes(routes!(user_export::export_users))
+        .routes(routes!(users::reset_user_password))
+        .routes(routes!(deleted_users::list_deleted_users))
+        .routes(routes!(deleted_users::erase_user))
+        .routes(routes!(deleted_users::restore_user))
+        .routes(routes!(self_service::get_self, self_service::patch_self))
+        .routes(routes!(self_service::update_self))
+        .routes(routes!(self_service::update_own_password, self_service::put_own_password))
+        .routes(routes!(self_service::reset_own_password, self_service::put_own_password_reset))
+        .routes(routes!(forgot_password::forgot_password))
+        .routes(routes!(sessions::list_own_sessions, sessions::end_own_sessions))
+        .routes(routes!(sessions::end_own_session))
+        .routes(routes!(sessions::list_user_sessions, sessions::end_user_sessions))
+        .routes(routes!(sessions::end_user_session))
+        .routes(routes!(groups::create_group, group_lists::list_groups))
+        .routes(routes!(groups::get_group, groups::update_group, groups::patch_group, groups::delete_group))
+        .routes(routes!(groups::bulk_delete_groups, groups::bulk_delete_groups_by_delete))
+        .routes(routes!(memberships::add_member, memberships::remove_member))
+        .routes(routes!(memberships::add_members, memberships::remove_members))
+        .routes(routes!(permissions::list_group_permissions, permissions::update_group_permissions))
+        .routes(routes!(permissions::update_group_wildcards))
+        .routes(routes!(permissions::list_object_types))
+        .routes(routes!(permissions::get_object_type))
+        .routes(routes!(effective_permissions::list_user_permissions))
+        .routes(routes!(effective_permissions::list_self_permissions))
+        .routes(routes!(effective_permissions::list_holders))
+        .routes(routes!(evaluations::evaluate_access))
+        .routes(routes!(evaluations::evaluate_accesses))
+        .routes(routes!(events::list_events))
+        .routes(routes!(partners::create_partner, partners::list_partners))
+        .routes(routes!(partners::get_partner, partners::update_partner, partners::delete_partner))
+        .merge(oauth::api())
+}
