@@ -16,13 +16,13 @@ use crate::http::health;
 use crate::http::observe::{Metrics, Observe};
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
-use crate::{oauth, openapi};
+use crate::{log, oauth, openapi};
 
 /// All of HTTP: the API, OAuth, health, metrics and documentation.
 pub fn service(state: &AppState, metrics: &Arc<Metrics>) -> Observe<Router> {
     let (router, document) = api().split_for_parts();
     let router = router
-        .merge(health::router(Arc::clone(metrics)))
+        .merge(health::router(Arc::clone(metrics), log::render))
         .merge(openapi::router(&document))
         .fallback(async || Problem::unknown_path())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
@@ -34,7 +34,7 @@ pub fn service(state: &AppState, metrics: &Arc<Metrics>) -> Observe<Router> {
 
 /// `/metrics` and nothing else, for a listener of its own.
 pub fn metrics_service(state: &AppState, metrics: &Arc<Metrics>) -> Observe<Router> {
-    let router = health::metrics_router(Arc::clone(metrics), state.store.supervisor().clone())
+    let router = health::metrics_router(Arc::clone(metrics), state.store.supervisor().clone(), log::render)
         .fallback(async || Problem::unknown_path());
     Observe::new(router, Arc::clone(metrics), &state.random)
 }

@@ -10,7 +10,7 @@ use crate::hashing::HashCost;
 use crate::random::Random;
 use crate::storage::Store;
 
-/// The numbers that are in force unless an operator sets others; `src/services.rs` is held to them.
+/// The numbers that are in force unless an operator sets others; `src/app.rs` is held to them.
 pub const TERMS: Terms = Terms {
     access_token: 6 * HOUR,
     refresh_token: 30 * DAY,

@@ -15,16 +15,15 @@ use super::observe::Metrics;
 use super::problem::Problem;
 use super::server::Peer;
 use crate::http::state::AppState;
-use crate::log;
 use crate::supervise::Supervisor;
 
-/// `/healthz`, `/readyz` and `/metrics`.
-pub(crate) fn router(metrics: Arc<Metrics>) -> Router<AppState> {
+/// `/healthz`, `/readyz` and `/metrics`. `of_process` appends metrics that HTTP does not know.
+pub fn router(metrics: Arc<Metrics>, of_process: fn(&mut String)) -> Router<AppState> {
     let told = Arc::new(AtomicBool::new(false));
     let guarded = move |State(app): State<AppState>, request: Request| async move {
         let peer = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
         if peer.is_some_and(|peer| app.settings().allows_metrics(peer)) && !is_passed_on(request.headers()) {
-            return show(&metrics, app.store.supervisor());
+            return show(&metrics, app.store.supervisor(), of_process);
         }
         if !told.swap(true, Ordering::Relaxed) {
             tell_refusal(peer);
@@ -38,8 +37,8 @@ pub(crate) fn router(metrics: Arc<Metrics>) -> Router<AppState> {
 }
 
 /// `/metrics`, for whoever reaches it.
-pub(crate) fn metrics_router(metrics: Arc<Metrics>, supervisor: Supervisor) -> Router {
-    Router::new().route("/metrics", get(move || async move { show(&metrics, &supervisor) }))
+pub fn metrics_router(metrics: Arc<Metrics>, supervisor: Supervisor, of_process: fn(&mut String)) -> Router {
+    Router::new().route("/metrics", get(move || async move { show(&metrics, &supervisor, of_process) }))
 }
 
 /// Ready = the database answers and takes what is written, and no thread is missing.
@@ -63,10 +62,10 @@ fn tell_refusal(peer: Option<IpAddr>) {
     );
 }
 
-fn show(metrics: &Metrics, supervisor: &Supervisor) -> Response {
+fn show(metrics: &Metrics, supervisor: &Supervisor, of_process: fn(&mut String)) -> Response {
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     let mut text = metrics.render();
     supervisor.render(&mut text);
-    log::render(&mut text);
+    of_process(&mut text);
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
