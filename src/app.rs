@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use crate::clock::{Clock, DAY, HOUR, SECOND};
 use crate::config::{Config, DatabaseUrl, SecretUrl};
-use crate::domain::Terms;
-use crate::domain::services::{Services, Settings};
-use crate::error::Result;
-use crate::hashing::HashCost;
-use crate::http::server::Bounds;
-use crate::http::state::{AppState, HttpSettings};
-use crate::random::Random;
-use crate::storage::{PostgresOptions, Store};
+use tenantry_core::clock::{Clock, DAY, HOUR, SECOND};
+use tenantry_core::error::Result;
+use tenantry_core::random::Random;
+use tenantry_domain::Terms;
+use tenantry_domain::services::{Services, Settings};
+use tenantry_http::server::Bounds;
+use tenantry_http::state::{AppState, HttpSettings};
+use tenantry_passwords::HashCost;
+use tenantry_store::store::{PostgresOptions, Store};
 
 /// A running process: what its edges work with, and the settings that it was wired from.
 #[derive(Debug, Clone)]
@@ -113,6 +113,6 @@ mod tests {
     #[test]
     fn tests_of_the_rules_have_the_defaults() {
         let terms = terms(&Config::for_tests(Path::new("/tmp/x")));
-        assert_eq!(terms, crate::domain::testing::TERMS);
+        assert_eq!(terms, tenantry_domain::testing::TERMS);
     }
 }

@@ -13,8 +13,8 @@ use utoipa::openapi::security::{
     ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityScheme,
 };
 
-use crate::http::state::AppState;
 use crate::router;
+use tenantry_http::state::AppState;
 
 mod common;
 

@@ -7,16 +7,16 @@ use axum::extract::DefaultBodyLimit;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{
+use crate::{log, openapi};
+use tenantry_api::{
     deleted_users, effective_permissions, evaluations, events, forgot_password, group_lists, groups,
     memberships, partners, permissions, self_service, sessions, user_bulk, user_export, user_import,
     user_lists, users,
 };
-use crate::http::health;
-use crate::http::observe::{Metrics, Observe};
-use crate::http::problem::Problem;
-use crate::http::state::AppState;
-use crate::{log, oauth, openapi};
+use tenantry_http::health;
+use tenantry_http::observe::{Metrics, Observe};
+use tenantry_http::problem::Problem;
+use tenantry_http::state::AppState;
 
 /// All of HTTP: the API, OAuth, health, metrics and documentation.
 pub fn service(state: &AppState, metrics: &Arc<Metrics>) -> Observe<Router> {
@@ -78,5 +78,5 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(events::list_events))
         .routes(routes!(partners::create_partner, partners::list_partners))
         .routes(routes!(partners::get_partner, partners::update_partner, partners::delete_partner))
-        .merge(oauth::api())
+        .merge(tenantry_oauth::api())
 }

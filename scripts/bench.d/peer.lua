@@ -23,7 +23,7 @@ request = function()
   local name = os.getenv("RUN") .. "-" .. at
   return wrk.format(method, fill(target, "@next@", name), headers, fill(body, "@next@", name))
 end
--- What scripts/bench-peers reads: one line of JSON.
+-- What bench/peers reads: one line of JSON.
 done = function(summary, latency)
   io.write(string.format(
     '{"per_second": %.1f, "p50_ms": %.3f, "p99_ms": %.3f, "requests": %d, "failed": %d, "failed_reads": %d}\n',

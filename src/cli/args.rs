@@ -8,11 +8,9 @@ use clap::{Arg, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcomma
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-#[cfg(target_os = "linux")]
-use super::bench::args::BenchArgs;
 use crate::config::{self, Secret, Setting};
-use crate::model::{PartnerId, Status, UserId};
-use crate::rows::Format;
+use tenantry_core::model::{PartnerId, Status, UserId};
+use tenantry_core::rows::Format;
 
 /// A command line, understood.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,13 +78,6 @@ pub enum Command {
     /// The present database is kept beside it under another name. An older backup is brought up to date by the
     /// next `tenantry serve`.
     Restore(RestoreArgs),
-    /// Measure this machine: a server on a throw-away database, asked over HTTP
-    ///
-    /// Seeds an SQLite database, starts a server of this binary on it, asks it on 127.0.0.1 what products ask, and
-    /// prints rates, latencies and memory, with ratios to a bare endpoint measured in turns with it. Nothing of your
-    /// own data or settings is touched or used, and nothing is left behind.
-    #[cfg(target_os = "linux")]
-    Bench(BenchArgs),
 }
 
 /// `tenantry import`.
@@ -553,10 +544,6 @@ fn tree(settings: &[Setting]) -> clap::Command {
 fn add_settings(command: clap::Command, settings: &[Setting]) -> clap::Command {
     if command.has_subcommands() {
         return command.mut_subcommands(|below| add_settings(below, settings));
-    }
-    // It has a database of its own, and a server with the settings that everybody starts with.
-    if command.get_name() == "bench" {
-        return command;
     }
     let all = matches!(command.get_name(), "serve" | "config");
     // `partner create --admin-username` is about that partner's admin, not about the first one.

@@ -11,16 +11,16 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::args::BackupArgs;
-use super::print::Progress;
-use super::refusal::Refusal;
-use super::serve::stop_signal;
-use super::{Failure, lock, print, switch, way};
-use crate::clock::{Clock, rfc3339};
+use crate::cli::args::BackupArgs;
+use crate::cli::print::Progress;
+use crate::cli::refusal::Refusal;
+use crate::cli::serve::stop_signal;
+use crate::cli::{Failure, lock, print, switch, way};
 use crate::config::Config;
-use crate::random::Random;
-use crate::storage::backup::{self, Fault};
-use crate::storage::database_file;
+use tenantry_core::clock::{Clock, rfc3339};
+use tenantry_core::random::Random;
+use tenantry_store::engine::sqlite::database_file;
+use tenantry_store::ops::backup::{self, Fault};
 
 /// Runs the command.
 pub(super) fn run(config: &Config, args: &BackupArgs, out: &mut impl Write) -> Result<(), Failure> {

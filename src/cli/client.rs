@@ -5,18 +5,18 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::args::ClientCommand;
-use super::operation::{Checks, Operation};
-use super::partner::rows;
-use super::way::Way;
-use super::{Failure, print};
-use crate::access::Operator;
-use crate::clock::rfc3339;
-use crate::domain::services::Services;
-use crate::domain::{bulk_operations, clients, unit};
-use crate::error::Result;
-use crate::model::{Client, PartnerId};
-use crate::values;
+use crate::cli::args::ClientCommand;
+use crate::cli::operation::{Checks, Operation};
+use crate::cli::partner::rows;
+use crate::cli::way::Way;
+use crate::cli::{Failure, print};
+use tenantry_core::clock::rfc3339;
+use tenantry_core::error::Result;
+use tenantry_core::model::{Client, PartnerId};
+use tenantry_core::values;
+use tenantry_domain::services::Services;
+use tenantry_domain::{bulk_operations, clients, unit};
+use tenantry_store::access::Operator;
 
 /// What can be done with OAuth clients. The fields are the flags of these names, see args.rs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +61,8 @@ impl ClientOperation {
                 let mut checks = Checks::default();
                 let name = checks.see("--name", values::label(&name)).map(str::to_owned);
                 let name = checks.finish(name)?;
-                let create = move |tx: &mut crate::storage::Tx<'_>| clients::create(tx, by, &name, admin);
+                let create =
+                    move |tx: &mut tenantry_store::engine::tx::Tx<'_>| clients::create(tx, by, &name, admin);
                 let (client, secret) = unit::write(store, &by.as_admin_of(pid), create).await?;
                 let mut told = json!({ "client_id": client.client_id, "client_secret": secret });
                 if let (Value::Object(told), Value::Object(rest)) = (&mut told, shape(&client)) {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::args::ConfigArgs;
+use crate::cli::args::ConfigArgs;
 use crate::config::Config;
 
 /// Prints the settings.

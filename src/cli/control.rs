@@ -19,11 +19,11 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::lock;
-use super::operation::Operation;
-use super::refusal::Refusal;
-use crate::access::Operator;
-use crate::domain::services::Services;
+use crate::cli::lock;
+use crate::cli::operation::Operation;
+use crate::cli::refusal::Refusal;
+use tenantry_domain::services::Services;
+use tenantry_store::access::Operator;
 
 /// The longest request, in bytes: a batch of an import has a mebibyte of rows, of which JSON may make six times as
 /// much, and what a plan says of them.
@@ -243,7 +243,7 @@ async fn work(services: &Services, operation: Operation) -> Answer {
     match timeout(WORK, operation.run(services, Operator::of_this_machine())).await {
         Ok(Ok(value)) => Answer::Done(value),
         Ok(Err(error)) => {
-            if let crate::error::Error::Internal(what) = &error {
+            if let tenantry_core::error::Error::Internal(what) = &error {
                 tracing::error!(%what, "a command failed");
             }
             Answer::Refused(error.into())

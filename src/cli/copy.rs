@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::args::CopyArgs;
-use super::lock::{self, Holder, Lock, Taken};
-use super::progress::{self, FRAMES, LINES, clock, grouped};
-use super::refusal::Refusal;
-use super::{Failure, print};
 use crate::app;
-use crate::clock::Clock;
+use crate::cli::args::CopyArgs;
+use crate::cli::lock::{self, Holder, Lock, Taken};
+use crate::cli::progress::{self, FRAMES, LINES, clock, grouped};
+use crate::cli::refusal::Refusal;
+use crate::cli::{Failure, print};
 use crate::config::{self, Config, ConfigFault, DatabaseUrl, Secret};
-use crate::storage::copy::{self, Place, Progress, Report, Stage};
-use crate::storage::database_file::{DatabaseFile, Missing};
+use tenantry_core::clock::Clock;
+use tenantry_store::engine::sqlite::database_file::{DatabaseFile, Missing};
+use tenantry_store::ops::copy::{self, Place, Progress, Report, Stage};
 
 /// Copies a whole database into an empty one.
 pub(super) fn run(config: &Config, args: &CopyArgs, out: &mut impl Write) -> Result<(), Failure> {

@@ -7,25 +7,25 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::client::ClientOperation;
-use super::control::{self, Bound, Control};
-use super::lock::{self, Lock};
-use super::operation::Operation;
-use super::operator::OperatorOperation;
-use super::partner::PartnerOperation;
-use super::user::UserOperation;
-use super::*;
-use crate::access::Operator;
 use crate::app::App;
-use crate::clock::Clock;
+use crate::cli::client::ClientOperation;
+use crate::cli::control::{self, Bound, Control};
+use crate::cli::lock::{self, Lock};
+use crate::cli::operation::Operation;
+use crate::cli::operator::OperatorOperation;
+use crate::cli::partner::PartnerOperation;
+use crate::cli::user::UserOperation;
+use crate::cli::*;
 use crate::config::Secret;
-use crate::domain::clients::ClientIdentity;
-use crate::domain::logins;
-use crate::domain::tokens::{self, Origin};
-use crate::error::TokenFault;
-use crate::hashing::HashCost;
-use crate::model::{PartnerId, Status, UserId};
-use crate::random::Random;
+use tenantry_core::clock::Clock;
+use tenantry_core::error::TokenFault;
+use tenantry_core::model::{PartnerId, Status, UserId};
+use tenantry_core::random::Random;
+use tenantry_domain::clients::ClientIdentity;
+use tenantry_domain::logins;
+use tenantry_domain::tokens::{self, Origin};
+use tenantry_passwords::HashCost;
+use tenantry_store::access::Operator;
 
 const ADMIN_PASSWORD: &str = "Quiet-Harbor-77-lamp9";
 
@@ -153,7 +153,7 @@ fn operations_travel_unharmed() {
 
 #[test]
 fn refusals_travel_with_their_faults() {
-    let fault = crate::error::Fault::new("--email", "invalid-email", "not an e-mail address");
+    let fault = tenantry_core::error::Fault::new("--email", "invalid-email", "not an e-mail address");
     let refusal = Refusal::from(Error::from(fault));
     let wire = json!({
         "code": "invalid",
@@ -162,7 +162,7 @@ fn refusals_travel_with_their_faults() {
     });
     assert_eq!(serde_json::to_value(&refusal).unwrap(), wire);
     assert_eq!(serde_json::from_value::<Refusal>(wire).unwrap(), refusal);
-    let plain = Refusal::from(Error::NotFound(crate::error::Missing::User));
+    let plain = Refusal::from(Error::NotFound(tenantry_core::error::Missing::User));
     assert_eq!(
         serde_json::to_value(plain).unwrap(),
         json!({ "code": "not-found", "detail": "user not found" })
@@ -343,11 +343,11 @@ async fn lists_come_whole_however_long() {
     };
     let one = described.check(&mut checks, ["a", "b", "c", "d"]).unwrap();
     let terms = served.app.terms;
-    crate::domain::unit::write_large(&served.app.store, &admin.clone(), move |tx| {
+    tenantry_domain::unit::write_large(&served.app.store, &admin.clone(), move |tx| {
         for n in 0..2_000 {
             let mut new = one.clone();
-            new.username = crate::values::username(&format!("u{n}")).unwrap();
-            crate::domain::users::create(tx, terms, &admin, &new)?;
+            new.username = tenantry_core::values::username(&format!("u{n}")).unwrap();
+            tenantry_domain::users::create(tx, terms, &admin, &new)?;
         }
         Ok(())
     })
@@ -461,9 +461,9 @@ async fn a_control_socket_whose_task_panics_answers_again() {
 #[test]
 fn a_server_whose_worker_is_missing_ends_with_a_code_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
-    crate::supervise::tests::ARMED.set(Some(String::from("worker")));
+    tenantry_core::supervise::ARMED.set(Some(String::from("worker")));
     let (_, err, code) = command_on(&dir.path().join("data"), "serve --listen 127.0.0.1:0");
-    crate::supervise::tests::ARMED.set(None);
+    tenantry_core::supervise::ARMED.set(None);
     assert_eq!(code, 3, "{err}");
     assert!(err.contains("tenantry: the thread worker has failed for good: the server ends"), "{err}");
 }

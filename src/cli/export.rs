@@ -3,14 +3,14 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::Failure;
-use super::args::ExportArgs;
-use super::import_files::{create, partial};
-use super::import_operation::{Exported, ImportOperation};
-use super::operation::Operation;
-use super::progress::Bar;
-use super::refusal::Refusal;
-use super::way::Way;
+use crate::cli::Failure;
+use crate::cli::args::ExportArgs;
+use crate::cli::import_files::{create, partial};
+use crate::cli::import_operation::{Exported, ImportOperation};
+use crate::cli::operation::Operation;
+use crate::cli::progress::Bar;
+use crate::cli::refusal::Refusal;
+use crate::cli::way::Way;
 
 /// Runs the command.
 pub(super) fn run(args: &ExportArgs, way: &Way, out: &mut impl Write) -> Result<(), Failure> {

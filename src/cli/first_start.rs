@@ -2,16 +2,16 @@
 
 use zeroize::Zeroizing;
 
-use super::operation::{Checks, Described};
-use crate::access::Operator;
+use crate::cli::operation::{Checks, Described};
 use crate::config::{Config, ConfigFault, Origin};
-use crate::domain::policy::{self, Person};
-use crate::domain::services::Services;
-use crate::domain::users::NewUser;
-use crate::domain::{partners, unit};
-use crate::error::{Error, Result};
-use crate::model::{PartnerId, Status};
-use crate::random::Random;
+use tenantry_core::error::{Error, Result};
+use tenantry_core::model::{PartnerId, Status};
+use tenantry_core::random::Random;
+use tenantry_domain::policy::{self, Person};
+use tenantry_domain::services::Services;
+use tenantry_domain::users::NewUser;
+use tenantry_domain::{partners, unit};
+use tenantry_store::access::Operator;
 
 /// The admin to make, known to be good.
 pub(super) struct FirstAdmin {

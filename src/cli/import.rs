@@ -6,17 +6,17 @@ use std::time::Instant;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::args::ImportArgs;
-use super::import_files::{Batches, Input, PlanHead, PlanReader, PlanWriter, Report};
-use super::import_operation::{Begun, ImportOperation as Do, check_plan};
-use super::operation::Operation;
-use super::progress::Bar;
-use super::refusal::Refusal;
-use super::way::Way;
-use super::{Failure, print};
-use crate::domain::user_import::{Fate, Seen};
-use crate::model::PartnerId;
-use crate::rows::{BatchSize, Format, RawRow};
+use crate::cli::args::ImportArgs;
+use crate::cli::import_files::{Batches, Input, PlanHead, PlanReader, PlanWriter, Report};
+use crate::cli::import_operation::{Begun, ImportOperation as Do, check_plan};
+use crate::cli::operation::Operation;
+use crate::cli::progress::Bar;
+use crate::cli::refusal::Refusal;
+use crate::cli::way::Way;
+use crate::cli::{Failure, print};
+use tenantry_core::model::PartnerId;
+use tenantry_core::rows::{BatchSize, Format, RawRow};
+use tenantry_domain::user_import::{Fate, Seen};
 
 /// Rejected rows that are told where no report is written.
 const TOLD: usize = 20;

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::refusal::Refusal;
-use crate::domain::user_import::Fate;
-use crate::error::Error;
-use crate::rows::{BatchSize, Format, RawRow, Splitter, Text};
+use crate::cli::refusal::Refusal;
+use tenantry_core::error::Error;
+use tenantry_core::rows::{BatchSize, Format, RawRow, Splitter, Text};
+use tenantry_domain::user_import::Fate;
 
 /// Bytes read at once.
 const PIECE: usize = 256 * 1024;

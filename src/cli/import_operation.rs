@@ -4,18 +4,18 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::access::{Admin, Operator};
-use crate::domain::services::Services;
-use crate::domain::user_import::{self, Fate, Mood};
-use crate::domain::user_rows::{export_rows, read_rows};
-use crate::domain::{Terms, partners, unit};
-use crate::error::{Conflict, Error, Result};
-use crate::model::{PartnerId, UserId};
-use crate::rows::{Format, RawRow};
-use crate::storage::Tx;
-use crate::storage::imports::Progress;
-use crate::storage::user_lists;
-use crate::storage::user_queries::UserQuery;
+use tenantry_core::error::{Conflict, Error, Result};
+use tenantry_core::model::{PartnerId, UserId};
+use tenantry_core::rows::{Format, RawRow};
+use tenantry_domain::services::Services;
+use tenantry_domain::user_import::{self, Fate, Mood};
+use tenantry_domain::user_rows::{export_rows, read_rows};
+use tenantry_domain::{Terms, partners, unit};
+use tenantry_store::access::{Admin, Operator};
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::listing::user_lists;
+use tenantry_store::listing::user_queries::UserQuery;
+use tenantry_store::tables::imports::Progress;
 
 /// What an import asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ pub(super) struct Exported {
 }
 
 impl ImportOperation {
-    /// See [`super::operation::Operation::run`].
+    /// See [`crate::cli::operation::Operation::run`].
     pub(super) async fn run(self, services: &Services, by: Operator) -> Result<Value> {
         let mut mood = Mood::Hopeful;
         match self {

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::refusal::Refusal;
+use crate::cli::refusal::Refusal;
 use crate::config::Config;
 
 /// The lock's name in the data directory.

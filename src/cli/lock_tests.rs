@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::lock::{self, Holder, Taken};
+use crate::cli::lock::{self, Holder, Taken};
 use crate::config::{Config, DatabaseUrl};
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::io::Write;
 
-use super::Failure;
-use super::refusal::Refusal;
 use crate::app;
-use crate::clock::Clock;
+use crate::cli::Failure;
+use crate::cli::refusal::Refusal;
 use crate::config::{Config, DatabaseUrl};
-use crate::storage::Store;
+use tenantry_core::clock::Clock;
+use tenantry_store::store::Store;
 
 /// Brings the schema of a PostgreSQL database up to date, once, whoever else tries at the same time.
 pub(super) fn run(config: &Config, out: &mut impl Write) -> Result<(), Failure> {

@@ -3,8 +3,6 @@
 /// What can be written on it.
 pub mod args;
 mod backup;
-#[cfg(target_os = "linux")]
-mod bench;
 mod client;
 mod config;
 /// The control socket: how a command reaches the server that runs on its data.
@@ -26,13 +24,16 @@ mod migrate;
 pub mod operation;
 mod operator;
 mod partner;
-mod print;
-mod progress;
+/// How answers look.
+pub mod print;
+/// How far a long work is.
+pub mod progress;
 /// Why a command did not do what it was told.
 pub mod refusal;
 mod remains;
 mod restore;
-mod serve;
+/// The server.
+pub mod serve;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -47,9 +48,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::{Config, ConfigFault};
-use crate::error::Error;
 use args::Command;
 use refusal::Refusal;
+use tenantry_core::error::Error;
 use way::Way;
 
 /// Why a command did not do what it was told.
@@ -135,8 +136,6 @@ fn dispatch(command: Command, config: Config, out: &mut impl Write) -> Result<()
         Command::Export(args) => export::run(&args, &Way::find(&config)?, out),
         Command::Backup(args) => backup::run(&config, &args, out),
         Command::Restore(args) => restore::run(&config, &args, out),
-        #[cfg(target_os = "linux")]
-        Command::Bench(args) => bench::run(&args, out),
     }
 }
 

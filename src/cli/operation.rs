@@ -4,17 +4,17 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::client::ClientOperation;
-use super::import_operation::ImportOperation;
-use super::operator::OperatorOperation;
-use super::partner::PartnerOperation;
-use super::user::UserOperation;
-use crate::access::Operator;
-use crate::domain::services::Services;
-use crate::domain::users::NewUser;
-use crate::error::{Error, Fault, Result};
-use crate::model::{Profile, Status};
-use crate::values::{self, Bad};
+use crate::cli::client::ClientOperation;
+use crate::cli::import_operation::ImportOperation;
+use crate::cli::operator::OperatorOperation;
+use crate::cli::partner::PartnerOperation;
+use crate::cli::user::UserOperation;
+use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::model::{Profile, Status};
+use tenantry_core::values::{self, Bad};
+use tenantry_domain::services::Services;
+use tenantry_domain::users::NewUser;
+use tenantry_store::access::Operator;
 
 /// How many rows of a list one operation gives.
 pub(super) const PAGE: i64 = 1_000;

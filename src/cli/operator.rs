@@ -5,17 +5,17 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::args::OperatorCommand;
-use super::operation::{Checks, Operation};
-use super::partner::rows;
-use super::way::Way;
-use super::{Failure, print};
-use crate::access::Operator;
-use crate::clock::rfc3339;
-use crate::domain::services::Services;
-use crate::domain::{tokens, unit};
-use crate::error::Result;
-use crate::values;
+use crate::cli::args::OperatorCommand;
+use crate::cli::operation::{Checks, Operation};
+use crate::cli::partner::rows;
+use crate::cli::way::Way;
+use crate::cli::{Failure, print};
+use tenantry_core::clock::rfc3339;
+use tenantry_core::error::Result;
+use tenantry_core::values;
+use tenantry_domain::services::Services;
+use tenantry_domain::{tokens, unit};
+use tenantry_store::access::Operator;
 
 /// What can be done with the operators' tokens. The fields are the flags of these names, see args.rs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ impl OperatorOperation {
             }
             Self::List {} => {
                 let found = store.scan(&by, move |tx| tokens::list_operator_tokens(tx, by)).await?;
-                let shape = |token: &crate::storage::partners::OperatorToken| json!({ "id": token.token_id, "name": token.name, "createdAt": rfc3339(token.created_at) });
+                let shape = |token: &tenantry_store::tables::partners::OperatorToken| json!({ "id": token.token_id, "name": token.name, "createdAt": rfc3339(token.created_at) });
                 Ok(found.iter().map(shape).collect())
             }
             Self::Revoke { id } => {

@@ -5,21 +5,21 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::args::PartnerCommand;
-use super::operation::{Checks, Described, Operation, PAGE};
-use super::refusal::Refusal;
-use super::way::Way;
-use super::{Failure, print};
-use crate::access::Operator;
-use crate::clock::rfc3339;
-use crate::domain::bulk_operations;
-use crate::domain::partners::{self, PartnerChange};
-use crate::domain::services::Services;
-use crate::domain::unit;
-use crate::error::Result;
-use crate::model::{Partner, PartnerId, Status};
-use crate::storage::partners::PartnerPosition;
-use crate::values;
+use crate::cli::args::PartnerCommand;
+use crate::cli::operation::{Checks, Described, Operation, PAGE};
+use crate::cli::refusal::Refusal;
+use crate::cli::way::Way;
+use crate::cli::{Failure, print};
+use tenantry_core::clock::rfc3339;
+use tenantry_core::error::Result;
+use tenantry_core::model::{Partner, PartnerId, Status};
+use tenantry_core::values;
+use tenantry_domain::bulk_operations;
+use tenantry_domain::partners::{self, PartnerChange};
+use tenantry_domain::services::Services;
+use tenantry_domain::unit;
+use tenantry_store::access::Operator;
+use tenantry_store::tables::partners::PartnerPosition;
 
 /// What can be done with partners. The fields are the flags of these names, see args.rs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::Failure;
-use super::operation::PAGE;
-use super::refusal::Refusal;
+use crate::cli::Failure;
+use crate::cli::operation::PAGE;
+use crate::cli::refusal::Refusal;
 
 /// One thing: a line `key: value` for each property, or JSON.
 pub(super) fn one(out: &mut impl Write, json: bool, answer: &Value) -> io::Result<()> {
@@ -115,20 +115,26 @@ impl Table<'_> {
 }
 
 /// A line on standard error that tells how far a long work is, where a person looks at it.
-pub(super) struct Progress {
+pub struct Progress {
     terminal: Option<io::Stderr>,
     shown: Option<Instant>,
 }
 
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Progress {
     /// Nothing is shown until there is something to tell.
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         let stderr = io::stderr();
         Self { terminal: stderr.is_terminal().then_some(stderr), shown: None }
     }
 
     /// So many bytes of all are done.
-    pub(super) fn show(&mut self, what: &str, done: u64, all: u64) {
+    pub fn show(&mut self, what: &str, done: u64, all: u64) {
         const PAUSE: Duration = Duration::from_millis(100);
         if self.shown.is_none_or(|at| at.elapsed() > PAUSE) {
             self.say(&share(what, done, all));
@@ -136,7 +142,7 @@ impl Progress {
     }
 
     /// What is going on, without a measure.
-    pub(super) fn say(&mut self, what: &str) {
+    pub fn say(&mut self, what: &str) {
         if let Some(terminal) = &mut self.terminal {
             // Where it cannot be shown, it is done all the same.
             let _ = write!(terminal, "\r\x1b[K{what}");

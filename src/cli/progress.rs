@@ -80,7 +80,7 @@ pub(super) fn line(name: &str, unit: &str, done: u64, total: u64, since: Duratio
 }
 
 /// 1234567 as 1,234,567.
-pub(super) fn grouped(n: u64) -> String {
+pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

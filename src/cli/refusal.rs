@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::config::DatabaseUrl;
-use crate::error::{Denial, Error};
+use tenantry_core::error::{Denial, Error};
 
 /// Why not. People see `detail`, or each of `faults` where there are any; programs go by `code`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

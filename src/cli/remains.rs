@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::lock;
-use super::refusal::Refusal;
+use crate::cli::lock;
+use crate::cli::refusal::Refusal;
 use crate::config::Config;
-use crate::storage::backup::companion;
+use tenantry_store::ops::backup::companion;
 
 /// Refuses to begin a database beside the log of one: SQLite would remove the log, and there may be nothing else left.
 ///

@@ -11,15 +11,15 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::args::RestoreArgs;
-use super::lock::{self, Holder, Taken};
-use super::print::Progress;
-use super::refusal::Refusal;
-use super::{Failure, print, switch};
-use crate::clock::{Clock, rfc3339};
+use crate::cli::args::RestoreArgs;
+use crate::cli::lock::{self, Holder, Taken};
+use crate::cli::print::Progress;
+use crate::cli::refusal::Refusal;
+use crate::cli::{Failure, print, switch};
 use crate::config::Config;
-use crate::storage::backup::{self, Fault, Rest};
-use crate::storage::database_file::{DatabaseFile, Missing};
+use tenantry_core::clock::{Clock, rfc3339};
+use tenantry_store::engine::sqlite::database_file::{DatabaseFile, Missing};
+use tenantry_store::ops::backup::{self, Fault, Rest};
 
 /// Ends the name of what is not the database yet. Whoever finds it while they hold the lock may remove it.
 const INCOMING: &str = ".restoring";

@@ -14,27 +14,27 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::Failure;
-use super::control::Bound;
-use super::first_start::{self, Made};
-use super::lock::{self, Lock};
-use super::refusal::Refusal;
-use super::remains;
-use super::warm::Warm;
-use crate::access::Operator;
 use crate::app::{self, App};
-use crate::clock::Clock;
+use crate::cli::Failure;
+use crate::cli::control::Bound;
+use crate::cli::first_start::{self, Made};
+use crate::cli::lock::{self, Lock};
+use crate::cli::refusal::Refusal;
+use crate::cli::remains;
+use crate::cli::warm::Warm;
 use crate::config::{Config, LogFormat};
-use crate::domain::bulk_operations;
-use crate::hashing::HashCost;
-use crate::http::observe::Metrics;
-use crate::http::server::{self, Bounds};
 use crate::log::Log;
-use crate::mail::{Directory, Mailer, Sender, Smtp};
-use crate::random::Random;
 use crate::router;
-use crate::supervise::Supervisor;
-use crate::worker::Worker;
+use tenantry_core::clock::Clock;
+use tenantry_core::random::Random;
+use tenantry_core::supervise::Supervisor;
+use tenantry_domain::bulk_operations;
+use tenantry_http::observe::Metrics;
+use tenantry_http::server::{self, Bounds};
+use tenantry_mail::{Directory, Mailer, Sender, Smtp};
+use tenantry_passwords::HashCost;
+use tenantry_store::access::Operator;
+use tenantry_worker::Worker;
 
 /// Connections that the system completes before they are accepted: a burst must not see resets.
 const BACKLOG: u32 = 1_024;
@@ -374,7 +374,7 @@ fn reopen(log: &Log) {
 }
 
 /// Ready when the process is told to stop.
-pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::storage::backup::{COMPANIONS, companion};
+use tenantry_store::ops::backup::{COMPANIONS, companion};
 
 /// One step of a switch. After each of them there is a whole database in its place.
 #[derive(Debug, PartialEq, Eq)]
@@ -130,10 +130,13 @@ pub(super) fn seconds(start: Instant) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::Operator;
-    use crate::clock::Clock;
-    use crate::random::Random;
-    use crate::storage::{Outcome, Store, backup, partners};
+    use tenantry_core::clock::Clock;
+    use tenantry_core::random::Random;
+    use tenantry_store::access::Operator;
+    use tenantry_store::engine::tx::Outcome;
+    use tenantry_store::ops::backup;
+    use tenantry_store::store::Store;
+    use tenantry_store::tables::partners;
 
     fn open(path: &Path) -> Store {
         Store::open_sqlite(path, Clock::manual(1_000), Random::seeded(1)).unwrap()
@@ -142,7 +145,7 @@ mod tests {
     /// The names of the partners in a database, in which a unit of work is done then.
     async fn names(path: &Path) -> Vec<String> {
         let (store, by) = (open(path), Operator::of_this_machine());
-        let all = |tx: &mut crate::storage::Tx<'_>| {
+        let all = |tx: &mut tenantry_store::engine::tx::Tx<'_>| {
             partners::select(tx, None, partners::PartnerPosition::Offset(0), 1_000)
         };
         let all = store.scan(&by, all).await.unwrap();

@@ -1,7 +1,7 @@
-use super::args::*;
-use super::*;
-use crate::error::Fault;
-use crate::model::{PartnerId, Status, UserId};
+use crate::cli::args::*;
+use crate::cli::*;
+use tenantry_core::error::Fault;
+use tenantry_core::model::{PartnerId, Status, UserId};
 
 fn words(line: &str) -> Vec<OsString> {
     std::iter::once("tenantry").chain(line.split_whitespace()).map(OsString::from).collect()

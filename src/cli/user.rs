@@ -5,21 +5,21 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::args::{UserCommand, UserRef};
-use super::operation::{Checks, Described, Operation, PAGE};
-use super::partner::{rows, tell_password};
-use super::way::Way;
-use super::{Failure, print};
-use crate::access::{Admin, Operator};
-use crate::domain::services::Services;
-use crate::domain::users::{self, UserChange};
-use crate::domain::{partners, passwords, unit};
-use crate::error::Result;
-use crate::model::{PartnerId, Status, User, UserId};
-use crate::storage::lists::SortKey;
-use crate::storage::user_queries::UserQuery;
-use crate::user_fields::{self, UserField};
-use crate::values;
+use crate::cli::args::{UserCommand, UserRef};
+use crate::cli::operation::{Checks, Described, Operation, PAGE};
+use crate::cli::partner::{rows, tell_password};
+use crate::cli::way::Way;
+use crate::cli::{Failure, print};
+use tenantry_core::error::Result;
+use tenantry_core::model::{PartnerId, Status, User, UserId};
+use tenantry_core::user_fields::{self, UserField};
+use tenantry_core::values;
+use tenantry_domain::services::Services;
+use tenantry_domain::users::{self, UserChange};
+use tenantry_domain::{partners, passwords, unit};
+use tenantry_store::access::{Admin, Operator};
+use tenantry_store::listing::lists::SortKey;
+use tenantry_store::listing::user_queries::UserQuery;
 
 /// What can be done with users of any partner. The fields are the flags of these names, see args.rs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use crate::supervise::Supervisor;
+use tenantry_core::supervise::Supervisor;
 
 /// No more than this is read, in bytes: it must not push out what is in use.
 const MAX: u64 = 2 << 30;

@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::lock::{self, Held, Holder, Lock, Taken};
-use super::operation::Operation;
-use super::refusal::Refusal;
-use super::{control, first_start};
-use crate::access::Operator;
 use crate::app::App;
-use crate::clock::Clock;
+use crate::cli::lock::{self, Held, Holder, Lock, Taken};
+use crate::cli::operation::Operation;
+use crate::cli::refusal::Refusal;
+use crate::cli::{control, first_start};
 use crate::config::Config;
-use crate::domain::services::Services;
-use crate::hashing::HashCost;
-use crate::random::Random;
+use tenantry_core::clock::Clock;
+use tenantry_core::random::Random;
+use tenantry_domain::services::Services;
+use tenantry_passwords::HashCost;
+use tenantry_store::access::Operator;
 
 /// How long a server may take to start or stop, and another command to end, before this one gives up.
 const PATIENCE: Duration = Duration::from_secs(15);

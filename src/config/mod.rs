@@ -19,9 +19,9 @@ use lettre::Address;
 use lettre::message::Mailbox;
 use serde_json::{Value, json};
 
-use crate::catalogue::Catalogue;
 use reader::Reader;
 pub use reader::{ConfigFault, Origin, Setting};
+use tenantry_core::catalogue::Catalogue;
 pub use values::{DatabaseUrl, LogFormat, Secret, SecretUrl};
 
 /// The file that is read when none is named; it may be missing.

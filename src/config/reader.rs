@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::values::{Parsed, REDACTED, Shown, redact_url};
+use crate::config::values::{Parsed, REDACTED, Shown, redact_url};
 
 /// What every variable begins with.
 pub(super) const PREFIX: &str = "TENANTRY_";

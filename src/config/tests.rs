@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use super::*;
+use crate::config::*;
 
 /// What a person gives: `flags` and `env` as `name=value`, the default file's text.
 fn load(flags: &[&str], env: &[&str], file: Option<&str>) -> Result<Config, Vec<ConfigFault>> {
@@ -340,7 +340,7 @@ fn other_values_out_of_bounds() {
     ] {
         fault(bad);
     }
-    assert_eq!(good("log=info,tenantry::storage=trace").log, "info,tenantry::storage=trace");
+    assert_eq!(good("log=info,tenantry_store=trace").log, "info,tenantry_store=trace");
     assert!(load(&[], &[], Some("is-admin-as-string = true")).unwrap().is_admin_as_string);
 }
 

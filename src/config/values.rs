@@ -13,7 +13,7 @@ use lettre::transport::smtp::SmtpTransport;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::catalogue::Catalogue;
+use tenantry_core::catalogue::Catalogue;
 
 /// What stands in place of a secret wherever people look.
 pub(super) const REDACTED: &str = "***";

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::http::incoming::{FORM, ORDINARY, too_large};
+use tenantry_http::incoming::{FORM, ORDINARY, too_large};
 
 /// The methods of a path item (OpenAPI 3.1, Path Item Object).
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];

@@ -1,122 +1,100 @@
-//! The house (src/lib.rs): one way down. Reads the sources and fails on an arrow that goes up.
+//! The house (docs/ARCHITECTURE.md), as far as the compiler cannot hold it: which crates may depend on what, and what may
+//! be written where.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The map: what each part may use. A part is a file or folder directly under `src/`; its own insides are its own.
+/// The map: which of our crates each one may use.
 #[rustfmt::skip]
 const MAY_USE: &[(&str, &[&str])] = &[
-    // the edges
-    ("main",     &["cli"]),
-    ("cli",      &["api", "http", "router", "bare", "worker", "app", "domain", "storage", LEAVES]),
-    ("api",      &["http", "domain", "storage", LEAVES]),
-    ("oauth",    &["http", "domain", "storage", LEAVES]),
-    ("worker",   &["domain", "storage", LEAVES]),
-    // what the edges of HTTP share
-    ("http",     &["domain", "storage", LEAVES]),
-    // all of HTTP
-    ("router",   &["api", "oauth", "http", "openapi", LEAVES]),
-    ("openapi",  &["router", "http", LEAVES]),
-    ("bare",     &[]),
-    // what a process is made of
-    ("app",      &["http", "domain", "storage", LEAVES]),
-    // the rules
-    ("domain",   &["storage", LEAVES]),
-    // SQL
-    ("storage",  &[LEAVES]),
-    // the leaves
-    ("access",   &[LEAVES]),
-    ("catalogue",&[LEAVES]),
-    ("clock",    &[LEAVES]),
-    ("config",   &[LEAVES]),
-    ("error",    &[LEAVES]),
-    ("fair",     &[LEAVES]),
-    ("hashing",  &[LEAVES]),
-    ("json",     &[LEAVES]),
-    ("log",      &[LEAVES]),
-    ("mail",     &[LEAVES]),
-    ("model",    &[LEAVES]),
-    ("random",   &[LEAVES]),
-    ("rows",     &[LEAVES]),
-    ("supervise",&[LEAVES]),
-    ("user_fields", &[LEAVES]),
-    ("values",   &[LEAVES]),
-    ("lib",      &[]),
+    ("core",      &[]),
+    ("passwords", &["core"]),
+    ("mail",      &["core"]),
+    ("store",     &["core", "passwords", "mail"]),
+    ("domain",    &["core", "passwords", "mail", "store"]),
+    ("http",      &["core", "store", "domain"]),
+    ("api",       &["core", "store", "domain", "http"]),
+    ("oauth",     &["core", "store", "domain", "http"]),
+    ("worker",    &["core", "mail", "store", "domain"]),
 ];
 
-/// Stands for every leaf.
-const LEAVES: &str = "(leaves)";
-const LEAF: [&str; 16] = [
-    "access",
-    "catalogue",
-    "clock",
-    "config",
-    "error",
-    "fair",
-    "hashing",
-    "json",
-    "log",
-    "mail",
-    "model",
-    "random",
-    "rows",
-    "supervise",
-    "user_fields",
-    "values",
+/// Which crates may depend on these; "tenantry" is the binary.
+#[rustfmt::skip]
+const MAY_DEPEND: &[(&str, &[&str])] = &[
+    ("axum",           &["http", "api", "oauth", "tenantry"]),
+    ("hyper",          &["http", "api", "tenantry"]),
+    ("hyper-util",     &["http"]),
+    ("tower",          &["http"]),
+    ("utoipa",         &["http", "api", "oauth", "tenantry"]),
+    ("rusqlite",       &["store"]),
+    ("tokio-postgres", &["store"]),
+    // core refuses addresses that the mail library cannot take (B19); the settings have a sender.
+    ("lettre",         &["mail", "core", "tenantry"]),
+    ("clap",           &["tenantry"]),
+    ("getrandom",      &["core"]),
 ];
 
 /// Words that may stand only in these files (or folders, with a slash at the end).
 #[rustfmt::skip]
 const ONLY_IN: &[(&str, &[&str])] = &[
-    ("axum::",            &["http/", "api/", "oauth/", "router.rs", "openapi.rs", "bare.rs"]),
-    // config reads public-url as the URI that HTTP means.
-    ("hyper::",           &["http/", "api/", "bare.rs", "config/values.rs"]),
-    ("hyper_util::",      &["http/"]),
-    ("tower::",           &["http/"]),
-    ("utoipa",            &["http/", "api/", "oauth/", "router.rs", "openapi.rs"]),
-    ("http::StatusCode",  &["http/", "api/", "oauth/"]),
-    ("rusqlite",          &["storage/sqlite.rs"]),
-    ("tokio_postgres",    &["storage/postgres.rs", "storage/postgres/"]),
-    // values.rs refuses addresses that the mail library cannot take (B19).
-    ("lettre::",          &["mail/", "config/", "values.rs"]),
-    ("clap::",            &["cli/", "config/"]),
-    ("SystemTime::now",   &["clock.rs"]),
+    ("rusqlite",          &["crates/store/src/engine/sqlite.rs"]),
+    ("tokio_postgres",    &["crates/store/src/engine/postgres.rs", "crates/store/src/engine/postgres/"]),
+    ("lettre::",          &["crates/mail/src/", "crates/core/src/values.rs", "src/config/"]),
+    // The settings read public-url as the URI that HTTP means.
+    ("hyper::",           &["crates/http/src/", "crates/api/src/", "src/config/values.rs"]),
+    ("clap::",            &["src/cli/", "src/config/"]),
+    ("SystemTime::now",   &["crates/core/src/clock.rs"]),
     ("Timestamp::now",    &[]),
-    ("getrandom::",       &["random.rs"]),
-    ("std::env::var",     &["config/", "cli/"]),
-    ("unscoped()",        &["storage/"]),
+    ("getrandom::",       &["crates/core/src/random.rs"]),
+    ("std::env::var",     &["src/config/", "src/cli/"]),
+    ("unscoped()",        &["crates/store/src/"]),
     // Whoever builds an admin from a name has found it in the entry of a bulk operation.
-    ("of_bulk_operation(", &["access.rs", "domain/bulk_operations/"]),
+    ("of_bulk_operation(", &["crates/store/src/access.rs", "crates/domain/src/bulk_operations/"]),
 ];
 
-/// What SQL begins with, in a string: it stands in storage only.
+/// What SQL begins with, in a string: it stands in the store only.
 const SQL: [&str; 8] =
     ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE ", "ALTER ", "DROP ", "PRAGMA "];
 
-/// Every source file by its path below `src/`, with its text.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The crates of the house by name, each with its folder; "tenantry" is the binary.
+fn rooms() -> BTreeMap<String, PathBuf> {
+    let entries = std::fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path());
+    let mut rooms: BTreeMap<_, _> =
+        entries.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path)).collect();
+    rooms.insert("tenantry".to_owned(), root().to_owned());
+    rooms
+}
+
+/// What a crate depends on, but for its tests.
+fn dependencies(folder: &Path) -> Vec<String> {
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    // No second way in.
+    assert!(!manifest.contains_key("target") && !manifest.contains_key("build-dependencies"), "{folder:?}");
+    manifest["dependencies"].as_table().unwrap().keys().cloned().collect()
+}
+
+/// Every source file that ships, by its path, with its text.
 pub fn sources() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut all = Vec::new();
-    let mut todo: Vec<PathBuf> = vec![root.clone()];
+    let mut todo: Vec<PathBuf> = rooms().into_values().map(|folder| folder.join("src")).collect();
     while let Some(dir) = todo.pop() {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 todo.push(path);
             } else if path.extension().is_some_and(|e| e == "rs") {
-                let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
                 all.push((name, std::fs::read_to_string(&path).unwrap()));
             }
         }
     }
     all.sort();
     all
-}
-
-/// The part that a file belongs to.
-fn part(file: &str) -> &str {
-    let first = file.split('/').next().unwrap();
-    first.strip_suffix(".rs").unwrap_or(first)
 }
 
 /// What ships: without the tests at the end of a file, the files of tests, and comments.
@@ -128,84 +106,41 @@ pub fn shipped(file: &str, text: &str) -> String {
     code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// The paths below `crate::` that some code names, as segments, groups in braces taken apart.
-fn uses(code: &str) -> Vec<Vec<String>> {
-    let mut found = Vec::new();
-    for rest in code.split("crate::").skip(1) {
-        expand(rest, &mut Vec::new(), &mut found);
-    }
-    found
-}
-
-/// Reads `a::b`, `{a, b::{c, d}}` ... at the start of `text`; returns what follows.
-fn expand<'t>(mut text: &'t str, prefix: &mut Vec<String>, found: &mut Vec<Vec<String>>) -> &'t str {
-    let depth = prefix.len();
-    loop {
-        text = text.trim_start();
-        if let Some(mut inner) = text.strip_prefix('{') {
-            loop {
-                inner = expand(inner, prefix, found).trim_start();
-                match inner.strip_prefix(',') {
-                    Some(next) if next.trim_start().starts_with('}') => inner = next.trim_start(),
-                    Some(next) => inner = next,
-                    None => break,
-                }
-                if inner.starts_with('}') {
-                    break;
-                }
-            }
-            prefix.truncate(depth);
-            return inner.strip_prefix('}').unwrap_or(inner);
-        }
-        let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
-        prefix.push(text[..end].to_owned());
-        text = &text[end..];
-        match text.strip_prefix("::") {
-            Some(next) if !next.starts_with('<') => text = next,
-            _ => break,
-        }
-    }
-    found.push(prefix.clone());
-    prefix.truncate(depth);
-    text
-}
-
-#[test]
-fn paths_are_read() {
-    let code = "use crate::a::B;\nuse crate::{c::{D, e::F}, g};\nlet x = crate::h::i(crate::j);";
-    let read: Vec<String> = uses(code).iter().map(|path| path.join("::")).collect();
-    assert_eq!(read, ["a::B", "c::D", "c::e::F", "g", "h::i", "j"]);
-}
-
 #[test]
 fn no_arrow_goes_up() {
-    let map: BTreeMap<_, _> = MAY_USE.iter().copied().collect();
-    let mut wrong = Vec::new();
-    let mut parts = BTreeSet::new();
-    for (file, text) in sources() {
-        let own = part(&file);
-        parts.insert(own.to_owned());
-        let Some(allowed) = map.get(own) else {
-            wrong.push(format!("{file}: the part {own} is not on the map"));
+    let (rooms, mut wrong) = (rooms(), Vec::new());
+    for (room, folder) in rooms.iter().filter(|(room, _)| *room != "tenantry") {
+        let allowed = MAY_USE.iter().find(|(name, _)| name == room);
+        let Some((_, allowed)) = allowed else {
+            wrong.push(format!("{room} is not on the map"));
             continue;
         };
-        // The binary names the library by its name.
-        let code = shipped(&file, &text).replace("tenantry::", "crate::");
-        for path in uses(&code) {
-            let target = path[0].as_str();
-            if target == own || !map.contains_key(target) {
-                continue;
-            }
-            let is_allowed =
-                allowed.contains(&target) || (allowed.contains(&LEAVES) && LEAF.contains(&target));
-            if !is_allowed {
-                wrong.push(format!("{file}: {own} must not use {}", path.join("::")));
+        for name in dependencies(folder) {
+            match name.strip_prefix("tenantry") {
+                Some(rest) if !allowed.contains(&rest.trim_start_matches('-')) => {
+                    wrong.push(format!("{room} must not use {name}"));
+                }
+                _ => {}
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let known: BTreeSet<_> = map.keys().map(|&name| name.to_owned()).collect();
-    assert_eq!(parts, known, "the map names exactly what is there");
+    let there: BTreeSet<_> = rooms.keys().map(String::as_str).filter(|room| *room != "tenantry").collect();
+    assert_eq!(there, MAY_USE.iter().map(|(room, _)| *room).collect(), "the map names exactly what is there");
+}
+
+#[test]
+fn libraries_stay_in_their_rooms() {
+    let mut having: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (room, folder) in rooms() {
+        for name in dependencies(&folder) {
+            having.entry(name).or_default().insert(room.clone());
+        }
+    }
+    for (library, allowed) in MAY_DEPEND {
+        let allowed: BTreeSet<String> = allowed.iter().map(|room| (*room).to_owned()).collect();
+        assert_eq!(having.get(*library), Some(&allowed), "{library}");
+    }
 }
 
 #[test]
@@ -222,8 +157,8 @@ fn some_words_stand_in_one_place_only() {
                 }
             }
             let quoted = SQL.iter().any(|word| line.contains(&format!("\"{word}")));
-            if quoted && part(&file) != "storage" {
-                wrong.push(format!("{file}, line {number} of its code: SQL belongs to storage: {line}"));
+            if quoted && !file.starts_with("crates/store/") {
+                wrong.push(format!("{file}, line {number} of its code: SQL belongs to the store: {line}"));
             }
         }
     }
@@ -240,7 +175,7 @@ fn the_words_are_where_they_belong() {
     }
 }
 
-/// The tables of PostgreSQL by name, each with its definition; `schema_versions` is made by storage/migrate.rs.
+/// The tables of PostgreSQL by name, each with its definition; `schema_versions` is made by crates/store/src/ops/migrate.rs.
 fn tables() -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

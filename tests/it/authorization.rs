@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use tenantry::access::Operator;
-use tenantry::clock::HOUR;
-use tenantry::domain::users::NewUser;
-use tenantry::domain::{unit, users};
-use tenantry::model::{PartnerId, Profile, Status};
-use tenantry::values;
+use tenantry_core::clock::HOUR;
+use tenantry_core::model::{PartnerId, Profile, Status};
+use tenantry_core::values;
+use tenantry_domain::users::NewUser;
+use tenantry_domain::{unit, users};
+use tenantry_store::access::Operator;
 
 use crate::harness::{Answer, Person, T, password_of};
 

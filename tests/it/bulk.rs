@@ -221,7 +221,7 @@ async fn one_patch_for_a_filter_that_finds_as_many_as_expected() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = admin.create_group("Editors").await;
-    seed(&t, 1, "seed", 1_500, vec![tenantry::model::GroupId(group)]).await;
+    seed(&t, 1, "seed", 1_500, vec![tenantry_core::model::GroupId(group)]).await;
     seed(&t, 1, "other", 10, Vec::new()).await;
     let change = async |filter: Value, expected: i64, patch: Value| {
         let body = json!({ "filter": filter, "expectedCount": expected, "patch": patch });

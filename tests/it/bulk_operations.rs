@@ -4,10 +4,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use tenantry::access::system_within;
-use tenantry::domain::bulk_operations::{self, take_up};
-use tenantry::domain::unit;
-use tenantry::model::{GroupId, PartnerId};
+use tenantry_core::model::{GroupId, PartnerId};
+use tenantry_domain::bulk_operations::{self, take_up};
+use tenantry_domain::unit;
+use tenantry_store::access::system_within;
 
 use crate::binary::until;
 use crate::databases::is_postgres;
@@ -53,7 +53,7 @@ async fn broken_off(t: &T, request: reqwest::RequestBuilder) {
 }
 
 /// Takes up what was broken off, and waits until it has ended.
-async fn ended(t: &T) -> tenantry::domain::once::StoredResponse {
+async fn ended(t: &T) -> tenantry_domain::once::StoredResponse {
     let mut tasks = take_up(&t.app).await.unwrap();
     assert_eq!(tasks.len(), 1);
     let response = tasks.remove(0).await.unwrap().unwrap();
@@ -327,7 +327,7 @@ async fn a_dry_run_of_a_large_operation_needs_no_writer() {
     let (tell, is_held) = tokio::sync::mpsc::unbounded_channel();
     let mut is_held = is_held;
     let holding = tokio::spawn(async move {
-        let hold = move |_: &mut tenantry::storage::Tx<'_>| {
+        let hold = move |_: &mut tenantry_store::engine::tx::Tx<'_>| {
             let _ = tell.send(());
             let _ = waits.lock().unwrap().recv();
             Ok(())
@@ -513,12 +513,12 @@ async fn a_partner_that_is_half_deleted_is_deleted_by_who_tries_again() {
     let path = format!("/operator/v1/partners/{pid}?force=true");
     broken_off(&t, operator.request(Method::DELETE, &path)).await;
     let t = t.restart().await;
-    let by = tenantry::access::Operator::of_this_machine();
+    let by = tenantry_store::access::Operator::of_this_machine();
     if is_postgres() {
         t.clock.advance(30_001);
     }
     let again = bulk_operations::delete_partner(&t.app, by, PartnerId(pid), true, false).await;
-    assert!(matches!(again, Err(tenantry::error::Error::NotFound(_))), "{again:?}");
+    assert!(matches!(again, Err(tenantry_core::error::Error::NotFound(_))), "{again:?}");
     assert_eq!(count(&t, &format!("partners WHERE pid = {pid}")) + count(&t, "bulk_operations"), 0);
 }
 
@@ -526,7 +526,7 @@ async fn a_partner_that_is_half_deleted_is_deleted_by_who_tries_again() {
 #[tokio::test]
 async fn the_sessions_of_a_revoked_client_end_in_steps() {
     let t = T::start().await;
-    let by = tenantry::access::Operator::of_this_machine();
+    let by = tenantry_store::access::Operator::of_this_machine();
     let client = t.client(1, true).await;
     let robot = t.technical_account(&client).await;
     robot.get("/api/v1/users?page=0").await.expect(200);

@@ -7,10 +7,10 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use tenantry::clock::Clock;
 use tenantry::config::DatabaseUrl;
-use tenantry::error::{Error, Result};
-use tenantry::storage::copy::{self, Place, Progress, Report, Stage};
+use tenantry_core::clock::Clock;
+use tenantry_core::error::{Error, Result};
+use tenantry_store::ops::copy::{self, Place, Progress, Report, Stage};
 
 use crate::binary::{Home, binary, command, tenantry, until};
 use crate::databases::{self, Database, is_postgres};
@@ -216,7 +216,7 @@ async fn check(t: &T, hands: &Hands, before: &Value, password: &str) {
         );
     }
     // What was broken off goes on.
-    let mut tasks = tenantry::domain::bulk_operations::take_up(&t.app).await.unwrap();
+    let mut tasks = tenantry_domain::bulk_operations::take_up(&t.app).await.unwrap();
     assert_eq!(tasks.remove(0).await.unwrap().unwrap().status, 204);
     // Numbers go on behind the last ones.
     let next = admin.create("newcomer").await;
@@ -363,8 +363,8 @@ async fn a_copy_that_is_broken_off_anywhere_goes_on_where_it_stopped() {
         let refused = tenantry::app::App::assemble(
             config,
             t.clock.clone(),
-            tenantry::random::Random::system(),
-            tenantry::hashing::HashCost::FOR_TESTS,
+            tenantry_core::random::Random::system(),
+            tenantry_passwords::HashCost::FOR_TESTS,
         );
         assert!(refused.unwrap_err().to_string().contains("run the same `tenantry copy` again"));
     };
@@ -594,9 +594,9 @@ async fn a_killed_command_goes_on_when_it_is_run_again() {
 
     let is_killed_in_the_middle = if let Some(database) = &to.postgres {
         // It has to wait in the middle of the tables, where it is killed.
-        tenantry::storage::Store::migrate_postgres(
+        tenantry_store::store::Store::migrate_postgres(
             &databases::options(&url),
-            &tenantry::clock::Clock::manual(0),
+            &tenantry_core::clock::Clock::manual(0),
         )
         .ok();
         let (holder, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();

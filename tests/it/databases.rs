@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio_postgres::config::Host;
 
 use crate::proxy::Proxy;
-use tenantry::clock::Clock;
 use tenantry::config::{Config, DatabaseUrl};
-use tenantry::storage::{PostgresOptions, Store};
+use tenantry_core::clock::Clock;
+use tenantry_store::store::{PostgresOptions, Store};
 
 /// Names the server: the URL of a superuser, without a database.
 pub const SERVER: &str = "TENANTRY_TEST_POSTGRES";

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use tenantry::clock::{DAY, MINUTE};
-use tenantry::worker;
+use tenantry_core::clock::{DAY, MINUTE};
 
 use crate::fixtures::{ids, seed, with};
 use crate::harness::{Person, T, new_user, password_of};
@@ -161,13 +160,13 @@ async fn after_its_time_or_on_request_a_user_is_erased() {
     admin.delete(&format!("{DELETED}/1")).await.expect(404);
     admin.post("/api/v1/users/1/restore", &json!({})).await.expect(404);
     t.clock.advance(30 * DAY - 1);
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().users, 0);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().users, 0);
     t.clock.advance(1);
     // Gone at its time, whether the worker has been there or not.
     let admin = t.admin().await;
     assert_eq!(admin.get(DELETED).await.expect(200).body["total"], 0);
     admin.post(&format!("/api/v1/users/{}/restore", two["userId"]), &json!({})).await.expect(404);
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().users, 1);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().users, 1);
     let events = admin.events().await;
     let erased: Vec<_> = events.iter().filter(|e| e["type"] == "user.erased").collect();
     assert_eq!(erased.len(), 2);
@@ -184,7 +183,7 @@ async fn zero_days_erase_at_once() {
     admin.delete(&format!("/api/v1/users/{}", user["userId"])).await.expect(204);
     assert_eq!(admin.get(DELETED).await.expect(200).body["total"], 0);
     admin.post(&format!("/api/v1/users/{}/restore", user["userId"]), &json!({})).await.expect(404);
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().users, 0);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().users, 0);
 }
 
 #[tokio::test]

@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use tenantry::clock::{HOUR, MINUTE};
-use tenantry::worker;
+use tenantry_core::clock::{HOUR, MINUTE};
 
 use crate::databases::is_postgres;
 use crate::foreign_hashes::{BCRYPT, OLD, SSHA};
@@ -176,7 +175,7 @@ async fn changing_a_password_compares_with_it_in_turn() {
 #[tokio::test]
 async fn what_is_recorded_is_raised_with_the_rows_and_lowered_when_they_are_gone() {
     let t = start().await;
-    let housekeep = async || worker::housekeep(&t.app).await.unwrap();
+    let housekeep = async || tenantry_worker::housekeep(&t.app).await.unwrap();
     import(&t, "cheap", BCRYPT).await;
     import(&t, "quick", SSHA).await;
     assert!(recorded(&t).is_empty());
@@ -226,14 +225,14 @@ async fn rows_of_a_version_that_knew_no_cost_are_looked_at() {
         t.run_sql(&format!("UPDATE passwords SET hash = '{hash}', cost_kind = NULL WHERE user_id = {id}"));
     }
     t.run_sql("INSERT INTO expensive_hashes (cost_kind, cost_work, raised_at) VALUES (2, 8192, 0)");
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().hashes, 3);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().hashes, 3);
     let found = "SELECT coalesce(cost_kind, -1), cost_work FROM passwords p WHERE hash LIKE '$2b$%' OR hash LIKE '{SS%' \
                  ORDER BY user_id";
     assert_eq!(t.ask_sql(found), [["2", "512"], ["0", "0"], ["0", "0"]]);
     assert_eq!(recorded(&t), [["2", "8192"]]);
     assert!(t.log().contains("users=1"), "whoever runs the server is told of those who cannot log in");
     t.clock.advance(HOUR);
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().hashes, 0);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().hashes, 0);
     assert_eq!(recorded(&t), [["2", "512"]]);
 }
 

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use tenantry::access::Operator;
-use tenantry::domain::unit;
-use tenantry::model::{GroupId, PartnerId, Profile, Status, User};
-use tenantry::storage::users;
-use tenantry::values;
+use tenantry_core::model::{GroupId, PartnerId, Profile, Status, User};
+use tenantry_core::values;
+use tenantry_domain::unit;
+use tenantry_store::access::Operator;
+use tenantry_store::tables::users;
 
 use crate::harness::{Person, T};
 

@@ -65,7 +65,7 @@ async fn a_password_from_elsewhere_can_be_changed_and_expires_like_any_other() {
         bea.post("/self/update-password", &change).await.expect(400).faults(),
         ["/newPassword used-before"]
     );
-    t.clock.advance(31 * tenantry::clock::DAY);
+    t.clock.advance(31 * tenantry_core::clock::DAY);
     let form = [("grant_type", "password"), ("username", "bea"), ("password", OLD)];
     let overdue = t.token(&form).await.expect(200).body;
     assert_eq!(overdue["passwordChangeRequired"], true);

@@ -3,9 +3,9 @@
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
-use tenantry::clock::{DAY, HOUR, MINUTE, SECOND};
-use tenantry::domain::forgot_password;
-use tenantry::mail::{Notice, Reason};
+use tenantry_core::clock::{DAY, HOUR, MINUTE, SECOND};
+use tenantry_domain::forgot_password;
+use tenantry_mail::{Notice, Reason};
 
 use crate::fixtures::with;
 use crate::harness::{Answer, T, new_user, password_of};
@@ -57,8 +57,12 @@ async fn the_answer_tells_nothing_and_the_work_before_it_is_the_same() {
     for (n, body) in bodies.iter().enumerate() {
         answers.push(shape(ask(&t, body.clone()).await));
         // One row each, whoever it names: nothing is looked up before the answer.
-        let waiting =
-            t.app.store.read(&tenantry::access::nobody(), |tx| forgot_password::list(tx, 100)).await.unwrap();
+        let waiting = t
+            .app
+            .store
+            .read(&tenantry_store::access::nobody(), |tx| forgot_password::list(tx, 100))
+            .await
+            .unwrap();
         assert_eq!(waiting.len(), n + 1);
     }
     assert_eq!(answers[0].0, 202);

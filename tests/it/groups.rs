@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use tenantry::model::GroupId;
+use tenantry_core::model::GroupId;
 
 use crate::fixtures::{check_groups_in_rows, ids, seed, with};
 use crate::harness::{T, new_user};

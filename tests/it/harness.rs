@@ -14,21 +14,20 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use crate::databases::Database;
-use tenantry::access::Operator;
 use tenantry::app::App;
-use tenantry::clock::Clock;
 use tenantry::config::{Config, DatabaseUrl};
-use tenantry::domain::users::NewUser;
-use tenantry::domain::{clients, partners, tokens, unit};
-use tenantry::error::Error;
-use tenantry::hashing::HashCost;
-use tenantry::http::observe::Metrics;
-use tenantry::http::server::serve;
-use tenantry::mail::{Envelope, Mailer, Memory, Notice};
-use tenantry::model::{PartnerId, Profile, Status};
-use tenantry::random::Random;
-use tenantry::values;
-use tenantry::worker;
+use tenantry_core::clock::Clock;
+use tenantry_core::error::Error;
+use tenantry_core::model::{PartnerId, Profile, Status};
+use tenantry_core::random::Random;
+use tenantry_core::values;
+use tenantry_domain::users::NewUser;
+use tenantry_domain::{clients, partners, tokens, unit};
+use tenantry_http::observe::Metrics;
+use tenantry_http::server::serve;
+use tenantry_mail::{Envelope, Mailer, Memory, Notice};
+use tenantry_passwords::HashCost;
+use tenantry_store::access::Operator;
 
 /// 2026-11-23T09:00:00Z: when every test begins.
 pub const START: i64 = 1_795_424_400_000;
@@ -218,7 +217,7 @@ impl T {
 
     /// Delivers what is due and tells all mails so far.
     pub async fn mails(&self) -> Vec<Envelope> {
-        worker::deliver_due(&self.app, &Mailer::Memory(self.mail.clone())).await.unwrap();
+        tenantry_worker::deliver_due(&self.app, &Mailer::Memory(self.mail.clone())).await.unwrap();
         self.mail.sent()
     }
 

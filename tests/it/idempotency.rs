@@ -3,8 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use tenantry::clock::{DAY, HOUR};
-use tenantry::worker;
+use tenantry_core::clock::{DAY, HOUR};
 
 use crate::fixtures::{ids, with};
 use crate::harness::{Answer, Person, T, new_user, password_of};
@@ -152,12 +151,12 @@ async fn only_what_was_done_is_kept_and_only_for_a_day() {
     t.clock.advance(DAY - 1);
     let admin = t.admin().await;
     assert_eq!(shape(&send(&admin, "/api/v1/users", "k", &new_user("one")).await), shape(&made));
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().answers, 0);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().answers, 0);
     t.clock.advance(1);
     send(&admin, "/api/v1/users", "k", &new_user("one")).await.expect(409);
     t.clock.advance(1);
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().answers, 2);
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().answers, 0);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().answers, 2);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().answers, 0);
 }
 
 #[tokio::test]

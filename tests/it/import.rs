@@ -10,15 +10,15 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use tenantry::access::Operator;
-use tenantry::clock::DAY;
-use tenantry::domain::unit;
-use tenantry::domain::user_import::{self, ImportedUser, Mood, Row};
-use tenantry::domain::users::NewUser;
-use tenantry::error::Error;
-use tenantry::model::{GroupId, PartnerId, Profile, Status};
-use tenantry::storage::Tx;
-use tenantry::{values, worker};
+use tenantry_core::clock::DAY;
+use tenantry_core::error::Error;
+use tenantry_core::model::{GroupId, PartnerId, Profile, Status};
+use tenantry_core::values;
+use tenantry_domain::unit;
+use tenantry_domain::user_import::{self, ImportedUser, Mood, Row};
+use tenantry_domain::users::NewUser;
+use tenantry_store::access::Operator;
+use tenantry_store::engine::tx::Tx;
 
 use crate::databases::is_postgres;
 use crate::fixtures::{with, without};
@@ -503,7 +503,7 @@ async fn an_import_that_broke_off_goes_on_where_it_stopped() {
     // What nobody goes on with is forgotten.
     assert_eq!(t.ask_sql("SELECT count(*) FROM imports")[0][0], "2");
     t.clock.advance(8 * DAY);
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().imports, 2);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().imports, 2);
     assert_eq!(t.ask_sql("SELECT count(*) FROM imports")[0][0], "0");
 }
 

@@ -12,7 +12,7 @@ use crate::foreign_hashes::{BCRYPT, OLD, SSHA};
 use crate::harness::{T, new_user};
 use crate::import::lines;
 use crate::user_fields::writable;
-use tenantry::rows::BatchSize;
+use tenantry_core::rows::BatchSize;
 
 /// A home with a first admin, and no server.
 fn settled() -> Home {

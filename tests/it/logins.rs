@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use tenantry::access::Operator;
-use tenantry::clock::{DAY, HOUR, MINUTE, SECOND};
-use tenantry::domain::{clients, unit};
-use tenantry::model::PartnerId;
+use tenantry_core::clock::{DAY, HOUR, MINUTE, SECOND};
+use tenantry_core::model::PartnerId;
+use tenantry_domain::{clients, unit};
+use tenantry_store::access::Operator;
 
 use crate::harness::{ADMIN_PASSWORD, Answer, Person, T, new_user, password_of};
 
@@ -284,9 +284,9 @@ async fn b23_the_fifth_failure_in_a_row_locks() {
     refused(&t.try_login("fenna", &password_of("fenna")).await);
     assert_eq!(
         t.mails_to("fenna@example.com").await.last().unwrap().letter.what,
-        tenantry::mail::Notice::AccountLocked {
+        tenantry_mail::Notice::AccountLocked {
             username: String::from("fenna"),
-            cause: tenantry::mail::LockCause::FailedLogins,
+            cause: tenantry_mail::LockCause::FailedLogins,
         }
     );
     // An admin sets ACTIVE, which also sets the count to 0.

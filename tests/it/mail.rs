@@ -10,18 +10,18 @@ use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::{Value, json};
 
-use tenantry::access::Operator;
 use tenantry::app::App;
-use tenantry::clock::{Clock, HOUR, MINUTE, SECOND};
 use tenantry::config::Config;
-use tenantry::domain::unit;
-use tenantry::domain::users::{self, NewUser};
-use tenantry::hashing::HashCost;
-use tenantry::mail::{Mailer, Sender, Smtp};
-use tenantry::model::{PartnerId, Profile, Status};
-use tenantry::random::Random;
-use tenantry::values;
-use tenantry::worker::{self, Delivered};
+use tenantry_core::clock::{Clock, HOUR, MINUTE, SECOND};
+use tenantry_core::model::{PartnerId, Profile, Status};
+use tenantry_core::random::Random;
+use tenantry_core::values;
+use tenantry_domain::unit;
+use tenantry_domain::users::{self, NewUser};
+use tenantry_mail::{Mailer, Sender, Smtp};
+use tenantry_passwords::HashCost;
+use tenantry_store::access::Operator;
+use tenantry_worker::Delivered;
 
 use crate::binary::{GIVEN, Home, PATIENCE, Process, password_in};
 use crate::fixtures::with;
@@ -132,7 +132,7 @@ async fn a_new_users_password_arrives_and_works() {
         json!({ "firstName": "Zoë <b>Ünal</b>", "lastName": "O'Neil & \"Søn\" 李" }),
     );
     t.admin().await.create_with(&user).await;
-    let sent = worker::deliver_due(&t.app, &smtp.mailer()).await.unwrap();
+    let sent = tenantry_worker::deliver_due(&t.app, &smtp.mailer()).await.unwrap();
     assert_eq!(sent, done(1, 0));
     let messages = smtp.messages();
     let [message] = &messages[..] else { panic!("{messages:?}") };
@@ -159,7 +159,11 @@ async fn a_new_users_password_arrives_and_works() {
     assert!(html.contains(&password));
     let answer = t.try_login("fenna", &password).await.expect(200);
     assert_eq!(answer.body["passwordChangeRequired"], true);
-    assert_eq!(worker::deliver_due(&t.app, &smtp.mailer()).await.unwrap(), done(0, 0), "it went once");
+    assert_eq!(
+        tenantry_worker::deliver_due(&t.app, &smtp.mailer()).await.unwrap(),
+        done(0, 0),
+        "it went once"
+    );
     assert_eq!(smtp.messages(), Vec::<Value>::new());
 }
 
@@ -174,14 +178,14 @@ async fn a_server_that_refuses_and_then_accepts_gets_the_same_message_later() {
     // Refused for now, taken but not confirmed, refused for good: each time a pause, then again.
     let mut seen = Vec::new();
     for pause in [10 * SECOND, 20 * SECOND, 20 * MINUTE] {
-        assert_eq!(worker::deliver_due(&t.app, &mailer).await.unwrap(), done(0, 1));
+        assert_eq!(tenantry_worker::deliver_due(&t.app, &mailer).await.unwrap(), done(0, 1));
         seen.extend(smtp.messages());
         // Not before its time, which is the pause and at most a tenth more.
         t.clock.advance(pause - 1);
-        assert_eq!(worker::deliver_due(&t.app, &mailer).await.unwrap(), done(0, 0));
+        assert_eq!(tenantry_worker::deliver_due(&t.app, &mailer).await.unwrap(), done(0, 0));
         t.clock.advance(pause / 10 + 2);
     }
-    assert_eq!(worker::deliver_due(&t.app, &mailer).await.unwrap(), done(1, 0));
+    assert_eq!(tenantry_worker::deliver_due(&t.app, &mailer).await.unwrap(), done(1, 0));
     seen.extend(smtp.messages());
     let answers: Vec<&str> = seen.iter().map(|message| text(message, "answer")).collect();
     assert_eq!(answers, ["451 4.7.1 greylisted", "drop", "550 5.7.1 no", "250 taken"]);
@@ -195,7 +199,7 @@ async fn a_server_that_refuses_and_then_accepts_gets_the_same_message_later() {
     let password = password_in(text(&seen[3], "text"));
     t.try_login("fenna", &password).await.expect(200);
     t.clock.advance(10 * HOUR);
-    assert_eq!(worker::deliver_due(&t.app, &mailer).await.unwrap(), done(0, 0));
+    assert_eq!(tenantry_worker::deliver_due(&t.app, &mailer).await.unwrap(), done(0, 0));
 }
 
 #[tokio::test]
@@ -205,15 +209,15 @@ async fn a_server_that_is_down_delays_mail_and_nothing_is_lost() {
     for name in ["one", "two", "three"] {
         admin.create(name).await;
     }
-    assert_eq!(worker::deliver_due(&t.app, &smtp.mailer()).await.unwrap(), done(0, 3));
+    assert_eq!(tenantry_worker::deliver_due(&t.app, &smtp.mailer()).await.unwrap(), done(0, 3));
     smtp.rise();
     // It is there again, but turns the first connection away.
     smtp.say("greet 421 too busy");
     t.clock.advance(11 * SECOND);
-    assert_eq!(worker::deliver_due(&t.app, &smtp.mailer()).await.unwrap(), done(0, 3));
+    assert_eq!(tenantry_worker::deliver_due(&t.app, &smtp.mailer()).await.unwrap(), done(0, 3));
     assert_eq!(smtp.messages(), Vec::<Value>::new());
     t.clock.advance(22 * SECOND);
-    assert_eq!(worker::deliver_due(&t.app, &smtp.mailer()).await.unwrap(), done(3, 0));
+    assert_eq!(tenantry_worker::deliver_due(&t.app, &smtp.mailer()).await.unwrap(), done(3, 0));
     let messages = smtp.messages();
     let mut to = Vec::new();
     for message in &messages {
@@ -234,7 +238,7 @@ async fn one_refused_recipient_delays_no_other() {
     }
     smtp.say("answer 250 taken");
     smtp.say("answer 550 5.1.1 nobody here");
-    assert_eq!(worker::deliver_due(&t.app, &smtp.mailer()).await.unwrap(), done(2, 1));
+    assert_eq!(tenantry_worker::deliver_due(&t.app, &smtp.mailer()).await.unwrap(), done(2, 1));
     let answers: Vec<String> = smtp.messages().iter().map(|m| text(m, "answer").to_owned()).collect();
     assert_eq!(answers, ["250 taken", "550 5.1.1 nobody here", "250 taken"]);
 }
@@ -246,12 +250,16 @@ async fn a_letter_that_fails_twenty_times_is_set_aside_with_an_event() {
     let user = admin.create("fenna").await;
     let mailer = smtp.mailer();
     for attempt in 1..=20 {
-        let sent = worker::deliver_due(&t.app, &mailer).await.unwrap();
+        let sent = tenantry_worker::deliver_due(&t.app, &mailer).await.unwrap();
         let wanted = if attempt < 20 { done(0, 1) } else { Delivered { set_aside: 1, ..done(0, 0) } };
         assert_eq!(sent, wanted, "attempt {attempt}");
         t.clock.advance(HOUR + HOUR / 10);
     }
-    assert_eq!(worker::deliver_due(&t.app, &mailer).await.unwrap(), done(0, 0), "not retried for ever");
+    assert_eq!(
+        tenantry_worker::deliver_due(&t.app, &mailer).await.unwrap(),
+        done(0, 0),
+        "not retried for ever"
+    );
     let events = t.admin().await.events().await;
     let event = events.last().unwrap();
     // The login of just now comes after it.

@@ -11,7 +11,6 @@ mod architecture;
 mod authorization;
 mod backup;
 mod bad_input;
-mod bench;
 mod binary;
 mod bodies;
 mod bulk;

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use tenantry::access::Operator;
-use tenantry::domain::groups;
-use tenantry::model::{GroupId, PartnerId};
-use tenantry::storage::Tx;
-use tenantry::storage::groups::{GroupQuery, GroupSort};
-use tenantry::storage::lists::Position;
+use tenantry_core::model::{GroupId, PartnerId};
+use tenantry_domain::groups;
+use tenantry_store::access::Operator;
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::listing::lists::Position;
+use tenantry_store::tables::groups::{GroupQuery, GroupSort};
 
 use crate::fixtures::{ids, seed, with};
 use crate::harness::{Answer, Person, T, new_user};

@@ -9,10 +9,10 @@ use oauth2::{
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
-use tenantry::access::Operator;
-use tenantry::clock::{DAY, HOUR};
-use tenantry::domain::{clients, unit};
-use tenantry::model::PartnerId;
+use tenantry_core::clock::{DAY, HOUR};
+use tenantry_core::model::PartnerId;
+use tenantry_domain::{clients, unit};
+use tenantry_store::access::Operator;
 
 use crate::harness::{ADMIN_PASSWORD, Answer, Person, T, new_user, password_of};
 

@@ -8,10 +8,10 @@ use tokio::task::JoinSet;
 
 use crate::databases::is_postgres;
 use crate::harness::{ADMIN_PASSWORD, Answer, Person, T, new_user};
-use tenantry::access::system_within;
-use tenantry::hashing::Whose;
-use tenantry::model::PartnerId;
-use tenantry::storage::Outcome;
+use tenantry_core::model::PartnerId;
+use tenantry_passwords::Whose;
+use tenantry_store::access::system_within;
+use tenantry_store::engine::tx::Outcome;
 
 /// More than may ever wait.
 const FLOOD: usize = 5_000;
@@ -59,7 +59,7 @@ async fn writes_beyond_the_queue_are_refused_and_a_neighbours_is_taken() {
     let (wait, (begun, running)) = (std::sync::Mutex::new(Some(wait)), mpsc::channel());
     let store = t.app.store.clone();
     let holding = tokio::spawn(async move {
-        let work = move |_: &mut tenantry::storage::Tx<'_>| {
+        let work = move |_: &mut tenantry_store::engine::tx::Tx<'_>| {
             let wait = wait.lock().unwrap().take().unwrap();
             begun.send(()).unwrap();
             wait();
@@ -71,7 +71,7 @@ async fn writes_beyond_the_queue_are_refused_and_a_neighbours_is_taken() {
     let mut flood = JoinSet::new();
     for _ in 0..FLOOD {
         let store = t.app.store.clone();
-        let work = |_: &mut tenantry::storage::Tx<'_>| Ok(Outcome::Commit(()));
+        let work = |_: &mut tenantry_store::engine::tx::Tx<'_>| Ok(Outcome::Commit(()));
         flood.spawn(async move { store.write(&system_within(PartnerId(1)), work).await.is_ok() });
     }
     until_refused(&mut flood).await;
@@ -112,7 +112,7 @@ async fn searches_beyond_the_queue_are_refused_and_a_neighbours_is_taken() {
         let (store, (release, wait)) = (t.app.store.clone(), held());
         releases.push(release);
         flood.spawn(async move {
-            let work = move |_: &mut tenantry::storage::Tx<'_>| {
+            let work = move |_: &mut tenantry_store::engine::tx::Tx<'_>| {
                 wait();
                 Ok(())
             };
@@ -182,7 +182,7 @@ async fn partners_take_turns_in_using_connections() {
             let (store, (release, wait)) = (t.app.store.clone(), held());
             releases.push(release);
             Box::pin(async move {
-                let work = move |_: &mut tenantry::storage::Tx<'_>| {
+                let work = move |_: &mut tenantry_store::engine::tx::Tx<'_>| {
                     wait();
                     Ok(())
                 };

@@ -152,10 +152,10 @@ async fn a_revoked_operator_token_is_out_at_once() {
     let t = T::start().await;
     let (one, two) = (t.operator().await, t.operator().await);
     one.get(PARTNERS).await.expect(200);
-    let by = tenantry::access::Operator::of_this_machine();
-    let listed = tenantry::domain::unit::write(&t.app.store, &by, move |tx| {
-        let tokens = tenantry::domain::tokens::list_operator_tokens(tx, by)?;
-        tenantry::domain::tokens::revoke_operator_token(tx, by, tokens[0].token_id)?;
+    let by = tenantry_store::access::Operator::of_this_machine();
+    let listed = tenantry_domain::unit::write(&t.app.store, &by, move |tx| {
+        let tokens = tenantry_domain::tokens::list_operator_tokens(tx, by)?;
+        tenantry_domain::tokens::revoke_operator_token(tx, by, tokens[0].token_id)?;
         Ok(tokens)
     });
     assert_eq!(listed.await.unwrap().len(), 2);
@@ -367,7 +367,7 @@ async fn of_a_deleted_partner_only_its_events_stay() {
     operator.delete(&format!("{}?force=true", path(pid))).await.expect(204);
     // The total of the events stays with them, and the worker blanks what they show of users.
     assert!(rows().contains_key("erasures"));
-    tenantry::worker::housekeep(&t.app).await.unwrap();
+    tenantry_worker::housekeep(&t.app).await.unwrap();
     let after = rows();
     assert_eq!(after.keys().collect::<Vec<_>>(), ["counters", "events"]);
     assert!(is_postgres() || after["counters"] == 1, "a total may be in several rows on PostgreSQL");

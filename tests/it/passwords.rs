@@ -1,13 +1,13 @@
 //! Changing one's own password (A4): the rules, the history of 12, and what happens in between. The rules
-//! themselves have property tests beside them (src/domain/policy.rs), and so has a change that something overtakes
-//! (src/domain/passwords.rs).
+//! themselves have property tests beside them (crates/domain/src/policy.rs), and so has a change that something overtakes
+//! (crates/domain/src/passwords.rs).
 
 use serde_json::{Value, json};
 
-use tenantry::access::system_within;
-use tenantry::clock::DAY;
-use tenantry::model::PartnerId;
-use tenantry::storage::passwords::{list_history, list_present};
+use tenantry_core::clock::DAY;
+use tenantry_core::model::PartnerId;
+use tenantry_store::access::system_within;
+use tenantry_store::tables::passwords::{list_history, list_present};
 
 use crate::harness::{ADMIN_PASSWORD, Answer, Person, T, password_of};
 
@@ -156,7 +156,7 @@ async fn no_more_is_stored_than_is_needed() {
         change(&t, &fenna, &present, &good(n)).await.expect(200);
         present = good(n);
     }
-    let user_id = tenantry::model::UserId(id);
+    let user_id = tenantry_core::model::UserId(id);
     let (history, present) = t
         .app
         .store
@@ -200,7 +200,7 @@ async fn who_changed_it_is_told_by_mail_without_secrets() {
     let mails = t.mails_to("fenna@example.com").await;
     assert_eq!(mails.len(), before + 1);
     let what = &mails.last().unwrap().letter.what;
-    assert_eq!(*what, tenantry::mail::Notice::PasswordChanged { username: String::from("fenna") });
+    assert_eq!(*what, tenantry_mail::Notice::PasswordChanged { username: String::from("fenna") });
     let text = serde_json::to_string(&mails.last().unwrap().letter).unwrap();
     assert!(!text.contains(&good(1)) && !text.contains(&password_of("fenna")));
 }

@@ -280,12 +280,12 @@ async fn a_dry_run_does_not_enter_the_writer() {
     let (wait, is_busy) = (std::sync::Mutex::new(wait), Arc::new(AtomicBool::new(false)));
     let (store, begun) = (t.app.store.clone(), Arc::clone(&is_busy));
     let busy = tokio::spawn(async move {
-        let work = move |_: &mut tenantry::storage::Tx<'_>| {
+        let work = move |_: &mut tenantry_store::engine::tx::Tx<'_>| {
             begun.store(true, Ordering::SeqCst);
             let _ = wait.lock().unwrap().recv();
             Ok(())
         };
-        tenantry::domain::unit::write_large(&store, &tenantry::access::nobody(), work).await
+        tenantry_domain::unit::write_large(&store, &tenantry_store::access::nobody(), work).await
     });
     while !is_busy.load(Ordering::SeqCst) {
         tokio::task::yield_now().await;

@@ -6,11 +6,11 @@ mod model;
 
 use serde_json::{Value, json};
 
-use tenantry::access::Operator;
-use tenantry::catalogue::Catalogue;
-use tenantry::model::{PartnerId, UserId};
-use tenantry::storage::Tx;
-use tenantry::storage::evaluations::{self, Question};
+use tenantry_core::catalogue::Catalogue;
+use tenantry_core::model::{PartnerId, UserId};
+use tenantry_store::access::Operator;
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::evaluations::{self, Question};
 
 use crate::fixtures::with;
 use crate::harness::{Answer, Person, T, new_user};

@@ -4,8 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use tenantry::clock::{DAY, HOUR, MINUTE};
-use tenantry::worker;
+use tenantry_core::clock::{DAY, HOUR, MINUTE};
 
 use crate::databases::is_postgres;
 use crate::fixtures::with;
@@ -76,7 +75,7 @@ async fn assert_nothing_in_files(t: &T, way: &str) {
     // A checkpoint of the store's own may be under way.
     let mut is_done = false;
     for _ in 0..100 {
-        is_done = is_done || worker::scrub(&t.app).await.unwrap();
+        is_done = is_done || tenantry_worker::scrub(&t.app).await.unwrap();
     }
     assert!(is_done);
     for file in ["tenantry.db", "tenantry.db-wal"] {
@@ -194,7 +193,7 @@ async fn nothing_of_a_user_is_left_when_an_admin_erases_it() {
     let failures = t.ask_sql("SELECT address FROM login_failures WHERE address NOT LIKE 'forgotten %'");
     assert_eq!(failures, [["203.0.113.77"]]);
     t.clock.advance(HOUR);
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().erasures, 1);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().erasures, 1);
     assert_nothing_in_tables(&t, "erased");
     assert_nothing_in_files(&t, "erased").await;
     assert_events_stay(&t, id).await;
@@ -232,15 +231,15 @@ async fn nothing_of_a_user_is_left_when_its_time_is_over() {
     let id = leave_traces(&t).await;
     t.admin().await.delete(&format!("/api/v1/users/{id}")).await.expect(204);
     t.clock.advance(30 * DAY - 1);
-    worker::housekeep(&t.app).await.unwrap();
+    tenantry_worker::housekeep(&t.app).await.unwrap();
     assert!(found_in_tables(&t).contains(&"halcyonidae"));
     t.clock.advance(1);
-    let done = worker::housekeep(&t.app).await.unwrap();
+    let done = tenantry_worker::housekeep(&t.app).await.unwrap();
     assert_eq!((done.users, done.erasures), (1, 1));
     assert_nothing_in_tables(&t, "over");
     assert_nothing_in_files(&t, "over").await;
     assert_events_stay(&t, id).await;
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().erasures, 0);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().erasures, 0);
 }
 
 #[tokio::test]
@@ -250,7 +249,7 @@ async fn nothing_of_a_user_is_left_where_deleting_erases() {
     t.admin().await.delete(&format!("/api/v1/users/{id}")).await.expect(204);
     assert_nothing_in_tables_but(&t, "login_failures", "deleted");
     t.clock.advance(HOUR);
-    worker::housekeep(&t.app).await.unwrap();
+    tenantry_worker::housekeep(&t.app).await.unwrap();
     assert_nothing_in_files(&t, "deleted").await;
     assert_events_stay(&t, id).await;
 }
@@ -269,7 +268,7 @@ async fn nothing_of_many_users_is_left_when_they_are_deleted_and_erased_in_bulk(
     ids.push(id);
     admin.post("/api/v1/users/bulk-delete", &json!(ids)).await.expect(204);
     t.clock.advance(HOUR);
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().erasures, 121);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().erasures, 121);
     assert_nothing_in_tables(&t, "bulk");
     assert!(!tables(&t).iter().any(|line| line.contains("many7")));
     assert_events_stay(&t, id).await;
@@ -300,7 +299,7 @@ async fn nothing_of_the_users_of_a_deleted_partner_is_left() {
     assert_eq!(found_in_tables(&t), VALUES, "else this test shows nothing");
     let path = format!("/operator/v1/partners/{}?force=true", made["pid"]);
     operator.delete(&path).await.expect(204);
-    let done = worker::housekeep(&t.app).await.unwrap();
+    let done = tenantry_worker::housekeep(&t.app).await.unwrap();
     assert_eq!(done.erasures, 1);
     assert_nothing_in_tables(&t, "partner");
     assert_nothing_in_files(&t, "partner").await;
@@ -326,7 +325,7 @@ async fn a_long_history_is_blanked_in_steps() {
     let left = || t.ask_sql("SELECT count(*) FROM events WHERE before LIKE '%ograph%'")[0][0].clone();
     // A hundred in the transaction that erases: those of the scene come first.
     assert!((1_100..1_200).contains(&left().parse().unwrap()), "{}", left());
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().erasures, 1);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().erasures, 1);
     assert_eq!(left(), "0");
     assert_eq!(t.ask_sql("SELECT count(*) FROM erasures"), [["0"]]);
 }
@@ -346,7 +345,7 @@ async fn others_keep_what_is_theirs() {
         .expect(202);
     admin.delete(&format!("{DELETED}/{id}")).await.expect(204);
     t.clock.advance(HOUR);
-    worker::housekeep(&t.app).await.unwrap();
+    tenantry_worker::housekeep(&t.app).await.unwrap();
     let admin = t.admin().await;
     let read = admin.get(&format!("/api/v1/users/{}", taker["userId"])).await.expect(200).body;
     assert_eq!(read, taker);
@@ -396,10 +395,10 @@ async fn addresses_go_thirty_days_after_the_end_of_their_session() {
         list.list().iter().find(|session| session["isCurrent"] == true).unwrap()["sessionId"].clone();
     own.delete(&format!("/api/v1/users/self/sessions/{}", current.as_str().unwrap())).await.expect(204);
     t.clock.advance(30 * DAY - 1);
-    worker::housekeep(&t.app).await.unwrap();
+    tenantry_worker::housekeep(&t.app).await.unwrap();
     assert!(addresses(&t, id).await.iter().all(|address| address == "127.0.0.1"));
     t.clock.advance(1);
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().addresses, 3);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().addresses, 3);
     let (here, gone) = (json!("127.0.0.1"), Value::Null);
     let now = addresses(&t, id).await;
     assert_eq!(now, [&here, &here, &gone, &gone, &gone, &here].map(Value::clone));
@@ -410,7 +409,7 @@ async fn addresses_go_thirty_days_after_the_end_of_their_session() {
     let admin = t.admin().await;
     admin.patch(&format!("/api/v1/users/{id}"), &json!({ "status": "INACTIVE" })).await.expect(200);
     t.clock.advance(30 * DAY);
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().addresses, 3);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().addresses, 3);
     assert!(addresses(&t, id).await.iter().all(Value::is_null));
 }
 
@@ -424,7 +423,7 @@ async fn addresses_of_sessions_that_expire_go_as_well_and_those_that_go_on_stay(
     // For two months it is refreshed every ten days; the others end by themselves after thirty.
     for _ in 0..6 {
         t.clock.advance(10 * DAY);
-        worker::housekeep(&t.app).await.unwrap();
+        tenantry_worker::housekeep(&t.app).await.unwrap();
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
         refresh = t.token(&form).await.expect(200).body["refresh_token"].as_str().unwrap().to_owned();
     }
@@ -433,10 +432,10 @@ async fn addresses_of_sessions_that_expire_go_as_well_and_those_that_go_on_stay(
     // The restricted one of the harness has ended with its access token.
     assert_eq!(addresses(&t, id).await, [gone.clone(), gone.clone(), here.clone()]);
     t.clock.advance(60 * DAY - 1);
-    worker::housekeep(&t.app).await.unwrap();
+    tenantry_worker::housekeep(&t.app).await.unwrap();
     assert_eq!(last(addresses(&t, id).await), Some(here));
     t.clock.advance(1);
-    worker::housekeep(&t.app).await.unwrap();
+    tenantry_worker::housekeep(&t.app).await.unwrap();
     assert_eq!(last(addresses(&t, id).await), Some(gone));
 }
 
@@ -453,10 +452,10 @@ async fn addresses_go_after_sessions_that_ended_with_their_user_or_client() {
     t.form_as(&robot, "/oauth/token", &form).await.expect(200);
     let admin = t.admin().await;
     admin.delete(&format!("/api/v1/users/{fenna}")).await.expect(204);
-    let (by, client) = (tenantry::access::Operator::of_this_machine(), robot.0.clone());
-    let within = by.as_admin_of(tenantry::model::PartnerId(1));
-    tenantry::domain::unit::write(&t.app.store, &within, move |tx| {
-        tenantry::domain::clients::revoke(tx, by, &client)
+    let (by, client) = (tenantry_store::access::Operator::of_this_machine(), robot.0.clone());
+    let within = by.as_admin_of(tenantry_core::model::PartnerId(1));
+    tenantry_domain::unit::write(&t.app.store, &within, move |tx| {
+        tenantry_domain::clients::revoke(tx, by, &client)
     })
     .await
     .unwrap();
@@ -465,10 +464,10 @@ async fn addresses_go_after_sessions_that_ended_with_their_user_or_client() {
         t.ask_sql(&sql)[0][0].clone()
     };
     t.clock.advance(30 * DAY - 1);
-    worker::housekeep(&t.app).await.unwrap();
+    tenantry_worker::housekeep(&t.app).await.unwrap();
     assert_eq!((left(fenna), left(lena)), ("2".into(), "3".into()));
     t.clock.advance(1);
-    worker::housekeep(&t.app).await.unwrap();
+    tenantry_worker::housekeep(&t.app).await.unwrap();
     assert_eq!((left(fenna), left(lena)), ("0".into(), "2".into()));
 }
 
@@ -485,7 +484,11 @@ async fn events_go_after_event_days_and_stay_without() {
     };
     t.clock.advance(1_000 * DAY);
     let before = count(1);
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().events, 0, "they are kept unless it is said");
+    assert_eq!(
+        tenantry_worker::housekeep(&t.app).await.unwrap().events,
+        0,
+        "they are kept unless it is said"
+    );
     let t = t.restart_with(|config| config.event_days = 90).await;
     let count = |pid: i64| -> i64 {
         t.ask_sql(&format!("SELECT count(*) FROM events WHERE pid = {pid}"))[0][0].parse().unwrap()
@@ -501,7 +504,7 @@ async fn events_go_after_event_days_and_stay_without() {
     assert!(others > 0);
     let admin = t.admin().await;
     admin.create("newcomer").await;
-    let done = worker::housekeep(&t.app).await.unwrap();
+    let done = tenantry_worker::housekeep(&t.app).await.unwrap();
     assert_eq!(done.events, usize::try_from(before + 1_300 + others).unwrap());
     assert_eq!(count(pid), 0);
     let page = admin.get("/api/v1/events?pageSize=1000").await.expect(200);
@@ -510,7 +513,7 @@ async fn events_go_after_event_days_and_stay_without() {
     assert_eq!(kinds, ["session.started", "user.created", "password.issued"]);
     // On the day, not before.
     t.clock.advance(90 * DAY);
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().events, 0);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().events, 0);
     t.clock.advance(1);
-    assert_eq!(worker::housekeep(&t.app).await.unwrap().events, 3);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().events, 3);
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use tenantry::access::{Operator, nobody};
-use tenantry::clock::{Clock, DAY, HOUR, MINUTE};
-use tenantry::domain::{clients, outbox, unit};
-use tenantry::mail::Mailer;
-use tenantry::model::PartnerId;
-use tenantry::storage::{Tx, login_failures};
-use tenantry::worker::{Delivered, Housekeeping, deliver_due, housekeep};
+use tenantry_core::clock::{Clock, DAY, HOUR, MINUTE};
+use tenantry_core::model::PartnerId;
+use tenantry_domain::{clients, outbox, unit};
+use tenantry_mail::Mailer;
+use tenantry_store::access::{Operator, nobody};
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::login_failures;
+use tenantry_worker::{Delivered, Housekeeping, deliver_due, housekeep};
 
 use crate::binary::{PATIENCE, until};
 use crate::databases::{is_postgres, parsed};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use tenantry::clock::Clock;
+use tenantry_core::clock::Clock;
 
 use crate::binary::until;
 use crate::concurrency::{active_admins, all_at_once, answers, tally, two_admins};

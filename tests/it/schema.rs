@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use tenantry::clock::Clock;
-use tenantry::random::Random;
-use tenantry::storage::Store;
+use tenantry_core::clock::Clock;
+use tenantry_core::random::Random;
+use tenantry_store::store::Store;
 
 use crate::databases::{Database, is_postgres};
 

@@ -9,7 +9,7 @@ use crate::binary::PATIENCE;
 use crate::databases::is_postgres;
 use crate::fixtures::{ids, seed, with};
 use crate::harness::{Person, T, new_user};
-use tenantry::model::GroupId;
+use tenantry_core::model::GroupId;
 
 const USERS: &str = "/api/v1/users";
 

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use tenantry::clock::{DAY, HOUR};
-use tenantry::mail::Notice;
+use tenantry_core::clock::{DAY, HOUR};
+use tenantry_mail::Notice;
 
 use crate::fixtures::{with, without};
 use crate::harness::{ADMIN_PASSWORD, Person, T, new_user, password_of};

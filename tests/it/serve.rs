@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use tenantry::domain::policy;
+use tenantry_domain::policy;
 
 use crate::binary::{Ended, GIVEN, Home, PATIENCE, Process, binary, password_in, tenantry, until};
 use crate::harness::{ADMIN_PASSWORD, new_user};

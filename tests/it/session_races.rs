@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use tenantry::access::Operator;
-use tenantry::clock::MINUTE;
-use tenantry::domain::{clients, unit};
-use tenantry::model::PartnerId;
+use tenantry_core::clock::MINUTE;
+use tenantry_core::model::PartnerId;
+use tenantry_domain::{clients, unit};
+use tenantry_store::access::Operator;
 
 use crate::concurrency::answers;
 use crate::databases::is_postgres;

@@ -3,8 +3,7 @@
 use reqwest::{Method, header};
 use serde_json::json;
 
-use tenantry::clock::{DAY, HOUR, MINUTE};
-use tenantry::worker;
+use tenantry_core::clock::{DAY, HOUR, MINUTE};
 
 use crate::harness::{Answer, Person, T, password_of};
 
@@ -79,7 +78,7 @@ async fn the_last_use_is_known_to_about_five_minutes_and_survives_a_restart() {
     assert_eq!(last(&t).await, "2026-11-23T09:00:00.000Z");
     t.clock.advance(2 * MINUTE);
     assert_eq!(last(&t).await, "2026-11-23T09:06:00.000Z");
-    worker::housekeep(&t.app).await.unwrap();
+    tenantry_worker::housekeep(&t.app).await.unwrap();
     assert_eq!(last(&t).await, "2026-11-23T09:06:00.000Z");
     let t = t.restart().await;
     assert_eq!(last(&t).await, "2026-11-23T09:06:00.000Z");

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use tenantry::access::Operator;
-use tenantry::domain::unit;
-use tenantry::error::Error;
-use tenantry::model::PartnerId;
+use tenantry_core::error::Error;
+use tenantry_core::model::PartnerId;
+use tenantry_domain::unit;
+use tenantry_store::access::Operator;
 
 use crate::fixtures::{ids, with, without};
 use crate::harness::{Person, T, new_user, password_of};
@@ -200,7 +200,7 @@ async fn b15_the_last_admins_are_listed_when_somebody_else_deletes_them() {
     {
         let (terms, by) = (t.app.terms, rights.clone());
         let result = unit::write(&t.app.store, &rights, move |tx| {
-            tenantry::domain::users::delete_many(tx, terms, &by, &ids)
+            tenantry_domain::users::delete_many(tx, terms, &by, &ids)
         })
         .await;
         match (result, conflict) {

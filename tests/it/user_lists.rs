@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use unicode_normalization::UnicodeNormalization as _;
 
-use tenantry::model::GroupId;
+use tenantry_core::model::GroupId;
 
 use crate::databases::is_postgres;
 use crate::fixtures::{ids, seed, with};

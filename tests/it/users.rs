@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use tenantry::mail::Notice;
+use tenantry_mail::Notice;
 
 use crate::databases::is_postgres;
 use crate::fixtures::{ids, with, without};
@@ -411,7 +411,7 @@ async fn b11_another_partners_users_do_not_exist() {
     assert_eq!(olga.get("/api/v1/users?search=fenna&page=0").await.expect(200).body["total"], 0);
 }
 
-fn reasons(mails: &[tenantry::mail::Envelope]) -> Vec<String> {
+fn reasons(mails: &[tenantry_mail::Envelope]) -> Vec<String> {
     mails
         .iter()
         .filter_map(|mail| match &mail.letter.what {

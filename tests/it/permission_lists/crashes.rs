@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::binary::{Home, PATIENCE, Process, until};
-use tenantry::worker::housekeep;
+use tenantry_worker::housekeep;
 
 /// Stops a large list for good where `is_there`, and starts a server on what is there then. What the first one has
 /// under way never goes on, as after a crash.

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use tenantry::access::Operator;
-use tenantry::domain::once::{self, Keepable};
-use tenantry::domain::permission_lists::{self, Replacement};
-use tenantry::domain::unit::{Done, Manner};
-use tenantry::domain::{groups, unit};
-use tenantry::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, UserId};
-use tenantry::storage::{FreshIds, Tx};
+use tenantry_core::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, UserId};
+use tenantry_domain::once::{self, Keepable};
+use tenantry_domain::permission_lists::{self, Replacement};
+use tenantry_domain::unit::{Done, Manner};
+use tenantry_domain::{groups, unit};
+use tenantry_store::access::Operator;
+use tenantry_store::engine::sequences::FreshIds;
+use tenantry_store::engine::tx::Tx;
 
 /// Another partner's small writes are answered between the steps of a large list: counted by the steps, not by time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,8 +84,8 @@ async fn a_small_list_in_between_is_not_lost_in_the_large_one() {
         permissions: vec![String::from("WRITE")],
     };
     let entries: Vec<_> = [50, 200, 9_999].into_iter().map(entry).collect();
-    tenantry::domain::unit::write(&next, &rights, move |tx| {
-        tenantry::domain::permissions::replace(tx, &by, GroupId(group), &entries)
+    tenantry_domain::unit::write(&next, &rights, move |tx| {
+        tenantry_domain::permissions::replace(tx, &by, GroupId(group), &entries)
     })
     .await
     .unwrap();
@@ -101,8 +102,8 @@ async fn a_small_list_in_between_is_not_lost_in_the_large_one() {
     let last = put(None);
     let pause = stop_when(&t, |changes| matches!(changes, [(STAGED, 1..)])).await;
     let (by, entries) = (rights.clone(), vec![entry(50), entry(9_999)]);
-    tenantry::domain::unit::write(&next, &rights, move |tx| {
-        tenantry::domain::permissions::replace(tx, &by, GroupId(group), &entries)
+    tenantry_domain::unit::write(&next, &rights, move |tx| {
+        tenantry_domain::permissions::replace(tx, &by, GroupId(group), &entries)
     })
     .await
     .unwrap();
@@ -226,7 +227,7 @@ async fn processes_share_the_one_large_unit_of_a_partner() {
     let taken = there.try_begin(&other.app.store, PartnerId(1)).await.unwrap().unwrap();
     let admin = Operator::of_this_machine().as_admin_of(PartnerId(1));
     let late = held.step(&t.app.store, &admin, |_| Ok(())).await;
-    assert!(matches!(late, Err(tenantry::error::Error::Unavailable { .. })), "{late:?}");
+    assert!(matches!(late, Err(tenantry_core::error::Error::Unavailable { .. })), "{late:?}");
     held.end(&t.app.store).await;
     taken.step(&other.app.store, &admin, |_| Ok(())).await.unwrap();
     taken.end(&other.app.store).await;

@@ -167,7 +167,7 @@ async fn c_more_holders_than_are_counted_are_walked_through() {
     let admin = t.admin().await;
     let group = admin.create_group("Wide").await;
     wildcards(&admin, group, json!(["VIEW_ALL_SEGMENTS"])).await.expect(200);
-    crate::fixtures::seed(&t, 1, "idle", 10_100, vec![tenantry::model::GroupId(group)]).await;
+    crate::fixtures::seed(&t, 1, "idle", 10_100, vec![tenantry_core::model::GroupId(group)]).await;
     // Every second one is ACTIVE at first: fewer than are counted; then all.
     let path = "/api/v1/permissions/holders?objectType=SEGMENT&objectId=1&permission=READ&pageSize=5";
     for (which, total, is_exact) in [("user_id % 2 = 0", 5_050, true), ("1 = 1", 10_000, false)] {

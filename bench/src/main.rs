@@ -1,0 +1,184 @@
+//! `tenantry-bench`: measures a server, the binary `tenantry`, on a throw-away database, over HTTP, on this machine.
+
+mod args;
+mod bare;
+mod bulk;
+mod html;
+mod large_lists;
+mod load;
+mod measure;
+mod names;
+mod overload;
+mod paced;
+mod refusals;
+mod report;
+mod rows;
+mod scratch;
+mod seed;
+mod server;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser as _;
+use tenantry::cli::lock;
+use tenantry::cli::refusal::Refusal;
+
+use args::BenchArgs;
+use measure::Bench;
+use report::Report;
+use scratch::{Cores, Scratch, Stop};
+use seed::Seeded;
+
+/// Prints to standard output where a file could be named.
+const STDOUT: &str = "-";
+
+fn main() -> ExitCode {
+    tenantry::log::report_panics();
+    // Whatever is made is for this user alone, as it is of a server.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    match run(&BenchArgs::parse(), &mut io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Refused(refusal)) => {
+            for line in refusal.to_string().lines() {
+                let _ = writeln!(io::stderr(), "tenantry-bench: {line}");
+            }
+            ExitCode::FAILURE
+        }
+        // `tenantry-bench | head -1`: the reader has what it wanted.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Failure::Output(error)) => {
+            let _ = writeln!(io::stderr(), "tenantry-bench: cannot print the figures: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why nothing is reported.
+enum Failure {
+    Refused(Refusal),
+    /// The figures could not be printed.
+    Output(io::Error),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// Seeds, measures, prints, cleans up.
+fn run(args: &BenchArgs, out: &mut impl Write) -> Result<(), Failure> {
+    let cores = Cores::choose(args.cores)?;
+    let binary = server::find(args.server.as_deref())?;
+    // What cannot be written is said before minutes of work.
+    let json =
+        args.json.as_deref().filter(|path| *path != Path::new(STDOUT)).map(Target::open).transpose()?;
+    let html = args.html.as_deref().map(Target::open).transpose()?;
+    let stop = Stop::watch()?;
+    let report = measure(args, &binary, cores, &stop)?;
+    if let Some(json) = json {
+        json.write(&format!("{:#}\n", report.json()))?;
+    }
+    if let Some(html) = html {
+        html.write(&html::page(&report))?;
+    }
+    match &args.json {
+        Some(path) if path == Path::new(STDOUT) => writeln!(out, "{:#}", report.json())?,
+        _ => report.text(out)?,
+    }
+    match report.failed() {
+        0 => Ok(()),
+        _ => {
+            Err(Refusal::new("failed", "some answers were not what they must be: the figures are worthless")
+                .into())
+        }
+    }
+}
+
+/// A file for what will be found. Until then one that was there keeps what it has, and one that was not there goes
+/// again when nothing is found.
+struct Target {
+    file: File,
+    path: PathBuf,
+    is_new: bool,
+}
+
+impl Target {
+    fn open(path: &Path) -> Result<Self, Refusal> {
+        let is_new = !path.exists();
+        let file = File::options().write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(|e| Refusal::of_named_file("write", path, &e))?;
+        Ok(Self { file, path: path.to_owned(), is_new })
+    }
+
+    fn write(mut self, text: &str) -> Result<(), Refusal> {
+        self.is_new = false;
+        let written = self.file.set_len(0).and_then(|()| self.file.write_all(text.as_bytes()));
+        written.map_err(|e| Refusal::of_named_file("write", &self.path, &e))
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if self.is_new {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn measure(args: &BenchArgs, binary: &Path, cores: Option<Cores>, stop: &Stop) -> Result<Report, Refusal> {
+    let shares = seed::shares(args.users, args.partners)?;
+    let scratch = Scratch::make(&args.dir, args.users, args.keep)?;
+    let data = scratch.path().join("data");
+    lock::create_data_dir(&data)?;
+    let seeded = seed(&data, shares, stop)?;
+    let time = Duration::from_secs_f64(args.seconds);
+    let mut report = Report {
+        users: args.users,
+        partners: seeded.partners,
+        seconds: args.seconds,
+        connections: args.connections,
+        cores: cores.map(|cores| (cores.server, cores.load)),
+        machine: machine(),
+        in_memory: scratch.is_in_memory(),
+        seeding_seconds: seeded.seconds,
+        database_bytes: std::fs::metadata(data.join("tenantry.db")).map_or(0, |file| file.len()),
+        binary_bytes: std::fs::metadata(binary).map_or(0, |file| file.len()),
+        ..Report::default()
+    };
+    let bench =
+        Bench { binary, data: &data, seeded: &seeded, time, connections: args.connections, cores, stop };
+    let only = match (args.only_overload, args.only_refusals) {
+        (true, _) => Some(measure::Only::Overload),
+        (_, true) => Some(measure::Only::Refusals),
+        _ => None,
+    };
+    bench.run(&mut report, only)?;
+    Ok(report)
+}
+
+fn seed(data: &Path, shares: (u64, u64), stop: &Stop) -> Result<Seeded, Refusal> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Refusal::new("internal", format!("cannot start the runtime: {e}")))?
+        .block_on(seed::seed(data, shares, stop))
+}
+
+/// The processor's name and how many cores there are.
+fn machine() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{} ({cores} cores)", model.map_or("unknown processor", |(_, name)| name))
+}

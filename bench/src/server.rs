@@ -1,0 +1,280 @@
+//! What is measured: the server, a process of its own; and the bare endpoint, a thread of this one.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::bare;
+use crate::load;
+use crate::scratch::{Cores, Stop, pin};
+use tenantry::cli::refusal::Refusal;
+
+/// How long a server has to end by itself.
+const FAREWELL: Duration = Duration::from_secs(30);
+/// Between two looks at the memory.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// The binary of the server: the one that is named, or the one beside this program.
+pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, Refusal> {
+    let missing = |path: &Path| {
+        let detail = format!(
+            "there is no server {}: build it with `cargo build --release`, or name one with --server",
+            path.display()
+        );
+        Refusal::new("server", detail)
+    };
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None => std::env::current_exe()
+            .map_err(|e| Refusal::new("internal", format!("cannot find this program: {e}")))?
+            .with_file_name("tenantry"),
+    };
+    // Absolute, for it is started elsewhere.
+    path.canonicalize().ok().filter(|path| path.is_file()).ok_or_else(|| missing(&path))
+}
+
+/// A process's resident memory in MiB: its own, and pages of files that it maps, which the system takes back at will.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Memory {
+    pub(crate) own: f64,
+    pub(crate) mapped: f64,
+}
+
+impl Memory {
+    fn of(pid: u32) -> Self {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let field = |name: &str| -> f64 {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0.0)
+        };
+        Self { own: field("RssAnon:") / 1024.0, mapped: field("RssFile:") / 1024.0 }
+    }
+}
+
+/// The server under test. It ends with this.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// From its start to its first answer.
+    pub(crate) start: Duration,
+}
+
+impl Server {
+    /// Starts one on the data in `dir`, on its core, and waits for its first answer.
+    pub(crate) fn start(
+        binary: &Path,
+        dir: &Path,
+        cores: Option<Cores>,
+        stop: &Stop,
+    ) -> Result<Self, Refusal> {
+        Self::start_with(binary, dir, &[], cores, stop)
+    }
+
+    /// Like [`Server::start`], with settings.
+    pub(crate) fn start_with(
+        binary: &Path,
+        dir: &Path,
+        settings: &[&str],
+        cores: Option<Cores>,
+        stop: &Stop,
+    ) -> Result<Self, Refusal> {
+        let failed = |e: std::io::Error| Refusal::new("server", format!("cannot start the server: {e}"));
+        let log = std::fs::File::create(dir.with_extension("log")).map_err(failed)?;
+        let mut command = Command::new(binary);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data-dir"])
+            .arg(dir)
+            .args(settings)
+            // No tenantry.toml but one of its own.
+            .current_dir(dir)
+            // Ctrl-C is for this process, which then ends that one.
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log);
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TENANTRY_"))
+        {
+            command.env_remove(name);
+        }
+        // A process inherits the core of the thread that starts it.
+        pin(cores.map(|cores| cores.server));
+        let begun = Instant::now();
+        let child = command.spawn();
+        pin(cores.map(|cores| cores.load));
+        let mut server = Self {
+            child: child.map_err(failed)?,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            start: begun.elapsed(),
+        };
+        server.address = server.announced().ok_or_else(|| {
+            let log = std::fs::read_to_string(dir.with_extension("log")).unwrap_or_default();
+            Refusal::new("server", format!("the server did not start: {}", log.trim()))
+        })?;
+        let health = b"GET /healthz HTTP/1.1\r\nhost: bench\r\n\r\n";
+        if load::once(server.address, health, stop)?.status != 200 {
+            return Err(Refusal::new("server", "the server is not well"));
+        }
+        server.start = begun.elapsed();
+        Ok(server)
+    }
+
+    /// The address that it tells.
+    fn announced(&mut self) -> Option<SocketAddr> {
+        let mut lines = BufReader::new(self.child.stdout.take()?).lines();
+        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            let url = line.strip_prefix("API: ")?.trim().strip_suffix("/api/v1")?;
+            url.strip_prefix("http://")?.parse().ok()
+        });
+        // What it says further is read, or it would wait for somebody to do so; there are a few lines.
+        lines.map_while(Result::ok).find(|line| line.starts_with("mail: "));
+        address
+    }
+
+    pub(crate) fn memory(&self) -> Memory {
+        Memory::of(self.child.id())
+    }
+
+    /// Looks at its memory from now on.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch::start(self.child.id())
+    }
+
+    /// The answer to a token request.
+    pub(crate) fn token(&self, form: &str, stop: &Stop) -> Result<String, Refusal> {
+        let answer = load::once(self.address, &token_request(form), stop)?;
+        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let token = body.get("access_token").and_then(Value::as_str).map(str::to_owned);
+        token.ok_or_else(|| Refusal::new("server", format!("a login was answered with {}", answer.status)))
+    }
+}
+
+/// A request for a token.
+pub(crate) fn token_request(form: &str) -> Vec<u8> {
+    format!(
+        "POST /oauth/token HTTP/1.1\r\nhost: bench\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+         content-length: {}\r\n\r\n{form}",
+        form.len()
+    )
+    .into_bytes()
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let begun = Instant::now();
+        while begun.elapsed() < FAREWELL {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Looks at a process's own memory again and again.
+pub(crate) struct Watch {
+    is_over: Arc<AtomicBool>,
+    most: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    fn start(pid: u32) -> Self {
+        let (is_over, most) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (over, top) = (Arc::clone(&is_over), Arc::clone(&most));
+        let work = move || {
+            while !over.load(Ordering::Relaxed) {
+                top.fetch_max((Memory::of(pid).own * 1024.0) as u64, Ordering::Relaxed);
+                std::thread::sleep(GLANCE);
+            }
+        };
+        Self { is_over, most, thread: std::thread::Builder::new().name("memory".into()).spawn(work).ok() }
+    }
+
+    /// The most it had, in MiB.
+    pub(crate) fn end(mut self) -> f64 {
+        self.is_over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        self.most.load(Ordering::Relaxed) as f64 / 1024.0
+    }
+}
+
+/// The yardstick, on a thread of this process on the server's core. It ends with this.
+pub(crate) struct Bare {
+    pub(crate) address: SocketAddr,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Bare {
+    pub(crate) fn start(cores: Option<Cores>) -> Result<Self, Refusal> {
+        let failed = |e: std::io::Error| Refusal::new("bare", format!("cannot start the bare endpoint: {e}"));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let work = move || {
+            pin(cores.map(|cores| cores.server));
+            runtime.block_on(async {
+                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+                tokio::select! {
+                    _ = bare::serve(listener) => {}
+                    _ = stopped => {}
+                }
+            });
+        };
+        let thread = std::thread::Builder::new().name("bare".into()).spawn(work).map_err(failed)?;
+        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// How long a page may take until it is taken to be found by its fences.
+const FAST: Duration = Duration::from_millis(5);
+/// So many fast ones in a row.
+const IN_A_ROW: usize = 5;
+
+/// Asks until the answers are fast: fences of deep pages are read in the background after the first of them was
+/// asked for. False when they did not become so in time.
+pub(crate) fn warm_up(
+    address: SocketAddr,
+    ask: &mut load::Ask<'_>,
+    patience: Duration,
+    stop: &Stop,
+) -> Result<bool, Refusal> {
+    let (begun, mut fast) = (Instant::now(), 0);
+    while fast < IN_A_ROW {
+        if begun.elapsed() > patience {
+            return Ok(false);
+        }
+        let mut request = Vec::new();
+        ask(&mut request);
+        let is_fast = load::once(address, &request, stop)?.took < FAST;
+        fast = if is_fast { fast + 1 } else { 0 };
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(true)
+}

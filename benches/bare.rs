@@ -1,9 +1,0 @@
-//! The yardstick: a bare axum server that answers a fixed 300-byte JSON. Prints its address and serves until it
-//! is ended.
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    println!("{}", listener.local_addr()?);
-    tenantry::bare::serve(listener).await
-}

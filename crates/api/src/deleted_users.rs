@@ -1,0 +1,175 @@
+//! Deleted users: listed, brought back, erased.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::parameters::{DryRunParams, OnceParams};
+use crate::responses::{AdminErrors, ConflictError, InvalidError, MissingError};
+use crate::user_bodies::{Time, UserBody};
+use tenantry_core::error::Result;
+use tenantry_core::model::{GroupId, PartnerId};
+use tenantry_domain::{conditions, deleted_users};
+use tenantry_http::extract::{Admin, QueryParams, UserPath};
+use tenantry_http::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
+use tenantry_http::problem::Problem;
+use tenantry_http::state::AppState;
+use tenantry_http::writes::{Answer, Once, Write};
+use tenantry_store::access::Scope;
+use tenantry_store::listing::lists::Position;
+use tenantry_store::tables::deleted_users::{DeletedQuery, DeletedSort, DeletedUser};
+
+/// A user as it was deleted.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DeletedUser)]
+pub struct DeletedUserBody<'a> {
+    #[serde(flatten)]
+    user: UserBody<'a>,
+    /// When it was deleted. RFC 3339, UTC.
+    #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
+    deleted_at: Time,
+    /// When it will be erased, unless it is restored. RFC 3339, UTC.
+    #[schema(value_type = String, example = "2026-12-23T09:00:00.000Z")]
+    erased_at: Time,
+}
+
+impl<'a> DeletedUserBody<'a> {
+    fn of(deleted: &'a DeletedUser, app: &AppState) -> Self {
+        Self {
+            user: UserBody::of(&deleted.user, app),
+            deleted_at: Time(deleted.deleted_at),
+            erased_at: Time(deleted.deleted_at + app.terms.deleted_users),
+        }
+    }
+}
+
+/// A user that is back.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoredUser<'a> {
+    #[serde(flatten)]
+    user: UserBody<'a>,
+    /// Groups that it was in and that are no more.
+    #[schema(value_type = Vec<i64>, example = json!([343]))]
+    missing_groups: &'a [GroupId],
+}
+
+fn read_list(mut params: Params, pid: PartnerId) -> Result<(DeletedQuery, ListAddress, PageRequest)> {
+    let query = DeletedQuery {
+        search: params.search(),
+        sort: params.sort_by(&DeletedSort::NAMES, DeletedSort::UserId),
+        descending: params.flag("descending").unwrap_or(false),
+    };
+    let sort =
+        DeletedSort::NAMES.iter().find(|(_, sort)| *sort == query.sort).map_or("userId", |(name, _)| *name);
+    let mut parameters = vec![("sortBy", sort.to_owned())];
+    if query.descending {
+        parameters.push(("descending", String::from("true")));
+    }
+    parameters.extend(query.search.clone().map(|term| ("search", term)));
+    let address = ListAddress { path: "/api/v1/users/deleted".into(), pid, parameters };
+    let page = params.page(&address, true);
+    params.finish()?;
+    Ok((query, address, page.unwrap_or_default()))
+}
+
+/// A page of deleted users.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct DeletedUserPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// `false` when there are more than `total`; else left out.
+    #[schema(required = false)]
+    total_is_exact: bool,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<DeletedUserBody<'a>>,
+}
+
+/// List deleted users that can be restored. Always a page.
+#[utoipa::path(
+    get, path = "/api/v1/users/deleted", tag = "users", params(crate::parameters::PageParams),
+    responses(
+        (status = 200, description = "A page of deleted users", body = DeletedUserPage),
+        InvalidError, AdminErrors,
+    ),
+)]
+pub async fn list_deleted_users(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    QueryParams(params): QueryParams,
+) -> Result<Response, Problem> {
+    let (query, address, request) = read_list(params, by.pid())?;
+    let from = match (&request.start, request.offset()) {
+        (Start::After(key, id), _) => Position::After(key.clone(), *id),
+        (Start::Page(_), offset) => Position::Offset(offset.unwrap_or(0)),
+    };
+    let (terms, wanted, size, rights) = (app.terms, query.clone(), request.size + 1, by.clone());
+    let (total, rows) = app
+        .store
+        .scan(&by, move |tx| deleted_users::list_page(tx, terms, &rights, &wanted, &from, size))
+        .await?;
+    let key_of = |deleted: &DeletedUser| (query.sort.key_of(deleted), deleted.user.user_id.0);
+    Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, |deleted| {
+        DeletedUserBody::of(deleted, &app)
+    }))
+}
+
+/// Restore a deleted user.
+///
+/// It is back with its status, rights, password and the memberships whose groups still exist; `missingGroups` names the
+/// others. Its sessions stay ended. `409` when its username (or `externalId`) was taken meanwhile.
+#[utoipa::path(
+    post, path = "/api/v1/users/{userId}/restore", tag = "users",
+    params(("userId" = i64, Path, description = "Its number"), OnceParams, DryRunParams),
+    responses(
+        (status = 200, description = "The user", body = RestoredUser, headers(("ETag" = String, description = "Its version"))),
+        InvalidError, AdminErrors, MissingError, ConflictError,
+    ),
+)]
+pub async fn restore_user(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    UserPath(id): UserPath,
+    write: Write,
+    Once { claim, .. }: Once,
+) -> Result<Response, Problem> {
+    let (whole, rights) = (app.clone(), by.clone());
+    write
+        .once(claim)
+        .run(&app, &by, move |tx| {
+            let restored = deleted_users::restore(tx, whole.terms, &rights, id)?;
+            let user = UserBody::of(&restored.user, &whole);
+            let answer = Answer::ok(&RestoredUser { user, missing_groups: &restored.missing_groups })?;
+            Ok(answer.tagged(conditions::tag_of_user(&restored.user)))
+        })
+        .await
+}
+
+/// Erase a deleted user now.
+#[utoipa::path(
+    delete, path = "/api/v1/users/deleted/{userId}", tag = "users",
+    params(("userId" = i64, Path, description = "Its number"), DryRunParams),
+    responses((status = 204, description = "Erased"), AdminErrors, MissingError),
+)]
+pub async fn erase_user(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    UserPath(id): UserPath,
+    write: Write,
+) -> Result<Response, Problem> {
+    let (terms, rights) = (app.terms, by.clone());
+    write
+        .run(&app, &by, move |tx| deleted_users::erase(tx, terms, &rights, id).map(|()| Answer::gone()))
+        .await
+}

@@ -1,0 +1,272 @@
+//! What a user may do, and who may do something (contract, part C).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::permissions::ObjectIdBody;
+use crate::responses::{AdminErrors, InvalidError, MissingError};
+use crate::sources::SourceBody;
+use tenantry_core::catalogue::Catalogue;
+use tenantry_core::error::Result;
+use tenantry_core::model::{Effective, Holder, ObjectId, PartnerId, UserId};
+use tenantry_domain::evaluations::{self, EffectivePosition, HolderQuery};
+use tenantry_http::extract::{Admin, Member, PermissionsAsker, QueryParams, UserPath};
+use tenantry_http::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
+use tenantry_http::problem::Problem;
+use tenantry_http::state::AppState;
+use tenantry_store::access::{Asker, Scope};
+use tenantry_store::listing::lists::SortKey;
+use tenantry_store::tables::evaluations::HolderPosition;
+
+/// A permission that a user has.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = EffectivePermission)]
+pub struct EffectiveBody<'a> {
+    /// A type of the catalogue.
+    #[schema(example = "SEGMENT")]
+    object_type: &'a str,
+    /// Which object, as it was given; null = every object of the type.
+    #[schema(required = true, value_type = Option<ObjectIdBody>)]
+    object_id: Option<&'a ObjectId>,
+    /// A per-object permission, or a wildcard's own name.
+    #[schema(example = "READ")]
+    permission: &'a str,
+    /// Where it comes from, at most 100; with `explain` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    sources: Option<Vec<SourceBody<'a>>>,
+}
+
+/// What is asked of the list of a user's permissions. Always a page: it can be long.
+fn read_effective(
+    mut params: Params,
+    pid: PartnerId,
+    path: &str,
+) -> Result<(bool, ListAddress, PageRequest)> {
+    let explain = params.flag("explain").unwrap_or(false);
+    // The path is part of what a cursor belongs to.
+    let mut parameters = Vec::new();
+    if explain {
+        parameters.push(("explain", String::from("true")));
+    }
+    let address = ListAddress { path: path.to_owned().into(), pid, parameters };
+    let page = params.page(&address, true);
+    params.finish()?;
+    Ok((explain, address, page.unwrap_or_default()))
+}
+
+/// Parts the three that a cursor is made of; none of them can hold it.
+const SEPARATOR: char = '\u{1}';
+
+fn position(request: &PageRequest) -> EffectivePosition {
+    match (&request.start, request.offset()) {
+        (Start::After(SortKey::Text(key), has_id), _) => {
+            let mut parts = key.split(SEPARATOR).map(str::to_owned);
+            let mut next = || parts.next().unwrap_or_default();
+            let (object_type, permission, id) = (next(), next(), next());
+            EffectivePosition::After(object_type, (*has_id != 0).then_some(id), permission)
+        }
+        (_, offset) => EffectivePosition::Offset(offset.unwrap_or(0)),
+    }
+}
+
+fn key_of(row: &Effective) -> (SortKey, i64) {
+    let id = row.object_id.as_ref().map_or("", |id| &id.text);
+    let key = format!("{}{SEPARATOR}{}{SEPARATOR}{id}", row.object_type, row.permission);
+    (SortKey::Text(key), i64::from(row.object_id.is_some()))
+}
+
+async fn effective(
+    app: AppState,
+    by: Asker,
+    user_id: UserId,
+    params: Params,
+    path: String,
+) -> Result<Response, Problem> {
+    let (explain, address, request) = read_effective(params, by.pid(), &path)?;
+    let (from, size) = (position(&request), request.size + 1);
+    let (parts, asker) = (app.clone(), by.clone());
+    let (total, rows) = app
+        .store
+        .scan(&by, move |tx| {
+            evaluations::list_effective(tx, parts.rules(), &asker, user_id, &from, size, explain)
+        })
+        .await?;
+    Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, |row| EffectiveBody {
+        object_type: &row.object_type,
+        object_id: row.object_id.as_ref(),
+        permission: &row.permission,
+        sources: explain.then(|| row.sources.iter().map(SourceBody::of).collect()),
+    }))
+}
+
+/// A page of a user's permissions.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct EffectivePage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<EffectiveBody<'a>>,
+}
+
+/// A page of users who may do something.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct HolderPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// `false` when there are more than `total`; else left out.
+    #[schema(required = false)]
+    total_is_exact: bool,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<HolderBody<'a>>,
+}
+
+/// List what a user may do. Always a page.
+///
+/// First what it may do with every object of a type, then what with single ones, by type, id and permission. Members
+/// may ask about themselves.
+#[utoipa::path(
+    get, path = "/api/v1/users/{userId}/permissions", tag = "permissions",
+    params(("userId" = i64, Path, description = "Its number"), crate::parameters::EffectiveParams),
+    responses(
+        (status = 200, description = "A page of permissions", body = EffectivePage),
+        InvalidError, AdminErrors, MissingError,
+    ),
+)]
+pub async fn list_user_permissions(
+    State(app): State<AppState>,
+    PermissionsAsker(by): PermissionsAsker,
+    UserPath(id): UserPath,
+    QueryParams(params): QueryParams,
+) -> Result<Response, Problem> {
+    effective(app, by, id, params, format!("/api/v1/users/{id}/permissions")).await
+}
+
+/// List what the logged-in user may do. Always a page.
+#[utoipa::path(
+    get, path = "/api/v1/users/self/permissions", tag = "self",
+    params(crate::parameters::EffectiveParams),
+    responses(
+        (status = 200, description = "A page of permissions", body = EffectivePage),
+        InvalidError, crate::responses::MemberErrors,
+    ),
+)]
+pub async fn list_self_permissions(
+    State(app): State<AppState>,
+    Member(member): Member,
+    QueryParams(params): QueryParams,
+) -> Result<Response, Problem> {
+    let id = member.user_id();
+    effective(app, Asker::of_self(&member), id, params, String::from("/api/v1/users/self/permissions")).await
+}
+
+/// A user who may do something, and why.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Holder)]
+pub struct HolderBody<'a> {
+    /// The user's number.
+    #[schema(value_type = i64, example = 2)]
+    user_id: UserId,
+    /// As typed.
+    #[schema(example = "ada")]
+    username: &'a str,
+    /// Where it comes from, at most 100.
+    sources: Vec<SourceBody<'a>>,
+}
+
+fn read_holders(
+    mut params: Params,
+    pid: PartnerId,
+    catalogue: &Catalogue,
+) -> Result<(HolderQuery, ListAddress, PageRequest)> {
+    let object_type = params.required("objectType");
+    let permission = params.required("permission");
+    let mut object_id = params.one("objectId");
+    if let (Some(name), Some(permission)) = (&object_type, &permission) {
+        match catalogue.object_type(name) {
+            None => params.fault("objectType", "unknown-object-type", "there is no such object type"),
+            Some(known) if known.has_wildcard(permission) => object_id = Some(String::new()),
+            Some(known) if !known.has_permission(permission) => {
+                params.fault("permission", "unknown-permission", format!("{name} has no such permission"));
+            }
+            Some(_) => match object_id.as_deref().map(tenantry_core::values::object_id) {
+                None => params.fault("objectId", "required", "is required: which object is it about?"),
+                Some(Err(bad)) => params.fault("objectId", bad.code, bad.detail),
+                Some(Ok(_)) => {}
+            },
+        }
+    }
+    params.sort_by(&[("userId", ())], ());
+    let query = HolderQuery {
+        object_type: object_type.unwrap_or_default(),
+        object_id: object_id.unwrap_or_default(),
+        permission: permission.unwrap_or_default(),
+    };
+    let parameters = vec![
+        ("objectType", query.object_type.clone()),
+        ("objectId", query.object_id.clone()),
+        ("permission", query.permission.clone()),
+    ];
+    let address = ListAddress { path: "/api/v1/permissions/holders".into(), pid, parameters };
+    let page = params.page(&address, true);
+    params.finish()?;
+    Ok((query, address, page.unwrap_or_default()))
+}
+
+/// List who may do something to an object, and why. Always a page, by user.
+///
+/// Only ACTIVE users: the others have no permissions.
+#[utoipa::path(
+    get, path = "/api/v1/permissions/holders", tag = "permissions", params(crate::parameters::HolderParams),
+    responses(
+        (status = 200, description = "A page of users", body = HolderPage),
+        InvalidError, AdminErrors,
+    ),
+)]
+pub async fn list_holders(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    QueryParams(params): QueryParams,
+) -> Result<Response, Problem> {
+    let (query, address, request) = read_holders(params, by.pid(), &app.catalogue)?;
+    let from = match (&request.start, request.offset()) {
+        (Start::After(_, id), _) => HolderPosition::After(UserId(*id)),
+        (Start::Page(_), offset) => HolderPosition::Offset(offset.unwrap_or(0)),
+    };
+    let (parts, rights, size) = (app.clone(), by.clone(), request.size + 1);
+    let query = Arc::new(query);
+    let (total, rows) = app
+        .store
+        .scan(&by, move |tx| evaluations::list_holders(tx, parts.rules(), &rights, &query, from, size))
+        .await?;
+    let key_of = |holder: &Holder| (SortKey::Int(holder.user_id.0), holder.user_id.0);
+    Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, |holder| HolderBody {
+        user_id: holder.user_id,
+        username: &holder.username,
+        sources: holder.sources.iter().map(SourceBody::of).collect(),
+    }))
+}

@@ -1,0 +1,391 @@
+//! The question products ask on every request: OpenID AuthZEN, Authorization API 1.0
+//! (<https://openid.net/specs/authorization-api-1_0.html>).
+//!
+//! What the specification leaves to others (`properties`, `context`, further options and members) is taken and
+//! changes nothing, since senders of the protocol add to it freely.
+
+mod asked;
+
+use std::borrow::Cow;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize as _, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use asked::{Asked, Part, Read};
+
+use crate::permissions::{ObjectIdBody, read_object_id};
+use crate::responses::{EvaluationErrors, InvalidError, TooLargeError};
+use crate::sources::SourceBody;
+use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::model::UserId;
+use tenantry_core::values;
+use tenantry_domain::evaluations::{self, Decision, Refusal, Request, Semantic};
+use tenantry_http::answers::json;
+use tenantry_http::extract::{EvaluationAsker, QueryParams};
+use tenantry_http::incoming::BULK;
+use tenantry_http::json_body::JsonBody;
+use tenantry_http::problem::Problem;
+use tenantry_http::state::AppState;
+use tenantry_store::engine::tx::Tx;
+
+/// The most requests of a batch.
+const MAX_BATCH: usize = 1_000;
+
+/// From this size on a batch leaves the thread that serves requests.
+const IN_PLACE: usize = 8;
+
+/// Somebody or something, by type and id.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "documents what is read")]
+pub struct Entity {
+    /// `user` for a subject; a type of the catalogue for a resource.
+    #[schema(example = "user")]
+    r#type: String,
+    /// The user's number, as a string or an integer; or the object's id. A resource needs none where the action is a
+    /// wildcard's own name.
+    #[schema(required = false)]
+    id: ObjectIdBody,
+    /// Taken and ignored.
+    #[schema(required = false)]
+    properties: Map<String, Value>,
+}
+
+/// What is to be done.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "documents what is read")]
+pub struct Action {
+    /// A per-object permission of the resource's type, or one of its wildcards.
+    #[schema(example = "READ")]
+    name: String,
+    /// Taken and ignored.
+    #[schema(required = false)]
+    properties: Map<String, Value>,
+}
+
+/// May this subject do this action to this resource?
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "documents what is read")]
+#[schema(example = json!({
+    "subject": { "type": "user", "id": "2" },
+    "action": { "name": "READ" },
+    "resource": { "type": "SEGMENT", "id": "563" },
+}))]
+pub struct EvaluationRequest {
+    subject: Entity,
+    action: Action,
+    resource: Entity,
+    /// Taken and ignored.
+    #[schema(required = false)]
+    context: Map<String, Value>,
+}
+
+/// Many such questions. What one of them leaves out is taken from the top.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "documents what is read")]
+#[schema(example = json!({
+    "subject": { "type": "user", "id": "2" },
+    "action": { "name": "READ" },
+    "evaluations": [{ "resource": { "type": "SEGMENT", "id": "563" } }, { "resource": { "type": "TRAIT", "id": "7" } }],
+    "options": { "evaluations_semantic": "execute_all" },
+}))]
+pub struct EvaluationsRequest {
+    #[schema(required = false)]
+    subject: Entity,
+    #[schema(required = false)]
+    action: Action,
+    #[schema(required = false)]
+    resource: Entity,
+    /// At most 1,000. Without any the question at the top is answered, as by the single evaluation.
+    #[schema(required = false, value_type = Vec<Object>)]
+    evaluations: Vec<Value>,
+    /// `evaluations_semantic`: `execute_all` (the default), `deny_on_first_deny` or `permit_on_first_permit`;
+    /// `explain`: true, as the query parameter. Others are ignored.
+    #[schema(required = false)]
+    options: Map<String, Value>,
+}
+
+/// Whether it is allowed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Decision)]
+pub struct DecisionBody<'a> {
+    /// True or false.
+    #[schema(example = true)]
+    decision: bool,
+    /// Why, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    context: Option<DecisionContext<'a>>,
+}
+
+/// Why it is allowed or not.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DecisionContext<'a> {
+    /// `granted`, or why not: `unknown-subject`, `subject-not-active`, `unknown-resource-type`, `unknown-action`,
+    /// `not-granted`.
+    #[schema(example = "granted")]
+    reason: &'static str,
+    /// Where the permission comes from, at most 100; empty when it is not granted.
+    sources: Vec<SourceBody<'a>>,
+}
+
+/// Decisions in the order of the questions.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Decisions)]
+pub struct DecisionsBody<'a> {
+    evaluations: Vec<DecisionBody<'a>>,
+}
+
+impl<'a> DecisionBody<'a> {
+    fn of(decision: &'a Decision, with_reason: bool) -> Self {
+        let reason = match decision.refusal {
+            None => "granted",
+            Some(Refusal::UnknownUser) => "unknown-subject",
+            Some(Refusal::UserNotActive) => "subject-not-active",
+            Some(Refusal::UnknownObjectType) => "unknown-resource-type",
+            Some(Refusal::UnknownAction) => "unknown-action",
+            Some(Refusal::NotGranted) => "not-granted",
+        };
+        let sources = decision.sources.iter().map(SourceBody::of);
+        let context = with_reason.then(|| DecisionContext { reason, sources: sources.collect() });
+        Self { decision: decision.is_allowed, context }
+    }
+}
+
+/// The faults of a request, found at their places.
+struct Reader {
+    faults: Vec<Fault>,
+}
+
+impl Reader {
+    fn fault<T>(
+        &mut self,
+        at: String,
+        code: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Option<T> {
+        // A batch of a thousand mistakes needs no thousand explanations.
+        if self.faults.len() < 100 {
+            self.faults.push(Fault::new(at, code, detail));
+        }
+        None
+    }
+
+    fn object<'v, T>(&mut self, read: Option<&'v Read<T>>, at: &str) -> Option<&'v T> {
+        match read {
+            Some(Read::Object(object)) => Some(object),
+            Some(Read::Other) => self.fault(at.to_owned(), "wrong-type", "must be an object"),
+            None => self.fault(at.to_owned(), "required", "is required"),
+        }
+    }
+
+    fn text<'v>(&mut self, value: Option<&'v Value>, name: &str, at: &str) -> Option<&'v str> {
+        match value {
+            Some(Value::String(text)) => Some(text),
+            Some(_) => self.fault(format!("{at}/{name}"), "wrong-type", "must be a string"),
+            None => self.fault(format!("{at}/{name}"), "required", "is required"),
+        }
+    }
+
+    /// One question; what it leaves out is taken from `top`.
+    fn request(&mut self, app: &AppState, own: &Asked, top: Option<&Asked>, at: &str) -> Option<Request> {
+        fn of<'v>(
+            own: &'v Asked,
+            top: Option<&'v Asked>,
+            part: fn(&Asked) -> Option<&Read<Part>>,
+        ) -> Option<&'v Read<Part>> {
+            part(own).or_else(|| part(top?))
+        }
+        let subject_at = format!("{at}/subject");
+        let subject = self.object(of(own, top, |asked| asked.subject.as_ref()), &subject_at);
+        let user_id = subject.and_then(|subject| self.subject(subject, &subject_at));
+        let action_at = format!("{at}/action");
+        let action = self.object(of(own, top, |asked| asked.action.as_ref()), &action_at);
+        let action = action.and_then(|action| self.text(action.name.as_ref(), "name", &action_at));
+        let resource_at = format!("{at}/resource");
+        let resource = self.object(of(own, top, |asked| asked.resource.as_ref()), &resource_at);
+        let object_type =
+            resource.and_then(|resource| self.text(resource.kind.as_ref(), "type", &resource_at));
+        let (resource, object_type, action) = (resource?, object_type?, action?);
+        let known = app.catalogue.object_type(object_type);
+        let object_id = match &resource.id {
+            Some(id) => match read_object_id(id) {
+                Ok(id) => Some(id.text),
+                Err(flaw) => self.fault(format!("{resource_at}/id"), flaw.code, flaw.detail),
+            },
+            // A wildcard is about every object of the type.
+            None if known.is_some_and(|known| known.has_wildcard(action)) => Some(String::new()),
+            None => self.fault(format!("{resource_at}/id"), "required", "is required"),
+        };
+        Some(Request {
+            user_id: user_id?,
+            action: action.to_owned(),
+            object_type: object_type.to_owned(),
+            object_id: object_id?,
+        })
+    }
+
+    /// The user that a subject is, or `Some(None)` for one that can be none: its number is written in one way only.
+    fn subject(&mut self, subject: &Part, at: &str) -> Option<Option<UserId>> {
+        let kind = self.text(subject.kind.as_ref(), "type", at)?;
+        let id = match &subject.id {
+            Some(Value::String(text)) => values::whole_number(text),
+            Some(Value::Number(number)) => number.as_i64(),
+            Some(_) => return self.fault(format!("{at}/id"), "wrong-type", "must be a string or an integer"),
+            None => return self.fault(format!("{at}/id"), "required", "is required"),
+        };
+        Some(id.filter(|id| *id > 0 && kind == "user").map(UserId))
+    }
+
+    fn finish<T>(self, read: Option<T>) -> Result<T> {
+        match read.filter(|_| self.faults.is_empty()) {
+            Some(read) => Ok(read),
+            None => Err(Error::Invalid(self.faults)),
+        }
+    }
+}
+
+/// The body, which must be an object.
+fn parse(body: &[u8]) -> Result<Asked> {
+    let text = tenantry_core::json::text(body, "an object")?;
+    match serde_json::from_str(text).map_err(|e| tenantry_core::json::syntax(&e, "an object"))? {
+        Read::Object(asked) => Ok(asked),
+        Read::Other => Err(Fault::new("", "wrong-type", "the body must be an object").into()),
+    }
+}
+
+/// Whether reasons are asked for, by the query or by the options.
+fn explains(params: &mut tenantry_http::paging::Params, body: &Asked) -> bool {
+    let option = body.options.as_ref().and_then(|options| options.get("explain"));
+    params.flag("explain").unwrap_or(false) || option == Some(&Value::Bool(true))
+}
+
+async fn decide_one(
+    app: &AppState,
+    by: &tenantry_store::access::Asker,
+    request: Request,
+    with_reason: bool,
+) -> Result<Response, Problem> {
+    let (parts, asker) = (app.clone(), by.clone());
+    let work = move |tx: &mut Tx<'_>| evaluations::decide(tx, parts.rules(), &asker, &request, with_reason);
+    // With reasons it is several statements.
+    let decision =
+        if with_reason { app.store.scan(by, work).await? } else { app.store.read(by, work).await? };
+    Ok(json(StatusCode::OK, &DecisionBody::of(&decision, with_reason)))
+}
+
+/// Ask whether a user may do something.
+///
+/// OpenID AuthZEN, Authorization API 1.0, Access Evaluation. Admins and technical accounts may ask about any user of
+/// the partner, others about themselves. A user of another partner, an unknown one and an id that is none are
+/// answered alike.
+#[utoipa::path(
+    post, path = "/access/v1/evaluation", tag = "evaluations", request_body = EvaluationRequest,
+    params(("explain" = Option<bool>, Query, description = "Also tell why")),
+    responses(
+        (status = 200, description = "The decision", body = DecisionBody, example = json!({ "decision": true })),
+        InvalidError, EvaluationErrors,
+    ),
+)]
+pub async fn evaluate_access(
+    State(app): State<AppState>,
+    EvaluationAsker(by): EvaluationAsker,
+    QueryParams(mut params): QueryParams,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let body = parse(&body)?;
+    let with_reason = explains(&mut params, &body);
+    params.finish()?;
+    let mut reader = Reader { faults: Vec::new() };
+    let request = reader.request(&app, &body, None, "");
+    decide_one(&app, &by, reader.finish(request)?, with_reason).await
+}
+
+fn read_semantic(reader: &mut Reader, body: &Asked) -> Semantic {
+    let Some(options) = &body.options else { return Semantic::default() };
+    if !options.is_object() {
+        let _: Option<()> = reader.fault(String::from("/options"), "wrong-type", "must be an object");
+    }
+    match options.get("evaluations_semantic").map(Value::as_str) {
+        None | Some(Some("execute_all")) => Semantic::ExecuteAll,
+        Some(Some("deny_on_first_deny")) => Semantic::DenyOnFirstDeny,
+        Some(Some("permit_on_first_permit")) => Semantic::PermitOnFirstPermit,
+        Some(_) => {
+            let detail = "must be execute_all, deny_on_first_deny or permit_on_first_permit";
+            let at = String::from("/options/evaluations_semantic");
+            let _: Option<()> = reader.fault(at, "wrong-value", detail);
+            Semantic::default()
+        }
+    }
+}
+
+/// The questions of a batch; none = the one at the top is meant.
+fn read_batch(reader: &mut Reader, app: &AppState, body: &Asked) -> Option<Vec<Request>> {
+    let list = match &body.evaluations {
+        None => return Some(Vec::new()),
+        Some(Value::Array(list)) if list.len() <= MAX_BATCH => list,
+        Some(Value::Array(_)) => {
+            let detail = format!("at most {MAX_BATCH} evaluations can be asked at once");
+            return reader.fault(String::from("/evaluations"), "too-many", detail);
+        }
+        Some(_) => {
+            return reader.fault(String::from("/evaluations"), "wrong-type", "must be an array of objects");
+        }
+    };
+    let mut requests = Vec::with_capacity(list.len());
+    for (index, value) in list.iter().enumerate() {
+        let at = format!("/evaluations/{index}");
+        let own = Read::deserialize(value).unwrap_or(Read::Other);
+        if let Some(own) = reader.object(Some(&own), &at) {
+            requests.extend(reader.request(app, own, Some(body), &at));
+        }
+    }
+    Some(requests)
+}
+
+/// Ask many such questions at once, at most 1,000.
+///
+/// OpenID AuthZEN, Authorization API 1.0, Access Evaluations. All are decided on one state of the data.
+#[utoipa::path(
+    post, path = "/access/v1/evaluations", tag = "evaluations", request_body = EvaluationsRequest,
+    params(("explain" = Option<bool>, Query, description = "Also tell why")),
+    responses(
+        (status = 200, description = "The decisions, in the order of the questions", body = DecisionsBody,
+            example = json!({ "evaluations": [{ "decision": true }, { "decision": false }] })),
+        InvalidError, EvaluationErrors, TooLargeError<BULK>,
+    ),
+)]
+pub async fn evaluate_accesses(
+    State(app): State<AppState>,
+    EvaluationAsker(by): EvaluationAsker,
+    QueryParams(mut params): QueryParams,
+    JsonBody(body): JsonBody<BULK>,
+) -> Result<Response, Problem> {
+    let body = parse(&body)?;
+    let with_reason = explains(&mut params, &body);
+    params.finish()?;
+    let mut reader = Reader { faults: Vec::new() };
+    let semantic = read_semantic(&mut reader, &body);
+    let is_batch =
+        body.evaluations.as_ref().is_some_and(|list| list.as_array().is_none_or(|l| !l.is_empty()));
+    if !is_batch {
+        let request = reader.request(&app, &body, None, "");
+        return decide_one(&app, &by, reader.finish(request)?, with_reason).await;
+    }
+    let requests = read_batch(&mut reader, &app, &body);
+    let requests = reader.finish(requests)?;
+    // Where a read in place is one statement, several questions need a transaction to be decided on one state.
+    let is_one_state = requests.len() == 1 || !app.store.is_shared();
+    let in_place = requests.len() <= IN_PLACE && !with_reason && is_one_state;
+    let (parts, asker) = (app.clone(), by.clone());
+    let work = move |tx: &mut Tx<'_>| {
+        evaluations::decide_many(tx, parts.rules(), &asker, &requests, semantic, with_reason)
+    };
+    let decisions =
+        if in_place { app.store.read(&by, work).await? } else { app.store.scan(&by, work).await? };
+    let evaluations = decisions.iter().map(|decision| DecisionBody::of(decision, with_reason)).collect();
+    Ok(json(StatusCode::OK, &DecisionsBody { evaluations }))
+}

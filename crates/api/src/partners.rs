@@ -1,0 +1,298 @@
+//! Partners, for operators: products that sign up tenants from code.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::parameters::{DryRunParams, OnceParams};
+use crate::responses::{ConflictError, InvalidError, MissingError, OperatorErrors};
+use crate::user_bodies::{Time, UserBody, example_of};
+use tenantry_core::error::{Conflict, Error, Result};
+use tenantry_core::json::Fields;
+use tenantry_core::model::{Partner, PartnerId, Profile, Status};
+use tenantry_core::user_fields::UserField;
+use tenantry_core::values;
+use tenantry_domain::bulk_operations;
+use tenantry_domain::partners::{self, PartnerChange};
+use tenantry_domain::user_records::owned;
+use tenantry_domain::users::NewUser;
+use tenantry_http::answers::json;
+use tenantry_http::extract::{ByOperator, NoParams, PartnerPath, QueryParams};
+use tenantry_http::json_body::JsonBody;
+use tenantry_http::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
+use tenantry_http::problem::Problem;
+use tenantry_http::state::AppState;
+use tenantry_http::writes::{Answer, Once, Write, WriteWith};
+use tenantry_store::listing::lists::SortKey;
+use tenantry_store::tables::partners::PartnerPosition;
+
+/// A partner.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Partner)]
+pub struct PartnerBody<'a> {
+    /// Its number.
+    #[schema(example = 2)]
+    pid: i64,
+    /// Unique on the server, compared folded.
+    #[schema(example = "Example Ltd")]
+    name: &'a str,
+    /// Nobody of a suspended partner can log in, and its tokens are refused.
+    suspended: bool,
+    /// How many users it has.
+    #[schema(example = 1)]
+    users: i64,
+    /// RFC 3339, UTC.
+    #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
+    created_at: Time,
+}
+
+impl<'a> PartnerBody<'a> {
+    fn of(partner: &'a Partner) -> Self {
+        Self {
+            pid: partner.pid.0,
+            name: &partner.name,
+            suspended: partner.suspended,
+            users: partner.users,
+            created_at: Time(partner.created_at),
+        }
+    }
+}
+
+/// A partner just made, with its admin.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PartnerCreated<'a> {
+    #[serde(flatten)]
+    partner: PartnerBody<'a>,
+    /// Its first admin, who is mailed a temporary password.
+    admin: UserBody<'a>,
+}
+
+/// The body of a create.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Fields reads")]
+pub struct CreatePartner {
+    /// 1 to 255 characters.
+    #[schema(example = "Example Ltd")]
+    name: String,
+    /// The admin's username.
+    #[schema(example = "ada@example.com")]
+    admin_username: String,
+    /// Where the admin's temporary password is mailed to.
+    #[schema(example = "ada@example.com")]
+    admin_email: String,
+    /// "Admin" by default.
+    #[schema(required = false, example = "Ada")]
+    admin_first_name: String,
+    /// "Admin" by default.
+    #[schema(required = false, example = "Lovelace")]
+    admin_last_name: String,
+}
+
+/// The body of a change: only what is named changes.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Fields reads")]
+pub struct UpdatePartner {
+    /// 1 to 255 characters.
+    #[schema(required = false, example = "Example Ltd")]
+    name: String,
+    /// Whether its people are kept out.
+    #[schema(required = false, example = true)]
+    suspended: bool,
+}
+
+/// The admin in the example of a create.
+fn admin_example() -> Value {
+    let mut admin = example_of(UserField::ALL);
+    for (name, value) in [("pid", json!(2)), ("username", json!("ada@example.com")), ("isAdmin", json!(true))]
+    {
+        admin.insert(name.to_owned(), value);
+    }
+    Value::Object(admin)
+}
+
+/// The admin's username has another name in this body.
+fn in_create(error: Error) -> Error {
+    match error {
+        Error::Conflict(conflict) if conflict.field.as_deref() == Some("/username") => {
+            Error::Conflict(Conflict { field: Some("/adminUsername".into()), ..conflict })
+        }
+        other => other,
+    }
+}
+
+/// A page of partners.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct PartnerPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<PartnerBody<'a>>,
+}
+
+/// Create a partner and its first admin, who is mailed a temporary password.
+#[utoipa::path(
+    post, path = "/operator/v1/partners", tag = "operator", params(OnceParams, DryRunParams), request_body = CreatePartner,
+    responses(
+        (status = 201, description = "Created", body = PartnerCreated, headers(("Location" = String, description = "Its path")), example = json!({
+            "pid": 2, "name": "Example Ltd", "suspended": false, "users": 1, "createdAt": "2026-11-23T09:00:00.000Z",
+            "admin": admin_example(),
+        })),
+        InvalidError, OperatorErrors, ConflictError,
+    ),
+)]
+pub async fn create_partner(
+    State(app): State<AppState>,
+    ByOperator(by): ByOperator,
+    write: Write,
+    Once { body, claim }: Once,
+) -> Result<Response, Problem> {
+    let (name, admin) = read_new(&body)?;
+    let whole = app.clone();
+    write
+        .once(claim)
+        .telling(in_create)
+        .run(&app, &by, move |tx| {
+            let made = partners::create(tx, whole.terms, by, &name, &admin, false)?;
+            let (partner, admin) = (PartnerBody::of(&made.partner), UserBody::of(&made.admin, &whole));
+            let location = format!("/operator/v1/partners/{}", made.partner.pid);
+            Answer::created(location, &PartnerCreated { partner, admin })
+        })
+        .await
+}
+
+fn read_new(body: &[u8]) -> Result<(String, NewUser)> {
+    let mut fields = Fields::parse(body)?;
+    let name = fields.required("name", owned(values::partner_name));
+    let username = fields.required("adminUsername", values::username);
+    let email = fields.required("adminEmail", owned(values::email));
+    let first_name = fields.optional("adminFirstName", owned(values::person_name));
+    let last_name = fields.optional("adminLastName", owned(values::person_name));
+    fields.finish_with(|| {
+        let admin = NewUser {
+            username: username?,
+            status: Status::Active,
+            profile: Profile {
+                first_name: first_name.unwrap_or_else(|| String::from("Admin")),
+                last_name: last_name.unwrap_or_else(|| String::from("Admin")),
+                email: email?,
+                ..Profile::default()
+            },
+            groups: Vec::new(),
+            is_admin: true,
+        };
+        Some((name?, admin))
+    })
+}
+
+/// Get a partner.
+#[utoipa::path(
+    get, path = "/operator/v1/partners/{pid}", tag = "operator", params(("pid" = i64, Path, description = "Its number")),
+    responses((status = 200, description = "The partner", body = PartnerBody), OperatorErrors, MissingError),
+)]
+pub async fn get_partner(
+    State(app): State<AppState>,
+    ByOperator(by): ByOperator,
+    PartnerPath(pid): PartnerPath,
+    _: NoParams,
+) -> Result<Response, Problem> {
+    let partner = app.store.scan(&by, move |tx| partners::get(tx, by, pid)).await?;
+    Ok(json(StatusCode::OK, &PartnerBody::of(&partner)))
+}
+
+/// Rename, suspend or resume a partner.
+#[utoipa::path(
+    patch, path = "/operator/v1/partners/{pid}", tag = "operator",
+    params(("pid" = i64, Path, description = "Its number"), DryRunParams), request_body = UpdatePartner,
+    responses(
+        (status = 200, description = "The partner", body = PartnerBody),
+        InvalidError, OperatorErrors, MissingError, ConflictError,
+    ),
+)]
+pub async fn update_partner(
+    State(app): State<AppState>,
+    ByOperator(by): ByOperator,
+    PartnerPath(pid): PartnerPath,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let mut fields = Fields::parse(&body)?;
+    let name = fields.optional("name", |text| values::partner_name(text).map(str::to_owned));
+    let suspended = fields.optional_bool("suspended");
+    fields.finish()?;
+    let change = PartnerChange { name, suspended };
+    write
+        .run(&app, &by, move |tx| Answer::ok(&PartnerBody::of(&partners::update(tx, by, pid, &change)?)))
+        .await
+}
+
+/// Delete a partner with everything in it.
+///
+/// A partner with more than one user is refused (`409`) unless `?force=true` says that it is meant. It is deleted in steps
+/// that always end, suspended from the first one on; the answer comes at their end.
+#[utoipa::path(
+    delete, path = "/operator/v1/partners/{pid}", tag = "operator",
+    params(("pid" = i64, Path, description = "Its number"), ("force" = Option<bool>, Query, description = "With all its users"), DryRunParams),
+    responses((status = 204, description = "Gone"), InvalidError, OperatorErrors, MissingError, ConflictError),
+)]
+pub async fn delete_partner(
+    State(app): State<AppState>,
+    ByOperator(by): ByOperator,
+    PartnerPath(pid): PartnerPath,
+    WriteWith(write, mut params): WriteWith,
+) -> Result<Response, Problem> {
+    let force = params.flag("force").unwrap_or(false);
+    params.finish()?;
+    bulk_operations::delete_partner(&app, by, pid, force, write.dry_run).await?;
+    Ok(Answer::gone().answer(write.dry_run)?)
+}
+
+fn read_list(mut params: Params) -> Result<(Option<String>, ListAddress, PageRequest)> {
+    let search = params.search();
+    params.sort_by(&[("pid", ())], ());
+    let parameters = search.clone().map(|term| ("search", term)).into_iter().collect();
+    let address = ListAddress { path: "/operator/v1/partners".into(), pid: PartnerId(0), parameters };
+    let page = params.page(&address, true);
+    params.finish()?;
+    Ok((search, address, page.unwrap_or_default()))
+}
+
+/// List partners, ascending by number. Always a page.
+#[utoipa::path(
+    get, path = "/operator/v1/partners", tag = "operator", params(crate::parameters::PartnerParams),
+    responses(
+        (status = 200, description = "A page of partners", body = PartnerPage),
+        InvalidError, OperatorErrors,
+    ),
+)]
+pub async fn list_partners(
+    State(app): State<AppState>,
+    ByOperator(by): ByOperator,
+    QueryParams(params): QueryParams,
+) -> Result<Response, Problem> {
+    let (search, address, request) = read_list(params)?;
+    let from = match (&request.start, request.offset()) {
+        (Start::After(_, pid), _) => PartnerPosition::After(PartnerId(*pid)),
+        (Start::Page(_), offset) => PartnerPosition::Offset(offset.unwrap_or(0)),
+    };
+    let size = request.size + 1;
+    let (total, rows) =
+        app.store.scan(&by, move |tx| partners::list_page(tx, by, search.as_deref(), from, size)).await?;
+    let key_of = |partner: &Partner| (SortKey::Int(partner.pid.0), partner.pid.0);
+    Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, PartnerBody::of))
+}

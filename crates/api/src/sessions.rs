@@ -1,0 +1,232 @@
+//! Sessions: which logins are alive, and how to end them.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::parameters::DryRunParams;
+use crate::responses::{AdminErrors, InvalidError, MemberErrors, MissingError};
+use crate::user_bodies::Time;
+use tenantry_core::error::Result;
+use tenantry_core::model::{PartnerId, Session, UserId};
+use tenantry_domain::sessions::{self, SessionQuery};
+use tenantry_http::extract::{Admin, Member, QueryParams, SessionPath, UserPath};
+use tenantry_http::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
+use tenantry_http::problem::Problem;
+use tenantry_http::state::AppState;
+use tenantry_http::writes::{Answer, Write};
+use tenantry_store::access::Scope;
+use tenantry_store::listing::lists::{SortKey, Total};
+use tenantry_store::tables::sessions::SessionPosition;
+
+/// A session: what one login gave.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Session)]
+pub struct SessionBody<'a> {
+    /// Names the session, opens nothing.
+    #[schema(example = "3q2-7wMpR0GzD1xYf5aBcg")]
+    session_id: &'a str,
+    /// The OAuth client it was opened through.
+    #[schema(example = "tenantry")]
+    client_id: &'a str,
+    /// The client's address at the login.
+    #[schema(required = true, example = "203.0.113.7")]
+    address: Option<&'a str>,
+    /// What it said it was at the login.
+    #[schema(required = true, example = "Mozilla/5.0")]
+    user_agent: Option<&'a str>,
+    /// Whether it is the session of this request.
+    #[schema(example = true)]
+    is_current: bool,
+    /// Opened with a temporary or expired password: good only to set a new one.
+    password_change_required: bool,
+    /// When it was opened. RFC 3339, UTC.
+    #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
+    created_at: Time,
+    /// When it was last used, to about five minutes. RFC 3339, UTC.
+    #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
+    last_used_at: Time,
+    /// When it ends, unless it is refreshed. RFC 3339, UTC.
+    #[schema(value_type = String, example = "2026-12-23T09:00:00.000Z")]
+    expires_at: Time,
+}
+
+impl<'a> SessionBody<'a> {
+    fn of(session: &'a Session, current: Option<&str>) -> Self {
+        Self {
+            session_id: &session.session_id,
+            client_id: &session.client_id,
+            address: session.address.as_deref(),
+            user_agent: session.user_agent.as_deref(),
+            is_current: current == Some(session.session_id.as_str()),
+            password_change_required: session.is_restricted,
+            created_at: Time(session.created_at),
+            last_used_at: Time(session.last_used_at),
+            expires_at: Time(session.expires_at),
+        }
+    }
+}
+
+fn read_list(
+    mut params: Params,
+    pid: PartnerId,
+    user_id: UserId,
+    path: &'static str,
+) -> Result<(SessionQuery, ListAddress, PageRequest)> {
+    params.sort_by(&[("createdAt", ())], ());
+    let descending = params.flag("descending").unwrap_or(false);
+    let mut parameters = vec![("sortBy", String::from("createdAt"))];
+    if descending {
+        parameters.push(("descending", String::from("true")));
+    }
+    let path = path.replace("{userId}", &user_id.to_string()).into();
+    let address = ListAddress { path, pid, parameters };
+    let page = params.page(&address, true);
+    params.finish()?;
+    let page = page.unwrap_or_default();
+    let from = match (&page.start, page.offset()) {
+        (Start::After(SortKey::Text(id), at), _) => SessionPosition::After(*at, id.clone()),
+        (_, offset) => SessionPosition::Offset(offset.unwrap_or(0)),
+    };
+    Ok((SessionQuery { descending, from, size: page.size + 1 }, address, page))
+}
+
+fn show(
+    app: &AppState,
+    by: &impl Scope,
+    (total, mut rows): (Total, Vec<Session>),
+    address: &ListAddress,
+    request: &PageRequest,
+) -> Response {
+    app.uses.complete(by.pid(), &mut rows);
+    let current = by.caller().map(tenantry_store::access::Caller::session_id);
+    // The number of a session is text, so it takes the place of the key, and the key that of the number.
+    let key_of = |session: &Session| (SortKey::Text(session.session_id.clone()), session.created_at);
+    page_answer(address, request, Found { total, rows: &rows[..] }, key_of, |session| {
+        SessionBody::of(session, current)
+    })
+}
+
+/// A page of sessions.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct SessionPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<SessionBody<'a>>,
+}
+
+/// List the caller's own sessions, by when they were opened. Always a page.
+#[utoipa::path(
+    get, path = "/api/v1/users/self/sessions", tag = "self", params(crate::parameters::SessionParams),
+    responses(
+        (status = 200, description = "A page of sessions", body = SessionPage),
+        InvalidError, MemberErrors,
+    ),
+)]
+pub async fn list_own_sessions(
+    State(app): State<AppState>,
+    Member(member): Member,
+    QueryParams(params): QueryParams,
+) -> Result<Response, Problem> {
+    let path = "/api/v1/users/self/sessions";
+    let (query, address, request) = read_list(params, member.pid(), member.user_id(), path)?;
+    let who = member.clone();
+    let found = app.store.scan(&member, move |tx| sessions::list_own(tx, &who, &query)).await?;
+    Ok(show(&app, &member, found, &address, &request))
+}
+
+/// List a user's sessions, by when they were opened. Always a page.
+#[utoipa::path(
+    get, path = "/api/v1/users/{userId}/sessions", tag = "users",
+    params(("userId" = i64, Path, description = "Its number"), crate::parameters::SessionParams),
+    responses(
+        (status = 200, description = "A page of sessions", body = SessionPage),
+        InvalidError, AdminErrors, MissingError,
+    ),
+)]
+pub async fn list_user_sessions(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    UserPath(id): UserPath,
+    QueryParams(params): QueryParams,
+) -> Result<Response, Problem> {
+    let (query, address, request) = read_list(params, by.pid(), id, "/api/v1/users/{userId}/sessions")?;
+    let rights = by.clone();
+    let found = app.store.scan(&by, move |tx| sessions::list(tx, &rights, id, &query)).await?;
+    Ok(show(&app, &by, found, &address, &request))
+}
+
+/// End every session of the caller, the one of this request included.
+#[utoipa::path(
+    delete, path = "/api/v1/users/self/sessions", tag = "self", params(DryRunParams),
+    responses((status = 204, description = "All ended"), MemberErrors),
+)]
+pub async fn end_own_sessions(
+    State(app): State<AppState>,
+    Member(member): Member,
+    write: Write,
+) -> Result<Response, Problem> {
+    let who = member.clone();
+    write.run(&app, &member, move |tx| sessions::end_all_own(tx, &who).map(|()| Answer::gone())).await
+}
+
+/// End one of the caller's own sessions; it may be the one of this request.
+#[utoipa::path(
+    delete, path = "/api/v1/users/self/sessions/{sessionId}", tag = "self",
+    params(("sessionId" = String, Path, description = "As listed"), DryRunParams),
+    responses((status = 204, description = "Ended"), MemberErrors, MissingError),
+)]
+pub async fn end_own_session(
+    State(app): State<AppState>,
+    Member(member): Member,
+    SessionPath(session): SessionPath,
+    write: Write,
+) -> Result<Response, Problem> {
+    let who = member.clone();
+    write.run(&app, &member, move |tx| sessions::end_own(tx, &who, &session).map(|()| Answer::gone())).await
+}
+
+/// End every session of a user.
+#[utoipa::path(
+    delete, path = "/api/v1/users/{userId}/sessions", tag = "users",
+    params(("userId" = i64, Path, description = "Its number"), DryRunParams),
+    responses((status = 204, description = "All ended"), AdminErrors, MissingError),
+)]
+pub async fn end_user_sessions(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    UserPath(id): UserPath,
+    write: Write,
+) -> Result<Response, Problem> {
+    let rights = by.clone();
+    write.run(&app, &by, move |tx| sessions::end_all(tx, &rights, id).map(|()| Answer::gone())).await
+}
+
+/// End one session of a user.
+#[utoipa::path(
+    delete, path = "/api/v1/users/{userId}/sessions/{sessionId}", tag = "users",
+    params(("userId" = i64, Path, description = "Its number"), ("sessionId" = String, Path, description = "As listed"), DryRunParams),
+    responses((status = 204, description = "Ended"), AdminErrors, MissingError),
+)]
+pub async fn end_user_session(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    UserPath(id): UserPath,
+    SessionPath(session): SessionPath,
+    write: Write,
+) -> Result<Response, Problem> {
+    let rights = by.clone();
+    write.run(&app, &by, move |tx| sessions::end(tx, &rights, id, &session).map(|()| Answer::gone())).await
+}

@@ -1,0 +1,415 @@
+//! Users, created, changed and deleted many at a time (A11).
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::parameters::{DryRunParams, OnceParams};
+use crate::responses::{AdminErrors, ConflictError, InvalidError, MissingError, TooLargeError};
+use crate::user_lists::{as_stored, read_filters};
+use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::json::{Fields, Flaw, Patch, Presence, elements, id_list, members, status};
+use tenantry_core::model::UserId;
+use tenantry_core::user_fields::ProfileField;
+use tenantry_domain::bulk_operations::{BulkChange, BulkOperation};
+use tenantry_domain::user_bulk::{self, MOST_CHANGED, Row, Selection};
+use tenantry_domain::user_records::{
+    HalfRead, note_unknown, read_groups, read_profile_change, unknown_groups,
+};
+use tenantry_domain::users::UserChange;
+use tenantry_http::extract::Admin;
+use tenantry_http::incoming::BULK;
+use tenantry_http::json_body::JsonBody;
+use tenantry_http::paging::Params;
+use tenantry_http::problem::{Problem, ProblemDocument, of_row};
+use tenantry_http::state::AppState;
+use tenantry_http::writes::{Answer, Once, Write};
+use tenantry_store::access::{self, Scope};
+
+/// The most users of one bulk.
+const MOST_CREATED: usize = 10_000;
+
+/// Users to create. An array of users alone is taken, too, and is atomic.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Fields reads")]
+pub struct CreateUsers {
+    /// Up to 10,000.
+    users: Vec<crate::user_bodies::CreateUser>,
+    /// All or none (true by default); else bad rows are passed over.
+    #[schema(required = false, example = true)]
+    atomic: bool,
+}
+
+/// What became of a bulk.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UsersCreated {
+    /// Users that were created.
+    #[schema(example = 1)]
+    created: usize,
+    /// Rows that were passed over.
+    #[schema(example = 0)]
+    failed: usize,
+    /// What became of each row, in their order.
+    results: Vec<RowResult>,
+}
+
+/// What became of a row.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RowResult {
+    /// Which row, from 0.
+    #[schema(example = 0)]
+    index: usize,
+    /// The status that creating it alone would have had.
+    #[schema(example = 201)]
+    status: u16,
+    /// The user's number, where it was created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, example = 2)]
+    user_id: Option<i64>,
+    /// What is wrong with it, where it was not. Its places are those within the row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    problem: Option<ProblemDocument>,
+}
+
+impl RowResult {
+    fn of(index: usize, made: Result<UserId>) -> Result<Self> {
+        Ok(match made {
+            Ok(id) => Self { index, status: 201, user_id: Some(id.0), problem: None },
+            Err(error) => {
+                let problem = of_row(error)?;
+                Self { index, status: problem.status, user_id: None, problem: Some(problem) }
+            }
+        })
+    }
+}
+
+/// The rows of a bulk, whether it is atomic, and where the rows stand.
+struct Bulk {
+    rows: Vec<Row>,
+    atomic: Option<&'static str>,
+}
+
+async fn read_bulk(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<Bulk> {
+    const EXPECTED: &str = "an array of users, or an object with one as users";
+    let is_array = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[');
+    let (raw, is_atomic, place) = if is_array {
+        (std::str::from_utf8(body).unwrap_or_default(), true, "")
+    } else {
+        let mut fields = Fields::parse(body)?;
+        let is_atomic = fields.optional_bool("atomic").unwrap_or(true);
+        if !fields.pass("users") {
+            fields.fault("users", ("required", "is required"));
+        }
+        fields.finish()?;
+        (members(body)?.get("users").map_or("", |users| users.get()), is_atomic, "/users")
+    };
+    let elements = elements(raw, EXPECTED).map_err(|e| e.within(place))?;
+    if elements.len() > MOST_CREATED {
+        let detail = format!("at most {MOST_CREATED} users can be created at once");
+        return Err(Fault::new(place, "too-many-users", detail).into());
+    }
+    let halves: Vec<Result<HalfRead>> =
+        elements.iter().map(|element| HalfRead::parse(element.get().as_bytes())).collect();
+    let mut wanted: Vec<_> = halves.iter().flatten().flat_map(|half| half.groups.iter().copied()).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let unknown = unknown_groups(&app.store, by, wanted).await?;
+    let read = |half: Result<HalfRead>| match half.and_then(|half| half.finish(by.pid(), &unknown)) {
+        Ok(new) => Ok(Ok(new)),
+        Err(Error::Invalid(faults)) => Ok(Err(faults)),
+        Err(other) => Err(other),
+    };
+    let rows = halves.into_iter().map(read).collect::<Result<Vec<Row>>>()?;
+    Ok(Bulk { rows, atomic: is_atomic.then_some(place) })
+}
+
+/// Create users in bulk, up to 10,000.
+///
+/// Atomic unless it says otherwise: all or none, with the status of the first bad row. Else every good row is created,
+/// and the answer says what is wrong with the others.
+#[utoipa::path(
+    post, path = "/api/v1/users/bulk", tag = "users", params(OnceParams, DryRunParams), request_body = CreateUsers,
+    responses(
+        (status = 200, description = "What became of each row", body = UsersCreated),
+        InvalidError, AdminErrors, ConflictError, TooLargeError<BULK>,
+    ),
+)]
+pub async fn bulk_create_users(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    write: Write,
+    Once { body, claim }: Once<BULK>,
+) -> Result<Response, Problem> {
+    let Bulk { rows, atomic } = read_bulk(&app, &by, &body).await?;
+    let (terms, rights) = (app.terms, by.clone());
+    write
+        .once(claim)
+        .large()
+        .run(&app, &by, move |tx| {
+            let made = user_bulk::create_many(tx, terms, &rights, &rows, atomic)?;
+            let results: Vec<RowResult> =
+                (0..).zip(made).map(|(index, one)| RowResult::of(index, one)).collect::<Result<_>>()?;
+            let created = results.iter().filter(|row| row.user_id.is_some()).count();
+            Answer::ok(&UsersCreated { created, failed: results.len() - created, results })
+        })
+        .await
+}
+
+/// One change for many users.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what Fields reads")]
+pub struct PatchUsers {
+    /// Their numbers, at most 100,000; or give `filter`.
+    #[schema(required = false, example = json!([2, 3]))]
+    ids: Vec<i64>,
+    /// As the parameters of the list: `status`, `groupId`, `isAdmin`, `username`, `email`, `externalId`, `search`; a
+    /// value or an array of them.
+    #[schema(required = false, value_type = Object)]
+    filter: Value,
+    /// How many users it is for: needed with `filter`. With another number nothing is changed (`409`).
+    #[schema(required = false)]
+    expected_count: i64,
+    /// A merge patch, but for `username` and `externalId`, which no two users share.
+    #[schema(value_type = Object, example = json!({"status": "INACTIVE"}))]
+    patch: Value,
+}
+
+/// What a change of many came to.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "documents what crates/domain/src/bulk_operations.rs answers")]
+pub struct UsersChanged {
+    /// Users it was for.
+    #[schema(example = 2)]
+    matched: usize,
+    /// Users that are now other than before.
+    #[schema(example = 2)]
+    changed: usize,
+    /// Users that had to be left as they were, since something else changed while a large change was under way.
+    #[schema(required = false, example = json!([]))]
+    kept: Vec<KeptRow>,
+}
+
+/// Something that a large change had to leave as it was.
+#[derive(Debug, ToSchema)]
+#[schema(as = Kept, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what crates/domain/src/bulk_operations.rs answers")]
+pub struct KeptRow {
+    /// The user, if it is one.
+    #[schema(required = false, example = 2)]
+    user_id: i64,
+    /// The group, if it is one.
+    #[schema(required = false)]
+    group_id: i64,
+    /// Why: `last-admin` or `group-has-children`.
+    #[schema(example = "last-admin")]
+    code: String,
+}
+
+/// What a large deletion could not delete.
+#[derive(Debug, ToSchema)]
+#[schema(as = KeptRows)]
+#[expect(dead_code, reason = "documents what crates/domain/src/bulk_operations.rs answers")]
+pub struct KeptRows {
+    /// Everything else is deleted.
+    kept: Vec<KeptRow>,
+}
+
+/// Reads a filter as if it stood in a query.
+fn read_filter(filter: &str) -> Result<Selection> {
+    const EXPECTED: &str = "an object of filters";
+    let filter: serde_json::Map<String, Value> = serde_json::from_str(filter)
+        .map_err(|_| Fault::new("", "wrong-type", format!("must be {EXPECTED}")))?;
+    let (mut pairs, mut faults) = (Vec::new(), Vec::new());
+    for (name, value) in filter {
+        let values = match value {
+            Value::Array(values) => values,
+            one => vec![one],
+        };
+        for value in values {
+            match value {
+                Value::String(text) => pairs.push((name.clone(), text)),
+                Value::Number(_) | Value::Bool(_) => pairs.push((name.clone(), value.to_string())),
+                _ => {
+                    let detail = "must be a string, number or boolean, or an array of them";
+                    faults.push(Fault::new(name.clone(), "wrong-type", detail));
+                }
+            }
+        }
+    }
+    let mut params = Params::of(pairs);
+    let query = read_filters(&mut params);
+    match params.finish() {
+        Err(Error::Invalid(more)) => faults.extend(more),
+        other => other?,
+    }
+    if faults.is_empty() {
+        return Ok(Selection::Filter(as_stored(query)));
+    }
+    // A parameter's name becomes a place in the body.
+    let placed = faults.into_iter().map(|fault| Fault { field: format!("/{}", fault.field).into(), ..fault });
+    Err(Error::Invalid(placed.collect()))
+}
+
+async fn read_patch(app: &AppState, by: &access::Admin, patch: &str) -> Result<UserChange> {
+    let mut fields = Fields::parse(patch.as_bytes())?;
+    let shared = || Flaw::from(("not-for-many", "no two users share one: change it user by user"));
+    if fields.pass("username") {
+        fields.fault("username", shared());
+    }
+    let status = fields.string(Presence::Optional, "status", status);
+    let mut profile = read_profile_change(&mut fields, Presence::Optional, |spec| spec.is_shareable);
+    for field in ProfileField::ALL.into_iter().filter(|field| !field.spec().is_shareable) {
+        // It can be cleared for many.
+        if fields.nullable(field.name(), |_| Err::<String, _>(shared())) == Patch::Null {
+            profile.set(field, None);
+        }
+    }
+    let is_admin = fields.optional_bool("isAdmin");
+    let groups = read_groups(&mut fields);
+    if let Some(groups) = &groups {
+        note_unknown(&mut fields, groups, &unknown_groups(&app.store, by, groups.clone()).await?);
+    }
+    fields.finish()?;
+    Ok(UserChange { username: None, status, profile, groups, is_admin })
+}
+
+/// What a change of many says beside its filter and its patch, which stand in it as documents of their own.
+struct Frame {
+    fields: Fields,
+    ids: Option<Vec<i64>>,
+    expected: Option<i64>,
+}
+
+impl Frame {
+    fn read(body: &[u8]) -> Result<Self> {
+        let mut fields = Fields::parse(body)?;
+        let (has_ids, has_count) = (fields.has("ids"), fields.has("expectedCount"));
+        let (has_filter, has_patch) = (fields.pass("filter"), fields.pass("patch"));
+        let ids = fields.optional_ids("ids");
+        let most = i64::try_from(MOST_CHANGED).unwrap_or(i64::MAX);
+        let expected = fields.optional_integer("expectedCount", 0..=most);
+        match (has_ids, has_filter) {
+            (true, true) => fields.fault("filter", ("contradiction", "give ids or filter, not both")),
+            (false, false) => fields.fault("ids", ("required", "give ids or filter")),
+            (false, true) if !has_count => {
+                fields.fault("expectedCount", ("required", "a filter needs the number of users it is for"));
+            }
+            _ => {}
+        }
+        if !has_patch {
+            fields.fault("patch", ("required", "is required"));
+        }
+        Ok(Self { fields, ids, expected })
+    }
+}
+
+type PatchRequest = (Selection, Option<i64>, UserChange);
+
+async fn read_patch_request(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<PatchRequest> {
+    let Frame { fields, ids, expected } = Frame::read(body)?;
+    // All faults at once, those inside of filter and patch included (B6).
+    let mut faults = Vec::new();
+    let mut note = |error: Error, place: &str| match error.within(place) {
+        Error::Invalid(more) => {
+            faults.extend(more);
+            Ok(())
+        }
+        other => Err(other),
+    };
+    if let Err(e) = fields.finish() {
+        note(e, "")?;
+    }
+    let raw = members(body)?;
+    let mut selection = ids.map(Selection::Ids);
+    if let Some(filter) = raw.get("filter") {
+        match read_filter(filter.get()) {
+            Ok(filter) => selection = Some(filter),
+            Err(e) => note(e, "/filter")?,
+        }
+    }
+    let mut change = None;
+    if let Some(patch) = raw.get("patch") {
+        match read_patch(app, by, patch.get()).await {
+            Ok(patch) => change = Some(patch),
+            Err(e) => note(e, "/patch")?,
+        }
+    }
+    match (selection, change) {
+        (Some(selection), Some(change)) if faults.is_empty() => Ok((selection, expected, change)),
+        _ => Err(Error::Invalid(faults)),
+    }
+}
+
+/// Change many users by one merge patch, all or none.
+///
+/// For a list of ids, or for a filter with the number of users it is expected to find: `409` if it finds another.
+///
+/// Up to 5,000 users are changed in one transaction. More are checked as a whole first, and a refusal changes nothing;
+/// then they are changed in steps, between which others may see some changed and others not. Once begun the change always
+/// ends, also when the client goes away or the server is restarted, and the answer comes at its end. A user who was deleted
+/// meanwhile counts as done; a user who has become the last ACTIVE admin stays one and is listed under `kept`. A partner
+/// has one large change at a time: others wait, and for too long are `503` with `Retry-After`.
+#[utoipa::path(
+    patch, path = "/api/v1/users/bulk", tag = "users", params(DryRunParams), request_body = PatchUsers,
+    responses(
+        (status = 200, description = "All changed", body = UsersChanged),
+        InvalidError, AdminErrors, MissingError, ConflictError, TooLargeError<BULK>,
+    ),
+)]
+pub async fn bulk_patch_users(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    write: Write,
+    JsonBody(body): JsonBody<BULK>,
+) -> Result<Response, Problem> {
+    let (selection, expected, change) = read_patch_request(&app, &by, &body).await?;
+    let told = match &selection {
+        Selection::Filter(query) if !query.groups.is_empty() => in_filter,
+        _ => |error| error,
+    };
+    let operation = BulkOperation { change: BulkChange::UpdateUsers(Box::new(change)), selection, expected };
+    write.telling(told).run_bulk(&app, &by, operation).await
+}
+
+/// A group that does not exist is here a fault of the filter; one of the patch was found before.
+fn in_filter(error: Error) -> Error {
+    let place = |fault: Fault| match fault.code {
+        "unknown-group" => Fault { field: "/filter/groupId".into(), ..fault },
+        _ => fault,
+    };
+    match error {
+        Error::Invalid(faults) => Error::Invalid(faults.into_iter().map(place).collect()),
+        other => other,
+    }
+}
+
+/// Delete users in bulk, all or none.
+///
+/// Up to 5,000 users are deleted in one transaction. More are checked as a whole first, and a refusal changes nothing;
+/// then they are deleted in steps, between which others may see some of them. Once begun the deletion always ends, also
+/// when the client goes away or the server is restarted, and the answer comes at its end. A partner has one large change
+/// at a time: others wait, and for too long are `503` with `Retry-After`.
+#[utoipa::path(
+    post, path = "/api/v1/users/bulk-delete", tag = "users", params(OnceParams, DryRunParams),
+    request_body = Vec<i64>,
+    responses(
+        (status = 200, description = "More than 5,000: all deleted but those listed, who became the last ACTIVE admin meanwhile", body = KeptRows),
+        (status = 204, description = "All gone"),
+        InvalidError, AdminErrors, MissingError, ConflictError, TooLargeError<BULK>,
+    ),
+)]
+pub async fn bulk_delete_users(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    write: Write,
+    Once { body, claim }: Once<BULK>,
+) -> Result<Response, Problem> {
+    let operation = BulkOperation::of(BulkChange::DeleteUsers, id_list(&body)?);
+    write.once(claim).run_bulk(&app, &by, operation).await
+}

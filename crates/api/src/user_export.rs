@@ -1,0 +1,87 @@
+//! All users of a partner as rows that can be imported again.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+use utoipa::IntoParams;
+
+use crate::responses::{AdminErrors, InvalidError};
+use crate::user_bodies::example_of;
+use crate::user_import::content_type;
+use tenantry_core::error::Result;
+use tenantry_core::model::UserId;
+use tenantry_core::rows::Format;
+use tenantry_core::user_fields::UserField;
+use tenantry_domain::user_rows::{csv_names, export_rows};
+use tenantry_http::extract::{Admin, QueryParams};
+use tenantry_http::paging::{Frame, stream_within};
+use tenantry_http::problem::Problem;
+use tenantry_http::state::AppState;
+
+/// How rows are written.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "documents what Params reads")]
+pub struct ExportParams {
+    /// `ndjson` (the default) or `csv`.
+    format: Option<String>,
+}
+
+fn ndjson_example() -> String {
+    let mut row = example_of(UserField::writable());
+    row.insert(String::from("groups"), json!(["Editors"]));
+    format!("{}\n", Value::Object(row))
+}
+
+fn csv_example() -> String {
+    let row = example_of(UserField::writable());
+    let cell = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(_) => String::from("Editors"),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let cells: Vec<_> = row.values().map(cell).collect();
+    format!("{}\r\n{}\r\n", csv_names(), cells.join(","))
+}
+
+/// Export all users as rows that can be imported again, ascending by `userId`, streamed (B13).
+///
+/// Groups are told by name. Passwords are not in it, nor is anything else that only this server knows.
+#[utoipa::path(
+    get, path = "/api/v1/users/export", tag = "users", params(ExportParams),
+    responses(
+        (status = 200, description = "All users", content(
+            (String = "application/x-ndjson", example = json!(ndjson_example())),
+            (String = "text/csv", example = json!(csv_example())),
+        )),
+        InvalidError, AdminErrors,
+    ),
+)]
+pub async fn export_users(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    QueryParams(mut params): QueryParams,
+) -> Result<Response, Problem> {
+    let format = params
+        .checked("format", |name| {
+            Format::parse(name).ok_or(("unknown-format", String::from("give ndjson or csv")))
+        })
+        .unwrap_or(Format::Ndjson);
+    params.finish()?;
+    let frame = Frame { content_type: content_type(format), open: "", close: "" };
+    let (app, by) = (Arc::new(app), Arc::new(by));
+    stream_within(frame, move |after: Option<Option<UserId>>| {
+        let (app, by) = (Arc::clone(&app), Arc::clone(&by));
+        async move {
+            let rights = Arc::clone(&by);
+            let after = after.flatten();
+            let page = app.store.scan(&*by, move |tx| export_rows(tx, &rights, format, after, None)).await?;
+            Ok((page.rows > 0 || after.is_none()).then(|| (Bytes::from(page.text), page.last)))
+        }
+    })
+    .await
+}

@@ -1,0 +1,238 @@
+//! Users, many at a time: pages, searches, filters and the streamed list (A8, A9).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+
+use tenantry_http::extract::{Admin, QueryParams};
+use utoipa::ToSchema;
+
+use crate::responses::{AdminErrors, InvalidError};
+use crate::user_bodies::UserBody;
+use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::model::{GroupId, PartnerId, Status, User, UserId};
+use tenantry_core::user_fields::UserField;
+use tenantry_core::values;
+use tenantry_domain::users;
+use tenantry_http::paging::{
+    Found, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows,
+};
+use tenantry_http::problem::Problem;
+use tenantry_http::state::AppState;
+use tenantry_store::access::{self, Scope};
+use tenantry_store::listing::lists::{Position, SortKey};
+use tenantry_store::listing::user_queries::{UserQuery, sort_key, sort_names};
+
+/// Rows read at once for a streamed list.
+const CHUNK: i64 = 1_000;
+
+/// Which users are asked for. The values of `externalId` are still as they were given, but folded.
+pub(super) fn read_filters(params: &mut Params) -> UserQuery {
+    let mut ids = params.ids("groupId");
+    // The source's misprint (A9, B14).
+    ids.extend(params.ids("groupdId"));
+    ids.sort_unstable();
+    ids.dedup();
+    // Filters compare folded, those with few values too (B27).
+    let mut status = Vec::new();
+    for name in params.all("status") {
+        let folded = values::fold(&name);
+        match Status::ALL.into_iter().find(|status| values::fold(status.as_str()) == folded) {
+            Some(one) => status.push(one),
+            None => params.fault("status", "unknown-status", "give ACTIVE, INACTIVE or LOCKED"),
+        }
+    }
+    let mut is_admin = Vec::new();
+    for value in params.all("isAdmin") {
+        match values::fold(&value).as_str() {
+            "true" => is_admin.push(true),
+            "false" => is_admin.push(false),
+            _ => params.fault("isAdmin", "wrong-value", "give true or false"),
+        }
+    }
+    // In one order, so that a cursor holds however the same filters are written down.
+    let folded = |values: Vec<String>| {
+        let mut values: Vec<_> = values.iter().map(|v| values::fold(v)).collect();
+        values.sort_unstable();
+        values.dedup();
+        values
+    };
+    let mut query = UserQuery {
+        username: folded(params.all("username")),
+        email: folded(params.all("email")),
+        external_id: folded(params.all("externalId")),
+        // Both values together are no filter.
+        is_admin: is_admin.first().copied().filter(|first| is_admin.iter().all(|v| v == first)),
+        status,
+        nested: params.flag("nested").unwrap_or(false),
+        groups: ids.into_iter().map(GroupId).collect(),
+        search: params.search(),
+        sort: UserField::UserId,
+        descending: false,
+    };
+    if query.nested && query.groups.is_empty() {
+        params.fault("nested", "needs-group-id", "say with groupId of which groups");
+    }
+    query.status.sort_unstable();
+    query.status.dedup();
+    query
+}
+
+/// Brings the filters into the form that is stored: the key of an optional string (crates/store/src/tables/users.rs).
+pub(super) fn as_stored(mut query: UserQuery) -> UserQuery {
+    for value in &mut query.external_id {
+        *value = tenantry_store::tables::users::optional_key(Some(value));
+    }
+    query
+}
+
+/// What is asked of the list of users: which, in which order, which part.
+fn read_list(mut params: Params, pid: PartnerId) -> Result<(UserQuery, ListAddress, Option<PageRequest>)> {
+    let mut query = read_filters(&mut params);
+    query.sort = params.sort_by(sort_names(), UserField::UserId);
+    query.descending = params.flag("descending").unwrap_or(false);
+    let address = address(&query, pid);
+    let page = params.page(&address, false);
+    params.finish()?;
+    Ok((as_stored(query), address, page))
+}
+
+fn address(query: &UserQuery, pid: PartnerId) -> ListAddress {
+    let mut parameters = Vec::new();
+    parameters.push(("sortBy", query.sort.name().to_owned()));
+    if query.descending {
+        parameters.push(("descending", String::from("true")));
+    }
+    parameters.extend(query.groups.iter().map(|id| ("groupId", id.to_string())));
+    if query.nested {
+        parameters.push(("nested", String::from("true")));
+    }
+    parameters.extend(query.status.iter().map(|status| ("status", status.as_str().to_owned())));
+    parameters.extend(query.is_admin.map(|is_admin| ("isAdmin", is_admin.to_string())));
+    for (name, values) in
+        [("username", &query.username), ("email", &query.email), ("externalId", &query.external_id)]
+    {
+        parameters.extend(values.iter().map(|value| (name, value.clone())));
+    }
+    parameters.extend(query.search.clone().map(|term| ("search", term)));
+    ListAddress { path: "/api/v1/users".into(), pid, parameters }
+}
+
+/// All users, or a page of them.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub enum UserList<'a> {
+    /// Without `page`, `pageSize` and `cursor`.
+    All(Vec<UserBody<'a>>),
+    /// With any of them.
+    Page(UserPage<'a>),
+}
+
+/// A page of users.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct UserPage<'a> {
+    /// How many there are in all.
+    #[schema(example = 1)]
+    total: i64,
+    /// `false` when there are more than `total`; else left out.
+    #[schema(required = false)]
+    total_is_exact: bool,
+    /// The page asked for; null in an answer to a cursor.
+    #[schema(required = true, example = 0)]
+    page: Option<i64>,
+    /// The page size asked for.
+    #[schema(example = 10)]
+    page_size: i64,
+    /// The rows.
+    list: Vec<UserBody<'a>>,
+}
+
+/// List users (A8), or those of groups (A9).
+///
+/// Without `page`, `pageSize` and `cursor` the answer is an array of all of them, streamed; with any of them it is a
+/// page.
+#[utoipa::path(
+    get, path = "/api/v1/users", tag = "users", params(crate::parameters::PageParams, crate::parameters::UserFilters),
+    responses(
+        (status = 200, description = "All users as an array, or a page of them", body = UserList),
+        InvalidError, AdminErrors,
+    ),
+)]
+pub async fn list_users(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    QueryParams(params): QueryParams,
+) -> Result<Response, Problem> {
+    let (query, address, page) = read_list(params, by.pid())?;
+    let query = Arc::new(query);
+    match page {
+        Some(request) => user_page(app, by, query, &address, &request).await,
+        None => user_stream(app, by, query).await,
+    }
+}
+
+async fn user_page(
+    app: AppState,
+    by: access::Admin,
+    query: Arc<UserQuery>,
+    address: &ListAddress,
+    request: &PageRequest,
+) -> Result<Response, Problem> {
+    let from = match (&request.start, request.offset()) {
+        (Start::After(key, id), _) => Position::After(key.clone(), *id),
+        (Start::Page(_), offset) => Position::Offset(offset.unwrap_or(0)),
+    };
+    // One more row tells whether there is a next page.
+    let (wanted, size, rights) = (Arc::clone(&query), request.size + 1, by.clone());
+    let (total, rows) = app
+        .store
+        .scan(&by, move |tx| users::list_page(tx, &rights, &wanted, &from, size))
+        .await
+        .map_err(in_query)?;
+    let key_of = |user: &User| (sort_key(query.sort, user), user.user_id.0);
+    Ok(page_answer(address, request, Found { total, rows: &rows[..] }, key_of, |user| {
+        UserBody::of(user, &app)
+    }))
+}
+
+async fn user_stream(app: AppState, by: access::Admin, query: Arc<UserQuery>) -> Result<Response, Problem> {
+    stream(move |after: Option<(SortKey, UserId)>| {
+        let (app, by, query) = (app.clone(), by.clone(), Arc::clone(&query));
+        async move {
+            let (shaping, rights) = (app.clone(), by.clone());
+            app.store
+                .scan(&by, move |tx| {
+                    let is_first = after.is_none();
+                    let rows = users::list_chunk(tx, &rights, &query, after, CHUNK)?;
+                    let Some(last) = rows.last().map(|user| (sort_key(query.sort, user), user.user_id))
+                    else {
+                        return Ok(None);
+                    };
+                    let chunk = write_rows(rows.iter().map(|user| UserBody::of(user, &shaping)), is_first)?;
+                    Ok(Some((chunk, last)))
+                })
+                .await
+                .map_err(in_query)
+        }
+    })
+    .await
+}
+
+/// A group that does not exist is here a fault of the parameter, not of a body (B14).
+fn in_query(error: Error) -> Error {
+    match error {
+        Error::Invalid(faults) => Error::Invalid(
+            faults
+                .into_iter()
+                .map(|fault| match fault.code {
+                    "unknown-group" => Fault { field: "groupId".into(), ..fault },
+                    _ => fault,
+                })
+                .collect(),
+        ),
+        other => other,
+    }
+}

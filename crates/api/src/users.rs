@@ -1,0 +1,185 @@
+//! Users, one at a time (A1, A2, A6, A10, B20).
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+
+use crate::parameters::{ConditionParams, DryRunParams, KnownParams, OnceParams};
+use crate::responses::{
+    AdminErrors, ChangedError, ConflictError, InvalidError, MissingError, UnchangedAnswer,
+};
+use crate::user_bodies::{CreateUser, PatchUser, UpdateUser, UserBody};
+use tenantry_core::error::Result;
+use tenantry_core::json::Presence;
+use tenantry_core::model::{User, UserId};
+use tenantry_domain::conditions::{self, Target};
+use tenantry_domain::user_records::{read_change, read_new};
+use tenantry_domain::{effects, passwords, unit, users};
+use tenantry_http::answers::json;
+use tenantry_http::conditional::{Conditions, show};
+use tenantry_http::extract::{Admin, NoParams, UserPath};
+use tenantry_http::json_body::JsonBody;
+use tenantry_http::problem::Problem;
+use tenantry_http::state::AppState;
+use tenantry_http::writes::{Answer, Once, Write};
+use tenantry_store::access;
+
+/// A user as the answer of a write, with its tag.
+pub(super) fn shown(user: &User, app: &AppState) -> Result<Answer> {
+    Ok(Answer::ok(&UserBody::of(user, app))?.tagged(conditions::tag_of_user(user)))
+}
+
+/// Create a user (A1).
+///
+/// An ACTIVE user is mailed a temporary password; one created INACTIVE or LOCKED when it first becomes ACTIVE.
+#[utoipa::path(
+    post, path = "/api/v1/users", tag = "users", params(OnceParams, DryRunParams), request_body = CreateUser,
+    responses(
+        (status = 201, description = "Created", body = UserBody, headers(("Location" = String, description = "Its path"), ("ETag" = String, description = "Its version"))),
+        InvalidError, AdminErrors, ConflictError,
+    ),
+)]
+pub async fn create_user(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    write: Write,
+    Once { body, claim }: Once,
+) -> Result<Response, Problem> {
+    let new = read_new(&app.store, &by, &body).await?;
+    let (whole, rights, only_adds) = (app.clone(), by.clone(), users::only_adds(&new));
+    write
+        .once(claim)
+        .adding(only_adds)
+        .run(&app, &by, move |tx| {
+            let user = users::create(tx, whole.terms, &rights, &new)?;
+            let location = format!("/api/v1/users/{}", user.user_id);
+            let answer = Answer::created(location, &UserBody::of(&user, &whole))?;
+            Ok(answer.tagged(conditions::tag_of_user(&user)))
+        })
+        .await
+}
+
+/// Get a user by id (A6).
+#[utoipa::path(
+    get, path = "/api/v1/users/{userId}", tag = "users",
+    params(("userId" = i64, Path, description = "Its number"), KnownParams),
+    responses(
+        (status = 200, description = "The user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
+        UnchangedAnswer, AdminErrors, MissingError,
+    ),
+)]
+pub async fn get_user(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    UserPath(id): UserPath,
+    _: NoParams,
+    conditions: Conditions,
+) -> Result<Response, Problem> {
+    let user = users::look_up(&app.store, &by, id, |user| UserBody::show(user, &app)).await?;
+    Ok(show(&conditions, &user.tag, user.body.clone()))
+}
+
+/// Update a user (A2).
+///
+/// Properties that are not required stay unchanged when omitted.
+#[utoipa::path(
+    put, path = "/api/v1/users/{userId}", tag = "users",
+    params(("userId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
+    request_body = UpdateUser,
+    responses(
+        (status = 200, description = "The user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
+        InvalidError, AdminErrors, MissingError, ConflictError, ChangedError,
+    ),
+)]
+pub async fn update_user(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    UserPath(id): UserPath,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    change_user(&app, &by, id, write, &body, Presence::Required).await
+}
+
+/// Change some properties of a user (RFC 7396).
+///
+/// Only what is named changes; null clears a property that can be null. `groups` is replaced as a whole.
+#[utoipa::path(
+    patch, path = "/api/v1/users/{userId}", tag = "users",
+    params(("userId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
+    request_body(content = PatchUser, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 200, description = "The user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
+        InvalidError, AdminErrors, MissingError, ConflictError, ChangedError,
+    ),
+)]
+pub async fn patch_user(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    UserPath(id): UserPath,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    change_user(&app, &by, id, write, &body, Presence::Optional).await
+}
+
+async fn change_user(
+    app: &AppState,
+    by: &access::Admin,
+    id: UserId,
+    write: Write,
+    body: &[u8],
+    presence: Presence,
+) -> Result<Response, Problem> {
+    let rights = by.clone();
+    let current = app.store.read(by, move |tx| users::get(tx, &rights, id)).await?;
+    let change = read_change(&app.store, by, &current, body, presence).await?;
+    let (whole, rights) = (app.clone(), by.clone());
+    write
+        .of(Target::User(id))
+        .run(app, by, move |tx| shown(&users::update(tx, whole.terms, &rights, id, &change)?, &whole))
+        .await
+}
+
+/// Delete a user (A10).
+#[utoipa::path(
+    delete, path = "/api/v1/users/{userId}", tag = "users",
+    params(("userId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
+    responses((status = 204, description = "Gone"), AdminErrors, MissingError, ConflictError, ChangedError),
+)]
+pub async fn delete_user(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    UserPath(id): UserPath,
+    write: Write,
+) -> Result<Response, Problem> {
+    let (terms, rights, dry_run) = (app.terms, by.clone(), write.dry_run);
+    write
+        .of(Target::User(id))
+        .run(&app, &by, move |tx| {
+            let effects = effects::of_users(tx, dry_run, &[id.0])?;
+            users::delete(tx, terms, &rights, id)?;
+            Ok(Answer::gone().taking(effects))
+        })
+        .await
+}
+
+/// Mail another user a temporary password (B20).
+///
+/// Its old password and every session of it end at once.
+#[utoipa::path(
+    post, path = "/api/v1/users/{userId}/reset-password", tag = "users",
+    params(("userId" = i64, Path, description = "Its number")),
+    responses((status = 200, description = "Mailed", body = Object), InvalidError, AdminErrors, MissingError),
+)]
+pub async fn reset_user_password(
+    State(app): State<AppState>,
+    Admin(by): Admin,
+    UserPath(id): UserPath,
+    _: NoParams,
+) -> Result<Response, Problem> {
+    let (terms, rights) = (app.terms, by.clone());
+    unit::write(&app.store, &by, move |tx| passwords::reset(tx, terms, &rights, id)).await?;
+    Ok(json(StatusCode::OK, &json!({})))
+}

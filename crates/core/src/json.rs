@@ -1,0 +1,475 @@
+//! Reading JSON, all faults at once (B6): `Fields` reads an object, `id_list` a list of ids (leaf).
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Fault};
+use crate::json::ids::Ids;
+pub use crate::json::ids::{MAX_IDS, id_list};
+pub use crate::json::lists::{name_list, object_list};
+use crate::model::Status;
+use crate::values::Bad;
+
+mod ids;
+mod lists;
+
+/// The most members a body's object may have: many times what any operation knows, and a bound on the work.
+const MAX_FIELDS: usize = 100;
+
+/// What is wrong with one value, before it is known where it stands: what a checking function answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// A stable, machine-readable code.
+    pub code: &'static str,
+    /// What is wrong and how to mend it, for a person.
+    pub detail: Cow<'static, str>,
+}
+
+impl<D: Into<Cow<'static, str>>> From<(&'static str, D)> for Flaw {
+    fn from((code, detail): (&'static str, D)) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}
+
+impl From<Bad> for Flaw {
+    fn from(bad: Bad) -> Self {
+        Self { code: bad.code, detail: bad.detail }
+    }
+}
+
+/// A field that may be left out (stays as it is), cleared (`null`) or set (B7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patch<T> {
+    /// The field is not in the body.
+    Absent,
+    /// The field is `null`.
+    Null,
+    /// The field has a value.
+    Value(T),
+}
+
+impl<T> Patch<T> {
+    /// For a create, where absent and null are the same.
+    pub fn value(self) -> Option<T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Absent | Self::Null => None,
+        }
+    }
+
+    /// For an update: what stands afterwards, given what stands.
+    pub fn or(self, present: Option<T>) -> Option<T> {
+        match self {
+            Self::Absent => present,
+            Self::Null => None,
+            Self::Value(value) => Some(value),
+        }
+    }
+}
+
+/// Whether a field must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It must (PUT).
+    Required,
+    /// Left out, what it is about stays as it is (PATCH).
+    Optional,
+}
+
+/// The fields of a JSON object, read one by one; what is wrong with them is collected.
+///
+/// A reader that answers `None` for a required field has noted a fault, so [`Fields::finish_with`] can take every
+/// value with `?`.
+#[derive(Debug)]
+pub struct Fields {
+    entries: Vec<Entry>,
+    /// With the place of the field in the document, by which they are listed; missing ones come last.
+    faults: Vec<(usize, Fault)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    value: Value,
+    known: bool,
+}
+
+impl Fields {
+    /// Parses an object.
+    ///
+    /// # Errors
+    /// One fault of the whole document (`field` is empty): it is no JSON, no object, or has too many members.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let text = text(bytes, "an object")?;
+        let members: Members = serde_json::from_str(text).map_err(|e| syntax(&e, "an object"))?;
+        let Members { entries, doubled, too_many } = members;
+        if too_many {
+            let detail = format!("the object has more than {MAX_FIELDS} members");
+            return Err(Fault::new("", "too-many-fields", detail).into());
+        }
+        let fault = |(place, name): (usize, String)| {
+            (place, Fault::new(pointer(&name), "duplicate-field", "is given more than once"))
+        };
+        let faults = doubled.into_iter().map(fault).collect();
+        Ok(Self { entries, faults })
+    }
+
+    /// A string that must be there.
+    pub fn required<T, E: Into<Flaw>>(
+        &mut self,
+        name: &'static str,
+        check: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        self.must(name, |value| string(value, check))
+    }
+
+    /// A string that may be left out, but not be `null` (B30).
+    pub fn optional<T, E: Into<Flaw>>(
+        &mut self,
+        name: &'static str,
+        check: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        self.may(name, |value| string(value, check))
+    }
+
+    /// A string that must be there, or may be left out but not be `null`.
+    pub fn string<T, E: Into<Flaw>>(
+        &mut self,
+        presence: Presence,
+        name: &'static str,
+        check: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match presence {
+            Presence::Required => self.required(name, check),
+            Presence::Optional => self.optional(name, check),
+        }
+    }
+
+    /// A string that may be left out or cleared. A faulty one is noted and answers [`Patch::Absent`].
+    pub fn nullable<T, E: Into<Flaw>>(
+        &mut self,
+        name: &'static str,
+        check: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Patch<T> {
+        let patch = self.may(name, |value| match value {
+            Value::Null => Ok(Patch::Null),
+            value => string(value, check).map(Patch::Value),
+        });
+        patch.unwrap_or(Patch::Absent)
+    }
+
+    /// A status by its name, which must be there.
+    pub fn required_status(&mut self, name: &'static str) -> Option<Status> {
+        self.required(name, status)
+    }
+
+    /// A boolean, or the strings `"true"` and `"false"` (B4), that may be left out.
+    pub fn optional_bool(&mut self, name: &'static str) -> Option<bool> {
+        self.may(name, boolean)
+    }
+
+    /// As [`Fields::optional_bool`], but must be there.
+    pub fn required_bool(&mut self, name: &'static str) -> Option<bool> {
+        self.must(name, boolean)
+    }
+
+    /// An integer within `range` that may be left out.
+    pub fn optional_integer(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
+        self.may(name, |value| integer(value, &range))
+    }
+
+    /// An integer within `range` that must be there.
+    pub fn required_integer(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
+        self.must(name, |value| integer(value, &range))
+    }
+
+    /// An id, 1 to 2^63-1 (B17), that may be left out or `null`.
+    pub fn nullable_id(&mut self, name: &'static str) -> Patch<i64> {
+        let patch = self.may(name, |value| match value {
+            Value::Null => Ok(Patch::Null),
+            value => integer(value, &(1..=i64::MAX)).map(Patch::Value),
+        });
+        patch.unwrap_or(Patch::Absent)
+    }
+
+    /// A value of any kind that must be there.
+    pub fn required_value<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&Value) -> Result<T, Flaw>,
+    ) -> Option<T> {
+        self.must(name, read)
+    }
+
+    /// Notes that a member is known; what stands in it is read elsewhere, by [`members`]. Whether it is there.
+    pub fn pass(&mut self, name: &'static str) -> bool {
+        self.take(name).is_some()
+    }
+
+    /// A list of ids, 1 to 2^63-1 (B17), that may be left out: ascending, doubled ones once (B30). Each faulty
+    /// element is a fault of its own, at `/<name>/<index>`.
+    pub fn optional_ids(&mut self, name: &'static str) -> Option<Vec<i64>> {
+        let (place, value) = self.take(name)?;
+        let value = match value {
+            value @ Value::Array(_) => value,
+            other => {
+                self.flaw(place, name, wrong_type("an array of ids", &other));
+                return None;
+            }
+        };
+        // A value read from a value cannot fail: elements of every kind are taken and judged one by one.
+        let ids = Ids::deserialize(value).unwrap_or_default();
+        match ids.judge(&format!("/{name}")) {
+            Ok(ids) => Some(ids),
+            Err(faults) => {
+                self.faults.extend(faults.into_iter().map(|fault| (place, fault)));
+                None
+            }
+        }
+    }
+
+    /// As [`Fields::optional_ids`], but must be there.
+    pub fn required_ids(&mut self, name: &'static str) -> Option<Vec<i64>> {
+        if self.has(name) { self.optional_ids(name) } else { self.missing(name) }
+    }
+
+    /// A field that only answers have: ignored when it is what the resource has, else a fault (B6). On a create
+    /// `expected` is `None` or `null`: the field must be absent or null.
+    pub fn response_only(&mut self, name: &'static str, expected: Option<Value>) {
+        let expected = expected.unwrap_or(Value::Null);
+        if let Some((place, value)) = self.take(name)
+            && value != expected
+        {
+            let detail = if expected.is_null() {
+                "is set by the server: leave it out"
+            } else {
+                "is set by the server and cannot be changed: leave it out, or send it as it was read"
+            };
+            self.flaw(place, name, Flaw::from(("read-only", detail)));
+        }
+    }
+
+    /// Whether the body has the field, read or not.
+    pub fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|entry| entry.name == name)
+    }
+
+    /// Notes a fault of a field, for what only the handler can judge.
+    pub fn fault(&mut self, name: &'static str, flaw: impl Into<Flaw>) {
+        let place = self.entries.iter().position(|entry| entry.name == name).unwrap_or(usize::MAX);
+        self.flaw(place, name, flaw.into());
+    }
+
+    /// All faults: those of fields in the body in its order, then what is missing, as it was asked for.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there is any fault, a field that was not asked for included.
+    pub fn finish(self) -> Result<(), Error> {
+        self.finish_with(|| Some(()))
+    }
+
+    /// As [`Fields::finish`], then builds the result: `fields.finish_with(|| Some(NewUser { username: username?, .. }))`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there is any fault; [`Error::Internal`] when there is none and `build` answers `None`.
+    pub fn finish_with<T>(mut self, build: impl FnOnce() -> Option<T>) -> Result<T, Error> {
+        for (place, entry) in self.entries.iter().enumerate().filter(|(_, entry)| !entry.known) {
+            let fault = Fault::new(pointer(&entry.name), "unknown-field", "is not known here");
+            self.faults.push((place, fault));
+        }
+        if self.faults.is_empty() {
+            return build().ok_or_else(|| Error::internal("a body without faults lacks a value"));
+        }
+        // Stable: faults at one place stay as they were found.
+        self.faults.sort_by_key(|(place, _)| *place);
+        Err(Error::Invalid(self.faults.into_iter().map(|(_, fault)| fault).collect()))
+    }
+
+    fn take(&mut self, name: &str) -> Option<(usize, Value)> {
+        let (place, entry) = self.entries.iter_mut().enumerate().find(|(_, entry)| entry.name == name)?;
+        entry.known = true;
+        Some((place, std::mem::take(&mut entry.value)))
+    }
+
+    fn may<T>(&mut self, name: &'static str, read: impl FnOnce(&Value) -> Result<T, Flaw>) -> Option<T> {
+        let (place, value) = self.take(name)?;
+        read(&value).map_err(|flaw| self.flaw(place, name, flaw)).ok()
+    }
+
+    fn must<T>(&mut self, name: &'static str, read: impl FnOnce(&Value) -> Result<T, Flaw>) -> Option<T> {
+        if self.has(name) { self.may(name, read) } else { self.missing(name) }
+    }
+
+    fn missing<T>(&mut self, name: &'static str) -> Option<T> {
+        self.flaw(usize::MAX, name, Flaw::from(("required", "is required")));
+        None
+    }
+
+    fn flaw(&mut self, place: usize, name: &str, Flaw { code, detail }: Flaw) {
+        self.faults.push((place, Fault::new(pointer(name), code, detail)));
+    }
+}
+
+/// Members of a body's object as they stand, to be read as documents of their own: a [`Value`] would have lost doubled
+/// names in them.
+///
+/// # Errors
+/// As [`Fields::parse`].
+pub fn members(bytes: &[u8]) -> Result<HashMap<String, &RawValue>, Error> {
+    serde_json::from_str(text(bytes, "an object")?).map_err(|e| syntax(&e, "an object"))
+}
+
+/// The elements of a JSON array as they stand.
+///
+/// # Errors
+/// One fault of the whole array.
+pub fn elements<'a>(array: &'a str, expected: &str) -> Result<Vec<&'a RawValue>, Error> {
+    serde_json::from_str(array).map_err(|e| syntax(&e, expected))
+}
+
+/// Checks a status name, for [`Fields::required`] and its kin.
+///
+/// # Errors
+/// `unknown-status`, naming the three there are.
+pub fn status(name: &str) -> Result<Status, Flaw> {
+    Status::parse(name)
+        .ok_or_else(|| Flaw::from(("unknown-status", "must be \"ACTIVE\", \"INACTIVE\" or \"LOCKED\"")))
+}
+
+/// White space as JSON knows it (RFC 8259 §2).
+const WHITE: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// The most characters of an unknown member's name that are told back.
+const MAX_NAME: usize = 255;
+
+/// The JSON Pointer (RFC 6901 §3) of a member of the document. The name of an unknown one may be megabytes long:
+/// then its beginning serves.
+fn pointer(name: &str) -> Cow<'static, str> {
+    if let Some((end, _)) = name.char_indices().nth(MAX_NAME) {
+        let beginning = name.get(..end).unwrap_or_default();
+        return format!("{}…", pointer(beginning)).into();
+    }
+    if name.contains(['~', '/']) {
+        format!("/{}", name.replace('~', "~0").replace('/', "~1")).into()
+    } else {
+        format!("/{name}").into()
+    }
+}
+
+/// The document as text. serde_json would find bad UTF-8 itself, but not say it so plainly.
+///
+/// # Errors
+/// It is no UTF-8, or empty.
+pub fn text<'a>(bytes: &'a [u8], expected: &str) -> Result<&'a str, Error> {
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        let detail = format!("the body is not UTF-8 at byte {}", e.valid_up_to());
+        Fault::new("", "malformed-json", detail)
+    })?;
+    if text.trim_matches(WHITE).is_empty() {
+        return Err(Fault::new("", "empty-body", format!("the body is empty: send {expected}")).into());
+    }
+    Ok(text)
+}
+
+/// The one fault of a document that could not be read. The parser's words about syntax name a place and never
+/// repeat a value; its words about types might, so they are not used.
+pub fn syntax(error: &serde_json::Error, expected: &str) -> Error {
+    if error.is_data() {
+        Fault::new("", "wrong-type", format!("the body must be {expected}")).into()
+    } else {
+        Fault::new("", "malformed-json", format!("the body is not valid JSON: {error}")).into()
+    }
+}
+
+fn found(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// The flaw of a value that should be something else.
+pub fn wrong_type(expected: &str, value: &Value) -> Flaw {
+    Flaw::from(("wrong-type", format!("must be {expected}, but is {}", found(value))))
+}
+
+fn string<T, E: Into<Flaw>>(value: &Value, check: impl FnOnce(&str) -> Result<T, E>) -> Result<T, Flaw> {
+    match value {
+        Value::String(text) => check(text).map_err(Into::into),
+        other => Err(wrong_type("a string", other)),
+    }
+}
+
+fn boolean(value: &Value) -> Result<bool, Flaw> {
+    match value {
+        Value::Bool(value) => Ok(*value),
+        Value::String(text) if text == "true" => Ok(true),
+        Value::String(text) if text == "false" => Ok(false),
+        Value::String(_) => Err(Flaw::from(("wrong-type", "must be true or false, but is another string"))),
+        other => Err(wrong_type("true or false", other)),
+    }
+}
+
+fn integer(value: &Value, range: &RangeInclusive<i64>) -> Result<i64, Flaw> {
+    let Value::Number(number) = value else { return Err(wrong_type("an integer", value)) };
+    // A whole number past 64 bits arrives as a float, and is too large rather than fractional.
+    let whole = !number.is_f64() || number.as_f64().is_some_and(|n| n.abs() >= i64::MAX as f64);
+    match number.as_i64() {
+        Some(n) if range.contains(&n) => Ok(n),
+        _ if whole => {
+            let detail = format!("must be from {} to {}", range.start(), range.end());
+            Err(Flaw::from(("out-of-range", detail)))
+        }
+        _ => Err(Flaw::from(("wrong-type", "must be an integer, without fraction or exponent"))),
+    }
+}
+
+/// The members of the document's object, doubled names set aside.
+struct Members {
+    entries: Vec<Entry>,
+    doubled: Vec<(usize, String)>,
+    too_many: bool,
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Members { entries: Vec::new(), doubled: Vec::new(), too_many: false };
+                while let Some(name) = map.next_key::<String>()? {
+                    if members.too_many || members.entries.len() + members.doubled.len() == MAX_FIELDS {
+                        members.too_many = true;
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                    let value = map.next_value()?;
+                    match members.entries.iter().position(|entry| entry.name == name) {
+                        Some(place) => members.doubled.push((place, name)),
+                        None => members.entries.push(Entry { name, value, known: false }),
+                    }
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+#[cfg(test)]
+mod tests;

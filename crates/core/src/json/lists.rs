@@ -1,0 +1,137 @@
+//! Lists of objects and of names, as a whole body.
+
+use serde::de::{
+    Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer,
+};
+use serde_json::Value;
+
+use crate::error::{Error, Fault, Result};
+use crate::json::ids::MAX_LISTED;
+use crate::json::{Fields, Members, pointer, syntax, text, wrong_type};
+
+/// Reads a list of objects, each by `read`, which takes its place and its fields; faults stand at `/<index>/<field>`.
+///
+/// # Errors
+/// One fault of the whole document, or the first faults of its elements.
+pub fn object_list<T>(bytes: &[u8], read: impl Fn(usize, Fields) -> Result<T>) -> Result<Vec<T>> {
+    const EXPECTED: &str = "an array of objects";
+    let elements: Vec<Element> =
+        serde_json::from_str(text(bytes, EXPECTED)?).map_err(|e| syntax(&e, EXPECTED))?;
+    let mut list = Vec::with_capacity(elements.len());
+    let mut faults = Vec::new();
+    for (index, element) in elements.into_iter().enumerate() {
+        let found = match element {
+            Element::Object(members) => Fields::of(members).and_then(|fields| read(index, fields)),
+            Element::Other(value) => {
+                let flaw = wrong_type("an object", &value);
+                Err(Fault::new("", flaw.code, flaw.detail).into())
+            }
+        };
+        match found {
+            Ok(one) => list.push(one),
+            Err(Error::Invalid(own)) => {
+                let place =
+                    |fault: Fault| Fault { field: format!("/{index}{}", fault.field).into(), ..fault };
+                faults.extend(own.into_iter().map(place));
+            }
+            Err(other) => return Err(other),
+        }
+        if faults.len() >= MAX_LISTED {
+            faults.truncate(MAX_LISTED);
+            break;
+        }
+    }
+    if faults.is_empty() { Ok(list) } else { Err(Error::Invalid(faults)) }
+}
+
+/// Reads a list of names, each once, held to `check`, which says what is wrong with one.
+///
+/// # Errors
+/// As [`object_list`].
+pub fn name_list(
+    bytes: &[u8],
+    check: impl Fn(&str) -> Option<(&'static str, String)>,
+) -> Result<Vec<String>> {
+    const EXPECTED: &str = "an array of names";
+    let values: Vec<Value> =
+        serde_json::from_str(text(bytes, EXPECTED)?).map_err(|e| syntax(&e, EXPECTED))?;
+    let mut names: Vec<String> = Vec::new();
+    let mut faults = Vec::new();
+    for (index, value) in values.iter().enumerate() {
+        match value.as_str() {
+            Some(name) => match check(name) {
+                Some((code, detail)) => faults.push(Fault::new(format!("/{index}"), code, detail)),
+                // What passes is one of few, so this stays short.
+                None if names.iter().any(|n| n == name) => {}
+                None => names.push(name.to_owned()),
+            },
+            None => {
+                let flaw = wrong_type("a string", value);
+                faults.push(Fault::new(format!("/{index}"), flaw.code, flaw.detail));
+            }
+        }
+        if faults.len() >= MAX_LISTED {
+            break;
+        }
+    }
+    if faults.is_empty() { Ok(names) } else { Err(Error::Invalid(faults)) }
+}
+
+impl Fields {
+    fn of(members: Members) -> Result<Self> {
+        let Members { entries, doubled, too_many } = members;
+        if too_many {
+            return Err(Fault::new("", "too-many-fields", "the object has too many members").into());
+        }
+        let fault = |(place, name): (usize, String)| {
+            (place, Fault::new(pointer(&name), "duplicate-field", "is given more than once"))
+        };
+        Ok(Self { entries, faults: doubled.into_iter().map(fault).collect() })
+    }
+}
+
+/// An element of a list: its members where it is an object.
+enum Element {
+    Object(Members),
+    /// Anything else, as a value of the same kind.
+    Other(Value),
+}
+
+impl<'de> Deserialize<'de> for Element {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Element;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a value")
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Element, E> {
+                Ok(Element::Other(Value::Bool(value)))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Element, E> {
+                Ok(Element::Other(Value::from(value)))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Element, E> {
+                Ok(Element::Other(Value::from(value)))
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<Element, E> {
+                Ok(Element::Other(Value::from(0)))
+            }
+            fn visit_str<E>(self, _: &str) -> Result<Element, E> {
+                Ok(Element::Other(Value::String(String::new())))
+            }
+            fn visit_unit<E>(self) -> Result<Element, E> {
+                Ok(Element::Other(Value::Null))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Element, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Element::Other(Value::Array(Vec::new())))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Element, A::Error> {
+                Members::deserialize(MapAccessDeserializer::new(map)).map(Element::Object)
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}

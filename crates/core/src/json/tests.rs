@@ -1,0 +1,211 @@
+use crate::json::ids::MAX_LISTED;
+use crate::json::*;
+use serde_json::json;
+
+fn short(text: &str) -> Result<String, (&'static str, &'static str)> {
+    if text.len() > 5 { Err(("too-long", "at most 5")) } else { Ok(text.to_owned()) }
+}
+
+fn faults<T: std::fmt::Debug>(result: Result<T, Error>) -> Vec<(String, &'static str)> {
+    match result.unwrap_err() {
+        Error::Invalid(faults) => faults.into_iter().map(|f| (f.field.into_owned(), f.code)).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn only(result: Result<impl std::fmt::Debug, Error>) -> (String, &'static str, String) {
+    match result.unwrap_err() {
+        Error::Invalid(faults) => {
+            let [fault] = <[_; 1]>::try_from(faults).unwrap();
+            (fault.field.into_owned(), fault.code, fault.detail.into_owned())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn fields(value: Value) -> Fields {
+    Fields::parse(value.to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn a_document_that_cannot_be_read_has_one_clear_fault() {
+    let deep = format!(r#"{{"a":{}}}"#, "[".repeat(200));
+    for (bytes, code) in [
+        (&b""[..], "empty-body"),
+        (b" \n", "empty-body"),
+        (b"{", "malformed-json"),
+        (br#"{"a":"x"#, "malformed-json"),
+        (br#"{"a":1} x"#, "malformed-json"),
+        (b"nonsense", "malformed-json"),
+        (b"{\"a\":\"\xff\"}", "malformed-json"),
+        (br#"{"a":"\ud800"}"#, "malformed-json"),
+        (b"{'a':1}", "malformed-json"),
+        (deep.as_bytes(), "malformed-json"),
+        (b"[]", "wrong-type"),
+        (b"null", "wrong-type"),
+        (b"\"secret\"", "wrong-type"),
+    ] {
+        let (field, found, detail) = only(Fields::parse(bytes));
+        assert_eq!((field.as_str(), found), ("", code), "{}", String::from_utf8_lossy(bytes));
+        assert!(!detail.contains("secret"));
+    }
+}
+
+#[test]
+fn doubled_names_are_faults_beside_the_others() {
+    let mut f = Fields::parse(br#"{"a":"toolong","b":"x","a":"y","b":"z"}"#).unwrap();
+    f.required("a", short);
+    f.required("b", short);
+    assert_eq!(
+        faults(f.finish()),
+        [("/a".into(), "duplicate-field"), ("/a".into(), "too-long"), ("/b".into(), "duplicate-field")]
+    );
+}
+
+#[test]
+fn too_many_members_are_one_fault() {
+    let many: serde_json::Map<_, _> = (0..101).map(|n| (n.to_string(), json!(n))).collect();
+    let (field, code, _) = only(Fields::parse(Value::Object(many).to_string().as_bytes()));
+    assert_eq!((field.as_str(), code), ("", "too-many-fields"));
+}
+
+#[test]
+fn good_fields_come_out() {
+    let mut f = fields(json!({
+        "name": "née", "status": "LOCKED", "isAdmin": "true", "plain": false, "groups": [3, 1, 3], "title": null,
+        "phone": "1", "n": 7, "userId": 5, "lastLoginAt": null
+    }));
+    let name = f.required("name", short);
+    let status = f.required_status("status");
+    let admin = f.optional_bool("isAdmin");
+    let plain = f.required_bool("plain");
+    let groups = f.optional_ids("groups");
+    assert_eq!(f.nullable("title", short), Patch::Null);
+    assert_eq!(f.nullable("phone", short), Patch::Value("1".to_owned()));
+    assert_eq!(f.nullable("nothing", short), Patch::Absent);
+    assert_eq!(f.optional("nothing", short), None);
+    assert_eq!(f.optional_ids("nothing"), None);
+    let n = f.required_integer("n", 0..=9);
+    f.response_only("userId", Some(json!(5)));
+    f.response_only("pid", Some(json!(1)));
+    f.response_only("lastLoginAt", None);
+    let all = f.finish_with(|| Some((name?, status?, admin?, plain?, groups?, n?))).unwrap();
+    assert_eq!(all, ("née".to_owned(), Status::Locked, true, false, vec![1, 3], 7));
+}
+
+#[test]
+fn all_faults_are_listed_in_the_order_of_the_document() {
+    let mut f = fields(json!({
+        "groups": [1, "2", 0, 9_223_372_036_854_775_808_u64, 1.5, null, [4], -1],
+        "a/b~c": 1, "status": "active", "userId": 6, "name": 12, "isAdmin": "yes", "email": null, "n": 10
+    }));
+    assert_eq!(f.required("missing", short), None);
+    assert_eq!(f.required("name", short), None);
+    assert_eq!(f.required_status("status"), None);
+    assert_eq!(f.optional("email", short), None);
+    assert_eq!(f.optional_bool("isAdmin"), None);
+    assert_eq!(f.optional_ids("groups"), None);
+    assert_eq!(f.optional_integer("n", 0..=9), None);
+    assert_eq!(f.required_ids("users"), None);
+    f.response_only("userId", Some(json!(5)));
+    let expected = [
+        ("/groups/1", "wrong-type"),
+        ("/groups/2", "out-of-range"),
+        ("/groups/3", "out-of-range"),
+        ("/groups/4", "wrong-type"),
+        ("/groups/5", "wrong-type"),
+        ("/groups/6", "wrong-type"),
+        ("/groups/7", "out-of-range"),
+        ("/a~1b~0c", "unknown-field"),
+        ("/status", "unknown-status"),
+        ("/userId", "read-only"),
+        ("/name", "wrong-type"),
+        ("/isAdmin", "wrong-type"),
+        ("/email", "wrong-type"),
+        ("/n", "out-of-range"),
+        ("/missing", "required"),
+        ("/users", "required"),
+    ];
+    assert_eq!(faults(f.finish()), expected.map(|(field, code)| (field.to_owned(), code)));
+}
+
+#[test]
+fn types_are_named() {
+    let mut f = fields(json!({"name": [1]}));
+    f.required("name", short);
+    assert_eq!(only(f.finish()).2, "must be a string, but is an array");
+    let mut f = fields(json!({"groups": "1"}));
+    f.optional_ids("groups");
+    assert_eq!(only(f.finish()).2, "must be an array of ids, but is a string");
+}
+
+#[test]
+fn a_create_refuses_what_only_answers_have() {
+    let mut f = fields(json!({"userId": 5, "createdAt": null}));
+    f.response_only("userId", None);
+    f.response_only("createdAt", Some(Value::Null));
+    assert_eq!(faults(f.finish()), [("/userId".to_owned(), "read-only")]);
+}
+
+#[test]
+fn a_handlers_own_faults_take_their_place() {
+    let mut f = fields(json!({"a": "1", "b": 1, "c": "x"}));
+    f.required("a", short);
+    f.required("b", short);
+    f.required("c", short);
+    f.fault("a", ("taken", "is taken"));
+    assert_eq!(faults(f.finish()), [("/a".to_owned(), "taken"), ("/b".to_owned(), "wrong-type")]);
+}
+
+#[test]
+fn patches_apply() {
+    assert_eq!(Patch::Absent.or(Some(1)), Some(1));
+    assert_eq!(Patch::Null.or(Some(1)), None);
+    assert_eq!(Patch::Value(2).or(Some(1)), Some(2));
+    assert_eq!(Patch::Value(2).value(), Some(2));
+    assert_eq!(Patch::<i64>::Null.value(), None);
+}
+
+#[test]
+fn id_lists_in_both_spellings() {
+    for text in ["[2,1,2]", " [ 2 , 1 ]\n", "{[1,2]}", " {\t[ 1,2 ] \r\n} "] {
+        assert_eq!(id_list(text.as_bytes()).unwrap(), [1, 2], "{text}");
+    }
+    assert_eq!(id_list(b"[]").unwrap(), [0_i64; 0]);
+    assert_eq!(id_list(b"{[]}").unwrap(), [0_i64; 0]);
+    assert_eq!(id_list(b"[9223372036854775807]").unwrap(), [i64::MAX]);
+}
+
+#[test]
+fn id_lists_with_faults() {
+    for (text, code) in [
+        ("", "empty-body"),
+        ("{[1,2]", "wrong-type"),
+        ("[1,2]}", "malformed-json"),
+        ("{[1],[2]}", "malformed-json"),
+        ("[1,]", "malformed-json"),
+        ("{{[1]}}", "wrong-type"),
+        ("{}", "wrong-type"),
+        (r#"{"ids":[1]}"#, "wrong-type"),
+        ("1", "wrong-type"),
+        ("null", "wrong-type"),
+    ] {
+        let (field, found, _) = only(id_list(text.as_bytes()));
+        assert_eq!((field.as_str(), found), ("", code), "{text}");
+    }
+    assert_eq!(
+        faults(id_list(br#"{[1,"2",3,0,99999999999999999999]}"#)),
+        [("/1".into(), "wrong-type"), ("/3".into(), "out-of-range"), ("/4".into(), "out-of-range")]
+    );
+}
+
+#[test]
+fn id_lists_are_bounded() {
+    let list = |ids: &mut dyn Iterator<Item = usize>| json!(ids.collect::<Vec<_>>()).to_string().into_bytes();
+    assert_eq!(id_list(&list(&mut (1..=MAX_IDS))).unwrap().len(), MAX_IDS);
+    assert_eq!(faults(id_list(&list(&mut (1..=MAX_IDS + 1)))), [(String::new(), "too-many-ids")]);
+    // Doubled ones count once.
+    let doubled = list(&mut (1..=MAX_IDS).chain(1..=MAX_IDS).chain(1..=50_000));
+    assert_eq!(id_list(&doubled).unwrap().len(), MAX_IDS);
+    assert_eq!(faults(id_list(&list(&mut std::iter::repeat_n(0, 5000)))).len(), MAX_LISTED);
+}

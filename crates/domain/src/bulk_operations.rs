@@ -1,0 +1,426 @@
+//! Changes of many rows at a time. Up to `WHOLE` rows are one transaction. More are looked at as a whole first, then
+//! written down as an entry and carried out in steps, so that others write in between (B15). Once begun an operation
+//! always ends: an entry whose process died is taken up by the next one, on PostgreSQL by any other when its lease is over.
+
+mod running;
+mod steps;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::once::StoredResponse;
+use crate::services::Services;
+use crate::unit::{self, Done, Manner};
+use crate::user_bulk::{self, Selection};
+use crate::users::{self, UserChange};
+use crate::{Terms, clients, effects, groups, memberships, partners};
+use tenantry_core::error::{Conflict, Error, Result};
+use tenantry_core::model::{GroupId, PartnerId, UserId};
+use tenantry_store::access::{Admin, Operator, Scope as _};
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::bulk_operations as stored;
+use tenantry_store::tables::bulk_operations::BulkRecord;
+
+pub use running::{Running, attend, take_up};
+
+/// So many rows are changed in one transaction.
+pub const WHOLE: usize = 5_000;
+
+/// What is done to each of many users or groups.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BulkChange {
+    /// Users are changed.
+    UpdateUsers(Box<UserChange>),
+    /// Users are deleted.
+    DeleteUsers,
+    /// Users become members of a group.
+    AddMembers(GroupId),
+    /// Members leave a group.
+    RemoveMembers(GroupId),
+    /// One group is deleted.
+    DeleteGroup,
+    /// Groups are deleted.
+    DeleteGroups,
+    /// A partner is deleted; it has no ids.
+    DeletePartner,
+    /// The sessions of a client that was revoked end; it has no ids.
+    RevokeClient(String),
+}
+
+/// A change of many rows.
+#[derive(Debug, Clone)]
+pub struct BulkOperation {
+    /// What is done to each.
+    pub change: BulkChange,
+    /// For whom.
+    pub selection: Selection,
+    /// For how many, where that must hold.
+    pub expected: Option<i64>,
+}
+
+impl BulkOperation {
+    /// A change of these, ascending, each once.
+    pub fn of(change: BulkChange, ids: Vec<i64>) -> Self {
+        Self { change, selection: Selection::Ids(ids), expected: None }
+    }
+}
+
+/// Something that was left as it was, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Kept {
+    /// The user, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<i64>,
+    /// The group, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_id: Option<i64>,
+    /// Stable and machine-readable, such as `last-admin`.
+    pub code: String,
+}
+
+#[derive(Serialize)]
+struct UsersChanged<'a> {
+    matched: i64,
+    changed: i64,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    kept: &'a [Kept],
+}
+
+#[derive(Serialize)]
+struct Left<'a> {
+    kept: &'a [Kept],
+}
+
+/// What an operation is answered with.
+fn response(change: &BulkChange, total: i64, changed: i64, kept: &[Kept]) -> Result<StoredResponse> {
+    let (status, body) = match change {
+        BulkChange::UpdateUsers(_) => {
+            (200, serde_json::to_string(&UsersChanged { matched: total, changed, kept }))
+        }
+        _ if kept.is_empty() => (204, Ok(String::new())),
+        _ => (200, serde_json::to_string(&Left { kept })),
+    };
+    let body = body.map_err(|e| Error::internal(format!("an answer cannot be written: {e}")))?;
+    Ok(StoredResponse { status, body, ..StoredResponse::default() })
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Does it, in one transaction or in steps; the answer comes at its end.
+///
+/// # Errors
+/// Those of the change, and then nothing was changed; unavailable when another large operation of the partner is under
+/// way for too long, or when the server stops: then this one goes on when it starts again.
+pub async fn write(
+    services: &Services,
+    by: &Admin,
+    manner: Manner,
+    operation: BulkOperation,
+) -> Result<Done<StoredResponse>> {
+    let (terms, rights, dry_run) = (services.terms, by.clone(), manner.dry_run);
+    if !is_large(services, by, &operation).await? {
+        let manner = Manner { is_large: true, ..manner };
+        return unit::write_in(&services.store, by, manner, move |tx| {
+            apply_whole(tx, terms, &rights, &operation, dry_run)
+        })
+        .await;
+    }
+    let manner = Arc::new(manner);
+    if dry_run {
+        let tried =
+            unit::check_whole(&services.store, by, &manner, move |tx| rehearse(tx, &rights, &operation));
+        return tried.await.map(Done::Now);
+    }
+    // Of a partner they come one after the other, so that the next one looks at what the last one has left.
+    let turn = services.bulk.turn(&services.store, by.pid()).await?;
+    let change = operation.change.clone();
+    let checked =
+        unit::check_whole(&services.store, by, &manner, move |tx| check(tx, &rights, &operation)).await;
+    let ids = match checked {
+        Ok(ids) => ids,
+        Err(error) => {
+            turn.end(&services.store).await;
+            return Err(error);
+        }
+    };
+    let begun = running::begin(services.clone(), by.clone(), manner, turn, Plan { change, ids });
+    // A task of its own: whoever asked may go away, and it goes on.
+    tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
+}
+
+/// Deletes a partner with all its users, groups, clients and sessions. Its events stay. From the first step on nobody of
+/// it gets in.
+///
+/// # Errors
+/// Not found; `partner-not-empty` when it has more than one user and `force` is not given.
+pub async fn delete_partner(
+    services: &Services,
+    by: Operator,
+    pid: PartnerId,
+    force: bool,
+    dry_run: bool,
+) -> Result<()> {
+    if dry_run {
+        return services
+            .store
+            .scan(&by, move |tx| partners::refuse_deletion(tx, by, pid, force).map(drop))
+            .await;
+    }
+    // Beside a command without a server nobody attends to what was broken off, a deletion of the same partner perhaps.
+    take_up(services).await?;
+    let turn = services.bulk.turn(&services.store, pid).await?;
+    let begun = running::begin_with(services.clone(), by, turn, BulkChange::DeletePartner, move |tx| {
+        partners::refuse_deletion(tx, by, pid, force)?;
+        tx.enter_partner(by, pid);
+        // Nobody of it shall meet what is left of it, or add to it.
+        partners::keep_out(tx)
+    });
+    tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
+}
+
+/// Revokes a client; every token it was given ends, of more than [`WHOLE`] sessions in steps.
+///
+/// # Errors
+/// Not found.
+pub async fn revoke_client(services: &Services, by: Operator, client_id: &str) -> Result<()> {
+    let pid = clients::partner_of(client_id)?;
+    let (within, id) = (by.as_admin_of(pid), client_id.to_owned());
+    let limit = number(WHOLE + 1);
+    let sessions = services
+        .store
+        .scan(&within, move |tx| tenantry_store::tables::sessions::count_of_client(tx, &id, limit))
+        .await?;
+    let id = client_id.to_owned();
+    if sessions < limit {
+        let revoke = move |tx: &mut Tx<'_>| clients::revoke(tx, by, &id);
+        return unit::write_large(&services.store, &within, revoke).await;
+    }
+    take_up(services).await?;
+    let turn = services.bulk.turn(&services.store, pid).await?;
+    let plan = BulkChange::RevokeClient(id.clone());
+    let begun = running::begin_with(services.clone(), within, turn, plan, move |tx| {
+        clients::revoke_alone(tx, by, &id)
+    });
+    tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
+}
+
+/// Whether the partner of the transaction is being deleted.
+///
+/// # Errors
+/// None of its own.
+pub(super) fn is_partner_going(tx: &mut Tx<'_>) -> Result<bool> {
+    let Some(found) = stored::find(tx)? else { return Ok(false) };
+    Ok(parse(&found)? == BulkChange::DeletePartner)
+}
+
+/// Whether a group of the transaction's partner is being deleted.
+///
+/// # Errors
+/// None of its own.
+pub(super) fn is_group_going(tx: &mut Tx<'_>, group: GroupId) -> Result<bool> {
+    let Some(found) = stored::find(tx)? else { return Ok(false) };
+    match parse(&found)? {
+        BulkChange::DeleteGroup | BulkChange::DeleteGroups => {
+            Ok(stored::list_pending(tx)?.contains(&group.0))
+        }
+        _ => Ok(false),
+    }
+}
+
+fn parse(record: &BulkRecord) -> Result<BulkChange> {
+    serde_json::from_str(&record.change)
+        .map_err(|_| Error::internal("the entry of a bulk operation cannot be read"))
+}
+
+/// What is to be done to whom.
+struct Plan {
+    change: BulkChange,
+    ids: Vec<i64>,
+}
+
+/// Whether it is for more rows than one transaction may have. For a filter that finds another number than expected it
+/// does not matter: it is refused.
+async fn is_large(services: &Services, by: &Admin, operation: &BulkOperation) -> Result<bool> {
+    let ids = match &operation.selection {
+        Selection::Ids(ids) => ids,
+        Selection::Filter(_) => {
+            let (rights, operation) = (by.clone(), operation.clone());
+            // Who counts wrongly shall not have the writer count.
+            let found = services
+                .store
+                .scan(by, move |tx| user_bulk::ids_of(tx, &rights, &operation).map(|ids| ids.len()))
+                .await?;
+            return Ok(found > WHOLE);
+        }
+    };
+    if ids.len() > WHOLE {
+        return Ok(true);
+    }
+    match operation.change {
+        BulkChange::DeleteGroup | BulkChange::DeleteGroups => {
+            let groups = ids.clone();
+            let rows = services
+                .store
+                .scan(by, move |tx| tenantry_store::tables::groups::rows_of_all(tx, &groups))
+                .await?;
+            Ok(rows > number(WHOLE))
+        }
+        _ => Ok(false),
+    }
+}
+
+/// In one transaction.
+fn apply_whole(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    by: &Admin,
+    operation: &BulkOperation,
+    dry_run: bool,
+) -> Result<StoredResponse> {
+    let BulkOperation { change, selection, expected } = operation;
+    if let BulkChange::UpdateUsers(wanted) = change {
+        let done = user_bulk::update_many(tx, terms, by, selection, *expected, wanted)?;
+        return response(change, number(done.matched), number(done.changed), &[]);
+    }
+    let ids = match selection {
+        Selection::Ids(ids) => ids.as_slice(),
+        Selection::Filter(_) => return Err(Error::internal("only changes of users are for a filter")),
+    };
+    let effects = effects_of(tx, change, dry_run, ids)?;
+    match change {
+        BulkChange::DeleteUsers => users::delete_many(tx, terms, by, ids)?,
+        BulkChange::AddMembers(group) => memberships::add_many(tx, by, *group, ids)?,
+        BulkChange::RemoveMembers(group) => memberships::remove_many(tx, by, *group, ids)?,
+        BulkChange::DeleteGroup => ids.iter().try_for_each(|id| groups::delete(tx, by, GroupId(*id)))?,
+        BulkChange::DeleteGroups => groups::delete_many(tx, by, ids)?,
+        BulkChange::UpdateUsers(_) | BulkChange::DeletePartner | BulkChange::RevokeClient(_) => {}
+    }
+    Ok(StoredResponse { effects, ..response(change, 0, 0, &[])? })
+}
+
+fn effects_of(
+    tx: &mut Tx<'_>,
+    change: &BulkChange,
+    dry_run: bool,
+    ids: &[i64],
+) -> Result<Option<serde_json::Value>> {
+    match change {
+        BulkChange::DeleteUsers => effects::of_users(tx, dry_run, ids),
+        BulkChange::DeleteGroup | BulkChange::DeleteGroups => effects::of_groups(tx, dry_run, ids),
+        _ => Ok(None),
+    }
+}
+
+/// Looks at the whole: whom it is for, in the order in which they come, unless something speaks against it.
+fn check(tx: &mut Tx<'_>, by: &Admin, operation: &BulkOperation) -> Result<Vec<i64>> {
+    let ids = user_bulk::ids_of(tx, by, operation)?;
+    match &operation.change {
+        BulkChange::UpdateUsers(change) => {
+            users::require_groups(tx, change.groups.as_deref().unwrap_or_default())?;
+        }
+        BulkChange::DeleteUsers => users::refuse_deletion(tx, by, &ids)?,
+        BulkChange::AddMembers(group) => memberships::refuse_unknown(tx, by, *group, &ids)?,
+        BulkChange::RemoveMembers(group) => memberships::refuse_others(tx, by, *group, &ids)?,
+        BulkChange::DeleteGroup => {
+            for id in &ids {
+                groups::get_head(tx, by, GroupId(*id))?;
+            }
+        }
+        BulkChange::DeleteGroups => {
+            groups::refuse_deletion(tx, &ids)?;
+            return tenantry_store::tables::nesting::deepest_first(tx, &ids);
+        }
+        BulkChange::DeletePartner | BulkChange::RevokeClient(_) => {}
+    }
+    check_again(tx, &operation.change, &ids)?;
+    Ok(ids)
+}
+
+/// What is looked at once more in the transaction that begins: little enough to be read there. What else has changed by
+/// then, the steps meet.
+fn check_again(tx: &mut Tx<'_>, change: &BulkChange, ids: &[i64]) -> Result<()> {
+    let takes_admins = match change {
+        BulkChange::UpdateUsers(change) => users::takes_admin_away(change),
+        BulkChange::DeleteUsers => true,
+        _ => false,
+    };
+    if takes_admins {
+        let admins = users::last_admins_among(tx, ids)?;
+        if !admins.is_empty() {
+            let listed = if *change == BulkChange::DeleteUsers { admins } else { Vec::new() };
+            return Err(Conflict::users("last-admin", listed, partners::LAST_ADMIN));
+        }
+    }
+    if matches!(change, BulkChange::DeleteGroup | BulkChange::DeleteGroups) {
+        groups::refuse_deletion(tx, ids)?;
+    }
+    Ok(())
+}
+
+/// What would come of it, by reading alone.
+fn rehearse(tx: &mut Tx<'_>, by: &Admin, operation: &BulkOperation) -> Result<StoredResponse> {
+    let ids = check(tx, by, operation)?;
+    let mut changed = 0;
+    if let BulkChange::UpdateUsers(change) = &operation.change {
+        for id in &ids {
+            let user = users::get(tx, by, UserId(*id))?;
+            changed += i64::from(users::would_change(&user, change));
+        }
+    }
+    let effects = effects_of(tx, &operation.change, true, &ids)?;
+    Ok(StoredResponse { effects, ..response(&operation.change, number(ids.len()), changed, &[])? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenantry_core::model::Status;
+    use tenantry_core::user_fields::{ProfileChange, ProfileField};
+
+    /// Entries outlive the version that wrote them.
+    #[test]
+    fn a_change_is_read_as_it_was_written() {
+        let mut profile = ProfileChange::default();
+        profile.set(ProfileField::Title, None);
+        profile.set(ProfileField::PhoneNumber, Some(String::from("1")));
+        let change = UserChange {
+            status: Some(Status::Locked),
+            profile,
+            groups: Some(vec![GroupId(3)]),
+            is_admin: Some(false),
+            ..UserChange::default()
+        };
+        for (change, text) in [
+            (
+                BulkChange::UpdateUsers(Box::new(change)),
+                r#"{"updateUsers":{"status":"LOCKED","title":null,"phoneNumber":"1","groups":[3],"isAdmin":false}}"#,
+            ),
+            (BulkChange::DeleteUsers, r#""deleteUsers""#),
+            (BulkChange::AddMembers(GroupId(7)), r#"{"addMembers":7}"#),
+            (BulkChange::DeletePartner, r#""deletePartner""#),
+        ] {
+            assert_eq!(serde_json::to_string(&change).unwrap(), text);
+            assert_eq!(serde_json::from_str::<BulkChange>(text).unwrap(), change);
+        }
+    }
+
+    #[test]
+    fn an_answer_tells_what_was_kept() {
+        let kept = [Kept { user_id: Some(5), group_id: None, code: String::from("last-admin") }];
+        let of = |change: &BulkChange, kept: &[Kept]| {
+            let told = response(change, 3, 2, kept).unwrap();
+            (told.status, told.body)
+        };
+        let update = BulkChange::UpdateUsers(Box::default());
+        assert_eq!(of(&update, &[]), (200, String::from(r#"{"matched":3,"changed":2}"#)));
+        assert_eq!(of(&BulkChange::DeleteUsers, &[]), (204, String::new()));
+        let list = r#"{"kept":[{"userId":5,"code":"last-admin"}]}"#;
+        assert_eq!(of(&BulkChange::DeleteUsers, &kept), (200, String::from(list)));
+        assert!(of(&update, &kept).1.starts_with(r#"{"matched":3,"changed":2,"kept":"#));
+    }
+}

@@ -1,0 +1,330 @@
+//! Operations under way in this process: begun, carried out step by step, given up when the process stops, and taken up.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::bulk_operations::steps::{self, Stepped};
+use crate::bulk_operations::{BulkChange, Plan, check_again, stored};
+use crate::large_units::{LargeUnit, LargeUnits};
+use crate::once::StoredResponse;
+use crate::services::Services;
+use crate::unit::{self, Done, Manner};
+use tenantry_core::clock::{Millis, SECOND};
+use tenantry_core::error::{Error, Result, TokenFault};
+use tenantry_core::model::PartnerId;
+use tenantry_core::random::Random;
+use tenantry_store::access::{Admin, Scope, nobody, system_within};
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::store::Store;
+use tenantry_store::tables::bulk_operations::{BulkRecord, IdState};
+use tenantry_store::tables::partners;
+
+/// How long an operation belongs to a process that does no step of it, where several work on one database.
+pub(super) const LEASE: Millis = 30 * SECOND;
+
+/// How often a step that fails is tried again, with longer and longer pauses, before the operation is left to
+/// [`attend`], and whoever waits for it is told.
+const ATTEMPTS: u32 = 8;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Between two looks for operations that nobody carries out.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// The operations that this process carries out. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Running(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// This process, in entries.
+    owner: String,
+    stopping: watch::Sender<bool>,
+    /// How many are being carried out.
+    count: watch::Sender<usize>,
+    known: Mutex<HashSet<String>>,
+    /// Of which an operation is one.
+    units: LargeUnits,
+}
+
+impl Running {
+    /// None yet.
+    pub fn new(random: &Random, units: LargeUnits) -> Self {
+        Self(Arc::new(Inner {
+            owner: random.token::<12>(),
+            stopping: watch::Sender::new(false),
+            count: watch::Sender::new(0),
+            known: Mutex::default(),
+            units,
+        }))
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no other large unit of the partner is under way.
+    ///
+    /// # Errors
+    /// Unavailable when one is for too long, or too many wait.
+    pub(super) async fn turn(&self, store: &Store, pid: PartnerId) -> Result<LargeUnit> {
+        self.0.units.begin(store, pid).await
+    }
+
+    /// Has operations end after the step they are in; whoever waits for one is told that it goes on later.
+    pub fn stop(&self) {
+        self.0.stopping.send_replace(true);
+    }
+
+    /// Waits until none is carried out any more.
+    pub async fn stopped(&self) {
+        let _ = self.0.count.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    /// How many are being carried out.
+    pub fn count(&self) -> usize {
+        *self.0.count.borrow()
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.0.stopping.borrow()
+    }
+}
+
+/// One more that is being carried out, until it is dropped.
+struct Counted(Running, String);
+
+impl Counted {
+    fn of(running: &Running, operation_id: &str) -> Self {
+        running.0.count.send_modify(|count| *count += 1);
+        running.known().insert(operation_id.to_owned());
+        Self(running.clone(), operation_id.to_owned())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.known().remove(&self.1);
+        self.0.0.count.send_modify(|count| *count -= 1);
+    }
+}
+
+fn busy() -> Error {
+    Error::Unavailable {
+        what: "another large operation of this partner is under way".into(),
+        retry_after: Duration::from_secs(5),
+    }
+}
+
+fn goes_on() -> Error {
+    Error::Unavailable {
+        what: "the server stops: this operation has begun, and goes on when a server runs again".into(),
+        retry_after: Duration::from_secs(10),
+    }
+}
+
+/// Another process has it; there it ends.
+fn taken_over() -> Error {
+    Error::Unavailable {
+        what: "this operation has begun, and another process carries it out".into(),
+        retry_after: Duration::from_secs(5),
+    }
+}
+
+/// Writes an operation down and carries it out.
+pub(super) async fn begin(
+    services: Services,
+    by: Admin,
+    manner: Arc<Manner>,
+    turn: LargeUnit,
+    plan: Plan,
+) -> Result<Done<StoredResponse>> {
+    let record = record(&services, &by, &manner, &plan)?;
+    let counted = Counted::of(&services.bulk, &record.operation_id);
+    let (entry, plan) = (record.clone(), Arc::new(plan));
+    let before = unit::begin::<StoredResponse, _>(&services.store, &by, &manner, move |tx| {
+        if matches!(plan.change, BulkChange::DeleteGroup | BulkChange::DeleteGroups) {
+            // Whoever puts a child under one of them claims it as well, and finds that it is being deleted.
+            partners::claim(tx)?;
+        }
+        check_again(tx, &plan.change, &plan.ids)?;
+        write_down(tx, &entry, &plan.ids)
+    });
+    match before.await {
+        Ok(None) => {}
+        other => {
+            turn.end(&services.store).await;
+            return other.map(|before| Done::Before(before.unwrap_or_default()));
+        }
+    }
+    let done = carry_out(&services, &turn, &record).await;
+    turn.end(&services.store).await;
+    // As long as it is under way others with the same key wait.
+    drop((counted, manner));
+    done.map(Done::Now)
+}
+
+/// Like [`begin`], for an operator's change without ids, whose first part is done in the transaction that begins.
+pub(super) async fn begin_with<S, F>(
+    services: Services,
+    by: S,
+    turn: LargeUnit,
+    change: BulkChange,
+    first: F,
+) -> Result<()>
+where
+    S: Scope + Send + Sync,
+    F: Fn(&mut Tx<'_>) -> Result<()> + Send + 'static,
+{
+    let record = record(&services, &by, &Manner::default(), &Plan { change, ids: Vec::new() })?;
+    let counted = Counted::of(&services.bulk, &record.operation_id);
+    let entry = record.clone();
+    let begun = unit::write(&services.store, &by, move |tx| {
+        first(tx)?;
+        write_down(tx, &entry, &[])
+    });
+    if let Err(error) = begun.await {
+        turn.end(&services.store).await;
+        return Err(error);
+    }
+    let done = carry_out(&services, &turn, &record).await;
+    turn.end(&services.store).await;
+    drop(counted);
+    done.map(drop)
+}
+
+fn record(services: &Services, by: &impl Scope, manner: &Manner, plan: &Plan) -> Result<BulkRecord> {
+    let change = serde_json::to_string(&plan.change)
+        .map_err(|e| Error::internal(format!("a bulk operation cannot be written: {e}")))?;
+    Ok(BulkRecord {
+        operation_id: services.random.token::<12>(),
+        actor: by.actor().to_string(),
+        change,
+        total: crate::bulk_operations::number(plan.ids.len()),
+        changed: 0,
+        kept: String::from("[]"),
+        key_hash: manner.once.as_ref().map(|claim| claim.key_hash().to_owned()),
+        owner: services.bulk.0.owner.clone(),
+        lease_until: 0,
+    })
+}
+
+fn write_down(tx: &mut Tx<'_>, entry: &BulkRecord, ids: &[i64]) -> Result<()> {
+    let entry = BulkRecord { lease_until: tx.now() + LEASE, ..entry.clone() };
+    if !stored::insert(tx, &entry)? {
+        return Err(busy());
+    }
+    stored::add_ids(tx, IdState::Pending, ids)
+}
+
+/// Does step after step until the end.
+async fn carry_out(services: &Services, turn: &LargeUnit, record: &BulkRecord) -> Result<StoredResponse> {
+    let pid = turn.pid();
+    let by = Admin::of_bulk_operation(pid, &record.actor)
+        .ok_or_else(|| Error::internal("the entry of a bulk operation names nobody"))?;
+    let mut failed = 0;
+    loop {
+        if services.bulk.is_stopping() {
+            release(services, pid, record).await;
+            return Err(goes_on());
+        }
+        match step(services, turn, &by, record).await {
+            Ok(Stepped::More) => failed = 0,
+            Ok(Stepped::Ended(response)) => return Ok(response),
+            Ok(Stepped::TakenOver) => return Err(taken_over()),
+            // The partner was deleted, and whoever asked with it.
+            Ok(Stepped::Gone) => return Err(Error::Unauthenticated(TokenFault::Invalid)),
+            Err(error) => {
+                failed += 1;
+                if failed == ATTEMPTS {
+                    tracing::error!(%error, %pid, "a bulk operation cannot go on; it is tried again");
+                    release(services, pid, record).await;
+                    return Err(error);
+                }
+                sleep(PAUSE * 2_u32.pow(failed)).await;
+            }
+        }
+    }
+}
+
+async fn step(services: &Services, turn: &LargeUnit, by: &Admin, record: &BulkRecord) -> Result<Stepped> {
+    let (terms, rights, id, owner) =
+        (services.terms, by.clone(), record.operation_id.clone(), services.bulk.0.owner.clone());
+    turn.step(&services.store, by, move |tx| steps::step(tx, terms, &rights, &id, &owner)).await
+}
+
+/// So that another process need not wait for the lease to end.
+async fn release(services: &Services, pid: PartnerId, record: &BulkRecord) {
+    let (id, owner) = (record.operation_id.clone(), services.bulk.0.owner.clone());
+    let released =
+        unit::write(&services.store, &system_within(pid), move |tx| stored::release(tx, &id, &owner)).await;
+    if let Err(error) = released {
+        tracing::debug!(%error, "a bulk operation was not released");
+    }
+}
+
+/// Takes up operations that nobody carries out: those of processes that have died, and those that could not go on. Each
+/// goes on in a task of its own.
+///
+/// # Errors
+/// Of the store.
+pub async fn take_up(services: &Services) -> Result<Vec<JoinHandle<Result<StoredResponse>>>> {
+    let mut tasks = Vec::new();
+    for pid in services.store.read(&nobody(), stored::list_partners).await? {
+        if services.bulk.is_stopping() {
+            break;
+        }
+        let by = system_within(pid);
+        let Some(found) = services.store.read(&by, stored::find).await? else { continue };
+        if services.bulk.known().contains(&found.operation_id) {
+            continue;
+        }
+        // Where one process has the database, an entry that it does not know is that of a dead one.
+        if services.store.is_shared() && found.lease_until > services.clock.now() {
+            continue;
+        }
+        // One of this process, or of another one, has it, and will see to it.
+        let Some(turn) = services.bulk.0.units.try_begin(&services.store, pid).await? else { continue };
+        let counted = Counted::of(&services.bulk, &found.operation_id);
+        let (owner, entry) = (services.bulk.0.owner.clone(), found.clone());
+        let is_taken = unit::write(&services.store, &by, move |tx| {
+            let until = tx.now() + LEASE;
+            stored::take_over(tx, &entry, &owner, until)
+        })
+        .await;
+        if !matches!(is_taken, Ok(true)) {
+            turn.end(&services.store).await;
+            is_taken?;
+            continue;
+        }
+        tracing::info!(%pid, ids = found.total, "a bulk operation that was broken off goes on");
+        let services = services.clone();
+        tasks.push(tokio::spawn(async move {
+            let done = carry_out(&services, &turn, &found).await;
+            turn.end(&services.store).await;
+            drop(counted);
+            done
+        }));
+    }
+    Ok(tasks)
+}
+
+/// Takes operations up as long as the process runs.
+pub async fn attend(services: Services) {
+    let mut is_faulty = false;
+    loop {
+        match take_up(&services).await {
+            Ok(_) => is_faulty = false,
+            Err(error) if !is_faulty => {
+                is_faulty = true;
+                tracing::warn!(%error, "bulk operations that were broken off cannot be taken up yet");
+            }
+            Err(_) => {}
+        }
+        sleep(LOOK).await;
+    }
+}

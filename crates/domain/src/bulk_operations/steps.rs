@@ -1,0 +1,244 @@
+//! One step of an operation: some of its rows, in one transaction. What was changed since the operation was looked at as a
+//! whole counts as done (a user who is gone already) or is left and told (the last admin, B10).
+
+use crate::bulk_operations::{BulkChange, Kept, Terms, parse, response};
+use crate::erasures::Extent;
+use crate::once::{self, StoredResponse};
+use crate::{groups, memberships, partners, users};
+use tenantry_core::error::{Error, Result};
+use tenantry_core::model::{Group, GroupId, UserId};
+use tenantry_store::access::Admin;
+use tenantry_store::engine::tx::{Pace, Tx};
+use tenantry_store::tables::bulk_operations as stored;
+use tenantry_store::tables::bulk_operations::{BulkRecord, IdState};
+use tenantry_store::tables::{groups as stored_groups, memberships as stored_memberships, nesting};
+use tenantry_store::tables::{permissions, sessions, users as stored_users};
+
+/// Rows that are changed between two looks at whether the step is over.
+const FEW: usize = 50;
+
+/// What a step came to.
+pub(super) enum Stepped {
+    /// There is more to do.
+    More,
+    /// It was the last one.
+    Ended(StoredResponse),
+    /// Another process carries the operation out.
+    TakenOver,
+    /// The operation is not there any more, nor its partner.
+    Gone,
+}
+
+/// Does a step, if the operation is still this process's.
+pub(super) fn step(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    by: &Admin,
+    operation_id: &str,
+    owner: &str,
+) -> Result<Stepped> {
+    let lease_until = tx.now() + crate::bulk_operations::running::LEASE;
+    let Some(record) = stored::hold(tx, operation_id, owner, lease_until)? else {
+        return Ok(if stored::find(tx)?.is_some() { Stepped::TakenOver } else { Stepped::Gone });
+    };
+    let mut step = Step::of(terms, by, &record)?;
+    if matches!(step.change, BulkChange::DeletePartner | BulkChange::RevokeClient(_)) {
+        return step.delete_rows(tx);
+    }
+    while let Some((piece, ids)) = stored::next_pending(tx)? {
+        let mut rest = ids.as_slice();
+        while !rest.is_empty() && !step.is_over {
+            let done = step.some(tx, rest)?;
+            rest = rest.get(done..).unwrap_or_default();
+        }
+        stored::set_pending(tx, piece, rest)?;
+        if step.is_over {
+            break;
+        }
+    }
+    users::count_gone(tx, &step.gone)?;
+    if stored::next_pending(tx)?.is_some() {
+        let kept = serde_json::to_string(&step.kept)
+            .map_err(|e| Error::internal(format!("a bulk operation cannot be written: {e}")))?;
+        stored::set_progress(tx, step.changed, &kept)?;
+        return Ok(Stepped::More);
+    }
+    let response = response(&step.change, record.total, step.changed, &step.kept)?;
+    if let Some(key_hash) = &record.key_hash {
+        let pid = tx.pid();
+        once::keep_at(tx, pid, key_hash, &response)?;
+    }
+    stored::delete(tx)?;
+    Ok(Stepped::Ended(response))
+}
+
+struct Step<'a> {
+    terms: Terms,
+    by: &'a Admin,
+    change: BulkChange,
+    changed: i64,
+    kept: Vec<Kept>,
+    /// The groups of users that were deleted.
+    gone: Vec<Vec<GroupId>>,
+    pace: Pace,
+    is_over: bool,
+}
+
+impl<'a> Step<'a> {
+    fn of(terms: Terms, by: &'a Admin, record: &BulkRecord) -> Result<Self> {
+        let kept = serde_json::from_str(&record.kept)
+            .map_err(|_| Error::internal("the entry of a bulk operation cannot be read"))?;
+        let (change, changed) = (parse(record)?, record.changed);
+        Ok(Self { terms, by, change, changed, kept, gone: Vec::new(), pace: Pace::start(), is_over: false })
+    }
+
+    fn count(&mut self, tx: &Tx<'_>, rows: usize) {
+        self.is_over |= tx.is_step_over(&mut self.pace, rows);
+    }
+
+    /// Does some of these; how many of the first are done.
+    fn some(&mut self, tx: &mut Tx<'_>, ids: &[i64]) -> Result<usize> {
+        let few = ids.get(..FEW).unwrap_or(ids);
+        match self.change.clone() {
+            BulkChange::UpdateUsers(mut change) => {
+                // Who is in a group that was deleted meanwhile leaves it; so it is here.
+                if let Some(groups) = &mut change.groups {
+                    let unknown = users::list_unknown_groups(tx, groups)?;
+                    groups.retain(|group| !unknown.contains(&group.0));
+                }
+                let takes_admin = users::takes_admin_away(&change);
+                for id in few {
+                    let Some(before) = stored_users::find(tx, UserId(*id))? else { continue };
+                    if takes_admin && users::is_last_admin(tx, &before)? {
+                        self.keep_user(*id);
+                        continue;
+                    }
+                    let after = users::update_known(tx, self.terms, self.by, &before, &change)?;
+                    // Every change raises it.
+                    self.changed += i64::from(after.version != before.version);
+                }
+            }
+            BulkChange::DeleteUsers => {
+                for id in few {
+                    let Some(user) = stored_users::find(tx, UserId(*id))? else { continue };
+                    if users::is_last_admin(tx, &user)? {
+                        self.keep_user(*id);
+                        continue;
+                    }
+                    users::remove_alone(tx, self.terms, &user, Extent::OneOfMany)?;
+                    self.changed += 1;
+                    self.gone.push(user.groups);
+                }
+            }
+            BulkChange::AddMembers(group) => {
+                if stored_groups::version(tx, group)?.is_some() {
+                    let unknown = stored_users::list_unknown(tx, few)?;
+                    let known: Vec<i64> = few.iter().filter(|id| !unknown.contains(id)).copied().collect();
+                    self.changed +=
+                        crate::bulk_operations::number(memberships::add_known(tx, group, &known)?);
+                }
+            }
+            BulkChange::RemoveMembers(group) => {
+                let members = stored_memberships::list_members_of(tx, group, few)?;
+                memberships::remove_members(tx, group, &members)?;
+                self.changed += crate::bulk_operations::number(members.len());
+            }
+            BulkChange::DeleteGroup | BulkChange::DeleteGroups => {
+                let Some(id) = ids.first() else { return Ok(0) };
+                return self.delete_group(tx, GroupId(*id)).map(usize::from);
+            }
+            BulkChange::DeletePartner | BulkChange::RevokeClient(_) => {}
+        }
+        self.count(tx, few.len());
+        Ok(few.len())
+    }
+
+    fn keep_user(&mut self, id: i64) {
+        self.kept.push(Kept { user_id: Some(id), group_id: None, code: String::from("last-admin") });
+    }
+
+    /// Has some members leave a group that goes; when few are left, it goes with them. Whether it is done with.
+    fn delete_group(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<bool> {
+        stored_groups::claim(tx, id)?;
+        let Some(group) = stored_groups::find_head(tx, id)? else {
+            self.count(tx, 1);
+            return Ok(true);
+        };
+        if !nesting::with_other_children(tx, &[id])?.is_empty() {
+            stored::take_left(tx)?;
+            stored::delete_permissions(tx)?;
+            let code = String::from("group-has-children");
+            self.kept.push(Kept { user_id: None, group_id: Some(id.0), code });
+            self.count(tx, 1);
+            return Ok(true);
+        }
+        let limit = crate::bulk_operations::number(crate::bulk_operations::WHOLE / 10);
+        let members = stored_memberships::members_after(tx, id, UserId(0), limit)?;
+        if crate::bulk_operations::number(members.len()) == limit {
+            let ids: Vec<i64> = members.into_iter().map(|user| user.0).collect();
+            stored_memberships::leave(tx, id, &ids)?;
+            stored::add_ids(tx, IdState::Left, &ids)?;
+            self.count(tx, ids.len());
+            return Ok(false);
+        }
+        if !self.permit_less(tx, id, limit)? {
+            return Ok(false);
+        }
+        // The event tells of all that were in it when its deletion began, and of all that it permitted.
+        let rows = members.len() + 1;
+        let mut all: Vec<UserId> = stored::take_left(tx)?.into_iter().map(UserId).chain(members).collect();
+        all.sort_unstable();
+        all.dedup();
+        let permissions = match stored::find_permissions(tx)? {
+            None => None,
+            Some(list) => {
+                stored::delete_permissions(tx)?;
+                Some(
+                    serde_json::from_str(&list)
+                        .map_err(|_| Error::internal("kept permissions cannot be read"))?,
+                )
+            }
+        };
+        groups::remove(tx, &Group { users: all, ..group }, permissions)?;
+        self.changed += 1;
+        self.count(tx, rows);
+        Ok(true)
+    }
+
+    /// Removes some of what a group that goes permits, where that is much; whether little is left. Once its members have
+    /// left nobody is permitted anything by it.
+    fn permit_less(&mut self, tx: &mut Tx<'_>, id: GroupId, limit: i64) -> Result<bool> {
+        if stored::find_permissions(tx)?.is_none() {
+            if permissions::count_up_to(tx, id, limit)? < limit {
+                return Ok(true);
+            }
+            let list = serde_json::to_string(&permissions::list(tx, id)?)
+                .map_err(|e| Error::internal(format!("a bulk operation cannot be written: {e}")))?;
+            stored::keep_permissions(tx, &list)?;
+            // That was a step's work.
+            self.is_over = true;
+            return Ok(false);
+        }
+        let gone = permissions::delete_first(tx, id, limit)?;
+        self.count(tx, gone);
+        Ok(crate::bulk_operations::number(gone) < limit)
+    }
+
+    fn delete_rows(mut self, tx: &mut Tx<'_>) -> Result<Stepped> {
+        while !self.is_over {
+            let gone = match &self.change {
+                BulkChange::RevokeClient(id) => {
+                    sessions::delete_of_client(tx, id, crate::bulk_operations::number(FEW))?
+                }
+                _ => partners::delete_some(tx, FEW)?,
+            };
+            if gone == 0 {
+                // Where it still is there: a partner takes its entry along.
+                stored::delete(tx)?;
+                return Ok(Stepped::Ended(response(&self.change, 0, 0, &[])?));
+            }
+            self.count(tx, gone);
+        }
+        Ok(Stepped::More)
+    }
+}

@@ -1,0 +1,143 @@
+//! OAuth clients (RFC 6749 §2): the built-in public one, and the confidential ones of a partner.
+//!
+//! A confidential client's id is `cl.<partner>.<random>`: the partner leads, as in a token.
+
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::events::{self, Kind};
+use crate::services::Services;
+use crate::tokens;
+use tenantry_core::error::{Error, GrantError, Missing, Result};
+use tenantry_store::access::{Operator, system_within};
+
+use tenantry_core::model::{Client, PUBLIC_CLIENT, PartnerId};
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::{partners, sessions};
+
+/// A client that has said who it is (RFC 6749 §2.3).
+#[derive(Debug, Clone)]
+pub enum ClientIdentity {
+    /// The built-in public client.
+    Public,
+    /// A confidential client that showed its secret.
+    Confidential(Client),
+}
+
+impl ClientIdentity {
+    /// Its `client_id`.
+    pub fn client_id(&self) -> &str {
+        match self {
+            Self::Public => PUBLIC_CLIENT,
+            Self::Confidential(client) => &client.client_id,
+        }
+    }
+
+    /// Whether it may have to do with a partner's tokens (B28).
+    pub fn serves(&self, pid: PartnerId) -> bool {
+        match self {
+            Self::Public => true,
+            Self::Confidential(client) => client.pid == pid,
+        }
+    }
+}
+
+/// In the same words for an unknown client, a wrong secret and a client that is gone.
+pub(super) fn unknown() -> Error {
+    Error::Grant(GrantError::InvalidClient, "unknown client or wrong secret".into())
+}
+
+/// Who this client is.
+///
+/// # Errors
+/// `invalid_client`, in the same words for an unknown client and a wrong secret.
+pub async fn authenticate(
+    services: &Services,
+    client_id: &str,
+    secret: Option<Zeroizing<String>>,
+) -> Result<ClientIdentity> {
+    let refused = unknown;
+    if client_id == PUBLIC_CLIENT {
+        // It has no secret: whoever sends one takes it for another client.
+        return if secret.is_none_or(|s| s.is_empty()) { Ok(ClientIdentity::Public) } else { Err(refused()) };
+    }
+    let (Some(pid), Some(secret)) = (tokens::partner_of(client_id, "cl"), secret) else {
+        return Err(refused());
+    };
+    let id = client_id.to_owned();
+    let found = services
+        .store
+        .scan(&system_within(pid), move |tx| {
+            if partners::is_suspended(tx, pid)? { Ok(None) } else { sessions::find_client(tx, &id) }
+        })
+        .await?;
+    let (client, stored) = found.ok_or_else(refused)?;
+    if tenantry_passwords::is_system_generated(&secret, &stored) {
+        Ok(ClientIdentity::Confidential(client))
+    } else {
+        Err(refused())
+    }
+}
+
+/// Makes a confidential client; its secret is told once and stored as a hash.
+///
+/// # Errors
+/// None of its own.
+pub fn create(tx: &mut Tx<'_>, _by: Operator, name: &str, is_admin: bool) -> Result<(Client, String)> {
+    let pid = tx.pid();
+    if partners::find(tx, pid)?.is_none() {
+        return Err(Error::NotFound(Missing::Partner));
+    }
+    let client_id = format!("cl.{pid}.{}", tx.random().token::<12>());
+    let secret = tx.random().token::<32>();
+    let client = Client { client_id, pid, name: name.to_owned(), is_admin, created_at: tx.now() };
+    sessions::insert_client(tx, &client, &tenantry_passwords::system_generated(&secret))?;
+    let after = json!({ "clientId": client.client_id, "name": name, "isAdmin": is_admin });
+    events::record(tx, Kind::ClientCreated, None, Some(after))?;
+    Ok((client, secret))
+}
+
+/// The partner that a `client_id` names.
+///
+/// # Errors
+/// Not found.
+pub fn partner_of(client_id: &str) -> Result<PartnerId> {
+    tokens::partner_of(client_id, "cl").ok_or(Error::NotFound(Missing::Client))
+}
+
+/// The clients of a partner.
+///
+/// # Errors
+/// Not found, when the partner does not exist.
+pub fn list(tx: &mut Tx<'_>, _by: Operator) -> Result<Vec<Client>> {
+    let pid = tx.pid();
+    if partners::find(tx, pid)?.is_none() {
+        return Err(Error::NotFound(Missing::Partner));
+    }
+    sessions::list_clients(tx)
+}
+
+/// Revokes a client; every token it was given ends.
+///
+/// # Errors
+/// Not found.
+pub fn revoke(tx: &mut Tx<'_>, by: Operator, client_id: &str) -> Result<()> {
+    sessions::delete_of_client(tx, client_id, i64::MAX)?;
+    revoke_alone(tx, by, client_id)
+}
+
+/// Like [`revoke`], and leaves its sessions to whoever ends them.
+pub(super) fn revoke_alone(tx: &mut Tx<'_>, _by: Operator, client_id: &str) -> Result<()> {
+    if !sessions::delete_client(tx, client_id)? {
+        return Err(Error::NotFound(Missing::Client));
+    }
+    events::record(tx, Kind::ClientRevoked, Some(json!({ "clientId": client_id })), None)
+}
+
+/// Whether a client is still there to be given tokens: it may have been revoked, or its partner suspended, since it
+/// said who it is.
+pub(super) fn is_known(tx: &mut Tx<'_>, client_id: &str) -> Result<bool> {
+    let pid = tx.pid();
+    Ok((client_id == PUBLIC_CLIENT || sessions::find_client(tx, client_id)?.is_some())
+        && !partners::is_suspended(tx, pid)?)
+}

@@ -1,0 +1,202 @@
+//! Erasing: what is left of a user who is gone for good is who (by number), when, and what kind of thing happened.
+//!
+//! Mail, stored responses and the kept row go in the transaction that erases. So do the values in the newest part of the
+//! user's events where there are few; the worker blanks the others in steps, and then empties the write-ahead log.
+
+use serde_json::Value;
+
+use crate::events::{self, Kind};
+use crate::once;
+use tenantry_core::error::{Error, Result};
+use tenantry_core::model::{PartnerId, UserId};
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::erasures as stored;
+use tenantry_store::tables::erasures::{EVERYBODY, Erasure, SessionAddress, Shown};
+use tenantry_store::tables::{forgot_password, kept_answers, outbox, sessions};
+
+/// Events of one user that are blanked in the transaction that erases it.
+const AT_ONCE: i64 = 100;
+
+/// The members of events that say nothing about a person. Every other one is blanked, so a member that is added to
+/// events later goes as well unless it is named here.
+const IMPERSONAL: [&str; 8] =
+    ["attempts", "clientId", "groups", "isAdmin", "mailId", "reason", "sessions", "status"];
+
+/// The members of events that say where somebody was and with what.
+const ADDRESSES: [&str; 2] = ["address", "userAgent"];
+
+/// What an event shows of a user, without personal values: they are null.
+pub(super) fn blank(mut picture: Value) -> Value {
+    set_null(&mut picture, |name| !IMPERSONAL.contains(&name));
+    picture
+}
+
+/// Whether anything was set.
+fn set_null(picture: &mut Value, which: impl Fn(&str) -> bool) -> bool {
+    let mut is_changed = false;
+    match picture {
+        Value::Object(members) => {
+            for (name, value) in members {
+                if which(name) && !value.is_null() {
+                    *value = Value::Null;
+                    is_changed = true;
+                }
+            }
+        }
+        Value::Null => {}
+        // Nothing of the kind is recorded. Whatever it is, it may be about a person.
+        other if which("") => {
+            *other = Value::Null;
+            is_changed = true;
+        }
+        _ => {}
+    }
+    is_changed
+}
+
+/// The same for stored JSON; none = it stays as it is.
+fn set_null_in(text: Option<&str>, which: impl Fn(&str) -> bool) -> Result<Option<String>> {
+    let Some(text) = text else { return Ok(None) };
+    let mut picture: Value = serde_json::from_str(text)
+        .map_err(|_| Error::internal("an event holds something that is not JSON"))?;
+    Ok(set_null(&mut picture, which).then(|| picture.to_string()))
+}
+
+/// How much of an erasure is done in the transaction that erases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Also the values in the user's events, where there are few.
+    Whole,
+    /// Not the values in the user's events: one of many users.
+    OneOfMany,
+}
+
+/// Erases what is left of a user whose rows are gone, and records it.
+pub(super) fn erase(tx: &mut Tx<'_>, user_id: UserId, extent: Extent) -> Result<()> {
+    outbox::delete_of(tx, user_id)?;
+    kept_answers::replace_of(tx, Some(user_id), once::ERASED)?;
+    let mut erasure = Erasure { user_id, after_event: 0 };
+    if extent == Extent::Whole {
+        forgot_password::delete_of_nobody(tx)?;
+        blank_events(tx, &mut erasure, AT_ONCE)?;
+    }
+    // Also where all is done: the worker then empties the log.
+    stored::insert(tx, erasure)?;
+    events::record_user(tx, Kind::UserErased, user_id, None, None)
+}
+
+/// Erases what is left of the users of the transaction's partner, which is deleted.
+pub(super) fn erase_partner(tx: &mut Tx<'_>) -> Result<()> {
+    kept_answers::replace_of(tx, None, once::ERASED)?;
+    forgot_password::delete_of_nobody(tx)?;
+    stored::delete_addresses(tx)?;
+    stored::insert(tx, Erasure { user_id: EVERYBODY, after_event: 0 })
+}
+
+/// Blanks the next events of an erasure; how many there were.
+fn blank_events(tx: &mut Tx<'_>, erasure: &mut Erasure, limit: i64) -> Result<usize> {
+    let found = stored::list_events(tx, *erasure, limit)?;
+    let is_personal = |name: &str| !IMPERSONAL.contains(&name);
+    for Shown { event_id, before, after } in &found {
+        erasure.after_event = *event_id;
+        let blank_before = set_null_in(before.as_deref(), is_personal)?;
+        let blank_after = set_null_in(after.as_deref(), is_personal)?;
+        if blank_before.is_none() && blank_after.is_none() {
+            continue;
+        }
+        let (before, after) =
+            (blank_before.or_else(|| before.clone()), blank_after.or_else(|| after.clone()));
+        stored::set_event(tx, &Shown { event_id: *event_id, before, after })?;
+    }
+    Ok(found.len())
+}
+
+/// Partners whose erased users have events that are still to be blanked.
+///
+/// # Errors
+/// None of its own.
+pub fn list_partners(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<PartnerId>> {
+    stored::list_partners(tx, limit)
+}
+
+/// How far a step has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ErasureStep {
+    /// Erasures that are done with.
+    pub done: usize,
+    /// Whether there may be more to do for this partner.
+    pub has_more: bool,
+}
+
+/// Blanks at most `limit` events of erased users of the transaction's partner, and drops requests for forgotten
+/// passwords that name nobody any more.
+///
+/// # Errors
+/// None of its own.
+pub fn step(tx: &mut Tx<'_>, limit: i64) -> Result<ErasureStep> {
+    let taken = stored::take(tx, limit)?;
+    let mut step = ErasureStep { done: 0, has_more: taken.len() == usize::try_from(limit).unwrap_or(0) };
+    if !taken.is_empty() {
+        forgot_password::delete_of_nobody(tx)?;
+    }
+    let mut left = limit;
+    for mut erasure in taken {
+        let found = i64::try_from(blank_events(tx, &mut erasure, left)?).unwrap_or(left);
+        if found == left {
+            stored::advance(tx, erasure)?;
+            return Ok(ErasureStep { has_more: true, ..step });
+        }
+        left -= found;
+        stored::delete(tx, erasure.user_id)?;
+        step.done += 1;
+    }
+    Ok(step)
+}
+
+/// Blanks at most `limit` addresses that sessions were opened from, of all partners, once their time is over; how many
+/// it looked at.
+///
+/// # Errors
+/// None of its own.
+pub fn erase_addresses(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
+    let due = stored::take_addresses(tx, limit)?;
+    for address in &due {
+        let goes_at = address.session_ends.map(|ends| ends + sessions::ADDRESS_KEPT);
+        match goes_at.filter(|at| *at > tx.now()) {
+            Some(later) => stored::postpone_address(tx, address, later)?,
+            None => erase_address(tx, address)?,
+        }
+    }
+    Ok(due.len())
+}
+
+fn erase_address(tx: &mut Tx<'_>, address: &SessionAddress) -> Result<()> {
+    if let Some(event) = stored::find_event(tx, address)?
+        && let Some(after) = set_null_in(event.after.as_deref(), |name| ADDRESSES.contains(&name))?
+    {
+        stored::set_after(tx, address, &after)?;
+    }
+    stored::delete_address(tx, address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_member_that_is_not_known_to_be_impersonal_is_blanked() {
+        let picture =
+            json!({ "username": "ada", "isAdmin": true, "groups": [1], "nickname": { "of": "Ada" } });
+        let blanked = json!({ "username": null, "isAdmin": true, "groups": [1], "nickname": null });
+        assert_eq!(blank(picture), blanked);
+        assert_eq!(blank(blanked.clone()), blanked);
+        assert_eq!(blank(json!("ada")), Value::Null);
+        let kept = |text| set_null_in(Some(text), |name| ADDRESSES.contains(&name)).unwrap();
+        assert_eq!(
+            kept(r#"{"clientId":"c","address":"::1"}"#).as_deref(),
+            Some(r#"{"clientId":"c","address":null}"#)
+        );
+        assert_eq!((kept(r#"{"clientId":"c"}"#), kept(r#""text""#), kept("null")), (None, None, None));
+    }
+}

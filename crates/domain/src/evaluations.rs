@@ -1,0 +1,334 @@
+//! What users may do, and why (contract, part C).
+
+use serde_json::json;
+
+use tenantry_core::catalogue::{Catalogue, ObjectType};
+use tenantry_core::error::{Error, Missing, Result};
+use tenantry_core::model::{Effective, Holder, Source, Status, UserId};
+use tenantry_store::access::{Admin, Asker};
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::listing::lists::Total;
+use tenantry_store::tables::evaluations::{self, HolderPosition, ObjectPosition, Question};
+use tenantry_store::tables::{partners, users};
+
+/// By what it is decided, beside what groups have.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// Which permissions there are.
+    pub catalogue: &'a Catalogue,
+    /// Whether partner admins may do everything.
+    pub admins_have_all: bool,
+}
+
+/// May this user do that? As it was asked: nothing of it need exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The user; none = somebody who cannot be a user.
+    pub user_id: Option<UserId>,
+    /// The action.
+    pub action: String,
+    /// The object's type.
+    pub object_type: String,
+    /// The object's id, as text.
+    pub object_id: String,
+}
+
+/// Why a decision is no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such user in the partner; another partner's, an unknown one and a non-number are alike.
+    UnknownUser,
+    /// The user is INACTIVE or LOCKED.
+    UserNotActive,
+    /// The catalogue does not have the object type.
+    UnknownObjectType,
+    /// The object type does not have the action.
+    UnknownAction,
+    /// No group of the user has it.
+    NotGranted,
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Whether it is allowed.
+    pub is_allowed: bool,
+    /// Where it comes from, if that was asked for and it is allowed.
+    pub sources: Vec<Source>,
+    /// Why not, if that was asked for and it is not.
+    pub refusal: Option<Refusal>,
+}
+
+impl Decision {
+    fn of(is_allowed: bool) -> Self {
+        Self { is_allowed, sources: Vec::new(), refusal: None }
+    }
+}
+
+impl Rules<'_> {
+    fn question(&self, object_type: &ObjectType, action: &str, object_id: &str) -> Question {
+        let is_wildcard = object_type.has_wildcard(action);
+        Question {
+            object_type: object_type.name.clone(),
+            // A wildcard is about every object: which one is asked about makes no difference.
+            object_id: if is_wildcard { String::new() } else { object_id.to_owned() },
+            action: action.to_owned(),
+            wildcards: object_type.wildcards_for(action).map(str::to_owned).collect(),
+        }
+    }
+
+    /// The question, if it can be asked.
+    fn read(&self, request: &Request) -> Result<Question, Refusal> {
+        let object_type =
+            self.catalogue.object_type(&request.object_type).ok_or(Refusal::UnknownObjectType)?;
+        if object_type.knows(&request.action) {
+            Ok(self.question(object_type, &request.action, &request.object_id))
+        } else {
+            Err(Refusal::UnknownAction)
+        }
+    }
+}
+
+/// Decides a request. One statement, unless reasons are asked for.
+///
+/// # Errors
+/// `not-yourself`: a member asks about another.
+pub fn decide(
+    tx: &mut Tx<'_>,
+    rules: Rules<'_>,
+    by: &Asker,
+    request: &Request,
+    with_reason: bool,
+) -> Result<Decision> {
+    by.may_ask_about(request.user_id)?;
+    let question = rules.read(request);
+    let (Some(user_id), Ok(question)) = (request.user_id, &question) else {
+        let refusal = if with_reason { Some(explain_refusal(tx, request, question.err())?) } else { None };
+        return Ok(Decision { refusal, ..Decision::of(false) });
+    };
+    let answer = evaluations::find_answer(tx, user_id, question)?;
+    let is_allowed =
+        answer.is_some_and(|answer| answer.is_granted || (answer.is_admin && rules.admins_have_all));
+    let mut decision = Decision::of(is_allowed);
+    if with_reason && is_allowed {
+        decision.sources = evaluations::list_sources(tx, user_id, question)?;
+        if rules.admins_have_all && answer.is_some_and(|answer| answer.is_admin) {
+            decision.sources.insert(0, Source::Admin);
+        }
+    } else if with_reason {
+        decision.refusal = Some(explain_refusal(tx, request, None)?);
+    }
+    Ok(decision)
+}
+
+/// The user first: what the catalogue has is no secret, who is in the partner is told in one word.
+fn explain_refusal(tx: &mut Tx<'_>, request: &Request, unknown: Option<Refusal>) -> Result<Refusal> {
+    let user = match request.user_id {
+        Some(id) => users::find(tx, id)?,
+        None => None,
+    };
+    Ok(match user {
+        None => Refusal::UnknownUser,
+        Some(user) if user.status != Status::Active => Refusal::UserNotActive,
+        Some(_) => unknown.unwrap_or(Refusal::NotGranted),
+    })
+}
+
+/// How a batch of requests is worked through (OpenID AuthZEN, Authorization API 1.0, Evaluations semantics).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Semantic {
+    /// All of them.
+    #[default]
+    ExecuteAll,
+    /// Up to the first that is not allowed.
+    DenyOnFirstDeny,
+    /// Up to the first that is allowed.
+    PermitOnFirstPermit,
+}
+
+/// Decides requests in their order, on one snapshot.
+///
+/// # Errors
+/// As [`decide`], also where the batch would have ended before.
+pub fn decide_many(
+    tx: &mut Tx<'_>,
+    rules: Rules<'_>,
+    by: &Asker,
+    requests: &[Request],
+    semantic: Semantic,
+    with_reason: bool,
+) -> Result<Vec<Decision>> {
+    for request in requests {
+        by.may_ask_about(request.user_id)?;
+    }
+    let mut decisions = Vec::with_capacity(requests.len());
+    for request in requests {
+        let decision = decide(tx, rules, by, request, with_reason)?;
+        let is_last = match semantic {
+            Semantic::ExecuteAll => false,
+            Semantic::DenyOnFirstDeny => !decision.is_allowed,
+            Semantic::PermitOnFirstPermit => decision.is_allowed,
+        };
+        decisions.push(decision);
+        if is_last {
+            break;
+        }
+    }
+    Ok(decisions)
+}
+
+/// Where a page of a user's permissions begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EffectivePosition {
+    /// After so many.
+    Offset(i64),
+    /// After this type, id and permission; no id = every object.
+    After(String, Option<String>, String),
+}
+
+/// A page of what a user may do, and how much it is in all; from one snapshot. First what it may do with every object
+/// of a type, in the catalogue's order, then what with single ones, by type, id and permission.
+///
+/// # Errors
+/// Not found; `not-yourself`: a member asks about another.
+pub fn list_effective(
+    tx: &mut Tx<'_>,
+    rules: Rules<'_>,
+    by: &Asker,
+    user_id: UserId,
+    from: &EffectivePosition,
+    size: i64,
+    with_sources: bool,
+) -> Result<(Total, Vec<Effective>)> {
+    by.may_ask_about(Some(user_id))?;
+    let user = users::find(tx, user_id)?.ok_or(Error::NotFound(Missing::User))?;
+    let pid = tx.pid();
+    if user.status != Status::Active || partners::is_suspended(tx, pid)? {
+        return Ok((Total { count: 0, is_exact: true }, Vec::new()));
+    }
+    let is_almighty = user.is_admin && rules.admins_have_all;
+    let wide = effective_on_all(tx, rules, user_id, is_almighty)?;
+    let known = rules.known_permissions();
+    let single = evaluations::count_on_objects(tx, user_id, &known)?;
+    let wide_count = i64::try_from(wide.len()).unwrap_or(i64::MAX);
+    let total = Total { count: wide_count.saturating_add(single), is_exact: true };
+    let (skip, object_from) = match from {
+        EffectivePosition::Offset(offset) => {
+            (*offset, ObjectPosition::Offset(offset.saturating_sub(wide_count).max(0)))
+        }
+        EffectivePosition::After(object_type, None, permission) => {
+            let is_it = |row: &Effective| row.object_type == *object_type && row.permission == *permission;
+            let at = wide.iter().position(is_it).map_or(wide.len(), |at| at + 1);
+            (i64::try_from(at).unwrap_or(i64::MAX), ObjectPosition::Offset(0))
+        }
+        EffectivePosition::After(object_type, Some(id), permission) => {
+            let key = [object_type, id, permission].map(String::clone);
+            (wide_count, ObjectPosition::After(key))
+        }
+    };
+    let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+    let wanted = usize::try_from(size).unwrap_or(usize::MAX);
+    let mut rows: Vec<Effective> = wide.into_iter().skip(skip).take(wanted).collect();
+    let rest = size.saturating_sub(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+    if rest > 0 {
+        rows.extend(evaluations::list_on_objects(tx, user_id, &known, &object_from, rest)?);
+    }
+    if with_sources {
+        for row in &mut rows {
+            add_sources(tx, rules, user_id, row, is_almighty)?;
+        }
+    }
+    Ok((total, rows))
+}
+
+fn add_sources(
+    tx: &mut Tx<'_>,
+    rules: Rules<'_>,
+    user_id: UserId,
+    row: &mut Effective,
+    is_almighty: bool,
+) -> Result<()> {
+    let Some(object_type) = rules.catalogue.object_type(&row.object_type) else { return Ok(()) };
+    let id = row.object_id.as_ref().map_or("", |id| &id.text);
+    let question = rules.question(object_type, &row.permission, id);
+    row.sources = evaluations::list_sources(tx, user_id, &question)?;
+    if is_almighty {
+        row.sources.insert(0, Source::Admin);
+    }
+    Ok(())
+}
+
+/// What a user may do with every object of a type.
+fn effective_on_all(
+    tx: &mut Tx<'_>,
+    rules: Rules<'_>,
+    user_id: UserId,
+    is_almighty: bool,
+) -> Result<Vec<Effective>> {
+    let own = evaluations::wildcards_of(tx, user_id)?;
+    let mut rows = Vec::new();
+    for object_type in rules.catalogue.types() {
+        let names = object_type.per_object.iter().chain(object_type.wildcards.iter().map(|w| &w.name));
+        for action in names {
+            if is_almighty || object_type.wildcards_for(action).any(|name| own.iter().any(|w| w == name)) {
+                rows.push(Effective {
+                    object_type: object_type.name.clone(),
+                    object_id: None,
+                    permission: action.clone(),
+                    sources: Vec::new(),
+                });
+            }
+        }
+    }
+    Ok(rows)
+}
+
+impl Rules<'_> {
+    /// `TYPE PERMISSION` of all per-object permissions, as a JSON array.
+    fn known_permissions(&self) -> String {
+        let types = self.catalogue.types().iter();
+        let names = types.flat_map(|t| t.per_object.iter().map(move |p| format!("{} {p}", t.name)));
+        json!(names.collect::<Vec<_>>()).to_string()
+    }
+}
+
+/// Who can do X on Y? Known to be in the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HolderQuery {
+    /// The object's type.
+    pub object_type: String,
+    /// The object's id, as text; empty where the permission is a wildcard's own name.
+    pub object_id: String,
+    /// A per-object permission, or a wildcard's own name.
+    pub permission: String,
+}
+
+/// A page of the ACTIVE users who have a permission, with where each has it from, and how many there are in all; from
+/// one snapshot.
+///
+/// # Errors
+/// Not found: the object type.
+pub fn list_holders(
+    tx: &mut Tx<'_>,
+    rules: Rules<'_>,
+    _by: &Admin,
+    query: &HolderQuery,
+    from: HolderPosition,
+    size: i64,
+) -> Result<(Total, Vec<Holder>)> {
+    let object_type =
+        rules.catalogue.object_type(&query.object_type).ok_or(Error::NotFound(Missing::ObjectType))?;
+    let question = rules.question(object_type, &query.permission, &query.object_id);
+    let total = evaluations::count_holders(tx, &question, rules.admins_have_all)?;
+    let rows = evaluations::list_holders(tx, &question, rules.admins_have_all, from, size, total)?;
+    let mut holders = Vec::with_capacity(rows.len());
+    for (user_id, username) in rows {
+        let mut sources = evaluations::list_sources(tx, user_id, &question)?;
+        let is_admin = rules.admins_have_all && users::find(tx, user_id)?.is_some_and(|user| user.is_admin);
+        if is_admin {
+            sources.insert(0, Source::Admin);
+        }
+        holders.push(Holder { user_id, username, sources });
+    }
+    Ok((total, holders))
+}

@@ -1,0 +1,243 @@
+//! Events: what is recorded of a change. No password, token or hash ever enters one.
+
+use serde_json::{Map, Value, json};
+
+use crate::tokens::Opened;
+use tenantry_core::clock::Millis;
+use tenantry_core::error::Result;
+use tenantry_core::model::{Event, Group, GroupId, PartnerId, User, UserId};
+use tenantry_core::user_fields::{self, UserField};
+use tenantry_store::access::Admin;
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::listing::lists::Total;
+use tenantry_store::tables::events::{
+    EventPosition, EventQuery, NewEvent, insert, insert_with_address, select, total,
+};
+use tenantry_store::tables::sessions::ADDRESS_KEPT;
+
+/// The kinds of events, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the event of that name")]
+pub enum Kind {
+    UserCreated,
+    UserUpdated,
+    UserDeleted,
+    UserRestored,
+    UserErased,
+    UserLocked,
+    UserLoginRefused,
+    PasswordIssued,
+    PasswordReset,
+    PasswordChanged,
+    SessionStarted,
+    SessionEnded,
+    SessionReplayed,
+    GroupCreated,
+    GroupUpdated,
+    GroupDeleted,
+    GroupMemberAdded,
+    GroupMemberRemoved,
+    GroupPermissionsChanged,
+    GroupWildcardsChanged,
+    PartnerCreated,
+    PartnerRenamed,
+    PartnerSuspended,
+    PartnerResumed,
+    PartnerDeleted,
+    ClientCreated,
+    ClientRevoked,
+    MailSetAside,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 28] = [
+        Self::UserCreated,
+        Self::UserUpdated,
+        Self::UserDeleted,
+        Self::UserRestored,
+        Self::UserErased,
+        Self::UserLocked,
+        Self::UserLoginRefused,
+        Self::PasswordIssued,
+        Self::PasswordReset,
+        Self::PasswordChanged,
+        Self::SessionStarted,
+        Self::SessionEnded,
+        Self::SessionReplayed,
+        Self::GroupCreated,
+        Self::GroupUpdated,
+        Self::GroupDeleted,
+        Self::GroupMemberAdded,
+        Self::GroupMemberRemoved,
+        Self::GroupPermissionsChanged,
+        Self::GroupWildcardsChanged,
+        Self::PartnerCreated,
+        Self::PartnerRenamed,
+        Self::PartnerSuspended,
+        Self::PartnerResumed,
+        Self::PartnerDeleted,
+        Self::ClientCreated,
+        Self::ClientRevoked,
+        Self::MailSetAside,
+    ];
+
+    /// The name, as stored and shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UserCreated => "user.created",
+            Self::UserUpdated => "user.updated",
+            Self::UserDeleted => "user.deleted",
+            Self::UserRestored => "user.restored",
+            Self::UserErased => "user.erased",
+            Self::UserLocked => "user.locked",
+            Self::UserLoginRefused => "user.login_refused",
+            Self::PasswordIssued => "password.issued",
+            Self::PasswordReset => "password.reset",
+            Self::PasswordChanged => "password.changed",
+            Self::SessionStarted => "session.started",
+            Self::SessionEnded => "session.ended",
+            Self::SessionReplayed => "session.replayed",
+            Self::GroupCreated => "group.created",
+            Self::GroupUpdated => "group.updated",
+            Self::GroupDeleted => "group.deleted",
+            Self::GroupMemberAdded => "group.member_added",
+            Self::GroupMemberRemoved => "group.member_removed",
+            Self::GroupPermissionsChanged => "group.permissions_changed",
+            Self::GroupWildcardsChanged => "group.wildcards_changed",
+            Self::PartnerCreated => "partner.created",
+            Self::PartnerRenamed => "partner.renamed",
+            Self::PartnerSuspended => "partner.suspended",
+            Self::PartnerResumed => "partner.resumed",
+            Self::PartnerDeleted => "partner.deleted",
+            Self::ClientCreated => "client.created",
+            Self::ClientRevoked => "client.revoked",
+            Self::MailSetAside => "mail.set_aside",
+        }
+    }
+}
+
+/// Records something that happened to a user.
+pub fn record_user(
+    tx: &mut Tx<'_>,
+    kind: Kind,
+    user: UserId,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> Result<()> {
+    insert(tx, &NewEvent { kind: kind.name(), user_id: Some(user), before, after, ..NewEvent::default() })
+}
+
+/// Records that a session of a user was opened; where from goes some time after its end.
+pub(super) fn record_session(tx: &mut Tx<'_>, user: UserId, after: Value, session: &Opened) -> Result<()> {
+    let event = NewEvent {
+        kind: Kind::SessionStarted.name(),
+        user_id: Some(user),
+        after: Some(after),
+        ..NewEvent::default()
+    };
+    insert_with_address(tx, &event, &session.session_id, session.ends_at + ADDRESS_KEPT)
+}
+
+/// Removes those of the first `limit` events of the transaction's partner that are older than events are kept; how many.
+///
+/// # Errors
+/// None of its own.
+pub fn purge(tx: &mut Tx<'_>, kept: Millis, limit: i64) -> Result<usize> {
+    let before = tx.now() - kept;
+    tenantry_store::tables::events::purge(tx, before, limit)
+}
+
+/// Partners that have events older than events are kept.
+///
+/// # Errors
+/// None of its own.
+pub fn list_partners_with_old(tx: &mut Tx<'_>, kept: Millis, limit: i64) -> Result<Vec<PartnerId>> {
+    let before = tx.now() - kept;
+    tenantry_store::tables::events::list_partners_with_old(tx, before, limit)
+}
+
+/// Records something that happened to a group.
+pub fn record_group(
+    tx: &mut Tx<'_>,
+    kind: Kind,
+    group: GroupId,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> Result<()> {
+    insert(tx, &NewEvent { kind: kind.name(), group_id: Some(group), before, after, ..NewEvent::default() })
+}
+
+/// Records that a user came into a group or left it, with all groups of the user before and after.
+pub fn record_membership(
+    tx: &mut Tx<'_>,
+    kind: Kind,
+    (group, user): (GroupId, UserId),
+    before: &[GroupId],
+    after: &[GroupId],
+) -> Result<()> {
+    let groups = |of: &[GroupId]| Some(json!({ "groups": of }));
+    insert(
+        tx,
+        &NewEvent {
+            kind: kind.name(),
+            user_id: Some(user),
+            group_id: Some(group),
+            before: groups(before),
+            after: groups(after),
+        },
+    )
+}
+
+/// Records something that happened to the partner as a whole.
+pub fn record(tx: &mut Tx<'_>, kind: Kind, before: Option<Value>, after: Option<Value>) -> Result<()> {
+    insert(tx, &NewEvent { kind: kind.name(), before, after, ..NewEvent::default() })
+}
+
+/// A user as an event shows it.
+pub fn of_user(user: &User) -> Value {
+    user_fields::to_json(user, UserField::writable())
+}
+
+/// A group as an event shows it.
+pub fn of_group(group: &Group) -> Value {
+    json!({
+        "name": group.name,
+        "description": group.description,
+        "parentGroupId": group.parent,
+        "wildcards": group.wildcards,
+        "users": group.users,
+    })
+}
+
+/// Only what differs of two such pictures.
+pub fn difference(before: Value, after: Value) -> Option<(Value, Value)> {
+    let (Value::Object(before), Value::Object(after)) = (before, after) else { return None };
+    let changed: Vec<String> = after
+        .iter()
+        .filter(|(key, value)| before.get(*key) != Some(value))
+        .map(|(key, _)| key.clone())
+        .collect();
+    if changed.is_empty() {
+        return None;
+    }
+    let only = |mut all: Map<String, Value>| {
+        all.retain(|key, _| changed.contains(key));
+        Value::Object(all)
+    };
+    Some((only(before), only(after)))
+}
+
+/// A page of the partner's events, and how many there are in all; from one snapshot.
+///
+/// # Errors
+/// None of its own.
+pub fn list_page(
+    tx: &mut Tx<'_>,
+    _by: &Admin,
+    query: &EventQuery,
+    from: EventPosition,
+    size: i64,
+) -> Result<(Total, Vec<Event>)> {
+    Ok((total(tx, query)?, select(tx, query, from, size)?))
+}

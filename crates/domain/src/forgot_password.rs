@@ -1,0 +1,114 @@
+//! Forgotten passwords: asked for by anybody, mailed to the owner.
+//!
+//! A request is checked, counted against its address and stored; then it is answered. Whether there is such a user is
+//! looked up by the worker, so neither the answer nor its time tells. The old password goes on until the temporary one
+//! is used (`logins`): who asks for somebody else's harms nobody.
+
+use std::net::IpAddr;
+
+use crate::services::Services;
+use crate::{Terms, passwords, throttle, unit};
+use tenantry_core::clock::{DAY, MINUTE, Millis};
+use tenantry_core::error::Result;
+use tenantry_core::model::{PartnerId, Status, UserId};
+use tenantry_core::values;
+use tenantry_store::access::nobody;
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::forgot_password as stored;
+use tenantry_store::tables::forgot_password::Request;
+use tenantry_store::tables::{partners, users};
+
+/// At most one mail for an account in this time.
+const PAUSE: Millis = 10 * MINUTE;
+
+/// At most so many mails for an account in a day.
+const PER_DAY: usize = 5;
+
+/// Users with one e-mail address that are looked up at once.
+const CHUNK: i64 = 100;
+
+/// Whose password was forgotten, as typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// The user of this name.
+    Username(String),
+    /// Every user with this address.
+    Email(String),
+}
+
+impl Whose {
+    /// Whether it is an address, and what is compared: empty for what nobody can have.
+    fn key(&self) -> (bool, String) {
+        match self {
+            Self::Username(name) => (false, values::username_key(name).unwrap_or_default()),
+            Self::Email(address) => (true, values::email(address).map(values::fold).unwrap_or_default()),
+        }
+    }
+}
+
+/// Takes a request. It is answered alike, and after the same work, whoever it names.
+///
+/// # Errors
+/// [`tenantry_core::error::Error::TooMany`] for an address that asks too often.
+pub async fn ask(services: &Services, address: IpAddr, whose: &Whose) -> Result<()> {
+    let (terms, (by_email, key)) = (services.terms, whose.key());
+    unit::write(&services.store, &nobody(), move |tx| {
+        throttle::count_request(tx, terms, address)?;
+        stored::insert(tx, by_email, &key)
+    })
+    .await
+}
+
+/// Requests that wait for the worker.
+///
+/// # Errors
+/// None of its own.
+pub fn list(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Request>> {
+    stored::list(tx, limit)
+}
+
+/// A request is done with.
+///
+/// # Errors
+/// None of its own.
+pub fn settle(tx: &mut Tx<'_>, request: &Request) -> Result<()> {
+    stored::delete(tx, request.request_id)
+}
+
+/// The next users that a request is about, by number from after `after` on; none = there are no more.
+///
+/// # Errors
+/// None of its own.
+pub fn find(tx: &mut Tx<'_>, request: &Request, after: UserId) -> Result<Vec<(PartnerId, UserId)>> {
+    if request.key.is_empty() {
+        return Ok(Vec::new());
+    }
+    if request.by_email {
+        return stored::find_by_email(tx, &request.key, after, CHUNK);
+    }
+    let found = users::find_username(tx, &request.key)?;
+    Ok(found.into_iter().filter(|(_, id)| *id > after).collect())
+}
+
+/// Mails a user of this transaction's partner a temporary password, if it is ACTIVE and was not mailed too many;
+/// whether it did.
+///
+/// # Errors
+/// None of its own.
+pub fn issue(tx: &mut Tx<'_>, terms: Terms, user_id: UserId) -> Result<bool> {
+    // What decides are rows of another table.
+    users::claim(tx, user_id)?;
+    let (now, pid) = (tx.now(), tx.pid());
+    let Some(user) = users::find(tx, user_id)? else { return Ok(false) };
+    if user.status != Status::Active || partners::is_suspended(tx, pid)? {
+        return Ok(false);
+    }
+    let issued = stored::list_issued(tx, user_id, now - DAY)?;
+    let is_too_soon = issued.first().is_some_and(|&at| now < at + PAUSE);
+    if is_too_soon || issued.len() >= PER_DAY {
+        return Ok(false);
+    }
+    stored::set_issued(tx, user_id, now - DAY)?;
+    passwords::issue_forgotten(tx, terms, &user)?;
+    Ok(true)
+}

@@ -1,0 +1,306 @@
+//! Large units of work: one that would keep others from the writer for long is done in steps, each a transaction of its
+//! own, between which others write. A partner has one at a time.
+//!
+//! The steps of all partners take turns, one at a time in a process: a small write waits for one step at most, however
+//! many partners have a large unit. Where several processes share a database, a row says which of them has the partner's
+//! large unit ([`tenantry_store::tables::large_units`]); each step renews it, and one that has lost it fails.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::once::Keepable;
+use crate::unit::{self, Done, Manner};
+use tenantry_core::clock::{Millis, SECOND};
+use tenantry_core::error::{Error, Result};
+use tenantry_core::model::PartnerId;
+use tenantry_store::access::{Scope, system_within};
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::store::Store;
+use tenantry_store::tables::large_units;
+
+/// So many rows a step writes whoever waits: some 50 ms of the writer. Fewer would share few pages, and each would cost
+/// more.
+const LEAST: usize = 2_000;
+
+/// So many rows a step writes at most, also while nobody waits.
+const MOST: usize = 20_000;
+
+/// How long a large unit waits at most for those of its partner that came before.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// So many of a partner wait; more are refused at once.
+const WAITING: usize = 16;
+
+/// What those are told.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// How long a process keeps the large unit of a partner that does not renew it, since it has crashed, say.
+const LEASE: Millis = 30 * SECOND;
+
+/// How long is waited before another process is asked again whether it has ended.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// How often it is asked.
+const ASKED: usize = 150;
+
+/// The large units of a process. Clones share them.
+#[derive(Debug, Clone)]
+pub struct LargeUnits(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    partners: Mutex<HashMap<PartnerId, Turns>>,
+    steps: Arc<Semaphore>,
+}
+
+/// Those of one partner.
+#[derive(Debug)]
+struct Turns {
+    turn: Arc<Semaphore>,
+    /// How many have it or wait for it.
+    count: usize,
+}
+
+impl Default for LargeUnits {
+    fn default() -> Self {
+        Self(Arc::new(Inner { partners: Mutex::default(), steps: Arc::new(Semaphore::new(1)) }))
+    }
+}
+
+impl LargeUnits {
+    fn partners(&self) -> MutexGuard<'_, HashMap<PartnerId, Turns>> {
+        self.0.partners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins the large unit of a partner, once those that came before have ended.
+    ///
+    /// # Errors
+    /// Unavailable when too many wait, or one takes too long.
+    pub async fn begin(&self, store: &Store, pid: PartnerId) -> Result<LargeUnit> {
+        let place = self.place(pid, 1 + WAITING).ok_or_else(busy)?;
+        let turn = Arc::clone(&place.turn).acquire_owned();
+        let permit = tokio::time::timeout(PATIENCE, turn).await.map_err(|_| busy())?.map_err(|_| busy())?;
+        // No time-out around this: what is taken just then would belong to nobody.
+        for _ in 0..ASKED {
+            if let Some(holder) = hold(store, pid).await? {
+                let steps = Arc::clone(&self.0.steps);
+                return Ok(LargeUnit { pid, holder, steps, _permit: permit, _place: place });
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+        Err(busy())
+    }
+
+    /// Begins the large unit of a partner unless it has one, here or in another process.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub async fn try_begin(&self, store: &Store, pid: PartnerId) -> Result<Option<LargeUnit>> {
+        let Some(place) = self.place(pid, 1) else { return Ok(None) };
+        let Ok(permit) = Arc::clone(&place.turn).try_acquire_owned() else { return Ok(None) };
+        let Some(holder) = hold(store, pid).await? else { return Ok(None) };
+        let steps = Arc::clone(&self.0.steps);
+        Ok(Some(LargeUnit { pid, holder, steps, _permit: permit, _place: place }))
+    }
+
+    fn place(&self, pid: PartnerId, limit: usize) -> Option<Place> {
+        let mut partners = self.partners();
+        let turns =
+            partners.entry(pid).or_insert_with(|| Turns { turn: Arc::new(Semaphore::new(1)), count: 0 });
+        if turns.count >= limit {
+            return None;
+        }
+        turns.count += 1;
+        Some(Place { all: self.clone(), pid, turn: Arc::clone(&turns.turn) })
+    }
+
+    /// Keeps all steps from beginning for as long as the permit lives. Whoever waits for it gets it after the step under
+    /// way: a test that takes it again and again sees what is there after each step.
+    ///
+    /// # Errors
+    /// None in practice: the semaphore is never closed.
+    pub async fn pause(&self) -> Result<OwnedSemaphorePermit> {
+        permit(&self.0.steps).await
+    }
+}
+
+async fn permit(steps: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
+    Arc::clone(steps).acquire_owned().await.map_err(|_| Error::internal("no step can begin"))
+}
+
+/// Takes the partner's large unit for this process; who holds it. Within a process memory knows.
+async fn hold(store: &Store, pid: PartnerId) -> Result<Option<Option<String>>> {
+    if !store.is_shared() {
+        return Ok(Some(None));
+    }
+    let take = |tx: &mut Tx<'_>| {
+        let holder = tx.random().token::<16>();
+        let expires_at = tx.now() + LEASE;
+        Ok(large_units::acquire(tx, &holder, expires_at)?.then_some(holder))
+    };
+    Ok(unit::write(store, &system_within(pid), take).await?.map(Some))
+}
+
+fn busy() -> Error {
+    Error::Unavailable {
+        what: "other large changes of this partner are under way".into(),
+        retry_after: RETRY_AFTER,
+    }
+}
+
+/// One of those that have the turn of their partner or wait for it.
+#[derive(Debug)]
+struct Place {
+    all: LargeUnits,
+    pid: PartnerId,
+    turn: Arc<Semaphore>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut partners = self.all.partners();
+        if let Some(turns) = partners.get_mut(&self.pid) {
+            turns.count -= 1;
+            if turns.count == 0 {
+                partners.remove(&self.pid);
+            }
+        }
+    }
+}
+
+/// The large unit of a partner. The next one begins when this is dropped; of another process when it is
+/// [ended](LargeUnit::end), or half a minute later.
+#[derive(Debug)]
+pub struct LargeUnit {
+    pid: PartnerId,
+    holder: Option<String>,
+    steps: Arc<Semaphore>,
+    _permit: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+impl LargeUnit {
+    /// Whose it is.
+    pub fn pid(&self) -> PartnerId {
+        self.pid
+    }
+
+    /// Runs a step, when it is its turn: a transaction of its own, that asks [`is_step_full`] when to end. It is refused
+    /// when another process has taken over.
+    ///
+    /// # Errors
+    /// Those of `work`; Unavailable.
+    pub async fn step<T, F>(&self, store: &Store, scope: &impl Scope, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        let _step = permit(&self.steps).await?;
+        let holder = self.holder.clone();
+        unit::write_large(store, scope, move |tx| {
+            renew(tx, holder.as_deref())?;
+            work(tx)
+        })
+        .await
+    }
+
+    /// Runs a small transaction in a manner, such as the one that has everything count at once.
+    ///
+    /// # Errors
+    /// As [`unit::write_in`]; Unavailable.
+    pub async fn conclude<T, F>(
+        &self,
+        store: &Store,
+        scope: &impl Scope,
+        manner: Manner,
+        work: F,
+    ) -> Result<Done<T>>
+    where
+        T: Keepable + Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        let _step = permit(&self.steps).await?;
+        let holder = self.holder.clone();
+        let work = move |tx: &mut Tx<'_>| {
+            renew(tx, holder.as_deref())?;
+            work(tx)
+        };
+        unit::write_in(store, scope, manner, work).await
+    }
+
+    /// Lets those of other processes begin.
+    pub async fn end(self, store: &Store) {
+        let Some(holder) = self.holder.clone() else { return };
+        let release = move |tx: &mut Tx<'_>| large_units::release(tx, &holder);
+        if let Err(e) = unit::write(store, &system_within(self.pid), release).await {
+            tracing::warn!(%e, "other processes wait for the large changes of a partner until its lease has expired");
+        }
+    }
+}
+
+fn renew(tx: &mut Tx<'_>, holder: Option<&str>) -> Result<()> {
+    let Some(holder) = holder else { return Ok(()) };
+    let expires_at = tx.now() + LEASE;
+    if large_units::renew(tx, holder, expires_at)? { Ok(()) } else { Err(busy()) }
+}
+
+/// Whether a step that has written so many rows ends here, so that others can write.
+pub fn is_step_full(tx: &Tx<'_>, rows: usize) -> bool {
+    rows >= tx.part_of(MOST) || (rows >= LEAST && tx.others_wait())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenantry_core::clock::Clock;
+    use tenantry_core::random::Random;
+
+    const ONE: PartnerId = PartnerId(1);
+    const TWO: PartnerId = PartnerId(2);
+
+    fn store(dir: &tempfile::TempDir) -> Store {
+        Store::open_sqlite(&dir.path().join("test.db"), Clock::manual(0), Random::seeded(1)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_partner_has_one_at_a_time_and_others_do_not_wait_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, all) = (store(&dir), LargeUnits::default());
+        let first = all.begin(&store, ONE).await.unwrap();
+        assert!(all.try_begin(&store, ONE).await.unwrap().is_none());
+        drop(all.begin(&store, TWO).await.unwrap());
+        let second = tokio::spawn({
+            let (all, store) = (all.clone(), store.clone());
+            async move { all.begin(&store, ONE).await.map(|unit| unit.pid()) }
+        });
+        first.end(&store).await;
+        assert_eq!(second.await.unwrap().unwrap(), ONE);
+        assert!(all.partners().is_empty(), "nothing is left of them");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_too_long_or_comes_too_late_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, all) = (store(&dir), LargeUnits::default());
+        let _first = all.begin(&store, ONE).await.unwrap();
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..=WAITING {
+            let (all, store) = (all.clone(), store.clone());
+            waiting.spawn(async move {
+                let begun = tokio::time::Instant::now();
+                let Err(Error::Unavailable { retry_after, .. }) = all.begin(&store, ONE).await else {
+                    panic!("must be refused")
+                };
+                assert_eq!(retry_after, RETRY_AFTER);
+                begun.elapsed()
+            });
+        }
+        let mut waited = waiting.join_all().await;
+        waited.sort_unstable();
+        assert_eq!((waited.first(), waited.last()), (Some(&Duration::ZERO), Some(&PATIENCE)));
+        assert_eq!(waited.iter().filter(|time| **time == PATIENCE).count(), WAITING);
+    }
+}

@@ -1,0 +1,273 @@
+//! The password grant: who gets in, and what failures do (B23).
+//!
+//! A wrong password, an unknown user, an INACTIVE, LOCKED or refused one and a wrong partner's client all take the
+//! same way: one argon2, one write, the same words, and an answer at the same moment (docs/adr/0021).
+
+use serde_json::json;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use crate::clients::{self, ClientIdentity};
+use crate::events::{self, Kind};
+use crate::expensive_hashes::{self, Candidate, Compared};
+use crate::services::Services;
+use crate::tokens::{self, Granted, Opening, Origin};
+use crate::{Terms, passwords, throttle, unit};
+use tenantry_core::clock::{MINUTE, Millis};
+use tenantry_core::error::{Error, GrantError, Result};
+use tenantry_core::model::{PartnerId, Status, User, UserId};
+use tenantry_core::values;
+use tenantry_passwords::{Verdict, Whose, Work};
+use tenantry_store::access::{nobody, system_within};
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::partners;
+use tenantry_store::tables::passwords::{Stored, end_permanent, list_present, rehash};
+use tenantry_store::tables::users::{self, Failures};
+
+/// How long the logins of a last ACTIVE admin are refused after every fifth failure.
+const REFUSAL: Millis = 15 * MINUTE;
+
+fn refused() -> Error {
+    Error::Grant(GrantError::InvalidGrant, "wrong username or password".into())
+}
+
+/// Logs a user in (RFC 6749 §4.3).
+///
+/// # Errors
+/// `invalid_grant`; [`Error::TooMany`] for an address with too many failures.
+pub async fn grant_password(
+    services: &Services,
+    client: &ClientIdentity,
+    username: &str,
+    password: Zeroizing<String>,
+    origin: Origin,
+) -> Result<Granted> {
+    let (address, begun) = (origin.address, Instant::now());
+    throttle::check(services, address).await?;
+    let found = find(services, client, username).await?;
+    let hashes =
+        found.as_ref().map(|f| f.present.iter().map(|p| p.hash.clone()).collect()).unwrap_or_default();
+    let hasher = services.hasher.on_behalf_of(Whose::address(address));
+    let verdict = hasher.verify_login(password.clone(), hashes).await?;
+    let mut attempt = Attempt { begun, hashed: verdict.hashed, expensive: None };
+    let Some(found) = found else {
+        unit::write(&services.store, &nobody(), move |tx| {
+            users::count_unknown_login(tx);
+            throttle::record_failure(tx, address)
+        })
+        .await?;
+        return Err(attempt.refuse(services).await);
+    };
+    let (terms, client_id) = (services.terms, client.client_id().to_owned());
+    let guess = attempt.judge(services, &found, &verdict, &password).await?;
+    let used = match &guess {
+        Guess::Right(used) => Some(used),
+        Guess::Wrong | Guess::Unjudged => None,
+    };
+    let (matched, is_wrong) = (used.map(|p| p.password_id), matches!(guess, Guess::Wrong));
+    let user_id = found.user_id;
+    let granted = unit::write(&services.store, &system_within(found.pid), move |tx| {
+        let opened = match matched {
+            Some(password) => open(tx, terms, user_id, password, &client_id, &origin)?,
+            None => None,
+        };
+        if opened.is_none() {
+            // A right password that opens nothing (locked, refused, ended) is no failed guess, nor is one that was not
+            // compared; one that was compared with an expensive hash is counted already.
+            if is_wrong {
+                count_failure(tx, terms, user_id)?;
+            } else {
+                users::count_unknown_login(tx);
+            }
+            // Only a refused login counts against the address; a busy server's 503 is not the client's fault.
+            throttle::record_failure(tx, address)?;
+        }
+        Ok(opened)
+    })
+    .await?;
+    match (granted, used) {
+        (Some(granted), Some(used)) => {
+            store_anew(services, &found, used, password).await;
+            Ok(granted)
+        }
+        _ => Err(attempt.refuse(services).await),
+    }
+}
+
+/// What a password turned out to be.
+enum Guess {
+    Right(Stored),
+    Wrong,
+    /// It was not compared with all that is stored, or its failure is counted already.
+    Unjudged,
+}
+
+/// What decides when a login is answered that is refused.
+struct Attempt {
+    begun: Instant,
+    hashed: Instant,
+    /// The most expensive hashes of all users, once they were asked for.
+    expensive: Option<Vec<Work>>,
+}
+
+impl Attempt {
+    async fn expensive(&mut self, services: &Services) -> Result<&[Work]> {
+        if self.expensive.is_none() {
+            self.expensive = Some(expensive_hashes::list(services).await?);
+        }
+        Ok(self.expensive.as_deref().unwrap_or_default())
+    }
+
+    /// What the password is, by now: an expensive hash is compared here.
+    async fn judge(
+        &mut self,
+        services: &Services,
+        found: &Found,
+        verdict: &Verdict,
+        password: &Zeroizing<String>,
+    ) -> Result<Guess> {
+        if let Some(used) = verdict.matched.and_then(|at| found.present.get(at)) {
+            return Ok(Guess::Right(used.clone()));
+        }
+        if !found.may_log_in || found.present.iter().any(|p| tenantry_passwords::is_over_the_bounds(&p.hash))
+        {
+            return Ok(Guess::Unjudged);
+        }
+        // A user has one permanent password at most, and only that can be a hash from elsewhere.
+        let stored = verdict.expensive.first().and_then(|at| found.present.get(*at));
+        let Some((stored, own)) =
+            stored.and_then(|s| Some((s.clone(), tenantry_passwords::work_of(&s.hash)?)))
+        else {
+            return Ok(Guess::Wrong);
+        };
+        let (begun, hashed) = (self.begun, self.hashed);
+        let expensive = self.expensive(services).await?;
+        let deadlines = services.hasher.equalizer().deadlines(begun, hashed, expensive, own);
+        let candidate = Candidate { pid: found.pid, user_id: found.user_id, stored: stored.clone() };
+        match expensive_hashes::compare(services, candidate, password.clone(), deadlines).await {
+            Compared::Same => Ok(Guess::Right(stored)),
+            Compared::Different | Compared::Not => Ok(Guess::Unjudged),
+        }
+    }
+
+    /// Waits, on no thread, until the moment at which all refused logins are answered.
+    async fn refuse(mut self, services: &Services) -> Error {
+        let (begun, hashed) = (self.begun, self.hashed);
+        match self.expensive(services).await {
+            Ok(expensive) => {
+                let moment = services.hasher.equalizer().refusal(begun, hashed, expensive);
+                tokio::time::sleep_until(moment).await;
+                refused()
+            }
+            Err(error) => error,
+        }
+    }
+}
+
+/// Stores a permanent password as this server hashes it today, now that it is known: one that came with its user from
+/// another system. Only after the login is granted, or a right password of a locked user would take longer than a
+/// wrong one. Where it cannot be done, the next login does it.
+async fn store_anew(services: &Services, found: &Found, used: &Stored, password: Zeroizing<String>) {
+    if used.is_temporary || services.hasher.is_current(&used.hash) {
+        return;
+    }
+    let hasher = services.hasher.on_behalf_of(Whose::Partner(found.pid));
+    let Ok(hash) = hasher.hash(password).await else { return };
+    let (user_id, used) = (found.user_id, used.clone());
+    let store = move |tx: &mut Tx<'_>| rehash(tx, user_id, &used, &hash);
+    if let Err(error) = unit::write(&services.store, &system_within(found.pid), store).await {
+        tracing::debug!(%error, "a password was not stored anew");
+    }
+}
+
+struct Found {
+    pid: PartnerId,
+    user_id: UserId,
+    may_log_in: bool,
+    /// None of a user that may not log in: nothing is compared for it.
+    present: Vec<Stored>,
+}
+
+async fn find(services: &Services, client: &ClientIdentity, username: &str) -> Result<Option<Found>> {
+    let Some(key) = values::username_key(username) else { return Ok(None) };
+    let found = services.store.read(&nobody(), move |tx| users::find_username(tx, &key)).await?;
+    let Some((pid, user_id)) = found.filter(|(pid, _)| client.serves(*pid)) else { return Ok(None) };
+    let read = move |tx: &mut Tx<'_>| {
+        let may_log_in = users::may_log_in(tx, user_id)?;
+        Ok((may_log_in, if may_log_in { list_present(tx, user_id)? } else { Vec::new() }))
+    };
+    let (may_log_in, present) = services.store.read(&system_within(pid), read).await?;
+    Ok(Some(Found { pid, user_id, may_log_in, present }))
+}
+
+/// Opens a session if everything is (still) as it must be; none = refused.
+fn open(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    user_id: UserId,
+    password_id: i64,
+    client_id: &str,
+    origin: &Origin,
+) -> Result<Option<Granted>> {
+    let now = tx.now();
+    let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
+    let failures = users::failures(tx, user_id)?;
+    if user.status != Status::Active || now < failures.refused_until || !clients::is_known(tx, client_id)? {
+        return Ok(None);
+    }
+    let present = list_present(tx, user_id)?;
+    let Some(password) = present.iter().find(|p| p.password_id == password_id) else { return Ok(None) };
+    if passwords::has_ended(password, now) {
+        return Ok(None);
+    }
+    let restricted = if password.is_temporary {
+        // One that was asked for stood beside the permanent one, until now.
+        end_permanent(tx, user_id)?;
+        Some(password.expires_at)
+    } else if passwords::is_overdue(password, terms, now) {
+        Some(None)
+    } else {
+        None
+    };
+    users::set_logged_in(tx, &user)?;
+    let opening = Opening { client_id, user_id: Some(user_id), origin, restricted };
+    let (session, granted) = tokens::open_session(tx, terms, &opening)?;
+    let after = json!({ "clientId": client_id, "address": origin.address });
+    events::record_session(tx, user_id, after, &session)?;
+    Ok(Some(granted))
+}
+
+/// Counts a wrong password (B23): the fifth in a row locks; the last ACTIVE admin is refused for a while instead,
+/// or anybody could shut a partner out.
+pub(super) fn count_failure(tx: &mut Tx<'_>, terms: Terms, user_id: UserId) -> Result<()> {
+    let now = tx.now();
+    let Some(user) = users::find(tx, user_id)? else { return Ok(()) };
+    let failures = users::failures(tx, user_id)?;
+    if user.status != Status::Active || now < failures.refused_until {
+        users::count_unknown_login(tx);
+        return Ok(());
+    }
+    let count = failures.count + 1;
+    if count < terms.lockout_threshold {
+        return users::set_failures(tx, user_id, Failures { count, refused_until: 0 });
+    }
+    if user.is_admin {
+        // Two admins must not be locked at once, each for the sake of the other: whether this is the last one must
+        // hold until the unit ends.
+        partners::claim(tx)?;
+    }
+    if !is_last_admin(tx, &user)? {
+        users::set_failures(tx, user_id, Failures { count, refused_until: 0 })?;
+        return crate::users::lock(tx, &user);
+    }
+    let refused_until = if count % terms.lockout_threshold == 0 { now + REFUSAL } else { 0 };
+    users::set_failures(tx, user_id, Failures { count, refused_until })?;
+    if refused_until > 0 {
+        events::record_user(tx, Kind::UserLoginRefused, user_id, None, None)?;
+    }
+    Ok(())
+}
+
+fn is_last_admin(tx: &mut Tx<'_>, user: &User) -> Result<bool> {
+    Ok(user.is_admin && users::active_admins(tx, 2)? == [user.user_id])
+}

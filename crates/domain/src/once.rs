@@ -1,0 +1,374 @@
+//! Work that is done once however often it is asked for (Idempotency-Key).
+//!
+//! The answer is stored in the transaction of the work itself: there is never the one without the other, whatever
+//! crashes. Of two requests at once the later waits for the earlier here, in memory; where several processes work on
+//! one database, the place of the answer makes the later unit run again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+
+use tenantry_core::clock::{DAY, Millis};
+use tenantry_core::error::{Conflict, Error, Result};
+use tenantry_core::model::{PartnerId, UserId};
+use tenantry_store::engine::sequences::FreshIds;
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::kept_answers;
+
+/// How long an answer is kept.
+const KEPT: Millis = DAY;
+
+/// Stands in place of an answer that showed a user who has been erased since. The key stays taken: the work must not be
+/// done a second time.
+pub(super) const ERASED: &str = "erased";
+
+/// A longer answer is not kept: the work is then done again for whoever asks again.
+const LONGEST: usize = 4 * 1024 * 1024;
+
+/// How long the second of two requests waits for the first.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Which request it is: the same key means the same only from the same caller to the same address.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The caller's partner; 0 for an operator.
+    pub pid: PartnerId,
+    /// The caller, whatever token it came with.
+    pub caller: &'a str,
+    /// The method.
+    pub method: &'a str,
+    /// The canonical path.
+    pub path: &'a str,
+    /// The query as sent.
+    pub query: &'a str,
+    /// The key.
+    pub key: &'a str,
+    /// The body as sent.
+    pub body: &'a [u8],
+}
+
+/// An answer that can be kept.
+pub trait Keepable: Serialize + DeserializeOwned {
+    /// How long it is, in bytes.
+    fn length(&self) -> usize;
+
+    /// The users whose personal values it shows.
+    fn users(&self) -> Vec<(PartnerId, UserId)>;
+
+    /// Puts null in place of ids that were given out in a transaction that is taken back.
+    fn hide_ids(&mut self, fresh: &FreshIds);
+}
+
+/// An answer as it is stored: what an edge answers, and answers again. Rows outlive the version that wrote them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredResponse {
+    /// The status, as in HTTP.
+    pub status: u16,
+    /// The path of what was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// The tag of what it shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// JSON, or nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// What else a deletion would take along: only a dry run asks.
+    #[serde(skip)]
+    pub effects: Option<Value>,
+}
+
+impl Keepable for StoredResponse {
+    fn length(&self) -> usize {
+        self.body.len()
+    }
+
+    fn users(&self) -> Vec<(PartnerId, UserId)> {
+        let mut users = Vec::new();
+        if let Ok(body) = serde_json::from_str(&self.body) {
+            collect_users(&body, &mut users);
+        }
+        users
+    }
+
+    fn hide_ids(&mut self, fresh: &FreshIds) {
+        if fresh.is_empty() {
+            return;
+        }
+        self.location = None;
+        if let Ok(mut body) = serde_json::from_str(&self.body) {
+            hide_ids(&mut body, fresh);
+            self.body = body.to_string();
+        }
+    }
+}
+
+/// The members beside its ids that every answer with a user has: an object without them shows no person.
+const PERSONAL: [&str; 4] = ["username", "firstName", "lastName", "email"];
+
+/// Finds every user that an answer shows, however deep. A mere number shows nobody.
+fn collect_users(body: &Value, users: &mut Vec<(PartnerId, UserId)>) {
+    match body {
+        Value::Object(members) => {
+            let id = |name: &str| members.get(name).and_then(Value::as_i64);
+            if let (Some(pid), Some(user_id)) = (id("pid"), id("userId"))
+                && PERSONAL.iter().any(|name| members.contains_key(*name))
+            {
+                users.push((PartnerId(pid), UserId(user_id)));
+            }
+            members.values().for_each(|value| collect_users(value, users));
+        }
+        Value::Array(list) => list.iter().for_each(|value| collect_users(value, users)),
+        _ => {}
+    }
+}
+
+/// Puts null in place of every id that was given out, however deep.
+fn hide_ids(body: &mut Value, fresh: &FreshIds) {
+    match body {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match value.as_i64() {
+                    Some(id) if fresh.holds(name, id) => *value = Value::Null,
+                    _ => hide_ids(value, fresh),
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| hide_ids(value, fresh)),
+        _ => {}
+    }
+}
+
+/// The claim to do a piece of work. As long as it lives, others with the same key wait.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pid: PartnerId,
+    key_hash: String,
+    body_hash: String,
+    _turn: Arc<Turn>,
+}
+
+impl Claim {
+    /// The place of the answer.
+    pub(super) fn key_hash(&self) -> &str {
+        &self.key_hash
+    }
+}
+
+/// Requests under way, by the hash of their key.
+#[derive(Debug, Clone, Default)]
+pub struct UnderWay(Arc<Mutex<HashMap<String, watch::Receiver<()>>>>);
+
+/// One of them. Dropping it lets the next one go on.
+#[derive(Debug)]
+struct Turn {
+    all: UnderWay,
+    key_hash: String,
+    /// Dropped with the turn, which wakes those who wait.
+    _end: watch::Sender<()>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key_hash);
+    }
+}
+
+impl UnderWay {
+    /// Waits until no other request with this key is under way.
+    ///
+    /// # Errors
+    /// `idempotency-key-in-use` when one is for too long.
+    pub async fn claim(&self, request: Request<'_>) -> Result<Claim> {
+        let mut hash = Sha256::new();
+        for part in [request.caller, request.method, request.path, request.query, request.key] {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        }
+        hash.update(request.pid.0.to_le_bytes());
+        let key_hash = URL_SAFE_NO_PAD.encode(hash.finalize());
+        let body_hash = URL_SAFE_NO_PAD.encode(Sha256::digest(request.body));
+        let turn = tokio::time::timeout(PATIENCE, self.turn(&key_hash)).await.map_err(|_| in_use())?;
+        Ok(Claim { pid: request.pid, key_hash, body_hash, _turn: Arc::new(turn) })
+    }
+
+    async fn turn(&self, key_hash: &str) -> Turn {
+        loop {
+            let mut earlier = {
+                let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                match all.get(key_hash) {
+                    Some(earlier) => earlier.clone(),
+                    None => {
+                        let (end, waiting) = watch::channel(());
+                        all.insert(key_hash.to_owned(), waiting);
+                        return Turn { all: self.clone(), key_hash: key_hash.to_owned(), _end: end };
+                    }
+                }
+            };
+            // Nothing is ever sent: it ends when the sender goes.
+            let _ = earlier.changed().await;
+        }
+    }
+}
+
+fn in_use() -> Error {
+    let detail = "a request with this Idempotency-Key is still under way: ask again later";
+    Conflict::users("idempotency-key-in-use", Vec::new(), detail)
+}
+
+/// What was answered to this request before, if it was.
+///
+/// # Errors
+/// `idempotency-key-reused` when the key came with another body; `idempotency-key-in-use` when a bulk operation that is
+/// carried out by nobody or by another process has yet to answer.
+pub fn find<T: Keepable>(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<T>> {
+    let Some(kept) = kept_answers::find(tx, claim.pid, &claim.key_hash)? else { return Ok(None) };
+    if tx.now() >= kept.kept_at + KEPT {
+        return Ok(None);
+    }
+    if kept.body_hash != claim.body_hash {
+        let detail = "this Idempotency-Key came with another body before: take a new key for a new request";
+        return Err(Conflict::users("idempotency-key-reused", Vec::new(), detail));
+    }
+    let Some(answer) = kept.answer else { return Err(in_use()) };
+    if answer == ERASED {
+        let detail = "this was done before, and the answer showed a user who has been erased since: take a new key for a new request";
+        return Err(Conflict::users("answer-erased", Vec::new(), detail));
+    }
+    let broken = |_| Error::internal("a kept answer cannot be read");
+    serde_json::from_str(&answer).map(Some).map_err(broken)
+}
+
+/// The work begins.
+pub(super) fn begin(tx: &mut Tx<'_>, claim: &Claim) -> Result<()> {
+    kept_answers::begin(tx, claim.pid, &claim.key_hash, &claim.body_hash)
+}
+
+/// The work is done: its answer is kept, unless it is too long.
+pub(super) fn keep(tx: &mut Tx<'_>, claim: &Claim, answer: &impl Keepable) -> Result<()> {
+    keep_at(tx, claim.pid, &claim.key_hash, answer)
+}
+
+/// Like [`keep`], for work that went on after its request: its entry has the place.
+pub(super) fn keep_at(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str, answer: &impl Keepable) -> Result<()> {
+    if answer.length() > LONGEST {
+        return kept_answers::delete(tx, pid, key_hash);
+    }
+    let users = answer.users();
+    let answer = serde_json::to_string(answer)
+        .map_err(|e| Error::internal(format!("an answer cannot be written: {e}")))?;
+    kept_answers::set(tx, pid, key_hash, &answer)?;
+    kept_answers::set_users(tx, pid, key_hash, &users)
+}
+
+/// Removes answers that are kept no longer, of all partners, at most `limit`; how many.
+///
+/// # Errors
+/// None of its own.
+pub fn purge(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
+    let before = tx.now() - KEPT;
+    kept_answers::purge(tx, before, limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(key: &str) -> Request<'_> {
+        Request {
+            pid: PartnerId(1),
+            caller: "user:1",
+            method: "POST",
+            path: "/api/v1/users",
+            query: "",
+            key,
+            body: b"{}",
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_second_waits_for_the_first_and_no_longer_than_five_seconds() {
+        let all = UnderWay::default();
+        let first = all.claim(request("a")).await.unwrap();
+        // Another key is nobody's business.
+        drop(all.claim(request("b")).await.unwrap());
+        let begun = tokio::time::Instant::now();
+        let Err(Error::Conflict(conflict)) = all.claim(request("a")).await else { panic!("must be refused") };
+        assert_eq!(conflict.code, "idempotency-key-in-use");
+        assert_eq!(begun.elapsed(), PATIENCE);
+        let second = tokio::spawn({
+            let all = all.clone();
+            async move { all.claim(request("a")).await.map(drop) }
+        });
+        tokio::time::sleep(PATIENCE / 2).await;
+        assert!(!second.is_finished());
+        drop(first);
+        second.await.unwrap().unwrap();
+        assert!(all.0.lock().unwrap().is_empty(), "nothing is left of it");
+    }
+
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+    struct Text(String);
+
+    impl Keepable for Text {
+        fn length(&self) -> usize {
+            self.0.len()
+        }
+
+        fn users(&self) -> Vec<(PartnerId, UserId)> {
+            Vec::new()
+        }
+
+        fn hide_ids(&mut self, _: &FreshIds) {}
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_kept_up_to_four_megabytes() {
+        use crate::unit::{self, Done, Manner};
+        use tenantry_store::access::nobody;
+        let dir = tempfile::tempdir().unwrap();
+        let (clock, random) =
+            (tenantry_core::clock::Clock::manual(0), tenantry_core::random::Random::seeded(1));
+        let store =
+            tenantry_store::store::Store::open_sqlite(&dir.path().join("test.db"), clock, random).unwrap();
+        let all = UnderWay::default();
+        for (key, length, is_kept) in [("a", LONGEST, true), ("b", LONGEST + 1, false)] {
+            for is_again in [false, true] {
+                let once = Some(all.claim(request(key)).await.unwrap());
+                let manner = Manner { once, ..Manner::default() };
+                let work = move |_: &mut Tx<'_>| Ok(Text("\"".repeat(length)));
+                let done = unit::write_in(&store, &nobody(), manner, work).await.unwrap();
+                let (Done::Now(text) | Done::Before(text)) = &done;
+                assert_eq!(text.length(), length);
+                assert_eq!(matches!(done, Done::Before(_)), is_kept && is_again, "{key}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_key_belongs_to_caller_method_path_and_query() {
+        let all = UnderWay::default();
+        let base = request("a");
+        let hash = async |request| all.claim(request).await.unwrap().key_hash.clone();
+        let own = hash(base).await;
+        assert_eq!(hash(Request { body: b"other", ..base }).await, own);
+        for other in [
+            Request { pid: PartnerId(2), ..base },
+            Request { caller: "user:2", ..base },
+            Request { method: "PUT", ..base },
+            Request { path: "/api/v1/groups", ..base },
+            Request { query: "a=b", ..base },
+            Request { key: "b", ..base },
+        ] {
+            assert_ne!(hash(other).await, own, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Partners, the first start, and the rule that a partner keeps an admin.
+
+use serde_json::json;
+
+use crate::bulk_operations;
+use crate::erasures;
+use crate::events::{self, Kind};
+use crate::users::{self, NewUser};
+use crate::{Terms, passwords};
+use tenantry_core::error::{Conflict, Error, Missing, Result};
+use tenantry_core::model::{Partner, PartnerId, User};
+use tenantry_store::access::Operator;
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::listing::lists::Total;
+use tenantry_store::tables::partners;
+use tenantry_store::tables::partners::PartnerPosition;
+
+/// What a refusal by B10 says.
+pub(super) const LAST_ADMIN: &str = "this would leave the partner without an ACTIVE partner admin: make another user one first; nothing was changed";
+
+/// B10: a partner that had an ACTIVE admin keeps one. Runs at the end of every unit that may have taken one away.
+pub(super) fn keep_an_admin(tx: &mut Tx<'_>) -> Result<()> {
+    if tx.must_keep_an_admin() {
+        // Two units that each take another admin away must see each other.
+        partners::claim(tx)?;
+        if !tenantry_store::tables::users::has_active_admin(tx)? {
+            return Err(Conflict::users("last-admin", Vec::new(), LAST_ADMIN));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the database is empty.
+pub fn is_first_start(tx: &mut Tx<'_>) -> Result<bool> {
+    Ok(!partners::any(tx)?)
+}
+
+/// Makes partner 1 and its admin, with a permanent password given as its hash. Only on an empty database.
+///
+/// # Errors
+/// `not-empty`: somebody else has just done it.
+pub fn bootstrap(tx: &mut Tx<'_>, by: Operator, admin: &NewUser, password_hash: &str) -> Result<User> {
+    partners::claim_all(tx)?;
+    if partners::any(tx)? {
+        return Err(Conflict::field("not-empty", "/name", "another process has made the first partner"));
+    }
+    let pid = partners::insert(tx, "default")?;
+    tx.enter_partner(by, pid);
+    events::record(tx, Kind::PartnerCreated, None, Some(json!({ "name": "default" })))?;
+    let user = users::insert(tx, admin)?;
+    passwords::set_permanent(tx, user.user_id, password_hash)?;
+    Ok(user)
+}
+
+/// A partner just made. Not `Debug`: the password would be one `{:?}` away from a log.
+pub struct Created {
+    /// The partner.
+    pub partner: Partner,
+    /// Its admin.
+    pub admin: User,
+    /// The admin's temporary password, where it is told instead of mailed.
+    pub password: Option<String>,
+}
+
+/// Makes a partner and its first admin, whose temporary password is mailed (B16), or told if `tell`.
+///
+/// # Errors
+/// `partner-name-taken`, `username-taken`.
+pub fn create(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    by: Operator,
+    name: &str,
+    admin: &NewUser,
+    tell: bool,
+) -> Result<Created> {
+    let pid = partners::insert(tx, name)?;
+    tx.enter_partner(by, pid);
+    events::record(tx, Kind::PartnerCreated, None, Some(json!({ "name": name })))?;
+    let rights = by.as_admin_of(pid);
+    let (admin, password) = if tell {
+        users::create_and_tell(tx, terms, &rights, admin)?
+    } else {
+        (users::create(tx, terms, &rights, admin)?, None)
+    };
+    // The kept total of users is written at the end of the group, so it is not read here.
+    let partner = Partner { pid, name: name.to_owned(), suspended: false, users: 1, created_at: tx.now() };
+    Ok(Created { partner, admin, password })
+}
+
+/// One partner.
+///
+/// # Errors
+/// Not found.
+pub fn get(tx: &mut Tx<'_>, _by: Operator, pid: PartnerId) -> Result<Partner> {
+    partners::find(tx, pid)?.ok_or(Error::NotFound(Missing::Partner))
+}
+
+/// What to change of a partner; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct PartnerChange {
+    /// A new name.
+    pub name: Option<String>,
+    /// Whether its people are kept out.
+    pub suspended: Option<bool>,
+}
+
+/// Renames, suspends or resumes a partner.
+///
+/// # Errors
+/// Not found; `partner-name-taken`.
+pub fn update(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, change: &PartnerChange) -> Result<Partner> {
+    let mut partner = get(tx, by, pid)?;
+    tx.enter_partner(by, pid);
+    if let Some(name) = change.name.as_ref().filter(|name| **name != partner.name) {
+        partners::rename(tx, pid, name)?;
+        let (before, after) = (json!({ "name": partner.name }), json!({ "name": name }));
+        events::record(tx, Kind::PartnerRenamed, Some(before), Some(after))?;
+        partner.name.clone_from(name);
+    }
+    if let Some(suspended) = change.suspended.filter(|s| *s != partner.suspended) {
+        if bulk_operations::is_partner_going(tx)? {
+            let detail = "this partner is being deleted: it cannot be resumed";
+            return Err(Conflict::users("partner-being-deleted", Vec::new(), detail));
+        }
+        partners::set_suspended(tx, pid, suspended)?;
+        let kind = if suspended { Kind::PartnerSuspended } else { Kind::PartnerResumed };
+        events::record(tx, kind, None, None)?;
+        partner.suspended = suspended;
+    }
+    Ok(partner)
+}
+
+/// What speaks against the deletion of a partner.
+///
+/// # Errors
+/// Not found; `partner-not-empty` when it has more than one user and `force` is not given.
+pub(super) fn refuse_deletion(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, force: bool) -> Result<Partner> {
+    let partner = get(tx, by, pid)?;
+    if partner.users > 1 && !force {
+        let detail = format!(
+            "partner {pid} has {} users, who would be deleted with it: delete them first, or say that you mean it \
+             (--force, or ?force=true)",
+            partner.users
+        );
+        return Err(Conflict::users("partner-not-empty", Vec::new(), detail));
+    }
+    Ok(partner)
+}
+
+/// Keeps everybody of the transaction's partner out for good: it is being deleted.
+pub(super) fn keep_out(tx: &mut Tx<'_>) -> Result<()> {
+    let pid = tx.pid();
+    partners::set_suspended(tx, pid, true)
+}
+
+/// Deletes the first rows of the transaction's partner; how many. None: it is gone itself, as the event says.
+pub(super) fn delete_some(tx: &mut Tx<'_>, limit: usize) -> Result<usize> {
+    let rows = i64::try_from(limit).unwrap_or(i64::MAX);
+    let gone = tenantry_store::listing::user_lists::delete_first(tx, rows)?;
+    if gone > 0 {
+        return Ok(gone);
+    }
+    let gone = partners::delete_rows(tx, limit)?;
+    if gone > 0 {
+        return Ok(gone);
+    }
+    let pid = tx.pid();
+    if let Some(partner) = partners::find(tx, pid)? {
+        erasures::erase_partner(tx)?;
+        partners::delete(tx, pid)?;
+        events::record(tx, Kind::PartnerDeleted, Some(json!({ "name": partner.name })), None)?;
+    }
+    Ok(0)
+}
+
+/// A page of partners, and how many there are in all; from one snapshot.
+///
+/// # Errors
+/// None of its own.
+pub fn list_page(
+    tx: &mut Tx<'_>,
+    _by: Operator,
+    search: Option<&str>,
+    from: PartnerPosition,
+    size: i64,
+) -> Result<(Total, Vec<Partner>)> {
+    Ok((partners::total(tx, search)?, partners::select(tx, search, from, size)?))
+}

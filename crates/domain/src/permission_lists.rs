@@ -1,0 +1,384 @@
+//! Lists of permissions that are too large for one transaction (docs/adr/0025-lists-are-switched.md).
+//!
+//! What differs from the list in force is staged beside it in steps, between which others write. One small transaction
+//! switches: from there on the new list decides, never a part of it. Then what no longer counts is removed in steps. Of a
+//! process that crashed in between the next one removes what is left: before the switch the new list, after it the old.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::conditions;
+use crate::events::Kind;
+use crate::large_units::{LargeUnit, LargeUnits, is_step_full};
+use crate::once::Keepable;
+use crate::permissions::accessible;
+use crate::unit::{self, Done, Manner};
+use tenantry_core::error::{Error, Result};
+use tenantry_core::model::{GroupId, ObjectPermissions, PartnerId};
+use tenantry_store::access::{Admin, Scope as _, nobody, system_within};
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::store::Store;
+use tenantry_store::tables::events::{NewEvent, insert_written};
+use tenantry_store::tables::groups;
+use tenantry_store::tables::permission_changes as changes;
+use tenantry_store::tables::permission_changes::{ChangeState, MarkedRow, Unsettled};
+use tenantry_store::tables::permissions::{self, RowChange};
+
+/// Lists of more permissions than this are not written in one transaction.
+pub const SMALL: usize = 5_000;
+
+/// How often a list is staged that others change meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// Rows that are read at a time of those to settle.
+const PAGE: usize = 20_000;
+
+/// Groups that are looked for at a time.
+const GROUPS: i64 = 100;
+
+/// Whether a group's list, or what replaces it, is too large for one transaction.
+///
+/// # Errors
+/// None of its own.
+pub fn is_large(tx: &mut Tx<'_>, group_id: GroupId, list: &[ObjectPermissions]) -> Result<bool> {
+    let count: usize = list.iter().map(|entry| entry.permissions.len()).sum();
+    Ok(count > SMALL || permissions::has_more_than(tx, group_id, SMALL)?)
+}
+
+/// What differs between two lists, as an event shows it: only the entries that differ, as JSON.
+pub(super) struct Differing {
+    before: String,
+    after: String,
+}
+
+impl Differing {
+    pub(super) fn of(before: &[ObjectPermissions], after: &[ObjectPermissions]) -> Self {
+        let other_than = |list: &[ObjectPermissions], of: &[ObjectPermissions]| -> String {
+            let known: std::collections::HashSet<&ObjectPermissions> = of.iter().collect();
+            let differ: Vec<_> = list.iter().filter(|entry| !known.contains(entry)).collect();
+            Value::to_string(&json!({ "permissions": differ }))
+        };
+        Self { before: other_than(before, after), after: other_than(after, before) }
+    }
+
+    pub(super) fn record(&self, tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
+        let kind = Kind::GroupPermissionsChanged.name();
+        let event = NewEvent { kind, group_id: Some(group_id), ..NewEvent::default() };
+        insert_written(tx, &event, Some(&self.before), Some(&self.after))
+    }
+}
+
+/// A list to replace a group's with.
+#[derive(Debug, Clone)]
+pub struct Replacement {
+    /// The group.
+    pub group_id: GroupId,
+    /// The list. It has been held to the catalogue.
+    pub list: Arc<Vec<ObjectPermissions>>,
+}
+
+/// Gives a group a large list in place of the one it has, or takes a large one away, and answers `answer`.
+///
+/// It goes on when whoever asked is gone: what has begun is brought to its end.
+///
+/// # Errors
+/// Those of [`crate::permissions::replace`]; of the manner; Unavailable while other large units of the partner are under
+/// way, and when others change the list again and again.
+pub async fn replace<T>(
+    store: &Store,
+    units: &LargeUnits,
+    by: &Admin,
+    manner: Manner,
+    new: Replacement,
+    answer: T,
+) -> Result<Done<T>>
+where
+    T: Keepable + Clone + Send + Sync + 'static,
+{
+    if manner.dry_run {
+        return rehearse(store, by, manner, new.group_id, answer).await;
+    }
+    if !store.is_schema_common().await? {
+        // A server of an earlier version would take what is staged for the list.
+        let (rights, manner) = (by.clone(), Manner { is_large: true, ..manner });
+        let work = move |tx: &mut Tx<'_>| {
+            crate::permissions::replace(tx, &rights, new.group_id, &new.list)?;
+            Ok(answer.clone())
+        };
+        return unit::write_in(store, by, manner, work).await;
+    }
+    let unit = units.begin(store, by.pid()).await?;
+    let (store, by) = (store.clone(), by.clone());
+    let work = tokio::spawn(async move {
+        let done = Work { store: &store, unit: &unit, by: &by, new: &new }.run(&manner, &answer).await;
+        unit.end(&store).await;
+        done
+    });
+    work.await.unwrap_or_else(|_| Err(Error::internal("a change of permissions panicked")))
+}
+
+/// What a real run would say: it only reads.
+async fn rehearse<T>(
+    store: &Store,
+    by: &Admin,
+    manner: Manner,
+    group_id: GroupId,
+    answer: T,
+) -> Result<Done<T>>
+where
+    T: Send + 'static,
+{
+    let rights = by.clone();
+    unit::rehearse_by_reading(store, by, move |tx| {
+        if let Some((target, condition)) = &manner.condition {
+            conditions::check(tx, *target, condition)?;
+        }
+        accessible(tx, &rights, group_id)?;
+        Ok(Done::Now(answer))
+    })
+    .await
+}
+
+/// What came of an attempt.
+enum Attempt<T> {
+    Done(Done<T>),
+    /// Somebody else has changed the list meanwhile, or the group is gone.
+    Overtaken,
+}
+
+/// What is there to do between the list in force and the new one.
+struct Plan {
+    changes: Vec<RowChange>,
+    event: Differing,
+}
+
+struct Work<'a> {
+    store: &'a Store,
+    unit: &'a LargeUnit,
+    by: &'a Admin,
+    new: &'a Replacement,
+}
+
+impl Work<'_> {
+    async fn run<T>(&self, manner: &Manner, answer: &T) -> Result<Done<T>>
+    where
+        T: Keepable + Clone + Send + Sync + 'static,
+    {
+        let group_id = self.new.group_id;
+        for _ in 0..ATTEMPTS {
+            // Nobody else of the partner is at work: what is there was left over.
+            settle(self.store, self.unit, group_id).await?;
+            let change_id = self.begin(manner).await?;
+            let attempt = self.attempt(change_id, manner, answer).await;
+            let settled = settle(self.store, self.unit, group_id).await;
+            match attempt {
+                Ok(Attempt::Done(done)) => {
+                    // The list is in force whatever becomes of the rest.
+                    if let Err(e) = settled {
+                        tracing::warn!(%e, "what a list of permissions has replaced is left to housekeeping");
+                    }
+                    return Ok(done);
+                }
+                Ok(Attempt::Overtaken) => settled?,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(overtaken())
+    }
+
+    /// From here on a change of the list by anybody else is noticed.
+    async fn begin(&self, manner: &Manner) -> Result<i64> {
+        let (by, group_id, condition) = (self.by.clone(), self.new.group_id, manner.condition.clone());
+        self.unit
+            .step(self.store, self.by, move |tx| {
+                if let Some((target, condition)) = &condition {
+                    conditions::check(tx, *target, condition)?;
+                }
+                let group = accessible(tx, &by, group_id)?;
+                groups::claim(tx, group_id)?;
+                changes::begin(tx, group_id, group.version)?.ok_or_else(overtaken)
+            })
+            .await
+    }
+
+    async fn attempt<T>(&self, change_id: i64, manner: &Manner, answer: &T) -> Result<Attempt<T>>
+    where
+        T: Keepable + Clone + Send + Sync + 'static,
+    {
+        let new = self.new.clone();
+        let plan = self.store.scan(self.by, move |tx| {
+            let before = permissions::list(tx, new.group_id)?;
+            let changes = permissions::difference(&before, &new.list);
+            Ok(Plan { changes, event: Differing::of(&before, &new.list) })
+        });
+        let plan = Arc::new(plan.await?);
+        let is_staged = plan.changes.len() > SMALL;
+        if is_staged && !self.stage(change_id, &plan).await? {
+            return Ok(Attempt::Overtaken);
+        }
+        self.switch(change_id, &plan, is_staged, manner, answer).await
+    }
+
+    /// False when somebody else has changed the list meanwhile, or the group is gone.
+    async fn stage(&self, change_id: i64, plan: &Arc<Plan>) -> Result<bool> {
+        let (group_id, mut from) = (self.new.group_id, 0);
+        while from < plan.changes.len() {
+            let plan = Arc::clone(plan);
+            let step = move |tx: &mut Tx<'_>| {
+                if !changes::claim_staged(tx, group_id, change_id)? {
+                    return Ok(None);
+                }
+                let mut written = 0;
+                for change in plan.changes.iter().skip(from) {
+                    if is_step_full(tx, written) {
+                        break;
+                    }
+                    changes::stage(tx, group_id, change_id, change)?;
+                    written += 1;
+                }
+                Ok(Some(written))
+            };
+            match self.unit.step(self.store, self.by, step).await? {
+                Some(written) => from += written,
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    async fn switch<T>(
+        &self,
+        change_id: i64,
+        plan: &Arc<Plan>,
+        is_staged: bool,
+        manner: &Manner,
+        answer: &T,
+    ) -> Result<Attempt<T>>
+    where
+        T: Keepable + Clone + Send + Sync + 'static,
+    {
+        let (by, group_id, plan, answer) =
+            (self.by.clone(), self.new.group_id, Arc::clone(plan), answer.clone());
+        let is_overtaken = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&is_overtaken);
+        let work = move |tx: &mut Tx<'_>| {
+            noted.store(false, Ordering::Relaxed);
+            accessible(tx, &by, group_id)?;
+            groups::claim(tx, group_id)?;
+            if !changes::claim_staged(tx, group_id, change_id)? {
+                noted.store(true, Ordering::Relaxed);
+                return Err(overtaken());
+            }
+            if is_staged {
+                changes::switch(tx, group_id, change_id)?;
+            } else {
+                changes::end(tx, group_id, change_id)?;
+                permissions::apply(tx, group_id, &plan.changes)?;
+            }
+            if !plan.changes.is_empty() {
+                groups::raise_version(tx, group_id)?;
+                plan.event.record(tx, group_id)?;
+            }
+            Ok(answer.clone())
+        };
+        match self.unit.conclude(self.store, self.by, manner.clone(), work).await {
+            Ok(done) => Ok(Attempt::Done(done)),
+            Err(_) if is_overtaken.load(Ordering::Relaxed) => Ok(Attempt::Overtaken),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn overtaken() -> Error {
+    Error::Unavailable {
+        what: "others are changing the same list".into(),
+        retry_after: std::time::Duration::from_secs(1),
+    }
+}
+
+/// Brings what a change of a group's list has left to rest, in steps: after its switch the rows it has replaced go, and
+/// without one its own. Whoever has the partner's large unit knows that nobody is at work on it.
+async fn settle(store: &Store, unit: &LargeUnit, group_id: GroupId) -> Result<()> {
+    let scope = system_within(unit.pid());
+    let Some(mut of) = store.scan(&scope, move |tx| changes::find(tx, group_id)).await? else {
+        return Ok(());
+    };
+    if of.state == ChangeState::Staged {
+        unit.step(store, &scope, move |tx| changes::cancel(tx, group_id)).await?;
+        of.state = ChangeState::Cancelled;
+    }
+    let mut after: Option<MarkedRow> = None;
+    loop {
+        let from = after.take();
+        let page = store.scan(&scope, move |tx| {
+            let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
+            changes::list_marked(tx, group_id, of, from.as_ref(), limit)
+        });
+        let page = Arc::new(page.await?);
+        after = page.last().cloned();
+        if after.is_none() {
+            break;
+        }
+        settle_page(store, unit, group_id, of, &page).await?;
+    }
+    let end = move |tx: &mut Tx<'_>| changes::end(tx, group_id, of.change_id);
+    unit.step(store, &scope, end).await.map(drop)
+}
+
+async fn settle_page(
+    store: &Store,
+    unit: &LargeUnit,
+    group_id: GroupId,
+    of: Unsettled,
+    page: &Arc<Vec<MarkedRow>>,
+) -> Result<()> {
+    let mut from = 0;
+    while from < page.len() {
+        let page = Arc::clone(page);
+        let step = move |tx: &mut Tx<'_>| {
+            let mut written = 0;
+            for row in page.iter().skip(from) {
+                if is_step_full(tx, written) {
+                    break;
+                }
+                changes::settle(tx, group_id, of, row)?;
+                written += 1;
+            }
+            Ok(written)
+        };
+        from += unit.step(store, &system_within(unit.pid()), step).await?;
+    }
+    Ok(())
+}
+
+/// Settles what crashed processes and failed requests have left, of all partners; how many changes. Those of partners
+/// that have a large unit under way are left to it.
+///
+/// # Errors
+/// Of the store. What was done by then stays done.
+pub async fn settle_leftovers(store: &Store, units: &LargeUnits) -> Result<usize> {
+    let mut settled = 0;
+    let mut busy = Vec::<PartnerId>::new();
+    loop {
+        let found = store.read(&nobody(), |tx| changes::list_unsettled(tx, GROUPS)).await?;
+        let before = settled;
+        for (pid, group_id) in found {
+            if busy.contains(&pid) {
+                continue;
+            }
+            let Some(unit) = units.try_begin(store, pid).await? else {
+                busy.push(pid);
+                continue;
+            };
+            let done = settle(store, &unit, group_id).await;
+            unit.end(store).await;
+            done?;
+            settled += 1;
+        }
+        if settled == before {
+            return Ok(settled);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Which permissions and wildcards groups have (contract, part C).
+
+use serde_json::json;
+
+use crate::events::{self, Kind};
+use crate::groups::get_head;
+use crate::permission_lists::Differing;
+use tenantry_core::catalogue::Catalogue;
+use tenantry_core::error::{Error, Fault, Missing, Result};
+use tenantry_core::model::{Group, GroupId, ObjectPermissions};
+use tenantry_store::access::Admin;
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::{groups, permissions};
+
+/// A group that is not in the partner is here a fault, as the source prints (contract, part C).
+pub(super) fn accessible(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId) -> Result<Group> {
+    get_head(tx, by, group_id).map_err(|error| match error {
+        Error::NotFound(Missing::Group) => inaccessible().into(),
+        other => other,
+    })
+}
+
+/// The fault of a group that is not in the partner.
+pub fn inaccessible() -> Fault {
+    Fault::new("groupId", "unknown-group", "there is no such group in this partner")
+}
+
+/// Those entries that the catalogue knows: a group may still have some of one that was replaced, which grant nothing.
+fn known(catalogue: &Catalogue, list: Vec<ObjectPermissions>) -> Vec<ObjectPermissions> {
+    let known = list.into_iter().filter_map(|mut entry| {
+        let object_type = catalogue.object_type(&entry.object_type)?;
+        entry.permissions.retain(|name| object_type.has_permission(name));
+        (!entry.permissions.is_empty()).then_some(entry)
+    });
+    known.collect()
+}
+
+/// What a group may do with single objects, as it was given.
+///
+/// # Errors
+/// A fault for a group that is not in the partner.
+pub fn list(
+    tx: &mut Tx<'_>,
+    catalogue: &Catalogue,
+    by: &Admin,
+    group_id: GroupId,
+) -> Result<Vec<ObjectPermissions>> {
+    accessible(tx, by, group_id)?;
+    Ok(known(catalogue, permissions::list(tx, group_id)?))
+}
+
+/// Gives a group this list in place of the one it has. The list has been held to the catalogue.
+///
+/// # Errors
+/// As [`list`].
+pub fn replace(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, list: &[ObjectPermissions]) -> Result<()> {
+    accessible(tx, by, group_id)?;
+    groups::claim(tx, group_id)?;
+    let before = permissions::list(tx, group_id)?;
+    if before == list {
+        return Ok(());
+    }
+    permissions::apply(tx, group_id, &permissions::difference(&before, list))?;
+    groups::raise_version(tx, group_id)?;
+    Differing::of(&before, list).record(tx, group_id)
+}
+
+/// Gives a group these wildcards in place of those it has. They have been held to the catalogue.
+///
+/// # Errors
+/// As [`list`].
+pub fn replace_wildcards(
+    tx: &mut Tx<'_>,
+    by: &Admin,
+    group_id: GroupId,
+    wildcards: &[String],
+) -> Result<Group> {
+    groups::claim(tx, group_id)?;
+    let before = accessible(tx, by, group_id)?;
+    let mut after = wildcards.to_vec();
+    after.sort_unstable();
+    after.dedup();
+    if after != before.wildcards {
+        permissions::replace_wildcards(tx, group_id, &before.wildcards, &after)?;
+        groups::raise_version(tx, group_id)?;
+        let (old, new) = (json!({ "wildcards": before.wildcards }), json!({ "wildcards": after }));
+        events::record_group(tx, Kind::GroupWildcardsChanged, group_id, Some(old), Some(new))?;
+    }
+    groups::find(tx, group_id)?.ok_or(Error::NotFound(Missing::Group))
+}

@@ -1,0 +1,114 @@
+//! Sessions: which there are, ending them, and removing those that have ended.
+
+use serde_json::json;
+
+use crate::events::{self, Kind};
+use crate::users;
+use tenantry_core::clock::{DAY, Millis};
+use tenantry_core::error::{Error, Missing, Result};
+use tenantry_core::model::{Session, UserId};
+use tenantry_store::access::{Admin, Member};
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::listing::lists::Total;
+use tenantry_store::tables::sessions;
+use tenantry_store::tables::sessions::SessionPosition;
+
+/// How long an access token is kept after its end, so that its bearer is told "expired", not "invalid".
+const KEPT: Millis = DAY;
+
+/// Which sessions of a user, in which order.
+#[derive(Debug, Clone)]
+pub struct SessionQuery {
+    /// The newest first.
+    pub descending: bool,
+    /// Where to begin.
+    pub from: SessionPosition,
+    /// How many at most.
+    pub size: i64,
+}
+
+/// Sessions of a user of the partner that have not ended, and how many there are in all; from one snapshot.
+///
+/// # Errors
+/// Not found, also for another partner's user (B11).
+pub fn list(
+    tx: &mut Tx<'_>,
+    by: &Admin,
+    user_id: UserId,
+    query: &SessionQuery,
+) -> Result<(Total, Vec<Session>)> {
+    users::get(tx, by, user_id)?;
+    select(tx, user_id, query)
+}
+
+/// The caller's own sessions, the one of the request included.
+///
+/// # Errors
+/// None of its own.
+pub fn list_own(tx: &mut Tx<'_>, member: &Member, query: &SessionQuery) -> Result<(Total, Vec<Session>)> {
+    select(tx, member.user_id(), query)
+}
+
+fn select(tx: &mut Tx<'_>, user_id: UserId, query: &SessionQuery) -> Result<(Total, Vec<Session>)> {
+    let total = Total { count: sessions::count_of(tx, user_id)?, is_exact: true };
+    Ok((total, sessions::list_of(tx, user_id, query.descending, &query.from, query.size)?))
+}
+
+/// Ends one session of a user of the partner.
+///
+/// # Errors
+/// Not found: the user, or the session among its own.
+pub fn end(tx: &mut Tx<'_>, by: &Admin, user_id: UserId, session_id: &str) -> Result<()> {
+    users::get(tx, by, user_id)?;
+    end_one(tx, user_id, session_id)
+}
+
+/// Ends one of the caller's own sessions, the one of the request perhaps.
+///
+/// # Errors
+/// Not found.
+pub fn end_own(tx: &mut Tx<'_>, member: &Member, session_id: &str) -> Result<()> {
+    end_one(tx, member.user_id(), session_id)
+}
+
+/// Ends every session of a user of the partner.
+///
+/// # Errors
+/// Not found.
+pub fn end_all(tx: &mut Tx<'_>, by: &Admin, user_id: UserId) -> Result<()> {
+    users::get(tx, by, user_id)?;
+    end_every(tx, user_id)
+}
+
+/// Ends every session of the caller, the one of the request included.
+///
+/// # Errors
+/// None of its own.
+pub fn end_all_own(tx: &mut Tx<'_>, member: &Member) -> Result<()> {
+    end_every(tx, member.user_id())
+}
+
+fn end_one(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<()> {
+    if !sessions::end_of(tx, user_id, session_id)? {
+        return Err(Error::NotFound(Missing::Session));
+    }
+    events::record_user(tx, Kind::SessionEnded, user_id, None, None)
+}
+
+fn end_every(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
+    let ended = sessions::end_all_of(tx, user_id, None)?;
+    if ended == 0 {
+        return Ok(());
+    }
+    events::record_user(tx, Kind::SessionEnded, user_id, Some(json!({ "sessions": ended })), None)
+}
+
+/// Removes tokens and sessions that ended more than a day ago, of all partners, at most `limit` of each (a session
+/// takes its tokens along; one that is refreshed for ever leaves its old ones here). How many; as long as there are `limit` or more, there may be others.
+///
+/// # Errors
+/// None of its own.
+pub fn purge(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
+    let before = tx.now() - KEPT;
+    sessions::purge(tx, before, limit)
+}

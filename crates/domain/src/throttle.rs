@@ -1,0 +1,158 @@
+//! Failed logins per address, and forgotten passwords asked for: after so many in five minutes, that address has to
+//! wait, and no other. They are rows, so that the limit holds across processes and restarts.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::Terms;
+use crate::services::Services;
+use tenantry_core::clock::{MINUTE, Millis};
+use tenantry_core::error::{Error, Result};
+use tenantry_store::access::nobody;
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::login_failures;
+
+/// How long a failure counts.
+const WINDOW: Millis = 5 * MINUTE;
+
+/// Whether logins from this address may be tried now. Those under way are not counted, since most succeed;
+/// the hash queue bounds how many can slip by at once.
+///
+/// # Errors
+/// [`Error::TooMany`] when the address has to wait.
+pub async fn check(services: &Services, address: IpAddr) -> Result<()> {
+    let terms = services.terms;
+    services.store.read(&nobody(), move |tx| check_in(tx, terms, address)).await
+}
+
+fn check_in(tx: &mut Tx<'_>, terms: Terms, address: IpAddr) -> Result<()> {
+    check_key(tx, &network(address), terms.failures_per_address)
+}
+
+fn check_key(tx: &mut Tx<'_>, key: &str, limit: i64) -> Result<()> {
+    let now = tx.now();
+    let (count, first) = login_failures::count(tx, key, now - WINDOW)?;
+    if count < limit {
+        return Ok(());
+    }
+    Err(Error::TooMany(Duration::from_millis(u64::try_from(first + WINDOW - now).unwrap_or(0))))
+}
+
+/// Remembers a failed login.
+pub(super) fn record_failure(tx: &mut Tx<'_>, address: IpAddr) -> Result<()> {
+    login_failures::insert(tx, &network(address))
+}
+
+/// Counts a forgotten password that is asked for from this address, unless there were too many.
+///
+/// # Errors
+/// [`Error::TooMany`] when the address has to wait.
+pub(super) fn count_request(tx: &mut Tx<'_>, terms: Terms, address: IpAddr) -> Result<()> {
+    // Beside the failed logins, under a name that no address has.
+    let key = format!("forgotten {}", network(address));
+    check_key(tx, &key, terms.forgotten_per_address)?;
+    login_failures::insert(tx, &key)
+}
+
+/// Forgets failures that do not count any more, at most `limit` rows; how many.
+///
+/// # Errors
+/// None of its own.
+pub fn purge(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
+    let until = tx.now() - WINDOW;
+    login_failures::purge(tx, until, limit)
+}
+
+/// Whom a limit is for: an IPv4 address, or the /64 that one IPv6 customer has at least.
+fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => std::net::Ipv6Addr::from(u128::from(v6) >> 64 << 64).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenantry_core::clock::{Clock, HOUR};
+    use tenantry_core::random::Random;
+    use tenantry_store::engine::tx::Outcome;
+    use tenantry_store::store::Store;
+
+    struct Limited {
+        store: Store,
+        clock: Clock,
+        terms: Terms,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Limited {
+        fn to(failures_per_address: i64) -> Self {
+            let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual(1_000_000));
+            let store =
+                Store::open_sqlite(&dir.path().join("test.db"), clock.clone(), Random::seeded(1)).unwrap();
+            let terms = Terms {
+                access_token: HOUR,
+                refresh_token: HOUR,
+                temporary_password: HOUR,
+                password_expiry: None,
+                lockout_threshold: 5,
+                failures_per_address,
+                forgotten_per_address: 1,
+                email_hold: 0,
+                events: None,
+                deleted_users: 0,
+            };
+            Self { store, clock, terms, _dir: dir }
+        }
+
+        async fn fail(&self, address: &str) {
+            let address = address.parse().unwrap();
+            let record = move |tx: &mut Tx<'_>| record_failure(tx, address).map(Outcome::Commit);
+            self.store.write(&nobody(), record).await.unwrap();
+        }
+
+        async fn check(&self, address: &str) -> Result<()> {
+            let (terms, address) = (self.terms, address.parse().unwrap());
+            self.store.read(&nobody(), move |tx| check_in(tx, terms, address)).await
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_waits_after_its_limit_and_no_other_does() {
+        let limited = Limited::to(2);
+        limited.fail("192.0.2.1").await;
+        limited.clock.advance(500);
+        limited.check("192.0.2.1").await.unwrap();
+        limited.fail("192.0.2.1").await;
+        limited.clock.advance(1_500);
+        let Err(Error::TooMany(wait)) = limited.check("192.0.2.1").await else { panic!("must wait") };
+        assert_eq!(wait, Duration::from_millis(298_000), "until the first failure is five minutes old");
+        limited.check("192.0.2.2").await.unwrap();
+        limited.clock.advance(298_000);
+        limited.check("192.0.2.1").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn ipv6_neighbours_share_a_limit() {
+        let limited = Limited::to(1);
+        limited.fail("2001:db8::1").await;
+        limited.check("2001:db8::2").await.unwrap_err();
+        limited.check("2001:db8:0:1::2").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn failures_of_one_moment_all_count_and_old_ones_are_forgotten() {
+        let limited = Limited::to(3);
+        for _ in 0..3 {
+            limited.fail("192.0.2.1").await;
+        }
+        limited.check("192.0.2.1").await.unwrap_err();
+        let forget = |tx: &mut Tx<'_>| purge(tx, 100).map(Outcome::Commit);
+        assert_eq!(limited.store.write(&nobody(), forget).await.unwrap(), 0, "they still count");
+        limited.clock.advance(WINDOW);
+        limited.fail("192.0.2.2").await;
+        assert_eq!(limited.store.write(&nobody(), forget).await.unwrap(), 1, "one moment is one row");
+        limited.check("192.0.2.1").await.unwrap();
+    }
+}

@@ -1,0 +1,442 @@
+//! Access and refresh tokens (RFC 6749, 6750, 7009, 7662), and who a token lets in.
+//!
+//! A token is `at.<partner>.<random>` (access), `rt.<partner>.<random>` (refresh); the partner leads, so that it is
+//! looked up in its partner's rows. The database holds SHA-256 of it only.
+
+use std::net::IpAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use crate::clients::{self, ClientIdentity};
+use crate::events::{self, Kind};
+use crate::services::Services;
+use crate::{Terms, passwords, unit};
+use tenantry_core::clock::Millis;
+use tenantry_core::error::{Error, GrantError, Missing, Result, TokenFault};
+use tenantry_core::model::{PartnerId, Status, User, UserId};
+use tenantry_core::random::Random;
+use tenantry_core::values;
+use tenantry_store::access::{Caller, Operator, TokenFacts, system_within};
+use tenantry_store::engine::cache::TokenHash;
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::sessions::{self, NewSession, RefreshToken, TokenKind};
+use tenantry_store::tables::{partners, users};
+
+/// SHA-256 of a token.
+pub fn hash(token: &str) -> TokenHash {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// The partner that a token of this kind names; none when it is not of that form.
+pub(super) fn partner_of(token: &str, kind: &str) -> Option<PartnerId> {
+    let (pid, secret) = token.strip_prefix(kind)?.strip_prefix('.')?.split_once('.')?;
+    let pid = values::whole_number(pid).filter(|pid| *pid > 0)?;
+    // Nothing else was ever given out, and PostgreSQL refuses to look for a NUL character.
+    (!secret.is_empty() && secret.bytes().all(|b| b.is_ascii_graphic())).then_some(PartnerId(pid))
+}
+
+fn make(random: &Random, kind: &str, pid: PartnerId) -> Zeroizing<String> {
+    Zeroizing::new(format!("{kind}.{pid}.{}", random.token::<32>()))
+}
+
+/// Who bears this access token.
+///
+/// # Errors
+/// [`Error::Unauthenticated`] with what is wrong with it.
+pub async fn authenticate(services: &Services, token: &str) -> Result<Caller> {
+    let facts = match partner_of(token, "at") {
+        Some(pid) => services.store.find_token(pid, &hash(token)).await?,
+        None => None,
+    };
+    let facts = facts.ok_or(Error::Unauthenticated(TokenFault::Invalid))?;
+    let now = services.clock.now();
+    let caller = Caller::admit(&facts, now).map_err(Error::Unauthenticated)?;
+    services.uses.note(&facts, now);
+    Ok(caller)
+}
+
+/// Whether this is an operator's token.
+///
+/// # Errors
+/// [`Error::Unauthenticated`].
+pub async fn authenticate_operator(services: &Services, token: &str) -> Result<Operator> {
+    let hash = stored_operator_hash(token);
+    let known = services
+        .store
+        .read(&tenantry_store::access::nobody(), move |tx| partners::find_operator_token(tx, &hash))
+        .await?;
+    Operator::by_token(known)
+}
+
+/// A name of the operator with this token, which does not tell the token.
+pub fn operator_name(token: &str) -> String {
+    format!("operator:{}", stored_operator_hash(token))
+}
+
+fn stored_operator_hash(token: &str) -> String {
+    URL_SAFE_NO_PAD.encode(hash(token))
+}
+
+/// Makes a token for the operator's API. It is told once and stored as a hash.
+///
+/// # Errors
+/// None of its own.
+pub fn create_operator_token(tx: &mut Tx<'_>, _by: Operator, name: &str) -> Result<(i64, String)> {
+    let token = format!("op.{}", tx.random().token::<32>());
+    let id = partners::insert_operator_token(tx, &stored_operator_hash(&token), name)?;
+    Ok((id, token))
+}
+
+/// All operators' tokens, without the tokens.
+///
+/// # Errors
+/// None of its own.
+pub fn list_operator_tokens(tx: &mut Tx<'_>, _by: Operator) -> Result<Vec<partners::OperatorToken>> {
+    partners::list_operator_tokens(tx)
+}
+
+/// Revokes an operator's token.
+///
+/// # Errors
+/// Not found.
+pub fn revoke_operator_token(tx: &mut Tx<'_>, _by: Operator, token_id: i64) -> Result<()> {
+    if partners::delete_operator_token(tx, token_id)? {
+        Ok(())
+    } else {
+        Err(Error::NotFound(Missing::OperatorToken))
+    }
+}
+
+/// Where a token request came from.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The client's address.
+    pub address: IpAddr,
+    /// What it says it is; at most 255 characters are kept.
+    pub user_agent: Option<String>,
+}
+
+/// Tokens just given. Not `Debug`: they would be one `{:?}` away from a log.
+pub struct Granted {
+    /// For requests.
+    pub access_token: Zeroizing<String>,
+    /// For new tokens; none for restricted sessions (B22) and technical accounts.
+    pub refresh_token: Option<Zeroizing<String>>,
+    /// How long the access token lives.
+    pub expires_in: Millis,
+    /// Opened with a temporary or expired password (B22).
+    pub password_change_required: bool,
+}
+
+/// What a session is opened with.
+pub(super) struct Opening<'a> {
+    pub(super) client_id: &'a str,
+    pub(super) user_id: Option<UserId>,
+    pub(super) origin: &'a Origin,
+    /// Set for a session that must first change the password: when that password ends, if it does.
+    pub(super) restricted: Option<Option<Millis>>,
+}
+
+/// A session that was just opened.
+pub(super) struct Opened {
+    pub(super) session_id: String,
+    /// The latest end of any of its tokens, as is known now.
+    pub(super) ends_at: Millis,
+}
+
+/// Opens a session and gives its first tokens.
+pub(super) fn open_session(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    opening: &Opening<'_>,
+) -> Result<(Opened, Granted)> {
+    let (now, pid) = (tx.now(), tx.pid());
+    let session_id = tx.random().token::<16>();
+    let mut access_ends = now + terms.access_token;
+    if let Some(Some(ends)) = opening.restricted {
+        access_ends = access_ends.min(ends);
+    }
+    // A technical account logs in again with its secret; a restricted session must not live on (B22).
+    let refreshes = opening.restricted.is_none() && opening.user_id.is_some();
+    let session_ends = if refreshes { access_ends.max(now + terms.refresh_token) } else { access_ends };
+    let address = opening.origin.address.to_string();
+    let user_agent: Option<String> =
+        opening.origin.user_agent.as_ref().map(|ua| ua.chars().take(255).collect());
+    sessions::insert(
+        tx,
+        &NewSession {
+            session_id: &session_id,
+            user_id: opening.user_id,
+            client_id: opening.client_id,
+            is_restricted: opening.restricted.is_some(),
+            expires_at: session_ends,
+            address: Some(&address),
+            user_agent: user_agent.as_deref(),
+        },
+    )?;
+    let access_token = make(tx.random(), "at", pid);
+    sessions::insert_token(tx, TokenKind::Access, &hash(&access_token), &session_id, access_ends)?;
+    let mut refresh_token = None;
+    if refreshes {
+        let token = make(tx.random(), "rt", pid);
+        sessions::insert_token(
+            tx,
+            TokenKind::Refresh,
+            &hash(&token),
+            &session_id,
+            now + terms.refresh_token,
+        )?;
+        refresh_token = Some(token);
+    }
+    let granted = Granted {
+        access_token,
+        refresh_token,
+        expires_in: access_ends - now,
+        password_change_required: opening.restricted.is_some(),
+    };
+    Ok((Opened { session_id, ends_at: session_ends }, granted))
+}
+
+/// The client credentials grant: a technical account of the client's partner (B28).
+///
+/// # Errors
+/// `unauthorized_client` for the public client.
+pub async fn grant_client_credentials(
+    services: &Services,
+    client: &ClientIdentity,
+    origin: Origin,
+) -> Result<Granted> {
+    let ClientIdentity::Confidential(client) = client else {
+        return Err(Error::Grant(
+            GrantError::UnauthorizedClient,
+            "a public client cannot use this grant".into(),
+        ));
+    };
+    let (terms, client) = (services.terms, client.clone());
+    unit::write(&services.store, &system_within(client.pid), move |tx| {
+        if !clients::is_known(tx, &client.client_id)? {
+            return Err(clients::unknown());
+        }
+        let opening =
+            Opening { client_id: &client.client_id, user_id: None, origin: &origin, restricted: None };
+        let (_, granted) = open_session(tx, terms, &opening)?;
+        events::record(tx, Kind::SessionStarted, None, Some(json!({ "clientId": client.client_id })))?;
+        Ok(granted)
+    })
+    .await
+}
+
+fn invalid_refresh_token() -> Error {
+    Error::Grant(
+        GrantError::InvalidGrant,
+        "the refresh token is unknown, used, expired or another client's".into(),
+    )
+}
+
+/// The refresh token grant (RFC 6749 §6), rotating: the token works once. Its second use ends the whole session,
+/// since one of the two users stole it (RFC 9700 §4.14).
+///
+/// # Errors
+/// `invalid_grant`.
+pub async fn grant_refresh(services: &Services, client: &ClientIdentity, token: &str) -> Result<Granted> {
+    let pid = partner_of(token, "rt").filter(|pid| client.serves(*pid)).ok_or_else(invalid_refresh_token)?;
+    let (terms, hash, client_id) = (services.terms, hash(token), client.client_id().to_owned());
+    let granted =
+        unit::write(&services.store, &system_within(pid), move |tx| refresh(tx, terms, &hash, &client_id))
+            .await?;
+    granted.ok_or_else(invalid_refresh_token)
+}
+
+/// None = refused; what a replay ended stays ended, hence no error, which would undo it.
+fn refresh(tx: &mut Tx<'_>, terms: Terms, presented: &TokenHash, client_id: &str) -> Result<Option<Granted>> {
+    let Some(token) = sessions::find_refresh_token(tx, presented)? else { return Ok(None) };
+    if token.client_id != client_id {
+        return Ok(None);
+    }
+    let now = tx.now();
+    if token.used_at.is_some() {
+        sessions::end(tx, &token.session_id)?;
+        if let Some(user_id) = token.user_id {
+            events::record_user(tx, Kind::SessionReplayed, user_id, None, None)?;
+        }
+        return Ok(None);
+    }
+    let pid = tx.pid();
+    if owner_of(tx, terms, &token)?.is_none() {
+        return Ok(None);
+    }
+    let access_token = make(tx.random(), "at", pid);
+    let refresh_token = make(tx.random(), "rt", pid);
+    let (access_ends, refresh_ends) = (now + terms.access_token, now + terms.refresh_token);
+    sessions::rotate(tx, presented, &token.session_id, refresh_ends.max(access_ends))?;
+    sessions::insert_token(tx, TokenKind::Access, &hash(&access_token), &token.session_id, access_ends)?;
+    sessions::insert_token(tx, TokenKind::Refresh, &hash(&refresh_token), &token.session_id, refresh_ends)?;
+    Ok(Some(Granted {
+        access_token,
+        refresh_token: Some(refresh_token),
+        expires_in: terms.access_token,
+        password_change_required: false,
+    }))
+}
+
+/// The user for whom a refresh token that was not yet used is good now.
+fn owner_of(tx: &mut Tx<'_>, terms: Terms, token: &RefreshToken) -> Result<Option<User>> {
+    let (now, pid) = (tx.now(), tx.pid());
+    let Some(user_id) = token.user_id else { return Ok(None) };
+    let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
+    if now >= token.expires_at || user.status != Status::Active || partners::is_suspended(tx, pid)? {
+        return Ok(None);
+    }
+    // A password past its expiry must be changed at a login; refreshing must not put that off for ever.
+    let present = tenantry_store::tables::passwords::list_present(tx, user_id)?;
+    let is_good = present.iter().any(|p| !p.is_temporary && !passwords::is_overdue(p, terms, now));
+    Ok(is_good.then_some(user))
+}
+
+/// Ends the session of a token (RFC 7009). A token that is unknown, or was given to another client, stays as it is.
+///
+/// # Errors
+/// None of its own.
+pub async fn revoke(services: &Services, client: &ClientIdentity, token: &str) -> Result<()> {
+    let Some((pid, session)) = find_session(services, client, token).await? else { return Ok(()) };
+    unit::write(&services.store, &system_within(pid), move |tx| {
+        if !sessions::end(tx, &session.session_id)? {
+            return Ok(());
+        }
+        match session.user_id {
+            Some(user_id) => events::record_user(tx, Kind::SessionEnded, user_id, None, None),
+            None => {
+                events::record(tx, Kind::SessionEnded, None, Some(json!({ "clientId": session.client_id })))
+            }
+        }
+    })
+    .await
+}
+
+struct FoundSession {
+    session_id: String,
+    user_id: Option<UserId>,
+    client_id: String,
+}
+
+async fn find_session(
+    services: &Services,
+    client: &ClientIdentity,
+    token: &str,
+) -> Result<Option<(PartnerId, FoundSession)>> {
+    let hash = hash(token);
+    let (pid, found) = if let Some(pid) = partner_of(token, "at") {
+        let facts = services.store.find_token(pid, &hash).await?;
+        (
+            pid,
+            facts.map(|f| FoundSession {
+                session_id: f.session_id().to_owned(),
+                user_id: f.user_id(),
+                client_id: f.client_id().to_owned(),
+            }),
+        )
+    } else if let Some(pid) = partner_of(token, "rt") {
+        let token = services
+            .store
+            .read(&system_within(pid), move |tx| sessions::find_refresh_token(tx, &hash))
+            .await?;
+        (
+            pid,
+            token.map(|t| FoundSession {
+                session_id: t.session_id,
+                user_id: t.user_id,
+                client_id: t.client_id,
+            }),
+        )
+    } else {
+        return Ok(None);
+    };
+    // A client revokes only what was given to itself (RFC 7009 §2.1, B28).
+    Ok(found.filter(|s| s.client_id == client.client_id()).map(|s| (pid, s)))
+}
+
+/// What is told of a good token (RFC 7662 §2.2).
+#[derive(Debug)]
+pub struct Introspection {
+    /// The client it was given to.
+    pub client_id: String,
+    /// The user, unless it is a technical account's.
+    pub user: Option<(UserId, String)>,
+    /// The partner.
+    pub pid: PartnerId,
+    /// Whether its bearer is a partner admin.
+    pub is_admin: bool,
+    /// When it was given.
+    pub issued_at: Millis,
+    /// When it ends.
+    pub expires_at: Millis,
+    /// Whether it is a refresh token.
+    pub is_refresh_token: bool,
+}
+
+/// What a token is worth (RFC 7662), for a confidential client of its partner; none = not active.
+///
+/// # Errors
+/// `unauthorized_client` for the public client.
+pub async fn introspect(
+    services: &Services,
+    client: &ClientIdentity,
+    token: &str,
+) -> Result<Option<Introspection>> {
+    let ClientIdentity::Confidential(client) = client else {
+        return Err(Error::Grant(GrantError::UnauthorizedClient, "a public client cannot introspect".into()));
+    };
+    let (pid, hash, terms) = (client.pid, hash(token), services.terms);
+    if partner_of(token, "at") == Some(pid) {
+        let Some(facts) = services.store.find_token(pid, &hash).await? else { return Ok(None) };
+        if Caller::admit(&facts, services.clock.now()).is_err() || facts.is_restricted() {
+            return Ok(None);
+        }
+        return services.store.read(&system_within(pid), move |tx| of_access_token(tx, &facts)).await;
+    }
+    if partner_of(token, "rt") != Some(pid) {
+        return Ok(None);
+    }
+    services
+        .store
+        .scan(&system_within(pid), move |tx| {
+            let Some(token) = sessions::find_refresh_token(tx, &hash)? else { return Ok(None) };
+            if token.used_at.is_some() {
+                return Ok(None);
+            }
+            let Some(user) = owner_of(tx, terms, &token)? else { return Ok(None) };
+            Ok(Some(Introspection {
+                client_id: token.client_id,
+                user: Some((user.user_id, user.username)),
+                pid,
+                is_admin: user.is_admin,
+                issued_at: token.issued_at,
+                expires_at: token.expires_at,
+                is_refresh_token: true,
+            }))
+        })
+        .await
+}
+
+fn of_access_token(tx: &mut Tx<'_>, facts: &TokenFacts) -> Result<Option<Introspection>> {
+    let user = match facts.user_id() {
+        Some(id) => match users::find(tx, id)? {
+            Some(user) => Some((id, user.username)),
+            None => return Ok(None),
+        },
+        None => None,
+    };
+    Ok(Some(Introspection {
+        client_id: facts.client_id().to_owned(),
+        user,
+        pid: facts.pid(),
+        is_admin: facts.is_admin(),
+        issued_at: facts.issued_at(),
+        expires_at: facts.expires_at(),
+        is_refresh_token: false,
+    }))
+}

@@ -1,0 +1,223 @@
+//! Units of work: one transaction each, with the rules that hold at the end of every one.
+
+use std::sync::Arc;
+
+use crate::conditions::{self, Condition, Target};
+use crate::once::{self, Claim, Keepable};
+use crate::partners;
+use tenantry_core::error::Result;
+use tenantry_store::access::{Caller, Scope};
+use tenantry_store::engine::tx::{Outcome, Tx};
+use tenantry_store::store::Store;
+use tenantry_store::tables::sessions;
+
+/// Runs `work` in a transaction and answers when it is on disk. It may run more than once. Whoever asks for it must
+/// still be allowed to: writes look at the database, not at cached callers.
+pub async fn write<T, F>(store: &Store, scope: &impl Scope, work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+{
+    let right = Right::of(scope);
+    store.write(scope, move |tx| right.run(tx, &work).map(Outcome::Commit)).await
+}
+
+/// Like [`write()`], for work on thousands of rows: nobody else waits in its transaction.
+pub async fn write_large<T, F>(store: &Store, scope: &impl Scope, work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+{
+    let right = Right::of(scope);
+    store.write_large(scope, move |tx| right.run(tx, &work).map(Outcome::Commit)).await
+}
+
+/// Like [`write_large`], and takes everything back at its end.
+pub async fn rehearse_large<T, F>(store: &Store, scope: &impl Scope, work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+{
+    let right = Right::of(scope);
+    store.write_large(scope, move |tx| right.run(tx, &work).map(Outcome::Rollback)).await
+}
+
+/// Says what a large unit of work would say, by reading alone, beside the writer. Whoever asks for it must still be
+/// allowed to.
+pub async fn rehearse_by_reading<T, F>(store: &Store, scope: &impl Scope, work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+{
+    let right = Right::of(scope);
+    let read = move |tx: &mut Tx<'_>| {
+        right.check(tx)?;
+        work(tx)
+    };
+    store.scan(scope, read).await
+}
+
+/// In which manner a unit is done.
+#[derive(Debug, Clone, Default)]
+pub struct Manner {
+    /// A real run that is taken back at its end: nothing is changed, nothing is sent.
+    pub dry_run: bool,
+    /// Work on thousands of rows.
+    pub is_large: bool,
+    /// Work that only adds rows: many such units may share a transaction.
+    pub only_adds: bool,
+    /// Only if the thing is in this state.
+    pub condition: Option<(Target, Condition)>,
+    /// Only once: whoever asks again with this claim is told what the first was told.
+    pub once: Option<Claim>,
+}
+
+/// What a unit came to.
+#[derive(Debug)]
+pub enum Done<T> {
+    /// It was done now (or would have been).
+    Now(T),
+    /// It was done before; this was its answer.
+    Before(T),
+}
+
+/// Like [`write()`], in a manner.
+///
+/// # Errors
+/// Those of `work`; [`tenantry_core::error::Error::Precondition`]; `idempotency-key-reused`.
+pub async fn write_in<T, F>(store: &Store, scope: &impl Scope, manner: Manner, work: F) -> Result<Done<T>>
+where
+    T: Keepable + Send + 'static,
+    F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+{
+    let (right, is_large) = (Right::of(scope), manner.is_large);
+    // What is taken back, and what waits for another that does the same, would hold up those it shares with.
+    let may_share = manner.only_adds && !manner.dry_run && manner.once.is_none();
+    let run = move |tx: &mut Tx<'_>| manner.run(tx, &right, &work);
+    match (is_large, may_share) {
+        (true, _) => store.write_large(scope, run).await,
+        (false, true) => store.write_new(scope, run).await,
+        (false, false) => store.write(scope, run).await,
+    }
+}
+
+/// Looks at the whole of a large unit before it begins, off the writer: whether who asks may, and on what condition.
+///
+/// # Errors
+/// Those of `work`; [`tenantry_core::error::Error::Precondition`].
+pub(super) async fn check_whole<T, F>(
+    store: &Store,
+    scope: &impl Scope,
+    manner: &Arc<Manner>,
+    work: F,
+) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+{
+    let (right, manner) = (Right::of(scope), Arc::clone(manner));
+    store
+        .scan(scope, move |tx| {
+            right.check(tx)?;
+            manner.check(tx)?;
+            work(tx)
+        })
+        .await
+}
+
+/// Has a large unit begin: `work` writes down what is to be done. The answer of an earlier one, if it was done before;
+/// that of this one is due at its end.
+///
+/// # Errors
+/// As [`write_in`].
+pub(super) async fn begin<T, F>(
+    store: &Store,
+    scope: &impl Scope,
+    manner: &Arc<Manner>,
+    work: F,
+) -> Result<Option<T>>
+where
+    T: Keepable + Send + 'static,
+    F: Fn(&mut Tx<'_>) -> Result<()> + Send + 'static,
+{
+    let (right, manner) = (Right::of(scope), Arc::clone(manner));
+    store
+        .write_large(scope, move |tx| {
+            right.check(tx)?;
+            if let Some(claim) = &manner.once {
+                if let Some(answer) = once::find(tx, claim)? {
+                    return Ok(Outcome::Commit(Some(answer)));
+                }
+                once::begin(tx, claim)?;
+            }
+            manner.check(tx)?;
+            work(tx).map(|()| Outcome::Commit(None))
+        })
+        .await
+}
+
+impl Manner {
+    fn check(&self, tx: &mut Tx<'_>) -> Result<()> {
+        match &self.condition {
+            Some((target, condition)) => conditions::check(tx, *target, condition),
+            None => Ok(()),
+        }
+    }
+
+    fn run<T: Keepable>(
+        &self,
+        tx: &mut Tx<'_>,
+        right: &Right,
+        work: impl Fn(&mut Tx<'_>) -> Result<T>,
+    ) -> Result<Outcome<Done<T>>> {
+        let claim = self.once.as_ref().filter(|_| !self.dry_run);
+        if let Some(claim) = claim {
+            // The right to it comes first, also to what is only told again.
+            right.check(tx)?;
+            if let Some(answer) = once::find(tx, claim)? {
+                return Ok(Outcome::Commit(Done::Before(answer)));
+            }
+            once::begin(tx, claim)?;
+        }
+        let mut value = right.run(tx, |tx| {
+            self.check(tx)?;
+            work(tx)
+        })?;
+        if self.dry_run {
+            value.hide_ids(tx.fresh_ids());
+            return Ok(Outcome::Rollback(Done::Now(value)));
+        }
+        if let Some(claim) = claim {
+            once::keep(tx, claim, &value)?;
+        }
+        Ok(Outcome::Commit(Done::Now(value)))
+    }
+}
+
+/// By what right a unit runs.
+struct Right {
+    caller: Option<Caller>,
+    takes_admin: bool,
+}
+
+impl Right {
+    fn of(scope: &impl Scope) -> Self {
+        Self { caller: scope.caller().cloned(), takes_admin: scope.takes_admin() }
+    }
+
+    fn check(&self, tx: &mut Tx<'_>) -> Result<()> {
+        match &self.caller {
+            Some(caller) => {
+                caller.readmit(sessions::find_standing(tx, caller.session_id())?, self.takes_admin)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn run<T>(&self, tx: &mut Tx<'_>, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.check(tx)?;
+        let value = work(tx)?;
+        partners::keep_an_admin(tx)?;
+        Ok(value)
+    }
+}

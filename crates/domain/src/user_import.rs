@@ -1,0 +1,561 @@
+//! Users that come from elsewhere, a file of them, in batches, each in a transaction or several, so that others write
+//! between them, and an import that breaks off goes on where it stopped.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::users::{self, NewUser};
+use crate::{Terms, passwords, unit};
+use tenantry_core::clock::{DAY, Millis};
+use tenantry_core::error::{Conflict, Error, Fault, Result};
+use tenantry_core::model::{GroupId, User, UserId};
+use tenantry_core::rows::{RawRow, Text};
+use tenantry_store::access::{Admin, Operator};
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::store::Store;
+use tenantry_store::tables::imports::{self, Progress};
+use tenantry_store::tables::{expensive_hashes, groups, users as stored};
+
+/// How long an import that broke off can be gone on with.
+const KEPT: Millis = 7 * DAY;
+
+/// A user to import.
+#[derive(Clone)]
+pub struct ImportedUser {
+    /// As for a create.
+    pub new: NewUser,
+    /// A hash from elsewhere, checked ([`tenantry_passwords::check_foreign`]).
+    pub password_hash: Option<String>,
+}
+
+/// A row of an import: a user, or what is wrong with it.
+#[derive(Clone)]
+pub struct Row {
+    /// Where it begins in its file.
+    pub line: u64,
+    /// What stands there.
+    pub user: Result<ImportedUser, Vec<Fault>>,
+}
+
+/// What became of a row, or would become of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fate {
+    /// Where the row begins in its file.
+    pub line: u64,
+    /// The name of the user it became, where it became one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The user's groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<i64>,
+    /// Why it was rejected, where it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Reason>,
+    /// By which the user is unique, for [`Seen`], which takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keys: Option<(String, Option<String>)>,
+}
+
+/// For people, in one line.
+impl std::fmt::Display for Fate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}: ", self.line)?;
+        if let Some(username) = &self.username {
+            write!(f, "create {username}")?;
+            if !self.groups.is_empty() {
+                let groups: Vec<String> = self.groups.iter().map(ToString::to_string).collect();
+                write!(f, ", in groups {}", groups.join(", "))?;
+            }
+            return Ok(());
+        }
+        f.write_str("reject")?;
+        for (at, Reason { field, code, detail }) in self.errors.iter().enumerate() {
+            let between = if at == 0 { ":" } else { ";" };
+            let field = field.strip_prefix('/').unwrap_or("row");
+            write!(f, "{between} {field} {detail} ({code})")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a row is rejected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// JSON Pointer into the row; empty for the whole of it.
+    pub field: String,
+    /// Stable and machine-readable, such as `username-taken`.
+    pub code: String,
+    /// What is wrong and how to mend it.
+    pub detail: String,
+}
+
+impl From<Fault> for Reason {
+    fn from(Fault { field, code, detail }: Fault) -> Self {
+        Self { field: field.into_owned(), code: code.to_owned(), detail: detail.into_owned() }
+    }
+}
+
+impl From<Conflict> for Reason {
+    fn from(Conflict { code, detail, field, .. }: Conflict) -> Self {
+        let field = field.unwrap_or_default().into_owned();
+        Self { field, code: code.to_owned(), detail: detail.into_owned() }
+    }
+}
+
+impl Fate {
+    /// Whether the row becomes a user.
+    pub fn is_good(&self) -> bool {
+        self.errors.is_empty()
+    }
+
+    /// Whether both say the same of the row; the words may differ.
+    pub fn agrees(&self, other: &Self) -> bool {
+        let brief = |fate: &Self| {
+            let errors: Vec<_> = fate.errors.iter().map(|e| (e.field.clone(), e.code.clone())).collect();
+            (fate.line, fate.username.clone(), fate.groups.clone(), errors)
+        };
+        brief(self) == brief(other)
+    }
+
+    /// In a few words.
+    pub fn brief(&self) -> String {
+        match &self.username {
+            Some(username) => format!("create {username}"),
+            None => {
+                let codes: Vec<&str> = self.errors.iter().map(|reason| reason.code.as_str()).collect();
+                format!("reject it ({})", codes.join(", "))
+            }
+        }
+    }
+
+    fn rejected(line: u64, errors: Vec<Reason>) -> Self {
+        Self { line, username: None, groups: Vec::new(), errors, keys: None }
+    }
+
+    fn created(line: u64, new: &NewUser) -> Self {
+        Self {
+            line,
+            username: Some(new.username.shown.clone()),
+            groups: new.groups.iter().map(|group| group.0).collect(),
+            errors: Vec::new(),
+            keys: Some((new.username.key.clone(), new.profile.external_id.clone())),
+        }
+    }
+}
+
+/// How a batch goes about rows that may be refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    /// All at once but those whose names are taken, in the hope that none is refused for another reason: then the whole
+    /// batch is, and has to be done carefully.
+    Hopeful,
+    /// Each so that it can be taken back alone. This costs twice as much, and more in a long transaction.
+    Careful,
+}
+
+/// The most rows of a careful transaction.
+const CAREFUL: usize = 1_000;
+
+/// Has a batch of so many rows stored, in as many transactions as it takes. `part` stores some of them from a place on, and says
+/// where the next ones begin and what has come of all so far; `before` is what had come of earlier batches.
+///
+/// # Errors
+/// Those of `part`. What earlier parts have stored stays.
+pub async fn store_batch<T, F>(
+    store: &Store,
+    by: &Admin,
+    mood: &mut Mood,
+    rows: usize,
+    before: T,
+    part: F,
+) -> Result<T>
+where
+    T: Send + Sync + 'static,
+    F: Fn(&mut Tx<'_>, Mood, usize, &T) -> Result<(usize, T)> + Send + Sync + 'static,
+{
+    let part = Arc::new(part);
+    let (mut at, mut done) = (0, before);
+    while at < rows {
+        let before = Arc::new(done);
+        (at, done) = hopefully(mood, |mood| {
+            let (part, before) = (Arc::clone(&part), Arc::clone(&before));
+            unit::write_large(store, by, move |tx| part(tx, mood, at, &before))
+        })
+        .await?;
+    }
+    Ok(done)
+}
+
+/// Has a batch tried, and taken back; what would become of each row.
+///
+/// # Errors
+/// Those of [`create_batch`].
+pub async fn rehearse_batch(
+    store: &Store,
+    terms: Terms,
+    by: &Admin,
+    mood: &mut Mood,
+    rows: Vec<Row>,
+    send_mail: bool,
+) -> Result<Vec<Fate>> {
+    let rows = Arc::new(rows);
+    let mut fates = Vec::with_capacity(rows.len());
+    while fates.len() < rows.len() {
+        let at = fates.len();
+        let part = hopefully(mood, |mood| {
+            let (rights, rows) = (by.clone(), Arc::clone(&rows));
+            unit::rehearse_large(store, by, move |tx| {
+                create_batch(tx, terms, &rights, rows.get(at..).unwrap_or_default(), send_mail, mood)
+            })
+        });
+        fates.extend(part.await?);
+    }
+    Ok(fates)
+}
+
+/// Has something done carefully where hope was in vain, and whether it was: so it will be the next time.
+async fn hopefully<T, Fut>(mood: &mut Mood, work: impl Fn(Mood) -> Fut) -> Result<T>
+where
+    Fut: Future<Output = Result<T>>,
+{
+    if *mood == Mood::Hopeful {
+        match work(Mood::Hopeful).await {
+            Err(Error::Invalid(_) | Error::Conflict(_)) => *mood = Mood::Careful,
+            other => return other,
+        }
+    }
+    work(Mood::Careful).await
+}
+
+/// Creates users of a batch; what became of each row, from the first one on. One that is refused does not hold up the
+/// others. It may end before all rows are done, so that others who write need not wait: the rest belongs into another
+/// transaction.
+///
+/// # Errors
+/// Only those that no row is to blame for; hopefully also that of the first row which is refused.
+pub fn create_batch(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    _by: &Admin,
+    rows: &[Row],
+    send_mail: bool,
+    mood: Mood,
+) -> Result<Vec<Fate>> {
+    let fates = match mood {
+        Mood::Hopeful => {
+            let part = tx.part_of(rows.len());
+            create_together(tx, terms, rows.get(..part).unwrap_or(rows), send_mail)
+        }
+        Mood::Careful => each(tx, rows.get(..CAREFUL).unwrap_or(rows), |tx, line, user| {
+            match tx.attempt(|tx| create(tx, terms, user, send_mail, users::insert))? {
+                Ok(()) => Ok(Fate::created(line, &user.new)),
+                Err(error) => refused(line, error),
+            }
+        }),
+    }?;
+    let created = rows.iter().zip(&fates).filter(|(_, fate)| fate.is_good());
+    let hashes = created.filter_map(|(row, _)| row.user.as_ref().ok()?.password_hash.as_deref());
+    expensive_hashes::record(tx, hashes)?;
+    Ok(fates)
+}
+
+/// Does once for all rows what each would do for itself: so little comes between them, and on PostgreSQL they are stored
+/// together.
+fn create_together(tx: &mut Tx<'_>, terms: Terms, rows: &[Row], send_mail: bool) -> Result<Vec<Fate>> {
+    let groups = count_each(good(rows).flat_map(|user| &user.new.groups).copied());
+    users::require_groups(tx, &groups.into_keys().collect::<Vec<_>>())?;
+    tx.expect_rows(good(rows).count());
+    let mut taken = Taken::find(tx, rows)?;
+    let fates = each(tx, rows, |tx, line, user| {
+        if let Some(error) = taken.refusal(&user.new) {
+            return refused(line, error);
+        }
+        create(tx, terms, user, send_mail, users::insert_alone)?;
+        taken.add(&user.new);
+        Ok(Fate::created(line, &user.new))
+    })?;
+    let members = count_each(fates.iter().flat_map(|fate| &fate.groups).map(|id| GroupId(*id)));
+    members.into_iter().try_for_each(|(group, count)| groups::count_members(tx, group, count))?;
+    Ok(fates)
+}
+
+/// Row after row, until others wait.
+fn each(
+    tx: &mut Tx<'_>,
+    rows: &[Row],
+    mut create: impl FnMut(&mut Tx<'_>, u64, &ImportedUser) -> Result<Fate>,
+) -> Result<Vec<Fate>> {
+    let mut fates = Vec::with_capacity(rows.len());
+    for row in rows {
+        if tx.makes_way_after(fates.len()) {
+            break;
+        }
+        fates.push(match &row.user {
+            Ok(user) => create(tx, row.line, user)?,
+            Err(faults) => Fate::rejected(row.line, faults.iter().cloned().map(Reason::from).collect()),
+        });
+    }
+    Ok(fates)
+}
+
+/// What users are unique by that others have: in the database before a batch, and in its rows so far.
+#[derive(Default)]
+struct Taken {
+    usernames: HashSet<String>,
+    external_ids: HashSet<String>,
+}
+
+impl Taken {
+    fn find(tx: &mut Tx<'_>, rows: &[Row]) -> Result<Self> {
+        let usernames: Vec<&str> = good(rows).map(|user| user.new.username.key.as_str()).collect();
+        let external_ids: Vec<&str> =
+            good(rows).filter_map(|user| user.new.profile.external_id.as_deref()).collect();
+        let mut taken = Self::default();
+        if !usernames.is_empty() {
+            taken.usernames.extend(stored::list_taken_usernames(tx, &usernames)?);
+        }
+        if !external_ids.is_empty() {
+            taken.external_ids.extend(stored::list_taken_external_ids(tx, &external_ids)?);
+        }
+        Ok(taken)
+    }
+
+    /// What the database would say.
+    fn refusal(&self, new: &NewUser) -> Option<Error> {
+        if new.profile.external_id.as_ref().is_some_and(|id| self.external_ids.contains(id)) {
+            Some(stored::external_id_taken())
+        } else if self.usernames.contains(&new.username.key) {
+            Some(stored::username_taken())
+        } else {
+            None
+        }
+    }
+
+    fn add(&mut self, new: &NewUser) {
+        self.usernames.insert(new.username.key.clone());
+        self.external_ids.extend(new.profile.external_id.clone());
+    }
+}
+
+fn good(rows: &[Row]) -> impl Iterator<Item = &ImportedUser> {
+    rows.iter().filter_map(|row| row.user.as_ref().ok())
+}
+
+fn count_each(groups: impl Iterator<Item = GroupId>) -> BTreeMap<GroupId, i64> {
+    let mut counts = BTreeMap::new();
+    for group in groups {
+        *counts.entry(group).or_default() += 1;
+    }
+    counts
+}
+
+/// What is wrong with a row is the row's; anything else is everybody's.
+fn refused(line: u64, error: Error) -> Result<Fate> {
+    match error {
+        Error::Invalid(faults) => Ok(Fate::rejected(line, faults.into_iter().map(Reason::from).collect())),
+        Error::Conflict(conflict) => Ok(Fate::rejected(line, vec![conflict.into()])),
+        other => Err(other),
+    }
+}
+
+/// One user. A password from elsewhere is permanent. Without one the user has none until somebody resets it, or it asks
+/// for one; a letter only where that is wanted.
+fn create(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    user: &ImportedUser,
+    send_mail: bool,
+    insert: fn(&mut Tx<'_>, &NewUser) -> Result<User>,
+) -> Result<()> {
+    let made = insert(tx, &user.new)?;
+    match &user.password_hash {
+        Some(hash) => passwords::set_permanent(tx, made.user_id, hash),
+        None if send_mail => users::welcome(tx, terms, &made),
+        None => Ok(()),
+    }
+}
+
+/// Names and external ids of a file that is only tried, since its batches leave nothing behind by which the database
+/// would know them. A hundred thousand users are some eight megabytes of it.
+#[derive(Debug, Default)]
+pub struct Seen(HashSet<[u8; 16]>);
+
+impl Seen {
+    /// Rejects what an earlier row of the file has taken.
+    pub fn check(&mut self, fates: &mut [Fate]) {
+        for fate in fates.iter_mut() {
+            let Some((username, external_id)) = fate.keys.take() else { continue };
+            let name = hash("u", &username);
+            let external_id = external_id.map(|id| hash("x", &id));
+            let taken = if self.0.contains(&name) {
+                Some(("username-taken", "/username"))
+            } else if external_id.as_ref().is_some_and(|id| self.0.contains(id)) {
+                Some(("external-id-taken", "/externalId"))
+            } else {
+                None
+            };
+            match taken {
+                Some((code, field)) => {
+                    let detail = "an earlier row of this file has it".to_owned();
+                    let reason = Reason { field: field.to_owned(), code: code.to_owned(), detail };
+                    *fate = Fate::rejected(fate.line, vec![reason]);
+                }
+                None => self.0.extend([Some(name), external_id].into_iter().flatten()),
+            }
+        }
+    }
+}
+
+fn hash(kind: &str, text: &str) -> [u8; 16] {
+    let mut out = [0; 16];
+    let digest = Sha256::new().chain_update(kind).chain_update(text).finalize();
+    out.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    out
+}
+
+/// How far an import is; nowhere when it has not begun.
+///
+/// # Errors
+/// None of its own.
+pub fn find_progress(tx: &mut Tx<'_>, _by: &Admin, key: &str) -> Result<Progress> {
+    Ok(imports::find(tx, key)?.unwrap_or_default())
+}
+
+/// Stores that an import went on from `from` rows, in the transaction of the batch.
+///
+/// # Errors
+/// `import-under-way` when it is not there: another run of the same import is at work.
+pub fn advance(tx: &mut Tx<'_>, _by: &Admin, key: &str, from: i64, to: &Progress) -> Result<()> {
+    if imports::advance(tx, key, from, to)? {
+        return Ok(());
+    }
+    let detail = "another run of this import is at work: wait until it has ended, and run it again";
+    Err(Conflict::users("import-under-way", Vec::new(), detail))
+}
+
+/// Forgets an import that has ended.
+///
+/// # Errors
+/// None of its own.
+pub fn end(tx: &mut Tx<'_>, _by: &Admin, key: &str) -> Result<()> {
+    imports::delete(tx, key)
+}
+
+/// Forgets imports that nobody went on with for a week; how many.
+///
+/// # Errors
+/// None of its own.
+pub fn purge(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
+    let before = tx.now() - KEPT;
+    imports::purge(tx, before, limit)
+}
+
+/// The checksum of the rows of a file up to here, however they are put into batches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chain([u8; 32]);
+
+impl Chain {
+    /// Takes the next row.
+    pub fn add(&mut self, row: &RawRow) {
+        let text = match &row.text {
+            Text::Json(text) => text.as_str(),
+            _ => "",
+        };
+        let next = Sha256::new().chain_update(self.0).chain_update(row.line.to_le_bytes()).chain_update(text);
+        self.0 = next.finalize().into();
+    }
+}
+
+impl std::fmt::Display for Chain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// How a row names a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupRef {
+    /// By its number.
+    Id(GroupId),
+    /// By its name.
+    Name(String),
+}
+
+/// The groups that rows name.
+#[derive(Debug, Default)]
+pub struct KnownGroups {
+    unknown: HashSet<i64>,
+    by_name: HashMap<String, GroupId>,
+}
+
+impl KnownGroups {
+    /// Looks for all of them at once.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub fn find(tx: &mut Tx<'_>, _by: &Admin, wanted: &[GroupRef]) -> Result<Self> {
+        let (mut ids, mut names) = (Vec::new(), Vec::new());
+        for group in wanted {
+            match group {
+                GroupRef::Id(id) => ids.push(*id),
+                // What cannot be a name is none, and PostgreSQL would not even look for a NUL.
+                GroupRef::Name(name) if tenantry_core::values::group_name(name).is_err() => {}
+                GroupRef::Name(name) => names.push(tenantry_core::values::fold(name)),
+            }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        names.sort_unstable();
+        names.dedup();
+        Ok(Self {
+            unknown: groups::list_unknown(tx, &ids)?.into_iter().collect(),
+            by_name: groups::find_named(tx, &names)?.into_iter().collect(),
+        })
+    }
+
+    /// The group's number, or how it was named where there is none.
+    ///
+    /// # Errors
+    /// There is no such group.
+    pub fn resolve(&self, group: &GroupRef) -> Result<GroupId, String> {
+        match group {
+            GroupRef::Id(id) if self.unknown.contains(&id.0) => Err(id.0.to_string()),
+            GroupRef::Id(id) => Ok(*id),
+            GroupRef::Name(name) => self
+                .by_name
+                .get(&tenantry_core::values::fold(name))
+                .copied()
+                .ok_or_else(|| format!("\"{name}\"")),
+        }
+    }
+}
+
+/// What an export tells of a user beside what every answer does.
+#[derive(Default)]
+pub struct Attached {
+    /// Names of groups, by number.
+    pub group_names: HashMap<i64, String>,
+    /// The present permanent password, by user; only where it was asked for.
+    pub hashes: HashMap<i64, String>,
+}
+
+/// Reads it for some users. Hashes are for operators alone.
+///
+/// # Errors
+/// None of its own.
+pub fn attach(tx: &mut Tx<'_>, users: &[User], hashes_for: Option<Operator>) -> Result<Attached> {
+    let mut ids: Vec<GroupId> = users.iter().flat_map(|user| user.groups.iter().copied()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let group_names = groups::names(tx, &ids)?.into_iter().collect();
+    let wanted: Vec<UserId> = users.iter().map(|user| user.user_id).collect();
+    let hashes = match hashes_for {
+        Some(_) => tenantry_store::tables::passwords::list_permanent(tx, &wanted)?.into_iter().collect(),
+        None => HashMap::new(),
+    };
+    Ok(Attached { group_names, hashes })
+}

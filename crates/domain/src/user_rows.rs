@@ -1,0 +1,273 @@
+//! Users as rows of a file: an import's, which are read, and an export's, which are written so that they can be read again.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde_json::Value;
+
+use crate::user_import::{self, Attached, GroupRef, ImportedUser, KnownGroups, Row};
+use crate::user_records::HalfRead;
+use crate::users;
+use tenantry_core::error::{Error, Fault, Result};
+use tenantry_store::access::{Admin, Operator, Scope as _};
+
+use tenantry_core::json::{Fields, Flaw, wrong_type};
+use tenantry_core::model::{GroupId, User, UserId};
+use tenantry_core::rows::{Format, RawRow, Text};
+use tenantry_core::user_fields::UserField;
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::listing::lists::SortKey;
+use tenantry_store::listing::user_queries::UserQuery;
+use tenantry_store::store::Store;
+
+/// Rows of an export read at once.
+pub const CHUNK: i64 = 1_000;
+
+/// The most groups that a row may name.
+const MOST_GROUPS: usize = 1_000;
+
+/// A row whose groups are still to be looked for.
+struct Half {
+    fields: Fields,
+    groups: Vec<GroupRef>,
+    password_hash: Option<String>,
+}
+
+/// Reads a batch of rows, on a blocking thread: a thousand of them take milliseconds, for which no request should wait.
+/// A row with faults is one all the same, with all of them (B6).
+///
+/// # Errors
+/// Of the store.
+pub async fn read_rows(store: &Store, by: &Admin, rows: Vec<RawRow>) -> Result<Vec<Row>> {
+    let rights = by.clone();
+    store.scan(by, move |tx| read_batch(tx, &rights, &rows)).await
+}
+
+fn read_batch(tx: &mut Tx<'_>, by: &Admin, rows: &[RawRow]) -> Result<Vec<Row>> {
+    let mut halves = Vec::with_capacity(rows.len());
+    for (at, row) in rows.iter().enumerate() {
+        stand_aside(at);
+        halves.push((row.line, faults_of(read_half(&row.text))?));
+    }
+    let wanted: Vec<GroupRef> = halves
+        .iter()
+        .filter_map(|(_, half)| half.as_ref().ok())
+        .flat_map(|half| half.groups.clone())
+        .collect();
+    let known = KnownGroups::find(tx, by, &wanted)?;
+    let finish = |(at, (line, half)): (usize, (u64, Result<Half, Vec<Fault>>))| {
+        stand_aside(at);
+        let user = match half {
+            Ok(half) => faults_of(half.finish(by, &known))?,
+            Err(faults) => Err(faults),
+        };
+        Ok(Row { line, user })
+    };
+    halves.into_iter().enumerate().map(finish).collect()
+}
+
+/// Lets others run now and then, some tenths of a millisecond apart: a batch takes longer than a read may wait, and the
+/// kernel would leave this thread where it is.
+fn stand_aside(at: usize) {
+    if at.is_multiple_of(32) {
+        std::thread::yield_now();
+    }
+}
+
+/// What is wrong with a row is the row's; anything else is everybody's.
+fn faults_of<T>(read: Result<T>) -> Result<Result<T, Vec<Fault>>> {
+    match read {
+        Ok(value) => Ok(Ok(value)),
+        Err(Error::Invalid(faults)) => Ok(Err(faults)),
+        Err(other) => Err(other),
+    }
+}
+
+fn read_half(text: &Text) -> Result<Half> {
+    let json = match text {
+        Text::Json(json) => json,
+        other => {
+            return Err(other.fault().map_or_else(|| Error::internal("a row without text"), Error::from));
+        }
+    };
+    let mut fields = Fields::parse(json.as_bytes())?;
+    let groups = if fields.has("groups") {
+        fields.required_value("groups", group_refs).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    let password_hash = fields
+        .nullable("passwordHash", |hash| tenantry_passwords::check_foreign(hash).map(|()| hash.to_owned()));
+    Ok(Half { fields, groups, password_hash: password_hash.value() })
+}
+
+impl Half {
+    fn finish(self, by: &Admin, known: &KnownGroups) -> Result<ImportedUser> {
+        let Self { mut fields, groups, password_hash } = self;
+        let (mut ids, mut unknown) = (Vec::new(), Vec::new());
+        for group in &groups {
+            match known.resolve(group) {
+                Ok(id) => ids.push(id),
+                Err(named) => unknown.push(named),
+            }
+        }
+        if !unknown.is_empty() {
+            let detail = format!("there is no group {} in this partner", unknown.join(", "));
+            fields.fault("groups", ("unknown-group", detail));
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let new = HalfRead::of(fields, ids).finish(by.pid(), &HashSet::new())?;
+        Ok(ImportedUser { new, password_hash })
+    }
+}
+
+fn group_refs(value: &Value) -> Result<Vec<GroupRef>, Flaw> {
+    const EXPECTED: &str = "an array of ids and names of groups";
+    let Value::Array(list) = value else { return Err(wrong_type(EXPECTED, value)) };
+    if list.len() > MOST_GROUPS {
+        return Err(Flaw::from(("too-many-ids", format!("a row may name at most {MOST_GROUPS} groups"))));
+    }
+    let group = |value: &Value| match value {
+        Value::String(name) => Ok(GroupRef::Name(name.clone())),
+        Value::Number(id) if let Some(id) = id.as_i64().filter(|id| *id > 0) => Ok(GroupRef::Id(GroupId(id))),
+        other => Err(wrong_type(EXPECTED, other)),
+    };
+    list.iter().map(group).collect()
+}
+
+/// A row: the fields that requests set, groups by name, which another system can have, too.
+struct ExportedRow<'a> {
+    user: &'a User,
+    attached: &'a Attached,
+}
+
+impl<'a> ExportedRow<'a> {
+    /// The names of its groups, with their ids.
+    fn groups(&self) -> impl Iterator<Item = (&'a str, GroupId)> {
+        let named = |id: &GroupId| Some((self.attached.group_names.get(&id.0)?.as_str(), *id));
+        self.user.groups.iter().filter_map(named)
+    }
+
+    fn password_hash(&self) -> Option<&'a str> {
+        self.attached.hashes.get(&self.user.user_id.0).map(String::as_str)
+    }
+
+    /// The cells of [`UserField::writable`], and the hash.
+    fn write_csv(&self, with_hashes: bool, out: &mut Vec<u8>) {
+        let user = self.user;
+        for field in UserField::writable() {
+            match field {
+                UserField::Username => write_cell(&user.username, out),
+                UserField::Status => write_cell(user.status.as_str(), out),
+                UserField::Profile(field) => write_cell(field.get(&user.profile).unwrap_or_default(), out),
+                UserField::Groups => write_cell(&self.groups_cell(), out),
+                UserField::IsAdmin => write_cell(if user.is_admin { "true" } else { "false" }, out),
+                UserField::Pid
+                | UserField::UserId
+                | UserField::CreatedAt
+                | UserField::UpdatedAt
+                | UserField::LastLoginAt => {}
+            }
+            out.push(b',');
+        }
+        if with_hashes {
+            write_cell(self.password_hash().unwrap_or_default(), out);
+        } else {
+            // The comma behind the last cell.
+            out.pop();
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn groups_cell(&self) -> String {
+        // What would be read as something else is written as the number.
+        let is_plain = |name: &str| !name.contains(';') && !name.bytes().all(|b| b.is_ascii_digit());
+        let cell = |(name, id): (&str, GroupId)| {
+            if is_plain(name) { name.to_owned() } else { id.0.to_string() }
+        };
+        self.groups().map(cell).collect::<Vec<_>>().join(";")
+    }
+}
+
+impl Serialize for ExportedRow<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let user = self.user;
+        let mut row = serializer.serialize_map(None)?;
+        for field in UserField::writable() {
+            match field {
+                UserField::Groups => {
+                    let names: Vec<_> = self.groups().map(|(name, _)| name).collect();
+                    row.serialize_entry(field.name(), &names)
+                }
+                UserField::Profile(text) => row.serialize_entry(field.name(), &text.get(&user.profile)),
+                other => row.serialize_entry(field.name(), &other.json(user)),
+            }?;
+        }
+        if let Some(hash) = self.password_hash() {
+            row.serialize_entry("passwordHash", hash)?;
+        }
+        row.end()
+    }
+}
+
+fn write_cell(cell: &str, out: &mut Vec<u8>) {
+    if cell.contains([',', '"', '\n', '\r']) {
+        out.push(b'"');
+        out.extend_from_slice(cell.replace('"', "\"\"").as_bytes());
+        out.push(b'"');
+    } else {
+        out.extend_from_slice(cell.as_bytes());
+    }
+}
+
+/// The names of the columns, in the order of the cells.
+pub fn csv_names() -> String {
+    UserField::writable().map(UserField::name).collect::<Vec<_>>().join(",")
+}
+
+/// Rows of an export.
+#[derive(Debug)]
+pub struct ExportedRows {
+    /// As they are written.
+    pub text: Vec<u8>,
+    /// How many.
+    pub rows: usize,
+    /// The user of the last one; none when there was none.
+    pub last: Option<UserId>,
+}
+
+/// The next rows of an export, with the first line of CSV before the first of them.
+///
+/// # Errors
+/// Of the store.
+pub fn export_rows(
+    tx: &mut Tx<'_>,
+    by: &Admin,
+    format: Format,
+    after: Option<UserId>,
+    hashes_for: Option<Operator>,
+) -> Result<ExportedRows> {
+    let query = UserQuery::all();
+    let from = after.map(|id| (SortKey::Int(id.0), id));
+    let users = users::list_chunk(tx, by, &query, from, CHUNK)?;
+    let attached = user_import::attach(tx, &users, hashes_for)?;
+    let mut text = Vec::with_capacity(users.len() * 256);
+    if format == Format::Csv && after.is_none() {
+        text.extend_from_slice(csv_names().as_bytes());
+        text.extend_from_slice(if hashes_for.is_some() { b",passwordHash\r\n" } else { b"\r\n" });
+    }
+    for user in &users {
+        let row = ExportedRow { user, attached: &attached };
+        match format {
+            Format::Csv => row.write_csv(hashes_for.is_some(), &mut text),
+            Format::Ndjson => {
+                serde_json::to_writer(&mut text, &row)
+                    .map_err(|e| Error::internal(format!("a row cannot be written: {e}")))?;
+                text.push(b'\n');
+            }
+        }
+    }
+    Ok(ExportedRows { text, rows: users.len(), last: users.last().map(|user| user.user_id) })
+}

@@ -1,0 +1,545 @@
+//! Users (contract, parts A and B).
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::erasures::{self, Extent};
+use crate::events::{self, Kind};
+use crate::{Terms, partners, passwords};
+use tenantry_core::error::{Conflict, Error, Fault, Missing, Result};
+use tenantry_core::model::{GroupId, Profile, Status, User, UserId, Username};
+use tenantry_core::user_fields::ProfileChange;
+use tenantry_core::values;
+use tenantry_mail::{LockCause, Notice};
+use tenantry_store::access::{Admin, Member, Operator};
+use tenantry_store::engine::cache::ShownUser;
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::listing::lists::{Position, SortKey, Total};
+use tenantry_store::listing::user_lists;
+use tenantry_store::listing::user_queries::UserQuery;
+use tenantry_store::store::Store;
+use tenantry_store::tables::{deleted_users, groups, nesting, sessions, users};
+
+/// A user to create (A1, B30).
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Checked by [`tenantry_core::values::username`].
+    pub username: Username,
+    /// Whether it may log in.
+    pub status: Status,
+    /// What it is called and where it is reached.
+    pub profile: Profile,
+    /// Ids of its groups, ascending, each once.
+    pub groups: Vec<GroupId>,
+    /// Whether it is a partner admin.
+    pub is_admin: bool,
+}
+
+/// What to change of a user (A2, A3, B7). `None` leaves a property as it is. Entries of bulk operations outlive the
+/// version that wrote them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct UserChange {
+    /// A new name. Not for many users: it is in no entry.
+    #[serde(skip)]
+    pub username: Option<Username>,
+    /// Whether it may log in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// What it is called and where it is reached.
+    #[serde(flatten)]
+    pub profile: ProfileChange,
+    /// All its groups from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<GroupId>>,
+    /// Whether it is a partner admin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_admin: Option<bool>,
+}
+
+/// Creates a user and mails it a temporary password once it is ACTIVE (A1, B16).
+///
+/// # Errors
+/// `username-taken`, `external-id-taken`; a fault for groups that do not exist (B18).
+pub fn create(tx: &mut Tx<'_>, terms: Terms, _by: &Admin, new: &NewUser) -> Result<User> {
+    let user = insert(tx, new)?;
+    welcome(tx, terms, &user)?;
+    Ok(user)
+}
+
+/// Mails a new user a temporary password once it is ACTIVE (B16).
+pub(super) fn welcome(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
+    if user.status == Status::Active { passwords::issue_first(tx, terms, user) } else { Ok(()) }
+}
+
+/// Whether [`create`] only adds rows. Who joins a group changes the number of its members, as others do.
+pub fn only_adds(new: &NewUser) -> bool {
+    new.groups.is_empty()
+}
+
+/// Like [`create`], and tells the password instead of mailing it. The user must be ACTIVE to get one.
+pub fn create_and_tell(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    _by: &Admin,
+    new: &NewUser,
+) -> Result<(User, Option<String>)> {
+    let user = insert(tx, new)?;
+    let password = match user.status {
+        Status::Active => Some(passwords::tell_temporary(tx, terms, &user)?),
+        Status::Inactive | Status::Locked => None,
+    };
+    Ok((user, password))
+}
+
+/// Like [`create`], for a user who gets no password yet, and so no mail, whatever its status: seeds of benchmarks.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_without_password(tx: &mut Tx<'_>, _by: &Admin, new: &NewUser) -> Result<User> {
+    insert(tx, new)
+}
+
+/// Stores a new user, without a password, and records it.
+pub(super) fn insert(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
+    require_groups(tx, &new.groups)?;
+    let user = insert_alone(tx, new)?;
+    groups::count_in_each(tx, &user.groups, 1)?;
+    Ok(user)
+}
+
+/// Like [`insert`], and leaves its groups to whoever inserts many: that they exist, and how many members they have.
+pub(super) fn insert_alone(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
+    let now = tx.now();
+    let user = User {
+        pid: tx.pid(),
+        user_id: users::next_id(tx)?,
+        username: new.username.shown.clone(),
+        status: new.status,
+        profile: new.profile.clone(),
+        groups: new.groups.clone(),
+        is_admin: new.is_admin,
+        created_at: now,
+        updated_at: now,
+        last_login_at: None,
+        version: 1,
+    };
+    users::insert_uncounted(tx, &user, &new.username)?;
+    events::record_user(tx, Kind::UserCreated, user.user_id, None, Some(events::of_user(&user)))?;
+    Ok(user)
+}
+
+/// One user of the partner (A6).
+///
+/// # Errors
+/// Not found, also for another partner's (B11).
+pub fn get(tx: &mut Tx<'_>, _by: &Admin, user_id: UserId) -> Result<User> {
+    users::find(tx, user_id)?.ok_or(Error::NotFound(Missing::User))
+}
+
+/// What `show` makes of what [`get`] gives, outside of a transaction: from memory where it is there, never older than
+/// the last answer.
+///
+/// # Errors
+/// As [`get`].
+pub async fn look_up(
+    store: &Store,
+    by: &Admin,
+    user_id: UserId,
+    show: impl FnOnce(&User) -> Result<ShownUser>,
+) -> Result<Arc<ShownUser>> {
+    store.show_user(by, user_id, show).await?.ok_or(Error::NotFound(Missing::User))
+}
+
+/// Like [`look_up`], of [`get_self`].
+///
+/// # Errors
+/// As [`get_self`].
+pub async fn look_up_self(
+    store: &Store,
+    member: &Member,
+    show: impl FnOnce(&User) -> Result<ShownUser>,
+) -> Result<Arc<ShownUser>> {
+    store.show_user(member, member.user_id(), show).await?.ok_or(Error::NotFound(Missing::User))
+}
+
+/// The right to manage a user, for an operator, who names users of any partner. An id's partner never changes, so
+/// this can be asked in a read, and the work be done in the partner's own transaction.
+///
+/// # Errors
+/// Not found.
+pub fn locate(tx: &mut Tx<'_>, by: Operator, user_id: UserId) -> Result<Admin> {
+    let pid = users::find_partner_of(tx, user_id)?.ok_or(Error::NotFound(Missing::User))?;
+    Ok(by.as_admin_of(pid))
+}
+
+/// Like [`locate`], by username, as typed (B8).
+///
+/// # Errors
+/// Not found, also for a name that nobody can have.
+pub fn locate_username(tx: &mut Tx<'_>, by: Operator, username: &str) -> Result<(Admin, UserId)> {
+    let missing = || Error::NotFound(Missing::User);
+    let key = values::username_key(username).ok_or_else(missing)?;
+    let (pid, user_id) = users::find_username(tx, &key)?.ok_or_else(missing)?;
+    Ok((by.as_admin_of(pid), user_id))
+}
+
+/// The caller's own user (A7).
+///
+/// # Errors
+/// Not found when it was deleted a moment ago.
+pub fn get_self(tx: &mut Tx<'_>, member: &Member) -> Result<User> {
+    users::find(tx, member.user_id())?.ok_or(Error::NotFound(Missing::User))
+}
+
+/// Changes a user (A2).
+///
+/// # Errors
+/// As [`create`]; `last-admin` (B10, at the end of the unit); not found.
+pub fn update(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    by: &Admin,
+    user_id: UserId,
+    change: &UserChange,
+) -> Result<User> {
+    let before = get(tx, by, user_id)?;
+    update_known(tx, terms, by, &before, change)
+}
+
+/// Like [`update`], of a user that was just read.
+pub(super) fn update_known(
+    tx: &mut Tx<'_>,
+    terms: Terms,
+    by: &Admin,
+    before: &User,
+    change: &UserChange,
+) -> Result<User> {
+    // An admin's token may be stolen like any other: what admins change of themselves is self-made (B25).
+    let by = if by.user_id() == Some(before.user_id) { ChangedBy::Self_ } else { ChangedBy::Admin };
+    apply(tx, terms, before, change, by)
+}
+
+/// Changes the caller's own user (A3, B9). Groups and rights are not the caller's to change.
+///
+/// # Errors
+/// As [`update`].
+pub fn update_self(tx: &mut Tx<'_>, terms: Terms, member: &Member, change: &UserChange) -> Result<User> {
+    let before = get_self(tx, member)?;
+    let profile = change.profile.clone().only(|spec| spec.is_self_editable);
+    let change = UserChange { profile, groups: None, is_admin: None, ..change.clone() };
+    apply(tx, terms, &before, &change, ChangedBy::Self_)
+}
+
+/// Sets a LOCKED user ACTIVE again and its count of failures to 0; also ends the refusal of a last admin (B23).
+///
+/// # Errors
+/// Not found.
+pub fn unlock(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId) -> Result<User> {
+    let before = get(tx, by, user_id)?;
+    users::set_failures(tx, user_id, users::Failures::default())?;
+    let status = if before.status == Status::Locked { Some(Status::Active) } else { None };
+    apply(tx, terms, &before, &UserChange { status, ..UserChange::default() }, ChangedBy::Admin)
+}
+
+/// Deletes a user (A10). It is kept for a while, out of everybody's sight.
+///
+/// # Errors
+/// `self-delete`; `last-admin` (B10, at the end of the unit); not found.
+pub fn delete(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId) -> Result<()> {
+    let user = get(tx, by, user_id)?;
+    if by.user_id() == Some(user_id) {
+        return Err(self_delete());
+    }
+    remove(tx, terms, &user)
+}
+
+/// Deletes users, all or none (A11, B15).
+///
+/// # Errors
+/// Not found, listing the unknown ids, also when there are conflicts; else a conflict listing the users in it.
+pub fn delete_many(tx: &mut Tx<'_>, terms: Terms, by: &Admin, ids: &[i64]) -> Result<()> {
+    refuse_deletion(tx, by, ids)?;
+    let ids: BTreeSet<i64> = ids.iter().copied().collect();
+    let mut users = Vec::with_capacity(ids.len());
+    let extent = if ids.len() > ERASED_WHOLE { Extent::OneOfMany } else { Extent::Whole };
+    for id in ids {
+        let user = get(tx, by, UserId(id))?;
+        remove_alone(tx, terms, &user, extent)?;
+        users.push(user.groups);
+    }
+    count_gone(tx, &users)
+}
+
+/// What speaks against the deletion of these users.
+///
+/// # Errors
+/// As [`delete_many`].
+pub(super) fn refuse_deletion(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
+    let unknown = users::list_unknown(tx, ids)?;
+    if !unknown.is_empty() {
+        return Err(Error::NotFound(Missing::Users(unknown)));
+    }
+    let own = by.user_id().filter(|own| ids.contains(&own.0));
+    let admins = last_admins_among(tx, ids)?;
+    if admins.is_empty() && own.is_none() {
+        return Ok(());
+    }
+    let mut users: Vec<i64> = own.map(|id| id.0).into_iter().chain(admins).collect();
+    users.sort_unstable();
+    users.dedup();
+    Err(match own {
+        Some(_) => Conflict::users("self-delete", users, "nobody can delete themselves; nothing was deleted"),
+        None => Conflict::users("last-admin", users, partners::LAST_ADMIN),
+    })
+}
+
+/// The partner's ACTIVE admins, if all of them are among these users (B10).
+pub(super) fn last_admins_among(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<i64>> {
+    let ids: HashSet<i64> = ids.iter().copied().collect();
+    // Only when every ACTIVE admin is among them is the rule broken, so more than there are ids need not be read.
+    let limit = i64::try_from(ids.len()).unwrap_or(i64::MAX).saturating_add(1);
+    let admins = users::active_admins(tx, limit)?;
+    let are_all = admins.iter().all(|admin| ids.contains(&admin.0));
+    Ok(if are_all { admins.into_iter().map(|admin| admin.0).collect() } else { Vec::new() })
+}
+
+/// Whether a user is the only ACTIVE admin of its partner (B10).
+pub(super) fn is_last_admin(tx: &mut Tx<'_>, user: &User) -> Result<bool> {
+    Ok(is_active_admin(user) && users::active_admins(tx, 2)? == [user.user_id])
+}
+
+/// Whether a change would take from an ACTIVE admin what makes it one.
+pub(super) fn takes_admin_away(change: &UserChange) -> bool {
+    change.is_admin == Some(false) || change.status.is_some_and(|status| status != Status::Active)
+}
+
+/// Deletes a user who was just read, and leaves the number of members of its groups to [`count_gone`].
+pub(super) fn remove_alone(tx: &mut Tx<'_>, terms: Terms, user: &User, extent: Extent) -> Result<()> {
+    // Of two who delete it at once one keeps it, the other finds nobody.
+    users::claim(tx, user.user_id)?;
+    let (is_kept, mut picture) = (terms.deleted_users > 0, events::of_user(user));
+    if !is_kept {
+        picture = erasures::blank(picture);
+    }
+    events::record_user(tx, Kind::UserDeleted, user.user_id, Some(picture), None)?;
+    if is_active_admin(user) {
+        tx.touch_admins();
+    }
+    if is_kept {
+        deleted_users::insert(tx, user)?;
+        return users::delete_uncounted(tx, user);
+    }
+    users::delete_uncounted(tx, user)?;
+    erasures::erase(tx, user.user_id, extent)
+}
+
+/// Counts the members of the groups of users who are gone, each group once.
+pub(super) fn count_gone(tx: &mut Tx<'_>, groups_of_users: &[Vec<GroupId>]) -> Result<()> {
+    let mut members: BTreeMap<GroupId, i64> = BTreeMap::new();
+    groups_of_users.iter().flatten().for_each(|group| *members.entry(*group).or_default() -= 1);
+    members.into_iter().try_for_each(|(group, by)| groups::count_members(tx, group, by))
+}
+
+/// Of more users that are deleted and erased at once, the worker blanks the events.
+const ERASED_WHOLE: usize = 100;
+
+fn self_delete() -> Error {
+    Conflict::users(
+        "self-delete",
+        Vec::new(),
+        "nobody can delete themselves: another partner admin has to do it",
+    )
+}
+
+fn remove(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
+    remove_alone(tx, terms, user, Extent::Whole)?;
+    groups::count_in_each(tx, &user.groups, -1)
+}
+
+/// Which of these groups do not exist in the partner, as a fault (B14, B18).
+///
+/// # Errors
+/// When a group of the list does not exist.
+pub fn require_groups(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<()> {
+    match unknown_group(&list_unknown_groups(tx, ids)?) {
+        Some(fault) => Err(fault.into()),
+        None => Ok(()),
+    }
+}
+
+/// Which of these groups do not exist in the partner.
+///
+/// # Errors
+/// None of its own.
+pub fn list_unknown_groups(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Vec<i64>> {
+    groups::list_unknown(tx, ids)
+}
+
+/// The fault of [`require_groups`], to be listed beside others (B6).
+pub fn unknown_group(unknown: &[i64]) -> Option<Fault> {
+    if unknown.is_empty() {
+        return None;
+    }
+    let names: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+    let detail = format!("there is no group {} in this partner", names.join(", "));
+    Some(Fault::new("/groups", "unknown-group", detail))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChangedBy {
+    Admin,
+    Self_,
+}
+
+fn is_active_admin(user: &User) -> bool {
+    user.is_admin && user.status == Status::Active
+}
+
+/// The user that a change makes of another one.
+fn changed(before: &User, change: &UserChange) -> User {
+    let mut after = before.clone();
+    if let Some(username) = &change.username {
+        after.username.clone_from(&username.shown);
+    }
+    after.status = change.status.unwrap_or(before.status);
+    change.profile.apply(&mut after.profile);
+    after.groups = change.groups.clone().unwrap_or(after.groups);
+    after.is_admin = change.is_admin.unwrap_or(before.is_admin);
+    after
+}
+
+/// Whether a change would make another user of this one.
+pub(super) fn would_change(before: &User, change: &UserChange) -> bool {
+    events::of_user(before) != events::of_user(&changed(before, change))
+}
+
+/// Applies a change and everything that follows from it. A change that changes nothing leaves no trace.
+fn apply(tx: &mut Tx<'_>, terms: Terms, before: &User, change: &UserChange, by: ChangedBy) -> Result<User> {
+    let mut after = changed(before, change);
+    let Some((old, new)) = events::difference(events::of_user(before), events::of_user(&after)) else {
+        return Ok(after);
+    };
+    require_groups(tx, &after.groups)?;
+    after.updated_at = tx.now();
+    after.version += 1;
+    let username = match &change.username {
+        Some(username) => username.clone(),
+        None => Username { shown: after.username.clone(), key: String::new() },
+    };
+    users::update(tx, before, &after, &username)?;
+    events::record_user(tx, Kind::UserUpdated, after.user_id, Some(old), Some(new))?;
+    follow_status(tx, terms, before, &after)?;
+    follow_email(tx, terms, before, &after, by)?;
+    if is_active_admin(before) && !is_active_admin(&after) {
+        tx.touch_admins();
+    }
+    Ok(after)
+}
+
+/// What a change of status brings with it: sessions end, counts start anew, a first password is issued.
+fn follow_status(tx: &mut Tx<'_>, terms: Terms, before: &User, after: &User) -> Result<()> {
+    if before.status == after.status {
+        return Ok(());
+    }
+    match after.status {
+        Status::Active => {
+            users::set_failures(tx, after.user_id, users::Failures::default())?;
+            if !tenantry_store::tables::passwords::has_any(tx, after.user_id)? {
+                passwords::issue_first(tx, terms, after)?;
+            }
+        }
+        Status::Inactive => drop(sessions::end_all_of(tx, after.user_id, None)?),
+        Status::Locked => {
+            sessions::end_all_of(tx, after.user_id, None)?;
+            let what = Notice::AccountLocked { username: after.username.clone(), cause: LockCause::Admin };
+            passwords::notify(tx, after, &after.profile.email, what)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a change of address brings with it (B25): a notice to the old one, which also keeps password mail for a
+/// while when the change was self-made, since a stolen token must not become an account.
+fn follow_email(tx: &mut Tx<'_>, terms: Terms, before: &User, after: &User, by: ChangedBy) -> Result<()> {
+    let (old, new) = (&before.profile.email, &after.profile.email);
+    if old == new {
+        return Ok(());
+    }
+    let what = Notice::EmailChanged { username: after.username.clone(), new_address: new.clone() };
+    passwords::notify(tx, after, old, what)?;
+    match by {
+        ChangedBy::Admin => users::hold_email(tx, after.user_id, None),
+        ChangedBy::Self_ if terms.email_hold > 0 => {
+            // A second change does not let go of the first address.
+            let held = users::held_email(tx, after.user_id)?.unwrap_or_else(|| old.clone());
+            let until = tx.now() + terms.email_hold;
+            users::hold_email(tx, after.user_id, Some((&held, until)))
+        }
+        ChangedBy::Self_ => Ok(()),
+    }
+}
+
+/// Locks a user after too many failed logins (B23).
+pub(super) fn lock(tx: &mut Tx<'_>, user: &User) -> Result<()> {
+    let now = tx.now();
+    let after = User { status: Status::Locked, updated_at: now, version: user.version + 1, ..user.clone() };
+    let username = Username { shown: after.username.clone(), key: String::new() };
+    users::update(tx, user, &after, &username)?;
+    if let Some((old, new)) = events::difference(events::of_user(user), events::of_user(&after)) {
+        events::record_user(tx, Kind::UserLocked, user.user_id, Some(old), Some(new))?;
+    }
+    sessions::end_all_of(tx, user.user_id, None)?;
+    let what = Notice::AccountLocked { username: after.username.clone(), cause: LockCause::FailedLogins };
+    passwords::notify(tx, &after, &after.profile.email, what)
+}
+
+/// A page of users, and how many there are in all; from one snapshot (contract, Paging).
+///
+/// # Errors
+/// A fault for groups that do not exist (B14).
+pub fn list_page(
+    tx: &mut Tx<'_>,
+    _by: &Admin,
+    query: &UserQuery,
+    from: &Position,
+    size: i64,
+) -> Result<(Total, Vec<User>)> {
+    require_groups(tx, &query.groups)?;
+    let query = &*with_nested(tx, query)?;
+    user_lists::page(tx, query, from, size)
+}
+
+/// The next users of a streamed list (B13).
+///
+/// # Errors
+/// As [`list_page`].
+pub fn list_chunk(
+    tx: &mut Tx<'_>,
+    _by: &Admin,
+    query: &UserQuery,
+    after: Option<(SortKey, UserId)>,
+    size: i64,
+) -> Result<Vec<User>> {
+    if after.is_none() {
+        require_groups(tx, &query.groups)?;
+    }
+    let query = with_nested(tx, query)?;
+    user_lists::chunk(tx, &query, after, size)
+}
+
+/// The query with the groups nested in those that it names.
+fn with_nested<'q>(tx: &mut Tx<'_>, query: &'q UserQuery) -> Result<Cow<'q, UserQuery>> {
+    if !query.nested || query.groups.is_empty() {
+        return Ok(Cow::Borrowed(query));
+    }
+    let mut groups = nesting::with_all_below(tx, &query.groups)?;
+    if groups.is_empty() {
+        // The groups went while the list was streamed. An empty set would mean everybody.
+        groups.clone_from(&query.groups);
+    }
+    Ok(Cow::Owned(UserQuery { groups, nested: false, ..query.clone() }))
+}

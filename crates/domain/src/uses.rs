@@ -1,0 +1,63 @@
+//! When sessions were last used: noted in memory by requests, stored by the worker.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use tenantry_core::clock::Millis;
+use tenantry_core::error::Result;
+use tenantry_core::model::{PartnerId, Session};
+use tenantry_store::access::TokenFacts;
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::sessions;
+
+/// Sessions noted at most between two rounds of the worker; what is beyond is noted five minutes later.
+const MOST: usize = 131_072;
+
+/// One noted use: of which partner's which session, and when.
+pub type Use = ((PartnerId, String), Millis);
+
+/// Uses of sessions that are not stored yet. A crash loses them, which costs a few minutes of "last used".
+#[derive(Debug, Default)]
+pub struct Uses(Mutex<HashMap<(PartnerId, String), Millis>>);
+
+impl Uses {
+    /// Notes that a token is used, every five minutes.
+    pub fn note(&self, facts: &TokenFacts, now: Millis) {
+        if !facts.is_use_due(now) {
+            return;
+        }
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.len() < MOST {
+            noted.insert((facts.pid(), facts.session_id().to_owned()), now);
+        }
+    }
+
+    /// Takes what was noted, to store it.
+    pub fn take(&self) -> Vec<Use> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
+    }
+
+    /// Puts what is noted of these sessions into them.
+    pub fn complete(&self, pid: PartnerId, sessions: &mut [Session]) {
+        let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.is_empty() {
+            return;
+        }
+        for session in sessions {
+            if let Some(&at) = noted.get(&(pid, session.session_id.clone())) {
+                session.last_used_at = session.last_used_at.max(at);
+            }
+        }
+    }
+}
+
+/// Stores uses of sessions of all partners. Those that have ended meanwhile are passed over.
+///
+/// # Errors
+/// None of its own.
+pub fn store(tx: &mut Tx<'_>, uses: &[Use]) -> Result<()> {
+    for ((pid, session_id), at) in uses {
+        sessions::set_used(tx, *pid, session_id, *at)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! Answers with a JSON body.
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+
+use crate::problem::Problem;
+use tenantry_core::error::{Error, Result};
+
+/// An answer with a JSON body.
+pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    match written(body) {
+        Ok(bytes) => json_answer(status, bytes),
+        Err(e) => Problem::from(e).into_response(),
+    }
+}
+
+/// The body of an answer.
+///
+/// # Errors
+/// It cannot be written.
+pub fn written(body: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(512);
+    serde_json::to_writer(&mut bytes, body)
+        .map_err(|e| Error::internal(format!("an answer cannot be written: {e}")))?;
+    Ok(bytes)
+}
+
+/// An answer with a body that is written already.
+pub fn json_answer(status: StatusCode, body: impl Into<Bytes>) -> Response {
+    let mut answer = Response::new(Body::from(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}

@@ -1,0 +1,126 @@
+//! Tags and conditions (RFC 9110 §8.8.3, §13): `ETag`, `If-Match` and `If-None-Match`, made and read in one place.
+
+use axum::body::Bytes;
+use axum::extract::FromRequestParts;
+use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+
+use crate::problem::Problem;
+use tenantry_core::error::{Fault, Result};
+use tenantry_domain::conditions::{Condition, Tags};
+
+/// The conditions of a request.
+#[derive(Debug, Default)]
+pub struct Conditions(pub Condition);
+
+impl<S: Sync> FromRequestParts<S> for Conditions {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self(read(&parts.headers)?))
+    }
+}
+
+pub(super) fn read(headers: &HeaderMap) -> Result<Condition> {
+    Ok(Condition {
+        // Only a strong tag says that nothing at all was changed (RFC 9110 §13.1.1).
+        if_match: tags(headers, &IF_MATCH, false)?,
+        if_none_match: tags(headers, &IF_NONE_MATCH, true)?,
+    })
+}
+
+fn tags(headers: &HeaderMap, name: &HeaderName, takes_weak: bool) -> Result<Option<Tags>> {
+    let mut found = None;
+    for value in headers.get_all(name) {
+        let malformed = || {
+            let detail = "give * or tags in double quotes as ETag had them, separated by commas";
+            let name = if *name == IF_MATCH { "If-Match" } else { "If-None-Match" };
+            Fault::new(name, "malformed-tag", detail)
+        };
+        let text = value.to_str().map_err(|_| malformed())?;
+        let more = parse(text, takes_weak).ok_or_else(malformed)?;
+        found = Some(match (found, more) {
+            (None, more) => more,
+            (Some(Tags::These(mut all)), Tags::These(more)) => {
+                all.extend(more);
+                Tags::These(all)
+            }
+            _ => return Err(malformed().into()),
+        });
+    }
+    Ok(found)
+}
+
+/// `*`, or a list of tags; ours have no commas, but another server's may.
+fn parse(text: &str, takes_weak: bool) -> Option<Tags> {
+    let mut rest = text.trim();
+    if rest == "*" {
+        return Some(Tags::Any);
+    }
+    let mut tags = Vec::new();
+    loop {
+        let (is_weak, quoted) = match rest.strip_prefix("W/") {
+            Some(quoted) => (true, quoted),
+            None => (false, rest),
+        };
+        let (tag, behind) = quoted.strip_prefix('"')?.split_once('"')?;
+        if !is_weak || takes_weak {
+            tags.push(tag.to_owned());
+        }
+        rest = match behind.trim_start() {
+            "" => return Some(Tags::These(tags)),
+            more => more.strip_prefix(',')?.trim_start(),
+        };
+    }
+}
+
+/// A tag as a header has it.
+pub(super) fn etag(tag: &str) -> String {
+    ["\"", tag, "\""].concat()
+}
+
+/// Shows something, written as JSON, with its tag, or says that it is as whoever asks knows it (`304`).
+pub fn show(conditions: &Conditions, tag: &str, body: impl Into<Bytes>) -> Response {
+    let mut answer = if conditions.0.knows(tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        crate::answers::json_answer(StatusCode::OK, body)
+    };
+    if let Ok(value) = HeaderValue::try_from(etag(tag)) {
+        answer.headers_mut().insert(ETAG, value);
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn these(tags: &[&str]) -> Option<Tags> {
+        Some(Tags::These(tags.iter().map(|&tag| tag.to_owned()).collect()))
+    }
+
+    #[test]
+    fn tags_are_read_as_the_rfc_writes_them() {
+        assert_eq!(parse(" * ", false), Some(Tags::Any));
+        assert_eq!(parse("\"u1-2\"", false), these(&["u1-2"]));
+        assert_eq!(parse("\"a\", W/\"b\" ,\"c,d\"", true), these(&["a", "b", "c,d"]));
+        assert_eq!(parse("\"a\", W/\"b\"", false), these(&["a"]));
+        assert_eq!(parse("W/\"b\"", false), these(&[]));
+        for bad in ["", "u1-2", "\"a", "\"a\" \"b\"", "\"a\",", "w/\"a\"", "*, \"a\"", "\"a\", *"] {
+            assert_eq!(parse(bad, true), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn several_fields_are_one_list() {
+        let mut headers = HeaderMap::new();
+        headers.append(IF_MATCH, HeaderValue::from_static("\"a\""));
+        headers.append(IF_MATCH, HeaderValue::from_static("\"b\""));
+        assert_eq!(read(&headers).unwrap(), Condition { if_match: these(&["a", "b"]), if_none_match: None });
+        headers.append(IF_MATCH, HeaderValue::from_static("*"));
+        read(&headers).unwrap_err();
+    }
+}

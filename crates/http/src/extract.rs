@@ -1,0 +1,303 @@
+//! Who is calling, and what else a handler takes from a request.
+
+use std::net::IpAddr;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+
+use crate::paging::Params;
+use crate::problem::Problem;
+use crate::server::Peer;
+use crate::state::AppState;
+use tenantry_core::error::{Error, Missing, TokenFault};
+use tenantry_core::model::{GroupId, PartnerId, UserId};
+use tenantry_core::values;
+use tenantry_domain::{permissions, tokens};
+use tenantry_store::access::{self, Caller, Operator, Scope as _};
+
+/// The bearer token of a request (RFC 6750 §2.1).
+fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
+    let absent = Error::Unauthenticated(TokenFault::Absent);
+    let Some(value) = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()) else {
+        return Err(absent);
+    };
+    // An empty token is a bad one, not none: on the wire nothing is left of the space before it.
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(absent) }
+}
+
+async fn caller(parts: &Parts, app: &AppState) -> Result<Caller, Error> {
+    let caller = tokens::authenticate(app, bearer(&parts.headers)?).await?;
+    if let Some(peer) = parts.extensions.get::<Peer>() {
+        peer.belongs_to(caller.pid());
+    }
+    Ok(caller)
+}
+
+/// Who is calling, whatever token it comes with: the partner (0 for an operator) and a name.
+pub(super) async fn caller_name(parts: &Parts, app: &AppState) -> Result<(PartnerId, String), Error> {
+    let token = bearer(&parts.headers)?;
+    if token.starts_with("op.") {
+        // An operator's token is all there is of an operator.
+        return Ok((PartnerId(0), tokens::operator_name(token)));
+    }
+    let caller = tokens::authenticate(app, token).await?;
+    Ok((caller.pid(), caller.actor().to_string()))
+}
+
+/// A partner admin is calling (B12).
+#[derive(Debug)]
+pub struct Admin(pub access::Admin);
+
+impl FromRequestParts<AppState> for Admin {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let admin = access::Admin::of(&caller(parts, app).await?)?;
+        if !parts.method.is_safe() {
+            // Before the body is read and checked for nothing: refusing a flood then costs less.
+            app.store.expect_room(admin.pid())?;
+        }
+        Ok(Self(admin))
+    }
+}
+
+/// A logged-in user is calling.
+#[derive(Debug)]
+pub struct Member(pub access::Member);
+
+impl FromRequestParts<AppState> for Member {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        Ok(Self(access::Member::of(caller(parts, app).await?)?))
+    }
+}
+
+/// Somebody is calling who may ask for evaluations: an admin or a technical account about anybody, a member about
+/// itself.
+#[derive(Debug)]
+pub struct EvaluationAsker(pub access::Asker);
+
+impl FromRequestParts<AppState> for EvaluationAsker {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        Ok(Self(access::Asker::of(caller(parts, app).await?)?))
+    }
+}
+
+/// Somebody is calling who may be told permissions: an admin anybody's, a member its own.
+#[derive(Debug)]
+pub struct PermissionsAsker(pub access::Asker);
+
+impl FromRequestParts<AppState> for PermissionsAsker {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        Ok(Self(access::Asker::beyond_evaluations(caller(parts, app).await?)?))
+    }
+}
+
+/// A logged-in user is calling, perhaps one that must first change its password (B22): A4 and A7 only.
+#[derive(Debug)]
+pub struct RestrictedMember(pub access::Member);
+
+impl FromRequestParts<AppState> for RestrictedMember {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        Ok(Self(access::Member::even_restricted(caller(parts, app).await?)?))
+    }
+}
+
+/// An operator is calling, by an operator token.
+#[derive(Debug)]
+pub struct ByOperator(pub Operator);
+
+impl FromRequestParts<AppState> for ByOperator {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let token = bearer(&parts.headers)?.to_owned();
+        let operator = tokens::authenticate_operator(app, &token).await?;
+        if let Some(peer) = parts.extensions.get::<Peer>() {
+            peer.is_known();
+        }
+        Ok(Self(operator))
+    }
+}
+
+/// A parameter of the path, as it stands there.
+async fn path_text(parts: &mut Parts, app: &AppState, name: &str) -> Option<String> {
+    let params = RawPathParams::from_request_parts(parts, app).await.ok()?;
+    params.iter().find(|(known, _)| *known == name).map(|(_, text)| text.to_owned())
+}
+
+/// Ids in a path: whatever is no positive integer up to 2^63-1 names nothing (B17).
+async fn path_id(parts: &mut Parts, app: &AppState, name: &str, missing: Missing) -> Result<i64, Problem> {
+    let text = path_text(parts, app, name).await;
+    let id = text.as_deref().and_then(values::whole_number);
+    id.filter(|id| *id > 0).ok_or_else(|| Error::NotFound(missing).into())
+}
+
+/// A user's id in the path.
+#[derive(Debug)]
+pub struct UserPath(pub UserId);
+
+impl FromRequestParts<AppState> for UserPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        path_id(parts, app, "userId", Missing::User).await.map(UserId).map(Self)
+    }
+}
+
+/// A group's id in the path.
+#[derive(Debug)]
+pub struct GroupPath(pub GroupId);
+
+impl FromRequestParts<AppState> for GroupPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        path_id(parts, app, "groupId", Missing::Group).await.map(GroupId).map(Self)
+    }
+}
+
+/// A group's id in the path of its permissions and wildcards: one that is not in the partner is a fault there, as the
+/// source prints (contract, part C).
+#[derive(Debug)]
+pub struct AccessibleGroupPath(pub GroupId);
+
+impl FromRequestParts<AppState> for AccessibleGroupPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let id = path_id(parts, app, "groupId", Missing::Group).await;
+        id.map(GroupId).map(Self).map_err(|_| permissions::inaccessible().into())
+    }
+}
+
+/// A group's and a user's id in the path.
+#[derive(Debug)]
+pub struct MemberPath(pub GroupId, pub UserId);
+
+impl FromRequestParts<AppState> for MemberPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let group = path_id(parts, app, "groupId", Missing::Group).await?;
+        let user = path_id(parts, app, "userId", Missing::User).await?;
+        Ok(Self(GroupId(group), UserId(user)))
+    }
+}
+
+/// A name in the path.
+#[derive(Debug)]
+pub struct NamePath(pub String);
+
+impl FromRequestParts<AppState> for NamePath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let params = RawPathParams::from_request_parts(parts, app).await.ok();
+        let name = params.as_ref().and_then(|params| params.iter().next()).map(|(_, text)| text.to_owned());
+        Ok(Self(name.unwrap_or_default()))
+    }
+}
+
+/// A partner's id in the path.
+#[derive(Debug)]
+pub struct PartnerPath(pub PartnerId);
+
+impl FromRequestParts<AppState> for PartnerPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        path_id(parts, app, "pid", Missing::Partner).await.map(PartnerId).map(Self)
+    }
+}
+
+/// A session's number in the path.
+#[derive(Debug)]
+pub struct SessionPath(pub String);
+
+impl FromRequestParts<AppState> for SessionPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let missing = || Problem::from(Error::NotFound(Missing::Session));
+        // Whatever is none of the characters of our random names names nothing.
+        let is_name =
+            |text: &String| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        path_text(parts, app, "sessionId").await.filter(is_name).map(Self).ok_or_else(missing)
+    }
+}
+
+/// The operation has no query parameters: a misspelt or unknown one is refused (B29).
+#[derive(Debug)]
+pub struct NoParams;
+
+impl FromRequestParts<AppState> for NoParams {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        if parts.uri.query().is_some_and(|query| !query.is_empty()) {
+            Params::parse(parts.uri.query()).finish()?;
+        }
+        Ok(Self)
+    }
+}
+
+/// The query parameters of the request, still unread.
+#[derive(Debug)]
+pub struct QueryParams(pub Params);
+
+impl FromRequestParts<AppState> for QueryParams {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        Ok(Self(Params::parse(parts.uri.query()).with_cursors(&app.cursor_key)))
+    }
+}
+
+/// The client's address: the peer's, unless the peer is a trusted proxy; then the last address in
+/// `X-Forwarded-For` that is not one.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientAddress(pub IpAddr);
+
+impl FromRequestParts<AppState> for ClientAddress {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let peer =
+            parts.extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.address.ip());
+        let forwarded: Vec<&str> = parts
+            .headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .collect();
+        Ok(Self(client_address(peer, &forwarded, |address| app.settings().trusts(address))))
+    }
+}
+
+fn client_address(peer: IpAddr, forwarded: &[&str], trusts: impl Fn(IpAddr) -> bool) -> IpAddr {
+    let mut address = peer;
+    for hop in forwarded.iter().rev() {
+        if !trusts(address) {
+            break;
+        }
+        match hop.trim().parse() {
+            Ok(next) => address = next,
+            // What a trusted proxy could not tell is not guessed at.
+            Err(_) => break,
+        }
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_trusted_proxy_may_say_who_the_client_is() {
+        let proxy: IpAddr = "10.0.0.1".parse().unwrap();
+        let trusts = |a: IpAddr| a == proxy || a == "10.0.0.2".parse::<IpAddr>().unwrap();
+        let address =
+            |peer: &str, hops: &[&str]| client_address(peer.parse().unwrap(), hops, trusts).to_string();
+        assert_eq!(address("203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
+        assert_eq!(address("10.0.0.1", &["198.51.100.1"]), "198.51.100.1");
+        assert_eq!(address("10.0.0.1", &["1.2.3.4", " 198.51.100.1", "10.0.0.2"]), "198.51.100.1");
+        assert_eq!(address("10.0.0.1", &["1.2.3.4", "unknown"]), "10.0.0.1");
+        assert_eq!(address("10.0.0.1", &[]), "10.0.0.1");
+    }
+}

@@ -1,0 +1,71 @@
+//! Is it alive, is it ready, and what does it do.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use serde_json::json;
+
+use crate::observe::Metrics;
+use crate::problem::Problem;
+use crate::server::Peer;
+use crate::state::AppState;
+use tenantry_core::supervise::Supervisor;
+
+/// `/healthz`, `/readyz` and `/metrics`. `of_process` appends metrics that HTTP does not know.
+pub fn router(metrics: Arc<Metrics>, of_process: fn(&mut String)) -> Router<AppState> {
+    let told = Arc::new(AtomicBool::new(false));
+    let guarded = move |State(app): State<AppState>, request: Request| async move {
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
+        if peer.is_some_and(|peer| app.settings().allows_metrics(peer)) && !is_passed_on(request.headers()) {
+            return show(&metrics, app.store.supervisor(), of_process);
+        }
+        if !told.swap(true, Ordering::Relaxed) {
+            tell_refusal(peer);
+        }
+        Problem::unknown_path().into_response()
+    };
+    Router::new()
+        .route("/healthz", get(async || crate::answers::json(StatusCode::OK, &json!({ "status": "ok" }))))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(guarded))
+}
+
+/// `/metrics`, for whoever reaches it.
+pub fn metrics_router(metrics: Arc<Metrics>, supervisor: Supervisor, of_process: fn(&mut String)) -> Router {
+    Router::new().route("/metrics", get(move || async move { show(&metrics, &supervisor, of_process) }))
+}
+
+/// Ready = the database answers and takes what is written, and no thread is missing.
+async fn ready(State(app): State<AppState>) -> Result<Response, Problem> {
+    app.store.is_ready().await?;
+    Ok(crate::answers::json(StatusCode::OK, &json!({ "status": "ready" })))
+}
+
+/// A proxy has passed the request on for somebody else: the peer's address says nothing of who asks.
+fn is_passed_on(headers: &HeaderMap) -> bool {
+    ["x-forwarded-for", "forwarded", "x-real-ip"].iter().any(|name| headers.contains_key(*name))
+}
+
+/// Whoever runs the server finds the reason in the log, once for each start; strangers are not told that there is anything.
+fn tell_refusal(peer: Option<IpAddr>) {
+    let peer = peer.map_or_else(|| String::from("unknown"), |peer| peer.to_canonical().to_string());
+    tracing::warn!(
+        peer,
+        "/metrics was asked for and answered 404: name the network of whoever may read them in metrics-allow (not a \
+         proxy's), or serve them on an address of their own with metrics-listen"
+    );
+}
+
+fn show(metrics: &Metrics, supervisor: &Supervisor, of_process: fn(&mut String)) -> Response {
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    let mut text = metrics.render();
+    supervisor.render(&mut text);
+    of_process(&mut text);
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}

@@ -1,0 +1,107 @@
+//! Bodies that are said to be JSON.
+
+use axum::extract::{FromRequest, Request};
+use axum::http::Method;
+use axum::http::header::CONTENT_TYPE;
+use hyper::body::{Body as _, Bytes};
+
+use crate::incoming::{ORDINARY, read_body};
+use crate::problem::Problem;
+
+/// The bytes of a body that is said to be JSON and has at most `LIMIT` bytes; 408, 413 or 415 otherwise. That of a PATCH
+/// is said to be JSON or a merge patch (RFC 7396): other patches in JSON mean something else.
+///
+/// A request without any body and content type passes as empty, so that it gets the one fault that helps.
+#[derive(Debug)]
+pub struct JsonBody<const LIMIT: u64 = ORDINARY>(pub Bytes);
+
+impl<const LIMIT: u64, S: Sync> FromRequest<S> for JsonBody<LIMIT> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let is_patch = request.method() == Method::PATCH;
+        let known = match request.headers().get(CONTENT_TYPE) {
+            Some(value) => value.to_str().is_ok_and(|text| is_json(text, is_patch)),
+            None => request.body().is_end_stream(),
+        };
+        match (known, is_patch) {
+            (true, _) => read_body(request, LIMIT).await.map(Self),
+            (false, true) => Err(Problem::unsupported_patch()),
+            (false, false) => Err(Problem::unsupported_media_type()),
+        }
+    }
+}
+
+/// `application/json` or `application/<anything>+json` (RFC 6839 §3.1), of which only `merge-patch` is a patch; a charset,
+/// which RFC 8259 §11 does not know but many clients send, must be UTF-8.
+fn is_json(content_type: &str, is_patch: bool) -> bool {
+    let mut parts = content_type.split(';');
+    let essence = parts.next().unwrap_or("").trim().to_ascii_lowercase();
+    let json = essence.strip_prefix("application/").is_some_and(|subtype| {
+        let is_kind = |kind: &str| if is_patch { kind == "merge-patch" } else { !kind.is_empty() };
+        subtype == "json" || subtype.strip_suffix("+json").is_some_and(is_kind)
+    });
+    json && parts.filter_map(|p| p.split_once('=')).all(|(name, value)| {
+        let value = value.trim().trim_matches('"');
+        !name.trim().eq_ignore_ascii_case("charset")
+            || value.eq_ignore_ascii_case("utf-8")
+            || value.eq_ignore_ascii_case("utf8")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use axum::response::IntoResponse as _;
+
+    use super::*;
+
+    async fn status_of(method: Method, content_type: Option<&str>, body: &'static str) -> StatusCode {
+        let mut request = Request::builder().method(method);
+        if let Some(content_type) = content_type {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        let body = if body.is_empty() { Body::empty() } else { Body::from(body) };
+        match JsonBody::<ORDINARY>::from_request(request.body(body).unwrap(), &()).await {
+            Ok(JsonBody(bytes)) => {
+                assert_eq!(bytes.is_empty(), content_type.is_none());
+                StatusCode::OK
+            }
+            Err(problem) => problem.into_response().status(),
+        }
+    }
+
+    #[tokio::test]
+    async fn content_types() {
+        for good in [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/json;charset=\"UTF-8\" ; a=b",
+            "application/json;charset=utf8",
+            "application/merge-patch+json",
+        ] {
+            assert_eq!(status_of(Method::POST, Some(good), "{}").await, 200, "{good}");
+            assert_eq!(status_of(Method::PATCH, Some(good), "{}").await, 200, "{good}");
+        }
+        for bad in [
+            "text/json",
+            "application/+json",
+            "application/json; charset=iso-8859-1",
+            "application/x-www-form-urlencoded",
+            "application/jsonx",
+            "",
+        ] {
+            assert_eq!(status_of(Method::POST, Some(bad), "{}").await, 415, "{bad}");
+            assert_eq!(status_of(Method::PATCH, Some(bad), "{}").await, 415, "{bad}");
+        }
+        // JSON, but another kind of patch, or none.
+        for other in ["application/json-patch+json", "application/scim+json", "application/problem+json"] {
+            assert_eq!(status_of(Method::POST, Some(other), "{}").await, 200, "{other}");
+            assert_eq!(status_of(Method::PATCH, Some(other), "{}").await, 415, "{other}");
+        }
+        assert_eq!(status_of(Method::POST, None, "{}").await, 415);
+        assert_eq!(status_of(Method::POST, None, "").await, 200);
+    }
+}

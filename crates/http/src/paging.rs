@@ -1,0 +1,523 @@
+//! Query parameters, pages and streams of lists (contract, part C, Paging; B13, B26, B29).
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hyper::body::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use crate::problem::Problem;
+use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::model::PartnerId;
+use tenantry_core::values;
+use tenantry_domain::cursors::{CODE_LENGTH, CursorKey};
+use tenantry_store::listing::lists::{SortKey, Total};
+
+/// Parameters of the hosted API that mean nothing here (B29).
+const IGNORED: [&str; 3] = ["folderId", "permissions", "includePermissions"];
+
+/// Rows on a page that says only `page`.
+const DEFAULT_PAGE_SIZE: i64 = 10;
+
+/// The query parameters of a request, read one by one; what is wrong with them is collected.
+#[derive(Debug)]
+pub struct Params {
+    unread: Vec<(String, String)>,
+    faults: Vec<Fault>,
+    /// What authenticates cursors; none where no page is asked for.
+    cursors: Option<CursorKey>,
+}
+
+impl Params {
+    /// Takes a query string apart. A parameter that is not UTF-8 is a fault: with replacement characters in it, it
+    /// would ask for something else.
+    pub fn parse(query: Option<&str>) -> Self {
+        let mut params = Self { unread: Vec::new(), faults: Vec::new(), cursors: None };
+        for pair in query.unwrap_or("").split('&') {
+            let Some((name, value)) = form_urlencoded::parse(pair.as_bytes()).next() else { continue };
+            if IGNORED.contains(&name.as_ref()) {
+                continue;
+            }
+            if name.contains('\0') || value.contains('\0') {
+                // No value has one, and databases differ in what they make of it.
+                let detail = "contains the control character U+0000: remove it";
+                params.faults.push(Fault::new(name.into_owned(), "control-character", detail));
+            } else if is_utf8(pair) {
+                params.unread.push((name.into_owned(), value.into_owned()));
+            } else {
+                let detail = "is not UTF-8 behind its percent signs";
+                params.faults.push(Fault::new(name.into_owned(), "not-utf8", detail));
+            }
+        }
+        params
+    }
+
+    /// For a list in pages.
+    #[must_use]
+    pub fn with_cursors(self, key: &CursorKey) -> Self {
+        Self { cursors: Some(key.clone()), ..self }
+    }
+
+    /// Whether a parameter was given and is unread.
+    pub fn has(&self, name: &str) -> bool {
+        self.unread.iter().any(|(n, _)| n == name)
+    }
+
+    /// Parameters that stand somewhere else than in a query.
+    pub fn of(unread: Vec<(String, String)>) -> Self {
+        Self { unread, faults: Vec::new(), cursors: None }
+    }
+
+    /// Every value of a parameter that may be repeated, in the order given.
+    pub fn all(&mut self, name: &'static str) -> Vec<String> {
+        self.unread.extract_if(.., |(n, _)| n == name).map(|(_, value)| value).collect()
+    }
+
+    /// The value of a parameter that may be given once.
+    pub fn one(&mut self, name: &'static str) -> Option<String> {
+        let mut values = self.all(name).into_iter();
+        let first = values.next();
+        if values.next().is_some() {
+            self.fault(name, "repeated", "this parameter may be given once");
+        }
+        first
+    }
+
+    /// The value of a parameter that must be given, once.
+    pub fn required(&mut self, name: &'static str) -> Option<String> {
+        let is_there = self.has(name);
+        let value = self.one(name);
+        if !is_there {
+            self.fault(name, "required", "is required");
+        }
+        value
+    }
+
+    /// Notes a fault of a parameter.
+    pub fn fault(&mut self, name: &'static str, code: &'static str, detail: impl Into<Cow<'static, str>>) {
+        self.faults.push(Fault::new(name, code, detail));
+    }
+
+    /// The value of a parameter, checked; a bad one is noted as a fault.
+    pub fn checked<T>(
+        &mut self,
+        name: &'static str,
+        check: impl FnOnce(&str) -> Result<T, (&'static str, String)>,
+    ) -> Option<T> {
+        let value = self.one(name)?;
+        match check(&value) {
+            Ok(value) => Some(value),
+            Err((code, detail)) => {
+                self.fault(name, code, detail);
+                None
+            }
+        }
+    }
+
+    /// `true`, `false`, or nothing, which means true (B26).
+    pub fn flag(&mut self, name: &'static str) -> Option<bool> {
+        self.checked(name, |value| match value {
+            "true" | "" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(("wrong-value", String::from("give true or false"))),
+        })
+    }
+
+    /// Ids, each a positive integer; the parameter may be repeated (B17).
+    pub fn ids(&mut self, name: &'static str) -> Vec<i64> {
+        let mut ids = Vec::new();
+        for value in self.all(name) {
+            match values::whole_number(&value) {
+                Some(id) if id > 0 => ids.push(id),
+                _ => self.fault(name, "wrong-value", "give a positive integer up to 9223372036854775807"),
+            }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// A search term, folded; empty = no search (B27).
+    pub fn search(&mut self) -> Option<String> {
+        self.checked("search", |term| {
+            values::search_term(term).map_err(|bad| (bad.code, bad.detail.into_owned()))
+        })
+        .filter(|term| !term.is_empty())
+    }
+
+    /// One of the orders of a list; the first is the default.
+    pub fn sort_by<T: Copy>(&mut self, names: &[(&'static str, T)], default: T) -> T {
+        self.checked("sortBy", |value| {
+            names.iter().find(|(name, _)| *name == value).map(|(_, sort)| *sort).ok_or_else(|| {
+                let known: Vec<_> = names.iter().map(|(name, _)| *name).collect();
+                ("wrong-value", format!("sort by one of {}", known.join(", ")))
+            })
+        })
+        .unwrap_or(default)
+    }
+
+    /// Everything was understood, or all faults, unknown parameters included (B29).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn finish(mut self) -> Result<()> {
+        for (name, _) in std::mem::take(&mut self.unread) {
+            let detail = match name.as_str() {
+                "dryRun" => String::from("this operation cannot be tried without doing it: nothing was done"),
+                _ => format!("there is no query parameter {name:?} here"),
+            };
+            self.faults.push(Fault::new(name, "unknown-parameter", detail));
+        }
+        if self.faults.is_empty() { Ok(()) } else { Err(Error::Invalid(self.faults)) }
+    }
+}
+
+/// Whether what the percent signs stand for is UTF-8.
+fn is_utf8(encoded: &str) -> bool {
+    let hex = |digit: u8| char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let mut decoded = Vec::with_capacity(encoded.len());
+    let mut rest = encoded.as_bytes();
+    loop {
+        match *rest {
+            [] => return std::str::from_utf8(&decoded).is_ok(),
+            [b'%', high, low, ref behind @ ..] if let (Some(high), Some(low)) = (hex(high), hex(low)) => {
+                decoded.push(high << 4 | low);
+                rest = behind;
+            }
+            [byte, ref behind @ ..] => {
+                decoded.push(byte);
+                rest = behind;
+            }
+        }
+    }
+}
+
+/// Where a page begins, as asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// A page number, from 0.
+    Page(i64),
+    /// After the row that a cursor names.
+    After(SortKey, i64),
+}
+
+/// The part of a list that is asked for.
+#[derive(Debug, Clone)]
+pub struct PageRequest {
+    /// Where it begins.
+    pub start: Start,
+    /// How many rows at most.
+    pub size: i64,
+    /// What authenticates the cursor of the next page.
+    cursors: Option<CursorKey>,
+}
+
+impl Default for PageRequest {
+    fn default() -> Self {
+        Self { start: Start::Page(0), size: DEFAULT_PAGE_SIZE, cursors: None }
+    }
+}
+
+impl PageRequest {
+    /// Rows before this page; none for a cursor.
+    pub fn offset(&self) -> Option<i64> {
+        match self.start {
+            Start::Page(page) => Some(page.saturating_mul(self.size)),
+            Start::After(..) => None,
+        }
+    }
+}
+
+/// The row that a cursor names. Before it stands a code over it and its list ([`CursorKey`]), so that a cursor holds as
+/// it was given, for the same partner, list, order and filters only.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cursor {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    int: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    id: i64,
+}
+
+/// One list with its order and filters: what a cursor belongs to, and what its link repeats.
+#[derive(Debug, Clone)]
+pub struct ListAddress {
+    /// The path, for the link.
+    pub path: Cow<'static, str>,
+    /// The partner.
+    pub pid: PartnerId,
+    /// Every parameter that says which rows in which order.
+    pub parameters: Vec<(&'static str, String)>,
+}
+
+impl ListAddress {
+    /// What is the same of every cursor of the list and of no other list.
+    fn canonical(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(128);
+        out.extend_from_slice(&self.pid.0.to_le_bytes());
+        let mut part = |text: &str| {
+            out.extend_from_slice(&text.len().to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+        };
+        part(&self.path);
+        for (name, value) in &self.parameters {
+            part(name);
+            part(value);
+        }
+        out
+    }
+
+    fn cursor(&self, cursors: &CursorKey, key: SortKey, id: i64) -> String {
+        let (int, text) = match key {
+            SortKey::Int(v) => (Some(v), None),
+            SortKey::Text(v) => (None, Some(v)),
+        };
+        let place = serde_json::to_vec(&Cursor { int, text, id }).unwrap_or_default();
+        let code = cursors.code(&self.canonical(), &place);
+        URL_SAFE_NO_PAD.encode([code.as_slice(), &place].concat())
+    }
+
+    fn open(&self, cursors: &CursorKey, cursor: &str) -> Option<Start> {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let (code, place) = bytes.split_at_checked(CODE_LENGTH)?;
+        if !cursors.is_code(code, &self.canonical(), place) {
+            return None;
+        }
+        let cursor: Cursor = serde_json::from_slice(place).ok()?;
+        let key = match (cursor.int, cursor.text) {
+            (Some(v), None) => SortKey::Int(v),
+            (None, Some(v)) => SortKey::Text(v),
+            _ => return None,
+        };
+        Some(Start::After(key, cursor.id))
+    }
+
+    /// `Link: <...>; rel="next"` (RFC 8288), relative to the server.
+    fn next_link(&self, cursors: &CursorKey, key: SortKey, id: i64, size: i64) -> Option<HeaderValue> {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let cursor = self.cursor(cursors, key, id);
+        query.append_pair("cursor", &cursor).append_pair("pageSize", &size.to_string());
+        for (name, value) in &self.parameters {
+            query.append_pair(name, value);
+        }
+        let mut link = String::from("<");
+        let _ = write!(link, "{}?{}>; rel=\"next\"", self.path, query.finish());
+        HeaderValue::from_str(&link).ok()
+    }
+}
+
+impl Params {
+    /// Reads `page`, `pageSize` and `cursor`. `None` = none of them: the plain array. Call it last, since a
+    /// cursor is held against the list's address.
+    pub fn page(&mut self, address: &ListAddress, always_wrapped: bool) -> Option<PageRequest> {
+        let out_of_range =
+            |from: i64, to: i64| ("out-of-range", format!("give an integer from {from} to {to}"));
+        let integer = |value: &str, from: i64, to: i64| {
+            values::whole_number(value)
+                .filter(|v| (from..=to).contains(v))
+                .ok_or_else(|| out_of_range(from, to))
+        };
+        let asked = always_wrapped
+            || self.unread.iter().any(|(n, _)| matches!(n.as_str(), "page" | "pageSize" | "cursor"));
+        let size = self.checked("pageSize", |value| integer(value, 1, 1_000));
+        let page = self.checked("page", |value| integer(value, 0, i64::from(i32::MAX)));
+        let cursors = self.cursors.clone();
+        let cursor = self.checked("cursor", |value| {
+            cursors.as_ref().and_then(|key| address.open(key, value)).ok_or_else(|| {
+                let detail = "this cursor is not from this list in this order with these filters: begin again without it";
+                ("wrong-cursor", detail.to_owned())
+            })
+        });
+        if page.is_some() && cursor.is_some() {
+            self.fault("page", "contradiction", "give page or cursor, not both");
+        }
+        let start = cursor.unwrap_or(Start::Page(page.unwrap_or(0)));
+        asked.then(|| PageRequest { start, size: size.unwrap_or(DEFAULT_PAGE_SIZE), cursors })
+    }
+}
+
+/// Rows of a page, with one more if there is a next page.
+#[derive(Debug)]
+pub struct Found<R> {
+    /// How many there are in all.
+    pub total: Total,
+    /// The rows.
+    pub rows: R,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wrapper<'a, W> {
+    total: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_is_exact: Option<bool>,
+    page: Option<i64>,
+    page_size: i64,
+    list: &'a [W],
+}
+
+/// A wrapped page. `found` may hold one row more than asked for, which says that there is a next page.
+pub fn page_answer<'a, T: 'a, W: Serialize>(
+    address: &ListAddress,
+    request: &PageRequest,
+    found: Found<&'a [T]>,
+    key_of: impl Fn(&T) -> (SortKey, i64),
+    shape: impl Fn(&'a T) -> W,
+) -> Response {
+    let size = usize::try_from(request.size).unwrap_or(usize::MAX);
+    let has_next = found.rows.len() > size;
+    let rows = found.rows.get(..size).unwrap_or(found.rows);
+    let list: Vec<W> = rows.iter().map(shape).collect();
+    let page = match request.start {
+        Start::Page(page) => Some(page),
+        Start::After(..) => None,
+    };
+    let total_is_exact = (!found.total.is_exact).then_some(false);
+    let wrapper =
+        Wrapper { total: found.total.count, total_is_exact, page, page_size: request.size, list: &list };
+    let mut answer = crate::answers::json(StatusCode::OK, &wrapper);
+    if let (true, Some(last), Some(cursors)) = (has_next, rows.last(), &request.cursors) {
+        let (key, id) = key_of(last);
+        if let Some(link) = address.next_link(cursors, key, id, request.size) {
+            answer.headers_mut().insert(header::LINK, link);
+        }
+    }
+    answer
+}
+
+/// A JSON array that is written while it is read (B13). Chunks of rows, as JSON without brackets, come through the
+/// sender, and `None` after the last one. An error, or a sender that is dropped before, breaks the connection off
+/// without ending the array well-formed.
+fn framed_stream(frame: Frame) -> (mpsc::Sender<Result<Option<Bytes>>>, Response) {
+    // Two chunks: one being sent, one being read.
+    let (sender, chunks) = mpsc::channel(2);
+    let Frame { content_type, open, close } = frame;
+    let state = if open.is_empty() { ArrayState::Rows } else { ArrayState::Opening };
+    let body = Body::new(ArrayBody { chunks, state, open, close });
+    (sender, ([(header::CONTENT_TYPE, content_type)], body).into_response())
+}
+
+/// What stands around streamed rows.
+#[derive(Debug)]
+pub struct Frame {
+    /// What they are.
+    pub content_type: HeaderValue,
+    /// Before the first.
+    pub open: &'static str,
+    /// After the last.
+    pub close: &'static str,
+}
+
+struct ArrayBody {
+    chunks: mpsc::Receiver<Result<Option<Bytes>>>,
+    state: ArrayState,
+    open: &'static str,
+    close: &'static str,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ArrayState {
+    Opening,
+    Rows,
+    Ended,
+}
+
+impl hyper::body::Body for ArrayBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>>>> {
+        match self.state {
+            ArrayState::Opening => {
+                self.state = ArrayState::Rows;
+                Poll::Ready(Some(Ok(hyper::body::Frame::data(Bytes::from_static(self.open.as_bytes())))))
+            }
+            ArrayState::Ended => Poll::Ready(None),
+            ArrayState::Rows => {
+                let Poll::Ready(chunk) = self.chunks.poll_recv(cx) else { return Poll::Pending };
+                let frame = match chunk.unwrap_or_else(|| Err(Error::internal("its reader went away"))) {
+                    Ok(Some(rows)) => return Poll::Ready(Some(Ok(hyper::body::Frame::data(rows)))),
+                    // An empty piece would be none.
+                    Ok(None) if self.close.is_empty() => {
+                        self.state = ArrayState::Ended;
+                        return Poll::Ready(None);
+                    }
+                    Ok(None) => Ok(hyper::body::Frame::data(Bytes::from_static(self.close.as_bytes()))),
+                    Err(error) => {
+                        tracing::error!(%error, "a list broke off");
+                        Err(error)
+                    }
+                };
+                self.state = ArrayState::Ended;
+                Poll::Ready(Some(frame))
+            }
+        }
+    }
+}
+
+/// Writes rows of an array as JSON, each after a comma but the very first.
+pub fn write_rows<W: Serialize>(rows: impl Iterator<Item = W>, is_first: bool) -> Result<Bytes> {
+    let mut out = Vec::with_capacity(256 * 1024);
+    for (i, row) in rows.enumerate() {
+        if i > 0 || !is_first {
+            out.push(b',');
+        }
+        serde_json::to_writer(&mut out, &row)
+            .map_err(|e| Error::internal(format!("a row cannot be written: {e}")))?;
+    }
+    Ok(Bytes::from(out))
+}
+
+/// Sends the chunks that `next` reads, one after the other, until there is an empty one or nobody reads any more.
+/// `next` gets the cursor of the last row (none at first) and answers the chunk with the cursor of its last row.
+///
+/// # Errors
+/// A [`Problem`] when not even the first chunk can be read.
+pub async fn stream<C, F, Fut>(next: F) -> Result<Response, Problem>
+where
+    C: Send + 'static,
+    F: FnMut(Option<C>) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Option<(Bytes, C)>>> + Send,
+{
+    let content_type = HeaderValue::from_static("application/json");
+    stream_within(Frame { content_type, open: "[", close: "]" }, next).await
+}
+
+/// Like [`stream`], with something else around the rows.
+///
+/// # Errors
+/// As [`stream`].
+pub async fn stream_within<C, F, Fut>(frame: Frame, mut next: F) -> Result<Response, Problem>
+where
+    C: Send + 'static,
+    F: FnMut(Option<C>) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Option<(Bytes, C)>>> + Send,
+{
+    // The first chunk before the status line: whatever is wrong with the request is an answer of its own.
+    let first = next(None).await?;
+    let (sender, answer) = framed_stream(frame);
+    tokio::spawn(async move {
+        let mut read = Ok(first);
+        while let Ok(Some((chunk, last))) = read {
+            if sender.send(Ok(Some(chunk))).await.is_err() {
+                return;
+            }
+            read = next(Some(last)).await;
+        }
+        // Nobody may be left to hear it.
+        let _ = sender.send(read.map(|_| None)).await;
+    });
+    Ok(answer)
+}

@@ -1,0 +1,329 @@
+//! The HTTP server: connections, bounds, graceful shutdown.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{CONNECTION, EXPECT, TRANSFER_ENCODING};
+use axum::http::{HeaderValue, Request, Response};
+use axum::response::IntoResponse as _;
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tower::Service;
+
+use crate::body_memory::BodyMemory;
+use crate::compat;
+use crate::connection::{Bounded, Limits, Turns};
+use crate::head;
+use crate::incoming::{BodyAllowance, BodyRules, Guarded};
+use crate::observe;
+use crate::problem::{Cause, Problem};
+use crate::shares::Shares;
+use tenantry_core::error::Error;
+use tenantry_core::model::PartnerId;
+use tenantry_core::supervise::{Supervisor, words_of};
+
+/// What a connection may take. The defaults are the service's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// A new connection sends its first head within this time, and a head once begun ends within it. 10 s.
+    pub header_read: Duration,
+    /// The next bytes of a body come within this time, else 408. 30 s.
+    pub body_idle: Duration,
+    /// A whole body comes within this time, else 408. 5 min.
+    pub body_total: Duration,
+    /// That of somebody who has not said who it is. 10 s.
+    pub body_stranger: Duration,
+    /// A connection without a request, or with an answer of which nothing more comes, is closed after once to
+    /// twice this time. 75 s.
+    pub keep_alive: Duration,
+    /// A reader that takes nothing for so long is cut off (B13). 30 s.
+    pub write_idle: Duration,
+    /// After the signal to stop, requests in work have this long to end. 10 s.
+    pub shutdown: Duration,
+    /// The most bytes of a request line and header, else 431. 16 KiB.
+    pub max_header_bytes: usize,
+    /// The most bytes of a body that may have very many entries, else 413; others have bounds of their own below it
+    /// (incoming.rs). 8 MiB: 100,000 ids of 19 digits (B15) fit.
+    pub body_limit: u64,
+    /// The most bytes of all bodies together that are being received or read, else 503. 256 MiB.
+    pub body_memory: usize,
+    /// The most connections at once; more wait in the system's queue. 10,000.
+    pub max_connections: usize,
+}
+
+/// The part of the memory of all bodies that strangers may take together: they keep nobody else from sending. Forms that
+/// come together with their head need none of it.
+const STRANGERS_PART: usize = 16;
+
+/// The most bytes that a connection buffers of what has come or goes out, but for a larger piece of an answer. A head has
+/// to fit.
+const CONNECTION_BUFFER: usize = 16 * 1024;
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            header_read: Duration::from_secs(10),
+            body_idle: Duration::from_secs(30),
+            body_total: Duration::from_mins(5),
+            body_stranger: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
+            write_idle: Duration::from_secs(30),
+            shutdown: Duration::from_secs(10),
+            max_header_bytes: 16 * 1024,
+            body_limit: 8 * 1024 * 1024,
+            body_memory: 256 * 1024 * 1024,
+            max_connections: 10_000,
+        }
+    }
+}
+
+/// What is at the other end of the connection, as an extension of every request.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The connection, which is told whose it is.
+    pub(super) connection: Arc<Turns>,
+    /// What the body of the request may take, if it has one.
+    pub(super) body: Option<Arc<BodyAllowance>>,
+}
+
+impl Peer {
+    /// The request came with a good token of this partner's.
+    pub(super) fn belongs_to(&self, pid: PartnerId) {
+        self.connection.belongs_to(pid);
+        self.is_known();
+    }
+
+    /// Whoever sent the request has said who it is, and could prove it.
+    pub fn is_known(&self) {
+        if let Some(body) = &self.body {
+            body.know_sender();
+        }
+    }
+}
+
+/// Serves connections until `shutdown` is ready, then lets the requests in work end.
+///
+/// `service` is a router, or better one inside [`Observe`](crate::observe::Observe): a service around the router
+/// costs no box for each request, as a layer inside it would. Paths are made canonical (B1) before it sees them,
+/// and a panic in it is a 500.
+///
+/// # Errors
+/// None after it began: what goes wrong while accepting is logged and tried again.
+pub async fn serve<S>(
+    listener: TcpListener,
+    service: S,
+    bounds: Bounds,
+    shutdown: impl Future,
+) -> io::Result<()>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    serve_supervised(listener, service, bounds, shutdown, &Supervisor::default()).await
+}
+
+/// Like [`serve`], with a task that belongs to a server.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_supervised<S>(
+    listener: TcpListener,
+    service: S,
+    bounds: Bounds,
+    shutdown: impl Future,
+    supervisor: &Supervisor,
+) -> io::Result<()>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    let mut http = http1::Builder::new();
+    // hyper's own bound for heads costs a timer for each request: see connection.rs.
+    http.timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_header_size(bounds.max_header_bytes)
+        .max_buf_size(CONNECTION_BUFFER.max(bounds.max_header_bytes))
+        // Most answers are some hundred bytes: to copy them behind their head costs less than to send two pieces.
+        .writev(false)
+        .pipeline_flush(false);
+    let slots = Arc::new(Semaphore::new(bounds.max_connections.min(Semaphore::MAX_PERMITS)));
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    let rules = Arc::new(BodyRules {
+        limit: bounds.body_limit,
+        idle: bounds.body_idle,
+        total: bounds.body_total,
+        stranger: bounds.body_stranger,
+        memory: BodyMemory::new(bounds.body_memory - bounds.body_memory / STRANGERS_PART),
+        stranger_memory: BodyMemory::new(bounds.body_memory / STRANGERS_PART),
+    });
+    let workers = tokio::runtime::Handle::current().metrics().num_workers();
+    let shares = Shares::new(workers);
+    let of_rounds = shares.clone();
+    #[cfg(test)]
+    let tests = supervisor.clone();
+    let _rounds = AbortOnDrop(supervisor.task("rounds", move || {
+        #[cfg(test)]
+        tests.trip("rounds");
+        of_rounds.clone().rounds()
+    }));
+    loop {
+        let accepted = async {
+            // Never closed, so there is always a permit to come.
+            let slot = Arc::clone(&slots).acquire_owned().await.ok();
+            (slot, accept(&listener).await)
+        };
+        let (slot, (stream, peer)) = tokio::select! {
+            biased;
+            _ = &mut shutdown => break,
+            // At once: until it is taken out here, each that has ended holds memory in the middle of the heap.
+            Some(_) = connections.join_next() => continue,
+            accepted = accepted => accepted,
+        };
+        let turns = Arc::new(Turns::new(shares.clone()));
+        let limits = Limits { head: bounds.header_read, idle: bounds.keep_alive, write: bounds.write_idle };
+        let io = TokioIo::new(Bounded::new(stream, limits, Arc::clone(&turns)));
+        let (service, rules) = (service.clone(), Arc::clone(&rules));
+        let handle = service_fn(move |request: Request<Incoming>| {
+            let turn = turns.begin();
+            let service = service.clone();
+            // Were its length given in two ways, whoever passed it on may take another one for its end, and what follows
+            // for another request: nothing follows (RFC 9112 §6.1).
+            let is_last = request.headers().contains_key(TRANSFER_ENCODING);
+            let request = prepare(request, peer, Arc::clone(&turns), &rules);
+            async move {
+                let mut response = answer(service, request).await;
+                if is_last {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                drop(turn);
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let connection = graceful.watch(http.serve_connection(io, handle));
+        connections.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%peer, %error, "connection ended");
+            }
+            drop(slot);
+        });
+    }
+    drop(listener);
+    if timeout(bounds.shutdown, graceful.shutdown()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "cut off what did not end in time");
+    }
+    connections.shutdown().await;
+    Ok(())
+}
+
+/// A task that ends with this.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The next connection. Errors of one connection are passed over; those of the process, such as too many open
+/// files, are waited out, since trying again at once would spin.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    let mut pause = Duration::from_millis(50);
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Answers are small and written whole: waiting for more to send would only delay them.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%peer, %error, "TCP_NODELAY");
+                }
+                return (stream, peer);
+            }
+            Err(error) if is_of_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(1));
+            }
+        }
+    }
+}
+
+fn is_of_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+fn prepare(
+    request: Request<Incoming>,
+    address: SocketAddr,
+    connection: Arc<Turns>,
+    rules: &Arc<BodyRules>,
+) -> Request<Body> {
+    let (mut head, body) = request.into_parts();
+    if let Err(bad) = head::check(&head) {
+        head.extensions.insert(bad);
+    }
+    head.uri = compat::rewrite(head.uri);
+    let (allowance, body) = if body.is_end_stream() {
+        (None, Body::empty()) // needs no allocation
+    } else {
+        let allowance = Arc::new(BodyAllowance::new(rules));
+        let expects = head.headers.contains_key(EXPECT);
+        (Some(Arc::clone(&allowance)), Body::new(Guarded::new(body, allowance, expects)))
+    };
+    head.extensions.insert(Peer { address, connection, body: allowance });
+    Request::from_parts(head, body)
+}
+
+async fn answer<S>(mut service: S, request: Request<Body>) -> Response<Body>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let work = async move {
+        let Ok(()) = std::future::poll_fn(|cx| service.poll_ready(cx)).await;
+        let Ok(response) = service.call(request).await;
+        response
+    };
+    let mut work = pin!(work);
+    std::future::poll_fn(|cx| {
+        caught(|| work.as_mut().poll(cx)).unwrap_or_else(|problem| {
+            let mut response = problem.into_response();
+            observe::secure(response.headers_mut());
+            // `Observe` catches what panics inside of it and logs it with its request; this is what is left.
+            if let Some(Cause(cause)) = response.extensions().get() {
+                tracing::error!(%cause, "internal error");
+            }
+            Poll::Ready(response)
+        })
+    })
+    .await
+}
+
+/// What `work` answers, or a 500 for its panic. Unwinding costs nothing unless it happens; what the work shared
+/// must guard itself against being left half done, as locks do by poisoning.
+pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Problem> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let words = words_of(&*panic);
+        Problem::from(Error::internal(format!("panic: {words}")))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! Answers to requests that could not be read. The HTTP library writes them by itself, with a status and nothing else; on
+//! their way out they become whole answers, with a problem document and the headers of every answer.
+
+use axum::http::{HeaderMap, StatusCode};
+
+use crate::observe;
+use crate::problem::unreadable_document;
+
+/// What is to be sent in place of `written`, when that is an answer of the library's own: a status line of 400, 414 or 431
+/// and no other header but those that say where it ends, when it was made, and that it is the last.
+pub(super) fn whole_answer(written: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(written).ok()?.strip_suffix("\r\n\r\n")?;
+    let mut lines = text.split("\r\n");
+    let status_line = lines.next()?;
+    let status: u16 = status_line.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
+    let status = StatusCode::from_u16(status).ok()?;
+    let (document, mut headers) = (unreadable_document(status)?, HeaderMap::new());
+    observe::secure(&mut headers);
+    let mut answer = format!("{status_line}\r\n").into_bytes();
+    for line in lines {
+        let (name, value) = line.split_once(": ")?;
+        match name {
+            "connection" => {}
+            "content-length" if value == "0" => {}
+            "date" => answer.extend_from_slice(format!("{line}\r\n").as_bytes()),
+            _ => return None,
+        }
+    }
+    for (name, value) in &headers {
+        answer.extend_from_slice(name.as_str().as_bytes());
+        answer.extend_from_slice(b": ");
+        answer.extend_from_slice(value.as_bytes());
+        answer.extend_from_slice(b"\r\n");
+    }
+    let end = format!(
+        "content-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        document.len()
+    );
+    answer.extend_from_slice(end.as_bytes());
+    answer.extend_from_slice(&document);
+    Some(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_librarys_own_answers_are_replaced() {
+        let bare = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: now\r\n\r\n";
+        let whole = String::from_utf8(whole_answer(bare.as_bytes()).unwrap()).unwrap();
+        let (head, body) = whole.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\ndate: now\r\n"), "{head}");
+        assert!(head.contains("\r\nx-content-type-options: nosniff\r\n"), "{head}");
+        assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{head}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(body).unwrap()["status"], 400);
+        for other in [
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 1\r\n\r\nx",
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nx-request-id: a\r\n\r\n",
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\nmore\r\n\r\n",
+            "HTTP/1.1 400 Bad Request\r\ncontent-le",
+            "{\"HTTP/1.1 400\"}",
+            "",
+        ] {
+            assert_eq!(whole_answer(other.as_bytes()), None, "{other}");
+        }
+    }
+}

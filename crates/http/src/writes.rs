@@ -1,0 +1,365 @@
+//! What every write has in common: on what condition it is done (`If-Match`), whether it is only tried
+//! (`?dryRun=true`), that it is done once however often it is sent (`Idempotency-Key`), and the shape of its answer.
+//!
+//! A handler takes `Write` and, where a POST creates or deletes, its body as `Once`; the rest happens here.
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use hyper::body::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::conditional;
+use crate::extract;
+use crate::incoming::ORDINARY;
+use crate::json_body::JsonBody;
+use crate::paging::Params;
+use crate::problem::Problem;
+use crate::state::AppState;
+use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::model::{PartnerId, UserId};
+use tenantry_domain::bulk_operations::{self, BulkOperation};
+use tenantry_domain::conditions::{Condition, Target};
+use tenantry_domain::once::{self, Claim, Keepable, StoredResponse};
+use tenantry_domain::unit::{self, Done, Manner};
+use tenantry_store::access::{Admin, Scope};
+use tenantry_store::engine::sequences::FreshIds;
+use tenantry_store::engine::tx::Tx;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Of a stored answer that is given again.
+pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// What that header says.
+pub const TRUE: HeaderValue = HeaderValue::from_static("true");
+
+/// The longest `Idempotency-Key`.
+const LONGEST_KEY: usize = 255;
+
+/// What a write answers. It is made inside the transaction, so that it can be stored with the change.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Answer(StoredResponse);
+
+impl Keepable for Answer {
+    fn length(&self) -> usize {
+        self.0.length()
+    }
+
+    fn users(&self) -> Vec<(PartnerId, UserId)> {
+        self.0.users()
+    }
+
+    fn hide_ids(&mut self, fresh: &FreshIds) {
+        self.0.hide_ids(fresh);
+    }
+}
+
+impl Answer {
+    /// 200 with a body.
+    ///
+    /// # Errors
+    /// The body cannot be written.
+    pub fn ok(body: &impl Serialize) -> Result<Self> {
+        Self::with(StatusCode::OK, body)
+    }
+
+    /// 201 with a body and its path.
+    ///
+    /// # Errors
+    /// The body cannot be written.
+    pub fn created(location: String, body: &impl Serialize) -> Result<Self> {
+        let Self(made) = Self::with(StatusCode::CREATED, body)?;
+        Ok(Self(StoredResponse { location: Some(location), ..made }))
+    }
+
+    /// 204.
+    pub fn gone() -> Self {
+        Self(StoredResponse { status: StatusCode::NO_CONTENT.as_u16(), ..StoredResponse::default() })
+    }
+
+    fn with(status: StatusCode, body: &impl Serialize) -> Result<Self> {
+        let body = serde_json::to_string(body)
+            .map_err(|e| Error::internal(format!("an answer cannot be written: {e}")))?;
+        Ok(Self(StoredResponse { status: status.as_u16(), body, ..StoredResponse::default() }))
+    }
+
+    /// With the tag of what it shows.
+    #[must_use]
+    pub fn tagged(self, tag: String) -> Self {
+        Self(StoredResponse { tag: Some(tag), ..self.0 })
+    }
+
+    /// With what else would go, if that was asked for.
+    #[must_use]
+    pub fn taking(self, effects: Option<Value>) -> Self {
+        Self(StoredResponse { effects, ..self.0 })
+    }
+
+    /// As a response; as a preview where it was only tried.
+    pub fn answer(self, dry_run: bool) -> Result<Response> {
+        if dry_run { self.into_preview() } else { self.into_response() }
+    }
+
+    fn into_response(self) -> Result<Response> {
+        let bad = |_| Error::internal("an answer has an impossible status or header");
+        let StoredResponse { status, location, tag, body, .. } = self.0;
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::from_u16(status).map_err(|_| bad(()))?;
+        let headers = response.headers_mut();
+        if let Some(location) = location {
+            let value = HeaderValue::try_from(location).map_err(|_| bad(()))?;
+            headers.insert(axum::http::header::LOCATION, value);
+        }
+        if let Some(tag) = tag {
+            let value = HeaderValue::try_from(conditional::etag(&tag)).map_err(|_| bad(()))?;
+            headers.insert(axum::http::header::ETAG, value);
+        }
+        if !body.is_empty() {
+            headers.insert(CONTENT_TYPE, JSON);
+            *response.body_mut() = Body::from(body);
+        }
+        Ok(response)
+    }
+
+    /// What a dry run answers in its place.
+    fn into_preview(self) -> Result<Response> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Preview {
+            dry_run: bool,
+            status: u16,
+            result: Option<Box<RawValue>>,
+            effects: Option<Value>,
+        }
+        let StoredResponse { status, body, effects, .. } = self.0;
+        let body = Some(body).filter(|body| !body.is_empty());
+        let result = body
+            .map(RawValue::from_string)
+            .transpose()
+            .map_err(|e| Error::internal(format!("an answer is no JSON: {e}")))?;
+        let preview = Preview { dry_run: true, status, result, effects };
+        Self::ok(&preview)?.into_response()
+    }
+}
+
+/// A write, as asked for: its query is read, and its conditions.
+#[derive(Debug)]
+pub struct Write {
+    /// It is only tried.
+    pub dry_run: bool,
+    condition: Condition,
+    target: Option<Target>,
+    is_large: bool,
+    only_adds: bool,
+    once: Option<Claim>,
+    told: fn(Error) -> Error,
+}
+
+impl FromRequestParts<AppState> for Write {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        let (write, params) = Self::read(parts)?;
+        params.finish()?;
+        Ok(write)
+    }
+}
+
+/// A write whose operation has query parameters of its own: they are still unread.
+#[derive(Debug)]
+pub struct WriteWith(pub Write, pub Params);
+
+impl FromRequestParts<AppState> for WriteWith {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        let (write, params) = Write::read(parts)?;
+        Ok(Self(write, params))
+    }
+}
+
+impl Write {
+    fn read(parts: &Parts) -> Result<(Self, Params)> {
+        let mut params = Params::parse(parts.uri.query());
+        let dry_run = params.flag("dryRun").unwrap_or(false);
+        let condition = conditional::read(&parts.headers)?;
+        Ok((
+            Self {
+                dry_run,
+                condition,
+                target: None,
+                is_large: false,
+                only_adds: false,
+                once: None,
+                told: |error| error,
+            },
+            params,
+        ))
+    }
+
+    /// What its conditions are about. Without this they are about nothing.
+    #[must_use]
+    pub fn of(self, target: Target) -> Self {
+        Self { target: Some(target), ..self }
+    }
+
+    /// It may touch thousands of rows.
+    #[must_use]
+    pub fn large(self) -> Self {
+        Self { is_large: true, ..self }
+    }
+
+    /// It may share its transaction with others, if it only adds rows.
+    #[must_use]
+    pub fn adding(self, only_adds: bool) -> Self {
+        Self { only_adds, ..self }
+    }
+
+    /// Its errors are told in its own words. Some come only with the commit, after its work.
+    #[must_use]
+    pub fn telling(self, told: fn(Error) -> Error) -> Self {
+        Self { told, ..self }
+    }
+
+    /// It is done once.
+    #[must_use]
+    pub fn once(self, claim: Option<Claim>) -> Self {
+        Self { once: claim, ..self }
+    }
+
+    /// Does it, in one transaction, and answers.
+    ///
+    /// # Errors
+    /// Those of `work`; a condition that does not hold.
+    pub async fn run<F>(self, app: &AppState, by: &impl Scope, work: F) -> Result<Response, Problem>
+    where
+        F: Fn(&mut Tx<'_>) -> Result<Answer> + Send + 'static,
+    {
+        self.run_by(async |manner| unit::write_in(&app.store, by, manner, work).await).await
+    }
+
+    /// Has `work` do it in this manner, in transactions of its own, and answers.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub async fn run_by(
+        self,
+        work: impl AsyncFnOnce(Manner) -> Result<Done<Answer>>,
+    ) -> Result<Response, Problem> {
+        let Self { dry_run, condition, target, is_large, only_adds, once, told } = self;
+        let condition = target.map(|target| (target, condition));
+        let manner = Manner { dry_run, is_large, only_adds, condition, once };
+        Ok(match work(manner).await.map_err(told)? {
+            Done::Now(answer) => answer.answer(dry_run)?,
+            Done::Before(answer) => replay(answer)?,
+        })
+    }
+}
+
+impl Write {
+    /// Changes many rows, in one transaction or in steps, and answers at the end.
+    ///
+    /// # Errors
+    /// Those of [`bulk_operations::write`]; a condition that does not hold.
+    pub async fn run_bulk(
+        self,
+        app: &AppState,
+        by: &Admin,
+        operation: BulkOperation,
+    ) -> Result<Response, Problem> {
+        let Self { dry_run, condition, target, once, told, .. } = self;
+        let condition = target.map(|target| (target, condition));
+        let manner = Manner { dry_run, condition, once, ..Manner::default() };
+        Ok(match bulk_operations::write(app, by, manner, operation).await.map_err(told)? {
+            Done::Now(answer) => Answer(answer).answer(dry_run)?,
+            Done::Before(answer) => replay(Answer(answer))?,
+        })
+    }
+}
+
+fn replay(answer: Answer) -> Result<Response> {
+    let mut response = answer.into_response()?;
+    response.headers_mut().insert(REPLAYED, TRUE);
+    Ok(response)
+}
+
+/// The body of a POST that creates or deletes, of at most `LIMIT` bytes, and the claim to do it where the request has an `Idempotency-Key`. A
+/// request that was answered before gets that answer here, so it comes after whatever says who may.
+#[derive(Debug)]
+pub struct Once<const LIMIT: u64 = ORDINARY> {
+    /// The body.
+    pub body: Bytes,
+    /// For [`Write::once`].
+    pub claim: Option<Claim>,
+}
+
+impl<const LIMIT: u64> FromRequest<AppState> for Once<LIMIT> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &AppState) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let key = idempotency_key(&parts.headers).map_err(|fault| Problem::from(fault).into_response())?;
+        let whole = Request::from_parts(parts.clone(), body);
+        let JsonBody::<LIMIT>(body) =
+            JsonBody::from_request(whole, app).await.map_err(Problem::into_response)?;
+        let Some(key) = key else { return Ok(Self { body, claim: None }) };
+        let claim = claim(app, &parts, &key, &body).await.map_err(Problem::into_response)?;
+        match find(app, claim).await.map_err(Problem::into_response)? {
+            Found::Before(answer) => Err(answer),
+            Found::Not(claim) => Ok(Self { body, claim: Some(claim) }),
+        }
+    }
+}
+
+/// The key of a request that may come again, if it has one.
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let fault = || {
+        let detail = format!("give one key of 1 to {LONGEST_KEY} visible ASCII characters, such as a UUID");
+        Fault::new("Idempotency-Key", "malformed-key", detail)
+    };
+    let text = value.to_str().map_err(|_| fault())?;
+    let is_good = (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    if !is_good || values.next().is_some() {
+        return Err(fault());
+    }
+    Ok(Some(text.to_owned()))
+}
+
+async fn claim(app: &AppState, parts: &Parts, key: &str, body: &[u8]) -> Result<Claim, Problem> {
+    let (pid, caller) = extract::caller_name(parts, app).await?;
+    let request = once::Request {
+        pid,
+        caller: &caller,
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or(""),
+        key,
+        body,
+    };
+    Ok(app.under_way.claim(request).await?)
+}
+
+enum Found {
+    Before(Response),
+    Not(Claim),
+}
+
+/// Looks before anything of the body is judged: what was right at the first time may be wrong by now.
+async fn find(app: &AppState, claim: Claim) -> Result<Found, Problem> {
+    let (answer, claim) = app
+        .store
+        .read(&tenantry_store::access::nobody(), move |tx| Ok((once::find::<Answer>(tx, &claim)?, claim)))
+        .await?;
+    Ok(match answer {
+        Some(answer) => Found::Before(replay(answer)?),
+        None => Found::Not(claim),
+    })
+}

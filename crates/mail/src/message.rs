@@ -1,0 +1,281 @@
+//! A letter as an RFC 5322 message, the same bytes whenever it is made.
+
+use std::time::{Duration, SystemTime};
+
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
+use lettre::{Address, Message};
+use zeroize::Zeroizing;
+
+use crate::template::{clean, message_time, render};
+use crate::{Envelope, SendError};
+
+/// Who sends: the same in every mail of a server.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    from: Mailbox,
+    public_url: String,
+}
+
+impl Sender {
+    /// From the settings `mail-from` (`users@example.com` or `Example <users@example.com>`) and `public-url`.
+    ///
+    /// # Errors
+    /// What is wrong with `mail_from`, for the person who set it.
+    pub fn new(mail_from: &str, public_url: &str) -> Result<Self, String> {
+        let from: Mailbox = mail_from.trim().parse().map_err(|_| {
+            String::from("not a mail address: give `users@example.com` or `Example <users@example.com>`")
+        })?;
+        let public_url = clean(public_url).trim_end_matches('/').to_owned();
+        Ok(Self { from, public_url })
+    }
+
+    /// The domain of `mail-from`, as the right-hand side of message ids.
+    fn domain(&self) -> &str {
+        let domain = self.from.email.domain();
+        // RFC 5322 §3.6.4 wants ASCII; `.invalid` is nobody's (RFC 2606)
+        if domain.is_ascii() { domain } else { "tenantry.invalid" }
+    }
+}
+
+/// Whether mail can be addressed to `address`. Stricter than HTML's `type=email` in places (B19: such an address
+/// is a fault of the input, not of a delivery later).
+pub fn is_deliverable(address: &str) -> bool {
+    address.parse::<Address>().is_ok()
+}
+
+/// A message ready to go.
+pub(super) struct Composed {
+    /// For the SMTP envelope.
+    pub(super) from: Address,
+    /// For the SMTP envelope.
+    pub(super) to: Address,
+    /// Header and body, lines ending in CR LF.
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+}
+
+/// Makes the message of an envelope.
+///
+/// # Errors
+/// Permanent: the address cannot be mailed to.
+pub(super) fn compose(envelope: &Envelope, sender: &Sender) -> Result<Composed, SendError> {
+    let to: Address = envelope
+        .letter
+        .to
+        .address
+        .parse()
+        .map_err(|e| SendError::permanent(format!("the recipient's address cannot be used: {e}")))?;
+    let name = clean(&envelope.letter.to.name).into_owned();
+    let words = render(envelope, &sender.public_url);
+    let Marks { boundary, message_id } = marks(envelope, sender);
+    let sent_at = u64::try_from(message_time(envelope.created_at).as_millisecond()).unwrap_or(0);
+    let message = Message::builder()
+        .from(sender.from.clone())
+        .to(Mailbox::new((!name.is_empty()).then_some(name), to.clone()))
+        .subject(words.subject)
+        .date(SystemTime::UNIX_EPOCH + Duration::from_millis(sent_at))
+        .raw_header(message_id)
+        // no out-of-office answers, please (RFC 3834 §5)
+        .raw_header(HeaderValue::new(
+            HeaderName::new_from_ascii_str("Auto-Submitted"),
+            String::from("auto-generated"),
+        ))
+        .multipart(
+            MultiPart::alternative()
+                .boundary(boundary)
+                .singlepart(part(ContentType::TEXT_PLAIN, &words.text))
+                .singlepart(part(ContentType::TEXT_HTML, &words.html)),
+        )
+        .map_err(|e| SendError::permanent(format!("the message cannot be made: {e}")))?;
+    Ok(Composed { from: sender.from.email.clone(), to, bytes: Zeroizing::new(message.formatted()) })
+}
+
+struct Marks {
+    boundary: String,
+    message_id: HeaderValue,
+}
+
+/// What lettre would otherwise draw by lot. The row's id makes it stable over redelivery; the row's time is there
+/// because a fresh database begins again at 1, and a mailbox drops a second mail with an id it has seen.
+fn marks(envelope: &Envelope, sender: &Sender) -> Marks {
+    let (id, at) = (envelope.id, envelope.created_at);
+    let message_id = format!("<{id}.{at}@{}>", sender.domain());
+    // pre-encoded: a long domain must not be folded or put into an encoded word, and it is a checked address
+    let message_id = HeaderValue::dangerous_new_pre_encoded(
+        HeaderName::new_from_ascii_str("Message-ID"),
+        message_id.clone(),
+        message_id,
+    );
+    // `=_` occurs in no quoted-printable text (RFC 2045 §6.7), and in other text never after `--` at the start
+    // of a line, since no line of ours begins with what a user typed
+    Marks { boundary: format!("=_tenantry_{id}.{at}"), message_id }
+}
+
+/// Never base64, which lettre would choose for a name in Cyrillic: the line with the password stays legible in
+/// the raw file.
+fn part(kind: ContentType, words: &str) -> SinglePart {
+    let words = words.to_owned();
+    let encoding = ContentTransferEncoding::QuotedPrintable;
+    let body = if words.is_ascii() && words.lines().all(|line| line.len() < 76) {
+        Body::new(words)
+    } else {
+        Body::new_with_encoding(words, encoding)
+            .unwrap_or_else(|raw| Body::dangerous_pre_encoded(raw, encoding))
+    };
+    SinglePart::builder().content_type(kind).body(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Notice, Secret, testing};
+
+    fn bytes(envelope: &Envelope) -> Zeroizing<Vec<u8>> {
+        compose(envelope, &testing::sender()).unwrap().bytes
+    }
+
+    #[test]
+    fn a_whole_mail() {
+        let mail = bytes(&testing::password("Ada Lovelace"));
+        insta::assert_snapshot!("mail", String::from_utf8(mail.to_vec()).unwrap().replace("\r\n", "\n"));
+    }
+
+    #[test]
+    fn the_password_has_a_line_of_its_own() {
+        // ASCII travels as it is; any other script makes the text quoted-printable
+        for name in ["Ada Lovelace", "Zoë", "Анна Каренина", "愛".repeat(255).as_str()] {
+            for password in [testing::PASSWORD, "=".repeat(40).as_str(), "A3=\"'<>&.~!@#$%^*(){}[]|\\;,?/`9"]
+            {
+                let mut envelope = testing::password(name);
+                if let Notice::TemporaryPassword { password: p, username, .. } = &mut envelope.letter.what {
+                    *p = Secret::new(password.to_owned());
+                    *username = format!("{}@example.org", "ö".repeat(200));
+                }
+                let read = testing::read(&bytes(&envelope));
+                let lines: Vec<&str> = read.text.lines().collect();
+                let with = |start: &str| -> Vec<&str> {
+                    lines.iter().copied().filter(|l| l.starts_with(start)).collect()
+                };
+                assert_eq!(with("Password: "), [format!("Password: {password}")], "{name}");
+                assert_eq!(with("Username: "), [format!("Username: {}@example.org", "ö".repeat(200))]);
+                assert_eq!(read.text.matches(password).count(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn both_parts_come_back_as_written() {
+        for envelope in testing::one_of_each() {
+            let words = render(&envelope, "https://users.example.com");
+            let read = testing::read(&bytes(&envelope));
+            // the line break before a boundary belongs to the boundary (RFC 2046 §5.1.1)
+            assert_eq!(read.text.trim_end(), words.text.trim_end());
+            assert_eq!(read.html.trim_end(), words.html.trim_end());
+        }
+    }
+
+    #[test]
+    fn headers() {
+        let read = testing::read(&bytes(&testing::password("Ada Lovelace")));
+        assert_eq!(read.header("From"), "\"Example Users\" <noreply@example.com>");
+        assert_eq!(read.header("To"), "\"Ada Lovelace\" <ada@example.org>");
+        assert_eq!(read.header("Subject"), "Your new account: temporary password");
+        assert_eq!(read.header("Date"), "Mon, 23 Nov 2026 05:59:59 +0000");
+        assert_eq!(read.header("Message-ID"), "<42.1795413599123@example.com>");
+        assert_eq!(read.header("MIME-Version"), "1.0");
+        assert_eq!(read.header("Auto-Submitted"), "auto-generated");
+    }
+
+    #[test]
+    fn names_cannot_inject_headers() {
+        for name in [
+            "Ada\r\nBcc: eve@example.net",
+            "Ada\nBcc: eve@example.net",
+            "Ada\r\n\r\nBcc: eve@example.net",
+            "\r\n",
+            "Ada\" <eve@example.net>, \"x",
+            "Zoë\r\nBcc: eve@example.net",
+            "Ada <eve@example.net>",
+            "=?utf-8?b?QWRh?=",
+            "a\\",
+        ] {
+            let envelope = testing::password(name);
+            let composed = compose(&envelope, &testing::sender()).unwrap();
+            let read = testing::read(&composed.bytes);
+            let names: Vec<&str> = read.headers.iter().map(|(n, _)| n.as_str()).collect();
+            let expected = [
+                "From",
+                "To",
+                "Subject",
+                "Date",
+                "Message-ID",
+                "Auto-Submitted",
+                "MIME-Version",
+                "Content-Type",
+            ];
+            assert_eq!(names, expected, "{name:?}");
+            let to: lettre::message::Mailboxes = read.header("To").parse().unwrap();
+            let to: Vec<Mailbox> = to.into();
+            assert_eq!(to.len(), 1, "{name:?}");
+            assert_eq!(to[0].email.to_string(), "ada@example.org", "{name:?}");
+            assert_eq!(composed.to.to_string(), "ada@example.org");
+        }
+    }
+
+    #[test]
+    fn long_names_fit_into_lines() {
+        for name in
+            [format!("{0} {0}", "愛".repeat(255)), format!("{0} {0}", "a".repeat(255)), "\" ".repeat(255)]
+        {
+            let mail = bytes(&testing::password(&name));
+            let read = testing::read(&mail);
+            assert!(read.header("To").ends_with(" <ada@example.org>"), "{}", read.header("To"));
+            let to: Mailbox = read.header("To").parse().unwrap();
+            assert_eq!(to.email.to_string(), "ada@example.org");
+        }
+    }
+
+    #[test]
+    fn encoded_names_are_readable() {
+        let read = testing::read(&bytes(&testing::password("Zoë O'Brien")));
+        assert_eq!(read.header("To"), "=?utf-8?b?Wm/DqyBPJ0JyaWVu?= <ada@example.org>");
+        let read = testing::read(&bytes(&testing::password("Ada \"Countess\" L.")));
+        assert_eq!(read.header("To"), r#""Ada \"Countess\" L." <ada@example.org>"#);
+        assert_eq!(testing::read(&bytes(&testing::password(""))).header("To"), "ada@example.org");
+    }
+
+    #[test]
+    fn the_same_envelope_is_the_same_mail() {
+        for envelope in testing::one_of_each() {
+            assert_eq!(bytes(&envelope), bytes(&envelope));
+        }
+        let mut other = testing::password("Ada");
+        other.id += 1;
+        assert_ne!(bytes(&testing::password("Ada")), bytes(&other));
+    }
+
+    #[test]
+    fn any_time_makes_a_mail() {
+        for at in [i64::MIN, -1, 0, i64::MAX] {
+            let mut envelope = testing::password("Ada");
+            envelope.created_at = at;
+            testing::read(&bytes(&envelope));
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        let mut envelope = testing::password("Ada");
+        for bad in
+            ["", "ada", "ada@", "a b@example.org", "ada@example.org\r\nBcc: eve@example.net", "a..b@x.org"]
+        {
+            assert!(!is_deliverable(bad), "{bad}");
+            envelope.letter.to.address = bad.to_owned();
+            let error = compose(&envelope, &testing::sender()).err().unwrap();
+            assert!(error.permanent, "{error:?}");
+        }
+        assert!(is_deliverable("ada.l+x@mail.example.org") && is_deliverable("ada@localhost"));
+        assert!(Sender::new("nobody", "http://localhost").is_err());
+        assert!(Sender::new("a@example.com\r\nBcc: b@example.com", "http://localhost").is_err());
+    }
+}

@@ -1,0 +1,253 @@
+//! Mails through an SMTP server (RFC 5321).
+//!
+//! lettre keeps connections only with its `pool` feature, which tests an idle connection before each use. Here one
+//! connection serves a batch and ends with it: a busy outbox pays for few handshakes, a quiet one leaves nothing
+//! open to go stale. lettre's `tracing` feature must stay off: it logs whole mails.
+
+use std::time::{Duration, Instant};
+
+use lettre::SmtpTransport;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{SmtpConnection, Tls, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+
+use crate::message::{Composed, Sender, compose};
+use crate::{Envelope, SendError};
+
+/// For the connection and for each answer but the last.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// For the answer to the message itself. A server may scan it first, and giving up too early sends it twice
+/// (RFC 5321 §4.5.3.2.6 and §6.1).
+const LAST_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Sends through one server. Clones share nothing but the settings.
+#[derive(Clone)]
+pub struct Smtp {
+    host: String,
+    port: u16,
+    tls: Tls,
+    hello: ClientId,
+    credentials: Option<Credentials>,
+    sender: Sender,
+}
+
+impl std::fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Smtp({})", self.describe())
+    }
+}
+
+impl Smtp {
+    /// From the setting `smtp-url`, as lettre reads it: `smtps://user:password@host:port/ehlo-name`, or `smtp://`
+    /// with `?tls=required` (STARTTLS), `?tls=opportunistic` or nothing (in clear). Ports default to 465, 587 and,
+    /// in clear, 25; user and password are percent-encoded. A certificate must be signed by a public authority.
+    ///
+    /// # Errors
+    /// What is wrong with `url`, for the person who set it, without the password in it.
+    pub fn new(url: &str, sender: Sender) -> Result<Self, String> {
+        let url = url.trim();
+        if url.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            return Err(String::from("contains white space"));
+        }
+        let Some((scheme, rest)) = url.split_once("://") else { return Err(NO_SCHEME.into()) };
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (login, address) = authority.rsplit_once('@').map_or((None, authority), |(l, a)| (Some(l), a));
+        // lettre ignores what it does not know: a misspelt `tls` would be mail in clear
+        let (port, tls): (u16, fn(TlsParameters) -> Tls) = match (scheme, query) {
+            ("smtps", "") => (465, Tls::Wrapper),
+            ("smtp", "") => (25, |_| Tls::None),
+            ("smtp", "tls=required") => (587, Tls::Required),
+            ("smtp", "tls=opportunistic") => (587, Tls::Opportunistic),
+            ("smtp", _) => {
+                return Err("after `?` only `tls=required` or `tls=opportunistic` may stand".into());
+            }
+            ("smtps", _) => return Err("smtps:// takes no `?`: it is always encrypted".into()),
+            _ => return Err(NO_SCHEME.into()),
+        };
+        SmtpTransport::from_url(url).map_err(|e| format!("not understood: {e}"))?;
+        let (host, port) = match address.rsplit_once(':') {
+            // the colons of an IPv6 address are within its brackets
+            Some((host, given)) if !given.ends_with(']') => {
+                let given = if given.is_empty() { Ok(port) } else { given.parse() };
+                (host, given.map_err(|_| String::from("the port must be a number up to 65535"))?)
+            }
+            _ => (address, port),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let path = path.trim_matches('/');
+        Ok(Self {
+            tls: tls(TlsParameters::new(host.clone()).map_err(|e| format!("TLS does not start: {e}"))?),
+            host,
+            port,
+            hello: if path.is_empty() { ClientId::default() } else { ClientId::Domain(path.to_owned()) },
+            credentials: login.map(credentials).transpose()?,
+            sender,
+        })
+    }
+
+    pub(super) fn describe(&self) -> String {
+        let how = match self.tls {
+            Tls::None => " in clear",
+            Tls::Opportunistic(_) => ", encrypted if it can",
+            Tls::Required(_) | Tls::Wrapper(_) => "",
+        };
+        let host = &self.host;
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        format!("SMTP to {host}:{}{how}", self.port)
+    }
+
+    pub(super) fn send_batch(&self, envelopes: &[Envelope], until: Instant) -> Vec<Result<(), SendError>> {
+        let mut line = Line { smtp: self, connection: None, lost: 0, down: None };
+        let begun = envelopes.iter().take_while(|_| Instant::now() < until);
+        begun.map(|e| line.send(e).map_err(|error| error.scrubbed(e))).collect()
+    }
+
+    fn connect(&self) -> Result<SmtpConnection, Error> {
+        let wrapper = match &self.tls {
+            Tls::Wrapper(parameters) => Some(parameters),
+            Tls::None | Tls::Opportunistic(_) | Tls::Required(_) => None,
+        };
+        let address = (self.host.as_str(), self.port);
+        let mut connection = SmtpConnection::connect(address, Some(PATIENCE), &self.hello, wrapper, None)?;
+        match &self.tls {
+            Tls::Required(parameters) => connection.starttls(parameters, &self.hello)?,
+            Tls::Opportunistic(parameters) if connection.can_starttls() => {
+                connection.starttls(parameters, &self.hello)?;
+            }
+            Tls::None | Tls::Opportunistic(_) | Tls::Wrapper(_) => {}
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials)?;
+        }
+        Ok(connection)
+    }
+}
+
+const NO_SCHEME: &str = "must begin with smtp:// or smtps://";
+
+fn credentials(login: &str) -> Result<Credentials, String> {
+    // lettre ignores a user without a password
+    let (user, password) = login.split_once(':').ok_or("has a user but no password")?;
+    let decode = |raw| percent_decode(raw).ok_or("user or password is not percent-encoded UTF-8");
+    Ok(Credentials::new(decode(user)?, decode(password)?))
+}
+
+fn percent_decode(raw: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(raw.len());
+    let mut bytes = raw.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let mut digit = || char::from(bytes.next()?).to_digit(16);
+            let (high, low) = (digit()?, digit()?);
+            out.push(u8::try_from(16 * high + low).ok()?);
+        } else {
+            out.push(byte);
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+/// The connection of a batch.
+struct Line<'a> {
+    smtp: &'a Smtp,
+    connection: Option<SmtpConnection>,
+    /// How many connections broke, one after the other.
+    lost: u8,
+    /// Set when there is no point in trying the rest of the batch, each with its own time-outs.
+    down: Option<SendError>,
+}
+
+impl Line<'_> {
+    fn send(&mut self, envelope: &Envelope) -> Result<(), SendError> {
+        let message = compose(envelope, &self.smtp.sender)?;
+        if let Some(down) = &self.down {
+            return Err(down.clone());
+        }
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.smtp.connect().map_err(|e| self.unreachable(&e))?,
+        };
+        match deliver(&mut connection, &message) {
+            Ok(()) => {
+                self.lost = 0;
+                self.connection = Some(connection);
+                Ok(())
+            }
+            Err(Refused::Mail(error)) => {
+                self.lost = 0;
+                // the server may have said 421 and gone
+                self.connection = connection.command(Rset).is_ok().then_some(connection);
+                Err(error)
+            }
+            Err(Refused::Broken(e)) => {
+                let error = SendError::temporary(format!("SMTP: {e}"));
+                self.lost += 1;
+                // once may be this mail's fault, twice is the server's
+                if self.lost > 1 {
+                    self.down = Some(error.clone());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Whatever it is, wrong credentials included: not the mail's fault.
+    fn unreachable(&mut self, e: &Error) -> SendError {
+        let error = SendError::temporary(format!("no SMTP session: {e}"));
+        self.down = Some(error.clone());
+        error
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            // says QUIT; the mails are delivered whatever comes back
+            connection.abort();
+        }
+    }
+}
+
+enum Refused {
+    /// The server answered, and not this mail.
+    Mail(SendError),
+    /// It did not answer, or not in SMTP.
+    Broken(Error),
+}
+
+fn deliver(connection: &mut SmtpConnection, message: &Composed) -> Result<(), Refused> {
+    let mut parameters = Vec::new();
+    // only an address outside ASCII makes a message that is not (RFC 6531 §3.1)
+    if !message.bytes.is_ascii() {
+        if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+            let what = "the SMTP server takes no addresses outside ASCII (SMTPUTF8)";
+            return Err(Refused::Mail(SendError::temporary(what)));
+        }
+        parameters.push(MailParameter::SmtpUtfEight);
+        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+    }
+    // a refusal of our own address or of the command is the configuration's fault: for no mail is that final
+    connection.command(Mail::new(Some(message.from.clone()), parameters)).map_err(|e| refused(e, false))?;
+    connection.command(Rcpt::new(message.to.clone(), Vec::new())).map_err(|e| refused(e, true))?;
+    connection.command(Data).map_err(|e| refused(e, false))?;
+    // on a dead connection the time-outs cannot be set; the message then tells
+    let _ = connection.set_timeout(Some(LAST_PATIENCE));
+    connection.message(&message.bytes).map_err(|e| refused(e, true))?;
+    let _ = connection.set_timeout(Some(PATIENCE));
+    Ok(())
+}
+
+fn refused(e: Error, of_this_mail: bool) -> Refused {
+    if e.is_permanent() || e.is_transient() {
+        Refused::Mail(SendError { permanent: of_this_mail && e.is_permanent(), what: format!("SMTP: {e}") })
+    } else {
+        Refused::Broken(e)
+    }
+}
+
+#[cfg(test)]
+#[path = "smtp_tests.rs"]
+mod tests;

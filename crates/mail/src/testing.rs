@@ -1,0 +1,125 @@
+//! Envelopes to test with, and a reader of mails that shares no code with their writer.
+
+use std::time::{Duration, Instant};
+
+use crate::{Envelope, Letter, LockCause, Notice, Reason, Recipient, Secret, Sender};
+use tenantry_core::clock::{DAY, Millis};
+
+/// With what quoted-printable and HTML would change.
+pub(super) const PASSWORD: &str = "Kx7=3D&dot.=x<Zz9";
+/// 2026-11-23T05:59:59.123Z.
+pub(super) const WHEN: Millis = 1_795_413_599_123;
+
+/// A time by which every batch is sent.
+pub(super) fn later() -> Instant {
+    Instant::now() + Duration::from_secs(600)
+}
+
+pub(super) fn sender() -> Sender {
+    Sender::new("Example Users <noreply@example.com>", "https://users.example.com/").unwrap()
+}
+
+pub(super) fn envelope(name: &str, what: Notice) -> Envelope {
+    let to = Recipient { name: name.to_owned(), address: String::from("ada@example.org") };
+    Envelope { id: 42, created_at: WHEN, letter: Letter { to, what } }
+}
+
+pub(super) fn password(name: &str) -> Envelope {
+    password_for(name, Reason::Welcome)
+}
+
+fn password_for(name: &str, reason: Reason) -> Envelope {
+    let what = Notice::TemporaryPassword {
+        username: String::from("ada"),
+        password: Secret::new(String::from(PASSWORD)),
+        reason,
+        expires_at: WHEN + DAY,
+    };
+    envelope(name, what)
+}
+
+pub(super) fn one_of_each() -> Vec<Envelope> {
+    let username = String::from("ada");
+    let locked = |cause| envelope("Ada Lovelace", Notice::AccountLocked { username: "ada".into(), cause });
+    vec![
+        password_for("Ada Lovelace", Reason::Welcome),
+        password_for("Ada Lovelace", Reason::Reset),
+        password_for("", Reason::Forgotten),
+        envelope("Ada Lovelace", Notice::PasswordChanged { username: username.clone() }),
+        envelope("Ada Lovelace", Notice::EmailChanged { username, new_address: "ada.l@example.net".into() }),
+        locked(LockCause::FailedLogins),
+        locked(LockCause::Admin),
+    ]
+}
+
+/// A mail taken apart.
+pub(super) struct Read {
+    /// Unfolded, in order.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) text: String,
+    pub(super) html: String,
+}
+
+impl Read {
+    pub(super) fn header(&self, name: &str) -> &str {
+        let mut found = self.headers.iter().filter(|(n, _)| n == name);
+        let (_, value) = found.next().unwrap_or_else(|| panic!("no {name}"));
+        assert!(found.next().is_none(), "{name} twice");
+        value
+    }
+}
+
+/// Reads a multipart/alternative of two parts, minding RFC 5322 §2.1.1 and RFC 2045 §6.7.
+pub(super) fn read(mail: &[u8]) -> Read {
+    let mail = std::str::from_utf8(mail).unwrap();
+    assert!(!mail.replace("\r\n", "").contains(['\r', '\n']), "a bare CR or LF");
+    assert!(mail.split("\r\n").all(|line| line.len() <= 998), "a line is too long");
+    let (headers, body) = split(mail);
+    let kind = &headers.iter().find(|(n, _)| n == "Content-Type").unwrap().1;
+    assert!(kind.starts_with("multipart/alternative"), "{kind}");
+    let boundary = kind.split("boundary=\"").nth(1).unwrap().trim_end_matches('"');
+    let parts: Vec<&str> = body.split(&format!("--{boundary}")).collect();
+    assert_eq!((parts.len(), parts[3].trim_end()), (4, "--"));
+    Read { headers, text: part(parts[1], "text/plain"), html: part(parts[2], "text/html") }
+}
+
+fn split(mail: &str) -> (Vec<(String, String)>, &str) {
+    let (head, body) = mail.split_once("\r\n\r\n").unwrap();
+    let unfolded = head.replace("\r\n ", " ").replace("\r\n\t", "\t");
+    let pair = |line: &str| {
+        let (name, value) = line.split_once(':').unwrap();
+        (name.to_owned(), value.trim().to_owned())
+    };
+    (unfolded.split("\r\n").filter(|l| !l.is_empty()).map(pair).collect(), body)
+}
+
+fn part(raw: &str, kind: &str) -> String {
+    let (headers, body) = split(raw);
+    let header = |name: &str| headers.iter().find(|(n, _)| n == name).unwrap().1.clone();
+    assert_eq!(header("Content-Type"), format!("{kind}; charset=utf-8"));
+    let body = match header("Content-Transfer-Encoding").as_str() {
+        "7bit" => body.to_owned(),
+        "quoted-printable" => quoted_printable(body),
+        other => panic!("{other}"),
+    };
+    body.replace("\r\n", "\n")
+}
+
+fn quoted_printable(raw: &str) -> String {
+    assert!(raw.is_ascii() && raw.split("\r\n").all(|line| line.len() <= 76));
+    let mut out = Vec::new();
+    let mut rest = raw.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        if first != b'=' {
+            out.push(first);
+        } else if let Some(after) = rest.strip_prefix(b"\r\n") {
+            rest = after;
+        } else {
+            let hex = std::str::from_utf8(&rest[..2]).unwrap();
+            out.push(u8::from_str_radix(hex, 16).unwrap());
+            rest = &rest[2..];
+        }
+    }
+    String::from_utf8(out).unwrap()
+}

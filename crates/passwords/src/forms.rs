@@ -1,0 +1,271 @@
+//! How other systems write their password hashes down: PHC strings, crypt(5), LDAP's schemes (RFC 2307), and those of
+//! Django, Werkzeug and passlib.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use crate::foreign::{Digest, Foreign};
+
+/// Why a hash is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// In no known form, or damaged.
+    Unknown,
+    /// It would keep a hash thread busy for too long; what the limits are.
+    CostTooHigh(&'static str),
+}
+
+// The bounds: none of them allows more than about a second of one core.
+const BCRYPT_COST: u32 = 13;
+/// N times r times p: every setting that OWASP names is below. It bounds the memory as well, at 128 MiB.
+const SCRYPT_WORK: u64 = 1 << 20;
+/// Rounds of PBKDF2, times the blocks of output that each of them is spent on.
+const PBKDF2_ROUNDS: u64 = 1_500_000;
+/// Rounds of sha-crypt; passlib writes 656,000 unless told otherwise.
+const SHA_CRYPT_MOST: u32 = 1_000_000;
+/// Rounds of sha-crypt that names none.
+const SHA_CRYPT_ROUNDS: u32 = 5_000;
+
+/// A shorter hash would be guessed, an empty one is that of every password.
+const SHORTEST_HASH: usize = 16;
+const LONGEST_HASH: usize = 64;
+
+/// Not even a salt may be without end.
+const LONGEST: usize = 1_024;
+
+/// Systems disagree about the last bits of a text that holds no whole bytes, and about padding.
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_allow_trailing_bits(true)
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const BCRYPT: GeneralPurpose = GeneralPurpose::new(&alphabet::BCRYPT, LENIENT);
+
+/// Base64 in any of its spellings; passlib writes `.` for `+`.
+fn decode(text: &str) -> Option<Vec<u8>> {
+    let standard: String = text
+        .chars()
+        .map(|c| match c {
+            '.' | '-' => '+',
+            '_' => '/',
+            other => other,
+        })
+        .collect();
+    BASE64.decode(standard).ok()
+}
+
+/// The hash without a scheme that only says what is plain from the rest.
+pub(super) fn without_scheme(hash: &str) -> &str {
+    const PLAIN: [&str; 9] = [
+        "{CRYPT}",
+        "{ARGON2}",
+        "{ARGON2ID}",
+        "{ARGON2I}",
+        "{BCRYPT}",
+        "{BLF-CRYPT}",
+        "{SHA256-CRYPT}",
+        "{SHA512-CRYPT}",
+        "argon2$",
+    ];
+    for scheme in PLAIN {
+        if let Some((head, rest)) = hash.split_at_checked(scheme.len())
+            && head.eq_ignore_ascii_case(scheme)
+        {
+            // Django's `argon2$argon2id$...` lacks the first sign of the PHC string.
+            return if scheme == "argon2$" { hash.get(scheme.len() - 1..).unwrap_or(rest) } else { rest };
+        }
+    }
+    hash
+}
+
+/// Takes a hash apart that is no Argon2.
+pub(super) fn read(hash: &str) -> Result<Foreign, Flaw> {
+    if hash.len() > LONGEST || !hash.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Flaw::Unknown);
+    }
+    if let Some(rest) = hash.strip_prefix('{') {
+        let (scheme, rest) = rest.split_once('}').ok_or(Flaw::Unknown)?;
+        return ldap(&scheme.to_ascii_uppercase(), rest);
+    }
+    let parts: Vec<&str> = hash.split('$').collect();
+    match parts[..] {
+        ["", "2a" | "2b" | "2y", cost, rest] => bcrypt(cost, rest, false),
+        ["bcrypt", "", "2a" | "2b" | "2y", cost, rest] => bcrypt(cost, rest, false),
+        ["bcrypt_sha256", "", "2a" | "2b" | "2y", cost, rest] => bcrypt(cost, rest, true),
+        ["", "5" | "6", ..] => sha_crypt(&parts),
+        ["", "scrypt", params, salt, hash] => {
+            let [n, r, p] = named(params, ["ln", "r", "p"]).ok_or(Flaw::Unknown)?;
+            scrypt(u8::try_from(n).ok(), r, p, decode(salt), decode(hash))
+        }
+        // Django's; the salt is text.
+        ["scrypt", n, salt, r, p, hash] => {
+            scrypt(log2(n), number(r)?, number(p)?, Some(salt.as_bytes().to_vec()), decode(hash))
+        }
+        ["", kind, rounds, salt, hash] if kind.starts_with("pbkdf2") => {
+            let digest = digest_of(kind.strip_prefix("pbkdf2").unwrap_or_default())?;
+            // PHC names it (with or without the length), passlib does not.
+            let first = rounds.split(',').next().unwrap_or_default();
+            pbkdf2(digest, first.strip_prefix("i=").unwrap_or(first), decode(salt), decode(hash))
+        }
+        ["pbkdf2_sha256", rounds, salt, hash] => {
+            pbkdf2(Digest::Sha256, rounds, Some(salt.as_bytes().to_vec()), decode(hash))
+        }
+        ["pbkdf2_sha1", rounds, salt, hash] => {
+            pbkdf2(Digest::Sha1, rounds, Some(salt.as_bytes().to_vec()), decode(hash))
+        }
+        [method, salt, hash] => werkzeug(method, salt, hash),
+        _ => Err(Flaw::Unknown),
+    }
+}
+
+/// `{SSHA}` and its kin, and OpenLDAP's `{PBKDF2-SHA256}rounds$salt$hash`.
+fn ldap(scheme: &str, rest: &str) -> Result<Foreign, Flaw> {
+    if let Some(kind) = scheme.strip_prefix("PBKDF2") {
+        let digest = digest_of(&kind.to_ascii_lowercase())?;
+        let parts: Vec<&str> = rest.split('$').collect();
+        let [rounds, salt, hash] = parts[..] else { return Err(Flaw::Unknown) };
+        return pbkdf2(digest, rounds, decode(salt), decode(hash));
+    }
+    let (digest, is_salted) = match scheme {
+        "SSHA" => (Digest::Sha1, true),
+        "SHA" => (Digest::Sha1, false),
+        "SSHA256" => (Digest::Sha256, true),
+        "SHA256" => (Digest::Sha256, false),
+        "SSHA512" => (Digest::Sha512, true),
+        "SHA512" => (Digest::Sha512, false),
+        _ => return Err(Flaw::Unknown),
+    };
+    let hash = decode(rest).ok_or(Flaw::Unknown)?;
+    let (hash, salt) = hash.split_at_checked(digest.len()).ok_or(Flaw::Unknown)?;
+    if is_salted == salt.is_empty() {
+        return Err(Flaw::Unknown);
+    }
+    Ok(Foreign::Salted { digest, salt: salt.to_vec(), hash: hash.to_vec() })
+}
+
+/// Flask's: `pbkdf2:sha256:600000$salt$hex` and `scrypt:32768:8:1$salt$hex`; the salt is text.
+fn werkzeug(method: &str, salt: &str, hash: &str) -> Result<Foreign, Flaw> {
+    let (salt, hash) = (Some(salt.as_bytes().to_vec()), hex(hash));
+    let parts: Vec<&str> = method.split(':').collect();
+    match parts[..] {
+        ["pbkdf2", digest, rounds] => pbkdf2(digest_of(&format!("-{digest}"))?, rounds, salt, hash),
+        ["scrypt", n, r, p] => scrypt(log2(n), number(r)?, number(p)?, salt, hash),
+        _ => Err(Flaw::Unknown),
+    }
+}
+
+fn bcrypt(cost: &str, rest: &str, sha256_first: bool) -> Result<Foreign, Flaw> {
+    const SALT: usize = 22;
+    let cost = Some(cost).filter(|cost| cost.len() == 2).ok_or(Flaw::Unknown).and_then(number)?;
+    let (salt, hash) = rest.split_at_checked(SALT).ok_or(Flaw::Unknown)?;
+    let salt = BCRYPT.decode(salt).ok().and_then(|salt| salt.try_into().ok()).ok_or(Flaw::Unknown)?;
+    let hash = BCRYPT.decode(hash).ok().filter(|hash| hash.len() == 23).ok_or(Flaw::Unknown)?;
+    match cost {
+        0..4 => Err(Flaw::Unknown),
+        4..=BCRYPT_COST => Ok(Foreign::Bcrypt { cost, salt, hash, sha256_first }),
+        _ => Err(Flaw::CostTooHigh("a cost of 13")),
+    }
+}
+
+fn scrypt(
+    log_n: Option<u8>,
+    r: u32,
+    p: u32,
+    salt: Option<Vec<u8>>,
+    hash: Option<Vec<u8>>,
+) -> Result<Foreign, Flaw> {
+    let (log_n, salt, hash) = (log_n.ok_or(Flaw::Unknown)?, salt.ok_or(Flaw::Unknown)?, sized(hash)?);
+    if log_n == 0 || r == 0 || p == 0 {
+        return Err(Flaw::Unknown);
+    }
+    let work = 1_u64.checked_shl(log_n.into()).and_then(|n| n.checked_mul(u64::from(r)));
+    let work = work.and_then(|work| work.checked_mul(u64::from(p)));
+    let Some(work) = work.filter(|work| *work <= SCRYPT_WORK) else {
+        return Err(Flaw::CostTooHigh("2^20 for N times r times p"));
+    };
+    let params = scrypt::Params::new(log_n, r, p).map_err(|_| Flaw::Unknown)?;
+    Ok(Foreign::Scrypt { params, work, salt, hash })
+}
+
+fn pbkdf2(
+    digest: Digest,
+    rounds: &str,
+    salt: Option<Vec<u8>>,
+    hash: Option<Vec<u8>>,
+) -> Result<Foreign, Flaw> {
+    let (rounds, salt, hash) = (number(rounds)?, salt.ok_or(Flaw::Unknown)?, sized(hash)?);
+    let foreign = Foreign::Pbkdf2 { digest, rounds, salt, hash };
+    match foreign.work() {
+        _ if rounds == 0 => Err(Flaw::Unknown),
+        Some(work) if work.amount > PBKDF2_ROUNDS => {
+            Err(Flaw::CostTooHigh("1,500,000 rounds for all blocks of the output together"))
+        }
+        _ => Ok(foreign),
+    }
+}
+
+/// `$6$[rounds=n$]salt$hash`: 43 characters of hash for SHA-256, 86 for SHA-512.
+fn sha_crypt(parts: &[&str]) -> Result<Foreign, Flaw> {
+    let (id, rounds, salt, hash) = match *parts {
+        ["", id, rounds, salt, hash] => {
+            (id, number(rounds.strip_prefix("rounds=").ok_or(Flaw::Unknown)?)?, salt, hash)
+        }
+        ["", id, salt, hash] => (id, SHA_CRYPT_ROUNDS, salt, hash),
+        _ => return Err(Flaw::Unknown),
+    };
+    let is_crypt = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"./".contains(&b));
+    let length = if id == "5" { 43 } else { 86 };
+    // What writes such hashes cuts a salt at 16 characters and raises the rounds to 1,000.
+    if hash.len() != length || salt.len() > 16 || rounds < 1_000 || !is_crypt(hash) || !is_crypt(salt) {
+        return Err(Flaw::Unknown);
+    }
+    if rounds > SHA_CRYPT_MOST {
+        return Err(Flaw::CostTooHigh("1,000,000 rounds"));
+    }
+    let digest = if id == "5" { Digest::Sha256 } else { Digest::Sha512 };
+    Ok(Foreign::ShaCrypt { digest, rounds, text: format!("${id}$rounds={rounds}${salt}${hash}") })
+}
+
+/// What follows `pbkdf2` in a name; nothing is SHA-1.
+fn digest_of(suffix: &str) -> Result<Digest, Flaw> {
+    match suffix {
+        "" | "-sha1" => Ok(Digest::Sha1),
+        "-sha256" => Ok(Digest::Sha256),
+        "-sha512" => Ok(Digest::Sha512),
+        _ => Err(Flaw::Unknown),
+    }
+}
+
+/// `ln=17,r=8,p=1`.
+fn named(params: &str, names: [&str; 3]) -> Option<[u32; 3]> {
+    let mut parts = params.split(',');
+    let mut one = |name: &str| parts.next()?.strip_prefix(name)?.strip_prefix('=')?.parse().ok();
+    let [a, b, c] = names;
+    let found = [one(a)?, one(b)?, one(c)?];
+    parts.next().is_none().then_some(found)
+}
+
+/// Digits; more of them than there are numbers of 32 bits is a number all the same.
+fn number(text: &str) -> Result<u32, Flaw> {
+    match text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() {
+        true => Ok(text.parse().unwrap_or(u32::MAX)),
+        false => Err(Flaw::Unknown),
+    }
+}
+
+fn log2(n: &str) -> Option<u8> {
+    let n: u64 = n.parse().ok()?;
+    n.is_power_of_two().then(|| u8::try_from(n.trailing_zeros()).ok()).flatten()
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) {
+        return None;
+    }
+    let byte = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    (0..text.len()).step_by(2).map(byte).collect()
+}
+
+fn sized(hash: Option<Vec<u8>>) -> Result<Vec<u8>, Flaw> {
+    hash.filter(|hash| (SHORTEST_HASH..=LONGEST_HASH).contains(&hash.len())).ok_or(Flaw::Unknown)
+}

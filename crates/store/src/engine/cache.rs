@@ -1,0 +1,323 @@
+//! What is kept in memory of the database: callers, so that a request with a token seen before costs no database
+//! work of its own, and the answers about users that are read often.
+//!
+//! Invalidation is exact. Every entry remembers the generations of the user, session and partner it depends on; a
+//! change bumps them after COMMIT and before the answer, so an entry from before the change is not believed at the
+//! next request. A fill takes the counter of all invalidations before it reads and keeps its entry only if that has
+//! not moved, so a change that commits between read and insert is never overlooked.
+//!
+//! Where other processes write to the same database, their changes are heard of through a channel (`listen.rs`). The
+//! cache is believed only under a lease that is renewed by what comes back through that channel.
+
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::access::TokenFacts;
+use crate::engine::tx::Stale;
+use tenantry_core::model::{PartnerId, UserId};
+
+/// How many tokens are kept.
+const CALLERS: usize = 131_072;
+
+/// How many users are kept.
+const USERS: usize = 16_384;
+
+/// Of how many users it is remembered that they were read once.
+const READ_ONCE: usize = 65_536;
+
+/// Generations are kept for slots, not for each user: two users in one slot cost each other a cache miss.
+const SLOTS: usize = 16_384;
+
+/// What nobody is told of (a login changes `lastLoginAt`) shows in other processes after this time.
+const USER_LIFE: Duration = Duration::from_secs(1);
+
+/// SHA-256 of an access token.
+pub type TokenHash = [u8; 32];
+
+/// A user as an answer shows it: written once, not at each reading, and one piece of memory where the user would be ten.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ShownUser {
+    /// Its tag (RFC 9110 §8.8.3), without quotes.
+    pub tag: String,
+    /// The answer's body.
+    pub body: Bytes,
+}
+
+/// What is kept in memory.
+pub(crate) struct Cache {
+    callers: quick_cache::sync::Cache<TokenHash, Entry<TokenFacts>>,
+    users: quick_cache::sync::Cache<(PartnerId, UserId), Entry<ShownUser>>,
+    read_once: ReadOnce,
+    generations: Vec<AtomicU64>,
+    /// Raised when everything is forgotten.
+    epoch: AtomicU64,
+    invalidations: AtomicU64,
+    lease: Lease,
+}
+
+struct Entry<T> {
+    value: Arc<T>,
+    epoch: u64,
+    /// Slot and generation of what it depends on.
+    seen: [(usize, u64); 3],
+    since: Instant,
+}
+
+impl<T> Clone for Entry<T> {
+    fn clone(&self) -> Self {
+        Self { value: Arc::clone(&self.value), ..*self }
+    }
+}
+
+/// Taken before the database is read, so that what is read is kept only if nothing changed meanwhile.
+pub(crate) struct Filling {
+    invalidations: u64,
+}
+
+impl Cache {
+    /// A cache that is always believed, for the only process of a database; or one that needs a lease.
+    pub(crate) fn new(is_alone: bool) -> Self {
+        Self {
+            callers: quick_cache::sync::Cache::new(CALLERS),
+            users: quick_cache::sync::Cache::new(USERS),
+            read_once: ReadOnce((0..READ_ONCE).map(|_| AtomicU32::new(0)).collect()),
+            generations: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
+            epoch: AtomicU64::new(0),
+            invalidations: AtomicU64::new(0),
+            lease: Lease {
+                origin: Instant::now(),
+                until: AtomicU64::new(if is_alone { u64::MAX } else { 0 }),
+            },
+        }
+    }
+
+    /// What is known of a token.
+    pub(crate) fn caller(&self, hash: &TokenHash) -> Option<Arc<TokenFacts>> {
+        self.believed(self.callers.get(hash)?).map(|entry| entry.value)
+    }
+
+    /// What is known of a user.
+    pub(crate) fn user(&self, pid: PartnerId, user_id: UserId) -> Option<Arc<ShownUser>> {
+        let entry = self.believed(self.users.get(&(pid, user_id))?)?;
+        (self.lease.is_for_ever() || entry.since.elapsed() < USER_LIFE).then_some(entry.value)
+    }
+
+    /// To be called before the database is read.
+    pub(crate) fn filling(&self) -> Filling {
+        Filling { invalidations: self.invalidations.load(Ordering::SeqCst) }
+    }
+
+    /// Keeps what was read of a token.
+    pub(crate) fn keep_caller(&self, filling: &Filling, hash: &TokenHash, facts: &Arc<TokenFacts>) {
+        let needs = [
+            facts.user_id.map_or(0, |id| slot(&Stale::User(facts.pid, id))),
+            slot(&Stale::Session(facts.pid, facts.session_id.clone())),
+            slot(&Stale::Partner(facts.pid)),
+        ];
+        if let Some(entry) = self.entry(filling, facts, needs) {
+            self.callers.insert(*hash, entry);
+        }
+    }
+
+    /// Keeps what was read of a user, unless this is the first time that it is asked for: where users are read at random
+    /// among millions, to keep each costs a seventh of reading it, and drives out those that are read often.
+    pub(crate) fn keep_user(&self, filling: &Filling, key: (PartnerId, UserId), user: &Arc<ShownUser>) {
+        if self.read_once.is_new(key) {
+            return;
+        }
+        let of_user = slot(&Stale::User(key.0, key.1));
+        let needs = [of_user, of_user, slot(&Stale::Partner(key.0))];
+        if let Some(entry) = self.entry(filling, user, needs) {
+            self.users.insert(key, entry);
+        }
+    }
+
+    fn entry<T>(&self, filling: &Filling, value: &Arc<T>, needs: [usize; 3]) -> Option<Entry<T>> {
+        let entry = Entry {
+            value: Arc::clone(value),
+            epoch: self.epoch.load(Ordering::SeqCst),
+            seen: needs.map(|slot| (slot, self.generation(slot))),
+            since: Instant::now(),
+        };
+        // Read after the generations: if it has not moved, they belong to what was read.
+        let is_current = self.invalidations.load(Ordering::SeqCst) == filling.invalidations;
+        (is_current && self.lease.holds()).then_some(entry)
+    }
+
+    fn believed<T>(&self, entry: Entry<T>) -> Option<Entry<T>> {
+        let is_current = entry.epoch == self.epoch.load(Ordering::SeqCst)
+            && entry.seen.iter().all(|&(slot, generation)| self.generation(slot) == generation);
+        (is_current && self.lease.holds()).then_some(entry)
+    }
+
+    /// Forgets what has changed. Called after COMMIT, before the answer, and when another process tells of a change.
+    pub(crate) fn forget<'s>(&self, stale: impl IntoIterator<Item = &'s Stale>) {
+        let mut stale = stale.into_iter().peekable();
+        if stale.peek().is_none() {
+            return;
+        }
+        self.invalidations.fetch_add(1, Ordering::SeqCst);
+        for what in stale {
+            if let Some(generation) = self.generations.get(slot(what)) {
+                generation.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// Forgets everything: nobody knows what was missed.
+    pub(crate) fn forget_all(&self) {
+        self.invalidations.fetch_add(1, Ordering::SeqCst);
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Lets the cache be believed until `life` after `heard`.
+    pub(crate) fn renew(&self, heard: Instant, life: Duration) {
+        self.lease.renew(heard, life);
+    }
+
+    /// Whether the cache is believed at present.
+    pub(crate) fn is_believed(&self) -> bool {
+        self.lease.holds()
+    }
+
+    fn generation(&self, slot: usize) -> u64 {
+        self.generations.get(slot).map_or(0, |g| g.load(Ordering::SeqCst))
+    }
+}
+
+/// Users that were read, each in the one place that its hash names, until another one takes that place.
+struct ReadOnce(Box<[AtomicU32]>);
+
+impl ReadOnce {
+    /// Whether it is not remembered that this user was read. From now on it is.
+    fn is_new(&self, key: (PartnerId, UserId)) -> bool {
+        let hash = hash(&key);
+        // Half of the hash names the place, the other half is what stands there.
+        let (place, mark) = ((hash >> 32) % READ_ONCE as u64, hash as u32);
+        let place = usize::try_from(place).ok().and_then(|at| self.0.get(at));
+        place.is_none_or(|place| place.swap(mark, Ordering::Relaxed) != mark)
+    }
+}
+
+/// Until when the cache is believed, in milliseconds from its origin; `u64::MAX` = for ever.
+struct Lease {
+    origin: Instant,
+    until: AtomicU64,
+}
+
+impl Lease {
+    fn renew(&self, heard: Instant, life: Duration) {
+        if !self.is_for_ever() {
+            let until = (heard + life).saturating_duration_since(self.origin).as_millis();
+            self.until.store(u64::try_from(until).unwrap_or(0), Ordering::SeqCst);
+        }
+    }
+
+    fn is_for_ever(&self) -> bool {
+        self.until.load(Ordering::Relaxed) == u64::MAX
+    }
+
+    fn holds(&self) -> bool {
+        // The only process of a database does not look at the clock.
+        self.is_for_ever()
+            || self.origin.elapsed().as_millis() < u128::from(self.until.load(Ordering::SeqCst))
+    }
+}
+
+fn slot(what: &Stale) -> usize {
+    usize::try_from(hash(what) % SLOTS as u64).unwrap_or(0)
+}
+
+fn hash(what: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(user: i64) -> Arc<TokenFacts> {
+        Arc::new(TokenFacts {
+            pid: PartnerId(1),
+            session_id: String::from("s"),
+            user_id: Some(UserId(user)),
+            client_id: String::from("tenantry"),
+            is_admin: false,
+            is_active: true,
+            is_suspended: false,
+            is_restricted: false,
+            issued_at: 0,
+            expires_at: 1,
+            noted: crate::access::LastUse::default(),
+        })
+    }
+
+    const ADA: (PartnerId, UserId) = (PartnerId(1), UserId(5));
+
+    fn shown() -> Arc<ShownUser> {
+        Arc::new(ShownUser { tag: String::from("u5-1"), body: Bytes::from_static(b"ada") })
+    }
+
+    #[test]
+    fn an_entry_is_believed_until_its_user_session_or_partner_changes() {
+        let cache = Cache::new(true);
+        let hash = [7; 32];
+        cache.keep_user(&cache.filling(), ADA, &shown());
+        assert!(cache.user(ADA.0, ADA.1).is_none(), "it was read once only");
+        for stale in [
+            Stale::User(PartnerId(1), UserId(5)),
+            Stale::Session(PartnerId(1), String::from("s")),
+            Stale::Partner(PartnerId(1)),
+        ] {
+            cache.keep_caller(&cache.filling(), &hash, &facts(5));
+            cache.keep_user(&cache.filling(), ADA, &shown());
+            assert_eq!(cache.caller(&hash).unwrap().user_id, Some(UserId(5)));
+            assert_eq!(cache.user(ADA.0, ADA.1), Some(shown()));
+            cache.forget([&stale]);
+            assert!(cache.caller(&hash).is_none());
+            let is_session = matches!(stale, Stale::Session(..));
+            assert_eq!(cache.user(ADA.0, ADA.1).is_some(), is_session);
+        }
+        cache.keep_caller(&cache.filling(), &hash, &facts(5));
+        cache.forget_all();
+        assert!(cache.caller(&hash).is_none());
+    }
+
+    #[test]
+    fn a_fill_that_an_invalidation_overtook_is_not_kept() {
+        let cache = Cache::new(true);
+        let hash = [8; 32];
+        let filling = cache.filling();
+        cache.forget([&Stale::User(PartnerId(1), UserId(5))]);
+        cache.keep_caller(&filling, &hash, &facts(5));
+        assert!(cache.caller(&hash).is_none());
+        for forget_all in [true, false, true] {
+            let filling = cache.filling();
+            if forget_all {
+                cache.forget_all();
+            }
+            cache.keep_user(&filling, ADA, &shown());
+            assert_eq!(cache.user(ADA.0, ADA.1).is_some(), !forget_all);
+        }
+    }
+
+    #[test]
+    fn without_a_lease_nothing_is_believed() {
+        let cache = Cache::new(false);
+        let hash = [9; 32];
+        cache.keep_caller(&cache.filling(), &hash, &facts(5));
+        assert!(cache.caller(&hash).is_none(), "there was no lease yet");
+        cache.renew(Instant::now(), Duration::from_secs(3_600));
+        assert!(cache.caller(&hash).is_none(), "what was read without a lease was not kept");
+        cache.keep_caller(&cache.filling(), &hash, &facts(5));
+        assert!(cache.caller(&hash).is_some());
+        cache.renew(Instant::now(), Duration::ZERO);
+        assert!(cache.caller(&hash).is_none(), "the lease has ended");
+    }
+}

@@ -1,0 +1,11 @@
+//! Transactions, the write queue, id allocation, caches and leases; SQLite and PostgreSQL below one connection.
+
+pub mod cache;
+pub(crate) mod driver;
+pub(crate) mod health;
+pub(crate) mod postgres;
+pub mod sequences;
+pub mod sqlite;
+/// Turns of partners, for what only a few may do at once.
+pub mod turns;
+pub mod tx;

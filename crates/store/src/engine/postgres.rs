@@ -1,0 +1,598 @@
+//! PostgreSQL below the `Connection` trait. Nothing but this file and its folder names its driver.
+//!
+//! A connection is used by one thread at a time, which waits for each answer itself: the driver's tasks run on that
+//! thread, so a statement costs no change of thread.
+
+mod address;
+mod answers;
+mod bulk;
+
+pub(crate) mod listen;
+pub(crate) mod pool;
+pub(crate) mod together;
+
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{AsyncMessage, Client, Socket, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::engine::driver::{Connection, DbError, Dialect, Kind, Param, Row};
+pub(crate) use address::{Address, application_name};
+use answers::of_connecting;
+use bulk::{Column, Owned};
+use tenantry_core::error::{Error, Result};
+use tenantry_core::model::PartnerId;
+
+/// Statements kept prepared on a connection. There are some two hundred texts; lists with many filters make more.
+const PREPARED: usize = 512;
+
+/// Statements that are put off at most.
+const LATER: usize = 64;
+
+/// Rows of one of them.
+const ROWS: usize = 1_000;
+
+/// How long one TCP and TLS connection may take to come about.
+const CONNECTING: Duration = Duration::from_secs(3);
+
+/// Beyond what the server is told to stop a statement after: then the connection is taken for dead.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Units of work.
+    Write,
+    /// Reads; writing fails.
+    Read,
+    /// Changes of the schema, which may take long.
+    Change,
+    /// Notifications. An answer that takes longer than this does not come.
+    Listen(Duration),
+    /// Copying a whole database; an index over it may take hours.
+    Copy,
+}
+
+type Link = tokio_postgres::Connection<
+    Socket,
+    <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<Socket>>::Stream,
+>;
+
+/// One connection.
+pub(crate) struct Postgres {
+    client: Client,
+    line: Line,
+    statements: HashMap<String, Statement>,
+    patience: Duration,
+    /// Of this connection alone where that can be had: which row of a total it adds to.
+    slot: i64,
+    /// To be sent ahead of the next statement, in one go with it.
+    begin: Option<&'static str>,
+    /// The same, after `begin`, in order.
+    later: Vec<Later>,
+    /// Statements that wrote, or are to.
+    written: u64,
+    /// Why the transaction cannot go on, if it cannot.
+    failure: Option<Failure>,
+    since: Instant,
+}
+
+/// A statement whose answer is not waited for by itself.
+struct Later {
+    sql: Box<str>,
+    statement: Statement,
+    /// One for each time it was asked for.
+    rows: Vec<Vec<Owned>>,
+    refused: fn(DbError) -> Error,
+}
+
+impl Later {
+    async fn send(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
+        let sent = match self.rows.as_slice() {
+            [row] => client.execute_raw(&self.statement, row.iter().map(Owned::param)).await,
+            rows => {
+                let columns = (0..self.statement.params().len()).map(|at| Column { rows, at });
+                client.execute_raw(&self.statement, columns).await
+            }
+        };
+        sent.map(drop)
+    }
+}
+
+/// What ends a transaction from outside, whatever the unit of work makes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Run it again.
+    Overtaken,
+    /// A row that it points to went away meanwhile, or never was there: run it again, but not for ever.
+    Dangling,
+    /// The connection is of no use any more.
+    Lost,
+    /// Nor is this one: its server takes no writes. Nothing was committed.
+    ReadOnly,
+    /// The server has no room.
+    Full,
+}
+
+/// The driver's half of a connection, and the runtime it is polled on.
+struct Line {
+    /// Taken only by `drop`.
+    runtime: Option<tokio::runtime::Runtime>,
+    /// None when the connection is closed.
+    link: Option<Pin<Box<Link>>>,
+    heard: Vec<tokio_postgres::Notification>,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        // An ordinary drop may not happen on a thread of another runtime.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Line {
+    fn turn(&mut self, cx: &mut Context<'_>) {
+        while let Some(link) = &mut self.link {
+            match link.poll_message(cx) {
+                Poll::Ready(Some(Ok(AsyncMessage::Notification(heard)))) => self.heard.push(heard),
+                Poll::Ready(Some(Ok(_))) => {}
+                // The statement that waits is told of it only when the driver's half is dropped.
+                Poll::Ready(Some(Err(_)) | None) => self.link = None,
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.link.is_none()
+    }
+
+    /// Waits for an answer, no longer than `patience`.
+    fn wait<T>(
+        &mut self,
+        patience: Duration,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, DbError> {
+        let Some(runtime) = self.runtime.take() else { return Err(DbError::Lost("it was closed".into())) };
+        let mut answer = pin!(answer);
+        let done = runtime.block_on(async {
+            let both = poll_fn(|cx| {
+                self.turn(cx);
+                let answer = answer.as_mut().poll(cx);
+                if answer.is_pending() {
+                    // What the answer has just asked for is to be sent.
+                    self.turn(cx);
+                }
+                answer
+            });
+            tokio::time::timeout(patience, both).await
+        });
+        self.runtime = Some(runtime);
+        match done {
+            Ok(answer) => answer.map_err(DbError::from),
+            Err(_) => Err(DbError::Lost(String::from("no answer in time"))),
+        }
+    }
+}
+
+impl Postgres {
+    /// Connects to the host that may be written to.
+    pub(crate) fn connect(address: &Address, role: Role) -> Result<Self, DbError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| DbError::Other(format!("cannot start a runtime: {e}")))?;
+        let hosts = u32::try_from(address.config.get_hosts().len()).unwrap_or(u32::MAX);
+        let connecting = address.config.connect(address.tls.clone());
+        let limit = CONNECTING.saturating_mul(hosts.saturating_add(1));
+        let connected = runtime.block_on(async { tokio::time::timeout(limit, connecting).await });
+        let line_of = |runtime, link| Line { runtime: Some(runtime), link, heard: Vec::new() };
+        let (client, line) = match connected {
+            Ok(Ok((client, link))) => (client, line_of(runtime, Some(Box::pin(link)))),
+            Ok(Err(e)) => {
+                runtime.shutdown_background();
+                return Err(of_connecting(e));
+            }
+            Err(_) => {
+                runtime.shutdown_background();
+                return Err(DbError::Lost(String::from("it does not answer")));
+            }
+        };
+        let patience = match role {
+            Role::Write | Role::Read => address.timeout + GRACE,
+            Role::Change => Duration::from_secs(600),
+            Role::Listen(patience) => patience,
+            Role::Copy => Duration::from_hours(7 * 24),
+        };
+        let mut conn = Self {
+            client,
+            line,
+            statements: HashMap::new(),
+            patience,
+            slot: 0,
+            begin: None,
+            later: Vec::new(),
+            written: 0,
+            failure: None,
+            since: Instant::now(),
+        };
+        conn.set_up(address, role)?;
+        Ok(conn)
+    }
+
+    fn set_up(&mut self, address: &Address, role: Role) -> Result<(), DbError> {
+        let limit = match role {
+            Role::Write | Role::Read => address.timeout.as_millis(),
+            Role::Change | Role::Listen(_) | Role::Copy => 0,
+        };
+        // Where the server is set to take no writes, it means that.
+        let read_only = if role == Role::Read { "SET default_transaction_read_only = on; " } else { "" };
+        // What the server's own configuration says of these must not decide how a unit of work behaves.
+        self.batch(&format!(
+            "{read_only}SET default_transaction_isolation = 'read committed'; SET statement_timeout = {limit}; SET lock_timeout = {limit}; \
+             SET idle_in_transaction_session_timeout = {limit}; SET client_min_messages = error; \
+             SET standard_conforming_strings = on; SET synchronous_commit = on"
+        ))?;
+        if role == Role::Write {
+            self.slot = self.claim_slot()?;
+        }
+        Ok(())
+    }
+
+    /// Finds a slot of the totals that no other connection adds to: two that add to one row would wait for each
+    /// other, and one of them would have to run its unit again.
+    fn claim_slot(&mut self) -> Result<i64, DbError> {
+        let mut slot = 0;
+        self.query(
+            "SELECT coalesce((SELECT n FROM (SELECT (n + pg_backend_pid()) % 64 AS n FROM generate_series(0, 63) n) s \
+             WHERE pg_try_advisory_lock(1953396340, CAST(n AS INTEGER)) LIMIT 1), pg_backend_pid() % 64)",
+            None,
+            &[],
+            &mut |row| {
+                slot = row.int(0)?;
+                Ok(())
+            },
+        )?;
+        Ok(slot)
+    }
+
+    /// The row of a total that this connection adds to.
+    pub(crate) fn slot(&self) -> i64 {
+        self.slot
+    }
+
+    /// How long it has been open.
+    pub(crate) fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// Whether nothing stands in the way of using it again.
+    pub(crate) fn is_usable(&self) -> bool {
+        !matches!(self.failure, Some(Failure::Lost | Failure::ReadOnly))
+            && !self.line.is_closed()
+            && !self.client.is_closed()
+    }
+
+    /// Whether the server has closed it while it lay idle.
+    pub(crate) fn notices_close(&mut self) -> bool {
+        let Some(runtime) = self.line.runtime.take() else { return true };
+        let line = &mut self.line;
+        runtime.block_on(async {
+            // The first turn asks to be woken, the pause has the system asked what has come in.
+            poll_fn(|cx| {
+                line.turn(cx);
+                Poll::Ready(())
+            })
+            .await;
+            tokio::task::yield_now().await;
+            poll_fn(|cx| {
+                line.turn(cx);
+                Poll::Ready(())
+            })
+            .await;
+        });
+        self.line.runtime = Some(runtime);
+        if self.line.is_closed() {
+            self.failure = Some(Failure::Lost);
+        }
+        self.line.is_closed()
+    }
+
+    /// Begins a transaction with the next statement, which goes to the server together with `sql`.
+    pub(crate) fn begin(&mut self, sql: &'static str) {
+        self.failure = None;
+        self.later.clear();
+        self.begin = Some(sql);
+    }
+
+    /// Commits the transaction, together with what was put off. One in which nothing was asked costs nothing.
+    pub(crate) fn commit(&mut self) -> Result<(), DbError> {
+        if self.begin.is_some() && self.later.is_empty() {
+            self.begin = None;
+            return Ok(());
+        }
+        self.run(async |client| client.batch_execute("COMMIT").await)
+    }
+
+    /// Undoes the transaction.
+    pub(crate) fn roll_back(&mut self) {
+        self.later.clear();
+        // Where it is lost the server does it, and nobody should wait for an answer once more.
+        if self.begin.take().is_none() && !self.is_lost() {
+            // A connection that cannot even do this is found out when it is given back.
+            let _ = self.batch("ROLLBACK");
+        }
+    }
+
+    /// Takes what was put off, with the rows of one table in one statement where that is possible.
+    fn gather(&mut self) -> Result<Vec<Later>, DbError> {
+        let mut later = std::mem::take(&mut self.later);
+        for later in later.iter_mut().filter(|later| later.rows.len() > 1) {
+            if let Some(many) = bulk::many(&later.sql, later.statement.params()) {
+                later.statement = self.prepared(&many)?;
+            }
+        }
+        Ok(later)
+    }
+
+    /// Has what was put off done now.
+    pub(crate) fn catch_up(&mut self) -> Result<(), DbError> {
+        if self.later.is_empty() { Ok(()) } else { self.run(async |_| Ok(())) }
+    }
+
+    /// Sends what was put off and `last` in one go and waits for all answers. The first refusal counts: the server
+    /// does nothing of a transaction after one.
+    fn run<T>(
+        &mut self,
+        last: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, DbError> {
+        let later = self.gather()?;
+        let begin = self.begin.take();
+        let client = &self.client;
+        let answers = self.line.wait(self.patience, async {
+            let mut ahead: Vec<Ahead<'_>> = Vec::with_capacity(later.len() + 1);
+            if let Some(begin) = begin {
+                ahead.push(Box::pin(async move { client.batch_execute(begin).await }));
+            }
+            for later in &later {
+                ahead.push(Box::pin(later.send(client)));
+            }
+            Ok(in_order(ahead, last(client)).await)
+        });
+        let (ahead, last) = self.note(answers)?;
+        let refused = begin.map(|_| DbError::into as fn(DbError) -> Error);
+        let refused = refused.into_iter().chain(later.iter().map(|later| later.refused));
+        for (answer, refused) in ahead.into_iter().zip(refused) {
+            if let Err(e) = answer {
+                let e = self.note::<()>(Err(e.into())).err().unwrap_or(DbError::Overtaken);
+                return Err(DbError::Caller(refused(e)));
+            }
+        }
+        self.note(last.map_err(DbError::from))
+    }
+
+    /// How many statements wrote so far, or are to.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether the transaction cannot go on.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// Whether the connection is gone.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.failure == Some(Failure::Lost)
+    }
+
+    /// Why the transaction could not go on, if it could not.
+    pub(crate) fn take_failure(&mut self) -> Option<Failure> {
+        self.failure.take()
+    }
+
+    /// What was heard since the last call, after waiting for `patience` at most: channel and payload.
+    pub(crate) fn listen(&mut self, patience: Duration) -> Result<Vec<(String, String)>, DbError> {
+        let Some(runtime) = self.line.runtime.take() else {
+            return Err(DbError::Lost("it was closed".into()));
+        };
+        let line = &mut self.line;
+        let heard = poll_fn(|cx| {
+            line.turn(cx);
+            if line.heard.is_empty() && !line.is_closed() { Poll::Pending } else { Poll::Ready(()) }
+        });
+        let _ = runtime.block_on(async { tokio::time::timeout(patience, heard).await });
+        self.line.runtime = Some(runtime);
+        if self.line.is_closed() {
+            return Err(DbError::Lost(String::from("the connection was closed")));
+        }
+        let heard = std::mem::take(&mut self.line.heard);
+        Ok(heard.iter().map(|n| (n.channel().to_owned(), n.payload().to_owned())).collect())
+    }
+
+    /// Takes rows in by COPY: the fastest way there is. `sql` ends with `FROM STDIN (FORMAT binary)`, and each row has a
+    /// value for each of `kinds`.
+    pub(crate) fn copy_in<'p, R>(
+        &mut self,
+        sql: &str,
+        kinds: &[Kind],
+        rows: impl Iterator<Item = R>,
+    ) -> Result<(), DbError>
+    where
+        R: ExactSizeIterator<Item = Param<'p>>,
+    {
+        let type_of = |kind: &Kind| match kind {
+            Kind::Int => Type::INT8,
+            Kind::Text => Type::TEXT,
+        };
+        let types: Vec<Type> = kinds.iter().map(type_of).collect();
+        let client = &self.client;
+        let done = self.line.wait(self.patience, async {
+            let mut writer = pin!(BinaryCopyInWriter::new(client.copy_in(sql).await?, &types));
+            for row in rows {
+                writer.as_mut().write_raw(row).await?;
+            }
+            writer.as_mut().finish().await
+        });
+        self.note(done).map(drop)
+    }
+
+    fn note<T>(&mut self, done: Result<T, DbError>) -> Result<T, DbError> {
+        if let Err(e) = &done {
+            let failure = match e {
+                DbError::Overtaken => Some(Failure::Overtaken),
+                DbError::Dangling => Some(Failure::Dangling),
+                DbError::Lost(_) => Some(Failure::Lost),
+                DbError::ReadOnly(_) => Some(Failure::ReadOnly),
+                DbError::Full | DbError::Disk(_) => Some(Failure::Full),
+                _ => None,
+            };
+            // What follows a failure says only that the transaction has failed.
+            if failure == Some(Failure::Lost) || self.failure.is_none() {
+                self.failure = failure;
+            }
+        }
+        done
+    }
+
+    fn prepared(&mut self, sql: &str) -> Result<Statement, DbError> {
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        let prepared = self.line.wait(self.patience, self.client.prepare(sql));
+        let statement = self.note(prepared)?;
+        if self.statements.len() >= PREPARED {
+            self.statements.clear();
+        }
+        self.statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    fn prepare(&mut self, sql: &str, params: usize) -> Result<Statement, DbError> {
+        let statement = self.prepared(sql)?;
+        if statement.params().len() != params {
+            return Err(DbError::Other(format!(
+                "a statement takes {} parameters and was given {params}, the partner included",
+                statement.params().len(),
+            )));
+        }
+        Ok(statement)
+    }
+}
+
+/// The partner and the parameters, as the driver takes them.
+fn bound<'p>(partner: Option<PartnerId>, params: &'p [Param<'p>]) -> Vec<Param<'p>> {
+    partner.map(|pid| Param::Int(pid.0)).into_iter().chain(params.iter().copied()).collect()
+}
+
+impl Connection for Postgres {
+    fn execute(
+        &mut self,
+        sql: &str,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+    ) -> Result<usize, DbError> {
+        let params = bound(partner, params);
+        let statement = self.prepare(sql, params.len())?;
+        self.written += 1;
+        let changed = self.run(async |client| client.execute_raw(&statement, params.iter()).await)?;
+        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+    }
+
+    fn execute_later(
+        &mut self,
+        sql: &str,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+        refused: fn(DbError) -> Error,
+    ) -> Result<(), DbError> {
+        let params = bound(partner, params);
+        let statement = self.prepare(sql, params.len())?;
+        self.written += 1;
+        let row: Vec<Owned> = params.into_iter().map(Owned::from).collect();
+        // Rows of plain inserts can be put together, so long as nothing but plain inserts stands between them: what
+        // points to another row comes after it either way.
+        let same = self
+            .later
+            .iter_mut()
+            .rev()
+            .take_while(|l| bulk::is_plain_insert(&l.sql))
+            .find(|l| *l.sql == *sql);
+        match same {
+            Some(same) if same.rows.len() < ROWS => {
+                same.rows.push(row);
+                return Ok(());
+            }
+            _ => self.later.push(Later { sql: sql.into(), statement, rows: vec![row], refused }),
+        }
+        if self.later.len() < LATER { Ok(()) } else { self.catch_up() }
+    }
+
+    fn query(
+        &mut self,
+        sql: &str,
+        partner: Option<PartnerId>,
+        params: &[Param<'_>],
+        each: &mut dyn FnMut(&dyn Row) -> Result<()>,
+    ) -> Result<(), DbError> {
+        let params = bound(partner, params);
+        let statement = self.prepare(sql, params.len())?;
+        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|p| p as _).collect();
+        let rows = self.run(async |client| client.query(&statement, &params).await)?;
+        for row in rows {
+            each(&row)?;
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, sql: &str) -> Result<(), DbError> {
+        self.run(async |client| client.batch_execute(sql).await)
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+}
+
+type Ahead<'a> = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + 'a>>;
+
+/// Runs futures side by side. Each asks the server at its first turn, and these turns are taken in order.
+async fn in_order<T>(
+    mut ahead: Vec<Ahead<'_>>,
+    last: impl Future<Output = T>,
+) -> (Vec<Result<(), tokio_postgres::Error>>, T) {
+    let mut answers: Vec<_> = ahead.iter().map(|_| None).collect();
+    let mut last = pin!(last);
+    let mut last_answer = None;
+    poll_fn(|cx| {
+        let mut is_done = true;
+        for (future, answer) in ahead.iter_mut().zip(&mut answers) {
+            if answer.is_none() {
+                match future.as_mut().poll(cx) {
+                    Poll::Ready(done) => *answer = Some(done),
+                    Poll::Pending => is_done = false,
+                }
+            }
+        }
+        if last_answer.is_none() {
+            match last.as_mut().poll(cx) {
+                Poll::Ready(done) => last_answer = Some(done),
+                Poll::Pending => is_done = false,
+            }
+        }
+        if !is_done {
+            return Poll::Pending;
+        }
+        let answers = answers.iter_mut().filter_map(Option::take).collect();
+        last_answer.take().map_or(Poll::Pending, |last| Poll::Ready((answers, last)))
+    })
+    .await
+}

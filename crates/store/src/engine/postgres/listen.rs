@@ -1,0 +1,266 @@
+//! How processes over one PostgreSQL tell each other what to forget.
+//!
+//! A unit that changes an existing user, session or partner notifies a channel in its own transaction, so the others
+//! hear of it when it is committed and not before. A process believes its cache only under a lease: it sends itself a
+//! beat through the same server, and a beat that comes back proves that everything committed before it was sent has
+//! been heard, since notifications arrive in the order of commits. When beats stop coming back, the cache is off
+//! within [`LEASE`] of the last one; when the channel is there again, everything is forgotten first.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::engine::driver::{Connection, DbError, Param};
+use crate::engine::postgres::{Address, Postgres, Role};
+use crate::engine::tx::Stale;
+use crate::store::Shared;
+use tenantry_core::clock::{Clock, Millis};
+use tenantry_core::error::{Error, Result};
+use tenantry_core::model::{PartnerId, UserId};
+
+/// How long the cache is believed after a beat that came back was sent.
+const LEASE: Duration = Duration::from_millis(900);
+
+/// Between two beats.
+const BEAT: Duration = Duration::from_millis(200);
+
+/// A beat that has not come back after this time is lost, and the connection with it.
+const LATE: Duration = Duration::from_secs(3);
+
+/// Between two attempts to connect.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The channel of what to forget.
+const STALE: &str = "tenantry_stale";
+
+/// More keys than this are sent as whole partners.
+const KEYS: usize = 100;
+
+/// The longest payload that PostgreSQL takes is 7,999 bytes.
+const PAYLOAD: usize = 7_900;
+
+/// From this difference on between this machine's clock and the database's, people are told.
+const SKEW: Millis = 1_000;
+
+/// Tells the other processes what to forget, if this transaction is committed.
+pub(crate) fn tell(conn: &mut dyn Connection, stale: &[Stale]) -> Result<(), DbError> {
+    if stale.is_empty() {
+        return Ok(());
+    }
+    let payload = encode(stale);
+    conn.execute_later("SELECT pg_notify($1, $2)", None, &[STALE.into(), Param::Text(&payload)], Error::from)
+}
+
+fn encode(stale: &[Stale]) -> String {
+    let mut keys: Vec<String> = stale.iter().map(key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let length = |keys: &[String]| keys.iter().map(|key| key.len() + 1).sum::<usize>();
+    if keys.len() > KEYS || length(&keys) > PAYLOAD {
+        keys = stale.iter().map(|what| format!("p{}", partner(what))).collect();
+        keys.sort_unstable();
+        keys.dedup();
+    }
+    if length(&keys) > PAYLOAD { String::from("*") } else { keys.join(" ") }
+}
+
+fn key(what: &Stale) -> String {
+    match what {
+        Stale::User(pid, user_id) => format!("u{pid}.{user_id}"),
+        Stale::Session(pid, session_id) => format!("s{pid}.{session_id}"),
+        Stale::Partner(pid) => format!("p{pid}"),
+    }
+}
+
+fn partner(what: &Stale) -> PartnerId {
+    match what {
+        Stale::User(pid, _) | Stale::Session(pid, _) | Stale::Partner(pid) => *pid,
+    }
+}
+
+/// None for what cannot be understood: then everything must be forgotten.
+fn decode(payload: &str) -> Option<Vec<Stale>> {
+    payload
+        .split(' ')
+        .map(|key| {
+            let (kind, rest) = key.split_at_checked(1)?;
+            match kind {
+                "p" => Some(Stale::Partner(PartnerId(rest.parse().ok()?))),
+                "u" => {
+                    let (pid, id) = rest.split_once('.')?;
+                    Some(Stale::User(PartnerId(pid.parse().ok()?), UserId(id.parse().ok()?)))
+                }
+                "s" => {
+                    let (pid, id) = rest.split_once('.')?;
+                    Some(Stale::Session(PartnerId(pid.parse().ok()?), id.to_owned()))
+                }
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+/// Listens until it is dropped.
+pub(crate) struct Listener {
+    stop: Arc<AtomicBool>,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Listener {
+    /// Starts the thread that listens. It holds nothing that keeps the store open.
+    pub(crate) fn start(address: Arc<Address>, shared: &Arc<Shared>) -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (ended, supervisor) = (Arc::clone(&stop), shared.supervisor.clone());
+        let (shared, mut is_faulty) = (Arc::downgrade(shared), false);
+        #[cfg(test)]
+        let tests = supervisor.clone();
+        supervisor
+            .thread("listen", move || {
+                #[cfg(test)]
+                tests.trip("listen");
+                while !ended.load(Ordering::SeqCst) {
+                    match listen(&address, &shared, &ended, &mut is_faulty) {
+                        Ok(()) => return,
+                        Err(e) => {
+                            // Once, not four times a second of an outage.
+                            if !std::mem::replace(&mut is_faulty, true) {
+                                tracing::warn!(?e, "changes of other processes cannot be heard; nothing is cached until they can");
+                            }
+                        }
+                    }
+                    std::thread::sleep(PAUSE);
+                }
+            })
+            .map_err(|e| Error::internal(format!("cannot start the listen thread: {e}")))?;
+        Ok(Self { stop })
+    }
+}
+
+fn listen(
+    address: &Address,
+    shared: &Weak<Shared>,
+    stop: &AtomicBool,
+    is_faulty: &mut bool,
+) -> Result<(), DbError> {
+    let mut conn = Postgres::connect(address, Role::Listen(LATE))?;
+    let mut beats = String::new();
+    conn.query("SELECT 'tenantry_beat_' || pg_backend_pid()", None, &[], &mut |row| {
+        row.text(0)?.clone_into(&mut beats);
+        Ok(())
+    })?;
+    conn.batch(&format!("LISTEN {STALE}; LISTEN {beats}"))?;
+    let origin = Instant::now();
+    let mut heard_at = origin;
+    let Some(now) = shared.upgrade() else { return Ok(()) };
+    // What was changed while nobody listened is not known.
+    now.cache.forget_all();
+    drop(now);
+    while !stop.load(Ordering::SeqCst) {
+        let Some(shared) = shared.upgrade() else { return Ok(()) };
+        beat(&mut conn, &shared, &beats, origin)?;
+        let next = Instant::now() + BEAT;
+        loop {
+            let left = next.saturating_duration_since(Instant::now());
+            for (channel, payload) in conn.listen(left)? {
+                if channel != beats {
+                    hear(&shared, &payload);
+                } else if let Ok(sent) = payload.parse() {
+                    heard_at = Instant::now();
+                    shared.cache.renew(origin + Duration::from_millis(sent), LEASE);
+                    if std::mem::take(is_faulty) {
+                        tracing::info!("changes of other processes are heard again");
+                    }
+                }
+            }
+            if left.is_zero() {
+                break;
+            }
+        }
+        if heard_at.elapsed() > LATE {
+            return Err(DbError::Lost(String::from("beats do not come back")));
+        }
+    }
+    Ok(())
+}
+
+/// Sends a beat that says when it was sent, and looks at the database's clock on the way.
+fn beat(conn: &mut Postgres, shared: &Shared, channel: &str, origin: Instant) -> Result<(), DbError> {
+    let sent = origin.elapsed().as_millis().to_string();
+    let before = shared.clock.machine();
+    let mut theirs = 0;
+    conn.query(
+        "SELECT pg_notify($1, $2), CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+        None,
+        &[channel.into(), Param::Text(&sent)],
+        &mut |row| {
+            theirs = row.int(1)?;
+            Ok(())
+        },
+    )?;
+    follow(&shared.clock, before, theirs);
+    Ok(())
+}
+
+/// Sets `clock` by the database's, which all processes over it go by.
+pub(crate) fn follow_database(conn: &mut Postgres, clock: &Clock) -> Result<(), DbError> {
+    let before = clock.machine();
+    let mut theirs = 0;
+    conn.query(
+        "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+        None,
+        &[],
+        &mut |row| {
+            theirs = row.int(0)?;
+            Ok(())
+        },
+    )?;
+    follow(clock, before, theirs);
+    Ok(())
+}
+
+fn follow(clock: &Clock, before: Millis, theirs: Millis) {
+    let after = clock.machine();
+    if clock.follow(before, theirs, after).abs() >= SKEW {
+        tracing::warn!(
+            ahead_by_ms = before.midpoint(after) - theirs,
+            "this machine's clock differs from the database's, which counts: set it by NTP"
+        );
+    }
+}
+
+fn hear(shared: &Shared, payload: &str) {
+    match decode(payload) {
+        Some(stale) => shared.cache.forget(&stale),
+        None => shared.cache.forget_all(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_what_is_heard() {
+        let stale = vec![
+            Stale::Partner(PartnerId(7)),
+            Stale::Session(PartnerId(1), String::from("a-b_c")),
+            Stale::User(PartnerId(1), UserId(5)),
+        ];
+        assert_eq!(decode(&encode(&stale)).unwrap(), stale);
+    }
+
+    #[test]
+    fn many_keys_are_told_as_partners_and_very_many_partners_as_everything() {
+        let users: Vec<_> = (0..101).map(|n| Stale::User(PartnerId(1 + n % 2), UserId(n))).collect();
+        assert_eq!(encode(&users), "p1 p2");
+        let partners: Vec<_> = (0..5_000).map(|n| Stale::Partner(PartnerId(n))).collect();
+        assert_eq!(encode(&partners), "*");
+        assert!(decode("*").is_none(), "everything is forgotten");
+        assert!(decode("x1").is_none() && decode("").is_none() && decode("u1").is_none());
+    }
+}

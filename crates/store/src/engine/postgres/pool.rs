@@ -1,0 +1,321 @@
+//! Units of work and reads on PostgreSQL: a bounded number of connections, each used by one blocking thread at a
+//! time. A unit whose transaction another one overtook is run again here; nobody else hears of it.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::access::Actor;
+use crate::engine::driver::DbError;
+use crate::engine::postgres::listen;
+use crate::engine::postgres::{Address, Failure, Postgres, Role};
+use crate::engine::turns::Turns;
+use crate::engine::tx::{Effects, Outcome, Tx};
+use crate::store::Shared;
+use tenantry_core::error::{Error, Result};
+use tenantry_core::model::PartnerId;
+
+/// How often a unit is run at most when others overtake it.
+const ATTEMPTS: u32 = 40;
+
+/// How long that may take in all.
+const RETRYING: Duration = Duration::from_secs(5);
+
+/// How often a unit is run whose rows point to something that is not there: if that went away meanwhile, the rules
+/// see it the second time.
+const DANGLING: u32 = 3;
+
+/// A connection that is found dead within this time was so before the unit began.
+pub(crate) const SOON: Duration = Duration::from_secs(1);
+
+/// Requests that wait for a connection. More are refused at once.
+const WAITING: usize = 4_096;
+
+/// A connection is replaced after this time: the server keeps what it learnt of each schema object per connection.
+const LIFE: Duration = Duration::from_secs(1_800);
+
+/// How a unit's transaction begins: it sees one snapshot, and is refused when another one changed what it changes.
+pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+
+/// How a scan begins. It is planned for its values: the same text serves a term that nobody has and one that everybody
+/// has.
+const BEGIN_SCAN: &str =
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan";
+
+/// Connections of one role.
+pub(crate) struct Pool {
+    address: Arc<Address>,
+    role: Role,
+    idle: Mutex<Vec<Postgres>>,
+    /// Partners take turns in using them.
+    turns: Turns,
+    /// How long a request waits for a connection.
+    patience: Duration,
+}
+
+impl Pool {
+    pub(crate) fn new(address: Arc<Address>, role: Role, size: usize, patience: Duration) -> Self {
+        Self {
+            address,
+            role,
+            idle: Mutex::new(Vec::new()),
+            turns: Turns::new(size.max(1), WAITING, BUSY),
+            patience,
+        }
+    }
+
+    /// Runs `work` on a blocking thread once there is a connection free for this partner.
+    pub(crate) async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        pid: PartnerId,
+        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let turn = tokio::time::timeout(self.patience, self.turns.take(pid)).await.map_err(|_| busy())??;
+        let pool = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            // Held to the end, also when whoever asked is gone.
+            let _turn = turn;
+            work(&pool)
+        })
+        .await
+        .unwrap_or_else(|_| Err(Error::internal("a piece of database work panicked")))
+    }
+
+    fn take(&self) -> Result<Postgres, DbError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(conn) => Ok(conn),
+            None => Postgres::connect(&self.address, self.role),
+        }
+    }
+
+    fn give_back(&self, conn: Postgres) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if !conn.is_usable() {
+            // What happened to this one most likely happened to all.
+            let lost = std::mem::take(&mut *idle);
+            drop(idle);
+            drop(lost);
+        } else if conn.age() < LIFE {
+            idle.push(conn);
+        }
+    }
+
+    /// Runs a unit of work until it is committed, refused, or others have overtaken it too often.
+    pub(crate) fn write<T>(
+        &self,
+        shared: &Shared,
+        scope: &(PartnerId, Actor),
+        work: &dyn Fn(&mut Tx<'_>) -> Result<Outcome<T>>,
+    ) -> Result<T> {
+        let start = Instant::now();
+        let mut dangled = 0;
+        for attempt in 1..=ATTEMPTS {
+            let mut conn = self.take().map_err(logged)?;
+            let written = conn.written();
+            let attempted = attempt_unit(&mut conn, shared, scope, work);
+            let has_written = conn.written() > written;
+            let failure = conn.take_failure();
+            if matches!(failure, Some(Failure::Lost | Failure::ReadOnly)) {
+                drop(conn);
+                self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            } else {
+                self.give_back(conn);
+            }
+            let again = match (&attempted, failure) {
+                (Attempted::Refused(_), Some(Failure::Overtaken)) => true,
+                (Attempted::Refused(_), Some(Failure::Dangling)) => {
+                    dangled += 1;
+                    dangled < DANGLING
+                }
+                // Nothing was committed: the first connection of a pool after a failover is a dead one.
+                // Not where it went silent: whoever asked has waited long enough.
+                // So is one to a server that has become a standby.
+                (Attempted::Refused(_), Some(Failure::Lost | Failure::ReadOnly)) => {
+                    attempt == 1 && start.elapsed() < SOON
+                }
+                _ => false,
+            };
+            match attempted {
+                Attempted::Done(value) => {
+                    if has_written {
+                        shared.health.stored();
+                    }
+                    return Ok(value);
+                }
+                Attempted::Unknown(error) => return Err(error),
+                Attempted::Refused(error) if !again || start.elapsed() > RETRYING => {
+                    if matches!(failure, Some(Failure::ReadOnly | Failure::Full))
+                        && shared.health.failed(&error)
+                    {
+                        tracing::error!(%error, "a change was not committed");
+                    }
+                    return Err(error);
+                }
+                Attempted::Refused(_) => {}
+            }
+            if failure == Some(Failure::Overtaken) {
+                // Those who met must not meet again in step.
+                let wait = u64::try_from(shared.random.below(1 << attempt.min(6))).unwrap_or(0) + 1;
+                std::thread::sleep(Duration::from_millis(wait));
+            }
+        }
+        Err(DbError::Overtaken.into())
+    }
+
+    /// Runs `work` on a connection.
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Postgres) -> T) -> Result<T> {
+        let mut conn = self.take().map_err(logged)?;
+        let done = work(&mut conn);
+        self.give_back(conn);
+        Ok(done)
+    }
+
+    /// Runs a read. `snapshot` opens a transaction for it; without, it is one statement.
+    pub(crate) fn read<T>(
+        &self,
+        shared: &Shared,
+        scope: &(PartnerId, Actor),
+        snapshot: bool,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut conn = self.take_live()?;
+        if snapshot {
+            conn.begin(BEGIN_SCAN);
+        }
+        let mut effects = Effects::default();
+        let now = shared.clock.now();
+        let result = work(&mut Tx::open(&mut conn, &mut effects, scope.clone(), now, &shared.random));
+        if snapshot {
+            conn.roll_back();
+        }
+        self.give_back(conn);
+        result
+    }
+
+    /// A connection that was not closed while it lay idle: a read is not run twice, since it need not be repeatable.
+    fn take_live(&self) -> Result<Postgres> {
+        loop {
+            let mut conn = self.take().map_err(logged)?;
+            if conn.notices_close() {
+                self.give_back(conn);
+            } else {
+                return Ok(conn);
+            }
+        }
+    }
+}
+
+/// What came of running a unit of work once.
+enum Attempted<T> {
+    Done(T),
+    /// Nothing of it was kept.
+    Refused(Error),
+    /// Nobody knows whether it was kept.
+    Unknown(Error),
+}
+
+fn attempt_unit<T>(
+    conn: &mut Postgres,
+    shared: &Shared,
+    scope: &(PartnerId, Actor),
+    work: &dyn Fn(&mut Tx<'_>) -> Result<Outcome<T>>,
+) -> Attempted<T> {
+    conn.begin(BEGIN);
+    let mut effects = Effects::default();
+    let mut tx = Tx::open(conn, &mut effects, scope.clone(), shared.clock.now(), &shared.random);
+    let done = catch_unwind(AssertUnwindSafe(|| work(&mut tx)));
+    let (value, keep) = match done {
+        Ok(Ok(Outcome::Commit(value))) => (value, true),
+        Ok(Ok(Outcome::Rollback(value))) => (value, false),
+        Ok(Err(error)) => {
+            conn.roll_back();
+            return Attempted::Refused(error);
+        }
+        Err(_) => {
+            conn.roll_back();
+            return Attempted::Refused(Error::internal("a unit of work panicked"));
+        }
+    };
+    if !keep {
+        // What would have been refused must be known first.
+        let done = conn.catch_up();
+        conn.roll_back();
+        return done.map_or_else(|e| Attempted::Refused(e.into()), |()| Attempted::Done(value));
+    }
+    match commit(conn, shared, &effects) {
+        Committed::Kept => Attempted::Done(value),
+        Committed::Refused(error) => Attempted::Refused(error),
+        Committed::Unknown => Attempted::Unknown(unknown()),
+    }
+}
+
+/// What came of a commit.
+pub(crate) enum Committed {
+    /// It is on disk.
+    Kept,
+    /// Nothing of it was kept.
+    Refused(Error),
+    /// The connection was lost before the answer.
+    Unknown,
+}
+
+/// The database cannot be reached.
+pub(crate) fn out_of_reach() -> Error {
+    DbError::Lost(String::new()).into()
+}
+
+/// Whoever asked must look: it is not known whether this was kept, and running it again could do it twice.
+pub(crate) fn unknown() -> Error {
+    Error::Unavailable {
+        what: Cow::Borrowed(
+            "the database was lost in the middle of this change: it may or may not have been kept",
+        ),
+        retry_after: Duration::from_secs(1),
+    }
+}
+
+/// Writes what units caused beside their rows and commits, in one go with what was put off.
+pub(crate) fn commit(conn: &mut Postgres, shared: &Shared, effects: &Effects) -> Committed {
+    let slot = conn.slot();
+    let done = effects
+        .write_counters(conn, slot)
+        .and_then(|()| listen::tell(conn, &effects.stale))
+        .and_then(|()| conn.commit());
+    match done {
+        Ok(()) => {
+            shared.cache.forget(effects.stale.iter().chain(&effects.stale_here));
+            if effects.mail {
+                shared.mail.notify_one();
+            }
+            Committed::Kept
+        }
+        Err(e) if conn.is_lost() => {
+            tracing::error!(?e, "the connection to the database was lost during a commit");
+            shared.cache.forget(&effects.stale);
+            Committed::Unknown
+        }
+        Err(e) => {
+            conn.roll_back();
+            Committed::Refused(e.into())
+        }
+    }
+}
+
+const BUSY: &str = "all connections to the database are in use";
+
+/// There is no connection free, and none soon.
+pub(crate) fn busy() -> Error {
+    Error::Unavailable { what: Cow::Borrowed(BUSY), retry_after: Duration::from_secs(1) }
+}
+
+/// Says once, where it happens, why the database cannot be reached.
+fn logged(e: DbError) -> Error {
+    match &e {
+        DbError::Lost(why) => tracing::warn!(why, "the database cannot be reached"),
+        DbError::Crowded => tracing::warn!("the database refuses more connections"),
+        _ => {}
+    }
+    e.into()
+}

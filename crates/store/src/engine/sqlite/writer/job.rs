@@ -1,0 +1,157 @@
+//! A unit of work on its way through the writer, and what becomes of it.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::access::Actor;
+use crate::engine::driver::DbError;
+use crate::engine::sequences::Numbers;
+use crate::engine::sqlite::Sqlite;
+use crate::engine::tx::{Effects, Outcome, Tx};
+use crate::store::Shared;
+use tenantry_core::error::{Error, Result};
+use tenantry_core::model::PartnerId;
+
+/// A unit of work on its way through the writer.
+pub(super) trait Job: Send {
+    /// Runs the work while `waiting` small units wait; whether to keep what it wrote.
+    fn run(
+        &mut self,
+        conn: &mut Sqlite,
+        effects: &mut Effects,
+        numbers: &mut Numbers,
+        shared: &Shared,
+        waiting: &AtomicUsize,
+    ) -> bool;
+    /// Sends the answer, or the reason the whole group was lost.
+    fn answer(self: Box<Self>, group: Result<(), &GroupLost>);
+    /// Whether it writes so much that others should not wait in its transaction.
+    fn is_large(&self) -> bool;
+    /// Why it could not be done for the time being, if that is so.
+    fn unavailable(&self) -> Option<GroupLost>;
+}
+
+/// Why a group was not committed.
+#[derive(Debug)]
+pub(super) enum GroupLost {
+    /// Told to everybody as it is.
+    Unavailable {
+        what: Cow<'static, str>,
+        retry_after: Duration,
+        cause: String,
+    },
+    Other(String),
+}
+
+impl GroupLost {
+    pub(super) fn of(e: DbError) -> Self {
+        let why = match &e {
+            DbError::Disk(cause) | DbError::ReadOnly(cause) => cause.clone(),
+            _ => String::new(),
+        };
+        match Self::from(Error::from(e)) {
+            Self::Unavailable { what, retry_after, .. } => {
+                Self::Unavailable { what, retry_after, cause: why }
+            }
+            other => other,
+        }
+    }
+
+    pub(super) fn error(&self) -> Error {
+        match self {
+            Self::Unavailable { what, retry_after, .. } => {
+                Error::Unavailable { what: what.clone(), retry_after: *retry_after }
+            }
+            Self::Other(what) => Error::Internal(Cow::Owned(format!("a group was not committed: {what}"))),
+        }
+    }
+}
+
+impl GroupLost {
+    /// For the log.
+    pub(super) fn cause(&self) -> String {
+        match self {
+            Self::Unavailable { what, cause, .. } if cause.is_empty() => what.to_string(),
+            Self::Unavailable { what, cause, .. } => format!("{what} ({cause})"),
+            Self::Other(what) => what.clone(),
+        }
+    }
+}
+
+impl From<Error> for GroupLost {
+    fn from(e: Error) -> Self {
+        match e {
+            Error::Unavailable { what, retry_after } => {
+                Self::Unavailable { what, retry_after, cause: String::new() }
+            }
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+pub(super) struct Unit<T, F> {
+    pub(super) scope: (PartnerId, Actor),
+    pub(super) large: bool,
+    pub(super) work: F,
+    pub(super) result: Result<T>,
+    pub(super) reply: oneshot::Sender<Result<T>>,
+}
+
+impl<T, F> Job for Unit<T, F>
+where
+    T: Send + 'static,
+    F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+{
+    fn run(
+        &mut self,
+        conn: &mut Sqlite,
+        effects: &mut Effects,
+        numbers: &mut Numbers,
+        shared: &Shared,
+        waiting: &AtomicUsize,
+    ) -> bool {
+        if self.reply.is_closed() {
+            // Whoever asked is gone before anything was written: there is nothing to acknowledge.
+            self.result = Err(Error::internal("nobody waits for this unit of work"));
+            return false;
+        }
+        let mut tx = Tx::open(conn, effects, self.scope.clone(), shared.clock.now(), &shared.random)
+            .numbered(numbers)
+            .awaited(waiting);
+        // A panic stays in its unit: the SAVEPOINT takes back what it wrote.
+        let (result, keep) = match catch_unwind(AssertUnwindSafe(|| (self.work)(&mut tx))) {
+            Ok(Ok(Outcome::Commit(value))) => (Ok(value), true),
+            Ok(Ok(Outcome::Rollback(value))) => (Ok(value), false),
+            Ok(Err(e)) => (Err(e), false),
+            Err(_) => (Err(Error::internal("a unit of work panicked")), false),
+        };
+        self.result = result;
+        keep
+    }
+
+    fn answer(self: Box<Self>, group: Result<(), &GroupLost>) {
+        let result = match group {
+            Ok(()) => self.result,
+            Err(lost) => Err(lost.error()),
+        };
+        // The asker may have gone away; what is committed stays committed.
+        let _ = self.reply.send(result);
+    }
+
+    fn is_large(&self) -> bool {
+        self.large
+    }
+
+    fn unavailable(&self) -> Option<GroupLost> {
+        match &self.result {
+            Err(Error::Unavailable { what, retry_after }) => {
+                Some(GroupLost::from(Error::Unavailable { what: what.clone(), retry_after: *retry_after }))
+            }
+            _ => None,
+        }
+    }
+}

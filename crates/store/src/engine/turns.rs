@@ -1,0 +1,124 @@
+//! So many at once, and whoever else comes waits for a turn.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use tenantry_core::error::{Error, Result};
+use tenantry_core::fair::Fair;
+use tenantry_core::model::PartnerId;
+
+/// Turns, taken by partners one after the other.
+#[derive(Debug, Clone)]
+pub struct Turns(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    state: Mutex<State>,
+    /// More than so many do not wait.
+    limit: usize,
+    /// What those are told.
+    refusal: &'static str,
+}
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    waiting: Fair<PartnerId, oneshot::Sender<Turn>>,
+}
+
+/// A turn, over when this is dropped.
+#[derive(Debug)]
+pub struct Turn(Option<Turns>);
+
+impl Turns {
+    /// `count` at once, and `limit` that wait; more are refused with `refusal`.
+    pub fn new(count: usize, limit: usize, refusal: &'static str) -> Self {
+        let state = Mutex::new(State { free: count, waiting: Fair::default() });
+        Self(Arc::new(Inner { state, limit, refusal }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many wait.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn waiting(&self) -> usize {
+        self.state().waiting.len()
+    }
+
+    /// Waits for a turn.
+    ///
+    /// # Errors
+    /// Unavailable when too many wait already.
+    pub async fn take(&self, pid: PartnerId) -> Result<Turn> {
+        let turn = {
+            let mut state = self.state();
+            if state.free > 0 {
+                state.free -= 1;
+                return Ok(Turn(Some(self.clone())));
+            }
+            let (send, receive) = oneshot::channel();
+            state.waiting.push(pid, send, self.0.limit).map_err(|_| Error::Unavailable {
+                what: Cow::Borrowed(self.0.refusal),
+                retry_after: Duration::from_secs(1),
+            })?;
+            receive
+        };
+        turn.await.map_err(|_| Error::internal("the store is closed"))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let Some(turns) = self.0.take() else { return };
+        let mut state = turns.state();
+        // Whoever gave up waiting is passed over; its turn is not over with it, so it is not dropped as one.
+        while let Some(next) = state.waiting.pop() {
+            match next.send(Self(Some(turns.clone()))) {
+                Ok(()) => return,
+                Err(mut unsent) => drop(unsent.0.take()),
+            }
+        }
+        state.free += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn turns_are_handed_on_and_too_many_are_refused() {
+        let turns = Turns::new(1, 2, "too many");
+        let first = turns.take(PartnerId(1)).await.unwrap();
+        let wait = |pid: i64| {
+            let turns = turns.clone();
+            tokio::spawn(async move { turns.take(PartnerId(pid)).await })
+        };
+        let (one, given_up) = (wait(1), wait(1));
+        while turns.state().waiting.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let Err(Error::Unavailable { retry_after, .. }) = turns.take(PartnerId(1)).await else {
+            panic!("a third one waits");
+        };
+        assert_eq!(retry_after, Duration::from_secs(1));
+        // Another partner may wait all the same, and comes before the second of the first one.
+        let two = wait(2);
+        while turns.state().waiting.len() < 3 {
+            tokio::task::yield_now().await;
+        }
+        drop(first);
+        let first = one.await.unwrap().unwrap();
+        given_up.abort();
+        let _ = given_up.await;
+        drop(first);
+        drop(two.await.unwrap().unwrap());
+        let state = turns.state();
+        assert_eq!((state.free, state.waiting.len()), (1, 0));
+    }
+}

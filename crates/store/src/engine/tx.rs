@@ -1,0 +1,549 @@
+//! A transaction: opened for a caller, it knows the partner, the actor and the time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::access::{Actor, Operator, Scope, Standing};
+use crate::engine::driver::{Connection, DbError, Dialect, Param, Row};
+use crate::engine::sequences::{FreshIds, Numbers, Sequence};
+use crate::listing::fences::OrderChange;
+use crate::listing::search::SearchChange;
+use tenantry_core::clock::Millis;
+use tenantry_core::error::{Error, Result};
+use tenantry_core::model::{PartnerId, UserId};
+use tenantry_core::random::Random;
+
+/// What a unit of work wants done with what it wrote.
+#[derive(Debug)]
+pub enum Outcome<T> {
+    /// Keep it.
+    Commit(T),
+    /// Undo it, and answer all the same.
+    Rollback(T),
+}
+
+/// The most rows that a large unit writes where others wait for the rows it has locked.
+const LOCKING: usize = 1_000;
+
+/// So many rows a large unit writes whoever waits: fewer would share few pages, and each would cost more.
+const UNDISTURBED: usize = 500;
+
+/// For so long a step writes rows while others wait; its commit, which brings the search index up to date, takes about
+/// as long again.
+const STEP: Duration = Duration::from_millis(25);
+
+/// The most rows of a step that nobody waits for: somebody may come just before it commits.
+const LONGEST_STEP: usize = 2_000;
+
+/// How far a step of a bulk operation is.
+#[derive(Debug)]
+pub struct Pace {
+    begun: Instant,
+    rows: usize,
+}
+
+impl Pace {
+    /// A step begins.
+    pub fn start() -> Self {
+        Self { begun: Instant::now(), rows: 0 }
+    }
+}
+
+/// A total that is kept, not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Counter {
+    /// Users of a partner.
+    Users,
+    /// Groups of a partner.
+    Groups,
+    /// Events of a partner.
+    Events,
+    /// Partners of the server (kept under partner 0).
+    Partners,
+    /// Refused logins that raise no user's count (kept under partner 0).
+    RefusedLogins,
+}
+
+impl Counter {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Groups => "groups",
+            Self::Events => "events",
+            Self::Partners => "partners",
+            Self::RefusedLogins => "refused_logins",
+        }
+    }
+}
+
+/// What must be forgotten of what is cached once a change is committed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Stale {
+    /// A user, and every token of it.
+    User(PartnerId, UserId),
+    /// Every token of a session.
+    Session(PartnerId, String),
+    /// Every user and token of a partner.
+    Partner(PartnerId),
+}
+
+/// What a unit causes beside its rows. Applied by the write path: the index and the counters once per group
+/// before COMMIT, the cache after it.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub(crate) search: Vec<SearchChange>,
+    pub(crate) counters: Vec<(PartnerId, Counter, i64)>,
+    pub(crate) orders: Vec<OrderChange>,
+    pub(crate) stale: Vec<Stale>,
+    pub(crate) stale_here: Vec<Stale>,
+    pub(crate) mail: bool,
+    admins_touched: bool,
+    admin_rule_waived: bool,
+}
+
+impl Effects {
+    /// Writes the totals, each once.
+    pub(crate) fn write_counters(&self, conn: &mut dyn Connection, slot: i64) -> Result<(), DbError> {
+        // In order: two transactions must not wait for each other.
+        let mut sums = BTreeMap::<_, i64>::new();
+        for &(pid, counter, by) in &self.counters {
+            *sums.entry((pid, counter.name())).or_default() += by;
+        }
+        for ((pid, name), by) in sums {
+            conn.execute_later(
+                "INSERT INTO counters (pid, name, slot, value) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT (pid, name, slot) DO UPDATE SET value = counters.value + excluded.value",
+                Some(pid),
+                &[name.into(), slot.into(), by.into()],
+                Error::from,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Takes over what a committed unit caused.
+    pub(crate) fn absorb(&mut self, unit: Self) {
+        self.search.extend(unit.search);
+        self.counters.extend(unit.counters);
+        self.orders.extend(unit.orders);
+        self.stale.extend(unit.stale);
+        self.stale_here.extend(unit.stale_here);
+        self.mail |= unit.mail;
+        self.admins_touched |= unit.admins_touched;
+        self.admin_rule_waived |= unit.admin_rule_waived;
+    }
+}
+
+/// What units that share a transaction ask for once: they see one snapshot, and none of them changes a row, so the
+/// second answer would be the first. A unit that asks the database for nothing has its rows go there with all others'.
+#[derive(Default)]
+pub(crate) struct Common {
+    /// Units in the transaction.
+    units: usize,
+    /// Numbers that were taken and not yet used. What is left over leaves a gap.
+    numbers: HashMap<&'static str, Vec<i64>>,
+    standings: HashMap<(PartnerId, String), Option<Standing>>,
+}
+
+impl Common {
+    pub(crate) fn of(units: usize) -> Self {
+        Self { units, ..Self::default() }
+    }
+}
+
+/// An open transaction (or a read snapshot; writing in one fails).
+///
+/// Every statement gets the partner as `$1`. SQL that forgets it fails the first time it runs.
+pub struct Tx<'c> {
+    pub(crate) conn: &'c mut dyn Connection,
+    pub(crate) effects: &'c mut Effects,
+    common: Option<&'c mut Common>,
+    /// The same for a unit by itself that has said how many rows it adds.
+    ahead: Option<Common>,
+    numbers: Option<&'c mut Numbers>,
+    /// How many small units wait for this one to end, where that is known.
+    waiting: Option<&'c AtomicUsize>,
+    pid: PartnerId,
+    actor: Actor,
+    now: Millis,
+    random: &'c Random,
+    fresh: FreshIds,
+}
+
+impl<'c> Tx<'c> {
+    pub(crate) fn open(
+        conn: &'c mut dyn Connection,
+        effects: &'c mut Effects,
+        scope: (PartnerId, Actor),
+        now: Millis,
+        random: &'c Random,
+    ) -> Self {
+        let (pid, actor) = scope;
+        Self {
+            conn,
+            effects,
+            common: None,
+            ahead: None,
+            numbers: None,
+            waiting: None,
+            pid,
+            actor,
+            now,
+            random,
+            fresh: FreshIds::default(),
+        }
+    }
+
+    /// Makes it one of several units in a transaction.
+    pub(crate) fn together(self, common: &'c mut Common) -> Self {
+        Self { common: Some(common), ..self }
+    }
+
+    /// Has it take its numbers from here.
+    pub(crate) fn numbered(self, numbers: &'c mut Numbers) -> Self {
+        Self { numbers: Some(numbers), ..self }
+    }
+
+    /// Tells it how many small units wait for it to end.
+    pub(crate) fn awaited(self, waiting: &'c AtomicUsize) -> Self {
+        Self { waiting: Some(waiting), ..self }
+    }
+
+    /// How many of `rows` a large unit writes that can leave the others to another one. On PostgreSQL what it has
+    /// locked is locked until it ends.
+    pub fn part_of(&self, rows: usize) -> usize {
+        if self.dialect().has_one_writer() { rows } else { rows.min(LOCKING) }
+    }
+
+    /// Whether such a unit ends early, with so many rows written, because somebody waits for the one writer.
+    pub fn makes_way_after(&self, rows: usize) -> bool {
+        rows >= UNDISTURBED && self.others_wait()
+    }
+
+    /// Whether a step that has written so many more rows ends: it is long enough, or somebody waits for the one writer
+    /// and it has had its time.
+    pub fn is_step_over(&self, pace: &mut Pace, rows: usize) -> bool {
+        pace.rows += rows;
+        pace.rows >= self.part_of(LONGEST_STEP) || self.others_wait() && pace.begun.elapsed() >= STEP
+    }
+
+    /// Whether each statement is refused when it runs, and none later (see `Connection::execute_later`).
+    pub fn refuses_at_once(&self) -> bool {
+        self.dialect().has_one_writer()
+    }
+
+    /// Whether somebody waits for the one writer.
+    pub fn others_wait(&self) -> bool {
+        self.waiting.is_some_and(|waiting| waiting.load(Ordering::Relaxed) > 0)
+    }
+
+    /// Says that `count` rows of a kind will be added, so that their numbers are asked for once. Nothing where they cost
+    /// nothing.
+    pub fn expect_rows(&mut self, count: usize) {
+        self.ahead = Some(Common::of(count.max(1)));
+    }
+
+    /// The partner whose rows this transaction sees.
+    pub fn pid(&self) -> PartnerId {
+        self.pid
+    }
+
+    /// Who is at work.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The ids that this transaction has given out.
+    pub fn fresh_ids(&self) -> &FreshIds {
+        &self.fresh
+    }
+
+    /// The one time of this transaction.
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// The source of randomness.
+    pub fn random(&self) -> &Random {
+        self.random
+    }
+
+    /// Moves an operator's transaction into a partner (one just made, say).
+    pub fn enter_partner(&mut self, _by: Operator, pid: PartnerId) {
+        self.pid = pid;
+    }
+
+    /// Remembers that a partner may have lost an ACTIVE admin, so B10 is checked before the unit ends.
+    pub fn touch_admins(&mut self) {
+        self.effects.admins_touched = true;
+    }
+
+    /// An operator's `--force`: B10 is not checked in this unit.
+    pub fn waive_admin_rule(&mut self, _by: Operator) {
+        self.effects.admin_rule_waived = true;
+    }
+
+    /// Whether B10 has to be checked at the end of this unit.
+    pub fn must_keep_an_admin(&self) -> bool {
+        self.effects.admins_touched && !self.effects.admin_rule_waived
+    }
+
+    /// Has what is cached forgotten after COMMIT, before the answer, in all processes.
+    pub fn forget(&mut self, stale: Stale) {
+        self.effects.stale.push(stale);
+    }
+
+    /// Runs a part of the unit that can fail alone: then what it wrote and caused is taken back, and the unit goes on.
+    /// The outer result is the database's, the inner one the part's.
+    ///
+    /// # Errors
+    /// The database cannot go on.
+    pub fn attempt<T>(&mut self, part: impl FnOnce(&mut Self) -> Result<T>) -> Result<Result<T>> {
+        self.conn.execute("SAVEPOINT attempt", None, &[])?;
+        let before = std::mem::take(self.effects);
+        let numbers = self.numbers.as_deref().cloned();
+        let mut result = part(self);
+        let caused = std::mem::replace(self.effects, before);
+        if result.is_ok() {
+            // What was put off is refused here at the latest.
+            match self.conn.execute("RELEASE attempt", None, &[]) {
+                Ok(_) => {
+                    self.effects.absorb(caused);
+                    return Ok(result);
+                }
+                Err(e) => result = Err(e.into()),
+            }
+        }
+        // The first may answer with the refusal of something that was still put off. A full disk has taken everything
+        // back already: then the second fails, too, and so does the unit.
+        if self.conn.execute("ROLLBACK TO attempt", None, &[]).is_err() {
+            self.conn.execute("ROLLBACK TO attempt", None, &[])?;
+        }
+        self.conn.execute("RELEASE attempt", None, &[])?;
+        // Nobody has seen the numbers that were taken.
+        if let Some((now, before)) = self.numbers.as_deref_mut().zip(numbers) {
+            *now = before;
+        }
+        Ok(result)
+    }
+
+    /// Like [`Tx::forget`], in this process only: for what others may learn a moment later, and what happens so often
+    /// that telling them would cost more than it is worth.
+    pub(crate) fn forget_here(&mut self, stale: Stale) {
+        self.effects.stale_here.push(stale);
+    }
+
+    /// A user came, went, or stands elsewhere in some order.
+    pub(crate) fn reorder(&mut self, change: OrderChange) {
+        if self.keeps_orders() {
+            self.effects.orders.push(change);
+        }
+    }
+
+    /// Whether anybody wants to know of [`OrderChange`]s: where other processes write, too, nobody keeps orders.
+    pub(crate) fn keeps_orders(&self) -> bool {
+        self.dialect().has_one_writer()
+    }
+
+    /// Adds to a kept total of this partner.
+    pub(crate) fn count(&mut self, counter: Counter, by: i64) {
+        self.effects.counters.push((self.pid, counter, by));
+    }
+
+    /// Where the databases differ.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.conn.dialect()
+    }
+
+    /// Runs a statement; how many rows it changed.
+    pub(crate) fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<usize, DbError> {
+        self.conn.execute(sql, Some(self.pid), params)
+    }
+
+    /// Runs a statement whose answer this unit does not need; see [`Connection::execute_later`].
+    pub(crate) fn execute_later(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+        refused: fn(DbError) -> Error,
+    ) -> Result<()> {
+        Ok(self.conn.execute_later(sql, Some(self.pid), params, refused)?)
+    }
+
+    /// Runs an update that changes nothing, so that this unit and every other one that claims or changes the same row
+    /// run one after the other. Nothing where there is one writer: there they do so anyway.
+    ///
+    /// Not SELECT FOR UPDATE: a unit with an older snapshot must fail and run again, not go on with what it read.
+    pub(crate) fn claim(&mut self, sql: &str, params: &[Param<'_>]) -> Result<()> {
+        if !self.dialect().has_one_writer() {
+            self.execute(sql, params)?;
+        }
+        Ok(())
+    }
+
+    /// Runs a query and hands each row to `each`.
+    pub(crate) fn each(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+        each: &mut dyn FnMut(&dyn Row) -> Result<()>,
+    ) -> Result<(), DbError> {
+        self.conn.query(sql, Some(self.pid), params, each)
+    }
+
+    /// All rows of a query.
+    pub(crate) fn rows<T>(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+        mut read: impl FnMut(&dyn Row) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut out = Vec::new();
+        self.each(sql, params, &mut |row| {
+            out.push(read(row)?);
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// See [`Connection::count_within`].
+    pub(crate) fn count_within(
+        &mut self,
+        time: Duration,
+        sql: &str,
+        params: &[Param<'_>],
+    ) -> Result<Option<i64>> {
+        Ok(self.conn.count_within(time, sql, Some(self.pid), params)?)
+    }
+
+    /// The first row of a query, if there is one.
+    pub(crate) fn row<T>(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+        mut read: impl FnMut(&dyn Row) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let mut out = None;
+        self.each(sql, params, &mut |row| {
+            if out.is_none() {
+                out = Some(read(row)?);
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// Whether the server takes no writes: it is a standby, or is set so. What SQLite has is a file.
+    pub(crate) fn is_read_only(&mut self) -> Result<bool> {
+        let sql = match self.dialect() {
+            Dialect::Sqlite => "SELECT 0",
+            // Connections for reading are set so by themselves.
+            Dialect::Postgres => {
+                "SELECT pg_is_in_recovery() OR EXISTS (SELECT FROM pg_settings \
+                 WHERE name = 'default_transaction_read_only' AND reset_val = 'on')"
+            }
+        };
+        Ok(self.unscoped().rows(sql, &[], |row| row.int(0))?.first() == Some(&1))
+    }
+
+    /// THE door out of the partner: statements through it see every partner's rows. Only for the `usernames`
+    /// table, for partners themselves, and for background work over all of them.
+    pub(crate) fn unscoped(&mut self) -> Unscoped<'_> {
+        Unscoped(self.conn)
+    }
+
+    /// A number never used before, for a row whose number nobody asks for: the text to put into the statement that
+    /// stores it, and what to bind at `param` there.
+    pub(crate) fn fresh_id(&mut self, sequence: Sequence, param: &str) -> Result<(String, Option<i64>)> {
+        let id = match self.dialect() {
+            Dialect::Sqlite => Some(self.next_id(sequence)?),
+            Dialect::Postgres => None,
+        };
+        Ok((self.dialect().fresh_id(sequence.name(), param), id))
+    }
+
+    /// A number never used before (B24).
+    pub(crate) fn next_id(&mut self, sequence: Sequence) -> Result<i64> {
+        let id = self.take_id(sequence)?;
+        self.fresh.add(sequence, id);
+        Ok(id)
+    }
+
+    fn take_id(&mut self, sequence: Sequence) -> Result<i64> {
+        let name = sequence.name();
+        // The number of a unit that is rolled back is never seen: on SQLite it is given back.
+        if let Some(numbers) = self.numbers.as_deref_mut() {
+            return Ok(numbers.next(self.conn, name)?);
+        }
+        if let Some(id) = self.common().and_then(|c| c.numbers.get_mut(name)).and_then(Vec::pop) {
+            return Ok(id);
+        }
+        let count = self.common().map_or(1, |common| common.units);
+        let sql = format!("SELECT nextval('seq_{name}') FROM generate_series(1, $1)");
+        let mut ids =
+            self.unscoped().rows(&sql, &[i64::try_from(count).unwrap_or(1).into()], |row| row.int(0))?;
+        // Taken from the end, the lowest first.
+        ids.reverse();
+        let id = ids.pop().ok_or_else(|| Error::internal("a sequence gave no number"))?;
+        if let Some(common) = self.common() {
+            common.numbers.insert(name, ids);
+        }
+        Ok(id)
+    }
+
+    fn common(&mut self) -> Option<&mut Common> {
+        match &mut self.common {
+            Some(common) => Some(common),
+            None => self.ahead.as_mut(),
+        }
+    }
+
+    /// What is known of a session now: `ask` is run unless a unit of this transaction has asked before.
+    pub(crate) fn standing(
+        &mut self,
+        session_id: &str,
+        ask: impl FnOnce(&mut Self) -> Result<Option<Standing>>,
+    ) -> Result<Option<Standing>> {
+        if self.common.is_none() {
+            return ask(self);
+        }
+        let key = (self.pid, session_id.to_owned());
+        if let Some(known) = self.common.as_ref().and_then(|common| common.standings.get(&key)) {
+            return Ok(*known);
+        }
+        let standing = ask(self)?;
+        if let Some(common) = &mut self.common {
+            common.standings.insert(key, standing);
+        }
+        Ok(standing)
+    }
+}
+
+/// Statements without a partner.
+pub(crate) struct Unscoped<'c>(&'c mut dyn Connection);
+
+impl Unscoped<'_> {
+    pub(crate) fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<usize, DbError> {
+        self.0.execute(sql, None, params)
+    }
+
+    pub(crate) fn rows<T>(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+        mut read: impl FnMut(&dyn Row) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut out = Vec::new();
+        self.0.query(sql, None, params, &mut |row| {
+            out.push(read(row)?);
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+/// What a transaction needs to know of a scope, taken out of it so that the work can run on another thread.
+pub(crate) fn parts(scope: &impl Scope) -> (PartnerId, Actor) {
+    (scope.pid(), scope.actor())
+}

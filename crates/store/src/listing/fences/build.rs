@@ -1,0 +1,284 @@
+//! The thread that reads fences from the database.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::JoinHandle;
+
+use crate::engine::driver::{Connection as _, DbError, Dialect};
+use crate::engine::sqlite::database_file::DatabaseFile;
+use crate::engine::sqlite::{Sqlite, Use};
+use crate::listing::fences::order::{Block, Fenced, KINDS, SPACING, kind};
+use crate::listing::fences::{FOUND, Fences, Kept, NUMBER, number};
+use crate::listing::user_queries::{Drive, Statement, UserQuery, read_sort_key, sort_column};
+use tenantry_core::error::{Error, Result};
+use tenantry_core::model::{PartnerId, Status};
+use tenantry_core::supervise::Supervisor;
+use tenantry_core::user_fields::UserField;
+
+/// So many times 64 ids the users whom a search finds may span to be counted: 32 MiB.
+const WIDEST: usize = 1 << 22;
+
+/// The thread. It ends with this.
+pub(crate) struct Builder {
+    fences: Option<Arc<Fences>>,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Builder {
+    pub(crate) fn start(file: &Arc<DatabaseFile>, supervisor: &Supervisor) -> Result<Self> {
+        let (wanted, asked) = mpsc::sync_channel(64);
+        let fences = Arc::new(Fences::new(wanted));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (weak, over, file) = (Arc::downgrade(&fences), Arc::clone(&is_over), Arc::clone(file));
+        let under_way = Cell::new(None);
+        #[cfg(test)]
+        let tests = supervisor.clone();
+        let work = move || {
+            let fences = || weak.upgrade();
+            // What a panic broke off is nobody's: it can be asked for again.
+            if let (Some(kept), Some(fences)) = (under_way.take(), weak.upgrade()) {
+                fences.finish(&kept, None);
+            }
+            let begun = |kept: &(PartnerId, Kept)| {
+                under_way.set(Some(kept.clone()));
+                #[cfg(test)]
+                tests.trip("fences");
+            };
+            build_all(&file, &asked, &fences, &over, &begun);
+        };
+        let thread = supervisor
+            .thread("fences", work)
+            .map_err(|e| Error::internal(format!("cannot start the thread for fences: {e}")))?;
+        Ok(Self { fences: Some(fences), is_over, thread: Some(thread) })
+    }
+
+    pub(crate) fn fences(&self) -> Option<&Arc<Fences>> {
+        self.fences.as_ref()
+    }
+}
+
+impl Drop for Builder {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        // Wakes the thread, which then sees that it is over, whoever else still holds fences.
+        if let Some(fences) = self.fences.take() {
+            let _ = fences.wanted.try_send((PartnerId(0), Kept::Order(UserField::UserId)));
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn build_all(
+    file: &DatabaseFile,
+    wanted: &Receiver<(PartnerId, Kept)>,
+    fences: &dyn Fn() -> Option<Arc<Fences>>,
+    is_over: &AtomicBool,
+    begun: &dyn Fn(&(PartnerId, Kept)),
+) {
+    let mut conn = None;
+    while let Ok(kept) = wanted.recv() {
+        let Some(fences) = fences().filter(|_| !is_over.load(Ordering::SeqCst)) else { return };
+        if !fences.begin(&kept) {
+            continue;
+        }
+        begun(&kept);
+        let read = match &mut conn {
+            Some(conn) => read(conn, &kept, is_over),
+            none => match Sqlite::open_again(file, Use::Scan) {
+                Ok(opened) => read(none.insert(opened), &kept, is_over),
+                Err(e) => Err(e),
+            },
+        };
+        fences.finish(&kept, read.inspect_err(|e| tracing::warn!(?e, "fences could not be read")).ok());
+    }
+}
+
+/// Reads what is to be kept, in one snapshot; and the number of the last commit that the snapshot has.
+fn read(
+    conn: &mut Sqlite,
+    (pid, kept): &(PartnerId, Kept),
+    is_over: &AtomicBool,
+) -> Result<(i64, Option<Fenced>), DbError> {
+    conn.control("BEGIN")?;
+    let read = number(conn, NUMBER).and_then(|number| {
+        let fenced = match kept {
+            Kept::Order(order) => Some(read_order(conn, number, (*pid, *order), is_over)?),
+            Kept::Search(term) => count_hits(conn, number, (*pid, term), is_over)?,
+        };
+        Ok((number, fenced))
+    });
+    conn.control("COMMIT")?;
+    read
+}
+
+/// Who is not ACTIVE, and who is an admin. Most users are neither, so only the indexes that know it are read.
+const BY_STATUS: &str = "SELECT user_id, status FROM users WHERE pid = $1 AND status > 0";
+const BY_RIGHT: &str = "SELECT user_id FROM users WHERE pid = $1 AND is_admin = 1 ORDER BY user_id";
+
+/// Status and right of users who are not ACTIVE or are admins.
+fn uncommon(conn: &mut Sqlite, pid: PartnerId) -> Result<HashMap<i64, (i64, bool)>, DbError> {
+    let mut kinds: HashMap<i64, (i64, bool)> = HashMap::new();
+    conn.query(BY_STATUS, Some(pid), &[], &mut |row| {
+        kinds.entry(row.int(0)?).or_default().0 = row.int(1)?;
+        Ok(())
+    })?;
+    conn.query(BY_RIGHT, Some(pid), &[], &mut |row| {
+        kinds.entry(row.int(0)?).or_default().1 = true;
+        Ok(())
+    })?;
+    Ok(kinds)
+}
+
+/// Users, a bit each: of ten million about a megabyte.
+#[derive(Default)]
+struct Users {
+    first: i64,
+    bits: Vec<u64>,
+    count: i64,
+}
+
+impl Users {
+    /// Takes the next one, whose id is higher; false where it is too far from the first.
+    fn push(&mut self, id: i64) -> bool {
+        if self.bits.is_empty() {
+            self.first = id;
+        }
+        let Some((at, bit)) = self.place(id).filter(|(at, _)| *at < WIDEST) else { return false };
+        self.bits.resize(at + 1, 0);
+        if let Some(bits) = self.bits.get_mut(at) {
+            *bits |= bit;
+        }
+        self.count += 1;
+        true
+    }
+
+    fn contains(&self, id: i64) -> bool {
+        self.place(id).is_some_and(|(at, bit)| self.bits.get(at).is_some_and(|bits| bits & bit != 0))
+    }
+
+    fn place(&self, id: i64) -> Option<(usize, u64)> {
+        let at = usize::try_from(id.checked_sub(self.first)?).ok()?;
+        Some((at / 64, 1 << (at % 64)))
+    }
+}
+
+/// How many users of each kind a search finds; none when their ids are too far apart.
+fn count_hits(
+    conn: &mut Sqlite,
+    number: i64,
+    (pid, term): (PartnerId, &str),
+    is_over: &AtomicBool,
+) -> Result<Option<Fenced>, DbError> {
+    let query = UserQuery { search: Some(term.to_owned()), ..UserQuery::all() };
+    let sql = Statement::new(Dialect::Sqlite, &query, &Drive::Search);
+    let (mut hits, mut has_all) = (Users::default(), true);
+    let text = format!("{} ORDER BY {}", sql.hits(), sql.id);
+    conn.query(&text, Some(pid), &sql.params(), &mut |row| {
+        if is_over.load(Ordering::Relaxed) {
+            return Err(Error::internal("the store is closed"));
+        }
+        has_all = has_all && hits.push(row.int(0)?);
+        Ok(())
+    })?;
+    if !has_all {
+        return Ok(None);
+    }
+    let mut admins = Users::default();
+    conn.query(BY_RIGHT, Some(pid), &[], &mut |row| {
+        let id = row.int(0)?;
+        if hits.contains(id) {
+            admins.push(id);
+        }
+        Ok(())
+    })?;
+    let mut counts = [0; KINDS];
+    let mut add = |of: usize, by: i64| {
+        if let Some(count) = counts.get_mut(of) {
+            *count += by;
+        }
+    };
+    let active = Status::Active.code();
+    add(kind(active, false), hits.count - admins.count);
+    add(kind(active, true), admins.count);
+    conn.query(BY_STATUS, Some(pid), &[], &mut |row| {
+        let (id, status) = (row.int(0)?, row.int(1)?);
+        if hits.contains(id) {
+            let is_admin = admins.contains(id);
+            add(kind(active, is_admin), -1);
+            add(kind(status, is_admin), 1);
+        }
+        Ok(())
+    })?;
+    Ok(Some(Fenced::new(number, i64::MAX, vec![Block { first: None, counts }], Some(FOUND))))
+}
+
+fn read_order(
+    conn: &mut Sqlite,
+    number: i64,
+    (pid, order): (PartnerId, UserField),
+    is_over: &AtomicBool,
+) -> Result<Fenced, DbError> {
+    let kinds = uncommon(conn, pid)?;
+    let column = sort_column(order);
+    let sql =
+        format!("SELECT u.user_id, u.{column} FROM users u WHERE u.pid = $1 ORDER BY u.{column}, u.user_id");
+    let (mut blocks, mut inside, mut last) = (vec![Block::new(None)], 0, None);
+    conn.query(&sql, Some(pid), &[], &mut |row| {
+        let id = row.int(0)?;
+        if inside == SPACING {
+            if is_over.load(Ordering::Relaxed) {
+                return Err(Error::internal("the store is closed"));
+            }
+            inside = 0;
+            blocks.push(Block::new(Some((read_sort_key(order, row, 1)?, id))));
+        }
+        inside += 1;
+        last = Some(id);
+        let (status, is_admin) = kinds.get(&id).copied().unwrap_or_default();
+        if let Some(count) = blocks.last_mut().and_then(|block| block.counts.get_mut(kind(status, is_admin)))
+        {
+            *count += 1;
+        }
+        Ok(())
+    })?;
+    let last = match last {
+        None => None,
+        Some(id) => {
+            let mut place = None;
+            let sql = format!("SELECT u.{column} FROM users u WHERE u.pid = $1 AND u.user_id = $2");
+            conn.query(&sql, Some(pid), &[id.into()], &mut |row| {
+                place = Some((read_sort_key(order, row, 0)?, id));
+                Ok(())
+            })?;
+            place
+        }
+    };
+    Ok(Fenced::new(number, SPACING, blocks, last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_known_by_a_bit_each() {
+        let mut users = Users::default();
+        assert!(!users.contains(0) && !users.contains(7));
+        let widest = 7 + 64 * WIDEST as i64;
+        for id in [7, 8, 70, 71, 100_000] {
+            assert!(users.push(id), "{id}");
+        }
+        assert!(!users.push(widest) && !users.push(i64::MAX));
+        assert_eq!(users.count, 5);
+        let there: Vec<i64> = (-100..100_100).filter(|id| users.contains(*id)).collect();
+        assert_eq!(there, [7, 8, 70, 71, 100_000]);
+        assert!(users.push(widest - 1) && users.contains(widest - 1));
+        assert!(![i64::MIN, widest, i64::MAX].iter().any(|id| users.contains(*id)));
+    }
+}

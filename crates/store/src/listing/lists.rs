@@ -1,0 +1,70 @@
+//! What lists of users, groups, events and partners have in common.
+
+use crate::engine::driver::Param;
+use crate::engine::tx::{Counter, Tx};
+use tenantry_core::error::Result;
+
+/// Up to here a total is counted; beyond, a constrained one is given as a lower bound (contract, Paging).
+pub const EXACT_TOTAL: i64 = 10_000;
+
+/// The value a row is sorted by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SortKey {
+    /// Numbers, statuses, booleans, times.
+    Int(i64),
+    /// Folded text.
+    Text(String),
+}
+
+impl SortKey {
+    pub(crate) fn param(&self) -> Param<'_> {
+        match self {
+            Self::Int(v) => Param::Int(*v),
+            Self::Text(v) => Param::Text(v),
+        }
+    }
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Position {
+    /// After so many rows.
+    Offset(i64),
+    /// After the row with this key and number.
+    After(SortKey, i64),
+}
+
+/// A total, exact or a lower bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Total {
+    /// How many there are (at least).
+    pub count: i64,
+    /// Whether there are no more than that.
+    pub is_exact: bool,
+}
+
+impl Total {
+    pub(crate) fn exact(count: i64) -> Self {
+        Self { count, is_exact: true }
+    }
+
+    /// Whether they are few enough to be read and sorted for each page.
+    pub(crate) fn is_small(self) -> bool {
+        self.is_exact && self.count <= EXACT_TOTAL
+    }
+}
+
+/// A kept total of the partner.
+pub fn counted(tx: &mut Tx<'_>, counter: Counter) -> Result<i64> {
+    let sum = tx.row(
+        "SELECT CAST(coalesce(sum(value), 0) AS BIGINT) FROM counters WHERE pid = $1 AND name = $2",
+        &[counter.name().into()],
+        |row| row.int(0),
+    )?;
+    Ok(sum.unwrap_or(0))
+}
+
+/// The number that a search term of digits names (B27).
+pub(crate) fn exact_id(term: &str) -> Option<i64> {
+    term.bytes().all(|b| b.is_ascii_digit()).then(|| term.parse().ok()).flatten()
+}

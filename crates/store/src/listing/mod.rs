@@ -1,0 +1,10 @@
+//! Lists: which plan for which query, searches, and the offsets of deep pages.
+
+pub(crate) mod fences;
+/// What lists have in common.
+pub mod lists;
+pub(crate) mod search;
+/// Users, many at a time: pages, searches, streams.
+pub mod user_lists;
+/// Which users, in which order.
+pub mod user_queries;

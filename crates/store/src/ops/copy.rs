@@ -1,0 +1,431 @@
+//! A whole database into another one: SQLite into PostgreSQL, or back (docs/adr/0015-copies-carry-their-mark.md).
+//!
+//! What there is to copy is read from the databases themselves, and both must have the same. Rows are read in the order of
+//! their key and put into the target in chunks, each in one transaction with how far it came. Indexes and foreign keys
+//! are set aside before and made again after. At the end the whole target is read, and its checksums are compared with
+//! those of what was read from the source. Until then the target has a mark, and nothing serves it.
+
+mod ends;
+mod layout;
+mod mark;
+mod rows;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::engine::driver::{Connection, Dialect};
+use crate::listing::search;
+use crate::ops::migrate;
+use crate::store::{PostgresOptions, apart};
+use ends::End;
+use layout::{Aside, Layout, Table};
+use mark::Begun;
+use rows::{Chunk, Position, Reader};
+use tenantry_core::clock::Clock;
+use tenantry_core::error::{Error, Result};
+
+/// Rows in a chunk: what is held in memory a few times over, and lost at most when it is broken off.
+const CHUNK: u64 = 5_000;
+
+/// Where a database is.
+#[derive(Debug)]
+pub enum Place<'a> {
+    /// An SQLite file. Whoever copies holds its lock.
+    Sqlite(&'a Path),
+    /// A PostgreSQL database.
+    Postgres(PostgresOptions<'a>),
+}
+
+/// What a copy is about, in the order in which it does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Compares what an earlier run has copied with the source (rows).
+    Compare,
+    /// Copies rows.
+    Copy,
+    /// Makes indexes and foreign keys.
+    Build,
+    /// Makes SQLite's search index (users).
+    Index,
+    /// Reads what was copied (rows).
+    Verify,
+}
+
+/// What is told of a copy while it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// So many connections of servers are open on the source: they should have been stopped.
+    Servers(u64),
+    /// So much of a stage is done.
+    Step {
+        /// Which stage.
+        stage: Stage,
+        /// What it is at: a table, an index.
+        at: &'a str,
+        /// How much is done.
+        done: u64,
+        /// How much there is.
+        total: u64,
+    },
+}
+
+/// Is told of the progress. An error breaks the copy off, to be gone on with later.
+pub type Watch<'a> = dyn FnMut(&Progress<'_>) -> Result<()> + Send + 'a;
+
+/// What was copied and verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The source, for people.
+    pub from: String,
+    /// The target, for people.
+    pub to: String,
+    /// Whether an earlier run had begun it.
+    pub is_resumed: bool,
+    /// Each table.
+    pub tables: Vec<CopiedTable>,
+    /// The last number that each sequence gave.
+    pub sequences: BTreeMap<String, i64>,
+}
+
+/// A table that is the same on both sides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopiedTable {
+    /// Its name.
+    pub name: String,
+    /// How many rows it has.
+    pub rows: u64,
+    /// 64 hexadecimal digits: the sum of the SHA-256 of its rows, in whichever order.
+    pub checksum: String,
+}
+
+/// Refuses a database that a copy was not finished into.
+///
+/// # Errors
+/// That it is one, and how to go on.
+pub(crate) fn check_finished(conn: &mut dyn Connection, shown: &str) -> Result<()> {
+    if !mark::is_there(conn)? {
+        return Ok(());
+    }
+    Err(Error::internal(format!(
+        "{shown} is a copy that was not finished (it was left as it is): run the same `tenantry copy` again, which goes on \
+         where it stopped"
+    )))
+}
+
+/// Copies everything. The clock's time is when the schema was brought up to date, if it had to be.
+///
+/// # Errors
+/// Whatever stands in its way, in words for whoever runs it: a source that is not there, of another version, another
+/// one than was begun with or changed since; a target that is not empty; what the databases say; a table whose rows
+/// differ at the end. What was copied stays for the next run.
+pub fn run(from: &Place<'_>, to: &Place<'_>, clock: &Clock, watch: &mut Watch<'_>) -> Result<Report> {
+    apart(|| Move::open(from, to, clock, watch)?.run())
+}
+
+struct Move<'w, 'f> {
+    source: End,
+    target: End,
+    tables: Vec<Table>,
+    /// The rows of each table.
+    totals: Vec<u64>,
+    sequences: BTreeMap<String, i64>,
+    begun: Begun,
+    watch: &'w mut Watch<'f>,
+}
+
+impl<'w, 'f> Move<'w, 'f> {
+    fn open(from: &Place<'_>, to: &Place<'_>, clock: &Clock, watch: &'w mut Watch<'f>) -> Result<Self> {
+        let mut source = End::source(from)?;
+        let mut target = End::target(to, clock)?;
+        if source.identity(from)? == target.identity(to)? {
+            return Err(Error::internal(format!("{} is the same database on both sides", source.shown)));
+        }
+        source.keep_for_copy(true)?;
+        target.keep_for_copy(false)?;
+        let servers = source.servers()?;
+        if servers > 0 {
+            watch(&Progress::Servers(servers))?;
+        }
+        source.begin_reading()?;
+        let tables = layout::agree(&Layout::read(source.conn())?, &Layout::read(target.conn())?)?;
+        let totals = tables.iter().map(|table| source.count(&table.name)).collect::<Result<Vec<u64>, _>>()?;
+        // After the snapshot: whatever row it holds, its number is not given again.
+        let sequences = source.sequences()?;
+        let begun = Begun {
+            from: source.shown.clone(),
+            schema: migrate::KNOWN,
+            fingerprint: fingerprint(&tables, &totals, &sequences),
+        };
+        Ok(Self { source, target, tables, totals, sequences, begun, watch })
+    }
+
+    fn run(mut self) -> Result<Report> {
+        let is_resumed = mark::is_there(self.target.conn())?;
+        if is_resumed {
+            self.check_begun()?;
+        } else {
+            self.begin()?;
+        }
+        let mut positions = self.positions()?;
+        self.compare(&positions)?;
+        self.copy(&mut positions)?;
+        self.source.conn().batch("ROLLBACK")?;
+        self.build()?;
+        self.index()?;
+        let sequences = self.sequences.clone();
+        self.target.together(|target| target.set_sequences(&sequences))?;
+        let tables = self.verify(&positions)?;
+        self.target.finish()?;
+        let (from, to) = (self.source.shown, self.target.shown);
+        Ok(Report { from, to, is_resumed, tables, sequences })
+    }
+
+    /// Marks the target and sets aside what is made at the end.
+    fn begin(&mut self) -> Result<()> {
+        let (tables, begun) = (&self.tables, &self.begun);
+        let aside = layout::to_set_aside(self.target.conn())?;
+        self.target.together(|target| {
+            for table in tables {
+                if target.count(&table.name)? > 0 {
+                    return Err(Error::internal(format!(
+                        "{} is not empty (table {} has rows), and a copy goes into an empty database only: name another \
+                         one, or {}",
+                        target.shown,
+                        table.name,
+                        target.how_to_empty()
+                    )));
+                }
+            }
+            mark::make(target.conn())?;
+            mark::put(target.conn(), mark::BEGUN, begun)?;
+            mark::put(target.conn(), mark::ASIDE, &aside)?;
+            // Foreign keys stand at the end and need indexes.
+            for part in aside.iter().rev().filter(|part| !part.remove.is_empty()) {
+                target.conn().batch(&part.remove)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Refuses to go on with another source than it was begun with.
+    fn check_begun(&mut self) -> Result<()> {
+        let begun: Option<Begun> = mark::get(self.target.conn(), mark::BEGUN)?;
+        let Some(begun) = begun else { return Err(self.anew("its notes are missing")) };
+        if begun.schema != self.begun.schema {
+            return Err(self.anew("it was begun by another version of Tenantry"));
+        }
+        if begun.fingerprint != self.begun.fingerprint {
+            let why = if begun.from == self.begun.from {
+                format!("{} has changed since it was begun", begun.from)
+            } else {
+                format!("it was begun from {}, and {} holds something else", begun.from, self.begun.from)
+            };
+            return Err(self.anew(&why));
+        }
+        Ok(())
+    }
+
+    fn anew(&self, why: &str) -> Error {
+        let (shown, how) = (&self.target.shown, self.target.how_to_empty());
+        Error::internal(format!("cannot go on with the copy into {shown}: {why}; to begin anew, {how}"))
+    }
+
+    fn positions(&mut self) -> Result<Vec<Position>> {
+        let target = &mut self.target;
+        let position = |table: &Table| {
+            Ok(mark::get(target.conn(), &mark::position_of(&table.name))?.unwrap_or_default())
+        };
+        self.tables.iter().map(position).collect()
+    }
+
+    /// Reads again what an earlier run has copied: it must be what it was.
+    fn compare(&mut self, positions: &[Position]) -> Result<()> {
+        let total = positions.iter().map(|position| position.digest.rows).sum();
+        let mut done = 0;
+        for (table, position) in self.tables.iter().zip(positions) {
+            let mut reader = Reader::new(table, &table.from_key, Position::default());
+            while reader.position.digest.rows < position.digest.rows {
+                let limit = CHUNK.min(position.digest.rows - reader.position.digest.rows);
+                let read =
+                    reader.next(self.source.conn(), limit).map_err(|e| in_table(&table.name, e))?.len();
+                done += read as u64;
+                (self.watch)(&Progress::Step { stage: Stage::Compare, at: &table.name, done, total })?;
+                if (read as u64) < limit {
+                    break;
+                }
+            }
+            if reader.position.digest != position.digest {
+                let (from, name) = (&self.begun.from, &table.name);
+                return Err(self.anew(&format!("table {name} of {from} has changed since it was begun")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies all rows, one thread reading and this one writing.
+    fn copy(&mut self, positions: &mut [Position]) -> Result<()> {
+        let total = self.totals.iter().sum();
+        let mut done: u64 = positions.iter().map(|position| position.digest.rows).sum();
+        let Self { source, target, tables, watch, .. } = self;
+        let (tables, before) = (&*tables, positions.to_vec());
+        let (send, chunks) = sync_channel(2);
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(move || read_all(source, tables, before, &send));
+            let mut written = |chunks: Receiver<Read>| {
+                for Read { at, chunk, position } in chunks {
+                    let (Some(table), Some(kept)) = (tables.get(at), positions.get_mut(at)) else { continue };
+                    write(target, table, &chunk, &position)?;
+                    *kept = position;
+                    done += chunk.len() as u64;
+                    watch(&Progress::Step { stage: Stage::Copy, at: &table.name, done, total })?;
+                }
+                Ok(())
+            };
+            // In this order: when writing fails, its end of the channel goes, and reading ends, too.
+            let written = written(chunks);
+            let read = reading.join().unwrap_or_else(|_| Err(Error::internal("reading the source panicked")));
+            written.and(read)
+        })
+    }
+
+    /// Makes what was set aside.
+    fn build(&mut self) -> Result<()> {
+        let mut left: Vec<Aside> = mark::get(self.target.conn(), mark::ASIDE)?.unwrap_or_default();
+        let total = left.len() as u64;
+        while !left.is_empty() {
+            let part = left.remove(0);
+            let done = total - left.len() as u64 - 1;
+            (self.watch)(&Progress::Step { stage: Stage::Build, at: &part.name, done, total })?;
+            self.target
+                .together(|target| {
+                    target.conn().batch(&part.make)?;
+                    Ok(mark::put(target.conn(), mark::ASIDE, &left)?)
+                })
+                .map_err(|e| named(&format!("making {}", part.name), e))?;
+        }
+        if total > 0 {
+            (self.watch)(&Progress::Step { stage: Stage::Build, at: "all", done: total, total })?;
+        }
+        self.target.check_keys()
+    }
+
+    /// Makes SQLite's search indexes from the users.
+    fn index(&mut self) -> Result<()> {
+        if self.target.dialect() == Dialect::Postgres {
+            return Ok(());
+        }
+        let total = self.target.count("users")?;
+        let mut last: i64 = mark::get(self.target.conn(), mark::SEARCH)?.unwrap_or_default();
+        let mut done = self.target.count(search::INDEXES[0])?;
+        while let Some(mut texts) =
+            Some(search::texts_after(self.target.conn(), &search::TEXT, last)?).filter(|t| !t.is_empty())
+        {
+            last = texts.last().map_or(last, |text| text.user_id.0);
+            self.target.together(|target| {
+                search::apply(target.conn(), &mut texts)?;
+                Ok(mark::put(target.conn(), mark::SEARCH, &last)?)
+            })?;
+            done += texts.len() as u64;
+            (self.watch)(&Progress::Step { stage: Stage::Index, at: "search", done, total })?;
+        }
+        for index in search::INDEXES {
+            if self.target.count(index)? != total {
+                return Err(self.anew("a search index does not hold each user once"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the whole target and compares it with what was read from the source.
+    fn verify(&mut self, positions: &[Position]) -> Result<Vec<CopiedTable>> {
+        let total = self.totals.iter().sum();
+        let (mut done, mut copied, mut wrong) = (0, Vec::new(), Vec::new());
+        for (table, position) in self.tables.iter().zip(positions) {
+            let mut reader = Reader::new(table, &table.to_key, Position::default());
+            while !reader.position.is_end {
+                let read = reader.next(self.target.conn(), CHUNK).map_err(|e| in_table(&table.name, e))?;
+                done += read.len() as u64;
+                (self.watch)(&Progress::Step { stage: Stage::Verify, at: &table.name, done, total })?;
+            }
+            let (here, there) = (reader.position.digest, position.digest);
+            if here != there {
+                wrong.push(format!("table {} ({} rows there, {} here)", table.name, there.rows, here.rows));
+            }
+            copied.push(CopiedTable { name: table.name.clone(), rows: here.rows, checksum: here.checksum() });
+        }
+        if self.target.sequences()? != self.sequences {
+            wrong.push(String::from("the sequences"));
+        }
+        if wrong.is_empty() {
+            return Ok(copied);
+        }
+        Err(Error::internal(format!(
+            "{} is not what was read from {}: {}. It is not served. Find out what else writes to it, or whether its disk \
+             fails; then {} and copy anew",
+            self.target.shown,
+            self.source.shown,
+            wrong.join(", "),
+            self.target.how_to_empty()
+        )))
+    }
+}
+
+/// What was read of a table, and where that ends.
+struct Read {
+    /// Which table.
+    at: usize,
+    chunk: Chunk,
+    position: Position,
+}
+
+fn read_all(source: &mut End, tables: &[Table], from: Vec<Position>, send: &SyncSender<Read>) -> Result<()> {
+    for (at, (table, position)) in tables.iter().zip(from).enumerate() {
+        let mut reader = Reader::new(table, &table.from_key, position);
+        while !reader.position.is_end {
+            let chunk = reader.next(source.conn(), CHUNK).map_err(|e| in_table(&table.name, e))?;
+            if send.send(Read { at, chunk, position: reader.position.clone() }).is_err() {
+                // Writing has failed and says why.
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write(target: &mut End, table: &Table, chunk: &Chunk, position: &Position) -> Result<()> {
+    target
+        .together(|target| {
+            if chunk.len() > 0 {
+                target.fill(table, chunk)?;
+            }
+            Ok(mark::put(target.conn(), &mark::position_of(&table.name), position)?)
+        })
+        .map_err(|e| in_table(&table.name, e))
+}
+
+/// The search texts of the users with numbers above `last`.
+fn fingerprint(tables: &[Table], totals: &[u64], sequences: &BTreeMap<String, i64>) -> String {
+    let mut hash = Sha256::new();
+    for (table, total) in tables.iter().zip(totals) {
+        hash.update(format!("{} {total}\n", table.name));
+    }
+    for (name, value) in sequences {
+        hash.update(format!("{name} {value}\n"));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn in_table(name: &str, e: impl Into<Error>) -> Error {
+    named(&format!("table {name}"), e.into())
+}
+
+/// Says what it was about when something went wrong.
+fn named(what: &str, e: Error) -> Error {
+    match e {
+        Error::Internal(why) => Error::internal(format!("{what}: {why}")),
+        other => other,
+    }
+}

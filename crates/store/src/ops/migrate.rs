@@ -1,0 +1,397 @@
+//! The schema and its versions.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use crate::engine::driver::{Connection, DbError, Dialect};
+use crate::engine::postgres::listen;
+use crate::engine::postgres::{Address, Postgres, Role};
+use crate::engine::sqlite::{APPLICATION_ID, Sqlite};
+use crate::listing::search;
+use crate::ops::copy;
+use tenantry_core::clock::{Clock, Millis};
+use tenantry_core::error::{Error, Result};
+
+/// All changes of the schema, in order. A released one is never edited (docs/adr/0012-expand-then-contract.md).
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../../migrations/0001_initial.sql"),
+    include_str!("../../../../migrations/0002_several_processes.sql"),
+    include_str!("../../../../migrations/0003_permissions.sql"),
+    include_str!("../../../../migrations/0004_trusted_changes.sql"),
+    include_str!("../../../../migrations/0005_short_terms.sql"),
+    include_str!("../../../../migrations/0006_imports.sql"),
+    include_str!("../../../../migrations/0007_plans_and_search.sql"),
+    include_str!("../../../../migrations/0008_search_by_place.sql"),
+    include_str!("../../../../migrations/0009_groups_in_the_row.sql"),
+    include_str!("../../../../migrations/0010_expensive_hashes.sql"),
+    include_str!("../../../../migrations/0011_bulk_operations.sql"),
+    include_str!("../../../../migrations/0012_permission_lists.sql"),
+    include_str!("../../../../migrations/0013_personal_data.sql"),
+    include_str!("../../../../migrations/0014_display_name.sql"),
+    include_str!("../../../../migrations/0015_locale.sql"),
+];
+
+/// The last change that made SQLite's search indexes anew, which SQL alone cannot fill.
+const SEARCH_ANEW: i64 = 8;
+
+/// What somebody who looks at the schema of a PostgreSQL database is about to do with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// Use it as it is.
+    Use,
+    /// Bring its schema up to date and use it.
+    Change,
+    /// Bring its schema up to date and copy another database into it, or go on with that.
+    Fill,
+}
+
+/// The first bytes of every SQLite file.
+pub(crate) const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
+
+/// The oldest PostgreSQL that serves, as it tells its version.
+const OLDEST_POSTGRES: i64 = 150_000;
+
+/// The lock that a process holds on PostgreSQL while it looks at the schema and changes it.
+const MIGRATING: i64 = 0x546e_7479;
+
+/// Refuses a file that is not an SQLite database before anything touches it.
+pub(crate) fn check_file(path: &Path) -> Result<()> {
+    let mut file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(Error::internal(format!("cannot read {}: {e}", path.display()))),
+    };
+    let mut magic = Vec::new();
+    file.by_ref()
+        .take(SQLITE_MAGIC.len() as u64)
+        .read_to_end(&mut magic)
+        .map_err(|e| Error::internal(format!("cannot read {}: {e}", path.display())))?;
+    if magic.is_empty() || magic == SQLITE_MAGIC {
+        return Ok(());
+    }
+    Err(Error::internal(format!(
+        "{} is not a database (it was left as it is): name another file with database-url or move it away",
+        path.display()
+    )))
+}
+
+/// Whose schema an SQLite database has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Schema {
+    /// None: there is no table.
+    Missing,
+    /// Another program's.
+    Foreign,
+    /// Tenantry's, of this version; it may be one that is not known here.
+    Ours(usize),
+}
+
+/// The newest version of the schema that is known here.
+pub(crate) const KNOWN: usize = MIGRATIONS.len();
+
+/// Whose schema it is. Reads only.
+pub(crate) fn schema(conn: &mut Sqlite) -> Result<Schema, DbError> {
+    if number(conn, "SELECT count(*) FROM sqlite_master")? == 0 {
+        return Ok(Schema::Missing);
+    }
+    if conn.pragma("application_id")? != i64::from(APPLICATION_ID) {
+        return Ok(Schema::Foreign);
+    }
+    Ok(Schema::Ours(version(conn)?))
+}
+
+/// Refuses a database that is another program's or of a newer version. Reads only.
+pub(crate) fn check_version(conn: &mut Sqlite, path: &Path) -> Result<usize> {
+    match schema(conn)? {
+        Schema::Missing => Ok(0),
+        Schema::Foreign => Err(Error::internal(format!(
+            "{} is a database of another program (it was left as it is): name another file with database-url",
+            path.display()
+        ))),
+        Schema::Ours(version) => known(version, &path.display().to_string()),
+    }
+}
+
+pub(crate) fn number(conn: &mut dyn Connection, sql: &str) -> Result<i64, DbError> {
+    let mut found = 0;
+    conn.query(sql, None, &[], &mut |row| {
+        found = row.int(0)?;
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// The version of a schema that is Tenantry's.
+fn version(conn: &mut dyn Connection) -> Result<usize, DbError> {
+    let version = number(conn, "SELECT coalesce(max(version), 0) FROM schema_versions")?;
+    Ok(usize::try_from(version).unwrap_or(usize::MAX))
+}
+
+fn known(version: usize, shown: &str) -> Result<usize> {
+    if version > KNOWN {
+        return Err(Error::internal(format!(
+            "{shown} was written by a newer version of Tenantry (schema {version}, this one knows {KNOWN}); it was left \
+             as it is: run the newer version"
+        )));
+    }
+    Ok(version)
+}
+
+/// Brings the schema to this version, all or nothing.
+pub(crate) fn migrate(conn: &mut Sqlite, from: usize, now: Millis) -> Result<()> {
+    migrate_to(conn, from, KNOWN, now)
+}
+
+/// Brings the schema to a version that is known here, all or nothing.
+pub(crate) fn migrate_to(conn: &mut Sqlite, from: usize, to: usize, now: Millis) -> Result<()> {
+    if from == to {
+        return Ok(());
+    }
+    conn.batch("BEGIN IMMEDIATE")?;
+    let result = conn
+        .batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))
+        .and_then(|()| apply(conn, from, to, now));
+    conn.batch(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+    Ok(result?)
+}
+
+fn apply(conn: &mut dyn Connection, from: usize, to: usize, now: Millis) -> Result<(), DbError> {
+    conn.batch(
+        "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL)",
+    )?;
+    for (version, sql) in (1_i64..).zip(MIGRATIONS).take(to).skip(from) {
+        conn.batch(&for_dialect(sql, conn.dialect()))?;
+        if version == SEARCH_ANEW && conn.dialect() == Dialect::Sqlite {
+            search::fill(conn)?;
+        }
+        conn.execute(
+            "INSERT INTO schema_versions (version, applied_at) VALUES ($1, $2)",
+            None,
+            &[version.into(), now.into()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Keeps the lines of one database: those that begin with its mark lose it, those with another's are dropped.
+fn for_dialect(sql: &str, dialect: Dialect) -> String {
+    let ours = match dialect {
+        Dialect::Sqlite => "--@sqlite ",
+        Dialect::Postgres => "--@postgres ",
+    };
+    sql.lines()
+        .filter_map(|line| match line.trim_start().strip_prefix(ours) {
+            Some(rest) => Some(rest),
+            None if line.trim_start().starts_with("--@") => None,
+            None => Some(line),
+        })
+        .flat_map(|line| [line, "\n"])
+        .collect()
+}
+
+/// Looks at a PostgreSQL database and, if `aim` allows, brings its schema to this version, all or nothing and one
+/// process at a time. From and to which version it was brought.
+///
+/// # Errors
+/// Whatever makes it unfit, with what to do about it; then it was left as it is.
+pub(crate) fn migrate_postgres(address: &Address, aim: Aim, clock: &Clock) -> Result<(usize, usize)> {
+    let shown = address.shown();
+    let mut conn = connect(address, Role::Change)?;
+    // Before anything is done by it.
+    listen::follow_database(&mut conn, clock)?;
+    conn.batch("BEGIN")?;
+    let result = migrate_in(&mut conn, &shown, aim, clock.now());
+    conn.batch(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+    result
+}
+
+/// Connects to a server that serves.
+pub(crate) fn connect(address: &Address, role: Role) -> Result<Postgres> {
+    let shown = address.shown();
+    let mut conn = Postgres::connect(address, role).map_err(|e| cannot_connect(&shown, e))?;
+    check_server(&mut conn, &shown)?;
+    Ok(conn)
+}
+
+fn migrate_in(conn: &mut Postgres, shown: &str, aim: Aim, now: Millis) -> Result<(usize, usize)> {
+    number(conn, &format!("SELECT 1 FROM pg_advisory_xact_lock({MIGRATING})"))?;
+    let version = postgres_version(conn, shown).map_err(|e| match e {
+        Error::Internal(why) if why.contains(NO_RIGHT) => Error::internal(format!(
+            "this user may not use the tables in {shown} ({}): make it their owner, or GRANT it SELECT, INSERT, \
+             UPDATE, DELETE ON ALL TABLES and USAGE ON ALL SEQUENCES of the schema",
+            why.trim_start_matches("postgres: ")
+        )),
+        other => other,
+    })?;
+    if aim != Aim::Fill {
+        copy::check_finished(conn, shown)?;
+    }
+    if version == KNOWN {
+        return Ok((version, version));
+    }
+    if aim == Aim::Use {
+        return Err(Error::internal(format!(
+            "{shown} has schema {version}, and this version of Tenantry needs {KNOWN}: run `tenantry migrate`, or serve \
+             without --no-migrate",
+        )));
+    }
+    for name in EXTENSIONS {
+        check_extension(conn, shown, name)?;
+    }
+    apply(conn, version, KNOWN, now).map_err(|e| match e {
+        DbError::Other(why) if why.contains(NO_RIGHT) => no_right(shown, &why),
+        other => other.into(),
+    })?;
+    Ok((version, KNOWN))
+}
+
+/// How PostgreSQL says that a user may not do something (insufficient_privilege).
+const NO_RIGHT: &str = "42501";
+
+fn no_right(shown: &str, why: &str) -> Error {
+    let (what, mend) = if why.contains("extension") {
+        let all = EXTENSIONS.map(|name| format!("CREATE EXTENSION {name};")).join(" ");
+        ("add extensions to", format!("have its owner run {all} there"))
+    } else {
+        (
+            "make tables in",
+            String::from("run `tenantry migrate` as a user who may, and serve with --no-migrate"),
+        )
+    };
+    let why = why.trim_start_matches("postgres: ");
+    Error::internal(format!(
+        "this user may not {what} {shown} ({why}): make it the owner of the database (ALTER DATABASE ... OWNER TO \
+         ...), or {mend}"
+    ))
+}
+
+fn cannot_connect(shown: &str, e: DbError) -> Error {
+    let (why, mend) = match e {
+        DbError::Lost(why) => {
+            let mend = if why.contains("lookup") {
+                "look at the name of the host in database-url"
+            } else if why.contains("password missing") {
+                "give user and password in database-url (postgres://user:password@...)"
+            } else if why.contains("TLS") {
+                "look at sslmode in database-url, at database-ca-file, and at the server's certificate"
+            } else {
+                "is the server running there, and is its port the one in database-url?"
+            };
+            (why, mend)
+        }
+        DbError::Other(why) => {
+            let why = why.trim_start_matches("postgres: ");
+            return Error::internal(format!("cannot connect to {shown}: {why}"));
+        }
+        DbError::ReadOnly(why) => (why, "name the primary in database-url"),
+        DbError::Crowded => (
+            String::from("it has too many connections"),
+            "raise its max_connections or lower database-pool-size",
+        ),
+        other => return other.into(),
+    };
+    Error::internal(format!("cannot connect to {shown}: {why}; {mend}"))
+}
+
+fn check_server_version(version: i64, shown: &str) -> Result<()> {
+    if version >= OLDEST_POSTGRES {
+        return Ok(());
+    }
+    Err(Error::internal(format!(
+        "{shown} is PostgreSQL {}: use version {} or later",
+        version / 10_000,
+        OLDEST_POSTGRES / 10_000
+    )))
+}
+
+fn check_server(conn: &mut Postgres, shown: &str) -> Result<()> {
+    check_server_version(
+        number(conn, "SELECT CAST(current_setting('server_version_num') AS BIGINT)")?,
+        shown,
+    )?;
+    let is_utf8 = "SELECT CAST(current_setting('server_encoding') = 'UTF8' AS INTEGER)";
+    if number(conn, is_utf8)? == 0 {
+        return Err(Error::internal(format!(
+            "{shown} cannot hold every script (its encoding is not UTF8): make a database with CREATE DATABASE ... \
+             ENCODING 'UTF8' TEMPLATE template0"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses a database that is another program's or of a newer version. Reads only.
+pub(crate) fn postgres_version(conn: &mut Postgres, shown: &str) -> Result<usize> {
+    if number(conn, "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()")? == 0 {
+        return Ok(0);
+    }
+    let ours = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'schema_versions'";
+    if number(conn, ours)? == 0 {
+        return Err(Error::internal(format!(
+            "{shown} holds tables of another program (it was left as it is): give Tenantry a database or schema of its own"
+        )));
+    }
+    known(version(conn)?, shown)
+}
+
+/// The extensions that the schema needs. All are part of PostgreSQL's own distribution.
+const EXTENSIONS: [&str; 2] = ["pg_trgm", "btree_gin"];
+
+fn check_extension(conn: &mut Postgres, shown: &str, name: &str) -> Result<()> {
+    let there = "SELECT count(*) FROM pg_available_extensions WHERE name = $1";
+    let mut found = 0;
+    conn.query(there, None, &[name.into()], &mut |row| {
+        found = row.int(0)?;
+        Ok(())
+    })?;
+    if found > 0 {
+        return Ok(());
+    }
+    Err(Error::internal(format!(
+        "the server of {shown} does not have the extension {name}: install it there (Debian: apt install \
+         postgresql-contrib; elsewhere the package of PostgreSQL's additional modules) and start again"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_is_named() {
+        for version in [90_624, 140_012, 149_999] {
+            let refused = check_server_version(version, "db:5432/t").unwrap_err().to_string();
+            let major = version / 10_000;
+            assert!(
+                refused.contains(&format!("db:5432/t is PostgreSQL {major}: use version 15")),
+                "{refused}"
+            );
+        }
+        for version in [150_000, 150_004, 170_001] {
+            check_server_version(version, "db:5432/t").unwrap();
+        }
+    }
+
+    #[test]
+    fn an_extension_that_the_server_lacks_is_named() {
+        let Ok(server) = std::env::var("TENANTRY_TEST_POSTGRES") else { return };
+        let (server, parameters) = server.split_once('?').unwrap_or((&server, ""));
+        let url = format!("{}/postgres?{parameters}", server.trim_end_matches('/'));
+        let address = Address::parse(&url, None, std::time::Duration::from_secs(20)).unwrap();
+        let mut conn = Postgres::connect(&address, Role::Change).unwrap();
+        for name in EXTENSIONS {
+            check_extension(&mut conn, "db:5432/t", name).unwrap();
+        }
+        let refused = check_extension(&mut conn, "db:5432/t", "pg_quatgram").unwrap_err().to_string();
+        assert!(
+            refused.contains("db:5432/t does not have the extension pg_quatgram: install it"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn the_index_of_texts_is_made_over_what_searches_ask_for() {
+        let sql = for_dialect(MIGRATIONS[0], Dialect::Postgres);
+        let text = crate::listing::search::FIRST_TEXT.replace("u.", "").replace("'\u{1}'", "E'\\x01'");
+        assert!(sql.contains(&text), "{text}");
+    }
+}

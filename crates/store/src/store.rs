@@ -1,0 +1,518 @@
+//! The ways to the database: `Store::write` is the one write path, `Store::read` and `Store::scan` are the read paths.
+
+use crate::engine::cache::{ShownUser, TokenHash};
+use crate::engine::tx::{Outcome, Tx};
+use crate::engine::{cache, postgres, tx};
+use crate::ops::{copy, migrate};
+use crate::tables::{login_failures, server_keys, sessions, users};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::access::{Actor, Scope, TokenFacts, nobody};
+use crate::engine::driver::DbError;
+use crate::engine::health::Health;
+use crate::engine::postgres::listen::Listener;
+use crate::engine::postgres::pool::Pool;
+use crate::engine::postgres::together::Together;
+use crate::engine::postgres::{Address, Role};
+use crate::engine::sqlite::database_file::{DatabaseFile, Missing};
+use crate::engine::sqlite::writer::Writer;
+use crate::engine::sqlite::{PointReaders, Readers, Sqlite, Use};
+use crate::engine::turns::Turns;
+use crate::engine::tx::Effects;
+use crate::listing::fences::Builder;
+use tenantry_core::clock::Clock;
+use tenantry_core::error::{Error, Result};
+use tenantry_core::model::{PartnerId, User, UserId};
+use tenantry_core::random::Random;
+use tenantry_core::supervise::Supervisor;
+
+/// Scans that run at once on SQLite; more wait for their turn.
+const SCANS: usize = 8;
+
+/// Scans that wait for one. More are refused, but for partners that have few of them.
+const WAITING_SCANS: usize = 256;
+
+/// The database. Clones share it; it closes when the last one is dropped.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    engine: Engine,
+    /// base64url.
+    cursor_key: String,
+}
+
+/// What is the same whatever the database is.
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) cache: cache::Cache,
+    /// Told when mail was put into the outbox.
+    pub(crate) mail: tokio::sync::Notify,
+    pub(crate) health: Health,
+    pub(crate) supervisor: Supervisor,
+}
+
+impl Shared {
+    fn new(clock: Clock, random: Random, is_alone: bool) -> Arc<Self> {
+        let (cache, mail) = (cache::Cache::new(is_alone), tokio::sync::Notify::new());
+        let (health, supervisor) = (Health::default(), Supervisor::default());
+        Arc::new(Self { clock, random, cache, mail, health, supervisor })
+    }
+}
+
+/// The ways to run work, by database.
+enum Engine {
+    Sqlite {
+        writer: Writer,
+        point: Arc<PointReaders>,
+        scan: Readers,
+        scans: Turns,
+        fences: Builder,
+        /// Let go after the connections.
+        file: Arc<DatabaseFile>,
+    },
+    Postgres {
+        write: Arc<Pool>,
+        together: Arc<Together>,
+        read: Arc<Pool>,
+        shown: String,
+        _listener: Listener,
+    },
+}
+
+/// Where a PostgreSQL database is, and how it is used.
+#[derive(Debug)]
+pub struct PostgresOptions<'a> {
+    /// `postgres://user:password@host:port,host:port/database?...`
+    pub url: &'a str,
+    /// Certificates (PEM) of the authorities that vouch for the server; none = the public ones.
+    pub ca_file: Option<&'a Path>,
+    /// Connections at most, beside one for notifications.
+    pub pool_size: usize,
+    /// How long a request waits for a connection.
+    pub wait: Duration,
+    /// How long a statement may take.
+    pub timeout: Duration,
+    /// Whether the schema may be brought up to date.
+    pub may_migrate: bool,
+}
+
+impl PostgresOptions<'_> {
+    fn aim(&self) -> migrate::Aim {
+        if self.may_migrate { migrate::Aim::Change } else { migrate::Aim::Use }
+    }
+
+    pub(crate) fn address(&self) -> Result<Address> {
+        Address::parse(self.url, self.ca_file, self.timeout).map_err(Error::internal)
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let database = match &self.0.engine {
+            Engine::Sqlite { file, .. } => file.path().display().to_string(),
+            Engine::Postgres { shown, .. } => shown.clone(),
+        };
+        f.debug_struct("Store").field("database", &database).finish_non_exhaustive()
+    }
+}
+
+/// Writes something and takes it back, so that it is known whether the database takes writes.
+fn probe(tx: &mut Tx<'_>) -> Result<()> {
+    const NOBODY: &str = "probe";
+    login_failures::insert(tx, NOBODY)?;
+    login_failures::forget(tx, NOBODY)
+}
+
+/// What keeps a database from being opened, and what to do about it.
+fn not_opened(path: &Path, e: DbError) -> Error {
+    let path = path.display();
+    Error::internal(match e {
+        DbError::Damaged(what) => format!(
+            "the database {path} is damaged ({what}): restore a backup with `tenantry restore FILE`, which keeps this \
+             one beside it"
+        ),
+        DbError::NoMemory => format!("cannot open the database {path}: out of memory"),
+        DbError::CannotOpen(what) | DbError::ReadOnly(what) => format!(
+            "cannot open the database {path}: {what}; this user must be able to write it and its directory, and its \
+             file system must not be read-only"
+        ),
+        DbError::Disk(what) => {
+            format!(
+                "cannot write the database {path}: {what}; look into the system's log for faults of the disk"
+            )
+        }
+        other => return other.into(),
+    })
+}
+
+/// Runs `work` on a thread of its own and waits: connecting waits by itself, which it may not do on a thread that
+/// serves requests.
+pub(crate) fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| scope.spawn(work).join())
+        .unwrap_or_else(|_| Err(Error::internal("opening the database panicked")))
+}
+
+/// How much this thread stands back from now on. On one core eight threads that scan would let the one that answers
+/// everybody wait for tens of milliseconds. Scans themselves became a tenth slower by it (docs/BENCHMARKS.md).
+const STANDING_BACK: i32 = 10;
+
+/// Lets threads that take microseconds go before this one. On Linux a nice value belongs to the thread (setpriority(2),
+/// "C library/kernel differences"); elsewhere this would slow the whole process.
+fn stand_back() {
+    #[cfg(target_os = "linux")]
+    {
+        thread_local!(static STANDS_BACK: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
+        if !STANDS_BACK.replace(true)
+            && let Err(e) = rustix::process::setpriority_process(None, STANDING_BACK)
+        {
+            tracing::debug!("scans run at ordinary priority: {e}");
+        }
+    }
+}
+
+impl Store {
+    /// Opens the SQLite database at `path`, creates it where there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// A file that is no database, another program's, or of a newer version is refused and left as it is.
+    pub fn open_sqlite(path: &Path, clock: Clock, random: Random) -> Result<Self> {
+        migrate::check_file(path)?;
+        let file = Arc::new(DatabaseFile::open(path, Missing::Create)?);
+        Self::open_locked(&file, clock, random).map_err(|e| not_opened(path, e))
+    }
+
+    fn open_locked(file: &Arc<DatabaseFile>, clock: Clock, random: Random) -> Result<Self, DbError> {
+        let path = file.path();
+        if std::fs::metadata(path).is_ok_and(|meta| meta.len() > 0) {
+            let mut look = Sqlite::open(path, Use::Look)?;
+            migrate::check_version(&mut look, path)?;
+            copy::check_finished(&mut look, &path.display().to_string())?;
+        }
+        let mut conn = Sqlite::open(path, Use::Write)?;
+        let version = migrate::check_version(&mut conn, path)?;
+        migrate::migrate(&mut conn, version, clock.now())?;
+        let cursor_key = server_keys::get(&mut conn, server_keys::CURSORS, &random, clock.now())?;
+        let shared = Shared::new(clock, random, true);
+        let point = Arc::new(PointReaders::new(file));
+        let fences = Builder::start(file, &shared.supervisor)?;
+        let beside = fences.fences().cloned();
+        let writer = Writer::start(conn, file, Arc::clone(&shared), Arc::clone(&point), beside.clone())?;
+        let engine = Engine::Sqlite {
+            writer,
+            point,
+            scan: Readers::new(file, Use::Scan, beside),
+            fences,
+            scans: Turns::new(SCANS, WAITING_SCANS, "too many searches and lists are waiting"),
+            file: Arc::clone(file),
+        };
+        Ok(Self(Arc::new(Inner { shared, engine, cursor_key })))
+    }
+
+    /// Opens a PostgreSQL database and brings its schema up to date, if it may.
+    ///
+    /// # Errors
+    /// A server that cannot be reached or is too old, a database that is another program's, of a newer version or
+    /// of an older one that may not be changed; with what to do about it.
+    pub fn open_postgres(options: &PostgresOptions<'_>, clock: Clock, random: Random) -> Result<Self> {
+        let address = Arc::new(options.address()?);
+        let cursor_key = apart(|| {
+            migrate::migrate_postgres(&address, options.aim(), &clock)?;
+            let mut conn = migrate::connect(&address, Role::Write)?;
+            server_keys::get(&mut conn, server_keys::CURSORS, &random, clock.now())
+        })?;
+        let shared = Shared::new(clock, random, false);
+        // Reads must not wait for writes that wait for each other.
+        let writes = (options.pool_size / 2).max(1);
+        let reads = options.pool_size.saturating_sub(writes).max(1);
+        let pool = |role, size| Arc::new(Pool::new(Arc::clone(&address), role, size, options.wait));
+        let engine = Engine::Postgres {
+            write: pool(Role::Write, writes),
+            together: Arc::default(),
+            read: pool(Role::Read, reads),
+            shown: address.shown(),
+            _listener: Listener::start(Arc::clone(&address), &shared)?,
+        };
+        Ok(Self(Arc::new(Inner { shared, engine, cursor_key })))
+    }
+
+    /// Brings the schema of a PostgreSQL database up to date: from and to which version it was brought.
+    ///
+    /// # Errors
+    /// As [`Store::open_postgres`].
+    pub fn migrate_postgres(options: &PostgresOptions<'_>, clock: &Clock) -> Result<(usize, usize)> {
+        let address = options.address()?;
+        apart(|| migrate::migrate_postgres(&address, migrate::Aim::Change, clock))
+    }
+
+    /// Runs a unit of work and answers when it is on disk. It may run more than once (another process may overtake
+    /// it), so it takes what it needs by reference.
+    pub async fn write<T, F>(&self, scope: &impl Scope, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+    {
+        self.submit(tx::parts(scope), false, work).await
+    }
+
+    /// Like [`Store::write`], for work that only adds rows: many such units may share a transaction.
+    pub async fn write_new<T, F>(&self, scope: &impl Scope, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+    {
+        let scope = tx::parts(scope);
+        match &self.0.engine {
+            Engine::Sqlite { writer, .. } => writer.submit(scope, false, work).await,
+            Engine::Postgres { write, together, .. } => {
+                together.submit(write, &self.0.shared, scope, work).await
+            }
+        }
+    }
+
+    /// Like [`Store::write`], for work that touches thousands of rows: it gets a transaction of its own, so that
+    /// nobody else's answer waits in it.
+    pub async fn write_large<T, F>(&self, scope: &impl Scope, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+    {
+        self.submit(tx::parts(scope), true, work).await
+    }
+
+    async fn submit<T, F>(&self, scope: (PartnerId, Actor), is_large: bool, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+    {
+        match &self.0.engine {
+            Engine::Sqlite { writer, .. } => writer.submit(scope, is_large, work).await,
+            Engine::Postgres { write, .. } => {
+                let shared = Arc::clone(&self.0.shared);
+                write.run(scope.0, move |pool| pool.write(&shared, &scope, &work)).await
+            }
+        }
+    }
+
+    /// Refuses what a write of this partner would be refused for now, since too many wait: asked early, a refusal costs
+    /// less. On PostgreSQL only a write itself finds that out.
+    ///
+    /// # Errors
+    /// Unavailable.
+    pub fn expect_room(&self, pid: PartnerId) -> Result<()> {
+        match &self.0.engine {
+            Engine::Sqlite { writer, .. } => writer.expect_room(pid),
+            Engine::Postgres { .. } => Ok(()),
+        }
+    }
+
+    /// Runs one statement (a point read, a few microseconds on SQLite): there in place, without a change of thread.
+    pub async fn read<T, F>(&self, scope: &impl Scope, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        let (shared, scope) = (&self.0.shared, tx::parts(scope));
+        match &self.0.engine {
+            Engine::Sqlite { point, .. } => point.with(|conn| {
+                let mut effects = Effects::default();
+                work(&mut Tx::open(conn, &mut effects, scope, shared.clock.now(), &shared.random))
+            }),
+            Engine::Postgres { read, .. } => {
+                let shared = Arc::clone(shared);
+                read.run(scope.0, move |pool| pool.read(&shared, &scope, false, work)).await
+            }
+        }
+    }
+
+    /// Runs reads that may take milliseconds on a blocking thread, all on one snapshot.
+    pub async fn scan<T, F>(&self, scope: &impl Scope, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        let scope = tx::parts(scope);
+        let scans = match &self.0.engine {
+            Engine::Postgres { read, .. } => {
+                let shared = Arc::clone(&self.0.shared);
+                return read.run(scope.0, move |pool| pool.read(&shared, &scope, true, work)).await;
+            }
+            Engine::Sqlite { scans, .. } => scans,
+        };
+        let turn = scans.take(scope.0).await?;
+        let store = self.clone();
+        let work = move || {
+            stand_back();
+            // Held to the end, also when whoever asked is gone.
+            let _turn = turn;
+            store.scan_sqlite(scope, work)
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Error::internal("a scan panicked")))
+    }
+
+    fn scan_sqlite<T>(
+        &self,
+        scope: (PartnerId, Actor),
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let Engine::Sqlite { scan, .. } = &self.0.engine else {
+            return Err(Error::internal("this database is not SQLite"));
+        };
+        let shared = &self.0.shared;
+        scan.with(|conn| {
+            conn.control("BEGIN")?;
+            let mut effects = Effects::default();
+            let result = work(&mut Tx::open(conn, &mut effects, scope, shared.clock.now(), &shared.random));
+            conn.control("COMMIT")?;
+            result
+        })
+    }
+
+    /// Who a token belongs to, from memory or from the database. Says nothing about whether it is still good:
+    /// that is [`crate::access::Caller::admit`].
+    pub async fn find_token(&self, pid: PartnerId, hash: &TokenHash) -> Result<Option<Arc<TokenFacts>>> {
+        let cache = &self.0.shared.cache;
+        if let Some(facts) = cache.caller(hash) {
+            return Ok(Some(facts));
+        }
+        let (filling, key) = (cache.filling(), *hash);
+        let within = crate::access::system_within(pid);
+        let facts = self.read(&within, move |tx| sessions::find_access_token(tx, &key)).await?;
+        let facts = facts.map(Arc::new);
+        if let Some(facts) = &facts {
+            cache.keep_caller(&filling, hash, facts);
+        }
+        Ok(facts)
+    }
+
+    /// What answers show of one user of the scope's partner: from memory, or read from the database and written by
+    /// `show`, of which there is one in a process.
+    pub async fn show_user(
+        &self,
+        scope: &impl Scope,
+        user_id: UserId,
+        show: impl FnOnce(&User) -> Result<ShownUser>,
+    ) -> Result<Option<Arc<ShownUser>>> {
+        let (cache, key) = (&self.0.shared.cache, (scope.pid(), user_id));
+        if let Some(shown) = cache.user(key.0, key.1) {
+            return Ok(Some(shown));
+        }
+        let filling = cache.filling();
+        let Some(user) = self.read(scope, move |tx| users::find(tx, user_id)).await? else { return Ok(None) };
+        let shown = Arc::new(show(&user)?);
+        cache.keep_user(&filling, key, &shown);
+        Ok(Some(shown))
+    }
+
+    /// Whether other processes may work on the same database at the same time.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.0.engine, Engine::Postgres { .. })
+    }
+
+    /// Whether every server that works on the same database keeps to its present schema: during a rolling update there
+    /// may be servers of an earlier version, which no longer start but go on.
+    pub async fn is_schema_common(&self) -> Result<bool> {
+        let Engine::Postgres { .. } = &self.0.engine else { return Ok(true) };
+        self.read(&nobody(), |tx| {
+            let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                       AND application_name LIKE 'tenantry%' AND application_name <> 'tenantry copy' \
+                       AND application_name <> $1";
+            let older =
+                tx.unscoped().rows(sql, &[postgres::application_name().as_str().into()], |row| row.int(0))?;
+            Ok(older == [0])
+        })
+        .await
+    }
+
+    /// Whether what is kept in memory is believed at present: not, on PostgreSQL, while changes of other processes
+    /// cannot be heard.
+    pub fn is_cache_believed(&self) -> bool {
+        self.0.shared.cache.is_believed()
+    }
+
+    /// Whether the database answers, and stores what is written as far as is known. After a failed commit it is tried
+    /// now and then, so that somebody who asks learns when it does again.
+    ///
+    /// # Errors
+    /// Unavailable, with the reason.
+    pub async fn is_ready(&self) -> Result<()> {
+        let shared = &self.0.shared;
+        if let Some(name) = shared.supervisor.missing().first() {
+            return Err(Error::Unavailable {
+                what: format!("the server's thread {name} has failed").into(),
+                retry_after: Duration::from_secs(1),
+            });
+        }
+        if let Engine::Sqlite { file, .. } = &self.0.engine {
+            file.check()?;
+            if file.is_read_only() {
+                return Err(DbError::ReadOnly(String::new()).into());
+            }
+        }
+        if shared.health.is_probe_due(Instant::now()) {
+            self.write(&nobody(), |tx| probe(tx).map(Outcome::Commit)).await?;
+        }
+        shared.health.check()?;
+        let is_read_only = self.read(&nobody(), |tx| tx.is_read_only()).await?;
+        if is_read_only { Err(DbError::ReadOnly(String::new()).into()) } else { Ok(()) }
+    }
+
+    /// The threads of the store, and of whatever else belongs to the same server.
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.0.shared.supervisor
+    }
+
+    /// The clock that transactions take their time from.
+    pub fn clock(&self) -> &Clock {
+        &self.0.shared.clock
+    }
+
+    /// Empties the write-ahead log, in which text that was deleted stands until it is written over by chance. False
+    /// when a long read still needs the log: try again later. PostgreSQL looks after its own.
+    pub async fn empty_log(&self) -> Result<bool> {
+        match &self.0.engine {
+            Engine::Sqlite { writer, .. } => writer.empty_log().await,
+            Engine::Postgres { .. } => Ok(true),
+        }
+    }
+
+    /// How long the total of a list is counted that is not kept yet, before a lower bound is told: 40 ms unless a test, in
+    /// which no clock may decide, says otherwise. Nothing on PostgreSQL, where a total beyond 10,000 is always a lower
+    /// bound.
+    pub fn let_count_for(&self, time: Duration) {
+        if let Engine::Sqlite { fences, .. } = &self.0.engine
+            && let Some(fences) = fences.fences()
+        {
+            fences.let_count_for(time);
+        }
+    }
+
+    /// How many orders of users have fences by now, by which their deep pages are found. None have on PostgreSQL.
+    pub fn count_fenced(&self) -> usize {
+        match &self.0.engine {
+            Engine::Sqlite { fences, .. } => fences.fences().map_or(0, |fences| fences.count()),
+            Engine::Postgres { .. } => 0,
+        }
+    }
+
+    /// The key that authenticates cursors, as all servers of this database have it: base64url.
+    pub fn cursor_key(&self) -> &str {
+        &self.0.cursor_key
+    }
+
+    /// Waits until mail is put into the outbox.
+    pub async fn mail_arrived(&self) {
+        self.0.shared.mail.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod operation_tests;
+#[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+//! Deleted users, for as long as they can be restored.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::driver::{Param, Row};
+use crate::engine::tx::Tx;
+use crate::listing::lists::{EXACT_TOTAL, Position, SortKey, Total};
+use crate::tables::users::{self, Keys};
+use crate::tables::{expensive_hashes, passwords};
+use tenantry_core::clock::Millis;
+use tenantry_core::error::{Error, Result};
+use tenantry_core::model::{PartnerId, User, UserId, Username};
+
+/// A user as it was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedUser {
+    /// As it was.
+    pub user: User,
+    /// When it was deleted.
+    pub deleted_at: Millis,
+}
+
+/// What a row holds. Rows outlive the version that wrote them. Not `Debug`: hashes belong in no log.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    user: User,
+    failed_logins: i64,
+    refused_until: Millis,
+    held_email: Option<String>,
+    held_until: Millis,
+    passwords: Vec<Password>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Password {
+    password_id: i64,
+    hash: String,
+    temporary: i64,
+    present: i64,
+    created_at: Millis,
+    expires_at: Millis,
+}
+
+/// Keeps a user that is about to be deleted, with its passwords.
+pub fn insert(tx: &mut Tx<'_>, user: &User) -> Result<()> {
+    let passwords = tx.rows(
+        "SELECT password_id, hash, temporary, present, created_at, expires_at FROM passwords \
+         WHERE pid = $1 AND user_id = $2 ORDER BY password_id",
+        &[user.user_id.into()],
+        |row| {
+            Ok(Password {
+                password_id: row.int(0)?,
+                hash: row.text(1)?.to_owned(),
+                temporary: row.int(2)?,
+                present: row.int(3)?,
+                created_at: row.int(4)?,
+                expires_at: row.int(5)?,
+            })
+        },
+    )?;
+    let record = tx.row(
+        "SELECT failed_logins, refused_until, held_email, held_until FROM users WHERE pid = $1 AND user_id = $2",
+        &[user.user_id.into()],
+        |row| {
+            Ok((row.int(0)?, row.int(1)?, row.opt_text(2)?.map(str::to_owned), row.int(3)?))
+        },
+    )?;
+    let (failed_logins, refused_until, held_email, held_until) = record.unwrap_or_default();
+    let user_id = user.user_id;
+    let text = Keys::of(user).search_text();
+    let user = user.clone();
+    let record = Record { user, failed_logins, refused_until, held_email, held_until, passwords };
+    let record = serde_json::to_string(&record)
+        .map_err(|e| Error::internal(format!("a deleted user cannot be written: {e}")))?;
+    let now = tx.now();
+    tx.execute(
+        "INSERT INTO deleted_users (pid, user_id, deleted_at, search_text, record) VALUES ($1, $2, $3, $4, $5)",
+        &[user_id.into(), now.into(), (&text).into(), (&record).into()],
+    )?;
+    Ok(())
+}
+
+fn parse(text: &str) -> Result<Record> {
+    serde_json::from_str(text).map_err(|_| Error::internal("a deleted user cannot be read"))
+}
+
+/// A user deleted after `since`.
+pub fn find(tx: &mut Tx<'_>, user_id: UserId, since: Millis) -> Result<Option<DeletedUser>> {
+    tx.row(
+        "SELECT d.record, d.deleted_at FROM deleted_users d \
+         WHERE d.pid = $1 AND d.user_id = $2 AND d.deleted_at > $3",
+        &[user_id.into(), since.into()],
+        read,
+    )
+}
+
+fn read(row: &dyn Row) -> Result<DeletedUser> {
+    Ok(DeletedUser { user: parse(row.text(0)?)?.user, deleted_at: row.int(1)? })
+}
+
+/// Brings a user back as `user`, with its passwords. Its row here goes.
+///
+/// # Errors
+/// As [`users::insert`]; internal when it is not here.
+pub fn restore(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
+    let id = user.user_id;
+    let record = tx
+        .row(
+            "SELECT d.record FROM deleted_users d WHERE d.pid = $1 AND d.user_id = $2",
+            &[id.into()],
+            |row| parse(row.text(0)?),
+        )?
+        .ok_or_else(|| Error::internal("a deleted user is gone"))?;
+    delete(tx, id)?;
+    users::insert(tx, user, username)?;
+    tx.execute(
+        "UPDATE users SET last_login_at = $3, failed_logins = $4, refused_until = $5, held_email = $6, \
+         held_until = $7 WHERE pid = $1 AND user_id = $2",
+        &[
+            id.into(),
+            user.last_login_at.unwrap_or(0).into(),
+            record.failed_logins.into(),
+            record.refused_until.into(),
+            record.held_email.as_ref().into(),
+            record.held_until.into(),
+        ],
+    )?;
+    for password in &record.passwords {
+        let (kind, work) = passwords::cost(&password.hash);
+        tx.execute(
+            "INSERT INTO passwords (pid, user_id, password_id, hash, temporary, present, created_at, expires_at, \
+             cost_kind, cost_work) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            &[
+                id.into(),
+                password.password_id.into(),
+                (&password.hash).into(),
+                password.temporary.into(),
+                password.present.into(),
+                password.created_at.into(),
+                password.expires_at.into(),
+                kind.into(),
+                work.into(),
+            ],
+        )?;
+    }
+    expensive_hashes::record(tx, record.passwords.iter().map(|password| password.hash.as_str()))
+}
+
+/// Removes a deleted user for good; whether it was here.
+pub fn delete(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
+    // secure_delete zeroes what stood there.
+    let gone = tx.execute("DELETE FROM deleted_users WHERE pid = $1 AND user_id = $2", &[user_id.into()])?;
+    Ok(gone > 0)
+}
+
+/// Users of any partner that were deleted before `before`.
+pub fn list_old(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<Vec<(PartnerId, UserId)>> {
+    tx.unscoped().rows(
+        "SELECT d.pid, d.user_id FROM deleted_users d WHERE d.deleted_at <= $1 ORDER BY d.deleted_at LIMIT $2",
+        &[before.into(), limit.into()],
+        |row| Ok((PartnerId(row.int(0)?), UserId(row.int(1)?))),
+    )
+}
+
+/// The orders of a list of deleted users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the property of that name")]
+pub enum DeletedSort {
+    UserId,
+    DeletedAt,
+}
+
+impl DeletedSort {
+    /// Every order, by the property's name.
+    pub const NAMES: [(&'static str, Self); 2] = [("userId", Self::UserId), ("deletedAt", Self::DeletedAt)];
+
+    fn column(self) -> &'static str {
+        match self {
+            Self::UserId => "user_id",
+            Self::DeletedAt => "deleted_at",
+        }
+    }
+
+    /// What a deleted user is sorted by in this order.
+    pub fn key_of(self, deleted: &DeletedUser) -> SortKey {
+        match self {
+            Self::UserId => SortKey::Int(deleted.user.user_id.0),
+            Self::DeletedAt => SortKey::Int(deleted.deleted_at),
+        }
+    }
+}
+
+/// Which deleted users, in which order.
+#[derive(Debug, Clone)]
+pub struct DeletedQuery {
+    /// Holding this folded term (B27).
+    pub search: Option<String>,
+    /// The order.
+    pub sort: DeletedSort,
+    /// The other way round.
+    pub descending: bool,
+}
+
+fn conditions(tx: &Tx<'_>, query: &DeletedQuery) -> String {
+    let test = match query.search {
+        // Bound in any case, so that the parameters stay where they are.
+        None => String::from("$3 = ''"),
+        Some(_) => tx.dialect().contains("d.search_text", "$3"),
+    };
+    format!("d.pid = $1 AND d.deleted_at > $2 AND {test}")
+}
+
+/// How many users deleted after `since` the query finds.
+pub fn total(tx: &mut Tx<'_>, query: &DeletedQuery, since: Millis) -> Result<Total> {
+    let conditions = conditions(tx, query);
+    let sql = format!(
+        "SELECT count(*) FROM (SELECT 1 FROM deleted_users d WHERE {conditions} LIMIT {}) hits",
+        if query.search.is_some() { EXACT_TOTAL + 1 } else { i64::MAX }
+    );
+    let params = [since.into(), Param::Text(query.search.as_deref().unwrap_or(""))];
+    let count = tx.row(&sql, &params, |row| row.int(0))?.unwrap_or(0);
+    let is_exact = query.search.is_none() || count <= EXACT_TOTAL;
+    Ok(Total { count: if is_exact { count } else { EXACT_TOTAL }, is_exact })
+}
+
+/// A page of users deleted after `since`.
+pub fn select(
+    tx: &mut Tx<'_>,
+    query: &DeletedQuery,
+    since: Millis,
+    from: &Position,
+    size: i64,
+) -> Result<Vec<DeletedUser>> {
+    let mut conditions = conditions(tx, query);
+    let (order, beyond) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
+    let column = query.sort.column();
+    let mut params = vec![since.into(), Param::Text(query.search.as_deref().unwrap_or("")), Param::Int(size)];
+    let skip = match from {
+        Position::Offset(offset) => {
+            params.push(Param::Int(*offset));
+            "OFFSET $5"
+        }
+        Position::After(key, id) => {
+            params.push(key.param());
+            params.push(Param::Int(*id));
+            conditions.push_str(&format!(" AND (d.{column}, d.user_id) {beyond} ($5, $6)"));
+            ""
+        }
+    };
+    let sql = format!(
+        "SELECT d.record, d.deleted_at FROM deleted_users d WHERE {conditions} \
+         ORDER BY d.{column} {order}, d.user_id {order} LIMIT $4 {skip}"
+    );
+    tx.rows(&sql, &params, read)
+}

@@ -1,0 +1,405 @@
+//! What users may do, and why (contract, part C).
+//!
+//! A user has what its groups have, and what the groups above those have. The one question that products ask on every
+//! request, `find_answer`, is a statement of bounded work, seldom two: see `docs/adr/0013-permission-evaluation.md`.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+use crate::engine::driver::{Dialect, Param, Row};
+use crate::engine::tx::Tx;
+use crate::listing::lists::{EXACT_TOTAL, Total};
+use crate::tables::permission_changes::COUNTS;
+use tenantry_core::error::Result;
+use tenantry_core::model::{Effective, Grant, GroupId, ObjectId, Source, UserId};
+
+/// Groups that are tried from the object's side before the question is turned to the user's side.
+const TRIED: usize = 8;
+
+/// Sources told of one permission at most.
+pub const MAX_SOURCES: i64 = 100;
+
+/// May this be done to that object?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The object's type.
+    pub object_type: String,
+    /// The object's id, as text; empty where the action is a wildcard's own name.
+    pub object_id: String,
+    /// A per-object permission, or a wildcard's own name.
+    pub action: String,
+    /// The wildcards by which the action is allowed on every object of the type.
+    pub wildcards: Vec<String>,
+}
+
+impl Question {
+    /// As parameters `$n` to `$n+2` and on: type, id, action, wildcards.
+    fn params<'a>(&'a self, params: &mut Vec<Param<'a>>) {
+        params.extend([&self.object_type, &self.object_id, &self.action].map(Param::from));
+        params.extend(self.wildcards.iter().map(Param::from));
+    }
+}
+
+/// What the database says to a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether a group of the user has it.
+    pub is_granted: bool,
+    /// Whether the user is a partner admin.
+    pub is_admin: bool,
+}
+
+/// `$n`, `$n+1`, ..., `count` of them.
+fn numbered(first: usize, count: usize) -> impl Iterator<Item = String> {
+    (first..first + count).map(|n| format!("${n}"))
+}
+
+/// The groups that have the permission, each row one. Type, id, action and wildcards begin at `$first`.
+fn granting(first: usize, wildcards: usize) -> String {
+    let mut sql = format!(
+        "SELECT p.group_id AS group_id FROM group_permissions p WHERE p.pid = $1 AND p.object_type = ${first} \
+         AND p.object_id = ${} AND p.permission = ${} AND {COUNTS}",
+        first + 1,
+        first + 2
+    );
+    // Each by itself: of a list of values SQLite makes a table first, which costs more than all the rest.
+    for wildcard in numbered(first + 3, wildcards) {
+        let _ = write!(
+            sql,
+            " UNION ALL SELECT w.group_id AS group_id FROM group_wildcards w WHERE w.pid = $1 AND w.wildcard = {wildcard}"
+        );
+    }
+    sql
+}
+
+/// The groups whose members have the permission: those of [`granting`] with all below them.
+fn reaching(first: usize, wildcards: usize) -> String {
+    format!(
+        "SELECT a.group_id AS group_id FROM ({}) g CROSS JOIN group_ancestors a \
+         WHERE a.pid = $1 AND a.ancestor_id = g.group_id",
+        granting(first, wildcards)
+    )
+}
+
+/// Whether a group of the user, or one above it, has the permission, found from the user's side.
+fn from_user(user: &str, first: usize, wildcards: usize) -> String {
+    let by_wildcard = numbered(first + 3, wildcards).fold(String::new(), |mut sql, wildcard| {
+        let _ = write!(
+            sql,
+            " OR EXISTS (SELECT 1 FROM group_wildcards w WHERE w.pid = $1 AND w.wildcard = {wildcard} \
+             AND w.group_id = a.ancestor_id)"
+        );
+        sql
+    });
+    format!(
+        "EXISTS (SELECT 1 FROM memberships m CROSS JOIN group_ancestors a WHERE m.pid = $1 AND m.user_id = {user} \
+         AND a.pid = $1 AND a.group_id = m.group_id AND (EXISTS (SELECT 1 FROM group_permissions p WHERE p.pid = $1 \
+         AND p.object_type = ${first} AND p.object_id = ${} AND p.permission = ${} AND p.group_id = a.ancestor_id \
+         AND {COUNTS})\
+         {by_wildcard}))",
+        first + 1,
+        first + 2
+    )
+}
+
+/// What a group counts that has the permission and is one of the user's; any other that has it counts one.
+const HELD: usize = 2 * TRIED;
+
+/// The text of [`find_answer`]: a few of the groups that have it are tried. The sum tells in one look whether one of them is
+/// the user's, and whether there are more than were tried.
+fn answer_sql(dialect: Dialect, wildcards: usize) -> String {
+    format!(
+        "SELECT u.is_admin, (SELECT CAST(coalesce(sum(CASE WHEN EXISTS (SELECT 1 FROM memberships m {} WHERE m.pid = $1 \
+         AND m.user_id = $2 AND m.group_id = r.group_id) THEN {HELD} ELSE 1 END), 0) AS BIGINT) \
+         FROM ({} LIMIT {}) r) FROM users u WHERE u.pid = $1 AND u.user_id = $2 AND u.status = 0 \
+         AND EXISTS (SELECT 1 FROM partners t WHERE t.pid = $1 AND t.suspended = 0)",
+        dialect.by_index("memberships_by_user"),
+        reaching(3, wildcards),
+        TRIED + 1
+    )
+}
+
+/// The same question turned round: a row where the user has it.
+fn turned_sql(wildcards: usize) -> String {
+    format!("SELECT 1 WHERE {}", from_user("$2", 3, wildcards))
+}
+
+/// What [`find_answer`] asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Texts {
+    answer: String,
+    turned: String,
+}
+
+/// The texts are written once for each usual number of wildcards: making them would cost as much as the question.
+fn texts(dialect: Dialect, wildcards: usize) -> Cow<'static, Texts> {
+    const USUAL: usize = 4;
+    static TEXTS: [[OnceLock<Texts>; USUAL]; 2] = [const { [const { OnceLock::new() }; USUAL] }; 2];
+    let make = || Texts { answer: answer_sql(dialect, wildcards), turned: turned_sql(wildcards) };
+    let known = TEXTS.get(usize::from(dialect.has_one_writer())).and_then(|texts| texts.get(wildcards));
+    known.map_or_else(|| Cow::Owned(make()), |texts| Cow::Borrowed(texts.get_or_init(make)))
+}
+
+/// What the database says to a question about a user. `None` = there is no such ACTIVE user, or its partner is
+/// suspended: such a one has no permissions.
+///
+/// Where more groups have the permission than are tried, and none of these is the user's, the question is turned round.
+/// Both ways are bounded, whatever the other side's size.
+pub fn find_answer(tx: &mut Tx<'_>, user_id: UserId, question: &Question) -> Result<Option<Answer>> {
+    let wildcards = question.wildcards.len();
+    let mut params = Vec::with_capacity(4 + wildcards);
+    params.push(user_id.into());
+    question.params(&mut params);
+    let read = |row: &dyn Row| Ok((row.int(0)? != 0, usize::try_from(row.int(1)?).unwrap_or(0)));
+    let texts = texts(tx.dialect(), wildcards);
+    let Some((is_admin, sum)) = tx.row(&texts.answer, &params, read)? else {
+        return Ok(None);
+    };
+    let mut is_granted = sum >= HELD;
+    if !is_granted && sum > TRIED {
+        is_granted = tx.row(&texts.turned, &params, |_| Ok(()))?.is_some();
+    }
+    Ok(Some(Answer { is_granted, is_admin }))
+}
+
+/// The groups of a user, and those above them.
+const OF_USER: &str = "memberships m CROSS JOIN group_ancestors a";
+const OF_USER_TEST: &str = "m.pid = $1 AND m.user_id = $2 AND a.pid = $1 AND a.group_id = m.group_id";
+
+/// Where a user's permission comes from: at most [`MAX_SOURCES`].
+pub fn list_sources(tx: &mut Tx<'_>, user_id: UserId, question: &Question) -> Result<Vec<Source>> {
+    let mut sql = format!(
+        "SELECT a.ancestor_id AS group_id, m.group_id AS member_of, g.name AS name, CAST(NULL AS TEXT) AS wildcard, \
+         p.is_number AS is_number FROM {OF_USER} CROSS JOIN group_permissions p CROSS JOIN groups g \
+         WHERE {OF_USER_TEST} AND p.pid = $1 AND p.object_type = $3 AND p.object_id = $4 AND p.permission = $5 \
+         AND p.group_id = a.ancestor_id AND {COUNTS} AND g.pid = $1 AND g.group_id = a.ancestor_id"
+    );
+    if !question.wildcards.is_empty() {
+        let _ = write!(
+            sql,
+            " UNION ALL SELECT a.ancestor_id, m.group_id, g.name, CAST(w.wildcard AS TEXT), CAST(0 AS BIGINT) \
+             FROM {OF_USER} CROSS JOIN group_wildcards w CROSS JOIN groups g WHERE {OF_USER_TEST} AND w.pid = $1 \
+             AND w.wildcard IN ({}) AND w.group_id = a.ancestor_id AND g.pid = $1 AND g.group_id = a.ancestor_id",
+            numbered(6, question.wildcards.len()).collect::<Vec<_>>().join(", ")
+        );
+    }
+    let sql = format!("SELECT * FROM ({sql}) s ORDER BY s.group_id, s.member_of LIMIT {MAX_SOURCES}");
+    let mut params = vec![user_id.into()];
+    question.params(&mut params);
+    let read = |row: &dyn Row| {
+        let by = match row.opt_text(3)? {
+            Some(name) => Grant::Wildcard(name.to_owned()),
+            None => Grant::Entry(ObjectId { text: question.object_id.clone(), is_number: row.int(4)? != 0 }),
+        };
+        Ok((GroupId(row.int(0)?), GroupId(row.int(1)?), row.text(2)?.to_owned(), by))
+    };
+    let found = tx.rows(&sql, &params, read)?;
+    let mut sources = Vec::with_capacity(found.len());
+    for (group_id, member_of, name, by) in found {
+        let path = if group_id == member_of {
+            vec![group_id]
+        } else {
+            let up = crate::tables::nesting::path_up(tx, member_of)?;
+            let end = up.iter().position(|id| *id == group_id).map_or(up.len(), |at| at + 1);
+            up.into_iter().take(end).collect()
+        };
+        sources.push(Source::Group { group_id, name, path, by });
+    }
+    Ok(sources)
+}
+
+/// The wildcards of a user's groups, and of those above them; each once.
+pub fn wildcards_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<Vec<String>> {
+    tx.rows(
+        &format!(
+            "SELECT DISTINCT w.wildcard FROM {OF_USER} CROSS JOIN group_wildcards w WHERE {OF_USER_TEST} \
+             AND w.pid = $1 AND w.group_id = a.ancestor_id"
+        ),
+        &[user_id.into()],
+        |row| row.text(0).map(str::to_owned),
+    )
+}
+
+/// What a user may do with single objects. `known` holds `TYPE PERMISSION` of the catalogue: what groups have of
+/// another one does not count.
+fn on_objects(tx: &Tx<'_>, more: &str) -> String {
+    let known = tx.dialect().text_set("$3");
+    format!(
+        "SELECT p.object_type AS object_type, p.object_id AS object_id, p.permission AS permission, \
+         max(p.is_number) AS is_number FROM {OF_USER} CROSS JOIN group_permissions p WHERE {OF_USER_TEST} \
+         AND p.pid = $1 AND p.group_id = a.ancestor_id AND {COUNTS} AND (p.object_type || ' ' || p.permission) IN {known}{more} \
+         GROUP BY p.object_type, p.object_id, p.permission"
+    )
+}
+
+/// How many permissions on single objects a user has.
+pub fn count_on_objects(tx: &mut Tx<'_>, user_id: UserId, known: &str) -> Result<i64> {
+    let sql = format!("SELECT count(*) FROM ({}) e", on_objects(tx, ""));
+    Ok(tx.row(&sql, &[user_id.into(), known.into()], |row| row.int(0))?.unwrap_or(0))
+}
+
+/// Where a page of a user's permissions on objects begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectPosition {
+    /// After so many.
+    Offset(i64),
+    /// After this type, id and permission.
+    After([String; 3]),
+}
+
+/// A page of a user's permissions on single objects, by type, id and permission; without their sources.
+pub fn list_on_objects(
+    tx: &mut Tx<'_>,
+    user_id: UserId,
+    known: &str,
+    from: &ObjectPosition,
+    size: i64,
+) -> Result<Vec<Effective>> {
+    let (more, skip) = match from {
+        ObjectPosition::Offset(_) => ("", " OFFSET $5"),
+        ObjectPosition::After(_) => (" AND (p.object_type, p.object_id, p.permission) > ($5, $6, $7)", ""),
+    };
+    let sql = format!(
+        "SELECT e.object_type, e.object_id, e.permission, e.is_number FROM ({}) e \
+         ORDER BY e.object_type, e.object_id, e.permission LIMIT $4{skip}",
+        on_objects(tx, more)
+    );
+    let mut params = vec![user_id.into(), known.into(), size.into()];
+    match from {
+        ObjectPosition::Offset(offset) => params.push((*offset).into()),
+        ObjectPosition::After(key) => params.extend(key.iter().map(Param::from)),
+    }
+    tx.rows(&sql, &params, |row| {
+        Ok(Effective {
+            object_type: row.text(0)?.to_owned(),
+            object_id: Some(ObjectId { text: row.text(1)?.to_owned(), is_number: row.int(3)? != 0 }),
+            permission: row.text(2)?.to_owned(),
+            sources: Vec::new(),
+        })
+    })
+}
+
+/// Who counts as a holder beside members of groups.
+const ADMINS: &str =
+    "SELECT u.user_id AS user_id FROM users u WHERE u.pid = $1 AND u.is_admin = 1 AND u.status = 0";
+
+/// All ACTIVE users who have the permission, found from the groups that have it; each once. The question begins at
+/// `$2`.
+fn holders_from_groups(wildcards: usize, with_admins: bool) -> String {
+    let mut sql = format!(
+        "SELECT m.user_id AS user_id FROM ({}) r CROSS JOIN memberships m CROSS JOIN users u WHERE m.pid = $1 \
+         AND m.group_id = r.group_id AND u.pid = $1 AND u.user_id = m.user_id AND u.status = 0",
+        reaching(2, wildcards)
+    );
+    if with_admins {
+        let _ = write!(sql, " UNION ALL {ADMINS}");
+    }
+    format!("SELECT DISTINCT h.user_id AS user_id FROM ({sql}) h")
+}
+
+/// How many users have the permission; beyond [`EXACT_TOTAL`] that is all that is said.
+pub fn count_holders(tx: &mut Tx<'_>, question: &Question, with_admins: bool) -> Result<Total> {
+    let sql = format!(
+        "SELECT count(*) FROM ({} LIMIT {}) hits",
+        holders_from_groups(question.wildcards.len(), with_admins),
+        EXACT_TOTAL + 1
+    );
+    let mut params = Vec::new();
+    question.params(&mut params);
+    let count = tx.row(&sql, &params, |row| row.int(0))?.unwrap_or(0);
+    Ok(Total { count: count.min(EXACT_TOTAL), is_exact: count <= EXACT_TOTAL })
+}
+
+/// Where a page of holders begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HolderPosition {
+    /// After so many.
+    Offset(i64),
+    /// After this user.
+    After(UserId),
+}
+
+/// A page of the users who have the permission, ascending. `total` is what [`count_holders`] said in the same
+/// transaction: few are sorted; where there are many, users are walked through and each is asked about.
+pub fn list_holders(
+    tx: &mut Tx<'_>,
+    question: &Question,
+    with_admins: bool,
+    from: HolderPosition,
+    size: i64,
+    total: Total,
+) -> Result<Vec<(UserId, String)>> {
+    let wildcards = question.wildcards.len();
+    let mut params = Vec::new();
+    question.params(&mut params);
+    let next = params.len() + 2;
+    params.push(size.into());
+    let (beyond, skip) = match from {
+        HolderPosition::Offset(offset) => {
+            params.push(offset.into());
+            (String::new(), format!(" OFFSET ${}", next + 1))
+        }
+        HolderPosition::After(user) => {
+            params.push(user.into());
+            (format!(" AND u.user_id > ${}", next + 1), String::new())
+        }
+    };
+    let sql = if total.is_exact {
+        format!(
+            "SELECT u.user_id, u.username FROM ({}) s CROSS JOIN users u WHERE u.pid = $1 AND u.user_id = s.user_id\
+             {beyond} ORDER BY u.user_id LIMIT ${next}{skip}",
+            holders_from_groups(wildcards, with_admins)
+        )
+    } else {
+        let admins = if with_admins { "u.is_admin = 1 OR " } else { "" };
+        format!(
+            "SELECT u.user_id, u.username FROM users u WHERE u.pid = $1 AND u.status = 0{beyond} AND ({admins}{}) \
+             ORDER BY u.user_id LIMIT ${next}{skip}",
+            from_user("u.user_id", 2, wildcards)
+        )
+    };
+    tx.rows(&sql, &params, |row| Ok((UserId(row.int(0)?), row.text(1)?.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On SQLite it would be planned anew for each question, which takes ten times as long as to answer it.
+    #[test]
+    fn the_hot_statement_is_planned_once() {
+        use crate::engine::sqlite::{Sqlite, Use};
+        use crate::engine::tx::Effects;
+        use tenantry_core::clock::Clock;
+        use tenantry_core::random::Random;
+
+        let (dir, clock, random) = (tempfile::tempdir().unwrap(), Clock::manual(1_000), Random::seeded(1));
+        let path = dir.path().join("tenantry.db");
+        let _store = crate::store::Store::open_sqlite(&path, clock.clone(), random.clone()).unwrap();
+        let mut conn = Sqlite::open(&path, Use::Point).unwrap();
+        for n in 0..5_i64 {
+            let question = Question {
+                object_type: String::from("SEGMENT"),
+                object_id: n.to_string(),
+                action: String::from("READ"),
+                wildcards: vec![String::from("VIEW_ALL_SEGMENTS")],
+            };
+            let (mut effects, scope) =
+                (Effects::default(), crate::engine::tx::parts(&crate::access::nobody()));
+            let mut tx = Tx::open(&mut conn, &mut effects, scope, 1_000, &random);
+            assert_eq!(find_answer(&mut tx, UserId(n + 1), &question).unwrap(), None);
+        }
+        assert_eq!(conn.replanned(&texts(Dialect::Sqlite, 1).answer), 0);
+    }
+
+    #[test]
+    fn the_hot_text_is_made_once() {
+        let texts = |n| texts(Dialect::Sqlite, n);
+        assert!(matches!((texts(1), texts(3)), (Cow::Borrowed(_), Cow::Borrowed(_))));
+        for n in [1, 9] {
+            assert_eq!(texts(n).answer, answer_sql(Dialect::Sqlite, n));
+            assert_eq!(texts(n).turned, turned_sql(n));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Imports of users that have begun, and how far each is.
+
+use crate::engine::tx::Tx;
+use tenantry_core::clock::Millis;
+use tenantry_core::error::Result;
+
+/// How far an import is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Of the rows that are done.
+    pub checksum: String,
+    /// Rows that are done.
+    pub rows: i64,
+    /// Users that they became.
+    pub created: i64,
+    /// Rows that were rejected.
+    pub failed: i64,
+    /// Rejected rows, as JSON.
+    pub told: String,
+}
+
+/// How far an import of the partner is; none when it has not begun.
+pub fn find(tx: &mut Tx<'_>, key: &str) -> Result<Option<Progress>> {
+    tx.row(
+        "SELECT checksum, rows_done, created, failed, told FROM imports WHERE pid = $1 AND import_key = $2",
+        &[key.into()],
+        |row| {
+            Ok(Progress {
+                checksum: row.text(0)?.to_owned(),
+                rows: row.int(1)?,
+                created: row.int(2)?,
+                failed: row.int(3)?,
+                told: row.text(4)?.to_owned(),
+            })
+        },
+    )
+}
+
+/// Stores how far an import is that stood at `from` rows; false when it stands elsewhere.
+pub fn advance(tx: &mut Tx<'_>, key: &str, from: i64, to: &Progress) -> Result<bool> {
+    let now = tx.now();
+    let changed = tx.execute(
+        "INSERT INTO imports (pid, import_key, checksum, rows_done, created, failed, told, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+         ON CONFLICT (pid, import_key) DO UPDATE SET checksum = excluded.checksum, rows_done = excluded.rows_done, \
+         created = excluded.created, failed = excluded.failed, told = excluded.told, \
+         updated_at = excluded.updated_at WHERE imports.rows_done = $9",
+        &[
+            key.into(),
+            (&to.checksum).into(),
+            to.rows.into(),
+            to.created.into(),
+            to.failed.into(),
+            (&to.told).into(),
+            now.into(),
+            from.into(),
+        ],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Forgets an import that has ended.
+pub fn delete(tx: &mut Tx<'_>, key: &str) -> Result<()> {
+    tx.execute("DELETE FROM imports WHERE pid = $1 AND import_key = $2", &[key.into()])?;
+    Ok(())
+}
+
+/// Forgets imports that nobody went on with since `before`, of all partners, at most `limit`; how many.
+pub fn purge(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<usize> {
+    let take = tx.dialect().take_rows();
+    let gone = tx.unscoped().execute(
+        &format!(
+            "DELETE FROM imports WHERE (pid, import_key) IN (SELECT i.pid, i.import_key FROM imports i \
+             WHERE i.updated_at < $1 ORDER BY i.updated_at LIMIT $2{take})"
+        ),
+        &[before.into(), limit.into()],
+    )?;
+    Ok(gone)
+}

@@ -1,0 +1,112 @@
+//! Answers to requests that may come again (Idempotency-Key).
+
+use crate::engine::tx::Tx;
+use tenantry_core::clock::Millis;
+use tenantry_core::error::Result;
+use tenantry_core::model::{PartnerId, UserId};
+
+/// A stored answer.
+#[derive(Debug)]
+pub struct Kept {
+    /// Of the request's body.
+    pub body_hash: String,
+    /// When it was stored.
+    pub kept_at: Millis,
+    /// What was answered.
+    pub answer: Option<String>,
+}
+
+/// What was answered to a request.
+pub fn find(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str) -> Result<Option<Kept>> {
+    let found = tx.unscoped().rows(
+        "SELECT body_hash, kept_at, answer FROM kept_answers WHERE pid = $1 AND key_hash = $2",
+        &[pid.into(), key_hash.into()],
+        |row| {
+            Ok(Kept {
+                body_hash: row.text(0)?.to_owned(),
+                kept_at: row.int(1)?,
+                answer: row.opt_text(2)?.map(str::to_owned),
+            })
+        },
+    )?;
+    Ok(found.into_iter().next())
+}
+
+/// Takes the place of an answer before the work begins. Where several units run at once, the second to come waits here
+/// for the first and then runs again.
+pub fn begin(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str, body_hash: &str) -> Result<()> {
+    let now = tx.now();
+    tx.unscoped().execute(
+        "INSERT INTO kept_answers (pid, key_hash, body_hash, kept_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (pid, key_hash) DO UPDATE SET body_hash = excluded.body_hash, kept_at = excluded.kept_at, \
+         answer = NULL",
+        &[pid.into(), key_hash.into(), body_hash.into(), now.into()],
+    )?;
+    Ok(())
+}
+
+/// Stores an answer at its place.
+pub fn set(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str, answer: &str) -> Result<()> {
+    tx.unscoped().execute(
+        "UPDATE kept_answers SET answer = $3 WHERE pid = $1 AND key_hash = $2",
+        &[pid.into(), key_hash.into(), answer.into()],
+    )?;
+    Ok(())
+}
+
+/// Remembers which users a stored response shows.
+pub fn set_users(
+    tx: &mut Tx<'_>,
+    pid: PartnerId,
+    key_hash: &str,
+    users: &[(PartnerId, UserId)],
+) -> Result<()> {
+    for (user_pid, user_id) in users {
+        tx.unscoped().execute(
+            "INSERT INTO stored_response_users (pid, key_hash, user_pid, user_id) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT DO NOTHING",
+            &[pid.into(), key_hash.into(), (*user_pid).into(), (*user_id).into()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Puts `replacement` in place of the responses that show this user of the partner; of any of its users where none is
+/// named. The keys stay taken.
+pub fn replace_of(tx: &mut Tx<'_>, user: Option<UserId>, replacement: &str) -> Result<()> {
+    // A user's number is positive.
+    let (first, last) = user.map_or((0, i64::MAX), |user| (user.0, user.0));
+    tx.execute(
+        "UPDATE kept_answers SET answer = $4 WHERE (pid, key_hash) IN \
+         (SELECT r.pid, r.key_hash FROM stored_response_users r \
+          WHERE r.user_pid = $1 AND r.user_id BETWEEN $2 AND $3)",
+        &[first.into(), last.into(), replacement.into()],
+    )?;
+    tx.execute(
+        "DELETE FROM stored_response_users WHERE user_pid = $1 AND user_id BETWEEN $2 AND $3",
+        &[first.into(), last.into()],
+    )?;
+    Ok(())
+}
+
+/// Gives a place up.
+pub fn delete(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str) -> Result<()> {
+    tx.unscoped().execute(
+        "DELETE FROM kept_answers WHERE pid = $1 AND key_hash = $2",
+        &[pid.into(), key_hash.into()],
+    )?;
+    Ok(())
+}
+
+/// Removes answers from before `before`, of all partners, at most `limit`; how many.
+pub fn purge(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<usize> {
+    let take = tx.dialect().take_rows();
+    let gone = tx.unscoped().execute(
+        &format!(
+            "DELETE FROM kept_answers WHERE (pid, key_hash) IN \
+             (SELECT k.pid, k.key_hash FROM kept_answers k WHERE k.kept_at < $1 ORDER BY k.kept_at LIMIT $2{take})"
+        ),
+        &[before.into(), limit.into()],
+    )?;
+    Ok(gone)
+}

@@ -1,0 +1,46 @@
+//! Failed logins by address. Addresses belong to no partner, so this file uses the unscoped door throughout.
+
+use crate::engine::tx::Tx;
+use tenantry_core::clock::Millis;
+use tenantry_core::error::Result;
+
+/// Records a failure at the transaction's time.
+pub fn insert(tx: &mut Tx<'_>, address: &str) -> Result<()> {
+    let now = tx.now();
+    tx.unscoped().execute(
+        "INSERT INTO login_failures (address, at, failures) VALUES ($1, $2, 1) \
+         ON CONFLICT (address, at) DO UPDATE SET failures = login_failures.failures + 1",
+        &[address.into(), now.into()],
+    )?;
+    Ok(())
+}
+
+/// Forgets the failures of an address.
+pub fn forget(tx: &mut Tx<'_>, address: &str) -> Result<()> {
+    tx.unscoped().execute("DELETE FROM login_failures WHERE address = $1", &[address.into()])?;
+    Ok(())
+}
+
+/// The failures of an address after `since`: how many, and when the first of them was.
+pub fn count(tx: &mut Tx<'_>, address: &str, since: Millis) -> Result<(i64, Millis)> {
+    let found = tx.unscoped().rows(
+        "SELECT CAST(coalesce(sum(failures), 0) AS BIGINT), coalesce(min(at), 0) FROM login_failures \
+         WHERE address = $1 AND at > $2",
+        &[address.into(), since.into()],
+        |row| Ok((row.int(0)?, row.int(1)?)),
+    )?;
+    Ok(found.first().copied().unwrap_or_default())
+}
+
+/// Forgets failures up to `until`, at most `limit` rows; how many.
+pub fn purge(tx: &mut Tx<'_>, until: Millis, limit: i64) -> Result<usize> {
+    let take = tx.dialect().take_rows();
+    let gone = tx.unscoped().execute(
+        &format!(
+            "DELETE FROM login_failures WHERE (address, at) IN \
+             (SELECT f.address, f.at FROM login_failures f WHERE f.at <= $1 ORDER BY f.at LIMIT $2{take})"
+        ),
+        &[until.into(), limit.into()],
+    )?;
+    Ok(gone)
+}

@@ -1,0 +1,257 @@
+//! Partners, and the operators' tokens. Partners are what the scope is made of, so this file uses the unscoped
+//! door throughout.
+
+use crate::access::KnownOperatorToken;
+use crate::engine::driver::{Param, Row};
+use crate::engine::sequences::Sequence;
+use crate::engine::tx::{Counter, Stale, Tx};
+use crate::listing::lists::Total;
+use tenantry_core::clock::Millis;
+use tenantry_core::error::{Conflict, Error, Result};
+use tenantry_core::model::{GroupId, Partner, PartnerId};
+use tenantry_core::values::fold;
+
+const COLUMNS: &str = "p.pid, p.name, p.suspended, p.created_at, \
+     (SELECT CAST(coalesce(sum(c.value), 0) AS BIGINT) FROM counters c WHERE c.pid = p.pid AND c.name = 'users')";
+
+fn read(row: &dyn Row) -> Result<Partner> {
+    Ok(Partner {
+        pid: PartnerId(row.int(0)?),
+        name: row.text(1)?.to_owned(),
+        suspended: row.int(2)? != 0,
+        created_at: row.int(3)?,
+        users: row.int(4)?,
+    })
+}
+
+/// Stores a new partner and takes its number.
+///
+/// # Errors
+/// `partner-name-taken`: the database's word.
+pub fn insert(tx: &mut Tx<'_>, name: &str) -> Result<PartnerId> {
+    let (id, now) = (tx.next_id(Sequence::Partners)?, tx.now());
+    tx.unscoped()
+        .execute(
+            "INSERT INTO partners (pid, name, name_key, created_at) VALUES ($1, $2, $3, $4)",
+            &[id.into(), name.into(), (&fold(name)).into(), now.into()],
+        )
+        .map_err(taken)?;
+    tx.effects.counters.push((PartnerId(0), Counter::Partners, 1));
+    Ok(PartnerId(id))
+}
+
+fn taken(e: crate::engine::driver::DbError) -> Error {
+    if e.is_duplicate_in("partners") {
+        Conflict::field("partner-name-taken", "/name", "another partner has this name")
+    } else {
+        e.into()
+    }
+}
+
+/// One partner.
+pub fn find(tx: &mut Tx<'_>, pid: PartnerId) -> Result<Option<Partner>> {
+    let sql = format!("SELECT {COLUMNS} FROM partners p WHERE p.pid = $1");
+    Ok(tx.unscoped().rows(&sql, &[pid.into()], read)?.into_iter().next())
+}
+
+/// Whether there is any partner: an empty database has none.
+pub fn any(tx: &mut Tx<'_>) -> Result<bool> {
+    Ok(!tx.unscoped().rows("SELECT 1 FROM partners LIMIT 1", &[], |_| Ok(()))?.is_empty())
+}
+
+/// Whether a partner is suspended; one that does not exist counts as such.
+pub fn is_suspended(tx: &mut Tx<'_>, pid: PartnerId) -> Result<bool> {
+    let found =
+        tx.unscoped()
+            .rows("SELECT suspended FROM partners WHERE pid = $1", &[pid.into()], |row| row.int(0))?;
+    Ok(found.first().is_none_or(|&suspended| suspended != 0))
+}
+
+/// As [`crate::tables::users::claim`], for the partner of the transaction: for rules over many of its rows, such as B10.
+pub fn claim(tx: &mut Tx<'_>) -> Result<()> {
+    tx.claim("UPDATE partners SET suspended = suspended WHERE pid = $1", &[])
+}
+
+/// Has whoever makes the first partner wait for others who do, so that the second sees what the first has made.
+pub fn claim_all(tx: &mut Tx<'_>) -> Result<()> {
+    if !tx.dialect().has_one_writer() {
+        tx.unscoped().execute("LOCK TABLE partners IN SHARE ROW EXCLUSIVE MODE", &[])?;
+    }
+    Ok(())
+}
+
+/// Renames a partner.
+///
+/// # Errors
+/// As [`insert`].
+pub fn rename(tx: &mut Tx<'_>, pid: PartnerId, name: &str) -> Result<()> {
+    tx.unscoped()
+        .execute(
+            "UPDATE partners SET name = $2, name_key = $3 WHERE pid = $1",
+            &[pid.into(), name.into(), (&fold(name)).into()],
+        )
+        .map_err(taken)?;
+    Ok(())
+}
+
+/// Suspends or resumes a partner.
+pub fn set_suspended(tx: &mut Tx<'_>, pid: PartnerId, suspended: bool) -> Result<()> {
+    tx.unscoped()
+        .execute("UPDATE partners SET suspended = $2 WHERE pid = $1", &[pid.into(), suspended.into()])?;
+    tx.forget(Stale::Partner(pid));
+    Ok(())
+}
+
+/// Tables whose rows a partner's deletion removes in steps, and by what they are told apart. Users come before, groups
+/// after; what belongs to them goes with them.
+const STEPWISE: [(&str, &str); 6] = [
+    ("deleted_users", "user_id"),
+    ("sessions", "session_id"),
+    ("session_addresses", "event_id"),
+    ("outbox", "mail_id"),
+    ("kept_answers", "key_hash"),
+    ("imports", "import_key"),
+];
+
+/// Removes the first `limit` rows that a partner without users still has; how many. None: [`delete`] takes the rest.
+pub fn delete_rows(tx: &mut Tx<'_>, limit: usize) -> Result<usize> {
+    let rows = i64::try_from(limit).unwrap_or(i64::MAX);
+    for (table, key) in STEPWISE {
+        let sql = format!(
+            "DELETE FROM {table} WHERE pid = $1 AND {key} IN \
+             (SELECT t.{key} FROM {table} t WHERE t.pid = $1 LIMIT $2)"
+        );
+        let gone = tx.execute(&sql, &[rows.into()])?;
+        if gone > 0 {
+            return Ok(gone);
+        }
+    }
+    let group =
+        tx.row("SELECT g.group_id FROM groups g WHERE g.pid = $1 ORDER BY g.group_id LIMIT 1", &[], |row| {
+            row.int(0).map(GroupId)
+        })?;
+    let Some(group) = group else { return Ok(0) };
+    let gone = crate::tables::permissions::delete_first(tx, group, rows)?;
+    if gone < limit {
+        crate::tables::groups::delete(tx, group)?;
+    }
+    Ok(gone + 1)
+}
+
+/// Removes a partner that has no users any more, with its groups, clients and sessions. Its events stay.
+pub fn delete(tx: &mut Tx<'_>, pid: PartnerId) -> Result<()> {
+    let mut all = tx.unscoped();
+    all.execute("DELETE FROM partners WHERE pid = $1", &[pid.into()])?;
+    all.execute("DELETE FROM outbox WHERE pid = $1", &[pid.into()])?;
+    all.execute("DELETE FROM kept_answers WHERE pid = $1", &[pid.into()])?;
+    all.execute("DELETE FROM counters WHERE pid = $1 AND name <> 'events'", &[pid.into()])?;
+    // Totals are written at the end of the group: what this unit took from the partner's would bring them back.
+    tx.effects.counters.retain(|(of, counter, _)| *of != pid || *counter == Counter::Events);
+    tx.effects.counters.push((PartnerId(0), Counter::Partners, -1));
+    tx.forget(Stale::Partner(pid));
+    Ok(())
+}
+
+/// Where a page of partners begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartnerPosition {
+    /// After so many rows.
+    Offset(i64),
+    /// After this one.
+    After(PartnerId),
+}
+
+/// A page of partners, ascending, whose name holds the folded term.
+pub fn select(
+    tx: &mut Tx<'_>,
+    search: Option<&str>,
+    from: PartnerPosition,
+    size: i64,
+) -> Result<Vec<Partner>> {
+    let (skip, start) = match from {
+        PartnerPosition::Offset(offset) => (offset, 0),
+        PartnerPosition::After(pid) => (0, pid.0),
+    };
+    let test = search_test(tx, search, "$4");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM partners p WHERE p.pid > $1 AND {test} ORDER BY p.pid LIMIT $2 OFFSET $3"
+    );
+    tx.unscoped().rows(
+        &sql,
+        &[start.into(), size.into(), skip.into(), Param::Text(search.unwrap_or(""))],
+        read,
+    )
+}
+
+/// How many partners' names hold the folded term.
+pub fn total(tx: &mut Tx<'_>, search: Option<&str>) -> Result<Total> {
+    let count = match search {
+        None => tx.unscoped().rows(
+            "SELECT CAST(coalesce(sum(value), 0) AS BIGINT) FROM counters WHERE pid = 0 AND name = 'partners'",
+            &[],
+            |row| row.int(0),
+        )?,
+        Some(term) => {
+            let test = search_test(tx, search, "$1");
+            let sql = format!("SELECT count(*) FROM partners p WHERE {test}");
+            tx.unscoped().rows(&sql, &[Param::Text(term)], |row| row.int(0))?
+        }
+    };
+    Ok(Total { count: count.first().copied().unwrap_or(0), is_exact: true })
+}
+
+fn search_test(tx: &Tx<'_>, search: Option<&str>, param: &str) -> String {
+    match search {
+        None => format!("CAST({param} AS TEXT) = ''"),
+        Some(_) => tx.dialect().contains("p.name_key", param),
+    }
+}
+
+/// An operator's token, without the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorToken {
+    /// Its number.
+    pub token_id: i64,
+    /// What it is for, for people.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Millis,
+}
+
+/// Stores an operator's token by its hash.
+pub fn insert_operator_token(tx: &mut Tx<'_>, hash: &str, name: &str) -> Result<i64> {
+    let (id, now) = (tx.next_id(Sequence::OperatorTokens)?, tx.now());
+    tx.unscoped().execute(
+        "INSERT INTO operator_tokens (token_id, token_hash, name, created_at) VALUES ($1, $2, $3, $4)",
+        &[id.into(), hash.into(), name.into(), now.into()],
+    )?;
+    Ok(id)
+}
+
+/// Whether this is the hash of an operator's token.
+pub fn find_operator_token(tx: &mut Tx<'_>, hash: &str) -> Result<Option<KnownOperatorToken>> {
+    let found =
+        tx.unscoped()
+            .rows("SELECT 1 FROM operator_tokens WHERE token_hash = $1", &[hash.into()], |_| Ok(()))?;
+    Ok(found.first().map(|()| KnownOperatorToken(())))
+}
+
+/// All operators' tokens.
+pub fn list_operator_tokens(tx: &mut Tx<'_>) -> Result<Vec<OperatorToken>> {
+    tx.unscoped().rows(
+        "SELECT token_id, name, created_at FROM operator_tokens ORDER BY token_id",
+        &[],
+        |row| {
+            Ok(OperatorToken {
+                token_id: row.int(0)?,
+                name: row.text(1)?.to_owned(),
+                created_at: row.int(2)?,
+            })
+        },
+    )
+}
+
+/// Revokes an operator's token; whether there was one.
+pub fn delete_operator_token(tx: &mut Tx<'_>, token_id: i64) -> Result<bool> {
+    Ok(tx.unscoped().execute("DELETE FROM operator_tokens WHERE token_id = $1", &[token_id.into()])? > 0)
+}

@@ -1,0 +1,170 @@
+//! What happens without a request: letters of the outbox are sent, what has expired is cleared away.
+
+mod deliver;
+mod housekeep;
+mod requests;
+#[cfg(test)]
+mod tests;
+
+pub use deliver::{Delivered, deliver_due};
+use deliver::{Sent, mark, send_due};
+pub use housekeep::{Housekeeping, housekeep, scrub};
+pub use requests::issue_requested;
+
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use tenantry_core::error::{Error, Result};
+use tenantry_domain::outbox;
+use tenantry_domain::services::Services;
+use tenantry_mail::Mailer;
+use tenantry_store::access::nobody;
+
+/// The longest sleep. Due times are the database's, and its clock may be set; sleeping goes by another one.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Between two rounds of housekeeping.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// After a fault of the store, or a panic, before the next attempt.
+const AFTER_A_FAULT: Duration = Duration::from_secs(1);
+
+/// The worker's thread. Dropping it does what [`Worker::stop`] does.
+#[derive(Debug)]
+pub struct Worker {
+    /// Dropped to stop the thread.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts it. It keeps the database open until it is stopped.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(services: Services, mailer: Mailer) -> Result<Self> {
+        let failed = |e: std::io::Error| Error::internal(format!("cannot start the worker thread: {e}"));
+        // A runtime of its own: SMTP and files block, which is fine on this thread and nowhere else.
+        let runtime = Builder::new_current_thread().enable_time().build().map_err(failed)?;
+        let (stop, mut stopped) = oneshot::channel();
+        let supervisor = services.store.supervisor().clone();
+        let mut rounds = Rounds::new(&services, &mailer);
+        let thread = supervisor
+            .thread("worker", move || {
+                run_in_background();
+                runtime.block_on(rounds.run(&mut stopped));
+            })
+            .map_err(failed)?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Ends it after the batch under way, and waits for that: it blocks, with an SMTP server that takes its time
+    /// for as long as that takes.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Nice 19: requests first. On Linux a nice value belongs to the thread (setpriority(2), "C library/kernel
+/// differences"); elsewhere this would slow the whole process.
+fn run_in_background() {
+    #[cfg(target_os = "linux")]
+    if let Err(e) = rustix::process::setpriority_process(None, 19) {
+        tracing::debug!("the worker runs at ordinary priority: {e}");
+    }
+}
+
+/// What is kept from one round to the next, also over a panic.
+struct Rounds {
+    services: Services,
+    mailer: Mailer,
+    housekeeping_at: Instant,
+    /// Letters that an attempt was made for while the store could not be told. They are not sent again for that.
+    unmarked: Option<Sent>,
+    /// Letters or personal values have gone since the last [`scrub`], or may have before this process started.
+    is_soiled: bool,
+    is_faulty: bool,
+}
+
+impl Rounds {
+    fn new(services: &Services, mailer: &Mailer) -> Self {
+        let (services, mailer, housekeeping_at) = (services.clone(), mailer.clone(), Instant::now());
+        Self { services, mailer, housekeeping_at, unmarked: None, is_soiled: true, is_faulty: false }
+    }
+
+    /// Until `stop` is dropped.
+    async fn run(&mut self, stop: &mut oneshot::Receiver<()>) {
+        loop {
+            let pause = match self.round().await {
+                Ok(pause) => {
+                    if std::mem::take(&mut self.is_faulty) {
+                        tracing::info!("the worker works again");
+                    }
+                    pause
+                }
+                Err(e) => {
+                    // Once, not every second of an outage.
+                    if !std::mem::replace(&mut self.is_faulty, true) {
+                        tracing::error!(%e, "the worker cannot work; it goes on trying");
+                    }
+                    AFTER_A_FAULT
+                }
+            };
+            tokio::select! {
+                biased;
+                _ = &mut *stop => return,
+                () = self.services.store.mail_arrived(), if !self.is_faulty => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn deliver(&mut self) -> Result<Delivered> {
+        let sent = match self.unmarked.take() {
+            Some(sent) => sent,
+            None => send_due(&self.services, &self.mailer, outbox::BATCH).await?,
+        };
+        let marked = mark(&self.services, &sent).await;
+        if marked.is_err() {
+            self.unmarked = Some(sent);
+        }
+        marked
+    }
+
+    /// One batch of mail, and the housekeeping when it is time; how long there is nothing to do then.
+    async fn round(&mut self) -> Result<Duration> {
+        #[cfg(any(test, feature = "testing"))]
+        self.services.store.supervisor().trip("worker");
+        let delivered = self.deliver().await?;
+        self.is_soiled |= delivered.delivered + delivered.set_aside + delivered.expired > 0;
+        if Instant::now() >= self.housekeeping_at {
+            self.is_soiled |= housekeep(&self.services).await?.leaves_traces();
+            if self.is_soiled {
+                self.is_soiled = !scrub(&self.services).await?;
+            }
+            self.housekeeping_at = Instant::now() + HOUSEKEEPING;
+        }
+        if delivered.is_full {
+            return Ok(Duration::ZERO);
+        }
+        let due = self.services.store.read(&nobody(), outbox::next_due).await?;
+        let until_mail = due.map_or(LONGEST_SLEEP, |at| {
+            Duration::from_millis(u64::try_from(at - self.services.clock.now()).unwrap_or(0))
+        });
+        let until_housekeeping = self.housekeeping_at.saturating_duration_since(Instant::now());
+        Ok(until_mail.min(until_housekeeping).min(LONGEST_SLEEP))
+    }
+}

@@ -1,0 +1,44 @@
+//! Forgotten passwords that were asked for are mailed.
+
+use tenantry_core::error::Result;
+use tenantry_core::model::UserId;
+use tenantry_domain::services::Services;
+use tenantry_domain::{forgot_password, unit};
+use tenantry_store::access::{nobody, system_within};
+
+/// Requests in one batch.
+const REQUESTS: i64 = 100;
+
+/// Puts the mails that were asked for into the outbox. A crash in the middle takes a request up again; nobody gets a
+/// second mail, since they are counted.
+///
+/// # Errors
+/// Of the store.
+pub async fn issue_requested(services: &Services) -> Result<()> {
+    loop {
+        let waiting = services.store.read(&nobody(), |tx| forgot_password::list(tx, REQUESTS)).await?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        for request in waiting {
+            let mut after = UserId(0);
+            loop {
+                let wanted = request.clone();
+                let found = services
+                    .store
+                    .scan(&nobody(), move |tx| forgot_password::find(tx, &wanted, after))
+                    .await?;
+                let Some(&(_, last)) = found.last() else { break };
+                for (pid, user_id) in found {
+                    let terms = services.terms;
+                    unit::write(&services.store, &system_within(pid), move |tx| {
+                        forgot_password::issue(tx, terms, user_id)
+                    })
+                    .await?;
+                }
+                after = last;
+            }
+            unit::write(&services.store, &nobody(), move |tx| forgot_password::settle(tx, &request)).await?;
+        }
+    }
+}
