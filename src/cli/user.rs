@@ -16,7 +16,7 @@ use tenantry_core::user_fields::{self, UserField};
 use tenantry_core::values;
 use tenantry_domain::services::Services;
 use tenantry_domain::users::{self, UserChange};
-use tenantry_domain::{partners, passwords, unit};
+use tenantry_domain::{partners, password_changes, unit};
 use tenantry_store::access::{Admin, Operator};
 use tenantry_store::listing::lists::SortKey;
 use tenantry_store::listing::user_queries::UserQuery;
@@ -218,9 +218,9 @@ async fn reset(services: &Services, by: Operator, user: UserRef, tell: bool) -> 
     let (terms, (admin, user_id)) = (services.terms, locate(services, by, user).await?);
     let password = unit::write(&services.store, &admin.clone(), move |tx| {
         if tell {
-            passwords::reset_and_tell(tx, terms, &admin, user_id).map(Some)
+            password_changes::reset_and_tell(tx, terms, &admin, user_id).map(Some)
         } else {
-            passwords::reset(tx, terms, &admin, user_id).map(|()| None)
+            password_changes::reset(tx, terms, &admin, user_id).map(|()| None)
         }
     })
     .await?;

@@ -16,7 +16,7 @@ use tenantry_core::error::Result;
 use tenantry_core::json::{Fields, Patch, Presence, id_list};
 use tenantry_core::model::{Group, GroupId, PartnerId, UserId};
 use tenantry_core::values;
-use tenantry_domain::bulk_operations::{BulkChange, BulkOperation};
+use tenantry_domain::bulk_changes::{BulkChange, BulkOperation};
 use tenantry_domain::conditions::{self, Target};
 use tenantry_domain::groups;
 use tenantry_domain::groups::{GroupChange, NewGroup};

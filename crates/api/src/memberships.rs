@@ -6,7 +6,7 @@ use axum::response::Response;
 use crate::parameters::{ConditionParams, DryRunParams, OnceParams};
 use crate::responses::{AdminErrors, ChangedError, InvalidError, MissingError, RepeatedError, TooLargeError};
 use tenantry_core::json::id_list;
-use tenantry_domain::bulk_operations::{BulkChange, BulkOperation};
+use tenantry_domain::bulk_changes::{BulkChange, BulkOperation};
 use tenantry_domain::conditions::Target;
 use tenantry_domain::memberships;
 use tenantry_http::extract::{Admin, GroupPath, MemberPath};

@@ -19,7 +19,7 @@ use tenantry_core::values;
 use tenantry_domain::conditions::Target;
 use tenantry_domain::user_records::{read_back, read_profile_change};
 use tenantry_domain::users::UserChange;
-use tenantry_domain::{passwords, unit, users};
+use tenantry_domain::{password_changes, unit, users};
 use tenantry_http::answers::json;
 use tenantry_http::conditional::{Conditions, show};
 use tenantry_http::extract::{Member, NoParams, RestrictedMember};
@@ -156,7 +156,7 @@ pub async fn update_own_password(
     let old = fields.required("oldPassword", secret);
     let new = fields.required("newPassword", secret);
     let (old, new) = fields.finish_with(|| Some((old?, new?)))?;
-    passwords::change_own(&app, &member, old, new).await?;
+    password_changes::change_own(&app, &member, old, new).await?;
     Ok(json(StatusCode::OK, &json!({})))
 }
 
@@ -187,7 +187,7 @@ pub async fn reset_own_password(
     _: NoParams,
 ) -> Result<Response, Problem> {
     let (terms, who) = (app.terms, member.clone());
-    unit::write(&app.store, &member, move |tx| passwords::reset_self(tx, terms, &who)).await?;
+    unit::write(&app.store, &member, move |tx| password_changes::reset_self(tx, terms, &who)).await?;
     Ok(json(StatusCode::OK, &json!({})))
 }
 

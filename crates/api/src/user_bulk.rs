@@ -13,8 +13,8 @@ use tenantry_core::error::{Error, Fault, Result};
 use tenantry_core::json::{Fields, Flaw, Patch, Presence, elements, id_list, members, status};
 use tenantry_core::model::UserId;
 use tenantry_core::user_fields::ProfileField;
-use tenantry_domain::bulk_operations::{BulkChange, BulkOperation};
-use tenantry_domain::user_bulk::{self, MOST_CHANGED, Row, Selection};
+use tenantry_domain::bulk_changes::{BulkChange, BulkOperation, Selection};
+use tenantry_domain::user_bulk::{self, MOST_CHANGED, Row};
 use tenantry_domain::user_records::{
     HalfRead, note_unknown, read_groups, read_profile_change, unknown_groups,
 };

@@ -15,7 +15,7 @@ use tenantry_core::json::Presence;
 use tenantry_core::model::{User, UserId};
 use tenantry_domain::conditions::{self, Target};
 use tenantry_domain::user_records::{read_change, read_new};
-use tenantry_domain::{effects, passwords, unit, users};
+use tenantry_domain::{effects, password_changes, unit, users};
 use tenantry_http::answers::json;
 use tenantry_http::conditional::{Conditions, show};
 use tenantry_http::extract::{Admin, NoParams, UserPath};
@@ -180,6 +180,6 @@ pub async fn reset_user_password(
     _: NoParams,
 ) -> Result<Response, Problem> {
     let (terms, rights) = (app.terms, by.clone());
-    unit::write(&app.store, &by, move |tx| passwords::reset(tx, terms, &rights, id)).await?;
+    unit::write(&app.store, &by, move |tx| password_changes::reset(tx, terms, &rights, id)).await?;
     Ok(json(StatusCode::OK, &json!({})))
 }

@@ -2,6 +2,8 @@
 //! written down as an entry and carried out in steps, so that others write in between (B15). Once begun an operation
 //! always ends: an entry whose process died is taken up by the next one, on PostgreSQL by any other when its lease is over.
 
+/// The operations that this process carries out.
+pub mod in_process;
 mod running;
 mod steps;
 
@@ -9,63 +11,23 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bulk_changes::{BulkChange, BulkOperation, Selection};
 use crate::once::StoredResponse;
 use crate::services::Services;
 use crate::unit::{self, Done, Manner};
-use crate::user_bulk::{self, Selection};
-use crate::users::{self, UserChange};
-use crate::{Terms, clients, effects, groups, memberships, partners};
+use crate::user_bulk;
+use crate::users::{self};
+use crate::{Terms, clients, effects, groups, last_admin, memberships, partners};
 use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::model::{GroupId, PartnerId, UserId};
 use tenantry_store::access::{Admin, Operator, Scope as _};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::bulk_operations as stored;
-use tenantry_store::tables::bulk_operations::BulkRecord;
 
-pub use running::{Running, attend, take_up};
+pub use running::{attend, take_up};
 
 /// So many rows are changed in one transaction.
 pub const WHOLE: usize = 5_000;
-
-/// What is done to each of many users or groups.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum BulkChange {
-    /// Users are changed.
-    UpdateUsers(Box<UserChange>),
-    /// Users are deleted.
-    DeleteUsers,
-    /// Users become members of a group.
-    AddMembers(GroupId),
-    /// Members leave a group.
-    RemoveMembers(GroupId),
-    /// One group is deleted.
-    DeleteGroup,
-    /// Groups are deleted.
-    DeleteGroups,
-    /// A partner is deleted; it has no ids.
-    DeletePartner,
-    /// The sessions of a client that was revoked end; it has no ids.
-    RevokeClient(String),
-}
-
-/// A change of many rows.
-#[derive(Debug, Clone)]
-pub struct BulkOperation {
-    /// What is done to each.
-    pub change: BulkChange,
-    /// For whom.
-    pub selection: Selection,
-    /// For how many, where that must hold.
-    pub expected: Option<i64>,
-}
-
-impl BulkOperation {
-    /// A change of these, ascending, each once.
-    pub fn of(change: BulkChange, ids: Vec<i64>) -> Self {
-        Self { change, selection: Selection::Ids(ids), expected: None }
-    }
-}
 
 /// Something that was left as it was, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,34 +171,6 @@ pub async fn revoke_client(services: &Services, by: Operator, client_id: &str) -
     tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
 }
 
-/// Whether the partner of the transaction is being deleted.
-///
-/// # Errors
-/// None of its own.
-pub(super) fn is_partner_going(tx: &mut Tx<'_>) -> Result<bool> {
-    let Some(found) = stored::find(tx)? else { return Ok(false) };
-    Ok(parse(&found)? == BulkChange::DeletePartner)
-}
-
-/// Whether a group of the transaction's partner is being deleted.
-///
-/// # Errors
-/// None of its own.
-pub(super) fn is_group_going(tx: &mut Tx<'_>, group: GroupId) -> Result<bool> {
-    let Some(found) = stored::find(tx)? else { return Ok(false) };
-    match parse(&found)? {
-        BulkChange::DeleteGroup | BulkChange::DeleteGroups => {
-            Ok(stored::list_pending(tx)?.contains(&group.0))
-        }
-        _ => Ok(false),
-    }
-}
-
-fn parse(record: &BulkRecord) -> Result<BulkChange> {
-    serde_json::from_str(&record.change)
-        .map_err(|_| Error::internal("the entry of a bulk operation cannot be read"))
-}
-
 /// What is to be done to whom.
 struct Plan {
     change: BulkChange,
@@ -353,7 +287,7 @@ fn check_again(tx: &mut Tx<'_>, change: &BulkChange, ids: &[i64]) -> Result<()> 
         let admins = users::last_admins_among(tx, ids)?;
         if !admins.is_empty() {
             let listed = if *change == BulkChange::DeleteUsers { admins } else { Vec::new() };
-            return Err(Conflict::users("last-admin", listed, partners::LAST_ADMIN));
+            return Err(Conflict::users("last-admin", listed, last_admin::LAST_ADMIN));
         }
     }
     if matches!(change, BulkChange::DeleteGroup | BulkChange::DeleteGroups) {
@@ -379,6 +313,7 @@ fn rehearse(tx: &mut Tx<'_>, by: &Admin, operation: &BulkOperation) -> Result<St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::users::UserChange;
     use tenantry_core::model::Status;
     use tenantry_core::user_fields::{ProfileChange, ProfileField};
 

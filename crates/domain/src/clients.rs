@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::events::{self, Kind};
 use crate::services::Services;
-use crate::tokens;
+use crate::token_text;
 use tenantry_core::error::{Error, GrantError, Missing, Result};
 use tenantry_store::access::{Operator, system_within};
 
@@ -61,7 +61,7 @@ pub async fn authenticate(
         // It has no secret: whoever sends one takes it for another client.
         return if secret.is_none_or(|s| s.is_empty()) { Ok(ClientIdentity::Public) } else { Err(refused()) };
     }
-    let (Some(pid), Some(secret)) = (tokens::partner_of(client_id, "cl"), secret) else {
+    let (Some(pid), Some(secret)) = (token_text::partner_of(client_id, "cl"), secret) else {
         return Err(refused());
     };
     let id = client_id.to_owned();
@@ -102,7 +102,7 @@ pub fn create(tx: &mut Tx<'_>, _by: Operator, name: &str, is_admin: bool) -> Res
 /// # Errors
 /// Not found.
 pub fn partner_of(client_id: &str) -> Result<PartnerId> {
-    tokens::partner_of(client_id, "cl").ok_or(Error::NotFound(Missing::Client))
+    token_text::partner_of(client_id, "cl").ok_or(Error::NotFound(Missing::Client))
 }
 
 /// The clients of a partner.

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::tokens::Opened;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::Result;
 use tenantry_core::model::{Event, Group, GroupId, PartnerId, User, UserId};
@@ -126,6 +125,13 @@ pub fn record_user(
     after: Option<Value>,
 ) -> Result<()> {
     insert(tx, &NewEvent { kind: kind.name(), user_id: Some(user), before, after, ..NewEvent::default() })
+}
+
+/// A session that was just opened.
+pub(super) struct Opened {
+    pub(super) session_id: String,
+    /// The latest end of any of its tokens, as is known now.
+    pub(super) ends_at: Millis,
 }
 
 /// Records that a session of a user was opened; where from goes some time after its end.

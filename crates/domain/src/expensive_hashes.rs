@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 use crate::services::Services;
-use crate::{logins, unit};
+use crate::{login_failures, unit};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_passwords::{Deadlines, Work};
@@ -115,7 +115,7 @@ async fn in_turn(
     }
     // Before the next one begins, which may be for the same user.
     let terms = services.terms;
-    let count = move |tx: &mut Tx<'_>| logins::count_failure(tx, terms, user_id);
+    let count = move |tx: &mut Tx<'_>| login_failures::count(tx, terms, user_id);
     unit::write(&services.store, &system_within(pid), count).await?;
     drop(turn);
     Ok(Compared::Different)

@@ -3,6 +3,8 @@
 //! Functions that take a [`Tx`](tenantry_store::engine::tx::Tx) are rules inside a transaction and can be combined; the few
 //! `async` ones have something to do outside of it (hash a password, look at the clock of logins).
 
+/// What is done to many users or groups at a time.
+pub mod bulk_changes;
 /// Changes of many rows at a time, in one transaction or in steps.
 pub mod bulk_operations;
 /// OAuth clients.
@@ -29,6 +31,10 @@ pub mod forgot_password;
 pub mod groups;
 /// Large units of work: done in steps, one at a time for a partner.
 pub mod large_units;
+/// The rule that a partner keeps an admin.
+mod last_admin;
+/// What a wrong password does.
+mod login_failures;
 /// The password grant: who gets in, what failures do.
 pub mod logins;
 /// Who is in which group, from the group's side.
@@ -41,6 +47,8 @@ pub mod once;
 pub mod outbox;
 /// Partners, the first start, and the rule that a partner keeps an admin.
 pub mod partners;
+/// Passwords that somebody changes or resets.
+pub mod password_changes;
 /// The life of a password: temporary, permanent, changed, reset.
 pub mod passwords;
 /// Lists of permissions that are too large for one transaction.
@@ -58,6 +66,8 @@ pub mod sessions;
 pub mod testing;
 /// Failed logins, and other things that are counted, per address.
 pub mod throttle;
+/// How tokens are written.
+mod token_text;
 /// Access and refresh tokens.
 pub mod tokens;
 /// Units of work: one transaction each, with the rules that hold at the end of every one.

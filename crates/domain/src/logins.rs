@@ -8,24 +8,19 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::clients::{self, ClientIdentity};
-use crate::events::{self, Kind};
+use crate::events::{self};
 use crate::expensive_hashes::{self, Candidate, Compared};
 use crate::services::Services;
 use crate::tokens::{self, Granted, Opening, Origin};
-use crate::{Terms, passwords, throttle, unit};
-use tenantry_core::clock::{MINUTE, Millis};
+use crate::{Terms, login_failures, passwords, throttle, unit};
 use tenantry_core::error::{Error, GrantError, Result};
-use tenantry_core::model::{PartnerId, Status, User, UserId};
+use tenantry_core::model::{PartnerId, Status, UserId};
 use tenantry_core::values;
 use tenantry_passwords::{Verdict, Whose, Work};
 use tenantry_store::access::{nobody, system_within};
 use tenantry_store::engine::tx::Tx;
-use tenantry_store::tables::partners;
 use tenantry_store::tables::passwords::{Stored, end_permanent, list_present, rehash};
-use tenantry_store::tables::users::{self, Failures};
-
-/// How long the logins of a last ACTIVE admin are refused after every fifth failure.
-const REFUSAL: Millis = 15 * MINUTE;
+use tenantry_store::tables::users::{self};
 
 fn refused() -> Error {
     Error::Grant(GrantError::InvalidGrant, "wrong username or password".into())
@@ -75,7 +70,7 @@ pub async fn grant_password(
             // A right password that opens nothing (locked, refused, ended) is no failed guess, nor is one that was not
             // compared; one that was compared with an expensive hash is counted already.
             if is_wrong {
-                count_failure(tx, terms, user_id)?;
+                login_failures::count(tx, terms, user_id)?;
             } else {
                 users::count_unknown_login(tx);
             }
@@ -235,39 +230,4 @@ fn open(
     let after = json!({ "clientId": client_id, "address": origin.address });
     events::record_session(tx, user_id, after, &session)?;
     Ok(Some(granted))
-}
-
-/// Counts a wrong password (B23): the fifth in a row locks; the last ACTIVE admin is refused for a while instead,
-/// or anybody could shut a partner out.
-pub(super) fn count_failure(tx: &mut Tx<'_>, terms: Terms, user_id: UserId) -> Result<()> {
-    let now = tx.now();
-    let Some(user) = users::find(tx, user_id)? else { return Ok(()) };
-    let failures = users::failures(tx, user_id)?;
-    if user.status != Status::Active || now < failures.refused_until {
-        users::count_unknown_login(tx);
-        return Ok(());
-    }
-    let count = failures.count + 1;
-    if count < terms.lockout_threshold {
-        return users::set_failures(tx, user_id, Failures { count, refused_until: 0 });
-    }
-    if user.is_admin {
-        // Two admins must not be locked at once, each for the sake of the other: whether this is the last one must
-        // hold until the unit ends.
-        partners::claim(tx)?;
-    }
-    if !is_last_admin(tx, &user)? {
-        users::set_failures(tx, user_id, Failures { count, refused_until: 0 })?;
-        return crate::users::lock(tx, &user);
-    }
-    let refused_until = if count % terms.lockout_threshold == 0 { now + REFUSAL } else { 0 };
-    users::set_failures(tx, user_id, Failures { count, refused_until })?;
-    if refused_until > 0 {
-        events::record_user(tx, Kind::UserLoginRefused, user_id, None, None)?;
-    }
-    Ok(())
-}
-
-fn is_last_admin(tx: &mut Tx<'_>, user: &User) -> Result<bool> {
-    Ok(user.is_admin && users::active_admins(tx, 2)? == [user.user_id])
 }

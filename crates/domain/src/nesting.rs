@@ -1,6 +1,6 @@
 //! Groups in groups: no cycles, and not too deep.
 
-use crate::bulk_operations;
+use crate::bulk_changes;
 use tenantry_core::error::{Conflict, Fault, Result};
 use tenantry_core::model::GroupId;
 use tenantry_store::engine::tx::Tx;
@@ -33,7 +33,7 @@ fn check_levels(tx: &mut Tx<'_>, parent: Option<GroupId>, levels: i64) -> Result
     let Some(parent) = parent else { return Ok(()) };
     // Whoever deletes the parent meanwhile must see the child.
     groups::claim(tx, parent)?;
-    if bulk_operations::is_group_going(tx, parent)? {
+    if bulk_changes::is_group_going(tx, parent)? {
         let detail = format!("group {parent} is being deleted");
         return Err(Conflict::field("group-being-deleted", "/parentGroupId", detail));
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::bulk_operations;
+use crate::bulk_changes;
 use crate::erasures;
 use crate::events::{self, Kind};
 use crate::users::{self, NewUser};
@@ -14,21 +14,6 @@ use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::lists::Total;
 use tenantry_store::tables::partners;
 use tenantry_store::tables::partners::PartnerPosition;
-
-/// What a refusal by B10 says.
-pub(super) const LAST_ADMIN: &str = "this would leave the partner without an ACTIVE partner admin: make another user one first; nothing was changed";
-
-/// B10: a partner that had an ACTIVE admin keeps one. Runs at the end of every unit that may have taken one away.
-pub(super) fn keep_an_admin(tx: &mut Tx<'_>) -> Result<()> {
-    if tx.must_keep_an_admin() {
-        // Two units that each take another admin away must see each other.
-        partners::claim(tx)?;
-        if !tenantry_store::tables::users::has_active_admin(tx)? {
-            return Err(Conflict::users("last-admin", Vec::new(), LAST_ADMIN));
-        }
-    }
-    Ok(())
-}
 
 /// Whether the database is empty.
 pub fn is_first_start(tx: &mut Tx<'_>) -> Result<bool> {
@@ -119,7 +104,7 @@ pub fn update(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, change: &PartnerCha
         partner.name.clone_from(name);
     }
     if let Some(suspended) = change.suspended.filter(|s| *s != partner.suspended) {
-        if bulk_operations::is_partner_going(tx)? {
+        if bulk_changes::is_partner_going(tx)? {
             let detail = "this partner is being deleted: it cannot be resumed";
             return Err(Conflict::users("partner-being-deleted", Vec::new(), detail));
         }

@@ -7,12 +7,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::{Value, json};
-
 use crate::conditions;
-use crate::events::Kind;
 use crate::large_units::{LargeUnit, LargeUnits, is_step_full};
 use crate::once::Keepable;
+use crate::permissions::Differing;
 use crate::permissions::accessible;
 use crate::unit::{self, Done, Manner};
 use tenantry_core::error::{Error, Result};
@@ -20,7 +18,6 @@ use tenantry_core::model::{GroupId, ObjectPermissions, PartnerId};
 use tenantry_store::access::{Admin, Scope as _, nobody, system_within};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
-use tenantry_store::tables::events::{NewEvent, insert_written};
 use tenantry_store::tables::groups;
 use tenantry_store::tables::permission_changes as changes;
 use tenantry_store::tables::permission_changes::{ChangeState, MarkedRow, Unsettled};
@@ -45,29 +42,6 @@ const GROUPS: i64 = 100;
 pub fn is_large(tx: &mut Tx<'_>, group_id: GroupId, list: &[ObjectPermissions]) -> Result<bool> {
     let count: usize = list.iter().map(|entry| entry.permissions.len()).sum();
     Ok(count > SMALL || permissions::has_more_than(tx, group_id, SMALL)?)
-}
-
-/// What differs between two lists, as an event shows it: only the entries that differ, as JSON.
-pub(super) struct Differing {
-    before: String,
-    after: String,
-}
-
-impl Differing {
-    pub(super) fn of(before: &[ObjectPermissions], after: &[ObjectPermissions]) -> Self {
-        let other_than = |list: &[ObjectPermissions], of: &[ObjectPermissions]| -> String {
-            let known: std::collections::HashSet<&ObjectPermissions> = of.iter().collect();
-            let differ: Vec<_> = list.iter().filter(|entry| !known.contains(entry)).collect();
-            Value::to_string(&json!({ "permissions": differ }))
-        };
-        Self { before: other_than(before, after), after: other_than(after, before) }
-    }
-
-    pub(super) fn record(&self, tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
-        let kind = Kind::GroupPermissionsChanged.name();
-        let event = NewEvent { kind, group_id: Some(group_id), ..NewEvent::default() };
-        insert_written(tx, &event, Some(&self.before), Some(&self.after))
-    }
 }
 
 /// A list to replace a group's with.

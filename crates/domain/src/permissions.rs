@@ -1,15 +1,15 @@
 //! Which permissions and wildcards groups have (contract, part C).
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::events::{self, Kind};
 use crate::groups::get_head;
-use crate::permission_lists::Differing;
 use tenantry_core::catalogue::Catalogue;
 use tenantry_core::error::{Error, Fault, Missing, Result};
 use tenantry_core::model::{Group, GroupId, ObjectPermissions};
 use tenantry_store::access::Admin;
 use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::events::{NewEvent, insert_written};
 use tenantry_store::tables::{groups, permissions};
 
 /// A group that is not in the partner is here a fault, as the source prints (contract, part C).
@@ -87,4 +87,27 @@ pub fn replace_wildcards(
         events::record_group(tx, Kind::GroupWildcardsChanged, group_id, Some(old), Some(new))?;
     }
     groups::find(tx, group_id)?.ok_or(Error::NotFound(Missing::Group))
+}
+
+/// What differs between two lists, as an event shows it: only the entries that differ, as JSON.
+pub(super) struct Differing {
+    before: String,
+    after: String,
+}
+
+impl Differing {
+    pub(super) fn of(before: &[ObjectPermissions], after: &[ObjectPermissions]) -> Self {
+        let other_than = |list: &[ObjectPermissions], of: &[ObjectPermissions]| -> String {
+            let known: std::collections::HashSet<&ObjectPermissions> = of.iter().collect();
+            let differ: Vec<_> = list.iter().filter(|entry| !known.contains(entry)).collect();
+            Value::to_string(&json!({ "permissions": differ }))
+        };
+        Self { before: other_than(before, after), after: other_than(after, before) }
+    }
+
+    pub(super) fn record(&self, tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
+        let kind = Kind::GroupPermissionsChanged.name();
+        let event = NewEvent { kind, group_id: Some(group_id), ..NewEvent::default() };
+        insert_written(tx, &event, Some(&self.before), Some(&self.after))
+    }
 }

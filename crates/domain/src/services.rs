@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::Terms;
-use crate::bulk_operations::Running;
+use crate::bulk_operations::in_process::Running;
 use crate::cursors::CursorKey;
 use crate::evaluations::Rules;
 use crate::large_units::LargeUnits;

@@ -12,14 +12,14 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::clients::{self, ClientIdentity};
-use crate::events::{self, Kind};
+use crate::events::{self, Kind, Opened};
 use crate::services::Services;
+use crate::token_text::partner_of;
 use crate::{Terms, passwords, unit};
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, GrantError, Missing, Result, TokenFault};
 use tenantry_core::model::{PartnerId, Status, User, UserId};
 use tenantry_core::random::Random;
-use tenantry_core::values;
 use tenantry_store::access::{Caller, Operator, TokenFacts, system_within};
 use tenantry_store::engine::cache::TokenHash;
 use tenantry_store::engine::tx::Tx;
@@ -29,14 +29,6 @@ use tenantry_store::tables::{partners, users};
 /// SHA-256 of a token.
 pub fn hash(token: &str) -> TokenHash {
     Sha256::digest(token.as_bytes()).into()
-}
-
-/// The partner that a token of this kind names; none when it is not of that form.
-pub(super) fn partner_of(token: &str, kind: &str) -> Option<PartnerId> {
-    let (pid, secret) = token.strip_prefix(kind)?.strip_prefix('.')?.split_once('.')?;
-    let pid = values::whole_number(pid).filter(|pid| *pid > 0)?;
-    // Nothing else was ever given out, and PostgreSQL refuses to look for a NUL character.
-    (!secret.is_empty() && secret.bytes().all(|b| b.is_ascii_graphic())).then_some(PartnerId(pid))
 }
 
 fn make(random: &Random, kind: &str, pid: PartnerId) -> Zeroizing<String> {
@@ -139,13 +131,6 @@ pub(super) struct Opening<'a> {
     pub(super) origin: &'a Origin,
     /// Set for a session that must first change the password: when that password ends, if it does.
     pub(super) restricted: Option<Option<Millis>>,
-}
-
-/// A session that was just opened.
-pub(super) struct Opened {
-    pub(super) session_id: String,
-    /// The latest end of any of its tokens, as is known now.
-    pub(super) ends_at: Millis,
 }
 
 /// Opens a session and gives its first tokens.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::conditions::{self, Condition, Target};
+use crate::last_admin;
 use crate::once::{self, Claim, Keepable};
-use crate::partners;
 use tenantry_core::error::Result;
 use tenantry_store::access::{Caller, Scope};
 use tenantry_store::engine::tx::{Outcome, Tx};
@@ -217,7 +217,7 @@ impl Right {
     fn run<T>(&self, tx: &mut Tx<'_>, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.check(tx)?;
         let value = work(tx)?;
-        partners::keep_an_admin(tx)?;
+        last_admin::keep_an_admin(tx)?;
         Ok(value)
     }
 }

@@ -1,6 +1,6 @@
 //! Users, created and changed many at a time.
 
-use crate::bulk_operations::{BulkChange, BulkOperation};
+use crate::bulk_changes::{BulkChange, BulkOperation, Selection};
 use crate::users::{self, NewUser, UserChange};
 use crate::{Terms, events};
 use tenantry_core::error::{Conflict, Error, Fault, Missing, Result};
@@ -68,15 +68,6 @@ fn all_faults(rows: &[Row], place: &str) -> Error {
         })
     });
     Error::Invalid(faults.take(LISTED).collect())
-}
-
-/// Which users a change is for.
-#[derive(Debug, Clone)]
-pub enum Selection {
-    /// These, ascending, each once.
-    Ids(Vec<i64>),
-    /// Those that the filter finds.
-    Filter(UserQuery),
 }
 
 /// What a change of many came to.

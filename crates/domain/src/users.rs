@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::erasures::{self, Extent};
 use crate::events::{self, Kind};
-use crate::{Terms, partners, passwords};
+use crate::{Terms, last_admin, passwords};
 use tenantry_core::error::{Conflict, Error, Fault, Missing, Result};
 use tenantry_core::model::{GroupId, Profile, Status, User, UserId, Username};
 use tenantry_core::user_fields::ProfileChange;
@@ -293,7 +293,7 @@ pub(super) fn refuse_deletion(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Resul
     users.dedup();
     Err(match own {
         Some(_) => Conflict::users("self-delete", users, "nobody can delete themselves; nothing was deleted"),
-        None => Conflict::users("last-admin", users, partners::LAST_ADMIN),
+        None => Conflict::users("last-admin", users, last_admin::LAST_ADMIN),
     })
 }
 

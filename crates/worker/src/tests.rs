@@ -9,7 +9,7 @@ use tenantry_core::random::Random;
 use tenantry_core::values;
 use tenantry_domain::services::Services;
 use tenantry_domain::users::{self, NewUser};
-use tenantry_domain::{events, outbox, partners, passwords, testing, unit};
+use tenantry_domain::{events, outbox, partners, password_changes, testing, unit};
 use tenantry_mail::{Directory, Mailer, Memory, Notice, SendError, Sender};
 use tenantry_store::access::{Operator, nobody};
 use tenantry_store::tables::events::{EventPosition, EventQuery, select};
@@ -153,9 +153,11 @@ async fn create(services: &Services, name: &str) -> User {
 
 async fn reset(services: &Services, user_id: UserId) {
     let (admin, terms) = (Operator::of_this_machine().as_admin_of(PARTNER), services.terms);
-    unit::write(&services.store, &admin.clone(), move |tx| passwords::reset(tx, terms, &admin, user_id))
-        .await
-        .unwrap();
+    unit::write(&services.store, &admin.clone(), move |tx| {
+        password_changes::reset(tx, terms, &admin, user_id)
+    })
+    .await
+    .unwrap();
 }
 
 fn password(what: &Notice) -> String {

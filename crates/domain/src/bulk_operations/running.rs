@@ -1,26 +1,24 @@
 //! Operations under way in this process: begun, carried out step by step, given up when the process stops, and taken up.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use crate::bulk_changes::BulkChange;
+use crate::bulk_operations::in_process::Counted;
 use crate::bulk_operations::steps::{self, Stepped};
-use crate::bulk_operations::{BulkChange, Plan, check_again, stored};
-use crate::large_units::{LargeUnit, LargeUnits};
+use crate::bulk_operations::{Plan, check_again, stored};
+use crate::large_units::LargeUnit;
 use crate::once::StoredResponse;
 use crate::services::Services;
 use crate::unit::{self, Done, Manner};
 use tenantry_core::clock::{Millis, SECOND};
 use tenantry_core::error::{Error, Result, TokenFault};
 use tenantry_core::model::PartnerId;
-use tenantry_core::random::Random;
 use tenantry_store::access::{Admin, Scope, nobody, system_within};
 use tenantry_store::engine::tx::Tx;
-use tenantry_store::store::Store;
 use tenantry_store::tables::bulk_operations::{BulkRecord, IdState};
 use tenantry_store::tables::partners;
 
@@ -34,84 +32,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Between two looks for operations that nobody carries out.
 const LOOK: Duration = Duration::from_secs(5);
-
-/// The operations that this process carries out. Clones share them.
-#[derive(Debug, Clone)]
-pub struct Running(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    /// This process, in entries.
-    owner: String,
-    stopping: watch::Sender<bool>,
-    /// How many are being carried out.
-    count: watch::Sender<usize>,
-    known: Mutex<HashSet<String>>,
-    /// Of which an operation is one.
-    units: LargeUnits,
-}
-
-impl Running {
-    /// None yet.
-    pub fn new(random: &Random, units: LargeUnits) -> Self {
-        Self(Arc::new(Inner {
-            owner: random.token::<12>(),
-            stopping: watch::Sender::new(false),
-            count: watch::Sender::new(0),
-            known: Mutex::default(),
-            units,
-        }))
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until no other large unit of the partner is under way.
-    ///
-    /// # Errors
-    /// Unavailable when one is for too long, or too many wait.
-    pub(super) async fn turn(&self, store: &Store, pid: PartnerId) -> Result<LargeUnit> {
-        self.0.units.begin(store, pid).await
-    }
-
-    /// Has operations end after the step they are in; whoever waits for one is told that it goes on later.
-    pub fn stop(&self) {
-        self.0.stopping.send_replace(true);
-    }
-
-    /// Waits until none is carried out any more.
-    pub async fn stopped(&self) {
-        let _ = self.0.count.subscribe().wait_for(|count| *count == 0).await;
-    }
-
-    /// How many are being carried out.
-    pub fn count(&self) -> usize {
-        *self.0.count.borrow()
-    }
-
-    fn is_stopping(&self) -> bool {
-        *self.0.stopping.borrow()
-    }
-}
-
-/// One more that is being carried out, until it is dropped.
-struct Counted(Running, String);
-
-impl Counted {
-    fn of(running: &Running, operation_id: &str) -> Self {
-        running.0.count.send_modify(|count| *count += 1);
-        running.known().insert(operation_id.to_owned());
-        Self(running.clone(), operation_id.to_owned())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.known().remove(&self.1);
-        self.0.0.count.send_modify(|count| *count -= 1);
-    }
-}
 
 fn busy() -> Error {
     Error::Unavailable {
@@ -208,7 +128,7 @@ fn record(services: &Services, by: &impl Scope, manner: &Manner, plan: &Plan) ->
         changed: 0,
         kept: String::from("[]"),
         key_hash: manner.once.as_ref().map(|claim| claim.key_hash().to_owned()),
-        owner: services.bulk.0.owner.clone(),
+        owner: services.bulk.owner(),
         lease_until: 0,
     })
 }
@@ -253,13 +173,13 @@ async fn carry_out(services: &Services, turn: &LargeUnit, record: &BulkRecord) -
 
 async fn step(services: &Services, turn: &LargeUnit, by: &Admin, record: &BulkRecord) -> Result<Stepped> {
     let (terms, rights, id, owner) =
-        (services.terms, by.clone(), record.operation_id.clone(), services.bulk.0.owner.clone());
+        (services.terms, by.clone(), record.operation_id.clone(), services.bulk.owner());
     turn.step(&services.store, by, move |tx| steps::step(tx, terms, &rights, &id, &owner)).await
 }
 
 /// So that another process need not wait for the lease to end.
 async fn release(services: &Services, pid: PartnerId, record: &BulkRecord) {
-    let (id, owner) = (record.operation_id.clone(), services.bulk.0.owner.clone());
+    let (id, owner) = (record.operation_id.clone(), services.bulk.owner());
     let released =
         unit::write(&services.store, &system_within(pid), move |tx| stored::release(tx, &id, &owner)).await;
     if let Err(error) = released {
@@ -288,9 +208,9 @@ pub async fn take_up(services: &Services) -> Result<Vec<JoinHandle<Result<Stored
             continue;
         }
         // One of this process, or of another one, has it, and will see to it.
-        let Some(turn) = services.bulk.0.units.try_begin(&services.store, pid).await? else { continue };
+        let Some(turn) = services.bulk.try_turn(&services.store, pid).await? else { continue };
         let counted = Counted::of(&services.bulk, &found.operation_id);
-        let (owner, entry) = (services.bulk.0.owner.clone(), found.clone());
+        let (owner, entry) = (services.bulk.owner(), found.clone());
         let is_taken = unit::write(&services.store, &by, move |tx| {
             let until = tx.now() + LEASE;
             stored::take_over(tx, &entry, &owner, until)

@@ -1,7 +1,8 @@
 //! One step of an operation: some of its rows, in one transaction. What was changed since the operation was looked at as a
 //! whole counts as done (a user who is gone already) or is left and told (the last admin, B10).
 
-use crate::bulk_operations::{BulkChange, Kept, Terms, parse, response};
+use crate::bulk_changes::{BulkChange, parse};
+use crate::bulk_operations::{Kept, Terms, response};
 use crate::erasures::Extent;
 use crate::once::{self, StoredResponse};
 use crate::{groups, memberships, partners, users};

@@ -1,0 +1,48 @@
+//! What a wrong password does (B23).
+
+use crate::Terms;
+use crate::events::{self, Kind};
+use tenantry_core::clock::{MINUTE, Millis};
+use tenantry_core::error::Result;
+use tenantry_core::model::{Status, User, UserId};
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::partners;
+use tenantry_store::tables::users::{self, Failures};
+
+/// How long the logins of a last ACTIVE admin are refused after every fifth failure.
+const REFUSAL: Millis = 15 * MINUTE;
+
+/// Counts a wrong password (B23): the fifth in a row locks; the last ACTIVE admin is refused for a while instead,
+/// or anybody could shut a partner out.
+pub(super) fn count(tx: &mut Tx<'_>, terms: Terms, user_id: UserId) -> Result<()> {
+    let now = tx.now();
+    let Some(user) = users::find(tx, user_id)? else { return Ok(()) };
+    let failures = users::failures(tx, user_id)?;
+    if user.status != Status::Active || now < failures.refused_until {
+        users::count_unknown_login(tx);
+        return Ok(());
+    }
+    let count = failures.count + 1;
+    if count < terms.lockout_threshold {
+        return users::set_failures(tx, user_id, Failures { count, refused_until: 0 });
+    }
+    if user.is_admin {
+        // Two admins must not be locked at once, each for the sake of the other: whether this is the last one must
+        // hold until the unit ends.
+        partners::claim(tx)?;
+    }
+    if !is_last_admin(tx, &user)? {
+        users::set_failures(tx, user_id, Failures { count, refused_until: 0 })?;
+        return crate::users::lock(tx, &user);
+    }
+    let refused_until = if count % terms.lockout_threshold == 0 { now + REFUSAL } else { 0 };
+    users::set_failures(tx, user_id, Failures { count, refused_until })?;
+    if refused_until > 0 {
+        events::record_user(tx, Kind::UserLoginRefused, user_id, None, None)?;
+    }
+    Ok(())
+}
+
+fn is_last_admin(tx: &mut Tx<'_>, user: &User) -> Result<bool> {
+    Ok(user.is_admin && users::active_admins(tx, 2)? == [user.user_id])
+}

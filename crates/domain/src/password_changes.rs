@@ -1,0 +1,290 @@
+//! Passwords that somebody changes or resets (contract, part C, Passwords).
+
+use zeroize::Zeroizing;
+
+use crate::events::{self, Kind};
+use crate::expensive_hashes::{self, Candidate, Compared};
+use crate::passwords::{HISTORY, has_ended, mail_temporary, make_temporary, notify, person};
+use crate::services::Services;
+use crate::{Terms, login_failures, policy, unit, users};
+use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::model::{Status, User, UserId};
+use tenantry_mail::{Notice, Reason};
+use tenantry_passwords::Whose;
+use tenantry_store::access::{Admin, Member, Scope as _};
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::outbox;
+use tenantry_store::tables::passwords as stored;
+use tenantry_store::tables::passwords::NewPassword;
+use tenantry_store::tables::sessions;
+
+/// The old password and every session end in this transaction; only the mailed password works (A5, B20, B21).
+///
+/// # Errors
+/// A fault when the user is not ACTIVE: nobody could use the password.
+pub fn reset(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId) -> Result<()> {
+    let user = users::get(tx, by, user_id)?;
+    reset_user(tx, terms, &user, false).map(drop)
+}
+
+/// Like [`reset`], and tells the password instead of mailing it.
+///
+/// # Errors
+/// As [`reset`].
+pub fn reset_and_tell(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId) -> Result<String> {
+    let user = users::get(tx, by, user_id)?;
+    reset_user(tx, terms, &user, true)
+}
+
+/// The caller's own reset (A5). The caller's session ends, too.
+///
+/// # Errors
+/// As [`reset`].
+pub fn reset_self(tx: &mut Tx<'_>, terms: Terms, member: &Member) -> Result<()> {
+    let user = users::get_self(tx, member)?;
+    reset_user(tx, terms, &user, false).map(drop)
+}
+
+fn reset_user(tx: &mut Tx<'_>, terms: Terms, user: &User, tell: bool) -> Result<String> {
+    if user.status != Status::Active {
+        let status = user.status.as_str();
+        let detail = format!("this user is {status}: only an ACTIVE user gets a password");
+        return Err(Fault::new("/status", "not-active", detail).into());
+    }
+    let (password, expires_at) = make_temporary(tx, terms);
+    outbox::withdraw(tx, user.user_id)?;
+    let hash = tenantry_passwords::system_generated(&password);
+    let new = NewPassword { hash: &hash, is_temporary: true, expires_at: Some(expires_at) };
+    stored::replace(tx, user.user_id, &new, HISTORY)?;
+    sessions::end_all_of(tx, user.user_id, None)?;
+    events::record_user(tx, Kind::PasswordReset, user.user_id, None, None)?;
+    if tell {
+        return Ok(password.as_str().to_owned());
+    }
+    mail_temporary(tx, user, password, expires_at, Reason::Reset)?;
+    Ok(String::new())
+}
+
+/// The caller changes its own password (A4, B21). Every other session ends; the caller's goes on, and one that
+/// was opened with a temporary password becomes an ordinary one.
+///
+/// # Errors
+/// Faults at `/oldPassword` and `/newPassword`, all of them; a wrong old password counts as a failed login (B23).
+pub async fn change_own(
+    services: &Services,
+    member: &Member,
+    old: Zeroizing<String>,
+    new: Zeroizing<String>,
+) -> Result<()> {
+    let who = member.clone();
+    let (user, present, history, failures) = services
+        .store
+        .scan(member, move |tx| {
+            let user = users::get_self(tx, &who)?;
+            let present = stored::list_present(tx, user.user_id)?;
+            let history = stored::list_history(tx, user.user_id, HISTORY)?;
+            let failures = tenantry_store::tables::users::failures(tx, user.user_id)?;
+            Ok((user, present, history, failures))
+        })
+        .await?;
+
+    let now = services.clock.now();
+    let refused = now < failures.refused_until;
+    // Nothing is compared for one who is refused anyway.
+    let hashes =
+        if refused { Vec::new() } else { present.iter().map(|p| p.hash.clone()).collect::<Vec<_>>() };
+    let hasher = services.hasher.on_behalf_of(Whose::Partner(member.pid()));
+    let verdict = hasher.verify_login(old.clone(), hashes).await?;
+    let mut is_counted = false;
+    let matched = match verdict.expensive.first().and_then(|at| present.get(*at)) {
+        Some(expensive) if verdict.matched.is_none() => {
+            let (pid, user_id) = (member.pid(), user.user_id);
+            let candidate = Candidate { pid, user_id, stored: expensive.clone() };
+            match expensive_hashes::compare(services, candidate, old, expensive_hashes::patiently()).await {
+                Compared::Same => Some(expensive),
+                Compared::Different => {
+                    is_counted = true;
+                    None
+                }
+                Compared::Not => return Err(expensive_hashes::busy()),
+            }
+        }
+        _ => verdict.matched.and_then(|at| present.get(at)),
+    };
+    let matched = matched.filter(|p| !has_ended(p, now)).cloned();
+    let mut faults = Vec::new();
+    if matched.is_none() {
+        faults.push(Fault::new("/oldPassword", "wrong-password", "this is not your present password"));
+    }
+    if let Err(bad) = policy::check(&new, &person(&user)) {
+        faults.extend(bad.into_iter().map(|b| b.at("/newPassword")));
+    }
+    // Only somebody who knows the old password learns whether the new one was used before.
+    if faults.is_empty() {
+        let mut used: Vec<String> = history.iter().map(|p| p.hash.clone()).collect();
+        used.extend(present.iter().filter(|p| p.is_temporary).map(|p| p.hash.clone()));
+        if expensive_hashes::is_any_of(services, member.pid(), &new, used).await? {
+            let detail = format!("the last {HISTORY} passwords and the temporary one cannot be used again");
+            faults.push(Fault::new("/newPassword", "used-before", detail));
+        }
+    }
+    let Some(matched) = matched.filter(|_| faults.is_empty()) else {
+        if faults.iter().any(|f| f.code == "wrong-password") && !refused && !is_counted {
+            let terms = services.terms;
+            let user_id = user.user_id;
+            let count = move |tx: &mut Tx<'_>| login_failures::count(tx, terms, user_id);
+            unit::write(&services.store, &tenantry_store::access::system_within(member.pid()), count).await?;
+        }
+        return Err(Error::Invalid(faults));
+    };
+    let hash = hasher.hash(new).await?;
+    let who = member.clone();
+    unit::write(&services.store, member, move |tx| set_own(tx, &who, matched.password_id, &hash)).await
+}
+
+fn set_own(tx: &mut Tx<'_>, member: &Member, matched: i64, hash: &str) -> Result<()> {
+    let user = users::get_self(tx, member)?;
+    let user_id = user.user_id;
+    // Hashing took a while: what was right then must still be the password.
+    if !stored::list_present(tx, user_id)?.iter().any(|p| p.password_id == matched) {
+        let fault = Fault::new("/oldPassword", "wrong-password", "your password was changed a moment ago");
+        return Err(fault.into());
+    }
+    outbox::withdraw(tx, user_id)?;
+    stored::replace(tx, user_id, &NewPassword { hash, is_temporary: false, expires_at: None }, HISTORY)?;
+    sessions::end_all_of(tx, user_id, Some(member.session_id()))?;
+    sessions::lift_restriction(tx, member.session_id())?;
+    tenantry_store::tables::users::set_failures(
+        tx,
+        user_id,
+        tenantry_store::tables::users::Failures::default(),
+    )?;
+    events::record_user(tx, Kind::PasswordChanged, user_id, None, None)?;
+    notify(tx, &user, &user.profile.email, Notice::PasswordChanged { username: user.username.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::partners;
+    use crate::passwords::set_permanent;
+    use crate::tokens::{self, Opening, Origin};
+    use crate::users::NewUser;
+    use tenantry_core::clock::{Clock, HOUR};
+    use tenantry_core::error::TokenFault;
+    use tenantry_core::model::{PartnerId, Profile};
+    use tenantry_core::random::Random;
+    use tenantry_core::values;
+    use tenantry_store::access::{Caller, Operator, system_within};
+    use tenantry_store::store::Store;
+
+    const PID: PartnerId = PartnerId(1);
+    const TERMS: Terms = Terms {
+        access_token: HOUR,
+        refresh_token: HOUR,
+        temporary_password: HOUR,
+        password_expiry: None,
+        lockout_threshold: 5,
+        failures_per_address: 100,
+        forgotten_per_address: 1,
+        email_hold: 0,
+        events: None,
+        deleted_users: 0,
+    };
+
+    /// A partner's admin and another user, who is logged in with a permanent password.
+    async fn logged_in(dir: &tempfile::TempDir) -> (Store, Member, i64) {
+        let (clock, random) = (Clock::manual(1_000), Random::seeded(1));
+        let store = Store::open_sqlite(&dir.path().join("test.db"), clock, random).unwrap();
+        let person = |username: &str| NewUser {
+            username: values::username(username).unwrap(),
+            status: Status::Active,
+            profile: Profile {
+                first_name: String::from("Fenna"),
+                last_name: String::from("Jansen"),
+                email: String::from("fenna@example.com"),
+                ..Profile::default()
+            },
+            groups: Vec::new(),
+            is_admin: username == "admin",
+        };
+        let (by, admin, fenna) = (Operator::of_this_machine(), person("admin"), person("fenna"));
+        unit::write(&store, &by, move |tx| partners::bootstrap(tx, by, &admin, "hash")).await.unwrap();
+        let (token, password) = unit::write(&store, &system_within(PID), move |tx| {
+            let user_id = users::insert(tx, &fenna)?.user_id;
+            set_permanent(tx, user_id, "hash")?;
+            let origin = Origin { address: [127, 0, 0, 1].into(), user_agent: None };
+            let opening = Opening {
+                client_id: tenantry_core::model::PUBLIC_CLIENT,
+                user_id: Some(user_id),
+                origin: &origin,
+                restricted: None,
+            };
+            let (_, granted) = tokens::open_session(tx, TERMS, &opening)?;
+            Ok((granted.access_token, stored::list_present(tx, user_id)?.remove(0).password_id))
+        })
+        .await
+        .unwrap();
+        let facts = store.find_token(PID, &tokens::hash(&token)).await.unwrap().unwrap();
+        (store, Member::of(Caller::admit(&facts, 1_000).unwrap()).unwrap(), password)
+    }
+
+    /// What may happen between the hashing of a new password and its transaction.
+    type Overtaking = fn(&mut Tx<'_>, &Member) -> Result<()>;
+
+    #[tokio::test]
+    async fn a_change_that_something_overtook_sets_nothing() {
+        let overtakings: [(&str, Overtaking); 5] = [
+            ("reset", |tx, member| {
+                let by = Operator::of_this_machine().as_admin_of(tx.pid());
+                reset(tx, TERMS, &by, member.user_id())
+            }),
+            ("lock", |tx, member| {
+                let user = users::get_self(tx, member)?;
+                users::lock(tx, &user)
+            }),
+            ("deletion", |tx, member| {
+                let by = Operator::of_this_machine().as_admin_of(tx.pid());
+                users::delete(tx, TERMS, &by, member.user_id())
+            }),
+            ("logout", |tx, member| sessions::end(tx, member.session_id()).map(drop)),
+            ("change from elsewhere", |tx, member| {
+                sessions::end_all_of(tx, member.user_id(), None)?;
+                set_permanent(tx, member.user_id(), "other")
+            }),
+        ];
+        for (what, overtake) in overtakings {
+            let dir = tempfile::tempdir().unwrap();
+            let (store, member, matched) = logged_in(&dir).await;
+            let who = member.clone();
+            unit::write(&store, &system_within(PID), move |tx| overtake(tx, &who)).await.unwrap();
+            let who = member.clone();
+            let set = unit::write(&store, &member, move |tx| set_own(tx, &who, matched, "new")).await;
+            assert!(matches!(set, Err(Error::Unauthenticated(TokenFault::Invalid))), "{what}: {set:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn of_two_changes_in_one_session_the_later_finds_another_password() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, member, matched) = logged_in(&dir).await;
+        for (hash, is_first) in [("first", true), ("second", false)] {
+            let who = member.clone();
+            let set = unit::write(&store, &member, move |tx| set_own(tx, &who, matched, hash)).await;
+            match set {
+                Ok(()) => assert!(is_first),
+                Err(Error::Invalid(faults)) => {
+                    assert!(!is_first);
+                    assert_eq!(
+                        (faults[0].field.as_ref(), faults[0].code),
+                        ("/oldPassword", "wrong-password")
+                    );
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+        let id = member.user_id();
+        let present = store.read(&member, move |tx| stored::list_present(tx, id)).await.unwrap();
+        assert_eq!(present.iter().map(|p| p.hash.as_str()).collect::<Vec<_>>(), ["first"]);
+    }
+}
