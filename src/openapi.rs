@@ -13,7 +13,6 @@ use utoipa::openapi::security::{
     ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityScheme,
 };
 
-use crate::router;
 use tenantry_http::state::AppState;
 
 mod common;
@@ -62,12 +61,8 @@ pub fn base() -> Document {
     document
 }
 
-/// The whole document.
-pub fn document() -> Value {
-    complete(&router::api().into_openapi())
-}
-
-fn complete(document: &Document) -> Value {
+/// The document with what its operations have in common.
+pub fn complete(document: &Document) -> Value {
     common::complete(serde_json::to_value(document).unwrap_or_default())
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -79,4 +80,9 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(partners::create_partner, partners::list_partners))
         .routes(routes!(partners::get_partner, partners::update_partner, partners::delete_partner))
         .merge(tenantry_oauth::api())
+}
+
+/// The whole OpenAPI document.
+pub fn document() -> Value {
+    openapi::complete(&api().into_openapi())
 }

@@ -20,7 +20,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::cli::lock;
-use crate::cli::operation::Operation;
+use crate::cli::operations::Operation;
 use crate::cli::refusal::Refusal;
 use tenantry_domain::services::Services;
 use tenantry_store::access::Operator;

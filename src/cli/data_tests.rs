@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::cli::client::ClientOperation;
 use crate::cli::control::{self, Bound, Control};
 use crate::cli::lock::{self, Lock};
-use crate::cli::operation::Operation;
-use crate::cli::operator::OperatorOperation;
-use crate::cli::partner::PartnerOperation;
-use crate::cli::user::UserOperation;
+use crate::cli::operations::Operation;
+use crate::cli::operations::client::ClientOperation;
+use crate::cli::operations::operator::OperatorOperation;
+use crate::cli::operations::partner::PartnerOperation;
+use crate::cli::operations::user::UserOperation;
 use crate::cli::*;
 use crate::config::Secret;
 use tenantry_core::clock::Clock;
@@ -332,8 +332,8 @@ async fn lists_come_whole_however_long() {
     let served = serve(dir.path()).await;
     let by = Operator::of_this_machine();
     let admin = by.as_admin_of(PartnerId(1));
-    let mut checks = operation::Checks::default();
-    let described = operation::Described {
+    let mut checks = operations::checks::Checks::default();
+    let described = operations::checks::Described {
         username: "u",
         email: "u@example.com",
         first_name: "U",

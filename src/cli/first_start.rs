@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::cli::operation::{Checks, Described};
+use crate::cli::operations::checks::{Checks, Described};
 use crate::config::{Config, ConfigFault, Origin};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, Status};

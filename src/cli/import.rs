@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::cli::args::ImportArgs;
 use crate::cli::import_files::{Batches, Input, PlanHead, PlanReader, PlanWriter, Report};
-use crate::cli::import_operation::{Begun, ImportOperation as Do, check_plan};
-use crate::cli::operation::Operation;
+use crate::cli::operations::Operation;
+use crate::cli::operations::import::{Begun, ImportOperation as Do, check_plan};
 use crate::cli::progress::Bar;
 use crate::cli::refusal::Refusal;
 use crate::cli::way::Way;

@@ -14,14 +14,13 @@ mod export;
 mod first_start;
 mod import;
 mod import_files;
-mod import_operation;
 /// The data directory and its lock.
 pub mod lock;
 #[cfg(test)]
 mod lock_tests;
 mod migrate;
 /// What a command asks for.
-pub mod operation;
+pub mod operations;
 mod operator;
 mod partner;
 /// How answers look.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::cli::Failure;
-use crate::cli::operation::PAGE;
+use crate::cli::operations::checks::PAGE;
 use crate::cli::refusal::Refusal;
 
 /// One thing: a line `key: value` for each property, or JSON.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::cli::lock::{self, Held, Holder, Lock, Taken};
-use crate::cli::operation::Operation;
+use crate::cli::operations::Operation;
 use crate::cli::refusal::Refusal;
 use crate::cli::{control, first_start};
 use crate::config::Config;

@@ -401,7 +401,7 @@ fn question(user: i64) -> Value {
 
 /// Every operation of the document: its id, method and path.
 fn operations() -> Vec<(String, Method, String)> {
-    let document = tenantry::openapi::document();
+    let document = tenantry::router::document();
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {

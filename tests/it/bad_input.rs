@@ -321,7 +321,7 @@ async fn nul_characters_are_refused_by_every_operation() {
     assert_eq!(admin.create_group("Authors").await, 2);
     assert_eq!(t.other_partner("acme").await.0, 2);
     let before = state(&admin).await;
-    let document = tenantry::openapi::document();
+    let document = tenantry::router::document();
     let (mut parameters, mut members) = (0, 0);
     let items = document["paths"].as_object().unwrap();
     let operations = items.iter().flat_map(|(path, item)| {

@@ -25,7 +25,7 @@ struct Operation {
 
 /// Those of the document.
 fn operations() -> Vec<Operation> {
-    let document = tenantry::openapi::document();
+    let document = tenantry::router::document();
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {

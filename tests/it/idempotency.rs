@@ -254,7 +254,7 @@ async fn of_many_at_once_one_does_the_work_and_all_get_its_answer() {
 
 #[test]
 fn the_document_names_the_key_where_it_counts() {
-    let document = tenantry::openapi::document();
+    let document = tenantry::router::document();
     let mut with_key = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {

@@ -38,19 +38,19 @@ async fn the_document_is_served_as_it_is_made() {
     let t = T::start().await;
     let answer = t.anonymous().get(DOCUMENT).await.expect(200);
     assert_eq!(answer.header("content-type"), "application/json");
-    assert_eq!(answer.body, tenantry::openapi::document());
+    assert_eq!(answer.body, tenantry::router::document());
     assert!(answer.body["openapi"].as_str().unwrap().starts_with("3.1."));
     assert_eq!(t.anonymous().get("/v1/openapi.json/").await.expect(200).body, answer.body);
 }
 
 #[test]
 fn the_document_is_the_committed_one() {
-    insta::assert_json_snapshot!(tenantry::openapi::document());
+    insta::assert_json_snapshot!(tenantry::router::document());
 }
 
 #[test]
 fn every_operation_is_named_and_says_who_may_call_it() {
-    let document = tenantry::openapi::document();
+    let document = tenantry::router::document();
     let tags: BTreeSet<_> =
         document["tags"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
     let schemes = document["components"]["securitySchemes"].as_object().unwrap();
@@ -89,7 +89,7 @@ fn every_operation_is_named_and_says_who_may_call_it() {
 
 #[test]
 fn every_operation_lists_the_errors_it_can_answer() {
-    let document = tenantry::openapi::document();
+    let document = tenantry::router::document();
     for (method, path, operation) in operations(&document) {
         let id = operation["operationId"].as_str().unwrap();
         let has = |status: &str| operation["responses"].get(status).is_some();
@@ -168,7 +168,7 @@ fn every_operation_lists_the_errors_it_can_answer() {
 
 #[test]
 fn every_body_has_an_example() {
-    let document = tenantry::openapi::document();
+    let document = tenantry::router::document();
     for (_, _, operation) in operations(&document) {
         let id = operation["operationId"].as_str().unwrap();
         let mut contents = Vec::new();
@@ -216,7 +216,7 @@ fn conforms(example: &Value, schema: &Value, document: &Value, place: &str) {
 
 #[test]
 fn every_reference_leads_somewhere_and_every_schema_is_used() {
-    let document = tenantry::openapi::document();
+    let document = tenantry::router::document();
     let mut found = BTreeSet::new();
     refs(&document, &mut found);
     assert!(found.contains("#/components/schemas/User"));
@@ -232,7 +232,7 @@ fn every_reference_leads_somewhere_and_every_schema_is_used() {
 #[tokio::test]
 async fn what_is_served_is_documented() {
     let t = T::start().await;
-    let document = tenantry::openapi::document();
+    let document = tenantry::router::document();
     for (path, item) in document["paths"].as_object().unwrap() {
         let mut documented: BTreeSet<String> =
             item.as_object().unwrap().keys().map(|m| m.to_uppercase()).collect();

@@ -43,42 +43,42 @@ pub enum ImportOperation {
 
 /// How far an import is, as its command is told.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct Begun {
+pub(crate) struct Begun {
     /// Rows that are done.
-    pub(super) rows: i64,
+    pub(crate) rows: i64,
     /// Users that they became.
-    pub(super) created: i64,
+    pub(crate) created: i64,
     /// Rows that were rejected.
-    pub(super) failed: i64,
+    pub(crate) failed: i64,
     /// The newest batch.
-    pub(super) newest: Newest,
+    pub(crate) newest: Newest,
 }
 
 /// The batch that was done last: its command may have been killed before it heard of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct Newest {
+pub(crate) struct Newest {
     /// The line of its first row.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     /// Its rejected rows.
-    pub(super) rejected: Vec<Fate>,
+    pub(crate) rejected: Vec<Fate>,
 }
 
 /// Users of an export, as its command is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Exported {
+pub(crate) struct Exported {
     /// As they are written.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// How many.
-    pub(super) rows: u64,
+    pub(crate) rows: u64,
     /// The last one.
-    pub(super) last: Option<UserId>,
+    pub(crate) last: Option<UserId>,
     /// How many there are in all.
-    pub(super) total: i64,
+    pub(crate) total: i64,
 }
 
 impl ImportOperation {
-    /// See [`crate::cli::operation::Operation::run`].
-    pub(super) async fn run(self, services: &Services, by: Operator) -> Result<Value> {
+    /// See [`crate::cli::operations::Operation::run`].
+    pub(crate) async fn run(self, services: &Services, by: Operator) -> Result<Value> {
         let mut mood = Mood::Hopeful;
         match self {
             Self::Begin { pid, key } => {
@@ -192,7 +192,7 @@ impl Batch {
 }
 
 /// Refuses what is not as a plan says.
-pub(super) fn check_plan(planned: &[Fate], fates: &[Fate]) -> Result<()> {
+pub(crate) fn check_plan(planned: &[Fate], fates: &[Fate]) -> Result<()> {
     let differs = match planned.len() == fates.len() {
         true => planned.iter().zip(fates).find(|(planned, fate)| !planned.agrees(fate)),
         false => planned.first().zip(fates.first()),

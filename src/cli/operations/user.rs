@@ -1,0 +1,186 @@
+//! What commands ask for on users of any partner.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::cli::args::UserRef;
+use crate::cli::operations::checks::{Checks, Described, PAGE};
+use crate::cli::operations::partner::tell_password;
+use tenantry_core::error::Result;
+use tenantry_core::model::{PartnerId, Status, User, UserId};
+use tenantry_core::user_fields::{self, UserField};
+use tenantry_core::values;
+use tenantry_domain::services::Services;
+use tenantry_domain::users::{self, UserChange};
+use tenantry_domain::{partners, password_changes, unit};
+use tenantry_store::access::{Admin, Operator};
+use tenantry_store::listing::lists::SortKey;
+use tenantry_store::listing::user_queries::UserQuery;
+
+/// What can be done with users of any partner. The fields are the flags of these names, see args.rs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum UserOperation {
+    /// A partner's users after one, or the first.
+    List { pid: PartnerId, search: Option<String>, after: Option<UserId> },
+    /// Show one.
+    Get { user: UserRef },
+    /// Make one.
+    Create {
+        pid: PartnerId,
+        username: String,
+        email: String,
+        first_name: String,
+        last_name: String,
+        admin: bool,
+        status: Status,
+        print_password: bool,
+    },
+    /// Keep one out.
+    Lock { user: UserRef, force: bool },
+    /// Let one in again.
+    Unlock { user: UserRef },
+    /// End its password and sessions.
+    ResetPassword { user: UserRef, print_password: bool },
+    /// End one.
+    Delete { user: UserRef, force: bool },
+}
+
+impl UserOperation {
+    /// See [`super::Operation::run`].
+    pub(crate) async fn run(self, services: &Services, by: Operator) -> Result<Value> {
+        let (store, terms) = (&services.store, services.terms);
+        match self {
+            Self::List { pid, search, after } => list(services, by, pid, search, after).await,
+            Self::Get { user } => {
+                let (admin, user_id) = locate(services, by, user).await?;
+                let scope = admin.clone();
+                Ok(shape(&store.scan(&scope, move |tx| users::get(tx, &admin, user_id)).await?))
+            }
+            Self::Create { pid, username, email, first_name, last_name, admin, status, print_password } => {
+                let described = Described {
+                    username: &username,
+                    email: &email,
+                    first_name: &first_name,
+                    last_name: &last_name,
+                    is_admin: admin,
+                    status,
+                };
+                create(services, by, pid, described, print_password).await
+            }
+            Self::Lock { user, force } => {
+                let (admin, user_id) = locate(services, by, user).await?;
+                let change = UserChange { status: Some(Status::Locked), ..UserChange::default() };
+                let scope = admin.clone();
+                let locked = unit::write(store, &scope, move |tx| {
+                    if force {
+                        tx.waive_admin_rule(by);
+                    }
+                    users::update(tx, terms, &admin, user_id, &change)
+                });
+                Ok(shape(&locked.await?))
+            }
+            Self::Unlock { user } => {
+                let (admin, user_id) = locate(services, by, user).await?;
+                let scope = admin.clone();
+                let unlocked =
+                    unit::write(store, &scope, move |tx| users::unlock(tx, terms, &admin, user_id));
+                Ok(shape(&unlocked.await?))
+            }
+            Self::ResetPassword { user, print_password } => reset(services, by, user, print_password).await,
+            Self::Delete { user, force } => {
+                let (admin, user_id) = locate(services, by, user).await?;
+                let scope = admin.clone();
+                let deleted = unit::write(store, &scope, move |tx| {
+                    if force {
+                        tx.waive_admin_rule(by);
+                    }
+                    users::delete(tx, terms, &admin, user_id)
+                });
+                deleted.await?;
+                Ok(json!({ "userId": user_id, "deleted": true }))
+            }
+        }
+    }
+}
+
+/// Finds a user of any partner. A read of its own: a number is looked for in each partner, for which the writer
+/// should not wait.
+async fn locate(services: &Services, by: Operator, user: UserRef) -> Result<(Admin, UserId)> {
+    services
+        .store
+        .scan(&by, move |tx| match user {
+            UserRef::Id(id) => Ok((users::locate(tx, by, id)?, id)),
+            UserRef::Username(name) => users::locate_username(tx, by, &name),
+        })
+        .await
+}
+
+async fn list(
+    services: &Services,
+    by: Operator,
+    pid: PartnerId,
+    search: Option<String>,
+    after: Option<UserId>,
+) -> Result<Value> {
+    let mut checks = Checks::default();
+    let term = checks.see("--search", values::search_term(search.as_deref().unwrap_or_default()));
+    let term = Some(checks.finish(term)?).filter(|term| !term.is_empty());
+    let admin = by.as_admin_of(pid);
+    let found = services
+        .store
+        .scan(&admin.clone(), move |tx| {
+            partners::get(tx, by, pid)?;
+            let query = UserQuery { search: term, ..UserQuery::all() };
+            users::list_chunk(tx, &admin, &query, after.map(|id| (SortKey::Int(id.0), id)), PAGE)
+        })
+        .await?;
+    Ok(found.iter().map(shape).collect())
+}
+
+async fn create(
+    services: &Services,
+    by: Operator,
+    pid: PartnerId,
+    new: Described<'_>,
+    tell: bool,
+) -> Result<Value> {
+    let mut checks = Checks::default();
+    let new = new.check(&mut checks, ["--username", "--email", "--first-name", "--last-name"]);
+    let (new, admin, terms) = (checks.finish(new)?, by.as_admin_of(pid), services.terms);
+    let (user, password) = unit::write(&services.store, &admin.clone(), move |tx| {
+        partners::get(tx, by, pid)?;
+        if tell {
+            users::create_and_tell(tx, terms, &admin, &new)
+        } else {
+            Ok((users::create(tx, terms, &admin, &new)?, None))
+        }
+    })
+    .await?;
+    let mut shape = shape(&user);
+    // Somebody who may not log in gets the password with the first ACTIVE, by mail (B16).
+    if user.status == Status::Active {
+        tell_password(&mut shape, password);
+    }
+    Ok(shape)
+}
+
+async fn reset(services: &Services, by: Operator, user: UserRef, tell: bool) -> Result<Value> {
+    let (terms, (admin, user_id)) = (services.terms, locate(services, by, user).await?);
+    let password = unit::write(&services.store, &admin.clone(), move |tx| {
+        if tell {
+            password_changes::reset_and_tell(tx, terms, &admin, user_id).map(Some)
+        } else {
+            password_changes::reset(tx, terms, &admin, user_id).map(|()| None)
+        }
+    })
+    .await?;
+    let mut shape = json!({ "userId": user_id });
+    tell_password(&mut shape, password);
+    Ok(shape)
+}
+
+/// A user, with the names of B3.
+fn shape(user: &User) -> Value {
+    user_fields::to_json(user, UserField::ALL)
+}
