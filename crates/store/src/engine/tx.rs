@@ -29,9 +29,12 @@ const LOCKING: usize = 1_000;
 /// So many rows a large unit writes whoever waits: fewer would share few pages, and each would cost more.
 const UNDISTURBED: usize = 500;
 
-/// For so long a step writes rows while others wait; its commit, which brings the search index up to date, takes about
-/// as long again.
+/// For so long a step writes rows while others wait.
 const STEP: Duration = Duration::from_millis(25);
+
+/// So many rows it writes at most while others wait: its commit brings the search index up to date, which takes up to ten
+/// times as long as writing the rows (200 us for each).
+const SHORT_STEP: usize = 250;
 
 /// The most rows of a step that nobody waits for: somebody may come just before it commits.
 const LONGEST_STEP: usize = 2_000;
@@ -225,7 +228,8 @@ impl<'c> Tx<'c> {
     /// and it has had its time.
     pub fn is_step_over(&self, pace: &mut Pace, rows: usize) -> bool {
         pace.rows += rows;
-        pace.rows >= self.part_of(LONGEST_STEP) || self.others_wait() && pace.begun.elapsed() >= STEP
+        let is_long = pace.rows >= SHORT_STEP || pace.begun.elapsed() >= STEP;
+        pace.rows >= self.part_of(LONGEST_STEP) || is_long && self.others_wait()
     }
 
     /// Whether each statement is refused when it runs, and none later (see `Connection::execute_later`).
