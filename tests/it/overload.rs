@@ -1,5 +1,5 @@
 //! More is asked than can be done: what is over is refused with `503` and `Retry-After`, and a partner that floods is
-//! refused before another one is. Never how fast anything was: that is `tenantry bench`.
+//! refused before another one is. Never how fast anything was: that is `tenantry-bench`.
 
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Waker};
