@@ -12,9 +12,10 @@ use tenantry_store::access::system_within;
 use crate::binary::until;
 use crate::databases::is_postgres;
 use crate::fixtures::{check_groups_in_rows, ids, seed, with};
-use crate::harness::{Answer, Person, START, T, new_user};
+use crate::harness::{Answer, Person, T, new_user};
 
 mod crashes;
+mod processes;
 
 const BULK: &str = "/api/v1/users/bulk";
 const DELETE: &str = "/api/v1/users/bulk-delete";
@@ -564,50 +565,4 @@ async fn a_client_that_goes_away_does_not_stop_it() {
     until("it has ended", || (t.app.bulk.count() == 0).then_some(())).await;
     assert_eq!((count(&t, "users"), count(&t, "bulk_operations")), (1, 0));
     assert_eq!(count(&t, "events WHERE kind = 'user.deleted'"), 5_001);
-}
-
-/// Two processes: what one leaves the other takes up, at once when it was released, else when its lease is over; and
-/// only one of them.
-#[tokio::test]
-async fn another_process_goes_on_with_it() {
-    if !is_postgres() {
-        return;
-    }
-    let t = T::start().await;
-    let admin = t.admin().await;
-    seed(&t, 1, "seed", MANY, Vec::new()).await;
-    broken_off(&t, admin.request(Method::POST, DELETE).json(&named(&t, "seed"))).await;
-    let (one, two) = (t.beside().await, t.beside().await);
-    // As one that was killed leaves it.
-    t.run_sql(&format!("UPDATE bulk_operations SET owner = 'dead', lease_until = {}", START + 30_000));
-    assert!(take_up(&one.app).await.unwrap().is_empty());
-    t.clock.advance(30_001);
-    let (first, second) = tokio::join!(take_up(&one.app), take_up(&two.app));
-    let mut tasks: Vec<_> = first.unwrap().into_iter().chain(second.unwrap()).collect();
-    assert_eq!(tasks.len(), 1);
-    assert_eq!(tasks.remove(0).await.unwrap().unwrap().status, 204);
-    assert_eq!((count(&t, "users"), count(&t, "bulk_operations")), (1, 0));
-    assert_eq!(count(&t, "events WHERE kind = 'user.deleted'"), 5_001);
-}
-
-/// A process that was thought dead does no further step when it comes back.
-#[tokio::test]
-async fn who_has_lost_an_operation_does_no_step_of_it() {
-    let t = T::start().await;
-    let admin = t.admin().await;
-    seed(&t, 1, "seed", MANY, Vec::new()).await;
-    // As if another process took it over as soon as it stands there.
-    if is_postgres() {
-        t.run_sql(
-            "CREATE FUNCTION other() RETURNS trigger AS $$ BEGIN NEW.owner := 'other'; RETURN NEW; END $$ LANGUAGE plpgsql; \
-             CREATE TRIGGER other BEFORE INSERT ON bulk_operations FOR EACH ROW EXECUTE FUNCTION other()",
-        );
-    } else {
-        t.run_sql(
-            "CREATE TRIGGER other AFTER INSERT ON bulk_operations BEGIN UPDATE bulk_operations SET owner = 'other'; END",
-        );
-    }
-    let answer = admin.post(DELETE, &json!(named(&t, "seed"))).await.expect(503);
-    assert!(answer.text.contains("another process carries it out"), "{}", answer.text);
-    assert_eq!((count(&t, "users"), pending(&t)), (5_002, MANY));
 }

@@ -5,8 +5,15 @@ use tenantry_core::clock::Millis;
 use tenantry_core::error::Result;
 
 /// Takes it until then, if nobody has it.
+///
+/// A process that has it keeps the row locked for as long as a step takes, so the row is read before it is written:
+/// whoever finds it taken is told at once and waits for no step.
 pub fn acquire(tx: &mut Tx<'_>, holder: &str, expires_at: Millis) -> Result<bool> {
     let now = tx.now();
+    let taken = "SELECT 1 FROM large_units WHERE pid = $1 AND expires_at > $2";
+    if tx.row(taken, &[now.into()], |_| Ok(()))?.is_some() {
+        return Ok(false);
+    }
     let taken = tx.execute(
         "INSERT INTO large_units (pid, holder, expires_at) VALUES ($1, $2, $3) ON CONFLICT (pid) \
          DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at WHERE large_units.expires_at <= $4",

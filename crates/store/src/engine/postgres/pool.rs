@@ -19,8 +19,10 @@ use tenantry_core::model::PartnerId;
 /// How often a unit is run at most when others overtake it.
 const ATTEMPTS: u32 = 40;
 
-/// How long that may take in all.
+/// How long that may take in all, but for the [first few](AT_LEAST) attempts: one may have waited long for a lock, only
+/// to find that its holder changed the row.
 const RETRYING: Duration = Duration::from_secs(5);
+const AT_LEAST: u32 = 3;
 
 /// How often a unit is run whose rows point to something that is not there: if that went away meanwhile, the rules
 /// see it the second time.
@@ -145,7 +147,9 @@ impl Pool {
                     return Ok(value);
                 }
                 Attempted::Unknown(error) => return Err(error),
-                Attempted::Refused(error) if !again || start.elapsed() > RETRYING => {
+                Attempted::Refused(error)
+                    if !again || (attempt >= AT_LEAST && start.elapsed() > RETRYING) =>
+                {
                     if matches!(failure, Some(Failure::ReadOnly | Failure::Full))
                         && shared.health.failed(&error)
                     {

@@ -1,0 +1,79 @@
+//! Several processes on one database: one of them carries an operation out.
+
+use reqwest::Method;
+use serde_json::json;
+use tenantry_domain::bulk_operations::take_up;
+
+use super::{DELETE, MANY, broken_off, count, named, pending};
+use crate::binary::PATIENCE;
+use crate::databases::is_postgres;
+use crate::fixtures::seed;
+use crate::harness::{START, T};
+use crate::races::Holder;
+
+/// Two processes: what one leaves the other takes up, at once when it was released, else when its lease is over; and
+/// only one of them.
+#[tokio::test]
+async fn another_process_goes_on_with_it() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let admin = t.admin().await;
+    seed(&t, 1, "seed", MANY, Vec::new()).await;
+    broken_off(&t, admin.request(Method::POST, DELETE).json(&named(&t, "seed"))).await;
+    let (one, two) = (t.beside().await, t.beside().await);
+    // As one that was killed leaves it.
+    t.run_sql(&format!("UPDATE bulk_operations SET owner = 'dead', lease_until = {}", START + 30_000));
+    assert!(take_up(&one.app).await.unwrap().is_empty());
+    t.clock.advance(30_001);
+    let (first, second) = tokio::join!(take_up(&one.app), take_up(&two.app));
+    let mut tasks: Vec<_> = first.unwrap().into_iter().chain(second.unwrap()).collect();
+    assert_eq!(tasks.len(), 1);
+    assert_eq!(tasks.remove(0).await.unwrap().unwrap().status, 204);
+    assert_eq!((count(&t, "users"), count(&t, "bulk_operations")), (1, 0));
+    assert_eq!(count(&t, "events WHERE kind = 'user.deleted'"), 5_001);
+}
+
+/// A step keeps the row locked that says which process has the partner's large unit: whoever looks for work meanwhile
+/// does not wait for it.
+#[tokio::test]
+async fn nobody_waits_for_the_step_of_another_process() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let admin = t.admin().await;
+    seed(&t, 1, "seed", MANY, Vec::new()).await;
+    broken_off(&t, admin.request(Method::POST, DELETE).json(&named(&t, "seed"))).await;
+    let later = START + 60_000;
+    t.run_sql(&format!("INSERT INTO large_units (pid, holder, expires_at) VALUES (1, 'other', {later})"));
+    let step =
+        Holder::lock(&t, "BEGIN; UPDATE large_units SET expires_at = expires_at + 1 WHERE pid = 1").await;
+    let beside = t.beside().await;
+    let taken = tokio::time::timeout(PATIENCE, take_up(&beside.app)).await.expect("it waits for the step");
+    assert!(taken.unwrap().is_empty());
+    drop(step);
+}
+
+/// A process that was thought dead does no further step when it comes back.
+#[tokio::test]
+async fn who_has_lost_an_operation_does_no_step_of_it() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    seed(&t, 1, "seed", MANY, Vec::new()).await;
+    // As if another process took it over as soon as it stands there.
+    if is_postgres() {
+        t.run_sql(
+            "CREATE FUNCTION other() RETURNS trigger AS $$ BEGIN NEW.owner := 'other'; RETURN NEW; END $$ LANGUAGE plpgsql; \
+             CREATE TRIGGER other BEFORE INSERT ON bulk_operations FOR EACH ROW EXECUTE FUNCTION other()",
+        );
+    } else {
+        t.run_sql(
+            "CREATE TRIGGER other AFTER INSERT ON bulk_operations BEGIN UPDATE bulk_operations SET owner = 'other'; END",
+        );
+    }
+    let answer = admin.post(DELETE, &json!(named(&t, "seed"))).await.expect(503);
+    assert!(answer.text.contains("another process carries it out"), "{}", answer.text);
+    assert_eq!((count(&t, "users"), pending(&t)), (5_002, MANY));
+}
