@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::binary::{Ended, Home, Process, binary, tenantry, until};
+use crate::full_disks::Small;
 use crate::harness::Person;
-use crate::serve::{Ordinary, Small, set_mode};
+use crate::serve::{Ordinary, set_mode};
 
 /// Every file below a directory with what is in it.
 pub fn everything(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {

@@ -10,8 +10,8 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
 use crate::binary::{Ended, GIVEN, Home, PATIENCE, Process, binary, tenantry, until};
 use crate::databases::{Database, is_postgres, run, url_of};
+use crate::full_disks::Small;
 use crate::harness::{Answer, T, new_user};
-use crate::serve::Small;
 
 /// A server that logs everything to `stderr`, on the database that this run of the suite is about.
 fn serve(home: &Home, database: &Database, stderr: Stdio, args: &[&str]) -> Result<Process, Ended> {
@@ -369,8 +369,10 @@ async fn a_database_set_read_only_is_told_and_forgiven() {
     let name = url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
     let alter = |how: &str| {
         run(&url_of("postgres"), &format!("ALTER DATABASE {name} {how}")).unwrap();
+        // Each has ended when this returns: a connection that is only about to end would still take a request.
         let end = format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()"
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity \
+             WHERE datname = '{name}' AND pid <> pg_backend_pid()"
         );
         run(&url_of("postgres"), &end).unwrap();
     };

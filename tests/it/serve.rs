@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::Signal;
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -20,7 +19,7 @@ use crate::binary::{Ended, GIVEN, Home, PATIENCE, Process, binary, password_in, 
 use crate::harness::{ADMIN_PASSWORD, new_user};
 
 /// Everything below a directory: names from there, and what is in the files.
-fn everything(dir: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
+pub fn everything(dir: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
     let mut found = Vec::new();
     let mut left = vec![dir.to_owned()];
     while let Some(path) = left.pop() {
@@ -39,17 +38,17 @@ fn everything(dir: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
 }
 
 /// What is to be remembered of a file that must not be touched.
-fn picture(path: &Path) -> (Vec<u8>, i64, u32) {
+pub fn picture(path: &Path) -> (Vec<u8>, i64, u32) {
     let meta = fs::metadata(path).unwrap();
     (fs::read(path).unwrap(), meta.mtime_nsec(), meta.mode())
 }
 
-fn mode(path: &Path) -> u32 {
+pub fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
 }
 
 /// The lines that a start after the first prints.
-fn addresses(process: &Process) -> Vec<String> {
+pub fn addresses(process: &Process) -> Vec<String> {
     let url = format!("http://{}", process.address);
     vec![
         format!("Tenantry {}", env!("CARGO_PKG_VERSION")),
@@ -355,157 +354,6 @@ async fn a_data_directory_that_may_not_be_written_is_refused() {
     server.admin().await.get("/api/v1/users/2").await.expect(200);
 }
 
-/// A small file system of its own.
-pub struct Small(TempDir);
-
-impl Small {
-    /// None when this user may not mount.
-    pub fn mount(size: &str) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let options = format!("size={size},mode=0700");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()).output();
-        mounted.is_ok_and(|output| output.status.success()).then(|| Self(dir))
-    }
-
-    pub fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Makes room.
-    fn grow(&self) {
-        let mut command = Command::new("mount");
-        assert!(command.args(["-o", "remount,size=64m"]).arg(self.0.path()).status().unwrap().success());
-    }
-
-    /// Leaves no room at all; gives the file that takes it.
-    fn fill(&self) -> PathBuf {
-        let path = self.0.path().join("filler");
-        let mut file = fs::File::create(&path).unwrap();
-        let full = std::io::copy(&mut std::io::repeat(b'x'), &mut file).unwrap_err();
-        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
-        path
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        // Lazily: a server that is about to be killed must not keep it.
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
-/// A server that can write no file beyond `blocks` of 512 bytes, for users who may not mount: not a full disk, but
-/// writes that fail in the same place (setrlimit(2), RLIMIT_FSIZE).
-fn limited(home: &Home, blocks: u32) -> Result<Process, Ended> {
-    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
-    let program = binary().to_str().unwrap();
-    let args = ["-c", &script, program, "serve", "--listen", "127.0.0.1:0"];
-    Process::start(&mut tenantry(Path::new("/bin/sh"), home.path(), &args, &GIVEN))
-}
-
-/// A start that failed leaves what a later start, with room, ends: the admin gets in, if with nothing else then with
-/// the password that was given.
-async fn ends_what_was_begun(home: &Home, args: &[&str]) {
-    let server = Process::serve(home.path(), args, &GIVEN);
-    server.admin().await.create("fenna").await;
-}
-
-#[tokio::test]
-async fn a_first_start_on_a_full_disk_is_refused_and_can_be_repeated() {
-    let full = |said: &str| said.contains("make room") || said.contains("cannot write the database");
-    let mut refused = 0;
-    for size in (20..800).step_by(60) {
-        let home = Home::new();
-        let Some(small) = Small::mount(&format!("{size}k")) else {
-            // So many blocks of 512 bytes for each file.
-            match limited(&home, size) {
-                Ok(server) => assert_eq!(server.terminate().code, Some(0)),
-                Err(ended) => {
-                    let said = ended.refused(1);
-                    assert!(said.contains("./tenantry-data/"), "{said}");
-                    refused += 1;
-                }
-            }
-            ends_what_was_begun(&home, &[]).await;
-            continue;
-        };
-        let data = small.0.path().join("data");
-        let args = ["--data-dir", data.to_str().unwrap()];
-        match Process::try_serve(home.path(), &args, &GIVEN) {
-            Ok(server) => assert_eq!(server.terminate().code, Some(0)),
-            Err(ended) => {
-                let said = ended.refused(1);
-                assert!(full(&said) && said.contains(args[1]), "{size}k: {said}");
-                refused += 1;
-            }
-        }
-        small.grow();
-        ends_what_was_begun(&home, &args).await;
-    }
-    assert!(refused >= 3, "{refused} starts were refused");
-}
-
-#[tokio::test]
-async fn a_start_that_fails_takes_no_password_with_it() {
-    let home = Home::new();
-    fs::create_dir(home.data()).unwrap();
-    set_mode(&home.data(), 0o700);
-    // Found late: the data directory and the database are good.
-    fs::write(home.data().join("control.sock"), "mine").unwrap();
-    let said = home.refused(&[], &[]).refused(1);
-    assert!(said.contains("control.sock is in the way"), "{said}");
-    fs::remove_file(home.data().join("control.sock")).unwrap();
-    let server = Process::serve(home.path(), &[], &[]);
-    let out = server.out();
-    let password = out.lines().find_map(|line| line.strip_prefix("  password: "));
-    server.login("admin", password.unwrap_or_else(|| panic!("nobody knows the password: {out}"))).await;
-}
-
-#[tokio::test]
-async fn a_disk_that_fills_up_refuses_writes_and_nothing_else() {
-    let home = Home::new();
-    let small = Small::mount("48m");
-    let server = match &small {
-        Some(small) => Process::serve(home.path(), &["--data-dir", small.0.path().to_str().unwrap()], &GIVEN),
-        None => limited(&home, 6_000).unwrap(),
-    };
-    let admin = server.admin().await;
-    let filler = small.as_ref().map(Small::fill);
-    let mut made = Vec::new();
-    // What has been given to the files is used up first.
-    let refused = loop {
-        let name = format!("user{}", made.len());
-        let answer = admin.post("/api/v1/users/", &new_user(&name)).await;
-        if answer.status != 201 {
-            break answer;
-        }
-        made.push(answer.body);
-        assert!(made.len() < 20_000, "it is never full");
-    };
-    assert_eq!(refused.status, 503, "{}", refused.text);
-    assert!(!refused.header("retry-after").is_empty());
-    // Reads go on, and what was refused is nowhere.
-    let seen = admin.everybody().await;
-    assert_eq!(seen.as_array().unwrap()[1..], made);
-    let next = format!("user{}", made.len());
-    assert_eq!(admin.get(&format!("/api/v1/users/?username={next}")).await.expect(200).body, json!([]));
-    let server = match filler {
-        // The same server works again as soon as there is room.
-        Some(filler) => {
-            fs::remove_file(filler).unwrap();
-            server
-        }
-        None => {
-            assert_eq!(server.terminate().code, Some(0));
-            home.serve()
-        }
-    };
-    let admin = server.admin().await;
-    assert_eq!(admin.everybody().await.as_array().unwrap()[1..], made);
-    admin.create(&next).await;
-}
-
 #[tokio::test]
 async fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
     let home = Home::new();
@@ -596,80 +444,6 @@ async fn the_database_may_stand_elsewhere_by_relative_or_absolute_path() {
         assert!(said.starts_with("tenantry: database-url"), "{said}");
     }
     assert!(!at("nowhere").exists());
-}
-
-#[test]
-fn every_fault_of_the_settings_is_named_at_once() {
-    let home = Home::new();
-    let file = "lock-out-threshold = 3\nbody-limit = \"many\"\nlisten = \"127.0.0.1:0\"\n";
-    fs::write(home.path().join("tenantry.toml"), file).unwrap();
-    let env = [("TENANTRY_LISTNE", "127.0.0.1:1"), ("TENANTRY_SMTP_URL", "smtp://ada:hush-hush@")];
-    let said = home.refused(&["--access-token-seconds", "0"], &env).refused(2);
-    for what in [
-        "tenantry: lock-out-threshold (tenantry.toml)",
-        "tenantry: body-limit = \"many\" (tenantry.toml)",
-        "tenantry: TENANTRY_LISTNE",
-        "tenantry: smtp-url",
-        "tenantry: access-token-seconds = \"0\" (flag --access-token-seconds)",
-    ] {
-        assert!(said.lines().any(|line| line.starts_with(what)), "{what} is not in {said}");
-    }
-    assert_eq!(said.lines().count(), 5, "{said}");
-    assert!(said.contains("TENANTRY_LISTEN"), "it says what was meant: {said}");
-    assert!(!said.contains("hush-hush"), "{said}");
-    assert!(!home.data().exists());
-    // A flag that is none, and a command that is none.
-    let unknown = home.refused(&["--listne", "x"], &[]);
-    assert!(unknown.code == Some(2) && unknown.err.contains("--listen"), "{}", unknown.err);
-    assert_eq!(home.command("severe").code, Some(2));
-    // A broken file, a missing one.
-    fs::write(home.path().join("tenantry.toml"), "listen = \n").unwrap();
-    assert!(home.refused(&[], &[]).refused(2).contains("tenantry.toml"));
-    fs::remove_file(home.path().join("tenantry.toml")).unwrap();
-    assert!(home.refused(&["--config", "mine.toml"], &[]).refused(2).contains("mine.toml"));
-}
-
-#[test]
-fn config_shows_what_is_in_force_and_where_it_came_from() {
-    let home = Home::new();
-    let file = "lockout-threshold = 3\nadmin-password = \"hush-hush-1\"\nmail-from = \"Users <users@example.com>\"\n";
-    fs::write(home.path().join("tenantry.toml"), file).unwrap();
-    let env = [
-        ("TENANTRY_SMTP_URL", "smtp://ada:hush-hush-2@mail.example.com:2525"),
-        ("TENANTRY_LOCKOUT_THRESHOLD", "4"),
-        ("TENANTRY_TRUSTED_PROXIES", "10.0.0.0/8,::1"),
-    ];
-    let shown = |args: &[&str]| {
-        let args: Vec<&str> = ["config", "--lockout-threshold", "7"].iter().chain(args).copied().collect();
-        let output = tenantry(binary(), home.path(), &args, &env).output().unwrap();
-        assert!(output.status.success());
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let lines = shown(&[]);
-    let line = |name: &str| {
-        let found = lines.lines().find(|l| l.trim_start_matches("# ").starts_with(name));
-        found
-            .unwrap_or_else(|| panic!("no {name} in {lines}"))
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
-    assert_eq!(line("lockout-threshold"), "lockout-threshold = 7 # flag --lockout-threshold");
-    assert_eq!(line("listen"), "listen = \"127.0.0.1:8080\" # default");
-    assert_eq!(line("mail-from"), "mail-from = \"Users <users@example.com>\" # tenantry.toml");
-    assert!(
-        line("smtp-url").ends_with("# TENANTRY_SMTP_URL") && line("smtp-url").contains("mail.example.com")
-    );
-    assert!(line("admin-password").ends_with("# tenantry.toml"));
-    assert!(!lines.contains("hush"), "{lines}");
-    let text = shown(&["--json"]);
-    assert!(!text.contains("hush"), "{text}");
-    let all: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(all["lockout-threshold"], json!({ "value": 7, "from": "flag --lockout-threshold" }));
-    for setting in tenantry::config::settings() {
-        assert!(all.get(setting.name).is_some(), "{}", setting.name);
-    }
-    assert!(!home.data().exists(), "it only shows");
 }
 
 #[tokio::test]
@@ -809,25 +583,6 @@ async fn metrics_have_a_listener_of_their_own() {
     let address = taken.local_addr().unwrap().to_string();
     let said = home.refused(&["--metrics-listen", &address], &GIVEN);
     assert!(said.err.contains("give another port with metrics-listen"), "{}", said.err);
-}
-
-#[tokio::test]
-async fn settings_come_from_the_file_in_the_working_directory() {
-    let home = Home::new();
-    let file = "is-admin-as-string = true\ndata-dir = \"elsewhere\"\nadmin-username = \"ada\"\nlog-format = \"json\"\n";
-    fs::write(home.path().join("tenantry.toml"), file).unwrap();
-    let server = Process::serve(home.path(), &["--log", "debug"], &GIVEN);
-    let ada = server.login("ada", ADMIN_PASSWORD).await;
-    assert_eq!(ada.get("/api/v1/self").await.expect(200).body["isAdmin"], "true");
-    assert!(!home.data().exists());
-    // Commands read it too.
-    assert_eq!(home.json("user get ada")["userId"], 1);
-    let ended = server.terminate();
-    let lines: Vec<Value> = ended.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let answered = lines.iter().find(|line| line["fields"]["path"] == "/api/v1/users/self").unwrap();
-    assert_eq!(answered["fields"]["status"], 200, "{answered}");
-    assert!(answered["fields"]["took_us"].is_u64(), "a number, to be summed up: {answered}");
-    assert!(answered["fields"]["id"].as_str().is_some_and(|id| !id.is_empty()), "{answered}");
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Lists of users: A8, A9, and the rows of part B and part C about order, search, filters and paging.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -9,10 +7,10 @@ use tenantry_core::model::GroupId;
 
 use crate::databases::is_postgres;
 use crate::fixtures::{ids, seed, with};
-use crate::harness::{Person, T, new_user};
+use crate::harness::{Person, T};
 use crate::user_fields::{FIELDS, NAMES};
 
-const USERS: &str = "/api/v1/users";
+pub const USERS: &str = "/api/v1/users";
 
 /// Every property of a user but its groups (B26).
 pub fn sorts() -> impl Iterator<Item = &'static str> {
@@ -55,7 +53,7 @@ pub fn sorted(rows: &[Value], sort: &str, descending: bool) -> Vec<Value> {
 }
 
 /// The properties that a search looks at (B27).
-fn searched() -> impl Iterator<Item = &'static str> {
+pub fn searched() -> impl Iterator<Item = &'static str> {
     FIELDS.iter().filter(|field| field.is_searched).map(|field| field.name).chain(["username"])
 }
 
@@ -73,13 +71,13 @@ pub fn found(rows: &[Value], test: impl Fn(&Value) -> bool) -> Vec<Value> {
 }
 
 /// `/api/v1/users?...` with these parameters, encoded.
-fn query(parameters: &[(&str, &str)]) -> String {
+pub fn query(parameters: &[(&str, &str)]) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     format!("{USERS}?{}", query.extend_pairs(parameters).finish())
 }
 
 /// The target of `Link: <...>; rel="next"`; empty when there is none.
-fn next_of(answer: &crate::harness::Answer) -> String {
+pub fn next_of(answer: &crate::harness::Answer) -> String {
     let link = answer.header("link");
     if link.is_empty() {
         return String::new();
@@ -127,7 +125,7 @@ pub async fn assert_list(person: &Person<'_>, parameters: &[(&str, &str)], expec
 }
 
 /// A partner whose users have everything that a sort or a search could trip over.
-async fn populate(t: &T) -> Vec<Value> {
+pub async fn populate(t: &T) -> Vec<Value> {
     let admin = t.admin().await;
     let (_, olga) = t.other_partner("acme").await;
     for name in ["Editors", "Readers", "Nobody"] {
@@ -407,223 +405,6 @@ async fn b26_page_sizes_reach_from_one_to_a_thousand() {
         let rows = listed.iter().skip(number * 100).take(100).copied().collect();
         assert_eq!(page(&format!("sortBy=firstName&pageSize=100&page={number}")).await, (json!(100), rows));
     }
-}
-
-#[tokio::test]
-async fn b27_each_value_is_searched_whatever_the_length_of_the_term() {
-    let t = T::start().await;
-    let admin = t.admin().await;
-    let all = populate(&t).await;
-    let mut terms: BTreeMap<String, ()> = BTreeMap::new();
-    for row in &all {
-        for name in searched() {
-            let Some(value) = row[name].as_str() else { continue };
-            let chars: Vec<char> = value.chars().collect();
-            for length in 1..=4 {
-                if let (Some(head), Some(tail)) =
-                    (chars.get(..length), chars.get(chars.len().saturating_sub(length)..))
-                {
-                    terms.insert(head.iter().collect(), ());
-                    terms.insert(tail.iter().collect::<String>().to_uppercase(), ());
-                }
-            }
-            terms.insert(value.to_lowercase(), ());
-            terms.insert(value.nfd().collect(), ());
-        }
-    }
-    for term in [
-        "AND",
-        "OR",
-        "NOT",
-        "NEAR",
-        "NEAR(",
-        "*",
-        "st*",
-        "^",
-        "^st",
-        "\"",
-        "\"\"",
-        "\"\"\"",
-        "-",
-        "--",
-        "-1 NOT",
-        "text : x",
-        "text:",
-        "partner:",
-        "{}",
-        "(",
-        ")",
-        "%",
-        "%%",
-        "_",
-        "__",
-        "a_b",
-        "a%b",
-        "' OR 1=1 --",
-        "\\",
-        "\u{fffd}",
-        "\u{fffd}\u{fffd}\u{fffd}",
-        "ab\u{fffd}",
-        "ab\u{fffe}",
-        "ab\u{ffff}",
-        "ss",
-        "ſſ",
-        "ẞ",
-        "i",
-        "ı",
-        "İST",
-        "e\u{301}",
-        "\u{301}",
-        "🙂",
-        "👩‍👩‍👧",
-        "same",
-        "example.com",
-        "zzzzzz",
-        "acme",
-        "twin",
-        " ",
-        "  ",
-        "d.e",
-        "@",
-        "1",
-        "2",
-        "3",
-        "12",
-        "13",
-        "012",
-        "0",
-        "123",
-        "9223372036854775807",
-        "9223372036854775808",
-        "99999999999999999999",
-        "-1",
-        "١٢",
-    ] {
-        terms.insert(term.to_owned(), ());
-    }
-    assert!(terms.len() > 150);
-    for term in terms.keys().filter(|term| !term.is_empty()) {
-        let expected = found(&all, |row| holds(row, term));
-        let listed = admin.get(&query(&[("search", term)])).await.expect(200).body;
-        assert_eq!(ids(&listed), ids(&json!(expected)), "{term:?}");
-        let page = admin
-            .get(&query(&[("search", term), ("pageSize", "1000"), ("sortBy", "title")]))
-            .await
-            .expect(200);
-        assert_eq!(ids(&page.body["list"]), ids(&json!(sorted(&expected, "title", false))), "{term:?}");
-        assert_eq!(page.body["total"], expected.len(), "{term:?}");
-    }
-    // An empty one is none; status, isAdmin and groups are not searched.
-    assert_eq!(admin.get(&query(&[("search", "")])).await.expect(200).body, json!(all));
-    for term in ["ACTIVE", "LOCKED", "true", "false"] {
-        assert_eq!(admin.get(&query(&[("search", term)])).await.expect(200).body, json!([]), "{term}");
-    }
-}
-
-#[tokio::test]
-async fn b27_a_search_is_sorted_filtered_and_paged() {
-    let t = T::start().await;
-    let admin = t.admin().await;
-    let all = populate(&t).await;
-    for term in ["s", "ss", "same", "example", "1", "12", "strasse", "é"] {
-        let hits = found(&all, |row| holds(row, term));
-        for sort in ["userId", "title", "externalId", "isAdmin", "lastLoginAt"] {
-            for descending in [false, true] {
-                let flag = descending.to_string();
-                let parameters = [("search", term), ("sortBy", sort), ("descending", &flag)];
-                assert_list(&admin, &parameters, &sorted(&hits, sort, descending), 3).await;
-            }
-        }
-        let some = found(&hits, |row| {
-            row["status"] == "ACTIVE" && row["groups"].as_array().unwrap().contains(&json!(1))
-        });
-        let parameters = [("search", term), ("status", "ACTIVE"), ("groupId", "1"), ("sortBy", "lastName")];
-        assert_list(&admin, &parameters, &sorted(&some, "lastName", false), 2).await;
-    }
-}
-
-#[tokio::test]
-async fn b27_filters_are_exact_and_folded() {
-    let t = T::start().await;
-    let admin = t.admin().await;
-    let all = populate(&t).await;
-    let is =
-        |row: &Value, name: &str, value: &str| row[name].as_str().is_some_and(|v| folded(v) == folded(value));
-    type Case = (Vec<(&'static str, &'static str)>, Vec<Value>);
-    let cases: Vec<Case> = vec![
-        (vec![("status", "LOCKED")], found(&all, |r| r["status"] == "LOCKED")),
-        (vec![("status", "locked")], found(&all, |r| r["status"] == "LOCKED")),
-        (vec![("status", "LOCKED"), ("status", "INACTIVE")], found(&all, |r| r["status"] != "ACTIVE")),
-        (vec![("isAdmin", "true")], found(&all, |r| r["isAdmin"] == true)),
-        (vec![("isAdmin", "false")], found(&all, |r| r["isAdmin"] == false)),
-        (vec![("isAdmin", "false"), ("isAdmin", "true")], all.clone()),
-        (vec![("email", "ADA@example.COM")], found(&all, |r| is(r, "email", "ada@example.com"))),
-        (vec![("email", "ada@example.co")], vec![]),
-        (vec![("email", "")], vec![]),
-        (
-            vec![("email", "ada@example.com"), ("email", "bob@example.com")],
-            found(&all, |r| is(r, "email", "ada@example.com") || is(r, "email", "bob@example.com")),
-        ),
-        (vec![("username", "ZOE\u{308}")], found(&all, |r| r["username"] == "zoë")),
-        (
-            vec![("username", "strasse"), ("username", "a"), ("username", "nobody")],
-            found(&all, |r| r["username"] == "STRASSE" || r["username"] == "a"),
-        ),
-        (vec![("username", "%")], vec![]),
-        (vec![("externalId", "same")], found(&all, |r| is(r, "externalId", "same"))),
-        (vec![("externalId", "e\u{301}")], found(&all, |r| is(r, "externalId", "É"))),
-        (vec![("externalId", "")], vec![]),
-        (
-            vec![("externalId", "e-1"), ("externalId", "7")],
-            found(&all, |r| is(r, "externalId", "E-1") || r["externalId"] == "7"),
-        ),
-        (
-            vec![("isAdmin", "true"), ("status", "ACTIVE"), ("email", "ada@example.com")],
-            found(&all, |r| {
-                r["isAdmin"] == true && r["status"] == "ACTIVE" && is(r, "email", "ada@example.com")
-            }),
-        ),
-        (
-            vec![("groupId", "2"), ("status", "ACTIVE"), ("search", "s")],
-            found(&all, |r| {
-                r["groups"].as_array().unwrap().contains(&json!(2))
-                    && r["status"] == "ACTIVE"
-                    && holds(r, "s")
-            }),
-        ),
-    ];
-    for (parameters, expected) in cases {
-        let sought = parameters.iter().any(|(_, value)| ["", "%", "ada@example.co"].contains(value));
-        assert_eq!(expected.is_empty(), sought, "{parameters:?} tests nothing");
-        assert_list(&admin, &parameters, &expected, 3).await;
-        let mut parameters = parameters;
-        parameters.extend([("sortBy", "phoneNumber"), ("descending", "true")]);
-        assert_list(&admin, &parameters, &sorted(&expected, "phoneNumber", true), 4).await;
-    }
-}
-
-#[tokio::test]
-async fn b27_the_index_follows_every_change() {
-    let t = T::start().await;
-    let admin = t.admin().await;
-    let user = admin.create_with(&with(&new_user("fenna"), json!({ "title": "Librarian" }))).await;
-    let hits = async |term: &str| ids(&admin.get(&query(&[("search", term)])).await.expect(200).body);
-    assert_eq!(hits("LIBRAR").await, [2]);
-    admin
-        .put("/api/v1/users/2", &with(&user, json!({ "title": "Archivist", "username": "ffion" })))
-        .await
-        .expect(200);
-    assert_eq!((hits("librar").await, hits("archiv").await, hits("ffion").await), (vec![], vec![2], vec![2]));
-    // A refused change is not found.
-    let user = admin.get("/api/v1/users/2").await.expect(200).body;
-    admin
-        .put("/api/v1/users/2", &with(&user, json!({ "title": "Gardener", "username": "admin" })))
-        .await
-        .expect(409);
-    admin.post(USERS, &with(&new_user("admin"), json!({ "title": "Gardener" }))).await.expect(409);
-    assert_eq!(hits("garden").await, [0; 0]);
-    admin.delete("/api/v1/users/2").await.expect(204);
-    assert_eq!((hits("archiv").await, hits("ffion").await), (vec![], vec![]));
 }
 
 #[tokio::test]
