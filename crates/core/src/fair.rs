@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_asks_now_and_then_waits_for_nobody_s_round() {
+    fn an_occasional_key_does_not_wait_for_a_whole_round() {
         let mut queue = Fair::default();
         for n in 0..9 {
             queue.push(ONE + n % 3, (ONE + n % 3, n), 20).unwrap();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn new_keys_without_end_keep_nobody_from_his_turn() {
+    fn new_keys_do_not_starve_those_that_wait() {
         let mut queue = Fair::default();
         for n in 0..4 {
             queue.push(ONE, n, 100).unwrap();

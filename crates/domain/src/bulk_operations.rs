@@ -16,7 +16,7 @@ use crate::once::StoredResponse;
 use crate::services::Services;
 use crate::unit::{self, Done, Manner};
 use crate::user_bulk;
-use crate::users::{self};
+use crate::users;
 use crate::{Terms, clients, effects, groups, last_admin, memberships, partners};
 use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::model::{GroupId, PartnerId, UserId};

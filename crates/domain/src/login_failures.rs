@@ -4,7 +4,7 @@ use crate::Terms;
 use crate::events::{self, Kind};
 use tenantry_core::clock::{MINUTE, Millis};
 use tenantry_core::error::Result;
-use tenantry_core::model::{Status, User, UserId};
+use tenantry_core::model::{Status, UserId};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::partners;
 use tenantry_store::tables::users::{self, Failures};
@@ -31,7 +31,7 @@ pub(super) fn count(tx: &mut Tx<'_>, terms: Terms, user_id: UserId) -> Result<()
         // hold until the unit ends.
         partners::claim(tx)?;
     }
-    if !is_last_admin(tx, &user)? {
+    if !crate::users::is_last_admin(tx, &user)? {
         users::set_failures(tx, user_id, Failures { count, refused_until: 0 })?;
         return crate::users::lock(tx, &user);
     }
@@ -41,8 +41,4 @@ pub(super) fn count(tx: &mut Tx<'_>, terms: Terms, user_id: UserId) -> Result<()
         events::record_user(tx, Kind::UserLoginRefused, user_id, None, None)?;
     }
     Ok(())
-}
-
-fn is_last_admin(tx: &mut Tx<'_>, user: &User) -> Result<bool> {
-    Ok(user.is_admin && users::active_admins(tx, 2)? == [user.user_id])
 }

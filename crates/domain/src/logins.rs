@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::clients::{self, ClientIdentity};
-use crate::events::{self};
+use crate::events;
 use crate::expensive_hashes::{self, Candidate, Compared};
 use crate::services::Services;
 use crate::tokens::{self, Granted, Opening, Origin};
@@ -20,7 +20,7 @@ use tenantry_passwords::{Verdict, Whose, Work};
 use tenantry_store::access::{nobody, system_within};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::passwords::{Stored, end_permanent, list_present, rehash};
-use tenantry_store::tables::users::{self};
+use tenantry_store::tables::users;
 
 fn refused() -> Error {
     Error::Grant(GrantError::InvalidGrant, "wrong username or password".into())

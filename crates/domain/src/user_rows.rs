@@ -10,12 +10,11 @@ use crate::user_import::{self, Attached, GroupRef, ImportedUser, KnownGroups, Ro
 use crate::user_records::HalfRead;
 use crate::users;
 use tenantry_core::error::{Error, Fault, Result};
-use tenantry_store::access::{Admin, Operator, Scope as _};
-
 use tenantry_core::json::{Fields, Flaw, wrong_type};
 use tenantry_core::model::{GroupId, User, UserId};
 use tenantry_core::rows::{Format, RawRow, Text};
 use tenantry_core::user_fields::UserField;
+use tenantry_store::access::{Admin, Operator, Scope as _};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::lists::SortKey;
 use tenantry_store::listing::user_queries::UserQuery;

@@ -124,7 +124,7 @@ fn record(services: &Services, by: &impl Scope, manner: &Manner, plan: &Plan) ->
         operation_id: services.random.token::<12>(),
         actor: by.actor().to_string(),
         change,
-        total: crate::bulk_operations::number(plan.ids.len()),
+        total: super::number(plan.ids.len()),
         changed: 0,
         kept: String::from("[]"),
         key_hash: manner.once.as_ref().map(|claim| claim.key_hash().to_owned()),

@@ -2,7 +2,8 @@
 //! whole counts as done (a user who is gone already) or is left and told (the last admin, B10).
 
 use crate::bulk_changes::{BulkChange, parse};
-use crate::bulk_operations::{Kept, Terms, response};
+use crate::bulk_operations::running::LEASE;
+use crate::bulk_operations::{Kept, Terms, WHOLE, number, response};
 use crate::erasures::Extent;
 use crate::once::{self, StoredResponse};
 use crate::{groups, memberships, partners, users};
@@ -38,7 +39,7 @@ pub(super) fn step(
     operation_id: &str,
     owner: &str,
 ) -> Result<Stepped> {
-    let lease_until = tx.now() + crate::bulk_operations::running::LEASE;
+    let lease_until = tx.now() + LEASE;
     let Some(record) = stored::hold(tx, operation_id, owner, lease_until)? else {
         return Ok(if stored::find(tx)?.is_some() { Stepped::TakenOver } else { Stepped::Gone });
     };
@@ -135,14 +136,13 @@ impl<'a> Step<'a> {
                 if stored_groups::version(tx, group)?.is_some() {
                     let unknown = stored_users::list_unknown(tx, few)?;
                     let known: Vec<i64> = few.iter().filter(|id| !unknown.contains(id)).copied().collect();
-                    self.changed +=
-                        crate::bulk_operations::number(memberships::add_known(tx, group, &known)?);
+                    self.changed += number(memberships::add_known(tx, group, &known)?);
                 }
             }
             BulkChange::RemoveMembers(group) => {
                 let members = stored_memberships::list_members_of(tx, group, few)?;
                 memberships::remove_members(tx, group, &members)?;
-                self.changed += crate::bulk_operations::number(members.len());
+                self.changed += number(members.len());
             }
             BulkChange::DeleteGroup | BulkChange::DeleteGroups => {
                 let Some(id) = ids.first() else { return Ok(0) };
@@ -173,9 +173,9 @@ impl<'a> Step<'a> {
             self.count(tx, 1);
             return Ok(true);
         }
-        let limit = crate::bulk_operations::number(crate::bulk_operations::WHOLE / 10);
+        let limit = number(WHOLE / 10);
         let members = stored_memberships::members_after(tx, id, UserId(0), limit)?;
-        if crate::bulk_operations::number(members.len()) == limit {
+        if number(members.len()) == limit {
             let ids: Vec<i64> = members.into_iter().map(|user| user.0).collect();
             stored_memberships::leave(tx, id, &ids)?;
             stored::add_ids(tx, IdState::Left, &ids)?;
@@ -222,15 +222,13 @@ impl<'a> Step<'a> {
         }
         let gone = permissions::delete_first(tx, id, limit)?;
         self.count(tx, gone);
-        Ok(crate::bulk_operations::number(gone) < limit)
+        Ok(number(gone) < limit)
     }
 
     fn delete_rows(mut self, tx: &mut Tx<'_>) -> Result<Stepped> {
         while !self.is_over {
             let gone = match &self.change {
-                BulkChange::RevokeClient(id) => {
-                    sessions::delete_of_client(tx, id, crate::bulk_operations::number(FEW))?
-                }
+                BulkChange::RevokeClient(id) => sessions::delete_of_client(tx, id, number(FEW))?,
                 _ => partners::delete_some(tx, FEW)?,
             };
             if gone == 0 {
