@@ -168,6 +168,8 @@ pub enum DbError {
     Overtaken,
     /// The connection is gone, or the server does not answer, or it may not write (any more).
     Lost(String),
+    /// The user of the connection lacks a right (SQLSTATE 42501).
+    Denied(String),
     /// Anything else.
     Other(String),
     /// What the caller's own code said while reading a row.
@@ -226,6 +228,7 @@ impl From<DbError> for Error {
                 Self::Internal(format!("the database is damaged ({what}): restore a backup").into())
             }
             DbError::NoMemory => Self::Internal(Cow::Borrowed("out of memory")),
+            DbError::Denied(what) => Self::Internal(format!("postgres: {what} (42501)").into()),
             DbError::CannotOpen(what) | DbError::Other(what) => Self::Internal(what.into()),
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::engine::driver::{Connection, DbError, Dialect};
 use crate::engine::postgres::listen;
-use crate::engine::postgres::{Address, Postgres, Role};
+use crate::engine::postgres::{Address, ConnectError, Postgres, Role};
 use crate::engine::sqlite::{APPLICATION_ID, Sqlite};
 use crate::listing::search;
 use crate::ops::copy;
@@ -208,21 +208,17 @@ pub(crate) fn migrate_postgres(address: &Address, aim: Aim, clock: &Clock) -> Re
 /// Connects to a server that serves.
 pub(crate) fn connect(address: &Address, role: Role) -> Result<Postgres> {
     let shown = address.shown();
-    let mut conn = Postgres::connect(address, role).map_err(|e| cannot_connect(&shown, e))?;
+    let mut conn = Postgres::connect(address, role).map_err(|e| match e {
+        ConnectError::SetUp(e) if !matches!(e, DbError::Other(_)) => e.into(),
+        e => Error::internal(format!("cannot connect to {shown}: {e}")),
+    })?;
     check_server(&mut conn, &shown)?;
     Ok(conn)
 }
 
 fn migrate_in(conn: &mut Postgres, shown: &str, aim: Aim, now: Millis) -> Result<(usize, usize)> {
     number(conn, &format!("SELECT 1 FROM pg_advisory_xact_lock({MIGRATING})"))?;
-    let version = postgres_version(conn, shown).map_err(|e| match e {
-        Error::Internal(why) if why.contains(NO_RIGHT) => Error::internal(format!(
-            "this user may not use the tables in {shown} ({}): make it their owner, or GRANT it SELECT, INSERT, \
-             UPDATE, DELETE ON ALL TABLES and USAGE ON ALL SEQUENCES of the schema",
-            why.trim_start_matches("postgres: ")
-        )),
-        other => other,
-    })?;
+    let version = postgres_version(conn, shown)?;
     if aim != Aim::Fill {
         copy::check_finished(conn, shown)?;
     }
@@ -238,18 +234,25 @@ fn migrate_in(conn: &mut Postgres, shown: &str, aim: Aim, now: Millis) -> Result
     for name in EXTENSIONS {
         check_extension(conn, shown, name)?;
     }
+    // Asked before: a transaction in which a statement was refused answers nothing.
+    let lacks_extensions = number(conn, MAY_MAKE_TABLES)? != 0 && number(conn, MISSING_EXTENSIONS)? != 0;
     apply(conn, version, KNOWN, now).map_err(|e| match e {
-        DbError::Other(why) if why.contains(NO_RIGHT) => no_right(shown, &why),
+        DbError::Denied(why) => no_right(shown, &why, lacks_extensions),
         other => other.into(),
     })?;
     Ok((version, KNOWN))
 }
 
-/// How PostgreSQL says that a user may not do something (insufficient_privilege).
-const NO_RIGHT: &str = "42501";
+/// Whether this user may make tables (1) or not (0).
+const MAY_MAKE_TABLES: &str =
+    "SELECT CAST(CAST(coalesce(has_schema_privilege(current_schema(), 'CREATE'), FALSE) AS INTEGER) AS BIGINT)";
 
-fn no_right(shown: &str, why: &str) -> Error {
-    let (what, mend) = if why.contains("extension") {
+/// How many of [`EXTENSIONS`] are still to be added to the database.
+const MISSING_EXTENSIONS: &str =
+    "SELECT 2 - count(*) FROM pg_extension WHERE extname IN ('pg_trgm', 'btree_gin')";
+
+fn no_right(shown: &str, why: &str, lacks_extensions: bool) -> Error {
+    let (what, mend) = if lacks_extensions {
         let all = EXTENSIONS.map(|name| format!("CREATE EXTENSION {name};")).join(" ");
         ("add extensions to", format!("have its owner run {all} there"))
     } else {
@@ -258,39 +261,10 @@ fn no_right(shown: &str, why: &str) -> Error {
             String::from("run `tenantry migrate` as a user who may, and serve with --no-migrate"),
         )
     };
-    let why = why.trim_start_matches("postgres: ");
     Error::internal(format!(
         "this user may not {what} {shown} ({why}): make it the owner of the database (ALTER DATABASE ... OWNER TO \
          ...), or {mend}"
     ))
-}
-
-fn cannot_connect(shown: &str, e: DbError) -> Error {
-    let (why, mend) = match e {
-        DbError::Lost(why) => {
-            let mend = if why.contains("lookup") {
-                "look at the name of the host in database-url"
-            } else if why.contains("password missing") {
-                "give user and password in database-url (postgres://user:password@...)"
-            } else if why.contains("TLS") {
-                "look at sslmode in database-url, at database-ca-file, and at the server's certificate"
-            } else {
-                "is the server running there, and is its port the one in database-url?"
-            };
-            (why, mend)
-        }
-        DbError::Other(why) => {
-            let why = why.trim_start_matches("postgres: ");
-            return Error::internal(format!("cannot connect to {shown}: {why}"));
-        }
-        DbError::ReadOnly(why) => (why, "name the primary in database-url"),
-        DbError::Crowded => (
-            String::from("it has too many connections"),
-            "raise its max_connections or lower database-pool-size",
-        ),
-        other => return other.into(),
-    };
-    Error::internal(format!("cannot connect to {shown}: {why}; {mend}"))
 }
 
 fn check_server_version(version: i64, shown: &str) -> Result<()> {
@@ -330,7 +304,14 @@ pub(crate) fn postgres_version(conn: &mut Postgres, shown: &str) -> Result<usize
             "{shown} holds tables of another program (it was left as it is): give Tenantry a database or schema of its own"
         )));
     }
-    known(version(conn)?, shown)
+    let version = version(conn).map_err(|e| match e {
+        DbError::Denied(why) => Error::internal(format!(
+            "this user may not use the tables in {shown} ({why}): make it their owner, or GRANT it SELECT, INSERT, \
+             UPDATE, DELETE ON ALL TABLES and USAGE ON ALL SEQUENCES of the schema"
+        )),
+        other => other.into(),
+    })?;
+    known(version, shown)
 }
 
 /// The extensions that the schema needs. All are part of PostgreSQL's own distribution.
