@@ -1,6 +1,6 @@
 //! The ways to the database: `Store::write` is the one write path, `Store::read` and `Store::scan` are the read paths.
 
-use crate::engine::cache::{ShownUser, TokenHash};
+use crate::engine::cache::{ShownUser, TokenHash, UserKey, UserRepresentation};
 use crate::engine::tx::{Outcome, Tx};
 use crate::engine::{cache, postgres, tx};
 use crate::ops::{copy, migrate};
@@ -389,21 +389,21 @@ impl Store {
         Ok(facts)
     }
 
-    /// What answers show of one user of the scope's partner: from memory, or read from the database and written by
-    /// `show`, of which there is one in a process.
-    pub async fn show_user(
+    /// What answers show of one user of the scope's partner: from memory, or read from the database and written as
+    /// `representation` does.
+    pub async fn show_user<R: UserRepresentation>(
         &self,
         scope: &impl Scope,
         user_id: UserId,
-        show: impl FnOnce(&User) -> Result<ShownUser>,
+        representation: &R,
     ) -> Result<Option<Arc<ShownUser>>> {
-        let (cache, key) = (&self.0.shared.cache, (scope.pid(), user_id));
-        if let Some(shown) = cache.user(key.0, key.1) {
+        let (cache, key) = (&self.0.shared.cache, UserKey::of::<R>(scope.pid(), user_id));
+        if let Some(shown) = cache.user(key) {
             return Ok(Some(shown));
         }
         let filling = cache.filling();
         let Some(user) = self.read(scope, move |tx| users::find(tx, user_id)).await? else { return Ok(None) };
-        let shown = Arc::new(show(&user)?);
+        let shown = Arc::new(representation.show(&user)?);
         cache.keep_user(&filling, key, &shown);
         Ok(Some(shown))
     }
