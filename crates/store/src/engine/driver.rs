@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::listing::fences::View;
+use crate::engine::offset_index::OffsetView;
+use crate::engine::sort_key::SortKey;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{GroupId, PartnerId, UserId};
 
@@ -62,6 +63,14 @@ impl<'a> From<&'a str> for Param<'a> {
 impl<'a> From<&'a String> for Param<'a> {
     fn from(v: &'a String) -> Self {
         Self::Text(v)
+    }
+}
+impl SortKey {
+    pub(crate) fn param(&self) -> Param<'_> {
+        match self {
+            Self::Int(v) => Param::Int(*v),
+            Self::Text(v) => Param::Text(v),
+        }
     }
 }
 impl<'a, T: Into<Param<'a>>> From<Option<T>> for Param<'a> {
@@ -133,7 +142,7 @@ pub trait Connection {
     /// Which of the databases this is.
     fn dialect(&self) -> Dialect;
     /// By what deep pages are found, where there is such a thing.
-    fn fences(&self) -> Option<View> {
+    fn offset_index(&self) -> Option<OffsetView> {
         None
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::engine::driver::Param;
 use crate::engine::tx::{Stale, Tx};
-use crate::listing::fences::OrderChange;
+use crate::engine::offset_index::OrderChange;
 use tenantry_core::error::Result;
 use tenantry_core::model::{GroupId, UserId};
 use tenantry_core::user_fields::UserField;
