@@ -22,8 +22,8 @@ pub(super) struct Bar {
 
 impl Bar {
     pub(super) fn new(name: &'static str, unit: &'static str, total: u64) -> Self {
-        let bar =
-            ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(FRAMES)).with_prefix(name);
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(FRAMES))
+            .with_prefix(name);
         if let Ok(style) = ProgressStyle::with_template(&template(unit)) {
             bar.set_style(style.progress_chars("#.").with_key("rate", rate));
         }
@@ -101,7 +101,9 @@ fn has_rate(unit: &str) -> bool {
 /// What indicatif writes.
 fn template(unit: &str) -> String {
     let rate = if has_rate(unit) { format!("  {{rate}} {unit}/s") } else { String::new() };
-    format!("{{prefix:9}} [{{bar:24}}] {{percent:>3}} %  {{human_pos}} of {{human_len}} {unit}{rate}  {{eta}} left  {{msg}}")
+    format!(
+        "{{prefix:9}} [{{bar:24}}] {{percent:>3}} %  {{human_pos}} of {{human_len}} {unit}{rate}  {{eta}} left  {{msg}}"
+    )
 }
 
 /// Whole things in a second.
@@ -122,11 +124,8 @@ struct State {
 /// One line for a log.
 fn line(name: &str, unit: &str, state: &State, at: &str) -> String {
     let percent = (state.done.min(state.total) * 100).checked_div(state.total).unwrap_or(100);
-    let mut line = format!(
-        "{name:9} {percent:3} %  {} of {} {unit}",
-        HumanCount(state.done),
-        HumanCount(state.total)
-    );
+    let mut line =
+        format!("{name:9} {percent:3} %  {} of {} {unit}", HumanCount(state.done), HumanCount(state.total));
     if state.rate > 0.0 {
         if has_rate(unit) {
             line.push_str(&format!("  {} {unit}/s", grouped(state.rate as u64)));
@@ -167,7 +166,10 @@ mod tests {
             line("building", "indexes and keys", &state(3, 4, 0.002, 600), "users_search"),
             "building   75 %  3 of 4 indexes and keys  10:00 left  users_search"
         );
-        assert_eq!(line("verifying", "rows", &state(0, 0, 0.0, 0), "users"), "verifying 100 %  0 of 0 rows  users");
+        assert_eq!(
+            line("verifying", "rows", &state(0, 0, 0.0, 0), "users"),
+            "verifying 100 %  0 of 0 rows  users"
+        );
     }
 
     #[test]
@@ -175,7 +177,9 @@ mod tests {
         for unit in ["rows", "indexes and keys"] {
             ProgressStyle::with_template(&template(unit)).unwrap();
         }
-        assert!(template("rows").contains("{rate} rows/s") && !template("indexes and keys").contains("{rate}"));
+        assert!(
+            template("rows").contains("{rate} rows/s") && !template("indexes and keys").contains("{rate}")
+        );
     }
 
     #[test]

@@ -173,8 +173,10 @@ fn the_engine_of_the_store_knows_no_tables_and_no_lists() {
         sources.iter().filter(|(file, _)| file.starts_with("crates/store/src/engine/")).collect();
     assert!(engine.len() > 15, "{}", engine.len());
     let above = ["crate::tables", "crate::listing"];
-    let wrong: Vec<_> =
-        engine.iter().filter(|(file, text)| above.iter().any(|name| shipped(file, text).contains(name))).collect();
+    let wrong: Vec<_> = engine
+        .iter()
+        .filter(|(file, text)| above.iter().any(|name| shipped(file, text).contains(name)))
+        .collect();
     let wrong: Vec<_> = wrong.iter().map(|(file, _)| file).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
     // What every connection may name knows no connection.

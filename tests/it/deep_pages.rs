@@ -81,7 +81,10 @@ async fn every_deep_page_is_the_one_it_should_be_while_users_change() {
     let admin = t.admin().await;
     compare(&admin, "before there is an offset index").await;
     if !t.app.store.is_shared() {
-        until("there is an offset index", || (t.app.store.count_indexed_orders() == ORDERS.len()).then_some(())).await;
+        until("there is an offset index", || {
+            (t.app.store.count_indexed_orders() == ORDERS.len()).then_some(())
+        })
+        .await;
     }
     compare(&admin, "by the offset index").await;
 

@@ -421,7 +421,9 @@ async fn a_database_made_by_an_edited_migration_is_refused_and_left() {
     let said = home.refused(&[], &GIVEN).refused(1);
     assert!(said.contains("another text of the migration 0005_short_terms, 0007_plans_and_search"), "{said}");
     assert_eq!(picture(&path), before);
-    edit("UPDATE schema_versions SET checksum = (SELECT k.checksum FROM kept k WHERE k.version = schema_versions.version)");
+    edit(
+        "UPDATE schema_versions SET checksum = (SELECT k.checksum FROM kept k WHERE k.version = schema_versions.version)",
+    );
     home.serve().admin().await;
 }
 

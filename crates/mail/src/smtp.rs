@@ -62,17 +62,18 @@ impl Smtp {
             e => format!("not understood: {e}"),
         })?;
         // lettre ignores what it does not know: a misspelt `tls` would be mail in clear
-        let (port, tls): (u16, fn(TlsParameters) -> Tls) = match (parsed.scheme(), parsed.query().unwrap_or_default()) {
-            ("smtps", "") => (465, Tls::Wrapper),
-            ("smtp", "") => (25, |_| Tls::None),
-            ("smtp", "tls=required") => (587, Tls::Required),
-            ("smtp", "tls=opportunistic") => (587, Tls::Opportunistic),
-            ("smtp", _) => {
-                return Err("after `?` only `tls=required` or `tls=opportunistic` may stand".into());
-            }
-            ("smtps", _) => return Err("smtps:// takes no `?`: it is always encrypted".into()),
-            _ => return Err(NO_SCHEME.into()),
-        };
+        let (port, tls): (u16, fn(TlsParameters) -> Tls) =
+            match (parsed.scheme(), parsed.query().unwrap_or_default()) {
+                ("smtps", "") => (465, Tls::Wrapper),
+                ("smtp", "") => (25, |_| Tls::None),
+                ("smtp", "tls=required") => (587, Tls::Required),
+                ("smtp", "tls=opportunistic") => (587, Tls::Opportunistic),
+                ("smtp", _) => {
+                    return Err("after `?` only `tls=required` or `tls=opportunistic` may stand".into());
+                }
+                ("smtps", _) => return Err("smtps:// takes no `?`: it is always encrypted".into()),
+                _ => return Err(NO_SCHEME.into()),
+            };
         SmtpTransport::from_url(url).map_err(|e| format!("not understood: {e}"))?;
         let host = parsed.host_str().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();

@@ -314,7 +314,8 @@ mod tests {
     fn each_representation_has_its_own_bytes_and_all_are_forgotten_together() {
         let cache = Cache::new(true);
         let other = UserKey::of::<OtherText>(PartnerId(1), UserId(5));
-        let other_shown = Arc::new(ShownUser { tag: String::from("w1"), body: Bytes::from_static(b"<ada/>") });
+        let other_shown =
+            Arc::new(ShownUser { tag: String::from("w1"), body: Bytes::from_static(b"<ada/>") });
         for _ in 0..2 {
             cache.keep_user(&cache.filling(), ada(), &shown());
         }

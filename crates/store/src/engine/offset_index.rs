@@ -114,14 +114,15 @@ impl<'a> Taken<'a> {
     }
 
     fn deltas(&self, keys: &UserKeys, kept: &Kept, deltas: &mut Vec<CountChange>) {
-        let mut push = |position: SortPosition, kind: usize, by: i64| deltas.push(CountChange { position, kind, by });
+        let mut push =
+            |position: SortPosition, kind: usize, by: i64| deltas.push(CountChange { position, kind, by });
         match (self.change, kept) {
             (OrderChange::User { before, after }, _) => {
                 let users = [before.as_deref(), after.as_deref()];
                 let positions = match kept {
                     Kept::Order(order) => {
                         users.map(|user| user.map(|u| ((keys.sort_key)(*order, u), u.user_id.0)))
-                    },
+                    }
                     Kept::Search(term) => {
                         let [old, new] =
                             self.texts.get_or_init(|| users.map(|user| user.map(keys.search_text)));
@@ -244,7 +245,8 @@ impl OffsetView {
         kept: &(PartnerId, Kept),
         f: impl FnOnce(&SampledOrder, i64) -> Option<T>,
     ) -> Result<Option<T>, E> {
-        let is_ready = |entry: &&IndexEntry| matches!(entry.state, EntryState::Ready(_)) && entry.begun <= self.begun;
+        let is_ready =
+            |entry: &&IndexEntry| matches!(entry.state, EntryState::Ready(_)) && entry.begun <= self.begun;
         if held(&self.index.entries).get(kept).filter(is_ready).is_none() {
             return Ok(None);
         }
@@ -285,8 +287,7 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl OffsetIndex {
     pub(crate) fn new(wanted: SyncSender<(PartnerId, Kept)>, keys: UserKeys) -> Self {
         let (begun, patience) = (AtomicU64::new(0), AtomicU64::default());
-        let this =
-            Self { entries: Mutex::default(), gate: Mutex::default(), begun, keys, patience, wanted };
+        let this = Self { entries: Mutex::default(), gate: Mutex::default(), begun, keys, patience, wanted };
         this.let_count_for(COUNTING);
         this
     }
@@ -390,7 +391,10 @@ impl OffsetIndex {
     /// Takes what was read, and the number of the last commit that was there to read; nothing where reading failed.
     pub(crate) fn finish(&self, kept: &(PartnerId, Kept), read: Option<(i64, Option<SampledOrder>)>) {
         let mut entries = held(&self.entries);
-        let Some(IndexEntry { begun, state: EntryState::Building(since), asked }) = entries.remove(kept) else { return };
+        let Some(IndexEntry { begun, state: EntryState::Building(since), asked }) = entries.remove(kept)
+        else {
+            return;
+        };
         let state = match read {
             None => return,
             Some((_, None)) => EntryState::Countless,

@@ -1,8 +1,8 @@
 //! SQLite below the `Connection` trait. Nothing else names rusqlite.
 
+pub(crate) mod commit_numbers;
 /// The file of an SQLite database, locked and known again.
 pub mod database_file;
-pub(crate) mod commit_numbers;
 pub(crate) mod queue;
 pub(crate) mod search_index;
 pub(crate) mod writer;
@@ -472,7 +472,11 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn new(file: &Arc<DatabaseFile>, purpose: Use, offset_index: Option<Arc<OffsetIndex>>) -> Self {
+    pub(crate) fn new(
+        file: &Arc<DatabaseFile>,
+        purpose: Use,
+        offset_index: Option<Arc<OffsetIndex>>,
+    ) -> Self {
         Self { purpose, offset_index, idle: Mutex::new(Vec::new()), file: Arc::clone(file) }
     }
 

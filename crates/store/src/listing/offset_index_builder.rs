@@ -99,7 +99,10 @@ fn build_all(
                 Err(e) => Err(e),
             },
         };
-        index.finish(&kept, read.inspect_err(|e| tracing::warn!(?e, "an entry of the offset index could not be read")).ok());
+        index.finish(
+            &kept,
+            read.inspect_err(|e| tracing::warn!(?e, "an entry of the offset index could not be read")).ok(),
+        );
     }
 }
 

@@ -174,7 +174,8 @@ fn deep_page(
     size: i64,
     total: Total,
 ) -> Result<Option<Vec<User>>> {
-    let is_near = offset < offset_index::NEAR || (total.is_exact && total.count - offset < offset_index::NEAR);
+    let is_near =
+        offset < offset_index::NEAR || (total.is_exact && total.count - offset < offset_index::NEAR);
     let Some(index) = tx.conn.offset_index().filter(|_| !is_near && query.is_by_kind()) else {
         return Ok(None);
     };

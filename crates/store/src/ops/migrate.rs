@@ -226,8 +226,7 @@ fn check_unedited(conn: &mut dyn Connection, version: usize, shown: &str) -> Res
         return Ok(());
     }
     let mut applied = Vec::new();
-    let sql =
-        "SELECT version, checksum FROM schema_versions WHERE checksum IS NOT NULL ORDER BY version";
+    let sql = "SELECT version, checksum FROM schema_versions WHERE checksum IS NOT NULL ORDER BY version";
     conn.query(sql, None, &[], &mut |row| {
         applied.push((row.int(0)?, row.text(1)?.to_owned()));
         Ok(())
@@ -321,8 +320,7 @@ fn migrate_in(conn: &mut Postgres, shown: &str, aim: Aim, now: Millis) -> Result
 }
 
 /// Whether this user may make tables (1) or not (0).
-const MAY_MAKE_TABLES: &str =
-    "SELECT CAST(CAST(coalesce(has_schema_privilege(current_schema(), 'CREATE'), FALSE) AS INTEGER) AS BIGINT)";
+const MAY_MAKE_TABLES: &str = "SELECT CAST(CAST(coalesce(has_schema_privilege(current_schema(), 'CREATE'), FALSE) AS INTEGER) AS BIGINT)";
 
 /// How many of [`EXTENSIONS`] are still to be added to the database.
 const MISSING_EXTENSIONS: &str =

@@ -4,9 +4,9 @@ use crate::tables::partners;
 use std::path::Path;
 
 use crate::access::Operator;
+use crate::engine::offset_index::{Kept, OffsetView};
 use crate::engine::sqlite::database_file::{DatabaseFile, Missing, expect_unlocked};
 use crate::engine::sqlite::writer::log_path;
-use crate::engine::offset_index::{Kept, OffsetView};
 use crate::store::*;
 use tenantry_core::user_fields::UserField;
 

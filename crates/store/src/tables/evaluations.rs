@@ -206,7 +206,8 @@ pub fn list_sources_of(
         let path = match paths.get(&member_of).filter(|_| group_id != member_of) {
             None => vec![group],
             Some(up) => {
-                let end = up.iter().position(|above| above.group_id == group_id).map_or(up.len(), |at| at + 1);
+                let end =
+                    up.iter().position(|above| above.group_id == group_id).map_or(up.len(), |at| at + 1);
                 up.iter().take(end).cloned().collect()
             }
         };
@@ -518,10 +519,15 @@ mod tests {
         }
         for user in 1..=40 {
             let member_of = user % 3 + 1;
-            conn.batch(&format!("INSERT INTO memberships (pid, group_id, user_id) VALUES (0, {member_of}, {user})"))
-                .unwrap();
+            conn.batch(&format!(
+                "INSERT INTO memberships (pid, group_id, user_id) VALUES (0, {member_of}, {user})"
+            ))
+            .unwrap();
         }
-        conn.batch("INSERT INTO group_wildcards (pid, group_id, wildcard) VALUES (0, 1, 'VIEW_ALL_SEGMENTS')").unwrap();
+        conn.batch(
+            "INSERT INTO group_wildcards (pid, group_id, wildcard) VALUES (0, 1, 'VIEW_ALL_SEGMENTS')",
+        )
+        .unwrap();
         let mut conn = Counting(conn, 0);
         let question = Question {
             object_type: String::from("SEGMENT"),

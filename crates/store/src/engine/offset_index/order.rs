@@ -201,7 +201,11 @@ impl SampledOrder {
         for (at, block) in self.blocks.iter().enumerate() {
             let count = of((at, block));
             if before + count > start || at + 1 == self.blocks.len() {
-                return Some(PageLocation { first: block.first.clone(), skip: (start - before).max(0), take });
+                return Some(PageLocation {
+                    first: block.first.clone(),
+                    skip: (start - before).max(0),
+                    take,
+                });
             }
             before += count;
         }
