@@ -252,12 +252,12 @@ impl Drop for Bare {
     }
 }
 
-/// How long a page may take until it is taken to be found by its fences.
+/// How long a page may take until it is taken to be found by the offset index.
 const FAST: Duration = Duration::from_millis(5);
 /// So many fast ones in a row.
 const IN_A_ROW: usize = 5;
 
-/// Asks until the answers are fast: fences of deep pages are read in the background after the first of them was
+/// Asks until the answers are fast: the offset index of deep pages is read in the background after the first of them was
 /// asked for. False when they did not become so in time.
 pub(crate) fn warm_up(
     address: SocketAddr,

@@ -1,6 +1,6 @@
 //! `tenantry copy`
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::app;
 use crate::cli::args::CopyArgs;
 use crate::cli::lock::{self, Holder, Lock, Taken};
-use crate::cli::progress::{self, FRAMES, LINES, clock, grouped};
+use crate::cli::progress::{Bar, clock, grouped};
 use crate::cli::refusal::Refusal;
 use crate::cli::{Failure, print};
 use crate::config::{self, Config, ConfigFault, DatabaseUrl, Secret};
@@ -27,7 +27,7 @@ pub(super) fn run(config: &Config, args: &CopyArgs, out: &mut impl Write) -> Res
     check_pair(&from, &to)?;
     let _locks = (lock_source(&from)?, lock_target(config, &to)?);
     let start = Instant::now();
-    let mut shown = Shown::new();
+    let mut shown = Shown::default();
     let copied = copy::run(&place(config, &from), &place(config, &to), &Clock::system(), &mut |progress| {
         shown.tell(progress);
         Ok(())
@@ -137,21 +137,13 @@ fn table(report: &Report, seconds: f64, out: &mut impl Write) -> io::Result<()> 
     writeln!(out, "copied and verified {rows} rows from {from} to {to} in {time}")
 }
 
-/// The progress on standard error: a bar for people, a line now and then for logs.
+/// The progress on standard error, with a bar for each stage.
+#[derive(Default)]
 struct Shown {
-    is_terminal: bool,
-    stage: Option<Stage>,
-    /// When the stage began, and what was done by then.
-    begun: (Instant, u64),
-    told: Instant,
+    stage: Option<(Stage, Bar)>,
 }
 
 impl Shown {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self { is_terminal: io::stderr().is_terminal(), stage: None, begun: (now, 0), told: now }
-    }
-
     fn tell(&mut self, progress: &Progress<'_>) {
         let (stage, at, done, total) = match *progress {
             Progress::Servers(n) => {
@@ -163,66 +155,34 @@ impl Shown {
             }
             Progress::Step { stage, at, done, total } => (stage, at, done, total),
         };
-        let (now, is_new) = (Instant::now(), self.stage != Some(stage));
-        if is_new {
-            self.end();
-            self.stage = Some(stage);
-            self.begun = (now, done);
-        }
-        let pause = if self.is_terminal { FRAMES } else { LINES };
-        if !is_new && done < total && now.duration_since(self.told) < pause {
-            return;
-        }
-        self.told = now;
-        let line = line(stage, at, done, total, now.duration_since(self.begun.0), self.begun.1);
-        // Who cannot be told of the progress still gets the copy.
-        let _ = if self.is_terminal {
-            write!(io::stderr(), "\r\u{1b}[K{line}")
-        } else {
-            writeln!(io::stderr(), "{line}")
+        let bar = match self.stage.take() {
+            Some((shown, bar)) if shown == stage => bar,
+            other => {
+                self.stage = other;
+                self.end();
+                let (name, unit) = words(stage);
+                Bar::new(name, unit, total)
+            }
         };
+        let (_, bar) = self.stage.insert((stage, bar));
+        bar.tell_at(done, total, at);
     }
 
     /// Leaves the bar of a stage behind.
     fn end(&mut self) {
-        if self.stage.take().is_some() && self.is_terminal {
-            eprintln!();
+        if let Some((_, bar)) = self.stage.take() {
+            bar.leave();
         }
     }
 }
 
-/// One state of a stage. Rate and remaining time count from what was done when this run came to it.
-fn line(stage: Stage, at: &str, done: u64, total: u64, since: Duration, before: u64) -> String {
-    let (name, unit) = match stage {
+/// What a stage is called, and what it counts.
+fn words(stage: Stage) -> (&'static str, &'static str) {
+    match stage {
         Stage::Compare => ("comparing", "rows"),
         Stage::Copy => ("copying", "rows"),
         Stage::Build => ("building", "indexes and keys"),
         Stage::Index => ("indexing", "users"),
         Stage::Verify => ("verifying", "rows"),
-    };
-    let mut line = progress::line(name, unit, done, total, since, before);
-    line.push_str(&format!("  {at}"));
-    line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_of_progress_has_rate_and_remaining_time() {
-        let ten = Duration::from_secs(10);
-        assert_eq!(
-            line(Stage::Copy, "users", 1_500_000, 6_000_000, ten, 500_000),
-            "copying   [######..................]  25 %  1,500,000 of 6,000,000 rows  100,000 rows/s  0:45 left  users"
-        );
-        assert_eq!(
-            line(Stage::Build, "users_search", 3, 4, Duration::from_secs(30 * 60), 0),
-            "building  [##################......]  75 %  3 of 4 indexes and keys  10:00 left  users_search"
-        );
-        assert_eq!(
-            line(Stage::Verify, "users", 0, 0, Duration::ZERO, 0),
-            "verifying [########################] 100 %  0 of 0 rows  users"
-        );
     }
 }

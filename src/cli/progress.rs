@@ -1,95 +1,147 @@
-//! How far a long work is: a bar with rate and remaining time on standard error, where a person looks at it.
+//! How far a long work is: a bar with rate and remaining time on standard error, where a person looks at it, and a line
+//! now and then for logs.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
 /// Between two lines of progress where nobody watches a bar.
-pub(super) const LINES: Duration = Duration::from_secs(10);
-/// Between two states of the bar.
-pub(super) const FRAMES: Duration = Duration::from_millis(200);
-/// Its width.
-const BAR: u64 = 24;
+const LINES: Duration = Duration::from_secs(10);
+/// States of the bar in a second.
+const FRAMES: u8 = 5;
 
 /// The progress of one work.
 pub(super) struct Bar {
-    is_terminal: bool,
+    bar: ProgressBar,
     name: &'static str,
     unit: &'static str,
-    total: u64,
-    begun: Option<(Instant, u64)>,
+    begun: bool,
     told: Instant,
 }
 
 impl Bar {
     pub(super) fn new(name: &'static str, unit: &'static str, total: u64) -> Self {
-        let is_terminal = io::stderr().is_terminal();
-        Self { is_terminal, name, unit, total, begun: None, told: Instant::now() }
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(FRAMES))
+            .with_prefix(name);
+        if let Ok(style) = ProgressStyle::with_template(&template(unit)) {
+            bar.set_style(style.progress_chars("#.").with_key("rate", rate));
+        }
+        Self { bar, name, unit, begun: false, told: Instant::now() }
     }
 
     /// So much is done of a total that may have grown.
     pub(super) fn tell_of(&mut self, done: u64, total: u64) {
-        self.total = total;
+        self.bar.set_length(total);
         self.tell(done);
     }
 
     /// So much is done.
     pub(super) fn tell(&mut self, done: u64) {
-        let now = Instant::now();
-        let (begun, before) = *self.begun.get_or_insert((now, done));
-        let pause = if self.is_terminal { FRAMES } else { LINES };
-        if now.duration_since(self.told) < pause {
-            return;
+        self.go_to(done);
+        if self.bar.is_hidden() && self.told.elapsed() >= LINES {
+            self.write_line();
         }
-        self.told = now;
-        let line = line(self.name, self.unit, done, self.total, now.duration_since(begun), before);
-        // Who cannot be told of the progress still gets the work done.
-        let _ = if self.is_terminal {
-            write!(io::stderr(), "\r\u{1b}[K{line}")
-        } else {
-            writeln!(io::stderr(), "{line}")
+    }
+
+    /// So much is done, at this part of the work; where nobody watches a bar, a line says so at the beginning and at the
+    /// end as well.
+    pub(super) fn tell_at(&mut self, done: u64, total: u64, at: &str) {
+        let is_edge = !self.begun || done >= total;
+        self.bar.set_length(total);
+        self.bar.set_message(at.to_owned());
+        self.go_to(done);
+        if self.bar.is_hidden() && (is_edge || self.told.elapsed() >= LINES) {
+            self.write_line();
+        }
+    }
+
+    /// Leaves the bar where it stands: what follows is written below it.
+    pub(super) fn leave(self) {
+        self.bar.abandon();
+    }
+
+    /// Rate and remaining time count from what was done when this run came to it.
+    fn go_to(&mut self, done: u64) {
+        self.bar.set_position(done);
+        if !std::mem::replace(&mut self.begun, true) {
+            self.bar.reset_eta();
+            self.bar.reset_elapsed();
+        }
+    }
+
+    fn write_line(&mut self) {
+        self.told = Instant::now();
+        let state = State {
+            done: self.bar.position(),
+            total: self.bar.length().unwrap_or_default(),
+            rate: self.bar.per_sec(),
+            left: self.bar.eta(),
         };
+        let line = line(self.name, self.unit, &state, &self.bar.message());
+        // Who cannot be told of the progress still gets the work done.
+        let _ = writeln!(io::stderr(), "{line}");
     }
 }
 
 impl Drop for Bar {
-    /// The line goes: what follows is the answer.
+    /// The line goes, unless it was left: what follows is the answer.
     fn drop(&mut self) {
-        if self.is_terminal && self.begun.is_some() {
-            let _ = write!(io::stderr(), "\r\u{1b}[K");
+        if !self.bar.is_finished() {
+            self.bar.finish_and_clear();
         }
     }
 }
 
-/// One state of a bar. Rate and remaining time count from what was done when this run came to it.
-pub(super) fn line(name: &str, unit: &str, done: u64, total: u64, since: Duration, before: u64) -> String {
-    let filled = (done.min(total) * BAR).checked_div(total).unwrap_or(BAR);
-    let bar: String = (0..BAR).map(|n| if n < filled { '#' } else { '.' }).collect();
-    let percent = (done.min(total) * 100).checked_div(total).unwrap_or(100);
-    let mut line = format!("{name:9} [{bar}] {percent:3} %  {} of {} {unit}", grouped(done), grouped(total));
-    let (seconds, new) = (since.as_secs_f64(), done.saturating_sub(before));
-    if seconds > 0.0 && new > 0 {
-        let rate = new as f64 / seconds;
-        let left = Duration::from_secs_f64(total.saturating_sub(done) as f64 / rate);
-        // Of things that are not alike there is no rate.
-        if !unit.contains(' ') {
-            line.push_str(&format!("  {} {unit}/s", grouped(rate as u64)));
+/// Of things that are not alike there is no rate.
+fn has_rate(unit: &str) -> bool {
+    !unit.contains(' ')
+}
+
+/// What indicatif writes.
+fn template(unit: &str) -> String {
+    let rate = if has_rate(unit) { format!("  {{rate}} {unit}/s") } else { String::new() };
+    format!(
+        "{{prefix:9}} [{{bar:24}}] {{percent:>3}} %  {{human_pos}} of {{human_len}} {unit}{rate}  {{eta}} left  {{msg}}"
+    )
+}
+
+/// Whole things in a second.
+fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    // A bar that cannot be written is no reason to stop the work.
+    let _ = write!(out, "{}", HumanCount(state.per_sec() as u64));
+}
+
+/// How far a work is.
+struct State {
+    done: u64,
+    total: u64,
+    /// So much in a second.
+    rate: f64,
+    left: Duration,
+}
+
+/// One line for a log.
+fn line(name: &str, unit: &str, state: &State, at: &str) -> String {
+    let percent = (state.done.min(state.total) * 100).checked_div(state.total).unwrap_or(100);
+    let mut line =
+        format!("{name:9} {percent:3} %  {} of {} {unit}", HumanCount(state.done), HumanCount(state.total));
+    if state.rate > 0.0 {
+        if has_rate(unit) {
+            line.push_str(&format!("  {} {unit}/s", grouped(state.rate as u64)));
         }
-        line.push_str(&format!("  {} left", clock(left)));
+        line.push_str(&format!("  {} left", clock(state.left)));
+    }
+    if !at.is_empty() {
+        line.push_str("  ");
+        line.push_str(at);
     }
     line
 }
 
 /// 1234567 as 1,234,567.
 pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    HumanCount(n).to_string()
 }
 
 /// Hours (where there are any), minutes and seconds.
@@ -104,12 +156,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_has_rate_and_remaining_time() {
-        let ten = Duration::from_secs(10);
+    fn a_line_has_rate_and_remaining_time() {
+        let state = |done, total, rate, left| State { done, total, rate, left: Duration::from_secs(left) };
         assert_eq!(
-            line("importing", "rows", 1_500_000, 6_000_000, ten, 500_000),
-            "importing [######..................]  25 %  1,500,000 of 6,000,000 rows  100,000 rows/s  0:45 left"
+            line("importing", "rows", &state(1_500_000, 6_000_000, 100_000.4, 45), ""),
+            "importing  25 %  1,500,000 of 6,000,000 rows  100,000 rows/s  0:45 left"
         );
+        assert_eq!(
+            line("building", "indexes and keys", &state(3, 4, 0.002, 600), "users_search"),
+            "building   75 %  3 of 4 indexes and keys  10:00 left  users_search"
+        );
+        assert_eq!(
+            line("verifying", "rows", &state(0, 0, 0.0, 0), "users"),
+            "verifying 100 %  0 of 0 rows  users"
+        );
+    }
+
+    #[test]
+    fn the_bar_is_understood() {
+        for unit in ["rows", "indexes and keys"] {
+            ProgressStyle::with_template(&template(unit)).unwrap();
+        }
+        assert!(
+            template("rows").contains("{rate} rows/s") && !template("indexes and keys").contains("{rate}")
+        );
+    }
+
+    #[test]
+    fn what_was_done_before_counts_for_no_rate() {
+        let mut bar = Bar::new("importing", "rows", 1_000_000);
+        bar.bar.set_draw_target(ProgressDrawTarget::hidden());
+        bar.tell(900_000);
+        assert_eq!((bar.bar.position(), bar.bar.per_sec()), (900_000, 0.0));
+        bar.tell_of(900_000, 2_000_000);
+        assert_eq!((bar.bar.length(), bar.bar.per_sec()), (Some(2_000_000), 0.0));
     }
 
     #[test]

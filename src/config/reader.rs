@@ -318,25 +318,8 @@ fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
         5..8 => 2,
         _ => 3,
     };
-    let near = names.iter().map(|name| (distance(given, name), *name)).min();
+    let near = names.iter().map(|name| (strsim::levenshtein(given, name), *name)).min();
     near.filter(|(distance, _)| *distance <= allowed)
         .map(|(_, name)| name)
         .or_else(|| names.iter().find(|name| given.len() >= 4 && name.starts_with(given)).copied())
-}
-
-/// How many letters must be put in, taken out or changed to get from `a` to `b` (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut left = i + 1;
-        let mut row = vec![left];
-        for (y, pair) in b.iter().zip(above.windows(2)) {
-            let &[diagonal, up] = pair else { continue };
-            left = (diagonal + usize::from(x != *y)).min(up + 1).min(left + 1);
-            row.push(left);
-        }
-        above = row;
-    }
-    above.last().copied().unwrap_or_default()
 }

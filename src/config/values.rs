@@ -11,34 +11,12 @@ use lettre::Address;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::SmtpTransport;
 use serde_json::Value;
-use zeroize::Zeroizing;
 
 use tenantry_core::catalogue::Catalogue;
+pub use tenantry_core::secret::Secret;
 
 /// What stands in place of a secret wherever people look.
 pub(super) const REDACTED: &str = "***";
-
-/// A text that no log, no `Debug` and no `tenantry config` shows, and that is wiped from memory when dropped.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// Hides `text`.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
-    }
-
-    /// The text itself. Its greppable name is the point: whoever calls it answers for where it goes.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(REDACTED)
-    }
-}
 
 /// An address with a password in it, which its `Display` and `Debug` hide.
 #[derive(Clone, PartialEq, Eq)]

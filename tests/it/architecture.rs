@@ -165,6 +165,27 @@ fn some_words_stand_in_one_place_only() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Tables and lists are made of the engine, never the other way round.
+#[test]
+fn the_engine_of_the_store_knows_no_tables_and_no_lists() {
+    let sources = sources();
+    let engine: Vec<_> =
+        sources.iter().filter(|(file, _)| file.starts_with("crates/store/src/engine/")).collect();
+    assert!(engine.len() > 15, "{}", engine.len());
+    let above = ["crate::tables", "crate::listing"];
+    let wrong: Vec<_> = engine
+        .iter()
+        .filter(|(file, text)| above.iter().any(|name| shipped(file, text).contains(name)))
+        .collect();
+    let wrong: Vec<_> = wrong.iter().map(|(file, _)| file).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    // What every connection may name knows no connection.
+    let index = "crates/store/src/engine/offset_index";
+    for (file, text) in engine.iter().filter(|(file, _)| file.starts_with(index)) {
+        assert!(!shipped(file, text).contains("engine::driver"), "{file}");
+    }
+}
+
 #[test]
 fn the_words_are_where_they_belong() {
     // A rule about a word that nobody writes any more checks nothing.

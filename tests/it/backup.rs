@@ -174,7 +174,10 @@ async fn a_backup_takes_no_name_that_is_not_free() {
     edit(&home.path().join("foreign.sqlite"), "CREATE TABLE t (x)");
     edit(&home.path().join("bare.sqlite"), "CREATE TABLE t (x); DROP TABLE t");
     fs::copy(home.path().join("good.db"), home.path().join("newer.sqlite")).unwrap();
-    edit(&home.path().join("newer.sqlite"), "INSERT INTO schema_versions VALUES (999, 0)");
+    edit(
+        &home.path().join("newer.sqlite"),
+        "INSERT INTO schema_versions (version, applied_at) VALUES (999, 0)",
+    );
     fs::copy(home.path().join("good.db"), home.path().join("dangling.sqlite")).unwrap();
     edit(
         &home.path().join("dangling.sqlite"),

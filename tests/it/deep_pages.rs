@@ -1,4 +1,4 @@
-//! Pages far from both ends (contract, Paging): by fences on SQLite, by skipping on PostgreSQL, and the same on both.
+//! Pages far from both ends (contract, Paging): by the offset index on SQLite, by skipping on PostgreSQL, and the same on both.
 
 use serde_json::{Value, json};
 
@@ -79,11 +79,14 @@ async fn every_deep_page_is_the_one_it_should_be_while_users_change() {
             .as_str(),
     );
     let admin = t.admin().await;
-    compare(&admin, "before there are fences").await;
+    compare(&admin, "before there is an offset index").await;
     if !t.app.store.is_shared() {
-        until("there are fences", || (t.app.store.count_fenced() == ORDERS.len()).then_some(())).await;
+        until("there is an offset index", || {
+            (t.app.store.count_indexed_orders() == ORDERS.len()).then_some(())
+        })
+        .await;
     }
-    compare(&admin, "by fences").await;
+    compare(&admin, "by the offset index").await;
 
     let group = admin.create_group("Some").await;
     for n in 0..60 {

@@ -149,6 +149,31 @@ fn first_schema() -> String {
 }
 
 #[test]
+fn a_database_made_by_an_edited_migration_is_refused_and_left() {
+    if !is_postgres() {
+        return;
+    }
+    let database = Database::new();
+    let url = database.url().unwrap();
+    database.rows("CREATE TABLE kept AS SELECT * FROM schema_versions");
+    assert_eq!(database.number("SELECT count(*) FROM schema_versions WHERE length(checksum) <> 64"), 0);
+    database.rows("UPDATE schema_versions SET checksum = 'of another text' WHERE version = 5");
+    let before = contents(&url);
+    // At the start, and by `tenantry migrate`.
+    assert_says(&refused(&url, &[]), &["another text of the migration 0005_short_terms", "restore the file"]);
+    assert_says(&refused(&url, &["--no-migrate"]), &["0005_short_terms"]);
+    assert_eq!(contents(&url), before);
+    // One from before there were checksums gets them.
+    database.rows("ALTER TABLE schema_versions DROP COLUMN checksum");
+    database.rows("DELETE FROM schema_versions WHERE version >= 16");
+    with_url(Home::new().path(), &url, &["migrate"]).done();
+    let same = "SELECT count(*) FROM kept k JOIN schema_versions v USING (version, checksum)";
+    assert_eq!(database.number(same), database.number("SELECT max(version) FROM schema_versions"));
+    // And serves.
+    drop(serve(&Home::new(), &url, &["--no-migrate"]).unwrap());
+}
+
+#[test]
 fn an_older_database_waits_for_migrate_where_it_must() {
     if !is_postgres() {
         return;

@@ -234,7 +234,7 @@ fn bad_files(home: &Home) -> Vec<(&'static str, &'static str)> {
          PRAGMA writable_schema = OFF",
     );
     changed("newer.db", &|_| ());
-    edit(&at("newer.db"), "INSERT INTO schema_versions VALUES (999, 0)");
+    edit(&at("newer.db"), "INSERT INTO schema_versions (version, applied_at) VALUES (999, 0)");
     fs::copy(home.data().join("tenantry.db"), at("bare.db")).unwrap();
     changed("logged.db", &|_| ());
     fs::write(at("logged.db-wal"), "changes").unwrap();

@@ -395,7 +395,7 @@ async fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
     assert_eq!(home.serve().terminate().code, Some(0));
     let newer = rusqlite::Connection::open(&path).unwrap();
     newer
-        .execute_batch("INSERT INTO schema_versions VALUES (9000, 0); PRAGMA journal_mode = DELETE")
+        .execute_batch("INSERT INTO schema_versions (version, applied_at) VALUES (9000, 0); PRAGMA journal_mode = DELETE")
         .unwrap();
     newer.close().unwrap();
     refuse("was written by a newer version of Tenantry (schema 9000");
@@ -406,12 +406,34 @@ async fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_database_made_by_an_edited_migration_is_refused_and_left() {
+    let home = Home::new();
+    home.serve().terminate();
+    let path = home.data().join("tenantry.db");
+    let edit = |sql: &str| {
+        let database = rusqlite::Connection::open(&path).unwrap();
+        database.execute_batch(sql).unwrap();
+        database.close().unwrap();
+    };
+    edit("CREATE TABLE kept AS SELECT * FROM schema_versions");
+    edit("UPDATE schema_versions SET checksum = 'of another text' WHERE version IN (5, 7)");
+    let before = picture(&path);
+    let said = home.refused(&[], &GIVEN).refused(1);
+    assert!(said.contains("another text of the migration 0005_short_terms, 0007_plans_and_search"), "{said}");
+    assert_eq!(picture(&path), before);
+    edit(
+        "UPDATE schema_versions SET checksum = (SELECT k.checksum FROM kept k WHERE k.version = schema_versions.version)",
+    );
+    home.serve().admin().await;
+}
+
+#[tokio::test]
 async fn a_newer_database_in_wal_mode_is_refused_too() {
     let home = Home::new();
     home.serve().terminate();
     let path = home.data().join("tenantry.db");
     let newer = rusqlite::Connection::open(&path).unwrap();
-    newer.execute_batch("INSERT INTO schema_versions VALUES (9000, 0)").unwrap();
+    newer.execute_batch("INSERT INTO schema_versions (version, applied_at) VALUES (9000, 0)").unwrap();
     newer.close().unwrap();
     let before = picture(&path);
     let said = home.refused(&[], &GIVEN).refused(1);

@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
+use tenantry_core::error::Result;
+use tenantry_core::model::{PartnerId, User, UserId};
 use tenantry_mail::Notice;
+use tenantry_store::access::system_within;
+use tenantry_store::engine::cache::{ShownUser, UserRepresentation};
 
 use crate::databases::is_postgres;
 use crate::fixtures::{ids, with};
@@ -43,6 +47,39 @@ async fn a1_a_user_is_created() {
     let again = admin.post("/api/v1/users/", &new_user("FENNA")).await.expect(409);
     assert_eq!(again.body["code"], "username-taken");
     assert_eq!(admin.get("/api/v1/users/2").await.expect(200).body, answer.body);
+}
+
+/// How another edge could show users.
+struct NameTag;
+
+impl UserRepresentation for NameTag {
+    fn show(&self, user: &User) -> Result<ShownUser> {
+        let body = format!("<{} {}>", user.profile.first_name, user.profile.last_name).into();
+        Ok(ShownUser { tag: String::from("name"), body })
+    }
+}
+
+/// Whoever comes first, and whether or not the other is kept in memory.
+#[tokio::test]
+async fn a6_each_representation_of_a_user_has_its_own_bytes() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let path = path_of(&admin.create("fenna").await);
+    let id = UserId(path.rsplit_once('/').unwrap().1.parse().unwrap());
+    let name_tag = async || {
+        let shown = t.app.store.show_user(&system_within(PartnerId(1)), id, &NameTag).await;
+        String::from_utf8(shown.unwrap().unwrap().body.to_vec()).unwrap()
+    };
+    for (last_name, first) in [("Jansen", "JSON"), ("de Vries", "name tag"), ("Bakker", "JSON")] {
+        admin.patch(&path, &json!({ "lastName": last_name })).await.expect(200);
+        if first == "name tag" {
+            assert_eq!(name_tag().await, format!("<Fenna {last_name}>"));
+        }
+        for _ in 0..3 {
+            assert_eq!(admin.get(&path).await.expect(200).body["lastName"], last_name);
+            assert_eq!(name_tag().await, format!("<Fenna {last_name}>"));
+        }
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::parameters::{ConditionParams, DryRunParams, KnownParams};
 use crate::responses::{ChangedError, ConflictError, InvalidError, MemberErrors, UnchangedAnswer};
-use crate::user_bodies::{PatchSelf, UpdateSelf, UserBody};
+use crate::user_bodies::{JsonUsers, PatchSelf, UpdateSelf, UserBody};
 use crate::users::shown;
 use tenantry_core::error::Result;
 use tenantry_core::json::{Fields, Presence, status};
@@ -57,7 +57,7 @@ pub async fn get_self(
     _: NoParams,
     conditions: Conditions,
 ) -> Result<Response, Problem> {
-    let user = users::look_up_self(&app.store, &member, |user| UserBody::show(user, &app)).await?;
+    let user = users::look_up_self(&app.store, &member, &JsonUsers::of(&app)).await?;
     Ok(show(&conditions, &user.tag, user.body.clone()))
 }
 

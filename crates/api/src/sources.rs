@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::permissions::ObjectIdBody;
-use tenantry_core::model::{Grant, GroupId, ObjectId, Source};
+use tenantry_core::model::{Grant, GroupId, NamedGroup, ObjectId, Source};
 
 /// Where a permission comes from.
 #[derive(Debug, Serialize, ToSchema)]
@@ -17,9 +17,8 @@ pub struct SourceBody<'a> {
     /// That group's name.
     #[schema(required = true)]
     group_name: Option<&'a str>,
-    /// Ids of groups: from the one that the user is in, up to the one that has it.
-    #[schema(value_type = Vec<i64>, example = json!([8, 7]))]
-    path: &'a [GroupId],
+    /// Groups: from the one that the user is in, up to the one that has it.
+    path: Vec<PathGroupBody<'a>>,
     /// The wildcard that gives it.
     #[schema(required = true)]
     wildcard: Option<&'a str>,
@@ -29,6 +28,25 @@ pub struct SourceBody<'a> {
     /// `admins-have-all-permissions` where that setting gives it.
     #[schema(required = true)]
     setting: Option<&'static str>,
+}
+
+/// A group on the way from a user to a permission.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = PathGroup)]
+pub struct PathGroupBody<'a> {
+    /// Its number.
+    #[schema(value_type = i64, example = 8)]
+    group_id: GroupId,
+    /// Its name.
+    #[schema(example = "Campaign team")]
+    name: &'a str,
+}
+
+impl<'a> PathGroupBody<'a> {
+    fn of(group: &'a NamedGroup) -> Self {
+        Self { group_id: group.group_id, name: &group.name }
+    }
 }
 
 impl<'a> SourceBody<'a> {
@@ -42,7 +60,7 @@ impl<'a> SourceBody<'a> {
                 Self {
                     group_id: Some(*group_id),
                     group_name: Some(name),
-                    path,
+                    path: path.iter().map(PathGroupBody::of).collect(),
                     wildcard,
                     object_id,
                     setting: None,
@@ -51,7 +69,7 @@ impl<'a> SourceBody<'a> {
             Source::Admin => Self {
                 group_id: None,
                 group_name: None,
-                path: &[],
+                path: Vec::new(),
                 wildcard: None,
                 object_id: None,
                 setting: Some("admins-have-all-permissions"),

@@ -19,7 +19,7 @@ use tenantry_core::user_fields::{ProfileField, UserField};
 use tenantry_domain::conditions;
 use tenantry_http::answers::written;
 use tenantry_http::state::AppState;
-use tenantry_store::engine::cache::ShownUser;
+use tenantry_store::engine::cache::{ShownUser, UserRepresentation};
 
 /// A user (B3).
 #[derive(Debug, Clone, Copy)]
@@ -33,10 +33,23 @@ impl<'a> UserBody<'a> {
     pub(super) fn of(user: &'a User, app: &AppState) -> Self {
         Self { user, is_admin_as_string: app.settings().is_admin_as_string }
     }
+}
 
-    /// The same with its tag, to be kept: whoever asks is shown the same.
-    pub(super) fn show(user: &User, app: &AppState) -> Result<ShownUser> {
-        let body = written(&UserBody::of(user, app))?.into();
+/// Users as this API shows them by themselves.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct JsonUsers {
+    is_admin_as_string: bool,
+}
+
+impl JsonUsers {
+    pub(super) fn of(app: &AppState) -> Self {
+        Self { is_admin_as_string: app.settings().is_admin_as_string }
+    }
+}
+
+impl UserRepresentation for JsonUsers {
+    fn show(&self, user: &User) -> Result<ShownUser> {
+        let body = written(&UserBody { user, is_admin_as_string: self.is_admin_as_string })?.into();
         Ok(ShownUser { tag: conditions::tag_of_user(user), body })
     }
 }

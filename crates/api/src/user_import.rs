@@ -21,6 +21,7 @@ use tenantry_domain::user_import::{self, Chain, Fate, Mood, Seen};
 use tenantry_domain::user_rows::read_rows;
 use tenantry_http::extract::{Admin, QueryParams};
 use tenantry_http::incoming::{StreamedBody, body_problem};
+use tenantry_http::media_type;
 use tenantry_http::paging::Params;
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
@@ -138,16 +139,10 @@ impl Asked {
 }
 
 fn format_of(headers: &HeaderMap) -> Option<Format> {
-    let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    let mut parts = kind.split(';');
-    let essence = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_utf8 = parts.filter_map(|part| part.split_once('=')).all(|(name, value)| {
-        !name.trim().eq_ignore_ascii_case("charset")
-            || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-    });
-    match essence.as_str() {
-        "application/x-ndjson" | "application/ndjson" if is_utf8 => Some(Format::Ndjson),
-        "text/csv" if is_utf8 => Some(Format::Csv),
+    let media_type = media_type::content_type(headers).filter(media_type::is_utf8)?;
+    match media_type.essence().to_string().to_ascii_lowercase().as_str() {
+        "application/x-ndjson" | "application/ndjson" => Some(Format::Ndjson),
+        "text/csv" => Some(Format::Csv),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use crate::parameters::{ConditionParams, DryRunParams, KnownParams, OnceParams};
 use crate::responses::{
     AdminErrors, ChangedError, ConflictError, InvalidError, MissingError, UnchangedAnswer,
 };
-use crate::user_bodies::{CreateUser, PatchUser, UpdateUser, UserBody};
+use crate::user_bodies::{CreateUser, JsonUsers, PatchUser, UpdateUser, UserBody};
 use tenantry_core::error::Result;
 use tenantry_core::json::Presence;
 use tenantry_core::model::{User, UserId};
@@ -76,7 +76,7 @@ pub async fn get_user(
     _: NoParams,
     conditions: Conditions,
 ) -> Result<Response, Problem> {
-    let user = users::look_up(&app.store, &by, id, |user| UserBody::show(user, &app)).await?;
+    let user = users::look_up(&app.store, &by, id, &JsonUsers::of(&app)).await?;
     Ok(show(&conditions, &user.tag, user.body.clone()))
 }
 

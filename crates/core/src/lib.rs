@@ -16,6 +16,8 @@ pub mod model;
 pub mod random;
 /// Files of rows, taken apart as they come: NDJSON and CSV.
 pub mod rows;
+/// Texts that nobody may see.
+pub mod secret;
 /// The threads and tasks of a running server, started again when they panic.
 pub mod supervise;
 /// The fields of a user, each declared once.

@@ -215,12 +215,21 @@ pub enum Source {
         /// That group's name.
         name: String,
         /// From the group that the user is in, up to the one that has it.
-        path: Vec<GroupId>,
+        path: Vec<NamedGroup>,
         /// What of the group's gives it.
         by: Grant,
     },
     /// The user is a partner admin, and the server says that these may do everything.
     Admin,
+}
+
+/// A group by number and name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedGroup {
+    /// Its number.
+    pub group_id: GroupId,
+    /// Its name.
+    pub name: String,
 }
 
 /// What of a group's gives a permission.

@@ -321,14 +321,14 @@ pub fn list_holders(
     let question = rules.question(object_type, &query.permission, &query.object_id);
     let total = evaluations::count_holders(tx, &question, rules.admins_have_all)?;
     let rows = evaluations::list_holders(tx, &question, rules.admins_have_all, from, size, total)?;
-    let mut holders = Vec::with_capacity(rows.len());
-    for (user_id, username) in rows {
-        let mut sources = evaluations::list_sources(tx, user_id, &question)?;
-        let is_admin = rules.admins_have_all && users::find(tx, user_id)?.is_some_and(|user| user.is_admin);
-        if is_admin {
+    let ids: Vec<UserId> = rows.iter().map(|row| row.user_id).collect();
+    let mut sources = evaluations::list_sources_of(tx, &ids, &question)?;
+    let holders = rows.into_iter().map(|row| {
+        let mut sources = sources.remove(&row.user_id).unwrap_or_default();
+        if rules.admins_have_all && row.is_admin {
             sources.insert(0, Source::Admin);
         }
-        holders.push(Holder { user_id, username, sources });
-    }
-    Ok((total, holders))
+        Holder { user_id: row.user_id, username: row.username, sources }
+    });
+    Ok((total, holders.collect()))
 }

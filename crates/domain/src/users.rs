@@ -15,7 +15,7 @@ use tenantry_core::user_fields::ProfileChange;
 use tenantry_core::values;
 use tenantry_mail::{LockCause, Notice};
 use tenantry_store::access::{Admin, Member, Operator};
-use tenantry_store::engine::cache::ShownUser;
+use tenantry_store::engine::cache::{ShownUser, UserRepresentation};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::lists::{Position, SortKey, Total};
 use tenantry_store::listing::user_lists;
@@ -140,7 +140,7 @@ pub fn get(tx: &mut Tx<'_>, _by: &Admin, user_id: UserId) -> Result<User> {
     users::find(tx, user_id)?.ok_or(Error::NotFound(Missing::User))
 }
 
-/// What `show` makes of what [`get`] gives, outside of a transaction: from memory where it is there, never older than
+/// What [`get`] gives in a representation, outside of a transaction: from memory where it is there, never older than
 /// the last answer.
 ///
 /// # Errors
@@ -149,9 +149,9 @@ pub async fn look_up(
     store: &Store,
     by: &Admin,
     user_id: UserId,
-    show: impl FnOnce(&User) -> Result<ShownUser>,
+    representation: &impl UserRepresentation,
 ) -> Result<Arc<ShownUser>> {
-    store.show_user(by, user_id, show).await?.ok_or(Error::NotFound(Missing::User))
+    store.show_user(by, user_id, representation).await?.ok_or(Error::NotFound(Missing::User))
 }
 
 /// Like [`look_up`], of [`get_self`].
@@ -161,9 +161,9 @@ pub async fn look_up(
 pub async fn look_up_self(
     store: &Store,
     member: &Member,
-    show: impl FnOnce(&User) -> Result<ShownUser>,
+    representation: &impl UserRepresentation,
 ) -> Result<Arc<ShownUser>> {
-    store.show_user(member, member.user_id(), show).await?.ok_or(Error::NotFound(Missing::User))
+    store.show_user(member, member.user_id(), representation).await?.ok_or(Error::NotFound(Missing::User))
 }
 
 /// The right to manage a user, for an operator, who names users of any partner. An id's partner never changes, so

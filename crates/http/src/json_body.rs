@@ -4,8 +4,10 @@ use axum::extract::{FromRequest, Request};
 use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use hyper::body::{Body as _, Bytes};
+use mediatype::{MediaType, names};
 
 use crate::incoming::{ORDINARY, read_body};
+use crate::media_type::{content_type, is_utf8};
 use crate::problem::Problem;
 
 /// The bytes of a body that is said to be JSON and has at most `LIMIT` bytes; 408, 413 or 415 otherwise. That of a PATCH
@@ -20,9 +22,10 @@ impl<const LIMIT: u64, S: Sync> FromRequest<S> for JsonBody<LIMIT> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let is_patch = request.method() == Method::PATCH;
-        let known = match request.headers().get(CONTENT_TYPE) {
-            Some(value) => value.to_str().is_ok_and(|text| is_json(text, is_patch)),
-            None => request.body().is_end_stream(),
+        let known = if request.headers().contains_key(CONTENT_TYPE) {
+            content_type(request.headers()).is_some_and(|media_type| is_json(&media_type, is_patch))
+        } else {
+            request.body().is_end_stream()
         };
         match (known, is_patch) {
             (true, _) => read_body(request, LIMIT).await.map(Self),
@@ -34,19 +37,12 @@ impl<const LIMIT: u64, S: Sync> FromRequest<S> for JsonBody<LIMIT> {
 
 /// `application/json` or `application/<anything>+json` (RFC 6839 §3.1), of which only `merge-patch` is a patch; a charset,
 /// which RFC 8259 §11 does not know but many clients send, must be UTF-8.
-fn is_json(content_type: &str, is_patch: bool) -> bool {
-    let mut parts = content_type.split(';');
-    let essence = parts.next().unwrap_or("").trim().to_ascii_lowercase();
-    let json = essence.strip_prefix("application/").is_some_and(|subtype| {
-        let is_kind = |kind: &str| if is_patch { kind == "merge-patch" } else { !kind.is_empty() };
-        subtype == "json" || subtype.strip_suffix("+json").is_some_and(is_kind)
-    });
-    json && parts.filter_map(|p| p.split_once('=')).all(|(name, value)| {
-        let value = value.trim().trim_matches('"');
-        !name.trim().eq_ignore_ascii_case("charset")
-            || value.eq_ignore_ascii_case("utf-8")
-            || value.eq_ignore_ascii_case("utf8")
-    })
+fn is_json(media_type: &MediaType<'_>, is_patch: bool) -> bool {
+    let is_kind = match media_type.suffix {
+        None => media_type.subty == names::JSON,
+        Some(suffix) => suffix == names::JSON && (!is_patch || media_type.subty == "merge-patch"),
+    };
+    media_type.ty == names::APPLICATION && is_kind && is_utf8(media_type)
 }
 
 #[cfg(test)]

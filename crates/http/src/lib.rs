@@ -21,6 +21,8 @@ pub mod health;
 pub mod incoming;
 /// Bodies that are said to be JSON.
 pub mod json_body;
+/// What a request says that its body is.
+pub mod media_type;
 /// Request ids, logs, metrics and the headers of every answer.
 pub mod observe;
 /// Pages and streams of lists, and their query parameters.

@@ -182,22 +182,7 @@ impl Params {
 
 /// Whether what the percent signs stand for is UTF-8.
 fn is_utf8(encoded: &str) -> bool {
-    let hex = |digit: u8| char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let mut decoded = Vec::with_capacity(encoded.len());
-    let mut rest = encoded.as_bytes();
-    loop {
-        match *rest {
-            [] => return std::str::from_utf8(&decoded).is_ok(),
-            [b'%', high, low, ref behind @ ..] if let (Some(high), Some(low)) = (hex(high), hex(low)) => {
-                decoded.push(high << 4 | low);
-                rest = behind;
-            }
-            [byte, ref behind @ ..] => {
-                decoded.push(byte);
-                rest = behind;
-            }
-        }
-    }
+    percent_encoding::percent_decode_str(encoded).decode_utf8().is_ok()
 }
 
 /// Where a page begins, as asked for.

@@ -6,8 +6,6 @@
 //! a redelivery is the same mail, byte for byte.
 
 use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq as _;
-use zeroize::Zeroize as _;
 
 use tenantry_core::clock::Millis;
 
@@ -23,43 +21,7 @@ pub use directory::Directory;
 pub use mailer::{Mailer, Memory, SendError};
 pub use message::{Sender, is_deliverable};
 pub use smtp::Smtp;
-
-/// A password on its way to its owner: overwritten in memory when dropped, absent from `Debug`.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes the clear text over.
-    pub fn new(clear: String) -> Self {
-        Self(clear)
-    }
-
-    /// The clear text. For the mail itself, never for a log.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
-impl PartialEq for Secret {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
-    }
-}
-
-impl Eq for Secret {}
+pub use tenantry_core::secret::Secret;
 
 /// What to say to whom: the content of an outbox row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

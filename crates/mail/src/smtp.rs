@@ -1,8 +1,10 @@
 //! Mails through an SMTP server (RFC 5321).
 //!
-//! lettre keeps connections only with its `pool` feature, which tests an idle connection before each use. Here one
-//! connection serves a batch and ends with it: a busy outbox pays for few handshakes, a quiet one leaves nothing
-//! open to go stale. lettre's `tracing` feature must stay off: it logs whole mails.
+//! One connection serves a batch and ends with it: a busy outbox pays for few handshakes, a quiet one leaves nothing
+//! open to go stale. lettre's own pool (feature `pool`) is not used, because its transport does not say which command was
+//! refused, closes the connection at every refusal, and has one time-out for all answers: a refused sender would end the
+//! mail (`a_refused_sender_is_no_mails_fault`), and a refused recipient the session of the others
+//! (`a_refused_recipient_stops_no_other`). lettre's `tracing` feature must stay off: it logs whole mails.
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,8 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{SmtpConnection, Tls, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use percent_encoding::percent_decode_str;
+use url::{ParseError, Url};
 
 use crate::message::{Composed, Sender, compose};
 use crate::{Envelope, SendError};
@@ -51,39 +55,35 @@ impl Smtp {
         if url.contains(|c: char| c.is_control() || c.is_whitespace()) {
             return Err(String::from("contains white space"));
         }
-        let Some((scheme, rest)) = url.split_once("://") else { return Err(NO_SCHEME.into()) };
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (login, address) = authority.rsplit_once('@').map_or((None, authority), |(l, a)| (Some(l), a));
+        let parsed = Url::parse(url).map_err(|e| match e {
+            ParseError::RelativeUrlWithoutBase => String::from(NO_SCHEME),
+            ParseError::InvalidPort => String::from("the port must be a number up to 65535"),
+            // the parser's words quote nothing
+            e => format!("not understood: {e}"),
+        })?;
         // lettre ignores what it does not know: a misspelt `tls` would be mail in clear
-        let (port, tls): (u16, fn(TlsParameters) -> Tls) = match (scheme, query) {
-            ("smtps", "") => (465, Tls::Wrapper),
-            ("smtp", "") => (25, |_| Tls::None),
-            ("smtp", "tls=required") => (587, Tls::Required),
-            ("smtp", "tls=opportunistic") => (587, Tls::Opportunistic),
-            ("smtp", _) => {
-                return Err("after `?` only `tls=required` or `tls=opportunistic` may stand".into());
-            }
-            ("smtps", _) => return Err("smtps:// takes no `?`: it is always encrypted".into()),
-            _ => return Err(NO_SCHEME.into()),
-        };
+        let (port, tls): (u16, fn(TlsParameters) -> Tls) =
+            match (parsed.scheme(), parsed.query().unwrap_or_default()) {
+                ("smtps", "") => (465, Tls::Wrapper),
+                ("smtp", "") => (25, |_| Tls::None),
+                ("smtp", "tls=required") => (587, Tls::Required),
+                ("smtp", "tls=opportunistic") => (587, Tls::Opportunistic),
+                ("smtp", _) => {
+                    return Err("after `?` only `tls=required` or `tls=opportunistic` may stand".into());
+                }
+                ("smtps", _) => return Err("smtps:// takes no `?`: it is always encrypted".into()),
+                _ => return Err(NO_SCHEME.into()),
+            };
         SmtpTransport::from_url(url).map_err(|e| format!("not understood: {e}"))?;
-        let (host, port) = match address.rsplit_once(':') {
-            // the colons of an IPv6 address are within its brackets
-            Some((host, given)) if !given.ends_with(']') => {
-                let given = if given.is_empty() { Ok(port) } else { given.parse() };
-                (host, given.map_err(|_| String::from("the port must be a number up to 65535"))?)
-            }
-            _ => (address, port),
-        };
+        let host = parsed.host_str().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let path = path.trim_matches('/');
+        let path = parsed.path().trim_matches('/');
         Ok(Self {
             tls: tls(TlsParameters::new(host.clone()).map_err(|e| format!("TLS does not start: {e}"))?),
             host,
-            port,
+            port: parsed.port().unwrap_or(port),
             hello: if path.is_empty() { ClientId::default() } else { ClientId::Domain(path.to_owned()) },
-            credentials: login.map(credentials).transpose()?,
+            credentials: credentials(&parsed)?,
             sender,
         })
     }
@@ -128,26 +128,22 @@ impl Smtp {
 
 const NO_SCHEME: &str = "must begin with smtp:// or smtps://";
 
-fn credentials(login: &str) -> Result<Credentials, String> {
-    // lettre ignores a user without a password
-    let (user, password) = login.split_once(':').ok_or("has a user but no password")?;
+fn credentials(url: &Url) -> Result<Option<Credentials>, String> {
+    let (user, password) = match (url.username(), url.password()) {
+        ("", None) => return Ok(None),
+        (user, Some(password)) => (user, password),
+        // lettre ignores a user without a password
+        (_, None) => return Err(String::from("has a user but no password")),
+    };
     let decode = |raw| percent_decode(raw).ok_or("user or password is not percent-encoded UTF-8");
-    Ok(Credentials::new(decode(user)?, decode(password)?))
+    Ok(Some(Credentials::new(decode(user)?, decode(password)?)))
 }
 
+/// Unlike browsers, no percent sign stands for itself: it would be one that somebody forgot to write as %25.
 fn percent_decode(raw: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(raw.len());
-    let mut bytes = raw.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            let mut digit = || char::from(bytes.next()?).to_digit(16);
-            let (high, low) = (digit()?, digit()?);
-            out.push(u8::try_from(16 * high + low).ok()?);
-        } else {
-            out.push(byte);
-        }
-    }
-    String::from_utf8(out).ok()
+    let is_byte = |rest: &str| rest.get(..2).is_some_and(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit()));
+    let decoded = percent_decode_str(raw).decode_utf8().ok()?;
+    raw.split('%').skip(1).all(is_byte).then(|| decoded.into_owned())
 }
 
 /// The connection of a batch.

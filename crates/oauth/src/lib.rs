@@ -20,6 +20,7 @@ use tenantry_domain::tokens::{self, Granted, Origin};
 use tenantry_http::answers::json;
 use tenantry_http::extract::ClientAddress;
 use tenantry_http::incoming::{FORM, read_body};
+use tenantry_http::media_type::content_type;
 use tenantry_http::problem::{GrantDocument, Problem};
 use tenantry_http::server::Peer;
 use tenantry_http::state::AppState;
@@ -175,12 +176,9 @@ impl<S: Sync> FromRequest<S> for Form {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let is_form = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split(';').next())
-            .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+        let is_form = content_type(request.headers()).is_some_and(|media_type| {
+            media_type.essence().to_string().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        });
         if !is_form {
             return Err(invalid_request("send the parameters as application/x-www-form-urlencoded").into());
         }

@@ -1,6 +1,6 @@
 //! The ways to the database: `Store::write` is the one write path, `Store::read` and `Store::scan` are the read paths.
 
-use crate::engine::cache::{ShownUser, TokenHash};
+use crate::engine::cache::{ShownUser, TokenHash, UserKey, UserRepresentation};
 use crate::engine::tx::{Outcome, Tx};
 use crate::engine::{cache, postgres, tx};
 use crate::ops::{copy, migrate};
@@ -21,7 +21,7 @@ use crate::engine::sqlite::writer::Writer;
 use crate::engine::sqlite::{PointReaders, Readers, Sqlite, Use};
 use crate::engine::turns::Turns;
 use crate::engine::tx::Effects;
-use crate::listing::fences::Builder;
+use crate::listing::offset_index_builder::OffsetIndexBuilder;
 use tenantry_core::clock::Clock;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, User, UserId};
@@ -71,7 +71,7 @@ enum Engine {
         point: Arc<PointReaders>,
         scan: Readers,
         scans: Turns,
-        fences: Builder,
+        offset_index: OffsetIndexBuilder,
         /// Let go after the connections.
         file: Arc<DatabaseFile>,
     },
@@ -199,14 +199,14 @@ impl Store {
         let cursor_key = server_keys::get(&mut conn, server_keys::CURSORS, &random, clock.now())?;
         let shared = Shared::new(clock, random, true);
         let point = Arc::new(PointReaders::new(file));
-        let fences = Builder::start(file, &shared.supervisor)?;
-        let beside = fences.fences().cloned();
+        let offset_index = OffsetIndexBuilder::start(file, &shared.supervisor)?;
+        let beside = offset_index.index().cloned();
         let writer = Writer::start(conn, file, Arc::clone(&shared), Arc::clone(&point), beside.clone())?;
         let engine = Engine::Sqlite {
             writer,
             point,
             scan: Readers::new(file, Use::Scan, beside),
-            fences,
+            offset_index,
             scans: Turns::new(SCANS, WAITING_SCANS, "too many searches and lists are waiting"),
             file: Arc::clone(file),
         };
@@ -389,21 +389,21 @@ impl Store {
         Ok(facts)
     }
 
-    /// What answers show of one user of the scope's partner: from memory, or read from the database and written by
-    /// `show`, of which there is one in a process.
-    pub async fn show_user(
+    /// What answers show of one user of the scope's partner: from memory, or read from the database and written as
+    /// `representation` does.
+    pub async fn show_user<R: UserRepresentation>(
         &self,
         scope: &impl Scope,
         user_id: UserId,
-        show: impl FnOnce(&User) -> Result<ShownUser>,
+        representation: &R,
     ) -> Result<Option<Arc<ShownUser>>> {
-        let (cache, key) = (&self.0.shared.cache, (scope.pid(), user_id));
-        if let Some(shown) = cache.user(key.0, key.1) {
+        let (cache, key) = (&self.0.shared.cache, UserKey::of::<R>(scope.pid(), user_id));
+        if let Some(shown) = cache.user(key) {
             return Ok(Some(shown));
         }
         let filling = cache.filling();
         let Some(user) = self.read(scope, move |tx| users::find(tx, user_id)).await? else { return Ok(None) };
-        let shown = Arc::new(show(&user)?);
+        let shown = Arc::new(representation.show(&user)?);
         cache.keep_user(&filling, key, &shown);
         Ok(Some(shown))
     }
@@ -484,17 +484,17 @@ impl Store {
     /// which no clock may decide, says otherwise. Nothing on PostgreSQL, where a total beyond 10,000 is always a lower
     /// bound.
     pub fn let_count_for(&self, time: Duration) {
-        if let Engine::Sqlite { fences, .. } = &self.0.engine
-            && let Some(fences) = fences.fences()
+        if let Engine::Sqlite { offset_index, .. } = &self.0.engine
+            && let Some(index) = offset_index.index()
         {
-            fences.let_count_for(time);
+            index.let_count_for(time);
         }
     }
 
-    /// How many orders of users have fences by now, by which their deep pages are found. None have on PostgreSQL.
-    pub fn count_fenced(&self) -> usize {
+    /// How many orders of users are in the offset index by now, by which their deep pages are found. None are on PostgreSQL.
+    pub fn count_indexed_orders(&self) -> usize {
         match &self.0.engine {
-            Engine::Sqlite { fences, .. } => fences.fences().map_or(0, |fences| fences.count()),
+            Engine::Sqlite { offset_index, .. } => offset_index.index().map_or(0, |index| index.count()),
             Engine::Postgres { .. } => 0,
         }
     }

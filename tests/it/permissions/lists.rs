@@ -62,15 +62,29 @@ async fn c_effective_permissions_are_paged_and_explained() {
     }
     let explained = admin.get(&format!("{path}?pageSize=6&explain=true")).await.expect(200);
     let source = |group: i64, name: &str, path: Value, wildcard: Value, id: Value| json!({ "groupId": group, "groupName": name, "path": path, "wildcard": wildcard, "objectId": id, "setting": null });
-    let by_wildcard = |name: &str| source(top, "Top", json!([low, top]), json!(name), json!(null));
+    let by_wildcard = |name: &str| {
+        source(
+            top,
+            "Top",
+            json!([{ "groupId": low, "name": "Low" }, { "groupId": top, "name": "Top" }]),
+            json!(name),
+            json!(null),
+        )
+    };
     assert_eq!(explained.list()[0]["sources"], json!([by_wildcard("VIEW_ALL_TRAITS")]));
     assert_eq!(explained.list()[2]["sources"], json!([by_wildcard("CREATE_ALL_ALGO_TRAITS")]));
     let of_hundred = explained.list()[5]["sources"].as_array().unwrap().clone();
     assert_eq!(of_hundred.len(), 3);
     for expected in [
         by_wildcard("VIEW_ALL_TRAITS"),
-        source(top, "Top", json!([low, top]), json!(null), json!(100)),
-        source(other, "Other", json!([other]), json!(null), json!("100")),
+        source(
+            top,
+            "Top",
+            json!([{ "groupId": low, "name": "Low" }, { "groupId": top, "name": "Top" }]),
+            json!(null),
+            json!(100),
+        ),
+        source(other, "Other", json!([{ "groupId": other, "name": "Other" }]), json!(null), json!("100")),
     ] {
         assert!(of_hundred.contains(&expected), "{expected} is not in {of_hundred:?}");
     }
@@ -135,7 +149,7 @@ async fn c_holders_are_listed_with_the_reason() {
     assert_eq!(
         answer.list()[0],
         json!({ "userId": ada, "username": "ada", "sources": [{ "groupId": top, "groupName": "Top",
-            "path": [low, top], "wildcard": null, "objectId": 563, "setting": null }] })
+            "path": [{ "groupId": low, "name": "Low" }, { "groupId": top, "name": "Top" }], "wildcard": null, "objectId": 563, "setting": null }] })
     );
     assert_eq!(answer.list()[1]["sources"].as_array().unwrap().len(), 2);
     for (query, fault) in [

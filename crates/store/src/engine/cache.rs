@@ -9,6 +9,7 @@
 //! Where other processes write to the same database, their changes are heard of through a channel (`listen.rs`). The
 //! cache is believed only under a lease that is renewed by what comes back through that channel.
 
+use std::any::TypeId;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -18,12 +19,13 @@ use bytes::Bytes;
 
 use crate::access::TokenFacts;
 use crate::engine::tx::Stale;
-use tenantry_core::model::{PartnerId, UserId};
+use tenantry_core::error::Result;
+use tenantry_core::model::{PartnerId, User, UserId};
 
 /// How many tokens are kept.
 const CALLERS: usize = 131_072;
 
-/// How many users are kept.
+/// How many users are kept, each in one representation.
 const USERS: usize = 16_384;
 
 /// Of how many users it is remembered that they were read once.
@@ -39,7 +41,7 @@ const USER_LIFE: Duration = Duration::from_secs(1);
 pub type TokenHash = [u8; 32];
 
 /// A user as an answer shows it: written once, not at each reading, and one piece of memory where the user would be ten.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownUser {
     /// Its tag (RFC 9110 §8.8.3), without quotes.
     pub tag: String,
@@ -47,10 +49,34 @@ pub struct ShownUser {
     pub body: Bytes,
 }
 
+/// A representation of users in answers (RFC 9110 section 3.2). What it writes is kept by its type, so that an edge is never
+/// served the bytes of another one. Values of one type write the same, for as long as the process runs.
+pub trait UserRepresentation: 'static {
+    /// Writes a user, to be kept: whoever asks is shown the same.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn show(&self, user: &User) -> Result<ShownUser>;
+}
+
+/// A user in a representation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct UserKey {
+    pid: PartnerId,
+    user_id: UserId,
+    representation: TypeId,
+}
+
+impl UserKey {
+    pub(crate) fn of<R: UserRepresentation>(pid: PartnerId, user_id: UserId) -> Self {
+        Self { pid, user_id, representation: TypeId::of::<R>() }
+    }
+}
+
 /// What is kept in memory.
 pub(crate) struct Cache {
     callers: quick_cache::sync::Cache<TokenHash, Entry<TokenFacts>>,
-    users: quick_cache::sync::Cache<(PartnerId, UserId), Entry<ShownUser>>,
+    users: quick_cache::sync::Cache<UserKey, Entry<ShownUser>>,
     read_once: ReadOnce,
     generations: Vec<AtomicU64>,
     /// Raised when everything is forgotten.
@@ -101,8 +127,8 @@ impl Cache {
     }
 
     /// What is known of a user.
-    pub(crate) fn user(&self, pid: PartnerId, user_id: UserId) -> Option<Arc<ShownUser>> {
-        let entry = self.believed(self.users.get(&(pid, user_id))?)?;
+    pub(crate) fn user(&self, key: UserKey) -> Option<Arc<ShownUser>> {
+        let entry = self.believed(self.users.get(&key)?)?;
         (self.lease.is_for_ever() || entry.since.elapsed() < USER_LIFE).then_some(entry.value)
     }
 
@@ -125,12 +151,12 @@ impl Cache {
 
     /// Keeps what was read of a user, unless this is the first time that it is asked for: where users are read at random
     /// among millions, to keep each costs a seventh of reading it, and drives out those that are read often.
-    pub(crate) fn keep_user(&self, filling: &Filling, key: (PartnerId, UserId), user: &Arc<ShownUser>) {
+    pub(crate) fn keep_user(&self, filling: &Filling, key: UserKey, user: &Arc<ShownUser>) {
         if self.read_once.is_new(key) {
             return;
         }
-        let of_user = slot(&Stale::User(key.0, key.1));
-        let needs = [of_user, of_user, slot(&Stale::Partner(key.0))];
+        let of_user = slot(&Stale::User(key.pid, key.user_id));
+        let needs = [of_user, of_user, slot(&Stale::Partner(key.pid))];
         if let Some(entry) = self.entry(filling, user, needs) {
             self.users.insert(key, entry);
         }
@@ -194,7 +220,7 @@ struct ReadOnce(Box<[AtomicU32]>);
 
 impl ReadOnce {
     /// Whether it is not remembered that this user was read. From now on it is.
-    fn is_new(&self, key: (PartnerId, UserId)) -> bool {
+    fn is_new(&self, key: UserKey) -> bool {
         let hash = hash(&key);
         // Half of the hash names the place, the other half is what stands there.
         let (place, mark) = ((hash >> 32) % READ_ONCE as u64, hash as u32);
@@ -258,31 +284,69 @@ mod tests {
         })
     }
 
-    const ADA: (PartnerId, UserId) = (PartnerId(1), UserId(5));
+    /// A representation that is one text.
+    struct Text;
+
+    impl UserRepresentation for Text {
+        fn show(&self, _: &User) -> Result<ShownUser> {
+            Ok((*shown()).clone())
+        }
+    }
+
+    /// Another one.
+    struct OtherText;
+
+    impl UserRepresentation for OtherText {
+        fn show(&self, user: &User) -> Result<ShownUser> {
+            Text.show(user)
+        }
+    }
+
+    fn ada() -> UserKey {
+        UserKey::of::<Text>(PartnerId(1), UserId(5))
+    }
 
     fn shown() -> Arc<ShownUser> {
         Arc::new(ShownUser { tag: String::from("u5-1"), body: Bytes::from_static(b"ada") })
     }
 
     #[test]
+    fn each_representation_has_its_own_bytes_and_all_are_forgotten_together() {
+        let cache = Cache::new(true);
+        let other = UserKey::of::<OtherText>(PartnerId(1), UserId(5));
+        let other_shown =
+            Arc::new(ShownUser { tag: String::from("w1"), body: Bytes::from_static(b"<ada/>") });
+        for _ in 0..2 {
+            cache.keep_user(&cache.filling(), ada(), &shown());
+        }
+        assert_eq!(cache.user(other), None);
+        cache.keep_user(&cache.filling(), other, &other_shown);
+        assert_eq!(cache.user(other), None, "it was read once only");
+        cache.keep_user(&cache.filling(), other, &other_shown);
+        assert_eq!((cache.user(ada()), cache.user(other)), (Some(shown()), Some(other_shown)));
+        cache.forget([&Stale::User(PartnerId(1), UserId(5))]);
+        assert_eq!((cache.user(ada()), cache.user(other)), (None, None));
+    }
+
+    #[test]
     fn an_entry_is_believed_until_its_user_session_or_partner_changes() {
         let cache = Cache::new(true);
         let hash = [7; 32];
-        cache.keep_user(&cache.filling(), ADA, &shown());
-        assert!(cache.user(ADA.0, ADA.1).is_none(), "it was read once only");
+        cache.keep_user(&cache.filling(), ada(), &shown());
+        assert!(cache.user(ada()).is_none(), "it was read once only");
         for stale in [
             Stale::User(PartnerId(1), UserId(5)),
             Stale::Session(PartnerId(1), String::from("s")),
             Stale::Partner(PartnerId(1)),
         ] {
             cache.keep_caller(&cache.filling(), &hash, &facts(5));
-            cache.keep_user(&cache.filling(), ADA, &shown());
+            cache.keep_user(&cache.filling(), ada(), &shown());
             assert_eq!(cache.caller(&hash).unwrap().user_id, Some(UserId(5)));
-            assert_eq!(cache.user(ADA.0, ADA.1), Some(shown()));
+            assert_eq!(cache.user(ada()), Some(shown()));
             cache.forget([&stale]);
             assert!(cache.caller(&hash).is_none());
             let is_session = matches!(stale, Stale::Session(..));
-            assert_eq!(cache.user(ADA.0, ADA.1).is_some(), is_session);
+            assert_eq!(cache.user(ada()).is_some(), is_session);
         }
         cache.keep_caller(&cache.filling(), &hash, &facts(5));
         cache.forget_all();
@@ -302,8 +366,8 @@ mod tests {
             if forget_all {
                 cache.forget_all();
             }
-            cache.keep_user(&filling, ADA, &shown());
-            assert_eq!(cache.user(ADA.0, ADA.1).is_some(), !forget_all);
+            cache.keep_user(&filling, ada(), &shown());
+            assert_eq!(cache.user(ada()).is_some(), !forget_all);
         }
     }
 

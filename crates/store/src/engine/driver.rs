@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::listing::fences::View;
+use crate::engine::offset_index::OffsetView;
+use crate::engine::sort_key::SortKey;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{GroupId, PartnerId, UserId};
 
@@ -62,6 +63,14 @@ impl<'a> From<&'a str> for Param<'a> {
 impl<'a> From<&'a String> for Param<'a> {
     fn from(v: &'a String) -> Self {
         Self::Text(v)
+    }
+}
+impl SortKey {
+    pub(crate) fn param(&self) -> Param<'_> {
+        match self {
+            Self::Int(v) => Param::Int(*v),
+            Self::Text(v) => Param::Text(v),
+        }
     }
 }
 impl<'a, T: Into<Param<'a>>> From<Option<T>> for Param<'a> {
@@ -133,7 +142,7 @@ pub trait Connection {
     /// Which of the databases this is.
     fn dialect(&self) -> Dialect;
     /// By what deep pages are found, where there is such a thing.
-    fn fences(&self) -> Option<View> {
+    fn offset_index(&self) -> Option<OffsetView> {
         None
     }
 }
@@ -168,6 +177,8 @@ pub enum DbError {
     Overtaken,
     /// The connection is gone, or the server does not answer, or it may not write (any more).
     Lost(String),
+    /// The user of the connection lacks a right (SQLSTATE 42501).
+    Denied(String),
     /// Anything else.
     Other(String),
     /// What the caller's own code said while reading a row.
@@ -226,6 +237,7 @@ impl From<DbError> for Error {
                 Self::Internal(format!("the database is damaged ({what}): restore a backup").into())
             }
             DbError::NoMemory => Self::Internal(Cow::Borrowed("out of memory")),
+            DbError::Denied(what) => Self::Internal(format!("postgres: {what} (42501)").into()),
             DbError::CannotOpen(what) | DbError::Other(what) => Self::Internal(what.into()),
         }
     }

@@ -3,8 +3,10 @@
 pub mod cache;
 pub(crate) mod driver;
 pub(crate) mod health;
+pub(crate) mod offset_index;
 pub(crate) mod postgres;
 pub mod sequences;
+pub(crate) mod sort_key;
 pub mod sqlite;
 /// Turns of partners, for what only a few may do at once.
 pub mod turns;

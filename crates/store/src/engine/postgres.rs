@@ -6,6 +6,7 @@
 mod address;
 mod answers;
 mod bulk;
+mod connect_error;
 
 pub(crate) mod listen;
 pub(crate) mod pool;
@@ -24,8 +25,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::engine::driver::{Connection, DbError, Dialect, Kind, Param, Row};
 pub(crate) use address::{Address, application_name};
-use answers::of_connecting;
 use bulk::{Column, Owned};
+pub(crate) use connect_error::ConnectError;
+use connect_error::NotedTls;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::PartnerId;
 
@@ -185,25 +187,31 @@ impl Line {
 
 impl Postgres {
     /// Connects to the host that may be written to.
-    pub(crate) fn connect(address: &Address, role: Role) -> Result<Self, DbError> {
+    pub(crate) fn connect(address: &Address, role: Role) -> Result<Self, ConnectError> {
+        Self::connect_within(address, role, None)
+    }
+
+    /// The same, within this time; by default within what all hosts together may take.
+    fn connect_within(address: &Address, role: Role, limit: Option<Duration>) -> Result<Self, ConnectError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|e| DbError::Other(format!("cannot start a runtime: {e}")))?;
+        let (tls, stage) = NotedTls::new(address.tls.clone());
+        let connecting = address.config.connect(tls);
         let hosts = u32::try_from(address.config.get_hosts().len()).unwrap_or(u32::MAX);
-        let connecting = address.config.connect(address.tls.clone());
-        let limit = CONNECTING.saturating_mul(hosts.saturating_add(1));
+        let limit = limit.unwrap_or_else(|| CONNECTING.saturating_mul(hosts.saturating_add(1)));
         let connected = runtime.block_on(async { tokio::time::timeout(limit, connecting).await });
         let line_of = |runtime, link| Line { runtime: Some(runtime), link, heard: Vec::new() };
         let (client, line) = match connected {
             Ok(Ok((client, link))) => (client, line_of(runtime, Some(Box::pin(link)))),
             Ok(Err(e)) => {
                 runtime.shutdown_background();
-                return Err(of_connecting(e));
+                return Err(ConnectError::of(&e, &address.config, stage.get()));
             }
             Err(_) => {
                 runtime.shutdown_background();
-                return Err(DbError::Lost(String::from("it does not answer")));
+                return Err(ConnectError::TimedOut(String::from("it does not answer")));
             }
         };
         let patience = match role {

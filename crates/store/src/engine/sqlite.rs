@@ -1,8 +1,10 @@
 //! SQLite below the `Connection` trait. Nothing else names rusqlite.
 
+pub(crate) mod commit_numbers;
 /// The file of an SQLite database, locked and known again.
 pub mod database_file;
 pub(crate) mod queue;
+pub(crate) mod search_index;
 pub(crate) mod writer;
 
 use std::path::Path;
@@ -15,8 +17,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{ErrorCode, OpenFlags, types::ValueRef};
 
 use crate::engine::driver::{Connection, DbError, Dialect, Param, Row};
+use crate::engine::offset_index::{OffsetIndex, OffsetView};
 use crate::engine::sqlite::database_file::DatabaseFile;
-use crate::listing::fences::{Fences, View};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::PartnerId;
 
@@ -49,7 +51,7 @@ pub(crate) struct Sqlite {
     /// For point reads: how many commits the snapshot that is open knows of; none = none is open.
     snapshot: Option<u64>,
     /// For scans: by what deep pages are found.
-    fences: Option<View>,
+    offset_index: Option<OffsetView>,
 }
 
 /// What a connection is for, which decides how it is set up.
@@ -130,7 +132,7 @@ impl Sqlite {
             Use::Alone | Use::Settle => "PRAGMA synchronous = FULL;",
         };
         conn.execute_batch(setup)?;
-        let mut this = Self { conn, snapshot: None, fences: None };
+        let mut this = Self { conn, snapshot: None, offset_index: None };
         if matches!(purpose, Use::Write | Use::Scan) {
             this.stand_aside(None)?;
         }
@@ -354,8 +356,8 @@ impl Connection for Sqlite {
         Ok(self.conn.execute_batch(sql)?)
     }
 
-    fn fences(&self) -> Option<View> {
-        self.fences.clone()
+    fn offset_index(&self) -> Option<OffsetView> {
+        self.offset_index.clone()
     }
 
     fn dialect(&self) -> Dialect {
@@ -463,15 +465,19 @@ impl From<rusqlite::Error> for DbError {
 /// Read connections, handed out one at a time. Taking one costs an uncontended lock.
 pub(crate) struct Readers {
     purpose: Use,
-    fences: Option<Arc<Fences>>,
+    offset_index: Option<Arc<OffsetIndex>>,
     idle: Mutex<Vec<Sqlite>>,
     /// Let go after the connections.
     file: Arc<DatabaseFile>,
 }
 
 impl Readers {
-    pub(crate) fn new(file: &Arc<DatabaseFile>, purpose: Use, fences: Option<Arc<Fences>>) -> Self {
-        Self { purpose, fences, idle: Mutex::new(Vec::new()), file: Arc::clone(file) }
+    pub(crate) fn new(
+        file: &Arc<DatabaseFile>,
+        purpose: Use,
+        offset_index: Option<Arc<OffsetIndex>>,
+    ) -> Self {
+        Self { purpose, offset_index, idle: Mutex::new(Vec::new()), file: Arc::clone(file) }
     }
 
     /// Runs `f` on a read connection. A connection whose `f` panics is dropped, not handed out again.
@@ -488,7 +494,7 @@ impl Readers {
             Some(conn) => conn,
             None => Sqlite::open_again(&self.file, self.purpose)?,
         };
-        conn.fences = self.fences.as_ref().map(View::of);
+        conn.offset_index = self.offset_index.as_ref().map(OffsetView::of);
         Ok(conn)
     }
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::access::{Actor, Operator, Scope, Standing};
 use crate::engine::driver::{Connection, DbError, Dialect, Param, Row};
+use crate::engine::offset_index::OrderChange;
 use crate::engine::sequences::{FreshIds, Numbers, Sequence};
-use crate::listing::fences::OrderChange;
-use crate::listing::search::SearchChange;
+use crate::engine::sqlite::search_index::SearchChange;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, UserId};

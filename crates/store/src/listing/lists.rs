@@ -1,29 +1,11 @@
 //! What lists of users, groups, events and partners have in common.
 
-use crate::engine::driver::Param;
+pub use crate::engine::sort_key::SortKey;
 use crate::engine::tx::{Counter, Tx};
 use tenantry_core::error::Result;
 
 /// Up to here a total is counted; beyond, a constrained one is given as a lower bound (contract, Paging).
 pub const EXACT_TOTAL: i64 = 10_000;
-
-/// The value a row is sorted by.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SortKey {
-    /// Numbers, statuses, booleans, times.
-    Int(i64),
-    /// Folded text.
-    Text(String),
-}
-
-impl SortKey {
-    pub(crate) fn param(&self) -> Param<'_> {
-        match self {
-            Self::Int(v) => Param::Int(*v),
-            Self::Text(v) => Param::Text(v),
-        }
-    }
-}
 
 /// Where a page begins.
 #[derive(Debug, Clone, PartialEq, Eq)]

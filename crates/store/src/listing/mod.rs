@@ -1,8 +1,8 @@
 //! Lists: which plan for which query, searches, and the offsets of deep pages.
 
-pub(crate) mod fences;
 /// What lists have in common.
 pub mod lists;
+pub(crate) mod offset_index_builder;
 pub(crate) mod search;
 /// Users, many at a time: pages, searches, streams.
 pub mod user_lists;

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::driver::Row;
+use crate::engine::offset_index::{self, Kept, OffsetView, PageLocation, Wanted};
+use crate::engine::sqlite::commit_numbers;
 use crate::engine::tx::{Counter, Tx};
-use crate::listing::fences::{self, Found, Kept, View, Wanted};
 use crate::listing::lists::{EXACT_TOTAL, Position, SortKey, Total, counted};
 use crate::listing::search::{self, place_of};
 use crate::listing::user_queries::{Drive, Statement, UserQuery, narrowest, sort_column};
@@ -45,13 +46,13 @@ pub fn total(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Total> {
 
 /// Where the total of a query is kept once somebody has asked for it and it was large; for those that ask for a search,
 /// statuses and rights alone.
-fn keeper(tx: &Tx<'_>, query: &UserQuery, source: &Drive) -> Option<(View, (PartnerId, Kept))> {
+fn keeper(tx: &Tx<'_>, query: &UserQuery, source: &Drive) -> Option<(OffsetView, (PartnerId, Kept))> {
     let kept = match &query.search {
         Some(term) if *source == Drive::Search && query.is_search_by_kind() => Kept::Search(term.clone()),
         None if query.is_by_kind() => Kept::Order(UserField::UserId),
         _ => return None,
     };
-    Some((tx.conn.fences()?, (tx.pid(), kept)))
+    Some((tx.conn.offset_index()?, (tx.pid(), kept)))
 }
 
 /// The total of a query, where it is kept.
@@ -62,9 +63,9 @@ fn kept_total(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Opti
     if let Some(group) = query.only_group() {
         return Ok(crate::tables::groups::members(tx, group)?.map(Total::exact));
     }
-    let Some((fences, kept)) = keeper(tx, query, source) else { return Ok(None) };
-    let kinds = fences::kinds(&query.status, query.is_admin);
-    Ok(fences.total(&mut *tx.conn, &kept, &kinds)?.map(Total::exact))
+    let Some((index, kept)) = keeper(tx, query, source) else { return Ok(None) };
+    let kinds = offset_index::kinds(&query.status, query.is_admin);
+    Ok(index.total(&kept, &kinds, || commit_numbers::latest(&mut *tx.conn))?.map(Total::exact))
 }
 
 /// The total, counted up to [`EXACT_TOTAL`]. What is beyond and can be kept is counted whole where that is soon done;
@@ -79,15 +80,15 @@ fn count(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Total> {
         return Ok(Total::exact(count));
     }
     let at_least = Total { count: EXACT_TOTAL, is_exact: false };
-    let Some((fences, kept)) = keeper(tx, query, source) else { return Ok(at_least) };
+    let Some((index, kept)) = keeper(tx, query, source) else { return Ok(at_least) };
     let mut all = None;
-    if let Some(time) = fences.time_to_count(&kept)
+    if let Some(time) = index.time_to_count(&kept)
         && is_counted_within(tx, query, source, time, took)?
     {
         let text = format!("SELECT count(*) FROM ({}) hits", sql.of_hits("1"));
         all = tx.count_within(time, &text, &sql.params())?;
     }
-    fences.ask_for(kept);
+    index.ask_for(kept);
     Ok(all.map_or(at_least, Total::exact))
 }
 
@@ -165,7 +166,7 @@ fn page_of(
     }
 }
 
-/// A page far from both ends, found by fences. None where there are none, or not for this query.
+/// A page far from both ends, found by the offset index. None where there is none, or not for this query.
 fn deep_page(
     tx: &mut Tx<'_>,
     query: &UserQuery,
@@ -173,12 +174,15 @@ fn deep_page(
     size: i64,
     total: Total,
 ) -> Result<Option<Vec<User>>> {
-    let is_near = offset < fences::NEAR || (total.is_exact && total.count - offset < fences::NEAR);
-    let Some(fences) = tx.conn.fences().filter(|_| !is_near && query.is_by_kind()) else { return Ok(None) };
+    let is_near =
+        offset < offset_index::NEAR || (total.is_exact && total.count - offset < offset_index::NEAR);
+    let Some(index) = tx.conn.offset_index().filter(|_| !is_near && query.is_by_kind()) else {
+        return Ok(None);
+    };
     let order = (tx.pid(), query.sort, query.descending);
     let wanted = Wanted::new(order, &query.status, query.is_admin, (offset, size));
-    let Some(found) = fences.seek(&mut *tx.conn, &wanted)? else { return Ok(None) };
-    let mut users = behind_fence(tx, query, &found)?;
+    let Some(found) = index.seek(&wanted, || commit_numbers::latest(&mut *tx.conn))? else { return Ok(None) };
+    let mut users = from_sample_point(tx, query, &found)?;
     if query.descending {
         users.reverse();
     }
@@ -310,8 +314,8 @@ fn select(
     tx.rows(&text, &sql.params(), read)
 }
 
-/// The users behind a fence, ascending.
-fn behind_fence(tx: &mut Tx<'_>, query: &UserQuery, found: &Found) -> Result<Vec<User>> {
+/// The users from a sample point on, ascending.
+fn from_sample_point(tx: &mut Tx<'_>, query: &UserQuery, found: &PageLocation) -> Result<Vec<User>> {
     let query = UserQuery { descending: false, ..query.clone() };
     let mut sql = Statement::new(tx.dialect(), &query, &Drive::Walk);
     let column = sort_column(query.sort);

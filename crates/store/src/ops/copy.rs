@@ -17,6 +17,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use sha2::{Digest as _, Sha256};
 
 use crate::engine::driver::{Connection, Dialect};
+use crate::engine::sqlite::search_index;
 use crate::listing::search;
 use crate::ops::migrate;
 use crate::store::{PostgresOptions, apart};
@@ -325,7 +326,7 @@ impl<'w, 'f> Move<'w, 'f> {
         {
             last = texts.last().map_or(last, |text| text.user_id.0);
             self.target.together(|target| {
-                search::apply(target.conn(), &mut texts)?;
+                search_index::apply(target.conn(), &mut texts)?;
                 Ok(mark::put(target.conn(), mark::SEARCH, &last)?)
             })?;
             done += texts.len() as u64;

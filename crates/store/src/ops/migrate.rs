@@ -3,36 +3,63 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::engine::driver::{Connection, DbError, Dialect};
 use crate::engine::postgres::listen;
-use crate::engine::postgres::{Address, Postgres, Role};
+use crate::engine::postgres::{Address, ConnectError, Postgres, Role};
 use crate::engine::sqlite::{APPLICATION_ID, Sqlite};
 use crate::listing::search;
 use crate::ops::copy;
 use tenantry_core::clock::{Clock, Millis};
 use tenantry_core::error::{Error, Result};
 
+/// A change of the schema.
+struct Migration {
+    /// The name of its file, without the suffix.
+    name: &'static str,
+    /// The whole file, for both databases.
+    sql: &'static str,
+}
+
+impl Migration {
+    /// SHA-256 of the file, in lower-case hex: what stands in the database that it was applied to.
+    fn checksum(&self) -> String {
+        Sha256::digest(self.sql).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    }
+}
+
+macro_rules! migration {
+    ($name:literal) => {
+        Migration { name: $name, sql: include_str!(concat!("../../../../migrations/", $name, ".sql")) }
+    };
+}
+
 /// All changes of the schema, in order. A released one is never edited (docs/adr/0012-expand-then-contract.md).
-const MIGRATIONS: &[&str] = &[
-    include_str!("../../../../migrations/0001_initial.sql"),
-    include_str!("../../../../migrations/0002_several_processes.sql"),
-    include_str!("../../../../migrations/0003_permissions.sql"),
-    include_str!("../../../../migrations/0004_trusted_changes.sql"),
-    include_str!("../../../../migrations/0005_short_terms.sql"),
-    include_str!("../../../../migrations/0006_imports.sql"),
-    include_str!("../../../../migrations/0007_plans_and_search.sql"),
-    include_str!("../../../../migrations/0008_search_by_place.sql"),
-    include_str!("../../../../migrations/0009_groups_in_the_row.sql"),
-    include_str!("../../../../migrations/0010_expensive_hashes.sql"),
-    include_str!("../../../../migrations/0011_bulk_operations.sql"),
-    include_str!("../../../../migrations/0012_permission_lists.sql"),
-    include_str!("../../../../migrations/0013_personal_data.sql"),
-    include_str!("../../../../migrations/0014_display_name.sql"),
-    include_str!("../../../../migrations/0015_locale.sql"),
+const MIGRATIONS: &[Migration] = &[
+    migration!("0001_initial"),
+    migration!("0002_several_processes"),
+    migration!("0003_permissions"),
+    migration!("0004_trusted_changes"),
+    migration!("0005_short_terms"),
+    migration!("0006_imports"),
+    migration!("0007_plans_and_search"),
+    migration!("0008_search_by_place"),
+    migration!("0009_groups_in_the_row"),
+    migration!("0010_expensive_hashes"),
+    migration!("0011_bulk_operations"),
+    migration!("0012_permission_lists"),
+    migration!("0013_personal_data"),
+    migration!("0014_display_name"),
+    migration!("0015_locale"),
+    migration!("0016_migration_checksums"),
 ];
 
 /// The last change that made SQLite's search indexes anew, which SQL alone cannot fill.
 const SEARCH_ANEW: i64 = 8;
+
+/// The change since which `schema_versions` has checksums.
+const CHECKSUMS: usize = 16;
 
 /// What somebody who looks at the schema of a PostgreSQL database is about to do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +127,7 @@ pub(crate) fn schema(conn: &mut Sqlite) -> Result<Schema, DbError> {
     Ok(Schema::Ours(version(conn)?))
 }
 
-/// Refuses a database that is another program's or of a newer version. Reads only.
+/// Refuses a database that is another program's, of a newer version, or made by edited migrations. Reads only.
 pub(crate) fn check_version(conn: &mut Sqlite, path: &Path) -> Result<usize> {
     match schema(conn)? {
         Schema::Missing => Ok(0),
@@ -108,7 +135,12 @@ pub(crate) fn check_version(conn: &mut Sqlite, path: &Path) -> Result<usize> {
             "{} is a database of another program (it was left as it is): name another file with database-url",
             path.display()
         ))),
-        Schema::Ours(version) => known(version, &path.display().to_string()),
+        Schema::Ours(version) => {
+            let shown = path.display().to_string();
+            let version = known(version, &shown)?;
+            check_unedited(conn, version, &shown)?;
+            Ok(version)
+        }
     }
 }
 
@@ -159,8 +191,8 @@ fn apply(conn: &mut dyn Connection, from: usize, to: usize, now: Millis) -> Resu
     conn.batch(
         "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL)",
     )?;
-    for (version, sql) in (1_i64..).zip(MIGRATIONS).take(to).skip(from) {
-        conn.batch(&for_dialect(sql, conn.dialect()))?;
+    for (version, migration) in (1_i64..).zip(MIGRATIONS).take(to).skip(from) {
+        conn.batch(&for_dialect(migration.sql, conn.dialect()))?;
         if version == SEARCH_ANEW && conn.dialect() == Dialect::Sqlite {
             search::fill(conn)?;
         }
@@ -170,7 +202,51 @@ fn apply(conn: &mut dyn Connection, from: usize, to: usize, now: Millis) -> Resu
             &[version.into(), now.into()],
         )?;
     }
+    if to >= CHECKSUMS {
+        fill_checksums(conn)?;
+    }
     Ok(())
+}
+
+/// Gives the changes that have just been applied their checksums, and those that were applied before there were any.
+fn fill_checksums(conn: &mut dyn Connection) -> Result<(), DbError> {
+    for (version, migration) in (1_i64..).zip(MIGRATIONS) {
+        conn.execute(
+            "UPDATE schema_versions SET checksum = $1 WHERE version = $2 AND checksum IS NULL",
+            None,
+            &[(&migration.checksum()).into(), version.into()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Refuses a schema that was made by other migrations than those that are known here. Reads only.
+fn check_unedited(conn: &mut dyn Connection, version: usize, shown: &str) -> Result<()> {
+    if version < CHECKSUMS {
+        return Ok(());
+    }
+    let mut applied = Vec::new();
+    let sql = "SELECT version, checksum FROM schema_versions WHERE checksum IS NOT NULL ORDER BY version";
+    conn.query(sql, None, &[], &mut |row| {
+        applied.push((row.int(0)?, row.text(1)?.to_owned()));
+        Ok(())
+    })?;
+    let edited: Vec<&str> = (1_i64..)
+        .zip(MIGRATIONS)
+        .filter(|(version, migration)| {
+            let then = applied.iter().find(|(of, _)| of == version);
+            then.is_some_and(|(_, checksum)| *checksum != migration.checksum())
+        })
+        .map(|(_, migration)| migration.name)
+        .collect();
+    if edited.is_empty() {
+        return Ok(());
+    }
+    Err(Error::internal(format!(
+        "{shown} was made by another text of the migration {} (its checksum in schema_versions differs); it was left as \
+         it is: run a released version of Tenantry, or restore the file as it was when it was applied",
+        edited.join(", ")
+    )))
 }
 
 /// Keeps the lines of one database: those that begin with its mark lose it, those with another's are dropped.
@@ -208,21 +284,17 @@ pub(crate) fn migrate_postgres(address: &Address, aim: Aim, clock: &Clock) -> Re
 /// Connects to a server that serves.
 pub(crate) fn connect(address: &Address, role: Role) -> Result<Postgres> {
     let shown = address.shown();
-    let mut conn = Postgres::connect(address, role).map_err(|e| cannot_connect(&shown, e))?;
+    let mut conn = Postgres::connect(address, role).map_err(|e| match e {
+        ConnectError::SetUp(e) if !matches!(e, DbError::Other(_)) => e.into(),
+        e => Error::internal(format!("cannot connect to {shown}: {e}")),
+    })?;
     check_server(&mut conn, &shown)?;
     Ok(conn)
 }
 
 fn migrate_in(conn: &mut Postgres, shown: &str, aim: Aim, now: Millis) -> Result<(usize, usize)> {
     number(conn, &format!("SELECT 1 FROM pg_advisory_xact_lock({MIGRATING})"))?;
-    let version = postgres_version(conn, shown).map_err(|e| match e {
-        Error::Internal(why) if why.contains(NO_RIGHT) => Error::internal(format!(
-            "this user may not use the tables in {shown} ({}): make it their owner, or GRANT it SELECT, INSERT, \
-             UPDATE, DELETE ON ALL TABLES and USAGE ON ALL SEQUENCES of the schema",
-            why.trim_start_matches("postgres: ")
-        )),
-        other => other,
-    })?;
+    let version = postgres_version(conn, shown)?;
     if aim != Aim::Fill {
         copy::check_finished(conn, shown)?;
     }
@@ -238,18 +310,24 @@ fn migrate_in(conn: &mut Postgres, shown: &str, aim: Aim, now: Millis) -> Result
     for name in EXTENSIONS {
         check_extension(conn, shown, name)?;
     }
+    // Asked before: a transaction in which a statement was refused answers nothing.
+    let lacks_extensions = number(conn, MAY_MAKE_TABLES)? != 0 && number(conn, MISSING_EXTENSIONS)? != 0;
     apply(conn, version, KNOWN, now).map_err(|e| match e {
-        DbError::Other(why) if why.contains(NO_RIGHT) => no_right(shown, &why),
+        DbError::Denied(why) => no_right(shown, &why, lacks_extensions),
         other => other.into(),
     })?;
     Ok((version, KNOWN))
 }
 
-/// How PostgreSQL says that a user may not do something (insufficient_privilege).
-const NO_RIGHT: &str = "42501";
+/// Whether this user may make tables (1) or not (0).
+const MAY_MAKE_TABLES: &str = "SELECT CAST(CAST(coalesce(has_schema_privilege(current_schema(), 'CREATE'), FALSE) AS INTEGER) AS BIGINT)";
 
-fn no_right(shown: &str, why: &str) -> Error {
-    let (what, mend) = if why.contains("extension") {
+/// How many of [`EXTENSIONS`] are still to be added to the database.
+const MISSING_EXTENSIONS: &str =
+    "SELECT 2 - count(*) FROM pg_extension WHERE extname IN ('pg_trgm', 'btree_gin')";
+
+fn no_right(shown: &str, why: &str, lacks_extensions: bool) -> Error {
+    let (what, mend) = if lacks_extensions {
         let all = EXTENSIONS.map(|name| format!("CREATE EXTENSION {name};")).join(" ");
         ("add extensions to", format!("have its owner run {all} there"))
     } else {
@@ -258,39 +336,10 @@ fn no_right(shown: &str, why: &str) -> Error {
             String::from("run `tenantry migrate` as a user who may, and serve with --no-migrate"),
         )
     };
-    let why = why.trim_start_matches("postgres: ");
     Error::internal(format!(
         "this user may not {what} {shown} ({why}): make it the owner of the database (ALTER DATABASE ... OWNER TO \
          ...), or {mend}"
     ))
-}
-
-fn cannot_connect(shown: &str, e: DbError) -> Error {
-    let (why, mend) = match e {
-        DbError::Lost(why) => {
-            let mend = if why.contains("lookup") {
-                "look at the name of the host in database-url"
-            } else if why.contains("password missing") {
-                "give user and password in database-url (postgres://user:password@...)"
-            } else if why.contains("TLS") {
-                "look at sslmode in database-url, at database-ca-file, and at the server's certificate"
-            } else {
-                "is the server running there, and is its port the one in database-url?"
-            };
-            (why, mend)
-        }
-        DbError::Other(why) => {
-            let why = why.trim_start_matches("postgres: ");
-            return Error::internal(format!("cannot connect to {shown}: {why}"));
-        }
-        DbError::ReadOnly(why) => (why, "name the primary in database-url"),
-        DbError::Crowded => (
-            String::from("it has too many connections"),
-            "raise its max_connections or lower database-pool-size",
-        ),
-        other => return other.into(),
-    };
-    Error::internal(format!("cannot connect to {shown}: {why}; {mend}"))
 }
 
 fn check_server_version(version: i64, shown: &str) -> Result<()> {
@@ -319,7 +368,7 @@ fn check_server(conn: &mut Postgres, shown: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a database that is another program's or of a newer version. Reads only.
+/// Refuses a database that is another program's, of a newer version, or made by edited migrations. Reads only.
 pub(crate) fn postgres_version(conn: &mut Postgres, shown: &str) -> Result<usize> {
     if number(conn, "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()")? == 0 {
         return Ok(0);
@@ -330,7 +379,16 @@ pub(crate) fn postgres_version(conn: &mut Postgres, shown: &str) -> Result<usize
             "{shown} holds tables of another program (it was left as it is): give Tenantry a database or schema of its own"
         )));
     }
-    known(version(conn)?, shown)
+    let version = version(conn).map_err(|e| match e {
+        DbError::Denied(why) => Error::internal(format!(
+            "this user may not use the tables in {shown} ({why}): make it their owner, or GRANT it SELECT, INSERT, \
+             UPDATE, DELETE ON ALL TABLES and USAGE ON ALL SEQUENCES of the schema"
+        )),
+        other => other.into(),
+    })?;
+    let version = known(version, shown)?;
+    check_unedited(conn, version, shown)?;
+    Ok(version)
 }
 
 /// The extensions that the schema needs. All are part of PostgreSQL's own distribution.
@@ -372,6 +430,18 @@ mod tests {
     }
 
     #[test]
+    fn migrations_are_known_by_number_and_text() {
+        for (at, migration) in MIGRATIONS.iter().enumerate() {
+            assert!(migration.name.starts_with(&format!("{:04}_", at + 1)), "{}", migration.name);
+        }
+        // sha256sum migrations/0005_short_terms.sql
+        let short = &MIGRATIONS[4];
+        assert_eq!(short.checksum(), "99d08be51240e364e4cd91b163106d3831fb57c59d3d6446ff337ba0770be3bf");
+        let edited = Migration { name: short.name, sql: &short.sql[1..] };
+        assert_ne!(edited.checksum(), short.checksum());
+    }
+
+    #[test]
     fn an_extension_that_the_server_lacks_is_named() {
         let Ok(server) = std::env::var("TENANTRY_TEST_POSTGRES") else { return };
         let (server, parameters) = server.split_once('?').unwrap_or((&server, ""));
@@ -390,7 +460,7 @@ mod tests {
 
     #[test]
     fn the_index_of_texts_is_made_over_what_searches_ask_for() {
-        let sql = for_dialect(MIGRATIONS[0], Dialect::Postgres);
+        let sql = for_dialect(MIGRATIONS[0].sql, Dialect::Postgres);
         let text = crate::listing::search::FIRST_TEXT.replace("u.", "").replace("'\u{1}'", "E'\\x01'");
         assert!(sql.contains(&text), "{text}");
     }

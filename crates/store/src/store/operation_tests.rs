@@ -4,9 +4,9 @@ use crate::tables::partners;
 use std::path::Path;
 
 use crate::access::Operator;
+use crate::engine::offset_index::{Kept, OffsetView};
 use crate::engine::sqlite::database_file::{DatabaseFile, Missing, expect_unlocked};
 use crate::engine::sqlite::writer::log_path;
-use crate::listing::fences::{Kept, View};
 use crate::store::*;
 use tenantry_core::user_fields::UserField;
 
@@ -87,14 +87,14 @@ async fn a_checkpointer_that_panics_goes_on() {
 async fn a_builder_that_panics_builds_what_is_asked_for_again() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir.path().join("tenantry.db"));
-    store.supervisor().let_panic("fences", 1);
-    let Engine::Sqlite { fences, .. } = &store.0.engine else { panic!("not SQLite") };
-    let view = View::of(fences.fences().unwrap());
-    while store.count_fenced() == 0 {
+    store.supervisor().let_panic("offset index", 1);
+    let Engine::Sqlite { offset_index, .. } = &store.0.engine else { panic!("not SQLite") };
+    let view = OffsetView::of(offset_index.index().unwrap());
+    while store.count_indexed_orders() == 0 {
         view.ask_for((PartnerId(1), Kept::Order(UserField::UserId)));
         tokio::task::yield_now().await;
     }
-    assert_eq!(restarts(&store, "fences"), 1);
+    assert_eq!(restarts(&store, "offset index"), 1);
 }
 
 #[tokio::test]

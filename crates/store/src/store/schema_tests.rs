@@ -111,6 +111,32 @@ fn older(dir: &Path, version: usize, more: &str) -> PathBuf {
     path
 }
 
+/// The checksums of a database's migrations, in order; empty where there is none.
+fn checksums(path: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let sql = "SELECT coalesce(checksum, '') FROM schema_versions ORDER BY version";
+    let mut keep = |row: &dyn crate::engine::driver::Row| {
+        found.push(row.text(0)?.to_owned());
+        Ok(())
+    };
+    Sqlite::open(path, Use::Look).unwrap().query(sql, None, &[], &mut keep).unwrap();
+    found
+}
+
+#[test]
+fn migrations_of_an_older_schema_get_their_checksums() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = older(dir.path(), 15, "");
+    drop(Store::open_sqlite(&path, Clock::manual(1_000), Random::seeded(1)).unwrap());
+    let found = checksums(&path);
+    assert_eq!(found.len(), migrate::KNOWN);
+    assert!(found.iter().all(|checksum| checksum.len() == 64), "{found:?}");
+    // As one that was made at once has them.
+    let other = dir.path().join("other.db");
+    drop(Store::open_sqlite(&other, Clock::manual(1_000), Random::seeded(1)).unwrap());
+    assert_eq!(checksums(&other), found);
+}
+
 /// Rows from before users had their groups in them get them when the schema is changed.
 #[tokio::test]
 async fn users_of_an_older_schema_have_their_groups_in_the_row() {

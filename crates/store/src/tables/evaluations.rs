@@ -4,15 +4,17 @@
 //! request, `find_answer`, is a statement of bounded work, seldom two: see `docs/adr/0013-permission-evaluation.md`.
 
 use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 
 use crate::engine::driver::{Dialect, Param, Row};
 use crate::engine::tx::Tx;
 use crate::listing::lists::{EXACT_TOTAL, Total};
+use crate::tables::nesting;
 use crate::tables::permission_changes::COUNTS;
 use tenantry_core::error::Result;
-use tenantry_core::model::{Effective, Grant, GroupId, ObjectId, Source, UserId};
+use tenantry_core::model::{Effective, Grant, GroupId, NamedGroup, ObjectId, Source, UserId};
 
 /// Groups that are tried from the object's side before the question is turned to the user's side.
 const TRIED: usize = 8;
@@ -169,44 +171,79 @@ const OF_USER_TEST: &str = "m.pid = $1 AND m.user_id = $2 AND a.pid = $1 AND a.g
 
 /// Where a user's permission comes from: at most [`MAX_SOURCES`].
 pub fn list_sources(tx: &mut Tx<'_>, user_id: UserId, question: &Question) -> Result<Vec<Source>> {
-    let mut sql = format!(
-        "SELECT a.ancestor_id AS group_id, m.group_id AS member_of, g.name AS name, CAST(NULL AS TEXT) AS wildcard, \
-         p.is_number AS is_number FROM {OF_USER} CROSS JOIN group_permissions p CROSS JOIN groups g \
-         WHERE {OF_USER_TEST} AND p.pid = $1 AND p.object_type = $3 AND p.object_id = $4 AND p.permission = $5 \
-         AND p.group_id = a.ancestor_id AND {COUNTS} AND g.pid = $1 AND g.group_id = a.ancestor_id"
-    );
-    if !question.wildcards.is_empty() {
-        let _ = write!(
-            sql,
-            " UNION ALL SELECT a.ancestor_id, m.group_id, g.name, CAST(w.wildcard AS TEXT), CAST(0 AS BIGINT) \
-             FROM {OF_USER} CROSS JOIN group_wildcards w CROSS JOIN groups g WHERE {OF_USER_TEST} AND w.pid = $1 \
-             AND w.wildcard IN ({}) AND w.group_id = a.ancestor_id AND g.pid = $1 AND g.group_id = a.ancestor_id",
-            numbered(6, question.wildcards.len()).collect::<Vec<_>>().join(", ")
-        );
+    Ok(list_sources_of(tx, &[user_id], question)?.remove(&user_id).unwrap_or_default())
+}
+
+/// Where the permission of each of these users comes from, at most [`MAX_SOURCES`] for each; users without one are left
+/// out. Two statements, whatever the number of users.
+pub fn list_sources_of(
+    tx: &mut Tx<'_>,
+    users: &[UserId],
+    question: &Question,
+) -> Result<HashMap<UserId, Vec<Source>>> {
+    if users.is_empty() {
+        return Ok(HashMap::new());
     }
-    let sql = format!("SELECT * FROM ({sql}) s ORDER BY s.group_id, s.member_of LIMIT {MAX_SOURCES}");
-    let mut params = vec![user_id.into()];
+    let ids = serde_json::json!(users.iter().map(|user| user.0).collect::<Vec<_>>()).to_string();
+    let mut params = vec![Param::Text(&ids)];
     question.params(&mut params);
+    let sql = sources_sql(tx.dialect(), question.wildcards.len());
     let read = |row: &dyn Row| {
-        let by = match row.opt_text(3)? {
+        let by = match row.opt_text(4)? {
             Some(name) => Grant::Wildcard(name.to_owned()),
-            None => Grant::Entry(ObjectId { text: question.object_id.clone(), is_number: row.int(4)? != 0 }),
+            None => Grant::Entry(ObjectId { text: question.object_id.clone(), is_number: row.int(5)? != 0 }),
         };
-        Ok((GroupId(row.int(0)?), GroupId(row.int(1)?), row.text(2)?.to_owned(), by))
+        let group = NamedGroup { group_id: GroupId(row.int(1)?), name: row.text(3)?.to_owned() };
+        Ok((UserId(row.int(0)?), group, GroupId(row.int(2)?), by))
     };
     let found = tx.rows(&sql, &params, read)?;
-    let mut sources = Vec::with_capacity(found.len());
-    for (group_id, member_of, name, by) in found {
-        let path = if group_id == member_of {
-            vec![group_id]
-        } else {
-            let up = crate::tables::nesting::path_up(tx, member_of)?;
-            let end = up.iter().position(|id| *id == group_id).map_or(up.len(), |at| at + 1);
-            up.into_iter().take(end).collect()
+    let nested = found.iter().filter(|(_, group, member_of, _)| group.group_id != *member_of);
+    let nested: BTreeSet<GroupId> = nested.map(|(_, _, member_of, _)| *member_of).collect();
+    let paths = nesting::named_paths_up(tx, &nested)?;
+    let mut sources: HashMap<UserId, Vec<Source>> = HashMap::new();
+    for (user_id, group, member_of, by) in found {
+        let NamedGroup { group_id, name } = group.clone();
+        let path = match paths.get(&member_of).filter(|_| group_id != member_of) {
+            None => vec![group],
+            Some(up) => {
+                let end =
+                    up.iter().position(|above| above.group_id == group_id).map_or(up.len(), |at| at + 1);
+                up.iter().take(end).cloned().collect()
+            }
         };
-        sources.push(Source::Group { group_id, name, path, by });
+        sources.entry(user_id).or_default().push(Source::Group { group_id, name, path, by });
     }
     Ok(sources)
+}
+
+/// The text of [`list_sources_of`]: user, the group that has it, the group that the user is in, the former's name,
+/// wildcard, and whether the object's id is a number. `$2` is a JSON array of users, and the question begins at `$3`.
+fn sources_sql(dialect: Dialect, wildcards: usize) -> String {
+    let users = dialect.int_set("$2");
+    let of_users = format!(
+        "m.pid = $1 AND m.user_id IN {users} AND a.pid = $1 AND a.group_id = m.group_id AND g.pid = $1 \
+         AND g.group_id = a.ancestor_id"
+    );
+    let mut sql = format!(
+        "SELECT m.user_id AS user_id, a.ancestor_id AS group_id, m.group_id AS member_of, g.name AS name, \
+         CAST(NULL AS TEXT) AS wildcard, p.is_number AS is_number FROM {OF_USER} CROSS JOIN group_permissions p \
+         CROSS JOIN groups g WHERE {of_users} AND p.pid = $1 AND p.object_type = $3 AND p.object_id = $4 \
+         AND p.permission = $5 AND p.group_id = a.ancestor_id AND {COUNTS}"
+    );
+    if wildcards > 0 {
+        let _ = write!(
+            sql,
+            " UNION ALL SELECT m.user_id, a.ancestor_id, m.group_id, g.name, CAST(w.wildcard AS TEXT), CAST(0 AS BIGINT) \
+             FROM {OF_USER} CROSS JOIN group_wildcards w CROSS JOIN groups g WHERE {of_users} AND w.pid = $1 \
+             AND w.wildcard IN ({}) AND w.group_id = a.ancestor_id",
+            numbered(6, wildcards).collect::<Vec<_>>().join(", ")
+        );
+    }
+    format!(
+        "SELECT t.user_id, t.group_id, t.member_of, t.name, t.wildcard, t.is_number FROM (SELECT s.*, row_number() \
+         OVER (PARTITION BY s.user_id ORDER BY s.group_id, s.member_of, coalesce(s.wildcard, '')) AS place \
+         FROM ({sql}) s) t WHERE t.place <= {MAX_SOURCES} ORDER BY t.user_id, t.place"
+    )
 }
 
 /// The wildcards of a user's groups, and of those above them; each once.
@@ -320,6 +357,17 @@ pub enum HolderPosition {
     After(UserId),
 }
 
+/// A user who has a permission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HolderRow {
+    /// The user.
+    pub user_id: UserId,
+    /// As typed.
+    pub username: String,
+    /// Whether the user is a partner admin.
+    pub is_admin: bool,
+}
+
 /// A page of the users who have the permission, ascending. `total` is what [`count_holders`] said in the same
 /// transaction: few are sorted; where there are many, users are walked through and each is asked about.
 pub fn list_holders(
@@ -329,7 +377,7 @@ pub fn list_holders(
     from: HolderPosition,
     size: i64,
     total: Total,
-) -> Result<Vec<(UserId, String)>> {
+) -> Result<Vec<HolderRow>> {
     let wildcards = question.wildcards.len();
     let mut params = Vec::new();
     question.params(&mut params);
@@ -347,24 +395,28 @@ pub fn list_holders(
     };
     let sql = if total.is_exact {
         format!(
-            "SELECT u.user_id, u.username FROM ({}) s CROSS JOIN users u WHERE u.pid = $1 AND u.user_id = s.user_id\
+            "SELECT u.user_id, u.username, u.is_admin FROM ({}) s CROSS JOIN users u WHERE u.pid = $1 AND u.user_id = s.user_id\
              {beyond} ORDER BY u.user_id LIMIT ${next}{skip}",
             holders_from_groups(wildcards, with_admins)
         )
     } else {
         let admins = if with_admins { "u.is_admin = 1 OR " } else { "" };
         format!(
-            "SELECT u.user_id, u.username FROM users u WHERE u.pid = $1 AND u.status = 0{beyond} AND ({admins}{}) \
+            "SELECT u.user_id, u.username, u.is_admin FROM users u WHERE u.pid = $1 AND u.status = 0{beyond} AND ({admins}{}) \
              ORDER BY u.user_id LIMIT ${next}{skip}",
             from_user("u.user_id", 2, wildcards)
         )
     };
-    tx.rows(&sql, &params, |row| Ok((UserId(row.int(0)?), row.text(1)?.to_owned())))
+    tx.rows(&sql, &params, |row| {
+        let username = row.text(1)?.to_owned();
+        Ok(HolderRow { user_id: UserId(row.int(0)?), username, is_admin: row.int(2)? != 0 })
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::driver::DbError;
 
     /// On SQLite it would be planned anew for each question, which takes ten times as long as to answer it.
     #[test]
@@ -391,6 +443,115 @@ mod tests {
             assert_eq!(find_answer(&mut tx, UserId(n + 1), &question).unwrap(), None);
         }
         assert_eq!(conn.replanned(&texts(Dialect::Sqlite, 1).answer), 0);
+    }
+
+    /// A connection that counts what it is asked.
+    struct Counting(crate::engine::sqlite::Sqlite, usize);
+
+    impl crate::engine::driver::Connection for Counting {
+        fn execute(
+            &mut self,
+            sql: &str,
+            partner: Option<tenantry_core::model::PartnerId>,
+            params: &[Param<'_>],
+        ) -> Result<usize, DbError> {
+            self.1 += 1;
+            self.0.execute(sql, partner, params)
+        }
+        fn execute_later(
+            &mut self,
+            sql: &str,
+            partner: Option<tenantry_core::model::PartnerId>,
+            params: &[Param<'_>],
+            refused: fn(DbError) -> tenantry_core::error::Error,
+        ) -> Result<(), DbError> {
+            self.1 += 1;
+            self.0.execute_later(sql, partner, params, refused)
+        }
+        fn query(
+            &mut self,
+            sql: &str,
+            partner: Option<tenantry_core::model::PartnerId>,
+            params: &[Param<'_>],
+            each: &mut dyn FnMut(&dyn Row) -> Result<()>,
+        ) -> Result<(), DbError> {
+            self.1 += 1;
+            self.0.query(sql, partner, params, each)
+        }
+        fn batch(&mut self, sql: &str) -> Result<(), DbError> {
+            self.1 += 1;
+            self.0.batch(sql)
+        }
+        fn dialect(&self) -> Dialect {
+            Dialect::Sqlite
+        }
+    }
+
+    /// However many holders a page has, and however they come by the permission.
+    #[test]
+    fn the_reasons_of_a_page_of_holders_are_two_statements() {
+        use crate::engine::driver::Connection as _;
+        use crate::engine::sqlite::{Sqlite, Use};
+        use crate::engine::tx::Effects;
+        use tenantry_core::clock::Clock;
+        use tenantry_core::random::Random;
+
+        let (dir, clock, random) = (tempfile::tempdir().unwrap(), Clock::manual(1_000), Random::seeded(1));
+        let path = dir.path().join("tenantry.db");
+        drop(crate::store::Store::open_sqlite(&path, clock, random.clone()).unwrap());
+        let mut conn = Sqlite::open(&path, Use::Write).unwrap();
+        conn.batch("PRAGMA foreign_keys = OFF").unwrap();
+        let groups = ["Top", "Middle", "Low"];
+        for (id, name) in (1..).zip(groups) {
+            let key = name.to_lowercase();
+            conn.batch(&format!(
+                "INSERT INTO groups (pid, group_id, name, name_key, description, description_key, created_at, updated_at) \
+                 VALUES (0, {id}, '{name}', '{key}', '', '', 1, 1)"
+            ))
+            .unwrap();
+            for above in 1..=id {
+                conn.batch(&format!(
+                    "INSERT INTO group_ancestors (pid, group_id, ancestor_id, distance) VALUES (0, {id}, {above}, {})",
+                    id - above
+                ))
+                .unwrap();
+            }
+        }
+        for user in 1..=40 {
+            let member_of = user % 3 + 1;
+            conn.batch(&format!(
+                "INSERT INTO memberships (pid, group_id, user_id) VALUES (0, {member_of}, {user})"
+            ))
+            .unwrap();
+        }
+        conn.batch(
+            "INSERT INTO group_wildcards (pid, group_id, wildcard) VALUES (0, 1, 'VIEW_ALL_SEGMENTS')",
+        )
+        .unwrap();
+        let mut conn = Counting(conn, 0);
+        let question = Question {
+            object_type: String::from("SEGMENT"),
+            object_id: String::from("563"),
+            action: String::from("READ"),
+            wildcards: vec![String::from("VIEW_ALL_SEGMENTS")],
+        };
+        let (mut effects, scope) = (Effects::default(), crate::engine::tx::parts(&crate::access::nobody()));
+        let mut tx = Tx::open(&mut conn, &mut effects, scope, 1_000, &random);
+        let all: Vec<UserId> = (1..=50).map(UserId).collect();
+        let found = list_sources_of(&mut tx, &all, &question).unwrap();
+        assert_eq!(found.len(), 40, "those without the permission are left out");
+        let names = |user: i64| match &found[&UserId(user)][..] {
+            [Source::Group { group_id: GroupId(1), name, path, by: Grant::Wildcard(_) }] => {
+                assert_eq!(name, "Top");
+                path.iter().map(|group| (group.group_id.0, group.name.as_str())).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(names(3), [(1, "Top")]);
+        assert_eq!(names(1), [(2, "Middle"), (1, "Top")]);
+        assert_eq!(names(2), [(3, "Low"), (2, "Middle"), (1, "Top")]);
+        drop(tx);
+        assert_eq!(conn.1, 2);
     }
 
     #[test]

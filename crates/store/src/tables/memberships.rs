@@ -1,8 +1,8 @@
 //! Who is in which group, from the group's side. A user's side is in `users`.
 
 use crate::engine::driver::Param;
+use crate::engine::offset_index::OrderChange;
 use crate::engine::tx::{Stale, Tx};
-use crate::listing::fences::OrderChange;
 use tenantry_core::error::Result;
 use tenantry_core::model::{GroupId, UserId};
 use tenantry_core::user_fields::UserField;

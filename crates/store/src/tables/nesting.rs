@@ -1,10 +1,12 @@
 //! Groups in groups. `group_ancestors` holds every group with itself and with each group above it, so that nobody
 //! who asks has to climb; whoever moves a group writes its rows anew.
 
+use std::collections::{BTreeSet, HashMap};
+
 use crate::engine::driver::Param;
 use crate::engine::tx::Tx;
 use tenantry_core::error::Result;
-use tenantry_core::model::GroupId;
+use tenantry_core::model::{GroupId, NamedGroup};
 
 /// The groups below one and the group itself.
 const BELOW: &str = "SELECT d.group_id FROM group_ancestors d WHERE d.pid = $1 AND d.ancestor_id = $2";
@@ -50,6 +52,31 @@ pub fn path_up(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Vec<GroupId>> {
         &[group_id.into()],
         |row| row.int(0).map(GroupId),
     )
+}
+
+/// Each of these groups and those above it, from itself upwards.
+pub fn named_paths_up(
+    tx: &mut Tx<'_>,
+    groups: &BTreeSet<GroupId>,
+) -> Result<HashMap<GroupId, Vec<NamedGroup>>> {
+    let mut paths: HashMap<GroupId, Vec<NamedGroup>> = HashMap::new();
+    if groups.is_empty() {
+        return Ok(paths);
+    }
+    let list = serde_json::json!(groups.iter().map(|group| group.0).collect::<Vec<_>>()).to_string();
+    let set = tx.dialect().int_set("$2");
+    let sql = format!(
+        "SELECT a.group_id, a.ancestor_id, g.name FROM group_ancestors a JOIN groups g ON g.pid = a.pid \
+         AND g.group_id = a.ancestor_id WHERE a.pid = $1 AND a.group_id IN {set} ORDER BY a.group_id, a.distance"
+    );
+    let rows = tx.rows(&sql, &[Param::Text(&list)], |row| {
+        let group = NamedGroup { group_id: GroupId(row.int(1)?), name: row.text(2)?.to_owned() };
+        Ok((GroupId(row.int(0)?), group))
+    })?;
+    for (of, group) in rows {
+        paths.entry(of).or_default().push(group);
+    }
+    Ok(paths)
 }
 
 /// How many levels a group has with all that is below it: 1 = nothing is.

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use crate::engine::driver::{Dialect, Param, Row};
+use crate::engine::offset_index::OrderChange;
 use crate::engine::sequences::Sequence;
+use crate::engine::sqlite::search_index::{SEPARATOR, SearchChange};
 use crate::engine::tx::{Counter, Stale, Tx};
-use crate::listing::fences::OrderChange;
 use crate::listing::lists::exact_id;
-use crate::listing::search::{self, SEPARATOR, SearchChange};
+use crate::listing::search;
 use crate::tables::memberships;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Conflict, Error, Result};

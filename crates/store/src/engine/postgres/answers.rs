@@ -1,4 +1,4 @@
-//! Values on their way to PostgreSQL and back, and what its refusals mean.
+//! Values on their way to PostgreSQL and back, and what its refusals of statements mean.
 
 use std::error::Error as _;
 
@@ -7,6 +7,7 @@ use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{IsNull, ToSql, Type};
 
 use crate::engine::driver::{DbError, Param, Row};
+use crate::engine::postgres::connect_error::message;
 use tenantry_core::error::{Error, Result};
 
 impl ToSql for Param<'_> {
@@ -74,36 +75,6 @@ impl Row for tokio_postgres::Row {
     }
 }
 
-/// What the server says to somebody who connects, or what stands between.
-pub(super) fn of_connecting(e: tokio_postgres::Error) -> DbError {
-    match e.as_db_error().map(|db| db.code().clone()) {
-        Some(SqlState::TOO_MANY_CONNECTIONS) => DbError::Crowded,
-        Some(code) => {
-            // These do not mend themselves.
-            let mend = match code.code().get(..2) {
-                Some("28") => "look at user and password in database-url, and at the server's pg_hba.conf",
-                Some("3D") => "look at database-url, or make it there with CREATE DATABASE",
-                Some("42") => "have its owner give this user the right (GRANT CONNECT ON DATABASE)",
-                _ => return DbError::Lost(message(&e)),
-            };
-            DbError::Other(format!("postgres: {}; {mend}", message(&e)))
-        }
-        None => DbError::Lost(message(&e)),
-    }
-}
-
-/// All of an error's causes in a line. Connecting quotes no values but names of users and databases.
-fn message(e: &tokio_postgres::Error) -> String {
-    let mut text = e.as_db_error().map_or_else(|| e.to_string(), |db| db.message().to_owned());
-    let mut cause = if e.as_db_error().is_some() { None } else { e.source() };
-    while let Some(e) = cause {
-        text.push_str(": ");
-        text.push_str(&e.to_string());
-        cause = e.source();
-    }
-    text
-}
-
 impl From<tokio_postgres::Error> for DbError {
     fn from(e: tokio_postgres::Error) -> Self {
         let Some(db) = e.as_db_error() else {
@@ -136,6 +107,7 @@ impl From<tokio_postgres::Error> for DbError {
             | &SqlState::IDLE_SESSION_TIMEOUT
             | &SqlState::DATABASE_DROPPED => Self::Lost(db.message().to_owned()),
             code if code.code().starts_with("08") => Self::Lost(db.message().to_owned()),
+            &SqlState::INSUFFICIENT_PRIVILEGE => Self::Denied(db.message().to_owned()),
             // The message of a bad statement names columns. Others may quote values: the code must do.
             code if code.code().starts_with("42") => {
                 Self::Other(format!("postgres: {} ({})", db.message(), code.code()))

@@ -88,7 +88,7 @@ impl Pool {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(conn) => Ok(conn),
-            None => Postgres::connect(&self.address, self.role),
+            None => Ok(Postgres::connect(&self.address, self.role)?),
         }
     }
 

@@ -18,13 +18,12 @@ use tokio::sync::oneshot;
 
 use crate::access::Actor;
 use crate::engine::driver::DbError;
+use crate::engine::offset_index::OffsetIndex;
 use crate::engine::sequences::Numbers;
 use crate::engine::sqlite::database_file::DatabaseFile;
 use crate::engine::sqlite::queue::{Queue, Refused};
-use crate::engine::sqlite::{PointReaders, Sqlite, Use};
+use crate::engine::sqlite::{PointReaders, Sqlite, Use, commit_numbers, search_index};
 use crate::engine::tx::{Effects, Outcome, Tx};
-use crate::listing::fences::Fences;
-use crate::listing::search;
 use crate::store::Shared;
 use job::{GroupLost, Job, Unit};
 use tenantry_core::error::{Error, Result};
@@ -177,7 +176,7 @@ impl Writer {
         file: &Arc<DatabaseFile>,
         shared: Arc<Shared>,
         point: Arc<PointReaders>,
-        fences: Option<Arc<Fences>>,
+        offset_index: Option<Arc<OffsetIndex>>,
     ) -> Result<Self> {
         let orders = Arc::new(Orders {
             queue: Queue::default(),
@@ -196,7 +195,7 @@ impl Writer {
             shared,
             orders: Arc::clone(&orders),
             point,
-            fences,
+            offset_index,
             log_size,
             due,
             emptying_at: None,
@@ -286,7 +285,7 @@ struct Loop {
     shared: Arc<Shared>,
     orders: Arc<Orders>,
     point: Arc<PointReaders>,
-    fences: Option<Arc<Fences>>,
+    offset_index: Option<Arc<OffsetIndex>>,
     /// Of the log, after the last group.
     log_size: u64,
     due: SyncSender<Due>,
@@ -370,8 +369,8 @@ impl Loop {
         }
         self.point.committed();
         self.shared.cache.forget_all();
-        if let Some(fences) = &self.fences {
-            fences.forget_all();
+        if let Some(index) = &self.offset_index {
+            index.forget_all();
         }
         self.shared.mail.notify_one();
     }
@@ -509,14 +508,15 @@ impl Loop {
     }
 
     fn store(&mut self, effects: &mut Effects, numbers: &Numbers) -> Result<(), DbError> {
-        let fences = self.fences.clone();
+        let index = self.offset_index.clone();
         let conn = self.conn()?;
         numbers.store(conn)?;
         effects.write_counters(conn, 0)?;
-        search::apply(conn, &mut effects.search)?;
-        match fences {
-            Some(fences) => fences.commit(conn, &effects.orders),
-            None => conn.control("COMMIT"),
+        search_index::apply(conn, &mut effects.search)?;
+        let commit = |conn: &mut Sqlite| conn.control("COMMIT");
+        match index {
+            Some(index) => index.commit(conn, &effects.orders, |conn| commit_numbers::next(conn), commit),
+            None => commit(conn),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The thread that reads fences from the database.
+//! The thread that reads what the offset index is to have from the database.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -8,11 +8,13 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 
 use crate::engine::driver::{Connection as _, DbError, Dialect};
+use crate::engine::offset_index::{
+    ALL_HITS, Block, KINDS, Kept, OffsetIndex, SPACING, SampledOrder, UserKeys, kind,
+};
 use crate::engine::sqlite::database_file::DatabaseFile;
-use crate::engine::sqlite::{Sqlite, Use};
-use crate::listing::fences::order::{Block, Fenced, KINDS, SPACING, kind};
-use crate::listing::fences::{FOUND, Fences, Kept, NUMBER, number};
-use crate::listing::user_queries::{Drive, Statement, UserQuery, read_sort_key, sort_column};
+use crate::engine::sqlite::{Sqlite, Use, commit_numbers};
+use crate::listing::user_queries::{Drive, Statement, UserQuery, read_sort_key, sort_column, sort_key};
+use crate::tables::users;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, Status};
 use tenantry_core::supervise::Supervisor;
@@ -22,51 +24,53 @@ use tenantry_core::user_fields::UserField;
 const WIDEST: usize = 1 << 22;
 
 /// The thread. It ends with this.
-pub(crate) struct Builder {
-    fences: Option<Arc<Fences>>,
+pub(crate) struct OffsetIndexBuilder {
+    index: Option<Arc<OffsetIndex>>,
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Builder {
+impl OffsetIndexBuilder {
     pub(crate) fn start(file: &Arc<DatabaseFile>, supervisor: &Supervisor) -> Result<Self> {
         let (wanted, asked) = mpsc::sync_channel(64);
-        let fences = Arc::new(Fences::new(wanted));
+        let keys = UserKeys { sort_key, search_text: users::text_of, is_found_by: users::is_found_by };
+        let index = Arc::new(OffsetIndex::new(wanted, keys));
         let is_over = Arc::new(AtomicBool::new(false));
-        let (weak, over, file) = (Arc::downgrade(&fences), Arc::clone(&is_over), Arc::clone(file));
+        let (weak, over, file) = (Arc::downgrade(&index), Arc::clone(&is_over), Arc::clone(file));
         let under_way = Cell::new(None);
         #[cfg(test)]
         let tests = supervisor.clone();
         let work = move || {
-            let fences = || weak.upgrade();
+            let index = || weak.upgrade();
             // What a panic broke off is nobody's: it can be asked for again.
-            if let (Some(kept), Some(fences)) = (under_way.take(), weak.upgrade()) {
-                fences.finish(&kept, None);
+            if let (Some(kept), Some(index)) = (under_way.take(), weak.upgrade()) {
+                index.finish(&kept, None);
             }
             let begun = |kept: &(PartnerId, Kept)| {
                 under_way.set(Some(kept.clone()));
                 #[cfg(test)]
-                tests.trip("fences");
+                tests.trip("offset index");
             };
-            build_all(&file, &asked, &fences, &over, &begun);
+            build_all(&file, &asked, &index, &over, &begun);
         };
         let thread = supervisor
-            .thread("fences", work)
-            .map_err(|e| Error::internal(format!("cannot start the thread for fences: {e}")))?;
-        Ok(Self { fences: Some(fences), is_over, thread: Some(thread) })
+            .thread("offset index", work)
+            .map_err(|e| Error::internal(format!("cannot start the thread of the offset index: {e}")))?;
+        Ok(Self { index: Some(index), is_over, thread: Some(thread) })
     }
 
-    pub(crate) fn fences(&self) -> Option<&Arc<Fences>> {
-        self.fences.as_ref()
+    /// What it builds.
+    pub(crate) fn index(&self) -> Option<&Arc<OffsetIndex>> {
+        self.index.as_ref()
     }
 }
 
-impl Drop for Builder {
+impl Drop for OffsetIndexBuilder {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::SeqCst);
-        // Wakes the thread, which then sees that it is over, whoever else still holds fences.
-        if let Some(fences) = self.fences.take() {
-            let _ = fences.wanted.try_send((PartnerId(0), Kept::Order(UserField::UserId)));
+        // Wakes the thread, which then sees that it is over, whoever else still holds the index.
+        if let Some(index) = self.index.take() {
+            index.wake_builder();
         }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -77,14 +81,14 @@ impl Drop for Builder {
 fn build_all(
     file: &DatabaseFile,
     wanted: &Receiver<(PartnerId, Kept)>,
-    fences: &dyn Fn() -> Option<Arc<Fences>>,
+    index: &dyn Fn() -> Option<Arc<OffsetIndex>>,
     is_over: &AtomicBool,
     begun: &dyn Fn(&(PartnerId, Kept)),
 ) {
     let mut conn = None;
     while let Ok(kept) = wanted.recv() {
-        let Some(fences) = fences().filter(|_| !is_over.load(Ordering::SeqCst)) else { return };
-        if !fences.begin(&kept) {
+        let Some(index) = index().filter(|_| !is_over.load(Ordering::SeqCst)) else { return };
+        if !index.begin(&kept) {
             continue;
         }
         begun(&kept);
@@ -95,7 +99,10 @@ fn build_all(
                 Err(e) => Err(e),
             },
         };
-        fences.finish(&kept, read.inspect_err(|e| tracing::warn!(?e, "fences could not be read")).ok());
+        index.finish(
+            &kept,
+            read.inspect_err(|e| tracing::warn!(?e, "an entry of the offset index could not be read")).ok(),
+        );
     }
 }
 
@@ -104,14 +111,14 @@ fn read(
     conn: &mut Sqlite,
     (pid, kept): &(PartnerId, Kept),
     is_over: &AtomicBool,
-) -> Result<(i64, Option<Fenced>), DbError> {
+) -> Result<(i64, Option<SampledOrder>), DbError> {
     conn.control("BEGIN")?;
-    let read = number(conn, NUMBER).and_then(|number| {
-        let fenced = match kept {
+    let read = commit_numbers::latest(conn).and_then(|number| {
+        let samples = match kept {
             Kept::Order(order) => Some(read_order(conn, number, (*pid, *order), is_over)?),
             Kept::Search(term) => count_hits(conn, number, (*pid, term), is_over)?,
         };
-        Ok((number, fenced))
+        Ok((number, samples))
     });
     conn.control("COMMIT")?;
     read
@@ -149,7 +156,7 @@ impl Users {
         if self.bits.is_empty() {
             self.first = id;
         }
-        let Some((at, bit)) = self.place(id).filter(|(at, _)| *at < WIDEST) else { return false };
+        let Some((at, bit)) = self.position(id).filter(|(at, _)| *at < WIDEST) else { return false };
         self.bits.resize(at + 1, 0);
         if let Some(bits) = self.bits.get_mut(at) {
             *bits |= bit;
@@ -159,10 +166,10 @@ impl Users {
     }
 
     fn contains(&self, id: i64) -> bool {
-        self.place(id).is_some_and(|(at, bit)| self.bits.get(at).is_some_and(|bits| bits & bit != 0))
+        self.position(id).is_some_and(|(at, bit)| self.bits.get(at).is_some_and(|bits| bits & bit != 0))
     }
 
-    fn place(&self, id: i64) -> Option<(usize, u64)> {
+    fn position(&self, id: i64) -> Option<(usize, u64)> {
         let at = usize::try_from(id.checked_sub(self.first)?).ok()?;
         Some((at / 64, 1 << (at % 64)))
     }
@@ -174,7 +181,7 @@ fn count_hits(
     number: i64,
     (pid, term): (PartnerId, &str),
     is_over: &AtomicBool,
-) -> Result<Option<Fenced>, DbError> {
+) -> Result<Option<SampledOrder>, DbError> {
     let query = UserQuery { search: Some(term.to_owned()), ..UserQuery::all() };
     let sql = Statement::new(Dialect::Sqlite, &query, &Drive::Search);
     let (mut hits, mut has_all) = (Users::default(), true);
@@ -215,7 +222,7 @@ fn count_hits(
         }
         Ok(())
     })?;
-    Ok(Some(Fenced::new(number, i64::MAX, vec![Block { first: None, counts }], Some(FOUND))))
+    Ok(Some(SampledOrder::new(number, i64::MAX, vec![Block { first: None, counts }], Some(ALL_HITS))))
 }
 
 fn read_order(
@@ -223,7 +230,7 @@ fn read_order(
     number: i64,
     (pid, order): (PartnerId, UserField),
     is_over: &AtomicBool,
-) -> Result<Fenced, DbError> {
+) -> Result<SampledOrder, DbError> {
     let kinds = uncommon(conn, pid)?;
     let column = sort_column(order);
     let sql =
@@ -250,16 +257,16 @@ fn read_order(
     let last = match last {
         None => None,
         Some(id) => {
-            let mut place = None;
+            let mut position = None;
             let sql = format!("SELECT u.{column} FROM users u WHERE u.pid = $1 AND u.user_id = $2");
             conn.query(&sql, Some(pid), &[id.into()], &mut |row| {
-                place = Some((read_sort_key(order, row, 0)?, id));
+                position = Some((read_sort_key(order, row, 0)?, id));
                 Ok(())
             })?;
-            place
+            position
         }
     };
-    Ok(Fenced::new(number, SPACING, blocks, last))
+    Ok(SampledOrder::new(number, SPACING, blocks, last))
 }
 
 #[cfg(test)]

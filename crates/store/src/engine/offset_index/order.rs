@@ -1,29 +1,29 @@
-//! One order of users: its fences, how many users of each kind stand between two of them, and what the latest commits
+//! One order of users: its sample points, how many users of each kind are between two of them, and what the latest commits
 //! changed of that, so that a snapshot from before them finds its own page.
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::listing::lists::SortKey;
+use crate::engine::sort_key::SortKey;
 use tenantry_core::model::{PartnerId, Status};
 use tenantry_core::user_fields::UserField;
 
-/// Users from one fence to the next.
-pub(super) const SPACING: i64 = 2_048;
+/// Users from one sample point to the next.
+pub(crate) const SPACING: i64 = 2_048;
 
-/// So many times as far apart, an order's fences are made anew.
+/// Once two sample points are so many times as far apart, the order is indexed anew.
 const WIDEST: i64 = 4;
 
-/// Up to here a page is found without fences: skipping a few thousand rows of an index takes less than a millisecond.
+/// Up to here a page is found without sample points: skipping a few thousand rows of an index takes less than a millisecond.
 pub(crate) const NEAR: i64 = 2 * SPACING;
 
 /// Changes that are remembered for readers whose snapshot is older.
 const REMEMBERED: usize = 65_536;
 
 /// Kinds of users that are counted apart, so that filters by status and right find their pages, too.
-pub(super) const KINDS: usize = 2 * Status::ALL.len();
+pub(crate) const KINDS: usize = 2 * Status::ALL.len();
 
 /// The kind of a user.
-pub(super) fn kind(status: i64, is_admin: bool) -> usize {
+pub(crate) fn kind(status: i64, is_admin: bool) -> usize {
     usize::try_from(status).unwrap_or(0).min(Status::ALL.len() - 1) * 2 + usize::from(is_admin)
 }
 
@@ -43,8 +43,8 @@ pub(crate) fn kinds(statuses: &[Status], is_admin: Option<bool>) -> Kinds {
     kinds
 }
 
-/// A user's place in an order.
-pub(crate) type Place = (SortKey, i64);
+/// A user's position in an order.
+pub(crate) type SortPosition = (SortKey, i64);
 
 /// A page that is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,121 +72,121 @@ impl Wanted {
 
 /// Where it is, in ascending order: `take` users after `skip` users from the one at `first` on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
-    pub(crate) first: Option<Place>,
+pub(crate) struct PageLocation {
+    pub(crate) first: Option<SortPosition>,
     pub(crate) skip: i64,
     pub(crate) take: i64,
 }
 
-/// One user more or less at a place.
+/// One user more or less at a position.
 #[derive(Debug, Clone)]
-pub(super) struct Step {
-    pub(super) place: Place,
-    pub(super) kind: usize,
-    pub(super) by: i64,
+pub(crate) struct CountChange {
+    pub(crate) position: SortPosition,
+    pub(crate) kind: usize,
+    pub(crate) by: i64,
 }
 
-/// The users from a fence up to the next one.
+/// The users from a sample point up to the next one.
 #[derive(Debug, Clone)]
-pub(super) struct Block {
-    /// The fence. Of the first block none: it begins with whoever comes first.
-    pub(super) first: Option<Place>,
-    pub(super) counts: [i64; KINDS],
+pub(crate) struct Block {
+    /// The sample point. Of the first block none: it begins with whoever comes first.
+    pub(crate) first: Option<SortPosition>,
+    pub(crate) counts: [i64; KINDS],
 }
 
 impl Block {
-    pub(super) fn new(first: Option<Place>) -> Self {
+    pub(crate) fn new(first: Option<SortPosition>) -> Self {
         Self { first, counts: [0; KINDS] }
     }
 
-    pub(super) fn count(&self) -> i64 {
+    pub(crate) fn count(&self) -> i64 {
         self.counts.iter().sum()
     }
 }
 
-/// The fences of one order.
+/// The sample points of one order.
 #[derive(Debug)]
-pub(super) struct Fenced {
-    /// Users from one fence to the next when they were made.
+pub(crate) struct SampledOrder {
+    /// Users from one sample point to the next when they were made.
     spacing: i64,
     blocks: Vec<Block>,
-    /// The last place that anybody had.
-    last: Option<Place>,
+    /// The last position that anybody had.
+    last: Option<SortPosition>,
     /// The latest changes, each with its commit's number.
-    recent: VecDeque<(i64, Vec<Step>)>,
+    recent: VecDeque<(i64, Vec<CountChange>)>,
     remembered: usize,
     /// A snapshot from before this commit is too old.
     oldest: i64,
 }
 
-impl Fenced {
+impl SampledOrder {
     /// As it is read, in a snapshot of commit `oldest`.
-    pub(super) fn new(oldest: i64, spacing: i64, blocks: Vec<Block>, last: Option<Place>) -> Self {
+    pub(crate) fn new(oldest: i64, spacing: i64, blocks: Vec<Block>, last: Option<SortPosition>) -> Self {
         Self { spacing, blocks, last, recent: VecDeque::new(), remembered: 0, oldest }
     }
 
-    fn block_of(&self, place: &Place) -> usize {
+    fn block_of(&self, position: &SortPosition) -> usize {
         let after =
-            self.blocks.partition_point(|block| block.first.as_ref().is_none_or(|first| first <= place));
+            self.blocks.partition_point(|block| block.first.as_ref().is_none_or(|first| first <= position));
         after.saturating_sub(1)
     }
 
-    /// Takes in what a commit changed; false when the fences stand too far apart by now.
-    pub(super) fn take(&mut self, number: i64, steps: Vec<Step>) -> bool {
+    /// Takes in what a commit changed; false when the sample points are too far apart by now.
+    pub(crate) fn take(&mut self, number: i64, deltas: Vec<CountChange>) -> bool {
         let mut is_fit = true;
-        for step in &steps {
-            if step.by > 0 && self.last.as_ref().is_none_or(|last| step.place > *last) {
+        for delta in &deltas {
+            if delta.by > 0 && self.last.as_ref().is_none_or(|last| delta.position > *last) {
                 // Orders by time grow at their end.
                 if self.blocks.last().is_some_and(|block| block.count() >= self.spacing) {
-                    self.blocks.push(Block::new(Some(step.place.clone())));
+                    self.blocks.push(Block::new(Some(delta.position.clone())));
                 }
-                self.last = Some(step.place.clone());
+                self.last = Some(delta.position.clone());
             }
-            let at = self.block_of(&step.place);
+            let at = self.block_of(&delta.position);
             if let Some(block) = self.blocks.get_mut(at) {
-                if let Some(count) = block.counts.get_mut(step.kind) {
-                    *count += step.by;
+                if let Some(count) = block.counts.get_mut(delta.kind) {
+                    *count += delta.by;
                 }
                 is_fit &= block.count() <= self.spacing.saturating_mul(WIDEST);
             }
         }
-        self.remembered += steps.len();
-        self.recent.push_back((number, steps));
+        self.remembered += deltas.len();
+        self.recent.push_back((number, deltas));
         while self.remembered > REMEMBERED
-            && let Some((number, steps)) = self.recent.pop_front()
+            && let Some((number, deltas)) = self.recent.pop_front()
         {
-            self.remembered -= steps.len();
+            self.remembered -= deltas.len();
             self.oldest = number;
         }
         is_fit
     }
 
     /// How many users of these kinds there are in a snapshot of commit `number`; none when that is too old.
-    pub(super) fn total(&self, kinds: &Kinds, number: i64) -> Option<i64> {
+    pub(crate) fn total(&self, kinds: &Kinds, number: i64) -> Option<i64> {
         if number < self.oldest {
             return None;
         }
         let counted = |kind: usize| kinds.get(kind).copied().unwrap_or(false);
         let counts = self.blocks.iter().flat_map(|block| block.counts.iter().enumerate());
         let now: i64 = counts.filter(|(kind, _)| counted(*kind)).map(|(_, count)| count).sum();
-        let ahead = self.ahead_of(number).filter(|step| counted(step.kind));
-        Some(now - ahead.map(|step| step.by).sum::<i64>())
+        let ahead = self.ahead_of(number).filter(|delta| counted(delta.kind));
+        Some(now - ahead.map(|delta| delta.by).sum::<i64>())
     }
 
     /// What a snapshot of commit `number` does not have yet.
-    fn ahead_of(&self, number: i64) -> impl Iterator<Item = &Step> {
-        self.recent.iter().rev().take_while(move |(of, _)| *of > number).flat_map(|(_, steps)| steps)
+    fn ahead_of(&self, number: i64) -> impl Iterator<Item = &CountChange> {
+        self.recent.iter().rev().take_while(move |(of, _)| *of > number).flat_map(|(_, deltas)| deltas)
     }
 
     /// Where the page stands in a snapshot of commit `number`; none when that is too old.
-    pub(super) fn seek(&self, wanted: &Wanted, number: i64) -> Option<Found> {
+    pub(crate) fn seek(&self, wanted: &Wanted, number: i64) -> Option<PageLocation> {
         if number < self.oldest {
             return None;
         }
         let counted = |kind: usize| wanted.kinds.get(kind).copied().unwrap_or(false);
         let mut ahead: HashMap<usize, i64> = HashMap::new();
-        for step in self.ahead_of(number).filter(|step| counted(step.kind)) {
-            *ahead.entry(self.block_of(&step.place)).or_default() += step.by;
+        for delta in self.ahead_of(number).filter(|delta| counted(delta.kind)) {
+            *ahead.entry(self.block_of(&delta.position)).or_default() += delta.by;
         }
         let of = |(at, block): (usize, &Block)| -> i64 {
             let all = block.counts.iter().enumerate().filter(|(kind, _)| counted(*kind));
@@ -201,7 +201,11 @@ impl Fenced {
         for (at, block) in self.blocks.iter().enumerate() {
             let count = of((at, block));
             if before + count > start || at + 1 == self.blocks.len() {
-                return Some(Found { first: block.first.clone(), skip: (start - before).max(0), take });
+                return Some(PageLocation {
+                    first: block.first.clone(),
+                    skip: (start - before).max(0),
+                    take,
+                });
             }
             before += count;
         }
@@ -217,7 +221,7 @@ mod tests {
 
     use super::*;
 
-    type Rows = BTreeMap<Place, usize>;
+    type Rows = BTreeMap<SortPosition, usize>;
 
     /// The ids of a page of these rows, looked for in the plainest way.
     fn plain(rows: &Rows, wanted: &Wanted) -> Vec<i64> {
@@ -232,9 +236,9 @@ mod tests {
     }
 
     /// The same, from what `seek` found.
-    fn by_fence(rows: &Rows, wanted: &Wanted, found: &Found) -> Vec<i64> {
-        let behind = rows.iter().filter(|(place, kind)| {
-            wanted.kinds[**kind] && found.first.as_ref().is_none_or(|first| first <= place)
+    fn by_sample(rows: &Rows, wanted: &Wanted, found: &PageLocation) -> Vec<i64> {
+        let behind = rows.iter().filter(|(position, kind)| {
+            wanted.kinds[**kind] && found.first.as_ref().is_none_or(|first| first <= position)
         });
         let ids = behind.map(|((_, id), _)| *id).skip(found.skip as usize).take(found.take as usize);
         let mut ids: Vec<i64> = ids.collect();
@@ -251,49 +255,49 @@ mod tests {
             changes in proptest::collection::vec((0_i64..60, 0_i64..12, 0..KINDS, any::<bool>()), 1..150),
             asked in proptest::collection::vec((0_usize..150, 0_i64..90, 1_i64..9, any::<bool>(), 1_u8..64), 20),
         ) {
-            let mut fenced = Fenced::new(0, 4, vec![Block::new(None)], None);
+            let mut samples = SampledOrder::new(0, 4, vec![Block::new(None)], None);
             let mut now: HashMap<i64, (i64, usize)> = HashMap::new();
             let picture = |now: &HashMap<i64, (i64, usize)>| -> Rows {
                 now.iter().map(|(id, (key, kind))| ((SortKey::Int(*key), *id), *kind)).collect()
             };
             let mut snapshots = vec![picture(&now)];
             for (number, (id, key, kind, stays)) in (1..).zip(changes) {
-                let mut steps = Vec::new();
+                let mut deltas = Vec::new();
                 if let Some((key, kind)) = now.remove(&id) {
-                    steps.push(Step { place: (SortKey::Int(key), id), kind, by: -1 });
+                    deltas.push(CountChange { position: (SortKey::Int(key), id), kind, by: -1 });
                 }
                 if stays {
                     now.insert(id, (key, kind));
-                    steps.push(Step { place: (SortKey::Int(key), id), kind, by: 1 });
+                    deltas.push(CountChange { position: (SortKey::Int(key), id), kind, by: 1 });
                 }
-                fenced.take(number, steps);
+                samples.take(number, deltas);
                 snapshots.push(picture(&now));
             }
             for (at, offset, size, descending, kinds) in asked {
                 let at = at % snapshots.len();
                 let mut wanted = Wanted::new((PartnerId(1), UserField::CreatedAt, descending), &[], None, (offset, size));
                 wanted.kinds = std::array::from_fn(|kind| kinds & (1 << kind) != 0);
-                let found = fenced.seek(&wanted, at as i64).unwrap();
-                prop_assert_eq!(by_fence(&snapshots[at], &wanted, &found), plain(&snapshots[at], &wanted));
+                let found = samples.seek(&wanted, at as i64).unwrap();
+                prop_assert_eq!(by_sample(&snapshots[at], &wanted, &found), plain(&snapshots[at], &wanted));
                 let total = snapshots[at].values().filter(|kind| wanted.kinds[**kind]).count() as i64;
-                prop_assert_eq!(fenced.total(&wanted.kinds, at as i64), Some(total));
+                prop_assert_eq!(samples.total(&wanted.kinds, at as i64), Some(total));
             }
         }
     }
 
     #[test]
     fn a_snapshot_that_is_too_old_is_not_guessed_at() {
-        let mut fenced = Fenced::new(7, 4, vec![Block::new(None)], None);
+        let mut samples = SampledOrder::new(7, 4, vec![Block::new(None)], None);
         let wanted = Wanted::new((PartnerId(1), UserField::CreatedAt, false), &[], None, (0, 1));
-        assert_eq!((fenced.seek(&wanted, 6), fenced.seek(&wanted, 7).is_some()), (None, true));
-        assert_eq!((fenced.total(&wanted.kinds, 6), fenced.total(&wanted.kinds, 7)), (None, Some(0)));
-        let step = |id| Step { place: (SortKey::Int(1), id), kind: 0, by: 1 };
-        fenced.take(8, (0..REMEMBERED as i64).map(step).collect());
-        assert!(fenced.seek(&wanted, 7).is_some());
-        assert!(fenced.take(9, vec![step(-1)]));
-        assert_eq!((fenced.seek(&wanted, 7), fenced.seek(&wanted, 8).is_some()), (None, true));
-        // Whoever comes in front of the first fence widens the first block.
-        let is_fit: Vec<bool> = (10..40).map(|n| fenced.take(n, vec![step(-n)])).collect();
+        assert_eq!((samples.seek(&wanted, 6), samples.seek(&wanted, 7).is_some()), (None, true));
+        assert_eq!((samples.total(&wanted.kinds, 6), samples.total(&wanted.kinds, 7)), (None, Some(0)));
+        let delta = |id| CountChange { position: (SortKey::Int(1), id), kind: 0, by: 1 };
+        samples.take(8, (0..REMEMBERED as i64).map(delta).collect());
+        assert!(samples.seek(&wanted, 7).is_some());
+        assert!(samples.take(9, vec![delta(-1)]));
+        assert_eq!((samples.seek(&wanted, 7), samples.seek(&wanted, 8).is_some()), (None, true));
+        // Whoever comes in front of the first sample point widens the first block.
+        let is_fit: Vec<bool> = (10..40).map(|n| samples.take(n, vec![delta(-n)])).collect();
         assert!(is_fit[0] && !is_fit[29], "{is_fit:?}");
     }
 }

@@ -1,0 +1,479 @@
+//! The offset index: a sample point at every 2,048th user of an order and how many users there are between two of them, so
+//! that any page of millions is a short walk from a sample point (docs/adr/0018-offset-index.md); and how many users a
+//! search finds that many match.
+//!
+//! It is in memory, for SQLite, where every change comes through this process. An order is indexed when somebody asks
+//! for a deep page of it, a search when it finds more than are counted: a thread reads it from the database
+//! (`listing/offset_index_builder.rs`), beside everything else. From then on each commit brings the entries up to date. A
+//! commit that changes an order has a number, which stands in the database, too: so a reader knows which of the latest
+//! changes its snapshot does not have, and leaves them out.
+//!
+//! It knows neither the database nor tables: commits and readers bring the numbers, [`UserKeys`] what users are sorted and
+//! found by.
+
+mod order;
+
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+pub(crate) use order::{Block, KINDS, Kinds, NEAR, PageLocation, SPACING, SampledOrder, Wanted, kind, kinds};
+
+use order::{CountChange, SortPosition};
+
+use crate::engine::sort_key::SortKey;
+use tenantry_core::model::{PartnerId, User, UserId};
+use tenantry_core::user_fields::UserField;
+
+/// Orders that are indexed at once. Of ten million users each takes about a megabyte.
+const ORDERS: usize = 256;
+
+/// Searches whose users are counted at once. Every change of a user is held against each of them.
+const SEARCHES: usize = 64;
+
+/// A search that nobody asked for in this time is no longer counted.
+const FORGOTTEN: Duration = Duration::from_mins(5);
+
+/// How long a reader counts what is not kept yet, before it is content with a lower bound.
+const COUNTING: Duration = Duration::from_millis(40);
+
+/// What is kept of a partner's users.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Kept {
+    /// The sample points of an order.
+    Order(UserField),
+    /// How many users hold this term (B27): an order in which all of them stand at one position.
+    Search(String),
+}
+
+impl Kept {
+    fn is_search(&self) -> bool {
+        matches!(self, Self::Search(_))
+    }
+}
+
+/// The position of all whom a search finds.
+pub(crate) const ALL_HITS: SortPosition = (SortKey::Int(0), 0);
+
+/// What users are sorted and found by, which is defined above the engine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UserKeys {
+    /// What a user is sorted by in an order.
+    pub(crate) sort_key: fn(UserField, &User) -> SortKey,
+    /// The text that searches look in.
+    pub(crate) search_text: fn(&User) -> String,
+    /// Whether a search for a term, folded already, finds the user with this text.
+    pub(crate) is_found_by: fn(&User, &str, &str) -> bool,
+}
+
+/// What a unit changed of one user's positions.
+#[derive(Debug)]
+pub(crate) enum OrderChange {
+    /// A user came, went, or is another now.
+    User { before: Option<Box<User>>, after: Option<Box<User>> },
+    /// Only one thing of it changed, a time.
+    Time { pid: PartnerId, user_id: UserId, kind: usize, sort: UserField, before: i64, after: i64 },
+}
+
+impl OrderChange {
+    pub(crate) fn of(before: Option<&User>, after: Option<&User>) -> Self {
+        let boxed = |user: &User| Box::new(user.clone());
+        Self::User { before: before.map(boxed), after: after.map(boxed) }
+    }
+
+    /// A time of a user with this status and right.
+    pub(crate) fn of_time(
+        (pid, user_id): (PartnerId, UserId),
+        (status, is_admin): (i64, bool),
+        sort: UserField,
+        (before, after): (i64, i64),
+    ) -> Self {
+        Self::Time { pid, user_id, kind: kind(status, is_admin), sort, before, after }
+    }
+
+    fn pid(&self) -> Option<PartnerId> {
+        match self {
+            Self::User { before, after } => before.as_ref().or(after.as_ref()).map(|user| user.pid),
+            Self::Time { pid, .. } => Some(*pid),
+        }
+    }
+}
+
+/// A change while it is taken in. The texts of a user are made once, whatever number of searches asks for them.
+struct Taken<'a> {
+    change: &'a OrderChange,
+    texts: OnceCell<[Option<String>; 2]>,
+}
+
+impl<'a> Taken<'a> {
+    fn new(change: &'a OrderChange) -> Self {
+        Self { change, texts: OnceCell::new() }
+    }
+
+    fn deltas(&self, keys: &UserKeys, kept: &Kept, deltas: &mut Vec<CountChange>) {
+        let mut push =
+            |position: SortPosition, kind: usize, by: i64| deltas.push(CountChange { position, kind, by });
+        match (self.change, kept) {
+            (OrderChange::User { before, after }, _) => {
+                let users = [before.as_deref(), after.as_deref()];
+                let positions = match kept {
+                    Kept::Order(order) => {
+                        users.map(|user| user.map(|u| ((keys.sort_key)(*order, u), u.user_id.0)))
+                    }
+                    Kept::Search(term) => {
+                        let [old, new] =
+                            self.texts.get_or_init(|| users.map(|user| user.map(keys.search_text)));
+                        let position = |user: &Option<Box<User>>, text: &Option<String>| {
+                            let (user, text) = (user.as_ref()?, text.as_ref()?);
+                            (keys.is_found_by)(user, text, term).then_some(ALL_HITS)
+                        };
+                        [position(before, old), position(after, new)]
+                    }
+                };
+                let kinds = users.map(|user| user.map_or(0, |u| kind(u.status.code(), u.is_admin)));
+                let ([old, new], [old_kind, new_kind]) = (positions, kinds);
+                if old == new && old_kind == new_kind {
+                    return;
+                }
+                if let Some(position) = old {
+                    push(position, old_kind, -1);
+                }
+                if let Some(position) = new {
+                    push(position, new_kind, 1);
+                }
+            }
+            (OrderChange::Time { user_id, kind, sort, before, after, .. }, Kept::Order(order))
+                if sort == order && before != after =>
+            {
+                push((SortKey::Int(*before), user_id.0), *kind, -1);
+                push((SortKey::Int(*after), user_id.0), *kind, 1);
+            }
+            (OrderChange::Time { .. }, _) => {}
+        }
+    }
+}
+
+/// The sample points of one order, or what is known until they are there.
+#[derive(Debug)]
+enum EntryState {
+    /// Being read; the changes since then.
+    Building(Vec<(i64, Vec<CountChange>)>),
+    Ready(SampledOrder),
+    /// A search that finds users whose ids are too far apart.
+    Countless,
+}
+
+/// What is kept, and what is known of its keeping.
+#[derive(Debug)]
+struct IndexEntry {
+    /// How many were begun when this one was: changes from before that have no number.
+    begun: u64,
+    state: EntryState,
+    /// When it was last asked for.
+    asked: Instant,
+}
+
+impl IndexEntry {
+    /// Whether it is no longer worth its part of every write, by now.
+    fn is_forgotten(&self, kept: &Kept, now: Instant) -> bool {
+        kept.is_search() && now.duration_since(self.asked) > FORGOTTEN
+    }
+}
+
+/// Everything that is indexed.
+#[derive(Debug)]
+pub(crate) struct OffsetIndex {
+    entries: Mutex<HashMap<(PartnerId, Kept), IndexEntry>>,
+    /// Held from where a commit looks which orders are indexed until it is done: one that is indexed meanwhile
+    /// would miss its changes.
+    gate: Mutex<()>,
+    /// How many entries were begun.
+    begun: AtomicU64,
+    keys: UserKeys,
+    /// How long a reader may count what is not kept, in microseconds.
+    patience: AtomicU64,
+    wanted: SyncSender<(PartnerId, Kept)>,
+}
+
+/// The index as a reader may use it.
+#[derive(Debug, Clone)]
+pub(crate) struct OffsetView {
+    index: Arc<OffsetIndex>,
+    /// How many entries were begun before its snapshot was opened. It may be older than what later ones say, and no number
+    /// would tell.
+    begun: u64,
+}
+
+impl OffsetView {
+    /// To be taken before the snapshot is opened.
+    pub(crate) fn of(index: &Arc<OffsetIndex>) -> Self {
+        Self { begun: index.begun.load(Ordering::SeqCst), index: Arc::clone(index) }
+    }
+
+    /// Where a page is in the snapshot whose last commit has the number that `number` reads. None where the order is not
+    /// indexed: then it gets indexed, and a later page finds it.
+    pub(crate) fn seek<E>(
+        &self,
+        wanted: &Wanted,
+        number: impl FnOnce() -> Result<i64, E>,
+    ) -> Result<Option<PageLocation>, E> {
+        let order = (wanted.pid, Kept::Order(wanted.sort));
+        let found = self.ready(number, &order, |samples, number| samples.seek(wanted, number))?;
+        if found.is_none() {
+            self.ask_for(order);
+        }
+        Ok(found)
+    }
+
+    /// How many users of these kinds there are in that snapshot. None where that is not kept.
+    pub(crate) fn total<E>(
+        &self,
+        kept: &(PartnerId, Kept),
+        kinds: &Kinds,
+        number: impl FnOnce() -> Result<i64, E>,
+    ) -> Result<Option<i64>, E> {
+        self.ready(number, kept, |samples, number| samples.total(kinds, number))
+    }
+
+    /// What `f` finds in an entry that is there, for that snapshot.
+    fn ready<T, E>(
+        &self,
+        number: impl FnOnce() -> Result<i64, E>,
+        kept: &(PartnerId, Kept),
+        f: impl FnOnce(&SampledOrder, i64) -> Option<T>,
+    ) -> Result<Option<T>, E> {
+        let is_ready =
+            |entry: &&IndexEntry| matches!(entry.state, EntryState::Ready(_)) && entry.begun <= self.begun;
+        if held(&self.index.entries).get(kept).filter(is_ready).is_none() {
+            return Ok(None);
+        }
+        // Read without the lock: commits take it.
+        let number = number()?;
+        let mut entries = held(&self.index.entries);
+        let Some(entry) = entries.get_mut(kept).filter(|entry| is_ready(&&**entry)) else { return Ok(None) };
+        entry.asked = Instant::now();
+        Ok(match &entry.state {
+            EntryState::Ready(samples) => f(samples, number),
+            EntryState::Building(_) | EntryState::Countless => None,
+        })
+    }
+
+    /// For how long a reader may count this for itself. None where it is known to be too much.
+    pub(crate) fn time_to_count(&self, kept: &(PartnerId, Kept)) -> Option<Duration> {
+        let is_countless = |entry: &IndexEntry| matches!(entry.state, EntryState::Countless);
+        let patience = Duration::from_micros(self.index.patience.load(Ordering::Relaxed));
+        let is_too_much = patience.is_zero() || held(&self.index.entries).get(kept).is_some_and(is_countless);
+        (!is_too_much).then_some(patience)
+    }
+
+    /// Has it indexed, unless it is there or being made.
+    pub(crate) fn ask_for(&self, kept: (PartnerId, Kept)) {
+        if let Some(entry) = held(&self.index.entries).get_mut(&kept) {
+            entry.asked = Instant::now();
+            return;
+        }
+        // Where many wait already, a later page asks again.
+        let _ = self.index.wanted.try_send(kept);
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl OffsetIndex {
+    pub(crate) fn new(wanted: SyncSender<(PartnerId, Kept)>, keys: UserKeys) -> Self {
+        let (begun, patience) = (AtomicU64::new(0), AtomicU64::default());
+        let this = Self { entries: Mutex::default(), gate: Mutex::default(), begun, keys, patience, wanted };
+        this.let_count_for(COUNTING);
+        this
+    }
+
+    /// Wakes the thread that builds entries.
+    pub(crate) fn wake_builder(&self) {
+        let _ = self.wanted.try_send((PartnerId(0), Kept::Order(UserField::UserId)));
+    }
+
+    /// How long a reader may count what is not kept.
+    pub(crate) fn let_count_for(&self, time: Duration) {
+        self.patience.store(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Commits the open transaction of `conn`, and with it what it changes of the orders. `next_number` writes and gives
+    /// the number of a commit that changes an order.
+    pub(crate) fn commit<C, E>(
+        &self,
+        conn: &mut C,
+        changes: &[OrderChange],
+        next_number: impl FnOnce(&mut C) -> Result<i64, E>,
+        commit: impl FnOnce(&mut C) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if changes.is_empty() {
+            return commit(conn);
+        }
+        let _gate = held(&self.gate);
+        self.take(changes, || next_number(conn))?;
+        // What a commit that fails would have changed is known to nobody any more.
+        commit(conn).inspect_err(|_| held(&self.entries).clear())
+    }
+
+    fn take<E>(
+        &self,
+        changes: &[OrderChange],
+        next_number: impl FnOnce() -> Result<i64, E>,
+    ) -> Result<(), E> {
+        let indexed: HashSet<PartnerId> = held(&self.entries).keys().map(|(pid, _)| *pid).collect();
+        let of_indexed = changes.iter().filter(|c| c.pid().is_some_and(|pid| indexed.contains(&pid)));
+        let changes: Vec<_> = of_indexed.map(Taken::new).collect();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let number = next_number()?;
+        let now = Instant::now();
+        held(&self.entries).retain(|(pid, kept), entry| {
+            if entry.is_forgotten(kept, now) {
+                return false;
+            }
+            let mut deltas = Vec::new();
+            for taken in changes.iter().filter(|taken| taken.change.pid() == Some(*pid)) {
+                taken.deltas(&self.keys, kept, &mut deltas);
+            }
+            match &mut entry.state {
+                _ if deltas.is_empty() => true,
+                EntryState::Building(since) => {
+                    since.push((number, deltas));
+                    true
+                }
+                EntryState::Ready(samples) => samples.take(number, deltas),
+                EntryState::Countless => true,
+            }
+        });
+        Ok(())
+    }
+
+    /// Forgets everything: nobody knows whether the last commit is in it.
+    pub(crate) fn forget_all(&self) {
+        let _gate = held(&self.gate);
+        held(&self.entries).clear();
+    }
+
+    /// How many orders are indexed.
+    pub(crate) fn count(&self) -> usize {
+        let entries = held(&self.entries);
+        let is_ready = |(kept, entry): &(&(PartnerId, Kept), &IndexEntry)| {
+            !kept.1.is_search() && matches!(entry.state, EntryState::Ready(_))
+        };
+        entries.iter().filter(is_ready).count()
+    }
+
+    /// Begins an entry, which commits bring up to date from now on; false where there is one.
+    pub(crate) fn begin(&self, kept: &(PartnerId, Kept)) -> bool {
+        let _gate = held(&self.gate);
+        let mut entries = held(&self.entries);
+        if entries.contains_key(kept) {
+            return false;
+        }
+        let alike = || entries.iter().filter(|((_, other), _)| other.is_search() == kept.1.is_search());
+        if alike().count() >= if kept.1.is_search() { SEARCHES } else { ORDERS } {
+            // Only one is being made at a time, this one.
+            let longest = alike().min_by_key(|(_, entry)| entry.asked).map(|(kept, _)| kept.clone());
+            longest.and_then(|kept| entries.remove(&kept));
+        }
+        let begun = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let entry = IndexEntry { begun, state: EntryState::Building(Vec::new()), asked: Instant::now() };
+        entries.insert(kept.clone(), entry);
+        true
+    }
+
+    /// Takes what was read, and the number of the last commit that was there to read; nothing where reading failed.
+    pub(crate) fn finish(&self, kept: &(PartnerId, Kept), read: Option<(i64, Option<SampledOrder>)>) {
+        let mut entries = held(&self.entries);
+        let Some(IndexEntry { begun, state: EntryState::Building(since), asked }) = entries.remove(kept)
+        else {
+            return;
+        };
+        let state = match read {
+            None => return,
+            Some((_, None)) => EntryState::Countless,
+            Some((number, Some(mut samples))) => {
+                let mut since = since.into_iter().filter(|(of, _)| *of > number);
+                if !since.all(|(of, deltas)| samples.take(of, deltas)) {
+                    return;
+                }
+                EntryState::Ready(samples)
+            }
+        };
+        entries.insert(kept.clone(), IndexEntry { begun, state, asked });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+    use tenantry_core::user_fields::ProfileField;
+
+    const KEYS: UserKeys = UserKeys {
+        sort_key: |_, user| SortKey::Int(user.user_id.0),
+        search_text: |user| user.username.to_string(),
+        is_found_by: |_, text, term| text.contains(term),
+    };
+
+    #[expect(clippy::unnecessary_wraps, reason = "stands for a read")]
+    fn number() -> Result<i64, Infallible> {
+        Ok(0)
+    }
+
+    #[test]
+    fn of_too_many_searches_the_one_asked_for_longest_ago_goes() {
+        let (wanted, _asked) = std::sync::mpsc::sync_channel(1);
+        let index = OffsetIndex::new(wanted, KEYS);
+        let search = |n: usize| (PartnerId(1), Kept::Search(n.to_string()));
+        let order = (PartnerId(1), Kept::Order(UserField::Profile(ProfileField::Email)));
+        let begun = Instant::now();
+        assert!(index.begin(&order) && !index.begin(&order));
+        for n in 0..SEARCHES {
+            assert!(index.begin(&search(n)));
+            index.finish(&search(n), Some((7, None)));
+            // The second one was asked for first.
+            let asked = begun + Duration::from_secs(if n == 1 { 0 } else { 1 });
+            held(&index.entries).get_mut(&search(n)).unwrap().asked = asked;
+        }
+        assert!(index.begin(&search(SEARCHES)));
+        let entries = held(&index.entries);
+        assert_eq!(entries.len(), SEARCHES + 1);
+        assert!(!entries.contains_key(&search(1)) && entries.contains_key(&order));
+        let entry = &entries[&search(0)];
+        let later = |wait: Duration| entry.asked + wait;
+        assert!(matches!(entry.state, EntryState::Countless));
+        assert!(!entry.is_forgotten(&search(0).1, later(FORGOTTEN)));
+        assert!(entry.is_forgotten(&search(0).1, later(FORGOTTEN + Duration::from_nanos(1))));
+        assert!(!entry.is_forgotten(&order.1, later(FORGOTTEN * 2)));
+    }
+
+    /// A commit from before a entry was begun has no number, so a snapshot from before it cannot be told from one that has
+    /// it.
+    #[test]
+    fn whoever_may_not_see_what_a_book_counted_is_told_nothing() {
+        let (wanted, asked) = std::sync::mpsc::sync_channel(1);
+        let index = Arc::new(OffsetIndex::new(wanted, KEYS));
+        let kept = (PartnerId(1), Kept::Search(String::from("ada")));
+        let before = OffsetView::of(&index);
+        before.ask_for(kept.clone());
+        assert_eq!(asked.try_recv(), Ok(kept.clone()));
+        assert!(index.begin(&kept));
+        let after = OffsetView::of(&index);
+        let all = kinds(&[], None);
+        assert_eq!(after.total(&kept, &all, number).unwrap(), None, "it is being read");
+        let mut block = Block::new(None);
+        block.counts[0] = 12_000;
+        index.finish(&kept, Some((0, Some(SampledOrder::new(0, i64::MAX, vec![block], Some(ALL_HITS))))));
+        assert_eq!(after.total(&kept, &all, number).unwrap(), Some(12_000));
+        assert_eq!(before.total(&kept, &all, number).unwrap(), None);
+        before.ask_for(kept);
+        assert!(asked.try_recv().is_err(), "it is there");
+    }
+}
