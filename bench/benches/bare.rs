@@ -1,5 +1,5 @@
-//! The yardstick: a bare axum server that answers a fixed 300-byte JSON. Prints its address and serves until it
-//! is ended.
+//! The baseline: a bare axum server that returns a fixed 300-byte JSON. Prints its address and serves until it is
+//! killed.
 
 #[path = "../src/bare.rs"]
 mod bare;

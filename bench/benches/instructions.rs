@@ -1,8 +1,7 @@
-//! The hot paths, in process and without sockets, for `scripts/instructions` to count the instructions of.
-//!
-//! - `instructions seed DIR`: a small database, and DIR/token with a token of its admin.
-//! - `instructions WHAT DIR COUNT`: does that COUNT times. WHAT is `token` (a token check), `get` (GET one user),
-//!   `evaluate` (a permission evaluation) or `create` (POST a user, on disk when it is answered).
+//! The hot paths, in process and without sockets, so that `scripts/instructions` can count their instructions.
+//! - `instructions seed DIR`: creates a small database, and DIR/token with a token of its admin.
+//! - `instructions WHAT DIR COUNT`: repeats an operation COUNT times. WHAT is `token` (a token check), `get` (GET one
+//!   user), `evaluate` (a permission evaluation) or `create` (POST a user, durable when it is answered).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,7 +28,7 @@ use tower::ServiceExt as _;
 
 /// Users in the database.
 const USERS: u64 = 500;
-/// Groups of the first of them, and the permission entries of each.
+/// Groups of the first user, and permission entries of each group.
 const GROUPS: i64 = 20;
 const ENTRIES: i64 = 100;
 /// The admin's id; the others follow.
@@ -126,7 +125,7 @@ async fn repeat(what: &str, dir: &Path, count: u64) -> Result<()> {
     for n in 0..count {
         match what {
             "token" => drop(tokens::authenticate(&app, &asker.token).await?),
-            // Another one each time, so that most come from the database and not from memory.
+            // A different one each time, so that most come from the database and not from the cache.
             "get" => {
                 let id = 2 + n % USERS;
                 asker.ask(Method::GET, &format!("/api/v1/users/{id}"), String::new(), 200).await?;

@@ -1,7 +1,7 @@
-//! What `scripts/bench --database postgres` needs beside the server: a seeded database, and hashes alone.
+//! What `scripts/bench --database postgres` needs besides the server: a seeded database, and hashes alone.
 //!
-//! - `workload seed DIR USERS URL`: fills a PostgreSQL database with that many users, groups and an admin. DIR is for what
-//!   a server keeps beside it.
+//! - `workload seed DIR USERS URL`: fills a PostgreSQL database with that many users, groups and an admin. DIR is the
+//!   data directory.
 //! - `workload hashes SECONDS`: argon2id hashes per second on one thread.
 
 use std::path::Path;
@@ -143,7 +143,7 @@ async fn seed(dir: &Path, count: usize, url: &str) -> Result<()> {
     for first in (0..count).step_by(BATCH) {
         let batch: Result<Vec<NewUser>> = (first..count.min(first + BATCH)).map(|n| user(n, &ids)).collect();
         let (batch, making, terms) = (batch?, rights.clone(), app.terms);
-        // ACTIVE users are mailed a password as at any create; the letters are dropped below.
+        // ACTIVE users are mailed a password as with any create; the outbox is emptied below.
         unit::write_large(&app.store, &rights, move |tx| {
             batch.iter().try_for_each(|new| users::create(tx, terms, &making, new).map(drop))
         })
@@ -156,8 +156,7 @@ async fn seed(dir: &Path, count: usize, url: &str) -> Result<()> {
     Ok(())
 }
 
-/// Gives each group 1,000 entries of its own, and makes one more user, who is in all of them: what evaluations are
-/// measured with.
+/// Gives each group 1,000 entries, and creates one more user, who is in all groups, to measure evaluations with.
 async fn permit(app: &App, rights: &Admin, groups: &[GroupId]) -> Result<()> {
     for (n, group) in (0_i64..).zip(groups.iter().copied()) {
         let making = rights.clone();

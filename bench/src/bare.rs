@@ -1,4 +1,4 @@
-//! The yardstick of benchmarks: a bare axum server that answers a fixed 300-byte JSON, and nothing of ours.
+//! The baseline of benchmarks: a bare axum server that returns a fixed 300-byte JSON, without any of our code.
 
 use std::io;
 
@@ -13,7 +13,7 @@ const BODY_BYTES: usize = 300;
 /// Serves until it is dropped.
 ///
 /// # Errors
-/// Those of the listener.
+/// Errors of the listener.
 pub async fn serve(listener: TcpListener) -> io::Result<()> {
     let (begin, end) = ("{\"value\":\"", "\"}");
     let filling = "x".repeat(BODY_BYTES - begin.len() - end.len());

@@ -1,4 +1,4 @@
-//! How long a small write of one partner waits beside what another one does to many users at once.
+//! How long a small write of one partner waits while another partner changes many users.
 
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use tenantry::cli::print::Progress;
 use tenantry::cli::progress::grouped;
 use tenantry::cli::refusal::Refusal;
 
-/// Users of one operation.
+/// Users per operation.
 const MANY: u64 = 100_000;
-/// Users of one create, which is one transaction.
+/// Users per bulk create, which is one transaction.
 const CREATED: u64 = 10_000;
-/// Small writes a second.
+/// Small writes per second.
 const RATE: f64 = 50.0;
-/// For so long small writes are sent before it is looked whether the operation has ended.
+/// How long small writes are sent between two checks whether the operation has ended.
 const SLICE: Duration = Duration::from_millis(200);
 
-/// What is done to many users.
+/// A change of many users.
 #[derive(Debug, Clone, Copy)]
 enum Operation {
     Patch,
@@ -33,7 +33,7 @@ enum Operation {
     Delete,
 }
 
-/// The deletion comes last: the others are about the same users.
+/// The deletion comes last: the others change the same users.
 const OPERATIONS: [(Operation, &str, &str); 5] = [
     (Operation::Patch, "write-beside-patch", "a PATCH"),
     (Operation::ThreePatches, "write-beside-three-patches", "three PATCHes at once"),
@@ -42,7 +42,7 @@ const OPERATIONS: [(Operation, &str, &str); 5] = [
     (Operation::Delete, "write-beside-delete", "a bulk delete"),
 ];
 
-/// Measures the small write alone, and beside each.
+/// Measures the small write alone, and beside each operation.
 pub(crate) fn rows(
     bench: &Bench<'_>,
     server: &Server,
@@ -76,7 +76,7 @@ struct Beside<'a> {
     bench: &'a Bench<'a>,
     server: &'a Server,
     tokens: &'a Tokens,
-    /// Groups made so far.
+    /// Groups created so far.
     small: std::cell::Cell<u64>,
 }
 
@@ -97,8 +97,8 @@ impl Beside<'_> {
         most.min(self.bench.seeded.users / 2)
     }
 
-    /// What the small writes find while the operation lasts, how many seconds it took, and how many answers were not
-    /// what they must be.
+    /// The latencies of small writes during the operation, its duration in seconds, and the number of unexpected
+    /// responses.
     fn measure(&self, operation: Operation) -> Result<(Sample, f64, u64), Refusal> {
         let status = if matches!(operation, Operation::Delete) { 204 } else { 200 };
         let mut under_way: Vec<JoinHandle<Result<Once, Refusal>>> = Vec::new();
@@ -117,7 +117,7 @@ impl Beside<'_> {
         for one in under_way {
             let once = one.join().unwrap_or_else(|_| Err(Refusal::new("internal", "a thread panicked")))?;
             took = took.max(once.took.as_secs_f64());
-            // A partner has one large unit at a time: those that wait too long for it are told to come again.
+            // A partner has one large unit at a time: those that wait too long for it get `Retry-After`.
             failed += u64::from(![status, 503].contains(&once.status));
         }
         Ok((quiet, took, failed))

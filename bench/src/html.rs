@@ -1,4 +1,4 @@
-//! The report as one page: no script, nothing from elsewhere.
+//! The report as one self-contained page without scripts.
 
 use std::fmt::Write as _;
 
@@ -14,11 +14,11 @@ const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:72rem;ma
     .wide{overflow-x:auto}@media(prefers-color-scheme:dark){body{color:#dbe3ea;background:#12181e}\
     td,th{border-color:#2c3843}}";
 
-/// Of a plot, in its own units.
+/// Dimensions of a plot, in its own units.
 const WIDTH: f64 = 1_000.0;
 const LABELS: f64 = 380.0;
 const LINE: f64 = 24.0;
-/// What a latency plot shows at its left and right ends, as powers of ten of milliseconds.
+/// The left and right ends of a latency plot, as powers of ten of milliseconds.
 const DECADES: (i32, i32) = (-2, 4);
 
 /// The whole page.
@@ -91,7 +91,7 @@ fn table(out: &mut String, report: &Report) {
 fn facts(out: &mut String, report: &Report) {
     let _ = writeln!(
         out,
-        "<p>Idle memory: {:.1} MiB own and {:.1} MiB of mapped files. Start to first answer: {:.0} ms. Binary: {:.1} \
+        "<p>Idle memory: {:.1} MiB private and {:.1} MiB of mapped files. Start to first response: {:.0} ms. Binary: {:.1} \
          MiB. Database: {:.1} MiB.</p>",
         report.idle.own,
         report.idle.mapped,
@@ -138,14 +138,14 @@ fn bars(rows: &[(&Row, f64)]) -> String {
     out
 }
 
-/// Where a latency is on the logarithmic scale.
+/// The position of a latency on the logarithmic scale.
 fn place(ms: f64) -> f64 {
     let (low, high) = DECADES;
     let share = (ms.max(1e-6).log10() - f64::from(low)) / f64::from(high - low);
     LABELS + share.clamp(0.0, 1.0) * (WIDTH - LABELS - 20.0)
 }
 
-/// A line for each row, from its p50 to its slowest answer, with a dot for each share.
+/// A line per row, from its p50 to its slowest response, with a dot per percentile.
 fn latencies(rows: &[Row], of: impl Fn(&Row) -> Option<[f64; 5]>) -> String {
     const COLOURS: [&str; 5] = ["#2f7dd1", "#3aa37a", "#d9822b", "#c94b4b", "#8a8f98"];
     let shown: Vec<(&Row, [f64; 5])> = rows.iter().filter_map(|row| Some((row, of(row)?))).collect();

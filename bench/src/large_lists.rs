@@ -1,4 +1,4 @@
-//! What a small write of one partner waits for beside large lists of permissions of another one.
+//! How long a small write of one partner waits while another partner replaces large lists of permissions.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,13 +13,13 @@ use crate::server::Server;
 use tenantry::cli::progress::grouped;
 use tenantry::cli::refusal::Refusal;
 
-/// Lists that are replaced at once, each of a group of its own.
+/// Lists that are replaced concurrently, each of a different group.
 const LISTS: usize = 16;
-/// Permissions of each; fewer in a small database.
+/// Permissions per list; fewer in a small database.
 const PERMISSIONS: u64 = 60_000;
 /// How long the small writes are measured at a time.
 const SLICE: Duration = Duration::from_millis(250);
-/// Before a request that was refused is sent again.
+/// Delay before a refused request is sent again.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Creates of a small partner, alone and beside the lists of the huge one; the longest wait is the last latency.
@@ -68,7 +68,7 @@ pub(crate) fn row(bench: &Bench<'_>, server: &Server, tokens: &Tokens) -> Result
     })
 }
 
-/// A group of the huge partner.
+/// Creates a group of the huge partner.
 fn group(address: SocketAddr, tokens: &Tokens, n: usize, stop: &Stop) -> Result<i64, Refusal> {
     let mut request = Vec::new();
     let body = format!(r#"{{"name":"Large list {n}"}}"#);
@@ -78,7 +78,7 @@ fn group(address: SocketAddr, tokens: &Tokens, n: usize, stop: &Stop) -> Result<
     let body = text.find('{').and_then(|at| text.get(at..)).unwrap_or_default();
     let group: Option<serde_json::Value> = serde_json::from_str(body).ok();
     let id = group.and_then(|group| group.get("groupId")?.as_i64());
-    id.ok_or_else(|| Refusal::new("load", format!("a group could not be made: {}", answer.status)))
+    id.ok_or_else(|| Refusal::new("load", format!("cannot create a group: {}", answer.status)))
 }
 
 fn put(token: &str, group: i64, count: u64) -> Vec<u8> {
@@ -94,7 +94,7 @@ fn put(token: &str, group: i64, count: u64) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Sends it until it is not told to come again; the last status.
+/// Sends the request until the response has no `Retry-After`. Returns the last status.
 fn replace(address: SocketAddr, request: &[u8], stop: &Stop) -> Result<u16, Refusal> {
     loop {
         let status = send(address, request, stop);
@@ -102,7 +102,7 @@ fn replace(address: SocketAddr, request: &[u8], stop: &Stop) -> Result<u16, Refu
         match status {
             Ok(503) => std::thread::sleep(AGAIN),
             Ok(status) => return Ok(status),
-            Err(e) => return Err(Refusal::new("load", format!("a request could not be made: {e}"))),
+            Err(e) => return Err(Refusal::new("load", format!("a request failed: {e}"))),
         }
     }
 }

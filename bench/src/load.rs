@@ -1,7 +1,7 @@
-//! The load generator: keep-alive HTTP/1.1 connections on one thread, each with one request under way.
+//! The load generator: keep-alive HTTP/1.1 connections on one thread, each with one request in flight.
 //!
-//! It must cost less than what it measures, so it is a loop around epoll that reads of an answer only its status and
-//! its length. How busy it was is part of what it found: one that is always busy measures itself.
+//! It must cost less than what it measures, so it is a loop around epoll that parses only the status and the length of
+//! a response. Its utilization is part of the result: a generator that is always busy measures itself.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -12,47 +12,47 @@ use rustix::event::{Timespec, epoll};
 use crate::scratch::Stop;
 use tenantry::cli::refusal::Refusal;
 
-/// How long the answers that are under way at the end are waited for, and a single answer at most.
+/// Timeout of a response, and of those in flight at the end.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// How often it is looked at whether the run was told to stop.
+/// How often to check whether the run was stopped.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-/// A look at what has come, without sleep.
+/// Polls without sleeping.
 const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
-/// What is read at once, in bytes.
+/// Size of a read, in bytes.
 pub(crate) const READ: usize = 64 << 10;
 
 /// Writes the next request.
 pub(crate) type Ask<'a> = dyn FnMut(&mut Vec<u8>) + 'a;
 
-/// What to ask, how often at once, and for how long.
+/// Parameters of a load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
     pub(crate) connections: usize,
     pub(crate) time: Duration,
-    /// The status that every answer must have.
+    /// The expected status of every response.
     pub(crate) status: u16,
-    /// Whether an answer may also be a `503` with `Retry-After`: those are counted apart, and nothing else of them.
+    /// Whether a response may also be a `503` with `Retry-After`: those are only counted.
     pub(crate) may_refuse: bool,
-    /// Whether it never sleeps. On a core of its own that takes nothing from anybody, while to wake a thread costs the
-    /// server's core as much as half an answer: one that does more for each answer would pay for each, the bare
-    /// endpoint, which keeps the generator at work, for none.
+    /// Whether the generator never sleeps. With a core of its own that affects nobody, while waking a thread costs the
+    /// server's core as much as half a response. With sleeps, the server would pay for each of its slower responses,
+    /// and the bare endpoint, which keeps the generator busy, for none.
     pub(crate) is_awake: bool,
 }
 
-/// What was found.
+/// The result of a load.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sample {
-    /// Answers within the time, which lasts at least until the first.
+    /// Responses within the time, which lasts at least until the first one.
     pub(crate) answers: u64,
-    /// Those with another status.
+    /// Responses with an unexpected status.
     pub(crate) failed: u64,
-    /// Answers that were refusals, where they may be.
+    /// Refusals, if they are allowed.
     pub(crate) refused: u64,
     pub(crate) elapsed: Duration,
-    /// In tenths of a microsecond, as they came.
+    /// Latencies in tenths of a microsecond, in order.
     pub(crate) latencies: Vec<u32>,
-    /// How much of the time the generator itself was at work.
+    /// The generator's utilization.
     pub(crate) busy: f64,
 }
 
@@ -61,12 +61,12 @@ impl Sample {
         self.answers as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 
-    /// The share of the requests that was refused.
+    /// The share of requests that were refused.
     pub(crate) fn refused_share(&self) -> f64 {
         self.refused as f64 / (self.refused + self.latencies.len() as u64).max(1) as f64
     }
 
-    /// Both together.
+    /// Adds another result.
     pub(crate) fn add(&mut self, other: Self) {
         let (own, more) = (self.elapsed.as_secs_f64(), other.elapsed.as_secs_f64());
         self.busy = (self.busy * own + other.busy * more) / (own + more).max(1e-9);
@@ -77,7 +77,7 @@ impl Sample {
         self.latencies.extend(other.latencies);
     }
 
-    /// Takes note of an answer and how long it took; whether it is one of those that are measured.
+    /// Records a response and its latency. Returns whether it is measured.
     pub(crate) fn note(&mut self, load: &Load, answer: Answer, took: Duration) -> bool {
         if load.may_refuse && answer.is_refusal() {
             self.refused += 1;
@@ -88,7 +88,7 @@ impl Sample {
         true
     }
 
-    /// Latencies at these shares of the answers, in milliseconds.
+    /// Latency percentiles, in milliseconds.
     pub(crate) fn percentiles<const N: usize>(&self, shares: [f64; N]) -> [f64; N] {
         let mut sorted = self.latencies.clone();
         sorted.sort_unstable();
@@ -100,13 +100,13 @@ impl Sample {
     }
 }
 
-/// What is read of an answer.
+/// A parsed response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// Of all of it, in bytes.
+    /// The size of the whole response, in bytes.
     length: usize,
-    /// Whether it says when to come again.
+    /// Whether it has `Retry-After`.
     has_retry_after: bool,
 }
 
@@ -116,13 +116,13 @@ impl Answer {
     }
 }
 
-/// What an answer in chunks ends with. JSON has no bare line break, so nothing but the end looks like it.
+/// The end of a chunked response. JSON has no bare line breaks, so it cannot occur elsewhere.
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
-/// The head of an answer.
+/// The head of a response.
 struct Head {
     status: u16,
-    /// The bytes of the whole answer; none when it comes in chunks.
+    /// The size of the whole response; `None` if it is chunked.
     length: Option<usize>,
     has_retry_after: bool,
 }
@@ -152,7 +152,7 @@ impl Head {
     }
 }
 
-/// An answer, once all of it has come.
+/// Parses a response once it is complete.
 fn answer(bytes: &[u8]) -> Option<Answer> {
     let Head { status, length, has_retry_after } = Head::parse(bytes)?;
     let length = match length {
@@ -162,7 +162,7 @@ fn answer(bytes: &[u8]) -> Option<Answer> {
     (bytes.len() >= length).then_some(Answer { status, length, has_retry_after })
 }
 
-/// A connection with at most one request under way.
+/// A connection with at most one request in flight.
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
     pub(crate) sent: Instant,
@@ -184,7 +184,7 @@ impl Connection {
         self.stream.write_all(request)
     }
 
-    /// The answer, once it is there in full. Called when there is something to read.
+    /// The response, once it is complete. Called when the socket is readable.
     pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Answer>> {
         let count = match self.stream.read(buffer) {
             Ok(count) => count,
@@ -195,7 +195,7 @@ impl Connection {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let bytes = buffer.get(..count).unwrap_or_default();
-        // Nearly every answer comes in one piece and need not be kept.
+        // Nearly every response arrives in one piece and need not be buffered.
         let found = if self.got.is_empty() {
             answer(bytes).or_else(|| {
                 self.got.extend_from_slice(bytes);
@@ -213,16 +213,16 @@ impl Connection {
     }
 }
 
-/// Asks for as long as it is told.
+/// Runs a load.
 pub(crate) fn run(load: &Load, ask: &mut Ask<'_>, stop: &Stop) -> Result<Sample, Refusal> {
-    let failed = |e: io::Error| Refusal::new("load", format!("a request could not be made: {e}"));
+    let failed = |e: io::Error| Refusal::new("load", format!("a request failed: {e}"));
     let sample = Generator::open(load).and_then(|generator| generator.run(load, ask, stop));
-    // A server that was told to stop, too, fails the requests under way.
+    // If the server was stopped as well, requests in flight fail.
     stop.check()?;
     sample.map_err(failed)
 }
 
-/// Connections, and where to wait for what comes on them.
+/// The connections and their epoll instance.
 pub(crate) struct Generator {
     pub(crate) epoll: rustix::fd::OwnedFd,
     pub(crate) connections: Vec<Connection>,
@@ -256,7 +256,7 @@ impl Generator {
         while self.connections.iter().any(|c| c.is_waiting) && now < end + PATIENCE && stop.check().is_ok() {
             events.clear();
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
-                // A signal: the thread that watches them is about to say so.
+                // A signal: the thread that watches signals is about to report it.
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(e) => return Err(e.into()),
             }
@@ -288,22 +288,22 @@ impl Generator {
     }
 }
 
-/// How long it was, and for how much of that this thread worked.
+/// The elapsed time, and the share of it that this thread worked.
 pub(crate) fn measure(begun: Instant, now: Instant, before: Duration) -> (Duration, f64) {
     let elapsed = now.duration_since(begun);
     (elapsed, worked().saturating_sub(before).as_secs_f64() / elapsed.as_secs_f64().max(1e-9))
 }
 
-/// How long this thread has had a core.
+/// The processor time of this thread.
 pub(crate) fn worked() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     Duration::from_nanos(text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0))
 }
 
-/// Sends one request and reads the whole answer, up to the end of the connection: its status, its body's first
-/// bytes, how many bytes it had, and how long it took.
+/// Sends one request and reads the whole response, up to the end of the connection: its status, the beginning of its
+/// body, its size and its latency.
 pub(crate) fn once(address: SocketAddr, request: &[u8], stop: &Stop) -> Result<Once, Refusal> {
-    let failed = |e: io::Error| Refusal::new("load", format!("a request could not be made: {e}"));
+    let failed = |e: io::Error| Refusal::new("load", format!("a request failed: {e}"));
     let mut connection = Connection::open(address).map_err(failed)?;
     let tick = Duration::from_millis(100);
     connection.stream.set_read_timeout(Some(tick)).map_err(failed)?;
@@ -340,7 +340,7 @@ pub(crate) fn once(address: SocketAddr, request: &[u8], stop: &Stop) -> Result<O
     }
 }
 
-/// Nothing came until now, or there was a signal.
+/// Whether a read can be retried: nothing arrived yet, or there was a signal.
 fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }
@@ -349,12 +349,12 @@ fn answer_status(bytes: &[u8]) -> u16 {
     bytes.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(0)
 }
 
-/// A single answer.
+/// A single response.
 pub(crate) struct Once {
     pub(crate) status: u16,
-    /// What begins its body; all of it where that is short.
+    /// The beginning of its body; all of it if it is short.
     pub(crate) body: Vec<u8>,
-    /// Bytes in all.
+    /// Total size in bytes.
     pub(crate) length: u64,
     pub(crate) took: Duration,
 }
@@ -364,7 +364,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_read_once_it_is_whole() {
+    fn a_response_is_parsed_once_it_is_complete() {
         let plain = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nx: y\r\n\r\nabc";
         let whole = |status, length| Some(Answer { status, length, has_retry_after: false });
         assert_eq!(answer(plain), whole(200, plain.len()));
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_answer_is_read_to_its_end_and_no_further() {
+    fn a_long_response_is_read_to_its_end_and_no_further() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let length = 3 * READ;
@@ -387,7 +387,7 @@ mod tests {
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
             stream.write_all(head.as_bytes()).unwrap();
             stream.write_all(&vec![b'a'; length]).unwrap();
-            // Open until the client has read it.
+            // Kept open until the client has read it.
             let _ = stream.read_to_end(&mut Vec::new());
         });
         let once = super::once(address, b"GET / HTTP/1.1\r\n\r\n", &Stop::default()).unwrap();
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_503_that_says_when_to_come_again_is_a_refusal() {
+    fn only_a_503_with_retry_after_is_a_refusal() {
         for (head, is_refusal) in [
             ("HTTP/1.1 503 Busy\r\nretry-after: 1\r\n\r\n", true),
             ("HTTP/1.1 503 Busy\r\n\r\n", false),
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_are_of_all_answers() {
+    fn percentiles_cover_all_responses() {
         let mut sample =
             Sample { latencies: (0..=1_000).rev().map(|n| n * 10_000).collect(), ..Sample::default() };
         assert_eq!(sample.percentiles([0.5, 0.99, 1.0]), [500.0, 990.0, 1_000.0]);

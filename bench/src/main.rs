@@ -1,4 +1,4 @@
-//! `tenantry-bench`: measures a server, the binary `tenantry`, on a throw-away database, over HTTP, on this machine.
+//! `tenantry-bench`: measures a server, the binary `tenantry`, on a temporary database, over HTTP, on this machine.
 
 mod args;
 mod bare;
@@ -33,12 +33,12 @@ use report::Report;
 use scratch::{Cores, Scratch, Stop};
 use seed::Seeded;
 
-/// Prints to standard output where a file could be named.
+/// Stands for standard output in place of a file.
 const STDOUT: &str = "-";
 
 fn main() -> ExitCode {
     tenantry::log::report_panics();
-    // Whatever is made is for this user alone, as it is of a server.
+    // All files are private to this user, like those of a server.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     match run(&BenchArgs::parse(), &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
             }
             ExitCode::FAILURE
         }
-        // `tenantry-bench | head -1`: the reader has what it wanted.
+        // `tenantry-bench | head -1`: the reader is gone.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Failure::Output(error)) => {
             let _ = writeln!(io::stderr(), "tenantry-bench: cannot print the figures: {error}");
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Why nothing is reported.
+/// Why there is no report.
 enum Failure {
     Refused(Refusal),
     /// The figures could not be printed.
@@ -80,7 +80,7 @@ impl From<io::Error> for Failure {
 fn run(args: &BenchArgs, out: &mut impl Write) -> Result<(), Failure> {
     let cores = Cores::choose(args.cores)?;
     let binary = server::find(args.server.as_deref())?;
-    // What cannot be written is said before minutes of work.
+    // Files that cannot be written are reported before minutes of work.
     let json =
         args.json.as_deref().filter(|path| *path != Path::new(STDOUT)).map(Target::open).transpose()?;
     let html = args.html.as_deref().map(Target::open).transpose()?;
@@ -99,14 +99,14 @@ fn run(args: &BenchArgs, out: &mut impl Write) -> Result<(), Failure> {
     match report.failed() {
         0 => Ok(()),
         _ => {
-            Err(Refusal::new("failed", "some answers were not what they must be: the figures are worthless")
+            Err(Refusal::new("failed", "some responses were not as expected: the figures are worthless")
                 .into())
         }
     }
 }
 
-/// A file for what will be found. Until then one that was there keeps what it has, and one that was not there goes
-/// again when nothing is found.
+/// A file for results. Until they are written, an existing file keeps its content, and a new one is removed if there
+/// are no results.
 struct Target {
     file: File,
     path: PathBuf,
@@ -175,7 +175,7 @@ fn seed(data: &Path, shares: (u64, u64), stop: &Stop) -> Result<Seeded, Refusal>
         .block_on(seed::seed(data, shares, stop))
 }
 
-/// The processor's name and how many cores there are.
+/// The processor's name and number of cores.
 fn machine() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

@@ -1,7 +1,7 @@
 //! Measures the rows.
 //!
-//! The machine's speed changes while a run lasts, and with it every rate. So a row and the bare endpoint take turns in
-//! short slices, and a row's ratio is the middle one of those of its slices.
+//! The machine's speed changes during a run, and with it every rate. So a row and the bare endpoint alternate in short
+//! slices, and a row's ratio is the median of its slices' ratios.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,33 +21,33 @@ use tenantry::cli::print::Progress;
 use tenantry::cli::progress::grouped;
 use tenantry::cli::refusal::Refusal;
 
-/// The fewest users of a run that also measures large changes and refused logins.
+/// Minimum number of users of a run that also measures large changes and refused logins.
 const FOR_LARGE_ROWS: u64 = 10_000;
 
-/// Turns that a row and what it is held against take.
+/// Number of slices of a row and of its baseline.
 const TURNS: u32 = 8;
-/// Starts whose middle one is told.
+/// Number of starts of which the median is reported.
 const STARTS: usize = 5;
-/// How long the server is left alone before its idle memory is read.
+/// How long the server is idle before its idle memory is read.
 const QUIET: Duration = Duration::from_secs(1);
-/// Logins at once: a few people's.
+/// Concurrent logins.
 const LOGINS: usize = 16;
-/// How long it is waited for at most until deep pages are fast.
+/// Maximum wait until deep pages are fast.
 const WARM_UP: Duration = Duration::from_secs(1);
 const WARM_UP_PER_USER: Duration = Duration::from_micros(6);
-/// Users imported at once.
+/// Users per import.
 const IMPORTED: u64 = 50_000;
-/// Users deleted at once.
+/// Users per bulk delete.
 const DELETED: u64 = 10_000;
 
-/// A part of what can be measured.
+/// A part of the measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Only {
     Overload,
     Refusals,
 }
 
-/// How a run is done.
+/// The parameters of a run.
 pub(crate) struct Bench<'a> {
     pub(crate) binary: &'a Path,
     pub(crate) data: &'a Path,
@@ -58,7 +58,7 @@ pub(crate) struct Bench<'a> {
     pub(crate) stop: &'a Stop,
 }
 
-/// Runs in this thread with a runtime of its own, on the server's core.
+/// Runs in this thread, in a separate runtime on the server's core.
 pub(crate) fn on_server_core<T>(
     cores: Option<Cores>,
     work: impl Future<Output = Result<T, Refusal>>,
@@ -72,14 +72,14 @@ pub(crate) fn on_server_core<T>(
 }
 
 impl Bench<'_> {
-    /// Measures everything, or only a part of it.
+    /// Measures everything, or only a part.
     pub(crate) fn run(&self, report: &mut Report, only: Option<Only>) -> Result<(), Refusal> {
         let mut progress = Progress::new();
         pin(self.cores.map(|cores| cores.load));
         if only != Some(Only::Refusals) {
             self.rows_and_overload(report, only == Some(Only::Overload), &mut progress)?;
         }
-        // They take minutes: a small run does without, unless it is for them.
+        // They take minutes: a small run skips them unless they were requested.
         if only == Some(Only::Refusals) || (only.is_none() && self.seeded.users >= FOR_LARGE_ROWS) {
             report.rows.extend(refusals::rows(self, &mut progress)?);
         }
@@ -108,7 +108,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// The rows but those of too much load; and the server, which goes on.
+    /// The rows except those of overload; and the server, which keeps running.
     fn rows(&self, report: &mut Report, progress: &mut Progress) -> Result<Server, Refusal> {
         progress.say("measuring creates without HTTP");
         let looped = on_server_core(self.cores, seed::create_in_a_loop(self.data, self.time, self.stop))?;
@@ -145,7 +145,7 @@ impl Bench<'_> {
         Ok(Tokens { huge, small: server.token(&form, self.stop)? })
     }
 
-    /// The middle one of several starts, in milliseconds.
+    /// The median of several starts, in milliseconds.
     fn starts(&self) -> Result<f64, Refusal> {
         let starts: Result<Vec<f64>, Refusal> = (0..STARTS)
             .map(|_| {
@@ -180,7 +180,7 @@ struct Measuring<'a> {
     server: &'a Server,
     bare: Bare,
     huge: String,
-    /// Creates a second without HTTP.
+    /// Creates per second without HTTP.
     looped: f64,
 }
 
@@ -201,7 +201,7 @@ impl<'a> Measuring<'a> {
         load::run(&load, &mut rows::ask_bare(&self.huge), self.bench.stop)
     }
 
-    /// A load that is answered by what is measured as fast as it can. One client alone sleeps until its answer comes.
+    /// A closed-loop load. A single client sleeps until its response arrives.
     fn many(&self, address: SocketAddr, connections: usize, time: Duration) -> Load {
         let is_awake = connections > 1 && self.bench.cores.is_some();
         Load { address, connections, time, status: 200, may_refuse: false, is_awake }
@@ -222,7 +222,7 @@ impl<'a> Measuring<'a> {
             WARM_UP + WARM_UP_PER_USER * u32::try_from(self.bench.seeded.users).unwrap_or(u32::MAX);
         let was_warm =
             !plan.warms_up || server::warm_up(self.server.address, &mut plan.ask, patience, self.bench.stop)?;
-        // What is measured is told only of the main part.
+        // Utilization and failures are reported only for the main part.
         let mut failed = self.load(&mut plan, connections, time / 8)?.failed;
         let watch = self.server.watch();
         let (sample, ratio) = self.against(&mut plan, connections)?;
@@ -234,18 +234,18 @@ impl<'a> Measuring<'a> {
         row.ratio = Some((ratio, plan.against.name()));
         row.alone = alone.map(|alone| alone.percentiles(SHARES));
         row.memory = Some((self.server.memory(), most));
-        row.note = (!was_warm).then(|| "its pages did not become fast while they were waited for".to_owned());
+        row.note = (!was_warm).then(|| "its pages did not become fast in time".to_owned());
         Ok(row)
     }
 
-    /// A row, and its ratio to what it is held against.
+    /// A row, and its ratio to its baseline.
     fn against(&self, plan: &mut Plan<'_>, connections: usize) -> Result<(Sample, f64), Refusal> {
         let bench = self.bench;
         match plan.against {
             Against::Bare => self.in_turns(plan, connections, TURNS, |time| {
                 self.bare(connections, time).map(|sample| sample.per_second())
             }),
-            // A hash takes too long for shorter turns.
+            // A hash takes too long for shorter slices.
             Against::Hash => self.in_turns(plan, connections, TURNS / 2, |time| {
                 on_server_core(bench.cores, seed::hash_in_a_loop(time, bench.stop))
             }),
@@ -257,7 +257,7 @@ impl<'a> Measuring<'a> {
         }
     }
 
-    /// A row in slices, each beside one of what it is held against, a rate; and the middle one of their ratios.
+    /// A row in slices that alternate with its baseline, a rate; and the median of their ratios.
     fn in_turns(
         &self,
         plan: &mut Plan<'_>,
@@ -276,7 +276,7 @@ impl<'a> Measuring<'a> {
         Ok((all, middle(ratios)))
     }
 
-    /// The whole list, as one answer.
+    /// The whole list, as one response.
     fn list(&self) -> Result<Row, Refusal> {
         let bench = self.bench;
         let (request, bare) = (rows::ask_list(&self.huge), self.bare(bench.connections, bench.time / 8)?);
@@ -300,7 +300,7 @@ impl<'a> Measuring<'a> {
         })
     }
 
-    /// Logins; and what somebody who reads notices of them.
+    /// Logins, and their effect on a client that reads.
     fn logins(&mut self) -> Result<[Row; 2], Refusal> {
         let alone = self.row(rows::logins(LOGINS))?;
         let (bench, address) = (self.bench, self.server.address);
@@ -322,14 +322,14 @@ impl<'a> Measuring<'a> {
         let reads = bench.pause(bench.time / 4).and_then(|()| load::run(&load, &mut ask, bench.stop));
         let logins =
             logging_in.join().unwrap_or_else(|_| Err(Refusal::new("internal", "a thread panicked")))?;
-        let title = format!("GET one user with one connection, beside {LOGINS} who log in");
+        let title = format!("GET one user with one connection, beside {LOGINS} clients that log in");
         let mut beside = Row::of("get-beside-logins", title, &reads?);
         (beside.alone, beside.latencies) = (beside.latencies, None);
         beside.failed += logins.failed;
         Ok([alone, beside])
     }
 
-    /// An import of prepared users, each with a hash from elsewhere.
+    /// An import of prepared users, each with a hash of another system.
     fn import(&self) -> Result<Row, Refusal> {
         let count = IMPORTED.min(self.bench.seeded.users / 2);
         let request = rows::import(&self.huge, "in", count);
@@ -349,7 +349,7 @@ impl<'a> Measuring<'a> {
         })
     }
 
-    /// A bulk delete of the last of the users who were seeded.
+    /// A bulk delete of the last seeded users.
     fn delete(&self) -> Result<Row, Refusal> {
         let seeded = self.bench.seeded;
         let count = DELETED.min(seeded.users / 2);

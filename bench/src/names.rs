@@ -1,14 +1,14 @@
-//! People's names, as often as they are met.
+//! People's names with realistic frequencies.
 
-/// One name a line, with how many people of 100,000 have it. Of the order of what censuses count, rounded; those of
-/// several countries mixed, so that letters beyond ASCII are as ordinary as they are.
+/// One name per line, with the number of people per 100,000 who have it. In the order of magnitude of censuses,
+/// rounded; several countries mixed, so that letters beyond ASCII are realistically common.
 const FIRST: &str = include_str!("first_names.txt");
 const LAST: &str = include_str!("last_names.txt");
 
-/// One in so many has a double last name: the long tail that real lists have.
+/// One in this many has a double last name: the long tail of real lists.
 const DOUBLE: u64 = 8;
 
-/// Numbers that look random and are the same in every run.
+/// Pseudorandom numbers that are the same in every run.
 #[derive(Debug, Clone)]
 pub(crate) struct Dice(u64);
 
@@ -32,9 +32,9 @@ impl Dice {
     }
 }
 
-/// A list of names, drawn from by weight.
+/// A list of names with weights.
 struct Frequencies {
-    /// Each name, and the sum of the weights up to it.
+    /// Each name with the cumulative weight up to it.
     names: Vec<(&'static str, u64)>,
     sum: u64,
 }
@@ -68,7 +68,7 @@ impl Names {
         Self { first: Frequencies::read(FIRST), last: Frequencies::read(LAST) }
     }
 
-    /// The first and last name of person `n`, always the same.
+    /// The first and last name of person `n`, deterministic.
     pub(crate) fn of(&self, n: u64) -> (String, String) {
         let mut dice = Dice::new(n);
         let first = self.first.draw(&mut dice).to_owned();
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_common_are_common_and_there_are_many() {
+    fn common_names_are_common_and_there_are_many_others() {
         let names = Names::new();
         let drawn: Vec<(String, String)> = (0..20_000).map(|n| names.of(n)).collect();
         let smiths = drawn.iter().filter(|(_, last)| last == "Smith").count();

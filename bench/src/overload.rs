@@ -1,4 +1,4 @@
-//! What becomes of the server when more is asked of it than it can do, and of a quiet partner beside one that floods.
+//! The server under overload, and a quiet partner beside one that floods it.
 
 use std::time::{Duration, Instant};
 
@@ -13,17 +13,17 @@ use tenantry::cli::print::Progress;
 use tenantry::cli::progress::grouped;
 use tenantry::cli::refusal::Refusal;
 
-/// How many times the rate that the server sustains is asked of it.
+/// Multiple of the sustainable rate that overloads the server.
 const TIMES: f64 = 4.0;
-/// The share of that rate at which it is asked by the open loop, so that there is something to compare with.
+/// Fraction of that rate of the open loop for comparison.
 const CALM: f64 = 0.9;
-/// Connections of the open loop: requests that wait, and those that are being refused.
+/// Connections of the open loop: for waiting requests and those being refused.
 const MANY: usize = 1_024;
-/// Requests a second of the quiet client.
+/// Requests per second of the quiet client.
 const QUIET: f64 = 200.0;
-/// How often the quiet client is alone and beside each flood, in turns: the machine's speed changes.
+/// How often the quiet client alternates between being alone and beside each flood: the machine's speed changes.
 const TURNS: u32 = 4;
-/// Users of an import for each second of a turn: about what a small machine does in half of that.
+/// Users of an import per second of a slice: about what a small machine does in half of that.
 const IMPORTED: f64 = 5_000.0;
 
 /// What a partner floods the server with.
@@ -70,7 +70,7 @@ impl Overload<'_> {
         Load { address: self.server.address, connections, time, status, may_refuse: true, is_awake: false }
     }
 
-    /// Creates at the rate that can be sustained, a little below it, and at four times that rate.
+    /// Creates at the sustainable rate, slightly below it, and at four times that rate.
     fn creates(&self) -> Result<Vec<Row>, Refusal> {
         let (time, stop) = (self.bench.time, self.bench.stop);
         let mut ask = rows::ask_create(&self.tokens.huge, "over".into());
@@ -78,7 +78,7 @@ impl Overload<'_> {
         load::run(&Load { time: time / 8, ..closed }, &mut ask, stop)?;
         let sustained = load::run(&closed, &mut ask, stop)?;
         let rate = sustained.per_second();
-        let title = format!("creates, {} clients that wait for their answers", self.bench.connections);
+        let title = format!("creates, {} clients, closed loop", self.bench.connections);
         let refused = Some(sustained.refused_share());
         let base = Row { refused, ..Row::of("create-sustained", title, &sustained) };
         let mut rows = Vec::new();
@@ -91,7 +91,7 @@ impl Overload<'_> {
         Ok(rows)
     }
 
-    /// What a client of a small partner finds, alone and while the huge one floods.
+    /// The latencies of a client of a small partner, alone and while the huge one floods.
     fn neighbours(&self) -> Result<Vec<Row>, Refusal> {
         let slice = self.bench.time / TURNS;
         let mut alone = Sample::default();
@@ -132,15 +132,15 @@ impl Overload<'_> {
         paced::quiet(&load, QUIET, &mut ask, self.bench.stop)
     }
 
-    /// What the quiet client finds for so long, and what came of the flood, which begins before and ends after.
+    /// The results of the quiet client in a slice, and of the flood, which begins before and ends after it.
     fn beside(&self, flood: Flood, turn: u32, slice: Duration) -> Result<(Sample, Sample), Refusal> {
         let flooding = {
             let load = self.load(self.bench.connections, slice * 3 / 2, 200);
             let (tokens, seeded) = (self.tokens.clone(), self.bench.seeded.clone());
             let stop = self.bench.stop.clone();
             std::thread::spawn(move || {
-                // The quiet client shares a core with this thread. What it waits for must be the server and not this
-                // one, so it goes first whenever an answer has come for it.
+                // The quiet client shares a core with this thread. It must wait for the server and not for this thread,
+                // so it goes first whenever a response has arrived for it.
                 let _ = rustix::process::setpriority_process(None, 19);
                 flood.run(&load, turn, &tokens, &seeded, &stop)
             })
@@ -152,11 +152,10 @@ impl Overload<'_> {
     }
 }
 
-/// A row of the open loop, held against the latencies at the rate that can be sustained.
+/// A row of the open loop, compared with the latencies at the sustainable rate.
 fn asked(id: &'static str, times: f64, rate: f64, paced: &Paced, base: Option<[f64; 5]>) -> Row {
     let Paced { sample, unsent } = paced;
-    let title =
-        format!("creates at {times} × that rate, {}/s whatever the answers", grouped(rate.round() as u64));
+    let title = format!("creates at {times} × that rate, {}/s, open loop", grouped(rate.round() as u64));
     let row = Row::of(id, title, sample);
     let ratio = row.latencies.zip(base).map(|(own, base)| (p99(own) / p99(base).max(1e-9), "p99"));
     let note =
@@ -174,7 +173,7 @@ impl Flood {
         stop: &crate::scratch::Stop,
     ) -> Result<Sample, Refusal> {
         match self {
-            // Of the others some were deleted by then.
+            // Some of the others are deleted by then.
             Self::Gets => load::run(load, &mut rows::ask_user(&tokens.huge, seeded, seeded.users / 2), stop),
             Self::Scans => load::run(load, &mut rows::ask_scans(tokens, seeded), stop),
             Self::Creates => {
@@ -187,7 +186,7 @@ impl Flood {
     }
 }
 
-/// One import after the other for so long; users a second.
+/// Sequential imports for the duration of the load; users per second.
 fn imports(load: &Load, turn: u32, tokens: &Tokens, stop: &crate::scratch::Stop) -> Result<Sample, Refusal> {
     let count = ((load.time.as_secs_f64() * IMPORTED) as u64).max(10);
     let (mut sample, begun, mut at) = (Sample::default(), Instant::now(), 0);

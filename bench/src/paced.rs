@@ -1,5 +1,5 @@
-//! Load at a fixed rate, whatever the answers: the open loop. A server that falls behind is not spared, as it is by
-//! clients that wait for their answers, so a request's time counts from when it was due.
+//! An open loop: load at a fixed rate, independent of the responses. A server that falls behind gets no relief, unlike
+//! with a closed loop, so a request's latency counts from when it was due.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -10,18 +10,18 @@ use crate::load::{Ask, Connection, Generator, Load, PATIENCE, READ, Sample, meas
 use crate::scratch::Stop;
 use tenantry::cli::refusal::Refusal;
 
-/// How long is slept at most between two looks at what is due and whether the run was told to stop.
+/// Maximum sleep between two checks for due requests and whether the run was stopped.
 const LOOK: Duration = Duration::from_millis(100);
-/// Requests that are due together are sent together: sleeping for less would only cost wakes.
+/// Requests due within this time are sent together: shorter sleeps would only cost wakeups.
 const TOGETHER: Duration = Duration::from_micros(200);
 
-/// What was found, and how many requests were due but never sent, since all connections waited for an answer.
+/// The result, and the number of requests that were due but never sent, since all connections were waiting.
 pub(crate) struct Paced {
     pub(crate) sample: Sample,
     pub(crate) unsent: u64,
 }
 
-/// Asks `rate` times a second over many connections.
+/// Sends `rate` requests per second over many connections.
 pub(crate) fn run(load: &Load, rate: f64, ask: &mut Ask<'_>, stop: &Stop) -> Result<Paced, Refusal> {
     let paced = Generator::open(load).and_then(|generator| paced(generator, load, rate, ask, stop));
     stop.check()?;
@@ -29,7 +29,7 @@ pub(crate) fn run(load: &Load, rate: f64, ask: &mut Ask<'_>, stop: &Stop) -> Res
 }
 
 fn failed(e: io::Error) -> Refusal {
-    Refusal::new("load", format!("a request could not be made: {e}"))
+    Refusal::new("load", format!("a request failed: {e}"))
 }
 
 fn paced(
@@ -57,7 +57,7 @@ fn paced(
         }
         let all_answered = free.len() == generator.connections.len();
         let is_over = now >= end && (all_answered || now > end + PATIENCE);
-        // A short time may end before the first answer, which is waited for then.
+        // A short time may end before the first response, which is then waited for.
         if sample.elapsed.is_zero() && (is_over || now >= end && sample.answers > 0) {
             (sample.elapsed, sample.busy) = measure(begun, now, before);
         }
@@ -87,8 +87,8 @@ fn paced(
     }
 }
 
-/// What one quiet client finds that asks `rate` times a second over one connection: it sleeps between its requests and
-/// waits for each answer.
+/// The results of one quiet client that sends `rate` requests per second over one connection: it sleeps between its
+/// requests and waits for each response.
 pub(crate) fn quiet(load: &Load, rate: f64, ask: &mut Ask<'_>, stop: &Stop) -> Result<Sample, Refusal> {
     let sample = one_by_one(load, Duration::from_secs_f64(1.0 / rate), ask, stop);
     stop.check()?;
@@ -106,7 +106,7 @@ fn one_by_one(load: &Load, pause: Duration, ask: &mut Ask<'_>, stop: &Stop) -> i
         request.clear();
         ask(&mut request);
         connection.send(&request)?;
-        // A wake that comes late is not the server's fault; an answer that comes after the next request was due is.
+        // A late wakeup is not the server's fault; a response after the next request was due is.
         if answered.is_some_and(|at| at > due) {
             connection.sent = due;
         }
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_lasts_until_the_first_answer() {
+    fn the_time_lasts_until_the_first_response() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let time = Duration::from_millis(20);
@@ -151,7 +151,7 @@ mod tests {
         let Paced { sample, unsent } =
             run(&load, 1_000.0, &mut |request| request.extend(b"GET "), &Stop::default()).unwrap();
         server.join().unwrap();
-        // Of the twenty that were due in that time the first counts, and all are sent.
+        // Of the twenty due in that time the first counts, and all are sent.
         assert_eq!((sample.answers, sample.latencies.len(), unsent), (1, 20, 0));
         assert!(sample.elapsed >= time * 2 && sample.per_second() > 0.0);
     }

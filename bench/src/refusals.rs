@@ -1,5 +1,5 @@
-//! Logins beside expensive password hashes: what others notice of them, and whether the clock tells one refused login from
-//! another.
+//! Logins beside expensive password hashes: their effect on others, and whether response times distinguish refused
+//! logins.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::server::{Server, token_request};
 use tenantry::cli::print::Progress;
 use tenantry::cli::refusal::Refusal;
 
-/// Nobody is locked or sent away meanwhile: that would only help.
+/// Nobody is locked or rate-limited meanwhile: that would only help.
 const SETTINGS: [&str; 6] = [
     "--lockout-threshold",
     "1000",
@@ -23,15 +23,15 @@ const SETTINGS: [&str; 6] = [
     "--trusted-proxies",
     "127.0.0.1/32",
 ];
-/// Connections that guess the passwords of so many users.
+/// Connections that guess passwords, and the number of their users.
 const HAMMERING: usize = 16;
 const HAMMERED: u64 = 10;
-/// Refusals of each kind for each second that a row is measured.
+/// Refusals per kind for each second that a row is measured.
 const SAMPLES_PER_SECOND: f64 = 20.0;
-/// Logins begin so far from each other: their ordinary hashes do not wait for one another.
+/// Interval between logins, so that their ordinary hashes do not wait for each other.
 const SLOT: Duration = Duration::from_millis(60);
 
-/// A hash of another system that is at the bounds.
+/// A hash of another system at the limit.
 const MOST_EXPENSIVE: &str = "$2b$13$abcdefghijklmnopqrstuuKNj3B0UBWGwSQWggCU91.xLxJdl9ZBe";
 
 /// Measures both.
@@ -47,7 +47,7 @@ pub(crate) fn rows(bench: &Bench<'_>, progress: &mut Progress) -> Result<Vec<Row
     Ok(rows)
 }
 
-/// A kind of user, and a login of it that is refused.
+/// A kind of user, and a refused login of it.
 #[derive(Debug, Clone)]
 struct Kind {
     id: &'static str,
@@ -55,8 +55,8 @@ struct Kind {
     request: Vec<u8>,
 }
 
-/// Kinds of users: status and stored hash, and whether it is tried with the right password. `own` stands for a hash of
-/// this server's.
+/// Kinds of users: status, stored hash, and whether the right password is used. `own` stands for this server's own
+/// hash.
 const KINDS: [(&str, &str, &str, Option<&str>, bool); 14] = [
     ("refused-own", "wrong password", "ACTIVE", Some("own"), false),
     ("refused-inactive", "INACTIVE, right password", "INACTIVE", Some("own"), true),
@@ -160,11 +160,11 @@ impl Refusals<'_> {
         let told = format!(r#""created":{},"#, users.len());
         match answer.status == 200 && String::from_utf8_lossy(&answer.body).contains(&told) {
             true => Ok(()),
-            false => Err(Refusal::new("server", "users with hashes from elsewhere were not imported")),
+            false => Err(Refusal::new("server", "users with hashes of other systems were not imported")),
         }
     }
 
-    /// A user of each kind. The first one does not exist.
+    /// A user per kind. The first one does not exist.
     fn seed(&self) -> Result<Vec<Kind>, Refusal> {
         let own = crate::measure::on_server_core(self.bench.cores, async {
             let hasher = tenantry_passwords::Hasher::new(
@@ -204,10 +204,10 @@ impl Refusals<'_> {
         Ok(kinds)
     }
 
-    /// How much the times of each kind differ from those of a user that does not exist.
+    /// How much the times of each kind differ from those of a nonexistent user.
     fn differences(&self, kinds: &[Kind]) -> Result<Vec<Row>, Refusal> {
         let count = ((self.bench.time.as_secs_f64() * SAMPLES_PER_SECOND) as usize).clamp(2, 100);
-        // What expensive hashes take here is measured at the first refusals.
+        // The first refusals make the server measure expensive hashes.
         for _ in 0..3 {
             for kind in kinds {
                 load::once(self.server.address, &kind.request, self.bench.stop)?;
@@ -233,7 +233,7 @@ impl Refusals<'_> {
         Ok(rows)
     }
 
-    /// So many refusals of each kind, one login after the other in an order that is drawn anew for each round.
+    /// `count` refusals per kind, one login after the other, in a new random order for each round.
     fn interleaved(&self, kinds: &[Kind], count: usize) -> Result<Vec<Sample>, Refusal> {
         let (mut dice, mut slots) = (Dice::new(7), vec![Vec::new(); kinds.len()]);
         for round in 0..count {
@@ -266,7 +266,7 @@ impl Refusals<'_> {
         self.import(&users)
     }
 
-    /// Right logins of somebody else, alone and beside many wrong ones of users with an expensive hash.
+    /// Correct logins of another user, alone and beside many wrong ones of users with an expensive hash.
     fn hammered(&self) -> Result<[Row; 2], Refusal> {
         let right = from("192.0.2.1", &rows::login());
         let logins = |time: Duration| {
@@ -279,7 +279,7 @@ impl Refusals<'_> {
             let load = self.load(HAMMERING, self.bench.time * 3 / 2, 400);
             let stop = self.bench.stop.clone();
             std::thread::spawn(move || {
-                // As in overload: what the other one waits for is the server.
+                // As in overload: the other client must wait for the server only.
                 let _ = rustix::process::setpriority_process(None, 19);
                 let mut n = 0;
                 let mut ask = |out: &mut Vec<u8>| {
@@ -297,7 +297,9 @@ impl Refusals<'_> {
             hammering.join().unwrap_or_else(|_| Err(Refusal::new("internal", "a thread panicked")))?;
         let (beside, base) = (beside?, alone.percentiles(SHARES));
         let found = beside.percentiles(SHARES);
-        let title = format!("the same beside {HAMMERING} who guess at {HAMMERED} users with bcrypt 13");
+        let title = format!(
+            "the same beside {HAMMERING} clients that guess passwords of {HAMMERED} users with bcrypt 13"
+        );
         let row = Row::of("login-beside-guesses", title, &hammering);
         Ok([
             Row {
@@ -322,7 +324,7 @@ impl Refusals<'_> {
     }
 }
 
-/// Refusals of one kind, each not before its slot.
+/// Refusals of one kind, each in its slot.
 fn one_kind(
     address: std::net::SocketAddr,
     request: &[u8],
@@ -343,7 +345,7 @@ fn one_kind(
     Ok(sample)
 }
 
-/// A token request as a trusted proxy hands it on.
+/// A token request as forwarded by a trusted proxy.
 fn from(address: &str, form: &str) -> Vec<u8> {
     let request = String::from_utf8_lossy(&token_request(form)).into_owned();
     request.replacen("\r\n", &format!("\r\nx-forwarded-for: {address}\r\n"), 1).into_bytes()
@@ -370,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_says_for_whom_it_asks() {
+    fn a_forwarded_request_names_the_client() {
         let text = String::from_utf8(from("192.0.2.1", "a=b")).unwrap();
         assert!(
             text.starts_with("POST /oauth/token HTTP/1.1\r\nx-forwarded-for: 192.0.2.1\r\nhost"),

@@ -1,4 +1,4 @@
-//! What was found, as a table and as JSON. Pages are in `html`.
+//! The results, as a table and as JSON. `html` renders pages.
 
 use std::io::{self, Write};
 use tenantry::cli::progress::grouped;
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use crate::load::Sample;
 use crate::server::Memory;
 
-/// Shares of the answers whose latency is told.
+/// Reported percentiles, as fractions.
 pub(crate) const SHARES: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 1.0];
 /// Their names.
 pub(crate) const SHARE_NAMES: [&str; 5] = ["p50", "p90", "p99", "p99.9", "max"];
-/// Of these the third is p99.
+/// The index of p99.
 const P99: usize = 2;
-/// From this share of its time at work the generator may have been what was measured.
+/// From this utilization on the generator itself may have been the limit.
 const TOO_BUSY: f64 = 0.95;
 
 /// One operation.
@@ -22,23 +22,23 @@ const TOO_BUSY: f64 = 0.95;
 pub(crate) struct Row {
     pub(crate) id: &'static str,
     pub(crate) title: String,
-    /// What is counted.
+    /// The unit of the rate.
     pub(crate) unit: &'static str,
     pub(crate) per_second: f64,
-    /// The rate by that of what it is held against, and what that is.
+    /// The ratio to the baseline, and the name of the baseline.
     pub(crate) ratio: Option<(f64, &'static str)>,
-    /// At [`SHARES`], in milliseconds, with all connections; empty where one answer was measured.
+    /// At [`SHARES`], in milliseconds, with all connections; `None` if a single response was measured.
     pub(crate) latencies: Option<[f64; 5]>,
     /// The same with one connection.
     pub(crate) alone: Option<[f64; 5]>,
-    /// The server's, after it; and the most of its own while it was measured, in MiB.
+    /// The server's memory after the row, and its peak private memory, in MiB.
     pub(crate) memory: Option<(Memory, f64)>,
     pub(crate) failed: u64,
-    /// The share of the requests that was refused, since there were too many, where that may be.
+    /// The share of requests refused because of overload, if that is allowed.
     pub(crate) refused: Option<f64>,
-    /// How much of the time the generator was at work.
+    /// The generator's utilization.
     pub(crate) busy: f64,
-    /// What there is to say about it.
+    /// A remark.
     pub(crate) note: Option<String>,
 }
 
@@ -68,14 +68,14 @@ pub(crate) struct Report {
     pub(crate) partners: u64,
     pub(crate) seconds: f64,
     pub(crate) connections: usize,
-    /// Server's and generator's; none = not pinned.
+    /// The server's and the generator's; `None` if not pinned.
     pub(crate) cores: Option<(usize, usize)>,
     pub(crate) machine: String,
     pub(crate) in_memory: bool,
     pub(crate) seeding_seconds: f64,
     pub(crate) database_bytes: u64,
     pub(crate) idle: Memory,
-    /// From its start to the first answer, in milliseconds: the middle one of several.
+    /// From its start to the first response, in milliseconds: the median of several starts.
     pub(crate) start_ms: f64,
     pub(crate) binary_bytes: u64,
     pub(crate) rows: Vec<Row>,
@@ -86,14 +86,14 @@ impl Report {
         self.rows.iter().map(|row| row.failed).sum()
     }
 
-    /// Where it ran and how.
+    /// The conditions of the run.
     pub(crate) fn conditions(&self) -> String {
         let cores = match self.cores {
             Some((server, load)) => format!("server on core {server}, generator on core {load}"),
             None => "not pinned to cores".to_owned(),
         };
         format!(
-            "Tenantry {}, {} users ({} partners of 20 beside one huge one), {} s a row, {} connections, {cores}, {}",
+            "Tenantry {}, {} users ({} partners of 20 and one huge partner), {} s a row, {} connections, {cores}, {}",
             env!("CARGO_PKG_VERSION"),
             grouped(self.users),
             grouped(self.partners),
@@ -103,32 +103,32 @@ impl Report {
         )
     }
 
-    /// What whoever reads the figures has to know.
+    /// What a reader of the figures has to know.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut all = Vec::new();
         if self.in_memory {
             all.push(
-                "the directory is in memory: writes were not durable; name one on a disk with --dir"
+                "the directory is in memory: writes were not durable; set one on a disk with --dir"
                     .to_owned(),
             );
         }
         if self.cores.is_none() {
-            all.push("server and generator shared their cores: rates and ratios say little".to_owned());
+            all.push("server and generator shared their cores: rates and ratios are unreliable".to_owned());
         }
         if cfg!(debug_assertions) {
-            all.push("this binary is not optimised: build it with --release".to_owned());
+            all.push("this binary is not optimized: build it with --release".to_owned());
         }
         let busy: Vec<&str> = self.rows.iter().filter(|r| r.is_generator_the_limit()).map(|r| r.id).collect();
         if !busy.is_empty() {
             all.push(format!(
-                "the generator was busy all the time: the server may do more than is told of {}, and ratios to it \
+                "the generator was busy all the time: the server may be faster than reported for {}, and ratios to it \
                  may look better than they are",
                 busy.join(", ")
             ));
         }
         for row in &self.rows {
             if row.failed > 0 {
-                all.push(format!("{}: {} answers were not what they must be", row.id, row.failed));
+                all.push(format!("{}: {} responses were not as expected", row.id, row.failed));
             }
             all.extend(row.note.as_ref().map(|note| format!("{}: {note}", row.id)));
         }
@@ -149,7 +149,7 @@ impl Report {
             "P99 ms",
             "1: P50",
             "1: P99",
-            "OWN MiB",
+            "PRIVATE",
             "MAPPED"
         )?;
         for row in &self.rows {
@@ -171,15 +171,15 @@ impl Report {
         }
         writeln!(
             out,
-            "\nidle memory            {:8.1} MiB own, {:.1} MiB of mapped files",
+            "\nidle memory              {:8.1} MiB private, {:.1} MiB of mapped files",
             self.idle.own, self.idle.mapped
         )?;
-        writeln!(out, "start to first answer  {:8.0} ms", self.start_ms)?;
-        writeln!(out, "binary                 {:8.1} MiB", mib(self.binary_bytes))?;
+        writeln!(out, "start to first response  {:8.0} ms", self.start_ms)?;
+        writeln!(out, "binary                   {:8.1} MiB", mib(self.binary_bytes))?;
         let rate = self.users as f64 / self.seeding_seconds.max(1e-9);
         writeln!(
             out,
-            "seeding                {:8.0} users/s, database {:.1} MiB",
+            "seeding                  {:8.0} users/s, database {:.1} MiB",
             rate,
             mib(self.database_bytes)
         )?;
@@ -188,7 +188,7 @@ impl Report {
         if self.rows.iter().any(|row| row.ratio.is_some_and(|(_, name)| name == "D")) {
             writeln!(
                 out,
-                "D is Kolmogorov and Smirnov's, of the times of 100 refusals against those of unknown users: up to \
+                "D is the Kolmogorov-Smirnov statistic of the times of 100 refusals and those of unknown users: up to \
                  0.276 they look alike"
             )?;
         }
@@ -259,7 +259,7 @@ pub(crate) fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-/// Four digits behind the point are more than is known.
+/// Four decimal places are more than the precision of the measurements.
 fn rounded(number: f64) -> Value {
     json!((number * 10_000.0).round() / 10_000.0)
 }

@@ -1,4 +1,4 @@
-//! What is asked of the server, row by row.
+//! The requests of each row.
 
 use std::io::Write as _;
 
@@ -6,10 +6,10 @@ use crate::load::Ask;
 use crate::names::{Dice, Names, username};
 use crate::seed::{PASSWORD, Seeded};
 
-/// What a row's rate is divided by.
+/// The baseline of a row: what its rate is divided by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Against {
-    /// Answers of the bare endpoint.
+    /// Responses of the bare endpoint.
     Bare,
     /// Creates in a loop without HTTP.
     Loop,
@@ -33,15 +33,15 @@ pub(crate) struct Plan<'a> {
     pub(crate) title: String,
     pub(crate) against: Against,
     pub(crate) connections: usize,
-    /// Also with one connection: that is what one client sees.
+    /// Also measured with one connection: what a single client sees.
     pub(crate) alone: bool,
-    /// Whether its first answers are slow by design, and it is asked until they are not.
+    /// Whether its first responses are slow by design, so that it needs a warm-up.
     pub(crate) warms_up: bool,
     pub(crate) status: u16,
     pub(crate) ask: Box<Ask<'a>>,
 }
 
-/// Whose requests they are.
+/// The tokens of the requests.
 #[derive(Clone)]
 pub(crate) struct Tokens {
     /// The huge partner's admin.
@@ -51,7 +51,7 @@ pub(crate) struct Tokens {
 }
 
 fn get(out: &mut Vec<u8>, token: &str, path: std::fmt::Arguments<'_>) {
-    // Writing into memory does not fail.
+    // Writing to memory does not fail.
     let _ = write!(out, "GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\r\n");
 }
 
@@ -68,13 +68,13 @@ pub(crate) fn send(out: &mut Vec<u8>, method: &str, token: &str, path: &str, bod
     );
 }
 
-/// A request of the bare endpoint, as large as those of the server.
+/// A request to the bare endpoint, as large as those to the server.
 pub(crate) fn ask_bare(token: &str) -> impl FnMut(&mut Vec<u8>) {
     let token = token.to_owned();
     move |out| get(out, &token, format_args!("/"))
 }
 
-/// Pages at any depth and searches, in turns.
+/// Alternately pages at any depth and searches.
 pub(crate) fn ask_scans(tokens: &Tokens, seeded: &Seeded) -> impl FnMut(&mut Vec<u8>) + use<> {
     let (token, mut is_search) = (tokens.huge.clone(), false);
     let mut page = page(tokens, "lastName", (seeded.users / 100).max(1));
@@ -84,7 +84,7 @@ pub(crate) fn ask_scans(tokens: &Tokens, seeded: &Seeded) -> impl FnMut(&mut Vec
     }
 }
 
-/// GET one user of the small partner's, each as likely.
+/// GET one user of the small partner, uniformly.
 pub(crate) fn ask_neighbour(token: &str, seeded: &Seeded) -> impl FnMut(&mut Vec<u8>) + use<> {
     let (token, mut dice) = (token.to_owned(), Dice::new(1));
     let ids = seeded.small_ids.clone();
@@ -95,7 +95,7 @@ pub(crate) fn ask_neighbour(token: &str, seeded: &Seeded) -> impl FnMut(&mut Vec
     }
 }
 
-/// GET one user of the first `count`, each as likely.
+/// GET one of the first `count` users, uniformly.
 pub(crate) fn ask_user(token: &str, seeded: &Seeded, count: u64) -> impl FnMut(&mut Vec<u8>) + use<> {
     let (token, first, mut dice) = (token.to_owned(), seeded.first_id, Dice::new(count));
     move |out| {
@@ -171,7 +171,7 @@ fn searches<'a>(seeded: &'a Seeded, tokens: &'a Tokens) -> Vec<Plan<'a>> {
         reading(id, format!("search, page of 10, {title}"), ask)
     };
     let (names, mut dice) = (Names::new(), Dice::new(seeded.users));
-    // The last name and number of one of them: nearly always one hit, and never the same term for long.
+    // The last name and number of one user: nearly always one hit, and a different term each time.
     let rare = move |out: &mut Vec<u8>| {
         let n = dice.below(seeded.users);
         let name = username(&names.of(n), n);
@@ -198,7 +198,7 @@ fn search(out: &mut Vec<u8>, token: &str, term: &str) {
     get(out, token, format_args!("/api/v1/users?pageSize=10&search={term}"));
 }
 
-/// May the user in all groups do this to that? Every second question is about an action that nobody has.
+/// Evaluations for the user in all groups. Every second one is for an action that nobody has.
 fn evaluate<'a>(seeded: &'a Seeded, tokens: &'a Tokens) -> impl FnMut(&mut Vec<u8>) + 'a {
     let mut dice = Dice::new(1);
     move |out| {
@@ -211,7 +211,7 @@ fn evaluate<'a>(seeded: &'a Seeded, tokens: &'a Tokens) -> impl FnMut(&mut Vec<u
     }
 }
 
-/// Logins, by a few people at once: each costs a core for some 20 ms.
+/// Logins of a few concurrent clients: each costs a core about 20 ms.
 pub(crate) fn logins<'a>(connections: usize) -> Plan<'a> {
     let request = crate::server::token_request(&login());
     let ask = move |out: &mut Vec<u8>| out.extend_from_slice(&request);
@@ -219,7 +219,7 @@ pub(crate) fn logins<'a>(connections: usize) -> Plan<'a> {
     Plan { against: Against::Hash, connections, alone: false, ..reading("login", title, ask) }
 }
 
-/// A user to create; `name` is one that nobody has.
+/// A user to create; `name` must be unused.
 pub(crate) fn person(names: &Names, name: &str, n: u64) -> String {
     let (first, last) = names.of(n);
     format!(
@@ -227,7 +227,7 @@ pub(crate) fn person(names: &Names, name: &str, n: u64) -> String {
     )
 }
 
-/// Creates, each user with a name that begins like this and that nobody has.
+/// Creates of users whose unused names begin with `name`.
 pub(crate) fn ask_create(token: &str, name: String) -> impl FnMut(&mut Vec<u8>) + use<> {
     let (token, names, mut n) = (token.to_owned(), Names::new(), 0_u64);
     move |out| {
@@ -236,7 +236,7 @@ pub(crate) fn ask_create(token: &str, name: String) -> impl FnMut(&mut Vec<u8>) 
     }
 }
 
-/// An import of so many users, each with a hash of another system.
+/// An import of `count` users, each with a hash of another system.
 pub(crate) fn import(token: &str, name: &str, count: u64) -> Vec<u8> {
     const HASH: &str = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
     let (mut out, names, mut body) = (Vec::new(), Names::new(), String::new());

@@ -1,4 +1,4 @@
-//! Where a run works: a directory of its own, and the cores.
+//! The resources of a run: a temporary directory, and the cores.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use tenantry_core::random::Random;
 
 /// The magic number of a file system in memory (`linux/magic.h`): nothing on it is durable.
 const TMPFS: i64 = 0x0102_1994;
-/// What a user takes on the disk while a run lasts, in bytes, with its events, index and log. Measured with 100,000
-/// users: 1.4 KB without the log.
+/// Disk space per user during a run, in bytes, with its events, index and log. Measured with 100,000 users: 1.4 KB
+/// without the log.
 const BYTES_PER_USER: u64 = 2_500;
 
-/// A directory that is removed with all that is in it.
+/// A directory that is removed with its content when dropped.
 pub(crate) struct Scratch {
     path: PathBuf,
     keep: bool,
 }
 
 impl Scratch {
-    /// Makes one below `parent`, if there is room for so many users.
+    /// Creates one below `parent`, if there is enough disk space.
     pub(crate) fn make(parent: &Path, users: u64, keep: bool) -> Result<Self, Refusal> {
         let wrong = |e| Refusal::of_named_file("work in", parent, &e);
         let parent = parent.canonicalize().map_err(wrong)?;
@@ -30,7 +30,7 @@ impl Scratch {
         let (free, needed) = (space.f_bavail.saturating_mul(space.f_frsize), users * BYTES_PER_USER);
         if free < needed {
             let detail = format!(
-                "{} has {} MiB free, and {users} users take about {} MiB: name another directory with --dir, or \
+                "{} has {} MiB free, and {users} users take about {} MiB: set another directory with --dir, or \
                  fewer users",
                 parent.display(),
                 free >> 20,
@@ -47,7 +47,7 @@ impl Scratch {
         &self.path
     }
 
-    /// Whether what is written here is only in memory.
+    /// Whether the file system is in memory.
     pub(crate) fn is_in_memory(&self) -> bool {
         rustix::fs::statfs(&self.path).is_ok_and(|system| {
             #[allow(
@@ -71,12 +71,12 @@ impl Drop for Scratch {
     }
 }
 
-/// Told by Ctrl-C or SIGTERM: everything looks at it often.
+/// Set by Ctrl-C or SIGTERM; all loops check it often.
 #[derive(Clone, Default)]
 pub(crate) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Watches the signals from now on.
+    /// Starts to watch the signals.
     pub(crate) fn watch() -> Result<Self, Refusal> {
         let stop = Self::default();
         let told = stop.clone();
@@ -95,7 +95,7 @@ impl Stop {
     }
 
     /// # Errors
-    /// When it was told.
+    /// If the run was stopped.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         if self.0.load(Ordering::SeqCst) {
             return Err(Refusal::new("interrupted", "interrupted: nothing is reported"));
@@ -104,20 +104,20 @@ impl Stop {
     }
 }
 
-/// Which core is whose.
+/// The assignment of cores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cores {
-    /// The server's, the bare endpoint's and the hash's.
+    /// For the server, the bare endpoint and hashes.
     pub(crate) server: usize,
-    /// The load generator's.
+    /// For the load generator.
     pub(crate) load: usize,
 }
 
 impl Cores {
-    /// The first two that this process may use; none where there is but one: then nobody is pinned.
+    /// The first two cores that this process may use; `None` if there is only one: then nothing is pinned.
     pub(crate) fn choose(given: Option<(usize, usize)>) -> Result<Option<Self>, Refusal> {
         let allowed = rustix::thread::sched_getaffinity(None)
-            .map_err(|e| Refusal::new("internal", format!("cannot see which cores there are: {e}")))?;
+            .map_err(|e| Refusal::new("internal", format!("cannot determine the available cores: {e}")))?;
         let mut free = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
         match given {
             Some((server, load)) if allowed.is_set(server) && allowed.is_set(load) => {
@@ -134,7 +134,7 @@ impl Cores {
     }
 }
 
-/// Binds this thread, and what it starts from now on, to a core. Where that is not possible it runs anywhere.
+/// Pins this thread, and those that it starts, to a core. If that fails, it runs anywhere.
 pub(crate) fn pin(core: Option<usize>) {
     if let Some(core) = core {
         let mut set = CpuSet::new();

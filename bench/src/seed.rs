@@ -1,4 +1,4 @@
-//! The throw-away database: one huge partner beside many small ones.
+//! The temporary database: one huge partner and many small ones.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -22,41 +22,41 @@ use tenantry_store::access::{Admin, Operator};
 
 /// The password of the huge partner's admin.
 pub(crate) const PASSWORD: &str = "Bench.Tea-Cup-71";
-/// Users created in one transaction.
+/// Users per transaction.
 const BATCH: u64 = 10_000;
-/// Small partners at most, and the users of each.
+/// Maximum number of small partners, and the users of each.
 const SMALL_PARTNERS: u64 = 1_000;
 const SMALL_USERS: u64 = 20;
-/// Users of the huge partner at least.
+/// Minimum number of users of the huge partner.
 const FEWEST: u64 = 80;
 /// Groups of the huge partner, and the permission entries of each.
 const GROUPS: i64 = 20;
 const ENTRIES: i64 = 1_000;
 
-/// What is in the database.
+/// The content of the database.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seeded {
-    /// Users of the huge partner who were made in one go; their ids follow each other.
+    /// Users of the huge partner created in sequence; their ids are consecutive.
     pub(crate) users: u64,
     pub(crate) first_id: i64,
     /// The user who is in all groups.
     pub(crate) permitted: i64,
-    /// How many small partners there are.
+    /// The number of small partners.
     pub(crate) partners: u64,
-    /// A client of one of the small partners with the rights of an admin, and its secret.
+    /// A client with admin rights of one of the small partners, and its secret.
     pub(crate) small_client: (String, String),
     /// The ids of users of that partner.
     pub(crate) small_ids: std::ops::Range<i64>,
-    /// How long it took.
+    /// The duration.
     pub(crate) seconds: f64,
 }
 
 impl Seeded {
-    /// Permission entries that the evaluation asks about.
+    /// Permission entries that evaluations are about.
     pub(crate) const OBJECTS: u64 = (GROUPS * ENTRIES) as u64;
 }
 
-/// Opens the database in `dir` as a server does, without serving it.
+/// Opens the database in `dir` like a server, without serving.
 pub(crate) fn open(dir: &Path) -> Result<App> {
     let flags = [(String::from("data-dir"), dir.display().to_string())];
     let config = Config::load(flags, [], |_| Err(std::io::ErrorKind::NotFound.into()))
@@ -64,10 +64,10 @@ pub(crate) fn open(dir: &Path) -> Result<App> {
     App::assemble(config, Clock::system(), Random::system(), HashCost::OWASP)
 }
 
-/// How `count` users are shared out: those of the huge partner, and small partners of [`SMALL_USERS`] each.
+/// How `count` users are distributed: users of the huge partner, and small partners of [`SMALL_USERS`] each.
 ///
 /// # Errors
-/// So many small partners leave nobody for the huge one.
+/// The small partners leave too few users for the huge one.
 pub(crate) fn shares(count: u64, partners: Option<u64>) -> Result<(u64, u64), Refusal> {
     let partners = partners.unwrap_or_else(|| (count / 100).clamp(1, SMALL_PARTNERS));
     match count.checked_sub(partners * SMALL_USERS).filter(|huge| *huge >= FEWEST) {
@@ -140,7 +140,7 @@ impl Seeding<'_> {
         .await
     }
 
-    /// Users `from`, in large units. The id of the first; the others follow.
+    /// Creates users in large units. Returns the id of the first; the others are consecutive.
     async fn many(
         &mut self,
         rights: &Admin,
@@ -160,7 +160,7 @@ impl Seeding<'_> {
         Ok(first_id.unwrap_or_default())
     }
 
-    /// The id of the first of them.
+    /// Returns the id of the first.
     async fn create(&self, rights: &Admin, batch: Vec<NewUser>) -> Result<i64> {
         let making = rights.clone();
         unit::write_large(&self.app.store, rights, move |tx| {
@@ -189,7 +189,7 @@ impl Seeding<'_> {
         Ok(NewUser { profile, username: checked(&username)?, status, groups: Vec::new(), is_admin: false })
     }
 
-    /// One of the many: every tenth is INACTIVE, each is in one group, every second one in two.
+    /// One of the users: every tenth is INACTIVE, each is in one group, every second one in two.
     fn member(&self, n: u64, groups: &[GroupId]) -> Result<NewUser> {
         let status = if n % 10 == 9 { Status::Inactive } else { Status::Active };
         let count = groups.len().max(1) as u64;
@@ -204,7 +204,7 @@ impl Seeding<'_> {
         Ok(NewUser { groups: own, is_admin: n % 1_000 == 999, ..self.person(n, status)? })
     }
 
-    /// Gives each group entries of its own.
+    /// Gives each group its permission entries.
     async fn permit(&self, rights: &Admin, groups: &[GroupId]) -> Result<(), Refusal> {
         for (n, group) in (0_i64..).zip(groups.iter().copied()) {
             self.stop.check()?;
@@ -223,7 +223,8 @@ impl Seeding<'_> {
         Ok(())
     }
 
-    /// The small partners, whose people have the numbers from `first`; and a client and the users of one of them.
+    /// Creates the small partners, whose users are numbered from `first`. Returns a client and the users of one of
+    /// them.
     async fn small_partners(
         &mut self,
         first: u64,
@@ -261,7 +262,8 @@ fn checked(name: &str) -> Result<tenantry_core::model::Username> {
     values::username(name).map_err(|bad| bad.at("/username").into())
 }
 
-/// Creates users without HTTP, one after the other, each in a durable transaction of its own; so many a second.
+/// Creates users without HTTP, one after the other, each in a separate durable transaction. Returns the rate per
+/// second.
 pub(crate) async fn create_in_a_loop(dir: &Path, time: Duration, stop: &Stop) -> Result<f64, Refusal> {
     let app = open(dir)?;
     let (rights, names, begun) =
@@ -291,11 +293,11 @@ pub(crate) async fn create_in_a_loop(dir: &Path, time: Duration, stop: &Stop) ->
     Ok(made as f64 / begun.elapsed().as_secs_f64())
 }
 
-/// argon2id hashes on one thread that always has the next one waiting; so many a second.
+/// Computes argon2id hashes on one thread with a full queue. Returns the rate per second.
 pub(crate) async fn hash_in_a_loop(time: Duration, stop: &Stop) -> Result<f64, Refusal> {
     let hasher = tenantry_passwords::Hasher::new(1, 2, HashCost::OWASP, Random::system())?;
     let hash = || hasher.hash(PASSWORD.to_owned().into());
-    // The first one gets the memory that the others use again.
+    // The first one allocates the memory that the others reuse.
     hash().await?;
     let begun = Instant::now();
     let some = async || {

@@ -1,4 +1,4 @@
-//! What is measured: the server, a process of its own; and the bare endpoint, a thread of this one.
+//! The measured servers: Tenantry, a separate process; and the bare endpoint, a thread of this one.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -18,16 +18,16 @@ use crate::load;
 use crate::scratch::{Cores, Stop, pin};
 use tenantry::cli::refusal::Refusal;
 
-/// How long a server has to end by itself.
+/// Timeout of a graceful shutdown.
 const FAREWELL: Duration = Duration::from_secs(30);
-/// Between two looks at the memory.
+/// Interval of memory samples.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// The binary of the server: the one that is named, or the one beside this program.
+/// The server's binary: the given one, or the one beside this program.
 pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, Refusal> {
     let missing = |path: &Path| {
         let detail = format!(
-            "there is no server {}: build it with `cargo build --release`, or name one with --server",
+            "no such server: {}; build it with `cargo build --release`, or set one with --server",
             path.display()
         );
         Refusal::new("server", detail)
@@ -38,11 +38,11 @@ pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, Refusal> {
             .map_err(|e| Refusal::new("internal", format!("cannot find this program: {e}")))?
             .with_file_name("tenantry"),
     };
-    // Absolute, for it is started elsewhere.
+    // Absolute, since it is started in another directory.
     path.canonicalize().ok().filter(|path| path.is_file()).ok_or_else(|| missing(&path))
 }
 
-/// A process's resident memory in MiB: its own, and pages of files that it maps, which the system takes back at will.
+/// A process's resident memory in MiB: private, and mapped file pages, which the system can reclaim at any time.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Memory {
     pub(crate) own: f64,
@@ -60,16 +60,16 @@ impl Memory {
     }
 }
 
-/// The server under test. It ends with this.
+/// The server under test. Dropping it stops the server.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// From its start to its first answer.
+    /// From its start to its first response.
     pub(crate) start: Duration,
 }
 
 impl Server {
-    /// Starts one on the data in `dir`, on its core, and waits for its first answer.
+    /// Starts one on the data in `dir`, on its core, and waits for its first response.
     pub(crate) fn start(
         binary: &Path,
         dir: &Path,
@@ -79,7 +79,7 @@ impl Server {
         Self::start_with(binary, dir, &[], cores, stop)
     }
 
-    /// Like [`Server::start`], with settings.
+    /// As [`Server::start`], with settings.
     pub(crate) fn start_with(
         binary: &Path,
         dir: &Path,
@@ -94,9 +94,9 @@ impl Server {
             .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data-dir"])
             .arg(dir)
             .args(settings)
-            // No tenantry.toml but one of its own.
+            // So that no other tenantry.toml is read.
             .current_dir(dir)
-            // Ctrl-C is for this process, which then ends that one.
+            // Ctrl-C goes to this process, which then stops the server.
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -122,20 +122,20 @@ impl Server {
         })?;
         let health = b"GET /healthz HTTP/1.1\r\nhost: bench\r\n\r\n";
         if load::once(server.address, health, stop)?.status != 200 {
-            return Err(Refusal::new("server", "the server is not well"));
+            return Err(Refusal::new("server", "the server is not healthy"));
         }
         server.start = begun.elapsed();
         Ok(server)
     }
 
-    /// The address that it tells.
+    /// The address that it prints.
     fn announced(&mut self) -> Option<SocketAddr> {
         let mut lines = BufReader::new(self.child.stdout.take()?).lines();
         let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
             let url = line.strip_prefix("API: ")?.trim().strip_suffix("/api/v1")?;
             url.strip_prefix("http://")?.parse().ok()
         });
-        // What it says further is read, or it would wait for somebody to do so; there are a few lines.
+        // Reads the remaining few lines, or the server would block on the pipe.
         lines.map_while(Result::ok).find(|line| line.starts_with("mail: "));
         address
     }
@@ -144,12 +144,12 @@ impl Server {
         Memory::of(self.child.id())
     }
 
-    /// Looks at its memory from now on.
+    /// Starts to sample its memory.
     pub(crate) fn watch(&self) -> Watch {
         Watch::start(self.child.id())
     }
 
-    /// The answer to a token request.
+    /// Requests a token.
     pub(crate) fn token(&self, form: &str, stop: &Stop) -> Result<String, Refusal> {
         let answer = load::once(self.address, &token_request(form), stop)?;
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -183,7 +183,7 @@ impl Drop for Server {
     }
 }
 
-/// Looks at a process's own memory again and again.
+/// Samples a process's private memory.
 pub(crate) struct Watch {
     is_over: Arc<AtomicBool>,
     most: Arc<AtomicU64>,
@@ -203,7 +203,7 @@ impl Watch {
         Self { is_over, most, thread: std::thread::Builder::new().name("memory".into()).spawn(work).ok() }
     }
 
-    /// The most it had, in MiB.
+    /// Its peak, in MiB.
     pub(crate) fn end(mut self) -> f64 {
         self.is_over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -213,7 +213,7 @@ impl Watch {
     }
 }
 
-/// The yardstick, on a thread of this process on the server's core. It ends with this.
+/// The baseline, on a thread of this process on the server's core. Dropping it stops the thread.
 pub(crate) struct Bare {
     pub(crate) address: SocketAddr,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -252,13 +252,13 @@ impl Drop for Bare {
     }
 }
 
-/// How long a page may take until it is taken to be found by the offset index.
+/// A page that takes less is assumed to use the offset index.
 const FAST: Duration = Duration::from_millis(5);
-/// So many fast ones in a row.
+/// Required number of consecutive fast pages.
 const IN_A_ROW: usize = 5;
 
-/// Asks until the answers are fast: the offset index of deep pages is read in the background after the first of them was
-/// asked for. False when they did not become so in time.
+/// Sends requests until the responses are fast: the offset index is built in the background after the first deep page
+/// was requested. Returns false if they did not become fast in time.
 pub(crate) fn warm_up(
     address: SocketAddr,
     ask: &mut load::Ask<'_>,

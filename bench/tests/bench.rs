@@ -1,8 +1,8 @@
-//! What the load generator prints, what it leaves behind, and what it refuses. Never how fast anything was.
+//! What the load generator prints, leaves behind and refuses; never how fast anything was.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "a test fails by panicking, and what tests share stands outside of #[test] functions"
+    reason = "a test fails by panicking, and shared code is outside of #[test] functions"
 )]
 
 use std::path::{Path, PathBuf};
@@ -13,15 +13,15 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// What takes longer does not work.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Timeout of every wait.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A working directory for runs.
 struct Home(TempDir);
 
 /// A run that has ended.
 struct Ended {
-    /// None when a signal ended it.
+    /// None if a signal ended it.
     code: Option<i32>,
     out: String,
     err: String,
@@ -97,7 +97,7 @@ const ROWS: [&str; 32] = [
     "quiet-beside-logins",
 ];
 
-/// Everything in a home, by name.
+/// The names of all files in a home.
 fn left(home: &Home) -> Vec<String> {
     let entries = std::fs::read_dir(home.path()).unwrap();
     let mut names: Vec<String> =
@@ -106,7 +106,7 @@ fn left(home: &Home) -> Vec<String> {
     names
 }
 
-/// Processes that were told to work in this home.
+/// Processes that work in this home.
 fn processes(home: &Home) -> Vec<String> {
     let place = home.path().display().to_string();
     let all = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
@@ -135,9 +135,9 @@ fn a_run_reports_every_row_and_leaves_nothing() {
         assert!(is_number(&row["perSecond"]) && row["perSecond"].as_f64() > Some(0.0), "{row}");
         assert_eq!(row["failed"], 0, "{row}");
         assert!(run.out.contains(row["title"].as_str().unwrap()), "{row}: {}", run.out);
-        let is_yardstick = ["bare", "create-loop", "get-beside-logins", "create-sustained", "quiet-alone"]
+        let is_baseline = ["bare", "create-loop", "get-beside-logins", "create-sustained", "quiet-alone"]
             .contains(&row["id"].as_str().unwrap());
-        assert_eq!(is_number(&row["ratio"]), !is_yardstick, "{row}");
+        assert_eq!(is_number(&row["ratio"]), !is_baseline, "{row}");
         for latencies in [&row["latencyMs"], &row["oneConnectionMs"]].into_iter().filter(|l| !l.is_null()) {
             let all: Vec<f64> =
                 latencies.as_object().unwrap().values().map(|ms| ms.as_f64().unwrap()).collect();
@@ -153,14 +153,14 @@ fn a_run_reports_every_row_and_leaves_nothing() {
     let page = std::fs::read_to_string(home.path().join("r.html")).unwrap();
     assert!(page.starts_with("<!doctype html>") && page.ends_with("</body></html>\n"), "{page}");
     assert_eq!(page.matches("<svg").count(), 3);
-    // Self-contained: it runs nothing and fetches nothing.
+    // Self-contained: no scripts, nothing fetched.
     for word in ["<script", "http:", "https:", "src=", "href=", "url(", "@import"] {
         assert!(!page.contains(word), "{word}: {page}");
     }
 }
 
 #[test]
-fn figures_go_to_standard_output_and_the_data_stays_when_asked() {
+fn figures_go_to_standard_output_and_keep_keeps_the_data() {
     let home = Home::new();
     let run = home.run("--users 100 --seconds 0.1 --connections 2 --keep --json -");
     assert_eq!(run.code, Some(0), "{}", run.err);
@@ -186,11 +186,11 @@ fn stopped(home: &Home, child: Child, by: Signal) {
     assert_eq!(processes(home), Vec::<String>::new());
 }
 
-/// The directory of a run, once there is what to look for in it.
+/// Waits until the directory of a run has this file.
 fn working(home: &Home, file: &str) {
     let begun = Instant::now();
     while !left(home).iter().any(|name| home.path().join(name).join(file).exists()) {
-        assert!(begun.elapsed() < PATIENCE, "it does not work");
+        assert!(begun.elapsed() < TIMEOUT, "the run did not get that far");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -209,21 +209,21 @@ fn a_run_that_is_stopped_cleans_up() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused() {
+fn invalid_arguments_are_refused() {
     let home = Home::new();
     for (line, code, why) in [
         ("--users 99", 2, "99 is not in 100..=20000000"),
         ("--users many", 2, "invalid digit"),
         ("--partners 0", 2, "0 is not in 1..=500000"),
         ("--users 1000 --partners 50", 1, "50 partners of 20 and a larger one need --users 1080 or more"),
-        ("--seconds 0", 2, "give 0.1 to 600 seconds"),
-        ("--seconds NaN", 2, "give 0.1 to 600 seconds"),
-        ("--connections 0", 2, "give 1 to 1000 connections"),
-        ("--cores 1,1", 2, "give two different cores, such as 0,1"),
+        ("--seconds 0", 2, "must be 0.1 to 600 seconds"),
+        ("--seconds NaN", 2, "must be 0.1 to 600 seconds"),
+        ("--connections 0", 2, "must be 1 to 1000 connections"),
+        ("--cores 1,1", 2, "must be two different cores, such as 0,1"),
         ("--cores 1000,1001", 1, "--cores 1000,1001: this process may use the cores "),
         ("--data-dir x", 2, "unexpected argument '--data-dir'"),
         ("--database-url sqlite:x", 2, "unexpected argument '--database-url'"),
-        ("--server nowhere", 1, "there is no server nowhere: build it with"),
+        ("--server nowhere", 1, "no such server: nowhere; build it with"),
         ("--dir nowhere", 1, "cannot work in nowhere: "),
         ("--json nowhere/x", 1, "cannot write nowhere/x: "),
         ("--html nowhere/x", 1, "cannot write nowhere/x: "),

@@ -1,19 +1,19 @@
-//! The permission catalogue: which types of objects there are, which permissions can be given on one of them, which
-//! wildcards on all of them, and what each wildcard grants (contract, part C).
+//! The permission catalogue: the object types, the permissions on a single object of each, the wildcards on all of
+//! them, and what each wildcard grants (contract, part C).
 
 use serde_json::{Map, Value, json};
 
-/// The most types of a catalogue, and the most names of one type.
+/// Maximum number of types in a catalogue, and of names in each list of a type.
 const MAX_NAMES: usize = 1_000;
-/// The longest name, in characters.
+/// Maximum length of a name, in characters.
 const MAX_NAME: usize = 100;
 
-/// One type of objects.
+/// An object type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectType {
     /// Its name.
     pub name: String,
-    /// Permissions that a group can have on one object.
+    /// Permissions that a group can have on a single object.
     pub per_object: Vec<String>,
     /// Permissions that a group can have on all objects.
     pub wildcards: Vec<Wildcard>,
@@ -34,24 +34,24 @@ impl ObjectType {
         self.per_object.iter().any(|p| p == name)
     }
 
-    /// Whether this is a wildcard of the type.
+    /// Whether the type has this wildcard.
     pub fn has_wildcard(&self, name: &str) -> bool {
         self.wildcards.iter().any(|w| w.name == name)
     }
 
-    /// The wildcards by which `action` is allowed on every object: those that grant it, or the one of that name.
+    /// The wildcards that allow `action` on every object: those that grant it, and the one of that name.
     pub fn wildcards_for<'a>(&'a self, action: &'a str) -> impl Iterator<Item = &'a str> {
         let allows = move |w: &&Wildcard| w.name == action || w.grants.iter().any(|p| p == action);
         self.wildcards.iter().filter(allows).map(|w| w.name.as_str())
     }
 
-    /// Whether `action` can be asked for at all.
+    /// Whether `action` is a permission or a wildcard of the type.
     pub fn knows(&self, action: &str) -> bool {
         self.has_permission(action) || self.has_wildcard(action)
     }
 }
 
-/// All types, in the order in which they are told.
+/// All object types, in the order in which responses list them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalogue {
     types: Vec<ObjectType>,
@@ -62,7 +62,7 @@ type DefaultWildcard = (&'static str, &'static [&'static str]);
 /// A type, its per-object permissions and its wildcards.
 type DefaultType = (&'static str, &'static [&'static str], &'static [DefaultWildcard]);
 
-/// The default: the types of the contract, and what each wildcard grants.
+/// The default catalogue, as in the contract.
 #[rustfmt::skip]
 const DEFAULT: &[DefaultType] = &[
     ("SEGMENT", &["READ", "WRITE", "CREATE", "DELETE", "MAP_TO_MODELS", "MAP_TO_DESTINATION"], &[
@@ -118,25 +118,25 @@ impl Catalogue {
         &self.types
     }
 
-    /// The type of this name.
+    /// Finds a type by its name.
     pub fn object_type(&self, name: &str) -> Option<&ObjectType> {
         self.types.iter().find(|t| t.name == name)
     }
 
-    /// The type that a wildcard belongs to.
+    /// Finds the type that a wildcard belongs to.
     pub fn type_of_wildcard(&self, wildcard: &str) -> Option<&ObjectType> {
         self.types.iter().find(|t| t.has_wildcard(wildcard))
     }
 
-    /// Those of `names` that are wildcards here, in the catalogue's order: a group may still have some of a catalogue
-    /// that was replaced, which grant nothing.
+    /// Those of `names` that are wildcards of this catalogue, in its order. A group may still have wildcards of a
+    /// replaced catalogue, which grant nothing.
     pub fn known_wildcards<'a>(&'a self, names: &[String]) -> Vec<&'a str> {
         let all = self.types.iter().flat_map(|t| &t.wildcards);
         all.filter(|w| names.contains(&w.name)).map(|w| w.name.as_str()).collect()
     }
 
-    /// The catalogue as it is written in the configuration: an object of types, each with `perObject`, a list of
-    /// names, and `wildcards`, an object of what each of them grants.
+    /// The catalogue in the form of the configuration: an object of types, each with `perObject`, a list of names, and
+    /// `wildcards`, an object of what each of them grants.
     pub fn to_json(&self) -> Value {
         let types = self.types.iter().map(|t| {
             let wildcards = t.wildcards.iter().map(|w| (w.name.clone(), json!(w.grants)));
@@ -146,10 +146,10 @@ impl Catalogue {
         Value::Object(types.collect())
     }
 
-    /// Reads what [`Catalogue::to_json`] writes.
+    /// Parses the output of [`Catalogue::to_json`].
     ///
     /// # Errors
-    /// All problems at once, each with its place.
+    /// All problems at once, each with its path.
     pub fn from_json(value: &Value) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let Value::Object(types) = value else {
@@ -164,7 +164,7 @@ impl Catalogue {
             let name = wildcard.name.as_str();
             if let Some((_, other)) = seen.iter().find(|(seen, _)| *seen == name) {
                 problems.push(format!(
-                    "wildcard {name} stands in {other} and in {}: its name must be unique, since groups are given \
+                    "wildcard {name} is in {other} and in {}: its name must be unique, since groups have wildcards \
                      wildcards by name alone",
                     object_type.name
                 ));
@@ -197,7 +197,7 @@ fn read_type(name: &str, value: &Value, problems: &mut Vec<String>) -> ObjectTyp
                     .collect();
             }
             ("wildcards", _) => problems.push(format!(
-                "{name}.wildcards must be an object: each wildcard with the list of what it grants"
+                "{name}.wildcards must be an object: the name of each wildcard with the list of what it grants"
             )),
             (other, _) => {
                 problems
@@ -212,8 +212,7 @@ fn read_type(name: &str, value: &Value, problems: &mut Vec<String>) -> ObjectTyp
 fn check_type(read: &ObjectType, problems: &mut Vec<String>) {
     let name = &read.name;
     if read.per_object.is_empty() && read.wildcards.is_empty() {
-        problems
-            .push(format!("object type {name} has neither perObject nor wildcards: nothing could be given"));
+        problems.push(format!("object type {name} has neither perObject nor wildcards"));
     }
     if read.wildcards.len() > MAX_NAMES {
         problems.push(format!("{name} has more than {MAX_NAMES} wildcards"));
@@ -222,7 +221,7 @@ fn check_type(read: &ObjectType, problems: &mut Vec<String>) {
         check_name("wildcard", &wildcard.name, problems);
         if read.has_permission(&wildcard.name) {
             problems.push(format!(
-                "{name} has {} both in perObject and as a wildcard: an evaluation could not tell which is meant",
+                "{name} has {} both in perObject and as a wildcard: evaluations could not tell them apart",
                 wildcard.name
             ));
         }
@@ -253,17 +252,19 @@ fn read_names(place: &str, value: &Value, problems: &mut Vec<String>) -> Vec<Str
                 check_name("permission", name, problems);
                 names.push(name.to_owned());
             }
-            None => problems.push(format!("{place} has {value}, which is no text")),
+            None => problems.push(format!("{place} has {value}, which is not a string")),
         }
     }
     names
 }
 
-/// Names stand in paths and in lists parted by spaces.
+/// Names occur in paths and in lists separated by spaces.
 fn check_name(what: &str, name: &str, problems: &mut Vec<String>) {
     let good = |b: u8| b.is_ascii_alphanumeric() || b"_-.:".contains(&b);
     if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(good) {
-        problems.push(format!("{what} {name:?} is no name: write 1 to {MAX_NAME} of A-Z a-z 0-9 _ - . :"));
+        problems.push(format!(
+            "{what} {name:?} is not a valid name: use 1 to {MAX_NAME} characters of A-Z a-z 0-9 _ - . :"
+        ));
     }
 }
 
@@ -272,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_is_the_contracts() {
+    fn the_default_is_the_catalogue_of_the_contract() {
         let catalogue = Catalogue::default();
         let names: Vec<_> = catalogue.types().iter().map(|t| t.name.as_str()).collect();
         assert_eq!(names, ["SEGMENT", "TRAIT", "DESTINATION", "DERIVED_SIGNALS", "TAGS"]);
@@ -287,13 +288,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_catalogue_parses_to_the_same() {
         let catalogue = Catalogue::default();
         assert_eq!(Catalogue::from_json(&catalogue.to_json()), Ok(catalogue));
     }
 
     #[test]
-    fn all_problems_are_told_at_once() {
+    fn all_problems_are_reported_at_once() {
         let bad = json!({
             "DOC": { "perObject": ["READ", "READ", 7], "wildcards": { "ALL": ["READ", "WRITE"], "READ": [] } },
             "EMPTY": {},
@@ -304,15 +305,15 @@ mod tests {
         let problems = Catalogue::from_json(&bad).unwrap_err();
         for wanted in [
             "DOC.perObject has READ twice",
-            "DOC.perObject has 7, which is no text",
+            "DOC.perObject has 7, which is not a string",
             "DOC has READ both in perObject and as a wildcard",
             "DOC.wildcards.ALL grants WRITE, which is not in DOC.perObject",
             "object type EMPTY has neither perObject nor wildcards",
-            "object type \"a b\" is no name",
+            "object type \"a b\" is not a valid name",
             "a b.perObject must be a list of names",
             "a b has an unknown member colour",
             "object type LIST must be an object",
-            "wildcard ALL stands in DOC and in WILD",
+            "wildcard ALL is in DOC and in WILD",
         ] {
             assert!(problems.iter().any(|p| p.starts_with(wanted)), "{wanted} is not in {problems:#?}");
         }

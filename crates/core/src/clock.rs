@@ -1,4 +1,4 @@
-//! The time, as an argument: nothing else in the crate asks the system for it.
+//! The time, passed as an argument: nothing else in the crate reads the system clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,39 +15,39 @@ pub const HOUR: Millis = 60 * MINUTE;
 /// One day, in [`Millis`].
 pub const DAY: Millis = 24 * HOUR;
 
-/// Tells the time. Clones tell the same time.
+/// A source of the current time. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Clock(Source);
 
 #[derive(Debug, Clone)]
 enum Source {
-    /// The system's clock.
+    /// The system clock.
     System {
-        /// How much is added to it, in milliseconds.
+        /// Added to the machine's time, in milliseconds.
         correction: Arc<AtomicI64>,
-        /// By how much the machine is wrong, in tests.
+        /// By how much the machine's clock is off, in tests.
         wrong: Millis,
     },
     Manual(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// The system's clock.
+    /// The system clock.
     pub fn system() -> Self {
         Self::system_off_by(0)
     }
 
-    /// The system's clock of a machine where it goes wrong by so much: for tests.
+    /// The system clock of a machine whose clock is off by `wrong`: for tests.
     pub fn system_off_by(wrong: Millis) -> Self {
         Self(Source::System { correction: Arc::default(), wrong })
     }
 
-    /// A clock that stands at `start` until it is moved: for tests.
+    /// A clock that stays at `start` until it is advanced: for tests.
     pub fn manual(start: Millis) -> Self {
         Self(Source::Manual(Arc::new(AtomicI64::new(start))))
     }
 
-    /// Moves a manual clock forward; a system clock goes by itself.
+    /// Advances a manual clock; does nothing to a system clock.
     pub fn advance(&self, by: Millis) {
         if let Source::Manual(now) = &self.0 {
             now.fetch_add(by, Ordering::SeqCst);
@@ -62,8 +62,8 @@ impl Clock {
         }
     }
 
-    /// What this machine says, uncorrected.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
+    /// The machine's own time, uncorrected.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     pub fn machine(&self) -> Millis {
         let system = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
@@ -74,13 +74,13 @@ impl Clock {
         }
     }
 
-    /// Follows another clock, so that all processes over one database tell the same time: it said `theirs` at some
-    /// moment between `before` and `after` of [`Clock::machine`]. Returns how far this clock was moved: not at all when
-    /// it may be right already, since a slow answer says little, and time should not go back for it. A manual clock
-    /// stays as it is.
+    /// Synchronizes this clock with another one, so that all processes over one database have the same time: the other
+    /// clock read `theirs` at some moment between `before` and `after` of [`Clock::machine`]. Returns by how much this
+    /// clock was moved: 0 if it may be right already, since a slow response is imprecise and time should not go back
+    /// for it. A manual clock is unchanged.
     pub fn follow(&self, before: Millis, theirs: Millis, after: Millis) -> Millis {
         let Source::System { correction, .. } = &self.0 else { return 0 };
-        // Both clocks tell whole milliseconds.
+        // Both clocks have millisecond resolution.
         let (least, most) = (theirs - after - 1, theirs - before + 1);
         let present = correction.load(Ordering::Relaxed);
         if (least..=most).contains(&present) {
@@ -103,12 +103,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_follows_what_it_cannot_be_right_about() {
+    fn a_clock_is_corrected_only_if_it_cannot_be_right() {
         let clock = Clock::system_off_by(HOUR);
         let now = clock.machine();
         assert_eq!(clock.follow(now, now - HOUR, now + 10), -HOUR - 5);
-        assert!((clock.machine() - clock.now() - HOUR).abs() < SECOND, "it goes by the other one");
-        // A slow answer that does not contradict it moves nothing.
+        assert!((clock.machine() - clock.now() - HOUR).abs() < SECOND, "it follows the other one");
+        // A slow response that does not contradict the clock moves nothing.
         assert_eq!(clock.follow(now, now - HOUR + 1_500, now + 3_000), 0);
         assert_eq!(clock.follow(now, now - HOUR + 2_000, now), HOUR + 5 - HOUR + 2_000);
         let manual = Clock::manual(5);

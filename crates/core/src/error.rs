@@ -1,30 +1,30 @@
-//! Everything that can go wrong, without a word of HTTP: each edge maps it once.
+//! The error type of all crates. It knows nothing of HTTP: each edge maps it once.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// The result of anything in this crate.
+/// The result of a fallible operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an operation did not happen. Nothing was changed when one of these comes back.
+/// Why an operation failed. A failed operation has changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The input has faults; all of them are listed (contract B6).
-    #[error("the input has {} fault(s)", .0.len())]
+    /// The input is invalid; all errors are listed (contract B6).
+    #[error("the input has {} error(s)", .0.len())]
     Invalid(Vec<Fault>),
-    /// The thing does not exist, or belongs to another partner (B11).
+    /// The resource does not exist, or belongs to another partner (B11).
     #[error("{0} not found")]
     NotFound(Missing),
-    /// The change contradicts what is there.
+    /// The change conflicts with the current state.
     #[error("{}", .0.detail)]
     Conflict(Conflict),
-    /// The thing is not in the state that the caller makes a condition (RFC 9110 §13).
-    #[error("it is not as the request says it must be")]
+    /// The resource does not match the caller's precondition (RFC 9110 §13).
+    #[error("the resource does not match the precondition of the request")]
     Precondition,
-    /// Nobody is logged in, or with something that is no longer good.
+    /// The token is missing, invalid or expired.
     #[error("{0}")]
     Unauthenticated(TokenFault),
-    /// The caller is known and may not do this.
+    /// The caller is authenticated but may not do this.
     #[error("{}", .0.detail())]
     Forbidden(Denial),
     /// A token request was refused (RFC 6749 §5.2).
@@ -33,32 +33,32 @@ pub enum Error {
     /// Too many attempts from one address.
     #[error("too many attempts; try again in {} seconds", .0.as_secs())]
     TooMany(Duration),
-    /// A bounded queue is full or the database is unreachable: try again.
+    /// A bounded queue is full or the database is unreachable: the caller can retry.
     #[error("{what}; try again in {} seconds", .retry_after.as_secs())]
     Unavailable {
-        /// What is busy or gone.
+        /// What is busy or unavailable.
         what: Cow<'static, str>,
-        /// When to try again.
+        /// When to retry.
         retry_after: Duration,
     },
-    /// A fault of ours. The text goes to the log, never to a client.
+    /// A bug or an environment failure. The text goes to the log, never to a client.
     #[error("{0}")]
     Internal(Cow<'static, str>),
 }
 
-/// One fault of an input, at a place in it.
+/// One error of an input, with the field that it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// JSON Pointer (RFC 6901) into the body, or the name of a query parameter.
     pub field: Cow<'static, str>,
     /// A stable, machine-readable code such as `required` or `too-long`.
     pub code: &'static str,
-    /// What is wrong and how to mend it, for a person.
+    /// What is wrong and how to fix it, for a person.
     pub detail: Cow<'static, str>,
 }
 
 impl Fault {
-    /// A fault at `field`, which is a JSON Pointer or the name of a query parameter.
+    /// An error of `field`, which is a JSON Pointer or the name of a query parameter.
     pub fn new(
         field: impl Into<Cow<'static, str>>,
         code: &'static str,
@@ -74,24 +74,24 @@ impl From<Fault> for Error {
     }
 }
 
-/// What was looked for and is not there.
+/// What was not found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Missing {
     /// One user.
     User,
     /// One deleted user.
     DeletedUser,
-    /// Users of a list, by id (B15).
+    /// Users of a list that do not exist, by id (B15).
     Users(Vec<i64>),
     /// A group.
     Group,
-    /// Groups of a list, by id.
+    /// Groups of a list that do not exist, by id.
     Groups(Vec<i64>),
-    /// A user in a group.
+    /// The membership of a user in a group.
     Membership,
-    /// Users of a list in a group, by id.
+    /// Users of a list who are not members of a group, by id.
     Memberships(Vec<i64>),
-    /// A type of objects.
+    /// An object type.
     ObjectType,
     /// A partner.
     Partner,
@@ -122,7 +122,7 @@ impl std::fmt::Display for Missing {
     }
 }
 
-/// A contradiction with what is there.
+/// A conflict with the current state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     /// A stable code: `username-taken`, `external-id-taken`, `group-name-taken`, `partner-name-taken`,
@@ -130,18 +130,18 @@ pub struct Conflict {
     pub code: &'static str,
     /// For a person.
     pub detail: Cow<'static, str>,
-    /// JSON Pointer of the field at fault, where there is one.
+    /// JSON Pointer of the conflicting field, if there is one.
     pub field: Option<Cow<'static, str>>,
-    /// The users (or groups) in conflict, where a list was given (B15).
+    /// The users (or groups) in conflict, if the request was about a list (B15).
     pub users: Vec<i64>,
 }
 
 impl Conflict {
-    /// A conflict over one field.
+    /// A conflict about one field.
     pub fn field(code: &'static str, field: &'static str, detail: impl Into<Cow<'static, str>>) -> Error {
         Error::Conflict(Self { code, detail: detail.into(), field: Some(field.into()), users: Vec::new() })
     }
-    /// A conflict over users, or over groups.
+    /// A conflict about users or groups.
     pub fn users(code: &'static str, users: Vec<i64>, detail: impl Into<Cow<'static, str>>) -> Error {
         Error::Conflict(Self { code, detail: detail.into(), field: None, users })
     }
@@ -150,18 +150,18 @@ impl Conflict {
 /// What is wrong with a bearer token (RFC 6750 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenFault {
-    /// The request has no token at all: the challenge then carries no error code.
+    /// The request has no token: the challenge then has no error code.
     #[error("no access token")]
     Absent,
     /// Unknown, revoked, or of a user or partner that may no longer log in.
     #[error("Invalid access token")]
     Invalid,
-    /// Good once, too old now.
+    /// Expired.
     #[error("Access token expired: log in again or use the refresh token")]
     Expired,
 }
 
-/// Why a known caller is refused.
+/// Why an authenticated caller is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denial {
     /// Only partner admins may do this (B12).
@@ -172,7 +172,7 @@ pub enum Denial {
     NoUser,
     /// A technical account without `--admin` may not do this (B28).
     TechnicalAccount,
-    /// Members may ask what they may do themselves, not what others may.
+    /// Members may query their own permissions, not those of others.
     NotYourself,
 }
 
@@ -194,9 +194,9 @@ impl Denial {
             Self::PasswordChangeRequired => {
                 "this session was opened with a temporary or expired password: set a new one with POST /api/v1/users/self/update-password first"
             }
-            Self::NoUser => "this token belongs to a technical account, which is no user",
+            Self::NoUser => "this token belongs to a technical account, which is not a user",
             Self::TechnicalAccount => "this technical account is not an admin",
-            Self::NotYourself => "only partner admins may ask about other users than themselves",
+            Self::NotYourself => "only partner admins may ask about users other than themselves",
         }
     }
 }
@@ -212,7 +212,7 @@ pub enum GrantError {
     InvalidGrant,
     /// The client may not use this grant.
     UnauthorizedClient,
-    /// No such grant here.
+    /// The grant type is not supported.
     UnsupportedGrantType,
     /// The scope is unknown.
     InvalidScope,
@@ -233,7 +233,7 @@ impl GrantError {
 }
 
 impl Error {
-    /// The same, of something that stands at `place` (a JSON Pointer) in a larger document.
+    /// The same error, for a value at `place` (a JSON Pointer) in a larger document.
     #[must_use]
     pub fn within(self, place: &str) -> Self {
         let longer = |field: Cow<'static, str>| Cow::Owned(format!("{place}{field}"));
@@ -248,7 +248,7 @@ impl Error {
         }
     }
 
-    /// An internal fault with its cause in words (for the log).
+    /// An internal error with its cause, for the log.
     pub fn internal(what: impl Into<Cow<'static, str>>) -> Self {
         Self::Internal(what.into())
     }

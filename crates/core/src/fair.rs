@@ -1,21 +1,21 @@
-//! Turns: nobody's flood keeps another one waiting, and nothing waits without bound.
+//! A bounded fair queue: a key that floods it does not delay others.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
 /// A queue that is fair by key: round-robin across keys, first in, first out within a key.
 ///
-/// A key that had nothing in the queue goes before those that were served already: one that asks now and then waits for
-/// what is being done, not for a whole round of those that always ask.
+/// A key that had nothing in the queue goes before keys that were already served: an occasional item waits for the
+/// current one, not for a whole round of the keys that are always queued.
 #[derive(Debug)]
 pub struct Fair<K, T> {
     waiting: HashMap<K, VecDeque<T>>,
-    /// Keys of which nothing was taken since they were added, the next one first.
+    /// Keys that have not been served since they were added, next one first.
     fresh: VecDeque<K>,
-    /// The other keys, the next one first.
+    /// The other keys, next one first.
     served: VecDeque<K>,
-    /// How many fresh keys in a row went before those that were served: never more than there are of the latter, which
-    /// new keys that keep coming would otherwise keep from their turn.
+    /// How many fresh keys in a row went before served ones. It never exceeds the number of served keys; otherwise a
+    /// stream of new keys would starve them.
     overtaken: usize,
     length: usize,
 }
@@ -33,11 +33,11 @@ impl<K, T> Default for Fair<K, T> {
 }
 
 impl<K: Copy + Eq + Hash, T> Fair<K, T> {
-    /// Enqueues an item. When `limit` items wait already, only keys that have less than an equal share of them may add to
-    /// it; others get it back.
+    /// Enqueues an item. If `limit` items are waiting already, only keys that have less than an equal share of them may
+    /// add one.
     ///
     /// # Errors
-    /// The thing itself, if it may not wait.
+    /// The item, if there is no room for it.
     pub fn push(&mut self, whose: K, item: T, limit: usize) -> Result<(), T> {
         if !self.has_room(whose, limit) {
             return Err(item);
@@ -51,7 +51,7 @@ impl<K: Copy + Eq + Hash, T> Fair<K, T> {
         Ok(())
     }
 
-    /// Whether [`Fair::push`] would take something.
+    /// Whether [`Fair::push`] would accept an item.
     pub fn has_room(&self, whose: K, limit: usize) -> bool {
         if self.length < limit {
             return true;
@@ -61,17 +61,17 @@ impl<K: Copy + Eq + Hash, T> Fair<K, T> {
         own < (limit / all.max(1)).max(1)
     }
 
-    /// Whether something of theirs waits.
+    /// Whether an item of this key is waiting.
     pub fn has(&self, whose: K) -> bool {
         self.waiting.contains_key(&whose)
     }
 
-    /// How many wait.
+    /// The number of waiting items.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether nothing waits.
+    /// Whether no item is waiting.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
@@ -108,7 +108,7 @@ mod tests {
     const TWO: u8 = 2;
 
     #[test]
-    fn all_take_turns_and_keep_their_own_order() {
+    fn keys_are_served_round_robin_and_first_in_first_out() {
         let mut queue = Fair::default();
         for n in 0..5 {
             queue.push(ONE, (1, n), 10).unwrap();
@@ -150,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn who_floods_is_refused_and_others_are_not() {
+    fn a_key_that_floods_is_refused_and_others_are_not() {
         let mut queue = Fair::default();
         for n in 0..8 {
             queue.push(ONE, n, 8).unwrap();
         }
         assert_eq!(queue.push(ONE, 8, 8), Err(8));
-        // Another partner has its half, though no more than that.
+        // Another partner gets its half, but no more.
         for n in 0..4 {
             queue.push(TWO, n, 8).unwrap();
         }

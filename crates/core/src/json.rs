@@ -1,4 +1,4 @@
-//! Reading JSON, all faults at once (B6): `Fields` reads an object, `id_list` a list of ids (leaf).
+//! Parsing JSON with all errors reported at once (B6): `Fields` parses an object, `id_list` a list of ids.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,15 +18,15 @@ use crate::values::Bad;
 mod ids;
 mod lists;
 
-/// The most members a body's object may have: many times what any operation knows, and a bound on the work.
+/// Maximum number of members of a body's object: many times what any operation knows, and a bound on the work.
 const MAX_FIELDS: usize = 100;
 
-/// What is wrong with one value, before it is known where it stands: what a checking function answers.
+/// What is wrong with a value, without the field: what a checking function returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flaw {
     /// A stable, machine-readable code.
     pub code: &'static str,
-    /// What is wrong and how to mend it, for a person.
+    /// What is wrong and how to fix it, for a person.
     pub detail: Cow<'static, str>,
 }
 
@@ -42,7 +42,7 @@ impl From<Bad> for Flaw {
     }
 }
 
-/// A field that may be left out (stays as it is), cleared (`null`) or set (B7).
+/// A field that can be omitted (unchanged), cleared (`null`) or set (B7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patch<T> {
     /// The field is not in the body.
@@ -54,7 +54,7 @@ pub enum Patch<T> {
 }
 
 impl<T> Patch<T> {
-    /// For a create, where absent and null are the same.
+    /// The value for a create, where absent and null mean the same.
     pub fn value(self) -> Option<T> {
         match self {
             Self::Value(value) => Some(value),
@@ -62,7 +62,7 @@ impl<T> Patch<T> {
         }
     }
 
-    /// For an update: what stands afterwards, given what stands.
+    /// The value after an update of `present`.
     pub fn or(self, present: Option<T>) -> Option<T> {
         match self {
             Self::Absent => present,
@@ -72,23 +72,23 @@ impl<T> Patch<T> {
     }
 }
 
-/// Whether a field must be there.
+/// Whether a field is required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
-    /// It must (PUT).
+    /// Required (PUT).
     Required,
-    /// Left out, what it is about stays as it is (PATCH).
+    /// Omit to leave unchanged (PATCH).
     Optional,
 }
 
-/// The fields of a JSON object, read one by one; what is wrong with them is collected.
+/// The fields of a JSON object, parsed one by one; errors are collected.
 ///
-/// A reader that answers `None` for a required field has noted a fault, so [`Fields::finish_with`] can take every
+/// A reader that returns `None` for a required field has recorded an error, so [`Fields::finish_with`] can unwrap every
 /// value with `?`.
 #[derive(Debug)]
 pub struct Fields {
     entries: Vec<Entry>,
-    /// With the place of the field in the document, by which they are listed; missing ones come last.
+    /// With the position of the field in the document, by which they are listed; missing fields come last.
     faults: Vec<(usize, Fault)>,
 }
 
@@ -103,7 +103,7 @@ impl Fields {
     /// Parses an object.
     ///
     /// # Errors
-    /// One fault of the whole document (`field` is empty): it is no JSON, no object, or has too many members.
+    /// One error of the whole document (`field` is empty): it is not JSON, not an object, or has too many members.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let text = text(bytes, "an object")?;
         let members: Members = serde_json::from_str(text).map_err(|e| syntax(&e, "an object"))?;
@@ -119,7 +119,7 @@ impl Fields {
         Ok(Self { entries, faults })
     }
 
-    /// A string that must be there.
+    /// A required string.
     pub fn required<T, E: Into<Flaw>>(
         &mut self,
         name: &'static str,
@@ -128,7 +128,7 @@ impl Fields {
         self.must(name, |value| string(value, check))
     }
 
-    /// A string that may be left out, but not be `null` (B30).
+    /// An optional string that cannot be `null` (B30).
     pub fn optional<T, E: Into<Flaw>>(
         &mut self,
         name: &'static str,
@@ -137,7 +137,7 @@ impl Fields {
         self.may(name, |value| string(value, check))
     }
 
-    /// A string that must be there, or may be left out but not be `null`.
+    /// A string that is required or optional, and cannot be `null`.
     pub fn string<T, E: Into<Flaw>>(
         &mut self,
         presence: Presence,
@@ -150,7 +150,7 @@ impl Fields {
         }
     }
 
-    /// A string that may be left out or cleared. A faulty one is noted and answers [`Patch::Absent`].
+    /// A string that can be omitted or cleared. An invalid one is recorded and returns [`Patch::Absent`].
     pub fn nullable<T, E: Into<Flaw>>(
         &mut self,
         name: &'static str,
@@ -163,32 +163,32 @@ impl Fields {
         patch.unwrap_or(Patch::Absent)
     }
 
-    /// A status by its name, which must be there.
+    /// A required status, by name.
     pub fn required_status(&mut self, name: &'static str) -> Option<Status> {
         self.required(name, status)
     }
 
-    /// A boolean, or the strings `"true"` and `"false"` (B4), that may be left out.
+    /// An optional boolean, or one of the strings `"true"` and `"false"` (B4).
     pub fn optional_bool(&mut self, name: &'static str) -> Option<bool> {
         self.may(name, boolean)
     }
 
-    /// As [`Fields::optional_bool`], but must be there.
+    /// As [`Fields::optional_bool`], but required.
     pub fn required_bool(&mut self, name: &'static str) -> Option<bool> {
         self.must(name, boolean)
     }
 
-    /// An integer within `range` that may be left out.
+    /// An optional integer within `range`.
     pub fn optional_integer(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
         self.may(name, |value| integer(value, &range))
     }
 
-    /// An integer within `range` that must be there.
+    /// A required integer within `range`.
     pub fn required_integer(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
         self.must(name, |value| integer(value, &range))
     }
 
-    /// An id, 1 to 2^63-1 (B17), that may be left out or `null`.
+    /// An id, 1 to 2^63-1 (B17), that can be omitted or `null`.
     pub fn nullable_id(&mut self, name: &'static str) -> Patch<i64> {
         let patch = self.may(name, |value| match value {
             Value::Null => Ok(Patch::Null),
@@ -197,7 +197,7 @@ impl Fields {
         patch.unwrap_or(Patch::Absent)
     }
 
-    /// A value of any kind that must be there.
+    /// A required value of any type.
     pub fn required_value<T>(
         &mut self,
         name: &'static str,
@@ -206,13 +206,13 @@ impl Fields {
         self.must(name, read)
     }
 
-    /// Notes that a member is known; what stands in it is read elsewhere, by [`members`]. Whether it is there.
+    /// Marks a member as known; its value is parsed elsewhere, by [`members`]. Returns whether the body has it.
     pub fn pass(&mut self, name: &'static str) -> bool {
         self.take(name).is_some()
     }
 
-    /// A list of ids, 1 to 2^63-1 (B17), that may be left out: ascending, doubled ones once (B30). Each faulty
-    /// element is a fault of its own, at `/<name>/<index>`.
+    /// An optional list of ids, 1 to 2^63-1 (B17), returned in ascending order without duplicates (B30). Each invalid
+    /// element is an error of its own, at `/<name>/<index>`.
     pub fn optional_ids(&mut self, name: &'static str) -> Option<Vec<i64>> {
         let (place, value) = self.take(name)?;
         let value = match value {
@@ -222,7 +222,7 @@ impl Fields {
                 return None;
             }
         };
-        // A value read from a value cannot fail: elements of every kind are taken and judged one by one.
+        // Parsing from a value cannot fail: elements of every type are accepted and checked one by one.
         let ids = Ids::deserialize(value).unwrap_or_default();
         match ids.judge(&format!("/{name}")) {
             Ok(ids) => Some(ids),
@@ -233,42 +233,42 @@ impl Fields {
         }
     }
 
-    /// As [`Fields::optional_ids`], but must be there.
+    /// As [`Fields::optional_ids`], but required.
     pub fn required_ids(&mut self, name: &'static str) -> Option<Vec<i64>> {
         if self.has(name) { self.optional_ids(name) } else { self.missing(name) }
     }
 
-    /// A field that only answers have: ignored when it is what the resource has, else a fault (B6). On a create
-    /// `expected` is `None` or `null`: the field must be absent or null.
+    /// A read-only field: ignored if it equals the resource's value, otherwise an error (B6). On a create `expected` is
+    /// `None` or `null`: the field must be absent or null.
     pub fn response_only(&mut self, name: &'static str, expected: Option<Value>) {
         let expected = expected.unwrap_or(Value::Null);
         if let Some((place, value)) = self.take(name)
             && value != expected
         {
             let detail = if expected.is_null() {
-                "is set by the server: leave it out"
+                "is set by the server: omit it"
             } else {
-                "is set by the server and cannot be changed: leave it out, or send it as it was read"
+                "is set by the server and cannot be changed: omit it, or send the current value"
             };
             self.flaw(place, name, Flaw::from(("read-only", detail)));
         }
     }
 
-    /// Whether the body has the field, read or not.
+    /// Whether the body has the field, parsed or not.
     pub fn has(&self, name: &str) -> bool {
         self.entries.iter().any(|entry| entry.name == name)
     }
 
-    /// Notes a fault of a field, for what only the handler can judge.
+    /// Records an error of a field, for checks that only the handler can make.
     pub fn fault(&mut self, name: &'static str, flaw: impl Into<Flaw>) {
         let place = self.entries.iter().position(|entry| entry.name == name).unwrap_or(usize::MAX);
         self.flaw(place, name, flaw.into());
     }
 
-    /// All faults: those of fields in the body in its order, then what is missing, as it was asked for.
+    /// Returns all errors: those of fields in the body, in its order, then missing fields in the order of parsing.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when there is any fault, a field that was not asked for included.
+    /// [`Error::Invalid`] if there is any error, including unknown fields.
     pub fn finish(self) -> Result<(), Error> {
         self.finish_with(|| Some(()))
     }
@@ -276,16 +276,16 @@ impl Fields {
     /// As [`Fields::finish`], then builds the result: `fields.finish_with(|| Some(NewUser { username: username?, .. }))`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when there is any fault; [`Error::Internal`] when there is none and `build` answers `None`.
+    /// [`Error::Invalid`] if there is any error; [`Error::Internal`] if there is none and `build` returns `None`.
     pub fn finish_with<T>(mut self, build: impl FnOnce() -> Option<T>) -> Result<T, Error> {
         for (place, entry) in self.entries.iter().enumerate().filter(|(_, entry)| !entry.known) {
-            let fault = Fault::new(pointer(&entry.name), "unknown-field", "is not known here");
+            let fault = Fault::new(pointer(&entry.name), "unknown-field", "is not a known field");
             self.faults.push((place, fault));
         }
         if self.faults.is_empty() {
-            return build().ok_or_else(|| Error::internal("a body without faults lacks a value"));
+            return build().ok_or_else(|| Error::internal("a valid body lacks a value"));
         }
-        // Stable: faults at one place stay as they were found.
+        // The sort is stable: errors of one field keep their order.
         self.faults.sort_by_key(|(place, _)| *place);
         Err(Error::Invalid(self.faults.into_iter().map(|(_, fault)| fault).collect()))
     }
@@ -315,8 +315,8 @@ impl Fields {
     }
 }
 
-/// Members of a body's object as they stand, to be read as documents of their own: a [`Value`] would have lost doubled
-/// names in them.
+/// The raw members of a body's object, to be parsed as separate documents: a [`Value`] would lose duplicate names in
+/// them.
 ///
 /// # Errors
 /// As [`Fields::parse`].
@@ -324,31 +324,31 @@ pub fn members(bytes: &[u8]) -> Result<HashMap<String, &RawValue>, Error> {
     serde_json::from_str(text(bytes, "an object")?).map_err(|e| syntax(&e, "an object"))
 }
 
-/// The elements of a JSON array as they stand.
+/// The raw elements of a JSON array.
 ///
 /// # Errors
-/// One fault of the whole array.
+/// One error of the whole array.
 pub fn elements<'a>(array: &'a str, expected: &str) -> Result<Vec<&'a RawValue>, Error> {
     serde_json::from_str(array).map_err(|e| syntax(&e, expected))
 }
 
-/// Checks a status name, for [`Fields::required`] and its kin.
+/// Checks a status name, for [`Fields::required`] and similar functions.
 ///
 /// # Errors
-/// `unknown-status`, naming the three there are.
+/// `unknown-status`, which names the three statuses.
 pub fn status(name: &str) -> Result<Status, Flaw> {
     Status::parse(name)
         .ok_or_else(|| Flaw::from(("unknown-status", "must be \"ACTIVE\", \"INACTIVE\" or \"LOCKED\"")))
 }
 
-/// White space as JSON knows it (RFC 8259 §2).
+/// White space in JSON (RFC 8259 §2).
 const WHITE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// The most characters of an unknown member's name that are told back.
+/// Maximum number of characters of an unknown member's name that an error repeats.
 const MAX_NAME: usize = 255;
 
-/// The JSON Pointer (RFC 6901 §3) of a member of the document. The name of an unknown one may be megabytes long:
-/// then its beginning serves.
+/// The JSON Pointer (RFC 6901 §3) of a member of the document. The name of an unknown member may be megabytes long: it
+/// is truncated.
 fn pointer(name: &str) -> Cow<'static, str> {
     if let Some((end, _)) = name.char_indices().nth(MAX_NAME) {
         let beginning = name.get(..end).unwrap_or_default();
@@ -361,10 +361,10 @@ fn pointer(name: &str) -> Cow<'static, str> {
     }
 }
 
-/// The document as text. serde_json would find bad UTF-8 itself, but not say it so plainly.
+/// The document as text. serde_json would detect invalid UTF-8 itself, but with a less clear error.
 ///
 /// # Errors
-/// It is no UTF-8, or empty.
+/// It is not UTF-8, or empty.
 pub fn text<'a>(bytes: &'a [u8], expected: &str) -> Result<&'a str, Error> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let detail = format!("the body is not UTF-8 at byte {}", e.valid_up_to());
@@ -376,8 +376,8 @@ pub fn text<'a>(bytes: &'a [u8], expected: &str) -> Result<&'a str, Error> {
     Ok(text)
 }
 
-/// The one fault of a document that could not be read. The parser's words about syntax name a place and never
-/// repeat a value; its words about types might, so they are not used.
+/// The error of a document that could not be parsed. The parser's syntax errors name a position and never repeat a
+/// value; its type errors might, so they are not used.
 pub fn syntax(error: &serde_json::Error, expected: &str) -> Error {
     if error.is_data() {
         Fault::new("", "wrong-type", format!("the body must be {expected}")).into()
@@ -397,7 +397,7 @@ fn found(value: &Value) -> &'static str {
     }
 }
 
-/// The flaw of a value that should be something else.
+/// The error of a value that has the wrong type.
 pub fn wrong_type(expected: &str, value: &Value) -> Flaw {
     Flaw::from(("wrong-type", format!("must be {expected}, but is {}", found(value))))
 }
@@ -421,7 +421,7 @@ fn boolean(value: &Value) -> Result<bool, Flaw> {
 
 fn integer(value: &Value, range: &RangeInclusive<i64>) -> Result<i64, Flaw> {
     let Value::Number(number) = value else { return Err(wrong_type("an integer", value)) };
-    // A whole number past 64 bits arrives as a float, and is too large rather than fractional.
+    // An integer beyond 64 bits is parsed as a float; it is out of range rather than fractional.
     let whole = !number.is_f64() || number.as_f64().is_some_and(|n| n.abs() >= i64::MAX as f64);
     match number.as_i64() {
         Some(n) if range.contains(&n) => Ok(n),
@@ -433,7 +433,7 @@ fn integer(value: &Value, range: &RangeInclusive<i64>) -> Result<i64, Flaw> {
     }
 }
 
-/// The members of the document's object, doubled names set aside.
+/// The members of the document's object, with duplicates kept apart.
 struct Members {
     entries: Vec<Entry>,
     doubled: Vec<(usize, String)>,

@@ -1,26 +1,26 @@
-//! Plain data, checked values, errors, the clock, randomness: what everything else may use.
+//! Plain data, checked values, errors, the clock and randomness, for all other crates.
 
-/// Which permissions there are to give: the default catalogue and the reading of another.
+/// The permission catalogue: the default one, and parsing of others.
 pub mod catalogue;
-/// The time, as an argument.
+/// The time, passed as an argument.
 pub mod clock;
-/// One error enum, without HTTP.
+/// The error type, without HTTP.
 pub mod error;
-/// Turns for those who wait: no flood of one keeps another waiting.
+/// A bounded fair queue.
 pub mod fair;
-/// Reading JSON, all faults at once.
+/// Parsing JSON with all errors reported at once.
 pub mod json;
 /// Plain data.
 pub mod model;
-/// Randomness, as an argument.
+/// Randomness, passed as an argument.
 pub mod random;
-/// Files of rows, taken apart as they come: NDJSON and CSV.
+/// Streaming parsers of NDJSON and CSV.
 pub mod rows;
-/// Texts that nobody may see.
+/// Values that are never shown.
 pub mod secret;
-/// The threads and tasks of a running server, started again when they panic.
+/// Supervision of the server's threads and tasks, which are restarted when they panic.
 pub mod supervise;
 /// The fields of a user, each declared once.
 pub mod user_fields;
-/// Values that have been checked, and the folded form strings are compared by.
+/// Checks of values, and the folded form by which strings are compared.
 pub mod values;

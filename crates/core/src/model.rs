@@ -1,4 +1,4 @@
-//! Plain data: what partners, users, groups, sessions and events are. No rules, no SQL, no HTTP.
+//! Plain data: partners, users, groups, sessions and events. No rules, no SQL, no HTTP.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ id!(
     PartnerId
 );
 id!(
-    /// A user (`userId`): positive, ascending with creation, never used again (B24).
+    /// A user (`userId`): positive, ascending with creation, never reused (B24).
     UserId
 );
 id!(
@@ -80,14 +80,14 @@ impl Status {
 /// A username as typed and as compared (RFC 8265 UsernameCaseMapped, B8).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username {
-    /// As typed; what is shown.
+    /// As typed; used for display.
     pub shown: String,
-    /// As compared; unique on the whole server.
+    /// Used for comparison; unique on the whole server.
     pub key: String,
 }
 
-/// The texts that somebody gives a user. What there is to know of each is in `user_fields.rs`. What is stored of deleted
-/// users has these names: keep them.
+/// The text fields of a user. `user_fields.rs` declares their properties. Deleted users are stored as JSON with these
+/// names: do not rename them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Profile {
@@ -99,28 +99,28 @@ pub struct Profile {
     pub email: String,
     /// Job title.
     pub title: Option<String>,
-    /// Telephone number, as typed.
+    /// Phone number, as typed.
     pub phone_number: Option<String>,
     /// The product's own key for this user, unique in the partner.
     pub external_id: Option<String>,
-    /// The name to show in place of first and last name.
+    /// Shown instead of first and last name.
     pub display_name: Option<String>,
-    /// Its language and region, a BCP 47 tag as it was sent.
+    /// Language and region, a BCP 47 tag as it was sent.
     pub locale: Option<String>,
 }
 
-/// A user, whole (B3). What is stored of deleted ones has these names: keep them.
+/// A complete user (B3). Deleted users are stored as JSON with these names: do not rename them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// The partner it belongs to.
     pub pid: PartnerId,
-    /// Its number.
+    /// Its id.
     pub user_id: UserId,
     /// As typed.
     pub username: String,
     /// Whether it may log in.
     pub status: Status,
-    /// What it is called and where it is reached.
+    /// Its text fields.
     #[serde(flatten)]
     pub profile: Profile,
     /// Ids of its groups, ascending.
@@ -133,7 +133,7 @@ pub struct User {
     pub updated_at: Millis,
     /// When it last logged in.
     pub last_login_at: Option<Millis>,
-    /// Raised by every change of any of these, memberships included.
+    /// Incremented by every change of any of these fields, memberships included.
     pub version: i64,
 }
 
@@ -142,15 +142,15 @@ pub struct User {
 pub struct Group {
     /// The partner it belongs to.
     pub pid: PartnerId,
-    /// Its number.
+    /// Its id.
     pub group_id: GroupId,
     /// Unique within the partner, compared folded.
     pub name: String,
     /// For people.
     pub description: String,
-    /// The group it is nested in: its members have that one's permissions too.
+    /// The group that it is nested in: its members also have the permissions of the parent.
     pub parent: Option<GroupId>,
-    /// Raised by every change of any of these, memberships included, and of its permissions.
+    /// Incremented by every change of any of these fields, memberships included, and of its permissions.
     pub version: i64,
     /// How many users are in it.
     pub membership_count: i64,
@@ -160,8 +160,8 @@ pub struct Group {
     pub users: Vec<UserId>,
 }
 
-/// The id of an object that permissions are about. Opaque: an integer or a string, told as it was given, and compared
-/// by its text, so that 563 and "563" are one object.
+/// The id of an object that permissions refer to. Opaque: an integer or a string, returned as it was given, and
+/// compared by its text, so 563 and "563" are the same object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ObjectId {
     /// The string, or the integer's digits.
@@ -180,7 +180,7 @@ impl Serialize for ObjectId {
     }
 }
 
-/// What a group may do with one object.
+/// The permissions of a group on one object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectPermissions {
@@ -188,11 +188,11 @@ pub struct ObjectPermissions {
     pub object_type: String,
     /// Which object of that type.
     pub object_id: ObjectId,
-    /// Names of per-object permissions of that type, each once, in the order given.
+    /// Names of per-object permissions of that type, without duplicates, in the given order.
     pub permissions: Vec<String>,
 }
 
-/// A permission that a user has.
+/// A permission of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effective {
     /// A type of the catalogue.
@@ -201,65 +201,65 @@ pub struct Effective {
     pub object_id: Option<ObjectId>,
     /// A per-object permission, or a wildcard's own name.
     pub permission: String,
-    /// Where it comes from, where that was asked for.
+    /// Where it comes from, if that was requested.
     pub sources: Vec<Source>,
 }
 
 /// Where a user's permission comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A group has it.
+    /// A group.
     Group {
         /// The group that has it.
         group_id: GroupId,
         /// That group's name.
         name: String,
-        /// From the group that the user is in, up to the one that has it.
+        /// From the user's own group up to the one that has the permission.
         path: Vec<NamedGroup>,
-        /// What of the group's gives it.
+        /// What grants it.
         by: Grant,
     },
-    /// The user is a partner admin, and the server says that these may do everything.
+    /// The user is a partner admin, and the setting `admins-have-all-permissions` is on.
     Admin,
 }
 
-/// A group by number and name.
+/// A group by id and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedGroup {
-    /// Its number.
+    /// Its id.
     pub group_id: GroupId,
     /// Its name.
     pub name: String,
 }
 
-/// What of a group's gives a permission.
+/// What of a group grants a permission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grant {
     /// This wildcard.
     Wildcard(String),
-    /// The entry of its list about this object.
+    /// The entry for this object in its list.
     Entry(ObjectId),
 }
 
-/// A user who may do something, and why.
+/// A user who has a permission, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     /// The user.
     pub user_id: UserId,
     /// As typed.
     pub username: String,
-    /// Where it comes from.
+    /// Where the permission comes from.
     pub sources: Vec<Source>,
 }
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partner {
-    /// Its number.
+    /// Its id.
     pub pid: PartnerId,
     /// Its name, unique on the server, compared folded.
     pub name: String,
-    /// Nobody of a suspended partner can log in, and its tokens are refused.
+    /// Users of a suspended partner cannot log in, and its tokens are refused.
     pub suspended: bool,
     /// How many users it has.
     pub users: i64,
@@ -267,7 +267,7 @@ pub struct Partner {
     pub created_at: Millis,
 }
 
-/// The public OAuth client that is always there: no secret, grants `password` and `refresh_token`.
+/// The built-in public OAuth client: no secret, grants `password` and `refresh_token`.
 pub const PUBLIC_CLIENT: &str = "tenantry";
 
 /// An OAuth client (RFC 6749 §2).
@@ -285,44 +285,44 @@ pub struct Client {
     pub created_at: Millis,
 }
 
-/// What one login gave: a token family.
+/// The tokens of one login: a token family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Random. Names the session, opens nothing.
+    /// Random. Identifies the session; it is not a credential.
     pub session_id: String,
     /// The OAuth client it was opened through.
     pub client_id: String,
-    /// Where from.
+    /// The client's address.
     pub address: Option<String>,
-    /// With what.
+    /// The client's user agent.
     pub user_agent: Option<String>,
     /// Opened with a temporary or expired password (B22).
     pub is_restricted: bool,
     /// When it was opened.
     pub created_at: Millis,
-    /// When its tokens were last used, to about five minutes.
+    /// When its tokens were last used, accurate to about five minutes.
     pub last_used_at: Millis,
-    /// When it ends by itself, unless it is refreshed.
+    /// When it ends unless it is refreshed.
     pub expires_at: Millis,
 }
 
-/// Something that changed: the audit log. No password, token or hash ever enters it.
+/// An entry of the audit log. It never contains a password, token or hash.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// Ascending with time within a process.
     pub event_id: i64,
-    /// When.
+    /// When it happened.
     pub at: Millis,
-    /// What, such as `user.created`.
+    /// What happened, such as `user.created`.
     pub kind: String,
     /// Who did it.
     pub actor: String,
-    /// The user it happened to, if one.
+    /// The affected user, if any.
     pub user_id: Option<UserId>,
-    /// The group it happened to, if one.
+    /// The affected group, if any.
     pub group_id: Option<GroupId>,
-    /// What changed, before.
+    /// The changed values, before.
     pub before: Option<serde_json::Value>,
-    /// What changed, after.
+    /// The changed values, after.
     pub after: Option<serde_json::Value>,
 }

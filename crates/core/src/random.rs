@@ -1,4 +1,4 @@
-//! Randomness, as an argument: tokens, identifiers and the passwords the system generates.
+//! Randomness, passed as an argument: for tokens, identifiers and generated passwords.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -37,7 +37,7 @@ impl Random {
     #[expect(
         clippy::disallowed_methods,
         clippy::panic,
-        reason = "the one place that asks the system; a server without randomness must not go on"
+        reason = "the one place that calls the system; a server without randomness must not continue"
     )]
     pub fn fill(&self, out: &mut [u8]) {
         match &self.0 {

@@ -1,5 +1,5 @@
-//! Files of rows, taken apart as they come: newline-delimited JSON, and CSV (RFC 4180), whose records become the JSON
-//! objects that they stand for. Whoever reads an import reads it with this, so a row is the same everywhere.
+//! Streaming parsers of newline-delimited JSON and of CSV (RFC 4180), whose records are converted to JSON objects. All
+//! imports use them, so a row means the same everywhere.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,21 +8,21 @@ use csv::Csv;
 
 mod csv;
 
-/// The most bytes of a row: many times what a user may have.
+/// Maximum size of a row, in bytes: many times that of the largest user.
 pub const LONGEST_ROW: usize = 64 * 1024;
 
-/// How the rows of a file are written.
+/// The format of a file of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
-    /// An object a line.
+    /// One object per line.
     Ndjson,
-    /// A first line of names, then a record for each row.
+    /// A line of column names, then a record for each row.
     Csv,
 }
 
 impl Format {
-    /// By its name.
+    /// Parses its name.
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "ndjson" => Some(Self::Ndjson),
@@ -32,30 +32,30 @@ impl Format {
     }
 }
 
-/// A row as it stands in the file.
+/// An unparsed row of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawRow {
     /// The line that it begins on, from 1.
     pub line: u64,
-    /// What stands there.
+    /// Its text.
     pub text: Text,
 }
 
-/// The JSON of a row, or why there is none.
+/// The JSON of a row, or why it could not be extracted.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Text {
-    /// JSON, or what should be.
+    /// The text, which may be invalid JSON.
     Json(String),
     /// Longer than [`LONGEST_ROW`].
     TooLong,
     /// Not UTF-8.
     NotText,
-    /// A record with more or fewer cells than there are names.
+    /// A record whose number of cells differs from the number of columns.
     Ragged,
 }
 
-/// There may be a password's hash in it.
+/// A row can contain a password hash.
 impl std::fmt::Debug for Text {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -68,23 +68,23 @@ impl std::fmt::Debug for Text {
 }
 
 impl Text {
-    /// Why there is no JSON.
+    /// The error of a row without JSON.
     pub fn fault(&self) -> Option<Fault> {
         match self {
             Self::Json(_) => None,
             Self::TooLong => {
                 Some(Fault::new("", "row-too-long", format!("has more than {LONGEST_ROW} bytes")))
             }
-            Self::NotText => Some(Fault::new("", "malformed", "is no text in UTF-8")),
+            Self::NotText => Some(Fault::new("", "malformed", "is not UTF-8")),
             Self::Ragged => Some(Fault::new(
                 "",
                 "wrong-number-of-cells",
-                "has not as many cells as the first line has names",
+                "has a different number of cells than the first line",
             )),
         }
     }
 
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub fn len(&self) -> usize {
         match self {
             Self::Json(text) => text.len(),
@@ -92,30 +92,30 @@ impl Text {
         }
     }
 
-    /// Whether it has none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// How large a batch is at most: it is read at once, and is one transaction where nobody else wants to write. The more
-/// rows, the more of them share the pages that a transaction writes: a thousand cost a third more each than five
-/// thousand, and those a sixth more than ten thousand.
+/// The maximum size of a batch: it is held in memory, and is one transaction unless another writer waits. The more
+/// rows, the more of them share the pages that a transaction writes: a row of a thousand costs a third more than one of
+/// five thousand, and that a sixth more than one of ten thousand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchSize {
     /// Rows.
     pub rows: usize,
-    /// Bytes, as rows stand in the file.
+    /// Bytes of the rows in the file.
     pub bytes: usize,
 }
 
 impl BatchSize {
-    /// Beside others, who wait while it is put on disk.
+    /// For a shared database: other writers wait while a batch is synced to disk.
     pub const SHARED: Self = Self { rows: 5_000, bytes: 2 * 1024 * 1024 };
-    /// With the database to itself.
+    /// For exclusive use of the database.
     pub const ALONE: Self = Self { rows: 10_000, bytes: 4 * 1024 * 1024 };
 
-    /// How many of these rows are a batch, when there are enough for one.
+    /// The number of rows of the first full batch, if `rows` has one.
     pub fn full(self, rows: &[RawRow]) -> Option<usize> {
         let mut bytes = 0;
         let is_full = |(at, row): (usize, &RawRow)| {
@@ -126,11 +126,11 @@ impl BatchSize {
     }
 }
 
-/// Takes a file apart, however its bytes come. Holds no more than one row of it.
+/// Splits a file into rows, whatever the chunks in which it arrives. Buffers at most one row.
 pub enum Splitter {
-    /// Of lines.
+    /// Splits lines of JSON.
     Ndjson(Lines),
-    /// Of records.
+    /// Splits records of CSV.
     Csv(Csv),
 }
 
@@ -141,7 +141,7 @@ impl std::fmt::Debug for Splitter {
 }
 
 impl Splitter {
-    /// At the beginning of a file.
+    /// A splitter at the beginning of a file.
     pub fn new(format: Format) -> Self {
         match format {
             Format::Ndjson => Self::Ndjson(Lines::default()),
@@ -149,10 +149,10 @@ impl Splitter {
         }
     }
 
-    /// Takes the next bytes; the rows that end in them are put to `rows`.
+    /// Consumes the next bytes and appends the rows that end in them to `rows`.
     ///
     /// # Errors
-    /// What makes the whole file useless: a first line of CSV that names what is not known.
+    /// The file cannot be imported: the first line of CSV has unknown column names.
     pub fn push(&mut self, bytes: &[u8], rows: &mut Vec<RawRow>) -> Result<(), Vec<Fault>> {
         match self {
             Self::Ndjson(lines) => {
@@ -163,7 +163,7 @@ impl Splitter {
         }
     }
 
-    /// The file ends here.
+    /// Ends the file.
     ///
     /// # Errors
     /// As [`Splitter::push`].
@@ -178,12 +178,12 @@ impl Splitter {
     }
 }
 
-/// Lines of JSON. Empty ones are no rows.
+/// Splits lines of JSON. Empty lines are ignored.
 #[derive(Debug, Default)]
 pub struct Lines {
     line: Vec<u8>,
     is_too_long: bool,
-    /// Lines that have ended.
+    /// Number of complete lines.
     ended: u64,
 }
 
@@ -222,7 +222,7 @@ impl Lines {
     }
 }
 
-/// The byte order mark, which Windows writes.
+/// The UTF-8 byte order mark.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
 fn without_mark(bytes: &[u8]) -> &[u8] {
@@ -233,7 +233,7 @@ fn without_mark(bytes: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    /// The rows of a file, whose bytes come so many at a time.
+    /// The rows of a file that arrives in chunks of `step` bytes.
     fn split(format: Format, file: &[u8], step: usize) -> Result<Vec<(u64, String)>, Vec<Fault>> {
         let (mut splitter, mut rows) = (Splitter::new(format), Vec::new());
         for part in file.chunks(step) {
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_csv_are_checked_before_any_row() {
+    fn column_names_of_csv_are_checked_before_any_row() {
         let faults = |file: &[u8]| {
             let faults = split(Format::Csv, file, 5).unwrap_err();
             faults.into_iter().map(|f| format!("{} {}", f.field, f.code)).collect::<Vec<_>>()

@@ -1,5 +1,5 @@
-//! The threads and tasks that a running server consists of. One that panics is started again; one that keeps panicking
-//! is missing for good, and whoever runs the server ends it (leaf).
+//! Supervises the threads and tasks of a running server. One that panics is restarted; one that keeps panicking is
+//! lost, and the process then exits.
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
@@ -14,30 +14,30 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-/// A thread or task that panics more often than this within [`WITHIN`] is not started again.
+/// A thread or task that panics more often than this within [`WITHIN`] is not restarted.
 const MOST: usize = 5;
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// Before a thread or task is started again.
+/// Delay before a thread or task is restarted.
 const PAUSE: Duration = Duration::from_millis(100);
 
 const RESTARTED: &str = "tenantry_threads_restarted_total";
 const MISSING: &str = "tenantry_threads_missing";
 
-/// Knows the threads and tasks of one server by name. Clones share it.
+/// The threads and tasks of one server, by name. Clones share the state.
 #[derive(Debug, Clone, Default)]
 pub struct Supervisor(Arc<Inner>);
 
 #[cfg(any(test, feature = "testing"))]
 thread_local! {
-    /// What is started from this thread under this name always panics.
+    /// Threads and tasks started from this thread under this name always panic.
     pub static ARMED: std::cell::RefCell<Option<String>> = const { std::cell::RefCell::new(None) };
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     parts: Mutex<BTreeMap<String, Part>>,
-    /// The first part that is missing for good.
+    /// The first lost thread or task.
     lost: watch::Sender<Option<String>>,
     #[cfg(any(test, feature = "testing"))]
     trips: Mutex<BTreeMap<String, u32>>,
@@ -53,19 +53,19 @@ struct Part {
 enum State {
     #[default]
     Running,
-    /// It panicked and is about to be started again.
+    /// It panicked and is about to be restarted.
     Restarting,
     /// It panicked too often.
     Lost,
-    /// It did what it was to do, or was told to end.
+    /// It finished, or was stopped.
     Ended,
 }
 
 impl Supervisor {
-    /// Starts a thread. When `body` returns, the thread ends as it was told; when it panics, it is called again.
+    /// Starts a thread. It ends when `body` returns; if `body` panics, it is called again.
     ///
     /// # Errors
-    /// The system has no thread for it.
+    /// The system cannot create the thread.
     pub fn thread(
         &self,
         name: impl Into<String>,
@@ -85,10 +85,10 @@ impl Supervisor {
         })
     }
 
-    /// Starts a thread that the server can do without: a panic is reported and counted, and it is not started again.
+    /// Starts a thread that the server can do without: a panic is reported, and the thread is not restarted.
     ///
     /// # Errors
-    /// The system has no thread for it.
+    /// The system cannot create the thread.
     pub fn optional_thread(
         &self,
         name: impl Into<String>,
@@ -106,8 +106,8 @@ impl Supervisor {
         })
     }
 
-    /// Starts a task of the present runtime. When the future is ready, or the task is aborted, it ends as it was told;
-    /// when it panics, another one is made.
+    /// Starts a task of the current runtime. It ends when its future is ready or when it is aborted; if it panics,
+    /// another one is started.
     pub fn task<F>(
         &self,
         name: impl Into<String>,
@@ -135,13 +135,13 @@ impl Supervisor {
         })
     }
 
-    /// The threads and tasks that should run and do not.
+    /// The threads and tasks that should be running and are not.
     pub fn missing(&self) -> Vec<String> {
         let is_missing = |part: &Part| matches!(part.state, State::Restarting | State::Lost);
         self.0.parts().iter().filter(|(_, part)| is_missing(part)).map(|(name, _)| name.clone()).collect()
     }
 
-    /// Waits until a thread or task is missing for good, and names it.
+    /// Waits until a thread or task is lost, and returns its name.
     pub async fn lost(&self) -> String {
         let mut lost = self.0.lost.subscribe();
         let found = lost.wait_for(Option::is_some).await.map(|name| name.clone().unwrap_or_default());
@@ -153,14 +153,14 @@ impl Supervisor {
     pub fn render(&self, text: &mut String) {
         let parts = self.0.parts();
         // Writing to a string does not fail.
-        let _ = writeln!(text, "# HELP {RESTARTED} Threads and tasks started again after a panic.");
+        let _ = writeln!(text, "# HELP {RESTARTED} Threads and tasks restarted after a panic.");
         let _ = writeln!(text, "# TYPE {RESTARTED} counter");
         for (name, part) in parts.iter() {
             let _ = writeln!(text, "{RESTARTED}{{thread=\"{name}\"}} {}", part.restarts);
         }
         let missing =
             parts.values().filter(|part| matches!(part.state, State::Restarting | State::Lost)).count();
-        let _ = writeln!(text, "\n# HELP {MISSING} Threads and tasks that should run and do not.");
+        let _ = writeln!(text, "\n# HELP {MISSING} Threads and tasks that should be running and are not.");
         let _ = writeln!(text, "# TYPE {MISSING} gauge\n{MISSING} {missing}\n");
     }
 
@@ -174,13 +174,13 @@ impl Supervisor {
         Watched { inner: Arc::clone(&self.0), name: name.to_owned(), panics: VecDeque::new(), is_task: false }
     }
 
-    /// Has the thread or task of this name panic the next `times` times that it comes to [`Supervisor::trip`].
+    /// Makes the thread or task of this name panic the next `times` times that it reaches [`Supervisor::trip`].
     #[cfg(any(test, feature = "testing"))]
     pub fn let_panic(&self, name: &str, times: u32) {
         self.0.trips.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), times);
     }
 
-    /// Where tests have a thread or task panic.
+    /// A point where tests can make a thread or task panic.
     #[cfg(any(test, feature = "testing"))]
     pub fn trip(&self, name: &str) {
         let mut trips = self.0.trips.lock().unwrap_or_else(PoisonError::into_inner);
@@ -202,11 +202,11 @@ impl Inner {
     }
 }
 
-/// One part, from its own side. Dropped without having ended, a thread is lost.
+/// The handle of a thread or task to its own state. A thread that drops it without having ended is lost.
 struct Watched {
     inner: Arc<Inner>,
     name: String,
-    /// The latest panics.
+    /// The most recent panics.
     panics: VecDeque<Instant>,
     is_task: bool,
 }
@@ -218,7 +218,7 @@ impl Watched {
         }
     }
 
-    /// Reports a panic; whether the part is to be started again.
+    /// Reports a panic. Returns whether to restart.
     fn may_restart(&mut self, panic: &(dyn Any + Send), now: Instant) -> bool {
         self.panics.push_back(now);
         self.panics.retain(|at| now.duration_since(*at) < WITHIN);
@@ -229,10 +229,10 @@ impl Watched {
         }
         let (thread, panic) = (&self.name, words_of(panic));
         if is_lost {
-            report(|| tracing::error!(thread, panic, "a thread panicked too often: it is not started again"));
+            report(|| tracing::error!(thread, panic, "a thread panicked too often and is not restarted"));
             self.tell_lost();
         } else {
-            report(|| tracing::error!(thread, panic, "a thread panicked: it is started again"));
+            report(|| tracing::error!(thread, panic, "a thread panicked and is restarted"));
         }
         !is_lost
     }
@@ -252,7 +252,7 @@ impl Drop for Watched {
         let Some(part) = parts.get_mut(&self.name) else { return };
         match part.state {
             State::Ended | State::Lost => {}
-            // Aborted, or its runtime has ended.
+            // Aborted, or its runtime was shut down.
             State::Running | State::Restarting if self.is_task => part.state = State::Ended,
             State::Running | State::Restarting => {
                 part.state = State::Lost;
@@ -263,12 +263,12 @@ impl Drop for Watched {
     }
 }
 
-/// Writes a log line. Not even a log that panics may end a thread.
+/// Writes a log line. A panic of the log must not end a thread.
 fn report(line: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(line));
 }
 
-/// What a future answers, or its panic.
+/// The output of a future, or its panic.
 async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
@@ -278,12 +278,12 @@ async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Box<dyn Any + S
     .await
 }
 
-/// What a panic says.
+/// The message of a panic.
 pub fn words_of(panic: &(dyn Any + Send)) -> &str {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(words), _) => words,
         (_, Some(words)) => words,
-        _ => "without words",
+        _ => "no message",
     }
 }
 
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_panics_is_started_again_and_keeps_what_it_has() {
+    fn a_thread_that_panics_is_restarted_and_keeps_its_state() {
         let supervisor = Supervisor::default();
         let (tell, told) = mpsc::channel();
         let (inside, mut count) = (supervisor.clone(), 0);
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_keeps_panicking_is_lost_and_lets_go_of_what_it_has() {
+    async fn a_thread_that_keeps_panicking_is_lost_and_drops_its_state() {
         let supervisor = Supervisor::default();
         let (tell, told) = mpsc::channel::<()>();
         let thread = supervisor
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_panics_is_made_anew_and_one_that_is_aborted_is_not_missed() {
+    async fn a_task_that_panics_is_restarted_and_one_that_is_aborted_is_not_missing() {
         let supervisor = Supervisor::default();
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         supervisor.let_panic("task", 2);
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_the_server_can_do_without_is_not_missed() {
+    fn an_optional_thread_is_not_missing() {
         let supervisor = Supervisor::default();
         supervisor.optional_thread("extra", || panic!("once")).unwrap().join().unwrap();
         assert_eq!((restarts(&supervisor, "extra"), supervisor.missing()), (0, Vec::new()));

@@ -1,11 +1,9 @@
 //! The fields of a user, each declared once.
 //!
-//! A `ProfileField` is a text that somebody gives a user, such as its title. What is said of it here decides its column, its
-//! check, whether the search covers it and who may change it. Statements, readers of rows and bodies, CSV, exports, sort
-//! orders, events and the schemas of the OpenAPI document are derived from that. A `UserField` is any field, those with
-//! rules of their own included.
-//!
-//! Depends on `clock`, `model` and `values` alone.
+//! A `ProfileField` is a text field of a user, such as its title. Its declaration here determines its column, its
+//! check, whether the search covers it and who may change it. Statements, readers of rows and bodies, CSV, exports,
+//! sort orders, events and the schemas of the OpenAPI document are derived from that. A `UserField` is any field,
+//! including those with rules of their own. Depends only on `clock`, `model` and `values`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,38 +17,38 @@ use crate::clock::rfc3339;
 use crate::model::{Profile, User};
 use crate::values::{self, Bad, EMAIL_MAX, LOCALE_MAX, NAME_MAX};
 
-/// What there is to know of a profile field.
+/// The declaration of a profile field.
 #[derive(Debug)]
 pub struct ProfileSpec {
     /// The name in requests, responses, CSV, exports and events.
     pub name: &'static str,
-    /// The column of `users`. NULL where the field is null.
+    /// The column of `users`. NULL if the field is null.
     pub column: &'static str,
     /// The column of the folded key, by which users are sorted, searched and filtered (B26).
     pub key_column: &'static str,
-    /// Every user has one: a create and a PUT must have it, and it is never null. One that is not required is null until
+    /// Every user has one: create and PUT require it, and it is never null. A field that is not required is null until
     /// it is set, and `null` clears it.
     pub is_required: bool,
-    /// The search looks at it (B27).
+    /// Search covers it (B27).
     pub is_searched: bool,
-    /// Users may change their own. Otherwise it is a partner admin's to change.
+    /// Users can change their own. Otherwise only a partner admin can change it.
     pub is_self_editable: bool,
-    /// Several users of a partner may have the same value.
+    /// Several users of a partner can have the same value.
     pub is_shareable: bool,
-    /// The fewest and the most characters.
+    /// The minimum and maximum number of characters.
     pub length: RangeInclusive<usize>,
-    /// Checks a value, which comes back as it was sent (B19).
+    /// Checks a value and returns it unchanged (B19).
     pub check: fn(&str) -> Result<&str, Bad>,
-    /// What it is, for the OpenAPI document.
+    /// A description for the OpenAPI document.
     pub description: &'static str,
-    /// A good value, for the OpenAPI document.
+    /// A valid value for the OpenAPI document.
     pub example: &'static str,
     get: fn(&Profile) -> Option<&str>,
     set: fn(&mut Profile, Option<String>),
 }
 
 impl ProfileSpec {
-    /// What it is and how long it may be, for the OpenAPI document.
+    /// Description and length, for the OpenAPI document.
     pub fn with_length(&self) -> String {
         let Self { description, length, .. } = self;
         match (length.start(), length.end()) {
@@ -60,7 +58,7 @@ impl ProfileSpec {
     }
 }
 
-/// A text that somebody gives a user.
+/// A text field of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each is the field of that name")]
 pub enum ProfileField {
@@ -87,7 +85,7 @@ impl ProfileField {
         Self::Locale,
     ];
 
-    /// What there is to know of it.
+    /// Its declaration.
     pub const fn spec(self) -> &'static ProfileSpec {
         match self {
             Self::FirstName => &ProfileSpec {
@@ -218,24 +216,24 @@ impl ProfileField {
         self.spec().name
     }
 
-    /// The field of that name.
+    /// Finds a field by its name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|field| field.name() == name)
     }
 
-    /// What a profile has there.
+    /// Its value in a profile.
     pub fn get(self, profile: &Profile) -> Option<&str> {
         (self.spec().get)(profile)
     }
 
-    /// Puts a value there, which was checked. A required field is never null: that leaves it empty.
+    /// Sets a checked value. A required field is never null: `None` makes it empty.
     pub fn set(self, profile: &mut Profile, value: Option<String>) {
         (self.spec().set)(profile, value);
     }
 }
 
-/// What to change of a profile: fields that are not named stay as they are. As JSON an object with the names of the API, as
-/// entries of bulk operations hold it.
+/// A change of a profile: fields that are not named stay unchanged. It is serialized as an object with the names of the
+/// API, for example in the entries of bulk operations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProfileChange(Vec<(ProfileField, Option<String>)>);
 
@@ -246,14 +244,14 @@ impl ProfileChange {
         self.0.push((field, value));
     }
 
-    /// Leaves other fields as they are.
+    /// Keeps only the fields for which `which` is true.
     #[must_use]
     pub fn only(mut self, which: impl Fn(&ProfileSpec) -> bool) -> Self {
         self.0.retain(|(field, _)| which(field.spec()));
         self
     }
 
-    /// Makes the change.
+    /// Applies the change.
     pub fn apply(&self, to: &mut Profile) {
         self.0.iter().for_each(|(field, value)| field.set(to, value.clone()));
     }
@@ -294,7 +292,7 @@ impl<'de> Deserialize<'de> for ProfileChange {
     }
 }
 
-/// A field of a user, as responses show it (B3).
+/// A field of a user in responses (B3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each is the field of that name")]
 pub enum UserField {
@@ -348,7 +346,7 @@ impl UserField {
         }
     }
 
-    /// Whether requests set it, and so imports, exports and events have it. The others are the server's.
+    /// Whether requests can set it; imports, exports and events have these fields. The server sets the others.
     pub const fn is_writable(self) -> bool {
         match self {
             Self::Username | Self::Status | Self::Profile(_) | Self::Groups | Self::IsAdmin => true,
@@ -356,12 +354,12 @@ impl UserField {
         }
     }
 
-    /// Those that requests set, in order.
+    /// The fields that requests can set, in order.
     pub fn writable() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|field| field.is_writable())
     }
 
-    /// What a user has there, as JSON.
+    /// Its value for a user, as JSON.
     pub fn json(self, user: &User) -> Value {
         match self {
             Self::Pid => json!(user.pid),
@@ -409,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_is_there_and_nowhere_else() {
+    fn setting_a_field_changes_no_other_field() {
         for field in ProfileField::ALL {
             let mut profile = Profile::default();
             field.set(&mut profile, Some(String::from("x")));
@@ -442,7 +440,7 @@ mod tests {
         let text = serde_json::to_string(&change).unwrap();
         assert_eq!(text, r#"{"lastName":"King","title":null}"#);
         assert_eq!(serde_json::from_str::<ProfileChange>(&text).unwrap(), change);
-        // Of another version.
+        // As written by another version.
         let other = r#"{"shoeSize":[44],"firstName":null,"lastName":"King","title":null}"#;
         assert_eq!(serde_json::from_str::<ProfileChange>(other).unwrap(), change);
     }

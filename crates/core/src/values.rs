@@ -1,7 +1,7 @@
-//! Values that have been checked, and the folded form by which strings are compared.
+//! Checks of values, and the folded form by which strings are compared.
 //!
-//! A function takes the value as it was sent and gives it back as it goes in: nothing is trimmed or corrected in
-//! silence (B19). What is wrong comes back as a `Bad`; the edge knows the field and makes a fault of it.
+//! A check takes the value as it was sent and returns it as it is stored: nothing is trimmed or corrected silently
+//! (B19). It returns an error without a field; the edge knows the field and adds it.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ pub const EMAIL_MAX: usize = 254;
 /// Longest language tag, in characters.
 pub const LOCALE_MAX: usize = 35;
 
-/// A whole number from 0, written in the one way there is (B17): digits only, without a sign and without a leading zero.
+/// Parses a non-negative integer in canonical form (B17): digits only, without a sign or leading zeros.
 pub fn whole_number(text: &str) -> Option<i64> {
     let is_plain = match text.as_bytes() {
         [b'0'] => true,
@@ -36,29 +36,29 @@ pub fn whole_number(text: &str) -> Option<i64> {
     text.parse().ok().filter(|_| is_plain)
 }
 
-/// What is wrong with a value, without the place it stood at.
+/// What is wrong with a value, without the field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bad {
     /// A stable, machine-readable code such as `too-long`.
     pub code: &'static str,
-    /// What is wrong and how to mend it, for a person. Never contains a password.
+    /// What is wrong and how to fix it, for a person. Never contains a password.
     pub detail: Cow<'static, str>,
 }
 
 impl Bad {
-    /// A fault of a value.
+    /// An error of a value.
     pub fn new(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { code, detail: detail.into() }
     }
 
-    /// The same fault at its place: a JSON Pointer or the name of a query parameter.
+    /// The same error for a field: a JSON Pointer or the name of a query parameter.
     pub fn at(self, field: impl Into<Cow<'static, str>>) -> Fault {
         Fault::new(field, self.code, self.detail)
     }
 }
 
-/// The form by which strings are searched, sorted and compared (B26, B27): NFC, full default case folding
-/// (Unicode §3.13), and NFC again, so that folding what is folded changes nothing.
+/// The form by which strings are searched, sorted and compared (B26, B27): NFC, full default case folding (Unicode
+/// §3.13), and NFC again, so that folding is idempotent.
 pub fn fold(s: &str) -> String {
     if s.is_ascii() {
         return s.to_ascii_lowercase();
@@ -74,14 +74,14 @@ pub fn username(s: &str) -> Result<Username, Bad> {
     Ok(Username { shown: s.to_owned(), key })
 }
 
-/// The key under which a user of this name would be found, or nothing when there can be no such user.
+/// The key by which a user of this name is found, or `None` if no user can have this name.
 pub fn username_key(s: &str) -> Option<String> {
     username(s).ok().map(|name| name.key)
 }
 
-/// RFC 8265 §3.3.3 (UsernameCaseMapped), repeated until it changes nothing (RFC 8264 §7: at most three more times).
+/// RFC 8265 §3.3.3 (UsernameCaseMapped), repeated until it is stable (RFC 8264 §7: at most three more times).
 fn enforce(s: &str) -> Result<String, Bad> {
-    // In ASCII the profile allows exactly the visible characters (RFC 8264 §9.11) and does nothing but lower them.
+    // In ASCII the profile allows exactly the visible characters (RFC 8264 §9.11) and only lowercases them.
     if !s.is_empty() && s.bytes().all(|b| b.is_ascii_graphic()) {
         return Ok(s.to_ascii_lowercase());
     }
@@ -112,9 +112,7 @@ fn not_allowed(error: &PrecisError) -> Bad {
             }
             detail
         }
-        _ => String::from(
-            "this username mixes writing directions or has characters that cannot stand together",
-        ),
+        _ => String::from("this username mixes writing directions or has characters that cannot be combined"),
     };
     detail.push_str(": use letters and digits of any script and . - _ + @ (RFC 8265)");
     Bad::new("invalid-username", detail)
@@ -125,13 +123,13 @@ pub fn person_name(s: &str) -> Result<&str, Bad> {
     text(s, 1, NAME_MAX)
 }
 
-/// A title or telephone number: up to 255 characters, possibly none (B19).
+/// A title or phone number: up to 255 characters, possibly empty (B19).
 pub fn optional_text(s: &str) -> Result<&str, Bad> {
     text(s, 0, NAME_MAX)
 }
 
-/// A user's language and region (B3): a well-formed BCP 47 tag (RFC 5646 §2.1) of at most 35 characters, which is what
-/// RFC 5646 §4.4.1 says to have room for. It is not made canonical, and its subtags may be unknown to the registry.
+/// A user's language and region (B3): a well-formed BCP 47 tag (RFC 5646 §2.1) of at most 35 characters, the length
+/// that RFC 5646 §4.4.1 recommends to support. It is not canonicalized, and its subtags need not be registered.
 pub fn locale(s: &str) -> Result<&str, Bad> {
     length(s, 1, LOCALE_MAX)?;
     match LanguageTag::parse(s) {
@@ -143,7 +141,7 @@ pub fn locale(s: &str) -> Result<&str, Bad> {
     }
 }
 
-/// The product's own key of a user (B3): 1 to 255 characters. Empty is no key: since keys are unique in the partner,
+/// The product's own key of a user (B3): 1 to 255 characters. It cannot be empty: keys are unique in the partner, so
 /// only one user could have it. A user without a key has null.
 pub fn external_id(s: &str) -> Result<&str, Bad> {
     text(s, 1, NAME_MAX)
@@ -154,14 +152,14 @@ pub fn group_name(s: &str) -> Result<&str, Bad> {
     text(s, 1, NAME_MAX)
 }
 
-/// The id of an object that permissions are about: 1 to 255 characters.
+/// The id of an object that permissions refer to: 1 to 255 characters.
 pub fn object_id(s: &str) -> Result<&str, Bad> {
     length(s, 1, NAME_MAX)?;
     no_control(s)?;
     Ok(s)
 }
 
-/// A group's description: up to 2,000 characters, possibly none.
+/// A group's description: up to 2,000 characters, possibly empty.
 pub fn description(s: &str) -> Result<&str, Bad> {
     text(s, 0, DESCRIPTION_MAX)
 }
@@ -171,18 +169,18 @@ pub fn partner_name(s: &str) -> Result<&str, Bad> {
     text(s, 1, NAME_MAX)
 }
 
-/// A name that people give a client or a token: 1 to 255 characters.
+/// The name of a client or a token: 1 to 255 characters.
 pub fn label(s: &str) -> Result<&str, Bad> {
     text(s, 1, NAME_MAX)
 }
 
-/// An e-mail address (B19): at most 254 characters, of the form HTML's `type=email` accepts, and one that the mail
+/// An e-mail address (B19): at most 254 characters, of the form that HTML's `type=email` accepts, and one that the mail
 /// library can send to, so that it fails here and not in the outbox.
 pub fn email(s: &str) -> Result<&str, Bad> {
     if s.is_empty() {
         return Err(empty());
     }
-    // First, since the rest of the checks then has a short string before it.
+    // First, so that the other checks see a short string.
     if s.chars().count() > EMAIL_MAX {
         return Err(too_long(EMAIL_MAX));
     }
@@ -213,7 +211,7 @@ fn text(s: &str, min: usize, max: usize) -> Result<&str, Bad> {
     if s.starts_with(char::is_whitespace) || s.ends_with(char::is_whitespace) {
         return Err(Bad::new(
             "surrounding-space",
-            "begins or ends with white space: remove it there (it is not trimmed in silence)",
+            "begins or ends with white space: remove it (it is not trimmed silently)",
         ));
     }
     Ok(s)
@@ -238,10 +236,10 @@ fn too_long(max: usize) -> Bad {
     Bad::new("too-long", format!("must have at most {max} characters"))
 }
 
-/// Text of one line: no control characters.
+/// Checks that a text has no control characters.
 ///
 /// # Errors
-/// Which character it is.
+/// Names the character.
 pub fn no_control(s: &str) -> Result<(), Bad> {
     match s.chars().find(|c| c.is_control()) {
         None => Ok(()),
@@ -280,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn folding_joins_what_people_take_for_the_same() {
+    fn folding_makes_equivalent_strings_equal() {
         assert_eq!(fold("Straße"), fold("STRASSE"));
         assert_eq!(fold("Åse"), fold("A\u{30a}SE"));
         assert_eq!(fold("ΣΊΣΥΦΟΣ"), fold("σίσυφος"));
@@ -305,7 +303,7 @@ mod tests {
             (name.shown.as_str(), name.key.as_str()),
             ("Jörg.Müller+x@Example.com", "jörg.müller+x@example.com")
         );
-        assert_eq!(username("ＡＤＡ").unwrap().key, "ada", "full-width letters are the same letters");
+        assert_eq!(username("ＡＤＡ").unwrap().key, "ada", "full-width letters map to ordinary ones");
         assert_eq!(username("JO\u{308}RG").unwrap().key, username("jörg").unwrap().key);
         assert_eq!(username_key("Ada"), Some("ada".into()));
         assert_eq!(username("Олег").unwrap().key, "олег");
@@ -313,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn usernames_that_are_refused() {
+    fn invalid_usernames_are_refused() {
         assert_eq!(code(username("")), "empty");
         assert_eq!(code(username(&"é".repeat(256))), "too-long");
         assert!(username(&"é".repeat(255)).is_ok());
@@ -415,7 +413,7 @@ mod tests {
             assert_eq!(code(email(bad)), "invalid-email", "{bad:?}");
             assert!(!is_html_email(bad), "{bad:?}");
         }
-        // HTML takes these, the mail library does not.
+        // HTML accepts these, the mail library does not.
         for bad in [".a@b.de", "a.@b.de", "a..b@c.de", &format!("{}@b.de", "a".repeat(65))] {
             assert!(is_html_email(bad), "{bad:?}");
             assert_eq!(code(email(bad)), "invalid-email", "{bad:?}");
@@ -459,7 +457,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_accepted_comes_back_untouched(s in "\\PC{0,300}") {
+        fn accepted_values_are_returned_unchanged(s in "\\PC{0,300}") {
             for check in [person_name, optional_text, external_id, group_name, description, partner_name] {
                 if let Ok(same) = check(&s) {
                     prop_assert_eq!(same, s.as_str());

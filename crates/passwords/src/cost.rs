@@ -1,15 +1,15 @@
-//! What verifying a stored password costs, by the parameters in its hash and not by the clock.
+//! The cost of verifying a stored password, derived from the parameters of its hash, not measured.
 
 use std::time::Duration;
 
 use crate::HashCost;
 
-/// How a hash is computed; each has its own unit of work. The numbers are stored (migrations/0010).
+/// A hash function; each has its own unit of work. The numbers are stored (migrations/0010).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WorkKind {
     /// KiB of memory times passes.
     Argon2 = 1,
-    /// Two to the power of the cost.
+    /// Two to the power of the cost parameter.
     Bcrypt = 2,
     /// N times r times p.
     Scrypt = 3,
@@ -26,7 +26,7 @@ pub enum WorkKind {
 }
 
 impl WorkKind {
-    /// All of them, by number.
+    /// All kinds, ordered by number.
     pub const ALL: [Self; 8] = [
         Self::Argon2,
         Self::Bcrypt,
@@ -38,7 +38,7 @@ impl WorkKind {
         Self::Sha512Crypt,
     ];
 
-    /// As it is stored.
+    /// The stored number.
     pub fn number(self) -> i64 {
         self as i64
     }
@@ -48,8 +48,8 @@ impl WorkKind {
         Self::ALL.into_iter().find(|kind| kind.number() == number)
     }
 
-    /// Nanoseconds for a unit of work on a slow core of today (x86-64 without SHA instructions). Decides which hashes
-    /// are expensive, and stands in for a measurement until there is one.
+    /// Nanoseconds per unit of work on a slow current core (x86-64 without SHA instructions). It determines which
+    /// hashes are expensive, and is used until there is a measurement.
     fn assumed_nanos(self) -> u64 {
         match self {
             Self::Argon2 | Self::Pbkdf2Sha256 => 500,
@@ -61,8 +61,8 @@ impl WorkKind {
         }
     }
 
-    /// A hash of this kind that takes some ten milliseconds, for measuring what a unit of its work takes here. Large
-    /// enough to leave the processor's caches.
+    /// A hash of this kind that takes about ten milliseconds, to measure the time of a unit of its work. Large enough
+    /// not to fit into the processor's caches.
     pub(super) fn sample(self) -> &'static str {
         match self {
             Self::Argon2 => {
@@ -87,28 +87,28 @@ impl WorkKind {
     }
 }
 
-/// What computing a hash takes, in units of its kind.
+/// The work of computing a hash, in units of its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Work {
-    /// How it is computed.
+    /// The hash function.
     pub kind: WorkKind,
-    /// How many units.
+    /// The number of units.
     pub amount: u64,
 }
 
 impl Work {
-    /// Of one Argon2id.
+    /// The work of one Argon2id.
     pub(super) fn of(cost: HashCost) -> Self {
         let amount = u64::from(cost.memory_kib) * u64::from(cost.iterations);
         Self { kind: WorkKind::Argon2, amount }
     }
 
-    /// How long it takes on a slow core, at most.
+    /// Its maximum duration on a slow core.
     pub(super) fn assumed_time(self) -> Duration {
         Duration::from_nanos(self.amount.saturating_mul(self.kind.assumed_nanos()))
     }
 
-    /// Whether it is more than that of a password of this server's own.
+    /// Whether it costs more than this server's own hash.
     pub fn is_expensive(self) -> bool {
         self.assumed_time() > Self::of(HashCost::OWASP).assumed_time()
     }
@@ -152,7 +152,7 @@ mod tests {
             ("$5$rounds=535000$saltsalt$6QYbGV/SRTWPYM/F8Rpc3hUDnieem0Fe4yv1J/fXpmD".into(), Some((WorkKind::Sha256Crypt, 535_000))),
             ("{SSHA}nq9U8mmaO/WxGYfpN7Z8Ufqei/FzYWx0c2FsdA==".into(), None),
             ("sha256$ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0".into(), None),
-            // Over the bounds: it is never computed.
+            // Over the limits: it is never computed.
             (bcrypt(14), None),
             ("no hash".into(), None),
         ] {

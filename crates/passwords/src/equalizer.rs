@@ -1,4 +1,4 @@
-//! When a refused login is answered, so that the clock tells nothing about the user (B23, docs/adr/0021).
+//! Decides when a refused login is answered, so that response times reveal nothing about the user (B23, docs/adr/0021).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,57 +8,58 @@ use tokio::time::Instant;
 use crate::HashCost;
 use crate::cost::{Work, WorkKind};
 
-/// An ordinary hash is taken to be done within so many times what it usually takes; a login whose hash takes longer,
-/// since others wait, is answered later by that much, whoever it is for.
+/// An ordinary hash is expected to be done within this multiple of its usual time. If it takes longer, because others
+/// wait, the response is later by that much, whoever the user is.
 const HEADROOM: f64 = 1.5;
-/// After the ordinary hash there is time for a cheap one of another system, and for the write that a refusal makes.
+/// Time after the ordinary hash, in ordinary hashes: for a cheap imported hash, and for the write of a refusal.
 const ALLOWANCE: f64 = 1.25;
-/// Where expensive hashes are stored, there is time for so many of the most expensive one: the login's own, that of
-/// another partner which happens to be computed, and some to spare.
+/// If expensive hashes are stored: time for this many of the most expensive one. It covers the login's own, one of
+/// another partner that is being computed, and some slack.
 const EXPENSIVE_ALLOWANCE: f64 = 2.5;
-/// The same at least.
+/// The minimum of that time.
 const LEAST_EXPENSIVE_ALLOWANCE: Duration = Duration::from_millis(250);
-/// The part of the time that is kept for the write after an expensive hash.
+/// The fraction of the time reserved for the write after an expensive hash.
 const RESERVE: f64 = 0.125;
-/// How much a new measurement counts.
+/// The weight of a new measurement in the running mean.
 const WEIGHT: f64 = 0.125;
-/// What is measured has to differ by so much from the value in use before that changes: refusals keep to one moment.
+/// The mean must differ by this fraction from the value in use before that changes, so that refusals stay at one
+/// moment.
 const TOLERANCE: f64 = 0.25;
-/// A busy machine stretches expensive hashes by so much at most.
+/// The maximum factor by which a busy machine is assumed to slow expensive hashes down.
 const MOST_LOAD: f64 = 4.0;
 
 /// Decides the moment at which refused logins are answered.
 ///
-/// That moment depends on when the login began, on how long its ordinary hash had to wait, and on which expensive hashes
-/// are stored: on nothing that is known of the user.
+/// That moment depends on when the login began, on how long its ordinary hash had to wait, and on which expensive
+/// hashes are stored; never on the user.
 #[derive(Debug)]
 pub struct TimingEqualizer(Mutex<Timings>);
 
 #[derive(Debug)]
 struct Timings {
-    /// What one of our own hashes takes here: the value in use, and the running mean.
+    /// The time of one of our own hashes: the value in use, and the running mean.
     ordinary: Duration,
     recent: Option<Duration>,
-    /// By kind of work; none until it was measured.
+    /// By kind of work; `None` until it was measured.
     units: [Option<Unit>; WorkKind::ALL.len()],
-    /// Kinds that are being measured, or were.
+    /// Kinds that are being or were measured.
     begun: [bool; WorkKind::ALL.len()],
 }
 
-/// What a unit of work takes here.
+/// The measured time of a unit of work.
 #[derive(Debug, Clone, Copy)]
 struct Unit {
     nanos: f64,
-    /// What an ordinary hash took at that time.
+    /// The time of an ordinary hash at that moment.
     ordinary: Duration,
 }
 
-/// Until when an expensive hash may do what.
+/// The deadlines of an expensive hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
-    /// It must have begun by then, or it is not computed.
+    /// If it has not begun by then, it is not computed.
     pub begin: Instant,
-    /// It must be done by then, or the login is refused whatever comes of it.
+    /// If it is not done by then, the login is refused, whatever the result.
     pub end: Instant,
 }
 
@@ -72,14 +73,14 @@ impl TimingEqualizer {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Learns what one of our own hashes took.
+    /// Records the duration of one of our own hashes.
     pub(super) fn learn_ordinary(&self, took: Duration) {
         let mut timings = self.timings();
         let Some(recent) = timings.recent else {
             (timings.ordinary, timings.recent) = (took, Some(took));
             return;
         };
-        // A stutter of the machine counts as a slow hash, not as a very slow one.
+        // A hiccup of the machine counts as a slow hash, not as a very slow one.
         let took = took.min(timings.ordinary * 4);
         let recent = recent.mul_f64(1.0 - WEIGHT) + took.mul_f64(WEIGHT);
         timings.recent = Some(recent);
@@ -89,7 +90,7 @@ impl TimingEqualizer {
         }
     }
 
-    /// Learns what some work took.
+    /// Records the duration of some work.
     pub(super) fn learn_work(&self, work: Work, took: Duration) {
         let mut timings = self.timings();
         let (nanos, ordinary) = (took.as_nanos() as f64 / work.amount.max(1) as f64, timings.ordinary);
@@ -98,27 +99,27 @@ impl TimingEqualizer {
         }
     }
 
-    /// Whether it is for the caller to have measured what work of this kind takes here: nobody else does or did.
+    /// Whether the caller is the first one, and so has to measure this kind of work.
     pub fn begins_calibration(&self, kind: WorkKind) -> bool {
         self.timings().begun.get_mut(index(kind)).is_some_and(|begun| !std::mem::replace(begun, true))
     }
 
-    /// Says that it was not measured after all.
+    /// Allows another caller to measure this kind, after a failure.
     pub fn give_up_calibration(&self, kind: WorkKind) {
         if let Some(begun) = self.timings().begun.get_mut(index(kind)) {
             *begun = false;
         }
     }
 
-    /// The moment at which a login is refused that began and whose ordinary hash was done at these times; `stored` is the
-    /// most expensive hash of each kind that any user has.
+    /// The moment at which to answer a refused login that began at `begun` and whose ordinary hash was done at
+    /// `hashed`; `stored` is the most expensive hash of each kind that any user has.
     pub fn refusal(&self, begun: Instant, hashed: Instant, stored: &[Work]) -> Instant {
         let timings = self.timings();
         let (from, ordinary) = (timings.from(begun, hashed), timings.ordinary.mul_f64(ALLOWANCE));
         from + ordinary + timings.allowance(stored)
     }
 
-    /// Until when an expensive hash may be computed for such a login.
+    /// The deadlines of an expensive hash for such a login.
     pub fn deadlines(&self, begun: Instant, hashed: Instant, stored: &[Work], own: Work) -> Deadlines {
         let timings = self.timings();
         let end = timings.from(begun, hashed) + timings.allowance(stored).mul_f64(1.0 - RESERVE);
@@ -131,7 +132,7 @@ impl Timings {
         hashed.max(begun + self.ordinary.mul_f64(HEADROOM))
     }
 
-    /// How long expensive hashes may take.
+    /// The time for expensive hashes.
     fn allowance(&self, stored: &[Work]) -> Duration {
         let most = stored.iter().map(|work| self.time_of(*work)).max();
         most.map_or(Duration::ZERO, |most| most.mul_f64(EXPENSIVE_ALLOWANCE).max(LEAST_EXPENSIVE_ALLOWANCE))
@@ -168,19 +169,19 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_answered_at_one_moment_whenever_their_hash_is_done() {
+    fn refusals_are_answered_at_one_moment_independent_of_their_hash() {
         let (equalizer, begun) = (equalizer(), Instant::now());
         for stored in [vec![], vec![bcrypt(12)]] {
             let at = |hashed: u32| equalizer.refusal(begun, begun + hashed * MILLI, &stored);
             assert_eq!([1, 18, 20, 29].map(at), [at(0); 4]);
-            // Where it had to wait, everybody's refusal waits as long.
+            // If the hash had to wait, every refusal waits as long.
             assert_eq!(at(130) - at(30), 100 * MILLI);
         }
         assert_eq!(equalizer.refusal(begun, begun, &[]) - begun, 55 * MILLI);
     }
 
     #[test]
-    fn the_most_expensive_form_decides_and_what_it_takes_here() {
+    fn the_measured_time_of_the_most_expensive_hash_decides() {
         let (equalizer, begun) = (equalizer(), Instant::now());
         let wait = |stored: &[Work]| equalizer.refusal(begun, begun, stored) - begun;
         let assumed = wait(&[bcrypt(12), bcrypt(9)]);
@@ -188,15 +189,15 @@ mod tests {
         equalizer.learn_work(bcrypt(8), 10 * MILLI);
         assert_eq!(wait(&[bcrypt(12)]), (55 + 400) * MILLI);
         assert_eq!(wait(&[bcrypt(12), bcrypt(13)]), (55 + 800) * MILLI);
-        assert_eq!(wait(&[bcrypt(9)]), (55 + 250) * MILLI, "there is a least time");
-        // A kind that is cheap here does not shorten it.
+        assert_eq!(wait(&[bcrypt(9)]), (55 + 250) * MILLI, "there is a minimum");
+        // A kind that is cheap on this machine does not shorten it.
         let scrypt = Work { kind: WorkKind::Scrypt, amount: 1 << 20 };
         equalizer.learn_work(scrypt, 30 * MILLI);
         assert_eq!(wait(&[scrypt, bcrypt(13)]), (55 + 800) * MILLI);
     }
 
     #[test]
-    fn an_expensive_hash_ends_before_the_refusal_or_is_not_begun() {
+    fn an_expensive_hash_ends_before_the_refusal_or_is_not_started() {
         let (equalizer, begun) = (equalizer(), Instant::now());
         equalizer.learn_work(bcrypt(8), 10 * MILLI);
         let stored = [bcrypt(12)];
@@ -205,7 +206,7 @@ mod tests {
         assert_eq!(deadlines.end - begun, (30 + 350) * MILLI);
         assert_eq!(deadlines.end - deadlines.begin, 160 * MILLI);
         assert!(deadlines.end < refusal);
-        // One that nobody recorded gets no more time, though it needs more.
+        // A cost that was not recorded gets no more time, though it needs more.
         let unknown = equalizer.deadlines(begun, begun, &[], bcrypt(13));
         assert_eq!(unknown.end - begun, 30 * MILLI);
         assert!(unknown.begin < begun);
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_machine_is_noticed_and_a_stutter_is_not() {
+    fn a_busy_machine_is_noticed_and_a_hiccup_is_not() {
         let (equalizer, begun) = (equalizer(), Instant::now());
         equalizer.learn_work(bcrypt(8), 10 * MILLI);
         let wait = || equalizer.refusal(begun, begun, &[bcrypt(12)]) - begun;

@@ -1,4 +1,4 @@
-//! Password hashes of other systems: how each is computed. How they are written is in `forms`.
+//! Password hashes of other systems: their computation. `forms` parses them.
 
 use pbkdf2::pbkdf2_hmac;
 use sha_crypt::ShaCrypt;
@@ -11,19 +11,19 @@ use zeroize::Zeroizing;
 use crate::cost::{Work, WorkKind};
 use tenantry_core::error::{Error, Result};
 
-/// A longer password is a wrong one: the time of sha-crypt grows with the square of its length. No system that hashes
-/// so takes more (libxcrypt: 511 bytes).
+/// Maximum length of a password in bytes; a longer one is wrong: the time of sha-crypt grows with the square of its
+/// length. No system with such hashes accepts more (libxcrypt: 511 bytes).
 const LONGEST: usize = 1_024;
 
-/// Blocks that sha-crypt may hash for one password. Each round hashes it up to twice, so whoever logs in chooses a part
-/// of the cost: with many rounds a password of many blocks is a wrong one. This leaves room for 190 characters at the
-/// rounds that passlib chooses, and for any length at the 5,000 of libxcrypt.
+/// Maximum number of blocks that sha-crypt hashes for one password. Each round hashes it up to twice, so the client
+/// determines a part of the cost: with many rounds, a password of many blocks is wrong. This leaves room for 190
+/// characters at the rounds that passlib chooses, and for any length at the 5,000 of libxcrypt.
 const SHA_CRYPT_BLOCKS: u64 = 4_000_000;
 
-/// bcrypt looks at no more.
+/// bcrypt ignores the rest of a password.
 const BCRYPT_LONGEST: usize = 72;
 
-/// A hash function, where the form leaves a choice.
+/// The digest of hash forms that allow several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Digest {
     Sha1,
@@ -32,7 +32,7 @@ pub(super) enum Digest {
 }
 
 impl Digest {
-    /// Bytes of its output.
+    /// The size of its output, in bytes.
     pub(super) fn len(self) -> usize {
         match self {
             Self::Sha1 => 20,
@@ -55,7 +55,7 @@ impl Digest {
     }
 }
 
-/// A hash of another system. Its cost was bounded when it was read.
+/// A hash of another system. Its cost was checked when it was parsed.
 pub(super) enum Foreign {
     /// `sha256_first`: Django's `bcrypt_sha256` gives bcrypt the hexadecimal SHA-256 of the password.
     Bcrypt {
@@ -83,7 +83,7 @@ pub(super) enum Foreign {
         rounds: u32,
         text: String,
     },
-    /// One round over the password and then the salt, as LDAP has it.
+    /// One round over the password followed by the salt, as in LDAP.
     Salted {
         digest: Digest,
         salt: Vec<u8>,
@@ -92,7 +92,7 @@ pub(super) enum Foreign {
 }
 
 impl Foreign {
-    /// What computing it takes; nothing worth counting for a single round.
+    /// The work of computing it; `None` for a single round, which is negligible.
     pub(super) fn work(&self) -> Option<Work> {
         let (kind, amount) = match self {
             Self::Bcrypt { cost, .. } => (WorkKind::Bcrypt, 1_u64.checked_shl(*cost).unwrap_or(u64::MAX)),
@@ -114,7 +114,7 @@ impl Foreign {
         Some(Work { kind, amount })
     }
 
-    /// Whether it is the hash of this password; in constant time.
+    /// Whether it is the hash of this password; compared in constant time.
     pub(super) fn is(&self, password: &str) -> Result<bool> {
         let bytes = password.as_bytes();
         if bytes.len() > LONGEST {
@@ -152,14 +152,14 @@ impl Foreign {
     }
 }
 
-/// Whether a password of so many bytes is compared with such a hash.
+/// Whether a password of `length` bytes is compared with such a hash.
 pub(super) fn is_sha_crypt_within_bounds(digest: Digest, rounds: u32, length: usize) -> bool {
     // Twice the password, the salt, the last digest and the padding, in blocks of twice the digest.
     let blocks = (2 * length + 16 + digest.len() + 17).div_ceil(2 * digest.len());
     u64::from(rounds) * blocks as u64 <= SHA_CRYPT_BLOCKS
 }
 
-/// What bcrypt is given: the password with a NUL behind it, cut where bcrypt ends.
+/// The input of bcrypt: the password with a trailing NUL, truncated to bcrypt's maximum.
 fn bcrypt_key(password: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut key = Zeroizing::new(password.to_vec());
     key.push(0);

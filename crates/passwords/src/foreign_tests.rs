@@ -1,4 +1,4 @@
-//! Hashes of other systems, made by those systems (libxcrypt, Python's hashlib) for one password.
+//! Hashes of one password, made by other systems (libxcrypt, Python's hashlib).
 
 use crate::*;
 
@@ -69,7 +69,7 @@ fn secret(s: &str) -> Zeroizing<String> {
 }
 
 #[tokio::test]
-async fn every_form_is_verified_as_the_system_made_it() {
+async fn hashes_of_every_form_are_verified() {
     let hasher = hasher();
     for (what, hash) in HASHES {
         assert_eq!(check_foreign(hash), Ok(()), "{what}");
@@ -87,7 +87,7 @@ async fn every_form_is_verified_as_the_system_made_it() {
     }
     let own = hasher.hash(secret(PASSWORD)).await.unwrap();
     assert!(hasher.is_current(&own));
-    assert_eq!(check_foreign(&own), Ok(()), "what was exported can be imported");
+    assert_eq!(check_foreign(&own), Ok(()), "exported hashes can be imported");
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ fn bcrypt(cost: u32) -> String {
 }
 
 #[test]
-fn what_would_hang_the_threads_is_too_expensive() {
+fn hashes_that_would_hang_the_threads_are_too_expensive() {
     let scrypt = |cost: &str| {
         format!("$scrypt${cost}$c2FsdC1vZi0xNi1ieXRlcw$t0eig3u7j79EEbQA0++MN4/EzZmNHsfI7f2SZ61FvOI")
     };
@@ -185,7 +185,7 @@ fn what_would_hang_the_threads_is_too_expensive() {
 }
 
 #[tokio::test]
-async fn what_is_over_the_bounds_costs_one_ordinary_hash_and_is_nobodys_password() {
+async fn a_hash_over_the_limits_costs_one_ordinary_hash_and_matches_no_password() {
     let hasher = hasher();
     for stored in [
         argon2("m=4194304,t=2,p=1"),
@@ -200,16 +200,16 @@ async fn what_is_over_the_bounds_costs_one_ordinary_hash_and_is_nobodys_password
         assert!(!hasher.verify_expensive(secret(PASSWORD), stored.clone(), ()).await.unwrap());
         assert_eq!(hasher.computed() - before, 1, "{stored}");
         assert!(!hasher.is_current(&stored));
-        // Beside it another password is good.
+        // Another password of the same user still works.
         let both = vec![stored, system_generated("temporary")];
         assert_eq!(hasher.verify_login(secret("temporary"), both).await.unwrap().matched, Some(1));
     }
 }
 
 #[tokio::test]
-async fn an_expensive_hash_is_left_to_its_own_thread() {
+async fn an_expensive_hash_is_computed_on_its_own_thread() {
     let hasher = hasher();
-    // Twice ours in passes, of next to nothing in memory: by its parameters it is expensive.
+    // Twice our passes over very little memory: expensive by its parameters.
     let stored = "$argon2id$v=19$m=19456,t=3,p=1$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc";
     let all = || vec![bcrypt(13), stored.to_owned(), system_generated("temporary")];
     let before = (hasher.computed(), hasher.computed_expensive());
@@ -218,7 +218,7 @@ async fn an_expensive_hash_is_left_to_its_own_thread() {
     let verdict = hasher.verify_login(secret("temporary"), all()).await.unwrap();
     assert_eq!((verdict.matched, verdict.expensive), (Some(2), vec![0, 1]));
     assert_eq!((hasher.computed() - before.0, hasher.computed_expensive()), (2, before.1));
-    // The turn is over when the work is.
+    // The turn ends with the work.
     let (turn, over) = tokio::sync::oneshot::channel::<()>();
     assert!(!hasher.verify_expensive(secret("wrong"), stored.to_owned(), turn).await.unwrap());
     over.await.unwrap_err();
@@ -226,7 +226,7 @@ async fn an_expensive_hash_is_left_to_its_own_thread() {
 }
 
 #[tokio::test]
-async fn what_a_kind_takes_is_measured() {
+async fn the_time_of_a_kind_is_measured() {
     let hasher = hasher();
     let works: Vec<Work> = WorkKind::ALL.map(|kind| Work { kind, amount: 1 << 13 }).to_vec();
     for kind in WorkKind::ALL {
@@ -238,8 +238,8 @@ async fn what_a_kind_takes_is_measured() {
 }
 
 #[tokio::test]
-async fn with_many_rounds_of_sha_crypt_a_very_long_password_is_a_wrong_one() {
-    // By libxcrypt, of 300 characters.
+async fn with_many_rounds_of_sha_crypt_a_very_long_password_is_wrong() {
+    // Made by libxcrypt for 300 characters.
     let long = "Tea-Pot.71".repeat(30);
     for stored in [
         "$6$rounds=5000$saltsalt$D2DlOIu7aAHR6y9MntRbF552WusnYrROK50Lu0pGzzqTdgwau1uyH6QMZ8iC/Z9j/.haKg9Ul3b60mKG9Yd.60",
@@ -248,7 +248,7 @@ async fn with_many_rounds_of_sha_crypt_a_very_long_password_is_a_wrong_one() {
         let verdict = hasher().verify_login(secret(&long), vec![stored.to_owned()]).await.unwrap();
         assert_eq!(verdict.matched, Some(0), "{stored}");
     }
-    // A password of any length may take four times what the bound on the rounds allows for one of some characters.
+    // A password of any length costs at most four times what the limit on rounds allows for a short one.
     let is_computed = foreign::is_sha_crypt_within_bounds;
     for (digest, rounds, longest) in [
         (foreign::Digest::Sha512, 5_000, 1_024),
@@ -263,7 +263,7 @@ async fn with_many_rounds_of_sha_crypt_a_very_long_password_is_a_wrong_one() {
 }
 
 #[tokio::test]
-async fn what_is_no_hash_is_unknown() {
+async fn malformed_hashes_are_unknown() {
     let fast = system_generated("secret");
     let long = format!("{{SSHA}}{}", "A".repeat(2_000));
     for text in [
@@ -274,7 +274,7 @@ async fn what_is_no_hash_is_unknown() {
         "{SSHA}",
         "{SSHA}!!!",
         "{MD5}X03MO1qnZdYdgyfeuILPmQ==",
-        // A salted one without salt, and one that is too short.
+        // A salted hash without salt, and one that is too short.
         "{SSHA}FVjhJAAl3lB5Y9OJ+aISPJfHeas=",
         "{SHA}FVjhJAAl3lB5Y9OJ+aISPJfH",
         "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/",
@@ -284,7 +284,7 @@ async fn what_is_no_hash_is_unknown() {
         "$2b$05$abcdefghijklmnopqrstuuKNj3B0UBWGwSQWggCU91.xLxJdl9ZB",
         "$5$rounds=999$saltsalt$6QYbGV/SRTWPYM/F8Rpc3hUDnieem0Fe4yv1J/fXpmD",
         "$5$saltsalt$6QYbGV",
-        // An empty hash would be that of every password.
+        // An empty hash would match every password.
         "$pbkdf2-sha256$i=2000$c2FsdC1vZi0xNi1ieXRlcw$",
         "$pbkdf2-sha256$i=0$c2FsdC1vZi0xNi1ieXRlcw$gwzkXi+SaqAMTywRIfNTayiPnL3Yp8FzYgd6mEbe7XU",
         "$pbkdf2-md5$i=2000$c2FsdC1vZi0xNi1ieXRlcw$gwzkXi+SaqAMTywRIfNTayiPnL3Yp8FzYgd6mEbe7XU",
@@ -292,7 +292,7 @@ async fn what_is_no_hash_is_unknown() {
         "scrypt$1000$salt$8$1$t0eig3u7j79EEbQA0++MN4/EzZmNHsfI7f2SZ61FvOI=",
         "pbkdf2:sha256:2000$saltsalt$c843c6ea8ae7eb57229bd225a50165add875e3159740228\u{e9}",
         "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ",
-        // The system's own fast form is for what the system made.
+        // The fast form is only for passwords that the system generated.
         &fast,
         &long,
     ] {

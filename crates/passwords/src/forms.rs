@@ -1,5 +1,5 @@
-//! How other systems write their password hashes down: PHC strings, crypt(5), LDAP's schemes (RFC 2307), and those of
-//! Django, Werkzeug and passlib.
+//! Parses password hashes of other systems: PHC strings, crypt(5), LDAP's schemes (RFC 2307), and those of Django,
+//! Werkzeug and passlib.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -7,41 +7,41 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::foreign::{Digest, Foreign};
 
-/// Why a hash is not taken.
+/// Why a hash is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flaw {
     /// In no known form, or damaged.
     Unknown,
-    /// It would keep a hash thread busy for too long; what the limits are.
+    /// It would occupy a hash thread for too long. Contains the limits.
     CostTooHigh(&'static str),
 }
 
-// The bounds: none of them allows more than about a second of one core.
+// The limits: none of them allows more than about a second of one core.
 const BCRYPT_COST: u32 = 13;
-/// N times r times p: every setting that OWASP names is below. It bounds the memory as well, at 128 MiB.
+/// N times r times p: every setting that OWASP recommends is below. It also limits the memory, to 128 MiB.
 const SCRYPT_WORK: u64 = 1 << 20;
-/// Rounds of PBKDF2, times the blocks of output that each of them is spent on.
+/// Rounds of PBKDF2, times the blocks of output.
 const PBKDF2_ROUNDS: u64 = 1_500_000;
-/// Rounds of sha-crypt; passlib writes 656,000 unless told otherwise.
+/// Rounds of sha-crypt; passlib's default is 656,000.
 const SHA_CRYPT_MOST: u32 = 1_000_000;
-/// Rounds of sha-crypt that names none.
+/// Default rounds of sha-crypt.
 const SHA_CRYPT_ROUNDS: u32 = 5_000;
 
-/// A shorter hash would be guessed, an empty one is that of every password.
+/// A shorter hash could be guessed; an empty one would match every password.
 const SHORTEST_HASH: usize = 16;
 const LONGEST_HASH: usize = 64;
 
-/// Not even a salt may be without end.
+/// Limits the whole text, including the salt.
 const LONGEST: usize = 1_024;
 
-/// Systems disagree about the last bits of a text that holds no whole bytes, and about padding.
+/// Systems disagree about padding, and about the unused bits of the last character.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_allow_trailing_bits(true)
     .with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const BCRYPT: GeneralPurpose = GeneralPurpose::new(&alphabet::BCRYPT, LENIENT);
 
-/// Base64 in any of its spellings; passlib writes `.` for `+`.
+/// Base64 in any of its variants; passlib writes `.` for `+`.
 fn decode(text: &str) -> Option<Vec<u8>> {
     let standard: String = text
         .chars()
@@ -54,7 +54,7 @@ fn decode(text: &str) -> Option<Vec<u8>> {
     BASE64.decode(standard).ok()
 }
 
-/// The hash without a scheme that only says what is plain from the rest.
+/// The hash without a redundant scheme.
 pub(super) fn without_scheme(hash: &str) -> &str {
     const PLAIN: [&str; 9] = [
         "{CRYPT}",
@@ -71,14 +71,14 @@ pub(super) fn without_scheme(hash: &str) -> &str {
         if let Some((head, rest)) = hash.split_at_checked(scheme.len())
             && head.eq_ignore_ascii_case(scheme)
         {
-            // Django's `argon2$argon2id$...` lacks the first sign of the PHC string.
+            // Django's `argon2$argon2id$...` lacks the first character of the PHC string.
             return if scheme == "argon2$" { hash.get(scheme.len() - 1..).unwrap_or(rest) } else { rest };
         }
     }
     hash
 }
 
-/// Takes a hash apart that is no Argon2.
+/// Parses a hash that is not Argon2.
 pub(super) fn read(hash: &str) -> Result<Foreign, Flaw> {
     if hash.len() > LONGEST || !hash.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Flaw::Unknown);
@@ -103,7 +103,7 @@ pub(super) fn read(hash: &str) -> Result<Foreign, Flaw> {
         }
         ["", kind, rounds, salt, hash] if kind.starts_with("pbkdf2") => {
             let digest = digest_of(kind.strip_prefix("pbkdf2").unwrap_or_default())?;
-            // PHC names it (with or without the length), passlib does not.
+            // PHC names the parameters (with or without the length), passlib does not.
             let first = rounds.split(',').next().unwrap_or_default();
             pbkdf2(digest, first.strip_prefix("i=").unwrap_or(first), decode(salt), decode(hash))
         }
@@ -118,7 +118,7 @@ pub(super) fn read(hash: &str) -> Result<Foreign, Flaw> {
     }
 }
 
-/// `{SSHA}` and its kin, and OpenLDAP's `{PBKDF2-SHA256}rounds$salt$hash`.
+/// `{SSHA}` and similar, and OpenLDAP's `{PBKDF2-SHA256}rounds$salt$hash`.
 fn ldap(scheme: &str, rest: &str) -> Result<Foreign, Flaw> {
     if let Some(kind) = scheme.strip_prefix("PBKDF2") {
         let digest = digest_of(&kind.to_ascii_lowercase())?;
@@ -215,7 +215,7 @@ fn sha_crypt(parts: &[&str]) -> Result<Foreign, Flaw> {
     };
     let is_crypt = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"./".contains(&b));
     let length = if id == "5" { 43 } else { 86 };
-    // What writes such hashes cuts a salt at 16 characters and raises the rounds to 1,000.
+    // Implementations truncate the salt to 16 characters and raise the rounds to at least 1,000.
     if hash.len() != length || salt.len() > 16 || rounds < 1_000 || !is_crypt(hash) || !is_crypt(salt) {
         return Err(Flaw::Unknown);
     }
@@ -226,7 +226,7 @@ fn sha_crypt(parts: &[&str]) -> Result<Foreign, Flaw> {
     Ok(Foreign::ShaCrypt { digest, rounds, text: format!("${id}$rounds={rounds}${salt}${hash}") })
 }
 
-/// What follows `pbkdf2` in a name; nothing is SHA-1.
+/// The digest by the suffix of `pbkdf2` in a name; an empty one means SHA-1.
 fn digest_of(suffix: &str) -> Result<Digest, Flaw> {
     match suffix {
         "" | "-sha1" => Ok(Digest::Sha1),
@@ -245,7 +245,7 @@ fn named(params: &str, names: [&str; 3]) -> Option<[u32; 3]> {
     parts.next().is_none().then_some(found)
 }
 
-/// Digits; more of them than there are numbers of 32 bits is a number all the same.
+/// Parses digits. A number beyond 32 bits is saturated, not an error.
 fn number(text: &str) -> Result<u32, Flaw> {
     match text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() {
         true => Ok(text.parse().unwrap_or(u32::MAX)),

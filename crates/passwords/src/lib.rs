@@ -1,12 +1,12 @@
-//! Password hashing on threads of its own: a login storm fills this queue and never slows a read.
+//! Password hashing on dedicated threads: a login storm fills this queue and never slows reads.
 //!
-//! Two forms are made here. A password that a person chose is an Argon2id PHC string (`$argon2id$...`, RFC 9106). One that
-//! the system made has 120 bits and more, which nobody searches through: it is `sha256$<base64url>`, so creating users
-//! is no hash benchmark. A login takes the time of an Argon2 either way (contract B23).
+//! Two forms are created here. A password that a person chose is stored as an Argon2id PHC string (`$argon2id$...`, RFC
+//! 9106). One that the system generated has at least 120 bits of entropy and cannot be guessed: it is stored as
+//! `sha256$<base64url>`, so creating users is not a hash benchmark. A login costs one Argon2 either way (contract B23).
 //!
-//! Hashes that came with their users from another system (`foreign`) stand as they came until their user logs in. Those
-//! that cost more than our own are computed on a thread of their own, one at a time, and no login waits for it longer
-//! than every refusal does (`equalizer`, docs/adr/0021).
+//! Hashes imported from other systems (`foreign`) are stored unchanged until their user logs in. Those that cost more
+//! than our own are computed on a separate thread, one at a time, and no login waits for it longer than every refusal
+//! does (`equalizer`, docs/adr/0021).
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -42,14 +42,14 @@ mod forms;
 mod pool;
 mod stored;
 
-/// How many jobs may wait for each thread, unless told otherwise: about a second and a half of work.
+/// Default queue length per thread: about a second and a half of work.
 pub const QUEUE_PER_THREAD: usize = 64;
 
 const FAST: &str = "sha256$";
 const SALT_LEN: usize = 16;
 const OUTPUT_LEN: usize = 32;
 
-/// What one Argon2id costs; its parallelism is 1.
+/// The parameters of Argon2id; its parallelism is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashCost {
     /// Memory, in KiB.
@@ -61,24 +61,24 @@ pub struct HashCost {
 impl HashCost {
     /// OWASP's Password Storage Cheat Sheet: m=19456 (19 MiB), t=2, p=1.
     pub const OWASP: Self = Self { memory_kib: 19_456, iterations: 2 };
-    /// Next to nothing: for tests only.
+    /// Minimal cost: for tests only.
     pub const FOR_TESTS: Self = Self { memory_kib: 64, iterations: 1 };
 }
 
-/// For whom a password is hashed: they take turns, and who floods the queue is refused before others are.
+/// For whom a password is hashed: the key of the fair queue. A key that floods it is refused before others are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Whose {
     /// The server itself.
     Server,
-    /// A partner, one of whose users has shown a token.
+    /// A partner, for requests of its authenticated users.
     Partner(PartnerId),
-    /// Somebody at this address who is not logged in. Not the partner of the user that is named: by how long that takes
-    /// in a storm it could be told whether there is such a user (B23).
+    /// The address of an unauthenticated client. Not the partner of the given user: in a storm the waiting time would
+    /// reveal whether the user exists (B23).
     Address(IpAddr),
 }
 
 impl Whose {
-    /// Of IPv6 the first half: the rest is chosen by whoever has the network (RFC 4291 §2.5.1).
+    /// Of IPv6 the first half: the owner of the network chooses the rest (RFC 4291 §2.5.1).
     pub fn address(address: IpAddr) -> Self {
         Self::Address(match address.to_canonical() {
             IpAddr::V6(v6) => {
@@ -90,26 +90,26 @@ impl Whose {
     }
 }
 
-/// Hashes and verifies passwords on its own threads. Clones share them; they end with the last clone.
+/// Hashes and verifies passwords on its own threads. Clones share the threads, which end with the last clone.
 #[derive(Clone)]
 pub struct Hasher {
     pool: Arc<Pool>,
     whose: Whose,
     params: Params,
     random: Random,
-    /// One thread.
+    /// The thread for expensive hashes.
     expensive: Arc<Pool>,
     equalizer: Arc<TimingEqualizer>,
 }
 
-/// What verifying a login came to.
+/// The result of verifying a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// Which of the stored passwords it is.
+    /// The index of the matching stored password.
     pub matched: Option<usize>,
-    /// Which of them were not compared, since they are expensive: see [`Hasher::verify_expensive`].
+    /// The indexes of those not compared because they are expensive: see [`Hasher::verify_expensive`].
     pub expensive: Vec<usize>,
-    /// When the one ordinary hash was done that every login takes.
+    /// When the one ordinary hash that every login costs was done.
     pub hashed: Instant,
 }
 
@@ -120,16 +120,16 @@ impl std::fmt::Debug for Hasher {
 }
 
 impl Hasher {
-    /// Starts `threads` threads, for which at most `queue` jobs may wait in all (see [`QUEUE_PER_THREAD`]). Both are at
+    /// Starts `threads` threads with a queue of at most `queue` jobs in all (see [`QUEUE_PER_THREAD`]). Both are at
     /// least one.
     pub fn new(threads: usize, queue: usize, cost: HashCost, random: Random) -> Result<Self> {
         Self::supervised(&Supervisor::default(), threads, queue, cost, random)
     }
 
-    /// The same, of threads that belong to a server.
+    /// As [`Hasher::new`], with threads supervised by `supervisor`.
     ///
     /// # Errors
-    /// The cost is impossible, or a thread cannot be started.
+    /// The cost is invalid, or a thread cannot be started.
     pub fn supervised(
         supervisor: &Supervisor,
         threads: usize,
@@ -138,14 +138,14 @@ impl Hasher {
         random: Random,
     ) -> Result<Self> {
         let params = Params::new(cost.memory_kib, cost.iterations, 1, Some(OUTPUT_LEN))
-            .map_err(|e| Error::internal(format!("the password hash's cost is impossible: {e}")))?;
+            .map_err(|e| Error::internal(format!("the cost of the password hash is invalid: {e}")))?;
         let pool = Arc::new(Pool::start(supervisor, threads, queue, pool::IDLE)?);
         let expensive = Arc::new(Pool::start_expensive(supervisor, queue)?);
         let equalizer = Arc::new(TimingEqualizer::new(cost));
         Ok(Self { pool, whose: Whose::Server, params, random, expensive, equalizer })
     }
 
-    /// The same, for somebody.
+    /// The same hasher, for jobs of this key.
     #[must_use]
     pub fn on_behalf_of(&self, whose: Whose) -> Self {
         Self { whose, ..self.clone() }
@@ -182,8 +182,9 @@ impl Hasher {
             .await
     }
 
-    /// Which of `against`, as stored, is this password: the first that is. Stops there, so its time tells how far it
-    /// got: for comparing with a person's own history, never for a login. One over the bounds is no password.
+    /// The index of the first of `against`, as stored, that matches this password. It stops there, so its time reveals
+    /// the index: use it for a person's own password history, never for a login. A hash over the limits matches no
+    /// password.
     pub async fn verify(&self, password: Zeroizing<String>, against: Vec<String>) -> Result<Option<usize>> {
         self.pool
             .submit(self.whose, move |memory, wanted| {
@@ -201,13 +202,13 @@ impl Hasher {
             .await
     }
 
-    /// Whether a login with this password succeeds: which of the user's current passwords, as stored, it is (a temporary
-    /// one may be good beside the permanent one); `stored` is empty for a user that does not exist, or that may not log
-    /// in whatever its password is.
+    /// Verifies a login: which of the user's current passwords, as stored, matches (a temporary one can be valid beside
+    /// the permanent one). `stored` is empty for a user that does not exist, or that may not log in whatever its
+    /// password is.
     ///
-    /// Takes one ordinary hash, whatever is stored (B23). On top of it come cheaper ones of other systems; expensive ones
-    /// are left to [`Hasher::verify_expensive`], and those over the bounds are nobody's password. All are compared, also
-    /// after one was found. What it took shows nowhere: see [`TimingEqualizer`].
+    /// Costs one ordinary hash, whatever is stored (B23), plus cheaper imported hashes; expensive ones are left to
+    /// [`Hasher::verify_expensive`], and those over the limits match no password. All are compared, even after a match.
+    /// [`TimingEqualizer`] hides the time.
     pub async fn verify_login(&self, password: Zeroizing<String>, stored: Vec<String>) -> Result<Verdict> {
         let (params, equalizer) = (self.params.clone(), Arc::clone(&self.equalizer));
         self.pool
@@ -237,8 +238,8 @@ impl Hasher {
             .await
     }
 
-    /// Whether this is the password of an expensive hash. Computed on a thread of its own; `turn` is dropped when that has
-    /// ended, also if nobody waits for the answer any more. Whoever calls this holds the only turn there is.
+    /// Whether the password matches an expensive hash. It is computed on a separate thread; `turn` is dropped when the
+    /// computation has ended, even if nobody waits for the result any more. The caller must hold the only turn.
     pub async fn verify_expensive(
         &self,
         password: Zeroizing<String>,
@@ -253,9 +254,9 @@ impl Hasher {
             .await
     }
 
-    /// Measures what work of this kind takes here, as [`Hasher::verify_expensive`] does it.
+    /// Measures the time of this kind of work, on the thread of [`Hasher::verify_expensive`].
     pub async fn calibrate(&self, kind: WorkKind, turn: impl Send + 'static) -> Result<()> {
-        /// The fastest counts: what else the machine does only makes it slower.
+        /// The fastest run counts: other load only makes it slower.
         const RUNS: usize = 3;
         let equalizer = Arc::clone(&self.equalizer);
         self.expensive
@@ -281,28 +282,28 @@ impl Hasher {
         &self.equalizer
     }
 
-    /// Whether this is how the password would be stored today. Otherwise it is stored anew at the next login.
+    /// Whether this is the current form and cost. Otherwise the password is stored again at the next login.
     pub fn is_current(&self, stored: &str) -> bool {
         Stored::parse(stored).is_ok_and(|stored| stored.is_made_with(&self.params))
     }
 
-    /// How many jobs wait for a thread, for the metrics.
+    /// The number of jobs waiting for a thread, for the metrics.
     pub fn waiting(&self) -> usize {
         self.pool.waiting()
     }
 
-    /// How many Argon2s were computed so far, for the metrics. A login costs one, whatever comes of it (B23).
+    /// The number of Argon2s computed so far, for the metrics. A login costs one, whatever its result (B23).
     pub fn computed(&self) -> u64 {
         self.pool.runs()
     }
 
-    /// How many expensive hashes were computed so far.
+    /// The number of expensive hashes computed so far.
     pub fn computed_expensive(&self) -> u64 {
         self.expensive.jobs()
     }
 }
 
-/// One ordinary hash that nobody needs.
+/// Computes one ordinary hash and discards it.
 fn compute_for_nothing(memory: &mut Memory, params: &Params, password: &str) -> Result<()> {
     let mut output = Zeroizing::new([0; OUTPUT_LEN]);
     let (id, version) = (Algorithm::Argon2id, Version::V0x13);
@@ -311,37 +312,36 @@ fn compute_for_nothing(memory: &mut Memory, params: &Params, password: &str) -> 
     Ok(())
 }
 
-/// The form in which a password is stored that the system itself made, with 120 bits of entropy or more. A password
-/// that a person chose must never be stored so.
+/// The stored form of a password that the system generated, with at least 120 bits of entropy. A password that a person
+/// chose must never be stored like this.
 pub fn system_generated(password: &str) -> String {
     format!("{FAST}{}", URL_SAFE_NO_PAD.encode(Sha256::digest(password)))
 }
 
-/// Checks a password hash that comes from another system: it must be in a form that is known here, and cost no more
-/// than the hash threads can bear.
+/// Checks an imported password hash: its form must be known, and its cost within the limits of the hash threads.
 ///
 /// # Errors
-/// `unknown-hash`, `hash-too-expensive`. Their text says nothing of the hash.
+/// `unknown-hash`, `hash-too-expensive`. Their text reveals nothing of the hash.
 pub fn check_foreign(hash: &str) -> Result<(), Bad> {
     stored::check_foreign(hash)
 }
 
-/// What comparing with a stored password takes, where that is more than one of our own; none for any other, also for one
-/// over the bounds, which is never computed.
+/// The work of verifying a stored password, if it is expensive; `None` for any other, including one over the limits,
+/// which is never computed.
 pub fn work_of(stored: &str) -> Option<Work> {
-    // Most are our own.
+    // Most stored passwords are our own.
     if stored.starts_with(FAST) {
         return None;
     }
     Stored::parse(stored).ok()?.work().filter(|work| work.is_expensive())
 }
 
-/// Whether a stored password costs more than the bounds allow, so that nobody can log in with it.
+/// Whether a stored password is over the limits, so that its user cannot log in.
 pub fn is_over_the_bounds(stored: &str) -> bool {
     matches!(Stored::parse_within_bounds(stored), Ok(None))
 }
 
-/// Whether `secret` is what [`system_generated`] made `stored` of; in constant time.
+/// Whether `stored` is [`system_generated`] of `secret`; compared in constant time.
 pub fn is_system_generated(secret: &str, stored: &str) -> bool {
     system_generated(secret).as_bytes().ct_eq(stored.as_bytes()).into()
 }
@@ -368,12 +368,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_hashed_is_verified() {
+    async fn hashed_passwords_are_verified() {
         let hasher = hasher();
         let one = hasher.hash(secret("one")).await.unwrap();
         let two = hasher.hash(secret("two")).await.unwrap();
         assert!(one.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{one}");
-        assert_ne!(one, hasher.hash(secret("one")).await.unwrap(), "each has its salt");
+        assert_ne!(one, hasher.hash(secret("one")).await.unwrap(), "each has its own salt");
         let all = vec![one, two, system_generated("three")];
         for (index, password) in ["one", "two", "three"].into_iter().enumerate() {
             assert_eq!(hasher.verify(secret(password), all.clone()).await.unwrap(), Some(index));
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_verified_is_our_fault_and_says_nothing() {
+    async fn an_unknown_stored_form_is_an_internal_error_without_details() {
         let hasher = hasher();
         for stored in [
             "",
@@ -440,7 +440,7 @@ mod tests {
         ] {
             let before = hasher.computed();
             let error = hasher.verify_login(secret("x"), vec![stored.into()]).await.unwrap_err();
-            assert_eq!(error.to_string(), "a stored password is in no form that this server knows");
+            assert_eq!(error.to_string(), "a stored password has an unknown form");
             assert_eq!(hasher.computed() - before, 1);
             assert!(hasher.verify(secret("x"), vec![stored.into()]).await.is_err());
         }

@@ -1,4 +1,4 @@
-//! The threads that hash, their queue and their memory.
+//! The hash threads, their queue and their memory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,23 +17,23 @@ use tenantry_core::supervise::Supervisor;
 
 /// How long a thread without work keeps its memory.
 pub(super) const IDLE: Duration = Duration::from_secs(1);
-/// How nice the ordinary threads are.
+/// The nice value of ordinary threads.
 const NICE: i32 = 15;
-/// What a client is told when the queue is full.
+/// The `Retry-After` of a full queue.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// By so many times the capacity the queue may grow for those who have less than their share of it.
+/// The queue can grow to this multiple of its capacity for keys that have less than their share of it.
 const MOST: usize = 2;
-/// Above its largest mmap threshold (32 MiB on 64 bits) glibc always gives memory back when it is freed; below, a
-/// threshold that adapts makes it keep it (measured: 19 MiB more with every burst of logins). So more is reserved than
+/// Above its largest mmap threshold (32 MiB on 64 bits) glibc always returns freed memory; below it, an adaptive
+/// threshold makes it keep the memory (measured: 19 MiB more with every burst of logins). So more is reserved than
 /// used: untouched pages cost nothing.
 const RESERVED_BLOCKS: usize = 33 * 1024;
 
-/// The way to the threads, which end when it is dropped.
+/// The handle of the threads, which end when it is dropped.
 pub(super) struct Pool(Arc<Shared>);
 
 impl Pool {
-    /// Starts `threads` threads, for which at most `capacity` jobs may wait in all; both are at least one. A thread that
-    /// was `idle` for so long frees its memory.
+    /// Starts `threads` threads with a queue of at most `capacity` jobs in all; both are at least one. A thread that
+    /// was idle for `idle` frees its memory.
     pub(super) fn start(
         supervisor: &Supervisor,
         threads: usize,
@@ -44,7 +44,7 @@ impl Pool {
         Self::start_named(supervisor, names, Priority::Low, capacity, idle)
     }
 
-    /// Starts the one thread for expensive hashes, which leaves the processor to the ordinary ones.
+    /// Starts the thread for expensive hashes, which yields the processor to the ordinary ones.
     pub(super) fn start_expensive(supervisor: &Supervisor, capacity: usize) -> Result<Self> {
         Self::start_named(
             supervisor,
@@ -63,7 +63,7 @@ impl Pool {
         idle: Duration,
     ) -> Result<Self> {
         let (state, work) = (Mutex::default(), Condvar::new());
-        // Before the threads: when one cannot be started, dropping this ends those that were.
+        // Created before the threads: if one cannot be started, dropping it ends the others.
         let (capacity, runs, jobs) = (capacity.max(1), Arc::default(), Arc::default());
         let pool = Self(Arc::new(Shared { capacity, idle, priority, state, work, runs, jobs }));
         for name in names {
@@ -82,22 +82,22 @@ impl Pool {
         Ok(pool)
     }
 
-    /// How many jobs wait for a thread.
+    /// The number of jobs waiting for a thread.
     pub(super) fn waiting(&self) -> usize {
         self.0.lock().queue.len()
     }
 
-    /// How many Argon2s were computed so far.
+    /// The number of Argon2s computed so far.
     pub(super) fn runs(&self) -> u64 {
         self.0.runs.load(Ordering::Relaxed)
     }
 
-    /// How many jobs were begun so far.
+    /// The number of jobs started so far.
     pub(super) fn jobs(&self) -> u64 {
         self.0.jobs.load(Ordering::Relaxed)
     }
 
-    /// Runs `work` on one of the threads. It may ask whether somebody still waits for the answer.
+    /// Runs `work` on one of the threads. `work` can check whether the caller still waits for the result.
     pub(super) async fn submit<T: Send + 'static>(
         &self,
         whose: Whose,
@@ -109,12 +109,12 @@ impl Pool {
             if !answer.is_closed() {
                 jobs.fetch_add(1, Ordering::Relaxed);
                 let done = work(memory, &|| !answer.is_closed());
-                // A caller who has gone needs no answer.
+                // A caller that is gone needs no result.
                 let _ = answer.send(done);
             }
         });
         self.0.push(whose, job)?;
-        // The sender is dropped unused when the job panicked.
+        // If the job panicked, the sender was dropped unused.
         result.await.unwrap_or_else(|_| Err(Error::internal("password hashing failed: its job panicked")))
     }
 }
@@ -136,19 +136,19 @@ struct Shared {
     state: Mutex<State>,
     work: Condvar,
     runs: Arc<AtomicU64>,
-    /// How many jobs were begun, by all threads.
+    /// The number of jobs started by all threads.
     jobs: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Nobody's storm of logins keeps those of others waiting.
+    /// A login storm of one key does not delay others.
     queue: Fair<Whose, Job>,
     closed: bool,
 }
 
 impl Shared {
-    /// Jobs run without the lock, and nothing that holds it can panic half-way.
+    /// Jobs run without the lock, and no code that holds it can panic.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -157,7 +157,7 @@ impl Shared {
         let busy =
             || Error::Unavailable { what: "password hashing is busy".into(), retry_after: RETRY_AFTER };
         let mut state = self.lock();
-        // There are more addresses than partners: those that come to a full queue with nothing in it are bounded, too.
+        // There are more addresses than partners, so new keys at a full queue are bounded as well.
         if state.queue.len() >= MOST * self.capacity {
             return Err(busy());
         }
@@ -167,17 +167,17 @@ impl Shared {
         Ok(())
     }
 
-    /// What each thread does until the pool is dropped.
+    /// The loop of each thread, until the pool is dropped.
     fn run(&self) {
         self.priority.apply();
         let mut memory = Memory { blocks: Vec::new(), runs: Arc::clone(&self.runs) };
         while let Some(job) = self.next(&mut memory) {
-            // A panic stays in its job; the memory is only ever overwritten, so it cannot be left half-done.
+            // A panic only ends its job; the memory is always overwritten, so it cannot be left inconsistent.
             let _ = catch_unwind(AssertUnwindSafe(|| job(&mut memory)));
         }
     }
 
-    /// The next job, or nothing at the end. Frees the memory when there was no work for a while.
+    /// The next job, or `None` at the end. Frees the memory after a while without work.
     fn next(&self, memory: &mut Memory) -> Option<Job> {
         let free_at = Instant::now() + self.idle;
         let mut state = self.lock();
@@ -204,12 +204,12 @@ impl Shared {
     }
 }
 
-/// What the threads get of a processor that others want, too.
+/// The scheduling priority of the threads.
 #[derive(Debug, Clone, Copy)]
 enum Priority {
-    /// What everything but hashing leaves.
+    /// Below everything but hashing.
     Low,
-    /// What everything else leaves, ordinary hashes included.
+    /// Below everything else, including ordinary hashes.
     Idle,
 }
 
@@ -234,15 +234,15 @@ impl Priority {
     }
 }
 
-/// The blocks Argon2 works in, kept from job to job: new ones have to be zeroed and mapped each time.
+/// The memory blocks of Argon2, reused from job to job: new ones would have to be mapped and zeroed each time.
 pub(super) struct Memory {
     blocks: Vec<Block>,
-    /// How many Argon2s were computed, by all threads: that a login costs one is a promise (B23).
+    /// The number of Argon2s computed by all threads: tests check that a login costs one (B23).
     runs: Arc<AtomicU64>,
 }
 
 impl Memory {
-    /// One Argon2, of the kind that is asked for.
+    /// Computes one Argon2.
     pub(super) fn argon2(
         &mut self,
         kind: Algorithm,
@@ -255,7 +255,7 @@ impl Memory {
         self.runs.fetch_add(1, Ordering::Relaxed);
         let blocks = params.block_count();
         if self.blocks.len() < blocks {
-            // Freed before there is more: nothing in it is worth copying.
+            // Freed before a larger one is allocated: its content need not be copied.
             self.blocks = Vec::new();
             self.blocks
                 .try_reserve_exact(blocks.max(RESERVED_BLOCKS))
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_thread_that_panics_is_started_again() {
+    async fn a_thread_that_panics_is_restarted() {
         let supervisor = Supervisor::default();
         supervisor.let_panic("hash", 1);
         let pool = Arc::new(Pool::start(&supervisor, 1, 8, NEVER_IDLE).unwrap());
@@ -302,7 +302,7 @@ mod tests {
         assert!(text.contains("{thread=\"hash-1\"} 1\n"), "{text}");
     }
 
-    /// Keeps the only thread busy until the sender is dropped.
+    /// Occupies the only thread until the sender is dropped.
     fn block(pool: &Arc<Pool>) -> (mpsc::Sender<()>, tokio::task::JoinHandle<Result<()>>) {
         let (release, blocked) = mpsc::channel::<()>();
         let (started, running) = mpsc::channel();
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_full_queue_says_so() {
+    async fn a_full_queue_refuses_jobs() {
         let pool = pool(2, NEVER_IDLE);
         let (release, blocked) = block(&pool);
         let waiting = [0, 1].map(|_| tokio::spawn(hash(Arc::clone(&pool))));
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_storm_keeps_nobody_else_waiting() {
+    async fn a_storm_does_not_delay_others() {
         let pool = pool(4, NEVER_IDLE);
         let (release, blocked) = block(&pool);
         let (done, order) = mpsc::channel();
@@ -361,7 +361,7 @@ mod tests {
         while pool.waiting() < 5 {
             tokio::task::yield_now().await;
         }
-        // A flood of addresses, each of which comes for the first time, is bounded as well.
+        // A flood of new addresses is bounded as well.
         for n in 0..3 {
             waiting.push(submit(Whose::Partner(PartnerId(3 + n))));
         }
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn who_has_gone_costs_nothing() {
+    async fn jobs_of_callers_that_are_gone_are_skipped() {
         let pool = pool(2, NEVER_IDLE);
         let (release, blocked) = block(&pool);
         let gone = tokio::time::timeout(Duration::from_millis(20), hash(Arc::clone(&pool))).await;
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_stays_in_its_job() {
+    async fn a_panic_only_fails_its_job() {
         let pool = pool(2, NEVER_IDLE);
         let error = pool.submit::<()>(ONE, |_, _| panic!("of a test")).await.unwrap_err();
         assert!(matches!(error, Error::Internal(_)), "{error}");
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn memory_is_kept_while_there_is_work_and_freed_after() {
+    async fn memory_is_kept_while_there_is_work_and_freed_afterwards() {
         let size = |memory: &mut Memory, _: &dyn Fn() -> bool| Ok(memory.blocks.capacity());
         let busy = pool(2, NEVER_IDLE);
         hash(Arc::clone(&busy)).await.unwrap();

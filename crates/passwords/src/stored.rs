@@ -1,4 +1,4 @@
-//! A stored password, taken apart.
+//! Parses a stored password.
 
 use argon2::password_hash::phc::{Output, PasswordHash, Salt};
 use argon2::{Algorithm, Params, Version};
@@ -16,16 +16,16 @@ use crate::pool::Memory;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::values::Bad;
 
-/// A hash that asks for more memory is not computed: it would push everything else out of it.
+/// A hash that needs more memory is not computed: it would displace everything else from memory.
 const MAX_MEMORY_KIB: u32 = 128 * 1024;
-/// KiB times passes: 512 MiB are written in all.
+/// KiB times passes: 512 MiB are written in total.
 const MAX_WORK: u64 = 512 * 1024;
-/// Lanes are computed one after the other here; each pass over each of them has a cost of its own, which the two
-/// bounds above do not see where there is little memory.
+/// Lanes are computed sequentially; each pass over each of them has a fixed cost, which the two limits above do not
+/// cover if there is little memory.
 const MAX_PARALLELISM: u32 = 8;
 const MAX_ITERATIONS: u32 = 100;
 
-/// See the module.
+/// A parsed stored password.
 pub(super) enum Stored {
     Argon2(Algorithm, Version, Params, Salt, Output),
     Fast([u8; 32]),
@@ -37,7 +37,7 @@ fn argon2_work(params: &Params) -> u64 {
 }
 
 fn unreadable() -> Error {
-    Error::internal("a stored password is in no form that this server knows")
+    Error::internal("a stored password has an unknown form")
 }
 
 /// See [`crate::check_foreign`].
@@ -46,7 +46,7 @@ pub(super) fn check_foreign(hash: &str) -> Result<(), Bad> {
     checked.map_err(|flaw| match flaw {
         Flaw::Unknown => Bad::new(
             "unknown-hash",
-            "is in no form that is known here: argon2, bcrypt, scrypt, PBKDF2, sha256-crypt, sha512-crypt or salted SHA",
+            "has an unknown form; known are argon2, bcrypt, scrypt, PBKDF2, sha256-crypt, sha512-crypt or salted SHA",
         ),
         Flaw::CostTooHigh(limits) => {
             let detail = format!("would take too long to verify: the limits are {limits}");
@@ -56,12 +56,12 @@ pub(super) fn check_foreign(hash: &str) -> Result<(), Bad> {
 }
 
 impl Stored {
-    /// The text of an error says nothing of the hash: it goes to the log.
+    /// The text of an error reveals nothing of the hash: it goes to the log.
     pub(super) fn parse(stored: &str) -> Result<Self> {
         Self::read(stored).map_err(|_| unreadable())
     }
 
-    /// Like [`Stored::parse`]; none for one that costs more than the bounds allow, which is never computed.
+    /// As [`Stored::parse`]; `None` for a hash over the limits, which is never computed.
     pub(super) fn parse_within_bounds(stored: &str) -> Result<Option<Self>> {
         match Self::read(stored) {
             Ok(stored) => Ok(Some(stored)),
@@ -87,7 +87,7 @@ impl Stored {
             let phc = PasswordHash::new(stored).ok()?;
             let kind = Algorithm::try_from(phc.algorithm.as_str()).ok()?;
             let params = Params::try_from(&phc).ok()?;
-            // The reference implementation takes a missing version for 0x10 (encoding.c, decode_string).
+            // The reference implementation treats a missing version as 0x10 (encoding.c, decode_string).
             let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from).ok()?;
             Some(Self::Argon2(kind, version, params, phc.salt?, phc.hash?))
         };
@@ -105,7 +105,7 @@ impl Stored {
         }
     }
 
-    /// What comparing with it takes; none where that is not worth counting.
+    /// The work of verifying it; `None` if it is negligible.
     pub(super) fn work(&self) -> Option<Work> {
         match self {
             Self::Argon2(_, _, params, ..) => {
@@ -116,7 +116,7 @@ impl Stored {
         }
     }
 
-    /// Whether it is an Argon2id of just this cost.
+    /// Whether it is an Argon2id of exactly this cost.
     pub(super) fn is_made_with(&self, wanted: &Params) -> bool {
         let cost = |p: &Params| (p.m_cost(), p.t_cost(), p.p_cost());
         match self {
@@ -125,7 +125,7 @@ impl Stored {
         }
     }
 
-    /// Whether it is the hash of this password; in constant time.
+    /// Whether it is the hash of this password; compared in constant time.
     pub(super) fn is(&self, password: &str, memory: &mut Memory) -> Result<bool> {
         match self {
             Self::Argon2(kind, version, params, salt, expected) => {

@@ -1,4 +1,4 @@
-//! Letters of the outbox are sent.
+//! Delivers mail from the outbox.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,52 +11,53 @@ use tenantry_domain::unit;
 use tenantry_mail::{Mailer, SendError};
 use tenantry_store::access::{nobody, system_within};
 
-/// Letters in one batch to a directory, whose files are waited for together.
+/// Messages per batch to a directory, whose files are synced together.
 const FILES: i64 = 200;
 
-/// Letters in one batch to an SMTP server: one connection. What a crash in the middle sends twice, and what a stop
-/// waits for, is at most this.
+/// Messages per batch to an SMTP server: one connection. A crash in the middle sends at most this many twice, and a
+/// shutdown waits for at most this many.
 const MESSAGES: i64 = 50;
 
-/// What became of one batch.
+/// The outcome of one batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Delivered {
-    /// Letters that have arrived.
+    /// Messages delivered.
     pub delivered: usize,
-    /// Letters that will be tried again.
+    /// Messages that will be retried.
     pub failed: usize,
-    /// Letters given up: the last attempt failed, or they cannot be read.
+    /// Dead letters: the last attempt failed, or the entry is unreadable.
     pub set_aside: usize,
-    /// Letters not sent, because their password had expired.
+    /// Messages not sent because their password had expired.
     pub expired: usize,
-    /// Letters not sent, because the batch had taken long enough.
+    /// Messages not sent because the batch ran out of time.
     pub untried: usize,
-    /// There may be more that is due: the batch was full, or cut short.
+    /// More may be due: the batch was full, or ran out of time.
     pub is_full: bool,
 }
 
-/// Letters that an attempt was made for, to be marked.
+/// Attempted deliveries whose outcome is still to be stored.
 pub(super) struct Sent {
     fates: Vec<(Ticket, Fate)>,
     is_full: bool,
 }
 
-/// Sends one batch of letters that are due and marks them; before, forgotten passwords that were asked for become
-/// letters. Blocks while it sends.
+/// Sends one batch of due messages and stores the outcomes. Pending forgotten-password requests are turned into
+/// messages first. Blocks while it sends.
 ///
-/// A crash before the marks sends the batch again, with the same ids: the same files, the same `Message-ID`s.
+/// After a crash before the outcomes are stored, the batch is sent again, with the same ids: the same files, the same
+/// `Message-ID`s.
 ///
 /// # Errors
-/// Of the store. Letters that were sent and not marked are sent again.
+/// Errors of the store. Messages whose outcome was not stored are sent again.
 pub async fn deliver_due(services: &Services, mailer: &Mailer) -> Result<Delivered> {
     mark(services, &send_due(services, mailer, outbox::BATCH).await?).await
 }
 
-/// Makes letters of forgotten passwords that were asked for, and sends one batch of letters that are due; after `time`
-/// no further one is begun with.
+/// Turns pending forgotten-password requests into messages, and sends one batch of due messages. No message is started
+/// after `time`.
 pub(super) async fn send_due(services: &Services, mailer: &Mailer, time: Duration) -> Result<Sent> {
     issue_requested(services).await?;
-    // From before they are taken: by the lease's end the batch must be over.
+    // Measured from before they are leased: the batch must end before the lease does.
     let until = Instant::now() + time;
     let limit = match mailer {
         Mailer::Smtp(_) => MESSAGES,
@@ -91,7 +92,7 @@ fn fate(sent: &Result<(), SendError>) -> Fate {
     }
 }
 
-/// One line for a batch: a server that is down fails every letter in the same way.
+/// Logs one line per batch: a server that is down fails every message in the same way.
 fn report(sent: &[Result<(), SendError>]) {
     let mut failures = sent.iter().filter_map(|s| s.as_ref().err());
     if let Some(error) = failures.next() {
@@ -100,7 +101,7 @@ fn report(sent: &[Result<(), SendError>]) {
     }
 }
 
-/// Marks what became of letters. It may be done again when it failed.
+/// Stores the outcomes. It can be repeated if it fails.
 pub(super) async fn mark(services: &Services, sent: &Sent) -> Result<Delivered> {
     let (given_up, settled): (Vec<_>, Vec<_>) =
         sent.fates.iter().copied().partition(|(t, f)| outbox::is_given_up(t, *f));
@@ -116,10 +117,10 @@ pub(super) async fn mark(services: &Services, sent: &Sent) -> Result<Delivered> 
     if !settled.is_empty() {
         unit::write(&services.store, &nobody(), move |tx| outbox::settle(tx, &settled)).await?;
     }
-    // Each leaves an event with its partner.
+    // Each writes an event of its partner.
     let mut by_partner: BTreeMap<_, Vec<Ticket>> = BTreeMap::new();
     for (ticket, _) in given_up {
-        tracing::error!(pid = %ticket.pid, mail_id = ticket.mail_id, "a letter was given up and set aside");
+        tracing::error!(pid = %ticket.pid, mail_id = ticket.mail_id, "a mail could not be delivered and is now a dead letter");
         by_partner.entry(ticket.pid).or_default().push(ticket);
     }
     for (pid, tickets) in by_partner {

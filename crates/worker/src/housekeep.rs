@@ -1,4 +1,4 @@
-//! What has expired is cleared away.
+//! Removes expired data.
 
 use std::collections::BTreeMap;
 
@@ -11,67 +11,68 @@ use tenantry_domain::{
 use tenantry_store::access::{nobody, system_within};
 use tenantry_store::engine::tx::Tx;
 
-/// Rows of the outbox in one transaction.
+/// Rows of the outbox per transaction.
 const LETTERS: usize = 1_000;
 
-/// Access tokens and sessions in one transaction, of each; a session takes its refresh tokens along.
+/// Access tokens, and sessions with their refresh tokens, per transaction.
 const SESSIONS: usize = 500;
 
-/// Failed logins in one transaction.
+/// Failed logins per transaction.
 const FAILURES: usize = 1_000;
-/// Deleted users in one transaction.
+/// Deleted users per transaction.
 const USERS: usize = 500;
 
-/// Events in one transaction.
+/// Events per transaction.
 const EVENTS: usize = 500;
 
-/// Partners that are looked up at once.
+/// Partners per query.
 const PARTNERS: usize = 100;
 
-/// Kept answers in one transaction, and imports: each may have megabytes, and others wait until they are overwritten.
+/// Stored responses, and imports, per transaction: each may have megabytes, and other writers wait until they are
+/// overwritten.
 const ANSWERS: usize = 10;
 
-/// Password hashes in one transaction.
+/// Password hashes per transaction.
 const HASHES: usize = 1_000;
 
-/// What was cleared away.
+/// What was removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Housekeeping {
-    /// Letters whose password had expired, and old rows without a letter.
+    /// Messages whose password had expired, and old rows without a message.
     pub letters: usize,
     /// Access tokens and sessions that ended more than a day ago.
     pub sessions: usize,
-    /// Failed logins that no longer count against their address.
+    /// Failed logins that no longer count for their address.
     pub failures: usize,
-    /// Deleted users whose time was over.
+    /// Deleted users whose retention had ended.
     pub users: usize,
-    /// Answers that were kept for a day.
+    /// Responses stored more than a day ago.
     pub answers: usize,
-    /// Imports that nobody went on with for a week.
+    /// Imports that were not resumed for a week.
     pub imports: usize,
-    /// Changes of lists of permissions that nobody brought to an end.
+    /// Unfinished changes of permission lists.
     pub lists: usize,
-    /// Password hashes whose cost was not known yet.
+    /// Password hashes whose cost was not yet recorded.
     pub hashes: usize,
-    /// Erased users whose events hold no personal values any more.
+    /// Erased users whose events have been blanked.
     pub erasures: usize,
     /// Addresses of sessions that ended a month ago.
     pub addresses: usize,
-    /// Events that were older than `event-days`.
+    /// Events older than `event-days`.
     pub events: usize,
 }
 
 impl Housekeeping {
-    /// Whether something went of which copies may stand in the write-ahead log.
+    /// Whether copies of removed data may remain in the write-ahead log.
     pub fn leaves_traces(&self) -> bool {
         self.letters + self.users + self.erasures + self.addresses + self.events > 0
     }
 }
 
-/// Clears away what has expired, in steps, so that no request waits long, and stores when sessions were last used.
+/// Removes expired data in steps, so that no request waits long, and stores when sessions were last used.
 ///
 /// # Errors
-/// Of the store. What was done by then stays done.
+/// Errors of the store. Completed steps stay.
 pub async fn housekeep(services: &Services) -> Result<Housekeeping> {
     let mut done = Housekeeping::default();
     for step in services.uses.take().chunks(SESSIONS) {
@@ -145,7 +146,7 @@ pub async fn housekeep(services: &Services) -> Result<Housekeeping> {
     Ok(done)
 }
 
-/// Erases deleted users whose time is over; each leaves an event with its partner.
+/// Erases deleted users whose retention has ended; each writes an event of its partner.
 async fn erase_users(services: &Services) -> Result<usize> {
     let (terms, mut erased) = (services.terms, 0);
     loop {
@@ -187,14 +188,14 @@ async fn blank_events(services: &Services) -> Result<usize> {
                 }
             }
         }
-        // What another process has taken is left to it.
+        // Rows taken by another process are left to it.
         if partners.len() < PARTNERS || is_stuck {
             return Ok(done);
         }
     }
 }
 
-/// Removes events that are older than events are kept, partner by partner.
+/// Removes events older than `event-days`, partner by partner.
 async fn purge_events(services: &Services) -> Result<usize> {
     let Some(kept) = services.terms.events else { return Ok(0) };
     let mut gone = 0;
@@ -219,16 +220,16 @@ async fn purge_events(services: &Services) -> Result<usize> {
     }
 }
 
-/// Leaves nothing of letters and personal values that are gone in the write-ahead log, and nothing of letters in pages
-/// that were divided while the letters stood there. False when there are too many letters under way, or a long read needs the
-/// log: try again later.
+/// Removes traces of removed messages and personal values from the write-ahead log, and of messages from pages that
+/// were split while they contained them. Returns false if there are too many undelivered messages, or if a long read
+/// needs the log: try again later.
 ///
 /// # Errors
 /// Of the store.
 pub async fn scrub(services: &Services) -> Result<bool> {
     let is_rewritten =
         unit::write_large(&services.store, &nobody(), |tx| outbox::rewrite(tx, rows(LETTERS))).await?;
-    // In any case: most of what is left is in the log.
+    // Unconditionally: most traces are in the log.
     Ok(services.store.empty_log().await? && is_rewritten)
 }
 

@@ -1,4 +1,4 @@
-//! What happens without a request: letters of the outbox are sent, what has expired is cleared away.
+//! Background work: delivers mail from the outbox and removes expired data.
 
 mod deliver;
 mod housekeep;
@@ -24,16 +24,16 @@ use tenantry_domain::services::Services;
 use tenantry_mail::Mailer;
 use tenantry_store::access::nobody;
 
-/// The longest sleep. Due times are the database's, and its clock may be set; sleeping goes by another one.
+/// Maximum sleep. Due times are the database's, and its clock may be set; sleeping uses a monotonic clock.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// Between two rounds of housekeeping.
+/// The interval of housekeeping.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
-/// After a fault of the store, or a panic, before the next attempt.
+/// The delay after an error of the store.
 const AFTER_A_FAULT: Duration = Duration::from_secs(1);
 
-/// The worker's thread. Dropping it does what [`Worker::stop`] does.
+/// The worker's thread. Dropping it has the effect of [`Worker::stop`].
 #[derive(Debug)]
 pub struct Worker {
     /// Dropped to stop the thread.
@@ -42,13 +42,13 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts it. It keeps the database open until it is stopped.
+    /// Starts the worker. It keeps the database open until it is stopped.
     ///
     /// # Errors
     /// The thread cannot be started.
     pub fn start(services: Services, mailer: Mailer) -> Result<Self> {
         let failed = |e: std::io::Error| Error::internal(format!("cannot start the worker thread: {e}"));
-        // A runtime of its own: SMTP and files block, which is fine on this thread and nowhere else.
+        // A separate runtime: SMTP and files block, which is acceptable only on this thread.
         let runtime = Builder::new_current_thread().enable_time().build().map_err(failed)?;
         let (stop, mut stopped) = oneshot::channel();
         let supervisor = services.store.supervisor().clone();
@@ -62,8 +62,7 @@ impl Worker {
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Ends it after the batch under way, and waits for that: it blocks, with an SMTP server that takes its time
-    /// for as long as that takes.
+    /// Stops the worker after the current batch. Blocks until then, which with a slow SMTP server can take long.
     pub fn stop(self) {
         drop(self);
     }
@@ -78,8 +77,8 @@ impl Drop for Worker {
     }
 }
 
-/// Nice 19: requests first. On Linux a nice value belongs to the thread (setpriority(2), "C library/kernel
-/// differences"); elsewhere this would slow the whole process.
+/// Sets nice 19, so that requests go first. On Linux a nice value belongs to the thread (setpriority(2), "C
+/// library/kernel differences"); elsewhere this would slow the whole process.
 fn run_in_background() {
     #[cfg(target_os = "linux")]
     if let Err(e) = rustix::process::setpriority_process(None, 19) {
@@ -87,14 +86,14 @@ fn run_in_background() {
     }
 }
 
-/// What is kept from one round to the next, also over a panic.
+/// State that survives from one round to the next, also across a panic.
 struct Rounds {
     services: Services,
     mailer: Mailer,
     housekeeping_at: Instant,
-    /// Letters that an attempt was made for while the store could not be told. They are not sent again for that.
+    /// Deliveries whose outcome could not be stored. They are not sent again because of that.
     unmarked: Option<Sent>,
-    /// Letters or personal values have gone since the last [`scrub`], or may have before this process started.
+    /// Messages or personal values were removed since the last [`scrub`], or possibly before this process started.
     is_soiled: bool,
     is_faulty: bool,
 }
@@ -105,20 +104,20 @@ impl Rounds {
         Self { services, mailer, housekeeping_at, unmarked: None, is_soiled: true, is_faulty: false }
     }
 
-    /// Until `stop` is dropped.
+    /// Runs until `stop` is dropped.
     async fn run(&mut self, stop: &mut oneshot::Receiver<()>) {
         loop {
             let pause = match self.round().await {
                 Ok(pause) => {
                     if std::mem::take(&mut self.is_faulty) {
-                        tracing::info!("the worker works again");
+                        tracing::info!("the worker has recovered");
                     }
                     pause
                 }
                 Err(e) => {
-                    // Once, not every second of an outage.
+                    // Logged once, not every second of an outage.
                     if !std::mem::replace(&mut self.is_faulty, true) {
-                        tracing::error!(%e, "the worker cannot work; it goes on trying");
+                        tracing::error!(%e, "the worker failed and keeps retrying");
                     }
                     AFTER_A_FAULT
                 }
@@ -144,7 +143,7 @@ impl Rounds {
         marked
     }
 
-    /// One batch of mail, and the housekeeping when it is time; how long there is nothing to do then.
+    /// Sends one batch of mail, and does the housekeeping when it is due. Returns how long to sleep.
     async fn round(&mut self) -> Result<Duration> {
         #[cfg(any(test, feature = "testing"))]
         self.services.store.supervisor().trip("worker");

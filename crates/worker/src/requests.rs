@@ -1,4 +1,4 @@
-//! Forgotten passwords that were asked for are mailed.
+//! Mails temporary passwords for forgotten-password requests.
 
 use tenantry_core::error::Result;
 use tenantry_core::model::UserId;
@@ -6,14 +6,14 @@ use tenantry_domain::services::Services;
 use tenantry_domain::{forgot_password, unit};
 use tenantry_store::access::{nobody, system_within};
 
-/// Requests in one batch.
+/// Requests per batch.
 const REQUESTS: i64 = 100;
 
-/// Puts the mails that were asked for into the outbox. A crash in the middle takes a request up again; nobody gets a
+/// Puts the requested mails into the outbox. After a crash in the middle a request is processed again; no user gets a
 /// second mail, since they are counted.
 ///
 /// # Errors
-/// Of the store.
+/// Errors of the store.
 pub async fn issue_requested(services: &Services) -> Result<()> {
     loop {
         let waiting = services.store.read(&nobody(), |tx| forgot_password::list(tx, REQUESTS)).await?;

@@ -1,4 +1,4 @@
-//! The worker against a real database, at a clock that the tests move.
+//! The worker against a real database, with a manual clock.
 
 use std::path::Path;
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl Server {
         Self { services, clock, mailer: Mailer::Memory(memory.clone()), memory, directory }
     }
 
-    /// A user, whose temporary password is now in the outbox.
+    /// Creates a user, whose temporary password is then in the outbox.
     async fn create(&self, name: &str) -> User {
         create(&self.services, name).await
     }
@@ -56,17 +56,17 @@ impl Server {
         housekeep(&self.services).await.unwrap()
     }
 
-    /// Until it could be done: a checkpoint of the store's own may be under way.
+    /// Retries until it succeeds: a checkpoint of the store may be in progress.
     async fn scrub(&self) {
         for _ in 0..100 {
             if scrub(&self.services).await.unwrap() {
                 return;
             }
         }
-        panic!("it cannot be done");
+        panic!("scrubbing never succeeded");
     }
 
-    /// Until nothing is due.
+    /// Delivers until nothing is due.
     async fn deliver_all(&self) {
         while self.deliver().await.is_full {}
     }
@@ -75,12 +75,12 @@ impl Server {
         self.memory.fail_with(Some(error));
     }
 
-    /// The passwords that were mailed.
+    /// The mailed passwords.
     fn passwords(&self) -> Vec<String> {
         self.memory.sent().iter().map(|e| password(&e.letter.what)).collect()
     }
 
-    /// Rows of the outbox, read past the worker: (letter, attempts).
+    /// Rows of the outbox, read directly: (letter, attempts).
     fn outbox(&self) -> Vec<(Option<String>, i64)> {
         let sql = "SELECT letter, attempts FROM outbox ORDER BY mail_id";
         let db = rusqlite::Connection::open(self.database()).unwrap();
@@ -109,7 +109,7 @@ impl Server {
         self.services.store.read(&nobody(), outbox::next_due).await.unwrap()
     }
 
-    /// How many of these stand in the database's file and in its log.
+    /// How many of these occur in the database file and in its log.
     fn found_in_files(&self, passwords: &[String]) -> (usize, usize) {
         let count = |file: &str| {
             let bytes = std::fs::read(self.directory.path().join(file)).unwrap_or_default();
@@ -167,7 +167,7 @@ fn password(what: &Notice) -> String {
     }
 }
 
-/// Asks `condition` until it holds, for ten seconds at most.
+/// Waits until `condition` holds, for at most ten seconds.
 async fn eventually(condition: impl Fn() -> bool) {
     for _ in 0..1_000 {
         if condition() {
@@ -175,11 +175,11 @@ async fn eventually(condition: impl Fn() -> bool) {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("it never came");
+    panic!("the condition never held");
 }
 
 #[tokio::test]
-async fn a_letter_that_has_arrived_is_gone() {
+async fn a_delivered_message_is_removed() {
     let server = Server::start().await;
     server.create("ada").await;
     server.create("bob").await;
@@ -193,7 +193,7 @@ async fn a_letter_that_has_arrived_is_gone() {
 }
 
 #[tokio::test]
-async fn a_full_batch_says_so() {
+async fn a_full_batch_is_reported() {
     let server = Server::start().await;
     for n in 0..201 {
         server.create(&format!("user-{n}")).await;
@@ -202,9 +202,9 @@ async fn a_full_batch_says_so() {
     assert_eq!(server.deliver().await, Delivered { delivered: 1, ..Delivered::default() });
 }
 
-/// A batch must be over before the lease of its letters is: what it has no time for is due at once again.
+/// A batch must end before the lease of its messages: those that it has no time for are due again at once.
 #[tokio::test]
-async fn a_batch_that_takes_too_long_leaves_the_rest_for_the_next() {
+async fn a_batch_that_runs_out_of_time_leaves_the_rest_for_the_next() {
     let server = Server::start().await;
     server.create("ada").await;
     server.create("bob").await;
@@ -217,9 +217,9 @@ async fn a_batch_that_takes_too_long_leaves_the_rest_for_the_next() {
     assert_eq!(server.deliver().await.delivered, 2);
 }
 
-/// The database may be gone when a letter has just been sent: that must not send it again.
+/// The database may be unavailable when a message was just sent: that must not send it again.
 #[tokio::test]
-async fn what_was_sent_and_not_marked_is_marked_later() {
+async fn outcomes_that_could_not_be_stored_are_stored_later() {
     let server = Server::start().await;
     server.create("ada").await;
     server.execute("CREATE TRIGGER stuck BEFORE DELETE ON outbox BEGIN SELECT RAISE(ABORT, 'stuck'); END;");
@@ -234,7 +234,7 @@ async fn what_was_sent_and_not_marked_is_marked_later() {
 }
 
 #[tokio::test]
-async fn failures_delay() {
+async fn failures_delay_the_next_attempt() {
     let server = Server::start().await;
     server.create("ada").await;
     server.fail(SendError::temporary("down"));
@@ -255,7 +255,7 @@ async fn failures_delay() {
 }
 
 #[tokio::test]
-async fn a_refused_letter_waits_longer() {
+async fn a_refused_message_is_retried_later() {
     let server = Server::start().await;
     server.create("ada").await;
     server.fail(SendError::permanent("550 no such user"));
@@ -265,7 +265,7 @@ async fn a_refused_letter_waits_longer() {
 }
 
 #[tokio::test]
-async fn twenty_failures_set_aside() {
+async fn twenty_failures_make_a_dead_letter() {
     let server = Server::start().await;
     let ada = server.create("ada").await;
     server.fail(SendError::temporary("down"));
@@ -273,7 +273,7 @@ async fn twenty_failures_set_aside() {
         assert_eq!(server.deliver().await.failed, 1, "{n}");
         server.clock.advance(server.next_due().await.unwrap() - server.clock.now());
     }
-    assert!(server.clock.now() - START < DAY, "the password was good all the while");
+    assert!(server.clock.now() - START < DAY, "the password was valid all the time");
     let (letter, attempts) = server.outbox().remove(0);
     let letter = letter.unwrap();
     let notice: tenantry_mail::Letter = serde_json::from_str(&letter).unwrap();
@@ -297,7 +297,7 @@ async fn twenty_failures_set_aside() {
         .unwrap();
     assert_eq!(leaks, 0);
 
-    // The record goes after a month, the event stays.
+    // The row is removed after a month, the event stays.
     server.clock.advance(29 * DAY);
     assert_eq!(server.housekeep().await.letters, 0);
     server.clock.advance(DAY);
@@ -306,7 +306,7 @@ async fn twenty_failures_set_aside() {
 }
 
 #[tokio::test]
-async fn what_is_no_letter_is_set_aside() {
+async fn an_unreadable_entry_becomes_a_dead_letter() {
     let server = Server::start().await;
     server.create("ada").await;
     server.create("bob").await;
@@ -327,7 +327,7 @@ async fn an_expired_password_is_overwritten_and_not_sent() {
     server.clock.advance(1);
     assert_eq!(server.housekeep().await.letters, 1);
     assert_eq!(server.outbox(), [(None, 0)]);
-    // The same where delivery comes first.
+    // The same if delivery comes first.
     server.create("bob").await;
     server.clock.advance(DAY);
     assert_eq!(server.deliver().await, Delivered { expired: 1, ..Delivered::default() });
@@ -336,7 +336,7 @@ async fn an_expired_password_is_overwritten_and_not_sent() {
 }
 
 #[tokio::test]
-async fn a_letter_withdrawn_while_it_is_sent_stays_withdrawn() {
+async fn a_message_withdrawn_during_delivery_stays_withdrawn() {
     let server = Server::start().await;
     let ada = server.create("ada").await;
     let due = server.services.store.read(&nobody(), |tx| outbox::list_due(tx, 9)).await.unwrap();
@@ -351,17 +351,17 @@ async fn a_letter_withdrawn_while_it_is_sent_stays_withdrawn() {
     unit::write(&server.services.store, &scope, move |tx| outbox::set_aside(tx, &[ticket])).await.unwrap();
     assert_eq!(server.events(events::Kind::MailSetAside).await.len(), 0);
     assert_eq!(server.outbox()[0], (None, 0));
-    assert_eq!(server.deliver().await.delivered, 1, "the new password's letter");
+    assert_eq!(server.deliver().await.delivered, 1, "the mail with the new password");
 }
 
 #[tokio::test]
-async fn a_crash_before_the_mark_rewrites_the_same_file() {
+async fn a_crash_before_the_outcome_is_stored_rewrites_the_same_file() {
     let mut server = Server::start().await;
     let mail = server.directory.path().join("mail");
     let sender = Sender::new("noreply@example.com", "https://users.example.com/").unwrap();
     server.mailer = Mailer::Directory(Directory::open(&mail, sender).unwrap());
     server.create("ada").await;
-    // Delivered, and then nobody was there to mark it.
+    // Delivered, but the outcome was not stored.
     let mut due = server.services.store.read(&nobody(), |tx| outbox::list_due(tx, 9)).await.unwrap();
     let outbox::Content::Letter(envelope) = due.remove(0).content else { panic!() };
     server.mailer.send(&envelope).unwrap();
@@ -390,27 +390,27 @@ async fn no_password_is_left_in_the_files() {
     }
     server.deliver_all().await;
     let passwords = server.passwords();
-    // The letters are gone, but they are in the log, and in the database where a checkpoint came before delivery.
+    // The messages are removed, but remain in the log, and in the database if a checkpoint preceded delivery.
     let (database, log) = server.found_in_files(&passwords);
     assert_eq!(passwords.len(), 300);
-    assert!(database + log > 0, "{database} + {log}: else this test shows nothing");
+    assert!(database + log > 0, "{database} + {log}: otherwise this test shows nothing");
     server.scrub().await;
     assert_eq!(server.found_in_files(&passwords), (0, 0));
-    // What comes later is written as ever.
+    // Later messages are written as usual.
     server.create("eve").await;
     assert_eq!(server.deliver().await.delivered, 1);
 }
 
-/// The pages of the outbox hold copies of rows that secure_delete does not know of.
+/// Pages of the outbox contain copies of rows that secure_delete does not know of.
 #[tokio::test]
-async fn no_copy_of_a_letter_is_left_in_a_divided_page() {
+async fn no_copy_of_a_message_is_left_in_a_split_page() {
     let server = Server::start().await;
     let random = Random::seeded(11);
     for _ in 0..10 {
         let mut sql = String::from("PRAGMA secure_delete = ON; BEGIN; DELETE FROM outbox WHERE pid > 0;");
         let mut gone = Vec::new();
         for id in 0..1_500 {
-            // Partners are mixed, so that pages are divided in their middle.
+            // Partners are mixed, so that pages are split in the middle.
             let (pid, secret) = (1 + random.below(50), random.token::<16>());
             let letter = format!("{}{secret}{}", "x".repeat(120), "y".repeat(40 + random.below(40)));
             sql.push_str(&format!(
@@ -438,7 +438,7 @@ async fn no_copy_of_a_letter_is_left_in_a_divided_page() {
             return;
         }
     }
-    panic!("no copy was ever left: is the rewriting still needed?");
+    panic!("no copy was ever left: is rewriting still needed?");
 }
 
 #[tokio::test]
@@ -457,7 +457,7 @@ async fn scrubbing_leaves_what_is_due_and_waits_for_long_reads() {
     server.memory.fail_with(None);
     server.clock.advance(MINUTE);
     assert_eq!(server.deliver().await.delivered, 1);
-    // Too many to write anew.
+    // Too many to rewrite.
     server.execute(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1001) \
          INSERT INTO outbox (pid, mail_id, user_id, secret, letter, next_attempt_at, expires_at, created_at) \
@@ -468,7 +468,7 @@ async fn scrubbing_leaves_what_is_due_and_waits_for_long_reads() {
 }
 
 #[tokio::test]
-async fn tokens_are_kept_for_a_day_after_their_end() {
+async fn tokens_are_kept_for_a_day_after_they_expire() {
     let server = Server::start().await;
     server.execute(&format!(
         "INSERT INTO sessions (pid, session_id, client_id, restricted, created_at, expires_at, last_used_at) \
@@ -489,9 +489,9 @@ async fn tokens_are_kept_for_a_day_after_their_end() {
     assert_eq!(db.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
 }
 
-/// A session that is refreshed for ever must not keep every refresh token it ever had.
+/// A session that is refreshed forever must not keep every refresh token that it ever had.
 #[tokio::test]
-async fn a_living_session_loses_its_ended_refresh_tokens() {
+async fn ended_refresh_tokens_of_an_active_session_are_removed() {
     let server = Server::start().await;
     server.execute(&format!(
         "INSERT INTO sessions (pid, session_id, client_id, restricted, created_at, expires_at, last_used_at) \
@@ -508,7 +508,7 @@ async fn a_living_session_loses_its_ended_refresh_tokens() {
 }
 
 #[tokio::test]
-async fn failed_logins_are_forgotten_when_they_count_no_more() {
+async fn failed_logins_are_removed_when_they_no_longer_count() {
     let server = Server::start().await;
     server.execute(&format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) \
@@ -522,7 +522,7 @@ async fn failed_logins_are_forgotten_when_they_count_no_more() {
 }
 
 #[tokio::test]
-async fn housekeeping_goes_on_while_a_step_is_full() {
+async fn housekeeping_continues_while_a_step_is_full() {
     let server = Server::start().await;
     server.execute(&format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) \
@@ -544,7 +544,7 @@ async fn the_worker_wakes_for_new_mail_and_stops() {
     let server = Server::start().await;
     let worker = Worker::start(server.services.clone(), server.mailer.clone()).unwrap();
     for (n, name) in ["ada", "bob", "eve"].into_iter().enumerate() {
-        // Asleep by now: it would wake by itself only in a minute.
+        // It sleeps by now, and would wake by itself only in a minute.
         tokio::time::sleep(Duration::from_millis(50)).await;
         server.create(name).await;
         eventually(|| server.memory.sent().len() == n + 1).await;
@@ -554,15 +554,15 @@ async fn the_worker_wakes_for_new_mail_and_stops() {
     server.create("joe").await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(server.memory.sent().len(), 3);
-    // What is left is sent by the next one.
+    // The next worker sends the rest.
     let worker = Worker::start(server.services.clone(), server.mailer.clone()).unwrap();
     eventually(|| server.memory.sent().len() == 4).await;
     drop(worker);
 }
 
-/// A process that was killed may have left letters in the log that were delivered.
+/// A killed process may have left delivered messages in the log.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_worker_begins_with_a_scrub() {
+async fn the_worker_starts_with_a_scrub() {
     let server = Server::start().await;
     server.create("ada").await;
     server.deliver().await;
@@ -574,7 +574,7 @@ async fn the_worker_begins_with_a_scrub() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_that_panics_goes_on_where_it_was() {
+async fn a_worker_that_panics_continues_where_it_was() {
     let server = Server::start().await;
     let supervisor = server.services.store.supervisor().clone();
     supervisor.let_panic("worker", 2);

@@ -6,16 +6,16 @@ use serde_json::Value;
 use crate::error::{Error, Fault};
 use crate::json::{Flaw, WHITE, integer, syntax, text};
 
-/// The most ids a list may have (B15), doubled ones counted once.
+/// Maximum number of ids in a list (B15), not counting duplicates.
 pub const MAX_IDS: usize = 100_000;
-/// The most faults listed for one list: a list of 100,000 mistakes needs no 100,000 explanations.
+/// Maximum number of errors reported for one list.
 pub(super) const MAX_LISTED: usize = 100;
 
-/// Reads a list of ids (B15): `[1,2]`, and also the letters as the source page prints them, `{[1,2]}`.
-/// The answer ascends and has doubled ids once.
+/// Parses a list of ids (B15): `[1,2]`, or the published form `{[1,2]}`. Returns them in ascending order without
+/// duplicates.
 ///
 /// # Errors
-/// One fault of the whole document, or one for each of the first faulty elements, at `/<index>`.
+/// One error of the whole document, or one for each of the first invalid elements, at `/<index>`.
 pub fn id_list(bytes: &[u8]) -> Result<Vec<i64>, Error> {
     const EXPECTED: &str = "an array of ids";
     let text = text(bytes, EXPECTED)?.trim_matches(WHITE);
@@ -25,7 +25,7 @@ pub fn id_list(bytes: &[u8]) -> Result<Vec<i64>, Error> {
     ids.judge("").map_err(Error::Invalid)
 }
 
-/// A list of ids as it stands: the good ones, and the first of the bad ones with their indexes.
+/// A parsed list of ids: the valid ones, and the first invalid ones with their indexes.
 #[derive(Default)]
 pub(super) struct Ids {
     good: Vec<i64>,
@@ -34,7 +34,7 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// The ids, ascending, each once; or the faults, below `at`.
+    /// The ids in ascending order without duplicates, or the errors, below `at`.
     pub(super) fn judge(mut self, at: &str) -> Result<Vec<i64>, Vec<Fault>> {
         self.settle();
         if self.too_many {
@@ -69,7 +69,7 @@ impl<'de> Deserialize<'de> for Ids {
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Ids, A::Error> {
                 let mut ids = Ids::default();
                 let mut index = 0;
-                // Elements are small values in all but hostile lists, and those are bounded by the body's size.
+                // Elements are small values except in hostile lists, which are bounded by the body's size.
                 while let Some(value) = list.next_element::<Value>()? {
                     match integer(&value, &(1..=i64::MAX)) {
                         Ok(_) if ids.too_many => {}
@@ -77,7 +77,7 @@ impl<'de> Deserialize<'de> for Ids {
                         Err(flaw) if ids.bad.len() < MAX_LISTED => ids.bad.push((index, flaw)),
                         Err(_) => {}
                     }
-                    // Doubled ids count once, yet must not fill the memory while they are counted.
+                    // Duplicate ids do not count towards the limit, but must not fill the memory.
                     if ids.good.len() >= 2 * MAX_IDS {
                         ids.settle();
                     }

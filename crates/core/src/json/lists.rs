@@ -9,10 +9,10 @@ use crate::error::{Error, Fault, Result};
 use crate::json::ids::MAX_LISTED;
 use crate::json::{Fields, Members, pointer, syntax, text, wrong_type};
 
-/// Reads a list of objects, each by `read`, which takes its place and its fields; faults stand at `/<index>/<field>`.
+/// Parses a list of objects with `read`, which takes an element's index and fields; errors are at `/<index>/<field>`.
 ///
 /// # Errors
-/// One fault of the whole document, or the first faults of its elements.
+/// One error of the whole document, or the first errors of its elements.
 pub fn object_list<T>(bytes: &[u8], read: impl Fn(usize, Fields) -> Result<T>) -> Result<Vec<T>> {
     const EXPECTED: &str = "an array of objects";
     let elements: Vec<Element> =
@@ -44,7 +44,7 @@ pub fn object_list<T>(bytes: &[u8], read: impl Fn(usize, Fields) -> Result<T>) -
     if faults.is_empty() { Ok(list) } else { Err(Error::Invalid(faults)) }
 }
 
-/// Reads a list of names, each once, held to `check`, which says what is wrong with one.
+/// Parses a list of names without duplicates. `check` returns what is wrong with a name.
 ///
 /// # Errors
 /// As [`object_list`].
@@ -61,7 +61,7 @@ pub fn name_list(
         match value.as_str() {
             Some(name) => match check(name) {
                 Some((code, detail)) => faults.push(Fault::new(format!("/{index}"), code, detail)),
-                // What passes is one of few, so this stays short.
+                // There are few valid names, so this list stays short.
                 None if names.iter().any(|n| n == name) => {}
                 None => names.push(name.to_owned()),
             },
@@ -90,10 +90,10 @@ impl Fields {
     }
 }
 
-/// An element of a list: its members where it is an object.
+/// An element of a list: its members if it is an object.
 enum Element {
     Object(Members),
-    /// Anything else, as a value of the same kind.
+    /// Any other value, as a placeholder of the same type.
     Other(Value),
 }
 

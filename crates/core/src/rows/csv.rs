@@ -1,4 +1,4 @@
-//! Records of CSV as JSON objects.
+//! Converts CSV records to JSON objects.
 
 use serde_json::{Map, Value};
 
@@ -7,10 +7,10 @@ use crate::rows::{LONGEST_ROW, MARK, RawRow, Text, without_mark};
 use crate::user_fields::UserField;
 use crate::values;
 
-/// The last name that a first line may have: the password's hash from elsewhere.
+/// The column of imported password hashes.
 const HASH: &str = "passwordHash";
 
-/// The names that a first line may have: those of a create, and the hash.
+/// The allowed column names: the fields of a create, and the hash.
 fn known_names() -> impl Iterator<Item = &'static str> {
     UserField::writable().map(UserField::name).chain([HASH])
 }
@@ -19,33 +19,33 @@ fn listed_names() -> String {
     known_names().collect::<Vec<_>>().join(", ")
 }
 
-/// Parts the groups of a cell.
+/// Separates the groups in a cell.
 const BETWEEN_GROUPS: char = ';';
 
-/// See the module. An empty cell is no value; cells of a record are strings, but for `groups`: those of digits are ids,
-/// the others names.
+/// A CSV parser. An empty cell is no value. Cells are strings, except for `groups`: there, digits are ids and anything
+/// else is a name.
 pub struct Csv {
     names: Option<Vec<&'static str>>,
-    /// The record that is being read: its cells one after the other, and where each ended.
+    /// The current record: its cells concatenated, and the end of each.
     cells: Vec<u8>,
     ends: Vec<usize>,
     state: State,
     is_too_long: bool,
-    /// The line that is being read, and that on which the record began.
+    /// The current line, and the one on which the record began.
     line: u64,
     begun: u64,
 }
 
-/// Where in a record.
+/// The position of the parser in a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Nothing of it was read: an empty line is no record.
+    /// Before a record: an empty line is not a record.
     Nothing,
     /// Before a cell.
     Cell,
     Plain,
     Quoted,
-    /// Behind a quote within quotes: the end of them, or the first of two.
+    /// After a quote within quotes: the closing quote, or the first of an escaped pair.
     Quote,
 }
 
@@ -90,13 +90,13 @@ impl Csv {
         match (self.state, byte) {
             (State::Quoted, b'"') => self.state = State::Quote,
             (State::Quoted, _) => self.append(byte),
-            // Two of them are one.
+            // A doubled quote is an escaped one.
             (State::Quote, b'"') => {
                 self.append(byte);
                 self.state = State::Quoted;
             }
             (State::Cell, b'"') => self.state = State::Quoted,
-            // The mark of Windows may stand before the very first quote.
+            // A byte order mark can precede the very first quote.
             (State::Plain, b'"') if self.names.is_none() && self.cells == MARK => self.state = State::Quoted,
             (_, b',') => {
                 if self.has_room() {
@@ -152,7 +152,11 @@ impl Csv {
 }
 
 fn no_names() -> Fault {
-    Fault::new("", "no-names", format!("the first line must name its columns, of these: {}", listed_names()))
+    Fault::new(
+        "",
+        "no-names",
+        format!("the first line must contain column names, of these: {}", listed_names()),
+    )
 }
 
 fn read_names(cells: &[&[u8]]) -> Result<Vec<&'static str>, Vec<Fault>> {
@@ -163,7 +167,7 @@ fn read_names(cells: &[&[u8]]) -> Result<Vec<&'static str>, Vec<Fault>> {
         let place = || format!("/{}", given.chars().take(255).collect::<String>());
         match known_names().find(|name| *name == given) {
             None => {
-                let detail = format!("is no column of an import; there are {}", listed_names());
+                let detail = format!("is not a column of an import; the columns are {}", listed_names());
                 faults.push(Fault::new(place(), "unknown-field", detail));
             }
             Some(name) if names.contains(&name) => {
@@ -175,7 +179,7 @@ fn read_names(cells: &[&[u8]]) -> Result<Vec<&'static str>, Vec<Fault>> {
     if faults.is_empty() { Ok(names) } else { Err(faults) }
 }
 
-/// The object that a record stands for; none when it is no UTF-8.
+/// The JSON object of a record; `None` if it is not UTF-8.
 fn object(names: &[&'static str], cells: &[&[u8]]) -> Option<String> {
     let mut object = Map::new();
     for (name, cell) in names.iter().zip(cells) {
