@@ -173,7 +173,7 @@ fn quoted(term: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::sqlite::search_index::grams;
+    use crate::engine::sqlite::search_index::{USER_BITS, grams, place};
 
     #[test]
     fn grams_are_the_characters_and_pairs_within_each_value() {

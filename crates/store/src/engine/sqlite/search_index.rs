@@ -20,11 +20,11 @@ pub(crate) struct SearchChange {
 
 /// The bits of a place that are the user's: room for 68 billion users, and for 134 million partners. `PLACES`, `USER_THERE`
 /// and `place_of` of `listing/search.rs` have the same in them.
-const USER_BITS: u32 = 36;
+pub(crate) const USER_BITS: u32 = 36;
 
 /// Where a user stands in the indexes: its own number below, its partner's above it. So the users of a partner stand side
 /// by side in every list of an index, and a search reads that part of the list alone, whatever the other partners have.
-fn place(pid: PartnerId, user_id: UserId) -> Result<i64, DbError> {
+pub(crate) fn place(pid: PartnerId, user_id: UserId) -> Result<i64, DbError> {
     let has_room = pid.0 >> (i64::BITS - 1 - USER_BITS) == 0 && user_id.0 >> USER_BITS == 0;
     if !has_room {
         let (user, partner) = (user_id.0, pid.0);
