@@ -177,7 +177,7 @@ fn nothing_is_made_where_there_is_no_database() {
         for line in ["partner list", "user get 1", "operator token"] {
             let (out, err, code) = command_on(at, line);
             assert_eq!((out.as_str(), code), ("", 1));
-            assert!(err.starts_with("tenantry: there is no database at "), "{err}");
+            assert!(err.starts_with("tenantry: no database at "), "{err}");
             assert!(err.contains("--data-dir"), "{err}");
         }
     }

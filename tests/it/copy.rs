@@ -570,7 +570,7 @@ async fn the_command_copies_and_tells_what_it_did() {
     let same = home.command(&format!("copy --from {from} --to {from}"));
     assert!(same.refused(1).contains("same database on both sides"));
     let nothing = home.command("copy --from sqlite:nowhere.db --to sqlite:x.db").refused(1);
-    assert!(nothing.contains("there is no database at nowhere.db"), "{nothing}");
+    assert!(nothing.contains("no database at nowhere.db"), "{nothing}");
     let nowhere = home.command(&format!("copy --from {from} --to sqlite:no/such/x.db")).refused(1);
     assert!(nowhere.contains("there is no directory no/such"), "{nowhere}");
 }

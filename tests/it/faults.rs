@@ -319,7 +319,7 @@ async fn signals_open_the_log_again_or_do_nothing() {
     // Without a file it goes on, too.
     let server = serve(&home, &database, Stdio::piped(), &[]).unwrap();
     server.signal(Signal::HUP);
-    until("it says so", || Some(()).filter(|()| server.err().contains("there is no log-file"))).await;
+    until("it says so", || Some(()).filter(|()| server.err().contains("log-file is not set"))).await;
     server.anonymous().get("/readyz").await.expect(200);
     assert_eq!(server.terminate().code, Some(0));
 }

@@ -125,8 +125,8 @@ fn what_cannot_be_imported_is_refused_before_anything_is_done() {
         ("import rows.txt --partner 1", "say with --format"),
         ("import rows.csv --partner 1", "nick"),
         ("import none.csv --partner 1", "none.csv"),
-        ("import . --partner 1 --format csv", "is no file"),
-        ("import rows.ndjson --partner 1 --apply rows.txt", "is no whole plan"),
+        ("import . --partner 1 --format csv", "is not a regular file"),
+        ("import rows.ndjson --partner 1 --apply rows.txt", "is not a complete plan"),
         ("export --partner 99", "partner not found"),
     ] {
         let refused = home.command(line).refused(1);
@@ -169,7 +169,7 @@ fn a_plan_is_carried_out_exactly_or_not_at_all() {
     std::fs::write(&file, lines(&rows)).unwrap();
     for broken in [whole.replace("user9\"", "user_9\""), whole[..whole.len() / 2].to_owned(), String::new()] {
         std::fs::write(&plan, broken).unwrap();
-        assert!(apply().refused(1).contains("is no whole plan"));
+        assert!(apply().refused(1).contains("is not a complete plan"));
     }
     std::fs::write(&plan, &whole).unwrap();
 

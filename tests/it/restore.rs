@@ -253,7 +253,7 @@ fn bad_files(home: &Home) -> Vec<(&'static str, &'static str)> {
         ("bare.db", "tenantry backup NEW-FILE --database-url sqlite:bare.db"),
         ("logged.db", "database in use"),
         ("dir.db", "no ordinary file"),
-        ("missing.db", "there is no file missing.db"),
+        ("missing.db", "no such file: missing.db"),
         ("tenantry-data/tenantry.db", "the present database itself"),
     ]
 }

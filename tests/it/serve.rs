@@ -66,7 +66,7 @@ async fn the_first_start_prints_a_password_that_works_and_stays() {
     let server = Process::serve(home.path(), &[], &[]);
     let out = server.out();
     let said: Vec<&str> = out.lines().collect();
-    assert_eq!(said[1], "first start: made partner 1 (\"default\") and its admin");
+    assert_eq!(said[1], "first start: created partner 1 (\"default\") and its admin");
     assert_eq!(said[2], "  username: admin");
     let password = said[3].strip_prefix("  password: ").unwrap().to_owned();
     assert_eq!([&said[..1], &said[4..]].concat(), addresses(&server));
@@ -381,7 +381,7 @@ async fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
     for text in ["Dear diary, today I wrote a database.\n".repeat(200), "x".into(), "SQLite format 3".into()]
     {
         fs::write(&path, text).unwrap();
-        refuse("is not a database (it was left as it is)");
+        refuse("is not a database (it was not changed)");
     }
     // It begins like one.
     fs::write(&path, [&b"SQLite format 3\0"[..], &[7; 9_000]].concat()).unwrap();
@@ -390,7 +390,7 @@ async fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("CREATE TABLE diary (day TEXT); INSERT INTO diary VALUES ('today')").unwrap();
     other.close().unwrap();
-    refuse("is a database of another program (it was left as it is)");
+    refuse("is a database of another program (it was not changed)");
     fs::remove_file(&path).unwrap();
     assert_eq!(home.serve().terminate().code, Some(0));
     let newer = rusqlite::Connection::open(&path).unwrap();

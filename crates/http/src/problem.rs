@@ -304,7 +304,7 @@ impl Edge {
     fn into_response(self) -> Response {
         let (status, code, detail): (_, _, Cow<'static, str>) = match self {
             Self::UnknownPath => {
-                (StatusCode::NOT_FOUND, "no-such-path", "there is nothing at this path".into())
+                (StatusCode::NOT_FOUND, "no-such-path", "no such path".into())
             }
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -372,7 +372,7 @@ impl Edge {
 /// The document of a request that could not be read; none where that cannot be the status.
 pub(super) fn unreadable_document(status: StatusCode) -> Option<Vec<u8>> {
     let (code, detail) = match status {
-        StatusCode::BAD_REQUEST => ("malformed-request", "this is no well-formed HTTP/1.1 request"),
+        StatusCode::BAD_REQUEST => ("malformed-request", "the request is not well-formed HTTP/1.1"),
         StatusCode::URI_TOO_LONG => ("target-too-long", "the request target is too long"),
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
             "headers-too-large",

@@ -143,7 +143,7 @@ impl Answer {
         let result = body
             .map(RawValue::from_string)
             .transpose()
-            .map_err(|e| Error::internal(format!("an answer is no JSON: {e}")))?;
+            .map_err(|e| Error::internal(format!("a response is not JSON: {e}")))?;
         let preview = Preview { dry_run: true, status, result, effects };
         Self::ok(&preview)?.into_response()
     }
