@@ -66,7 +66,7 @@ fn check_pair(from: &DatabaseUrl, to: &DatabaseUrl) -> Result<(), Refusal> {
 fn lock_source(from: &DatabaseUrl) -> Result<Option<Locked>, Refusal> {
     let DatabaseUrl::Sqlite(path) = from else { return Ok(None) };
     if !lock::has_database(path)? {
-        let detail = format!("no database at {}: name the file to copy with --from", path.display());
+        let detail = format!("no database at {}: set the file to copy with --from", path.display());
         return Err(Refusal::new("no-database", detail));
     }
     take(path).map(Some)

@@ -161,7 +161,7 @@ async fn a_backup_takes_no_name_that_is_not_free() {
         ("backup link.db", "link.db exists already"),
         ("backup /dev/null", "/dev/null exists already"),
         ("backup tenantry-data", "is a directory: use a file in it"),
-        ("backup no/such/dir.db", "there is no directory no/such"),
+        ("backup no/such/dir.db", "the directory no/such for the backup no/such/dir.db does not exist"),
         ("backup mine.txt/x.db", "mine.txt"),
         ("backup tenantry-data/tenantry.db-wal", "needs for itself"),
         ("backup new.db --data-dir elsewhere", "no database at elsewhere/tenantry.db"),
@@ -263,7 +263,7 @@ async fn what_may_not_be_read_or_written_is_told() {
         ended(somebody.run(&args).output().unwrap())
     };
     let said = run("backup closed/new.db").refused(1);
-    assert!(said.contains("cannot make the backup closed/new.db") && said.contains("right to"), "{said}");
+    assert!(said.contains("cannot create the backup closed/new.db") && said.contains("right to"), "{said}");
     assert_eq!(fs::read_dir(at("closed")).unwrap().count(), 0);
     set_mode(&at("data/good.db"), 0o000);
     let said = run("restore data/good.db").refused(1);

@@ -66,7 +66,7 @@ fn migrate_makes_the_schema_once_and_says_so() {
     let url = database.url().unwrap();
     let said = with_url(home.path(), &url, &["migrate"]).done();
     let newest = database.number("SELECT max(version) FROM schema_versions");
-    assert_eq!(said, format!("the schema was brought from version 0 to {newest}\n"));
+    assert_eq!(said, format!("the schema was upgraded from version 0 to {newest}\n"));
     let before = contents(&url);
     let said = with_url(home.path(), &url, &["migrate"]).done();
     assert_eq!(said, format!("the schema is up to date (version {newest})\n"));
