@@ -604,7 +604,7 @@ async fn metrics_have_a_listener_of_their_own() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let said = home.refused(&["--metrics-listen", &address], &GIVEN);
-    assert!(said.err.contains("give another port with metrics-listen"), "{}", said.err);
+    assert!(said.err.contains("set another port with metrics-listen"), "{}", said.err);
 }
 
 #[test]
