@@ -1,4 +1,4 @@
-//! What a running process is made of, wired once from what operators set.
+//! Assembles a running process from its settings.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use tenantry_http::state::{AppState, HttpSettings};
 use tenantry_passwords::HashCost;
 use tenantry_store::store::{PostgresOptions, Store};
 
-/// A running process: what its edges work with, and the settings that it was wired from.
+/// A running process: the state of its edges, and its settings.
 #[derive(Debug, Clone)]
 pub struct App {
-    /// What operators set.
+    /// The settings.
     pub config: Config,
     state: AppState,
 }
@@ -29,10 +29,10 @@ impl std::ops::Deref for App {
 }
 
 impl App {
-    /// Opens the database that `config` names and starts the hash threads.
+    /// Opens the database of `config` and starts the hash threads.
     ///
     /// # Errors
-    /// What [`Store::open_sqlite`] or [`Store::open_postgres`] refuses.
+    /// Those of [`Store::open_sqlite`] or [`Store::open_postgres`].
     pub fn assemble(config: Config, clock: Clock, random: Random, cost: HashCost) -> Result<Self> {
         let store = match &config.database_url {
             DatabaseUrl::Sqlite(path) => Store::open_sqlite(path, clock, random.clone())?,
@@ -47,7 +47,7 @@ impl App {
     }
 }
 
-/// How `config` says a PostgreSQL database is used.
+/// The options of a PostgreSQL database.
 pub fn postgres_options<'a>(
     config: &'a Config,
     url: &'a SecretUrl,
@@ -63,7 +63,7 @@ pub fn postgres_options<'a>(
     }
 }
 
-/// Those of the settings that only HTTP knows.
+/// The settings that only HTTP uses.
 pub fn http_settings(config: &Config) -> HttpSettings {
     HttpSettings {
         trusted_proxies: config.trusted_proxies.clone(),
@@ -72,12 +72,12 @@ pub fn http_settings(config: &Config) -> HttpSettings {
     }
 }
 
-/// The bounds of a server, with those of the settings that are bounds.
+/// The limits of the HTTP server.
 pub fn bounds(config: &Config) -> Bounds {
     Bounds { body_limit: config.body_limit as u64, body_memory: config.body_memory, ..Bounds::default() }
 }
 
-/// Those of the settings that are rules.
+/// The settings that `domain` uses.
 fn settings(config: &Config, cost: HashCost) -> Settings {
     Settings {
         hash_threads: config.worker_threads,
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tests_of_the_rules_have_the_defaults() {
+    fn tests_of_domain_use_the_default_settings() {
         let terms = terms(&Config::for_tests(Path::new("/tmp/x")));
         assert_eq!(terms, tenantry_domain::testing::TERMS);
     }

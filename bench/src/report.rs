@@ -189,7 +189,7 @@ impl Report {
             writeln!(
                 out,
                 "D is the Kolmogorov-Smirnov statistic of the times of 100 refusals and those of unknown users: up to \
-                 0.276 they look alike"
+                 0.276 they are indistinguishable"
             )?;
         }
         self.warnings().iter().try_for_each(|warning| writeln!(out, "note: {warning}"))

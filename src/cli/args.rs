@@ -1,4 +1,4 @@
-//! What can be written on the command line. Only this file knows clap; settings come from `config`'s list.
+//! The command line. Only this file uses clap; settings come from the list in `config`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,10 +12,10 @@ use crate::config::{self, Secret, Setting};
 use tenantry_core::model::{PartnerId, Status, UserId};
 use tenantry_core::rows::Format;
 
-/// A command line, understood.
+/// A parsed command line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Invocation {
-    /// What to do; nothing = show the help.
+    /// The command; `None` shows the help.
     pub command: Option<Command>,
     /// Settings given as flags: name and text, for [`config::Config::load`].
     pub flags: Vec<(String, String)>,
@@ -29,25 +29,23 @@ struct CommandLine {
     command: Option<Command>,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Run the server
     ///
-    /// The first start on an empty database makes partner 1 and its admin; the password is printed once unless
-    /// TENANTRY_ADMIN_PASSWORD gives one.
+    /// The first start on an empty database creates partner 1 and its admin; the password is generated and printed once
+    /// unless TENANTRY_ADMIN_PASSWORD is set.
     Serve(ServeArgs),
-    /// Bring the schema of a PostgreSQL database up to date
-    ///
-    /// `serve` does so too, unless told not to.
+    /// Upgrade the schema of a PostgreSQL database `serve` does this too, unless --no-migrate is given.
     Migrate,
     /// Copy a whole database into an empty one, SQLite to PostgreSQL or back
     ///
-    /// Everything goes over: users, groups, passwords and their history, sessions, clients, events, mail that waits,
-    /// and the numbers that come next. Stop the servers first. Broken off, it goes on where it stopped when it is run
-    /// again; until it is finished nothing serves the target. At the end rows and checksums of each table are compared.
+    /// Copies users, groups, passwords and their history, sessions, clients, events, undelivered mail and id sequences.
+    /// Stop the servers first. If it is interrupted, run it again to resume; nothing serves the target until the copy
+    /// is finished. At the end the rows and checksums of each table are compared.
     Copy(CopyArgs),
-    /// Show the settings in force and where each came from, secrets redacted
+    /// Show the settings in force and their origins, with secrets redacted
     Config(ConfigArgs),
     /// Manage partners (tenants)
     #[command(subcommand)]
@@ -58,25 +56,24 @@ pub enum Command {
     /// Manage the OAuth clients of products and scripts
     #[command(subcommand)]
     Client(ClientCommand),
-    /// Manage the tokens for the operator's API (/operator/v1)
+    /// Manage the tokens of the operator API (/operator/v1)
     #[command(subcommand)]
     Operator(OperatorCommand),
-    /// Import users from a file of another system, a row each
+    /// Import users of another system from a file with one row each
     ///
-    /// A row is the body of a create, with names or ids in groups and perhaps a passwordHash, a hash from elsewhere. Good
-    /// rows become users, bad ones are told with their line. Broken off, it goes on where it stopped when it is run again.
+    /// A row is the body of a create, with names or ids in groups and an optional passwordHash of another system. Valid
+    /// rows become users, invalid ones are reported with their line. If it is interrupted, run it again to resume.
     Import(ImportArgs),
     /// Export a partner's users as rows that can be imported again
     Export(ExportArgs),
-    /// Copy the database into a file, while a server works on it or while none does
+    /// Copy the database to a file, with or without a running server
     ///
-    /// The copy is the database of one moment, checked before it gets its name. It holds password hashes, and
-    /// temporary passwords that have not been mailed yet: keep it where only you can read it.
+    /// The copy is a consistent snapshot, checked before it gets its name. It contains password hashes, and temporary
+    /// passwords that were not mailed yet: keep it where only you can read it.
     Backup(BackupArgs),
-    /// Put a backup in the place of the database, while no server runs
+    /// Replace the database with a backup, while no server runs
     ///
-    /// The present database is kept beside it under another name. An older backup is brought up to date by the
-    /// next `tenantry serve`.
+    /// The replaced database is kept beside it under another name. The next `tenantry serve` upgrades an older backup.
     Restore(RestoreArgs),
 }
 
@@ -86,25 +83,25 @@ pub struct ImportArgs {
     /// The file to import
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The number of the partner whose users they become
+    /// The id of the partner to import into
     #[arg(long, value_parser = partner_id)]
     pub partner: PartnerId,
-    /// ndjson or csv [default: by the name of the file]
+    /// ndjson or csv [default: by the file name]
     #[arg(long, value_parser = format)]
     pub format: Option<Format>,
-    /// Tell what would become of each row, and change nothing
+    /// Report the result that each row would have, and change nothing
     #[arg(long, conflicts_with_all = ["plan", "apply"])]
     pub dry_run: bool,
-    /// Write what would become of each row into a plan, and change nothing
+    /// Write the result that each row would have to a plan, and change nothing
     #[arg(long, value_name = "PLAN", conflicts_with = "apply")]
     pub plan: Option<PathBuf>,
-    /// Do exactly what a plan says, or refuse
+    /// Do exactly what a plan says, or fail
     #[arg(long, value_name = "PLAN", conflicts_with = "send_mail")]
     pub apply: Option<PathBuf>,
-    /// Mail a temporary password to ACTIVE users who come without a password; otherwise nobody is mailed
+    /// Mail a temporary password to ACTIVE users without a passwordHash [default: no mail]
     #[arg(long)]
     pub send_mail: bool,
-    /// Write each rejected row into this file, with its line and why, a line of JSON each
+    /// Write each rejected row to this file as a line of JSON, with its line number and the reasons
     #[arg(long, value_name = "REPORT", conflicts_with = "plan")]
     pub report: Option<PathBuf>,
     /// Print JSON
@@ -115,16 +112,16 @@ pub struct ImportArgs {
 /// `tenantry export`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct ExportArgs {
-    /// The partner's number
+    /// The partner's id
     #[arg(long, value_parser = partner_id)]
     pub partner: PartnerId,
     /// ndjson or csv
     #[arg(long, default_value = "ndjson", value_parser = format)]
     pub format: Format,
-    /// Write passwordHash, too: whoever has the file can try to guess the passwords
+    /// Also write passwordHash: whoever has the file can try to guess the passwords
     #[arg(long)]
     pub with_hashes: bool,
-    /// The file to make [default: standard output]
+    /// The file to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -132,7 +129,7 @@ pub struct ExportArgs {
 /// `tenantry backup`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct BackupArgs {
-    /// The file to make; one that exists is not overwritten
+    /// The file to write; an existing file is not overwritten
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Print JSON
@@ -143,7 +140,7 @@ pub struct BackupArgs {
 /// `tenantry restore`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct RestoreArgs {
-    /// A file that `tenantry backup` made
+    /// A file made by `tenantry backup`
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Print JSON
@@ -154,18 +151,18 @@ pub struct RestoreArgs {
 /// `tenantry serve`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 pub struct ServeArgs {
-    /// Refuse a PostgreSQL database with an older schema instead of changing it
+    /// Refuse a PostgreSQL database with an older schema instead of upgrading it
     #[arg(long)]
     pub no_migrate: bool,
 }
 
-/// `tenantry copy`. What is left out is the database of the settings.
+/// `tenantry copy`. A side that is omitted is the database of the settings.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct CopyArgs {
     /// The database to copy, such as sqlite:/var/lib/tenantry/tenantry.db [default: database-url]
     #[arg(long, value_name = "URL", value_parser = secret)]
     pub from: Option<Secret>,
-    /// The empty database that it is copied into, such as postgres://tenantry@db/tenantry [default: database-url]
+    /// The empty database to copy into, such as postgres://tenantry@db/tenantry [default: database-url]
     #[arg(long, value_name = "URL", value_parser = secret)]
     pub to: Option<Secret>,
     /// Print JSON
@@ -181,7 +178,7 @@ pub struct ConfigArgs {
     pub json: bool,
 }
 
-/// Only the choice of how to print.
+/// Arguments of commands that only list.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct ListArgs {
     /// Print JSON
@@ -192,19 +189,19 @@ pub struct ListArgs {
 /// `tenantry partner ...`
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum PartnerCommand {
-    /// Make a partner and its first admin, to whom a temporary password is mailed
+    /// Create a partner and its first admin, who is mailed a temporary password
     Create(PartnerCreate),
     /// List all partners
     List(ListArgs),
     /// Show one partner
     Get(PartnerArgs),
-    /// Give a partner another name
+    /// Rename a partner
     Rename(PartnerRename),
-    /// Suspend a partner: its people cannot log in and its tokens are refused, at once
+    /// Suspend a partner: its users cannot log in and its tokens are refused, at once
     Suspend(PartnerArgs),
-    /// Let a suspended partner's people in again
+    /// Resume a suspended partner
     Resume(PartnerArgs),
-    /// Delete a partner with its users, groups and clients, for good
+    /// Delete a partner with its users, groups and clients, permanently
     Delete(PartnerDelete),
 }
 
@@ -237,7 +234,7 @@ pub struct PartnerCreate {
 /// One partner.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct PartnerArgs {
-    /// The partner's number
+    /// The partner's id
     #[arg(value_name = "PARTNER", value_parser = partner_id)]
     pub partner: PartnerId,
     /// Print JSON
@@ -248,10 +245,10 @@ pub struct PartnerArgs {
 /// `tenantry partner delete`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct PartnerDelete {
-    /// The partner's number
+    /// The partner's id
     #[arg(value_name = "PARTNER", value_parser = partner_id)]
     pub partner: PartnerId,
-    /// Delete even a partner that has more users than its first admin
+    /// Delete the partner even if it has more than one user
     #[arg(long)]
     pub force: bool,
     /// Print JSON
@@ -262,7 +259,7 @@ pub struct PartnerDelete {
 /// `tenantry partner rename`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct PartnerRename {
-    /// The partner's number
+    /// The partner's id
     #[arg(value_name = "PARTNER", value_parser = partner_id)]
     pub partner: PartnerId,
     /// Its new name, unique on this server
@@ -279,25 +276,25 @@ pub enum UserCommand {
     List(UserList),
     /// Show one user
     Get(UserArgs),
-    /// Make a user, to whom a temporary password is mailed
+    /// Create a user, who is mailed a temporary password
     Create(UserCreate),
-    /// Set a user LOCKED: it cannot log in and its tokens are refused, at once
+    /// Set a user LOCKED: the user cannot log in and its tokens are refused, at once
     Lock(UserForce),
-    /// Set a user ACTIVE again and its count of failed logins to 0
+    /// Set a user ACTIVE and reset its count of failed logins
     Unlock(UserArgs),
-    /// End a user's password and sessions and mail a temporary password
+    /// Invalidate a user's password and sessions and mail a temporary password
     ResetPassword(UserResetPassword),
-    /// Delete a user, for good
+    /// Delete a user
     Delete(UserForce),
 }
 
 /// `tenantry user list`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct UserList {
-    /// The partner's number
+    /// The partner's id
     #[arg(long, value_parser = partner_id)]
     pub partner: PartnerId,
-    /// Only users with this text in their names, address, title, telephone number or external id
+    /// Only users with this text in their names, e-mail address, title, phone number or external id
     #[arg(long, value_name = "TERM")]
     pub search: Option<String>,
     /// Print JSON
@@ -308,7 +305,7 @@ pub struct UserList {
 /// One user.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct UserArgs {
-    /// The user's number, or its username; digits are a number
+    /// The user's id or username; digits are an id
     #[arg(value_name = "ID_OR_USERNAME")]
     pub user: UserRef,
     /// Print JSON
@@ -319,7 +316,7 @@ pub struct UserArgs {
 /// `tenantry user create`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct UserCreate {
-    /// The partner's number
+    /// The partner's id
     #[arg(long, value_parser = partner_id)]
     pub partner: PartnerId,
     /// Username, unique on this server
@@ -334,7 +331,7 @@ pub struct UserCreate {
     /// Last name
     #[arg(long, value_name = "NAME")]
     pub last_name: String,
-    /// Make the user an admin of the partner
+    /// Make the user a partner admin
     #[arg(long)]
     pub admin: bool,
     /// ACTIVE, INACTIVE or LOCKED
@@ -351,7 +348,7 @@ pub struct UserCreate {
 /// `tenantry user reset-password`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct UserResetPassword {
-    /// The user's number, or its username; digits are a number
+    /// The user's id or username; digits are an id
     #[arg(value_name = "ID_OR_USERNAME")]
     pub user: UserRef,
     /// Print the temporary password instead of mailing it
@@ -365,10 +362,10 @@ pub struct UserResetPassword {
 /// `tenantry user lock` and `tenantry user delete`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct UserForce {
-    /// The user's number, or its username; digits are a number
+    /// The user's id or username; digits are an id
     #[arg(value_name = "ID_OR_USERNAME")]
     pub user: UserRef,
-    /// Do it even to the last active admin of a partner
+    /// Do it even if the user is the last active admin of the partner
     #[arg(long)]
     pub force: bool,
     /// Print JSON
@@ -379,24 +376,24 @@ pub struct UserForce {
 /// `tenantry client ...`
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum ClientCommand {
-    /// Make a confidential client; its secret is printed once
+    /// Create a confidential client; its secret is printed once
     Create(ClientCreate),
     /// List a partner's clients
     List(ClientList),
-    /// Revoke a client and its tokens, at once
+    /// Revoke a client and its tokens
     Revoke(ClientRevoke),
 }
 
 /// `tenantry client create`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct ClientCreate {
-    /// The partner's number
+    /// The partner's id
     #[arg(long, value_parser = partner_id)]
     pub partner: PartnerId,
-    /// A name, for people
+    /// A descriptive name
     #[arg(long)]
     pub name: String,
-    /// Let its technical account do what the partner's admins may do
+    /// Give its technical account the rights of a partner admin
     #[arg(long)]
     pub admin: bool,
     /// Print JSON
@@ -407,7 +404,7 @@ pub struct ClientCreate {
 /// `tenantry client list`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct ClientList {
-    /// The partner's number
+    /// The partner's id
     #[arg(long, value_parser = partner_id)]
     pub partner: PartnerId,
     /// Print JSON
@@ -429,18 +426,18 @@ pub struct ClientRevoke {
 /// `tenantry operator ...`
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum OperatorCommand {
-    /// Make a token for the operator's API; it is printed once
+    /// Create a token for the operator API; it is printed once
     Token(OperatorToken),
-    /// List the operator's tokens, without the tokens themselves
+    /// List the operator tokens, without their secrets
     List(ListArgs),
-    /// Revoke one of the operator's tokens, at once
+    /// Revoke an operator token
     Revoke(OperatorRevoke),
 }
 
 /// `tenantry operator token`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct OperatorToken {
-    /// A name, to tell it from others in the list
+    /// A descriptive name
     #[arg(long, default_value = "operator")]
     pub name: String,
     /// Print JSON
@@ -451,7 +448,7 @@ pub struct OperatorToken {
 /// `tenantry operator revoke`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct OperatorRevoke {
-    /// The token's number, as the list shows it
+    /// The token's id in the list
     #[arg(value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
     pub id: i64,
     /// Print JSON
@@ -459,13 +456,13 @@ pub struct OperatorRevoke {
     pub json: bool,
 }
 
-/// How a command names a user.
+/// A reference to a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UserRef {
-    /// By number.
+    /// By id.
     Id(UserId),
-    /// By name, as typed. A name of digits only is taken for a number; such a user is named by its number.
+    /// By username. A username that consists of digits is parsed as an id; refer to such a user by id.
     Username(String),
 }
 
@@ -474,7 +471,7 @@ impl FromStr for UserRef {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.is_empty() {
-            return Err("give a number or a username".into());
+            return Err("must be an id or a username".into());
         }
         if text.bytes().all(|b| b.is_ascii_digit()) {
             return positive(text).map(|id| Self::Id(UserId(id)));
@@ -484,11 +481,11 @@ impl FromStr for UserRef {
 }
 
 fn positive(text: &str) -> Result<i64, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "give a number from 1".into())
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be an integer from 1".into())
 }
 
-/// Read later: clap's words for a bad value quote it, and there may be a password in it.
-#[expect(clippy::unnecessary_wraps, reason = "what clap asks of a parser")]
+/// Parsed later: clap's error for an invalid value quotes it, and it may contain a password.
+#[expect(clippy::unnecessary_wraps, reason = "the signature that clap requires")]
 fn secret(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text))
 }
@@ -498,21 +495,21 @@ fn partner_id(text: &str) -> Result<PartnerId, String> {
 }
 
 fn format(text: &str) -> Result<Format, String> {
-    Format::parse(text).ok_or_else(|| "give ndjson or csv".into())
+    Format::parse(text).ok_or_else(|| "must be ndjson or csv".into())
 }
 
 fn status(text: &str) -> Result<Status, String> {
-    Status::parse(&text.to_ascii_uppercase()).ok_or_else(|| "give ACTIVE, INACTIVE or LOCKED".into())
+    Status::parse(&text.to_ascii_uppercase()).ok_or_else(|| "must be ACTIVE, INACTIVE or LOCKED".into())
 }
 
-/// Settings that the help of every command shows. The others are taken everywhere too, but only `serve` and
-/// `config` list them, or no help would fit a screen.
+/// Settings in the help of every command. The others are accepted everywhere too, but only `serve` and `config` list
+/// them, so that the help stays short.
 const EVERYWHERE: [&str; 3] = ["config", "data-dir", "database-url"];
 
-const ABOUT_SETTINGS: &str = "Every setting is a flag (--data-dir), a variable (TENANTRY_DATA_DIR) and a line \
-    of tenantry.toml (data-dir = \"...\"); the first of these that gives a value counts.";
+const ABOUT_SETTINGS: &str = "Every setting is a flag (--data-dir), an environment variable (TENANTRY_DATA_DIR) and a line \
+    of tenantry.toml (data-dir = \"...\"), in this order of precedence.";
 
-/// Understands a command line; the error also stands for `--help` and `--version`.
+/// Parses a command line; `--help` and `--version` are errors too.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
     let settings = config::settings();
     let matches = tree(&settings).try_get_matches_from(args)?;
@@ -521,7 +518,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, cla
     while let Some((_, below)) = leaf.subcommand() {
         leaf = below;
     }
-    // A command has not every setting (see `add_settings`): then this is an error, and there is no flag.
+    // Not every command has every setting (see `add_settings`): then this is an error, and there is no flag.
     let flag = |s: &Setting| {
         let text = leaf.try_get_one::<String>(s.name).ok().flatten()?;
         Some((s.name.to_owned(), text.clone()))
@@ -534,7 +531,7 @@ pub fn help() -> String {
     tree(&config::settings()).render_help().to_string()
 }
 
-/// The whole tree of commands with the settings on every leaf.
+/// The command tree with the settings on every leaf.
 fn tree(settings: &[Setting]) -> clap::Command {
     CommandLine::command()
         .after_help(ABOUT_SETTINGS)
@@ -546,7 +543,7 @@ fn add_settings(command: clap::Command, settings: &[Setting]) -> clap::Command {
         return command.mut_subcommands(|below| add_settings(below, settings));
     }
     let all = matches!(command.get_name(), "serve" | "config");
-    // `partner create --admin-username` is about that partner's admin, not about the first one.
+    // `partner create --admin-username` is the admin of that partner, not of the first one.
     let taken: Vec<String> =
         command.get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned)).collect();
     let free = settings.iter().filter(|s| !taken.iter().any(|name| name == s.name));
@@ -554,11 +551,10 @@ fn add_settings(command: clap::Command, settings: &[Setting]) -> clap::Command {
     command.args(flags).after_help(ABOUT_SETTINGS)
 }
 
-/// A setting as a flag. It has no default for clap: what was not given must look so, or it would overrule the
-/// environment and the file.
+/// A setting as a flag. It has no default in clap: a flag that was not given must not override environment and file.
 fn flag(setting: &Setting) -> Arg {
     let default = match &setting.value {
-        // A catalogue is pages long: `tenantry config` shows it.
+        // A catalogue is too long: `tenantry config` shows it.
         Value::Null | Value::Object(_) => None,
         Value::Array(parts) if parts.is_empty() => Some("none".to_owned()),
         Value::String(text) => Some(text.clone()),

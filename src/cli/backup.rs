@@ -1,7 +1,7 @@
-//! `tenantry backup`: the database of one moment in a file, checked before it gets its name.
+//! `tenantry backup`: a consistent snapshot of the database in a file, checked before it gets its name.
 //!
-//! It opens the database itself, beside the server where one runs, and takes no lock: a backup of an hour must not
-//! keep a server from starting. SQLite keeps the two out of each other's way.
+//! It opens the database itself, also while a server runs, and takes no lock: a backup of an hour must not keep a
+//! server from starting. SQLite isolates the two from each other.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -29,42 +29,42 @@ pub(super) fn run(config: &Config, args: &BackupArgs, out: &mut impl Write) -> R
         return Err(way::nothing_at("database", database).into());
     }
     check_name(&args.file, database)?;
-    // By another name of the file its log is another one, and the copy would lack what stands in the server's. Held to
-    // the end: SQLite's own locks go with a file of this process that is closed.
+    // Under another name of the file, SQLite would use another log, and the copy would lack what is in the server's.
+    // Held until the end: closing any descriptor of the file would drop SQLite's own locks.
     let _file = if lock::is_held(config) { None } else { Some(database_file::expect_unlocked(database)?) };
     let partial = Partial::create(&args.file, &Random::system())?;
     Ok(print::one(out, args.json, &make_unless_stopped(partial, database)?)?)
 }
 
-/// Refuses a name that is taken, that cannot be made, or that the database may need for itself.
+/// Refuses a name that exists, that cannot be created, or that the database may need.
 fn check_name(file: &Path, database: &Path) -> Result<(), Refusal> {
     let shown = file.display();
     let refuse = |what: String| Err(Refusal::new("io", what));
     match std::fs::symlink_metadata(file) {
-        Ok(meta) if meta.is_dir() => return refuse(format!("{shown} is a directory: name a file in it")),
+        Ok(meta) if meta.is_dir() => return refuse(format!("{shown} is a directory: use a file in it")),
         Ok(_) => {
             return refuse(format!(
-                "{shown} exists already and was left as it is: name another file, or move that one away"
+                "{shown} exists already and was not changed: use another file, or move that one away"
             ));
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(e) => return Err(Refusal::of_named_file("make the backup", file, &e)),
+        Err(e) => return Err(Refusal::of_named_file("create the backup", file, &e)),
     }
     let dir = switch::directory_of(file);
     if !dir.is_dir() {
         return refuse(format!(
-            "there is no directory {} for the backup {shown}: make it first, or name a file elsewhere",
+            "the directory {} for the backup {shown} does not exist: create it first, or use a file elsewhere",
             dir.display()
         ));
     }
     let (file, database) = (lock::true_path(file), lock::true_path(database));
     if backup::COMPANIONS.iter().any(|ending| backup::companion(&database, ending) == file) {
-        return refuse(format!("{shown} is a name that the database needs for itself: name another file"));
+        return refuse(format!("{shown} is a name that the database needs for itself: use another file"));
     }
     Ok(())
 }
 
-/// The backup under the name that it has until it is whole. It is removed unless it is finished.
+/// The incomplete backup under its temporary name. It is removed unless it is finished.
 struct Partial {
     path: PathBuf,
     file: PathBuf,
@@ -78,16 +78,16 @@ impl Partial {
             .create_new(true)
             .mode(0o600)
             .open(&path)
-            .map_err(|e| Refusal::of_named_file("make the backup", file, &e))?;
+            .map_err(|e| Refusal::of_named_file("create the backup", file, &e))?;
         Ok(Self { path, file: file.to_owned() })
     }
 
-    /// Gives it its name, for good: what has the name is whole, also after a power cut.
+    /// Renames it durably: a file with the final name is complete, also after a power cut.
     fn finish(self) -> Result<(), Refusal> {
         let failed = |e: io::Error| match e.kind() {
             io::ErrorKind::AlreadyExists => Refusal::new(
                 "io",
-                format!("{} exists by now and was left as it is: name another file", self.file.display()),
+                format!("{} exists now and was not changed: use another file", self.file.display()),
             ),
             _ => Refusal::of_named_file("write the backup", &self.file, &e),
         };
@@ -106,7 +106,7 @@ impl Drop for Partial {
     }
 }
 
-/// Makes the backup. A signal ends that without leaving anything.
+/// Makes the backup. A signal aborts it and leaves nothing behind.
 fn make_unless_stopped(partial: Partial, database: &Path) -> Result<Value, Refusal> {
     let internal = |what: String| Refusal::new("internal", what);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -122,11 +122,11 @@ fn make_unless_stopped(partial: Partial, database: &Path) -> Result<Value, Refus
             made = made => made.unwrap_or_else(|_| Err(internal(String::from("the backup panicked")))),
             () = stop => {
                 switch::remove(&path);
-                Err(Refusal::new("stopped", "stopped before the backup was whole: nothing is left of it"))
+                Err(Refusal::new("stopped", "stopped before the backup was complete: nothing is left of it"))
             }
         }
     });
-    // After a signal it may still be at work on a file that has no name any more; it ends with the process.
+    // After a signal it may still be writing to an unlinked file; it ends with the process.
     runtime.shutdown_background();
     made
 }
@@ -137,7 +137,7 @@ fn make(partial: Partial, database: &Path) -> Result<Value, Refusal> {
     backup::copy(database, &partial.path, &mut |done, all| progress.show("copying", done, all))
         .map_err(|fault| not_copied(&fault, &partial.file, database))?;
     progress.say("checking the copy");
-    // What follows reads the copy only, and may take its time: a server needs the processor more.
+    // The check only reads the copy and may take long: a server needs the processor more.
     if let Err(error) = rustix::process::setpriority_process(None, 19) {
         tracing::debug!(%error, "the copy is checked at ordinary priority");
     }
@@ -161,24 +161,24 @@ fn not_copied(fault: &Fault, file: &Path, database: &Path) -> Refusal {
     match fault {
         Fault::Full => Refusal::new(
             "io",
-            format!("cannot write the backup {file}: the disk is full; make room, or name a file elsewhere"),
+            format!("cannot write the backup {file}: the disk is full; free space, or use a file elsewhere"),
         ),
         Fault::Empty => Refusal::new(
             "no-database",
             format!(
-                "the database {database} is empty: run `tenantry serve` once, which makes the first partner"
+                "the database {database} is empty: run `tenantry serve` once, which creates the first partner"
             ),
         ),
         Fault::Foreign => Refusal::new(
             "foreign",
-            format!("{database} is a database of another program: name another file with database-url"),
+            format!("{database} is a database of another program: use another file with database-url"),
         ),
         Fault::Newer { .. } => {
             Refusal::new("newer", format!("cannot back up {database}: {fault}; use that version"))
         }
         Fault::InUse => Refusal::new(
             "unavailable",
-            format!("another program holds the database {database}: try again when it is done"),
+            format!("another program has locked the database {database}: try again when it is done"),
         ),
         _ => Refusal::new("io", format!("cannot copy the database {database} to {file}: {fault}")),
     }

@@ -21,7 +21,7 @@ pub(super) fn run(command: ClientCommand, way: &Way, out: &mut impl Write) -> Re
             (Do::Create { pid: args.partner, name: args.name, admin: args.admin }, args.json)
         }
         ClientCommand::List(args) => {
-            // All at once: a partner has a handful.
+            // Not paged: a partner has only a few.
             return print::list(out, args.json, &COLUMNS, |last| match last {
                 None => rows(way.run(Operation::Client(Do::List { pid: args.partner }))?),
                 Some(_) => Ok(Vec::new()),

@@ -1,4 +1,4 @@
-//! `tenantry config`: what is in force, and where it came from.
+//! `tenantry config`: prints the settings in force and their origins.
 
 use std::io::{self, Write};
 

@@ -1,6 +1,5 @@
-//! The control socket: how a command reaches the server that runs on its data. One line of JSON in, one line out.
-//!
-//! Whoever can open the socket is an operator: it stands in the data directory (0700) and has mode 0600.
+//! The control socket, through which a command reaches the running server. One line of JSON in, one line out. Whoever
+//! can open the socket is an operator: it is in the data directory (0700) and has mode 0600.
 
 use std::fs::{File, Permissions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -25,32 +24,32 @@ use crate::cli::refusal::Refusal;
 use tenantry_domain::services::Services;
 use tenantry_store::access::Operator;
 
-/// The longest request, in bytes: a batch of an import has a mebibyte of rows, of which JSON may make six times as
-/// much, and what a plan says of them.
+/// Maximum size of a request, in bytes: a batch of an import has a mebibyte of rows, which as JSON can take six times
+/// as much, and the rows of a plan.
 const REQUEST_MAX: u64 = 16 << 20;
-/// The longest answer, in bytes: a page of 1,000 users with the longest values there can be fits.
+/// Maximum size of a response, in bytes: a page of 1,000 users with the longest possible values fits.
 const ANSWER_MAX: u64 = 64 << 20;
-/// How long a request may take to come in, and an answer to be taken.
+/// Timeout for reading a request and for writing a response.
 const TRANSFER: Duration = Duration::from_secs(10);
-/// How long an operation may take. Deleting a partner with a million users takes minutes.
+/// Timeout of an operation. Deleting a partner with a million users takes minutes.
 const WORK: Duration = Duration::from_mins(30);
-/// How long operations in work have to end when the server stops.
+/// Timeout for operations in progress when the server stops.
 const LAST_WORK: Duration = Duration::from_secs(10);
-/// Commands served at once; more wait in the system's queue.
+/// Maximum number of concurrent commands; more wait in the system's queue.
 const CONNECTIONS: usize = 32;
-/// The longest path of a socket on Linux (`sun_path` of unix(7), less the NUL).
+/// Maximum length of a socket's path on Linux (`sun_path` of unix(7), less the NUL).
 const PATH_MAX: usize = 107;
 
-/// What a command asks.
+/// A request of a command.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request {
-    /// The database that the command means, by its true path: another data directory's server must not do it.
+    /// The canonical path of the command's database: a server of another data directory must not carry it out.
     database: String,
     operation: Operation,
 }
 
-/// What it is answered.
+/// The response.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Answer {
@@ -58,10 +57,10 @@ enum Answer {
     Refused(Refusal),
 }
 
-/// A path that a socket can be bound or reached at, however long it is.
+/// A path at which a socket can be bound or reached, however long it is.
 struct Address {
     path: PathBuf,
-    /// Open as long as the path goes through it.
+    /// Open as long as the path leads through it.
     _dir: Option<File>,
 }
 
@@ -71,7 +70,7 @@ impl Address {
             return Ok(Self { path: path.to_owned(), _dir: None });
         }
         let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(Refusal::new("io", format!("{} names no socket", path.display())));
+            return Err(Refusal::new("io", format!("{} is not a path of a socket", path.display())));
         };
         let dir = File::open(dir).map_err(|e| Refusal::of_file("open the data directory", dir, &e))?;
         let short = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
@@ -87,7 +86,7 @@ impl Address {
     }
 }
 
-/// The name by which both sides know a database.
+/// The name of a database in requests.
 pub fn true_name(database: &Path) -> String {
     lock::true_path(database).display().to_string()
 }
@@ -100,7 +99,7 @@ pub struct Control {
     path: PathBuf,
 }
 
-/// The socket, on which nobody is answered yet: commands that come already wait.
+/// The bound socket; commands that connect already have to wait.
 #[derive(Debug)]
 pub struct Bound {
     listener: UnixListener,
@@ -108,10 +107,10 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Listens on `path`. Only for the holder of the lock, who may remove the socket that a killed server left.
+    /// Listens on `path`. Only for the holder of the lock, which may remove the socket that a killed server left.
     ///
     /// # Errors
-    /// The socket cannot be made.
+    /// The socket cannot be created.
     pub fn new(path: &Path) -> Result<Self, Refusal> {
         let failed = |e: io::Error| Refusal::of_file("listen on", path, &e);
         match std::fs::symlink_metadata(path) {
@@ -129,7 +128,7 @@ impl Bound {
         Ok(Self { listener, path: path.to_owned() })
     }
 
-    /// Begins to answer.
+    /// Starts to serve commands.
     pub fn start(self, services: Services, database: &Path) -> Control {
         let (stop, stopped) = watch::channel(false);
         let (listener, database) = (Arc::new(self.listener), true_name(database));
@@ -142,9 +141,9 @@ impl Bound {
 }
 
 impl Control {
-    /// Takes no more commands, lets those in work end, and removes the socket.
+    /// Accepts no more commands, waits for those in progress, and removes the socket.
     pub async fn stop(self) {
-        // Gone first: a command that finds none waits for the lock instead.
+        // Removed first: a command that finds no socket waits for the lock instead.
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::warn!(%error, path = %self.path.display(), "the control socket could not be removed");
         }
@@ -176,12 +175,12 @@ async fn accept(
                 let (services, database, stopped) = (services.clone(), database.clone(), stopped.clone());
                 connections.spawn(async move {
                     if let Err(error) = converse(&services, stream, &database, stopped).await {
-                        tracing::debug!(%error, "a command went away");
+                        tracing::debug!(%error, "a command disconnected");
                     }
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "the control socket cannot accept");
+                tracing::warn!(%error, "the control socket cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -189,7 +188,7 @@ async fn accept(
     drop(listener);
     let end = async { while connections.join_next().await.is_some() {} };
     if timeout(LAST_WORK, end).await.is_err() {
-        tracing::warn!("a command's operation was still in work when the server stopped");
+        tracing::warn!("a command's operation was still in progress when the server stopped");
     }
 }
 
@@ -204,7 +203,7 @@ async fn converse(
     let mut read = tokio::io::BufReader::new(read.take(REQUEST_MAX + 1));
     tokio::select! {
         read = timeout(TRANSFER, read.read_until(b'\n', &mut line)) => read??,
-        // What has not been asked yet is not waited for.
+        // Connections without a complete request are not waited for.
         _ = stopped.wait_for(|stop| *stop) => return Ok(()),
     };
     let answer = match understand(&line, database) {
@@ -223,11 +222,11 @@ async fn converse(
 fn understand(line: &[u8], database: &str) -> Result<Operation, Refusal> {
     let bad = |detail: String| Refusal::new("bad-request", detail);
     let Some((b'\n', json)) = line.split_last() else {
-        return Err(bad(format!("the request is no whole line of at most {REQUEST_MAX} bytes")));
+        return Err(bad(format!("the request is not a complete line of at most {REQUEST_MAX} bytes")));
     };
     let request: Request = serde_json::from_slice(json).map_err(|error| {
-        // Another version's command may know operations that this one does not.
-        bad(format!("the server, Tenantry {}, does not understand this: {error}", env!("CARGO_PKG_VERSION")))
+        // A command of another version may send operations that this one does not know.
+        bad(format!("the server, Tenantry {}, cannot parse the request: {error}", env!("CARGO_PKG_VERSION")))
     })?;
     if request.database != database {
         return Err(bad(format!(
@@ -248,16 +247,17 @@ async fn work(services: &Services, operation: Operation) -> Answer {
             }
             Answer::Refused(error.into())
         }
-        Err(_) => {
-            Answer::Refused(Refusal::new("unavailable", "the server took too long; it may still do it"))
-        }
+        Err(_) => Answer::Refused(Refusal::new(
+            "unavailable",
+            "the server took too long; it may still complete the operation",
+        )),
     }
 }
 
-/// Asks the server on `path` to do something to `database`; none when no server listens there.
+/// Sends an operation on `database` to the server on `path`; `None` if no server listens there.
 ///
 /// # Errors
-/// What the server refuses; that it went away or did not answer.
+/// The server refused it, disconnected, or did not respond.
 pub fn ask(path: &Path, database: &str, operation: Operation) -> Result<Option<Value>, Refusal> {
     let address = Address::of(path)?;
     let mut stream = match BlockingStream::connect(&address.path) {
@@ -269,11 +269,12 @@ pub fn ask(path: &Path, database: &str, operation: Operation) -> Result<Option<V
     };
     let unsure = |e: io::Error| {
         let what = match e.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => String::from("did not answer in time"),
-            io::ErrorKind::UnexpectedEof => String::from("went away"),
-            _ => format!("went away ({e})"),
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => String::from("did not respond in time"),
+            io::ErrorKind::UnexpectedEof => String::from("disconnected"),
+            _ => format!("disconnected ({e})"),
         };
-        let detail = format!("the server {what}: look whether it was done before you try again");
+        let detail =
+            format!("the server {what}: check whether the operation was carried out before you try again");
         Refusal::new("unavailable", detail)
     };
     let request = Request { database: database.to_owned(), operation };
@@ -291,6 +292,6 @@ pub fn ask(path: &Path, database: &str, operation: Operation) -> Result<Option<V
     match serde_json::from_slice(&line) {
         Ok(Answer::Done(value)) => Ok(Some(value)),
         Ok(Answer::Refused(refusal)) => Err(refusal),
-        Err(e) => Err(Refusal::new("internal", format!("the server's answer is not understood: {e}"))),
+        Err(e) => Err(Refusal::new("internal", format!("cannot parse the server's response: {e}"))),
     }
 }

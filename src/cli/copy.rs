@@ -20,7 +20,7 @@ use tenantry_store::ops::copy::{self, Place, Progress, Report, Stage};
 /// Copies a whole database into an empty one.
 pub(super) fn run(config: &Config, args: &CopyArgs, out: &mut impl Write) -> Result<(), Failure> {
     if args.from.is_none() && args.to.is_none() {
-        let detail = "give --from URL or --to URL, or both: what is left out is the database of the settings";
+        let detail = "set --from URL or --to URL, or both: the omitted side is the database of the settings";
         return Err(Refusal::new("invalid", detail).into());
     }
     let (from, to) = ends(config, args).map_err(Failure::Settings)?;
@@ -52,7 +52,7 @@ fn ends(config: &Config, args: &CopyArgs) -> Result<(DatabaseUrl, DatabaseUrl), 
     }
 }
 
-/// An SQLite file would be refused by its own lock otherwise, in words that do not help.
+/// Otherwise an SQLite file would be refused because of its own lock, with a confusing error.
 fn check_pair(from: &DatabaseUrl, to: &DatabaseUrl) -> Result<(), Refusal> {
     match (from, to) {
         (DatabaseUrl::Sqlite(a), DatabaseUrl::Sqlite(b)) if lock::true_path(a) == lock::true_path(b) => {
@@ -66,7 +66,7 @@ fn check_pair(from: &DatabaseUrl, to: &DatabaseUrl) -> Result<(), Refusal> {
 fn lock_source(from: &DatabaseUrl) -> Result<Option<Locked>, Refusal> {
     let DatabaseUrl::Sqlite(path) = from else { return Ok(None) };
     if !lock::has_database(path)? {
-        let detail = format!("there is no database at {}: name the file to copy with --from", path.display());
+        let detail = format!("no database at {}: set the file to copy with --from", path.display());
         return Err(Refusal::new("no-database", detail));
     }
     take(path).map(Some)
@@ -82,7 +82,7 @@ fn lock_target(config: &Config, to: &DatabaseUrl) -> Result<Option<Locked>, Refu
     take(path).map(Some)
 }
 
-/// The lock of a database, and that of its file under whatever name. Held until the copy has closed the database.
+/// The lock of a database, and that of its file under any name. Held until the copy has closed the database.
 type Locked = (Option<DatabaseFile>, Lock);
 
 fn take(path: &Path) -> Result<Locked, Refusal> {
@@ -93,7 +93,7 @@ fn take(path: &Path) -> Result<Locked, Refusal> {
         Taken::Ours(lock) => Ok((None, lock)),
         Taken::Theirs(held) => {
             let detail = format!(
-                "{}: nothing may work on a database while it is copied; stop it first",
+                "{}: a database that is being copied must not be in use; stop it first",
                 held.holder()
             );
             Err(Refusal::new("locked", detail))
@@ -137,7 +137,7 @@ fn table(report: &Report, seconds: f64, out: &mut impl Write) -> io::Result<()> 
     writeln!(out, "copied and verified {rows} rows from {from} to {to} in {time}")
 }
 
-/// The progress on standard error, with a bar for each stage.
+/// Progress on standard error, with a bar per stage.
 #[derive(Default)]
 struct Shown {
     stage: Option<(Stage, Bar)>,
@@ -148,7 +148,7 @@ impl Shown {
         let (stage, at, done, total) = match *progress {
             Progress::Servers(n) => {
                 eprintln!(
-                    "{n} connections of running servers are open on the source: what they change from now on is not \
+                    "{n} connections of running servers are open on the source: their changes from now on are not \
                      copied; stop them first"
                 );
                 return;
@@ -168,7 +168,7 @@ impl Shown {
         bar.tell_at(done, total, at);
     }
 
-    /// Leaves the bar of a stage behind.
+    /// Ends the bar of a stage.
     fn end(&mut self) {
         if let Some((_, bar)) = self.stage.take() {
             bar.leave();
@@ -176,7 +176,7 @@ impl Shown {
     }
 }
 
-/// What a stage is called, and what it counts.
+/// The name and the unit of a stage.
 fn words(stage: Stage) -> (&'static str, &'static str) {
     match stage {
         Stage::Compare => ("comparing", "rows"),

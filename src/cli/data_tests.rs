@@ -177,7 +177,7 @@ fn nothing_is_made_where_there_is_no_database() {
         for line in ["partner list", "user get 1", "operator token"] {
             let (out, err, code) = command_on(at, line);
             assert_eq!((out.as_str(), code), ("", 1));
-            assert!(err.starts_with("tenantry: there is no database at "), "{err}");
+            assert!(err.starts_with("tenantry: no database at "), "{err}");
             assert!(err.contains("--data-dir"), "{err}");
         }
     }
@@ -202,7 +202,12 @@ fn a_database_needs_a_directory() {
     let data = dir.path().join("data");
     let url = format!("sqlite:{}", dir.path().join("no/x.db").display());
     let (_, err, code) = command_on(&data, &format!("serve --database-url {url}"));
-    assert!(code == 1 && err.starts_with("tenantry: there is no directory "), "{err}");
+    assert!(
+        code == 1
+            && err.starts_with("tenantry: the directory ")
+            && err.contains(" does not exist: create it first"),
+        "{err}"
+    );
     assert!(!data.exists());
 }
 
@@ -465,5 +470,5 @@ fn a_server_whose_worker_is_missing_ends_with_a_code_of_its_own() {
     let (_, err, code) = command_on(&dir.path().join("data"), "serve --listen 127.0.0.1:0");
     tenantry_core::supervise::ARMED.set(None);
     assert_eq!(code, 3, "{err}");
-    assert!(err.contains("tenantry: the thread worker has failed for good: the server ends"), "{err}");
+    assert!(err.contains("tenantry: the thread worker has failed permanently: the server exits"), "{err}");
 }

@@ -26,12 +26,12 @@ pub(super) fn run(args: &ExportArgs, way: &Way, out: &mut impl Write) -> Result<
     Ok(())
 }
 
-/// What an export is called until it is whole; goes with it.
+/// The incomplete export under its temporary name; removed when dropped.
 struct Partial(PathBuf);
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // Gone already where it has got its name.
+        // Already renamed if it is complete.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -52,7 +52,7 @@ fn write_rows(
         };
         let told = way.run(Operation::Import(operation))?;
         let page: Exported = serde_json::from_value(told)
-            .map_err(|e| Refusal::new("internal", format!("the server's answer is not understood: {e}")))?;
+            .map_err(|e| Refusal::new("internal", format!("cannot parse the server's response: {e}")))?;
         out.write_all(page.text.as_bytes())?;
         done += page.rows;
         if let Some(bar) = &mut bar {

@@ -1,4 +1,4 @@
-//! The first start: partner 1 and its admin, from the settings.
+//! The first start: creates partner 1 and its admin from the settings.
 
 use zeroize::Zeroizing;
 
@@ -13,25 +13,25 @@ use tenantry_domain::users::NewUser;
 use tenantry_domain::{partners, unit};
 use tenantry_store::access::Operator;
 
-/// The admin to make, known to be good.
+/// The admin to create, validated.
 pub(super) struct FirstAdmin {
     user: NewUser,
     password: Zeroizing<String>,
     is_generated: bool,
 }
 
-/// What to tell of the admin that was made. The password is for standard output and nothing else.
+/// The created admin, for the start-up lines. The password is only for standard output.
 pub(super) struct Made {
     pub(super) pid: PartnerId,
     pub(super) username: String,
-    /// None when it was given by the setting.
+    /// `None` if the setting has it.
     pub(super) password: Option<Zeroizing<String>>,
 }
 
-/// The admin that the settings describe, held to the rules for users and passwords.
+/// The admin of the settings, checked by the rules for users and passwords.
 ///
 /// # Errors
-/// Everything that is wrong with it, by setting.
+/// All errors, by setting.
 pub(super) fn describe(config: &Config, random: &Random) -> Result<FirstAdmin, Vec<ConfigFault>> {
     const SETTINGS: [&str; 4] = ["admin-username", "admin-email", "admin-first-name", "admin-last-name"];
     let described = Described {
@@ -68,9 +68,9 @@ pub(super) fn describe(config: &Config, random: &Random) -> Result<FirstAdmin, V
     }
 }
 
-/// A fault of a setting, with where its value came from. The value is not shown: one of them is a password.
+/// An error of a setting, with its origin. The value is not shown: one of them is a password.
 fn fault(config: &Config, setting: &str, what: &str) -> ConfigFault {
-    // What is wrong with a password is worded to follow a name; the rest is not.
+    // Errors of passwords are worded to follow a name; others are not.
     let what = if setting == "admin-password" { what.to_owned() } else { format!("is refused: {what}") };
     ConfigFault {
         setting: setting.to_owned(),
@@ -85,7 +85,7 @@ pub(super) async fn is_due(services: &Services, by: Operator) -> Result<bool> {
     services.store.read(&by, partners::is_first_start).await
 }
 
-/// Makes partner 1 and its admin, both or none. None when another process has made them a moment ago.
+/// Creates partner 1 and its admin, both or none. `None` if another process has just created them.
 pub(super) async fn make(services: &Services, by: Operator, admin: FirstAdmin) -> Result<Option<Made>> {
     let FirstAdmin { user, password, is_generated } = admin;
     let hash = services.hasher.hash(password.clone()).await?;

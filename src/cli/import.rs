@@ -1,4 +1,4 @@
-//! `tenantry import`: a file of users, tried, planned, or done; and gone on with where it broke off.
+//! `tenantry import`: imports a file of users, as a dry run, a plan or for real; resumes an interrupted import.
 
 use std::io::Write;
 use std::time::Instant;
@@ -18,7 +18,7 @@ use tenantry_core::model::PartnerId;
 use tenantry_core::rows::{BatchSize, Format, RawRow};
 use tenantry_domain::user_import::{Fate, Seen};
 
-/// Rejected rows that are told where no report is written.
+/// Number of rejected rows that are printed if no report is written.
 const TOLD: usize = 20;
 
 /// Runs the command.
@@ -47,7 +47,7 @@ pub(super) fn run(args: &ImportArgs, way: &Way, out: &mut impl Write) -> Result<
     }
 }
 
-/// The format that is named, or that of the file's name.
+/// The given format, or that of the file name.
 fn format_of(args: &ImportArgs) -> Result<Format, Refusal> {
     let ending = args.file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let by_name = match ending.to_ascii_lowercase().as_str() {
@@ -56,10 +56,7 @@ fn format_of(args: &ImportArgs) -> Result<Format, Refusal> {
         _ => None,
     };
     args.format.or(by_name).ok_or_else(|| {
-        Refusal::new(
-            "invalid",
-            "say with --format whether the rows are ndjson or csv: the file's name does not",
-        )
+        Refusal::new("invalid", "set --format to ndjson or csv: it cannot be derived from the file name")
     })
 }
 
@@ -72,12 +69,12 @@ struct Import<'a> {
     key: String,
 }
 
-/// What it came to.
+/// The result.
 #[derive(Default)]
 struct Count {
     created: u64,
     failed: u64,
-    /// The first rejected rows, in words.
+    /// The first rejected rows, as text.
     told: Vec<String>,
 }
 
@@ -102,25 +99,25 @@ impl Import<'_> {
     fn ask<T: DeserializeOwned>(&self, operation: Do) -> Result<T, Refusal> {
         let told = self.way.run(Operation::Import(operation))?;
         serde_json::from_value(told)
-            .map_err(|e| Refusal::new("internal", format!("the server's answer is not understood: {e}")))
+            .map_err(|e| Refusal::new("internal", format!("cannot parse the server's response: {e}")))
     }
 
     fn begin(&self) -> Result<Begun, Refusal> {
         self.ask(Do::Begin { pid: self.pid(), key: self.key.clone() })
     }
 
-    /// After the first question, when it is known who does the work.
+    /// Known after the first operation, when it is clear who does the work.
     fn batch_size(&self) -> BatchSize {
         if self.way.is_alone() { BatchSize::ALONE } else { BatchSize::SHARED }
     }
 
-    /// What an import would do is not told of one that has done half of it.
+    /// Refuses a dry run of an import that was interrupted.
     fn refuse_to_go_on(&self, begun: &Begun) -> Result<(), Refusal> {
         if begun.rows == 0 {
             return Ok(());
         }
         let detail = format!(
-            "an import of this file broke off after {} rows: run it without --dry-run and --plan, and it goes on there",
+            "an import of this file was interrupted after {} rows: run it without --dry-run and --plan to resume it",
             begun.rows
         );
         Err(Refusal::new("import-under-way", detail))
@@ -142,11 +139,12 @@ impl Import<'_> {
         if *head == own {
             return Ok(());
         }
-        let detail = "the plan is for another file, partner or format: make one for this with --plan";
+        let detail =
+            "the plan is for another file, partner or format: create one for this import with --plan";
         Err(Refusal::new("bad-plan", detail))
     }
 
-    /// Tries all rows from the first that is not done; what would become of each batch goes to `each`.
+    /// Dry-runs all rows that are not done; the results of each batch are passed to `each`.
     fn rehearse(
         &self,
         begun: &Begun,
@@ -174,7 +172,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Tells what would become of each row.
+    /// Prints the result that each row would have.
     fn tell(&self, out: &mut impl Write) -> Result<(), Failure> {
         let (mut count, mut lines) = (Count::default(), Vec::new());
         let mut report = self.args.report.as_deref().map(|path| Report::open(path, 0)).transpose()?;
@@ -210,7 +208,7 @@ impl Import<'_> {
         Ok(print::one(out, self.args.json, &told)?)
     }
 
-    /// Refuses before anything is done when the plan says something else than what would happen.
+    /// Fails before anything is done if the plan differs from what would happen.
     fn check(&self, begun: &Begun, mut plan: PlanReader) -> Result<(), Failure> {
         let send_mail = plan.head.send_mail;
         self.rehearse(begun, send_mail, &mut |rows, fates| {
@@ -271,7 +269,7 @@ impl Import<'_> {
         let operation = Do::Batch { pid, key, from, rows, send_mail, planned };
         self.ask(operation).map_err(|refusal| {
             let detail = format!(
-                "{}\nthe rows before are imported: run the same command again, and it goes on where it stopped",
+                "{}\nthe previous rows are imported: run the same command again to resume",
                 refusal.detail
             );
             Refusal { detail, ..refusal }
@@ -297,7 +295,7 @@ impl Import<'_> {
         }
         let mut detail = format!("{} of {} rows were rejected", count.failed, self.input.rows);
         match &self.args.report {
-            Some(path) => detail.push_str(&format!(": {} tells which, and why", path.display())),
+            Some(path) => detail.push_str(&format!(": see {}", path.display())),
             None => {
                 detail.push_str(", the first of them:\n");
                 detail.push_str(&count.told.join("\n"));

@@ -1,4 +1,4 @@
-//! The files of an import: the input, read twice and never whole; the plan; the report.
+//! The files of an import: the input, streamed twice; the plan; the report.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
@@ -14,20 +14,20 @@ use tenantry_core::error::Error;
 use tenantry_core::rows::{BatchSize, Format, RawRow, Splitter, Text};
 use tenantry_domain::user_import::Fate;
 
-/// Bytes read at once.
+/// Size of a read, in bytes.
 const PIECE: usize = 256 * 1024;
 
-/// What is known of an input before anything is done with it.
+/// What is known of an input before the import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Input {
     /// SHA-256, in hexadecimal.
     pub(super) checksum: String,
-    /// Rows.
+    /// Number of rows.
     pub(super) rows: u64,
 }
 
 impl Input {
-    /// Reads it through.
+    /// Reads the whole input.
     pub(super) fn look(path: &Path, format: Format) -> Result<Self, Refusal> {
         let (mut digest, mut batches, mut rows) =
             (Sha256::new(), Batches::open(path, format, BatchSize::ALONE)?, 0);
@@ -42,7 +42,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The rows of an input, a batch at a time.
+/// The rows of an input, in batches.
 pub(super) struct Batches {
     path: PathBuf,
     file: File,
@@ -58,7 +58,7 @@ impl Batches {
         let file = File::open(path).map_err(|e| Refusal::of_named_file("read", path, &e))?;
         let is_file = file.metadata().is_ok_and(|meta| meta.is_file());
         if !is_file {
-            let detail = format!("{} is no file: an import reads its input twice", path.display());
+            let detail = format!("{} is not a regular file: an import reads its input twice", path.display());
             return Err(Refusal::new("io", detail));
         }
         Ok(Self {
@@ -72,7 +72,7 @@ impl Batches {
         })
     }
 
-    /// The next rows; none at the end.
+    /// The next rows; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Vec<RawRow>>, Refusal> {
         self.next_noting(&mut |_| {})
     }
@@ -103,11 +103,11 @@ impl Batches {
     }
 }
 
-/// The first line of a plan: what it is a plan for.
+/// The first line of a plan: the import that it is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct PlanHead {
-    /// The version of the form.
+    /// The version of the format.
     pub(super) plan: u32,
     /// SHA-256 of the input.
     pub(super) input: String,
@@ -117,7 +117,7 @@ pub(super) struct PlanHead {
     pub(super) rows: u64,
 }
 
-/// The last line: that the plan is whole and as it was written.
+/// The last line: proves that the plan is complete and unmodified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PlanFoot {
@@ -125,7 +125,7 @@ struct PlanFoot {
     checksum: String,
 }
 
-/// A plan that is being written. It has its name once it is whole.
+/// A plan that is being written. It is renamed when it is complete.
 pub(super) struct PlanWriter {
     path: PathBuf,
     partial: PathBuf,
@@ -165,11 +165,11 @@ impl PlanWriter {
     }
 }
 
-/// Refuses a name that is taken; the name that the file has until it is whole.
+/// Refuses an existing name. Returns the temporary name of the file.
 pub(super) fn partial(path: &Path) -> Result<PathBuf, Refusal> {
     if path.symlink_metadata().is_ok() {
         let detail = format!(
-            "{} exists already and was left as it is: name another file, or move that one away",
+            "{} exists already and was not changed: use another file, or move that one away",
             path.display()
         );
         return Err(Refusal::new("io", detail));
@@ -179,7 +179,7 @@ pub(super) fn partial(path: &Path) -> Result<PathBuf, Refusal> {
     Ok(PathBuf::from(name))
 }
 
-/// A new file for this user alone, whatever stood there.
+/// A new file private to this user; replaces an existing one.
 pub(super) fn create(path: &Path) -> Result<File, Refusal> {
     OpenOptions::new()
         .write(true)
@@ -190,7 +190,7 @@ pub(super) fn create(path: &Path) -> Result<File, Refusal> {
         .map_err(|e| Refusal::of_named_file("write", path, &e))
 }
 
-/// A plan, read a row at a time.
+/// A plan, read row by row.
 pub(super) struct PlanReader {
     pub(super) head: PlanHead,
     path: PathBuf,
@@ -198,7 +198,7 @@ pub(super) struct PlanReader {
 }
 
 impl PlanReader {
-    /// Opens a plan that is whole, and as it was written.
+    /// Opens a plan that is complete and unmodified.
     pub(super) fn open(path: &Path) -> Result<Self, Refusal> {
         let open = || File::open(path).map_err(|e| Refusal::of_named_file("read the plan", path, &e));
         check_whole(path, BufReader::new(open()?))?;
@@ -212,7 +212,7 @@ impl PlanReader {
         Ok(Self { head, path: path.to_owned(), file })
     }
 
-    /// What it says of the next rows.
+    /// The planned results of the next rows.
     pub(super) fn next(&mut self, count: usize) -> Result<Vec<Fate>, Refusal> {
         let mut fates = Vec::with_capacity(count);
         for _ in 0..count {
@@ -244,27 +244,27 @@ fn check_whole(path: &Path, mut file: BufReader<File>) -> Result<(), Refusal> {
 
 fn no_plan(path: &Path) -> Refusal {
     let detail = format!(
-        "{} is no whole plan of this version, or was changed since it was made: make a new one with --plan",
+        "{} is not a complete plan of this version, or was modified: create a new one with --plan",
         path.display()
     );
     Refusal::new("bad-plan", detail)
 }
 
-/// Rejected rows, each with its line, itself and why: a line of JSON each.
+/// The rejected rows, each as a line of JSON with its line number, the row and the reasons.
 pub(super) struct Report {
     path: PathBuf,
     file: File,
 }
 
 impl Report {
-    /// A new report. Where an import goes on, what is there stays as far as it tells of rows before `from_line`.
+    /// A new report. If an import is resumed, existing lines about rows before `from_line` are kept.
     pub(super) fn open(path: &Path, from_line: u64) -> Result<Self, Refusal> {
         let failed = |e: io::Error| Refusal::of_named_file("write the report", path, &e);
         let mut kept = String::new();
         if from_line > 0
             && let Ok(file) = File::open(path)
         {
-            // A line that was only half written when its command was killed is no JSON; it is of a later row.
+            // A line that was partially written when its command was killed is not JSON; it is of a later row.
             let is_before = |line: &str| {
                 let line: Option<Value> = serde_json::from_str(line).ok();
                 line.and_then(|line| line.get("line")?.as_u64()).is_some_and(|line| line < from_line)
@@ -282,7 +282,7 @@ impl Report {
         Ok(Self { path: path.to_owned(), file })
     }
 
-    /// Tells of rejected rows of a batch.
+    /// Adds the rejected rows of a batch.
     pub(super) fn add(&mut self, batch: &[RawRow], rejected: &[Fate]) -> Result<(), Refusal> {
         let mut text = String::new();
         for fate in rejected {
@@ -296,7 +296,7 @@ impl Report {
     }
 }
 
-/// A row without its secret. One that is no object may have it anywhere, so it is not shown.
+/// A row without its secret. A row that is not an object may have it anywhere, so it is not shown.
 fn shown(row: &RawRow) -> Value {
     let Text::Json(text) = &row.text else { return Value::Null };
     match serde_json::from_str(text) {

@@ -1,4 +1,4 @@
-//! The data directory and its lock: one process at a time works on a database.
+//! The data directory and its lock: one process at a time uses a database.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -16,7 +16,7 @@ const SOCKET: &str = "control.sock";
 /// The name of a data directory's own database.
 const DATABASE: &str = "tenantry.db";
 
-/// Whom the lock is held by, as its file tells.
+/// The holder of the lock, as written in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
     /// `tenantry serve`.
@@ -34,7 +34,7 @@ impl Holder {
     }
 }
 
-/// A held lock, let go when dropped (or when the process ends, however it ends).
+/// A held lock, released when dropped, or when the process ends in any way.
 #[derive(Debug)]
 pub struct Lock {
     files: Vec<File>,
@@ -43,23 +43,23 @@ pub struct Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         for file in &self.files {
-            // Whom it names would hold it no longer. The file itself stays: who deletes a lock's file lets two
-            // processes hold two locks of the same name.
+            // The holder in it is no longer right. The file itself stays: if it were deleted, two processes could hold
+            // two locks of the same name.
             let _ = file.set_len(0);
         }
     }
 }
 
-/// What came of an attempt to take the lock.
+/// The result of an attempt to take the lock.
 #[derive(Debug)]
 pub enum Taken {
-    /// It is ours.
+    /// Acquired.
     Ours(Lock),
-    /// Somebody else has it.
+    /// Held by another process.
     Theirs(Held),
 }
 
-/// A lock that somebody else holds.
+/// A lock held by another process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     /// The lock's file.
@@ -69,7 +69,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Whether the holder is a server: it does not go away by itself.
+    /// Whether the holder is a server, which does not end by itself.
     pub fn is_by_server(&self) -> bool {
         self.by.as_ref().is_some_and(|(_, name)| name == Holder::Server.name())
     }
@@ -83,7 +83,7 @@ impl Held {
     }
 }
 
-/// Where the control socket of a data directory is.
+/// The path of the control socket of a data directory.
 pub fn socket_path(data_dir: &Path) -> PathBuf {
     data_dir.join(SOCKET)
 }
@@ -91,7 +91,7 @@ pub fn socket_path(data_dir: &Path) -> PathBuf {
 /// The database's file, for commands that work on files.
 ///
 /// # Errors
-/// The database is no file; what to use there instead.
+/// The database is not a file; the error says what to use instead.
 pub fn database_file(config: &Config) -> Result<&Path, Refusal> {
     config.sqlite_file().ok_or_else(|| {
         let detail = "the database is PostgreSQL, and this command works on SQLite files: use PostgreSQL's own tools, \
@@ -100,24 +100,24 @@ pub fn database_file(config: &Config) -> Result<&Path, Refusal> {
     })
 }
 
-/// Whether there is a database in this file. An empty file is none: SQLite makes one before it writes to it.
+/// Whether this file contains a database. An empty file does not: SQLite creates it before it writes to it.
 ///
 /// # Errors
-/// It cannot be told: a directory on the way may not be searched.
+/// It cannot be determined: a directory on the path may not be searched.
 pub fn has_database(path: &Path) -> Result<bool, Refusal> {
     match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => Err(Refusal::new(
             "no-database",
-            format!("the database {} is a directory: name a file with database-url", path.display()),
+            format!("the database {} is a directory: set a file with database-url", path.display()),
         )),
         Ok(meta) => Ok(meta.len() > 0),
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
-        Err(e) => Err(Refusal::of_file("look at the database", path, &e)),
+        Err(e) => Err(Refusal::of_file("access the database", path, &e)),
     }
 }
 
-/// Refuses a database in a directory that does not exist, before anything is made for it. The data directory is
-/// no such one: it is made.
+/// Refuses a database in a directory that does not exist, before anything is created. The data directory is an
+/// exception: it is created.
 ///
 /// # Errors
 /// There is no such directory.
@@ -126,7 +126,7 @@ pub fn check_database_dir(config: &Config, path: &Path) -> Result<(), Refusal> {
         Some(dir) if dir != config.data_dir && !dir.is_dir() => {
             let (dir, path) = (dir.display(), path.display());
             let detail = format!(
-                "there is no directory {dir} for the database {path}: make it first, or name another database with \
+                "the directory {dir} for the database {path} does not exist: create it first, or use another database with \
                  database-url"
             );
             Err(Refusal::new("io", detail))
@@ -135,11 +135,10 @@ pub fn check_database_dir(config: &Config, path: &Path) -> Result<(), Refusal> {
     }
 }
 
-/// Makes the data directory (mode 0700) if it is missing, but not its parent. Only `serve` and
-/// `restore` do this.
+/// Creates the data directory (mode 0700) if it is missing, but not its parent. Only `serve` and `restore` do this.
 ///
 /// # Errors
-/// It cannot be made, or something else has its name.
+/// It cannot be created, or its path is not a directory.
 pub fn create_data_dir(path: &Path) -> Result<(), Refusal> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => Ok(()),
@@ -147,18 +146,17 @@ pub fn create_data_dir(path: &Path) -> Result<(), Refusal> {
         Err(e) if e.kind() == io::ErrorKind::NotFound && path.parent().is_some_and(|p| !p.is_dir()) => {
             let parent = path.parent().unwrap_or(path).display();
             let detail = format!(
-                "cannot make the data directory {}: its parent {parent} does not exist; make that first, or name \
+                "cannot create the data directory {}: its parent {parent} does not exist; create that first, or use \
                  another directory with --data-dir",
                 path.display()
             );
             Err(Refusal::new("io", detail))
         }
-        Err(e) => Err(Refusal::of_file("make the data directory", path, &e)),
+        Err(e) => Err(Refusal::of_file("create the data directory", path, &e)),
     }
 }
 
-/// Takes a data directory away again that was made in vain: one with nothing in it but the lock that this process has
-/// just held.
+/// Removes a data directory that was created in vain: one that contains only the lock of this process.
 pub fn remove_data_dir(path: &Path) {
     if std::fs::read_dir(path).is_ok_and(|entries| entries.flatten().all(|e| e.file_name() == LOCK)) {
         let _ = std::fs::remove_file(path.join(LOCK));
@@ -169,28 +167,28 @@ pub fn remove_data_dir(path: &Path) {
 /// Whether there is a data directory.
 ///
 /// # Errors
-/// Something else has its name, or it cannot be told.
+/// Its path is not a directory, or it cannot be accessed.
 pub fn check_data_dir(path: &Path) -> Result<bool, Refusal> {
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(e) => return Err(Refusal::of_file("look at the data directory", path, &e)),
+        Err(e) => return Err(Refusal::of_file("access the data directory", path, &e)),
     };
     if !meta.is_dir() {
         let what = format!(
-            "the data directory {} is a file, not a directory: name another with --data-dir",
+            "the data directory {} is a file, not a directory: use another with --data-dir",
             path.display()
         );
         return Err(Refusal::new("io", what));
     }
     if meta.permissions().mode() & 0o077 != 0 {
-        tracing::warn!(path = %path.display(), "other users can look into the data directory: chmod 700 it");
+        tracing::warn!(path = %path.display(), "other users can access the data directory: run chmod 700 on it");
     }
     Ok(true)
 }
 
-/// Tries to take the lock of the data directory, which must exist, and of the database where that stands
-/// elsewhere, since another data directory may name it too.
+/// Tries to take the lock of the data directory, which must exist, and of the database if that is elsewhere, since
+/// another data directory may use it too.
 ///
 /// # Errors
 /// A lock's file cannot be opened or written.
@@ -198,7 +196,7 @@ pub fn take(config: &Config, holder: Holder) -> Result<Taken, Refusal> {
     take_all(&lock_paths(config), holder)
 }
 
-/// Tries to take the lock of one SQLite database, whichever data directories name it. Its directory must exist.
+/// Tries to take the lock of an SQLite database, whichever data directories use it. Its directory must exist.
 ///
 /// # Errors
 /// As [`take`].
@@ -217,12 +215,12 @@ fn take_all(paths: &[PathBuf], holder: Holder) -> Result<Taken, Refusal> {
     Ok(Taken::Ours(lock))
 }
 
-/// Like [`take`], but waits a while for a command to end. A server is not waited for.
+/// As [`take`], but waits a while for a command to end. It does not wait for a server.
 ///
 /// # Errors
-/// As [`take`]; or somebody else has the lock, and who.
+/// As [`take`]; or another process holds the lock, with its name.
 pub fn take_for_server(config: &Config) -> Result<Lock, Refusal> {
-    /// Longer than any command but the greatest takes.
+    /// Longer than any but the largest command takes.
     const PATIENCE: Duration = Duration::from_secs(5);
     let start = Instant::now();
     loop {
@@ -230,7 +228,7 @@ pub fn take_for_server(config: &Config) -> Result<Lock, Refusal> {
             Taken::Ours(lock) => return Ok(lock),
             Taken::Theirs(held) if held.is_by_server() || start.elapsed() > PATIENCE => {
                 let detail = format!(
-                    "{}: one server at a time works on this data; stop that one first, or name another directory \
+                    "{}: only one server can use this data; stop that one first, or use another directory \
                      with --data-dir",
                     held.holder()
                 );
@@ -241,8 +239,8 @@ pub fn take_for_server(config: &Config) -> Result<Lock, Refusal> {
     }
 }
 
-/// The lock of the data directory, and the database's own where that is another: a database called `tenantry.db`
-/// shares the lock of its directory, any other has one beside it.
+/// The lock of the data directory, and the database's own if that is elsewhere: a database called `tenantry.db` shares
+/// the lock of its directory, any other has one beside it.
 fn lock_paths(config: &Config) -> Vec<PathBuf> {
     let mut paths = vec![config.data_dir.join(LOCK)];
     let Some(database) = config.sqlite_file() else { return paths };
@@ -254,22 +252,22 @@ fn lock_paths(config: &Config) -> Vec<PathBuf> {
     paths
 }
 
-/// A lock's file that an earlier process has left.
+/// A lock file left by an earlier process.
 pub(super) fn left_behind(config: &Config, database: &Path) -> Option<PathBuf> {
     [config.data_dir.join(LOCK), own_path(database)].into_iter().find(|path| path.exists())
 }
 
-/// Whether somebody holds a lock by which this database is known.
+/// Whether any lock of this database is held.
 pub(super) fn is_held(config: &Config) -> bool {
     lock_paths(config).iter().any(|path| {
-        // Shared, and let go at once: whoever takes the lock at this moment tries again.
+        // Shared, and released at once: a process that takes the lock at this moment tries again.
         File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     })
 }
 
 /// The lock of a database itself.
 fn own_path(database: &Path) -> PathBuf {
-    // By its true name, so that a symbolic link is no way around.
+    // By its canonical name, so that a symbolic link does not bypass it.
     let database = true_path(database);
     match database.file_name() {
         Some(name) if name != DATABASE => {
@@ -281,7 +279,7 @@ fn own_path(database: &Path) -> PathBuf {
     }
 }
 
-/// The one name of a file, through whichever link or working directory it was named. The file itself may be missing.
+/// The canonical path of a file, independent of links and the working directory. The file itself may be missing.
 pub fn true_path(path: &Path) -> PathBuf {
     if let Ok(whole) = std::fs::canonicalize(path) {
         return whole;
@@ -306,7 +304,7 @@ fn take_one(path: &Path, holder: Holder) -> Result<Result<File, Held>, Refusal> 
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
-            // What cannot be read costs the message a name, no more.
+            // If it cannot be read, the message only lacks a name.
             let _ = file.take(200).read_to_string(&mut text);
             return Ok(Err(Held { path: path.to_owned(), by: parse_holder(&text) }));
         }

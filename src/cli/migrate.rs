@@ -9,10 +9,10 @@ use crate::config::{Config, DatabaseUrl};
 use tenantry_core::clock::Clock;
 use tenantry_store::store::Store;
 
-/// Brings the schema of a PostgreSQL database up to date, once, whoever else tries at the same time.
+/// Upgrades the schema of a PostgreSQL database, once, even if other processes try at the same time.
 pub(super) fn run(config: &Config, out: &mut impl Write) -> Result<(), Failure> {
     let DatabaseUrl::Postgres(url) = &config.database_url else {
-        let detail = "an SQLite database is brought up to date when it is opened: there is nothing to do";
+        let detail = "an SQLite database is upgraded when it is opened: there is nothing to do";
         return Err(Refusal::new("sqlite", detail).into());
     };
     let options = app::postgres_options(config, url, true);
@@ -20,7 +20,7 @@ pub(super) fn run(config: &Config, out: &mut impl Write) -> Result<(), Failure> 
     if from == to {
         writeln!(out, "the schema is up to date (version {to})")?;
     } else {
-        writeln!(out, "the schema was brought from version {from} to {to}")?;
+        writeln!(out, "the schema was upgraded from version {from} to {to}")?;
     }
     Ok(())
 }

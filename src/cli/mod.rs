@@ -1,11 +1,11 @@
 //! The command line: one file per command.
 
-/// What can be written on it.
+/// Arguments.
 pub mod args;
 mod backup;
 mod client;
 mod config;
-/// The control socket: how a command reaches the server that runs on its data.
+/// The control socket, through which a command reaches the running server.
 pub mod control;
 mod copy;
 #[cfg(test)]
@@ -19,15 +19,15 @@ pub mod lock;
 #[cfg(test)]
 mod lock_tests;
 mod migrate;
-/// What a command asks for.
+/// The operations of commands.
 pub mod operations;
 mod operator;
 mod partner;
-/// How answers look.
+/// Output formats.
 pub mod print;
-/// How far a long work is.
+/// Progress of long operations.
 pub mod progress;
-/// Why a command did not do what it was told.
+/// Why a command failed.
 pub mod refusal;
 mod remains;
 mod restore;
@@ -38,7 +38,7 @@ mod switch;
 mod tests;
 mod user;
 mod warm;
-/// The way to the data.
+/// Access to the data.
 pub mod way;
 
 use std::ffi::OsString;
@@ -52,18 +52,18 @@ use refusal::Refusal;
 use tenantry_core::error::Error;
 use way::Way;
 
-/// Why a command did not do what it was told.
+/// Why a command failed.
 #[derive(Debug)]
 enum Failure {
-    /// The command line is wrong, or it asked for the help.
+    /// The command line is invalid, or it asked for help.
     Usage(clap::Error),
-    /// The settings are wrong.
+    /// The settings are invalid.
     Settings(Vec<ConfigFault>),
-    /// It was tried, and refused or failed.
+    /// The command was refused or failed.
     Refused(Refusal),
-    /// The answer could not be printed.
+    /// The output could not be printed.
     Output(io::Error),
-    /// A part of the server has failed for good, and with it the server ends.
+    /// A server thread failed permanently, which ends the server.
     Failed(String),
 }
 
@@ -85,13 +85,13 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Runs the command that the arguments name. The code is 0 when it did what it was told, 1 when it was refused or
-/// failed, 2 when the command line or the settings are wrong, 3 when a part of the server failed while it served.
+/// Runs the command line. The exit code is 0 on success, 1 if the command was refused or failed, 2 if the command line
+/// or the settings are invalid, 3 if a server thread failed permanently.
 pub fn main() -> ExitCode {
     crate::log::report_panics();
-    // Whatever is made is for this user alone: the database and its log hold password hashes.
+    // All files are private to this user: the database and its log contain password hashes.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    // Lossy: `config` refuses what cannot be read, with the name of the variable.
+    // Lossy: `config` refuses invalid UTF-8, with the name of the variable.
     let env = std::env::vars_os().map(|(name, value)| (lossy(&name), lossy(&value)));
     let read_file = |path: &Path| std::fs::read_to_string(path);
     match run(std::env::args_os(), env, read_file, &mut io::stdout().lock()) {
@@ -104,7 +104,7 @@ fn lossy(text: &OsString) -> String {
     text.to_string_lossy().into_owned()
 }
 
-/// One run of the program, with everything it touches as an argument.
+/// One run of the program, with its environment as arguments.
 fn run(
     args: impl IntoIterator<Item = OsString>,
     env: impl IntoIterator<Item = (String, String)>,
@@ -120,7 +120,7 @@ fn run(
     Ok(out.flush()?)
 }
 
-/// Hands the command to its file.
+/// Calls the command's module.
 fn dispatch(command: Command, config: Config, out: &mut impl Write) -> Result<(), Failure> {
     match command {
         Command::Config(args) => Ok(config::run(&config, &args, out)?),
@@ -138,13 +138,13 @@ fn dispatch(command: Command, config: Config, out: &mut impl Write) -> Result<()
     }
 }
 
-/// Tells people what went wrong, a line for each fault, and gives the exit code.
+/// Prints what went wrong, one line per error, and returns the exit code.
 fn report(failure: &Failure, err: &mut impl Write) -> u8 {
-    // Where even this cannot be written, the code still tells.
+    // If even this cannot be written, the exit code still tells.
     let mut say = |what: &dyn std::fmt::Display| drop(writeln!(err, "tenantry: {what}"));
     match failure {
         Failure::Usage(error) => {
-            // clap knows whether it is a fault or the help, and where each goes.
+            // clap knows whether it is an error or the help, and where each is printed.
             drop(error.print());
             u8::try_from(error.exit_code()).unwrap_or(2)
         }
@@ -157,13 +157,13 @@ fn report(failure: &Failure, err: &mut impl Write) -> u8 {
             1
         }
         Failure::Failed(what) => {
-            say(&format_args!("{what}: the server ends, to be started again"));
+            say(&format_args!("{what}: the server exits and can be restarted"));
             3
         }
-        // `tenantry config | head -1`: the reader has what it wanted.
+        // `tenantry config | head -1`: the reader is gone.
         Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Failure::Output(error) => {
-            say(&format_args!("cannot print the answer: {error}"));
+            say(&format_args!("cannot print the output: {error}"));
             1
         }
     }

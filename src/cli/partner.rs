@@ -57,6 +57,6 @@ fn list(way: &Way, out: &mut impl Write, json: bool) -> Result<(), Failure> {
 pub(super) fn rows(answer: Value) -> Result<Vec<Value>, Refusal> {
     match answer {
         Value::Array(rows) => Ok(rows),
-        _ => Err(Refusal::new("internal", "the answer is no list")),
+        _ => Err(Refusal::new("internal", "the response is not a list")),
     }
 }

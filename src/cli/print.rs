@@ -1,4 +1,4 @@
-//! How answers look: lines and tables for people, JSON for programs.
+//! Output formats: lines and tables for people, JSON for programs.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::cli::Failure;
 use crate::cli::operations::checks::PAGE;
 use crate::cli::refusal::Refusal;
 
-/// One thing: a line `key: value` for each property, or JSON.
+/// Prints one object: a line `key: value` per property, or JSON.
 pub(super) fn one(out: &mut impl Write, json: bool, answer: &Value) -> io::Result<()> {
     if json {
         return writeln!(out, "{answer:#}");
@@ -35,11 +35,11 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// A column: what stands above it, and the property that it shows.
+/// A column: its title and the property that it shows.
 pub(super) type Column = (&'static str, &'static str);
 
-/// A list, printed page by page so that its length costs no memory: a table, or a JSON array. `next` gives the
-/// rows after the one it is shown; a page with fewer than [`PAGE`] rows is the last.
+/// Prints a list page by page, so that its length costs no memory: as a table, or a JSON array. `next` returns the rows
+/// after the given one; a page with fewer than [`PAGE`] rows is the last.
 pub(super) fn list(
     out: &mut impl Write,
     json: bool,
@@ -79,7 +79,7 @@ fn array(out: &mut impl Write, is_first: bool, rows: &[Value]) -> io::Result<()>
     Ok(())
 }
 
-/// A table whose columns are as wide as what was seen so far.
+/// A table whose columns are as wide as the widest cell so far.
 struct Table<'a> {
     columns: &'a [Column],
     widths: Vec<usize>,
@@ -107,14 +107,14 @@ impl Table<'_> {
         let mut line = String::new();
         for (cell, &width) in cells.iter().zip(&self.widths) {
             line.push_str(cell);
-            // Counted by hand: the padding of `format!` is measured in characters too, but is one more copy.
+            // Padded by hand: `format!` also counts characters, but makes one more copy.
             line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count()) + 2));
         }
         writeln!(out, "{}", line.trim_end())
     }
 }
 
-/// A line on standard error that tells how far a long work is, where a person looks at it.
+/// A progress line on standard error, if it is a terminal.
 pub struct Progress {
     terminal: Option<io::Stderr>,
     shown: Option<Instant>,
@@ -127,13 +127,13 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Nothing is shown until there is something to tell.
+    /// Shows nothing until the first update.
     pub fn new() -> Self {
         let stderr = io::stderr();
         Self { terminal: stderr.is_terminal().then_some(stderr), shown: None }
     }
 
-    /// So many bytes of all are done.
+    /// Shows that `done` of `all` bytes are done.
     pub fn show(&mut self, what: &str, done: u64, all: u64) {
         const PAUSE: Duration = Duration::from_millis(100);
         if self.shown.is_none_or(|at| at.elapsed() > PAUSE) {
@@ -141,10 +141,10 @@ impl Progress {
         }
     }
 
-    /// What is going on, without a measure.
+    /// Shows what is going on, without a measure.
     pub fn say(&mut self, what: &str) {
         if let Some(terminal) = &mut self.terminal {
-            // Where it cannot be shown, it is done all the same.
+            // If it cannot be shown, the work continues all the same.
             let _ = write!(terminal, "\r\x1b[K{what}");
             self.shown = Some(Instant::now());
         }
@@ -152,7 +152,7 @@ impl Progress {
 }
 
 impl Drop for Progress {
-    /// The line goes: what follows is the answer.
+    /// Clears the line: the result follows.
     fn drop(&mut self) {
         if self.shown.is_some() {
             self.say("");
@@ -166,7 +166,7 @@ fn share(what: &str, done: u64, all: u64) -> String {
     format!("{what}: {percent} % of {}", size(all))
 }
 
-/// A number of bytes as people read it: `512 B`, `1.6 GiB`.
+/// A size for people: `512 B`, `1.6 GiB`.
 fn size(bytes: u64) -> String {
     let mut unit = 1_u64;
     for name in ["B", "KiB", "MiB", "GiB"] {

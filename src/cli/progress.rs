@@ -1,17 +1,17 @@
-//! How far a long work is: a bar with rate and remaining time on standard error, where a person looks at it, and a line
-//! now and then for logs.
+//! Progress of long operations on standard error: a bar with rate and remaining time on a terminal, otherwise a line
+//! now and then.
 
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-/// Between two lines of progress where nobody watches a bar.
+/// Interval of progress lines without a terminal.
 const LINES: Duration = Duration::from_secs(10);
-/// States of the bar in a second.
+/// Updates of the bar per second.
 const FRAMES: u8 = 5;
 
-/// The progress of one work.
+/// The progress of an operation.
 pub(super) struct Bar {
     bar: ProgressBar,
     name: &'static str,
@@ -30,13 +30,13 @@ impl Bar {
         Self { bar, name, unit, begun: false, told: Instant::now() }
     }
 
-    /// So much is done of a total that may have grown.
+    /// Updates the bar; the total may have grown.
     pub(super) fn tell_of(&mut self, done: u64, total: u64) {
         self.bar.set_length(total);
         self.tell(done);
     }
 
-    /// So much is done.
+    /// Updates the bar.
     pub(super) fn tell(&mut self, done: u64) {
         self.go_to(done);
         if self.bar.is_hidden() && self.told.elapsed() >= LINES {
@@ -44,8 +44,8 @@ impl Bar {
         }
     }
 
-    /// So much is done, at this part of the work; where nobody watches a bar, a line says so at the beginning and at the
-    /// end as well.
+    /// Updates the bar and the current part of the operation. Without a terminal, the beginning and the end are printed
+    /// as well.
     pub(super) fn tell_at(&mut self, done: u64, total: u64, at: &str) {
         let is_edge = !self.begun || done >= total;
         self.bar.set_length(total);
@@ -56,12 +56,12 @@ impl Bar {
         }
     }
 
-    /// Leaves the bar where it stands: what follows is written below it.
+    /// Ends the bar without clearing it: further output follows below.
     pub(super) fn leave(self) {
         self.bar.abandon();
     }
 
-    /// Rate and remaining time count from what was done when this run came to it.
+    /// Rate and remaining time count only what this run has done.
     fn go_to(&mut self, done: u64) {
         self.bar.set_position(done);
         if !std::mem::replace(&mut self.begun, true) {
@@ -79,13 +79,13 @@ impl Bar {
             left: self.bar.eta(),
         };
         let line = line(self.name, self.unit, &state, &self.bar.message());
-        // Who cannot be told of the progress still gets the work done.
+        // If progress cannot be shown, the work continues all the same.
         let _ = writeln!(io::stderr(), "{line}");
     }
 }
 
 impl Drop for Bar {
-    /// The line goes, unless it was left: what follows is the answer.
+    /// Clears the bar unless it was ended: the result follows.
     fn drop(&mut self) {
         if !self.bar.is_finished() {
             self.bar.finish_and_clear();
@@ -93,12 +93,12 @@ impl Drop for Bar {
     }
 }
 
-/// Of things that are not alike there is no rate.
+/// There is no rate of things that differ in size.
 fn has_rate(unit: &str) -> bool {
     !unit.contains(' ')
 }
 
-/// What indicatif writes.
+/// The template for indicatif.
 fn template(unit: &str) -> String {
     let rate = if has_rate(unit) { format!("  {{rate}} {unit}/s") } else { String::new() };
     format!(
@@ -106,22 +106,22 @@ fn template(unit: &str) -> String {
     )
 }
 
-/// Whole things in a second.
+/// Whole units per second.
 fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
-    // A bar that cannot be written is no reason to stop the work.
+    // A bar that cannot be written must not stop the work.
     let _ = write!(out, "{}", HumanCount(state.per_sec() as u64));
 }
 
-/// How far a work is.
+/// The state of an operation.
 struct State {
     done: u64,
     total: u64,
-    /// So much in a second.
+    /// Per second.
     rate: f64,
     left: Duration,
 }
 
-/// One line for a log.
+/// A line for a log.
 fn line(name: &str, unit: &str, state: &State, at: &str) -> String {
     let percent = (state.done.min(state.total) * 100).checked_div(state.total).unwrap_or(100);
     let mut line =
@@ -144,7 +144,7 @@ pub fn grouped(n: u64) -> String {
     HumanCount(n).to_string()
 }
 
-/// Hours (where there are any), minutes and seconds.
+/// Hours (if any), minutes and seconds.
 pub(super) fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
     let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);

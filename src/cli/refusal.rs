@@ -1,4 +1,4 @@
-//! Why a command did not do what it was told, in the form that travels over the control socket.
+//! Why a command failed, as sent over the control socket.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,62 +10,62 @@ use serde::{Deserialize, Serialize};
 use crate::config::DatabaseUrl;
 use tenantry_core::error::{Denial, Error};
 
-/// Why not. People see `detail`, or each of `faults` where there are any; programs go by `code`.
+/// The error of a command. People see `detail`, or each of `faults` if there are any; programs use `code`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// Stable and machine-readable, such as `not-found` or `last-admin`.
     pub code: Cow<'static, str>,
-    /// What is wrong and how to mend it.
+    /// What is wrong and how to fix it.
     pub detail: String,
-    /// Faults of the input, each at its flag.
+    /// Errors of the input, by flag.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultLine>,
 }
 
-/// One fault of the input.
+/// An error of the input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultLine {
     /// The flag or argument, as it is typed.
     pub field: String,
     /// Stable and machine-readable, such as `too-long`.
     pub code: String,
-    /// What is wrong and how to mend it.
+    /// What is wrong and how to fix it.
     pub detail: String,
 }
 
 impl Refusal {
-    /// A refusal in words.
+    /// An error with this text.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
         Self { code: Cow::Borrowed(code), detail: detail.into(), faults: Vec::new() }
     }
 
-    /// What the system said about a file, with a way to mend it where there is a usual one.
+    /// A system error about a file, with the usual fix if there is one.
     pub fn of_file(what: &str, path: &Path, error: &io::Error) -> Self {
-        Self::of_system(what, path, error, "name another directory with --data-dir")
+        Self::of_system(what, path, error, "use another directory with --data-dir")
     }
 
-    /// Like [`Refusal::of_file`], for a file that the command line names.
+    /// As [`Refusal::of_file`], for a file of the command line.
     pub fn of_named_file(what: &str, path: &Path, error: &io::Error) -> Self {
-        Self::of_system(what, path, error, "name a file elsewhere")
+        Self::of_system(what, path, error, "use a file elsewhere")
     }
 
     fn of_system(what: &str, path: &Path, error: &io::Error, elsewhere: &str) -> Self {
         let path = path.display();
         let mend = match error.kind() {
             io::ErrorKind::PermissionDenied => String::from(
-                "run this as the user whom it belongs to, or give this user the right to read and write there",
+                "run this as the owner of the file, or give this user permission to read and write there",
             ),
             io::ErrorKind::ReadOnlyFilesystem => format!("its file system is read-only: {elsewhere}"),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                format!("the disk is full: make room, or {elsewhere}")
+                format!("the disk is full: free space, or {elsewhere}")
             }
             _ => return Self::new("io", format!("cannot {what} {path}: {error}")),
         };
         Self::new("io", format!("cannot {what} {path}: {error}; {mend}"))
     }
 
-    /// Why a database could not be opened or set up. The error names no path, since requests are told of it too;
-    /// here somebody can mend it.
+    /// Why a database could not be opened or set up. The error has no path, since it is also sent to clients; here the
+    /// operator can fix it.
     pub fn of_database(database: &DatabaseUrl, error: Error) -> Self {
         let DatabaseUrl::Sqlite(path) = database else { return error.into() };
         let path = path.display().to_string();
@@ -73,7 +73,7 @@ impl Refusal {
             Error::Unavailable { what, .. } => Self::new(
                 "unavailable",
                 format!(
-                    "cannot write the database {path}: {what}; make room, or name another data directory with \
+                    "cannot write the database {path}: {what}; free space, or use another data directory with \
                      --data-dir"
                 ),
             ),
@@ -86,7 +86,7 @@ impl Refusal {
 }
 
 impl fmt::Display for Refusal {
-    /// One line for each fault.
+    /// One line per error.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.faults.is_empty() {
             return f.write_str(&self.detail);
@@ -112,14 +112,14 @@ impl From<Error> for Refusal {
             Error::Grant(grant, _) => Cow::Borrowed(grant.code()),
             Error::TooMany(_) => Cow::Borrowed("too-many"),
             Error::Unavailable { .. } => Cow::Borrowed("unavailable"),
-            // Told in full, other than over HTTP: whoever runs a command could read the log, too.
+            // Not redacted, unlike over HTTP: whoever runs a command can also read the log.
             Error::Internal(_) => Cow::Borrowed("internal"),
         };
         let faults = match error {
             Error::Invalid(faults) => faults
                 .into_iter()
                 .map(|fault| FaultLine {
-                    // A property of what is stored, as a JSON Pointer: people know it by name.
+                    // A property as a JSON Pointer: people know it by name.
                     field: fault.field.trim_start_matches('/').to_owned(),
                     code: fault.code.to_owned(),
                     detail: fault.detail.into_owned(),

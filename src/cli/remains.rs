@@ -1,4 +1,4 @@
-//! What is left of a database that is not there: somebody has lost it, or mounted another volume.
+//! Finds traces of a missing database: it may be lost, or the wrong volume is mounted.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::cli::refusal::Refusal;
 use crate::config::Config;
 use tenantry_store::ops::backup::companion;
 
-/// Refuses to begin a database beside the log of one: SQLite would remove the log, and there may be nothing else left.
+/// Refuses to create a database beside the log of another: SQLite would remove the log, which may be all that is left.
 ///
 /// # Errors
 /// There is such a log.
@@ -24,7 +24,7 @@ pub(super) fn refuse_log_without_database(database: &Path) -> Result<(), Refusal
     Err(Refusal::new("no-database", detail))
 }
 
-/// What of an earlier database stands in the data directory, in words, before this start adds to it.
+/// Describes what is left of an earlier database in the data directory, before this start adds to it.
 pub(super) fn find(config: &Config) -> Option<String> {
     let has_mail =
         std::fs::read_dir(config.data_dir.join("mail")).is_ok_and(|mut files| files.next().is_some());

@@ -1,7 +1,7 @@
-//! `tenantry restore`: a backup takes the place of the database, which is kept beside it.
+//! `tenantry restore`: replaces the database with a backup, and keeps the replaced one beside it.
 //!
-//! Everything that can be refused is refused before the present database is touched: the backup is copied into the
-//! data directory under another name, and all of that copy is checked. Then the names change (switch.rs).
+//! Everything is checked before the current database is touched: the backup is copied to the data directory under
+//! another name, and the whole copy is checked. Then the names change (switch.rs).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write};
@@ -21,9 +21,9 @@ use tenantry_core::clock::{Clock, rfc3339};
 use tenantry_store::engine::sqlite::database_file::{DatabaseFile, Missing};
 use tenantry_store::ops::backup::{self, Fault, Rest};
 
-/// Ends the name of what is not the database yet. Whoever finds it while they hold the lock may remove it.
+/// Suffix of the incoming database. The holder of the lock may remove a leftover.
 const INCOMING: &str = ".restoring";
-/// Ends the name of the database that was there, before the time.
+/// Suffix of the replaced database, followed by the time.
 const KEPT: &str = ".before-restore-";
 
 /// Runs the command.
@@ -39,36 +39,36 @@ pub(super) fn run(config: &Config, args: &RestoreArgs, out: &mut impl Write) -> 
     }
     let restored = restore(config, &args.file, start);
     if is_new && restored.is_err() {
-        // The directory was made in vain: with nothing in it but the lock, it goes again.
+        // The directory was created in vain: it is removed if it contains only the lock.
         lock::remove_data_dir(&config.data_dir);
     }
     let answer = restored?;
     Ok(print::one(out, args.json, &answer)?)
 }
 
-/// Refuses what is no backup, as far as can be told from outside.
+/// Refuses a file that is not a backup, as far as can be told from outside.
 fn check_file(file: &Path, database: &Path) -> Result<(), Refusal> {
     let meta = match std::fs::metadata(file) {
         Ok(meta) => meta,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             return Err(Refusal::new(
                 "not-found",
-                format!("there is no file {}: name one that `tenantry backup` made", file.display()),
+                format!("no such file: {}; use a file made by `tenantry backup`", file.display()),
             ));
         }
         Err(e) => return Err(Refusal::of_named_file("read the backup", file, &e)),
     };
     if !meta.is_file() {
-        let detail = format!("{} is no ordinary file: name one that `tenantry backup` made", file.display());
+        let detail =
+            format!("{} is not a regular file: use a file made by `tenantry backup`", file.display());
         return Err(Refusal::new("io", detail));
     }
     if switch::is_same(&meta, database) {
-        let detail = format!("{} is the present database itself: name a backup", file.display());
+        let detail = format!("{} is the current database itself: use a backup", file.display());
         return Err(Refusal::new("io", detail));
     }
     if switch::is_same(&meta, &backup::companion(&lock::true_path(database), INCOMING)) {
-        let detail =
-            format!("{} is what a broken-off restore has left: name the backup itself", file.display());
+        let detail = format!("{} was left by an interrupted restore: use the backup itself", file.display());
         return Err(Refusal::new("io", detail));
     }
     backup::look(file).map(drop).map_err(|fault| no_backup(&fault, file))
@@ -82,10 +82,10 @@ fn restore(config: &Config, file: &Path, start: Instant) -> Result<Value, Refusa
             return Err(Refusal::new("locked", detail));
         }
     };
-    // By its true name: the other names are made beside it, and a link to it stays one.
+    // By its canonical name: the other names are created beside it, and a link to it stays a link.
     let database = lock::true_path(lock::database_file(config)?);
     clear(&database)?;
-    // Held to the end, whatever name the file has then.
+    // Held until the end, whatever name the file has then.
     let _file = match lock::has_database(&database)? {
         true => Some(DatabaseFile::open(&database, Missing::Fail)?),
         false => None,
@@ -112,8 +112,8 @@ fn restore(config: &Config, file: &Path, start: Instant) -> Result<Value, Refusa
     }))
 }
 
-/// Clears away what a restore that was broken off has left: its copy, and the second name of the database when it was
-/// not given to another one any more. SQLite must not find one database under two names.
+/// Removes what an interrupted restore left: its copy, and the second name of the database if it still has both. SQLite
+/// must not find one database under two names.
 fn clear(database: &Path) -> Result<(), Refusal> {
     switch::remove(&backup::companion(database, INCOMING));
     let (dir, Ok(meta)) = (switch::directory_of(database), std::fs::metadata(database)) else {
@@ -131,12 +131,12 @@ fn clear(database: &Path) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The backup's copy beside the database. Removed, unless it has become the database.
+/// The copy of the backup beside the database. Removed unless it has become the database.
 struct Incoming(PathBuf);
 
 impl Incoming {
     fn copy(file: &Path, database: &Path, progress: &mut Progress) -> Result<Self, Refusal> {
-        /// Copied at once, in bytes.
+        /// Size of a copy step, in bytes.
         const STEP: u64 = 4 << 20;
         let to = backup::companion(database, INCOMING);
         let not_read = |e: io::Error| Refusal::of_named_file("read the backup", file, &e);
@@ -149,7 +149,7 @@ impl Incoming {
         give_to_owner(&target, switch::directory_of(database));
         let mut done = 0;
         loop {
-            // Where it can, the system copies by itself.
+            // The kernel copies by itself if it can.
             match io::copy(&mut (&source).take(STEP), &mut target).map_err(not_written)? {
                 0 => break,
                 n => done += n,
@@ -161,14 +161,14 @@ impl Incoming {
     }
 }
 
-/// Gives a file to whom its directory belongs: what root restores is for the user that serves it.
+/// Gives a file to the owner of its directory: what root restores is for the user that serves it.
 fn give_to_owner(file: &File, dir: &Path) {
     let (Ok(own), Ok(dir)) = (file.metadata(), std::fs::metadata(dir)) else { return };
     if own.uid() != dir.uid()
         && let Err(error) = std::os::unix::fs::fchown(file, Some(dir.uid()), Some(dir.gid()))
     {
-        // Only root can; whoever else may write there is taken to know why.
-        tracing::debug!(%error, "the database stays with whom has restored it");
+        // Only root can do this.
+        tracing::debug!(%error, "the owner of the restored database was not changed");
     }
 }
 
@@ -178,7 +178,7 @@ impl Drop for Incoming {
     }
 }
 
-/// Brings the present database to rest; the numbers that it has given, and whether there is anything to keep.
+/// Checkpoints the current database. Returns its id sequences, and whether there is anything to keep.
 fn settle(database: &Path) -> Result<(Vec<(String, i64)>, bool), Refusal> {
     if !std::fs::metadata(database).is_ok_and(|meta| meta.len() > 0) {
         return Ok((Vec::new(), false));
@@ -186,25 +186,25 @@ fn settle(database: &Path) -> Result<(Vec<(String, i64)>, bool), Refusal> {
     let shown = database.display();
     match backup::settle(database) {
         Ok(Rest::Whole(numbers)) => Ok((numbers, true)),
-        // Perhaps why somebody restores a backup. It is kept with its log, as it is.
+        // Perhaps the reason for the restore. It is kept with its log, unchanged.
         Ok(Rest::Damaged(_)) => Ok((Vec::new(), true)),
         Err(Fault::InUse) => Err(Refusal::new(
             "locked",
             format!(
-                "another program has the database {shown} open: end it first, then restore; nothing was changed"
+                "another program has the database {shown} open: stop it first, then restore; nothing was changed"
             ),
         )),
         Err(Fault::Foreign) => Err(Refusal::new(
             "foreign",
             format!(
-                "{shown} is a database of another program (it was left as it is): name another file with database-url"
+                "{shown} is a database of another program (it was not changed): use another file with database-url"
             ),
         )),
         Err(fault) => Err(not_written(&fault, database)),
     }
 }
 
-/// The name under which the present database is kept: with the time, and free as far as one can tell.
+/// The name for the replaced database: with the time, and unused.
 fn aside(database: &Path) -> PathBuf {
     let time: String = rfc3339(Clock::system().now()).chars().filter(|c| !matches!(c, '-' | ':')).collect();
     backup::companion(database, &format!("{KEPT}{time}"))
@@ -213,7 +213,7 @@ fn aside(database: &Path) -> PathBuf {
 fn change(database: &Path, incoming: &Path, aside: &Path, is_kept: bool) -> Result<(), Refusal> {
     switch::run(&switch::plan(database, incoming, aside, is_kept)).map_err(|error| {
         let detail = format!(
-            "cannot put the backup in the place of {}: {error}; the database is as it was",
+            "cannot replace {} with the backup: {error}; the database was not changed",
             database.display()
         );
         Refusal::new("io", detail)
@@ -225,20 +225,20 @@ fn no_backup(fault: &Fault, file: &Path) -> Refusal {
     let left = "nothing was changed";
     match fault {
         Fault::NotADatabase => {
-            Refusal::new("foreign", format!("{file} is no database: name a file that `tenantry backup` made"))
+            Refusal::new("foreign", format!("{file} is not a database: use a file made by `tenantry backup`"))
         }
         Fault::Foreign => Refusal::new(
             "foreign",
-            format!("{file} is a database of another program: name a file that `tenantry backup` made"),
+            format!("{file} is a database of another program: use a file made by `tenantry backup`"),
         ),
         Fault::Empty => Refusal::new("foreign", format!("{file} is an empty database: {left}")),
         Fault::Newer { .. } => Refusal::new(
             "newer",
-            format!("{file} is no backup for this version: {fault}; restore it with that one"),
+            format!("{file} is a backup of another version: {fault}; restore it with that version"),
         ),
         Fault::Torn { .. } => Refusal::new(
             "damaged",
-            format!("{file} is not whole: {fault}; copy it again from where it was made; {left}"),
+            format!("{file} is incomplete: {fault}; copy it again from where it was made; {left}"),
         ),
         Fault::Unfinished => Refusal::new(
             "unfinished",
@@ -247,10 +247,10 @@ fn no_backup(fault: &Fault, file: &Path) -> Refusal {
                  backup: make one of it with `tenantry backup NEW-FILE --database-url sqlite:{file}`"
             ),
         ),
-        Fault::Damaged(_) => Refusal::new("damaged", format!("{file} is no good: {fault}; {left}")),
+        Fault::Damaged(_) => Refusal::new("damaged", format!("{file} is damaged: {fault}; {left}")),
         Fault::Io(e) if e.kind() == io::ErrorKind::PermissionDenied => Refusal::new(
             "io",
-            format!("cannot read the backup {file}: {e}; give this user the right to read it"),
+            format!("cannot read the backup {file}: {e}; give this user permission to read it"),
         ),
         Fault::Full | Fault::InUse | Fault::Io(_) | Fault::Other(_) => {
             Refusal::new("io", format!("cannot read the backup {file}: {fault}; {left}"))
@@ -264,7 +264,7 @@ fn not_written(fault: &Fault, path: &Path) -> Refusal {
         Fault::Full => Refusal::new(
             "io",
             format!(
-                "cannot write {path}: the disk is full; make room, or name another directory with --data-dir"
+                "cannot write {path}: the disk is full; free space, or use another directory with --data-dir"
             ),
         ),
         _ => Refusal::new("io", format!("cannot write {path}: {fault}; nothing was changed")),

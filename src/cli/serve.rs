@@ -36,36 +36,35 @@ use tenantry_passwords::HashCost;
 use tenantry_store::access::Operator;
 use tenantry_worker::Worker;
 
-/// Connections that the system completes before they are accepted: a burst must not see resets.
+/// The listen backlog: a burst of connections must not see resets.
 const BACKLOG: u32 = 1_024;
-/// How long work on blocking threads has to end after everything else has.
+/// Timeout for work on blocking threads after everything else has ended.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
-/// How long bulk operations may go on after the signal to stop: less than the requests that wait for them.
+/// Timeout for bulk operations after the signal to stop: less than that of the requests that wait for them.
 const LAST_STEPS: Duration = Duration::from_secs(5);
 
-/// After so many polls of tasks the runtime looks what has come on connections and from other threads. By default it
-/// does so after 61 and 31: a quiet partner's request, or the answer to its write, would wait for as many requests of a
-/// flood.
+/// Number of task polls after which the runtime checks for I/O and for tasks from other threads. The defaults are 61
+/// and 31: a quiet partner's request, or the response to its write, would wait for as many requests of a flood.
 const LOOK: u32 = 8;
 
-/// Connections to the listener of the metrics.
+/// Maximum number of connections to the metrics listener.
 const METRICS_CONNECTIONS: usize = 64;
 
-/// Between two turns of the metrics' housekeeping.
+/// Interval of the metrics' housekeeping.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// What a server holds until it ends. The order of the fields is that of their ends: the lock goes last.
+/// What a server owns until it ends. Fields are dropped in order: the lock last.
 struct Running {
     app: App,
     warm: Option<Warm>,
-    /// None for a database that processes share.
+    /// `None` for PostgreSQL.
     lock: Option<Lock>,
 }
 
-/// Runs the server until it is told to stop.
+/// Runs the server until it is stopped.
 pub(super) fn run(config: Config, out: &mut impl Write) -> Result<(), Failure> {
-    // Before anything is made; a database that is there may be empty all the same, so the start looks again.
+    // Before anything is created; an existing database may be empty all the same, so the start checks again.
     if let Some(path) = config.sqlite_file()
         && !lock::has_database(path)?
     {
@@ -75,7 +74,7 @@ pub(super) fn run(config: Config, out: &mut impl Write) -> Result<(), Failure> {
     }
     let log = init_log(&config)?;
     let remains = remains::find(&config);
-    // A second server on the same data would find the port in use, too; the lock says it better.
+    // A second server on the same data would also find the port in use; the error of the lock is clearer.
     let has_dir = lock::check_data_dir(&config.data_dir)?;
     let lock =
         if has_dir && config.sqlite_file().is_some() { Some(lock::take_for_server(&config)?) } else { None };
@@ -86,12 +85,12 @@ pub(super) fn run(config: Config, out: &mut impl Write) -> Result<(), Failure> {
     let served =
         serving.unwrap_or_else(|_| Err(Failure::Failed(String::from("the main thread has panicked"))));
     if matches!(served, Err(Failure::Failed(_))) {
-        // As a crash would: what was answered is on disk, and what still runs could wait for what has failed.
+        // As in a crash: what was acknowledged is on disk, and running tasks could wait for the failed thread.
         runtime.shutdown_background();
         return served.map(drop);
     }
     let Running { app, warm, lock } = served?;
-    // Scans may still hold the store; the last one who lets go of it closes the database.
+    // Scans may still hold the store; the last one to drop it closes the database.
     runtime.shutdown_timeout(LAST_WORK);
     drop(app);
     drop(warm);
@@ -109,10 +108,10 @@ fn init_log(config: &Config) -> Result<Log, Refusal> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(target.clone())
-        // Its way to report that would be standard error, and a panic where that fails.
+        // Its internal errors would go to standard error, and panic if that fails.
         .log_internal_errors(false)
         .with_ansi(config.log_file.is_none() && io::stderr().is_terminal());
-    // Only tests have set one before.
+    // Already set only in tests.
     let _ = match config.log_format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().try_init(),
@@ -120,7 +119,7 @@ fn init_log(config: &Config) -> Result<Log, Refusal> {
     Ok(target)
 }
 
-/// One thread serves by itself, without the cost of handing work between threads.
+/// A single thread runs without the cost of moving tasks between threads.
 fn runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
     let mut builder = match threads {
         0 | 1 => tokio::runtime::Builder::new_current_thread(),
@@ -140,7 +139,7 @@ async fn serve(
 ) -> Result<Running, Failure> {
     let signals =
         Signals::new().map_err(|e| Refusal::new("internal", format!("cannot watch signals: {e}")))?;
-    // The port comes before the data, so that nothing is made when it is in use.
+    // The port is bound before the data is opened, so that nothing is created if it is in use.
     let listener = listen("listen", config.listen)?;
     let address = listener.local_addr().map_err(|e| not_listening("listen", config.listen, &e))?;
     config.listening_on(address);
@@ -149,7 +148,7 @@ async fn serve(
         config.metrics_listen = Some(at);
     }
     let sqlite = config.sqlite_file().map(Path::to_owned);
-    // Where people and mail are elsewhere, nothing is kept here.
+    // With PostgreSQL and SMTP nothing is stored here.
     if sqlite.is_some() || config.smtp_url.is_none() {
         lock::create_data_dir(&config.data_dir)?;
     }
@@ -161,7 +160,8 @@ async fn serve(
     let database = config.database_url.clone();
     let app = App::assemble(config, Clock::system(), Random::system(), HashCost::OWASP)
         .map_err(|e| Refusal::of_database(&database, e))?;
-    // All that can fail comes before the first admin: its generated password is told once, at the end of the start.
+    // Everything that can fail comes before the first admin: its generated password is printed once, at the end of the
+    // start.
     let control = match &sqlite {
         Some(_) => Some(Bound::new(&lock::socket_path(&app.config.data_dir))?),
         None => None,
@@ -173,7 +173,7 @@ async fn serve(
         if let Some(remains) = remains {
             tracing::warn!(
                 database = %app.config.database_url,
-                "the database is empty and a new first admin is made, although {remains}: has the database been lost, or \
+                "the database is empty and a new first admin is created, although {remains}: has the database been lost, or \
                  is another volume mounted?"
             );
         }
@@ -181,7 +181,7 @@ async fn serve(
         let failed = app.store.supervisor().clone();
         tokio::select! {
             made = first_start::make(&app, by, admin) => made.map_err(|e| Refusal::of_database(&database, e))?,
-            thread = failed.lost() => return Err(Failure::Failed(format!("the thread {thread} has failed for good"))),
+            thread = failed.lost() => return Err(Failure::Failed(format!("the thread {thread} has failed permanently"))),
         }
     } else {
         None
@@ -218,17 +218,17 @@ async fn serve(
         control.stop().await;
     }
     if timeout(LAST_WORK, app.bulk.stopped()).await.is_err() {
-        tracing::warn!("a step of a bulk operation was still in work when the server stopped");
+        tracing::warn!("a step of a bulk operation was still in progress when the server stopped");
     }
-    // It ends after the batch under way, for which this thread must not be held up.
+    // It ends after the current batch, which must not block this thread.
     if tokio::task::spawn_blocking(move || worker.stop()).await.is_err() {
-        tracing::error!("the worker did not end well");
+        tracing::error!("the worker failed to stop");
     }
     served.map_err(|e| Refusal::new("internal", format!("the HTTP server failed: {e}")))?;
     Ok(running)
 }
 
-/// Serves HTTP until `stop` is ready and the requests in work have ended.
+/// Serves HTTP until `stop` is ready and the requests in progress have ended.
 async fn http(
     app: &App,
     listener: TcpListener,
@@ -248,7 +248,7 @@ async fn http(
         }
     });
     let bounds = app::bounds(&app.config);
-    // Dropped when it is time to stop, which both listeners hear.
+    // Dropped to stop both listeners.
     let (going, mut gone) = watch::channel(());
     let stop = async move {
         stop.await;
@@ -267,15 +267,14 @@ async fn http(
     served.map(|_| ())
 }
 
-/// Leaves everything as it is, without waiting for anything: what is closed in an orderly way could wait for the thread
-/// that is missing.
+/// Exits without an orderly shutdown, which could wait for the missing thread.
 fn give_up(running: Running, worker: Worker, thread: &str) -> Failure {
-    tracing::error!(thread, "a thread has failed for good: the server ends, to be started again");
+    tracing::error!(thread, "a thread has failed permanently: the server exits and can be restarted");
     std::mem::forget((running, worker));
-    Failure::Failed(format!("the thread {thread} has failed for good"))
+    Failure::Failed(format!("the thread {thread} has failed permanently"))
 }
 
-/// Ready when `stop` is. Bulk operations then have some time to end, as other requests have; what has not ended goes on at
+/// Ready when `stop` is. Bulk operations then have some time to finish, like other requests; unfinished ones resume at
 /// the next start.
 async fn ending(app: &App, stop: impl Future<Output = ()>) {
     stop.await;
@@ -286,11 +285,11 @@ async fn ending(app: &App, stop: impl Future<Output = ()>) {
     });
 }
 
-/// Listens where the setting says.
+/// Listens on the address of the setting.
 fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, Refusal> {
     let listen = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        // Connections of a server that has just stopped must not keep the next one from its port.
+        // Connections of a server that has just stopped must not block the port.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)
@@ -301,20 +300,20 @@ fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, Refusal> {
 fn not_listening(setting: &str, address: SocketAddr, error: &io::Error) -> Refusal {
     let why = match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("another program uses this port: stop it, or give another port with {setting}")
+            format!("another program uses this port: stop it, or set another port with {setting}")
         }
         io::ErrorKind::PermissionDenied => format!(
-            "this user may not use this port: give one from 1024 with {setting}, or grant CAP_NET_BIND_SERVICE"
+            "this user may not use this port: set one from 1024 with {setting}, or grant CAP_NET_BIND_SERVICE"
         ),
         io::ErrorKind::AddrNotAvailable => {
-            format!("this machine does not have this address: give one that it has with {setting}")
+            format!("this machine does not have this address: set one that it has with {setting}")
         }
-        _ => format!("{error}: give another address with {setting}"),
+        _ => format!("{error}: set another address with {setting}"),
     };
     Refusal::new("listen", format!("cannot listen on {address}: {why}"))
 }
 
-/// The way that mails go: through `smtp-url`, or into files.
+/// The mailer: SMTP with `smtp-url`, otherwise files.
 fn mailer(config: &Config) -> Result<Mailer, Refusal> {
     let wrong = |setting: &str, what: String| Refusal::new("invalid", format!("{setting}: {what}"));
     let sender = Sender::new(&config.mail_from.to_string(), &config.public_url)
@@ -339,16 +338,16 @@ struct Signals {
 }
 
 impl Signals {
-    /// From now on they have no effect.
+    /// Disables their default actions.
     fn new() -> io::Result<Self> {
-        // A file at its limit of size is a write that fails (setrlimit(2)), as on a full disk.
+        // A write beyond the file size limit fails (setrlimit(2)), as on a full disk.
         let size = rustix::process::Signal::XFSZ.as_raw();
         let others = [SignalKind::user_defined1(), SignalKind::user_defined2(), SignalKind::from_raw(size)];
         let [one, two, size] = others.map(signal);
         Ok(Self { hangup: signal(SignalKind::hangup())?, _others: [one?, two?, size?] })
     }
 
-    /// Opens the log again at each SIGHUP.
+    /// Reopens the log at each SIGHUP.
     fn watch(self, log: Log, supervisor: &Supervisor) -> JoinHandle<()> {
         let this = Arc::new(Mutex::new(self));
         supervisor.task("signals", move || {
@@ -365,15 +364,15 @@ impl Signals {
 
 fn reopen(log: &Log) {
     match log.reopen() {
-        Ok(true) => tracing::info!("SIGHUP: the log file was opened again"),
-        Ok(false) => tracing::info!("SIGHUP: there is no log-file to open again"),
+        Ok(true) => tracing::info!("SIGHUP: the log file was reopened"),
+        Ok(false) => tracing::info!("SIGHUP: log-file is not set"),
         Err(error) => {
-            tracing::error!(%error, "SIGHUP: the log file cannot be opened again; it goes on in the old one")
+            tracing::error!(%error, "SIGHUP: the log file cannot be reopened; logging continues to the old one")
         }
     }
 }
 
-/// Ready when the process is told to stop.
+/// Ready when the process receives a signal to stop.
 pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -385,15 +384,15 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// The lines that people see at the start; after the first only addresses.
+/// Prints the start-up lines.
 fn announce(out: &mut impl Write, config: &Config, mailer: &Mailer, made: Option<&Made>) -> io::Result<()> {
     writeln!(out, "Tenantry {}", env!("CARGO_PKG_VERSION"))?;
     if let Some(made) = made {
-        writeln!(out, "first start: made partner {} (\"default\") and its admin", made.pid)?;
+        writeln!(out, "first start: created partner {} (\"default\") and its admin", made.pid)?;
         writeln!(out, "  username: {}", made.username)?;
         match &made.password {
             Some(password) => writeln!(out, "  password: {}", password.as_str())?,
-            None => writeln!(out, "  password: as given by admin-password")?,
+            None => writeln!(out, "  password: as set by admin-password")?,
         }
     }
     let url = &config.public_url;

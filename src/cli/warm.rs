@@ -1,5 +1,5 @@
-//! Warms the database after the start: pages that are read from the disk for the first time would stall the
-//! threads that serve requests.
+//! Warms the page cache after the start: the first reads of pages from disk would stall the threads that serve
+//! requests.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -10,15 +10,15 @@ use std::thread::JoinHandle;
 
 use tenantry_core::supervise::Supervisor;
 
-/// No more than this is read, in bytes: it must not push out what is in use.
+/// Maximum number of bytes to read: more could evict pages in use.
 const MAX: u64 = 2 << 30;
-/// Read at once, in bytes.
+/// Size of a read, in bytes.
 const STEP: usize = 1 << 20;
 
-/// Reads a file into the system's page cache, beside everything else.
+/// Reads a file into the system's page cache in the background.
 ///
-/// Keep it as long as the database is open: when a process closes any file of its own that is an SQLite database,
-/// the system drops the locks that SQLite holds on it (fcntl(2); sqlite.org/howtocorrupt.html §2.2).
+/// Keep it as long as the database is open: if a process closes any descriptor of an SQLite database, the system drops
+/// the locks that SQLite holds on it (fcntl(2); sqlite.org/howtocorrupt.html §2.2).
 #[derive(Debug)]
 pub(super) struct Warm {
     stop: Arc<AtomicBool>,
@@ -27,7 +27,7 @@ pub(super) struct Warm {
 }
 
 impl Warm {
-    /// Begins. What cannot be read is not warmed, no more.
+    /// Starts reading. Errors are ignored.
     pub(super) fn start(path: &Path, supervisor: &Supervisor) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let file = File::open(path).map(Arc::new).ok();

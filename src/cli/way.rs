@@ -1,4 +1,4 @@
-//! The way to the data: through the server that runs on it, or, when none does, by hand.
+//! Access to the data: through the running server, or directly if none runs.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,21 +17,21 @@ use tenantry_domain::services::Services;
 use tenantry_passwords::HashCost;
 use tenantry_store::access::Operator;
 
-/// How long a server may take to start or stop, and another command to end, before this one gives up.
+/// How long to wait for a server to start or stop, or for another command to end.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Between two looks.
+/// Polling interval.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Does operations, one at a time.
+/// Executes operations, one at a time.
 pub struct Way<'a> {
     config: &'a Config,
-    /// The name by which a server knows an SQLite database. Another kind is worked on beside its servers.
+    /// The name of an SQLite database in requests. PostgreSQL is accessed directly.
     database: Option<String>,
     /// Held for all operations of a command, so that no server starts between two pages of a list.
     own: std::cell::OnceCell<Own>,
 }
 
-/// The database in this process. The order of the fields is that of their ends: the lock goes last.
+/// The database in this process. Fields are dropped in order: the lock last.
 struct Own {
     services: Services,
     runtime: tokio::runtime::Runtime,
@@ -45,8 +45,7 @@ impl std::fmt::Debug for Way<'_> {
 }
 
 impl<'a> Way<'a> {
-    /// Finds the database of `config`. Commands do not make one: whoever mistyped a directory would be given an
-    /// empty database there.
+    /// Finds the database of `config`. Commands do not create one: a mistyped directory would get an empty database.
     ///
     /// # Errors
     /// There is no database.
@@ -63,15 +62,15 @@ impl<'a> Way<'a> {
         Ok(Self { config, database: Some(control::true_name(path)), own })
     }
 
-    /// Whether nobody else writes until this command ends; known after its first operation.
+    /// Whether this command has exclusive access; known after its first operation.
     pub fn is_alone(&self) -> bool {
         self.own.get().is_some_and(|own| own.lock.is_some())
     }
 
-    /// Does one operation.
+    /// Executes one operation.
     ///
     /// # Errors
-    /// What it refuses, or why it could not be done.
+    /// The operation was refused or failed.
     pub fn run(&self, operation: Operation) -> Result<Value, Refusal> {
         if let Some(own) = self.own.get() {
             return own.run(operation);
@@ -101,10 +100,10 @@ impl<'a> Way<'a> {
     }
 }
 
-/// There is no such thing, and no command but `serve` makes it.
+/// The error of a missing data directory or database, which only `serve` creates.
 pub(super) fn nothing_at(what: &str, path: &Path) -> Refusal {
     let detail = format!(
-        "there is no {what} at {}: run `tenantry serve` once, or name the data directory with --data-dir",
+        "no {what} at {}: run `tenantry serve` once, or set the data directory with --data-dir",
         path.display()
     );
     Refusal::new("no-database", detail)
@@ -121,7 +120,7 @@ fn no_way(held: &Held) -> Refusal {
 
 impl Own {
     fn open(config: &Config, lock: Option<Lock>) -> Result<Self, Refusal> {
-        // Only `serve` and `migrate` change a schema that processes share.
+        // Only `serve` and `migrate` change the schema of PostgreSQL.
         let config = Config { worker_threads: 1, may_migrate: false, ..config.clone() };
         let database = config.database_url.clone();
         let app = App::assemble(config, Clock::system(), Random::system(), HashCost::OWASP)
@@ -131,9 +130,9 @@ impl Own {
             .build()
             .map_err(|e| Refusal::new("internal", format!("cannot start the runtime: {e}")))?;
         let own = Self { services: app.services().clone(), runtime, lock };
-        // A first start that was broken off leaves a database without a partner; only `serve` ends what it began.
+        // An interrupted first start leaves a database without a partner; only `serve` can complete it.
         if own.runtime.block_on(first_start::is_due(&own.services, Operator::of_this_machine()))? {
-            let detail = "the database is empty: run `tenantry serve` once, which makes the first partner";
+            let detail = "the database is empty: run `tenantry serve` once, which creates the first partner";
             return Err(Refusal::new("no-database", detail));
         }
         Ok(own)

@@ -1,9 +1,9 @@
-//! The only reader of flags, environment and configuration file.
+//! Reads flags, environment and configuration file. Nothing else does.
 //!
-//! A setting has one name everywhere: `--data-dir`, `TENANTRY_DATA_DIR`, `data-dir = "..."` in
-//! `tenantry.toml`. The foremost of flag, variable, line and default counts. To add one: a field of `Config`
-//! and its entry in `Config::read`, where its name, default, reader and text for people stand together. The
-//! flags, the help, the checks and `tenantry config` follow from that entry.
+//! A setting has one name everywhere: `--data-dir`, `TENANTRY_DATA_DIR`, `data-dir = "..."` in `tenantry.toml`.
+//! Precedence is flag, variable, file, default. To add a setting, add a field of `Config` and its entry in
+//! `Config::read`, with its name, default, parser and description. Flag, help, checks and `tenantry config` follow from
+//! that entry.
 
 mod reader;
 #[cfg(test)]
@@ -24,33 +24,33 @@ pub use reader::{ConfigFault, Origin, Setting};
 use tenantry_core::catalogue::Catalogue;
 pub use values::{DatabaseUrl, LogFormat, Secret, SecretUrl};
 
-/// The file that is read when none is named; it may be missing.
+/// The default configuration file; it may be missing.
 const FILE: &str = "tenantry.toml";
 
-/// Everything a process is told from outside. Secrets hide themselves in `Debug`.
+/// The configuration of a process. `Debug` redacts secrets.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The configuration file that was read.
     pub file: Option<PathBuf>,
     /// Where the server listens.
     pub listen: SocketAddr,
-    /// Where the data stands: database, lock, control socket, mails.
+    /// The directory of database, lock, control socket and mails.
     pub data_dir: PathBuf,
     /// The database.
     pub database_url: DatabaseUrl,
-    /// Connections to PostgreSQL at most, beside one for notifications.
+    /// Maximum number of connections to PostgreSQL, plus one for notifications.
     pub database_pool_size: u32,
-    /// How long a request waits for one of them, in milliseconds.
+    /// How long a request waits for a connection, in milliseconds.
     pub database_wait_ms: u32,
-    /// How long one statement may take on PostgreSQL, in seconds.
+    /// Statement timeout on PostgreSQL, in seconds.
     pub database_timeout_seconds: u32,
-    /// The authorities (PEM) that vouch for a PostgreSQL server; the public ones when absent.
+    /// CA certificates (PEM) for the PostgreSQL server; the public CAs if absent.
     pub database_ca_file: Option<PathBuf>,
     /// Whether opening a PostgreSQL database may change its schema (`serve --no-migrate` and other commands: no).
     pub may_migrate: bool,
     /// The first partner's admin.
     pub admin_username: String,
-    /// The admin's permanent password; generated when absent. Not yet held to the password rules.
+    /// The admin's permanent password; generated if absent. Not yet checked against the password rules.
     pub admin_password: Option<Secret>,
     /// The admin's e-mail address.
     pub admin_email: String,
@@ -58,65 +58,65 @@ pub struct Config {
     pub admin_first_name: String,
     /// The admin's family name.
     pub admin_last_name: String,
-    /// How people reach the server, without a slash at the end.
+    /// The public base URL, without a trailing slash.
     pub public_url: String,
-    /// The mail server; mails are files when absent.
+    /// The SMTP server; mails are written to files if absent.
     pub smtp_url: Option<SecretUrl>,
     /// The sender of mails.
     pub mail_from: Mailbox,
-    /// Life of an access token, in seconds.
+    /// Lifetime of access tokens, in seconds.
     pub access_token_seconds: u32,
-    /// Life of a refresh token, in seconds.
+    /// Lifetime of refresh tokens, in seconds.
     pub refresh_token_seconds: u32,
-    /// Life of a temporary password, in seconds.
+    /// Lifetime of temporary passwords, in seconds.
     pub temporary_password_seconds: u32,
-    /// Life of a permanent password, in days; 0 = for ever.
+    /// Lifetime of permanent passwords, in days; 0 = no expiry.
     pub password_expiry_days: u32,
     /// Failed logins in a row that lock an account (B23).
     pub lockout_threshold: u32,
-    /// Failed logins from one address in 5 minutes, after which it is told to wait.
+    /// Maximum number of failed logins per address in 5 minutes.
     pub login_failures_per_address: u32,
-    /// Forgotten passwords that one address may ask for in 5 minutes, before it is told to wait.
+    /// Maximum number of forgotten-password requests per address in 5 minutes.
     pub forgot_password_per_address: u32,
-    /// Proxies that may say for whom they speak.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Who may read the metrics where the API is served.
+    /// Clients that may read the metrics on the API's listener.
     pub metrics_allow: Vec<IpNet>,
-    /// Where the metrics are served to whoever gets there.
+    /// A separate listener of the metrics, without access control.
     pub metrics_listen: Option<SocketAddr>,
-    /// For how many hours password mail goes to the old address after a self-made change (B25); 0 = not at all.
+    /// How many hours password mail goes to the old address after a self-service change (B25); 0 = not at all.
     pub email_change_hold_hours: u32,
-    /// For how many days deleted users are kept; 0 = not at all.
+    /// How many days deleted users are kept; 0 = not at all.
     pub deleted_user_days: u32,
-    /// For how many days events are kept; 0 = for ever.
+    /// How many days events are kept; 0 = forever.
     pub event_days: u32,
-    /// The longest request body with very many entries, in bytes.
+    /// Maximum size of request bodies with many entries, in bytes.
     pub body_limit: usize,
-    /// What all request bodies together may take, in bytes.
+    /// Memory for all request bodies together, in bytes.
     pub body_memory: usize,
     /// Threads that serve requests.
     pub worker_threads: usize,
-    /// Whether answers carry `isAdmin` as a string (B4).
+    /// Whether responses have `isAdmin` as a string (B4).
     pub is_admin_as_string: bool,
-    /// Whether partner admins have every permission on every object without any group.
+    /// Whether partner admins have all permissions on all objects.
     pub admins_have_all_permissions: bool,
-    /// Which permissions there are to give.
+    /// The permission catalogue.
     pub permission_catalogue: Catalogue,
-    /// What is logged: a level, or levels by module, good for `tracing_subscriber::EnvFilter`.
+    /// Log level, or levels by module, valid for `tracing_subscriber::EnvFilter`.
     pub log: String,
-    /// How log lines look.
+    /// Format of log lines.
     pub log_format: LogFormat,
-    /// The file that is logged to; standard error when absent.
+    /// The log file; standard error if absent.
     pub log_file: Option<PathBuf>,
-    /// Each setting with its value as people may see it and where it came from, in the order of the documentation.
+    /// Each setting with its redacted value and its origin, in the order of the documentation.
     pub origins: Vec<Setting>,
 }
 
 impl Config {
-    /// Puts the configuration together, or tells everything that is wrong with it at once.
+    /// Loads the configuration, or returns all its errors at once.
     ///
-    /// `flags` are pairs of a setting's name and its text; `env` is the whole environment, of which only variables
-    /// beginning with `TENANTRY_` are looked at; `read_file` is asked once for the text of the configuration file.
+    /// `flags` are pairs of a setting's name and its text; `env` is the whole environment, of which only variables that
+    /// begin with `TENANTRY_` are used; `read_file` is called once for the configuration file.
     pub fn load(
         flags: impl IntoIterator<Item = (String, String)>,
         env: impl IntoIterator<Item = (String, String)>,
@@ -132,8 +132,8 @@ impl Config {
         }
     }
 
-    /// The defaults, with the data in `data_dir` and a free port of the loopback: for tests. Fields may be set
-    /// afterwards; `origins` then still tells of the defaults.
+    /// The defaults, with the data in `data_dir` and a free loopback port: for tests. Fields can be changed afterwards;
+    /// `origins` then still has the defaults.
     pub fn for_tests(data_dir: &Path) -> Self {
         let mut config = Self::defaults();
         config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -143,14 +143,14 @@ impl Config {
         config
     }
 
-    /// What is in force where nobody says anything.
+    /// The defaults.
     fn defaults() -> Self {
         let mut reader = Reader::default();
         let config = Self::read(&mut reader, |_| Err(io::ErrorKind::NotFound.into()));
         Self { origins: reader.settings, ..config }
     }
 
-    /// THE list of settings, in the order in which people see them.
+    /// All settings, in the order of the help.
     fn read(s: &mut Reader, read_file: impl FnOnce(&Path) -> io::Result<String>) -> Self {
         const TEN_YEARS: u32 = 10 * 365 * 86_400; // in seconds
         let file = read_lines(s, read_file);
@@ -159,14 +159,14 @@ impl Config {
             "ADDRESS:PORT",
             SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             values::listen,
-            "Where the server listens",
+            "Address and port to listen on",
         );
         let data_dir = s.value(
             "data-dir",
             "DIR",
             PathBuf::from("./tenantry-data"),
             values::path,
-            "Where the data stands: database, lock, control socket, mails",
+            "Directory of the database, lock, control socket and mails",
         );
         Self {
             file,
@@ -175,16 +175,16 @@ impl Config {
                 "URL",
                 DatabaseUrl::default_in(&data_dir),
                 values::database_url,
-                "The database: sqlite: and a path, absolute or relative to the working directory, or \
-                postgres://user:password@host/database; unless given, tenantry.db in the data directory. Better given \
-                as a variable when it holds a password",
+                "Database: sqlite: and a path, absolute or relative to the working directory, or \
+                postgres://user:password@host/database; by default tenantry.db in the data directory. Set it as a \
+                variable if it contains a password",
             ),
             database_pool_size: s.value(
                 "database-pool-size",
                 "COUNT",
                 16,
                 values::number(2..=1_000, "connections"),
-                "Connections to PostgreSQL at most, beside one for notifications",
+                "Maximum number of connections to PostgreSQL, plus one for notifications",
             ),
             database_wait_ms: s.value(
                 "database-wait-ms",
@@ -198,14 +198,13 @@ impl Config {
                 "SECONDS",
                 10,
                 values::number(1..=3_600, "seconds"),
-                "How long one statement may take on PostgreSQL",
+                "Statement timeout on PostgreSQL",
             ),
             database_ca_file: s.optional(
                 "database-ca-file",
                 "FILE",
                 values::path,
-                "Certificates (PEM) of the authorities that vouch for the PostgreSQL server; unless given, the public \
-                ones",
+                "CA certificates (PEM) to verify the PostgreSQL server with [default: the public CAs]",
             ),
             may_migrate: true,
             admin_username: s.value(
@@ -213,14 +212,14 @@ impl Config {
                 "NAME",
                 "admin".into(),
                 values::username,
-                "The admin that the first start makes",
+                "Username of the admin created at the first start",
             ),
             admin_password: s.optional(
                 "admin-password",
                 "PASSWORD",
                 values::secret,
-                "That admin's permanent password; unless given, one is generated and printed once. Better \
-                given as a variable: other people of this machine can see flags",
+                "That admin's permanent password [default: generated and printed once]. Set it as a variable: other users \
+                of this machine can see flags",
             ),
             admin_email: s.value(
                 "admin-email",
@@ -248,100 +247,100 @@ impl Config {
                 "URL",
                 derived_public_url(listen),
                 values::public_url,
-                "How people reach the server; unless given, http:// and where it listens",
+                "Public base URL; by default http:// and the listen address",
             ),
             smtp_url: s.optional(
                 "smtp-url",
                 "URL",
                 values::smtp_url,
-                "The mail server: smtps://user:password@host, or smtp://host:25; unless given, each mail is a \
-                file in the data directory. Better given as a variable when it holds a password",
+                "SMTP server: smtps://user:password@host, or smtp://host:25 [default: each mail is written to a file in the \
+                data directory]. Set it as a variable if it contains a password",
             ),
             mail_from: s.value(
                 "mail-from",
                 "SENDER",
-                // Known to be good: a test reads it back.
+                // Known to be valid: a test parses it.
                 Mailbox::new(Some("Tenantry".into()), Address::new_dangerous("no-reply", "localhost")),
                 values::mailbox,
-                "The sender of mails: an address, or a name and an address",
+                "Sender of mails: an address, or a name and an address",
             ),
             access_token_seconds: s.value(
                 "access-token-seconds",
                 "SECONDS",
                 21_600,
                 values::number(1..=TEN_YEARS, "seconds"),
-                "How long an access token lives",
+                "Lifetime of access tokens",
             ),
             refresh_token_seconds: s.value(
                 "refresh-token-seconds",
                 "SECONDS",
                 2_592_000,
                 values::number(1..=TEN_YEARS, "seconds"),
-                "How long a refresh token lives",
+                "Lifetime of refresh tokens",
             ),
             temporary_password_seconds: s.value(
                 "temporary-password-seconds",
                 "SECONDS",
                 86_400,
                 values::number(1..=TEN_YEARS, "seconds"),
-                "How long a temporary password lives",
+                "Lifetime of temporary passwords",
             ),
             password_expiry_days: s.value(
                 "password-expiry-days",
                 "DAYS",
                 0,
                 values::number(0..=36_500, "days"),
-                "How long a permanent password lives; 0 is for ever",
+                "Lifetime of permanent passwords; 0 means no expiry",
             ),
             lockout_threshold: s.value(
                 "lockout-threshold",
                 "COUNT",
                 5,
                 values::number(1..=1_000, "failures"),
-                "How many failed logins in a row lock an account",
+                "Number of failed logins in a row that lock an account",
             ),
             login_failures_per_address: s.value(
                 "login-failures-per-address",
                 "COUNT",
                 100,
                 values::number(1..=1_000_000, "failures"),
-                "How many failed logins one address has in 5 minutes",
+                "Maximum number of failed logins per address in 5 minutes",
             ),
             forgot_password_per_address: s.value(
                 "forgot-password-per-address",
                 "COUNT",
                 20,
                 values::number(1..=1_000_000, "requests"),
-                "How many forgotten passwords one address may ask for in 5 minutes",
+                "Maximum number of forgotten-password requests per address in 5 minutes",
             ),
             trusted_proxies: s.value(
                 "trusted-proxies",
                 "ADDRESSES",
                 Vec::new(),
                 values::networks,
-                "Proxies that may say for whom they speak: addresses and networks, separated by commas",
+                "Proxies whose X-Forwarded-For is trusted: addresses and networks, separated by commas",
             ),
             metrics_allow: s.value(
                 "metrics-allow",
                 "ADDRESSES",
                 Vec::new(),
                 values::networks,
-                "Who may read /metrics where the API is served: addresses and networks of peers, separated by commas; \
-                unless given, nobody. A proxy named here hands them to everybody",
+                "Clients that may read /metrics on the API's listener: addresses and networks, separated by commas. \
+                Listing a proxy exposes the metrics to everybody",
             ),
             metrics_listen: s.optional(
                 "metrics-listen",
                 "ADDRESS:PORT",
                 values::listen_locally,
-                "Where /metrics is served to whoever gets there: address and port, or a port of this machine only; \
-                unless given, nowhere",
+                "Separate listener for /metrics without access control: address and port, or a port on loopback \
+                [default: none]",
             ),
             email_change_hold_hours: s.value(
                 "email-change-hold-hours",
                 "HOURS",
                 24,
                 values::number(0..=8_760, "hours"),
-                "How long password mail goes to the old address after a user changed it; 0 is not at all",
+                "How long password mail goes to the old address after a user changed it; 0 means not at all",
             ),
             deleted_user_days: s.value(
                 "deleted-user-days",
@@ -355,71 +354,71 @@ impl Config {
                 "DAYS",
                 0,
                 values::number(0..=36_500, "days"),
-                "How long events are kept; 0 is for ever",
+                "How long events are kept; 0 means forever",
             ),
             body_limit: s.value(
                 "body-limit",
                 "SIZE",
                 8 << 20,
                 values::size,
-                "The longest request body of an operation with very many entries: bytes, or such as 512KiB, 8MiB; others \
-                have bounds of their own, which this can only lower",
+                "Maximum request body of operations with many entries, in bytes or like 512KiB, 8MiB; other operations have \
+                lower limits",
             ),
             body_memory: s.value(
                 "body-memory",
                 "SIZE",
                 256 << 20,
                 values::memory,
-                "What all request bodies together may take while they are received: bytes, or such as 64MiB, 1GiB",
+                "Memory for all request bodies while they are received, in bytes or like 64MiB, 1GiB",
             ),
             worker_threads: s.value(
                 "worker-threads",
                 "COUNT",
                 std::thread::available_parallelism().map_or(1, usize::from),
                 values::threads,
-                "Threads that serve requests; unless given, one per core",
+                "Threads that serve requests; by default one per core",
             ),
             is_admin_as_string: s.value(
                 "is-admin-as-string",
                 "BOOL",
                 false,
                 values::switch,
-                "Answer isAdmin as \"true\" and \"false\" in quotes, for clients that insist",
+                "Send isAdmin as the strings \"true\" and \"false\", for clients that require it",
             ),
             admins_have_all_permissions: s.value(
                 "admins-have-all-permissions",
                 "BOOL",
                 false,
                 values::switch,
-                "Partner admins may do everything with every object, also without a group that gives it",
+                "Give partner admins all permissions on all objects",
             ),
             permission_catalogue: s.value(
                 "permission-catalogue",
                 "JSON",
                 Catalogue::default(),
                 values::catalogue,
-                "Object types with their permissions and wildcards; unless given, those of the contract: a table of the \
-                configuration file, or JSON; docs/PERMISSIONS.md shows one",
+                "Object types with their permissions and wildcards: a table of the configuration file, or JSON (see \
+                docs/PERMISSIONS.md) [default: the catalogue of the User Management API]",
             ),
             log: s.value(
                 "log",
                 "LEVEL",
                 "info".into(),
                 values::log,
-                "What is logged: error, warn, info, debug or trace, or levels by module",
+                "Log level: error, warn, info, debug or trace, or levels by module",
             ),
             log_format: s.value(
                 "log-format",
                 "FORMAT",
                 LogFormat::Text,
                 values::log_format,
-                "How log lines look: text or json",
+                "Format of log lines: text or json",
             ),
             log_file: s.optional(
                 "log-file",
                 "FILE",
                 values::path,
-                "The file that log lines are appended to, opened again on SIGHUP; unless given, standard error",
+                "File to append log lines to, reopened on SIGHUP [default: standard error]",
             ),
             listen,
             data_dir,
@@ -427,7 +426,7 @@ impl Config {
         }
     }
 
-    /// The file of an SQLite database; none for another database.
+    /// The file of an SQLite database; `None` for PostgreSQL.
     pub fn sqlite_file(&self) -> Option<&Path> {
         match &self.database_url {
             DatabaseUrl::Sqlite(path) => Some(path),
@@ -435,13 +434,12 @@ impl Config {
         }
     }
 
-    /// Where the value of the setting called `name` came from.
+    /// The origin of the value of the setting `name`.
     pub fn origin(&self, name: &str) -> Option<&Origin> {
         self.origins.iter().find(|s| s.name == name).map(|s| &s.origin)
     }
 
-    /// Tells the configuration where the server really listens (the port may have been 0): a public address that
-    /// nobody gave follows.
+    /// Records the actual listen address (the port may have been 0). A public URL that was not set follows it.
     pub fn listening_on(&mut self, address: SocketAddr) {
         self.listen = address;
         if self.origin("public-url") == Some(&Origin::Default) {
@@ -449,7 +447,7 @@ impl Config {
         }
     }
 
-    /// What is in force and where each value came from, secrets redacted: as JSON, or as lines that are TOML.
+    /// The values in force and their origins, with secrets redacted: as JSON, or as lines of TOML.
     pub fn render(&self, as_json: bool) -> String {
         if as_json {
             let entry =
@@ -463,10 +461,10 @@ impl Config {
     }
 }
 
-/// A database that a command's own flag names.
+/// Parses a database URL of a command's own flag.
 ///
 /// # Errors
-/// What is wrong with it; the value is not quoted, since it may hold a password.
+/// What is wrong with it; the value is not quoted, since it may contain a password.
 pub fn database_of_flag(name: &str, text: &str) -> Result<DatabaseUrl, ConfigFault> {
     values::database_url(text).map_err(|what| ConfigFault {
         setting: name.to_owned(),
@@ -481,13 +479,13 @@ pub fn settings() -> Vec<Setting> {
     Config::defaults().origins
 }
 
-/// Finds the configuration file and hands its lines to the reader. Gives its name when there is one.
+/// Finds the configuration file and passes its lines to the reader. Returns its name if there is one.
 fn read_lines(s: &mut Reader, read_file: impl FnOnce(&Path) -> io::Result<String>) -> Option<PathBuf> {
     let named = s.optional(
         "config",
         "FILE",
         values::path,
-        "The configuration file; unless given, tenantry.toml in the working directory, if it is there",
+        "Configuration file [default: tenantry.toml in the working directory, if it exists]",
     );
     let path = named.clone().unwrap_or_else(|| PathBuf::from(FILE));
     let shown = path.display().to_string();
@@ -507,8 +505,8 @@ fn read_lines(s: &mut Reader, read_file: impl FnOnce(&Path) -> io::Result<String
     Some(path)
 }
 
-/// One setting as a line of TOML. What has no value or cannot stand in a file is a comment, and so is what is
-/// redacted: somebody will make a file of this, and the password must not become `***`.
+/// A setting as a line of TOML. A value that is missing or cannot be in a file is a comment, as is a redacted one:
+/// users copy this output to a file, and the password must not become `***`.
 fn line(setting: &Setting) -> String {
     let name = setting.name;
     match &setting.value {
@@ -522,7 +520,7 @@ fn line(setting: &Setting) -> String {
     }
 }
 
-/// The address that reaches a server listening here from this machine: nobody can go to 0.0.0.0.
+/// A URL that reaches this server from this machine: 0.0.0.0 is not a destination.
 fn derived_public_url(listen: SocketAddr) -> String {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -1,4 +1,4 @@
-//! Finds the value of each setting among flags, environment, file and defaults, and collects every fault.
+//! Finds the value of each setting in flags, environment, file and defaults, and collects all errors.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use crate::config::values::{Parsed, REDACTED, Shown, redact_url};
 
-/// What every variable begins with.
+/// The prefix of all variables.
 pub(super) const PREFIX: &str = "TENANTRY_";
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody gave one.
+    /// The default.
     Default,
     /// The flag of this name, without the dashes.
     Flag(String),
@@ -34,16 +34,16 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One thing that is wrong with the configuration, in words that say how to mend it.
+/// An error of the configuration, which says how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigFault {
-    /// The setting, variable or key at fault, as it was written; the file itself is `config`.
+    /// The invalid setting, variable or key, as it was written; the file itself is `config`.
     pub setting: String,
-    /// What was given, secrets redacted; absent where there is nothing to show.
+    /// The given value, with secrets redacted, if there is one to show.
     pub value: Option<String>,
-    /// Where it was given.
+    /// Where it was set.
     pub origin: Origin,
-    /// What is wrong and how to mend it; reads on after the name and the value.
+    /// What is wrong and how to fix it; continues the sentence after name and value.
     pub what: String,
 }
 
@@ -60,16 +60,16 @@ impl fmt::Display for ConfigFault {
     }
 }
 
-/// One setting: what it is, and, once read, what is in force.
+/// A setting: its description, and, once read, its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
-    /// Its name: of the flag, of the line in the file, and in capitals of the variable.
+    /// Its name: of the flag, of the line in the file, and in upper case of the variable.
     pub name: &'static str,
-    /// What stands for its value in the help, such as `SECONDS`.
+    /// The placeholder of its value in the help, such as `SECONDS`.
     pub value_name: &'static str,
-    /// What it does, for a person.
+    /// Its description in the help.
     pub doc: &'static str,
-    /// The value in force, secrets redacted; null when there is none.
+    /// The value in force, with secrets redacted; null if there is none.
     pub value: Value,
     /// Where the value came from.
     pub origin: Origin,
@@ -80,7 +80,7 @@ pub(super) fn variable(name: &str) -> String {
     format!("{PREFIX}{}", name.replace('-', "_").to_ascii_uppercase())
 }
 
-/// A text as given, with the type it had in the file.
+/// A given text, with the type that it had in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Given {
     text: String,
@@ -93,9 +93,9 @@ enum Kind {
     Number,
     Bool,
     List,
-    /// A table, as the JSON it would be.
+    /// A table, converted to JSON.
     Table,
-    /// A date, a fraction: nothing a setting can be.
+    /// A type that no setting has, such as a date or a fraction.
     Other,
 }
 
@@ -122,8 +122,8 @@ impl Given {
         Self { text, kind }
     }
 
-    /// Whether the file gave the type that a setting like `example` takes. A number is not quietly taken for a
-    /// text: 1_000 would be the password "1000".
+    /// Checks that the file has the type of a setting like `example`. A number is not silently converted to a string:
+    /// 1_000 would become the password "1000".
     fn check_kind(&self, example: &Value) -> Result<(), &'static str> {
         match (self.kind, example) {
             (Kind::Text, _)
@@ -132,18 +132,18 @@ impl Given {
             | (Kind::List, Value::Array(_))
             | (Kind::Table, Value::Object(_)) => Ok(()),
             (Kind::Number | Kind::Bool, Value::Null | Value::String(_)) => {
-                Err("must be a text: put the value in quotes")
+                Err("must be a string: put the value in quotes")
             }
-            (_, Value::Array(_)) => Err("must be a list of texts: write such as [\"10.0.0.0/8\"]"),
-            (_, Value::Object(_)) => Err("must be a table, or a text that holds JSON"),
+            (_, Value::Array(_)) => Err("must be a list of strings such as [\"10.0.0.0/8\"]"),
+            (_, Value::Object(_)) => Err("must be a table, or a string with JSON"),
             (_, Value::Bool(_)) => Err("must be true or false"),
-            (_, Value::Number(_)) => Err("must be a whole number"),
-            _ => Err("must be a text in quotes"),
+            (_, Value::Number(_)) => Err("must be an integer"),
+            _ => Err("must be a string in quotes"),
         }
     }
 }
 
-/// Reads settings one by one; what nobody asked for at the end is unknown.
+/// Reads settings one by one; those that are left at the end are unknown.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     flags: BTreeMap<String, String>,
@@ -152,12 +152,12 @@ pub(super) struct Reader {
     file: String,
     /// Everything read so far, in the order of the documentation.
     pub(super) settings: Vec<Setting>,
-    /// Everything found wrong so far.
+    /// All errors so far.
     pub(super) faults: Vec<ConfigFault>,
 }
 
 impl Reader {
-    /// A reader of these flags and of those variables that are ours.
+    /// A reader of these flags and of the variables with our prefix.
     pub(super) fn new(
         flags: impl IntoIterator<Item = (String, String)>,
         env: impl IntoIterator<Item = (String, String)>,
@@ -178,7 +178,7 @@ impl Reader {
             Ok(table) => {
                 self.lines = table.into_iter().map(|(key, value)| (key, Given::toml(value))).collect();
             }
-            // Only the parser's message: its whole text quotes the line, and that may hold a password.
+            // Only the parser's message: its full text quotes the line, which may contain a password.
             Err(e) => {
                 let line = e.span().and_then(|at| text.get(..at.start)).map(|s| s.matches('\n').count() + 1);
                 let place = line.map_or(String::new(), |line| format!("in line {line} "));
@@ -193,8 +193,8 @@ impl Reader {
         self.file = name;
     }
 
-    /// The value of one setting. When there is a fault it is noted and the default goes on in its place, so that
-    /// the faults of the others are found too.
+    /// The value of a setting. An error is recorded and the default is used in its place, so that errors of other
+    /// settings are found too.
     pub(super) fn value<T: Shown>(
         &mut self,
         name: &'static str,
@@ -211,10 +211,10 @@ impl Reader {
                 Err(what) => {
                     let value = match given.kind {
                         Kind::Other => None,
-                        // Pages of JSON say less than the words about what is wrong with them.
+                        // Pages of JSON would hide the error message.
                         _ if example.is_object() => None,
                         _ if T::SECRET => Some(REDACTED.to_owned()),
-                        // A password can stand in any URL, in database-url for one.
+                        // Any URL can contain a password, for example database-url.
                         _ if name.ends_with("-url") => Some(redact_url(&given.text)),
                         _ => Some(given.text),
                     };
@@ -243,7 +243,7 @@ impl Reader {
         self.value(name, value_name, None, |text| parse(text).map(Some), doc)
     }
 
-    /// Takes a setting out of every source; the foremost counts.
+    /// Takes a setting out of every source; the one with the highest precedence counts.
     fn take(&mut self, name: &str) -> Option<(Given, Origin)> {
         let variable = variable(name);
         let flag = self.flags.remove(name).map(|v| (Given::text(v), Origin::Flag(name.into())));
@@ -252,15 +252,15 @@ impl Reader {
         flag.or(env).or(line)
     }
 
-    /// Notes everything that was given and is no setting. Values are not quoted: a misspelled name may hold a
+    /// Records everything that was given and is not a setting. Values are not quoted: a misspelled name may have a
     /// password.
     pub(super) fn refuse_the_rest(&mut self) {
         let names: Vec<&str> = self.settings.iter().map(|s| s.name).collect();
         let unknown = |given: &str, origin: Origin, spell: &dyn Fn(&str) -> String| {
             let asked = given.strip_prefix(PREFIX).unwrap_or(given).replace('_', "-").to_ascii_lowercase();
             let what = nearest(&asked, &names).map_or_else(
-                || "is no setting: `tenantry serve --help` lists them all".to_owned(),
-                |name| format!("is no setting: did you mean {}?", spell(name)),
+                || "is an unknown setting; `tenantry serve --help` lists all settings".to_owned(),
+                |name| format!("is an unknown setting; did you mean {}?", spell(name)),
             );
             ConfigFault { setting: given.into(), value: None, origin, what }
         };
@@ -271,7 +271,8 @@ impl Reader {
                 setting: k.clone(),
                 value: None,
                 origin: Origin::File(self.file.clone()),
-                what: "cannot stand in the file that it names: use --config or TENANTRY_CONFIG".into(),
+                what: "cannot be set in the configuration file itself: use --config or TENANTRY_CONFIG"
+                    .into(),
             },
             _ => unknown(k, Origin::File(self.file.clone()), &str::to_owned),
         });
@@ -280,23 +281,23 @@ impl Reader {
     }
 }
 
-/// Reads one text, after what is wrong with any of them.
+/// Parses a text, after the checks for all settings.
 fn read<T>(given: &Given, example: &Value, parse: impl Fn(&str) -> Parsed<T>) -> Parsed<T> {
     given.check_kind(example)?;
     if given.text.trim().is_empty() && !example.is_array() {
-        return Err("is empty: give it a value, or take it away".into());
+        return Err("is empty: set a value, or remove it".into());
     }
     let is_laid_out = |c: char| example.is_object() && matches!(c, '\n' | '\r' | '\t');
-    // Arguments and variables that are no UTF-8 arrive with this character in place of what could not be read.
+    // Arguments and variables that are not UTF-8 arrive with this replacement character.
     let is_bad = |c: char| (c.is_control() && !is_laid_out(c)) || c == char::REPLACEMENT_CHARACTER;
     if given.text.chars().any(is_bad) {
-        return Err("has control characters in it, or is not UTF-8".into());
+        return Err("contains control characters, or is not UTF-8".into());
     }
     parse(&given.text)
 }
 
-/// Kubernetes gives every container variables about the services around it; for one named `tenantry` they look
-/// like ours: `TENANTRY_SERVICE_HOST`, `TENANTRY_PORT=tcp://10.0.0.1:80`, `TENANTRY_PORT_80_TCP_ADDR`
+/// Kubernetes sets variables for the services around every container; those of a service named `tenantry` look like
+/// ours: `TENANTRY_SERVICE_HOST`, `TENANTRY_PORT=tcp://10.0.0.1:80`, `TENANTRY_PORT_80_TCP_ADDR`
 /// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
 fn is_kubernetes_service_link(name: &str, value: &str) -> bool {
     let of_port = name.split_once("_PORT_").is_some_and(|(_, rest)| {
@@ -311,7 +312,7 @@ fn is_kubernetes_service_link(name: &str, value: &str) -> bool {
         || (name.ends_with("_PORT") && address)
 }
 
-/// The name that was probably meant: a few letters away, or the same beginning.
+/// The name that was probably meant: a small edit distance, or the same beginning.
 fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
     let allowed = match given.len() {
         0..5 => 1,

@@ -84,14 +84,14 @@ fn every_fault_at_once_with_place_and_remedy() {
         Some("body-limit = '8MB'\nlog-fromat = 'json'\nis-admin-as-string = 'yes'\nlog = 7"),
     );
     for wanted in [
-        "listen = \"localhost:80\" (flag --listen) is no address and port: write",
-        "TENANTRY_LISTNE is no setting: did you mean TENANTRY_LISTEN?",
-        "TENANTRY_ADMIN_PASSWORT is no setting: did you mean TENANTRY_ADMIN_PASSWORD?",
-        "lockout-threshold = \"0\" (TENANTRY_LOCKOUT_THRESHOLD) is not a number of failures within bounds: write 1 to 1000",
-        "body-limit = \"8MB\" (tenantry.toml) is no size",
-        "log-fromat (tenantry.toml) is no setting: did you mean log-format?",
-        "is-admin-as-string = \"yes\" (tenantry.toml) is neither true nor false",
-        "log = \"7\" (tenantry.toml) must be a text: put the value in quotes",
+        "listen = \"localhost:80\" (flag --listen) must be an address and port such as",
+        "TENANTRY_LISTNE is an unknown setting; did you mean TENANTRY_LISTEN?",
+        "TENANTRY_ADMIN_PASSWORT is an unknown setting; did you mean TENANTRY_ADMIN_PASSWORD?",
+        "lockout-threshold = \"0\" (TENANTRY_LOCKOUT_THRESHOLD) must be a number of failures between 1 and 1000",
+        "body-limit = \"8MB\" (tenantry.toml) must be between 1KiB and 1GiB",
+        "log-fromat (tenantry.toml) is an unknown setting; did you mean log-format?",
+        "is-admin-as-string = \"yes\" (tenantry.toml) must be true or false",
+        "log = \"7\" (tenantry.toml) must be a string: put the value in quotes",
     ] {
         assert!(all.iter().any(|f| f.starts_with(wanted)), "{wanted} is not in {all:#?}");
     }
@@ -102,11 +102,15 @@ fn every_fault_at_once_with_place_and_remedy() {
 #[test]
 fn names_that_are_far_from_any_get_no_suggestion() {
     assert!(
-        faults(&[], &["TENANTRY_COLOUR=red"], None)[0].ends_with("`tenantry serve --help` lists them all")
+        faults(&[], &["TENANTRY_COLOUR=red"], None)[0]
+            .ends_with("`tenantry serve --help` lists all settings")
     );
     assert!(faults(&[], &["TENANTRY_DATABASE=x"], None)[0].ends_with("did you mean TENANTRY_DATABASE_URL?"));
     assert!(faults(&[], &[], Some("data_dir = 'x'"))[0].ends_with("did you mean data-dir?"));
-    assert!(faults(&[], &[], Some("[smtp]\nurl = 'x'"))[0].starts_with("smtp (tenantry.toml) is no setting"));
+    assert!(
+        faults(&[], &[], Some("[smtp]\nurl = 'x'"))[0]
+            .starts_with("smtp (tenantry.toml) is an unknown setting")
+    );
 }
 
 #[test]
@@ -130,7 +134,7 @@ fn a_named_file_must_be_there() {
     assert_eq!(all.len(), 1);
     assert!(all[0].starts_with("config = \"gone.toml\" (flag --config) cannot be read"), "{all:?}");
     assert!(load(&[], &["TENANTRY_CONFIG=tenantry.toml"], Some("")).is_ok());
-    assert!(faults(&[], &[], Some("config = 'x'"))[0].contains("cannot stand in the file"));
+    assert!(faults(&[], &[], Some("config = 'x'"))[0].contains("cannot be set in the configuration file"));
     let c = load(&[], &[], Some("")).unwrap();
     assert_eq!(c.file.as_deref(), Some(Path::new(FILE)));
 }
@@ -214,9 +218,9 @@ fn database_paths() {
     }
     for (bad, why) in [
         ("postgres:db/tenantry", "no //"),
-        ("postgres://db/tenantry", "names no user"),
-        ("postgres://robot@/tenantry", "names no host"),
-        ("postgres://robot@db", "names no database"),
+        ("postgres://db/tenantry", "has no user"),
+        ("postgres://robot@/tenantry", "has no host"),
+        ("postgres://robot@db", "has no database"),
         ("postgres://robot:a/b@db/tenantry", "must be escaped"),
     ] {
         assert!(fault(&format!("database-url={bad}")).contains(why), "{bad}");
@@ -288,8 +292,8 @@ fn proxies() {
     assert_eq!(file.trusted_proxies.len(), 2);
     assert_eq!(load(&[], &["TENANTRY_TRUSTED_PROXIES="], None).unwrap().trusted_proxies, []);
     assert!(fault("trusted-proxies=10.0.0.1,10.0.0.0/33").contains("\"10.0.0.0/33\""));
-    assert!(faults(&[], &[], Some("trusted-proxies = [1]"))[0].contains("must be a list of texts"));
-    assert!(faults(&[], &[], Some("listen = ['a', 'b']"))[0].contains("must be a text in quotes"));
+    assert!(faults(&[], &[], Some("trusted-proxies = [1]"))[0].contains("must be a list of strings"));
+    assert!(faults(&[], &[], Some("listen = ['a', 'b']"))[0].contains("must be a string in quotes"));
 }
 
 #[test]
@@ -408,7 +412,7 @@ fn all_problems_of_a_catalogue_are_told_with_the_other_faults() {
     assert!(fault("permission-catalogue={").contains("is neither a table nor JSON"));
     assert!(fault("permission-catalogue=[]").contains("must be an object of object types"));
     assert!(faults(&[], &[], Some("permission-catalogue = 7"))[0].contains("must be a table"));
-    assert!(faults(&[], &[], Some("listen = { a = 1 }"))[0].contains("must be a text in quotes"));
+    assert!(faults(&[], &[], Some("listen = { a = 1 }"))[0].contains("must be a string in quotes"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The types of settings, how each is read from text, and how each is shown.
+//! The types of settings, with their parsers and display forms.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,7 +15,7 @@ use serde_json::Value;
 use tenantry_core::catalogue::Catalogue;
 pub use tenantry_core::secret::Secret;
 
-/// What stands in place of a secret wherever people look.
+/// Shown instead of a secret.
 pub(super) const REDACTED: &str = "***";
 
 /// An address with a password in it, which its `Display` and `Debug` hide.
@@ -23,7 +23,7 @@ pub(super) const REDACTED: &str = "***";
 pub struct SecretUrl(Secret);
 
 impl SecretUrl {
-    /// The whole address, with the password.
+    /// The whole URL, with the password.
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
@@ -52,7 +52,7 @@ pub enum DatabaseUrl {
 }
 
 impl DatabaseUrl {
-    /// The database that a data directory has unless another is named.
+    /// The default database of a data directory.
     pub(super) fn default_in(data_dir: &Path) -> Self {
         Self::Sqlite(data_dir.join("tenantry.db"))
     }
@@ -67,12 +67,12 @@ impl fmt::Display for DatabaseUrl {
     }
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line, for machines.
+    /// One JSON object per line, for machines.
     Json,
 }
 
@@ -85,12 +85,12 @@ impl fmt::Display for LogFormat {
     }
 }
 
-/// How a setting is shown: as JSON, without secrets. Whether it is one is decided by its type, so it cannot be
+/// The display form of a setting: JSON without secrets. Its type determines whether it is secret, so that cannot be
 /// forgotten in a table.
 pub(super) trait Shown {
-    /// Faults must not quote a value of this type, not even one that could not be read.
+    /// Errors must not quote a value of this type, not even an invalid one.
     const SECRET: bool = false;
-    /// The value as people may see it. Its JSON type also says which TOML types the setting takes.
+    /// The redacted value. Its JSON type also determines which TOML types the setting accepts.
     fn shown(&self) -> Value;
 }
 
@@ -113,7 +113,7 @@ macro_rules! shown_as_text {
 shown_as_text!(String, SocketAddr, LogFormat, Mailbox);
 
 impl Shown for DatabaseUrl {
-    // It may hold a password.
+    // It may contain a password.
     const SECRET: bool = true;
     fn shown(&self) -> Value {
         Value::from(self.to_string())
@@ -159,16 +159,16 @@ impl<T: Shown> Shown for Option<T> {
     }
 }
 
-/// A value, or what is wrong with the text and how to mend it.
+/// A value, or what is wrong with the text and how to fix it.
 pub(super) type Parsed<T> = Result<T, String>;
 
 pub(super) fn listen(text: &str) -> Parsed<SocketAddr> {
     text.parse().map_err(|_| {
-        "is no address and port: write one such as 127.0.0.1:8080 or [::]:8080 (a name is not taken)".into()
+        "must be an address and port such as 127.0.0.1:8080 or [::]:8080 (names are not supported)".into()
     })
 }
 
-/// As [`listen`], or a port alone, which is one of the loopback.
+/// As [`listen`], or only a port, on loopback.
 pub(super) fn listen_locally(text: &str) -> Parsed<SocketAddr> {
     let port = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
     port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).map_or_else(|| listen(text), Ok)
@@ -179,60 +179,59 @@ pub(super) fn path(text: &str) -> Parsed<PathBuf> {
 }
 
 pub(super) fn database_url(text: &str) -> Parsed<DatabaseUrl> {
-    const MEND: &str = "write sqlite: and the path of a file, such as sqlite:/var/lib/tenantry/tenantry.db, or \
+    const MEND: &str = "use sqlite: and the path of a file, such as sqlite:/var/lib/tenantry/tenantry.db, or \
         postgres://user:password@host/database";
     if text.starts_with("postgres:") || text.starts_with("postgresql:") {
         return postgres_url(text);
     }
     let Some(path) = text.strip_prefix("sqlite:") else {
-        return Err(format!("is of no known kind: {MEND}"));
+        return Err(format!("has an unknown scheme: {MEND}"));
     };
-    // "sqlite:///a" is "/a" by itself, but "sqlite://a" would quietly be "/a" too, where others mean "a".
+    // "sqlite:///a" is "/a", but "sqlite://a" would silently be "/a" too, where other programs mean "a".
     if path.starts_with("//") && !path.starts_with("///") {
         return Err(
-            "has two slashes, which could mean two things: write sqlite:PATH, or sqlite:/PATH from the root"
-                .into(),
+            "has two slashes, which is ambiguous: use sqlite:PATH, or sqlite:/PATH from the root".into()
         );
     }
     if path.contains(['?', '#']) {
-        return Err(format!("has parameters, and there are none: {MEND}"));
+        return Err(format!("has parameters, which are not supported: {MEND}"));
     }
     if path.is_empty() || path == ":memory:" || path.ends_with('/') {
-        return Err(format!("names no file: {MEND}"));
+        return Err(format!("has no file: {MEND}"));
     }
     Ok(DatabaseUrl::Sqlite(PathBuf::from(path)))
 }
 
-/// The form of it; what the driver takes in detail is known when it is opened.
+/// Checks the form; the driver checks the details when it is opened.
 fn postgres_url(text: &str) -> Parsed<DatabaseUrl> {
-    const MEND: &str = "write postgres://user:password@host:port/database, several hosts parted by commas; in user \
+    const MEND: &str = "use postgres://user:password@host:port/database, several hosts separated by commas; in user \
         and password write @ : / ? # % as %40 %3A %2F %3F %23 %25";
     let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"));
     let Some(rest) = rest else {
-        return Err(format!("has no // after its kind: {MEND}"));
+        return Err(format!("has no // after its scheme: {MEND}"));
     };
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, database) = place.split_once('/').unwrap_or((place, ""));
     let has = |name: &str| query.split('&').any(|part| part.starts_with(name));
     if database.contains('@') {
-        return Err(format!("has a character in it that must be escaped: {MEND}"));
+        return Err(format!("contains a character that must be escaped: {MEND}"));
     }
     if !authority.contains('@') && !has("user=") {
-        return Err(format!("names no user: {MEND}"));
+        return Err(format!("has no user: {MEND}"));
     }
     if authority.rsplit('@').next().unwrap_or_default().is_empty() && !has("host=") {
-        return Err(format!("names no host: {MEND}"));
+        return Err(format!("has no host: {MEND}"));
     }
     if database.is_empty() && !has("dbname=") {
-        return Err(format!("names no database: {MEND}"));
+        return Err(format!("has no database: {MEND}"));
     }
     Ok(DatabaseUrl::Postgres(SecretUrl(Secret::new(text))))
 }
 
-/// A username as far as a leaf can tell; `domain` holds it to all of B8.
+/// A username, checked roughly; `domain` applies all of B8.
 pub(super) fn username(text: &str) -> Parsed<String> {
     if text.chars().any(char::is_whitespace) || text.chars().count() > 255 {
-        return Err("is no username: write up to 255 characters without spaces".into());
+        return Err("must have up to 255 characters without spaces".into());
     }
     Ok(text.to_owned())
 }
@@ -240,111 +239,107 @@ pub(super) fn username(text: &str) -> Parsed<String> {
 /// A first or last name (B19).
 pub(super) fn name(text: &str) -> Parsed<String> {
     if text.trim() != text || text.chars().count() > 255 {
-        return Err("is no name: write up to 255 characters, without white space at the ends".into());
+        return Err("must have up to 255 characters, without white space at the ends".into());
     }
     Ok(text.to_owned())
 }
 
-/// The password rules are `domain`'s; they are applied when the admin is made.
+/// `domain` applies the password rules when the admin is created.
 pub(super) fn secret(text: &str) -> Parsed<Secret> {
     Ok(Secret::new(text))
 }
 
 pub(super) fn email(text: &str) -> Parsed<String> {
     if text.len() > 254 || Address::from_str(text).is_err() {
-        return Err("is no e-mail address: write one such as admin@example.com, up to 254 characters".into());
+        return Err("must be an e-mail address such as admin@example.com, of up to 254 characters".into());
     }
     Ok(text.to_owned())
 }
 
 pub(super) fn mailbox(text: &str) -> Parsed<Mailbox> {
     text.parse().map_err(|_| {
-        "is no sender: write an address, or a name and an address such as Tenantry <no-reply@example.com>"
-            .into()
+        "must be an address, or a name and an address such as Tenantry <no-reply@example.com>".into()
     })
 }
 
-/// The public address, without a slash at the end, so that paths can be put behind it.
+/// The public URL, without a trailing slash, so that paths can be appended.
 pub(super) fn public_url(text: &str) -> Parsed<String> {
-    let wrong = |what: &str| Err(format!("{what}: write one such as https://users.example.com"));
+    let wrong = |what: &str| Err(format!("{what}: use one such as https://users.example.com"));
     if text.contains(['?', '#']) {
-        return wrong("has a query or a fragment, which the address of a server cannot have");
+        return wrong("must not have a query or a fragment");
     }
     let Ok(uri) = text.parse::<hyper::Uri>() else {
-        return wrong("is no URL");
+        return wrong("is not a URL");
     };
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return wrong("does not begin with http:// or https://");
     }
     let Some(authority) = uri.authority() else {
-        return wrong("names no host");
+        return wrong("has no host");
     };
     if authority.as_str().contains('@') {
-        return wrong("has a user name or password in it");
+        return wrong("must not contain a user name or password");
     }
-    // The parser takes any digits as a port and then says there is none.
+    // The parser accepts any digits as a port and then reports none.
     let bare = authority.as_str().len() == authority.host().len();
     if authority.host().is_empty() || (!bare && authority.port().is_none()) {
-        return wrong("has no good host and port");
+        return wrong("has an invalid host or port");
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-/// Known to be good for `lettre`'s `from_url`. Words of ours instead of the parser's, which may quote parts of a password that was not escaped.
+/// Valid for `lettre`'s `from_url`. It has its own error messages, since the parser's may quote parts of a password
+/// that was not escaped.
 pub(super) fn smtp_url(text: &str) -> Parsed<SecretUrl> {
-    const MEND: &str = "write smtps://user:password@host, or smtp://host:25 for a server without TLS; \
+    const MEND: &str = "use smtps://user:password@host, or smtp://host:25 for a server without TLS; \
         ?tls=required asks for STARTTLS; in user and password write @ : / ? # % as %40 %3A %2F %3F %23 %25";
     let Some(rest) = text.strip_prefix("smtp://").or_else(|| text.strip_prefix("smtps://")) else {
         return Err(format!("does not begin with smtp:// or smtps://: {MEND}"));
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    // An "@" further on is one of a password with an unescaped "/", "?" or "#": the host would be wrong.
+    // An "@" further on belongs to a password with an unescaped "/", "?" or "#": the host would be wrong.
     if rest.matches('@').count() > authority.matches('@').count().min(1) {
-        return Err(format!("has a character in it that must be escaped: {MEND}"));
+        return Err(format!("contains a character that must be escaped: {MEND}"));
     }
-    // lettre silently logs in as nobody when there is a user and no password.
+    // lettre silently skips authentication if there is a user and no password.
     if let Some((user, _)) = authority.split_once('@')
         && !user.split_once(':').is_some_and(|(user, password)| !user.is_empty() && !password.is_empty())
     {
         return Err(format!("has only one of user and password: {MEND}"));
     }
     if SmtpTransport::from_url(text).is_err() {
-        return Err(format!("is no address of a mail server: {MEND}"));
+        return Err(format!("is not the URL of an SMTP server: {MEND}"));
     }
     Ok(SecretUrl(Secret::new(text)))
 }
 
-/// A whole number within `range`; `unit` says what it counts.
+/// An integer within `range`; `unit` is what it counts.
 pub(super) fn number(range: RangeInclusive<u32>, unit: &'static str) -> impl Fn(&str) -> Parsed<u32> {
     move |text| match text.parse() {
         Ok(n) if range.contains(&n) => Ok(n),
-        _ => Err(format!(
-            "is not a number of {unit} within bounds: write {} to {}",
-            range.start(),
-            range.end()
-        )),
+        _ => Err(format!("must be a number of {unit} between {} and {}", range.start(), range.end())),
     }
 }
 
 pub(super) fn threads(text: &str) -> Parsed<usize> {
     match text.parse() {
         Ok(n @ 1..=1024) => Ok(n),
-        _ => Err("is not a number of threads within bounds: write 1 to 1024".into()),
+        _ => Err("must be a number of threads between 1 and 1024".into()),
     }
 }
 
 /// Bytes of a body: `8388608`, `512KiB`, `8MiB`, at least 1 KiB and at most 1 GiB.
 pub(super) fn size(text: &str) -> Parsed<usize> {
-    bytes(text).filter(|n| (1 << 10..=1 << 30).contains(n)).ok_or_else(|| {
-        "is no size within bounds: write 1KiB to 1GiB, as bytes or such as 512KiB or 8MiB".into()
-    })
+    bytes(text)
+        .filter(|n| (1 << 10..=1 << 30).contains(n))
+        .ok_or_else(|| "must be between 1KiB and 1GiB, in bytes or like 512KiB or 8MiB".into())
 }
 
 /// Bytes of many bodies, at least 1 MiB and at most 64 GiB.
 pub(super) fn memory(text: &str) -> Parsed<usize> {
-    bytes(text).filter(|n| (1 << 20..=64 << 30).contains(n)).ok_or_else(|| {
-        "is no size within bounds: write 1MiB to 64GiB, as bytes or such as 256MiB or 1GiB".into()
-    })
+    bytes(text)
+        .filter(|n| (1 << 20..=64 << 30).contains(n))
+        .ok_or_else(|| "must be between 1MiB and 64GiB, in bytes or like 256MiB or 1GiB".into())
 }
 
 fn bytes(text: &str) -> Option<usize> {
@@ -355,27 +350,26 @@ fn bytes(text: &str) -> Option<usize> {
         "kib" => 1 << 10,
         "mib" => 1 << 20,
         "gib" => 1 << 30,
-        _ => return None, // not KB and MB either: half of the world means 1000, the other half 1024
+        _ => return None, // KB and MB are ambiguous: 1000 or 1024
     };
     digits.parse::<usize>().ok()?.checked_mul(unit)
 }
 
 pub(super) fn switch(text: &str) -> Parsed<bool> {
-    text.parse().map_err(|_| "is neither true nor false: write one of them".into())
+    text.parse().map_err(|_| "must be true or false".into())
 }
 
-/// A permission catalogue as JSON; all of its problems at once.
+/// A permission catalogue as JSON; all its errors at once.
 pub(super) fn catalogue(text: &str) -> Parsed<Catalogue> {
-    let value: Value = serde_json::from_str(text).map_err(|e| {
-        format!("is neither a table nor JSON: {e}; docs/PERMISSIONS.md shows how it is written")
-    })?;
+    let value: Value = serde_json::from_str(text)
+        .map_err(|e| format!("is neither a table nor JSON: {e}; see docs/PERMISSIONS.md"))?;
     Catalogue::from_json(&value).map_err(|problems| match problems.as_slice() {
-        [one] => format!("has a problem: {one}"),
-        many => format!("has {} problems: {}", many.len(), many.join("; ")),
+        [one] => format!("is invalid: {one}"),
+        many => format!("has {} errors: {}", many.len(), many.join("; ")),
     })
 }
 
-/// Addresses and networks, separated by commas; nothing at all is the empty list.
+/// Addresses and networks, separated by commas; an empty text is the empty list.
 pub(super) fn networks(text: &str) -> Parsed<Vec<IpNet>> {
     text.split(',')
         .map(str::trim)
@@ -396,12 +390,12 @@ pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
     match text {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
-        _ => Err("is no format: write text or json".into()),
+        _ => Err("must be text or json".into()),
     }
 }
 
-/// A level, or levels by module. A bare word that is no level would be taken for a module by the filter, so
-/// that `inof` logged nothing: here it is a fault.
+/// A level, or levels by module. The filter would treat a bare word that is not a level as a module, so `inof` would
+/// log nothing: here it is an error.
 pub(super) fn log(text: &str) -> Parsed<String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     let known = |level: &str| LEVELS.iter().any(|l| l.eq_ignore_ascii_case(level));
@@ -410,15 +404,15 @@ pub(super) fn log(text: &str) -> Parsed<String> {
         None => known(part),
     });
     if !good || tracing_subscriber::EnvFilter::try_new(text).is_err() {
-        return Err("is no log level: write error, warn, info, debug or trace, or levels by module such as \
+        return Err("must be error, warn, info, debug or trace, or levels by module such as \
             info,tenantry=debug"
             .into());
     }
     Ok(text.to_owned())
 }
 
-/// A URL without the password in it. Everything up to the last `@` counts as user and password, since an
-/// unescaped `/` in a password must not bring its end to light; parameters that speak of a password go too.
+/// A URL without its password. Everything up to the last `@` counts as user and password, so that an unescaped `/` in a
+/// password does not reveal the rest; parameters that mention a password are removed too.
 pub(super) fn redact_url(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return if text.contains('@') { REDACTED.to_owned() } else { text.to_owned() };

@@ -160,11 +160,11 @@ async fn a_backup_takes_no_name_that_is_not_free() {
         ("backup mine.txt", "mine.txt exists already"),
         ("backup link.db", "link.db exists already"),
         ("backup /dev/null", "/dev/null exists already"),
-        ("backup tenantry-data", "is a directory: name a file in it"),
-        ("backup no/such/dir.db", "there is no directory no/such"),
+        ("backup tenantry-data", "is a directory: use a file in it"),
+        ("backup no/such/dir.db", "the directory no/such for the backup no/such/dir.db does not exist"),
         ("backup mine.txt/x.db", "mine.txt"),
         ("backup tenantry-data/tenantry.db-wal", "needs for itself"),
-        ("backup new.db --data-dir elsewhere", "there is no database at elsewhere/tenantry.db"),
+        ("backup new.db --data-dir elsewhere", "no database at elsewhere/tenantry.db"),
         ("backup new.db --database-url sqlite:mine.txt", "cannot copy the database mine.txt"),
     ] {
         let said = home.command(line).refused(1);
@@ -236,7 +236,7 @@ async fn a_full_disk_leaves_nothing_behind() {
     let Some(disk) = Small::mount("128k") else { return };
     let full = disk.path().join("new.db");
     let said = home.command(&format!("backup {}", full.display())).refused(1);
-    assert!(said.contains("the disk is full; make room, or name a file elsewhere"), "{said}");
+    assert!(said.contains("the disk is full; free space, or use a file elsewhere"), "{said}");
     let data = disk.path().join("data");
     let said = home.command(&format!("restore good.db --data-dir {}", data.display())).refused(1);
     assert!(said.contains("the disk is full") && said.contains("make room"), "{said}");
@@ -263,7 +263,7 @@ async fn what_may_not_be_read_or_written_is_told() {
         ended(somebody.run(&args).output().unwrap())
     };
     let said = run("backup closed/new.db").refused(1);
-    assert!(said.contains("cannot make the backup closed/new.db") && said.contains("right to"), "{said}");
+    assert!(said.contains("cannot create the backup closed/new.db") && said.contains("right to"), "{said}");
     assert_eq!(fs::read_dir(at("closed")).unwrap().count(), 0);
     set_mode(&at("data/good.db"), 0o000);
     let said = run("restore data/good.db").refused(1);

@@ -320,9 +320,9 @@ fn a_command_makes_no_database() {
         }
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), left);
     };
-    nothing_happens("there is no database at ./tenantry-data/tenantry.db", 0);
+    nothing_happens("no database at ./tenantry-data/tenantry.db", 0);
     std::fs::create_dir(home.data()).unwrap();
-    nothing_happens("there is no database at ./tenantry-data/tenantry.db", 1);
+    nothing_happens("no database at ./tenantry-data/tenantry.db", 1);
     assert_eq!(std::fs::read_dir(home.data()).unwrap().count(), 0);
 }
 

@@ -549,7 +549,7 @@ async fn the_command_copies_and_tells_what_it_did() {
     }
     assert!(!ended.err.contains('\r'), "no bar where nobody looks: {}", ended.err);
 
-    // What is left out is the database of the settings; and back again, as JSON.
+    // The omitted side is the database of the settings; and back again, as JSON.
     let back = "sqlite:back.db";
     let ended = command(home.path(), &["copy", "--from", &url, "--to", back, "--json"]);
     assert_eq!(ended.code, Some(0), "{}", ended.err);
@@ -570,9 +570,12 @@ async fn the_command_copies_and_tells_what_it_did() {
     let same = home.command(&format!("copy --from {from} --to {from}"));
     assert!(same.refused(1).contains("same database on both sides"));
     let nothing = home.command("copy --from sqlite:nowhere.db --to sqlite:x.db").refused(1);
-    assert!(nothing.contains("there is no database at nowhere.db"), "{nothing}");
+    assert!(nothing.contains("no database at nowhere.db"), "{nothing}");
     let nowhere = home.command(&format!("copy --from {from} --to sqlite:no/such/x.db")).refused(1);
-    assert!(nowhere.contains("there is no directory no/such"), "{nowhere}");
+    assert!(
+        nowhere.contains("the directory no/such for the database no/such/x.db does not exist"),
+        "{nowhere}"
+    );
 }
 
 #[tokio::test]

@@ -203,7 +203,7 @@ async fn a_full_log_disk_holds_up_nothing_and_goes_on_when_there_is_room() {
     admin.create("full").await;
     fs::remove_file(&log).unwrap();
     server.signal(Signal::HUP);
-    until("the log is opened again", || fs::read_to_string(&log).ok().filter(|text| !text.is_empty())).await;
+    until("the log is reopened", || fs::read_to_string(&log).ok().filter(|text| !text.is_empty())).await;
     assert_eq!(server.terminate().code, Some(0));
 }
 
@@ -304,13 +304,13 @@ async fn signals_open_the_log_again_or_do_nothing() {
     }
     fs::rename(&log, home.path().join("log.1")).unwrap();
     server.signal(Signal::HUP);
-    until("a new file", || fs::read_to_string(&log).ok().filter(|text| text.contains("opened again"))).await;
+    until("a new file", || fs::read_to_string(&log).ok().filter(|text| text.contains("reopened"))).await;
     // One that cannot be opened again goes on where it was.
     fs::rename(&log, home.path().join("log.2")).unwrap();
     fs::create_dir(&log).unwrap();
     server.signal(Signal::HUP);
     let old = || fs::read_to_string(home.path().join("log.2")).ok();
-    until("it says so", || old().filter(|text| text.contains("cannot be opened again"))).await;
+    until("it says so", || old().filter(|text| text.contains("cannot be reopened"))).await;
     server.admin().await;
     let ended = server.terminate();
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
@@ -319,7 +319,7 @@ async fn signals_open_the_log_again_or_do_nothing() {
     // Without a file it goes on, too.
     let server = serve(&home, &database, Stdio::piped(), &[]).unwrap();
     server.signal(Signal::HUP);
-    until("it says so", || Some(()).filter(|()| server.err().contains("there is no log-file"))).await;
+    until("it says so", || Some(()).filter(|()| server.err().contains("log-file is not set"))).await;
     server.anonymous().get("/readyz").await.expect(200);
     assert_eq!(server.terminate().code, Some(0));
 }

@@ -67,10 +67,7 @@ fn import_and_look(home: &Home, prefix: &str) {
     let ended = home.command(&format!("import {file} --partner 1 --report {prefix}.report"));
     assert_eq!(ended.code, Some(1));
     assert!(ended.out.starts_with("created: 2\nrejected: 2\nresumed: no\nseconds: "), "{}", ended.out);
-    assert_eq!(
-        ended.err,
-        format!("tenantry: 2 of 4 rows were rejected: {prefix}.report tells which, and why\n")
-    );
+    assert_eq!(ended.err, format!("tenantry: 2 of 4 rows were rejected: see {prefix}.report\n"));
     let report = read_lines(&home.path().join(format!("{prefix}.report")));
     assert_eq!((&report[0]["line"], &report[1]["line"], report.len()), (&json!(2), &json!(4), 2));
     assert_eq!(report[0]["row"], json!({ "username": "b b" }), "without its secret");
@@ -122,11 +119,11 @@ fn what_cannot_be_imported_is_refused_before_anything_is_done() {
     write(&home, "rows.csv", "username,nick\nada,a\n");
     for (line, why) in [
         ("import rows.ndjson --partner 99", "partner not found"),
-        ("import rows.txt --partner 1", "say with --format"),
+        ("import rows.txt --partner 1", "set --format"),
         ("import rows.csv --partner 1", "nick"),
         ("import none.csv --partner 1", "none.csv"),
-        ("import . --partner 1 --format csv", "is no file"),
-        ("import rows.ndjson --partner 1 --apply rows.txt", "is no whole plan"),
+        ("import . --partner 1 --format csv", "is not a regular file"),
+        ("import rows.ndjson --partner 1 --apply rows.txt", "is not a complete plan"),
         ("export --partner 99", "partner not found"),
     ] {
         let refused = home.command(line).refused(1);
@@ -169,7 +166,7 @@ fn a_plan_is_carried_out_exactly_or_not_at_all() {
     std::fs::write(&file, lines(&rows)).unwrap();
     for broken in [whole.replace("user9\"", "user_9\""), whole[..whole.len() / 2].to_owned(), String::new()] {
         std::fs::write(&plan, broken).unwrap();
-        assert!(apply().refused(1).contains("is no whole plan"));
+        assert!(apply().refused(1).contains("is not a complete plan"));
     }
     std::fs::write(&plan, &whole).unwrap();
 
@@ -180,7 +177,7 @@ fn a_plan_is_carried_out_exactly_or_not_at_all() {
     let refused = apply().refused(1);
     assert!(
         refused.contains(
-            "line 1401 is not what the plan says: it would reject it (username-taken), not create user1400"
+            "line 1401 differs from the plan: it would reject it (username-taken), not create user1400"
         ),
         "{refused}"
     );
@@ -228,7 +225,7 @@ fn a_killed_import_goes_on_where_it_stopped_and_no_row_comes_twice_or_never() {
         let so_far = usernames(&home).iter().filter(|name| name.starts_with("user")).count();
         if so_far > 0 && so_far < ROWS - ROWS / 1_000 {
             let refused = home.command("import rows.ndjson --partner 1 --dry-run").refused(1);
-            assert!(refused.contains("broke off after"), "{refused}");
+            assert!(refused.contains("was interrupted after"), "{refused}");
         }
         // Others write meanwhile.
         home.json(&format!(

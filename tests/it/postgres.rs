@@ -66,7 +66,7 @@ fn migrate_makes_the_schema_once_and_says_so() {
     let url = database.url().unwrap();
     let said = with_url(home.path(), &url, &["migrate"]).done();
     let newest = database.number("SELECT max(version) FROM schema_versions");
-    assert_eq!(said, format!("the schema was brought from version 0 to {newest}\n"));
+    assert_eq!(said, format!("the schema was upgraded from version 0 to {newest}\n"));
     let before = contents(&url);
     let said = with_url(home.path(), &url, &["migrate"]).done();
     assert_eq!(said, format!("the schema is up to date (version {newest})\n"));
@@ -95,8 +95,10 @@ async fn two_processes_that_start_at_once_make_one_schema_and_one_admin() {
         };
         let (one, two) = tokio::join!(start(), start());
         let both = [one.unwrap(), two.unwrap()];
-        let made =
-            both.iter().filter(|(_, process)| process.out().contains("first start: made partner 1")).count();
+        let made = both
+            .iter()
+            .filter(|(_, process)| process.out().contains("first start: created partner 1"))
+            .count();
         assert_eq!(made, 1, "{both:?}", both = both.each_ref().map(|(_, process)| process.out()));
         for table in ["partners", "users", "passwords"] {
             assert_eq!(database.number(&format!("SELECT count(*) FROM {table}")), 1, "{table}");
@@ -247,7 +249,7 @@ fn a_database_of_another_program_is_refused_and_left() {
     let said = refused(&url, &[]);
     assert_says(
         &said,
-        &["holds tables of another program", "left as it is", "a database or schema of its own"],
+        &["holds tables of another program", "was not changed", "a database or schema of its own"],
     );
     assert_eq!(contents(&url), before);
     assert_eq!(database.number("SELECT id FROM invoices"), 7);
@@ -360,7 +362,7 @@ fn a_database_that_cannot_be_reached_is_named_with_the_reason() {
     assert!(!said.contains("hush"));
     // A URL that is none is a fault of the settings, as far as it can be seen without the driver.
     let home = Home::new();
-    for (url, what) in [("postgres://robot@/tenantry", "names no host"), ("postgres:db/t", "no //")] {
+    for (url, what) in [("postgres://robot@/tenantry", "has no host"), ("postgres:db/t", "no //")] {
         assert_says(&with_url(home.path(), url, &["serve"]).refused(2), &["database-url", what]);
     }
     assert_says(&refused("postgres://db/t?user=robot&port=x", &[]), &["database-url", "option `port`"]);

@@ -244,8 +244,8 @@ fn bad_files(home: &Home) -> Vec<(&'static str, &'static str)> {
         ("empty.db", "no database"),
         ("short.db", "no database"),
         ("foreign.db", "of another program"),
-        ("cut.db", "is not whole"),
-        ("longer.db", "is not whole"),
+        ("cut.db", "is incomplete"),
+        ("longer.db", "is incomplete"),
         ("damaged.db", "is damaged"),
         ("dangling.db", "points to one of users that is gone"),
         ("index.db", "is damaged"),
@@ -253,7 +253,7 @@ fn bad_files(home: &Home) -> Vec<(&'static str, &'static str)> {
         ("bare.db", "tenantry backup NEW-FILE --database-url sqlite:bare.db"),
         ("logged.db", "database in use"),
         ("dir.db", "no ordinary file"),
-        ("missing.db", "there is no file missing.db"),
+        ("missing.db", "no such file: missing.db"),
         ("tenantry-data/tenantry.db", "the present database itself"),
     ]
 }
@@ -279,7 +279,7 @@ async fn what_is_no_good_backup_is_refused_and_nothing_is_changed() {
     let left = "tenantry-data/tenantry.db.restoring";
     fs::copy(home.path().join("good.db"), home.path().join(left)).unwrap();
     let said = home.command(&format!("restore {left}")).refused(1);
-    assert!(said.contains("what a broken-off restore has left") && home.path().join(left).exists(), "{said}");
+    assert!(said.contains("was left by an interrupted restore") && home.path().join(left).exists(), "{said}");
     // The way that is told for a bare copy is one.
     home.command("backup made-of-it.db --database-url sqlite:bare.db").done();
     restored(&home, Path::new("made-of-it.db"));

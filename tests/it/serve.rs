@@ -66,7 +66,7 @@ async fn the_first_start_prints_a_password_that_works_and_stays() {
     let server = Process::serve(home.path(), &[], &[]);
     let out = server.out();
     let said: Vec<&str> = out.lines().collect();
-    assert_eq!(said[1], "first start: made partner 1 (\"default\") and its admin");
+    assert_eq!(said[1], "first start: created partner 1 (\"default\") and its admin");
     assert_eq!(said[2], "  username: admin");
     let password = said[3].strip_prefix("  password: ").unwrap().to_owned();
     assert_eq!([&said[..1], &said[4..]].concat(), addresses(&server));
@@ -112,7 +112,7 @@ async fn a_given_password_is_not_printed() {
         ("TENANTRY_ADMIN_LAST_NAME", "Lovelace"),
     ];
     let server = Process::serve(home.path(), &[], &env);
-    assert!(server.out().contains("\n  username: ada@example.com\n  password: as given by admin-password\n"));
+    assert!(server.out().contains("\n  username: ada@example.com\n  password: as set by admin-password\n"));
     let ada = server.login("ada@example.com", ADMIN_PASSWORD).await;
     let own = ada.get("/api/v1/self").await.expect(200).body;
     assert_eq!((&own["firstName"], &own["lastName"]), (&json!("Ada"), &json!("Lovelace")));
@@ -197,7 +197,7 @@ async fn a_second_server_on_the_same_data_is_refused_by_name_of_the_lock() {
     let holder = format!("tenantry serve (pid {}) holds the lock", server.id());
     let said = home.refused(&[], &[]).refused(1);
     assert!(
-        said.contains(&format!("{holder} ./tenantry-data/tenantry.lock: one server at a time")),
+        said.contains(&format!("{holder} ./tenantry-data/tenantry.lock: only one server can use this data")),
         "{said}"
     );
     // By another data directory, and by another name.
@@ -243,7 +243,7 @@ fn a_port_in_use_is_named_and_nothing_is_made() {
     assert_eq!(
         said,
         format!(
-            "tenantry: cannot listen on {address}: another program uses this port: stop it, or give another port \
+            "tenantry: cannot listen on {address}: another program uses this port: stop it, or set another port \
              with listen"
         )
     );
@@ -255,7 +255,7 @@ fn a_data_directory_without_a_parent_is_not_made() {
     let home = Home::new();
     let said = home.refused(&["--data-dir", "typo/data"], &[]).refused(1);
     assert!(
-        said.contains("cannot make the data directory typo/data: its parent typo does not exist"),
+        said.contains("cannot create the data directory typo/data: its parent typo does not exist"),
         "{said}"
     );
     fs::write(home.path().join("file"), "mine").unwrap();
@@ -324,7 +324,7 @@ async fn a_data_directory_that_may_not_be_written_is_refused() {
     set_mode(&at("closed"), 0o555);
     let said = somebody.serve(&["--data-dir", "closed/data"]).unwrap_err().refused(1);
     assert!(
-        said.contains("cannot make the data directory closed/data") && said.contains("right to"),
+        said.contains("cannot create the data directory closed/data") && said.contains("right to"),
         "{said}"
     );
     assert_eq!(fs::read_dir(at("closed")).unwrap().count(), 0);
@@ -381,7 +381,7 @@ async fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
     for text in ["Dear diary, today I wrote a database.\n".repeat(200), "x".into(), "SQLite format 3".into()]
     {
         fs::write(&path, text).unwrap();
-        refuse("is not a database (it was left as it is)");
+        refuse("is not a database (it was not changed)");
     }
     // It begins like one.
     fs::write(&path, [&b"SQLite format 3\0"[..], &[7; 9_000]].concat()).unwrap();
@@ -390,7 +390,7 @@ async fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("CREATE TABLE diary (day TEXT); INSERT INTO diary VALUES ('today')").unwrap();
     other.close().unwrap();
-    refuse("is a database of another program (it was left as it is)");
+    refuse("is a database of another program (it was not changed)");
     fs::remove_file(&path).unwrap();
     assert_eq!(home.serve().terminate().code, Some(0));
     let newer = rusqlite::Connection::open(&path).unwrap();
@@ -458,7 +458,7 @@ async fn the_database_may_stand_elsewhere_by_relative_or_absolute_path() {
         assert!(crate::binary::command(home.path(), &args).done().contains("username: fenna"));
     }
     let said = home.refused(&["--database-url", "sqlite:nowhere/x.db"], &[]).refused(1);
-    assert!(said.contains("there is no directory nowhere for the database nowhere/x.db"), "{said}");
+    assert!(said.contains("the directory nowhere for the database nowhere/x.db does not exist"), "{said}");
     let said = home.refused(&["--database-url", "sqlite:db"], &[]).refused(1);
     assert!(said.contains("the database db is a directory"), "{said}");
     for url in ["postgres://localhost/tenantry", "sqlite://db/one.db", "db/one.db", "sqlite:"] {
@@ -604,7 +604,7 @@ async fn metrics_have_a_listener_of_their_own() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let said = home.refused(&["--metrics-listen", &address], &GIVEN);
-    assert!(said.err.contains("give another port with metrics-listen"), "{}", said.err);
+    assert!(said.err.contains("set another port with metrics-listen"), "{}", said.err);
 }
 
 #[test]

@@ -165,7 +165,7 @@ impl Catalogue {
             if let Some((_, other)) = seen.iter().find(|(seen, _)| *seen == name) {
                 problems.push(format!(
                     "wildcard {name} is in {other} and in {}: its name must be unique, since groups have wildcards \
-                     wildcards by name alone",
+                     by name alone",
                     object_type.name
                 ));
             }

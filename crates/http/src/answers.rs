@@ -1,4 +1,4 @@
-//! Answers with a JSON body.
+//! Responses with a JSON body.
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::problem::Problem;
 use tenantry_core::error::{Error, Result};
 
-/// An answer with a JSON body.
+/// A response with a JSON body.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match written(body) {
         Ok(bytes) => json_answer(status, bytes),
@@ -16,18 +16,18 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     }
 }
 
-/// The body of an answer.
+/// Serializes the body of a response.
 ///
 /// # Errors
-/// It cannot be written.
+/// It cannot be serialized.
 pub fn written(body: &impl Serialize) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(512);
     serde_json::to_writer(&mut bytes, body)
-        .map_err(|e| Error::internal(format!("an answer cannot be written: {e}")))?;
+        .map_err(|e| Error::internal(format!("a response cannot be serialized: {e}")))?;
     Ok(bytes)
 }
 
-/// An answer with a body that is written already.
+/// A response with a serialized body.
 pub fn json_answer(status: StatusCode, body: impl Into<Bytes>) -> Response {
     let mut answer = Response::new(Body::from(body.into()));
     *answer.status_mut() = status;

@@ -1,8 +1,8 @@
-//! Memory for the bodies that are being received, bounded over all of them.
+//! Memory for request bodies that are being received, with a limit for all of them together.
 //!
-//! A buffer is an anonymous mapping of its own: only what has come of the body takes memory, it is never moved to grow,
-//! and all of it goes back to the system when the last reader lets go. From the heap, a flood of bodies would leave holes
-//! that the allocator keeps.
+//! A buffer is a separate anonymous mapping: only received bytes take memory, it is never moved to grow, and all of it
+//! is returned to the system when the last reader drops it. On the heap, a flood of bodies would leave holes that the
+//! allocator keeps.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::incoming::BodyError;
 
-/// What a buffer reserves at a time, in bytes: a page, and more for a body that has become large.
+/// Reservation step of a buffer, in bytes: a page, and more for large bodies.
 const SMALL_STEP: usize = 4 * 1024;
 const LARGE_STEP: usize = 64 * 1024;
 
@@ -21,20 +21,20 @@ const LARGE_STEP: usize = 64 * 1024;
 pub(super) struct BodyMemory(Arc<Semaphore>);
 
 impl BodyMemory {
-    /// For so many bytes.
+    /// With this many bytes.
     pub(super) fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
     }
 
-    /// A buffer that can take up to `most` bytes and holds none yet.
+    /// An empty buffer for up to `most` bytes.
     ///
     /// # Errors
-    /// [`BodyError::NoMemory`] when nothing is left, here or in the system.
+    /// [`BodyError::NoMemory`] if nothing is left, here or in the system.
     pub(super) fn buffer(&self, most: u64) -> Result<BodyBuffer, BodyError> {
         let most = usize::try_from(most).map_err(|_| BodyError::NoMemory)?.max(1);
         let reserved = self.reserve(0)?;
         let map = MmapMut::map_anon(most).map_err(|_| BodyError::NoMemory)?;
-        // A huge page for the first byte would be memory that nobody has counted. Not every kernel has them.
+        // A huge page for the first byte would be uncounted memory. Not every kernel has them.
         #[cfg(target_os = "linux")]
         let _ = map.advise(memmap2::Advice::NoHugePage);
         Ok(BodyBuffer { memory: self.clone(), map, length: 0, reserved })
@@ -46,7 +46,7 @@ impl BodyMemory {
     }
 }
 
-/// A body as far as it has come. Dropped, it gives its memory back.
+/// The received part of a body. Dropping it returns its memory.
 #[derive(Debug)]
 pub(super) struct BodyBuffer {
     memory: BodyMemory,
@@ -56,11 +56,11 @@ pub(super) struct BodyBuffer {
 }
 
 impl BodyBuffer {
-    /// Appends what has come.
+    /// Appends received bytes.
     ///
     /// # Errors
-    /// [`BodyError::NoMemory`] when all bodies together would take too much; [`BodyError::Broken`] for more bytes than the
-    /// buffer was made for.
+    /// [`BodyError::NoMemory`] if all bodies together would take too much; [`BodyError::Broken`] for more bytes than
+    /// the buffer's maximum.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), BodyError> {
         let end = self.length + bytes.len();
         let free = self.map.get_mut(self.length..end).ok_or(BodyError::Broken)?;
@@ -97,10 +97,10 @@ mod tests {
     }
 
     #[test]
-    fn a_body_takes_what_has_come_of_it_and_gives_it_back() {
+    fn a_body_takes_memory_for_received_bytes_and_returns_it() {
         let memory = BodyMemory::new(256 * KIB);
         let mut buffer = memory.buffer(200 * 1024).unwrap();
-        assert_eq!(free(&memory), 256 * KIB, "what may come takes nothing yet");
+        assert_eq!(free(&memory), 256 * KIB, "bytes not yet received take nothing");
         buffer.push(b"a").unwrap();
         assert_eq!(free(&memory), 252 * KIB);
         buffer.push(&[b'b'; 100 * KIB]).unwrap();
@@ -109,7 +109,7 @@ mod tests {
         let other = bytes.clone();
         assert_eq!((bytes.len(), &bytes[..3]), (100 * KIB + 1, &b"abb"[..]));
         drop(bytes);
-        assert_eq!(free(&memory), 128 * KIB, "somebody still reads it");
+        assert_eq!(free(&memory), 128 * KIB, "a reader still has it");
         drop(other);
         assert_eq!(free(&memory), 256 * KIB);
     }
@@ -125,6 +125,6 @@ mod tests {
         assert_eq!(second.as_ref().len(), 4 * KIB);
         drop(first);
         second.push(&[0]).unwrap();
-        assert_eq!(second.push(&[0; 64 * KIB]), Err(BodyError::Broken), "more than it was made for");
+        assert_eq!(second.push(&[0; 64 * KIB]), Err(BodyError::Broken), "more than its maximum");
     }
 }

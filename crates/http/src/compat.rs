@@ -1,17 +1,15 @@
-//! The other spellings of each path (B1), made in one place: everything behind it knows canonical paths only.
+//! Rewrites the alternative paths (B1) to canonical ones, which is all that the rest of the code knows.
 
 use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
 
 const API: &str = "/api/v1";
 
-/// The canonical spelling of `path`, or `None` when it has it already (then nothing is allocated).
-///
-/// - one trailing slash is dropped, but for `/` and the pages under `/docs/`, whose links are relative;
+/// The canonical form of `path`, or `None` if it is canonical already (then nothing is allocated).
+/// - one trailing slash is dropped, except for `/` and the pages under `/docs/`, whose links are relative;
 /// - `/v1/...` is `/api/v1/...`;
-/// - the self paths, with or without either prefix and with or without `users/`, are `/api/v1/users/self/...`.
-///
-/// Doubled slashes are in no printed form: such a path stays as it is and finds nothing.
+/// - the self paths, with or without either prefix and with or without `users/`, are `/api/v1/users/self/...`. No
+///   published form has doubled slashes: such a path is unchanged and not found.
 pub fn canonical_path(path: &str) -> Option<String> {
     if path.len() <= 1 || path == "/docs" || path.starts_with("/docs/") {
         return None;
@@ -37,19 +35,19 @@ pub fn canonical_path(path: &str) -> Option<String> {
     }
 }
 
-/// What follows `prefix` in `path`, when `prefix` ends there at a segment.
+/// The rest of `path` after `prefix`, if `prefix` ends at a segment boundary.
 fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// `uri` with its path made canonical and its query as it was.
+/// `uri` with a canonical path and an unchanged query.
 pub fn rewrite(uri: Uri) -> Uri {
     let Some(mut target) = canonical_path(uri.path()) else { return uri };
     if let Some(query) = uri.query() {
         target.push('?');
         target.push_str(query);
     }
-    // Made of pieces of a valid path: were it ever refused, the path as sent would just not be found.
+    // Built from parts of a valid path: if it were ever invalid, the original path would just not be found.
     let Ok(target) = PathAndQuery::try_from(target) else { return uri };
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(target);
@@ -100,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn other_spellings() {
+    fn alternative_paths_are_rewritten() {
         for (path, canonical) in [
             ("/api/v1/", "/api/v1"),
             ("/api/v1/users/", "/api/v1/users"),
@@ -122,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn every_printed_self_path() {
+    fn every_published_self_path_is_rewritten() {
         for prefix in ["", "/v1", "/api/v1"] {
             for users in ["", "/users"] {
                 for tail in ["", "/update", "/update-password", "/reset-password"] {
@@ -139,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_query_stays() {
+    fn the_query_is_unchanged() {
         for (uri, rewritten) in [
             ("/v1/users/?groupId=1&search=/v1/%20/", "/api/v1/users?groupId=1&search=/v1/%20/"),
             ("/self?", "/api/v1/users/self?"),

@@ -1,4 +1,4 @@
-//! Tags and conditions (RFC 9110 §8.8.3, §13): `ETag`, `If-Match` and `If-None-Match`, made and read in one place.
+//! Entity tags and preconditions (RFC 9110 §8.8.3, §13): `ETag`, `If-Match` and `If-None-Match`.
 
 use axum::body::Bytes;
 use axum::extract::FromRequestParts;
@@ -25,7 +25,7 @@ impl<S: Sync> FromRequestParts<S> for Conditions {
 
 pub(super) fn read(headers: &HeaderMap) -> Result<Condition> {
     Ok(Condition {
-        // Only a strong tag says that nothing at all was changed (RFC 9110 §13.1.1).
+        // Only a strong tag guarantees that nothing was changed (RFC 9110 §13.1.1).
         if_match: tags(headers, &IF_MATCH, false)?,
         if_none_match: tags(headers, &IF_NONE_MATCH, true)?,
     })
@@ -35,7 +35,7 @@ fn tags(headers: &HeaderMap, name: &HeaderName, takes_weak: bool) -> Result<Opti
     let mut found = None;
     for value in headers.get_all(name) {
         let malformed = || {
-            let detail = "give * or tags in double quotes as ETag had them, separated by commas";
+            let detail = "must be * or entity tags in double quotes as in ETag, separated by commas";
             let name = if *name == IF_MATCH { "If-Match" } else { "If-None-Match" };
             Fault::new(name, "malformed-tag", detail)
         };
@@ -53,7 +53,7 @@ fn tags(headers: &HeaderMap, name: &HeaderName, takes_weak: bool) -> Result<Opti
     Ok(found)
 }
 
-/// `*`, or a list of tags; ours have no commas, but another server's may.
+/// `*`, or a list of tags; ours have no commas, but those of another server may.
 fn parse(text: &str, takes_weak: bool) -> Option<Tags> {
     let mut rest = text.trim();
     if rest == "*" {
@@ -76,12 +76,12 @@ fn parse(text: &str, takes_weak: bool) -> Option<Tags> {
     }
 }
 
-/// A tag as a header has it.
+/// A tag in the form of a header.
 pub(super) fn etag(tag: &str) -> String {
     ["\"", tag, "\""].concat()
 }
 
-/// Shows something, written as JSON, with its tag, or says that it is as whoever asks knows it (`304`).
+/// The response to a read: serialized JSON with its tag, or `304` if `If-None-Match` matches.
 pub fn show(conditions: &Conditions, tag: &str, body: impl Into<Bytes>) -> Response {
     let mut answer = if conditions.0.knows(tag) {
         StatusCode::NOT_MODIFIED.into_response()
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_read_as_the_rfc_writes_them() {
+    fn tags_are_parsed_as_in_the_rfc() {
         assert_eq!(parse(" * ", false), Some(Tags::Any));
         assert_eq!(parse("\"u1-2\"", false), these(&["u1-2"]));
         assert_eq!(parse("\"a\", W/\"b\" ,\"c,d\"", true), these(&["a", "b", "c,d"]));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn several_fields_are_one_list() {
+    fn several_headers_are_one_list() {
         let mut headers = HeaderMap::new();
         headers.append(IF_MATCH, HeaderValue::from_static("\"a\""));
         headers.append(IF_MATCH, HeaderValue::from_static("\"b\""));

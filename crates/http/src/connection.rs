@@ -1,8 +1,8 @@
-//! One connection's bytes, in both directions, bounded in time.
+//! The bytes of a connection, in both directions, with time limits.
 //!
-//! hyper has a bound for reading a head, but it allocates and registers a timer for each request, and it also counts
-//! the rest between two requests. Here a connection has one timer for its whole life, and a request touches no
-//! clock: what moves on leaves a mark, and only when the timer fires is looked whether anything did.
+//! hyper has a timeout for reading a head, but it allocates and registers a timer for each request, and it also counts
+//! the idle time between two requests. Here a connection has one timer for its whole life, and a request does not touch
+//! a clock: progress sets a flag, which is checked only when the timer fires.
 
 use std::io;
 use std::pin::Pin;
@@ -18,48 +18,48 @@ use crate::shares::Shares;
 use crate::unreadable::whole_answer;
 use tenantry_core::model::PartnerId;
 
-/// Where a connection stands: written where requests are handled, read where bytes are. Both are polled by the
-/// connection's one task, so no order of memory is asked for.
+/// The state of a connection: written by request handling, read by I/O. The connection's single task polls both, so no
+/// memory ordering is needed.
 #[derive(Debug)]
 pub(super) struct Turns {
     busy: AtomicBool,
     done: AtomicU32,
-    /// Whose it is; 0 until somebody has shown a token.
+    /// The partner; 0 until a request has had a valid token.
     partner: AtomicI64,
     shares: Shares,
 }
 
 impl Turns {
-    /// Those of a new connection.
+    /// The state of a new connection.
     pub(super) fn new(shares: Shares) -> Self {
         Self { busy: AtomicBool::new(false), done: AtomicU32::new(0), partner: AtomicI64::new(0), shares }
     }
 
-    /// A request on it came with a good token of this partner's: so will the next one, most likely.
+    /// A request had a valid token of this partner; the next one probably will too.
     pub(super) fn belongs_to(&self, pid: PartnerId) {
         if self.partner.swap(pid.0, Ordering::Relaxed) != pid.0 {
             self.shares.see(pid);
         }
     }
 
-    /// Whether it must wait before it is read; then it is woken when its turn has come.
+    /// Whether it must wait before it is read. It is woken when its turn comes.
     fn must_wait(&self, waker: &Waker) -> bool {
         let partner = self.partner.load(Ordering::Relaxed);
         self.shares.must_wait((partner != 0).then_some(PartnerId(partner)), waker)
     }
 
-    /// A head has been read and its request is being handled, until the guard is dropped.
+    /// A head was read and its request is being handled, until the guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Turn {
         self.busy.store(true, Ordering::Relaxed);
         Turn(Arc::clone(self))
     }
 }
 
-/// The most bytes that are read at once. The HTTP library reads into buffers of 8 KiB and doubles them when one is filled at
-/// once; of what is not filled the system gives no memory.
+/// Maximum size of a read. hyper reads into buffers of 8 KiB and doubles them when one is filled at once; the system
+/// provides no memory for the part that is not filled.
 const PIECE: u64 = 4 * 1024;
 
-/// One request being handled.
+/// A request that is being handled.
 #[derive(Debug)]
 pub(super) struct Turn(Arc<Turns>);
 
@@ -70,32 +70,32 @@ impl Drop for Turn {
     }
 }
 
-/// The time bounds of a connection.
+/// The time limits of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// A new connection must send its first head within this time, and a head that has begun must end within it.
+    /// Timeout for the first head of a new connection, and for a head that has begun.
     pub(super) head: Duration,
-    /// A connection on which nothing moves between two requests is closed after once to twice this time.
+    /// An idle connection is closed after one to two times this timeout.
     pub(super) idle: Duration,
-    /// A reader that takes nothing for so long is cut off (B13).
+    /// A client that reads nothing for this long is disconnected (B13).
     pub(super) write: Duration,
 }
 
-/// A stream that ends when its peer is too slow: reading then answers the end of the stream, writing an error.
+/// A stream that ends if its peer is too slow: reads then return the end of the stream, writes an error.
 #[derive(Debug)]
 pub(super) struct Bounded<T> {
     stream: Take<T>,
     limits: Limits,
     turns: Arc<Turns>,
-    /// Nothing was there to be read, so whoever polls now may do so since something has come.
+    /// The last read found nothing, so this poll probably follows new data.
     rested: bool,
-    /// The last turn that was seen to be done.
+    /// The last completed request that was noticed.
     seen: u32,
-    /// Bytes of a head have come, but not yet all.
+    /// A head was received in part.
     in_head: bool,
     /// The timer runs for this head.
     head_timed: bool,
-    /// Something moved since the timer was set.
+    /// There was progress since the timer was set.
     moved: bool,
     timer: Pin<Box<Sleep>>,
     write_timer: Option<Pin<Box<Sleep>>>,
@@ -103,12 +103,12 @@ pub(super) struct Bounded<T> {
     replaced: Option<Replaced>,
 }
 
-/// An answer that is sent in place of another one.
+/// A response that replaces another one.
 #[derive(Debug)]
 struct Replaced {
     answer: Vec<u8>,
     sent: usize,
-    /// The length of what it replaces.
+    /// The length of the replaced response.
     length: usize,
 }
 
@@ -131,16 +131,16 @@ impl<T: AsyncRead + Unpin> Bounded<T> {
         }
     }
 
-    /// Whether the peer is to be given up, asked when it has sent nothing.
+    /// Whether the peer has timed out; called when it has sent nothing.
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
         self.notice_turn();
-        // A request in work has its own bounds for its body, and its handler answers for itself.
+        // A request in progress has its own limits for its body, and its handler is responsible for its time.
         let busy = self.turns.busy.load(Ordering::Relaxed);
         if self.in_head && !self.head_timed && !busy {
             self.head_timed = true;
             self.timer.as_mut().reset(Instant::now() + self.limits.head);
         }
-        // Polled also while busy: hyper need not read again afterwards, and the timer must know whom to wake.
+        // Also polled while busy: hyper may not read again afterwards, and the timer needs the waker.
         while self.timer.as_mut().poll(cx).is_ready() {
             if !busy && (self.in_head || !self.moved) {
                 return true;
@@ -161,9 +161,9 @@ impl<T: AsyncRead + Unpin> Bounded<T> {
         }
     }
 
-    /// Whether what is written is the HTTP library's own answer to a head that could not be read; then it is replaced.
+    /// Replaces hyper's own response to a head that could not be parsed.
     fn replace(&mut self, written: &[u8]) {
-        // Between two requests. It may be about what has come together with the head of the one before.
+        // Between two requests. It may be about bytes that arrived together with the previous head.
         if !self.turns.busy.load(Ordering::Relaxed)
             && let Some(answer) = whole_answer(written)
         {
@@ -171,7 +171,7 @@ impl<T: AsyncRead + Unpin> Bounded<T> {
         }
     }
 
-    /// Passes a write on, unless it has been waiting for too long.
+    /// Forwards a write, unless it has been pending for too long.
     fn bound_write<R>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         if poll.is_ready() {
             self.write_waits = false;
@@ -196,7 +196,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Bounded<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.rested && !this.turns.busy.load(Ordering::Relaxed) {
-            // Once it is woken again it reads, whoever woke it.
+            // Once it is woken it reads, whatever woke it.
             this.rested = false;
             if this.turns.must_wait(cx.waker()) {
                 return Poll::Pending;
@@ -212,7 +212,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Bounded<T> {
             }
             return poll;
         }
-        // As if the peer had hung up: hyper then closes, quietly between requests.
+        // As if the peer had disconnected: hyper then closes, silently between requests.
         if this.is_late(cx) { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 }
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_peer_is_given_up() {
+    async fn a_silent_peer_is_disconnected() {
         let (mut ours, _theirs, _) = pair();
         let start = Instant::now();
         assert_eq!(ours.read(&mut [0; 8]).await.unwrap(), 0);
@@ -289,13 +289,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn dripping_does_not_extend_the_time_for_a_head() {
+    async fn sending_slowly_does_not_extend_the_timeout_of_a_head() {
         let (mut ours, mut theirs, turns) = pair();
         theirs.write_all(b"head").await.unwrap();
         assert_eq!(ours.read(&mut [0; 8]).await.unwrap(), 4);
         drop(turns.begin());
         let dripper = tokio::spawn(async move {
-            // The second head begins 50 s later, which is no fault, then never ends.
+            // The second head begins 50 s later, which is allowed, but never ends.
             sleep(Duration::from_secs(50)).await;
             while theirs.write_all(b"x").await.is_ok() {
                 sleep(Duration::from_secs(1)).await;
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn between_requests_the_peer_may_rest() {
+    async fn a_peer_can_be_idle_between_requests() {
         let (mut ours, mut theirs, turns) = pair();
         theirs.write_all(b"head").await.unwrap();
         ours.read_exact(&mut [0; 4]).await.unwrap();
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_in_work_is_not_hurried() {
+    async fn a_request_in_progress_is_not_limited() {
         let (mut ours, mut theirs, turns) = pair();
         theirs.write_all(b"head").await.unwrap();
         ours.read_exact(&mut [0; 4]).await.unwrap();
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_that_takes_nothing_is_cut_off() {
+    async fn a_client_that_reads_nothing_is_disconnected() {
         let (mut ours, mut theirs, _) = pair();
         ours.write_all(&[0; 64]).await.unwrap();
         let taker = tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! Who is calling, and what else a handler takes from a request.
+//! Extractors: the caller, and other parts of a request.
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
     let Some(value) = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()) else {
         return Err(absent);
     };
-    // An empty token is a bad one, not none: on the wire nothing is left of the space before it.
+    // An empty token is invalid, not absent: the space before it is trimmed on the wire.
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(absent) }
 }
@@ -35,18 +35,18 @@ async fn caller(parts: &Parts, app: &AppState) -> Result<Caller, Error> {
     Ok(caller)
 }
 
-/// Who is calling, whatever token it comes with: the partner (0 for an operator) and a name.
+/// The caller by any kind of token: its partner (0 for an operator) and a name.
 pub(super) async fn caller_name(parts: &Parts, app: &AppState) -> Result<(PartnerId, String), Error> {
     let token = bearer(&parts.headers)?;
     if token.starts_with("op.") {
-        // An operator's token is all there is of an operator.
+        // An operator is identified by its token only.
         return Ok((PartnerId(0), tokens::operator_name(token)));
     }
     let caller = tokens::authenticate(app, token).await?;
     Ok((caller.pid(), caller.actor().to_string()))
 }
 
-/// A partner admin is calling (B12).
+/// Requires a partner admin (B12).
 #[derive(Debug)]
 pub struct Admin(pub access::Admin);
 
@@ -55,14 +55,14 @@ impl FromRequestParts<AppState> for Admin {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let admin = access::Admin::of(&caller(parts, app).await?)?;
         if !parts.method.is_safe() {
-            // Before the body is read and checked for nothing: refusing a flood then costs less.
+            // Checked before the body is read and validated in vain: this makes refusing a flood cheaper.
             app.store.expect_room(admin.pid())?;
         }
         Ok(Self(admin))
     }
 }
 
-/// A logged-in user is calling.
+/// Requires a logged-in user.
 #[derive(Debug)]
 pub struct Member(pub access::Member);
 
@@ -73,7 +73,7 @@ impl FromRequestParts<AppState> for Member {
     }
 }
 
-/// Somebody is calling who may ask for evaluations: an admin or a technical account about anybody, a member about
+/// Requires a caller that may request evaluations: an admin or a technical account about anybody, a member about
 /// itself.
 #[derive(Debug)]
 pub struct EvaluationAsker(pub access::Asker);
@@ -85,7 +85,7 @@ impl FromRequestParts<AppState> for EvaluationAsker {
     }
 }
 
-/// Somebody is calling who may be told permissions: an admin anybody's, a member its own.
+/// Requires a caller that may list permissions: an admin anybody's, a member its own.
 #[derive(Debug)]
 pub struct PermissionsAsker(pub access::Asker);
 
@@ -96,7 +96,7 @@ impl FromRequestParts<AppState> for PermissionsAsker {
     }
 }
 
-/// A logged-in user is calling, perhaps one that must first change its password (B22): A4 and A7 only.
+/// Requires a logged-in user, possibly one that must first change its password (B22): only for A4 and A7.
 #[derive(Debug)]
 pub struct RestrictedMember(pub access::Member);
 
@@ -107,7 +107,7 @@ impl FromRequestParts<AppState> for RestrictedMember {
     }
 }
 
-/// An operator is calling, by an operator token.
+/// Requires an operator token.
 #[derive(Debug)]
 pub struct ByOperator(pub Operator);
 
@@ -123,13 +123,13 @@ impl FromRequestParts<AppState> for ByOperator {
     }
 }
 
-/// A parameter of the path, as it stands there.
+/// A raw path parameter.
 async fn path_text(parts: &mut Parts, app: &AppState, name: &str) -> Option<String> {
     let params = RawPathParams::from_request_parts(parts, app).await.ok()?;
     params.iter().find(|(known, _)| *known == name).map(|(_, text)| text.to_owned())
 }
 
-/// Ids in a path: whatever is no positive integer up to 2^63-1 names nothing (B17).
+/// An id in the path: anything but a positive integer up to 2^63-1 is not found (B17).
 async fn path_id(parts: &mut Parts, app: &AppState, name: &str, missing: Missing) -> Result<i64, Problem> {
     let text = path_text(parts, app, name).await;
     let id = text.as_deref().and_then(values::whole_number);
@@ -158,8 +158,8 @@ impl FromRequestParts<AppState> for GroupPath {
     }
 }
 
-/// A group's id in the path of its permissions and wildcards: one that is not in the partner is a fault there, as the
-/// source prints (contract, part C).
+/// A group's id in the path of its permissions and wildcards: there a group that is not in the partner is a `400`, as
+/// published (contract, part C).
 #[derive(Debug)]
 pub struct AccessibleGroupPath(pub GroupId);
 
@@ -208,7 +208,7 @@ impl FromRequestParts<AppState> for PartnerPath {
     }
 }
 
-/// A session's number in the path.
+/// A session's id in the path.
 #[derive(Debug)]
 pub struct SessionPath(pub String);
 
@@ -216,14 +216,14 @@ impl FromRequestParts<AppState> for SessionPath {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let missing = || Problem::from(Error::NotFound(Missing::Session));
-        // Whatever is none of the characters of our random names names nothing.
+        // Anything with characters that our session ids do not have is not found.
         let is_name =
             |text: &String| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         path_text(parts, app, "sessionId").await.filter(is_name).map(Self).ok_or_else(missing)
     }
 }
 
-/// The operation has no query parameters: a misspelt or unknown one is refused (B29).
+/// The operation has no query parameters: any is refused (B29).
 #[derive(Debug)]
 pub struct NoParams;
 
@@ -237,7 +237,7 @@ impl FromRequestParts<AppState> for NoParams {
     }
 }
 
-/// The query parameters of the request, still unread.
+/// The unparsed query parameters of the request.
 #[derive(Debug)]
 pub struct QueryParams(pub Params);
 
@@ -277,7 +277,7 @@ fn client_address(peer: IpAddr, forwarded: &[&str], trusts: impl Fn(IpAddr) -> b
         }
         match hop.trim().parse() {
             Ok(next) => address = next,
-            // What a trusted proxy could not tell is not guessed at.
+            // If a trusted proxy did not know the address, it is not guessed.
             Err(_) => break,
         }
     }
@@ -289,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_trusted_proxy_may_say_who_the_client_is() {
+    fn only_a_trusted_proxy_can_set_the_client_address() {
         let proxy: IpAddr = "10.0.0.1".parse().unwrap();
         let trusts = |a: IpAddr| a == proxy || a == "10.0.0.2".parse::<IpAddr>().unwrap();
         let address =

@@ -1,5 +1,5 @@
-//! What the head of a request has to say clearly. What programs on the way could understand in two ways is refused before
-//! anything is made of it (RFC 9110 §5.3, RFC 9112 §3).
+//! Checks the head of a request. Anything that intermediaries could interpret differently is refused first (RFC 9110
+//! §5.3, RFC 9112 §3).
 
 use std::net::Ipv6Addr;
 
@@ -7,11 +7,11 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, Method, Uri, Version};
 
-/// What is wrong with the head of a request, as an extension of it: [`Observe`](crate::observe::Observe) answers it.
+/// What is wrong with the head of a request, as an extension: [`Observe`](crate::observe::Observe) responds to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadHead(pub(super) &'static str);
 
-/// Headers that a request has once at most. Of two, the one that a proxy has checked might not be the one that counts.
+/// Headers that a request has at most once. Of two, a proxy might have checked the one that is not used here.
 const ONCE: [(HeaderName, &str); 4] = [
     (HOST, "the request has two Host headers: send one"),
     (AUTHORIZATION, "the request has two Authorization headers: send one"),
@@ -22,7 +22,7 @@ const ONCE: [(HeaderName, &str); 4] = [
 /// Checks the head of a request.
 pub(super) fn check(head: &Parts) -> Result<(), BadHead> {
     let headers = &head.headers;
-    // Most requests have no header twice.
+    // Few requests repeat a header.
     if headers.len() > headers.keys_len()
         && let Some((_, detail)) = ONCE.iter().find(|(name, _)| headers.get_all(name).iter().nth(1).is_some())
     {
@@ -31,11 +31,11 @@ pub(super) fn check(head: &Parts) -> Result<(), BadHead> {
     match headers.get(HOST) {
         Some(host) if !is_host(host.as_bytes()) => {
             return Err(BadHead(
-                "the Host header is malformed: send a host name or address, and perhaps a port",
+                "the Host header is malformed: send a host name or address, and optionally a port",
             ));
         }
         None if head.version >= Version::HTTP_11 => {
-            return Err(BadHead("the request has no Host header: HTTP/1.1 needs one"));
+            return Err(BadHead("the request has no Host header, which HTTP/1.1 requires"));
         }
         _ => {}
     }
@@ -43,12 +43,12 @@ pub(super) fn check(head: &Parts) -> Result<(), BadHead> {
         .get(TRANSFER_ENCODING)
         .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
     {
-        return Err(BadHead("the only Transfer-Encoding known here is chunked"));
+        return Err(BadHead("the only supported Transfer-Encoding is chunked"));
     }
     check_target(&head.method, &head.uri)
 }
 
-/// The target of a request is a path, or a whole URL (RFC 9112 §3.2.2), of which the path counts.
+/// The target of a request is a path, or a URL (RFC 9112 §3.2.2), of which the path counts.
 fn check_target(method: &Method, target: &Uri) -> Result<(), BadHead> {
     let bad = Err(BadHead("the request target is malformed: send a path that begins with a slash"));
     let Some(authority) = target.authority() else {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_clear() {
+    fn ambiguous_heads_are_refused() {
         let host = ("host", "h");
         for good in ["/", "/a?b", "http://h/", "https://h:1/a", "*"] {
             let method = if good == "*" { Method::OPTIONS } else { Method::GET };

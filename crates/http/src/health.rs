@@ -1,4 +1,4 @@
-//! Is it alive, is it ready, and what does it do.
+//! Liveness, readiness and metrics.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::server::Peer;
 use crate::state::AppState;
 use tenantry_core::supervise::Supervisor;
 
-/// `/healthz`, `/readyz` and `/metrics`. `of_process` appends metrics that HTTP does not know.
+/// `/healthz`, `/readyz` and `/metrics`. `of_process` appends the metrics of the process.
 pub fn router(metrics: Arc<Metrics>, of_process: fn(&mut String)) -> Router<AppState> {
     let told = Arc::new(AtomicBool::new(false));
     let guarded = move |State(app): State<AppState>, request: Request| async move {
@@ -36,23 +36,23 @@ pub fn router(metrics: Arc<Metrics>, of_process: fn(&mut String)) -> Router<AppS
         .route("/metrics", get(guarded))
 }
 
-/// `/metrics`, for whoever reaches it.
+/// `/metrics`, without access control.
 pub fn metrics_router(metrics: Arc<Metrics>, supervisor: Supervisor, of_process: fn(&mut String)) -> Router {
     Router::new().route("/metrics", get(move || async move { show(&metrics, &supervisor, of_process) }))
 }
 
-/// Ready = the database answers and takes what is written, and no thread is missing.
+/// Ready means that the database responds and accepts writes, and that no thread is missing.
 async fn ready(State(app): State<AppState>) -> Result<Response, Problem> {
     app.store.is_ready().await?;
     Ok(crate::answers::json(StatusCode::OK, &json!({ "status": "ready" })))
 }
 
-/// A proxy has passed the request on for somebody else: the peer's address says nothing of who asks.
+/// Whether a proxy has forwarded the request: the peer's address is then not the client's.
 fn is_passed_on(headers: &HeaderMap) -> bool {
     ["x-forwarded-for", "forwarded", "x-real-ip"].iter().any(|name| headers.contains_key(*name))
 }
 
-/// Whoever runs the server finds the reason in the log, once for each start; strangers are not told that there is anything.
+/// Logs the reason, once per start; the client only gets a `404`.
 fn tell_refusal(peer: Option<IpAddr>) {
     let peer = peer.map_or_else(|| String::from("unknown"), |peer| peer.to_canonical().to_string());
     tracing::warn!(

@@ -1,7 +1,7 @@
-//! Request bodies, bounded in size, time and memory, whichever extractor reads them and however they are framed.
+//! Request bodies, with limits on size, time and memory that apply to all extractors and framings.
 //!
-//! An operation says by the type of its body how long that may be (`JsonBody`, `Once`, `StreamedBody`). What says nothing
-//! may have `ORDINARY` bytes.
+//! The type of its body defines an operation's size limit (`JsonBody`, `Once`, `StreamedBody`). The default is
+//! `ORDINARY`.
 
 use std::error::Error as _;
 use std::pin::Pin;
@@ -21,17 +21,17 @@ use crate::problem::Problem;
 use crate::server::Peer;
 use tenantry_core::error::Fault;
 
-/// The most bytes of an ordinary body: one user, one group without its members, one question.
+/// Maximum size of an ordinary body: one user, one group without its members, one evaluation.
 pub const ORDINARY: u64 = 256 * 1024;
-/// The most bytes of a form of the token edge.
+/// Maximum size of an OAuth form.
 pub const FORM: u64 = 16 * 1024;
-/// The most bytes of a body that names one user, from anybody.
+/// Maximum size of an unauthenticated body that names one user.
 pub const BRIEF: u64 = 4 * 1024;
-/// The most bytes of a body with very many entries are those that the setting `body-limit` allows. Only for operations
-/// that say who is calling before they read.
+/// The limit of a body with many entries is the setting `body-limit`. Only for operations that authenticate the caller
+/// before they read.
 pub const BULK: u64 = u64::MAX;
 
-/// The time of a whole import; each piece of it comes within `BodyRules::idle`.
+/// Timeout of a whole import; `BodyRules::idle` limits each pause.
 const LONGEST_STREAM: Duration = Duration::from_hours(24);
 
 /// Why a body could not be read. It travels inside [`axum::Error`]; [`read_body`] finds it again.
@@ -40,39 +40,39 @@ pub enum BodyError {
     /// More bytes than allowed.
     #[error("the body has more than {limit} bytes")]
     TooLarge {
-        /// The most bytes a body may have.
+        /// The maximum size.
         limit: u64,
     },
-    /// Nothing came for too long, or the whole took too long.
+    /// A pause was too long, or the whole took too long.
     #[error("the body did not arrive in time")]
     Stalled,
     /// All bodies together take too much memory.
     #[error("too many bodies are being received")]
     NoMemory,
     /// The connection broke, or the framing is wrong.
-    #[error("the body breaks off")]
+    #[error("the body is incomplete")]
     Broken,
 }
 
-/// What holds for all bodies of a server.
+/// The limits of all bodies of a server.
 #[derive(Debug)]
 pub(super) struct BodyRules {
-    /// What [`BULK`] means, and no operation exceeds.
+    /// The value of [`BULK`], which no operation exceeds.
     pub(super) limit: u64,
-    /// How long the next bytes may take.
+    /// Timeout for the next bytes.
     pub(super) idle: Duration,
-    /// How long the whole may take from a sender who has said who it is.
+    /// Timeout for the whole body of an authenticated sender.
     pub(super) total: Duration,
-    /// How long the whole may take from anybody else.
+    /// Timeout for the whole body of an unauthenticated sender.
     pub(super) stranger: Duration,
-    /// What those of known senders may take together.
+    /// Memory for bodies of authenticated senders.
     pub(super) memory: BodyMemory,
-    /// What those of anybody else may.
+    /// Memory for bodies of unauthenticated senders.
     pub(super) stranger_memory: BodyMemory,
 }
 
-/// What one body may take: the listener makes it, the operation and whoever finds out who is calling adjust it before the
-/// body is read.
+/// The limits of one body: created by the listener, and adjusted by the operation and by authentication before the body
+/// is read.
 #[derive(Debug)]
 pub(super) struct BodyAllowance {
     rules: Arc<BodyRules>,
@@ -82,7 +82,7 @@ pub(super) struct BodyAllowance {
 }
 
 impl BodyAllowance {
-    /// That of a stranger, whatever the operation.
+    /// The limits of an unauthenticated sender.
     pub(super) fn new(rules: &Arc<BodyRules>) -> Self {
         Self {
             rules: Arc::clone(rules),
@@ -92,7 +92,7 @@ impl BodyAllowance {
         }
     }
 
-    /// The sender has said who it is.
+    /// The sender was authenticated.
     pub(super) fn know_sender(&self) {
         self.is_known.store(true, Ordering::Relaxed);
     }
@@ -129,12 +129,13 @@ impl BodyAllowance {
     }
 }
 
-/// A body past its limit is still read this many times the limit, at least [`DRAIN_AT_LEAST`], and thrown away: a client
-/// that is busy sending does not look for the answer, and closing on it would reset the connection before it sees the 413.
+/// A body over its limit is read up to this multiple of the limit, at least [`DRAIN_AT_LEAST`], and discarded: a client
+/// that is busy sending does not look for the response, and closing the connection would reset it before the client
+/// sees the 413.
 const DRAIN: u64 = 4;
 const DRAIN_AT_LEAST: u64 = 32 * 1024 * 1024;
 
-/// A body that fails instead of growing past its limit or stalling. Timers are touched only when bytes are late.
+/// A body that fails if it exceeds its limit or stalls. Timers are used only when bytes are late.
 #[derive(Debug)]
 pub(super) struct Guarded<B> {
     inner: B,
@@ -144,7 +145,7 @@ pub(super) struct Guarded<B> {
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
     started: bool,
-    /// The client waits for `100 Continue`, so it is not sending yet and needs no draining.
+    /// The client waits for `100 Continue`, so it is not sending yet and nothing has to be drained.
     expects: bool,
     over: bool,
 }
@@ -189,7 +190,7 @@ impl<B> Guarded<B> {
     }
 }
 
-/// How many bytes of a body with this limit are read in all.
+/// How many bytes of a body with this limit are read in total.
 fn drained(limit: u64) -> u64 {
     limit.saturating_mul(DRAIN).max(DRAIN_AT_LEAST)
 }
@@ -251,8 +252,7 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Guarded<B> {
 /// Reads a whole body of at most `limit` bytes, for any extractor that wants the bytes.
 ///
 /// # Errors
-/// 413 or 408 when the body's or the server's bounds were passed, 503 when all bodies together take too much memory, 400
-/// when it breaks off.
+/// 413 or 408 if the body exceeds its limits, 503 if all bodies together take too much memory, 400 if it is incomplete.
 pub async fn read_body(request: Request, limit: u64) -> Result<Bytes, Problem> {
     let allowance = request.extensions().get::<Peer>().and_then(|peer| peer.body.clone());
     if let Some(allowance) = &allowance {
@@ -264,7 +264,7 @@ pub async fn read_body(request: Request, limit: u64) -> Result<Bytes, Problem> {
 async fn collect(mut body: Body, allowance: Option<&BodyAllowance>, limit: u64) -> Result<Bytes, BodyError> {
     let Some(first) = next(&mut body).await? else { return Ok(Bytes::new()) };
     if body.is_end_stream() {
-        // Most bodies come with their head: they stay where the connection has read them, which is bounded.
+        // Most bodies arrive with their head: they stay in the connection's buffer, which is bounded.
         return Ok(first);
     }
     let limit = allowance.map_or(limit, BodyAllowance::limit);
@@ -272,7 +272,7 @@ async fn collect(mut body: Body, allowance: Option<&BodyAllowance>, limit: u64) 
     let most = announced.min(limit);
     let mut buffer = match allowance {
         Some(allowance) => allowance.memory().buffer(most)?,
-        // A request that came over no connection.
+        // A request without a connection.
         None => BodyMemory::new(usize::MAX).buffer(most)?,
     };
     buffer.push(&first)?;
@@ -286,7 +286,7 @@ async fn collect(mut body: Body, allowance: Option<&BodyAllowance>, limit: u64) 
 /// The next bytes.
 async fn next(body: &mut Body) -> Result<Option<Bytes>, BodyError> {
     while let Some(frame) = body.frame().await {
-        // Trailers are passed over.
+        // Trailers are ignored.
         if let Ok(bytes) = frame.map_err(|error| error_of(&error))?.into_data() {
             return Ok(Some(bytes));
         }
@@ -294,8 +294,8 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, BodyError> {
     Ok(None)
 }
 
-/// A body of any length that is read piece by piece and never kept. The operation says who is calling before it reads:
-/// a stranger's ends as early as any other.
+/// A body of any length that is streamed. The operation authenticates the caller before it reads: an unauthenticated
+/// body ends as early as any other.
 #[derive(Debug)]
 pub struct StreamedBody(pub Body);
 
@@ -321,7 +321,7 @@ impl From<BodyError> for Problem {
             BodyError::TooLarge { limit } => Self::body_too_large(limit),
             BodyError::Stalled => Self::body_stalled(),
             BodyError::NoMemory => Self::no_body_memory(),
-            BodyError::Broken => Fault::new("", "broken-body", "the body breaks off before its end").into(),
+            BodyError::Broken => Fault::new("", "broken-body", "the body is incomplete").into(),
         }
     }
 }
@@ -337,7 +337,7 @@ fn error_of(error: &axum::Error) -> BodyError {
     BodyError::Broken
 }
 
-/// How an operation whose body has a limit describes its 413.
+/// The description of the 413 of an operation with this limit.
 pub fn too_large(limit: u64) -> String {
     match limit {
         BULK => {
@@ -347,7 +347,7 @@ pub fn too_large(limit: u64) -> String {
     }
 }
 
-/// What `body-limit` is unless it is set.
+/// The default of `body-limit`.
 const DEFAULT_BULK: u64 = 8 * 1024 * 1024;
 
 #[cfg(test)]
@@ -370,7 +370,7 @@ mod tests {
         allowance
     }
 
-    /// A body that sends its frames `every` so often, then ends, or hangs when `hangs`.
+    /// A body that sends a frame every `every` seconds, then ends, or hangs if `hangs`.
     struct Drip {
         frames: usize,
         every: Duration,
@@ -437,7 +437,7 @@ mod tests {
         assert_eq!(read(Full::from("x".repeat(1000))).await, 413);
         assert_eq!(read(Drip::new(3, 0, false)).await, 200);
         assert_eq!(read(Drip::new(4, 0, false)).await, 413);
-        // Not even a body without end is read for ever.
+        // Even an endless body is not read forever.
         assert_eq!(read(Drip::new(usize::MAX, 0, false)).await, 413);
     }
 
@@ -446,7 +446,7 @@ mod tests {
         assert_eq!(read(Drip::new(3, 2, false)).await, 200);
         assert_eq!(read(Drip::new(3, 4, false)).await, 408);
         assert_eq!(read(Drip::new(2, 0, true)).await, 408);
-        // Each piece in time, the whole too late.
+        // Each chunk in time, the whole too late.
         let start = Instant::now();
         assert_eq!(read(Drip::new(3, 2, true)).await, 408);
         assert_eq!(start.elapsed().as_secs(), 8);
@@ -454,19 +454,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stranger_has_less_time() {
+    async fn an_unauthenticated_sender_has_less_time() {
         let strangers = || Arc::new(BodyAllowance::new(&allowance().rules));
         assert_eq!(read_with(Drip::new(2, 2, false), &strangers()).await, 200);
         let start = Instant::now();
         assert_eq!(read_with(Drip::new(3, 2, true), &strangers()).await, 408);
         assert_eq!(start.elapsed().as_secs(), 5);
-        // Even where any length would do.
+        // Even if any length is allowed.
         let stream = strangers();
         stream.set_stream();
         let start = Instant::now();
         assert_eq!(read_with(Drip::new(100, 2, true), &stream).await, 408);
         assert_eq!(start.elapsed().as_secs(), 5);
-        // Who is known may take a day for it.
+        // An authenticated sender may take a day.
         stream.know_sender();
         assert_eq!(read_with(Drip::new(100, 2, false), &stream).await, 200);
     }
@@ -495,9 +495,9 @@ mod tests {
         let slow = [tokio::spawn(body(10, true)), tokio::spawn(body(10, true))];
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(body(2, false).await, 503);
-        // One that comes in one piece takes none of it.
+        // A body in one piece takes none of it.
         assert_eq!(read_with(Full::from("whole"), &of(true)).await, 200);
-        // Strangers have a part of their own.
+        // Unauthenticated senders have a separate share.
         assert_eq!(read_with(Drip::new(2, 1, false), &of(false)).await, 200);
         for one in slow {
             assert_eq!(one.await.unwrap(), 408);
@@ -506,14 +506,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_asks_first_is_refused_before_it_sends() {
+    async fn a_client_that_expects_100_continue_is_refused_before_it_sends() {
         let body = Guarded::new(Full::from("0123456789a"), allowance(), true);
         let error = body.collect().await.unwrap_err();
         assert_eq!(error, BodyError::TooLarge { limit: 10 });
     }
 
     #[tokio::test]
-    async fn a_broken_body_is_a_fault() {
+    async fn an_incomplete_body_is_an_error() {
         struct Broken;
         impl HttpBody for Broken {
             type Data = Bytes;

@@ -1,4 +1,4 @@
-//! Bodies that are said to be JSON.
+//! Bodies with a JSON content type.
 
 use axum::extract::{FromRequest, Request};
 use axum::http::Method;
@@ -10,10 +10,10 @@ use crate::incoming::{ORDINARY, read_body};
 use crate::media_type::{content_type, is_utf8};
 use crate::problem::Problem;
 
-/// The bytes of a body that is said to be JSON and has at most `LIMIT` bytes; 408, 413 or 415 otherwise. That of a PATCH
-/// is said to be JSON or a merge patch (RFC 7396): other patches in JSON mean something else.
+/// The bytes of a body with a JSON content type and at most `LIMIT` bytes; 408, 413 or 415 otherwise. A PATCH must be
+/// JSON or a merge patch (RFC 7396): other JSON patches mean something else.
 ///
-/// A request without any body and content type passes as empty, so that it gets the one fault that helps.
+/// A request without body and content type is accepted as empty, so that it gets the more helpful error.
 #[derive(Debug)]
 pub struct JsonBody<const LIMIT: u64 = ORDINARY>(pub Bytes);
 
@@ -35,8 +35,8 @@ impl<const LIMIT: u64, S: Sync> FromRequest<S> for JsonBody<LIMIT> {
     }
 }
 
-/// `application/json` or `application/<anything>+json` (RFC 6839 §3.1), of which only `merge-patch` is a patch; a charset,
-/// which RFC 8259 §11 does not know but many clients send, must be UTF-8.
+/// `application/json` or `application/<anything>+json` (RFC 6839 §3.1), of which only `merge-patch` is a patch; a
+/// charset, which RFC 8259 §11 does not define but many clients send, must be UTF-8.
 fn is_json(media_type: &MediaType<'_>, is_patch: bool) -> bool {
     let is_kind = match media_type.suffix {
         None => media_type.subty == names::JSON,
@@ -92,7 +92,7 @@ mod tests {
             assert_eq!(status_of(Method::POST, Some(bad), "{}").await, 415, "{bad}");
             assert_eq!(status_of(Method::PATCH, Some(bad), "{}").await, 415, "{bad}");
         }
-        // JSON, but another kind of patch, or none.
+        // JSON, but another kind of patch, or not a patch.
         for other in ["application/json-patch+json", "application/scim+json", "application/problem+json"] {
             assert_eq!(status_of(Method::POST, Some(other), "{}").await, 200, "{other}");
             assert_eq!(status_of(Method::PATCH, Some(other), "{}").await, 415, "{other}");

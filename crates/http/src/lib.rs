@@ -1,43 +1,43 @@
-//! What every HTTP edge shares: the listener and its bounds, problem documents, extractors, bodies, paging, conditions,
-//! observability.
+//! What all HTTP edges share: the listener and its limits, problem documents, extractors, bodies, paging,
+//! preconditions, observability.
 
-/// Answers with a JSON body.
+/// Responses with a JSON body.
 pub mod answers;
-/// Memory for the bodies that are being received, bounded over all of them.
+/// Memory for request bodies, with a limit for all of them together.
 mod body_memory;
-/// The other spellings of each path (B1), made in one place.
+/// Rewriting of alternative paths (B1).
 pub mod compat;
-/// Tags and conditions: `ETag`, `If-Match`, `If-None-Match`.
+/// Entity tags and preconditions: `ETag`, `If-Match`, `If-None-Match`.
 pub mod conditional;
-/// One connection's bytes, in both directions, bounded in time.
+/// The bytes of a connection, with time limits.
 mod connection;
-/// Who is calling, and what else a handler takes from a request.
+/// Extractors: the caller, and other parts of a request.
 pub mod extract;
-/// What the head of a request has to say clearly.
+/// Checks of the head of a request.
 pub mod head;
-/// Is it alive, is it ready, and what does it do.
+/// Liveness, readiness and metrics.
 pub mod health;
-/// Request bodies, bounded in size, time and memory.
+/// Request bodies, with limits on size, time and memory.
 pub mod incoming;
-/// Bodies that are said to be JSON.
+/// Bodies with a JSON content type.
 pub mod json_body;
 /// What a request says that its body is.
 pub mod media_type;
-/// Request ids, logs, metrics and the headers of every answer.
+/// Request ids, logs, metrics and the headers of every response.
 pub mod observe;
 /// Pages and streams of lists, and their query parameters.
 pub mod paging;
 /// Errors as problem documents (RFC 9457): the one map from `Error` to HTTP.
 pub mod problem;
-/// Log lines of refused requests, so many a second.
+/// Rate-limited log lines of refused requests.
 mod refusals;
-/// The HTTP server: connections, bounds, graceful shutdown.
+/// The HTTP server: connections, limits, graceful shutdown.
 pub mod server;
-/// Whose connection is read next when more have something to say than can be served at once.
+/// Fair scheduling of connections.
 mod shares;
-/// What handlers work with.
+/// The state of handlers.
 pub mod state;
-/// Answers to requests that could not be read.
+/// Responses to requests that could not be parsed.
 mod unreadable;
-/// What every write has in common.
+/// What all writes have in common.
 pub mod writes;

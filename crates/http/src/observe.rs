@@ -1,7 +1,7 @@
-//! Request ids, logs, metrics and the headers of every answer: one service around the router.
+//! Request ids, logs, metrics and the headers of every response: one service around the router.
 //!
-//! It runs on every request, so it is a plain future without a box. Neither queries, headers nor bodies are
-//! logged: they may hold secrets.
+//! It runs on every request, so it is a plain future without a box. Queries, headers and bodies are not logged: they
+//! may contain secrets.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -28,11 +28,11 @@ use crate::refusals::Refusals;
 use crate::server::caught;
 use tenantry_core::random::Random;
 
-/// The header that names a request, taken from the client when it is sane and answered always.
+/// The header with the request id. The client's is used if it is well-formed; every response has it.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-/// No answer of the API is a page: were one shown as such, it could do nothing and stand in no other page.
+/// No response of the API is a page: if one were rendered, it could do nothing and could not be framed.
 const NO_PAGE: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 const DENY: HeaderValue = HeaderValue::from_static("DENY");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
@@ -41,7 +41,7 @@ const REQUESTS: &str = "tenantry_http_requests_total";
 const DURATION: &str = "tenantry_http_request_duration_seconds";
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// The upper ends of the histogram's buckets: microseconds, and as Prometheus prints seconds.
+/// The upper bounds of the histogram's buckets: in microseconds, and in seconds as Prometheus prints them.
 const BUCKETS: [(u64, &str); 16] = [
     (50, "0.00005"),
     (100, "0.0001"),
@@ -61,7 +61,7 @@ const BUCKETS: [(u64, &str); 16] = [
     (10_000_000, "10"),
 ];
 
-/// A server's metrics. The recorder is this server's own, not the process's, so that several can run side by side.
+/// A server's metrics. The recorder belongs to the server, not to the process, so that several servers can run in one.
 #[derive(Debug)]
 pub struct Metrics {
     handle: PrometheusHandle,
@@ -70,10 +70,10 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers what is counted for every request; others register theirs with the same `recorder`.
+    /// Registers the metrics of requests; other metrics are registered with the same `recorder`.
     pub fn new(recorder: &PrometheusRecorder) -> Self {
         let metadata = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
-        recorder.describe_counter(REQUESTS.into(), None, "Requests answered, by class of status.".into());
+        recorder.describe_counter(REQUESTS.into(), None, "Requests answered, by status class.".into());
         let classes = CLASSES
             .iter()
             .map(|class| {
@@ -84,14 +84,14 @@ impl Metrics {
         Self { handle: recorder.handle(), classes, durations: Durations::default() }
     }
 
-    /// Everything in the text format of Prometheus, for `/metrics`.
+    /// All metrics in the text format of Prometheus, for `/metrics`.
     pub fn render(&self) -> String {
         let mut text = self.handle.render();
         self.durations.render(&mut text);
         text
     }
 
-    /// Housekeeping of the recorder, to be called every few seconds: histograms registered with it grow until then.
+    /// Housekeeping of the recorder, to be called every few seconds: its histograms grow until then.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
     }
@@ -105,8 +105,8 @@ impl Metrics {
     }
 }
 
-/// A histogram of fixed buckets. The recorder's own keeps each sample with its time until the next upkeep: at a
-/// hundred thousand requests a second that is megabytes, and a second reading of the clock for each.
+/// A histogram with fixed buckets. The recorder's own would keep each sample with its time until the next upkeep: at a
+/// hundred thousand requests a second that is megabytes, and one more clock read each.
 #[derive(Debug, Default)]
 struct Durations {
     buckets: [AtomicU64; BUCKETS.len()],
@@ -126,7 +126,8 @@ impl Durations {
     fn render(&self, text: &mut String) {
         let mut count = 0;
         // Writing to a string does not fail.
-        let _ = writeln!(text, "# HELP {DURATION} Time until an answer begins.\n# TYPE {DURATION} histogram");
+        let _ =
+            writeln!(text, "# HELP {DURATION} Time until a response begins.\n# TYPE {DURATION} histogram");
         for ((_, end), bucket) in BUCKETS.iter().zip(&self.buckets) {
             count += bucket.load(Ordering::Relaxed);
             let _ = writeln!(text, "{DURATION}_bucket{{le=\"{end}\"}} {count}");
@@ -138,7 +139,7 @@ impl Durations {
     }
 }
 
-/// Names requests: a random prefix of the process, so that ids of several processes differ, and a counter.
+/// Generates request ids: a random prefix per process, so that ids of several processes differ, and a counter.
 #[derive(Debug)]
 struct RequestIds {
     prefix: [u8; PREFIX],
@@ -155,7 +156,7 @@ impl RequestIds {
         Self { prefix: bytes.map(|byte| hex(u64::from(byte))), next: AtomicU64::new(0) }
     }
 
-    /// The id the client gave when it is short and plain, so that it cannot forge log lines; else a new one.
+    /// The client's id if it is short and plain, so that it cannot forge log lines; otherwise a new one.
     fn name(&self, request: &Request<Body>) -> HeaderValue {
         match request.headers().get(&X_REQUEST_ID) {
             Some(given) if is_sane(given.as_bytes()) => given.clone(),
@@ -183,7 +184,7 @@ fn is_sane(id: &[u8]) -> bool {
         && id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
-/// The service around the router. Cloning shares what it counts.
+/// The service around the router. Clones share the counters.
 #[derive(Debug, Clone)]
 pub struct Observe<S> {
     inner: S,
@@ -198,7 +199,7 @@ struct Shared {
 }
 
 impl<S> Observe<S> {
-    /// Wraps `inner`, most often a router.
+    /// Wraps `inner`, usually a router.
     pub fn new(inner: S, metrics: Arc<Metrics>, random: &Random) -> Self {
         let (ids, refusals) = (RequestIds::new(random), Refusals::default());
         Self { inner, shared: Arc::new(Shared { metrics, ids, refusals }) }
@@ -222,9 +223,9 @@ where
         let begun = Instant::now();
         let id = self.shared.ids.name(&request);
         let method = request.method().clone();
-        // A clone shares the text, so keeping it for the log costs a count.
+        // A clone shares the text, so keeping it for the log costs only a reference count.
         let uri = request.uri().clone();
-        // The fields are made only when somebody listens at this level.
+        // The fields are created only if this level is enabled.
         let span = tracing::debug_span!("request", id = text(&id), %method, path = uri.path());
         let bad_head = request.extensions().get().copied();
         let inner = {
@@ -235,7 +236,7 @@ where
     }
 }
 
-/// One request on its way.
+/// A request in progress.
 #[derive(Debug)]
 pub struct Observed<F> {
     inner: F,
@@ -258,7 +259,7 @@ where
         let this = self.get_mut();
         let _entered = this.span.enter();
         let mut response = match this.bad_head.take() {
-            // Nothing has been done for it: the future of the router begins when it is polled.
+            // Nothing has been done yet: the router's future starts when it is polled.
             Some(BadHead(detail)) => Problem::bad_head(detail).into_response(),
             None => match caught(|| Pin::new(&mut this.inner).poll(cx)) {
                 Ok(poll) => {
@@ -279,8 +280,8 @@ where
 }
 
 impl<F> Observed<F> {
-    /// One line for each request, of refusals (503) one a second and cause. The one of a 500 is also the one report of its
-    /// cause.
+    /// Logs one line per request, of refusals (503) one per second and cause. The line of a 500 is also the only report
+    /// of its cause.
     fn log(&self, response: &Response<Body>, took: Duration) {
         let (id, method, path) = (text(&self.id), &self.method, self.uri.path());
         let status = response.status().as_u16();
@@ -301,10 +302,11 @@ impl<F> Observed<F> {
     }
 }
 
-/// Sets the security headers of every answer. Those that a handler has set stay, but for the one that has one value only.
+/// Sets the security headers of every response. Headers that a handler has set are kept, except the one with a fixed
+/// value.
 pub(super) fn secure(headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-    // Answers hold personal data: no cache keeps them unless the handler knows better.
+    // Responses contain personal data: they must not be cached unless the handler allows it.
     headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(NO_PAGE);
     headers.insert(X_FRAME_OPTIONS, DENY);
@@ -376,7 +378,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sane_id_of_the_client_is_kept() {
+    async fn a_well_formed_id_of_the_client_is_kept() {
         let (service, _) = observed();
         assert_eq!(header(&send(&service, "/", Some("a.B_9-")).await, X_REQUEST_ID), "a.B_9-");
         for bad in ["", "a b", "a;b", "é", &"x".repeat(65)] {
@@ -386,7 +388,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_answer_has_the_headers() {
+    async fn every_response_has_the_headers() {
         let (service, _) = observed();
         for path in ["/", "/nowhere", "/broken", "/panics"] {
             let response = send(&service, path, None).await;
@@ -421,7 +423,7 @@ mod tests {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");
         }
         let (_, other) = observed();
-        assert!(other.render().contains("_count 0\n"), "servers count for themselves");
+        assert!(other.render().contains("_count 0\n"), "servers count separately");
     }
 
     #[test]
@@ -436,7 +438,7 @@ mod tests {
         }
     }
 
-    /// What was logged, as text.
+    /// Captures the log as text.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -450,8 +452,7 @@ mod tests {
         }
     }
 
-    /// What is logged for one request after the other at `level`. The requests of other tests have subscribers of their
-    /// own.
+    /// The log lines of consecutive requests at `level`. Other tests have their own subscribers.
     async fn logged_of(level: tracing::Level, paths: &[&str]) -> String {
         let log = Log::default();
         let writer = log.clone();
@@ -478,7 +479,7 @@ mod tests {
     async fn refusals_are_not_logged_one_by_one() {
         let text = logged_of(tracing::Level::INFO, &[["/busy"; 50].as_slice(), &["/gone"]].concat()).await;
         let of = |what: &str| text.lines().filter(|line| line.contains(what)).count();
-        // One, unless this takes more than a second.
+        // One line, unless this takes more than a second.
         assert!((1..50).contains(&of("too many writes")) && of("cannot be reached") == 1, "{text}");
         assert!(text.contains("status=503") && text.contains("suppressed=0"), "{text}");
         let text = logged_of(tracing::Level::INFO, &["/bad-gateway"; 3]).await;

@@ -21,24 +21,24 @@ use tenantry_core::values;
 use tenantry_domain::cursors::{CODE_LENGTH, CursorKey};
 use tenantry_store::listing::lists::{SortKey, Total};
 
-/// Parameters of the hosted API that mean nothing here (B29).
+/// Parameters of the hosted API that are ignored (B29).
 const IGNORED: [&str; 3] = ["folderId", "permissions", "includePermissions"];
 
-/// Rows on a page that says only `page`.
+/// Default page size.
 const DEFAULT_PAGE_SIZE: i64 = 10;
 
-/// The query parameters of a request, read one by one; what is wrong with them is collected.
+/// The query parameters of a request, parsed one by one; errors are collected.
 #[derive(Debug)]
 pub struct Params {
     unread: Vec<(String, String)>,
     faults: Vec<Fault>,
-    /// What authenticates cursors; none where no page is asked for.
+    /// The key that authenticates cursors, for operations with pages.
     cursors: Option<CursorKey>,
 }
 
 impl Params {
-    /// Takes a query string apart. A parameter that is not UTF-8 is a fault: with replacement characters in it, it
-    /// would ask for something else.
+    /// Parses a query string. A parameter that is not UTF-8 is an error: with replacement characters it would ask for
+    /// something else.
     pub fn parse(query: Option<&str>) -> Self {
         let mut params = Self { unread: Vec::new(), faults: Vec::new(), cursors: None };
         for pair in query.unwrap_or("").split('&') {
@@ -47,51 +47,51 @@ impl Params {
                 continue;
             }
             if name.contains('\0') || value.contains('\0') {
-                // No value has one, and databases differ in what they make of it.
+                // No stored value contains it, and databases differ in their handling of it.
                 let detail = "contains the control character U+0000: remove it";
                 params.faults.push(Fault::new(name.into_owned(), "control-character", detail));
             } else if is_utf8(pair) {
                 params.unread.push((name.into_owned(), value.into_owned()));
             } else {
-                let detail = "is not UTF-8 behind its percent signs";
+                let detail = "is not UTF-8 after percent-decoding";
                 params.faults.push(Fault::new(name.into_owned(), "not-utf8", detail));
             }
         }
         params
     }
 
-    /// For a list in pages.
+    /// For a list with pages.
     #[must_use]
     pub fn with_cursors(self, key: &CursorKey) -> Self {
         Self { cursors: Some(key.clone()), ..self }
     }
 
-    /// Whether a parameter was given and is unread.
+    /// Whether a parameter was given and is not parsed yet.
     pub fn has(&self, name: &str) -> bool {
         self.unread.iter().any(|(n, _)| n == name)
     }
 
-    /// Parameters that stand somewhere else than in a query.
+    /// Parameters from elsewhere than a query.
     pub fn of(unread: Vec<(String, String)>) -> Self {
         Self { unread, faults: Vec::new(), cursors: None }
     }
 
-    /// Every value of a parameter that may be repeated, in the order given.
+    /// All values of a repeatable parameter, in the given order.
     pub fn all(&mut self, name: &'static str) -> Vec<String> {
         self.unread.extract_if(.., |(n, _)| n == name).map(|(_, value)| value).collect()
     }
 
-    /// The value of a parameter that may be given once.
+    /// The value of a parameter that is not repeatable.
     pub fn one(&mut self, name: &'static str) -> Option<String> {
         let mut values = self.all(name).into_iter();
         let first = values.next();
         if values.next().is_some() {
-            self.fault(name, "repeated", "this parameter may be given once");
+            self.fault(name, "repeated", "must not be repeated");
         }
         first
     }
 
-    /// The value of a parameter that must be given, once.
+    /// The value of a required parameter that is not repeatable.
     pub fn required(&mut self, name: &'static str) -> Option<String> {
         let is_there = self.has(name);
         let value = self.one(name);
@@ -101,12 +101,12 @@ impl Params {
         value
     }
 
-    /// Notes a fault of a parameter.
+    /// Records an error of a parameter.
     pub fn fault(&mut self, name: &'static str, code: &'static str, detail: impl Into<Cow<'static, str>>) {
         self.faults.push(Fault::new(name, code, detail));
     }
 
-    /// The value of a parameter, checked; a bad one is noted as a fault.
+    /// The checked value of a parameter; an invalid one is recorded as an error.
     pub fn checked<T>(
         &mut self,
         name: &'static str,
@@ -122,22 +122,22 @@ impl Params {
         }
     }
 
-    /// `true`, `false`, or nothing, which means true (B26).
+    /// `true`, `false`, or empty, which means true (B26).
     pub fn flag(&mut self, name: &'static str) -> Option<bool> {
         self.checked(name, |value| match value {
             "true" | "" => Ok(true),
             "false" => Ok(false),
-            _ => Err(("wrong-value", String::from("give true or false"))),
+            _ => Err(("wrong-value", String::from("must be true or false"))),
         })
     }
 
-    /// Ids, each a positive integer; the parameter may be repeated (B17).
+    /// Ids, each a positive integer; the parameter is repeatable (B17).
     pub fn ids(&mut self, name: &'static str) -> Vec<i64> {
         let mut ids = Vec::new();
         for value in self.all(name) {
             match values::whole_number(&value) {
                 Some(id) if id > 0 => ids.push(id),
-                _ => self.fault(name, "wrong-value", "give a positive integer up to 9223372036854775807"),
+                _ => self.fault(name, "wrong-value", "must be a positive integer up to 9223372036854775807"),
             }
         }
         ids.sort_unstable();
@@ -153,26 +153,26 @@ impl Params {
         .filter(|term| !term.is_empty())
     }
 
-    /// One of the orders of a list; the first is the default.
+    /// One of the sort orders of a list.
     pub fn sort_by<T: Copy>(&mut self, names: &[(&'static str, T)], default: T) -> T {
         self.checked("sortBy", |value| {
             names.iter().find(|(name, _)| *name == value).map(|(_, sort)| *sort).ok_or_else(|| {
                 let known: Vec<_> = names.iter().map(|(name, _)| *name).collect();
-                ("wrong-value", format!("sort by one of {}", known.join(", ")))
+                ("wrong-value", format!("must be one of {}", known.join(", ")))
             })
         })
         .unwrap_or(default)
     }
 
-    /// Everything was understood, or all faults, unknown parameters included (B29).
+    /// Returns all errors, including unknown parameters (B29).
     ///
     /// # Errors
     /// [`Error::Invalid`].
     pub fn finish(mut self) -> Result<()> {
         for (name, _) in std::mem::take(&mut self.unread) {
             let detail = match name.as_str() {
-                "dryRun" => String::from("this operation cannot be tried without doing it: nothing was done"),
-                _ => format!("there is no query parameter {name:?} here"),
+                "dryRun" => String::from("this operation has no dry run; nothing was done"),
+                _ => format!("{name:?} is not a query parameter of this operation"),
             };
             self.faults.push(Fault::new(name, "unknown-parameter", detail));
         }
@@ -180,28 +180,28 @@ impl Params {
     }
 }
 
-/// Whether what the percent signs stand for is UTF-8.
+/// Whether a percent-encoded text decodes to UTF-8.
 fn is_utf8(encoded: &str) -> bool {
     percent_encoding::percent_decode_str(encoded).decode_utf8().is_ok()
 }
 
-/// Where a page begins, as asked for.
+/// The requested start of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
     /// A page number, from 0.
     Page(i64),
-    /// After the row that a cursor names.
+    /// After the row of a cursor.
     After(SortKey, i64),
 }
 
-/// The part of a list that is asked for.
+/// The requested part of a list.
 #[derive(Debug, Clone)]
 pub struct PageRequest {
     /// Where it begins.
     pub start: Start,
-    /// How many rows at most.
+    /// The maximum number of rows.
     pub size: i64,
-    /// What authenticates the cursor of the next page.
+    /// The key that authenticates the cursor of the next page.
     cursors: Option<CursorKey>,
 }
 
@@ -212,7 +212,7 @@ impl Default for PageRequest {
 }
 
 impl PageRequest {
-    /// Rows before this page; none for a cursor.
+    /// The number of rows before this page; `None` with a cursor.
     pub fn offset(&self) -> Option<i64> {
         match self.start {
             Start::Page(page) => Some(page.saturating_mul(self.size)),
@@ -221,8 +221,8 @@ impl PageRequest {
     }
 }
 
-/// The row that a cursor names. Before it stands a code over it and its list ([`CursorKey`]), so that a cursor holds as
-/// it was given, for the same partner, list, order and filters only.
+/// The row of a cursor. It is prefixed by an authentication code over it and its list ([`CursorKey`]), so that a cursor
+/// is valid only unmodified and for the same partner, list, order and filters.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cursor {
@@ -233,19 +233,19 @@ struct Cursor {
     id: i64,
 }
 
-/// One list with its order and filters: what a cursor belongs to, and what its link repeats.
+/// A list with its order and filters: what a cursor belongs to, and what its link repeats.
 #[derive(Debug, Clone)]
 pub struct ListAddress {
     /// The path, for the link.
     pub path: Cow<'static, str>,
     /// The partner.
     pub pid: PartnerId,
-    /// Every parameter that says which rows in which order.
+    /// All parameters that determine the rows and their order.
     pub parameters: Vec<(&'static str, String)>,
 }
 
 impl ListAddress {
-    /// What is the same of every cursor of the list and of no other list.
+    /// The identity of the list in its cursors.
     fn canonical(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(128);
         out.extend_from_slice(&self.pid.0.to_le_bytes());
@@ -301,11 +301,11 @@ impl ListAddress {
 }
 
 impl Params {
-    /// Reads `page`, `pageSize` and `cursor`. `None` = none of them: the plain array. Call it last, since a
-    /// cursor is held against the list's address.
+    /// Parses `page`, `pageSize` and `cursor`. `None` if none of them is given: the plain array. Call it last, since a
+    /// cursor is compared with the list's address.
     pub fn page(&mut self, address: &ListAddress, always_wrapped: bool) -> Option<PageRequest> {
         let out_of_range =
-            |from: i64, to: i64| ("out-of-range", format!("give an integer from {from} to {to}"));
+            |from: i64, to: i64| ("out-of-range", format!("must be an integer from {from} to {to}"));
         let integer = |value: &str, from: i64, to: i64| {
             values::whole_number(value)
                 .filter(|v| (from..=to).contains(v))
@@ -318,22 +318,22 @@ impl Params {
         let cursors = self.cursors.clone();
         let cursor = self.checked("cursor", |value| {
             cursors.as_ref().and_then(|key| address.open(key, value)).ok_or_else(|| {
-                let detail = "this cursor is not from this list in this order with these filters: begin again without it";
+                let detail = "this cursor is not of this list with this order and these filters: start again without it";
                 ("wrong-cursor", detail.to_owned())
             })
         });
         if page.is_some() && cursor.is_some() {
-            self.fault("page", "contradiction", "give page or cursor, not both");
+            self.fault("page", "contradiction", "set page or cursor, not both");
         }
         let start = cursor.unwrap_or(Start::Page(page.unwrap_or(0)));
         asked.then(|| PageRequest { start, size: size.unwrap_or(DEFAULT_PAGE_SIZE), cursors })
     }
 }
 
-/// Rows of a page, with one more if there is a next page.
+/// The rows of a page, plus one more if there is a next page.
 #[derive(Debug)]
 pub struct Found<R> {
-    /// How many there are in all.
+    /// The total number of rows.
     pub total: Total,
     /// The rows.
     pub rows: R,
@@ -350,7 +350,7 @@ struct Wrapper<'a, W> {
     list: &'a [W],
 }
 
-/// A wrapped page. `found` may hold one row more than asked for, which says that there is a next page.
+/// A wrapped page. `found` may have one more row than requested, which indicates a next page.
 pub fn page_answer<'a, T: 'a, W: Serialize>(
     address: &ListAddress,
     request: &PageRequest,
@@ -379,11 +379,10 @@ pub fn page_answer<'a, T: 'a, W: Serialize>(
     answer
 }
 
-/// A JSON array that is written while it is read (B13). Chunks of rows, as JSON without brackets, come through the
-/// sender, and `None` after the last one. An error, or a sender that is dropped before, breaks the connection off
-/// without ending the array well-formed.
+/// A streamed JSON array (B13). Chunks of rows, as JSON without brackets, come through the sender, and `None` after the
+/// last one. An error, or a sender that is dropped earlier, aborts the connection without ending the array well-formed.
 fn framed_stream(frame: Frame) -> (mpsc::Sender<Result<Option<Bytes>>>, Response) {
-    // Two chunks: one being sent, one being read.
+    // Two chunks: one is sent while the next is read.
     let (sender, chunks) = mpsc::channel(2);
     let Frame { content_type, open, close } = frame;
     let state = if open.is_empty() { ArrayState::Rows } else { ArrayState::Opening };
@@ -391,14 +390,14 @@ fn framed_stream(frame: Frame) -> (mpsc::Sender<Result<Option<Bytes>>>, Response
     (sender, ([(header::CONTENT_TYPE, content_type)], body).into_response())
 }
 
-/// What stands around streamed rows.
+/// The frame of streamed rows.
 #[derive(Debug)]
 pub struct Frame {
-    /// What they are.
+    /// The content type.
     pub content_type: HeaderValue,
-    /// Before the first.
+    /// Before the first row.
     pub open: &'static str,
-    /// After the last.
+    /// After the last row.
     pub close: &'static str,
 }
 
@@ -432,19 +431,20 @@ impl hyper::body::Body for ArrayBody {
             ArrayState::Ended => Poll::Ready(None),
             ArrayState::Rows => {
                 let Poll::Ready(chunk) = self.chunks.poll_recv(cx) else { return Poll::Pending };
-                let frame = match chunk.unwrap_or_else(|| Err(Error::internal("its reader went away"))) {
-                    Ok(Some(rows)) => return Poll::Ready(Some(Ok(hyper::body::Frame::data(rows)))),
-                    // An empty piece would be none.
-                    Ok(None) if self.close.is_empty() => {
-                        self.state = ArrayState::Ended;
-                        return Poll::Ready(None);
-                    }
-                    Ok(None) => Ok(hyper::body::Frame::data(Bytes::from_static(self.close.as_bytes()))),
-                    Err(error) => {
-                        tracing::error!(%error, "a list broke off");
-                        Err(error)
-                    }
-                };
+                let frame =
+                    match chunk.unwrap_or_else(|| Err(Error::internal("the reader of a list was dropped"))) {
+                        Ok(Some(rows)) => return Poll::Ready(Some(Ok(hyper::body::Frame::data(rows)))),
+                        // An empty chunk would end the body.
+                        Ok(None) if self.close.is_empty() => {
+                            self.state = ArrayState::Ended;
+                            return Poll::Ready(None);
+                        }
+                        Ok(None) => Ok(hyper::body::Frame::data(Bytes::from_static(self.close.as_bytes()))),
+                        Err(error) => {
+                            tracing::error!(%error, "a streamed list failed");
+                            Err(error)
+                        }
+                    };
                 self.state = ArrayState::Ended;
                 Poll::Ready(Some(frame))
             }
@@ -452,7 +452,7 @@ impl hyper::body::Body for ArrayBody {
     }
 }
 
-/// Writes rows of an array as JSON, each after a comma but the very first.
+/// Serializes rows of an array, separated by commas.
 pub fn write_rows<W: Serialize>(rows: impl Iterator<Item = W>, is_first: bool) -> Result<Bytes> {
     let mut out = Vec::with_capacity(256 * 1024);
     for (i, row) in rows.enumerate() {
@@ -460,16 +460,16 @@ pub fn write_rows<W: Serialize>(rows: impl Iterator<Item = W>, is_first: bool) -
             out.push(b',');
         }
         serde_json::to_writer(&mut out, &row)
-            .map_err(|e| Error::internal(format!("a row cannot be written: {e}")))?;
+            .map_err(|e| Error::internal(format!("a row cannot be serialized: {e}")))?;
     }
     Ok(Bytes::from(out))
 }
 
-/// Sends the chunks that `next` reads, one after the other, until there is an empty one or nobody reads any more.
-/// `next` gets the cursor of the last row (none at first) and answers the chunk with the cursor of its last row.
+/// Sends the chunks that `next` reads, until there is an empty one or the client is gone. `next` takes the cursor of
+/// the last row (`None` at first) and returns a chunk with the cursor of its last row.
 ///
 /// # Errors
-/// A [`Problem`] when not even the first chunk can be read.
+/// A [`Problem`] if the first chunk cannot be read.
 pub async fn stream<C, F, Fut>(next: F) -> Result<Response, Problem>
 where
     C: Send + 'static,
@@ -480,7 +480,7 @@ where
     stream_within(Frame { content_type, open: "[", close: "]" }, next).await
 }
 
-/// Like [`stream`], with something else around the rows.
+/// As [`stream`], with another frame.
 ///
 /// # Errors
 /// As [`stream`].
@@ -490,7 +490,7 @@ where
     F: FnMut(Option<C>) -> Fut + Send + 'static,
     Fut: Future<Output = Result<Option<(Bytes, C)>>> + Send,
 {
-    // The first chunk before the status line: whatever is wrong with the request is an answer of its own.
+    // The first chunk is read before the status line is sent: errors of the request get their own status.
     let first = next(None).await?;
     let (sender, answer) = framed_stream(frame);
     tokio::spawn(async move {
@@ -501,7 +501,7 @@ where
             }
             read = next(Some(last)).await;
         }
-        // Nobody may be left to hear it.
+        // The client may be gone.
         let _ = sender.send(read.map(|_| None)).await;
     });
     Ok(answer)

@@ -1,8 +1,7 @@
 //! Errors as problem documents (RFC 9457): the one map from `Error` to HTTP.
 //!
-//! `type` is always `about:blank`, so `title` is the phrase of the status (RFC 9457 §4.2.1): what tells two
-//! problems of one status apart is `code`, which is stable, while a URI would tie clients to where the
-//! documentation happens to live.
+//! `type` is always `about:blank`, so `title` is the phrase of the status (RFC 9457 §4.2.1). `code`, which is stable,
+//! distinguishes problems with the same status; a URI would tie clients to the location of the documentation.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use tenantry_core::error::{Conflict, Error, Fault, GrantError, Missing, TokenFau
 /// The result of a handler.
 pub type Result<T, E = Problem> = std::result::Result<T, E>;
 
-/// An answer that reports a failure: made of any [`Error`], or by the edge itself.
+/// An error response: created from any [`Error`], or by the edge itself.
 #[derive(Debug)]
 pub struct Problem(Failure);
 
@@ -28,7 +27,7 @@ enum Failure {
     Edge(Edge),
 }
 
-/// What only the edge can find wrong, before any rule is asked.
+/// Errors that only the edge can detect, before any rule is checked.
 #[derive(Debug, Clone, Copy)]
 enum Edge {
     UnknownPath,
@@ -81,39 +80,39 @@ impl Problem {
         Self(Failure::Edge(Edge::NoBodyMemory))
     }
 
-    /// 400: a header makes it unclear what is asked for; the connection is closed.
+    /// 400: a header makes the request ambiguous; the connection is closed.
     pub fn bad_head(detail: &'static str) -> Self {
         Self(Failure::Edge(Edge::BadHead { detail }))
     }
 
-    /// 415: the body of a PATCH is not said to be a merge patch or JSON.
+    /// 415: the content type of a PATCH is not a merge patch or JSON.
     pub fn unsupported_patch() -> Self {
         Self(Failure::Edge(Edge::UnsupportedPatch))
     }
 
-    /// 415: the body is not said to be JSON in UTF-8.
+    /// 415: the content type is not JSON in UTF-8.
     pub fn unsupported_media_type() -> Self {
         Self(Failure::Edge(Edge::UnsupportedMediaType))
     }
 
-    /// 415: the body of an import is not said to be rows in UTF-8.
+    /// 415: the content type of an import is not rows in UTF-8.
     pub fn unsupported_rows() -> Self {
         Self(Failure::Edge(Edge::UnsupportedRows))
     }
 
-    /// 431: the header is too large. Past the server's own bound the HTTP layer answers 431 by itself, without
-    /// a body; this is for a handler with a smaller bound for one field.
+    /// 431: the header is too large. hyper responds to headers over the server's limit by itself; this is for a handler
+    /// with a lower limit for one field.
     pub fn headers_too_large() -> Self {
         Self(Failure::Edge(Edge::HeadersTooLarge))
     }
 }
 
-/// The cause of a 500, as a response extension: it goes to the log once, with the request id, where the
-/// request is observed (`observe.rs`), and never to the client.
+/// The cause of a 500, as a response extension: `observe.rs` logs it once, with the request id; it is never sent to the
+/// client.
 #[derive(Debug, Clone)]
 pub struct Cause(pub Cow<'static, str>);
 
-/// What is busy or gone, as an extension of a 503: its log lines are counted by it.
+/// What is busy or unavailable, as an extension of a 503: its log lines are counted by it.
 #[derive(Debug, Clone)]
 pub(super) struct Busy(pub(super) Cow<'static, str>);
 
@@ -206,7 +205,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The one map from an error to a status. No wildcard arm: a new kind of error must be given its answer here.
+/// The only map from an error to a status. No wildcard arm: a new kind of error must be added here.
 fn from_error(error: Error) -> Response {
     match error {
         Error::Invalid(faults) => send(&invalid(faults)),
@@ -269,8 +268,8 @@ fn conflict(Conflict { code, detail, field, users }: Conflict) -> ProblemDocumen
     document(StatusCode::CONFLICT, code, detail, errors, users)
 }
 
-/// What is wrong with one row of many, as a document inside of an answer. What is no fault or conflict of the row is
-/// given back: it is one of the whole request.
+/// The error of one row of many, as a document inside of a response. An error that is not about the row is returned: it
+/// is one of the whole request.
 pub fn of_row(error: Error) -> Result<ProblemDocument, Error> {
     match error {
         Error::Invalid(faults) => Ok(invalid(faults)),
@@ -304,7 +303,7 @@ impl Edge {
     fn into_response(self) -> Response {
         let (status, code, detail): (_, _, Cow<'static, str>) = match self {
             Self::UnknownPath => {
-                (StatusCode::NOT_FOUND, "no-such-path", "there is nothing at this path".into())
+                (StatusCode::NOT_FOUND, "no-such-path", "no such path".into())
             }
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -348,7 +347,7 @@ impl Edge {
             ),
         };
         let mut response = plain(status, code, detail);
-        // What is left of the body was not read, so the next request cannot be found behind it (RFC 9110 §15.5.9).
+        // The rest of the body was not read, so the next request cannot be found (RFC 9110 §15.5.9).
         if matches!(
             self,
             Self::BodyStalled | Self::BodyTooLarge { .. } | Self::NoBodyMemory | Self::BadHead { .. }
@@ -369,10 +368,10 @@ impl Edge {
     }
 }
 
-/// The document of a request that could not be read; none where that cannot be the status.
+/// The document of a request that could not be parsed; `None` for other statuses.
 pub(super) fn unreadable_document(status: StatusCode) -> Option<Vec<u8>> {
     let (code, detail) = match status {
-        StatusCode::BAD_REQUEST => ("malformed-request", "this is no well-formed HTTP/1.1 request"),
+        StatusCode::BAD_REQUEST => ("malformed-request", "the request is not well-formed HTTP/1.1"),
         StatusCode::URI_TOO_LONG => ("target-too-long", "the request target is too long"),
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
             "headers-too-large",
@@ -413,7 +412,7 @@ fn json(status: StatusCode, content_type: HeaderValue, document: &impl Serialize
 }
 
 fn grant(code: GrantError, description: &str) -> Response {
-    // RFC 6749 §5.2 leaves error_description these characters only.
+    // RFC 6749 §5.2 allows only these characters in error_description.
     let allowed = |c: char| matches!(c, ' '..='!' | '#'..='[' | ']'..='~');
     let error_description = description.chars().map(|c| if allowed(c) { c } else { '?' }).collect();
     let status = match code {
@@ -433,7 +432,7 @@ fn grant(code: GrantError, description: &str) -> Response {
     response
 }
 
-/// Rounded up, at least 1: a client that waits as told must not come too early.
+/// Rounded up, at least 1: a client that waits as told must not retry too early.
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }
@@ -495,7 +494,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn challenges_are_the_contracts() {
+    async fn challenges_are_those_of_the_contract() {
         for (fault, challenge) in [
             (TokenFault::Absent, r#"Bearer realm="oauth""#.to_owned()),
             (
@@ -539,7 +538,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn internal_says_nothing_but_leaves_the_cause_for_the_log() {
+    async fn internal_errors_are_logged_and_not_disclosed() {
         let response = Problem::from(Error::internal("disk /var/lib/x is gone")).into_response();
         assert_eq!(response.extensions().get::<Cause>().unwrap().0, "disk /var/lib/x is gone");
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();

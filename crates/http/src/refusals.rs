@@ -1,16 +1,16 @@
-//! Log lines of requests that are refused since there are too many: one a second for each cause. A line for each would
-//! take as long as the refusal itself, and thousands of them say no more.
+//! Rate-limited log lines of requests refused under overload: one per second and cause. A line for each would cost as
+//! much as the refusal itself and add no information.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// From one line to the next of the same cause.
+/// Minimum interval between two lines of the same cause.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Causes that are kept; there are about ten. Of more the one that was logged first is forgotten.
+/// Maximum number of causes; there are about ten. The one that was logged first is evicted.
 const KEPT: usize = 32;
 
-/// What was logged lately.
+/// Recent log lines by cause.
 #[derive(Debug, Default)]
 pub(super) struct Refusals(Mutex<Vec<Logged>>);
 
@@ -22,7 +22,8 @@ struct Logged {
 }
 
 impl Refusals {
-    /// Takes note of a refusal: how many of its cause were not logged since the last line, if it is to be logged.
+    /// Records a refusal. If it should be logged, returns the number of suppressed lines of its cause since the last
+    /// one.
     pub(super) fn note(&self, what: &str, now: Instant) -> Option<u64> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = all.iter_mut().find(|known| known.what == what) else {
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_a_second_and_cause_with_how_many_were_not_shown() {
+    fn one_line_per_second_and_cause_with_the_number_of_suppressed_lines() {
         let (refusals, start) = (Refusals::default(), Instant::now());
         let note = |what: &'static str, ms| refusals.note(what, start + Duration::from_millis(ms));
         assert_eq!(note("writes", 0), Some(0));

@@ -1,4 +1,4 @@
-//! The HTTP server: connections, bounds, graceful shutdown.
+//! The HTTP server: connections, limits, graceful shutdown.
 
 use std::convert::Infallible;
 use std::io;
@@ -36,41 +36,40 @@ use tenantry_core::error::Error;
 use tenantry_core::model::PartnerId;
 use tenantry_core::supervise::{Supervisor, words_of};
 
-/// What a connection may take. The defaults are the service's.
+/// The limits of the server, with its defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// A new connection sends its first head within this time, and a head once begun ends within it. 10 s.
+    /// Timeout for the first head of a new connection, and for a head that has begun. 10 s.
     pub header_read: Duration,
-    /// The next bytes of a body come within this time, else 408. 30 s.
+    /// Timeout for the next bytes of a body, else 408. 30 s.
     pub body_idle: Duration,
-    /// A whole body comes within this time, else 408. 5 min.
+    /// Timeout for a whole body, else 408. 5 min.
     pub body_total: Duration,
-    /// That of somebody who has not said who it is. 10 s.
+    /// Timeout for an unauthenticated body. 10 s.
     pub body_stranger: Duration,
-    /// A connection without a request, or with an answer of which nothing more comes, is closed after once to
-    /// twice this time. 75 s.
+    /// A connection without a request, or with a response that stalls, is closed after one to two times this timeout.
+    /// 75 s.
     pub keep_alive: Duration,
-    /// A reader that takes nothing for so long is cut off (B13). 30 s.
+    /// A client that reads nothing for this long is disconnected (B13). 30 s.
     pub write_idle: Duration,
-    /// After the signal to stop, requests in work have this long to end. 10 s.
+    /// Timeout for requests in progress after the signal to stop. 10 s.
     pub shutdown: Duration,
-    /// The most bytes of a request line and header, else 431. 16 KiB.
+    /// Maximum size of request line and headers, else 431. 16 KiB.
     pub max_header_bytes: usize,
-    /// The most bytes of a body that may have very many entries, else 413; others have bounds of their own below it
-    /// (incoming.rs). 8 MiB: 100,000 ids of 19 digits (B15) fit.
+    /// Maximum size of a body with many entries, else 413; others have lower limits (incoming.rs). 8 MiB: 100,000 ids
+    /// of 19 digits (B15) fit.
     pub body_limit: u64,
-    /// The most bytes of all bodies together that are being received or read, else 503. 256 MiB.
+    /// Memory for all bodies together while they are received or parsed, else 503. 256 MiB.
     pub body_memory: usize,
-    /// The most connections at once; more wait in the system's queue. 10,000.
+    /// Maximum number of connections; more wait in the system's queue. 10,000.
     pub max_connections: usize,
 }
 
-/// The part of the memory of all bodies that strangers may take together: they keep nobody else from sending. Forms that
-/// come together with their head need none of it.
+/// The fraction of the body memory that unauthenticated senders share: they cannot keep others from sending. Forms that
+/// arrive together with their head need none of it.
 const STRANGERS_PART: usize = 16;
 
-/// The most bytes that a connection buffers of what has come or goes out, but for a larger piece of an answer. A head has
-/// to fit.
+/// Maximum size of a connection's read and write buffers, except for a larger chunk of a response. A head has to fit.
 const CONNECTION_BUFFER: usize = 16 * 1024;
 
 impl Default for Bounds {
@@ -91,25 +90,25 @@ impl Default for Bounds {
     }
 }
 
-/// What is at the other end of the connection, as an extension of every request.
+/// The peer of the connection, as an extension of every request.
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
-    /// The connection, which is told whose it is.
+    /// The state of the connection.
     pub(super) connection: Arc<Turns>,
-    /// What the body of the request may take, if it has one.
+    /// The limits of the request's body, if it has one.
     pub(super) body: Option<Arc<BodyAllowance>>,
 }
 
 impl Peer {
-    /// The request came with a good token of this partner's.
+    /// The request had a valid token of this partner.
     pub(super) fn belongs_to(&self, pid: PartnerId) {
         self.connection.belongs_to(pid);
         self.is_known();
     }
 
-    /// Whoever sent the request has said who it is, and could prove it.
+    /// The sender of the request was authenticated.
     pub fn is_known(&self) {
         if let Some(body) = &self.body {
             body.know_sender();
@@ -117,14 +116,14 @@ impl Peer {
     }
 }
 
-/// Serves connections until `shutdown` is ready, then lets the requests in work end.
+/// Serves connections until `shutdown` is ready, then waits for requests in progress.
 ///
 /// `service` is a router, or better one inside [`Observe`](crate::observe::Observe): a service around the router
 /// costs no box for each request, as a layer inside it would. Paths are made canonical (B1) before it sees them,
 /// and a panic in it is a 500.
 ///
 /// # Errors
-/// None after it began: what goes wrong while accepting is logged and tried again.
+/// None after it has started: errors of accepting are logged and retried.
 pub async fn serve<S>(
     listener: TcpListener,
     service: S,
@@ -138,7 +137,7 @@ where
     serve_supervised(listener, service, bounds, shutdown, &Supervisor::default()).await
 }
 
-/// Like [`serve`], with a task that belongs to a server.
+/// As [`serve`], with a supervised task.
 ///
 /// # Errors
 /// As [`serve`].
@@ -154,12 +153,12 @@ where
     S::Future: Send,
 {
     let mut http = http1::Builder::new();
-    // hyper's own bound for heads costs a timer for each request: see connection.rs.
+    // hyper's own timeout for heads costs a timer per request: see connection.rs.
     http.timer(TokioTimer::new())
         .header_read_timeout(None)
         .max_header_size(bounds.max_header_bytes)
         .max_buf_size(CONNECTION_BUFFER.max(bounds.max_header_bytes))
-        // Most answers are some hundred bytes: to copy them behind their head costs less than to send two pieces.
+        // Most responses have a few hundred bytes: copying them behind their head costs less than sending two pieces.
         .writev(false)
         .pipeline_flush(false);
     let slots = Arc::new(Semaphore::new(bounds.max_connections.min(Semaphore::MAX_PERMITS)));
@@ -186,14 +185,14 @@ where
     }));
     loop {
         let accepted = async {
-            // Never closed, so there is always a permit to come.
+            // The semaphore is never closed, so this always succeeds eventually.
             let slot = Arc::clone(&slots).acquire_owned().await.ok();
             (slot, accept(&listener).await)
         };
         let (slot, (stream, peer)) = tokio::select! {
             biased;
             _ = &mut shutdown => break,
-            // At once: until it is taken out here, each that has ended holds memory in the middle of the heap.
+            // Immediately: until it is removed here, a finished task keeps memory in the middle of the heap.
             Some(_) = connections.join_next() => continue,
             accepted = accepted => accepted,
         };
@@ -204,8 +203,8 @@ where
         let handle = service_fn(move |request: Request<Incoming>| {
             let turn = turns.begin();
             let service = service.clone();
-            // Were its length given in two ways, whoever passed it on may take another one for its end, and what follows
-            // for another request: nothing follows (RFC 9112 §6.1).
+            // If its length were given in two ways, an intermediary might take another one for its end, and what
+            // follows for another request: nothing may follow (RFC 9112 §6.1).
             let is_last = request.headers().contains_key(TRANSFER_ENCODING);
             let request = prepare(request, peer, Arc::clone(&turns), &rules);
             async move {
@@ -227,13 +226,13 @@ where
     }
     drop(listener);
     if timeout(bounds.shutdown, graceful.shutdown()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "cut off what did not end in time");
+        tracing::warn!(connections = connections.len(), "closed connections that did not end in time");
     }
     connections.shutdown().await;
     Ok(())
 }
 
-/// A task that ends with this.
+/// A task that is aborted when this is dropped.
 struct AbortOnDrop(JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
@@ -242,14 +241,14 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// The next connection. Errors of one connection are passed over; those of the process, such as too many open
-/// files, are waited out, since trying again at once would spin.
+/// Accepts the next connection. Errors of a single connection are ignored; after those of the process, such as too many
+/// open files, it waits, since retrying at once would spin.
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     let mut pause = Duration::from_millis(50);
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // Answers are small and written whole: waiting for more to send would only delay them.
+                // Responses are small and written at once: waiting for more data would only delay them.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%peer, %error, "TCP_NODELAY");
                 }
@@ -306,7 +305,7 @@ where
         caught(|| work.as_mut().poll(cx)).unwrap_or_else(|problem| {
             let mut response = problem.into_response();
             observe::secure(response.headers_mut());
-            // `Observe` catches what panics inside of it and logs it with its request; this is what is left.
+            // `Observe` catches panics inside of it and logs them with their request; this catches the rest.
             if let Some(Cause(cause)) = response.extensions().get() {
                 tracing::error!(%cause, "internal error");
             }
@@ -316,8 +315,8 @@ where
     .await
 }
 
-/// What `work` answers, or a 500 for its panic. Unwinding costs nothing unless it happens; what the work shared
-/// must guard itself against being left half done, as locks do by poisoning.
+/// The result of `work`, or a 500 if it panics. Unwinding costs nothing unless it happens; shared state must be
+/// protected against inconsistency, as locks are by poisoning.
 pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Problem> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         let words = words_of(&*panic);

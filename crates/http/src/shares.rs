@@ -1,12 +1,12 @@
-//! Whose connection is read next when many have something to say: partners take turns.
+//! Fair scheduling of connections: partners are served round-robin.
 //!
-//! A task that was woken stands at the end of the runtime's queue. A partner with hundreds of busy connections would so
-//! let another one's request wait for hundreds of its own. Here a connection that has something to read asks first. Of
-//! each partner a few are read at once in a round; others wait, and are woken partner by partner in the rounds to come.
-//! A round begins when all that were ready have had their turn, so nobody waits while there is nothing to do.
+//! A woken task is at the end of the runtime's queue, so a partner with hundreds of busy connections would let another
+//! one's request wait for hundreds of its own. Here a readable connection first asks for its turn. Of each partner a
+//! few are read per round; others wait and are woken, partner by partner, in later rounds. A round begins when all
+//! ready connections have had their turn, so nobody waits while there is nothing to do.
 //!
-//! Where all requests are of one partner nothing of this happens: a connection on which nobody has shown a token yet does
-//! not count for another one.
+//! If all requests are of one partner, nothing waits: a connection that has not had a token yet does not count as
+//! another partner's.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,14 +15,14 @@ use std::task::{Poll, Waker};
 use tenantry_core::fair::Fair;
 use tenantry_core::model::PartnerId;
 
-/// Connections of a partner that are read at once in a round, and of those that wait the ones that are woken for the
-/// next one, for each thread that serves. Fewer would cost more rounds, more would let others wait longer.
+/// Connections of a partner that are read per round and serving thread, and that are woken for the next round. Fewer
+/// would cost more rounds, more would let others wait longer.
 const AT_ONCE: usize = 4;
 
-/// After so many reads of one partner in a row it is taken to be the only one.
+/// After this many consecutive reads of one partner it is assumed to be the only one.
 const IN_A_ROW: u32 = 10_000;
 
-/// Whose new connections are, as far as turns are concerned.
+/// The partner of connections that have not had a token yet.
 const NOBODY: PartnerId = PartnerId(0);
 
 /// Clones share it.
@@ -37,7 +37,7 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The partner of the last read, and how many reads in a row were its own.
+    /// The partner of the last read, and its number of consecutive reads.
     last: Option<PartnerId>,
     in_a_row: u32,
     /// Reads of this round.
@@ -48,7 +48,7 @@ struct State {
 }
 
 impl Shares {
-    /// For so many threads that serve.
+    /// For this many serving threads.
     pub(super) fn new(threads: usize) -> Self {
         let (state, at_once) = (Mutex::default(), AT_ONCE * threads.max(1));
         Self(Arc::new(Inner { state, at_once }))
@@ -58,13 +58,13 @@ impl Shares {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Somebody has shown a good token of this partner's on a connection that was not known to be its.
+    /// A connection that was not known to be this partner's has had a valid token of it.
     pub(super) fn see(&self, pid: PartnerId) {
         self.state().see(pid);
     }
 
-    /// Whether a connection of this partner, or of one that is not known yet, must wait before it is read; it is woken when
-    /// its turn has come.
+    /// Whether a connection of this partner, or of an unknown one, must wait before it is read; it is woken when its
+    /// turn comes.
     pub(super) fn must_wait(&self, pid: Option<PartnerId>, waker: &Waker) -> bool {
         let mut state = self.state();
         if let Some(pid) = pid {
@@ -74,7 +74,7 @@ impl Shares {
             return false;
         }
         let whose = pid.unwrap_or(NOBODY);
-        // Never before those of the same partner that wait already.
+        // Never before connections of the same partner that are already waiting.
         if !state.waiting.has(whose) {
             let read = state.read.entry(whose).or_default();
             *read += 1;
@@ -82,7 +82,7 @@ impl Shares {
                 return false;
             }
         }
-        // As many as there are connections: those are bounded.
+        // Bounded by the number of connections.
         let _ = state.waiting.push(whose, waker.clone(), usize::MAX);
         if let Some(rounds) = &state.rounds {
             rounds.wake_by_ref();
@@ -90,13 +90,13 @@ impl Shares {
         true
     }
 
-    /// Begins the next round, whenever some wait and all that were ready had their turn. Never ends.
+    /// Begins the next round whenever connections wait and all ready ones have had their turn. Never ends.
     pub(super) async fn rounds(self) {
         std::future::poll_fn(|cx| {
             for waker in self.next_round(cx.waker()) {
                 waker.wake();
             }
-            // Behind those that were just woken, and whatever else is ready.
+            // After those that were just woken, and all other ready tasks.
             if !self.state().waiting.is_empty() {
                 cx.waker().wake_by_ref();
             }
@@ -105,7 +105,7 @@ impl Shares {
         .await
     }
 
-    /// Those whose turn it is.
+    /// The connections whose turn it is.
     fn next_round(&self, rounds: &Waker) -> Vec<Waker> {
         let mut state = self.state();
         if !state.rounds.as_ref().is_some_and(|known| known.will_wake(rounds)) {
@@ -144,7 +144,7 @@ mod tests {
         }
     }
 
-    /// A connection's waker, and how often it was woken.
+    /// A connection's waker, and a counter of its wakeups.
     fn connection() -> (Waker, Arc<Woken>) {
         let woken = Arc::new(Woken::default());
         (Waker::from(Arc::clone(&woken)), woken)
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn two_floods_take_turns() {
+    fn two_floods_are_served_round_robin() {
         let shares = Shares::new(1);
         let ((rounds, _), (flood, flooding), (other, others)) = (connection(), connection(), connection());
         let all =
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_alone_never_waits() {
+    fn a_single_partner_never_waits() {
         let shares = Shares::new(1);
         let ((rounds, _), (only, _), (other, _)) = (connection(), connection(), connection());
         let waits = |pid, waker: &Waker| {
@@ -200,13 +200,13 @@ mod tests {
             assert!(!waits(FLOOD, &only));
         }
         assert!((0..100).all(|_| !shares.must_wait(Some(FLOOD), &only)));
-        // Until another one comes.
+        // Until another partner appears.
         assert!(!shares.must_wait(Some(QUIET), &other));
         assert_eq!((0..10).filter(|_| shares.must_wait(Some(FLOOD), &only)).count(), 10 - AT_ONCE);
     }
 
     #[test]
-    fn a_new_connection_ends_it_only_by_the_token_of_another_partner() {
+    fn a_new_connection_counts_only_with_a_token_of_another_partner() {
         let shares = Shares::new(1);
         let ((rounds, _), (only, _)) = (connection(), connection());
         for _ in 0..=IN_A_ROW + 1 {
@@ -214,7 +214,7 @@ mod tests {
             round(&shares, &rounds);
         }
         let waiting = || (0..10).filter(|_| shares.must_wait(Some(FLOOD), &only)).count();
-        assert!((0..10).all(|_| !shares.must_wait(None, &only)), "new connections wait for nobody, either");
+        assert!((0..10).all(|_| !shares.must_wait(None, &only)), "new connections do not wait either");
         shares.see(FLOOD);
         assert_eq!(waiting(), 0);
         shares.see(QUIET);
@@ -222,12 +222,12 @@ mod tests {
     }
 
     #[test]
-    fn nobody_overtakes_others_of_its_partner() {
+    fn connections_of_a_partner_keep_their_order() {
         let shares = Shares::new(1);
         let ((rounds, _), (first, woken), (late, _)) = (connection(), connection(), connection());
         assert_eq!((0..10).filter(|_| shares.must_wait(Some(FLOOD), &first)).count(), 6);
         assert_eq!((round(&shares, &rounds), count(&woken)), (AT_ONCE, 4));
-        assert!(shares.must_wait(Some(FLOOD), &late), "two wait already");
+        assert!(shares.must_wait(Some(FLOOD), &late), "two are already waiting");
         assert_eq!((round(&shares, &rounds), count(&woken)), (3, 6));
         assert!(!shares.must_wait(Some(FLOOD), &late));
     }

@@ -1,4 +1,4 @@
-//! What handlers work with: the services of the rules, and the settings that only HTTP knows.
+//! The state of handlers: the services of `domain`, and the settings that only HTTP uses.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use tenantry_domain::services::Services;
 
-/// The state of every route. It is used as the [`Services`] that it contains. Clones share it.
+/// The state of all routes. It dereferences to its [`Services`]. Clones share it.
 #[derive(Debug, Clone)]
 pub struct AppState {
     services: Services,
@@ -17,23 +17,23 @@ pub struct AppState {
 /// Settings of the HTTP edges.
 #[derive(Debug, Clone, Default)]
 pub struct HttpSettings {
-    /// Proxies that may say for whom they speak; see [`HttpSettings::trusts`].
+    /// Trusted proxies; see [`HttpSettings::trusts`].
     pub trusted_proxies: Vec<IpNet>,
-    /// Who may read the metrics where the API is served; see [`HttpSettings::allows_metrics`].
+    /// Clients that may read the metrics on the API's listener; see [`HttpSettings::allows_metrics`].
     pub metrics_allow: Vec<IpNet>,
-    /// Whether answers carry `isAdmin` as a string (B4).
+    /// Whether responses have `isAdmin` as a string (B4).
     pub is_admin_as_string: bool,
 }
 
 impl HttpSettings {
-    /// Whether the peer may say for whom it speaks (`Forwarded`, `X-Forwarded-For`). An IPv4 address that came in
-    /// over an IPv6 socket counts as what it is.
+    /// Whether the peer is a trusted proxy (`Forwarded`, `X-Forwarded-For`). An IPv4 address over an IPv6 socket counts
+    /// as IPv4.
     pub fn trusts(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         self.trusted_proxies.iter().any(|net| net.contains(&peer))
     }
 
-    /// Whether the peer may read the metrics where the API is served.
+    /// Whether the peer may read the metrics on the API's listener.
     pub fn allows_metrics(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         self.metrics_allow.iter().any(|net| net.contains(&peer))
@@ -41,12 +41,12 @@ impl HttpSettings {
 }
 
 impl AppState {
-    /// Services with the settings of HTTP.
+    /// Combines services and HTTP settings.
     pub fn new(services: Services, settings: HttpSettings) -> Self {
         Self { services, settings: Arc::new(settings) }
     }
 
-    /// The services, for what is not of HTTP.
+    /// The services.
     pub fn services(&self) -> &Services {
         &self.services
     }

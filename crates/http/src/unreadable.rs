@@ -1,13 +1,13 @@
-//! Answers to requests that could not be read. The HTTP library writes them by itself, with a status and nothing else; on
-//! their way out they become whole answers, with a problem document and the headers of every answer.
+//! Responses to requests that could not be parsed. hyper writes them by itself, with only a status; here they are
+//! replaced with complete responses that have a problem document and the usual headers.
 
 use axum::http::{HeaderMap, StatusCode};
 
 use crate::observe;
 use crate::problem::unreadable_document;
 
-/// What is to be sent in place of `written`, when that is an answer of the library's own: a status line of 400, 414 or 431
-/// and no other header but those that say where it ends, when it was made, and that it is the last.
+/// The replacement of `written` if that is a response of hyper: a status line of 400, 414 or 431 with no headers other
+/// than its length, its date and `connection: close`.
 pub(super) fn whole_answer(written: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(written).ok()?.strip_suffix("\r\n\r\n")?;
     let mut lines = text.split("\r\n");
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_librarys_own_answers_are_replaced() {
+    fn only_responses_of_hyper_are_replaced() {
         let bare = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: now\r\n\r\n";
         let whole = String::from_utf8(whole_answer(bare.as_bytes()).unwrap()).unwrap();
         let (head, body) = whole.split_once("\r\n\r\n").unwrap();

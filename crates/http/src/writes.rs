@@ -1,7 +1,7 @@
-//! What every write has in common: on what condition it is done (`If-Match`), whether it is only tried
-//! (`?dryRun=true`), that it is done once however often it is sent (`Idempotency-Key`), and the shape of its answer.
+//! What all writes have in common: preconditions (`If-Match`), dry runs (`?dryRun=true`), idempotency
+//! (`Idempotency-Key`), and the shape of the response.
 //!
-//! A handler takes `Write` and, where a POST creates or deletes, its body as `Once`; the rest happens here.
+//! A handler takes `Write` and, if a POST creates or deletes, its body as `Once`; the rest happens here.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -33,16 +33,16 @@ use tenantry_store::engine::sequences::FreshIds;
 use tenantry_store::engine::tx::Tx;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Of a stored answer that is given again.
+/// The header of a replayed response.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// What that header says.
+/// The value of that header.
 pub const TRUE: HeaderValue = HeaderValue::from_static("true");
 
-/// The longest `Idempotency-Key`.
+/// Maximum length of an `Idempotency-Key`.
 const LONGEST_KEY: usize = 255;
 
-/// What a write answers. It is made inside the transaction, so that it can be stored with the change.
+/// The response of a write. It is built inside the transaction, so that it can be stored with the change.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Answer(StoredResponse);
@@ -65,15 +65,15 @@ impl Answer {
     /// 200 with a body.
     ///
     /// # Errors
-    /// The body cannot be written.
+    /// The body cannot be serialized.
     pub fn ok(body: &impl Serialize) -> Result<Self> {
         Self::with(StatusCode::OK, body)
     }
 
-    /// 201 with a body and its path.
+    /// 201 with a body and `Location`.
     ///
     /// # Errors
-    /// The body cannot be written.
+    /// The body cannot be serialized.
     pub fn created(location: String, body: &impl Serialize) -> Result<Self> {
         let Self(made) = Self::with(StatusCode::CREATED, body)?;
         Ok(Self(StoredResponse { location: Some(location), ..made }))
@@ -86,29 +86,29 @@ impl Answer {
 
     fn with(status: StatusCode, body: &impl Serialize) -> Result<Self> {
         let body = serde_json::to_string(body)
-            .map_err(|e| Error::internal(format!("an answer cannot be written: {e}")))?;
+            .map_err(|e| Error::internal(format!("a response cannot be serialized: {e}")))?;
         Ok(Self(StoredResponse { status: status.as_u16(), body, ..StoredResponse::default() }))
     }
 
-    /// With the tag of what it shows.
+    /// With an `ETag`.
     #[must_use]
     pub fn tagged(self, tag: String) -> Self {
         Self(StoredResponse { tag: Some(tag), ..self.0 })
     }
 
-    /// With what else would go, if that was asked for.
+    /// With the side effects of a dry run.
     #[must_use]
     pub fn taking(self, effects: Option<Value>) -> Self {
         Self(StoredResponse { effects, ..self.0 })
     }
 
-    /// As a response; as a preview where it was only tried.
+    /// The response; a preview for a dry run.
     pub fn answer(self, dry_run: bool) -> Result<Response> {
         if dry_run { self.into_preview() } else { self.into_response() }
     }
 
     fn into_response(self) -> Result<Response> {
-        let bad = |_| Error::internal("an answer has an impossible status or header");
+        let bad = |_| Error::internal("a response has an invalid status or header");
         let StoredResponse { status, location, tag, body, .. } = self.0;
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::from_u16(status).map_err(|_| bad(()))?;
@@ -128,7 +128,7 @@ impl Answer {
         Ok(response)
     }
 
-    /// What a dry run answers in its place.
+    /// The response of a dry run.
     fn into_preview(self) -> Result<Response> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -143,16 +143,16 @@ impl Answer {
         let result = body
             .map(RawValue::from_string)
             .transpose()
-            .map_err(|e| Error::internal(format!("an answer is no JSON: {e}")))?;
+            .map_err(|e| Error::internal(format!("a response is not JSON: {e}")))?;
         let preview = Preview { dry_run: true, status, result, effects };
         Self::ok(&preview)?.into_response()
     }
 }
 
-/// A write, as asked for: its query is read, and its conditions.
+/// The options of a write, from its query and preconditions.
 #[derive(Debug)]
 pub struct Write {
-    /// It is only tried.
+    /// Whether it is a dry run.
     pub dry_run: bool,
     condition: Condition,
     target: Option<Target>,
@@ -172,7 +172,7 @@ impl FromRequestParts<AppState> for Write {
     }
 }
 
-/// A write whose operation has query parameters of its own: they are still unread.
+/// A write whose operation has its own query parameters, which are still unparsed.
 #[derive(Debug)]
 pub struct WriteWith(pub Write, pub Params);
 
@@ -204,40 +204,40 @@ impl Write {
         ))
     }
 
-    /// What its conditions are about. Without this they are about nothing.
+    /// The resource of its preconditions.
     #[must_use]
     pub fn of(self, target: Target) -> Self {
         Self { target: Some(target), ..self }
     }
 
-    /// It may touch thousands of rows.
+    /// Marks a write that may change thousands of rows.
     #[must_use]
     pub fn large(self) -> Self {
         Self { is_large: true, ..self }
     }
 
-    /// It may share its transaction with others, if it only adds rows.
+    /// Allows it to share its transaction with others, if it only adds rows.
     #[must_use]
     pub fn adding(self, only_adds: bool) -> Self {
         Self { only_adds, ..self }
     }
 
-    /// Its errors are told in its own words. Some come only with the commit, after its work.
+    /// Maps its errors, some of which occur only at the commit, after its work.
     #[must_use]
     pub fn telling(self, told: fn(Error) -> Error) -> Self {
         Self { told, ..self }
     }
 
-    /// It is done once.
+    /// Makes it idempotent.
     #[must_use]
     pub fn once(self, claim: Option<Claim>) -> Self {
         Self { once: claim, ..self }
     }
 
-    /// Does it, in one transaction, and answers.
+    /// Runs `work` in one transaction and builds the response.
     ///
     /// # Errors
-    /// Those of `work`; a condition that does not hold.
+    /// Those of `work`; a failed precondition.
     pub async fn run<F>(self, app: &AppState, by: &impl Scope, work: F) -> Result<Response, Problem>
     where
         F: Fn(&mut Tx<'_>) -> Result<Answer> + Send + 'static,
@@ -245,7 +245,7 @@ impl Write {
         self.run_by(async |manner| unit::write_in(&app.store, by, manner, work).await).await
     }
 
-    /// Has `work` do it in this manner, in transactions of its own, and answers.
+    /// Calls `work` with these options, which uses its own transactions, and builds the response.
     ///
     /// # Errors
     /// Those of `work`.
@@ -264,10 +264,10 @@ impl Write {
 }
 
 impl Write {
-    /// Changes many rows, in one transaction or in steps, and answers at the end.
+    /// Changes many rows, in one transaction or in steps, and builds the response at the end.
     ///
     /// # Errors
-    /// Those of [`bulk_operations::write`]; a condition that does not hold.
+    /// Those of [`bulk_operations::write`]; a failed precondition.
     pub async fn run_bulk(
         self,
         app: &AppState,
@@ -290,8 +290,8 @@ fn replay(answer: Answer) -> Result<Response> {
     Ok(response)
 }
 
-/// The body of a POST that creates or deletes, of at most `LIMIT` bytes, and the claim to do it where the request has an `Idempotency-Key`. A
-/// request that was answered before gets that answer here, so it comes after whatever says who may.
+/// The body of a POST that creates or deletes, of at most `LIMIT` bytes, with the idempotency claim if the request has
+/// an `Idempotency-Key`. A replayed response is returned here, so this comes after authorization.
 #[derive(Debug)]
 pub struct Once<const LIMIT: u64 = ORDINARY> {
     /// The body.
@@ -318,12 +318,13 @@ impl<const LIMIT: u64> FromRequest<AppState> for Once<LIMIT> {
     }
 }
 
-/// The key of a request that may come again, if it has one.
+/// The `Idempotency-Key` of a request, if it has one.
 pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let fault = || {
-        let detail = format!("give one key of 1 to {LONGEST_KEY} visible ASCII characters, such as a UUID");
+        let detail =
+            format!("must be one key of 1 to {LONGEST_KEY} visible ASCII characters, such as a UUID");
         Fault::new("Idempotency-Key", "malformed-key", detail)
     };
     let text = value.to_str().map_err(|_| fault())?;
@@ -353,7 +354,7 @@ enum Found {
     Not(Claim),
 }
 
-/// Looks before anything of the body is judged: what was right at the first time may be wrong by now.
+/// Looks for a stored response before the body is validated: what was valid the first time may be invalid by now.
 async fn find(app: &AppState, claim: Claim) -> Result<Found, Problem> {
     let (answer, claim) = app
         .store

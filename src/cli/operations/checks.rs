@@ -1,24 +1,24 @@
-//! Values of a command line, checked, and how long an answer is.
+//! Checks of command-line values, and the page size of responses.
 
 use tenantry_core::error::{Error, Fault, Result};
 use tenantry_core::model::{Profile, Status};
 use tenantry_core::values::{self, Bad};
 use tenantry_domain::users::NewUser;
 
-/// How many rows of a list one operation gives.
+/// Number of rows per page.
 pub(crate) const PAGE: i64 = 1_000;
 
-/// Checks values one after the other and collects what is wrong with them.
+/// Checks values and collects their errors.
 #[derive(Debug, Default)]
 pub(crate) struct Checks(Vec<Fault>);
 
 impl Checks {
-    /// The value, unless it is bad.
+    /// The value, unless it is invalid.
     pub(crate) fn see<T>(&mut self, flag: &'static str, checked: Result<T, Bad>) -> Option<T> {
         checked.map_err(|bad| self.0.push(bad.at(flag))).ok()
     }
 
-    /// All faults, if there are any.
+    /// Returns all errors, if there are any.
     pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),
@@ -27,7 +27,7 @@ impl Checks {
     }
 }
 
-/// A user as a command line or the settings describe one.
+/// A user described on the command line or in the settings.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Described<'a> {
     pub(crate) username: &'a str,
@@ -42,10 +42,10 @@ pub(crate) struct Described<'a> {
 pub(crate) type Flags = [&'static str; 4];
 
 impl Described<'_> {
-    /// The user to create, unless something is wrong with it.
+    /// The user to create, unless it is invalid.
     pub(crate) fn check(&self, checks: &mut Checks, flags: Flags) -> Option<NewUser> {
         let [username, email, first_name, last_name] = flags;
-        // All of them first: one fault must not hide another.
+        // All are checked first: one error must not hide another.
         let username = checks.see(username, values::username(self.username));
         let email = checks.see(email, values::email(self.email));
         let first_name = checks.see(first_name, values::person_name(self.first_name));

@@ -1,5 +1,5 @@
-//! What `tenantry import` and `tenantry export` ask for: a batch at a time, so that a file of any length fits the
-//! control socket, and others write between two batches.
+//! The operations of `tenantry import` and `tenantry export`: one batch at a time, so that a file of any length fits
+//! through the control socket, and others can write between two batches.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -17,36 +17,36 @@ use tenantry_store::listing::user_lists;
 use tenantry_store::listing::user_queries::UserQuery;
 use tenantry_store::tables::imports::Progress;
 
-/// What an import asks for.
+/// Operations of imports and exports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum ImportOperation {
-    /// How far it is.
+    /// Returns the position of an import.
     Begin { pid: PartnerId, key: String },
-    /// The next rows, after `from` of them.
+    /// Imports the next rows, after `from` rows.
     Batch {
         pid: PartnerId,
         key: String,
         from: i64,
         rows: Vec<RawRow>,
         send_mail: bool,
-        /// What a plan says of these rows: anything else is refused.
+        /// The planned results of these rows: anything else is refused.
         planned: Option<Vec<Fate>>,
     },
-    /// What would become of rows.
+    /// Dry-runs rows.
     Rehearse { pid: PartnerId, rows: Vec<RawRow>, send_mail: bool },
-    /// It has ended.
+    /// Ends an import.
     End { pid: PartnerId, key: String },
-    /// The next users of an export.
+    /// Returns the next users of an export.
     Export { pid: PartnerId, format: Format, after: Option<UserId>, with_hashes: bool },
 }
 
-/// How far an import is, as its command is told.
+/// The position of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Begun {
     /// Rows that are done.
     pub(crate) rows: i64,
-    /// Users that they became.
+    /// Created users.
     pub(crate) created: i64,
     /// Rows that were rejected.
     pub(crate) failed: i64,
@@ -54,7 +54,7 @@ pub(crate) struct Begun {
     pub(crate) newest: Newest,
 }
 
-/// The batch that was done last: its command may have been killed before it heard of it.
+/// The batch that was done last: its command may have been killed before it got the response.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Newest {
     /// The line of its first row.
@@ -63,16 +63,16 @@ pub(crate) struct Newest {
     pub(crate) rejected: Vec<Fate>,
 }
 
-/// Users of an export, as its command is told.
+/// A page of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Exported {
-    /// As they are written.
+    /// The formatted rows.
     pub(crate) text: String,
-    /// How many.
+    /// Number of users.
     pub(crate) rows: u64,
-    /// The last one.
+    /// The last user.
     pub(crate) last: Option<UserId>,
-    /// How many there are in all.
+    /// Total number of users.
     pub(crate) total: i64,
 }
 
@@ -121,7 +121,7 @@ impl ImportOperation {
                         partners::get(tx, by, pid)?;
                         let page = export_rows(tx, &rights, format, after, hashes_for)?;
                         let text = String::from_utf8(page.text)
-                            .map_err(|_| Error::internal("an export is no text"))?;
+                            .map_err(|_| Error::internal("an export is not UTF-8"))?;
                         let total = user_lists::total(tx, &UserQuery::all())?.count;
                         Ok(Exported { text, rows: page.rows as u64, last: page.last, total })
                     })
@@ -138,12 +138,12 @@ fn begin(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, key: &str) -> Result<Beg
     let newest = match progress.told.as_str() {
         "" => Newest::default(),
         told => serde_json::from_str(told)
-            .map_err(|_| Error::internal("what is known of an import cannot be read"))?,
+            .map_err(|_| Error::internal("the state of an import cannot be parsed"))?,
     };
     Ok(Begun { rows: progress.rows, created: progress.created, failed: progress.failed, newest })
 }
 
-/// A batch on its way into the database.
+/// A batch that is being stored.
 struct Batch {
     admin: Admin,
     key: String,
@@ -191,7 +191,7 @@ impl Batch {
     }
 }
 
-/// Refuses what is not as a plan says.
+/// Refuses results that differ from the plan.
 pub(crate) fn check_plan(planned: &[Fate], fates: &[Fate]) -> Result<()> {
     let differs = match planned.len() == fates.len() {
         true => planned.iter().zip(fates).find(|(planned, fate)| !planned.agrees(fate)),
@@ -199,7 +199,7 @@ pub(crate) fn check_plan(planned: &[Fate], fates: &[Fate]) -> Result<()> {
     };
     let Some((planned, fate)) = differs else { return Ok(()) };
     let detail = format!(
-        "line {} is not what the plan says: it would {}, not {}; make a new plan",
+        "line {} differs from the plan: it would {}, not {}; create a new plan",
         planned.line,
         fate.brief(),
         planned.brief()

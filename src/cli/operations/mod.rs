@@ -1,13 +1,13 @@
-//! What a command asks for: one domain call in one unit of work. A server does it when one runs on the data, the
-//! command itself when none does; either way it is this code.
+//! The operations of commands: each is one domain call in one unit of work. A running server carries it out, or the
+//! command itself if none runs; either way with this code.
 
-/// Values of a command line.
+/// Checks of command-line values.
 pub(crate) mod checks;
 /// OAuth clients.
 pub(crate) mod client;
-/// Many users at a time.
+/// Imports and exports.
 pub(crate) mod import;
-/// The operators' tokens.
+/// Operator tokens.
 pub(crate) mod operator;
 /// Partners.
 pub(crate) mod partner;
@@ -26,7 +26,7 @@ use tenantry_core::error::Result;
 use tenantry_domain::services::Services;
 use tenantry_store::access::Operator;
 
-/// One operation, as it travels over the control socket.
+/// An operation, as sent over the control socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operation {
@@ -43,11 +43,10 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Does it, and says what came of it. Answers may contain a password or a token: they are for the person who
-    /// asked, not for the log.
+    /// Carries it out. Results may contain a password or a token: they are for the caller, not for the log.
     ///
     /// # Errors
-    /// What the domain refuses. Faults name the flag.
+    /// Errors of `domain`. Errors of values name the flag.
     pub async fn run(self, services: &Services, by: Operator) -> Result<Value> {
         match self {
             Self::Partner(operation) => operation.run(services, by).await,

@@ -104,8 +104,8 @@ impl UserOperation {
     }
 }
 
-/// Finds a user of any partner. A read of its own: a number is looked for in each partner, for which the writer
-/// should not wait.
+/// Finds a user of any partner. A separate read: an id is searched in each partner, and the writer should not wait for
+/// that.
 async fn locate(services: &Services, by: Operator, user: UserRef) -> Result<(Admin, UserId)> {
     services
         .store
@@ -158,7 +158,7 @@ async fn create(
     })
     .await?;
     let mut shape = shape(&user);
-    // Somebody who may not log in gets the password with the first ACTIVE, by mail (B16).
+    // A user who may not log in gets the password by mail when the status first becomes ACTIVE (B16).
     if user.status == Status::Active {
         tell_password(&mut shape, password);
     }

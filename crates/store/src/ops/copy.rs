@@ -111,7 +111,7 @@ pub(crate) fn check_finished(conn: &mut dyn Connection, shown: &str) -> Result<(
         return Ok(());
     }
     Err(Error::internal(format!(
-        "{shown} is a copy that was not finished (it was left as it is): run the same `tenantry copy` again, which goes on \
+        "{shown} is a copy that was not finished (it was not changed): run the same `tenantry copy` again, which goes on \
          where it stopped"
     )))
 }

@@ -97,7 +97,7 @@ pub(crate) fn check_file(path: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::internal(format!(
-        "{} is not a database (it was left as it is): name another file with database-url or move it away",
+        "{} is not a database (it was not changed): use another file with database-url, or move this one away",
         path.display()
     )))
 }
@@ -132,7 +132,7 @@ pub(crate) fn check_version(conn: &mut Sqlite, path: &Path) -> Result<usize> {
     match schema(conn)? {
         Schema::Missing => Ok(0),
         Schema::Foreign => Err(Error::internal(format!(
-            "{} is a database of another program (it was left as it is): name another file with database-url",
+            "{} is a database of another program (it was not changed): use another file with database-url",
             path.display()
         ))),
         Schema::Ours(version) => {
@@ -269,7 +269,7 @@ fn for_dialect(sql: &str, dialect: Dialect) -> String {
 /// process at a time. From and to which version it was brought.
 ///
 /// # Errors
-/// Whatever makes it unfit, with what to do about it; then it was left as it is.
+/// Whatever makes it unfit, with what to do about it; then it was not changed.
 pub(crate) fn migrate_postgres(address: &Address, aim: Aim, clock: &Clock) -> Result<(usize, usize)> {
     let shown = address.shown();
     let mut conn = connect(address, Role::Change)?;
@@ -376,7 +376,7 @@ pub(crate) fn postgres_version(conn: &mut Postgres, shown: &str) -> Result<usize
     let ours = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'schema_versions'";
     if number(conn, ours)? == 0 {
         return Err(Error::internal(format!(
-            "{shown} holds tables of another program (it was left as it is): give Tenantry a database or schema of its own"
+            "{shown} holds tables of another program (it was not changed): give Tenantry a database or schema of its own"
         )));
     }
     let version = version(conn).map_err(|e| match e {

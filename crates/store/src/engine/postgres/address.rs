@@ -28,16 +28,16 @@ impl Address {
         let mut config: tokio_postgres::Config = url.parse().map_err(|e: tokio_postgres::Error| {
             // The parser's words name the parameter, never its value.
             let why = e.source().map_or_else(|| e.to_string(), ToString::to_string);
-            format!("database-url is no address of a PostgreSQL database ({why})")
+            format!("database-url is not the URL of a PostgreSQL database ({why})")
         })?;
         if config.get_hosts().is_empty() {
-            return Err(String::from("database-url names no host"));
+            return Err(String::from("database-url has no host"));
         }
         if config.get_dbname().is_none() {
-            return Err(String::from("database-url names no database"));
+            return Err(String::from("database-url has no database"));
         }
         if config.get_user().is_none() {
-            return Err(String::from("database-url names no user"));
+            return Err(String::from("database-url has no user"));
         }
         if !url.contains("sslmode=") {
             // Passwords of people cross this connection: beyond this machine only with TLS, unless told otherwise.

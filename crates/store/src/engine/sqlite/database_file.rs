@@ -170,7 +170,7 @@ fn not_opened(path: &Path, error: &io::Error) -> String {
     let mend = match error.kind() {
         io::ErrorKind::PermissionDenied => "; this user must be able to write it and its directory",
         io::ErrorKind::ReadOnlyFilesystem => "; its file system is read-only",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free space",
         _ => "",
     };
     format!("cannot open the database {}: {error}{mend}", path.display())
