@@ -24,7 +24,7 @@ use crate::engine::tx::Effects;
 use crate::listing::offset_index_builder::OffsetIndexBuilder;
 use tenantry_core::clock::Clock;
 use tenantry_core::error::{Error, Result};
-use tenantry_core::model::{PartnerId, User, UserId};
+use tenantry_core::model::{PartnerId, UserId};
 use tenantry_core::random::Random;
 use tenantry_core::supervise::Supervisor;
 
