@@ -6,7 +6,7 @@ use tenantry_core::model::{GroupId, PartnerId, Profile, Status, User};
 use tenantry_core::values;
 use tenantry_domain::unit;
 use tenantry_store::access::Operator;
-use tenantry_store::tables::users;
+use tenantry_store::tables::{groups, users};
 
 use crate::harness::{Person, T};
 
@@ -54,7 +54,7 @@ pub async fn seed(t: &T, pid: i64, prefix: &'static str, count: usize, groups: V
     const UNIT: usize = 20_000;
     let rights = Operator::of_this_machine().as_admin_of(PartnerId(pid));
     for from in (0..count).step_by(UNIT) {
-        let groups = groups.clone();
+        let groups_of_each = groups.clone();
         unit::write_large(&t.app.store, &rights, move |tx| {
             for n in from..count.min(from + UNIT) {
                 let username = values::username(&format!("{prefix}{n}")).unwrap();
@@ -70,16 +70,17 @@ pub async fn seed(t: &T, pid: i64, prefix: &'static str, count: usize, groups: V
                         title: (n % 3 == 0).then(|| String::from("Archivist of the northern wing")),
                         ..Profile::default()
                     },
-                    groups: groups.clone(),
+                    groups: groups_of_each.clone(),
                     is_admin: false,
                     created_at: tx.now(),
                     updated_at: tx.now(),
                     last_login_at: None,
                     version: 1,
                 };
-                users::insert(tx, &user, &username)?;
+                users::insert_uncounted(tx, &user, &username)?;
             }
-            Ok(())
+            let inserted = count.min(from + UNIT) - from;
+            groups::count_in_each(tx, &groups_of_each, i64::try_from(inserted).unwrap())
         })
         .await
         .unwrap();
