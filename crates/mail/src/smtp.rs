@@ -1,10 +1,9 @@
 //! Mails through an SMTP server (RFC 5321).
 //!
 //! One connection serves a batch and ends with it: a busy outbox pays for few handshakes, a quiet one leaves nothing
-//! open to go stale. lettre's own pool (feature `pool`) is not used, because its transport does not say which command was
-//! refused, closes the connection at every refusal, and has one time-out for all answers: a refused sender would end the
-//! mail (`a_refused_sender_is_no_mails_fault`), and a refused recipient the session of the others
-//! (`a_refused_recipient_stops_no_other`). lettre's `tracing` feature must stay off: it logs whole mails.
+//! open to go stale. lettre's own pool is not used: its connections end at every refusal and do not tell what was refused
+//! (`a_connection_as_lettre_pools_it_ends_at_a_refusal_of_whatever`). lettre's `tracing` feature must stay off: it logs whole
+//! mails.
 
 use std::time::{Duration, Instant};
 

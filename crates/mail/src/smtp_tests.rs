@@ -134,6 +134,27 @@ fn a_refused_sender_is_no_mails_fault() {
     assert!(!format!("{smtp:?}").contains("cret"));
 }
 
+/// Why lettre's pool is not used: its connections end at a refusal, and do not tell that of a sender, which is no mail's
+/// fault, from that of a recipient, which is final.
+#[test]
+fn a_connection_as_lettre_pools_it_ends_at_a_refusal_of_whatever() {
+    let errors = ["MAIL", "RCPT"].map(|refused| {
+        let (port, heard) = match refused {
+            "MAIL" => server(|line| if line.starts_with("MAIL") { Some("550 no") } else { kind(line) }),
+            _ => server(|line| if line.starts_with("RCPT") { Some("550 no") } else { kind(line) }),
+        };
+        let mut connection = smtp(port).connect().unwrap();
+        let address = |text: &str| text.parse::<lettre::Address>().unwrap();
+        let envelope =
+            lettre::address::Envelope::new(Some(address("a@example.com")), vec![address("b@example.com")]);
+        let error = connection.send(&envelope.unwrap(), b"Subject: x\r\n\r\nx").unwrap_err();
+        assert!(error.is_permanent() && connection.has_broken());
+        assert_eq!(count(&heard, "QUIT"), 1);
+        error.to_string()
+    });
+    assert_eq!(errors[0], errors[1]);
+}
+
 #[test]
 fn a_server_that_hangs_up_delays_the_rest() {
     let (port, heard) = server(|line| if line == "(message)" { None } else { kind(line) });
