@@ -146,12 +146,11 @@ pub async fn bulk_create_users(
     Once { body, claim }: Once<BULK>,
 ) -> Result<Response, Problem> {
     let Bulk { rows, atomic } = read_bulk(&app, &by, &body).await?;
-    let (terms, rights) = (app.terms, by.clone());
     write
         .once(claim)
         .large()
         .run(&app, &by, move |tx| {
-            let made = user_bulk::create_many(tx, terms, &rights, &rows, atomic)?;
+            let made = user_bulk::create_many(tx, &rows, atomic)?;
             let results: Vec<RowResult> =
                 (0..).zip(made).map(|(index, one)| RowResult::of(index, one)).collect::<Result<_>>()?;
             let created = results.iter().filter(|row| row.user_id.is_some()).count();

@@ -239,8 +239,7 @@ pub fn difference(before: Value, after: Value) -> Option<(Value, Value)> {
 /// # Errors
 /// None of its own.
 pub fn list_page(
-    tx: &mut Tx<'_>,
-    _by: &Admin,
+    tx: &mut Tx<'_, Admin>,
     query: &EventQuery,
     from: EventPosition,
     size: i64,

@@ -16,7 +16,7 @@ use crate::unit::{self, Done, Manner};
 use tenantry_core::clock::{Millis, SECOND};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::PartnerId;
-use tenantry_store::access::{Scope, system_within};
+use tenantry_store::access::{Scope, Within, system_within};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
 use tenantry_store::tables::large_units;
@@ -136,7 +136,7 @@ async fn hold(store: &Store, pid: PartnerId) -> Result<Option<Option<String>>> {
     if !store.is_shared() {
         return Ok(Some(None));
     }
-    let take = |tx: &mut Tx<'_>| {
+    let take = |tx: &mut Tx<'_, Within>| {
         let holder = tx.random().token::<16>();
         let expires_at = tx.now() + LEASE;
         Ok(large_units::acquire(tx, &holder, expires_at)?.then_some(holder))
@@ -193,10 +193,11 @@ impl LargeUnit {
     ///
     /// # Errors
     /// Those of `work`; Unavailable.
-    pub async fn step<T, F>(&self, store: &Store, scope: &impl Scope, work: F) -> Result<T>
+    pub async fn step<S, T, F>(&self, store: &Store, scope: &S, work: F) -> Result<T>
     where
+        S: Scope + Clone + Send + Sync + 'static,
         T: Send + 'static,
-        F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        F: Fn(&mut Tx<'_, S>) -> Result<T> + Send + 'static,
     {
         let _step = permit(&self.steps).await?;
         let holder = self.holder.clone();
@@ -211,20 +212,21 @@ impl LargeUnit {
     ///
     /// # Errors
     /// As [`unit::write_in`]; Unavailable.
-    pub async fn conclude<T, F>(
+    pub async fn conclude<S, T, F>(
         &self,
         store: &Store,
-        scope: &impl Scope,
+        scope: &S,
         manner: Manner,
         work: F,
     ) -> Result<Done<T>>
     where
+        S: Scope + Clone + Send + Sync + 'static,
         T: Keepable + Send + 'static,
-        F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        F: Fn(&mut Tx<'_, S>) -> Result<T> + Send + 'static,
     {
         let _step = permit(&self.steps).await?;
         let holder = self.holder.clone();
-        let work = move |tx: &mut Tx<'_>| {
+        let work = move |tx: &mut Tx<'_, S>| {
             renew(tx, holder.as_deref())?;
             work(tx)
         };
@@ -234,7 +236,7 @@ impl LargeUnit {
     /// Lets those of other processes begin.
     pub async fn end(self, store: &Store) {
         let Some(holder) = self.holder.clone() else { return };
-        let release = move |tx: &mut Tx<'_>| large_units::release(tx, &holder);
+        let release = move |tx: &mut Tx<'_, Within>| large_units::release(tx, &holder);
         if let Err(e) = unit::write(store, &system_within(self.pid), release).await {
             tracing::warn!(%e, "other processes wait for the large changes of a partner until its lease has expired");
         }
@@ -255,6 +257,7 @@ pub fn is_step_full(tx: &Tx<'_>, rows: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tenantry_core::account_policy::AccountPolicy;
     use tenantry_core::clock::Clock;
     use tenantry_core::random::Random;
 
@@ -262,7 +265,13 @@ mod tests {
     const TWO: PartnerId = PartnerId(2);
 
     fn store(dir: &tempfile::TempDir) -> Store {
-        Store::open_sqlite(&dir.path().join("test.db"), Clock::manual(0), Random::seeded(1)).unwrap()
+        Store::open_sqlite(
+            &dir.path().join("test.db"),
+            Clock::manual(0),
+            Random::seeded(1),
+            AccountPolicy::DEFAULT,
+        )
+        .unwrap()
     }
 
     #[tokio::test]

@@ -12,12 +12,12 @@ use crate::events;
 use crate::expensive_hashes::{self, Candidate, Compared};
 use crate::services::Services;
 use crate::tokens::{self, Granted, Opening, Origin};
-use crate::{Terms, login_failures, passwords, throttle, unit};
+use crate::{login_failures, passwords, throttle, unit};
 use tenantry_core::error::{Error, GrantError, Result};
 use tenantry_core::model::{PartnerId, Status, UserId};
 use tenantry_core::values;
 use tenantry_passwords::{Verdict, Whose, Work};
-use tenantry_store::access::{nobody, system_within};
+use tenantry_store::access::{Within, nobody, system_within};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::passwords::{Stored, end_permanent, list_present, rehash};
 use tenantry_store::tables::users;
@@ -53,7 +53,7 @@ pub async fn grant_password(
         .await?;
         return Err(attempt.refuse(services).await);
     };
-    let (terms, client_id) = (services.terms, client.client_id().to_owned());
+    let client_id = client.client_id().to_owned();
     let guess = attempt.judge(services, &found, &verdict, &password).await?;
     let used = match &guess {
         Guess::Right(used) => Some(used),
@@ -63,14 +63,14 @@ pub async fn grant_password(
     let user_id = found.user_id;
     let granted = unit::write(&services.store, &system_within(found.pid), move |tx| {
         let opened = match matched {
-            Some(password) => open(tx, terms, user_id, password, &client_id, &origin)?,
+            Some(password) => open(tx, user_id, password, &client_id, &origin)?,
             None => None,
         };
         if opened.is_none() {
             // A right password that opens nothing (locked, refused, ended) is no failed guess, nor is one that was not
             // compared; one that was compared with an expensive hash is counted already.
             if is_wrong {
-                login_failures::count(tx, terms, user_id)?;
+                login_failures::count(tx, user_id)?;
             } else {
                 users::count_unknown_login(tx);
             }
@@ -169,7 +169,7 @@ async fn store_anew(services: &Services, found: &Found, used: &Stored, password:
     let hasher = services.hasher.on_behalf_of(Whose::Partner(found.pid));
     let Ok(hash) = hasher.hash(password).await else { return };
     let (user_id, used) = (found.user_id, used.clone());
-    let store = move |tx: &mut Tx<'_>| rehash(tx, user_id, &used, &hash);
+    let store = move |tx: &mut Tx<'_, Within>| rehash(tx, user_id, &used, &hash);
     if let Err(error) = unit::write(&services.store, &system_within(found.pid), store).await {
         tracing::debug!(%error, "a password was not stored anew");
     }
@@ -187,7 +187,7 @@ async fn find(services: &Services, client: &ClientIdentity, username: &str) -> R
     let Some(key) = values::username_key(username) else { return Ok(None) };
     let found = services.store.read(&nobody(), move |tx| users::find_username(tx, &key)).await?;
     let Some((pid, user_id)) = found.filter(|(pid, _)| client.serves(*pid)) else { return Ok(None) };
-    let read = move |tx: &mut Tx<'_>| {
+    let read = move |tx: &mut Tx<'_, Within>| {
         let may_log_in = users::may_log_in(tx, user_id)?;
         Ok((may_log_in, if may_log_in { list_present(tx, user_id)? } else { Vec::new() }))
     };
@@ -198,7 +198,6 @@ async fn find(services: &Services, client: &ClientIdentity, username: &str) -> R
 /// Opens a session if everything is (still) as it must be; none = refused.
 fn open(
     tx: &mut Tx<'_>,
-    terms: Terms,
     user_id: UserId,
     password_id: i64,
     client_id: &str,
@@ -219,14 +218,14 @@ fn open(
         // One that was asked for stood beside the permanent one, until now.
         end_permanent(tx, user_id)?;
         Some(password.expires_at)
-    } else if passwords::is_overdue(password, terms, now) {
+    } else if passwords::is_overdue(password, tx.policy(), now) {
         Some(None)
     } else {
         None
     };
     users::set_logged_in(tx, &user)?;
     let opening = Opening { client_id, user_id: Some(user_id), origin, restricted };
-    let (session, granted) = tokens::open_session(tx, terms, &opening)?;
+    let (session, granted) = tokens::open_session(tx, &opening)?;
     let after = json!({ "clientId": client_id, "address": origin.address });
     events::record_session(tx, user_id, after, &session)?;
     Ok(Some(granted))

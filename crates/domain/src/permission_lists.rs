@@ -15,7 +15,7 @@ use crate::permissions::accessible;
 use crate::unit::{self, Done, Manner};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{GroupId, ObjectPermissions, PartnerId};
-use tenantry_store::access::{Admin, Scope as _, nobody, system_within};
+use tenantry_store::access::{Admin, Scope as _, Within, nobody, system_within};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
 use tenantry_store::tables::groups;
@@ -76,9 +76,9 @@ where
     }
     if !store.is_schema_common().await? {
         // A server of an earlier version would take what is staged for the list.
-        let (rights, manner) = (by.clone(), Manner { is_large: true, ..manner });
-        let work = move |tx: &mut Tx<'_>| {
-            crate::permissions::replace(tx, &rights, new.group_id, &new.list)?;
+        let manner = Manner { is_large: true, ..manner };
+        let work = move |tx: &mut Tx<'_, Admin>| {
+            crate::permissions::replace(tx, new.group_id, &new.list)?;
             Ok(answer.clone())
         };
         return unit::write_in(store, by, manner, work).await;
@@ -104,12 +104,11 @@ async fn rehearse<T>(
 where
     T: Send + 'static,
 {
-    let rights = by.clone();
     unit::rehearse_by_reading(store, by, move |tx| {
         if let Some((target, condition)) = &manner.condition {
             conditions::check(tx, *target, condition)?;
         }
-        accessible(tx, &rights, group_id)?;
+        accessible(tx, group_id)?;
         Ok(Done::Now(answer))
     })
     .await
@@ -164,13 +163,13 @@ impl Work<'_> {
 
     /// From here on a change of the list by anybody else is noticed.
     async fn begin(&self, manner: &Manner) -> Result<i64> {
-        let (by, group_id, condition) = (self.by.clone(), self.new.group_id, manner.condition.clone());
+        let (group_id, condition) = (self.new.group_id, manner.condition.clone());
         self.unit
             .step(self.store, self.by, move |tx| {
                 if let Some((target, condition)) = &condition {
                     conditions::check(tx, *target, condition)?;
                 }
-                let group = accessible(tx, &by, group_id)?;
+                let group = accessible(tx, group_id)?;
                 groups::claim(tx, group_id)?;
                 changes::begin(tx, group_id, group.version)?.ok_or_else(overtaken)
             })
@@ -200,7 +199,7 @@ impl Work<'_> {
         let (group_id, mut from) = (self.new.group_id, 0);
         while from < plan.changes.len() {
             let plan = Arc::clone(plan);
-            let step = move |tx: &mut Tx<'_>| {
+            let step = move |tx: &mut Tx<'_, Admin>| {
                 if !changes::claim_staged(tx, group_id, change_id)? {
                     return Ok(None);
                 }
@@ -233,13 +232,12 @@ impl Work<'_> {
     where
         T: Keepable + Clone + Send + Sync + 'static,
     {
-        let (by, group_id, plan, answer) =
-            (self.by.clone(), self.new.group_id, Arc::clone(plan), answer.clone());
+        let (group_id, plan, answer) = (self.new.group_id, Arc::clone(plan), answer.clone());
         let is_overtaken = Arc::new(AtomicBool::new(false));
         let noted = Arc::clone(&is_overtaken);
-        let work = move |tx: &mut Tx<'_>| {
+        let work = move |tx: &mut Tx<'_, Admin>| {
             noted.store(false, Ordering::Relaxed);
-            accessible(tx, &by, group_id)?;
+            accessible(tx, group_id)?;
             groups::claim(tx, group_id)?;
             if !changes::claim_staged(tx, group_id, change_id)? {
                 noted.store(true, Ordering::Relaxed);
@@ -297,7 +295,7 @@ async fn settle(store: &Store, unit: &LargeUnit, group_id: GroupId) -> Result<()
         }
         settle_page(store, unit, group_id, of, &page).await?;
     }
-    let end = move |tx: &mut Tx<'_>| changes::end(tx, group_id, of.change_id);
+    let end = move |tx: &mut Tx<'_, Within>| changes::end(tx, group_id, of.change_id);
     unit.step(store, &scope, end).await.map(drop)
 }
 
@@ -311,7 +309,7 @@ async fn settle_page(
     let mut from = 0;
     while from < page.len() {
         let page = Arc::clone(page);
-        let step = move |tx: &mut Tx<'_>| {
+        let step = move |tx: &mut Tx<'_, Within>| {
             let mut written = 0;
             for row in page.iter().skip(from) {
                 if is_step_full(tx, written) {

@@ -31,13 +31,8 @@ pub struct SessionQuery {
 ///
 /// # Errors
 /// Not found, also for another partner's user (B11).
-pub fn list(
-    tx: &mut Tx<'_>,
-    by: &Admin,
-    user_id: UserId,
-    query: &SessionQuery,
-) -> Result<(Total, Vec<Session>)> {
-    users::get(tx, by, user_id)?;
+pub fn list(tx: &mut Tx<'_, Admin>, user_id: UserId, query: &SessionQuery) -> Result<(Total, Vec<Session>)> {
+    users::get(tx, user_id)?;
     select(tx, user_id, query)
 }
 
@@ -45,8 +40,9 @@ pub fn list(
 ///
 /// # Errors
 /// None of its own.
-pub fn list_own(tx: &mut Tx<'_>, member: &Member, query: &SessionQuery) -> Result<(Total, Vec<Session>)> {
-    select(tx, member.user_id(), query)
+pub fn list_own(tx: &mut Tx<'_, Member>, query: &SessionQuery) -> Result<(Total, Vec<Session>)> {
+    let user_id = tx.scope().user_id();
+    select(tx, user_id, query)
 }
 
 fn select(tx: &mut Tx<'_>, user_id: UserId, query: &SessionQuery) -> Result<(Total, Vec<Session>)> {
@@ -58,8 +54,8 @@ fn select(tx: &mut Tx<'_>, user_id: UserId, query: &SessionQuery) -> Result<(Tot
 ///
 /// # Errors
 /// Not found: the user, or the session among its own.
-pub fn end(tx: &mut Tx<'_>, by: &Admin, user_id: UserId, session_id: &str) -> Result<()> {
-    users::get(tx, by, user_id)?;
+pub fn end(tx: &mut Tx<'_, Admin>, user_id: UserId, session_id: &str) -> Result<()> {
+    users::get(tx, user_id)?;
     end_one(tx, user_id, session_id)
 }
 
@@ -67,16 +63,17 @@ pub fn end(tx: &mut Tx<'_>, by: &Admin, user_id: UserId, session_id: &str) -> Re
 ///
 /// # Errors
 /// Not found.
-pub fn end_own(tx: &mut Tx<'_>, member: &Member, session_id: &str) -> Result<()> {
-    end_one(tx, member.user_id(), session_id)
+pub fn end_own(tx: &mut Tx<'_, Member>, session_id: &str) -> Result<()> {
+    let user_id = tx.scope().user_id();
+    end_one(tx, user_id, session_id)
 }
 
 /// Ends every session of a user of the partner.
 ///
 /// # Errors
 /// Not found.
-pub fn end_all(tx: &mut Tx<'_>, by: &Admin, user_id: UserId) -> Result<()> {
-    users::get(tx, by, user_id)?;
+pub fn end_all(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<()> {
+    users::get(tx, user_id)?;
     end_every(tx, user_id)
 }
 
@@ -84,8 +81,9 @@ pub fn end_all(tx: &mut Tx<'_>, by: &Admin, user_id: UserId) -> Result<()> {
 ///
 /// # Errors
 /// None of its own.
-pub fn end_all_own(tx: &mut Tx<'_>, member: &Member) -> Result<()> {
-    end_every(tx, member.user_id())
+pub fn end_all_own(tx: &mut Tx<'_, Member>) -> Result<()> {
+    let user_id = tx.scope().user_id();
+    end_every(tx, user_id)
 }
 
 fn end_one(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<()> {

@@ -15,7 +15,7 @@ use crate::clients::{self, ClientIdentity};
 use crate::events::{self, Kind, Opened};
 use crate::services::Services;
 use crate::token_text::partner_of;
-use crate::{Terms, passwords, unit};
+use crate::{passwords, unit};
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, GrantError, Missing, Result, TokenFault};
 use tenantry_core::model::{PartnerId, Status, User, UserId};
@@ -77,7 +77,7 @@ fn stored_operator_hash(token: &str) -> String {
 ///
 /// # Errors
 /// None of its own.
-pub fn create_operator_token(tx: &mut Tx<'_>, _by: Operator, name: &str) -> Result<(i64, String)> {
+pub fn create_operator_token(tx: &mut Tx<'_, Operator>, name: &str) -> Result<(i64, String)> {
     let token = format!("op.{}", tx.random().token::<32>());
     let id = partners::insert_operator_token(tx, &stored_operator_hash(&token), name)?;
     Ok((id, token))
@@ -87,7 +87,7 @@ pub fn create_operator_token(tx: &mut Tx<'_>, _by: Operator, name: &str) -> Resu
 ///
 /// # Errors
 /// None of its own.
-pub fn list_operator_tokens(tx: &mut Tx<'_>, _by: Operator) -> Result<Vec<partners::OperatorToken>> {
+pub fn list_operator_tokens(tx: &mut Tx<'_, Operator>) -> Result<Vec<partners::OperatorToken>> {
     partners::list_operator_tokens(tx)
 }
 
@@ -95,7 +95,7 @@ pub fn list_operator_tokens(tx: &mut Tx<'_>, _by: Operator) -> Result<Vec<partne
 ///
 /// # Errors
 /// Not found.
-pub fn revoke_operator_token(tx: &mut Tx<'_>, _by: Operator, token_id: i64) -> Result<()> {
+pub fn revoke_operator_token(tx: &mut Tx<'_, Operator>, token_id: i64) -> Result<()> {
     if partners::delete_operator_token(tx, token_id)? {
         Ok(())
     } else {
@@ -134,20 +134,16 @@ pub(super) struct Opening<'a> {
 }
 
 /// Opens a session and gives its first tokens.
-pub(super) fn open_session(
-    tx: &mut Tx<'_>,
-    terms: Terms,
-    opening: &Opening<'_>,
-) -> Result<(Opened, Granted)> {
+pub(super) fn open_session(tx: &mut Tx<'_>, opening: &Opening<'_>) -> Result<(Opened, Granted)> {
     let (now, pid) = (tx.now(), tx.pid());
     let session_id = tx.random().token::<16>();
-    let mut access_ends = now + terms.access_token;
+    let mut access_ends = now + tx.policy().access_token;
     if let Some(Some(ends)) = opening.restricted {
         access_ends = access_ends.min(ends);
     }
     // A technical account logs in again with its secret; a restricted session must not live on (B22).
     let refreshes = opening.restricted.is_none() && opening.user_id.is_some();
-    let session_ends = if refreshes { access_ends.max(now + terms.refresh_token) } else { access_ends };
+    let session_ends = if refreshes { access_ends.max(now + tx.policy().refresh_token) } else { access_ends };
     let address = opening.origin.address.to_string();
     let user_agent: Option<String> =
         opening.origin.user_agent.as_ref().map(|ua| ua.chars().take(255).collect());
@@ -167,14 +163,9 @@ pub(super) fn open_session(
     sessions::insert_token(tx, TokenKind::Access, &hash(&access_token), &session_id, access_ends)?;
     let mut refresh_token = None;
     if refreshes {
+        let refresh_ends = now + tx.policy().refresh_token;
         let token = make(tx.random(), "rt", pid);
-        sessions::insert_token(
-            tx,
-            TokenKind::Refresh,
-            &hash(&token),
-            &session_id,
-            now + terms.refresh_token,
-        )?;
+        sessions::insert_token(tx, TokenKind::Refresh, &hash(&token), &session_id, refresh_ends)?;
         refresh_token = Some(token);
     }
     let granted = Granted {
@@ -201,14 +192,14 @@ pub async fn grant_client_credentials(
             "a public client cannot use this grant".into(),
         ));
     };
-    let (terms, client) = (services.terms, client.clone());
+    let client = client.clone();
     unit::write(&services.store, &system_within(client.pid), move |tx| {
         if !clients::is_known(tx, &client.client_id)? {
             return Err(clients::unknown());
         }
         let opening =
             Opening { client_id: &client.client_id, user_id: None, origin: &origin, restricted: None };
-        let (_, granted) = open_session(tx, terms, &opening)?;
+        let (_, granted) = open_session(tx, &opening)?;
         events::record(tx, Kind::SessionStarted, None, Some(json!({ "clientId": client.client_id })))?;
         Ok(granted)
     })
@@ -229,15 +220,14 @@ fn invalid_refresh_token() -> Error {
 /// `invalid_grant`.
 pub async fn grant_refresh(services: &Services, client: &ClientIdentity, token: &str) -> Result<Granted> {
     let pid = partner_of(token, "rt").filter(|pid| client.serves(*pid)).ok_or_else(invalid_refresh_token)?;
-    let (terms, hash, client_id) = (services.terms, hash(token), client.client_id().to_owned());
+    let (hash, client_id) = (hash(token), client.client_id().to_owned());
     let granted =
-        unit::write(&services.store, &system_within(pid), move |tx| refresh(tx, terms, &hash, &client_id))
-            .await?;
+        unit::write(&services.store, &system_within(pid), move |tx| refresh(tx, &hash, &client_id)).await?;
     granted.ok_or_else(invalid_refresh_token)
 }
 
 /// None = refused; what a replay ended stays ended, hence no error, which would undo it.
-fn refresh(tx: &mut Tx<'_>, terms: Terms, presented: &TokenHash, client_id: &str) -> Result<Option<Granted>> {
+fn refresh(tx: &mut Tx<'_>, presented: &TokenHash, client_id: &str) -> Result<Option<Granted>> {
     let Some(token) = sessions::find_refresh_token(tx, presented)? else { return Ok(None) };
     if token.client_id != client_id {
         return Ok(None);
@@ -251,25 +241,25 @@ fn refresh(tx: &mut Tx<'_>, terms: Terms, presented: &TokenHash, client_id: &str
         return Ok(None);
     }
     let pid = tx.pid();
-    if owner_of(tx, terms, &token)?.is_none() {
+    if owner_of(tx, &token)?.is_none() {
         return Ok(None);
     }
     let access_token = make(tx.random(), "at", pid);
     let refresh_token = make(tx.random(), "rt", pid);
-    let (access_ends, refresh_ends) = (now + terms.access_token, now + terms.refresh_token);
+    let (access_ends, refresh_ends) = (now + tx.policy().access_token, now + tx.policy().refresh_token);
     sessions::rotate(tx, presented, &token.session_id, refresh_ends.max(access_ends))?;
     sessions::insert_token(tx, TokenKind::Access, &hash(&access_token), &token.session_id, access_ends)?;
     sessions::insert_token(tx, TokenKind::Refresh, &hash(&refresh_token), &token.session_id, refresh_ends)?;
     Ok(Some(Granted {
         access_token,
         refresh_token: Some(refresh_token),
-        expires_in: terms.access_token,
+        expires_in: tx.policy().access_token,
         password_change_required: false,
     }))
 }
 
 /// The user for whom a refresh token that was not yet used is good now.
-fn owner_of(tx: &mut Tx<'_>, terms: Terms, token: &RefreshToken) -> Result<Option<User>> {
+fn owner_of(tx: &mut Tx<'_>, token: &RefreshToken) -> Result<Option<User>> {
     let (now, pid) = (tx.now(), tx.pid());
     let Some(user_id) = token.user_id else { return Ok(None) };
     let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
@@ -278,7 +268,7 @@ fn owner_of(tx: &mut Tx<'_>, terms: Terms, token: &RefreshToken) -> Result<Optio
     }
     // A password past its expiry must be changed at a login; refreshing must not put that off for ever.
     let present = tenantry_store::tables::passwords::list_present(tx, user_id)?;
-    let is_good = present.iter().any(|p| !p.is_temporary && !passwords::is_overdue(p, terms, now));
+    let is_good = present.iter().any(|p| !p.is_temporary && !passwords::is_overdue(p, tx.policy(), now));
     Ok(is_good.then_some(user))
 }
 
@@ -375,7 +365,7 @@ pub async fn introspect(
     let ClientIdentity::Confidential(client) = client else {
         return Err(Error::Grant(GrantError::UnauthorizedClient, "a public client cannot introspect".into()));
     };
-    let (pid, hash, terms) = (client.pid, hash(token), services.terms);
+    let (pid, hash) = (client.pid, hash(token));
     if partner_of(token, "at") == Some(pid) {
         let Some(facts) = services.store.find_token(pid, &hash).await? else { return Ok(None) };
         if Caller::admit(&facts, services.clock.now()).is_err() || facts.is_restricted() {
@@ -393,7 +383,7 @@ pub async fn introspect(
             if token.used_at.is_some() {
                 return Ok(None);
             }
-            let Some(user) = owner_of(tx, terms, &token)? else { return Ok(None) };
+            let Some(user) = owner_of(tx, &token)? else { return Ok(None) };
             Ok(Some(Introspection {
                 client_id: token.client_id,
                 user: Some((user.user_id, user.username)),

@@ -238,9 +238,10 @@ impl Write {
     ///
     /// # Errors
     /// Those of `work`; a failed precondition.
-    pub async fn run<F>(self, app: &AppState, by: &impl Scope, work: F) -> Result<Response, Problem>
+    pub async fn run<S, F>(self, app: &AppState, by: &S, work: F) -> Result<Response, Problem>
     where
-        F: Fn(&mut Tx<'_>) -> Result<Answer> + Send + 'static,
+        S: Scope + Clone + Send + 'static,
+        F: Fn(&mut Tx<'_, S>) -> Result<Answer> + Send + 'static,
     {
         self.run_by(async |manner| unit::write_in(&app.store, by, manner, work).await).await
     }

@@ -8,7 +8,7 @@ use tenantry_domain::{
     deleted_users, erasures, events, expensive_hashes, once, outbox, permission_lists, sessions, throttle,
     unit, user_import, uses,
 };
-use tenantry_store::access::{nobody, system_within};
+use tenantry_store::access::{Within, nobody, system_within};
 use tenantry_store::engine::tx::Tx;
 
 /// Rows of the outbox per transaction.
@@ -127,7 +127,7 @@ pub async fn housekeep(services: &Services) -> Result<Housekeeping> {
         }
     }
     loop {
-        let purge = |tx: &mut tenantry_store::engine::tx::Tx<'_>| user_import::purge(tx, rows(ANSWERS));
+        let purge = |tx: &mut Tx<'_, Within>| user_import::purge(tx, rows(ANSWERS));
         let count = unit::write_large(&services.store, &nobody(), purge).await?;
         done.imports += count;
         if count < ANSWERS {
@@ -135,23 +135,22 @@ pub async fn housekeep(services: &Services) -> Result<Housekeeping> {
         }
     }
     loop {
-        let look = |tx: &mut tenantry_store::engine::tx::Tx<'_>| expensive_hashes::look_at(tx, rows(HASHES));
+        let look = |tx: &mut Tx<'_, Within>| expensive_hashes::look_at(tx, rows(HASHES));
         let count = unit::write_large(&services.store, &nobody(), look).await?;
         done.hashes += count;
         if count < HASHES {
             break;
         }
     }
-    unit::write(&services.store, &nobody(), expensive_hashes::lower).await?;
+    unit::write(&services.store, &nobody(), |tx| expensive_hashes::lower(tx)).await?;
     Ok(done)
 }
 
 /// Erases deleted users whose retention has ended; each writes an event of its partner.
 async fn erase_users(services: &Services) -> Result<usize> {
-    let (terms, mut erased) = (services.terms, 0);
+    let mut erased = 0;
     loop {
-        let due =
-            services.store.read(&nobody(), move |tx| deleted_users::list_due(tx, terms, rows(USERS))).await?;
+        let due = services.store.read(&nobody(), move |tx| deleted_users::list_due(tx, rows(USERS))).await?;
         let count = due.len();
         let mut by_partner: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (pid, user_id) in due {
@@ -179,7 +178,7 @@ async fn blank_events(services: &Services) -> Result<usize> {
         let mut is_stuck = true;
         for &pid in &partners {
             loop {
-                let step = |tx: &mut Tx<'_>| erasures::step(tx, rows(EVENTS));
+                let step = |tx: &mut Tx<'_, Within>| erasures::step(tx, rows(EVENTS));
                 let step = unit::write_large(&services.store, &system_within(pid), step).await?;
                 done += step.done;
                 is_stuck &= step.done == 0;
@@ -197,15 +196,15 @@ async fn blank_events(services: &Services) -> Result<usize> {
 
 /// Removes events older than `event-days`, partner by partner.
 async fn purge_events(services: &Services) -> Result<usize> {
-    let Some(kept) = services.terms.events else { return Ok(0) };
+    let Some(kept) = services.policy().events else { return Ok(0) };
     let mut gone = 0;
     loop {
-        let list = move |tx: &mut Tx<'_>| events::list_partners_with_old(tx, kept, rows(PARTNERS));
+        let list = move |tx: &mut Tx<'_, Within>| events::list_partners_with_old(tx, kept, rows(PARTNERS));
         let partners = services.store.scan(&nobody(), list).await?;
         let mut is_stuck = true;
         for &pid in &partners {
             loop {
-                let purge = move |tx: &mut Tx<'_>| events::purge(tx, kept, rows(EVENTS));
+                let purge = move |tx: &mut Tx<'_, Within>| events::purge(tx, kept, rows(EVENTS));
                 let count = unit::write_large(&services.store, &system_within(pid), purge).await?;
                 gone += count;
                 is_stuck &= count == 0;

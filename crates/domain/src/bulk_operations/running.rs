@@ -66,7 +66,7 @@ pub(super) async fn begin(
     let record = record(&services, &by, &manner, &plan)?;
     let counted = Counted::of(&services.bulk, &record.operation_id);
     let (entry, plan) = (record.clone(), Arc::new(plan));
-    let before = unit::begin::<StoredResponse, _>(&services.store, &by, &manner, move |tx| {
+    let before = unit::begin::<_, StoredResponse, _>(&services.store, &by, &manner, move |tx| {
         if matches!(plan.change, BulkChange::DeleteGroup | BulkChange::DeleteGroups) {
             // Whoever puts a child under one of them claims it as well, and finds that it is being deleted.
             partners::claim(tx)?;
@@ -97,8 +97,8 @@ pub(super) async fn begin_with<S, F>(
     first: F,
 ) -> Result<()>
 where
-    S: Scope + Send + Sync,
-    F: Fn(&mut Tx<'_>) -> Result<()> + Send + 'static,
+    S: Scope + Clone + Send + Sync + 'static,
+    F: Fn(&mut Tx<'_, S>) -> Result<()> + Send + 'static,
 {
     let record = record(&services, &by, &Manner::default(), &Plan { change, ids: Vec::new() })?;
     let counted = Counted::of(&services.bulk, &record.operation_id);
@@ -172,9 +172,8 @@ async fn carry_out(services: &Services, turn: &LargeUnit, record: &BulkRecord) -
 }
 
 async fn step(services: &Services, turn: &LargeUnit, by: &Admin, record: &BulkRecord) -> Result<Stepped> {
-    let (terms, rights, id, owner) =
-        (services.terms, by.clone(), record.operation_id.clone(), services.bulk.owner());
-    turn.step(&services.store, by, move |tx| steps::step(tx, terms, &rights, &id, &owner)).await
+    let (id, owner) = (record.operation_id.clone(), services.bulk.owner());
+    turn.step(&services.store, by, move |tx| steps::step(tx, &id, &owner)).await
 }
 
 /// So that another process need not wait for the lease to end.
@@ -194,12 +193,12 @@ async fn release(services: &Services, pid: PartnerId, record: &BulkRecord) {
 /// Of the store.
 pub async fn take_up(services: &Services) -> Result<Vec<JoinHandle<Result<StoredResponse>>>> {
     let mut tasks = Vec::new();
-    for pid in services.store.read(&nobody(), stored::list_partners).await? {
+    for pid in services.store.read(&nobody(), |tx| stored::list_partners(tx)).await? {
         if services.bulk.is_stopping() {
             break;
         }
         let by = system_within(pid);
-        let Some(found) = services.store.read(&by, stored::find).await? else { continue };
+        let Some(found) = services.store.read(&by, |tx| stored::find(tx)).await? else { continue };
         if services.bulk.known().contains(&found.operation_id) {
             continue;
         }
