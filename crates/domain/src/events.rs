@@ -145,12 +145,17 @@ pub(super) fn record_session(tx: &mut Tx<'_>, user: UserId, after: Value, sessio
     insert_with_address(tx, &event, &session.session_id, session.ends_at + ADDRESS_KEPT)
 }
 
+/// Events from before this time are not kept; none = all are kept.
+fn kept_since(tx: &Tx<'_>) -> Option<Millis> {
+    tx.policy().events.map(|kept| tx.now() - kept)
+}
+
 /// Removes those of the first `limit` events of the transaction's partner that are older than events are kept; how many.
 ///
 /// # Errors
 /// None of its own.
-pub fn purge(tx: &mut Tx<'_>, kept: Millis, limit: i64) -> Result<usize> {
-    let before = tx.now() - kept;
+pub fn purge(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
+    let Some(before) = kept_since(tx) else { return Ok(0) };
     tenantry_store::tables::events::purge(tx, before, limit)
 }
 
@@ -158,8 +163,8 @@ pub fn purge(tx: &mut Tx<'_>, kept: Millis, limit: i64) -> Result<usize> {
 ///
 /// # Errors
 /// None of its own.
-pub fn list_partners_with_old(tx: &mut Tx<'_>, kept: Millis, limit: i64) -> Result<Vec<PartnerId>> {
-    let before = tx.now() - kept;
+pub fn list_partners_with_old(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<PartnerId>> {
+    let Some(before) = kept_since(tx) else { return Ok(Vec::new()) };
     tenantry_store::tables::events::list_partners_with_old(tx, before, limit)
 }
 
