@@ -166,7 +166,7 @@ pub async fn create_partner(
     let whole = app.clone();
     write
         .once(claim)
-        .telling(in_create)
+        .map_error(in_create)
         .run(&app, &by, move |tx| {
             let made = partners::create(tx, &name, &admin, false)?;
             let (partner, admin) = (PartnerBody::of(&made.partner), UserBody::of(&made.admin, &whole));
@@ -256,8 +256,8 @@ pub async fn delete_partner(
 ) -> Result<Response, Problem> {
     let force = params.flag("force").unwrap_or(false);
     params.finish()?;
-    bulk_operations::delete_partner(&app, by, pid, force, write.dry_run).await?;
-    Ok(Answer::gone().answer(write.dry_run)?)
+    bulk_operations::delete_partner(&app, by, pid, force, write.is_dry_run()).await?;
+    Ok(Answer::gone().answer(write.is_dry_run())?)
 }
 
 fn read_list(mut params: Params) -> Result<(Option<String>, ListAddress, PageRequest)> {

@@ -231,8 +231,8 @@ pub async fn update_group_permissions(
     let (write, new) = (write.of(Target::Group(id)), Arc::clone(&list));
     if app.store.read(&by, move |tx| permission_lists::is_large(tx, id, &new)).await? {
         let (answer, new) = (Answer::ok(&*list)?, Replacement { group_id: id, list });
-        let run = async |manner| {
-            permission_lists::replace(&app.store, &app.large_units, &by, manner, new, answer).await
+        let run = async |options| {
+            permission_lists::replace(&app.store, &app.large_units, &by, options, new, answer).await
         };
         return write.run_by(run).await;
     }

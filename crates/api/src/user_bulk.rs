@@ -373,7 +373,7 @@ pub async fn bulk_patch_users(
         _ => |error| error,
     };
     let operation = BulkOperation { change: BulkChange::UpdateUsers(Box::new(change)), selection, expected };
-    write.telling(told).run_bulk(&app, &by, operation).await
+    write.map_error(told).run_bulk(&app, &by, operation).await
 }
 
 /// A group that does not exist is here a fault of the filter; one of the patch was found before.

@@ -150,7 +150,7 @@ pub async fn delete_user(
     UserPath(id): UserPath,
     write: Write,
 ) -> Result<Response, Problem> {
-    let dry_run = write.dry_run;
+    let dry_run = write.is_dry_run();
     write
         .of(Target::User(id))
         .run(&app, &by, move |tx| {

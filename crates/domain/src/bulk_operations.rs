@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::bulk_changes::{BulkChange, BulkOperation, Selection};
 use crate::once::StoredResponse;
 use crate::services::Services;
-use crate::unit::{self, Done, Manner};
+use crate::unit::{self, Done, WriteOptions};
 use crate::user_bulk;
 use crate::users;
 use crate::{clients, effects, groups, last_admin, memberships, partners};
@@ -81,24 +81,24 @@ fn number(count: usize) -> i64 {
 pub async fn write(
     services: &Services,
     by: &Admin,
-    manner: Manner,
+    options: WriteOptions,
     operation: BulkOperation,
 ) -> Result<Done<StoredResponse>> {
-    let dry_run = manner.dry_run;
+    let dry_run = options.dry_run;
     if !is_large(services, by, &operation).await? {
-        let manner = Manner { is_large: true, ..manner };
-        return unit::write_in(&services.store, by, manner, move |tx| apply_whole(tx, &operation, dry_run))
+        let options = WriteOptions { is_large: true, ..options };
+        return unit::write_in(&services.store, by, options, move |tx| apply_whole(tx, &operation, dry_run))
             .await;
     }
-    let manner = Arc::new(manner);
+    let options = Arc::new(options);
     if dry_run {
-        let tried = unit::check_whole(&services.store, by, &manner, move |tx| rehearse(tx, &operation));
+        let tried = unit::check_whole(&services.store, by, &options, move |tx| rehearse(tx, &operation));
         return tried.await.map(Done::Now);
     }
     // Of a partner they come one after the other, so that the next one looks at what the last one has left.
     let turn = services.bulk.turn(&services.store, by.pid()).await?;
     let change = operation.change.clone();
-    let checked = unit::check_whole(&services.store, by, &manner, move |tx| check(tx, &operation)).await;
+    let checked = unit::check_whole(&services.store, by, &options, move |tx| check(tx, &operation)).await;
     let ids = match checked {
         Ok(ids) => ids,
         Err(error) => {
@@ -106,7 +106,7 @@ pub async fn write(
             return Err(error);
         }
     };
-    let begun = running::begin(services.clone(), by.clone(), manner, turn, Plan { change, ids });
+    let begun = running::begin(services.clone(), by.clone(), options, turn, Plan { change, ids });
     // A task of its own: whoever asked may go away, and it goes on.
     tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::once::Keepable;
-use crate::unit::{self, Done, Manner};
+use crate::unit::{self, Done, WriteOptions};
 use tenantry_core::clock::{Millis, SECOND};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::PartnerId;
@@ -208,7 +208,7 @@ impl LargeUnit {
         .await
     }
 
-    /// Runs a small transaction in a manner, such as the one that has everything count at once.
+    /// Runs a small transaction with options, such as the one that has everything count at once.
     ///
     /// # Errors
     /// As [`unit::write_in`]; Unavailable.
@@ -216,7 +216,7 @@ impl LargeUnit {
         &self,
         store: &Store,
         scope: &S,
-        manner: Manner,
+        options: WriteOptions,
         work: F,
     ) -> Result<Done<T>>
     where
@@ -230,7 +230,7 @@ impl LargeUnit {
             renew(tx, holder.as_deref())?;
             work(tx)
         };
-        unit::write_in(store, scope, manner, work).await
+        unit::write_in(store, scope, options, work).await
     }
 
     /// Lets those of other processes begin.

@@ -7,12 +7,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::conditions;
 use crate::large_units::{LargeUnit, LargeUnits, is_step_full};
 use crate::once::Keepable;
 use crate::permissions::Differing;
 use crate::permissions::accessible;
-use crate::unit::{self, Done, Manner};
+use crate::unit::{self, Done, WriteOptions};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{GroupId, ObjectPermissions, PartnerId};
 use tenantry_store::access::{Admin, Scope as _, Within, nobody, system_within};
@@ -58,35 +57,35 @@ pub struct Replacement {
 /// It goes on when whoever asked is gone: what has begun is brought to its end.
 ///
 /// # Errors
-/// Those of [`crate::permissions::replace`]; of the manner; Unavailable while other large units of the partner are under
+/// Those of [`crate::permissions::replace`]; those of the options; Unavailable while other large units of the partner are under
 /// way, and when others change the list again and again.
 pub async fn replace<T>(
     store: &Store,
     units: &LargeUnits,
     by: &Admin,
-    manner: Manner,
+    options: WriteOptions,
     new: Replacement,
     answer: T,
 ) -> Result<Done<T>>
 where
     T: Keepable + Clone + Send + Sync + 'static,
 {
-    if manner.dry_run {
-        return rehearse(store, by, manner, new.group_id, answer).await;
+    if options.dry_run {
+        return rehearse(store, by, options, new.group_id, answer).await;
     }
     if !store.is_schema_common().await? {
         // A server of an earlier version would take what is staged for the list.
-        let manner = Manner { is_large: true, ..manner };
+        let options = WriteOptions { is_large: true, ..options };
         let work = move |tx: &mut Tx<'_, Admin>| {
             crate::permissions::replace(tx, new.group_id, &new.list)?;
             Ok(answer.clone())
         };
-        return unit::write_in(store, by, manner, work).await;
+        return unit::write_in(store, by, options, work).await;
     }
     let unit = units.begin(store, by.pid()).await?;
     let (store, by) = (store.clone(), by.clone());
     let work = tokio::spawn(async move {
-        let done = Work { store: &store, unit: &unit, by: &by, new: &new }.run(&manner, &answer).await;
+        let done = Work { store: &store, unit: &unit, by: &by, new: &new }.run(&options, &answer).await;
         unit.end(&store).await;
         done
     });
@@ -97,7 +96,7 @@ where
 async fn rehearse<T>(
     store: &Store,
     by: &Admin,
-    manner: Manner,
+    options: WriteOptions,
     group_id: GroupId,
     answer: T,
 ) -> Result<Done<T>>
@@ -105,9 +104,7 @@ where
     T: Send + 'static,
 {
     unit::rehearse_by_reading(store, by, move |tx| {
-        if let Some((target, condition)) = &manner.condition {
-            conditions::check(tx, *target, condition)?;
-        }
+        options.check(tx)?;
         accessible(tx, group_id)?;
         Ok(Done::Now(answer))
     })
@@ -135,7 +132,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn run<T>(&self, manner: &Manner, answer: &T) -> Result<Done<T>>
+    async fn run<T>(&self, options: &WriteOptions, answer: &T) -> Result<Done<T>>
     where
         T: Keepable + Clone + Send + Sync + 'static,
     {
@@ -143,8 +140,8 @@ impl Work<'_> {
         for _ in 0..ATTEMPTS {
             // Nobody else of the partner is at work: what is there was left over.
             settle(self.store, self.unit, group_id).await?;
-            let change_id = self.begin(manner).await?;
-            let attempt = self.attempt(change_id, manner, answer).await;
+            let change_id = self.begin(options).await?;
+            let attempt = self.attempt(change_id, options, answer).await;
             let settled = settle(self.store, self.unit, group_id).await;
             match attempt {
                 Ok(Attempt::Done(done)) => {
@@ -162,13 +159,11 @@ impl Work<'_> {
     }
 
     /// From here on a change of the list by anybody else is noticed.
-    async fn begin(&self, manner: &Manner) -> Result<i64> {
-        let (group_id, condition) = (self.new.group_id, manner.condition.clone());
+    async fn begin(&self, options: &WriteOptions) -> Result<i64> {
+        let (group_id, options) = (self.new.group_id, options.clone());
         self.unit
             .step(self.store, self.by, move |tx| {
-                if let Some((target, condition)) = &condition {
-                    conditions::check(tx, *target, condition)?;
-                }
+                options.check(tx)?;
                 let group = accessible(tx, group_id)?;
                 groups::claim(tx, group_id)?;
                 changes::begin(tx, group_id, group.version)?.ok_or_else(overtaken)
@@ -176,7 +171,7 @@ impl Work<'_> {
             .await
     }
 
-    async fn attempt<T>(&self, change_id: i64, manner: &Manner, answer: &T) -> Result<Attempt<T>>
+    async fn attempt<T>(&self, change_id: i64, options: &WriteOptions, answer: &T) -> Result<Attempt<T>>
     where
         T: Keepable + Clone + Send + Sync + 'static,
     {
@@ -191,7 +186,7 @@ impl Work<'_> {
         if is_staged && !self.stage(change_id, &plan).await? {
             return Ok(Attempt::Overtaken);
         }
-        self.switch(change_id, &plan, is_staged, manner, answer).await
+        self.switch(change_id, &plan, is_staged, options, answer).await
     }
 
     /// False when somebody else has changed the list meanwhile, or the group is gone.
@@ -226,7 +221,7 @@ impl Work<'_> {
         change_id: i64,
         plan: &Arc<Plan>,
         is_staged: bool,
-        manner: &Manner,
+        options: &WriteOptions,
         answer: &T,
     ) -> Result<Attempt<T>>
     where
@@ -255,7 +250,7 @@ impl Work<'_> {
             }
             Ok(answer.clone())
         };
-        match self.unit.conclude(self.store, self.by, manner.clone(), work).await {
+        match self.unit.conclude(self.store, self.by, options.clone(), work).await {
             Ok(done) => Ok(Attempt::Done(done)),
             Err(_) if is_overtaken.load(Ordering::Relaxed) => Ok(Attempt::Overtaken),
             Err(error) => Err(error),

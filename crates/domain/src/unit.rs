@@ -57,18 +57,20 @@ where
     store.scan(scope, read).await
 }
 
-/// In which manner a unit is done.
+/// How a unit of work is written. Edges fill it from the request, the rules look at it, [`write_in`] obeys it.
 #[derive(Debug, Clone, Default)]
-pub struct Manner {
-    /// A real run that is taken back at its end: nothing is changed, nothing is sent.
+pub struct WriteOptions {
+    /// A real run that is rolled back at its end: nothing is changed, nothing is sent.
     pub dry_run: bool,
     /// Work on thousands of rows.
     pub is_large: bool,
     /// Work that only adds rows: many such units may share a transaction.
     pub only_adds: bool,
-    /// Only if the thing is in this state.
-    pub condition: Option<(Target, Condition)>,
-    /// Only once: whoever asks again with this claim is told what the first was told.
+    /// What the condition is about; without this it is about nothing.
+    pub target: Option<Target>,
+    /// The state that the target must be in.
+    pub condition: Condition,
+    /// The idempotency key: whoever sends it again gets the stored response.
     pub once: Option<Claim>,
 }
 
@@ -81,20 +83,20 @@ pub enum Done<T> {
     Before(T),
 }
 
-/// Like [`write()`], in a manner.
+/// Like [`write()`], with options.
 ///
 /// # Errors
 /// Those of `work`; [`tenantry_core::error::Error::Precondition`]; `idempotency-key-reused`.
-pub async fn write_in<S, T, F>(store: &Store, scope: &S, manner: Manner, work: F) -> Result<Done<T>>
+pub async fn write_in<S, T, F>(store: &Store, scope: &S, options: WriteOptions, work: F) -> Result<Done<T>>
 where
     S: Scope + Clone + Send + 'static,
     T: Keepable + Send + 'static,
     F: Fn(&mut Tx<'_, S>) -> Result<T> + Send + 'static,
 {
-    let is_large = manner.is_large;
+    let is_large = options.is_large;
     // What is taken back, and what waits for another that does the same, would hold up those it shares with.
-    let may_share = manner.only_adds && !manner.dry_run && manner.once.is_none();
-    let run = move |tx: &mut Tx<'_, S>| manner.run(tx, &work);
+    let may_share = options.only_adds && !options.dry_run && options.once.is_none();
+    let run = move |tx: &mut Tx<'_, S>| options.run(tx, &work);
     match (is_large, may_share) {
         (true, _) => store.write_large(scope, run).await,
         (false, true) => store.write_new(scope, run).await,
@@ -106,17 +108,22 @@ where
 ///
 /// # Errors
 /// Those of `work`; [`tenantry_core::error::Error::Precondition`].
-pub(super) async fn check_whole<S, T, F>(store: &Store, scope: &S, manner: &Arc<Manner>, work: F) -> Result<T>
+pub(super) async fn check_whole<S, T, F>(
+    store: &Store,
+    scope: &S,
+    options: &Arc<WriteOptions>,
+    work: F,
+) -> Result<T>
 where
     S: Scope + Clone + Send + 'static,
     T: Send + 'static,
     F: FnOnce(&mut Tx<'_, S>) -> Result<T> + Send + 'static,
 {
-    let manner = Arc::clone(manner);
+    let options = Arc::clone(options);
     store
         .scan(scope, move |tx| {
             recheck(tx)?;
-            manner.check(tx)?;
+            options.check(tx)?;
             work(tx)
         })
         .await
@@ -130,7 +137,7 @@ where
 pub(super) async fn begin<S, T, F>(
     store: &Store,
     scope: &S,
-    manner: &Arc<Manner>,
+    options: &Arc<WriteOptions>,
     work: F,
 ) -> Result<Option<T>>
 where
@@ -138,26 +145,27 @@ where
     T: Keepable + Send + 'static,
     F: Fn(&mut Tx<'_, S>) -> Result<()> + Send + 'static,
 {
-    let manner = Arc::clone(manner);
+    let options = Arc::clone(options);
     store
         .write_large(scope, move |tx| {
             recheck(tx)?;
-            if let Some(claim) = &manner.once {
+            if let Some(claim) = &options.once {
                 if let Some(answer) = once::find(tx, claim)? {
                     return Ok(Outcome::Commit(Some(answer)));
                 }
                 once::begin(tx, claim)?;
             }
-            manner.check(tx)?;
+            options.check(tx)?;
             work(tx).map(|()| Outcome::Commit(None))
         })
         .await
 }
 
-impl Manner {
-    fn check(&self, tx: &mut Tx<'_>) -> Result<()> {
-        match &self.condition {
-            Some((target, condition)) => conditions::check(tx, *target, condition),
+impl WriteOptions {
+    /// Checks the condition, if there is one.
+    pub(super) fn check(&self, tx: &mut Tx<'_>) -> Result<()> {
+        match self.target {
+            Some(target) => conditions::check(tx, target, &self.condition),
             None => Ok(()),
         }
     }

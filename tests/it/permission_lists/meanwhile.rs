@@ -6,7 +6,7 @@ use super::*;
 use tenantry_core::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, UserId};
 use tenantry_domain::once::{self, Keepable};
 use tenantry_domain::permission_lists::{self, Replacement};
-use tenantry_domain::unit::{Done, Manner};
+use tenantry_domain::unit::{Done, WriteOptions};
 use tenantry_domain::{groups, unit};
 use tenantry_store::access::{Admin, Operator};
 use tenantry_store::engine::sequences::FreshIds;
@@ -303,9 +303,9 @@ async fn a_stored_answer_goes_with_the_switch() {
             body: b"[]",
         };
         let once = Some(t.app.under_way.claim(request).await.unwrap());
-        let manner = Manner { once, ..Manner::default() };
+        let options = WriteOptions { once, ..WriteOptions::default() };
         let answer = Text(answer.to_owned());
-        permission_lists::replace(&t.app.store, &t.app.large_units, &by, manner, new.clone(), answer).await
+        permission_lists::replace(&t.app.store, &t.app.large_units, &by, options, new.clone(), answer).await
     };
     let kept = || t.ask_sql("SELECT count(*) FROM kept_answers")[0][0].clone();
     let first = replace("first");
