@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::sessions::OpenedSession;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::Result;
 use tenantry_core::model::{Event, Group, GroupId, PartnerId, User, UserId};
@@ -127,15 +128,13 @@ pub fn record_user(
     insert(tx, &NewEvent { kind: kind.name(), user_id: Some(user), before, after, ..NewEvent::default() })
 }
 
-/// A session that was just opened.
-pub(super) struct Opened {
-    pub(super) session_id: String,
-    /// The latest end of any of its tokens, as is known now.
-    pub(super) ends_at: Millis,
-}
-
 /// Records that a session of a user was opened; where from goes some time after its end.
-pub(super) fn record_session(tx: &mut Tx<'_>, user: UserId, after: Value, session: &Opened) -> Result<()> {
+pub(super) fn record_session(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    after: Value,
+    session: &OpenedSession,
+) -> Result<()> {
     let event = NewEvent {
         kind: Kind::SessionStarted.name(),
         user_id: Some(user),

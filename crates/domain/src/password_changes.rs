@@ -166,7 +166,8 @@ mod tests {
     use super::*;
     use crate::partners;
     use crate::passwords::set_permanent;
-    use crate::tokens::{self, Opening, Origin};
+    use crate::sessions::{self as domain_sessions, Opening};
+    use crate::tokens::{self, Origin};
     use crate::users::NewUser;
     use tenantry_core::account_policy::AccountPolicy;
     use tenantry_core::clock::{Clock, HOUR};
@@ -216,7 +217,8 @@ mod tests {
                 origin: &origin,
                 restricted: None,
             };
-            let (_, granted) = tokens::open_session(tx, &opening)?;
+            let session = domain_sessions::open(tx, &opening)?;
+            let granted = tokens::issue(tx, &session)?;
             Ok((granted.access_token, stored::list_present(tx, user_id)?.remove(0).password_id))
         })
         .await

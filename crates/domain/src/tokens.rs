@@ -12,8 +12,9 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::clients::{self, ClientIdentity};
-use crate::events::{self, Kind, Opened};
+use crate::events::{self, Kind};
 use crate::services::Services;
+use crate::sessions::{self as domain_sessions, OpenedSession, Opening};
 use crate::token_text::partner_of;
 use crate::{passwords, unit};
 use tenantry_core::clock::Millis;
@@ -23,7 +24,7 @@ use tenantry_core::random::Random;
 use tenantry_store::access::{Caller, Operator, TokenFacts, system_within};
 use tenantry_store::engine::cache::TokenHash;
 use tenantry_store::engine::tx::Tx;
-use tenantry_store::tables::sessions::{self, NewSession, RefreshToken, TokenKind};
+use tenantry_store::tables::sessions::{self, RefreshToken, TokenKind};
 use tenantry_store::tables::{partners, users};
 
 /// SHA-256 of a token.
@@ -124,57 +125,20 @@ pub struct Granted {
     pub password_change_required: bool,
 }
 
-/// What a session is opened with.
-pub(super) struct Opening<'a> {
-    pub(super) client_id: &'a str,
-    pub(super) user_id: Option<UserId>,
-    pub(super) origin: &'a Origin,
-    /// Set for a session that must first change the password: when that password ends, if it does.
-    pub(super) restricted: Option<Option<Millis>>,
-}
-
-/// Opens a session and gives its first tokens.
-pub(super) fn open_session(tx: &mut Tx<'_>, opening: &Opening<'_>) -> Result<(Opened, Granted)> {
+/// Issues the tokens of a session: its first ones, or new ones in place of those it had.
+pub(super) fn issue(tx: &mut Tx<'_>, session: &OpenedSession) -> Result<Granted> {
     let (now, pid) = (tx.now(), tx.pid());
-    let session_id = tx.random().token::<16>();
-    let mut access_ends = now + tx.policy().access_token;
-    if let Some(Some(ends)) = opening.restricted {
-        access_ends = access_ends.min(ends);
-    }
-    // A technical account logs in again with its secret; a restricted session must not live on (B22).
-    let refreshes = opening.restricted.is_none() && opening.user_id.is_some();
-    let session_ends = if refreshes { access_ends.max(now + tx.policy().refresh_token) } else { access_ends };
-    let address = opening.origin.address.to_string();
-    let user_agent: Option<String> =
-        opening.origin.user_agent.as_ref().map(|ua| ua.chars().take(255).collect());
-    sessions::insert(
-        tx,
-        &NewSession {
-            session_id: &session_id,
-            user_id: opening.user_id,
-            client_id: opening.client_id,
-            is_restricted: opening.restricted.is_some(),
-            expires_at: session_ends,
-            address: Some(&address),
-            user_agent: user_agent.as_deref(),
-        },
-    )?;
+    let OpenedSession { session_id, access_ends, refresh_ends, is_restricted, .. } = session;
     let access_token = make(tx.random(), "at", pid);
-    sessions::insert_token(tx, TokenKind::Access, &hash(&access_token), &session_id, access_ends)?;
+    sessions::insert_token(tx, TokenKind::Access, &hash(&access_token), session_id, *access_ends)?;
     let mut refresh_token = None;
-    if refreshes {
-        let refresh_ends = now + tx.policy().refresh_token;
+    if let Some(refresh_ends) = *refresh_ends {
         let token = make(tx.random(), "rt", pid);
-        sessions::insert_token(tx, TokenKind::Refresh, &hash(&token), &session_id, refresh_ends)?;
+        sessions::insert_token(tx, TokenKind::Refresh, &hash(&token), session_id, refresh_ends)?;
         refresh_token = Some(token);
     }
-    let granted = Granted {
-        access_token,
-        refresh_token,
-        expires_in: access_ends - now,
-        password_change_required: opening.restricted.is_some(),
-    };
-    Ok((Opened { session_id, ends_at: session_ends }, granted))
+    let (expires_in, password_change_required) = (*access_ends - now, *is_restricted);
+    Ok(Granted { access_token, refresh_token, expires_in, password_change_required })
 }
 
 /// The client credentials grant: a technical account of the client's partner (B28).
@@ -199,9 +163,9 @@ pub async fn grant_client_credentials(
         }
         let opening =
             Opening { client_id: &client.client_id, user_id: None, origin: &origin, restricted: None };
-        let (_, granted) = open_session(tx, &opening)?;
+        let session = domain_sessions::open(tx, &opening)?;
         events::record(tx, Kind::SessionStarted, None, Some(json!({ "clientId": client.client_id })))?;
-        Ok(granted)
+        issue(tx, &session)
     })
     .await
 }
@@ -232,7 +196,6 @@ fn refresh(tx: &mut Tx<'_>, presented: &TokenHash, client_id: &str) -> Result<Op
     if token.client_id != client_id {
         return Ok(None);
     }
-    let now = tx.now();
     if token.used_at.is_some() {
         sessions::end(tx, &token.session_id)?;
         if let Some(user_id) = token.user_id {
@@ -240,22 +203,12 @@ fn refresh(tx: &mut Tx<'_>, presented: &TokenHash, client_id: &str) -> Result<Op
         }
         return Ok(None);
     }
-    let pid = tx.pid();
     if owner_of(tx, &token)?.is_none() {
         return Ok(None);
     }
-    let access_token = make(tx.random(), "at", pid);
-    let refresh_token = make(tx.random(), "rt", pid);
-    let (access_ends, refresh_ends) = (now + tx.policy().access_token, now + tx.policy().refresh_token);
-    sessions::rotate(tx, presented, &token.session_id, refresh_ends.max(access_ends))?;
-    sessions::insert_token(tx, TokenKind::Access, &hash(&access_token), &token.session_id, access_ends)?;
-    sessions::insert_token(tx, TokenKind::Refresh, &hash(&refresh_token), &token.session_id, refresh_ends)?;
-    Ok(Some(Granted {
-        access_token,
-        refresh_token: Some(refresh_token),
-        expires_in: tx.policy().access_token,
-        password_change_required: false,
-    }))
+    let session = OpenedSession::refreshed(tx, token.session_id);
+    sessions::rotate(tx, presented, &session.session_id, session.ends_at)?;
+    issue(tx, &session).map(Some)
 }
 
 /// The user for whom a refresh token that was not yet used is good now.
