@@ -21,13 +21,6 @@ use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
 use tenantry_store::tables::large_units;
 
-/// So many rows a step writes whoever waits: some 50 ms of the writer. Fewer would share few pages, and each would cost
-/// more.
-const LEAST: usize = 2_000;
-
-/// So many rows a step writes at most, also while nobody waits.
-const MOST: usize = 20_000;
-
 /// How long a large unit waits at most for those of its partner that came before.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -188,7 +181,7 @@ impl LargeUnit {
         self.pid
     }
 
-    /// Runs a step, when it is its turn: a transaction of its own, that asks [`is_step_full`] when to end. It is refused
+    /// Runs a step, when it is its turn: a transaction of its own, that asks [`Tx::is_step_over`] when to end. It is refused
     /// when another process has taken over.
     ///
     /// # Errors
@@ -247,11 +240,6 @@ fn renew(tx: &mut Tx<'_>, holder: Option<&str>) -> Result<()> {
     let Some(holder) = holder else { return Ok(()) };
     let expires_at = tx.now() + LEASE;
     if large_units::renew(tx, holder, expires_at)? { Ok(()) } else { Err(busy()) }
-}
-
-/// Whether a step that has written so many rows ends here, so that others can write.
-pub fn is_step_full(tx: &Tx<'_>, rows: usize) -> bool {
-    rows >= tx.part_of(MOST) || (rows >= LEAST && tx.others_wait())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::large_units::{LargeUnit, LargeUnits, is_step_full};
+use crate::large_units::{LargeUnit, LargeUnits};
 use crate::once::Keepable;
 use crate::permissions::Differing;
 use crate::permissions::accessible;
@@ -15,6 +15,7 @@ use crate::unit::{self, Done, WriteOptions};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{GroupId, ObjectPermissions, PartnerId};
 use tenantry_store::access::{Admin, Scope as _, Within, nobody, system_within};
+use tenantry_store::engine::pace::{Pace, StepLimits};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
 use tenantry_store::tables::groups;
@@ -198,15 +199,15 @@ impl Work<'_> {
                 if !changes::claim_staged(tx, group_id, change_id)? {
                     return Ok(None);
                 }
-                let mut written = 0;
+                let mut pace = Pace::start(StepLimits::PERMISSIONS);
                 for change in plan.changes.iter().skip(from) {
-                    if is_step_full(tx, written) {
+                    if tx.is_step_over(&pace) {
                         break;
                     }
                     changes::stage(tx, group_id, change_id, change)?;
-                    written += 1;
+                    pace.add(1);
                 }
-                Ok(Some(written))
+                Ok(Some(pace.rows()))
             };
             match self.unit.step(self.store, self.by, step).await? {
                 Some(written) => from += written,
@@ -305,15 +306,15 @@ async fn settle_page(
     while from < page.len() {
         let page = Arc::clone(page);
         let step = move |tx: &mut Tx<'_, Within>| {
-            let mut written = 0;
+            let mut pace = Pace::start(StepLimits::PERMISSIONS);
             for row in page.iter().skip(from) {
-                if is_step_full(tx, written) {
+                if tx.is_step_over(&pace) {
                     break;
                 }
                 changes::settle(tx, group_id, of, row)?;
-                written += 1;
+                pace.add(1);
             }
-            Ok(written)
+            Ok(pace.rows())
         };
         from += unit.step(store, &system_within(unit.pid()), step).await?;
     }

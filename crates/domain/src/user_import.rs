@@ -14,6 +14,7 @@ use tenantry_core::error::{Conflict, Error, Fault, Result};
 use tenantry_core::model::{GroupId, User, UserId};
 use tenantry_core::rows::{RawRow, Text};
 use tenantry_store::access::{Admin, Operator};
+use tenantry_store::engine::pace::{Pace, StepLimits};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
 use tenantry_store::tables::imports::{self, Progress};
@@ -281,11 +282,12 @@ fn each(
     rows: &[Row],
     mut create: impl FnMut(&mut Tx<'_>, u64, &ImportedUser) -> Result<Fate>,
 ) -> Result<Vec<Fate>> {
-    let mut fates = Vec::with_capacity(rows.len());
+    let (mut fates, mut pace) = (Vec::with_capacity(rows.len()), Pace::start(StepLimits::IMPORT));
     for row in rows {
-        if tx.makes_way_after(fates.len()) {
+        if tx.is_step_over(&pace) {
             break;
         }
+        pace.add(1);
         fates.push(match &row.user {
             Ok(user) => create(tx, row.line, user)?,
             Err(faults) => Fate::rejected(row.line, faults.iter().cloned().map(Reason::from).collect()),

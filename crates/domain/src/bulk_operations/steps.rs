@@ -10,7 +10,8 @@ use crate::{groups, memberships, partners, users};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{Group, GroupId, UserId};
 use tenantry_store::access::Admin;
-use tenantry_store::engine::tx::{Pace, Tx};
+use tenantry_store::engine::pace::{Pace, StepLimits};
+use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::bulk_operations as stored;
 use tenantry_store::tables::bulk_operations::{BulkRecord, IdState};
 use tenantry_store::tables::{groups as stored_groups, memberships as stored_memberships, nesting};
@@ -83,11 +84,19 @@ impl Step {
         let kept = serde_json::from_str(&record.kept)
             .map_err(|_| Error::internal("the entry of a bulk operation cannot be read"))?;
         let (change, changed) = (parse(record)?, record.changed);
-        Ok(Self { change, changed, kept, gone: Vec::new(), pace: Pace::start(), is_over: false })
+        Ok(Self {
+            change,
+            changed,
+            kept,
+            gone: Vec::new(),
+            pace: Pace::start(StepLimits::BULK_OPERATION),
+            is_over: false,
+        })
     }
 
     fn count(&mut self, tx: &Tx<'_>, rows: usize) {
-        self.is_over |= tx.is_step_over(&mut self.pace, rows);
+        self.pace.add(rows);
+        self.is_over |= tx.is_step_over(&self.pace);
     }
 
     /// Does some of these; how many of the first are done.

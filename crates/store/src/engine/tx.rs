@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::access::{Actor, Admin, Operator, Scope, Standing};
 use crate::engine::driver::{Connection, DbError, Dialect, Param, Row};
 use crate::engine::offset_index::OrderChange;
+use crate::engine::pace::Pace;
 use crate::engine::sequences::{FreshIds, Numbers, Sequence};
 use crate::engine::sqlite::search_index::SearchChange;
 use tenantry_core::account_policy::AccountPolicy;
@@ -26,33 +27,6 @@ pub enum Outcome<T> {
 
 /// The most rows that a large unit writes where others wait for the rows it has locked.
 const LOCKING: usize = 1_000;
-
-/// So many rows a large unit writes whoever waits: fewer would share few pages, and each would cost more.
-const UNDISTURBED: usize = 500;
-
-/// For so long a step writes rows while others wait.
-const STEP: Duration = Duration::from_millis(25);
-
-/// So many rows it writes at most while others wait: its commit brings the search index up to date, which takes up to ten
-/// times as long as writing the rows (200 us for each).
-const SHORT_STEP: usize = 250;
-
-/// The most rows of a step that nobody waits for: somebody may come just before it commits.
-const LONGEST_STEP: usize = 2_000;
-
-/// How far a step of a bulk operation is.
-#[derive(Debug)]
-pub struct Pace {
-    begun: Instant,
-    rows: usize,
-}
-
-impl Pace {
-    /// A step begins.
-    pub fn start() -> Self {
-        Self { begun: Instant::now(), rows: 0 }
-    }
-}
 
 /// A total that is kept, not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -255,17 +229,10 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
         if self.dialect().has_one_writer() { rows } else { rows.min(LOCKING) }
     }
 
-    /// Whether such a unit ends early, with so many rows written, because somebody waits for the one writer.
-    pub fn makes_way_after(&self, rows: usize) -> bool {
-        rows >= UNDISTURBED && self.others_wait()
-    }
-
-    /// Whether a step that has written so many more rows ends: it is long enough, or somebody waits for the one writer
-    /// and it has had its time.
-    pub fn is_step_over(&self, pace: &mut Pace, rows: usize) -> bool {
-        pace.rows += rows;
-        let is_long = pace.rows >= SHORT_STEP || pace.begun.elapsed() >= STEP;
-        pace.rows >= self.part_of(LONGEST_STEP) || is_long && self.others_wait()
+    /// Whether a step ends here: it has written as much as it may, or somebody waits for the one writer and it has had
+    /// its share.
+    pub fn is_step_over(&self, pace: &Pace) -> bool {
+        pace.rows() >= self.part_of(pace.most()) || (self.others_wait() && pace.has_had_its_share())
     }
 
     /// Whether each statement is refused when it runs, and none later (see `Connection::execute_later`).
@@ -274,7 +241,7 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
     }
 
     /// Whether somebody waits for the one writer.
-    pub fn others_wait(&self) -> bool {
+    fn others_wait(&self) -> bool {
         self.waiting.is_some_and(|waiting| waiting.load(Ordering::Relaxed) > 0)
     }
 

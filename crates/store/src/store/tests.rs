@@ -9,6 +9,7 @@ use std::task::Poll;
 
 use crate::access::{Operator, system_within};
 use crate::engine::driver::Connection as _;
+use crate::engine::pace::{Pace, StepLimits};
 use crate::store::*;
 use tenantry_core::account_policy::AccountPolicy;
 use tenantry_core::model::PartnerId;
@@ -66,12 +67,17 @@ async fn a_large_unit_makes_way_for_small_ones_alone() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     let by = Operator::of_this_machine();
+    let after = |rows| {
+        let mut pace = Pace::start(StepLimits::IMPORT);
+        pace.add(rows);
+        pace
+    };
     let ((ask, asked), (tell, told)) = (std::sync::mpsc::channel::<usize>(), std::sync::mpsc::channel());
     let (asked, tell) = (std::sync::Mutex::new(asked), std::sync::Mutex::new(tell));
     // Says whether it would end after so many rows, as often as it is asked.
     let mut first = Box::pin(store.write_large(&by, move |tx| {
         for rows in asked.lock().unwrap().iter() {
-            tell.lock().unwrap().send(tx.makes_way_after(rows)).unwrap();
+            tell.lock().unwrap().send(tx.is_step_over(&after(rows))).unwrap();
         }
         Ok(Outcome::Commit(()))
     }));
@@ -95,7 +101,7 @@ async fn a_large_unit_makes_way_for_small_ones_alone() {
     let (first, large, small) = tokio::join!(first, large, small);
     assert!(first.is_ok() && large.is_ok() && small.is_ok());
     // Nobody waits any more.
-    let makes_way = store.write_large(&by, |tx| Ok(Outcome::Commit(tx.makes_way_after(100_000))));
+    let makes_way = store.write_large(&by, |tx| Ok(Outcome::Commit(tx.is_step_over(&after(100_000)))));
     assert!(!makes_way.await.unwrap());
 }
 
