@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::config::{Config, DatabaseUrl, SecretUrl};
+use tenantry_core::account_policy::AccountPolicy;
 use tenantry_core::clock::{Clock, DAY, HOUR, SECOND};
 use tenantry_core::error::Result;
 use tenantry_core::random::Random;
-use tenantry_domain::Terms;
 use tenantry_domain::services::{Services, Settings};
 use tenantry_http::server::Bounds;
 use tenantry_http::state::{AppState, HttpSettings};
@@ -34,11 +34,12 @@ impl App {
     /// # Errors
     /// Those of [`Store::open_sqlite`] or [`Store::open_postgres`].
     pub fn assemble(config: Config, clock: Clock, random: Random, cost: HashCost) -> Result<Self> {
+        let policy = account_policy(&config);
         let store = match &config.database_url {
-            DatabaseUrl::Sqlite(path) => Store::open_sqlite(path, clock, random.clone())?,
+            DatabaseUrl::Sqlite(path) => Store::open_sqlite(path, clock, random.clone(), policy)?,
             DatabaseUrl::Postgres(url) => {
                 let options = postgres_options(&config, url, config.may_migrate);
-                Store::open_postgres(&options, clock, random.clone())?
+                Store::open_postgres(&options, clock, random.clone(), policy)?
             }
         };
         let services = Services::start(store, random, settings(&config, cost))?;
@@ -84,13 +85,12 @@ fn settings(config: &Config, cost: HashCost) -> Settings {
         hash_cost: cost,
         catalogue: config.permission_catalogue.clone(),
         admins_have_all_permissions: config.admins_have_all_permissions,
-        terms: terms(config),
     }
 }
 
-fn terms(config: &Config) -> Terms {
+fn account_policy(config: &Config) -> AccountPolicy {
     let expiry = i64::from(config.password_expiry_days) * DAY;
-    Terms {
+    AccountPolicy {
         access_token: i64::from(config.access_token_seconds) * SECOND,
         refresh_token: i64::from(config.refresh_token_seconds) * SECOND,
         temporary_password: i64::from(config.temporary_password_seconds) * SECOND,
@@ -111,8 +111,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tests_of_domain_use_the_default_settings() {
-        let terms = terms(&Config::for_tests(Path::new("/tmp/x")));
-        assert_eq!(terms, tenantry_domain::testing::TERMS);
+    fn the_default_policy_is_what_the_settings_default_to() {
+        let policy = account_policy(&Config::for_tests(Path::new("/tmp/x")));
+        assert_eq!(policy, AccountPolicy::DEFAULT);
     }
 }

@@ -83,32 +83,32 @@ fn user(n: u64, groups: Vec<GroupId>) -> Result<NewUser> {
 async fn seed(dir: &Path) -> Result<()> {
     let (app, by) = (assemble(dir)?, Operator::of_this_machine());
     let admin = user(ADMIN, Vec::new())?;
-    unit::write(&app.store, &by, move |tx| partners::bootstrap(tx, by, &admin, "none")).await?;
+    unit::write(&app.store, &by, move |tx| partners::bootstrap(tx, &admin, "none")).await?;
     let rights = by.as_admin_of(PartnerId(1));
-    let making = rights.clone();
     unit::write_large(&app.store, &rights, move |tx| {
         let mut all = Vec::new();
         for n in 0..GROUPS {
             let text = NewGroup { name: format!("Group {n}"), description: String::new(), parent: None };
-            let group = groups::create(tx, &making, &text)?.group_id;
+            let group = groups::create(tx, &text)?.group_id;
             let entry = |id: i64| ObjectPermissions {
                 object_type: String::from("SEGMENT"),
                 object_id: ObjectId { text: id.to_string(), is_number: true },
                 permissions: vec![String::from("READ")],
             };
             let list: Vec<_> = (n * ENTRIES..(n + 1) * ENTRIES).map(entry).collect();
-            permissions::replace(tx, &making, group, &list)?;
+            permissions::replace(tx, group, &list)?;
             all.push(group);
         }
         for n in 2..USERS + 2 {
             let groups = if n == 2 { all.clone() } else { Vec::new() };
-            users::create_without_password(tx, &making, &user(n, groups)?)?;
+            users::create_without_password(tx, &user(n, groups)?)?;
         }
         Ok(())
     })
     .await?;
     let (client, secret) =
-        unit::write(&app.store, &rights, move |tx| clients::create(tx, by, "count", true)).await?;
+        unit::write(&app.store, &by.within(PartnerId(1)), move |tx| clients::create(tx, "count", true))
+            .await?;
     let client = clients::authenticate(&app, &client.client_id, Some(secret.into())).await?;
     let origin = tokens::Origin { address: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: None };
     let granted = tokens::grant_client_credentials(&app, &client, origin).await?;

@@ -128,24 +128,23 @@ async fn seed(dir: &Path, count: usize, url: &str) -> Result<()> {
     let hash = app.hasher.hash(ADMIN_PASSWORD.to_owned().into()).await?;
     let profile = Profile { external_id: None, email: String::from("admin@example.com"), ..admin.profile };
     let admin = NewUser { profile, ..admin };
-    unit::write(&app.store, &by, move |tx| partners::bootstrap(tx, by, &admin, &hash)).await?;
+    unit::write(&app.store, &by, move |tx| partners::bootstrap(tx, &admin, &hash)).await?;
     let rights = by.as_admin_of(PartnerId(1));
-    let making = rights.clone();
     let ids: Vec<GroupId> = unit::write(&app.store, &rights, move |tx| {
         (0..20)
             .map(|n| {
                 let text = NewGroup { name: format!("Group {n}"), description: String::new(), parent: None };
-                groups::create(tx, &making, &text).map(|group| group.group_id)
+                groups::create(tx, &text).map(|group| group.group_id)
             })
             .collect()
     })
     .await?;
     for first in (0..count).step_by(BATCH) {
         let batch: Result<Vec<NewUser>> = (first..count.min(first + BATCH)).map(|n| user(n, &ids)).collect();
-        let (batch, making, terms) = (batch?, rights.clone(), app.terms);
+        let batch = batch?;
         // ACTIVE users are mailed a password as with any create; the outbox is emptied below.
         unit::write_large(&app.store, &rights, move |tx| {
-            batch.iter().try_for_each(|new| users::create(tx, terms, &making, new).map(drop))
+            batch.iter().try_for_each(|new| users::create(tx, new).map(drop))
         })
         .await?;
     }
@@ -159,7 +158,6 @@ async fn seed(dir: &Path, count: usize, url: &str) -> Result<()> {
 /// Gives each group 1,000 entries, and creates one more user, who is in all groups, to measure evaluations with.
 async fn permit(app: &App, rights: &Admin, groups: &[GroupId]) -> Result<()> {
     for (n, group) in (0_i64..).zip(groups.iter().copied()) {
-        let making = rights.clone();
         unit::write_large(&app.store, rights, move |tx| {
             let entry = |id: i64| ObjectPermissions {
                 object_type: String::from("SEGMENT"),
@@ -167,11 +165,11 @@ async fn permit(app: &App, rights: &Admin, groups: &[GroupId]) -> Result<()> {
                 permissions: vec![String::from("READ"), String::from("WRITE")],
             };
             let list: Vec<_> = (n * 1_000..(n + 1) * 1_000).map(entry).collect();
-            permissions::replace(tx, &making, group, &list)
+            permissions::replace(tx, group, &list)
         })
         .await?;
     }
-    let (making, terms, groups) = (rights.clone(), app.terms, groups.to_vec());
+    let groups = groups.to_vec();
     unit::write(&app.store, rights, move |tx| {
         let person = user(0, &[])?;
         let new = NewUser {
@@ -180,7 +178,7 @@ async fn permit(app: &App, rights: &Admin, groups: &[GroupId]) -> Result<()> {
             groups: groups.clone(),
             ..person
         };
-        users::create(tx, terms, &making, &new).map(drop)
+        users::create(tx, &new).map(drop)
     })
     .await
 }

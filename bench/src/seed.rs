@@ -122,18 +122,17 @@ impl Seeding<'_> {
         let profile = Profile { external_id: None, ..person.profile };
         let admin = NewUser { username: checked("admin")?, is_admin: true, profile, ..person };
         let (by, hash) = (self.by, self.app.hasher.hash(PASSWORD.to_owned().into()).await?);
-        unit::write(&self.app.store, &by, move |tx| partners::bootstrap(tx, by, &admin, &hash)).await?;
+        unit::write(&self.app.store, &by, move |tx| partners::bootstrap(tx, &admin, &hash)).await?;
         Ok(())
     }
 
     async fn groups(&self, rights: &Admin) -> Result<Vec<GroupId>> {
-        let making = rights.clone();
         unit::write(&self.app.store, rights, move |tx| {
             (0..GROUPS)
                 .map(|n| {
                     let text =
                         NewGroup { name: format!("Group {n}"), description: String::new(), parent: None };
-                    groups::create(tx, &making, &text).map(|group| group.group_id)
+                    groups::create(tx, &text).map(|group| group.group_id)
                 })
                 .collect()
         })
@@ -162,11 +161,10 @@ impl Seeding<'_> {
 
     /// Returns the id of the first.
     async fn create(&self, rights: &Admin, batch: Vec<NewUser>) -> Result<i64> {
-        let making = rights.clone();
         unit::write_large(&self.app.store, rights, move |tx| {
             let mut first = None;
             for new in &batch {
-                let user = users::create_without_password(tx, &making, new)?;
+                let user = users::create_without_password(tx, new)?;
                 first.get_or_insert(user.user_id.0);
             }
             Ok(first.unwrap_or_default())
@@ -208,7 +206,6 @@ impl Seeding<'_> {
     async fn permit(&self, rights: &Admin, groups: &[GroupId]) -> Result<(), Refusal> {
         for (n, group) in (0_i64..).zip(groups.iter().copied()) {
             self.stop.check()?;
-            let making = rights.clone();
             unit::write_large(&self.app.store, rights, move |tx| {
                 let entry = |id: i64| ObjectPermissions {
                     object_type: String::from("SEGMENT"),
@@ -216,7 +213,7 @@ impl Seeding<'_> {
                     permissions: vec![String::from("READ"), String::from("WRITE")],
                 };
                 let list: Vec<_> = (n * ENTRIES..(n + 1) * ENTRIES).map(entry).collect();
-                permissions::replace(tx, &making, group, &list)
+                permissions::replace(tx, group, &list)
             })
             .await?;
         }
@@ -239,19 +236,19 @@ impl Seeding<'_> {
             first_id = self.many(&rights, from + 1..from + SMALL_USERS, &[]).await?;
         }
         let ids = first_id..first_id + i64::try_from(SMALL_USERS).unwrap_or(2) - 1;
-        let (by, rights) = (self.by, self.by.as_admin_of(last));
+        let within = self.by.within(last);
         let made =
-            unit::write(&self.app.store, &rights, move |tx| clients::create(tx, by, "bench", true)).await?;
+            unit::write(&self.app.store, &within, move |tx| clients::create(tx, "bench", true)).await?;
         Ok(((made.0.client_id, made.1), ids))
     }
 
     async fn partner(&self, n: u64) -> Result<PartnerId> {
-        let (by, terms) = (self.by, self.app.terms);
+        let by = self.by;
         let person = self.person(n, Status::Active)?;
         let profile = Profile { external_id: None, ..person.profile };
         let admin = NewUser { is_admin: true, profile, ..person };
         unit::write(&self.app.store, &by, move |tx| {
-            let made = partners::create(tx, terms, by, &format!("Partner {n}"), &admin, true)?;
+            let made = partners::create(tx, &format!("Partner {n}"), &admin, true)?;
             Ok(made.partner.pid)
         })
         .await
@@ -286,8 +283,7 @@ pub(crate) async fn create_in_a_loop(dir: &Path, time: Duration, stop: &Stop) ->
             groups: Vec::new(),
             is_admin: false,
         };
-        let (making, terms) = (rights.clone(), app.terms);
-        unit::write(&app.store, &rights, move |tx| users::create(tx, terms, &making, &new)).await?;
+        unit::write(&app.store, &rights, move |tx| users::create(tx, &new)).await?;
         made += 1;
     }
     Ok(made as f64 / begun.elapsed().as_secs_f64())

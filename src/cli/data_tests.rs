@@ -347,12 +347,11 @@ async fn lists_come_whole_however_long() {
         status: Status::Inactive,
     };
     let one = described.check(&mut checks, ["a", "b", "c", "d"]).unwrap();
-    let terms = served.app.terms;
     tenantry_domain::unit::write_large(&served.app.store, &admin.clone(), move |tx| {
         for n in 0..2_000 {
             let mut new = one.clone();
             new.username = tenantry_core::values::username(&format!("u{n}")).unwrap();
-            tenantry_domain::users::create(tx, terms, &admin, &new)?;
+            tenantry_domain::users::create(tx, &new)?;
         }
         Ok(())
     })

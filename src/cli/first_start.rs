@@ -82,14 +82,14 @@ fn fault(config: &Config, setting: &str, what: &str) -> ConfigFault {
 
 /// Whether the database is empty.
 pub(super) async fn is_due(services: &Services, by: Operator) -> Result<bool> {
-    services.store.read(&by, partners::is_first_start).await
+    services.store.read(&by, |tx| partners::is_first_start(tx)).await
 }
 
 /// Creates partner 1 and its admin, both or none. `None` if another process has just created them.
 pub(super) async fn make(services: &Services, by: Operator, admin: FirstAdmin) -> Result<Option<Made>> {
     let FirstAdmin { user, password, is_generated } = admin;
     let hash = services.hasher.hash(password.clone()).await?;
-    let made = unit::write(&services.store, &by, move |tx| partners::bootstrap(tx, by, &user, &hash)).await;
+    let made = unit::write(&services.store, &by, move |tx| partners::bootstrap(tx, &user, &hash)).await;
     match made {
         Ok(made) => {
             let password = is_generated.then_some(password);

@@ -131,6 +131,7 @@ pub(super) fn seconds(start: Instant) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tenantry_core::account_policy::AccountPolicy;
     use tenantry_core::clock::Clock;
     use tenantry_core::random::Random;
     use tenantry_store::access::Operator;
@@ -140,13 +141,13 @@ mod tests {
     use tenantry_store::tables::partners;
 
     fn open(path: &Path) -> Store {
-        Store::open_sqlite(path, Clock::manual(1_000), Random::seeded(1)).unwrap()
+        Store::open_sqlite(path, Clock::manual(1_000), Random::seeded(1), AccountPolicy::DEFAULT).unwrap()
     }
 
     /// The names of the partners in a database, in which a unit of work is done then.
     async fn names(path: &Path) -> Vec<String> {
         let (store, by) = (open(path), Operator::of_this_machine());
-        let all = |tx: &mut tenantry_store::engine::tx::Tx<'_>| {
+        let all = |tx: &mut tenantry_store::engine::tx::Tx<'_, _>| {
             partners::select(tx, None, partners::PartnerPosition::Offset(0), 1_000)
         };
         let all = store.scan(&by, all).await.unwrap();

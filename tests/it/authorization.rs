@@ -174,11 +174,8 @@ impl<'t> Stage<'t> {
             groups: Vec::new(),
             is_admin,
         };
-        let (terms, by) = (self.t.app.terms, Operator::of_this_machine().as_admin_of(PartnerId(1)));
-        let rights = by.clone();
-        let made =
-            unit::write(&self.t.app.store, &by, move |tx| users::create_and_tell(tx, terms, &rights, &new))
-                .await;
+        let by = Operator::of_this_machine().as_admin_of(PartnerId(1));
+        let made = unit::write(&self.t.app.store, &by, move |tx| users::create_and_tell(tx, &new)).await;
         let (user, password) = made.unwrap();
         (user.user_id.0, username, password.unwrap())
     }

@@ -328,7 +328,7 @@ async fn a_dry_run_of_a_large_operation_needs_no_writer() {
     let (tell, is_held) = tokio::sync::mpsc::unbounded_channel();
     let mut is_held = is_held;
     let holding = tokio::spawn(async move {
-        let hold = move |_: &mut tenantry_store::engine::tx::Tx<'_>| {
+        let hold = move |_: &mut tenantry_store::engine::tx::Tx<'_, _>| {
             let _ = tell.send(());
             let _ = waits.lock().unwrap().recv();
             Ok(())

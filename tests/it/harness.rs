@@ -130,7 +130,7 @@ impl T {
         };
         let hash = t.app.hasher.hash(ADMIN_PASSWORD.to_owned().into()).await.unwrap();
         let by = Operator::of_this_machine();
-        unit::write(&t.app.store, &by, move |tx| partners::bootstrap(tx, by, &admin, &hash)).await.unwrap();
+        unit::write(&t.app.store, &by, move |tx| partners::bootstrap(tx, &admin, &hash)).await.unwrap();
         t
     }
 
@@ -302,7 +302,7 @@ impl T {
     pub async fn operator(&self) -> Person<'_> {
         let by = Operator::of_this_machine();
         let made =
-            unit::write(&self.app.store, &by, move |tx| tokens::create_operator_token(tx, by, "tests")).await;
+            unit::write(&self.app.store, &by, move |tx| tokens::create_operator_token(tx, "tests")).await;
         let (_, token) = made.unwrap();
         self.secret(&token);
         self.bearer(&token)
@@ -311,9 +311,9 @@ impl T {
     /// A confidential client of a partner: its id and its secret.
     pub async fn client(&self, pid: i64, is_admin: bool) -> (String, String) {
         let by = Operator::of_this_machine();
-        let within = by.as_admin_of(PartnerId(pid));
+        let within = by.within(PartnerId(pid));
         let made =
-            unit::write(&self.app.store, &within, move |tx| clients::create(tx, by, "robot", is_admin)).await;
+            unit::write(&self.app.store, &within, move |tx| clients::create(tx, "robot", is_admin)).await;
         let (client, secret) = made.unwrap();
         self.secret(&secret);
         (client.client_id, secret)
@@ -372,11 +372,10 @@ impl T {
             groups: Vec::new(),
             is_admin: true,
         };
-        let (terms, name) = (self.app.terms, name.to_owned());
-        let made =
-            unit::write(&self.app.store, &by, move |tx| partners::create(tx, terms, by, &name, &admin, true))
-                .await
-                .unwrap();
+        let name = name.to_owned();
+        let made = unit::write(&self.app.store, &by, move |tx| partners::create(tx, &name, &admin, true))
+            .await
+            .unwrap();
         let temporary = made.password.unwrap();
         let person = self.login(&username, &temporary).await;
         let body = json!({ "oldPassword": temporary, "newPassword": password_of(&username) });

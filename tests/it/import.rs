@@ -17,7 +17,7 @@ use tenantry_core::values;
 use tenantry_domain::unit;
 use tenantry_domain::user_import::{self, ImportedUser, Mood, Row};
 use tenantry_domain::users::NewUser;
-use tenantry_store::access::Operator;
+use tenantry_store::access::{Admin, Operator};
 use tenantry_store::engine::tx::Tx;
 
 use crate::databases::is_postgres;
@@ -391,13 +391,13 @@ async fn a_batch_makes_way_and_goes_on_in_another_transaction() {
     let admin = t.admin().await;
     let group = GroupId(admin.create_group("Editors").await);
     let by = Operator::of_this_machine().as_admin_of(PartnerId(1));
-    let (store, rights, terms) = (&t.app.store, by.clone(), t.app.terms);
+    let store = &t.app.store;
     let rows: Vec<Row> = (0..1_100).map(|n| row(n, &format!("user{n}"), group)).collect();
     let places = Arc::new(Mutex::new(Vec::new()));
     let begun = Arc::clone(&places);
-    let part = move |tx: &mut Tx<'_>, mood, at, (): &()| {
+    let part = move |tx: &mut Tx<'_, Admin>, mood, at, (): &()| {
         begun.lock().unwrap().push(at);
-        let fates = user_import::create_batch(tx, terms, &rights, &rows[at..], false, mood)?;
+        let fates = user_import::create_batch(tx, &rows[at..], false, mood)?;
         Ok((at + fates.len(), ()))
     };
     let mut mood = Mood::Hopeful;
@@ -409,7 +409,7 @@ async fn a_batch_makes_way_and_goes_on_in_another_transaction() {
         // Holds the writer until the batch waits for it, and somebody else behind the batch. To be polled is to wait.
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let wait = Mutex::new(wait);
-        let hold = move |_: &mut Tx<'_>| {
+        let hold = move |_: &mut Tx<'_, _>| {
             let _ = wait.lock().unwrap().recv();
             Ok(())
         };
@@ -446,9 +446,9 @@ async fn a_batch_with_a_group_that_is_gone_is_done_row_by_row() {
     let name_of = |n| if n == 900 { String::from("user3") } else { format!("user{n}") };
     let rows: Arc<Vec<Row>> = Arc::new((0..1_100).map(|n| row(n, &name_of(n), group_of(n))).collect());
     let create = async |from: usize, mood| {
-        let (rows, rights, terms) = (Arc::clone(&rows), by.clone(), t.app.terms);
+        let rows = Arc::clone(&rows);
         let created = unit::write_large(&t.app.store, &by, move |tx| {
-            user_import::create_batch(tx, terms, &rights, &rows[from..], false, mood)
+            user_import::create_batch(tx, &rows[from..], false, mood)
         });
         created.await.map(|fates| {
             let bad: Vec<u64> = fates.iter().filter(|fate| !fate.is_good()).map(|fate| fate.line).collect();

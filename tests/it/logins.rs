@@ -371,9 +371,7 @@ async fn a_request_whose_body_comes_late_is_looked_at_again() {
     let account = t.technical_account(&robot).await;
     let stream = admitted(&t, &account, "POST /api/v1/users", &late).await;
     let (by, id) = (Operator::of_this_machine(), robot.0.clone());
-    unit::write(&t.app.store, &by.as_admin_of(PartnerId(1)), move |tx| clients::revoke(tx, by, &id))
-        .await
-        .unwrap();
+    unit::write(&t.app.store, &by.within(PartnerId(1)), move |tx| clients::revoke(tx, &id)).await.unwrap();
     assert_eq!(complete(stream, &late).await, "401");
     admin.create("late").await;
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use tenantry_core::model::{GroupId, PartnerId};
 use tenantry_domain::groups;
-use tenantry_store::access::Operator;
+use tenantry_store::access::{Admin, Operator};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::lists::Position;
 use tenantry_store::tables::groups::{GroupQuery, GroupSort};
@@ -366,8 +366,8 @@ async fn c_a_very_large_group_is_streamed_in_pieces() {
     let mut from = Position::Offset(0);
     let mut open = Vec::new();
     loop {
-        let (by, wanted) = (rights.clone(), (query.clone(), from.clone()));
-        let work = move |tx: &mut Tx<'_>| groups::list_chunk(tx, &by, &wanted.0, &wanted.1, 50);
+        let wanted = (query.clone(), from.clone());
+        let work = move |tx: &mut Tx<'_, Admin>| groups::list_chunk(tx, &wanted.0, &wanted.1, 50);
         let chunk = t.app.store.scan(&rights, work).await.unwrap();
         let Some(last) = chunk.groups.last() else { break };
         assert!(chunk.groups.iter().map(|g| g.users.len()).sum::<usize>() <= 10_000);

@@ -393,9 +393,7 @@ async fn a_revoked_client_is_out_at_once_with_all_its_tokens() {
     let direct = t.login("fenna", &password).await;
 
     let (by, id) = (Operator::of_this_machine(), robot.0.clone());
-    unit::write(&t.app.store, &by.as_admin_of(PartnerId(1)), move |tx| clients::revoke(tx, by, &id))
-        .await
-        .unwrap();
+    unit::write(&t.app.store, &by.within(PartnerId(1)), move |tx| clients::revoke(tx, &id)).await.unwrap();
     account.get("/api/v1/users").await.expect(401);
     fenna.get(SELF).await.expect(401);
     direct.get(SELF).await.expect(200);

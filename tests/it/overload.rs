@@ -60,7 +60,7 @@ async fn writes_beyond_the_queue_are_refused_and_a_neighbours_is_taken() {
     let (wait, (begun, running)) = (std::sync::Mutex::new(Some(wait)), mpsc::channel());
     let store = t.app.store.clone();
     let holding = tokio::spawn(async move {
-        let work = move |_: &mut tenantry_store::engine::tx::Tx<'_>| {
+        let work = move |_: &mut tenantry_store::engine::tx::Tx<'_, _>| {
             let wait = wait.lock().unwrap().take().unwrap();
             begun.send(()).unwrap();
             wait();
@@ -72,7 +72,7 @@ async fn writes_beyond_the_queue_are_refused_and_a_neighbours_is_taken() {
     let mut flood = JoinSet::new();
     for _ in 0..FLOOD {
         let store = t.app.store.clone();
-        let work = |_: &mut tenantry_store::engine::tx::Tx<'_>| Ok(Outcome::Commit(()));
+        let work = |_: &mut tenantry_store::engine::tx::Tx<'_, _>| Ok(Outcome::Commit(()));
         flood.spawn(async move { store.write(&system_within(PartnerId(1)), work).await.is_ok() });
     }
     until_refused(&mut flood).await;
@@ -113,7 +113,7 @@ async fn searches_beyond_the_queue_are_refused_and_a_neighbours_is_taken() {
         let (store, (release, wait)) = (t.app.store.clone(), held());
         releases.push(release);
         flood.spawn(async move {
-            let work = move |_: &mut tenantry_store::engine::tx::Tx<'_>| {
+            let work = move |_: &mut tenantry_store::engine::tx::Tx<'_, _>| {
                 wait();
                 Ok(())
             };
@@ -185,7 +185,7 @@ async fn partners_take_turns_in_using_connections() {
             let (store, (release, wait)) = (t.app.store.clone(), held());
             releases.push(release);
             Box::pin(async move {
-                let work = move |_: &mut tenantry_store::engine::tx::Tx<'_>| {
+                let work = move |_: &mut tenantry_store::engine::tx::Tx<'_, _>| {
                     wait();
                     Ok(())
                 };

@@ -154,8 +154,8 @@ async fn a_revoked_operator_token_is_out_at_once() {
     one.get(PARTNERS).await.expect(200);
     let by = tenantry_store::access::Operator::of_this_machine();
     let listed = tenantry_domain::unit::write(&t.app.store, &by, move |tx| {
-        let tokens = tenantry_domain::tokens::list_operator_tokens(tx, by)?;
-        tenantry_domain::tokens::revoke_operator_token(tx, by, tokens[0].token_id)?;
+        let tokens = tenantry_domain::tokens::list_operator_tokens(tx)?;
+        tenantry_domain::tokens::revoke_operator_token(tx, tokens[0].token_id)?;
         Ok(tokens)
     });
     assert_eq!(listed.await.unwrap().len(), 2);

@@ -280,7 +280,7 @@ async fn a_dry_run_does_not_enter_the_writer() {
     let (wait, is_busy) = (std::sync::Mutex::new(wait), Arc::new(AtomicBool::new(false)));
     let (store, begun) = (t.app.store.clone(), Arc::clone(&is_busy));
     let busy = tokio::spawn(async move {
-        let work = move |_: &mut tenantry_store::engine::tx::Tx<'_>| {
+        let work = move |_: &mut tenantry_store::engine::tx::Tx<'_, _>| {
             begun.store(true, Ordering::SeqCst);
             let _ = wait.lock().unwrap().recv();
             Ok(())

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use tenantry_core::catalogue::Catalogue;
 use tenantry_core::model::{PartnerId, UserId};
-use tenantry_store::access::Operator;
+use tenantry_store::access::{Admin, Operator};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::evaluations::{self, Question};
 
@@ -466,7 +466,7 @@ async fn c_nobody_of_a_suspended_partner_has_any_permission() {
             action: String::from("READ"),
             wildcards: vec![String::from("VIEW_ALL_SEGMENTS")],
         };
-        let read = move |tx: &mut Tx<'_>| evaluations::find_answer(tx, UserId(user), &question);
+        let read = move |tx: &mut Tx<'_, Admin>| evaluations::find_answer(tx, UserId(user), &question);
         t.app.store.read(&rights, read).await.unwrap().map(|answer| answer.is_granted)
     };
     assert_eq!(holds().await, Some(true));

@@ -453,9 +453,9 @@ async fn addresses_go_after_sessions_that_ended_with_their_user_or_client() {
     let admin = t.admin().await;
     admin.delete(&format!("/api/v1/users/{fenna}")).await.expect(204);
     let (by, client) = (tenantry_store::access::Operator::of_this_machine(), robot.0.clone());
-    let within = by.as_admin_of(tenantry_core::model::PartnerId(1));
+    let within = by.within(tenantry_core::model::PartnerId(1));
     tenantry_domain::unit::write(&t.app.store, &within, move |tx| {
-        tenantry_domain::clients::revoke(tx, by, &client)
+        tenantry_domain::clients::revoke(tx, &client)
     })
     .await
     .unwrap();

@@ -135,8 +135,8 @@ async fn rights_given_and_taken_here_are_so_there() {
     let client = t.client(1, true).await;
     let robot = known(&other, &t.technical_account(&client).await, users).await;
     let (by, client_id) = (Operator::of_this_machine(), client.0.clone());
-    let within = by.as_admin_of(PartnerId(1));
-    unit::write(&t.app.store, &within, move |tx| clients::revoke(tx, by, &client_id)).await.unwrap();
+    let within = by.within(PartnerId(1));
+    unit::write(&t.app.store, &within, move |tx| clients::revoke(tx, &client_id)).await.unwrap();
     comes_to(&robot, users, 401).await;
 }
 
@@ -373,7 +373,7 @@ async fn what_a_dead_worker_took_is_sent_by_another_one() {
     assert_eq!(deliver(&other).await.unwrap().delivered, 1, "the one that is left");
     t.clock.advance(outbox::LEASE - 1);
     assert_eq!(deliver(&other).await.unwrap(), Delivered::default());
-    let due = other.app.store.read(&nobody(), outbox::next_due).await.unwrap();
+    let due = other.app.store.read(&nobody(), |tx| outbox::next_due(tx)).await.unwrap();
     assert_eq!(due, Some(t.clock.now() + 1), "the other sleeps no longer than that");
     t.clock.advance(1);
     assert_eq!(deliver(&other).await.unwrap().delivered, 2);
@@ -404,6 +404,8 @@ async fn what_has_expired_is_cleared_away_once() {
     for table in ["outbox", "sessions", "access_tokens", "refresh_tokens"] {
         assert_eq!(t.database.number(&format!("SELECT count(*) FROM {table}")), 0, "{table}");
     }
-    let left = |tx: &mut Tx<'_>| login_failures::count(tx, "127.0.0.1", 0);
-    assert_eq!(t.app.store.read(&nobody(), left).await.unwrap().0, 1);
+    assert_eq!(
+        t.app.store.read(&nobody(), |tx| login_failures::count(tx, "127.0.0.1", 0)).await.unwrap().0,
+        1
+    );
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use tenantry_core::account_policy::AccountPolicy;
 use tenantry_core::clock::Clock;
 use tenantry_core::random::Random;
 use tenantry_store::store::Store;
@@ -156,7 +157,7 @@ fn both_databases_have_the_same_schema() {
     }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tenantry.db");
-    drop(Store::open_sqlite(&path, Clock::manual(0), Random::seeded(1)).unwrap());
+    drop(Store::open_sqlite(&path, Clock::manual(0), Random::seeded(1), AccountPolicy::DEFAULT).unwrap());
     let (mut here, mut there) = (sqlite(&path), postgres(&Database::new()));
     for (name, reason) in ONLY_SQLITE {
         assert!(here.remove(name).is_some(), "{name} is listed ({reason}) and not there");

@@ -175,8 +175,8 @@ async fn no_token_survives_its_client() {
             server.form_as(&client, "/oauth/token", &form)
         });
         let id = client.0.clone();
-        let within = by.as_admin_of(PartnerId(1));
-        let revoke = unit::write(&t.app.store, &within, move |tx| clients::revoke(tx, by, &id));
+        let within = by.within(PartnerId(1));
+        let revoke = unit::write(&t.app.store, &within, move |tx| clients::revoke(tx, &id));
         let (logins, revoked) = tokio::join!(answers(logins), async {
             // At some time while they are under way.
             for _ in 0..round * 4 {
@@ -211,8 +211,8 @@ async fn a_login_that_a_revocation_overtook_opens_nothing() {
     let revoke = async {
         waiting(&t, 1).await;
         let (by, id) = (Operator::of_this_machine(), client.0.clone());
-        let within = by.as_admin_of(PartnerId(1));
-        unit::write(&t.app.store, &within, move |tx| clients::revoke(tx, by, &id)).await.unwrap();
+        let within = by.within(PartnerId(1));
+        unit::write(&t.app.store, &within, move |tx| clients::revoke(tx, &id)).await.unwrap();
         drop(holder);
     };
     let (login, ()) = tokio::join!(t.form_as(&client, "/oauth/token", &form), revoke);

@@ -198,11 +198,8 @@ async fn b15_the_last_admins_are_listed_when_somebody_else_deletes_them() {
     for (ids, conflict) in
         [(vec![1, 2, 4], Some(vec![1, 2])), (vec![1, 2, 3], Some(vec![1, 2])), (vec![1, 3], None)]
     {
-        let (terms, by) = (t.app.terms, rights.clone());
-        let result = unit::write(&t.app.store, &rights, move |tx| {
-            tenantry_domain::users::delete_many(tx, terms, &by, &ids)
-        })
-        .await;
+        let result =
+            unit::write(&t.app.store, &rights, move |tx| tenantry_domain::users::delete_many(tx, &ids)).await;
         match (result, conflict) {
             (Ok(()), None) => {}
             (Err(Error::Conflict(found)), Some(users)) => {

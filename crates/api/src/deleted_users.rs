@@ -40,7 +40,7 @@ impl<'a> DeletedUserBody<'a> {
         Self {
             user: UserBody::of(&deleted.user, app),
             deleted_at: Time(deleted.deleted_at),
-            erased_at: Time(deleted.deleted_at + app.terms.deleted_users),
+            erased_at: Time(deleted.deleted_at + app.policy().deleted_users),
         }
     }
 }
@@ -114,11 +114,9 @@ pub async fn list_deleted_users(
         (Start::After(key, id), _) => Position::After(key.clone(), *id),
         (Start::Page(_), offset) => Position::Offset(offset.unwrap_or(0)),
     };
-    let (terms, wanted, size, rights) = (app.terms, query.clone(), request.size + 1, by.clone());
-    let (total, rows) = app
-        .store
-        .scan(&by, move |tx| deleted_users::list_page(tx, terms, &rights, &wanted, &from, size))
-        .await?;
+    let (wanted, size) = (query.clone(), request.size + 1);
+    let (total, rows) =
+        app.store.scan(&by, move |tx| deleted_users::list_page(tx, &wanted, &from, size)).await?;
     let key_of = |deleted: &DeletedUser| (query.sort.key_of(deleted), deleted.user.user_id.0);
     Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, |deleted| {
         DeletedUserBody::of(deleted, &app)
@@ -144,11 +142,11 @@ pub async fn restore_user(
     write: Write,
     Once { claim, .. }: Once,
 ) -> Result<Response, Problem> {
-    let (whole, rights) = (app.clone(), by.clone());
+    let whole = app.clone();
     write
         .once(claim)
         .run(&app, &by, move |tx| {
-            let restored = deleted_users::restore(tx, whole.terms, &rights, id)?;
+            let restored = deleted_users::restore(tx, id)?;
             let user = UserBody::of(&restored.user, &whole);
             let answer = Answer::ok(&RestoredUser { user, missing_groups: &restored.missing_groups })?;
             Ok(answer.tagged(conditions::tag_of_user(&restored.user)))
@@ -168,8 +166,5 @@ pub async fn erase_user(
     UserPath(id): UserPath,
     write: Write,
 ) -> Result<Response, Problem> {
-    let (terms, rights) = (app.terms, by.clone());
-    write
-        .run(&app, &by, move |tx| deleted_users::erase(tx, terms, &rights, id).map(|()| Answer::gone()))
-        .await
+    write.run(&app, &by, move |tx| deleted_users::erase(tx, id).map(|()| Answer::gone())).await
 }

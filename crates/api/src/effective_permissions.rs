@@ -90,12 +90,10 @@ async fn effective(
 ) -> Result<Response, Problem> {
     let (explain, address, request) = read_effective(params, by.pid(), &path)?;
     let (from, size) = (position(&request), request.size + 1);
-    let (parts, asker) = (app.clone(), by.clone());
+    let parts = app.clone();
     let (total, rows) = app
         .store
-        .scan(&by, move |tx| {
-            evaluations::list_effective(tx, parts.rules(), &asker, user_id, &from, size, explain)
-        })
+        .scan(&by, move |tx| evaluations::list_effective(tx, parts.rules(), user_id, &from, size, explain))
         .await?;
     Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, |row| EffectiveBody {
         object_type: &row.object_type,
@@ -257,11 +255,11 @@ pub async fn list_holders(
         (Start::After(_, id), _) => HolderPosition::After(UserId(*id)),
         (Start::Page(_), offset) => HolderPosition::Offset(offset.unwrap_or(0)),
     };
-    let (parts, rights, size) = (app.clone(), by.clone(), request.size + 1);
+    let (parts, size) = (app.clone(), request.size + 1);
     let query = Arc::new(query);
     let (total, rows) = app
         .store
-        .scan(&by, move |tx| evaluations::list_holders(tx, parts.rules(), &rights, &query, from, size))
+        .scan(&by, move |tx| evaluations::list_holders(tx, parts.rules(), &query, from, size))
         .await?;
     let key_of = |holder: &Holder| (SortKey::Int(holder.user_id.0), holder.user_id.0);
     Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, |holder| HolderBody {

@@ -30,6 +30,7 @@ use tenantry_http::incoming::BULK;
 use tenantry_http::json_body::JsonBody;
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
+use tenantry_store::access::Asker;
 use tenantry_store::engine::tx::Tx;
 
 /// The most requests of a batch.
@@ -265,12 +266,12 @@ fn explains(params: &mut tenantry_http::paging::Params, body: &Asked) -> bool {
 
 async fn decide_one(
     app: &AppState,
-    by: &tenantry_store::access::Asker,
+    by: &Asker,
     request: Request,
     with_reason: bool,
 ) -> Result<Response, Problem> {
-    let (parts, asker) = (app.clone(), by.clone());
-    let work = move |tx: &mut Tx<'_>| evaluations::decide(tx, parts.rules(), &asker, &request, with_reason);
+    let parts = app.clone();
+    let work = move |tx: &mut Tx<'_, Asker>| evaluations::decide(tx, parts.rules(), &request, with_reason);
     // With reasons it is several statements.
     let decision =
         if with_reason { app.store.scan(by, work).await? } else { app.store.read(by, work).await? };
@@ -380,9 +381,9 @@ pub async fn evaluate_accesses(
     // Where a read in place is one statement, several questions need a transaction to be decided on one state.
     let is_one_state = requests.len() == 1 || !app.store.is_shared();
     let in_place = requests.len() <= IN_PLACE && !with_reason && is_one_state;
-    let (parts, asker) = (app.clone(), by.clone());
-    let work = move |tx: &mut Tx<'_>| {
-        evaluations::decide_many(tx, parts.rules(), &asker, &requests, semantic, with_reason)
+    let parts = app.clone();
+    let work = move |tx: &mut Tx<'_, Asker>| {
+        evaluations::decide_many(tx, parts.rules(), &requests, semantic, with_reason)
     };
     let decisions =
         if in_place { app.store.read(&by, work).await? } else { app.store.scan(&by, work).await? };

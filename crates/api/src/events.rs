@@ -127,9 +127,8 @@ pub async fn list_events(
         (Start::After(_, id), _) => EventPosition::After(*id),
         (Start::Page(_), offset) => EventPosition::Offset(offset.unwrap_or(0)),
     };
-    let (size, rights) = (request.size + 1, by.clone());
-    let (total, rows) =
-        app.store.scan(&by, move |tx| events::list_page(tx, &rights, &query, from, size)).await?;
+    let size = request.size + 1;
+    let (total, rows) = app.store.scan(&by, move |tx| events::list_page(tx, &query, from, size)).await?;
     let key_of = |event: &Event| (SortKey::Int(event.event_id), event.event_id);
     Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, EventBody::of))
 }

@@ -109,9 +109,8 @@ pub async fn list_groups(
         (Start::After(key, id), _) => Position::After(key.clone(), *id),
         (Start::Page(_), offset) => Position::Offset(offset.unwrap_or(0)),
     };
-    let (wanted, size, rights) = (query.clone(), request.size + 1, by.clone());
-    let (total, rows) =
-        app.store.scan(&by, move |tx| groups::list_page(tx, &rights, &wanted, &from, size)).await?;
+    let (wanted, size) = (query.clone(), request.size + 1);
+    let (total, rows) = app.store.scan(&by, move |tx| groups::list_page(tx, &wanted, &from, size)).await?;
     let key_of = |group: &Group| (query.sort.key_of(group), group.group_id.0);
     Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, |group| {
         GroupBody::with(group, &app.catalogue, properties)
@@ -132,13 +131,13 @@ async fn group_stream(app: AppState, by: access::Admin, asked: Arc<Asked>) -> Re
     stream(move |after: Option<Place>| {
         let (app, by, asked) = (app.clone(), by.clone(), Arc::clone(&asked));
         async move {
-            let (shaping, rights) = (app.clone(), by.clone());
+            let shaping = app.clone();
             app.store
                 .scan(&by, move |tx| match after {
                     Some(Place { key, group_id, open_after: Some(user) }) => {
-                        more_users(tx, &rights, (key, group_id), user).map(Some)
+                        more_users(tx, (key, group_id), user).map(Some)
                     }
-                    place => more_groups(tx, &shaping, &rights, &asked, place),
+                    place => more_groups(tx, &shaping, &asked, place),
                 })
                 .await
         }
@@ -148,15 +147,14 @@ async fn group_stream(app: AppState, by: access::Admin, asked: Arc<Asked>) -> Re
 
 /// The next groups; of one with very many users only the first of these.
 fn more_groups(
-    tx: &mut Tx<'_>,
+    tx: &mut Tx<'_, access::Admin>,
     app: &AppState,
-    by: &access::Admin,
     asked: &Asked,
     place: Option<Place>,
 ) -> Result<Option<(Bytes, Place)>> {
     let is_first = place.is_none();
     let from = place.map_or(Position::Offset(0), |at| Position::After(at.key, at.group_id.0));
-    let chunk = groups::list_chunk(tx, by, &asked.query, &from, CHUNK)?;
+    let chunk = groups::list_chunk(tx, &asked.query, &from, CHUNK)?;
     let Some(last) = chunk.groups.last() else { return Ok(None) };
     let place = Place {
         key: asked.query.sort.key_of(last),
@@ -177,12 +175,11 @@ fn more_groups(
 
 /// The next users of a group that was begun.
 fn more_users(
-    tx: &mut Tx<'_>,
-    by: &access::Admin,
+    tx: &mut Tx<'_, access::Admin>,
     (key, group_id): (SortKey, GroupId),
     after: UserId,
 ) -> Result<(Bytes, Place)> {
-    let users = memberships::list_chunk(tx, by, group_id, after, CHUNK_MEMBERS)?;
+    let users = memberships::list_chunk(tx, group_id, after, CHUNK_MEMBERS)?;
     let is_open = i64::try_from(users.len()).is_ok_and(|count| count == CHUNK_MEMBERS);
     let mut written: String = users.iter().map(|user| format!(",{user}")).collect();
     if !is_open {

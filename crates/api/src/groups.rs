@@ -246,11 +246,11 @@ pub async fn create_group(
     Once { body, claim }: Once,
 ) -> Result<Response, Problem> {
     let new = read_new(&body, by.pid(), &app.catalogue)?;
-    let (whole, rights) = (app.clone(), by.clone());
+    let whole = app.clone();
     write
         .once(claim)
         .run(&app, &by, move |tx| {
-            let group = groups::create(tx, &rights, &new)?;
+            let group = groups::create(tx, &new)?;
             let location = format!("/api/v1/groups/{}", group.group_id);
             let answer = Answer::created(location, &GroupBody::of(&group, &whole))?;
             Ok(answer.tagged(conditions::tag_of_group(&group)))
@@ -280,12 +280,11 @@ pub async fn get_group(
 ) -> Result<Response, Problem> {
     let properties = Properties::read(&mut params);
     params.finish()?;
-    let rights = by.clone();
     let group = app
         .store
         .scan(&by, move |tx| match properties.has("users") {
-            true => groups::get(tx, &rights, id),
-            false => groups::get_head(tx, &rights, id),
+            true => groups::get(tx, id),
+            false => groups::get_head(tx, id),
         })
         .await?;
     let body = GroupBody::with(&group, &app.catalogue, properties);
@@ -342,14 +341,10 @@ async fn change_group(
     body: &[u8],
     presence: Presence,
 ) -> Result<Response, Problem> {
-    let rights = by.clone();
-    let current = app.store.scan(by, move |tx| groups::get(tx, &rights, id)).await?;
+    let current = app.store.scan(by, move |tx| groups::get(tx, id)).await?;
     let change = read_change(body, &current, presence, &app.catalogue)?;
-    let (whole, rights) = (app.clone(), by.clone());
-    write
-        .of(Target::Group(id))
-        .run(app, by, move |tx| shown(&groups::update(tx, &rights, id, &change)?, &whole))
-        .await
+    let whole = app.clone();
+    write.of(Target::Group(id)).run(app, by, move |tx| shown(&groups::update(tx, id, &change)?, &whole)).await
 }
 
 /// Delete a group; its members leave it. Not while others are nested in it.

@@ -32,11 +32,10 @@ pub async fn add_member(
     MemberPath(group, user): MemberPath,
     write: Write,
 ) -> Result<Response, Problem> {
-    let rights = by.clone();
     write
         .of(Target::Group(group))
         .run(&app, &by, move |tx| {
-            memberships::add(tx, &rights, group, user)?;
+            memberships::add(tx, group, user)?;
             Ok(Answer::gone())
         })
         .await
@@ -58,11 +57,10 @@ pub async fn remove_member(
     MemberPath(group, user): MemberPath,
     write: Write,
 ) -> Result<Response, Problem> {
-    let rights = by.clone();
     write
         .of(Target::Group(group))
         .run(&app, &by, move |tx| {
-            memberships::remove(tx, &rights, group, user)?;
+            memberships::remove(tx, group, user)?;
             Ok(Answer::gone())
         })
         .await

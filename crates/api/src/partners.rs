@@ -166,9 +166,9 @@ pub async fn create_partner(
     let whole = app.clone();
     write
         .once(claim)
-        .telling(in_create)
+        .map_error(in_create)
         .run(&app, &by, move |tx| {
-            let made = partners::create(tx, whole.terms, by, &name, &admin, false)?;
+            let made = partners::create(tx, &name, &admin, false)?;
             let (partner, admin) = (PartnerBody::of(&made.partner), UserBody::of(&made.admin, &whole));
             let location = format!("/operator/v1/partners/{}", made.partner.pid);
             Answer::created(location, &PartnerCreated { partner, admin })
@@ -211,7 +211,7 @@ pub async fn get_partner(
     PartnerPath(pid): PartnerPath,
     _: NoParams,
 ) -> Result<Response, Problem> {
-    let partner = app.store.scan(&by, move |tx| partners::get(tx, by, pid)).await?;
+    let partner = app.store.scan(&by, move |tx| partners::get(tx, pid)).await?;
     Ok(json(StatusCode::OK, &PartnerBody::of(&partner)))
 }
 
@@ -236,9 +236,7 @@ pub async fn update_partner(
     let suspended = fields.optional_bool("suspended");
     fields.finish()?;
     let change = PartnerChange { name, suspended };
-    write
-        .run(&app, &by, move |tx| Answer::ok(&PartnerBody::of(&partners::update(tx, by, pid, &change)?)))
-        .await
+    write.run(&app, &by, move |tx| Answer::ok(&PartnerBody::of(&partners::update(tx, pid, &change)?))).await
 }
 
 /// Delete a partner with everything in it.
@@ -258,8 +256,8 @@ pub async fn delete_partner(
 ) -> Result<Response, Problem> {
     let force = params.flag("force").unwrap_or(false);
     params.finish()?;
-    bulk_operations::delete_partner(&app, by, pid, force, write.dry_run).await?;
-    Ok(Answer::gone().answer(write.dry_run)?)
+    bulk_operations::delete_partner(&app, by, pid, force, write.is_dry_run()).await?;
+    Ok(Answer::gone().answer(write.is_dry_run())?)
 }
 
 fn read_list(mut params: Params) -> Result<(Option<String>, ListAddress, PageRequest)> {
@@ -292,7 +290,7 @@ pub async fn list_partners(
     };
     let size = request.size + 1;
     let (total, rows) =
-        app.store.scan(&by, move |tx| partners::list_page(tx, by, search.as_deref(), from, size)).await?;
+        app.store.scan(&by, move |tx| partners::list_page(tx, search.as_deref(), from, size)).await?;
     let key_of = |partner: &Partner| (SortKey::Int(partner.pid.0), partner.pid.0);
     Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, PartnerBody::of))
 }

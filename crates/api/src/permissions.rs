@@ -199,8 +199,8 @@ pub async fn list_group_permissions(
     AccessibleGroupPath(id): AccessibleGroupPath,
     _: NoParams,
 ) -> Result<Response, Problem> {
-    let (parts, rights) = (app.clone(), by.clone());
-    let list = app.store.scan(&by, move |tx| permissions::list(tx, &parts.catalogue, &rights, id)).await?;
+    let parts = app.clone();
+    let list = app.store.scan(&by, move |tx| permissions::list(tx, &parts.catalogue, id)).await?;
     Ok(json(StatusCode::OK, &list))
 }
 
@@ -231,15 +231,15 @@ pub async fn update_group_permissions(
     let (write, new) = (write.of(Target::Group(id)), Arc::clone(&list));
     if app.store.read(&by, move |tx| permission_lists::is_large(tx, id, &new)).await? {
         let (answer, new) = (Answer::ok(&*list)?, Replacement { group_id: id, list });
-        let run = async |manner| {
-            permission_lists::replace(&app.store, &app.large_units, &by, manner, new, answer).await
+        let run = async |options| {
+            permission_lists::replace(&app.store, &app.large_units, &by, options, new, answer).await
         };
         return write.run_by(run).await;
     }
-    let (write, rights) = (if list.len() > LARGE { write.large() } else { write }, by.clone());
+    let write = if list.len() > LARGE { write.large() } else { write };
     write
         .run(&app, &by, move |tx| {
-            permissions::replace(tx, &rights, id, &list)?;
+            permissions::replace(tx, id, &list)?;
             Answer::ok(&*list)
         })
         .await
@@ -275,9 +275,9 @@ pub async fn update_group_wildcards(
             ))
         }
     })?;
-    let (whole, rights) = (app.clone(), by.clone());
+    let whole = app.clone();
     write
         .of(Target::Group(id))
-        .run(&app, &by, move |tx| shown(&permissions::replace_wildcards(tx, &rights, id, &names)?, &whole))
+        .run(&app, &by, move |tx| shown(&permissions::replace_wildcards(tx, id, &names)?, &whole))
         .await
 }

@@ -128,13 +128,12 @@ async fn change_self(
     body: &[u8],
     presence: Presence,
 ) -> Result<Response, Problem> {
-    let who = member.clone();
-    let current = app.store.read(member, move |tx| users::get_self(tx, &who)).await?;
+    let current = app.store.read(member, move |tx| users::get_self(tx)).await?;
     let change = read_self(&current, body, presence)?;
     let (whole, who) = (app.clone(), member.clone());
     write
         .of(Target::User(member.user_id()))
-        .run(app, member, move |tx| shown(&users::update_self(tx, whole.terms, &who, &change)?, &whole))
+        .run(app, member, move |tx| shown(&users::update_self(tx, &change)?, &whole))
         .await
 }
 
@@ -186,8 +185,7 @@ pub async fn reset_own_password(
     Member(member): Member,
     _: NoParams,
 ) -> Result<Response, Problem> {
-    let (terms, who) = (app.terms, member.clone());
-    unit::write(&app.store, &member, move |tx| password_changes::reset_self(tx, terms, &who)).await?;
+    unit::write(&app.store, &member, move |tx| password_changes::reset_self(tx)).await?;
     Ok(json(StatusCode::OK, &json!({})))
 }
 

@@ -142,8 +142,7 @@ pub async fn list_own_sessions(
 ) -> Result<Response, Problem> {
     let path = "/api/v1/users/self/sessions";
     let (query, address, request) = read_list(params, member.pid(), member.user_id(), path)?;
-    let who = member.clone();
-    let found = app.store.scan(&member, move |tx| sessions::list_own(tx, &who, &query)).await?;
+    let found = app.store.scan(&member, move |tx| sessions::list_own(tx, &query)).await?;
     Ok(show(&app, &member, found, &address, &request))
 }
 
@@ -163,8 +162,7 @@ pub async fn list_user_sessions(
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
     let (query, address, request) = read_list(params, by.pid(), id, "/api/v1/users/{userId}/sessions")?;
-    let rights = by.clone();
-    let found = app.store.scan(&by, move |tx| sessions::list(tx, &rights, id, &query)).await?;
+    let found = app.store.scan(&by, move |tx| sessions::list(tx, id, &query)).await?;
     Ok(show(&app, &by, found, &address, &request))
 }
 
@@ -178,8 +176,7 @@ pub async fn end_own_sessions(
     Member(member): Member,
     write: Write,
 ) -> Result<Response, Problem> {
-    let who = member.clone();
-    write.run(&app, &member, move |tx| sessions::end_all_own(tx, &who).map(|()| Answer::gone())).await
+    write.run(&app, &member, move |tx| sessions::end_all_own(tx).map(|()| Answer::gone())).await
 }
 
 /// End one of the caller's own sessions; it may be the one of this request.
@@ -194,8 +191,7 @@ pub async fn end_own_session(
     SessionPath(session): SessionPath,
     write: Write,
 ) -> Result<Response, Problem> {
-    let who = member.clone();
-    write.run(&app, &member, move |tx| sessions::end_own(tx, &who, &session).map(|()| Answer::gone())).await
+    write.run(&app, &member, move |tx| sessions::end_own(tx, &session).map(|()| Answer::gone())).await
 }
 
 /// End every session of a user.
@@ -210,8 +206,7 @@ pub async fn end_user_sessions(
     UserPath(id): UserPath,
     write: Write,
 ) -> Result<Response, Problem> {
-    let rights = by.clone();
-    write.run(&app, &by, move |tx| sessions::end_all(tx, &rights, id).map(|()| Answer::gone())).await
+    write.run(&app, &by, move |tx| sessions::end_all(tx, id).map(|()| Answer::gone())).await
 }
 
 /// End one session of a user.
@@ -227,6 +222,5 @@ pub async fn end_user_session(
     SessionPath(session): SessionPath,
     write: Write,
 ) -> Result<Response, Problem> {
-    let rights = by.clone();
-    write.run(&app, &by, move |tx| sessions::end(tx, &rights, id, &session).map(|()| Answer::gone())).await
+    write.run(&app, &by, move |tx| sessions::end(tx, id, &session).map(|()| Answer::gone())).await
 }

@@ -146,12 +146,11 @@ pub async fn bulk_create_users(
     Once { body, claim }: Once<BULK>,
 ) -> Result<Response, Problem> {
     let Bulk { rows, atomic } = read_bulk(&app, &by, &body).await?;
-    let (terms, rights) = (app.terms, by.clone());
     write
         .once(claim)
         .large()
         .run(&app, &by, move |tx| {
-            let made = user_bulk::create_many(tx, terms, &rights, &rows, atomic)?;
+            let made = user_bulk::create_many(tx, &rows, atomic)?;
             let results: Vec<RowResult> =
                 (0..).zip(made).map(|(index, one)| RowResult::of(index, one)).collect::<Result<_>>()?;
             let created = results.iter().filter(|row| row.user_id.is_some()).count();
@@ -374,7 +373,7 @@ pub async fn bulk_patch_users(
         _ => |error| error,
     };
     let operation = BulkOperation { change: BulkChange::UpdateUsers(Box::new(change)), selection, expected };
-    write.telling(told).run_bulk(&app, &by, operation).await
+    write.map_error(told).run_bulk(&app, &by, operation).await
 }
 
 /// A group that does not exist is here a fault of the filter; one of the patch was found before.

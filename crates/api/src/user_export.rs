@@ -77,9 +77,8 @@ pub async fn export_users(
     stream_within(frame, move |after: Option<Option<UserId>>| {
         let (app, by) = (Arc::clone(&app), Arc::clone(&by));
         async move {
-            let rights = Arc::clone(&by);
             let after = after.flatten();
-            let page = app.store.scan(&*by, move |tx| export_rows(tx, &rights, format, after, None)).await?;
+            let page = app.store.scan(&*by, move |tx| export_rows(tx, format, after, None)).await?;
             Ok((page.rows > 0 || after.is_none()).then(|| (Bytes::from(page.text), page.last)))
         }
     })

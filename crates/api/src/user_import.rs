@@ -15,7 +15,6 @@ use crate::parameters::{DryRunParams, OnceParams};
 use crate::responses::{AdminErrors, ConflictError, InvalidError};
 use tenantry_core::error::{Conflict, Error, Fault, Result};
 use tenantry_core::rows::{BatchSize, Format, RawRow, Splitter};
-use tenantry_domain::Terms;
 use tenantry_domain::user_import::{self, Chain, Fate, Mood, Seen};
 use tenantry_domain::user_rows::read_rows;
 use tenantry_http::extract::{Admin, QueryParams};
@@ -190,10 +189,7 @@ impl Import {
     async fn begin(app: AppState, by: access::Admin, asked: Asked) -> Result<Self> {
         let before = match asked.key.clone() {
             None => Progress::default(),
-            Some(key) => {
-                let rights = by.clone();
-                app.store.scan(&by, move |tx| user_import::find_progress(tx, &rights, &key)).await?
-            }
+            Some(key) => app.store.scan(&by, move |tx| user_import::find_progress(tx, &key)).await?,
         };
         let done = UsersImported::of(&before)?;
         let (chain, seen, mood) = (Chain::default(), Seen::default(), Mood::Hopeful);
@@ -273,8 +269,7 @@ impl Import {
             return Err(Fault::new("", "too-many-rows", detail).into());
         }
         let (app, send_mail) = (&self.app, self.asked.send_mail);
-        let tried =
-            user_import::rehearse_batch(&app.store, app.terms, &self.by, &mut self.mood, rows, send_mail);
+        let tried = user_import::rehearse_batch(&app.store, &self.by, &mut self.mood, rows, send_mail);
         let mut fates = tried.await?;
         self.seen.check(&mut fates);
         self.done.count(fates);
@@ -282,17 +277,11 @@ impl Import {
     }
 
     async fn store(&mut self, rows: Vec<user_import::Row>, marks: Vec<Chain>, from: i64) -> Result<()> {
-        let batch = Batch {
-            by: self.by.clone(),
-            terms: self.app.terms,
-            send_mail: self.asked.send_mail,
-            key: self.asked.key.clone(),
-            from,
-            rows,
-            marks,
-        };
+        let batch = Batch { send_mail: self.asked.send_mail, key: self.asked.key.clone(), from, rows, marks };
         let (store, count, before) = (&self.app.store, batch.rows.len(), std::mem::take(&mut self.done));
-        let part = move |tx: &mut Tx<'_>, mood, at, before: &UsersImported| batch.run(tx, mood, at, before);
+        let part = move |tx: &mut Tx<'_, access::Admin>, mood, at, before: &UsersImported| {
+            batch.run(tx, mood, at, before)
+        };
         self.done = user_import::store_batch(store, &self.by, &mut self.mood, count, before, part).await?;
         Ok(())
     }
@@ -300,8 +289,6 @@ impl Import {
 
 /// A batch on its way into the database.
 struct Batch {
-    by: access::Admin,
-    terms: Terms,
     send_mail: bool,
     key: Option<String>,
     /// The rows of the import before it.
@@ -316,13 +303,13 @@ impl Batch {
     /// `before`.
     fn run(
         &self,
-        tx: &mut Tx<'_>,
+        tx: &mut Tx<'_, access::Admin>,
         mood: Mood,
         at: usize,
         before: &UsersImported,
     ) -> Result<(usize, UsersImported)> {
         let (mut done, rows) = (before.clone(), self.rows.get(at..).unwrap_or_default());
-        let fates = user_import::create_batch(tx, self.terms, &self.by, rows, self.send_mail, mood)?;
+        let fates = user_import::create_batch(tx, rows, self.send_mail, mood)?;
         let end = at + fates.len();
         done.count(fates);
         if let Some(key) = &self.key {
@@ -340,7 +327,7 @@ impl Batch {
                 failed: done.failed,
                 told,
             };
-            user_import::advance(tx, &self.by, key, rows_to(at), &progress)?;
+            user_import::advance(tx, key, rows_to(at), &progress)?;
         }
         Ok((end, done))
     }

@@ -186,12 +186,9 @@ async fn user_page(
         (Start::Page(_), offset) => Position::Offset(offset.unwrap_or(0)),
     };
     // One more row tells whether there is a next page.
-    let (wanted, size, rights) = (Arc::clone(&query), request.size + 1, by.clone());
-    let (total, rows) = app
-        .store
-        .scan(&by, move |tx| users::list_page(tx, &rights, &wanted, &from, size))
-        .await
-        .map_err(in_query)?;
+    let (wanted, size) = (Arc::clone(&query), request.size + 1);
+    let (total, rows) =
+        app.store.scan(&by, move |tx| users::list_page(tx, &wanted, &from, size)).await.map_err(in_query)?;
     let key_of = |user: &User| (sort_key(query.sort, user), user.user_id.0);
     Ok(page_answer(address, request, Found { total, rows: &rows[..] }, key_of, |user| {
         UserBody::of(user, &app)
@@ -202,11 +199,11 @@ async fn user_stream(app: AppState, by: access::Admin, query: Arc<UserQuery>) ->
     stream(move |after: Option<(SortKey, UserId)>| {
         let (app, by, query) = (app.clone(), by.clone(), Arc::clone(&query));
         async move {
-            let (shaping, rights) = (app.clone(), by.clone());
+            let shaping = app.clone();
             app.store
                 .scan(&by, move |tx| {
                     let is_first = after.is_none();
-                    let rows = users::list_chunk(tx, &rights, &query, after, CHUNK)?;
+                    let rows = users::list_chunk(tx, &query, after, CHUNK)?;
                     let Some(last) = rows.last().map(|user| (sort_key(query.sort, user), user.user_id))
                     else {
                         return Ok(None);

@@ -47,12 +47,12 @@ pub async fn create_user(
     Once { body, claim }: Once,
 ) -> Result<Response, Problem> {
     let new = read_new(&app.store, &by, &body).await?;
-    let (whole, rights, only_adds) = (app.clone(), by.clone(), users::only_adds(&new));
+    let (whole, only_adds) = (app.clone(), users::only_adds(&new));
     write
         .once(claim)
         .adding(only_adds)
         .run(&app, &by, move |tx| {
-            let user = users::create(tx, whole.terms, &rights, &new)?;
+            let user = users::create(tx, &new)?;
             let location = format!("/api/v1/users/{}", user.user_id);
             let answer = Answer::created(location, &UserBody::of(&user, &whole))?;
             Ok(answer.tagged(conditions::tag_of_user(&user)))
@@ -132,14 +132,10 @@ async fn change_user(
     body: &[u8],
     presence: Presence,
 ) -> Result<Response, Problem> {
-    let rights = by.clone();
-    let current = app.store.read(by, move |tx| users::get(tx, &rights, id)).await?;
+    let current = app.store.read(by, move |tx| users::get(tx, id)).await?;
     let change = read_change(&app.store, by, &current, body, presence).await?;
-    let (whole, rights) = (app.clone(), by.clone());
-    write
-        .of(Target::User(id))
-        .run(app, by, move |tx| shown(&users::update(tx, whole.terms, &rights, id, &change)?, &whole))
-        .await
+    let whole = app.clone();
+    write.of(Target::User(id)).run(app, by, move |tx| shown(&users::update(tx, id, &change)?, &whole)).await
 }
 
 /// Delete a user (A10).
@@ -154,12 +150,12 @@ pub async fn delete_user(
     UserPath(id): UserPath,
     write: Write,
 ) -> Result<Response, Problem> {
-    let (terms, rights, dry_run) = (app.terms, by.clone(), write.dry_run);
+    let dry_run = write.is_dry_run();
     write
         .of(Target::User(id))
         .run(&app, &by, move |tx| {
             let effects = effects::of_users(tx, dry_run, &[id.0])?;
-            users::delete(tx, terms, &rights, id)?;
+            users::delete(tx, id)?;
             Ok(Answer::gone().taking(effects))
         })
         .await
@@ -179,7 +175,6 @@ pub async fn reset_user_password(
     UserPath(id): UserPath,
     _: NoParams,
 ) -> Result<Response, Problem> {
-    let (terms, rights) = (app.terms, by.clone());
-    unit::write(&app.store, &by, move |tx| password_changes::reset(tx, terms, &rights, id)).await?;
+    unit::write(&app.store, &by, move |tx| password_changes::reset(tx, id)).await?;
     Ok(json(StatusCode::OK, &json!({})))
 }

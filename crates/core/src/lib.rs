@@ -1,5 +1,7 @@
 //! Plain data, checked values, errors, the clock and randomness, for all other crates.
 
+/// The account policy: lifetimes and limits that the operator sets.
+pub mod account_policy;
 /// The permission catalogue: the default one, and parsing of others.
 pub mod catalogue;
 /// The time, passed as an argument.

@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use crate::bulk_changes::{BulkChange, BulkOperation, Selection};
 use crate::once::StoredResponse;
 use crate::services::Services;
-use crate::unit::{self, Done, Manner};
+use crate::unit::{self, Done, WriteOptions};
 use crate::user_bulk;
 use crate::users;
-use crate::{Terms, clients, effects, groups, last_admin, memberships, partners};
+use crate::{clients, effects, groups, last_admin, memberships, partners};
 use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::model::{GroupId, PartnerId, UserId};
 use tenantry_store::access::{Admin, Operator, Scope as _};
@@ -81,28 +81,24 @@ fn number(count: usize) -> i64 {
 pub async fn write(
     services: &Services,
     by: &Admin,
-    manner: Manner,
+    options: WriteOptions,
     operation: BulkOperation,
 ) -> Result<Done<StoredResponse>> {
-    let (terms, rights, dry_run) = (services.terms, by.clone(), manner.dry_run);
+    let dry_run = options.dry_run;
     if !is_large(services, by, &operation).await? {
-        let manner = Manner { is_large: true, ..manner };
-        return unit::write_in(&services.store, by, manner, move |tx| {
-            apply_whole(tx, terms, &rights, &operation, dry_run)
-        })
-        .await;
+        let options = WriteOptions { is_large: true, ..options };
+        return unit::write_in(&services.store, by, options, move |tx| apply_whole(tx, &operation, dry_run))
+            .await;
     }
-    let manner = Arc::new(manner);
+    let options = Arc::new(options);
     if dry_run {
-        let tried =
-            unit::check_whole(&services.store, by, &manner, move |tx| rehearse(tx, &rights, &operation));
+        let tried = unit::check_whole(&services.store, by, &options, move |tx| rehearse(tx, &operation));
         return tried.await.map(Done::Now);
     }
     // Of a partner they come one after the other, so that the next one looks at what the last one has left.
     let turn = services.bulk.turn(&services.store, by.pid()).await?;
     let change = operation.change.clone();
-    let checked =
-        unit::check_whole(&services.store, by, &manner, move |tx| check(tx, &rights, &operation)).await;
+    let checked = unit::check_whole(&services.store, by, &options, move |tx| check(tx, &operation)).await;
     let ids = match checked {
         Ok(ids) => ids,
         Err(error) => {
@@ -110,7 +106,7 @@ pub async fn write(
             return Err(error);
         }
     };
-    let begun = running::begin(services.clone(), by.clone(), manner, turn, Plan { change, ids });
+    let begun = running::begin(services.clone(), by.clone(), options, turn, Plan { change, ids });
     // A task of its own: whoever asked may go away, and it goes on.
     tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
 }
@@ -128,17 +124,14 @@ pub async fn delete_partner(
     dry_run: bool,
 ) -> Result<()> {
     if dry_run {
-        return services
-            .store
-            .scan(&by, move |tx| partners::refuse_deletion(tx, by, pid, force).map(drop))
-            .await;
+        return services.store.scan(&by, move |tx| partners::refuse_deletion(tx, pid, force).map(drop)).await;
     }
     // Beside a command without a server nobody attends to what was broken off, a deletion of the same partner perhaps.
     take_up(services).await?;
     let turn = services.bulk.turn(&services.store, pid).await?;
     let begun = running::begin_with(services.clone(), by, turn, BulkChange::DeletePartner, move |tx| {
-        partners::refuse_deletion(tx, by, pid, force)?;
-        tx.enter_partner(by, pid);
+        partners::refuse_deletion(tx, pid, force)?;
+        tx.enter_partner(pid);
         // Nobody of it shall meet what is left of it, or add to it.
         partners::keep_out(tx)
     });
@@ -151,7 +144,7 @@ pub async fn delete_partner(
 /// Not found.
 pub async fn revoke_client(services: &Services, by: Operator, client_id: &str) -> Result<()> {
     let pid = clients::partner_of(client_id)?;
-    let (within, id) = (by.as_admin_of(pid), client_id.to_owned());
+    let (within, id) = (by.within(pid), client_id.to_owned());
     let limit = number(WHOLE + 1);
     let sessions = services
         .store
@@ -159,15 +152,14 @@ pub async fn revoke_client(services: &Services, by: Operator, client_id: &str) -
         .await?;
     let id = client_id.to_owned();
     if sessions < limit {
-        let revoke = move |tx: &mut Tx<'_>| clients::revoke(tx, by, &id);
+        let revoke = move |tx: &mut Tx<'_, Operator>| clients::revoke(tx, &id);
         return unit::write_large(&services.store, &within, revoke).await;
     }
     take_up(services).await?;
     let turn = services.bulk.turn(&services.store, pid).await?;
     let plan = BulkChange::RevokeClient(id.clone());
-    let begun = running::begin_with(services.clone(), within, turn, plan, move |tx| {
-        clients::revoke_alone(tx, by, &id)
-    });
+    let begun =
+        running::begin_with(services.clone(), within, turn, plan, move |tx| clients::revoke_alone(tx, &id));
     tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
 }
 
@@ -183,11 +175,11 @@ async fn is_large(services: &Services, by: &Admin, operation: &BulkOperation) ->
     let ids = match &operation.selection {
         Selection::Ids(ids) => ids,
         Selection::Filter(_) => {
-            let (rights, operation) = (by.clone(), operation.clone());
+            let operation = operation.clone();
             // Who counts wrongly shall not have the writer count.
             let found = services
                 .store
-                .scan(by, move |tx| user_bulk::ids_of(tx, &rights, &operation).map(|ids| ids.len()))
+                .scan(by, move |tx| user_bulk::ids_of(tx, &operation).map(|ids| ids.len()))
                 .await?;
             return Ok(found > WHOLE);
         }
@@ -209,16 +201,10 @@ async fn is_large(services: &Services, by: &Admin, operation: &BulkOperation) ->
 }
 
 /// In one transaction.
-fn apply_whole(
-    tx: &mut Tx<'_>,
-    terms: Terms,
-    by: &Admin,
-    operation: &BulkOperation,
-    dry_run: bool,
-) -> Result<StoredResponse> {
+fn apply_whole(tx: &mut Tx<'_, Admin>, operation: &BulkOperation, dry_run: bool) -> Result<StoredResponse> {
     let BulkOperation { change, selection, expected } = operation;
     if let BulkChange::UpdateUsers(wanted) = change {
-        let done = user_bulk::update_many(tx, terms, by, selection, *expected, wanted)?;
+        let done = user_bulk::update_many(tx, selection, *expected, wanted)?;
         return response(change, number(done.matched), number(done.changed), &[]);
     }
     let ids = match selection {
@@ -227,11 +213,11 @@ fn apply_whole(
     };
     let effects = effects_of(tx, change, dry_run, ids)?;
     match change {
-        BulkChange::DeleteUsers => users::delete_many(tx, terms, by, ids)?,
-        BulkChange::AddMembers(group) => memberships::add_many(tx, by, *group, ids)?,
-        BulkChange::RemoveMembers(group) => memberships::remove_many(tx, by, *group, ids)?,
-        BulkChange::DeleteGroup => ids.iter().try_for_each(|id| groups::delete(tx, by, GroupId(*id)))?,
-        BulkChange::DeleteGroups => groups::delete_many(tx, by, ids)?,
+        BulkChange::DeleteUsers => users::delete_many(tx, ids)?,
+        BulkChange::AddMembers(group) => memberships::add_many(tx, *group, ids)?,
+        BulkChange::RemoveMembers(group) => memberships::remove_many(tx, *group, ids)?,
+        BulkChange::DeleteGroup => ids.iter().try_for_each(|id| groups::delete(tx, GroupId(*id)))?,
+        BulkChange::DeleteGroups => groups::delete_many(tx, ids)?,
         BulkChange::UpdateUsers(_) | BulkChange::DeletePartner | BulkChange::RevokeClient(_) => {}
     }
     Ok(StoredResponse { effects, ..response(change, 0, 0, &[])? })
@@ -251,18 +237,18 @@ fn effects_of(
 }
 
 /// Looks at the whole: whom it is for, in the order in which they come, unless something speaks against it.
-fn check(tx: &mut Tx<'_>, by: &Admin, operation: &BulkOperation) -> Result<Vec<i64>> {
-    let ids = user_bulk::ids_of(tx, by, operation)?;
+fn check(tx: &mut Tx<'_, Admin>, operation: &BulkOperation) -> Result<Vec<i64>> {
+    let ids = user_bulk::ids_of(tx, operation)?;
     match &operation.change {
         BulkChange::UpdateUsers(change) => {
             users::require_groups(tx, change.groups.as_deref().unwrap_or_default())?;
         }
-        BulkChange::DeleteUsers => users::refuse_deletion(tx, by, &ids)?,
-        BulkChange::AddMembers(group) => memberships::refuse_unknown(tx, by, *group, &ids)?,
-        BulkChange::RemoveMembers(group) => memberships::refuse_others(tx, by, *group, &ids)?,
+        BulkChange::DeleteUsers => users::refuse_deletion(tx, &ids)?,
+        BulkChange::AddMembers(group) => memberships::refuse_unknown(tx, *group, &ids)?,
+        BulkChange::RemoveMembers(group) => memberships::refuse_others(tx, *group, &ids)?,
         BulkChange::DeleteGroup => {
             for id in &ids {
-                groups::get_head(tx, by, GroupId(*id))?;
+                groups::get_head(tx, GroupId(*id))?;
             }
         }
         BulkChange::DeleteGroups => {
@@ -297,12 +283,12 @@ fn check_again(tx: &mut Tx<'_>, change: &BulkChange, ids: &[i64]) -> Result<()> 
 }
 
 /// What would come of it, by reading alone.
-fn rehearse(tx: &mut Tx<'_>, by: &Admin, operation: &BulkOperation) -> Result<StoredResponse> {
-    let ids = check(tx, by, operation)?;
+fn rehearse(tx: &mut Tx<'_, Admin>, operation: &BulkOperation) -> Result<StoredResponse> {
+    let ids = check(tx, operation)?;
     let mut changed = 0;
     if let BulkChange::UpdateUsers(change) = &operation.change {
         for id in &ids {
-            let user = users::get(tx, by, UserId(*id))?;
+            let user = users::get(tx, UserId(*id))?;
             changed += i64::from(users::would_change(&user, change));
         }
     }

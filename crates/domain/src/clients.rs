@@ -83,11 +83,9 @@ pub async fn authenticate(
 ///
 /// # Errors
 /// None of its own.
-pub fn create(tx: &mut Tx<'_>, _by: Operator, name: &str, is_admin: bool) -> Result<(Client, String)> {
+pub fn create(tx: &mut Tx<'_, Operator>, name: &str, is_admin: bool) -> Result<(Client, String)> {
+    crate::partners::require_own(tx)?;
     let pid = tx.pid();
-    if partners::find(tx, pid)?.is_none() {
-        return Err(Error::NotFound(Missing::Partner));
-    }
     let client_id = format!("cl.{pid}.{}", tx.random().token::<12>());
     let secret = tx.random().token::<32>();
     let client = Client { client_id, pid, name: name.to_owned(), is_admin, created_at: tx.now() };
@@ -109,11 +107,8 @@ pub fn partner_of(client_id: &str) -> Result<PartnerId> {
 ///
 /// # Errors
 /// Not found, when the partner does not exist.
-pub fn list(tx: &mut Tx<'_>, _by: Operator) -> Result<Vec<Client>> {
-    let pid = tx.pid();
-    if partners::find(tx, pid)?.is_none() {
-        return Err(Error::NotFound(Missing::Partner));
-    }
+pub fn list(tx: &mut Tx<'_, Operator>) -> Result<Vec<Client>> {
+    crate::partners::require_own(tx)?;
     sessions::list_clients(tx)
 }
 
@@ -121,13 +116,13 @@ pub fn list(tx: &mut Tx<'_>, _by: Operator) -> Result<Vec<Client>> {
 ///
 /// # Errors
 /// Not found.
-pub fn revoke(tx: &mut Tx<'_>, by: Operator, client_id: &str) -> Result<()> {
+pub fn revoke(tx: &mut Tx<'_, Operator>, client_id: &str) -> Result<()> {
     sessions::delete_of_client(tx, client_id, i64::MAX)?;
-    revoke_alone(tx, by, client_id)
+    revoke_alone(tx, client_id)
 }
 
 /// Like [`revoke`], and leaves its sessions to whoever ends them.
-pub(super) fn revoke_alone(tx: &mut Tx<'_>, _by: Operator, client_id: &str) -> Result<()> {
+pub(super) fn revoke_alone(tx: &mut Tx<'_, Operator>, client_id: &str) -> Result<()> {
     if !sessions::delete_client(tx, client_id)? {
         return Err(Error::NotFound(Missing::Client));
     }

@@ -1,6 +1,5 @@
 //! Deleted users: kept for a while, brought back, erased.
 
-use crate::Terms;
 use crate::erasures::{self, Extent};
 use crate::events::{self, Kind};
 use tenantry_core::clock::Millis;
@@ -15,8 +14,8 @@ use tenantry_store::tables::deleted_users::{DeletedQuery, DeletedUser};
 use tenantry_store::tables::groups;
 
 /// Whoever was deleted before is gone, whether the worker has been there or not.
-fn since(tx: &Tx<'_>, terms: Terms) -> Millis {
-    tx.now() - terms.deleted_users
+fn since(tx: &Tx<'_>) -> Millis {
+    tx.now() - tx.policy().deleted_users
 }
 
 /// A page of deleted users of the partner, and how many there are in all; from one snapshot.
@@ -24,14 +23,12 @@ fn since(tx: &Tx<'_>, terms: Terms) -> Millis {
 /// # Errors
 /// None of its own.
 pub fn list_page(
-    tx: &mut Tx<'_>,
-    terms: Terms,
-    _by: &Admin,
+    tx: &mut Tx<'_, Admin>,
     query: &DeletedQuery,
     from: &Position,
     size: i64,
 ) -> Result<(Total, Vec<DeletedUser>)> {
-    let since = since(tx, terms);
+    let since = since(tx);
     Ok((stored::total(tx, query, since)?, stored::select(tx, query, since, from, size)?))
 }
 
@@ -49,8 +46,8 @@ pub struct Restored {
 ///
 /// # Errors
 /// Not found; `username-taken` or `external-id-taken` when somebody else has it by now.
-pub fn restore(tx: &mut Tx<'_>, terms: Terms, _by: &Admin, user_id: UserId) -> Result<Restored> {
-    let since = since(tx, terms);
+pub fn restore(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<Restored> {
+    let since = since(tx);
     let missing = || Error::NotFound(Missing::DeletedUser);
     let DeletedUser { mut user, .. } = stored::find(tx, user_id, since)?.ok_or_else(missing)?;
     let missing_groups: Vec<GroupId> =
@@ -69,8 +66,8 @@ pub fn restore(tx: &mut Tx<'_>, terms: Terms, _by: &Admin, user_id: UserId) -> R
 ///
 /// # Errors
 /// Not found.
-pub fn erase(tx: &mut Tx<'_>, terms: Terms, _by: &Admin, user_id: UserId) -> Result<()> {
-    let since = since(tx, terms);
+pub fn erase(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<()> {
+    let since = since(tx);
     stored::find(tx, user_id, since)?.ok_or(Error::NotFound(Missing::DeletedUser))?;
     erase_one(tx, user_id, Extent::Whole)
 }
@@ -86,8 +83,8 @@ fn erase_one(tx: &mut Tx<'_>, user_id: UserId, extent: Extent) -> Result<()> {
 ///
 /// # Errors
 /// None of its own.
-pub fn list_due(tx: &mut Tx<'_>, terms: Terms, limit: i64) -> Result<Vec<(PartnerId, UserId)>> {
-    let before = since(tx, terms);
+pub fn list_due(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(PartnerId, UserId)>> {
+    let before = since(tx);
     stored::list_old(tx, before, limit)
 }
 

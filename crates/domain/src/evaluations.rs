@@ -94,13 +94,12 @@ impl Rules<'_> {
 /// # Errors
 /// `not-yourself`: a member asks about another.
 pub fn decide(
-    tx: &mut Tx<'_>,
+    tx: &mut Tx<'_, Asker>,
     rules: Rules<'_>,
-    by: &Asker,
     request: &Request,
     with_reason: bool,
 ) -> Result<Decision> {
-    by.may_ask_about(request.user_id)?;
+    tx.scope().may_ask_about(request.user_id)?;
     let question = rules.read(request);
     let (Some(user_id), Ok(question)) = (request.user_id, &question) else {
         let refusal = if with_reason { Some(explain_refusal(tx, request, question.err())?) } else { None };
@@ -151,19 +150,18 @@ pub enum Semantic {
 /// # Errors
 /// As [`decide`], also where the batch would have ended before.
 pub fn decide_many(
-    tx: &mut Tx<'_>,
+    tx: &mut Tx<'_, Asker>,
     rules: Rules<'_>,
-    by: &Asker,
     requests: &[Request],
     semantic: Semantic,
     with_reason: bool,
 ) -> Result<Vec<Decision>> {
     for request in requests {
-        by.may_ask_about(request.user_id)?;
+        tx.scope().may_ask_about(request.user_id)?;
     }
     let mut decisions = Vec::with_capacity(requests.len());
     for request in requests {
-        let decision = decide(tx, rules, by, request, with_reason)?;
+        let decision = decide(tx, rules, request, with_reason)?;
         let is_last = match semantic {
             Semantic::ExecuteAll => false,
             Semantic::DenyOnFirstDeny => !decision.is_allowed,
@@ -192,15 +190,14 @@ pub enum EffectivePosition {
 /// # Errors
 /// Not found; `not-yourself`: a member asks about another.
 pub fn list_effective(
-    tx: &mut Tx<'_>,
+    tx: &mut Tx<'_, Asker>,
     rules: Rules<'_>,
-    by: &Asker,
     user_id: UserId,
     from: &EffectivePosition,
     size: i64,
     with_sources: bool,
 ) -> Result<(Total, Vec<Effective>)> {
-    by.may_ask_about(Some(user_id))?;
+    tx.scope().may_ask_about(Some(user_id))?;
     let user = users::find(tx, user_id)?.ok_or(Error::NotFound(Missing::User))?;
     let pid = tx.pid();
     if user.status != Status::Active || partners::is_suspended(tx, pid)? {
@@ -309,9 +306,8 @@ pub struct HolderQuery {
 /// # Errors
 /// Not found: the object type.
 pub fn list_holders(
-    tx: &mut Tx<'_>,
+    tx: &mut Tx<'_, Admin>,
     rules: Rules<'_>,
-    _by: &Admin,
     query: &HolderQuery,
     from: HolderPosition,
     size: i64,

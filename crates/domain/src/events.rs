@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::sessions::OpenedSession;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::Result;
 use tenantry_core::model::{Event, Group, GroupId, PartnerId, User, UserId};
@@ -127,15 +128,13 @@ pub fn record_user(
     insert(tx, &NewEvent { kind: kind.name(), user_id: Some(user), before, after, ..NewEvent::default() })
 }
 
-/// A session that was just opened.
-pub(super) struct Opened {
-    pub(super) session_id: String,
-    /// The latest end of any of its tokens, as is known now.
-    pub(super) ends_at: Millis,
-}
-
 /// Records that a session of a user was opened; where from goes some time after its end.
-pub(super) fn record_session(tx: &mut Tx<'_>, user: UserId, after: Value, session: &Opened) -> Result<()> {
+pub(super) fn record_session(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    after: Value,
+    session: &OpenedSession,
+) -> Result<()> {
     let event = NewEvent {
         kind: Kind::SessionStarted.name(),
         user_id: Some(user),
@@ -145,12 +144,17 @@ pub(super) fn record_session(tx: &mut Tx<'_>, user: UserId, after: Value, sessio
     insert_with_address(tx, &event, &session.session_id, session.ends_at + ADDRESS_KEPT)
 }
 
+/// Events from before this time are not kept; none = all are kept.
+fn kept_since(tx: &Tx<'_>) -> Option<Millis> {
+    tx.policy().events.map(|kept| tx.now() - kept)
+}
+
 /// Removes those of the first `limit` events of the transaction's partner that are older than events are kept; how many.
 ///
 /// # Errors
 /// None of its own.
-pub fn purge(tx: &mut Tx<'_>, kept: Millis, limit: i64) -> Result<usize> {
-    let before = tx.now() - kept;
+pub fn purge(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
+    let Some(before) = kept_since(tx) else { return Ok(0) };
     tenantry_store::tables::events::purge(tx, before, limit)
 }
 
@@ -158,8 +162,8 @@ pub fn purge(tx: &mut Tx<'_>, kept: Millis, limit: i64) -> Result<usize> {
 ///
 /// # Errors
 /// None of its own.
-pub fn list_partners_with_old(tx: &mut Tx<'_>, kept: Millis, limit: i64) -> Result<Vec<PartnerId>> {
-    let before = tx.now() - kept;
+pub fn list_partners_with_old(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<PartnerId>> {
+    let Some(before) = kept_since(tx) else { return Ok(Vec::new()) };
     tenantry_store::tables::events::list_partners_with_old(tx, before, limit)
 }
 
@@ -239,8 +243,7 @@ pub fn difference(before: Value, after: Value) -> Option<(Value, Value)> {
 /// # Errors
 /// None of its own.
 pub fn list_page(
-    tx: &mut Tx<'_>,
-    _by: &Admin,
+    tx: &mut Tx<'_, Admin>,
     query: &EventQuery,
     from: EventPosition,
     size: i64,

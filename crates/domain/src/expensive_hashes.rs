@@ -13,7 +13,7 @@ use crate::{login_failures, unit};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_passwords::{Deadlines, Work};
-use tenantry_store::access::{nobody, system_within};
+use tenantry_store::access::{Within, nobody, system_within};
 use tenantry_store::engine::turns::Turn;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::passwords::{self, Stored};
@@ -42,7 +42,7 @@ pub(super) struct Candidate {
 
 /// The most expensive hash of each kind that any user has. What such hashes take here is measured when they are first met.
 pub(super) async fn list(services: &Services) -> Result<Vec<Work>> {
-    let works = services.store.read(&nobody(), stored::list).await?;
+    let works = services.store.read(&nobody(), |tx| stored::list(tx)).await?;
     for work in &works {
         if services.hasher.equalizer().begins_calibration(work.kind) {
             let (services, kind) = (services.clone(), work.kind);
@@ -100,7 +100,7 @@ async fn in_turn(
     let turn = Arc::new(turn);
     // Meanwhile others may have locked the user, changed the password, or logged in with it.
     let (password_id, hash) = (stored.password_id, stored.hash.clone());
-    let look_again = move |tx: &mut Tx<'_>| {
+    let look_again = move |tx: &mut Tx<'_, Within>| {
         let present = passwords::list_present(tx, user_id)?;
         let is_there = present.iter().any(|p| p.password_id == password_id && p.hash == hash);
         Ok(is_there && users::may_log_in(tx, user_id)?)
@@ -114,8 +114,7 @@ async fn in_turn(
         return Ok(Compared::Same);
     }
     // Before the next one begins, which may be for the same user.
-    let terms = services.terms;
-    let count = move |tx: &mut Tx<'_>| login_failures::count(tx, terms, user_id);
+    let count = move |tx: &mut Tx<'_, Within>| login_failures::count(tx, user_id);
     unit::write(&services.store, &system_within(pid), count).await?;
     drop(turn);
     Ok(Compared::Different)
@@ -228,16 +227,14 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let services =
                 testing::services(dir.path(), &Clock::manual(1_000_000), &Random::seeded(1)).unwrap();
-            let (by, admin, terms) = (Operator::of_this_machine(), person("admin"), services.terms);
-            unit::write(&services.store, &by, move |tx| partners::bootstrap(tx, by, &admin, "hash"))
+            let (by, admin) = (Operator::of_this_machine(), person("admin"));
+            unit::write(&services.store, &by, move |tx| partners::bootstrap(tx, &admin, "hash"))
                 .await
                 .unwrap();
             let admin = person("admin-2");
-            unit::write(&services.store, &by, move |tx| {
-                partners::create(tx, terms, by, "Two", &admin, true).map(drop)
-            })
-            .await
-            .unwrap();
+            unit::write(&services.store, &by, move |tx| partners::create(tx, "Two", &admin, true).map(drop))
+                .await
+                .unwrap();
             Self { services, _dir: dir }
         }
 
@@ -245,7 +242,7 @@ mod tests {
         async fn user(&self, pid: i64, name: &str) -> Candidate {
             let (pid, new) = (PartnerId(pid), person(name));
             assert!(work_of(HASH).is_some());
-            let make = move |tx: &mut Tx<'_>| {
+            let make = move |tx: &mut Tx<'_, Within>| {
                 let user_id = domain_users::insert(tx, &new)?.user_id;
                 let hash = NewPassword { hash: HASH, is_temporary: false, expires_at: None };
                 passwords::insert(tx, user_id, &hash)?;
@@ -272,7 +269,7 @@ mod tests {
 
         async fn failures(&self, of: &Candidate) -> i64 {
             let user_id = of.user_id;
-            let read = move |tx: &mut Tx<'_>| users::failures(tx, user_id);
+            let read = move |tx: &mut Tx<'_, Within>| users::failures(tx, user_id);
             self.services.store.read(&system_within(of.pid), read).await.unwrap().count
         }
     }
@@ -310,7 +307,7 @@ mod tests {
             let turn = server.services.expensive_turns.take(PartnerId(1)).await.unwrap();
             let job = server.queue(&fenna, PASSWORD, 1).await;
             let of = Arc::clone(&fenna);
-            let change = move |tx: &mut Tx<'_>| meanwhile(tx, &of);
+            let change = move |tx: &mut Tx<'_, Within>| meanwhile(tx, &of);
             unit::write(&server.services.store, &system_within(fenna.pid), change).await.unwrap();
             drop(turn);
             let (expected, computed) =

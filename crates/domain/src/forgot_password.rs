@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use crate::services::Services;
-use crate::{Terms, passwords, throttle, unit};
+use crate::{passwords, throttle, unit};
 use tenantry_core::clock::{DAY, MINUTE, Millis};
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, Status, UserId};
@@ -51,9 +51,9 @@ impl Whose {
 /// # Errors
 /// [`tenantry_core::error::Error::TooMany`] for an address that asks too often.
 pub async fn ask(services: &Services, address: IpAddr, whose: &Whose) -> Result<()> {
-    let (terms, (by_email, key)) = (services.terms, whose.key());
+    let (by_email, key) = whose.key();
     unit::write(&services.store, &nobody(), move |tx| {
-        throttle::count_request(tx, terms, address)?;
+        throttle::count_request(tx, address)?;
         stored::insert(tx, by_email, &key)
     })
     .await
@@ -95,7 +95,7 @@ pub fn find(tx: &mut Tx<'_>, request: &Request, after: UserId) -> Result<Vec<(Pa
 ///
 /// # Errors
 /// None of its own.
-pub fn issue(tx: &mut Tx<'_>, terms: Terms, user_id: UserId) -> Result<bool> {
+pub fn issue(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
     // What decides are rows of another table.
     users::claim(tx, user_id)?;
     let (now, pid) = (tx.now(), tx.pid());
@@ -109,6 +109,6 @@ pub fn issue(tx: &mut Tx<'_>, terms: Terms, user_id: UserId) -> Result<bool> {
         return Ok(false);
     }
     stored::set_issued(tx, user_id, now - DAY)?;
-    passwords::issue_forgotten(tx, terms, &user)?;
+    passwords::issue_forgotten(tx, &user)?;
     Ok(true)
 }

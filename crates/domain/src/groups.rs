@@ -37,13 +37,13 @@ pub struct GroupChange {
 ///
 /// # Errors
 /// `group-name-taken`, `nesting-too-deep`; a fault for a parent that does not exist.
-pub fn create(tx: &mut Tx<'_>, by: &Admin, new: &NewGroup) -> Result<Group> {
+pub fn create(tx: &mut Tx<'_, Admin>, new: &NewGroup) -> Result<Group> {
     if let Some(parent) = new.parent {
         nesting::check_new(tx, parent)?;
     }
     let id = groups::insert(tx, &new.name, &new.description, new.parent)?;
     closure::insert(tx, id, new.parent)?;
-    let group = get(tx, by, id)?;
+    let group = get(tx, id)?;
     events::record_group(tx, Kind::GroupCreated, id, None, Some(events::of_group(&group)))?;
     Ok(group)
 }
@@ -52,7 +52,7 @@ pub fn create(tx: &mut Tx<'_>, by: &Admin, new: &NewGroup) -> Result<Group> {
 ///
 /// # Errors
 /// Not found, also for another partner's (B11).
-pub fn get(tx: &mut Tx<'_>, _by: &Admin, group_id: GroupId) -> Result<Group> {
+pub fn get(tx: &mut Tx<'_, Admin>, group_id: GroupId) -> Result<Group> {
     groups::find(tx, group_id)?.ok_or(Error::NotFound(Missing::Group))
 }
 
@@ -60,7 +60,7 @@ pub fn get(tx: &mut Tx<'_>, _by: &Admin, group_id: GroupId) -> Result<Group> {
 ///
 /// # Errors
 /// As [`get`].
-pub fn get_head(tx: &mut Tx<'_>, _by: &Admin, group_id: GroupId) -> Result<Group> {
+pub fn get_head(tx: &mut Tx<'_, Admin>, group_id: GroupId) -> Result<Group> {
     groups::find_head(tx, group_id)?.ok_or(Error::NotFound(Missing::Group))
 }
 
@@ -68,14 +68,14 @@ pub fn get_head(tx: &mut Tx<'_>, _by: &Admin, group_id: GroupId) -> Result<Group
 ///
 /// # Errors
 /// Not found; `group-name-taken`, `nesting-cycle`, `nesting-too-deep`; a fault for a parent that does not exist.
-pub fn update(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, change: &GroupChange) -> Result<Group> {
+pub fn update(tx: &mut Tx<'_, Admin>, group_id: GroupId, change: &GroupChange) -> Result<Group> {
     // Its users, who may be many, stay.
-    let mut before = get_head(tx, by, group_id)?;
+    let mut before = get_head(tx, group_id)?;
     let parent = change.parent.unwrap_or(before.parent);
     if parent != before.parent {
         nesting::check_move(tx, group_id, parent)?;
         // Whoever moved it meanwhile has been waited for.
-        before = get_head(tx, by, group_id)?;
+        before = get_head(tx, group_id)?;
     }
     let description = change.description.clone().unwrap_or_else(|| before.description.clone());
     let name = change.name.clone().unwrap_or_else(|| before.name.clone());
@@ -96,8 +96,8 @@ pub fn update(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, change: &GroupChan
 ///
 /// # Errors
 /// Not found; `group-has-children`.
-pub fn delete(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId) -> Result<()> {
-    let group = get(tx, by, group_id)?;
+pub fn delete(tx: &mut Tx<'_, Admin>, group_id: GroupId) -> Result<()> {
+    let group = get(tx, group_id)?;
     refuse_children(tx, &[group_id])?;
     remove(tx, &group, None)
 }
@@ -106,10 +106,10 @@ pub fn delete(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId) -> Result<()> {
 ///
 /// # Errors
 /// Not found, listing the unknown ids, also when there are conflicts; else `group-has-children`, listing the groups.
-pub fn delete_many(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
+pub fn delete_many(tx: &mut Tx<'_, Admin>, ids: &[i64]) -> Result<()> {
     refuse_deletion(tx, ids)?;
     for id in ids {
-        let group = get(tx, by, GroupId(*id))?;
+        let group = get(tx, GroupId(*id))?;
         remove(tx, &group, None)?;
     }
     Ok(())
@@ -158,8 +158,7 @@ pub(super) fn remove(tx: &mut Tx<'_>, group: &Group, list: Option<serde_json::Va
 /// # Errors
 /// None of its own.
 pub fn list_page(
-    tx: &mut Tx<'_>,
-    _by: &Admin,
+    tx: &mut Tx<'_, Admin>,
     query: &GroupQuery,
     from: &Position,
     size: i64,
@@ -173,8 +172,7 @@ pub fn list_page(
 /// # Errors
 /// None of its own.
 pub fn list_chunk(
-    tx: &mut Tx<'_>,
-    _by: &Admin,
+    tx: &mut Tx<'_, Admin>,
     query: &GroupQuery,
     from: &Position,
     size: i64,

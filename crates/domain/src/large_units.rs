@@ -12,21 +12,14 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::once::Keepable;
-use crate::unit::{self, Done, Manner};
+use crate::unit::{self, Done, WriteOptions};
 use tenantry_core::clock::{Millis, SECOND};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::PartnerId;
-use tenantry_store::access::{Scope, system_within};
+use tenantry_store::access::{Scope, Within, system_within};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
 use tenantry_store::tables::large_units;
-
-/// So many rows a step writes whoever waits: some 50 ms of the writer. Fewer would share few pages, and each would cost
-/// more.
-const LEAST: usize = 2_000;
-
-/// So many rows a step writes at most, also while nobody waits.
-const MOST: usize = 20_000;
 
 /// How long a large unit waits at most for those of its partner that came before.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -136,7 +129,7 @@ async fn hold(store: &Store, pid: PartnerId) -> Result<Option<Option<String>>> {
     if !store.is_shared() {
         return Ok(Some(None));
     }
-    let take = |tx: &mut Tx<'_>| {
+    let take = |tx: &mut Tx<'_, Within>| {
         let holder = tx.random().token::<16>();
         let expires_at = tx.now() + LEASE;
         Ok(large_units::acquire(tx, &holder, expires_at)?.then_some(holder))
@@ -188,15 +181,16 @@ impl LargeUnit {
         self.pid
     }
 
-    /// Runs a step, when it is its turn: a transaction of its own, that asks [`is_step_full`] when to end. It is refused
+    /// Runs a step, when it is its turn: a transaction of its own, that asks [`Tx::is_step_over`] when to end. It is refused
     /// when another process has taken over.
     ///
     /// # Errors
     /// Those of `work`; Unavailable.
-    pub async fn step<T, F>(&self, store: &Store, scope: &impl Scope, work: F) -> Result<T>
+    pub async fn step<S, T, F>(&self, store: &Store, scope: &S, work: F) -> Result<T>
     where
+        S: Scope + Clone + Send + Sync + 'static,
         T: Send + 'static,
-        F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        F: Fn(&mut Tx<'_, S>) -> Result<T> + Send + 'static,
     {
         let _step = permit(&self.steps).await?;
         let holder = self.holder.clone();
@@ -207,34 +201,35 @@ impl LargeUnit {
         .await
     }
 
-    /// Runs a small transaction in a manner, such as the one that has everything count at once.
+    /// Runs a small transaction with options, such as the one that has everything count at once.
     ///
     /// # Errors
     /// As [`unit::write_in`]; Unavailable.
-    pub async fn conclude<T, F>(
+    pub async fn conclude<S, T, F>(
         &self,
         store: &Store,
-        scope: &impl Scope,
-        manner: Manner,
+        scope: &S,
+        options: WriteOptions,
         work: F,
     ) -> Result<Done<T>>
     where
+        S: Scope + Clone + Send + Sync + 'static,
         T: Keepable + Send + 'static,
-        F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        F: Fn(&mut Tx<'_, S>) -> Result<T> + Send + 'static,
     {
         let _step = permit(&self.steps).await?;
         let holder = self.holder.clone();
-        let work = move |tx: &mut Tx<'_>| {
+        let work = move |tx: &mut Tx<'_, S>| {
             renew(tx, holder.as_deref())?;
             work(tx)
         };
-        unit::write_in(store, scope, manner, work).await
+        unit::write_in(store, scope, options, work).await
     }
 
     /// Lets those of other processes begin.
     pub async fn end(self, store: &Store) {
         let Some(holder) = self.holder.clone() else { return };
-        let release = move |tx: &mut Tx<'_>| large_units::release(tx, &holder);
+        let release = move |tx: &mut Tx<'_, Within>| large_units::release(tx, &holder);
         if let Err(e) = unit::write(store, &system_within(self.pid), release).await {
             tracing::warn!(%e, "other processes wait for the large changes of a partner until its lease has expired");
         }
@@ -247,14 +242,10 @@ fn renew(tx: &mut Tx<'_>, holder: Option<&str>) -> Result<()> {
     if large_units::renew(tx, holder, expires_at)? { Ok(()) } else { Err(busy()) }
 }
 
-/// Whether a step that has written so many rows ends here, so that others can write.
-pub fn is_step_full(tx: &Tx<'_>, rows: usize) -> bool {
-    rows >= tx.part_of(MOST) || (rows >= LEAST && tx.others_wait())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tenantry_core::account_policy::AccountPolicy;
     use tenantry_core::clock::Clock;
     use tenantry_core::random::Random;
 
@@ -262,7 +253,13 @@ mod tests {
     const TWO: PartnerId = PartnerId(2);
 
     fn store(dir: &tempfile::TempDir) -> Store {
-        Store::open_sqlite(&dir.path().join("test.db"), Clock::manual(0), Random::seeded(1)).unwrap()
+        Store::open_sqlite(
+            &dir.path().join("test.db"),
+            Clock::manual(0),
+            Random::seeded(1),
+            AccountPolicy::DEFAULT,
+        )
+        .unwrap()
     }
 
     #[tokio::test]

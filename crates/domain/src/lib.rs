@@ -84,30 +84,3 @@ pub mod user_rows;
 pub mod users;
 /// When sessions were last used.
 pub mod uses;
-
-use tenantry_core::clock::Millis;
-
-/// The numbers that operators may set, as the rules need them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
-    /// How long an access token lives.
-    pub access_token: Millis,
-    /// How long a refresh token lives.
-    pub refresh_token: Millis,
-    /// How long a temporary password lives.
-    pub temporary_password: Millis,
-    /// How long a permanent password lives; none = for ever.
-    pub password_expiry: Option<Millis>,
-    /// Failed logins in a row that lock (B23).
-    pub lockout_threshold: i64,
-    /// Failed logins of one address in five minutes, after which it has to wait.
-    pub failures_per_address: i64,
-    /// Forgotten passwords that one address may ask for in five minutes.
-    pub forgotten_per_address: i64,
-    /// How long password mail goes to the old address after a self-made change (B25); 0 = not at all.
-    pub email_hold: Millis,
-    /// How long deleted users are kept; 0 = not at all.
-    pub deleted_users: Millis,
-    /// How long events are kept; none = for ever.
-    pub events: Option<Millis>,
-}

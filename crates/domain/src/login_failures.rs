@@ -1,6 +1,5 @@
 //! What a wrong password does (B23).
 
-use crate::Terms;
 use crate::events::{self, Kind};
 use tenantry_core::clock::{MINUTE, Millis};
 use tenantry_core::error::Result;
@@ -14,7 +13,7 @@ const REFUSAL: Millis = 15 * MINUTE;
 
 /// Counts a wrong password (B23): the fifth in a row locks; the last ACTIVE admin is refused for a while instead,
 /// or anybody could shut a partner out.
-pub(super) fn count(tx: &mut Tx<'_>, terms: Terms, user_id: UserId) -> Result<()> {
+pub(super) fn count(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     let now = tx.now();
     let Some(user) = users::find(tx, user_id)? else { return Ok(()) };
     let failures = users::failures(tx, user_id)?;
@@ -23,7 +22,7 @@ pub(super) fn count(tx: &mut Tx<'_>, terms: Terms, user_id: UserId) -> Result<()
         return Ok(());
     }
     let count = failures.count + 1;
-    if count < terms.lockout_threshold {
+    if count < tx.policy().lockout_threshold {
         return users::set_failures(tx, user_id, Failures { count, refused_until: 0 });
     }
     if user.is_admin {
@@ -35,7 +34,7 @@ pub(super) fn count(tx: &mut Tx<'_>, terms: Terms, user_id: UserId) -> Result<()
         users::set_failures(tx, user_id, Failures { count, refused_until: 0 })?;
         return crate::users::lock(tx, &user);
     }
-    let refused_until = if count % terms.lockout_threshold == 0 { now + REFUSAL } else { 0 };
+    let refused_until = if count % tx.policy().lockout_threshold == 0 { now + REFUSAL } else { 0 };
     users::set_failures(tx, user_id, Failures { count, refused_until })?;
     if refused_until > 0 {
         events::record_user(tx, Kind::UserLoginRefused, user_id, None, None)?;

@@ -1,7 +1,10 @@
-//! The password grant: who gets in, and what failures do (B23).
+//! Logins by password, in parts: who somebody is ([`authenticate`]), whether the login is admitted, the session, and its
+//! tokens. The password grant does one after the other; and what failures do (B23).
 //!
 //! A wrong password, an unknown user, an INACTIVE, LOCKED or refused one and a wrong partner's client all take the
 //! same way: one argon2, one write, the same words, and an answer at the same moment (docs/adr/0021).
+
+use std::net::IpAddr;
 
 use serde_json::json;
 use tokio::time::Instant;
@@ -11,13 +14,15 @@ use crate::clients::{self, ClientIdentity};
 use crate::events;
 use crate::expensive_hashes::{self, Candidate, Compared};
 use crate::services::Services;
-use crate::tokens::{self, Granted, Opening, Origin};
-use crate::{Terms, login_failures, passwords, throttle, unit};
+use crate::sessions::{self, OpenedSession, Opening};
+use crate::tokens::{self, Granted, Origin};
+use crate::{login_failures, passwords, throttle, unit};
+use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, GrantError, Result};
-use tenantry_core::model::{PartnerId, Status, UserId};
+use tenantry_core::model::{PartnerId, Status, User, UserId};
 use tenantry_core::values;
 use tenantry_passwords::{Verdict, Whose, Work};
-use tenantry_store::access::{nobody, system_within};
+use tenantry_store::access::{Within, nobody, system_within};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::passwords::{Stored, end_permanent, list_present, rehash};
 use tenantry_store::tables::users;
@@ -26,10 +31,11 @@ fn refused() -> Error {
     Error::Grant(GrantError::InvalidGrant, "wrong username or password".into())
 }
 
-/// Logs a user in (RFC 6749 §4.3).
+/// The password grant (RFC 6749 §4.3): authenticates, opens a session and issues its tokens, the last two in one
+/// transaction.
 ///
 /// # Errors
-/// `invalid_grant`; [`Error::TooMany`] for an address with too many failures.
+/// As [`authenticate`].
 pub async fn grant_password(
     services: &Services,
     client: &ClientIdentity,
@@ -37,7 +43,49 @@ pub async fn grant_password(
     password: Zeroizing<String>,
     origin: Origin,
 ) -> Result<Granted> {
-    let (address, begun) = (origin.address, Instant::now());
+    let person = authenticate(services, client, username, password, origin.address).await?;
+    let (user_id, password_id) = (person.found.user_id, person.used.password_id);
+    let client_id = client.client_id().to_owned();
+    let granted = unit::write(&services.store, &system_within(person.found.pid), move |tx| {
+        let Some(admitted) = admit(tx, user_id, password_id, &client_id)? else {
+            // A right password that opens nothing (locked, refused, ended) is no failed guess.
+            count_failure(tx, origin.address, None)?;
+            return Ok(None);
+        };
+        let session = open_session(tx, &admitted, &client_id, &origin)?;
+        tokens::issue(tx, &session).map(Some)
+    })
+    .await?;
+    match granted {
+        Some(granted) => {
+            person.store_anew(services).await;
+            Ok(granted)
+        }
+        None => Err(person.attempt.refuse(services).await),
+    }
+}
+
+/// A person who has just shown the right password. No session is open yet: a page or a second factor may come between, so
+/// the transaction that opens one checks everything again. Not `Debug`: it holds the password.
+pub struct Authenticated {
+    found: Found,
+    used: Stored,
+    password: Zeroizing<String>,
+    attempt: Attempt,
+}
+
+/// Finds out who this is by a password. Whoever is refused is counted, and answered at the moment at which all are.
+///
+/// # Errors
+/// `invalid_grant`; [`Error::TooMany`] for an address with too many failures.
+pub async fn authenticate(
+    services: &Services,
+    client: &ClientIdentity,
+    username: &str,
+    password: Zeroizing<String>,
+    address: IpAddr,
+) -> Result<Authenticated> {
+    let begun = Instant::now();
     throttle::check(services, address).await?;
     let found = find(services, client, username).await?;
     let hashes =
@@ -45,48 +93,31 @@ pub async fn grant_password(
     let hasher = services.hasher.on_behalf_of(Whose::address(address));
     let verdict = hasher.verify_login(password.clone(), hashes).await?;
     let mut attempt = Attempt { begun, hashed: verdict.hashed, expensive: None };
-    let Some(found) = found else {
-        unit::write(&services.store, &nobody(), move |tx| {
-            users::count_unknown_login(tx);
-            throttle::record_failure(tx, address)
-        })
-        .await?;
-        return Err(attempt.refuse(services).await);
-    };
-    let (terms, client_id) = (services.terms, client.client_id().to_owned());
-    let guess = attempt.judge(services, &found, &verdict, &password).await?;
-    let used = match &guess {
-        Guess::Right(used) => Some(used),
-        Guess::Wrong | Guess::Unjudged => None,
-    };
-    let (matched, is_wrong) = (used.map(|p| p.password_id), matches!(guess, Guess::Wrong));
-    let user_id = found.user_id;
-    let granted = unit::write(&services.store, &system_within(found.pid), move |tx| {
-        let opened = match matched {
-            Some(password) => open(tx, terms, user_id, password, &client_id, &origin)?,
-            None => None,
-        };
-        if opened.is_none() {
-            // A right password that opens nothing (locked, refused, ended) is no failed guess, nor is one that was not
-            // compared; one that was compared with an expensive hash is counted already.
-            if is_wrong {
-                login_failures::count(tx, terms, user_id)?;
-            } else {
-                users::count_unknown_login(tx);
-            }
-            // Only a refused login counts against the address; a busy server's 503 is not the client's fault.
-            throttle::record_failure(tx, address)?;
+    let (scope, wrong) = match found {
+        None => (nobody(), None),
+        Some(found) => {
+            let wrong = match attempt.judge(services, &found, &verdict, &password).await? {
+                Guess::Right(used) => return Ok(Authenticated { found, used, password, attempt }),
+                Guess::Wrong => Some(found.user_id),
+                // One that was not compared is no failed guess; one that was compared with an expensive hash is
+                // counted already.
+                Guess::Unjudged => None,
+            };
+            (system_within(found.pid), wrong)
         }
-        Ok(opened)
-    })
-    .await?;
-    match (granted, used) {
-        (Some(granted), Some(used)) => {
-            store_anew(services, &found, used, password).await;
-            Ok(granted)
-        }
-        _ => Err(attempt.refuse(services).await),
+    };
+    unit::write(&services.store, &scope, move |tx| count_failure(tx, address, wrong)).await?;
+    Err(attempt.refuse(services).await)
+}
+
+/// Counts a refused login, for the user whose password was guessed wrong or for nobody, and for the address. Only a
+/// refusal counts for the address; a busy server's 503 is not the client's fault.
+fn count_failure(tx: &mut Tx<'_>, address: IpAddr, wrong: Option<UserId>) -> Result<()> {
+    match wrong {
+        Some(user_id) => login_failures::count(tx, user_id)?,
+        None => users::count_unknown_login(tx),
     }
+    throttle::record_failure(tx, address)
 }
 
 /// What a password turned out to be.
@@ -159,19 +190,22 @@ impl Attempt {
     }
 }
 
-/// Stores a permanent password as this server hashes it today, now that it is known: one that came with its user from
-/// another system. Only after the login is granted, or a right password of a locked user would take longer than a
-/// wrong one. Where it cannot be done, the next login does it.
-async fn store_anew(services: &Services, found: &Found, used: &Stored, password: Zeroizing<String>) {
-    if used.is_temporary || services.hasher.is_current(&used.hash) {
-        return;
-    }
-    let hasher = services.hasher.on_behalf_of(Whose::Partner(found.pid));
-    let Ok(hash) = hasher.hash(password).await else { return };
-    let (user_id, used) = (found.user_id, used.clone());
-    let store = move |tx: &mut Tx<'_>| rehash(tx, user_id, &used, &hash);
-    if let Err(error) = unit::write(&services.store, &system_within(found.pid), store).await {
-        tracing::debug!(%error, "a password was not stored anew");
+impl Authenticated {
+    /// Stores a permanent password as this server hashes it today, now that it is known: one that came with its user
+    /// from another system. Only after the login is granted, or a right password of a locked user would take longer
+    /// than a wrong one. Where it cannot be done, the next login does it.
+    async fn store_anew(self, services: &Services) {
+        let Self { found, used, password, .. } = self;
+        if used.is_temporary || services.hasher.is_current(&used.hash) {
+            return;
+        }
+        let hasher = services.hasher.on_behalf_of(Whose::Partner(found.pid));
+        let Ok(hash) = hasher.hash(password).await else { return };
+        let user_id = found.user_id;
+        let store = move |tx: &mut Tx<'_, Within>| rehash(tx, user_id, &used, &hash);
+        if let Err(error) = unit::write(&services.store, &system_within(found.pid), store).await {
+            tracing::debug!(%error, "a password was not stored anew");
+        }
     }
 }
 
@@ -187,7 +221,7 @@ async fn find(services: &Services, client: &ClientIdentity, username: &str) -> R
     let Some(key) = values::username_key(username) else { return Ok(None) };
     let found = services.store.read(&nobody(), move |tx| users::find_username(tx, &key)).await?;
     let Some((pid, user_id)) = found.filter(|(pid, _)| client.serves(*pid)) else { return Ok(None) };
-    let read = move |tx: &mut Tx<'_>| {
+    let read = move |tx: &mut Tx<'_, Within>| {
         let may_log_in = users::may_log_in(tx, user_id)?;
         Ok((may_log_in, if may_log_in { list_present(tx, user_id)? } else { Vec::new() }))
     };
@@ -195,15 +229,15 @@ async fn find(services: &Services, client: &ClientIdentity, username: &str) -> R
     Ok(Some(Found { pid, user_id, may_log_in, present }))
 }
 
-/// Opens a session if everything is (still) as it must be; none = refused.
-fn open(
-    tx: &mut Tx<'_>,
-    terms: Terms,
-    user_id: UserId,
-    password_id: i64,
-    client_id: &str,
-    origin: &Origin,
-) -> Result<Option<Granted>> {
+/// A user whose login is admitted, and how.
+struct Admitted {
+    user: User,
+    /// See [`Opening::restricted`].
+    restricted: Option<Option<Millis>>,
+}
+
+/// Admits a user by this password if everything is (still) as it must be; none = refused.
+fn admit(tx: &mut Tx<'_>, user_id: UserId, password_id: i64, client_id: &str) -> Result<Option<Admitted>> {
     let now = tx.now();
     let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
     let failures = users::failures(tx, user_id)?;
@@ -219,15 +253,26 @@ fn open(
         // One that was asked for stood beside the permanent one, until now.
         end_permanent(tx, user_id)?;
         Some(password.expires_at)
-    } else if passwords::is_overdue(password, terms, now) {
+    } else if passwords::is_overdue(password, tx.policy(), now) {
         Some(None)
     } else {
         None
     };
-    users::set_logged_in(tx, &user)?;
-    let opening = Opening { client_id, user_id: Some(user_id), origin, restricted };
-    let (session, granted) = tokens::open_session(tx, terms, &opening)?;
+    Ok(Some(Admitted { user, restricted }))
+}
+
+/// Opens the session of a login, and records it.
+fn open_session(
+    tx: &mut Tx<'_>,
+    admitted: &Admitted,
+    client_id: &str,
+    origin: &Origin,
+) -> Result<OpenedSession> {
+    let Admitted { user, restricted } = admitted;
+    users::set_logged_in(tx, user)?;
+    let opening = Opening { client_id, user_id: Some(user.user_id), origin, restricted: *restricted };
+    let session = sessions::open(tx, &opening)?;
     let after = json!({ "clientId": client_id, "address": origin.address });
-    events::record_session(tx, user_id, after, &session)?;
-    Ok(Some(granted))
+    events::record_session(tx, user.user_id, after, &session)?;
+    Ok(session)
 }

@@ -12,8 +12,8 @@ use tenantry_store::tables::{memberships, users};
 ///
 /// # Errors
 /// Not found: the group, the user.
-pub fn add(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, user_id: UserId) -> Result<()> {
-    get_head(tx, by, group_id)?;
+pub fn add(tx: &mut Tx<'_, Admin>, group_id: GroupId, user_id: UserId) -> Result<()> {
+    get_head(tx, group_id)?;
     if !users::list_unknown(tx, &[user_id.0])?.is_empty() {
         return Err(Error::NotFound(Missing::User));
     }
@@ -24,8 +24,8 @@ pub fn add(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, user_id: UserId) -> R
 ///
 /// # Errors
 /// Not found: the group, or the users, listing the unknown ids.
-pub fn add_many(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, ids: &[i64]) -> Result<()> {
-    refuse_unknown(tx, by, group_id, ids)?;
+pub fn add_many(tx: &mut Tx<'_, Admin>, group_id: GroupId, ids: &[i64]) -> Result<()> {
+    refuse_unknown(tx, group_id, ids)?;
     add_known(tx, group_id, ids).map(drop)
 }
 
@@ -33,8 +33,8 @@ pub fn add_many(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, ids: &[i64]) -> 
 ///
 /// # Errors
 /// As [`add_many`].
-pub(super) fn refuse_unknown(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, ids: &[i64]) -> Result<()> {
-    get_head(tx, by, group_id)?;
+pub(super) fn refuse_unknown(tx: &mut Tx<'_, Admin>, group_id: GroupId, ids: &[i64]) -> Result<()> {
+    get_head(tx, group_id)?;
     let unknown = users::list_unknown(tx, ids)?;
     if unknown.is_empty() { Ok(()) } else { Err(Error::NotFound(Missing::Users(unknown))) }
 }
@@ -61,8 +61,8 @@ pub(super) fn add_known(tx: &mut Tx<'_>, group_id: GroupId, ids: &[i64]) -> Resu
 ///
 /// # Errors
 /// Not found: the group, the user, or the user in the group.
-pub fn remove(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, user_id: UserId) -> Result<()> {
-    get_head(tx, by, group_id)?;
+pub fn remove(tx: &mut Tx<'_, Admin>, group_id: GroupId, user_id: UserId) -> Result<()> {
+    get_head(tx, group_id)?;
     if !users::list_unknown(tx, &[user_id.0])?.is_empty() {
         return Err(Error::NotFound(Missing::User));
     }
@@ -76,8 +76,8 @@ pub fn remove(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, user_id: UserId) -
 ///
 /// # Errors
 /// Not found: the group; the users, listing the unknown ids; or the users in the group, listing those who are not.
-pub fn remove_many(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, ids: &[i64]) -> Result<()> {
-    refuse_others(tx, by, group_id, ids)?;
+pub fn remove_many(tx: &mut Tx<'_, Admin>, group_id: GroupId, ids: &[i64]) -> Result<()> {
+    refuse_others(tx, group_id, ids)?;
     remove_members(tx, group_id, ids)
 }
 
@@ -85,8 +85,8 @@ pub fn remove_many(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, ids: &[i64]) 
 ///
 /// # Errors
 /// As [`remove_many`].
-pub(super) fn refuse_others(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, ids: &[i64]) -> Result<()> {
-    refuse_unknown(tx, by, group_id, ids)?;
+pub(super) fn refuse_others(tx: &mut Tx<'_, Admin>, group_id: GroupId, ids: &[i64]) -> Result<()> {
+    refuse_unknown(tx, group_id, ids)?;
     let members = memberships::list_members_of(tx, group_id, ids)?;
     let others: Vec<i64> = ids.iter().filter(|id| members.binary_search(id).is_err()).copied().collect();
     if others.is_empty() { Ok(()) } else { Err(Error::NotFound(Missing::Memberships(others))) }
@@ -115,8 +115,7 @@ pub(super) fn remove_members(tx: &mut Tx<'_>, group_id: GroupId, ids: &[i64]) ->
 /// # Errors
 /// None of its own.
 pub fn list_chunk(
-    tx: &mut Tx<'_>,
-    _by: &Admin,
+    tx: &mut Tx<'_, Admin>,
     group_id: GroupId,
     after: UserId,
     size: i64,

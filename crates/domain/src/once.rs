@@ -332,20 +332,25 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_kept_up_to_four_megabytes() {
-        use crate::unit::{self, Done, Manner};
+        use crate::unit::{self, Done, WriteOptions};
         use tenantry_store::access::nobody;
         let dir = tempfile::tempdir().unwrap();
         let (clock, random) =
             (tenantry_core::clock::Clock::manual(0), tenantry_core::random::Random::seeded(1));
-        let store =
-            tenantry_store::store::Store::open_sqlite(&dir.path().join("test.db"), clock, random).unwrap();
+        let store = tenantry_store::store::Store::open_sqlite(
+            &dir.path().join("test.db"),
+            clock,
+            random,
+            tenantry_core::account_policy::AccountPolicy::DEFAULT,
+        )
+        .unwrap();
         let all = UnderWay::default();
         for (key, length, is_kept) in [("a", LONGEST, true), ("b", LONGEST + 1, false)] {
             for is_again in [false, true] {
                 let once = Some(all.claim(request(key)).await.unwrap());
-                let manner = Manner { once, ..Manner::default() };
-                let work = move |_: &mut Tx<'_>| Ok(Text("\"".repeat(length)));
-                let done = unit::write_in(&store, &nobody(), manner, work).await.unwrap();
+                let options = WriteOptions { once, ..WriteOptions::default() };
+                let work = move |_: &mut Tx<'_, _>| Ok(Text("\"".repeat(length)));
+                let done = unit::write_in(&store, &nobody(), options, work).await.unwrap();
                 let (Done::Now(text) | Done::Before(text)) = &done;
                 assert_eq!(text.length(), length);
                 assert_eq!(matches!(done, Done::Before(_)), is_kept && is_again, "{key}");

@@ -5,8 +5,8 @@ use serde_json::json;
 use crate::bulk_changes;
 use crate::erasures;
 use crate::events::{self, Kind};
+use crate::passwords;
 use crate::users::{self, NewUser};
-use crate::{Terms, passwords};
 use tenantry_core::error::{Conflict, Error, Missing, Result};
 use tenantry_core::model::{Partner, PartnerId, User};
 use tenantry_store::access::Operator;
@@ -24,13 +24,13 @@ pub fn is_first_start(tx: &mut Tx<'_>) -> Result<bool> {
 ///
 /// # Errors
 /// `not-empty`: somebody else has just done it.
-pub fn bootstrap(tx: &mut Tx<'_>, by: Operator, admin: &NewUser, password_hash: &str) -> Result<User> {
+pub fn bootstrap(tx: &mut Tx<'_, Operator>, admin: &NewUser, password_hash: &str) -> Result<User> {
     partners::claim_all(tx)?;
     if partners::any(tx)? {
         return Err(Conflict::field("not-empty", "/name", "another process has made the first partner"));
     }
     let pid = partners::insert(tx, "default")?;
-    tx.enter_partner(by, pid);
+    tx.enter_partner(pid);
     events::record(tx, Kind::PartnerCreated, None, Some(json!({ "name": "default" })))?;
     let user = users::insert(tx, admin)?;
     passwords::set_permanent(tx, user.user_id, password_hash)?;
@@ -51,23 +51,12 @@ pub struct Created {
 ///
 /// # Errors
 /// `partner-name-taken`, `username-taken`.
-pub fn create(
-    tx: &mut Tx<'_>,
-    terms: Terms,
-    by: Operator,
-    name: &str,
-    admin: &NewUser,
-    tell: bool,
-) -> Result<Created> {
+pub fn create(tx: &mut Tx<'_, Operator>, name: &str, admin: &NewUser, tell: bool) -> Result<Created> {
     let pid = partners::insert(tx, name)?;
-    tx.enter_partner(by, pid);
+    tx.enter_partner(pid);
     events::record(tx, Kind::PartnerCreated, None, Some(json!({ "name": name })))?;
-    let rights = by.as_admin_of(pid);
-    let (admin, password) = if tell {
-        users::create_and_tell(tx, terms, &rights, admin)?
-    } else {
-        (users::create(tx, terms, &rights, admin)?, None)
-    };
+    let admin = users::insert(tx, admin)?;
+    let password = users::issue_or_tell(tx, &admin, tell)?;
     // The kept total of users is written at the end of the group, so it is not read here.
     let partner = Partner { pid, name: name.to_owned(), suspended: false, users: 1, created_at: tx.now() };
     Ok(Created { partner, admin, password })
@@ -77,8 +66,17 @@ pub fn create(
 ///
 /// # Errors
 /// Not found.
-pub fn get(tx: &mut Tx<'_>, _by: Operator, pid: PartnerId) -> Result<Partner> {
+pub fn get(tx: &mut Tx<'_, Operator>, pid: PartnerId) -> Result<Partner> {
     partners::find(tx, pid)?.ok_or(Error::NotFound(Missing::Partner))
+}
+
+/// The transaction's own partner exists: an operator may name any.
+///
+/// # Errors
+/// Not found.
+pub fn require_own(tx: &mut Tx<'_>) -> Result<()> {
+    let pid = tx.pid();
+    partners::find(tx, pid)?.map(drop).ok_or(Error::NotFound(Missing::Partner))
 }
 
 /// What to change of a partner; `None` leaves it.
@@ -94,9 +92,9 @@ pub struct PartnerChange {
 ///
 /// # Errors
 /// Not found; `partner-name-taken`.
-pub fn update(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, change: &PartnerChange) -> Result<Partner> {
-    let mut partner = get(tx, by, pid)?;
-    tx.enter_partner(by, pid);
+pub fn update(tx: &mut Tx<'_, Operator>, pid: PartnerId, change: &PartnerChange) -> Result<Partner> {
+    let mut partner = get(tx, pid)?;
+    tx.enter_partner(pid);
     if let Some(name) = change.name.as_ref().filter(|name| **name != partner.name) {
         partners::rename(tx, pid, name)?;
         let (before, after) = (json!({ "name": partner.name }), json!({ "name": name }));
@@ -120,8 +118,8 @@ pub fn update(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, change: &PartnerCha
 ///
 /// # Errors
 /// Not found; `partner-not-empty` when it has more than one user and `force` is not given.
-pub(super) fn refuse_deletion(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, force: bool) -> Result<Partner> {
-    let partner = get(tx, by, pid)?;
+pub(super) fn refuse_deletion(tx: &mut Tx<'_, Operator>, pid: PartnerId, force: bool) -> Result<Partner> {
+    let partner = get(tx, pid)?;
     if partner.users > 1 && !force {
         let detail = format!(
             "partner {pid} has {} users, who would be deleted with it: delete them first, or say that you mean it \
@@ -164,8 +162,7 @@ pub(super) fn delete_some(tx: &mut Tx<'_>, limit: usize) -> Result<usize> {
 /// # Errors
 /// None of its own.
 pub fn list_page(
-    tx: &mut Tx<'_>,
-    _by: Operator,
+    tx: &mut Tx<'_, Operator>,
     search: Option<&str>,
     from: PartnerPosition,
     size: i64,

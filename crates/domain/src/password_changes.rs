@@ -6,12 +6,12 @@ use crate::events::{self, Kind};
 use crate::expensive_hashes::{self, Candidate, Compared};
 use crate::passwords::{HISTORY, has_ended, mail_temporary, make_temporary, notify, person};
 use crate::services::Services;
-use crate::{Terms, login_failures, policy, unit, users};
+use crate::{login_failures, policy, unit, users};
 use tenantry_core::error::{Error, Fault, Result};
 use tenantry_core::model::{Status, User, UserId};
 use tenantry_mail::{Notice, Reason};
 use tenantry_passwords::Whose;
-use tenantry_store::access::{Admin, Member, Scope as _};
+use tenantry_store::access::{Admin, Member, Scope as _, Within};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::outbox;
 use tenantry_store::tables::passwords as stored;
@@ -22,36 +22,36 @@ use tenantry_store::tables::sessions;
 ///
 /// # Errors
 /// A fault when the user is not ACTIVE: nobody could use the password.
-pub fn reset(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId) -> Result<()> {
-    let user = users::get(tx, by, user_id)?;
-    reset_user(tx, terms, &user, false).map(drop)
+pub fn reset(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<()> {
+    let user = users::get(tx, user_id)?;
+    reset_user(tx, &user, false).map(drop)
 }
 
 /// Like [`reset`], and tells the password instead of mailing it.
 ///
 /// # Errors
 /// As [`reset`].
-pub fn reset_and_tell(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId) -> Result<String> {
-    let user = users::get(tx, by, user_id)?;
-    reset_user(tx, terms, &user, true)
+pub fn reset_and_tell(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<String> {
+    let user = users::get(tx, user_id)?;
+    reset_user(tx, &user, true)
 }
 
 /// The caller's own reset (A5). The caller's session ends, too.
 ///
 /// # Errors
 /// As [`reset`].
-pub fn reset_self(tx: &mut Tx<'_>, terms: Terms, member: &Member) -> Result<()> {
-    let user = users::get_self(tx, member)?;
-    reset_user(tx, terms, &user, false).map(drop)
+pub fn reset_self(tx: &mut Tx<'_, Member>) -> Result<()> {
+    let user = users::get_self(tx)?;
+    reset_user(tx, &user, false).map(drop)
 }
 
-fn reset_user(tx: &mut Tx<'_>, terms: Terms, user: &User, tell: bool) -> Result<String> {
+fn reset_user(tx: &mut Tx<'_>, user: &User, tell: bool) -> Result<String> {
     if user.status != Status::Active {
         let status = user.status.as_str();
         let detail = format!("this user is {status}: only an ACTIVE user gets a password");
         return Err(Fault::new("/status", "not-active", detail).into());
     }
-    let (password, expires_at) = make_temporary(tx, terms);
+    let (password, expires_at) = make_temporary(tx);
     outbox::withdraw(tx, user.user_id)?;
     let hash = tenantry_passwords::system_generated(&password);
     let new = NewPassword { hash: &hash, is_temporary: true, expires_at: Some(expires_at) };
@@ -76,11 +76,10 @@ pub async fn change_own(
     old: Zeroizing<String>,
     new: Zeroizing<String>,
 ) -> Result<()> {
-    let who = member.clone();
     let (user, present, history, failures) = services
         .store
         .scan(member, move |tx| {
-            let user = users::get_self(tx, &who)?;
+            let user = users::get_self(tx)?;
             let present = stored::list_present(tx, user.user_id)?;
             let history = stored::list_history(tx, user.user_id, HISTORY)?;
             let failures = tenantry_store::tables::users::failures(tx, user.user_id)?;
@@ -130,20 +129,18 @@ pub async fn change_own(
     }
     let Some(matched) = matched.filter(|_| faults.is_empty()) else {
         if faults.iter().any(|f| f.code == "wrong-password") && !refused && !is_counted {
-            let terms = services.terms;
             let user_id = user.user_id;
-            let count = move |tx: &mut Tx<'_>| login_failures::count(tx, terms, user_id);
+            let count = move |tx: &mut Tx<'_, Within>| login_failures::count(tx, user_id);
             unit::write(&services.store, &tenantry_store::access::system_within(member.pid()), count).await?;
         }
         return Err(Error::Invalid(faults));
     };
     let hash = hasher.hash(new).await?;
-    let who = member.clone();
-    unit::write(&services.store, member, move |tx| set_own(tx, &who, matched.password_id, &hash)).await
+    unit::write(&services.store, member, move |tx| set_own(tx, matched.password_id, &hash)).await
 }
 
-fn set_own(tx: &mut Tx<'_>, member: &Member, matched: i64, hash: &str) -> Result<()> {
-    let user = users::get_self(tx, member)?;
+fn set_own(tx: &mut Tx<'_, Member>, matched: i64, hash: &str) -> Result<()> {
+    let user = users::get_self(tx)?;
     let user_id = user.user_id;
     // Hashing took a while: what was right then must still be the password.
     if !stored::list_present(tx, user_id)?.iter().any(|p| p.password_id == matched) {
@@ -152,8 +149,9 @@ fn set_own(tx: &mut Tx<'_>, member: &Member, matched: i64, hash: &str) -> Result
     }
     outbox::withdraw(tx, user_id)?;
     stored::replace(tx, user_id, &NewPassword { hash, is_temporary: false, expires_at: None }, HISTORY)?;
-    sessions::end_all_of(tx, user_id, Some(member.session_id()))?;
-    sessions::lift_restriction(tx, member.session_id())?;
+    let session_id = tx.scope().session_id().to_owned();
+    sessions::end_all_of(tx, user_id, Some(&session_id))?;
+    sessions::lift_restriction(tx, &session_id)?;
     tenantry_store::tables::users::set_failures(
         tx,
         user_id,
@@ -168,8 +166,10 @@ mod tests {
     use super::*;
     use crate::partners;
     use crate::passwords::set_permanent;
-    use crate::tokens::{self, Opening, Origin};
+    use crate::sessions::{self as domain_sessions, Opening};
+    use crate::tokens::{self, Origin};
     use crate::users::NewUser;
+    use tenantry_core::account_policy::AccountPolicy;
     use tenantry_core::clock::{Clock, HOUR};
     use tenantry_core::error::TokenFault;
     use tenantry_core::model::{PartnerId, Profile};
@@ -179,23 +179,20 @@ mod tests {
     use tenantry_store::store::Store;
 
     const PID: PartnerId = PartnerId(1);
-    const TERMS: Terms = Terms {
+    const POLICY: AccountPolicy = AccountPolicy {
         access_token: HOUR,
         refresh_token: HOUR,
         temporary_password: HOUR,
-        password_expiry: None,
-        lockout_threshold: 5,
-        failures_per_address: 100,
         forgotten_per_address: 1,
         email_hold: 0,
-        events: None,
         deleted_users: 0,
+        ..AccountPolicy::DEFAULT
     };
 
     /// A partner's admin and another user, who is logged in with a permanent password.
     async fn logged_in(dir: &tempfile::TempDir) -> (Store, Member, i64) {
         let (clock, random) = (Clock::manual(1_000), Random::seeded(1));
-        let store = Store::open_sqlite(&dir.path().join("test.db"), clock, random).unwrap();
+        let store = Store::open_sqlite(&dir.path().join("test.db"), clock, random, POLICY).unwrap();
         let person = |username: &str| NewUser {
             username: values::username(username).unwrap(),
             status: Status::Active,
@@ -209,7 +206,7 @@ mod tests {
             is_admin: username == "admin",
         };
         let (by, admin, fenna) = (Operator::of_this_machine(), person("admin"), person("fenna"));
-        unit::write(&store, &by, move |tx| partners::bootstrap(tx, by, &admin, "hash")).await.unwrap();
+        unit::write(&store, &by, move |tx| partners::bootstrap(tx, &admin, "hash")).await.unwrap();
         let (token, password) = unit::write(&store, &system_within(PID), move |tx| {
             let user_id = users::insert(tx, &fenna)?.user_id;
             set_permanent(tx, user_id, "hash")?;
@@ -220,7 +217,8 @@ mod tests {
                 origin: &origin,
                 restricted: None,
             };
-            let (_, granted) = tokens::open_session(tx, TERMS, &opening)?;
+            let session = domain_sessions::open(tx, &opening)?;
+            let granted = tokens::issue(tx, &session)?;
             Ok((granted.access_token, stored::list_present(tx, user_id)?.remove(0).password_id))
         })
         .await
@@ -230,36 +228,29 @@ mod tests {
     }
 
     /// What may happen between the hashing of a new password and its transaction.
-    type Overtaking = fn(&mut Tx<'_>, &Member) -> Result<()>;
+    type Overtaking = fn(&mut Tx<'_, Admin>, UserId, &str) -> Result<()>;
 
     #[tokio::test]
     async fn a_change_that_something_overtook_sets_nothing() {
         let overtakings: [(&str, Overtaking); 5] = [
-            ("reset", |tx, member| {
-                let by = Operator::of_this_machine().as_admin_of(tx.pid());
-                reset(tx, TERMS, &by, member.user_id())
-            }),
-            ("lock", |tx, member| {
-                let user = users::get_self(tx, member)?;
+            ("reset", |tx, user_id, _| reset(tx, user_id)),
+            ("lock", |tx, user_id, _| {
+                let user = users::get(tx, user_id)?;
                 users::lock(tx, &user)
             }),
-            ("deletion", |tx, member| {
-                let by = Operator::of_this_machine().as_admin_of(tx.pid());
-                users::delete(tx, TERMS, &by, member.user_id())
-            }),
-            ("logout", |tx, member| sessions::end(tx, member.session_id()).map(drop)),
-            ("change from elsewhere", |tx, member| {
-                sessions::end_all_of(tx, member.user_id(), None)?;
-                set_permanent(tx, member.user_id(), "other")
+            ("deletion", |tx, user_id, _| users::delete(tx, user_id)),
+            ("logout", |tx, _, session_id| sessions::end(tx, session_id).map(drop)),
+            ("change from elsewhere", |tx, user_id, _| {
+                sessions::end_all_of(tx, user_id, None)?;
+                set_permanent(tx, user_id, "other")
             }),
         ];
         for (what, overtake) in overtakings {
             let dir = tempfile::tempdir().unwrap();
             let (store, member, matched) = logged_in(&dir).await;
-            let who = member.clone();
-            unit::write(&store, &system_within(PID), move |tx| overtake(tx, &who)).await.unwrap();
-            let who = member.clone();
-            let set = unit::write(&store, &member, move |tx| set_own(tx, &who, matched, "new")).await;
+            let (by, who) = (Operator::of_this_machine().as_admin_of(PID), member.clone());
+            unit::write(&store, &by, move |tx| overtake(tx, who.user_id(), who.session_id())).await.unwrap();
+            let set = unit::write(&store, &member, move |tx| set_own(tx, matched, "new")).await;
             assert!(matches!(set, Err(Error::Unauthenticated(TokenFault::Invalid))), "{what}: {set:?}");
         }
     }
@@ -269,8 +260,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (store, member, matched) = logged_in(&dir).await;
         for (hash, is_first) in [("first", true), ("second", false)] {
-            let who = member.clone();
-            let set = unit::write(&store, &member, move |tx| set_own(tx, &who, matched, hash)).await;
+            let set = unit::write(&store, &member, move |tx| set_own(tx, matched, hash)).await;
             match set {
                 Ok(()) => assert!(is_first),
                 Err(Error::Invalid(faults)) => {

@@ -2,9 +2,9 @@
 
 use zeroize::Zeroizing;
 
-use crate::Terms;
 use crate::events::{self, Kind};
 use crate::policy::{self, Person};
+use tenantry_core::account_policy::AccountPolicy;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{User, UserId};
@@ -18,16 +18,16 @@ use tenantry_store::tables::passwords::{NewPassword, Stored};
 pub const HISTORY: i64 = 12;
 
 /// Gives a user that never had a password a temporary one, by mail (B16).
-pub(super) fn issue_first(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
-    let (password, expires_at) = make_temporary(tx, terms);
+pub(super) fn issue_first(tx: &mut Tx<'_>, user: &User) -> Result<()> {
+    let (password, expires_at) = make_temporary(tx);
     insert_temporary(tx, user.user_id, &password, expires_at)?;
     mail_temporary(tx, user, password, expires_at, Reason::Welcome)?;
     events::record_user(tx, Kind::PasswordIssued, user.user_id, None, None)
 }
 
 /// Like [`issue_first`], but the password is told to the operator who asks, not mailed.
-pub(super) fn tell_temporary(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<String> {
-    let (password, expires_at) = make_temporary(tx, terms);
+pub(super) fn tell_temporary(tx: &mut Tx<'_>, user: &User) -> Result<String> {
+    let (password, expires_at) = make_temporary(tx);
     insert_temporary(tx, user.user_id, &password, expires_at)?;
     events::record_user(tx, Kind::PasswordIssued, user.user_id, None, None)?;
     Ok(password.as_str().to_owned())
@@ -35,8 +35,8 @@ pub(super) fn tell_temporary(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Resu
 
 /// Gives a user a temporary password beside the one it has, by mail, because somebody asked for it. Only the newest
 /// temporary one is good (B22); sessions and the permanent one go on until it is used.
-pub(super) fn issue_forgotten(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
-    let (password, expires_at) = make_temporary(tx, terms);
+pub(super) fn issue_forgotten(tx: &mut Tx<'_>, user: &User) -> Result<()> {
+    let (password, expires_at) = make_temporary(tx);
     outbox::withdraw(tx, user.user_id)?;
     stored::delete_temporary(tx, user.user_id)?;
     insert_temporary(tx, user.user_id, &password, expires_at)?;
@@ -45,8 +45,8 @@ pub(super) fn issue_forgotten(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Res
     events::record_user(tx, Kind::PasswordIssued, user.user_id, None, Some(after))
 }
 
-pub(super) fn make_temporary(tx: &Tx<'_>, terms: Terms) -> (Zeroizing<String>, Millis) {
-    (policy::generate_temporary(tx.random()), tx.now() + terms.temporary_password)
+pub(super) fn make_temporary(tx: &Tx<'_>) -> (Zeroizing<String>, Millis) {
+    (policy::generate_temporary(tx.random()), tx.now() + tx.policy().temporary_password)
 }
 
 fn insert_temporary(tx: &mut Tx<'_>, user_id: UserId, password: &str, expires_at: Millis) -> Result<()> {
@@ -111,6 +111,6 @@ pub(super) fn has_ended(password: &Stored, now: Millis) -> bool {
 }
 
 /// Whether a permanent password is past its expiry (option), so that it must be changed first (B22).
-pub(super) fn is_overdue(password: &Stored, terms: Terms, now: Millis) -> bool {
-    !password.is_temporary && terms.password_expiry.is_some_and(|expiry| now >= password.created_at + expiry)
+pub(super) fn is_overdue(password: &Stored, policy: &AccountPolicy, now: Millis) -> bool {
+    !password.is_temporary && policy.password_expiry.is_some_and(|expiry| now >= password.created_at + expiry)
 }

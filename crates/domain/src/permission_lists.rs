@@ -7,15 +7,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::conditions;
-use crate::large_units::{LargeUnit, LargeUnits, is_step_full};
+use crate::large_units::{LargeUnit, LargeUnits};
 use crate::once::Keepable;
 use crate::permissions::Differing;
 use crate::permissions::accessible;
-use crate::unit::{self, Done, Manner};
+use crate::unit::{self, Done, WriteOptions};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{GroupId, ObjectPermissions, PartnerId};
-use tenantry_store::access::{Admin, Scope as _, nobody, system_within};
+use tenantry_store::access::{Admin, Scope as _, Within, nobody, system_within};
+use tenantry_store::engine::pace::{Pace, StepLimits};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
 use tenantry_store::tables::groups;
@@ -58,35 +58,35 @@ pub struct Replacement {
 /// It goes on when whoever asked is gone: what has begun is brought to its end.
 ///
 /// # Errors
-/// Those of [`crate::permissions::replace`]; of the manner; Unavailable while other large units of the partner are under
+/// Those of [`crate::permissions::replace`]; those of the options; Unavailable while other large units of the partner are under
 /// way, and when others change the list again and again.
 pub async fn replace<T>(
     store: &Store,
     units: &LargeUnits,
     by: &Admin,
-    manner: Manner,
+    options: WriteOptions,
     new: Replacement,
     answer: T,
 ) -> Result<Done<T>>
 where
     T: Keepable + Clone + Send + Sync + 'static,
 {
-    if manner.dry_run {
-        return rehearse(store, by, manner, new.group_id, answer).await;
+    if options.dry_run {
+        return rehearse(store, by, options, new.group_id, answer).await;
     }
     if !store.is_schema_common().await? {
         // A server of an earlier version would take what is staged for the list.
-        let (rights, manner) = (by.clone(), Manner { is_large: true, ..manner });
-        let work = move |tx: &mut Tx<'_>| {
-            crate::permissions::replace(tx, &rights, new.group_id, &new.list)?;
+        let options = WriteOptions { is_large: true, ..options };
+        let work = move |tx: &mut Tx<'_, Admin>| {
+            crate::permissions::replace(tx, new.group_id, &new.list)?;
             Ok(answer.clone())
         };
-        return unit::write_in(store, by, manner, work).await;
+        return unit::write_in(store, by, options, work).await;
     }
     let unit = units.begin(store, by.pid()).await?;
     let (store, by) = (store.clone(), by.clone());
     let work = tokio::spawn(async move {
-        let done = Work { store: &store, unit: &unit, by: &by, new: &new }.run(&manner, &answer).await;
+        let done = Work { store: &store, unit: &unit, by: &by, new: &new }.run(&options, &answer).await;
         unit.end(&store).await;
         done
     });
@@ -97,19 +97,16 @@ where
 async fn rehearse<T>(
     store: &Store,
     by: &Admin,
-    manner: Manner,
+    options: WriteOptions,
     group_id: GroupId,
     answer: T,
 ) -> Result<Done<T>>
 where
     T: Send + 'static,
 {
-    let rights = by.clone();
     unit::rehearse_by_reading(store, by, move |tx| {
-        if let Some((target, condition)) = &manner.condition {
-            conditions::check(tx, *target, condition)?;
-        }
-        accessible(tx, &rights, group_id)?;
+        options.check(tx)?;
+        accessible(tx, group_id)?;
         Ok(Done::Now(answer))
     })
     .await
@@ -136,7 +133,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn run<T>(&self, manner: &Manner, answer: &T) -> Result<Done<T>>
+    async fn run<T>(&self, options: &WriteOptions, answer: &T) -> Result<Done<T>>
     where
         T: Keepable + Clone + Send + Sync + 'static,
     {
@@ -144,8 +141,8 @@ impl Work<'_> {
         for _ in 0..ATTEMPTS {
             // Nobody else of the partner is at work: what is there was left over.
             settle(self.store, self.unit, group_id).await?;
-            let change_id = self.begin(manner).await?;
-            let attempt = self.attempt(change_id, manner, answer).await;
+            let change_id = self.begin(options).await?;
+            let attempt = self.attempt(change_id, options, answer).await;
             let settled = settle(self.store, self.unit, group_id).await;
             match attempt {
                 Ok(Attempt::Done(done)) => {
@@ -163,21 +160,19 @@ impl Work<'_> {
     }
 
     /// From here on a change of the list by anybody else is noticed.
-    async fn begin(&self, manner: &Manner) -> Result<i64> {
-        let (by, group_id, condition) = (self.by.clone(), self.new.group_id, manner.condition.clone());
+    async fn begin(&self, options: &WriteOptions) -> Result<i64> {
+        let (group_id, options) = (self.new.group_id, options.clone());
         self.unit
             .step(self.store, self.by, move |tx| {
-                if let Some((target, condition)) = &condition {
-                    conditions::check(tx, *target, condition)?;
-                }
-                let group = accessible(tx, &by, group_id)?;
+                options.check(tx)?;
+                let group = accessible(tx, group_id)?;
                 groups::claim(tx, group_id)?;
                 changes::begin(tx, group_id, group.version)?.ok_or_else(overtaken)
             })
             .await
     }
 
-    async fn attempt<T>(&self, change_id: i64, manner: &Manner, answer: &T) -> Result<Attempt<T>>
+    async fn attempt<T>(&self, change_id: i64, options: &WriteOptions, answer: &T) -> Result<Attempt<T>>
     where
         T: Keepable + Clone + Send + Sync + 'static,
     {
@@ -192,7 +187,7 @@ impl Work<'_> {
         if is_staged && !self.stage(change_id, &plan).await? {
             return Ok(Attempt::Overtaken);
         }
-        self.switch(change_id, &plan, is_staged, manner, answer).await
+        self.switch(change_id, &plan, is_staged, options, answer).await
     }
 
     /// False when somebody else has changed the list meanwhile, or the group is gone.
@@ -200,19 +195,19 @@ impl Work<'_> {
         let (group_id, mut from) = (self.new.group_id, 0);
         while from < plan.changes.len() {
             let plan = Arc::clone(plan);
-            let step = move |tx: &mut Tx<'_>| {
+            let step = move |tx: &mut Tx<'_, Admin>| {
                 if !changes::claim_staged(tx, group_id, change_id)? {
                     return Ok(None);
                 }
-                let mut written = 0;
+                let mut pace = Pace::start(StepLimits::PERMISSIONS);
                 for change in plan.changes.iter().skip(from) {
-                    if is_step_full(tx, written) {
+                    if tx.is_step_over(&pace) {
                         break;
                     }
                     changes::stage(tx, group_id, change_id, change)?;
-                    written += 1;
+                    pace.add(1);
                 }
-                Ok(Some(written))
+                Ok(Some(pace.rows()))
             };
             match self.unit.step(self.store, self.by, step).await? {
                 Some(written) => from += written,
@@ -227,19 +222,18 @@ impl Work<'_> {
         change_id: i64,
         plan: &Arc<Plan>,
         is_staged: bool,
-        manner: &Manner,
+        options: &WriteOptions,
         answer: &T,
     ) -> Result<Attempt<T>>
     where
         T: Keepable + Clone + Send + Sync + 'static,
     {
-        let (by, group_id, plan, answer) =
-            (self.by.clone(), self.new.group_id, Arc::clone(plan), answer.clone());
+        let (group_id, plan, answer) = (self.new.group_id, Arc::clone(plan), answer.clone());
         let is_overtaken = Arc::new(AtomicBool::new(false));
         let noted = Arc::clone(&is_overtaken);
-        let work = move |tx: &mut Tx<'_>| {
+        let work = move |tx: &mut Tx<'_, Admin>| {
             noted.store(false, Ordering::Relaxed);
-            accessible(tx, &by, group_id)?;
+            accessible(tx, group_id)?;
             groups::claim(tx, group_id)?;
             if !changes::claim_staged(tx, group_id, change_id)? {
                 noted.store(true, Ordering::Relaxed);
@@ -257,7 +251,7 @@ impl Work<'_> {
             }
             Ok(answer.clone())
         };
-        match self.unit.conclude(self.store, self.by, manner.clone(), work).await {
+        match self.unit.conclude(self.store, self.by, options.clone(), work).await {
             Ok(done) => Ok(Attempt::Done(done)),
             Err(_) if is_overtaken.load(Ordering::Relaxed) => Ok(Attempt::Overtaken),
             Err(error) => Err(error),
@@ -297,7 +291,7 @@ async fn settle(store: &Store, unit: &LargeUnit, group_id: GroupId) -> Result<()
         }
         settle_page(store, unit, group_id, of, &page).await?;
     }
-    let end = move |tx: &mut Tx<'_>| changes::end(tx, group_id, of.change_id);
+    let end = move |tx: &mut Tx<'_, Within>| changes::end(tx, group_id, of.change_id);
     unit.step(store, &scope, end).await.map(drop)
 }
 
@@ -311,16 +305,16 @@ async fn settle_page(
     let mut from = 0;
     while from < page.len() {
         let page = Arc::clone(page);
-        let step = move |tx: &mut Tx<'_>| {
-            let mut written = 0;
+        let step = move |tx: &mut Tx<'_, Within>| {
+            let mut pace = Pace::start(StepLimits::PERMISSIONS);
             for row in page.iter().skip(from) {
-                if is_step_full(tx, written) {
+                if tx.is_step_over(&pace) {
                     break;
                 }
                 changes::settle(tx, group_id, of, row)?;
-                written += 1;
+                pace.add(1);
             }
-            Ok(written)
+            Ok(pace.rows())
         };
         from += unit.step(store, &system_within(unit.pid()), step).await?;
     }

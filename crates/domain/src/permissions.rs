@@ -13,8 +13,8 @@ use tenantry_store::tables::events::{NewEvent, insert_written};
 use tenantry_store::tables::{groups, permissions};
 
 /// A group that is not in the partner is here a fault, as the source prints (contract, part C).
-pub(super) fn accessible(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId) -> Result<Group> {
-    get_head(tx, by, group_id).map_err(|error| match error {
+pub(super) fn accessible(tx: &mut Tx<'_, Admin>, group_id: GroupId) -> Result<Group> {
+    get_head(tx, group_id).map_err(|error| match error {
         Error::NotFound(Missing::Group) => inaccessible().into(),
         other => other,
     })
@@ -40,12 +40,11 @@ fn known(catalogue: &Catalogue, list: Vec<ObjectPermissions>) -> Vec<ObjectPermi
 /// # Errors
 /// A fault for a group that is not in the partner.
 pub fn list(
-    tx: &mut Tx<'_>,
+    tx: &mut Tx<'_, Admin>,
     catalogue: &Catalogue,
-    by: &Admin,
     group_id: GroupId,
 ) -> Result<Vec<ObjectPermissions>> {
-    accessible(tx, by, group_id)?;
+    accessible(tx, group_id)?;
     Ok(known(catalogue, permissions::list(tx, group_id)?))
 }
 
@@ -53,8 +52,8 @@ pub fn list(
 ///
 /// # Errors
 /// As [`list`].
-pub fn replace(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, list: &[ObjectPermissions]) -> Result<()> {
-    accessible(tx, by, group_id)?;
+pub fn replace(tx: &mut Tx<'_, Admin>, group_id: GroupId, list: &[ObjectPermissions]) -> Result<()> {
+    accessible(tx, group_id)?;
     groups::claim(tx, group_id)?;
     let before = permissions::list(tx, group_id)?;
     if before == list {
@@ -69,14 +68,9 @@ pub fn replace(tx: &mut Tx<'_>, by: &Admin, group_id: GroupId, list: &[ObjectPer
 ///
 /// # Errors
 /// As [`list`].
-pub fn replace_wildcards(
-    tx: &mut Tx<'_>,
-    by: &Admin,
-    group_id: GroupId,
-    wildcards: &[String],
-) -> Result<Group> {
+pub fn replace_wildcards(tx: &mut Tx<'_, Admin>, group_id: GroupId, wildcards: &[String]) -> Result<Group> {
     groups::claim(tx, group_id)?;
-    let before = accessible(tx, by, group_id)?;
+    let before = accessible(tx, group_id)?;
     let mut after = wildcards.to_vec();
     after.sort_unstable();
     after.dedup();

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::Terms;
 use crate::bulk_operations::in_process::Running;
 use crate::cursors::CursorKey;
 use crate::evaluations::Rules;
 use crate::large_units::LargeUnits;
 use crate::once::UnderWay;
 use crate::uses::Uses;
+use tenantry_core::account_policy::AccountPolicy;
 use tenantry_core::catalogue::Catalogue;
 use tenantry_core::clock::Clock;
 use tenantry_core::error::Result;
@@ -51,8 +51,6 @@ pub struct Parts {
     pub catalogue: Catalogue,
     /// Whether partner admins have every permission on every object without any group.
     pub admins_have_all_permissions: bool,
-    /// The numbers that operators set.
-    pub terms: Terms,
 }
 
 /// What operators decide of the rules.
@@ -66,8 +64,6 @@ pub struct Settings {
     pub catalogue: Catalogue,
     /// See [`Parts::admins_have_all_permissions`].
     pub admins_have_all_permissions: bool,
-    /// See [`Parts::terms`].
-    pub terms: Terms,
 }
 
 impl std::ops::Deref for Services {
@@ -83,7 +79,7 @@ impl Services {
     /// # Errors
     /// A thread cannot be started.
     pub fn start(store: Store, random: Random, settings: Settings) -> Result<Self> {
-        let Settings { hash_threads, hash_cost, catalogue, admins_have_all_permissions, terms } = settings;
+        let Settings { hash_threads, hash_cost, catalogue, admins_have_all_permissions } = settings;
         let threads = hash_threads.max(1);
         let queue = threads * QUEUE_PER_THREAD;
         let hasher = Hasher::supervised(store.supervisor(), threads, queue, hash_cost, random.clone())?;
@@ -105,12 +101,16 @@ impl Services {
             random,
             catalogue,
             admins_have_all_permissions,
-            terms,
         })))
     }
 }
 
 impl Parts {
+    /// The account policy that the operator has set; transactions carry it, too.
+    pub fn policy(&self) -> &AccountPolicy {
+        self.store.policy()
+    }
+
     /// By what it is decided what users may do, beside what their groups have.
     pub fn rules(&self) -> Rules<'_> {
         Rules { catalogue: &self.catalogue, admins_have_all: self.admins_have_all_permissions }

@@ -1,8 +1,9 @@
-//! Sessions: which there are, ending them, and removing those that have ended.
+//! Sessions: opening them, which there are, ending them, and removing those that have ended.
 
 use serde_json::json;
 
 use crate::events::{self, Kind};
+use crate::tokens::Origin;
 use crate::users;
 use tenantry_core::clock::{DAY, Millis};
 use tenantry_core::error::{Error, Missing, Result};
@@ -11,7 +12,68 @@ use tenantry_store::access::{Admin, Member};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::lists::Total;
 use tenantry_store::tables::sessions;
-use tenantry_store::tables::sessions::SessionPosition;
+use tenantry_store::tables::sessions::{NewSession, SessionPosition};
+
+/// What a session is opened with.
+pub(super) struct Opening<'a> {
+    pub(super) client_id: &'a str,
+    pub(super) user_id: Option<UserId>,
+    pub(super) origin: &'a Origin,
+    /// Set for a session that must first change the password: when that password ends, if it does.
+    pub(super) restricted: Option<Option<Millis>>,
+}
+
+/// A session that is open, and until when its next tokens are good.
+pub(super) struct OpenedSession {
+    pub(super) session_id: String,
+    /// It must first change the password (B22).
+    pub(super) is_restricted: bool,
+    pub(super) access_ends: Millis,
+    /// None: it is not refreshed.
+    pub(super) refresh_ends: Option<Millis>,
+    /// When it ends unless it is refreshed.
+    pub(super) ends_at: Millis,
+}
+
+impl OpenedSession {
+    /// An ordinary session of a user that goes on now.
+    pub(super) fn refreshed(tx: &Tx<'_>, session_id: String) -> Self {
+        let (access_ends, refresh_ends) =
+            (tx.now() + tx.policy().access_token, tx.now() + tx.policy().refresh_token);
+        let ends_at = access_ends.max(refresh_ends);
+        Self { session_id, is_restricted: false, access_ends, refresh_ends: Some(refresh_ends), ends_at }
+    }
+}
+
+/// Opens a session, which has no tokens yet ([`crate::tokens`]).
+pub(super) fn open(tx: &mut Tx<'_>, opening: &Opening<'_>) -> Result<OpenedSession> {
+    let mut session = OpenedSession::refreshed(tx, tx.random().token::<16>());
+    session.is_restricted = opening.restricted.is_some();
+    // A technical account logs in again with its secret; a restricted session must not live on (B22).
+    if session.is_restricted || opening.user_id.is_none() {
+        if let Some(Some(ends)) = opening.restricted {
+            session.access_ends = session.access_ends.min(ends);
+        }
+        session.refresh_ends = None;
+        session.ends_at = session.access_ends;
+    }
+    let address = opening.origin.address.to_string();
+    let user_agent: Option<String> =
+        opening.origin.user_agent.as_ref().map(|agent| agent.chars().take(255).collect());
+    sessions::insert(
+        tx,
+        &NewSession {
+            session_id: &session.session_id,
+            user_id: opening.user_id,
+            client_id: opening.client_id,
+            is_restricted: session.is_restricted,
+            expires_at: session.ends_at,
+            address: Some(&address),
+            user_agent: user_agent.as_deref(),
+        },
+    )?;
+    Ok(session)
+}
 
 /// How long an access token is kept after its end, so that its bearer is told "expired", not "invalid".
 const KEPT: Millis = DAY;
@@ -31,13 +93,8 @@ pub struct SessionQuery {
 ///
 /// # Errors
 /// Not found, also for another partner's user (B11).
-pub fn list(
-    tx: &mut Tx<'_>,
-    by: &Admin,
-    user_id: UserId,
-    query: &SessionQuery,
-) -> Result<(Total, Vec<Session>)> {
-    users::get(tx, by, user_id)?;
+pub fn list(tx: &mut Tx<'_, Admin>, user_id: UserId, query: &SessionQuery) -> Result<(Total, Vec<Session>)> {
+    users::get(tx, user_id)?;
     select(tx, user_id, query)
 }
 
@@ -45,8 +102,9 @@ pub fn list(
 ///
 /// # Errors
 /// None of its own.
-pub fn list_own(tx: &mut Tx<'_>, member: &Member, query: &SessionQuery) -> Result<(Total, Vec<Session>)> {
-    select(tx, member.user_id(), query)
+pub fn list_own(tx: &mut Tx<'_, Member>, query: &SessionQuery) -> Result<(Total, Vec<Session>)> {
+    let user_id = tx.scope().user_id();
+    select(tx, user_id, query)
 }
 
 fn select(tx: &mut Tx<'_>, user_id: UserId, query: &SessionQuery) -> Result<(Total, Vec<Session>)> {
@@ -58,8 +116,8 @@ fn select(tx: &mut Tx<'_>, user_id: UserId, query: &SessionQuery) -> Result<(Tot
 ///
 /// # Errors
 /// Not found: the user, or the session among its own.
-pub fn end(tx: &mut Tx<'_>, by: &Admin, user_id: UserId, session_id: &str) -> Result<()> {
-    users::get(tx, by, user_id)?;
+pub fn end(tx: &mut Tx<'_, Admin>, user_id: UserId, session_id: &str) -> Result<()> {
+    users::get(tx, user_id)?;
     end_one(tx, user_id, session_id)
 }
 
@@ -67,16 +125,17 @@ pub fn end(tx: &mut Tx<'_>, by: &Admin, user_id: UserId, session_id: &str) -> Re
 ///
 /// # Errors
 /// Not found.
-pub fn end_own(tx: &mut Tx<'_>, member: &Member, session_id: &str) -> Result<()> {
-    end_one(tx, member.user_id(), session_id)
+pub fn end_own(tx: &mut Tx<'_, Member>, session_id: &str) -> Result<()> {
+    let user_id = tx.scope().user_id();
+    end_one(tx, user_id, session_id)
 }
 
 /// Ends every session of a user of the partner.
 ///
 /// # Errors
 /// Not found.
-pub fn end_all(tx: &mut Tx<'_>, by: &Admin, user_id: UserId) -> Result<()> {
-    users::get(tx, by, user_id)?;
+pub fn end_all(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<()> {
+    users::get(tx, user_id)?;
     end_every(tx, user_id)
 }
 
@@ -84,8 +143,9 @@ pub fn end_all(tx: &mut Tx<'_>, by: &Admin, user_id: UserId) -> Result<()> {
 ///
 /// # Errors
 /// None of its own.
-pub fn end_all_own(tx: &mut Tx<'_>, member: &Member) -> Result<()> {
-    end_every(tx, member.user_id())
+pub fn end_all_own(tx: &mut Tx<'_, Member>) -> Result<()> {
+    let user_id = tx.scope().user_id();
+    end_every(tx, user_id)
 }
 
 fn end_one(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<()> {

@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::Terms;
 use crate::services::Services;
 use tenantry_core::clock::{MINUTE, Millis};
 use tenantry_core::error::{Error, Result};
@@ -21,12 +20,12 @@ const WINDOW: Millis = 5 * MINUTE;
 /// # Errors
 /// [`Error::TooMany`] when the address has to wait.
 pub async fn check(services: &Services, address: IpAddr) -> Result<()> {
-    let terms = services.terms;
-    services.store.read(&nobody(), move |tx| check_in(tx, terms, address)).await
+    services.store.read(&nobody(), move |tx| check_in(tx, address)).await
 }
 
-fn check_in(tx: &mut Tx<'_>, terms: Terms, address: IpAddr) -> Result<()> {
-    check_key(tx, &network(address), terms.failures_per_address)
+fn check_in(tx: &mut Tx<'_>, address: IpAddr) -> Result<()> {
+    let limit = tx.policy().failures_per_address;
+    check_key(tx, &network(address), limit)
 }
 
 fn check_key(tx: &mut Tx<'_>, key: &str, limit: i64) -> Result<()> {
@@ -47,10 +46,11 @@ pub(super) fn record_failure(tx: &mut Tx<'_>, address: IpAddr) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::TooMany`] when the address has to wait.
-pub(super) fn count_request(tx: &mut Tx<'_>, terms: Terms, address: IpAddr) -> Result<()> {
+pub(super) fn count_request(tx: &mut Tx<'_>, address: IpAddr) -> Result<()> {
     // Beside the failed logins, under a name that no address has.
     let key = format!("forgotten {}", network(address));
-    check_key(tx, &key, terms.forgotten_per_address)?;
+    let limit = tx.policy().forgotten_per_address;
+    check_key(tx, &key, limit)?;
     login_failures::insert(tx, &key)
 }
 
@@ -74,47 +74,38 @@ fn network(address: IpAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenantry_core::clock::{Clock, HOUR};
+    use tenantry_core::account_policy::AccountPolicy;
+    use tenantry_core::clock::Clock;
     use tenantry_core::random::Random;
+    use tenantry_store::access::Within;
     use tenantry_store::engine::tx::Outcome;
     use tenantry_store::store::Store;
 
     struct Limited {
         store: Store,
         clock: Clock,
-        terms: Terms,
         _dir: tempfile::TempDir,
     }
 
     impl Limited {
         fn to(failures_per_address: i64) -> Self {
             let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual(1_000_000));
-            let store =
-                Store::open_sqlite(&dir.path().join("test.db"), clock.clone(), Random::seeded(1)).unwrap();
-            let terms = Terms {
-                access_token: HOUR,
-                refresh_token: HOUR,
-                temporary_password: HOUR,
-                password_expiry: None,
-                lockout_threshold: 5,
-                failures_per_address,
-                forgotten_per_address: 1,
-                email_hold: 0,
-                events: None,
-                deleted_users: 0,
-            };
-            Self { store, clock, terms, _dir: dir }
+            let policy =
+                AccountPolicy { failures_per_address, forgotten_per_address: 1, ..AccountPolicy::DEFAULT };
+            let path = dir.path().join("test.db");
+            let store = Store::open_sqlite(&path, clock.clone(), Random::seeded(1), policy).unwrap();
+            Self { store, clock, _dir: dir }
         }
 
         async fn fail(&self, address: &str) {
             let address = address.parse().unwrap();
-            let record = move |tx: &mut Tx<'_>| record_failure(tx, address).map(Outcome::Commit);
+            let record = move |tx: &mut Tx<'_, Within>| record_failure(tx, address).map(Outcome::Commit);
             self.store.write(&nobody(), record).await.unwrap();
         }
 
         async fn check(&self, address: &str) -> Result<()> {
-            let (terms, address) = (self.terms, address.parse().unwrap());
-            self.store.read(&nobody(), move |tx| check_in(tx, terms, address)).await
+            let address = address.parse().unwrap();
+            self.store.read(&nobody(), move |tx| check_in(tx, address)).await
         }
     }
 
@@ -148,7 +139,7 @@ mod tests {
             limited.fail("192.0.2.1").await;
         }
         limited.check("192.0.2.1").await.unwrap_err();
-        let forget = |tx: &mut Tx<'_>| purge(tx, 100).map(Outcome::Commit);
+        let forget = |tx: &mut Tx<'_, Within>| purge(tx, 100).map(Outcome::Commit);
         assert_eq!(limited.store.write(&nobody(), forget).await.unwrap(), 0, "they still count");
         limited.clock.advance(WINDOW);
         limited.fail("192.0.2.2").await;

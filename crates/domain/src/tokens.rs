@@ -12,10 +12,11 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::clients::{self, ClientIdentity};
-use crate::events::{self, Kind, Opened};
+use crate::events::{self, Kind};
 use crate::services::Services;
+use crate::sessions::{self as domain_sessions, OpenedSession, Opening};
 use crate::token_text::partner_of;
-use crate::{Terms, passwords, unit};
+use crate::{passwords, unit};
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, GrantError, Missing, Result, TokenFault};
 use tenantry_core::model::{PartnerId, Status, User, UserId};
@@ -23,7 +24,7 @@ use tenantry_core::random::Random;
 use tenantry_store::access::{Caller, Operator, TokenFacts, system_within};
 use tenantry_store::engine::cache::TokenHash;
 use tenantry_store::engine::tx::Tx;
-use tenantry_store::tables::sessions::{self, NewSession, RefreshToken, TokenKind};
+use tenantry_store::tables::sessions::{self, RefreshToken, TokenKind};
 use tenantry_store::tables::{partners, users};
 
 /// SHA-256 of a token.
@@ -77,7 +78,7 @@ fn stored_operator_hash(token: &str) -> String {
 ///
 /// # Errors
 /// None of its own.
-pub fn create_operator_token(tx: &mut Tx<'_>, _by: Operator, name: &str) -> Result<(i64, String)> {
+pub fn create_operator_token(tx: &mut Tx<'_, Operator>, name: &str) -> Result<(i64, String)> {
     let token = format!("op.{}", tx.random().token::<32>());
     let id = partners::insert_operator_token(tx, &stored_operator_hash(&token), name)?;
     Ok((id, token))
@@ -87,7 +88,7 @@ pub fn create_operator_token(tx: &mut Tx<'_>, _by: Operator, name: &str) -> Resu
 ///
 /// # Errors
 /// None of its own.
-pub fn list_operator_tokens(tx: &mut Tx<'_>, _by: Operator) -> Result<Vec<partners::OperatorToken>> {
+pub fn list_operator_tokens(tx: &mut Tx<'_, Operator>) -> Result<Vec<partners::OperatorToken>> {
     partners::list_operator_tokens(tx)
 }
 
@@ -95,7 +96,7 @@ pub fn list_operator_tokens(tx: &mut Tx<'_>, _by: Operator) -> Result<Vec<partne
 ///
 /// # Errors
 /// Not found.
-pub fn revoke_operator_token(tx: &mut Tx<'_>, _by: Operator, token_id: i64) -> Result<()> {
+pub fn revoke_operator_token(tx: &mut Tx<'_, Operator>, token_id: i64) -> Result<()> {
     if partners::delete_operator_token(tx, token_id)? {
         Ok(())
     } else {
@@ -124,66 +125,20 @@ pub struct Granted {
     pub password_change_required: bool,
 }
 
-/// What a session is opened with.
-pub(super) struct Opening<'a> {
-    pub(super) client_id: &'a str,
-    pub(super) user_id: Option<UserId>,
-    pub(super) origin: &'a Origin,
-    /// Set for a session that must first change the password: when that password ends, if it does.
-    pub(super) restricted: Option<Option<Millis>>,
-}
-
-/// Opens a session and gives its first tokens.
-pub(super) fn open_session(
-    tx: &mut Tx<'_>,
-    terms: Terms,
-    opening: &Opening<'_>,
-) -> Result<(Opened, Granted)> {
+/// Issues the tokens of a session: its first ones, or new ones in place of those it had.
+pub(super) fn issue(tx: &mut Tx<'_>, session: &OpenedSession) -> Result<Granted> {
     let (now, pid) = (tx.now(), tx.pid());
-    let session_id = tx.random().token::<16>();
-    let mut access_ends = now + terms.access_token;
-    if let Some(Some(ends)) = opening.restricted {
-        access_ends = access_ends.min(ends);
-    }
-    // A technical account logs in again with its secret; a restricted session must not live on (B22).
-    let refreshes = opening.restricted.is_none() && opening.user_id.is_some();
-    let session_ends = if refreshes { access_ends.max(now + terms.refresh_token) } else { access_ends };
-    let address = opening.origin.address.to_string();
-    let user_agent: Option<String> =
-        opening.origin.user_agent.as_ref().map(|ua| ua.chars().take(255).collect());
-    sessions::insert(
-        tx,
-        &NewSession {
-            session_id: &session_id,
-            user_id: opening.user_id,
-            client_id: opening.client_id,
-            is_restricted: opening.restricted.is_some(),
-            expires_at: session_ends,
-            address: Some(&address),
-            user_agent: user_agent.as_deref(),
-        },
-    )?;
+    let OpenedSession { session_id, access_ends, refresh_ends, is_restricted, .. } = session;
     let access_token = make(tx.random(), "at", pid);
-    sessions::insert_token(tx, TokenKind::Access, &hash(&access_token), &session_id, access_ends)?;
+    sessions::insert_token(tx, TokenKind::Access, &hash(&access_token), session_id, *access_ends)?;
     let mut refresh_token = None;
-    if refreshes {
+    if let Some(refresh_ends) = *refresh_ends {
         let token = make(tx.random(), "rt", pid);
-        sessions::insert_token(
-            tx,
-            TokenKind::Refresh,
-            &hash(&token),
-            &session_id,
-            now + terms.refresh_token,
-        )?;
+        sessions::insert_token(tx, TokenKind::Refresh, &hash(&token), session_id, refresh_ends)?;
         refresh_token = Some(token);
     }
-    let granted = Granted {
-        access_token,
-        refresh_token,
-        expires_in: access_ends - now,
-        password_change_required: opening.restricted.is_some(),
-    };
-    Ok((Opened { session_id, ends_at: session_ends }, granted))
+    let (expires_in, password_change_required) = (*access_ends - now, *is_restricted);
+    Ok(Granted { access_token, refresh_token, expires_in, password_change_required })
 }
 
 /// The client credentials grant: a technical account of the client's partner (B28).
@@ -201,16 +156,16 @@ pub async fn grant_client_credentials(
             "a public client cannot use this grant".into(),
         ));
     };
-    let (terms, client) = (services.terms, client.clone());
+    let client = client.clone();
     unit::write(&services.store, &system_within(client.pid), move |tx| {
         if !clients::is_known(tx, &client.client_id)? {
             return Err(clients::unknown());
         }
         let opening =
             Opening { client_id: &client.client_id, user_id: None, origin: &origin, restricted: None };
-        let (_, granted) = open_session(tx, terms, &opening)?;
+        let session = domain_sessions::open(tx, &opening)?;
         events::record(tx, Kind::SessionStarted, None, Some(json!({ "clientId": client.client_id })))?;
-        Ok(granted)
+        issue(tx, &session)
     })
     .await
 }
@@ -229,20 +184,18 @@ fn invalid_refresh_token() -> Error {
 /// `invalid_grant`.
 pub async fn grant_refresh(services: &Services, client: &ClientIdentity, token: &str) -> Result<Granted> {
     let pid = partner_of(token, "rt").filter(|pid| client.serves(*pid)).ok_or_else(invalid_refresh_token)?;
-    let (terms, hash, client_id) = (services.terms, hash(token), client.client_id().to_owned());
+    let (hash, client_id) = (hash(token), client.client_id().to_owned());
     let granted =
-        unit::write(&services.store, &system_within(pid), move |tx| refresh(tx, terms, &hash, &client_id))
-            .await?;
+        unit::write(&services.store, &system_within(pid), move |tx| refresh(tx, &hash, &client_id)).await?;
     granted.ok_or_else(invalid_refresh_token)
 }
 
 /// None = refused; what a replay ended stays ended, hence no error, which would undo it.
-fn refresh(tx: &mut Tx<'_>, terms: Terms, presented: &TokenHash, client_id: &str) -> Result<Option<Granted>> {
+fn refresh(tx: &mut Tx<'_>, presented: &TokenHash, client_id: &str) -> Result<Option<Granted>> {
     let Some(token) = sessions::find_refresh_token(tx, presented)? else { return Ok(None) };
     if token.client_id != client_id {
         return Ok(None);
     }
-    let now = tx.now();
     if token.used_at.is_some() {
         sessions::end(tx, &token.session_id)?;
         if let Some(user_id) = token.user_id {
@@ -250,26 +203,16 @@ fn refresh(tx: &mut Tx<'_>, terms: Terms, presented: &TokenHash, client_id: &str
         }
         return Ok(None);
     }
-    let pid = tx.pid();
-    if owner_of(tx, terms, &token)?.is_none() {
+    if owner_of(tx, &token)?.is_none() {
         return Ok(None);
     }
-    let access_token = make(tx.random(), "at", pid);
-    let refresh_token = make(tx.random(), "rt", pid);
-    let (access_ends, refresh_ends) = (now + terms.access_token, now + terms.refresh_token);
-    sessions::rotate(tx, presented, &token.session_id, refresh_ends.max(access_ends))?;
-    sessions::insert_token(tx, TokenKind::Access, &hash(&access_token), &token.session_id, access_ends)?;
-    sessions::insert_token(tx, TokenKind::Refresh, &hash(&refresh_token), &token.session_id, refresh_ends)?;
-    Ok(Some(Granted {
-        access_token,
-        refresh_token: Some(refresh_token),
-        expires_in: terms.access_token,
-        password_change_required: false,
-    }))
+    let session = OpenedSession::refreshed(tx, token.session_id);
+    sessions::rotate(tx, presented, &session.session_id, session.ends_at)?;
+    issue(tx, &session).map(Some)
 }
 
 /// The user for whom a refresh token that was not yet used is good now.
-fn owner_of(tx: &mut Tx<'_>, terms: Terms, token: &RefreshToken) -> Result<Option<User>> {
+fn owner_of(tx: &mut Tx<'_>, token: &RefreshToken) -> Result<Option<User>> {
     let (now, pid) = (tx.now(), tx.pid());
     let Some(user_id) = token.user_id else { return Ok(None) };
     let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
@@ -278,7 +221,7 @@ fn owner_of(tx: &mut Tx<'_>, terms: Terms, token: &RefreshToken) -> Result<Optio
     }
     // A password past its expiry must be changed at a login; refreshing must not put that off for ever.
     let present = tenantry_store::tables::passwords::list_present(tx, user_id)?;
-    let is_good = present.iter().any(|p| !p.is_temporary && !passwords::is_overdue(p, terms, now));
+    let is_good = present.iter().any(|p| !p.is_temporary && !passwords::is_overdue(p, tx.policy(), now));
     Ok(is_good.then_some(user))
 }
 
@@ -375,7 +318,7 @@ pub async fn introspect(
     let ClientIdentity::Confidential(client) = client else {
         return Err(Error::Grant(GrantError::UnauthorizedClient, "a public client cannot introspect".into()));
     };
-    let (pid, hash, terms) = (client.pid, hash(token), services.terms);
+    let (pid, hash) = (client.pid, hash(token));
     if partner_of(token, "at") == Some(pid) {
         let Some(facts) = services.store.find_token(pid, &hash).await? else { return Ok(None) };
         if Caller::admit(&facts, services.clock.now()).is_err() || facts.is_restricted() {
@@ -393,7 +336,7 @@ pub async fn introspect(
             if token.used_at.is_some() {
                 return Ok(None);
             }
-            let Some(user) = owner_of(tx, terms, &token)? else { return Ok(None) };
+            let Some(user) = owner_of(tx, &token)? else { return Ok(None) };
             Ok(Some(Introspection {
                 client_id: token.client_id,
                 user: Some((user.user_id, user.username)),

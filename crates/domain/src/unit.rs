@@ -6,69 +6,71 @@ use crate::conditions::{self, Condition, Target};
 use crate::last_admin;
 use crate::once::{self, Claim, Keepable};
 use tenantry_core::error::Result;
-use tenantry_store::access::{Caller, Scope};
+use tenantry_store::access::Scope;
 use tenantry_store::engine::tx::{Outcome, Tx};
 use tenantry_store::store::Store;
 use tenantry_store::tables::sessions;
 
 /// Runs `work` in a transaction and answers when it is on disk. It may run more than once. Whoever asks for it must
 /// still be allowed to: writes look at the database, not at cached callers.
-pub async fn write<T, F>(store: &Store, scope: &impl Scope, work: F) -> Result<T>
+pub async fn write<S, T, F>(store: &Store, scope: &S, work: F) -> Result<T>
 where
+    S: Scope + Clone + Send + 'static,
     T: Send + 'static,
-    F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    F: Fn(&mut Tx<'_, S>) -> Result<T> + Send + 'static,
 {
-    let right = Right::of(scope);
-    store.write(scope, move |tx| right.run(tx, &work).map(Outcome::Commit)).await
+    store.write(scope, move |tx| run(tx, &work).map(Outcome::Commit)).await
 }
 
 /// Like [`write()`], for work on thousands of rows: nobody else waits in its transaction.
-pub async fn write_large<T, F>(store: &Store, scope: &impl Scope, work: F) -> Result<T>
+pub async fn write_large<S, T, F>(store: &Store, scope: &S, work: F) -> Result<T>
 where
+    S: Scope + Clone + Send + 'static,
     T: Send + 'static,
-    F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    F: Fn(&mut Tx<'_, S>) -> Result<T> + Send + 'static,
 {
-    let right = Right::of(scope);
-    store.write_large(scope, move |tx| right.run(tx, &work).map(Outcome::Commit)).await
+    store.write_large(scope, move |tx| run(tx, &work).map(Outcome::Commit)).await
 }
 
 /// Like [`write_large`], and takes everything back at its end.
-pub async fn rehearse_large<T, F>(store: &Store, scope: &impl Scope, work: F) -> Result<T>
+pub async fn rehearse_large<S, T, F>(store: &Store, scope: &S, work: F) -> Result<T>
 where
+    S: Scope + Clone + Send + 'static,
     T: Send + 'static,
-    F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    F: Fn(&mut Tx<'_, S>) -> Result<T> + Send + 'static,
 {
-    let right = Right::of(scope);
-    store.write_large(scope, move |tx| right.run(tx, &work).map(Outcome::Rollback)).await
+    store.write_large(scope, move |tx| run(tx, &work).map(Outcome::Rollback)).await
 }
 
 /// Says what a large unit of work would say, by reading alone, beside the writer. Whoever asks for it must still be
 /// allowed to.
-pub async fn rehearse_by_reading<T, F>(store: &Store, scope: &impl Scope, work: F) -> Result<T>
+pub async fn rehearse_by_reading<S, T, F>(store: &Store, scope: &S, work: F) -> Result<T>
 where
+    S: Scope + Clone + Send + 'static,
     T: Send + 'static,
-    F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    F: FnOnce(&mut Tx<'_, S>) -> Result<T> + Send + 'static,
 {
-    let right = Right::of(scope);
-    let read = move |tx: &mut Tx<'_>| {
-        right.check(tx)?;
+    let read = move |tx: &mut Tx<'_, S>| {
+        recheck(tx)?;
         work(tx)
     };
     store.scan(scope, read).await
 }
 
-/// In which manner a unit is done.
+/// How a unit of work is written. Edges fill it from the request, the rules look at it, [`write_in`] obeys it.
 #[derive(Debug, Clone, Default)]
-pub struct Manner {
-    /// A real run that is taken back at its end: nothing is changed, nothing is sent.
+pub struct WriteOptions {
+    /// A real run that is rolled back at its end: nothing is changed, nothing is sent.
     pub dry_run: bool,
     /// Work on thousands of rows.
     pub is_large: bool,
     /// Work that only adds rows: many such units may share a transaction.
     pub only_adds: bool,
-    /// Only if the thing is in this state.
-    pub condition: Option<(Target, Condition)>,
-    /// Only once: whoever asks again with this claim is told what the first was told.
+    /// What the condition is about; without this it is about nothing.
+    pub target: Option<Target>,
+    /// The state that the target must be in.
+    pub condition: Condition,
+    /// The idempotency key: whoever sends it again gets the stored response.
     pub once: Option<Claim>,
 }
 
@@ -81,19 +83,20 @@ pub enum Done<T> {
     Before(T),
 }
 
-/// Like [`write()`], in a manner.
+/// Like [`write()`], with options.
 ///
 /// # Errors
 /// Those of `work`; [`tenantry_core::error::Error::Precondition`]; `idempotency-key-reused`.
-pub async fn write_in<T, F>(store: &Store, scope: &impl Scope, manner: Manner, work: F) -> Result<Done<T>>
+pub async fn write_in<S, T, F>(store: &Store, scope: &S, options: WriteOptions, work: F) -> Result<Done<T>>
 where
+    S: Scope + Clone + Send + 'static,
     T: Keepable + Send + 'static,
-    F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    F: Fn(&mut Tx<'_, S>) -> Result<T> + Send + 'static,
 {
-    let (right, is_large) = (Right::of(scope), manner.is_large);
+    let is_large = options.is_large;
     // What is taken back, and what waits for another that does the same, would hold up those it shares with.
-    let may_share = manner.only_adds && !manner.dry_run && manner.once.is_none();
-    let run = move |tx: &mut Tx<'_>| manner.run(tx, &right, &work);
+    let may_share = options.only_adds && !options.dry_run && options.once.is_none();
+    let run = move |tx: &mut Tx<'_, S>| options.run(tx, &work);
     match (is_large, may_share) {
         (true, _) => store.write_large(scope, run).await,
         (false, true) => store.write_new(scope, run).await,
@@ -105,21 +108,22 @@ where
 ///
 /// # Errors
 /// Those of `work`; [`tenantry_core::error::Error::Precondition`].
-pub(super) async fn check_whole<T, F>(
+pub(super) async fn check_whole<S, T, F>(
     store: &Store,
-    scope: &impl Scope,
-    manner: &Arc<Manner>,
+    scope: &S,
+    options: &Arc<WriteOptions>,
     work: F,
 ) -> Result<T>
 where
+    S: Scope + Clone + Send + 'static,
     T: Send + 'static,
-    F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    F: FnOnce(&mut Tx<'_, S>) -> Result<T> + Send + 'static,
 {
-    let (right, manner) = (Right::of(scope), Arc::clone(manner));
+    let options = Arc::clone(options);
     store
         .scan(scope, move |tx| {
-            right.check(tx)?;
-            manner.check(tx)?;
+            recheck(tx)?;
+            options.check(tx)?;
             work(tx)
         })
         .await
@@ -130,56 +134,57 @@ where
 ///
 /// # Errors
 /// As [`write_in`].
-pub(super) async fn begin<T, F>(
+pub(super) async fn begin<S, T, F>(
     store: &Store,
-    scope: &impl Scope,
-    manner: &Arc<Manner>,
+    scope: &S,
+    options: &Arc<WriteOptions>,
     work: F,
 ) -> Result<Option<T>>
 where
+    S: Scope + Clone + Send + 'static,
     T: Keepable + Send + 'static,
-    F: Fn(&mut Tx<'_>) -> Result<()> + Send + 'static,
+    F: Fn(&mut Tx<'_, S>) -> Result<()> + Send + 'static,
 {
-    let (right, manner) = (Right::of(scope), Arc::clone(manner));
+    let options = Arc::clone(options);
     store
         .write_large(scope, move |tx| {
-            right.check(tx)?;
-            if let Some(claim) = &manner.once {
+            recheck(tx)?;
+            if let Some(claim) = &options.once {
                 if let Some(answer) = once::find(tx, claim)? {
                     return Ok(Outcome::Commit(Some(answer)));
                 }
                 once::begin(tx, claim)?;
             }
-            manner.check(tx)?;
+            options.check(tx)?;
             work(tx).map(|()| Outcome::Commit(None))
         })
         .await
 }
 
-impl Manner {
-    fn check(&self, tx: &mut Tx<'_>) -> Result<()> {
-        match &self.condition {
-            Some((target, condition)) => conditions::check(tx, *target, condition),
+impl WriteOptions {
+    /// Checks the condition, if there is one.
+    pub(super) fn check(&self, tx: &mut Tx<'_>) -> Result<()> {
+        match self.target {
+            Some(target) => conditions::check(tx, target, &self.condition),
             None => Ok(()),
         }
     }
 
-    fn run<T: Keepable>(
+    fn run<S: Scope + 'static, T: Keepable>(
         &self,
-        tx: &mut Tx<'_>,
-        right: &Right,
-        work: impl Fn(&mut Tx<'_>) -> Result<T>,
+        tx: &mut Tx<'_, S>,
+        work: impl Fn(&mut Tx<'_, S>) -> Result<T>,
     ) -> Result<Outcome<Done<T>>> {
         let claim = self.once.as_ref().filter(|_| !self.dry_run);
         if let Some(claim) = claim {
             // The right to it comes first, also to what is only told again.
-            right.check(tx)?;
+            recheck(tx)?;
             if let Some(answer) = once::find(tx, claim)? {
                 return Ok(Outcome::Commit(Done::Before(answer)));
             }
             once::begin(tx, claim)?;
         }
-        let mut value = right.run(tx, |tx| {
+        let mut value = run(tx, |tx| {
             self.check(tx)?;
             work(tx)
         })?;
@@ -194,30 +199,16 @@ impl Manner {
     }
 }
 
-/// By what right a unit runs.
-struct Right {
-    caller: Option<Caller>,
-    takes_admin: bool,
+/// Looks again, in the transaction itself, whether the caller whose request it is may still do this.
+fn recheck(tx: &mut Tx<'_>) -> Result<()> {
+    let Some(caller) = tx.scope().caller().cloned() else { return Ok(()) };
+    let takes_admin = tx.scope().takes_admin();
+    caller.readmit(sessions::find_standing(tx, caller.session_id())?, takes_admin)
 }
 
-impl Right {
-    fn of(scope: &impl Scope) -> Self {
-        Self { caller: scope.caller().cloned(), takes_admin: scope.takes_admin() }
-    }
-
-    fn check(&self, tx: &mut Tx<'_>) -> Result<()> {
-        match &self.caller {
-            Some(caller) => {
-                caller.readmit(sessions::find_standing(tx, caller.session_id())?, self.takes_admin)
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn run<T>(&self, tx: &mut Tx<'_>, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        self.check(tx)?;
-        let value = work(tx)?;
-        last_admin::keep_an_admin(tx)?;
-        Ok(value)
-    }
+fn run<S: Scope + 'static, T>(tx: &mut Tx<'_, S>, work: impl Fn(&mut Tx<'_, S>) -> Result<T>) -> Result<T> {
+    recheck(tx)?;
+    let value = work(tx)?;
+    last_admin::keep_an_admin(tx)?;
+    Ok(value)
 }

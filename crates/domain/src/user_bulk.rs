@@ -1,8 +1,8 @@
 //! Users, created and changed many at a time.
 
 use crate::bulk_changes::{BulkChange, BulkOperation, Selection};
+use crate::events;
 use crate::users::{self, NewUser, UserChange};
-use crate::{Terms, events};
 use tenantry_core::error::{Conflict, Error, Fault, Missing, Result};
 use tenantry_core::model::UserId;
 use tenantry_store::access::Admin;
@@ -29,9 +29,7 @@ pub type Row = Result<NewUser, Vec<Fault>>;
 /// # Errors
 /// Atomic: that of the first bad row, its place below `place`. Else only those that no row is to blame for.
 pub fn create_many(
-    tx: &mut Tx<'_>,
-    terms: Terms,
-    by: &Admin,
+    tx: &mut Tx<'_, Admin>,
     rows: &[Row],
     atomic: Option<&str>,
 ) -> Result<Vec<Result<UserId>>> {
@@ -42,10 +40,10 @@ pub fn create_many(
             Err(faults) => Err(Error::Invalid(faults.clone())),
             // One failure is everybody's: nothing has to be taken back alone.
             Ok(new) if atomic.is_some() && tx.refuses_at_once() => {
-                users::create(tx, terms, by, new).map(|user| user.user_id)
+                users::create(tx, new).map(|user| user.user_id)
             }
             // By itself also where a refusal may come with a later row: so it is this row's.
-            Ok(new) => tx.attempt(|tx| users::create(tx, terms, by, new))?.map(|user| user.user_id),
+            Ok(new) => tx.attempt(|tx| users::create(tx, new))?.map(|user| user.user_id),
         };
         match (one, atomic) {
             (Err(error), Some(place)) => return Err(error.within(&format!("{place}/{index}"))),
@@ -85,9 +83,7 @@ pub struct Changed {
 /// Not found, listing the unknown ids; `count-mismatch` when there are not as many users as `expected`; those of
 /// [`users::update`].
 pub fn update_many(
-    tx: &mut Tx<'_>,
-    terms: Terms,
-    by: &Admin,
+    tx: &mut Tx<'_, Admin>,
     selection: &Selection,
     expected: Option<i64>,
     change: &UserChange,
@@ -96,8 +92,8 @@ pub fn update_many(
     let matched = ids.len();
     let mut changed = 0;
     for id in ids {
-        let before = users::get(tx, by, UserId(id))?;
-        let after = users::update_known(tx, terms, by, &before, change)?;
+        let before = users::get(tx, UserId(id))?;
+        let after = users::update_known(tx, &before, change)?;
         if events::of_user(&before) != events::of_user(&after) {
             changed += 1;
         }
@@ -109,7 +105,7 @@ pub fn update_many(
 ///
 /// # Errors
 /// For a change of users those of [`update_many`] that come before the first change.
-pub(super) fn ids_of(tx: &mut Tx<'_>, _by: &Admin, operation: &BulkOperation) -> Result<Vec<i64>> {
+pub(super) fn ids_of(tx: &mut Tx<'_, Admin>, operation: &BulkOperation) -> Result<Vec<i64>> {
     match (&operation.change, &operation.selection) {
         (BulkChange::UpdateUsers(_), selection) => select(tx, selection, operation.expected),
         (_, Selection::Ids(ids)) => Ok(ids.clone()),

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::users::{self, NewUser};
-use crate::{Terms, passwords, unit};
+use crate::{passwords, unit};
 use tenantry_core::clock::{DAY, Millis};
 use tenantry_core::error::{Conflict, Error, Fault, Result};
 use tenantry_core::model::{GroupId, User, UserId};
 use tenantry_core::rows::{RawRow, Text};
 use tenantry_store::access::{Admin, Operator};
+use tenantry_store::engine::pace::{Pace, StepLimits};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
 use tenantry_store::tables::imports::{self, Progress};
@@ -175,7 +176,7 @@ pub async fn store_batch<T, F>(
 ) -> Result<T>
 where
     T: Send + Sync + 'static,
-    F: Fn(&mut Tx<'_>, Mood, usize, &T) -> Result<(usize, T)> + Send + Sync + 'static,
+    F: Fn(&mut Tx<'_, Admin>, Mood, usize, &T) -> Result<(usize, T)> + Send + Sync + 'static,
 {
     let part = Arc::new(part);
     let (mut at, mut done) = (0, before);
@@ -196,7 +197,6 @@ where
 /// Those of [`create_batch`].
 pub async fn rehearse_batch(
     store: &Store,
-    terms: Terms,
     by: &Admin,
     mood: &mut Mood,
     rows: Vec<Row>,
@@ -207,9 +207,9 @@ pub async fn rehearse_batch(
     while fates.len() < rows.len() {
         let at = fates.len();
         let part = hopefully(mood, |mood| {
-            let (rights, rows) = (by.clone(), Arc::clone(&rows));
+            let rows = Arc::clone(&rows);
             unit::rehearse_large(store, by, move |tx| {
-                create_batch(tx, terms, &rights, rows.get(at..).unwrap_or_default(), send_mail, mood)
+                create_batch(tx, rows.get(at..).unwrap_or_default(), send_mail, mood)
             })
         });
         fates.extend(part.await?);
@@ -237,21 +237,14 @@ where
 ///
 /// # Errors
 /// Only those that no row is to blame for; hopefully also that of the first row which is refused.
-pub fn create_batch(
-    tx: &mut Tx<'_>,
-    terms: Terms,
-    _by: &Admin,
-    rows: &[Row],
-    send_mail: bool,
-    mood: Mood,
-) -> Result<Vec<Fate>> {
+pub fn create_batch(tx: &mut Tx<'_, Admin>, rows: &[Row], send_mail: bool, mood: Mood) -> Result<Vec<Fate>> {
     let fates = match mood {
         Mood::Hopeful => {
             let part = tx.part_of(rows.len());
-            create_together(tx, terms, rows.get(..part).unwrap_or(rows), send_mail)
+            create_together(tx, rows.get(..part).unwrap_or(rows), send_mail)
         }
         Mood::Careful => each(tx, rows.get(..CAREFUL).unwrap_or(rows), |tx, line, user| {
-            match tx.attempt(|tx| create(tx, terms, user, send_mail, users::insert))? {
+            match tx.attempt(|tx| create(tx, user, send_mail, users::insert))? {
                 Ok(()) => Ok(Fate::created(line, &user.new)),
                 Err(error) => refused(line, error),
             }
@@ -265,7 +258,7 @@ pub fn create_batch(
 
 /// Does once for all rows what each would do for itself: so little comes between them, and on PostgreSQL they are stored
 /// together.
-fn create_together(tx: &mut Tx<'_>, terms: Terms, rows: &[Row], send_mail: bool) -> Result<Vec<Fate>> {
+fn create_together(tx: &mut Tx<'_>, rows: &[Row], send_mail: bool) -> Result<Vec<Fate>> {
     let groups = count_each(good(rows).flat_map(|user| &user.new.groups).copied());
     users::require_groups(tx, &groups.into_keys().collect::<Vec<_>>())?;
     tx.expect_rows(good(rows).count());
@@ -274,7 +267,7 @@ fn create_together(tx: &mut Tx<'_>, terms: Terms, rows: &[Row], send_mail: bool)
         if let Some(error) = taken.refusal(&user.new) {
             return refused(line, error);
         }
-        create(tx, terms, user, send_mail, users::insert_alone)?;
+        create(tx, user, send_mail, users::insert_alone)?;
         taken.add(&user.new);
         Ok(Fate::created(line, &user.new))
     })?;
@@ -289,11 +282,12 @@ fn each(
     rows: &[Row],
     mut create: impl FnMut(&mut Tx<'_>, u64, &ImportedUser) -> Result<Fate>,
 ) -> Result<Vec<Fate>> {
-    let mut fates = Vec::with_capacity(rows.len());
+    let (mut fates, mut pace) = (Vec::with_capacity(rows.len()), Pace::start(StepLimits::IMPORT));
     for row in rows {
-        if tx.makes_way_after(fates.len()) {
+        if tx.is_step_over(&pace) {
             break;
         }
+        pace.add(1);
         fates.push(match &row.user {
             Ok(user) => create(tx, row.line, user)?,
             Err(faults) => Fate::rejected(row.line, faults.iter().cloned().map(Reason::from).collect()),
@@ -366,7 +360,6 @@ fn refused(line: u64, error: Error) -> Result<Fate> {
 /// for one; a letter only where that is wanted.
 fn create(
     tx: &mut Tx<'_>,
-    terms: Terms,
     user: &ImportedUser,
     send_mail: bool,
     insert: fn(&mut Tx<'_>, &NewUser) -> Result<User>,
@@ -374,7 +367,7 @@ fn create(
     let made = insert(tx, &user.new)?;
     match &user.password_hash {
         Some(hash) => passwords::set_permanent(tx, made.user_id, hash),
-        None if send_mail => users::welcome(tx, terms, &made),
+        None if send_mail => users::welcome(tx, &made),
         None => Ok(()),
     }
 }
@@ -421,7 +414,7 @@ fn hash(kind: &str, text: &str) -> [u8; 16] {
 ///
 /// # Errors
 /// None of its own.
-pub fn find_progress(tx: &mut Tx<'_>, _by: &Admin, key: &str) -> Result<Progress> {
+pub fn find_progress(tx: &mut Tx<'_, Admin>, key: &str) -> Result<Progress> {
     Ok(imports::find(tx, key)?.unwrap_or_default())
 }
 
@@ -429,7 +422,7 @@ pub fn find_progress(tx: &mut Tx<'_>, _by: &Admin, key: &str) -> Result<Progress
 ///
 /// # Errors
 /// `import-under-way` when it is not there: another run of the same import is at work.
-pub fn advance(tx: &mut Tx<'_>, _by: &Admin, key: &str, from: i64, to: &Progress) -> Result<()> {
+pub fn advance(tx: &mut Tx<'_, Admin>, key: &str, from: i64, to: &Progress) -> Result<()> {
     if imports::advance(tx, key, from, to)? {
         return Ok(());
     }
@@ -441,7 +434,7 @@ pub fn advance(tx: &mut Tx<'_>, _by: &Admin, key: &str, from: i64, to: &Progress
 ///
 /// # Errors
 /// None of its own.
-pub fn end(tx: &mut Tx<'_>, _by: &Admin, key: &str) -> Result<()> {
+pub fn end(tx: &mut Tx<'_, Admin>, key: &str) -> Result<()> {
     imports::delete(tx, key)
 }
 
@@ -497,7 +490,7 @@ impl KnownGroups {
     ///
     /// # Errors
     /// None of its own.
-    pub fn find(tx: &mut Tx<'_>, _by: &Admin, wanted: &[GroupRef]) -> Result<Self> {
+    pub fn find(tx: &mut Tx<'_, Admin>, wanted: &[GroupRef]) -> Result<Self> {
         let (mut ids, mut names) = (Vec::new(), Vec::new());
         for group in wanted {
             match group {

@@ -11,10 +11,10 @@ use crate::user_records::HalfRead;
 use crate::users;
 use tenantry_core::error::{Error, Fault, Result};
 use tenantry_core::json::{Fields, Flaw, wrong_type};
-use tenantry_core::model::{GroupId, User, UserId};
+use tenantry_core::model::{GroupId, PartnerId, User, UserId};
 use tenantry_core::rows::{Format, RawRow, Text};
 use tenantry_core::user_fields::UserField;
-use tenantry_store::access::{Admin, Operator, Scope as _};
+use tenantry_store::access::{Admin, Operator};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::lists::SortKey;
 use tenantry_store::listing::user_queries::UserQuery;
@@ -39,11 +39,10 @@ struct Half {
 /// # Errors
 /// Of the store.
 pub async fn read_rows(store: &Store, by: &Admin, rows: Vec<RawRow>) -> Result<Vec<Row>> {
-    let rights = by.clone();
-    store.scan(by, move |tx| read_batch(tx, &rights, &rows)).await
+    store.scan(by, move |tx| read_batch(tx, &rows)).await
 }
 
-fn read_batch(tx: &mut Tx<'_>, by: &Admin, rows: &[RawRow]) -> Result<Vec<Row>> {
+fn read_batch(tx: &mut Tx<'_, Admin>, rows: &[RawRow]) -> Result<Vec<Row>> {
     let mut halves = Vec::with_capacity(rows.len());
     for (at, row) in rows.iter().enumerate() {
         stand_aside(at);
@@ -54,11 +53,12 @@ fn read_batch(tx: &mut Tx<'_>, by: &Admin, rows: &[RawRow]) -> Result<Vec<Row>> 
         .filter_map(|(_, half)| half.as_ref().ok())
         .flat_map(|half| half.groups.clone())
         .collect();
-    let known = KnownGroups::find(tx, by, &wanted)?;
+    let known = KnownGroups::find(tx, &wanted)?;
+    let pid = tx.pid();
     let finish = |(at, (line, half)): (usize, (u64, Result<Half, Vec<Fault>>))| {
         stand_aside(at);
         let user = match half {
-            Ok(half) => faults_of(half.finish(by, &known))?,
+            Ok(half) => faults_of(half.finish(pid, &known))?,
             Err(faults) => Err(faults),
         };
         Ok(Row { line, user })
@@ -102,7 +102,7 @@ fn read_half(text: &Text) -> Result<Half> {
 }
 
 impl Half {
-    fn finish(self, by: &Admin, known: &KnownGroups) -> Result<ImportedUser> {
+    fn finish(self, pid: PartnerId, known: &KnownGroups) -> Result<ImportedUser> {
         let Self { mut fields, groups, password_hash } = self;
         let (mut ids, mut unknown) = (Vec::new(), Vec::new());
         for group in &groups {
@@ -117,7 +117,7 @@ impl Half {
         }
         ids.sort_unstable();
         ids.dedup();
-        let new = HalfRead::of(fields, ids).finish(by.pid(), &HashSet::new())?;
+        let new = HalfRead::of(fields, ids).finish(pid, &HashSet::new())?;
         Ok(ImportedUser { new, password_hash })
     }
 }
@@ -242,15 +242,14 @@ pub struct ExportedRows {
 /// # Errors
 /// Of the store.
 pub fn export_rows(
-    tx: &mut Tx<'_>,
-    by: &Admin,
+    tx: &mut Tx<'_, Admin>,
     format: Format,
     after: Option<UserId>,
     hashes_for: Option<Operator>,
 ) -> Result<ExportedRows> {
     let query = UserQuery::all();
     let from = after.map(|id| (SortKey::Int(id.0), id));
-    let users = users::list_chunk(tx, by, &query, from, CHUNK)?;
+    let users = users::list_chunk(tx, &query, from, CHUNK)?;
     let attached = user_import::attach(tx, &users, hashes_for)?;
     let mut text = Vec::with_capacity(users.len() * 256);
     if format == Format::Csv && after.is_none() {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::erasures::{self, Extent};
 use crate::events::{self, Kind};
-use crate::{Terms, last_admin, passwords};
+use crate::{last_admin, passwords};
 use tenantry_core::error::{Conflict, Error, Fault, Missing, Result};
 use tenantry_core::model::{GroupId, Profile, Status, User, UserId, Username};
 use tenantry_core::user_fields::ProfileChange;
@@ -64,15 +64,15 @@ pub struct UserChange {
 ///
 /// # Errors
 /// `username-taken`, `external-id-taken`; a fault for groups that do not exist (B18).
-pub fn create(tx: &mut Tx<'_>, terms: Terms, _by: &Admin, new: &NewUser) -> Result<User> {
+pub fn create(tx: &mut Tx<'_, Admin>, new: &NewUser) -> Result<User> {
     let user = insert(tx, new)?;
-    welcome(tx, terms, &user)?;
+    welcome(tx, &user)?;
     Ok(user)
 }
 
 /// Mails a new user a temporary password once it is ACTIVE (B16).
-pub(super) fn welcome(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
-    if user.status == Status::Active { passwords::issue_first(tx, terms, user) } else { Ok(()) }
+pub(super) fn welcome(tx: &mut Tx<'_>, user: &User) -> Result<()> {
+    issue_or_tell(tx, user, false).map(drop)
 }
 
 /// Whether [`create`] only adds rows. Who joins a group changes the number of its members, as others do.
@@ -81,25 +81,26 @@ pub fn only_adds(new: &NewUser) -> bool {
 }
 
 /// Like [`create`], and tells the password instead of mailing it. The user must be ACTIVE to get one.
-pub fn create_and_tell(
-    tx: &mut Tx<'_>,
-    terms: Terms,
-    _by: &Admin,
-    new: &NewUser,
-) -> Result<(User, Option<String>)> {
+pub fn create_and_tell(tx: &mut Tx<'_, Admin>, new: &NewUser) -> Result<(User, Option<String>)> {
     let user = insert(tx, new)?;
-    let password = match user.status {
-        Status::Active => Some(passwords::tell_temporary(tx, terms, &user)?),
-        Status::Inactive | Status::Locked => None,
-    };
+    let password = issue_or_tell(tx, &user, true)?;
     Ok((user, password))
+}
+
+/// Gives a new user a temporary password once it is ACTIVE: tells it, or mails it (B16).
+pub(super) fn issue_or_tell(tx: &mut Tx<'_>, user: &User, tell: bool) -> Result<Option<String>> {
+    match user.status {
+        Status::Active if tell => passwords::tell_temporary(tx, user).map(Some),
+        Status::Active => passwords::issue_first(tx, user).map(|()| None),
+        Status::Inactive | Status::Locked => Ok(None),
+    }
 }
 
 /// Like [`create`], for a user who gets no password yet, and so no mail, whatever its status: seeds of benchmarks.
 ///
 /// # Errors
 /// As [`create`].
-pub fn create_without_password(tx: &mut Tx<'_>, _by: &Admin, new: &NewUser) -> Result<User> {
+pub fn create_without_password(tx: &mut Tx<'_, Admin>, new: &NewUser) -> Result<User> {
     insert(tx, new)
 }
 
@@ -136,7 +137,7 @@ pub(super) fn insert_alone(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
 ///
 /// # Errors
 /// Not found, also for another partner's (B11).
-pub fn get(tx: &mut Tx<'_>, _by: &Admin, user_id: UserId) -> Result<User> {
+pub fn get(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<User> {
     users::find(tx, user_id)?.ok_or(Error::NotFound(Missing::User))
 }
 
@@ -171,104 +172,93 @@ pub async fn look_up_self(
 ///
 /// # Errors
 /// Not found.
-pub fn locate(tx: &mut Tx<'_>, by: Operator, user_id: UserId) -> Result<Admin> {
+pub fn locate(tx: &mut Tx<'_, Operator>, user_id: UserId) -> Result<Admin> {
     let pid = users::find_partner_of(tx, user_id)?.ok_or(Error::NotFound(Missing::User))?;
-    Ok(by.as_admin_of(pid))
+    Ok(tx.scope().as_admin_of(pid))
 }
 
 /// Like [`locate`], by username, as typed (B8).
 ///
 /// # Errors
 /// Not found, also for a name that nobody can have.
-pub fn locate_username(tx: &mut Tx<'_>, by: Operator, username: &str) -> Result<(Admin, UserId)> {
+pub fn locate_username(tx: &mut Tx<'_, Operator>, username: &str) -> Result<(Admin, UserId)> {
     let missing = || Error::NotFound(Missing::User);
     let key = values::username_key(username).ok_or_else(missing)?;
     let (pid, user_id) = users::find_username(tx, &key)?.ok_or_else(missing)?;
-    Ok((by.as_admin_of(pid), user_id))
+    Ok((tx.scope().as_admin_of(pid), user_id))
 }
 
 /// The caller's own user (A7).
 ///
 /// # Errors
 /// Not found when it was deleted a moment ago.
-pub fn get_self(tx: &mut Tx<'_>, member: &Member) -> Result<User> {
-    users::find(tx, member.user_id())?.ok_or(Error::NotFound(Missing::User))
+pub fn get_self(tx: &mut Tx<'_, Member>) -> Result<User> {
+    let user_id = tx.scope().user_id();
+    users::find(tx, user_id)?.ok_or(Error::NotFound(Missing::User))
 }
 
 /// Changes a user (A2).
 ///
 /// # Errors
 /// As [`create`]; `last-admin` (B10, at the end of the unit); not found.
-pub fn update(
-    tx: &mut Tx<'_>,
-    terms: Terms,
-    by: &Admin,
-    user_id: UserId,
-    change: &UserChange,
-) -> Result<User> {
-    let before = get(tx, by, user_id)?;
-    update_known(tx, terms, by, &before, change)
+pub fn update(tx: &mut Tx<'_, Admin>, user_id: UserId, change: &UserChange) -> Result<User> {
+    let before = get(tx, user_id)?;
+    update_known(tx, &before, change)
 }
 
 /// Like [`update`], of a user that was just read.
-pub(super) fn update_known(
-    tx: &mut Tx<'_>,
-    terms: Terms,
-    by: &Admin,
-    before: &User,
-    change: &UserChange,
-) -> Result<User> {
+pub(super) fn update_known(tx: &mut Tx<'_, Admin>, before: &User, change: &UserChange) -> Result<User> {
     // An admin's token may be stolen like any other: what admins change of themselves is self-made (B25).
-    let by = if by.user_id() == Some(before.user_id) { ChangedBy::Self_ } else { ChangedBy::Admin };
-    apply(tx, terms, before, change, by)
+    let by = if tx.scope().user_id() == Some(before.user_id) { ChangedBy::Self_ } else { ChangedBy::Admin };
+    apply(tx, before, change, by)
 }
 
 /// Changes the caller's own user (A3, B9). Groups and rights are not the caller's to change.
 ///
 /// # Errors
 /// As [`update`].
-pub fn update_self(tx: &mut Tx<'_>, terms: Terms, member: &Member, change: &UserChange) -> Result<User> {
-    let before = get_self(tx, member)?;
+pub fn update_self(tx: &mut Tx<'_, Member>, change: &UserChange) -> Result<User> {
+    let before = get_self(tx)?;
     let profile = change.profile.clone().only(|spec| spec.is_self_editable);
     let change = UserChange { profile, groups: None, is_admin: None, ..change.clone() };
-    apply(tx, terms, &before, &change, ChangedBy::Self_)
+    apply(tx, &before, &change, ChangedBy::Self_)
 }
 
 /// Sets a LOCKED user ACTIVE again and its count of failures to 0; also ends the refusal of a last admin (B23).
 ///
 /// # Errors
 /// Not found.
-pub fn unlock(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId) -> Result<User> {
-    let before = get(tx, by, user_id)?;
+pub fn unlock(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<User> {
+    let before = get(tx, user_id)?;
     users::set_failures(tx, user_id, users::Failures::default())?;
     let status = if before.status == Status::Locked { Some(Status::Active) } else { None };
-    apply(tx, terms, &before, &UserChange { status, ..UserChange::default() }, ChangedBy::Admin)
+    apply(tx, &before, &UserChange { status, ..UserChange::default() }, ChangedBy::Admin)
 }
 
 /// Deletes a user (A10). It is kept for a while, out of everybody's sight.
 ///
 /// # Errors
 /// `self-delete`; `last-admin` (B10, at the end of the unit); not found.
-pub fn delete(tx: &mut Tx<'_>, terms: Terms, by: &Admin, user_id: UserId) -> Result<()> {
-    let user = get(tx, by, user_id)?;
-    if by.user_id() == Some(user_id) {
+pub fn delete(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<()> {
+    let user = get(tx, user_id)?;
+    if tx.scope().user_id() == Some(user_id) {
         return Err(self_delete());
     }
-    remove(tx, terms, &user)
+    remove(tx, &user)
 }
 
 /// Deletes users, all or none (A11, B15).
 ///
 /// # Errors
 /// Not found, listing the unknown ids, also when there are conflicts; else a conflict listing the users in it.
-pub fn delete_many(tx: &mut Tx<'_>, terms: Terms, by: &Admin, ids: &[i64]) -> Result<()> {
-    refuse_deletion(tx, by, ids)?;
+pub fn delete_many(tx: &mut Tx<'_, Admin>, ids: &[i64]) -> Result<()> {
+    refuse_deletion(tx, ids)?;
     let ids: BTreeSet<i64> = ids.iter().copied().collect();
     let mut users = Vec::with_capacity(ids.len());
     let extent = if ids.len() > ERASED_WHOLE { Extent::OneOfMany } else { Extent::Whole };
     for id in ids {
-        let user = get(tx, by, UserId(id))?;
-        remove_alone(tx, terms, &user, extent)?;
+        let user = get(tx, UserId(id))?;
+        remove_alone(tx, &user, extent)?;
         users.push(user.groups);
     }
     count_gone(tx, &users)
@@ -278,12 +268,12 @@ pub fn delete_many(tx: &mut Tx<'_>, terms: Terms, by: &Admin, ids: &[i64]) -> Re
 ///
 /// # Errors
 /// As [`delete_many`].
-pub(super) fn refuse_deletion(tx: &mut Tx<'_>, by: &Admin, ids: &[i64]) -> Result<()> {
+pub(super) fn refuse_deletion(tx: &mut Tx<'_, Admin>, ids: &[i64]) -> Result<()> {
     let unknown = users::list_unknown(tx, ids)?;
     if !unknown.is_empty() {
         return Err(Error::NotFound(Missing::Users(unknown)));
     }
-    let own = by.user_id().filter(|own| ids.contains(&own.0));
+    let own = tx.scope().user_id().filter(|own| ids.contains(&own.0));
     let admins = last_admins_among(tx, ids)?;
     if admins.is_empty() && own.is_none() {
         return Ok(());
@@ -318,10 +308,10 @@ pub(super) fn takes_admin_away(change: &UserChange) -> bool {
 }
 
 /// Deletes a user who was just read, and leaves the number of members of its groups to [`count_gone`].
-pub(super) fn remove_alone(tx: &mut Tx<'_>, terms: Terms, user: &User, extent: Extent) -> Result<()> {
+pub(super) fn remove_alone(tx: &mut Tx<'_>, user: &User, extent: Extent) -> Result<()> {
     // Of two who delete it at once one keeps it, the other finds nobody.
     users::claim(tx, user.user_id)?;
-    let (is_kept, mut picture) = (terms.deleted_users > 0, events::of_user(user));
+    let (is_kept, mut picture) = (tx.policy().deleted_users > 0, events::of_user(user));
     if !is_kept {
         picture = erasures::blank(picture);
     }
@@ -355,8 +345,8 @@ fn self_delete() -> Error {
     )
 }
 
-fn remove(tx: &mut Tx<'_>, terms: Terms, user: &User) -> Result<()> {
-    remove_alone(tx, terms, user, Extent::Whole)?;
+fn remove(tx: &mut Tx<'_>, user: &User) -> Result<()> {
+    remove_alone(tx, user, Extent::Whole)?;
     groups::count_in_each(tx, &user.groups, -1)
 }
 
@@ -418,7 +408,7 @@ pub(super) fn would_change(before: &User, change: &UserChange) -> bool {
 }
 
 /// Applies a change and everything that follows from it. A change that changes nothing leaves no trace.
-fn apply(tx: &mut Tx<'_>, terms: Terms, before: &User, change: &UserChange, by: ChangedBy) -> Result<User> {
+fn apply(tx: &mut Tx<'_>, before: &User, change: &UserChange, by: ChangedBy) -> Result<User> {
     let mut after = changed(before, change);
     let Some((old, new)) = events::difference(events::of_user(before), events::of_user(&after)) else {
         return Ok(after);
@@ -432,8 +422,8 @@ fn apply(tx: &mut Tx<'_>, terms: Terms, before: &User, change: &UserChange, by: 
     };
     users::update(tx, before, &after, &username)?;
     events::record_user(tx, Kind::UserUpdated, after.user_id, Some(old), Some(new))?;
-    follow_status(tx, terms, before, &after)?;
-    follow_email(tx, terms, before, &after, by)?;
+    follow_status(tx, before, &after)?;
+    follow_email(tx, before, &after, by)?;
     if is_active_admin(before) && !is_active_admin(&after) {
         tx.touch_admins();
     }
@@ -441,7 +431,7 @@ fn apply(tx: &mut Tx<'_>, terms: Terms, before: &User, change: &UserChange, by: 
 }
 
 /// What a change of status brings with it: sessions end, counts start anew, a first password is issued.
-fn follow_status(tx: &mut Tx<'_>, terms: Terms, before: &User, after: &User) -> Result<()> {
+fn follow_status(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<()> {
     if before.status == after.status {
         return Ok(());
     }
@@ -449,7 +439,7 @@ fn follow_status(tx: &mut Tx<'_>, terms: Terms, before: &User, after: &User) -> 
         Status::Active => {
             users::set_failures(tx, after.user_id, users::Failures::default())?;
             if !tenantry_store::tables::passwords::has_any(tx, after.user_id)? {
-                passwords::issue_first(tx, terms, after)?;
+                passwords::issue_first(tx, after)?;
             }
         }
         Status::Inactive => drop(sessions::end_all_of(tx, after.user_id, None)?),
@@ -464,7 +454,7 @@ fn follow_status(tx: &mut Tx<'_>, terms: Terms, before: &User, after: &User) -> 
 
 /// What a change of address brings with it (B25): a notice to the old one, which also keeps password mail for a
 /// while when the change was self-made, since a stolen token must not become an account.
-fn follow_email(tx: &mut Tx<'_>, terms: Terms, before: &User, after: &User, by: ChangedBy) -> Result<()> {
+fn follow_email(tx: &mut Tx<'_>, before: &User, after: &User, by: ChangedBy) -> Result<()> {
     let (old, new) = (&before.profile.email, &after.profile.email);
     if old == new {
         return Ok(());
@@ -473,10 +463,10 @@ fn follow_email(tx: &mut Tx<'_>, terms: Terms, before: &User, after: &User, by: 
     passwords::notify(tx, after, old, what)?;
     match by {
         ChangedBy::Admin => users::hold_email(tx, after.user_id, None),
-        ChangedBy::Self_ if terms.email_hold > 0 => {
+        ChangedBy::Self_ if tx.policy().email_hold > 0 => {
             // A second change does not let go of the first address.
             let held = users::held_email(tx, after.user_id)?.unwrap_or_else(|| old.clone());
-            let until = tx.now() + terms.email_hold;
+            let until = tx.now() + tx.policy().email_hold;
             users::hold_email(tx, after.user_id, Some((&held, until)))
         }
         ChangedBy::Self_ => Ok(()),
@@ -502,8 +492,7 @@ pub(super) fn lock(tx: &mut Tx<'_>, user: &User) -> Result<()> {
 /// # Errors
 /// A fault for groups that do not exist (B14).
 pub fn list_page(
-    tx: &mut Tx<'_>,
-    _by: &Admin,
+    tx: &mut Tx<'_, Admin>,
     query: &UserQuery,
     from: &Position,
     size: i64,
@@ -518,8 +507,7 @@ pub fn list_page(
 /// # Errors
 /// As [`list_page`].
 pub fn list_chunk(
-    tx: &mut Tx<'_>,
-    _by: &Admin,
+    tx: &mut Tx<'_, Admin>,
     query: &UserQuery,
     after: Option<(SortKey, UserId)>,
     size: i64,

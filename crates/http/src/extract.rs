@@ -27,22 +27,27 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(absent) }
 }
 
-async fn caller(parts: &Parts, app: &AppState) -> Result<Caller, Error> {
+/// Authenticates the request, once: later extractors find the caller in its extensions.
+async fn caller(parts: &mut Parts, app: &AppState) -> Result<Caller, Error> {
+    if let Some(caller) = parts.extensions.get::<Caller>() {
+        return Ok(caller.clone());
+    }
     let caller = tokens::authenticate(app, bearer(&parts.headers)?).await?;
     if let Some(peer) = parts.extensions.get::<Peer>() {
         peer.belongs_to(caller.pid());
     }
+    parts.extensions.insert(caller.clone());
     Ok(caller)
 }
 
 /// The caller by any kind of token: its partner (0 for an operator) and a name.
-pub(super) async fn caller_name(parts: &Parts, app: &AppState) -> Result<(PartnerId, String), Error> {
+pub(super) async fn caller_name(parts: &mut Parts, app: &AppState) -> Result<(PartnerId, String), Error> {
     let token = bearer(&parts.headers)?;
     if token.starts_with("op.") {
         // An operator is identified by its token only.
         return Ok((PartnerId(0), tokens::operator_name(token)));
     }
-    let caller = tokens::authenticate(app, token).await?;
+    let caller = caller(parts, app).await?;
     Ok((caller.pid(), caller.actor().to_string()))
 }
 

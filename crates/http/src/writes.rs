@@ -25,9 +25,9 @@ use tenantry_core::error::{Error, Fault, Result};
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_domain::bulk_changes::BulkOperation;
 use tenantry_domain::bulk_operations;
-use tenantry_domain::conditions::{Condition, Target};
+use tenantry_domain::conditions::Target;
 use tenantry_domain::once::{self, Claim, Keepable, StoredResponse};
-use tenantry_domain::unit::{self, Done, Manner};
+use tenantry_domain::unit::{self, Done, WriteOptions};
 use tenantry_store::access::{Admin, Scope};
 use tenantry_store::engine::sequences::FreshIds;
 use tenantry_store::engine::tx::Tx;
@@ -149,17 +149,11 @@ impl Answer {
     }
 }
 
-/// The options of a write, from its query and preconditions.
+/// The options of a write, from its query and preconditions, and how its errors are mapped.
 #[derive(Debug)]
 pub struct Write {
-    /// Whether it is a dry run.
-    pub dry_run: bool,
-    condition: Condition,
-    target: Option<Target>,
-    is_large: bool,
-    only_adds: bool,
-    once: Option<Claim>,
-    told: fn(Error) -> Error,
+    options: WriteOptions,
+    map_error: fn(Error) -> Error,
 }
 
 impl FromRequestParts<AppState> for Write {
@@ -190,59 +184,59 @@ impl Write {
         let mut params = Params::parse(parts.uri.query());
         let dry_run = params.flag("dryRun").unwrap_or(false);
         let condition = conditional::read(&parts.headers)?;
-        Ok((
-            Self {
-                dry_run,
-                condition,
-                target: None,
-                is_large: false,
-                only_adds: false,
-                once: None,
-                told: |error| error,
-            },
-            params,
-        ))
+        let options = WriteOptions { dry_run, condition, ..WriteOptions::default() };
+        Ok((Self { options, map_error: |error| error }, params))
+    }
+
+    /// Whether it is a dry run.
+    pub fn is_dry_run(&self) -> bool {
+        self.options.dry_run
     }
 
     /// The resource of its preconditions.
     #[must_use]
-    pub fn of(self, target: Target) -> Self {
-        Self { target: Some(target), ..self }
+    pub fn of(mut self, target: Target) -> Self {
+        self.options.target = Some(target);
+        self
     }
 
     /// Marks a write that may change thousands of rows.
     #[must_use]
-    pub fn large(self) -> Self {
-        Self { is_large: true, ..self }
+    pub fn large(mut self) -> Self {
+        self.options.is_large = true;
+        self
     }
 
     /// Allows it to share its transaction with others, if it only adds rows.
     #[must_use]
-    pub fn adding(self, only_adds: bool) -> Self {
-        Self { only_adds, ..self }
+    pub fn adding(mut self, only_adds: bool) -> Self {
+        self.options.only_adds = only_adds;
+        self
     }
 
     /// Maps its errors, some of which occur only at the commit, after its work.
     #[must_use]
-    pub fn telling(self, told: fn(Error) -> Error) -> Self {
-        Self { told, ..self }
+    pub fn map_error(self, map_error: fn(Error) -> Error) -> Self {
+        Self { map_error, ..self }
     }
 
     /// Makes it idempotent.
     #[must_use]
-    pub fn once(self, claim: Option<Claim>) -> Self {
-        Self { once: claim, ..self }
+    pub fn once(mut self, claim: Option<Claim>) -> Self {
+        self.options.once = claim;
+        self
     }
 
     /// Runs `work` in one transaction and builds the response.
     ///
     /// # Errors
     /// Those of `work`; a failed precondition.
-    pub async fn run<F>(self, app: &AppState, by: &impl Scope, work: F) -> Result<Response, Problem>
+    pub async fn run<S, F>(self, app: &AppState, by: &S, work: F) -> Result<Response, Problem>
     where
-        F: Fn(&mut Tx<'_>) -> Result<Answer> + Send + 'static,
+        S: Scope + Clone + Send + 'static,
+        F: Fn(&mut Tx<'_, S>) -> Result<Answer> + Send + 'static,
     {
-        self.run_by(async |manner| unit::write_in(&app.store, by, manner, work).await).await
+        self.run_by(async |options| unit::write_in(&app.store, by, options, work).await).await
     }
 
     /// Calls `work` with these options, which uses its own transactions, and builds the response.
@@ -251,19 +245,16 @@ impl Write {
     /// Those of `work`.
     pub async fn run_by(
         self,
-        work: impl AsyncFnOnce(Manner) -> Result<Done<Answer>>,
+        work: impl AsyncFnOnce(WriteOptions) -> Result<Done<Answer>>,
     ) -> Result<Response, Problem> {
-        let Self { dry_run, condition, target, is_large, only_adds, once, told } = self;
-        let condition = target.map(|target| (target, condition));
-        let manner = Manner { dry_run, is_large, only_adds, condition, once };
-        Ok(match work(manner).await.map_err(told)? {
+        let Self { options, map_error } = self;
+        let dry_run = options.dry_run;
+        Ok(match work(options).await.map_err(map_error)? {
             Done::Now(answer) => answer.answer(dry_run)?,
             Done::Before(answer) => replay(answer)?,
         })
     }
-}
 
-impl Write {
     /// Changes many rows, in one transaction or in steps, and builds the response at the end.
     ///
     /// # Errors
@@ -274,13 +265,13 @@ impl Write {
         by: &Admin,
         operation: BulkOperation,
     ) -> Result<Response, Problem> {
-        let Self { dry_run, condition, target, once, told, .. } = self;
-        let condition = target.map(|target| (target, condition));
-        let manner = Manner { dry_run, condition, once, ..Manner::default() };
-        Ok(match bulk_operations::write(app, by, manner, operation).await.map_err(told)? {
-            Done::Now(answer) => Answer(answer).answer(dry_run)?,
-            Done::Before(answer) => replay(Answer(answer))?,
+        self.run_by(async |options| {
+            Ok(match bulk_operations::write(app, by, options, operation).await? {
+                Done::Now(answer) => Done::Now(Answer(answer)),
+                Done::Before(answer) => Done::Before(Answer(answer)),
+            })
         })
+        .await
     }
 }
 
@@ -304,13 +295,13 @@ impl<const LIMIT: u64> FromRequest<AppState> for Once<LIMIT> {
     type Rejection = Response;
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, Response> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let key = idempotency_key(&parts.headers).map_err(|fault| Problem::from(fault).into_response())?;
         let whole = Request::from_parts(parts.clone(), body);
         let JsonBody::<LIMIT>(body) =
             JsonBody::from_request(whole, app).await.map_err(Problem::into_response)?;
         let Some(key) = key else { return Ok(Self { body, claim: None }) };
-        let claim = claim(app, &parts, &key, &body).await.map_err(Problem::into_response)?;
+        let claim = claim(app, &mut parts, &key, &body).await.map_err(Problem::into_response)?;
         match find(app, claim).await.map_err(Problem::into_response)? {
             Found::Before(answer) => Err(answer),
             Found::Not(claim) => Ok(Self { body, claim: Some(claim) }),
@@ -335,7 +326,7 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
     Ok(Some(text.to_owned()))
 }
 
-async fn claim(app: &AppState, parts: &Parts, key: &str, body: &[u8]) -> Result<Claim, Problem> {
+async fn claim(app: &AppState, parts: &mut Parts, key: &str, body: &[u8]) -> Result<Claim, Problem> {
     let (pid, caller) = extract::caller_name(parts, app).await?;
     let request = once::Request {
         pid,

@@ -316,22 +316,31 @@ impl Scope for Asker {
 #[derive(Debug, Clone, Copy)]
 pub struct KnownOperatorToken(pub(crate) ());
 
-/// Whoever runs the server: the command line, or the bearer of an operator token.
+/// Whoever runs the server: the command line, or the bearer of an operator token. Outside of any partner, until it is
+/// [within](Operator::within) one or the transaction enters one.
 #[derive(Debug, Clone, Copy)]
-pub struct Operator(());
+pub struct Operator {
+    pid: PartnerId,
+}
 
 impl Operator {
     /// Authority by being able to write the data directory (command line, `control.sock`).
     pub fn of_this_machine() -> Self {
-        Self(())
+        Self { pid: PartnerId(0) }
     }
 
     /// Authority by an operator token that the database knows.
     pub fn by_token(known: Option<KnownOperatorToken>) -> Result<Self> {
         match known {
-            Some(KnownOperatorToken(())) => Ok(Self(())),
+            Some(KnownOperatorToken(())) => Ok(Self { pid: PartnerId(0) }),
             None => Err(Error::Unauthenticated(TokenFault::Invalid)),
         }
+    }
+
+    /// The operator at work inside one partner, with an operator's rights.
+    #[must_use]
+    pub fn within(self, pid: PartnerId) -> Self {
+        Self { pid }
     }
 
     /// The operator at work inside one partner, with an admin's rights.
@@ -394,7 +403,7 @@ impl std::fmt::Display for Actor {
     }
 }
 
-/// What a transaction is opened for: its partner and its actor.
+/// On whose behalf a transaction runs: its partner and its actor.
 pub trait Scope {
     /// The partner whose rows the transaction sees.
     fn pid(&self) -> PartnerId;
@@ -452,10 +461,9 @@ impl Scope for Admin {
     }
 }
 
-/// An operator outside of any partner, until the transaction enters one.
 impl Scope for Operator {
     fn pid(&self) -> PartnerId {
-        PartnerId(0)
+        self.pid
     }
     fn actor(&self) -> Actor {
         Actor::Operator

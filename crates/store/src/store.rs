@@ -1,15 +1,15 @@
 //! The ways to the database: `Store::write` is the one write path, `Store::read` and `Store::scan` are the read paths.
 
 use crate::engine::cache::{ShownUser, TokenHash, UserKey, UserRepresentation};
-use crate::engine::tx::{Outcome, Tx};
-use crate::engine::{cache, postgres, tx};
+use crate::engine::tx::{Context, Outcome, Tx};
+use crate::engine::{cache, postgres};
 use crate::ops::{copy, migrate};
 use crate::tables::{login_failures, server_keys, sessions, users};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::access::{Actor, Scope, TokenFacts, nobody};
+use crate::access::{Scope, TokenFacts, nobody};
 use crate::engine::driver::DbError;
 use crate::engine::health::Health;
 use crate::engine::postgres::listen::Listener;
@@ -22,6 +22,7 @@ use crate::engine::sqlite::{PointReaders, Readers, Sqlite, Use};
 use crate::engine::turns::Turns;
 use crate::engine::tx::Effects;
 use crate::listing::offset_index_builder::OffsetIndexBuilder;
+use tenantry_core::account_policy::AccountPolicy;
 use tenantry_core::clock::Clock;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
@@ -49,6 +50,7 @@ struct Inner {
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) random: Random,
+    pub(crate) policy: AccountPolicy,
     pub(crate) cache: cache::Cache,
     /// Told when mail was put into the outbox.
     pub(crate) mail: tokio::sync::Notify,
@@ -57,10 +59,15 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn new(clock: Clock, random: Random, is_alone: bool) -> Arc<Self> {
+    fn new(clock: Clock, random: Random, policy: AccountPolicy, is_alone: bool) -> Arc<Self> {
         let (cache, mail) = (cache::Cache::new(is_alone), tokio::sync::Notify::new());
         let (health, supervisor) = (Health::default(), Supervisor::default());
-        Arc::new(Self { clock, random, cache, mail, health, supervisor })
+        Arc::new(Self { clock, random, policy, cache, mail, health, supervisor })
+    }
+
+    /// What a transaction that begins now is given.
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context { now: self.clock.now(), random: &self.random, policy: &self.policy }
     }
 }
 
@@ -180,13 +187,18 @@ impl Store {
     ///
     /// # Errors
     /// A file that is no database, another program's, or of a newer version is refused and left as it is.
-    pub fn open_sqlite(path: &Path, clock: Clock, random: Random) -> Result<Self> {
+    pub fn open_sqlite(path: &Path, clock: Clock, random: Random, policy: AccountPolicy) -> Result<Self> {
         migrate::check_file(path)?;
         let file = Arc::new(DatabaseFile::open(path, Missing::Create)?);
-        Self::open_locked(&file, clock, random).map_err(|e| not_opened(path, e))
+        Self::open_locked(&file, clock, random, policy).map_err(|e| not_opened(path, e))
     }
 
-    fn open_locked(file: &Arc<DatabaseFile>, clock: Clock, random: Random) -> Result<Self, DbError> {
+    fn open_locked(
+        file: &Arc<DatabaseFile>,
+        clock: Clock,
+        random: Random,
+        policy: AccountPolicy,
+    ) -> Result<Self, DbError> {
         let path = file.path();
         if std::fs::metadata(path).is_ok_and(|meta| meta.len() > 0) {
             let mut look = Sqlite::open(path, Use::Look)?;
@@ -197,7 +209,7 @@ impl Store {
         let version = migrate::check_version(&mut conn, path)?;
         migrate::migrate(&mut conn, version, clock.now())?;
         let cursor_key = server_keys::get(&mut conn, server_keys::CURSORS, &random, clock.now())?;
-        let shared = Shared::new(clock, random, true);
+        let shared = Shared::new(clock, random, policy, true);
         let point = Arc::new(PointReaders::new(file));
         let offset_index = OffsetIndexBuilder::start(file, &shared.supervisor)?;
         let beside = offset_index.index().cloned();
@@ -218,14 +230,19 @@ impl Store {
     /// # Errors
     /// A server that cannot be reached or is too old, a database that is another program's, of a newer version or
     /// of an older one that may not be changed; with what to do about it.
-    pub fn open_postgres(options: &PostgresOptions<'_>, clock: Clock, random: Random) -> Result<Self> {
+    pub fn open_postgres(
+        options: &PostgresOptions<'_>,
+        clock: Clock,
+        random: Random,
+        policy: AccountPolicy,
+    ) -> Result<Self> {
         let address = Arc::new(options.address()?);
         let cursor_key = apart(|| {
             migrate::migrate_postgres(&address, options.aim(), &clock)?;
             let mut conn = migrate::connect(&address, Role::Write)?;
             server_keys::get(&mut conn, server_keys::CURSORS, &random, clock.now())
         })?;
-        let shared = Shared::new(clock, random, false);
+        let shared = Shared::new(clock, random, policy, false);
         // Reads must not wait for writes that wait for each other.
         let writes = (options.pool_size / 2).max(1);
         let reads = options.pool_size.saturating_sub(writes).max(1);
@@ -251,21 +268,23 @@ impl Store {
 
     /// Runs a unit of work and answers when it is on disk. It may run more than once (another process may overtake
     /// it), so it takes what it needs by reference.
-    pub async fn write<T, F>(&self, scope: &impl Scope, work: F) -> Result<T>
+    pub async fn write<S, T, F>(&self, scope: &S, work: F) -> Result<T>
     where
+        S: Scope + Clone + Send + 'static,
         T: Send + 'static,
-        F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+        F: Fn(&mut Tx<'_, S>) -> Result<Outcome<T>> + Send + 'static,
     {
-        self.submit(tx::parts(scope), false, work).await
+        self.submit(scope.clone(), false, work).await
     }
 
     /// Like [`Store::write`], for work that only adds rows: many such units may share a transaction.
-    pub async fn write_new<T, F>(&self, scope: &impl Scope, work: F) -> Result<T>
+    pub async fn write_new<S, T, F>(&self, scope: &S, work: F) -> Result<T>
     where
+        S: Scope + Clone + Send + 'static,
         T: Send + 'static,
-        F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+        F: Fn(&mut Tx<'_, S>) -> Result<Outcome<T>> + Send + 'static,
     {
-        let scope = tx::parts(scope);
+        let scope = scope.clone();
         match &self.0.engine {
             Engine::Sqlite { writer, .. } => writer.submit(scope, false, work).await,
             Engine::Postgres { write, together, .. } => {
@@ -276,24 +295,26 @@ impl Store {
 
     /// Like [`Store::write`], for work that touches thousands of rows: it gets a transaction of its own, so that
     /// nobody else's answer waits in it.
-    pub async fn write_large<T, F>(&self, scope: &impl Scope, work: F) -> Result<T>
+    pub async fn write_large<S, T, F>(&self, scope: &S, work: F) -> Result<T>
     where
+        S: Scope + Clone + Send + 'static,
         T: Send + 'static,
-        F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+        F: Fn(&mut Tx<'_, S>) -> Result<Outcome<T>> + Send + 'static,
     {
-        self.submit(tx::parts(scope), true, work).await
+        self.submit(scope.clone(), true, work).await
     }
 
-    async fn submit<T, F>(&self, scope: (PartnerId, Actor), is_large: bool, work: F) -> Result<T>
+    async fn submit<S, T, F>(&self, scope: S, is_large: bool, work: F) -> Result<T>
     where
+        S: Scope + Clone + Send + 'static,
         T: Send + 'static,
-        F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+        F: Fn(&mut Tx<'_, S>) -> Result<Outcome<T>> + Send + 'static,
     {
         match &self.0.engine {
             Engine::Sqlite { writer, .. } => writer.submit(scope, is_large, work).await,
             Engine::Postgres { write, .. } => {
                 let shared = Arc::clone(&self.0.shared);
-                write.run(scope.0, move |pool| pool.write(&shared, &scope, &work)).await
+                write.run(scope.pid(), move |pool| pool.write(&shared, &scope, &work)).await
             }
         }
     }
@@ -311,39 +332,41 @@ impl Store {
     }
 
     /// Runs one statement (a point read, a few microseconds on SQLite): there in place, without a change of thread.
-    pub async fn read<T, F>(&self, scope: &impl Scope, work: F) -> Result<T>
+    pub async fn read<S, T, F>(&self, scope: &S, work: F) -> Result<T>
     where
+        S: Scope + Clone + Send + 'static,
         T: Send + 'static,
-        F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        F: FnOnce(&mut Tx<'_, S>) -> Result<T> + Send + 'static,
     {
-        let (shared, scope) = (&self.0.shared, tx::parts(scope));
+        let (shared, scope) = (&self.0.shared, scope.clone());
         match &self.0.engine {
             Engine::Sqlite { point, .. } => point.with(|conn| {
                 let mut effects = Effects::default();
-                work(&mut Tx::open(conn, &mut effects, scope, shared.clock.now(), &shared.random))
+                work(&mut Tx::open(conn, &mut effects, scope, shared.context()))
             }),
             Engine::Postgres { read, .. } => {
                 let shared = Arc::clone(shared);
-                read.run(scope.0, move |pool| pool.read(&shared, &scope, false, work)).await
+                read.run(scope.pid(), move |pool| pool.read(&shared, &scope, false, work)).await
             }
         }
     }
 
     /// Runs reads that may take milliseconds on a blocking thread, all on one snapshot.
-    pub async fn scan<T, F>(&self, scope: &impl Scope, work: F) -> Result<T>
+    pub async fn scan<S, T, F>(&self, scope: &S, work: F) -> Result<T>
     where
+        S: Scope + Clone + Send + 'static,
         T: Send + 'static,
-        F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        F: FnOnce(&mut Tx<'_, S>) -> Result<T> + Send + 'static,
     {
-        let scope = tx::parts(scope);
+        let scope = scope.clone();
         let scans = match &self.0.engine {
             Engine::Postgres { read, .. } => {
                 let shared = Arc::clone(&self.0.shared);
-                return read.run(scope.0, move |pool| pool.read(&shared, &scope, true, work)).await;
+                return read.run(scope.pid(), move |pool| pool.read(&shared, &scope, true, work)).await;
             }
             Engine::Sqlite { scans, .. } => scans,
         };
-        let turn = scans.take(scope.0).await?;
+        let turn = scans.take(scope.pid()).await?;
         let store = self.clone();
         let work = move || {
             stand_back();
@@ -354,10 +377,10 @@ impl Store {
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Error::internal("a scan panicked")))
     }
 
-    fn scan_sqlite<T>(
+    fn scan_sqlite<S: Scope, T>(
         &self,
-        scope: (PartnerId, Actor),
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T>,
+        scope: S,
+        work: impl FnOnce(&mut Tx<'_, S>) -> Result<T>,
     ) -> Result<T> {
         let Engine::Sqlite { scan, .. } = &self.0.engine else {
             return Err(Error::internal("this database is not SQLite"));
@@ -366,7 +389,7 @@ impl Store {
         scan.with(|conn| {
             conn.control("BEGIN")?;
             let mut effects = Effects::default();
-            let result = work(&mut Tx::open(conn, &mut effects, scope, shared.clock.now(), &shared.random));
+            let result = work(&mut Tx::open(conn, &mut effects, scope, shared.context()));
             conn.control("COMMIT")?;
             result
         })
@@ -391,12 +414,16 @@ impl Store {
 
     /// What answers show of one user of the scope's partner: from memory, or read from the database and written as
     /// `representation` does.
-    pub async fn show_user<R: UserRepresentation>(
+    pub async fn show_user<S, R>(
         &self,
-        scope: &impl Scope,
+        scope: &S,
         user_id: UserId,
         representation: &R,
-    ) -> Result<Option<Arc<ShownUser>>> {
+    ) -> Result<Option<Arc<ShownUser>>>
+    where
+        S: Scope + Clone + Send + 'static,
+        R: UserRepresentation,
+    {
         let (cache, key) = (&self.0.shared.cache, UserKey::of::<R>(scope.pid(), user_id));
         if let Some(shown) = cache.user(key) {
             return Ok(Some(shown));
@@ -469,6 +496,11 @@ impl Store {
     /// The clock that transactions take their time from.
     pub fn clock(&self) -> &Clock {
         &self.0.shared.clock
+    }
+
+    /// The policy that transactions carry.
+    pub fn policy(&self) -> &AccountPolicy {
+        &self.0.shared.policy
     }
 
     /// Empties the write-ahead log, in which text that was deleted stands until it is written over by chance. False

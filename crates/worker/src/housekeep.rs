@@ -1,8 +1,10 @@
 //! Removes expired data.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 
 use tenantry_core::error::Result;
+use tenantry_core::model::PartnerId;
 use tenantry_domain::services::Services;
 use tenantry_domain::{
     deleted_users, erasures, events, expensive_hashes, once, outbox, permission_lists, sessions, throttle,
@@ -69,89 +71,163 @@ impl Housekeeping {
     }
 }
 
+/// A job of housekeeping, done in steps until nothing is left to do.
+struct Job {
+    /// Its name in the log.
+    name: &'static str,
+    work: Work,
+    /// The count that it reports to.
+    counted: fn(&mut Housekeeping) -> &mut usize,
+}
+
+/// How a job is done. Each step is bounded, so that no request waits long.
+enum Work {
+    /// Rows of all partners: the limit of a transaction, and the transaction. A full one is followed by another.
+    Rows(usize, fn(&mut Tx<'_>, i64) -> Result<usize>),
+    /// Partner by partner: the limit of a transaction, the partners that have such rows, and a transaction in one of them.
+    Partners(usize, ListPartners, fn(&mut Tx<'_>, i64) -> Result<Step>),
+    /// A function of its own.
+    Own(fn(&Services) -> Pin<Box<dyn Future<Output = Result<usize>> + Send + '_>>),
+}
+
+type ListPartners = fn(&mut Tx<'_>, i64) -> Result<Vec<PartnerId>>;
+
+/// The result of a step in a partner.
+struct Step {
+    done: usize,
+    has_more: bool,
+}
+
+/// The jobs in their order: users are erased before their events are blanked.
+const JOBS: [Job; 11] = [
+    Job { name: "outbox", work: Work::Own(|s| Box::pin(clear_outbox(s))), counted: |done| &mut done.letters },
+    Job { name: "sessions", work: Work::Rows(SESSIONS, sessions::purge), counted: |done| &mut done.sessions },
+    Job {
+        name: "failed logins",
+        work: Work::Rows(FAILURES, throttle::purge),
+        counted: |done| &mut done.failures,
+    },
+    Job {
+        name: "lists of permissions",
+        work: Work::Own(|s| Box::pin(permission_lists::settle_leftovers(&s.store, &s.large_units))),
+        counted: |done| &mut done.lists,
+    },
+    Job {
+        name: "deleted users",
+        work: Work::Own(|s| Box::pin(erase_users(s))),
+        counted: |done| &mut done.users,
+    },
+    Job {
+        name: "events of erased users",
+        work: Work::Partners(EVENTS, erasures::list_partners, blank_events),
+        counted: |done| &mut done.erasures,
+    },
+    Job {
+        name: "addresses of sessions",
+        work: Work::Rows(EVENTS, erasures::erase_addresses),
+        counted: |done| &mut done.addresses,
+    },
+    Job {
+        name: "old events",
+        work: Work::Partners(EVENTS, events::list_partners_with_old, purge_events),
+        counted: |done| &mut done.events,
+    },
+    Job {
+        name: "stored responses",
+        work: Work::Rows(ANSWERS, once::purge),
+        counted: |done| &mut done.answers,
+    },
+    Job { name: "imports", work: Work::Rows(ANSWERS, user_import::purge), counted: |done| &mut done.imports },
+    Job {
+        name: "password hashes",
+        work: Work::Rows(HASHES, expensive_hashes::look_at),
+        counted: |done| &mut done.hashes,
+    },
+];
+
 /// Removes expired data in steps, so that no request waits long, and stores when sessions were last used.
 ///
 /// # Errors
 /// Errors of the store. Completed steps stay.
 pub async fn housekeep(services: &Services) -> Result<Housekeeping> {
-    let mut done = Housekeeping::default();
     for step in services.uses.take().chunks(SESSIONS) {
         let step = step.to_vec();
         unit::write_large(&services.store, &nobody(), move |tx| uses::store(tx, &step)).await?;
     }
+    let mut done = Housekeeping::default();
+    for job in &JOBS {
+        let count = job.run(services).await.inspect_err(|error| {
+            // The worker logs the error, once per outage.
+            tracing::debug!(job = job.name, %error, "housekeeping failed");
+        })?;
+        if count > 0 {
+            tracing::debug!(job = job.name, count, "housekeeping");
+        }
+        *(job.counted)(&mut done) = count;
+    }
+    // After the job "password hashes", which may find more expensive ones.
+    unit::write(&services.store, &nobody(), |tx| expensive_hashes::lower(tx)).await?;
+    Ok(done)
+}
+
+impl Job {
+    /// Does it until nothing is left; how much was done.
+    async fn run(&self, services: &Services) -> Result<usize> {
+        let store = &services.store;
+        let mut done = 0;
+        match self.work {
+            Work::Own(work) => work(services).await,
+            Work::Rows(limit, step) => loop {
+                let count = unit::write_large(store, &nobody(), move |tx| step(tx, rows(limit))).await?;
+                done += count;
+                if count < limit {
+                    return Ok(done);
+                }
+            },
+            Work::Partners(limit, list, step) => loop {
+                let partners = store.scan(&nobody(), move |tx| list(tx, rows(PARTNERS))).await?;
+                let mut is_stuck = true;
+                for &pid in &partners {
+                    loop {
+                        let within = system_within(pid);
+                        let step = unit::write_large(store, &within, move |tx| step(tx, rows(limit))).await?;
+                        done += step.done;
+                        is_stuck &= step.done == 0;
+                        if !step.has_more {
+                            break;
+                        }
+                    }
+                }
+                // Rows that another process has locked are left to it.
+                if partners.len() < PARTNERS || is_stuck {
+                    return Ok(done);
+                }
+            },
+        }
+    }
+}
+
+/// Overwrites messages whose password has expired, and removes old rows without a message.
+async fn clear_outbox(services: &Services) -> Result<usize> {
+    let mut done = 0;
     loop {
+        // Read outside of the writer: this is a scan.
         let found = services.store.read(&nobody(), |tx| outbox::list_leftovers(tx, rows(LETTERS))).await?;
         let count = found.len();
         if count > 0 {
-            done.letters +=
-                unit::write(&services.store, &nobody(), move |tx| outbox::clear(tx, &found)).await?;
+            done += unit::write(&services.store, &nobody(), move |tx| outbox::clear(tx, &found)).await?;
         }
         if count < LETTERS {
-            break;
+            return Ok(done);
         }
     }
-    loop {
-        let count =
-            unit::write_large(&services.store, &nobody(), |tx| sessions::purge(tx, rows(SESSIONS))).await?;
-        done.sessions += count;
-        if count < SESSIONS {
-            break;
-        }
-    }
-    loop {
-        let count = unit::write(&services.store, &nobody(), |tx| throttle::purge(tx, rows(FAILURES))).await?;
-        done.failures += count;
-        if count < FAILURES {
-            break;
-        }
-    }
-    done.lists = permission_lists::settle_leftovers(&services.store, &services.large_units).await?;
-    done.users = erase_users(services).await?;
-    done.erasures = blank_events(services).await?;
-    loop {
-        let count =
-            unit::write_large(&services.store, &nobody(), |tx| erasures::erase_addresses(tx, rows(EVENTS)))
-                .await?;
-        done.addresses += count;
-        if count < EVENTS {
-            break;
-        }
-    }
-    done.events = purge_events(services).await?;
-    loop {
-        let count =
-            unit::write_large(&services.store, &nobody(), |tx| once::purge(tx, rows(ANSWERS))).await?;
-        done.answers += count;
-        if count < ANSWERS {
-            break;
-        }
-    }
-    loop {
-        let purge = |tx: &mut tenantry_store::engine::tx::Tx<'_>| user_import::purge(tx, rows(ANSWERS));
-        let count = unit::write_large(&services.store, &nobody(), purge).await?;
-        done.imports += count;
-        if count < ANSWERS {
-            break;
-        }
-    }
-    loop {
-        let look = |tx: &mut tenantry_store::engine::tx::Tx<'_>| expensive_hashes::look_at(tx, rows(HASHES));
-        let count = unit::write_large(&services.store, &nobody(), look).await?;
-        done.hashes += count;
-        if count < HASHES {
-            break;
-        }
-    }
-    unit::write(&services.store, &nobody(), expensive_hashes::lower).await?;
-    Ok(done)
 }
 
 /// Erases deleted users whose retention has ended; each writes an event of its partner.
 async fn erase_users(services: &Services) -> Result<usize> {
-    let (terms, mut erased) = (services.terms, 0);
+    let mut erased = 0;
     loop {
-        let due =
-            services.store.read(&nobody(), move |tx| deleted_users::list_due(tx, terms, rows(USERS))).await?;
+        let due = services.store.read(&nobody(), |tx| deleted_users::list_due(tx, rows(USERS))).await?;
         let count = due.len();
         let mut by_partner: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (pid, user_id) in due {
@@ -170,54 +246,16 @@ async fn erase_users(services: &Services) -> Result<usize> {
     }
 }
 
-/// Blanks the events of erased users, partner by partner.
-async fn blank_events(services: &Services) -> Result<usize> {
-    let mut done = 0;
-    loop {
-        let partners =
-            services.store.read(&nobody(), |tx| erasures::list_partners(tx, rows(PARTNERS))).await?;
-        let mut is_stuck = true;
-        for &pid in &partners {
-            loop {
-                let step = |tx: &mut Tx<'_>| erasures::step(tx, rows(EVENTS));
-                let step = unit::write_large(&services.store, &system_within(pid), step).await?;
-                done += step.done;
-                is_stuck &= step.done == 0;
-                if !step.has_more {
-                    break;
-                }
-            }
-        }
-        // Rows taken by another process are left to it.
-        if partners.len() < PARTNERS || is_stuck {
-            return Ok(done);
-        }
-    }
+/// Blanks events of erased users.
+fn blank_events(tx: &mut Tx<'_>, limit: i64) -> Result<Step> {
+    let step = erasures::step(tx, limit)?;
+    Ok(Step { done: step.done, has_more: step.has_more })
 }
 
-/// Removes events older than `event-days`, partner by partner.
-async fn purge_events(services: &Services) -> Result<usize> {
-    let Some(kept) = services.terms.events else { return Ok(0) };
-    let mut gone = 0;
-    loop {
-        let list = move |tx: &mut Tx<'_>| events::list_partners_with_old(tx, kept, rows(PARTNERS));
-        let partners = services.store.scan(&nobody(), list).await?;
-        let mut is_stuck = true;
-        for &pid in &partners {
-            loop {
-                let purge = move |tx: &mut Tx<'_>| events::purge(tx, kept, rows(EVENTS));
-                let count = unit::write_large(&services.store, &system_within(pid), purge).await?;
-                gone += count;
-                is_stuck &= count == 0;
-                if count < EVENTS {
-                    break;
-                }
-            }
-        }
-        if partners.len() < PARTNERS || is_stuck {
-            return Ok(gone);
-        }
-    }
+/// Removes events that are older than the policy keeps them.
+fn purge_events(tx: &mut Tx<'_>, limit: i64) -> Result<Step> {
+    let done = events::purge(tx, limit)?;
+    Ok(Step { done, has_more: rows(done) == limit })
 }
 
 /// Removes traces of removed messages and personal values from the write-ahead log, and of messages from pages that

@@ -159,7 +159,7 @@ impl Rounds {
         if delivered.is_full {
             return Ok(Duration::ZERO);
         }
-        let due = self.services.store.read(&nobody(), outbox::next_due).await?;
+        let due = self.services.store.read(&nobody(), |tx| outbox::next_due(tx)).await?;
         let until_mail = due.map_or(LONGEST_SLEEP, |at| {
             Duration::from_millis(u64::try_from(at - self.services.clock.now()).unwrap_or(0))
         });

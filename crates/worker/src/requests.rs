@@ -30,9 +30,8 @@ pub async fn issue_requested(services: &Services) -> Result<()> {
                     .await?;
                 let Some(&(_, last)) = found.last() else { break };
                 for (pid, user_id) in found {
-                    let terms = services.terms;
                     unit::write(&services.store, &system_within(pid), move |tx| {
-                        forgot_password::issue(tx, terms, user_id)
+                        forgot_password::issue(tx, user_id)
                     })
                     .await?;
                 }

@@ -11,7 +11,7 @@ use tenantry_domain::services::Services;
 use tenantry_domain::users::{self, NewUser};
 use tenantry_domain::{events, outbox, partners, password_changes, testing, unit};
 use tenantry_mail::{Directory, Mailer, Memory, Notice, SendError, Sender};
-use tenantry_store::access::{Operator, nobody};
+use tenantry_store::access::{Admin, Operator, nobody};
 use tenantry_store::tables::events::{EventPosition, EventQuery, select};
 
 use crate::*;
@@ -99,14 +99,14 @@ impl Server {
     async fn events(&self, kind: events::Kind) -> Vec<Event> {
         let query = EventQuery { kinds: vec![kind.name().to_owned()], ..EventQuery::default() };
         let scope = Operator::of_this_machine().as_admin_of(PARTNER);
-        let read = move |tx: &mut tenantry_store::engine::tx::Tx<'_>| {
+        let read = move |tx: &mut tenantry_store::engine::tx::Tx<'_, Admin>| {
             select(tx, &query, EventPosition::Offset(0), 1_000)
         };
         self.services.store.read(&scope, read).await.unwrap()
     }
 
     async fn next_due(&self) -> Option<i64> {
-        self.services.store.read(&nobody(), outbox::next_due).await.unwrap()
+        self.services.store.read(&nobody(), |tx| outbox::next_due(tx)).await.unwrap()
     }
 
     /// How many of these occur in the database file and in its log.
@@ -144,20 +144,15 @@ fn person(name: &str, is_admin: bool) -> NewUser {
 }
 
 async fn create(services: &Services, name: &str) -> User {
-    let (admin, terms, new) =
-        (Operator::of_this_machine().as_admin_of(PARTNER), services.terms, person(name, false));
-    unit::write(&services.store, &admin.clone(), move |tx| users::create(tx, terms, &admin, &new))
-        .await
-        .unwrap()
+    let (admin, new) = (Operator::of_this_machine().as_admin_of(PARTNER), person(name, false));
+    unit::write(&services.store, &admin, move |tx| users::create(tx, &new)).await.unwrap()
 }
 
 async fn reset(services: &Services, user_id: UserId) {
-    let (admin, terms) = (Operator::of_this_machine().as_admin_of(PARTNER), services.terms);
-    unit::write(&services.store, &admin.clone(), move |tx| {
-        password_changes::reset(tx, terms, &admin, user_id)
-    })
-    .await
-    .unwrap();
+    let admin = Operator::of_this_machine().as_admin_of(PARTNER);
+    unit::write(&services.store, &admin.clone(), move |tx| password_changes::reset(tx, user_id))
+        .await
+        .unwrap();
 }
 
 fn password(what: &Notice) -> String {

@@ -33,9 +33,10 @@ impl ClientOperation {
                 let mut checks = Checks::default();
                 let name = checks.see("--name", values::label(&name)).map(str::to_owned);
                 let name = checks.finish(name)?;
-                let create =
-                    move |tx: &mut tenantry_store::engine::tx::Tx<'_>| clients::create(tx, by, &name, admin);
-                let (client, secret) = unit::write(store, &by.as_admin_of(pid), create).await?;
+                let create = move |tx: &mut tenantry_store::engine::tx::Tx<'_, Operator>| {
+                    clients::create(tx, &name, admin)
+                };
+                let (client, secret) = unit::write(store, &by.within(pid), create).await?;
                 let mut told = json!({ "client_id": client.client_id, "client_secret": secret });
                 if let (Value::Object(told), Value::Object(rest)) = (&mut told, shape(&client)) {
                     told.extend(rest);
@@ -43,7 +44,7 @@ impl ClientOperation {
                 Ok(told)
             }
             Self::List { pid } => {
-                let found = store.scan(&by.as_admin_of(pid), move |tx| clients::list(tx, by)).await?;
+                let found = store.scan(&by.within(pid), |tx| clients::list(tx)).await?;
                 Ok(found.iter().map(shape).collect())
             }
             Self::Revoke { client_id } => {

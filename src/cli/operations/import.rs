@@ -10,7 +10,7 @@ use tenantry_core::rows::{Format, RawRow};
 use tenantry_domain::services::Services;
 use tenantry_domain::user_import::{self, Fate, Mood};
 use tenantry_domain::user_rows::{export_rows, read_rows};
-use tenantry_domain::{Terms, partners, unit};
+use tenantry_domain::{partners, unit};
 use tenantry_store::access::{Admin, Operator};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::user_lists;
@@ -83,16 +83,16 @@ impl ImportOperation {
         match self {
             Self::Begin { pid, key } => {
                 let admin = by.as_admin_of(pid);
-                let begun = move |tx: &mut Tx<'_>| begin(tx, by, pid, &key);
+                let begun = move |tx: &mut Tx<'_, Admin>| begin(tx, &key);
                 Ok(json!(services.store.scan(&admin, begun).await?))
             }
             Self::Batch { pid, key, from, rows, send_mail, planned } => {
                 let admin = by.as_admin_of(pid);
                 let rows = read_rows(&services.store, &admin, rows).await?;
-                let (count, terms) = (rows.len(), services.terms);
-                let batch = Batch { admin: admin.clone(), key, from, rows, send_mail, planned };
-                let part = move |tx: &mut Tx<'_>, mood, at, rejected: &Vec<Fate>| {
-                    batch.run(tx, terms, mood, at, rejected)
+                let count = rows.len();
+                let batch = Batch { key, from, rows, send_mail, planned };
+                let part = move |tx: &mut Tx<'_, Admin>, mood, at, rejected: &Vec<Fate>| {
+                    batch.run(tx, mood, at, rejected)
                 };
                 let stored =
                     user_import::store_batch(&services.store, &admin, &mut mood, count, Vec::new(), part);
@@ -101,25 +101,23 @@ impl ImportOperation {
             Self::Rehearse { pid, rows, send_mail } => {
                 let admin = by.as_admin_of(pid);
                 let rows = read_rows(&services.store, &admin, rows).await?;
-                let (store, terms) = (&services.store, services.terms);
-                let tried = user_import::rehearse_batch(store, terms, &admin, &mut mood, rows, send_mail);
+                let store = &services.store;
+                let tried = user_import::rehearse_batch(store, &admin, &mut mood, rows, send_mail);
                 Ok(json!(tried.await?))
             }
             Self::End { pid, key } => {
                 let admin = by.as_admin_of(pid);
-                let rights = admin.clone();
-                unit::write(&services.store, &admin, move |tx| user_import::end(tx, &rights, &key)).await?;
+                unit::write(&services.store, &admin, move |tx| user_import::end(tx, &key)).await?;
                 Ok(Value::Null)
             }
             Self::Export { pid, format, after, with_hashes } => {
                 let admin = by.as_admin_of(pid);
-                let rights = admin.clone();
                 let hashes_for = with_hashes.then_some(by);
                 let exported = services
                     .store
                     .scan(&admin, move |tx| {
-                        partners::get(tx, by, pid)?;
-                        let page = export_rows(tx, &rights, format, after, hashes_for)?;
+                        partners::require_own(tx)?;
+                        let page = export_rows(tx, format, after, hashes_for)?;
                         let text = String::from_utf8(page.text)
                             .map_err(|_| Error::internal("an export is not UTF-8"))?;
                         let total = user_lists::total(tx, &UserQuery::all())?.count;
@@ -132,9 +130,9 @@ impl ImportOperation {
     }
 }
 
-fn begin(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, key: &str) -> Result<Begun> {
-    partners::get(tx, by, pid)?;
-    let progress = user_import::find_progress(tx, &by.as_admin_of(pid), key)?;
+fn begin(tx: &mut Tx<'_, Admin>, key: &str) -> Result<Begun> {
+    partners::require_own(tx)?;
+    let progress = user_import::find_progress(tx, key)?;
     let newest = match progress.told.as_str() {
         "" => Newest::default(),
         told => serde_json::from_str(told)
@@ -145,7 +143,6 @@ fn begin(tx: &mut Tx<'_>, by: Operator, pid: PartnerId, key: &str) -> Result<Beg
 
 /// A batch that is being stored.
 struct Batch {
-    admin: Admin,
     key: String,
     from: i64,
     rows: Vec<user_import::Row>,
@@ -158,16 +155,15 @@ impl Batch {
     /// rejected now.
     fn run(
         &self,
-        tx: &mut Tx<'_>,
-        terms: Terms,
+        tx: &mut Tx<'_, Admin>,
         mood: Mood,
         at: usize,
         before: &[Fate],
     ) -> Result<(usize, Vec<Fate>)> {
-        let Self { admin, key, from, rows, send_mail, planned } = self;
-        let stored = user_import::find_progress(tx, admin, key)?;
+        let Self { key, from, rows, send_mail, planned } = self;
+        let stored = user_import::find_progress(tx, key)?;
         let left = rows.get(at..).unwrap_or_default();
-        let mut fates = user_import::create_batch(tx, terms, admin, left, *send_mail, mood)?;
+        let mut fates = user_import::create_batch(tx, left, *send_mail, mood)?;
         let (all, end) = (fates.len(), at + fates.len());
         if let Some(planned) = planned {
             check_plan(planned.get(at..end).unwrap_or(planned), &fates)?;
@@ -186,7 +182,7 @@ impl Batch {
             failed: stored.failed + failed,
             told,
         };
-        user_import::advance(tx, admin, key, from + count(at), &progress)?;
+        user_import::advance(tx, key, from + count(at), &progress)?;
         Ok((end, newest.rejected))
     }
 }

@@ -34,16 +34,16 @@ impl OperatorOperation {
                 let name = checks.finish(name)?;
                 let stored = name.clone();
                 let (id, token) =
-                    unit::write(store, &by, move |tx| tokens::create_operator_token(tx, by, &stored)).await?;
+                    unit::write(store, &by, move |tx| tokens::create_operator_token(tx, &stored)).await?;
                 Ok(json!({ "id": id, "name": name, "token": token }))
             }
             Self::List {} => {
-                let found = store.scan(&by, move |tx| tokens::list_operator_tokens(tx, by)).await?;
+                let found = store.scan(&by, move |tx| tokens::list_operator_tokens(tx)).await?;
                 let shape = |token: &tenantry_store::tables::partners::OperatorToken| json!({ "id": token.token_id, "name": token.name, "createdAt": rfc3339(token.created_at) });
                 Ok(found.iter().map(shape).collect())
             }
             Self::Revoke { id } => {
-                unit::write(store, &by, move |tx| tokens::revoke_operator_token(tx, by, id)).await?;
+                unit::write(store, &by, move |tx| tokens::revoke_operator_token(tx, id)).await?;
                 Ok(json!({ "id": id, "revoked": true }))
             }
         }

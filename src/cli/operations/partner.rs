@@ -43,7 +43,7 @@ pub enum PartnerOperation {
 impl PartnerOperation {
     /// See [`super::Operation::run`].
     pub(crate) async fn run(self, services: &Services, by: Operator) -> Result<Value> {
-        let (store, terms) = (&services.store, services.terms);
+        let store = &services.store;
         match self {
             Self::Create {
                 name,
@@ -66,10 +66,9 @@ impl PartnerOperation {
                 let flags = ["--admin-username", "--admin-email", "--admin-first-name", "--admin-last-name"];
                 let admin = admin.check(&mut checks, flags);
                 let (name, admin) = checks.finish(name.zip(admin))?;
-                let created = unit::write(store, &by, move |tx| {
-                    partners::create(tx, terms, by, &name, &admin, print_password)
-                })
-                .await?;
+                let created =
+                    unit::write(store, &by, move |tx| partners::create(tx, &name, &admin, print_password))
+                        .await?;
                 let mut shape = shape(&created.partner);
                 put(&mut shape, "adminUserId", json!(created.admin.user_id));
                 put(&mut shape, "adminUsername", json!(created.admin.username));
@@ -78,11 +77,10 @@ impl PartnerOperation {
             }
             Self::List { after } => {
                 let from = PartnerPosition::After(after.unwrap_or(PartnerId(0)));
-                let (_, found) =
-                    store.scan(&by, move |tx| partners::list_page(tx, by, None, from, PAGE)).await?;
+                let (_, found) = store.scan(&by, move |tx| partners::list_page(tx, None, from, PAGE)).await?;
                 Ok(found.iter().map(shape).collect())
             }
-            Self::Get { pid } => Ok(shape(&store.scan(&by, move |tx| partners::get(tx, by, pid)).await?)),
+            Self::Get { pid } => Ok(shape(&store.scan(&by, move |tx| partners::get(tx, pid)).await?)),
             Self::Rename { pid, name } => {
                 let mut checks = Checks::default();
                 let name = checks.see("NAME", values::partner_name(&name)).map(str::to_owned);
@@ -107,7 +105,7 @@ impl PartnerOperation {
 }
 
 async fn update(services: &Services, by: Operator, pid: PartnerId, change: PartnerChange) -> Result<Value> {
-    let partner = unit::write(&services.store, &by, move |tx| partners::update(tx, by, pid, &change)).await?;
+    let partner = unit::write(&services.store, &by, move |tx| partners::update(tx, pid, &change)).await?;
     Ok(shape(&partner))
 }
 

@@ -49,13 +49,12 @@ pub enum UserOperation {
 impl UserOperation {
     /// See [`super::Operation::run`].
     pub(crate) async fn run(self, services: &Services, by: Operator) -> Result<Value> {
-        let (store, terms) = (&services.store, services.terms);
+        let store = &services.store;
         match self {
             Self::List { pid, search, after } => list(services, by, pid, search, after).await,
             Self::Get { user } => {
                 let (admin, user_id) = locate(services, by, user).await?;
-                let scope = admin.clone();
-                Ok(shape(&store.scan(&scope, move |tx| users::get(tx, &admin, user_id)).await?))
+                Ok(shape(&store.scan(&admin, move |tx| users::get(tx, user_id)).await?))
             }
             Self::Create { pid, username, email, first_name, last_name, admin, status, print_password } => {
                 let described = Described {
@@ -71,31 +70,27 @@ impl UserOperation {
             Self::Lock { user, force } => {
                 let (admin, user_id) = locate(services, by, user).await?;
                 let change = UserChange { status: Some(Status::Locked), ..UserChange::default() };
-                let scope = admin.clone();
-                let locked = unit::write(store, &scope, move |tx| {
+                let locked = unit::write(store, &admin, move |tx| {
                     if force {
                         tx.waive_admin_rule(by);
                     }
-                    users::update(tx, terms, &admin, user_id, &change)
+                    users::update(tx, user_id, &change)
                 });
                 Ok(shape(&locked.await?))
             }
             Self::Unlock { user } => {
                 let (admin, user_id) = locate(services, by, user).await?;
-                let scope = admin.clone();
-                let unlocked =
-                    unit::write(store, &scope, move |tx| users::unlock(tx, terms, &admin, user_id));
+                let unlocked = unit::write(store, &admin, move |tx| users::unlock(tx, user_id));
                 Ok(shape(&unlocked.await?))
             }
             Self::ResetPassword { user, print_password } => reset(services, by, user, print_password).await,
             Self::Delete { user, force } => {
                 let (admin, user_id) = locate(services, by, user).await?;
-                let scope = admin.clone();
-                let deleted = unit::write(store, &scope, move |tx| {
+                let deleted = unit::write(store, &admin, move |tx| {
                     if force {
                         tx.waive_admin_rule(by);
                     }
-                    users::delete(tx, terms, &admin, user_id)
+                    users::delete(tx, user_id)
                 });
                 deleted.await?;
                 Ok(json!({ "userId": user_id, "deleted": true }))
@@ -110,8 +105,8 @@ async fn locate(services: &Services, by: Operator, user: UserRef) -> Result<(Adm
     services
         .store
         .scan(&by, move |tx| match user {
-            UserRef::Id(id) => Ok((users::locate(tx, by, id)?, id)),
-            UserRef::Username(name) => users::locate_username(tx, by, &name),
+            UserRef::Id(id) => Ok((users::locate(tx, id)?, id)),
+            UserRef::Username(name) => users::locate_username(tx, &name),
         })
         .await
 }
@@ -129,10 +124,10 @@ async fn list(
     let admin = by.as_admin_of(pid);
     let found = services
         .store
-        .scan(&admin.clone(), move |tx| {
-            partners::get(tx, by, pid)?;
+        .scan(&admin, move |tx| {
+            partners::require_own(tx)?;
             let query = UserQuery { search: term, ..UserQuery::all() };
-            users::list_chunk(tx, &admin, &query, after.map(|id| (SortKey::Int(id.0), id)), PAGE)
+            users::list_chunk(tx, &query, after.map(|id| (SortKey::Int(id.0), id)), PAGE)
         })
         .await?;
     Ok(found.iter().map(shape).collect())
@@ -147,14 +142,10 @@ async fn create(
 ) -> Result<Value> {
     let mut checks = Checks::default();
     let new = new.check(&mut checks, ["--username", "--email", "--first-name", "--last-name"]);
-    let (new, admin, terms) = (checks.finish(new)?, by.as_admin_of(pid), services.terms);
-    let (user, password) = unit::write(&services.store, &admin.clone(), move |tx| {
-        partners::get(tx, by, pid)?;
-        if tell {
-            users::create_and_tell(tx, terms, &admin, &new)
-        } else {
-            Ok((users::create(tx, terms, &admin, &new)?, None))
-        }
+    let (new, admin) = (checks.finish(new)?, by.as_admin_of(pid));
+    let (user, password) = unit::write(&services.store, &admin, move |tx| {
+        partners::require_own(tx)?;
+        if tell { users::create_and_tell(tx, &new) } else { Ok((users::create(tx, &new)?, None)) }
     })
     .await?;
     let mut shape = shape(&user);
@@ -166,12 +157,12 @@ async fn create(
 }
 
 async fn reset(services: &Services, by: Operator, user: UserRef, tell: bool) -> Result<Value> {
-    let (terms, (admin, user_id)) = (services.terms, locate(services, by, user).await?);
-    let password = unit::write(&services.store, &admin.clone(), move |tx| {
+    let (admin, user_id) = locate(services, by, user).await?;
+    let password = unit::write(&services.store, &admin, move |tx| {
         if tell {
-            password_changes::reset_and_tell(tx, terms, &admin, user_id).map(Some)
+            password_changes::reset_and_tell(tx, user_id).map(Some)
         } else {
-            password_changes::reset(tx, terms, &admin, user_id).map(|()| None)
+            password_changes::reset(tx, user_id).map(|()| None)
         }
     })
     .await?;

@@ -6,9 +6,9 @@ use super::*;
 use tenantry_core::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, UserId};
 use tenantry_domain::once::{self, Keepable};
 use tenantry_domain::permission_lists::{self, Replacement};
-use tenantry_domain::unit::{Done, Manner};
+use tenantry_domain::unit::{Done, WriteOptions};
 use tenantry_domain::{groups, unit};
-use tenantry_store::access::Operator;
+use tenantry_store::access::{Admin, Operator};
 use tenantry_store::engine::sequences::FreshIds;
 use tenantry_store::engine::tx::Tx;
 
@@ -77,7 +77,6 @@ async fn a_small_list_in_between_is_not_lost_in_the_large_one() {
     // The table has many rows by now, and those of the staged list are not the group's.
     let next = t.app.store.clone();
     let rights = Operator::of_this_machine().as_admin_of(PartnerId(1));
-    let by = rights.clone();
     let entry = |id: i64| ObjectPermissions {
         object_type: String::from("SEGMENT"),
         object_id: ObjectId { text: id.to_string(), is_number: true },
@@ -85,7 +84,7 @@ async fn a_small_list_in_between_is_not_lost_in_the_large_one() {
     };
     let entries: Vec<_> = [50, 200, 9_999].into_iter().map(entry).collect();
     tenantry_domain::unit::write(&next, &rights, move |tx| {
-        tenantry_domain::permissions::replace(tx, &by, GroupId(group), &entries)
+        tenantry_domain::permissions::replace(tx, GroupId(group), &entries)
     })
     .await
     .unwrap();
@@ -101,9 +100,9 @@ async fn a_small_list_in_between_is_not_lost_in_the_large_one() {
     admin.put(&path(group), &old).await.expect(200);
     let last = put(None);
     let pause = stop_when(&t, |changes| matches!(changes, [(STAGED, 1..)])).await;
-    let (by, entries) = (rights.clone(), vec![entry(50), entry(9_999)]);
+    let entries = vec![entry(50), entry(9_999)];
     tenantry_domain::unit::write(&next, &rights, move |tx| {
-        tenantry_domain::permissions::replace(tx, &by, GroupId(group), &entries)
+        tenantry_domain::permissions::replace(tx, GroupId(group), &entries)
     })
     .await
     .unwrap();
@@ -128,10 +127,9 @@ async fn a_group_that_is_deleted_meanwhile_takes_the_staged_list_along() {
         let pause = stop_when(&t, |changes| matches!(changes, [(STAGED, 1..)])).await;
         // Over HTTP its deletion would wait, since it is a large unit itself.
         let rights = Operator::of_this_machine().as_admin_of(PartnerId(1));
-        let by = rights.clone();
-        let delete = move |tx: &mut Tx<'_>| match bulk {
-            true => groups::delete_many(tx, &by, &[group]),
-            false => groups::delete(tx, &by, GroupId(group)),
+        let delete = move |tx: &mut Tx<'_, Admin>| match bulk {
+            true => groups::delete_many(tx, &[group]),
+            false => groups::delete(tx, GroupId(group)),
         };
         unit::write(&t.app.store, &rights, delete).await.unwrap();
         drop(pause);
@@ -305,9 +303,9 @@ async fn a_stored_answer_goes_with_the_switch() {
             body: b"[]",
         };
         let once = Some(t.app.under_way.claim(request).await.unwrap());
-        let manner = Manner { once, ..Manner::default() };
+        let options = WriteOptions { once, ..WriteOptions::default() };
         let answer = Text(answer.to_owned());
-        permission_lists::replace(&t.app.store, &t.app.large_units, &by, manner, new.clone(), answer).await
+        permission_lists::replace(&t.app.store, &t.app.large_units, &by, options, new.clone(), answer).await
     };
     let kept = || t.ask_sql("SELECT count(*) FROM kept_answers")[0][0].clone();
     let first = replace("first");

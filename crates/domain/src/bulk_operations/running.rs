@@ -13,7 +13,7 @@ use crate::bulk_operations::{Plan, check_again, stored};
 use crate::large_units::LargeUnit;
 use crate::once::StoredResponse;
 use crate::services::Services;
-use crate::unit::{self, Done, Manner};
+use crate::unit::{self, Done, WriteOptions};
 use tenantry_core::clock::{Millis, SECOND};
 use tenantry_core::error::{Error, Result, TokenFault};
 use tenantry_core::model::PartnerId;
@@ -59,14 +59,14 @@ fn taken_over() -> Error {
 pub(super) async fn begin(
     services: Services,
     by: Admin,
-    manner: Arc<Manner>,
+    options: Arc<WriteOptions>,
     turn: LargeUnit,
     plan: Plan,
 ) -> Result<Done<StoredResponse>> {
-    let record = record(&services, &by, &manner, &plan)?;
+    let record = record(&services, &by, &options, &plan)?;
     let counted = Counted::of(&services.bulk, &record.operation_id);
     let (entry, plan) = (record.clone(), Arc::new(plan));
-    let before = unit::begin::<StoredResponse, _>(&services.store, &by, &manner, move |tx| {
+    let before = unit::begin::<_, StoredResponse, _>(&services.store, &by, &options, move |tx| {
         if matches!(plan.change, BulkChange::DeleteGroup | BulkChange::DeleteGroups) {
             // Whoever puts a child under one of them claims it as well, and finds that it is being deleted.
             partners::claim(tx)?;
@@ -84,7 +84,7 @@ pub(super) async fn begin(
     let done = carry_out(&services, &turn, &record).await;
     turn.end(&services.store).await;
     // As long as it is under way others with the same key wait.
-    drop((counted, manner));
+    drop((counted, options));
     done.map(Done::Now)
 }
 
@@ -97,10 +97,10 @@ pub(super) async fn begin_with<S, F>(
     first: F,
 ) -> Result<()>
 where
-    S: Scope + Send + Sync,
-    F: Fn(&mut Tx<'_>) -> Result<()> + Send + 'static,
+    S: Scope + Clone + Send + Sync + 'static,
+    F: Fn(&mut Tx<'_, S>) -> Result<()> + Send + 'static,
 {
-    let record = record(&services, &by, &Manner::default(), &Plan { change, ids: Vec::new() })?;
+    let record = record(&services, &by, &WriteOptions::default(), &Plan { change, ids: Vec::new() })?;
     let counted = Counted::of(&services.bulk, &record.operation_id);
     let entry = record.clone();
     let begun = unit::write(&services.store, &by, move |tx| {
@@ -117,7 +117,7 @@ where
     done.map(drop)
 }
 
-fn record(services: &Services, by: &impl Scope, manner: &Manner, plan: &Plan) -> Result<BulkRecord> {
+fn record(services: &Services, by: &impl Scope, options: &WriteOptions, plan: &Plan) -> Result<BulkRecord> {
     let change = serde_json::to_string(&plan.change)
         .map_err(|e| Error::internal(format!("a bulk operation cannot be written: {e}")))?;
     Ok(BulkRecord {
@@ -127,7 +127,7 @@ fn record(services: &Services, by: &impl Scope, manner: &Manner, plan: &Plan) ->
         total: super::number(plan.ids.len()),
         changed: 0,
         kept: String::from("[]"),
-        key_hash: manner.once.as_ref().map(|claim| claim.key_hash().to_owned()),
+        key_hash: options.once.as_ref().map(|claim| claim.key_hash().to_owned()),
         owner: services.bulk.owner(),
         lease_until: 0,
     })
@@ -172,9 +172,8 @@ async fn carry_out(services: &Services, turn: &LargeUnit, record: &BulkRecord) -
 }
 
 async fn step(services: &Services, turn: &LargeUnit, by: &Admin, record: &BulkRecord) -> Result<Stepped> {
-    let (terms, rights, id, owner) =
-        (services.terms, by.clone(), record.operation_id.clone(), services.bulk.owner());
-    turn.step(&services.store, by, move |tx| steps::step(tx, terms, &rights, &id, &owner)).await
+    let (id, owner) = (record.operation_id.clone(), services.bulk.owner());
+    turn.step(&services.store, by, move |tx| steps::step(tx, &id, &owner)).await
 }
 
 /// So that another process need not wait for the lease to end.
@@ -194,12 +193,12 @@ async fn release(services: &Services, pid: PartnerId, record: &BulkRecord) {
 /// Of the store.
 pub async fn take_up(services: &Services) -> Result<Vec<JoinHandle<Result<StoredResponse>>>> {
     let mut tasks = Vec::new();
-    for pid in services.store.read(&nobody(), stored::list_partners).await? {
+    for pid in services.store.read(&nobody(), |tx| stored::list_partners(tx)).await? {
         if services.bulk.is_stopping() {
             break;
         }
         let by = system_within(pid);
-        let Some(found) = services.store.read(&by, stored::find).await? else { continue };
+        let Some(found) = services.store.read(&by, |tx| stored::find(tx)).await? else { continue };
         if services.bulk.known().contains(&found.operation_id) {
             continue;
         }

@@ -3,14 +3,15 @@
 
 use crate::bulk_changes::{BulkChange, parse};
 use crate::bulk_operations::running::LEASE;
-use crate::bulk_operations::{Kept, Terms, WHOLE, number, response};
+use crate::bulk_operations::{Kept, WHOLE, number, response};
 use crate::erasures::Extent;
 use crate::once::{self, StoredResponse};
 use crate::{groups, memberships, partners, users};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{Group, GroupId, UserId};
 use tenantry_store::access::Admin;
-use tenantry_store::engine::tx::{Pace, Tx};
+use tenantry_store::engine::pace::{Pace, StepLimits};
+use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::bulk_operations as stored;
 use tenantry_store::tables::bulk_operations::{BulkRecord, IdState};
 use tenantry_store::tables::{groups as stored_groups, memberships as stored_memberships, nesting};
@@ -32,18 +33,12 @@ pub(super) enum Stepped {
 }
 
 /// Does a step, if the operation is still this process's.
-pub(super) fn step(
-    tx: &mut Tx<'_>,
-    terms: Terms,
-    by: &Admin,
-    operation_id: &str,
-    owner: &str,
-) -> Result<Stepped> {
+pub(super) fn step(tx: &mut Tx<'_, Admin>, operation_id: &str, owner: &str) -> Result<Stepped> {
     let lease_until = tx.now() + LEASE;
     let Some(record) = stored::hold(tx, operation_id, owner, lease_until)? else {
         return Ok(if stored::find(tx)?.is_some() { Stepped::TakenOver } else { Stepped::Gone });
     };
-    let mut step = Step::of(terms, by, &record)?;
+    let mut step = Step::of(&record)?;
     if matches!(step.change, BulkChange::DeletePartner | BulkChange::RevokeClient(_)) {
         return step.delete_rows(tx);
     }
@@ -74,9 +69,7 @@ pub(super) fn step(
     Ok(Stepped::Ended(response))
 }
 
-struct Step<'a> {
-    terms: Terms,
-    by: &'a Admin,
+struct Step {
     change: BulkChange,
     changed: i64,
     kept: Vec<Kept>,
@@ -86,20 +79,28 @@ struct Step<'a> {
     is_over: bool,
 }
 
-impl<'a> Step<'a> {
-    fn of(terms: Terms, by: &'a Admin, record: &BulkRecord) -> Result<Self> {
+impl Step {
+    fn of(record: &BulkRecord) -> Result<Self> {
         let kept = serde_json::from_str(&record.kept)
             .map_err(|_| Error::internal("the entry of a bulk operation cannot be read"))?;
         let (change, changed) = (parse(record)?, record.changed);
-        Ok(Self { terms, by, change, changed, kept, gone: Vec::new(), pace: Pace::start(), is_over: false })
+        Ok(Self {
+            change,
+            changed,
+            kept,
+            gone: Vec::new(),
+            pace: Pace::start(StepLimits::BULK_OPERATION),
+            is_over: false,
+        })
     }
 
     fn count(&mut self, tx: &Tx<'_>, rows: usize) {
-        self.is_over |= tx.is_step_over(&mut self.pace, rows);
+        self.pace.add(rows);
+        self.is_over |= tx.is_step_over(&self.pace);
     }
 
     /// Does some of these; how many of the first are done.
-    fn some(&mut self, tx: &mut Tx<'_>, ids: &[i64]) -> Result<usize> {
+    fn some(&mut self, tx: &mut Tx<'_, Admin>, ids: &[i64]) -> Result<usize> {
         let few = ids.get(..FEW).unwrap_or(ids);
         match self.change.clone() {
             BulkChange::UpdateUsers(mut change) => {
@@ -115,7 +116,7 @@ impl<'a> Step<'a> {
                         self.keep_user(*id);
                         continue;
                     }
-                    let after = users::update_known(tx, self.terms, self.by, &before, &change)?;
+                    let after = users::update_known(tx, &before, &change)?;
                     // Every change raises it.
                     self.changed += i64::from(after.version != before.version);
                 }
@@ -127,7 +128,7 @@ impl<'a> Step<'a> {
                         self.keep_user(*id);
                         continue;
                     }
-                    users::remove_alone(tx, self.terms, &user, Extent::OneOfMany)?;
+                    users::remove_alone(tx, &user, Extent::OneOfMany)?;
                     self.changed += 1;
                     self.gone.push(user.groups);
                 }

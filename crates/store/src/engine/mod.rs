@@ -4,6 +4,8 @@ pub mod cache;
 pub(crate) mod driver;
 pub(crate) mod health;
 pub(crate) mod offset_index;
+/// How much a step of a large unit writes.
+pub mod pace;
 pub(crate) mod postgres;
 pub mod sequences;
 pub(crate) mod sort_key;

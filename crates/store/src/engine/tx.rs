@@ -1,14 +1,16 @@
-//! A transaction: opened for a caller, it knows the partner, the actor and the time.
+//! A transaction: opened for somebody, it knows on whose behalf it runs, the partner, the time and the policy.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::access::{Actor, Operator, Scope, Standing};
+use crate::access::{Actor, Admin, Operator, Scope, Standing};
 use crate::engine::driver::{Connection, DbError, Dialect, Param, Row};
 use crate::engine::offset_index::OrderChange;
+use crate::engine::pace::Pace;
 use crate::engine::sequences::{FreshIds, Numbers, Sequence};
 use crate::engine::sqlite::search_index::SearchChange;
+use tenantry_core::account_policy::AccountPolicy;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
@@ -25,33 +27,6 @@ pub enum Outcome<T> {
 
 /// The most rows that a large unit writes where others wait for the rows it has locked.
 const LOCKING: usize = 1_000;
-
-/// So many rows a large unit writes whoever waits: fewer would share few pages, and each would cost more.
-const UNDISTURBED: usize = 500;
-
-/// For so long a step writes rows while others wait.
-const STEP: Duration = Duration::from_millis(25);
-
-/// So many rows it writes at most while others wait: its commit brings the search index up to date, which takes up to ten
-/// times as long as writing the rows (200 us for each).
-const SHORT_STEP: usize = 250;
-
-/// The most rows of a step that nobody waits for: somebody may come just before it commits.
-const LONGEST_STEP: usize = 2_000;
-
-/// How far a step of a bulk operation is.
-#[derive(Debug)]
-pub struct Pace {
-    begun: Instant,
-    rows: usize,
-}
-
-impl Pace {
-    /// A step begins.
-    pub fn start() -> Self {
-        Self { begun: Instant::now(), rows: 0 }
-    }
-}
 
 /// A total that is kept, not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -155,10 +130,22 @@ impl Common {
     }
 }
 
-/// An open transaction (or a read snapshot; writing in one fails).
+/// What every transaction of a store is given.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'c> {
+    pub(crate) now: Millis,
+    pub(crate) random: &'c Random,
+    pub(crate) policy: &'c AccountPolicy,
+}
+
+/// An open transaction (or a read snapshot; writing in one fails), and its scope `S`: on whose behalf it runs.
+///
+/// A function that needs the proof of a right takes `&mut Tx<'_, Admin>` (or `Operator`, `Member`, ...): a transaction
+/// of that type is only opened for somebody who has shown it. One that needs none takes `&mut Tx<'_>`, which the compiler
+/// makes of any of them: `S` is the last field, so it can be unsized to `dyn Scope`.
 ///
 /// Every statement gets the partner as `$1`. SQL that forgets it fails the first time it runs.
-pub struct Tx<'c> {
+pub struct Tx<'c, S: ?Sized = dyn Scope> {
     pub(crate) conn: &'c mut dyn Connection,
     pub(crate) effects: &'c mut Effects,
     common: Option<&'c mut Common>,
@@ -168,21 +155,19 @@ pub struct Tx<'c> {
     /// How many small units wait for this one to end, where that is known.
     waiting: Option<&'c AtomicUsize>,
     pid: PartnerId,
-    actor: Actor,
-    now: Millis,
-    random: &'c Random,
+    context: Context<'c>,
     fresh: FreshIds,
+    /// The last field: see above.
+    scope: S,
 }
 
-impl<'c> Tx<'c> {
+impl<'c, S: Scope> Tx<'c, S> {
     pub(crate) fn open(
         conn: &'c mut dyn Connection,
         effects: &'c mut Effects,
-        scope: (PartnerId, Actor),
-        now: Millis,
-        random: &'c Random,
+        scope: S,
+        context: Context<'c>,
     ) -> Self {
-        let (pid, actor) = scope;
         Self {
             conn,
             effects,
@@ -190,11 +175,10 @@ impl<'c> Tx<'c> {
             ahead: None,
             numbers: None,
             waiting: None,
-            pid,
-            actor,
-            now,
-            random,
+            pid: scope.pid(),
+            context,
             fresh: FreshIds::default(),
+            scope,
         }
     }
 
@@ -212,6 +196,32 @@ impl<'c> Tx<'c> {
     pub(crate) fn awaited(self, waiting: &'c AtomicUsize) -> Self {
         Self { waiting: Some(waiting), ..self }
     }
+}
+
+impl Tx<'_, Operator> {
+    /// Moves an operator's transaction into a partner (one just made, say).
+    pub fn enter_partner(&mut self, pid: PartnerId) {
+        self.pid = pid;
+    }
+}
+
+impl Tx<'_, Admin> {
+    /// An operator's `--force`: B10 is not checked in this unit. Being a partner admin is not enough for this.
+    pub fn waive_admin_rule(&mut self, _by: Operator) {
+        self.effects.admin_rule_waived = true;
+    }
+}
+
+impl<'c, S: Scope + ?Sized> Tx<'c, S> {
+    /// On whose behalf it runs.
+    pub fn scope(&self) -> &S {
+        &self.scope
+    }
+
+    /// The numbers that the operator has set.
+    pub fn policy(&self) -> &'c AccountPolicy {
+        self.context.policy
+    }
 
     /// How many of `rows` a large unit writes that can leave the others to another one. On PostgreSQL what it has
     /// locked is locked until it ends.
@@ -219,17 +229,10 @@ impl<'c> Tx<'c> {
         if self.dialect().has_one_writer() { rows } else { rows.min(LOCKING) }
     }
 
-    /// Whether such a unit ends early, with so many rows written, because somebody waits for the one writer.
-    pub fn makes_way_after(&self, rows: usize) -> bool {
-        rows >= UNDISTURBED && self.others_wait()
-    }
-
-    /// Whether a step that has written so many more rows ends: it is long enough, or somebody waits for the one writer
-    /// and it has had its time.
-    pub fn is_step_over(&self, pace: &mut Pace, rows: usize) -> bool {
-        pace.rows += rows;
-        let is_long = pace.rows >= SHORT_STEP || pace.begun.elapsed() >= STEP;
-        pace.rows >= self.part_of(LONGEST_STEP) || is_long && self.others_wait()
+    /// Whether a step ends here: it has written as much as it may, or somebody waits for the one writer and it has had
+    /// its share.
+    pub fn is_step_over(&self, pace: &Pace) -> bool {
+        pace.rows() >= self.part_of(pace.most()) || (self.others_wait() && pace.has_had_its_share())
     }
 
     /// Whether each statement is refused when it runs, and none later (see `Connection::execute_later`).
@@ -238,7 +241,7 @@ impl<'c> Tx<'c> {
     }
 
     /// Whether somebody waits for the one writer.
-    pub fn others_wait(&self) -> bool {
+    fn others_wait(&self) -> bool {
         self.waiting.is_some_and(|waiting| waiting.load(Ordering::Relaxed) > 0)
     }
 
@@ -254,8 +257,8 @@ impl<'c> Tx<'c> {
     }
 
     /// Who is at work.
-    pub fn actor(&self) -> &Actor {
-        &self.actor
+    pub fn actor(&self) -> Actor {
+        self.scope.actor()
     }
 
     /// The ids that this transaction has given out.
@@ -265,27 +268,17 @@ impl<'c> Tx<'c> {
 
     /// The one time of this transaction.
     pub fn now(&self) -> Millis {
-        self.now
+        self.context.now
     }
 
     /// The source of randomness.
-    pub fn random(&self) -> &Random {
-        self.random
-    }
-
-    /// Moves an operator's transaction into a partner (one just made, say).
-    pub fn enter_partner(&mut self, _by: Operator, pid: PartnerId) {
-        self.pid = pid;
+    pub fn random(&self) -> &'c Random {
+        self.context.random
     }
 
     /// Remembers that a partner may have lost an ACTIVE admin, so B10 is checked before the unit ends.
     pub fn touch_admins(&mut self) {
         self.effects.admins_touched = true;
-    }
-
-    /// An operator's `--force`: B10 is not checked in this unit.
-    pub fn waive_admin_rule(&mut self, _by: Operator) {
-        self.effects.admin_rule_waived = true;
     }
 
     /// Whether B10 has to be checked at the end of this unit.
@@ -545,9 +538,4 @@ impl Unscoped<'_> {
         })?;
         Ok(out)
     }
-}
-
-/// What a transaction needs to know of a scope, taken out of it so that the work can run on another thread.
-pub(crate) fn parts(scope: &impl Scope) -> (PartnerId, Actor) {
-    (scope.pid(), scope.actor())
 }

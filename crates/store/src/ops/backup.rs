@@ -263,16 +263,17 @@ mod tests {
     use crate::engine::tx::{Outcome, Tx};
     use crate::store::Store;
     use crate::tables::partners;
+    use tenantry_core::account_policy::AccountPolicy;
     use tenantry_core::clock::Clock;
     use tenantry_core::error::Result;
     use tenantry_core::model::PartnerId;
     use tenantry_core::random::Random;
 
     fn open(path: &Path) -> Store {
-        Store::open_sqlite(path, Clock::manual(1_000), Random::seeded(1)).unwrap()
+        Store::open_sqlite(path, Clock::manual(1_000), Random::seeded(1), AccountPolicy::DEFAULT).unwrap()
     }
 
-    fn partner(name: String) -> impl Fn(&mut Tx<'_>) -> Result<Outcome<PartnerId>> + Send {
+    fn partner(name: String) -> impl Fn(&mut Tx<'_, Operator>) -> Result<Outcome<PartnerId>> + Send {
         move |tx| partners::insert(tx, &name).map(Outcome::Commit)
     }
 

@@ -8,10 +8,11 @@ use crate::engine::offset_index::{Kept, OffsetView};
 use crate::engine::sqlite::database_file::{DatabaseFile, Missing, expect_unlocked};
 use crate::engine::sqlite::writer::log_path;
 use crate::store::*;
+use tenantry_core::account_policy::AccountPolicy;
 use tenantry_core::user_fields::UserField;
 
 fn open(path: &Path) -> Store {
-    Store::open_sqlite(path, Clock::manual(1_000), Random::seeded(1)).unwrap()
+    Store::open_sqlite(path, Clock::manual(1_000), Random::seeded(1), AccountPolicy::DEFAULT).unwrap()
 }
 
 async fn insert(store: &Store, name: &str) -> Result<()> {
@@ -101,7 +102,7 @@ async fn a_builder_that_panics_builds_what_is_asked_for_again() {
 async fn a_listener_that_panics_is_started_again() {
     let address =
         Address::parse("postgres://nobody:x@127.0.0.1:1/none", None, Duration::from_secs(1)).unwrap();
-    let shared = Shared::new(Clock::manual(0), Random::seeded(1), false);
+    let shared = Shared::new(Clock::manual(0), Random::seeded(1), AccountPolicy::DEFAULT, false);
     shared.supervisor.let_panic("listen", 1);
     let _listener = Listener::start(Arc::new(address), &shared).unwrap();
     let text = || {
@@ -180,7 +181,7 @@ async fn one_file_is_opened_once_by_whatever_name() {
     let store = open(&path);
     std::fs::hard_link(&path, &link).unwrap();
     for refused in [
-        Store::open_sqlite(&link, Clock::manual(1_000), Random::seeded(1)).map(drop),
+        Store::open_sqlite(&link, Clock::manual(1_000), Random::seeded(1), AccountPolicy::DEFAULT).map(drop),
         DatabaseFile::open(&link, Missing::Fail).map(drop),
     ] {
         let Err(Error::Conflict(conflict)) = refused else { panic!("{refused:?}") };
@@ -204,7 +205,9 @@ async fn what_is_wrong_with_a_database_is_said() {
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[100..4_096].fill(0xff);
     std::fs::write(&path, bytes).unwrap();
-    let error = Store::open_sqlite(&path, Clock::manual(0), Random::seeded(1)).unwrap_err().to_string();
+    let error = Store::open_sqlite(&path, Clock::manual(0), Random::seeded(1), AccountPolicy::DEFAULT)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("is damaged") && error.contains("restore a backup"), "{error}");
     assert!(!error.contains("able to write"), "{error}");
     let said = |e| not_opened(&path, e).to_string();

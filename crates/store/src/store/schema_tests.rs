@@ -6,11 +6,12 @@ use crate::ops::migrate;
 use crate::tables::{expensive_hashes, users};
 use std::path::{Path, PathBuf};
 
-use crate::access::system_within;
+use crate::access::{Within, system_within};
 use crate::engine::driver::Connection as _;
 use crate::listing::user_queries::UserQuery;
 use crate::store::tests::open;
 use crate::store::*;
+use tenantry_core::account_policy::AccountPolicy;
 use tenantry_core::model::{PartnerId, User, Username};
 use tenantry_core::user_fields::{ProfileField, UserField};
 
@@ -127,13 +128,15 @@ fn checksums(path: &Path) -> Vec<String> {
 fn migrations_of_an_older_schema_get_their_checksums() {
     let dir = tempfile::tempdir().unwrap();
     let path = older(dir.path(), 15, "");
-    drop(Store::open_sqlite(&path, Clock::manual(1_000), Random::seeded(1)).unwrap());
+    drop(Store::open_sqlite(&path, Clock::manual(1_000), Random::seeded(1), AccountPolicy::DEFAULT).unwrap());
     let found = checksums(&path);
     assert_eq!(found.len(), migrate::KNOWN);
     assert!(found.iter().all(|checksum| checksum.len() == 64), "{found:?}");
     // As one that was made at once has them.
     let other = dir.path().join("other.db");
-    drop(Store::open_sqlite(&other, Clock::manual(1_000), Random::seeded(1)).unwrap());
+    drop(
+        Store::open_sqlite(&other, Clock::manual(1_000), Random::seeded(1), AccountPolicy::DEFAULT).unwrap(),
+    );
     assert_eq!(checksums(&other), found);
 }
 
@@ -188,7 +191,7 @@ async fn users_of_every_older_schema_have_each_text() {
         }
         let (old, new) = (before.clone(), after.clone());
         let name = Username { shown: after.username.clone(), key: String::new() };
-        let update = move |tx: &mut Tx<'_>| users::update(tx, &old, &new, &name).map(Outcome::Commit);
+        let update = move |tx: &mut Tx<'_, Within>| users::update(tx, &old, &new, &name).map(Outcome::Commit);
         store.write(&by, update).await.unwrap();
         assert_eq!(store.read(&by, |tx| users::find(tx, UserId(5))).await.unwrap().unwrap(), after);
         for field in ProfileField::ALL {
@@ -258,7 +261,7 @@ async fn a_database_of_an_older_schema_may_have_expensive_hashes() {
         );
         let path = older(dir.path(), 9, &insert);
         let store = open(dir.path()).unwrap();
-        let works = store.read(&crate::access::nobody(), expensive_hashes::list).await.unwrap();
+        let works = store.read(&crate::access::nobody(), |tx| expensive_hashes::list(tx)).await.unwrap();
         let works: Vec<_> = works.into_iter().map(|work| (work.kind.number(), work.amount)).collect();
         assert_eq!(works, expected);
         // The index leads to those that were not looked at, and to no other.

@@ -9,14 +9,21 @@ use std::task::Poll;
 
 use crate::access::{Operator, system_within};
 use crate::engine::driver::Connection as _;
+use crate::engine::pace::{Pace, StepLimits};
 use crate::store::*;
+use tenantry_core::account_policy::AccountPolicy;
 use tenantry_core::model::PartnerId;
 
 pub(crate) fn open(dir: &Path) -> Result<Store> {
-    Store::open_sqlite(&dir.join("tenantry.db"), Clock::manual(1_000), Random::seeded(1))
+    Store::open_sqlite(
+        &dir.join("tenantry.db"),
+        Clock::manual(1_000),
+        Random::seeded(1),
+        AccountPolicy::DEFAULT,
+    )
 }
 
-fn partner(name: &str) -> impl Fn(&mut Tx<'_>) -> Result<Outcome<PartnerId>> + Send + use<> {
+fn partner(name: &str) -> impl Fn(&mut Tx<'_, Operator>) -> Result<Outcome<PartnerId>> + Send + use<> {
     let name = name.to_owned();
     move |tx| partners::insert(tx, &name).map(Outcome::Commit)
 }
@@ -60,12 +67,17 @@ async fn a_large_unit_makes_way_for_small_ones_alone() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     let by = Operator::of_this_machine();
+    let after = |rows| {
+        let mut pace = Pace::start(StepLimits::IMPORT);
+        pace.add(rows);
+        pace
+    };
     let ((ask, asked), (tell, told)) = (std::sync::mpsc::channel::<usize>(), std::sync::mpsc::channel());
     let (asked, tell) = (std::sync::Mutex::new(asked), std::sync::Mutex::new(tell));
     // Says whether it would end after so many rows, as often as it is asked.
     let mut first = Box::pin(store.write_large(&by, move |tx| {
         for rows in asked.lock().unwrap().iter() {
-            tell.lock().unwrap().send(tx.makes_way_after(rows)).unwrap();
+            tell.lock().unwrap().send(tx.is_step_over(&after(rows))).unwrap();
         }
         Ok(Outcome::Commit(()))
     }));
@@ -89,7 +101,7 @@ async fn a_large_unit_makes_way_for_small_ones_alone() {
     let (first, large, small) = tokio::join!(first, large, small);
     assert!(first.is_ok() && large.is_ok() && small.is_ok());
     // Nobody waits any more.
-    let makes_way = store.write_large(&by, |tx| Ok(Outcome::Commit(tx.makes_way_after(100_000))));
+    let makes_way = store.write_large(&by, |tx| Ok(Outcome::Commit(tx.is_step_over(&after(100_000)))));
     assert!(!makes_way.await.unwrap());
 }
 
@@ -126,7 +138,7 @@ async fn a_panic_stays_in_its_unit() {
     let by = Operator::of_this_machine();
     let (good, bad, also_good) = tokio::join!(
         store.write(&by, partner("one")),
-        store.write::<(), _>(&by, |tx| {
+        store.write::<_, (), _>(&by, |tx| {
             partners::insert(tx, "two")?;
             panic!("a bug");
         }),
@@ -184,7 +196,7 @@ async fn a_full_disk_refuses_the_whole_group_and_the_store_goes_on() {
     let by = Operator::of_this_machine();
     store.write(&by, partner("before")).await.unwrap();
     let limit = |pages: i64| {
-        move |tx: &mut Tx<'_>| {
+        move |tx: &mut Tx<'_, Operator>| {
             tx.unscoped().rows(&format!("PRAGMA max_page_count = {pages}"), &[], |_| Ok(()))?;
             Ok(Outcome::Commit(()))
         }
@@ -233,7 +245,8 @@ async fn files_that_are_not_ours_are_refused_and_left_alone() {
 
 fn assert_refused(path: &PathBuf, why: &str) {
     let before = std::fs::read(path).unwrap();
-    let error = Store::open_sqlite(path, Clock::manual(0), Random::seeded(1)).unwrap_err();
+    let error =
+        Store::open_sqlite(path, Clock::manual(0), Random::seeded(1), AccountPolicy::DEFAULT).unwrap_err();
     assert!(error.to_string().contains(why), "{error}");
     assert!(error.to_string().contains("tenantry.db"), "{error}");
     assert_eq!(std::fs::read(path).unwrap(), before, "the file was touched");
@@ -442,7 +455,7 @@ async fn a_flood_of_writes_keeps_no_other_partner_waiting() {
     let mut all = tokio::task::JoinSet::new();
     let holder = store.clone();
     all.spawn(async move {
-        let hold = move |_: &mut Tx<'_>| {
+        let hold = move |_: &mut Tx<'_, _>| {
             begun.send(()).unwrap();
             wait.lock().unwrap().recv().unwrap();
             Ok(Outcome::Commit(()))
@@ -454,7 +467,7 @@ async fn a_flood_of_writes_keeps_no_other_partner_waiting() {
     let mut write = |pid: i64| {
         let (store, order, taken) = (store.clone(), Arc::clone(&order), taken.clone());
         all.spawn(async move {
-            let note = move |_: &mut Tx<'_>| {
+            let note = move |_: &mut Tx<'_, _>| {
                 order.lock().unwrap().push(pid);
                 Ok(Outcome::Commit(()))
             };

@@ -422,13 +422,16 @@ mod tests {
     #[test]
     fn the_hot_statement_is_planned_once() {
         use crate::engine::sqlite::{Sqlite, Use};
-        use crate::engine::tx::Effects;
+        use crate::engine::tx::{Context, Effects};
+        use tenantry_core::account_policy::AccountPolicy;
         use tenantry_core::clock::Clock;
         use tenantry_core::random::Random;
 
         let (dir, clock, random) = (tempfile::tempdir().unwrap(), Clock::manual(1_000), Random::seeded(1));
         let path = dir.path().join("tenantry.db");
-        let _store = crate::store::Store::open_sqlite(&path, clock.clone(), random.clone()).unwrap();
+        let _store =
+            crate::store::Store::open_sqlite(&path, clock.clone(), random.clone(), AccountPolicy::DEFAULT)
+                .unwrap();
         let mut conn = Sqlite::open(&path, Use::Point).unwrap();
         for n in 0..5_i64 {
             let question = Question {
@@ -437,9 +440,9 @@ mod tests {
                 action: String::from("READ"),
                 wildcards: vec![String::from("VIEW_ALL_SEGMENTS")],
             };
-            let (mut effects, scope) =
-                (Effects::default(), crate::engine::tx::parts(&crate::access::nobody()));
-            let mut tx = Tx::open(&mut conn, &mut effects, scope, 1_000, &random);
+            let context = Context { now: 1_000, random: &random, policy: &AccountPolicy::DEFAULT };
+            let (mut effects, scope) = (Effects::default(), crate::access::nobody());
+            let mut tx = Tx::open(&mut conn, &mut effects, scope, context);
             assert_eq!(find_answer(&mut tx, UserId(n + 1), &question).unwrap(), None);
         }
         assert_eq!(conn.replanned(&texts(Dialect::Sqlite, 1).answer), 0);
@@ -492,13 +495,14 @@ mod tests {
     fn the_reasons_of_a_page_of_holders_are_two_statements() {
         use crate::engine::driver::Connection as _;
         use crate::engine::sqlite::{Sqlite, Use};
-        use crate::engine::tx::Effects;
+        use crate::engine::tx::{Context, Effects};
+        use tenantry_core::account_policy::AccountPolicy;
         use tenantry_core::clock::Clock;
         use tenantry_core::random::Random;
 
         let (dir, clock, random) = (tempfile::tempdir().unwrap(), Clock::manual(1_000), Random::seeded(1));
         let path = dir.path().join("tenantry.db");
-        drop(crate::store::Store::open_sqlite(&path, clock, random.clone()).unwrap());
+        drop(crate::store::Store::open_sqlite(&path, clock, random.clone(), AccountPolicy::DEFAULT).unwrap());
         let mut conn = Sqlite::open(&path, Use::Write).unwrap();
         conn.batch("PRAGMA foreign_keys = OFF").unwrap();
         let groups = ["Top", "Middle", "Low"];
@@ -535,8 +539,9 @@ mod tests {
             action: String::from("READ"),
             wildcards: vec![String::from("VIEW_ALL_SEGMENTS")],
         };
-        let (mut effects, scope) = (Effects::default(), crate::engine::tx::parts(&crate::access::nobody()));
-        let mut tx = Tx::open(&mut conn, &mut effects, scope, 1_000, &random);
+        let context = Context { now: 1_000, random: &random, policy: &AccountPolicy::DEFAULT };
+        let mut effects = Effects::default();
+        let mut tx = Tx::open(&mut conn, &mut effects, crate::access::nobody(), context);
         let all: Vec<UserId> = (1..=50).map(UserId).collect();
         let found = list_sources_of(&mut tx, &all, &question).unwrap();
         assert_eq!(found.len(), 40, "those without the permission are left out");

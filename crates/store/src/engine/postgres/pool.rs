@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::access::Actor;
+use crate::access::Scope;
 use crate::engine::driver::DbError;
 use crate::engine::postgres::listen;
 use crate::engine::postgres::{Address, Failure, Postgres, Role};
@@ -105,11 +105,11 @@ impl Pool {
     }
 
     /// Runs a unit of work until it is committed, refused, or others have overtaken it too often.
-    pub(crate) fn write<T>(
+    pub(crate) fn write<S: Scope + Clone, T>(
         &self,
         shared: &Shared,
-        scope: &(PartnerId, Actor),
-        work: &dyn Fn(&mut Tx<'_>) -> Result<Outcome<T>>,
+        scope: &S,
+        work: &dyn Fn(&mut Tx<'_, S>) -> Result<Outcome<T>>,
     ) -> Result<T> {
         let start = Instant::now();
         let mut dangled = 0;
@@ -177,20 +177,19 @@ impl Pool {
     }
 
     /// Runs a read. `snapshot` opens a transaction for it; without, it is one statement.
-    pub(crate) fn read<T>(
+    pub(crate) fn read<S: Scope + Clone, T>(
         &self,
         shared: &Shared,
-        scope: &(PartnerId, Actor),
+        scope: &S,
         snapshot: bool,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T>,
+        work: impl FnOnce(&mut Tx<'_, S>) -> Result<T>,
     ) -> Result<T> {
         let mut conn = self.take_live()?;
         if snapshot {
             conn.begin(BEGIN_SCAN);
         }
         let mut effects = Effects::default();
-        let now = shared.clock.now();
-        let result = work(&mut Tx::open(&mut conn, &mut effects, scope.clone(), now, &shared.random));
+        let result = work(&mut Tx::open(&mut conn, &mut effects, scope.clone(), shared.context()));
         if snapshot {
             conn.roll_back();
         }
@@ -220,15 +219,15 @@ enum Attempted<T> {
     Unknown(Error),
 }
 
-fn attempt_unit<T>(
+fn attempt_unit<S: Scope + Clone, T>(
     conn: &mut Postgres,
     shared: &Shared,
-    scope: &(PartnerId, Actor),
-    work: &dyn Fn(&mut Tx<'_>) -> Result<Outcome<T>>,
+    scope: &S,
+    work: &dyn Fn(&mut Tx<'_, S>) -> Result<Outcome<T>>,
 ) -> Attempted<T> {
     conn.begin(BEGIN);
     let mut effects = Effects::default();
-    let mut tx = Tx::open(conn, &mut effects, scope.clone(), shared.clock.now(), &shared.random);
+    let mut tx = Tx::open(conn, &mut effects, scope.clone(), shared.context());
     let done = catch_unwind(AssertUnwindSafe(|| work(&mut tx)));
     let (value, keep) = match done {
         Ok(Ok(Outcome::Commit(value))) => (value, true),

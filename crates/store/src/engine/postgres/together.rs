@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::access::Actor;
+use crate::access::Scope;
 use crate::engine::postgres::Postgres;
 use crate::engine::postgres::pool::{self, Committed, Pool, SOON};
 use crate::engine::tx::{Common, Effects, Outcome, Tx};
@@ -48,17 +48,18 @@ trait Job: Send {
     fn answer(self: Box<Self>);
 }
 
-struct Unit<T, F> {
-    scope: (PartnerId, Actor),
+struct Unit<S, T, F> {
+    scope: S,
     work: F,
     result: Result<T>,
     reply: oneshot::Sender<Result<T>>,
 }
 
-impl<T, F> Job for Unit<T, F>
+impl<S, T, F> Job for Unit<S, T, F>
 where
+    S: Scope + Clone + Send + 'static,
     T: Send + 'static,
-    F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+    F: Fn(&mut Tx<'_, S>) -> Result<Outcome<T>> + Send + 'static,
 {
     fn run(
         &mut self,
@@ -68,8 +69,7 @@ where
         shared: &Shared,
     ) -> bool {
         let written = conn.written();
-        let (scope, now) = (self.scope.clone(), shared.clock.now());
-        let mut tx = Tx::open(conn, effects, scope, now, &shared.random).together(common);
+        let mut tx = Tx::open(conn, effects, self.scope.clone(), shared.context()).together(common);
         match catch_unwind(AssertUnwindSafe(|| (self.work)(&mut tx))) {
             Ok(Ok(Outcome::Commit(value))) => self.result = Ok(value),
             // What was refused before anything was written disturbs nobody.
@@ -109,19 +109,20 @@ struct Waiting {
 
 impl Together {
     /// Has a unit run with others and waits until it is on disk.
-    pub(crate) async fn submit<T, F>(
+    pub(crate) async fn submit<S, T, F>(
         self: &Arc<Self>,
         pool: &Arc<Pool>,
         shared: &Arc<Shared>,
-        scope: (PartnerId, Actor),
+        scope: S,
         work: F,
     ) -> Result<T>
     where
+        S: Scope + Clone + Send + 'static,
         T: Send + 'static,
-        F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+        F: Fn(&mut Tx<'_, S>) -> Result<Outcome<T>> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let pid = scope.0;
+        let pid = scope.pid();
         let unit = Unit { scope, work, result: Err(Error::internal("a unit of work did not run")), reply };
         if self.enqueue(pid, Box::new(unit))? {
             let (this, on, shared) = (Arc::clone(self), Arc::clone(pool), Arc::clone(shared));

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::access::Actor;
+use crate::access::Scope;
 use crate::engine::driver::DbError;
 use crate::engine::offset_index::OffsetIndex;
 use crate::engine::sequences::Numbers;
@@ -219,13 +219,14 @@ impl Writer {
     }
 
     /// Has a unit of work run and waits until it is on disk.
-    pub(crate) async fn submit<T, F>(&self, scope: (PartnerId, Actor), large: bool, work: F) -> Result<T>
+    pub(crate) async fn submit<S, T, F>(&self, scope: S, large: bool, work: F) -> Result<T>
     where
+        S: Scope + Clone + Send + 'static,
         T: Send + 'static,
-        F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+        F: Fn(&mut Tx<'_, S>) -> Result<Outcome<T>> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let pid = scope.0;
+        let pid = scope.pid();
         let unit =
             Unit { scope, large, work, result: Err(Error::internal("a unit of work did not run")), reply };
         self.orders.push(pid, Order::Run(Box::new(unit)))?;

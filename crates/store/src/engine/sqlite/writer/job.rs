@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::access::Actor;
+use crate::access::Scope;
 use crate::engine::driver::DbError;
 use crate::engine::sequences::Numbers;
 use crate::engine::sqlite::Sqlite;
 use crate::engine::tx::{Effects, Outcome, Tx};
 use crate::store::Shared;
 use tenantry_core::error::{Error, Result};
-use tenantry_core::model::PartnerId;
 
 /// A unit of work on its way through the writer.
 pub(super) trait Job: Send {
@@ -93,18 +92,19 @@ impl From<Error> for GroupLost {
     }
 }
 
-pub(super) struct Unit<T, F> {
-    pub(super) scope: (PartnerId, Actor),
+pub(super) struct Unit<S, T, F> {
+    pub(super) scope: S,
     pub(super) large: bool,
     pub(super) work: F,
     pub(super) result: Result<T>,
     pub(super) reply: oneshot::Sender<Result<T>>,
 }
 
-impl<T, F> Job for Unit<T, F>
+impl<S, T, F> Job for Unit<S, T, F>
 where
+    S: Scope + Clone + Send + 'static,
     T: Send + 'static,
-    F: Fn(&mut Tx<'_>) -> Result<Outcome<T>> + Send + 'static,
+    F: Fn(&mut Tx<'_, S>) -> Result<Outcome<T>> + Send + 'static,
 {
     fn run(
         &mut self,
@@ -119,9 +119,8 @@ where
             self.result = Err(Error::internal("nobody waits for this unit of work"));
             return false;
         }
-        let mut tx = Tx::open(conn, effects, self.scope.clone(), shared.clock.now(), &shared.random)
-            .numbered(numbers)
-            .awaited(waiting);
+        let mut tx =
+            Tx::open(conn, effects, self.scope.clone(), shared.context()).numbered(numbers).awaited(waiting);
         // A panic stays in its unit: the SAVEPOINT takes back what it wrote.
         let (result, keep) = match catch_unwind(AssertUnwindSafe(|| (self.work)(&mut tx))) {
             Ok(Ok(Outcome::Commit(value))) => (Ok(value), true),

@@ -1,0 +1,67 @@
+//! How much a step of a large unit writes.
+//!
+//! A large unit that can be divided is written in steps, each a transaction. There is one writer on SQLite, and whoever
+//! waits for it waits for the step under way: so a step ends once it has written its share while others wait. It has a
+//! share at all because each step costs its own commit, and fewer rows would share fewer pages. While nobody waits it
+//! goes on up to a limit: somebody may come just before it commits. On PostgreSQL, where others wait for the rows that it
+//! has locked, that limit is lower ([`Tx::part_of`](crate::engine::tx::Tx::part_of)).
+//!
+//! A step counts its rows in a [`Pace`], and asks [`Tx::is_step_over`](crate::engine::tx::Tx::is_step_over).
+
+use std::time::{Duration, Instant};
+
+/// The limits of the steps of one kind of unit.
+#[derive(Debug, Clone, Copy)]
+pub struct StepLimits {
+    /// The rows that a step writes even while others wait.
+    share: usize,
+    /// After this time it has had its share, too.
+    time: Option<Duration>,
+    /// The most rows of a step, also while nobody waits.
+    most: usize,
+}
+
+impl StepLimits {
+    /// Bulk operations. The commit of a step updates the search index, which takes up to ten times as long as writing
+    /// the rows (200 us for each).
+    pub const BULK_OPERATION: Self = Self { share: 250, time: Some(Duration::from_millis(25)), most: 2_000 };
+    /// Lists of permissions: small rows without a search index, 2,000 in some 50 ms.
+    pub const PERMISSIONS: Self = Self { share: 2_000, time: None, most: 20_000 };
+    /// Imports, whose batches are limited by the caller.
+    pub const IMPORT: Self = Self { share: 500, time: None, most: usize::MAX };
+}
+
+/// How far a step has come.
+#[derive(Debug)]
+pub struct Pace {
+    limits: StepLimits,
+    begun: Instant,
+    rows: usize,
+}
+
+impl Pace {
+    /// A step begins.
+    pub fn start(limits: StepLimits) -> Self {
+        Self { limits, begun: Instant::now(), rows: 0 }
+    }
+
+    /// Counts rows that it has written.
+    pub fn add(&mut self, rows: usize) {
+        self.rows += rows;
+    }
+
+    /// The rows that it has written.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The most rows that it may write.
+    pub(crate) fn most(&self) -> usize {
+        self.limits.most
+    }
+
+    /// Whether it ends if others wait.
+    pub(crate) fn has_had_its_share(&self) -> bool {
+        self.rows >= self.limits.share || self.limits.time.is_some_and(|time| self.begun.elapsed() >= time)
+    }
+}
