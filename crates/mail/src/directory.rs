@@ -1,4 +1,4 @@
-//! Mails as files: `<dir>/<time>-<id>.eml`, for a server without an SMTP server to talk to.
+//! Mails as files: `<dir>/<time>-<id>.eml`, for a server without SMTP.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -10,16 +10,15 @@ use crate::message::{Sender, compose};
 use crate::template::message_time;
 use crate::{Envelope, SendError};
 
-/// How many files are written before the first is waited for: bounds the open files, and lets the file system
-/// write them together.
+/// Number of files that are written before the first is synced: limits the open files, and lets the file system write
+/// them together.
 const TOGETHER: usize = 64;
 
-/// How the name of an unfinished file begins.
+/// Prefix of the name of an unfinished file.
 const UNFINISHED: &str = ".tmp-";
 
-/// Writes each mail to a file of its own, mode 0600. A file is complete when it has its name, and safe from a
-/// power cut when the mail counts as sent. The name is made of the row's time and id, so a redelivery rewrites the
-/// same file.
+/// Writes each mail to a separate file, mode 0600. A file is complete once it has its final name, and durable once the
+/// mail counts as sent. The name consists of the row's time and id, so a redelivery rewrites the same file.
 #[derive(Debug, Clone)]
 pub struct Directory {
     path: PathBuf,
@@ -27,11 +26,11 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Makes the directory (mode 0700) if it is missing, but not its parent, and removes what an earlier process
-    /// left unfinished there: it may contain a password.
+    /// Creates the directory (mode 0700) if it is missing, but not its parent, and removes unfinished files of an
+    /// earlier process: they may contain a password.
     ///
     /// # Errors
-    /// The directory cannot be made or read.
+    /// The directory cannot be created or read.
     pub fn open(path: impl Into<PathBuf>, sender: Sender) -> io::Result<Self> {
         let directory = Self { path: path.into(), sender };
         directory.create()?;
@@ -44,7 +43,7 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Where the files are.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -54,7 +53,7 @@ impl Directory {
         begun.flat_map(|chunk| self.send_together(chunk)).collect()
     }
 
-    /// All are written, then all are waited for, then all get their names: one wait for the directory.
+    /// Writes all files, then syncs them, then renames them: the directory is synced once.
     fn send_together(&self, envelopes: &[Envelope]) -> Vec<Result<(), SendError>> {
         if let Err(e) = self.create() {
             return vec![Err(self.failed(&e)); envelopes.len()];
@@ -65,7 +64,7 @@ impl Directory {
             .map(|file| file.and_then(|f| f.finish().map_err(|e| self.failed(&e))))
             .collect();
         if let Err(e) = sync(&self.path) {
-            // the files have their names, but might lose them: written again, they are the same files
+            // the files have their names, but could lose them: a redelivery writes the same files
             sent.iter_mut().filter(|s| s.is_ok()).for_each(|s| *s = Err(self.failed(&e)));
         }
         sent
@@ -77,7 +76,7 @@ impl Directory {
         let unfinished = self.path.join(format!("{UNFINISHED}{name}"));
         let write = || {
             remove(&unfinished)?;
-            // `create_new` follows no symbolic link and takes over nobody's mode
+            // `create_new` follows no symbolic link and keeps no existing mode
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
             file.write_all(&message.bytes)?;
             Ok(file)
@@ -85,7 +84,7 @@ impl Directory {
         match write() {
             Ok(file) => Ok(Unfinished { file, unfinished, finished: self.path.join(name) }),
             Err(e) => {
-                // a full disk: what is there of the password need not stay; the attempt is made again anyway
+                // a full disk: a partial file with a password must not stay; the delivery is retried anyway
                 let _ = remove(&unfinished);
                 Err(self.failed(&e))
             }
@@ -182,7 +181,7 @@ mod tests {
         assert_eq!(directory.send_batch(std::slice::from_ref(&envelope), testing::later()), [Ok(())]);
         let [name] = names(&directory).try_into().unwrap();
         let first = fs::read(directory.path().join(&name)).unwrap();
-        // another process, after a crash in the middle of a write
+        // another process, after a crash during a write
         let left = directory.path().join(format!("{UNFINISHED}{name}"));
         fs::write(&left, "half a ma").unwrap();
         fs::set_permissions(&left, fs::Permissions::from_mode(0o644)).unwrap();

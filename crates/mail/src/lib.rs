@@ -1,9 +1,9 @@
-//! Mails: their texts and the ways they travel.
+//! Mails: templates and transports.
 //!
-//! A `Letter` says what to tell whom and nothing about how. It is stored as JSON in the outbox row, in the
-//! transaction of the change it reports. `worker` later takes the row as an `Envelope` to the `Mailer`, which
-//! may see the same envelope again after a crash: everything in the mail is made from the envelope alone, so that
-//! a redelivery is the same mail, byte for byte.
+//! A `Letter` is the recipient and the content of a mail, independent of the transport. It is stored as JSON in the
+//! outbox row, in the transaction of the change that it reports. `worker` later passes the row as an `Envelope` to the
+//! `Mailer`, possibly again after a crash: everything in the mail is derived from the envelope, so a redelivery is the
+//! same mail, byte for byte.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,16 +23,16 @@ pub use message::{Sender, is_deliverable};
 pub use smtp::Smtp;
 pub use tenantry_core::secret::Secret;
 
-/// What to say to whom: the content of an outbox row.
+/// Recipient and content: the payload of an outbox row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Letter {
-    /// Who gets it.
+    /// The recipient.
     pub to: Recipient,
-    /// What it says.
+    /// The content.
     pub what: Notice,
 }
 
-/// Who gets a letter.
+/// The recipient of a mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipient {
     /// First and last name, as typed; may be empty.
@@ -41,19 +41,19 @@ pub struct Recipient {
     pub address: String,
 }
 
-/// What a letter says. The names in the JSON are stored: keep them.
+/// The kinds of mails. Their JSON is stored: do not rename them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Notice {
-    /// A password that serves only to set a permanent one (B16, A5, B20).
+    /// A temporary password, which can only be used to set a permanent one (B16, A5, B20).
     TemporaryPassword {
         /// As typed.
         username: String,
-        /// The only clear copy besides the outbox row.
+        /// The only clear-text copy besides the outbox row.
         password: Secret,
-        /// Why it was made.
+        /// Why it was issued.
         reason: Reason,
-        /// When it stops working.
+        /// When it expires.
         expires_at: Millis,
     },
     /// The user's password was changed (A4).
@@ -61,12 +61,11 @@ pub enum Notice {
         /// As typed.
         username: String,
     },
-    /// The user's e-mail address was changed: goes to the old one (B25).
+    /// The user's e-mail address was changed: sent to the old one (B25).
     EmailChanged {
         /// As typed.
         username: String,
-        /// The new address, whole; the mail shows it masked, since whoever reads the old mailbox now need not be
-        /// the user.
+        /// The new address; the mail shows it masked, since the reader of the old mailbox need not be the user.
         new_address: String,
     },
     /// The account was set LOCKED (B23).
@@ -78,15 +77,15 @@ pub enum Notice {
     },
 }
 
-/// Why a temporary password was made.
+/// Why a temporary password was issued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// The account is new, or ACTIVE for the first time (B16).
     Welcome,
-    /// The user or an admin reset the password: the old one is gone (A5, B20).
+    /// The user or an admin reset the password: the old one is invalid (A5, B20).
     Reset,
-    /// Somebody said they had forgotten it ("Forgot password" on the login page).
+    /// A forgotten-password request ("Forgot password" on the login page).
     Forgotten,
 }
 
@@ -101,7 +100,7 @@ pub enum LockCause {
 }
 
 impl Notice {
-    /// Whether it carries a password: such a row is overwritten on delivery and when the password expires.
+    /// Whether it contains a password: such a row is overwritten on delivery and when the password expires.
     pub fn is_secret(&self) -> bool {
         match self {
             Self::TemporaryPassword { .. } => true,
@@ -109,7 +108,7 @@ impl Notice {
         }
     }
 
-    /// When it is no longer worth sending; None if it always is.
+    /// When it is no longer worth sending; `None` if it always is.
     pub fn expires_at(&self) -> Option<Millis> {
         match self {
             Self::TemporaryPassword { expires_at, .. } => Some(*expires_at),
@@ -118,14 +117,14 @@ impl Notice {
     }
 }
 
-/// A letter as the outbox holds it.
+/// A mail in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     /// The outbox row's id.
     pub id: i64,
     /// The outbox row's time.
     pub created_at: Millis,
-    /// What to say to whom.
+    /// Recipient and content.
     pub letter: Letter,
 }
 
@@ -156,7 +155,7 @@ mod tests {
             let json = serde_json::to_string(letter).unwrap();
             assert_eq!(&serde_json::from_str::<Letter>(&json).unwrap(), letter);
         }
-        // rows outlive the version that wrote them
+        // rows must be readable by later versions
         insta::assert_json_snapshot!("stored", all);
     }
 }

@@ -1,34 +1,34 @@
-//! The ways a mail can travel, behind one door.
+//! The transports of mails.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::{Directory, Envelope, Notice, Smtp};
 
-/// Why a mail did not go out. Shown to people and logged: never contains a password.
+/// Why a mail was not sent. Shown to people and logged: never contains a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
 pub struct SendError {
-    /// The fault lies with this mail and not with the way: the address cannot be used, or the server refused the
-    /// recipient or the message for good (5yz). The same attempt is unlikely to end better.
+    /// The error is about this mail and not about the transport: the address cannot be used, or the server refused the
+    /// recipient or the message permanently (5yz). A retry is unlikely to succeed.
     pub permanent: bool,
-    /// What happened, on one line.
+    /// The error text, on one line.
     pub what: String,
 }
 
 impl SendError {
-    /// A failure of this mail.
+    /// An error of this mail.
     pub fn permanent(what: impl Into<String>) -> Self {
         Self { permanent: true, what: what.into() }
     }
 
-    /// A failure of the way, or of the moment.
+    /// An error of the transport, or a temporary one.
     pub fn temporary(what: impl Into<String>) -> Self {
         Self { permanent: false, what: what.into() }
     }
 
-    /// For an error text from outside: at most one line of 300 characters, without the password, should a server
-    /// quote the mail back at us.
+    /// For an external error text: at most one line of 300 characters, without the password, in case a server quotes
+    /// the mail.
     pub(super) fn scrubbed(self, envelope: &Envelope) -> Self {
         let what = match &envelope.letter.what {
             Notice::TemporaryPassword { password, .. } if !password.expose().is_empty() => {
@@ -41,18 +41,18 @@ impl SendError {
     }
 }
 
-/// More than enough to begin with one mail.
+/// More than enough time to start one mail.
 const FOR_ONE: Duration = Duration::from_secs(60);
 
-/// Sends mails. Blocks: call it where blocking is allowed. Clones share what they send with.
+/// Sends mails. It blocks: call it only where blocking is allowed. Clones share the transport.
 ///
-/// At least once: after a crash the same envelope may be given again. A directory then holds it once all the same;
+/// Delivery is at least once: after a crash the same envelope may be sent again. A directory then still has it once;
 /// through SMTP it has the same `Message-ID`.
 #[derive(Debug, Clone)]
 pub enum Mailer {
     /// To an SMTP server.
     Smtp(Smtp),
-    /// As files.
+    /// To files.
     Directory(Directory),
     /// Kept in memory, for tests.
     Memory(Memory),
@@ -62,14 +62,14 @@ impl Mailer {
     /// Sends one mail.
     ///
     /// # Errors
-    /// [`SendError`]: the mail did not go out, or it is not known whether it did.
+    /// [`SendError`]: the mail was not sent, or it is unknown whether it was.
     pub fn send(&self, envelope: &Envelope) -> Result<(), SendError> {
         let sent = self.send_batch(std::slice::from_ref(envelope), Instant::now() + FOR_ONE);
-        sent.into_iter().next().unwrap_or_else(|| Err(SendError::temporary("the mail was not tried")))
+        sent.into_iter().next().unwrap_or_else(|| Err(SendError::temporary("the mail was not attempted")))
     }
 
-    /// Sends several, over one connection or with fewer waits for the disk than one by one. One result for each
-    /// envelope, in order, but for the last ones when time is up: after `until` no further one is begun with.
+    /// Sends several mails, over one connection or with fewer disk syncs than one by one. Returns one result per
+    /// envelope, in order, without the last ones if time is up: none is started after `until`.
     pub fn send_batch(&self, envelopes: &[Envelope], until: Instant) -> Vec<Result<(), SendError>> {
         match self {
             Self::Smtp(smtp) => smtp.send_batch(envelopes, until),
@@ -78,8 +78,8 @@ impl Mailer {
         }
     }
 
-    /// The start-up line: `mail: SMTP to mail.example.com:587` or `mail: files in /var/lib/tenantry/mail`. Says
-    /// so where mail may travel in clear.
+    /// The start-up line: `mail: SMTP to mail.example.com:587` or `mail: files in /var/lib/tenantry/mail`. It says if
+    /// mail may be sent in clear text.
     pub fn describe(&self) -> String {
         match self {
             Self::Smtp(smtp) => format!("mail: {}", smtp.describe()),
@@ -89,7 +89,7 @@ impl Mailer {
     }
 }
 
-/// Keeps what it is given: for tests. Clones share it.
+/// Keeps mails in memory: for tests. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Memory(Arc<(Mutex<Kept>, Condvar)>);
 
@@ -102,28 +102,28 @@ struct Kept {
 }
 
 impl Memory {
-    /// An empty one.
+    /// An empty mailer.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// From now on every mail fails like this; None: none does.
+    /// Makes every mail fail with this error, or none.
     pub fn fail_with(&self, error: Option<SendError>) {
         self.lock().failing = error;
     }
 
-    /// From now on whoever sends waits until this is called with false: a mail server that takes its time.
+    /// Makes senders wait until this is called with false: a slow mail server.
     pub fn hold(&self, held: bool) {
         self.lock().held = held;
         self.0.1.notify_all();
     }
 
-    /// How many wait.
+    /// The number of waiting senders.
     pub fn waiting(&self) -> usize {
         self.lock().waiting
     }
 
-    /// What was sent, in order.
+    /// The sent mails, in order.
     pub fn sent(&self) -> Vec<Envelope> {
         self.lock().sent.clone()
     }

@@ -1,4 +1,4 @@
-//! A letter as an RFC 5322 message, the same bytes whenever it is made.
+//! Builds RFC 5322 messages, deterministically.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::template::{clean, message_time, render};
 use crate::{Envelope, SendError};
 
-/// Who sends: the same in every mail of a server.
+/// The sender, the same for all mails of a server.
 #[derive(Debug, Clone)]
 pub struct Sender {
     from: Mailbox,
@@ -24,40 +24,40 @@ impl Sender {
     /// What is wrong with `mail_from`, for the person who set it.
     pub fn new(mail_from: &str, public_url: &str) -> Result<Self, String> {
         let from: Mailbox = mail_from.trim().parse().map_err(|_| {
-            String::from("not a mail address: give `users@example.com` or `Example <users@example.com>`")
+            String::from("not a mail address: use `users@example.com` or `Example <users@example.com>`")
         })?;
         let public_url = clean(public_url).trim_end_matches('/').to_owned();
         Ok(Self { from, public_url })
     }
 
-    /// The domain of `mail-from`, as the right-hand side of message ids.
+    /// The domain of `mail-from`, for message ids.
     fn domain(&self) -> &str {
         let domain = self.from.email.domain();
-        // RFC 5322 §3.6.4 wants ASCII; `.invalid` is nobody's (RFC 2606)
+        // RFC 5322 §3.6.4 requires ASCII; `.invalid` is reserved (RFC 2606)
         if domain.is_ascii() { domain } else { "tenantry.invalid" }
     }
 }
 
-/// Whether mail can be addressed to `address`. Stricter than HTML's `type=email` in places (B19: such an address
-/// is a fault of the input, not of a delivery later).
+/// Whether mail can be addressed to `address`. Stricter than HTML's `type=email` in places (B19: such an address is an
+/// input error, not a later delivery failure).
 pub fn is_deliverable(address: &str) -> bool {
     address.parse::<Address>().is_ok()
 }
 
-/// A message ready to go.
+/// A message ready to send.
 pub(super) struct Composed {
     /// For the SMTP envelope.
     pub(super) from: Address,
     /// For the SMTP envelope.
     pub(super) to: Address,
-    /// Header and body, lines ending in CR LF.
+    /// Headers and body, with CR LF line endings.
     pub(super) bytes: Zeroizing<Vec<u8>>,
 }
 
-/// Makes the message of an envelope.
+/// Builds the message of an envelope.
 ///
 /// # Errors
-/// Permanent: the address cannot be mailed to.
+/// Permanent: mail cannot be sent to the address.
 pub(super) fn compose(envelope: &Envelope, sender: &Sender) -> Result<Composed, SendError> {
     let to: Address = envelope
         .letter
@@ -75,7 +75,7 @@ pub(super) fn compose(envelope: &Envelope, sender: &Sender) -> Result<Composed, 
         .subject(words.subject)
         .date(SystemTime::UNIX_EPOCH + Duration::from_millis(sent_at))
         .raw_header(message_id)
-        // no out-of-office answers, please (RFC 3834 §5)
+        // suppresses out-of-office replies (RFC 3834 §5)
         .raw_header(HeaderValue::new(
             HeaderName::new_from_ascii_str("Auto-Submitted"),
             String::from("auto-generated"),
@@ -86,7 +86,7 @@ pub(super) fn compose(envelope: &Envelope, sender: &Sender) -> Result<Composed, 
                 .singlepart(part(ContentType::TEXT_PLAIN, &words.text))
                 .singlepart(part(ContentType::TEXT_HTML, &words.html)),
         )
-        .map_err(|e| SendError::permanent(format!("the message cannot be made: {e}")))?;
+        .map_err(|e| SendError::permanent(format!("the message cannot be built: {e}")))?;
     Ok(Composed { from: sender.from.email.clone(), to, bytes: Zeroizing::new(message.formatted()) })
 }
 
@@ -95,12 +95,12 @@ struct Marks {
     message_id: HeaderValue,
 }
 
-/// What lettre would otherwise draw by lot. The row's id makes it stable over redelivery; the row's time is there
-/// because a fresh database begins again at 1, and a mailbox drops a second mail with an id it has seen.
+/// Values that lettre would otherwise generate randomly. The row's id makes them stable over redelivery; the row's time
+/// is included because a new database begins again at 1, and mailboxes drop a second mail with a known id.
 fn marks(envelope: &Envelope, sender: &Sender) -> Marks {
     let (id, at) = (envelope.id, envelope.created_at);
     let message_id = format!("<{id}.{at}@{}>", sender.domain());
-    // pre-encoded: a long domain must not be folded or put into an encoded word, and it is a checked address
+    // pre-encoded: a long domain must not be folded or encoded, and it is a checked address
     let message_id = HeaderValue::dangerous_new_pre_encoded(
         HeaderName::new_from_ascii_str("Message-ID"),
         message_id.clone(),
@@ -111,8 +111,8 @@ fn marks(envelope: &Envelope, sender: &Sender) -> Marks {
     Marks { boundary: format!("=_tenantry_{id}.{at}"), message_id }
 }
 
-/// Never base64, which lettre would choose for a name in Cyrillic: the line with the password stays legible in
-/// the raw file.
+/// Never base64, which lettre would choose for a name in Cyrillic: the line with the password must stay readable in the
+/// raw file.
 fn part(kind: ContentType, words: &str) -> SinglePart {
     let words = words.to_owned();
     let encoding = ContentTransferEncoding::QuotedPrintable;
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_password_has_a_line_of_its_own() {
-        // ASCII travels as it is; any other script makes the text quoted-printable
+        // ASCII is sent as it is; any other script makes the text quoted-printable
         for name in ["Ada Lovelace", "Zoë", "Анна Каренина", "愛".repeat(255).as_str()] {
             for password in [testing::PASSWORD, "=".repeat(40).as_str(), "A3=\"'<>&.~!@#$%^*(){}[]|\\;,?/`9"]
             {

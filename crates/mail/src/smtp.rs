@@ -19,13 +19,13 @@ use url::{ParseError, Url};
 use crate::message::{Composed, Sender, compose};
 use crate::{Envelope, SendError};
 
-/// For the connection and for each answer but the last.
+/// Timeout of the connection and of each reply except the last.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// For the answer to the message itself. A server may scan it first, and giving up too early sends it twice
-/// (RFC 5321 §4.5.3.2.6 and §6.1).
+/// Timeout of the reply to the message itself. A server may scan it first, and giving up too early sends it twice (RFC
+/// 5321 §4.5.3.2.6 and §6.1).
 const LAST_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Sends through one server. Clones share nothing but the settings.
+/// Sends through one server. Clones only share the settings.
 #[derive(Clone)]
 pub struct Smtp {
     host: String,
@@ -57,7 +57,7 @@ impl Smtp {
         let parsed = Url::parse(url).map_err(|e| match e {
             ParseError::RelativeUrlWithoutBase => String::from(NO_SCHEME),
             ParseError::InvalidPort => String::from("the port must be a number up to 65535"),
-            // the parser's words quote nothing
+            // the parser's message quotes nothing
             e => format!("not understood: {e}"),
         })?;
         // lettre ignores what it does not know: a misspelt `tls` would be mail in clear
@@ -68,9 +68,9 @@ impl Smtp {
                 ("smtp", "tls=required") => (587, Tls::Required),
                 ("smtp", "tls=opportunistic") => (587, Tls::Opportunistic),
                 ("smtp", _) => {
-                    return Err("after `?` only `tls=required` or `tls=opportunistic` may stand".into());
+                    return Err("after `?` only `tls=required` or `tls=opportunistic` is allowed".into());
                 }
-                ("smtps", _) => return Err("smtps:// takes no `?`: it is always encrypted".into()),
+                ("smtps", _) => return Err("smtps:// has no parameters: it is always encrypted".into()),
                 _ => return Err(NO_SCHEME.into()),
             };
         SmtpTransport::from_url(url).map_err(|e| format!("not understood: {e}"))?;
@@ -78,7 +78,7 @@ impl Smtp {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let path = parsed.path().trim_matches('/');
         Ok(Self {
-            tls: tls(TlsParameters::new(host.clone()).map_err(|e| format!("TLS does not start: {e}"))?),
+            tls: tls(TlsParameters::new(host.clone()).map_err(|e| format!("TLS cannot be set up: {e}"))?),
             host,
             port: parsed.port().unwrap_or(port),
             hello: if path.is_empty() { ClientId::default() } else { ClientId::Domain(path.to_owned()) },
@@ -138,7 +138,7 @@ fn credentials(url: &Url) -> Result<Option<Credentials>, String> {
     Ok(Some(Credentials::new(decode(user)?, decode(password)?)))
 }
 
-/// Unlike browsers, no percent sign stands for itself: it would be one that somebody forgot to write as %25.
+/// Unlike in browsers, a percent sign must be encoded: a bare one is probably a forgotten %25.
 fn percent_decode(raw: &str) -> Option<String> {
     let is_byte = |rest: &str| rest.get(..2).is_some_and(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit()));
     let decoded = percent_decode_str(raw).decode_utf8().ok()?;
@@ -149,9 +149,9 @@ fn percent_decode(raw: &str) -> Option<String> {
 struct Line<'a> {
     smtp: &'a Smtp,
     connection: Option<SmtpConnection>,
-    /// How many connections broke, one after the other.
+    /// Number of consecutive broken connections.
     lost: u8,
-    /// Set when there is no point in trying the rest of the batch, each with its own time-outs.
+    /// Set if the rest of the batch should not be attempted, each with its own timeouts.
     down: Option<SendError>,
 }
 
@@ -173,14 +173,14 @@ impl Line<'_> {
             }
             Err(Refused::Mail(error)) => {
                 self.lost = 0;
-                // the server may have said 421 and gone
+                // the server may have closed the connection with 421
                 self.connection = connection.command(Rset).is_ok().then_some(connection);
                 Err(error)
             }
             Err(Refused::Broken(e)) => {
                 let error = SendError::temporary(format!("SMTP: {e}"));
                 self.lost += 1;
-                // once may be this mail's fault, twice is the server's
+                // once may be because of this mail, twice is because of the server
                 if self.lost > 1 {
                     self.down = Some(error.clone());
                 }
@@ -189,7 +189,7 @@ impl Line<'_> {
         }
     }
 
-    /// Whatever it is, wrong credentials included: not the mail's fault.
+    /// Any connection error, including wrong credentials, is not about the mail.
     fn unreachable(&mut self, e: &Error) -> SendError {
         let error = SendError::temporary(format!("no SMTP session: {e}"));
         self.down = Some(error.clone());
@@ -200,35 +200,35 @@ impl Line<'_> {
 impl Drop for Line<'_> {
     fn drop(&mut self) {
         if let Some(connection) = &mut self.connection {
-            // says QUIT; the mails are delivered whatever comes back
+            // sends QUIT; the mails are delivered whatever the reply
             connection.abort();
         }
     }
 }
 
 enum Refused {
-    /// The server answered, and not this mail.
+    /// The server refused this mail.
     Mail(SendError),
-    /// It did not answer, or not in SMTP.
+    /// It did not reply, or not in SMTP.
     Broken(Error),
 }
 
 fn deliver(connection: &mut SmtpConnection, message: &Composed) -> Result<(), Refused> {
     let mut parameters = Vec::new();
-    // only an address outside ASCII makes a message that is not (RFC 6531 §3.1)
+    // only an address outside ASCII makes the message non-ASCII (RFC 6531 §3.1)
     if !message.bytes.is_ascii() {
         if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-            let what = "the SMTP server takes no addresses outside ASCII (SMTPUTF8)";
+            let what = "the SMTP server does not support addresses outside ASCII (SMTPUTF8)";
             return Err(Refused::Mail(SendError::temporary(what)));
         }
         parameters.push(MailParameter::SmtpUtfEight);
         parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
     }
-    // a refusal of our own address or of the command is the configuration's fault: for no mail is that final
+    // a refusal of our own address or of the command is a configuration error: not permanent for any mail
     connection.command(Mail::new(Some(message.from.clone()), parameters)).map_err(|e| refused(e, false))?;
     connection.command(Rcpt::new(message.to.clone(), Vec::new())).map_err(|e| refused(e, true))?;
     connection.command(Data).map_err(|e| refused(e, false))?;
-    // on a dead connection the time-outs cannot be set; the message then tells
+    // on a dead connection the timeouts cannot be set; sending the message then fails
     let _ = connection.set_timeout(Some(LAST_PATIENCE));
     connection.message(&message.bytes).map_err(|e| refused(e, true))?;
     let _ = connection.set_timeout(Some(PATIENCE));

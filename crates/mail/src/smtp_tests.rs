@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use crate::*;
 use crate::{Mailer, testing};
 
-/// What a server was told, one entry per line, the message as one.
+/// What a server received, one entry per line, the message as one.
 type Heard = Arc<Mutex<Vec<String>>>;
 
 /// A server that answers each command with what `answer` says, or closes the connection.

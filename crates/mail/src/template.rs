@@ -1,4 +1,4 @@
-//! What each mail says: subject, plain text and HTML, all from one wording.
+//! The texts of mails: subject, plain text and HTML, from one source.
 
 use std::borrow::Cow;
 
@@ -7,11 +7,11 @@ use zeroize::Zeroizing;
 use crate::{Envelope, LockCause, Notice, Reason};
 use tenantry_core::clock::Millis;
 
-/// Columns of the plain text. Under 76, so that ASCII text travels as it is, without soft line breaks (RFC 2045
-/// §6.7 rule 5).
+/// Columns of the plain text. Under 76, so that ASCII text is sent as it is, without soft line breaks (RFC 2045 §6.7
+/// rule 5).
 const COLUMNS: usize = 72;
 
-/// A mail's words.
+/// The texts of a mail.
 pub(super) struct Words {
     pub(super) subject: &'static str,
     pub(super) text: Zeroizing<String>,
@@ -20,11 +20,11 @@ pub(super) struct Words {
 
 enum Block<'a> {
     Paragraph(Cow<'static, str>),
-    /// Each a line of its own: `Label: value`.
+    /// Each on a separate line: `Label: value`.
     Fields(Vec<(&'static str, Cow<'a, str>)>),
 }
 
-/// Puts an envelope's letter into words. `public_url` has no slash at its end.
+/// Renders an envelope's content. `public_url` has no trailing slash.
 pub(super) fn render(envelope: &Envelope, public_url: &str) -> Words {
     let (subject, blocks) = wording(envelope, public_url);
     let name = clean(&envelope.letter.to.name);
@@ -49,10 +49,10 @@ fn wording<'a>(envelope: &'a Envelope, public_url: &'a str) -> (&'static str, Ve
                 ),
                 Reason::Forgotten => (
                     "You asked for a temporary password",
-                    "A temporary password was asked for, for your account.",
+                    "A temporary password was requested for your account.",
                 ),
             };
-            // not cleaned: a password is exactly what it is
+            // not cleaned: a password must be exact
             let password = ("Password", Cow::Borrowed(password.expose()));
             let until = utc_minute(*expires_at);
             let blocks = vec![
@@ -60,14 +60,14 @@ fn wording<'a>(envelope: &'a Envelope, public_url: &'a str) -> (&'static str, Ve
                 Fields(vec![server, username(name), password]),
                 Paragraph(
                     format!(
-                        "The password is temporary. It works until {until} and serves only to set a permanent one: \
-                         log in with it in the application you use, and choose a password of your own there."
+                        "The password is temporary. It is valid until {until} and can only be used to set a permanent \
+                         one: log in with it in the application you use, and choose your own password there."
                     )
                     .into(),
                 ),
                 Paragraph(
                     format!(
-                        "Without such an application: log in with it, then send it as oldPassword, and your own \
+                        "Without an application: log in with it, then send it as oldPassword, and your own password \
                          as newPassword, to POST {public_url}/api/v1/users/self/update-password"
                     )
                     .into(),
@@ -113,7 +113,7 @@ fn wording<'a>(envelope: &'a Envelope, public_url: &'a str) -> (&'static str, Ve
 }
 
 fn text(greeting: &str, blocks: &[Block<'_>]) -> Zeroizing<String> {
-    // room for all of it: a string that grows leaves copies of the password behind
+    // preallocated: a string that grows leaves copies of the password behind
     let mut out = Zeroizing::new(String::with_capacity(room(greeting, blocks)));
     wrap(&mut out, greeting);
     for block in blocks {
@@ -133,7 +133,7 @@ fn text(greeting: &str, blocks: &[Block<'_>]) -> Zeroizing<String> {
 }
 
 fn html(subject: &str, greeting: &str, blocks: &[Block<'_>]) -> Zeroizing<String> {
-    // `&quot;` and its like are at most six times what they stand for
+    // `&quot;` and similar are at most six times as long as the character
     let mut out = Zeroizing::new(String::with_capacity(6 * room(greeting, blocks) + 2_048));
     out.push_str("<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>");
     escape(&mut out, subject);
@@ -166,7 +166,7 @@ fn field(out: &mut String, label: &str, value: &str) {
     out.push_str("<tr><td style=\"padding: 2px 16px 2px 0; color: #666\">");
     escape(out, label);
     out.push_str("</td><td style=\"font-family: monospace\">");
-    // only what the operator configured becomes a link, never what a user typed
+    // only the operator's settings become links, never user input
     if label == "Server" {
         out.push_str("<a href=\"");
         escape(out, value);
@@ -179,7 +179,7 @@ fn field(out: &mut String, label: &str, value: &str) {
     out.push_str("</td></tr>\n");
 }
 
-/// An upper bound of the plain text's bytes.
+/// An upper bound of the size of the plain text.
 fn room(greeting: &str, blocks: &[Block<'_>]) -> usize {
     let block = |b: &Block<'_>| match b {
         Block::Paragraph(words) => words.len() + 2,
@@ -188,7 +188,7 @@ fn room(greeting: &str, blocks: &[Block<'_>]) -> usize {
     greeting.len() + 2 + blocks.iter().map(block).sum::<usize>()
 }
 
-/// Breaks at spaces; a word that is too long (an address) stays whole.
+/// Wraps at spaces; a word that is too long (an address) is not broken.
 fn wrap(out: &mut String, words: &str) {
     let mut column = 0;
     for word in words.split_whitespace() {
@@ -219,9 +219,8 @@ fn escape(out: &mut String, raw: &str) {
     }
 }
 
-/// What a user typed, on one line: a line break in a name could add a line `Password: ...` or a header. B19 keeps
-/// control characters out; a mail does not rely on it. Marks that turn the direction of the rest of the line
-/// (Unicode TR 36 §3.1) go as well.
+/// User input on one line: a line break in a name could add a line `Password: ...` or a header. B19 excludes control
+/// characters, but mails do not rely on it. Bidirectional controls (Unicode TR 36 §3.1) are removed as well.
 pub(super) fn clean(raw: &str) -> Cow<'_, str> {
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -232,7 +231,7 @@ pub(super) fn clean(raw: &str) -> Cow<'_, str> {
     Cow::Owned(kept.trim().to_owned())
 }
 
-/// `ada@example.com` as `a***@example.com`: enough for its owner to know it.
+/// `ada@example.com` as `a***@example.com`: enough for its owner to recognize it.
 fn masked(address: &str) -> String {
     let address = clean(address);
     let (local, domain) = address.rsplit_once('@').unwrap_or((&address, "***"));
@@ -240,15 +239,15 @@ fn masked(address: &str) -> String {
     format!("{first}***@{domain}")
 }
 
-/// A point in time for people, in UTC, to the minute it is in.
+/// A time for people, in UTC, truncated to the minute.
 fn utc_minute(at: Millis) -> String {
     message_time(at).strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// A point in time that every date format can print: within the years 1970 to 9999.
+/// A time that every date format can print: within the years 1970 to 9999.
 pub(super) fn message_time(at: Millis) -> jiff::Timestamp {
     const LAST: Millis = 253_402_300_799_999;
-    // jiff's range contains 1970 to 9999, but for the last day
+    // jiff's range contains 1970 to 9999, except for the last day
     jiff::Timestamp::from_millisecond(at.clamp(0, LAST)).unwrap_or(jiff::Timestamp::MAX)
 }
 

@@ -1,11 +1,11 @@
-//! Envelopes to test with, and a reader of mails that shares no code with their writer.
+//! Test envelopes, and a parser of mails that shares no code with their writer.
 
 use std::time::{Duration, Instant};
 
 use crate::{Envelope, Letter, LockCause, Notice, Reason, Recipient, Secret, Sender};
 use tenantry_core::clock::{DAY, Millis};
 
-/// With what quoted-printable and HTML would change.
+/// Contains characters that quoted-printable and HTML escape.
 pub(super) const PASSWORD: &str = "Kx7=3D&dot.=x<Zz9";
 /// 2026-11-23T05:59:59.123Z.
 pub(super) const WHEN: Millis = 1_795_413_599_123;
@@ -52,7 +52,7 @@ pub(super) fn one_of_each() -> Vec<Envelope> {
     ]
 }
 
-/// A mail taken apart.
+/// A parsed mail.
 pub(super) struct Read {
     /// Unfolded, in order.
     pub(super) headers: Vec<(String, String)>,
@@ -69,7 +69,7 @@ impl Read {
     }
 }
 
-/// Reads a multipart/alternative of two parts, minding RFC 5322 §2.1.1 and RFC 2045 §6.7.
+/// Parses a multipart/alternative with two parts, checking RFC 5322 §2.1.1 and RFC 2045 §6.7.
 pub(super) fn read(mail: &[u8]) -> Read {
     let mail = std::str::from_utf8(mail).unwrap();
     assert!(!mail.replace("\r\n", "").contains(['\r', '\n']), "a bare CR or LF");

@@ -1,4 +1,4 @@
-//! Large changes that are carried out in steps: what is to be done, and how far it is.
+//! Entries of bulk operations: what is to be done, and the progress.
 
 use crate::engine::driver::Param;
 use crate::engine::tx::Tx;
@@ -6,10 +6,10 @@ use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::PartnerId;
 
-/// Ids in one row. A step reads such a row, and writes it again when it ends inside of it.
+/// Ids per row. A step reads such a row, and rewrites it if it ends inside of it.
 const PIECE: usize = 1_000;
 
-/// Ids of an operation.
+/// The state of ids of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdState {
     /// Still to be done.
@@ -27,30 +27,30 @@ impl IdState {
     }
 }
 
-/// An operation that has begun. Of a partner there is one at a time.
+/// An operation in progress. A partner has one at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BulkRecord {
     /// Random.
     pub operation_id: String,
-    /// Who began it, as events name them.
+    /// The actor, as in events.
     pub actor: String,
-    /// What it does, as JSON.
+    /// The change, as JSON.
     pub change: String,
-    /// Ids it is for.
+    /// Total number of ids.
     pub total: i64,
-    /// Rows that are now other than before.
+    /// Number of changed rows.
     pub changed: i64,
-    /// Rows that had to be left as they were, as JSON.
+    /// Rows that were left unchanged, as JSON.
     pub kept: String,
-    /// Whose stored response is due at the end.
+    /// The key of the response to store at the end.
     pub key_hash: Option<String>,
     /// The process that carries it out.
     pub owner: String,
-    /// Until then nobody else may.
+    /// The end of its lease.
     pub lease_until: Millis,
 }
 
-/// Stores an operation; false when the partner has one already.
+/// Stores an operation; false if the partner has one already.
 pub fn insert(tx: &mut Tx<'_>, record: &BulkRecord) -> Result<bool> {
     let now = tx.now();
     let stored = tx.execute(
@@ -72,7 +72,7 @@ pub fn insert(tx: &mut Tx<'_>, record: &BulkRecord) -> Result<bool> {
     Ok(stored == 1)
 }
 
-/// Adds ids behind those of this state.
+/// Appends ids in this state.
 pub fn add_ids(tx: &mut Tx<'_>, state: IdState, ids: &[i64]) -> Result<()> {
     let last = tx.row(
         "SELECT coalesce(max(i.piece), 0) FROM bulk_operation_ids i WHERE i.pid = $1 AND i.state = $2",
@@ -90,10 +90,10 @@ pub fn add_ids(tx: &mut Tx<'_>, state: IdState, ids: &[i64]) -> Result<()> {
 }
 
 fn parse(ids: &str) -> Result<Vec<i64>> {
-    serde_json::from_str(ids).map_err(|_| Error::internal("ids of a bulk operation cannot be read"))
+    serde_json::from_str(ids).map_err(|_| Error::internal("ids of a bulk operation cannot be parsed"))
 }
 
-/// The first row of ids that are still to be done, and its number.
+/// The first row of pending ids, and its number.
 pub fn next_pending(tx: &mut Tx<'_>) -> Result<Option<(i64, Vec<i64>)>> {
     tx.row(
         "SELECT i.piece, i.ids FROM bulk_operation_ids i WHERE i.pid = $1 AND i.state = 'pending' \
@@ -103,7 +103,7 @@ pub fn next_pending(tx: &mut Tx<'_>) -> Result<Option<(i64, Vec<i64>)>> {
     )
 }
 
-/// All ids that are still to be done.
+/// All pending ids.
 pub fn list_pending(tx: &mut Tx<'_>) -> Result<Vec<i64>> {
     let pieces = tx.rows(
         "SELECT i.ids FROM bulk_operation_ids i WHERE i.pid = $1 AND i.state = 'pending'",
@@ -113,7 +113,7 @@ pub fn list_pending(tx: &mut Tx<'_>) -> Result<Vec<i64>> {
     Ok(pieces.into_iter().flatten().collect())
 }
 
-/// Keeps what a group that is being deleted permits, as JSON, for its event.
+/// Stores the permissions of a group that is being deleted, as JSON, for its event.
 pub fn keep_permissions(tx: &mut Tx<'_>, list: &str) -> Result<()> {
     tx.execute(
         "INSERT INTO bulk_operation_ids (pid, state, piece, ids) VALUES ($1, 'permissions', 1, $2)",
@@ -122,7 +122,7 @@ pub fn keep_permissions(tx: &mut Tx<'_>, list: &str) -> Result<()> {
     Ok(())
 }
 
-/// What was kept so, if it was.
+/// The stored permissions, if any.
 pub fn find_permissions(tx: &mut Tx<'_>) -> Result<Option<String>> {
     tx.row(
         "SELECT i.ids FROM bulk_operation_ids i WHERE i.pid = $1 AND i.state = 'permissions'",
@@ -131,13 +131,13 @@ pub fn find_permissions(tx: &mut Tx<'_>) -> Result<Option<String>> {
     )
 }
 
-/// Forgets it.
+/// Deletes the stored permissions.
 pub fn delete_permissions(tx: &mut Tx<'_>) -> Result<()> {
     tx.execute("DELETE FROM bulk_operation_ids WHERE pid = $1 AND state = 'permissions'", &[])?;
     Ok(())
 }
 
-/// Has only `rest` of a row be still to be done.
+/// Leaves only `rest` of a row pending.
 pub fn set_pending(tx: &mut Tx<'_>, piece: i64, rest: &[i64]) -> Result<()> {
     if rest.is_empty() {
         tx.execute(
@@ -154,7 +154,7 @@ pub fn set_pending(tx: &mut Tx<'_>, piece: i64, rest: &[i64]) -> Result<()> {
     Ok(())
 }
 
-/// Takes out the members that have left, ascending, each once.
+/// Removes and returns the members that have left, ascending, without duplicates.
 pub fn take_left(tx: &mut Tx<'_>) -> Result<Vec<i64>> {
     let pieces = tx.rows(
         "SELECT i.ids FROM bulk_operation_ids i WHERE i.pid = $1 AND i.state = 'left'",
@@ -170,8 +170,8 @@ pub fn take_left(tx: &mut Tx<'_>) -> Result<Vec<i64>> {
     Ok(ids)
 }
 
-/// The partner's operation, for a step of its owner, whose lease is prolonged; none when it has ended or another
-/// process carries it out.
+/// The partner's operation, for a step of its owner, whose lease is renewed; `None` if it has ended or another process
+/// carries it out.
 pub fn hold(
     tx: &mut Tx<'_>,
     operation_id: &str,
@@ -207,7 +207,7 @@ pub fn find(tx: &mut Tx<'_>) -> Result<Option<BulkRecord>> {
     )
 }
 
-/// Stores what a step came to.
+/// Stores the result of a step.
 pub fn set_progress(tx: &mut Tx<'_>, changed: i64, kept: &str) -> Result<()> {
     tx.execute(
         "UPDATE bulk_operations SET changed = $2, kept = $3 WHERE pid = $1",
@@ -216,13 +216,13 @@ pub fn set_progress(tx: &mut Tx<'_>, changed: i64, kept: &str) -> Result<()> {
     Ok(())
 }
 
-/// Removes an operation that has ended.
+/// Deletes a completed operation.
 pub fn delete(tx: &mut Tx<'_>) -> Result<()> {
     tx.execute("DELETE FROM bulk_operations WHERE pid = $1", &[])?;
     Ok(())
 }
 
-/// Gives an operation up for another process to go on with.
+/// Releases an operation for another process.
 pub fn release(tx: &mut Tx<'_>, operation_id: &str, owner: &str) -> Result<()> {
     tx.execute(
         "UPDATE bulk_operations SET lease_until = 0 WHERE pid = $1 AND operation_id = $2 AND owner = $3",
@@ -231,7 +231,7 @@ pub fn release(tx: &mut Tx<'_>, operation_id: &str, owner: &str) -> Result<()> {
     Ok(())
 }
 
-/// Has `owner` carry out the partner's operation, if it still stands as `found`.
+/// Makes `owner` the owner of the partner's operation, if it is still in the state `found`.
 pub fn take_over(tx: &mut Tx<'_>, found: &BulkRecord, owner: &str, lease_until: Millis) -> Result<bool> {
     let taken = tx.execute(
         "UPDATE bulk_operations SET owner = $2, lease_until = $3 \
@@ -247,7 +247,7 @@ pub fn take_over(tx: &mut Tx<'_>, found: &BulkRecord, owner: &str, lease_until: 
     Ok(taken == 1)
 }
 
-/// The partners that have one.
+/// The partners with an operation.
 pub fn list_partners(tx: &mut Tx<'_>) -> Result<Vec<PartnerId>> {
     tx.unscoped()
         .rows("SELECT b.pid FROM bulk_operations b ORDER BY b.pid", &[], |row| row.int(0).map(PartnerId))

@@ -14,13 +14,13 @@ use tenantry_core::model::{PartnerId, User, UserId, Username};
 /// A user as it was deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeletedUser {
-    /// As it was.
+    /// The user.
     pub user: User,
     /// When it was deleted.
     pub deleted_at: Millis,
 }
 
-/// What a row holds. Rows outlive the version that wrote them. Not `Debug`: hashes belong in no log.
+/// The content of a row, which must be readable by later versions. Not `Debug`: hashes must not be logged.
 #[derive(Serialize, Deserialize)]
 struct Record {
     user: User,
@@ -41,7 +41,7 @@ struct Password {
     expires_at: Millis,
 }
 
-/// Keeps a user that is about to be deleted, with its passwords.
+/// Stores a user that is about to be deleted, with its passwords.
 pub fn insert(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let passwords = tx.rows(
         "SELECT password_id, hash, temporary, present, created_at, expires_at FROM passwords \
@@ -71,7 +71,7 @@ pub fn insert(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let user = user.clone();
     let record = Record { user, failed_logins, refused_until, held_email, held_until, passwords };
     let record = serde_json::to_string(&record)
-        .map_err(|e| Error::internal(format!("a deleted user cannot be written: {e}")))?;
+        .map_err(|e| Error::internal(format!("a deleted user cannot be serialized: {e}")))?;
     let now = tx.now();
     tx.execute(
         "INSERT INTO deleted_users (pid, user_id, deleted_at, search_text, record) VALUES ($1, $2, $3, $4, $5)",
@@ -81,7 +81,7 @@ pub fn insert(tx: &mut Tx<'_>, user: &User) -> Result<()> {
 }
 
 fn parse(text: &str) -> Result<Record> {
-    serde_json::from_str(text).map_err(|_| Error::internal("a deleted user cannot be read"))
+    serde_json::from_str(text).map_err(|_| Error::internal("a deleted user cannot be parsed"))
 }
 
 /// A user deleted after `since`.
@@ -98,10 +98,10 @@ fn read(row: &dyn Row) -> Result<DeletedUser> {
     Ok(DeletedUser { user: parse(row.text(0)?)?.user, deleted_at: row.int(1)? })
 }
 
-/// Brings a user back as `user`, with its passwords. Its row here goes.
+/// Restores a user as `user`, with its passwords, and deletes its row here.
 ///
 /// # Errors
-/// As [`users::insert`]; internal when it is not here.
+/// As [`users::insert`]; internal if it is not here.
 pub fn restore(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
     let id = user.user_id;
     let record = tx
@@ -146,9 +146,9 @@ pub fn restore(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> 
     expensive_hashes::record(tx, record.passwords.iter().map(|password| password.hash.as_str()))
 }
 
-/// Removes a deleted user for good; whether it was here.
+/// Deletes a deleted user permanently. Returns whether it was here.
 pub fn delete(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
-    // secure_delete zeroes what stood there.
+    // secure_delete zeroes the content.
     let gone = tx.execute("DELETE FROM deleted_users WHERE pid = $1 AND user_id = $2", &[user_id.into()])?;
     Ok(gone > 0)
 }
@@ -162,7 +162,7 @@ pub fn list_old(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<Vec<(Part
     )
 }
 
-/// The orders of a list of deleted users.
+/// The sort orders of deleted users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is the property of that name")]
 pub enum DeletedSort {
@@ -181,7 +181,7 @@ impl DeletedSort {
         }
     }
 
-    /// What a deleted user is sorted by in this order.
+    /// The sort key of a deleted user.
     pub fn key_of(self, deleted: &DeletedUser) -> SortKey {
         match self {
             Self::UserId => SortKey::Int(deleted.user.user_id.0),
@@ -190,27 +190,27 @@ impl DeletedSort {
     }
 }
 
-/// Which deleted users, in which order.
+/// A query for deleted users.
 #[derive(Debug, Clone)]
 pub struct DeletedQuery {
-    /// Holding this folded term (B27).
+    /// Containing this folded term (B27).
     pub search: Option<String>,
     /// The order.
     pub sort: DeletedSort,
-    /// The other way round.
+    /// Descending.
     pub descending: bool,
 }
 
 fn conditions(tx: &Tx<'_>, query: &DeletedQuery) -> String {
     let test = match query.search {
-        // Bound in any case, so that the parameters stay where they are.
+        // Always bound, so that the positions of parameters are fixed.
         None => String::from("$3 = ''"),
         Some(_) => tx.dialect().contains("d.search_text", "$3"),
     };
     format!("d.pid = $1 AND d.deleted_at > $2 AND {test}")
 }
 
-/// How many users deleted after `since` the query finds.
+/// The number of users deleted after `since` that match the query.
 pub fn total(tx: &mut Tx<'_>, query: &DeletedQuery, since: Millis) -> Result<Total> {
     let conditions = conditions(tx, query);
     let sql = format!(

@@ -1,4 +1,4 @@
-//! What deletions take along.
+//! Side effects of deletions.
 
 use crate::engine::driver::Param;
 use crate::engine::tx::Tx;
@@ -6,12 +6,12 @@ use crate::tables::permission_changes::COUNTS;
 use tenantry_core::error::Result;
 use tenantry_core::model::ObjectId;
 
-/// Rows that would go, the first of them, and how many there are in all.
+/// Rows that would be deleted: the first ones and the total.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Going<T> {
-    /// The first of them.
+    /// The first rows.
     pub first: Vec<T>,
-    /// How many there are in all.
+    /// The total.
     pub count: i64,
 }
 
@@ -52,7 +52,7 @@ pub fn wildcards_of_groups(tx: &mut Tx<'_>, ids: &[i64], limit: i64) -> Result<G
     Ok(Going { first, count: count.unwrap_or(0) })
 }
 
-/// What a group may do with an object.
+/// A permission of a group on an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectGrant {
     /// The group.
@@ -61,7 +61,7 @@ pub struct ObjectGrant {
     pub object_type: String,
     /// The object.
     pub object_id: ObjectId,
-    /// What the group may do with it.
+    /// The permission.
     pub permission: String,
 }
 
@@ -89,7 +89,7 @@ pub fn permissions_of_groups(tx: &mut Tx<'_>, ids: &[i64], limit: i64) -> Result
     Ok(Going { first, count: count.unwrap_or(0) })
 }
 
-/// Sessions of these users that have not ended, as user and session.
+/// Active sessions of these users, as user and session.
 pub fn sessions_of_users(tx: &mut Tx<'_>, ids: &[i64], limit: i64) -> Result<Going<(i64, String)>> {
     let (list, now) = (serde_json::json!(ids).to_string(), tx.now());
     let set = tx.dialect().int_set("$2");

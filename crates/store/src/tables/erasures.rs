@@ -1,4 +1,4 @@
-//! Erased users whose events may still hold personal values, and addresses of sessions whose time is over.
+//! Erased users whose events may still contain personal values, and addresses of sessions whose retention has ended.
 
 use crate::engine::driver::Row;
 use crate::engine::tx::Tx;
@@ -6,19 +6,19 @@ use tenantry_core::clock::Millis;
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, UserId};
 
-/// Stands for every user of a deleted partner.
+/// All users of a deleted partner.
 pub const EVERYBODY: UserId = UserId(0);
 
-/// An erased user whose events are still to be blanked.
+/// An erased user whose events are not all blanked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Erasure {
     /// The user, or [`EVERYBODY`].
     pub user_id: UserId,
-    /// The events up to this one are blanked.
+    /// The last blanked event.
     pub after_event: i64,
 }
 
-/// Remembers that the events of an erased user behind `after_event` are still to be blanked.
+/// Records that the events of an erased user after `after_event` must be blanked.
 pub fn insert(tx: &mut Tx<'_>, erasure: Erasure) -> Result<()> {
     tx.execute(
         "INSERT INTO erasures (pid, user_id, after_event) VALUES ($1, $2, $3) ON CONFLICT (pid, user_id) DO NOTHING",
@@ -34,7 +34,7 @@ pub fn list_partners(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<PartnerId>> {
     })
 }
 
-/// Takes erasures of the partner: those that another process has taken are left out.
+/// Takes erasures of the partner, except those that another process has taken.
 pub fn take(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Erasure>> {
     let take = tx.dialect().take_rows();
     tx.rows(
@@ -46,7 +46,7 @@ pub fn take(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Erasure>> {
     )
 }
 
-/// Stores how far an erasure is.
+/// Stores the progress of an erasure.
 pub fn advance(tx: &mut Tx<'_>, erasure: Erasure) -> Result<()> {
     tx.execute(
         "UPDATE erasures SET after_event = $3 WHERE pid = $1 AND user_id = $2",
@@ -55,13 +55,13 @@ pub fn advance(tx: &mut Tx<'_>, erasure: Erasure) -> Result<()> {
     Ok(())
 }
 
-/// An erasure is done with.
+/// Deletes a completed erasure.
 pub fn delete(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     tx.execute("DELETE FROM erasures WHERE pid = $1 AND user_id = $2", &[user_id.into()])?;
     Ok(())
 }
 
-/// What an event shows.
+/// The values of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
     /// The event.
@@ -77,7 +77,7 @@ fn read(row: &dyn Row) -> Result<Shown> {
     Ok(Shown { event_id: row.int(0)?, before: owned(row.opt_text(1)?), after: owned(row.opt_text(2)?) })
 }
 
-/// The next events that an erasure is about, by number.
+/// The next events of an erasure, by id.
 pub fn list_events(tx: &mut Tx<'_>, erasure: Erasure, limit: i64) -> Result<Vec<Shown>> {
     let whose = if erasure.user_id == EVERYBODY {
         "e.user_id IS NOT NULL AND CAST($2 AS BIGINT) = 0"
@@ -94,7 +94,7 @@ pub fn list_events(tx: &mut Tx<'_>, erasure: Erasure, limit: i64) -> Result<Vec<
     )
 }
 
-/// Has an event show something else.
+/// Replaces the values of an event.
 pub fn set_event(tx: &mut Tx<'_>, shown: &Shown) -> Result<()> {
     tx.execute(
         "UPDATE events SET before = $3, after = $4 WHERE pid = $1 AND event_id = $2",
@@ -103,21 +103,21 @@ pub fn set_event(tx: &mut Tx<'_>, shown: &Shown) -> Result<()> {
     Ok(())
 }
 
-/// An event that holds the address a session was opened from.
+/// An event with the address of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionAddress {
     /// The partner.
     pub pid: PartnerId,
-    /// The session; empty where it is not known.
+    /// The session; empty if unknown.
     pub session_id: String,
     /// The event.
     pub event_id: i64,
-    /// When the session ends at the latest, if it is still there.
+    /// The latest end of the session, if it still exists.
     pub session_ends: Option<Millis>,
 }
 
-/// Takes addresses of all partners whose time is over, unless their sessions have been extended. Those that another
-/// process has taken are left out.
+/// Takes addresses of all partners whose retention has ended, unless their sessions have been extended, and except
+/// those that another process has taken.
 pub fn take_addresses(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<SessionAddress>> {
     let (now, take) = (tx.now(), tx.dialect().take_rows());
     tx.unscoped().rows(
@@ -139,7 +139,7 @@ pub fn take_addresses(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<SessionAddress>
     )
 }
 
-/// What the event of an address shows, unless it has been removed.
+/// The event of an address, unless it was deleted.
 pub fn find_event(tx: &mut Tx<'_>, address: &SessionAddress) -> Result<Option<Shown>> {
     let found = tx.unscoped().rows(
         "SELECT e.event_id, e.before, e.after FROM events e WHERE e.pid = $1 AND e.event_id = $2",
@@ -149,7 +149,7 @@ pub fn find_event(tx: &mut Tx<'_>, address: &SessionAddress) -> Result<Option<Sh
     Ok(found.into_iter().next())
 }
 
-/// Has the event of an address show something else after it.
+/// Replaces the `after` values of the event of an address.
 pub fn set_after(tx: &mut Tx<'_>, address: &SessionAddress, after: &str) -> Result<()> {
     tx.unscoped().execute(
         "UPDATE events SET after = $3 WHERE pid = $1 AND event_id = $2",
@@ -158,7 +158,7 @@ pub fn set_after(tx: &mut Tx<'_>, address: &SessionAddress, after: &str) -> Resu
     Ok(())
 }
 
-/// The address of an event goes later, since its session goes on.
+/// Postpones the blanking of an address, since its session continues.
 pub fn postpone_address(tx: &mut Tx<'_>, address: &SessionAddress, erase_at: Millis) -> Result<()> {
     tx.unscoped().execute(
         "UPDATE session_addresses SET erase_at = $4 WHERE pid = $1 AND session_id = $2 AND event_id = $3",
@@ -167,7 +167,7 @@ pub fn postpone_address(tx: &mut Tx<'_>, address: &SessionAddress, erase_at: Mil
     Ok(())
 }
 
-/// The address of an event is gone.
+/// Deletes the entry of a blanked address.
 pub fn delete_address(tx: &mut Tx<'_>, address: &SessionAddress) -> Result<()> {
     tx.unscoped().execute(
         "DELETE FROM session_addresses WHERE pid = $1 AND session_id = $2 AND event_id = $3",
@@ -176,7 +176,7 @@ pub fn delete_address(tx: &mut Tx<'_>, address: &SessionAddress) -> Result<()> {
     Ok(())
 }
 
-/// Forgets which events of a deleted partner hold addresses: all of them are blanked.
+/// Deletes the entries of a deleted partner: all its events are blanked.
 pub fn delete_addresses(tx: &mut Tx<'_>) -> Result<()> {
     tx.execute("DELETE FROM session_addresses WHERE pid = $1", &[])?;
     Ok(())

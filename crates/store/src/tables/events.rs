@@ -8,18 +8,18 @@ use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{Event, GroupId, PartnerId, UserId};
 
-/// What to record; who and when come from the transaction.
+/// An event to record; actor and time come from the transaction.
 #[derive(Debug, Default)]
 pub struct NewEvent<'a> {
-    /// What happened, such as `user.created`.
+    /// The kind, such as `user.created`.
     pub kind: &'a str,
-    /// The user it happened to.
+    /// The affected user.
     pub user_id: Option<UserId>,
-    /// The group it happened to.
+    /// The affected group.
     pub group_id: Option<GroupId>,
-    /// What changed, before. Never a password, token or hash.
+    /// The changed values, before. Never a password, token or hash.
     pub before: Option<serde_json::Value>,
-    /// What changed, after. Never a password, token or hash.
+    /// The changed values, after. Never a password, token or hash.
     pub after: Option<serde_json::Value>,
 }
 
@@ -28,8 +28,8 @@ pub fn insert(tx: &mut Tx<'_>, event: &NewEvent<'_>) -> Result<()> {
     insert_numbered(tx, event).map(drop)
 }
 
-/// Records an event that holds the address a session was opened from, which goes at `erase_at` unless the session ends
-/// at another time than is known now.
+/// Records an event with the address of a session, which is blanked at `erase_at` unless the session ends at another
+/// time than is known now.
 pub fn insert_with_address(
     tx: &mut Tx<'_>,
     event: &NewEvent<'_>,
@@ -47,14 +47,14 @@ pub fn insert_with_address(
     )
 }
 
-/// The number it has got, where that is known before it is stored.
+/// Its id, if that is known before it is stored.
 fn insert_numbered(tx: &mut Tx<'_>, event: &NewEvent<'_>) -> Result<Option<i64>> {
     let before = event.before.as_ref().map(ToString::to_string);
     let after = event.after.as_ref().map(ToString::to_string);
     write(tx, event, before.as_deref(), after.as_deref())
 }
 
-/// Like [`insert`], for an event whose `before` and `after` are written as JSON already.
+/// As [`insert`], for an event whose `before` and `after` are serialized already.
 pub fn insert_written(
     tx: &mut Tx<'_>,
     event: &NewEvent<'_>,
@@ -95,7 +95,7 @@ fn write(
 
 /// Partners whose oldest event is from before `before`.
 pub fn list_partners_with_old(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<Vec<PartnerId>> {
-    // From partner to partner by the key, also to those that are deleted; events have no index by time.
+    // Seeks from partner to partner by the key, including deleted ones; events have no index by time.
     tx.unscoped().rows(
         "WITH RECURSIVE p (pid) AS (SELECT min(e.pid) FROM events e UNION ALL \
          SELECT (SELECT min(n.pid) FROM events n WHERE n.pid > p.pid) FROM p WHERE p.pid IS NOT NULL) \
@@ -106,7 +106,7 @@ pub fn list_partners_with_old(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Re
     )
 }
 
-/// Removes those of the partner's first `limit` events that are from before `before`; how many.
+/// Deletes those of the partner's first `limit` events that are older than `before`. Returns their number.
 pub fn purge(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<usize> {
     let take = tx.dialect().take_rows();
     let gone = tx.execute(
@@ -121,21 +121,21 @@ pub fn purge(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<usize> {
     Ok(gone)
 }
 
-/// Which events, in which order.
+/// A query for events.
 #[derive(Debug, Clone, Default)]
 pub struct EventQuery {
-    /// Of any of these users; empty = all.
+    /// Of any of these users; empty means all.
     pub users: Vec<UserId>,
-    /// Of any of these kinds; empty = all.
+    /// Of any of these kinds; empty means all.
     pub kinds: Vec<String>,
     /// Newest first.
     pub descending: bool,
 }
 
-/// Where a page of events begins.
+/// The start of a page of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventPosition {
-    /// After so many rows.
+    /// After this many rows.
     Offset(i64),
     /// After this event.
     After(i64),
@@ -157,7 +157,7 @@ fn conditions(tx: &Tx<'_>, query: &EventQuery) -> (String, String, String) {
     (sql, serde_json::json!(users).to_string(), serde_json::json!(query.kinds).to_string())
 }
 
-/// How many events the query finds.
+/// The number of events that match the query.
 pub fn total(tx: &mut Tx<'_>, query: &EventQuery) -> Result<Total> {
     if query.users.is_empty() && query.kinds.is_empty() {
         return Ok(Total { count: counted(tx, Counter::Events)?, is_exact: true });
@@ -193,7 +193,7 @@ fn read(row: &dyn Row) -> Result<Event> {
     let json = |text: Option<&str>| {
         text.map(serde_json::from_str)
             .transpose()
-            .map_err(|_| Error::internal("an event holds something that is not JSON"))
+            .map_err(|_| Error::internal("an event contains invalid JSON"))
     };
     Ok(Event {
         event_id: row.int(0)?,

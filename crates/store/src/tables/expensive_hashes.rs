@@ -1,5 +1,5 @@
-//! The most expensive password hashes that are stored, by kind: as long as any of them takes, refused logins take
-//! (docs/adr/0021). They hold for the whole server, so this file uses the unscoped door for them.
+//! The most expensive stored password hashes, by kind, which determine how long refused logins take (docs/adr/0021).
+//! They apply to the whole server, so this file uses `Tx::unscoped` for them.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use tenantry_core::clock::{HOUR, MINUTE, Millis};
 use tenantry_core::error::Result;
 use tenantry_passwords::{Work, WorkKind};
 
-/// How exactly it is known when a kind was recorded last: more often would have imports wait for each other.
+/// Precision of the time of the last record of a kind: a higher one would make imports wait for each other.
 const PRECISION: Millis = 10 * MINUTE;
-/// For how long a kind is left as it is after it was recorded. Much longer than [`PRECISION`] and than any transaction
-/// takes: one that relies on what it found recorded has ended before that is lowered.
+/// How long a kind is not lowered after it was recorded. Much longer than [`PRECISION`] and than any transaction: one
+/// that relies on the recorded value has ended before it is lowered.
 const KEPT: Millis = HOUR;
 
-/// Passwords that were not looked at yet, as the index over them has it (migrations/0010).
+/// Passwords without a recorded cost, as in the index over them (migrations/0010).
 const NOT_LOOKED_AT: &str = "p.cost_kind IS NULL AND substr(p.hash, 1, 7) <> 'sha256$' \
      AND substr(p.hash, 1, 31) <> '$argon2id$v=19$m=19456,t=2,p=1$'";
 
-/// The most work of a kind that a password takes which is good for a login.
+/// The highest work of a kind among all passwords that can log in.
 pub(crate) const MOST: &str = "SELECT p.cost_work FROM passwords p WHERE p.cost_kind = $1 AND p.cost_kind > 0 \
      AND p.present = 1 ORDER BY p.cost_work DESC LIMIT 1";
 
@@ -71,8 +71,8 @@ pub fn record<'h>(tx: &mut Tx<'_>, hashes: impl IntoIterator<Item = &'h str>) ->
     Ok(())
 }
 
-/// Looks at passwords of any partner that were not looked at yet, at most `limit`, and records those that are expensive. How
-/// many there were, and how many of them are over the bounds.
+/// Records the cost of at most `limit` passwords of any partner that have none, and updates the most expensive ones.
+/// Returns their number, and the number of those over the limits.
 pub fn look_at(tx: &mut Tx<'_>, limit: i64) -> Result<(usize, usize)> {
     let take = tx.dialect().take_rows();
     let found = tx.unscoped().rows(&format!("{}{take}", not_looked_at_sql()), &[limit.into()], |row| {
@@ -91,7 +91,7 @@ pub fn look_at(tx: &mut Tx<'_>, limit: i64) -> Result<(usize, usize)> {
     Ok((found.len(), over))
 }
 
-/// Forgets kinds of which no user has a hash any more, and lowers the others to what there is.
+/// Deletes kinds that no user has any more, and lowers the others to the current maximum.
 pub fn lower(tx: &mut Tx<'_>) -> Result<()> {
     let (recorded, now) = (list_with_times(tx)?, tx.now());
     let old: Vec<Work> =
@@ -105,7 +105,7 @@ pub fn lower(tx: &mut Tx<'_>) -> Result<()> {
     }
     for work in old {
         let (kind, amount) = numbers(work);
-        // The last one of the index: one look, however many there are.
+        // The last entry of the index: one lookup, however many there are.
         let most = tx.unscoped().rows(MOST, &[kind.into()], |row| row.int(0))?;
         match most.first() {
             None => {

@@ -1,4 +1,4 @@
-//! Forgotten passwords: who asked, and when whom was mailed one.
+//! Forgotten-password requests, and the mails sent for them.
 
 use crate::engine::sequences::Sequence;
 use crate::engine::tx::Tx;
@@ -6,14 +6,14 @@ use tenantry_core::clock::Millis;
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, UserId};
 
-/// A request as it stands, whether there is such a user or not.
+/// A stored request, whether there is such a user or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Its number.
+    /// Its id.
     pub request_id: i64,
     /// Whether `key` is an e-mail address.
     pub by_email: bool,
-    /// The username or e-mail address as compared; empty when nobody can have it.
+    /// The folded username or e-mail address; empty if nobody can have it.
     pub key: String,
 }
 
@@ -28,7 +28,7 @@ pub fn insert(tx: &mut Tx<'_>, by_email: bool, key: &str) -> Result<()> {
     Ok(())
 }
 
-/// The requests that wait, the oldest first.
+/// Pending requests, oldest first.
 pub fn list(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Request>> {
     tx.unscoped().rows(
         "SELECT request_id, by_email, name_key FROM password_requests ORDER BY request_id LIMIT $1",
@@ -39,13 +39,13 @@ pub fn list(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Request>> {
     )
 }
 
-/// A request is done with.
+/// Deletes a processed request.
 pub fn delete(tx: &mut Tx<'_>, request_id: i64) -> Result<()> {
     tx.unscoped().execute("DELETE FROM password_requests WHERE request_id = $1", &[request_id.into()])?;
     Ok(())
 }
 
-/// Removes the requests that name nobody: they lead to nothing, and may name somebody who was just erased.
+/// Deletes requests that match no user: they have no effect, and may contain values of a user who was just erased.
 pub fn delete_of_nobody(tx: &mut Tx<'_>) -> Result<()> {
     tx.unscoped().execute(
         "DELETE FROM password_requests WHERE CASE by_email WHEN 0 THEN \
@@ -56,14 +56,14 @@ pub fn delete_of_nobody(tx: &mut Tx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Users of any partner with this folded e-mail address, by number from after `after` on.
+/// Users of any partner with this folded e-mail address, by id after `after`.
 pub fn find_by_email(
     tx: &mut Tx<'_>,
     key: &str,
     after: UserId,
     limit: i64,
 ) -> Result<Vec<(PartnerId, UserId)>> {
-    // The index of the addresses leads with the partner: partners are few, and nobody waits for this.
+    // The index of addresses leads with the partner: there are few partners, and no client waits for this.
     tx.unscoped().rows(
         "SELECT u.pid, u.user_id FROM partners p JOIN users u ON u.pid = p.pid AND u.email_key = $1 \
          WHERE u.user_id > $2 ORDER BY u.user_id LIMIT $3",
@@ -72,7 +72,7 @@ pub fn find_by_email(
     )
 }
 
-/// When a user was mailed a temporary password on request since `since`, the newest first.
+/// The times of requested mails to a user since `since`, newest first.
 pub fn list_issued(tx: &mut Tx<'_>, user_id: UserId, since: Millis) -> Result<Vec<Millis>> {
     tx.rows(
         "SELECT issued_at FROM forgotten_passwords WHERE pid = $1 AND user_id = $2 AND issued_at > $3 \
@@ -82,7 +82,7 @@ pub fn list_issued(tx: &mut Tx<'_>, user_id: UserId, since: Millis) -> Result<Ve
     )
 }
 
-/// Remembers that a user is mailed one now, and forgets what was before `since`.
+/// Records a mail to a user now, and deletes records from before `since`.
 pub fn set_issued(tx: &mut Tx<'_>, user_id: UserId, since: Millis) -> Result<()> {
     let now = tx.now();
     tx.execute(

@@ -1,4 +1,4 @@
-//! Groups and who is in them.
+//! Groups and their members.
 
 use crate::engine::driver::{Param, Row};
 use crate::engine::sequences::Sequence;
@@ -25,7 +25,7 @@ fn read(row: &dyn Row) -> Result<Group> {
     })
 }
 
-/// The orders of a list of groups.
+/// The sort orders of groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each is the property of that name")]
 pub enum GroupSort {
@@ -57,7 +57,7 @@ impl GroupSort {
         }
     }
 
-    /// What `group` is sorted by in this order.
+    /// The sort key of a group.
     pub fn key_of(self, group: &Group) -> SortKey {
         match self {
             Self::GroupId => SortKey::Int(group.group_id.0),
@@ -69,20 +69,20 @@ impl GroupSort {
     }
 }
 
-/// Which groups, in which order.
+/// A query for groups.
 #[derive(Debug, Clone)]
 pub struct GroupQuery {
-    /// Name or description hold this folded term.
+    /// Name or description contain this folded term.
     pub search: Option<String>,
     /// The order.
     pub sort: GroupSort,
-    /// The other way round.
+    /// Descending.
     pub descending: bool,
-    /// Whether the users of each are wanted.
+    /// Whether to read their users.
     pub with_users: bool,
 }
 
-/// How many groups the query finds.
+/// The number of groups that match the query.
 pub fn total(tx: &mut Tx<'_>, query: &GroupQuery) -> Result<Total> {
     let Some(term) = &query.search else {
         return Ok(Total { count: counted(tx, Counter::Groups)?, is_exact: true });
@@ -93,7 +93,7 @@ pub fn total(tx: &mut Tx<'_>, query: &GroupQuery) -> Result<Total> {
     Ok(Total { count: count.unwrap_or(0), is_exact: true })
 }
 
-/// The next groups of a page, with their users if they are wanted.
+/// The next groups of a page, with their users if requested.
 pub fn select(tx: &mut Tx<'_>, query: &GroupQuery, from: &Position, size: i64) -> Result<Vec<Group>> {
     let mut groups = read_rows(tx, query, from, size)?;
     attach_wildcards(tx, &mut groups)?;
@@ -103,21 +103,21 @@ pub fn select(tx: &mut Tx<'_>, query: &GroupQuery, from: &Position, size: i64) -
     Ok(groups)
 }
 
-/// Members that one chunk of a stream has at most.
+/// Maximum number of members in a chunk of a stream.
 pub const CHUNK_MEMBERS: i64 = 10_000;
 
 /// Some groups of a stream.
 #[derive(Debug)]
 pub struct GroupChunk {
-    /// The groups, with their users if they are wanted.
+    /// The groups, with their users if requested.
     pub groups: Vec<Group>,
-    /// Of the last group only the first [`CHUNK_MEMBERS`] users are there: the rest is read by
+    /// The last group only has its first [`CHUNK_MEMBERS`] users: the rest is read by
     /// [`crate::tables::memberships::members_after`].
     pub is_open: bool,
 }
 
-/// The next groups of a stream: at most `size`, and fewer where they are large, so that the memory of a stream grows
-/// neither with the groups nor with the largest of them.
+/// The next groups of a stream: at most `size`, and fewer if they are large, so that the memory of a stream grows
+/// neither with the number of groups nor with the size of the largest.
 pub fn chunk(tx: &mut Tx<'_>, query: &GroupQuery, from: &Position, size: i64) -> Result<GroupChunk> {
     let mut groups = read_rows(tx, query, from, size)?;
     let mut is_open = false;
@@ -243,7 +243,7 @@ pub fn users_of(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Vec<UserId>> {
     crate::tables::memberships::members_after(tx, group_id, UserId(0), i64::MAX)
 }
 
-/// One group of the partner, with its wildcards, but without its users, who may be many.
+/// One group of the partner, with its wildcards, but without its users, of which there may be many.
 pub fn find_head(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Option<Group>> {
     let sql = format!("SELECT {COLUMNS} FROM groups g WHERE g.pid = $1 AND g.group_id = $2");
     let mut groups = tx.rows(&sql, &[group_id.into()], read)?;
@@ -264,12 +264,12 @@ pub fn list_unknown(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Vec<i64>> {
         &[Param::Text(&list)],
         |row| row.int(0),
     )?;
-    // A list may have 100,000 ids.
+    // A list can have 100,000 ids.
     let known: std::collections::HashSet<_> = known.into_iter().collect();
     Ok(ids.into_iter().filter(|id| !known.contains(id)).collect())
 }
 
-/// The groups that have these folded names.
+/// The groups with these folded names.
 pub fn find_named(tx: &mut Tx<'_>, keys: &[String]) -> Result<Vec<(String, GroupId)>> {
     if keys.is_empty() {
         return Ok(Vec::new());
@@ -298,16 +298,16 @@ pub fn names(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Vec<(i64, String)>> {
     )
 }
 
-/// The version of a group; none when there is no such group.
+/// The version of a group; `None` if there is no such group.
 pub fn version(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Option<i64>> {
     let sql = "SELECT g.version FROM groups g WHERE g.pid = $1 AND g.group_id = $2";
     tx.row(sql, &[group_id.into()], |row| row.int(0))
 }
 
-/// Stores a new group and takes its id.
+/// Stores a new group and assigns its id.
 ///
 /// # Errors
-/// `group-name-taken`: the database's word.
+/// `group-name-taken`, from the unique constraint.
 pub fn insert(tx: &mut Tx<'_>, name: &str, description: &str, parent: Option<GroupId>) -> Result<GroupId> {
     let id = tx.next_id(Sequence::Groups)?;
     let now = tx.now();
@@ -329,7 +329,7 @@ pub fn insert(tx: &mut Tx<'_>, name: &str, description: &str, parent: Option<Gro
     Ok(GroupId(id))
 }
 
-/// Stores a group's name, description and parent, and raises its version.
+/// Stores a group's name, description and parent, and increments its version.
 ///
 /// # Errors
 /// As [`insert`].
@@ -352,7 +352,7 @@ pub fn update(tx: &mut Tx<'_>, group: &Group) -> Result<()> {
     Ok(())
 }
 
-/// Raises a group's version: something that belongs to it was changed.
+/// Increments a group's version: something that belongs to it was changed.
 pub fn raise_version(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
     let now = tx.now();
     tx.execute(
@@ -362,7 +362,7 @@ pub fn raise_version(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
     Ok(())
 }
 
-/// Removes a group; its members leave it.
+/// Deletes a group and its memberships.
 pub fn delete(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
     crate::tables::users::touch_members(tx, group_id)?;
     tx.execute("DELETE FROM groups WHERE pid = $1 AND group_id = $2", &[group_id.into()])?;
@@ -378,7 +378,7 @@ pub fn claim(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
     )
 }
 
-/// How many members a group has, as it is kept. None = there is no such group.
+/// The stored number of members of a group; `None` if there is no such group.
 pub fn members(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Option<i64>> {
     tx.row(
         "SELECT membership_count FROM groups WHERE pid = $1 AND group_id = $2",
@@ -387,7 +387,7 @@ pub fn members(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Option<i64>> {
     )
 }
 
-/// How many these groups are, with their members, as they are kept, and their permissions.
+/// The number of these groups, of their members (as stored), and of their permissions.
 pub fn rows_of_all(tx: &mut Tx<'_>, groups: &[i64]) -> Result<i64> {
     let list = serde_json::json!(groups).to_string();
     let set = tx.dialect().int_set("$2");
@@ -398,7 +398,7 @@ pub fn rows_of_all(tx: &mut Tx<'_>, groups: &[i64]) -> Result<i64> {
     Ok(tx.row(&sql, &[Param::Text(&list)], |row| row.int(0))?.unwrap_or(0))
 }
 
-/// Keeps the number of members, and raises the version.
+/// Stores the number of members, and increments the version.
 pub fn count_members(tx: &mut Tx<'_>, group_id: GroupId, by: i64) -> Result<()> {
     tx.execute_later(
         "UPDATE groups SET membership_count = groups.membership_count + $3, version = groups.version + 1 \
@@ -408,7 +408,7 @@ pub fn count_members(tx: &mut Tx<'_>, group_id: GroupId, by: i64) -> Result<()> 
     )
 }
 
-/// The same `by` for each of these groups: those of a user who comes or goes.
+/// The same `by` for each of these groups: those of a user who is created or deleted.
 pub fn count_in_each(tx: &mut Tx<'_>, groups: &[GroupId], by: i64) -> Result<()> {
     groups.iter().try_for_each(|group| count_members(tx, *group, by))
 }

@@ -1,17 +1,17 @@
-//! Imports of users that have begun, and how far each is.
+//! Imports in progress, with their positions.
 
 use crate::engine::tx::Tx;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::Result;
 
-/// How far an import is.
+/// The progress of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Progress {
-    /// Of the rows that are done.
+    /// The checksum of the rows that are done.
     pub checksum: String,
     /// Rows that are done.
     pub rows: i64,
-    /// Users that they became.
+    /// Created users.
     pub created: i64,
     /// Rows that were rejected.
     pub failed: i64,
@@ -19,7 +19,7 @@ pub struct Progress {
     pub told: String,
 }
 
-/// How far an import of the partner is; none when it has not begun.
+/// The progress of an import of the partner; `None` if it has not begun.
 pub fn find(tx: &mut Tx<'_>, key: &str) -> Result<Option<Progress>> {
     tx.row(
         "SELECT checksum, rows_done, created, failed, told FROM imports WHERE pid = $1 AND import_key = $2",
@@ -36,7 +36,7 @@ pub fn find(tx: &mut Tx<'_>, key: &str) -> Result<Option<Progress>> {
     )
 }
 
-/// Stores how far an import is that stood at `from` rows; false when it stands elsewhere.
+/// Stores the progress of an import that was at `from` rows; false if it is at another position.
 pub fn advance(tx: &mut Tx<'_>, key: &str, from: i64, to: &Progress) -> Result<bool> {
     let now = tx.now();
     let changed = tx.execute(
@@ -59,13 +59,13 @@ pub fn advance(tx: &mut Tx<'_>, key: &str, from: i64, to: &Progress) -> Result<b
     Ok(changed == 1)
 }
 
-/// Forgets an import that has ended.
+/// Deletes a completed import.
 pub fn delete(tx: &mut Tx<'_>, key: &str) -> Result<()> {
     tx.execute("DELETE FROM imports WHERE pid = $1 AND import_key = $2", &[key.into()])?;
     Ok(())
 }
 
-/// Forgets imports that nobody went on with since `before`, of all partners, at most `limit`; how many.
+/// Deletes at most `limit` imports that were not resumed since `before`, of all partners. Returns their number.
 pub fn purge(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<usize> {
     let take = tx.dialect().take_rows();
     let gone = tx.unscoped().execute(

@@ -1,22 +1,22 @@
-//! Answers to requests that may come again (Idempotency-Key).
+//! Stored responses of requests with an `Idempotency-Key`.
 
 use crate::engine::tx::Tx;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, UserId};
 
-/// A stored answer.
+/// A stored response.
 #[derive(Debug)]
 pub struct Kept {
-    /// Of the request's body.
+    /// The hash of the request's body.
     pub body_hash: String,
     /// When it was stored.
     pub kept_at: Millis,
-    /// What was answered.
+    /// The response.
     pub answer: Option<String>,
 }
 
-/// What was answered to a request.
+/// The stored response of a request.
 pub fn find(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str) -> Result<Option<Kept>> {
     let found = tx.unscoped().rows(
         "SELECT body_hash, kept_at, answer FROM kept_answers WHERE pid = $1 AND key_hash = $2",
@@ -32,8 +32,8 @@ pub fn find(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str) -> Result<Option<Ke
     Ok(found.into_iter().next())
 }
 
-/// Takes the place of an answer before the work begins. Where several units run at once, the second to come waits here
-/// for the first and then runs again.
+/// Inserts the row of a response before the work begins. If several units run concurrently, the second one waits here
+/// for the first and is then retried.
 pub fn begin(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str, body_hash: &str) -> Result<()> {
     let now = tx.now();
     tx.unscoped().execute(
@@ -45,7 +45,7 @@ pub fn begin(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str, body_hash: &str) -
     Ok(())
 }
 
-/// Stores an answer at its place.
+/// Stores a response in its row.
 pub fn set(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str, answer: &str) -> Result<()> {
     tx.unscoped().execute(
         "UPDATE kept_answers SET answer = $3 WHERE pid = $1 AND key_hash = $2",
@@ -54,7 +54,7 @@ pub fn set(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str, answer: &str) -> Res
     Ok(())
 }
 
-/// Remembers which users a stored response shows.
+/// Records which users a stored response shows.
 pub fn set_users(
     tx: &mut Tx<'_>,
     pid: PartnerId,
@@ -71,10 +71,10 @@ pub fn set_users(
     Ok(())
 }
 
-/// Puts `replacement` in place of the responses that show this user of the partner; of any of its users where none is
-/// named. The keys stay taken.
+/// Replaces the responses that show this user of the partner, or any of its users if none is given, with `replacement`.
+/// The keys stay taken.
 pub fn replace_of(tx: &mut Tx<'_>, user: Option<UserId>, replacement: &str) -> Result<()> {
-    // A user's number is positive.
+    // User ids are positive.
     let (first, last) = user.map_or((0, i64::MAX), |user| (user.0, user.0));
     tx.execute(
         "UPDATE kept_answers SET answer = $4 WHERE (pid, key_hash) IN \
@@ -89,7 +89,7 @@ pub fn replace_of(tx: &mut Tx<'_>, user: Option<UserId>, replacement: &str) -> R
     Ok(())
 }
 
-/// Gives a place up.
+/// Deletes the row of a response.
 pub fn delete(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str) -> Result<()> {
     tx.unscoped().execute(
         "DELETE FROM kept_answers WHERE pid = $1 AND key_hash = $2",
@@ -98,7 +98,7 @@ pub fn delete(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str) -> Result<()> {
     Ok(())
 }
 
-/// Removes answers from before `before`, of all partners, at most `limit`; how many.
+/// Deletes at most `limit` responses from before `before`, of all partners. Returns their number.
 pub fn purge(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<usize> {
     let take = tx.dialect().take_rows();
     let gone = tx.unscoped().execute(

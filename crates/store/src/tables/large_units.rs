@@ -1,13 +1,13 @@
-//! Which process has the one large unit of work of a partner, where several share a database.
+//! Which process has a partner's large unit of work, if several share a database.
 
 use crate::engine::tx::Tx;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::Result;
 
-/// Takes it until then, if nobody has it.
+/// Acquires it until then, if it is free.
 ///
-/// A process that has it keeps the row locked for as long as a step takes, so the row is read before it is written:
-/// whoever finds it taken is told at once and waits for no step.
+/// The holder keeps the row locked for the duration of a step, so the row is read before it is written: a process that
+/// finds it taken returns at once without waiting for a step.
 pub fn acquire(tx: &mut Tx<'_>, holder: &str, expires_at: Millis) -> Result<bool> {
     let now = tx.now();
     let taken = "SELECT 1 FROM large_units WHERE pid = $1 AND expires_at > $2";
@@ -22,13 +22,13 @@ pub fn acquire(tx: &mut Tx<'_>, holder: &str, expires_at: Millis) -> Result<bool
     Ok(taken > 0)
 }
 
-/// Keeps it until then; false when it was taken by another holder.
+/// Renews it until then; false if another process has acquired it.
 pub fn renew(tx: &mut Tx<'_>, holder: &str, expires_at: Millis) -> Result<bool> {
     let sql = "UPDATE large_units SET expires_at = $3 WHERE pid = $1 AND holder = $2";
     Ok(tx.execute(sql, &[holder.into(), expires_at.into()])? > 0)
 }
 
-/// Gives it up.
+/// Releases it.
 pub fn release(tx: &mut Tx<'_>, holder: &str) -> Result<()> {
     tx.execute("DELETE FROM large_units WHERE pid = $1 AND holder = $2", &[holder.into()])?;
     Ok(())

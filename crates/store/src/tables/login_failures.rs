@@ -1,4 +1,4 @@
-//! Failed logins by address. Addresses belong to no partner, so this file uses the unscoped door throughout.
+//! Failed logins by address. Addresses belong to no partner, so this file uses `Tx::unscoped` throughout.
 
 use crate::engine::tx::Tx;
 use tenantry_core::clock::Millis;
@@ -15,13 +15,13 @@ pub fn insert(tx: &mut Tx<'_>, address: &str) -> Result<()> {
     Ok(())
 }
 
-/// Forgets the failures of an address.
+/// Deletes the failures of an address.
 pub fn forget(tx: &mut Tx<'_>, address: &str) -> Result<()> {
     tx.unscoped().execute("DELETE FROM login_failures WHERE address = $1", &[address.into()])?;
     Ok(())
 }
 
-/// The failures of an address after `since`: how many, and when the first of them was.
+/// The number of failures of an address after `since`, and the time of the first one.
 pub fn count(tx: &mut Tx<'_>, address: &str, since: Millis) -> Result<(i64, Millis)> {
     let found = tx.unscoped().rows(
         "SELECT CAST(coalesce(sum(failures), 0) AS BIGINT), coalesce(min(at), 0) FROM login_failures \
@@ -32,7 +32,7 @@ pub fn count(tx: &mut Tx<'_>, address: &str, since: Millis) -> Result<(i64, Mill
     Ok(found.first().copied().unwrap_or_default())
 }
 
-/// Forgets failures up to `until`, at most `limit` rows; how many.
+/// Deletes at most `limit` failures up to `until`. Returns their number.
 pub fn purge(tx: &mut Tx<'_>, until: Millis, limit: i64) -> Result<usize> {
     let take = tx.dialect().take_rows();
     let gone = tx.unscoped().execute(

@@ -1,4 +1,4 @@
-//! Who is in which group, from the group's side. A user's side is in `users`.
+//! Group memberships, by group. `users` has them by user.
 
 use crate::engine::driver::Param;
 use crate::engine::offset_index::OrderChange;
@@ -7,7 +7,7 @@ use tenantry_core::error::Result;
 use tenantry_core::model::{GroupId, UserId};
 use tenantry_core::user_fields::UserField;
 
-/// So many callers are forgotten one by one; of more, the whole partner's are.
+/// Up to this many cached callers are invalidated one by one; beyond, the whole partner's.
 pub(crate) const FORGET_SINGLY: usize = 100;
 
 /// The next members of a group, ascending.
@@ -43,10 +43,10 @@ pub fn groups_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<Vec<GroupId>> {
     )
 }
 
-/// Has these users be members of the group, which none of them is yet. They count as changed.
+/// Adds these users to the group, of which none is a member yet. Increments their versions.
 pub fn add(tx: &mut Tx<'_>, group_id: GroupId, users: &[i64]) -> Result<()> {
-    // The users' rows before the memberships, and those before the group's: the order in which a change of a user
-    // writes too, so that two of them cannot wait for each other.
+    // Users' rows before memberships, and those before the group's: the same order as in a change of a user, so that
+    // the two cannot deadlock.
     touch(tx, users, Change::Added(group_id))?;
     for user in users {
         tx.execute(
@@ -59,7 +59,7 @@ pub fn add(tx: &mut Tx<'_>, group_id: GroupId, users: &[i64]) -> Result<()> {
     Ok(())
 }
 
-/// Has these users be members of the group no more, which all of them are. They count as changed.
+/// Removes these users from the group, of which all are members. Increments their versions.
 pub fn remove(tx: &mut Tx<'_>, group_id: GroupId, users: &[i64]) -> Result<()> {
     touch(tx, users, Change::Removed(group_id))?;
     for user in users {
@@ -73,7 +73,8 @@ pub fn remove(tx: &mut Tx<'_>, group_id: GroupId, users: &[i64]) -> Result<()> {
     Ok(())
 }
 
-/// Has these members leave a group that is being deleted. They count as changed, as [`crate::tables::groups::delete`] has it.
+/// Removes these members of a group that is being deleted. Increments their versions, as
+/// [`crate::tables::groups::delete`] does.
 pub fn leave(tx: &mut Tx<'_>, group_id: GroupId, users: &[i64]) -> Result<()> {
     let list = serde_json::json!(users).to_string();
     let set = tx.dialect().int_set("$2");
@@ -91,17 +92,17 @@ fn number(users: &[i64]) -> i64 {
     i64::try_from(users.len()).unwrap_or(i64::MAX)
 }
 
-/// How the groups of a user change.
+/// A change of the groups of a user.
 #[derive(Clone, Copy)]
 enum Change {
     Added(GroupId),
     Removed(GroupId),
 }
 
-/// Has these users count as changed, with the groups in their rows (migrations/0009).
+/// Updates the groups in these users' rows (migrations/0009), and increments their versions.
 fn touch(tx: &mut Tx<'_>, users: &[i64], change: Change) -> Result<()> {
     let (pid, now) = (tx.pid(), tx.now());
-    // One is added behind the last comma, and taken out with the comma behind it.
+    // An id is appended after the last comma, and removed with the comma after it.
     let (groups, ids) = match change {
         Change::Added(group) => ("users.group_ids || $4", format!("{},", group.0)),
         Change::Removed(group) => ("replace(users.group_ids, $4, ',')", format!(",{},", group.0)),
@@ -127,7 +128,7 @@ fn touch(tx: &mut Tx<'_>, users: &[i64], change: Change) -> Result<()> {
     Ok(())
 }
 
-/// Has what is cached of these users forgotten: their groups are others now.
+/// Invalidates these users in the cache: their groups have changed.
 pub(crate) fn forget(tx: &mut Tx<'_>, users: impl ExactSizeIterator<Item = i64>) {
     let pid = tx.pid();
     if users.len() > FORGET_SINGLY {

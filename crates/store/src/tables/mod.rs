@@ -1,44 +1,44 @@
-//! One file for each table, or for what few tables share.
+//! One file per table, or per group of related tables.
 
-/// Large changes that are carried out in steps.
+/// Entries of bulk operations.
 pub mod bulk_operations;
 /// Deleted users, for as long as they can be restored.
 pub mod deleted_users;
-/// What deletions take along.
+/// Side effects of deletions.
 pub mod effects;
-/// Erased users whose events still hold personal values, and addresses of ended sessions.
+/// Erased users with unblanked events, and addresses of ended sessions.
 pub mod erasures;
-/// What users may do, and why.
+/// Permission evaluations.
 pub mod evaluations;
 /// Events: the audit log.
 pub mod events;
-/// The most expensive password hashes that are stored.
+/// The most expensive stored password hashes.
 pub mod expensive_hashes;
-/// Forgotten passwords that were asked for.
+/// Forgotten-password requests.
 pub mod forgot_password;
-/// Groups and who is in them.
+/// Groups and their members.
 pub mod groups;
-/// Imports of users that have begun.
+/// Imports in progress.
 pub mod imports;
-/// Answers kept for requests that come again.
+/// Stored responses of idempotency keys.
 pub mod kept_answers;
-/// Which process has the one large unit of work of a partner.
+/// Leases of large units of work.
 pub mod large_units;
 /// Failed logins by address.
 pub mod login_failures;
-/// Who is in which group, from the group's side.
+/// Group memberships.
 pub mod memberships;
-/// Groups in groups.
+/// Nested groups.
 pub mod nesting;
-/// Mail to be sent.
+/// Undelivered mail.
 pub mod outbox;
-/// Partners, and the operators' tokens.
+/// Partners and operator tokens.
 pub mod partners;
-/// Passwords: the present ones and the history.
+/// Current passwords and their history.
 pub mod passwords;
-/// Changes of lists of permissions that are too large for one transaction.
+/// Staged changes of large permission lists.
 pub mod permission_changes;
-/// Which permissions and wildcards groups have.
+/// Permissions and wildcards of groups.
 pub mod permissions;
 pub(crate) mod server_keys;
 /// Sessions, their tokens, and OAuth clients.

@@ -1,5 +1,5 @@
-//! Groups in groups. `group_ancestors` holds every group with itself and with each group above it, so that nobody
-//! who asks has to climb; whoever moves a group writes its rows anew.
+//! Nested groups. `group_ancestors` contains every group with itself and with each group above it, so that queries need
+//! not recurse; moving a group rewrites its rows.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -8,10 +8,10 @@ use crate::engine::tx::Tx;
 use tenantry_core::error::Result;
 use tenantry_core::model::{GroupId, NamedGroup};
 
-/// The groups below one and the group itself.
+/// A group and all groups below it.
 const BELOW: &str = "SELECT d.group_id FROM group_ancestors d WHERE d.pid = $1 AND d.ancestor_id = $2";
 
-/// Enters a new group, below `parent` if it has one.
+/// Inserts a new group, below `parent` if it has one.
 pub fn insert(tx: &mut Tx<'_>, group_id: GroupId, parent: Option<GroupId>) -> Result<()> {
     tx.execute(
         "INSERT INTO group_ancestors (pid, group_id, ancestor_id, distance) VALUES ($1, $2, $2, 0)",
@@ -20,7 +20,7 @@ pub fn insert(tx: &mut Tx<'_>, group_id: GroupId, parent: Option<GroupId>) -> Re
     hang_below(tx, group_id, parent)
 }
 
-/// Moves a group with all that is below it under another parent, or under none. The caller knows that this makes no
+/// Moves a group with all groups below it to another parent, or to the top. The caller has checked that this creates no
 /// cycle.
 pub fn set_parent(tx: &mut Tx<'_>, group_id: GroupId, parent: Option<GroupId>) -> Result<()> {
     tx.execute(
@@ -79,7 +79,7 @@ pub fn named_paths_up(
     Ok(paths)
 }
 
-/// How many levels a group has with all that is below it: 1 = nothing is.
+/// The number of levels of a group and all groups below it: 1 if there are none.
 pub fn levels_of(tx: &mut Tx<'_>, group_id: GroupId) -> Result<i64> {
     let deepest = tx.row(
         "SELECT coalesce(max(a.distance), 0) FROM group_ancestors a WHERE a.pid = $1 AND a.ancestor_id = $2",
@@ -89,7 +89,7 @@ pub fn levels_of(tx: &mut Tx<'_>, group_id: GroupId) -> Result<i64> {
     Ok(deepest.unwrap_or(0) + 1)
 }
 
-/// These groups, those that are nested deeper first.
+/// These groups, the deepest first.
 pub fn deepest_first(tx: &mut Tx<'_>, groups: &[i64]) -> Result<Vec<i64>> {
     let list = serde_json::json!(groups).to_string();
     let set = tx.dialect().int_set("$2");
@@ -103,7 +103,7 @@ pub fn deepest_first(tx: &mut Tx<'_>, groups: &[i64]) -> Result<Vec<i64>> {
     )
 }
 
-/// Those of these groups that have a child which is not one of them, ascending.
+/// Those of these groups that have a child outside of the list, ascending.
 pub fn with_other_children(tx: &mut Tx<'_>, groups: &[GroupId]) -> Result<Vec<i64>> {
     let ids: Vec<i64> = groups.iter().map(|g| g.0).collect();
     let list = serde_json::json!(ids).to_string();
@@ -118,7 +118,7 @@ pub fn with_other_children(tx: &mut Tx<'_>, groups: &[GroupId]) -> Result<Vec<i6
     )
 }
 
-/// These groups and all that are below them, ascending.
+/// These groups and all groups below them, ascending.
 pub fn with_all_below(tx: &mut Tx<'_>, groups: &[GroupId]) -> Result<Vec<GroupId>> {
     let ids: Vec<i64> = groups.iter().map(|g| g.0).collect();
     let list = serde_json::json!(ids).to_string();

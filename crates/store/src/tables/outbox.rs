@@ -1,4 +1,4 @@
-//! Mail to be sent. A letter stands here from the transaction that causes it until it is delivered.
+//! The outbox: a message is here from the transaction that causes it until it is delivered.
 
 use crate::engine::driver::{Dialect, Param, Row};
 use crate::engine::sequences::Sequence;
@@ -8,19 +8,19 @@ use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_mail::Secret;
 
-/// A letter to store. Not `Debug`: the letter may hold a password.
+/// A message to store. Not `Debug`: it may contain a password.
 pub struct NewMail<'a> {
-    /// The user it is about.
+    /// The recipient.
     pub user_id: UserId,
-    /// The letter as JSON.
+    /// The message as JSON.
     pub letter: &'a str,
-    /// Whether it carries a temporary password.
+    /// Whether it contains a temporary password.
     pub is_secret: bool,
-    /// When it is of no use any more; none = never.
+    /// When it expires; `None` if never.
     pub expires_at: Option<Millis>,
 }
 
-/// Stores a letter to be delivered once this transaction is committed.
+/// Stores a message to be delivered once this transaction is committed.
 pub fn insert(tx: &mut Tx<'_>, mail: &NewMail<'_>) -> Result<()> {
     let ((fresh, id), now) = (tx.fresh_id(Sequence::Outbox, "$2")?, tx.now());
     tx.execute_later(
@@ -42,7 +42,7 @@ pub fn insert(tx: &mut Tx<'_>, mail: &NewMail<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Overwrites letters of a user that carry a password which is no longer good.
+/// Overwrites messages to a user with an outdated password.
 pub fn withdraw(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     tx.execute(
         "UPDATE outbox SET letter = NULL WHERE pid = $1 AND user_id = $2 AND secret = 1 AND letter IS NOT NULL",
@@ -51,9 +51,9 @@ pub fn withdraw(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     Ok(())
 }
 
-/// Removes every letter to an erased user.
+/// Deletes all messages to an erased user.
 pub fn delete_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
-    // secure_delete zeroes what stood there.
+    // secure_delete zeroes the content.
     tx.execute(
         "DELETE FROM outbox WHERE pid = $1 AND user_id = $2 AND letter IS NOT NULL",
         &[user_id.into()],
@@ -61,20 +61,20 @@ pub fn delete_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     Ok(())
 }
 
-/// A stored letter.
+/// A stored message.
 #[derive(Debug)]
 pub struct Mail {
-    /// The partner of the user it is about.
+    /// The partner of the recipient.
     pub pid: PartnerId,
-    /// Its number.
+    /// Its id.
     pub mail_id: i64,
-    /// The user it is about.
+    /// The recipient.
     pub user_id: UserId,
-    /// The letter as JSON: it may hold a password.
+    /// The message as JSON: it may contain a password.
     pub letter: Secret,
-    /// How often delivery was tried.
+    /// The number of delivery attempts.
     pub attempts: i64,
-    /// When it is of no use any more; none = never.
+    /// When it expires; `None` if never.
     pub expires_at: Option<Millis>,
     /// When it was stored.
     pub created_at: Millis,
@@ -92,7 +92,7 @@ fn read(row: &dyn Row) -> Result<Mail> {
     })
 }
 
-/// Letters that are due, of all partners, the longest due first.
+/// Due messages of all partners, the longest due first.
 pub fn list_due(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Mail>> {
     let now = tx.now();
     tx.unscoped().rows(
@@ -103,8 +103,7 @@ pub fn list_due(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Mail>> {
     )
 }
 
-/// As [`list_due`], for a process that is not alone: what is listed is not due again before `until`, and nobody else is
-/// given it meanwhile.
+/// As [`list_due`], if several processes deliver: the listed messages are leased to this process until `until`.
 pub fn take_due(tx: &mut Tx<'_>, until: Millis, limit: i64) -> Result<Vec<Mail>> {
     let (now, take) = (tx.now(), tx.dialect().take_rows());
     let mut taken = tx.unscoped().rows(
@@ -124,7 +123,7 @@ pub fn take_due(tx: &mut Tx<'_>, until: Millis, limit: i64) -> Result<Vec<Mail>>
     Ok(taken.into_iter().map(|(_, mail)| mail).collect())
 }
 
-/// Has a letter that was taken and not tried be due again.
+/// Makes a leased message that was not attempted due again.
 pub fn set_due(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64) -> Result<()> {
     let now = tx.now();
     tx.unscoped().execute(
@@ -134,7 +133,7 @@ pub fn set_due(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64) -> Result<()> {
     Ok(())
 }
 
-/// When the next letter is due, if there is one.
+/// When the next message is due, if there is one.
 pub fn next_due(tx: &mut Tx<'_>) -> Result<Option<Millis>> {
     let due = tx.unscoped().rows(
         "SELECT next_attempt_at FROM outbox WHERE letter IS NOT NULL ORDER BY next_attempt_at LIMIT 1",
@@ -144,17 +143,17 @@ pub fn next_due(tx: &mut Tx<'_>) -> Result<Option<Millis>> {
     Ok(due.into_iter().next())
 }
 
-/// Letters of a partner have arrived: their text is overwritten, the rows go. In one statement, since every letter
-/// that is sent comes here.
+/// Deletes delivered messages of a partner and overwrites their text. One statement, since every sent message comes
+/// here.
 pub fn set_delivered(tx: &mut Tx<'_>, pid: PartnerId, mail_ids: &[i64]) -> Result<()> {
     let sql = format!("DELETE FROM outbox WHERE pid = $1 AND mail_id IN {}", tx.dialect().int_set("$2"));
     let ids = serde_json::json!(mail_ids).to_string();
-    // secure_delete zeroes what stood there.
+    // secure_delete zeroes the content.
     tx.unscoped().execute(&sql, &[pid.into(), (&ids).into()])?;
     Ok(())
 }
 
-/// A delivery failed: try again at `next`. A letter that was withdrawn meanwhile stays as it is.
+/// Reschedules a failed delivery to `next`. A message withdrawn meanwhile is not changed.
 pub fn set_failed(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64, next: Millis) -> Result<()> {
     tx.unscoped().execute(
         "UPDATE outbox SET attempts = attempts + 1, next_attempt_at = $3 \
@@ -164,8 +163,8 @@ pub fn set_failed(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64, next: Millis) -
     Ok(())
 }
 
-/// Sets a letter of this partner aside for good: its text is overwritten, the row stays as a record. False when
-/// it has been withdrawn meanwhile.
+/// Makes a message of this partner a dead letter: its text is overwritten, the row stays as a record. False if it was
+/// withdrawn meanwhile.
 pub fn set_aside(tx: &mut Tx<'_>, mail_id: i64) -> Result<bool> {
     let changed = tx.execute(
         "UPDATE outbox SET attempts = attempts + 1, letter = NULL \
@@ -175,8 +174,7 @@ pub fn set_aside(tx: &mut Tx<'_>, mail_id: i64) -> Result<bool> {
     Ok(changed > 0)
 }
 
-/// A letter whose password is no longer good: its text is overwritten, the row stays. False when it has no letter any
-/// more.
+/// Overwrites the text of a message with an expired password; the row stays. False if it has no message any more.
 pub fn set_expired(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64) -> Result<bool> {
     let changed = tx.unscoped().execute(
         "UPDATE outbox SET letter = NULL WHERE pid = $1 AND mail_id = $2 AND letter IS NOT NULL",
@@ -185,19 +183,19 @@ pub fn set_expired(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64) -> Result<bool
     Ok(changed > 0)
 }
 
-/// A row that has outlived its use.
+/// A row that is no longer needed.
 #[derive(Debug, Clone, Copy)]
 pub struct Leftover {
     /// The partner.
     pub pid: PartnerId,
-    /// Its number.
+    /// Its id.
     pub mail_id: i64,
-    /// Whether it still has its letter.
+    /// Whether it still has its message.
     pub has_letter: bool,
 }
 
-/// Rows of all partners whose letter carries an expired password, and rows without a letter that were stored
-/// before `before`; at most `limit`. Reads the whole table: not for the writer.
+/// At most `limit` rows of all partners with an expired password, or without a message and stored before `before`.
+/// Reads the whole table: not for the writer.
 pub fn list_leftovers(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<Vec<Leftover>> {
     let now = tx.now();
     tx.unscoped().rows(
@@ -208,7 +206,7 @@ pub fn list_leftovers(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<Vec
     )
 }
 
-/// Removes a row that has no letter. False when it was gone.
+/// Deletes a row that has no message. False if it was gone.
 pub fn delete_without_letter(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64) -> Result<bool> {
     let changed = tx.unscoped().execute(
         "DELETE FROM outbox WHERE pid = $1 AND mail_id = $2 AND letter IS NULL",
@@ -217,17 +215,17 @@ pub fn delete_without_letter(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64) -> R
     Ok(changed > 0)
 }
 
-/// Writes the table anew where deleted letters can leave traces, unless it has more than `most` rows; whether it
-/// did.
+/// Rewrites the table, in which deleted messages can leave traces, unless it has more than `most` rows. Returns whether
+/// it did.
 ///
-/// SQLite's `secure_delete` zeroes a deleted row and a page that becomes free, but a page that is divided or merged
-/// keeps copies of rows in its unused part (`rebuildPage` in btree.c zeroes nothing). Measured: 1 to 3 of 5,000
-/// passwords were still in the file after their rows were gone. A `DELETE` without `WHERE` zeroes every page.
+/// SQLite's `secure_delete` zeroes a deleted row and a page that becomes free, but a page that is split or merged keeps
+/// copies of rows in its unused part (`rebuildPage` in btree.c zeroes nothing). Measured: 1 to 3 of 5,000 passwords
+/// were still in the file after their rows were deleted. A `DELETE` without `WHERE` zeroes every page.
 pub fn rewrite(tx: &mut Tx<'_>, most: i64) -> Result<bool> {
     match tx.dialect() {
         Dialect::Sqlite => {}
-        // What is deleted there stays in the files until they are vacuumed, and in the log and its copies:
-        // docs/OPERATIONS.md says so.
+        // Deleted data stays in the files until they are vacuumed, and in the log and its copies: docs/OPERATIONS.md
+        // says so.
         Dialect::Postgres => return Ok(true),
     }
     let rows = tx.unscoped().rows(

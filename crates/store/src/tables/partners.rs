@@ -1,5 +1,4 @@
-//! Partners, and the operators' tokens. Partners are what the scope is made of, so this file uses the unscoped
-//! door throughout.
+//! Partners and operator tokens. The scope consists of partners, so this file uses `Tx::unscoped` throughout.
 
 use crate::access::KnownOperatorToken;
 use crate::engine::driver::{Param, Row};
@@ -24,10 +23,10 @@ fn read(row: &dyn Row) -> Result<Partner> {
     })
 }
 
-/// Stores a new partner and takes its number.
+/// Stores a new partner and assigns its id.
 ///
 /// # Errors
-/// `partner-name-taken`: the database's word.
+/// `partner-name-taken`, from the unique constraint.
 pub fn insert(tx: &mut Tx<'_>, name: &str) -> Result<PartnerId> {
     let (id, now) = (tx.next_id(Sequence::Partners)?, tx.now());
     tx.unscoped()
@@ -59,7 +58,7 @@ pub fn any(tx: &mut Tx<'_>) -> Result<bool> {
     Ok(!tx.unscoped().rows("SELECT 1 FROM partners LIMIT 1", &[], |_| Ok(()))?.is_empty())
 }
 
-/// Whether a partner is suspended; one that does not exist counts as such.
+/// Whether a partner is suspended or does not exist.
 pub fn is_suspended(tx: &mut Tx<'_>, pid: PartnerId) -> Result<bool> {
     let found =
         tx.unscoped()
@@ -72,7 +71,8 @@ pub fn claim(tx: &mut Tx<'_>) -> Result<()> {
     tx.claim("UPDATE partners SET suspended = suspended WHERE pid = $1", &[])
 }
 
-/// Has whoever makes the first partner wait for others who do, so that the second sees what the first has made.
+/// Makes concurrent creations of the first partner wait for each other, so that the second one sees the result of the
+/// first.
 pub fn claim_all(tx: &mut Tx<'_>) -> Result<()> {
     if !tx.dialect().has_one_writer() {
         tx.unscoped().execute("LOCK TABLE partners IN SHARE ROW EXCLUSIVE MODE", &[])?;
@@ -102,8 +102,8 @@ pub fn set_suspended(tx: &mut Tx<'_>, pid: PartnerId, suspended: bool) -> Result
     Ok(())
 }
 
-/// Tables whose rows a partner's deletion removes in steps, and by what they are told apart. Users come before, groups
-/// after; what belongs to them goes with them.
+/// Tables whose rows a partner's deletion removes in steps, with their key columns. Users come before, groups after;
+/// their dependent rows are deleted with them.
 const STEPWISE: [(&str, &str); 6] = [
     ("deleted_users", "user_id"),
     ("sessions", "session_id"),
@@ -113,7 +113,8 @@ const STEPWISE: [(&str, &str); 6] = [
     ("imports", "import_key"),
 ];
 
-/// Removes the first `limit` rows that a partner without users still has; how many. None: [`delete`] takes the rest.
+/// Deletes the first `limit` rows that a partner without users still has. Returns their number; `None` if [`delete`]
+/// deletes the rest.
 pub fn delete_rows(tx: &mut Tx<'_>, limit: usize) -> Result<usize> {
     let rows = i64::try_from(limit).unwrap_or(i64::MAX);
     for (table, key) in STEPWISE {
@@ -138,30 +139,30 @@ pub fn delete_rows(tx: &mut Tx<'_>, limit: usize) -> Result<usize> {
     Ok(gone + 1)
 }
 
-/// Removes a partner that has no users any more, with its groups, clients and sessions. Its events stay.
+/// Deletes a partner that has no users any more, with its groups, clients and sessions. Its events stay.
 pub fn delete(tx: &mut Tx<'_>, pid: PartnerId) -> Result<()> {
     let mut all = tx.unscoped();
     all.execute("DELETE FROM partners WHERE pid = $1", &[pid.into()])?;
     all.execute("DELETE FROM outbox WHERE pid = $1", &[pid.into()])?;
     all.execute("DELETE FROM kept_answers WHERE pid = $1", &[pid.into()])?;
     all.execute("DELETE FROM counters WHERE pid = $1 AND name <> 'events'", &[pid.into()])?;
-    // Totals are written at the end of the group: what this unit took from the partner's would bring them back.
+    // Totals are written at the end of the batch: this unit's changes of the partner's totals would recreate them.
     tx.effects.counters.retain(|(of, counter, _)| *of != pid || *counter == Counter::Events);
     tx.effects.counters.push((PartnerId(0), Counter::Partners, -1));
     tx.forget(Stale::Partner(pid));
     Ok(())
 }
 
-/// Where a page of partners begins.
+/// The start of a page of partners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartnerPosition {
-    /// After so many rows.
+    /// After this many rows.
     Offset(i64),
-    /// After this one.
+    /// After this partner.
     After(PartnerId),
 }
 
-/// A page of partners, ascending, whose name holds the folded term.
+/// A page of partners whose name contains the folded term, ascending.
 pub fn select(
     tx: &mut Tx<'_>,
     search: Option<&str>,
@@ -183,7 +184,7 @@ pub fn select(
     )
 }
 
-/// How many partners' names hold the folded term.
+/// The number of partners whose name contains the folded term.
 pub fn total(tx: &mut Tx<'_>, search: Option<&str>) -> Result<Total> {
     let count = match search {
         None => tx.unscoped().rows(
@@ -207,18 +208,18 @@ fn search_test(tx: &Tx<'_>, search: Option<&str>, param: &str) -> String {
     }
 }
 
-/// An operator's token, without the token.
+/// An operator token, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperatorToken {
-    /// Its number.
+    /// Its id.
     pub token_id: i64,
-    /// What it is for, for people.
+    /// A description.
     pub name: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Millis,
 }
 
-/// Stores an operator's token by its hash.
+/// Stores the hash of an operator token.
 pub fn insert_operator_token(tx: &mut Tx<'_>, hash: &str, name: &str) -> Result<i64> {
     let (id, now) = (tx.next_id(Sequence::OperatorTokens)?, tx.now());
     tx.unscoped().execute(
@@ -228,7 +229,7 @@ pub fn insert_operator_token(tx: &mut Tx<'_>, hash: &str, name: &str) -> Result<
     Ok(id)
 }
 
-/// Whether this is the hash of an operator's token.
+/// Whether this is the hash of an operator token.
 pub fn find_operator_token(tx: &mut Tx<'_>, hash: &str) -> Result<Option<KnownOperatorToken>> {
     let found =
         tx.unscoped()
@@ -236,7 +237,7 @@ pub fn find_operator_token(tx: &mut Tx<'_>, hash: &str) -> Result<Option<KnownOp
     Ok(found.first().map(|()| KnownOperatorToken(())))
 }
 
-/// All operators' tokens.
+/// All operator tokens.
 pub fn list_operator_tokens(tx: &mut Tx<'_>) -> Result<Vec<OperatorToken>> {
     tx.unscoped().rows(
         "SELECT token_id, name, created_at FROM operator_tokens ORDER BY token_id",
@@ -251,7 +252,7 @@ pub fn list_operator_tokens(tx: &mut Tx<'_>) -> Result<Vec<OperatorToken>> {
     )
 }
 
-/// Revokes an operator's token; whether there was one.
+/// Revokes an operator token. Returns whether it existed.
 pub fn delete_operator_token(tx: &mut Tx<'_>, token_id: i64) -> Result<bool> {
     Ok(tx.unscoped().execute("DELETE FROM operator_tokens WHERE token_id = $1", &[token_id.into()])? > 0)
 }

@@ -1,4 +1,4 @@
-//! Passwords: the present ones and the history. Hashes only (tenantry_passwords).
+//! Current passwords and their history. Hashes only (tenantry_passwords).
 
 use crate::engine::sequences::Sequence;
 use crate::engine::tx::Tx;
@@ -7,27 +7,27 @@ use tenantry_core::error::{Error, Result};
 use tenantry_core::model::UserId;
 use tenantry_passwords::Work;
 
-/// A stored password. Not `Debug`: hashes belong in no log.
+/// A stored password. Not `Debug`: hashes must not be logged.
 #[derive(Clone)]
 pub struct Stored {
-    /// Its number.
+    /// Its id.
     pub password_id: i64,
-    /// As tenantry_passwords writes it.
+    /// The hash, in the form of tenantry_passwords.
     pub hash: String,
-    /// Made by the system and mailed; serves to set a permanent one (B22).
+    /// Generated and mailed; can only be used to set a permanent one (B22).
     pub is_temporary: bool,
     /// When it was set.
     pub created_at: Millis,
-    /// When it ends; none = never. A permanent one that has ended still opens a restricted session (B22).
+    /// When it expires; `None` if never. An expired permanent one still opens a restricted session (B22).
     pub expires_at: Option<Millis>,
 }
 
-/// The passwords that are good for a login now, expired ones included.
+/// The current passwords, including expired ones.
 pub fn list_present(tx: &mut Tx<'_>, user_id: UserId) -> Result<Vec<Stored>> {
     select(tx, "present = 1", user_id, 10)
 }
 
-/// The newest `count` permanent passwords, the present one included.
+/// The newest `count` permanent passwords, including the current one.
 pub fn list_history(tx: &mut Tx<'_>, user_id: UserId, count: i64) -> Result<Vec<Stored>> {
     select(tx, "temporary = 0", user_id, count)
 }
@@ -51,7 +51,7 @@ fn select(tx: &mut Tx<'_>, which: &str, user_id: UserId, limit: i64) -> Result<V
     )
 }
 
-/// The present permanent passwords of users, by user.
+/// The current permanent passwords of users, by user.
 pub fn list_permanent(tx: &mut Tx<'_>, users: &[UserId]) -> Result<Vec<(i64, String)>> {
     let ids: Vec<i64> = users.iter().map(|user| user.0).collect();
     let list = serde_json::json!(ids).to_string();
@@ -66,7 +66,7 @@ pub fn list_permanent(tx: &mut Tx<'_>, users: &[UserId]) -> Result<Vec<(i64, Str
     )
 }
 
-/// Whether the user was ever given a password (B16).
+/// Whether the user ever had a password (B16).
 pub fn has_any(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
     let found =
         tx.row("SELECT 1 FROM passwords WHERE pid = $1 AND user_id = $2 LIMIT 1", &[user_id.into()], |_| {
@@ -75,8 +75,8 @@ pub fn has_any(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// Makes this the user's only present password. Former temporary ones are gone, former permanent ones stay for
-/// the history, of which only the newest `history` are kept.
+/// Makes this the user's only current password. Former temporary ones are deleted, former permanent ones stay in the
+/// history, of which only the newest `history` are kept.
 pub fn replace(tx: &mut Tx<'_>, user_id: UserId, new: &NewPassword<'_>, history: i64) -> Result<()> {
     delete_temporary(tx, user_id)?;
     end_permanent(tx, user_id)?;
@@ -90,13 +90,13 @@ pub fn replace(tx: &mut Tx<'_>, user_id: UserId, new: &NewPassword<'_>, history:
     Ok(())
 }
 
-/// Removes the temporary passwords of a user.
+/// Deletes the temporary passwords of a user.
 pub fn delete_temporary(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     tx.execute("DELETE FROM passwords WHERE pid = $1 AND user_id = $2 AND temporary = 1", &[user_id.into()])?;
     Ok(())
 }
 
-/// The permanent password of a user is good no more; it stays in the history.
+/// Invalidates the permanent password of a user; it stays in the history.
 pub fn end_permanent(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     tx.execute(
         "UPDATE passwords SET present = 0 WHERE pid = $1 AND user_id = $2 AND present = 1 AND temporary = 0",
@@ -105,7 +105,7 @@ pub fn end_permanent(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     Ok(())
 }
 
-/// Stores another hash of the same password, unless it was changed meanwhile.
+/// Stores a new hash of the same password, unless the password was changed meanwhile.
 pub fn rehash(tx: &mut Tx<'_>, user_id: UserId, stored: &Stored, hash: &str) -> Result<()> {
     let (kind, work) = cost(hash);
     tx.execute(
@@ -123,7 +123,7 @@ pub fn rehash(tx: &mut Tx<'_>, user_id: UserId, stored: &Stored, hash: &str) -> 
     Ok(())
 }
 
-/// What is stored of the cost of a hash: kind and work, 0 for one that is not expensive.
+/// The stored cost of a hash: kind and work, 0 if it is not expensive.
 pub(crate) fn cost(hash: &str) -> (i64, i64) {
     tenantry_passwords::work_of(hash).map_or((0, 0), numbers)
 }
@@ -134,15 +134,15 @@ pub(crate) fn numbers(work: Work) -> (i64, i64) {
 
 /// A password to store. Not `Debug`, like [`Stored`].
 pub struct NewPassword<'a> {
-    /// As tenantry_passwords writes it.
+    /// The hash, in the form of tenantry_passwords.
     pub hash: &'a str,
-    /// Made by the system and mailed.
+    /// Generated and mailed.
     pub is_temporary: bool,
-    /// When it ends; none = never.
+    /// When it expires; `None` if never.
     pub expires_at: Option<Millis>,
 }
 
-/// Gives a new user its first password. One that is expensive must be recorded with it
+/// Stores the first password of a new user. An expensive one must be recorded with it
 /// ([`crate::tables::expensive_hashes::record`]).
 pub fn insert(tx: &mut Tx<'_>, user_id: UserId, new: &NewPassword<'_>) -> Result<()> {
     let ((fresh, id), now) = (tx.fresh_id(Sequence::Passwords, "$3")?, tx.now());

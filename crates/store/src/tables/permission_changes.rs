@@ -1,5 +1,5 @@
-//! Changes of lists of permissions that are too large for one transaction: staged in steps beside the list in force,
-//! switched in one small transaction, settled in steps afterwards (docs/adr/0025-lists-are-switched.md).
+//! Changes of permission lists that are too large for one transaction: staged in steps beside the current list,
+//! switched in one small transaction, and settled in steps afterwards (docs/adr/0025-lists-are-switched.md).
 
 use crate::engine::driver::{Param, Row};
 use crate::engine::tx::Tx;
@@ -11,14 +11,14 @@ use tenantry_core::model::{GroupId, PartnerId};
 pub(crate) const COUNTS: &str = "(p.change = 0 OR (p.change > 0) <> EXISTS (SELECT 1 FROM permission_changes c \
      WHERE c.pid = $1 AND c.group_id = p.group_id AND c.change_id = abs(p.change) AND c.state <> 1))";
 
-/// How far a change is.
+/// The state of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeState {
-    /// Its rows are being written; the list before it decides.
+    /// Its rows are being written; the previous list applies.
     Staged,
-    /// It decides; what it replaced is being removed.
+    /// It applies; the replaced rows are being removed.
     InForce,
-    /// It was given up, or the list changed meanwhile; what was written of it is being removed.
+    /// It was abandoned, or the list was changed meanwhile; its rows are being removed.
     Cancelled,
 }
 
@@ -39,12 +39,12 @@ impl ChangeState {
     }
 }
 
-/// The change of a group's list that has begun and is not settled.
+/// The unsettled change of a group's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unsettled {
-    /// Its number, which its rows carry.
+    /// Its number, which its rows have.
     pub change_id: i64,
-    /// How far it is.
+    /// Its state.
     pub state: ChangeState,
 }
 
@@ -56,7 +56,7 @@ pub fn find(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Option<Unsettled>> {
     })
 }
 
-/// Begins a change of a group's list, whose number is the group's version. None when the group has an unsettled one.
+/// Begins a change of a group's list, whose number is the group's version. `None` if the group has an unsettled one.
 pub fn begin(tx: &mut Tx<'_>, group_id: GroupId, version: i64) -> Result<Option<i64>> {
     let now = tx.now();
     let made = tx.execute(
@@ -67,7 +67,7 @@ pub fn begin(tx: &mut Tx<'_>, group_id: GroupId, version: i64) -> Result<Option<
     Ok((made > 0).then_some(version))
 }
 
-/// Claims a staged change for the transaction that writes rows of it. False when it is gone or cancelled.
+/// Claims a staged change for the transaction that writes rows of it. False if it is gone or cancelled.
 pub fn claim_staged(tx: &mut Tx<'_>, group_id: GroupId, change_id: i64) -> Result<bool> {
     let claimed = tx.execute(
         "UPDATE permission_changes SET steps = permission_changes.steps + 1 WHERE pid = $1 AND group_id = $2 \
@@ -77,13 +77,13 @@ pub fn claim_staged(tx: &mut Tx<'_>, group_id: GroupId, change_id: i64) -> Resul
     Ok(claimed > 0)
 }
 
-/// Puts a staged change in force: its rows count from here on, and those that it removes do not. False when it is gone
-/// or cancelled.
+/// Puts a staged change in force: its rows count from now on, and those that it removes do not. False if it is gone or
+/// cancelled.
 pub fn switch(tx: &mut Tx<'_>, group_id: GroupId, change_id: i64) -> Result<bool> {
     set_state(tx, group_id, Some(change_id), ChangeState::InForce)
 }
 
-/// Cancels the staged change of a group's list, if there is one: somebody else changes the list.
+/// Cancels the staged change of a group's list, if there is one: another unit changes the list.
 pub fn cancel(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
     set_state(tx, group_id, None, ChangeState::Cancelled).map(drop)
 }
@@ -94,13 +94,13 @@ fn set_state(tx: &mut Tx<'_>, group_id: GroupId, change_id: Option<i64>, to: Cha
     Ok(tx.execute(sql, &[group_id.into(), to.number().into(), change_id.into()])? > 0)
 }
 
-/// Ends a change that is settled, or that has written nothing.
+/// Deletes a change that is settled, or that has written nothing.
 pub fn end(tx: &mut Tx<'_>, group_id: GroupId, change_id: i64) -> Result<bool> {
     let sql = "DELETE FROM permission_changes WHERE pid = $1 AND group_id = $2 AND change_id = $3";
     Ok(tx.execute(sql, &[group_id.into(), change_id.into()])? > 0)
 }
 
-/// Writes what a change does with a row beside the list in force.
+/// Stages a change of a row.
 pub fn stage(tx: &mut Tx<'_>, group_id: GroupId, change_id: i64, change: &RowChange) -> Result<()> {
     match change {
         RowChange::Add(key, place) => crate::tables::permissions::insert(tx, group_id, key, *place, change_id),
@@ -133,7 +133,7 @@ pub fn stage(tx: &mut Tx<'_>, group_id: GroupId, change_id: i64, change: &RowCha
     }
 }
 
-/// A row that a change has left to settle, and where it stands.
+/// A row that is to be settled, with its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarkedRow {
     key: Key,
@@ -153,7 +153,7 @@ fn read_marked(row: &dyn Row) -> Result<MarkedRow> {
     })
 }
 
-/// The next rows that a change which is no longer staged has left, after `after`.
+/// The next rows to settle of a change that is no longer staged, after `after`.
 pub fn list_marked(
     tx: &mut Tx<'_>,
     group_id: GroupId,
@@ -161,7 +161,7 @@ pub fn list_marked(
     after: Option<&MarkedRow>,
     limit: i64,
 ) -> Result<Vec<MarkedRow>> {
-    // In force, what it has added is as any other row.
+    // In force, its added rows are like any other row.
     let added = if of.state == ChangeState::InForce { "" } else { " OR p.change = -$3" };
     let mut params: Vec<Param<'_>> = vec![group_id.into(), (-of.change_id).into(), limit.into()];
     let mut beyond = "";
@@ -178,11 +178,11 @@ pub fn list_marked(
     tx.rows(&sql, &params, read_marked)
 }
 
-/// Brings a row to rest: one that does not count goes, and any other is as if there had been no change.
+/// Settles a row: one that does not count is deleted, any other becomes an ordinary row.
 pub fn settle(tx: &mut Tx<'_>, group_id: GroupId, of: Unsettled, row: &MarkedRow) -> Result<()> {
     let is_in_force = of.state == ChangeState::InForce;
     let goes = if is_in_force { row.change == -of.change_id } else { row.change == of.change_id };
-    // Where it was changed since it was read, it is at rest already.
+    // If it was changed since it was read, it is settled already.
     let sql = match (goes, is_in_force) {
         (true, _) => {
             "DELETE FROM group_permissions WHERE pid = $1 AND object_type = $2 AND object_id = $3 AND permission = $4 \
@@ -211,7 +211,7 @@ pub fn settle(tx: &mut Tx<'_>, group_id: GroupId, of: Unsettled, row: &MarkedRow
     )
 }
 
-/// Groups, of all partners, whose list has an unsettled change.
+/// Groups of all partners whose list has an unsettled change.
 pub fn list_unsettled(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(PartnerId, GroupId)>> {
     let sql = "SELECT pid, group_id FROM permission_changes ORDER BY begun_at, pid, group_id LIMIT $1";
     tx.unscoped().rows(sql, &[limit.into()], |row| Ok((PartnerId(row.int(0)?), GroupId(row.int(1)?))))

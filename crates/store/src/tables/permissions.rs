@@ -1,4 +1,4 @@
-//! Which permissions and wildcards groups have.
+//! Permissions and wildcards of groups.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::tables::permission_changes::{self, COUNTS, ChangeState};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{GroupId, ObjectId, ObjectPermissions};
 
-/// What a group may do with single objects, as the list was given.
+/// The permissions of a group on single objects, as the list was given.
 pub fn list(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Vec<ObjectPermissions>> {
     let change = permission_changes::find(tx, group_id)?;
     let mut list: Vec<ObjectPermissions> = Vec::new();
@@ -27,7 +27,7 @@ pub fn list(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Vec<ObjectPermissions>
         Ok(())
     };
     if change.is_some_and(|change| change.state == ChangeState::InForce) {
-        // Rows whose place is settled and rows whose place is not, until all are.
+        // Rows with settled and with unsettled positions, until all are settled.
         let sql = format!(
             "SELECT coalesce(p.next_entry, p.entry), p.object_type, p.object_id, \
              coalesce(p.next_is_number, p.is_number), p.permission FROM group_permissions p WHERE p.pid = $1 \
@@ -44,13 +44,13 @@ pub fn list(tx: &mut Tx<'_>, group_id: GroupId) -> Result<Vec<ObjectPermissions>
     Ok(list)
 }
 
-/// How many rows a group's list has, at most `limit`.
+/// The number of rows of a group's list, at most `limit`.
 pub fn count_up_to(tx: &mut Tx<'_>, group_id: GroupId, limit: i64) -> Result<i64> {
     let sql = "SELECT count(*) FROM (SELECT 1 FROM group_permissions p WHERE p.pid = $1 AND p.group_id = $2 LIMIT $3) hits";
     Ok(tx.row(sql, &[group_id.into(), limit.into()], |row| row.int(0))?.unwrap_or(0))
 }
 
-/// Removes the first `limit` rows of a group's list, whose group goes as well; how many.
+/// Deletes the first `limit` rows of the list of a group that is being deleted. Returns their number.
 pub fn delete_first(tx: &mut Tx<'_>, group_id: GroupId, limit: i64) -> Result<usize> {
     Ok(tx.execute(
         "DELETE FROM group_permissions WHERE pid = $1 AND group_id = $2 AND \
@@ -60,7 +60,7 @@ pub fn delete_first(tx: &mut Tx<'_>, group_id: GroupId, limit: i64) -> Result<us
     )?)
 }
 
-/// Whether a group's list has more than so many permissions; those that no longer count may be among them.
+/// Whether a group's list has more than `limit` permissions, possibly including rows that no longer count.
 pub fn has_more_than(tx: &mut Tx<'_>, group_id: GroupId, count: usize) -> Result<bool> {
     let sql = "SELECT 1 FROM group_permissions p WHERE p.pid = $1 AND p.group_id = $2 LIMIT 1 OFFSET $3";
     let count = i64::try_from(count).unwrap_or(i64::MAX);
@@ -78,7 +78,7 @@ pub struct Key {
     pub permission: String,
 }
 
-/// Where it stands in the list, and whether the object's id was given as a number.
+/// Its position in the list, and whether the object's id was given as a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// Which entry of the list.
@@ -89,14 +89,14 @@ pub struct Place {
     pub is_number: bool,
 }
 
-/// What a change of a list does with one row.
+/// A change of a row of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowChange {
-    /// It comes.
+    /// Added.
     Add(Key, Place),
-    /// It goes.
+    /// Removed.
     Remove(Key),
-    /// It stays, at another place.
+    /// Moved to another position.
     Move(Key, Place),
 }
 
@@ -121,7 +121,7 @@ fn rows(list: &[ObjectPermissions]) -> HashMap<KeyRef<'_>, Place> {
     rows
 }
 
-/// What makes `after` of `before`, in the order of the key: neighbours in the table are written together.
+/// The changes from `before` to `after`, in the order of the key: adjacent rows of the table are written together.
 pub fn difference(before: &[ObjectPermissions], after: &[ObjectPermissions]) -> Vec<RowChange> {
     let (before, after) = (rows(before), rows(after));
     let owned = |key: &KeyRef<'_>| Key {
@@ -139,7 +139,7 @@ pub fn difference(before: &[ObjectPermissions], after: &[ObjectPermissions]) -> 
     changes
 }
 
-/// Changes a group's list at once, in this transaction. A change that is staged meanwhile is cancelled by that.
+/// Changes a group's list in this transaction. This cancels a staged change.
 pub fn apply(tx: &mut Tx<'_>, group_id: GroupId, changes: &[RowChange]) -> Result<()> {
     let is_at_rest = permission_changes::find(tx, group_id)?.is_none();
     if !is_at_rest {
@@ -165,7 +165,7 @@ pub fn apply(tx: &mut Tx<'_>, group_id: GroupId, changes: &[RowChange]) -> Resul
     Ok(())
 }
 
-/// Stores a row that is not there.
+/// Inserts a new row.
 pub(crate) fn insert(tx: &mut Tx<'_>, group_id: GroupId, key: &Key, place: Place, change: i64) -> Result<()> {
     let sql = "INSERT INTO group_permissions (pid, object_type, object_id, permission, group_id, entry, place, \
                is_number, change) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
@@ -186,7 +186,7 @@ pub(crate) fn insert(tx: &mut Tx<'_>, group_id: GroupId, key: &Key, place: Place
     )
 }
 
-/// Stores a row that may be there: at another place, or as one that an unsettled change adds or removes.
+/// Inserts or updates a row that may exist: at another position, or as one that an unsettled change adds or removes.
 fn upsert(tx: &mut Tx<'_>, group_id: GroupId, key: &Key, place: Place) -> Result<()> {
     tx.execute_later(
         "INSERT INTO group_permissions (pid, object_type, object_id, permission, group_id, entry, place, is_number) \
@@ -207,7 +207,7 @@ fn upsert(tx: &mut Tx<'_>, group_id: GroupId, key: &Key, place: Place) -> Result
     )
 }
 
-/// Stores a group's wildcards in place of `before`.
+/// Replaces a group's wildcards `before`.
 pub fn replace_wildcards(
     tx: &mut Tx<'_>,
     group_id: GroupId,

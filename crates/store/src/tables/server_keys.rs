@@ -1,4 +1,4 @@
-//! Keys that all servers of a database share. They are rows, so copies and backups carry them.
+//! Keys that all servers of a database share. They are rows, so copies and backups include them.
 
 use crate::engine::driver::{Connection, DbError};
 use tenantry_core::clock::Millis;
@@ -8,8 +8,8 @@ use tenantry_core::random::Random;
 /// The key that authenticates cursors.
 pub(crate) const CURSORS: &str = "cursors";
 
-/// The key of this name, base64url. Made by the first server that opens the database, so that no request that only reads
-/// has to write.
+/// The key of this name, base64url. Created by the first server that opens the database, so that read-only requests
+/// need not write.
 pub(crate) fn get(conn: &mut dyn Connection, name: &str, random: &Random, now: Millis) -> Result<String> {
     if let Some(key) = find(conn, name)? {
         return Ok(key);
@@ -21,7 +21,7 @@ pub(crate) fn get(conn: &mut dyn Connection, name: &str, random: &Random, now: M
         &[name.into(), (&fresh).into(), now.into()],
     );
     match made {
-        // Another server's, where that was quicker.
+        // Another server's, if that was faster.
         Ok(_) | Err(DbError::Overtaken) => {
             find(conn, name)?.ok_or_else(|| Error::internal("a key that was just stored is gone"))
         }

@@ -20,17 +20,17 @@ fn stored(hash: &TokenHash) -> String {
 pub struct NewSession<'a> {
     /// Random.
     pub session_id: &'a str,
-    /// None for a technical account.
+    /// `None` for a technical account.
     pub user_id: Option<UserId>,
     /// The client it was opened through.
     pub client_id: &'a str,
     /// Opened with a temporary or expired password (B22).
     pub is_restricted: bool,
-    /// The latest end of any of its tokens.
+    /// The latest expiry of its tokens.
     pub expires_at: Millis,
-    /// Where from.
+    /// The client's address.
     pub address: Option<&'a str>,
-    /// With what.
+    /// The client's user agent.
     pub user_agent: Option<&'a str>,
 }
 
@@ -57,9 +57,9 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewSession<'_>) -> Result<()> {
 /// The two kinds of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
-    /// For requests.
+    /// Access token.
     Access,
-    /// For new tokens.
+    /// Refresh token.
     Refresh,
 }
 
@@ -91,17 +91,17 @@ pub fn insert_token(
     )
 }
 
-/// Whose a session `s` is.
+/// Joins the owner of a session `s`.
 const WHOSE: &str = "JOIN partners p ON p.pid = s.pid \
      LEFT JOIN users u ON u.pid = s.pid AND u.user_id = s.user_id \
      LEFT JOIN clients c ON c.pid = s.pid AND c.client_id = s.client_id";
 
-/// Whether user and client are (still) good; `$3` is the public client. A client's sessions are deleted with it, but a
-/// login that was under way elsewhere may have opened one more.
+/// Whether user and client are still valid; `$3` is the public client. A client's sessions are deleted with it, but a
+/// concurrent login elsewhere may have opened one more.
 const IS_ACTIVE: &str = "CASE WHEN s.user_id IS NULL THEN c.client_id IS NOT NULL \
      ELSE coalesce(u.status, 1) = 0 AND (s.client_id = $3 OR c.client_id IS NOT NULL) END";
 
-/// Whose access token this is; one statement, on the way of every request that finds no cached caller.
+/// The owner of an access token: one statement, on the path of every request whose caller is not cached.
 pub(crate) fn find_access_token(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Option<TokenFacts>> {
     let pid = tx.pid();
     tx.row(
@@ -137,11 +137,11 @@ pub struct RefreshToken {
     pub session_id: String,
     /// The user it belongs to.
     pub user_id: Option<UserId>,
-    /// The client it was given to (B28).
+    /// The client that it was issued to (B28).
     pub client_id: String,
-    /// When it was given.
+    /// When it was issued.
     pub issued_at: Millis,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Millis,
     /// When it was used; a second use ends the session.
     pub used_at: Option<Millis>,
@@ -167,7 +167,7 @@ pub fn find_refresh_token(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Option<Re
     )
 }
 
-/// Marks a refresh token as used, and when its session will now end at the latest.
+/// Marks a refresh token as used, and stores the new latest end of its session.
 pub fn rotate(tx: &mut Tx<'_>, hash: &TokenHash, session_id: &str, session_ends: Millis) -> Result<()> {
     let now = tx.now();
     tx.execute(
@@ -181,7 +181,7 @@ pub fn rotate(tx: &mut Tx<'_>, hash: &TokenHash, session_id: &str, session_ends:
     Ok(())
 }
 
-/// What is known of a session now, if it is still there; like `find_access_token`, by the session.
+/// The current state of a session, if it still exists; like `find_access_token`, by session.
 pub fn find_standing(tx: &mut Tx<'_>, session_id: &str) -> Result<Option<Standing>> {
     tx.standing(session_id, |tx| ask_for_standing(tx, session_id))
 }
@@ -203,11 +203,11 @@ fn ask_for_standing(tx: &mut Tx<'_>, session_id: &str) -> Result<Option<Standing
     )
 }
 
-/// How long after a session's end the address it was opened from is kept in its event.
+/// How long after a session's end its address is kept in its event.
 pub const ADDRESS_KEPT: Millis = 30 * DAY;
 
-/// Notes that sessions end now, so that their addresses go in time. `which` says which sessions `s` of the partner;
-/// its parameters begin at `$3`.
+/// Records that sessions end now, so that their addresses are blanked in time. `which` selects sessions `s` of the
+/// partner; its parameters begin at `$3`.
 fn note_end(tx: &mut Tx<'_>, which: &str, params: &[Param<'_>]) -> Result<()> {
     let mut all = vec![Param::Int(tx.now() + ADDRESS_KEPT)];
     all.extend_from_slice(params);
@@ -221,12 +221,12 @@ fn note_end(tx: &mut Tx<'_>, which: &str, params: &[Param<'_>]) -> Result<()> {
     )
 }
 
-/// Notes that all sessions of a user end now: whoever deletes the user calls it before.
+/// Records that all sessions of a user end now: called before the user is deleted.
 pub(crate) fn note_end_of_all(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     note_end(tx, "s.user_id = $3", &[user_id.into()])
 }
 
-/// Ends one session and all its tokens; whether it was still there.
+/// Ends one session and all its tokens. Returns whether it existed.
 pub fn end(tx: &mut Tx<'_>, session_id: &str) -> Result<bool> {
     note_end(tx, "s.session_id = $3", &[session_id.into()])?;
     let gone = tx.execute("DELETE FROM sessions WHERE pid = $1 AND session_id = $2", &[session_id.into()])?;
@@ -234,9 +234,9 @@ pub fn end(tx: &mut Tx<'_>, session_id: &str) -> Result<bool> {
     Ok(gone > 0)
 }
 
-/// Ends all sessions of a user but, where one is named, that one; how many there were.
+/// Ends all sessions of a user, except the given one. Returns their number.
 pub fn end_all_of(tx: &mut Tx<'_>, user_id: UserId, but: Option<&str>) -> Result<usize> {
-    // A login under way must not open another one unseen.
+    // A concurrent login must not open another one unnoticed.
     crate::tables::users::claim(tx, user_id)?;
     let but_that = [user_id.into(), but.unwrap_or("").into()];
     note_end(tx, "s.user_id = $3 AND s.session_id <> $4", &but_that)?;
@@ -246,7 +246,7 @@ pub fn end_all_of(tx: &mut Tx<'_>, user_id: UserId, but: Option<&str>) -> Result
     Ok(gone)
 }
 
-/// Ends one session of a user and all its tokens; whether there was such a session of this user.
+/// Ends one session of a user and all its tokens. Returns whether this user had it.
 pub fn end_of(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<bool> {
     note_end(tx, "s.user_id = $3 AND s.session_id = $4", &[user_id.into(), session_id.into()])?;
     let gone = tx.execute(
@@ -257,16 +257,16 @@ pub fn end_of(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<bool
     Ok(gone > 0)
 }
 
-/// Where a page of sessions begins.
+/// The start of a page of sessions.
 #[derive(Debug, Clone)]
 pub enum SessionPosition {
-    /// After so many rows.
+    /// After this many rows.
     Offset(i64),
-    /// After the session opened then, of this number.
+    /// After the session with this time and id.
     After(Millis, String),
 }
 
-/// Sessions of a user that have not ended, by when they were opened.
+/// Active sessions of a user, by the time they were opened.
 pub fn list_of(
     tx: &mut Tx<'_>,
     user_id: UserId,
@@ -308,7 +308,7 @@ pub fn list_of(
     })
 }
 
-/// How many sessions of a user have not ended.
+/// The number of active sessions of a user.
 pub fn count_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<i64> {
     let now = tx.now();
     let count = tx.row(
@@ -319,7 +319,7 @@ pub fn count_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<i64> {
     Ok(count.unwrap_or(0))
 }
 
-/// Stores when a session was last used, unless something later is known.
+/// Stores when a session was last used, unless a later time is stored.
 pub fn set_used(tx: &mut Tx<'_>, pid: PartnerId, session_id: &str, at: Millis) -> Result<()> {
     tx.unscoped().execute(
         "UPDATE sessions SET last_used_at = $3 WHERE pid = $1 AND session_id = $2 AND last_used_at < $3",
@@ -338,7 +338,8 @@ pub fn lift_restriction(tx: &mut Tx<'_>, session_id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Removes what ended before `before`, of all partners, at most `limit` of each; how many.
+/// Deletes tokens and sessions that ended before `before`, of all partners, at most `limit` of each. Returns their
+/// number.
 pub fn purge(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<usize> {
     let take = tx.dialect().take_rows();
     let mut gone = tx.unscoped().execute(
@@ -413,14 +414,14 @@ fn read_client(row: &dyn crate::engine::driver::Row, pid: PartnerId) -> Result<C
     })
 }
 
-/// How many sessions were opened through a client, its technical account's included; at most `limit`.
+/// The number of sessions opened through a client, including its technical account's; at most `limit`.
 pub fn count_of_client(tx: &mut Tx<'_>, client_id: &str, limit: i64) -> Result<i64> {
     let sql =
         "SELECT count(*) FROM (SELECT 1 FROM sessions s WHERE s.pid = $1 AND s.client_id = $2 LIMIT $3) hits";
     Ok(tx.row(sql, &[client_id.into(), limit.into()], |row| row.int(0))?.unwrap_or(0))
 }
 
-/// Ends the first `limit` sessions that were opened through a client; how many.
+/// Ends the first `limit` sessions opened through a client. Returns their number.
 pub fn delete_of_client(tx: &mut Tx<'_>, client_id: &str, limit: i64) -> Result<usize> {
     let those = "s.session_id IN \
          (SELECT t.session_id FROM sessions t WHERE t.pid = $1 AND t.client_id = $3 LIMIT $4)";
@@ -436,7 +437,7 @@ pub fn delete_of_client(tx: &mut Tx<'_>, client_id: &str, limit: i64) -> Result<
     Ok(gone)
 }
 
-/// Removes a client that has no sessions any more, or none soon.
+/// Deletes a client that has no sessions, or whose sessions are being ended.
 pub fn delete_client(tx: &mut Tx<'_>, client_id: &str) -> Result<bool> {
     let gone = tx.execute("DELETE FROM clients WHERE pid = $1 AND client_id = $2", &[client_id.into()])?;
     tx.forget(Stale::Partner(tx.pid()));

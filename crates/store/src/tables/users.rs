@@ -1,4 +1,4 @@
-//! Users, one at a time.
+//! Users.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -17,7 +17,7 @@ use tenantry_core::model::{GroupId, PartnerId, Profile, Status, User, UserId, Us
 use tenantry_core::user_fields::{ProfileField, ProfileSpec, UserField};
 use tenantry_core::values::fold;
 
-/// The columns of a user, in the order that [`read`] takes them; `u` is the table.
+/// The columns of a user, in the order of [`read`]; `u` is the table.
 pub(crate) fn columns() -> &'static str {
     static COLUMNS: LazyLock<String> = LazyLock::new(|| {
         let profile: Vec<_> =
@@ -31,8 +31,8 @@ pub(crate) fn columns() -> &'static str {
     &COLUMNS
 }
 
-/// The groups of a user, their ids with commas between them: as the row has them where they are of the row's version,
-/// otherwise from the memberships (migrations/0009).
+/// The groups of a user, as ids separated by commas: from the row if they are of the row's version, otherwise from the
+/// memberships (migrations/0009).
 const GROUPS: &str = "CASE WHEN u.groups_version = u.version THEN u.group_ids ELSE \
      (SELECT string_agg(CAST(m.group_id AS TEXT), ',') FROM memberships m \
      WHERE m.pid = u.pid AND m.user_id = u.user_id) END";
@@ -66,7 +66,7 @@ fn read_groups(ids: &str) -> Vec<GroupId> {
     groups
 }
 
-/// Groups as a row has them: `,5,12,`, so that one is added behind and taken out with its commas.
+/// Groups in the form of a row: `,5,12,`, so that an id can be appended, and removed with its commas.
 fn group_ids(groups: &[GroupId]) -> String {
     let mut ids = String::from(",");
     for group in groups {
@@ -75,13 +75,13 @@ fn group_ids(groups: &[GroupId]) -> String {
     ids
 }
 
-/// The keys that strings are sorted, searched and filtered by (B26, B27).
+/// The folded keys of strings (B26, B27).
 pub(crate) struct Keys {
     username: String,
     profile: [String; ProfileField::ALL.len()],
 }
 
-/// The key of an optional string: null comes before everything, the empty string included.
+/// The key of an optional string: null sorts before everything, including the empty string.
 pub fn optional_key(value: Option<&str>) -> String {
     value.map_or_else(String::new, |v| format!("{SEPARATOR}{}", fold(v)))
 }
@@ -100,7 +100,7 @@ impl Keys {
         }
     }
 
-    /// What the substring index holds of a user; the SQL of it is `search::TEXT`.
+    /// The indexed text of a user; `search::TEXT` is the same in SQL.
     pub(crate) fn search_text(&self) -> String {
         let length = self.profile.iter().map(|key| 1 + key.len()).sum::<usize>() + self.username.len();
         let mut text = String::with_capacity(length);
@@ -108,7 +108,7 @@ impl Keys {
         for (field, key) in ProfileField::ALL.into_iter().zip(&self.profile) {
             let ProfileSpec { is_searched, is_required, .. } = field.spec();
             if *is_searched {
-                // The optional keys bring their own separator.
+                // Optional keys include their own separator.
                 text.extend(is_required.then_some(SEPARATOR));
                 text.push_str(key);
             }
@@ -117,8 +117,8 @@ impl Keys {
     }
 }
 
-/// The columns that a create and an update write, in the order of their parameters from `$3` on. `groups_version` is written
-/// as well: it is the version.
+/// The columns that a create and an update write, in the order of their parameters from `$3` on. `groups_version` is
+/// written as well: it equals the version.
 fn written_columns() -> Vec<&'static str> {
     let mut columns = vec!["username", "status"];
     columns.extend(ProfileField::ALL.map(|field| field.spec().column));
@@ -147,7 +147,8 @@ static UPDATE: LazyLock<String> = LazyLock::new(|| {
     format!("UPDATE users SET {assigned}, groups_version = ${last} WHERE pid = $1 AND user_id = $2")
 });
 
-/// The parameters of a create: the id, [`written_columns`], and last the time of creation, which an update leaves alone.
+/// The parameters of a create: the id, [`written_columns`], and last the time of creation, which an update does not
+/// change.
 fn values<'u>(
     user: &'u User,
     keys: &'u Keys,
@@ -162,7 +163,7 @@ fn values<'u>(
     std::array::from_fn(|_| all.next().unwrap_or(Param::Null))
 }
 
-/// Takes the next user id (B24).
+/// Assigns the next user id (B24).
 pub fn next_id(tx: &mut Tx<'_>) -> Result<UserId> {
     tx.next_id(Sequence::Users).map(UserId)
 }
@@ -170,13 +171,14 @@ pub fn next_id(tx: &mut Tx<'_>) -> Result<UserId> {
 /// Stores a new user with its username and groups.
 ///
 /// # Errors
-/// `username-taken`, `external-id-taken`: the database's word (B8, B3).
+/// `username-taken`, `external-id-taken`, from unique constraints (B8, B3).
 pub fn insert(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> {
     insert_uncounted(tx, user, username)?;
     crate::tables::groups::count_in_each(tx, &user.groups, 1)
 }
 
-/// Like [`insert`], but for the number of members of its groups: whoever stores many users counts them once.
+/// As [`insert`], but without updating the number of members of its groups: callers that store many users update it
+/// once.
 ///
 /// # Errors
 /// As [`insert`].
@@ -191,7 +193,7 @@ pub fn insert_uncounted(tx: &mut Tx<'_>, user: &User, username: &Username) -> Re
     Ok(())
 }
 
-/// Stores what changed of a user: everything but its id, its creation and its logins. `after` has the next version.
+/// Stores the changes of a user: everything except its id, its creation and its logins. `after` has the next version.
 ///
 /// # Errors
 /// As [`insert`].
@@ -225,17 +227,17 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username)
     Ok(())
 }
 
-/// The text that searches look at.
+/// The searched text.
 pub(crate) fn text_of(user: &User) -> String {
     Keys::of(user).search_text()
 }
 
-/// Whether a search for a term, folded already, finds the user with this text (B27).
+/// Whether a search for a folded term matches a user with this text (B27).
 pub(crate) fn is_found_by(user: &User, text: &str, term: &str) -> bool {
     text.contains(term) || exact_id(term) == Some(user.user_id.0)
 }
 
-/// Which of these users a search for a term, folded already, finds.
+/// Which of these users match a search for a folded term.
 pub(crate) fn holding(tx: &mut Tx<'_>, ids: &[i64], term: &str) -> Result<Vec<i64>> {
     let list = serde_json::json!(ids).to_string();
     let (set, (test, value)) = (tx.dialect().int_set("$2"), search::test(tx.dialect(), "$3", term));
@@ -246,12 +248,12 @@ pub(crate) fn holding(tx: &mut Tx<'_>, ids: &[i64], term: &str) -> Result<Vec<i6
     tx.rows(&sql, &[Param::Text(&list), Param::Text(&value), number.into()], |row| row.int(0))
 }
 
-/// Removes a user and everything that is its own; the name is free at once. Left to the caller is the number of members of
-/// its groups: whoever removes many users counts them once.
+/// Deletes a user and its dependent rows; its username becomes free at once. The caller updates the number of members
+/// of its groups, so that deletions of many users update it once.
 pub fn delete_uncounted(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let indexed = indexed(tx, user.user_id)?;
     crate::tables::sessions::note_end_of_all(tx, user.user_id)?;
-    // Username, memberships, passwords, sessions and their tokens go with it (ON DELETE CASCADE).
+    // Username, memberships, passwords, sessions and their tokens are deleted with it (ON DELETE CASCADE).
     tx.execute("DELETE FROM users WHERE pid = $1 AND user_id = $2", &[user.user_id.into()])?;
     crate::tables::outbox::withdraw(tx, user.user_id)?;
     tx.count(Counter::Users, -1);
@@ -261,8 +263,8 @@ pub fn delete_uncounted(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     Ok(())
 }
 
-/// Has this unit and every other one that claims or changes the same user run one after the other. Needed where a
-/// unit decides by what it read of a user and then writes elsewhere: two such units would not see each other.
+/// Serializes this unit with every other one that claims or changes the same user. Needed if a unit decides by what it
+/// reads of a user and then writes elsewhere: two such units would not see each other.
 pub fn claim(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     tx.claim(
         "UPDATE users SET failed_logins = failed_logins WHERE pid = $1 AND user_id = $2",
@@ -270,8 +272,8 @@ pub fn claim(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     )
 }
 
-/// What the search indexes hold of a user, where they must be told of it. From the row, not from the user: a newer
-/// version may fold otherwise.
+/// The indexed text of a user, if the search indexes must be updated. Read from the row, not computed from the user: a
+/// newer version may fold differently.
 fn indexed(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<String>> {
     match tx.dialect() {
         Dialect::Sqlite => search::text_of(tx, user_id),
@@ -324,7 +326,7 @@ pub fn external_id_taken() -> Error {
     Conflict::field("external-id-taken", "/externalId", detail)
 }
 
-/// Which of these usernames, by their keys, anybody has (B8).
+/// Which of these usernames, by key, are taken (B8).
 pub fn list_taken_usernames(tx: &mut Tx<'_>, keys: &[&str]) -> Result<Vec<String>> {
     let list = serde_json::json!(keys).to_string();
     let set = tx.dialect().text_set("$1");
@@ -332,7 +334,7 @@ pub fn list_taken_usernames(tx: &mut Tx<'_>, keys: &[&str]) -> Result<Vec<String
     tx.unscoped().rows(&sql, &[Param::Text(&list)], |row| Ok(row.text(0)?.to_owned()))
 }
 
-/// Which of these external ids users of the partner have (B3).
+/// Which of these external ids are taken in the partner (B3).
 pub fn list_taken_external_ids(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<String>> {
     let list = serde_json::json!(ids).to_string();
     let set = tx.dialect().text_set("$2");
@@ -375,7 +377,7 @@ pub fn active_admins(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<UserId>> {
     )
 }
 
-/// Who has a username, on the whole server (B8): the login needs no partner.
+/// The user with a username, on the whole server (B8): logins need no partner.
 pub fn find_username(tx: &mut Tx<'_>, key: &str) -> Result<Option<(PartnerId, UserId)>> {
     let found = tx.unscoped().rows(
         "SELECT pid, user_id FROM usernames WHERE name_key = $1",
@@ -385,9 +387,9 @@ pub fn find_username(tx: &mut Tx<'_>, key: &str) -> Result<Option<(PartnerId, Us
     Ok(found.into_iter().next())
 }
 
-/// The partner of a user id, for operators, who name users of any partner.
+/// The partner of a user id, for operators, who can refer to users of any partner.
 pub fn find_partner_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<PartnerId>> {
-    // No index leads with user_id alone: partners are few, and an operator waits.
+    // No index leads with user_id alone: there are few partners, and an operator can wait.
     let found = tx.unscoped().rows(
         "SELECT u.pid FROM partners p JOIN users u ON u.pid = p.pid AND u.user_id = $1",
         &[user_id.into()],
@@ -399,13 +401,13 @@ pub fn find_partner_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<Partne
 /// Failed logins of a user (B23).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Failures {
-    /// In a row.
+    /// Failures in a row.
     pub count: i64,
-    /// The last ACTIVE admin's logins are refused until then; 0 = they are not.
+    /// Until when logins of the last ACTIVE admin are refused; 0 if they are not.
     pub refused_until: Millis,
 }
 
-/// What is known of a user's failed logins.
+/// A user's failed logins.
 pub fn failures(tx: &mut Tx<'_>, user_id: UserId) -> Result<Failures> {
     let found = tx.row(
         "SELECT failed_logins, refused_until FROM users WHERE pid = $1 AND user_id = $2",
@@ -424,8 +426,8 @@ pub fn set_failures(tx: &mut Tx<'_>, user_id: UserId, failures: Failures) -> Res
     Ok(())
 }
 
-/// Whether the user may log in now, if it knows its password: it is ACTIVE, its logins are not refused for a while, and its
-/// partner is not suspended.
+/// Whether the user may log in now with the right password: it is ACTIVE, its logins are not temporarily refused, and
+/// its partner is not suspended.
 pub fn may_log_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
     let (active, now) = (Status::Active.code(), tx.now());
     let found = tx.row(
@@ -437,13 +439,13 @@ pub fn may_log_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// Counts a refused login that no user's count is raised by. Besides being of interest, it makes refusing cost
-/// the same write as counting does, so the time of an answer tells nothing (B23).
+/// Counts a refused login that is not counted for a user. This makes refusing cost the same write as counting does, so
+/// response times reveal nothing (B23).
 pub fn count_unknown_login(tx: &mut Tx<'_>) {
     tx.effects.counters.push((PartnerId(0), Counter::RefusedLogins, 1));
 }
 
-/// Stores a login: when, and that the row of failures is over.
+/// Stores the time of a login, and resets the count of failures.
 pub fn set_logged_in(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let (now, user_id) = (tx.now(), user.user_id);
     tx.execute_later(
@@ -458,18 +460,18 @@ pub fn set_logged_in(tx: &mut Tx<'_>, user: &User) -> Result<()> {
         UserField::LastLoginAt,
         (user.last_login_at.unwrap_or(0), now),
     ));
-    // Only `lastLoginAt` shows it, and logins are many.
+    // Only `lastLoginAt` shows it, and there are many logins.
     tx.forget_here(Stale::User(tx.pid(), user_id));
     Ok(())
 }
 
-/// The version of a user; none when there is no such user.
+/// The version of a user; `None` if there is no such user.
 pub fn version(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<i64>> {
     let sql = "SELECT u.version FROM users u WHERE u.pid = $1 AND u.user_id = $2";
     tx.row(sql, &[user_id.into()], |row| row.int(0))
 }
 
-/// Raises the version of every member of a group: what they show of their groups changes.
+/// Increments the version of every member of a group, since their groups change.
 pub(crate) fn touch_members(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
     let limit = i64::try_from(memberships::FORGET_SINGLY + 1).unwrap_or(i64::MAX);
     let members = memberships::members_after(tx, group_id, UserId(0), limit)?;
@@ -482,7 +484,7 @@ pub(crate) fn touch_members(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
     Ok(())
 }
 
-/// Where password mail goes although the address was changed (B25).
+/// The address for password mail after a change of address (B25).
 pub fn held_email(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<String>> {
     let now = tx.now();
     let found = tx.row(
@@ -493,7 +495,7 @@ pub fn held_email(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<String>> {
     Ok(found.flatten())
 }
 
-/// Has password mail go to `address` until `until`, or to the present address again.
+/// Sends password mail to `address` until `until`, or to the current address again.
 pub fn hold_email(tx: &mut Tx<'_>, user_id: UserId, hold: Option<(&str, Millis)>) -> Result<()> {
     let (address, until) = hold.unzip();
     tx.execute(
