@@ -147,7 +147,7 @@ mod tests {
     /// The names of the partners in a database, in which a unit of work is done then.
     async fn names(path: &Path) -> Vec<String> {
         let (store, by) = (open(path), Operator::of_this_machine());
-        let all = |tx: &mut tenantry_store::engine::tx::Tx<'_, _>| {
+        let all = |tx: &mut tenantry_store::engine::tx::Tx<'_, Operator>| {
             partners::select(tx, None, partners::PartnerPosition::Offset(0), 1_000)
         };
         let all = store.scan(&by, all).await.unwrap();

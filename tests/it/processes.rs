@@ -10,7 +10,6 @@ use tenantry_core::model::PartnerId;
 use tenantry_domain::{clients, outbox, unit};
 use tenantry_mail::Mailer;
 use tenantry_store::access::{Operator, nobody};
-use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::login_failures;
 use tenantry_worker::{Delivered, Housekeeping, deliver_due, housekeep};
 

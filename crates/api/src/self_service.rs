@@ -130,7 +130,7 @@ async fn change_self(
 ) -> Result<Response, Problem> {
     let current = app.store.read(member, move |tx| users::get_self(tx)).await?;
     let change = read_self(&current, body, presence)?;
-    let (whole, who) = (app.clone(), member.clone());
+    let whole = app.clone();
     write
         .of(Target::User(member.user_id()))
         .run(app, member, move |tx| shown(&users::update_self(tx, &change)?, &whole))

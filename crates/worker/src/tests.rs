@@ -35,7 +35,7 @@ impl Server {
         let services = assemble(directory.path(), &clock);
         let admin = person("admin", true);
         unit::write(&services.store, &Operator::of_this_machine(), move |tx| {
-            partners::bootstrap(tx, Operator::of_this_machine(), &admin, "$none$").map(drop)
+            partners::bootstrap(tx, &admin, "$none$").map(drop)
         })
         .await
         .unwrap();

@@ -101,7 +101,7 @@ async fn a_large_unit_makes_way_for_small_ones_alone() {
     let (first, large, small) = tokio::join!(first, large, small);
     assert!(first.is_ok() && large.is_ok() && small.is_ok());
     // Nobody waits any more.
-    let makes_way = store.write_large(&by, |tx| Ok(Outcome::Commit(tx.is_step_over(&after(100_000)))));
+    let makes_way = store.write_large(&by, move |tx| Ok(Outcome::Commit(tx.is_step_over(&after(100_000)))));
     assert!(!makes_way.await.unwrap());
 }
 
