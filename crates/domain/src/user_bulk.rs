@@ -33,18 +33,20 @@ pub fn create_many(
     rows: &[Row],
     atomic: Option<&str>,
 ) -> Result<Vec<Result<UserId>>> {
-    let mut made = Vec::with_capacity(rows.len());
+    let (mut made, mut joined) = (Vec::with_capacity(rows.len()), Vec::new());
     for (index, row) in rows.iter().enumerate() {
         let one = match row {
             Err(_) if let Some(place) = atomic => return Err(all_faults(rows, place)),
             Err(faults) => Err(Error::Invalid(faults.clone())),
             // One failure is everybody's: nothing has to be taken back alone.
-            Ok(new) if atomic.is_some() && tx.refuses_at_once() => {
-                users::create(tx, new).map(|user| user.user_id)
-            }
+            Ok(new) if atomic.is_some() && tx.refuses_at_once() => users::create_uncounted(tx, new),
             // By itself also where a refusal may come with a later row: so it is this row's.
-            Ok(new) => tx.attempt(|tx| users::create(tx, new))?.map(|user| user.user_id),
+            Ok(new) => tx.attempt(|tx| users::create_uncounted(tx, new))?,
         };
+        let one = one.map(|user| {
+            joined.push(user.groups);
+            user.user_id
+        });
         match (one, atomic) {
             (Err(error), Some(place)) => return Err(error.within(&format!("{place}/{index}"))),
             (Err(error), None) if !matches!(error, Error::Invalid(_) | Error::Conflict(_)) => {
@@ -53,6 +55,7 @@ pub fn create_many(
             (one, _) => made.push(one),
         }
     }
+    users::count_members(tx, &joined, 1)?;
     Ok(made)
 }
 

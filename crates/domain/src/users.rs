@@ -65,7 +65,15 @@ pub struct UserChange {
 /// # Errors
 /// `username-taken`, `external-id-taken`; a fault for groups that do not exist (B18).
 pub fn create(tx: &mut Tx<'_, Admin>, new: &NewUser) -> Result<User> {
-    let user = insert(tx, new)?;
+    let user = create_uncounted(tx, new)?;
+    groups::count_in_each(tx, &user.groups, 1)?;
+    Ok(user)
+}
+
+/// Like [`create`], and leaves the number of members of its groups to [`count_members`].
+pub(super) fn create_uncounted(tx: &mut Tx<'_, Admin>, new: &NewUser) -> Result<User> {
+    require_groups(tx, &new.groups)?;
+    let user = insert_alone(tx, new)?;
     welcome(tx, &user)?;
     Ok(user)
 }
@@ -261,7 +269,7 @@ pub fn delete_many(tx: &mut Tx<'_, Admin>, ids: &[i64]) -> Result<()> {
         remove_alone(tx, &user, extent)?;
         users.push(user.groups);
     }
-    count_gone(tx, &users)
+    count_members(tx, &users, -1)
 }
 
 /// What speaks against the deletion of these users.
@@ -307,7 +315,7 @@ pub(super) fn takes_admin_away(change: &UserChange) -> bool {
     change.is_admin == Some(false) || change.status.is_some_and(|status| status != Status::Active)
 }
 
-/// Deletes a user who was just read, and leaves the number of members of its groups to [`count_gone`].
+/// Deletes a user who was just read, and leaves the number of members of its groups to [`count_members`].
 pub(super) fn remove_alone(tx: &mut Tx<'_>, user: &User, extent: Extent) -> Result<()> {
     // Of two who delete it at once one keeps it, the other finds nobody.
     users::claim(tx, user.user_id)?;
@@ -327,10 +335,12 @@ pub(super) fn remove_alone(tx: &mut Tx<'_>, user: &User, extent: Extent) -> Resu
     erasures::erase(tx, user.user_id, extent)
 }
 
-/// Counts the members of the groups of users who are gone, each group once.
-pub(super) fn count_gone(tx: &mut Tx<'_>, groups_of_users: &[Vec<GroupId>]) -> Result<()> {
+/// Adds `by` to the number of members of a group for each of these users who is in it. Each group is updated once:
+/// PostgreSQL walks through every version that a transaction made of a row, so counting user by user takes a time that
+/// grows with the square of their number.
+pub(super) fn count_members(tx: &mut Tx<'_>, groups_of_users: &[Vec<GroupId>], by: i64) -> Result<()> {
     let mut members: BTreeMap<GroupId, i64> = BTreeMap::new();
-    groups_of_users.iter().flatten().for_each(|group| *members.entry(*group).or_default() -= 1);
+    groups_of_users.iter().flatten().for_each(|group| *members.entry(*group).or_default() += by);
     members.into_iter().try_for_each(|(group, by)| groups::count_members(tx, group, by))
 }
 

@@ -53,7 +53,7 @@ pub(super) fn step(tx: &mut Tx<'_, Admin>, operation_id: &str, owner: &str) -> R
             break;
         }
     }
-    users::count_gone(tx, &step.gone)?;
+    users::count_members(tx, &step.gone, -1)?;
     if stored::next_pending(tx)?.is_some() {
         let kept = serde_json::to_string(&step.kept)
             .map_err(|e| Error::internal(format!("a bulk operation cannot be written: {e}")))?;
