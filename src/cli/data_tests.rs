@@ -347,7 +347,7 @@ async fn lists_come_whole_however_long() {
         status: Status::Inactive,
     };
     let one = described.check(&mut checks, ["a", "b", "c", "d"]).unwrap();
-    tenantry_domain::unit::write_large(&served.app.store, &admin.clone(), move |tx| {
+    tenantry_domain::unit::write_large(&served.app.store, &admin, move |tx| {
         for n in 0..2_000 {
             let mut new = one.clone();
             new.username = tenantry_core::values::username(&format!("u{n}")).unwrap();

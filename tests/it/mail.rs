@@ -368,7 +368,7 @@ async fn a_server_killed_while_it_delivers_loses_no_letter() {
         let config = Config::for_tests(&home.data());
         let app = App::assemble(config, Clock::system(), Random::system(), HashCost::FOR_TESTS).unwrap();
         let admin = by.as_admin_of(PartnerId(1));
-        unit::write_large(&app.store, &admin.clone(), move |tx| {
+        unit::write_large(&app.store, &admin, move |tx| {
             for n in 0..USERS {
                 let new = described(&format!("user{n}"));
                 users::create(tx, &new)?;

@@ -1,6 +1,6 @@
 //! Who is calling, and what that lets them do. This is the authorization file: nothing else builds a
-//! `Caller`, `Member`, `Admin` or `Operator`, and domain functions ask for the one they need, so calling
-//! one without the check does not compile.
+//! `Caller`, `Member`, `Admin` or `Operator`, and domain functions take a transaction that was opened for the one they
+//! need (`Tx<'_, Admin>`), so calling one without the check does not compile.
 //!
 //! It stands in the crate of the store, for what it decides by are facts of the database: their fields are this crate's,
 //! so nobody else can make or change them, and the constructors take nothing else. Two doors are open to everybody and

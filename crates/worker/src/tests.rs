@@ -150,9 +150,7 @@ async fn create(services: &Services, name: &str) -> User {
 
 async fn reset(services: &Services, user_id: UserId) {
     let admin = Operator::of_this_machine().as_admin_of(PARTNER);
-    unit::write(&services.store, &admin.clone(), move |tx| password_changes::reset(tx, user_id))
-        .await
-        .unwrap();
+    unit::write(&services.store, &admin, move |tx| password_changes::reset(tx, user_id)).await.unwrap();
 }
 
 fn password(what: &Notice) -> String {
