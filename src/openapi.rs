@@ -13,8 +13,10 @@ use utoipa::openapi::security::{
     ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityScheme,
 };
 
+use tenantry_http::problem::ProblemDocument;
 use tenantry_http::state::AppState;
 
+mod answers;
 mod common;
 
 #[derive(OpenApi)]
@@ -25,6 +27,8 @@ mod common;
                        /api/v1; errors are problem documents (RFC 9457).",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
+    servers((url = "/", description = "This server")),
+    components(schemas(ProblemDocument)),
     tags(
         (name = "users", description = "Users of the caller's partner, for partner admins"),
         (name = "self", description = "What logged-in users do for themselves"),

@@ -3,7 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::answers;
 use tenantry_http::incoming::{FORM, ORDINARY, too_large};
+use tenantry_http::writes::dry_run_schema;
 
 /// The methods of a path item (OpenAPI 3.1, Path Item Object).
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
@@ -51,8 +53,8 @@ impl BodyKind {
 /// What can be answered to any request, or to any request with such a body.
 fn errors(body: BodyKind) -> Vec<(u16, String)> {
     let mut errors = vec![
-        (400, "Faults in the request, all listed under errors"),
-        (500, "A fault of the server: its log names the cause under the x-request-id of the answer"),
+        (400, "The request has errors, all listed under errors"),
+        (500, "An error of the server: its log names the cause under the X-Request-Id of the response"),
         (503, "Busy: try again after Retry-After seconds"),
     ];
     if body != BodyKind::None {
@@ -124,6 +126,16 @@ fn problem(status: u64) -> Option<Value> {
 
 /// Adds to a document what its operations have in common.
 pub fn complete(mut document: Value) -> Value {
+    if let Some(components) = document.get_mut("components").and_then(Value::as_object_mut) {
+        components.insert(String::from("headers"), answers::shared_headers());
+        let schemas = components.entry("schemas").or_insert_with(|| json!({}));
+        if let Some(schemas) = schemas.as_object_mut() {
+            let mut made = [tenantry_api::schemas(), tenantry_oauth::schemas()].concat();
+            made.push(("DryRun", dry_run_schema()));
+            schemas.extend(made.into_iter().map(|(name, schema)| (name.to_owned(), schema)));
+            schemas.sort_keys();
+        }
+    }
     let schemas = document.pointer("/components/schemas").cloned().unwrap_or_default();
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     for path in paths.into_iter().flat_map(Map::values_mut) {
@@ -142,10 +154,15 @@ fn complete_operation(method: &str, operation: &mut Map<String, Value>, schemas:
         // An operation that says itself that anybody may call it keeps its word.
         operation.entry("security").or_insert(security);
     }
+    answers::add_conditions(operation);
+    answers::add_dry_run(operation);
     let body = operation.get_mut("requestBody");
     let kind = BodyKind::of(body.as_deref(), method);
     if let Some(body) = body {
         give_examples(body, schemas, None);
+        if let Some(body) = body.as_object_mut() {
+            body.insert(String::from("required"), json!(true));
+        }
     }
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     for (status, description) in errors(kind) {
@@ -160,6 +177,7 @@ fn complete_operation(method: &str, operation: &mut Map<String, Value>, schemas:
     for (status, response) in responses {
         give_examples(response, schemas, status.parse().ok());
     }
+    answers::add_headers(method, operation);
 }
 
 /// Gives each content its example, unless it has one.
@@ -188,7 +206,7 @@ fn example(schema: &Value, schemas: &Value) -> Option<Value> {
     if let Some(name) = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.rsplit('/').next()) {
         return example(schemas.get(name)?, schemas);
     }
-    if let Some(choices) = schema.get("oneOf").and_then(Value::as_array) {
+    if let Some(choices) = schema.get("oneOf").or_else(|| schema.get("anyOf")).and_then(Value::as_array) {
         return choices.iter().find_map(|choice| example(choice, schemas));
     }
     if let Some(parts) = schema.get("allOf").and_then(Value::as_array) {

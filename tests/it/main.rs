@@ -46,6 +46,7 @@ mod mail;
 mod nesting;
 mod oauth;
 mod openapi;
+mod openapi_walk;
 mod outages;
 mod overload;
 mod partners;

@@ -167,6 +167,47 @@ fn every_operation_lists_the_errors_it_can_answer() {
 }
 
 #[test]
+fn everything_is_described_in_words_that_stand_by_themselves() {
+    let document = tenantry::router::document();
+    assert_eq!(document["servers"][0]["url"], "/");
+    let mut texts = Vec::new();
+    for (_, _, operation) in operations(&document) {
+        let id = operation["operationId"].as_str().unwrap();
+        for name in ["summary", "description"] {
+            let text = operation[name].as_str().unwrap_or_else(|| panic!("{id} has no {name}"));
+            texts.push(format!("{id}: {text}"));
+        }
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let text = parameter["description"].as_str().unwrap_or_default();
+            assert!(!text.is_empty(), "{id}: {}", parameter["name"]);
+            texts.push(format!("{id}: {text}"));
+        }
+    }
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        texts.push(format!("{name}: {schema}"));
+    }
+    // Rows of the contract say nothing to whoever reads the document.
+    let is_row = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().is_some_and(|c| ('A'..='C').contains(&c))
+            && !letters.as_str().is_empty()
+            && letters.all(|c| c.is_ascii_digit())
+    };
+    for text in texts {
+        let named = text.split(|c: char| !c.is_alphanumeric()).find(|word| is_row(word));
+        assert_eq!(named, None, "{text}");
+    }
+}
+
+/// The schemas of requests are made by what reads them, so nothing may be left that only documents.
+#[test]
+fn no_type_only_documents() {
+    for (file, text) in crate::architecture::sources() {
+        assert!(!text.contains("reason = \"documents "), "{file}");
+    }
+}
+
+#[test]
 fn every_body_has_an_example() {
     let document = tenantry::router::document();
     for (_, _, operation) in operations(&document) {

@@ -5,14 +5,14 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::parameters::{DryRunParams, OnceParams};
 use crate::responses::{AdminErrors, ConflictError, InvalidError, MissingError};
 use crate::user_bodies::{Time, UserBody};
 use tenantry_core::error::Result;
 use tenantry_core::model::{GroupId, PartnerId};
 use tenantry_domain::{conditions, deleted_users};
 use tenantry_http::extract::{Admin, QueryParams, UserPath};
-use tenantry_http::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
+use tenantry_http::paging::{Found, ListAddress, Page, PageRequest, Params, Start, page_answer};
+use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom, SEARCH};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 use tenantry_http::writes::{Answer, Once, Write};
@@ -28,10 +28,10 @@ pub struct DeletedUserBody<'a> {
     #[serde(flatten)]
     user: UserBody<'a>,
     /// When it was deleted. RFC 3339, UTC.
-    #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-23T09:00:00.000Z")]
     deleted_at: Time,
     /// When it will be erased, unless it is restored. RFC 3339, UTC.
-    #[schema(value_type = String, example = "2026-12-23T09:00:00.000Z")]
+    #[schema(value_type = String, format = DateTime, example = "2026-12-23T09:00:00.000Z")]
     erased_at: Time,
 }
 
@@ -56,11 +56,27 @@ pub struct RestoredUser<'a> {
     missing_groups: &'a [GroupId],
 }
 
-fn read_list(mut params: Params, pid: PartnerId) -> Result<(DeletedQuery, ListAddress, PageRequest)> {
+static SORT_BY: Parameter = Parameter::sort_by(|| DeletedSort::NAMES.map(|(name, _)| name).to_vec());
+
+/// What is asked of the list of deleted users.
+struct DeletedUserList {
+    query: DeletedQuery,
+    address: ListAddress,
+    page: PageRequest,
+}
+
+impl ReadFrom for DeletedUserList {
+    const PARAMETERS: &'static [&'static Parameter] =
+        &[&PAGE, &PAGE_SIZE, &SORT_BY, &DESCENDING, &SEARCH, &CURSOR];
+}
+
+type DeletedUserPage<'a> = Page<DeletedUserBody<'a>>;
+
+fn read_list(mut params: Params, pid: PartnerId) -> Result<DeletedUserList> {
     let query = DeletedQuery {
         search: params.search(),
         sort: params.sort_by(&DeletedSort::NAMES, DeletedSort::UserId),
-        descending: params.flag("descending").unwrap_or(false),
+        descending: params.flag(&DESCENDING).unwrap_or(false),
     };
     let sort =
         DeletedSort::NAMES.iter().find(|(_, sort)| *sort == query.sort).map_or("userId", |(name, _)| *name);
@@ -72,33 +88,14 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(DeletedQuery, ListAd
     let address = ListAddress { path: "/api/v1/users/deleted".into(), pid, parameters };
     let page = params.page(&address, true);
     params.finish()?;
-    Ok((query, address, page.unwrap_or_default()))
+    Ok(DeletedUserList { query, address, page: page.unwrap_or_default() })
 }
 
-/// A page of deleted users.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents the answer")]
-pub struct DeletedUserPage<'a> {
-    /// How many there are in all.
-    #[schema(example = 1)]
-    total: i64,
-    /// `false` when there are more than `total`; else left out.
-    #[schema(required = false)]
-    total_is_exact: bool,
-    /// The page asked for; null in an answer to a cursor.
-    #[schema(required = true, example = 0)]
-    page: Option<i64>,
-    /// The page size asked for.
-    #[schema(example = 10)]
-    page_size: i64,
-    /// The rows.
-    list: Vec<DeletedUserBody<'a>>,
-}
-
-/// List deleted users that can be restored. Always a page.
+/// List deleted users that can be restored.
+///
+/// Always a page. After `erasedAt` a user is gone for good.
 #[utoipa::path(
-    get, path = "/api/v1/users/deleted", tag = "users", params(crate::parameters::PageParams),
+    get, path = "/api/v1/users/deleted", tag = "users", params(Of<DeletedUserList>),
     responses(
         (status = 200, description = "A page of deleted users", body = DeletedUserPage),
         InvalidError, AdminErrors,
@@ -109,7 +106,7 @@ pub async fn list_deleted_users(
     Admin(by): Admin,
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
-    let (query, address, request) = read_list(params, by.pid())?;
+    let DeletedUserList { query, address, page: request } = read_list(params, by.pid())?;
     let from = match (&request.start, request.offset()) {
         (Start::After(key, id), _) => Position::After(key.clone(), *id),
         (Start::Page(_), offset) => Position::Offset(offset.unwrap_or(0)),
@@ -129,7 +126,7 @@ pub async fn list_deleted_users(
 /// others. Its sessions stay ended. `409` when its username (or `externalId`) was taken meanwhile.
 #[utoipa::path(
     post, path = "/api/v1/users/{userId}/restore", tag = "users",
-    params(("userId" = i64, Path, description = "Its number"), OnceParams, DryRunParams),
+    params(Of<UserPath>, Of<Once>, Of<Write>),
     responses(
         (status = 200, description = "The user", body = RestoredUser, headers(("ETag" = String, description = "Its version"))),
         InvalidError, AdminErrors, MissingError, ConflictError,
@@ -155,9 +152,11 @@ pub async fn restore_user(
 }
 
 /// Erase a deleted user now.
+///
+/// It cannot be restored afterwards, and events no longer show its personal values.
 #[utoipa::path(
     delete, path = "/api/v1/users/deleted/{userId}", tag = "users",
-    params(("userId" = i64, Path, description = "Its number"), DryRunParams),
+    params(Of<UserPath>, Of<Write>),
     responses((status = 204, description = "Erased"), AdminErrors, MissingError),
 )]
 pub async fn erase_user(

@@ -7,15 +7,18 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::evaluations::EXPLAIN;
 use crate::permissions::ObjectIdBody;
 use crate::responses::{AdminErrors, InvalidError, MissingError};
 use crate::sources::SourceBody;
 use tenantry_core::catalogue::Catalogue;
 use tenantry_core::error::Result;
 use tenantry_core::model::{Effective, Holder, ObjectId, PartnerId, UserId};
+use tenantry_core::values::{ANY_TEXT, OBJECT_ID};
 use tenantry_domain::evaluations::{self, EffectivePosition, HolderQuery};
 use tenantry_http::extract::{Admin, Member, PermissionsAsker, QueryParams, UserPath};
-use tenantry_http::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
+use tenantry_http::paging::{Found, ListAddress, Page, PageRequest, Params, Start, page_answer};
+use tenantry_http::parameters::{CURSOR, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 use tenantry_store::access::{Asker, Scope};
@@ -42,13 +45,38 @@ pub struct EffectiveBody<'a> {
     sources: Option<Vec<SourceBody<'a>>>,
 }
 
-/// What is asked of the list of a user's permissions. Always a page: it can be long.
-fn read_effective(
-    mut params: Params,
-    pid: PartnerId,
-    path: &str,
-) -> Result<(bool, ListAddress, PageRequest)> {
-    let explain = params.flag("explain").unwrap_or(false);
+static OBJECT_TYPE: Parameter =
+    Parameter::text("objectType", &ANY_TEXT, "A type of the catalogue.").required();
+static ON_OBJECT: Parameter = Parameter::text(
+    "objectId",
+    &OBJECT_ID,
+    "Which object; not needed where the permission is a wildcard's own name.",
+);
+static PERMISSION: Parameter = Parameter::text(
+    "permission",
+    &ANY_TEXT,
+    "A per-object permission of that type, or one of its wildcards.",
+)
+.required();
+static SORT_BY: Parameter = Parameter::sort_by(|| SORTS.map(|(name, ())| name).to_vec());
+const SORTS: [(&str, ()); 1] = [("userId", ())];
+
+/// What is asked of the list of a user's permissions.
+struct EffectiveList {
+    explain: bool,
+    address: ListAddress,
+    page: PageRequest,
+}
+
+impl ReadFrom for EffectiveList {
+    const PARAMETERS: &'static [&'static Parameter] = &[&PAGE, &PAGE_SIZE, &CURSOR, &EXPLAIN];
+}
+
+type EffectivePage<'a> = Page<EffectiveBody<'a>>;
+
+/// Reads what is asked. Always a page: it can be long.
+fn read_effective(mut params: Params, pid: PartnerId, path: &str) -> Result<EffectiveList> {
+    let explain = params.flag(&EXPLAIN).unwrap_or(false);
     // The path is part of what a cursor belongs to.
     let mut parameters = Vec::new();
     if explain {
@@ -57,7 +85,7 @@ fn read_effective(
     let address = ListAddress { path: path.to_owned().into(), pid, parameters };
     let page = params.page(&address, true);
     params.finish()?;
-    Ok((explain, address, page.unwrap_or_default()))
+    Ok(EffectiveList { explain, address, page: page.unwrap_or_default() })
 }
 
 /// Parts the three that a cursor is made of; none of them can hold it.
@@ -88,7 +116,7 @@ async fn effective(
     params: Params,
     path: String,
 ) -> Result<Response, Problem> {
-    let (explain, address, request) = read_effective(params, by.pid(), &path)?;
+    let EffectiveList { explain, address, page: request } = read_effective(params, by.pid(), &path)?;
     let (from, size) = (position(&request), request.size + 1);
     let parts = app.clone();
     let (total, rows) = app
@@ -103,52 +131,13 @@ async fn effective(
     }))
 }
 
-/// A page of a user's permissions.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents the answer")]
-pub struct EffectivePage<'a> {
-    /// How many there are in all.
-    #[schema(example = 1)]
-    total: i64,
-    /// The page asked for; null in an answer to a cursor.
-    #[schema(required = true, example = 0)]
-    page: Option<i64>,
-    /// The page size asked for.
-    #[schema(example = 10)]
-    page_size: i64,
-    /// The rows.
-    list: Vec<EffectiveBody<'a>>,
-}
-
-/// A page of users who may do something.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents the answer")]
-pub struct HolderPage<'a> {
-    /// How many there are in all.
-    #[schema(example = 1)]
-    total: i64,
-    /// `false` when there are more than `total`; else left out.
-    #[schema(required = false)]
-    total_is_exact: bool,
-    /// The page asked for; null in an answer to a cursor.
-    #[schema(required = true, example = 0)]
-    page: Option<i64>,
-    /// The page size asked for.
-    #[schema(example = 10)]
-    page_size: i64,
-    /// The rows.
-    list: Vec<HolderBody<'a>>,
-}
-
 /// List what a user may do. Always a page.
 ///
 /// First what it may do with every object of a type, then what with single ones, by type, id and permission. Members
 /// may ask about themselves.
 #[utoipa::path(
     get, path = "/api/v1/users/{userId}/permissions", tag = "permissions",
-    params(("userId" = i64, Path, description = "Its number"), crate::parameters::EffectiveParams),
+    params(Of<UserPath>, Of<EffectiveList>),
     responses(
         (status = 200, description = "A page of permissions", body = EffectivePage),
         InvalidError, AdminErrors, MissingError,
@@ -163,10 +152,12 @@ pub async fn list_user_permissions(
     effective(app, by, id, params, format!("/api/v1/users/{id}/permissions")).await
 }
 
-/// List what the logged-in user may do. Always a page.
+/// List what the logged-in user may do.
+///
+/// Always a page: first what it may do with every object of a type, then what with single ones, by type, id and permission.
 #[utoipa::path(
     get, path = "/api/v1/users/self/permissions", tag = "self",
-    params(crate::parameters::EffectiveParams),
+    params(Of<EffectiveList>),
     responses(
         (status = 200, description = "A page of permissions", body = EffectivePage),
         InvalidError, crate::responses::MemberErrors,
@@ -196,29 +187,39 @@ pub struct HolderBody<'a> {
     sources: Vec<SourceBody<'a>>,
 }
 
-fn read_holders(
-    mut params: Params,
-    pid: PartnerId,
-    catalogue: &Catalogue,
-) -> Result<(HolderQuery, ListAddress, PageRequest)> {
-    let object_type = params.required("objectType");
-    let permission = params.required("permission");
-    let mut object_id = params.one("objectId");
+/// What is asked of the list of holders.
+struct HolderList {
+    query: HolderQuery,
+    address: ListAddress,
+    page: PageRequest,
+}
+
+impl ReadFrom for HolderList {
+    const PARAMETERS: &'static [&'static Parameter] =
+        &[&OBJECT_TYPE, &ON_OBJECT, &PERMISSION, &PAGE, &PAGE_SIZE, &SORT_BY, &CURSOR];
+}
+
+type HolderPage<'a> = Page<HolderBody<'a>>;
+
+fn read_holders(mut params: Params, pid: PartnerId, catalogue: &Catalogue) -> Result<HolderList> {
+    let object_type = params.required(OBJECT_TYPE.name);
+    let permission = params.required(PERMISSION.name);
+    let mut object_id = params.one(ON_OBJECT.name);
     if let (Some(name), Some(permission)) = (&object_type, &permission) {
         match catalogue.object_type(name) {
-            None => params.fault("objectType", "unknown-object-type", "there is no such object type"),
+            None => params.fault(OBJECT_TYPE.name, "unknown-object-type", "there is no such object type"),
             Some(known) if known.has_wildcard(permission) => object_id = Some(String::new()),
             Some(known) if !known.has_permission(permission) => {
-                params.fault("permission", "unknown-permission", format!("{name} has no such permission"));
+                params.fault(PERMISSION.name, "unknown-permission", format!("{name} has no such permission"));
             }
             Some(_) => match object_id.as_deref().map(tenantry_core::values::object_id) {
-                None => params.fault("objectId", "required", "is required: which object is it about?"),
-                Some(Err(bad)) => params.fault("objectId", bad.code, bad.detail),
+                None => params.fault(ON_OBJECT.name, "required", "is required: which object is it about?"),
+                Some(Err(bad)) => params.fault(ON_OBJECT.name, bad.code, bad.detail),
                 Some(Ok(_)) => {}
             },
         }
     }
-    params.sort_by(&[("userId", ())], ());
+    params.sort_by(&SORTS, ());
     let query = HolderQuery {
         object_type: object_type.unwrap_or_default(),
         object_id: object_id.unwrap_or_default(),
@@ -232,14 +233,14 @@ fn read_holders(
     let address = ListAddress { path: "/api/v1/permissions/holders".into(), pid, parameters };
     let page = params.page(&address, true);
     params.finish()?;
-    Ok((query, address, page.unwrap_or_default()))
+    Ok(HolderList { query, address, page: page.unwrap_or_default() })
 }
 
 /// List who may do something to an object, and why. Always a page, by user.
 ///
 /// Only ACTIVE users: the others have no permissions.
 #[utoipa::path(
-    get, path = "/api/v1/permissions/holders", tag = "permissions", params(crate::parameters::HolderParams),
+    get, path = "/api/v1/permissions/holders", tag = "permissions", params(Of<HolderList>),
     responses(
         (status = 200, description = "A page of users", body = HolderPage),
         InvalidError, AdminErrors,
@@ -250,7 +251,7 @@ pub async fn list_holders(
     Admin(by): Admin,
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
-    let (query, address, request) = read_holders(params, by.pid(), &app.catalogue)?;
+    let HolderList { query, address, page: request } = read_holders(params, by.pid(), &app.catalogue)?;
     let from = match (&request.start, request.offset()) {
         (Start::After(_, id), _) => HolderPosition::After(UserId(*id)),
         (Start::Page(_), offset) => HolderPosition::Offset(offset.unwrap_or(0)),

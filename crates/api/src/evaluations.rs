@@ -5,6 +5,7 @@
 //! changes nothing, since senders of the protocol add to it freely.
 
 mod asked;
+pub(super) mod schemas;
 
 use std::borrow::Cow;
 
@@ -12,12 +13,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize as _, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use asked::{Asked, Part, Read};
 
-use crate::permissions::{ObjectIdBody, read_object_id};
+use crate::permissions::read_object_id;
 use crate::responses::{EvaluationErrors, InvalidError, TooLargeError};
 use crate::sources::SourceBody;
 use tenantry_core::error::{Error, Fault, Result};
@@ -28,6 +29,7 @@ use tenantry_http::answers::json;
 use tenantry_http::extract::{EvaluationAsker, QueryParams};
 use tenantry_http::incoming::BULK;
 use tenantry_http::json_body::JsonBody;
+use tenantry_http::parameters::{Of, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 use tenantry_store::access::Asker;
@@ -39,74 +41,14 @@ const MAX_BATCH: usize = 1_000;
 /// From this size on a batch leaves the thread that serves requests.
 const IN_PLACE: usize = 8;
 
-/// Somebody or something, by type and id.
-#[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "documents what is read")]
-pub struct Entity {
-    /// `user` for a subject; a type of the catalogue for a resource.
-    #[schema(example = "user")]
-    r#type: String,
-    /// The user's number, as a string or an integer; or the object's id. A resource needs none where the action is a
-    /// wildcard's own name.
-    #[schema(required = false)]
-    id: ObjectIdBody,
-    /// Taken and ignored.
-    #[schema(required = false)]
-    properties: Map<String, Value>,
-}
+/// Whether to tell why.
+pub(super) static EXPLAIN: Parameter = Parameter::flag("explain", "Also tells why.");
 
-/// What is to be done.
-#[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "documents what is read")]
-pub struct Action {
-    /// A per-object permission of the resource's type, or one of its wildcards.
-    #[schema(example = "READ")]
-    name: String,
-    /// Taken and ignored.
-    #[schema(required = false)]
-    properties: Map<String, Value>,
-}
+/// Whether to tell why, as the query says it.
+struct Explain(bool);
 
-/// May this subject do this action to this resource?
-#[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "documents what is read")]
-#[schema(example = json!({
-    "subject": { "type": "user", "id": "2" },
-    "action": { "name": "READ" },
-    "resource": { "type": "SEGMENT", "id": "563" },
-}))]
-pub struct EvaluationRequest {
-    subject: Entity,
-    action: Action,
-    resource: Entity,
-    /// Taken and ignored.
-    #[schema(required = false)]
-    context: Map<String, Value>,
-}
-
-/// Many such questions. What one of them leaves out is taken from the top.
-#[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "documents what is read")]
-#[schema(example = json!({
-    "subject": { "type": "user", "id": "2" },
-    "action": { "name": "READ" },
-    "evaluations": [{ "resource": { "type": "SEGMENT", "id": "563" } }, { "resource": { "type": "TRAIT", "id": "7" } }],
-    "options": { "evaluations_semantic": "execute_all" },
-}))]
-pub struct EvaluationsRequest {
-    #[schema(required = false)]
-    subject: Entity,
-    #[schema(required = false)]
-    action: Action,
-    #[schema(required = false)]
-    resource: Entity,
-    /// At most 1,000. Without any the question at the top is answered, as by the single evaluation.
-    #[schema(required = false, value_type = Vec<Object>)]
-    evaluations: Vec<Value>,
-    /// `evaluations_semantic`: `execute_all` (the default), `deny_on_first_deny` or `permit_on_first_permit`;
-    /// `explain`: true, as the query parameter. Others are ignored.
-    #[schema(required = false)]
-    options: Map<String, Value>,
+impl ReadFrom for Explain {
+    const PARAMETERS: &'static [&'static Parameter] = &[&EXPLAIN];
 }
 
 /// Whether it is allowed.
@@ -138,6 +80,16 @@ pub struct DecisionContext<'a> {
 #[schema(as = Decisions)]
 pub struct DecisionsBody<'a> {
     evaluations: Vec<DecisionBody<'a>>,
+}
+
+/// What a batch is answered with.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum DecisionOrDecisions<'a> {
+    /// Of a batch.
+    Many(DecisionsBody<'a>),
+    /// Of a batch without questions: that of the question at the top (section 7.1).
+    One(DecisionBody<'a>),
 }
 
 impl<'a> DecisionBody<'a> {
@@ -241,6 +193,25 @@ impl Reader {
         Some(id.filter(|id| *id > 0 && kind == "user").map(UserId))
     }
 
+    /// The subject, action and resource of the top that no question takes: they are checked all the same.
+    fn unused(&mut self, top: &Asked, [subject, action, resource]: [bool; 3]) {
+        if let Some(part) = top.subject.as_ref().filter(|_| !subject)
+            && let Some(part) = self.object(Some(part), "/subject")
+        {
+            self.subject(part, "/subject");
+        }
+        if let Some(part) = top.action.as_ref().filter(|_| !action)
+            && let Some(part) = self.object(Some(part), "/action")
+        {
+            self.text(part.name.as_ref(), "name", "/action");
+        }
+        if let Some(part) = top.resource.as_ref().filter(|_| !resource)
+            && let Some(part) = self.object(Some(part), "/resource")
+        {
+            self.text(part.kind.as_ref(), "type", "/resource");
+        }
+    }
+
     fn finish<T>(self, read: Option<T>) -> Result<T> {
         match read.filter(|_| self.faults.is_empty()) {
             Some(read) => Ok(read),
@@ -261,7 +232,8 @@ fn parse(body: &[u8]) -> Result<Asked> {
 /// Whether reasons are asked for, by the query or by the options.
 fn explains(params: &mut tenantry_http::paging::Params, body: &Asked) -> bool {
     let option = body.options.as_ref().and_then(|options| options.get("explain"));
-    params.flag("explain").unwrap_or(false) || option == Some(&Value::Bool(true))
+    let Explain(explain) = Explain(params.flag(&EXPLAIN).unwrap_or(false));
+    explain || option == Some(&Value::Bool(true))
 }
 
 async fn decide_one(
@@ -284,8 +256,9 @@ async fn decide_one(
 /// the partner, others about themselves. A user of another partner, an unknown one and an id that is none are
 /// answered alike.
 #[utoipa::path(
-    post, path = "/access/v1/evaluation", tag = "evaluations", request_body = EvaluationRequest,
-    params(("explain" = Option<bool>, Query, description = "Also tell why")),
+    post, path = "/access/v1/evaluation", tag = "evaluations",
+    request_body(content = ref("#/components/schemas/EvaluationRequest")),
+    params(Of<Explain>),
     responses(
         (status = 200, description = "The decision", body = DecisionBody, example = json!({ "decision": true })),
         InvalidError, EvaluationErrors,
@@ -305,15 +278,23 @@ pub async fn evaluate_access(
     decide_one(&app, &by, reader.finish(request)?, with_reason).await
 }
 
+/// How the decisions of a batch are combined, by name; the first is the default.
+const SEMANTICS: [(&str, Semantic); 3] = [
+    ("execute_all", Semantic::ExecuteAll),
+    ("deny_on_first_deny", Semantic::DenyOnFirstDeny),
+    ("permit_on_first_permit", Semantic::PermitOnFirstPermit),
+];
+
 fn read_semantic(reader: &mut Reader, body: &Asked) -> Semantic {
     let Some(options) = &body.options else { return Semantic::default() };
     if !options.is_object() {
         let _: Option<()> = reader.fault(String::from("/options"), "wrong-type", "must be an object");
     }
     match options.get("evaluations_semantic").map(Value::as_str) {
-        None | Some(Some("execute_all")) => Semantic::ExecuteAll,
-        Some(Some("deny_on_first_deny")) => Semantic::DenyOnFirstDeny,
-        Some(Some("permit_on_first_permit")) => Semantic::PermitOnFirstPermit,
+        None => Semantic::default(),
+        Some(Some(name)) if let Some((_, known)) = SEMANTICS.iter().find(|(known, _)| *known == name) => {
+            *known
+        }
         Some(_) => {
             let detail = "must be execute_all, deny_on_first_deny or permit_on_first_permit";
             let at = String::from("/options/evaluations_semantic");
@@ -336,25 +317,30 @@ fn read_batch(reader: &mut Reader, app: &AppState, body: &Asked) -> Option<Vec<R
             return reader.fault(String::from("/evaluations"), "wrong-type", "must be an array of objects");
         }
     };
-    let mut requests = Vec::with_capacity(list.len());
+    let (mut requests, mut used) = (Vec::with_capacity(list.len()), [false; 3]);
     for (index, value) in list.iter().enumerate() {
         let at = format!("/evaluations/{index}");
-        let own = Read::deserialize(value).unwrap_or(Read::Other);
+        let own: Read<Asked> = Read::deserialize(value).unwrap_or(Read::Other);
         if let Some(own) = reader.object(Some(&own), &at) {
+            let parts = [&own.subject, &own.action, &own.resource];
+            used.iter_mut().zip(parts).for_each(|(used, part)| *used |= part.is_none());
             requests.extend(reader.request(app, own, Some(body), &at));
         }
     }
+    reader.unused(body, used);
     Some(requests)
 }
 
 /// Ask many such questions at once, at most 1,000.
 ///
-/// OpenID AuthZEN, Authorization API 1.0, Access Evaluations. All are decided on one state of the data.
+/// OpenID AuthZEN, Authorization API 1.0, Access Evaluations. All are decided on one state of the data. Where `evaluations`
+/// is empty or absent, the question at the top is answered, as by a single evaluation.
 #[utoipa::path(
-    post, path = "/access/v1/evaluations", tag = "evaluations", request_body = EvaluationsRequest,
-    params(("explain" = Option<bool>, Query, description = "Also tell why")),
+    post, path = "/access/v1/evaluations", tag = "evaluations",
+    request_body(content = ref("#/components/schemas/EvaluationsRequest")),
+    params(Of<Explain>),
     responses(
-        (status = 200, description = "The decisions, in the order of the questions", body = DecisionsBody,
+        (status = 200, description = "The decisions, in the order of the questions; or one decision, where the list of questions is empty or absent", body = DecisionOrDecisions,
             example = json!({ "evaluations": [{ "decision": true }, { "decision": false }] })),
         InvalidError, EvaluationErrors, TooLargeError<BULK>,
     ),

@@ -12,7 +12,8 @@ use tenantry_core::error::Result;
 use tenantry_core::model::{Event, PartnerId, UserId};
 use tenantry_domain::events::{self, Kind};
 use tenantry_http::extract::{Admin, QueryParams};
-use tenantry_http::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
+use tenantry_http::paging::{Found, ListAddress, Page, PageRequest, Params, Start, page_answer};
+use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 use tenantry_store::access::Scope;
@@ -28,7 +29,7 @@ pub struct EventBody<'a> {
     #[schema(example = 17)]
     event_id: i64,
     /// When, RFC 3339 in UTC.
-    #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-23T09:00:00.000Z")]
     time: Time,
     /// What happened.
     #[schema(example = "user.updated")]
@@ -66,17 +67,35 @@ impl<'a> EventBody<'a> {
     }
 }
 
-fn read_list(mut params: Params, pid: PartnerId) -> Result<(EventQuery, ListAddress, PageRequest)> {
-    let users = params.ids("userId");
-    let mut kinds = params.all("type");
+static USER_ID: Parameter = Parameter::ids("userId", "Events of any of these users.");
+static KIND: Parameter =
+    Parameter::any_of("type", || Kind::ALL.map(Kind::name).to_vec(), "Events of any of these types.");
+static SORT_BY: Parameter = Parameter::sort_by(|| SORTS.map(|(name, ())| name).to_vec());
+const SORTS: [(&str, ()); 1] = [("eventId", ())];
+
+/// What is asked of the list of events.
+struct EventList {
+    query: EventQuery,
+    address: ListAddress,
+    page: PageRequest,
+}
+
+impl ReadFrom for EventList {
+    const PARAMETERS: &'static [&'static Parameter] =
+        &[&PAGE, &PAGE_SIZE, &SORT_BY, &DESCENDING, &CURSOR, &USER_ID, &KIND];
+}
+
+fn read_list(mut params: Params, pid: PartnerId) -> Result<EventList> {
+    let users = params.ids(&USER_ID);
+    let mut kinds = params.all(KIND.name);
     if kinds.iter().any(|kind| !Kind::ALL.iter().any(|known| known.name() == kind)) {
         let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
-        params.fault("type", "unknown-type", format!("give one of {}", known.join(", ")));
+        params.fault(KIND.name, "unknown-type", format!("give one of {}", known.join(", ")));
     }
     kinds.sort_unstable();
     kinds.dedup();
-    params.sort_by(&[("eventId", ())], ());
-    let descending = params.flag("descending").unwrap_or(false);
+    params.sort_by(&SORTS, ());
+    let descending = params.flag(&DESCENDING).unwrap_or(false);
     let mut parameters = vec![("sortBy", String::from("eventId"))];
     if descending {
         parameters.push(("descending", String::from("true")));
@@ -86,35 +105,19 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(EventQuery, ListAddr
     let address = ListAddress { path: "/api/v1/events".into(), pid, parameters };
     let page = params.page(&address, true);
     params.finish()?;
-    let page = page.unwrap_or_default();
-    Ok((EventQuery { users: users.into_iter().map(UserId).collect(), kinds, descending }, address, page))
+    let query = EventQuery { users: users.into_iter().map(UserId).collect(), kinds, descending };
+    Ok(EventList { query, address, page: page.unwrap_or_default() })
 }
 
-/// A page of events.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents the answer")]
-pub struct EventPage<'a> {
-    /// How many there are in all.
-    #[schema(example = 1)]
-    total: i64,
-    /// `false` when there are more than `total`; else left out.
-    #[schema(required = false)]
-    total_is_exact: bool,
-    /// The page asked for; null in an answer to a cursor.
-    #[schema(required = true, example = 0)]
-    page: Option<i64>,
-    /// The page size asked for.
-    #[schema(example = 10)]
-    page_size: i64,
-    /// The rows.
-    list: Vec<EventBody<'a>>,
-}
+type EventPage<'a> = Page<EventBody<'a>>;
 
-/// List what changed, by number. Always a page: events grow without end.
+/// List what changed.
+///
+/// Always a page, ascending by the number of the event: events grow without end. Events of erased users have no personal
+/// values any more.
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "events",
-    params(crate::parameters::EventParams),
+    params(Of<EventList>),
     responses((status = 200, description = "A page of events", body = EventPage), InvalidError, AdminErrors),
 )]
 pub async fn list_events(
@@ -122,7 +125,7 @@ pub async fn list_events(
     Admin(by): Admin,
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
-    let (query, address, request) = read_list(params, by.pid())?;
+    let EventList { query, address, page: request } = read_list(params, by.pid())?;
     let from = match (&request.start, request.offset()) {
         (Start::After(_, id), _) => EventPosition::After(*id),
         (Start::Page(_), offset) => EventPosition::Offset(offset.unwrap_or(0)),

@@ -7,16 +7,16 @@ use axum::response::Response;
 use hyper::body::Bytes;
 
 use tenantry_http::extract::{Admin, QueryParams};
-use utoipa::ToSchema;
 
-use crate::groups::{GroupBody, Properties};
+use crate::groups::{FIELDS, GroupBody, PartialGroup, Properties};
 use crate::responses::{AdminErrors, InvalidError};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{Group, GroupId, PartnerId, UserId};
 use tenantry_domain::{groups, memberships};
 use tenantry_http::paging::{
-    Found, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows,
+    Found, List, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows,
 };
+use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom, SEARCH};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 use tenantry_store::access::{self, Scope};
@@ -33,13 +33,22 @@ struct Asked {
     properties: Properties,
 }
 
+static SORT_BY: Parameter = Parameter::sort_by(|| GroupSort::NAMES.map(|(name, _)| name).to_vec());
+
+impl ReadFrom for Asked {
+    const PARAMETERS: &'static [&'static Parameter] =
+        &[&PAGE, &PAGE_SIZE, &SORT_BY, &DESCENDING, &SEARCH, &CURSOR, &FIELDS];
+}
+
+type GroupList<'a> = List<PartialGroup<'a>>;
+
 fn read_list(mut params: Params, pid: PartnerId) -> Result<(Asked, ListAddress, Option<PageRequest>)> {
-    let asked_fields = params.has("fields");
+    let asked_fields = params.has(FIELDS.name);
     let properties = Properties::read(&mut params);
     let query = GroupQuery {
         search: params.search(),
         sort: params.sort_by(&GroupSort::NAMES, GroupSort::GroupId),
-        descending: params.flag("descending").unwrap_or(false),
+        descending: params.flag(&DESCENDING).unwrap_or(false),
         with_users: properties.has("users"),
     };
     let sort =
@@ -58,40 +67,12 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(Asked, ListAddress, 
     Ok((Asked { query, properties }, address, page))
 }
 
-/// All groups, or a page of them.
-#[derive(ToSchema)]
-#[serde(untagged)]
-pub enum GroupList<'a> {
-    /// Without `page`, `pageSize` and `cursor`.
-    All(Vec<GroupBody<'a>>),
-    /// With any of them.
-    Page(GroupPage<'a>),
-}
-
-/// A page of groups.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents the answer")]
-pub struct GroupPage<'a> {
-    /// How many there are in all.
-    #[schema(example = 1)]
-    total: i64,
-    /// The page asked for; null in an answer to a cursor.
-    #[schema(required = true, example = 0)]
-    page: Option<i64>,
-    /// The page size asked for.
-    #[schema(example = 10)]
-    page_size: i64,
-    /// The rows.
-    list: Vec<GroupBody<'a>>,
-}
-
 /// List groups.
 ///
 /// Without `page`, `pageSize` and `cursor` the answer is an array of all of them, streamed; with any of them it is a
 /// page.
 #[utoipa::path(
-    get, path = "/api/v1/groups", tag = "groups", params(crate::parameters::PageParams, crate::parameters::GroupParams),
+    get, path = "/api/v1/groups", tag = "groups", params(Of<Asked>),
     responses(
         (status = 200, description = "All groups as an array, or a page of them", body = GroupList),
         InvalidError, AdminErrors,

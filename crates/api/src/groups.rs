@@ -1,31 +1,35 @@
 //! Groups, one at a time and deleted in bulk (contract, part C).
 
+use std::borrow::Cow;
+
 use axum::extract::State;
 use axum::response::Response;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Value, json};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::AnyOfBuilder;
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
-use crate::parameters::{ConditionParams, DryRunParams, KnownParams, OnceParams};
 use crate::responses::{
     AdminErrors, ChangedError, ConflictError, InvalidError, MissingError, TooLargeError, UnchangedAnswer,
 };
-use crate::user_bulk::KeptRows;
 use tenantry_core::catalogue::Catalogue;
 use tenantry_core::error::Result;
-use tenantry_core::json::{Fields, Patch, Presence, id_list};
+use tenantry_core::json::{Fields, Property, Members, Patch, Presence, Shape, id_list, id_list_schema};
 use tenantry_core::model::{Group, GroupId, PartnerId, UserId};
-use tenantry_core::values;
+use tenantry_core::values::{self, DESCRIPTION, LINE};
 use tenantry_domain::bulk_changes::{BulkChange, BulkOperation};
 use tenantry_domain::conditions::{self, Target};
 use tenantry_domain::groups;
 use tenantry_domain::groups::{GroupChange, NewGroup};
+use tenantry_domain::user_records::owned;
 use tenantry_http::answers::written;
 use tenantry_http::conditional::{Conditions, show};
 use tenantry_http::extract::{Admin, GroupPath, QueryParams};
 use tenantry_http::incoming::BULK;
 use tenantry_http::json_body::JsonBody;
 use tenantry_http::paging::Params;
+use tenantry_http::parameters::{Of, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 use tenantry_http::writes::{Answer, Once, Write};
@@ -63,6 +67,13 @@ pub struct GroupBody<'a> {
     properties: Properties,
 }
 
+/// Which properties of each group.
+pub(super) static FIELDS: Parameter = Parameter::names(
+    "fields",
+    || Properties::NAMES.to_vec(),
+    "Only these properties, separated by commas. Without `users` a list of large groups is short.",
+);
+
 /// The properties of a group that an answer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Properties(u8);
@@ -84,7 +95,7 @@ impl Properties {
 
     /// Reads `fields`: names parted by commas, also repeated; without it all of them.
     pub(super) fn read(params: &mut Params) -> Self {
-        let given = params.all("fields");
+        let given = params.all(FIELDS.name);
         if given.is_empty() {
             return Self::ALL;
         }
@@ -94,13 +105,17 @@ impl Properties {
                 Some(at) => chosen |= 1 << at,
                 None => {
                     let detail = format!("name some of {}, parted by commas", Self::NAMES.join(", "));
-                    params.fault("fields", "unknown-property", detail);
+                    params.fault(FIELDS.name, "unknown-property", detail);
                     break;
                 }
             }
         }
         Self(chosen)
     }
+}
+
+impl ReadFrom for Properties {
+    const PARAMETERS: &'static [&'static Parameter] = &[&FIELDS];
 }
 
 impl Serialize for GroupBody<'_> {
@@ -143,72 +158,81 @@ impl<'a> GroupBody<'a> {
     }
 }
 
-/// The body of a create or an update.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what Fields reads")]
-pub struct WriteGroup {
-    /// 1 to 255 characters.
-    #[schema(example = "Editors")]
-    name: String,
-    /// Up to 2,000 characters; none by default, and left out of an update it stays.
-    #[schema(required = false, example = "May edit")]
-    description: String,
-    /// The group it is nested in, or null; none by default, and left out of an update it stays.
-    #[schema(required = false)]
-    parent_group_id: Option<i64>,
-}
+const NAME: Property =
+    Property::new("name", "Unique within the partner; 1 to 255 characters.").of(&LINE).like("Editors");
+const ABOUT: Property =
+    Property::new("description", "For people; up to 2,000 characters.").of(&DESCRIPTION).like("May edit");
+const PARENT: Property =
+    Property::new("parentGroupId", "The group it is nested in; null if it is in none.").like("null");
 
-/// The body of a merge patch (RFC 7396).
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what Fields reads")]
-pub struct PatchGroup {
-    /// 1 to 255 characters.
-    #[schema(required = false)]
-    name: String,
-    /// Up to 2,000 characters.
-    #[schema(required = false, example = "May edit and delete")]
-    description: String,
-    /// The group it is nested in, or null.
-    #[schema(required = false)]
-    parent_group_id: Option<i64>,
+/// The schemas of request bodies.
+pub(super) fn schemas() -> Vec<(&'static str, Value)> {
+    let catalogue = Catalogue::default();
+    let new = |from: &mut Shape| new_group(from, PartnerId(0), &catalogue);
+    let change = |presence| {
+        move |from: &mut Shape| group_change(from, presence, PartnerId(0), None, &Catalogue::default())
+    };
+    vec![
+        ("CreateGroup", Shape::of_new("A new group.").asked(new)),
+        (
+            "UpdateGroup",
+            Shape::of_change("What was read can be written back.").asked(change(Presence::Required)),
+        ),
+        (
+            "PatchGroup",
+            Shape::of_change("A merge patch (RFC 7396): only what is named changes.")
+                .like(json!({ "description": "May edit and delete" }))
+                .asked(change(Presence::Optional)),
+        ),
+        ("IdList", id_list_schema("Ids: at most 100,000, each counted once.")),
+    ]
 }
 
 /// Reads the fields that only answers have: they are taken when they agree with what is there (B6).
-fn read_back(fields: &mut Fields, pid: PartnerId, current: Option<&Group>, catalogue: &Catalogue) {
+fn read_back(from: &mut impl Members, pid: PartnerId, current: Option<&Group>, catalogue: &Catalogue) {
     let expected = |value: fn(&Group) -> Value| Some(current.map_or(Value::Null, value));
     // `pid` may be the caller's, as with users (B6).
-    fields.response_only("pid", Some(json!(pid)));
-    fields.response_only("groupId", expected(|g| json!(g.group_id)));
-    fields.response_only("membershipCount", expected(|g| json!(g.membership_count)));
-    fields.response_only("wildcards", current.map(|g| json!(catalogue.known_wildcards(&g.wildcards))));
-    fields.response_only("users", expected(|g| json!(g.users)));
+    from.response_only("pid", Some(json!(pid)));
+    from.response_only("groupId", expected(|g| json!(g.group_id)));
+    from.response_only("membershipCount", expected(|g| json!(g.membership_count)));
+    from.response_only("wildcards", current.map(|g| json!(catalogue.known_wildcards(&g.wildcards))));
+    from.response_only("users", expected(|g| json!(g.users)));
 }
 
-fn name(text: &str) -> Result<String, values::Bad> {
-    values::group_name(text).map(str::to_owned)
-}
-
-fn description(text: &str) -> Result<String, values::Bad> {
-    values::description(text).map(str::to_owned)
-}
-
-fn parent(fields: &mut Fields) -> Option<Option<GroupId>> {
-    match fields.nullable_id("parentGroupId") {
+fn parent(from: &mut impl Members) -> Option<Option<GroupId>> {
+    match from.nullable_id(&PARENT) {
         Patch::Absent => None,
         Patch::Null => Some(None),
         Patch::Value(id) => Some(Some(GroupId(id))),
     }
 }
 
+fn new_group(from: &mut impl Members, pid: PartnerId, catalogue: &Catalogue) -> Option<NewGroup> {
+    read_back(from, pid, None, catalogue);
+    let name = from.text(Presence::Required, &NAME, owned(values::group_name));
+    let description = from.text(Presence::Optional, &ABOUT, owned(values::description)).unwrap_or_default();
+    let parent = parent(from).flatten();
+    Some(NewGroup { name: name?, description, parent })
+}
+
 fn read_new(body: &[u8], pid: PartnerId, catalogue: &Catalogue) -> Result<NewGroup> {
     let mut fields = Fields::parse(body)?;
-    read_back(&mut fields, pid, None, catalogue);
-    let name = fields.required("name", name);
-    let description = fields.optional("description", description).unwrap_or_default();
-    let parent = parent(&mut fields).flatten();
-    fields.finish_with(|| Some(NewGroup { name: name?, description, parent }))
+    let new = new_group(&mut fields, pid, catalogue);
+    fields.finish_with(|| new)
+}
+
+fn group_change(
+    from: &mut impl Members,
+    presence: Presence,
+    pid: PartnerId,
+    current: Option<&Group>,
+    catalogue: &Catalogue,
+) -> GroupChange {
+    read_back(from, pid, current, catalogue);
+    let name = from.text(presence, &NAME, owned(values::group_name));
+    let description = from.text(Presence::Optional, &ABOUT, owned(values::description));
+    let parent = parent(from);
+    GroupChange { name, description, parent }
 }
 
 fn read_change(
@@ -218,12 +242,9 @@ fn read_change(
     catalogue: &Catalogue,
 ) -> Result<GroupChange> {
     let mut fields = Fields::parse(body)?;
-    read_back(&mut fields, current.pid, Some(current), catalogue);
-    let name = fields.string(presence, "name", name);
-    let description = fields.optional("description", description);
-    let parent = parent(&mut fields);
+    let change = group_change(&mut fields, presence, current.pid, Some(current), catalogue);
     fields.finish()?;
-    Ok(GroupChange { name, description, parent })
+    Ok(change)
 }
 
 /// A group as the answer of a write, with its tag.
@@ -232,8 +253,11 @@ pub(super) fn shown(group: &Group, app: &AppState) -> Result<Answer> {
 }
 
 /// Create a group.
+///
+/// It has no users, permissions or wildcards yet.
 #[utoipa::path(
-    post, path = "/api/v1/groups", tag = "groups", params(OnceParams, DryRunParams), request_body = WriteGroup,
+    post, path = "/api/v1/groups", tag = "groups", params(Of<Once>, Of<Write>),
+    request_body(content = ref("#/components/schemas/CreateGroup")),
     responses(
         (status = 201, description = "Created", body = GroupBody, headers(("Location" = String, description = "Its path"), ("ETag" = String, description = "Its version"))),
         InvalidError, AdminErrors, ConflictError,
@@ -258,16 +282,47 @@ pub async fn create_group(
         .await
 }
 
+/// A group as a request with `?fields=` asks for it.
+#[derive(Debug)]
+pub struct PartialGroup<'a>(GroupBody<'a>);
+
+impl Serialize for PartialGroup<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl PartialSchema for PartialGroup<'_> {
+    fn schema() -> RefOr<Schema> {
+        let mut some = GroupBody::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut some {
+            object.required.clear();
+            object.description = Some(String::from("Only the properties that `fields` names."));
+        }
+        let whole = Ref::from_schema_name(GroupBody::name());
+        let about = "A group; with `fields` only the properties named there.";
+        AnyOfBuilder::new().description(Some(about)).item(whole).item(some).into()
+    }
+}
+
+impl ToSchema for PartialGroup<'_> {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("PartialGroup")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((GroupBody::name().into_owned(), GroupBody::schema()));
+    }
+}
+
 /// Get a group.
+///
+/// With its users and wildcards; `fields` selects properties.
 #[utoipa::path(
     get, path = "/api/v1/groups/{groupId}", tag = "groups",
-    params(
-        ("groupId" = i64, Path, description = "Its number"),
-        ("fields" = Option<String>, Query, description = "Only these properties, parted by commas"),
-        KnownParams,
-    ),
+    params(Of<GroupPath>, Of<Properties>),
     responses(
-        (status = 200, description = "The group", body = GroupBody, headers(("ETag" = String, description = "Its version"))),
+        (status = 200, description = "The group", body = PartialGroup, headers(("ETag" = String, description = "Its version"))),
         UnchangedAnswer, AdminErrors, MissingError,
     ),
 )]
@@ -287,7 +342,7 @@ pub async fn get_group(
             false => groups::get_head(tx, id),
         })
         .await?;
-    let body = GroupBody::with(&group, &app.catalogue, properties);
+    let body = PartialGroup(GroupBody::with(&group, &app.catalogue, properties));
     Ok(show(&conditions, &conditions::tag_of_group(&group), written(&body)?))
 }
 
@@ -296,8 +351,8 @@ pub async fn get_group(
 /// `description` and `parentGroupId` stay as they are when left out.
 #[utoipa::path(
     put, path = "/api/v1/groups/{groupId}", tag = "groups",
-    params(("groupId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
-    request_body = WriteGroup,
+    params(Of<GroupPath>, Of<Write>),
+    request_body(content = ref("#/components/schemas/UpdateGroup")),
     responses(
         (status = 200, description = "The group", body = GroupBody, headers(("ETag" = String, description = "Its version"))),
         InvalidError, AdminErrors, MissingError, ConflictError, ChangedError, TooLargeError<BULK>,
@@ -313,11 +368,13 @@ pub async fn update_group(
     change_group(&app, &by, id, write, &body, Presence::Required).await
 }
 
-/// Change some properties of a group (RFC 7396): only what is named changes.
+/// Change some properties of a group.
+///
+/// A merge patch (RFC 7396): only what is named changes.
 #[utoipa::path(
     patch, path = "/api/v1/groups/{groupId}", tag = "groups",
-    params(("groupId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
-    request_body(content = PatchGroup, content_type = "application/merge-patch+json"),
+    params(Of<GroupPath>, Of<Write>),
+    request_body(content = ref("#/components/schemas/PatchGroup"), content_type = "application/merge-patch+json"),
     responses(
         (status = 200, description = "The group", body = GroupBody, headers(("ETag" = String, description = "Its version"))),
         InvalidError, AdminErrors, MissingError, ConflictError, ChangedError, TooLargeError<BULK>,
@@ -353,10 +410,10 @@ async fn change_group(
 /// may see that under way. No group can be nested in it meanwhile (`409`).
 #[utoipa::path(
     delete, path = "/api/v1/groups/{groupId}", tag = "groups",
-    params(("groupId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
+    params(Of<GroupPath>, Of<Write>),
     responses(
-        (status = 200, description = "More than 5,000 members: the group has got a child meanwhile and stays", body = KeptRows),
-        (status = 204, description = "Gone"),
+        (status = 200, description = "More than 5,000 members: the group has got a child meanwhile and stays", body = ref("#/components/schemas/KeptRows")),
+        (status = 204, description = "Deleted"),
         AdminErrors, MissingError, ConflictError, ChangedError,
     ),
 )]
@@ -375,11 +432,11 @@ pub async fn delete_group(
 /// Groups with more than 5,000 members (or permissions) in all are checked as a whole first and then deleted in steps that
 /// always end: others may see that under way. No group can be nested in them meanwhile (`409`).
 #[utoipa::path(
-    post, path = "/api/v1/groups/bulk-delete", tag = "groups", params(OnceParams, DryRunParams),
-    request_body = Vec<i64>,
+    post, path = "/api/v1/groups/bulk-delete", tag = "groups", params(Of<Once>, Of<Write>),
+    request_body(content = ref("#/components/schemas/IdList")),
     responses(
-        (status = 200, description = "More than 5,000 members: all deleted but those listed, which have got a child meanwhile", body = KeptRows),
-        (status = 204, description = "All gone"),
+        (status = 200, description = "More than 5,000 members: all deleted but those listed, which have got a child meanwhile", body = ref("#/components/schemas/KeptRows")),
+        (status = 204, description = "Deleted"),
         InvalidError, AdminErrors, MissingError, ConflictError, TooLargeError<BULK>,
     ),
 )]
@@ -392,12 +449,14 @@ pub async fn bulk_delete_groups(
     delete_groups(&app, &by, write.once(claim), &body).await
 }
 
-/// Delete groups in bulk, by the other method the source prints.
+/// Delete groups in bulk, with DELETE.
+///
+/// The same as with POST, but without an `Idempotency-Key`: to delete what is deleted already is `404`.
 #[utoipa::path(
-    delete, path = "/api/v1/groups/bulk-delete", tag = "groups", params(DryRunParams), request_body = Vec<i64>,
+    delete, path = "/api/v1/groups/bulk-delete", tag = "groups", params(Of<Write>), request_body(content = ref("#/components/schemas/IdList")),
     responses(
-        (status = 200, description = "More than 5,000 members: all deleted but those listed, which have got a child meanwhile", body = KeptRows),
-        (status = 204, description = "All gone"),
+        (status = 200, description = "More than 5,000 members: all deleted but those listed, which have got a child meanwhile", body = ref("#/components/schemas/KeptRows")),
+        (status = 204, description = "Deleted"),
         InvalidError, AdminErrors, MissingError, ConflictError, TooLargeError<BULK>,
     ),
 )]

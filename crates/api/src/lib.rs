@@ -1,6 +1,8 @@
 //! The JSON edge: a file for each noun. A handler parses, says who is calling, makes one domain call, and shapes the
 //! answer.
 
+use serde_json::Value;
+
 /// Deleted users.
 pub mod deleted_users;
 /// What a user may do, and who may do something.
@@ -17,8 +19,6 @@ pub mod group_lists;
 pub mod groups;
 /// Who is in which group.
 pub mod memberships;
-/// Query parameters and headers, for the document.
-pub mod parameters;
 /// Partners, for operators.
 pub mod partners;
 /// Which permissions there are, and which of them groups have.
@@ -43,3 +43,18 @@ pub mod user_import;
 pub mod user_lists;
 /// Users, one at a time.
 pub mod users;
+
+/// The JSON Schemas of request bodies, by name, made by the functions that read them.
+pub fn schemas() -> Vec<(&'static str, Value)> {
+    [
+        user_bodies::schemas(),
+        self_service::schemas(),
+        user_bulk::schemas(),
+        forgot_password::schemas(),
+        groups::schemas(),
+        permissions::schemas(),
+        evaluations::schemas::schemas(),
+        partners::schemas(),
+    ]
+    .concat()
+}

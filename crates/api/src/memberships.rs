@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use crate::parameters::{ConditionParams, DryRunParams, OnceParams};
 use crate::responses::{AdminErrors, ChangedError, InvalidError, MissingError, RepeatedError, TooLargeError};
 use tenantry_core::json::id_list;
 use tenantry_domain::bulk_changes::{BulkChange, BulkOperation};
@@ -12,17 +11,18 @@ use tenantry_domain::memberships;
 use tenantry_http::extract::{Admin, GroupPath, MemberPath};
 use tenantry_http::incoming::BULK;
 use tenantry_http::json_body::JsonBody;
+use tenantry_http::parameters::Of;
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 use tenantry_http::writes::{Answer, Once, Write};
 
-/// Put a user into a group. One who is in it already, stays.
+/// Put a user into a group.
+///
+/// A user who is in it already stays in it.
 #[utoipa::path(
     put, path = "/api/v1/groups/{groupId}/users/{userId}", tag = "groups",
     params(
-        ("groupId" = i64, Path, description = "The group's number"),
-        ("userId" = i64, Path, description = "The user's number"),
-        ConditionParams, DryRunParams,
+        Of<MemberPath>, Of<Write>,
     ),
     responses((status = 204, description = "In the group"), AdminErrors, MissingError, ChangedError),
 )]
@@ -42,12 +42,12 @@ pub async fn add_member(
 }
 
 /// Take a user out of a group.
+///
+/// A user who is not in it is `404` with code `membership-not-found`.
 #[utoipa::path(
     delete, path = "/api/v1/groups/{groupId}/users/{userId}", tag = "groups",
     params(
-        ("groupId" = i64, Path, description = "The group's number"),
-        ("userId" = i64, Path, description = "The user's number"),
-        ConditionParams, DryRunParams,
+        Of<MemberPath>, Of<Write>,
     ),
     responses((status = 204, description = "Not in the group any more"), AdminErrors, MissingError, ChangedError),
 )]
@@ -72,8 +72,8 @@ pub async fn remove_member(
 /// under way.
 #[utoipa::path(
     post, path = "/api/v1/groups/{groupId}/users", tag = "groups",
-    params(("groupId" = i64, Path, description = "Its number"), ConditionParams, OnceParams, DryRunParams),
-    request_body = Vec<i64>,
+    params(Of<GroupPath>, Of<Once>, Of<Write>),
+    request_body(content = ref("#/components/schemas/IdList")),
     responses(
         (status = 204, description = "All in the group"),
         InvalidError, AdminErrors, MissingError, RepeatedError, ChangedError, TooLargeError<BULK>,
@@ -96,8 +96,8 @@ pub async fn add_members(
 /// change under way.
 #[utoipa::path(
     delete, path = "/api/v1/groups/{groupId}/users", tag = "groups",
-    params(("groupId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
-    request_body = Vec<i64>,
+    params(Of<GroupPath>, Of<Write>),
+    request_body(content = ref("#/components/schemas/IdList")),
     responses(
         (status = 204, description = "None in the group any more"),
         InvalidError, AdminErrors, MissingError, ChangedError, TooLargeError<BULK>,

@@ -7,14 +7,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::parameters::{DryRunParams, OnceParams};
 use crate::responses::{ConflictError, InvalidError, MissingError, OperatorErrors};
 use crate::user_bodies::{Time, UserBody, example_of};
 use tenantry_core::error::{Conflict, Error, Result};
-use tenantry_core::json::Fields;
+use tenantry_core::json::{Fields, Property, Members, Presence, Shape};
 use tenantry_core::model::{Partner, PartnerId, Profile, Status};
 use tenantry_core::user_fields::UserField;
-use tenantry_core::values;
+use tenantry_core::values::{self, EMAIL, LINE, USERNAME};
 use tenantry_domain::bulk_operations;
 use tenantry_domain::partners::{self, PartnerChange};
 use tenantry_domain::user_records::owned;
@@ -22,7 +21,8 @@ use tenantry_domain::users::NewUser;
 use tenantry_http::answers::json;
 use tenantry_http::extract::{ByOperator, NoParams, PartnerPath, QueryParams};
 use tenantry_http::json_body::JsonBody;
-use tenantry_http::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
+use tenantry_http::paging::{Found, ListAddress, Page, PageRequest, Params, Start, page_answer};
+use tenantry_http::parameters::{CURSOR, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom, SEARCH};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 use tenantry_http::writes::{Answer, Once, Write, WriteWith};
@@ -46,7 +46,7 @@ pub struct PartnerBody<'a> {
     #[schema(example = 1)]
     users: i64,
     /// RFC 3339, UTC.
-    #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-23T09:00:00.000Z")]
     created_at: Time,
 }
 
@@ -72,39 +72,27 @@ pub struct PartnerCreated<'a> {
     admin: UserBody<'a>,
 }
 
-/// The body of a create.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what Fields reads")]
-pub struct CreatePartner {
-    /// 1 to 255 characters.
-    #[schema(example = "Example Ltd")]
-    name: String,
-    /// The admin's username.
-    #[schema(example = "ada@example.com")]
-    admin_username: String,
-    /// Where the admin's temporary password is mailed to.
-    #[schema(example = "ada@example.com")]
-    admin_email: String,
-    /// "Admin" by default.
-    #[schema(required = false, example = "Ada")]
-    admin_first_name: String,
-    /// "Admin" by default.
-    #[schema(required = false, example = "Lovelace")]
-    admin_last_name: String,
-}
+const NAME: Property =
+    Property::new("name", "Unique on the server; 1 to 255 characters.").of(&LINE).like("Example Ltd");
+const ADMIN_USERNAME: Property =
+    Property::new("adminUsername", "The admin's username.").of(&USERNAME).like("ada@example.com");
+const ADMIN_EMAIL: Property = Property::new("adminEmail", "Where the admin's temporary password is mailed to.")
+    .of(&EMAIL)
+    .like("ada@example.com");
+const ADMIN_FIRST_NAME: Property =
+    Property::new("adminFirstName", "The admin's given name; \"Admin\" by default.").of(&LINE).like("Ada");
+const ADMIN_LAST_NAME: Property =
+    Property::new("adminLastName", "The admin's family name; \"Admin\" by default.").of(&LINE).like("Lovelace");
+const SUSPENDED: Property =
+    Property::new("suspended", "Nobody of a suspended partner can log in, and its tokens are refused.")
+        .like("true");
 
-/// The body of a change: only what is named changes.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what Fields reads")]
-pub struct UpdatePartner {
-    /// 1 to 255 characters.
-    #[schema(required = false, example = "Example Ltd")]
-    name: String,
-    /// Whether its people are kept out.
-    #[schema(required = false, example = true)]
-    suspended: bool,
+/// The schemas of request bodies.
+pub(super) fn schemas() -> Vec<(&'static str, Value)> {
+    vec![
+        ("CreatePartner", Shape::of_new("A new partner and its first admin.").asked(new_partner)),
+        ("UpdatePartner", Shape::of_change("Only what is named changes.").asked(partner_change)),
+    ]
 }
 
 /// The admin in the example of a create.
@@ -127,27 +115,12 @@ fn in_create(error: Error) -> Error {
     }
 }
 
-/// A page of partners.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents the answer")]
-pub struct PartnerPage<'a> {
-    /// How many there are in all.
-    #[schema(example = 1)]
-    total: i64,
-    /// The page asked for; null in an answer to a cursor.
-    #[schema(required = true, example = 0)]
-    page: Option<i64>,
-    /// The page size asked for.
-    #[schema(example = 10)]
-    page_size: i64,
-    /// The rows.
-    list: Vec<PartnerBody<'a>>,
-}
-
-/// Create a partner and its first admin, who is mailed a temporary password.
+/// Create a partner and its first admin.
+///
+/// The admin is mailed a temporary password.
 #[utoipa::path(
-    post, path = "/operator/v1/partners", tag = "operator", params(OnceParams, DryRunParams), request_body = CreatePartner,
+    post, path = "/operator/v1/partners", tag = "operator", params(Of<Once>, Of<Write>),
+    request_body(content = ref("#/components/schemas/CreatePartner")),
     responses(
         (status = 201, description = "Created", body = PartnerCreated, headers(("Location" = String, description = "Its path")), example = json!({
             "pid": 2, "name": "Example Ltd", "suspended": false, "users": 1, "createdAt": "2026-11-23T09:00:00.000Z",
@@ -176,33 +149,43 @@ pub async fn create_partner(
         .await
 }
 
+fn new_partner(from: &mut impl Members) -> Option<(String, NewUser)> {
+    let name = from.text(Presence::Required, &NAME, owned(values::partner_name));
+    let username = from.text(Presence::Required, &ADMIN_USERNAME, values::username);
+    let email = from.text(Presence::Required, &ADMIN_EMAIL, owned(values::email));
+    let first_name = from.text(Presence::Optional, &ADMIN_FIRST_NAME, owned(values::person_name));
+    let last_name = from.text(Presence::Optional, &ADMIN_LAST_NAME, owned(values::person_name));
+    let admin = NewUser {
+        username: username?,
+        status: Status::Active,
+        profile: Profile {
+            first_name: first_name.unwrap_or_else(|| String::from("Admin")),
+            last_name: last_name.unwrap_or_else(|| String::from("Admin")),
+            email: email?,
+            ..Profile::default()
+        },
+        groups: Vec::new(),
+        is_admin: true,
+    };
+    Some((name?, admin))
+}
+
 fn read_new(body: &[u8]) -> Result<(String, NewUser)> {
     let mut fields = Fields::parse(body)?;
-    let name = fields.required("name", owned(values::partner_name));
-    let username = fields.required("adminUsername", values::username);
-    let email = fields.required("adminEmail", owned(values::email));
-    let first_name = fields.optional("adminFirstName", owned(values::person_name));
-    let last_name = fields.optional("adminLastName", owned(values::person_name));
-    fields.finish_with(|| {
-        let admin = NewUser {
-            username: username?,
-            status: Status::Active,
-            profile: Profile {
-                first_name: first_name.unwrap_or_else(|| String::from("Admin")),
-                last_name: last_name.unwrap_or_else(|| String::from("Admin")),
-                email: email?,
-                ..Profile::default()
-            },
-            groups: Vec::new(),
-            is_admin: true,
-        };
-        Some((name?, admin))
-    })
+    let new = new_partner(&mut fields);
+    fields.finish_with(|| new)
+}
+
+fn partner_change(from: &mut impl Members) -> PartnerChange {
+    let name = from.text(Presence::Optional, &NAME, owned(values::partner_name));
+    PartnerChange { name, suspended: from.truth(&SUSPENDED) }
 }
 
 /// Get a partner.
+///
+/// With the number of its users.
 #[utoipa::path(
-    get, path = "/operator/v1/partners/{pid}", tag = "operator", params(("pid" = i64, Path, description = "Its number")),
+    get, path = "/operator/v1/partners/{pid}", tag = "operator", params(Of<PartnerPath>),
     responses((status = 200, description = "The partner", body = PartnerBody), OperatorErrors, MissingError),
 )]
 pub async fn get_partner(
@@ -216,9 +199,12 @@ pub async fn get_partner(
 }
 
 /// Rename, suspend or resume a partner.
+///
+/// Only what is named changes. A suspended partner keeps its data; nobody of it can log in, and its tokens are refused.
 #[utoipa::path(
     patch, path = "/operator/v1/partners/{pid}", tag = "operator",
-    params(("pid" = i64, Path, description = "Its number"), DryRunParams), request_body = UpdatePartner,
+    params(Of<PartnerPath>, Of<Write>),
+    request_body(content = ref("#/components/schemas/UpdatePartner")),
     responses(
         (status = 200, description = "The partner", body = PartnerBody),
         InvalidError, OperatorErrors, MissingError, ConflictError,
@@ -232,10 +218,8 @@ pub async fn update_partner(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let mut fields = Fields::parse(&body)?;
-    let name = fields.optional("name", |text| values::partner_name(text).map(str::to_owned));
-    let suspended = fields.optional_bool("suspended");
+    let change = partner_change(&mut fields);
     fields.finish()?;
-    let change = PartnerChange { name, suspended };
     write.run(&app, &by, move |tx| Answer::ok(&PartnerBody::of(&partners::update(tx, pid, &change)?))).await
 }
 
@@ -245,8 +229,8 @@ pub async fn update_partner(
 /// that always end, suspended from the first one on; the answer comes at their end.
 #[utoipa::path(
     delete, path = "/operator/v1/partners/{pid}", tag = "operator",
-    params(("pid" = i64, Path, description = "Its number"), ("force" = Option<bool>, Query, description = "With all its users"), DryRunParams),
-    responses((status = 204, description = "Gone"), InvalidError, OperatorErrors, MissingError, ConflictError),
+    params(Of<PartnerPath>, Of<Force>, Of<Write>),
+    responses((status = 204, description = "Deleted"), InvalidError, OperatorErrors, MissingError, ConflictError),
 )]
 pub async fn delete_partner(
     State(app): State<AppState>,
@@ -254,25 +238,51 @@ pub async fn delete_partner(
     PartnerPath(pid): PartnerPath,
     WriteWith(write, mut params): WriteWith,
 ) -> Result<Response, Problem> {
-    let force = params.flag("force").unwrap_or(false);
+    let Force(force) = Force(params.flag(&FORCE).unwrap_or(false));
     params.finish()?;
     bulk_operations::delete_partner(&app, by, pid, force, write.is_dry_run()).await?;
     Ok(Answer::gone().answer(write.is_dry_run())?)
 }
 
-fn read_list(mut params: Params) -> Result<(Option<String>, ListAddress, PageRequest)> {
+static FORCE: Parameter = Parameter::flag("force", "Deletes the partner with all its users.");
+static SORT_BY: Parameter = Parameter::sort_by(|| SORTS.map(|(name, ())| name).to_vec());
+const SORTS: [(&str, ()); 1] = [("pid", ())];
+
+/// A deletion of a partner with everybody in it.
+struct Force(bool);
+
+impl ReadFrom for Force {
+    const PARAMETERS: &'static [&'static Parameter] = &[&FORCE];
+}
+
+/// What is asked of the list of partners.
+struct PartnerList {
+    search: Option<String>,
+    address: ListAddress,
+    page: PageRequest,
+}
+
+impl ReadFrom for PartnerList {
+    const PARAMETERS: &'static [&'static Parameter] = &[&PAGE, &PAGE_SIZE, &SORT_BY, &SEARCH, &CURSOR];
+}
+
+type PartnerPage<'a> = Page<PartnerBody<'a>>;
+
+fn read_list(mut params: Params) -> Result<PartnerList> {
     let search = params.search();
-    params.sort_by(&[("pid", ())], ());
+    params.sort_by(&SORTS, ());
     let parameters = search.clone().map(|term| ("search", term)).into_iter().collect();
     let address = ListAddress { path: "/operator/v1/partners".into(), pid: PartnerId(0), parameters };
     let page = params.page(&address, true);
     params.finish()?;
-    Ok((search, address, page.unwrap_or_default()))
+    Ok(PartnerList { search, address, page: page.unwrap_or_default() })
 }
 
-/// List partners, ascending by number. Always a page.
+/// List partners.
+///
+/// Always a page, ascending by id.
 #[utoipa::path(
-    get, path = "/operator/v1/partners", tag = "operator", params(crate::parameters::PartnerParams),
+    get, path = "/operator/v1/partners", tag = "operator", params(Of<PartnerList>),
     responses(
         (status = 200, description = "A page of partners", body = PartnerPage),
         InvalidError, OperatorErrors,
@@ -283,7 +293,7 @@ pub async fn list_partners(
     ByOperator(by): ByOperator,
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
-    let (search, address, request) = read_list(params)?;
+    let PartnerList { search, address, page: request } = read_list(params)?;
     let from = match (&request.start, request.offset()) {
         (Start::After(_, pid), _) => PartnerPosition::After(PartnerId(*pid)),
         (Start::Page(_), offset) => PartnerPosition::Offset(offset.unwrap_or(0)),

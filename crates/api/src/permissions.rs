@@ -1,5 +1,6 @@
 //! Which permissions there are, and which of them groups have (contract, part C).
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -7,15 +8,18 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
-use serde_json::Value;
-use utoipa::ToSchema;
+use serde_json::{Value, json};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, SchemaFormat, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::groups::{GroupBody, shown};
-use crate::parameters::{ConditionParams, DryRunParams};
 use crate::responses::{AdminErrors, ChangedError, InvalidError, MissingError, TooLargeError};
 use tenantry_core::catalogue::Catalogue;
 use tenantry_core::error::{Error, Fault, Missing, Result};
-use tenantry_core::json::{Fields, Flaw, name_list, object_list, wrong_type};
+use tenantry_core::json::{
+    Fields, Flaw, Property, Members, Presence, Shape, name_list, object_list, wrong_type,
+};
 use tenantry_core::model::{ObjectId, ObjectPermissions};
 use tenantry_core::values;
 use tenantry_domain::conditions::Target;
@@ -25,6 +29,7 @@ use tenantry_http::answers::json;
 use tenantry_http::extract::{AccessibleGroupPath, Admin, NamePath, NoParams};
 use tenantry_http::incoming::BULK;
 use tenantry_http::json_body::JsonBody;
+use tenantry_http::parameters::Of;
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 use tenantry_http::writes::{Answer, Write};
@@ -46,6 +51,8 @@ pub struct ObjectTypeBody<'a> {
 }
 
 /// List the types of objects that permissions are about.
+///
+/// In the order of the server's catalogue, which its operator may have replaced.
 #[utoipa::path(
     get, path = "/api/v1/permissionable-object-types", tag = "permissions",
     responses(
@@ -63,9 +70,11 @@ pub async fn list_object_types(
 }
 
 /// Get what can be given for a type of objects.
+///
+/// The wildcards of the type and its permissions on single objects, by the server's catalogue.
 #[utoipa::path(
     get, path = "/api/v1/permissionable-object-types/{objectType}", tag = "permissions",
-    params(("objectType" = String, Path, description = "Its name")),
+    params(Of<NamePath>),
     responses((status = 200, description = "Wildcards and permissions", body = ObjectTypeBody), AdminErrors, MissingError),
 )]
 pub async fn get_object_type(
@@ -79,31 +88,72 @@ pub async fn get_object_type(
     Ok(json(StatusCode::OK, &ObjectTypeBody { wildcard, per_object: &object_type.per_object }))
 }
 
-/// The id of an object: an integer of 64 bits or a string of 1 to 255 characters, told as it was given. 563 and "563"
-/// are one object.
-#[derive(Debug, ToSchema)]
-#[serde(untagged)]
-#[schema(as = ObjectId, example = 563)]
-pub enum ObjectIdBody {
-    /// As a number.
-    Number(i64),
-    /// As a text.
-    Text(String),
+/// The id of an object as the document shows it: [`ObjectId`] writes itself.
+#[derive(Debug)]
+pub enum ObjectIdBody {}
+
+impl PartialSchema for ObjectIdBody {
+    #[expect(
+        deprecated,
+        reason = "derived schemas say `example`, too, of which src/openapi/common.rs makes examples"
+    )]
+    fn schema() -> RefOr<Schema> {
+        let about =
+            "An integer of 64 bits or a string, returned as it was given. 563 and \"563\" are one object.";
+        let (least, most) = (values::OBJECT_ID.length.start(), values::OBJECT_ID.length.end());
+        OneOfBuilder::new()
+            .description(Some(about))
+            .item(
+                ObjectBuilder::new()
+                    .schema_type(Type::Integer)
+                    .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))),
+            )
+            .item(
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .min_length(Some(*least))
+                    .max_length(Some(*most))
+                    .pattern(values::OBJECT_ID.pattern),
+            )
+            .example(Some(json!(563)))
+            .into()
+    }
 }
 
-/// What a group may do with one object.
-#[derive(Debug, ToSchema)]
-#[schema(as = ObjectPermissions, rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents ObjectPermissions")]
-pub struct ObjectPermissionsBody {
-    /// A type of the catalogue.
-    #[schema(example = "SEGMENT")]
-    object_type: String,
-    /// Which object of that type.
-    object_id: ObjectIdBody,
-    /// Permissions on single objects of that type.
-    #[schema(example = json!(["READ", "WRITE"]))]
-    permissions: Vec<String>,
+impl ToSchema for ObjectIdBody {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("ObjectId")
+    }
+}
+
+const OBJECT_TYPE: Property = Property::new("objectType", "A type of the catalogue.").like("SEGMENT");
+const OBJECT_ID: Property = Property::new("objectId", "Which object of that type.");
+const PERMISSIONS: Property =
+    Property::new("permissions", "Permissions on single objects of that type, at least one.")
+        .like(r#"["READ", "WRITE"]"#);
+
+/// The schemas of bodies.
+pub(super) fn schemas() -> Vec<(&'static str, Value)> {
+    let catalogue = Catalogue::default();
+    let entry = Shape::of_new("What a group may do with one object.")
+        .asked(|from| object_permissions(from, &catalogue));
+    vec![
+        ("ObjectPermissions", entry),
+        (
+            "ObjectPermissionsList",
+            json!({
+                "type": "array", "items": { "$ref": "#/components/schemas/ObjectPermissions" },
+                "description": "What a group may do with single objects, each named once.",
+            }),
+        ),
+        (
+            "WildcardList",
+            json!({
+                "type": "array", "items": { "type": "string" }, "example": ["VIEW_ALL_SEGMENTS"],
+                "description": "Names of wildcards.",
+            }),
+        ),
+    ]
 }
 
 /// The id of an object: an integer, or a text that is one with the same digits.
@@ -125,14 +175,16 @@ pub(super) fn read_object_id(value: &Value) -> Result<ObjectId, Flaw> {
     }
 }
 
-fn read_entry(catalogue: &Catalogue, mut fields: Fields) -> Result<ObjectPermissions> {
-    let object_type = fields.required("objectType", |name| {
+fn object_permissions(from: &mut impl Members, catalogue: &Catalogue) -> Option<ObjectPermissions> {
+    let object_type = from.text(Presence::Required, &OBJECT_TYPE, |name| {
         catalogue
             .object_type(name)
             .ok_or_else(|| Flaw::from(("unknown-object-type", unknown_type(catalogue))))
     });
-    let object_id = fields.required_value("objectId", read_object_id);
-    let names = fields.required_value("permissions", |value| match value {
+    let any_id = || json!({ "$ref": "#/components/schemas/ObjectId" });
+    let object_id = from.value(Presence::Required, &OBJECT_ID, any_id, read_object_id);
+    let some_names = || json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 });
+    let names = from.value(Presence::Required, &PERMISSIONS, some_names, |value| match value {
         Value::Array(list) if list.is_empty() => {
             Err(Flaw::from(("empty", "must name a permission: leave the object out to give none")))
         }
@@ -150,21 +202,24 @@ fn read_entry(catalogue: &Catalogue, mut fields: Fields) -> Result<ObjectPermiss
             some => format!("{} has {}", object_type.name, some.join(", ")),
         };
         let shown: String = unknown.chars().take(100).collect();
-        fields.fault(
-            "permissions",
+        from.fault(
+            PERMISSIONS.name,
             ("unknown-permission", format!("there is no permission {shown:?}: {known}")),
         );
     }
-    fields.finish_with(|| {
-        // Each once: a hundred thousand doubled ones would be as many rows.
-        let mut permissions: Vec<String> = Vec::new();
-        for name in names? {
-            if !permissions.contains(&name) {
-                permissions.push(name);
-            }
+    // Each once: a hundred thousand doubled ones would be as many rows.
+    let mut permissions: Vec<String> = Vec::new();
+    for name in names? {
+        if !permissions.contains(&name) {
+            permissions.push(name);
         }
-        Some(ObjectPermissions { object_type: object_type?.name.clone(), object_id: object_id?, permissions })
-    })
+    }
+    Some(ObjectPermissions { object_type: object_type?.name.clone(), object_id: object_id?, permissions })
+}
+
+fn read_entry(catalogue: &Catalogue, mut fields: Fields) -> Result<ObjectPermissions> {
+    let entry = object_permissions(&mut fields, catalogue);
+    fields.finish_with(|| entry)
 }
 
 fn unknown_type(catalogue: &Catalogue) -> String {
@@ -188,10 +243,13 @@ fn read_list(catalogue: &Catalogue, body: &[u8]) -> Result<Vec<ObjectPermissions
 }
 
 /// List what a group may do with single objects.
+///
+/// In the order in which the list was given, each object id as it was given. What the group may do by its wildcards, or by
+/// the group it is nested in, is not listed.
 #[utoipa::path(
     get, path = "/api/v1/groups/{groupId}/permissions", tag = "permissions",
-    params(("groupId" = i64, Path, description = "Its number; an unknown one is 400 here")),
-    responses((status = 200, description = "The list, as it was given", body = Vec<ObjectPermissionsBody>), InvalidError, AdminErrors),
+    params(Of<AccessibleGroupPath>),
+    responses((status = 200, description = "The list, as it was given", body = ref("#/components/schemas/ObjectPermissionsList")), InvalidError, AdminErrors),
 )]
 pub async fn list_group_permissions(
     State(app): State<AppState>,
@@ -212,11 +270,11 @@ pub async fn list_group_permissions(
 #[utoipa::path(
     put, path = "/api/v1/groups/{groupId}/permissions", tag = "permissions",
     params(
-        ("groupId" = i64, Path, description = "Its number; an unknown one is 400 here"), ConditionParams, DryRunParams,
+        Of<AccessibleGroupPath>, Of<Write>,
     ),
-    request_body = Vec<ObjectPermissionsBody>,
+    request_body(content = ref("#/components/schemas/ObjectPermissionsList")),
     responses(
-        (status = 200, description = "The list", body = Vec<ObjectPermissionsBody>),
+        (status = 200, description = "The list", body = ref("#/components/schemas/ObjectPermissionsList")),
         InvalidError, AdminErrors, ChangedError, TooLargeError<BULK>,
     ),
 )]
@@ -245,13 +303,15 @@ pub async fn update_group_permissions(
         .await
 }
 
-/// Replace a group's wildcards: what it may do with all objects of a type.
+/// Replace a group's wildcards.
+///
+/// A wildcard is a permission on all objects of a type. Those that are not named are taken away.
 #[utoipa::path(
     put, path = "/api/v1/groups/{groupId}/wildcards", tag = "permissions",
     params(
-        ("groupId" = i64, Path, description = "Its number; an unknown one is 400 here"), ConditionParams, DryRunParams,
+        Of<AccessibleGroupPath>, Of<Write>,
     ),
-    request_body(content = Vec<String>, example = json!(["VIEW_ALL_SEGMENTS"])),
+    request_body(content = ref("#/components/schemas/WildcardList")),
     responses(
         (status = 200, description = "The group", body = GroupBody, headers(("ETag" = String, description = "Its version"))),
         InvalidError, AdminErrors, ChangedError,

@@ -6,130 +6,119 @@ use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ResponseDoc, ResponseBuilder};
 
 use tenantry_http::incoming::too_large;
-use tenantry_http::problem::ProblemDocument;
 
-/// The request has faults; all are listed (RFC 9457).
-#[derive(IntoResponses)]
-#[response(
-    status = 400,
-    description = "Faults in the request, all listed under errors",
-    content_type = "application/problem+json"
-)]
-pub struct InvalidError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
+/// A problem document with this status.
+fn problem(status: u16, description: impl Into<String>) -> BTreeMap<String, RefOr<ResponseDoc>> {
+    let document = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let answer =
+        ResponseBuilder::new().description(description).content("application/problem+json", document).build();
+    BTreeMap::from([(status.to_string(), RefOr::T(answer))])
+}
 
+/// A response with a problem document and this status, described alike wherever it can come.
+#[derive(Debug)]
+pub struct ProblemResponse<const STATUS: u16>;
+
+impl<const STATUS: u16> IntoResponses for ProblemResponse<STATUS> {
+    fn responses() -> BTreeMap<String, RefOr<ResponseDoc>> {
+        let description = match STATUS {
+            400 => "The request has errors, all listed under errors",
+            404 => "There is no such thing in this partner",
+            409 => "The change contradicts what is there; code says how",
+            412 => "Changed since it was read: the condition does not hold, and nothing was changed",
+            429 => "Too many attempts: try again after Retry-After seconds",
+            _ => "Busy: try again after Retry-After seconds",
+        };
+        problem(STATUS, description)
+    }
+}
+
+/// The request has errors; all are listed (RFC 9457).
+pub type InvalidError = ProblemResponse<400>;
 /// There is no such thing in the caller's partner.
-#[derive(IntoResponses)]
-#[response(
-    status = 404,
-    description = "There is no such thing in this partner",
-    content_type = "application/problem+json"
-)]
-pub struct MissingError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
-
+pub type MissingError = ProblemResponse<404>;
 /// The change contradicts what is there.
-#[derive(IntoResponses)]
-#[response(
-    status = 409,
-    description = "The change contradicts what is there; code says how",
-    content_type = "application/problem+json"
-)]
-pub struct ConflictError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
+pub type ConflictError = ProblemResponse<409>;
+/// It is not as the request says it must be.
+pub type ChangedError = ProblemResponse<412>;
+/// Too many attempts.
+pub type TooManyError = ProblemResponse<429>;
+/// Too much to do at the moment.
+pub type BusyError = ProblemResponse<503>;
 
 /// The body is longer than this operation takes, where that is not what the kind of its body says (src/openapi/common.rs).
+#[derive(Debug)]
 pub struct TooLargeError<const LIMIT: u64>;
 
 impl<const LIMIT: u64> IntoResponses for TooLargeError<LIMIT> {
     fn responses() -> BTreeMap<String, RefOr<ResponseDoc>> {
-        let document = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        let answer = ResponseBuilder::new()
-            .description(too_large(LIMIT))
-            .content("application/problem+json", document)
-            .build();
-        BTreeMap::from([(String::from("413"), RefOr::T(answer))])
+        problem(413, too_large(LIMIT))
     }
 }
 
-/// Too much to do at the moment.
+/// The same request came before.
+#[derive(Debug)]
+pub struct RepeatedError;
+
+impl IntoResponses for RepeatedError {
+    fn responses() -> BTreeMap<String, RefOr<ResponseDoc>> {
+        problem(409, "The Idempotency-Key came with another body before, or is in use")
+    }
+}
+
+/// The client knows it already.
 #[derive(IntoResponses)]
-#[response(
-    status = 503,
-    description = "Busy: try again after Retry-After seconds",
-    content_type = "application/problem+json"
-)]
-pub struct BusyError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
+#[response(status = 304, description = "Not modified")]
+pub struct UnchangedAnswer;
+
+/// Who may not.
+fn refused(forbidden: Option<&str>) -> BTreeMap<String, RefOr<ResponseDoc>> {
+    let mut responses = problem(401, "No token, or one that is no longer valid: see WWW-Authenticate");
+    responses.extend(forbidden.into_iter().flat_map(|description| problem(403, description)));
+    responses.extend(BusyError::responses());
+    responses
+}
 
 /// Who may not: for operations of admins.
-#[derive(IntoResponses)]
-pub enum AdminErrors {
-    /// No token, or one that is no longer good: see WWW-Authenticate
-    #[response(status = 401, content_type = "application/problem+json")]
-    Unauthenticated(ProblemDocument),
-    /// Not a partner admin, or the password must be changed first
-    #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(ProblemDocument),
-    /// Busy: try again after Retry-After seconds
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(ProblemDocument),
+#[derive(Debug)]
+pub struct AdminErrors;
+
+impl IntoResponses for AdminErrors {
+    fn responses() -> BTreeMap<String, RefOr<ResponseDoc>> {
+        refused(Some("Not a partner admin, or the password must be changed first"))
+    }
 }
 
 /// Who may not: for operations of everybody who is logged in.
-#[derive(IntoResponses)]
-pub enum MemberErrors {
-    /// No token, or one that is no longer good: see WWW-Authenticate
-    #[response(status = 401, content_type = "application/problem+json")]
-    Unauthenticated(ProblemDocument),
-    /// A technical account, which has no user, or the password must be changed first
-    #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(ProblemDocument),
-    /// Busy: try again after Retry-After seconds
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(ProblemDocument),
+#[derive(Debug)]
+pub struct MemberErrors;
+
+impl IntoResponses for MemberErrors {
+    fn responses() -> BTreeMap<String, RefOr<ResponseDoc>> {
+        refused(Some("A technical account, which has no user, or the password must be changed first"))
+    }
 }
 
 /// Who may not: for operations of operators.
-#[derive(IntoResponses)]
-pub enum OperatorErrors {
-    /// No operator token, or a revoked one: see WWW-Authenticate
-    #[response(status = 401, content_type = "application/problem+json")]
-    Unauthenticated(ProblemDocument),
-    /// Busy: try again after Retry-After seconds
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(ProblemDocument),
+#[derive(Debug)]
+pub struct OperatorErrors;
+
+impl IntoResponses for OperatorErrors {
+    fn responses() -> BTreeMap<String, RefOr<ResponseDoc>> {
+        let mut responses = refused(None);
+        responses.extend(problem(401, "No operator token, or a revoked one: see WWW-Authenticate"));
+        responses
+    }
 }
 
 /// Who may not: for evaluations.
-#[derive(IntoResponses)]
-pub enum EvaluationErrors {
-    /// No token, or one that is no longer good: see WWW-Authenticate
-    #[response(status = 401, content_type = "application/problem+json")]
-    Unauthenticated(ProblemDocument),
-    /// Asking about another user without being a partner admin, or the password must be changed first
-    #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(ProblemDocument),
-    /// Busy: try again after Retry-After seconds
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(ProblemDocument),
+#[derive(Debug)]
+pub struct EvaluationErrors;
+
+impl IntoResponses for EvaluationErrors {
+    fn responses() -> BTreeMap<String, RefOr<ResponseDoc>> {
+        refused(Some(
+            "About another user without being a partner admin, or the password must be changed first",
+        ))
+    }
 }
-
-/// It is not as the request says it must be.
-#[derive(IntoResponses)]
-#[response(
-    status = 412,
-    description = "It was changed since it was read: the condition does not hold, and nothing was changed",
-    content_type = "application/problem+json"
-)]
-pub struct ChangedError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
-
-/// The same request came before.
-#[derive(IntoResponses)]
-#[response(
-    status = 409,
-    description = "The Idempotency-Key came with another body before, or is in use",
-    content_type = "application/problem+json"
-)]
-pub struct RepeatedError(#[expect(dead_code, reason = "documents the body")] ProblemDocument);
-
-/// The asker knows it already.
-#[derive(IntoResponses)]
-#[response(status = 304, description = "It is as If-None-Match knows it")]
-pub struct UnchangedAnswer;

@@ -3,49 +3,58 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::json;
-use utoipa::ToSchema;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::parameters::{ConditionParams, DryRunParams, KnownParams};
 use crate::responses::{ChangedError, ConflictError, InvalidError, MemberErrors, UnchangedAnswer};
-use crate::user_bodies::{JsonUsers, PatchSelf, UpdateSelf, UserBody};
+use crate::user_bodies::{JsonUsers, UserBody};
 use crate::users::shown;
 use tenantry_core::error::Result;
-use tenantry_core::json::{Fields, Presence, status};
-use tenantry_core::model::{GroupId, User};
+use tenantry_core::json::{Fields, Property, Members, Presence, Shape};
+use tenantry_core::model::User;
 use tenantry_core::user_fields::ProfileField;
-use tenantry_core::values;
 use tenantry_domain::conditions::Target;
-use tenantry_domain::user_records::{read_back, read_profile_change};
+use tenantry_domain::user_records::{read_back, read_profile_change, read_status, read_username};
 use tenantry_domain::users::UserChange;
-use tenantry_domain::{password_changes, unit, users};
+use tenantry_domain::{password_changes, policy, unit, users};
 use tenantry_http::answers::json;
 use tenantry_http::conditional::{Conditions, show};
 use tenantry_http::extract::{Member, NoParams, RestrictedMember};
 use tenantry_http::json_body::JsonBody;
+use tenantry_http::parameters::Of;
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 use tenantry_http::writes::Write;
 use tenantry_store::access;
 
-/// Two passwords.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what Fields reads")]
-pub struct UpdatePassword {
-    /// The present one.
-    #[schema(example = "Old.Tea-Cup.12")]
-    old_password: String,
-    /// The new one: 12 to 40 characters of Latin letters, digits and special characters but `:`, at least one of
-    /// each of upper case, lower case, digit and special, beginning and ending with a letter or digit.
-    #[schema(example = "New.Tea-Cup.34")]
-    new_password: String,
+const OLD_PASSWORD: Property = Property::new("oldPassword", "The current password.").like("Old.Tea-Cup.12");
+const NEW_PASSWORD: Property = Property::new(
+    "newPassword",
+    "The new one: 12 to 40 characters of Latin letters, digits and special characters except `:`, at least one of each of \
+     upper case, lower case, digit and special, beginning and ending with a letter or digit.",
+)
+.of(&policy::PASSWORD)
+.like("New.Tea-Cup.34");
+const OWN_GROUPS: Property = Property::new("groups", "Only a partner admin changes groups.").read_only();
+const OWN_IS_ADMIN: Property = Property::new("isAdmin", "Only a partner admin changes it.").read_only();
+
+/// The schemas of request bodies.
+pub(super) fn schemas() -> Vec<(&'static str, Value)> {
+    vec![("UpdatePassword", Shape::of_new("Two passwords.").asked(two_passwords))]
 }
 
-/// Get the logged-in user (A7).
+fn two_passwords(from: &mut impl Members) -> Option<(Zeroizing<String>, Zeroizing<String>)> {
+    let secret = |text: &str| Ok::<_, (&'static str, &'static str)>(Zeroizing::new(text.to_owned()));
+    let old = from.text(Presence::Required, &OLD_PASSWORD, secret);
+    let new = from.text(Presence::Required, &NEW_PASSWORD, secret);
+    Some((old?, new?))
+}
+
+/// Get the logged-in user.
+///
+/// Also for users who must change their password first.
 #[utoipa::path(
-    get, path = "/api/v1/users/self", tag = "self", params(KnownParams),
+    get, path = "/api/v1/users/self", tag = "self",
     responses(
         (status = 200, description = "The caller's own user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
         UnchangedAnswer, MemberErrors,
@@ -61,34 +70,44 @@ pub async fn get_self(
     Ok(show(&conditions, &user.tag, user.body.clone()))
 }
 
-fn read_self(current: &User, body: &[u8], presence: Presence) -> Result<UserChange> {
-    let mut fields = Fields::parse(body)?;
-    read_back(&mut fields, current);
-    let username = fields.optional("username", values::username);
-    let status = fields.string(presence, "status", status);
-    let profile = read_profile_change(&mut fields, presence, |spec| spec.is_self_editable);
+/// A change of oneself. `current` is the user as it is.
+pub(super) fn self_change(from: &mut impl Members, presence: Presence, current: Option<&User>) -> UserChange {
+    read_back(from, current);
+    let username = read_username(from, Presence::Optional);
+    let status = read_status(from, presence);
+    let profile = read_profile_change(from, presence, |spec| spec.is_self_editable);
     // Not the caller's to change; taken when they say what is there, so that what was read can be written back (B9).
     let not_yours = |what: &str| ("read-only", format!("only a partner admin changes {what}: leave it out"));
-    if let Some(ids) = fields.optional_ids("groups") {
-        let ids: Vec<GroupId> = ids.into_iter().map(GroupId).collect();
-        if ids != current.groups {
-            fields.fault("groups", not_yours("groups"));
-        }
+    let groups = from.ids(&OWN_GROUPS);
+    let has_groups =
+        |ids: &[i64]| current.is_some_and(|user| user.groups.iter().map(|id| id.0).eq(ids.iter().copied()));
+    if groups.is_some_and(|ids| !has_groups(&ids)) {
+        from.fault("groups", not_yours("groups"));
     }
-    if fields.optional_bool("isAdmin").is_some_and(|is_admin| is_admin != current.is_admin) {
-        fields.fault("isAdmin", not_yours("isAdmin"));
+    let is_admin = from.truth(&OWN_IS_ADMIN);
+    if is_admin.is_some_and(|is_admin| current.is_none_or(|user| user.is_admin != is_admin)) {
+        from.fault("isAdmin", not_yours("isAdmin"));
     }
     for field in ProfileField::ALL.into_iter().filter(|field| !field.spec().is_self_editable) {
-        fields.response_only(field.name(), Some(json!(field.get(&current.profile))));
+        from.response_only(field.name(), current.map(|user| json!(field.get(&user.profile))));
     }
-    fields.finish()?;
-    Ok(UserChange { username, status, profile, ..UserChange::default() })
+    UserChange { username, status, profile, ..UserChange::default() }
 }
 
-/// Update the logged-in user (A3).
+fn read_self(current: &User, body: &[u8], presence: Presence) -> Result<UserChange> {
+    let mut fields = Fields::parse(body)?;
+    let change = self_change(&mut fields, presence, Some(current));
+    fields.finish()?;
+    Ok(change)
+}
+
+/// Update the logged-in user.
+///
+/// Properties that are not required stay unchanged when omitted. Only a partner admin changes `groups`, `isAdmin` and
+/// `externalId`: they may be sent back as they were read.
 #[utoipa::path(
-    put, path = "/api/v1/users/self/update", tag = "self", params(ConditionParams, DryRunParams),
-    request_body = UpdateSelf,
+    put, path = "/api/v1/users/self/update", tag = "self", params(Of<Write>),
+    request_body(content = ref("#/components/schemas/UpdateSelf")),
     responses(
         (status = 200, description = "The user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
         InvalidError, MemberErrors, ConflictError, ChangedError,
@@ -103,10 +122,12 @@ pub async fn update_self(
     change_self(&app, &member, write, &body, Presence::Required).await
 }
 
-/// Change some properties of the logged-in user (RFC 7396): only what is named changes.
+/// Change some properties of the logged-in user.
+///
+/// A merge patch (RFC 7396): only what is named changes. Only a partner admin changes `groups`, `isAdmin` and `externalId`.
 #[utoipa::path(
-    patch, path = "/api/v1/users/self", tag = "self", params(ConditionParams, DryRunParams),
-    request_body(content = PatchSelf, content_type = "application/merge-patch+json"),
+    patch, path = "/api/v1/users/self", tag = "self", params(Of<Write>),
+    request_body(content = ref("#/components/schemas/PatchSelf"), content_type = "application/merge-patch+json"),
     responses(
         (status = 200, description = "The user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
         InvalidError, MemberErrors, ConflictError, ChangedError,
@@ -137,11 +158,11 @@ async fn change_self(
         .await
 }
 
-/// Update the logged-in user's password (A4).
+/// Update the logged-in user's password.
 ///
 /// Every other session of the user ends; the caller's goes on.
 #[utoipa::path(
-    post, path = "/api/v1/users/self/update-password", tag = "self", request_body = UpdatePassword,
+    post, path = "/api/v1/users/self/update-password", tag = "self", request_body(content = ref("#/components/schemas/UpdatePassword")),
     responses((status = 200, description = "Changed", body = Object), InvalidError, MemberErrors),
 )]
 pub async fn update_own_password(
@@ -151,17 +172,17 @@ pub async fn update_own_password(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let mut fields = Fields::parse(&body)?;
-    let secret = |text: &str| Ok::<_, (&'static str, &'static str)>(Zeroizing::new(text.to_owned()));
-    let old = fields.required("oldPassword", secret);
-    let new = fields.required("newPassword", secret);
-    let (old, new) = fields.finish_with(|| Some((old?, new?)))?;
+    let passwords = two_passwords(&mut fields);
+    let (old, new) = fields.finish_with(|| passwords)?;
     password_changes::change_own(&app, &member, old, new).await?;
     Ok(json(StatusCode::OK, &json!({})))
 }
 
-/// Update the logged-in user's password (A4), as the source's prose has it.
+/// Update the logged-in user's password, with PUT.
+///
+/// The same as with POST.
 #[utoipa::path(
-    put, path = "/api/v1/users/self/update-password", tag = "self", request_body = UpdatePassword,
+    put, path = "/api/v1/users/self/update-password", tag = "self", request_body(content = ref("#/components/schemas/UpdatePassword")),
     responses((status = 200, description = "Changed", body = Object), InvalidError, MemberErrors),
 )]
 pub async fn put_own_password(
@@ -173,7 +194,7 @@ pub async fn put_own_password(
     update_own_password(app, member, params, body).await
 }
 
-/// Reset the logged-in user's password (A5).
+/// Reset the logged-in user's password.
 ///
 /// The old password and every session end, the caller's too; a temporary password is mailed. A body is ignored.
 #[utoipa::path(
@@ -189,7 +210,9 @@ pub async fn reset_own_password(
     Ok(json(StatusCode::OK, &json!({})))
 }
 
-/// Reset the logged-in user's password (A5), as the source's prose has it.
+/// Reset the logged-in user's password, with PUT.
+///
+/// The same as with POST.
 #[utoipa::path(
     put, path = "/api/v1/users/self/reset-password", tag = "self",
     responses((status = 200, description = "Mailed", body = Object), MemberErrors),

@@ -5,14 +5,14 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::parameters::DryRunParams;
 use crate::responses::{AdminErrors, InvalidError, MemberErrors, MissingError};
 use crate::user_bodies::Time;
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, Session, UserId};
 use tenantry_domain::sessions::{self, SessionQuery};
 use tenantry_http::extract::{Admin, Member, QueryParams, SessionPath, UserPath};
-use tenantry_http::paging::{Found, ListAddress, PageRequest, Params, Start, page_answer};
+use tenantry_http::paging::{Found, ListAddress, Page, PageRequest, Params, Start, page_answer};
+use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 use tenantry_http::writes::{Answer, Write};
@@ -43,13 +43,13 @@ pub struct SessionBody<'a> {
     /// Opened with a temporary or expired password: good only to set a new one.
     password_change_required: bool,
     /// When it was opened. RFC 3339, UTC.
-    #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-23T09:00:00.000Z")]
     created_at: Time,
     /// When it was last used, to about five minutes. RFC 3339, UTC.
-    #[schema(value_type = String, example = "2026-11-23T09:00:00.000Z")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-23T09:00:00.000Z")]
     last_used_at: Time,
     /// When it ends, unless it is refreshed. RFC 3339, UTC.
-    #[schema(value_type = String, example = "2026-12-23T09:00:00.000Z")]
+    #[schema(value_type = String, format = DateTime, example = "2026-12-23T09:00:00.000Z")]
     expires_at: Time,
 }
 
@@ -69,14 +69,23 @@ impl<'a> SessionBody<'a> {
     }
 }
 
-fn read_list(
-    mut params: Params,
-    pid: PartnerId,
-    user_id: UserId,
-    path: &'static str,
-) -> Result<(SessionQuery, ListAddress, PageRequest)> {
-    params.sort_by(&[("createdAt", ())], ());
-    let descending = params.flag("descending").unwrap_or(false);
+static SORT_BY: Parameter = Parameter::sort_by(|| SORTS.map(|(name, ())| name).to_vec());
+const SORTS: [(&str, ()); 1] = [("createdAt", ())];
+
+/// What is asked of a list of sessions.
+struct SessionList {
+    query: SessionQuery,
+    address: ListAddress,
+    page: PageRequest,
+}
+
+impl ReadFrom for SessionList {
+    const PARAMETERS: &'static [&'static Parameter] = &[&PAGE, &PAGE_SIZE, &SORT_BY, &DESCENDING, &CURSOR];
+}
+
+fn read_list(mut params: Params, pid: PartnerId, user_id: UserId, path: &'static str) -> Result<SessionList> {
+    params.sort_by(&SORTS, ());
+    let descending = params.flag(&DESCENDING).unwrap_or(false);
     let mut parameters = vec![("sortBy", String::from("createdAt"))];
     if descending {
         parameters.push(("descending", String::from("true")));
@@ -90,8 +99,10 @@ fn read_list(
         (Start::After(SortKey::Text(id), at), _) => SessionPosition::After(*at, id.clone()),
         (_, offset) => SessionPosition::Offset(offset.unwrap_or(0)),
     };
-    Ok((SessionQuery { descending, from, size: page.size + 1 }, address, page))
+    Ok(SessionList { query: SessionQuery { descending, from, size: page.size + 1 }, address, page })
 }
+
+type SessionPage<'a> = Page<SessionBody<'a>>;
 
 fn show(
     app: &AppState,
@@ -109,27 +120,11 @@ fn show(
     })
 }
 
-/// A page of sessions.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents the answer")]
-pub struct SessionPage<'a> {
-    /// How many there are in all.
-    #[schema(example = 1)]
-    total: i64,
-    /// The page asked for; null in an answer to a cursor.
-    #[schema(required = true, example = 0)]
-    page: Option<i64>,
-    /// The page size asked for.
-    #[schema(example = 10)]
-    page_size: i64,
-    /// The rows.
-    list: Vec<SessionBody<'a>>,
-}
-
-/// List the caller's own sessions, by when they were opened. Always a page.
+/// List the caller's own sessions.
+///
+/// Always a page, by the time at which they were opened. A session is what one login opened.
 #[utoipa::path(
-    get, path = "/api/v1/users/self/sessions", tag = "self", params(crate::parameters::SessionParams),
+    get, path = "/api/v1/users/self/sessions", tag = "self", params(Of<SessionList>),
     responses(
         (status = 200, description = "A page of sessions", body = SessionPage),
         InvalidError, MemberErrors,
@@ -141,15 +136,18 @@ pub async fn list_own_sessions(
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
     let path = "/api/v1/users/self/sessions";
-    let (query, address, request) = read_list(params, member.pid(), member.user_id(), path)?;
+    let SessionList { query, address, page: request } =
+        read_list(params, member.pid(), member.user_id(), path)?;
     let found = app.store.scan(&member, move |tx| sessions::list_own(tx, &query)).await?;
     Ok(show(&app, &member, found, &address, &request))
 }
 
-/// List a user's sessions, by when they were opened. Always a page.
+/// List a user's sessions.
+///
+/// Always a page, by the time at which they were opened. A session is what one login opened.
 #[utoipa::path(
     get, path = "/api/v1/users/{userId}/sessions", tag = "users",
-    params(("userId" = i64, Path, description = "Its number"), crate::parameters::SessionParams),
+    params(Of<UserPath>, Of<SessionList>),
     responses(
         (status = 200, description = "A page of sessions", body = SessionPage),
         InvalidError, AdminErrors, MissingError,
@@ -161,14 +159,17 @@ pub async fn list_user_sessions(
     UserPath(id): UserPath,
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
-    let (query, address, request) = read_list(params, by.pid(), id, "/api/v1/users/{userId}/sessions")?;
+    let SessionList { query, address, page: request } =
+        read_list(params, by.pid(), id, "/api/v1/users/{userId}/sessions")?;
     let found = app.store.scan(&by, move |tx| sessions::list(tx, id, &query)).await?;
     Ok(show(&app, &by, found, &address, &request))
 }
 
-/// End every session of the caller, the one of this request included.
+/// End every session of the caller.
+///
+/// The session of this request ends, too: the next request needs a new login.
 #[utoipa::path(
-    delete, path = "/api/v1/users/self/sessions", tag = "self", params(DryRunParams),
+    delete, path = "/api/v1/users/self/sessions", tag = "self", params(Of<Write>),
     responses((status = 204, description = "All ended"), MemberErrors),
 )]
 pub async fn end_own_sessions(
@@ -179,10 +180,12 @@ pub async fn end_own_sessions(
     write.run(&app, &member, move |tx| sessions::end_all_own(tx).map(|()| Answer::gone())).await
 }
 
-/// End one of the caller's own sessions; it may be the one of this request.
+/// End one of the caller's own sessions.
+///
+/// Its access and refresh tokens are refused from now on. It may be the session of this request.
 #[utoipa::path(
     delete, path = "/api/v1/users/self/sessions/{sessionId}", tag = "self",
-    params(("sessionId" = String, Path, description = "As listed"), DryRunParams),
+    params(Of<SessionPath>, Of<Write>),
     responses((status = 204, description = "Ended"), MemberErrors, MissingError),
 )]
 pub async fn end_own_session(
@@ -195,9 +198,11 @@ pub async fn end_own_session(
 }
 
 /// End every session of a user.
+///
+/// Its access and refresh tokens are refused from now on. The user can log in again.
 #[utoipa::path(
     delete, path = "/api/v1/users/{userId}/sessions", tag = "users",
-    params(("userId" = i64, Path, description = "Its number"), DryRunParams),
+    params(Of<UserPath>, Of<Write>),
     responses((status = 204, description = "All ended"), AdminErrors, MissingError),
 )]
 pub async fn end_user_sessions(
@@ -210,9 +215,11 @@ pub async fn end_user_sessions(
 }
 
 /// End one session of a user.
+///
+/// Its access and refresh tokens are refused from now on. Other sessions of the user go on.
 #[utoipa::path(
     delete, path = "/api/v1/users/{userId}/sessions/{sessionId}", tag = "users",
-    params(("userId" = i64, Path, description = "Its number"), ("sessionId" = String, Path, description = "As listed"), DryRunParams),
+    params(Of<UserPath>, Of<SessionPath>, Of<Write>),
     responses((status = 204, description = "Ended"), AdminErrors, MissingError),
 )]
 pub async fn end_user_session(

@@ -12,11 +12,14 @@ use utoipa::openapi::schema::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::self_service::self_change;
 use tenantry_core::clock::{Millis, rfc3339};
 use tenantry_core::error::Result;
-use tenantry_core::model::User;
+use tenantry_core::json::{Presence, Shape};
+use tenantry_core::model::{PartnerId, Status, User};
 use tenantry_core::user_fields::{ProfileField, UserField};
 use tenantry_domain::conditions;
+use tenantry_domain::user_records::{new_user, user_change};
 use tenantry_http::answers::written;
 use tenantry_http::state::AppState;
 use tenantry_store::engine::cache::{ShownUser, UserRepresentation};
@@ -91,96 +94,6 @@ impl Serialize for Time {
     }
 }
 
-/// A body of a request that sets fields of a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RequestKind {
-    Create,
-    Update,
-    Patch,
-    UpdateSelf,
-    PatchSelf,
-}
-
-impl RequestKind {
-    fn is_patch(self) -> bool {
-        matches!(self, Self::Patch | Self::PatchSelf)
-    }
-
-    fn is_of_self(self) -> bool {
-        matches!(self, Self::UpdateSelf | Self::PatchSelf)
-    }
-
-    fn takes(self, field: UserField) -> bool {
-        match field {
-            UserField::Profile(field) => !self.is_of_self() || field.spec().is_self_editable,
-            UserField::Groups | UserField::IsAdmin => !self.is_of_self(),
-            other => other.is_writable(),
-        }
-    }
-
-    fn requires(self, field: UserField) -> bool {
-        match field {
-            _ if self.is_patch() => false,
-            UserField::Username => self != Self::UpdateSelf,
-            UserField::Status => true,
-            UserField::Profile(field) => field.spec().is_required,
-            _ => false,
-        }
-    }
-
-    /// Beside what a field is: what is good there, and what it means to omit or clear it.
-    fn description(self, field: UserField) -> Option<String> {
-        let is_nullable = matches!(field, UserField::Profile(field) if !field.spec().is_required);
-        let text = match (self, field) {
-            (Self::Create, UserField::Username) => "1 to 255 characters; an e-mail address can be one.",
-            (Self::Create, UserField::Status) => {
-                "ACTIVE, INACTIVE or LOCKED. An ACTIVE user is mailed a temporary password."
-            }
-            (Self::Create, UserField::Groups) => "Ids of groups of this partner; none by default.",
-            (Self::Create, UserField::IsAdmin) => "`true` or `false`, also as strings; false by default.",
-            (Self::Create, UserField::Profile(field)) => return Some(field.spec().with_length()),
-            (Self::UpdateSelf, UserField::Profile(ProfileField::Email)) => {
-                "For a while after a change password mail still goes to the old address."
-            }
-            (Self::Patch | Self::PatchSelf, _) if is_nullable => "Null clears the value.",
-            (Self::Patch, UserField::Groups) => "All groups from now on.",
-            (Self::Update, UserField::Groups) => "All groups from now on; omit to leave unchanged.",
-            _ if is_nullable => "Omit to leave unchanged; null clears the value.",
-            _ if self.is_patch() || self.requires(field) => return None,
-            _ => "Omit to leave unchanged.",
-        };
-        Some(text.to_owned())
-    }
-
-    /// Together they are the example of the whole body. That of a patch names little.
-    fn example(self, field: UserField) -> Option<Value> {
-        match (self, field) {
-            (Self::Update | Self::Patch | Self::UpdateSelf, UserField::Profile(ProfileField::LastName)) => {
-                Some(json!("King"))
-            }
-            (Self::Patch, UserField::Profile(ProfileField::Title)) => Some(Value::Null),
-            (Self::PatchSelf, UserField::Profile(field @ ProfileField::PhoneNumber)) => {
-                Some(json!(field.spec().example))
-            }
-            (Self::UpdateSelf, UserField::Username) => example(field),
-            _ if self.requires(field) => example(field),
-            _ => None,
-        }
-    }
-
-    fn schema(self, description: &str) -> RefOr<Schema> {
-        let mut schema = ObjectBuilder::new().description(Some(description));
-        for field in UserField::writable().filter(|field| self.takes(*field)) {
-            schema =
-                schema.property(field.name(), property(field, self.description(field), self.example(field)));
-            if self.requires(field) {
-                schema = schema.required(field.name());
-            }
-        }
-        schema.build().into()
-    }
-}
-
 /// An example of a field, as JSON. None for one that may be null.
 fn example(field: UserField) -> Option<Value> {
     Some(match field {
@@ -214,6 +127,7 @@ fn property(field: UserField, description: Option<String>, example: Option<Value
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
     };
     let of_type = |schema_type: SchemaType| ObjectBuilder::new().schema_type(schema_type);
+    let time = Some(SchemaFormat::KnownFormat(KnownFormat::DateTime));
     let nullable_text = || SchemaType::from_iter([Type::String, Type::Null]);
     let schema = match field {
         UserField::Groups => {
@@ -222,13 +136,14 @@ fn property(field: UserField, description: Option<String>, example: Option<Value
         }
         UserField::Pid | UserField::UserId => id(),
         UserField::IsAdmin => of_type(Type::Boolean.into()),
-        UserField::LastLoginAt => of_type(nullable_text()),
+        UserField::LastLoginAt => of_type(nullable_text()).format(time),
+        UserField::CreatedAt | UserField::UpdatedAt => of_type(Type::String.into()).format(time),
+        UserField::Status => of_type(Type::String.into()).enum_values(Some(Status::NAMES)),
+        UserField::Profile(ProfileField::Email) => {
+            of_type(Type::String.into()).format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
+        }
         UserField::Profile(field) if !field.spec().is_required => of_type(nullable_text()),
-        UserField::Username
-        | UserField::Status
-        | UserField::Profile(_)
-        | UserField::CreatedAt
-        | UserField::UpdatedAt => of_type(Type::String.into()),
+        UserField::Username | UserField::Profile(_) => of_type(Type::String.into()),
     };
     schema.description(description).example(example).build().into()
 }
@@ -265,54 +180,35 @@ impl ToSchema for UserBody<'_> {
     }
 }
 
-/// The body of a create (A1, B30).
-#[derive(Debug)]
-pub enum CreateUser {}
-
-/// The body of an update (A2, B7).
-#[derive(Debug)]
-pub enum UpdateUser {}
-
-/// The body of a merge patch (RFC 7396).
-#[derive(Debug)]
-pub enum PatchUser {}
-
-/// The body of a self-update (A3, B9).
-#[derive(Debug)]
-pub enum UpdateSelf {}
-
-/// The body of a merge patch of oneself (RFC 7396).
-#[derive(Debug)]
-pub enum PatchSelf {}
-
-impl PartialSchema for CreateUser {
-    fn schema() -> RefOr<Schema> {
-        RequestKind::Create.schema("The body of a create.")
-    }
+/// The schemas of request bodies that set fields of a user.
+pub(super) fn schemas() -> Vec<(&'static str, Value)> {
+    let patch = |about, example| Shape::of_change(about).like(example);
+    let writes_back = "What was read can be written back.";
+    vec![
+        ("CreateUser", Shape::of_new("A new user.").asked(|from| new_user(from, PartnerId(0)))),
+        (
+            "UpdateUser",
+            Shape::of_change(writes_back).asked(|from| user_change(from, Presence::Required, None)),
+        ),
+        (
+            "PatchUser",
+            patch(
+                "A merge patch (RFC 7396): only what is named changes.",
+                json!({ "lastName": "King", "title": null }),
+            )
+            .asked(|from| user_change(from, Presence::Optional, None)),
+        ),
+        (
+            "UpdateSelf",
+            Shape::of_change(writes_back).asked(|from| self_change(from, Presence::Required, None)),
+        ),
+        (
+            "PatchSelf",
+            patch(
+                "A merge patch of oneself (RFC 7396): only what is named changes.",
+                json!({ "phoneNumber": "+31 20 123 4567" }),
+            )
+            .asked(|from| self_change(from, Presence::Optional, None)),
+        ),
+    ]
 }
-impl PartialSchema for UpdateUser {
-    fn schema() -> RefOr<Schema> {
-        RequestKind::Update.schema("The body of an update. What was read can be written back.")
-    }
-}
-impl PartialSchema for PatchUser {
-    fn schema() -> RefOr<Schema> {
-        RequestKind::Patch.schema("The body of a merge patch (RFC 7396): only what is named changes.")
-    }
-}
-impl PartialSchema for UpdateSelf {
-    fn schema() -> RefOr<Schema> {
-        RequestKind::UpdateSelf.schema("The body of a self-update.")
-    }
-}
-impl PartialSchema for PatchSelf {
-    fn schema() -> RefOr<Schema> {
-        RequestKind::PatchSelf.schema("The body of a merge patch of oneself (RFC 7396).")
-    }
-}
-
-impl ToSchema for CreateUser {}
-impl ToSchema for UpdateUser {}
-impl ToSchema for PatchUser {}
-impl ToSchema for UpdateSelf {}
-impl ToSchema for PatchSelf {}

@@ -3,26 +3,28 @@
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::parameters::{DryRunParams, OnceParams};
 use crate::responses::{AdminErrors, ConflictError, InvalidError, MissingError, TooLargeError};
-use crate::user_lists::{as_stored, read_filters};
+use crate::user_lists::{as_stored, filter_schema, read_filters};
 use tenantry_core::error::{Error, Fault, Result};
-use tenantry_core::json::{Fields, Flaw, Patch, Presence, elements, id_list, members, status};
+use tenantry_core::json::{
+    Fields, Flaw, Property, Members, Presence, Shape, elements, id_list, id_schema, members, wrong_type,
+};
 use tenantry_core::model::UserId;
 use tenantry_core::user_fields::ProfileField;
 use tenantry_domain::bulk_changes::{BulkChange, BulkOperation, Selection};
 use tenantry_domain::user_bulk::{self, MOST_CHANGED, Row};
 use tenantry_domain::user_records::{
-    HalfRead, note_unknown, read_groups, read_profile_change, unknown_groups,
+    HalfRead, note_unknown, read_groups, read_is_admin, read_profile_change, read_status, unknown_groups,
 };
 use tenantry_domain::users::UserChange;
 use tenantry_http::extract::Admin;
 use tenantry_http::incoming::BULK;
 use tenantry_http::json_body::JsonBody;
 use tenantry_http::paging::Params;
+use tenantry_http::parameters::Of;
 use tenantry_http::problem::{Problem, ProblemDocument, of_row};
 use tenantry_http::state::AppState;
 use tenantry_http::writes::{Answer, Once, Write};
@@ -31,16 +33,84 @@ use tenantry_store::access::{self, Scope};
 /// The most users of one bulk.
 const MOST_CREATED: usize = 10_000;
 
-/// Users to create. An array of users alone is taken, too, and is atomic.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what Fields reads")]
-pub struct CreateUsers {
-    /// Up to 10,000.
-    users: Vec<crate::user_bodies::CreateUser>,
-    /// All or none (true by default); else bad rows are passed over.
-    #[schema(required = false, example = true)]
-    atomic: bool,
+const USERS: Property = Property::new("users", "The users to create, at most 10,000.");
+const ATOMIC: Property =
+    Property::new("atomic", "All or none, which is the default; `false` passes over rows with errors.")
+        .like("true");
+const IDS: Property =
+    Property::new("ids", "Ids of users, at most 100,000. Either this or `filter`.").like("[2, 3]");
+const FILTER: Property = Property::new(
+    "filter",
+    "Which users, as the parameters of the list say it; each a value or an array of them. Either this or `ids`.",
+);
+const COUNT: Property = Property::new(
+    "expectedCount",
+    "How many users it is for; required with `filter`. If there are another number, nothing is changed (`409`).",
+);
+const PATCH: Property = Property::new(
+    "patch",
+    "A merge patch (RFC 7396) of each of them. It cannot set `username` or `externalId`, which no two users share.",
+)
+.like(r#"{"status": "INACTIVE"}"#);
+const SHARED: Property =
+    Property::new("externalId", "Only null, which clears the value: no two users share one.");
+
+/// The schemas of bodies.
+pub(super) fn schemas() -> Vec<(&'static str, Value)> {
+    let users = || json!({ "type": "array", "items": { "$ref": "#/components/schemas/CreateUser" }, "maxItems": MOST_CREATED });
+    let mut array = users();
+    if let Some(array) = array.as_object_mut() {
+        array.insert(String::from("description"), json!("The users to create, all or none."));
+    }
+    let object = Shape::of_new("Users to create.").asked(|from| {
+        from.pass(Presence::Required, &USERS, users);
+        from.truth(&ATOMIC)
+    });
+    let kept = json!({ "type": "array", "items": { "$ref": "#/components/schemas/Kept" }, "example": [] });
+    vec![
+        ("CreateUsers", json!({ "oneOf": [object, array] })),
+        (
+            "PatchUsers",
+            Shape::of_new("One change for many users.").asked(|from| {
+                frame(from);
+            }),
+        ),
+        (
+            "PatchOfMany",
+            Shape::of_change("A merge patch (RFC 7396) of many users.")
+                .like(json!({ "status": "INACTIVE" }))
+                .asked(change_of_many),
+        ),
+        (
+            "UsersChanged",
+            json!({
+                "type": "object", "description": "What a change of many users did.", "required": ["matched", "changed"],
+                "properties": {
+                    "matched": { "type": "integer", "format": "int64", "minimum": 0, "example": 2, "description": "Users it was for." },
+                    "changed": { "type": "integer", "format": "int64", "minimum": 0, "example": 2, "description": "Users that it changed." },
+                    "kept": kept,
+                },
+            }),
+        ),
+        (
+            "KeptRows",
+            json!({
+                "type": "object", "description": "What a large deletion could not delete; everything else is deleted.",
+                "required": ["kept"], "properties": { "kept": kept },
+            }),
+        ),
+        (
+            "Kept",
+            json!({
+                "type": "object", "description": "Something that a large change left as it was, since something else changed meanwhile.",
+                "required": ["code"],
+                "properties": {
+                    "userId": id_schema(), "groupId": id_schema(),
+                    "code": { "type": "string", "example": "last-admin", "description": "Why: `last-admin` or `group-has-children`." },
+                },
+            }),
+        ),
+    ]
 }
 
 /// What became of a bulk.
@@ -101,10 +171,8 @@ async fn read_bulk(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<Bu
         (std::str::from_utf8(body).unwrap_or_default(), true, "")
     } else {
         let mut fields = Fields::parse(body)?;
-        let is_atomic = fields.optional_bool("atomic").unwrap_or(true);
-        if !fields.pass("users") {
-            fields.fault("users", ("required", "is required"));
-        }
+        let is_atomic = fields.truth(&ATOMIC).unwrap_or(true);
+        Members::pass(&mut fields, Presence::Required, &USERS, Value::default);
         fields.finish()?;
         (members(body)?.get("users").map_or("", |users| users.get()), is_atomic, "/users")
     };
@@ -133,7 +201,7 @@ async fn read_bulk(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<Bu
 /// Atomic unless it says otherwise: all or none, with the status of the first bad row. Else every good row is created,
 /// and the answer says what is wrong with the others.
 #[utoipa::path(
-    post, path = "/api/v1/users/bulk", tag = "users", params(OnceParams, DryRunParams), request_body = CreateUsers,
+    post, path = "/api/v1/users/bulk", tag = "users", params(Of<Once>, Of<Write>), request_body(content = ref("#/components/schemas/CreateUsers")),
     responses(
         (status = 200, description = "What became of each row", body = UsersCreated),
         InvalidError, AdminErrors, ConflictError, TooLargeError<BULK>,
@@ -157,66 +225,6 @@ pub async fn bulk_create_users(
             Answer::ok(&UsersCreated { created, failed: results.len() - created, results })
         })
         .await
-}
-
-/// One change for many users.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what Fields reads")]
-pub struct PatchUsers {
-    /// Their numbers, at most 100,000; or give `filter`.
-    #[schema(required = false, example = json!([2, 3]))]
-    ids: Vec<i64>,
-    /// As the parameters of the list: `status`, `groupId`, `isAdmin`, `username`, `email`, `externalId`, `search`; a
-    /// value or an array of them.
-    #[schema(required = false, value_type = Object)]
-    filter: Value,
-    /// How many users it is for: needed with `filter`. With another number nothing is changed (`409`).
-    #[schema(required = false)]
-    expected_count: i64,
-    /// A merge patch, but for `username` and `externalId`, which no two users share.
-    #[schema(value_type = Object, example = json!({"status": "INACTIVE"}))]
-    patch: Value,
-}
-
-/// What a change of many came to.
-#[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "documents what crates/domain/src/bulk_operations.rs answers")]
-pub struct UsersChanged {
-    /// Users it was for.
-    #[schema(example = 2)]
-    matched: usize,
-    /// Users that are now other than before.
-    #[schema(example = 2)]
-    changed: usize,
-    /// Users that had to be left as they were, since something else changed while a large change was under way.
-    #[schema(required = false, example = json!([]))]
-    kept: Vec<KeptRow>,
-}
-
-/// Something that a large change had to leave as it was.
-#[derive(Debug, ToSchema)]
-#[schema(as = Kept, rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what crates/domain/src/bulk_operations.rs answers")]
-pub struct KeptRow {
-    /// The user, if it is one.
-    #[schema(required = false, example = 2)]
-    user_id: i64,
-    /// The group, if it is one.
-    #[schema(required = false)]
-    group_id: i64,
-    /// Why: `last-admin` or `group-has-children`.
-    #[schema(example = "last-admin")]
-    code: String,
-}
-
-/// What a large deletion could not delete.
-#[derive(Debug, ToSchema)]
-#[schema(as = KeptRows)]
-#[expect(dead_code, reason = "documents what crates/domain/src/bulk_operations.rs answers")]
-pub struct KeptRows {
-    /// Everything else is deleted.
-    kept: Vec<KeptRow>,
 }
 
 /// Reads a filter as if it stood in a query.
@@ -255,27 +263,39 @@ fn read_filter(filter: &str) -> Result<Selection> {
     Err(Error::Invalid(placed.collect()))
 }
 
-async fn read_patch(app: &AppState, by: &access::Admin, patch: &str) -> Result<UserChange> {
-    let mut fields = Fields::parse(patch.as_bytes())?;
+/// A change of many users, but for whether its groups exist.
+fn change_of_many(from: &mut impl Members) -> UserChange {
     let shared = || Flaw::from(("not-for-many", "no two users share one: change it user by user"));
-    if fields.pass("username") {
-        fields.fault("username", shared());
-    }
-    let status = fields.string(Presence::Optional, "status", status);
-    let mut profile = read_profile_change(&mut fields, Presence::Optional, |spec| spec.is_shareable);
+    let status = read_status(from, Presence::Optional);
+    let mut profile = read_profile_change(from, Presence::Optional, |spec| spec.is_shareable);
     for field in ProfileField::ALL.into_iter().filter(|field| !field.spec().is_shareable) {
         // It can be cleared for many.
-        if fields.nullable(field.name(), |_| Err::<String, _>(shared())) == Patch::Null {
+        let member = Property { name: field.name(), ..SHARED };
+        let null = || json!({ "type": "null" });
+        let value = from.value(Presence::Optional, &member, null, |value| match value {
+            Value::Null => Ok(()),
+            Value::String(_) => Err(shared()),
+            other => Err(wrong_type("a string", other)),
+        });
+        if value.is_some() {
             profile.set(field, None);
         }
     }
-    let is_admin = fields.optional_bool("isAdmin");
-    let groups = read_groups(&mut fields);
-    if let Some(groups) = &groups {
+    let is_admin = read_is_admin(from);
+    UserChange { username: None, status, profile, groups: read_groups(from), is_admin }
+}
+
+async fn read_patch(app: &AppState, by: &access::Admin, patch: &str) -> Result<UserChange> {
+    let mut fields = Fields::parse(patch.as_bytes())?;
+    if fields.pass("username") {
+        fields.fault("username", ("not-for-many", "no two users share one: change it user by user"));
+    }
+    let change = change_of_many(&mut fields);
+    if let Some(groups) = &change.groups {
         note_unknown(&mut fields, groups, &unknown_groups(&app.store, by, groups.clone()).await?);
     }
     fields.finish()?;
-    Ok(UserChange { username: None, status, profile, groups, is_admin })
+    Ok(change)
 }
 
 /// What a change of many says beside its filter and its patch, which stand in it as documents of their own.
@@ -285,25 +305,29 @@ struct Frame {
     expected: Option<i64>,
 }
 
+/// The ids and the number of users that a change of many is for.
+fn frame(from: &mut impl Members) -> (Option<Vec<i64>>, Option<i64>) {
+    let (has_ids, has_count) = (from.has(IDS.name), from.has(COUNT.name));
+    let has_filter = from.pass(Presence::Optional, &FILTER, filter_schema);
+    from.pass(Presence::Required, &PATCH, || json!({ "$ref": "#/components/schemas/PatchOfMany" }));
+    let ids = from.ids(&IDS);
+    let most = i64::try_from(MOST_CHANGED).unwrap_or(i64::MAX);
+    let expected = from.integer(&COUNT, 0..=most);
+    match (has_ids, has_filter) {
+        (true, true) => from.fault(FILTER.name, ("contradiction", "give ids or filter, not both")),
+        (false, false) => from.fault(IDS.name, ("required", "give ids or filter")),
+        (false, true) if !has_count => {
+            from.fault(COUNT.name, ("required", "a filter needs the number of users it is for"));
+        }
+        _ => {}
+    }
+    (ids, expected)
+}
+
 impl Frame {
     fn read(body: &[u8]) -> Result<Self> {
         let mut fields = Fields::parse(body)?;
-        let (has_ids, has_count) = (fields.has("ids"), fields.has("expectedCount"));
-        let (has_filter, has_patch) = (fields.pass("filter"), fields.pass("patch"));
-        let ids = fields.optional_ids("ids");
-        let most = i64::try_from(MOST_CHANGED).unwrap_or(i64::MAX);
-        let expected = fields.optional_integer("expectedCount", 0..=most);
-        match (has_ids, has_filter) {
-            (true, true) => fields.fault("filter", ("contradiction", "give ids or filter, not both")),
-            (false, false) => fields.fault("ids", ("required", "give ids or filter")),
-            (false, true) if !has_count => {
-                fields.fault("expectedCount", ("required", "a filter needs the number of users it is for"));
-            }
-            _ => {}
-        }
-        if !has_patch {
-            fields.fault("patch", ("required", "is required"));
-        }
+        let (ids, expected) = frame(&mut fields);
         Ok(Self { fields, ids, expected })
     }
 }
@@ -355,9 +379,9 @@ async fn read_patch_request(app: &AppState, by: &access::Admin, body: &[u8]) -> 
 /// meanwhile counts as done; a user who has become the last ACTIVE admin stays one and is listed under `kept`. A partner
 /// has one large change at a time: others wait, and for too long are `503` with `Retry-After`.
 #[utoipa::path(
-    patch, path = "/api/v1/users/bulk", tag = "users", params(DryRunParams), request_body = PatchUsers,
+    patch, path = "/api/v1/users/bulk", tag = "users", params(Of<Write>), request_body(content = ref("#/components/schemas/PatchUsers")),
     responses(
-        (status = 200, description = "All changed", body = UsersChanged),
+        (status = 200, description = "All changed", body = ref("#/components/schemas/UsersChanged")),
         InvalidError, AdminErrors, MissingError, ConflictError, TooLargeError<BULK>,
     ),
 )]
@@ -395,11 +419,11 @@ fn in_filter(error: Error) -> Error {
 /// when the client goes away or the server is restarted, and the answer comes at its end. A partner has one large change
 /// at a time: others wait, and for too long are `503` with `Retry-After`.
 #[utoipa::path(
-    post, path = "/api/v1/users/bulk-delete", tag = "users", params(OnceParams, DryRunParams),
-    request_body = Vec<i64>,
+    post, path = "/api/v1/users/bulk-delete", tag = "users", params(Of<Once>, Of<Write>),
+    request_body(content = ref("#/components/schemas/IdList")),
     responses(
-        (status = 200, description = "More than 5,000: all deleted but those listed, who became the last ACTIVE admin meanwhile", body = KeptRows),
-        (status = 204, description = "All gone"),
+        (status = 200, description = "More than 5,000: all deleted but those listed, who became the last ACTIVE admin meanwhile", body = ref("#/components/schemas/KeptRows")),
+        (status = 204, description = "Deleted"),
         InvalidError, AdminErrors, MissingError, ConflictError, TooLargeError<BULK>,
     ),
 )]

@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::response::Response;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
-use utoipa::IntoParams;
 
 use crate::responses::{AdminErrors, InvalidError};
 use crate::user_bodies::example_of;
@@ -18,16 +17,21 @@ use tenantry_core::user_fields::UserField;
 use tenantry_domain::user_rows::{csv_names, export_rows};
 use tenantry_http::extract::{Admin, QueryParams};
 use tenantry_http::paging::{Frame, stream_within};
+use tenantry_http::parameters::{Of, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 
+static FORMAT: Parameter = Parameter::one_of(
+    "format",
+    || Format::NAMES.map(|(name, _)| name).to_vec(),
+    "How rows are written; `ndjson` by default.",
+);
+
 /// How rows are written.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what Params reads")]
-pub struct ExportParams {
-    /// `ndjson` (the default) or `csv`.
-    format: Option<String>,
+struct ExportFormat(Format);
+
+impl ReadFrom for ExportFormat {
+    const PARAMETERS: &'static [&'static Parameter] = &[&FORMAT];
 }
 
 fn ndjson_example() -> String {
@@ -48,11 +52,11 @@ fn csv_example() -> String {
     format!("{}\r\n{}\r\n", csv_names(), cells.join(","))
 }
 
-/// Export all users as rows that can be imported again, ascending by `userId`, streamed (B13).
+/// Export all users as rows that can be imported again, ascending by `userId`, streamed.
 ///
 /// Groups are told by name. Passwords are not in it, nor is anything else that only this server knows.
 #[utoipa::path(
-    get, path = "/api/v1/users/export", tag = "users", params(ExportParams),
+    get, path = "/api/v1/users/export", tag = "users", params(Of<ExportFormat>),
     responses(
         (status = 200, description = "All users", content(
             (String = "application/x-ndjson", example = json!(ndjson_example())),
@@ -66,11 +70,11 @@ pub async fn export_users(
     Admin(by): Admin,
     QueryParams(mut params): QueryParams,
 ) -> Result<Response, Problem> {
-    let format = params
-        .checked("format", |name| {
+    let ExportFormat(format) = params
+        .checked(FORMAT.name, |name| {
             Format::parse(name).ok_or(("unknown-format", String::from("give ndjson or csv")))
         })
-        .unwrap_or(Format::Ndjson);
+        .map_or(ExportFormat(Format::Ndjson), ExportFormat);
     params.finish()?;
     let frame = Frame { content_type: content_type(format), open: "", close: "" };
     let (app, by) = (Arc::new(app), Arc::new(by));

@@ -9,9 +9,8 @@ use axum::response::Response;
 use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
-use crate::parameters::{DryRunParams, OnceParams};
 use crate::responses::{AdminErrors, ConflictError, InvalidError};
 use tenantry_core::error::{Conflict, Error, Fault, Result};
 use tenantry_core::rows::{BatchSize, Format, RawRow, Splitter};
@@ -21,6 +20,7 @@ use tenantry_http::extract::{Admin, QueryParams};
 use tenantry_http::incoming::{StreamedBody, body_problem};
 use tenantry_http::media_type;
 use tenantry_http::paging::Params;
+use tenantry_http::parameters::{DRY_RUN, IDEMPOTENCY_KEY, Of, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 use tenantry_http::writes::{Answer, REPLAYED, TRUE, idempotency_key};
@@ -38,14 +38,10 @@ const WORTHWHILE: usize = 1_000;
 /// The most rows of a dry run, whose names are kept in memory.
 const MOST_TRIED: u64 = 1_000_000;
 
-/// How.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what Params reads")]
-pub struct ImportParams {
-    /// Mail ACTIVE users that come without a `passwordHash` a temporary password. Otherwise nobody is mailed.
-    send_mail: Option<bool>,
-}
+static SEND_MAIL: Parameter = Parameter::flag(
+    "sendMail",
+    "Mails ACTIVE users who come without a `passwordHash` a temporary password. Otherwise nobody is mailed.",
+);
 
 /// What became of an import.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
@@ -119,10 +115,14 @@ struct Asked {
     key: Option<String>,
 }
 
+impl ReadFrom for Asked {
+    const PARAMETERS: &'static [&'static Parameter] = &[&IDEMPOTENCY_KEY, &DRY_RUN, &SEND_MAIL];
+}
+
 impl Asked {
     fn read(mut params: Params, headers: &HeaderMap, by: &access::Admin) -> Result<Self, Problem> {
-        let dry_run = params.flag("dryRun").unwrap_or(false);
-        let send_mail = params.flag("sendMail").unwrap_or(false);
+        let dry_run = params.flag(&DRY_RUN).unwrap_or(false);
+        let send_mail = params.flag(&SEND_MAIL).unwrap_or(false);
         params.finish()?;
         let format = format_of(headers).ok_or_else(Problem::unsupported_rows)?;
         let key = idempotency_key(headers).map_err(Problem::from)?.filter(|_| !dry_run).map(|key| {
@@ -150,7 +150,7 @@ fn format_of(headers: &HeaderMap) -> Option<Format> {
 /// The body is read as it comes, however long it is. Good rows become users in batches, bad ones are passed over and
 /// told. With an `Idempotency-Key` an import that broke off goes on where it stopped when the same body is sent again.
 #[utoipa::path(
-    post, path = "/api/v1/users/import", tag = "users", params(OnceParams, DryRunParams, ImportParams),
+    post, path = "/api/v1/users/import", tag = "users", params(Of<Asked>),
     request_body(content(
         (String = "application/x-ndjson", example = "{\"username\":\"ada\",\"status\":\"ACTIVE\",\"firstName\":\"Ada\",\"lastName\":\"Lovelace\",\"email\":\"ada@example.com\",\"groups\":[\"Editors\"],\"passwordHash\":\"$2y$10$...\"}\n"),
         (String = "text/csv", example = "username,status,firstName,lastName,email,groups\nada,ACTIVE,Ada,Lovelace,ada@example.com,Editors;3\n"),

@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use serde_json::{Map, Value, json};
 
 use tenantry_http::extract::{Admin, QueryParams};
-use utoipa::ToSchema;
 
 use crate::responses::{AdminErrors, InvalidError};
 use crate::user_bodies::UserBody;
 use tenantry_core::error::{Error, Fault, Result};
 use tenantry_core::model::{GroupId, PartnerId, Status, User, UserId};
 use tenantry_core::user_fields::UserField;
-use tenantry_core::values;
+use tenantry_core::values::{self, ANY_TEXT};
 use tenantry_domain::users;
 use tenantry_http::paging::{
-    Found, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows,
+    Found, List, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows,
 };
+use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom, SEARCH};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 use tenantry_store::access::{self, Scope};
@@ -27,28 +28,61 @@ use tenantry_store::listing::user_queries::{UserQuery, sort_key, sort_names};
 /// Rows read at once for a streamed list.
 const CHUNK: i64 = 1_000;
 
+static GROUP_ID: Parameter = Parameter::ids("groupId", "Users in any of these groups.");
+/// The source's misprint (A9, B14).
+static GROUPD_ID: Parameter = Parameter::ids("groupdId", "The same as `groupId`.");
+static NESTED: Parameter =
+    Parameter::flag("nested", "With `groupId`: also users in groups that are nested in these.");
+static STATUS: Parameter =
+    Parameter::any_of("status", || Status::NAMES.to_vec(), "Users with any of these statuses.");
+static IS_ADMIN: Parameter = Parameter::flag("isAdmin", "Only partner admins, or only others.");
+static USERNAME: Parameter =
+    Parameter::texts("username", &ANY_TEXT, "Users with exactly one of these usernames, whatever its case.");
+static EMAIL: Parameter =
+    Parameter::texts("email", &ANY_TEXT, "Users with exactly one of these addresses, whatever its case.");
+static EXTERNAL_ID: Parameter =
+    Parameter::texts("externalId", &ANY_TEXT, "Users with exactly one of these keys, whatever its case.");
+static SORT_BY: Parameter = Parameter::sort_by(|| sort_names().iter().map(|(name, _)| *name).collect());
+
+/// The parameters by which users are chosen. Different ones are combined by "and".
+const FILTERS: [&Parameter; 8] =
+    [&GROUP_ID, &NESTED, &STATUS, &IS_ADMIN, &USERNAME, &EMAIL, &EXTERNAL_ID, &SEARCH];
+
+/// The schema of filters in a body: each is a value or an array of them.
+pub(super) fn filter_schema() -> Value {
+    let property = |filter: &&Parameter| {
+        let schema = filter.schema();
+        let schema = match schema.get("items") {
+            Some(one) => json!({ "oneOf": [one, schema] }),
+            None => schema,
+        };
+        (filter.name.to_owned(), schema)
+    };
+    let properties: Map<String, Value> = FILTERS.iter().map(property).collect();
+    json!({ "type": "object", "properties": properties, "additionalProperties": false })
+}
+
 /// Which users are asked for. The values of `externalId` are still as they were given, but folded.
 pub(super) fn read_filters(params: &mut Params) -> UserQuery {
-    let mut ids = params.ids("groupId");
-    // The source's misprint (A9, B14).
-    ids.extend(params.ids("groupdId"));
+    let mut ids = params.ids(&GROUP_ID);
+    ids.extend(params.ids(&GROUPD_ID));
     ids.sort_unstable();
     ids.dedup();
     // Filters compare folded, those with few values too (B27).
     let mut status = Vec::new();
-    for name in params.all("status") {
+    for name in params.all(STATUS.name) {
         let folded = values::fold(&name);
         match Status::ALL.into_iter().find(|status| values::fold(status.as_str()) == folded) {
             Some(one) => status.push(one),
-            None => params.fault("status", "unknown-status", "give ACTIVE, INACTIVE or LOCKED"),
+            None => params.fault(STATUS.name, "unknown-status", "give ACTIVE, INACTIVE or LOCKED"),
         }
     }
     let mut is_admin = Vec::new();
-    for value in params.all("isAdmin") {
+    for value in params.all(IS_ADMIN.name) {
         match values::fold(&value).as_str() {
             "true" => is_admin.push(true),
             "false" => is_admin.push(false),
-            _ => params.fault("isAdmin", "wrong-value", "give true or false"),
+            _ => params.fault(IS_ADMIN.name, "wrong-value", "give true or false"),
         }
     }
     // In one order, so that a cursor holds however the same filters are written down.
@@ -59,20 +93,20 @@ pub(super) fn read_filters(params: &mut Params) -> UserQuery {
         values
     };
     let mut query = UserQuery {
-        username: folded(params.all("username")),
-        email: folded(params.all("email")),
-        external_id: folded(params.all("externalId")),
+        username: folded(params.all(USERNAME.name)),
+        email: folded(params.all(EMAIL.name)),
+        external_id: folded(params.all(EXTERNAL_ID.name)),
         // Both values together are no filter.
         is_admin: is_admin.first().copied().filter(|first| is_admin.iter().all(|v| v == first)),
         status,
-        nested: params.flag("nested").unwrap_or(false),
+        nested: params.flag(&NESTED).unwrap_or(false),
         groups: ids.into_iter().map(GroupId).collect(),
         search: params.search(),
         sort: UserField::UserId,
         descending: false,
     };
     if query.nested && query.groups.is_empty() {
-        params.fault("nested", "needs-group-id", "say with groupId of which groups");
+        params.fault(NESTED.name, "needs-group-id", "say with groupId of which groups");
     }
     query.status.sort_unstable();
     query.status.dedup();
@@ -88,14 +122,40 @@ pub(super) fn as_stored(mut query: UserQuery) -> UserQuery {
 }
 
 /// What is asked of the list of users: which, in which order, which part.
-fn read_list(mut params: Params, pid: PartnerId) -> Result<(UserQuery, ListAddress, Option<PageRequest>)> {
+struct UserListRequest {
+    query: UserQuery,
+    address: ListAddress,
+    page: Option<PageRequest>,
+}
+
+impl ReadFrom for UserListRequest {
+    const PARAMETERS: &'static [&'static Parameter] = &[
+        &PAGE,
+        &PAGE_SIZE,
+        &SORT_BY,
+        &DESCENDING,
+        &CURSOR,
+        &GROUP_ID,
+        &NESTED,
+        &STATUS,
+        &IS_ADMIN,
+        &USERNAME,
+        &EMAIL,
+        &EXTERNAL_ID,
+        &SEARCH,
+    ];
+}
+
+type UserList<'a> = List<UserBody<'a>>;
+
+fn read_list(mut params: Params, pid: PartnerId) -> Result<UserListRequest> {
     let mut query = read_filters(&mut params);
     query.sort = params.sort_by(sort_names(), UserField::UserId);
-    query.descending = params.flag("descending").unwrap_or(false);
+    query.descending = params.flag(&DESCENDING).unwrap_or(false);
     let address = address(&query, pid);
     let page = params.page(&address, false);
     params.finish()?;
-    Ok((as_stored(query), address, page))
+    Ok(UserListRequest { query: as_stored(query), address, page })
 }
 
 fn address(query: &UserQuery, pid: PartnerId) -> ListAddress {
@@ -119,43 +179,12 @@ fn address(query: &UserQuery, pid: PartnerId) -> ListAddress {
     ListAddress { path: "/api/v1/users".into(), pid, parameters }
 }
 
-/// All users, or a page of them.
-#[derive(ToSchema)]
-#[serde(untagged)]
-pub enum UserList<'a> {
-    /// Without `page`, `pageSize` and `cursor`.
-    All(Vec<UserBody<'a>>),
-    /// With any of them.
-    Page(UserPage<'a>),
-}
-
-/// A page of users.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents the answer")]
-pub struct UserPage<'a> {
-    /// How many there are in all.
-    #[schema(example = 1)]
-    total: i64,
-    /// `false` when there are more than `total`; else left out.
-    #[schema(required = false)]
-    total_is_exact: bool,
-    /// The page asked for; null in an answer to a cursor.
-    #[schema(required = true, example = 0)]
-    page: Option<i64>,
-    /// The page size asked for.
-    #[schema(example = 10)]
-    page_size: i64,
-    /// The rows.
-    list: Vec<UserBody<'a>>,
-}
-
-/// List users (A8), or those of groups (A9).
+/// List users, or those of groups.
 ///
 /// Without `page`, `pageSize` and `cursor` the answer is an array of all of them, streamed; with any of them it is a
 /// page.
 #[utoipa::path(
-    get, path = "/api/v1/users", tag = "users", params(crate::parameters::PageParams, crate::parameters::UserFilters),
+    get, path = "/api/v1/users", tag = "users", params(Of<UserListRequest>),
     responses(
         (status = 200, description = "All users as an array, or a page of them", body = UserList),
         InvalidError, AdminErrors,
@@ -166,7 +195,7 @@ pub async fn list_users(
     Admin(by): Admin,
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
-    let (query, address, page) = read_list(params, by.pid())?;
+    let UserListRequest { query, address, page } = read_list(params, by.pid())?;
     let query = Arc::new(query);
     match page {
         Some(request) => user_page(app, by, query, &address, &request).await,

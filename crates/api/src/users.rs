@@ -5,11 +5,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
-use crate::parameters::{ConditionParams, DryRunParams, KnownParams, OnceParams};
 use crate::responses::{
     AdminErrors, ChangedError, ConflictError, InvalidError, MissingError, UnchangedAnswer,
 };
-use crate::user_bodies::{CreateUser, JsonUsers, PatchUser, UpdateUser, UserBody};
+use crate::user_bodies::{JsonUsers, UserBody};
 use tenantry_core::error::Result;
 use tenantry_core::json::Presence;
 use tenantry_core::model::{User, UserId};
@@ -20,6 +19,7 @@ use tenantry_http::answers::json;
 use tenantry_http::conditional::{Conditions, show};
 use tenantry_http::extract::{Admin, NoParams, UserPath};
 use tenantry_http::json_body::JsonBody;
+use tenantry_http::parameters::Of;
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 use tenantry_http::writes::{Answer, Once, Write};
@@ -30,11 +30,11 @@ pub(super) fn shown(user: &User, app: &AppState) -> Result<Answer> {
     Ok(Answer::ok(&UserBody::of(user, app))?.tagged(conditions::tag_of_user(user)))
 }
 
-/// Create a user (A1).
+/// Create a user.
 ///
 /// An ACTIVE user is mailed a temporary password; one created INACTIVE or LOCKED when it first becomes ACTIVE.
 #[utoipa::path(
-    post, path = "/api/v1/users", tag = "users", params(OnceParams, DryRunParams), request_body = CreateUser,
+    post, path = "/api/v1/users", tag = "users", params(Of<Once>, Of<Write>), request_body(content = ref("#/components/schemas/CreateUser")),
     responses(
         (status = 201, description = "Created", body = UserBody, headers(("Location" = String, description = "Its path"), ("ETag" = String, description = "Its version"))),
         InvalidError, AdminErrors, ConflictError,
@@ -60,10 +60,12 @@ pub async fn create_user(
         .await
 }
 
-/// Get a user by id (A6).
+/// Get a user by id.
+///
+/// A user of another partner is `404`, as if there were none.
 #[utoipa::path(
     get, path = "/api/v1/users/{userId}", tag = "users",
-    params(("userId" = i64, Path, description = "Its number"), KnownParams),
+    params(Of<UserPath>),
     responses(
         (status = 200, description = "The user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
         UnchangedAnswer, AdminErrors, MissingError,
@@ -80,13 +82,13 @@ pub async fn get_user(
     Ok(show(&conditions, &user.tag, user.body.clone()))
 }
 
-/// Update a user (A2).
+/// Update a user.
 ///
 /// Properties that are not required stay unchanged when omitted.
 #[utoipa::path(
     put, path = "/api/v1/users/{userId}", tag = "users",
-    params(("userId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
-    request_body = UpdateUser,
+    params(Of<UserPath>, Of<Write>),
+    request_body(content = ref("#/components/schemas/UpdateUser")),
     responses(
         (status = 200, description = "The user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
         InvalidError, AdminErrors, MissingError, ConflictError, ChangedError,
@@ -102,13 +104,14 @@ pub async fn update_user(
     change_user(&app, &by, id, write, &body, Presence::Required).await
 }
 
-/// Change some properties of a user (RFC 7396).
+/// Change some properties of a user.
 ///
-/// Only what is named changes; null clears a property that can be null. `groups` is replaced as a whole.
+/// A merge patch (RFC 7396): only what is named changes; null clears a property that can be null. `groups` is replaced as a
+/// whole.
 #[utoipa::path(
     patch, path = "/api/v1/users/{userId}", tag = "users",
-    params(("userId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
-    request_body(content = PatchUser, content_type = "application/merge-patch+json"),
+    params(Of<UserPath>, Of<Write>),
+    request_body(content = ref("#/components/schemas/PatchUser"), content_type = "application/merge-patch+json"),
     responses(
         (status = 200, description = "The user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
         InvalidError, AdminErrors, MissingError, ConflictError, ChangedError,
@@ -138,11 +141,14 @@ async fn change_user(
     write.of(Target::User(id)).run(app, by, move |tx| shown(&users::update(tx, id, &change)?, &whole)).await
 }
 
-/// Delete a user (A10).
+/// Delete a user.
+///
+/// Its sessions end at once. It can be restored for a time, then it is erased. The last ACTIVE admin of a partner, and
+/// oneself, cannot be deleted (`409`).
 #[utoipa::path(
     delete, path = "/api/v1/users/{userId}", tag = "users",
-    params(("userId" = i64, Path, description = "Its number"), ConditionParams, DryRunParams),
-    responses((status = 204, description = "Gone"), AdminErrors, MissingError, ConflictError, ChangedError),
+    params(Of<UserPath>, Of<Write>),
+    responses((status = 204, description = "Deleted"), AdminErrors, MissingError, ConflictError, ChangedError),
 )]
 pub async fn delete_user(
     State(app): State<AppState>,
@@ -161,12 +167,12 @@ pub async fn delete_user(
         .await
 }
 
-/// Mail another user a temporary password (B20).
+/// Mail another user a temporary password.
 ///
 /// Its old password and every session of it end at once.
 #[utoipa::path(
     post, path = "/api/v1/users/{userId}/reset-password", tag = "users",
-    params(("userId" = i64, Path, description = "Its number")),
+    params(Of<UserPath>),
     responses((status = 200, description = "Mailed", body = Object), InvalidError, AdminErrors, MissingError),
 )]
 pub async fn reset_user_password(

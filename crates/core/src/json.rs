@@ -12,11 +12,13 @@ use crate::error::{Error, Fault};
 use crate::json::ids::Ids;
 pub use crate::json::ids::{MAX_IDS, id_list};
 pub use crate::json::lists::{name_list, object_list};
+pub use crate::json::members::{Property, Members, Shape, id_list_schema, id_schema};
 use crate::model::Status;
 use crate::values::Bad;
 
 mod ids;
 mod lists;
+mod members;
 
 /// Maximum number of members of a body's object: many times what any operation knows, and a bound on the work.
 const MAX_FIELDS: usize = 100;
@@ -106,8 +108,8 @@ impl Fields {
     /// One error of the whole document (`field` is empty): it is not JSON, not an object, or has too many members.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let text = text(bytes, "an object")?;
-        let members: Members = serde_json::from_str(text).map_err(|e| syntax(&e, "an object"))?;
-        let Members { entries, doubled, too_many } = members;
+        let members: ObjectMembers = serde_json::from_str(text).map_err(|e| syntax(&e, "an object"))?;
+        let ObjectMembers { entries, doubled, too_many } = members;
         if too_many {
             let detail = format!("the object has more than {MAX_FIELDS} members");
             return Err(Fault::new("", "too-many-fields", detail).into());
@@ -434,24 +436,24 @@ fn integer(value: &Value, range: &RangeInclusive<i64>) -> Result<i64, Flaw> {
 }
 
 /// The members of the document's object, with duplicates kept apart.
-struct Members {
+struct ObjectMembers {
     entries: Vec<Entry>,
     doubled: Vec<(usize, String)>,
     too_many: bool,
 }
 
-impl<'de> Deserialize<'de> for Members {
+impl<'de> Deserialize<'de> for ObjectMembers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
         impl<'de> Visitor<'de> for Object {
-            type Value = Members;
+            type Value = ObjectMembers;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Members { entries: Vec::new(), doubled: Vec::new(), too_many: false };
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ObjectMembers, A::Error> {
+                let mut members = ObjectMembers { entries: Vec::new(), doubled: Vec::new(), too_many: false };
                 while let Some(name) = map.next_key::<String>()? {
                     if members.too_many || members.entries.len() + members.doubled.len() == MAX_FIELDS {
                         members.too_many = true;

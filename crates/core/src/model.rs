@@ -48,8 +48,12 @@ impl Status {
     /// Every status, in order.
     pub const ALL: [Self; 3] = [Self::Active, Self::Inactive, Self::Locked];
 
+    /// Their names.
+    pub const NAMES: [&'static str; 3] =
+        [Self::Active.as_str(), Self::Inactive.as_str(), Self::Locked.as_str()];
+
     /// The name as the contract prints it.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "ACTIVE",
             Self::Inactive => "INACTIVE",

@@ -22,13 +22,12 @@ pub enum Format {
 }
 
 impl Format {
+    /// Each by its name.
+    pub const NAMES: [(&'static str, Self); 2] = [("ndjson", Self::Ndjson), ("csv", Self::Csv)];
+
     /// Parses its name.
     pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "ndjson" => Some(Self::Ndjson),
-            "csv" => Some(Self::Csv),
-            _ => None,
-        }
+        Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, format)| format)
     }
 }
 

@@ -3,19 +3,19 @@
 //! A `ProfileField` is a text field of a user, such as its title. Its declaration here determines its column, its
 //! check, whether the search covers it and who may change it. Statements, readers of rows and bodies, CSV, exports,
 //! sort orders, events and the schemas of the OpenAPI document are derived from that. A `UserField` is any field,
-//! including those with rules of their own. Depends only on `clock`, `model` and `values`.
+//! including those with rules of their own. Depends only on `clock`, `json`, `model` and `values`.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::RangeInclusive;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::clock::rfc3339;
+use crate::json::Property;
 use crate::model::{Profile, User};
-use crate::values::{self, Bad, EMAIL_MAX, LOCALE_MAX, NAME_MAX};
+use crate::values::{self, Bad, EMAIL, LINE, LOCALE, OPTIONAL_LINE, Text};
 
 /// The declaration of a profile field.
 #[derive(Debug)]
@@ -35,8 +35,8 @@ pub struct ProfileSpec {
     pub is_self_editable: bool,
     /// Several users of a partner can have the same value.
     pub is_shareable: bool,
-    /// The minimum and maximum number of characters.
-    pub length: RangeInclusive<usize>,
+    /// What it looks like.
+    pub text: &'static Text,
     /// Checks a value and returns it unchanged (B19).
     pub check: fn(&str) -> Result<&str, Bad>,
     /// A description for the OpenAPI document.
@@ -48,13 +48,9 @@ pub struct ProfileSpec {
 }
 
 impl ProfileSpec {
-    /// Description and length, for the OpenAPI document.
-    pub fn with_length(&self) -> String {
-        let Self { description, length, .. } = self;
-        match (length.start(), length.end()) {
-            (0, most) => format!("{description} Up to {most} characters."),
-            (least, most) => format!("{description} {least} to {most} characters."),
-        }
+    /// It as a member of a request's body.
+    pub const fn member(&self) -> Property {
+        Property::new(self.name, self.description).of(self.text).like(self.example)
     }
 }
 
@@ -96,7 +92,7 @@ impl ProfileField {
                 is_searched: true,
                 is_self_editable: true,
                 is_shareable: true,
-                length: 1..=NAME_MAX,
+                text: &LINE,
                 check: values::person_name,
                 description: "Given name.",
                 example: "Ada",
@@ -111,7 +107,7 @@ impl ProfileField {
                 is_searched: true,
                 is_self_editable: true,
                 is_shareable: true,
-                length: 1..=NAME_MAX,
+                text: &LINE,
                 check: values::person_name,
                 description: "Family name.",
                 example: "Lovelace",
@@ -126,7 +122,7 @@ impl ProfileField {
                 is_searched: true,
                 is_self_editable: true,
                 is_shareable: true,
-                length: 1..=EMAIL_MAX,
+                text: &EMAIL,
                 check: values::email,
                 description: "Where its mail goes; not unique.",
                 example: "ada@example.com",
@@ -141,7 +137,7 @@ impl ProfileField {
                 is_searched: true,
                 is_self_editable: true,
                 is_shareable: true,
-                length: 0..=NAME_MAX,
+                text: &OPTIONAL_LINE,
                 check: values::optional_text,
                 description: "Job title.",
                 example: "Engineer",
@@ -156,7 +152,7 @@ impl ProfileField {
                 is_searched: true,
                 is_self_editable: true,
                 is_shareable: true,
-                length: 0..=NAME_MAX,
+                text: &OPTIONAL_LINE,
                 check: values::optional_text,
                 description: "Telephone number, as typed.",
                 example: "+31 20 123 4567",
@@ -171,7 +167,7 @@ impl ProfileField {
                 is_searched: true,
                 is_self_editable: false,
                 is_shareable: false,
-                length: 1..=NAME_MAX,
+                text: &LINE,
                 check: values::external_id,
                 description: "The product's own key, unique in the partner.",
                 example: "crm-4711",
@@ -186,7 +182,7 @@ impl ProfileField {
                 is_searched: true,
                 is_self_editable: true,
                 is_shareable: true,
-                length: 0..=NAME_MAX,
+                text: &OPTIONAL_LINE,
                 check: values::optional_text,
                 description: "The name to show in place of first and last name.",
                 example: "Ada, Countess of Lovelace",
@@ -201,7 +197,7 @@ impl ProfileField {
                 is_searched: false,
                 is_self_editable: true,
                 is_shareable: true,
-                length: 2..=LOCALE_MAX,
+                text: &LOCALE,
                 check: values::locale,
                 description: "Language and region, as a BCP 47 tag such as en or pt-BR.",
                 example: "en-GB",
@@ -424,7 +420,7 @@ mod tests {
     #[test]
     fn lengths_and_examples_agree_with_the_checks() {
         for field in ProfileField::ALL {
-            let ProfileSpec { check, length, example, .. } = field.spec();
+            let ProfileSpec { check, text: Text { length, .. }, example, .. } = field.spec();
             assert_eq!(check(example), Ok(*example), "{field:?}");
             assert_eq!(check("").is_ok(), *length.start() == 0, "{field:?}");
             assert_eq!(check(&"a".repeat(length.end() + 1)).unwrap_err().code, "too-long", "{field:?}");

@@ -5,16 +5,18 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 use oxilangtag::LanguageTag;
 use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::{
     Error as PrecisError, UnexpectedError, profile::PrecisFastInvocation as _,
 };
+use serde_json::{Value, json};
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::error::Fault;
-use crate::model::Username;
+use crate::model::{Status, Username};
 
 /// Longest name of anything, in characters (Unicode scalar values).
 pub const NAME_MAX: usize = 255;
@@ -25,6 +27,81 @@ pub const EMAIL_MAX: usize = 254;
 
 /// Longest language tag, in characters.
 pub const LOCALE_MAX: usize = 35;
+
+/// What a kind of text looks like, for the OpenAPI document. The checks of this file hold values to it.
+#[derive(Debug)]
+pub struct Text {
+    /// The fewest and the most characters.
+    pub length: RangeInclusive<usize>,
+    /// A regular expression (ECMA-262) that every good value matches.
+    pub pattern: Option<&'static str>,
+    /// A format of JSON Schema.
+    pub format: Option<&'static str>,
+    /// The values, where there are few.
+    pub choices: &'static [&'static str],
+}
+
+impl Text {
+    /// Some characters of which nothing else is known.
+    pub const fn long(length: RangeInclusive<usize>) -> Self {
+        Self { length, pattern: None, format: None, choices: &[] }
+    }
+
+    /// Some characters that match a pattern.
+    pub const fn like(length: RangeInclusive<usize>, pattern: &'static str) -> Self {
+        Self { pattern: Some(pattern), ..Self::long(length) }
+    }
+
+    /// One of a few.
+    pub const fn one_of(choices: &'static [&'static str]) -> Self {
+        Self { choices, ..Self::long(0..=usize::MAX) }
+    }
+
+    /// As a JSON Schema.
+    pub fn schema(&self) -> Value {
+        let mut keywords = serde_json::Map::from_iter([(String::from("type"), json!("string"))]);
+        let mut say = |name: &str, value: Value| drop(keywords.insert(name.to_owned(), value));
+        if let Some(format) = self.format {
+            say("format", json!(format));
+        }
+        if *self.length.start() > 0 {
+            say("minLength", json!(self.length.start()));
+        }
+        if *self.length.end() < usize::MAX {
+            say("maxLength", json!(self.length.end()));
+        }
+        if let Some(pattern) = self.pattern {
+            say("pattern", json!(pattern));
+        }
+        if !self.choices.is_empty() {
+            say("enum", json!(self.choices));
+        }
+        Value::Object(keywords)
+    }
+}
+
+/// Any text.
+pub const ANY_TEXT: Text = Text::long(0..=usize::MAX);
+/// A name of somebody or something: see [`person_name`].
+pub const LINE: Text =
+    Text::like(1..=NAME_MAX, r"^[^\s\x00-\x1F\x7F-\x9F]([^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F])?$");
+/// See [`optional_text`].
+pub const OPTIONAL_LINE: Text = Text::like(0..=NAME_MAX, OPTIONAL);
+/// See [`description`].
+pub const DESCRIPTION: Text = Text::like(0..=DESCRIPTION_MAX, OPTIONAL);
+const OPTIONAL: &str = r"^([^\s\x00-\x1F\x7F-\x9F]([^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F])?)?$";
+/// See [`username`]; the pattern says only the most of it.
+pub const USERNAME: Text = Text::like(1..=NAME_MAX, r"^\S+$");
+/// See [`email`].
+pub const EMAIL: Text = Text { format: Some("email"), ..Text::long(1..=EMAIL_MAX) };
+/// See [`locale`].
+pub const LOCALE: Text = Text::like(2..=LOCALE_MAX, "^[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*$");
+/// See [`object_id`].
+pub const OBJECT_ID: Text = Text::like(1..=NAME_MAX, r"^[^\x00-\x1F\x7F-\x9F]*$");
+/// A text without control characters: see [`no_control`].
+pub const ONE_LINE: Text = Text::like(0..=usize::MAX, r"^[^\x00-\x1F\x7F-\x9F]*$");
+/// See [`Status`].
+pub const STATUS: Text = Text::one_of(&Status::NAMES);
 
 /// Parses a non-negative integer in canonical form (B17): digits only, without a sign or leading zeros.
 pub fn whole_number(text: &str) -> Option<i64> {

@@ -8,12 +8,15 @@ use std::sync::LazyLock;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use tenantry_core::random::Random;
-use tenantry_core::values::{self, Bad, fold};
+use tenantry_core::values::{self, Bad, Text, fold};
 
 /// Shortest password, in characters.
 pub const MIN: usize = 12;
 /// Longest password, in characters.
 pub const MAX: usize = 40;
+
+/// What a password looks like; there is more to it than a pattern can say.
+pub const PASSWORD: Text = Text::like(MIN..=MAX, "^[A-Za-z0-9][!-9;-~]*[A-Za-z0-9]$");
 
 /// What a password must not contain: the person's names and address.
 #[derive(Debug, Clone, Copy)]

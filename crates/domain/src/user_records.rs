@@ -7,47 +7,58 @@ use serde_json::{Value, json};
 use crate::users::{self, NewUser, UserChange};
 use tenantry_core::clock::rfc3339;
 use tenantry_core::error::Result;
-use tenantry_core::json::{Fields, Patch, Presence, status};
-use tenantry_core::model::{GroupId, PartnerId, Profile, User};
+use tenantry_core::json::{Fields, Property, Members, Patch, Presence, status};
+use tenantry_core::model::{GroupId, PartnerId, Profile, Status, User, Username};
 use tenantry_core::user_fields::{ProfileChange, ProfileField, ProfileSpec};
-use tenantry_core::values::{self, Bad};
+use tenantry_core::values::{self, Bad, STATUS, USERNAME};
 use tenantry_store::access::{Admin, Scope as _};
 use tenantry_store::store::Store;
+
+const NAME: Property =
+    Property::new("username", "1 to 255 characters; an e-mail address can be one.").of(&USERNAME).like("ada");
+const STATE: Property =
+    Property::new("status", "An ACTIVE user who has no password yet is mailed a temporary one.")
+        .of(&STATUS)
+        .like("ACTIVE");
+const GROUPS: Property =
+    Property::new("groups", "Ids of groups of this partner: all of the user's groups.").like("[]");
+const IS_ADMIN: Property =
+    Property::new("isAdmin", "Whether it is a partner admin: `true` or `false`, also as strings.")
+        .like("false");
 
 /// For [`Fields::required`] and its kin: the value that a check lets pass.
 pub fn owned(check: fn(&str) -> Result<&str, Bad>) -> impl Fn(&str) -> Result<String, Bad> {
     move |text| check(text).map(str::to_owned)
 }
 
-/// Reads the profile of a new user. Faults are noted in `fields`.
-pub fn read_profile(fields: &mut Fields) -> Profile {
+/// Reads the profile of a new user.
+fn read_profile(from: &mut impl Members) -> Profile {
     let mut profile = Profile::default();
     for field in ProfileField::ALL {
-        let ProfileSpec { name, is_required, check, .. } = field.spec();
-        let value = if *is_required {
-            fields.required(name, owned(*check))
+        let spec = field.spec();
+        let value = if spec.is_required {
+            from.text(Presence::Required, &spec.member(), owned(spec.check))
         } else {
-            fields.nullable(name, owned(*check)).value()
+            from.nullable_text(&spec.member(), owned(spec.check)).value()
         };
         field.set(&mut profile, value);
     }
     profile
 }
 
-/// Reads those profile fields that may be changed. The others are unknown unless they are read elsewhere. Faults are noted
-/// in `fields`.
+/// Reads those profile fields that may be changed. The others are unknown unless they are read elsewhere.
 pub fn read_profile_change(
-    fields: &mut Fields,
+    from: &mut impl Members,
     presence: Presence,
     may_change: impl Fn(&ProfileSpec) -> bool,
 ) -> ProfileChange {
     let mut change = ProfileChange::default();
     for field in ProfileField::ALL.into_iter().filter(|field| may_change(field.spec())) {
-        let ProfileSpec { name, is_required, check, .. } = field.spec();
-        let value = if *is_required {
-            fields.string(presence, name, owned(*check)).map_or(Patch::Absent, Patch::Value)
+        let spec = field.spec();
+        let value = if spec.is_required {
+            from.text(presence, &spec.member(), owned(spec.check)).map_or(Patch::Absent, Patch::Value)
         } else {
-            fields.nullable(name, owned(*check))
+            from.nullable_text(&spec.member(), owned(spec.check))
         };
         match value {
             Patch::Absent => {}
@@ -79,9 +90,54 @@ pub fn note_unknown(fields: &mut Fields, groups: &[GroupId], unknown: &HashSet<i
 }
 
 /// The groups of a user, by id.
-pub fn read_groups(fields: &mut Fields) -> Option<Vec<GroupId>> {
-    let ids = fields.optional_ids("groups")?;
+pub fn read_groups(from: &mut impl Members) -> Option<Vec<GroupId>> {
+    let ids = from.ids(&GROUPS)?;
     Some(ids.into_iter().map(GroupId).collect())
+}
+
+/// A username.
+pub fn read_username(from: &mut impl Members, presence: Presence) -> Option<Username> {
+    from.text(presence, &NAME, values::username)
+}
+
+/// A status.
+pub fn read_status(from: &mut impl Members, presence: Presence) -> Option<Status> {
+    from.text(presence, &STATE, status)
+}
+
+/// Whether the user is a partner admin.
+pub fn read_is_admin(from: &mut impl Members) -> Option<bool> {
+    from.truth(&IS_ADMIN)
+}
+
+/// A new user, as the body of a create has it.
+pub fn new_user(from: &mut impl Members, pid: PartnerId) -> Option<NewUser> {
+    let groups = read_groups(from).unwrap_or_default();
+    new_user_in(from, pid, groups)
+}
+
+/// A new user whose groups are known.
+fn new_user_in(from: &mut impl Members, pid: PartnerId, groups: Vec<GroupId>) -> Option<NewUser> {
+    from.response_only("pid", Some(json!(pid)));
+    for name in ["userId", "createdAt", "updatedAt", "lastLoginAt"] {
+        from.response_only(name, Some(Value::Null));
+    }
+    let username = read_username(from, Presence::Required);
+    let status = read_status(from, Presence::Required);
+    let profile = read_profile(from);
+    let is_admin = read_is_admin(from).unwrap_or(false);
+    Some(NewUser { username: username?, status: status?, profile, groups, is_admin })
+}
+
+/// A change, as the body of an update or a patch has it. `current` is the user as it is.
+pub fn user_change(from: &mut impl Members, presence: Presence, current: Option<&User>) -> UserChange {
+    read_back(from, current);
+    let username = read_username(from, presence);
+    let status = read_status(from, presence);
+    let profile = read_profile_change(from, presence, |_| true);
+    let is_admin = read_is_admin(from);
+    let groups = read_groups(from);
+    UserChange { username, status, profile, groups, is_admin }
 }
 
 /// A new user whose groups are still to be looked for.
@@ -115,16 +171,8 @@ impl HalfRead {
     pub fn finish(self, pid: PartnerId, unknown: &HashSet<i64>) -> Result<NewUser> {
         let Self { mut fields, groups } = self;
         note_unknown(&mut fields, &groups, unknown);
-        fields.response_only("pid", Some(json!(pid)));
-        for name in ["userId", "createdAt", "updatedAt", "lastLoginAt"] {
-            fields.response_only(name, Some(Value::Null));
-        }
-        let username = fields.required("username", values::username);
-        let status = fields.required_status("status");
-        let profile = read_profile(&mut fields);
-        let is_admin = fields.optional_bool("isAdmin").unwrap_or(false);
-        fields
-            .finish_with(|| Some(NewUser { username: username?, status: status?, profile, groups, is_admin }))
+        let new = new_user_in(&mut fields, pid, groups);
+        fields.finish_with(|| new)
     }
 }
 
@@ -139,12 +187,13 @@ pub async fn read_new(store: &Store, by: &Admin, body: &[u8]) -> Result<NewUser>
 }
 
 /// Response-only fields are taken when they agree with what is there (B6).
-pub fn read_back(fields: &mut Fields, current: &User) {
-    fields.response_only("pid", Some(json!(current.pid)));
-    fields.response_only("userId", Some(json!(current.user_id)));
-    fields.response_only("createdAt", Some(json!(rfc3339(current.created_at))));
-    fields.response_only("updatedAt", Some(json!(rfc3339(current.updated_at))));
-    fields.response_only("lastLoginAt", Some(json!(current.last_login_at.map(rfc3339))));
+pub fn read_back(from: &mut impl Members, current: Option<&User>) {
+    let mut expect = |name, value: fn(&User) -> Value| from.response_only(name, current.map(value));
+    expect("pid", |user| json!(user.pid));
+    expect("userId", |user| json!(user.user_id));
+    expect("createdAt", |user| json!(rfc3339(user.created_at)));
+    expect("updatedAt", |user| json!(rfc3339(user.updated_at)));
+    expect("lastLoginAt", |user| json!(user.last_login_at.map(rfc3339)));
 }
 
 /// A change as the body of an update has it.
@@ -159,15 +208,10 @@ pub async fn read_change(
     presence: Presence,
 ) -> Result<UserChange> {
     let mut fields = Fields::parse(body)?;
-    read_back(&mut fields, current);
-    let username = fields.string(presence, "username", values::username);
-    let status = fields.string(presence, "status", status);
-    let profile = read_profile_change(&mut fields, presence, |_| true);
-    let is_admin = fields.optional_bool("isAdmin");
-    let groups = read_groups(&mut fields);
-    if let Some(groups) = &groups {
+    let change = user_change(&mut fields, presence, Some(current));
+    if let Some(groups) = &change.groups {
         note_unknown(&mut fields, groups, &unknown_groups(store, by, groups.clone()).await?);
     }
     fields.finish()?;
-    Ok(UserChange { username, status, profile, groups, is_admin })
+    Ok(change)
 }

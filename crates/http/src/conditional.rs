@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
+use crate::parameters;
 use crate::problem::Problem;
 use tenantry_core::error::{Fault, Result};
 use tenantry_domain::conditions::{Condition, Tags};
@@ -36,8 +37,9 @@ fn tags(headers: &HeaderMap, name: &HeaderName, takes_weak: bool) -> Result<Opti
     for value in headers.get_all(name) {
         let malformed = || {
             let detail = "must be * or entity tags in double quotes as in ETag, separated by commas";
-            let name = if *name == IF_MATCH { "If-Match" } else { "If-None-Match" };
-            Fault::new(name, "malformed-tag", detail)
+            let parameter =
+                if *name == IF_MATCH { &parameters::IF_MATCH } else { &parameters::IF_NONE_MATCH };
+            Fault::new(parameter.name, "malformed-tag", detail)
         };
         let text = value.to_str().map_err(|_| malformed())?;
         let more = parse(text, takes_weak).ok_or_else(malformed)?;

@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
 use crate::paging::Params;
+use crate::parameters::{GROUP_ID, OBJECT_TYPE, PARTNER_ID, Parameter, ReadFrom, SESSION_ID, USER_ID};
 use crate::problem::Problem;
 use crate::server::Peer;
 use crate::state::AppState;
@@ -135,8 +136,13 @@ async fn path_text(parts: &mut Parts, app: &AppState, name: &str) -> Option<Stri
 }
 
 /// An id in the path: anything but a positive integer up to 2^63-1 is not found (B17).
-async fn path_id(parts: &mut Parts, app: &AppState, name: &str, missing: Missing) -> Result<i64, Problem> {
-    let text = path_text(parts, app, name).await;
+async fn path_id(
+    parts: &mut Parts,
+    app: &AppState,
+    parameter: &Parameter,
+    missing: Missing,
+) -> Result<i64, Problem> {
+    let text = path_text(parts, app, parameter.name).await;
     let id = text.as_deref().and_then(values::whole_number);
     id.filter(|id| *id > 0).ok_or_else(|| Error::NotFound(missing).into())
 }
@@ -145,10 +151,14 @@ async fn path_id(parts: &mut Parts, app: &AppState, name: &str, missing: Missing
 #[derive(Debug)]
 pub struct UserPath(pub UserId);
 
+impl ReadFrom for UserPath {
+    const PARAMETERS: &'static [&'static Parameter] = &[&USER_ID];
+}
+
 impl FromRequestParts<AppState> for UserPath {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        path_id(parts, app, "userId", Missing::User).await.map(UserId).map(Self)
+        path_id(parts, app, &USER_ID, Missing::User).await.map(UserId).map(Self)
     }
 }
 
@@ -156,10 +166,14 @@ impl FromRequestParts<AppState> for UserPath {
 #[derive(Debug)]
 pub struct GroupPath(pub GroupId);
 
+impl ReadFrom for GroupPath {
+    const PARAMETERS: &'static [&'static Parameter] = &[&GROUP_ID];
+}
+
 impl FromRequestParts<AppState> for GroupPath {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        path_id(parts, app, "groupId", Missing::Group).await.map(GroupId).map(Self)
+        path_id(parts, app, &GROUP_ID, Missing::Group).await.map(GroupId).map(Self)
     }
 }
 
@@ -168,10 +182,14 @@ impl FromRequestParts<AppState> for GroupPath {
 #[derive(Debug)]
 pub struct AccessibleGroupPath(pub GroupId);
 
+impl ReadFrom for AccessibleGroupPath {
+    const PARAMETERS: &'static [&'static Parameter] = &[&GROUP_ID];
+}
+
 impl FromRequestParts<AppState> for AccessibleGroupPath {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        let id = path_id(parts, app, "groupId", Missing::Group).await;
+        let id = path_id(parts, app, &GROUP_ID, Missing::Group).await;
         id.map(GroupId).map(Self).map_err(|_| permissions::inaccessible().into())
     }
 }
@@ -180,11 +198,15 @@ impl FromRequestParts<AppState> for AccessibleGroupPath {
 #[derive(Debug)]
 pub struct MemberPath(pub GroupId, pub UserId);
 
+impl ReadFrom for MemberPath {
+    const PARAMETERS: &'static [&'static Parameter] = &[&GROUP_ID, &USER_ID];
+}
+
 impl FromRequestParts<AppState> for MemberPath {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        let group = path_id(parts, app, "groupId", Missing::Group).await?;
-        let user = path_id(parts, app, "userId", Missing::User).await?;
+        let group = path_id(parts, app, &GROUP_ID, Missing::Group).await?;
+        let user = path_id(parts, app, &USER_ID, Missing::User).await?;
         Ok(Self(GroupId(group), UserId(user)))
     }
 }
@@ -192,6 +214,10 @@ impl FromRequestParts<AppState> for MemberPath {
 /// A name in the path.
 #[derive(Debug)]
 pub struct NamePath(pub String);
+
+impl ReadFrom for NamePath {
+    const PARAMETERS: &'static [&'static Parameter] = &[&OBJECT_TYPE];
+}
 
 impl FromRequestParts<AppState> for NamePath {
     type Rejection = Problem;
@@ -206,16 +232,24 @@ impl FromRequestParts<AppState> for NamePath {
 #[derive(Debug)]
 pub struct PartnerPath(pub PartnerId);
 
+impl ReadFrom for PartnerPath {
+    const PARAMETERS: &'static [&'static Parameter] = &[&PARTNER_ID];
+}
+
 impl FromRequestParts<AppState> for PartnerPath {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        path_id(parts, app, "pid", Missing::Partner).await.map(PartnerId).map(Self)
+        path_id(parts, app, &PARTNER_ID, Missing::Partner).await.map(PartnerId).map(Self)
     }
 }
 
 /// A session's id in the path.
 #[derive(Debug)]
 pub struct SessionPath(pub String);
+
+impl ReadFrom for SessionPath {
+    const PARAMETERS: &'static [&'static Parameter] = &[&SESSION_ID];
+}
 
 impl FromRequestParts<AppState> for SessionPath {
     type Rejection = Problem;
@@ -224,7 +258,7 @@ impl FromRequestParts<AppState> for SessionPath {
         // Anything with characters that our session ids do not have is not found.
         let is_name =
             |text: &String| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        path_text(parts, app, "sessionId").await.filter(is_name).map(Self).ok_or_else(missing)
+        path_text(parts, app, SESSION_ID.name).await.filter(is_name).map(Self).ok_or_else(missing)
     }
 }
 

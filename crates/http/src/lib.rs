@@ -27,6 +27,8 @@ pub mod media_type;
 pub mod observe;
 /// Pages and streams of lists, and their query parameters.
 pub mod paging;
+/// Parameters of requests, each declared once.
+pub mod parameters;
 /// Errors as problem documents (RFC 9457): the one map from `Error` to HTTP.
 pub mod problem;
 /// Rate-limited log lines of refused requests.

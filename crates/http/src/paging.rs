@@ -12,8 +12,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::sync::mpsc;
+use utoipa::openapi::schema::{ArrayBuilder, OneOfBuilder};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
+use crate::parameters::{CURSOR, PAGE, PAGE_SIZE, Parameter, SEARCH};
 use crate::problem::Problem;
 use tenantry_core::error::{Error, Fault, Result};
 use tenantry_core::model::PartnerId;
@@ -123,17 +128,27 @@ impl Params {
     }
 
     /// `true`, `false`, or empty, which means true (B26).
-    pub fn flag(&mut self, name: &'static str) -> Option<bool> {
-        self.checked(name, |value| match value {
+    pub fn flag(&mut self, parameter: &Parameter) -> Option<bool> {
+        self.checked(parameter.name, |value| match value {
             "true" | "" => Ok(true),
             "false" => Ok(false),
             _ => Err(("wrong-value", String::from("must be true or false"))),
         })
     }
 
+    /// An integer within the bounds of its parameter.
+    pub fn integer(&mut self, parameter: &Parameter) -> Option<i64> {
+        let (least, most) = parameter.bounds();
+        self.checked(parameter.name, |value| {
+            values::whole_number(value)
+                .filter(|v| (least..=most).contains(v))
+                .ok_or_else(|| ("out-of-range", format!("must be an integer from {least} to {most}")))
+        })
+    }
+
     /// Ids, each a positive integer; the parameter is repeatable (B17).
-    pub fn ids(&mut self, name: &'static str) -> Vec<i64> {
-        let mut ids = Vec::new();
+    pub fn ids(&mut self, parameter: &Parameter) -> Vec<i64> {
+        let (name, mut ids) = (parameter.name, Vec::new());
         for value in self.all(name) {
             match values::whole_number(&value) {
                 Some(id) if id > 0 => ids.push(id),
@@ -147,7 +162,7 @@ impl Params {
 
     /// A search term, folded; empty = no search (B27).
     pub fn search(&mut self) -> Option<String> {
-        self.checked("search", |term| {
+        self.checked(SEARCH.name, |term| {
             values::search_term(term).map_err(|bad| (bad.code, bad.detail.into_owned()))
         })
         .filter(|term| !term.is_empty())
@@ -304,19 +319,11 @@ impl Params {
     /// Parses `page`, `pageSize` and `cursor`. `None` if none of them is given: the plain array. Call it last, since a
     /// cursor is compared with the list's address.
     pub fn page(&mut self, address: &ListAddress, always_wrapped: bool) -> Option<PageRequest> {
-        let out_of_range =
-            |from: i64, to: i64| ("out-of-range", format!("must be an integer from {from} to {to}"));
-        let integer = |value: &str, from: i64, to: i64| {
-            values::whole_number(value)
-                .filter(|v| (from..=to).contains(v))
-                .ok_or_else(|| out_of_range(from, to))
-        };
-        let asked = always_wrapped
-            || self.unread.iter().any(|(n, _)| matches!(n.as_str(), "page" | "pageSize" | "cursor"));
-        let size = self.checked("pageSize", |value| integer(value, 1, 1_000));
-        let page = self.checked("page", |value| integer(value, 0, i64::from(i32::MAX)));
+        let asked = always_wrapped || [&PAGE, &PAGE_SIZE, &CURSOR].iter().any(|part| self.has(part.name));
+        let size = self.integer(&PAGE_SIZE);
+        let page = self.integer(&PAGE);
         let cursors = self.cursors.clone();
-        let cursor = self.checked("cursor", |value| {
+        let cursor = self.checked(CURSOR.name, |value| {
             cursors.as_ref().and_then(|key| address.open(key, value)).ok_or_else(|| {
                 let detail = "this cursor is not of this list with this order and these filters: start again without it";
                 ("wrong-cursor", detail.to_owned())
@@ -339,15 +346,83 @@ pub struct Found<R> {
     pub rows: R,
 }
 
-#[derive(Serialize)]
+/// A page of a list, as responses show it.
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Wrapper<'a, W> {
+pub struct Page<W> {
     total: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     total_is_exact: Option<bool>,
     page: Option<i64>,
     page_size: i64,
-    list: &'a [W],
+    list: Vec<W>,
+}
+
+impl<W: ToSchema> PartialSchema for Page<W> {
+    fn schema() -> RefOr<Schema> {
+        let rows = format!("#/components/schemas/{}", W::name());
+        let schema = json!({
+            "type": "object",
+            "description": "A page of a list.",
+            "required": ["total", "page", "pageSize", "list"],
+            "properties": {
+                "total": { "type": "integer", "format": "int64", "minimum": 0, "example": 1, "description": "How many rows there are in all." },
+                "totalIsExact": { "type": "boolean", "description": "`false` when there are more than `total`; omitted otherwise." },
+                "page": {
+                    "type": ["integer", "null"], "format": "int64", "minimum": PAGE.bounds().0, "example": 0,
+                    "description": "The page asked for; null in a response to a cursor.",
+                },
+                "pageSize": {
+                    "type": "integer", "format": "int64", "minimum": PAGE_SIZE.bounds().0, "maximum": PAGE_SIZE.bounds().1,
+                    "example": DEFAULT_PAGE_SIZE, "description": "The page size asked for.",
+                },
+                "list": { "type": "array", "items": { "$ref": rows }, "description": "The rows." },
+            },
+        });
+        serde_json::from_value(schema).unwrap_or_else(|_| RefOr::T(Schema::default()))
+    }
+}
+
+impl<W: ToSchema> ToSchema for Page<W> {
+    fn name() -> Cow<'static, str> {
+        format!("{}Page", W::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((W::name().into_owned(), W::schema()));
+        W::schemas(schemas);
+    }
+}
+
+/// A whole list, or a page of it where a page is asked for.
+#[derive(Debug)]
+pub enum List<W> {
+    /// Every row.
+    Whole(Vec<W>),
+    /// A page.
+    Page(Page<W>),
+}
+
+impl<W: ToSchema> PartialSchema for List<W> {
+    fn schema() -> RefOr<Schema> {
+        let about = "All rows; or a page of them, with any of `page`, `pageSize` and `cursor`.";
+        OneOfBuilder::new()
+            .description(Some(about))
+            .item(ArrayBuilder::new().items(Ref::from_schema_name(W::name())))
+            .item(Ref::from_schema_name(Page::<W>::name()))
+            .into()
+    }
+}
+
+impl<W: ToSchema> ToSchema for List<W> {
+    fn name() -> Cow<'static, str> {
+        format!("{}List", W::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Page::<W>::name().into_owned(), Page::<W>::schema()));
+        Page::<W>::schemas(schemas);
+    }
 }
 
 /// A wrapped page. `found` may have one more row than requested, which indicates a next page.
@@ -367,9 +442,8 @@ pub fn page_answer<'a, T: 'a, W: Serialize>(
         Start::After(..) => None,
     };
     let total_is_exact = (!found.total.is_exact).then_some(false);
-    let wrapper =
-        Wrapper { total: found.total.count, total_is_exact, page, page_size: request.size, list: &list };
-    let mut answer = crate::answers::json(StatusCode::OK, &wrapper);
+    let shown = Page { total: found.total.count, total_is_exact, page, page_size: request.size, list };
+    let mut answer = crate::answers::json(StatusCode::OK, &shown);
     if let (true, Some(last), Some(cursors)) = (has_next, rows.last(), &request.cursors) {
         let (key, id) = key_of(last);
         if let Some(link) = address.next_link(cursors, key, id, request.size) {

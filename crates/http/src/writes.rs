@@ -11,14 +11,15 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::conditional;
 use crate::extract;
 use crate::incoming::ORDINARY;
 use crate::json_body::JsonBody;
 use crate::paging::Params;
+use crate::parameters::{DRY_RUN, IDEMPOTENCY_KEY, LONGEST_KEY, Parameter, ReadFrom};
 use crate::problem::Problem;
 use crate::state::AppState;
 use tenantry_core::error::{Error, Fault, Result};
@@ -32,15 +33,11 @@ use tenantry_store::access::{Admin, Scope};
 use tenantry_store::engine::sequences::FreshIds;
 use tenantry_store::engine::tx::Tx;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The header of a replayed response.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The value of that header.
 pub const TRUE: HeaderValue = HeaderValue::from_static("true");
-
-/// Maximum length of an `Idempotency-Key`.
-const LONGEST_KEY: usize = 255;
 
 /// The response of a write. It is built inside the transaction, so that it can be stored with the change.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -130,23 +127,50 @@ impl Answer {
 
     /// The response of a dry run.
     fn into_preview(self) -> Result<Response> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Preview {
-            dry_run: bool,
-            status: u16,
-            result: Option<Box<RawValue>>,
-            effects: Option<Value>,
-        }
         let StoredResponse { status, body, effects, .. } = self.0;
         let body = Some(body).filter(|body| !body.is_empty());
         let result = body
             .map(RawValue::from_string)
             .transpose()
             .map_err(|e| Error::internal(format!("a response is not JSON: {e}")))?;
-        let preview = Preview { dry_run: true, status, result, effects };
+        let preview = DryRun { dry_run: true, status, result, effects };
         Self::ok(&preview)?.into_response()
     }
+}
+
+/// The response of a dry run: what the request would do. Nothing was changed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DryRun {
+    dry_run: bool,
+    status: u16,
+    result: Option<Box<RawValue>>,
+    effects: Option<Value>,
+}
+
+/// The JSON Schema of the response of a dry run.
+pub fn dry_run_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "The result of a dry run: what the request would do. Nothing was changed.",
+        "required": ["dryRun", "status", "result", "effects"],
+        "properties": {
+            "dryRun": { "type": "boolean", "description": "Always true.", "example": true },
+            "status": {
+                "type": "integer", "format": "int32", "minimum": 200, "maximum": 299, "example": 204,
+                "description": "The status that the response would have.",
+            },
+            // Of any type: it is what each operation answers, but for ids that are null.
+            "result": {
+                "description": "The body that the response would have, with null in place of each new id; null if there is none.",
+                "example": null,
+            },
+            "effects": {
+                "type": ["object", "null"],
+                "description": "What else a deletion would remove, with counts; null for other requests.",
+            },
+        },
+    })
 }
 
 /// The options of a write, from its query and preconditions, and how its errors are mapped.
@@ -166,6 +190,10 @@ impl FromRequestParts<AppState> for Write {
     }
 }
 
+impl ReadFrom for Write {
+    const PARAMETERS: &'static [&'static Parameter] = &[&DRY_RUN];
+}
+
 /// A write whose operation has its own query parameters, which are still unparsed.
 #[derive(Debug)]
 pub struct WriteWith(pub Write, pub Params);
@@ -182,7 +210,7 @@ impl FromRequestParts<AppState> for WriteWith {
 impl Write {
     fn read(parts: &Parts) -> Result<(Self, Params)> {
         let mut params = Params::parse(parts.uri.query());
-        let dry_run = params.flag("dryRun").unwrap_or(false);
+        let dry_run = params.flag(&DRY_RUN).unwrap_or(false);
         let condition = conditional::read(&parts.headers)?;
         let options = WriteOptions { dry_run, condition, ..WriteOptions::default() };
         Ok((Self { options, map_error: |error| error }, params))
@@ -291,6 +319,10 @@ pub struct Once<const LIMIT: u64 = ORDINARY> {
     pub claim: Option<Claim>,
 }
 
+impl<const LIMIT: u64> ReadFrom for Once<LIMIT> {
+    const PARAMETERS: &'static [&'static Parameter] = &[&IDEMPOTENCY_KEY];
+}
+
 impl<const LIMIT: u64> FromRequest<AppState> for Once<LIMIT> {
     type Rejection = Response;
 
@@ -311,12 +343,12 @@ impl<const LIMIT: u64> FromRequest<AppState> for Once<LIMIT> {
 
 /// The `Idempotency-Key` of a request, if it has one.
 pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
-    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let mut values = headers.get_all(IDEMPOTENCY_KEY.name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let fault = || {
         let detail =
             format!("must be one key of 1 to {LONGEST_KEY} visible ASCII characters, such as a UUID");
-        Fault::new("Idempotency-Key", "malformed-key", detail)
+        Fault::new(IDEMPOTENCY_KEY.name, "malformed-key", detail)
     };
     let text = value.to_str().map_err(|_| fault())?;
     let is_good = (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());

@@ -7,7 +7,7 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -58,49 +58,66 @@ pub struct TokenAnswer<'a> {
     password_change_required: Option<bool>,
 }
 
-/// The form of a token request.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what Form reads")]
-pub struct TokenRequest {
-    /// `password`, `refresh_token` or `client_credentials`.
-    #[schema(example = "password")]
-    grant_type: String,
-    /// For `password`.
-    #[schema(required = false, example = "ada")]
-    username: String,
-    /// For `password`.
-    #[schema(required = false, example = "Old.Tea-Cup.12")]
-    password: String,
-    /// For `refresh_token`.
-    #[schema(required = false)]
-    refresh_token: String,
-    /// `tenantry`, the built-in public client, or a confidential client that does not use HTTP Basic.
-    #[schema(required = false, example = "tenantry")]
-    client_id: String,
-    /// Of a confidential client that does not use HTTP Basic.
-    #[schema(required = false)]
-    client_secret: String,
-    /// `read`, `write` or both; every token has both.
-    #[schema(required = false)]
-    scope: String,
+/// A parameter of a form.
+struct Field {
+    name: &'static str,
+    about: &'static str,
+    example: Option<&'static str>,
+    choices: &'static [&'static str],
 }
 
-/// The form of a revocation or an introspection.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what Form reads")]
-pub struct TokenForm {
-    /// An access or refresh token.
-    #[schema(example = "at.1.d2hhdGV2ZXIgeW91IHNheSBoZXJlIGlzIHJhbmRvbSE")]
-    token: String,
-    /// `access_token` or `refresh_token`; not needed.
-    #[schema(required = false)]
-    token_type_hint: String,
-    /// `tenantry`, or a confidential client that does not use HTTP Basic.
-    #[schema(required = false, example = "tenantry")]
-    client_id: String,
-    /// Of a confidential client that does not use HTTP Basic.
-    #[schema(required = false)]
-    client_secret: String,
+impl Field {
+    const fn new(name: &'static str, about: &'static str) -> Self {
+        Self { name, about, example: None, choices: &[] }
+    }
+
+    const fn like(self, example: &'static str) -> Self {
+        Self { example: Some(example), ..self }
+    }
+}
+
+const GRANTS: [&str; 3] = ["password", "refresh_token", "client_credentials"];
+const GRANT_TYPE: Field =
+    Field { choices: &GRANTS, ..Field::new("grant_type", "How the tokens are asked for.").like("password") };
+const USERNAME: Field = Field::new("username", "Required for the grant `password`.").like("ada");
+const PASSWORD: Field = Field::new("password", "Required for the grant `password`.").like("Old.Tea-Cup.12");
+const REFRESH_TOKEN: Field = Field::new("refresh_token", "Required for the grant `refresh_token`.");
+const SCOPE_ASKED: Field =
+    Field::new("scope", "`read`, `write` or both, separated by a space; every token has both.");
+const TOKEN: Field = Field::new("token", "An access or refresh token.")
+    .like("at.1.d2hhdGV2ZXIgeW91IHNheSBoZXJlIGlzIHJhbmRvbSE");
+const HINT: Field = Field::new("token_type_hint", "`access_token` or `refresh_token`; not needed.");
+const CLIENT_ID: Field = Field::new(
+    "client_id",
+    "`tenantry`, the built-in public client, or a confidential client that does not use HTTP Basic.",
+)
+.like("tenantry");
+const CLIENT_SECRET: Field =
+    Field::new("client_secret", "The secret of a confidential client that does not use HTTP Basic.");
+
+/// The JSON Schemas of the forms, by name.
+pub fn schemas() -> Vec<(&'static str, Value)> {
+    let form = |about: &str, required: &Field, others: &[&Field]| {
+        let property = |field: &Field| {
+            let mut schema = json!({ "type": "string", "description": field.about });
+            if let Some(schema) = schema.as_object_mut() {
+                schema.extend(field.example.map(|example| (String::from("example"), json!(example))));
+                if !field.choices.is_empty() {
+                    schema.insert(String::from("enum"), json!(field.choices));
+                }
+            }
+            (field.name.to_owned(), schema)
+        };
+        let properties: Map<String, Value> =
+            std::iter::once(required).chain(others.iter().copied()).map(property).collect();
+        json!({ "type": "object", "description": about, "required": [required.name], "properties": properties })
+    };
+    let of_tokens = [&USERNAME, &PASSWORD, &REFRESH_TOKEN, &CLIENT_ID, &CLIENT_SECRET, &SCOPE_ASKED];
+    let of_token = [&HINT, &CLIENT_ID, &CLIENT_SECRET];
+    vec![
+        ("TokenRequest", form("The form of a token request.", &GRANT_TYPE, &of_tokens)),
+        ("TokenForm", form("The form of a revocation or an introspection.", &TOKEN, &of_token)),
+    ]
 }
 
 /// What a token is worth (RFC 7662 §2.2). Of a token that is worth nothing only `active` is told.
@@ -161,14 +178,14 @@ impl<S: Sync> FromRequestParts<S> for NoQuery {
 struct Form(Vec<(String, Zeroizing<String>)>);
 
 impl Form {
-    fn take(&mut self, name: &str) -> Option<Zeroizing<String>> {
+    fn take(&mut self, field: &Field) -> Option<Zeroizing<String>> {
         // A parameter without a value counts as left out (RFC 6749 §3.2).
-        let at = self.0.iter().position(|(n, _)| n == name)?;
+        let at = self.0.iter().position(|(name, _)| name == field.name)?;
         Some(self.0.swap_remove(at).1).filter(|value| !value.is_empty())
     }
 
-    fn require(&mut self, name: &str) -> Result<Zeroizing<String>> {
-        self.take(name).ok_or_else(|| invalid_request(format!("the parameter {name} is missing")))
+    fn require(&mut self, field: &Field) -> Result<Zeroizing<String>> {
+        self.take(field).ok_or_else(|| invalid_request(format!("the parameter {} is missing", field.name)))
     }
 }
 
@@ -223,7 +240,7 @@ impl FromRequestParts<AppState> for BasicClient {
 
 /// Who the client is: HTTP Basic, or `client_id` and `client_secret` in the form (RFC 6749 §2.3.1).
 async fn client(app: &AppState, basic: BasicClient, form: &mut Form) -> Result<ClientIdentity> {
-    let (id, secret) = (form.take("client_id"), form.take("client_secret"));
+    let (id, secret) = (form.take(&CLIENT_ID), form.take(&CLIENT_SECRET));
     let Some((basic_id, client)) = basic.0 else {
         let Some(id) = id else {
             let detail = "say which client you are: HTTP Basic or client_id; the built-in one is tenantry";
@@ -260,7 +277,7 @@ fn read_basic(value: &str) -> Option<(String, Zeroizing<String>)> {
 /// `client_credentials` gives a confidential client its technical account.
 #[utoipa::path(
     post, path = "/oauth/token", operation_id = "issue_token", tag = "oauth",
-    request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = ref("#/components/schemas/TokenRequest"), content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "Tokens", body = TokenAnswer),
         (status = 400, description = "Refused; the code is RFC 6749's", body = GrantDocument, example = json!({"error": "invalid_grant", "error_description": "wrong username or password"})),
@@ -278,19 +295,19 @@ async fn token(
     mut form: Form,
 ) -> Result<Response, Problem> {
     let client = client(&app, basic, &mut form).await?;
-    let grant_type = form.require("grant_type")?;
+    let grant_type = form.require(&GRANT_TYPE)?;
     let is_known = |scope: &str| scope.split(' ').all(|one| matches!(one, "read" | "write"));
-    if form.take("scope").is_some_and(|scope| !is_known(&scope)) {
+    if form.take(&SCOPE_ASKED).is_some_and(|scope| !is_known(&scope)) {
         return Err(Error::Grant(GrantError::InvalidScope, "the scopes are read and write".into()).into());
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let origin = Origin { address, user_agent };
     let granted = match grant_type.as_str() {
         "password" => {
-            let (username, password) = (form.require("username")?, form.require("password")?);
+            let (username, password) = (form.require(&USERNAME)?, form.require(&PASSWORD)?);
             logins::grant_password(&app, &client, &username, password, origin).await?
         }
-        "refresh_token" => tokens::grant_refresh(&app, &client, &form.require("refresh_token")?).await?,
+        "refresh_token" => tokens::grant_refresh(&app, &client, &form.require(&REFRESH_TOKEN)?).await?,
         "client_credentials" => tokens::grant_client_credentials(&app, &client, origin).await?,
         _ => {
             let detail = "the grants are password, refresh_token and client_credentials";
@@ -326,7 +343,7 @@ fn uncached(mut answer: Response) -> Response {
 /// The answer is the same for a token that is unknown or already ended.
 #[utoipa::path(
     post, path = "/oauth/revoke", operation_id = "revoke_token", tag = "oauth",
-    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = ref("#/components/schemas/TokenForm"), content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "It is good no more", body = Object),
         (status = 400, description = "A parameter is missing", body = GrantDocument, example = json!({"error": "invalid_request", "error_description": "the parameter token is missing"})),
@@ -341,14 +358,16 @@ async fn revoke(
     mut form: Form,
 ) -> Result<Response, Problem> {
     let client = client(&app, basic, &mut form).await?;
-    tokens::revoke(&app, &client, &form.require("token")?).await?;
+    tokens::revoke(&app, &client, &form.require(&TOKEN)?).await?;
     Ok(uncached(json(StatusCode::OK, &json!({}))))
 }
 
-/// What a token is worth (RFC 7662), for confidential clients of its partner.
+/// Introspect a token (RFC 7662).
+///
+/// For confidential clients. A token of another partner, or one that is no longer valid, is `{"active": false}`.
 #[utoipa::path(
     post, path = "/oauth/introspect", operation_id = "introspect_token", tag = "oauth",
-    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = ref("#/components/schemas/TokenForm"), content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "What it is worth", body = IntrospectionAnswer),
         (status = 400, description = "A parameter is missing, or a public client asks", body = GrantDocument, example = json!({"error": "unauthorized_client", "error_description": "a public client cannot introspect"})),
@@ -363,7 +382,7 @@ async fn introspect(
     mut form: Form,
 ) -> Result<Response, Problem> {
     let client = client(&app, basic, &mut form).await?;
-    let Some(found) = tokens::introspect(&app, &client, &form.require("token")?).await? else {
+    let Some(found) = tokens::introspect(&app, &client, &form.require(&TOKEN)?).await? else {
         return Ok(uncached(json(StatusCode::OK, &json!({ "active": false }))));
     };
     let (sub, username) = match found.user {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Fault, Result};
 use crate::json::ids::MAX_LISTED;
-use crate::json::{Fields, Members, pointer, syntax, text, wrong_type};
+use crate::json::{Fields, ObjectMembers, pointer, syntax, text, wrong_type};
 
 /// Parses a list of objects with `read`, which takes an element's index and fields; errors are at `/<index>/<field>`.
 ///
@@ -78,8 +78,8 @@ pub fn name_list(
 }
 
 impl Fields {
-    fn of(members: Members) -> Result<Self> {
-        let Members { entries, doubled, too_many } = members;
+    fn of(members: ObjectMembers) -> Result<Self> {
+        let ObjectMembers { entries, doubled, too_many } = members;
         if too_many {
             return Err(Fault::new("", "too-many-fields", "the object has too many members").into());
         }
@@ -92,7 +92,7 @@ impl Fields {
 
 /// An element of a list: its members if it is an object.
 enum Element {
-    Object(Members),
+    Object(ObjectMembers),
     /// Any other value, as a placeholder of the same type.
     Other(Value),
 }
@@ -129,7 +129,7 @@ impl<'de> Deserialize<'de> for Element {
                 Ok(Element::Other(Value::Array(Vec::new())))
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Element, A::Error> {
-                Members::deserialize(MapAccessDeserializer::new(map)).map(Element::Object)
+                ObjectMembers::deserialize(MapAccessDeserializer::new(map)).map(Element::Object)
             }
         }
         deserializer.deserialize_any(Any)

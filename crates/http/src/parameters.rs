@@ -1,0 +1,238 @@
+//! Parameters of requests, each declared once: readers take names and bounds from here, and so does the OpenAPI document.
+
+use std::marker::PhantomData;
+
+use serde_json::{Value, json};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter as Document, ParameterBuilder, ParameterIn, ParameterStyle};
+use utoipa::openapi::{RefOr, Required, Schema};
+
+use tenantry_core::json::id_schema;
+use tenantry_core::values::{ANY_TEXT, ONE_LINE, Text};
+
+/// A parameter of a request.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    about: &'static str,
+    place: Place,
+    kind: Kind,
+    is_required: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Path,
+    Query,
+    Header,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Flag,
+    Id,
+    Ids,
+    Integer(i64, i64),
+    Text(&'static Text),
+    Texts(&'static Text),
+    OneOf(fn() -> Vec<&'static str>),
+    AnyOf(fn() -> Vec<&'static str>),
+    Names(fn() -> Vec<&'static str>),
+}
+
+impl Parameter {
+    const fn query(name: &'static str, kind: Kind, about: &'static str) -> Self {
+        Self { name, about, place: Place::Query, kind, is_required: false }
+    }
+
+    /// `true`, `false`, or nothing, which means true.
+    pub const fn flag(name: &'static str, about: &'static str) -> Self {
+        Self::query(name, Kind::Flag, about)
+    }
+
+    /// Ids: the parameter may be repeated.
+    pub const fn ids(name: &'static str, about: &'static str) -> Self {
+        Self::query(name, Kind::Ids, about)
+    }
+
+    /// An integer within these bounds.
+    pub const fn integer(name: &'static str, least: i64, most: i64, about: &'static str) -> Self {
+        Self::query(name, Kind::Integer(least, most), about)
+    }
+
+    /// A text.
+    pub const fn text(name: &'static str, text: &'static Text, about: &'static str) -> Self {
+        Self::query(name, Kind::Text(text), about)
+    }
+
+    /// Texts: the parameter may be repeated.
+    pub const fn texts(name: &'static str, text: &'static Text, about: &'static str) -> Self {
+        Self::query(name, Kind::Texts(text), about)
+    }
+
+    /// One of these.
+    pub const fn one_of(name: &'static str, names: fn() -> Vec<&'static str>, about: &'static str) -> Self {
+        Self::query(name, Kind::OneOf(names), about)
+    }
+
+    /// Some of these: the parameter may be repeated.
+    pub const fn any_of(name: &'static str, names: fn() -> Vec<&'static str>, about: &'static str) -> Self {
+        Self::query(name, Kind::AnyOf(names), about)
+    }
+
+    /// Some of these, separated by commas.
+    pub const fn names(name: &'static str, names: fn() -> Vec<&'static str>, about: &'static str) -> Self {
+        Self::query(name, Kind::Names(names), about)
+    }
+
+    /// The order of a list.
+    pub const fn sort_by(names: fn() -> Vec<&'static str>) -> Self {
+        Self::one_of("sortBy", names, "The property to sort by; the first one by default.")
+    }
+
+    /// An id in the path.
+    pub const fn path_id(name: &'static str, about: &'static str) -> Self {
+        Self { place: Place::Path, is_required: true, ..Self::query(name, Kind::Id, about) }
+    }
+
+    /// A text in the path.
+    pub const fn path_text(name: &'static str, text: &'static Text, about: &'static str) -> Self {
+        Self { place: Place::Path, is_required: true, ..Self::text(name, text, about) }
+    }
+
+    /// A header.
+    pub const fn header(name: &'static str, text: &'static Text, about: &'static str) -> Self {
+        Self { place: Place::Header, ..Self::text(name, text, about) }
+    }
+
+    /// It must be given.
+    #[must_use]
+    pub const fn required(self) -> Self {
+        Self { is_required: true, ..self }
+    }
+
+    /// The least and the most, of an integer.
+    pub const fn bounds(&self) -> (i64, i64) {
+        match self.kind {
+            Kind::Integer(least, most) => (least, most),
+            _ => (i64::MIN, i64::MAX),
+        }
+    }
+
+    /// Its JSON Schema.
+    pub fn schema(&self) -> Value {
+        let list = |items: Value| json!({ "type": "array", "items": items });
+        let choice = |names: fn() -> Vec<&'static str>| json!({ "type": "string", "enum": names() });
+        match self.kind {
+            Kind::Flag => json!({ "type": "boolean" }),
+            Kind::Id => id_schema(),
+            Kind::Ids => list(id_schema()),
+            Kind::Integer(least, most) => {
+                json!({ "type": "integer", "format": "int64", "minimum": least, "maximum": most })
+            }
+            Kind::Text(text) => text.schema(),
+            Kind::Texts(text) => list(text.schema()),
+            Kind::OneOf(names) => choice(names),
+            Kind::AnyOf(names) | Kind::Names(names) => list(choice(names)),
+        }
+    }
+
+    /// It as the OpenAPI document shows it.
+    pub fn document(&self) -> Document {
+        let place = match self.place {
+            Place::Path => ParameterIn::Path,
+            Place::Query => ParameterIn::Query,
+            Place::Header => ParameterIn::Header,
+        };
+        let schema: Option<RefOr<Schema>> = serde_json::from_value(self.schema()).ok();
+        let style = matches!(self.kind, Kind::Names(_)).then_some(ParameterStyle::Form);
+        ParameterBuilder::new()
+            .name(self.name)
+            .parameter_in(place)
+            .required(if self.is_required { Required::True } else { Required::False })
+            .description(Some(self.about))
+            .explode(style.as_ref().map(|_| false))
+            .style(style)
+            .schema(schema)
+            .build()
+    }
+}
+
+/// What is read from parameters says from which.
+pub trait ReadFrom {
+    /// The parameters.
+    const PARAMETERS: &'static [&'static Parameter];
+}
+
+/// Documents the parameters of what an operation reads: `params(Of<UserPath>)`.
+#[derive(Debug)]
+pub struct Of<T>(PhantomData<T>);
+
+impl<T: ReadFrom> IntoParams for Of<T> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Document> {
+        T::PARAMETERS.iter().map(|parameter| parameter.document()).collect()
+    }
+}
+
+/// Which page.
+pub static PAGE: Parameter =
+    Parameter::integer("page", 0, i32::MAX as i64, "Page number, from 0. Not together with `cursor`.");
+/// How many rows.
+pub static PAGE_SIZE: Parameter =
+    Parameter::integer("pageSize", 1, 1_000, "The most rows of a page; 10 unless given.");
+/// After which row.
+pub static CURSOR: Parameter = Parameter::text(
+    "cursor",
+    &Text::like(1..=usize::MAX, "^[A-Za-z0-9_-]+$"),
+    "Where the page begins, from the `Link` of the page before; in place of `page`. Give the other parameters as there.",
+);
+/// In which direction.
+pub static DESCENDING: Parameter = Parameter::flag("descending", "Reverses the order.");
+/// Which rows.
+pub static SEARCH: Parameter =
+    Parameter::text("search", &ONE_LINE, "Only rows that contain this text, whatever its case.");
+/// Only to try.
+pub static DRY_RUN: Parameter = Parameter::flag(
+    "dryRun",
+    "Tries the request and changes nothing: errors and conflicts are answered as usual, success with `200` and a preview.",
+);
+/// What makes a request safe to send again.
+pub static IDEMPOTENCY_KEY: Parameter = Parameter::header(
+    "Idempotency-Key",
+    &Text::like(1..=LONGEST_KEY, "^[!-~]+$"),
+    "A key of your own, such as a UUID. The same request with the same key within 24 hours gets the first response \
+     again, with `Idempotency-Replayed: true`; another body with that key is `409`.",
+);
+/// The most characters of an `Idempotency-Key`.
+pub const LONGEST_KEY: usize = 255;
+/// On what condition something is changed.
+pub static IF_MATCH: Parameter = Parameter::header(
+    "If-Match",
+    &TAGS,
+    "An `ETag`: unless it is still the current one, nothing is changed (`412`).",
+);
+/// What is known already.
+pub static IF_NONE_MATCH: Parameter = Parameter::header(
+    "If-None-Match",
+    &TAGS,
+    "An `ETag`: if it is still the current one, the response is `304` without a body.",
+);
+/// `*`, or a list of tags (RFC 9110 §13.1).
+const TAGS: Text = Text::like(1..=usize::MAX, r#"^\s*(\*|(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*)\s*$"#);
+
+/// A user.
+pub static USER_ID: Parameter = Parameter::path_id("userId", "The user's id.");
+/// A group.
+pub static GROUP_ID: Parameter = Parameter::path_id("groupId", "The group's id.");
+/// A partner.
+pub static PARTNER_ID: Parameter = Parameter::path_id("pid", "The partner's id.");
+/// A session.
+pub static SESSION_ID: Parameter = Parameter::path_text(
+    "sessionId",
+    &Text::like(1..=usize::MAX, "^[A-Za-z0-9_-]+$"),
+    "The session's id, as listed.",
+);
+/// A type of objects.
+pub static OBJECT_TYPE: Parameter =
+    Parameter::path_text("objectType", &ANY_TEXT, "The name of the object type, as listed.");
