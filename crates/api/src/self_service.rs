@@ -149,7 +149,7 @@ async fn change_self(
     body: &[u8],
     presence: Presence,
 ) -> Result<Response, Problem> {
-    let current = app.store.read(member, move |tx| users::get_self(tx)).await?;
+    let current = app.store.read(member, users::get_self).await?;
     let change = read_self(&current, body, presence)?;
     let whole = app.clone();
     write
@@ -206,7 +206,7 @@ pub async fn reset_own_password(
     Member(member): Member,
     _: NoParams,
 ) -> Result<Response, Problem> {
-    unit::write(&app.store, &member, move |tx| password_changes::reset_self(tx)).await?;
+    unit::write(&app.store, &member, password_changes::reset_self).await?;
     Ok(json(StatusCode::OK, &json!({})))
 }
 

@@ -87,8 +87,10 @@ enum Work {
     /// Partner by partner: the limit of a transaction, the partners that have such rows, and a transaction in one of them.
     Partners(usize, ListPartners, fn(&mut Tx<'_>, i64) -> Result<Step>),
     /// A function of its own.
-    Own(fn(&Services) -> Pin<Box<dyn Future<Output = Result<usize>> + Send + '_>>),
+    Own(for<'a> fn(&'a Services) -> Running<'a>),
 }
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<usize>> + Send + 'a>>;
 
 type ListPartners = fn(&mut Tx<'_>, i64) -> Result<Vec<PartnerId>>;
 

@@ -44,7 +44,7 @@ impl ClientOperation {
                 Ok(told)
             }
             Self::List { pid } => {
-                let found = store.scan(&by.within(pid), |tx| clients::list(tx)).await?;
+                let found = store.scan(&by.within(pid), clients::list).await?;
                 Ok(found.iter().map(shape).collect())
             }
             Self::Revoke { client_id } => {

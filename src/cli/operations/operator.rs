@@ -38,7 +38,7 @@ impl OperatorOperation {
                 Ok(json!({ "id": id, "name": name, "token": token }))
             }
             Self::List {} => {
-                let found = store.scan(&by, move |tx| tokens::list_operator_tokens(tx)).await?;
+                let found = store.scan(&by, tokens::list_operator_tokens).await?;
                 let shape = |token: &tenantry_store::tables::partners::OperatorToken| json!({ "id": token.token_id, "name": token.name, "createdAt": rfc3339(token.created_at) });
                 Ok(found.iter().map(shape).collect())
             }
