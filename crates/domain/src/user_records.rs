@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::users::{self, NewUser, UserChange};
 use tenantry_core::clock::rfc3339;
 use tenantry_core::error::Result;
-use tenantry_core::json::{Fields, Property, Members, Patch, Presence, status};
+use tenantry_core::json::{Fields, Members, Patch, Presence, Property, status};
 use tenantry_core::model::{GroupId, PartnerId, Profile, Status, User, Username};
 use tenantry_core::user_fields::{ProfileChange, ProfileField, ProfileSpec};
 use tenantry_core::values::{self, Bad, STATUS, USERNAME};
