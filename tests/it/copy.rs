@@ -215,10 +215,10 @@ async fn check(t: &T, hands: &Hands, before: &Value, password: &str) {
             found.body
         );
     }
-    // What was broken off goes on.
+    // An interrupted operation resumes.
     let mut tasks = tenantry_domain::bulk_operations::take_up(&t.app).await.unwrap();
     assert_eq!(tasks.remove(0).await.unwrap().unwrap().status, 204);
-    // Numbers go on behind the last ones.
+    // Numbers continue after the last ones.
     let next = admin.create("newcomer").await;
     assert_eq!(next["userId"], hands.last_user + 1);
     assert!(admin.create_group("Newcomers").await > hands.group + 3);
@@ -226,10 +226,10 @@ async fn check(t: &T, hands: &Hands, before: &Value, password: &str) {
     let numbers: Vec<i64> = events.iter().map(|event| event["eventId"].as_i64().unwrap()).collect();
     assert!(numbers.iter().any(|n| *n > hands.last_event), "{numbers:?}");
     assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len());
-    // The history of passwords came along.
+    // The password history was copied.
     let again = json!({ "oldPassword": password, "newPassword": password });
     assert_ne!(mia.post("/api/v1/users/self/update-password", &again).await.status, 200);
-    // The mail that waited goes out with a password that lets its user in.
+    // The waiting mail is sent, with a password that works.
     let temporary = t.mailed_password("waiting").await;
     t.login("waiting", &temporary).await;
     // The partner that was suspended still is.

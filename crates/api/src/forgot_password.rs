@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::responses::{BusyError, InvalidError, TooLargeError, TooManyError};
 use tenantry_core::error::Result;
-use tenantry_core::json::{Fields, Property, Members, Presence, Shape};
+use tenantry_core::json::{Fields, Members, Presence, Property, Shape};
 use tenantry_core::values::{self, ONE_LINE};
 use tenantry_domain::forgot_password::{self, Whose};
 use tenantry_http::answers::json;

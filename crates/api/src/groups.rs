@@ -15,7 +15,7 @@ use crate::responses::{
 };
 use tenantry_core::catalogue::Catalogue;
 use tenantry_core::error::Result;
-use tenantry_core::json::{Fields, Property, Members, Patch, Presence, Shape, id_list, id_list_schema};
+use tenantry_core::json::{Fields, Members, Patch, Presence, Property, Shape, id_list, id_list_schema};
 use tenantry_core::model::{Group, GroupId, PartnerId, UserId};
 use tenantry_core::values::{self, DESCRIPTION, LINE};
 use tenantry_domain::bulk_changes::{BulkChange, BulkOperation};

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::responses::{ConflictError, InvalidError, MissingError, OperatorErrors};
 use crate::user_bodies::{Time, UserBody, example_of};
 use tenantry_core::error::{Conflict, Error, Result};
-use tenantry_core::json::{Fields, Property, Members, Presence, Shape};
+use tenantry_core::json::{Fields, Members, Presence, Property, Shape};
 use tenantry_core::model::{Partner, PartnerId, Profile, Status};
 use tenantry_core::user_fields::UserField;
 use tenantry_core::values::{self, EMAIL, LINE, USERNAME};
@@ -76,13 +76,16 @@ const NAME: Property =
     Property::new("name", "Unique on the server; 1 to 255 characters.").of(&LINE).like("Example Ltd");
 const ADMIN_USERNAME: Property =
     Property::new("adminUsername", "The admin's username.").of(&USERNAME).like("ada@example.com");
-const ADMIN_EMAIL: Property = Property::new("adminEmail", "Where the admin's temporary password is mailed to.")
-    .of(&EMAIL)
-    .like("ada@example.com");
+const ADMIN_EMAIL: Property =
+    Property::new("adminEmail", "Where the admin's temporary password is mailed to.")
+        .of(&EMAIL)
+        .like("ada@example.com");
 const ADMIN_FIRST_NAME: Property =
     Property::new("adminFirstName", "The admin's given name; \"Admin\" by default.").of(&LINE).like("Ada");
 const ADMIN_LAST_NAME: Property =
-    Property::new("adminLastName", "The admin's family name; \"Admin\" by default.").of(&LINE).like("Lovelace");
+    Property::new("adminLastName", "The admin's family name; \"Admin\" by default.")
+        .of(&LINE)
+        .like("Lovelace");
 const SUSPENDED: Property =
     Property::new("suspended", "Nobody of a suspended partner can log in, and its tokens are refused.")
         .like("true");

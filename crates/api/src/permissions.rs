@@ -18,7 +18,7 @@ use crate::responses::{AdminErrors, ChangedError, InvalidError, MissingError, To
 use tenantry_core::catalogue::Catalogue;
 use tenantry_core::error::{Error, Fault, Missing, Result};
 use tenantry_core::json::{
-    Fields, Flaw, Property, Members, Presence, Shape, name_list, object_list, wrong_type,
+    Fields, Flaw, Members, Presence, Property, Shape, name_list, object_list, wrong_type,
 };
 use tenantry_core::model::{ObjectId, ObjectPermissions};
 use tenantry_core::values;

@@ -10,7 +10,7 @@ use crate::responses::{ChangedError, ConflictError, InvalidError, MemberErrors, 
 use crate::user_bodies::{JsonUsers, UserBody};
 use crate::users::shown;
 use tenantry_core::error::Result;
-use tenantry_core::json::{Fields, Property, Members, Presence, Shape};
+use tenantry_core::json::{Fields, Members, Presence, Property, Shape};
 use tenantry_core::model::User;
 use tenantry_core::user_fields::ProfileField;
 use tenantry_domain::conditions::Target;

@@ -10,7 +10,7 @@ use crate::responses::{AdminErrors, ConflictError, InvalidError, MissingError, T
 use crate::user_lists::{as_stored, filter_schema, read_filters};
 use tenantry_core::error::{Error, Fault, Result};
 use tenantry_core::json::{
-    Fields, Flaw, Property, Members, Presence, Shape, elements, id_list, id_schema, members, wrong_type,
+    Fields, Flaw, Members, Presence, Property, Shape, elements, id_list, id_schema, members, wrong_type,
 };
 use tenantry_core::model::UserId;
 use tenantry_core::user_fields::ProfileField;

@@ -334,7 +334,7 @@ impl Batch {
 }
 
 fn other_body() -> Error {
-    let detail = "this Idempotency-Key came with another body before: take a new key for a new import";
+    let detail = "this Idempotency-Key was used with a different body: use a new key for a new import";
     Conflict::users("idempotency-key-reused", Vec::new(), detail)
 }
 

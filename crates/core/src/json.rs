@@ -12,7 +12,7 @@ use crate::error::{Error, Fault};
 use crate::json::ids::Ids;
 pub use crate::json::ids::{MAX_IDS, id_list};
 pub use crate::json::lists::{name_list, object_list};
-pub use crate::json::members::{Property, Members, Shape, id_list_schema, id_schema};
+pub use crate::json::members::{Members, Property, Shape, id_list_schema, id_schema};
 use crate::model::Status;
 use crate::values::Bad;
 

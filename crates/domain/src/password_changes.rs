@@ -1,4 +1,4 @@
-//! Passwords that somebody changes or resets (contract, part C, Passwords).
+//! Password changes and resets (contract, part C, Passwords).
 
 use zeroize::Zeroizing;
 
@@ -21,13 +21,13 @@ use tenantry_store::tables::sessions;
 /// The old password and every session end in this transaction; only the mailed password works (A5, B20, B21).
 ///
 /// # Errors
-/// A fault when the user is not ACTIVE: nobody could use the password.
+/// An error if the user is not ACTIVE: nobody could use the password.
 pub fn reset(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<()> {
     let user = users::get(tx, user_id)?;
     reset_user(tx, &user, false).map(drop)
 }
 
-/// Like [`reset`], and tells the password instead of mailing it.
+/// As [`reset`], but returns the password instead of mailing it.
 ///
 /// # Errors
 /// As [`reset`].
@@ -36,7 +36,7 @@ pub fn reset_and_tell(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<String>
     reset_user(tx, &user, true)
 }
 
-/// The caller's own reset (A5). The caller's session ends, too.
+/// The caller's own reset (A5). The caller's session ends as well.
 ///
 /// # Errors
 /// As [`reset`].
@@ -65,11 +65,11 @@ fn reset_user(tx: &mut Tx<'_>, user: &User, tell: bool) -> Result<String> {
     Ok(String::new())
 }
 
-/// The caller changes its own password (A4, B21). Every other session ends; the caller's goes on, and one that
-/// was opened with a temporary password becomes an ordinary one.
+/// The caller changes its own password (A4, B21). Every other session ends; the caller's continues, and one that was
+/// opened with a temporary password becomes an ordinary one.
 ///
 /// # Errors
-/// Faults at `/oldPassword` and `/newPassword`, all of them; a wrong old password counts as a failed login (B23).
+/// Errors at `/oldPassword` and `/newPassword`, all of them; a wrong old password counts as a failed login (B23).
 pub async fn change_own(
     services: &Services,
     member: &Member,
@@ -89,7 +89,7 @@ pub async fn change_own(
 
     let now = services.clock.now();
     let refused = now < failures.refused_until;
-    // Nothing is compared for one who is refused anyway.
+    // Nothing is compared for a caller that is refused anyway.
     let hashes =
         if refused { Vec::new() } else { present.iter().map(|p| p.hash.clone()).collect::<Vec<_>>() };
     let hasher = services.hasher.on_behalf_of(Whose::Partner(member.pid()));
@@ -113,12 +113,12 @@ pub async fn change_own(
     let matched = matched.filter(|p| !has_ended(p, now)).cloned();
     let mut faults = Vec::new();
     if matched.is_none() {
-        faults.push(Fault::new("/oldPassword", "wrong-password", "this is not your present password"));
+        faults.push(Fault::new("/oldPassword", "wrong-password", "this is not your current password"));
     }
     if let Err(bad) = policy::check(&new, &person(&user)) {
         faults.extend(bad.into_iter().map(|b| b.at("/newPassword")));
     }
-    // Only somebody who knows the old password learns whether the new one was used before.
+    // Only a caller who knows the old password learns whether the new one was used before.
     if faults.is_empty() {
         let mut used: Vec<String> = history.iter().map(|p| p.hash.clone()).collect();
         used.extend(present.iter().filter(|p| p.is_temporary).map(|p| p.hash.clone()));
@@ -142,7 +142,7 @@ pub async fn change_own(
 fn set_own(tx: &mut Tx<'_, Member>, matched: i64, hash: &str) -> Result<()> {
     let user = users::get_self(tx)?;
     let user_id = user.user_id;
-    // Hashing took a while: what was right then must still be the password.
+    // Hashing took a while: the old password must still be the current one.
     if !stored::list_present(tx, user_id)?.iter().any(|p| p.password_id == matched) {
         let fault = Fault::new("/oldPassword", "wrong-password", "your password was changed a moment ago");
         return Err(fault.into());
@@ -227,7 +227,7 @@ mod tests {
         (store, Member::of(Caller::admit(&facts, 1_000).unwrap()).unwrap(), password)
     }
 
-    /// What may happen between the hashing of a new password and its transaction.
+    /// Changes between the hashing of a new password and its transaction.
     type Overtaking = fn(&mut Tx<'_, Admin>, UserId, &str) -> Result<()>;
 
     #[tokio::test]

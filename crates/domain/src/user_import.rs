@@ -1,5 +1,5 @@
-//! Users that come from elsewhere, a file of them, in batches, each in a transaction or several, so that others write
-//! between them, and an import that breaks off goes on where it stopped.
+//! Imports of users, in batches, each in one or more transactions, so that others can write in between, and an
+//! interrupted import can resume.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -20,48 +20,48 @@ use tenantry_store::store::Store;
 use tenantry_store::tables::imports::{self, Progress};
 use tenantry_store::tables::{expensive_hashes, groups, users as stored};
 
-/// How long an import that broke off can be gone on with.
+/// How long an interrupted import can be resumed.
 const KEPT: Millis = 7 * DAY;
 
 /// A user to import.
 #[derive(Clone)]
 pub struct ImportedUser {
-    /// As for a create.
+    /// As in a create.
     pub new: NewUser,
-    /// A hash from elsewhere, checked ([`tenantry_passwords::check_foreign`]).
+    /// A checked hash of another system ([`tenantry_passwords::check_foreign`]).
     pub password_hash: Option<String>,
 }
 
-/// A row of an import: a user, or what is wrong with it.
+/// A row of an import: a user, or its errors.
 #[derive(Clone)]
 pub struct Row {
-    /// Where it begins in its file.
+    /// The line that it begins on.
     pub line: u64,
-    /// What stands there.
+    /// Its content.
     pub user: Result<ImportedUser, Vec<Fault>>,
 }
 
-/// What became of a row, or would become of it.
+/// The result of a row, or the expected result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fate {
-    /// Where the row begins in its file.
+    /// The line that the row begins on.
     pub line: u64,
-    /// The name of the user it became, where it became one.
+    /// The name of the created user, if it was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// The user's groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<i64>,
-    /// Why it was rejected, where it was.
+    /// Why it was rejected, if it was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Reason>,
-    /// By which the user is unique, for [`Seen`], which takes them.
+    /// The unique keys of the user, for [`Seen`], which takes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keys: Option<(String, Option<String>)>,
 }
 
-/// For people, in one line.
+/// One line for people.
 impl std::fmt::Display for Fate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "line {}: ", self.line)?;
@@ -90,7 +90,7 @@ pub struct Reason {
     pub field: String,
     /// Stable and machine-readable, such as `username-taken`.
     pub code: String,
-    /// What is wrong and how to mend it.
+    /// What is wrong and how to fix it.
     pub detail: String,
 }
 
@@ -113,7 +113,7 @@ impl Fate {
         self.errors.is_empty()
     }
 
-    /// Whether both say the same of the row; the words may differ.
+    /// Whether both have the same result; the texts may differ.
     pub fn agrees(&self, other: &Self) -> bool {
         let brief = |fate: &Self| {
             let errors: Vec<_> = fate.errors.iter().map(|e| (e.field.clone(), e.code.clone())).collect();
@@ -122,7 +122,7 @@ impl Fate {
         brief(self) == brief(other)
     }
 
-    /// In a few words.
+    /// A short description.
     pub fn brief(&self) -> String {
         match &self.username {
             Some(username) => format!("create {username}"),
@@ -161,8 +161,8 @@ pub enum Mood {
 /// The most rows of a careful transaction.
 const CAREFUL: usize = 1_000;
 
-/// Has a batch of so many rows stored, in as many transactions as it takes. `part` stores some of them from a place on, and says
-/// where the next ones begin and what has come of all so far; `before` is what had come of earlier batches.
+/// Stores a batch in as many transactions as it takes. `part` stores some of the rows from a position on, and returns
+/// the next position and the results of all rows so far; `before` are the results of earlier batches.
 ///
 /// # Errors
 /// Those of `part`. What earlier parts have stored stays.
@@ -191,7 +191,7 @@ where
     Ok(done)
 }
 
-/// Has a batch tried, and taken back; what would become of each row.
+/// Dry-runs a batch. Returns the result that each row would have.
 ///
 /// # Errors
 /// Those of [`create_batch`].
@@ -231,8 +231,8 @@ where
     work(Mood::Careful).await
 }
 
-/// Creates users of a batch; what became of each row, from the first one on. One that is refused does not hold up the
-/// others. It may end before all rows are done, so that others who write need not wait: the rest belongs into another
+/// Creates users of a batch. Returns the result of each row, from the first one on. A rejected row does not affect the
+/// others. It may end before all rows are done, so that other writers need not wait: the rest belongs in another
 /// transaction.
 ///
 /// # Errors
@@ -256,7 +256,7 @@ pub fn create_batch(tx: &mut Tx<'_, Admin>, rows: &[Row], send_mail: bool, mood:
     Ok(fates)
 }
 
-/// Does once for all rows what each would do for itself: so little comes between them, and on PostgreSQL they are stored
+/// Does once for all rows what each would do by itself: so there is little between them, and PostgreSQL stores them
 /// together.
 fn create_together(tx: &mut Tx<'_>, rows: &[Row], send_mail: bool) -> Result<Vec<Fate>> {
     let groups = count_each(good(rows).flat_map(|user| &user.new.groups).copied());
@@ -276,7 +276,7 @@ fn create_together(tx: &mut Tx<'_>, rows: &[Row], send_mail: bool) -> Result<Vec
     Ok(fates)
 }
 
-/// Row after row, until others wait.
+/// Row by row, until others wait.
 fn each(
     tx: &mut Tx<'_>,
     rows: &[Row],
@@ -296,7 +296,7 @@ fn each(
     Ok(fates)
 }
 
-/// What users are unique by that others have: in the database before a batch, and in its rows so far.
+/// Taken unique keys: in the database before a batch, and in its rows so far.
 #[derive(Default)]
 struct Taken {
     usernames: HashSet<String>,
@@ -318,7 +318,7 @@ impl Taken {
         Ok(taken)
     }
 
-    /// What the database would say.
+    /// The error that the database would return.
     fn refusal(&self, new: &NewUser) -> Option<Error> {
         if new.profile.external_id.as_ref().is_some_and(|id| self.external_ids.contains(id)) {
             Some(stored::external_id_taken())
@@ -347,7 +347,7 @@ fn count_each(groups: impl Iterator<Item = GroupId>) -> BTreeMap<GroupId, i64> {
     counts
 }
 
-/// What is wrong with a row is the row's; anything else is everybody's.
+/// Errors of a row belong to the row; any other error fails the batch.
 fn refused(line: u64, error: Error) -> Result<Fate> {
     match error {
         Error::Invalid(faults) => Ok(Fate::rejected(line, faults.into_iter().map(Reason::from).collect())),
@@ -356,8 +356,8 @@ fn refused(line: u64, error: Error) -> Result<Fate> {
     }
 }
 
-/// One user. A password from elsewhere is permanent. Without one the user has none until somebody resets it, or it asks
-/// for one; a letter only where that is wanted.
+/// Creates one user. An imported password is permanent. Without one the user has none until it is reset or requested;
+/// it is mailed only if that is wanted.
 fn create(
     tx: &mut Tx<'_>,
     user: &ImportedUser,
@@ -372,13 +372,13 @@ fn create(
     }
 }
 
-/// Names and external ids of a file that is only tried, since its batches leave nothing behind by which the database
-/// would know them. A hundred thousand users are some eight megabytes of it.
+/// Names and external ids of a dry run, since its batches leave nothing in the database. A hundred thousand users take
+/// about eight megabytes.
 #[derive(Debug, Default)]
 pub struct Seen(HashSet<[u8; 16]>);
 
 impl Seen {
-    /// Rejects what an earlier row of the file has taken.
+    /// Rejects rows whose keys an earlier row of the file has taken.
     pub fn check(&mut self, fates: &mut [Fate]) {
         for fate in fates.iter_mut() {
             let Some((username, external_id)) = fate.keys.take() else { continue };
@@ -410,7 +410,7 @@ fn hash(kind: &str, text: &str) -> [u8; 16] {
     out
 }
 
-/// How far an import is; nowhere when it has not begun.
+/// The position of an import; the beginning if it has not begun.
 ///
 /// # Errors
 /// None of its own.
@@ -418,19 +418,19 @@ pub fn find_progress(tx: &mut Tx<'_, Admin>, key: &str) -> Result<Progress> {
     Ok(imports::find(tx, key)?.unwrap_or_default())
 }
 
-/// Stores that an import went on from `from` rows, in the transaction of the batch.
+/// Advances an import from `from` rows, in the transaction of the batch.
 ///
 /// # Errors
-/// `import-under-way` when it is not there: another run of the same import is at work.
+/// `import-under-way` if it is at another position: another run of the same import is in progress.
 pub fn advance(tx: &mut Tx<'_, Admin>, key: &str, from: i64, to: &Progress) -> Result<()> {
     if imports::advance(tx, key, from, to)? {
         return Ok(());
     }
-    let detail = "another run of this import is at work: wait until it has ended, and run it again";
+    let detail = "another run of this import is in progress: wait until it has ended, and run it again";
     Err(Conflict::users("import-under-way", Vec::new(), detail))
 }
 
-/// Forgets an import that has ended.
+/// Deletes the position of a completed import.
 ///
 /// # Errors
 /// None of its own.
@@ -438,7 +438,7 @@ pub fn end(tx: &mut Tx<'_, Admin>, key: &str) -> Result<()> {
     imports::delete(tx, key)
 }
 
-/// Forgets imports that nobody went on with for a week; how many.
+/// Deletes imports that were not resumed for a week. Returns their number.
 ///
 /// # Errors
 /// None of its own.
@@ -447,12 +447,12 @@ pub fn purge(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
     imports::purge(tx, before, limit)
 }
 
-/// The checksum of the rows of a file up to here, however they are put into batches.
+/// The checksum of the rows of a file so far, independent of batches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chain([u8; 32]);
 
 impl Chain {
-    /// Takes the next row.
+    /// Adds the next row.
     pub fn add(&mut self, row: &RawRow) {
         let text = match &row.text {
             Text::Json(text) => text.as_str(),
@@ -469,16 +469,16 @@ impl std::fmt::Display for Chain {
     }
 }
 
-/// How a row names a group.
+/// A reference to a group in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupRef {
-    /// By its number.
+    /// By id.
     Id(GroupId),
-    /// By its name.
+    /// By name.
     Name(String),
 }
 
-/// The groups that rows name.
+/// The groups of rows.
 #[derive(Debug, Default)]
 pub struct KnownGroups {
     unknown: HashSet<i64>,
@@ -486,7 +486,7 @@ pub struct KnownGroups {
 }
 
 impl KnownGroups {
-    /// Looks for all of them at once.
+    /// Looks all of them up at once.
     ///
     /// # Errors
     /// None of its own.
@@ -495,7 +495,7 @@ impl KnownGroups {
         for group in wanted {
             match group {
                 GroupRef::Id(id) => ids.push(*id),
-                // What cannot be a name is none, and PostgreSQL would not even look for a NUL.
+                // An invalid name does not exist, and PostgreSQL refuses NUL characters.
                 GroupRef::Name(name) if tenantry_core::values::group_name(name).is_err() => {}
                 GroupRef::Name(name) => names.push(tenantry_core::values::fold(name)),
             }
@@ -510,7 +510,7 @@ impl KnownGroups {
         })
     }
 
-    /// The group's number, or how it was named where there is none.
+    /// The id of a group, or its reference if there is none.
     ///
     /// # Errors
     /// There is no such group.
@@ -527,16 +527,16 @@ impl KnownGroups {
     }
 }
 
-/// What an export tells of a user beside what every answer does.
+/// What an export has of users in addition to their representation.
 #[derive(Default)]
 pub struct Attached {
-    /// Names of groups, by number.
+    /// Names of groups, by id.
     pub group_names: HashMap<i64, String>,
-    /// The present permanent password, by user; only where it was asked for.
+    /// The current permanent password, by user, if requested.
     pub hashes: HashMap<i64, String>,
 }
 
-/// Reads it for some users. Hashes are for operators alone.
+/// Reads it for some users. Hashes are only for operators.
 ///
 /// # Errors
 /// None of its own.

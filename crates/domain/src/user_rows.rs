@@ -1,4 +1,4 @@
-//! Users as rows of a file: an import's, which are read, and an export's, which are written so that they can be read again.
+//! Users as rows of a file: parses imports and writes exports, which can be imported again.
 
 use std::collections::HashSet;
 
@@ -20,21 +20,21 @@ use tenantry_store::listing::lists::SortKey;
 use tenantry_store::listing::user_queries::UserQuery;
 use tenantry_store::store::Store;
 
-/// Rows of an export read at once.
+/// Rows of an export per read.
 pub const CHUNK: i64 = 1_000;
 
-/// The most groups that a row may name.
+/// Maximum number of groups in a row.
 const MOST_GROUPS: usize = 1_000;
 
-/// A row whose groups are still to be looked for.
+/// A row whose groups are not looked up yet.
 struct Half {
     fields: Fields,
     groups: Vec<GroupRef>,
     password_hash: Option<String>,
 }
 
-/// Reads a batch of rows, on a blocking thread: a thousand of them take milliseconds, for which no request should wait.
-/// A row with faults is one all the same, with all of them (B6).
+/// Parses a batch of rows, on a blocking thread: a thousand of them take milliseconds, for which no request should
+/// wait. A row with errors is a row all the same, with all its errors (B6).
 ///
 /// # Errors
 /// Of the store.
@@ -66,15 +66,15 @@ fn read_batch(tx: &mut Tx<'_, Admin>, rows: &[RawRow]) -> Result<Vec<Row>> {
     halves.into_iter().enumerate().map(finish).collect()
 }
 
-/// Lets others run now and then, some tenths of a millisecond apart: a batch takes longer than a read may wait, and the
-/// kernel would leave this thread where it is.
+/// Yields every few tenths of a millisecond: a batch takes longer than a read may wait, and the kernel would leave this
+/// thread on its core.
 fn stand_aside(at: usize) {
     if at.is_multiple_of(32) {
         std::thread::yield_now();
     }
 }
 
-/// What is wrong with a row is the row's; anything else is everybody's.
+/// Errors of a row belong to the row; any other error fails the batch.
 fn faults_of<T>(read: Result<T>) -> Result<Result<T, Vec<Fault>>> {
     match read {
         Ok(value) => Ok(Ok(value)),
@@ -126,7 +126,7 @@ fn group_refs(value: &Value) -> Result<Vec<GroupRef>, Flaw> {
     const EXPECTED: &str = "an array of ids and names of groups";
     let Value::Array(list) = value else { return Err(wrong_type(EXPECTED, value)) };
     if list.len() > MOST_GROUPS {
-        return Err(Flaw::from(("too-many-ids", format!("a row may name at most {MOST_GROUPS} groups"))));
+        return Err(Flaw::from(("too-many-ids", format!("a row may have at most {MOST_GROUPS} groups"))));
     }
     let group = |value: &Value| match value {
         Value::String(name) => Ok(GroupRef::Name(name.clone())),
@@ -136,7 +136,7 @@ fn group_refs(value: &Value) -> Result<Vec<GroupRef>, Flaw> {
     list.iter().map(group).collect()
 }
 
-/// A row: the fields that requests set, groups by name, which another system can have, too.
+/// A row: the fields that requests can set, with groups by name, which other systems can have too.
 struct ExportedRow<'a> {
     user: &'a User,
     attached: &'a Attached,
@@ -174,14 +174,14 @@ impl<'a> ExportedRow<'a> {
         if with_hashes {
             write_cell(self.password_hash().unwrap_or_default(), out);
         } else {
-            // The comma behind the last cell.
+            // The comma after the last cell.
             out.pop();
         }
         out.extend_from_slice(b"\r\n");
     }
 
     fn groups_cell(&self) -> String {
-        // What would be read as something else is written as the number.
+        // A name that would be parsed as something else is written as the id.
         let is_plain = |name: &str| !name.contains(';') && !name.bytes().all(|b| b.is_ascii_digit());
         let cell = |(name, id): (&str, GroupId)| {
             if is_plain(name) { name.to_owned() } else { id.0.to_string() }
@@ -229,11 +229,11 @@ pub fn csv_names() -> String {
 /// Rows of an export.
 #[derive(Debug)]
 pub struct ExportedRows {
-    /// As they are written.
+    /// The formatted rows.
     pub text: Vec<u8>,
-    /// How many.
+    /// Their number.
     pub rows: usize,
-    /// The user of the last one; none when there was none.
+    /// The user of the last row; `None` if there are no rows.
     pub last: Option<UserId>,
 }
 
@@ -262,7 +262,7 @@ pub fn export_rows(
             Format::Csv => row.write_csv(hashes_for.is_some(), &mut text),
             Format::Ndjson => {
                 serde_json::to_writer(&mut text, &row)
-                    .map_err(|e| Error::internal(format!("a row cannot be written: {e}")))?;
+                    .map_err(|e| Error::internal(format!("a row cannot be serialized: {e}")))?;
                 text.push(b'\n');
             }
         }
