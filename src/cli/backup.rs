@@ -171,7 +171,7 @@ fn not_copied(fault: &Fault, file: &Path, database: &Path) -> Refusal {
         ),
         Fault::Foreign => Refusal::new(
             "foreign",
-            format!("{database} is a database of another program: use another file with database-url"),
+            format!("{database} is another program's database: use another file with database-url"),
         ),
         Fault::Newer { .. } => {
             Refusal::new("newer", format!("cannot back up {database}: {fault}; use that version"))

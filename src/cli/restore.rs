@@ -197,7 +197,7 @@ fn settle(database: &Path) -> Result<(Vec<(String, i64)>, bool), Refusal> {
         Err(Fault::Foreign) => Err(Refusal::new(
             "foreign",
             format!(
-                "{shown} is a database of another program (it was not changed): use another file with database-url"
+                "{shown} is another program's database (it was not changed): use another file with database-url"
             ),
         )),
         Err(fault) => Err(not_written(&fault, database)),
@@ -229,7 +229,7 @@ fn no_backup(fault: &Fault, file: &Path) -> Refusal {
         }
         Fault::Foreign => Refusal::new(
             "foreign",
-            format!("{file} is a database of another program: use a file made by `tenantry backup`"),
+            format!("{file} is another program's database: use a file made by `tenantry backup`"),
         ),
         Fault::Empty => Refusal::new("foreign", format!("{file} is an empty database: {left}")),
         Fault::Newer { .. } => Refusal::new(

@@ -185,7 +185,7 @@ async fn a_backup_takes_no_name_that_is_not_free() {
     );
     let before = everything(home.path());
     for (name, what) in [
-        ("foreign", "database of another program"),
+        ("foreign", "another program's database"),
         ("bare", "is empty: run `tenantry serve` once"),
         ("newer", "newer version of Tenantry"),
         ("dangling", "did not pass its check and was not kept"),

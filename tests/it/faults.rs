@@ -228,7 +228,7 @@ async fn a_database_that_is_moved_away_or_replaced_is_not_written_to() {
     server.anonymous().get("/readyz").await.expect(200);
     admin.create("back").await;
     let said = server.err();
-    assert_eq!(said.matches("was moved, deleted or replaced while it is in use").count(), 1, "{said}");
+    assert_eq!(said.matches("was moved, deleted or replaced while in use").count(), 1, "{said}");
     // Deleted, it cannot come back: the next start finds only its log, which it must not remove.
     fs::remove_file(&path).unwrap();
     assert_come_again(&admin.post("/api/v1/users/", &new_user("four")).await, "moved, deleted or replaced");
@@ -265,25 +265,25 @@ async fn another_name_of_the_file_is_no_way_to_a_second_process() {
     fs::hard_link(&database, other.join("tenantry.db")).unwrap();
     let args = ["--data-dir", "other"];
     let said = home.refused(&args, &GIVEN).refused(1);
-    assert!(said.contains("another process works on the file other/tenantry.db"), "{said}");
+    assert!(said.contains("another process uses the file other/tenantry.db"), "{said}");
     for line in [
         "user get fenna --data-dir other",
         "backup copy.db --data-dir other",
         "copy --from sqlite:other/tenantry.db --to sqlite:copy.db",
     ] {
         let said = home.command(line).refused(1);
-        assert!(said.contains("another process works on the file"), "{line}: {said}");
+        assert!(said.contains("another process uses the file"), "{line}: {said}");
     }
     let data = home.data();
     let backup = home.path().join("good.db");
     assert_eq!(home.command("backup good.db").code, Some(0), "by its own name");
     let said = home.command("restore good.db --data-dir other").refused(1);
-    assert!(said.contains("another process works on the file"), "{said}");
+    assert!(said.contains("another process uses the file"), "{said}");
     assert!(backup.exists() && !home.path().join("copy.db").exists());
     // A lock that was deleted is no way, either.
     fs::remove_file(data.join("tenantry.lock")).unwrap();
     let said = home.refused(&[], &GIVEN).refused(1);
-    assert!(said.contains("another process works on the file ./tenantry-data/tenantry.db"), "{said}");
+    assert!(said.contains("another process uses the file ./tenantry-data/tenantry.db"), "{said}");
     // SQLite's own locks are where they were.
     let held = locks(&server, &database);
     assert!(held.iter().any(|kind| kind == "POSIX") && held.iter().any(|kind| kind == "FLOCK"), "{held:?}");

@@ -243,7 +243,7 @@ fn bad_files(home: &Home) -> Vec<(&'static str, &'static str)> {
         ("text.db", "no database"),
         ("empty.db", "no database"),
         ("short.db", "no database"),
-        ("foreign.db", "of another program"),
+        ("foreign.db", "another program's database"),
         ("cut.db", "is incomplete"),
         ("longer.db", "is incomplete"),
         ("damaged.db", "is damaged"),
@@ -315,7 +315,7 @@ async fn nothing_is_restored_over_data_that_somebody_works_on() {
     edit(&home.path().join("foreign.sqlite"), "CREATE TABLE t (x)");
     let before = everything(home.path());
     let said = home.command("restore good.db --database-url sqlite:foreign.sqlite").refused(1);
-    assert!(said.contains("foreign.sqlite is a database of another program"), "{said}");
+    assert!(said.contains("foreign.sqlite is another program's database"), "{said}");
     let mut after = everything(home.path());
     after.remove(&home.path().join("foreign.sqlite.lock"));
     assert!(after == before);

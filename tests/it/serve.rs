@@ -390,7 +390,7 @@ async fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("CREATE TABLE diary (day TEXT); INSERT INTO diary VALUES ('today')").unwrap();
     other.close().unwrap();
-    refuse("is a database of another program (it was not changed)");
+    refuse("is another program's database (it was not changed)");
     fs::remove_file(&path).unwrap();
     assert_eq!(home.serve().terminate().code, Some(0));
     let newer = rusqlite::Connection::open(&path).unwrap();
@@ -419,7 +419,10 @@ async fn a_database_made_by_an_edited_migration_is_refused_and_left() {
     edit("UPDATE schema_versions SET checksum = 'of another text' WHERE version IN (5, 7)");
     let before = picture(&path);
     let said = home.refused(&[], &GIVEN).refused(1);
-    assert!(said.contains("another text of the migration 0005_short_terms, 0007_plans_and_search"), "{said}");
+    assert!(
+        said.contains("a different version of the migration 0005_short_terms, 0007_plans_and_search"),
+        "{said}"
+    );
     assert_eq!(picture(&path), before);
     edit(
         "UPDATE schema_versions SET checksum = (SELECT k.checksum FROM kept k WHERE k.version = schema_versions.version)",

@@ -140,8 +140,8 @@ fn not_opened(path: &Path, e: DbError) -> Error {
     let path = path.display();
     Error::internal(match e {
         DbError::Damaged(what) => format!(
-            "the database {path} is damaged ({what}): restore a backup with `tenantry restore FILE`, which keeps this \
-             one beside it"
+            "the database {path} is damaged ({what}): restore a backup with `tenantry restore FILE`, which keeps the \
+             damaged one"
         ),
         DbError::NoMemory => format!("cannot open the database {path}: out of memory"),
         DbError::CannotOpen(what) | DbError::ReadOnly(what) => format!(
@@ -149,9 +149,7 @@ fn not_opened(path: &Path, e: DbError) -> Error {
              file system must not be read-only"
         ),
         DbError::Disk(what) => {
-            format!(
-                "cannot write the database {path}: {what}; look into the system's log for faults of the disk"
-            )
+            format!("cannot write the database {path}: {what}; check the system's log for disk errors")
         }
         other => return other.into(),
     })

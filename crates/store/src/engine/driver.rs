@@ -211,19 +211,19 @@ impl From<DbError> for Error {
                 retry_after: Duration::from_secs(5),
             },
             DbError::Disk(_) => Self::Unavailable {
-                what: Cow::Borrowed("the server cannot store anything: its disk refuses what is written"),
+                what: Cow::Borrowed("the server cannot store anything: writing to its disk fails"),
                 retry_after: Duration::from_secs(5),
             },
             DbError::Busy => Self::Unavailable {
-                what: Cow::Borrowed("another program holds the database"),
+                what: Cow::Borrowed("another program has locked the database"),
                 retry_after: Duration::from_secs(1),
             },
             DbError::Crowded => Self::Unavailable {
-                what: Cow::Borrowed("the database has too much to do"),
+                what: Cow::Borrowed("the database is overloaded"),
                 retry_after: Duration::from_secs(1),
             },
             DbError::Overtaken => Self::Unavailable {
-                what: Cow::Borrowed("too many requests change the same things at once"),
+                what: Cow::Borrowed("too many concurrent requests change the same data"),
                 retry_after: Duration::from_secs(1),
             },
             // Why it is lost was logged where it happened.

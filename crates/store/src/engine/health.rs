@@ -48,7 +48,7 @@ impl Health {
         if self.is_failing() {
             *self.state() = State::default();
             self.is_failing.store(false, Ordering::SeqCst);
-            tracing::info!("the database stores what is written again");
+            tracing::info!("the database accepts writes again");
         }
     }
 

@@ -51,13 +51,13 @@ pub enum Fault {
     #[error("it is not a database")]
     NotADatabase,
     /// A database of another program.
-    #[error("it is a database of another program")]
+    #[error("it is another program's database")]
     Foreign,
     /// A database without any table.
     #[error("it is an empty database")]
     Empty,
     /// A newer version of Tenantry wrote it.
-    #[error("a newer version of Tenantry wrote it (schema {found}, this one knows {known})")]
+    #[error("it was written by a newer version of Tenantry (schema {found}, this one supports {known})")]
     Newer {
         /// The version of its schema.
         found: usize,

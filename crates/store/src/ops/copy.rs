@@ -111,8 +111,8 @@ pub(crate) fn check_finished(conn: &mut dyn Connection, shown: &str) -> Result<(
         return Ok(());
     }
     Err(Error::internal(format!(
-        "{shown} is a copy that was not finished (it was not changed): run the same `tenantry copy` again, which goes on \
-         where it stopped"
+        "{shown} is an unfinished copy (it was not changed): run the same `tenantry copy` again, which resumes where \
+         it stopped"
     )))
 }
 
@@ -192,7 +192,7 @@ impl<'w, 'f> Move<'w, 'f> {
             for table in tables {
                 if target.count(&table.name)? > 0 {
                     return Err(Error::internal(format!(
-                        "{} is not empty (table {} has rows), and a copy goes into an empty database only: name another \
+                        "{} is not empty (table {} has rows), and the target of a copy must be empty: use another \
                          one, or {}",
                         target.shown,
                         table.name,
@@ -214,15 +214,15 @@ impl<'w, 'f> Move<'w, 'f> {
     /// Refuses to go on with another source than it was begun with.
     fn check_begun(&mut self) -> Result<()> {
         let begun: Option<Begun> = mark::get(self.target.conn(), mark::BEGUN)?;
-        let Some(begun) = begun else { return Err(self.anew("its notes are missing")) };
+        let Some(begun) = begun else { return Err(self.anew("its bookkeeping is missing")) };
         if begun.schema != self.begun.schema {
-            return Err(self.anew("it was begun by another version of Tenantry"));
+            return Err(self.anew("it was started by another version of Tenantry"));
         }
         if begun.fingerprint != self.begun.fingerprint {
             let why = if begun.from == self.begun.from {
-                format!("{} has changed since it was begun", begun.from)
+                format!("{} has changed since it was started", begun.from)
             } else {
-                format!("it was begun from {}, and {} holds something else", begun.from, self.begun.from)
+                format!("it was started from {}, and {} has different content", begun.from, self.begun.from)
             };
             return Err(self.anew(&why));
         }
@@ -231,7 +231,7 @@ impl<'w, 'f> Move<'w, 'f> {
 
     fn anew(&self, why: &str) -> Error {
         let (shown, how) = (&self.target.shown, self.target.how_to_empty());
-        Error::internal(format!("cannot go on with the copy into {shown}: {why}; to begin anew, {how}"))
+        Error::internal(format!("cannot resume the copy into {shown}: {why}; to start over, {how}"))
     }
 
     fn positions(&mut self) -> Result<Vec<Position>> {
@@ -260,7 +260,7 @@ impl<'w, 'f> Move<'w, 'f> {
             }
             if reader.position.digest != position.digest {
                 let (from, name) = (&self.begun.from, &table.name);
-                return Err(self.anew(&format!("table {name} of {from} has changed since it was begun")));
+                return Err(self.anew(&format!("table {name} of {from} has changed since it was started")));
             }
         }
         Ok(())
@@ -364,8 +364,8 @@ impl<'w, 'f> Move<'w, 'f> {
             return Ok(copied);
         }
         Err(Error::internal(format!(
-            "{} is not what was read from {}: {}. It is not served. Find out what else writes to it, or whether its disk \
-             fails; then {} and copy anew",
+            "{} differs from what was read from {}: {}. It is not served. Find out what else writes to it, or \
+             whether its disk fails; then {} and copy again",
             self.target.shown,
             self.source.shown,
             wrong.join(", "),

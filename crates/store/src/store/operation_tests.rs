@@ -48,7 +48,7 @@ async fn a_writer_that_panics_goes_on_and_shows_what_it_has_kept() {
     assert_eq!(count(&store).await, 1);
     // After the commit, before anybody is told.
     store.supervisor().let_panic("writer", 1);
-    assert_unavailable(insert(&store, "two").await, "may or may not have been kept");
+    assert_unavailable(insert(&store, "two").await, "may or may not have been stored");
     insert(&store, "three").await.unwrap();
     assert_eq!((count(&store).await, restarts(&store, "writer")), (3, 1));
     store.is_ready().await.unwrap();
@@ -213,7 +213,7 @@ async fn what_is_wrong_with_a_database_is_said() {
     let said = |e| not_opened(&path, e).to_string();
     assert!(said(DbError::NoMemory).ends_with("out of memory"));
     assert!(said(DbError::CannotOpen("x".into())).contains("must be able to write it"));
-    assert!(said(DbError::Disk("x".into())).contains("faults of the disk"));
+    assert!(said(DbError::Disk("x".into())).contains("disk errors"));
 }
 
 /// What SQLite says of a disk that takes nothing any more.

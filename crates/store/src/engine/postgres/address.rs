@@ -108,7 +108,7 @@ fn tls(ca_file: Option<&Path>) -> Result<MakeRustlsConnect, String> {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(path) => {
             let wrong = |e: &dyn std::fmt::Display| {
-                format!("database-ca-file: {} holds no certificates that can be read: {e}", path.display())
+                format!("database-ca-file: {} contains no readable certificates: {e}", path.display())
             };
             let all = CertificateDer::pem_file_iter(path).map_err(|e| wrong(&e))?;
             for certificate in all {

@@ -18,7 +18,7 @@ use crate::engine::driver::DbError;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
     /// The host has no address.
-    #[error("{0}; look at the name of the host in database-url")]
+    #[error("{0}; check the host name in database-url")]
     Dns(String),
     /// Nobody listens there: the port is closed, or the socket file is missing.
     #[error("{0}; {IS_IT_RUNNING}")]
@@ -30,25 +30,25 @@ pub(crate) enum ConnectError {
     #[error("{0}; {IS_IT_RUNNING}")]
     TimedOut(String),
     /// No TLS, or none that is trusted.
-    #[error("{0}; look at sslmode in database-url, at database-ca-file, and at the server's certificate")]
+    #[error("{0}; check sslmode in database-url, database-ca-file, and the server's certificate")]
     Tls(String),
     /// The server asks for a password, and the URL has none.
-    #[error("{0}; give user and password in database-url (postgres://user:password@...)")]
+    #[error("{0}; set user and password in database-url (postgres://user:password@...)")]
     NoPassword(String),
     /// SQLSTATE class 28: user, password or pg_hba.conf.
-    #[error("{0}; look at user and password in database-url, and at the server's pg_hba.conf")]
+    #[error("{0}; check user and password in database-url, and the server's pg_hba.conf")]
     Authentication(String),
     /// SQLSTATE class 3D: the server has no such database.
-    #[error("{0}; look at database-url, or make it there with CREATE DATABASE")]
+    #[error("{0}; check database-url, or create the database with CREATE DATABASE")]
     NoDatabase(String),
     /// SQLSTATE class 42: this user may not connect to the database.
-    #[error("{0}; have its owner give this user the right (GRANT CONNECT ON DATABASE)")]
+    #[error("{0}; its owner must grant this user the right (GRANT CONNECT ON DATABASE)")]
     NotPermitted(String),
     /// SQLSTATE 53300.
-    #[error("it has too many connections; raise its max_connections or lower database-pool-size")]
+    #[error("the server has too many connections; raise its max_connections or lower database-pool-size")]
     TooManyConnections,
     /// The server takes no writes.
-    #[error("{0}; name the primary in database-url")]
+    #[error("{0}; database-url must point to the primary")]
     ReadOnly(String),
     /// The server refuses for another reason, which may pass: it starts, stops or recovers.
     #[error("{message}; {IS_IT_RUNNING}")]
@@ -313,7 +313,7 @@ mod tests {
     fn a_host_without_an_address_is_dns() {
         let error = refused("postgres://robot:hush@db.invalid/t?sslmode=disable");
         assert!(matches!(&error, ConnectError::Dns(why) if why.contains("lookup")), "{error:?}");
-        assert!(error.to_string().ends_with("look at the name of the host in database-url"));
+        assert!(error.to_string().ends_with("check the host name in database-url"));
         assert!(matches!(DbError::from(error), DbError::Lost(_)));
     }
 
@@ -344,7 +344,7 @@ mod tests {
         for answer in [&b"N"[..], b"Sgarbage, not a record of TLS"] {
             let error = answered(&[answer], "robot:hush", "sslmode=require");
             assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
-            assert!(error.to_string().contains("look at sslmode in database-url, at database-ca-file"));
+            assert!(error.to_string().contains("check sslmode in database-url, database-ca-file"));
         }
         // Without a password as well: TLS comes first.
         assert!(matches!(answered(&[b"N"], "robot", "sslmode=require"), ConnectError::Tls(_)));
@@ -360,7 +360,7 @@ mod tests {
         ] {
             let error = answered(&[answer], "robot", "sslmode=disable");
             assert!(matches!(error, ConnectError::NoPassword(_)), "{error:?}");
-            assert!(error.to_string().contains("give user and password in database-url"), "{error}");
+            assert!(error.to_string().contains("set user and password in database-url"), "{error}");
         }
         // The server has no TLS, and the URL does not insist.
         let error = answered(&[b"N"], "robot", "sslmode=prefer");
@@ -371,7 +371,7 @@ mod tests {
     fn refusals_of_the_server_are_known_by_sqlstate() {
         type Is = fn(&ConnectError) -> bool;
         let cases: [(&str, Is, &str); 6] = [
-            ("28P01", |e| matches!(e, ConnectError::Authentication(_)), "look at user and password in"),
+            ("28P01", |e| matches!(e, ConnectError::Authentication(_)), "check user and password in"),
             ("28000", |e| matches!(e, ConnectError::Authentication(_)), "the server's pg_hba.conf"),
             ("3D000", |e| matches!(e, ConnectError::NoDatabase(_)), "CREATE DATABASE"),
             ("42501", |e| matches!(e, ConnectError::NotPermitted(_)), "GRANT CONNECT ON DATABASE"),
@@ -410,7 +410,7 @@ mod tests {
         let answers = [&hello[..], &[&columns[..], row].concat()];
         let error = answered(&answers, "robot:hush", "sslmode=disable&target_session_attrs=read-write");
         assert!(matches!(error, ConnectError::ReadOnly(_)), "{error:?}");
-        assert!(error.to_string().ends_with("name the primary in database-url"), "{error}");
+        assert!(error.to_string().ends_with("database-url must point to the primary"), "{error}");
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Pool {
             work(&pool)
         })
         .await
-        .unwrap_or_else(|_| Err(Error::internal("a piece of database work panicked")))
+        .unwrap_or_else(|_| Err(Error::internal("a task on the database panicked")))
     }
 
     fn take(&self) -> Result<Postgres, DbError> {
@@ -273,7 +273,7 @@ pub(crate) fn out_of_reach() -> Error {
 pub(crate) fn unknown() -> Error {
     Error::Unavailable {
         what: Cow::Borrowed(
-            "the database was lost in the middle of this change: it may or may not have been kept",
+            "the connection to the database was lost during this change: it may or may not have been stored",
         ),
         retry_after: Duration::from_secs(1),
     }

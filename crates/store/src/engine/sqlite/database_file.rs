@@ -91,18 +91,17 @@ impl DatabaseFile {
         match (was_displaced, is_here) {
             (false, false) => tracing::error!(
                 %path,
-                "the database's file or its log was moved, deleted or replaced while it is in use: nothing is stored \
-                 until the same files are back in their place, or the server is started again on what is there"
+                "the database's file or its log was moved, deleted or replaced while in use: nothing is stored until \
+                 the same files are back in place, or the server is restarted with the new ones"
             ),
-            (true, true) => tracing::warn!(%path, "the database's file is back in its place"),
+            (true, true) => tracing::warn!(%path, "the database's file is back in place"),
             _ => {}
         }
         if is_here {
             return Ok(log.map_or(0, |log| log.len()));
         }
         Err(Error::Unavailable {
-            what: "the server cannot store anything: the file of its database was moved, deleted or replaced"
-                .into(),
+            what: "the server cannot store anything: its database file was moved, deleted or replaced".into(),
             retry_after: Duration::from_secs(30),
         })
     }
@@ -144,7 +143,7 @@ fn lock(file: &File, operation: FlockOperation, path: &Path) -> Result<()> {
             Err(rustix::io::Errno::WOULDBLOCK) if attempt < ATTEMPTS => std::thread::sleep(PAUSE),
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let detail = format!(
-                    "another process works on the file {}, perhaps by another name of it: stop that one first",
+                    "another process uses the file {}, perhaps by another name: stop it first",
                     path.display()
                 );
                 let (field, users) = (None, Vec::new());

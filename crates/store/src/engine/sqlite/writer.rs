@@ -102,7 +102,7 @@ impl Orders {
             match refused {
                 Refused::Full => full(),
                 Refused::Closed => Error::Unavailable {
-                    what: Cow::Borrowed("the server is ending"),
+                    what: Cow::Borrowed("the server is stopping"),
                     retry_after: Duration::from_secs(1),
                 },
             }
@@ -256,9 +256,7 @@ impl Writer {
 /// The writer panicked with this unit.
 fn gone() -> Error {
     Error::Unavailable {
-        what: Cow::Borrowed(
-            "the server failed in the middle of this change: it may or may not have been kept",
-        ),
+        what: Cow::Borrowed("the server failed during this change: it may or may not have been stored"),
         retry_after: Duration::from_secs(1),
     }
 }

@@ -48,18 +48,18 @@ impl End {
         let shown = end.shown.clone();
         if version == 0 {
             return Err(Error::internal(format!(
-                "{shown} holds nothing of Tenantry: there is nothing to copy"
+                "{shown} contains nothing of Tenantry: there is nothing to copy"
             )));
         }
         if mark::is_there(end.conn())? {
             return Err(Error::internal(format!(
-                "{shown} is itself a copy that is not finished: finish that one first, or copy from where it came"
+                "{shown} is itself an unfinished copy: finish that one first, or copy from its source"
             )));
         }
         if version < migrate::KNOWN {
             let mend = match place {
                 Place::Sqlite(_) => {
-                    "start and stop this version's `tenantry serve` on it once, which brings it up to date"
+                    "start and stop this version's `tenantry serve` with it once, which migrates it"
                 }
                 Place::Postgres(_) => "run `tenantry migrate` with this version on it",
             };
@@ -155,7 +155,7 @@ impl End {
             if start.elapsed() > PATIENCE {
                 let shown = &self.shown;
                 return Err(Error::internal(format!(
-                    "another `tenantry copy` is at work on {shown}: wait for it"
+                    "another `tenantry copy` into {shown} is running: wait for it"
                 )));
             }
             sleep(Duration::from_millis(50));
@@ -304,7 +304,7 @@ impl End {
     pub(super) fn how_to_empty(&self) -> String {
         match self.dialect() {
             Dialect::Sqlite => format!("delete {0}, {0}-wal and {0}-shm", self.shown),
-            Dialect::Postgres => format!("drop the database {} and make it anew", self.shown),
+            Dialect::Postgres => format!("drop the database {} and create it again", self.shown),
         }
     }
 }

@@ -118,7 +118,7 @@ fn check_virtual_tables(conn: &mut dyn Connection) -> Result<()> {
 /// # Errors
 /// Which table or column is not the same.
 pub(super) fn agree(from: &Layout, to: &Layout) -> Result<Vec<Table>> {
-    let differ = |what: String| Error::internal(format!("the two databases are not made alike: {what}"));
+    let differ = |what: String| Error::internal(format!("the schemas of the two databases differ: {what}"));
     if let Some(name) = to.0.keys().find(|name| !from.0.contains_key(*name)) {
         return Err(differ(format!("the source has no table {name}")));
     }
