@@ -15,7 +15,7 @@ use tenantry_core::error::Error;
 use tenantry_core::model::{GroupId, PartnerId, Profile, Status};
 use tenantry_core::values;
 use tenantry_domain::unit;
-use tenantry_domain::user_import::{self, ImportedUser, Mood, Row};
+use tenantry_domain::user_import::{self, BatchStrategy, ImportedUser, Row};
 use tenantry_domain::users::NewUser;
 use tenantry_store::access::{Admin, Operator};
 use tenantry_store::engine::tx::Tx;
@@ -395,13 +395,13 @@ async fn a_batch_makes_way_and_goes_on_in_another_transaction() {
     let rows: Vec<Row> = (0..1_100).map(|n| row(n, &format!("user{n}"), group)).collect();
     let places = Arc::new(Mutex::new(Vec::new()));
     let begun = Arc::clone(&places);
-    let part = move |tx: &mut Tx<'_, Admin>, mood, at, (): &()| {
+    let part = move |tx: &mut Tx<'_, Admin>, strategy, at, (): &()| {
         begun.lock().unwrap().push(at);
-        let fates = user_import::create_batch(tx, &rows[at..], false, mood)?;
+        let fates = user_import::create_batch(tx, &rows[at..], false, strategy)?;
         Ok((at + fates.len(), ()))
     };
-    let mut mood = Mood::Hopeful;
-    let mut storing = Box::pin(user_import::store_batch(store, &by, &mut mood, 1_100, (), part));
+    let mut strategy = BatchStrategy::Optimistic;
+    let mut storing = Box::pin(user_import::store_batch(store, &by, &mut strategy, 1_100, (), part));
     let expected = if is_postgres() {
         storing.await.unwrap();
         [0, 1_000]
@@ -445,21 +445,21 @@ async fn a_batch_with_a_group_that_is_gone_is_done_row_by_row() {
     let group_of = |n| if n % 500 == 7 { gone } else { group };
     let name_of = |n| if n == 900 { String::from("user3") } else { format!("user{n}") };
     let rows: Arc<Vec<Row>> = Arc::new((0..1_100).map(|n| row(n, &name_of(n), group_of(n))).collect());
-    let create = async |from: usize, mood| {
+    let create = async |from: usize, strategy| {
         let rows = Arc::clone(&rows);
         let created = unit::write_large(&t.app.store, &by, move |tx| {
-            user_import::create_batch(tx, &rows[from..], false, mood)
+            user_import::create_batch(tx, &rows[from..], false, strategy)
         });
         created.await.map(|fates| {
             let bad: Vec<u64> = fates.iter().filter(|fate| !fate.is_good()).map(|fate| fate.line).collect();
             (fates.len(), bad)
         })
     };
-    let refusal = create(0, Mood::Hopeful).await;
+    let refusal = create(0, BatchStrategy::Optimistic).await;
     assert!(matches!(refusal, Err(Error::Invalid(_))), "{refusal:?}");
     assert_eq!(total(&admin).await, 1, "nothing is left of it");
-    assert_eq!(create(0, Mood::Careful).await.unwrap(), (1_000, vec![8, 508, 901]));
-    assert_eq!(create(1_000, Mood::Careful).await.unwrap(), (100, vec![1_008]));
+    assert_eq!(create(0, BatchStrategy::PerRow).await.unwrap(), (1_000, vec![8, 508, 901]));
+    assert_eq!(create(1_000, BatchStrategy::PerRow).await.unwrap(), (100, vec![1_008]));
     assert_eq!(total(&admin).await, 1_097);
     let group = admin.get(&format!("/api/v1/groups/{}", group.0)).await.expect(200).body;
     assert_eq!(group["membershipCount"], 1_096);

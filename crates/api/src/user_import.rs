@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::responses::{AdminErrors, ConflictError, InvalidError};
 use tenantry_core::error::{Conflict, Error, Fault, Result};
 use tenantry_core::rows::{BatchSize, Format, RawRow, Splitter};
-use tenantry_domain::user_import::{self, Chain, Fate, Mood, Seen};
+use tenantry_domain::user_import::{self, BatchStrategy, Chain, Fate, Seen};
 use tenantry_domain::user_rows::read_rows;
 use tenantry_http::extract::{Admin, QueryParams};
 use tenantry_http::incoming::{StreamedBody, body_problem};
@@ -182,7 +182,7 @@ struct Import {
     rows: i64,
     chain: Chain,
     seen: Seen,
-    mood: Mood,
+    strategy: BatchStrategy,
 }
 
 impl Import {
@@ -192,8 +192,8 @@ impl Import {
             Some(key) => app.store.scan(&by, move |tx| user_import::find_progress(tx, &key)).await?,
         };
         let done = UsersImported::of(&before)?;
-        let (chain, seen, mood) = (Chain::default(), Seen::default(), Mood::Hopeful);
-        Ok(Self { app, by, asked, before, done, rows: 0, chain, seen, mood })
+        let (chain, seen, strategy) = (Chain::default(), Seen::default(), BatchStrategy::Optimistic);
+        Ok(Self { app, by, asked, before, done, rows: 0, chain, seen, strategy })
     }
 
     async fn run(mut self, mut body: Body) -> Result<Response, Problem> {
@@ -269,7 +269,7 @@ impl Import {
             return Err(Fault::new("", "too-many-rows", detail).into());
         }
         let (app, send_mail) = (&self.app, self.asked.send_mail);
-        let tried = user_import::rehearse_batch(&app.store, &self.by, &mut self.mood, rows, send_mail);
+        let tried = user_import::rehearse_batch(&app.store, &self.by, &mut self.strategy, rows, send_mail);
         let mut fates = tried.await?;
         self.seen.check(&mut fates);
         self.done.count(fates);
@@ -279,10 +279,11 @@ impl Import {
     async fn store(&mut self, rows: Vec<user_import::Row>, marks: Vec<Chain>, from: i64) -> Result<()> {
         let batch = Batch { send_mail: self.asked.send_mail, key: self.asked.key.clone(), from, rows, marks };
         let (store, count, before) = (&self.app.store, batch.rows.len(), std::mem::take(&mut self.done));
-        let part = move |tx: &mut Tx<'_, access::Admin>, mood, at, before: &UsersImported| {
-            batch.run(tx, mood, at, before)
+        let part = move |tx: &mut Tx<'_, access::Admin>, strategy, at, before: &UsersImported| {
+            batch.run(tx, strategy, at, before)
         };
-        self.done = user_import::store_batch(store, &self.by, &mut self.mood, count, before, part).await?;
+        self.done =
+            user_import::store_batch(store, &self.by, &mut self.strategy, count, before, part).await?;
         Ok(())
     }
 }
@@ -304,12 +305,12 @@ impl Batch {
     fn run(
         &self,
         tx: &mut Tx<'_, access::Admin>,
-        mood: Mood,
+        strategy: BatchStrategy,
         at: usize,
         before: &UsersImported,
     ) -> Result<(usize, UsersImported)> {
         let (mut done, rows) = (before.clone(), self.rows.get(at..).unwrap_or_default());
-        let fates = user_import::create_batch(tx, rows, self.send_mail, mood)?;
+        let fates = user_import::create_batch(tx, rows, self.send_mail, strategy)?;
         let end = at + fates.len();
         done.count(fates);
         if let Some(key) = &self.key {

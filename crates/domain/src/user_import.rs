@@ -150,16 +150,16 @@ impl Fate {
 
 /// How a batch goes about rows that may be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mood {
+pub enum BatchStrategy {
     /// All at once but those whose names are taken, in the hope that none is refused for another reason: then the whole
     /// batch is, and has to be done carefully.
-    Hopeful,
+    Optimistic,
     /// Each so that it can be taken back alone. This costs twice as much, and more in a long transaction.
-    Careful,
+    PerRow,
 }
 
 /// The most rows of a careful transaction.
-const CAREFUL: usize = 1_000;
+const PER_ROW_LIMIT: usize = 1_000;
 
 /// Stores a batch in as many transactions as it takes. `part` stores some of the rows from a position on, and returns
 /// the next position and the results of all rows so far; `before` are the results of earlier batches.
@@ -169,22 +169,22 @@ const CAREFUL: usize = 1_000;
 pub async fn store_batch<T, F>(
     store: &Store,
     by: &Admin,
-    mood: &mut Mood,
+    strategy: &mut BatchStrategy,
     rows: usize,
     before: T,
     part: F,
 ) -> Result<T>
 where
     T: Send + Sync + 'static,
-    F: Fn(&mut Tx<'_, Admin>, Mood, usize, &T) -> Result<(usize, T)> + Send + Sync + 'static,
+    F: Fn(&mut Tx<'_, Admin>, BatchStrategy, usize, &T) -> Result<(usize, T)> + Send + Sync + 'static,
 {
     let part = Arc::new(part);
     let (mut at, mut done) = (0, before);
     while at < rows {
         let before = Arc::new(done);
-        (at, done) = hopefully(mood, |mood| {
+        (at, done) = optimistically(strategy, |strategy| {
             let (part, before) = (Arc::clone(&part), Arc::clone(&before));
-            unit::write_large(store, by, move |tx| part(tx, mood, at, &before))
+            unit::write_large(store, by, move |tx| part(tx, strategy, at, &before))
         })
         .await?;
     }
@@ -198,7 +198,7 @@ where
 pub async fn rehearse_batch(
     store: &Store,
     by: &Admin,
-    mood: &mut Mood,
+    strategy: &mut BatchStrategy,
     rows: Vec<Row>,
     send_mail: bool,
 ) -> Result<Vec<Fate>> {
@@ -206,10 +206,10 @@ pub async fn rehearse_batch(
     let mut fates = Vec::with_capacity(rows.len());
     while fates.len() < rows.len() {
         let at = fates.len();
-        let part = hopefully(mood, |mood| {
+        let part = optimistically(strategy, |strategy| {
             let rows = Arc::clone(&rows);
             unit::rehearse_large(store, by, move |tx| {
-                create_batch(tx, rows.get(at..).unwrap_or_default(), send_mail, mood)
+                create_batch(tx, rows.get(at..).unwrap_or_default(), send_mail, strategy)
             })
         });
         fates.extend(part.await?);
@@ -218,17 +218,20 @@ pub async fn rehearse_batch(
 }
 
 /// Has something done carefully where hope was in vain, and whether it was: so it will be the next time.
-async fn hopefully<T, Fut>(mood: &mut Mood, work: impl Fn(Mood) -> Fut) -> Result<T>
+async fn optimistically<T, Fut>(
+    strategy: &mut BatchStrategy,
+    work: impl Fn(BatchStrategy) -> Fut,
+) -> Result<T>
 where
     Fut: Future<Output = Result<T>>,
 {
-    if *mood == Mood::Hopeful {
-        match work(Mood::Hopeful).await {
-            Err(Error::Invalid(_) | Error::Conflict(_)) => *mood = Mood::Careful,
+    if *strategy == BatchStrategy::Optimistic {
+        match work(BatchStrategy::Optimistic).await {
+            Err(Error::Invalid(_) | Error::Conflict(_)) => *strategy = BatchStrategy::PerRow,
             other => return other,
         }
     }
-    work(Mood::Careful).await
+    work(BatchStrategy::PerRow).await
 }
 
 /// Creates users of a batch. Returns the result of each row, from the first one on. A rejected row does not affect the
@@ -237,19 +240,25 @@ where
 ///
 /// # Errors
 /// Only those that no row is to blame for; hopefully also that of the first row which is refused.
-pub fn create_batch(tx: &mut Tx<'_, Admin>, rows: &[Row], send_mail: bool, mood: Mood) -> Result<Vec<Fate>> {
-    let fates = match mood {
-        Mood::Hopeful => {
-            let part = tx.part_of(rows.len());
-            create_together(tx, rows.get(..part).unwrap_or(rows), send_mail)
-        }
-        Mood::Careful => each(tx, rows.get(..CAREFUL).unwrap_or(rows), |tx, line, user| {
-            match tx.attempt(|tx| create(tx, user, send_mail, users::insert))? {
-                Ok(()) => Ok(Fate::created(line, &user.new)),
-                Err(error) => refused(line, error),
+pub fn create_batch(
+    tx: &mut Tx<'_, Admin>,
+    rows: &[Row],
+    send_mail: bool,
+    strategy: BatchStrategy,
+) -> Result<Vec<Fate>> {
+    let fates =
+        match strategy {
+            BatchStrategy::Optimistic => {
+                let part = tx.part_of(rows.len());
+                create_together(tx, rows.get(..part).unwrap_or(rows), send_mail)
             }
-        }),
-    }?;
+            BatchStrategy::PerRow => each(tx, rows.get(..PER_ROW_LIMIT).unwrap_or(rows), |tx, line, user| {
+                match tx.attempt(|tx| create(tx, user, send_mail, users::insert))? {
+                    Ok(()) => Ok(Fate::created(line, &user.new)),
+                    Err(error) => refused(line, error),
+                }
+            }),
+        }?;
     let created = rows.iter().zip(&fates).filter(|(_, fate)| fate.is_good());
     let hashes = created.filter_map(|(row, _)| row.user.as_ref().ok()?.password_hash.as_deref());
     expensive_hashes::record(tx, hashes)?;

@@ -8,7 +8,7 @@ use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_core::rows::{Format, RawRow};
 use tenantry_domain::services::Services;
-use tenantry_domain::user_import::{self, Fate, Mood};
+use tenantry_domain::user_import::{self, BatchStrategy, Fate};
 use tenantry_domain::user_rows::{export_rows, read_rows};
 use tenantry_domain::{partners, unit};
 use tenantry_store::access::{Admin, Operator};
@@ -79,7 +79,7 @@ pub(crate) struct Exported {
 impl ImportOperation {
     /// See [`crate::cli::operations::Operation::run`].
     pub(crate) async fn run(self, services: &Services, by: Operator) -> Result<Value> {
-        let mut mood = Mood::Hopeful;
+        let mut strategy = BatchStrategy::Optimistic;
         match self {
             Self::Begin { pid, key } => {
                 let admin = by.as_admin_of(pid);
@@ -91,18 +91,18 @@ impl ImportOperation {
                 let rows = read_rows(&services.store, &admin, rows).await?;
                 let count = rows.len();
                 let batch = Batch { key, from, rows, send_mail, planned };
-                let part = move |tx: &mut Tx<'_, Admin>, mood, at, rejected: &Vec<Fate>| {
-                    batch.run(tx, mood, at, rejected)
+                let part = move |tx: &mut Tx<'_, Admin>, strategy, at, rejected: &Vec<Fate>| {
+                    batch.run(tx, strategy, at, rejected)
                 };
                 let stored =
-                    user_import::store_batch(&services.store, &admin, &mut mood, count, Vec::new(), part);
+                    user_import::store_batch(&services.store, &admin, &mut strategy, count, Vec::new(), part);
                 Ok(json!(stored.await?))
             }
             Self::Rehearse { pid, rows, send_mail } => {
                 let admin = by.as_admin_of(pid);
                 let rows = read_rows(&services.store, &admin, rows).await?;
                 let store = &services.store;
-                let tried = user_import::rehearse_batch(store, &admin, &mut mood, rows, send_mail);
+                let tried = user_import::rehearse_batch(store, &admin, &mut strategy, rows, send_mail);
                 Ok(json!(tried.await?))
             }
             Self::End { pid, key } => {
@@ -156,14 +156,14 @@ impl Batch {
     fn run(
         &self,
         tx: &mut Tx<'_, Admin>,
-        mood: Mood,
+        strategy: BatchStrategy,
         at: usize,
         before: &[Fate],
     ) -> Result<(usize, Vec<Fate>)> {
         let Self { key, from, rows, send_mail, planned } = self;
         let stored = user_import::find_progress(tx, key)?;
         let left = rows.get(at..).unwrap_or_default();
-        let mut fates = user_import::create_batch(tx, left, *send_mail, mood)?;
+        let mut fates = user_import::create_batch(tx, left, *send_mail, strategy)?;
         let (all, end) = (fates.len(), at + fates.len());
         if let Some(planned) = planned {
             check_plan(planned.get(at..end).unwrap_or(planned), &fates)?;
