@@ -397,8 +397,8 @@ async fn a_batch_makes_way_and_goes_on_in_another_transaction() {
     let begun = Arc::clone(&places);
     let part = move |tx: &mut Tx<'_, Admin>, strategy, at, (): &()| {
         begun.lock().unwrap().push(at);
-        let fates = user_import::create_batch(tx, &rows[at..], false, strategy)?;
-        Ok((at + fates.len(), ()))
+        let outcomes = user_import::create_batch(tx, &rows[at..], false, strategy)?;
+        Ok((at + outcomes.len(), ()))
     };
     let mut strategy = BatchStrategy::Optimistic;
     let mut storing = Box::pin(user_import::store_batch(store, &by, &mut strategy, 1_100, (), part));
@@ -450,9 +450,10 @@ async fn a_batch_with_a_group_that_is_gone_is_done_row_by_row() {
         let created = unit::write_large(&t.app.store, &by, move |tx| {
             user_import::create_batch(tx, &rows[from..], false, strategy)
         });
-        created.await.map(|fates| {
-            let bad: Vec<u64> = fates.iter().filter(|fate| !fate.is_good()).map(|fate| fate.line).collect();
-            (fates.len(), bad)
+        created.await.map(|outcomes| {
+            let bad: Vec<u64> =
+                outcomes.iter().filter(|outcome| !outcome.is_good()).map(|outcome| outcome.line).collect();
+            (outcomes.len(), bad)
         })
     };
     let refusal = create(0, BatchStrategy::Optimistic).await;

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::responses::{AdminErrors, ConflictError, InvalidError};
 use tenantry_core::error::{Conflict, Error, Fault, Result};
 use tenantry_core::rows::{BatchSize, Format, RawRow, Splitter};
-use tenantry_domain::user_import::{self, BatchStrategy, Chain, Fate, Seen};
+use tenantry_domain::user_import::{self, BatchStrategy, Chain, RowOutcome, Seen};
 use tenantry_domain::user_rows::read_rows;
 use tenantry_http::extract::{Admin, QueryParams};
 use tenantry_http::incoming::{StreamedBody, body_problem};
@@ -90,8 +90,8 @@ impl UsersImported {
         Ok(Self { created: progress.created, failed: progress.failed, rejected })
     }
 
-    fn count(&mut self, fates: Vec<Fate>) {
-        for Fate { line, errors, .. } in fates {
+    fn count(&mut self, outcomes: Vec<RowOutcome>) {
+        for RowOutcome { line, errors, .. } in outcomes {
             if errors.is_empty() {
                 self.created += 1;
                 continue;
@@ -270,9 +270,9 @@ impl Import {
         }
         let (app, send_mail) = (&self.app, self.asked.send_mail);
         let tried = user_import::rehearse_batch(&app.store, &self.by, &mut self.strategy, rows, send_mail);
-        let mut fates = tried.await?;
-        self.seen.check(&mut fates);
-        self.done.count(fates);
+        let mut outcomes = tried.await?;
+        self.seen.check(&mut outcomes);
+        self.done.count(outcomes);
         Ok(())
     }
 
@@ -310,9 +310,9 @@ impl Batch {
         before: &UsersImported,
     ) -> Result<(usize, UsersImported)> {
         let (mut done, rows) = (before.clone(), self.rows.get(at..).unwrap_or_default());
-        let fates = user_import::create_batch(tx, rows, self.send_mail, strategy)?;
-        let end = at + fates.len();
-        done.count(fates);
+        let outcomes = user_import::create_batch(tx, rows, self.send_mail, strategy)?;
+        let end = at + outcomes.len();
+        done.count(outcomes);
         if let Some(key) = &self.key {
             let told = serde_json::to_string(&done.rejected)
                 .map_err(|e| Error::internal(format!("an import's state cannot be written: {e}")))?;

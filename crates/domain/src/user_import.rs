@@ -44,7 +44,7 @@ pub struct Row {
 /// The result of a row, or the expected result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Fate {
+pub struct RowOutcome {
     /// The line that the row begins on.
     pub line: u64,
     /// The name of the created user, if it was created.
@@ -62,7 +62,7 @@ pub struct Fate {
 }
 
 /// One line for people.
-impl std::fmt::Display for Fate {
+impl std::fmt::Display for RowOutcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "line {}: ", self.line)?;
         if let Some(username) = &self.username {
@@ -107,7 +107,7 @@ impl From<Conflict> for Reason {
     }
 }
 
-impl Fate {
+impl RowOutcome {
     /// Whether the row becomes a user.
     pub fn is_good(&self) -> bool {
         self.errors.is_empty()
@@ -115,9 +115,9 @@ impl Fate {
 
     /// Whether both have the same result; the texts may differ.
     pub fn agrees(&self, other: &Self) -> bool {
-        let brief = |fate: &Self| {
-            let errors: Vec<_> = fate.errors.iter().map(|e| (e.field.clone(), e.code.clone())).collect();
-            (fate.line, fate.username.clone(), fate.groups.clone(), errors)
+        let brief = |outcome: &Self| {
+            let errors: Vec<_> = outcome.errors.iter().map(|e| (e.field.clone(), e.code.clone())).collect();
+            (outcome.line, outcome.username.clone(), outcome.groups.clone(), errors)
         };
         brief(self) == brief(other)
     }
@@ -201,20 +201,20 @@ pub async fn rehearse_batch(
     strategy: &mut BatchStrategy,
     rows: Vec<Row>,
     send_mail: bool,
-) -> Result<Vec<Fate>> {
+) -> Result<Vec<RowOutcome>> {
     let rows = Arc::new(rows);
-    let mut fates = Vec::with_capacity(rows.len());
-    while fates.len() < rows.len() {
-        let at = fates.len();
+    let mut outcomes = Vec::with_capacity(rows.len());
+    while outcomes.len() < rows.len() {
+        let at = outcomes.len();
         let part = optimistically(strategy, |strategy| {
             let rows = Arc::clone(&rows);
             unit::rehearse_large(store, by, move |tx| {
                 create_batch(tx, rows.get(at..).unwrap_or_default(), send_mail, strategy)
             })
         });
-        fates.extend(part.await?);
+        outcomes.extend(part.await?);
     }
-    Ok(fates)
+    Ok(outcomes)
 }
 
 /// Has something done carefully where hope was in vain, and whether it was: so it will be the next time.
@@ -245,8 +245,8 @@ pub fn create_batch(
     rows: &[Row],
     send_mail: bool,
     strategy: BatchStrategy,
-) -> Result<Vec<Fate>> {
-    let fates =
+) -> Result<Vec<RowOutcome>> {
+    let outcomes =
         match strategy {
             BatchStrategy::Optimistic => {
                 let part = tx.part_of(rows.len());
@@ -254,55 +254,55 @@ pub fn create_batch(
             }
             BatchStrategy::PerRow => each(tx, rows.get(..PER_ROW_LIMIT).unwrap_or(rows), |tx, line, user| {
                 match tx.attempt(|tx| create(tx, user, send_mail, users::insert))? {
-                    Ok(()) => Ok(Fate::created(line, &user.new)),
+                    Ok(()) => Ok(RowOutcome::created(line, &user.new)),
                     Err(error) => refused(line, error),
                 }
             }),
         }?;
-    let created = rows.iter().zip(&fates).filter(|(_, fate)| fate.is_good());
+    let created = rows.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_good());
     let hashes = created.filter_map(|(row, _)| row.user.as_ref().ok()?.password_hash.as_deref());
     expensive_hashes::record(tx, hashes)?;
-    Ok(fates)
+    Ok(outcomes)
 }
 
 /// Does once for all rows what each would do by itself: so there is little between them, and PostgreSQL stores them
 /// together.
-fn create_together(tx: &mut Tx<'_>, rows: &[Row], send_mail: bool) -> Result<Vec<Fate>> {
+fn create_together(tx: &mut Tx<'_>, rows: &[Row], send_mail: bool) -> Result<Vec<RowOutcome>> {
     let groups = count_each(good(rows).flat_map(|user| &user.new.groups).copied());
     users::require_groups(tx, &groups.into_keys().collect::<Vec<_>>())?;
     tx.expect_rows(good(rows).count());
     let mut taken = Taken::find(tx, rows)?;
-    let fates = each(tx, rows, |tx, line, user| {
+    let outcomes = each(tx, rows, |tx, line, user| {
         if let Some(error) = taken.refusal(&user.new) {
             return refused(line, error);
         }
         create(tx, user, send_mail, users::insert_alone)?;
         taken.add(&user.new);
-        Ok(Fate::created(line, &user.new))
+        Ok(RowOutcome::created(line, &user.new))
     })?;
-    let members = count_each(fates.iter().flat_map(|fate| &fate.groups).map(|id| GroupId(*id)));
+    let members = count_each(outcomes.iter().flat_map(|outcome| &outcome.groups).map(|id| GroupId(*id)));
     members.into_iter().try_for_each(|(group, count)| groups::count_members(tx, group, count))?;
-    Ok(fates)
+    Ok(outcomes)
 }
 
 /// Row by row, until others wait.
 fn each(
     tx: &mut Tx<'_>,
     rows: &[Row],
-    mut create: impl FnMut(&mut Tx<'_>, u64, &ImportedUser) -> Result<Fate>,
-) -> Result<Vec<Fate>> {
-    let (mut fates, mut pace) = (Vec::with_capacity(rows.len()), Pace::start(StepLimits::IMPORT));
+    mut create: impl FnMut(&mut Tx<'_>, u64, &ImportedUser) -> Result<RowOutcome>,
+) -> Result<Vec<RowOutcome>> {
+    let (mut outcomes, mut pace) = (Vec::with_capacity(rows.len()), Pace::start(StepLimits::IMPORT));
     for row in rows {
         if tx.is_step_over(&pace) {
             break;
         }
         pace.add(1);
-        fates.push(match &row.user {
+        outcomes.push(match &row.user {
             Ok(user) => create(tx, row.line, user)?,
-            Err(faults) => Fate::rejected(row.line, faults.iter().cloned().map(Reason::from).collect()),
+            Err(faults) => RowOutcome::rejected(row.line, faults.iter().cloned().map(Reason::from).collect()),
         });
     }
-    Ok(fates)
+    Ok(outcomes)
 }
 
 /// Taken unique keys: in the database before a batch, and in its rows so far.
@@ -357,10 +357,12 @@ fn count_each(groups: impl Iterator<Item = GroupId>) -> BTreeMap<GroupId, i64> {
 }
 
 /// Errors of a row belong to the row; any other error fails the batch.
-fn refused(line: u64, error: Error) -> Result<Fate> {
+fn refused(line: u64, error: Error) -> Result<RowOutcome> {
     match error {
-        Error::Invalid(faults) => Ok(Fate::rejected(line, faults.into_iter().map(Reason::from).collect())),
-        Error::Conflict(conflict) => Ok(Fate::rejected(line, vec![conflict.into()])),
+        Error::Invalid(faults) => {
+            Ok(RowOutcome::rejected(line, faults.into_iter().map(Reason::from).collect()))
+        }
+        Error::Conflict(conflict) => Ok(RowOutcome::rejected(line, vec![conflict.into()])),
         other => Err(other),
     }
 }
@@ -388,9 +390,9 @@ pub struct Seen(HashSet<[u8; 16]>);
 
 impl Seen {
     /// Rejects rows whose keys an earlier row of the file has taken.
-    pub fn check(&mut self, fates: &mut [Fate]) {
-        for fate in fates.iter_mut() {
-            let Some((username, external_id)) = fate.keys.take() else { continue };
+    pub fn check(&mut self, outcomes: &mut [RowOutcome]) {
+        for outcome in outcomes.iter_mut() {
+            let Some((username, external_id)) = outcome.keys.take() else { continue };
             let name = hash("u", &username);
             let external_id = external_id.map(|id| hash("x", &id));
             let taken = if self.0.contains(&name) {
@@ -404,7 +406,7 @@ impl Seen {
                 Some((code, field)) => {
                     let detail = "an earlier row of this file has it".to_owned();
                     let reason = Reason { field: field.to_owned(), code: code.to_owned(), detail };
-                    *fate = Fate::rejected(fate.line, vec![reason]);
+                    *outcome = RowOutcome::rejected(outcome.line, vec![reason]);
                 }
                 None => self.0.extend([Some(name), external_id].into_iter().flatten()),
             }

@@ -8,7 +8,7 @@ use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_core::rows::{Format, RawRow};
 use tenantry_domain::services::Services;
-use tenantry_domain::user_import::{self, BatchStrategy, Fate};
+use tenantry_domain::user_import::{self, BatchStrategy, RowOutcome};
 use tenantry_domain::user_rows::{export_rows, read_rows};
 use tenantry_domain::{partners, unit};
 use tenantry_store::access::{Admin, Operator};
@@ -31,7 +31,7 @@ pub enum ImportOperation {
         rows: Vec<RawRow>,
         send_mail: bool,
         /// The planned results of these rows: anything else is refused.
-        planned: Option<Vec<Fate>>,
+        planned: Option<Vec<RowOutcome>>,
     },
     /// Dry-runs rows.
     Rehearse { pid: PartnerId, rows: Vec<RawRow>, send_mail: bool },
@@ -60,7 +60,7 @@ pub(crate) struct Newest {
     /// The line of its first row.
     pub(crate) line: u64,
     /// Its rejected rows.
-    pub(crate) rejected: Vec<Fate>,
+    pub(crate) rejected: Vec<RowOutcome>,
 }
 
 /// A page of an export.
@@ -91,7 +91,7 @@ impl ImportOperation {
                 let rows = read_rows(&services.store, &admin, rows).await?;
                 let count = rows.len();
                 let batch = Batch { key, from, rows, send_mail, planned };
-                let part = move |tx: &mut Tx<'_, Admin>, strategy, at, rejected: &Vec<Fate>| {
+                let part = move |tx: &mut Tx<'_, Admin>, strategy, at, rejected: &Vec<RowOutcome>| {
                     batch.run(tx, strategy, at, rejected)
                 };
                 let stored =
@@ -147,7 +147,7 @@ struct Batch {
     from: i64,
     rows: Vec<user_import::Row>,
     send_mail: bool,
-    planned: Option<Vec<Fate>>,
+    planned: Option<Vec<RowOutcome>>,
 }
 
 impl Batch {
@@ -158,20 +158,20 @@ impl Batch {
         tx: &mut Tx<'_, Admin>,
         strategy: BatchStrategy,
         at: usize,
-        before: &[Fate],
-    ) -> Result<(usize, Vec<Fate>)> {
+        before: &[RowOutcome],
+    ) -> Result<(usize, Vec<RowOutcome>)> {
         let Self { key, from, rows, send_mail, planned } = self;
         let stored = user_import::find_progress(tx, key)?;
         let left = rows.get(at..).unwrap_or_default();
-        let mut fates = user_import::create_batch(tx, left, *send_mail, strategy)?;
-        let (all, end) = (fates.len(), at + fates.len());
+        let mut outcomes = user_import::create_batch(tx, left, *send_mail, strategy)?;
+        let (all, end) = (outcomes.len(), at + outcomes.len());
         if let Some(planned) = planned {
-            check_plan(planned.get(at..end).unwrap_or(planned), &fates)?;
+            check_plan(planned.get(at..end).unwrap_or(planned), &outcomes)?;
         }
-        fates.retain(|fate| !fate.is_good());
+        outcomes.retain(|outcome| !outcome.is_good());
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let (created, failed) = (count(all - fates.len()), count(fates.len()));
-        let rejected = [before, &fates].concat();
+        let (created, failed) = (count(all - outcomes.len()), count(outcomes.len()));
+        let rejected = [before, &outcomes].concat();
         let newest = Newest { line: rows.first().map_or(0, |row| row.line), rejected };
         let told = serde_json::to_string(&newest)
             .map_err(|e| Error::internal(format!("an import's state cannot be written: {e}")))?;
@@ -188,16 +188,16 @@ impl Batch {
 }
 
 /// Refuses results that differ from the plan.
-pub(crate) fn check_plan(planned: &[Fate], fates: &[Fate]) -> Result<()> {
-    let differs = match planned.len() == fates.len() {
-        true => planned.iter().zip(fates).find(|(planned, fate)| !planned.agrees(fate)),
-        false => planned.first().zip(fates.first()),
+pub(crate) fn check_plan(planned: &[RowOutcome], outcomes: &[RowOutcome]) -> Result<()> {
+    let differs = match planned.len() == outcomes.len() {
+        true => planned.iter().zip(outcomes).find(|(planned, outcome)| !planned.agrees(outcome)),
+        false => planned.first().zip(outcomes.first()),
     };
-    let Some((planned, fate)) = differs else { return Ok(()) };
+    let Some((planned, outcome)) = differs else { return Ok(()) };
     let detail = format!(
         "line {} differs from the plan: it would {}, not {}; create a new plan",
         planned.line,
-        fate.brief(),
+        outcome.brief(),
         planned.brief()
     );
     Err(Conflict::users("plan-differs", Vec::new(), detail))
