@@ -398,7 +398,7 @@ async fn what_has_expired_is_cleared_away_once() {
     // What one was at, the other has passed over: the next round has the rest.
     let done = [one.unwrap(), two.unwrap(), housekeep(&t.app).await.unwrap()];
     let sum = |of: fn(&Housekeeping) -> usize| done.iter().map(of).sum::<usize>();
-    assert_eq!(sum(|done| done.letters), 60, "each is overwritten once, and its row removed once");
+    assert_eq!(sum(|done| done.mails), 60, "each is overwritten once, and its row removed once");
     assert_eq!(sum(|done| done.failures), 20, "the last one still counts");
     for table in ["outbox", "sessions", "access_tokens", "refresh_tokens"] {
         assert_eq!(t.database.number(&format!("SELECT count(*) FROM {table}")), 0, "{table}");

@@ -44,7 +44,7 @@ const RECORD_KEPT: Millis = 30 * DAY;
 
 /// An outbox entry without its text.
 #[derive(Debug, Clone, Copy)]
-pub struct Ticket {
+pub struct OutboxEntry {
     /// The partner of the recipient.
     pub pid: PartnerId,
     /// The row's id.
@@ -59,7 +59,7 @@ pub struct Ticket {
 #[derive(Debug)]
 pub struct Due {
     /// The entry.
-    pub ticket: Ticket,
+    pub entry: OutboxEntry,
     /// Its content.
     pub content: Content,
 }
@@ -77,7 +77,7 @@ pub enum Content {
 
 /// The outcome of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum DeliveryOutcome {
     /// Delivered.
     Delivered,
     /// Failed.
@@ -121,8 +121,8 @@ pub fn list_due(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Due>> {
 }
 
 fn read(mail: Mail, now: Millis) -> Due {
-    let ticket =
-        Ticket { pid: mail.pid, mail_id: mail.mail_id, user_id: mail.user_id, attempts: mail.attempts };
+    let entry =
+        OutboxEntry { pid: mail.pid, mail_id: mail.mail_id, user_id: mail.user_id, attempts: mail.attempts };
     let content = if mail.expires_at.is_some_and(|at| at <= now) {
         Content::Expired
     } else {
@@ -132,7 +132,7 @@ fn read(mail: Mail, now: Millis) -> Due {
             Err(_) => Content::Unreadable,
         }
     };
-    Due { ticket, content }
+    Due { entry, content }
 }
 
 /// When the next message is due, if there is one.
@@ -143,12 +143,12 @@ pub fn next_due(tx: &mut Tx<'_>) -> Result<Option<Millis>> {
     outbox::next_due(tx)
 }
 
-/// Whether an entry becomes a dead letter: it belongs in [`set_aside`], every other one in [`settle`].
-pub fn is_given_up(ticket: &Ticket, fate: Fate) -> bool {
-    match fate {
-        Fate::Unreadable => true,
-        Fate::Failed { .. } => ticket.attempts + 1 >= MOST_ATTEMPTS,
-        Fate::Delivered | Fate::Expired | Fate::Untried => false,
+/// Whether an entry becomes a dead letter: it belongs in [`make_dead_letters`], every other one in [`settle`].
+pub fn is_dead_letter(entry: &OutboxEntry, outcome: DeliveryOutcome) -> bool {
+    match outcome {
+        DeliveryOutcome::Unreadable => true,
+        DeliveryOutcome::Failed { .. } => entry.attempts + 1 >= MOST_ATTEMPTS,
+        DeliveryOutcome::Delivered | DeliveryOutcome::Expired | DeliveryOutcome::Untried => false,
     }
 }
 
@@ -157,14 +157,16 @@ pub fn is_given_up(ticket: &Ticket, fate: Fate) -> bool {
 ///
 /// # Errors
 /// None of its own.
-pub fn settle(tx: &mut Tx<'_>, batch: &[(Ticket, Fate)]) -> Result<()> {
+pub fn settle(tx: &mut Tx<'_>, batch: &[(OutboxEntry, DeliveryOutcome)]) -> Result<()> {
     let mut delivered = BTreeMap::<PartnerId, Vec<i64>>::new();
-    for (Ticket { pid, mail_id, attempts, .. }, fate) in batch.iter().copied() {
-        match fate {
-            Fate::Delivered => delivered.entry(pid).or_default().push(mail_id),
-            Fate::Expired | Fate::Unreadable => drop(outbox::set_expired(tx, pid, mail_id)?),
-            Fate::Untried => outbox::set_due(tx, pid, mail_id)?,
-            Fate::Failed { refused } => {
+    for (OutboxEntry { pid, mail_id, attempts, .. }, outcome) in batch.iter().copied() {
+        match outcome {
+            DeliveryOutcome::Delivered => delivered.entry(pid).or_default().push(mail_id),
+            DeliveryOutcome::Expired | DeliveryOutcome::Unreadable => {
+                drop(outbox::set_expired(tx, pid, mail_id)?)
+            }
+            DeliveryOutcome::Untried => outbox::set_due(tx, pid, mail_id)?,
+            DeliveryOutcome::Failed { refused } => {
                 let next = tx.now() + pause(tx.random(), attempts, refused);
                 outbox::set_failed(tx, pid, mail_id, next)?;
             }
@@ -186,9 +188,9 @@ fn pause(random: &Random, attempts: i64, refused: bool) -> Millis {
 ///
 /// # Errors
 /// None of its own.
-pub fn set_aside(tx: &mut Tx<'_>, given_up: &[Ticket]) -> Result<()> {
-    for Ticket { mail_id, user_id, attempts, .. } in given_up.iter().copied() {
-        if outbox::set_aside(tx, mail_id)? {
+pub fn make_dead_letters(tx: &mut Tx<'_>, dead_letters: &[OutboxEntry]) -> Result<()> {
+    for OutboxEntry { mail_id, user_id, attempts, .. } in dead_letters.iter().copied() {
+        if outbox::make_dead_letters(tx, mail_id)? {
             let after = json!({ "mailId": mail_id, "attempts": attempts + 1 });
             events::record_user(tx, Kind::MailSetAside, user_id, None, Some(after))?;
         }

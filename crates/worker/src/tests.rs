@@ -273,7 +273,7 @@ async fn twenty_failures_make_a_dead_letter() {
     let secret = password(&notice.what);
     assert_eq!((attempts, letter.contains(&secret)), (19, true));
 
-    assert_eq!(server.deliver().await, Delivered { set_aside: 1, ..Delivered::default() });
+    assert_eq!(server.deliver().await, Delivered { dead_letters: 1, ..Delivered::default() });
     assert_eq!(server.outbox(), [(None, 20)]);
     assert_eq!((server.next_due().await, server.deliver().await), (None, Delivered::default()));
     let [event] = server.events(events::Kind::MailSetAside).await.try_into().unwrap();
@@ -292,9 +292,9 @@ async fn twenty_failures_make_a_dead_letter() {
 
     // The row is removed after a month, the event stays.
     server.clock.advance(29 * DAY);
-    assert_eq!(server.housekeep().await.letters, 0);
+    assert_eq!(server.housekeep().await.mails, 0);
     server.clock.advance(DAY);
-    assert_eq!(server.housekeep().await.letters, 1);
+    assert_eq!(server.housekeep().await.mails, 1);
     assert_eq!((server.outbox(), server.events(events::Kind::MailSetAside).await.len()), (vec![], 1));
 }
 
@@ -305,7 +305,7 @@ async fn an_unreadable_entry_becomes_a_dead_letter() {
     server.create("bob").await;
     server.execute("UPDATE outbox SET letter = '{\"to\":' WHERE mail_id = 1");
     let done = server.deliver().await;
-    assert_eq!(done, Delivered { delivered: 1, set_aside: 1, ..Delivered::default() });
+    assert_eq!(done, Delivered { delivered: 1, dead_letters: 1, ..Delivered::default() });
     assert_eq!(server.outbox(), [(None, 1)]);
     let [event] = server.events(events::Kind::MailSetAside).await.try_into().unwrap();
     assert_eq!(event.after.unwrap().to_string(), r#"{"mailId":1,"attempts":1}"#);
@@ -318,7 +318,7 @@ async fn an_expired_password_is_overwritten_and_not_sent() {
     server.clock.advance(DAY - 1);
     assert_eq!(server.housekeep().await, Housekeeping::default());
     server.clock.advance(1);
-    assert_eq!(server.housekeep().await.letters, 1);
+    assert_eq!(server.housekeep().await.mails, 1);
     assert_eq!(server.outbox(), [(None, 0)]);
     // The same if delivery comes first.
     server.create("bob").await;
@@ -333,15 +333,17 @@ async fn a_message_withdrawn_during_delivery_stays_withdrawn() {
     let server = Server::start().await;
     let ada = server.create("ada").await;
     let due = server.services.store.read(&nobody(), |tx| outbox::list_due(tx, 9)).await.unwrap();
-    let mut ticket = due[0].ticket;
+    let mut entry = due[0].entry;
     reset(&server.services, ada.user_id).await;
-    let failed = outbox::Fate::Failed { refused: false };
-    unit::write(&server.services.store, &nobody(), move |tx| outbox::settle(tx, &[(ticket, failed)]))
+    let failed = outbox::DeliveryOutcome::Failed { refused: false };
+    unit::write(&server.services.store, &nobody(), move |tx| outbox::settle(tx, &[(entry, failed)]))
         .await
         .unwrap();
-    ticket.attempts = 19;
+    entry.attempts = 19;
     let scope = tenantry_store::access::system_within(PARTNER);
-    unit::write(&server.services.store, &scope, move |tx| outbox::set_aside(tx, &[ticket])).await.unwrap();
+    unit::write(&server.services.store, &scope, move |tx| outbox::make_dead_letters(tx, &[entry]))
+        .await
+        .unwrap();
     assert_eq!(server.events(events::Kind::MailSetAside).await.len(), 0);
     assert_eq!(server.outbox()[0], (None, 0));
     assert_eq!(server.deliver().await.delivered, 1, "the mail with the new password");
@@ -527,7 +529,7 @@ async fn housekeeping_continues_while_a_step_is_full() {
     ));
     assert_eq!(
         server.housekeep().await,
-        Housekeeping { letters: 2_500, sessions: 1_200, ..Housekeeping::default() }
+        Housekeeping { mails: 2_500, sessions: 1_200, ..Housekeeping::default() }
     );
     assert!(server.outbox().iter().all(|(letter, _)| letter.is_none()));
 }
