@@ -56,7 +56,7 @@ async fn fifty_creates_of_one_username_give_one_user() {
     let page = admin.get("/api/v1/users?page=0").await.expect(200).body;
     assert_eq!(page["total"], page["list"].as_array().unwrap().len());
     // One user, one event, one mail.
-    let created = t.mails().await.into_iter().filter(|mail| mail.letter.to.name == "Fenna Jansen").count();
+    let created = t.mails().await.into_iter().filter(|mail| mail.email.to.name == "Fenna Jansen").count();
     assert_eq!(created, 1);
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use tenantry_core::clock::{DAY, HOUR, MINUTE, SECOND};
 use tenantry_domain::forgot_password;
-use tenantry_mail::{Notice, Reason};
+use tenantry_mail::{EmailContent, Reason};
 
 use crate::fixtures::with;
 use crate::harness::{Answer, T, new_user, password_of};
@@ -20,11 +20,11 @@ async fn ask(t: &T, body: Value) -> Answer {
 async fn mailed(t: &T) -> Vec<(String, String, String)> {
     let mut found = Vec::new();
     for mail in t.mails().await {
-        if let Notice::TemporaryPassword { username, password, reason: Reason::Forgotten, .. } =
-            mail.letter.what
+        if let EmailContent::TemporaryPassword { username, password, reason: Reason::Forgotten, .. } =
+            mail.email.what
         {
             t.secret(password.expose());
-            found.push((mail.letter.to.address, username, password.expose().to_owned()));
+            found.push((mail.email.to.address, username, password.expose().to_owned()));
         }
     }
     found

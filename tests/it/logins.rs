@@ -477,7 +477,7 @@ async fn b25_after_a_self_made_change_password_mail_goes_to_the_old_address() {
         .await
         .split_off(before)
         .into_iter()
-        .map(|m| (m.letter.to.address, m.letter.what.is_secret()))
+        .map(|m| (m.email.to.address, m.email.what.is_secret()))
         .collect();
     assert_eq!(
         sent,
@@ -493,7 +493,7 @@ async fn b25_after_a_self_made_change_password_mail_goes_to_the_old_address() {
     t.clock.advance(DAY);
     let fenna = t.login("fenna", "Other.Kettle-Zyg9w").await;
     fenna.post(RESET, &json!({})).await.expect(200);
-    assert!(t.mails_to("thief@example.org").await.iter().any(|mail| mail.letter.what.is_secret()));
+    assert!(t.mails_to("thief@example.org").await.iter().any(|mail| mail.email.what.is_secret()));
 }
 
 #[tokio::test]
@@ -504,5 +504,5 @@ async fn b25_email_change_hold_hours_0_is_off() {
     own["email"] = json!("new@example.com");
     fenna.put("/api/v1/users/self/update", &own).await.expect(200);
     fenna.post(RESET, &json!({})).await.expect(200);
-    assert!(t.mails_to("new@example.com").await.iter().any(|mail| mail.letter.what.is_secret()));
+    assert!(t.mails_to("new@example.com").await.iter().any(|mail| mail.email.what.is_secret()));
 }

@@ -244,7 +244,7 @@ async fn one_refused_recipient_delays_no_other() {
 }
 
 #[tokio::test]
-async fn a_letter_that_fails_twenty_times_is_set_aside_with_an_event() {
+async fn a_message_that_fails_twenty_times_becomes_a_dead_letter_with_an_event() {
     let (t, smtp) = (T::start().await, SmtpServer::down());
     let admin = t.admin().await;
     let user = admin.create("fenna").await;
@@ -348,7 +348,7 @@ async fn no_request_waits_for_a_mail_server_that_says_nothing() {
     home.json("user reset-password two");
     assert_eq!(server.kill().code, None);
     drop(held);
-    // None of it is lost: another start, with a mail directory, sends the letters that still hold.
+    // None of it is lost: another start, with a mail directory, sends the messages that are still valid.
     let server = home.serve();
     let mails = home.mails(2).await;
     let to = |name: &str| mails.iter().filter(|mail| mail.contains(&format!("Username: {name}\n"))).count();
@@ -358,10 +358,10 @@ async fn no_request_waits_for_a_mail_server_that_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_killed_while_it_delivers_loses_no_letter() {
+async fn a_server_killed_while_it_delivers_loses_no_mail() {
     const USERS: usize = 120;
     let (home, mut smtp) = (Home::new(), SmtpServer::up());
-    // Commands only queue: all letters are due when the server starts.
+    // Commands only queue: all messages are due when the server starts.
     assert_eq!(home.serve().terminate().code, Some(0));
     let by = Operator::of_this_machine();
     {
@@ -396,10 +396,10 @@ async fn a_server_killed_while_it_delivers_loses_no_letter() {
     seen.extend(smtp.messages());
     // What came twice has the same id and password, so mailboxes can tell; it is at most one batch.
     let id = |message: &Value| text(&message["headers"], "Message-ID").to_owned();
-    let letters: BTreeSet<_> = seen.iter().map(|m| (to(m), id(m), password_in(text(m, "text")))).collect();
-    assert_eq!(letters.len(), USERS);
+    let messages: BTreeSet<_> = seen.iter().map(|m| (to(m), id(m), password_in(text(m, "text")))).collect();
+    assert_eq!(messages.len(), USERS);
     assert_eq!(seen.iter().map(id).collect::<BTreeSet<_>>().len(), USERS);
-    assert!(seen.len() <= USERS + 50, "{} letters", seen.len());
+    assert!(seen.len() <= USERS + 50, "{} messages", seen.len());
 }
 
 /// An ACTIVE user of this name, as the rules take one.
@@ -445,7 +445,7 @@ async fn without_a_mail_server_each_mail_is_a_file() {
     let left: i64 =
         database.query_row("SELECT count(*) FROM outbox WHERE letter IS NOT NULL", [], |r| r.get(0)).unwrap();
     drop(database);
-    assert!(left <= 1, "at most the letter that is being marked");
+    assert!(left <= 1, "at most the message that is being marked");
     assert_eq!(server.terminate().code, Some(0));
     let database = std::fs::read(home.data().join("tenantry.db")).unwrap();
     let password = password_in(&mail);

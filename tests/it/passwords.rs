@@ -199,9 +199,9 @@ async fn who_changed_it_is_told_by_mail_without_secrets() {
     change(&t, &fenna, &password_of("fenna"), &good(1)).await.expect(200);
     let mails = t.mails_to("fenna@example.com").await;
     assert_eq!(mails.len(), before + 1);
-    let what = &mails.last().unwrap().letter.what;
-    assert_eq!(*what, tenantry_mail::Notice::PasswordChanged { username: String::from("fenna") });
-    let text = serde_json::to_string(&mails.last().unwrap().letter).unwrap();
+    let what = &mails.last().unwrap().email.what;
+    assert_eq!(*what, tenantry_mail::EmailContent::PasswordChanged { username: String::from("fenna") });
+    let text = serde_json::to_string(&mails.last().unwrap().email).unwrap();
     assert!(!text.contains(&good(1)) && !text.contains(&password_of("fenna")));
 }
 

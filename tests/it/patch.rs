@@ -109,7 +109,7 @@ async fn members_patch_themselves_but_not_their_rights() {
     // A changed address is told to the old one (B25).
     fenna.patch("/self", &json!({ "email": "new@example.com" })).await.expect(200);
     let told = t.mails_to("fenna@example.com").await;
-    assert!(told.iter().any(|m| matches!(m.letter.what, tenantry_mail::Notice::EmailChanged { .. })));
+    assert!(told.iter().any(|m| matches!(m.email.what, tenantry_mail::EmailContent::EmailChanged { .. })));
 }
 
 #[tokio::test]

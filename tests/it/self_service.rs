@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use tenantry_core::clock::{DAY, HOUR};
-use tenantry_mail::Notice;
+use tenantry_mail::EmailContent;
 
 use crate::fixtures::{with, without};
 use crate::harness::{ADMIN_PASSWORD, Person, T, new_user, password_of};
@@ -38,13 +38,13 @@ fn passwords(old: &str, new: &str) -> Value {
 
 /// The address and kind of every mail so far.
 async fn post(t: &T) -> Vec<(String, &'static str)> {
-    let kind = |what: &Notice| match what {
-        Notice::TemporaryPassword { .. } => "password",
-        Notice::PasswordChanged { .. } => "password changed",
-        Notice::EmailChanged { .. } => "email changed",
-        Notice::AccountLocked { .. } => "locked",
+    let kind = |what: &EmailContent| match what {
+        EmailContent::TemporaryPassword { .. } => "password",
+        EmailContent::PasswordChanged { .. } => "password changed",
+        EmailContent::EmailChanged { .. } => "email changed",
+        EmailContent::AccountLocked { .. } => "locked",
     };
-    t.mails().await.iter().map(|mail| (mail.letter.to.address.clone(), kind(&mail.letter.what))).collect()
+    t.mails().await.iter().map(|mail| (mail.email.to.address.clone(), kind(&mail.email.what))).collect()
 }
 
 #[tokio::test]

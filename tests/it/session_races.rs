@@ -86,7 +86,7 @@ async fn b23_failed_logins_are_counted_exactly() {
         let locked = format!("SELECT count(*) FROM events WHERE kind = 'user.locked' AND user_id = {id}");
         assert_eq!(t.database.number(&locked), 1);
         let mails = t.mails_to(&format!("{name}@example.com")).await;
-        assert_eq!(mails.iter().filter(|m| format!("{:?}", m.letter.what).contains("Locked")).count(), 1);
+        assert_eq!(mails.iter().filter(|m| format!("{:?}", m.email.what).contains("Locked")).count(), 1);
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, User, UserId};
-use tenantry_mail::Notice;
+use tenantry_mail::EmailContent;
 use tenantry_store::access::system_within;
 use tenantry_store::engine::cache::{ShownUser, UserRepresentation};
 
@@ -368,11 +368,11 @@ async fn b11_another_partners_users_do_not_exist() {
     assert_eq!(olga.get("/api/v1/users?search=fenna&page=0").await.expect(200).body["total"], 0);
 }
 
-fn reasons(mails: &[tenantry_mail::Envelope]) -> Vec<String> {
+fn reasons(mails: &[tenantry_mail::OutboundEmail]) -> Vec<String> {
     mails
         .iter()
-        .filter_map(|mail| match &mail.letter.what {
-            Notice::TemporaryPassword { reason, .. } => Some(format!("{reason:?}")),
+        .filter_map(|mail| match &mail.email.what {
+            EmailContent::TemporaryPassword { reason, .. } => Some(format!("{reason:?}")),
             _ => None,
         })
         .collect()
@@ -456,6 +456,6 @@ async fn b20_a_password_that_is_no_longer_good_is_not_mailed() {
     admin.delete("/api/v1/users/3").await.expect(204);
     let mails = t.mails().await;
     assert_eq!(reasons(&mails), ["Welcome", "Reset"]);
-    assert_eq!(mails[0].letter.to.address, "bert@example.com");
+    assert_eq!(mails[0].email.to.address, "bert@example.com");
     t.try_login("fenna", &t.mailed_password("fenna").await).await.expect(200);
 }

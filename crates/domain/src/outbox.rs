@@ -11,7 +11,7 @@ use tenantry_core::clock::{DAY, HOUR, MINUTE, Millis, SECOND};
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_core::random::Random;
-use tenantry_mail::{Envelope, Letter};
+use tenantry_mail::{Email, OutboundEmail};
 use tenantry_store::access::nobody;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
@@ -68,7 +68,7 @@ pub struct Due {
 #[derive(Debug)]
 pub enum Content {
     /// A message to send.
-    Letter(Envelope),
+    Mail(OutboundEmail),
     /// An expired password: nothing to send.
     Expired,
     /// Not a message.
@@ -127,8 +127,10 @@ fn read(mail: Mail, now: Millis) -> Due {
         Content::Expired
     } else {
         // The error is not logged: serde quotes unexpected values.
-        match serde_json::from_str::<Letter>(mail.letter.expose()) {
-            Ok(letter) => Content::Letter(Envelope { id: mail.mail_id, created_at: mail.created_at, letter }),
+        match serde_json::from_str::<Email>(mail.letter.expose()) {
+            Ok(email) => {
+                Content::Mail(OutboundEmail { id: mail.mail_id, created_at: mail.created_at, email })
+            }
             Err(_) => Content::Unreadable,
         }
     };
@@ -190,7 +192,7 @@ fn pause(random: &Random, attempts: i64, refused: bool) -> Millis {
 /// None of its own.
 pub fn make_dead_letters(tx: &mut Tx<'_>, dead_letters: &[OutboxEntry]) -> Result<()> {
     for OutboxEntry { mail_id, user_id, attempts, .. } in dead_letters.iter().copied() {
-        if outbox::make_dead_letters(tx, mail_id)? {
+        if outbox::make_dead_letter(tx, mail_id)? {
             let after = json!({ "mailId": mail_id, "attempts": attempts + 1 });
             events::record_user(tx, Kind::MailSetAside, user_id, None, Some(after))?;
         }

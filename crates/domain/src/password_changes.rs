@@ -9,7 +9,7 @@ use crate::services::Services;
 use crate::{login_failures, policy, unit, users};
 use tenantry_core::error::{Error, Fault, Result};
 use tenantry_core::model::{Status, User, UserId};
-use tenantry_mail::{Notice, Reason};
+use tenantry_mail::{EmailContent, Reason};
 use tenantry_passwords::Whose;
 use tenantry_store::access::{Admin, Member, Scope as _, Within};
 use tenantry_store::engine::tx::Tx;
@@ -158,7 +158,7 @@ fn set_own(tx: &mut Tx<'_, Member>, matched: i64, hash: &str) -> Result<()> {
         tenantry_store::tables::users::Failures::default(),
     )?;
     events::record_user(tx, Kind::PasswordChanged, user_id, None, None)?;
-    notify(tx, &user, &user.profile.email, Notice::PasswordChanged { username: user.username.clone() })
+    notify(tx, &user, &user.profile.email, EmailContent::PasswordChanged { username: user.username.clone() })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tenantry_core::account_policy::AccountPolicy;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{User, UserId};
-use tenantry_mail::{Letter, Notice, Reason, Recipient, Secret};
+use tenantry_mail::{Email, EmailContent, Reason, Recipient, Secret};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::outbox::{self, NewMail};
 use tenantry_store::tables::passwords as stored;
@@ -70,7 +70,7 @@ pub(super) fn mail_temporary(
         Reason::Welcome => None,
         Reason::Reset | Reason::Forgotten => tenantry_store::tables::users::held_email(tx, user.user_id)?,
     };
-    let what = Notice::TemporaryPassword {
+    let what = EmailContent::TemporaryPassword {
         username: user.username.clone(),
         password: Secret::new(password.as_str().to_owned()),
         reason,
@@ -80,11 +80,11 @@ pub(super) fn mail_temporary(
 }
 
 /// Puts a mail to a user into the outbox.
-pub(super) fn notify(tx: &mut Tx<'_>, user: &User, address: &str, what: Notice) -> Result<()> {
+pub(super) fn notify(tx: &mut Tx<'_>, user: &User, address: &str, what: EmailContent) -> Result<()> {
     let (is_secret, expires_at) = (what.is_secret(), what.expires_at());
     let name = format!("{} {}", user.profile.first_name, user.profile.last_name);
-    let letter = Letter { to: Recipient { name, address: address.to_owned() }, what };
-    let letter = serde_json::to_string(&letter)
+    let email = Email { to: Recipient { name, address: address.to_owned() }, what };
+    let letter = serde_json::to_string(&email)
         .map(Zeroizing::new)
         .map_err(|e| Error::internal(format!("a mail cannot be serialized: {e}")))?;
     outbox::insert(tx, &NewMail { user_id: user.user_id, letter: &letter, is_secret, expires_at })

@@ -13,7 +13,7 @@ use tenantry_core::error::{Conflict, Error, Fault, Missing, Result};
 use tenantry_core::model::{GroupId, Profile, Status, User, UserId, Username};
 use tenantry_core::user_fields::ProfileChange;
 use tenantry_core::values;
-use tenantry_mail::{LockCause, Notice};
+use tenantry_mail::{EmailContent, LockCause};
 use tenantry_store::access::{Admin, Member, Operator};
 use tenantry_store::engine::cache::{ShownUser, UserRepresentation};
 use tenantry_store::engine::tx::Tx;
@@ -457,7 +457,8 @@ fn follow_status(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<()> {
         Status::Inactive => drop(sessions::end_all_of(tx, after.user_id, None)?),
         Status::Locked => {
             sessions::end_all_of(tx, after.user_id, None)?;
-            let what = Notice::AccountLocked { username: after.username.clone(), cause: LockCause::Admin };
+            let what =
+                EmailContent::AccountLocked { username: after.username.clone(), cause: LockCause::Admin };
             passwords::notify(tx, after, &after.profile.email, what)?;
         }
     }
@@ -471,7 +472,7 @@ fn follow_email(tx: &mut Tx<'_>, before: &User, after: &User, by: ChangedBy) -> 
     if old == new {
         return Ok(());
     }
-    let what = Notice::EmailChanged { username: after.username.clone(), new_address: new.clone() };
+    let what = EmailContent::EmailChanged { username: after.username.clone(), new_address: new.clone() };
     passwords::notify(tx, after, old, what)?;
     match by {
         ChangedBy::Admin => users::hold_email(tx, after.user_id, None),
@@ -495,7 +496,8 @@ pub(super) fn lock(tx: &mut Tx<'_>, user: &User) -> Result<()> {
         events::record_user(tx, Kind::UserLocked, user.user_id, Some(old), Some(new))?;
     }
     sessions::end_all_of(tx, user.user_id, None)?;
-    let what = Notice::AccountLocked { username: after.username.clone(), cause: LockCause::FailedLogins };
+    let what =
+        EmailContent::AccountLocked { username: after.username.clone(), cause: LockCause::FailedLogins };
     passwords::notify(tx, &after, &after.profile.email, what)
 }
 

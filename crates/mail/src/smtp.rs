@@ -16,8 +16,8 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter,
 use percent_encoding::percent_decode_str;
 use url::{ParseError, Url};
 
-use crate::message::{Composed, Sender, compose};
-use crate::{Envelope, SendError};
+use crate::message::{Sender, SmtpMessage, compose};
+use crate::{OutboundEmail, SendError};
 
 /// Timeout of the connection and of each reply except the last.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -98,9 +98,9 @@ impl Smtp {
         format!("SMTP to {host}:{}{how}", self.port)
     }
 
-    pub(super) fn send_batch(&self, envelopes: &[Envelope], until: Instant) -> Vec<Result<(), SendError>> {
+    pub(super) fn send_batch(&self, mails: &[OutboundEmail], until: Instant) -> Vec<Result<(), SendError>> {
         let mut line = Line { smtp: self, connection: None, lost: 0, down: None };
-        let begun = envelopes.iter().take_while(|_| Instant::now() < until);
+        let begun = mails.iter().take_while(|_| Instant::now() < until);
         begun.map(|e| line.send(e).map_err(|error| error.scrubbed(e))).collect()
     }
 
@@ -156,8 +156,8 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    fn send(&mut self, envelope: &Envelope) -> Result<(), SendError> {
-        let message = compose(envelope, &self.smtp.sender)?;
+    fn send(&mut self, mail: &OutboundEmail) -> Result<(), SendError> {
+        let message = compose(mail, &self.smtp.sender)?;
         if let Some(down) = &self.down {
             return Err(down.clone());
         }
@@ -213,7 +213,7 @@ enum Refused {
     Broken(Error),
 }
 
-fn deliver(connection: &mut SmtpConnection, message: &Composed) -> Result<(), Refused> {
+fn deliver(connection: &mut SmtpConnection, message: &SmtpMessage) -> Result<(), Refused> {
     let mut parameters = Vec::new();
     // only an address outside ASCII makes the message non-ASCII (RFC 6531 §3.1)
     if !message.bytes.is_ascii() {

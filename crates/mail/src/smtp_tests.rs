@@ -89,9 +89,9 @@ fn a_refused_recipient_stops_no_other() {
         line => kind(line),
     });
     let mut all = testing::one_of_each();
-    all[1].letter.to.address = String::from("gone@example.org");
-    all[2].letter.to.address = String::from("full@example.org");
-    all[3].letter.to.address = String::from("nowhere");
+    all[1].email.to.address = String::from("gone@example.org");
+    all[2].email.to.address = String::from("full@example.org");
+    all[3].email.to.address = String::from("nowhere");
     let sent = smtp(port).send_batch(&all, testing::later());
     let gone = sent[1].clone().unwrap_err();
     assert!(gone.permanent && gone.what.contains("550") && gone.what.contains("no such mailbox"), "{gone}");
@@ -166,7 +166,7 @@ fn a_server_that_hangs_up_delays_the_rest() {
         line => kind(line),
     });
     let mut all = testing::one_of_each();
-    all[1].letter.to.address = String::from("bad@example.org");
+    all[1].email.to.address = String::from("bad@example.org");
     let sent = smtp(port).send_batch(&all, testing::later());
     assert_eq!(sent.iter().filter(|s| s.is_err()).count(), 1);
     assert_eq!(count(&heard, "(connected)"), 2);
@@ -183,10 +183,10 @@ fn a_server_that_is_down_is_tried_once() {
 
 #[test]
 fn addresses_outside_ascii_need_a_server_that_takes_them() {
-    let mut envelope = testing::password("Ada");
-    envelope.letter.to.address = String::from("zoë@example.org");
+    let mut mail = testing::password("Ada");
+    mail.email.to.address = String::from("zoë@example.org");
     let (port, _) = server(kind);
-    let error = Mailer::Smtp(smtp(port)).send(&envelope).unwrap_err();
+    let error = Mailer::Smtp(smtp(port)).send(&mail).unwrap_err();
     assert!(!error.permanent && error.what.contains("SMTPUTF8"), "{error}");
     let (port, heard) =
         server(
@@ -194,7 +194,7 @@ fn addresses_outside_ascii_need_a_server_that_takes_them() {
                 if line.starts_with("EHLO") { Some("250-8BITMIME\r\n250 SMTPUTF8") } else { kind(line) }
             },
         );
-    assert_eq!(Mailer::Smtp(smtp(port)).send(&envelope), Ok(()));
+    assert_eq!(Mailer::Smtp(smtp(port)).send(&mail), Ok(()));
     assert_eq!(count(&heard, "MAIL FROM:<noreply@example.com> SMTPUTF8 BODY=8BITMIME"), 1);
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::requests::issue_requested;
 use tenantry_core::error::Result;
-use tenantry_domain::outbox::{self, Content, DeliveryOutcome, OutboxEntry};
+use tenantry_domain::outbox::{self, Content, DeliveryOutcome, Due, OutboxEntry};
 use tenantry_domain::services::Services;
 use tenantry_domain::unit;
 use tenantry_mail::{Mailer, SendError};
@@ -65,19 +65,19 @@ pub(super) async fn send_due(services: &Services, mailer: &Mailer, time: Duratio
     };
     let due = outbox::take_due(&services.store, limit).await?;
     let is_full = i64::try_from(due.len()).is_ok_and(|n| n >= limit);
-    let (mut outcomes, mut entries, mut envelopes) = (Vec::new(), Vec::new(), Vec::new());
-    for mail in due {
-        match mail.content {
-            Content::Letter(envelope) => {
-                entries.push(mail.entry);
-                envelopes.push(envelope);
+    let (mut outcomes, mut entries, mut mails) = (Vec::new(), Vec::new(), Vec::new());
+    for Due { entry, content } in due {
+        match content {
+            Content::Mail(mail) => {
+                entries.push(entry);
+                mails.push(mail);
             }
-            Content::Expired => outcomes.push((mail.entry, DeliveryOutcome::Expired)),
-            Content::Unreadable => outcomes.push((mail.entry, DeliveryOutcome::Unreadable)),
+            Content::Expired => outcomes.push((entry, DeliveryOutcome::Expired)),
+            Content::Unreadable => outcomes.push((entry, DeliveryOutcome::Unreadable)),
         }
     }
-    if !envelopes.is_empty() {
-        let sent = mailer.send_batch(&envelopes, until);
+    if !mails.is_empty() {
+        let sent = mailer.send_batch(&mails, until);
         report(&sent);
         let untried = std::iter::repeat(DeliveryOutcome::Untried);
         outcomes.extend(entries.into_iter().zip(sent.iter().map(outcome).chain(untried)));
@@ -104,7 +104,7 @@ fn report(sent: &[Result<(), SendError>]) {
 /// Stores the outcomes. It can be repeated if it fails.
 pub(super) async fn mark(services: &Services, sent: &Sent) -> Result<Delivered> {
     let (dead_letters, settled): (Vec<_>, Vec<_>) =
-        sent.outcomes.iter().copied().partition(|(t, f)| outbox::is_dead_letter(t, *f));
+        sent.outcomes.iter().copied().partition(|(entry, outcome)| outbox::is_dead_letter(entry, *outcome));
     let count =
         |wanted: fn(DeliveryOutcome) -> bool| settled.iter().filter(|(_, outcome)| wanted(*outcome)).count();
     let done = Delivered {

@@ -10,7 +10,7 @@ use tenantry_core::values;
 use tenantry_domain::services::Services;
 use tenantry_domain::users::{self, NewUser};
 use tenantry_domain::{events, outbox, partners, password_changes, testing, unit};
-use tenantry_mail::{Directory, Mailer, Memory, Notice, SendError, Sender};
+use tenantry_mail::{Directory, EmailContent, Mailer, Memory, SendError, Sender};
 use tenantry_store::access::{Admin, Operator, nobody};
 use tenantry_store::tables::events::{EventPosition, EventQuery, select};
 
@@ -77,7 +77,7 @@ impl Server {
 
     /// The mailed passwords.
     fn passwords(&self) -> Vec<String> {
-        self.memory.sent().iter().map(|e| password(&e.letter.what)).collect()
+        self.memory.sent().iter().map(|e| password(&e.email.what)).collect()
     }
 
     /// Rows of the outbox, read directly: (letter, attempts).
@@ -153,9 +153,9 @@ async fn reset(services: &Services, user_id: UserId) {
     unit::write(&services.store, &admin, move |tx| password_changes::reset(tx, user_id)).await.unwrap();
 }
 
-fn password(what: &Notice) -> String {
+fn password(what: &EmailContent) -> String {
     match what {
-        Notice::TemporaryPassword { password, .. } => password.expose().to_owned(),
+        EmailContent::TemporaryPassword { password, .. } => password.expose().to_owned(),
         other => panic!("{other:?}"),
     }
 }
@@ -180,7 +180,7 @@ async fn a_delivered_message_is_removed() {
     assert_eq!(done, Delivered { delivered: 2, ..Delivered::default() });
     assert_eq!(server.outbox(), []);
     let sent = server.memory.sent();
-    assert_eq!((sent.len(), sent[0].letter.to.address.as_str()), (2, "ada@example.org"));
+    assert_eq!((sent.len(), sent[0].email.to.address.as_str()), (2, "ada@example.org"));
     assert_eq!(sent[0].created_at, START);
     assert_eq!(server.deliver().await, Delivered::default());
 }
@@ -269,8 +269,8 @@ async fn twenty_failures_make_a_dead_letter() {
     assert!(server.clock.now() - START < DAY, "the password was valid all the time");
     let (letter, attempts) = server.outbox().remove(0);
     let letter = letter.unwrap();
-    let notice: tenantry_mail::Letter = serde_json::from_str(&letter).unwrap();
-    let secret = password(&notice.what);
+    let email: tenantry_mail::Email = serde_json::from_str(&letter).unwrap();
+    let secret = password(&email.what);
     assert_eq!((attempts, letter.contains(&secret)), (19, true));
 
     assert_eq!(server.deliver().await, Delivered { dead_letters: 1, ..Delivered::default() });
@@ -358,8 +358,8 @@ async fn a_crash_before_the_outcome_is_stored_rewrites_the_same_file() {
     server.create("ada").await;
     // Delivered, but the outcome was not stored.
     let mut due = server.services.store.read(&nobody(), |tx| outbox::list_due(tx, 9)).await.unwrap();
-    let outbox::Content::Letter(envelope) = due.remove(0).content else { panic!() };
-    server.mailer.send(&envelope).unwrap();
+    let outbox::Content::Mail(mail) = due.remove(0).content else { panic!() };
+    server.mailer.send(&mail).unwrap();
     let files = || -> Vec<_> {
         let entries = std::fs::read_dir(&mail).unwrap().map(|e| e.unwrap().path());
         entries.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
