@@ -13,7 +13,7 @@ use crate::engine::offset_index::{
 };
 use crate::engine::sqlite::database_file::DatabaseFile;
 use crate::engine::sqlite::{Sqlite, Use, commit_numbers};
-use crate::listing::user_queries::{Drive, Statement, UserQuery, read_sort_key, sort_column, sort_key};
+use crate::listing::user_queries::{AccessPath, Statement, UserQuery, read_sort_key, sort_column, sort_key};
 use crate::tables::users;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, Status};
@@ -183,7 +183,7 @@ fn count_hits(
     is_over: &AtomicBool,
 ) -> Result<Option<SampledOrder>, DbError> {
     let query = UserQuery { search: Some(term.to_owned()), ..UserQuery::all() };
-    let sql = Statement::new(Dialect::Sqlite, &query, &Drive::Search);
+    let sql = Statement::new(Dialect::Sqlite, &query, &AccessPath::Search);
     let (mut hits, mut has_all) = (Users::default(), true);
     let text = format!("{} ORDER BY {}", sql.hits(), sql.id);
     conn.query(&text, Some(pid), &sql.params(), &mut |row| {
