@@ -203,7 +203,7 @@ impl WriteOptions {
 fn recheck(tx: &mut Tx<'_>) -> Result<()> {
     let Some(caller) = tx.scope().caller().cloned() else { return Ok(()) };
     let takes_admin = tx.scope().takes_admin();
-    caller.readmit(sessions::find_standing(tx, caller.session_id())?, takes_admin)
+    caller.recheck(sessions::find_state(tx, caller.session_id())?, takes_admin)
 }
 
 fn run<S: Scope + 'static, T>(tx: &mut Tx<'_, S>, work: impl Fn(&mut Tx<'_, S>) -> Result<T>) -> Result<T> {

@@ -118,7 +118,7 @@ impl LastUse {
 
 /// What the database says of a session that is still there.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing {
+pub struct SessionState {
     /// As in [`TokenFacts`].
     pub(crate) is_admin: bool,
     /// As in [`TokenFacts`].
@@ -145,8 +145,8 @@ impl Caller {
 
     /// Looks again, in the transaction that writes: since the request was admitted its body came in, which may take
     /// minutes, and passwords were hashed.
-    pub fn readmit(&self, standing: Option<Standing>, as_admin: bool) -> Result<()> {
-        match standing {
+    pub fn recheck(&self, state: Option<SessionState>, as_admin: bool) -> Result<()> {
+        match state {
             Some(now) if now.is_active && !now.is_suspended => {
                 if now.is_admin || !as_admin {
                     Ok(())

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::access::{Actor, Admin, Operator, Scope, Standing};
+use crate::access::{Actor, Admin, Operator, Scope, SessionState};
 use crate::engine::driver::{Connection, DbError, Dialect, Param, Row};
 use crate::engine::offset_index::OrderChange;
 use crate::engine::pace::Pace;
@@ -121,7 +121,7 @@ pub(crate) struct Common {
     units: usize,
     /// Numbers that were taken and not yet used. What is left over leaves a gap.
     numbers: HashMap<&'static str, Vec<i64>>,
-    standings: HashMap<(PartnerId, String), Option<Standing>>,
+    session_states: HashMap<(PartnerId, String), Option<SessionState>>,
 }
 
 impl Common {
@@ -497,23 +497,23 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
     }
 
     /// What is known of a session now: `ask` is run unless a unit of this transaction has asked before.
-    pub(crate) fn standing(
+    pub(crate) fn session_state(
         &mut self,
         session_id: &str,
-        ask: impl FnOnce(&mut Self) -> Result<Option<Standing>>,
-    ) -> Result<Option<Standing>> {
+        ask: impl FnOnce(&mut Self) -> Result<Option<SessionState>>,
+    ) -> Result<Option<SessionState>> {
         if self.common.is_none() {
             return ask(self);
         }
         let key = (self.pid, session_id.to_owned());
-        if let Some(known) = self.common.as_ref().and_then(|common| common.standings.get(&key)) {
+        if let Some(known) = self.common.as_ref().and_then(|common| common.session_states.get(&key)) {
             return Ok(*known);
         }
-        let standing = ask(self)?;
+        let state = ask(self)?;
         if let Some(common) = &mut self.common {
-            common.standings.insert(key, standing);
+            common.session_states.insert(key, state);
         }
-        Ok(standing)
+        Ok(state)
     }
 }
 
