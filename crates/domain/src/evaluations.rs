@@ -5,7 +5,7 @@ use serde_json::json;
 use tenantry_core::catalogue::{Catalogue, ObjectType};
 use tenantry_core::error::{Error, Missing, Result};
 use tenantry_core::model::{Effective, Holder, Source, Status, UserId};
-use tenantry_store::access::{Admin, Asker};
+use tenantry_store::access::{Admin, Requester};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::lists::Total;
 use tenantry_store::tables::evaluations::{self, HolderPosition, ObjectPosition, Question};
@@ -94,7 +94,7 @@ impl Rules<'_> {
 /// # Errors
 /// `not-yourself` if a member asks about another user.
 pub fn decide(
-    tx: &mut Tx<'_, Asker>,
+    tx: &mut Tx<'_, Requester>,
     rules: Rules<'_>,
     request: &Request,
     with_reason: bool,
@@ -150,7 +150,7 @@ pub enum Semantic {
 /// # Errors
 /// As [`decide`], also for requests after the end of the batch.
 pub fn decide_many(
-    tx: &mut Tx<'_, Asker>,
+    tx: &mut Tx<'_, Requester>,
     rules: Rules<'_>,
     requests: &[Request],
     semantic: Semantic,
@@ -190,7 +190,7 @@ pub enum EffectivePosition {
 /// # Errors
 /// Not found; `not-yourself`: a member asks about another.
 pub fn list_effective(
-    tx: &mut Tx<'_, Asker>,
+    tx: &mut Tx<'_, Requester>,
     rules: Rules<'_>,
     user_id: UserId,
     from: &EffectivePosition,

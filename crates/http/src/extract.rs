@@ -82,23 +82,23 @@ impl FromRequestParts<AppState> for Member {
 /// Requires a caller that may request evaluations: an admin or a technical account about anybody, a member about
 /// itself.
 #[derive(Debug)]
-pub struct EvaluationAsker(pub access::Asker);
+pub struct EvaluationRequester(pub access::Requester);
 
-impl FromRequestParts<AppState> for EvaluationAsker {
+impl FromRequestParts<AppState> for EvaluationRequester {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        Ok(Self(access::Asker::of(caller(parts, app).await?)?))
+        Ok(Self(access::Requester::of(caller(parts, app).await?)?))
     }
 }
 
 /// Requires a caller that may list permissions: an admin anybody's, a member its own.
 #[derive(Debug)]
-pub struct PermissionsAsker(pub access::Asker);
+pub struct PermissionsRequester(pub access::Requester);
 
-impl FromRequestParts<AppState> for PermissionsAsker {
+impl FromRequestParts<AppState> for PermissionsRequester {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        Ok(Self(access::Asker::beyond_evaluations(caller(parts, app).await?)?))
+        Ok(Self(access::Requester::beyond_evaluations(caller(parts, app).await?)?))
     }
 }
 

@@ -260,13 +260,13 @@ impl Admin {
 /// Whoever may ask what users may do: admins and technical accounts about any user of the partner, a member about
 /// itself (contract, part C; B28).
 #[derive(Debug, Clone)]
-pub struct Asker {
+pub struct Requester {
     caller: Caller,
     /// The only user that may be asked about; none = any.
     only: Option<UserId>,
 }
 
-impl Asker {
+impl Requester {
     /// For evaluations. Refuses sessions that must first change the password (B22).
     pub fn of(caller: Caller) -> Result<Self> {
         if caller.0.is_restricted {
@@ -278,11 +278,11 @@ impl Asker {
 
     /// For everything else that tells of permissions: a technical account without `--admin` may not (B28).
     pub fn beyond_evaluations(caller: Caller) -> Result<Self> {
-        let asker = Self::of(caller)?;
-        if asker.only.is_none() && !asker.caller.0.is_admin {
+        let requester = Self::of(caller)?;
+        if requester.only.is_none() && !requester.caller.0.is_admin {
             return Err(Error::Forbidden(Denial::TechnicalAccount));
         }
-        Ok(asker)
+        Ok(requester)
     }
 
     /// Asking about oneself.
@@ -300,7 +300,7 @@ impl Asker {
     }
 }
 
-impl Scope for Asker {
+impl Scope for Requester {
     fn pid(&self) -> PartnerId {
         self.caller.pid()
     }

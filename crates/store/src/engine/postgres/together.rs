@@ -89,7 +89,7 @@ where
     }
 
     fn answer(self: Box<Self>) {
-        // The asker may have gone away; what is committed stays committed.
+        // The requester may have gone away; what is committed stays committed.
         let _ = self.reply.send(self.result);
     }
 }

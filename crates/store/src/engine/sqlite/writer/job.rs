@@ -137,7 +137,7 @@ where
             Ok(()) => self.result,
             Err(lost) => Err(lost.error()),
         };
-        // The asker may have gone away; what is committed stays committed.
+        // The requester may have gone away; what is committed stays committed.
         let _ = self.reply.send(result);
     }
 
