@@ -145,7 +145,7 @@ impl Import<'_> {
     }
 
     /// Dry-runs all rows that are not done; the results of each batch are passed to `each`.
-    fn rehearse(
+    fn dry_run(
         &self,
         begun: &Begun,
         send_mail: bool,
@@ -176,7 +176,7 @@ impl Import<'_> {
     fn tell(&self, out: &mut impl Write) -> Result<(), Failure> {
         let (mut count, mut lines) = (Count::default(), Vec::new());
         let mut report = self.args.report.as_deref().map(|path| Report::open(path, 0)).transpose()?;
-        self.rehearse(&Begun::default(), self.args.send_mail, &mut |rows, outcomes| {
+        self.dry_run(&Begun::default(), self.args.send_mail, &mut |rows, outcomes| {
             let outcomes = outcomes.unwrap_or_default();
             if !self.args.json {
                 outcomes.iter().for_each(|outcome| lines.push(outcome.to_string()));
@@ -196,7 +196,7 @@ impl Import<'_> {
 
     fn write_plan(&self, mut plan: PlanWriter, out: &mut impl Write) -> Result<(), Failure> {
         let mut count = Count::default();
-        self.rehearse(&Begun::default(), self.args.send_mail, &mut |rows, outcomes| {
+        self.dry_run(&Begun::default(), self.args.send_mail, &mut |rows, outcomes| {
             let outcomes = outcomes.unwrap_or_default();
             plan.add(&outcomes)?;
             let rejected: Vec<RowOutcome> =
@@ -213,7 +213,7 @@ impl Import<'_> {
     /// Fails before anything is done if the plan differs from what would happen.
     fn check(&self, begun: &Begun, mut plan: PlanReader) -> Result<(), Failure> {
         let send_mail = plan.head.send_mail;
-        self.rehearse(begun, send_mail, &mut |rows, outcomes| {
+        self.dry_run(begun, send_mail, &mut |rows, outcomes| {
             let planned = plan.next(rows)?;
             match outcomes {
                 Some(outcomes) => Ok(check_plan(&planned, &outcomes)?),

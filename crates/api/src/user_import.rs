@@ -248,7 +248,7 @@ impl Import {
         let (marks, from) = (new.iter().map(mark).collect(), self.rows);
         let rows = read_rows(&self.app.store, &self.by, new).await?;
         self.rows += i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        if self.asked.dry_run { self.rehearse(rows).await } else { self.store(rows, marks, from).await }
+        if self.asked.dry_run { self.dry_run(rows).await } else { self.store(rows, marks, from).await }
     }
 
     /// Takes rows that are done into the checksum: they must be the same.
@@ -263,13 +263,13 @@ impl Import {
         Ok(())
     }
 
-    async fn rehearse(&mut self, rows: Vec<user_import::Row>) -> Result<()> {
+    async fn dry_run(&mut self, rows: Vec<user_import::Row>) -> Result<()> {
         if u64::try_from(self.rows).is_ok_and(|rows| rows > MOST_TRIED) {
             let detail = format!("a dry run takes at most {MOST_TRIED} rows");
             return Err(Fault::new("", "too-many-rows", detail).into());
         }
         let (app, send_mail) = (&self.app, self.asked.send_mail);
-        let tried = user_import::rehearse_batch(&app.store, &self.by, &mut self.strategy, rows, send_mail);
+        let tried = user_import::dry_run_batch(&app.store, &self.by, &mut self.strategy, rows, send_mail);
         let mut outcomes = tried.await?;
         self.seen.check(&mut outcomes);
         self.done.count(outcomes);

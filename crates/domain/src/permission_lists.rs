@@ -71,7 +71,7 @@ where
     T: Keepable + Clone + Send + Sync + 'static,
 {
     if options.dry_run {
-        return rehearse(store, by, options, new.group_id, answer).await;
+        return dry_run(store, by, options, new.group_id, answer).await;
     }
     if !store.is_schema_common().await? {
         // A server of an earlier version would take what is staged for the list.
@@ -93,7 +93,7 @@ where
 }
 
 /// Previews the result by reading only.
-async fn rehearse<T>(
+async fn dry_run<T>(
     store: &Store,
     by: &Admin,
     options: WriteOptions,

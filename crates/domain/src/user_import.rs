@@ -195,7 +195,7 @@ where
 ///
 /// # Errors
 /// Those of [`create_batch`].
-pub async fn rehearse_batch(
+pub async fn dry_run_batch(
     store: &Store,
     by: &Admin,
     strategy: &mut BatchStrategy,

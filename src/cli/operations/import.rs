@@ -102,7 +102,7 @@ impl ImportOperation {
                 let admin = by.as_admin_of(pid);
                 let rows = read_rows(&services.store, &admin, rows).await?;
                 let store = &services.store;
-                let tried = user_import::rehearse_batch(store, &admin, &mut strategy, rows, send_mail);
+                let tried = user_import::dry_run_batch(store, &admin, &mut strategy, rows, send_mail);
                 Ok(json!(tried.await?))
             }
             Self::End { pid, key } => {
