@@ -17,7 +17,7 @@ use tenantry_core::user_fields::ProfileField;
 use tenantry_domain::bulk_changes::{BulkChange, BulkOperation, Selection};
 use tenantry_domain::user_bulk::{self, MOST_CHANGED, Row};
 use tenantry_domain::user_records::{
-    HalfRead, note_unknown, read_groups, read_is_admin, read_profile_change, read_status, unknown_groups,
+    PartialUser, note_unknown, read_groups, read_is_admin, read_profile_change, read_status, unknown_groups,
 };
 use tenantry_domain::users::UserChange;
 use tenantry_http::extract::Admin;
@@ -181,18 +181,20 @@ async fn read_bulk(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<Bu
         let detail = format!("at most {MOST_CREATED} users can be created at once");
         return Err(Fault::new(place, "too-many-users", detail).into());
     }
-    let halves: Vec<Result<HalfRead>> =
-        elements.iter().map(|element| HalfRead::parse(element.get().as_bytes())).collect();
-    let mut wanted: Vec<_> = halves.iter().flatten().flat_map(|half| half.groups.iter().copied()).collect();
+    let partials: Vec<Result<PartialUser>> =
+        elements.iter().map(|element| PartialUser::parse(element.get().as_bytes())).collect();
+    let mut wanted: Vec<_> =
+        partials.iter().flatten().flat_map(|partial| partial.groups.iter().copied()).collect();
     wanted.sort_unstable();
     wanted.dedup();
     let unknown = unknown_groups(&app.store, by, wanted).await?;
-    let read = |half: Result<HalfRead>| match half.and_then(|half| half.finish(by.pid(), &unknown)) {
-        Ok(new) => Ok(Ok(new)),
-        Err(Error::Invalid(faults)) => Ok(Err(faults)),
-        Err(other) => Err(other),
-    };
-    let rows = halves.into_iter().map(read).collect::<Result<Vec<Row>>>()?;
+    let read =
+        |partial: Result<PartialUser>| match partial.and_then(|partial| partial.finish(by.pid(), &unknown)) {
+            Ok(new) => Ok(Ok(new)),
+            Err(Error::Invalid(faults)) => Ok(Err(faults)),
+            Err(other) => Err(other),
+        };
+    let rows = partials.into_iter().map(read).collect::<Result<Vec<Row>>>()?;
     Ok(Bulk { rows, atomic: is_atomic.then_some(place) })
 }
 

@@ -143,13 +143,13 @@ pub fn user_change(from: &mut impl Members, presence: Presence, current: Option<
 
 /// A new user whose groups are not looked up yet.
 #[derive(Debug)]
-pub struct HalfRead {
+pub struct PartialUser {
     fields: Fields,
     /// Its groups, ascending, without duplicates.
     pub groups: Vec<GroupId>,
 }
 
-impl HalfRead {
+impl PartialUser {
     /// Parses everything that does not need the database.
     ///
     /// # Errors
@@ -182,9 +182,9 @@ impl HalfRead {
 /// # Errors
 /// All errors (B6).
 pub async fn read_new(store: &Store, by: &Admin, body: &[u8]) -> Result<NewUser> {
-    let half = HalfRead::parse(body)?;
-    let unknown = unknown_groups(store, by, half.groups.clone()).await?;
-    half.finish(by.pid(), &unknown)
+    let partial = PartialUser::parse(body)?;
+    let unknown = unknown_groups(store, by, partial.groups.clone()).await?;
+    partial.finish(by.pid(), &unknown)
 }
 
 /// Read-only fields are accepted if they equal the current values (B6).

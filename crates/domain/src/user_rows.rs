@@ -7,7 +7,7 @@ use serde::ser::SerializeMap as _;
 use serde_json::Value;
 
 use crate::user_import::{self, Attached, GroupRef, ImportedUser, KnownGroups, Row};
-use crate::user_records::HalfRead;
+use crate::user_records::PartialUser;
 use crate::users;
 use tenantry_core::error::{Error, Fault, Result};
 use tenantry_core::json::{Fields, Flaw, wrong_type};
@@ -27,7 +27,7 @@ pub const CHUNK: i64 = 1_000;
 const MOST_GROUPS: usize = 1_000;
 
 /// A row whose groups are not looked up yet.
-struct Half {
+struct PartialRow {
     fields: Fields,
     groups: Vec<GroupRef>,
     password_hash: Option<String>,
@@ -43,27 +43,27 @@ pub async fn read_rows(store: &Store, by: &Admin, rows: Vec<RawRow>) -> Result<V
 }
 
 fn read_batch(tx: &mut Tx<'_, Admin>, rows: &[RawRow]) -> Result<Vec<Row>> {
-    let mut halves = Vec::with_capacity(rows.len());
+    let mut partials = Vec::with_capacity(rows.len());
     for (at, row) in rows.iter().enumerate() {
         stand_aside(at);
-        halves.push((row.line, faults_of(read_half(&row.text))?));
+        partials.push((row.line, faults_of(parse_partial(&row.text))?));
     }
-    let wanted: Vec<GroupRef> = halves
+    let wanted: Vec<GroupRef> = partials
         .iter()
-        .filter_map(|(_, half)| half.as_ref().ok())
-        .flat_map(|half| half.groups.clone())
+        .filter_map(|(_, partial)| partial.as_ref().ok())
+        .flat_map(|partial| partial.groups.clone())
         .collect();
     let known = KnownGroups::find(tx, &wanted)?;
     let pid = tx.pid();
-    let finish = |(at, (line, half)): (usize, (u64, Result<Half, Vec<Fault>>))| {
+    let finish = |(at, (line, partial)): (usize, (u64, Result<PartialRow, Vec<Fault>>))| {
         stand_aside(at);
-        let user = match half {
-            Ok(half) => faults_of(half.finish(pid, &known))?,
+        let user = match partial {
+            Ok(partial) => faults_of(partial.finish(pid, &known))?,
             Err(faults) => Err(faults),
         };
         Ok(Row { line, user })
     };
-    halves.into_iter().enumerate().map(finish).collect()
+    partials.into_iter().enumerate().map(finish).collect()
 }
 
 /// Yields every few tenths of a millisecond: a batch takes longer than a read may wait, and the kernel would leave this
@@ -83,7 +83,7 @@ fn faults_of<T>(read: Result<T>) -> Result<Result<T, Vec<Fault>>> {
     }
 }
 
-fn read_half(text: &Text) -> Result<Half> {
+fn parse_partial(text: &Text) -> Result<PartialRow> {
     let json = match text {
         Text::Json(json) => json,
         other => {
@@ -98,10 +98,10 @@ fn read_half(text: &Text) -> Result<Half> {
     };
     let password_hash = fields
         .nullable("passwordHash", |hash| tenantry_passwords::check_foreign(hash).map(|()| hash.to_owned()));
-    Ok(Half { fields, groups, password_hash: password_hash.value() })
+    Ok(PartialRow { fields, groups, password_hash: password_hash.value() })
 }
 
-impl Half {
+impl PartialRow {
     fn finish(self, pid: PartnerId, known: &KnownGroups) -> Result<ImportedUser> {
         let Self { mut fields, groups, password_hash } = self;
         let (mut ids, mut unknown) = (Vec::new(), Vec::new());
@@ -117,7 +117,7 @@ impl Half {
         }
         ids.sort_unstable();
         ids.dedup();
-        let new = HalfRead::of(fields, ids).finish(pid, &HashSet::new())?;
+        let new = PartialUser::of(fields, ids).finish(pid, &HashSet::new())?;
         Ok(ImportedUser { new, password_hash })
     }
 }
