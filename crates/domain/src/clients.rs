@@ -5,7 +5,7 @@
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::services::Services;
 use crate::token_text;
 use tenantry_core::error::{Error, GrantError, Missing, Result};
@@ -91,7 +91,7 @@ pub fn create(tx: &mut Tx<'_, Operator>, name: &str, is_admin: bool) -> Result<(
     let client = Client { client_id, pid, name: name.to_owned(), is_admin, created_at: tx.now() };
     sessions::insert_client(tx, &client, &tenantry_passwords::system_generated(&secret))?;
     let after = json!({ "clientId": client.client_id, "name": name, "isAdmin": is_admin });
-    events::record(tx, Kind::ClientCreated, None, Some(after))?;
+    events::record(tx, EventKind::ClientCreated, None, Some(after))?;
     Ok((client, secret))
 }
 
@@ -126,7 +126,7 @@ pub(super) fn revoke_alone(tx: &mut Tx<'_, Operator>, client_id: &str) -> Result
     if !sessions::delete_client(tx, client_id)? {
         return Err(Error::NotFound(Missing::Client));
     }
-    events::record(tx, Kind::ClientRevoked, Some(json!({ "clientId": client_id })), None)
+    events::record(tx, EventKind::ClientRevoked, Some(json!({ "clientId": client_id })), None)
 }
 
 /// Whether tokens can still be issued to a client: since it was authenticated it may have been revoked, or its partner

@@ -1,7 +1,7 @@
 //! Deleted users: kept for a while, restored, erased.
 
 use crate::erasures::{self, Extent};
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, Missing, Result};
 use tenantry_core::model::{GroupId, PartnerId, User, UserId};
@@ -58,7 +58,7 @@ pub fn restore(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<Restored> {
     let username = values::username(&user.username)
         .map_err(|bad| Error::internal(format!("a deleted user has an invalid username: {}", bad.code)))?;
     stored::restore(tx, &user, &username)?;
-    events::record_user(tx, Kind::UserRestored, user_id, None, Some(events::of_user(&user)))?;
+    events::record_user(tx, EventKind::UserRestored, user_id, None, Some(events::of_user(&user)))?;
     Ok(Restored { user, missing_groups })
 }
 

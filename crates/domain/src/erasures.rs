@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::once;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
@@ -83,7 +83,7 @@ pub(super) fn erase(tx: &mut Tx<'_>, user_id: UserId, extent: Extent) -> Result<
     }
     // Inserted even if all is done: the worker then empties the log.
     stored::insert(tx, erasure)?;
-    events::record_user(tx, Kind::UserErased, user_id, None, None)
+    events::record_user(tx, EventKind::UserErased, user_id, None, None)
 }
 
 /// Erases the rest of the users of the transaction's partner, which is being deleted.

@@ -18,7 +18,7 @@ use tenantry_store::tables::sessions::ADDRESS_KEPT;
 /// The kinds of events, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is the event of that name")]
-pub enum Kind {
+pub enum EventKind {
     UserCreated,
     UserUpdated,
     UserDeleted,
@@ -49,7 +49,7 @@ pub enum Kind {
     MailSetAside,
 }
 
-impl Kind {
+impl EventKind {
     /// Every kind.
     pub const ALL: [Self; 28] = [
         Self::UserCreated,
@@ -120,7 +120,7 @@ impl Kind {
 /// Records an event of a user.
 pub fn record_user(
     tx: &mut Tx<'_>,
-    kind: Kind,
+    kind: EventKind,
     user: UserId,
     before: Option<Value>,
     after: Option<Value>,
@@ -136,7 +136,7 @@ pub(super) fn record_session(
     session: &OpenedSession,
 ) -> Result<()> {
     let event = NewEvent {
-        kind: Kind::SessionStarted.name(),
+        kind: EventKind::SessionStarted.name(),
         user_id: Some(user),
         after: Some(after),
         ..NewEvent::default()
@@ -171,7 +171,7 @@ pub fn list_partners_with_old(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Partner
 /// Records an event of a group.
 pub fn record_group(
     tx: &mut Tx<'_>,
-    kind: Kind,
+    kind: EventKind,
     group: GroupId,
     before: Option<Value>,
     after: Option<Value>,
@@ -182,7 +182,7 @@ pub fn record_group(
 /// Records that a user joined or left a group, with all groups of the user before and after.
 pub fn record_membership(
     tx: &mut Tx<'_>,
-    kind: Kind,
+    kind: EventKind,
     (group, user): (GroupId, UserId),
     before: &[GroupId],
     after: &[GroupId],
@@ -201,7 +201,7 @@ pub fn record_membership(
 }
 
 /// Records an event of the partner.
-pub fn record(tx: &mut Tx<'_>, kind: Kind, before: Option<Value>, after: Option<Value>) -> Result<()> {
+pub fn record(tx: &mut Tx<'_>, kind: EventKind, before: Option<Value>, after: Option<Value>) -> Result<()> {
     insert(tx, &NewEvent { kind: kind.name(), before, after, ..NewEvent::default() })
 }
 

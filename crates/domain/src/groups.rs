@@ -1,7 +1,7 @@
 //! Groups (contract, part C). Their members are in `memberships`, their permissions in
 //! `permissions`.
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::nesting;
 use tenantry_core::error::{Conflict, Error, Missing, Result};
 use tenantry_core::model::{Group, GroupId};
@@ -44,7 +44,7 @@ pub fn create(tx: &mut Tx<'_, Admin>, new: &NewGroup) -> Result<Group> {
     let id = groups::insert(tx, &new.name, &new.description, new.parent)?;
     closure::insert(tx, id, new.parent)?;
     let group = get(tx, id)?;
-    events::record_group(tx, Kind::GroupCreated, id, None, Some(events::of_group(&group)))?;
+    events::record_group(tx, EventKind::GroupCreated, id, None, Some(events::of_group(&group)))?;
     Ok(group)
 }
 
@@ -86,7 +86,7 @@ pub fn update(tx: &mut Tx<'_, Admin>, group_id: GroupId, change: &GroupChange) -
         if parent != before.parent {
             closure::set_parent(tx, group_id, parent)?;
         }
-        events::record_group(tx, Kind::GroupUpdated, group_id, Some(old), Some(new))?;
+        events::record_group(tx, EventKind::GroupUpdated, group_id, Some(old), Some(new))?;
     }
     after.users = groups::users_of(tx, group_id)?;
     Ok(after)
@@ -150,7 +150,7 @@ pub(super) fn remove(tx: &mut Tx<'_>, group: &Group, list: Option<serde_json::Va
         picture.insert(String::from("permissions"), list);
     }
     groups::delete(tx, group.group_id)?;
-    events::record_group(tx, Kind::GroupDeleted, group.group_id, Some(picture), None)
+    events::record_group(tx, EventKind::GroupDeleted, group.group_id, Some(picture), None)
 }
 
 /// A page of groups, and how many there are in all; from one snapshot.

@@ -1,6 +1,6 @@
 //! Handling of wrong passwords (B23).
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use tenantry_core::clock::{MINUTE, Millis};
 use tenantry_core::error::Result;
 use tenantry_core::model::{Status, UserId};
@@ -37,7 +37,7 @@ pub(super) fn count(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     let refused_until = if count % tx.policy().lockout_threshold == 0 { now + REFUSAL } else { 0 };
     users::set_failures(tx, user_id, Failures { count, refused_until })?;
     if refused_until > 0 {
-        events::record_user(tx, Kind::UserLoginRefused, user_id, None, None)?;
+        events::record_user(tx, EventKind::UserLoginRefused, user_id, None, None)?;
     }
     Ok(())
 }

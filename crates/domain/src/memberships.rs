@@ -1,6 +1,6 @@
 //! Group memberships (contract, part C).
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::groups::get_head;
 use tenantry_core::error::{Error, Missing, Result};
 use tenantry_core::model::{GroupId, UserId};
@@ -52,7 +52,7 @@ pub(super) fn add_known(tx: &mut Tx<'_>, group_id: GroupId, ids: &[i64]) -> Resu
     for user in new.iter().copied().map(UserId) {
         let after = memberships::groups_of(tx, user)?;
         let before: Vec<GroupId> = after.iter().filter(|id| **id != group_id).copied().collect();
-        events::record_membership(tx, Kind::GroupMemberAdded, (group_id, user), &before, &after)?;
+        events::record_membership(tx, EventKind::GroupMemberAdded, (group_id, user), &before, &after)?;
     }
     Ok(new.len())
 }
@@ -105,7 +105,7 @@ pub(super) fn remove_members(tx: &mut Tx<'_>, group_id: GroupId, ids: &[i64]) ->
         let mut before = after.clone();
         before.push(group_id);
         before.sort_unstable();
-        events::record_membership(tx, Kind::GroupMemberRemoved, (group_id, user), &before, &after)?;
+        events::record_membership(tx, EventKind::GroupMemberRemoved, (group_id, user), &before, &after)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::unit;
 use tenantry_core::clock::{DAY, HOUR, MINUTE, Millis, SECOND};
 use tenantry_core::error::Result;
@@ -194,7 +194,7 @@ pub fn make_dead_letters(tx: &mut Tx<'_>, dead_letters: &[OutboxEntry]) -> Resul
     for OutboxEntry { mail_id, user_id, attempts, .. } in dead_letters.iter().copied() {
         if outbox::make_dead_letter(tx, mail_id)? {
             let after = json!({ "mailId": mail_id, "attempts": attempts + 1 });
-            events::record_user(tx, Kind::MailSetAside, user_id, None, Some(after))?;
+            events::record_user(tx, EventKind::MailSetAside, user_id, None, Some(after))?;
         }
     }
     Ok(())

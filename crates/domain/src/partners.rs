@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::bulk_changes;
 use crate::erasures;
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::passwords;
 use crate::users::{self, NewUser};
 use tenantry_core::error::{Conflict, Error, Missing, Result};
@@ -31,7 +31,7 @@ pub fn bootstrap(tx: &mut Tx<'_, Operator>, admin: &NewUser, password_hash: &str
     }
     let pid = partners::insert(tx, "default")?;
     tx.enter_partner(pid);
-    events::record(tx, Kind::PartnerCreated, None, Some(json!({ "name": "default" })))?;
+    events::record(tx, EventKind::PartnerCreated, None, Some(json!({ "name": "default" })))?;
     let user = users::insert(tx, admin)?;
     passwords::set_permanent(tx, user.user_id, password_hash)?;
     Ok(user)
@@ -54,7 +54,7 @@ pub struct Created {
 pub fn create(tx: &mut Tx<'_, Operator>, name: &str, admin: &NewUser, tell: bool) -> Result<Created> {
     let pid = partners::insert(tx, name)?;
     tx.enter_partner(pid);
-    events::record(tx, Kind::PartnerCreated, None, Some(json!({ "name": name })))?;
+    events::record(tx, EventKind::PartnerCreated, None, Some(json!({ "name": name })))?;
     let admin = users::insert(tx, admin)?;
     let password = users::issue_or_tell(tx, &admin, tell)?;
     // The total of users is updated at the end of the batch, so it is not read here.
@@ -98,7 +98,7 @@ pub fn update(tx: &mut Tx<'_, Operator>, pid: PartnerId, change: &PartnerChange)
     if let Some(name) = change.name.as_ref().filter(|name| **name != partner.name) {
         partners::rename(tx, pid, name)?;
         let (before, after) = (json!({ "name": partner.name }), json!({ "name": name }));
-        events::record(tx, Kind::PartnerRenamed, Some(before), Some(after))?;
+        events::record(tx, EventKind::PartnerRenamed, Some(before), Some(after))?;
         partner.name.clone_from(name);
     }
     if let Some(suspended) = change.suspended.filter(|s| *s != partner.suspended) {
@@ -107,7 +107,7 @@ pub fn update(tx: &mut Tx<'_, Operator>, pid: PartnerId, change: &PartnerChange)
             return Err(Conflict::users("partner-being-deleted", Vec::new(), detail));
         }
         partners::set_suspended(tx, pid, suspended)?;
-        let kind = if suspended { Kind::PartnerSuspended } else { Kind::PartnerResumed };
+        let kind = if suspended { EventKind::PartnerSuspended } else { EventKind::PartnerResumed };
         events::record(tx, kind, None, None)?;
         partner.suspended = suspended;
     }
@@ -152,7 +152,7 @@ pub(super) fn delete_some(tx: &mut Tx<'_>, limit: usize) -> Result<usize> {
     if let Some(partner) = partners::find(tx, pid)? {
         erasures::erase_partner(tx)?;
         partners::delete(tx, pid)?;
-        events::record(tx, Kind::PartnerDeleted, Some(json!({ "name": partner.name })), None)?;
+        events::record(tx, EventKind::PartnerDeleted, Some(json!({ "name": partner.name })), None)?;
     }
     Ok(0)
 }

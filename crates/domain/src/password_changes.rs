@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::expensive_hashes::{self, Candidate, Compared};
 use crate::passwords::{HISTORY, has_ended, mail_temporary, make_temporary, notify, person};
 use crate::services::Services;
@@ -57,7 +57,7 @@ fn reset_user(tx: &mut Tx<'_>, user: &User, tell: bool) -> Result<String> {
     let new = NewPassword { hash: &hash, is_temporary: true, expires_at: Some(expires_at) };
     stored::replace(tx, user.user_id, &new, HISTORY)?;
     sessions::end_all_of(tx, user.user_id, None)?;
-    events::record_user(tx, Kind::PasswordReset, user.user_id, None, None)?;
+    events::record_user(tx, EventKind::PasswordReset, user.user_id, None, None)?;
     if tell {
         return Ok(password.as_str().to_owned());
     }
@@ -157,7 +157,7 @@ fn set_own(tx: &mut Tx<'_, Member>, matched: i64, hash: &str) -> Result<()> {
         user_id,
         tenantry_store::tables::users::Failures::default(),
     )?;
-    events::record_user(tx, Kind::PasswordChanged, user_id, None, None)?;
+    events::record_user(tx, EventKind::PasswordChanged, user_id, None, None)?;
     notify(tx, &user, &user.profile.email, EmailContent::PasswordChanged { username: user.username.clone() })
 }
 

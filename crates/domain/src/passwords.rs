@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::policy::{self, Person};
 use tenantry_core::account_policy::AccountPolicy;
 use tenantry_core::clock::Millis;
@@ -22,14 +22,14 @@ pub(super) fn issue_first(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let (password, expires_at) = make_temporary(tx);
     insert_temporary(tx, user.user_id, &password, expires_at)?;
     mail_temporary(tx, user, password, expires_at, Reason::Welcome)?;
-    events::record_user(tx, Kind::PasswordIssued, user.user_id, None, None)
+    events::record_user(tx, EventKind::PasswordIssued, user.user_id, None, None)
 }
 
 /// As [`issue_first`], but returns the password to the operator instead of mailing it.
 pub(super) fn tell_temporary(tx: &mut Tx<'_>, user: &User) -> Result<String> {
     let (password, expires_at) = make_temporary(tx);
     insert_temporary(tx, user.user_id, &password, expires_at)?;
-    events::record_user(tx, Kind::PasswordIssued, user.user_id, None, None)?;
+    events::record_user(tx, EventKind::PasswordIssued, user.user_id, None, None)?;
     Ok(password.as_str().to_owned())
 }
 
@@ -42,7 +42,7 @@ pub(super) fn issue_forgotten(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     insert_temporary(tx, user.user_id, &password, expires_at)?;
     mail_temporary(tx, user, password, expires_at, Reason::Forgotten)?;
     let after = serde_json::json!({ "reason": "forgotten" });
-    events::record_user(tx, Kind::PasswordIssued, user.user_id, None, Some(after))
+    events::record_user(tx, EventKind::PasswordIssued, user.user_id, None, Some(after))
 }
 
 pub(super) fn make_temporary(tx: &Tx<'_>) -> (Zeroizing<String>, Millis) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::groups::get_head;
 use tenantry_core::catalogue::Catalogue;
 use tenantry_core::error::{Error, Fault, Missing, Result};
@@ -78,7 +78,7 @@ pub fn replace_wildcards(tx: &mut Tx<'_, Admin>, group_id: GroupId, wildcards: &
         permissions::replace_wildcards(tx, group_id, &before.wildcards, &after)?;
         groups::raise_version(tx, group_id)?;
         let (old, new) = (json!({ "wildcards": before.wildcards }), json!({ "wildcards": after }));
-        events::record_group(tx, Kind::GroupWildcardsChanged, group_id, Some(old), Some(new))?;
+        events::record_group(tx, EventKind::GroupWildcardsChanged, group_id, Some(old), Some(new))?;
     }
     groups::find(tx, group_id)?.ok_or(Error::NotFound(Missing::Group))
 }
@@ -100,7 +100,7 @@ impl Differing {
     }
 
     pub(super) fn record(&self, tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
-        let kind = Kind::GroupPermissionsChanged.name();
+        let kind = EventKind::GroupPermissionsChanged.name();
         let event = NewEvent { kind, group_id: Some(group_id), ..NewEvent::default() };
         insert_written(tx, &event, Some(&self.before), Some(&self.after))
     }

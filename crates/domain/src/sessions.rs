@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::tokens::Origin;
 use crate::users;
 use tenantry_core::clock::{DAY, Millis};
@@ -152,7 +152,7 @@ fn end_one(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<()> {
     if !sessions::end_of(tx, user_id, session_id)? {
         return Err(Error::NotFound(Missing::Session));
     }
-    events::record_user(tx, Kind::SessionEnded, user_id, None, None)
+    events::record_user(tx, EventKind::SessionEnded, user_id, None, None)
 }
 
 fn end_every(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
@@ -160,7 +160,7 @@ fn end_every(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     if ended == 0 {
         return Ok(());
     }
-    events::record_user(tx, Kind::SessionEnded, user_id, Some(json!({ "sessions": ended })), None)
+    events::record_user(tx, EventKind::SessionEnded, user_id, Some(json!({ "sessions": ended })), None)
 }
 
 /// Removes tokens and sessions that ended more than a day ago, of all partners, at most `limit` of each (a session is

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::clients::{self, ClientIdentity};
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::services::Services;
 use crate::sessions::{self as domain_sessions, OpenedSession, Opening};
 use crate::token_text::partner_of;
@@ -164,7 +164,7 @@ pub async fn grant_client_credentials(
         let opening =
             Opening { client_id: &client.client_id, user_id: None, origin: &origin, restricted: None };
         let session = domain_sessions::open(tx, &opening)?;
-        events::record(tx, Kind::SessionStarted, None, Some(json!({ "clientId": client.client_id })))?;
+        events::record(tx, EventKind::SessionStarted, None, Some(json!({ "clientId": client.client_id })))?;
         issue(tx, &session)
     })
     .await
@@ -199,7 +199,7 @@ fn refresh(tx: &mut Tx<'_>, presented: &TokenHash, client_id: &str) -> Result<Op
     if token.used_at.is_some() {
         sessions::end(tx, &token.session_id)?;
         if let Some(user_id) = token.user_id {
-            events::record_user(tx, Kind::SessionReplayed, user_id, None, None)?;
+            events::record_user(tx, EventKind::SessionReplayed, user_id, None, None)?;
         }
         return Ok(None);
     }
@@ -236,10 +236,13 @@ pub async fn revoke(services: &Services, client: &ClientIdentity, token: &str) -
             return Ok(());
         }
         match session.user_id {
-            Some(user_id) => events::record_user(tx, Kind::SessionEnded, user_id, None, None),
-            None => {
-                events::record(tx, Kind::SessionEnded, None, Some(json!({ "clientId": session.client_id })))
-            }
+            Some(user_id) => events::record_user(tx, EventKind::SessionEnded, user_id, None, None),
+            None => events::record(
+                tx,
+                EventKind::SessionEnded,
+                None,
+                Some(json!({ "clientId": session.client_id })),
+            ),
         }
     })
     .await

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::erasures::{self, Extent};
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::{last_admin, passwords};
 use tenantry_core::error::{Conflict, Error, Fault, Missing, Result};
 use tenantry_core::model::{GroupId, Profile, Status, User, UserId, Username};
@@ -137,7 +137,7 @@ pub(super) fn insert_alone(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
         version: 1,
     };
     users::insert_uncounted(tx, &user, &new.username)?;
-    events::record_user(tx, Kind::UserCreated, user.user_id, None, Some(events::of_user(&user)))?;
+    events::record_user(tx, EventKind::UserCreated, user.user_id, None, Some(events::of_user(&user)))?;
     Ok(user)
 }
 
@@ -325,7 +325,7 @@ pub(super) fn remove_alone(tx: &mut Tx<'_>, user: &User, extent: Extent) -> Resu
     if !is_kept {
         picture = erasures::blank(picture);
     }
-    events::record_user(tx, Kind::UserDeleted, user.user_id, Some(picture), None)?;
+    events::record_user(tx, EventKind::UserDeleted, user.user_id, Some(picture), None)?;
     if is_active_admin(user) {
         tx.touch_admins();
     }
@@ -433,7 +433,7 @@ fn apply(tx: &mut Tx<'_>, before: &User, change: &UserChange, by: ChangedBy) -> 
         None => Username { shown: after.username.clone(), key: String::new() },
     };
     users::update(tx, before, &after, &username)?;
-    events::record_user(tx, Kind::UserUpdated, after.user_id, Some(old), Some(new))?;
+    events::record_user(tx, EventKind::UserUpdated, after.user_id, Some(old), Some(new))?;
     follow_status(tx, before, &after)?;
     follow_email(tx, before, &after, by)?;
     if is_active_admin(before) && !is_active_admin(&after) {
@@ -493,7 +493,7 @@ pub(super) fn lock(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let username = Username { shown: after.username.clone(), key: String::new() };
     users::update(tx, user, &after, &username)?;
     if let Some((old, new)) = events::difference(events::of_user(user), events::of_user(&after)) {
-        events::record_user(tx, Kind::UserLocked, user.user_id, Some(old), Some(new))?;
+        events::record_user(tx, EventKind::UserLocked, user.user_id, Some(old), Some(new))?;
     }
     sessions::end_all_of(tx, user.user_id, None)?;
     let what =

@@ -96,7 +96,7 @@ impl Server {
         self.directory.path().join("tenantry.db")
     }
 
-    async fn events(&self, kind: events::Kind) -> Vec<Event> {
+    async fn events(&self, kind: events::EventKind) -> Vec<Event> {
         let query = EventQuery { kinds: vec![kind.name().to_owned()], ..EventQuery::default() };
         let scope = Operator::of_this_machine().as_admin_of(PARTNER);
         let read = move |tx: &mut tenantry_store::engine::tx::Tx<'_, Admin>| {
@@ -276,7 +276,7 @@ async fn twenty_failures_make_a_dead_letter() {
     assert_eq!(server.deliver().await, Delivered { dead_letters: 1, ..Delivered::default() });
     assert_eq!(server.outbox(), [(None, 20)]);
     assert_eq!((server.next_due().await, server.deliver().await), (None, Delivered::default()));
-    let [event] = server.events(events::Kind::MailSetAside).await.try_into().unwrap();
+    let [event] = server.events(events::EventKind::MailSetAside).await.try_into().unwrap();
     assert_eq!((event.user_id, event.actor.as_str()), (Some(ada.user_id), "system"));
     assert_eq!(event.after.unwrap().to_string(), r#"{"mailId":1,"attempts":20}"#);
     assert_eq!(event.before, None);
@@ -295,7 +295,7 @@ async fn twenty_failures_make_a_dead_letter() {
     assert_eq!(server.housekeep().await.mails, 0);
     server.clock.advance(DAY);
     assert_eq!(server.housekeep().await.mails, 1);
-    assert_eq!((server.outbox(), server.events(events::Kind::MailSetAside).await.len()), (vec![], 1));
+    assert_eq!((server.outbox(), server.events(events::EventKind::MailSetAside).await.len()), (vec![], 1));
 }
 
 #[tokio::test]
@@ -307,7 +307,7 @@ async fn an_unreadable_entry_becomes_a_dead_letter() {
     let done = server.deliver().await;
     assert_eq!(done, Delivered { delivered: 1, dead_letters: 1, ..Delivered::default() });
     assert_eq!(server.outbox(), [(None, 1)]);
-    let [event] = server.events(events::Kind::MailSetAside).await.try_into().unwrap();
+    let [event] = server.events(events::EventKind::MailSetAside).await.try_into().unwrap();
     assert_eq!(event.after.unwrap().to_string(), r#"{"mailId":1,"attempts":1}"#);
 }
 
@@ -344,7 +344,7 @@ async fn a_message_withdrawn_during_delivery_stays_withdrawn() {
     unit::write(&server.services.store, &scope, move |tx| outbox::make_dead_letters(tx, &[entry]))
         .await
         .unwrap();
-    assert_eq!(server.events(events::Kind::MailSetAside).await.len(), 0);
+    assert_eq!(server.events(events::EventKind::MailSetAside).await.len(), 0);
     assert_eq!(server.outbox()[0], (None, 0));
     assert_eq!(server.deliver().await.delivered, 1, "the mail with the new password");
 }
