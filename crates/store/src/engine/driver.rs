@@ -81,7 +81,7 @@ impl<'a, T: Into<Param<'a>>> From<Option<T>> for Param<'a> {
 
 /// What a column holds. There are no other kinds (docs/adr/0005-folded-keys.md: text is compared by bytes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnKind {
     /// A 64-bit integer.
     Int,
     /// Text.

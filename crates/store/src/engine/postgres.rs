@@ -23,7 +23,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Socket, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::engine::driver::{Connection, DbError, Dialect, Kind, Param, Row};
+use crate::engine::driver::{ColumnKind, Connection, DbError, Dialect, Param, Row};
 pub(crate) use address::{Address, application_name};
 use bulk::{Column, Owned};
 pub(crate) use connect_error::ConnectError;
@@ -431,15 +431,15 @@ impl Postgres {
     pub(crate) fn copy_in<'p, R>(
         &mut self,
         sql: &str,
-        kinds: &[Kind],
+        kinds: &[ColumnKind],
         rows: impl Iterator<Item = R>,
     ) -> Result<(), DbError>
     where
         R: ExactSizeIterator<Item = Param<'p>>,
     {
-        let type_of = |kind: &Kind| match kind {
-            Kind::Int => Type::INT8,
-            Kind::Text => Type::TEXT,
+        let type_of = |kind: &ColumnKind| match kind {
+            ColumnKind::Int => Type::INT8,
+            ColumnKind::Text => Type::TEXT,
         };
         let types: Vec<Type> = kinds.iter().map(type_of).collect();
         let client = &self.client;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::engine::driver::{Connection, DbError, Kind, Param, Row};
+use crate::engine::driver::{ColumnKind, Connection, DbError, Param, Row};
 use crate::ops::copy::layout::{Table, quoted};
 use tenantry_core::error::Result;
 
@@ -29,11 +29,11 @@ impl Chunk {
         Self { width: width.max(1), cells: Vec::new(), text: String::new() }
     }
 
-    fn push(&mut self, row: &dyn Row, kinds: &[Kind]) -> Result<()> {
+    fn push(&mut self, row: &dyn Row, kinds: &[ColumnKind]) -> Result<()> {
         for (at, kind) in kinds.iter().enumerate() {
             let cell = match kind {
-                Kind::Int => row.opt_int(at)?.map(Cell::Int),
-                Kind::Text => row.opt_text(at)?.map(|text| {
+                ColumnKind::Int => row.opt_int(at)?.map(Cell::Int),
+                ColumnKind::Text => row.opt_text(at)?.map(|text| {
                     let start = self.text.len();
                     self.text.push_str(text);
                     Cell::Text(start..self.text.len())
