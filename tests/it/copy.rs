@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tenantry::config::DatabaseUrl;
 use tenantry_core::clock::Clock;
 use tenantry_core::error::{Error, Result};
-use tenantry_store::ops::copy::{self, Place, Progress, Report, Stage};
+use tenantry_store::ops::copy::{self, CopyLocation, CopyProgress, CopyReport, Stage};
 
 use crate::binary::{Home, binary, command, tenantry, until};
 use crate::databases::{self, Database, is_postgres};
@@ -48,27 +48,27 @@ fn copy_until(
     from: &str,
     to: &str,
     is_enough: impl FnMut(Stage, &str, u64) -> bool + Send,
-) -> Result<Report> {
+) -> Result<CopyReport> {
     let mut is_enough = is_enough;
-    let mut watch = |progress: &Progress<'_>| match *progress {
-        Progress::Step { stage, at, done, total } => {
+    let mut watch = |progress: &CopyProgress<'_>| match *progress {
+        CopyProgress::Step { stage, at, done, total } => {
             assert!(done <= total, "{progress:?}");
             if is_enough(stage, at, done) { Err(Error::internal("broken off")) } else { Ok(()) }
         }
-        Progress::Servers(_) => Ok(()),
+        CopyProgress::Servers(_) => Ok(()),
     };
     let (from, to) = (databases::parsed(from), databases::parsed(to));
     copy::run(&place(&from), &place(&to), &Clock::manual(START), &mut watch)
 }
 
-fn place(url: &DatabaseUrl) -> Place<'_> {
+fn place(url: &DatabaseUrl) -> CopyLocation<'_> {
     match url {
-        DatabaseUrl::Sqlite(path) => Place::Sqlite(path),
-        DatabaseUrl::Postgres(url) => Place::Postgres(databases::options(url.expose())),
+        DatabaseUrl::Sqlite(path) => CopyLocation::Sqlite(path),
+        DatabaseUrl::Postgres(url) => CopyLocation::Postgres(databases::options(url.expose())),
     }
 }
 
-fn copied(from: &str, to: &str) -> Report {
+fn copied(from: &str, to: &str) -> CopyReport {
     copy_until(from, to, |_, _, _| false).unwrap()
 }
 
@@ -325,14 +325,14 @@ async fn servers_that_are_connected_to_the_source_are_told_of() {
     beside.admin().await;
     let (from, to) = (t.database.url().unwrap(), t.dir.path().join("to.db"));
     let mut servers = 0;
-    let mut watch = |progress: &Progress<'_>| {
-        if let Progress::Servers(n) = progress {
+    let mut watch = |progress: &CopyProgress<'_>| {
+        if let CopyProgress::Servers(n) = progress {
             servers = *n;
         }
         Ok(())
     };
     let from = databases::parsed(&from);
-    copy::run(&place(&from), &Place::Sqlite(&to), &Clock::manual(START), &mut watch).unwrap();
+    copy::run(&place(&from), &CopyLocation::Sqlite(&to), &Clock::manual(START), &mut watch).unwrap();
     assert!(servers >= 2, "each has at least the connection that it listens on: {servers}");
 }
 
