@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::cli::args::ImportArgs;
-use crate::cli::import_files::{Batches, Input, PlanHead, PlanReader, PlanWriter, Report};
+use crate::cli::import_files::{Batches, ImportReport, Input, PlanHead, PlanReader, PlanWriter};
 use crate::cli::operations::Operation;
 use crate::cli::operations::import::{Begun, ImportOperation as Do, check_plan};
 use crate::cli::progress::Bar;
@@ -175,7 +175,7 @@ impl Import<'_> {
     /// Prints the result that each row would have.
     fn tell(&self, out: &mut impl Write) -> Result<(), Failure> {
         let (mut count, mut lines) = (Count::default(), Vec::new());
-        let mut report = self.args.report.as_deref().map(|path| Report::open(path, 0)).transpose()?;
+        let mut report = self.args.report.as_deref().map(|path| ImportReport::open(path, 0)).transpose()?;
         self.dry_run(&Begun::default(), self.args.send_mail, &mut |rows, outcomes| {
             let outcomes = outcomes.unwrap_or_default();
             if !self.args.json {
@@ -225,8 +225,12 @@ impl Import<'_> {
     /// Imports the rows that are not done.
     fn run(&self, begun: Begun, mut plan: Option<PlanReader>, out: &mut impl Write) -> Result<(), Failure> {
         let start = Instant::now();
-        let mut report =
-            self.args.report.as_deref().map(|path| Report::open(path, begun.newest.line)).transpose()?;
+        let mut report = self
+            .args
+            .report
+            .as_deref()
+            .map(|path| ImportReport::open(path, begun.newest.line))
+            .transpose()?;
         let number = |n: i64| u64::try_from(n).unwrap_or(0);
         let mut count =
             Count { created: number(begun.created), failed: number(begun.failed), told: Vec::new() };

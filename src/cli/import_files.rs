@@ -251,12 +251,12 @@ fn no_plan(path: &Path) -> Refusal {
 }
 
 /// The rejected rows, each as a line of JSON with its line number, the row and the reasons.
-pub(super) struct Report {
+pub(super) struct ImportReport {
     path: PathBuf,
     file: File,
 }
 
-impl Report {
+impl ImportReport {
     /// A new report. If an import is resumed, existing lines about rows before `from_line` are kept.
     pub(super) fn open(path: &Path, from_line: u64) -> Result<Self, Refusal> {
         let failed = |e: io::Error| Refusal::of_named_file("write the report", path, &e);

@@ -15,7 +15,7 @@ use tenantry_core::error::Error;
 use tenantry_core::model::{GroupId, PartnerId, Profile, Status};
 use tenantry_core::values;
 use tenantry_domain::unit;
-use tenantry_domain::user_import::{self, BatchStrategy, ImportedUser, Row};
+use tenantry_domain::user_import::{self, BatchStrategy, ImportRow, ImportedUser};
 use tenantry_domain::users::NewUser;
 use tenantry_store::access::{Admin, Operator};
 use tenantry_store::engine::tx::Tx;
@@ -369,7 +369,7 @@ async fn others_write_while_a_batch_is_stored() {
 }
 
 /// A row that was read.
-fn row(n: usize, name: &str, group: GroupId) -> Row {
+fn row(n: usize, name: &str, group: GroupId) -> ImportRow {
     let new = NewUser {
         username: values::username(name).unwrap(),
         status: Status::Inactive,
@@ -382,7 +382,7 @@ fn row(n: usize, name: &str, group: GroupId) -> Row {
         groups: vec![group],
         is_admin: false,
     };
-    Row { line: n as u64 + 1, user: Ok(ImportedUser { new, password_hash: None }) }
+    ImportRow { line: n as u64 + 1, user: Ok(ImportedUser { new, password_hash: None }) }
 }
 
 #[tokio::test]
@@ -392,7 +392,7 @@ async fn a_batch_makes_way_and_goes_on_in_another_transaction() {
     let group = GroupId(admin.create_group("Editors").await);
     let by = Operator::of_this_machine().as_admin_of(PartnerId(1));
     let store = &t.app.store;
-    let rows: Vec<Row> = (0..1_100).map(|n| row(n, &format!("user{n}"), group)).collect();
+    let rows: Vec<ImportRow> = (0..1_100).map(|n| row(n, &format!("user{n}"), group)).collect();
     let places = Arc::new(Mutex::new(Vec::new()));
     let begun = Arc::clone(&places);
     let part = move |tx: &mut Tx<'_, Admin>, strategy, at, (): &()| {
@@ -444,7 +444,7 @@ async fn a_batch_with_a_group_that_is_gone_is_done_row_by_row() {
     let gone = GroupId(group.0 + 1);
     let group_of = |n| if n % 500 == 7 { gone } else { group };
     let name_of = |n| if n == 900 { String::from("user3") } else { format!("user{n}") };
-    let rows: Arc<Vec<Row>> = Arc::new((0..1_100).map(|n| row(n, &name_of(n), group_of(n))).collect());
+    let rows: Arc<Vec<ImportRow>> = Arc::new((0..1_100).map(|n| row(n, &name_of(n), group_of(n))).collect());
     let create = async |from: usize, strategy| {
         let rows = Arc::clone(&rows);
         let created = unit::write_large(&t.app.store, &by, move |tx| {

@@ -15,7 +15,7 @@ use tenantry_core::json::{
 use tenantry_core::model::UserId;
 use tenantry_core::user_fields::ProfileField;
 use tenantry_domain::bulk_changes::{BulkChange, BulkOperation, Selection};
-use tenantry_domain::user_bulk::{self, MOST_CHANGED, Row};
+use tenantry_domain::user_bulk::{self, BulkRow, MOST_CHANGED};
 use tenantry_domain::user_records::{
     PartialUser, note_unknown, read_groups, read_is_admin, read_profile_change, read_status, unknown_groups,
 };
@@ -160,7 +160,7 @@ impl RowResult {
 
 /// The rows of a bulk, whether it is atomic, and where the rows stand.
 struct Bulk {
-    rows: Vec<Row>,
+    rows: Vec<BulkRow>,
     atomic: Option<&'static str>,
 }
 
@@ -194,7 +194,7 @@ async fn read_bulk(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<Bu
             Err(Error::Invalid(faults)) => Ok(Err(faults)),
             Err(other) => Err(other),
         };
-    let rows = partials.into_iter().map(read).collect::<Result<Vec<Row>>>()?;
+    let rows = partials.into_iter().map(read).collect::<Result<Vec<BulkRow>>>()?;
     Ok(Bulk { rows, atomic: is_atomic.then_some(place) })
 }
 

@@ -26,7 +26,7 @@ use tenantry_http::state::AppState;
 use tenantry_http::writes::{Answer, REPLAYED, TRUE, idempotency_key};
 use tenantry_store::access::{self, Scope as _};
 use tenantry_store::engine::tx::Tx;
-use tenantry_store::tables::imports::Progress;
+use tenantry_store::tables::imports::ImportProgress;
 
 /// The most rejected rows that an answer tells.
 const LISTED: usize = 1_000;
@@ -81,7 +81,7 @@ pub struct RowReason {
 }
 
 impl UsersImported {
-    fn of(progress: &Progress) -> Result<Self> {
+    fn of(progress: &ImportProgress) -> Result<Self> {
         let rejected = match progress.told.as_str() {
             "" => Vec::new(),
             told => serde_json::from_str(told)
@@ -177,7 +177,7 @@ struct Import {
     by: access::Admin,
     asked: Asked,
     /// How far it was when it began.
-    before: Progress,
+    before: ImportProgress,
     done: UsersImported,
     rows: i64,
     chain: Chain,
@@ -188,7 +188,7 @@ struct Import {
 impl Import {
     async fn begin(app: AppState, by: access::Admin, asked: Asked) -> Result<Self> {
         let before = match asked.key.clone() {
-            None => Progress::default(),
+            None => ImportProgress::default(),
             Some(key) => app.store.scan(&by, move |tx| user_import::find_progress(tx, &key)).await?,
         };
         let done = UsersImported::of(&before)?;
@@ -263,7 +263,7 @@ impl Import {
         Ok(())
     }
 
-    async fn dry_run(&mut self, rows: Vec<user_import::Row>) -> Result<()> {
+    async fn dry_run(&mut self, rows: Vec<user_import::ImportRow>) -> Result<()> {
         if u64::try_from(self.rows).is_ok_and(|rows| rows > MOST_TRIED) {
             let detail = format!("a dry run takes at most {MOST_TRIED} rows");
             return Err(Fault::new("", "too-many-rows", detail).into());
@@ -276,7 +276,7 @@ impl Import {
         Ok(())
     }
 
-    async fn store(&mut self, rows: Vec<user_import::Row>, marks: Vec<Chain>, from: i64) -> Result<()> {
+    async fn store(&mut self, rows: Vec<user_import::ImportRow>, marks: Vec<Chain>, from: i64) -> Result<()> {
         let batch = Batch { send_mail: self.asked.send_mail, key: self.asked.key.clone(), from, rows, marks };
         let (store, count, before) = (&self.app.store, batch.rows.len(), std::mem::take(&mut self.done));
         let part = move |tx: &mut Tx<'_, access::Admin>, strategy, at, before: &UsersImported| {
@@ -294,7 +294,7 @@ struct Batch {
     key: Option<String>,
     /// The rows of the import before it.
     from: i64,
-    rows: Vec<user_import::Row>,
+    rows: Vec<user_import::ImportRow>,
     /// The checksum up to each of them.
     marks: Vec<Chain>,
 }
@@ -317,7 +317,7 @@ impl Batch {
             let told = serde_json::to_string(&done.rejected)
                 .map_err(|e| Error::internal(format!("an import's state cannot be written: {e}")))?;
             let rows_to = |place: usize| self.from + i64::try_from(place).unwrap_or(i64::MAX);
-            let progress = Progress {
+            let progress = ImportProgress {
                 checksum: self
                     .marks
                     .get(..end)

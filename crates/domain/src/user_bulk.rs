@@ -20,7 +20,7 @@ const CHUNK: i64 = 1_000;
 const LISTED: usize = 100;
 
 /// A row of a bulk create: a user, or its errors.
-pub type Row = Result<NewUser, Vec<Fault>>;
+pub type BulkRow = Result<NewUser, Vec<Fault>>;
 
 /// Creates users in the order of their rows. Returns the result of each.
 ///
@@ -32,7 +32,7 @@ pub type Row = Result<NewUser, Vec<Fault>>;
 /// row.
 pub fn create_many(
     tx: &mut Tx<'_, Admin>,
-    rows: &[Row],
+    rows: &[BulkRow],
     atomic: Option<&str>,
 ) -> Result<Vec<Result<UserId>>> {
     let (mut made, mut joined) = (Vec::with_capacity(rows.len()), Vec::new());
@@ -62,7 +62,7 @@ pub fn create_many(
 }
 
 /// The first row at fault has faults that need no look into the database: so they are told together (B6).
-fn all_faults(rows: &[Row], place: &str) -> Error {
+fn all_faults(rows: &[BulkRow], place: &str) -> Error {
     let faults = rows.iter().enumerate().flat_map(|(index, row)| {
         let faults = row.as_ref().err().into_iter().flatten();
         faults.map(move |fault| Fault {

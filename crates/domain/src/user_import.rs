@@ -17,7 +17,7 @@ use tenantry_store::access::{Admin, Operator};
 use tenantry_store::engine::pace::{Pace, StepLimits};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
-use tenantry_store::tables::imports::{self, Progress};
+use tenantry_store::tables::imports::{self, ImportProgress};
 use tenantry_store::tables::{expensive_hashes, groups, users as stored};
 
 /// How long an interrupted import can be resumed.
@@ -34,7 +34,7 @@ pub struct ImportedUser {
 
 /// A row of an import: a user, or its errors.
 #[derive(Clone)]
-pub struct Row {
+pub struct ImportRow {
     /// The line that it begins on.
     pub line: u64,
     /// Its content.
@@ -199,7 +199,7 @@ pub async fn dry_run_batch(
     store: &Store,
     by: &Admin,
     strategy: &mut BatchStrategy,
-    rows: Vec<Row>,
+    rows: Vec<ImportRow>,
     send_mail: bool,
 ) -> Result<Vec<RowOutcome>> {
     let rows = Arc::new(rows);
@@ -242,7 +242,7 @@ where
 /// Only those that no row is to blame for; hopefully also that of the first row which is refused.
 pub fn create_batch(
     tx: &mut Tx<'_, Admin>,
-    rows: &[Row],
+    rows: &[ImportRow],
     send_mail: bool,
     strategy: BatchStrategy,
 ) -> Result<Vec<RowOutcome>> {
@@ -267,7 +267,7 @@ pub fn create_batch(
 
 /// Does once for all rows what each would do by itself: so there is little between them, and PostgreSQL stores them
 /// together.
-fn create_together(tx: &mut Tx<'_>, rows: &[Row], send_mail: bool) -> Result<Vec<RowOutcome>> {
+fn create_together(tx: &mut Tx<'_>, rows: &[ImportRow], send_mail: bool) -> Result<Vec<RowOutcome>> {
     let groups = count_each(good(rows).flat_map(|user| &user.new.groups).copied());
     users::require_groups(tx, &groups.into_keys().collect::<Vec<_>>())?;
     tx.expect_rows(good(rows).count());
@@ -285,10 +285,10 @@ fn create_together(tx: &mut Tx<'_>, rows: &[Row], send_mail: bool) -> Result<Vec
     Ok(outcomes)
 }
 
-/// Row by row, until others wait.
+/// ImportRow by row, until others wait.
 fn each(
     tx: &mut Tx<'_>,
-    rows: &[Row],
+    rows: &[ImportRow],
     mut create: impl FnMut(&mut Tx<'_>, u64, &ImportedUser) -> Result<RowOutcome>,
 ) -> Result<Vec<RowOutcome>> {
     let (mut outcomes, mut pace) = (Vec::with_capacity(rows.len()), Pace::start(StepLimits::IMPORT));
@@ -313,7 +313,7 @@ struct Taken {
 }
 
 impl Taken {
-    fn find(tx: &mut Tx<'_>, rows: &[Row]) -> Result<Self> {
+    fn find(tx: &mut Tx<'_>, rows: &[ImportRow]) -> Result<Self> {
         let usernames: Vec<&str> = good(rows).map(|user| user.new.username.key.as_str()).collect();
         let external_ids: Vec<&str> =
             good(rows).filter_map(|user| user.new.profile.external_id.as_deref()).collect();
@@ -344,7 +344,7 @@ impl Taken {
     }
 }
 
-fn good(rows: &[Row]) -> impl Iterator<Item = &ImportedUser> {
+fn good(rows: &[ImportRow]) -> impl Iterator<Item = &ImportedUser> {
     rows.iter().filter_map(|row| row.user.as_ref().ok())
 }
 
@@ -425,7 +425,7 @@ fn hash(kind: &str, text: &str) -> [u8; 16] {
 ///
 /// # Errors
 /// None of its own.
-pub fn find_progress(tx: &mut Tx<'_, Admin>, key: &str) -> Result<Progress> {
+pub fn find_progress(tx: &mut Tx<'_, Admin>, key: &str) -> Result<ImportProgress> {
     Ok(imports::find(tx, key)?.unwrap_or_default())
 }
 
@@ -433,7 +433,7 @@ pub fn find_progress(tx: &mut Tx<'_, Admin>, key: &str) -> Result<Progress> {
 ///
 /// # Errors
 /// `import-under-way` if it is at another position: another run of the same import is in progress.
-pub fn advance(tx: &mut Tx<'_, Admin>, key: &str, from: i64, to: &Progress) -> Result<()> {
+pub fn advance(tx: &mut Tx<'_, Admin>, key: &str, from: i64, to: &ImportProgress) -> Result<()> {
     if imports::advance(tx, key, from, to)? {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::ser::SerializeMap as _;
 use serde_json::Value;
 
-use crate::user_import::{self, Attached, GroupRef, ImportedUser, KnownGroups, Row};
+use crate::user_import::{self, Attached, GroupRef, ImportRow, ImportedUser, KnownGroups};
 use crate::user_records::PartialUser;
 use crate::users;
 use tenantry_core::error::{Error, Fault, Result};
@@ -38,11 +38,11 @@ struct PartialRow {
 ///
 /// # Errors
 /// Of the store.
-pub async fn read_rows(store: &Store, by: &Admin, rows: Vec<RawRow>) -> Result<Vec<Row>> {
+pub async fn read_rows(store: &Store, by: &Admin, rows: Vec<RawRow>) -> Result<Vec<ImportRow>> {
     store.scan(by, move |tx| read_batch(tx, &rows)).await
 }
 
-fn read_batch(tx: &mut Tx<'_, Admin>, rows: &[RawRow]) -> Result<Vec<Row>> {
+fn read_batch(tx: &mut Tx<'_, Admin>, rows: &[RawRow]) -> Result<Vec<ImportRow>> {
     let mut partials = Vec::with_capacity(rows.len());
     for (at, row) in rows.iter().enumerate() {
         stand_aside(at);
@@ -61,7 +61,7 @@ fn read_batch(tx: &mut Tx<'_, Admin>, rows: &[RawRow]) -> Result<Vec<Row>> {
             Ok(partial) => faults_of(partial.finish(pid, &known))?,
             Err(faults) => Err(faults),
         };
-        Ok(Row { line, user })
+        Ok(ImportRow { line, user })
     };
     partials.into_iter().enumerate().map(finish).collect()
 }

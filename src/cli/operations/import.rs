@@ -15,7 +15,7 @@ use tenantry_store::access::{Admin, Operator};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::user_lists;
 use tenantry_store::listing::user_queries::UserQuery;
-use tenantry_store::tables::imports::Progress;
+use tenantry_store::tables::imports::ImportProgress;
 
 /// Operations of imports and exports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,7 +145,7 @@ fn begin(tx: &mut Tx<'_, Admin>, key: &str) -> Result<Begun> {
 struct Batch {
     key: String,
     from: i64,
-    rows: Vec<user_import::Row>,
+    rows: Vec<user_import::ImportRow>,
     send_mail: bool,
     planned: Option<Vec<RowOutcome>>,
 }
@@ -175,7 +175,7 @@ impl Batch {
         let newest = Newest { line: rows.first().map_or(0, |row| row.line), rejected };
         let told = serde_json::to_string(&newest)
             .map_err(|e| Error::internal(format!("an import's state cannot be written: {e}")))?;
-        let progress = Progress {
+        let progress = ImportProgress {
             checksum: String::new(),
             rows: from + count(end),
             created: stored.created + created,
