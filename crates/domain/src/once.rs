@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The identity of a request: a key is specific to the caller, the method and the URL.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct IdempotentRequest<'a> {
     /// The caller's partner; 0 for an operator.
     pub pid: PartnerId,
     /// The caller, independent of the token.
@@ -149,14 +149,14 @@ fn hide_ids(body: &mut Value, fresh: &FreshIds) {
 
 /// The exclusive right to do the work of a key. Other requests with the same key wait as long as it lives.
 #[derive(Debug, Clone)]
-pub struct Claim {
+pub struct IdempotencyKey {
     pid: PartnerId,
     key_hash: String,
     body_hash: String,
-    _turn: Arc<Turn>,
+    _turn: Arc<KeyInUse>,
 }
 
-impl Claim {
+impl IdempotencyKey {
     /// The row of the response.
     pub(super) fn key_hash(&self) -> &str {
         &self.key_hash
@@ -165,29 +165,29 @@ impl Claim {
 
 /// Requests in progress, by the hash of their key.
 #[derive(Debug, Clone, Default)]
-pub struct UnderWay(Arc<Mutex<HashMap<String, watch::Receiver<()>>>>);
+pub struct KeysInUse(Arc<Mutex<HashMap<String, watch::Receiver<()>>>>);
 
 /// A request in progress. Dropping it lets the next one continue.
 #[derive(Debug)]
-struct Turn {
-    all: UnderWay,
+struct KeyInUse {
+    all: KeysInUse,
     key_hash: String,
     /// Dropped with the turn, which wakes the waiting requests.
     _end: watch::Sender<()>,
 }
 
-impl Drop for Turn {
+impl Drop for KeyInUse {
     fn drop(&mut self) {
         self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key_hash);
     }
 }
 
-impl UnderWay {
+impl KeysInUse {
     /// Waits until no other request with this key is in progress.
     ///
     /// # Errors
     /// `idempotency-key-in-use` if one takes too long.
-    pub async fn claim(&self, request: Request<'_>) -> Result<Claim> {
+    pub async fn claim(&self, request: IdempotentRequest<'_>) -> Result<IdempotencyKey> {
         let mut hash = Sha256::new();
         for part in [request.caller, request.method, request.path, request.query, request.key] {
             hash.update(part.len().to_le_bytes());
@@ -197,10 +197,10 @@ impl UnderWay {
         let key_hash = URL_SAFE_NO_PAD.encode(hash.finalize());
         let body_hash = URL_SAFE_NO_PAD.encode(Sha256::digest(request.body));
         let turn = tokio::time::timeout(PATIENCE, self.turn(&key_hash)).await.map_err(|_| in_use())?;
-        Ok(Claim { pid: request.pid, key_hash, body_hash, _turn: Arc::new(turn) })
+        Ok(IdempotencyKey { pid: request.pid, key_hash, body_hash, _turn: Arc::new(turn) })
     }
 
-    async fn turn(&self, key_hash: &str) -> Turn {
+    async fn turn(&self, key_hash: &str) -> KeyInUse {
         loop {
             let mut earlier = {
                 let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -209,7 +209,7 @@ impl UnderWay {
                     None => {
                         let (end, waiting) = watch::channel(());
                         all.insert(key_hash.to_owned(), waiting);
-                        return Turn { all: self.clone(), key_hash: key_hash.to_owned(), _end: end };
+                        return KeyInUse { all: self.clone(), key_hash: key_hash.to_owned(), _end: end };
                     }
                 }
             };
@@ -229,7 +229,7 @@ fn in_use() -> Error {
 /// # Errors
 /// `idempotency-key-reused` if the key was used with another body; `idempotency-key-in-use` if a bulk operation with
 /// this key is not finished yet.
-pub fn find<T: Keepable>(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<T>> {
+pub fn find<T: Keepable>(tx: &mut Tx<'_>, claim: &IdempotencyKey) -> Result<Option<T>> {
     let Some(kept) = kept_answers::find(tx, claim.pid, &claim.key_hash)? else { return Ok(None) };
     if tx.now() >= kept.kept_at + KEPT {
         return Ok(None);
@@ -248,12 +248,12 @@ pub fn find<T: Keepable>(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<T>> {
 }
 
 /// Records that the work begins.
-pub(super) fn begin(tx: &mut Tx<'_>, claim: &Claim) -> Result<()> {
+pub(super) fn begin(tx: &mut Tx<'_>, claim: &IdempotencyKey) -> Result<()> {
     kept_answers::begin(tx, claim.pid, &claim.key_hash, &claim.body_hash)
 }
 
 /// Stores the response of the work, unless it is too long.
-pub(super) fn keep(tx: &mut Tx<'_>, claim: &Claim, answer: &impl Keepable) -> Result<()> {
+pub(super) fn keep(tx: &mut Tx<'_>, claim: &IdempotencyKey, answer: &impl Keepable) -> Result<()> {
     keep_at(tx, claim.pid, &claim.key_hash, answer)
 }
 
@@ -282,8 +282,8 @@ pub fn purge(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
 mod tests {
     use super::*;
 
-    fn request(key: &str) -> Request<'_> {
-        Request {
+    fn request(key: &str) -> IdempotentRequest<'_> {
+        IdempotentRequest {
             pid: PartnerId(1),
             caller: "user:1",
             method: "POST",
@@ -296,7 +296,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_second_waits_for_the_first_and_no_longer_than_five_seconds() {
-        let all = UnderWay::default();
+        let all = KeysInUse::default();
         let first = all.claim(request("a")).await.unwrap();
         // Another key does not matter.
         drop(all.claim(request("b")).await.unwrap());
@@ -344,7 +344,7 @@ mod tests {
             tenantry_core::account_policy::AccountPolicy::DEFAULT,
         )
         .unwrap();
-        let all = UnderWay::default();
+        let all = KeysInUse::default();
         for (key, length, is_kept) in [("a", LONGEST, true), ("b", LONGEST + 1, false)] {
             for is_again in [false, true] {
                 let once = Some(all.claim(request(key)).await.unwrap());
@@ -360,18 +360,18 @@ mod tests {
 
     #[tokio::test]
     async fn the_key_belongs_to_caller_method_path_and_query() {
-        let all = UnderWay::default();
+        let all = KeysInUse::default();
         let base = request("a");
         let hash = async |request| all.claim(request).await.unwrap().key_hash.clone();
         let own = hash(base).await;
-        assert_eq!(hash(Request { body: b"other", ..base }).await, own);
+        assert_eq!(hash(IdempotentRequest { body: b"other", ..base }).await, own);
         for other in [
-            Request { pid: PartnerId(2), ..base },
-            Request { caller: "user:2", ..base },
-            Request { method: "PUT", ..base },
-            Request { path: "/api/v1/groups", ..base },
-            Request { query: "a=b", ..base },
-            Request { key: "b", ..base },
+            IdempotentRequest { pid: PartnerId(2), ..base },
+            IdempotentRequest { caller: "user:2", ..base },
+            IdempotentRequest { method: "PUT", ..base },
+            IdempotentRequest { path: "/api/v1/groups", ..base },
+            IdempotentRequest { query: "a=b", ..base },
+            IdempotentRequest { key: "b", ..base },
         ] {
             assert_ne!(hash(other).await, own, "{other:?}");
         }

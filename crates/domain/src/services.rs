@@ -6,7 +6,7 @@ use crate::bulk_operations::in_process::Running;
 use crate::cursors::CursorKey;
 use crate::evaluations::Rules;
 use crate::large_units::LargeUnits;
-use crate::once::UnderWay;
+use crate::once::KeysInUse;
 use crate::uses::Uses;
 use tenantry_core::account_policy::AccountPolicy;
 use tenantry_core::catalogue::Catalogue;
@@ -34,7 +34,7 @@ pub struct Parts {
     /// The queue for expensive hashes, one at a time.
     pub(super) expensive_turns: Turns,
     /// Requests with an idempotency key in progress.
-    pub under_way: UnderWay,
+    pub under_way: KeysInUse,
     /// Large units of work, one at a time per partner.
     pub large_units: LargeUnits,
     /// Bulk operations that this process carries out.
@@ -84,7 +84,7 @@ impl Services {
         let queue = threads * QUEUE_PER_THREAD;
         let hasher = Hasher::supervised(store.supervisor(), threads, queue, hash_cost, random.clone())?;
         let expensive_turns = Turns::new(1, WAITING_HASHES, "password hashing is busy");
-        let (under_way, uses, large_units) = (UnderWay::default(), Uses::default(), LargeUnits::default());
+        let (under_way, uses, large_units) = (KeysInUse::default(), Uses::default(), LargeUnits::default());
         let cursor_key = CursorKey::parse(store.cursor_key())?;
         let bulk = Running::new(&random, large_units.clone());
         let clock = store.clock().clone();

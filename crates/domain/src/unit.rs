@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::conditions::{self, Condition, Target};
 use crate::last_admin;
-use crate::once::{self, Claim, Keepable};
+use crate::once::{self, IdempotencyKey, Keepable};
 use tenantry_core::error::Result;
 use tenantry_store::access::Scope;
 use tenantry_store::engine::tx::{Outcome, Tx};
@@ -71,7 +71,7 @@ pub struct WriteOptions {
     /// The state that the target must be in.
     pub condition: Condition,
     /// The idempotency key: whoever sends it again gets the stored response.
-    pub once: Option<Claim>,
+    pub once: Option<IdempotencyKey>,
 }
 
 /// What a unit came to.

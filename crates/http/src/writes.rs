@@ -27,7 +27,7 @@ use tenantry_core::model::{PartnerId, UserId};
 use tenantry_domain::bulk_changes::BulkOperation;
 use tenantry_domain::bulk_operations;
 use tenantry_domain::conditions::Target;
-use tenantry_domain::once::{self, Claim, Keepable, StoredResponse};
+use tenantry_domain::once::{self, IdempotencyKey, Keepable, StoredResponse};
 use tenantry_domain::unit::{self, Done, WriteOptions};
 use tenantry_store::access::{Admin, Scope};
 use tenantry_store::engine::sequences::FreshIds;
@@ -250,7 +250,7 @@ impl Write {
 
     /// Makes it idempotent.
     #[must_use]
-    pub fn once(mut self, claim: Option<Claim>) -> Self {
+    pub fn once(mut self, claim: Option<IdempotencyKey>) -> Self {
         self.options.once = claim;
         self
     }
@@ -316,7 +316,7 @@ pub struct Once<const LIMIT: u64 = ORDINARY> {
     /// The body.
     pub body: Bytes,
     /// For [`Write::once`].
-    pub claim: Option<Claim>,
+    pub claim: Option<IdempotencyKey>,
 }
 
 impl<const LIMIT: u64> ReadFrom for Once<LIMIT> {
@@ -358,9 +358,9 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
     Ok(Some(text.to_owned()))
 }
 
-async fn claim(app: &AppState, parts: &mut Parts, key: &str, body: &[u8]) -> Result<Claim, Problem> {
+async fn claim(app: &AppState, parts: &mut Parts, key: &str, body: &[u8]) -> Result<IdempotencyKey, Problem> {
     let (pid, caller) = extract::caller_name(parts, app).await?;
-    let request = once::Request {
+    let request = once::IdempotentRequest {
         pid,
         caller: &caller,
         method: parts.method.as_str(),
@@ -374,11 +374,11 @@ async fn claim(app: &AppState, parts: &mut Parts, key: &str, body: &[u8]) -> Res
 
 enum Found {
     Before(Response),
-    Not(Claim),
+    Not(IdempotencyKey),
 }
 
 /// Looks for a stored response before the body is validated: what was valid the first time may be invalid by now.
-async fn find(app: &AppState, claim: Claim) -> Result<Found, Problem> {
+async fn find(app: &AppState, claim: IdempotencyKey) -> Result<Found, Problem> {
     let (answer, claim) = app
         .store
         .read(&tenantry_store::access::nobody(), move |tx| Ok((once::find::<Answer>(tx, &claim)?, claim)))

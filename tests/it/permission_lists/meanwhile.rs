@@ -293,7 +293,7 @@ async fn a_stored_answer_goes_with_the_switch() {
     };
     let new = Replacement { group_id: GroupId(group), list: Arc::new((0..LARGE).map(entry).collect()) };
     let replace = async |answer: &str| {
-        let request = once::Request {
+        let request = once::IdempotentRequest {
             pid: PartnerId(1),
             caller: "operator",
             method: "PUT",
