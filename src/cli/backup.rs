@@ -12,7 +12,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::cli::args::BackupArgs;
-use crate::cli::print::Progress;
+use crate::cli::print::ProgressLine;
 use crate::cli::refusal::Refusal;
 use crate::cli::serve::stop_signal;
 use crate::cli::{Failure, lock, print, switch, way};
@@ -133,7 +133,7 @@ fn make_unless_stopped(partial: Partial, database: &Path) -> Result<Value, Refus
 
 fn make(partial: Partial, database: &Path) -> Result<Value, Refusal> {
     let (start, taken_at) = (Instant::now(), Clock::system().now());
-    let mut progress = Progress::new();
+    let mut progress = ProgressLine::new();
     backup::copy(database, &partial.path, &mut |done, all| progress.show("copying", done, all))
         .map_err(|fault| not_copied(&fault, &partial.file, database))?;
     progress.say("checking the copy");

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::cli::args::RestoreArgs;
 use crate::cli::lock::{self, Holder, Taken};
-use crate::cli::print::Progress;
+use crate::cli::print::ProgressLine;
 use crate::cli::refusal::Refusal;
 use crate::cli::{Failure, print, switch};
 use crate::config::Config;
@@ -90,7 +90,7 @@ fn restore(config: &Config, file: &Path, start: Instant) -> Result<Value, Refusa
         true => Some(DatabaseFile::open(&database, Missing::Fail)?),
         false => None,
     };
-    let mut progress = Progress::new();
+    let mut progress = ProgressLine::new();
     let incoming = Incoming::copy(file, &database, &mut progress)?;
     progress.say("checking the backup");
     let contents = backup::check(&incoming.0).map_err(|fault| no_backup(&fault, file))?;
@@ -135,7 +135,7 @@ fn clear(database: &Path) -> Result<(), Refusal> {
 struct Incoming(PathBuf);
 
 impl Incoming {
-    fn copy(file: &Path, database: &Path, progress: &mut Progress) -> Result<Self, Refusal> {
+    fn copy(file: &Path, database: &Path, progress: &mut ProgressLine) -> Result<Self, Refusal> {
         /// Size of a copy step, in bytes.
         const STEP: u64 = 4 << 20;
         let to = backup::companion(database, INCOMING);

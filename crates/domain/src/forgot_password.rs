@@ -15,7 +15,7 @@ use tenantry_core::values;
 use tenantry_store::access::nobody;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::forgot_password as stored;
-use tenantry_store::tables::forgot_password::Request;
+use tenantry_store::tables::forgot_password::PasswordRequest;
 use tenantry_store::tables::{partners, users};
 
 /// Minimum interval between two mails to a user.
@@ -63,7 +63,7 @@ pub async fn ask(services: &Services, address: IpAddr, whose: &Whose) -> Result<
 ///
 /// # Errors
 /// None of its own.
-pub fn list(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Request>> {
+pub fn list(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<PasswordRequest>> {
     stored::list(tx, limit)
 }
 
@@ -71,7 +71,7 @@ pub fn list(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Request>> {
 ///
 /// # Errors
 /// None of its own.
-pub fn settle(tx: &mut Tx<'_>, request: &Request) -> Result<()> {
+pub fn settle(tx: &mut Tx<'_>, request: &PasswordRequest) -> Result<()> {
     stored::delete(tx, request.request_id)
 }
 
@@ -79,7 +79,7 @@ pub fn settle(tx: &mut Tx<'_>, request: &Request) -> Result<()> {
 ///
 /// # Errors
 /// None of its own.
-pub fn find(tx: &mut Tx<'_>, request: &Request, after: UserId) -> Result<Vec<(PartnerId, UserId)>> {
+pub fn find(tx: &mut Tx<'_>, request: &PasswordRequest, after: UserId) -> Result<Vec<(PartnerId, UserId)>> {
     if request.key.is_empty() {
         return Ok(Vec::new());
     }

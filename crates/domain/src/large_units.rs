@@ -46,13 +46,13 @@ pub struct LargeUnits(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    partners: Mutex<HashMap<PartnerId, Turns>>,
+    partners: Mutex<HashMap<PartnerId, PartnerQueue>>,
     steps: Arc<Semaphore>,
 }
 
 /// The large units of a partner.
 #[derive(Debug)]
-struct Turns {
+struct PartnerQueue {
     turn: Arc<Semaphore>,
     /// How many have it or are waiting for it.
     count: usize,
@@ -65,7 +65,7 @@ impl Default for LargeUnits {
 }
 
 impl LargeUnits {
-    fn partners(&self) -> MutexGuard<'_, HashMap<PartnerId, Turns>> {
+    fn partners(&self) -> MutexGuard<'_, HashMap<PartnerId, PartnerQueue>> {
         self.0.partners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -100,15 +100,16 @@ impl LargeUnits {
         Ok(Some(LargeUnit { pid, holder, steps, _permit: permit, _place: place }))
     }
 
-    fn place(&self, pid: PartnerId, limit: usize) -> Option<Place> {
+    fn place(&self, pid: PartnerId, limit: usize) -> Option<QueuedUnit> {
         let mut partners = self.partners();
-        let turns =
-            partners.entry(pid).or_insert_with(|| Turns { turn: Arc::new(Semaphore::new(1)), count: 0 });
+        let turns = partners
+            .entry(pid)
+            .or_insert_with(|| PartnerQueue { turn: Arc::new(Semaphore::new(1)), count: 0 });
         if turns.count >= limit {
             return None;
         }
         turns.count += 1;
-        Some(Place { all: self.clone(), pid, turn: Arc::clone(&turns.turn) })
+        Some(QueuedUnit { all: self.clone(), pid, turn: Arc::clone(&turns.turn) })
     }
 
     /// Blocks all steps as long as the permit lives. It is acquired after the current step: a test that acquires it
@@ -147,13 +148,13 @@ fn busy() -> Error {
 
 /// A large unit that is in progress or waiting.
 #[derive(Debug)]
-struct Place {
+struct QueuedUnit {
     all: LargeUnits,
     pid: PartnerId,
     turn: Arc<Semaphore>,
 }
 
-impl Drop for Place {
+impl Drop for QueuedUnit {
     fn drop(&mut self) {
         let mut partners = self.all.partners();
         if let Some(turns) = partners.get_mut(&self.pid) {
@@ -173,7 +174,7 @@ pub struct LargeUnit {
     holder: Option<String>,
     steps: Arc<Semaphore>,
     _permit: OwnedSemaphorePermit,
-    _place: Place,
+    _place: QueuedUnit,
 }
 
 impl LargeUnit {
