@@ -33,7 +33,7 @@ pub const WHOLE: usize = 5_000;
 /// A user or group that was left unchanged, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Kept {
+pub struct KeptRow {
     /// The user, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<i64>,
@@ -49,16 +49,16 @@ struct UsersChanged<'a> {
     matched: i64,
     changed: i64,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    kept: &'a [Kept],
+    kept: &'a [KeptRow],
 }
 
 #[derive(Serialize)]
 struct Left<'a> {
-    kept: &'a [Kept],
+    kept: &'a [KeptRow],
 }
 
 /// The response of an operation.
-fn response(change: &BulkChange, total: i64, changed: i64, kept: &[Kept]) -> Result<StoredResponse> {
+fn response(change: &BulkChange, total: i64, changed: i64, kept: &[KeptRow]) -> Result<StoredResponse> {
     let (status, body) = match change {
         BulkChange::UpdateUsers(_) => {
             (200, serde_json::to_string(&UsersChanged { matched: total, changed, kept }))
@@ -333,8 +333,8 @@ mod tests {
 
     #[test]
     fn an_answer_tells_what_was_kept() {
-        let kept = [Kept { user_id: Some(5), group_id: None, code: String::from("last-admin") }];
-        let of = |change: &BulkChange, kept: &[Kept]| {
+        let kept = [KeptRow { user_id: Some(5), group_id: None, code: String::from("last-admin") }];
+        let of = |change: &BulkChange, kept: &[KeptRow]| {
             let told = response(change, 3, 2, kept).unwrap();
             (told.status, told.body)
         };

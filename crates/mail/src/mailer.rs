@@ -54,7 +54,7 @@ pub enum Mailer {
     Smtp(Smtp),
     /// To files.
     Directory(Directory),
-    /// Kept in memory, for tests.
+    /// MemoryState in memory, for tests.
     Memory(Memory),
 }
 
@@ -91,10 +91,10 @@ impl Mailer {
 
 /// Keeps mails in memory: for tests. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Memory(Arc<(Mutex<Kept>, Condvar)>);
+pub struct Memory(Arc<(Mutex<MemoryState>, Condvar)>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct MemoryState {
     sent: Vec<OutboundEmail>,
     failing: Option<SendError>,
     held: bool,
@@ -129,23 +129,24 @@ impl Memory {
     }
 
     fn send_batch(&self, mails: &[OutboundEmail], until: Instant) -> Vec<Result<(), SendError>> {
-        let mut kept = self.lock();
-        kept.waiting += 1;
-        let mut kept = self.0.1.wait_while(kept, |kept| kept.held).unwrap_or_else(PoisonError::into_inner);
-        kept.waiting -= 1;
+        let mut state = self.lock();
+        state.waiting += 1;
+        let mut state =
+            self.0.1.wait_while(state, |state| state.held).unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
         let in_time = |_: &&OutboundEmail| Instant::now() < until;
         let begun: Vec<OutboundEmail> = mails.iter().take_while(in_time).cloned().collect();
-        match &kept.failing {
+        match &state.failing {
             Some(error) => vec![Err(error.clone()); begun.len()],
             None => {
                 let sent = vec![Ok(()); begun.len()];
-                kept.sent.extend(begun);
+                state.sent.extend(begun);
                 sent
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, MemoryState> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::bulk_changes::{BulkChange, parse};
 use crate::bulk_operations::running::LEASE;
-use crate::bulk_operations::{Kept, WHOLE, number, response};
+use crate::bulk_operations::{KeptRow, WHOLE, number, response};
 use crate::erasures::Extent;
 use crate::once::{self, StoredResponse};
 use crate::{groups, memberships, partners, users};
@@ -72,7 +72,7 @@ pub(super) fn step(tx: &mut Tx<'_, Admin>, operation_id: &str, owner: &str) -> R
 struct Step {
     change: BulkChange,
     changed: i64,
-    kept: Vec<Kept>,
+    kept: Vec<KeptRow>,
     /// The groups of deleted users.
     gone: Vec<Vec<GroupId>>,
     pace: Pace,
@@ -156,7 +156,7 @@ impl Step {
     }
 
     fn keep_user(&mut self, id: i64) {
-        self.kept.push(Kept { user_id: Some(id), group_id: None, code: String::from("last-admin") });
+        self.kept.push(KeptRow { user_id: Some(id), group_id: None, code: String::from("last-admin") });
     }
 
     /// Removes some members of a group that is being deleted; when few are left, deletes the group. Returns whether it
@@ -171,7 +171,7 @@ impl Step {
             stored::take_left(tx)?;
             stored::delete_permissions(tx)?;
             let code = String::from("group-has-children");
-            self.kept.push(Kept { user_id: None, group_id: Some(id.0), code });
+            self.kept.push(KeptRow { user_id: None, group_id: Some(id.0), code });
             self.count(tx, 1);
             return Ok(true);
         }

@@ -42,14 +42,14 @@ const COUNTING: Duration = Duration::from_millis(40);
 
 /// What is kept of a partner's users.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Kept {
+pub(crate) enum IndexKey {
     /// The sample points of an order.
     Order(UserField),
     /// How many users hold this term (B27): an order in which all of them stand at one position.
     Search(String),
 }
 
-impl Kept {
+impl IndexKey {
     fn is_search(&self) -> bool {
         matches!(self, Self::Search(_))
     }
@@ -113,17 +113,17 @@ impl<'a> Taken<'a> {
         Self { change, texts: OnceCell::new() }
     }
 
-    fn deltas(&self, keys: &UserKeys, kept: &Kept, deltas: &mut Vec<CountChange>) {
+    fn deltas(&self, keys: &UserKeys, kept: &IndexKey, deltas: &mut Vec<CountChange>) {
         let mut push =
             |position: SortPosition, kind: usize, by: i64| deltas.push(CountChange { position, kind, by });
         match (self.change, kept) {
             (OrderChange::User { before, after }, _) => {
                 let users = [before.as_deref(), after.as_deref()];
                 let positions = match kept {
-                    Kept::Order(order) => {
+                    IndexKey::Order(order) => {
                         users.map(|user| user.map(|u| ((keys.sort_key)(*order, u), u.user_id.0)))
                     }
-                    Kept::Search(term) => {
+                    IndexKey::Search(term) => {
                         let [old, new] =
                             self.texts.get_or_init(|| users.map(|user| user.map(keys.search_text)));
                         let position = |user: &Option<Box<User>>, text: &Option<String>| {
@@ -145,7 +145,7 @@ impl<'a> Taken<'a> {
                     push(position, new_kind, 1);
                 }
             }
-            (OrderChange::Time { user_id, kind, sort, before, after, .. }, Kept::Order(order))
+            (OrderChange::Time { user_id, kind, sort, before, after, .. }, IndexKey::Order(order))
                 if sort == order && before != after =>
             {
                 push((SortKey::Int(*before), user_id.0), *kind, -1);
@@ -178,7 +178,7 @@ struct IndexEntry {
 
 impl IndexEntry {
     /// Whether it is no longer worth its part of every write, by now.
-    fn is_forgotten(&self, kept: &Kept, now: Instant) -> bool {
+    fn is_forgotten(&self, kept: &IndexKey, now: Instant) -> bool {
         kept.is_search() && now.duration_since(self.asked) > FORGOTTEN
     }
 }
@@ -186,7 +186,7 @@ impl IndexEntry {
 /// Everything that is indexed.
 #[derive(Debug)]
 pub(crate) struct OffsetIndex {
-    entries: Mutex<HashMap<(PartnerId, Kept), IndexEntry>>,
+    entries: Mutex<HashMap<(PartnerId, IndexKey), IndexEntry>>,
     /// Held from where a commit looks which orders are indexed until it is done: one that is indexed meanwhile
     /// would miss its changes.
     gate: Mutex<()>,
@@ -195,7 +195,7 @@ pub(crate) struct OffsetIndex {
     keys: UserKeys,
     /// How long a reader may count what is not kept, in microseconds.
     patience: AtomicU64,
-    wanted: SyncSender<(PartnerId, Kept)>,
+    wanted: SyncSender<(PartnerId, IndexKey)>,
 }
 
 /// The index as a reader may use it.
@@ -220,7 +220,7 @@ impl OffsetView {
         wanted: &Wanted,
         number: impl FnOnce() -> Result<i64, E>,
     ) -> Result<Option<PageLocation>, E> {
-        let order = (wanted.pid, Kept::Order(wanted.sort));
+        let order = (wanted.pid, IndexKey::Order(wanted.sort));
         let found = self.ready(number, &order, |samples, number| samples.seek(wanted, number))?;
         if found.is_none() {
             self.ask_for(order);
@@ -231,7 +231,7 @@ impl OffsetView {
     /// How many users of these kinds there are in that snapshot. None where that is not kept.
     pub(crate) fn total<E>(
         &self,
-        kept: &(PartnerId, Kept),
+        kept: &(PartnerId, IndexKey),
         kinds: &Kinds,
         number: impl FnOnce() -> Result<i64, E>,
     ) -> Result<Option<i64>, E> {
@@ -242,7 +242,7 @@ impl OffsetView {
     fn ready<T, E>(
         &self,
         number: impl FnOnce() -> Result<i64, E>,
-        kept: &(PartnerId, Kept),
+        kept: &(PartnerId, IndexKey),
         f: impl FnOnce(&SampledOrder, i64) -> Option<T>,
     ) -> Result<Option<T>, E> {
         let is_ready =
@@ -262,7 +262,7 @@ impl OffsetView {
     }
 
     /// For how long a reader may count this for itself. None where it is known to be too much.
-    pub(crate) fn time_to_count(&self, kept: &(PartnerId, Kept)) -> Option<Duration> {
+    pub(crate) fn time_to_count(&self, kept: &(PartnerId, IndexKey)) -> Option<Duration> {
         let is_countless = |entry: &IndexEntry| matches!(entry.state, EntryState::Countless);
         let patience = Duration::from_micros(self.index.patience.load(Ordering::Relaxed));
         let is_too_much = patience.is_zero() || held(&self.index.entries).get(kept).is_some_and(is_countless);
@@ -270,7 +270,7 @@ impl OffsetView {
     }
 
     /// Has it indexed, unless it is there or being made.
-    pub(crate) fn ask_for(&self, kept: (PartnerId, Kept)) {
+    pub(crate) fn ask_for(&self, kept: (PartnerId, IndexKey)) {
         if let Some(entry) = held(&self.index.entries).get_mut(&kept) {
             entry.asked = Instant::now();
             return;
@@ -285,7 +285,7 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl OffsetIndex {
-    pub(crate) fn new(wanted: SyncSender<(PartnerId, Kept)>, keys: UserKeys) -> Self {
+    pub(crate) fn new(wanted: SyncSender<(PartnerId, IndexKey)>, keys: UserKeys) -> Self {
         let (begun, patience) = (AtomicU64::new(0), AtomicU64::default());
         let this = Self { entries: Mutex::default(), gate: Mutex::default(), begun, keys, patience, wanted };
         this.let_count_for(COUNTING);
@@ -294,7 +294,7 @@ impl OffsetIndex {
 
     /// Wakes the thread that builds entries.
     pub(crate) fn wake_builder(&self) {
-        let _ = self.wanted.try_send((PartnerId(0), Kept::Order(UserField::UserId)));
+        let _ = self.wanted.try_send((PartnerId(0), IndexKey::Order(UserField::UserId)));
     }
 
     /// How long a reader may count what is not kept.
@@ -363,14 +363,14 @@ impl OffsetIndex {
     /// How many orders are indexed.
     pub(crate) fn count(&self) -> usize {
         let entries = held(&self.entries);
-        let is_ready = |(kept, entry): &(&(PartnerId, Kept), &IndexEntry)| {
+        let is_ready = |(kept, entry): &(&(PartnerId, IndexKey), &IndexEntry)| {
             !kept.1.is_search() && matches!(entry.state, EntryState::Ready(_))
         };
         entries.iter().filter(is_ready).count()
     }
 
     /// Begins an entry, which commits bring up to date from now on; false where there is one.
-    pub(crate) fn begin(&self, kept: &(PartnerId, Kept)) -> bool {
+    pub(crate) fn begin(&self, kept: &(PartnerId, IndexKey)) -> bool {
         let _gate = held(&self.gate);
         let mut entries = held(&self.entries);
         if entries.contains_key(kept) {
@@ -389,7 +389,7 @@ impl OffsetIndex {
     }
 
     /// Takes what was read, and the number of the last commit that was there to read; nothing where reading failed.
-    pub(crate) fn finish(&self, kept: &(PartnerId, Kept), read: Option<(i64, Option<SampledOrder>)>) {
+    pub(crate) fn finish(&self, kept: &(PartnerId, IndexKey), read: Option<(i64, Option<SampledOrder>)>) {
         let mut entries = held(&self.entries);
         let Some(IndexEntry { begun, state: EntryState::Building(since), asked }) = entries.remove(kept)
         else {
@@ -431,8 +431,8 @@ mod tests {
     fn of_too_many_searches_the_one_asked_for_longest_ago_goes() {
         let (wanted, _asked) = std::sync::mpsc::sync_channel(1);
         let index = OffsetIndex::new(wanted, KEYS);
-        let search = |n: usize| (PartnerId(1), Kept::Search(n.to_string()));
-        let order = (PartnerId(1), Kept::Order(UserField::Profile(ProfileField::Email)));
+        let search = |n: usize| (PartnerId(1), IndexKey::Search(n.to_string()));
+        let order = (PartnerId(1), IndexKey::Order(UserField::Profile(ProfileField::Email)));
         let begun = Instant::now();
         assert!(index.begin(&order) && !index.begin(&order));
         for n in 0..SEARCHES {
@@ -460,7 +460,7 @@ mod tests {
     fn whoever_may_not_see_what_a_book_counted_is_told_nothing() {
         let (wanted, asked) = std::sync::mpsc::sync_channel(1);
         let index = Arc::new(OffsetIndex::new(wanted, KEYS));
-        let kept = (PartnerId(1), Kept::Search(String::from("ada")));
+        let kept = (PartnerId(1), IndexKey::Search(String::from("ada")));
         let before = OffsetView::of(&index);
         before.ask_for(kept.clone());
         assert_eq!(asked.try_recv(), Ok(kept.clone()));

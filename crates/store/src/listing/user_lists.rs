@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::driver::Row;
-use crate::engine::offset_index::{self, Kept, OffsetView, PageLocation, Wanted};
+use crate::engine::offset_index::{self, IndexKey, OffsetView, PageLocation, Wanted};
 use crate::engine::sqlite::commit_numbers;
 use crate::engine::tx::{Counter, Tx};
 use crate::listing::lists::{EXACT_TOTAL, Position, SortKey, Total, counted};
@@ -46,12 +46,16 @@ pub fn total(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Total> {
 
 /// Where the total of a query is kept once somebody has asked for it and it was large; for those that ask for a search,
 /// statuses and rights alone.
-fn keeper(tx: &Tx<'_>, query: &UserQuery, source: &AccessPath) -> Option<(OffsetView, (PartnerId, Kept))> {
+fn keeper(
+    tx: &Tx<'_>,
+    query: &UserQuery,
+    source: &AccessPath,
+) -> Option<(OffsetView, (PartnerId, IndexKey))> {
     let kept = match &query.search {
         Some(term) if *source == AccessPath::Search && query.is_search_by_kind() => {
-            Kept::Search(term.clone())
+            IndexKey::Search(term.clone())
         }
-        None if query.is_by_kind() => Kept::Order(UserField::UserId),
+        None if query.is_by_kind() => IndexKey::Order(UserField::UserId),
         _ => return None,
     };
     Some((tx.conn.offset_index()?, (tx.pid(), kept)))

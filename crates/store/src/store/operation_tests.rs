@@ -4,7 +4,7 @@ use crate::tables::partners;
 use std::path::Path;
 
 use crate::access::Operator;
-use crate::engine::offset_index::{Kept, OffsetView};
+use crate::engine::offset_index::{IndexKey, OffsetView};
 use crate::engine::sqlite::database_file::{DatabaseFile, Missing, expect_unlocked};
 use crate::engine::sqlite::writer::log_path;
 use crate::store::*;
@@ -92,7 +92,7 @@ async fn a_builder_that_panics_builds_what_is_asked_for_again() {
     let Engine::Sqlite { offset_index, .. } = &store.0.engine else { panic!("not SQLite") };
     let view = OffsetView::of(offset_index.index().unwrap());
     while store.count_indexed_orders() == 0 {
-        view.ask_for((PartnerId(1), Kept::Order(UserField::UserId)));
+        view.ask_for((PartnerId(1), IndexKey::Order(UserField::UserId)));
         tokio::task::yield_now().await;
     }
     assert_eq!(restarts(&store, "offset index"), 1);
