@@ -20,7 +20,7 @@ static DROPPED: AtomicU64 = AtomicU64::new(0);
 const PIECE: usize = 4_096;
 
 /// How long a line waits for somebody to read from a full pipe. While nobody does, further lines do not wait.
-const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+const TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// The log. Clones share it.
 #[derive(Debug, Clone)]
@@ -125,9 +125,9 @@ fn write<W: Write + AsFd>(
 }
 
 fn wait_for_room(fd: BorrowedFd<'_>, is_stuck: bool) -> io::Result<()> {
-    let patience = if is_stuck { Timespec { tv_sec: 0, tv_nsec: 0 } } else { PATIENCE };
+    let timeout = if is_stuck { Timespec { tv_sec: 0, tv_nsec: 0 } } else { TIMEOUT };
     loop {
-        match poll(&mut [PollFd::new(&fd, PollFlags::OUT)], Some(&patience)) {
+        match poll(&mut [PollFd::new(&fd, PollFlags::OUT)], Some(&timeout)) {
             Ok(0) => return Err(io::ErrorKind::WouldBlock.into()),
             // Also of a pipe that nobody reads from any more: the write says so.
             Ok(_) => return Ok(()),

@@ -218,10 +218,9 @@ impl<'a> Measuring<'a> {
     fn row(&mut self, mut plan: Plan<'_>) -> Result<Row, Refusal> {
         let time = self.bench.time;
         let connections = if plan.connections == 0 { self.bench.connections } else { plan.connections };
-        let patience =
-            WARM_UP + WARM_UP_PER_USER * u32::try_from(self.bench.seeded.users).unwrap_or(u32::MAX);
+        let timeout = WARM_UP + WARM_UP_PER_USER * u32::try_from(self.bench.seeded.users).unwrap_or(u32::MAX);
         let was_warm =
-            !plan.warms_up || server::warm_up(self.server.address, &mut plan.ask, patience, self.bench.stop)?;
+            !plan.warms_up || server::warm_up(self.server.address, &mut plan.ask, timeout, self.bench.stop)?;
         // Utilization and failures are reported only for the main part.
         let mut failed = self.load(&mut plan, connections, time / 8)?.failed;
         let watch = self.server.watch();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::binary::{Home, PATIENCE, Process, password_in, until};
+use crate::binary::{Home, Process, TIMEOUT, password_in, until};
 use crate::fixtures::ids;
 use crate::harness::{ADMIN_PASSWORD, Person, new_user, password_of};
 
@@ -343,7 +343,7 @@ async fn commands_and_servers_at_once_keep_out_of_each_others_way() {
         .collect();
     let server = home.serve();
     for command in commands {
-        tokio::time::timeout(PATIENCE, command).await.unwrap().unwrap();
+        tokio::time::timeout(TIMEOUT, command).await.unwrap().unwrap();
     }
     let admin = server.admin().await;
     let mut made = ids(&admin.everybody().await);

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
-use crate::binary::{Ended, GIVEN, Home, PATIENCE, Process, binary, tenantry, until};
+use crate::binary::{Ended, GIVEN, Home, Process, TIMEOUT, binary, tenantry, until};
 use crate::databases::{Database, is_postgres, run, url_of};
 use crate::full_disks::Small;
 use crate::harness::{Answer, T, new_user};
@@ -48,7 +48,7 @@ async fn ready(server: &Process) {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, asked).await.is_ok(), "it is not ready again");
+    assert!(tokio::time::timeout(TIMEOUT, asked).await.is_ok(), "it is not ready again");
 }
 
 /// Leaves no room in a pipe, of whatever size it is.

@@ -5,7 +5,7 @@ use serde_json::json;
 use tenantry::config::{Config, DatabaseUrl};
 use tokio::time::timeout;
 
-use crate::binary::{PATIENCE, until};
+use crate::binary::{TIMEOUT, until};
 use crate::databases::{is_postgres, parsed};
 use crate::fixtures::with;
 use crate::harness::{Answer, T, new_user};
@@ -58,7 +58,7 @@ async fn a_change_whose_connection_is_cut_is_refused_at_once_and_not_done() {
     };
     let path = format!("/api/v1/users/{}", user["userId"]);
     let body = with(&user, json!({ "title": "Dr" }));
-    let (answer, ()) = timeout(PATIENCE, async { tokio::join!(admin.put(&path, &body), cut) }).await.unwrap();
+    let (answer, ()) = timeout(TIMEOUT, async { tokio::join!(admin.put(&path, &body), cut) }).await.unwrap();
     assert_come_again(&answer);
 
     drop(holder);

@@ -23,7 +23,7 @@ use tenantry_passwords::HashCost;
 use tenantry_store::access::Operator;
 use tenantry_worker::Delivered;
 
-use crate::binary::{GIVEN, Home, PATIENCE, Process, password_in};
+use crate::binary::{GIVEN, Home, Process, TIMEOUT, password_in};
 use crate::fixtures::with;
 use crate::harness::{T, new_user, password_of};
 
@@ -83,7 +83,7 @@ impl SmtpServer {
     }
 
     fn next(&self) -> Value {
-        self.told.recv_timeout(PATIENCE).unwrap_or_else(|e| panic!("the SMTP server says nothing: {e}"))
+        self.told.recv_timeout(TIMEOUT).unwrap_or_else(|e| panic!("the SMTP server says nothing: {e}"))
     }
 
     /// The messages since the last look.

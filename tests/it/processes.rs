@@ -13,7 +13,7 @@ use tenantry_store::access::{Operator, nobody};
 use tenantry_store::tables::login_failures;
 use tenantry_worker::{Delivered, Housekeeping, deliver_due, housekeep};
 
-use crate::binary::{PATIENCE, until};
+use crate::binary::{TIMEOUT, until};
 use crate::databases::{is_postgres, parsed};
 use crate::fixtures::{with, without};
 use crate::harness::{Person, T, password_of};
@@ -213,7 +213,7 @@ async fn a_process_that_hears_nothing_believes_nothing() {
         // The lease ends by itself. From then on nothing is answered from memory, to whomever.
         believes(&other, false).await;
         for person in [&there, &admin_there] {
-            let answer = tokio::time::timeout(PATIENCE, person.get(SELF)).await.unwrap();
+            let answer = tokio::time::timeout(TIMEOUT, person.get(SELF)).await.unwrap();
             assert_eq!(answer.status, 503, "{}", answer.text);
             assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|s| s > 0));
         }

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use tenantry_domain::policy;
 
-use crate::binary::{Ended, GIVEN, Home, PATIENCE, Process, binary, password_in, tenantry, until};
+use crate::binary::{Ended, GIVEN, Home, Process, TIMEOUT, binary, password_in, tenantry, until};
 use crate::harness::{ADMIN_PASSWORD, new_user};
 
 /// Everything below a directory: names from there, and what is in the files.
@@ -519,7 +519,7 @@ async fn a_server_that_is_told_to_stop_finishes_what_it_has_begun() {
     until("nobody new is served", refuses).await;
     stream.write_all(body.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    tokio::time::timeout(TIMEOUT, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
     let ended = server.ended();
     assert_eq!(ended.code, Some(0), "{}", ended.err);

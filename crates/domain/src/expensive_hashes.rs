@@ -20,7 +20,7 @@ use tenantry_store::tables::passwords::{self, Stored};
 use tenantry_store::tables::{expensive_hashes as stored, users};
 
 /// How long an authenticated caller waits for a turn.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The result of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,8 +122,8 @@ async fn in_turn(
 
 /// For an authenticated user, whose existence is not secret.
 pub(super) fn patiently() -> Deadlines {
-    let begin = Instant::now() + PATIENCE;
-    Deadlines { begin, end: begin + PATIENCE }
+    let begin = Instant::now() + TIMEOUT;
+    Deadlines { begin, end: begin + TIMEOUT }
 }
 
 /// Whether a password matches one of these, of any cost; for an authenticated user.

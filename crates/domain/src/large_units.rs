@@ -23,7 +23,7 @@ use tenantry_store::store::Store;
 use tenantry_store::tables::large_units;
 
 /// Maximum wait for earlier large units of the partner.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Maximum number of waiting large units per partner; more are refused at once.
 const WAITING: usize = 16;
@@ -76,7 +76,7 @@ impl LargeUnits {
     pub async fn begin(&self, store: &Store, pid: PartnerId) -> Result<LargeUnit> {
         let place = self.place(pid, 1 + WAITING).ok_or_else(busy)?;
         let turn = Arc::clone(&place.turn).acquire_owned();
-        let permit = tokio::time::timeout(PATIENCE, turn).await.map_err(|_| busy())?.map_err(|_| busy())?;
+        let permit = tokio::time::timeout(TIMEOUT, turn).await.map_err(|_| busy())?.map_err(|_| busy())?;
         // No timeout around this: a lease that is acquired at that moment would have no owner.
         for _ in 0..ASKED {
             if let Some(holder) = hold(store, pid).await? {
@@ -299,7 +299,7 @@ mod tests {
         }
         let mut waited = waiting.join_all().await;
         waited.sort_unstable();
-        assert_eq!((waited.first(), waited.last()), (Some(&Duration::ZERO), Some(&PATIENCE)));
-        assert_eq!(waited.iter().filter(|time| **time == PATIENCE).count(), WAITING);
+        assert_eq!((waited.first(), waited.last()), (Some(&Duration::ZERO), Some(&TIMEOUT)));
+        assert_eq!(waited.iter().filter(|time| **time == TIMEOUT).count(), WAITING);
     }
 }

@@ -34,7 +34,7 @@ pub(super) const ERASED: &str = "erased";
 const LONGEST: usize = 4 * 1024 * 1024;
 
 /// How long the second of two concurrent requests waits for the first.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The identity of a request: a key is specific to the caller, the method and the URL.
 #[derive(Debug, Clone, Copy)]
@@ -196,7 +196,7 @@ impl KeysInUse {
         hash.update(request.pid.0.to_le_bytes());
         let key_hash = URL_SAFE_NO_PAD.encode(hash.finalize());
         let body_hash = URL_SAFE_NO_PAD.encode(Sha256::digest(request.body));
-        let turn = tokio::time::timeout(PATIENCE, self.turn(&key_hash)).await.map_err(|_| in_use())?;
+        let turn = tokio::time::timeout(TIMEOUT, self.turn(&key_hash)).await.map_err(|_| in_use())?;
         Ok(IdempotencyKey { pid: request.pid, key_hash, body_hash, _turn: Arc::new(turn) })
     }
 
@@ -303,12 +303,12 @@ mod tests {
         let begun = tokio::time::Instant::now();
         let Err(Error::Conflict(conflict)) = all.claim(request("a")).await else { panic!("must be refused") };
         assert_eq!(conflict.code, "idempotency-key-in-use");
-        assert_eq!(begun.elapsed(), PATIENCE);
+        assert_eq!(begun.elapsed(), TIMEOUT);
         let second = tokio::spawn({
             let all = all.clone();
             async move { all.claim(request("a")).await.map(drop) }
         });
-        tokio::time::sleep(PATIENCE / 2).await;
+        tokio::time::sleep(TIMEOUT / 2).await;
         assert!(!second.is_finished());
         drop(first);
         second.await.unwrap().unwrap();

@@ -20,7 +20,7 @@ use crate::message::{Sender, SmtpMessage, compose};
 use crate::{OutboundEmail, SendError};
 
 /// Timeout of the connection and of each reply except the last.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout of the reply to the message itself. A server may scan it first, and giving up too early sends it twice (RFC
 /// 5321 §4.5.3.2.6 and §6.1).
 const LAST_PATIENCE: Duration = Duration::from_secs(60);
@@ -110,7 +110,7 @@ impl Smtp {
             Tls::None | Tls::Opportunistic(_) | Tls::Required(_) => None,
         };
         let address = (self.host.as_str(), self.port);
-        let mut connection = SmtpConnection::connect(address, Some(PATIENCE), &self.hello, wrapper, None)?;
+        let mut connection = SmtpConnection::connect(address, Some(TIMEOUT), &self.hello, wrapper, None)?;
         match &self.tls {
             Tls::Required(parameters) => connection.starttls(parameters, &self.hello)?,
             Tls::Opportunistic(parameters) if connection.can_starttls() => {
@@ -231,7 +231,7 @@ fn deliver(connection: &mut SmtpConnection, message: &SmtpMessage) -> Result<(),
     // on a dead connection the timeouts cannot be set; sending the message then fails
     let _ = connection.set_timeout(Some(LAST_PATIENCE));
     connection.message(&message.bytes).map_err(|e| refused(e, true))?;
-    let _ = connection.set_timeout(Some(PATIENCE));
+    let _ = connection.set_timeout(Some(TIMEOUT));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use tenantry_domain::bulk_operations::take_up;
 
 use super::{DELETE, MANY, broken_off, count, named, pending};
-use crate::binary::PATIENCE;
+use crate::binary::TIMEOUT;
 use crate::databases::is_postgres;
 use crate::fixtures::seed;
 use crate::harness::{START, T};
@@ -51,7 +51,7 @@ async fn nobody_waits_for_the_step_of_another_process() {
     let step =
         Holder::lock(&t, "BEGIN; UPDATE large_units SET expires_at = expires_at + 1 WHERE pid = 1").await;
     let beside = t.beside().await;
-    let taken = tokio::time::timeout(PATIENCE, take_up(&beside.app)).await.expect("it waits for the step");
+    let taken = tokio::time::timeout(TIMEOUT, take_up(&beside.app)).await.expect("it waits for the step");
     assert!(taken.unwrap().is_empty());
     drop(step);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::binary::{Home, PATIENCE, Process, until};
+use crate::binary::{Home, Process, TIMEOUT, until};
 use tenantry_worker::housekeep;
 
 /// Stops a large list for good where `is_there`, and starts a server on what is there then. What the first one has
@@ -102,7 +102,7 @@ fn state(home: &Home) -> Option<i64> {
 
 /// Kills a server when a change is in this state, or a little later; what it was in then.
 async fn kill_in(home: &Home, server: Process, put: tokio::task::JoinHandle<()>, wanted: i64) -> Option<i64> {
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = std::time::Instant::now() + TIMEOUT;
     while state(home) != Some(wanted) && !put.is_finished() && std::time::Instant::now() < deadline {
         tokio::task::yield_now().await;
     }

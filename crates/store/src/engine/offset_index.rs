@@ -194,7 +194,7 @@ pub(crate) struct OffsetIndex {
     begun: AtomicU64,
     keys: UserKeys,
     /// How long a reader may count what is not kept, in microseconds.
-    patience: AtomicU64,
+    timeout: AtomicU64,
     wanted: SyncSender<(PartnerId, IndexKey)>,
 }
 
@@ -264,9 +264,9 @@ impl OffsetView {
     /// For how long a reader may count this for itself. None where it is known to be too much.
     pub(crate) fn time_to_count(&self, kept: &(PartnerId, IndexKey)) -> Option<Duration> {
         let is_countless = |entry: &IndexEntry| matches!(entry.state, EntryState::Countless);
-        let patience = Duration::from_micros(self.index.patience.load(Ordering::Relaxed));
-        let is_too_much = patience.is_zero() || held(&self.index.entries).get(kept).is_some_and(is_countless);
-        (!is_too_much).then_some(patience)
+        let timeout = Duration::from_micros(self.index.timeout.load(Ordering::Relaxed));
+        let is_too_much = timeout.is_zero() || held(&self.index.entries).get(kept).is_some_and(is_countless);
+        (!is_too_much).then_some(timeout)
     }
 
     /// Has it indexed, unless it is there or being made.
@@ -286,8 +286,8 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl OffsetIndex {
     pub(crate) fn new(wanted: SyncSender<(PartnerId, IndexKey)>, keys: UserKeys) -> Self {
-        let (begun, patience) = (AtomicU64::new(0), AtomicU64::default());
-        let this = Self { entries: Mutex::default(), gate: Mutex::default(), begun, keys, patience, wanted };
+        let (begun, timeout) = (AtomicU64::new(0), AtomicU64::default());
+        let this = Self { entries: Mutex::default(), gate: Mutex::default(), begun, keys, timeout, wanted };
         this.let_count_for(COUNTING);
         this
     }
@@ -299,7 +299,7 @@ impl OffsetIndex {
 
     /// How long a reader may count what is not kept.
     pub(crate) fn let_count_for(&self, time: Duration) {
-        self.patience.store(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.timeout.store(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Commits the open transaction of `conn`, and with it what it changes of the orders. `next_number` writes and gives

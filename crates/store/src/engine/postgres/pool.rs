@@ -53,17 +53,17 @@ pub(crate) struct Pool {
     /// Partners take turns in using them.
     turns: Turns,
     /// How long a request waits for a connection.
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Pool {
-    pub(crate) fn new(address: Arc<Address>, role: Role, size: usize, patience: Duration) -> Self {
+    pub(crate) fn new(address: Arc<Address>, role: Role, size: usize, timeout: Duration) -> Self {
         Self {
             address,
             role,
             idle: Mutex::new(Vec::new()),
             turns: Turns::new(size.max(1), WAITING, BUSY),
-            patience,
+            timeout,
         }
     }
 
@@ -73,7 +73,7 @@ impl Pool {
         pid: PartnerId,
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let turn = tokio::time::timeout(self.patience, self.turns.take(pid)).await.map_err(|_| busy())??;
+        let turn = tokio::time::timeout(self.timeout, self.turns.take(pid)).await.map_err(|_| busy())??;
         let pool = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
             // Held to the end, also when whoever asked is gone.

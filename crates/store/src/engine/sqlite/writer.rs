@@ -31,7 +31,7 @@ use tenantry_core::model::PartnerId;
 
 /// Units of a burst may wait for the writer for about so long: as many as it has lately done in that time. More are
 /// refused with [`Error::Unavailable`], so that under any load those that are taken are done soon.
-const PATIENCE: Duration = Duration::from_millis(50);
+const QUEUE_TIME: Duration = Duration::from_millis(50);
 
 /// So many of a burst may always wait: a group, and one more beside it.
 const SHORTEST_QUEUE: usize = 2 * GROUP;
@@ -126,14 +126,14 @@ impl Orders {
 }
 
 /// How many units may wait, learnt from how long the last ones took.
-struct Patience {
-    /// Units in [`PATIENCE`]: an average that a single slow or small group does not move far.
+struct QueueLimit {
+    /// Units in [`QUEUE_TIME`]: an average that a single slow or small group does not move far.
     fit: usize,
     /// Since when there was always a next unit when a group was done.
     busy_since: Option<Instant>,
 }
 
-impl Patience {
+impl QueueLimit {
     fn is_overloaded(&self, now: Instant) -> bool {
         self.busy_since.is_some_and(|since| now.duration_since(since) >= BURST)
     }
@@ -150,7 +150,7 @@ impl Patience {
     /// Takes note of a group.
     fn learn(&mut self, units: usize, begun: Instant, now: Instant) {
         let took = now.duration_since(begun);
-        let fit = PATIENCE.as_nanos().saturating_mul(units as u128) / took.as_nanos().max(1);
+        let fit = QUEUE_TIME.as_nanos().saturating_mul(units as u128) / took.as_nanos().max(1);
         let fit = usize::try_from(fit).unwrap_or(LONGEST_QUEUE).clamp(1, LONGEST_QUEUE);
         self.fit = (self.fit * 7 + fit) / 8;
         self.busy_since.get_or_insert(begun);
@@ -314,13 +314,13 @@ impl Loop {
             self.recover();
         }
         let orders = Arc::clone(&self.orders);
-        let (mut next, mut patience) = (None, Patience { fit: LONGEST_QUEUE, busy_since: None });
+        let (mut next, mut limit) = (None, QueueLimit { fit: LONGEST_QUEUE, busy_since: None });
         let allow = |limit| orders.limit.store(limit, Ordering::Relaxed);
         loop {
             let waiting = next.take().or_else(|| orders.try_pop());
             let Some(first) = waiting.or_else(|| {
-                patience.rest();
-                allow(patience.beside(0, Instant::now()));
+                limit.rest();
+                allow(limit.beside(0, Instant::now()));
                 orders.pop()
             }) else {
                 return;
@@ -347,15 +347,15 @@ impl Loop {
                 }
             }
             let (units, begun) = (group.len(), Instant::now());
-            allow(patience.beside(units, begun));
+            allow(limit.beside(units, begun));
             self.commit(group, || {
                 let now = Instant::now();
                 if alone {
-                    patience.rest();
+                    limit.rest();
                 } else {
-                    patience.learn(units, begun, now);
+                    limit.learn(units, begun, now);
                 }
-                allow(patience.beside(0, now));
+                allow(limit.beside(0, now));
             });
             self.keep_log_short();
         }
@@ -573,29 +573,29 @@ mod tests {
     fn a_burst_may_wait_longer_than_what_never_ends() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let mut patience = Patience { fit: SHORTEST_QUEUE, busy_since: None };
-        // 5 units a millisecond, 250 in the patience.
+        let mut limit = QueueLimit { fit: SHORTEST_QUEUE, busy_since: None };
+        // 5 units a millisecond, 250 in the limit.
         for n in 0..5 {
-            assert_eq!(patience.beside(100, at(n * 20)), SHORTEST_QUEUE, "{n}");
-            patience.learn(100, at(n * 20), at(n * 20 + 20));
+            assert_eq!(limit.beside(100, at(n * 20)), SHORTEST_QUEUE, "{n}");
+            limit.learn(100, at(n * 20), at(n * 20 + 20));
         }
         let now = at(100);
-        let limits = [0, 40, 100].map(|units| patience.beside(units, now));
+        let limits = [0, 40, 100].map(|units| limit.beside(units, now));
         assert_eq!(limits, [SHORTEST_STANDING, SHORTEST_STANDING - 40, ALWAYS]);
         // After a rest it is a burst again.
-        patience.rest();
-        assert_eq!(patience.beside(100, now), SHORTEST_QUEUE);
+        limit.rest();
+        assert_eq!(limit.beside(100, now), SHORTEST_QUEUE);
     }
 
     #[test]
     fn a_fast_writer_lets_more_wait_within_bounds() {
         let start = Instant::now();
-        let mut patience = Patience { fit: LONGEST_QUEUE, busy_since: None };
-        // 64 a millisecond: 3,200 in the patience.
+        let mut limit = QueueLimit { fit: LONGEST_QUEUE, busy_since: None };
+        // 64 a millisecond: 3,200 in the limit.
         for _ in 0..100 {
-            patience.learn(64, start, start + Duration::from_millis(1));
+            limit.learn(64, start, start + Duration::from_millis(1));
         }
-        assert!((600..=680).contains(&patience.beside(0, start + BURST)));
-        assert!((3_100..=LONGEST_QUEUE).contains(&patience.beside(0, start)));
+        assert!((600..=680).contains(&limit.beside(0, start + BURST)));
+        assert!((3_100..=LONGEST_QUEUE).contains(&limit.beside(0, start)));
     }
 }

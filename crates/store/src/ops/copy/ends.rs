@@ -16,7 +16,7 @@ use tenantry_core::clock::Clock;
 use tenantry_core::error::{Error, Result};
 
 /// How long the session of a copy that was just broken off may take to end.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One end.
 pub(super) struct End {
@@ -152,7 +152,7 @@ impl End {
         );
         let start = Instant::now();
         while number(&mut **conn, &sql)? == 0 {
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > TIMEOUT {
                 let shown = &self.shown;
                 return Err(Error::internal(format!(
                     "another `tenantry copy` into {shown} is running: wait for it"
