@@ -51,7 +51,7 @@ impl Refusal {
 
     fn of_system(what: &str, path: &Path, error: &io::Error, elsewhere: &str) -> Self {
         let path = path.display();
-        let mend = match error.kind() {
+        let hint = match error.kind() {
             io::ErrorKind::PermissionDenied => String::from(
                 "run this as the owner of the file, or give this user permission to read and write there",
             ),
@@ -61,7 +61,7 @@ impl Refusal {
             }
             _ => return Self::new("io", format!("cannot {what} {path}: {error}")),
         };
-        Self::new("io", format!("cannot {what} {path}: {error}; {mend}"))
+        Self::new("io", format!("cannot {what} {path}: {error}; {hint}"))
     }
 
     /// Why a database could not be opened or set up. The error has no path, since it is also sent to clients; here the

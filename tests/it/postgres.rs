@@ -447,10 +447,10 @@ async fn tls_is_for_the_server_that_an_authority_vouches_for() {
     server.admin().await.create("fenna").await;
     assert_eq!(database.number(plain), 0);
     assert_eq!(server.terminate().code, Some(0));
-    let mend = "check sslmode in database-url, database-ca-file, and the server's certificate";
-    assert_says(&refused(&by_name, &[]), &["UnknownIssuer", mend]);
+    let hint = "check sslmode in database-url, database-ca-file, and the server's certificate";
+    assert_says(&refused(&by_name, &[]), &["UnknownIssuer", hint]);
     let said = with_url(home.path(), &by_address, &["migrate", "--database-ca-file", &ca]).refused(1);
-    assert_says(&said, &["not valid for name \"127.0.0.1\"", mend]);
+    assert_says(&said, &["not valid for name \"127.0.0.1\"", hint]);
     let said = with_url(home.path(), &by_name, &["migrate", "--database-ca-file", "nowhere.pem"]).refused(1);
     assert_says(&said, &["tenantry: database-ca-file: nowhere.pem contains no readable certificates"]);
 }

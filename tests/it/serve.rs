@@ -344,8 +344,8 @@ async fn a_data_directory_that_may_not_be_written_is_refused() {
     let before = picture(&database);
     let said = somebody.serve(&["--data-dir", "open"]).unwrap_err().refused(1);
     // In which words depends on whether its log was there still.
-    let mends = ["must be able to write", "the right to write"];
-    assert!(said.contains("open") && mends.iter().any(|mend| said.contains(mend)), "{said}");
+    let hints = ["must be able to write", "the right to write"];
+    assert!(said.contains("open") && hints.iter().any(|hint| said.contains(hint)), "{said}");
     assert_eq!(picture(&database), before);
     // Nothing is lost by it.
     set_mode(&database, 0o600);

@@ -93,7 +93,7 @@ pub async fn write(
     }
     let options = Arc::new(options);
     if dry_run {
-        let tried = unit::check_whole(&services.store, by, &options, move |tx| dry_run(tx, &operation));
+        let tried = unit::check_whole(&services.store, by, &options, move |tx| simulate(tx, &operation));
         return tried.await.map(Done::Now);
     }
     // One at a time per partner, so that each checks the result of the previous one.
@@ -284,7 +284,7 @@ fn check_again(tx: &mut Tx<'_>, change: &BulkChange, ids: &[i64]) -> Result<()> 
 }
 
 /// Previews it by reading only.
-fn dry_run(tx: &mut Tx<'_, Admin>, operation: &BulkOperation) -> Result<StoredResponse> {
+fn simulate(tx: &mut Tx<'_, Admin>, operation: &BulkOperation) -> Result<StoredResponse> {
     let ids = check(tx, operation)?;
     let mut changed = 0;
     if let BulkChange::UpdateUsers(change) = &operation.change {

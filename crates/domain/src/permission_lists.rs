@@ -103,7 +103,7 @@ async fn dry_run<T>(
 where
     T: Send + 'static,
 {
-    unit::rehearse_by_reading(store, by, move |tx| {
+    unit::dry_run_by_reading(store, by, move |tx| {
         options.check(tx)?;
         accessible(tx, group_id)?;
         Ok(Done::Now(answer))

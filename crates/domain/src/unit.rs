@@ -33,7 +33,7 @@ where
 }
 
 /// Like [`write_large`], and takes everything back at its end.
-pub async fn rehearse_large<S, T, F>(store: &Store, scope: &S, work: F) -> Result<T>
+pub async fn dry_run_large<S, T, F>(store: &Store, scope: &S, work: F) -> Result<T>
 where
     S: Scope + Clone + Send + 'static,
     T: Send + 'static,
@@ -44,7 +44,7 @@ where
 
 /// Says what a large unit of work would say, by reading alone, beside the writer. Whoever asks for it must still be
 /// allowed to.
-pub async fn rehearse_by_reading<S, T, F>(store: &Store, scope: &S, work: F) -> Result<T>
+pub async fn dry_run_by_reading<S, T, F>(store: &Store, scope: &S, work: F) -> Result<T>
 where
     S: Scope + Clone + Send + 'static,
     T: Send + 'static,

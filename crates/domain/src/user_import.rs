@@ -208,7 +208,7 @@ pub async fn dry_run_batch(
         let at = outcomes.len();
         let part = optimistically(strategy, |strategy| {
             let rows = Arc::clone(&rows);
-            unit::rehearse_large(store, by, move |tx| {
+            unit::dry_run_large(store, by, move |tx| {
                 create_batch(tx, rows.get(at..).unwrap_or_default(), send_mail, strategy)
             })
         });
@@ -285,7 +285,7 @@ fn create_together(tx: &mut Tx<'_>, rows: &[ImportRow], send_mail: bool) -> Resu
     Ok(outcomes)
 }
 
-/// ImportRow by row, until others wait.
+/// Row by row, until others wait.
 fn each(
     tx: &mut Tx<'_>,
     rows: &[ImportRow],

@@ -45,7 +45,7 @@ pub async fn read_rows(store: &Store, by: &Admin, rows: Vec<RawRow>) -> Result<V
 fn read_batch(tx: &mut Tx<'_, Admin>, rows: &[RawRow]) -> Result<Vec<ImportRow>> {
     let mut partials = Vec::with_capacity(rows.len());
     for (at, row) in rows.iter().enumerate() {
-        stand_aside(at);
+        yield_sometimes(at);
         partials.push((row.line, faults_of(parse_partial(&row.text))?));
     }
     let wanted: Vec<GroupRef> = partials
@@ -56,7 +56,7 @@ fn read_batch(tx: &mut Tx<'_, Admin>, rows: &[RawRow]) -> Result<Vec<ImportRow>>
     let known = KnownGroups::find(tx, &wanted)?;
     let pid = tx.pid();
     let finish = |(at, (line, partial)): (usize, (u64, Result<PartialRow, Vec<Fault>>))| {
-        stand_aside(at);
+        yield_sometimes(at);
         let user = match partial {
             Ok(partial) => faults_of(partial.finish(pid, &known))?,
             Err(faults) => Err(faults),
@@ -68,7 +68,7 @@ fn read_batch(tx: &mut Tx<'_, Admin>, rows: &[RawRow]) -> Result<Vec<ImportRow>>
 
 /// Yields every few tenths of a millisecond: a batch takes longer than a read may wait, and the kernel would leave this
 /// thread on its core.
-fn stand_aside(at: usize) {
+fn yield_sometimes(at: usize) {
     if at.is_multiple_of(32) {
         std::thread::yield_now();
     }

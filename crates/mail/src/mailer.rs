@@ -54,7 +54,7 @@ pub enum Mailer {
     Smtp(Smtp),
     /// To files.
     Directory(Directory),
-    /// MemoryState in memory, for tests.
+    /// Kept in memory, for tests.
     Memory(Memory),
 }
 

@@ -168,7 +168,7 @@ const STANDING_BACK: i32 = 10;
 
 /// Lets threads that take microseconds go before this one. On Linux a nice value belongs to the thread (setpriority(2),
 /// "C library/kernel differences"); elsewhere this would slow the whole process.
-fn stand_back() {
+fn lower_priority() {
     #[cfg(target_os = "linux")]
     {
         thread_local!(static STANDS_BACK: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
@@ -367,7 +367,7 @@ impl Store {
         let turn = scans.take(scope.pid()).await?;
         let store = self.clone();
         let work = move || {
-            stand_back();
+            lower_priority();
             // Held to the end, also when whoever asked is gone.
             let _turn = turn;
             store.scan_sqlite(scope, work)

@@ -134,7 +134,7 @@ impl Sqlite {
         conn.execute_batch(setup)?;
         let mut this = Self { conn, snapshot: None, offset_index: None };
         if matches!(purpose, Use::Write | Use::Scan) {
-            this.stand_aside(None)?;
+            this.set_progress_handler(None)?;
         }
         Ok(this)
     }
@@ -159,7 +159,7 @@ impl Sqlite {
     }
 
     /// Has statements let others run now and then, and end with an error from some moment on.
-    fn stand_aside(&mut self, until: Option<Instant>) -> Result<(), DbError> {
+    fn set_progress_handler(&mut self, until: Option<Instant>) -> Result<(), DbError> {
         let is_over = move || {
             std::thread::yield_now();
             until.is_some_and(|until| Instant::now() >= until)
@@ -338,7 +338,7 @@ impl Connection for Sqlite {
         partner: Option<PartnerId>,
         params: &[Param<'_>],
     ) -> Result<Option<i64>, DbError> {
-        self.stand_aside(Some(Instant::now() + time))?;
+        self.set_progress_handler(Some(Instant::now() + time))?;
         let count = || {
             let mut stmt = self.conn.prepare_cached(sql)?;
             Self::bind(&mut stmt, partner, params)?;
@@ -348,7 +348,7 @@ impl Connection for Sqlite {
             Err(DbError::Crowded) => Ok(None),
             other => other,
         };
-        self.stand_aside(None)?;
+        self.set_progress_handler(None)?;
         counted
     }
 

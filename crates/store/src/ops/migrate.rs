@@ -329,7 +329,7 @@ fn missing_extensions() -> String {
 }
 
 fn no_right(shown: &str, why: &str, lacks_extensions: bool) -> Error {
-    let (what, mend) = if lacks_extensions {
+    let (what, hint) = if lacks_extensions {
         let all = EXTENSIONS.map(|name| format!("CREATE EXTENSION {name};")).join(" ");
         ("add extensions to", format!("its owner must run {all} there"))
     } else {
@@ -340,7 +340,7 @@ fn no_right(shown: &str, why: &str, lacks_extensions: bool) -> Error {
     };
     Error::internal(format!(
         "this user may not {what} {shown} ({why}): make it the owner of the database (ALTER DATABASE ... OWNER TO \
-         ...), or {mend}"
+         ...), or {hint}"
     ))
 }
 

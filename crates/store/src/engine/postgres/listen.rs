@@ -3,7 +3,7 @@
 //! A unit that changes an existing user, session or partner notifies a channel in its own transaction, so the others
 //! hear of it when it is committed and not before. A process believes its cache only under a lease: it sends itself a
 //! beat through the same server, and a beat that comes back proves that everything committed before it was sent has
-//! been heard, since notifications arrive in the order of commits. When beats stop coming back, the cache is off
+//! been heard, since notifications arrive in the order of commits. When heartbeats stop coming back, the cache is off
 //! within [`LEASE`] of the last one; when the channel is there again, everything is forgotten first.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ use tenantry_core::model::{PartnerId, UserId};
 /// How long the cache is believed after a beat that came back was sent.
 const LEASE: Duration = Duration::from_millis(900);
 
-/// Between two beats.
+/// Between two heartbeats.
 const BEAT: Duration = Duration::from_millis(200);
 
 /// A beat that has not come back after this time is lost, and the connection with it.
@@ -148,12 +148,12 @@ fn listen(
     is_faulty: &mut bool,
 ) -> Result<(), DbError> {
     let mut conn = Postgres::connect(address, Role::Listen(LATE))?;
-    let mut beats = String::new();
+    let mut heartbeats = String::new();
     conn.query("SELECT 'tenantry_beat_' || pg_backend_pid()", None, &[], &mut |row| {
-        row.text(0)?.clone_into(&mut beats);
+        row.text(0)?.clone_into(&mut heartbeats);
         Ok(())
     })?;
-    conn.batch(&format!("LISTEN {STALE}; LISTEN {beats}"))?;
+    conn.batch(&format!("LISTEN {STALE}; LISTEN {heartbeats}"))?;
     let origin = Instant::now();
     let mut heard_at = origin;
     let Some(now) = shared.upgrade() else { return Ok(()) };
@@ -162,12 +162,12 @@ fn listen(
     drop(now);
     while !stop.load(Ordering::SeqCst) {
         let Some(shared) = shared.upgrade() else { return Ok(()) };
-        beat(&mut conn, &shared, &beats, origin)?;
+        heartbeat(&mut conn, &shared, &heartbeats, origin)?;
         let next = Instant::now() + BEAT;
         loop {
             let left = next.saturating_duration_since(Instant::now());
             for (channel, payload) in conn.listen(left)? {
-                if channel != beats {
+                if channel != heartbeats {
                     hear(&shared, &payload);
                 } else if let Ok(sent) = payload.parse() {
                     heard_at = Instant::now();
@@ -189,7 +189,7 @@ fn listen(
 }
 
 /// Sends a beat that says when it was sent, and looks at the database's clock on the way.
-fn beat(conn: &mut Postgres, shared: &Shared, channel: &str, origin: Instant) -> Result<(), DbError> {
+fn heartbeat(conn: &mut Postgres, shared: &Shared, channel: &str, origin: Instant) -> Result<(), DbError> {
     let sent = origin.elapsed().as_millis().to_string();
     let before = shared.clock.machine();
     let mut theirs = 0;

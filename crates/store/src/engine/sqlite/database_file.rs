@@ -166,11 +166,11 @@ fn lock(file: &File, operation: FlockOperation, path: &Path) -> Result<()> {
 }
 
 fn not_opened(path: &Path, error: &io::Error) -> String {
-    let mend = match error.kind() {
+    let hint = match error.kind() {
         io::ErrorKind::PermissionDenied => "; this user must be able to write it and its directory",
         io::ErrorKind::ReadOnlyFilesystem => "; its file system is read-only",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free space",
         _ => "",
     };
-    format!("cannot open the database {}: {error}{mend}", path.display())
+    format!("cannot open the database {}: {error}{hint}", path.display())
 }

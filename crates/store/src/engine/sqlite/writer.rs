@@ -574,7 +574,7 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut limit = QueueLimit { fit: SHORTEST_QUEUE, busy_since: None };
-        // 5 units a millisecond, 250 in the limit.
+        // 5 units a millisecond, 250 in [`QUEUE_TIME`].
         for n in 0..5 {
             assert_eq!(limit.beside(100, at(n * 20)), SHORTEST_QUEUE, "{n}");
             limit.learn(100, at(n * 20), at(n * 20 + 20));
@@ -591,7 +591,7 @@ mod tests {
     fn a_fast_writer_lets_more_wait_within_bounds() {
         let start = Instant::now();
         let mut limit = QueueLimit { fit: LONGEST_QUEUE, busy_since: None };
-        // 64 a millisecond: 3,200 in the limit.
+        // 64 a millisecond: 3,200 in [`QUEUE_TIME`].
         for _ in 0..100 {
             limit.learn(64, start, start + Duration::from_millis(1));
         }

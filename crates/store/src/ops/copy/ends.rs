@@ -57,14 +57,14 @@ impl End {
             )));
         }
         if version < migrate::KNOWN {
-            let mend = match place {
+            let hint = match place {
                 CopyLocation::Sqlite(_) => {
                     "start and stop this version's `tenantry serve` with it once, which migrates it"
                 }
                 CopyLocation::Postgres(_) => "run `tenantry migrate` with this version on it",
             };
             return Err(Error::internal(format!(
-                "{shown} has schema {version}, and this version of Tenantry copies {}: {mend}",
+                "{shown} has schema {version}, and this version of Tenantry copies {}: {hint}",
                 migrate::KNOWN
             )));
         }
