@@ -1,4 +1,4 @@
-//! Why a connection to PostgreSQL does not come about, and what mends it.
+//! Why a connection to PostgreSQL fails, and how to fix it.
 
 use std::error::Error as _;
 use std::io;
@@ -14,19 +14,19 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::engine::driver::DbError;
 
-/// Why a connection does not come about. Messages quote names of hosts, users and databases, never a password.
+/// Why a connection fails. Messages quote names of hosts, users and databases, never a password.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
     /// The host has no address.
     #[error("{0}; check the host name in database-url")]
     Dns(String),
-    /// Nobody listens there: the port is closed, or the socket file is missing.
+    /// Connection refused: the port is closed, or the socket file is missing.
     #[error("{0}; {IS_IT_RUNNING}")]
     Refused(String),
-    /// There is no way to the host.
+    /// The host is unreachable.
     #[error("{0}; {IS_IT_RUNNING}")]
     Unreachable(String),
-    /// Nobody answers in time.
+    /// A timeout.
     #[error("{0}; {IS_IT_RUNNING}")]
     TimedOut(String),
     /// No TLS, or none that is trusted.
@@ -47,23 +47,23 @@ pub(crate) enum ConnectError {
     /// SQLSTATE 53300.
     #[error("the server has too many connections; raise its max_connections or lower database-pool-size")]
     TooManyConnections,
-    /// The server takes no writes.
+    /// The server is read-only.
     #[error("{0}; database-url must point to the primary")]
     ReadOnly(String),
-    /// The server refuses for another reason, which may pass: it starts, stops or recovers.
+    /// The server refuses for another, possibly temporary reason: it starts, stops or recovers.
     #[error("{message}; {IS_IT_RUNNING}")]
     Server { sqlstate: SqlState, message: String },
     /// The connection was closed, or what listens there does not speak PostgreSQL's protocol.
     #[error("{0}; {IS_IT_RUNNING}")]
     Protocol(String),
-    /// It came about, and the session could not be set up.
+    /// The session could not be set up.
     #[error("{}", shown(.0))]
     SetUp(DbError),
 }
 
 const IS_IT_RUNNING: &str = "is the server running there, and is its port the one in database-url?";
 
-/// A refusal of a statement, for people.
+/// The error of a statement, for people.
 fn shown(e: &DbError) -> String {
     match e {
         DbError::Other(why) => why.trim_start_matches("postgres: ").to_owned(),
@@ -82,7 +82,7 @@ impl From<DbError> for ConnectError {
     }
 }
 
-/// As those see it who have a server that was reached before: what does not mend itself is not [`DbError::Lost`].
+/// For servers that were reached before: an error that needs intervention is not [`DbError::Lost`].
 impl From<ConnectError> for DbError {
     fn from(e: ConnectError) -> Self {
         match e {
@@ -105,7 +105,7 @@ impl From<ConnectError> for DbError {
 }
 
 impl ConnectError {
-    /// What the driver's error means. Its kind is private, so `stage` says what the driver was about.
+    /// Classifies the driver's error. Its kind is private, so `stage` says what the driver was doing.
     pub(super) fn of(e: &tokio_postgres::Error, config: &tokio_postgres::Config, stage: Stage) -> Self {
         let why = message(e);
         if let Some(db) = e.as_db_error() {
@@ -138,7 +138,7 @@ impl ConnectError {
     }
 
     fn of_io(e: &io::Error, stage: Stage, why: String) -> Self {
-        // After the handshake, too, as when the server wants a certificate of the client.
+        // After the handshake, too, as when the server requires a client certificate.
         if e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
             return Self::Tls(why);
         }
@@ -156,13 +156,13 @@ impl ConnectError {
             (None, io::ErrorKind::InvalidInput | io::ErrorKind::Other) if stage != Stage::Connecting => {
                 Self::Protocol(why)
             }
-            // getaddrinfo's refusals are no errors of the system, and have no kind of their own.
+            // getaddrinfo's errors are not system errors, and have no kind of their own.
             (None, _) => Self::Dns(why),
         }
     }
 }
 
-/// All of an error's causes in a line. Connecting quotes no values but names of users and databases.
+/// All causes of an error in one line. Errors of connecting only quote names of users and databases.
 pub(super) fn message(e: &tokio_postgres::Error) -> String {
     let mut text = e.as_db_error().map_or_else(|| e.to_string(), |db| db.message().to_owned());
     let mut cause = if e.as_db_error().is_some() { None } else { e.source() };
@@ -174,24 +174,24 @@ pub(super) fn message(e: &tokio_postgres::Error) -> String {
     text
 }
 
-/// How far an attempt to connect has come. With several hosts it is that of the last one that was reached.
+/// The progress of an attempt to connect. With several hosts, that of the last one reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// The host is looked up and called.
+    /// Resolving and connecting.
     Connecting,
-    /// It has answered.
+    /// Connected.
     Connected,
-    /// TLS is agreed on.
+    /// TLS is established.
     Secured,
 }
 
-/// TLS as the driver asks for it; notes the stage.
+/// The driver's TLS connector; records the stage.
 pub(super) struct NotedTls {
     tls: MakeRustlsConnect,
     stage: Arc<AtomicU8>,
 }
 
-/// Where to look the stage up.
+/// The recorded stage.
 pub(super) struct StageOf(Arc<AtomicU8>);
 
 impl StageOf {
@@ -217,13 +217,13 @@ impl NotedTls {
 
 type RustlsConnect = <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect;
 
-/// What the driver asks for TLS on one connection.
+/// The driver's TLS connector for one connection.
 pub(super) struct NotedConnect {
     tls: RustlsConnect,
     stage: Arc<AtomicU8>,
 }
 
-/// TLS could not be agreed on.
+/// The TLS handshake failed.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(super) struct HandshakeError(io::Error);
@@ -233,7 +233,7 @@ impl MakeTlsConnect<Socket> for NotedTls {
     type TlsConnect = NotedConnect;
     type Error = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Error;
 
-    /// The driver calls this when the socket is connected, whether there is to be TLS or not.
+    /// The driver calls this when the socket is connected, with or without TLS.
     fn make_tls_connect(&mut self, domain: &str) -> Result<NotedConnect, Self::Error> {
         self.stage.store(CONNECTED, Ordering::Relaxed);
         let tls = MakeTlsConnect::<Socket>::make_tls_connect(&mut self.tls, domain)?;
@@ -273,7 +273,7 @@ mod tests {
         error
     }
 
-    /// What becomes of the words of a server, spoken by a thread: an answer to each message.
+    /// The result of connecting to a scripted server on a thread: one response per message.
     fn answered(answers: &[&[u8]], user: &str, parameters: &str) -> ConnectError {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("postgres://{user}@{}/t?{parameters}", listener.local_addr().unwrap());
@@ -289,7 +289,7 @@ mod tests {
                     socket.read_exact(&mut rest).unwrap();
                     socket.write_all(answer).unwrap();
                 }
-                // One who answers a single message hangs up.
+                // A server with a single response closes the connection.
                 if answers.len() > 1 {
                     let _ = socket.read_to_end(&mut Vec::new());
                 }
@@ -362,7 +362,7 @@ mod tests {
             assert!(matches!(error, ConnectError::NoPassword(_)), "{error:?}");
             assert!(error.to_string().contains("set user and password in database-url"), "{error}");
         }
-        // The server has no TLS, and the URL does not insist.
+        // The server has no TLS, and the URL does not require it.
         let error = answered(&[b"N"], "robot", "sslmode=prefer");
         assert!(matches!(error, ConnectError::Protocol(_)), "{error:?}");
     }
@@ -383,7 +383,7 @@ mod tests {
             ),
         ];
         for (code, is_it, remedy) in cases {
-            // Words of another variant are no sign of it.
+            // The message of another variant is not one.
             let error = server_says(code, "TLS lookup, password missing");
             assert!(is_it(&error), "{code}: {error:?}");
             assert!(error.to_string().contains(remedy), "{code}: {error}");
