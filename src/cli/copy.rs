@@ -12,7 +12,7 @@ use crate::cli::lock::{self, Holder, Lock, Taken};
 use crate::cli::progress::{Bar, clock, grouped};
 use crate::cli::refusal::Refusal;
 use crate::cli::{Failure, print};
-use crate::config::{self, Config, ConfigFault, DatabaseUrl, Secret};
+use crate::config::{self, Config, ConfigError, DatabaseUrl, Secret};
 use tenantry_core::clock::Clock;
 use tenantry_store::engine::sqlite::database_file::{DatabaseFile, Missing};
 use tenantry_store::ops::copy::{self, CopyLocation, CopyProgress, CopyReport, Stage};
@@ -41,7 +41,7 @@ pub(super) fn run(config: &Config, args: &CopyArgs, out: &mut impl Write) -> Res
     Ok(table(&report, seconds, out)?)
 }
 
-fn ends(config: &Config, args: &CopyArgs) -> Result<(DatabaseUrl, DatabaseUrl), Vec<ConfigFault>> {
+fn ends(config: &Config, args: &CopyArgs) -> Result<(DatabaseUrl, DatabaseUrl), Vec<ConfigError>> {
     let read = |name: &str, given: &Option<Secret>| match given {
         Some(url) => config::database_of_flag(name, url.expose()),
         None => Ok(config.database_url.clone()),

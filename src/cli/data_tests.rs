@@ -18,7 +18,7 @@ use crate::cli::operations::user::UserOperation;
 use crate::cli::*;
 use crate::config::Secret;
 use tenantry_core::clock::Clock;
-use tenantry_core::error::TokenFault;
+use tenantry_core::error::TokenError;
 use tenantry_core::model::{PartnerId, Status, UserId};
 use tenantry_core::random::Random;
 use tenantry_domain::clients::ClientIdentity;
@@ -153,7 +153,7 @@ fn operations_travel_unharmed() {
 
 #[test]
 fn refusals_travel_with_their_faults() {
-    let fault = tenantry_core::error::Fault::new("--email", "invalid-email", "not an e-mail address");
+    let fault = tenantry_core::error::FieldError::new("--email", "invalid-email", "not an e-mail address");
     let refusal = Refusal::from(Error::from(fault));
     let wire = json!({
         "code": "invalid",
@@ -237,7 +237,7 @@ async fn a_locked_user_is_out_at_once() {
     let locked = json_of(dir.path(), "user lock bob").await;
     assert_eq!(locked["status"], "LOCKED");
     let refused = tokens::authenticate(&served.app, &granted.access_token).await.unwrap_err();
-    assert!(matches!(refused, Error::Unauthenticated(TokenFault::Invalid)), "{refused}");
+    assert!(matches!(refused, Error::Unauthenticated(TokenError::Invalid)), "{refused}");
     served.stop().await;
     assert!(!dir.path().join("control.sock").exists());
 }

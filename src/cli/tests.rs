@@ -1,6 +1,6 @@
 use crate::cli::args::*;
 use crate::cli::*;
-use tenantry_core::error::Fault;
+use tenantry_core::error::FieldError;
 use tenantry_core::model::{PartnerId, Status, UserId};
 
 fn words(line: &str) -> Vec<OsString> {
@@ -177,7 +177,8 @@ fn faults_go_to_stderr_and_into_the_code() {
     assert_eq!((out.as_str(), code), ("", 2));
     assert_eq!(err.lines().count(), 2);
     assert!(err.lines().all(|line| line.starts_with("tenantry: ")), "{err}");
-    let two = Error::Invalid(vec![Fault::new("--email", "a", "one"), Fault::new("/name", "b", "two")]);
+    let two =
+        Error::Invalid(vec![FieldError::new("--email", "a", "one"), FieldError::new("/name", "b", "two")]);
     let mut err = Vec::new();
     assert_eq!(report(&two.into(), &mut err), 1);
     assert_eq!(String::from_utf8(err).unwrap(), "tenantry: --email: one\ntenantry: name: two\n");

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use crate::config::*;
 
 /// What a person gives: `flags` and `env` as `name=value`, the default file's text.
-fn load(flags: &[&str], env: &[&str], file: Option<&str>) -> Result<Config, Vec<ConfigFault>> {
+fn load(flags: &[&str], env: &[&str], file: Option<&str>) -> Result<Config, Vec<ConfigError>> {
     let pairs = |list: &[&str]| -> Vec<(String, String)> {
         list.iter().filter_map(|s| s.split_once('=')).map(|(k, v)| (k.into(), v.into())).collect()
     };

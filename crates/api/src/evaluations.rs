@@ -21,7 +21,7 @@ use asked::{Asked, Part, Read};
 use crate::permissions::read_object_id;
 use crate::responses::{EvaluationErrors, InvalidError, TooLargeError};
 use crate::sources::SourceBody;
-use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::UserId;
 use tenantry_core::values;
 use tenantry_domain::evaluations::{self, Decision, Refusal, Request, Semantic};
@@ -110,7 +110,7 @@ impl<'a> DecisionBody<'a> {
 
 /// The faults of a request, found at their places.
 struct Reader {
-    faults: Vec<Fault>,
+    faults: Vec<FieldError>,
 }
 
 impl Reader {
@@ -122,7 +122,7 @@ impl Reader {
     ) -> Option<T> {
         // A batch of a thousand mistakes needs no thousand explanations.
         if self.faults.len() < 100 {
-            self.faults.push(Fault::new(at, code, detail));
+            self.faults.push(FieldError::new(at, code, detail));
         }
         None
     }
@@ -167,7 +167,7 @@ impl Reader {
         let object_id = match &resource.id {
             Some(id) => match read_object_id(id) {
                 Ok(id) => Some(id.text),
-                Err(flaw) => self.fault(format!("{resource_at}/id"), flaw.code, flaw.detail),
+                Err(error) => self.fault(format!("{resource_at}/id"), error.code, error.detail),
             },
             // A wildcard is about every object of the type.
             None if known.is_some_and(|known| known.has_wildcard(action)) => Some(String::new()),
@@ -225,7 +225,7 @@ fn parse(body: &[u8]) -> Result<Asked> {
     let text = tenantry_core::json::text(body, "an object")?;
     match serde_json::from_str(text).map_err(|e| tenantry_core::json::syntax(&e, "an object"))? {
         Read::Object(asked) => Ok(asked),
-        Read::Other => Err(Fault::new("", "wrong-type", "the body must be an object").into()),
+        Read::Other => Err(FieldError::new("", "wrong-type", "the body must be an object").into()),
     }
 }
 

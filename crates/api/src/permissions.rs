@@ -16,10 +16,8 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::groups::{GroupBody, shown};
 use crate::responses::{AdminErrors, ChangedError, InvalidError, MissingError, TooLargeError};
 use tenantry_core::catalogue::Catalogue;
-use tenantry_core::error::{Error, Fault, Missing, Result};
-use tenantry_core::json::{
-    Fields, Flaw, Members, Presence, Property, Shape, name_list, object_list, wrong_type,
-};
+use tenantry_core::error::{Error, FieldError, Missing, Result};
+use tenantry_core::json::{Fields, Members, Presence, Property, Shape, name_list, object_list, wrong_type};
 use tenantry_core::model::{ObjectId, ObjectPermissions};
 use tenantry_core::values;
 use tenantry_domain::conditions::Target;
@@ -157,10 +155,10 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
 }
 
 /// The id of an object: an integer, or a text that is one with the same digits.
-pub(super) fn read_object_id(value: &Value) -> Result<ObjectId, Flaw> {
+pub(super) fn read_object_id(value: &Value) -> Result<ObjectId, FieldError> {
     match value {
         Value::String(text) => {
-            values::object_id(text).map_err(Flaw::from)?;
+            values::object_id(text)?;
             Ok(ObjectId { text: text.clone(), is_number: false })
         }
         Value::Number(number) if !number.is_f64() => {
@@ -169,7 +167,7 @@ pub(super) fn read_object_id(value: &Value) -> Result<ObjectId, Flaw> {
         Value::Number(_) => {
             let detail =
                 "must be an integer up to 64 bits, without fraction or exponent: send others as a string";
-            Err(Flaw::from(("wrong-type", detail)))
+            Err(FieldError::from(("wrong-type", detail)))
         }
         other => Err(wrong_type("an integer or a string", other)),
     }
@@ -179,14 +177,14 @@ fn object_permissions(from: &mut impl Members, catalogue: &Catalogue) -> Option<
     let object_type = from.text(Presence::Required, &OBJECT_TYPE, |name| {
         catalogue
             .object_type(name)
-            .ok_or_else(|| Flaw::from(("unknown-object-type", unknown_type(catalogue))))
+            .ok_or_else(|| FieldError::from(("unknown-object-type", unknown_type(catalogue))))
     });
     let any_id = || json!({ "$ref": "#/components/schemas/ObjectId" });
     let object_id = from.value(Presence::Required, &OBJECT_ID, any_id, read_object_id);
     let some_names = || json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 });
     let names = from.value(Presence::Required, &PERMISSIONS, some_names, |value| match value {
         Value::Array(list) if list.is_empty() => {
-            Err(Flaw::from(("empty", "must name a permission: leave the object out to give none")))
+            Err(FieldError::from(("empty", "must name a permission: leave the object out to give none")))
         }
         Value::Array(list) => list
             .iter()
@@ -235,7 +233,7 @@ fn read_list(catalogue: &Catalogue, body: &[u8]) -> Result<Vec<ObjectPermissions
     for (index, entry) in list.iter().enumerate() {
         if !seen.insert((entry.object_type.as_str(), entry.object_id.text.as_str())) {
             let detail = "this object is in the list twice: give all its permissions in one place";
-            faults.push(Fault::new(format!("/{index}/objectId"), "duplicate-object", detail));
+            faults.push(FieldError::new(format!("/{index}/objectId"), "duplicate-object", detail));
         }
     }
     faults.truncate(100);

@@ -8,9 +8,9 @@ use utoipa::ToSchema;
 
 use crate::responses::{AdminErrors, ConflictError, InvalidError, MissingError, TooLargeError};
 use crate::user_lists::{as_stored, filter_schema, read_filters};
-use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::json::{
-    Fields, Flaw, Members, Presence, Property, Shape, elements, id_list, id_schema, members, wrong_type,
+    Fields, Members, Presence, Property, Shape, elements, id_list, id_schema, members, wrong_type,
 };
 use tenantry_core::model::UserId;
 use tenantry_core::user_fields::ProfileField;
@@ -179,7 +179,7 @@ async fn read_bulk(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<Bu
     let elements = elements(raw, EXPECTED).map_err(|e| e.within(place))?;
     if elements.len() > MOST_CREATED {
         let detail = format!("at most {MOST_CREATED} users can be created at once");
-        return Err(Fault::new(place, "too-many-users", detail).into());
+        return Err(FieldError::new(place, "too-many-users", detail).into());
     }
     let partials: Vec<Result<PartialUser>> =
         elements.iter().map(|element| PartialUser::parse(element.get().as_bytes())).collect();
@@ -233,7 +233,7 @@ pub async fn bulk_create_users(
 fn read_filter(filter: &str) -> Result<Selection> {
     const EXPECTED: &str = "an object of filters";
     let filter: serde_json::Map<String, Value> = serde_json::from_str(filter)
-        .map_err(|_| Fault::new("", "wrong-type", format!("must be {EXPECTED}")))?;
+        .map_err(|_| FieldError::new("", "wrong-type", format!("must be {EXPECTED}")))?;
     let (mut pairs, mut faults) = (Vec::new(), Vec::new());
     for (name, value) in filter {
         let values = match value {
@@ -246,7 +246,7 @@ fn read_filter(filter: &str) -> Result<Selection> {
                 Value::Number(_) | Value::Bool(_) => pairs.push((name.clone(), value.to_string())),
                 _ => {
                     let detail = "must be a string, number or boolean, or an array of them";
-                    faults.push(Fault::new(name.clone(), "wrong-type", detail));
+                    faults.push(FieldError::new(name.clone(), "wrong-type", detail));
                 }
             }
         }
@@ -261,13 +261,14 @@ fn read_filter(filter: &str) -> Result<Selection> {
         return Ok(Selection::Filter(as_stored(query)));
     }
     // A parameter's name becomes a place in the body.
-    let placed = faults.into_iter().map(|fault| Fault { field: format!("/{}", fault.field).into(), ..fault });
+    let placed =
+        faults.into_iter().map(|fault| FieldError { field: format!("/{}", fault.field).into(), ..fault });
     Err(Error::Invalid(placed.collect()))
 }
 
 /// A change of many users, but for whether its groups exist.
 fn change_of_many(from: &mut impl Members) -> UserChange {
-    let shared = || Flaw::from(("not-for-many", "no two users share one: change it user by user"));
+    let shared = || FieldError::from(("not-for-many", "no two users share one: change it user by user"));
     let status = read_status(from, Presence::Optional);
     let mut profile = read_profile_change(from, Presence::Optional, |spec| spec.is_shareable);
     for field in ProfileField::ALL.into_iter().filter(|field| !field.spec().is_shareable) {
@@ -404,8 +405,8 @@ pub async fn bulk_patch_users(
 
 /// A group that does not exist is here a fault of the filter; one of the patch was found before.
 fn in_filter(error: Error) -> Error {
-    let place = |fault: Fault| match fault.code {
-        "unknown-group" => Fault { field: "/filter/groupId".into(), ..fault },
+    let place = |fault: FieldError| match fault.code {
+        "unknown-group" => FieldError { field: "/filter/groupId".into(), ..fault },
         _ => fault,
     };
     match error {

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use crate::responses::{AdminErrors, ConflictError, InvalidError};
-use tenantry_core::error::{Conflict, Error, Fault, Result};
+use tenantry_core::error::{Conflict, Error, FieldError, Result};
 use tenantry_core::rows::{BatchSize, Format, RawRow, Splitter};
 use tenantry_domain::user_import::{self, BatchStrategy, Chain, RowOutcome, Seen};
 use tenantry_domain::user_rows::read_rows;
@@ -75,7 +75,7 @@ pub struct RowReason {
     /// What is wrong, for a program: stable.
     #[schema(example = "username-taken")]
     code: String,
-    /// What is wrong and how to mend it, for a person.
+    /// What is wrong and how to fix it, for a person.
     #[schema(example = "this username is taken")]
     detail: String,
 }
@@ -266,7 +266,7 @@ impl Import {
     async fn dry_run(&mut self, rows: Vec<user_import::ImportRow>) -> Result<()> {
         if u64::try_from(self.rows).is_ok_and(|rows| rows > MOST_TRIED) {
             let detail = format!("a dry run takes at most {MOST_TRIED} rows");
-            return Err(Fault::new("", "too-many-rows", detail).into());
+            return Err(FieldError::new("", "too-many-rows", detail).into());
         }
         let (app, send_mail) = (&self.app, self.asked.send_mail);
         let tried = user_import::dry_run_batch(&app.store, &self.by, &mut self.strategy, rows, send_mail);

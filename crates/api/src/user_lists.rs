@@ -10,7 +10,7 @@ use tenantry_http::extract::{Admin, QueryParams};
 
 use crate::responses::{AdminErrors, InvalidError};
 use crate::user_bodies::UserBody;
-use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::{GroupId, PartnerId, Status, User, UserId};
 use tenantry_core::user_fields::UserField;
 use tenantry_core::values::{self, ANY_TEXT};
@@ -254,7 +254,7 @@ fn in_query(error: Error) -> Error {
             faults
                 .into_iter()
                 .map(|fault| match fault.code {
-                    "unknown-group" => Fault { field: "groupId".into(), ..fault },
+                    "unknown-group" => FieldError { field: "groupId".into(), ..fault },
                     _ => fault,
                 })
                 .collect(),

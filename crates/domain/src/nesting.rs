@@ -1,7 +1,7 @@
 //! Nested groups: no cycles, limited depth.
 
 use crate::bulk_changes;
-use tenantry_core::error::{Conflict, Fault, Result};
+use tenantry_core::error::{Conflict, FieldError, Result};
 use tenantry_core::model::GroupId;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::{groups, nesting, partners};
@@ -40,7 +40,7 @@ fn check_levels(tx: &mut Tx<'_>, parent: Option<GroupId>, levels: i64) -> Result
     let above = nesting::path_up(tx, parent)?;
     if above.is_empty() {
         let detail = format!("there is no group {parent} in this partner");
-        return Err(Fault::new("/parentGroupId", "unknown-group", detail).into());
+        return Err(FieldError::new("/parentGroupId", "unknown-group", detail).into());
     }
     let above = i64::try_from(above.len()).unwrap_or(i64::MAX);
     if above.saturating_add(levels) > MAX_LEVELS {

@@ -7,7 +7,7 @@ use crate::expensive_hashes::{self, Candidate, Compared};
 use crate::passwords::{HISTORY, has_ended, mail_temporary, make_temporary, notify, person};
 use crate::services::Services;
 use crate::{login_failures, policy, unit, users};
-use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::{Status, User, UserId};
 use tenantry_mail::{EmailContent, Reason};
 use tenantry_passwords::Whose;
@@ -49,7 +49,7 @@ fn reset_user(tx: &mut Tx<'_>, user: &User, tell: bool) -> Result<String> {
     if user.status != Status::Active {
         let status = user.status.as_str();
         let detail = format!("this user is {status}: only an ACTIVE user gets a password");
-        return Err(Fault::new("/status", "not-active", detail).into());
+        return Err(FieldError::new("/status", "not-active", detail).into());
     }
     let (password, expires_at) = make_temporary(tx);
     outbox::withdraw(tx, user.user_id)?;
@@ -113,7 +113,7 @@ pub async fn change_own(
     let matched = matched.filter(|p| !has_ended(p, now)).cloned();
     let mut faults = Vec::new();
     if matched.is_none() {
-        faults.push(Fault::new("/oldPassword", "wrong-password", "this is not your current password"));
+        faults.push(FieldError::new("/oldPassword", "wrong-password", "this is not your current password"));
     }
     if let Err(bad) = policy::check(&new, &person(&user)) {
         faults.extend(bad.into_iter().map(|b| b.at("/newPassword")));
@@ -124,7 +124,7 @@ pub async fn change_own(
         used.extend(present.iter().filter(|p| p.is_temporary).map(|p| p.hash.clone()));
         if expensive_hashes::is_any_of(services, member.pid(), &new, used).await? {
             let detail = format!("the last {HISTORY} passwords and the temporary one cannot be used again");
-            faults.push(Fault::new("/newPassword", "used-before", detail));
+            faults.push(FieldError::new("/newPassword", "used-before", detail));
         }
     }
     let Some(matched) = matched.filter(|_| faults.is_empty()) else {
@@ -144,7 +144,8 @@ fn set_own(tx: &mut Tx<'_, Member>, matched: i64, hash: &str) -> Result<()> {
     let user_id = user.user_id;
     // Hashing took a while: the old password must still be the current one.
     if !stored::list_present(tx, user_id)?.iter().any(|p| p.password_id == matched) {
-        let fault = Fault::new("/oldPassword", "wrong-password", "your password was changed a moment ago");
+        let fault =
+            FieldError::new("/oldPassword", "wrong-password", "your password was changed a moment ago");
         return Err(fault.into());
     }
     outbox::withdraw(tx, user_id)?;
@@ -171,7 +172,7 @@ mod tests {
     use crate::users::NewUser;
     use tenantry_core::account_policy::AccountPolicy;
     use tenantry_core::clock::{Clock, HOUR};
-    use tenantry_core::error::TokenFault;
+    use tenantry_core::error::TokenError;
     use tenantry_core::model::{PartnerId, Profile};
     use tenantry_core::random::Random;
     use tenantry_core::values;
@@ -251,7 +252,7 @@ mod tests {
             let (by, who) = (Operator::of_this_machine().as_admin_of(PID), member.clone());
             unit::write(&store, &by, move |tx| overtake(tx, who.user_id(), who.session_id())).await.unwrap();
             let set = unit::write(&store, &member, move |tx| set_own(tx, matched, "new")).await;
-            assert!(matches!(set, Err(Error::Unauthenticated(TokenFault::Invalid))), "{what}: {set:?}");
+            assert!(matches!(set, Err(Error::Unauthenticated(TokenError::Invalid))), "{what}: {set:?}");
         }
     }
 

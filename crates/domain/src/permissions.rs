@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::events::{self, EventKind};
 use crate::groups::get_head;
 use tenantry_core::catalogue::Catalogue;
-use tenantry_core::error::{Error, Fault, Missing, Result};
+use tenantry_core::error::{Error, FieldError, Missing, Result};
 use tenantry_core::model::{Group, GroupId, ObjectPermissions};
 use tenantry_store::access::Admin;
 use tenantry_store::engine::tx::Tx;
@@ -21,8 +21,8 @@ pub(super) fn accessible(tx: &mut Tx<'_, Admin>, group_id: GroupId) -> Result<Gr
 }
 
 /// The error of a group that is not in the partner.
-pub fn inaccessible() -> Fault {
-    Fault::new("groupId", "unknown-group", "there is no such group in this partner")
+pub fn inaccessible() -> FieldError {
+    FieldError::new("groupId", "unknown-group", "there is no such group in this partner")
 }
 
 /// The entries that are in the catalogue: a group may still have some of a replaced catalogue, which grant nothing.

@@ -6,8 +6,9 @@ use std::sync::LazyLock;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
+use tenantry_core::error::FieldError;
 use tenantry_core::random::Random;
-use tenantry_core::values::{self, Bad, Text, fold};
+use tenantry_core::values::{self, Text, fold};
 
 /// Shortest password, in characters.
 pub const MIN: usize = 12;
@@ -38,12 +39,12 @@ pub struct Person<'a> {
 /// these. So `Password123-2024` is `password` and refused. Letters make a different word: `Xk9$password1a` is
 /// `xk9$password1a` and accepted. That keeps the rule explainable and does not refuse every password that contains
 /// `love`.
-pub fn check(password: &str, person: &Person<'_>) -> Result<(), Vec<Bad>> {
+pub fn check(password: &str, person: &Person<'_>) -> Result<(), Vec<FieldError>> {
     let mut bad = Vec::new();
     shape(password, &mut bad);
     names(password, person, &mut bad);
     if is_common(password) {
-        bad.push(Bad::new(
+        bad.push(FieldError::of_value(
             "common",
             "is a common password, with or without digits or special characters around it: choose another, such as several unrelated words",
         ));
@@ -51,10 +52,10 @@ pub fn check(password: &str, person: &Person<'_>) -> Result<(), Vec<Bad>> {
     if bad.is_empty() { Ok(()) } else { Err(bad) }
 }
 
-fn shape(password: &str, bad: &mut Vec<Bad>) {
+fn shape(password: &str, bad: &mut Vec<FieldError>) {
     let mut fault = |wrong: bool, code, detail: &'static str| {
         if wrong {
-            bad.push(Bad::new(code, detail));
+            bad.push(FieldError::of_value(code, detail));
         }
     };
     let length = password.chars().count();
@@ -94,22 +95,22 @@ fn is_special(c: char) -> bool {
     c.is_ascii_punctuation() && c != ':'
 }
 
-fn names(password: &str, person: &Person<'_>, bad: &mut Vec<Bad>) {
+fn names(password: &str, person: &Person<'_>, bad: &mut Vec<FieldError>) {
     let folded = Zeroizing::new(fold(password));
     let contains = |name: &str| name.chars().count() >= 3 && folded.contains(&fold(name));
     // The key differs from the folded name for full-width letters, which a password has in ASCII.
     let key = values::username_key(person.username).unwrap_or_default();
     if contains(person.username) || contains(&key) {
-        bad.push(Bad::new("contains-username", "contains the username: remove it"));
+        bad.push(FieldError::of_value("contains-username", "contains the username: remove it"));
     }
     if contains(person.first_name) {
-        bad.push(Bad::new("contains-first-name", "contains the first name: remove it"));
+        bad.push(FieldError::of_value("contains-first-name", "contains the first name: remove it"));
     }
     if contains(person.last_name) {
-        bad.push(Bad::new("contains-last-name", "contains the last name: remove it"));
+        bad.push(FieldError::of_value("contains-last-name", "contains the last name: remove it"));
     }
     if contains(person.email) {
-        bad.push(Bad::new("contains-email", "contains the e-mail address: remove it"));
+        bad.push(FieldError::of_value("contains-email", "contains the e-mail address: remove it"));
     }
 }
 

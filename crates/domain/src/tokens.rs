@@ -18,7 +18,7 @@ use crate::sessions::{self as domain_sessions, OpenedSession, Opening};
 use crate::token_text::partner_of;
 use crate::{passwords, unit};
 use tenantry_core::clock::Millis;
-use tenantry_core::error::{Error, GrantError, Missing, Result, TokenFault};
+use tenantry_core::error::{Error, GrantError, Missing, Result, TokenError};
 use tenantry_core::model::{PartnerId, Status, User, UserId};
 use tenantry_core::random::Random;
 use tenantry_store::access::{Caller, Operator, TokenFacts, system_within};
@@ -45,7 +45,7 @@ pub async fn authenticate(services: &Services, token: &str) -> Result<Caller> {
         Some(pid) => services.store.find_token(pid, &hash(token)).await?,
         None => None,
     };
-    let facts = facts.ok_or(Error::Unauthenticated(TokenFault::Invalid))?;
+    let facts = facts.ok_or(Error::Unauthenticated(TokenError::Invalid))?;
     let now = services.clock.now();
     let caller = Caller::admit(&facts, now).map_err(Error::Unauthenticated)?;
     services.uses.note(&facts, now);

@@ -3,7 +3,7 @@
 use crate::bulk_changes::{BulkChange, BulkOperation, Selection};
 use crate::events;
 use crate::users::{self, NewUser, UserChange};
-use tenantry_core::error::{Conflict, Error, Fault, Missing, Result};
+use tenantry_core::error::{Conflict, Error, FieldError, Missing, Result};
 use tenantry_core::model::UserId;
 use tenantry_store::access::Admin;
 use tenantry_store::engine::tx::Tx;
@@ -20,7 +20,7 @@ const CHUNK: i64 = 1_000;
 const LISTED: usize = 100;
 
 /// A row of a bulk create: a user, or its errors.
-pub type BulkRow = Result<NewUser, Vec<Fault>>;
+pub type BulkRow = Result<NewUser, Vec<FieldError>>;
 
 /// Creates users in the order of their rows. Returns the result of each.
 ///
@@ -65,7 +65,7 @@ pub fn create_many(
 fn all_faults(rows: &[BulkRow], place: &str) -> Error {
     let faults = rows.iter().enumerate().flat_map(|(index, row)| {
         let faults = row.as_ref().err().into_iter().flatten();
-        faults.map(move |fault| Fault {
+        faults.map(move |fault| FieldError {
             field: format!("{place}/{index}{}", fault.field).into(),
             ..fault.clone()
         })

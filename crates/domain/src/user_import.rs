@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::users::{self, NewUser};
 use crate::{passwords, unit};
 use tenantry_core::clock::{DAY, Millis};
-use tenantry_core::error::{Conflict, Error, Fault, Result};
+use tenantry_core::error::{Conflict, Error, FieldError, Result};
 use tenantry_core::model::{GroupId, User, UserId};
 use tenantry_core::rows::{RawRow, Text};
 use tenantry_store::access::{Admin, Operator};
@@ -38,7 +38,7 @@ pub struct ImportRow {
     /// The line that it begins on.
     pub line: u64,
     /// Its content.
-    pub user: Result<ImportedUser, Vec<Fault>>,
+    pub user: Result<ImportedUser, Vec<FieldError>>,
 }
 
 /// The result of a row, or the expected result.
@@ -94,8 +94,8 @@ pub struct Reason {
     pub detail: String,
 }
 
-impl From<Fault> for Reason {
-    fn from(Fault { field, code, detail }: Fault) -> Self {
+impl From<FieldError> for Reason {
+    fn from(FieldError { field, code, detail }: FieldError) -> Self {
         Self { field: field.into_owned(), code: code.to_owned(), detail: detail.into_owned() }
     }
 }

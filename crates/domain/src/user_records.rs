@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::users::{self, NewUser, UserChange};
 use tenantry_core::clock::rfc3339;
-use tenantry_core::error::Result;
+use tenantry_core::error::{FieldError, Result};
 use tenantry_core::json::{Fields, Members, Patch, Presence, Property, status};
 use tenantry_core::model::{GroupId, PartnerId, Profile, Status, User, Username};
 use tenantry_core::user_fields::{ProfileChange, ProfileField, ProfileSpec};
-use tenantry_core::values::{self, Bad, STATUS, USERNAME};
+use tenantry_core::values::{self, STATUS, USERNAME};
 use tenantry_store::access::{Admin, Scope as _};
 use tenantry_store::store::Store;
 
@@ -27,7 +27,7 @@ const IS_ADMIN: Property =
         .like("false");
 
 /// For [`Fields::required`] and similar functions: the value that passes a check.
-pub fn owned(check: fn(&str) -> Result<&str, Bad>) -> impl Fn(&str) -> Result<String, Bad> {
+pub fn owned(check: fn(&str) -> Result<&str, FieldError>) -> impl Fn(&str) -> Result<String, FieldError> {
     move |text| check(text).map(str::to_owned)
 }
 

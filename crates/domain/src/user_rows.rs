@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::user_import::{self, Attached, GroupRef, ImportRow, ImportedUser, KnownGroups};
 use crate::user_records::PartialUser;
 use crate::users;
-use tenantry_core::error::{Error, Fault, Result};
-use tenantry_core::json::{Fields, Flaw, wrong_type};
+use tenantry_core::error::{Error, FieldError, Result};
+use tenantry_core::json::{Fields, wrong_type};
 use tenantry_core::model::{GroupId, PartnerId, User, UserId};
 use tenantry_core::rows::{Format, RawRow, Text};
 use tenantry_core::user_fields::UserField;
@@ -55,7 +55,7 @@ fn read_batch(tx: &mut Tx<'_, Admin>, rows: &[RawRow]) -> Result<Vec<ImportRow>>
         .collect();
     let known = KnownGroups::find(tx, &wanted)?;
     let pid = tx.pid();
-    let finish = |(at, (line, partial)): (usize, (u64, Result<PartialRow, Vec<Fault>>))| {
+    let finish = |(at, (line, partial)): (usize, (u64, Result<PartialRow, Vec<FieldError>>))| {
         yield_sometimes(at);
         let user = match partial {
             Ok(partial) => faults_of(partial.finish(pid, &known))?,
@@ -75,7 +75,7 @@ fn yield_sometimes(at: usize) {
 }
 
 /// Errors of a row belong to the row; any other error fails the batch.
-fn faults_of<T>(read: Result<T>) -> Result<Result<T, Vec<Fault>>> {
+fn faults_of<T>(read: Result<T>) -> Result<Result<T, Vec<FieldError>>> {
     match read {
         Ok(value) => Ok(Ok(value)),
         Err(Error::Invalid(faults)) => Ok(Err(faults)),
@@ -122,11 +122,14 @@ impl PartialRow {
     }
 }
 
-fn group_refs(value: &Value) -> Result<Vec<GroupRef>, Flaw> {
+fn group_refs(value: &Value) -> Result<Vec<GroupRef>, FieldError> {
     const EXPECTED: &str = "an array of ids and names of groups";
     let Value::Array(list) = value else { return Err(wrong_type(EXPECTED, value)) };
     if list.len() > MOST_GROUPS {
-        return Err(Flaw::from(("too-many-ids", format!("a row may have at most {MOST_GROUPS} groups"))));
+        return Err(FieldError::from((
+            "too-many-ids",
+            format!("a row may have at most {MOST_GROUPS} groups"),
+        )));
     }
     let group = |value: &Value| match value {
         Value::String(name) => Ok(GroupRef::Name(name.clone())),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::erasures::{self, Extent};
 use crate::events::{self, EventKind};
 use crate::{last_admin, passwords};
-use tenantry_core::error::{Conflict, Error, Fault, Missing, Result};
+use tenantry_core::error::{Conflict, Error, FieldError, Missing, Result};
 use tenantry_core::model::{GroupId, Profile, Status, User, UserId, Username};
 use tenantry_core::user_fields::ProfileChange;
 use tenantry_core::values;
@@ -382,13 +382,13 @@ pub fn list_unknown_groups(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Vec<i64>>
 }
 
 /// The error of [`require_groups`], to be reported with others (B6).
-pub fn unknown_group(unknown: &[i64]) -> Option<Fault> {
+pub fn unknown_group(unknown: &[i64]) -> Option<FieldError> {
     if unknown.is_empty() {
         return None;
     }
     let names: Vec<String> = unknown.iter().map(ToString::to_string).collect();
     let detail = format!("there is no group {} in this partner", names.join(", "));
-    Some(Fault::new("/groups", "unknown-group", detail))
+    Some(FieldError::new("/groups", "unknown-group", detail))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use crate::parameters::{GROUP_ID, OBJECT_TYPE, PARTNER_ID, Parameter, ReadFrom, 
 use crate::problem::Problem;
 use crate::server::Peer;
 use crate::state::AppState;
-use tenantry_core::error::{Error, Missing, TokenFault};
+use tenantry_core::error::{Error, Missing, TokenError};
 use tenantry_core::model::{GroupId, PartnerId, UserId};
 use tenantry_core::values;
 use tenantry_domain::{permissions, tokens};
@@ -19,7 +19,7 @@ use tenantry_store::access::{self, Caller, Operator, Scope as _};
 
 /// The bearer token of a request (RFC 6750 §2.1).
 fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
-    let absent = Error::Unauthenticated(TokenFault::Absent);
+    let absent = Error::Unauthenticated(TokenError::Absent);
     let Some(value) = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()) else {
         return Err(absent);
     };

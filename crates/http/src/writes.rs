@@ -22,7 +22,7 @@ use crate::paging::Params;
 use crate::parameters::{DRY_RUN, IDEMPOTENCY_KEY, LONGEST_KEY, Parameter, ReadFrom};
 use crate::problem::Problem;
 use crate::state::AppState;
-use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_domain::bulk_changes::BulkOperation;
 use tenantry_domain::bulk_operations;
@@ -342,13 +342,13 @@ impl<const LIMIT: u64> FromRequest<AppState> for Once<LIMIT> {
 }
 
 /// The `Idempotency-Key` of a request, if it has one.
-pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, FieldError> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY.name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let fault = || {
         let detail =
             format!("must be one key of 1 to {LONGEST_KEY} visible ASCII characters, such as a UUID");
-        Fault::new(IDEMPOTENCY_KEY.name, "malformed-key", detail)
+        FieldError::new(IDEMPOTENCY_KEY.name, "malformed-key", detail)
     };
     let text = value.to_str().map_err(|_| fault())?;
     let is_good = (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use tenantry_core::clock::Millis;
-use tenantry_core::error::{Denial, Error, Result, TokenFault};
+use tenantry_core::error::{Denial, Error, Result, TokenError};
 use tenantry_core::model::{PartnerId, UserId};
 
 /// What the database says of an access token.
@@ -133,12 +133,12 @@ pub struct Caller(Arc<TokenFacts>);
 
 impl Caller {
     /// Admits the bearer of a token, or says what is wrong with it.
-    pub fn admit(facts: &Arc<TokenFacts>, now: Millis) -> Result<Self, TokenFault> {
+    pub fn admit(facts: &Arc<TokenFacts>, now: Millis) -> Result<Self, TokenError> {
         if !facts.is_active || facts.is_suspended {
-            return Err(TokenFault::Invalid);
+            return Err(TokenError::Invalid);
         }
         if now >= facts.expires_at {
-            return Err(TokenFault::Expired);
+            return Err(TokenError::Expired);
         }
         Ok(Self(Arc::clone(facts)))
     }
@@ -154,7 +154,7 @@ impl Caller {
                     Err(Error::Forbidden(Denial::NotAdmin))
                 }
             }
-            _ => Err(Error::Unauthenticated(TokenFault::Invalid)),
+            _ => Err(Error::Unauthenticated(TokenError::Invalid)),
         }
     }
 
@@ -333,7 +333,7 @@ impl Operator {
     pub fn by_token(known: Option<KnownOperatorToken>) -> Result<Self> {
         match known {
             Some(KnownOperatorToken(())) => Ok(Self { pid: PartnerId(0) }),
-            None => Err(Error::Unauthenticated(TokenFault::Invalid)),
+            None => Err(Error::Unauthenticated(TokenError::Invalid)),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::once::StoredResponse;
 use crate::services::Services;
 use crate::unit::{self, Done, WriteOptions};
 use tenantry_core::clock::{Millis, SECOND};
-use tenantry_core::error::{Error, Result, TokenFault};
+use tenantry_core::error::{Error, Result, TokenError};
 use tenantry_core::model::PartnerId;
 use tenantry_store::access::{Admin, Scope, nobody, system_within};
 use tenantry_store::engine::tx::Tx;
@@ -158,7 +158,7 @@ async fn carry_out(services: &Services, turn: &LargeUnit, record: &BulkRecord) -
             Ok(Stepped::Ended(response)) => return Ok(response),
             Ok(Stepped::TakenOver) => return Err(taken_over()),
             // The partner was deleted, and the caller with it.
-            Ok(Stepped::Gone) => return Err(Error::Unauthenticated(TokenFault::Invalid)),
+            Ok(Stepped::Gone) => return Err(Error::Unauthenticated(TokenError::Invalid)),
             Err(error) => {
                 failed += 1;
                 if failed == ATTEMPTS {
