@@ -30,7 +30,7 @@ use tenantry_http::json_body::JsonBody;
 use tenantry_http::parameters::Of;
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Answer, Write};
+use tenantry_http::writes::{Write, WriteResponse};
 
 /// Lists of more permissions than this are written in a transaction of their own.
 const LARGE: usize = 100;
@@ -286,7 +286,7 @@ pub async fn update_group_permissions(
     let list = Arc::new(read_list(&app.catalogue, &body)?);
     let (write, new) = (write.of(Target::Group(id)), Arc::clone(&list));
     if app.store.read(&by, move |tx| permission_lists::is_large(tx, id, &new)).await? {
-        let (answer, new) = (Answer::ok(&*list)?, Replacement { group_id: id, list });
+        let (answer, new) = (WriteResponse::ok(&*list)?, Replacement { group_id: id, list });
         let run = async |options| {
             permission_lists::replace(&app.store, &app.large_units, &by, options, new, answer).await
         };
@@ -296,7 +296,7 @@ pub async fn update_group_permissions(
     write
         .run(&app, &by, move |tx| {
             permissions::replace(tx, id, &list)?;
-            Answer::ok(&*list)
+            WriteResponse::ok(&*list)
         })
         .await
 }

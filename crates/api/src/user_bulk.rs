@@ -27,7 +27,7 @@ use tenantry_http::paging::Params;
 use tenantry_http::parameters::Of;
 use tenantry_http::problem::{Problem, ProblemDocument, of_row};
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Answer, Once, Write};
+use tenantry_http::writes::{Once, Write, WriteResponse};
 use tenantry_store::access::{self, Scope};
 
 /// The most users of one bulk.
@@ -224,7 +224,7 @@ pub async fn bulk_create_users(
             let results: Vec<RowResult> =
                 (0..).zip(made).map(|(index, one)| RowResult::of(index, one)).collect::<Result<_>>()?;
             let created = results.iter().filter(|row| row.user_id.is_some()).count();
-            Answer::ok(&UsersCreated { created, failed: results.len() - created, results })
+            WriteResponse::ok(&UsersCreated { created, failed: results.len() - created, results })
         })
         .await
 }

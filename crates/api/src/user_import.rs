@@ -23,7 +23,7 @@ use tenantry_http::paging::Params;
 use tenantry_http::parameters::{DRY_RUN, IDEMPOTENCY_KEY, Of, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Answer, REPLAYED, TRUE, idempotency_key};
+use tenantry_http::writes::{REPLAYED, TRUE, WriteResponse, idempotency_key};
 use tenantry_store::access::{self, Scope as _};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::imports::ImportProgress;
@@ -227,7 +227,7 @@ impl Import {
             return Err(other_body().into());
         }
         let is_replayed = self.rows > 0 && self.rows == self.before.rows;
-        let mut response = Answer::ok(&self.done)?.answer(self.asked.dry_run)?;
+        let mut response = WriteResponse::ok(&self.done)?.answer(self.asked.dry_run)?;
         if is_replayed {
             response.headers_mut().insert(REPLAYED, TRUE);
         }

@@ -339,7 +339,7 @@ impl Params {
 
 /// The rows of a page, plus one more if there is a next page.
 #[derive(Debug)]
-pub struct Found<R> {
+pub struct FoundRows<R> {
     /// The total number of rows.
     pub total: Total,
     /// The rows.
@@ -429,7 +429,7 @@ impl<W: ToSchema> ToSchema for List<W> {
 pub fn page_answer<'a, T: 'a, W: Serialize>(
     address: &ListAddress,
     request: &PageRequest,
-    found: Found<&'a [T]>,
+    found: FoundRows<&'a [T]>,
     key_of: impl Fn(&T) -> (SortKey, i64),
     shape: impl Fn(&'a T) -> W,
 ) -> Response {

@@ -42,9 +42,9 @@ pub const TRUE: HeaderValue = HeaderValue::from_static("true");
 /// The response of a write. It is built inside the transaction, so that it can be stored with the change.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Answer(StoredResponse);
+pub struct WriteResponse(StoredResponse);
 
-impl Keepable for Answer {
+impl Keepable for WriteResponse {
     fn length(&self) -> usize {
         self.0.length()
     }
@@ -58,7 +58,7 @@ impl Keepable for Answer {
     }
 }
 
-impl Answer {
+impl WriteResponse {
     /// 200 with a body.
     ///
     /// # Errors
@@ -262,7 +262,7 @@ impl Write {
     pub async fn run<S, F>(self, app: &AppState, by: &S, work: F) -> Result<Response, Problem>
     where
         S: Scope + Clone + Send + 'static,
-        F: Fn(&mut Tx<'_, S>) -> Result<Answer> + Send + 'static,
+        F: Fn(&mut Tx<'_, S>) -> Result<WriteResponse> + Send + 'static,
     {
         self.run_by(async |options| unit::write_in(&app.store, by, options, work).await).await
     }
@@ -273,7 +273,7 @@ impl Write {
     /// Those of `work`.
     pub async fn run_by(
         self,
-        work: impl AsyncFnOnce(WriteOptions) -> Result<Done<Answer>>,
+        work: impl AsyncFnOnce(WriteOptions) -> Result<Done<WriteResponse>>,
     ) -> Result<Response, Problem> {
         let Self { options, map_error } = self;
         let dry_run = options.dry_run;
@@ -295,15 +295,15 @@ impl Write {
     ) -> Result<Response, Problem> {
         self.run_by(async |options| {
             Ok(match bulk_operations::write(app, by, options, operation).await? {
-                Done::Now(answer) => Done::Now(Answer(answer)),
-                Done::Before(answer) => Done::Before(Answer(answer)),
+                Done::Now(answer) => Done::Now(WriteResponse(answer)),
+                Done::Before(answer) => Done::Before(WriteResponse(answer)),
             })
         })
         .await
     }
 }
 
-fn replay(answer: Answer) -> Result<Response> {
+fn replay(answer: WriteResponse) -> Result<Response> {
     let mut response = answer.into_response()?;
     response.headers_mut().insert(REPLAYED, TRUE);
     Ok(response)
@@ -335,8 +335,8 @@ impl<const LIMIT: u64> FromRequest<AppState> for Once<LIMIT> {
         let Some(key) = key else { return Ok(Self { body, claim: None }) };
         let claim = claim(app, &mut parts, &key, &body).await.map_err(Problem::into_response)?;
         match find(app, claim).await.map_err(Problem::into_response)? {
-            Found::Before(answer) => Err(answer),
-            Found::Not(claim) => Ok(Self { body, claim: Some(claim) }),
+            KeyLookup::Before(answer) => Err(answer),
+            KeyLookup::Not(claim) => Ok(Self { body, claim: Some(claim) }),
         }
     }
 }
@@ -372,19 +372,21 @@ async fn claim(app: &AppState, parts: &mut Parts, key: &str, body: &[u8]) -> Res
     Ok(app.under_way.claim(request).await?)
 }
 
-enum Found {
+enum KeyLookup {
     Before(Response),
     Not(IdempotencyKey),
 }
 
 /// Looks for a stored response before the body is validated: what was valid the first time may be invalid by now.
-async fn find(app: &AppState, claim: IdempotencyKey) -> Result<Found, Problem> {
+async fn find(app: &AppState, claim: IdempotencyKey) -> Result<KeyLookup, Problem> {
     let (answer, claim) = app
         .store
-        .read(&tenantry_store::access::nobody(), move |tx| Ok((once::find::<Answer>(tx, &claim)?, claim)))
+        .read(&tenantry_store::access::nobody(), move |tx| {
+            Ok((once::find::<WriteResponse>(tx, &claim)?, claim))
+        })
         .await?;
     Ok(match answer {
-        Some(answer) => Found::Before(replay(answer)?),
-        None => Found::Not(claim),
+        Some(answer) => KeyLookup::Before(replay(answer)?),
+        None => KeyLookup::Not(claim),
     })
 }
