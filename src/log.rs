@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_renamed_is_opened_again() {
+    fn a_renamed_file_is_reopened() {
         let dir = tempfile::tempdir().unwrap();
         let (path, old) = (dir.path().join("log"), dir.path().join("log.1"));
         let mut log = Log::to_file(&path).unwrap();
@@ -227,7 +227,7 @@ mod tests {
 
     /// Without a reader, lines that do not fit are dropped, and no writer waits forever.
     #[test]
-    fn a_pipe_that_nobody_reads_from_holds_nobody_up() {
+    fn a_pipe_without_a_reader_blocks_no_writer() {
         let (mut reader, mut writer) = io::pipe().unwrap();
         let line = [b'x'; 10_000];
         let (mut is_torn, mut kept) = (false, 0);

@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_is_told_in_round_numbers() {
+    fn progress_is_reported_in_round_numbers() {
         assert_eq!(share("copying", 0, 0), "copying: 0 % of 0 B");
         assert_eq!(share("copying", 512, 1_023), "copying: 50 % of 1023 B");
         assert_eq!(share("copying", 99, 1_024), "copying: 9 % of 1.0 KiB");

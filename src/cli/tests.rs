@@ -141,7 +141,7 @@ fn every_command_takes_every_setting_that_it_does_not_mean_otherwise() {
 }
 
 #[test]
-fn help_tells_the_settings_where_they_matter() {
+fn help_lists_the_settings_where_they_apply() {
     let help = |line: &str| parse(words(line)).unwrap_err().render().to_string();
     for setting in crate::config::settings() {
         assert!(help("serve --help").contains(&format!("--{}", setting.name)), "{}", setting.name);
@@ -152,7 +152,7 @@ fn help_tells_the_settings_where_they_matter() {
 }
 
 #[test]
-fn nothing_said_is_the_help() {
+fn no_arguments_print_the_help() {
     let (out, err, code) = outcome("", &[("TENANTRY_NONSENSE", "x")]);
     assert!(out.contains("Usage: tenantry") && out.contains("operator") && out.contains("tenantry.toml"));
     assert_eq!((err.as_str(), code), ("", 0));

@@ -117,7 +117,7 @@ async fn every_operation_has_the_bound_that_its_documentation_names() {
 }
 
 #[tokio::test]
-async fn a_setting_lowers_every_bound() {
+async fn a_setting_lowers_every_limit() {
     let t = T::with(|config| config.body_limit = 2 << 10).await;
     let admin = t.admin().await;
     let bearer = format!("Bearer {}", admin.token.as_deref().unwrap());

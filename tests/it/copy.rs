@@ -316,7 +316,7 @@ async fn a_copy_into_postgresql_has_every_index_and_key() {
 }
 
 #[tokio::test]
-async fn servers_that_are_connected_to_the_source_are_told_of() {
+async fn servers_connected_to_the_source_are_reported() {
     if !is_postgres() {
         return;
     }
@@ -337,7 +337,7 @@ async fn servers_that_are_connected_to_the_source_are_told_of() {
 }
 
 #[tokio::test]
-async fn a_copy_that_is_broken_off_anywhere_goes_on_where_it_stopped() {
+async fn an_interrupted_copy_resumes_where_it_stopped() {
     let (t, from) = on_sqlite().await;
     populate(&t).await;
     let whole = copied(&from, &Other::new(t.dir.path(), "whole.db").url());
@@ -375,7 +375,7 @@ async fn a_copy_that_is_broken_off_anywhere_goes_on_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn a_great_table_is_gone_on_with_in_its_middle() {
+async fn a_large_table_is_resumed_in_its_middle() {
     let (t, from) = on_sqlite().await;
     seed(&t, 1, "many", 11_000, Vec::new()).await;
     let to = Other::new(t.dir.path(), "to.db");
@@ -405,7 +405,7 @@ async fn a_great_table_is_gone_on_with_in_its_middle() {
 }
 
 #[tokio::test]
-async fn a_source_that_has_changed_or_is_another_one_is_not_gone_on_with() {
+async fn a_copy_does_not_resume_from_a_changed_or_different_source() {
     let (t, from) = on_sqlite().await;
     let admin = t.admin().await;
     let user = admin.create("one").await["userId"].as_i64().unwrap();
@@ -433,7 +433,7 @@ async fn a_source_that_has_changed_or_is_another_one_is_not_gone_on_with() {
 }
 
 #[tokio::test]
-async fn a_row_that_was_damaged_on_the_way_is_noticed() {
+async fn a_row_damaged_during_the_copy_is_detected() {
     let (t, from) = on_sqlite().await;
     populate(&t).await;
     for (table, sql) in [
@@ -454,7 +454,7 @@ async fn a_row_that_was_damaged_on_the_way_is_noticed() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_copied_is_refused_and_left_as_it_is() {
+async fn databases_that_cannot_be_copied_are_refused_and_unchanged() {
     let (t, from) = on_sqlite().await;
     t.admin().await.create("one").await;
     let dir = t.dir.path();
@@ -521,7 +521,7 @@ async fn what_cannot_be_copied_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn the_command_copies_and_tells_what_it_did() {
+async fn the_command_copies_and_reports() {
     let home = Home::new();
     let server = home.serve();
     let admin = server.admin().await;
@@ -579,7 +579,7 @@ async fn the_command_copies_and_tells_what_it_did() {
 }
 
 #[tokio::test]
-async fn a_killed_command_goes_on_when_it_is_run_again() {
+async fn a_killed_command_resumes_when_it_is_run_again() {
     let home = Home::new();
     let server = home.serve();
     server.admin().await.create("one").await;

@@ -75,7 +75,7 @@ async fn everybody(server: &Process) -> BTreeMap<String, i64> {
 }
 
 #[tokio::test]
-async fn what_a_killed_server_had_answered_is_there_once_and_whole() {
+async fn acknowledged_writes_of_a_killed_server_are_stored_once_and_completely() {
     let home = Home::new();
     let (mut created, taken) = create_and_kill(home.serve(), 300).await;
     assert!(taken.is_empty() && created.len() < USERS, "{} of {USERS}", created.len());

@@ -133,7 +133,7 @@ fn floods() -> Vec<Flood> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_thousand_strangers_who_send_slowly_take_little_memory() {
+async fn two_thousand_slow_unauthenticated_senders_take_little_memory() {
     allow_files();
     let home = Home::new();
     let server = Process::serve(home.path(), &[], &GIVEN);

@@ -113,7 +113,7 @@ async fn rows_become_the_users_that_creates_would_make() {
 }
 
 #[tokio::test]
-async fn a_bad_row_is_told_with_its_line_and_holds_up_no_other() {
+async fn a_bad_row_is_reported_with_its_line_and_does_not_stop_the_others() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = admin.create_group("Editors").await;
@@ -233,7 +233,7 @@ async fn records_of_csv_are_rows_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_dry_run_tells_what_would_happen_and_changes_nothing() {
+async fn a_dry_run_reports_effects_and_changes_nothing() {
     let t = T::start().await;
     let admin = t.admin().await;
     admin.create("taken").await;
@@ -386,7 +386,7 @@ fn row(n: usize, name: &str, group: GroupId) -> ImportRow {
 }
 
 #[tokio::test]
-async fn a_batch_makes_way_and_goes_on_in_another_transaction() {
+async fn a_batch_yields_and_continues_in_another_transaction() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = GroupId(admin.create_group("Editors").await);
@@ -435,7 +435,7 @@ async fn has_begun<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> bool {
 }
 
 #[tokio::test]
-async fn a_batch_with_a_group_that_is_gone_is_done_row_by_row() {
+async fn a_batch_with_a_deleted_group_is_stored_row_by_row() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = GroupId(admin.create_group("Editors").await);
@@ -467,7 +467,7 @@ async fn a_batch_with_a_group_that_is_gone_is_done_row_by_row() {
 }
 
 #[tokio::test]
-async fn an_import_that_broke_off_goes_on_where_it_stopped() {
+async fn an_interrupted_import_resumes_where_it_stopped() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (pieces, body) = piecewise();
@@ -509,7 +509,7 @@ async fn an_import_that_broke_off_goes_on_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn an_admin_who_is_one_no_more_imports_no_further() {
+async fn a_demoted_admin_cannot_continue_an_import() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (id, second) = t.member("second").await;

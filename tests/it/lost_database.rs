@@ -35,7 +35,7 @@ fn assert_come_again(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn a_change_whose_connection_is_cut_is_refused_at_once_and_not_done() {
+async fn a_change_whose_connection_is_cut_is_refused_at_once_and_not_stored() {
     if !is_postgres() {
         return;
     }
@@ -69,7 +69,7 @@ async fn a_change_whose_connection_is_cut_is_refused_at_once_and_not_done() {
 }
 
 #[tokio::test]
-async fn without_its_database_the_server_lives_and_says_when_to_come_again() {
+async fn without_its_database_the_server_stays_up_and_sends_retry_after() {
     if !is_postgres() {
         return;
     }

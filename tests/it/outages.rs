@@ -96,7 +96,7 @@ async fn connections_that_the_server_closes_under_load_cost_no_right_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_silent_database_is_answered_503_and_forgiven() {
+async fn an_unresponsive_database_is_a_503_until_it_recovers() {
     if !is_postgres() {
         return;
     }

@@ -7,7 +7,7 @@ use crate::fixtures::with;
 use crate::harness::{T, new_user};
 
 #[tokio::test]
-async fn only_what_is_named_changes() {
+async fn only_given_fields_change() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (one, two) = (admin.create_group("One").await, admin.create_group("Two").await);

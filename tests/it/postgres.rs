@@ -58,7 +58,7 @@ fn contents(url: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn migrate_makes_the_schema_once_and_says_so() {
+fn migrate_creates_the_schema_once_and_says_so() {
     if !is_postgres() {
         return;
     }
@@ -78,7 +78,7 @@ fn migrate_makes_the_schema_once_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_processes_that_start_at_once_make_one_schema_and_one_admin() {
+async fn two_processes_that_start_concurrently_create_one_schema_and_one_admin() {
     if !is_postgres() {
         return;
     }
@@ -112,7 +112,7 @@ async fn two_processes_that_start_at_once_make_one_schema_and_one_admin() {
 }
 
 #[test]
-fn a_newer_database_is_refused_and_left() {
+fn a_newer_database_is_refused_and_unchanged() {
     if !is_postgres() {
         return;
     }
@@ -151,7 +151,7 @@ fn first_schema() -> String {
 }
 
 #[test]
-fn a_database_made_by_an_edited_migration_is_refused_and_left() {
+fn a_database_of_an_edited_migration_is_refused_and_unchanged() {
     if !is_postgres() {
         return;
     }
@@ -210,7 +210,7 @@ fn an_older_database_waits_for_migrate_where_it_must() {
 /// Users of an older schema are there after an upgrade, and so are those that a server of the older version, which is not
 /// replaced yet, stores after it: its statements do not name what came later (docs/adr/0012).
 #[test]
-fn an_older_version_goes_on_while_the_schema_is_newer() {
+fn an_older_version_keeps_working_with_a_newer_schema() {
     if !is_postgres() {
         return;
     }
@@ -241,7 +241,7 @@ fn an_older_version_goes_on_while_the_schema_is_newer() {
 }
 
 #[test]
-fn a_database_of_another_program_is_refused_and_left() {
+fn a_database_of_another_program_is_refused_and_unchanged() {
     if !is_postgres() {
         return;
     }
@@ -292,7 +292,7 @@ impl Drop for Role {
 }
 
 #[test]
-fn a_user_without_rights_is_told_which() {
+fn a_user_without_rights_is_told_the_missing_one() {
     if !is_postgres() {
         return;
     }
@@ -373,7 +373,7 @@ fn a_database_that_cannot_be_reached_is_named_with_the_reason() {
 
 /// What only a server with other settings than the tests' says: the words of the protocol, spoken by the test.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_server_says_to_who_connects_is_told_with_what_to_do() {
+async fn errors_of_connecting_are_reported_with_a_hint() {
     if !is_postgres() {
         return;
     }

@@ -56,7 +56,7 @@ async fn known<'t>(other: &'t T, person: &Person<'_>, path: &str) -> Person<'t> 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_ends_a_session_here_ends_it_there() {
+async fn a_session_ended_here_is_ended_there() {
     if !is_postgres() {
         return;
     }
@@ -103,7 +103,7 @@ async fn what_ends_a_session_here_ends_it_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rights_given_and_taken_here_are_so_there() {
+async fn rights_granted_and_revoked_here_take_effect_there() {
     if !is_postgres() {
         return;
     }
@@ -140,7 +140,7 @@ async fn rights_given_and_taken_here_are_so_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn users_that_are_remembered_there_are_as_they_are_here() {
+async fn users_cached_there_match_changes_here() {
     if !is_postgres() {
         return;
     }
@@ -192,7 +192,7 @@ async fn lock(admin: &Person<'_>, id: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_hears_nothing_believes_nothing() {
+async fn a_process_without_notifications_does_not_use_its_cache() {
     if !is_postgres() {
         return;
     }
@@ -232,7 +232,7 @@ async fn a_process_that_hears_nothing_believes_nothing() {
 
 /// The server closes the connection that listens, and that one alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_was_deaf_for_a_moment_has_forgotten_everything() {
+async fn a_process_that_missed_notifications_drops_its_cache() {
     if !is_postgres() {
         return;
     }
@@ -261,7 +261,7 @@ async fn a_process_that_was_deaf_for_a_moment_has_forgotten_everything() {
 
 /// Times are the database's, so what a process gives whose machine goes wrong by an hour is good in the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_clock_is_put_right() {
+async fn a_wrong_clock_is_corrected() {
     if !is_postgres() {
         return;
     }
@@ -314,7 +314,7 @@ fn deliver(t: &T) -> tokio::task::JoinHandle<Delivered> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_letter_is_sent_by_one_process() {
+async fn a_message_is_sent_by_one_process() {
     if !is_postgres() {
         return;
     }
@@ -359,7 +359,7 @@ async fn a_letter_is_sent_by_one_process() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_dead_worker_took_is_sent_by_another_one() {
+async fn messages_of_a_dead_worker_are_sent_by_another() {
     if !is_postgres() {
         return;
     }
@@ -381,7 +381,7 @@ async fn what_a_dead_worker_took_is_sent_by_another_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_has_expired_is_cleared_away_once() {
+async fn expired_rows_are_removed_once() {
     if !is_postgres() {
         return;
     }

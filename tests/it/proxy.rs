@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_sent_in_a_silence_arrives_after_it() {
+    async fn data_sent_during_a_stall_arrives_after_it() {
         let proxy = Proxy::to(echo_server().await);
         let mut old = connect(&proxy).await;
         send(&mut old, "before").await;
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_ends_when_there_is_nothing_behind_or_the_proxy_goes() {
+    async fn a_connection_ends_without_a_target_or_with_the_proxy() {
         // A port that was free a moment ago and that nobody listens at.
         let nobody = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let to_nobody = Proxy::to(nobody.local_addr().unwrap());

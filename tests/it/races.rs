@@ -240,7 +240,7 @@ pub async fn waiting(t: &T, count: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_group_goes_while_members_come() {
+async fn a_group_is_deleted_while_members_are_added() {
     if !is_postgres() {
         return;
     }

@@ -61,7 +61,7 @@ impl UserRepresentation for NameTag {
 
 /// Whoever comes first, and whether or not the other is kept in memory.
 #[tokio::test]
-async fn a6_each_representation_of_a_user_has_its_own_bytes() {
+async fn a6_each_representation_of_a_user_is_cached_separately() {
     let t = T::start().await;
     let admin = t.admin().await;
     let path = path_of(&admin.create("fenna").await);
@@ -229,7 +229,7 @@ async fn a2_b7_a_user_is_updated() {
 }
 
 #[tokio::test]
-async fn a2_a_taken_name_is_a_conflict_and_ones_own_is_not() {
+async fn a2_a_taken_username_is_a_conflict_and_the_current_one_is_not() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (ada, bob) = (admin.create("ada").await, admin.create("bob").await);
@@ -308,7 +308,7 @@ async fn a6_a_user_is_found_by_its_id() {
 
 /// Of a user that is read again the answer is kept: it must not outlive what it says.
 #[tokio::test]
-async fn a6_an_answer_that_is_kept_shows_every_change() {
+async fn a6_a_cached_response_shows_every_change() {
     let t = T::start().await;
     let admin = t.admin().await;
     let fenna = admin.create("fenna").await;

@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_tells_what_was_kept() {
+    fn a_response_lists_what_was_left_unchanged() {
         let kept = [KeptRow { user_id: Some(5), group_id: None, code: String::from("last-admin") }];
         let of = |change: &BulkChange, kept: &[KeptRow]| {
             let told = response(change, 3, 2, kept).unwrap();

@@ -283,7 +283,7 @@ mod tests {
     type Meanwhile = fn(&mut Tx<'_>, &Candidate) -> Result<()>;
 
     #[tokio::test]
-    async fn who_may_not_log_in_any_more_costs_nothing_when_its_turn_comes() {
+    async fn a_login_refused_meanwhile_costs_no_hash() {
         let cases: [(&str, Meanwhile); 6] = [
             ("nothing", |_, _| Ok(())),
             ("locked", |tx, of| {
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_gone_or_comes_too_late_costs_nothing() {
+    async fn canceled_or_late_logins_cost_nothing() {
         let server = Server::start().await;
         let fenna = server.user(1, "fenna").await;
         let turn = server.services.expensive_turns.take(PartnerId(1)).await.unwrap();

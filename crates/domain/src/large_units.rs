@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_too_long_or_comes_too_late_is_refused() {
+    async fn long_or_excess_waits_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let (store, all) = (store(&dir), LargeUnits::default());
         let _first = all.begin(&store, ONE).await.unwrap();

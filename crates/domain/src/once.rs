@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_kept_up_to_four_megabytes() {
+    async fn a_response_is_stored_up_to_four_megabytes() {
         use crate::unit::{self, Done, WriteOptions};
         use tenantry_store::access::nobody;
         let dir = tempfile::tempdir().unwrap();

@@ -232,7 +232,7 @@ mod tests {
     type Overtaking = fn(&mut Tx<'_, Admin>, UserId, &str) -> Result<()>;
 
     #[tokio::test]
-    async fn a_change_that_something_overtook_sets_nothing() {
+    async fn a_change_with_a_conflict_stores_nothing() {
         let overtakings: [(&str, Overtaking); 5] = [
             ("reset", |tx, user_id, _| reset(tx, user_id)),
             ("lock", |tx, user_id, _| {
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_two_changes_in_one_session_the_later_finds_another_password() {
+    async fn of_two_password_changes_in_one_session_the_later_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let (store, member, matched) = logged_in(&dir).await;
         for (hash, is_first) in [("first", true), ("second", false)] {

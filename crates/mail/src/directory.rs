@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_unfinished_goes_at_the_next_start() {
+    fn unfinished_files_are_removed_at_the_next_start() {
         let parent = tempfile::tempdir().unwrap();
         let directory = open(&parent);
         directory.send_batch(&[testing::password("Ada")], testing::later())[0].clone().unwrap();
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_answers_for_each() {
+    fn a_batch_responds_to_each() {
         let parent = tempfile::tempdir().unwrap();
         let directory = open(&parent);
         let mut batch: Vec<OutboundEmail> = (0..150)

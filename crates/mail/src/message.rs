@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_has_a_line_of_its_own() {
+    fn the_password_is_on_a_separate_line() {
         // ASCII is sent as it is; any other script makes the text quoted-printable
         for name in ["Ada Lovelace", "Zoë", "Анна Каренина", "愛".repeat(255).as_str()] {
             for password in [testing::PASSWORD, "=".repeat(40).as_str(), "A3=\"'<>&.~!@#$%^*(){}[]|\\;,?/`9"]
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_envelope_is_the_same_mail() {
+    fn the_same_entry_is_the_same_message() {
         for mail in testing::one_of_each() {
             assert_eq!(bytes(&mail), bytes(&mail));
         }

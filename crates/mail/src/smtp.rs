@@ -2,7 +2,7 @@
 //!
 //! One connection serves a batch and ends with it: a busy outbox pays for few handshakes, a quiet one leaves nothing
 //! open to go stale. lettre's own pool is not used: its connections end at every refusal and do not tell what was refused
-//! (`a_connection_as_lettre_pools_it_ends_at_a_refusal_of_whatever`). lettre's `tracing` feature must stay off: it logs whole
+//! (`a_pooled_connection_of_lettre_is_closed_after_any_refusal`). lettre's `tracing` feature must stay off: it logs whole
 //! mails.
 
 use std::time::{Duration, Instant};

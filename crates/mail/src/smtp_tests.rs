@@ -82,7 +82,7 @@ fn a_batch_goes_over_one_connection() {
 }
 
 #[test]
-fn a_refused_recipient_stops_no_other() {
+fn a_refused_recipient_does_not_stop_the_others() {
     let (port, heard) = server(|line| match line {
         "RCPT TO:<gone@example.org>" => Some("550 5.1.1 no such mailbox"),
         "RCPT TO:<full@example.org>" => Some("452 4.2.2 mailbox full"),
@@ -113,7 +113,7 @@ fn a_refused_message_says_so_without_the_password() {
 }
 
 #[test]
-fn a_refused_sender_is_no_mails_fault() {
+fn a_refused_sender_is_not_an_error_of_the_message() {
     let (port, _) =
         server(|line| if line.starts_with("MAIL") { Some("550 who are you") } else { kind(line) });
     assert!(!Mailer::Smtp(smtp(port)).send(&testing::password("Ada")).unwrap_err().permanent);
@@ -137,7 +137,7 @@ fn a_refused_sender_is_no_mails_fault() {
 /// Why lettre's pool is not used: its connections end at a refusal, and do not tell that of a sender, which is no mail's
 /// fault, from that of a recipient, which is final.
 #[test]
-fn a_connection_as_lettre_pools_it_ends_at_a_refusal_of_whatever() {
+fn a_pooled_connection_of_lettre_is_closed_after_any_refusal() {
     let errors = ["MAIL", "RCPT"].map(|refused| {
         let (port, heard) = match refused {
             "MAIL" => server(|line| if line.starts_with("MAIL") { Some("550 no") } else { kind(line) }),

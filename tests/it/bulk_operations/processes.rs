@@ -14,7 +14,7 @@ use crate::races::Holder;
 /// Two processes: what one leaves the other takes up, at once when it was released, else when its lease is over; and
 /// only one of them.
 #[tokio::test]
-async fn another_process_goes_on_with_it() {
+async fn another_process_resumes_it() {
     if !is_postgres() {
         return;
     }
@@ -38,7 +38,7 @@ async fn another_process_goes_on_with_it() {
 /// A step keeps the row locked that says which process has the partner's large unit: whoever looks for work meanwhile
 /// does not wait for it.
 #[tokio::test]
-async fn nobody_waits_for_the_step_of_another_process() {
+async fn no_process_waits_for_the_step_of_another() {
     if !is_postgres() {
         return;
     }
@@ -58,7 +58,7 @@ async fn nobody_waits_for_the_step_of_another_process() {
 
 /// A process that was thought dead does no further step when it comes back.
 #[tokio::test]
-async fn who_has_lost_an_operation_does_no_step_of_it() {
+async fn a_process_that_has_lost_an_operation_does_no_step_of_it() {
     let t = T::start().await;
     let admin = t.admin().await;
     seed(&t, 1, "seed", MANY, Vec::new()).await;

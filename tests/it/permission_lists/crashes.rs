@@ -33,7 +33,7 @@ async fn crashed(t: T, group: i64, next: &Value, is_there: impl Fn(&[(i64, i64)]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_was_never_switched_decides_nothing_and_is_cleared_away() {
+async fn a_list_that_was_never_switched_has_no_effect_and_is_removed() {
     let t = T::start().await;
     let old = list(0..LARGE, &["READ"]);
     let (group, user) = {
@@ -60,7 +60,7 @@ async fn a_list_that_was_never_switched_decides_nothing_and_is_cleared_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_was_switched_decides_and_the_old_one_is_cleared_away() {
+async fn a_switched_list_takes_effect_and_the_old_one_is_removed() {
     let t = T::start().await;
     let old = list(0..LARGE, &["READ"]);
     let (group, user) = {

@@ -118,7 +118,7 @@ async fn until(stream: &mut TcpStream, ends: &str) -> String {
 }
 
 #[tokio::test]
-async fn answers_on_a_connection_that_lives_on() {
+async fn responses_on_a_keep_alive_connection() {
     let server = start(router(), bounds()).await;
     let mut stream = server.connect().await;
     for _ in 0..3 {
@@ -148,7 +148,7 @@ async fn paths_are_canonical_before_routing() {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_500_and_the_connection_lives_on() {
+async fn a_panic_is_a_500_and_the_connection_survives() {
     let server = start(router(), bounds()).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /panics HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
@@ -160,7 +160,7 @@ async fn a_panic_is_a_500_and_the_connection_lives_on() {
 }
 
 #[tokio::test]
-async fn a_long_answer_outlives_the_bounds_for_waiting() {
+async fn a_long_response_is_not_subject_to_idle_timeouts() {
     let soon = Duration::from_millis(250);
     let router = Router::new().route("/", get(async || Body::new(Slow(25, Box::pin(sleep(Duration::ZERO))))));
     let server = start(router, Bounds { header_read: soon, keep_alive: soon, ..bounds() }).await;
@@ -445,7 +445,7 @@ impl Drop for Endless {
 }
 
 #[tokio::test]
-async fn a_reader_that_takes_nothing_is_cut_off() {
+async fn a_client_that_reads_nothing_is_cut_off() {
     let (dropped, told) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
     let endless = (Arc::clone(&dropped), Arc::clone(&told));
     let router = Router::new().route(
@@ -519,7 +519,7 @@ async fn shutdown_does_not_wait_for_ever() {
 }
 
 #[tokio::test]
-async fn rounds_that_panic_begin_again() {
+async fn rounds_that_panic_are_restarted() {
     let supervisor = tenantry_core::supervise::Supervisor::default();
     supervisor.let_panic("rounds", 2);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_believed_until_its_user_session_or_partner_changes() {
+    fn an_entry_is_valid_until_its_user_session_or_partner_changes() {
         let cache = Cache::new(true);
         let hash = [7; 32];
         cache.keep_user(&cache.filling(), ada(), &shown());
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fill_that_an_invalidation_overtook_is_not_kept() {
+    fn a_fill_overtaken_by_an_invalidation_is_not_cached() {
         let cache = Cache::new(true);
         let hash = [8; 32];
         let filling = cache.filling();
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_lease_nothing_is_believed() {
+    fn without_a_lease_the_cache_is_not_used() {
         let cache = Cache::new(false);
         let hash = [9; 32];
         cache.keep_caller(&cache.filling(), &hash, &facts(5));

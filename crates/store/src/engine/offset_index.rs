@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_searches_the_one_asked_for_longest_ago_goes() {
+    fn of_too_many_searches_the_least_recently_used_is_dropped() {
         let (wanted, _asked) = std::sync::mpsc::sync_channel(1);
         let index = OffsetIndex::new(wanted, KEYS);
         let search = |n: usize| (PartnerId(1), IndexKey::Search(n.to_string()));
@@ -457,7 +457,7 @@ mod tests {
     /// A commit from before an entry was begun has no number, so a snapshot from before it cannot be distinguished from
     /// one that includes it.
     #[test]
-    fn whoever_may_not_see_what_a_book_counted_is_told_nothing() {
+    fn an_older_snapshot_does_not_use_a_newer_count() {
         let (wanted, asked) = std::sync::mpsc::sync_channel(1);
         let index = Arc::new(OffsetIndex::new(wanted, KEYS));
         let kept = (PartnerId(1), IndexKey::Search(String::from("ada")));

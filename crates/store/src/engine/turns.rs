@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn turns_are_handed_on_and_too_many_are_refused() {
+    async fn slots_are_passed_on_and_too_many_waiters_are_refused() {
         let turns = Turns::new(1, 2, "too many");
         let first = turns.take(PartnerId(1)).await.unwrap();
         let wait = |pid: i64| {

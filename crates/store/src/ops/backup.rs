@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn what_is_written_during_the_copy_is_not_in_it_and_does_not_wait() {
+    async fn writes_during_the_copy_are_not_in_it_and_do_not_wait() {
         let dir = tempfile::tempdir().unwrap();
         let (path, to) = (dir.path().join("tenantry.db"), dir.path().join("copy.db"));
         let store = open(&path);
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_in_use_is_neither_settled_nor_taken_for_a_backup() {
+    async fn a_database_in_use_is_neither_settled_nor_accepted_as_a_backup() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tenantry.db");
         let store = open(&path);

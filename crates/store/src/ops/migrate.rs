@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_of_texts_is_made_over_what_searches_ask_for() {
+    fn the_index_of_texts_covers_what_searches_use() {
         let sql = for_dialect(MIGRATIONS[0].sql, Dialect::Postgres);
         let text = crate::listing::search::FIRST_TEXT.replace("u.", "").replace("'\u{1}'", "E'\\x01'");
         assert!(sql.contains(&text), "{text}");

@@ -560,7 +560,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hot_text_is_made_once() {
+    fn the_hot_text_is_built_once() {
         let texts = |n| texts(Dialect::Sqlite, n);
         assert!(matches!((texts(1), texts(3)), (Cow::Borrowed(_), Cow::Borrowed(_))));
         for n in [1, 9] {

@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_is_asked_for_and_missing_is_named() {
+    fn a_missing_required_password_is_named() {
         // In clear text, MD5 with a salt, SCRAM.
         for answer in [
             &b"R\0\0\0\x08\0\0\0\x03"[..],
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_speak_the_protocol_is_named_as_such() {
+    fn a_server_of_another_protocol_is_named_as_such() {
         let error = answered(&[b"HTTP/1.1 400 Bad Request\r\n\r\n"], "robot:hush", "sslmode=disable");
         assert!(matches!(error, ConnectError::Protocol(_)), "{error:?}");
         let error = answered(&[b""], "robot:hush", "sslmode=disable");
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_takes_no_writes_is_not_the_one() {
+    fn a_read_only_server_is_an_error() {
         // AuthenticationOk, ReadyForQuery, then the answer to SHOW transaction_read_only: a row of one column, "on".
         let hello = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
         let columns = [&b"T\0\0\0\x1b\0\x01on\0"[..], &[0; 18]].concat();
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn what_spoils_the_session_is_kept() {
+    fn errors_of_setting_up_the_session_keep_their_meaning() {
         assert!(matches!(ConnectError::from(DbError::Lost("gone".into())), ConnectError::Protocol(_)));
         assert!(matches!(ConnectError::from(DbError::Crowded), ConnectError::TooManyConnections));
         let error = ConnectError::from(DbError::Other(String::from("postgres: no such setting (42704)")));

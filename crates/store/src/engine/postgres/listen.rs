@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_is_what_is_heard() {
+    fn notifications_arrive_as_sent() {
         let stale = vec![
             Stale::Partner(PartnerId(7)),
             Stale::Session(PartnerId(1), String::from("a-b_c")),
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn many_keys_are_told_as_partners_and_very_many_partners_as_everything() {
+    fn many_keys_are_sent_as_partners_and_very_many_partners_as_everything() {
         let users: Vec<_> = (0..101).map(|n| Stale::User(PartnerId(1 + n % 2), UserId(n))).collect();
         assert_eq!(encode(&users), "p1 p2");
         let partners: Vec<_> = (0..5_000).map(|n| Stale::Partner(PartnerId(n))).collect();

@@ -571,7 +571,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_may_wait_longer_than_what_never_ends() {
+    fn a_burst_may_queue_longer_than_constant_overload() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut limit = QueueLimit { fit: SHORTEST_QUEUE, busy_since: None };
