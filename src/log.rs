@@ -1,5 +1,5 @@
-//! Where log lines go: standard error, or a file that can be opened again. A line that cannot be written is dropped and
-//! counted; whoever wrote it never hears of that (leaf).
+//! The log output: standard error, or a file that can be reopened. A line that cannot be written is dropped and counted;
+//! its writer gets no error.
 
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -16,11 +16,11 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Lines of this process that could not be written.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// So much is written to a pipe at once: what poll(2) finds room for (`PIPE_BUF`).
+/// Maximum size of a write to a pipe: what poll(2) guarantees room for (`PIPE_BUF`).
 const PIECE: usize = 4_096;
 
-/// How long a line waits for somebody to read from a full pipe. While nobody does, further lines do not wait.
-const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// How long a line waits for a reader of a full pipe. Further lines do not wait until there is one.
+const TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// The log. Clones share it.
 #[derive(Debug, Clone)]
@@ -28,18 +28,18 @@ pub struct Log(Arc<Mutex<Target>>);
 
 #[derive(Debug)]
 struct Target {
-    /// None for standard error.
+    /// `None` for standard error.
     file: Option<(PathBuf, File)>,
-    /// Whether a reader can keep a line waiting.
+    /// Whether a slow reader can block writes.
     is_pipe: bool,
-    /// The last line was dropped for want of a reader.
+    /// The last line was dropped for lack of a reader.
     is_stuck: bool,
-    /// The last line was written in part.
+    /// The last line was written partially.
     is_torn: bool,
 }
 
 impl Log {
-    /// Log lines go to standard error.
+    /// Logs to standard error.
     pub fn to_stderr() -> Self {
         Self(Arc::new(Mutex::new(Target {
             file: None,
@@ -49,7 +49,7 @@ impl Log {
         })))
     }
 
-    /// Log lines are appended to a file, which is made where there is none.
+    /// Appends to a file, which is created if necessary.
     ///
     /// # Errors
     /// It cannot be opened.
@@ -60,10 +60,10 @@ impl Log {
         Ok(Self(Arc::new(Mutex::new(Target { file, is_pipe, is_stuck: false, is_torn: false }))))
     }
 
-    /// Opens the file again by its name, for somebody has renamed it; whether there is a file.
+    /// Reopens the file by its name, after it was renamed. Returns whether the log is a file.
     ///
     /// # Errors
-    /// It cannot be opened: then the log goes on into the one that was open.
+    /// It cannot be opened: then the log continues in the file that was open.
     pub fn reopen(&self) -> io::Result<bool> {
         let mut target = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((path, _)) = &target.file else { return Ok(false) };
@@ -80,7 +80,7 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-/// Whether a write can wait for somebody who reads.
+/// Whether a write can wait for a reader.
 fn may_block(fd: BorrowedFd<'_>) -> bool {
     let kind = fd.try_clone_to_owned().and_then(|fd| File::from(fd).metadata()).map(|meta| meta.file_type());
     kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket())
@@ -125,11 +125,11 @@ fn write<W: Write + AsFd>(
 }
 
 fn wait_for_room(fd: BorrowedFd<'_>, is_stuck: bool) -> io::Result<()> {
-    let patience = if is_stuck { Timespec { tv_sec: 0, tv_nsec: 0 } } else { PATIENCE };
+    let timeout = if is_stuck { Timespec { tv_sec: 0, tv_nsec: 0 } } else { TIMEOUT };
     loop {
-        match poll(&mut [PollFd::new(&fd, PollFlags::OUT)], Some(&patience)) {
+        match poll(&mut [PollFd::new(&fd, PollFlags::OUT)], Some(&timeout)) {
             Ok(0) => return Err(io::ErrorKind::WouldBlock.into()),
-            // Also of a pipe that nobody reads from any more: the write says so.
+            // Also for a pipe without a reader: the write then fails.
             Ok(_) => return Ok(()),
             Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e.into()),
@@ -137,7 +137,7 @@ fn wait_for_room(fd: BorrowedFd<'_>, is_stuck: bool) -> io::Result<()> {
     }
 }
 
-/// Takes one line whole. It never fails.
+/// Writes one whole line. It never fails.
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut target = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -171,8 +171,8 @@ pub fn render(text: &mut String) {
     let _ = writeln!(text, "{NAME} {dropped}\n");
 }
 
-/// Has panics reported as log lines, or on standard error where there is no log yet. The standard library's own report
-/// would go around a log file.
+/// Reports panics as log lines, or on standard error before there is a log. The standard library's report would bypass
+/// a log file.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_renamed_is_opened_again() {
+    fn a_renamed_file_is_reopened() {
         let dir = tempfile::tempdir().unwrap();
         let (path, old) = (dir.path().join("log"), dir.path().join("log.1"));
         let mut log = Log::to_file(&path).unwrap();
@@ -215,7 +215,7 @@ mod tests {
         log.write_all(b"two\n").unwrap();
         assert!(log.clone().reopen().unwrap());
         log.write_all(b"three\n").unwrap();
-        // What cannot be opened again changes nothing.
+        // A failure to reopen changes nothing.
         std::fs::rename(&path, dir.path().join("log.2")).unwrap();
         std::fs::create_dir(&path).unwrap();
         log.reopen().unwrap_err();
@@ -225,9 +225,9 @@ mod tests {
         assert!(!Log::to_stderr().reopen().unwrap());
     }
 
-    /// Nobody reads: the lines that find no room are dropped, and nobody waits for ever.
+    /// Without a reader, lines that do not fit are dropped, and no writer waits forever.
     #[test]
-    fn a_pipe_that_nobody_reads_from_holds_nobody_up() {
+    fn a_pipe_without_a_reader_blocks_no_writer() {
         let (mut reader, mut writer) = io::pipe().unwrap();
         let line = [b'x'; 10_000];
         let (mut is_torn, mut kept) = (false, 0);
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!((refused.kind(), is_torn), (io::ErrorKind::WouldBlock, true));
         let mut room = vec![0; 9 * 4_096];
         reader.read_exact(&mut room).unwrap();
-        // The line that was written in part is ended first.
+        // The partial line is terminated first.
         write(&mut writer, b"next\n", true, true, &mut is_torn).unwrap();
         drop(writer);
         let mut rest = Vec::new();

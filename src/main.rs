@@ -1,6 +1,6 @@
 //! The binary: parse arguments, call `cli`.
 
-/// Takes less for many connections than that of glibc (ADR 22).
+/// Uses less memory for many connections than the allocator of glibc (ADR 22).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

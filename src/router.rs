@@ -1,4 +1,4 @@
-//! The whole of HTTP on one page: every operation of every edge, health, metrics and documentation.
+//! All routes in one file: every operation, health, metrics and documentation.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use tenantry_http::observe::{Metrics, Observe};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 
-/// All of HTTP: the API, OAuth, health, metrics and documentation.
+/// All routes: the API, OAuth, health, metrics and documentation.
 pub fn service(state: &AppState, metrics: &Arc<Metrics>) -> Observe<Router> {
     let (router, document) = api().split_for_parts();
     let router = router
@@ -27,13 +27,13 @@ pub fn service(state: &AppState, metrics: &Arc<Metrics>) -> Observe<Router> {
         .merge(openapi::router(&document))
         .fallback(async || Problem::unknown_path())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        // The server bounds every body itself (incoming.rs).
+        // The server limits every body itself (incoming.rs).
         .layer(DefaultBodyLimit::disable())
         .with_state(state.clone());
     Observe::new(router, Arc::clone(metrics), &state.random)
 }
 
-/// `/metrics` and nothing else, for a listener of its own.
+/// Only `/metrics`, for a separate listener.
 pub fn metrics_service(state: &AppState, metrics: &Arc<Metrics>) -> Observe<Router> {
     let router = health::metrics_router(Arc::clone(metrics), state.store.supervisor().clone(), log::render)
         .fallback(async || Problem::unknown_path());

@@ -10,7 +10,7 @@ use crate::paced;
 use crate::report::{Row, SHARES, p99};
 use crate::rows::{self, Tokens};
 use crate::server::Server;
-use tenantry::cli::print::Progress;
+use tenantry::cli::print::ProgressLine;
 use tenantry::cli::progress::grouped;
 use tenantry::cli::refusal::Refusal;
 
@@ -47,7 +47,7 @@ pub(crate) fn rows(
     bench: &Bench<'_>,
     server: &Server,
     tokens: &Tokens,
-    progress: &mut Progress,
+    progress: &mut ProgressLine,
 ) -> Result<Vec<Row>, Refusal> {
     progress.say("measuring: a small write beside changes of many users");
     let beside = Beside { bench, server, tokens, small: std::cell::Cell::new(0) };

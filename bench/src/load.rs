@@ -13,7 +13,7 @@ use crate::scratch::Stop;
 use tenantry::cli::refusal::Refusal;
 
 /// Timeout of a response, and of those in flight at the end.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 /// How often to check whether the run was stopped.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// Polls without sleeping.
@@ -172,9 +172,9 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
         stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
         Ok(Self { stream, sent: Instant::now(), got: Vec::new(), is_waiting: false })
     }
 
@@ -253,7 +253,7 @@ impl Generator {
         let mut events = Vec::with_capacity(load.connections);
         let (mut now, mut idle) = (begun, Duration::ZERO);
         let wait = if load.is_awake { NOW } else { LOOK };
-        while self.connections.iter().any(|c| c.is_waiting) && now < end + PATIENCE && stop.check().is_ok() {
+        while self.connections.iter().any(|c| c.is_waiting) && now < end + TIMEOUT && stop.check().is_ok() {
             events.clear();
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
                 // A signal: the thread that watches signals is about to report it.
@@ -334,7 +334,7 @@ pub(crate) fn once(address: SocketAddr, request: &[u8], stop: &Stop) -> Result<O
             let at = first.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);
             return Ok(Once { status, body: first.split_off(at), length, took: connection.sent.elapsed() });
         }
-        if connection.sent.elapsed() > PATIENCE * 5 {
+        if connection.sent.elapsed() > TIMEOUT * 5 {
             return Err(failed(io::ErrorKind::TimedOut.into()));
         }
     }

@@ -17,7 +17,7 @@ use crate::rows::{self, Against, Plan, Tokens};
 use crate::scratch::{Cores, Stop, pin};
 use crate::seed::{self, Seeded};
 use crate::server::{self, Bare, Server};
-use tenantry::cli::print::Progress;
+use tenantry::cli::print::ProgressLine;
 use tenantry::cli::progress::grouped;
 use tenantry::cli::refusal::Refusal;
 
@@ -74,7 +74,7 @@ pub(crate) fn on_server_core<T>(
 impl Bench<'_> {
     /// Measures everything, or only a part.
     pub(crate) fn run(&self, report: &mut Report, only: Option<Only>) -> Result<(), Refusal> {
-        let mut progress = Progress::new();
+        let mut progress = ProgressLine::new();
         pin(self.cores.map(|cores| cores.load));
         if only != Some(Only::Refusals) {
             self.rows_and_overload(report, only == Some(Only::Overload), &mut progress)?;
@@ -90,7 +90,7 @@ impl Bench<'_> {
         &self,
         report: &mut Report,
         only_overload: bool,
-        progress: &mut Progress,
+        progress: &mut ProgressLine,
     ) -> Result<(), Refusal> {
         let server = if only_overload {
             Server::start(self.binary, self.data, self.cores, self.stop)?
@@ -109,7 +109,7 @@ impl Bench<'_> {
     }
 
     /// The rows except those of overload; and the server, which keeps running.
-    fn rows(&self, report: &mut Report, progress: &mut Progress) -> Result<Server, Refusal> {
+    fn rows(&self, report: &mut Report, progress: &mut ProgressLine) -> Result<Server, Refusal> {
         progress.say("measuring creates without HTTP");
         let looped = on_server_core(self.cores, seed::create_in_a_loop(self.data, self.time, self.stop))?;
         report.rows.push(rate(
@@ -218,10 +218,9 @@ impl<'a> Measuring<'a> {
     fn row(&mut self, mut plan: Plan<'_>) -> Result<Row, Refusal> {
         let time = self.bench.time;
         let connections = if plan.connections == 0 { self.bench.connections } else { plan.connections };
-        let patience =
-            WARM_UP + WARM_UP_PER_USER * u32::try_from(self.bench.seeded.users).unwrap_or(u32::MAX);
+        let timeout = WARM_UP + WARM_UP_PER_USER * u32::try_from(self.bench.seeded.users).unwrap_or(u32::MAX);
         let was_warm =
-            !plan.warms_up || server::warm_up(self.server.address, &mut plan.ask, patience, self.bench.stop)?;
+            !plan.warms_up || server::warm_up(self.server.address, &mut plan.ask, timeout, self.bench.stop)?;
         // Utilization and failures are reported only for the main part.
         let mut failed = self.load(&mut plan, connections, time / 8)?.failed;
         let watch = self.server.watch();

@@ -9,7 +9,7 @@ use crate::report::{Row, SHARES, p99};
 use crate::rows::{self, Tokens};
 use crate::seed::Seeded;
 use crate::server::Server;
-use tenantry::cli::print::Progress;
+use tenantry::cli::print::ProgressLine;
 use tenantry::cli::progress::grouped;
 use tenantry::cli::refusal::Refusal;
 
@@ -49,7 +49,7 @@ pub(crate) fn rows(
     bench: &Bench<'_>,
     server: &Server,
     tokens: &Tokens,
-    progress: &mut Progress,
+    progress: &mut ProgressLine,
 ) -> Result<Vec<Row>, Refusal> {
     let overload = Overload { bench, server, tokens };
     progress.say("measuring: creates at 4 × the rate");

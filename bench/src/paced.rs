@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
 
-use crate::load::{Ask, Connection, Generator, Load, PATIENCE, READ, Sample, measure, worked};
+use crate::load::{Ask, Connection, Generator, Load, READ, Sample, TIMEOUT, measure, worked};
 use crate::scratch::Stop;
 use tenantry::cli::refusal::Refusal;
 
@@ -56,7 +56,7 @@ fn paced(
             sent += 1;
         }
         let all_answered = free.len() == generator.connections.len();
-        let is_over = now >= end && (all_answered || now > end + PATIENCE);
+        let is_over = now >= end && (all_answered || now > end + TIMEOUT);
         // A short time may end before the first response, which is then waited for.
         if sample.elapsed.is_zero() && (is_over || now >= end && sample.answers > 0) {
             (sample.elapsed, sample.busy) = measure(begun, now, before);
@@ -114,7 +114,7 @@ fn one_by_one(load: &Load, pause: Duration, ask: &mut Ask<'_>, stop: &Stop) -> i
             if let Some(answer) = connection.receive(&mut buffer)? {
                 break answer;
             }
-            if stop.check().is_err() || connection.sent.elapsed() > PATIENCE {
+            if stop.check().is_err() || connection.sent.elapsed() > TIMEOUT {
                 return Err(io::ErrorKind::TimedOut.into());
             }
         };

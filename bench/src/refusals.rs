@@ -11,7 +11,7 @@ use crate::rows;
 use crate::scratch::Stop;
 use crate::seed::PASSWORD;
 use crate::server::{Server, token_request};
-use tenantry::cli::print::Progress;
+use tenantry::cli::print::ProgressLine;
 use tenantry::cli::refusal::Refusal;
 
 /// Nobody is locked or rate-limited meanwhile: that would only help.
@@ -35,7 +35,7 @@ const SLOT: Duration = Duration::from_millis(60);
 const MOST_EXPENSIVE: &str = "$2b$13$abcdefghijklmnopqrstuuKNj3B0UBWGwSQWggCU91.xLxJdl9ZBe";
 
 /// Measures both.
-pub(crate) fn rows(bench: &Bench<'_>, progress: &mut Progress) -> Result<Vec<Row>, Refusal> {
+pub(crate) fn rows(bench: &Bench<'_>, progress: &mut ProgressLine) -> Result<Vec<Row>, Refusal> {
     let server = Server::start_with(bench.binary, bench.data, &SETTINGS, bench.cores, bench.stop)?;
     let refusals = Refusals { bench, server: &server };
     let kinds = refusals.seed()?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::names::{Names, username};
 use crate::scratch::Stop;
 use tenantry::app::App;
-use tenantry::cli::print::Progress;
+use tenantry::cli::print::ProgressLine;
 use tenantry::cli::refusal::Refusal;
 use tenantry::config::Config;
 use tenantry_core::clock::Clock;
@@ -86,7 +86,7 @@ pub(crate) async fn seed(dir: &Path, shares: (u64, u64), stop: &Stop) -> Result<
     let (app, begun) = (open(dir)?, Instant::now());
     let (by, (huge, partners)) = (Operator::of_this_machine(), shares);
     let count = huge + partners * SMALL_USERS;
-    let mut seeding = Seeding { app, by, names: Names::new(), stop, progress: Progress::new(), count };
+    let mut seeding = Seeding { app, by, names: Names::new(), stop, progress: ProgressLine::new(), count };
     seeding.found().await?;
     let rights = by.as_admin_of(PartnerId(1));
     let ids = seeding.groups(&rights).await?;
@@ -111,7 +111,7 @@ struct Seeding<'s> {
     by: Operator,
     names: Names,
     stop: &'s Stop,
-    progress: Progress,
+    progress: ProgressLine,
     count: u64,
 }
 

@@ -262,12 +262,12 @@ const IN_A_ROW: usize = 5;
 pub(crate) fn warm_up(
     address: SocketAddr,
     ask: &mut load::Ask<'_>,
-    patience: Duration,
+    timeout: Duration,
     stop: &Stop,
 ) -> Result<bool, Refusal> {
     let (begun, mut fast) = (Instant::now(), 0);
     while fast < IN_A_ROW {
-        if begun.elapsed() > patience {
+        if begun.elapsed() > timeout {
             return Ok(false);
         }
         let mut request = Vec::new();

@@ -12,7 +12,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::cli::args::BackupArgs;
-use crate::cli::print::Progress;
+use crate::cli::print::ProgressLine;
 use crate::cli::refusal::Refusal;
 use crate::cli::serve::stop_signal;
 use crate::cli::{Failure, lock, print, switch, way};
@@ -20,7 +20,7 @@ use crate::config::Config;
 use tenantry_core::clock::{Clock, rfc3339};
 use tenantry_core::random::Random;
 use tenantry_store::engine::sqlite::database_file;
-use tenantry_store::ops::backup::{self, Fault};
+use tenantry_store::ops::backup::{self, BackupError};
 
 /// Runs the command.
 pub(super) fn run(config: &Config, args: &BackupArgs, out: &mut impl Write) -> Result<(), Failure> {
@@ -133,7 +133,7 @@ fn make_unless_stopped(partial: Partial, database: &Path) -> Result<Value, Refus
 
 fn make(partial: Partial, database: &Path) -> Result<Value, Refusal> {
     let (start, taken_at) = (Instant::now(), Clock::system().now());
-    let mut progress = Progress::new();
+    let mut progress = ProgressLine::new();
     backup::copy(database, &partial.path, &mut |done, all| progress.show("copying", done, all))
         .map_err(|fault| not_copied(&fault, &partial.file, database))?;
     progress.say("checking the copy");
@@ -156,27 +156,27 @@ fn make(partial: Partial, database: &Path) -> Result<Value, Refusal> {
     }))
 }
 
-fn not_copied(fault: &Fault, file: &Path, database: &Path) -> Refusal {
+fn not_copied(fault: &BackupError, file: &Path, database: &Path) -> Refusal {
     let (file, database) = (file.display(), database.display());
     match fault {
-        Fault::Full => Refusal::new(
+        BackupError::Full => Refusal::new(
             "io",
             format!("cannot write the backup {file}: the disk is full; free space, or use a file elsewhere"),
         ),
-        Fault::Empty => Refusal::new(
+        BackupError::Empty => Refusal::new(
             "no-database",
             format!(
                 "the database {database} is empty: run `tenantry serve` once, which creates the first partner"
             ),
         ),
-        Fault::Foreign => Refusal::new(
+        BackupError::Foreign => Refusal::new(
             "foreign",
-            format!("{database} is a database of another program: use another file with database-url"),
+            format!("{database} is another program's database: use another file with database-url"),
         ),
-        Fault::Newer { .. } => {
+        BackupError::Newer { .. } => {
             Refusal::new("newer", format!("cannot back up {database}: {fault}; use that version"))
         }
-        Fault::InUse => Refusal::new(
+        BackupError::InUse => Refusal::new(
             "unavailable",
             format!("another program has locked the database {database}: try again when it is done"),
         ),
@@ -184,7 +184,7 @@ fn not_copied(fault: &Fault, file: &Path, database: &Path) -> Refusal {
     }
 }
 
-fn bad_copy(fault: &Fault, file: &Path, database: &Path) -> Refusal {
+fn bad_copy(fault: &BackupError, file: &Path, database: &Path) -> Refusal {
     let detail = format!(
         "the copy of {} did not pass its check and was not kept as {}: {fault}; the database or one of the disks is \
          damaged",

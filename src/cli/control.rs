@@ -43,7 +43,7 @@ const PATH_MAX: usize = 107;
 /// A request of a command.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Request {
+struct ControlRequest {
     /// The canonical path of the command's database: a server of another data directory must not carry it out.
     database: String,
     operation: Operation,
@@ -52,7 +52,7 @@ struct Request {
 /// The response.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Answer {
+enum ControlResponse {
     Done(Value),
     Refused(Refusal),
 }
@@ -208,7 +208,7 @@ async fn converse(
     };
     let answer = match understand(&line, database) {
         Ok(operation) => work(services, operation).await,
-        Err(refusal) => Answer::Refused(refusal),
+        Err(refusal) => ControlResponse::Refused(refusal),
     };
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');
@@ -224,7 +224,7 @@ fn understand(line: &[u8], database: &str) -> Result<Operation, Refusal> {
     let Some((b'\n', json)) = line.split_last() else {
         return Err(bad(format!("the request is not a complete line of at most {REQUEST_MAX} bytes")));
     };
-    let request: Request = serde_json::from_slice(json).map_err(|error| {
+    let request: ControlRequest = serde_json::from_slice(json).map_err(|error| {
         // A command of another version may send operations that this one does not know.
         bad(format!("the server, Tenantry {}, cannot parse the request: {error}", env!("CARGO_PKG_VERSION")))
     })?;
@@ -238,16 +238,16 @@ fn understand(line: &[u8], database: &str) -> Result<Operation, Refusal> {
     Ok(request.operation)
 }
 
-async fn work(services: &Services, operation: Operation) -> Answer {
+async fn work(services: &Services, operation: Operation) -> ControlResponse {
     match timeout(WORK, operation.run(services, Operator::of_this_machine())).await {
-        Ok(Ok(value)) => Answer::Done(value),
+        Ok(Ok(value)) => ControlResponse::Done(value),
         Ok(Err(error)) => {
             if let tenantry_core::error::Error::Internal(what) = &error {
                 tracing::error!(%what, "a command failed");
             }
-            Answer::Refused(error.into())
+            ControlResponse::Refused(error.into())
         }
-        Err(_) => Answer::Refused(Refusal::new(
+        Err(_) => ControlResponse::Refused(Refusal::new(
             "unavailable",
             "the server took too long; it may still complete the operation",
         )),
@@ -277,7 +277,7 @@ pub fn ask(path: &Path, database: &str, operation: Operation) -> Result<Option<V
             format!("the server {what}: check whether the operation was carried out before you try again");
         Refusal::new("unavailable", detail)
     };
-    let request = Request { database: database.to_owned(), operation };
+    let request = ControlRequest { database: database.to_owned(), operation };
     let mut text = serde_json::to_vec(&request).map_err(|e| unsure(e.into()))?;
     text.push(b'\n');
     let exchange = || -> io::Result<Vec<u8>> {
@@ -290,8 +290,8 @@ pub fn ask(path: &Path, database: &str, operation: Operation) -> Result<Option<V
     };
     let line = exchange().map_err(unsure)?;
     match serde_json::from_slice(&line) {
-        Ok(Answer::Done(value)) => Ok(Some(value)),
-        Ok(Answer::Refused(refusal)) => Err(refusal),
+        Ok(ControlResponse::Done(value)) => Ok(Some(value)),
+        Ok(ControlResponse::Refused(refusal)) => Err(refusal),
         Err(e) => Err(Refusal::new("internal", format!("cannot parse the server's response: {e}"))),
     }
 }

@@ -12,10 +12,10 @@ use crate::cli::lock::{self, Holder, Lock, Taken};
 use crate::cli::progress::{Bar, clock, grouped};
 use crate::cli::refusal::Refusal;
 use crate::cli::{Failure, print};
-use crate::config::{self, Config, ConfigFault, DatabaseUrl, Secret};
+use crate::config::{self, Config, ConfigError, DatabaseUrl, Secret};
 use tenantry_core::clock::Clock;
 use tenantry_store::engine::sqlite::database_file::{DatabaseFile, Missing};
-use tenantry_store::ops::copy::{self, Place, Progress, Report, Stage};
+use tenantry_store::ops::copy::{self, CopyLocation, CopyProgress, CopyReport, Stage};
 
 /// Copies a whole database into an empty one.
 pub(super) fn run(config: &Config, args: &CopyArgs, out: &mut impl Write) -> Result<(), Failure> {
@@ -41,7 +41,7 @@ pub(super) fn run(config: &Config, args: &CopyArgs, out: &mut impl Write) -> Res
     Ok(table(&report, seconds, out)?)
 }
 
-fn ends(config: &Config, args: &CopyArgs) -> Result<(DatabaseUrl, DatabaseUrl), Vec<ConfigFault>> {
+fn ends(config: &Config, args: &CopyArgs) -> Result<(DatabaseUrl, DatabaseUrl), Vec<ConfigError>> {
     let read = |name: &str, given: &Option<Secret>| match given {
         Some(url) => config::database_of_flag(name, url.expose()),
         None => Ok(config.database_url.clone()),
@@ -101,14 +101,14 @@ fn take(path: &Path) -> Result<Locked, Refusal> {
     }
 }
 
-fn place<'a>(config: &'a Config, url: &'a DatabaseUrl) -> Place<'a> {
+fn place<'a>(config: &'a Config, url: &'a DatabaseUrl) -> CopyLocation<'a> {
     match url {
-        DatabaseUrl::Sqlite(path) => Place::Sqlite(path),
-        DatabaseUrl::Postgres(url) => Place::Postgres(app::postgres_options(config, url, true)),
+        DatabaseUrl::Sqlite(path) => CopyLocation::Sqlite(path),
+        DatabaseUrl::Postgres(url) => CopyLocation::Postgres(app::postgres_options(config, url, true)),
     }
 }
 
-fn as_json(report: &Report, seconds: f64) -> Value {
+fn as_json(report: &CopyReport, seconds: f64) -> Value {
     let tables: Vec<Value> = report
         .tables
         .iter()
@@ -124,7 +124,7 @@ fn as_json(report: &Report, seconds: f64) -> Value {
     })
 }
 
-fn table(report: &Report, seconds: f64, out: &mut impl Write) -> io::Result<()> {
+fn table(report: &CopyReport, seconds: f64, out: &mut impl Write) -> io::Result<()> {
     let width = report.tables.iter().map(|table| table.name.len()).max().unwrap_or_default().max(5);
     writeln!(out, "{:width$}  {:>13}  CHECKSUM (the same on both sides)", "TABLE", "ROWS")?;
     for table in &report.tables {
@@ -137,23 +137,23 @@ fn table(report: &Report, seconds: f64, out: &mut impl Write) -> io::Result<()> 
     writeln!(out, "copied and verified {rows} rows from {from} to {to} in {time}")
 }
 
-/// Progress on standard error, with a bar per stage.
+/// CopyProgress on standard error, with a bar per stage.
 #[derive(Default)]
 struct Shown {
     stage: Option<(Stage, Bar)>,
 }
 
 impl Shown {
-    fn tell(&mut self, progress: &Progress<'_>) {
+    fn tell(&mut self, progress: &CopyProgress<'_>) {
         let (stage, at, done, total) = match *progress {
-            Progress::Servers(n) => {
+            CopyProgress::Servers(n) => {
                 eprintln!(
                     "{n} connections of running servers are open on the source: their changes from now on are not \
                      copied; stop them first"
                 );
                 return;
             }
-            Progress::Step { stage, at, done, total } => (stage, at, done, total),
+            CopyProgress::Step { stage, at, done, total } => (stage, at, done, total),
         };
         let bar = match self.stage.take() {
             Some((shown, bar)) if shown == stage => bar,

@@ -18,7 +18,7 @@ use crate::cli::operations::user::UserOperation;
 use crate::cli::*;
 use crate::config::Secret;
 use tenantry_core::clock::Clock;
-use tenantry_core::error::TokenFault;
+use tenantry_core::error::TokenError;
 use tenantry_core::model::{PartnerId, Status, UserId};
 use tenantry_core::random::Random;
 use tenantry_domain::clients::ClientIdentity;
@@ -152,8 +152,8 @@ fn operations_travel_unharmed() {
 }
 
 #[test]
-fn refusals_travel_with_their_faults() {
-    let fault = tenantry_core::error::Fault::new("--email", "invalid-email", "not an e-mail address");
+fn refusals_are_transferred_with_their_errors() {
+    let fault = tenantry_core::error::FieldError::new("--email", "invalid-email", "not an e-mail address");
     let refusal = Refusal::from(Error::from(fault));
     let wire = json!({
         "code": "invalid",
@@ -189,7 +189,7 @@ fn nothing_is_made_where_there_is_no_database() {
 }
 
 #[test]
-fn a_first_start_that_was_broken_off_is_for_serve_to_end() {
+fn serve_completes_an_interrupted_first_start() {
     let dir = tempfile::tempdir().unwrap();
     drop(assemble(settings(dir.path())));
     let (_, err, code) = command_on(dir.path(), "partner list");
@@ -224,7 +224,7 @@ fn serve_names_the_settings_that_the_first_admin_cannot_have() {
 }
 
 #[tokio::test]
-async fn a_locked_user_is_out_at_once() {
+async fn a_locked_user_loses_access_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let served = serve(dir.path()).await;
     let socket = std::fs::metadata(dir.path().join("control.sock")).unwrap();
@@ -237,13 +237,13 @@ async fn a_locked_user_is_out_at_once() {
     let locked = json_of(dir.path(), "user lock bob").await;
     assert_eq!(locked["status"], "LOCKED");
     let refused = tokens::authenticate(&served.app, &granted.access_token).await.unwrap_err();
-    assert!(matches!(refused, Error::Unauthenticated(TokenFault::Invalid)), "{refused}");
+    assert!(matches!(refused, Error::Unauthenticated(TokenError::Invalid)), "{refused}");
     served.stop().await;
     assert!(!dir.path().join("control.sock").exists());
 }
 
 #[tokio::test]
-async fn a_suspended_partner_is_out_at_once() {
+async fn a_suspended_partner_loses_access_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let served = serve(dir.path()).await;
     let granted = log_in(&served.app, "admin", ADMIN_PASSWORD).await.unwrap();
@@ -301,7 +301,7 @@ async fn commands_work_with_and_without_a_server() {
 }
 
 #[tokio::test]
-async fn refusals_are_told_in_full_and_change_nothing() {
+async fn refusals_are_reported_in_full_and_change_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     let _served = serve(at).await;
@@ -368,7 +368,7 @@ async fn lists_come_whole_however_long() {
 }
 
 #[tokio::test]
-async fn the_socket_takes_only_whole_requests_for_its_own_database() {
+async fn the_socket_accepts_only_complete_requests_for_its_own_database() {
     use std::io::{Read as _, Write as _};
     let dir = tempfile::tempdir().unwrap();
     let served = serve(dir.path()).await;
@@ -411,7 +411,7 @@ async fn the_socket_takes_only_whole_requests_for_its_own_database() {
 }
 
 #[tokio::test]
-async fn a_killed_server_is_no_obstacle_and_neither_is_a_long_path() {
+async fn a_killed_server_or_a_long_path_is_no_obstacle() {
     let dir = tempfile::tempdir().unwrap();
     let at: PathBuf = dir.path().join("d".repeat(120));
     std::fs::create_dir(&at).unwrap();
@@ -429,7 +429,7 @@ async fn a_killed_server_is_no_obstacle_and_neither_is_a_long_path() {
 }
 
 #[tokio::test]
-async fn the_first_admin_gets_in_with_what_was_generated() {
+async fn the_first_admin_logs_in_with_the_generated_password() {
     let dir = tempfile::tempdir().unwrap();
     let app = assemble(Config { admin_password: None, ..settings(dir.path()) });
     let by = Operator::of_this_machine();
@@ -442,7 +442,7 @@ async fn the_first_admin_gets_in_with_what_was_generated() {
 }
 
 #[tokio::test]
-async fn a_control_socket_whose_task_panics_answers_again() {
+async fn a_control_socket_whose_task_panics_responds_again() {
     let dir = tempfile::tempdir().unwrap();
     let config = settings(dir.path());
     let lock = lock::take_for_server(&config).unwrap();
@@ -463,7 +463,7 @@ async fn a_control_socket_whose_task_panics_answers_again() {
 
 /// Where a thread keeps panicking the process ends, for whatever starts it again.
 #[test]
-fn a_server_whose_worker_is_missing_ends_with_a_code_of_its_own() {
+fn a_server_whose_worker_is_missing_exits_with_a_separate_code() {
     let dir = tempfile::tempdir().unwrap();
     tenantry_core::supervise::ARMED.set(Some(String::from("worker")));
     let (_, err, code) = command_on(&dir.path().join("data"), "serve --listen 127.0.0.1:0");

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::cli::operations::checks::{Checks, Described};
-use crate::config::{Config, ConfigFault, Origin};
+use crate::config::{Config, ConfigError, Origin};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, Status};
 use tenantry_core::random::Random;
@@ -32,7 +32,7 @@ pub(super) struct Made {
 ///
 /// # Errors
 /// All errors, by setting.
-pub(super) fn describe(config: &Config, random: &Random) -> Result<FirstAdmin, Vec<ConfigFault>> {
+pub(super) fn describe(config: &Config, random: &Random) -> Result<FirstAdmin, Vec<ConfigError>> {
     const SETTINGS: [&str; 4] = ["admin-username", "admin-email", "admin-first-name", "admin-last-name"];
     let described = Described {
         username: &config.admin_username,
@@ -69,10 +69,10 @@ pub(super) fn describe(config: &Config, random: &Random) -> Result<FirstAdmin, V
 }
 
 /// An error of a setting, with its origin. The value is not shown: one of them is a password.
-fn fault(config: &Config, setting: &str, what: &str) -> ConfigFault {
+fn fault(config: &Config, setting: &str, what: &str) -> ConfigError {
     // Errors of passwords are worded to follow a name; others are not.
     let what = if setting == "admin-password" { what.to_owned() } else { format!("is refused: {what}") };
-    ConfigFault {
+    ConfigError {
         setting: setting.to_owned(),
         value: None,
         origin: config.origin(setting).cloned().unwrap_or(Origin::Default),

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::cli::args::ImportArgs;
-use crate::cli::import_files::{Batches, Input, PlanHead, PlanReader, PlanWriter, Report};
+use crate::cli::import_files::{Batches, ImportReport, Input, PlanHead, PlanReader, PlanWriter};
 use crate::cli::operations::Operation;
 use crate::cli::operations::import::{Begun, ImportOperation as Do, check_plan};
 use crate::cli::progress::Bar;
@@ -16,7 +16,7 @@ use crate::cli::way::Way;
 use crate::cli::{Failure, print};
 use tenantry_core::model::PartnerId;
 use tenantry_core::rows::{BatchSize, Format, RawRow};
-use tenantry_domain::user_import::{Fate, Seen};
+use tenantry_domain::user_import::{RowOutcome, Seen};
 
 /// Number of rejected rows that are printed if no report is written.
 const TOLD: usize = 20;
@@ -79,11 +79,11 @@ struct Count {
 }
 
 impl Count {
-    fn add(&mut self, rows: usize, rejected: &[Fate]) {
+    fn add(&mut self, rows: usize, rejected: &[RowOutcome]) {
         self.failed += rejected.len() as u64;
         self.created += (rows - rejected.len().min(rows)) as u64;
         let room = TOLD.saturating_sub(self.told.len());
-        self.told.extend(rejected.iter().take(room).map(Fate::to_string));
+        self.told.extend(rejected.iter().take(room).map(RowOutcome::to_string));
     }
 }
 
@@ -145,11 +145,11 @@ impl Import<'_> {
     }
 
     /// Dry-runs all rows that are not done; the results of each batch are passed to `each`.
-    fn rehearse(
+    fn dry_run(
         &self,
         begun: &Begun,
         send_mail: bool,
-        each: &mut dyn FnMut(usize, Option<Vec<Fate>>) -> Result<(), Failure>,
+        each: &mut dyn FnMut(usize, Option<Vec<RowOutcome>>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let mut batches = Batches::open(&self.args.file, self.format, self.batch_size())?;
         let (mut seen, mut done) = (Seen::default(), 0);
@@ -162,10 +162,10 @@ impl Import<'_> {
                 each(known, None)?;
             }
             if !new.is_empty() {
-                let mut fates: Vec<Fate> =
+                let mut outcomes: Vec<RowOutcome> =
                     self.ask(Do::Rehearse { pid: self.pid(), rows: new, send_mail })?;
-                seen.check(&mut fates);
-                each(fates.len(), Some(fates))?;
+                seen.check(&mut outcomes);
+                each(outcomes.len(), Some(outcomes))?;
             }
             bar.tell(done);
         }
@@ -175,14 +175,15 @@ impl Import<'_> {
     /// Prints the result that each row would have.
     fn tell(&self, out: &mut impl Write) -> Result<(), Failure> {
         let (mut count, mut lines) = (Count::default(), Vec::new());
-        let mut report = self.args.report.as_deref().map(|path| Report::open(path, 0)).transpose()?;
-        self.rehearse(&Begun::default(), self.args.send_mail, &mut |rows, fates| {
-            let fates = fates.unwrap_or_default();
+        let mut report = self.args.report.as_deref().map(|path| ImportReport::open(path, 0)).transpose()?;
+        self.dry_run(&Begun::default(), self.args.send_mail, &mut |rows, outcomes| {
+            let outcomes = outcomes.unwrap_or_default();
             if !self.args.json {
-                fates.iter().for_each(|fate| lines.push(fate.to_string()));
+                outcomes.iter().for_each(|outcome| lines.push(outcome.to_string()));
                 lines.drain(..).try_for_each(|line| writeln!(out, "{line}"))?;
             }
-            let rejected: Vec<Fate> = fates.into_iter().filter(|fate| !fate.is_good()).collect();
+            let rejected: Vec<RowOutcome> =
+                outcomes.into_iter().filter(|outcome| !outcome.is_good()).collect();
             count.add(rows, &rejected);
             if let Some(report) = &mut report {
                 report.add(&[], &rejected)?;
@@ -195,10 +196,11 @@ impl Import<'_> {
 
     fn write_plan(&self, mut plan: PlanWriter, out: &mut impl Write) -> Result<(), Failure> {
         let mut count = Count::default();
-        self.rehearse(&Begun::default(), self.args.send_mail, &mut |rows, fates| {
-            let fates = fates.unwrap_or_default();
-            plan.add(&fates)?;
-            let rejected: Vec<Fate> = fates.into_iter().filter(|fate| !fate.is_good()).collect();
+        self.dry_run(&Begun::default(), self.args.send_mail, &mut |rows, outcomes| {
+            let outcomes = outcomes.unwrap_or_default();
+            plan.add(&outcomes)?;
+            let rejected: Vec<RowOutcome> =
+                outcomes.into_iter().filter(|outcome| !outcome.is_good()).collect();
             count.add(rows, &rejected);
             Ok(())
         })?;
@@ -211,10 +213,10 @@ impl Import<'_> {
     /// Fails before anything is done if the plan differs from what would happen.
     fn check(&self, begun: &Begun, mut plan: PlanReader) -> Result<(), Failure> {
         let send_mail = plan.head.send_mail;
-        self.rehearse(begun, send_mail, &mut |rows, fates| {
+        self.dry_run(begun, send_mail, &mut |rows, outcomes| {
             let planned = plan.next(rows)?;
-            match fates {
-                Some(fates) => Ok(check_plan(&planned, &fates)?),
+            match outcomes {
+                Some(outcomes) => Ok(check_plan(&planned, &outcomes)?),
                 None => Ok(()),
             }
         })
@@ -223,8 +225,12 @@ impl Import<'_> {
     /// Imports the rows that are not done.
     fn run(&self, begun: Begun, mut plan: Option<PlanReader>, out: &mut impl Write) -> Result<(), Failure> {
         let start = Instant::now();
-        let mut report =
-            self.args.report.as_deref().map(|path| Report::open(path, begun.newest.line)).transpose()?;
+        let mut report = self
+            .args
+            .report
+            .as_deref()
+            .map(|path| ImportReport::open(path, begun.newest.line))
+            .transpose()?;
         let number = |n: i64| u64::try_from(n).unwrap_or(0);
         let mut count =
             Count { created: number(begun.created), failed: number(begun.failed), told: Vec::new() };
@@ -237,8 +243,8 @@ impl Import<'_> {
             let planned = planned.map(|mut planned| planned.split_off(known));
             let new = rows.split_off(known);
             if let Some(report) = &mut report {
-                let of_these = |fate: &&Fate| rows.iter().any(|row| row.line == fate.line);
-                let told: Vec<Fate> = begun.newest.rejected.iter().filter(of_these).cloned().collect();
+                let of_these = |outcome: &&RowOutcome| rows.iter().any(|row| row.line == outcome.line);
+                let told: Vec<RowOutcome> = begun.newest.rejected.iter().filter(of_these).cloned().collect();
                 report.add(&rows, &told)?;
             }
             done += known as u64;
@@ -262,8 +268,8 @@ impl Import<'_> {
         from: u64,
         rows: &[RawRow],
         send_mail: bool,
-        planned: Option<Vec<Fate>>,
-    ) -> Result<Vec<Fate>, Refusal> {
+        planned: Option<Vec<RowOutcome>>,
+    ) -> Result<Vec<RowOutcome>, Refusal> {
         let from = i64::try_from(from).unwrap_or(i64::MAX);
         let (pid, key, rows) = (self.pid(), self.key.clone(), rows.to_vec());
         let operation = Do::Batch { pid, key, from, rows, send_mail, planned };

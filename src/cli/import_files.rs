@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::cli::refusal::Refusal;
 use tenantry_core::error::Error;
 use tenantry_core::rows::{BatchSize, Format, RawRow, Splitter, Text};
-use tenantry_domain::user_import::Fate;
+use tenantry_domain::user_import::RowOutcome;
 
 /// Size of a read, in bytes.
 const PIECE: usize = 256 * 1024;
@@ -143,8 +143,8 @@ impl PlanWriter {
         Ok(this)
     }
 
-    pub(super) fn add(&mut self, fates: &[Fate]) -> Result<(), Refusal> {
-        fates.iter().try_for_each(|fate| self.line(&json!(fate)))
+    pub(super) fn add(&mut self, outcomes: &[RowOutcome]) -> Result<(), Refusal> {
+        outcomes.iter().try_for_each(|outcome| self.line(&json!(outcome)))
     }
 
     fn line(&mut self, line: &Value) -> Result<(), Refusal> {
@@ -213,16 +213,16 @@ impl PlanReader {
     }
 
     /// The planned results of the next rows.
-    pub(super) fn next(&mut self, count: usize) -> Result<Vec<Fate>, Refusal> {
-        let mut fates = Vec::with_capacity(count);
+    pub(super) fn next(&mut self, count: usize) -> Result<Vec<RowOutcome>, Refusal> {
+        let mut outcomes = Vec::with_capacity(count);
         for _ in 0..count {
             let mut line = String::new();
             self.file
                 .read_line(&mut line)
                 .map_err(|e| Refusal::of_named_file("read the plan", &self.path, &e))?;
-            fates.push(serde_json::from_str(&line).map_err(|_| no_plan(&self.path))?);
+            outcomes.push(serde_json::from_str(&line).map_err(|_| no_plan(&self.path))?);
         }
-        Ok(fates)
+        Ok(outcomes)
     }
 }
 
@@ -251,12 +251,12 @@ fn no_plan(path: &Path) -> Refusal {
 }
 
 /// The rejected rows, each as a line of JSON with its line number, the row and the reasons.
-pub(super) struct Report {
+pub(super) struct ImportReport {
     path: PathBuf,
     file: File,
 }
 
-impl Report {
+impl ImportReport {
     /// A new report. If an import is resumed, existing lines about rows before `from_line` are kept.
     pub(super) fn open(path: &Path, from_line: u64) -> Result<Self, Refusal> {
         let failed = |e: io::Error| Refusal::of_named_file("write the report", path, &e);
@@ -283,11 +283,11 @@ impl Report {
     }
 
     /// Adds the rejected rows of a batch.
-    pub(super) fn add(&mut self, batch: &[RawRow], rejected: &[Fate]) -> Result<(), Refusal> {
+    pub(super) fn add(&mut self, batch: &[RawRow], rejected: &[RowOutcome]) -> Result<(), Refusal> {
         let mut text = String::new();
-        for fate in rejected {
-            let row = batch.iter().find(|row| row.line == fate.line);
-            let line = json!({ "line": fate.line, "row": row.map(shown), "errors": fate.errors });
+        for outcome in rejected {
+            let row = batch.iter().find(|row| row.line == outcome.line);
+            let line = json!({ "line": outcome.line, "row": row.map(shown), "errors": outcome.errors });
             text.push_str(&format!("{line}\n"));
         }
         self.file

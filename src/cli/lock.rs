@@ -221,12 +221,12 @@ fn take_all(paths: &[PathBuf], holder: Holder) -> Result<Taken, Refusal> {
 /// As [`take`]; or another process holds the lock, with its name.
 pub fn take_for_server(config: &Config) -> Result<Lock, Refusal> {
     /// Longer than any but the largest command takes.
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const TIMEOUT: Duration = Duration::from_secs(5);
     let start = Instant::now();
     loop {
         match take(config, Holder::Server)? {
             Taken::Ours(lock) => return Ok(lock),
-            Taken::Theirs(held) if held.is_by_server() || start.elapsed() > PATIENCE => {
+            Taken::Theirs(held) if held.is_by_server() || start.elapsed() > TIMEOUT => {
                 let detail = format!(
                     "{}: only one server can use this data; stop that one first, or use another directory \
                      with --data-dir",

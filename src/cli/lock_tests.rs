@@ -25,7 +25,7 @@ fn one_process_holds_the_lock() {
 }
 
 #[test]
-fn two_data_directories_are_no_way_to_one_database() {
+fn two_data_directories_cannot_share_one_database() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for name in ["tenantry.db", "other.db"] {
         let database = one.path().join(name);
@@ -66,7 +66,7 @@ fn a_data_directory_is_made_for_its_owner_alone_and_without_parents() {
 }
 
 #[test]
-fn a_data_directory_made_in_vain_goes_only_when_nothing_is_in_it() {
+fn an_unused_new_data_directory_is_removed_only_if_empty() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     lock::create_data_dir(&data).unwrap();

@@ -46,7 +46,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{Config, ConfigFault};
+use crate::config::{Config, ConfigError};
 use args::Command;
 use refusal::Refusal;
 use tenantry_core::error::Error;
@@ -58,7 +58,7 @@ enum Failure {
     /// The command line is invalid, or it asked for help.
     Usage(clap::Error),
     /// The settings are invalid.
-    Settings(Vec<ConfigFault>),
+    Settings(Vec<ConfigError>),
     /// The command was refused or failed.
     Refused(Refusal),
     /// The output could not be printed.

@@ -115,18 +115,18 @@ impl Table<'_> {
 }
 
 /// A progress line on standard error, if it is a terminal.
-pub struct Progress {
+pub struct ProgressLine {
     terminal: Option<io::Stderr>,
     shown: Option<Instant>,
 }
 
-impl Default for Progress {
+impl Default for ProgressLine {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Progress {
+impl ProgressLine {
     /// Shows nothing until the first update.
     pub fn new() -> Self {
         let stderr = io::stderr();
@@ -151,7 +151,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressLine {
     /// Clears the line: the result follows.
     fn drop(&mut self) {
         if self.shown.is_some() {
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_is_told_in_round_numbers() {
+    fn progress_is_reported_in_round_numbers() {
         assert_eq!(share("copying", 0, 0), "copying: 0 % of 0 B");
         assert_eq!(share("copying", 512, 1_023), "copying: 50 % of 1023 B");
         assert_eq!(share("copying", 99, 1_024), "copying: 9 % of 1.0 KiB");

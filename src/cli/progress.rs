@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_has_rate_and_remaining_time() {
+    fn a_line_shows_rate_and_remaining_time() {
         let state = |done, total, rate, left| State { done, total, rate, left: Duration::from_secs(left) };
         assert_eq!(
             line("importing", "rows", &state(1_500_000, 6_000_000, 100_000.4, 45), ""),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_done_before_counts_for_no_rate() {
+    fn earlier_work_does_not_count_for_the_rate() {
         let mut bar = Bar::new("importing", "rows", 1_000_000);
         bar.bar.set_draw_target(ProgressDrawTarget::hidden());
         bar.tell(900_000);

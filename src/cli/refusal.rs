@@ -19,12 +19,12 @@ pub struct Refusal {
     pub detail: String,
     /// Errors of the input, by flag.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub faults: Vec<FaultLine>,
+    pub faults: Vec<ErrorLine>,
 }
 
 /// An error of the input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FaultLine {
+pub struct ErrorLine {
     /// The flag or argument, as it is typed.
     pub field: String,
     /// Stable and machine-readable, such as `too-long`.
@@ -51,7 +51,7 @@ impl Refusal {
 
     fn of_system(what: &str, path: &Path, error: &io::Error, elsewhere: &str) -> Self {
         let path = path.display();
-        let mend = match error.kind() {
+        let hint = match error.kind() {
             io::ErrorKind::PermissionDenied => String::from(
                 "run this as the owner of the file, or give this user permission to read and write there",
             ),
@@ -61,7 +61,7 @@ impl Refusal {
             }
             _ => return Self::new("io", format!("cannot {what} {path}: {error}")),
         };
-        Self::new("io", format!("cannot {what} {path}: {error}; {mend}"))
+        Self::new("io", format!("cannot {what} {path}: {error}; {hint}"))
     }
 
     /// Why a database could not be opened or set up. The error has no path, since it is also sent to clients; here the
@@ -118,7 +118,7 @@ impl From<Error> for Refusal {
         let faults = match error {
             Error::Invalid(faults) => faults
                 .into_iter()
-                .map(|fault| FaultLine {
+                .map(|fault| ErrorLine {
                     // A property as a JSON Pointer: people know it by name.
                     field: fault.field.trim_start_matches('/').to_owned(),
                     code: fault.code.to_owned(),

@@ -18,8 +18,8 @@ pub(super) fn refuse_log_without_database(database: &Path) -> Result<(), Refusal
     }
     let (database, log) = (database.display(), log.display());
     let detail = format!(
-        "the database {database} is missing or empty, but its log {log} is there, with the last changes in it: put the \
-         database back in its place, or restore a backup; to begin anew, move the log away"
+        "the database {database} is missing or empty, but its log {log} is there, with the last changes in it: put \
+         the database back, or restore a backup; to start over, move the log away"
     );
     Err(Refusal::new("no-database", detail))
 }

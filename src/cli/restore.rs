@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 
 use crate::cli::args::RestoreArgs;
 use crate::cli::lock::{self, Holder, Taken};
-use crate::cli::print::Progress;
+use crate::cli::print::ProgressLine;
 use crate::cli::refusal::Refusal;
 use crate::cli::{Failure, print, switch};
 use crate::config::Config;
 use tenantry_core::clock::{Clock, rfc3339};
 use tenantry_store::engine::sqlite::database_file::{DatabaseFile, Missing};
-use tenantry_store::ops::backup::{self, Fault, Rest};
+use tenantry_store::ops::backup::{self, BackupError, Rest};
 
 /// Suffix of the incoming database. The holder of the lock may remove a leftover.
 const INCOMING: &str = ".restoring";
@@ -90,7 +90,7 @@ fn restore(config: &Config, file: &Path, start: Instant) -> Result<Value, Refusa
         true => Some(DatabaseFile::open(&database, Missing::Fail)?),
         false => None,
     };
-    let mut progress = Progress::new();
+    let mut progress = ProgressLine::new();
     let incoming = Incoming::copy(file, &database, &mut progress)?;
     progress.say("checking the backup");
     let contents = backup::check(&incoming.0).map_err(|fault| no_backup(&fault, file))?;
@@ -135,7 +135,7 @@ fn clear(database: &Path) -> Result<(), Refusal> {
 struct Incoming(PathBuf);
 
 impl Incoming {
-    fn copy(file: &Path, database: &Path, progress: &mut Progress) -> Result<Self, Refusal> {
+    fn copy(file: &Path, database: &Path, progress: &mut ProgressLine) -> Result<Self, Refusal> {
         /// Size of a copy step, in bytes.
         const STEP: u64 = 4 << 20;
         let to = backup::companion(database, INCOMING);
@@ -188,16 +188,16 @@ fn settle(database: &Path) -> Result<(Vec<(String, i64)>, bool), Refusal> {
         Ok(Rest::Whole(numbers)) => Ok((numbers, true)),
         // Perhaps the reason for the restore. It is kept with its log, unchanged.
         Ok(Rest::Damaged(_)) => Ok((Vec::new(), true)),
-        Err(Fault::InUse) => Err(Refusal::new(
+        Err(BackupError::InUse) => Err(Refusal::new(
             "locked",
             format!(
                 "another program has the database {shown} open: stop it first, then restore; nothing was changed"
             ),
         )),
-        Err(Fault::Foreign) => Err(Refusal::new(
+        Err(BackupError::Foreign) => Err(Refusal::new(
             "foreign",
             format!(
-                "{shown} is a database of another program (it was not changed): use another file with database-url"
+                "{shown} is another program's database (it was not changed): use another file with database-url"
             ),
         )),
         Err(fault) => Err(not_written(&fault, database)),
@@ -220,48 +220,48 @@ fn change(database: &Path, incoming: &Path, aside: &Path, is_kept: bool) -> Resu
     })
 }
 
-fn no_backup(fault: &Fault, file: &Path) -> Refusal {
+fn no_backup(fault: &BackupError, file: &Path) -> Refusal {
     let file = file.display();
     let left = "nothing was changed";
     match fault {
-        Fault::NotADatabase => {
+        BackupError::NotADatabase => {
             Refusal::new("foreign", format!("{file} is not a database: use a file made by `tenantry backup`"))
         }
-        Fault::Foreign => Refusal::new(
+        BackupError::Foreign => Refusal::new(
             "foreign",
-            format!("{file} is a database of another program: use a file made by `tenantry backup`"),
+            format!("{file} is another program's database: use a file made by `tenantry backup`"),
         ),
-        Fault::Empty => Refusal::new("foreign", format!("{file} is an empty database: {left}")),
-        Fault::Newer { .. } => Refusal::new(
+        BackupError::Empty => Refusal::new("foreign", format!("{file} is an empty database: {left}")),
+        BackupError::Newer { .. } => Refusal::new(
             "newer",
             format!("{file} is a backup of another version: {fault}; restore it with that version"),
         ),
-        Fault::Torn { .. } => Refusal::new(
+        BackupError::Torn { .. } => Refusal::new(
             "damaged",
             format!("{file} is incomplete: {fault}; copy it again from where it was made; {left}"),
         ),
-        Fault::Unfinished => Refusal::new(
+        BackupError::Unfinished => Refusal::new(
             "unfinished",
             format!(
                 "{file} is a database in use or a bare copy of one, which may lack its last changes, and no finished \
                  backup: make one of it with `tenantry backup NEW-FILE --database-url sqlite:{file}`"
             ),
         ),
-        Fault::Damaged(_) => Refusal::new("damaged", format!("{file} is damaged: {fault}; {left}")),
-        Fault::Io(e) if e.kind() == io::ErrorKind::PermissionDenied => Refusal::new(
+        BackupError::Damaged(_) => Refusal::new("damaged", format!("{file} is damaged: {fault}; {left}")),
+        BackupError::Io(e) if e.kind() == io::ErrorKind::PermissionDenied => Refusal::new(
             "io",
             format!("cannot read the backup {file}: {e}; give this user permission to read it"),
         ),
-        Fault::Full | Fault::InUse | Fault::Io(_) | Fault::Other(_) => {
+        BackupError::Full | BackupError::InUse | BackupError::Io(_) | BackupError::Other(_) => {
             Refusal::new("io", format!("cannot read the backup {file}: {fault}; {left}"))
         }
     }
 }
 
-fn not_written(fault: &Fault, path: &Path) -> Refusal {
+fn not_written(fault: &BackupError, path: &Path) -> Refusal {
     let path = path.display();
     match fault {
-        Fault::Full => Refusal::new(
+        BackupError::Full => Refusal::new(
             "io",
             format!(
                 "cannot write {path}: the disk is full; free space, or use another directory with --data-dir"

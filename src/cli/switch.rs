@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_log_of_what_cannot_be_settled_goes_with_it() {
+    async fn the_log_of_a_database_that_cannot_be_settled_is_moved_with_it() {
         let place = place(false).await;
         let log = |path: &Path| companion(path, "-wal");
         assert!(log(&place.database).exists());
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_step_that_fails_takes_back_those_before_it() {
+    async fn a_failed_step_rolls_back_the_previous_ones() {
         let place = place(false).await;
         std::fs::remove_file(&place.incoming).unwrap();
         let list = || {

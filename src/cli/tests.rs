@@ -1,6 +1,6 @@
 use crate::cli::args::*;
 use crate::cli::*;
-use tenantry_core::error::Fault;
+use tenantry_core::error::FieldError;
 use tenantry_core::model::{PartnerId, Status, UserId};
 
 fn words(line: &str) -> Vec<OsString> {
@@ -141,7 +141,7 @@ fn every_command_takes_every_setting_that_it_does_not_mean_otherwise() {
 }
 
 #[test]
-fn help_tells_the_settings_where_they_matter() {
+fn help_lists_the_settings_where_they_apply() {
     let help = |line: &str| parse(words(line)).unwrap_err().render().to_string();
     for setting in crate::config::settings() {
         assert!(help("serve --help").contains(&format!("--{}", setting.name)), "{}", setting.name);
@@ -152,7 +152,7 @@ fn help_tells_the_settings_where_they_matter() {
 }
 
 #[test]
-fn nothing_said_is_the_help() {
+fn no_arguments_print_the_help() {
     let (out, err, code) = outcome("", &[("TENANTRY_NONSENSE", "x")]);
     assert!(out.contains("Usage: tenantry") && out.contains("operator") && out.contains("tenantry.toml"));
     assert_eq!((err.as_str(), code), ("", 0));
@@ -177,7 +177,8 @@ fn faults_go_to_stderr_and_into_the_code() {
     assert_eq!((out.as_str(), code), ("", 2));
     assert_eq!(err.lines().count(), 2);
     assert!(err.lines().all(|line| line.starts_with("tenantry: ")), "{err}");
-    let two = Error::Invalid(vec![Fault::new("--email", "a", "one"), Fault::new("/name", "b", "two")]);
+    let two =
+        Error::Invalid(vec![FieldError::new("--email", "a", "one"), FieldError::new("/name", "b", "two")]);
     let mut err = Vec::new();
     assert_eq!(report(&two.into(), &mut err), 1);
     assert_eq!(String::from_utf8(err).unwrap(), "tenantry: --email: one\ntenantry: name: two\n");

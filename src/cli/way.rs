@@ -18,7 +18,7 @@ use tenantry_passwords::HashCost;
 use tenantry_store::access::Operator;
 
 /// How long to wait for a server to start or stop, or for another command to end.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 /// Polling interval.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -92,7 +92,7 @@ impl<'a> Way<'a> {
                 }
                 Taken::Theirs(held) => held,
             };
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > TIMEOUT {
                 return Err(no_way(&held));
             }
             std::thread::sleep(PAUSE);

@@ -20,7 +20,7 @@ use lettre::message::Mailbox;
 use serde_json::{Value, json};
 
 use reader::Reader;
-pub use reader::{ConfigFault, Origin, Setting};
+pub use reader::{ConfigError, Origin, Setting};
 use tenantry_core::catalogue::Catalogue;
 pub use values::{DatabaseUrl, LogFormat, Secret, SecretUrl};
 
@@ -121,7 +121,7 @@ impl Config {
         flags: impl IntoIterator<Item = (String, String)>,
         env: impl IntoIterator<Item = (String, String)>,
         read_file: impl FnOnce(&Path) -> io::Result<String>,
-    ) -> Result<Self, Vec<ConfigFault>> {
+    ) -> Result<Self, Vec<ConfigError>> {
         let mut reader = Reader::new(flags, env);
         let config = Self::read(&mut reader, read_file);
         reader.refuse_the_rest();
@@ -465,8 +465,8 @@ impl Config {
 ///
 /// # Errors
 /// What is wrong with it; the value is not quoted, since it may contain a password.
-pub fn database_of_flag(name: &str, text: &str) -> Result<DatabaseUrl, ConfigFault> {
-    values::database_url(text).map_err(|what| ConfigFault {
+pub fn database_of_flag(name: &str, text: &str) -> Result<DatabaseUrl, ConfigError> {
+    values::database_url(text).map_err(|what| ConfigError {
         setting: name.to_owned(),
         value: None,
         origin: Origin::Flag(name.to_owned()),
@@ -495,7 +495,7 @@ fn read_lines(s: &mut Reader, read_file: impl FnOnce(&Path) -> io::Result<String
         Err(e) => {
             let origin = s.settings.last().map_or(Origin::Default, |setting| setting.origin.clone());
             let what = format!("cannot be read: {e}");
-            s.faults.push(ConfigFault { setting: "config".into(), value: Some(shown), origin, what });
+            s.faults.push(ConfigError { setting: "config".into(), value: Some(shown), origin, what });
             return None;
         }
     }

@@ -36,7 +36,7 @@ impl fmt::Display for Origin {
 
 /// An error of the configuration, which says how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigFault {
+pub struct ConfigError {
     /// The invalid setting, variable or key, as it was written; the file itself is `config`.
     pub setting: String,
     /// The given value, with secrets redacted, if there is one to show.
@@ -47,7 +47,7 @@ pub struct ConfigFault {
     pub what: String,
 }
 
-impl fmt::Display for ConfigFault {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.setting)?;
         if let Some(value) = &self.value {
@@ -153,7 +153,7 @@ pub(super) struct Reader {
     /// Everything read so far, in the order of the documentation.
     pub(super) settings: Vec<Setting>,
     /// All errors so far.
-    pub(super) faults: Vec<ConfigFault>,
+    pub(super) faults: Vec<ConfigError>,
 }
 
 impl Reader {
@@ -182,7 +182,7 @@ impl Reader {
             Err(e) => {
                 let line = e.span().and_then(|at| text.get(..at.start)).map(|s| s.matches('\n').count() + 1);
                 let place = line.map_or(String::new(), |line| format!("in line {line} "));
-                self.faults.push(ConfigFault {
+                self.faults.push(ConfigError {
                     setting: "config".into(),
                     value: Some(name.clone()),
                     origin: Origin::File(name.clone()),
@@ -218,7 +218,7 @@ impl Reader {
                         _ if name.ends_with("-url") => Some(redact_url(&given.text)),
                         _ => Some(given.text),
                     };
-                    self.faults.push(ConfigFault {
+                    self.faults.push(ConfigError {
                         setting: name.into(),
                         value,
                         origin: origin.clone(),
@@ -262,12 +262,12 @@ impl Reader {
                 || "is an unknown setting; `tenantry serve --help` lists all settings".to_owned(),
                 |name| format!("is an unknown setting; did you mean {}?", spell(name)),
             );
-            ConfigFault { setting: given.into(), value: None, origin, what }
+            ConfigError { setting: given.into(), value: None, origin, what }
         };
         let flags = self.flags.keys().map(|k| unknown(k, Origin::Flag(k.clone()), &|n| format!("--{n}")));
         let variables = self.variables.keys().map(|k| unknown(k, Origin::Variable(k.clone()), &variable));
         let lines = self.lines.keys().map(|k| match k.as_str() {
-            "config" => ConfigFault {
+            "config" => ConfigError {
                 setting: k.clone(),
                 value: None,
                 origin: Origin::File(self.file.clone()),

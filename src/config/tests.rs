@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use crate::config::*;
 
 /// What a person gives: `flags` and `env` as `name=value`, the default file's text.
-fn load(flags: &[&str], env: &[&str], file: Option<&str>) -> Result<Config, Vec<ConfigFault>> {
+fn load(flags: &[&str], env: &[&str], file: Option<&str>) -> Result<Config, Vec<ConfigError>> {
     let pairs = |list: &[&str]| -> Vec<(String, String)> {
         list.iter().filter_map(|s| s.split_once('=')).map(|(k, v)| (k.into(), v.into())).collect()
     };
@@ -129,7 +129,7 @@ fn variables_of_kubernetes_services_are_not_ours() {
 }
 
 #[test]
-fn a_named_file_must_be_there() {
+fn a_given_file_must_exist() {
     let all = faults(&["config=gone.toml"], &[], None);
     assert_eq!(all.len(), 1);
     assert!(all[0].starts_with("config = \"gone.toml\" (flag --config) cannot be read"), "{all:?}");
@@ -140,7 +140,7 @@ fn a_named_file_must_be_there() {
 }
 
 #[test]
-fn a_broken_file_is_told_without_its_text_and_with_the_other_faults() {
+fn a_malformed_file_is_reported_without_its_text_and_with_the_other_errors() {
     let all = faults(&["listen=x"], &[], Some("listen = '127.0.0.1:1'\nadmin-password = \"hush-hush"));
     assert_eq!(all.len(), 2, "{all:?}");
     assert!(
@@ -393,7 +393,7 @@ fn a_catalogue_is_a_table_or_json() {
 }
 
 #[test]
-fn all_problems_of_a_catalogue_are_told_with_the_other_faults() {
+fn all_problems_of_a_catalogue_are_reported_with_the_other_errors() {
     let all = faults(
         &["listen=x"],
         &[],

@@ -1,16 +1,16 @@
-"""What has to be true of the data after the failover, seen through the API and in the database itself."""
+"""Checks of the data after the failover, through the API and in the database itself."""
 import collections, email, email.utils, time
 
 from postgres import PATIENCE
 from tenantry import Client
 
-# How long letters belong to the process that took them, in seconds (src/domain/outbox.rs).
+# The lease of messages, in seconds (crates/domain/src/outbox.rs).
 LEASE = 300.0
 
 
 def settle(load, servers, token, fail):
-    """Sends every create that was not acknowledged once more, as a client would, through the other process: it was
-    kept and is a conflict, or it was not and now is. Gives how many of each."""
+    """Repeats every unacknowledged create, as a client would, through the other process: it was stored and is a
+    conflict, or it was not and is created now. Returns the number of each."""
     kept, made = 0, 0
     names = list(servers)
     for worker in load.workers:
@@ -32,7 +32,7 @@ def settle(load, servers, token, fail):
 
 
 def users(load, server, token, fail):
-    """Every user is there once, with a value it may have. Gives username → user as listed."""
+    """Every user exists once, with a possible value. Returns username → user as listed."""
     client = Client(server, token)
     listed = client.get("/api/v1/users/")
     total = client.get("/api/v1/users?page=0&pageSize=1")["total"]
@@ -61,7 +61,7 @@ def users(load, server, token, fail):
 
 
 def events(load, listed, server, token, fail):
-    """Every change has its event once, and no event tells of what was not done. Gives their number."""
+    """Every change has exactly one event, and every event a change. Returns their number."""
     client = Client(server, token)
     rows = client.every_page("/api/v1/events?type=user.created&type=user.updated&page=0&pageSize=1000")
     client.close()
@@ -92,31 +92,32 @@ def events(load, listed, server, token, fail):
     return len(rows)
 
 
-def letters(load, servers, node, killed, returned, fail):
-    """Every user was written to, once. What was just delivered when the primary died, and not marked yet, may be
-    delivered again: `killed` and `returned` are the times (of the wall clock) around that. Gives the number of
-    letters, and how many came twice."""
-    # Letters that a process took while the primary died, without being told, are sent by another one after its lease.
+def messages(load, servers, node, killed, returned, fail):
+    """Every user got one mail. Mail that was delivered when the primary died, and not recorded yet, may be delivered
+    again: `killed` and `returned` are the wall-clock times around that. Returns the number of messages, and how many
+    came twice."""
+    # Messages that a process leased while the primary died, without the acknowledgement, are sent by another one after
+    # the lease.
     deadline = time.monotonic() + LEASE + PATIENCE
     while node.sql("SELECT count(*) FROM outbox WHERE letter IS NOT NULL", "tenantry") != "0":
         if time.monotonic() > deadline:
-            fail("there are letters that nobody delivers")
+            fail("there are messages that no process delivers")
             break
         time.sleep(0.1)
-    # The row of the outbox gives a file its name, whoever writes it.
+    # The name of a file is derived from the outbox row.
     copies = collections.defaultdict(list)
     for server in servers.values():
         for file in (server.home / "data" / "mail").glob("*.eml"):
             copies[file.name].append(file)
-    letters_to, twice = collections.Counter(), 0
+    messages_to, twice = collections.Counter(), 0
     for name, files in copies.items():
         message = email.message_from_bytes(files[0].read_bytes())
-        letters_to[email.utils.parseaddr(message["To"])[1]] += 1
+        messages_to[email.utils.parseaddr(message["To"])[1]] += 1
         if len(files) > 1:
             twice += 1
             if not killed - 3 <= min(file.stat().st_mtime for file in files) <= returned:
                 fail(f"the letter {name} to {message['To']} was delivered by both processes")
     for user in load.users():
-        if (number := letters_to[f"{user.username}@example.com"]) != 1:
-            fail(f"{user.username} got {number} letters")
+        if (number := messages_to[f"{user.username}@example.com"]) != 1:
+            fail(f"{user.username} got {number} messages")
     return len(copies), twice

@@ -1,25 +1,25 @@
-"""Workers that create and update users, and the ledger of what was answered to them."""
+"""Workers that create and update users, and a ledger of the responses."""
 import collections, dataclasses, threading, time
 
 from tenantry import Client, NoAnswer
 
-# How long a worker waits after a 503. Shorter than Retry-After asks for, to see the very moment service returns.
+# How long a worker waits after a 503. Shorter than Retry-After, to measure when service returns.
 PAUSE = 0.05
 
 
 @dataclasses.dataclass
 class User:
-    """What one worker knows of one user. Only that worker writes it."""
+    """The state of one user, as known to its worker. Only that worker changes it."""
 
     username: str
     user_id: int | None = None  # set when the create was acknowledged
     acknowledged: int = 0  # the last update that was; 0 is the create itself
-    # Updates without an acknowledgement, all: each may have been written or not.
+    # All unacknowledged updates: each may have been written or not.
     in_doubt: list = dataclasses.field(default_factory=list)
     last_sent: int = 0
 
     def body(self, number):
-        """The user after this update. Every field that changes has its number: none may be there without the rest."""
+        """The user after this update. Every changed field contains its number: all or none must be there."""
         return {
             "username": self.username, "status": "ACTIVE", "firstName": f"First {number}",
             "lastName": f"Last {number}", "email": f"{self.username}@example.com", "title": str(number),
@@ -27,7 +27,7 @@ class User:
         }
 
     def possible(self):
-        """The updates that may stand at the end: the last acknowledged one, or a later one that is in doubt."""
+        """The possible final updates: the last acknowledged one, or a later one that is in doubt."""
         return {self.acknowledged, *(number for number in self.in_doubt if number > self.acknowledged)}
 
 
@@ -64,14 +64,14 @@ class Worker(threading.Thread):
     def update(self, user):
         user.last_sent += 1
         number = user.last_sent
-        # In doubt until it is answered.
+        # In doubt until there is a response.
         user.in_doubt.append(number)
         if self.send("update", "PUT", f"/api/v1/users/{user.user_id}", user.body(number), 200):
             user.acknowledged = number
             user.in_doubt.remove(number)
 
     def send(self, kind, method, path, body, success):
-        """The answer when it is the acknowledgement, else None."""
+        """The response if it is the acknowledgement, else None."""
         try:
             answer = self.client.send(method, path, body)
         except NoAnswer as error:
@@ -117,8 +117,7 @@ class Load:
         return counter["create"], counter["update"]
 
     def first_after(self, moment):
-        """When each process first acknowledged a create, and an update, after this moment; the later of the two, or
-        None."""
+        """When each process first acknowledged a create, and an update, after this time; the later of the two, or None."""
         found = {}
         for worker in self.workers:
             for kind, ended in list(worker.acknowledged):

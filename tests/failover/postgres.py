@@ -4,7 +4,7 @@ import os, pathlib, random, secrets, shutil, signal, subprocess, time
 # PostgreSQL refuses to run as root.
 AS_POSTGRES = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] if os.geteuid() == 0 else []
 
-# What takes longer than this does not work. Not a measure of anything.
+# Timeout for anything that should work. Measures nothing.
 PATIENCE = 60.0
 
 
@@ -15,13 +15,13 @@ class Node:
         self.programs, self.home, self.password = programs, home, password
         self.data, self.log = home / "data", home / "log"
         self.port, self.process = None, None
-        # The server's user makes everything in there, its socket too.
+        # The server's user creates everything in there, including its socket.
         home.mkdir(mode=0o700)
         if AS_POSTGRES:
             shutil.chown(home, "postgres", "postgres")
 
     def program(self, name, *arguments, **more):
-        """Runs one of PostgreSQL's programs to its end and gives what it prints."""
+        """Runs one of PostgreSQL's programs to its end and returns its output."""
         command = [*AS_POSTGRES, self.programs / name, *arguments]
         environment = {**os.environ, "PGPASSWORD": self.password}
         ended = subprocess.run([str(word) for word in command], cwd=self.home, env=environment, text=True,
@@ -31,13 +31,13 @@ class Node:
         return ended.stdout
 
     def sql(self, statement, database="postgres"):
-        """What a statement answers, as text without decoration."""
+        """The result of a statement, as plain text."""
         return self.program("psql", "--no-psqlrc", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1",
                             f"--host={self.home}", f"--port={self.port}", "--username=postgres", database,
                             "--command", statement).strip()
 
     def make(self):
-        """A new, empty cluster. Its files are forced to the disk, as everything in this test."""
+        """A new, empty cluster. With fsync, as everything in this test."""
         secret = self.home / "password"
         secret.touch(mode=0o600)
         secret.write_text(self.password)
@@ -53,9 +53,9 @@ class Node:
                      f"host=127.0.0.1 port={primary.port} user=postgres application_name=standby")
 
     def start(self):
-        """Starts the server on a port that is free, which only its own start can tell."""
+        """Starts the server on a free port; only the start itself shows whether it is free."""
         for _ in range(20):
-            # Below the ports that the system gives to outgoing connections.
+            # Below the range of ephemeral ports.
             self.port = random.randrange(10_000, 32_000)
             if self._serves():
                 return
@@ -67,7 +67,7 @@ class Node:
         command = [*AS_POSTGRES, self.programs / "postgres", "-D", self.data, "-p", str(self.port),
                    "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.home}"]
         with open(self.log, "w") as log:
-            # In a session of its own: Ctrl-C is for this test, which then ends the server.
+            # In a separate session: Ctrl-C reaches this test, which then ends the server.
             self.process = subprocess.Popen([str(word) for word in command], cwd=self.home, start_new_session=True,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         ready = [str(self.programs / "pg_isready"), "--quiet", f"--host={self.home}", f"--port={self.port}"]
@@ -79,7 +79,7 @@ class Node:
         return False
 
     def replicate_to_standby(self):
-        """From now on a commit is acknowledged when the standby has it on its disk, too."""
+        """From now on a commit is acknowledged when the standby has it on disk, too."""
         self.sql("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
         self.sql("SELECT pg_reload_conf()")
         deadline = time.monotonic() + PATIENCE
@@ -89,7 +89,7 @@ class Node:
             time.sleep(0.05)
 
     def kill(self):
-        """Ends all of its processes at once with SIGKILL, as a machine that dies does."""
+        """Kills all of its processes with SIGKILL, as a crash of the machine does."""
         server = self.process.pid
         os.kill(server, signal.SIGSTOP)  # no new ones while the list is read
         children = pathlib.Path(f"/proc/{server}/task/{server}/children").read_text().split()
@@ -105,7 +105,7 @@ class Node:
         self.program("pg_ctl", "promote", f"--pgdata={self.data}", "--wait", f"--timeout={int(PATIENCE)}")
 
     def stop(self):
-        """Ends it at once if it runs; its data will not be read again."""
+        """Kills it if it runs; its data is not read again."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait()
@@ -115,7 +115,7 @@ class Pair:
     """The two servers and the database on them."""
 
     def __init__(self, programs, home):
-        # Programs of the server's user pass through here to their own directories.
+        # The server's user traverses this to its own directories.
         home.chmod(0o711)
         password = secrets.token_hex(16)
         self.primary = Node(programs, home / "primary", password)
@@ -126,7 +126,7 @@ class Pair:
         self.primary.start()
         self.standby.copy_of(self.primary)
         self.standby.start()
-        # Only on the primary, after the copy: once promoted, the standby has nobody to wait for.
+        # Only on the primary, after the copy: once promoted, the standby has no standby to wait for.
         self.primary.replicate_to_standby()
         self.user_password = secrets.token_hex(16)
         self.primary.sql(f"CREATE ROLE tenantry LOGIN PASSWORD '{self.user_password}'")

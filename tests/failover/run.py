@@ -19,7 +19,7 @@ from tenantry import Client, NoAnswer, Server, log_in, token_request
 WORKERS_EACH = 4
 # Creates and updates acknowledged before the kill, and after the promotion.
 ENOUGH = 300
-# Seconds from the promotion until both processes serve again: the one bound that this test is about.
+# Seconds from the promotion until both processes serve again: the limit that this test checks.
 RETURN_WITHIN = 5.0
 
 
@@ -28,7 +28,7 @@ class Failed(Exception):
 
 
 def wait_for(what, look, patience=PATIENCE, load=None):
-    """Looks until there is what it looks for."""
+    """Polls until there is a result."""
     deadline = time.monotonic() + patience
     while not (found := look()):
         if load and load.faults():
@@ -40,8 +40,8 @@ def wait_for(what, look, patience=PATIENCE, load=None):
 
 
 def refuses(client, method, path, body=None):
-    """Whether this is answered 503 with Retry-After. A success is not an error, as long as what was known before the
-    kill may still be told; anything else is."""
+    """Whether the response is 503 with Retry-After. A success is no error as long as the cache from before the kill may
+    still be used; anything else is."""
     answer = client.send(method, path, body)
     if answer.status == 503 and (answer.retry_after or "").isdigit():
         return True
@@ -51,17 +51,16 @@ def refuses(client, method, path, body=None):
 
 
 def look_at_the_gap(servers, token, user_id):
-    """Without a primary, both processes live and refuse everything that needs the database, and say when to come
-    again."""
+    """Without a primary, both processes stay alive and refuse everything that needs the database, with Retry-After."""
     for name, server in servers.items():
         client = Client(server, token)
         if (status := client.send("GET", "/healthz").status) != 200:
             raise Failed(f"process {name}: /healthz answers {status} without a primary")
         for method, path, content in (
-            # Nobody can have kept this one: at the end it would be a user that nobody created.
+            # This one cannot be stored: at the end it would be an unexpected user.
             ("POST", "/api/v1/users/", User(f"gap-{name}").body(0)),
             ("GET", "/api/v1/users?page=0&pageSize=1", None),
-            # A user that is in the cache may be told until the trust in the cache ends.
+            # A cached user may be served until the lease of the cache ends.
             ("GET", f"/api/v1/users/{user_id}", None),
             ("GET", "/readyz", None),
         ):
@@ -73,12 +72,12 @@ def failover(options, home, stack, say):
     pair = Pair(options.postgres, home)
     stack.callback(pair.stop)
     pair.start()
-    # Both at once: one of them makes the tables and the admin, the other waits for it.
+    # Both at once: one of them creates the tables and the admin, the other waits for it.
     servers = {name: Server(options.tenantry, home / f"tenantry-{name}", pair.url()) for name in ("1", "2")}
     for server in servers.values():
         stack.callback(server.stop)
         server.wait_until_it_serves()
-    # One session, opened before everything and through one process, is used through both to the end.
+    # One session, opened first and through one process, is used through both to the end.
     session = log_in(servers["1"])
     token = session["access_token"]
 
@@ -143,13 +142,13 @@ def verify(pair, servers, session, load, around, faults, say):
     for server in servers.values():
         listed = check.users(load, server, token, fail)
         number = check.events(load, listed, server, token, fail)
-    letters, twice = check.letters(load, servers, pair.standby, *around, fail)
+    messages, twice = check.messages(load, servers, pair.standby, *around, fail)
     renewed = token_request(servers["2"], grant_type="refresh_token", refresh_token=session["refresh_token"])
     if renewed.status != 200:
         fail(f"the session's refresh token is refused: {renewed.status} {renewed.body}")
     say(f"all {acknowledged} acknowledged users are there once, with {number} events; of {kept + made} creates in doubt "
         f"{kept} had been kept; the session from before goes on")
-    say(f"{letters} letters are delivered, {twice} of them twice")
+    say(f"{messages} messages are delivered, {twice} of them twice")
 
 
 def main():
@@ -158,7 +157,7 @@ def main():
     parser.add_argument("--postgres", type=pathlib.Path, required=True, help="the directory of PostgreSQL's programs")
     parser.add_argument("--keep", action="store_true", help="leave the directory with data and logs")
     options = parser.parse_args()
-    # SIGTERM unwinds as Ctrl-C does, so that everything is ended.
+    # SIGTERM unwinds as Ctrl-C does, so that everything is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     home = pathlib.Path(tempfile.mkdtemp(prefix="tenantry-failover-"))
     say = lambda text: print(f"failover: {text}", flush=True)

@@ -1,15 +1,15 @@
-"""A Tenantry process, and a client that notes how every request ends."""
+"""A Tenantry process, and a client that records the outcome of every request."""
 import dataclasses, http.client, json, os, queue, secrets, signal, subprocess, threading, time, urllib.parse
 
-# Every request ends within this time, whatever the database does. More than the server's own bound for a request
-# that waits for the database, and far less than a client that hangs.
+# Timeout for every request, whatever the database does. Longer than the server's own limit for a request that waits
+# for the database, and far shorter than a client that hangs.
 REQUEST_BOUND = 15.0
 
 ADMIN_PASSWORD = f"Failover.Tea-Cup-{secrets.token_hex(4)}"
 
 
 class Server:
-    """One process on the database, with a data directory of its own."""
+    """One process on the database, with its own data directory."""
 
     def __init__(self, binary, home, database_url):
         self.home = home
@@ -44,7 +44,7 @@ class Server:
                 self.address = urllib.parse.urlsplit(line.split()[-1]).netloc
 
     def stop(self):
-        """Asks it to end, and gives its exit code."""
+        """Stops it and returns its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -66,11 +66,11 @@ class Answer:
 
 
 class NoAnswer(Exception):
-    """A request ended without an answer, which a client must never see."""
+    """A request ended without a response, which must never happen."""
 
 
 class Client:
-    """A client with one connection that is kept. For one thread."""
+    """A client with one keep-alive connection, for one thread."""
 
     def __init__(self, server, token=None):
         self.server, self.token = server, token
@@ -102,14 +102,14 @@ class Client:
                       json.loads(text) if is_json else text.decode(), response.headers.get("Link"))
 
     def get(self, path):
-        """What a request for something that is there answers."""
+        """The response to a request for an existing resource."""
         answer = self.send("GET", path)
         if answer.status != 200:
             raise RuntimeError(f"GET {path} answered {answer.status}: {answer.body}")
         return answer.body
 
     def every_page(self, path):
-        """All rows of a list that comes in pages."""
+        """All rows of a paginated list."""
         rows = []
         while path:
             answer = self.send("GET", path)
@@ -125,7 +125,7 @@ class Client:
 
 
 def token_request(server, **form):
-    """The answer to a request for tokens of the public client."""
+    """The response to a token request of the public client."""
     client = Client(server)
     try:
         return client.send("POST", "/oauth/token", form={"client_id": "tenantry", **form})

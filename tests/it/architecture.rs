@@ -144,7 +144,7 @@ fn libraries_stay_in_their_rooms() {
 }
 
 #[test]
-fn some_words_stand_in_one_place_only() {
+fn some_words_occur_in_one_place_only() {
     let mut wrong = Vec::new();
     for (file, text) in sources() {
         for (number, line) in shipped(&file, &text).lines().enumerate() {
@@ -187,7 +187,7 @@ fn the_engine_of_the_store_knows_no_tables_and_no_lists() {
 }
 
 #[test]
-fn the_words_are_where_they_belong() {
+fn every_restricted_word_occurs_somewhere() {
     // A rule about a word that nobody writes any more checks nothing.
     let sources = sources();
     for (word, places) in ONLY_IN.iter().filter(|(_, places)| !places.is_empty()) {
@@ -217,7 +217,7 @@ fn tables() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn the_way_to_shard_names_every_table() {
+fn the_sharding_instructions_name_every_table() {
     let text = include_str!("../../docs/OPERATIONS.md");
     let mut named = BTreeSet::new();
     let mut wrong = Vec::new();

@@ -95,7 +95,7 @@ impl Load {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_during_a_load_of_creates_is_the_data_of_one_moment() {
+async fn a_backup_during_creates_is_one_snapshot() {
     let home = Home::new();
     let server = home.serve();
     let load = Load::start(&server).await;
@@ -150,7 +150,7 @@ async fn a_backup_during_a_load_of_creates_is_the_data_of_one_moment() {
 }
 
 #[tokio::test]
-async fn a_backup_takes_no_name_that_is_not_free() {
+async fn a_backup_refuses_an_existing_file() {
     let home = backed_up().await;
     fs::write(home.path().join("mine.txt"), "mine").unwrap();
     std::os::unix::fs::symlink("nowhere", home.path().join("link.db")).unwrap();
@@ -185,7 +185,7 @@ async fn a_backup_takes_no_name_that_is_not_free() {
     );
     let before = everything(home.path());
     for (name, what) in [
-        ("foreign", "database of another program"),
+        ("foreign", "another program's database"),
         ("bare", "is empty: run `tenantry serve` once"),
         ("newer", "newer version of Tenantry"),
         ("dangling", "did not pass its check and was not kept"),
@@ -245,7 +245,7 @@ async fn a_full_disk_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn what_may_not_be_read_or_written_is_told() {
+async fn missing_file_permissions_are_reported() {
     let somebody = Ordinary::new();
     let at = |name: &str| somebody.home.path().join(name);
     let made = backed_up().await;
@@ -285,7 +285,7 @@ async fn what_may_not_be_read_or_written_is_told() {
 }
 
 #[tokio::test]
-async fn a_backup_that_is_told_to_stop_leaves_nothing() {
+async fn an_interrupted_backup_leaves_no_file() {
     let home = backed_up().await;
     // It waits: another program has the database for itself.
     let other = rusqlite::Connection::open(home.data().join("tenantry.db")).unwrap();
@@ -317,7 +317,7 @@ fn watches(pid: u32) -> bool {
 }
 
 #[tokio::test]
-async fn a_terminal_shows_how_far_it_is() {
+async fn a_terminal_shows_the_progress() {
     let home = backed_up().await;
     let shown = |line: &str| {
         let line = format!("{} {line}", binary().display());
@@ -337,7 +337,7 @@ async fn a_terminal_shows_how_far_it_is() {
 }
 
 #[tokio::test]
-async fn people_are_told_in_lines() {
+async fn plain_output_is_in_lines() {
     let home = backed_up().await;
     let out = home.command("backup new.db").done();
     let keys: Vec<&str> = out.lines().map(|line| line.split(": ").next().unwrap()).collect();

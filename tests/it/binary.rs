@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::harness::{ADMIN_PASSWORD, Answer, Person};
 
 /// What takes longer does not work.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The settings that give the first admin the password [`ADMIN_PASSWORD`].
 pub const GIVEN: [(&str, &str); 1] = [("TENANTRY_ADMIN_PASSWORD", ADMIN_PASSWORD)];
@@ -155,7 +155,7 @@ pub async fn until<V>(what: &str, look: impl Fn() -> Option<V>) -> V {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, waited).await.unwrap_or_else(|_| panic!("not until {what}"))
+    tokio::time::timeout(TIMEOUT, waited).await.unwrap_or_else(|_| panic!("not until {what}"))
 }
 
 /// A running server. Killed by its id when dropped.
@@ -198,7 +198,7 @@ impl Process {
         let address = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut process = Self { child, out, err, lines, readers, address, http };
         loop {
-            match process.lines.recv_timeout(PATIENCE) {
+            match process.lines.recv_timeout(TIMEOUT) {
                 // The last of the start-up lines.
                 Ok(line) if line.starts_with("mail: ") => return Ok(process),
                 Ok(line) => {
@@ -250,7 +250,7 @@ impl Process {
     /// Waits until it has ended by itself.
     #[track_caller]
     pub fn ended(mut self) -> Ended {
-        while match self.lines.recv_timeout(PATIENCE) {
+        while match self.lines.recv_timeout(TIMEOUT) {
             Ok(_) => true,
             Err(RecvTimeoutError::Disconnected) => false,
             Err(RecvTimeoutError::Timeout) => panic!("it does not end: {}", self.err()),

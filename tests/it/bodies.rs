@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::binary::PATIENCE;
+use crate::binary::TIMEOUT;
 use crate::harness::{Answer, Person, T, new_user};
 
 /// An operation that takes a body.
@@ -71,7 +71,7 @@ async fn ask(address: SocketAddr, request: &str) -> (TcpStream, String) {
 async fn head(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
     while !text.ends_with(b"\r\n\r\n") {
-        let byte = timeout(PATIENCE, stream.read_u8()).await.unwrap();
+        let byte = timeout(TIMEOUT, stream.read_u8()).await.unwrap();
         text.push(byte.unwrap());
     }
     String::from_utf8(text).unwrap()
@@ -79,7 +79,7 @@ async fn head(stream: &mut TcpStream) -> String {
 
 async fn rest(mut stream: TcpStream) -> String {
     let mut text = Vec::new();
-    let end = timeout(PATIENCE, stream.read_to_end(&mut text)).await.unwrap();
+    let end = timeout(TIMEOUT, stream.read_to_end(&mut text)).await.unwrap();
     assert!(end.is_ok() || !text.is_empty(), "{end:?}");
     String::from_utf8(text).unwrap()
 }
@@ -117,7 +117,7 @@ async fn every_operation_has_the_bound_that_its_documentation_names() {
 }
 
 #[tokio::test]
-async fn a_setting_lowers_every_bound() {
+async fn a_setting_lowers_every_limit() {
     let t = T::with(|config| config.body_limit = 2 << 10).await;
     let admin = t.admin().await;
     let bearer = format!("Bearer {}", admin.token.as_deref().unwrap());
@@ -215,7 +215,7 @@ async fn all_bodies_together_are_bounded_and_give_their_memory_back() {
             rest(stream).await
         });
     }
-    let answer = timeout(PATIENCE, held.join_next()).await.unwrap().unwrap().unwrap();
+    let answer = timeout(TIMEOUT, held.join_next()).await.unwrap().unwrap().unwrap();
     let lower = answer.to_lowercase();
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(
@@ -233,7 +233,7 @@ async fn all_bodies_together_are_bounded_and_give_their_memory_back() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(PATIENCE, again).await.expect("the memory must come back");
+    timeout(TIMEOUT, again).await.expect("the memory must come back");
     admin.post("/api/v1/users/bulk-delete", &large).await.expect(400);
     assert!(t.log().contains("too many request bodies are being received"));
 }

@@ -13,7 +13,7 @@ fn some(names: &[&str]) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_bulk_creates_what_single_creates_would() {
+async fn a_bulk_create_equals_single_creates() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = admin.create_group("Editors").await;
@@ -98,7 +98,7 @@ async fn an_atomic_bulk_fails_as_its_first_bad_row_and_creates_nothing() {
 }
 
 #[tokio::test]
-async fn a_bulk_that_is_not_atomic_passes_bad_rows_over() {
+async fn a_non_atomic_bulk_skips_bad_rows() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = admin.create_group("Editors").await;
@@ -305,7 +305,7 @@ async fn bad_patches_of_many_list_all_their_faults() {
 
 /// Two bulks with one name in common at once: one of them creates all its users, the other none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_bulks_at_once_with_a_common_name_one_is_created() {
+async fn of_two_concurrent_bulks_with_a_common_username_one_is_created() {
     let t = T::start().await;
     let admin = t.admin().await;
     for n in 0..5 {

@@ -63,7 +63,7 @@ async fn ended(t: &T) -> tenantry_domain::once::StoredResponse {
 }
 
 #[tokio::test]
-async fn a_large_deletion_leaves_what_a_small_one_would() {
+async fn a_large_deletion_has_the_result_of_a_small_one() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = admin.create_group("Editors").await;
@@ -87,7 +87,7 @@ async fn a_large_deletion_leaves_what_a_small_one_would() {
 }
 
 #[tokio::test]
-async fn a_large_patch_changes_whom_a_filter_finds() {
+async fn a_large_patch_changes_the_users_that_a_filter_finds() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = admin.create_group("Editors").await;
@@ -193,7 +193,7 @@ async fn another_partner_writes_between_the_steps() {
 }
 
 #[tokio::test]
-async fn what_was_changed_meanwhile_counts_as_done_or_is_told() {
+async fn concurrent_changes_count_as_done_or_are_reported() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = admin.create_group("Editors").await;
@@ -282,7 +282,7 @@ async fn a_retry_is_answered_when_the_operation_has_ended() {
 }
 
 #[tokio::test]
-async fn of_a_partner_there_is_one_at_a_time() {
+async fn a_partner_has_one_at_a_time() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (pid, olga) = t.other_partner("acme").await;
@@ -356,7 +356,7 @@ async fn a_dry_run_of_a_large_operation_needs_no_writer() {
 }
 
 #[tokio::test]
-async fn many_become_members_and_leave() {
+async fn many_members_are_added_and_removed() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = admin.create_group("Editors").await;
@@ -417,7 +417,7 @@ async fn groups_with_many_members_go_in_steps() {
 
 /// A group that is being deleted gets no child. One that has got it all the same stays, and that is told.
 #[tokio::test]
-async fn a_group_that_goes_gets_no_child() {
+async fn a_group_being_deleted_gets_no_child() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (one, two) = (admin.create_group("One").await, admin.create_group("Two").await);
@@ -442,7 +442,7 @@ async fn a_group_that_goes_gets_no_child() {
 
 /// What a group permits goes in steps as well, and its event has all of it.
 #[tokio::test]
-async fn a_group_that_permits_much_goes_in_steps() {
+async fn a_group_with_many_permissions_is_deleted_in_steps() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = admin.create_group("Editors").await;
@@ -460,7 +460,7 @@ async fn a_group_that_permits_much_goes_in_steps() {
 }
 
 #[tokio::test]
-async fn a_partner_goes_in_steps_and_takes_all_along() {
+async fn a_partner_is_deleted_in_steps_with_all_its_data() {
     let t = T::start().await;
     let operator = t.operator().await;
     let (pid, olga) = t.other_partner("acme").await;
@@ -507,7 +507,7 @@ async fn a_partner_goes_in_steps_and_takes_all_along() {
 
 /// A command that is run again after it was killed goes on, without a server that attends to it.
 #[tokio::test]
-async fn a_partner_that_is_half_deleted_is_deleted_by_who_tries_again() {
+async fn a_partially_deleted_partner_is_deleted_by_a_retry() {
     let t = T::start().await;
     let operator = t.operator().await;
     let (pid, _) = t.other_partner("acme").await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::binary::{Home, PATIENCE, Process, password_in, until};
+use crate::binary::{Home, Process, TIMEOUT, password_in, until};
 use crate::fixtures::ids;
 use crate::harness::{ADMIN_PASSWORD, Person, new_user, password_of};
 
@@ -137,7 +137,7 @@ async fn every_command_works_through_a_running_server() {
 }
 
 #[tokio::test]
-async fn what_commands_did_without_a_server_is_in_force_at_the_next_start() {
+async fn changes_by_commands_without_a_server_take_effect_at_the_next_start() {
     let home = settled();
     let bob =
         "user create --partner 1 --username bob --email bob@example.com --first-name Bob --last-name Byte";
@@ -160,7 +160,7 @@ async fn what_commands_did_without_a_server_is_in_force_at_the_next_start() {
 }
 
 #[tokio::test]
-async fn a_user_locked_by_a_command_is_out_at_the_next_request() {
+async fn a_user_locked_by_a_command_loses_access_at_the_next_request() {
     let home = Home::new();
     let server = home.serve();
     let admin = server.admin().await;
@@ -193,7 +193,7 @@ async fn a_user_locked_by_a_command_is_out_at_the_next_request() {
 }
 
 #[tokio::test]
-async fn a_user_locked_by_failures_is_let_in_again_by_a_command() {
+async fn a_command_unlocks_a_user_locked_by_failures() {
     let home = Home::new();
     let server = home.serve();
     server.admin().await.create("fenna").await;
@@ -212,7 +212,7 @@ async fn a_user_locked_by_failures_is_let_in_again_by_a_command() {
 }
 
 #[tokio::test]
-async fn a_suspended_partners_people_are_out_at_once() {
+async fn users_of_a_suspended_partner_lose_access_at_once() {
     let home = Home::new();
     let server = home.serve();
     let create =
@@ -303,7 +303,7 @@ async fn an_operators_token_manages_partners_until_it_is_revoked() {
 }
 
 #[test]
-fn a_command_makes_no_database() {
+fn a_command_creates_no_database() {
     let home = Home::new();
     let lines = [
         "partner list",
@@ -343,7 +343,7 @@ async fn commands_and_servers_at_once_keep_out_of_each_others_way() {
         .collect();
     let server = home.serve();
     for command in commands {
-        tokio::time::timeout(PATIENCE, command).await.unwrap().unwrap();
+        tokio::time::timeout(TIMEOUT, command).await.unwrap().unwrap();
     }
     let admin = server.admin().await;
     let mut made = ids(&admin.everybody().await);

@@ -56,7 +56,7 @@ async fn fifty_creates_of_one_username_give_one_user() {
     let page = admin.get("/api/v1/users?page=0").await.expect(200).body;
     assert_eq!(page["total"], page["list"].as_array().unwrap().len());
     // One user, one event, one mail.
-    let created = t.mails().await.into_iter().filter(|mail| mail.letter.to.name == "Fenna Jansen").count();
+    let created = t.mails().await.into_iter().filter(|mail| mail.email.to.name == "Fenna Jansen").count();
     assert_eq!(created, 1);
 }
 
@@ -140,7 +140,7 @@ async fn b10_the_last_two_admins_cannot_both_go() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_group_and_its_members_go_at_once_and_agree() {
+async fn concurrent_deletion_of_a_group_and_its_members_is_consistent() {
     let t = T::start().await;
     let admin = t.admin().await;
     for n in 0..6 {
@@ -217,7 +217,7 @@ async fn totals_and_the_index_agree_after_a_storm() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b13_a_user_who_stays_comes_exactly_once_while_others_come_and_go() {
+async fn b13_an_existing_user_is_listed_exactly_once_despite_concurrent_changes() {
     let t = T::start().await;
     let admin = t.admin().await;
     crate::fixtures::seed(&t, 1, "stays", 3_000, Vec::new()).await;

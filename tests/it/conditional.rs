@@ -122,7 +122,7 @@ async fn every_membership_change_raises_the_groups_version() {
 }
 
 #[tokio::test]
-async fn what_is_known_is_not_told_again() {
+async fn a_known_representation_is_not_sent_again() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = admin.create_group("Editors").await;
@@ -206,7 +206,7 @@ async fn a_write_with_an_old_tag_is_refused_and_changes_nothing() {
 
 /// Two admins read, both change, both send what they read: the later one learns of the earlier one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_admins_at_once_one_writes_and_the_other_is_told() {
+async fn of_two_concurrent_admins_one_writes_and_the_other_gets_a_conflict() {
     let t = T::start().await;
     let admin = t.admin().await;
     let user = admin.create("fenna").await;

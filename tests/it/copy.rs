@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tenantry::config::DatabaseUrl;
 use tenantry_core::clock::Clock;
 use tenantry_core::error::{Error, Result};
-use tenantry_store::ops::copy::{self, Place, Progress, Report, Stage};
+use tenantry_store::ops::copy::{self, CopyLocation, CopyProgress, CopyReport, Stage};
 
 use crate::binary::{Home, binary, command, tenantry, until};
 use crate::databases::{self, Database, is_postgres};
@@ -48,27 +48,27 @@ fn copy_until(
     from: &str,
     to: &str,
     is_enough: impl FnMut(Stage, &str, u64) -> bool + Send,
-) -> Result<Report> {
+) -> Result<CopyReport> {
     let mut is_enough = is_enough;
-    let mut watch = |progress: &Progress<'_>| match *progress {
-        Progress::Step { stage, at, done, total } => {
+    let mut watch = |progress: &CopyProgress<'_>| match *progress {
+        CopyProgress::Step { stage, at, done, total } => {
             assert!(done <= total, "{progress:?}");
             if is_enough(stage, at, done) { Err(Error::internal("broken off")) } else { Ok(()) }
         }
-        Progress::Servers(_) => Ok(()),
+        CopyProgress::Servers(_) => Ok(()),
     };
     let (from, to) = (databases::parsed(from), databases::parsed(to));
     copy::run(&place(&from), &place(&to), &Clock::manual(START), &mut watch)
 }
 
-fn place(url: &DatabaseUrl) -> Place<'_> {
+fn place(url: &DatabaseUrl) -> CopyLocation<'_> {
     match url {
-        DatabaseUrl::Sqlite(path) => Place::Sqlite(path),
-        DatabaseUrl::Postgres(url) => Place::Postgres(databases::options(url.expose())),
+        DatabaseUrl::Sqlite(path) => CopyLocation::Sqlite(path),
+        DatabaseUrl::Postgres(url) => CopyLocation::Postgres(databases::options(url.expose())),
     }
 }
 
-fn copied(from: &str, to: &str) -> Report {
+fn copied(from: &str, to: &str) -> CopyReport {
     copy_until(from, to, |_, _, _| false).unwrap()
 }
 
@@ -215,10 +215,10 @@ async fn check(t: &T, hands: &Hands, before: &Value, password: &str) {
             found.body
         );
     }
-    // What was broken off goes on.
+    // An interrupted operation resumes.
     let mut tasks = tenantry_domain::bulk_operations::take_up(&t.app).await.unwrap();
     assert_eq!(tasks.remove(0).await.unwrap().unwrap().status, 204);
-    // Numbers go on behind the last ones.
+    // Numbers continue after the last ones.
     let next = admin.create("newcomer").await;
     assert_eq!(next["userId"], hands.last_user + 1);
     assert!(admin.create_group("Newcomers").await > hands.group + 3);
@@ -226,10 +226,10 @@ async fn check(t: &T, hands: &Hands, before: &Value, password: &str) {
     let numbers: Vec<i64> = events.iter().map(|event| event["eventId"].as_i64().unwrap()).collect();
     assert!(numbers.iter().any(|n| *n > hands.last_event), "{numbers:?}");
     assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len());
-    // The history of passwords came along.
+    // The password history was copied.
     let again = json!({ "oldPassword": password, "newPassword": password });
     assert_ne!(mia.post("/api/v1/users/self/update-password", &again).await.status, 200);
-    // The mail that waited goes out with a password that lets its user in.
+    // The waiting mail is sent, with a password that works.
     let temporary = t.mailed_password("waiting").await;
     t.login("waiting", &temporary).await;
     // The partner that was suspended still is.
@@ -316,7 +316,7 @@ async fn a_copy_into_postgresql_has_every_index_and_key() {
 }
 
 #[tokio::test]
-async fn servers_that_are_connected_to_the_source_are_told_of() {
+async fn servers_connected_to_the_source_are_reported() {
     if !is_postgres() {
         return;
     }
@@ -325,19 +325,19 @@ async fn servers_that_are_connected_to_the_source_are_told_of() {
     beside.admin().await;
     let (from, to) = (t.database.url().unwrap(), t.dir.path().join("to.db"));
     let mut servers = 0;
-    let mut watch = |progress: &Progress<'_>| {
-        if let Progress::Servers(n) = progress {
+    let mut watch = |progress: &CopyProgress<'_>| {
+        if let CopyProgress::Servers(n) = progress {
             servers = *n;
         }
         Ok(())
     };
     let from = databases::parsed(&from);
-    copy::run(&place(&from), &Place::Sqlite(&to), &Clock::manual(START), &mut watch).unwrap();
+    copy::run(&place(&from), &CopyLocation::Sqlite(&to), &Clock::manual(START), &mut watch).unwrap();
     assert!(servers >= 2, "each has at least the connection that it listens on: {servers}");
 }
 
 #[tokio::test]
-async fn a_copy_that_is_broken_off_anywhere_goes_on_where_it_stopped() {
+async fn an_interrupted_copy_resumes_where_it_stopped() {
     let (t, from) = on_sqlite().await;
     populate(&t).await;
     let whole = copied(&from, &Other::new(t.dir.path(), "whole.db").url());
@@ -375,7 +375,7 @@ async fn a_copy_that_is_broken_off_anywhere_goes_on_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn a_great_table_is_gone_on_with_in_its_middle() {
+async fn a_large_table_is_resumed_in_its_middle() {
     let (t, from) = on_sqlite().await;
     seed(&t, 1, "many", 11_000, Vec::new()).await;
     let to = Other::new(t.dir.path(), "to.db");
@@ -405,7 +405,7 @@ async fn a_great_table_is_gone_on_with_in_its_middle() {
 }
 
 #[tokio::test]
-async fn a_source_that_has_changed_or_is_another_one_is_not_gone_on_with() {
+async fn a_copy_does_not_resume_from_a_changed_or_different_source() {
     let (t, from) = on_sqlite().await;
     let admin = t.admin().await;
     let user = admin.create("one").await["userId"].as_i64().unwrap();
@@ -417,23 +417,23 @@ async fn a_source_that_has_changed_or_is_another_one_is_not_gone_on_with() {
     another.admin().await.create("somebody").await;
     another.admin().await.create("else").await;
     let why = why_not(&elsewhere, &to.url());
-    assert!(why.contains("holds something else") && why.contains("to begin anew"), "{why}");
+    assert!(why.contains("has different content") && why.contains("to start over"), "{why}");
 
     // A row that was copied already, changed so that no count tells.
     let file = rusqlite::Connection::open(t.dir.path().join("tenantry.db")).unwrap();
     file.execute("UPDATE users SET first_name = 'Changed' WHERE user_id = ?", [user]).unwrap();
     let why = why_not(&from, &to.url());
-    assert!(why.contains("table users") && why.contains("has changed since it was begun"), "{why}");
+    assert!(why.contains("table users") && why.contains("has changed since it was started"), "{why}");
     file.execute("UPDATE users SET first_name = 'Fenna' WHERE user_id = ?", [user]).unwrap();
 
     // A new row.
     admin.create("two").await;
     let why = why_not(&from, &to.url());
-    assert!(why.contains("has changed since it was begun"), "{why}");
+    assert!(why.contains("has changed since it was started"), "{why}");
 }
 
 #[tokio::test]
-async fn a_row_that_was_damaged_on_the_way_is_noticed() {
+async fn a_row_damaged_during_the_copy_is_detected() {
     let (t, from) = on_sqlite().await;
     populate(&t).await;
     for (table, sql) in [
@@ -454,7 +454,7 @@ async fn a_row_that_was_damaged_on_the_way_is_noticed() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_copied_is_refused_and_left_as_it_is() {
+async fn databases_that_cannot_be_copied_are_refused_and_unchanged() {
     let (t, from) = on_sqlite().await;
     t.admin().await.create("one").await;
     let dir = t.dir.path();
@@ -464,7 +464,7 @@ async fn what_cannot_be_copied_is_refused_and_left_as_it_is() {
     let full = Other::new(dir, "full.db");
     copied(&from, &full.url());
     let why = why_not(&from, &full.url());
-    assert!(why.contains("is not empty (table ") && why.contains("name another one"), "{why}");
+    assert!(why.contains("is not empty (table ") && why.contains("use another one"), "{why}");
     assert_eq!(
         t.over(databases::parsed(&full.url()))
             .await
@@ -484,7 +484,7 @@ async fn what_cannot_be_copied_is_refused_and_left_as_it_is() {
     std::fs::write(dir.join("text.db"), "not a database at all").unwrap();
     assert!(why_not(&file("text.db"), &file("new.db")).contains("is not a database"));
     std::fs::write(dir.join("empty.db"), "").unwrap();
-    assert!(why_not(&file("empty.db"), &file("new.db")).contains("holds nothing of Tenantry"));
+    assert!(why_not(&file("empty.db"), &file("new.db")).contains("contains nothing of Tenantry"));
     rusqlite::Connection::open(dir.join("foreign.db")).unwrap().execute_batch("CREATE TABLE a (b)").unwrap();
     assert!(why_not(&file("foreign.db"), &file("new.db")).contains("another program"));
     assert!(why_not(&from, &file("foreign.db")).contains("another program"));
@@ -517,11 +517,11 @@ async fn what_cannot_be_copied_is_refused_and_left_as_it_is() {
     // A source that is itself unfinished.
     let half = Other::new(dir, "half.db");
     copy_until(&from, &half.url(), |stage, _, _| stage == Stage::Copy).unwrap_err();
-    assert!(why_not(&half.url(), &file("new.db")).contains("is itself a copy that is not finished"));
+    assert!(why_not(&half.url(), &file("new.db")).contains("is itself an unfinished copy"));
 }
 
 #[tokio::test]
-async fn the_command_copies_and_tells_what_it_did() {
+async fn the_command_copies_and_reports() {
     let home = Home::new();
     let server = home.serve();
     let admin = server.admin().await;
@@ -579,7 +579,7 @@ async fn the_command_copies_and_tells_what_it_did() {
 }
 
 #[tokio::test]
-async fn a_killed_command_goes_on_when_it_is_run_again() {
+async fn a_killed_command_resumes_when_it_is_run_again() {
     let home = Home::new();
     let server = home.serve();
     server.admin().await.create("one").await;
@@ -617,7 +617,7 @@ async fn a_killed_command_goes_on_when_it_is_run_again() {
         child.kill().unwrap();
         child.wait().unwrap();
         let refused = home.refused(&["--database-url", &database.url().unwrap()], &[]).refused(1);
-        assert!(refused.contains("is a copy that was not finished"), "{refused}");
+        assert!(refused.contains("is an unfinished copy"), "{refused}");
         holder.batch_execute("ROLLBACK").await.unwrap();
         true
     } else {

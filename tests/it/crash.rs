@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::binary::{GIVEN, Home, PATIENCE, Process, until};
+use crate::binary::{GIVEN, Home, Process, TIMEOUT, until};
 use crate::harness::{Person, new_user};
 
 const USERS: usize = 1_000;
@@ -55,7 +55,7 @@ async fn create_and_kill(server: Process, after: usize) -> (BTreeMap<String, i64
         }
     }
     assert!(server.is_none(), "it was killed in the middle");
-    tokio::time::timeout(PATIENCE, all.join_all()).await.unwrap();
+    tokio::time::timeout(TIMEOUT, all.join_all()).await.unwrap();
     (created, taken)
 }
 
@@ -75,7 +75,7 @@ async fn everybody(server: &Process) -> BTreeMap<String, i64> {
 }
 
 #[tokio::test]
-async fn what_a_killed_server_had_answered_is_there_once_and_whole() {
+async fn acknowledged_writes_of_a_killed_server_are_stored_once_and_completely() {
     let home = Home::new();
     let (mut created, taken) = create_and_kill(home.serve(), 300).await;
     assert!(taken.is_empty() && created.len() < USERS, "{} of {USERS}", created.len());

@@ -77,7 +77,7 @@ async fn a_cursor_that_was_changed_is_refused_in_every_list() {
 
 /// What a cursor names is readable. Whoever writes another one has no code for it.
 #[tokio::test]
-async fn a_cursor_of_somebodys_own_making_is_refused() {
+async fn a_forged_cursor_is_refused() {
     let t = T::start().await;
     seed(&t, 1, "seed", 5, Vec::new()).await;
     let admin = t.admin().await;
@@ -97,7 +97,7 @@ async fn a_cursor_of_somebodys_own_making_is_refused() {
 }
 
 #[tokio::test]
-async fn a_cursor_holds_on_every_server_of_its_database_and_on_no_other() {
+async fn a_cursor_is_valid_on_every_server_of_its_database_and_on_no_other() {
     let t = T::start().await;
     seed(&t, 1, "seed", 5, Vec::new()).await;
     let (path, cursor) = second_page(&t.admin().await, "/api/v1/users?sortBy=lastName").await;
@@ -126,7 +126,7 @@ async fn a_cursor_holds_on_every_server_of_its_database_and_on_no_other() {
 
 /// Of servers that need a key at once, one makes it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn servers_that_start_at_once_agree_on_a_key() {
+async fn servers_that_start_concurrently_agree_on_a_key() {
     let t = T::start().await;
     seed(&t, 1, "seed", 5, Vec::new()).await;
     let mut servers = vec![&t];
@@ -151,7 +151,7 @@ async fn servers_that_start_at_once_agree_on_a_key() {
 
 /// A backup and a copy have the key in them.
 #[tokio::test]
-async fn a_cursor_holds_on_a_copy() {
+async fn a_cursor_is_valid_on_a_copy() {
     if is_postgres() {
         // tests/it/copy.rs goes there and back.
         return;

@@ -26,7 +26,7 @@ async fn rich_and_gone(t: &T, admin: &Person<'_>) -> (Value, i64) {
 }
 
 #[tokio::test]
-async fn a_deleted_user_is_nowhere_but_in_its_list() {
+async fn a_deleted_user_is_only_in_the_list_of_deleted_users() {
     let t = T::start().await;
     let admin = t.admin().await;
     let fenna = {
@@ -69,7 +69,7 @@ async fn a_deleted_user_is_nowhere_but_in_its_list() {
 }
 
 #[tokio::test]
-async fn a_restored_user_is_as_it_was_but_for_its_sessions() {
+async fn a_restored_user_is_unchanged_except_for_its_sessions() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (user, id) = rich_and_gone(&t, &admin).await;
@@ -112,7 +112,7 @@ async fn a_restored_user_is_as_it_was_but_for_its_sessions() {
 }
 
 #[tokio::test]
-async fn groups_that_are_gone_are_named_and_taken_names_are_conflicts() {
+async fn missing_groups_are_named_and_taken_names_are_conflicts() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (user, id) = rich_and_gone(&t, &admin).await;
@@ -221,7 +221,7 @@ async fn deleted_users_are_always_paged_sorted_and_searched() {
 
 /// Two who restore one user at once: it is there once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_restores_at_once_one_restores() {
+async fn of_two_concurrent_restores_one_restores() {
     let t = T::start().await;
     let admin = t.admin().await;
     for n in 0..10 {

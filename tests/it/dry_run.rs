@@ -206,7 +206,7 @@ fn new_ids(method: &Method, path: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn what_is_told_is_what_happens() {
+async fn the_dry_run_predicts_the_result() {
     // Each write alone, on a partner of its own that nothing else has changed.
     let operators = operator_writes().into_iter().map(|write| (true, write));
     for (is_operator, (method, path, body, status)) in
@@ -236,7 +236,7 @@ async fn what_is_told_is_what_happens() {
 }
 
 #[tokio::test]
-async fn a_deletion_tells_what_would_go_with_it() {
+async fn a_dry_run_of_a_deletion_reports_its_effects() {
     let t = T::start().await;
     let (one, two) = populate(&t).await;
     let admin = t.admin().await;

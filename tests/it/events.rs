@@ -75,7 +75,7 @@ async fn every_change_of_a_user_writes_its_event() {
 }
 
 #[tokio::test]
-async fn what_users_do_for_themselves_is_theirs_in_the_log() {
+async fn self_service_is_recorded_for_the_user() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (id, fenna) = t.member("fenna").await;

@@ -173,7 +173,7 @@ async fn changing_a_password_compares_with_it_in_turn() {
 }
 
 #[tokio::test]
-async fn what_is_recorded_is_raised_with_the_rows_and_lowered_when_they_are_gone() {
+async fn recorded_costs_rise_with_the_rows_and_fall_when_they_are_gone() {
     let t = start().await;
     let housekeep = async || tenantry_worker::housekeep(&t.app).await.unwrap();
     import(&t, "cheap", BCRYPT).await;

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
-use crate::binary::{Ended, GIVEN, Home, PATIENCE, Process, binary, tenantry, until};
+use crate::binary::{Ended, GIVEN, Home, Process, TIMEOUT, binary, tenantry, until};
 use crate::databases::{Database, is_postgres, run, url_of};
 use crate::full_disks::Small;
 use crate::harness::{Answer, T, new_user};
@@ -48,7 +48,7 @@ async fn ready(server: &Process) {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, asked).await.is_ok(), "it is not ready again");
+    assert!(tokio::time::timeout(TIMEOUT, asked).await.is_ok(), "it is not ready again");
 }
 
 /// Leaves no room in a pipe, of whatever size it is.
@@ -61,7 +61,7 @@ fn fill(mut pipe: &PipeWriter) {
 }
 
 #[tokio::test]
-async fn a_log_that_takes_nothing_stops_nothing() {
+async fn an_unwritable_log_blocks_nothing() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let (closed_reader, closed) = pipe().unwrap();
     drop(closed_reader);
@@ -92,7 +92,7 @@ fn limit(server: &Process, bytes: Option<u64>) {
 }
 
 #[tokio::test]
-async fn a_disk_that_takes_nothing_is_told_by_readyz_until_it_does_again() {
+async fn readyz_reports_a_disk_without_writes_until_it_recovers() {
     let (home, database) = (Home::new(), Database::blank());
     let log = home.path().join("log");
     let server = serve(&home, &database, Stdio::piped(), &["--log-file", "log", "--log", "debug"]).unwrap();
@@ -161,12 +161,12 @@ impl Drop for Loop {
 }
 
 #[tokio::test]
-async fn a_file_system_that_becomes_read_only_is_told() {
+async fn a_file_system_that_becomes_read_only_is_reported() {
     if is_postgres() {
         return;
     }
     let Some(disk) = Loop::mount() else {
-        // The same answers without a mount: a_disk_that_takes_nothing_is_told_by_readyz_until_it_does_again.
+        // The same answers without a mount: readyz_reports_a_disk_without_writes_until_it_recovers.
         eprintln!("no loop device: a read-only file system is tested only by SQLite's codes for it");
         return;
     };
@@ -183,9 +183,9 @@ async fn a_file_system_that_becomes_read_only_is_told() {
 }
 
 #[tokio::test]
-async fn a_full_log_disk_holds_up_nothing_and_goes_on_when_there_is_room() {
+async fn a_full_log_disk_blocks_nothing_and_logging_resumes_when_there_is_room() {
     let Some(small) = Small::mount("64k") else {
-        // Without a mount: a_disk_that_takes_nothing_is_told_by_readyz_until_it_does_again.
+        // Without a mount: readyz_reports_a_disk_without_writes_until_it_recovers.
         eprintln!("no mount: a full disk is tested only by a limit of file sizes");
         return;
     };
@@ -228,7 +228,7 @@ async fn a_database_that_is_moved_away_or_replaced_is_not_written_to() {
     server.anonymous().get("/readyz").await.expect(200);
     admin.create("back").await;
     let said = server.err();
-    assert_eq!(said.matches("was moved, deleted or replaced while it is in use").count(), 1, "{said}");
+    assert_eq!(said.matches("was moved, deleted or replaced while in use").count(), 1, "{said}");
     // Deleted, it cannot come back: the next start finds only its log, which it must not remove.
     fs::remove_file(&path).unwrap();
     assert_come_again(&admin.post("/api/v1/users/", &new_user("four")).await, "moved, deleted or replaced");
@@ -252,7 +252,7 @@ fn locks(server: &Process, path: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn another_name_of_the_file_is_no_way_to_a_second_process() {
+async fn another_name_of_the_file_does_not_allow_a_second_process() {
     if is_postgres() {
         return;
     }
@@ -265,25 +265,25 @@ async fn another_name_of_the_file_is_no_way_to_a_second_process() {
     fs::hard_link(&database, other.join("tenantry.db")).unwrap();
     let args = ["--data-dir", "other"];
     let said = home.refused(&args, &GIVEN).refused(1);
-    assert!(said.contains("another process works on the file other/tenantry.db"), "{said}");
+    assert!(said.contains("another process uses the file other/tenantry.db"), "{said}");
     for line in [
         "user get fenna --data-dir other",
         "backup copy.db --data-dir other",
         "copy --from sqlite:other/tenantry.db --to sqlite:copy.db",
     ] {
         let said = home.command(line).refused(1);
-        assert!(said.contains("another process works on the file"), "{line}: {said}");
+        assert!(said.contains("another process uses the file"), "{line}: {said}");
     }
     let data = home.data();
     let backup = home.path().join("good.db");
     assert_eq!(home.command("backup good.db").code, Some(0), "by its own name");
     let said = home.command("restore good.db --data-dir other").refused(1);
-    assert!(said.contains("another process works on the file"), "{said}");
+    assert!(said.contains("another process uses the file"), "{said}");
     assert!(backup.exists() && !home.path().join("copy.db").exists());
     // A lock that was deleted is no way, either.
     fs::remove_file(data.join("tenantry.lock")).unwrap();
     let said = home.refused(&[], &GIVEN).refused(1);
-    assert!(said.contains("another process works on the file ./tenantry-data/tenantry.db"), "{said}");
+    assert!(said.contains("another process uses the file ./tenantry-data/tenantry.db"), "{said}");
     // SQLite's own locks are where they were.
     let held = locks(&server, &database);
     assert!(held.iter().any(|kind| kind == "POSIX") && held.iter().any(|kind| kind == "FLOCK"), "{held:?}");
@@ -293,7 +293,7 @@ async fn another_name_of_the_file_is_no_way_to_a_second_process() {
 }
 
 #[tokio::test]
-async fn signals_open_the_log_again_or_do_nothing() {
+async fn signals_reopen_the_log_or_do_nothing() {
     let (home, database) = (Home::new(), Database::blank());
     let log = home.path().join("log");
     let server = serve(&home, &database, Stdio::piped(), &["--log-file", "log"]).unwrap();
@@ -359,7 +359,7 @@ async fn an_empty_database_beside_what_another_one_has_left_is_told() {
 }
 
 #[tokio::test]
-async fn a_database_set_read_only_is_told_and_forgiven() {
+async fn a_read_only_database_is_reported_until_it_is_writable() {
     if !is_postgres() {
         return;
     }

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::binary::{GIVEN, Home, PATIENCE, Process};
+use crate::binary::{GIVEN, Home, Process, TIMEOUT};
 
 const CONNECTIONS: usize = 2_000;
 const MIB: u64 = 1024 * 1024;
@@ -61,7 +61,7 @@ async fn flood(server: &Process, bytes: &[u8], statuses: &'static [&'static str]
             // One that is refused may be so before it has sent everything.
             let mut is_open = stream.write_all(&bytes).await.is_ok();
             let mut answer = Vec::new();
-            let end = Instant::now() + PATIENCE;
+            let end = Instant::now() + TIMEOUT;
             while Instant::now() < end {
                 match timeout(Duration::from_secs(1), stream.read_buf(&mut answer)).await {
                     Ok(Ok(0) | Err(_)) => {
@@ -133,7 +133,7 @@ fn floods() -> Vec<Flood> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_thousand_strangers_who_send_slowly_take_little_memory() {
+async fn two_thousand_slow_unauthenticated_senders_take_little_memory() {
     allow_files();
     let home = Home::new();
     let server = Process::serve(home.path(), &[], &GIVEN);

@@ -23,7 +23,7 @@ fn stored(t: &T, id: i64) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn a_login_stores_the_password_anew_and_nobody_notices() {
+async fn a_login_rehashes_the_password_invisibly() {
     let t = T::start().await;
     t.secret(OLD);
     for (name, hash) in [("bea", BCRYPT), ("sofia", SSHA)] {
@@ -77,7 +77,7 @@ async fn a_password_from_elsewhere_can_be_changed_and_expires_like_any_other() {
 }
 
 #[tokio::test]
-async fn who_may_not_log_in_keeps_the_hash_as_it_came() {
+async fn a_user_without_login_keeps_the_imported_hash() {
     let t = T::start().await;
     t.secret(OLD);
     let id = user_with(&t, "bea", SSHA).await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use tenantry_core::clock::{DAY, HOUR, MINUTE, SECOND};
 use tenantry_domain::forgot_password;
-use tenantry_mail::{Notice, Reason};
+use tenantry_mail::{EmailContent, Reason};
 
 use crate::fixtures::with;
 use crate::harness::{Answer, T, new_user, password_of};
@@ -20,18 +20,18 @@ async fn ask(t: &T, body: Value) -> Answer {
 async fn mailed(t: &T) -> Vec<(String, String, String)> {
     let mut found = Vec::new();
     for mail in t.mails().await {
-        if let Notice::TemporaryPassword { username, password, reason: Reason::Forgotten, .. } =
-            mail.letter.what
+        if let EmailContent::TemporaryPassword { username, password, reason: Reason::Forgotten, .. } =
+            mail.email.what
         {
             t.secret(password.expose());
-            found.push((mail.letter.to.address, username, password.expose().to_owned()));
+            found.push((mail.email.to.address, username, password.expose().to_owned()));
         }
     }
     found
 }
 
 #[tokio::test]
-async fn the_answer_tells_nothing_and_the_work_before_it_is_the_same() {
+async fn the_response_and_its_work_reveal_nothing() {
     let t = T::start().await;
     t.member("fenna").await;
     let admin = t.admin().await;
@@ -172,7 +172,7 @@ async fn one_account_gets_one_mail_in_ten_minutes_and_five_a_day() {
 }
 
 #[tokio::test]
-async fn an_address_that_asks_too_often_waits() {
+async fn an_address_with_too_many_requests_is_refused() {
     let t = T::with(|config| {
         config.forgot_password_per_address = 3;
         config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
@@ -200,7 +200,7 @@ async fn an_address_that_asks_too_often_waits() {
 }
 
 #[tokio::test]
-async fn users_who_share_an_address_get_each_its_own() {
+async fn users_who_share_an_address_get_one_each() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (_, olga) = t.other_partner("acme").await;
@@ -221,7 +221,7 @@ async fn users_who_share_an_address_get_each_its_own() {
 }
 
 #[tokio::test]
-async fn who_may_not_log_in_gets_nothing_and_a_changed_address_waits() {
+async fn a_user_without_login_gets_no_mail_and_a_changed_address_waits() {
     let t = T::start().await;
     let admin = t.admin().await;
     for (name, status) in [("ina", "INACTIVE"), ("lou", "LOCKED")] {

@@ -103,7 +103,7 @@ async fn a_first_start_on_a_full_disk_is_refused_and_can_be_repeated() {
 }
 
 #[tokio::test]
-async fn a_start_that_fails_takes_no_password_with_it() {
+async fn a_failed_start_does_not_lose_the_password() {
     let home = Home::new();
     fs::create_dir(home.data()).unwrap();
     set_mode(&home.data(), 0o700);

@@ -88,7 +88,7 @@ async fn c_members_and_their_number_follow_the_users() {
 
 /// A user is one lookup where its row has its groups, which every change must keep, or say that it did not.
 #[tokio::test]
-async fn the_groups_in_a_users_row_are_those_it_is_in() {
+async fn the_groups_in_a_users_row_match_its_memberships() {
     let t = T::start().await;
     let admin = t.admin().await;
     let mut groups = Vec::new();

@@ -25,7 +25,7 @@ use tenantry_domain::users::NewUser;
 use tenantry_domain::{clients, partners, tokens, unit};
 use tenantry_http::observe::Metrics;
 use tenantry_http::server::serve;
-use tenantry_mail::{Envelope, Mailer, Memory, Notice};
+use tenantry_mail::{EmailContent, Mailer, Memory, OutboundEmail};
 use tenantry_passwords::HashCost;
 use tenantry_store::access::Operator;
 
@@ -216,20 +216,20 @@ impl T {
     }
 
     /// Delivers what is due and tells all mails so far.
-    pub async fn mails(&self) -> Vec<Envelope> {
+    pub async fn mails(&self) -> Vec<OutboundEmail> {
         tenantry_worker::deliver_due(&self.app, &Mailer::Memory(self.mail.clone())).await.unwrap();
         self.mail.sent()
     }
 
     /// The mails to one address.
-    pub async fn mails_to(&self, address: &str) -> Vec<Envelope> {
-        self.mails().await.into_iter().filter(|mail| mail.letter.to.address == address).collect()
+    pub async fn mails_to(&self, address: &str) -> Vec<OutboundEmail> {
+        self.mails().await.into_iter().filter(|mail| mail.email.to.address == address).collect()
     }
 
     /// The newest temporary password mailed to a user.
     pub async fn mailed_password(&self, user: &str) -> String {
-        let password = self.mails().await.into_iter().rev().find_map(|mail| match mail.letter.what {
-            Notice::TemporaryPassword { username, password, .. } if username == user => {
+        let password = self.mails().await.into_iter().rev().find_map(|mail| match mail.email.what {
+            EmailContent::TemporaryPassword { username, password, .. } if username == user => {
                 Some(password.expose().to_owned())
             }
             _ => None,

@@ -38,7 +38,7 @@ async fn posts(admin: &Person<'_>) -> Vec<(String, Value, u16)> {
 }
 
 #[tokio::test]
-async fn the_first_answer_comes_again_byte_for_byte_and_survives_a_restart() {
+async fn the_first_response_is_replayed_byte_for_byte_and_survives_a_restart() {
     let t = T::start().await;
     let admin = t.admin().await;
     let operator = t.operator().await;
@@ -128,7 +128,7 @@ async fn token_and_rights_come_before_a_replay() {
 }
 
 #[tokio::test]
-async fn only_what_was_done_is_kept_and_only_for_a_day() {
+async fn only_successes_are_stored_and_only_for_a_day() {
     let t = T::start().await;
     let admin = t.admin().await;
     // Refusals are not kept: mended, the same request works.
@@ -221,7 +221,7 @@ async fn nothing_with_a_secret_is_kept() {
 
 /// A button pressed twenty times: one user, one mail, and the same answer for everybody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_at_once_one_does_the_work_and_all_get_its_answer() {
+async fn of_many_concurrent_requests_one_does_the_work_and_all_get_its_response() {
     let t = T::start().await;
     let admin = t.admin().await;
     for round in 0..5 {
@@ -253,7 +253,7 @@ async fn of_many_at_once_one_does_the_work_and_all_get_its_answer() {
 }
 
 #[test]
-fn the_document_names_the_key_where_it_counts() {
+fn the_document_has_the_key_where_it_applies() {
     let document = tenantry::router::document();
     let mut with_key = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -15,7 +15,7 @@ use tenantry_core::error::Error;
 use tenantry_core::model::{GroupId, PartnerId, Profile, Status};
 use tenantry_core::values;
 use tenantry_domain::unit;
-use tenantry_domain::user_import::{self, ImportedUser, Mood, Row};
+use tenantry_domain::user_import::{self, BatchStrategy, ImportRow, ImportedUser};
 use tenantry_domain::users::NewUser;
 use tenantry_store::access::{Admin, Operator};
 use tenantry_store::engine::tx::Tx;
@@ -113,7 +113,7 @@ async fn rows_become_the_users_that_creates_would_make() {
 }
 
 #[tokio::test]
-async fn a_bad_row_is_told_with_its_line_and_holds_up_no_other() {
+async fn a_bad_row_is_reported_with_its_line_and_does_not_stop_the_others() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = admin.create_group("Editors").await;
@@ -233,7 +233,7 @@ async fn records_of_csv_are_rows_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_dry_run_tells_what_would_happen_and_changes_nothing() {
+async fn a_dry_run_reports_effects_and_changes_nothing() {
     let t = T::start().await;
     let admin = t.admin().await;
     admin.create("taken").await;
@@ -369,7 +369,7 @@ async fn others_write_while_a_batch_is_stored() {
 }
 
 /// A row that was read.
-fn row(n: usize, name: &str, group: GroupId) -> Row {
+fn row(n: usize, name: &str, group: GroupId) -> ImportRow {
     let new = NewUser {
         username: values::username(name).unwrap(),
         status: Status::Inactive,
@@ -382,26 +382,26 @@ fn row(n: usize, name: &str, group: GroupId) -> Row {
         groups: vec![group],
         is_admin: false,
     };
-    Row { line: n as u64 + 1, user: Ok(ImportedUser { new, password_hash: None }) }
+    ImportRow { line: n as u64 + 1, user: Ok(ImportedUser { new, password_hash: None }) }
 }
 
 #[tokio::test]
-async fn a_batch_makes_way_and_goes_on_in_another_transaction() {
+async fn a_batch_yields_and_continues_in_another_transaction() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = GroupId(admin.create_group("Editors").await);
     let by = Operator::of_this_machine().as_admin_of(PartnerId(1));
     let store = &t.app.store;
-    let rows: Vec<Row> = (0..1_100).map(|n| row(n, &format!("user{n}"), group)).collect();
+    let rows: Vec<ImportRow> = (0..1_100).map(|n| row(n, &format!("user{n}"), group)).collect();
     let places = Arc::new(Mutex::new(Vec::new()));
     let begun = Arc::clone(&places);
-    let part = move |tx: &mut Tx<'_, Admin>, mood, at, (): &()| {
+    let part = move |tx: &mut Tx<'_, Admin>, strategy, at, (): &()| {
         begun.lock().unwrap().push(at);
-        let fates = user_import::create_batch(tx, &rows[at..], false, mood)?;
-        Ok((at + fates.len(), ()))
+        let outcomes = user_import::create_batch(tx, &rows[at..], false, strategy)?;
+        Ok((at + outcomes.len(), ()))
     };
-    let mut mood = Mood::Hopeful;
-    let mut storing = Box::pin(user_import::store_batch(store, &by, &mut mood, 1_100, (), part));
+    let mut strategy = BatchStrategy::Optimistic;
+    let mut storing = Box::pin(user_import::store_batch(store, &by, &mut strategy, 1_100, (), part));
     let expected = if is_postgres() {
         storing.await.unwrap();
         [0, 1_000]
@@ -435,7 +435,7 @@ async fn has_begun<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> bool {
 }
 
 #[tokio::test]
-async fn a_batch_with_a_group_that_is_gone_is_done_row_by_row() {
+async fn a_batch_with_a_deleted_group_is_stored_row_by_row() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = GroupId(admin.create_group("Editors").await);
@@ -444,29 +444,30 @@ async fn a_batch_with_a_group_that_is_gone_is_done_row_by_row() {
     let gone = GroupId(group.0 + 1);
     let group_of = |n| if n % 500 == 7 { gone } else { group };
     let name_of = |n| if n == 900 { String::from("user3") } else { format!("user{n}") };
-    let rows: Arc<Vec<Row>> = Arc::new((0..1_100).map(|n| row(n, &name_of(n), group_of(n))).collect());
-    let create = async |from: usize, mood| {
+    let rows: Arc<Vec<ImportRow>> = Arc::new((0..1_100).map(|n| row(n, &name_of(n), group_of(n))).collect());
+    let create = async |from: usize, strategy| {
         let rows = Arc::clone(&rows);
         let created = unit::write_large(&t.app.store, &by, move |tx| {
-            user_import::create_batch(tx, &rows[from..], false, mood)
+            user_import::create_batch(tx, &rows[from..], false, strategy)
         });
-        created.await.map(|fates| {
-            let bad: Vec<u64> = fates.iter().filter(|fate| !fate.is_good()).map(|fate| fate.line).collect();
-            (fates.len(), bad)
+        created.await.map(|outcomes| {
+            let bad: Vec<u64> =
+                outcomes.iter().filter(|outcome| !outcome.is_good()).map(|outcome| outcome.line).collect();
+            (outcomes.len(), bad)
         })
     };
-    let refusal = create(0, Mood::Hopeful).await;
+    let refusal = create(0, BatchStrategy::Optimistic).await;
     assert!(matches!(refusal, Err(Error::Invalid(_))), "{refusal:?}");
     assert_eq!(total(&admin).await, 1, "nothing is left of it");
-    assert_eq!(create(0, Mood::Careful).await.unwrap(), (1_000, vec![8, 508, 901]));
-    assert_eq!(create(1_000, Mood::Careful).await.unwrap(), (100, vec![1_008]));
+    assert_eq!(create(0, BatchStrategy::PerRow).await.unwrap(), (1_000, vec![8, 508, 901]));
+    assert_eq!(create(1_000, BatchStrategy::PerRow).await.unwrap(), (100, vec![1_008]));
     assert_eq!(total(&admin).await, 1_097);
     let group = admin.get(&format!("/api/v1/groups/{}", group.0)).await.expect(200).body;
     assert_eq!(group["membershipCount"], 1_096);
 }
 
 #[tokio::test]
-async fn an_import_that_broke_off_goes_on_where_it_stopped() {
+async fn an_interrupted_import_resumes_where_it_stopped() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (pieces, body) = piecewise();
@@ -508,7 +509,7 @@ async fn an_import_that_broke_off_goes_on_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn an_admin_who_is_one_no_more_imports_no_further() {
+async fn a_demoted_admin_cannot_continue_an_import() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (id, second) = t.member("second").await;

@@ -112,7 +112,7 @@ async fn an_import_is_the_same_with_a_server_and_without() {
 }
 
 #[test]
-fn what_cannot_be_imported_is_refused_before_anything_is_done() {
+fn invalid_imports_are_refused_before_any_change() {
     let home = settled();
     write(&home, "rows.ndjson", &lines(&[idle("ada")]));
     write(&home, "rows.txt", &lines(&[idle("ada")]));
@@ -140,7 +140,7 @@ fn what_cannot_be_imported_is_refused_before_anything_is_done() {
 }
 
 #[test]
-fn a_plan_is_carried_out_exactly_or_not_at_all() {
+fn a_plan_is_executed_exactly_or_not_at_all() {
     let home = settled();
     let mut rows: Vec<Value> = (0..1_500).map(|n| idle(&format!("user{n}"))).collect();
     rows[3] = json!({});
@@ -205,7 +205,7 @@ fn kill_after(home: &Home, args: &[&str], pause: Duration) -> bool {
 }
 
 #[test]
-fn a_killed_import_goes_on_where_it_stopped_and_no_row_comes_twice_or_never() {
+fn a_killed_import_resumes_and_stores_every_row_once() {
     const ROWS: usize = 8_000;
     let home = settled();
     let mut rows: Vec<Value> = (0..ROWS).map(|n| idle(&format!("user{n:05}"))).collect();

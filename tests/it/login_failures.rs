@@ -24,8 +24,8 @@ async fn b23_the_fifth_failure_in_a_row_locks() {
     t.clock.advance(DAY);
     refused(&t.try_login("fenna", &password_of("fenna")).await);
     assert_eq!(
-        t.mails_to("fenna@example.com").await.last().unwrap().letter.what,
-        tenantry_mail::Notice::AccountLocked {
+        t.mails_to("fenna@example.com").await.last().unwrap().email.what,
+        tenantry_mail::EmailContent::AccountLocked {
             username: String::from("fenna"),
             cause: tenantry_mail::LockCause::FailedLogins,
         }

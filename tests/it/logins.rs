@@ -64,7 +64,7 @@ pub async fn change(person: &Person<'_>, old: &str, new: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_login_answers_with_tokens() {
+async fn a_login_returns_tokens() {
     let t = T::start().await;
     let answer = t.try_login("ADMIN", ADMIN_PASSWORD).await.expect(200);
     assert_eq!(answer.header("cache-control"), "no-store");
@@ -249,7 +249,7 @@ async fn b20_a_reset_by_an_admin_ends_everything_old() {
 }
 
 #[tokio::test]
-async fn a5_a_reset_by_oneself_ends_the_own_session_too() {
+async fn a5_resetting_the_own_password_ends_the_current_session() {
     let t = T::start().await;
     for (username, method) in [("fenna", Method::POST), ("gert", Method::PUT)] {
         let (_, person) = cached(&t, username).await;
@@ -286,7 +286,7 @@ async fn statuses_decide_who_may_log_in() {
 }
 
 #[tokio::test]
-async fn a_deleted_user_is_out_at_once() {
+async fn a_deleted_user_loses_access_at_once() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (id, fenna) = cached(&t, "fenna").await;
@@ -322,7 +322,7 @@ async fn complete(mut stream: TcpStream, body: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_request_whose_body_comes_late_is_looked_at_again() {
+async fn a_request_with_a_late_body_is_rechecked() {
     let t = T::start().await;
     let admin = t.admin().await;
     let operator = t.operator().await;
@@ -377,7 +377,7 @@ async fn a_request_whose_body_comes_late_is_looked_at_again() {
 }
 
 #[tokio::test]
-async fn a_demoted_admin_is_none_at_the_next_request() {
+async fn a_demoted_admin_loses_the_right_at_the_next_request() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (id, fenna) = cached(&t, "fenna").await;
@@ -477,7 +477,7 @@ async fn b25_after_a_self_made_change_password_mail_goes_to_the_old_address() {
         .await
         .split_off(before)
         .into_iter()
-        .map(|m| (m.letter.to.address, m.letter.what.is_secret()))
+        .map(|m| (m.email.to.address, m.email.what.is_secret()))
         .collect();
     assert_eq!(
         sent,
@@ -493,7 +493,7 @@ async fn b25_after_a_self_made_change_password_mail_goes_to_the_old_address() {
     t.clock.advance(DAY);
     let fenna = t.login("fenna", "Other.Kettle-Zyg9w").await;
     fenna.post(RESET, &json!({})).await.expect(200);
-    assert!(t.mails_to("thief@example.org").await.iter().any(|mail| mail.letter.what.is_secret()));
+    assert!(t.mails_to("thief@example.org").await.iter().any(|mail| mail.email.what.is_secret()));
 }
 
 #[tokio::test]
@@ -504,5 +504,5 @@ async fn b25_email_change_hold_hours_0_is_off() {
     own["email"] = json!("new@example.com");
     fenna.put("/api/v1/users/self/update", &own).await.expect(200);
     fenna.post(RESET, &json!({})).await.expect(200);
-    assert!(t.mails_to("new@example.com").await.iter().any(|mail| mail.letter.what.is_secret()));
+    assert!(t.mails_to("new@example.com").await.iter().any(|mail| mail.email.what.is_secret()));
 }

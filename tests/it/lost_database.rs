@@ -5,7 +5,7 @@ use serde_json::json;
 use tenantry::config::{Config, DatabaseUrl};
 use tokio::time::timeout;
 
-use crate::binary::{PATIENCE, until};
+use crate::binary::{TIMEOUT, until};
 use crate::databases::{is_postgres, parsed};
 use crate::fixtures::with;
 use crate::harness::{Answer, T, new_user};
@@ -35,7 +35,7 @@ fn assert_come_again(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn a_change_whose_connection_is_cut_is_refused_at_once_and_not_done() {
+async fn a_change_whose_connection_is_cut_is_refused_at_once_and_not_stored() {
     if !is_postgres() {
         return;
     }
@@ -58,7 +58,7 @@ async fn a_change_whose_connection_is_cut_is_refused_at_once_and_not_done() {
     };
     let path = format!("/api/v1/users/{}", user["userId"]);
     let body = with(&user, json!({ "title": "Dr" }));
-    let (answer, ()) = timeout(PATIENCE, async { tokio::join!(admin.put(&path, &body), cut) }).await.unwrap();
+    let (answer, ()) = timeout(TIMEOUT, async { tokio::join!(admin.put(&path, &body), cut) }).await.unwrap();
     assert_come_again(&answer);
 
     drop(holder);
@@ -69,7 +69,7 @@ async fn a_change_whose_connection_is_cut_is_refused_at_once_and_not_done() {
 }
 
 #[tokio::test]
-async fn without_its_database_the_server_lives_and_says_when_to_come_again() {
+async fn without_its_database_the_server_stays_up_and_sends_retry_after() {
     if !is_postgres() {
         return;
     }

@@ -23,7 +23,7 @@ use tenantry_passwords::HashCost;
 use tenantry_store::access::Operator;
 use tenantry_worker::Delivered;
 
-use crate::binary::{GIVEN, Home, PATIENCE, Process, password_in};
+use crate::binary::{GIVEN, Home, Process, TIMEOUT, password_in};
 use crate::fixtures::with;
 use crate::harness::{T, new_user, password_of};
 
@@ -83,7 +83,7 @@ impl SmtpServer {
     }
 
     fn next(&self) -> Value {
-        self.told.recv_timeout(PATIENCE).unwrap_or_else(|e| panic!("the SMTP server says nothing: {e}"))
+        self.told.recv_timeout(TIMEOUT).unwrap_or_else(|e| panic!("the SMTP server says nothing: {e}"))
     }
 
     /// The messages since the last look.
@@ -244,14 +244,14 @@ async fn one_refused_recipient_delays_no_other() {
 }
 
 #[tokio::test]
-async fn a_letter_that_fails_twenty_times_is_set_aside_with_an_event() {
+async fn a_message_that_fails_twenty_times_becomes_a_dead_letter_with_an_event() {
     let (t, smtp) = (T::start().await, SmtpServer::down());
     let admin = t.admin().await;
     let user = admin.create("fenna").await;
     let mailer = smtp.mailer();
     for attempt in 1..=20 {
         let sent = tenantry_worker::deliver_due(&t.app, &mailer).await.unwrap();
-        let wanted = if attempt < 20 { done(0, 1) } else { Delivered { set_aside: 1, ..done(0, 0) } };
+        let wanted = if attempt < 20 { done(0, 1) } else { Delivered { dead_letters: 1, ..done(0, 0) } };
         assert_eq!(sent, wanted, "attempt {attempt}");
         t.clock.advance(HOUR + HOUR / 10);
     }
@@ -348,7 +348,7 @@ async fn no_request_waits_for_a_mail_server_that_says_nothing() {
     home.json("user reset-password two");
     assert_eq!(server.kill().code, None);
     drop(held);
-    // None of it is lost: another start, with a mail directory, sends the letters that still hold.
+    // None of it is lost: another start, with a mail directory, sends the messages that are still valid.
     let server = home.serve();
     let mails = home.mails(2).await;
     let to = |name: &str| mails.iter().filter(|mail| mail.contains(&format!("Username: {name}\n"))).count();
@@ -358,10 +358,10 @@ async fn no_request_waits_for_a_mail_server_that_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_killed_while_it_delivers_loses_no_letter() {
+async fn a_server_killed_while_it_delivers_loses_no_mail() {
     const USERS: usize = 120;
     let (home, mut smtp) = (Home::new(), SmtpServer::up());
-    // Commands only queue: all letters are due when the server starts.
+    // Commands only queue: all messages are due when the server starts.
     assert_eq!(home.serve().terminate().code, Some(0));
     let by = Operator::of_this_machine();
     {
@@ -396,10 +396,10 @@ async fn a_server_killed_while_it_delivers_loses_no_letter() {
     seen.extend(smtp.messages());
     // What came twice has the same id and password, so mailboxes can tell; it is at most one batch.
     let id = |message: &Value| text(&message["headers"], "Message-ID").to_owned();
-    let letters: BTreeSet<_> = seen.iter().map(|m| (to(m), id(m), password_in(text(m, "text")))).collect();
-    assert_eq!(letters.len(), USERS);
+    let messages: BTreeSet<_> = seen.iter().map(|m| (to(m), id(m), password_in(text(m, "text")))).collect();
+    assert_eq!(messages.len(), USERS);
     assert_eq!(seen.iter().map(id).collect::<BTreeSet<_>>().len(), USERS);
-    assert!(seen.len() <= USERS + 50, "{} letters", seen.len());
+    assert!(seen.len() <= USERS + 50, "{} messages", seen.len());
 }
 
 /// An ACTIVE user of this name, as the rules take one.
@@ -445,7 +445,7 @@ async fn without_a_mail_server_each_mail_is_a_file() {
     let left: i64 =
         database.query_row("SELECT count(*) FROM outbox WHERE letter IS NOT NULL", [], |r| r.get(0)).unwrap();
     drop(database);
-    assert!(left <= 1, "at most the letter that is being marked");
+    assert!(left <= 1, "at most the message that is being marked");
     assert_eq!(server.terminate().code, Some(0));
     let database = std::fs::read(home.data().join("tenantry.db")).unwrap();
     let password = password_in(&mail);

@@ -123,7 +123,7 @@ async fn invalid_client() {
 }
 
 #[tokio::test]
-async fn a_client_says_once_who_it_is() {
+async fn a_client_authenticates_in_one_way_only() {
     let t = T::start().await;
     let robot = t.client(1, false).await;
     let grant = ("grant_type", "client_credentials");
@@ -223,7 +223,7 @@ async fn a_replayed_refresh_token_ends_its_whole_family_at_once() {
 }
 
 #[tokio::test]
-async fn of_two_refreshes_at_once_one_is_the_replay() {
+async fn of_two_concurrent_refreshes_one_is_the_replay() {
     let t = T::start().await;
     t.member("fenna").await;
     let (_, token) = tokens_of(&t, "fenna", &password_of("fenna")).await;
@@ -379,7 +379,7 @@ async fn b28_a_confidential_client_logs_in_users_of_its_own_partner_only() {
 }
 
 #[tokio::test]
-async fn a_revoked_client_is_out_at_once_with_all_its_tokens() {
+async fn a_revoked_client_and_its_tokens_lose_access_at_once() {
     let t = T::start().await;
     t.member("fenna").await;
     let robot = t.client(1, true).await;
@@ -410,7 +410,7 @@ async fn a_revoked_client_is_out_at_once_with_all_its_tokens() {
 }
 
 #[tokio::test]
-async fn the_clients_of_a_suspended_partner_are_out() {
+async fn clients_of_a_suspended_partner_have_no_access() {
     let t = T::start().await;
     let (pid, _) = t.other_partner("other").await;
     let robot = t.client(pid, true).await;
@@ -451,7 +451,7 @@ fn over_http(
 }
 
 #[tokio::test]
-async fn the_oauth2_crate_is_at_home_here() {
+async fn the_oauth2_crate_works_with_the_server() {
     let t = T::start().await;
     t.member("fenna").await;
     let http = over_http(&t);

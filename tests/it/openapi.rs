@@ -34,7 +34,7 @@ fn refs(value: &Value, found: &mut BTreeSet<String>) {
 }
 
 #[tokio::test]
-async fn the_document_is_served_as_it_is_made() {
+async fn the_document_is_served_as_generated() {
     let t = T::start().await;
     let answer = t.anonymous().get(DOCUMENT).await.expect(200);
     assert_eq!(answer.header("content-type"), "application/json");
@@ -271,7 +271,7 @@ fn every_reference_leads_somewhere_and_every_schema_is_used() {
 
 /// The router serves exactly the methods that the document names.
 #[tokio::test]
-async fn what_is_served_is_documented() {
+async fn routes_and_document_agree() {
     let t = T::start().await;
     let document = tenantry::router::document();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -309,7 +309,7 @@ async fn what_is_served_is_documented() {
 }
 
 #[tokio::test]
-async fn swagger_ui_is_served_without_any_other_host() {
+async fn swagger_ui_loads_nothing_from_other_hosts() {
     let t = T::start().await;
     let nobody = t.anonymous();
     // reqwest follows the redirect to /docs/.

@@ -480,7 +480,7 @@ fn operations(document: &Value) -> Vec<Operation> {
 }
 
 #[tokio::test]
-async fn no_answer_is_other_than_the_document_says() {
+async fn responses_conform_to_the_document() {
     let t = T::with(|config| config.forgot_password_per_address = 1_000).await;
     let document = tenantry::router::document();
     let walk = Walk::begin(&t, &document).await;

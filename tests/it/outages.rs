@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::binary::{PATIENCE, until};
+use crate::binary::{TIMEOUT, until};
 use crate::concurrency::answers;
 use crate::databases::{is_postgres, parsed};
 use crate::harness::{Answer, Person, T, new_user};
@@ -32,7 +32,7 @@ async fn recovers(person: &Person<'_>, path: &str) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, asked).await.is_ok(), "service does not come back");
+    assert!(tokio::time::timeout(TIMEOUT, asked).await.is_ok(), "service does not come back");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,7 +96,7 @@ async fn connections_that_the_server_closes_under_load_cost_no_right_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_silent_database_is_answered_503_and_forgiven() {
+async fn an_unresponsive_database_is_a_503_until_it_recovers() {
     if !is_postgres() {
         return;
     }
@@ -117,7 +117,7 @@ async fn a_silent_database_is_answered_503_and_forgiven() {
     let (body, form) =
         (new_user("fenna"), [("grant_type", "password"), ("username", "a"), ("password", "b")]);
     let nobody = other.anonymous();
-    let asked = tokio::time::timeout(PATIENCE, async {
+    let asked = tokio::time::timeout(TIMEOUT, async {
         let reads = answers((0..12).map(|_| admin.get("/api/v1/users?page=0")));
         let writes = answers((0..12).map(|_| admin.post("/api/v1/users", &body)));
         let (reads, writes, login, ready) =
@@ -182,6 +182,6 @@ async fn a_pool_without_a_free_connection_is_answered_503() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, gone).await.is_ok());
+    assert!(tokio::time::timeout(TIMEOUT, gone).await.is_ok());
     assert_eq!(admin.everybody().await.as_array().unwrap().len(), 1);
 }

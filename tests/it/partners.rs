@@ -148,7 +148,7 @@ async fn only_an_operator_token_is_good_here() {
 }
 
 #[tokio::test]
-async fn a_revoked_operator_token_is_out_at_once() {
+async fn a_revoked_operator_token_loses_access_at_once() {
     let t = T::start().await;
     let (one, two) = (t.operator().await, t.operator().await);
     one.get(PARTNERS).await.expect(200);
@@ -259,7 +259,7 @@ async fn a_partner_is_renamed() {
 }
 
 #[tokio::test]
-async fn a_suspended_partners_people_are_out_until_it_is_resumed() {
+async fn users_of_a_suspended_partner_have_no_access_until_it_is_resumed() {
     let t = T::start().await;
     let operator = t.operator().await;
     let (pid, olga) = t.other_partner("other").await;
@@ -299,7 +299,7 @@ async fn a_suspended_partners_people_are_out_until_it_is_resumed() {
 }
 
 #[tokio::test]
-async fn a_partner_with_people_is_deleted_only_by_force() {
+async fn a_partner_with_users_is_deleted_only_with_force() {
     let t = T::start().await;
     let operator = t.operator().await;
     let (pid, olga) = t.other_partner("other").await;
@@ -335,7 +335,7 @@ async fn a_partner_with_people_is_deleted_only_by_force() {
 }
 
 #[tokio::test]
-async fn of_a_deleted_partner_only_its_events_stay() {
+async fn only_the_events_of_a_deleted_partner_are_kept() {
     let t = T::start().await;
     let operator = t.operator().await;
     let (pid, olga) = t.other_partner("other").await;

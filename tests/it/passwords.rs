@@ -39,7 +39,7 @@ async fn a4_put_and_post_change_the_password() {
 }
 
 #[tokio::test]
-async fn a4_every_rule_is_told_at_the_new_password() {
+async fn a4_every_violated_rule_is_reported_for_the_new_password() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (id, fenna) = t.member("fenna").await;
@@ -78,7 +78,7 @@ async fn a4_every_rule_is_told_at_the_new_password() {
 }
 
 #[tokio::test]
-async fn a4_faults_of_both_passwords_come_together() {
+async fn a4_errors_of_both_passwords_are_reported_together() {
     let t = T::start().await;
     let (_, fenna) = t.member("fenna").await;
     let answer = change(&t, &fenna, "Wrong.Guess-00x", "aB3!5678901").await.expect(400);
@@ -121,7 +121,7 @@ async fn the_newest_12_permanent_passwords_are_refused() {
 }
 
 #[tokio::test]
-async fn temporary_passwords_take_no_place_in_the_history() {
+async fn temporary_passwords_do_not_count_for_the_history() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (id, mut fenna) = t.member("fenna").await;
@@ -171,7 +171,7 @@ async fn no_more_is_stored_than_is_needed() {
 }
 
 #[tokio::test]
-async fn of_two_changes_at_once_one_wins() {
+async fn of_two_concurrent_changes_one_wins() {
     let t = T::start().await;
     let (_, fenna) = t.member("fenna").await;
     let one = t.login("fenna", &password_of("fenna")).await;
@@ -199,14 +199,14 @@ async fn who_changed_it_is_told_by_mail_without_secrets() {
     change(&t, &fenna, &password_of("fenna"), &good(1)).await.expect(200);
     let mails = t.mails_to("fenna@example.com").await;
     assert_eq!(mails.len(), before + 1);
-    let what = &mails.last().unwrap().letter.what;
-    assert_eq!(*what, tenantry_mail::Notice::PasswordChanged { username: String::from("fenna") });
-    let text = serde_json::to_string(&mails.last().unwrap().letter).unwrap();
+    let what = &mails.last().unwrap().email.what;
+    assert_eq!(*what, tenantry_mail::EmailContent::PasswordChanged { username: String::from("fenna") });
+    let text = serde_json::to_string(&mails.last().unwrap().email).unwrap();
     assert!(!text.contains(&good(1)) && !text.contains(&password_of("fenna")));
 }
 
 #[tokio::test]
-async fn what_is_recorded_of_a_change_has_no_secret() {
+async fn events_of_changes_contain_no_secret() {
     let t = T::start().await;
     let (id, fenna) = t.member("fenna").await;
     change(&t, &fenna, &password_of("fenna"), &good(1)).await.expect(200);

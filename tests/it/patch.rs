@@ -7,7 +7,7 @@ use crate::fixtures::with;
 use crate::harness::{T, new_user};
 
 #[tokio::test]
-async fn only_what_is_named_changes() {
+async fn only_given_fields_change() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (one, two) = (admin.create_group("One").await, admin.create_group("Two").await);
@@ -109,7 +109,7 @@ async fn members_patch_themselves_but_not_their_rights() {
     // A changed address is told to the old one (B25).
     fenna.patch("/self", &json!({ "email": "new@example.com" })).await.expect(200);
     let told = t.mails_to("fenna@example.com").await;
-    assert!(told.iter().any(|m| matches!(m.letter.what, tenantry_mail::Notice::EmailChanged { .. })));
+    assert!(told.iter().any(|m| matches!(m.email.what, tenantry_mail::EmailContent::EmailChanged { .. })));
 }
 
 #[tokio::test]

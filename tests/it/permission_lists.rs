@@ -136,7 +136,7 @@ async fn seen(admin: &Person<'_>, group: i64, user: i64) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_list_is_switched_as_a_whole_for_every_reader() {
+async fn a_large_list_is_switched_atomically_for_every_reader() {
     let t = T::start().await;
     let admin = t.admin().await;
     let old = list(0..LARGE, &["READ"]);
@@ -243,7 +243,7 @@ async fn lists_of_any_size_come_back_as_they_were_given() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_large_list_changes_nothing() {
+async fn an_invalid_large_list_changes_nothing() {
     let t = T::start().await;
     let admin = t.admin().await;
     let old = list(0..LARGE, &["READ"]);

@@ -181,7 +181,7 @@ async fn assert_events_stay(t: &T, id: i64) {
 }
 
 #[tokio::test]
-async fn nothing_of_a_user_is_left_when_an_admin_erases_it() {
+async fn erasure_by_an_admin_leaves_nothing_of_the_user() {
     let t = start(30).await;
     let id = leave_traces(&t).await;
     let admin = t.admin().await;
@@ -216,7 +216,7 @@ async fn nothing_of_a_user_is_left_when_an_admin_erases_it() {
 
 /// Without the worker: what an admin erases is blank in the answer's own transaction.
 #[tokio::test]
-async fn what_an_admin_erases_is_blank_at_once() {
+async fn erasure_by_an_admin_blanks_events_at_once() {
     let t = start(30).await;
     let id = leave_traces(&t).await;
     let admin = t.admin().await;
@@ -226,7 +226,7 @@ async fn what_an_admin_erases_is_blank_at_once() {
 }
 
 #[tokio::test]
-async fn nothing_of_a_user_is_left_when_its_time_is_over() {
+async fn erasure_after_retention_leaves_nothing_of_the_user() {
     let t = start(30).await;
     let id = leave_traces(&t).await;
     t.admin().await.delete(&format!("/api/v1/users/{id}")).await.expect(204);
@@ -243,7 +243,7 @@ async fn nothing_of_a_user_is_left_when_its_time_is_over() {
 }
 
 #[tokio::test]
-async fn nothing_of_a_user_is_left_where_deleting_erases() {
+async fn deletion_without_retention_leaves_nothing_of_the_user() {
     let t = start(0).await;
     let id = leave_traces(&t).await;
     t.admin().await.delete(&format!("/api/v1/users/{id}")).await.expect(204);
@@ -256,7 +256,7 @@ async fn nothing_of_a_user_is_left_where_deleting_erases() {
 
 /// More users than are blanked in the transaction that deletes them.
 #[tokio::test]
-async fn nothing_of_many_users_is_left_when_they_are_deleted_and_erased_in_bulk() {
+async fn bulk_erasure_leaves_nothing_of_the_users() {
     let t = start(0).await;
     let id = leave_traces(&t).await;
     let admin = t.admin().await;
@@ -275,7 +275,7 @@ async fn nothing_of_many_users_is_left_when_they_are_deleted_and_erased_in_bulk(
 }
 
 #[tokio::test]
-async fn nothing_of_the_users_of_a_deleted_partner_is_left() {
+async fn deletion_of_a_partner_leaves_nothing_of_its_users() {
     let t = start(30).await;
     let operator = t.operator().await;
     let new = json!({
@@ -332,7 +332,7 @@ async fn a_long_history_is_blanked_in_steps() {
 
 /// The values of others stay: of a user who has taken the name since, and of one with the same address.
 #[tokio::test]
-async fn others_keep_what_is_theirs() {
+async fn values_of_other_users_are_unchanged() {
     let t = start(30).await;
     let id = leave_traces(&t).await;
     let admin = t.admin().await;
@@ -369,7 +369,7 @@ async fn addresses(t: &T, id: i64) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn addresses_go_thirty_days_after_the_end_of_their_session() {
+async fn addresses_are_removed_thirty_days_after_the_end_of_their_session() {
     // Sessions that would last for a year.
     let t = T::with(|config| config.refresh_token_seconds = 365 * 86_400).await;
     let (id, fenna) = t.member("fenna").await;
@@ -414,7 +414,7 @@ async fn addresses_go_thirty_days_after_the_end_of_their_session() {
 }
 
 #[tokio::test]
-async fn addresses_of_sessions_that_expire_go_as_well_and_those_that_go_on_stay() {
+async fn addresses_of_expired_sessions_are_removed_and_those_of_active_ones_kept() {
     let t = T::start().await;
     let (id, _) = t.member("fenna").await;
     t.clock.advance(MINUTE);
@@ -441,7 +441,7 @@ async fn addresses_of_sessions_that_expire_go_as_well_and_those_that_go_on_stay(
 
 /// Deleting a user or a client ends sessions as well.
 #[tokio::test]
-async fn addresses_go_after_sessions_that_ended_with_their_user_or_client() {
+async fn addresses_of_sessions_that_ended_with_their_user_or_client_are_removed() {
     let t = T::with(|config| (config.refresh_token_seconds, config.deleted_user_days) = (365 * 86_400, 400))
         .await;
     let (fenna, _) = t.member("fenna").await;

@@ -58,7 +58,7 @@ fn contents(url: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn migrate_makes_the_schema_once_and_says_so() {
+fn migrate_creates_the_schema_once_and_says_so() {
     if !is_postgres() {
         return;
     }
@@ -78,7 +78,7 @@ fn migrate_makes_the_schema_once_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_processes_that_start_at_once_make_one_schema_and_one_admin() {
+async fn two_processes_that_start_concurrently_create_one_schema_and_one_admin() {
     if !is_postgres() {
         return;
     }
@@ -112,7 +112,7 @@ async fn two_processes_that_start_at_once_make_one_schema_and_one_admin() {
 }
 
 #[test]
-fn a_newer_database_is_refused_and_left() {
+fn a_newer_database_is_refused_and_unchanged() {
     if !is_postgres() {
         return;
     }
@@ -127,7 +127,7 @@ fn a_newer_database_is_refused_and_left() {
         &[
             "was written by a newer version of Tenantry",
             "schema 999",
-            &format!("knows {newest}"),
+            &format!("supports {newest}"),
             "run the newer version",
         ],
     );
@@ -151,7 +151,7 @@ fn first_schema() -> String {
 }
 
 #[test]
-fn a_database_made_by_an_edited_migration_is_refused_and_left() {
+fn a_database_of_an_edited_migration_is_refused_and_unchanged() {
     if !is_postgres() {
         return;
     }
@@ -162,7 +162,10 @@ fn a_database_made_by_an_edited_migration_is_refused_and_left() {
     database.rows("UPDATE schema_versions SET checksum = 'of another text' WHERE version = 5");
     let before = contents(&url);
     // At the start, and by `tenantry migrate`.
-    assert_says(&refused(&url, &[]), &["another text of the migration 0005_short_terms", "restore the file"]);
+    assert_says(
+        &refused(&url, &[]),
+        &["a different version of the migration 0005_short_terms", "restore the file"],
+    );
     assert_says(&refused(&url, &["--no-migrate"]), &["0005_short_terms"]);
     assert_eq!(contents(&url), before);
     // One from before there were checksums gets them.
@@ -207,7 +210,7 @@ fn an_older_database_waits_for_migrate_where_it_must() {
 /// Users of an older schema are there after an upgrade, and so are those that a server of the older version, which is not
 /// replaced yet, stores after it: its statements do not name what came later (docs/adr/0012).
 #[test]
-fn an_older_version_goes_on_while_the_schema_is_newer() {
+fn an_older_version_keeps_working_with_a_newer_schema() {
     if !is_postgres() {
         return;
     }
@@ -238,7 +241,7 @@ fn an_older_version_goes_on_while_the_schema_is_newer() {
 }
 
 #[test]
-fn a_database_of_another_program_is_refused_and_left() {
+fn a_database_of_another_program_is_refused_and_unchanged() {
     if !is_postgres() {
         return;
     }
@@ -249,7 +252,7 @@ fn a_database_of_another_program_is_refused_and_left() {
     let said = refused(&url, &[]);
     assert_says(
         &said,
-        &["holds tables of another program", "was not changed", "a database or schema of its own"],
+        &["contains tables of another program", "was not changed", "its own database or schema"],
     );
     assert_eq!(contents(&url), before);
     assert_eq!(database.number("SELECT id FROM invoices"), 7);
@@ -289,7 +292,7 @@ impl Drop for Role {
 }
 
 #[test]
-fn a_user_without_rights_is_told_which() {
+fn a_user_without_rights_is_told_the_missing_one() {
     if !is_postgres() {
         return;
     }
@@ -299,7 +302,7 @@ fn a_user_without_rights_is_told_which() {
     let said = refused(&url, &[]);
     assert_says(
         &said,
-        &["may not make tables in", "permission denied for schema public", "ALTER DATABASE", "OWNER TO"],
+        &["may not create tables in", "permission denied for schema public", "ALTER DATABASE", "OWNER TO"],
     );
     assert_eq!(contents(&url), Vec::<Vec<String>>::new());
 
@@ -358,7 +361,7 @@ fn a_database_that_cannot_be_reached_is_named_with_the_reason() {
     assert_says(&said, &["no_such_database\" does not exist", "CREATE DATABASE"]);
     // Where the server asks for passwords it does not say whether it is the user that is wrong.
     let said = refused(&as_user(&url_of("postgres"), "nobody_at_all:hush"), &[]);
-    assert_says(&said, &["nobody_at_all", "look at user and password in database-url"]);
+    assert_says(&said, &["nobody_at_all", "check user and password in database-url"]);
     assert!(!said.contains("hush"));
     // A URL that is none is a fault of the settings, as far as it can be seen without the driver.
     let home = Home::new();
@@ -370,23 +373,23 @@ fn a_database_that_cannot_be_reached_is_named_with_the_reason() {
 
 /// What only a server with other settings than the tests' says: the words of the protocol, spoken by the test.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_server_says_to_who_connects_is_told_with_what_to_do() {
+async fn errors_of_connecting_are_reported_with_a_hint() {
     if !is_postgres() {
         return;
     }
     let failed = "password authentication failed for user \"robot\"";
     let no_entry = "no pg_hba.conf entry for host \"192.0.2.1\"";
     let is_starting = "the database system is starting up";
-    let look = "look at user and password in database-url";
+    let look = "check user and password in database-url";
     for (robot, answer, message, told) in [
         ("robot:hush", refusal("28P01", failed), failed, look),
         ("robot:hush", refusal("28000", no_entry), no_entry, look),
         ("robot:hush", refusal("57P03", is_starting), is_starting, "is the server running there"),
         ("robot:hush", refusal("53300", "sorry"), "has too many connections", "lower database-pool-size"),
         // It asks for a password, and there is none.
-        ("robot", b"R\0\0\0\x08\0\0\0\x03".to_vec(), "password missing", "give user and password in"),
+        ("robot", b"R\0\0\0\x08\0\0\0\x03".to_vec(), "password missing", "set user and password in"),
         // It has no TLS, and the URL insists.
-        ("robot:hush", b"N".to_vec(), "does not support TLS", "look at sslmode in database-url"),
+        ("robot:hush", b"N".to_vec(), "does not support TLS", "check sslmode in database-url"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -444,10 +447,10 @@ async fn tls_is_for_the_server_that_an_authority_vouches_for() {
     server.admin().await.create("fenna").await;
     assert_eq!(database.number(plain), 0);
     assert_eq!(server.terminate().code, Some(0));
-    let mend = "look at sslmode in database-url, at database-ca-file, and at the server's certificate";
-    assert_says(&refused(&by_name, &[]), &["UnknownIssuer", mend]);
+    let hint = "check sslmode in database-url, database-ca-file, and the server's certificate";
+    assert_says(&refused(&by_name, &[]), &["UnknownIssuer", hint]);
     let said = with_url(home.path(), &by_address, &["migrate", "--database-ca-file", &ca]).refused(1);
-    assert_says(&said, &["not valid for name \"127.0.0.1\"", mend]);
+    assert_says(&said, &["not valid for name \"127.0.0.1\"", hint]);
     let said = with_url(home.path(), &by_name, &["migrate", "--database-ca-file", "nowhere.pem"]).refused(1);
-    assert_says(&said, &["tenantry: database-ca-file: nowhere.pem holds no certificates that can be read"]);
+    assert_says(&said, &["tenantry: database-ca-file: nowhere.pem contains no readable certificates"]);
 }

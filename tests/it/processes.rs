@@ -13,7 +13,7 @@ use tenantry_store::access::{Operator, nobody};
 use tenantry_store::tables::login_failures;
 use tenantry_worker::{Delivered, Housekeeping, deliver_due, housekeep};
 
-use crate::binary::{PATIENCE, until};
+use crate::binary::{TIMEOUT, until};
 use crate::databases::{is_postgres, parsed};
 use crate::fixtures::{with, without};
 use crate::harness::{Person, T, password_of};
@@ -56,7 +56,7 @@ async fn known<'t>(other: &'t T, person: &Person<'_>, path: &str) -> Person<'t> 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_ends_a_session_here_ends_it_there() {
+async fn a_session_ended_here_is_ended_there() {
     if !is_postgres() {
         return;
     }
@@ -103,7 +103,7 @@ async fn what_ends_a_session_here_ends_it_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rights_given_and_taken_here_are_so_there() {
+async fn rights_granted_and_revoked_here_take_effect_there() {
     if !is_postgres() {
         return;
     }
@@ -140,7 +140,7 @@ async fn rights_given_and_taken_here_are_so_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn users_that_are_remembered_there_are_as_they_are_here() {
+async fn users_cached_there_match_changes_here() {
     if !is_postgres() {
         return;
     }
@@ -192,7 +192,7 @@ async fn lock(admin: &Person<'_>, id: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_hears_nothing_believes_nothing() {
+async fn a_process_without_notifications_does_not_use_its_cache() {
     if !is_postgres() {
         return;
     }
@@ -213,7 +213,7 @@ async fn a_process_that_hears_nothing_believes_nothing() {
         // The lease ends by itself. From then on nothing is answered from memory, to whomever.
         believes(&other, false).await;
         for person in [&there, &admin_there] {
-            let answer = tokio::time::timeout(PATIENCE, person.get(SELF)).await.unwrap();
+            let answer = tokio::time::timeout(TIMEOUT, person.get(SELF)).await.unwrap();
             assert_eq!(answer.status, 503, "{}", answer.text);
             assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|s| s > 0));
         }
@@ -232,7 +232,7 @@ async fn a_process_that_hears_nothing_believes_nothing() {
 
 /// The server closes the connection that listens, and that one alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_was_deaf_for_a_moment_has_forgotten_everything() {
+async fn a_process_that_missed_notifications_drops_its_cache() {
     if !is_postgres() {
         return;
     }
@@ -261,7 +261,7 @@ async fn a_process_that_was_deaf_for_a_moment_has_forgotten_everything() {
 
 /// Times are the database's, so what a process gives whose machine goes wrong by an hour is good in the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_clock_is_put_right() {
+async fn a_wrong_clock_is_corrected() {
     if !is_postgres() {
         return;
     }
@@ -314,7 +314,7 @@ fn deliver(t: &T) -> tokio::task::JoinHandle<Delivered> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_letter_is_sent_by_one_process() {
+async fn a_message_is_sent_by_one_process() {
     if !is_postgres() {
         return;
     }
@@ -342,7 +342,7 @@ async fn a_letter_is_sent_by_one_process() {
         let mut done = 0;
         loop {
             let batch = deliver(t).await.unwrap();
-            assert_eq!(batch.failed + batch.set_aside, 0, "{batch:?}");
+            assert_eq!(batch.failed + batch.dead_letters, 0, "{batch:?}");
             done += batch.delivered;
             if !batch.is_full {
                 return done;
@@ -359,7 +359,7 @@ async fn a_letter_is_sent_by_one_process() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_dead_worker_took_is_sent_by_another_one() {
+async fn messages_of_a_dead_worker_are_sent_by_another() {
     if !is_postgres() {
         return;
     }
@@ -381,7 +381,7 @@ async fn what_a_dead_worker_took_is_sent_by_another_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_has_expired_is_cleared_away_once() {
+async fn expired_rows_are_removed_once() {
     if !is_postgres() {
         return;
     }
@@ -398,7 +398,7 @@ async fn what_has_expired_is_cleared_away_once() {
     // What one was at, the other has passed over: the next round has the rest.
     let done = [one.unwrap(), two.unwrap(), housekeep(&t.app).await.unwrap()];
     let sum = |of: fn(&Housekeeping) -> usize| done.iter().map(of).sum::<usize>();
-    assert_eq!(sum(|done| done.letters), 60, "each is overwritten once, and its row removed once");
+    assert_eq!(sum(|done| done.mails), 60, "each is overwritten once, and its row removed once");
     assert_eq!(sum(|done| done.failures), 20, "the last one still counts");
     for table in ["outbox", "sessions", "access_tokens", "refresh_tokens"] {
         assert_eq!(t.database.number(&format!("SELECT count(*) FROM {table}")), 0, "{table}");

@@ -212,7 +212,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::binary::PATIENCE;
+    use crate::binary::TIMEOUT;
 
     /// Sends back what comes, connection for connection, as long as the runtime is there.
     async fn echo_server() -> SocketAddr {
@@ -233,7 +233,7 @@ mod tests {
     }
 
     async fn connect(proxy: &Proxy) -> TcpStream {
-        timeout(PATIENCE, TcpStream::connect(proxy.address)).await.unwrap().unwrap()
+        timeout(TIMEOUT, TcpStream::connect(proxy.address)).await.unwrap().unwrap()
     }
 
     async fn send(stream: &mut TcpStream, text: &str) {
@@ -243,7 +243,7 @@ mod tests {
     /// The next bytes, as many as are expected.
     async fn receive(stream: &mut TcpStream, expected: &str) {
         let mut bytes = vec![0; expected.len()];
-        timeout(PATIENCE, stream.read_exact(&mut bytes)).await.unwrap().unwrap();
+        timeout(TIMEOUT, stream.read_exact(&mut bytes)).await.unwrap().unwrap();
         assert_eq!(String::from_utf8(bytes).unwrap(), expected);
     }
 
@@ -257,7 +257,7 @@ mod tests {
     /// The connection is closed, whether politely or not, and nothing comes before.
     async fn hear_the_end(stream: &mut TcpStream) {
         let mut rest = Vec::new();
-        let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.unwrap();
+        let _ = timeout(TIMEOUT, stream.read_to_end(&mut rest)).await.unwrap();
         assert_eq!(rest, b"");
     }
 
@@ -279,13 +279,13 @@ mod tests {
             to.shutdown().await.unwrap();
         });
         let mut back = Vec::new();
-        timeout(PATIENCE, from.read_to_end(&mut back)).await.unwrap().unwrap();
+        timeout(TIMEOUT, from.read_to_end(&mut back)).await.unwrap().unwrap();
         sender.await.unwrap();
         assert!(back == much, "{} of {} bytes came back", back.len(), much.len());
     }
 
     #[tokio::test]
-    async fn what_is_sent_in_a_silence_arrives_after_it() {
+    async fn data_sent_during_a_stall_arrives_after_it() {
         let proxy = Proxy::to(echo_server().await);
         let mut old = connect(&proxy).await;
         send(&mut old, "before").await;
@@ -340,10 +340,10 @@ mod tests {
         let listener = UnixListener::bind(&path).unwrap();
         let proxy = Proxy::to_socket(&path);
         let mut client = connect(&proxy).await;
-        let (mut from, mut to) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap().0.into_split();
+        let (mut from, mut to) = timeout(TIMEOUT, listener.accept()).await.unwrap().unwrap().0.into_split();
         send(&mut client, "hello").await;
         let mut bytes = [0; 5];
-        timeout(PATIENCE, from.read_exact(&mut bytes)).await.unwrap().unwrap();
+        timeout(TIMEOUT, from.read_exact(&mut bytes)).await.unwrap().unwrap();
         assert_eq!(&bytes, b"hello");
         to.write_all(b"back").await.unwrap();
         receive(&mut client, "back").await;
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_ends_when_there_is_nothing_behind_or_the_proxy_goes() {
+    async fn a_connection_ends_without_a_target_or_with_the_proxy() {
         // A port that was free a moment ago and that nobody listens at.
         let nobody = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let to_nobody = Proxy::to(nobody.local_addr().unwrap());

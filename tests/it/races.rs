@@ -83,7 +83,7 @@ async fn one_name_is_taken_once() {
     assert_eq!(db.number("SELECT count(*) FROM usernames"), db.number("SELECT count(*) FROM users"));
     let events = "SELECT count(*) FROM events WHERE kind = 'user.created'";
     assert_eq!(db.number(events), db.number("SELECT count(*) FROM users"));
-    let mails = t.mails().await.into_iter().filter(|mail| mail.letter.to.name == "Fenna Jansen").count();
+    let mails = t.mails().await.into_iter().filter(|mail| mail.email.to.name == "Fenna Jansen").count();
     assert_eq!(mails, 8);
 }
 
@@ -240,7 +240,7 @@ pub async fn waiting(t: &T, count: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_group_goes_while_members_come() {
+async fn a_group_is_deleted_while_members_are_added() {
     if !is_postgres() {
         return;
     }

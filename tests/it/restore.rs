@@ -28,7 +28,7 @@ async fn settle(server: &Process, home: &Home, name: &str) {
 }
 
 #[tokio::test]
-async fn what_is_restored_is_what_was_backed_up() {
+async fn a_restore_yields_what_was_backed_up() {
     let home = Home::new();
     let server = home.serve();
     settle(&server, &home, "fenna").await;
@@ -140,7 +140,7 @@ async fn mail_that_waits_is_delivered_after_a_restore() {
 }
 
 #[tokio::test]
-async fn a_log_that_a_killed_server_left_is_neither_lost_nor_taken_for_the_new_ones() {
+async fn the_log_of_a_killed_server_is_neither_lost_nor_applied_to_another_database() {
     let home = backed_up().await;
     let server = home.serve();
     server.admin().await.create("gus").await;
@@ -181,7 +181,7 @@ async fn a_damaged_database_is_kept_as_it_is_with_its_log() {
 }
 
 #[tokio::test]
-async fn a_log_without_a_database_is_put_away() {
+async fn a_log_without_a_database_is_moved_away() {
     let home = backed_up().await;
     let database = home.data().join("tenantry.db");
     let server = home.serve();
@@ -243,7 +243,7 @@ fn bad_files(home: &Home) -> Vec<(&'static str, &'static str)> {
         ("text.db", "no database"),
         ("empty.db", "no database"),
         ("short.db", "no database"),
-        ("foreign.db", "of another program"),
+        ("foreign.db", "another program's database"),
         ("cut.db", "is incomplete"),
         ("longer.db", "is incomplete"),
         ("damaged.db", "is damaged"),
@@ -259,7 +259,7 @@ fn bad_files(home: &Home) -> Vec<(&'static str, &'static str)> {
 }
 
 #[tokio::test]
-async fn what_is_no_good_backup_is_refused_and_nothing_is_changed() {
+async fn invalid_backups_are_refused_and_nothing_is_changed() {
     let home = backed_up().await;
     let bad = bad_files(&home);
     let before = everything(home.path());
@@ -286,7 +286,7 @@ async fn what_is_no_good_backup_is_refused_and_nothing_is_changed() {
 }
 
 #[tokio::test]
-async fn nothing_is_restored_over_data_that_somebody_works_on() {
+async fn data_in_use_is_not_overwritten_by_a_restore() {
     let home = backed_up().await;
     let server = home.serve();
     let admin = server.admin().await;
@@ -315,7 +315,7 @@ async fn nothing_is_restored_over_data_that_somebody_works_on() {
     edit(&home.path().join("foreign.sqlite"), "CREATE TABLE t (x)");
     let before = everything(home.path());
     let said = home.command("restore good.db --database-url sqlite:foreign.sqlite").refused(1);
-    assert!(said.contains("foreign.sqlite is a database of another program"), "{said}");
+    assert!(said.contains("foreign.sqlite is another program's database"), "{said}");
     let mut after = everything(home.path());
     after.remove(&home.path().join("foreign.sqlite.lock"));
     assert!(after == before);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::binary::PATIENCE;
+use crate::binary::TIMEOUT;
 use crate::databases::is_postgres;
 use crate::fixtures::{ids, seed, with};
 use crate::harness::{Person, T, new_user};
@@ -144,7 +144,7 @@ async fn until_exact(admin: &Person<'_>, path: &str) -> usize {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| panic!("not exact: {path}"))
+    tokio::time::timeout(TIMEOUT, asked).await.unwrap_or_else(|_| panic!("not exact: {path}"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,7 +152,7 @@ async fn totals_of_many_are_exact_at_once_where_they_are_soon_counted() {
     let t = T::start().await;
     let admin = t.admin().await;
     seed(&t, 1, "needle", 12_000, Vec::new()).await;
-    t.app.store.let_count_for(PATIENCE);
+    t.app.store.let_count_for(TIMEOUT);
     for query in
         ["search=needle", "search=ee", "search=ne", "search=needle&status=INACTIVE", "status=INACTIVE"]
     {

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use tenantry_core::clock::{DAY, HOUR};
-use tenantry_mail::Notice;
+use tenantry_mail::EmailContent;
 
 use crate::fixtures::{with, without};
 use crate::harness::{ADMIN_PASSWORD, Person, T, new_user, password_of};
@@ -38,13 +38,13 @@ fn passwords(old: &str, new: &str) -> Value {
 
 /// The address and kind of every mail so far.
 async fn post(t: &T) -> Vec<(String, &'static str)> {
-    let kind = |what: &Notice| match what {
-        Notice::TemporaryPassword { .. } => "password",
-        Notice::PasswordChanged { .. } => "password changed",
-        Notice::EmailChanged { .. } => "email changed",
-        Notice::AccountLocked { .. } => "locked",
+    let kind = |what: &EmailContent| match what {
+        EmailContent::TemporaryPassword { .. } => "password",
+        EmailContent::PasswordChanged { .. } => "password changed",
+        EmailContent::EmailChanged { .. } => "email changed",
+        EmailContent::AccountLocked { .. } => "locked",
     };
-    t.mails().await.iter().map(|mail| (mail.letter.to.address.clone(), kind(&mail.letter.what))).collect()
+    t.mails().await.iter().map(|mail| (mail.email.to.address.clone(), kind(&mail.email.what))).collect()
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn a3_b1_members_update_themselves_at_every_printed_path() {
 }
 
 #[tokio::test]
-async fn a3_b7_what_is_left_out_stays() {
+async fn a3_b7_omitted_fields_are_unchanged() {
     let t = T::start().await;
     let (_, fenna) = t.member("fenna").await;
     let own = fenna.get("/self").await.expect(200).body;
@@ -202,7 +202,7 @@ async fn a4_b1_b2_members_change_their_password_at_every_printed_path() {
 }
 
 #[tokio::test]
-async fn a4_what_is_wrong_with_either_password_is_told() {
+async fn a4_errors_of_either_password_are_reported() {
     let t = T::start().await;
     let (_, fenna) = t.member("fenna").await;
     let present = password_of("fenna");
@@ -458,7 +458,7 @@ async fn b23_wrong_old_passwords_count_and_the_fifth_locks() {
 }
 
 #[tokio::test]
-async fn a3_an_own_answer_has_the_whole_user() {
+async fn a3_the_response_to_self_contains_the_whole_user() {
     let t = T::start().await;
     let (_, fenna) = t.member("fenna").await;
     let own = fenna.get("/api/v1/users/self").await.expect(200).body;

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use tenantry_domain::policy;
 
-use crate::binary::{Ended, GIVEN, Home, PATIENCE, Process, binary, password_in, tenantry, until};
+use crate::binary::{Ended, GIVEN, Home, Process, TIMEOUT, binary, password_in, tenantry, until};
 use crate::harness::{ADMIN_PASSWORD, new_user};
 
 /// Everything below a directory: names from there, and what is in the files.
@@ -127,7 +127,7 @@ async fn a_given_password_is_not_printed() {
 }
 
 #[test]
-fn a_first_admin_that_breaks_the_rules_is_refused_with_every_fault() {
+fn an_invalid_first_admin_is_refused_with_every_error() {
     let home = Home::new();
     let bad = [("TENANTRY_ADMIN_PASSWORD", "short:Zebra"), ("TENANTRY_ADMIN_LAST_NAME", "Zebra")];
     let said = home.refused(&[], &bad).refused(2);
@@ -216,7 +216,7 @@ async fn a_second_server_on_the_same_data_is_refused_by_name_of_the_lock() {
 }
 
 #[tokio::test]
-async fn of_two_first_starts_at_once_one_serves() {
+async fn of_two_concurrent_first_starts_one_serves() {
     let home = Home::new();
     let start = || {
         let dir = home.path().to_owned();
@@ -235,7 +235,7 @@ async fn of_two_first_starts_at_once_one_serves() {
 }
 
 #[test]
-fn a_port_in_use_is_named_and_nothing_is_made() {
+fn a_port_in_use_is_named_and_no_file_is_created() {
     let home = Home::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -344,8 +344,8 @@ async fn a_data_directory_that_may_not_be_written_is_refused() {
     let before = picture(&database);
     let said = somebody.serve(&["--data-dir", "open"]).unwrap_err().refused(1);
     // In which words depends on whether its log was there still.
-    let mends = ["must be able to write", "the right to write"];
-    assert!(said.contains("open") && mends.iter().any(|mend| said.contains(mend)), "{said}");
+    let hints = ["must be able to write", "the right to write"];
+    assert!(said.contains("open") && hints.iter().any(|hint| said.contains(hint)), "{said}");
     assert_eq!(picture(&database), before);
     // Nothing is lost by it.
     set_mode(&database, 0o600);
@@ -355,7 +355,7 @@ async fn a_data_directory_that_may_not_be_written_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
+async fn a_file_that_is_not_our_database_is_unchanged() {
     let home = Home::new();
     let commands = [
         "partner list",
@@ -390,7 +390,7 @@ async fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("CREATE TABLE diary (day TEXT); INSERT INTO diary VALUES ('today')").unwrap();
     other.close().unwrap();
-    refuse("is a database of another program (it was not changed)");
+    refuse("is another program's database (it was not changed)");
     fs::remove_file(&path).unwrap();
     assert_eq!(home.serve().terminate().code, Some(0));
     let newer = rusqlite::Connection::open(&path).unwrap();
@@ -406,7 +406,7 @@ async fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_database_made_by_an_edited_migration_is_refused_and_left() {
+async fn a_database_of_an_edited_migration_is_refused_and_unchanged() {
     let home = Home::new();
     home.serve().terminate();
     let path = home.data().join("tenantry.db");
@@ -419,7 +419,10 @@ async fn a_database_made_by_an_edited_migration_is_refused_and_left() {
     edit("UPDATE schema_versions SET checksum = 'of another text' WHERE version IN (5, 7)");
     let before = picture(&path);
     let said = home.refused(&[], &GIVEN).refused(1);
-    assert!(said.contains("another text of the migration 0005_short_terms, 0007_plans_and_search"), "{said}");
+    assert!(
+        said.contains("a different version of the migration 0005_short_terms, 0007_plans_and_search"),
+        "{said}"
+    );
     assert_eq!(picture(&path), before);
     edit(
         "UPDATE schema_versions SET checksum = (SELECT k.checksum FROM kept k WHERE k.version = schema_versions.version)",
@@ -442,7 +445,7 @@ async fn a_newer_database_in_wal_mode_is_refused_too() {
 }
 
 #[tokio::test]
-async fn the_database_may_stand_elsewhere_by_relative_or_absolute_path() {
+async fn the_database_path_can_be_relative_or_absolute() {
     let home = Home::new();
     let at = |name: &str| home.path().join(name);
     fs::create_dir(at("db")).unwrap();
@@ -469,7 +472,7 @@ async fn the_database_may_stand_elsewhere_by_relative_or_absolute_path() {
 }
 
 #[tokio::test]
-async fn only_this_user_may_look_into_the_data() {
+async fn only_this_user_can_read_the_data() {
     let home = Home::new();
     let server = home.serve();
     server.admin().await.create("fenna").await;
@@ -491,7 +494,7 @@ async fn only_this_user_may_look_into_the_data() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_told_to_stop_finishes_what_it_has_begun() {
+async fn a_stopping_server_finishes_requests_in_progress() {
     let home = Home::new();
     let server = home.serve();
     let admin = server.admin().await;
@@ -516,7 +519,7 @@ async fn a_server_that_is_told_to_stop_finishes_what_it_has_begun() {
     until("nobody new is served", refuses).await;
     stream.write_all(body.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    tokio::time::timeout(TIMEOUT, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
     let ended = server.ended();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
@@ -529,7 +532,7 @@ async fn a_server_that_is_told_to_stop_finishes_what_it_has_begun() {
 }
 
 #[tokio::test]
-async fn a_server_ends_at_once_when_nothing_is_in_work() {
+async fn an_idle_server_stops_at_once() {
     let home = Home::new();
     for args in [&[][..], &["--worker-threads", "1"]] {
         let server = Process::serve(home.path(), args, &GIVEN);
@@ -543,7 +546,7 @@ async fn a_server_ends_at_once_when_nothing_is_in_work() {
 }
 
 #[tokio::test]
-async fn a_first_start_that_nobody_can_read_tells_how_to_get_in() {
+async fn a_first_start_with_unreadable_output_explains_how_to_log_in() {
     let home = Home::new();
     // Standard output is a full device.
     let mut command = tenantry(binary(), home.path(), &["serve", "--listen", "127.0.0.1:0"], &[]);
@@ -579,7 +582,7 @@ async fn the_binary_answers_health_metrics_and_documents() {
 }
 
 #[tokio::test]
-async fn metrics_have_a_listener_of_their_own() {
+async fn metrics_have_a_separate_listener() {
     let home = Home::new();
     let server = Process::serve(home.path(), &["--metrics-listen", "0"], &GIVEN);
     let out = server.out();
@@ -608,7 +611,7 @@ async fn metrics_have_a_listener_of_their_own() {
 }
 
 #[test]
-fn the_binary_tells_what_it_is() {
+fn the_binary_prints_its_version() {
     let home = Home::new();
     assert_eq!(home.command("--version").done(), format!("tenantry {}\n", env!("CARGO_PKG_VERSION")));
     let help = home.command("--help").done();

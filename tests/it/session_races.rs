@@ -86,7 +86,7 @@ async fn b23_failed_logins_are_counted_exactly() {
         let locked = format!("SELECT count(*) FROM events WHERE kind = 'user.locked' AND user_id = {id}");
         assert_eq!(t.database.number(&locked), 1);
         let mails = t.mails_to(&format!("{name}@example.com")).await;
-        assert_eq!(mails.iter().filter(|m| format!("{:?}", m.letter.what).contains("Locked")).count(), 1);
+        assert_eq!(mails.iter().filter(|m| format!("{:?}", m.email.what).contains("Locked")).count(), 1);
     }
 }
 
@@ -197,7 +197,7 @@ async fn no_token_survives_its_client() {
 
 /// The same, with the order forced: the login reads the client, then the client is revoked, then the login is committed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_login_that_a_revocation_overtook_opens_nothing() {
+async fn a_login_overtaken_by_a_revocation_opens_no_session() {
     if !is_postgres() {
         return;
     }
@@ -223,7 +223,7 @@ async fn a_login_that_a_revocation_overtook_opens_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_password_changes_one_counts() {
+async fn of_two_password_changes_one_takes_effect() {
     if !is_postgres() {
         return;
     }

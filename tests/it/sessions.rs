@@ -31,7 +31,7 @@ async fn login_from<'t>(t: &'t T, username: &str, address: &str, agent: &str) ->
 }
 
 #[tokio::test]
-async fn a_session_tells_when_where_and_with_what() {
+async fn a_session_shows_time_address_and_user_agent() {
     let t = T::with(|config| config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]).await;
     let (id, fenna) = t.member("fenna").await;
     t.clock.advance(HOUR);
@@ -85,7 +85,7 @@ async fn the_last_use_is_known_to_about_five_minutes_and_survives_a_restart() {
 }
 
 #[tokio::test]
-async fn an_ended_session_is_out_at_once_and_only_it() {
+async fn an_ended_session_and_no_other_loses_access_at_once() {
     let t = T::start().await;
     let (id, fenna) = t.member("fenna").await;
     let other = t.login("fenna", &password_of("fenna")).await;

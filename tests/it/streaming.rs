@@ -79,7 +79,7 @@ async fn b13_two_hundred_thousand_users_stream_in_sixteen_mebibytes() {
 }
 
 #[tokio::test]
-async fn b13_a_stream_that_fails_in_the_middle_is_broken_off() {
+async fn b13_a_stream_that_fails_in_the_middle_is_aborted() {
     let t = T::start().await;
     let admin = t.admin().await;
     seed(&t, 1, "many", 5_000, Vec::new()).await;

@@ -12,7 +12,7 @@ use crate::harness::{Person, T, new_user, password_of};
 use crate::users::{path_of, required};
 
 #[tokio::test]
-async fn a10_a_deleted_user_is_gone_everywhere() {
+async fn a10_a_deleted_user_is_found_nowhere() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = admin.create_group("Editors").await;
@@ -86,7 +86,7 @@ async fn b10_a_partner_keeps_an_active_admin() {
 }
 
 #[tokio::test]
-async fn b10_a_demoted_admin_is_one_no_more_at_the_next_request() {
+async fn b10_a_demoted_admin_loses_the_right_at_the_next_request() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (id, fenna) = t.member("fenna").await;
@@ -109,7 +109,7 @@ async fn b10_a_demoted_admin_is_one_no_more_at_the_next_request() {
 }
 
 #[tokio::test]
-async fn a11_b15_users_are_deleted_in_bulk_all_or_none() {
+async fn a11_b15_bulk_deletion_is_atomic() {
     let t = T::start().await;
     let admin = t.admin().await;
     for n in 2..=9 {

@@ -229,7 +229,7 @@ async fn every_text_that_several_may_share_is_changed_for_many() {
 }
 
 #[tokio::test]
-async fn a_bad_text_is_a_fault_wherever_it_is_sent() {
+async fn an_invalid_text_is_an_error_wherever_it_is_sent() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (id, fenna) = t.member("fenna").await;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, User, UserId};
-use tenantry_mail::Notice;
+use tenantry_mail::EmailContent;
 use tenantry_store::access::system_within;
 use tenantry_store::engine::cache::{ShownUser, UserRepresentation};
 
@@ -61,7 +61,7 @@ impl UserRepresentation for NameTag {
 
 /// Whoever comes first, and whether or not the other is kept in memory.
 #[tokio::test]
-async fn a6_each_representation_of_a_user_has_its_own_bytes() {
+async fn a6_each_representation_of_a_user_is_cached_separately() {
     let t = T::start().await;
     let admin = t.admin().await;
     let path = path_of(&admin.create("fenna").await);
@@ -229,7 +229,7 @@ async fn a2_b7_a_user_is_updated() {
 }
 
 #[tokio::test]
-async fn a2_a_taken_name_is_a_conflict_and_ones_own_is_not() {
+async fn a2_a_taken_username_is_a_conflict_and_the_current_one_is_not() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (ada, bob) = (admin.create("ada").await, admin.create("bob").await);
@@ -308,7 +308,7 @@ async fn a6_a_user_is_found_by_its_id() {
 
 /// Of a user that is read again the answer is kept: it must not outlive what it says.
 #[tokio::test]
-async fn a6_an_answer_that_is_kept_shows_every_change() {
+async fn a6_a_cached_response_shows_every_change() {
     let t = T::start().await;
     let admin = t.admin().await;
     let fenna = admin.create("fenna").await;
@@ -368,11 +368,11 @@ async fn b11_another_partners_users_do_not_exist() {
     assert_eq!(olga.get("/api/v1/users?search=fenna&page=0").await.expect(200).body["total"], 0);
 }
 
-fn reasons(mails: &[tenantry_mail::Envelope]) -> Vec<String> {
+fn reasons(mails: &[tenantry_mail::OutboundEmail]) -> Vec<String> {
     mails
         .iter()
-        .filter_map(|mail| match &mail.letter.what {
-            Notice::TemporaryPassword { reason, .. } => Some(format!("{reason:?}")),
+        .filter_map(|mail| match &mail.email.what {
+            EmailContent::TemporaryPassword { reason, .. } => Some(format!("{reason:?}")),
             _ => None,
         })
         .collect()
@@ -456,6 +456,6 @@ async fn b20_a_password_that_is_no_longer_good_is_not_mailed() {
     admin.delete("/api/v1/users/3").await.expect(204);
     let mails = t.mails().await;
     assert_eq!(reasons(&mails), ["Welcome", "Reset"]);
-    assert_eq!(mails[0].letter.to.address, "bert@example.com");
+    assert_eq!(mails[0].email.to.address, "bert@example.com");
     t.try_login("fenna", &t.mailed_password("fenna").await).await.expect(200);
 }

@@ -11,11 +11,11 @@ use tenantry_core::error::Result;
 use tenantry_core::model::{GroupId, PartnerId};
 use tenantry_domain::{conditions, deleted_users};
 use tenantry_http::extract::{Admin, QueryParams, UserPath};
-use tenantry_http::paging::{Found, ListAddress, Page, PageRequest, Params, Start, page_answer};
+use tenantry_http::paging::{FoundRows, ListAddress, Page, PageRequest, Params, Start, page_answer};
 use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom, SEARCH};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Answer, Once, Write};
+use tenantry_http::writes::{Once, Write, WriteResponse};
 use tenantry_store::access::Scope;
 use tenantry_store::listing::lists::Position;
 use tenantry_store::tables::deleted_users::{DeletedQuery, DeletedSort, DeletedUser};
@@ -115,7 +115,7 @@ pub async fn list_deleted_users(
     let (total, rows) =
         app.store.scan(&by, move |tx| deleted_users::list_page(tx, &wanted, &from, size)).await?;
     let key_of = |deleted: &DeletedUser| (query.sort.key_of(deleted), deleted.user.user_id.0);
-    Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, |deleted| {
+    Ok(page_answer(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, |deleted| {
         DeletedUserBody::of(deleted, &app)
     }))
 }
@@ -145,7 +145,7 @@ pub async fn restore_user(
         .run(&app, &by, move |tx| {
             let restored = deleted_users::restore(tx, id)?;
             let user = UserBody::of(&restored.user, &whole);
-            let answer = Answer::ok(&RestoredUser { user, missing_groups: &restored.missing_groups })?;
+            let answer = WriteResponse::ok(&RestoredUser { user, missing_groups: &restored.missing_groups })?;
             Ok(answer.tagged(conditions::tag_of_user(&restored.user)))
         })
         .await
@@ -165,5 +165,5 @@ pub async fn erase_user(
     UserPath(id): UserPath,
     write: Write,
 ) -> Result<Response, Problem> {
-    write.run(&app, &by, move |tx| deleted_users::erase(tx, id).map(|()| Answer::gone())).await
+    write.run(&app, &by, move |tx| deleted_users::erase(tx, id).map(|()| WriteResponse::gone())).await
 }

@@ -16,12 +16,12 @@ use tenantry_core::error::Result;
 use tenantry_core::model::{Effective, Holder, ObjectId, PartnerId, UserId};
 use tenantry_core::values::{ANY_TEXT, OBJECT_ID};
 use tenantry_domain::evaluations::{self, EffectivePosition, HolderQuery};
-use tenantry_http::extract::{Admin, Member, PermissionsAsker, QueryParams, UserPath};
-use tenantry_http::paging::{Found, ListAddress, Page, PageRequest, Params, Start, page_answer};
+use tenantry_http::extract::{Admin, Member, PermissionsRequester, QueryParams, UserPath};
+use tenantry_http::paging::{FoundRows, ListAddress, Page, PageRequest, Params, Start, page_answer};
 use tenantry_http::parameters::{CURSOR, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
-use tenantry_store::access::{Asker, Scope};
+use tenantry_store::access::{Requester, Scope};
 use tenantry_store::listing::lists::SortKey;
 use tenantry_store::tables::evaluations::HolderPosition;
 
@@ -111,7 +111,7 @@ fn key_of(row: &Effective) -> (SortKey, i64) {
 
 async fn effective(
     app: AppState,
-    by: Asker,
+    by: Requester,
     user_id: UserId,
     params: Params,
     path: String,
@@ -123,7 +123,7 @@ async fn effective(
         .store
         .scan(&by, move |tx| evaluations::list_effective(tx, parts.rules(), user_id, &from, size, explain))
         .await?;
-    Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, |row| EffectiveBody {
+    Ok(page_answer(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, |row| EffectiveBody {
         object_type: &row.object_type,
         object_id: row.object_id.as_ref(),
         permission: &row.permission,
@@ -145,7 +145,7 @@ async fn effective(
 )]
 pub async fn list_user_permissions(
     State(app): State<AppState>,
-    PermissionsAsker(by): PermissionsAsker,
+    PermissionsRequester(by): PermissionsRequester,
     UserPath(id): UserPath,
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
@@ -169,7 +169,8 @@ pub async fn list_self_permissions(
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
     let id = member.user_id();
-    effective(app, Asker::of_self(&member), id, params, String::from("/api/v1/users/self/permissions")).await
+    effective(app, Requester::of_self(&member), id, params, String::from("/api/v1/users/self/permissions"))
+        .await
 }
 
 /// A user who may do something, and why.
@@ -263,7 +264,7 @@ pub async fn list_holders(
         .scan(&by, move |tx| evaluations::list_holders(tx, parts.rules(), &query, from, size))
         .await?;
     let key_of = |holder: &Holder| (SortKey::Int(holder.user_id.0), holder.user_id.0);
-    Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, |holder| HolderBody {
+    Ok(page_answer(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, |holder| HolderBody {
         user_id: holder.user_id,
         username: &holder.username,
         sources: holder.sources.iter().map(SourceBody::of).collect(),

@@ -21,18 +21,18 @@ use asked::{Asked, Part, Read};
 use crate::permissions::read_object_id;
 use crate::responses::{EvaluationErrors, InvalidError, TooLargeError};
 use crate::sources::SourceBody;
-use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::UserId;
 use tenantry_core::values;
 use tenantry_domain::evaluations::{self, Decision, Refusal, Request, Semantic};
 use tenantry_http::answers::json;
-use tenantry_http::extract::{EvaluationAsker, QueryParams};
+use tenantry_http::extract::{EvaluationRequester, QueryParams};
 use tenantry_http::incoming::BULK;
 use tenantry_http::json_body::JsonBody;
 use tenantry_http::parameters::{Of, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
-use tenantry_store::access::Asker;
+use tenantry_store::access::Requester;
 use tenantry_store::engine::tx::Tx;
 
 /// The most requests of a batch.
@@ -110,7 +110,7 @@ impl<'a> DecisionBody<'a> {
 
 /// The faults of a request, found at their places.
 struct Reader {
-    faults: Vec<Fault>,
+    faults: Vec<FieldError>,
 }
 
 impl Reader {
@@ -122,7 +122,7 @@ impl Reader {
     ) -> Option<T> {
         // A batch of a thousand mistakes needs no thousand explanations.
         if self.faults.len() < 100 {
-            self.faults.push(Fault::new(at, code, detail));
+            self.faults.push(FieldError::new(at, code, detail));
         }
         None
     }
@@ -167,7 +167,7 @@ impl Reader {
         let object_id = match &resource.id {
             Some(id) => match read_object_id(id) {
                 Ok(id) => Some(id.text),
-                Err(flaw) => self.fault(format!("{resource_at}/id"), flaw.code, flaw.detail),
+                Err(error) => self.fault(format!("{resource_at}/id"), error.code, error.detail),
             },
             // A wildcard is about every object of the type.
             None if known.is_some_and(|known| known.has_wildcard(action)) => Some(String::new()),
@@ -225,7 +225,7 @@ fn parse(body: &[u8]) -> Result<Asked> {
     let text = tenantry_core::json::text(body, "an object")?;
     match serde_json::from_str(text).map_err(|e| tenantry_core::json::syntax(&e, "an object"))? {
         Read::Object(asked) => Ok(asked),
-        Read::Other => Err(Fault::new("", "wrong-type", "the body must be an object").into()),
+        Read::Other => Err(FieldError::new("", "wrong-type", "the body must be an object").into()),
     }
 }
 
@@ -238,12 +238,13 @@ fn explains(params: &mut tenantry_http::paging::Params, body: &Asked) -> bool {
 
 async fn decide_one(
     app: &AppState,
-    by: &Asker,
+    by: &Requester,
     request: Request,
     with_reason: bool,
 ) -> Result<Response, Problem> {
     let parts = app.clone();
-    let work = move |tx: &mut Tx<'_, Asker>| evaluations::decide(tx, parts.rules(), &request, with_reason);
+    let work =
+        move |tx: &mut Tx<'_, Requester>| evaluations::decide(tx, parts.rules(), &request, with_reason);
     // With reasons it is several statements.
     let decision =
         if with_reason { app.store.scan(by, work).await? } else { app.store.read(by, work).await? };
@@ -266,7 +267,7 @@ async fn decide_one(
 )]
 pub async fn evaluate_access(
     State(app): State<AppState>,
-    EvaluationAsker(by): EvaluationAsker,
+    EvaluationRequester(by): EvaluationRequester,
     QueryParams(mut params): QueryParams,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
@@ -347,7 +348,7 @@ fn read_batch(reader: &mut Reader, app: &AppState, body: &Asked) -> Option<Vec<R
 )]
 pub async fn evaluate_accesses(
     State(app): State<AppState>,
-    EvaluationAsker(by): EvaluationAsker,
+    EvaluationRequester(by): EvaluationRequester,
     QueryParams(mut params): QueryParams,
     JsonBody(body): JsonBody<BULK>,
 ) -> Result<Response, Problem> {
@@ -368,7 +369,7 @@ pub async fn evaluate_accesses(
     let is_one_state = requests.len() == 1 || !app.store.is_shared();
     let in_place = requests.len() <= IN_PLACE && !with_reason && is_one_state;
     let parts = app.clone();
-    let work = move |tx: &mut Tx<'_, Asker>| {
+    let work = move |tx: &mut Tx<'_, Requester>| {
         evaluations::decide_many(tx, parts.rules(), &requests, semantic, with_reason)
     };
     let decisions =

@@ -10,9 +10,9 @@ use crate::responses::{AdminErrors, InvalidError};
 use crate::user_bodies::Time;
 use tenantry_core::error::Result;
 use tenantry_core::model::{Event, PartnerId, UserId};
-use tenantry_domain::events::{self, Kind};
+use tenantry_domain::events::{self, EventKind};
 use tenantry_http::extract::{Admin, QueryParams};
-use tenantry_http::paging::{Found, ListAddress, Page, PageRequest, Params, Start, page_answer};
+use tenantry_http::paging::{FoundRows, ListAddress, Page, PageRequest, Params, Start, page_answer};
 use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
@@ -68,8 +68,11 @@ impl<'a> EventBody<'a> {
 }
 
 static USER_ID: Parameter = Parameter::ids("userId", "Events of any of these users.");
-static KIND: Parameter =
-    Parameter::any_of("type", || Kind::ALL.map(Kind::name).to_vec(), "Events of any of these types.");
+static KIND: Parameter = Parameter::any_of(
+    "type",
+    || EventKind::ALL.map(EventKind::name).to_vec(),
+    "Events of any of these types.",
+);
 static SORT_BY: Parameter = Parameter::sort_by(|| SORTS.map(|(name, ())| name).to_vec());
 const SORTS: [(&str, ()); 1] = [("eventId", ())];
 
@@ -88,8 +91,8 @@ impl ReadFrom for EventList {
 fn read_list(mut params: Params, pid: PartnerId) -> Result<EventList> {
     let users = params.ids(&USER_ID);
     let mut kinds = params.all(KIND.name);
-    if kinds.iter().any(|kind| !Kind::ALL.iter().any(|known| known.name() == kind)) {
-        let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    if kinds.iter().any(|kind| !EventKind::ALL.iter().any(|known| known.name() == kind)) {
+        let known: Vec<_> = EventKind::ALL.iter().map(|kind| kind.name()).collect();
         params.fault(KIND.name, "unknown-type", format!("give one of {}", known.join(", ")));
     }
     kinds.sort_unstable();
@@ -133,5 +136,5 @@ pub async fn list_events(
     let size = request.size + 1;
     let (total, rows) = app.store.scan(&by, move |tx| events::list_page(tx, &query, from, size)).await?;
     let key_of = |event: &Event| (SortKey::Int(event.event_id), event.event_id);
-    Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, EventBody::of))
+    Ok(page_answer(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, EventBody::of))
 }

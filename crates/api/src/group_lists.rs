@@ -14,7 +14,7 @@ use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{Group, GroupId, PartnerId, UserId};
 use tenantry_domain::{groups, memberships};
 use tenantry_http::paging::{
-    Found, List, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows,
+    FoundRows, List, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows,
 };
 use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom, SEARCH};
 use tenantry_http::problem::Problem;
@@ -93,7 +93,7 @@ pub async fn list_groups(
     let (wanted, size) = (query.clone(), request.size + 1);
     let (total, rows) = app.store.scan(&by, move |tx| groups::list_page(tx, &wanted, &from, size)).await?;
     let key_of = |group: &Group| (query.sort.key_of(group), group.group_id.0);
-    Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, |group| {
+    Ok(page_answer(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, |group| {
         GroupBody::with(group, &app.catalogue, properties)
     }))
 }

@@ -32,7 +32,7 @@ use tenantry_http::paging::Params;
 use tenantry_http::parameters::{Of, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Answer, Once, Write};
+use tenantry_http::writes::{Once, Write, WriteResponse};
 use tenantry_store::access::{self, Scope};
 
 /// A group. With `?fields=` only the properties named there.
@@ -248,8 +248,8 @@ fn read_change(
 }
 
 /// A group as the answer of a write, with its tag.
-pub(super) fn shown(group: &Group, app: &AppState) -> Result<Answer> {
-    Ok(Answer::ok(&GroupBody::of(group, app))?.tagged(conditions::tag_of_group(group)))
+pub(super) fn shown(group: &Group, app: &AppState) -> Result<WriteResponse> {
+    Ok(WriteResponse::ok(&GroupBody::of(group, app))?.tagged(conditions::tag_of_group(group)))
 }
 
 /// Create a group.
@@ -276,7 +276,7 @@ pub async fn create_group(
         .run(&app, &by, move |tx| {
             let group = groups::create(tx, &new)?;
             let location = format!("/api/v1/groups/{}", group.group_id);
-            let answer = Answer::created(location, &GroupBody::of(&group, &whole))?;
+            let answer = WriteResponse::created(location, &GroupBody::of(&group, &whole))?;
             Ok(answer.tagged(conditions::tag_of_group(&group)))
         })
         .await

@@ -14,7 +14,7 @@ use tenantry_http::json_body::JsonBody;
 use tenantry_http::parameters::Of;
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Answer, Once, Write};
+use tenantry_http::writes::{Once, Write, WriteResponse};
 
 /// Put a user into a group.
 ///
@@ -36,7 +36,7 @@ pub async fn add_member(
         .of(Target::Group(group))
         .run(&app, &by, move |tx| {
             memberships::add(tx, group, user)?;
-            Ok(Answer::gone())
+            Ok(WriteResponse::gone())
         })
         .await
 }
@@ -61,7 +61,7 @@ pub async fn remove_member(
         .of(Target::Group(group))
         .run(&app, &by, move |tx| {
             memberships::remove(tx, group, user)?;
-            Ok(Answer::gone())
+            Ok(WriteResponse::gone())
         })
         .await
 }

@@ -21,11 +21,11 @@ use tenantry_domain::users::NewUser;
 use tenantry_http::answers::json;
 use tenantry_http::extract::{ByOperator, NoParams, PartnerPath, QueryParams};
 use tenantry_http::json_body::JsonBody;
-use tenantry_http::paging::{Found, ListAddress, Page, PageRequest, Params, Start, page_answer};
+use tenantry_http::paging::{FoundRows, ListAddress, Page, PageRequest, Params, Start, page_answer};
 use tenantry_http::parameters::{CURSOR, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom, SEARCH};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Answer, Once, Write, WriteWith};
+use tenantry_http::writes::{Once, Write, WriteResponse, WriteWith};
 use tenantry_store::listing::lists::SortKey;
 use tenantry_store::tables::partners::PartnerPosition;
 
@@ -147,7 +147,7 @@ pub async fn create_partner(
             let made = partners::create(tx, &name, &admin, false)?;
             let (partner, admin) = (PartnerBody::of(&made.partner), UserBody::of(&made.admin, &whole));
             let location = format!("/operator/v1/partners/{}", made.partner.pid);
-            Answer::created(location, &PartnerCreated { partner, admin })
+            WriteResponse::created(location, &PartnerCreated { partner, admin })
         })
         .await
 }
@@ -223,7 +223,9 @@ pub async fn update_partner(
     let mut fields = Fields::parse(&body)?;
     let change = partner_change(&mut fields);
     fields.finish()?;
-    write.run(&app, &by, move |tx| Answer::ok(&PartnerBody::of(&partners::update(tx, pid, &change)?))).await
+    write
+        .run(&app, &by, move |tx| WriteResponse::ok(&PartnerBody::of(&partners::update(tx, pid, &change)?)))
+        .await
 }
 
 /// Delete a partner with everything in it.
@@ -244,7 +246,7 @@ pub async fn delete_partner(
     let Force(force) = Force(params.flag(&FORCE).unwrap_or(false));
     params.finish()?;
     bulk_operations::delete_partner(&app, by, pid, force, write.is_dry_run()).await?;
-    Ok(Answer::gone().answer(write.is_dry_run())?)
+    Ok(WriteResponse::gone().answer(write.is_dry_run())?)
 }
 
 static FORCE: Parameter = Parameter::flag("force", "Deletes the partner with all its users.");
@@ -305,5 +307,5 @@ pub async fn list_partners(
     let (total, rows) =
         app.store.scan(&by, move |tx| partners::list_page(tx, search.as_deref(), from, size)).await?;
     let key_of = |partner: &Partner| (SortKey::Int(partner.pid.0), partner.pid.0);
-    Ok(page_answer(&address, &request, Found { total, rows: &rows[..] }, key_of, PartnerBody::of))
+    Ok(page_answer(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, PartnerBody::of))
 }

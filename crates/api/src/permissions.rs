@@ -16,10 +16,8 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::groups::{GroupBody, shown};
 use crate::responses::{AdminErrors, ChangedError, InvalidError, MissingError, TooLargeError};
 use tenantry_core::catalogue::Catalogue;
-use tenantry_core::error::{Error, Fault, Missing, Result};
-use tenantry_core::json::{
-    Fields, Flaw, Members, Presence, Property, Shape, name_list, object_list, wrong_type,
-};
+use tenantry_core::error::{Error, FieldError, Missing, Result};
+use tenantry_core::json::{Fields, Members, Presence, Property, Shape, name_list, object_list, wrong_type};
 use tenantry_core::model::{ObjectId, ObjectPermissions};
 use tenantry_core::values;
 use tenantry_domain::conditions::Target;
@@ -32,7 +30,7 @@ use tenantry_http::json_body::JsonBody;
 use tenantry_http::parameters::Of;
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Answer, Write};
+use tenantry_http::writes::{Write, WriteResponse};
 
 /// Lists of more permissions than this are written in a transaction of their own.
 const LARGE: usize = 100;
@@ -157,10 +155,10 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
 }
 
 /// The id of an object: an integer, or a text that is one with the same digits.
-pub(super) fn read_object_id(value: &Value) -> Result<ObjectId, Flaw> {
+pub(super) fn read_object_id(value: &Value) -> Result<ObjectId, FieldError> {
     match value {
         Value::String(text) => {
-            values::object_id(text).map_err(Flaw::from)?;
+            values::object_id(text)?;
             Ok(ObjectId { text: text.clone(), is_number: false })
         }
         Value::Number(number) if !number.is_f64() => {
@@ -169,7 +167,7 @@ pub(super) fn read_object_id(value: &Value) -> Result<ObjectId, Flaw> {
         Value::Number(_) => {
             let detail =
                 "must be an integer up to 64 bits, without fraction or exponent: send others as a string";
-            Err(Flaw::from(("wrong-type", detail)))
+            Err(FieldError::from(("wrong-type", detail)))
         }
         other => Err(wrong_type("an integer or a string", other)),
     }
@@ -179,14 +177,14 @@ fn object_permissions(from: &mut impl Members, catalogue: &Catalogue) -> Option<
     let object_type = from.text(Presence::Required, &OBJECT_TYPE, |name| {
         catalogue
             .object_type(name)
-            .ok_or_else(|| Flaw::from(("unknown-object-type", unknown_type(catalogue))))
+            .ok_or_else(|| FieldError::from(("unknown-object-type", unknown_type(catalogue))))
     });
     let any_id = || json!({ "$ref": "#/components/schemas/ObjectId" });
     let object_id = from.value(Presence::Required, &OBJECT_ID, any_id, read_object_id);
     let some_names = || json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 });
     let names = from.value(Presence::Required, &PERMISSIONS, some_names, |value| match value {
         Value::Array(list) if list.is_empty() => {
-            Err(Flaw::from(("empty", "must name a permission: leave the object out to give none")))
+            Err(FieldError::from(("empty", "must name a permission: leave the object out to give none")))
         }
         Value::Array(list) => list
             .iter()
@@ -235,7 +233,7 @@ fn read_list(catalogue: &Catalogue, body: &[u8]) -> Result<Vec<ObjectPermissions
     for (index, entry) in list.iter().enumerate() {
         if !seen.insert((entry.object_type.as_str(), entry.object_id.text.as_str())) {
             let detail = "this object is in the list twice: give all its permissions in one place";
-            faults.push(Fault::new(format!("/{index}/objectId"), "duplicate-object", detail));
+            faults.push(FieldError::new(format!("/{index}/objectId"), "duplicate-object", detail));
         }
     }
     faults.truncate(100);
@@ -288,7 +286,7 @@ pub async fn update_group_permissions(
     let list = Arc::new(read_list(&app.catalogue, &body)?);
     let (write, new) = (write.of(Target::Group(id)), Arc::clone(&list));
     if app.store.read(&by, move |tx| permission_lists::is_large(tx, id, &new)).await? {
-        let (answer, new) = (Answer::ok(&*list)?, Replacement { group_id: id, list });
+        let (answer, new) = (WriteResponse::ok(&*list)?, Replacement { group_id: id, list });
         let run = async |options| {
             permission_lists::replace(&app.store, &app.large_units, &by, options, new, answer).await
         };
@@ -298,7 +296,7 @@ pub async fn update_group_permissions(
     write
         .run(&app, &by, move |tx| {
             permissions::replace(tx, id, &list)?;
-            Answer::ok(&*list)
+            WriteResponse::ok(&*list)
         })
         .await
 }

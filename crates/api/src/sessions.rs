@@ -11,11 +11,11 @@ use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, Session, UserId};
 use tenantry_domain::sessions::{self, SessionQuery};
 use tenantry_http::extract::{Admin, Member, QueryParams, SessionPath, UserPath};
-use tenantry_http::paging::{Found, ListAddress, Page, PageRequest, Params, Start, page_answer};
+use tenantry_http::paging::{FoundRows, ListAddress, Page, PageRequest, Params, Start, page_answer};
 use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Answer, Write};
+use tenantry_http::writes::{Write, WriteResponse};
 use tenantry_store::access::Scope;
 use tenantry_store::listing::lists::{SortKey, Total};
 use tenantry_store::tables::sessions::SessionPosition;
@@ -115,7 +115,7 @@ fn show(
     let current = by.caller().map(tenantry_store::access::Caller::session_id);
     // The number of a session is text, so it takes the place of the key, and the key that of the number.
     let key_of = |session: &Session| (SortKey::Text(session.session_id.clone()), session.created_at);
-    page_answer(address, request, Found { total, rows: &rows[..] }, key_of, |session| {
+    page_answer(address, request, FoundRows { total, rows: &rows[..] }, key_of, |session| {
         SessionBody::of(session, current)
     })
 }
@@ -177,7 +177,7 @@ pub async fn end_own_sessions(
     Member(member): Member,
     write: Write,
 ) -> Result<Response, Problem> {
-    write.run(&app, &member, move |tx| sessions::end_all_own(tx).map(|()| Answer::gone())).await
+    write.run(&app, &member, move |tx| sessions::end_all_own(tx).map(|()| WriteResponse::gone())).await
 }
 
 /// End one of the caller's own sessions.
@@ -194,7 +194,7 @@ pub async fn end_own_session(
     SessionPath(session): SessionPath,
     write: Write,
 ) -> Result<Response, Problem> {
-    write.run(&app, &member, move |tx| sessions::end_own(tx, &session).map(|()| Answer::gone())).await
+    write.run(&app, &member, move |tx| sessions::end_own(tx, &session).map(|()| WriteResponse::gone())).await
 }
 
 /// End every session of a user.
@@ -211,7 +211,7 @@ pub async fn end_user_sessions(
     UserPath(id): UserPath,
     write: Write,
 ) -> Result<Response, Problem> {
-    write.run(&app, &by, move |tx| sessions::end_all(tx, id).map(|()| Answer::gone())).await
+    write.run(&app, &by, move |tx| sessions::end_all(tx, id).map(|()| WriteResponse::gone())).await
 }
 
 /// End one session of a user.
@@ -229,5 +229,5 @@ pub async fn end_user_session(
     SessionPath(session): SessionPath,
     write: Write,
 ) -> Result<Response, Problem> {
-    write.run(&app, &by, move |tx| sessions::end(tx, id, &session).map(|()| Answer::gone())).await
+    write.run(&app, &by, move |tx| sessions::end(tx, id, &session).map(|()| WriteResponse::gone())).await
 }

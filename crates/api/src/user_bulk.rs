@@ -8,16 +8,16 @@ use utoipa::ToSchema;
 
 use crate::responses::{AdminErrors, ConflictError, InvalidError, MissingError, TooLargeError};
 use crate::user_lists::{as_stored, filter_schema, read_filters};
-use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::json::{
-    Fields, Flaw, Members, Presence, Property, Shape, elements, id_list, id_schema, members, wrong_type,
+    Fields, Members, Presence, Property, Shape, elements, id_list, id_schema, members, wrong_type,
 };
 use tenantry_core::model::UserId;
 use tenantry_core::user_fields::ProfileField;
 use tenantry_domain::bulk_changes::{BulkChange, BulkOperation, Selection};
-use tenantry_domain::user_bulk::{self, MOST_CHANGED, Row};
+use tenantry_domain::user_bulk::{self, BulkRow, MOST_CHANGED};
 use tenantry_domain::user_records::{
-    HalfRead, note_unknown, read_groups, read_is_admin, read_profile_change, read_status, unknown_groups,
+    PartialUser, note_unknown, read_groups, read_is_admin, read_profile_change, read_status, unknown_groups,
 };
 use tenantry_domain::users::UserChange;
 use tenantry_http::extract::Admin;
@@ -27,7 +27,7 @@ use tenantry_http::paging::Params;
 use tenantry_http::parameters::Of;
 use tenantry_http::problem::{Problem, ProblemDocument, of_row};
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Answer, Once, Write};
+use tenantry_http::writes::{Once, Write, WriteResponse};
 use tenantry_store::access::{self, Scope};
 
 /// The most users of one bulk.
@@ -160,7 +160,7 @@ impl RowResult {
 
 /// The rows of a bulk, whether it is atomic, and where the rows stand.
 struct Bulk {
-    rows: Vec<Row>,
+    rows: Vec<BulkRow>,
     atomic: Option<&'static str>,
 }
 
@@ -179,20 +179,22 @@ async fn read_bulk(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<Bu
     let elements = elements(raw, EXPECTED).map_err(|e| e.within(place))?;
     if elements.len() > MOST_CREATED {
         let detail = format!("at most {MOST_CREATED} users can be created at once");
-        return Err(Fault::new(place, "too-many-users", detail).into());
+        return Err(FieldError::new(place, "too-many-users", detail).into());
     }
-    let halves: Vec<Result<HalfRead>> =
-        elements.iter().map(|element| HalfRead::parse(element.get().as_bytes())).collect();
-    let mut wanted: Vec<_> = halves.iter().flatten().flat_map(|half| half.groups.iter().copied()).collect();
+    let partials: Vec<Result<PartialUser>> =
+        elements.iter().map(|element| PartialUser::parse(element.get().as_bytes())).collect();
+    let mut wanted: Vec<_> =
+        partials.iter().flatten().flat_map(|partial| partial.groups.iter().copied()).collect();
     wanted.sort_unstable();
     wanted.dedup();
     let unknown = unknown_groups(&app.store, by, wanted).await?;
-    let read = |half: Result<HalfRead>| match half.and_then(|half| half.finish(by.pid(), &unknown)) {
-        Ok(new) => Ok(Ok(new)),
-        Err(Error::Invalid(faults)) => Ok(Err(faults)),
-        Err(other) => Err(other),
-    };
-    let rows = halves.into_iter().map(read).collect::<Result<Vec<Row>>>()?;
+    let read =
+        |partial: Result<PartialUser>| match partial.and_then(|partial| partial.finish(by.pid(), &unknown)) {
+            Ok(new) => Ok(Ok(new)),
+            Err(Error::Invalid(faults)) => Ok(Err(faults)),
+            Err(other) => Err(other),
+        };
+    let rows = partials.into_iter().map(read).collect::<Result<Vec<BulkRow>>>()?;
     Ok(Bulk { rows, atomic: is_atomic.then_some(place) })
 }
 
@@ -222,7 +224,7 @@ pub async fn bulk_create_users(
             let results: Vec<RowResult> =
                 (0..).zip(made).map(|(index, one)| RowResult::of(index, one)).collect::<Result<_>>()?;
             let created = results.iter().filter(|row| row.user_id.is_some()).count();
-            Answer::ok(&UsersCreated { created, failed: results.len() - created, results })
+            WriteResponse::ok(&UsersCreated { created, failed: results.len() - created, results })
         })
         .await
 }
@@ -231,7 +233,7 @@ pub async fn bulk_create_users(
 fn read_filter(filter: &str) -> Result<Selection> {
     const EXPECTED: &str = "an object of filters";
     let filter: serde_json::Map<String, Value> = serde_json::from_str(filter)
-        .map_err(|_| Fault::new("", "wrong-type", format!("must be {EXPECTED}")))?;
+        .map_err(|_| FieldError::new("", "wrong-type", format!("must be {EXPECTED}")))?;
     let (mut pairs, mut faults) = (Vec::new(), Vec::new());
     for (name, value) in filter {
         let values = match value {
@@ -244,7 +246,7 @@ fn read_filter(filter: &str) -> Result<Selection> {
                 Value::Number(_) | Value::Bool(_) => pairs.push((name.clone(), value.to_string())),
                 _ => {
                     let detail = "must be a string, number or boolean, or an array of them";
-                    faults.push(Fault::new(name.clone(), "wrong-type", detail));
+                    faults.push(FieldError::new(name.clone(), "wrong-type", detail));
                 }
             }
         }
@@ -259,13 +261,14 @@ fn read_filter(filter: &str) -> Result<Selection> {
         return Ok(Selection::Filter(as_stored(query)));
     }
     // A parameter's name becomes a place in the body.
-    let placed = faults.into_iter().map(|fault| Fault { field: format!("/{}", fault.field).into(), ..fault });
+    let placed =
+        faults.into_iter().map(|fault| FieldError { field: format!("/{}", fault.field).into(), ..fault });
     Err(Error::Invalid(placed.collect()))
 }
 
 /// A change of many users, but for whether its groups exist.
 fn change_of_many(from: &mut impl Members) -> UserChange {
-    let shared = || Flaw::from(("not-for-many", "no two users share one: change it user by user"));
+    let shared = || FieldError::from(("not-for-many", "no two users share one: change it user by user"));
     let status = read_status(from, Presence::Optional);
     let mut profile = read_profile_change(from, Presence::Optional, |spec| spec.is_shareable);
     for field in ProfileField::ALL.into_iter().filter(|field| !field.spec().is_shareable) {
@@ -402,8 +405,8 @@ pub async fn bulk_patch_users(
 
 /// A group that does not exist is here a fault of the filter; one of the patch was found before.
 fn in_filter(error: Error) -> Error {
-    let place = |fault: Fault| match fault.code {
-        "unknown-group" => Fault { field: "/filter/groupId".into(), ..fault },
+    let place = |fault: FieldError| match fault.code {
+        "unknown-group" => FieldError { field: "/filter/groupId".into(), ..fault },
         _ => fault,
     };
     match error {

@@ -12,9 +12,9 @@ use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use crate::responses::{AdminErrors, ConflictError, InvalidError};
-use tenantry_core::error::{Conflict, Error, Fault, Result};
+use tenantry_core::error::{Conflict, Error, FieldError, Result};
 use tenantry_core::rows::{BatchSize, Format, RawRow, Splitter};
-use tenantry_domain::user_import::{self, Chain, Fate, Mood, Seen};
+use tenantry_domain::user_import::{self, BatchStrategy, Chain, RowOutcome, Seen};
 use tenantry_domain::user_rows::read_rows;
 use tenantry_http::extract::{Admin, QueryParams};
 use tenantry_http::incoming::{StreamedBody, body_problem};
@@ -23,10 +23,10 @@ use tenantry_http::paging::Params;
 use tenantry_http::parameters::{DRY_RUN, IDEMPOTENCY_KEY, Of, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Answer, REPLAYED, TRUE, idempotency_key};
+use tenantry_http::writes::{REPLAYED, TRUE, WriteResponse, idempotency_key};
 use tenantry_store::access::{self, Scope as _};
 use tenantry_store::engine::tx::Tx;
-use tenantry_store::tables::imports::Progress;
+use tenantry_store::tables::imports::ImportProgress;
 
 /// The most rejected rows that an answer tells.
 const LISTED: usize = 1_000;
@@ -75,13 +75,13 @@ pub struct RowReason {
     /// What is wrong, for a program: stable.
     #[schema(example = "username-taken")]
     code: String,
-    /// What is wrong and how to mend it, for a person.
+    /// What is wrong and how to fix it, for a person.
     #[schema(example = "this username is taken")]
     detail: String,
 }
 
 impl UsersImported {
-    fn of(progress: &Progress) -> Result<Self> {
+    fn of(progress: &ImportProgress) -> Result<Self> {
         let rejected = match progress.told.as_str() {
             "" => Vec::new(),
             told => serde_json::from_str(told)
@@ -90,8 +90,8 @@ impl UsersImported {
         Ok(Self { created: progress.created, failed: progress.failed, rejected })
     }
 
-    fn count(&mut self, fates: Vec<Fate>) {
-        for Fate { line, errors, .. } in fates {
+    fn count(&mut self, outcomes: Vec<RowOutcome>) {
+        for RowOutcome { line, errors, .. } in outcomes {
             if errors.is_empty() {
                 self.created += 1;
                 continue;
@@ -177,23 +177,23 @@ struct Import {
     by: access::Admin,
     asked: Asked,
     /// How far it was when it began.
-    before: Progress,
+    before: ImportProgress,
     done: UsersImported,
     rows: i64,
     chain: Chain,
     seen: Seen,
-    mood: Mood,
+    strategy: BatchStrategy,
 }
 
 impl Import {
     async fn begin(app: AppState, by: access::Admin, asked: Asked) -> Result<Self> {
         let before = match asked.key.clone() {
-            None => Progress::default(),
+            None => ImportProgress::default(),
             Some(key) => app.store.scan(&by, move |tx| user_import::find_progress(tx, &key)).await?,
         };
         let done = UsersImported::of(&before)?;
-        let (chain, seen, mood) = (Chain::default(), Seen::default(), Mood::Hopeful);
-        Ok(Self { app, by, asked, before, done, rows: 0, chain, seen, mood })
+        let (chain, seen, strategy) = (Chain::default(), Seen::default(), BatchStrategy::Optimistic);
+        Ok(Self { app, by, asked, before, done, rows: 0, chain, seen, strategy })
     }
 
     async fn run(mut self, mut body: Body) -> Result<Response, Problem> {
@@ -227,7 +227,7 @@ impl Import {
             return Err(other_body().into());
         }
         let is_replayed = self.rows > 0 && self.rows == self.before.rows;
-        let mut response = Answer::ok(&self.done)?.answer(self.asked.dry_run)?;
+        let mut response = WriteResponse::ok(&self.done)?.answer(self.asked.dry_run)?;
         if is_replayed {
             response.headers_mut().insert(REPLAYED, TRUE);
         }
@@ -248,7 +248,7 @@ impl Import {
         let (marks, from) = (new.iter().map(mark).collect(), self.rows);
         let rows = read_rows(&self.app.store, &self.by, new).await?;
         self.rows += i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        if self.asked.dry_run { self.rehearse(rows).await } else { self.store(rows, marks, from).await }
+        if self.asked.dry_run { self.dry_run(rows).await } else { self.store(rows, marks, from).await }
     }
 
     /// Takes rows that are done into the checksum: they must be the same.
@@ -263,26 +263,27 @@ impl Import {
         Ok(())
     }
 
-    async fn rehearse(&mut self, rows: Vec<user_import::Row>) -> Result<()> {
+    async fn dry_run(&mut self, rows: Vec<user_import::ImportRow>) -> Result<()> {
         if u64::try_from(self.rows).is_ok_and(|rows| rows > MOST_TRIED) {
             let detail = format!("a dry run takes at most {MOST_TRIED} rows");
-            return Err(Fault::new("", "too-many-rows", detail).into());
+            return Err(FieldError::new("", "too-many-rows", detail).into());
         }
         let (app, send_mail) = (&self.app, self.asked.send_mail);
-        let tried = user_import::rehearse_batch(&app.store, &self.by, &mut self.mood, rows, send_mail);
-        let mut fates = tried.await?;
-        self.seen.check(&mut fates);
-        self.done.count(fates);
+        let tried = user_import::dry_run_batch(&app.store, &self.by, &mut self.strategy, rows, send_mail);
+        let mut outcomes = tried.await?;
+        self.seen.check(&mut outcomes);
+        self.done.count(outcomes);
         Ok(())
     }
 
-    async fn store(&mut self, rows: Vec<user_import::Row>, marks: Vec<Chain>, from: i64) -> Result<()> {
+    async fn store(&mut self, rows: Vec<user_import::ImportRow>, marks: Vec<Chain>, from: i64) -> Result<()> {
         let batch = Batch { send_mail: self.asked.send_mail, key: self.asked.key.clone(), from, rows, marks };
         let (store, count, before) = (&self.app.store, batch.rows.len(), std::mem::take(&mut self.done));
-        let part = move |tx: &mut Tx<'_, access::Admin>, mood, at, before: &UsersImported| {
-            batch.run(tx, mood, at, before)
+        let part = move |tx: &mut Tx<'_, access::Admin>, strategy, at, before: &UsersImported| {
+            batch.run(tx, strategy, at, before)
         };
-        self.done = user_import::store_batch(store, &self.by, &mut self.mood, count, before, part).await?;
+        self.done =
+            user_import::store_batch(store, &self.by, &mut self.strategy, count, before, part).await?;
         Ok(())
     }
 }
@@ -293,7 +294,7 @@ struct Batch {
     key: Option<String>,
     /// The rows of the import before it.
     from: i64,
-    rows: Vec<user_import::Row>,
+    rows: Vec<user_import::ImportRow>,
     /// The checksum up to each of them.
     marks: Vec<Chain>,
 }
@@ -304,19 +305,19 @@ impl Batch {
     fn run(
         &self,
         tx: &mut Tx<'_, access::Admin>,
-        mood: Mood,
+        strategy: BatchStrategy,
         at: usize,
         before: &UsersImported,
     ) -> Result<(usize, UsersImported)> {
         let (mut done, rows) = (before.clone(), self.rows.get(at..).unwrap_or_default());
-        let fates = user_import::create_batch(tx, rows, self.send_mail, mood)?;
-        let end = at + fates.len();
-        done.count(fates);
+        let outcomes = user_import::create_batch(tx, rows, self.send_mail, strategy)?;
+        let end = at + outcomes.len();
+        done.count(outcomes);
         if let Some(key) = &self.key {
             let told = serde_json::to_string(&done.rejected)
                 .map_err(|e| Error::internal(format!("an import's state cannot be written: {e}")))?;
             let rows_to = |place: usize| self.from + i64::try_from(place).unwrap_or(i64::MAX);
-            let progress = Progress {
+            let progress = ImportProgress {
                 checksum: self
                     .marks
                     .get(..end)
@@ -334,7 +335,7 @@ impl Batch {
 }
 
 fn other_body() -> Error {
-    let detail = "this Idempotency-Key came with another body before: take a new key for a new import";
+    let detail = "this Idempotency-Key was used with a different body: use a new key for a new import";
     Conflict::users("idempotency-key-reused", Vec::new(), detail)
 }
 

@@ -10,13 +10,13 @@ use tenantry_http::extract::{Admin, QueryParams};
 
 use crate::responses::{AdminErrors, InvalidError};
 use crate::user_bodies::UserBody;
-use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::{GroupId, PartnerId, Status, User, UserId};
 use tenantry_core::user_fields::UserField;
 use tenantry_core::values::{self, ANY_TEXT};
 use tenantry_domain::users;
 use tenantry_http::paging::{
-    Found, List, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows,
+    FoundRows, List, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows,
 };
 use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom, SEARCH};
 use tenantry_http::problem::Problem;
@@ -219,7 +219,7 @@ async fn user_page(
     let (total, rows) =
         app.store.scan(&by, move |tx| users::list_page(tx, &wanted, &from, size)).await.map_err(in_query)?;
     let key_of = |user: &User| (sort_key(query.sort, user), user.user_id.0);
-    Ok(page_answer(address, request, Found { total, rows: &rows[..] }, key_of, |user| {
+    Ok(page_answer(address, request, FoundRows { total, rows: &rows[..] }, key_of, |user| {
         UserBody::of(user, &app)
     }))
 }
@@ -254,7 +254,7 @@ fn in_query(error: Error) -> Error {
             faults
                 .into_iter()
                 .map(|fault| match fault.code {
-                    "unknown-group" => Fault { field: "groupId".into(), ..fault },
+                    "unknown-group" => FieldError { field: "groupId".into(), ..fault },
                     _ => fault,
                 })
                 .collect(),

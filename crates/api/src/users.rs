@@ -22,12 +22,12 @@ use tenantry_http::json_body::JsonBody;
 use tenantry_http::parameters::Of;
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Answer, Once, Write};
+use tenantry_http::writes::{Once, Write, WriteResponse};
 use tenantry_store::access;
 
 /// A user as the answer of a write, with its tag.
-pub(super) fn shown(user: &User, app: &AppState) -> Result<Answer> {
-    Ok(Answer::ok(&UserBody::of(user, app))?.tagged(conditions::tag_of_user(user)))
+pub(super) fn shown(user: &User, app: &AppState) -> Result<WriteResponse> {
+    Ok(WriteResponse::ok(&UserBody::of(user, app))?.tagged(conditions::tag_of_user(user)))
 }
 
 /// Create a user.
@@ -54,7 +54,7 @@ pub async fn create_user(
         .run(&app, &by, move |tx| {
             let user = users::create(tx, &new)?;
             let location = format!("/api/v1/users/{}", user.user_id);
-            let answer = Answer::created(location, &UserBody::of(&user, &whole))?;
+            let answer = WriteResponse::created(location, &UserBody::of(&user, &whole))?;
             Ok(answer.tagged(conditions::tag_of_user(&user)))
         })
         .await
@@ -162,7 +162,7 @@ pub async fn delete_user(
         .run(&app, &by, move |tx| {
             let effects = effects::of_users(tx, dry_run, &[id.0])?;
             users::delete(tx, id)?;
-            Ok(Answer::gone().taking(effects))
+            Ok(WriteResponse::gone().taking(effects))
         })
         .await
 }

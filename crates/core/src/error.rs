@@ -11,7 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// The input is invalid; all errors are listed (contract B6).
     #[error("the input has {} error(s)", .0.len())]
-    Invalid(Vec<Fault>),
+    Invalid(Vec<FieldError>),
     /// The resource does not exist, or belongs to another partner (B11).
     #[error("{0} not found")]
     NotFound(Missing),
@@ -23,7 +23,7 @@ pub enum Error {
     Precondition,
     /// The token is missing, invalid or expired.
     #[error("{0}")]
-    Unauthenticated(TokenFault),
+    Unauthenticated(TokenError),
     /// The caller is authenticated but may not do this.
     #[error("{}", .0.detail())]
     Forbidden(Denial),
@@ -48,8 +48,9 @@ pub enum Error {
 
 /// One error of an input, with the field that it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// JSON Pointer (RFC 6901) into the body, or the name of a query parameter.
+pub struct FieldError {
+    /// JSON Pointer (RFC 6901) into the body, or the name of a query parameter. Empty for the whole body, and in the
+    /// result of a check that does not know the field.
     pub field: Cow<'static, str>,
     /// A stable, machine-readable code such as `required` or `too-long`.
     pub code: &'static str,
@@ -57,7 +58,7 @@ pub struct Fault {
     pub detail: Cow<'static, str>,
 }
 
-impl Fault {
+impl FieldError {
     /// An error of `field`, which is a JSON Pointer or the name of a query parameter.
     pub fn new(
         field: impl Into<Cow<'static, str>>,
@@ -66,10 +67,27 @@ impl Fault {
     ) -> Self {
         Self { field: field.into(), code, detail: detail.into() }
     }
+
+    /// An error of a value, without its field: whoever knows the field adds it with [`Self::at`].
+    pub fn of_value(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new("", code, detail)
+    }
+
+    /// The same error for a field: a JSON Pointer or the name of a query parameter.
+    #[must_use]
+    pub fn at(self, field: impl Into<Cow<'static, str>>) -> Self {
+        Self { field: field.into(), ..self }
+    }
 }
 
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
+impl<D: Into<Cow<'static, str>>> From<(&'static str, D)> for FieldError {
+    fn from((code, detail): (&'static str, D)) -> Self {
+        Self::of_value(code, detail)
+    }
+}
+
+impl From<FieldError> for Error {
+    fn from(fault: FieldError) -> Self {
         Self::Invalid(vec![fault])
     }
 }
@@ -149,7 +167,7 @@ impl Conflict {
 
 /// What is wrong with a bearer token (RFC 6750 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TokenFault {
+pub enum TokenError {
     /// The request has no token: the challenge then has no error code.
     #[error("no access token")]
     Absent,
@@ -239,7 +257,7 @@ impl Error {
         let longer = |field: Cow<'static, str>| Cow::Owned(format!("{place}{field}"));
         match self {
             Self::Invalid(faults) => Self::Invalid(
-                faults.into_iter().map(|fault| Fault { field: longer(fault.field), ..fault }).collect(),
+                faults.into_iter().map(|fault| FieldError { field: longer(fault.field), ..fault }).collect(),
             ),
             Self::Conflict(conflict) => {
                 Self::Conflict(Conflict { field: conflict.field.map(longer), ..conflict })

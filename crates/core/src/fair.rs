@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn new_keys_do_not_starve_those_that_wait() {
+    fn new_keys_do_not_starve_waiting_ones() {
         let mut queue = Fair::default();
         for n in 0..4 {
             queue.push(ONE, n, 100).unwrap();

@@ -8,13 +8,12 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::error::{Error, Fault};
+use crate::error::{Error, FieldError};
 use crate::json::ids::Ids;
 pub use crate::json::ids::{MAX_IDS, id_list};
 pub use crate::json::lists::{name_list, object_list};
 pub use crate::json::members::{Members, Property, Shape, id_list_schema, id_schema};
 use crate::model::Status;
-use crate::values::Bad;
 
 mod ids;
 mod lists;
@@ -22,27 +21,6 @@ mod members;
 
 /// Maximum number of members of a body's object: many times what any operation knows, and a bound on the work.
 const MAX_FIELDS: usize = 100;
-
-/// What is wrong with a value, without the field: what a checking function returns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flaw {
-    /// A stable, machine-readable code.
-    pub code: &'static str,
-    /// What is wrong and how to fix it, for a person.
-    pub detail: Cow<'static, str>,
-}
-
-impl<D: Into<Cow<'static, str>>> From<(&'static str, D)> for Flaw {
-    fn from((code, detail): (&'static str, D)) -> Self {
-        Self { code, detail: detail.into() }
-    }
-}
-
-impl From<Bad> for Flaw {
-    fn from(bad: Bad) -> Self {
-        Self { code: bad.code, detail: bad.detail }
-    }
-}
 
 /// A field that can be omitted (unchanged), cleared (`null`) or set (B7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +69,7 @@ pub enum Presence {
 pub struct Fields {
     entries: Vec<Entry>,
     /// With the position of the field in the document, by which they are listed; missing fields come last.
-    faults: Vec<(usize, Fault)>,
+    faults: Vec<(usize, FieldError)>,
 }
 
 #[derive(Debug)]
@@ -112,17 +90,17 @@ impl Fields {
         let ObjectMembers { entries, doubled, too_many } = members;
         if too_many {
             let detail = format!("the object has more than {MAX_FIELDS} members");
-            return Err(Fault::new("", "too-many-fields", detail).into());
+            return Err(FieldError::new("", "too-many-fields", detail).into());
         }
         let fault = |(place, name): (usize, String)| {
-            (place, Fault::new(pointer(&name), "duplicate-field", "is given more than once"))
+            (place, FieldError::new(pointer(&name), "duplicate-field", "is given more than once"))
         };
         let faults = doubled.into_iter().map(fault).collect();
         Ok(Self { entries, faults })
     }
 
     /// A required string.
-    pub fn required<T, E: Into<Flaw>>(
+    pub fn required<T, E: Into<FieldError>>(
         &mut self,
         name: &'static str,
         check: impl FnOnce(&str) -> Result<T, E>,
@@ -131,7 +109,7 @@ impl Fields {
     }
 
     /// An optional string that cannot be `null` (B30).
-    pub fn optional<T, E: Into<Flaw>>(
+    pub fn optional<T, E: Into<FieldError>>(
         &mut self,
         name: &'static str,
         check: impl FnOnce(&str) -> Result<T, E>,
@@ -140,7 +118,7 @@ impl Fields {
     }
 
     /// A string that is required or optional, and cannot be `null`.
-    pub fn string<T, E: Into<Flaw>>(
+    pub fn string<T, E: Into<FieldError>>(
         &mut self,
         presence: Presence,
         name: &'static str,
@@ -153,7 +131,7 @@ impl Fields {
     }
 
     /// A string that can be omitted or cleared. An invalid one is recorded and returns [`Patch::Absent`].
-    pub fn nullable<T, E: Into<Flaw>>(
+    pub fn nullable<T, E: Into<FieldError>>(
         &mut self,
         name: &'static str,
         check: impl FnOnce(&str) -> Result<T, E>,
@@ -203,7 +181,7 @@ impl Fields {
     pub fn required_value<T>(
         &mut self,
         name: &'static str,
-        read: impl FnOnce(&Value) -> Result<T, Flaw>,
+        read: impl FnOnce(&Value) -> Result<T, FieldError>,
     ) -> Option<T> {
         self.must(name, read)
     }
@@ -220,7 +198,7 @@ impl Fields {
         let value = match value {
             value @ Value::Array(_) => value,
             other => {
-                self.flaw(place, name, wrong_type("an array of ids", &other));
+                self.push_error(place, name, wrong_type("an array of ids", &other));
                 return None;
             }
         };
@@ -252,7 +230,7 @@ impl Fields {
             } else {
                 "is set by the server and cannot be changed: omit it, or send the current value"
             };
-            self.flaw(place, name, Flaw::from(("read-only", detail)));
+            self.push_error(place, name, FieldError::from(("read-only", detail)));
         }
     }
 
@@ -262,9 +240,9 @@ impl Fields {
     }
 
     /// Records an error of a field, for checks that only the handler can make.
-    pub fn fault(&mut self, name: &'static str, flaw: impl Into<Flaw>) {
+    pub fn fault(&mut self, name: &'static str, error: impl Into<FieldError>) {
         let place = self.entries.iter().position(|entry| entry.name == name).unwrap_or(usize::MAX);
-        self.flaw(place, name, flaw.into());
+        self.push_error(place, name, error.into());
     }
 
     /// Returns all errors: those of fields in the body, in its order, then missing fields in the order of parsing.
@@ -281,7 +259,7 @@ impl Fields {
     /// [`Error::Invalid`] if there is any error; [`Error::Internal`] if there is none and `build` returns `None`.
     pub fn finish_with<T>(mut self, build: impl FnOnce() -> Option<T>) -> Result<T, Error> {
         for (place, entry) in self.entries.iter().enumerate().filter(|(_, entry)| !entry.known) {
-            let fault = Fault::new(pointer(&entry.name), "unknown-field", "is not a known field");
+            let fault = FieldError::new(pointer(&entry.name), "unknown-field", "is not a known field");
             self.faults.push((place, fault));
         }
         if self.faults.is_empty() {
@@ -298,22 +276,30 @@ impl Fields {
         Some((place, std::mem::take(&mut entry.value)))
     }
 
-    fn may<T>(&mut self, name: &'static str, read: impl FnOnce(&Value) -> Result<T, Flaw>) -> Option<T> {
+    fn may<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&Value) -> Result<T, FieldError>,
+    ) -> Option<T> {
         let (place, value) = self.take(name)?;
-        read(&value).map_err(|flaw| self.flaw(place, name, flaw)).ok()
+        read(&value).map_err(|error| self.push_error(place, name, error)).ok()
     }
 
-    fn must<T>(&mut self, name: &'static str, read: impl FnOnce(&Value) -> Result<T, Flaw>) -> Option<T> {
+    fn must<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&Value) -> Result<T, FieldError>,
+    ) -> Option<T> {
         if self.has(name) { self.may(name, read) } else { self.missing(name) }
     }
 
     fn missing<T>(&mut self, name: &'static str) -> Option<T> {
-        self.flaw(usize::MAX, name, Flaw::from(("required", "is required")));
+        self.push_error(usize::MAX, name, FieldError::from(("required", "is required")));
         None
     }
 
-    fn flaw(&mut self, place: usize, name: &str, Flaw { code, detail }: Flaw) {
-        self.faults.push((place, Fault::new(pointer(name), code, detail)));
+    fn push_error(&mut self, place: usize, name: &str, error: FieldError) {
+        self.faults.push((place, error.at(pointer(name))));
     }
 }
 
@@ -338,9 +324,9 @@ pub fn elements<'a>(array: &'a str, expected: &str) -> Result<Vec<&'a RawValue>,
 ///
 /// # Errors
 /// `unknown-status`, which names the three statuses.
-pub fn status(name: &str) -> Result<Status, Flaw> {
+pub fn status(name: &str) -> Result<Status, FieldError> {
     Status::parse(name)
-        .ok_or_else(|| Flaw::from(("unknown-status", "must be \"ACTIVE\", \"INACTIVE\" or \"LOCKED\"")))
+        .ok_or_else(|| FieldError::from(("unknown-status", "must be \"ACTIVE\", \"INACTIVE\" or \"LOCKED\"")))
 }
 
 /// White space in JSON (RFC 8259 §2).
@@ -370,10 +356,10 @@ fn pointer(name: &str) -> Cow<'static, str> {
 pub fn text<'a>(bytes: &'a [u8], expected: &str) -> Result<&'a str, Error> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let detail = format!("the body is not UTF-8 at byte {}", e.valid_up_to());
-        Fault::new("", "malformed-json", detail)
+        FieldError::new("", "malformed-json", detail)
     })?;
     if text.trim_matches(WHITE).is_empty() {
-        return Err(Fault::new("", "empty-body", format!("the body is empty: send {expected}")).into());
+        return Err(FieldError::new("", "empty-body", format!("the body is empty: send {expected}")).into());
     }
     Ok(text)
 }
@@ -382,9 +368,9 @@ pub fn text<'a>(bytes: &'a [u8], expected: &str) -> Result<&'a str, Error> {
 /// value; its type errors might, so they are not used.
 pub fn syntax(error: &serde_json::Error, expected: &str) -> Error {
     if error.is_data() {
-        Fault::new("", "wrong-type", format!("the body must be {expected}")).into()
+        FieldError::new("", "wrong-type", format!("the body must be {expected}")).into()
     } else {
-        Fault::new("", "malformed-json", format!("the body is not valid JSON: {error}")).into()
+        FieldError::new("", "malformed-json", format!("the body is not valid JSON: {error}")).into()
     }
 }
 
@@ -400,28 +386,33 @@ fn found(value: &Value) -> &'static str {
 }
 
 /// The error of a value that has the wrong type.
-pub fn wrong_type(expected: &str, value: &Value) -> Flaw {
-    Flaw::from(("wrong-type", format!("must be {expected}, but is {}", found(value))))
+pub fn wrong_type(expected: &str, value: &Value) -> FieldError {
+    FieldError::from(("wrong-type", format!("must be {expected}, but is {}", found(value))))
 }
 
-fn string<T, E: Into<Flaw>>(value: &Value, check: impl FnOnce(&str) -> Result<T, E>) -> Result<T, Flaw> {
+fn string<T, E: Into<FieldError>>(
+    value: &Value,
+    check: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, FieldError> {
     match value {
         Value::String(text) => check(text).map_err(Into::into),
         other => Err(wrong_type("a string", other)),
     }
 }
 
-fn boolean(value: &Value) -> Result<bool, Flaw> {
+fn boolean(value: &Value) -> Result<bool, FieldError> {
     match value {
         Value::Bool(value) => Ok(*value),
         Value::String(text) if text == "true" => Ok(true),
         Value::String(text) if text == "false" => Ok(false),
-        Value::String(_) => Err(Flaw::from(("wrong-type", "must be true or false, but is another string"))),
+        Value::String(_) => {
+            Err(FieldError::from(("wrong-type", "must be true or false, but is another string")))
+        }
         other => Err(wrong_type("true or false", other)),
     }
 }
 
-fn integer(value: &Value, range: &RangeInclusive<i64>) -> Result<i64, Flaw> {
+fn integer(value: &Value, range: &RangeInclusive<i64>) -> Result<i64, FieldError> {
     let Value::Number(number) = value else { return Err(wrong_type("an integer", value)) };
     // An integer beyond 64 bits is parsed as a float; it is out of range rather than fractional.
     let whole = !number.is_f64() || number.as_f64().is_some_and(|n| n.abs() >= i64::MAX as f64);
@@ -429,9 +420,9 @@ fn integer(value: &Value, range: &RangeInclusive<i64>) -> Result<i64, Flaw> {
         Some(n) if range.contains(&n) => Ok(n),
         _ if whole => {
             let detail = format!("must be from {} to {}", range.start(), range.end());
-            Err(Flaw::from(("out-of-range", detail)))
+            Err(FieldError::from(("out-of-range", detail)))
         }
-        _ => Err(Flaw::from(("wrong-type", "must be an integer, without fraction or exponent"))),
+        _ => Err(FieldError::from(("wrong-type", "must be an integer, without fraction or exponent"))),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Fault;
+use crate::error::FieldError;
 use csv::Csv;
 
 mod csv;
@@ -68,14 +68,14 @@ impl std::fmt::Debug for Text {
 
 impl Text {
     /// The error of a row without JSON.
-    pub fn fault(&self) -> Option<Fault> {
+    pub fn fault(&self) -> Option<FieldError> {
         match self {
             Self::Json(_) => None,
             Self::TooLong => {
-                Some(Fault::new("", "row-too-long", format!("has more than {LONGEST_ROW} bytes")))
+                Some(FieldError::new("", "row-too-long", format!("has more than {LONGEST_ROW} bytes")))
             }
-            Self::NotText => Some(Fault::new("", "malformed", "is not UTF-8")),
-            Self::Ragged => Some(Fault::new(
+            Self::NotText => Some(FieldError::new("", "malformed", "is not UTF-8")),
+            Self::Ragged => Some(FieldError::new(
                 "",
                 "wrong-number-of-cells",
                 "has a different number of cells than the first line",
@@ -152,7 +152,7 @@ impl Splitter {
     ///
     /// # Errors
     /// The file cannot be imported: the first line of CSV has unknown column names.
-    pub fn push(&mut self, bytes: &[u8], rows: &mut Vec<RawRow>) -> Result<(), Vec<Fault>> {
+    pub fn push(&mut self, bytes: &[u8], rows: &mut Vec<RawRow>) -> Result<(), Vec<FieldError>> {
         match self {
             Self::Ndjson(lines) => {
                 lines.push(bytes, rows);
@@ -166,7 +166,7 @@ impl Splitter {
     ///
     /// # Errors
     /// As [`Splitter::push`].
-    pub fn finish(&mut self, rows: &mut Vec<RawRow>) -> Result<(), Vec<Fault>> {
+    pub fn finish(&mut self, rows: &mut Vec<RawRow>) -> Result<(), Vec<FieldError>> {
         match self {
             Self::Ndjson(lines) => {
                 lines.end_line(rows);
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     /// The rows of a file that arrives in chunks of `step` bytes.
-    fn split(format: Format, file: &[u8], step: usize) -> Result<Vec<(u64, String)>, Vec<Fault>> {
+    fn split(format: Format, file: &[u8], step: usize) -> Result<Vec<(u64, String)>, Vec<FieldError>> {
         let (mut splitter, mut rows) = (Splitter::new(format), Vec::new());
         for part in file.chunks(step) {
             splitter.push(part, &mut rows)?;

@@ -13,9 +13,10 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::clock::rfc3339;
+use crate::error::FieldError;
 use crate::json::Property;
 use crate::model::{Profile, User};
-use crate::values::{self, Bad, EMAIL, LINE, LOCALE, OPTIONAL_LINE, Text};
+use crate::values::{self, EMAIL, LINE, LOCALE, OPTIONAL_LINE, Text};
 
 /// The declaration of a profile field.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub struct ProfileSpec {
     /// What it looks like.
     pub text: &'static Text,
     /// Checks a value and returns it unchanged (B19).
-    pub check: fn(&str) -> Result<&str, Bad>,
+    pub check: fn(&str) -> Result<&str, FieldError>,
     /// A description for the OpenAPI document.
     pub description: &'static str,
     /// A valid value for the OpenAPI document.

@@ -3,7 +3,6 @@
 //! A check takes the value as it was sent and returns it as it is stored: nothing is trimmed or corrected silently
 //! (B19). It returns an error without a field; the edge knows the field and adds it.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
@@ -15,7 +14,7 @@ use precis_profiles::precis_core::{
 use serde_json::{Value, json};
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::error::Fault;
+use crate::error::FieldError;
 use crate::model::{Status, Username};
 
 /// Longest name of anything, in characters (Unicode scalar values).
@@ -113,27 +112,6 @@ pub fn whole_number(text: &str) -> Option<i64> {
     text.parse().ok().filter(|_| is_plain)
 }
 
-/// What is wrong with a value, without the field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bad {
-    /// A stable, machine-readable code such as `too-long`.
-    pub code: &'static str,
-    /// What is wrong and how to fix it, for a person. Never contains a password.
-    pub detail: Cow<'static, str>,
-}
-
-impl Bad {
-    /// An error of a value.
-    pub fn new(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into() }
-    }
-
-    /// The same error for a field: a JSON Pointer or the name of a query parameter.
-    pub fn at(self, field: impl Into<Cow<'static, str>>) -> Fault {
-        Fault::new(field, self.code, self.detail)
-    }
-}
-
 /// The form by which strings are searched, sorted and compared (B26, B27): NFC, full default case folding (Unicode
 /// §3.13), and NFC again, so that folding is idempotent.
 pub fn fold(s: &str) -> String {
@@ -145,7 +123,7 @@ pub fn fold(s: &str) -> String {
 }
 
 /// A username (B8): 1 to 255 characters that RFC 8265's UsernameCaseMapped allows.
-pub fn username(s: &str) -> Result<Username, Bad> {
+pub fn username(s: &str) -> Result<Username, FieldError> {
     length(s, 1, NAME_MAX)?;
     let key = enforce(s)?;
     Ok(Username { shown: s.to_owned(), key })
@@ -157,7 +135,7 @@ pub fn username_key(s: &str) -> Option<String> {
 }
 
 /// RFC 8265 §3.3.3 (UsernameCaseMapped), repeated until it is stable (RFC 8264 §7: at most three more times).
-fn enforce(s: &str) -> Result<String, Bad> {
+fn enforce(s: &str) -> Result<String, FieldError> {
     // In ASCII the profile allows exactly the visible characters (RFC 8264 §9.11) and only lowercases them.
     if !s.is_empty() && s.bytes().all(|b| b.is_ascii_graphic()) {
         return Ok(s.to_ascii_lowercase());
@@ -173,7 +151,7 @@ fn enforce(s: &str) -> Result<String, Bad> {
     Err(not_allowed(&PrecisError::Invalid))
 }
 
-fn not_allowed(error: &PrecisError) -> Bad {
+fn not_allowed(error: &PrecisError) -> FieldError {
     let mut detail = match error {
         PrecisError::BadCodepoint(info)
         | PrecisError::Unexpected(
@@ -192,26 +170,26 @@ fn not_allowed(error: &PrecisError) -> Bad {
         _ => String::from("this username mixes writing directions or has characters that cannot be combined"),
     };
     detail.push_str(": use letters and digits of any script and . - _ + @ (RFC 8265)");
-    Bad::new("invalid-username", detail)
+    FieldError::of_value("invalid-username", detail)
 }
 
 /// A first or last name: 1 to 255 characters (B19).
-pub fn person_name(s: &str) -> Result<&str, Bad> {
+pub fn person_name(s: &str) -> Result<&str, FieldError> {
     text(s, 1, NAME_MAX)
 }
 
 /// A title or phone number: up to 255 characters, possibly empty (B19).
-pub fn optional_text(s: &str) -> Result<&str, Bad> {
+pub fn optional_text(s: &str) -> Result<&str, FieldError> {
     text(s, 0, NAME_MAX)
 }
 
 /// A user's language and region (B3): a well-formed BCP 47 tag (RFC 5646 §2.1) of at most 35 characters, the length
 /// that RFC 5646 §4.4.1 recommends to support. It is not canonicalized, and its subtags need not be registered.
-pub fn locale(s: &str) -> Result<&str, Bad> {
+pub fn locale(s: &str) -> Result<&str, FieldError> {
     length(s, 1, LOCALE_MAX)?;
     match LanguageTag::parse(s) {
         Ok(_) => Ok(s),
-        Err(_) => Err(Bad::new(
+        Err(_) => Err(FieldError::of_value(
             "invalid-locale",
             "not a BCP 47 language tag: expected one like en, pt-BR or zh-Hant-TW, with hyphens",
         )),
@@ -220,40 +198,40 @@ pub fn locale(s: &str) -> Result<&str, Bad> {
 
 /// The product's own key of a user (B3): 1 to 255 characters. It cannot be empty: keys are unique in the partner, so
 /// only one user could have it. A user without a key has null.
-pub fn external_id(s: &str) -> Result<&str, Bad> {
+pub fn external_id(s: &str) -> Result<&str, FieldError> {
     text(s, 1, NAME_MAX)
 }
 
 /// A group's name: 1 to 255 characters.
-pub fn group_name(s: &str) -> Result<&str, Bad> {
+pub fn group_name(s: &str) -> Result<&str, FieldError> {
     text(s, 1, NAME_MAX)
 }
 
 /// The id of an object that permissions refer to: 1 to 255 characters.
-pub fn object_id(s: &str) -> Result<&str, Bad> {
+pub fn object_id(s: &str) -> Result<&str, FieldError> {
     length(s, 1, NAME_MAX)?;
     no_control(s)?;
     Ok(s)
 }
 
 /// A group's description: up to 2,000 characters, possibly empty.
-pub fn description(s: &str) -> Result<&str, Bad> {
+pub fn description(s: &str) -> Result<&str, FieldError> {
     text(s, 0, DESCRIPTION_MAX)
 }
 
 /// A partner's name: 1 to 255 characters.
-pub fn partner_name(s: &str) -> Result<&str, Bad> {
+pub fn partner_name(s: &str) -> Result<&str, FieldError> {
     text(s, 1, NAME_MAX)
 }
 
 /// The name of a client or a token: 1 to 255 characters.
-pub fn label(s: &str) -> Result<&str, Bad> {
+pub fn label(s: &str) -> Result<&str, FieldError> {
     text(s, 1, NAME_MAX)
 }
 
 /// An e-mail address (B19): at most 254 characters, of the form that HTML's `type=email` accepts, and one that the mail
 /// library can send to, so that it fails here and not in the outbox.
-pub fn email(s: &str) -> Result<&str, Bad> {
+pub fn email(s: &str) -> Result<&str, FieldError> {
     if s.is_empty() {
         return Err(empty());
     }
@@ -262,13 +240,13 @@ pub fn email(s: &str) -> Result<&str, Bad> {
         return Err(too_long(EMAIL_MAX));
     }
     if !is_html_email(s) {
-        return Err(Bad::new(
+        return Err(FieldError::of_value(
             "invalid-email",
             "not an e-mail address: expected one like name@example.com, in ASCII, without spaces or quotes",
         ));
     }
     if s.parse::<lettre::Address>().is_err() {
-        return Err(Bad::new(
+        return Err(FieldError::of_value(
             "invalid-email",
             "mail cannot be sent to this address: before the @, use at most 64 characters and no dot at either end or beside another",
         ));
@@ -277,16 +255,16 @@ pub fn email(s: &str) -> Result<&str, Bad> {
 }
 
 /// A search term (B27) in folded form; an empty one means no search.
-pub fn search_term(s: &str) -> Result<String, Bad> {
+pub fn search_term(s: &str) -> Result<String, FieldError> {
     no_control(s)?;
     Ok(fold(s))
 }
 
-fn text(s: &str, min: usize, max: usize) -> Result<&str, Bad> {
+fn text(s: &str, min: usize, max: usize) -> Result<&str, FieldError> {
     length(s, min, max)?;
     no_control(s)?;
     if s.starts_with(char::is_whitespace) || s.ends_with(char::is_whitespace) {
-        return Err(Bad::new(
+        return Err(FieldError::of_value(
             "surrounding-space",
             "begins or ends with white space: remove it (it is not trimmed silently)",
         ));
@@ -294,7 +272,7 @@ fn text(s: &str, min: usize, max: usize) -> Result<&str, Bad> {
     Ok(s)
 }
 
-fn length(s: &str, min: usize, max: usize) -> Result<(), Bad> {
+fn length(s: &str, min: usize, max: usize) -> Result<(), FieldError> {
     if min > 0 && s.is_empty() {
         return Err(empty());
     }
@@ -305,22 +283,22 @@ fn length(s: &str, min: usize, max: usize) -> Result<(), Bad> {
     Ok(())
 }
 
-fn empty() -> Bad {
-    Bad::new("empty", "must not be empty")
+fn empty() -> FieldError {
+    FieldError::of_value("empty", "must not be empty")
 }
 
-fn too_long(max: usize) -> Bad {
-    Bad::new("too-long", format!("must have at most {max} characters"))
+fn too_long(max: usize) -> FieldError {
+    FieldError::of_value("too-long", format!("must have at most {max} characters"))
 }
 
 /// Checks that a text has no control characters.
 ///
 /// # Errors
 /// Names the character.
-pub fn no_control(s: &str) -> Result<(), Bad> {
+pub fn no_control(s: &str) -> Result<(), FieldError> {
     match s.chars().find(|c| c.is_control()) {
         None => Ok(()),
-        Some(c) => Err(Bad::new(
+        Some(c) => Err(FieldError::of_value(
             "control-character",
             format!("contains the control character U+{:04X}: remove it", u32::from(c)),
         )),
@@ -350,7 +328,7 @@ mod tests {
 
     use super::*;
 
-    fn code<T: std::fmt::Debug>(result: Result<T, Bad>) -> &'static str {
+    fn code<T: std::fmt::Debug>(result: Result<T, FieldError>) -> &'static str {
         result.expect_err("a fault").code
     }
 
@@ -522,7 +500,7 @@ mod tests {
 
         #[test]
         fn the_ascii_path_answers_like_the_profile(s in "[\\x00-\\x7f]{0,12}|[!-~]{1,12}") {
-            let profile = UsernameCaseMapped::enforce(s.as_str()).ok().map(Cow::into_owned);
+            let profile = UsernameCaseMapped::enforce(s.as_str()).ok().map(std::borrow::Cow::into_owned);
             prop_assert_eq!(username_key(&s), profile);
         }
 

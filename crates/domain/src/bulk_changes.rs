@@ -1,4 +1,4 @@
-//! What is done to many users or groups at a time, and what an operation under way is about to take.
+//! The kinds of bulk operations, and checks for a deletion in progress.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use tenantry_store::listing::user_queries::UserQuery;
 use tenantry_store::tables::bulk_operations as stored;
 use tenantry_store::tables::bulk_operations::BulkRecord;
 
-/// What is done to each of many users or groups.
+/// A change of many users or groups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BulkChange {
@@ -35,11 +35,11 @@ pub enum BulkChange {
 /// A change of many rows.
 #[derive(Debug, Clone)]
 pub struct BulkOperation {
-    /// What is done to each.
+    /// The change.
     pub change: BulkChange,
-    /// For whom.
+    /// The users or groups.
     pub selection: Selection,
-    /// For how many, where that must hold.
+    /// The expected number, if it must match.
     pub expected: Option<i64>,
 }
 
@@ -50,12 +50,12 @@ impl BulkOperation {
     }
 }
 
-/// Which users a change is for.
+/// The users of a change.
 #[derive(Debug, Clone)]
 pub enum Selection {
-    /// These, ascending, each once.
+    /// These, ascending, without duplicates.
     Ids(Vec<i64>),
-    /// Those that the filter finds.
+    /// Those that match the filter.
     Filter(UserQuery),
 }
 
@@ -84,5 +84,5 @@ pub(super) fn is_group_going(tx: &mut Tx<'_>, group: GroupId) -> Result<bool> {
 
 pub(super) fn parse(record: &BulkRecord) -> Result<BulkChange> {
     serde_json::from_str(&record.change)
-        .map_err(|_| Error::internal("the entry of a bulk operation cannot be read"))
+        .map_err(|_| Error::internal("the entry of a bulk operation cannot be parsed"))
 }

@@ -1,6 +1,7 @@
-//! Changes of many rows at a time. Up to `WHOLE` rows are one transaction. More are looked at as a whole first, then
-//! written down as an entry and carried out in steps, so that others write in between (B15). Once begun an operation
-//! always ends: an entry whose process died is taken up by the next one, on PostgreSQL by any other when its lease is over.
+//! Changes of many rows. Up to `WHOLE` rows are changed in one transaction. More are first checked as a whole, then
+//! stored as an entry and carried out in steps, so that other writes can run in between (B15). Once begun, an operation
+//! always finishes: an entry whose process died is taken over by the next process, on PostgreSQL by any other when its
+//! lease has expired.
 
 /// The operations that this process carries out.
 pub mod in_process;
@@ -26,13 +27,13 @@ use tenantry_store::tables::bulk_operations as stored;
 
 pub use running::{attend, take_up};
 
-/// So many rows are changed in one transaction.
+/// Maximum number of rows that are changed in one transaction.
 pub const WHOLE: usize = 5_000;
 
-/// Something that was left as it was, and why.
+/// A user or group that was left unchanged, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Kept {
+pub struct KeptRow {
     /// The user, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<i64>,
@@ -48,16 +49,16 @@ struct UsersChanged<'a> {
     matched: i64,
     changed: i64,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    kept: &'a [Kept],
+    kept: &'a [KeptRow],
 }
 
 #[derive(Serialize)]
 struct Left<'a> {
-    kept: &'a [Kept],
+    kept: &'a [KeptRow],
 }
 
-/// What an operation is answered with.
-fn response(change: &BulkChange, total: i64, changed: i64, kept: &[Kept]) -> Result<StoredResponse> {
+/// The response of an operation.
+fn response(change: &BulkChange, total: i64, changed: i64, kept: &[KeptRow]) -> Result<StoredResponse> {
     let (status, body) = match change {
         BulkChange::UpdateUsers(_) => {
             (200, serde_json::to_string(&UsersChanged { matched: total, changed, kept }))
@@ -73,11 +74,11 @@ fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Does it, in one transaction or in steps; the answer comes at its end.
+/// Carries out an operation, in one transaction or in steps, and returns the response at its end.
 ///
 /// # Errors
-/// Those of the change, and then nothing was changed; unavailable when another large operation of the partner is under
-/// way for too long, or when the server stops: then this one goes on when it starts again.
+/// Those of the change, and then nothing was changed; unavailable if another large operation of the partner takes too
+/// long, or if the server stops: then the operation resumes when it starts again.
 pub async fn write(
     services: &Services,
     by: &Admin,
@@ -92,10 +93,10 @@ pub async fn write(
     }
     let options = Arc::new(options);
     if dry_run {
-        let tried = unit::check_whole(&services.store, by, &options, move |tx| rehearse(tx, &operation));
+        let tried = unit::check_whole(&services.store, by, &options, move |tx| simulate(tx, &operation));
         return tried.await.map(Done::Now);
     }
-    // Of a partner they come one after the other, so that the next one looks at what the last one has left.
+    // One at a time per partner, so that each checks the result of the previous one.
     let turn = services.bulk.turn(&services.store, by.pid()).await?;
     let change = operation.change.clone();
     let checked = unit::check_whole(&services.store, by, &options, move |tx| check(tx, &operation)).await;
@@ -107,15 +108,15 @@ pub async fn write(
         }
     };
     let begun = running::begin(services.clone(), by.clone(), options, turn, Plan { change, ids });
-    // A task of its own: whoever asked may go away, and it goes on.
+    // A separate task: it continues if the client disconnects.
     tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
 }
 
-/// Deletes a partner with all its users, groups, clients and sessions. Its events stay. From the first step on nobody of
-/// it gets in.
+/// Deletes a partner with all its users, groups, clients and sessions. Its events stay. From the first step on none of
+/// its users can log in.
 ///
 /// # Errors
-/// Not found; `partner-not-empty` when it has more than one user and `force` is not given.
+/// Not found; `partner-not-empty` if it has more than one user and `force` is not given.
 pub async fn delete_partner(
     services: &Services,
     by: Operator,
@@ -126,19 +127,19 @@ pub async fn delete_partner(
     if dry_run {
         return services.store.scan(&by, move |tx| partners::refuse_deletion(tx, pid, force).map(drop)).await;
     }
-    // Beside a command without a server nobody attends to what was broken off, a deletion of the same partner perhaps.
+    // Without a server nothing resumes an interrupted operation, for example a deletion of the same partner.
     take_up(services).await?;
     let turn = services.bulk.turn(&services.store, pid).await?;
     let begun = running::begin_with(services.clone(), by, turn, BulkChange::DeletePartner, move |tx| {
         partners::refuse_deletion(tx, pid, force)?;
         tx.enter_partner(pid);
-        // Nobody of it shall meet what is left of it, or add to it.
+        // Its users must not see a partially deleted partner, or add to it.
         partners::keep_out(tx)
     });
     tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
 }
 
-/// Revokes a client; every token it was given ends, of more than [`WHOLE`] sessions in steps.
+/// Revokes a client and all its tokens, in steps if it has more than [`WHOLE`] sessions.
 ///
 /// # Errors
 /// Not found.
@@ -163,20 +164,20 @@ pub async fn revoke_client(services: &Services, by: Operator, client_id: &str) -
     tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
 }
 
-/// What is to be done to whom.
+/// The change and its ids.
 struct Plan {
     change: BulkChange,
     ids: Vec<i64>,
 }
 
-/// Whether it is for more rows than one transaction may have. For a filter that finds another number than expected it
-/// does not matter: it is refused.
+/// Whether it has more rows than one transaction may have. It does not matter for a filter that matches another number
+/// than expected: that is refused.
 async fn is_large(services: &Services, by: &Admin, operation: &BulkOperation) -> Result<bool> {
     let ids = match &operation.selection {
         Selection::Ids(ids) => ids,
         Selection::Filter(_) => {
             let operation = operation.clone();
-            // Who counts wrongly shall not have the writer count.
+            // A wrong expected count must not make the writer count.
             let found = services
                 .store
                 .scan(by, move |tx| user_bulk::ids_of(tx, &operation).map(|ids| ids.len()))
@@ -200,7 +201,7 @@ async fn is_large(services: &Services, by: &Admin, operation: &BulkOperation) ->
     }
 }
 
-/// In one transaction.
+/// Carries it out in one transaction.
 fn apply_whole(tx: &mut Tx<'_, Admin>, operation: &BulkOperation, dry_run: bool) -> Result<StoredResponse> {
     let BulkOperation { change, selection, expected } = operation;
     if let BulkChange::UpdateUsers(wanted) = change {
@@ -209,7 +210,7 @@ fn apply_whole(tx: &mut Tx<'_, Admin>, operation: &BulkOperation, dry_run: bool)
     }
     let ids = match selection {
         Selection::Ids(ids) => ids.as_slice(),
-        Selection::Filter(_) => return Err(Error::internal("only changes of users are for a filter")),
+        Selection::Filter(_) => return Err(Error::internal("only changes of users can have a filter")),
     };
     let effects = effects_of(tx, change, dry_run, ids)?;
     match change {
@@ -236,7 +237,7 @@ fn effects_of(
     }
 }
 
-/// Looks at the whole: whom it is for, in the order in which they come, unless something speaks against it.
+/// Checks the whole: returns the ids in their order, unless there is a conflict.
 fn check(tx: &mut Tx<'_, Admin>, operation: &BulkOperation) -> Result<Vec<i64>> {
     let ids = user_bulk::ids_of(tx, operation)?;
     match &operation.change {
@@ -261,8 +262,8 @@ fn check(tx: &mut Tx<'_, Admin>, operation: &BulkOperation) -> Result<Vec<i64>> 
     Ok(ids)
 }
 
-/// What is looked at once more in the transaction that begins: little enough to be read there. What else has changed by
-/// then, the steps meet.
+/// The checks that are repeated in the transaction that begins: few enough to be read there. The steps handle
+/// everything else that has changed by then.
 fn check_again(tx: &mut Tx<'_>, change: &BulkChange, ids: &[i64]) -> Result<()> {
     let takes_admins = match change {
         BulkChange::UpdateUsers(change) => users::takes_admin_away(change),
@@ -282,8 +283,8 @@ fn check_again(tx: &mut Tx<'_>, change: &BulkChange, ids: &[i64]) -> Result<()> 
     Ok(())
 }
 
-/// What would come of it, by reading alone.
-fn rehearse(tx: &mut Tx<'_, Admin>, operation: &BulkOperation) -> Result<StoredResponse> {
+/// Previews it by reading only.
+fn simulate(tx: &mut Tx<'_, Admin>, operation: &BulkOperation) -> Result<StoredResponse> {
     let ids = check(tx, operation)?;
     let mut changed = 0;
     if let BulkChange::UpdateUsers(change) = &operation.change {
@@ -303,7 +304,7 @@ mod tests {
     use tenantry_core::model::Status;
     use tenantry_core::user_fields::{ProfileChange, ProfileField};
 
-    /// Entries outlive the version that wrote them.
+    /// Entries must be readable by later versions.
     #[test]
     fn a_change_is_read_as_it_was_written() {
         let mut profile = ProfileChange::default();
@@ -331,9 +332,9 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_tells_what_was_kept() {
-        let kept = [Kept { user_id: Some(5), group_id: None, code: String::from("last-admin") }];
-        let of = |change: &BulkChange, kept: &[Kept]| {
+    fn a_response_lists_what_was_left_unchanged() {
+        let kept = [KeptRow { user_id: Some(5), group_id: None, code: String::from("last-admin") }];
+        let of = |change: &BulkChange, kept: &[KeptRow]| {
             let told = response(change, 3, 2, kept).unwrap();
             (told.status, told.body)
         };

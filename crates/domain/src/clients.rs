@@ -5,7 +5,7 @@
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::services::Services;
 use crate::token_text;
 use tenantry_core::error::{Error, GrantError, Missing, Result};
@@ -15,12 +15,12 @@ use tenantry_core::model::{Client, PUBLIC_CLIENT, PartnerId};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::{partners, sessions};
 
-/// A client that has said who it is (RFC 6749 §2.3).
+/// An authenticated client (RFC 6749 §2.3).
 #[derive(Debug, Clone)]
 pub enum ClientIdentity {
     /// The built-in public client.
     Public,
-    /// A confidential client that showed its secret.
+    /// A confidential client with its secret.
     Confidential(Client),
 }
 
@@ -33,7 +33,7 @@ impl ClientIdentity {
         }
     }
 
-    /// Whether it may have to do with a partner's tokens (B28).
+    /// Whether it may use tokens of this partner (B28).
     pub fn serves(&self, pid: PartnerId) -> bool {
         match self {
             Self::Public => true,
@@ -42,15 +42,15 @@ impl ClientIdentity {
     }
 }
 
-/// In the same words for an unknown client, a wrong secret and a client that is gone.
+/// The same error for an unknown client, a wrong secret and a deleted client.
 pub(super) fn unknown() -> Error {
     Error::Grant(GrantError::InvalidClient, "unknown client or wrong secret".into())
 }
 
-/// Who this client is.
+/// Authenticates a client.
 ///
 /// # Errors
-/// `invalid_client`, in the same words for an unknown client and a wrong secret.
+/// `invalid_client`, with the same text for an unknown client and a wrong secret.
 pub async fn authenticate(
     services: &Services,
     client_id: &str,
@@ -58,7 +58,7 @@ pub async fn authenticate(
 ) -> Result<ClientIdentity> {
     let refused = unknown;
     if client_id == PUBLIC_CLIENT {
-        // It has no secret: whoever sends one takes it for another client.
+        // It has no secret: a request with one means another client.
         return if secret.is_none_or(|s| s.is_empty()) { Ok(ClientIdentity::Public) } else { Err(refused()) };
     }
     let (Some(pid), Some(secret)) = (token_text::partner_of(client_id, "cl"), secret) else {
@@ -79,7 +79,7 @@ pub async fn authenticate(
     }
 }
 
-/// Makes a confidential client; its secret is told once and stored as a hash.
+/// Creates a confidential client; its secret is returned once and stored as a hash.
 ///
 /// # Errors
 /// None of its own.
@@ -91,11 +91,11 @@ pub fn create(tx: &mut Tx<'_, Operator>, name: &str, is_admin: bool) -> Result<(
     let client = Client { client_id, pid, name: name.to_owned(), is_admin, created_at: tx.now() };
     sessions::insert_client(tx, &client, &tenantry_passwords::system_generated(&secret))?;
     let after = json!({ "clientId": client.client_id, "name": name, "isAdmin": is_admin });
-    events::record(tx, Kind::ClientCreated, None, Some(after))?;
+    events::record(tx, EventKind::ClientCreated, None, Some(after))?;
     Ok((client, secret))
 }
 
-/// The partner that a `client_id` names.
+/// The partner of a `client_id`.
 ///
 /// # Errors
 /// Not found.
@@ -106,13 +106,13 @@ pub fn partner_of(client_id: &str) -> Result<PartnerId> {
 /// The clients of a partner.
 ///
 /// # Errors
-/// Not found, when the partner does not exist.
+/// Not found if the partner does not exist.
 pub fn list(tx: &mut Tx<'_, Operator>) -> Result<Vec<Client>> {
     crate::partners::require_own(tx)?;
     sessions::list_clients(tx)
 }
 
-/// Revokes a client; every token it was given ends.
+/// Revokes a client and all its tokens.
 ///
 /// # Errors
 /// Not found.
@@ -121,16 +121,16 @@ pub fn revoke(tx: &mut Tx<'_, Operator>, client_id: &str) -> Result<()> {
     revoke_alone(tx, client_id)
 }
 
-/// Like [`revoke`], and leaves its sessions to whoever ends them.
+/// As [`revoke`], but leaves its sessions to the caller.
 pub(super) fn revoke_alone(tx: &mut Tx<'_, Operator>, client_id: &str) -> Result<()> {
     if !sessions::delete_client(tx, client_id)? {
         return Err(Error::NotFound(Missing::Client));
     }
-    events::record(tx, Kind::ClientRevoked, Some(json!({ "clientId": client_id })), None)
+    events::record(tx, EventKind::ClientRevoked, Some(json!({ "clientId": client_id })), None)
 }
 
-/// Whether a client is still there to be given tokens: it may have been revoked, or its partner suspended, since it
-/// said who it is.
+/// Whether tokens can still be issued to a client: since it was authenticated it may have been revoked, or its partner
+/// suspended.
 pub(super) fn is_known(tx: &mut Tx<'_>, client_id: &str) -> Result<bool> {
     let pid = tx.pid();
     Ok((client_id == PUBLIC_CLIENT || sessions::find_client(tx, client_id)?.is_some())

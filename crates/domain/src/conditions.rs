@@ -1,11 +1,11 @@
-//! Tags of users and groups, and writes that are done only if a tag is (still) the present one (RFC 9110 §13).
+//! Entity tags of users and groups, and preconditions (RFC 9110 §13).
 
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{Group, GroupId, User, UserId};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::{groups, users};
 
-/// What a tag belongs to.
+/// The resource of a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// A user.
@@ -15,7 +15,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// The tag of a version of it. It names the thing, so that one thing's tag never is another's.
+    /// The tag of a version of it. It contains the resource, so that tags of different resources differ.
     pub fn tag(self, version: i64) -> String {
         match self {
             Self::User(id) => format!("u{id}-{version}"),
@@ -24,20 +24,20 @@ impl Target {
     }
 }
 
-/// The tag of a user: another one after every change of what it shows.
+/// The tag of a user, which changes with every change of its representation.
 pub fn tag_of_user(user: &User) -> String {
     Target::User(user.user_id).tag(user.version)
 }
 
-/// The tag of a group: another one after every change of what it shows, its members included.
+/// The tag of a group, which changes with every change of its representation, members included.
 pub fn tag_of_group(group: &Group) -> String {
     Target::Group(group.group_id).tag(group.version)
 }
 
-/// Tags that a condition names.
+/// The tags of a precondition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tags {
-    /// `*`: whatever there is.
+    /// `*`: any tag.
     Any,
     /// Any of these.
     These(Vec<String>),
@@ -52,17 +52,17 @@ impl Tags {
     }
 }
 
-/// On what condition something is done.
+/// The preconditions of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Condition {
-    /// The present tag must be among these.
+    /// The current tag must be among these.
     pub if_match: Option<Tags>,
-    /// The present tag must not be among these.
+    /// The current tag must not be among these.
     pub if_none_match: Option<Tags>,
 }
 
 impl Condition {
-    /// Whether `tag` is known to whoever asks, so that it need not be told again.
+    /// Whether the client already has the representation with `tag`.
     pub fn knows(&self, tag: &str) -> bool {
         self.if_none_match.as_ref().is_some_and(|tags| tags.has(tag))
     }
@@ -72,8 +72,8 @@ impl Condition {
     }
 }
 
-/// Holds a condition against the database, in the transaction that writes. Where there is nothing, the write says so
-/// itself.
+/// Checks preconditions against the database, in the transaction that writes. If the resource does not exist, the write
+/// itself fails.
 ///
 /// # Errors
 /// [`Error::Precondition`].

@@ -1,4 +1,4 @@
-//! The key that authenticates cursors: nobody can make one, or change one, but a server of this database.
+//! The key that authenticates cursors: only a server of this database can create or modify one.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 use tenantry_core::error::{Error, Result};
 
-/// The bytes of a code. Half of what HMAC-SHA256 gives (RFC 2104 section 5).
+/// The size of a code in bytes: half of an HMAC-SHA256 (RFC 2104 section 5).
 pub const CODE_LENGTH: usize = 16;
 
 /// HMAC-SHA256 with a key that all servers of a database share.
@@ -24,21 +24,21 @@ impl CursorKey {
     /// The key as it is stored, base64url ([`tenantry_store::store::Store::cursor_key`]).
     ///
     /// # Errors
-    /// It is no such text.
+    /// It is malformed.
     pub fn parse(stored: &str) -> Result<Self> {
-        let broken = || Error::internal("the stored key of the cursors cannot be read");
+        let broken = || Error::internal("the stored key of cursors is malformed");
         let bytes = URL_SAFE_NO_PAD.decode(stored).map_err(|_| broken())?;
         Hmac::new_from_slice(&bytes).map(Self).map_err(|_| broken())
     }
 
-    /// The code of a list and a place in it.
+    /// The code of a list and a position in it.
     pub fn code(&self, list: &[u8], place: &[u8]) -> [u8; CODE_LENGTH] {
         let mut code = [0; CODE_LENGTH];
         code.iter_mut().zip(self.mac(list, place).finalize().into_bytes()).for_each(|(to, byte)| *to = byte);
         code
     }
 
-    /// Whether this is that code. How long it takes tells nothing of the right one.
+    /// Whether this is the code, compared in constant time.
     pub fn is_code(&self, code: &[u8], list: &[u8], place: &[u8]) -> bool {
         code.len() == CODE_LENGTH && self.mac(list, place).verify_truncated_left(code).is_ok()
     }

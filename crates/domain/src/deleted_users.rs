@@ -1,7 +1,7 @@
-//! Deleted users: kept for a while, brought back, erased.
+//! Deleted users: kept for a while, restored, erased.
 
 use crate::erasures::{self, Extent};
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, Missing, Result};
 use tenantry_core::model::{GroupId, PartnerId, User, UserId};
@@ -13,12 +13,12 @@ use tenantry_store::tables::deleted_users as stored;
 use tenantry_store::tables::deleted_users::{DeletedQuery, DeletedUser};
 use tenantry_store::tables::groups;
 
-/// Whoever was deleted before is gone, whether the worker has been there or not.
+/// Users deleted before this time count as erased, even if the worker has not erased them yet.
 fn since(tx: &Tx<'_>) -> Millis {
     tx.now() - tx.policy().deleted_users
 }
 
-/// A page of deleted users of the partner, and how many there are in all; from one snapshot.
+/// A page of deleted users of the partner, and the total, from one snapshot.
 ///
 /// # Errors
 /// None of its own.
@@ -32,20 +32,20 @@ pub fn list_page(
     Ok((stored::total(tx, query, since)?, stored::select(tx, query, since, from, size)?))
 }
 
-/// A user that is back.
+/// A restored user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
     /// The user.
     pub user: User,
-    /// Groups that it was in and that are no more.
+    /// Its former groups that no longer exist.
     pub missing_groups: Vec<GroupId>,
 }
 
-/// Brings a deleted user back, with status, rights, password and the memberships whose groups still exist. Its
-/// sessions stay ended.
+/// Restores a deleted user with status, rights, password and the memberships whose groups still exist. Its sessions
+/// stay ended.
 ///
 /// # Errors
-/// Not found; `username-taken` or `external-id-taken` when somebody else has it by now.
+/// Not found; `username-taken` or `external-id-taken` if another user has it by now.
 pub fn restore(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<Restored> {
     let since = since(tx);
     let missing = || Error::NotFound(Missing::DeletedUser);
@@ -56,9 +56,9 @@ pub fn restore(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<Restored> {
     user.updated_at = tx.now();
     user.version += 1;
     let username = values::username(&user.username)
-        .map_err(|bad| Error::internal(format!("a deleted user has an impossible name: {}", bad.code)))?;
+        .map_err(|bad| Error::internal(format!("a deleted user has an invalid username: {}", bad.code)))?;
     stored::restore(tx, &user, &username)?;
-    events::record_user(tx, Kind::UserRestored, user_id, None, Some(events::of_user(&user)))?;
+    events::record_user(tx, EventKind::UserRestored, user_id, None, Some(events::of_user(&user)))?;
     Ok(Restored { user, missing_groups })
 }
 
@@ -79,7 +79,7 @@ fn erase_one(tx: &mut Tx<'_>, user_id: UserId, extent: Extent) -> Result<()> {
     Ok(())
 }
 
-/// Users of any partner whose time is over.
+/// Users of any partner whose retention has ended.
 ///
 /// # Errors
 /// None of its own.
@@ -88,7 +88,7 @@ pub fn list_due(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(PartnerId, UserId)>>
     stored::list_old(tx, before, limit)
 }
 
-/// Erases users of this transaction's partner whose time is over. One that was restored meanwhile is passed over.
+/// Erases users of this transaction's partner whose retention has ended. A user that was restored meanwhile is skipped.
 ///
 /// # Errors
 /// None of its own.

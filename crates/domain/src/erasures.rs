@@ -1,11 +1,12 @@
-//! Erasing: what is left of a user who is gone for good is who (by number), when, and what kind of thing happened.
+//! Erasing: of an erased user only ids, times and kinds of events remain.
 //!
-//! Mail, stored responses and the kept row go in the transaction that erases. So do the values in the newest part of the
-//! user's events where there are few; the worker blanks the others in steps, and then empties the write-ahead log.
+//! Mail, stored responses and the row in `deleted_users` are removed in the transaction that erases. So are the values
+//! in the newest events of the user, up to a limit; the worker blanks the others in steps, and then empties the
+//! write-ahead log.
 
 use serde_json::Value;
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::once;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
@@ -17,21 +18,21 @@ use tenantry_store::tables::{forgot_password, kept_answers, outbox, sessions};
 /// Events of one user that are blanked in the transaction that erases it.
 const AT_ONCE: i64 = 100;
 
-/// The members of events that say nothing about a person. Every other one is blanked, so a member that is added to
-/// events later goes as well unless it is named here.
+/// The members of events that are not personal. Every other member is blanked, so a member that is added later is
+/// blanked unless it is listed here.
 const IMPERSONAL: [&str; 8] =
     ["attempts", "clientId", "groups", "isAdmin", "mailId", "reason", "sessions", "status"];
 
-/// The members of events that say where somebody was and with what.
+/// The members of events with the client's address and user agent.
 const ADDRESSES: [&str; 2] = ["address", "userAgent"];
 
-/// What an event shows of a user, without personal values: they are null.
+/// The values of a user in an event, with personal values set to null.
 pub(super) fn blank(mut picture: Value) -> Value {
     set_null(&mut picture, |name| !IMPERSONAL.contains(&name));
     picture
 }
 
-/// Whether anything was set.
+/// Returns whether anything was set.
 fn set_null(picture: &mut Value, which: impl Fn(&str) -> bool) -> bool {
     let mut is_changed = false;
     match picture {
@@ -44,7 +45,7 @@ fn set_null(picture: &mut Value, which: impl Fn(&str) -> bool) -> bool {
             }
         }
         Value::Null => {}
-        // Nothing of the kind is recorded. Whatever it is, it may be about a person.
+        // Never recorded like this. Whatever it is, it may be personal.
         other if which("") => {
             *other = Value::Null;
             is_changed = true;
@@ -54,24 +55,24 @@ fn set_null(picture: &mut Value, which: impl Fn(&str) -> bool) -> bool {
     is_changed
 }
 
-/// The same for stored JSON; none = it stays as it is.
+/// The same for stored JSON; `None` if it is unchanged.
 fn set_null_in(text: Option<&str>, which: impl Fn(&str) -> bool) -> Result<Option<String>> {
     let Some(text) = text else { return Ok(None) };
-    let mut picture: Value = serde_json::from_str(text)
-        .map_err(|_| Error::internal("an event holds something that is not JSON"))?;
+    let mut picture: Value =
+        serde_json::from_str(text).map_err(|_| Error::internal("an event contains invalid JSON"))?;
     Ok(set_null(&mut picture, which).then(|| picture.to_string()))
 }
 
-/// How much of an erasure is done in the transaction that erases.
+/// What is erased in the transaction itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// Also the values in the user's events, where there are few.
+    /// Also the values in the user's events, up to a limit.
     Whole,
-    /// Not the values in the user's events: one of many users.
+    /// Not the values in the user's events: this is one of many users.
     OneOfMany,
 }
 
-/// Erases what is left of a user whose rows are gone, and records it.
+/// Erases the rest of a user whose rows were deleted, and records it.
 pub(super) fn erase(tx: &mut Tx<'_>, user_id: UserId, extent: Extent) -> Result<()> {
     outbox::delete_of(tx, user_id)?;
     kept_answers::replace_of(tx, Some(user_id), once::ERASED)?;
@@ -80,12 +81,12 @@ pub(super) fn erase(tx: &mut Tx<'_>, user_id: UserId, extent: Extent) -> Result<
         forgot_password::delete_of_nobody(tx)?;
         blank_events(tx, &mut erasure, AT_ONCE)?;
     }
-    // Also where all is done: the worker then empties the log.
+    // Inserted even if all is done: the worker then empties the log.
     stored::insert(tx, erasure)?;
-    events::record_user(tx, Kind::UserErased, user_id, None, None)
+    events::record_user(tx, EventKind::UserErased, user_id, None, None)
 }
 
-/// Erases what is left of the users of the transaction's partner, which is deleted.
+/// Erases the rest of the users of the transaction's partner, which is being deleted.
 pub(super) fn erase_partner(tx: &mut Tx<'_>) -> Result<()> {
     kept_answers::replace_of(tx, None, once::ERASED)?;
     forgot_password::delete_of_nobody(tx)?;
@@ -93,7 +94,7 @@ pub(super) fn erase_partner(tx: &mut Tx<'_>) -> Result<()> {
     stored::insert(tx, Erasure { user_id: EVERYBODY, after_event: 0 })
 }
 
-/// Blanks the next events of an erasure; how many there were.
+/// Blanks the next events of an erasure. Returns their number.
 fn blank_events(tx: &mut Tx<'_>, erasure: &mut Erasure, limit: i64) -> Result<usize> {
     let found = stored::list_events(tx, *erasure, limit)?;
     let is_personal = |name: &str| !IMPERSONAL.contains(&name);
@@ -111,7 +112,7 @@ fn blank_events(tx: &mut Tx<'_>, erasure: &mut Erasure, limit: i64) -> Result<us
     Ok(found.len())
 }
 
-/// Partners whose erased users have events that are still to be blanked.
+/// Partners with erased users whose events are not all blanked.
 ///
 /// # Errors
 /// None of its own.
@@ -119,17 +120,17 @@ pub fn list_partners(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<PartnerId>> {
     stored::list_partners(tx, limit)
 }
 
-/// How far a step has come.
+/// The result of a step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ErasureStep {
-    /// Erasures that are done with.
+    /// Completed erasures.
     pub done: usize,
     /// Whether there may be more to do for this partner.
     pub has_more: bool,
 }
 
-/// Blanks at most `limit` events of erased users of the transaction's partner, and drops requests for forgotten
-/// passwords that name nobody any more.
+/// Blanks at most `limit` events of erased users of the transaction's partner, and deletes forgotten-password requests
+/// that no longer match a user.
 ///
 /// # Errors
 /// None of its own.
@@ -153,8 +154,8 @@ pub fn step(tx: &mut Tx<'_>, limit: i64) -> Result<ErasureStep> {
     Ok(step)
 }
 
-/// Blanks at most `limit` addresses that sessions were opened from, of all partners, once their time is over; how many
-/// it looked at.
+/// Blanks at most `limit` addresses in events of sessions, of all partners, once their retention has ended. Returns how
+/// many it checked.
 ///
 /// # Errors
 /// None of its own.

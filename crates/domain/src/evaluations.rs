@@ -1,29 +1,29 @@
-//! What users may do, and why (contract, part C).
+//! Permission evaluations and their reasons (contract, part C).
 
 use serde_json::json;
 
 use tenantry_core::catalogue::{Catalogue, ObjectType};
 use tenantry_core::error::{Error, Missing, Result};
 use tenantry_core::model::{Effective, Holder, Source, Status, UserId};
-use tenantry_store::access::{Admin, Asker};
+use tenantry_store::access::{Admin, Requester};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::lists::Total;
 use tenantry_store::tables::evaluations::{self, HolderPosition, ObjectPosition, Question};
 use tenantry_store::tables::{partners, users};
 
-/// By what it is decided, beside what groups have.
+/// The rules of evaluations, in addition to the permissions of groups.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
-    /// Which permissions there are.
+    /// The permission catalogue.
     pub catalogue: &'a Catalogue,
-    /// Whether partner admins may do everything.
+    /// Whether partner admins have all permissions.
     pub admins_have_all: bool,
 }
 
-/// May this user do that? As it was asked: nothing of it need exist.
+/// A requested evaluation. Nothing in it need exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The user; none = somebody who cannot be a user.
+    /// The user; `None` for an id that cannot be a user's.
     pub user_id: Option<UserId>,
     /// The action.
     pub action: String,
@@ -33,10 +33,10 @@ pub struct Request {
     pub object_id: String,
 }
 
-/// Why a decision is no.
+/// Why an evaluation is denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no such user in the partner; another partner's, an unknown one and a non-number are alike.
+    /// There is no such user in the partner; users of other partners and malformed ids are treated the same.
     UnknownUser,
     /// The user is INACTIVE or LOCKED.
     UserNotActive,
@@ -48,14 +48,14 @@ pub enum Refusal {
     NotGranted,
 }
 
-/// The answer to a request.
+/// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// Whether it is allowed.
     pub is_allowed: bool,
-    /// Where it comes from, if that was asked for and it is allowed.
+    /// The sources, if requested and allowed.
     pub sources: Vec<Source>,
-    /// Why not, if that was asked for and it is not.
+    /// The reason, if requested and denied.
     pub refusal: Option<Refusal>,
 }
 
@@ -70,14 +70,14 @@ impl Rules<'_> {
         let is_wildcard = object_type.has_wildcard(action);
         Question {
             object_type: object_type.name.clone(),
-            // A wildcard is about every object: which one is asked about makes no difference.
+            // A wildcard applies to every object, so the requested one does not matter.
             object_id: if is_wildcard { String::new() } else { object_id.to_owned() },
             action: action.to_owned(),
             wildcards: object_type.wildcards_for(action).map(str::to_owned).collect(),
         }
     }
 
-    /// The question, if it can be asked.
+    /// The query, if user, type and action can exist.
     fn read(&self, request: &Request) -> Result<Question, Refusal> {
         let object_type =
             self.catalogue.object_type(&request.object_type).ok_or(Refusal::UnknownObjectType)?;
@@ -89,12 +89,12 @@ impl Rules<'_> {
     }
 }
 
-/// Decides a request. One statement, unless reasons are asked for.
+/// Evaluates a request. One statement, unless reasons are requested.
 ///
 /// # Errors
-/// `not-yourself`: a member asks about another.
+/// `not-yourself` if a member asks about another user.
 pub fn decide(
-    tx: &mut Tx<'_, Asker>,
+    tx: &mut Tx<'_, Requester>,
     rules: Rules<'_>,
     request: &Request,
     with_reason: bool,
@@ -120,7 +120,7 @@ pub fn decide(
     Ok(decision)
 }
 
-/// The user first: what the catalogue has is no secret, who is in the partner is told in one word.
+/// Checks the user first: the catalogue is not secret, but the users of the partner are.
 fn explain_refusal(tx: &mut Tx<'_>, request: &Request, unknown: Option<Refusal>) -> Result<Refusal> {
     let user = match request.user_id {
         Some(id) => users::find(tx, id)?,
@@ -133,24 +133,24 @@ fn explain_refusal(tx: &mut Tx<'_>, request: &Request, unknown: Option<Refusal>)
     })
 }
 
-/// How a batch of requests is worked through (OpenID AuthZEN, Authorization API 1.0, Evaluations semantics).
+/// How a batch is evaluated (OpenID AuthZEN, Authorization API 1.0, Evaluations semantics).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Semantic {
-    /// All of them.
+    /// All requests.
     #[default]
     ExecuteAll,
-    /// Up to the first that is not allowed.
+    /// Up to the first denied one.
     DenyOnFirstDeny,
-    /// Up to the first that is allowed.
+    /// Up to the first permitted one.
     PermitOnFirstPermit,
 }
 
-/// Decides requests in their order, on one snapshot.
+/// Evaluates requests in order, on one snapshot.
 ///
 /// # Errors
-/// As [`decide`], also where the batch would have ended before.
+/// As [`decide`], also for requests after the end of the batch.
 pub fn decide_many(
-    tx: &mut Tx<'_, Asker>,
+    tx: &mut Tx<'_, Requester>,
     rules: Rules<'_>,
     requests: &[Request],
     semantic: Semantic,
@@ -175,22 +175,22 @@ pub fn decide_many(
     Ok(decisions)
 }
 
-/// Where a page of a user's permissions begins.
+/// The start of a page of a user's permissions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EffectivePosition {
-    /// After so many.
+    /// After this many rows.
     Offset(i64),
-    /// After this type, id and permission; no id = every object.
+    /// After this type, id and permission; no id means every object.
     After(String, Option<String>, String),
 }
 
-/// A page of what a user may do, and how much it is in all; from one snapshot. First what it may do with every object
-/// of a type, in the catalogue's order, then what with single ones, by type, id and permission.
+/// A page of a user's permissions, and the total, from one snapshot. First those on every object of a type, in the
+/// catalogue's order, then those on single objects, by type, id and permission.
 ///
 /// # Errors
 /// Not found; `not-yourself`: a member asks about another.
 pub fn list_effective(
-    tx: &mut Tx<'_, Asker>,
+    tx: &mut Tx<'_, Requester>,
     rules: Rules<'_>,
     user_id: UserId,
     from: &EffectivePosition,
@@ -255,7 +255,7 @@ fn add_sources(
     Ok(())
 }
 
-/// What a user may do with every object of a type.
+/// A user's permissions on every object of a type.
 fn effective_on_all(
     tx: &mut Tx<'_>,
     rules: Rules<'_>,
@@ -289,22 +289,21 @@ impl Rules<'_> {
     }
 }
 
-/// Who can do X on Y? Known to be in the catalogue.
+/// A query for the holders of a permission, checked against the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HolderQuery {
     /// The object's type.
     pub object_type: String,
-    /// The object's id, as text; empty where the permission is a wildcard's own name.
+    /// The object's id, as text; empty if the permission is the name of a wildcard.
     pub object_id: String,
     /// A per-object permission, or a wildcard's own name.
     pub permission: String,
 }
 
-/// A page of the ACTIVE users who have a permission, with where each has it from, and how many there are in all; from
-/// one snapshot.
+/// A page of the ACTIVE users who have a permission, with their sources, and the total, from one snapshot.
 ///
 /// # Errors
-/// Not found: the object type.
+/// Not found if the object type is unknown.
 pub fn list_holders(
     tx: &mut Tx<'_, Admin>,
     rules: Rules<'_>,

@@ -1,4 +1,4 @@
-//! Events: what is recorded of a change. No password, token or hash ever enters one.
+//! Events: the audit log of changes. They never contain a password, token or hash.
 
 use serde_json::{Map, Value, json};
 
@@ -18,7 +18,7 @@ use tenantry_store::tables::sessions::ADDRESS_KEPT;
 /// The kinds of events, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is the event of that name")]
-pub enum Kind {
+pub enum EventKind {
     UserCreated,
     UserUpdated,
     UserDeleted,
@@ -49,7 +49,7 @@ pub enum Kind {
     MailSetAside,
 }
 
-impl Kind {
+impl EventKind {
     /// Every kind.
     pub const ALL: [Self; 28] = [
         Self::UserCreated,
@@ -117,10 +117,10 @@ impl Kind {
     }
 }
 
-/// Records something that happened to a user.
+/// Records an event of a user.
 pub fn record_user(
     tx: &mut Tx<'_>,
-    kind: Kind,
+    kind: EventKind,
     user: UserId,
     before: Option<Value>,
     after: Option<Value>,
@@ -128,7 +128,7 @@ pub fn record_user(
     insert(tx, &NewEvent { kind: kind.name(), user_id: Some(user), before, after, ..NewEvent::default() })
 }
 
-/// Records that a session of a user was opened; where from goes some time after its end.
+/// Records that a session of a user was opened; its address is blanked some time after its end.
 pub(super) fn record_session(
     tx: &mut Tx<'_>,
     user: UserId,
@@ -136,7 +136,7 @@ pub(super) fn record_session(
     session: &OpenedSession,
 ) -> Result<()> {
     let event = NewEvent {
-        kind: Kind::SessionStarted.name(),
+        kind: EventKind::SessionStarted.name(),
         user_id: Some(user),
         after: Some(after),
         ..NewEvent::default()
@@ -149,7 +149,8 @@ fn kept_since(tx: &Tx<'_>) -> Option<Millis> {
     tx.policy().events.map(|kept| tx.now() - kept)
 }
 
-/// Removes those of the first `limit` events of the transaction's partner that are older than events are kept; how many.
+/// Removes those of the first `limit` events of the transaction's partner that are older than `event-days`. Returns
+/// their number.
 ///
 /// # Errors
 /// None of its own.
@@ -158,7 +159,7 @@ pub fn purge(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
     tenantry_store::tables::events::purge(tx, before, limit)
 }
 
-/// Partners that have events older than events are kept.
+/// Partners with events older than `event-days`.
 ///
 /// # Errors
 /// None of its own.
@@ -167,10 +168,10 @@ pub fn list_partners_with_old(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Partner
     tenantry_store::tables::events::list_partners_with_old(tx, before, limit)
 }
 
-/// Records something that happened to a group.
+/// Records an event of a group.
 pub fn record_group(
     tx: &mut Tx<'_>,
-    kind: Kind,
+    kind: EventKind,
     group: GroupId,
     before: Option<Value>,
     after: Option<Value>,
@@ -178,10 +179,10 @@ pub fn record_group(
     insert(tx, &NewEvent { kind: kind.name(), group_id: Some(group), before, after, ..NewEvent::default() })
 }
 
-/// Records that a user came into a group or left it, with all groups of the user before and after.
+/// Records that a user joined or left a group, with all groups of the user before and after.
 pub fn record_membership(
     tx: &mut Tx<'_>,
-    kind: Kind,
+    kind: EventKind,
     (group, user): (GroupId, UserId),
     before: &[GroupId],
     after: &[GroupId],
@@ -199,8 +200,8 @@ pub fn record_membership(
     )
 }
 
-/// Records something that happened to the partner as a whole.
-pub fn record(tx: &mut Tx<'_>, kind: Kind, before: Option<Value>, after: Option<Value>) -> Result<()> {
+/// Records an event of the partner.
+pub fn record(tx: &mut Tx<'_>, kind: EventKind, before: Option<Value>, after: Option<Value>) -> Result<()> {
     insert(tx, &NewEvent { kind: kind.name(), before, after, ..NewEvent::default() })
 }
 
@@ -220,7 +221,7 @@ pub fn of_group(group: &Group) -> Value {
     })
 }
 
-/// Only what differs of two such pictures.
+/// Only the members that differ.
 pub fn difference(before: Value, after: Value) -> Option<(Value, Value)> {
     let (Value::Object(before), Value::Object(after)) = (before, after) else { return None };
     let changed: Vec<String> = after

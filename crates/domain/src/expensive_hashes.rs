@@ -1,5 +1,5 @@
-//! Passwords whose hash costs more than one of our own: one is compared at a time, partners take turns, and whether it is
-//! still worth it is asked once more before it costs anything (docs/adr/0021).
+//! Passwords whose hash costs more than one of our own: they are compared one at a time, partners are served
+//! round-robin, and each is checked again before it costs anything (docs/adr/0021).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,17 +19,17 @@ use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::passwords::{self, Stored};
 use tenantry_store::tables::{expensive_hashes as stored, users};
 
-/// How long somebody who is logged in waits for a turn.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an authenticated caller waits for a turn.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What comparing came to.
+/// The result of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compared {
-    /// It is the password.
+    /// It matches.
     Same,
-    /// It is not, and that was counted (B23).
+    /// It does not match, which was counted (B23).
     Different,
-    /// It was not compared, or not in time: others were before it, or the user may not log in any more.
+    /// It was not compared, or not in time: others were first, or the user may no longer log in.
     Not,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Candidate {
     pub(super) stored: Stored,
 }
 
-/// The most expensive hash of each kind that any user has. What such hashes take here is measured when they are first met.
+/// The most expensive hash of each kind that any user has. The time of a kind is measured when it is first met.
 pub(super) async fn list(services: &Services) -> Result<Vec<Work>> {
     let works = services.store.read(&nobody(), |tx| stored::list(tx)).await?;
     for work in &works {
@@ -53,7 +53,7 @@ pub(super) async fn list(services: &Services) -> Result<Vec<Work>> {
                 };
                 if let Err(error) = measured {
                     services.hasher.equalizer().give_up_calibration(kind);
-                    tracing::debug!(%error, "what a kind of hash takes was not measured");
+                    tracing::debug!(%error, "the time of a kind of hash was not measured");
                 }
             });
         }
@@ -61,8 +61,8 @@ pub(super) async fn list(services: &Services) -> Result<Vec<Work>> {
     Ok(works)
 }
 
-/// Compares a password with an expensive hash, and counts a wrong one. Answers by `deadlines.end`; what was begun by then
-/// goes on and is counted, also when nobody waits for it any more.
+/// Compares a password with an expensive hash, and counts a wrong one. Returns by `deadlines.end`; a comparison that
+/// has begun by then continues and is counted, even if nobody waits for it.
 pub(super) async fn compare(
     services: &Services,
     candidate: Candidate,
@@ -98,7 +98,7 @@ async fn in_turn(
         return Ok(Compared::Not);
     };
     let turn = Arc::new(turn);
-    // Meanwhile others may have locked the user, changed the password, or logged in with it.
+    // Meanwhile the user may have been locked, the password changed, or used for another login.
     let (password_id, hash) = (stored.password_id, stored.hash.clone());
     let look_again = move |tx: &mut Tx<'_, Within>| {
         let present = passwords::list_present(tx, user_id)?;
@@ -113,20 +113,20 @@ async fn in_turn(
     if services.hasher.verify_expensive(password, hash, Arc::clone(&turn)).await? {
         return Ok(Compared::Same);
     }
-    // Before the next one begins, which may be for the same user.
+    // Before the next comparison, which may be for the same user.
     let count = move |tx: &mut Tx<'_, Within>| login_failures::count(tx, user_id);
     unit::write(&services.store, &system_within(pid), count).await?;
     drop(turn);
     Ok(Compared::Different)
 }
 
-/// For somebody who is logged in, whose existence is no secret.
+/// For an authenticated user, whose existence is not secret.
 pub(super) fn patiently() -> Deadlines {
-    let begin = Instant::now() + PATIENCE;
-    Deadlines { begin, end: begin + PATIENCE }
+    let begin = Instant::now() + TIMEOUT;
+    Deadlines { begin, end: begin + TIMEOUT }
 }
 
-/// Whether a password is one of these, of whatever cost; for somebody who is logged in.
+/// Whether a password matches one of these, of any cost; for an authenticated user.
 pub(super) async fn is_any_of(
     services: &Services,
     pid: PartnerId,
@@ -155,12 +155,12 @@ async fn take(services: &Services, pid: PartnerId) -> Result<Turn> {
     }
 }
 
-/// What somebody who is logged in is told when there was no turn.
+/// The error for an authenticated caller that did not get a turn.
 pub(super) fn busy() -> Error {
     Error::Unavailable { what: "password hashing is busy".into(), retry_after: Duration::from_secs(1) }
 }
 
-/// Looks at stored passwords that were not looked at yet, at most `limit`; how many there were.
+/// Records the cost of at most `limit` stored passwords that have none yet. Returns their number.
 ///
 /// # Errors
 /// None of its own.
@@ -176,7 +176,7 @@ pub fn look_at(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
     Ok(count)
 }
 
-/// Lowers what is recorded of the most expensive hashes to those that users have.
+/// Lowers the recorded most expensive hashes to those that users have.
 ///
 /// # Errors
 /// None of its own.
@@ -283,7 +283,7 @@ mod tests {
     type Meanwhile = fn(&mut Tx<'_>, &Candidate) -> Result<()>;
 
     #[tokio::test]
-    async fn who_may_not_log_in_any_more_costs_nothing_when_its_turn_comes() {
+    async fn a_login_refused_meanwhile_costs_no_hash() {
         let cases: [(&str, Meanwhile); 6] = [
             ("nothing", |_, _| Ok(())),
             ("locked", |tx, of| {
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_gone_or_comes_too_late_costs_nothing() {
+    async fn canceled_or_late_logins_cost_nothing() {
         let server = Server::start().await;
         let fenna = server.user(1, "fenna").await;
         let turn = server.services.expensive_turns.take(PartnerId(1)).await.unwrap();

@@ -1,8 +1,8 @@
-//! Forgotten passwords: asked for by anybody, mailed to the owner.
+//! Forgotten passwords: anybody can request a mail, only the owner receives it.
 //!
-//! A request is checked, counted against its address and stored; then it is answered. Whether there is such a user is
-//! looked up by the worker, so neither the answer nor its time tells. The old password goes on until the temporary one
-//! is used (`logins`): who asks for somebody else's harms nobody.
+//! A request is checked, counted for its address and stored; then it is answered. The worker looks up whether there is
+//! such a user, so neither the response nor its time reveals that. The old password stays valid until the temporary one
+//! is used (`logins`), so requests for somebody else do no harm.
 
 use std::net::IpAddr;
 
@@ -15,19 +15,19 @@ use tenantry_core::values;
 use tenantry_store::access::nobody;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::forgot_password as stored;
-use tenantry_store::tables::forgot_password::Request;
+use tenantry_store::tables::forgot_password::PasswordRequest;
 use tenantry_store::tables::{partners, users};
 
-/// At most one mail for an account in this time.
+/// Minimum interval between two mails to a user.
 const PAUSE: Millis = 10 * MINUTE;
 
-/// At most so many mails for an account in a day.
+/// Maximum number of mails to a user per day.
 const PER_DAY: usize = 5;
 
-/// Users with one e-mail address that are looked up at once.
+/// Users with the same e-mail address per query.
 const CHUNK: i64 = 100;
 
-/// Whose password was forgotten, as typed.
+/// The user of a request, as typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Whose {
     /// The user of this name.
@@ -37,7 +37,7 @@ pub enum Whose {
 }
 
 impl Whose {
-    /// Whether it is an address, and what is compared: empty for what nobody can have.
+    /// Whether it is an address, and the key to compare: empty for a value that nobody can have.
     fn key(&self) -> (bool, String) {
         match self {
             Self::Username(name) => (false, values::username_key(name).unwrap_or_default()),
@@ -46,7 +46,7 @@ impl Whose {
     }
 }
 
-/// Takes a request. It is answered alike, and after the same work, whoever it names.
+/// Accepts a request. The response and the work are the same, whoever it names.
 ///
 /// # Errors
 /// [`tenantry_core::error::Error::TooMany`] for an address that asks too often.
@@ -59,27 +59,27 @@ pub async fn ask(services: &Services, address: IpAddr, whose: &Whose) -> Result<
     .await
 }
 
-/// Requests that wait for the worker.
+/// Requests waiting for the worker.
 ///
 /// # Errors
 /// None of its own.
-pub fn list(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Request>> {
+pub fn list(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<PasswordRequest>> {
     stored::list(tx, limit)
 }
 
-/// A request is done with.
+/// Deletes a processed request.
 ///
 /// # Errors
 /// None of its own.
-pub fn settle(tx: &mut Tx<'_>, request: &Request) -> Result<()> {
+pub fn settle(tx: &mut Tx<'_>, request: &PasswordRequest) -> Result<()> {
     stored::delete(tx, request.request_id)
 }
 
-/// The next users that a request is about, by number from after `after` on; none = there are no more.
+/// The next users of a request with ids after `after`; empty if there are no more.
 ///
 /// # Errors
 /// None of its own.
-pub fn find(tx: &mut Tx<'_>, request: &Request, after: UserId) -> Result<Vec<(PartnerId, UserId)>> {
+pub fn find(tx: &mut Tx<'_>, request: &PasswordRequest, after: UserId) -> Result<Vec<(PartnerId, UserId)>> {
     if request.key.is_empty() {
         return Ok(Vec::new());
     }
@@ -90,13 +90,13 @@ pub fn find(tx: &mut Tx<'_>, request: &Request, after: UserId) -> Result<Vec<(Pa
     Ok(found.into_iter().filter(|(_, id)| *id > after).collect())
 }
 
-/// Mails a user of this transaction's partner a temporary password, if it is ACTIVE and was not mailed too many;
-/// whether it did.
+/// Mails a user of this transaction's partner a temporary password, if it is ACTIVE and has not got too many mails.
+/// Returns whether it did.
 ///
 /// # Errors
 /// None of its own.
 pub fn issue(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
-    // What decides are rows of another table.
+    // The decision depends on rows of another table.
     users::claim(tx, user_id)?;
     let (now, pid) = (tx.now(), tx.pid());
     let Some(user) = users::find(tx, user_id)? else { return Ok(false) };

@@ -1,7 +1,7 @@
 //! Groups (contract, part C). Their members are in `memberships`, their permissions in
 //! `permissions`.
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::nesting;
 use tenantry_core::error::{Conflict, Error, Missing, Result};
 use tenantry_core::model::{Group, GroupId};
@@ -16,27 +16,27 @@ use tenantry_store::tables::{groups, nesting as closure, permissions};
 pub struct NewGroup {
     /// Unique within the partner, compared folded.
     pub name: String,
-    /// For people.
+    /// A description.
     pub description: String,
     /// The group it is nested in.
     pub parent: Option<GroupId>,
 }
 
-/// What to change of a group; `None` leaves it as it is. Checked by [`tenantry_core::values`].
+/// A change of a group; `None` leaves a property unchanged. Checked by [`tenantry_core::values`].
 #[derive(Debug, Clone, Default)]
 pub struct GroupChange {
     /// Unique within the partner, compared folded.
     pub name: Option<String>,
-    /// For people.
+    /// A description.
     pub description: Option<String>,
-    /// The group it is nested in, or none from now on.
+    /// The group that it is nested in, or none.
     pub parent: Option<Option<GroupId>>,
 }
 
 /// Creates a group without members.
 ///
 /// # Errors
-/// `group-name-taken`, `nesting-too-deep`; a fault for a parent that does not exist.
+/// `group-name-taken`, `nesting-too-deep`; an error for a parent that does not exist.
 pub fn create(tx: &mut Tx<'_, Admin>, new: &NewGroup) -> Result<Group> {
     if let Some(parent) = new.parent {
         nesting::check_new(tx, parent)?;
@@ -44,7 +44,7 @@ pub fn create(tx: &mut Tx<'_, Admin>, new: &NewGroup) -> Result<Group> {
     let id = groups::insert(tx, &new.name, &new.description, new.parent)?;
     closure::insert(tx, id, new.parent)?;
     let group = get(tx, id)?;
-    events::record_group(tx, Kind::GroupCreated, id, None, Some(events::of_group(&group)))?;
+    events::record_group(tx, EventKind::GroupCreated, id, None, Some(events::of_group(&group)))?;
     Ok(group)
 }
 
@@ -67,14 +67,14 @@ pub fn get_head(tx: &mut Tx<'_, Admin>, group_id: GroupId) -> Result<Group> {
 /// Renames, redescribes or moves a group.
 ///
 /// # Errors
-/// Not found; `group-name-taken`, `nesting-cycle`, `nesting-too-deep`; a fault for a parent that does not exist.
+/// Not found; `group-name-taken`, `nesting-cycle`, `nesting-too-deep`; an error for a parent that does not exist.
 pub fn update(tx: &mut Tx<'_, Admin>, group_id: GroupId, change: &GroupChange) -> Result<Group> {
-    // Its users, who may be many, stay.
+    // Its users, of which there may be many, are unchanged.
     let mut before = get_head(tx, group_id)?;
     let parent = change.parent.unwrap_or(before.parent);
     if parent != before.parent {
         nesting::check_move(tx, group_id, parent)?;
-        // Whoever moved it meanwhile has been waited for.
+        // A concurrent move has been waited for.
         before = get_head(tx, group_id)?;
     }
     let description = change.description.clone().unwrap_or_else(|| before.description.clone());
@@ -86,7 +86,7 @@ pub fn update(tx: &mut Tx<'_, Admin>, group_id: GroupId, change: &GroupChange) -
         if parent != before.parent {
             closure::set_parent(tx, group_id, parent)?;
         }
-        events::record_group(tx, Kind::GroupUpdated, group_id, Some(old), Some(new))?;
+        events::record_group(tx, EventKind::GroupUpdated, group_id, Some(old), Some(new))?;
     }
     after.users = groups::users_of(tx, group_id)?;
     Ok(after)
@@ -102,10 +102,10 @@ pub fn delete(tx: &mut Tx<'_, Admin>, group_id: GroupId) -> Result<()> {
     remove(tx, &group, None)
 }
 
-/// Deletes groups, all or none. A group may go together with all that is nested in it.
+/// Deletes groups, all or none. A group can be deleted together with all groups nested in it.
 ///
 /// # Errors
-/// Not found, listing the unknown ids, also when there are conflicts; else `group-has-children`, listing the groups.
+/// Not found, listing the unknown ids, even if there are conflicts; otherwise `group-has-children`, listing the groups.
 pub fn delete_many(tx: &mut Tx<'_, Admin>, ids: &[i64]) -> Result<()> {
     refuse_deletion(tx, ids)?;
     for id in ids {
@@ -115,7 +115,7 @@ pub fn delete_many(tx: &mut Tx<'_, Admin>, ids: &[i64]) -> Result<()> {
     Ok(())
 }
 
-/// What speaks against the deletion of these groups.
+/// Checks whether these groups can be deleted.
 ///
 /// # Errors
 /// As [`delete_many`].
@@ -128,8 +128,8 @@ pub(super) fn refuse_deletion(tx: &mut Tx<'_>, ids: &[i64]) -> Result<()> {
     refuse_children(tx, &ids)
 }
 
-/// A child that is being put under one of these groups claims that group's row, which is deleted after this: the two
-/// units cannot both go through.
+/// A unit that nests a group in one of these claims that group's row, which is deleted after this: the two units cannot
+/// both succeed.
 fn refuse_children(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<()> {
     let parents = closure::with_other_children(tx, ids)?;
     if parents.is_empty() {
@@ -139,7 +139,7 @@ fn refuse_children(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<()> {
     Err(Conflict::users("group-has-children", parents, detail))
 }
 
-/// Removes a group that was just read. Its event shows these users, and this list of permissions, or that it has.
+/// Deletes a group that was just read. Its event shows these users and this list of permissions, or its current ones.
 pub(super) fn remove(tx: &mut Tx<'_>, group: &Group, list: Option<serde_json::Value>) -> Result<()> {
     let mut picture = events::of_group(group);
     let list = match list {
@@ -150,7 +150,7 @@ pub(super) fn remove(tx: &mut Tx<'_>, group: &Group, list: Option<serde_json::Va
         picture.insert(String::from("permissions"), list);
     }
     groups::delete(tx, group.group_id)?;
-    events::record_group(tx, Kind::GroupDeleted, group.group_id, Some(picture), None)
+    events::record_group(tx, EventKind::GroupDeleted, group.group_id, Some(picture), None)
 }
 
 /// A page of groups, and how many there are in all; from one snapshot.
@@ -167,7 +167,7 @@ pub fn list_page(
     Ok((total, groups::select(tx, query, from, size)?))
 }
 
-/// The next groups of a streamed list; none = there are no more.
+/// The next groups of a streamed list; empty if there are no more.
 ///
 /// # Errors
 /// None of its own.

@@ -1,9 +1,10 @@
-//! Large units of work: one that would keep others from the writer for long is done in steps, each a transaction of its
-//! own, between which others write. A partner has one at a time.
+//! Large units of work: a unit that would occupy the writer for long is carried out in steps, each a separate
+//! transaction, between which others can write. A partner has one at a time.
 //!
-//! The steps of all partners take turns, one at a time in a process: a small write waits for one step at most, however
-//! many partners have a large unit. Where several processes share a database, a row says which of them has the partner's
-//! large unit ([`tenantry_store::tables::large_units`]); each step renews it, and one that has lost it fails.
+//! The steps of all partners are served round-robin, one at a time in a process: a small write waits for one step at
+//! most, however many partners have a large unit. If several processes share a database, a row says which of them has
+//! the partner's large unit ([`tenantry_store::tables::large_units`]); each step renews it, and a step of a process
+//! that has lost it fails.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,22 +22,22 @@ use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
 use tenantry_store::tables::large_units;
 
-/// How long a large unit waits at most for those of its partner that came before.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Maximum wait for earlier large units of the partner.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// So many of a partner wait; more are refused at once.
+/// Maximum number of waiting large units per partner; more are refused at once.
 const WAITING: usize = 16;
 
-/// What those are told.
+/// The `Retry-After` of a refusal.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// How long a process keeps the large unit of a partner that does not renew it, since it has crashed, say.
+/// The lease of a partner's large unit, in case its process crashes.
 const LEASE: Millis = 30 * SECOND;
 
-/// How long is waited before another process is asked again whether it has ended.
+/// Polling interval while another process has the large unit.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// How often it is asked.
+/// Maximum number of polls.
 const ASKED: usize = 150;
 
 /// The large units of a process. Clones share them.
@@ -45,15 +46,15 @@ pub struct LargeUnits(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    partners: Mutex<HashMap<PartnerId, Turns>>,
+    partners: Mutex<HashMap<PartnerId, PartnerQueue>>,
     steps: Arc<Semaphore>,
 }
 
-/// Those of one partner.
+/// The large units of a partner.
 #[derive(Debug)]
-struct Turns {
+struct PartnerQueue {
     turn: Arc<Semaphore>,
-    /// How many have it or wait for it.
+    /// How many have it or are waiting for it.
     count: usize,
 }
 
@@ -64,19 +65,19 @@ impl Default for LargeUnits {
 }
 
 impl LargeUnits {
-    fn partners(&self) -> MutexGuard<'_, HashMap<PartnerId, Turns>> {
+    fn partners(&self) -> MutexGuard<'_, HashMap<PartnerId, PartnerQueue>> {
         self.0.partners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins the large unit of a partner, once those that came before have ended.
+    /// Begins the large unit of a partner, after earlier ones have ended.
     ///
     /// # Errors
-    /// Unavailable when too many wait, or one takes too long.
+    /// Unavailable if too many are waiting, or one takes too long.
     pub async fn begin(&self, store: &Store, pid: PartnerId) -> Result<LargeUnit> {
         let place = self.place(pid, 1 + WAITING).ok_or_else(busy)?;
         let turn = Arc::clone(&place.turn).acquire_owned();
-        let permit = tokio::time::timeout(PATIENCE, turn).await.map_err(|_| busy())?.map_err(|_| busy())?;
-        // No time-out around this: what is taken just then would belong to nobody.
+        let permit = tokio::time::timeout(TIMEOUT, turn).await.map_err(|_| busy())?.map_err(|_| busy())?;
+        // No timeout around this: a lease that is acquired at that moment would have no owner.
         for _ in 0..ASKED {
             if let Some(holder) = hold(store, pid).await? {
                 let steps = Arc::clone(&self.0.steps);
@@ -87,7 +88,7 @@ impl LargeUnits {
         Err(busy())
     }
 
-    /// Begins the large unit of a partner unless it has one, here or in another process.
+    /// Begins the large unit of a partner unless one is in progress, here or in another process.
     ///
     /// # Errors
     /// Of the store.
@@ -99,19 +100,20 @@ impl LargeUnits {
         Ok(Some(LargeUnit { pid, holder, steps, _permit: permit, _place: place }))
     }
 
-    fn place(&self, pid: PartnerId, limit: usize) -> Option<Place> {
+    fn place(&self, pid: PartnerId, limit: usize) -> Option<QueuedUnit> {
         let mut partners = self.partners();
-        let turns =
-            partners.entry(pid).or_insert_with(|| Turns { turn: Arc::new(Semaphore::new(1)), count: 0 });
+        let turns = partners
+            .entry(pid)
+            .or_insert_with(|| PartnerQueue { turn: Arc::new(Semaphore::new(1)), count: 0 });
         if turns.count >= limit {
             return None;
         }
         turns.count += 1;
-        Some(Place { all: self.clone(), pid, turn: Arc::clone(&turns.turn) })
+        Some(QueuedUnit { all: self.clone(), pid, turn: Arc::clone(&turns.turn) })
     }
 
-    /// Keeps all steps from beginning for as long as the permit lives. Whoever waits for it gets it after the step under
-    /// way: a test that takes it again and again sees what is there after each step.
+    /// Blocks all steps as long as the permit lives. It is acquired after the current step: a test that acquires it
+    /// again and again sees the state after each step.
     ///
     /// # Errors
     /// None in practice: the semaphore is never closed.
@@ -124,7 +126,7 @@ async fn permit(steps: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
     Arc::clone(steps).acquire_owned().await.map_err(|_| Error::internal("no step can begin"))
 }
 
-/// Takes the partner's large unit for this process; who holds it. Within a process memory knows.
+/// Acquires the partner's large unit for this process; returns the holder. Within a process this is known in memory.
 async fn hold(store: &Store, pid: PartnerId) -> Result<Option<Option<String>>> {
     if !store.is_shared() {
         return Ok(Some(None));
@@ -139,20 +141,20 @@ async fn hold(store: &Store, pid: PartnerId) -> Result<Option<Option<String>>> {
 
 fn busy() -> Error {
     Error::Unavailable {
-        what: "other large changes of this partner are under way".into(),
+        what: "other large changes of this partner are in progress".into(),
         retry_after: RETRY_AFTER,
     }
 }
 
-/// One of those that have the turn of their partner or wait for it.
+/// A large unit that is in progress or waiting.
 #[derive(Debug)]
-struct Place {
+struct QueuedUnit {
     all: LargeUnits,
     pid: PartnerId,
     turn: Arc<Semaphore>,
 }
 
-impl Drop for Place {
+impl Drop for QueuedUnit {
     fn drop(&mut self) {
         let mut partners = self.all.partners();
         if let Some(turns) = partners.get_mut(&self.pid) {
@@ -164,7 +166,7 @@ impl Drop for Place {
     }
 }
 
-/// The large unit of a partner. The next one begins when this is dropped; of another process when it is
+/// The large unit of a partner. The next one begins when this is dropped; one of another process when it is
 /// [ended](LargeUnit::end), or half a minute later.
 #[derive(Debug)]
 pub struct LargeUnit {
@@ -172,17 +174,17 @@ pub struct LargeUnit {
     holder: Option<String>,
     steps: Arc<Semaphore>,
     _permit: OwnedSemaphorePermit,
-    _place: Place,
+    _place: QueuedUnit,
 }
 
 impl LargeUnit {
-    /// Whose it is.
+    /// The partner.
     pub fn pid(&self) -> PartnerId {
         self.pid
     }
 
-    /// Runs a step, when it is its turn: a transaction of its own, that asks [`Tx::is_step_over`] when to end. It is refused
-    /// when another process has taken over.
+    /// Runs a step when it is its turn: a separate transaction, which asks [`is_step_full`] when to end. It fails if
+    /// another process has taken over.
     ///
     /// # Errors
     /// Those of `work`; Unavailable.
@@ -226,12 +228,12 @@ impl LargeUnit {
         unit::write_in(store, scope, options, work).await
     }
 
-    /// Lets those of other processes begin.
+    /// Releases it for other processes.
     pub async fn end(self, store: &Store) {
         let Some(holder) = self.holder.clone() else { return };
         let release = move |tx: &mut Tx<'_, Within>| large_units::release(tx, &holder);
         if let Err(e) = unit::write(store, &system_within(self.pid), release).await {
-            tracing::warn!(%e, "other processes wait for the large changes of a partner until its lease has expired");
+            tracing::warn!(%e, "a lease of large changes was not released; other processes wait until it expires");
         }
     }
 }
@@ -279,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_too_long_or_comes_too_late_is_refused() {
+    async fn long_or_excess_waits_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let (store, all) = (store(&dir), LargeUnits::default());
         let _first = all.begin(&store, ONE).await.unwrap();
@@ -297,7 +299,7 @@ mod tests {
         }
         let mut waited = waiting.join_all().await;
         waited.sort_unstable();
-        assert_eq!((waited.first(), waited.last()), (Some(&Duration::ZERO), Some(&PATIENCE)));
-        assert_eq!(waited.iter().filter(|time| **time == PATIENCE).count(), WAITING);
+        assert_eq!((waited.first(), waited.last()), (Some(&Duration::ZERO), Some(&TIMEOUT)));
+        assert_eq!(waited.iter().filter(|time| **time == TIMEOUT).count(), WAITING);
     }
 }

@@ -4,7 +4,7 @@ use tenantry_core::error::{Conflict, Result};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::{partners, users};
 
-/// What a refusal by B10 says.
+/// The error text of B10.
 pub(super) const LAST_ADMIN: &str = "this would leave the partner without an ACTIVE partner admin: make another user one first; nothing was changed";
 
 /// B10: a partner that had an ACTIVE admin keeps one. Runs at the end of every unit that may have taken one away.

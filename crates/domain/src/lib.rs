@@ -1,27 +1,27 @@
-//! The rules. Every edge calls these functions, so a rule exists once.
+//! The business rules. Every edge calls these functions, so a rule exists once.
 //!
-//! Functions that take a [`Tx`](tenantry_store::engine::tx::Tx) are rules inside a transaction and can be combined; the few
-//! `async` ones have something to do outside of it (hash a password, look at the clock of logins).
+//! Functions that take a [`Tx`](tenantry_store::engine::tx::Tx) are rules inside a transaction and can be combined; the
+//! few `async` ones do something outside of it (hash a password, wait until a login is answered).
 
-/// What is done to many users or groups at a time.
+/// The kinds of bulk operations.
 pub mod bulk_changes;
-/// Changes of many rows at a time, in one transaction or in steps.
+/// Changes of many rows, in one transaction or in steps.
 pub mod bulk_operations;
 /// OAuth clients.
 pub mod clients;
-/// Tags of users and groups, and writes on condition.
+/// Entity tags of users and groups, and preconditions.
 pub mod conditions;
 /// The key that authenticates cursors.
 pub mod cursors;
 /// Deleted users.
 pub mod deleted_users;
-/// What a deletion takes along.
+/// Side effects of deletions.
 pub mod effects;
-/// Erasing: what is left of a user who is gone for good.
+/// Erasing of personal data.
 pub mod erasures;
-/// What users may do, and why.
+/// Permission evaluations.
 pub mod evaluations;
-/// Events: what is recorded of a change.
+/// Events: the audit log.
 pub mod events;
 /// Passwords whose hash costs more than one of our own.
 pub mod expensive_hashes;
@@ -29,52 +29,52 @@ pub mod expensive_hashes;
 pub mod forgot_password;
 /// Groups.
 pub mod groups;
-/// Large units of work: done in steps, one at a time for a partner.
+/// Large units of work: carried out in steps, one at a time per partner.
 pub mod large_units;
 /// The rule that a partner keeps an admin.
 mod last_admin;
-/// What a wrong password does.
+/// Handling of wrong passwords.
 mod login_failures;
-/// The password grant: who gets in, what failures do.
+/// The password grant.
 pub mod logins;
-/// Who is in which group, from the group's side.
+/// Group memberships.
 pub mod memberships;
-/// Groups in groups: no cycles, and not too deep.
+/// Nested groups: no cycles, limited depth.
 mod nesting;
-/// Work that is done once however often it is asked for.
+/// Idempotency keys.
 pub mod once;
-/// Letters on their way: when they are tried again, and when no more.
+/// Delivery of mail: retries and dead letters.
 pub mod outbox;
 /// Partners, the first start, and the rule that a partner keeps an admin.
 pub mod partners;
-/// Passwords that somebody changes or resets.
+/// Password changes and resets.
 pub mod password_changes;
 /// The life of a password: temporary, permanent, changed, reset.
 pub mod passwords;
-/// Lists of permissions that are too large for one transaction.
+/// Permission lists that are too large for one transaction.
 pub mod permission_lists;
-/// Which permissions and wildcards groups have.
+/// Permissions and wildcards of groups.
 pub mod permissions;
-/// What a password must look like (contract, part C, Passwords).
+/// The password policy (contract, part C, Passwords).
 pub mod policy;
-/// What the rules work with.
+/// The dependencies of the rules.
 pub mod services;
-/// Sessions: which there are, and ending them.
+/// Listing and ending of sessions.
 pub mod sessions;
 /// Services for tests.
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-/// Failed logins, and other things that are counted, per address.
+/// Limits per address on failed logins and forgotten-password requests.
 pub mod throttle;
-/// How tokens are written.
+/// The format of tokens.
 mod token_text;
 /// Access and refresh tokens.
 pub mod tokens;
 /// Units of work: one transaction each, with the rules that hold at the end of every one.
 pub mod unit;
-/// Users, created and changed many at a time.
+/// Bulk creation and bulk changes of users.
 pub mod user_bulk;
-/// Users that come from elsewhere, a file of them.
+/// Imports of users.
 pub mod user_import;
 /// Users as JSON.
 pub mod user_records;

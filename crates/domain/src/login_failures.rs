@@ -1,6 +1,6 @@
-//! What a wrong password does (B23).
+//! Handling of wrong passwords (B23).
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use tenantry_core::clock::{MINUTE, Millis};
 use tenantry_core::error::Result;
 use tenantry_core::model::{Status, UserId};
@@ -8,11 +8,11 @@ use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::partners;
 use tenantry_store::tables::users::{self, Failures};
 
-/// How long the logins of a last ACTIVE admin are refused after every fifth failure.
+/// How long logins of the last ACTIVE admin are refused after every fifth failure.
 const REFUSAL: Millis = 15 * MINUTE;
 
-/// Counts a wrong password (B23): the fifth in a row locks; the last ACTIVE admin is refused for a while instead,
-/// or anybody could shut a partner out.
+/// Counts a wrong password (B23): the fifth in a row locks the user. The last ACTIVE admin is refused for a while
+/// instead; otherwise anybody could lock a partner out.
 pub(super) fn count(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     let now = tx.now();
     let Some(user) = users::find(tx, user_id)? else { return Ok(()) };
@@ -26,8 +26,8 @@ pub(super) fn count(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
         return users::set_failures(tx, user_id, Failures { count, refused_until: 0 });
     }
     if user.is_admin {
-        // Two admins must not be locked at once, each for the sake of the other: whether this is the last one must
-        // hold until the unit ends.
+        // Two admins must not be locked concurrently because each is not the last one: whether this is the last one
+        // must hold until the unit ends.
         partners::claim(tx)?;
     }
     if !crate::users::is_last_admin(tx, &user)? {
@@ -37,7 +37,7 @@ pub(super) fn count(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     let refused_until = if count % tx.policy().lockout_threshold == 0 { now + REFUSAL } else { 0 };
     users::set_failures(tx, user_id, Failures { count, refused_until })?;
     if refused_until > 0 {
-        events::record_user(tx, Kind::UserLoginRefused, user_id, None, None)?;
+        events::record_user(tx, EventKind::UserLoginRefused, user_id, None, None)?;
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! Logins by password, in parts: who somebody is ([`authenticate`]), whether the login is admitted, the session, and its
-//! tokens. The password grant does one after the other; and what failures do (B23).
+//! Logins by password, in steps: authentication ([`authenticate`]), admission, the session, and its tokens. The
+//! password grant runs all of them. Failures are counted (B23).
 //!
-//! A wrong password, an unknown user, an INACTIVE, LOCKED or refused one and a wrong partner's client all take the
-//! same way: one argon2, one write, the same words, and an answer at the same moment (docs/adr/0021).
+//! A wrong password, an unknown user, an INACTIVE, LOCKED or temporarily refused one and a client of another partner
+//! are handled alike: one argon2, one write, the same text, and a response at the same moment (docs/adr/0021).
 
 use std::net::IpAddr;
 
@@ -48,7 +48,8 @@ pub async fn grant_password(
     let client_id = client.client_id().to_owned();
     let granted = unit::write(&services.store, &system_within(person.found.pid), move |tx| {
         let Some(admitted) = admit(tx, user_id, password_id, &client_id)? else {
-            // A right password that opens nothing (locked, refused, ended) is no failed guess.
+            // A correct password that does not log in (locked, refused, ended) is not a failed guess, nor is one that
+            // was not compared; one that was compared with an expensive hash was counted already.
             count_failure(tx, origin.address, None)?;
             return Ok(None);
         };
@@ -65,8 +66,8 @@ pub async fn grant_password(
     }
 }
 
-/// A person who has just shown the right password. No session is open yet: a page or a second factor may come between, so
-/// the transaction that opens one checks everything again. Not `Debug`: it holds the password.
+/// A person who has just given the correct password. No session is open yet: a page or a second factor may come
+/// between, so the transaction that opens one checks everything again. Not `Debug`: it holds the password.
 pub struct Authenticated {
     found: Found,
     used: Stored,
@@ -74,7 +75,7 @@ pub struct Authenticated {
     attempt: Attempt,
 }
 
-/// Finds out who this is by a password. Whoever is refused is counted, and answered at the moment at which all are.
+/// Authenticates by password. A refused attempt is counted, and all refusals are answered after the same time.
 ///
 /// # Errors
 /// `invalid_grant`; [`Error::TooMany`] for an address with too many failures.
@@ -99,7 +100,7 @@ pub async fn authenticate(
             let wrong = match attempt.judge(services, &found, &verdict, &password).await? {
                 Guess::Right(used) => return Ok(Authenticated { found, used, password, attempt }),
                 Guess::Wrong => Some(found.user_id),
-                // One that was not compared is no failed guess; one that was compared with an expensive hash is
+                // One that was not compared is not a failed guess; one that was compared with an expensive hash is
                 // counted already.
                 Guess::Unjudged => None,
             };
@@ -110,7 +111,7 @@ pub async fn authenticate(
     Err(attempt.refuse(services).await)
 }
 
-/// Counts a refused login, for the user whose password was guessed wrong or for nobody, and for the address. Only a
+/// Counts a refused login, for the user whose password was guessed wrong or for no user, and for the address. Only a
 /// refusal counts for the address; a busy server's 503 is not the client's fault.
 fn count_failure(tx: &mut Tx<'_>, address: IpAddr, wrong: Option<UserId>) -> Result<()> {
     match wrong {
@@ -120,19 +121,19 @@ fn count_failure(tx: &mut Tx<'_>, address: IpAddr, wrong: Option<UserId>) -> Res
     throttle::record_failure(tx, address)
 }
 
-/// What a password turned out to be.
+/// The result of checking a password.
 enum Guess {
     Right(Stored),
     Wrong,
-    /// It was not compared with all that is stored, or its failure is counted already.
+    /// It was not compared with all stored passwords, or its failure was counted already.
     Unjudged,
 }
 
-/// What decides when a login is answered that is refused.
+/// What determines when a refused login is answered.
 struct Attempt {
     begun: Instant,
     hashed: Instant,
-    /// The most expensive hashes of all users, once they were asked for.
+    /// The most expensive hashes of all users, once they are loaded.
     expensive: Option<Vec<Work>>,
 }
 
@@ -144,7 +145,7 @@ impl Attempt {
         Ok(self.expensive.as_deref().unwrap_or_default())
     }
 
-    /// What the password is, by now: an expensive hash is compared here.
+    /// Checks the password, including an expensive hash.
     async fn judge(
         &mut self,
         services: &Services,
@@ -159,7 +160,7 @@ impl Attempt {
         {
             return Ok(Guess::Unjudged);
         }
-        // A user has one permanent password at most, and only that can be a hash from elsewhere.
+        // A user has at most one permanent password, and only that can be an imported hash.
         let stored = verdict.expensive.first().and_then(|at| found.present.get(*at));
         let Some((stored, own)) =
             stored.and_then(|s| Some((s.clone(), tenantry_passwords::work_of(&s.hash)?)))
@@ -176,7 +177,7 @@ impl Attempt {
         }
     }
 
-    /// Waits, on no thread, until the moment at which all refused logins are answered.
+    /// Waits, without a thread, until the time at which all refused logins are answered.
     async fn refuse(mut self, services: &Services) -> Error {
         let (begun, hashed) = (self.begun, self.hashed);
         match self.expensive(services).await {
@@ -191,9 +192,9 @@ impl Attempt {
 }
 
 impl Authenticated {
-    /// Stores a permanent password as this server hashes it today, now that it is known: one that came with its user
-    /// from another system. Only after the login is granted, or a right password of a locked user would take longer
-    /// than a wrong one. Where it cannot be done, the next login does it.
+    /// Rehashes an imported permanent password with this server's own parameters, now that the password is known. Only
+    /// after the login is granted; otherwise a correct password of a locked user would take longer than a wrong one. If
+    /// it fails, the next login does it.
     async fn store_anew(self, services: &Services) {
         let Self { found, used, password, .. } = self;
         if used.is_temporary || services.hasher.is_current(&used.hash) {
@@ -204,7 +205,7 @@ impl Authenticated {
         let user_id = found.user_id;
         let store = move |tx: &mut Tx<'_, Within>| rehash(tx, user_id, &used, &hash);
         if let Err(error) = unit::write(&services.store, &system_within(found.pid), store).await {
-            tracing::debug!(%error, "a password was not stored anew");
+            tracing::debug!(%error, "a password was not rehashed");
         }
     }
 }
@@ -213,7 +214,7 @@ struct Found {
     pid: PartnerId,
     user_id: UserId,
     may_log_in: bool,
-    /// None of a user that may not log in: nothing is compared for it.
+    /// Empty for a user that may not log in: nothing is compared.
     present: Vec<Stored>,
 }
 
@@ -229,14 +230,14 @@ async fn find(services: &Services, client: &ClientIdentity, username: &str) -> R
     Ok(Some(Found { pid, user_id, may_log_in, present }))
 }
 
-/// A user whose login is admitted, and how.
+/// A user whose login is admitted.
 struct Admitted {
     user: User,
     /// See [`Opening::restricted`].
     restricted: Option<Option<Millis>>,
 }
 
-/// Admits a user by this password if everything is (still) as it must be; none = refused.
+/// Admits a user with this password if all conditions (still) hold; `None` if refused.
 fn admit(tx: &mut Tx<'_>, user_id: UserId, password_id: i64, client_id: &str) -> Result<Option<Admitted>> {
     let now = tx.now();
     let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
@@ -250,7 +251,7 @@ fn admit(tx: &mut Tx<'_>, user_id: UserId, password_id: i64, client_id: &str) ->
         return Ok(None);
     }
     let restricted = if password.is_temporary {
-        // One that was asked for stood beside the permanent one, until now.
+        // A requested one was valid beside the permanent one, until now.
         end_permanent(tx, user_id)?;
         Some(password.expires_at)
     } else if passwords::is_overdue(password, tx.policy(), now) {
@@ -261,7 +262,7 @@ fn admit(tx: &mut Tx<'_>, user_id: UserId, password_id: i64, client_id: &str) ->
     Ok(Some(Admitted { user, restricted }))
 }
 
-/// Opens the session of a login, and records it.
+/// Opens the session of a login and records the event.
 fn open_session(
     tx: &mut Tx<'_>,
     admitted: &Admitted,

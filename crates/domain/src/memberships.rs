@@ -1,6 +1,6 @@
-//! Who is in which group, from the group's side (contract, part C).
+//! Group memberships (contract, part C).
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::groups::get_head;
 use tenantry_core::error::{Error, Missing, Result};
 use tenantry_core::model::{GroupId, UserId};
@@ -8,7 +8,7 @@ use tenantry_store::access::Admin;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::{memberships, users};
 
-/// Has a user be in a group; one who is already, stays.
+/// Adds a user to a group, if it is not a member yet.
 ///
 /// # Errors
 /// Not found: the group, the user.
@@ -20,7 +20,7 @@ pub fn add(tx: &mut Tx<'_, Admin>, group_id: GroupId, user_id: UserId) -> Result
     add_known(tx, group_id, &[user_id.0]).map(drop)
 }
 
-/// Has users be in a group, all or none; those who are already, stay.
+/// Adds users to a group, all or none; members stay members.
 ///
 /// # Errors
 /// Not found: the group, or the users, listing the unknown ids.
@@ -29,7 +29,7 @@ pub fn add_many(tx: &mut Tx<'_, Admin>, group_id: GroupId, ids: &[i64]) -> Resul
     add_known(tx, group_id, ids).map(drop)
 }
 
-/// What speaks against these users becoming members of the group.
+/// Checks whether these users can become members of the group.
 ///
 /// # Errors
 /// As [`add_many`].
@@ -39,11 +39,11 @@ pub(super) fn refuse_unknown(tx: &mut Tx<'_, Admin>, group_id: GroupId, ids: &[i
     if unknown.is_empty() { Ok(()) } else { Err(Error::NotFound(Missing::Users(unknown))) }
 }
 
-/// Has users who exist be members of a group that does; how many were not yet.
+/// Adds existing users to an existing group. Returns how many were not members yet.
 pub(super) fn add_known(tx: &mut Tx<'_>, group_id: GroupId, ids: &[i64]) -> Result<usize> {
     let members = memberships::list_members_of(tx, group_id, ids)?;
     let mut new: Vec<i64> = ids.iter().filter(|id| members.binary_search(id).is_err()).copied().collect();
-    // In one order, so that two such units cannot wait for each other.
+    // In a fixed order, so that two such units cannot deadlock.
     new.sort_unstable();
     if new.is_empty() {
         return Ok(0);
@@ -52,12 +52,12 @@ pub(super) fn add_known(tx: &mut Tx<'_>, group_id: GroupId, ids: &[i64]) -> Resu
     for user in new.iter().copied().map(UserId) {
         let after = memberships::groups_of(tx, user)?;
         let before: Vec<GroupId> = after.iter().filter(|id| **id != group_id).copied().collect();
-        events::record_membership(tx, Kind::GroupMemberAdded, (group_id, user), &before, &after)?;
+        events::record_membership(tx, EventKind::GroupMemberAdded, (group_id, user), &before, &after)?;
     }
     Ok(new.len())
 }
 
-/// Has a user leave a group.
+/// Removes a user from a group.
 ///
 /// # Errors
 /// Not found: the group, the user, or the user in the group.
@@ -72,7 +72,7 @@ pub fn remove(tx: &mut Tx<'_, Admin>, group_id: GroupId, user_id: UserId) -> Res
     remove_members(tx, group_id, &[user_id.0])
 }
 
-/// Has users leave a group, all or none.
+/// Removes users from a group, all or none.
 ///
 /// # Errors
 /// Not found: the group; the users, listing the unknown ids; or the users in the group, listing those who are not.
@@ -81,7 +81,7 @@ pub fn remove_many(tx: &mut Tx<'_, Admin>, group_id: GroupId, ids: &[i64]) -> Re
     remove_members(tx, group_id, ids)
 }
 
-/// What speaks against these users leaving the group.
+/// Checks whether these users can be removed from the group.
 ///
 /// # Errors
 /// As [`remove_many`].
@@ -92,7 +92,7 @@ pub(super) fn refuse_others(tx: &mut Tx<'_, Admin>, group_id: GroupId, ids: &[i6
     if others.is_empty() { Ok(()) } else { Err(Error::NotFound(Missing::Memberships(others))) }
 }
 
-/// Has members of a group leave it.
+/// Removes members of a group.
 pub(super) fn remove_members(tx: &mut Tx<'_>, group_id: GroupId, ids: &[i64]) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
@@ -105,12 +105,12 @@ pub(super) fn remove_members(tx: &mut Tx<'_>, group_id: GroupId, ids: &[i64]) ->
         let mut before = after.clone();
         before.push(group_id);
         before.sort_unstable();
-        events::record_membership(tx, Kind::GroupMemberRemoved, (group_id, user), &before, &after)?;
+        events::record_membership(tx, EventKind::GroupMemberRemoved, (group_id, user), &before, &after)?;
     }
     Ok(())
 }
 
-/// The next users of a group, for a stream that does not hold all of them.
+/// The next users of a group, for a stream.
 ///
 /// # Errors
 /// None of its own.

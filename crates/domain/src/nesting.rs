@@ -1,22 +1,22 @@
-//! Groups in groups: no cycles, and not too deep.
+//! Nested groups: no cycles, limited depth.
 
 use crate::bulk_changes;
-use tenantry_core::error::{Conflict, Fault, Result};
+use tenantry_core::error::{Conflict, FieldError, Result};
 use tenantry_core::model::GroupId;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::{groups, nesting, partners};
 
-/// The most groups on a way from the top to the bottom.
+/// Maximum number of levels.
 const MAX_LEVELS: i64 = 8;
 
-/// Whether a new group may be put under `parent`.
+/// Checks whether a new group can be nested in `parent`.
 pub(super) fn check_new(tx: &mut Tx<'_>, parent: GroupId) -> Result<()> {
     check_levels(tx, Some(parent), 1)
 }
 
-/// Whether a group may be moved under `parent` with all that is below it.
+/// Checks whether a group can be moved to `parent` with all groups below it.
 pub(super) fn check_move(tx: &mut Tx<'_>, group_id: GroupId, parent: Option<GroupId>) -> Result<()> {
-    // Two moves at once could make a cycle or too many levels although each alone does not.
+    // Two concurrent moves could create a cycle or too many levels although each alone does not.
     partners::claim(tx)?;
     let levels = nesting::levels_of(tx, group_id)?;
     if let Some(parent) = parent
@@ -31,7 +31,7 @@ pub(super) fn check_move(tx: &mut Tx<'_>, group_id: GroupId, parent: Option<Grou
 fn check_levels(tx: &mut Tx<'_>, parent: Option<GroupId>, levels: i64) -> Result<()> {
     partners::claim(tx)?;
     let Some(parent) = parent else { return Ok(()) };
-    // Whoever deletes the parent meanwhile must see the child.
+    // A concurrent deletion of the parent must see the child.
     groups::claim(tx, parent)?;
     if bulk_changes::is_group_going(tx, parent)? {
         let detail = format!("group {parent} is being deleted");
@@ -40,7 +40,7 @@ fn check_levels(tx: &mut Tx<'_>, parent: Option<GroupId>, levels: i64) -> Result
     let above = nesting::path_up(tx, parent)?;
     if above.is_empty() {
         let detail = format!("there is no group {parent} in this partner");
-        return Err(Fault::new("/parentGroupId", "unknown-group", detail).into());
+        return Err(FieldError::new("/parentGroupId", "unknown-group", detail).into());
     }
     let above = i64::try_from(above.len()).unwrap_or(i64::MAX);
     if above.saturating_add(levels) > MAX_LEVELS {

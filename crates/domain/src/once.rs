@@ -1,8 +1,8 @@
-//! Work that is done once however often it is asked for (Idempotency-Key).
+//! Idempotency keys: work that is done once, however often it is requested.
 //!
-//! The answer is stored in the transaction of the work itself: there is never the one without the other, whatever
-//! crashes. Of two requests at once the later waits for the earlier here, in memory; where several processes work on
-//! one database, the place of the answer makes the later unit run again.
+//! The response is stored in the transaction of the work: neither exists without the other, whatever crashes. Of two
+//! concurrent requests the later waits for the earlier one here, in memory; if several processes share a database, the
+//! row of the response makes the later unit be retried.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,25 +23,25 @@ use tenantry_store::engine::sequences::FreshIds;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::kept_answers;
 
-/// How long an answer is kept.
+/// How long a response is stored.
 const KEPT: Millis = DAY;
 
-/// Stands in place of an answer that showed a user who has been erased since. The key stays taken: the work must not be
-/// done a second time.
+/// Replaces a response that showed a user who has been erased since. The key stays taken: the work must not be done
+/// again.
 pub(super) const ERASED: &str = "erased";
 
-/// A longer answer is not kept: the work is then done again for whoever asks again.
+/// A longer response is not stored: a repeated request then does the work again.
 const LONGEST: usize = 4 * 1024 * 1024;
 
-/// How long the second of two requests waits for the first.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the second of two concurrent requests waits for the first.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Which request it is: the same key means the same only from the same caller to the same address.
+/// The identity of a request: a key is specific to the caller, the method and the URL.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct IdempotentRequest<'a> {
     /// The caller's partner; 0 for an operator.
     pub pid: PartnerId,
-    /// The caller, whatever token it came with.
+    /// The caller, independent of the token.
     pub caller: &'a str,
     /// The method.
     pub method: &'a str,
@@ -55,33 +55,33 @@ pub struct Request<'a> {
     pub body: &'a [u8],
 }
 
-/// An answer that can be kept.
+/// A response that can be stored.
 pub trait Keepable: Serialize + DeserializeOwned {
-    /// How long it is, in bytes.
+    /// Its size in bytes.
     fn length(&self) -> usize;
 
-    /// The users whose personal values it shows.
+    /// The users whose personal values it contains.
     fn users(&self) -> Vec<(PartnerId, UserId)>;
 
-    /// Puts null in place of ids that were given out in a transaction that is taken back.
+    /// Replaces ids that were assigned in a transaction that is rolled back with null.
     fn hide_ids(&mut self, fresh: &FreshIds);
 }
 
-/// An answer as it is stored: what an edge answers, and answers again. Rows outlive the version that wrote them.
+/// A stored response, which an edge sends and replays. Rows must be readable by later versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredResponse {
     /// The status, as in HTTP.
     pub status: u16,
-    /// The path of what was made.
+    /// The path of the created resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// The tag of what it shows.
+    /// The `ETag`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
-    /// JSON, or nothing.
+    /// JSON, or empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub body: String,
-    /// What else a deletion would take along: only a dry run asks.
+    /// The side effects of a deletion, for a dry run.
     #[serde(skip)]
     pub effects: Option<Value>,
 }
@@ -111,10 +111,10 @@ impl Keepable for StoredResponse {
     }
 }
 
-/// The members beside its ids that every answer with a user has: an object without them shows no person.
+/// Members that every representation of a user has besides its ids: an object without them is not a user.
 const PERSONAL: [&str; 4] = ["username", "firstName", "lastName", "email"];
 
-/// Finds every user that an answer shows, however deep. A mere number shows nobody.
+/// Finds all users in a response, at any depth. A bare id is not a user.
 fn collect_users(body: &Value, users: &mut Vec<(PartnerId, UserId)>) {
     match body {
         Value::Object(members) => {
@@ -131,7 +131,7 @@ fn collect_users(body: &Value, users: &mut Vec<(PartnerId, UserId)>) {
     }
 }
 
-/// Puts null in place of every id that was given out, however deep.
+/// Replaces all newly assigned ids with null, at any depth.
 fn hide_ids(body: &mut Value, fresh: &FreshIds) {
     match body {
         Value::Object(members) => {
@@ -147,47 +147,47 @@ fn hide_ids(body: &mut Value, fresh: &FreshIds) {
     }
 }
 
-/// The claim to do a piece of work. As long as it lives, others with the same key wait.
+/// The exclusive right to do the work of a key. Other requests with the same key wait as long as it lives.
 #[derive(Debug, Clone)]
-pub struct Claim {
+pub struct IdempotencyKey {
     pid: PartnerId,
     key_hash: String,
     body_hash: String,
-    _turn: Arc<Turn>,
+    _turn: Arc<KeyInUse>,
 }
 
-impl Claim {
-    /// The place of the answer.
+impl IdempotencyKey {
+    /// The row of the response.
     pub(super) fn key_hash(&self) -> &str {
         &self.key_hash
     }
 }
 
-/// Requests under way, by the hash of their key.
+/// Requests in progress, by the hash of their key.
 #[derive(Debug, Clone, Default)]
-pub struct UnderWay(Arc<Mutex<HashMap<String, watch::Receiver<()>>>>);
+pub struct KeysInUse(Arc<Mutex<HashMap<String, watch::Receiver<()>>>>);
 
-/// One of them. Dropping it lets the next one go on.
+/// A request in progress. Dropping it lets the next one continue.
 #[derive(Debug)]
-struct Turn {
-    all: UnderWay,
+struct KeyInUse {
+    all: KeysInUse,
     key_hash: String,
-    /// Dropped with the turn, which wakes those who wait.
+    /// Dropped with the turn, which wakes the waiting requests.
     _end: watch::Sender<()>,
 }
 
-impl Drop for Turn {
+impl Drop for KeyInUse {
     fn drop(&mut self) {
         self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key_hash);
     }
 }
 
-impl UnderWay {
-    /// Waits until no other request with this key is under way.
+impl KeysInUse {
+    /// Waits until no other request with this key is in progress.
     ///
     /// # Errors
-    /// `idempotency-key-in-use` when one is for too long.
-    pub async fn claim(&self, request: Request<'_>) -> Result<Claim> {
+    /// `idempotency-key-in-use` if one takes too long.
+    pub async fn claim(&self, request: IdempotentRequest<'_>) -> Result<IdempotencyKey> {
         let mut hash = Sha256::new();
         for part in [request.caller, request.method, request.path, request.query, request.key] {
             hash.update(part.len().to_le_bytes());
@@ -196,11 +196,11 @@ impl UnderWay {
         hash.update(request.pid.0.to_le_bytes());
         let key_hash = URL_SAFE_NO_PAD.encode(hash.finalize());
         let body_hash = URL_SAFE_NO_PAD.encode(Sha256::digest(request.body));
-        let turn = tokio::time::timeout(PATIENCE, self.turn(&key_hash)).await.map_err(|_| in_use())?;
-        Ok(Claim { pid: request.pid, key_hash, body_hash, _turn: Arc::new(turn) })
+        let turn = tokio::time::timeout(TIMEOUT, self.turn(&key_hash)).await.map_err(|_| in_use())?;
+        Ok(IdempotencyKey { pid: request.pid, key_hash, body_hash, _turn: Arc::new(turn) })
     }
 
-    async fn turn(&self, key_hash: &str) -> Turn {
+    async fn turn(&self, key_hash: &str) -> KeyInUse {
         loop {
             let mut earlier = {
                 let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -209,67 +209,67 @@ impl UnderWay {
                     None => {
                         let (end, waiting) = watch::channel(());
                         all.insert(key_hash.to_owned(), waiting);
-                        return Turn { all: self.clone(), key_hash: key_hash.to_owned(), _end: end };
+                        return KeyInUse { all: self.clone(), key_hash: key_hash.to_owned(), _end: end };
                     }
                 }
             };
-            // Nothing is ever sent: it ends when the sender goes.
+            // Nothing is ever sent: it ends when the sender is dropped.
             let _ = earlier.changed().await;
         }
     }
 }
 
 fn in_use() -> Error {
-    let detail = "a request with this Idempotency-Key is still under way: ask again later";
+    let detail = "a request with this Idempotency-Key is still in progress: try again later";
     Conflict::users("idempotency-key-in-use", Vec::new(), detail)
 }
 
-/// What was answered to this request before, if it was.
+/// The stored response of this request, if there is one.
 ///
 /// # Errors
-/// `idempotency-key-reused` when the key came with another body; `idempotency-key-in-use` when a bulk operation that is
-/// carried out by nobody or by another process has yet to answer.
-pub fn find<T: Keepable>(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<T>> {
+/// `idempotency-key-reused` if the key was used with another body; `idempotency-key-in-use` if a bulk operation with
+/// this key is not finished yet.
+pub fn find<T: Keepable>(tx: &mut Tx<'_>, claim: &IdempotencyKey) -> Result<Option<T>> {
     let Some(kept) = kept_answers::find(tx, claim.pid, &claim.key_hash)? else { return Ok(None) };
     if tx.now() >= kept.kept_at + KEPT {
         return Ok(None);
     }
     if kept.body_hash != claim.body_hash {
-        let detail = "this Idempotency-Key came with another body before: take a new key for a new request";
+        let detail = "this Idempotency-Key was used with another body: use a new key for a new request";
         return Err(Conflict::users("idempotency-key-reused", Vec::new(), detail));
     }
     let Some(answer) = kept.answer else { return Err(in_use()) };
     if answer == ERASED {
-        let detail = "this was done before, and the answer showed a user who has been erased since: take a new key for a new request";
+        let detail = "this was done before, and the response showed a user who has been erased since: use a new key for a new request";
         return Err(Conflict::users("answer-erased", Vec::new(), detail));
     }
-    let broken = |_| Error::internal("a kept answer cannot be read");
+    let broken = |_| Error::internal("a stored response cannot be parsed");
     serde_json::from_str(&answer).map(Some).map_err(broken)
 }
 
-/// The work begins.
-pub(super) fn begin(tx: &mut Tx<'_>, claim: &Claim) -> Result<()> {
+/// Records that the work begins.
+pub(super) fn begin(tx: &mut Tx<'_>, claim: &IdempotencyKey) -> Result<()> {
     kept_answers::begin(tx, claim.pid, &claim.key_hash, &claim.body_hash)
 }
 
-/// The work is done: its answer is kept, unless it is too long.
-pub(super) fn keep(tx: &mut Tx<'_>, claim: &Claim, answer: &impl Keepable) -> Result<()> {
+/// Stores the response of the work, unless it is too long.
+pub(super) fn keep(tx: &mut Tx<'_>, claim: &IdempotencyKey, answer: &impl Keepable) -> Result<()> {
     keep_at(tx, claim.pid, &claim.key_hash, answer)
 }
 
-/// Like [`keep`], for work that went on after its request: its entry has the place.
+/// As [`keep`], for work that continued after its request: its entry has the row.
 pub(super) fn keep_at(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str, answer: &impl Keepable) -> Result<()> {
     if answer.length() > LONGEST {
         return kept_answers::delete(tx, pid, key_hash);
     }
     let users = answer.users();
     let answer = serde_json::to_string(answer)
-        .map_err(|e| Error::internal(format!("an answer cannot be written: {e}")))?;
+        .map_err(|e| Error::internal(format!("a response cannot be serialized: {e}")))?;
     kept_answers::set(tx, pid, key_hash, &answer)?;
     kept_answers::set_users(tx, pid, key_hash, &users)
 }
 
-/// Removes answers that are kept no longer, of all partners, at most `limit`; how many.
+/// Removes at most `limit` expired responses of all partners. Returns their number.
 ///
 /// # Errors
 /// None of its own.
@@ -282,8 +282,8 @@ pub fn purge(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
 mod tests {
     use super::*;
 
-    fn request(key: &str) -> Request<'_> {
-        Request {
+    fn request(key: &str) -> IdempotentRequest<'_> {
+        IdempotentRequest {
             pid: PartnerId(1),
             caller: "user:1",
             method: "POST",
@@ -296,19 +296,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_second_waits_for_the_first_and_no_longer_than_five_seconds() {
-        let all = UnderWay::default();
+        let all = KeysInUse::default();
         let first = all.claim(request("a")).await.unwrap();
-        // Another key is nobody's business.
+        // Another key does not matter.
         drop(all.claim(request("b")).await.unwrap());
         let begun = tokio::time::Instant::now();
         let Err(Error::Conflict(conflict)) = all.claim(request("a")).await else { panic!("must be refused") };
         assert_eq!(conflict.code, "idempotency-key-in-use");
-        assert_eq!(begun.elapsed(), PATIENCE);
+        assert_eq!(begun.elapsed(), TIMEOUT);
         let second = tokio::spawn({
             let all = all.clone();
             async move { all.claim(request("a")).await.map(drop) }
         });
-        tokio::time::sleep(PATIENCE / 2).await;
+        tokio::time::sleep(TIMEOUT / 2).await;
         assert!(!second.is_finished());
         drop(first);
         second.await.unwrap().unwrap();
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_kept_up_to_four_megabytes() {
+    async fn a_response_is_stored_up_to_four_megabytes() {
         use crate::unit::{self, Done, WriteOptions};
         use tenantry_store::access::nobody;
         let dir = tempfile::tempdir().unwrap();
@@ -344,7 +344,7 @@ mod tests {
             tenantry_core::account_policy::AccountPolicy::DEFAULT,
         )
         .unwrap();
-        let all = UnderWay::default();
+        let all = KeysInUse::default();
         for (key, length, is_kept) in [("a", LONGEST, true), ("b", LONGEST + 1, false)] {
             for is_again in [false, true] {
                 let once = Some(all.claim(request(key)).await.unwrap());
@@ -360,18 +360,18 @@ mod tests {
 
     #[tokio::test]
     async fn the_key_belongs_to_caller_method_path_and_query() {
-        let all = UnderWay::default();
+        let all = KeysInUse::default();
         let base = request("a");
         let hash = async |request| all.claim(request).await.unwrap().key_hash.clone();
         let own = hash(base).await;
-        assert_eq!(hash(Request { body: b"other", ..base }).await, own);
+        assert_eq!(hash(IdempotentRequest { body: b"other", ..base }).await, own);
         for other in [
-            Request { pid: PartnerId(2), ..base },
-            Request { caller: "user:2", ..base },
-            Request { method: "PUT", ..base },
-            Request { path: "/api/v1/groups", ..base },
-            Request { query: "a=b", ..base },
-            Request { key: "b", ..base },
+            IdempotentRequest { pid: PartnerId(2), ..base },
+            IdempotentRequest { caller: "user:2", ..base },
+            IdempotentRequest { method: "PUT", ..base },
+            IdempotentRequest { path: "/api/v1/groups", ..base },
+            IdempotentRequest { query: "a=b", ..base },
+            IdempotentRequest { key: "b", ..base },
         ] {
             assert_ne!(hash(other).await, own, "{other:?}");
         }

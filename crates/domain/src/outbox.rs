@@ -1,100 +1,101 @@
-//! Letters on their way: which are due, and what becomes of them after an attempt.
+//! Delivery of mail: due messages, and the outcome of attempts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::unit;
 use tenantry_core::clock::{DAY, HOUR, MINUTE, Millis, SECOND};
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_core::random::Random;
-use tenantry_mail::{Envelope, Letter};
+use tenantry_mail::{Email, OutboundEmail};
 use tenantry_store::access::nobody;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
 use tenantry_store::tables::outbox::{self, Leftover, Mail};
 
-/// Failed attempts after which a letter is set aside.
+/// Failed attempts after which a message becomes a dead letter.
 pub const MOST_ATTEMPTS: i64 = 20;
 
-/// The pause after the first failure; each further one doubles it.
+/// The delay after the first failure; it doubles with each further one.
 const PAUSE: Millis = 10 * SECOND;
 
-/// The pause after the first failure where the letter itself was refused. Servers do take mail later that they
-/// refused "for good" (greylisting done wrong, a mailbox made a minute later), but hardly within seconds.
+/// The delay after the first failure if the server refused the message. Servers do accept mail later that they refused
+/// permanently (misconfigured greylisting, a mailbox created a minute later), but hardly within seconds.
 const PAUSE_AFTER_REFUSAL: Millis = 5 * MINUTE;
 
-/// The longest pause.
+/// The maximum delay.
 const LONGEST_PAUSE: Millis = HOUR;
 
-/// How long letters belong to the process that took them, where several deliver. Should it die, they are sent by another
-/// one after this time. A batch is over before: it begins no letter after [`BATCH`], and one letter takes at most four
-/// minutes, with a mail server that uses every time-out there is up.
+/// The lease of messages that a process has taken, if several deliver. If it dies, another process sends them after
+/// this time. A batch ends earlier: it starts no message after [`BATCH`], and one message takes at most four minutes,
+/// with a mail server that uses up all timeouts.
 pub const LEASE: Millis = 5 * MINUTE;
 
-/// For how long a batch begins with further letters.
+/// How long a batch starts further messages.
 pub const BATCH: Duration = Duration::from_secs(30);
 
-/// How long a row without a letter (expired, withdrawn, set aside) is kept for whoever looks into the database.
-/// The event of a letter set aside stays.
+/// How long a row without a message (expired, withdrawn, dead letter) is kept for inspection. The event of a dead
+/// letter stays.
 const RECORD_KEPT: Millis = 30 * DAY;
 
-/// A letter by its row. Holds nothing of its text.
+/// An outbox entry without its text.
 #[derive(Debug, Clone, Copy)]
-pub struct Ticket {
-    /// The partner of the user it is about.
+pub struct OutboxEntry {
+    /// The partner of the recipient.
     pub pid: PartnerId,
-    /// The row's number.
+    /// The row's id.
     pub mail_id: i64,
-    /// The user it is about.
+    /// The recipient.
     pub user_id: UserId,
-    /// Attempts that failed before this one.
+    /// Previous failed attempts.
     pub attempts: i64,
 }
 
-/// A letter whose time has come.
+/// A due outbox entry.
 #[derive(Debug)]
 pub struct Due {
-    /// Its row.
-    pub ticket: Ticket,
-    /// What is to be done with it.
+    /// The entry.
+    pub entry: OutboxEntry,
+    /// Its content.
     pub content: Content,
 }
 
-/// What a due row holds.
+/// The content of a due entry.
 #[derive(Debug)]
 pub enum Content {
-    /// A letter to send.
-    Letter(Envelope),
-    /// A password that is no longer good: nothing to send.
+    /// A message to send.
+    Mail(OutboundEmail),
+    /// An expired password: nothing to send.
     Expired,
-    /// Something that is no letter.
+    /// Not a message.
     Unreadable,
 }
 
-/// What became of a letter.
+/// The outcome of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// It has arrived.
+pub enum DeliveryOutcome {
+    /// Delivered.
     Delivered,
-    /// It has not.
+    /// Failed.
     Failed {
-        /// The letter was refused, not the way blocked.
+        /// The server refused this message; the transport itself works.
         refused: bool,
     },
-    /// Its password was no longer good, so it was not sent.
+    /// Not sent, since its password had expired.
     Expired,
-    /// It is no letter.
+    /// Not a message.
     Unreadable,
-    /// There was no time for it.
+    /// Not attempted for lack of time.
     Untried,
 }
 
-/// Letters to send now, of all partners, the longest due first. The only process of a database just looks: when it is
-/// killed the next one sends them at once. Where there are several, the letters are this one's for [`LEASE`].
+/// Messages to send now, of all partners, the longest due first. A single process of a database only reads them: when
+/// it is killed, the next one sends them at once. If there are several, the messages are leased to this one for
+/// [`LEASE`].
 ///
 /// # Errors
 /// Of the store.
@@ -110,7 +111,7 @@ pub async fn take_due(store: &Store, limit: i64) -> Result<Vec<Due>> {
     }
 }
 
-/// Letters that are due, of all partners, the longest due first.
+/// Due messages of all partners, the longest due first.
 ///
 /// # Errors
 /// None of its own.
@@ -120,21 +121,23 @@ pub fn list_due(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Due>> {
 }
 
 fn read(mail: Mail, now: Millis) -> Due {
-    let ticket =
-        Ticket { pid: mail.pid, mail_id: mail.mail_id, user_id: mail.user_id, attempts: mail.attempts };
+    let entry =
+        OutboxEntry { pid: mail.pid, mail_id: mail.mail_id, user_id: mail.user_id, attempts: mail.attempts };
     let content = if mail.expires_at.is_some_and(|at| at <= now) {
         Content::Expired
     } else {
-        // What is wrong with it stays unsaid: serde quotes what it did not expect.
-        match serde_json::from_str::<Letter>(mail.letter.expose()) {
-            Ok(letter) => Content::Letter(Envelope { id: mail.mail_id, created_at: mail.created_at, letter }),
+        // The error is not logged: serde quotes unexpected values.
+        match serde_json::from_str::<Email>(mail.letter.expose()) {
+            Ok(email) => {
+                Content::Mail(OutboundEmail { id: mail.mail_id, created_at: mail.created_at, email })
+            }
             Err(_) => Content::Unreadable,
         }
     };
-    Due { ticket, content }
+    Due { entry, content }
 }
 
-/// When the next letter is due, if there is one.
+/// When the next message is due, if there is one.
 ///
 /// # Errors
 /// None of its own.
@@ -142,28 +145,30 @@ pub fn next_due(tx: &mut Tx<'_>) -> Result<Option<Millis>> {
     outbox::next_due(tx)
 }
 
-/// Whether a letter is given up: it belongs into [`set_aside`], every other one into [`settle`].
-pub fn is_given_up(ticket: &Ticket, fate: Fate) -> bool {
-    match fate {
-        Fate::Unreadable => true,
-        Fate::Failed { .. } => ticket.attempts + 1 >= MOST_ATTEMPTS,
-        Fate::Delivered | Fate::Expired | Fate::Untried => false,
+/// Whether an entry becomes a dead letter: it belongs in [`make_dead_letters`], every other one in [`settle`].
+pub fn is_dead_letter(entry: &OutboxEntry, outcome: DeliveryOutcome) -> bool {
+    match outcome {
+        DeliveryOutcome::Unreadable => true,
+        DeliveryOutcome::Failed { .. } => entry.attempts + 1 >= MOST_ATTEMPTS,
+        DeliveryOutcome::Delivered | DeliveryOutcome::Expired | DeliveryOutcome::Untried => false,
     }
 }
 
-/// Marks letters of all partners after an attempt, in one transaction: what has arrived is removed, what has not
-/// gets its next time.
+/// Stores the outcomes of attempts, of all partners, in one transaction: delivered messages are removed, others are
+/// rescheduled.
 ///
 /// # Errors
 /// None of its own.
-pub fn settle(tx: &mut Tx<'_>, batch: &[(Ticket, Fate)]) -> Result<()> {
+pub fn settle(tx: &mut Tx<'_>, batch: &[(OutboxEntry, DeliveryOutcome)]) -> Result<()> {
     let mut delivered = BTreeMap::<PartnerId, Vec<i64>>::new();
-    for (Ticket { pid, mail_id, attempts, .. }, fate) in batch.iter().copied() {
-        match fate {
-            Fate::Delivered => delivered.entry(pid).or_default().push(mail_id),
-            Fate::Expired | Fate::Unreadable => drop(outbox::set_expired(tx, pid, mail_id)?),
-            Fate::Untried => outbox::set_due(tx, pid, mail_id)?,
-            Fate::Failed { refused } => {
+    for (OutboxEntry { pid, mail_id, attempts, .. }, outcome) in batch.iter().copied() {
+        match outcome {
+            DeliveryOutcome::Delivered => delivered.entry(pid).or_default().push(mail_id),
+            DeliveryOutcome::Expired | DeliveryOutcome::Unreadable => {
+                outbox::set_expired(tx, pid, mail_id)?;
+            }
+            DeliveryOutcome::Untried => outbox::set_due(tx, pid, mail_id)?,
+            DeliveryOutcome::Failed { refused } => {
                 let next = tx.now() + pause(tx.random(), attempts, refused);
                 outbox::set_failed(tx, pid, mail_id, next)?;
             }
@@ -172,7 +177,7 @@ pub fn settle(tx: &mut Tx<'_>, batch: &[(Ticket, Fate)]) -> Result<()> {
     delivered.into_iter().try_for_each(|(pid, mail_ids)| outbox::set_delivered(tx, pid, &mail_ids))
 }
 
-/// Exponential, with up to a tenth more by chance: what failed together need not come back together.
+/// Exponential backoff with up to a tenth of jitter, so that messages that failed together are not retried together.
 fn pause(random: &Random, attempts: i64, refused: bool) -> Millis {
     let first = if refused { PAUSE_AFTER_REFUSAL } else { PAUSE };
     let doublings = u32::try_from(attempts.clamp(0, MOST_ATTEMPTS)).unwrap_or(0);
@@ -180,23 +185,23 @@ fn pause(random: &Random, attempts: i64, refused: bool) -> Millis {
     base + base / 10 * Millis::try_from(random.below(256)).unwrap_or(0) / 256
 }
 
-/// Gives letters of this transaction's partner up: their text is overwritten, and an event tells of each. A letter
-/// withdrawn meanwhile is passed over.
+/// Makes entries of this transaction's partner dead letters: their text is overwritten, and each writes an event. An
+/// entry withdrawn meanwhile is skipped.
 ///
 /// # Errors
 /// None of its own.
-pub fn set_aside(tx: &mut Tx<'_>, given_up: &[Ticket]) -> Result<()> {
-    for Ticket { mail_id, user_id, attempts, .. } in given_up.iter().copied() {
-        if outbox::set_aside(tx, mail_id)? {
+pub fn make_dead_letters(tx: &mut Tx<'_>, dead_letters: &[OutboxEntry]) -> Result<()> {
+    for OutboxEntry { mail_id, user_id, attempts, .. } in dead_letters.iter().copied() {
+        if outbox::make_dead_letter(tx, mail_id)? {
             let after = json!({ "mailId": mail_id, "attempts": attempts + 1 });
-            events::record_user(tx, Kind::MailSetAside, user_id, None, Some(after))?;
+            events::record_user(tx, EventKind::MailSetAside, user_id, None, Some(after))?;
         }
     }
     Ok(())
 }
 
-/// Rows that have outlived their use: letters with an expired password, old rows without a letter; at most
-/// `limit`. A scan: not for the writer.
+/// At most `limit` rows that are no longer needed: messages with an expired password, old rows without a message. A
+/// scan: not for the writer.
 ///
 /// # Errors
 /// None of its own.
@@ -205,8 +210,8 @@ pub fn list_leftovers(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Leftover>> {
     outbox::list_leftovers(tx, before, limit)
 }
 
-/// Overwrites the letters among `leftovers` and removes the rows that have none; how many. Those that another process
-/// has cleared meanwhile are not counted again.
+/// Overwrites the messages among `leftovers` and removes rows that have none. Returns their number, without those that
+/// another process has cleared meanwhile.
 ///
 /// # Errors
 /// None of its own.
@@ -222,7 +227,7 @@ pub fn clear(tx: &mut Tx<'_>, leftovers: &[Leftover]) -> Result<usize> {
     Ok(cleared)
 }
 
-/// Writes the outbox anew, so that nothing is left of letters that are gone, unless it has more than `most` rows;
+/// Rewrites the outbox, so that nothing is left of removed messages, unless it has more than `most` rows. Returns
 /// whether it did.
 ///
 /// # Errors
@@ -250,7 +255,7 @@ mod tests {
         for (pause, about) in pauses(true).into_iter().zip([5, 10, 20, 40, 60, 60]) {
             assert!((about * MINUTE..=about * MINUTE * 11 / 10).contains(&pause), "{pause} for {about} min");
         }
-        // All attempts together stay within the life of a temporary password.
+        // All attempts together take less than the lifetime of a temporary password.
         assert!(pauses(false).iter().sum::<Millis>() < 15 * HOUR);
         assert_eq!(pause(&Random::seeded(1), i64::MAX, true) / HOUR, 1);
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::bulk_changes;
 use crate::erasures;
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::passwords;
 use crate::users::{self, NewUser};
 use tenantry_core::error::{Conflict, Error, Missing, Result};
@@ -20,44 +20,44 @@ pub fn is_first_start(tx: &mut Tx<'_>) -> Result<bool> {
     Ok(!partners::any(tx)?)
 }
 
-/// Makes partner 1 and its admin, with a permanent password given as its hash. Only on an empty database.
+/// Creates partner 1 and its admin, whose permanent password is given as a hash. Only on an empty database.
 ///
 /// # Errors
-/// `not-empty`: somebody else has just done it.
+/// `not-empty`: another process has just created them.
 pub fn bootstrap(tx: &mut Tx<'_, Operator>, admin: &NewUser, password_hash: &str) -> Result<User> {
     partners::claim_all(tx)?;
     if partners::any(tx)? {
-        return Err(Conflict::field("not-empty", "/name", "another process has made the first partner"));
+        return Err(Conflict::field("not-empty", "/name", "another process has created the first partner"));
     }
     let pid = partners::insert(tx, "default")?;
     tx.enter_partner(pid);
-    events::record(tx, Kind::PartnerCreated, None, Some(json!({ "name": "default" })))?;
+    events::record(tx, EventKind::PartnerCreated, None, Some(json!({ "name": "default" })))?;
     let user = users::insert(tx, admin)?;
     passwords::set_permanent(tx, user.user_id, password_hash)?;
     Ok(user)
 }
 
-/// A partner just made. Not `Debug`: the password would be one `{:?}` away from a log.
+/// A created partner. Not `Debug`: the password would be one `{:?}` away from a log.
 pub struct Created {
     /// The partner.
     pub partner: Partner,
     /// Its admin.
     pub admin: User,
-    /// The admin's temporary password, where it is told instead of mailed.
+    /// The admin's temporary password, if it is returned instead of mailed.
     pub password: Option<String>,
 }
 
-/// Makes a partner and its first admin, whose temporary password is mailed (B16), or told if `tell`.
+/// Creates a partner and its first admin, whose temporary password is mailed (B16), or returned if `tell`.
 ///
 /// # Errors
 /// `partner-name-taken`, `username-taken`.
 pub fn create(tx: &mut Tx<'_, Operator>, name: &str, admin: &NewUser, tell: bool) -> Result<Created> {
     let pid = partners::insert(tx, name)?;
     tx.enter_partner(pid);
-    events::record(tx, Kind::PartnerCreated, None, Some(json!({ "name": name })))?;
+    events::record(tx, EventKind::PartnerCreated, None, Some(json!({ "name": name })))?;
     let admin = users::insert(tx, admin)?;
     let password = users::issue_or_tell(tx, &admin, tell)?;
-    // The kept total of users is written at the end of the group, so it is not read here.
+    // The total of users is updated at the end of the batch, so it is not read here.
     let partner = Partner { pid, name: name.to_owned(), suspended: false, users: 1, created_at: tx.now() };
     Ok(Created { partner, admin, password })
 }
@@ -79,12 +79,12 @@ pub fn require_own(tx: &mut Tx<'_>) -> Result<()> {
     partners::find(tx, pid)?.map(drop).ok_or(Error::NotFound(Missing::Partner))
 }
 
-/// What to change of a partner; `None` leaves it.
+/// A change of a partner; `None` leaves a property unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct PartnerChange {
     /// A new name.
     pub name: Option<String>,
-    /// Whether its people are kept out.
+    /// Whether its users cannot log in.
     pub suspended: Option<bool>,
 }
 
@@ -98,7 +98,7 @@ pub fn update(tx: &mut Tx<'_, Operator>, pid: PartnerId, change: &PartnerChange)
     if let Some(name) = change.name.as_ref().filter(|name| **name != partner.name) {
         partners::rename(tx, pid, name)?;
         let (before, after) = (json!({ "name": partner.name }), json!({ "name": name }));
-        events::record(tx, Kind::PartnerRenamed, Some(before), Some(after))?;
+        events::record(tx, EventKind::PartnerRenamed, Some(before), Some(after))?;
         partner.name.clone_from(name);
     }
     if let Some(suspended) = change.suspended.filter(|s| *s != partner.suspended) {
@@ -107,17 +107,17 @@ pub fn update(tx: &mut Tx<'_, Operator>, pid: PartnerId, change: &PartnerChange)
             return Err(Conflict::users("partner-being-deleted", Vec::new(), detail));
         }
         partners::set_suspended(tx, pid, suspended)?;
-        let kind = if suspended { Kind::PartnerSuspended } else { Kind::PartnerResumed };
+        let kind = if suspended { EventKind::PartnerSuspended } else { EventKind::PartnerResumed };
         events::record(tx, kind, None, None)?;
         partner.suspended = suspended;
     }
     Ok(partner)
 }
 
-/// What speaks against the deletion of a partner.
+/// Checks whether a partner can be deleted.
 ///
 /// # Errors
-/// Not found; `partner-not-empty` when it has more than one user and `force` is not given.
+/// Not found; `partner-not-empty` if it has more than one user and `force` is not given.
 pub(super) fn refuse_deletion(tx: &mut Tx<'_, Operator>, pid: PartnerId, force: bool) -> Result<Partner> {
     let partner = get(tx, pid)?;
     if partner.users > 1 && !force {
@@ -131,13 +131,13 @@ pub(super) fn refuse_deletion(tx: &mut Tx<'_, Operator>, pid: PartnerId, force: 
     Ok(partner)
 }
 
-/// Keeps everybody of the transaction's partner out for good: it is being deleted.
+/// Locks all users of the transaction's partner out permanently: it is being deleted.
 pub(super) fn keep_out(tx: &mut Tx<'_>) -> Result<()> {
     let pid = tx.pid();
     partners::set_suspended(tx, pid, true)
 }
 
-/// Deletes the first rows of the transaction's partner; how many. None: it is gone itself, as the event says.
+/// Deletes the first rows of the transaction's partner. Returns their number; `None` if the partner itself was deleted.
 pub(super) fn delete_some(tx: &mut Tx<'_>, limit: usize) -> Result<usize> {
     let rows = i64::try_from(limit).unwrap_or(i64::MAX);
     let gone = tenantry_store::listing::user_lists::delete_first(tx, rows)?;
@@ -152,7 +152,7 @@ pub(super) fn delete_some(tx: &mut Tx<'_>, limit: usize) -> Result<usize> {
     if let Some(partner) = partners::find(tx, pid)? {
         erasures::erase_partner(tx)?;
         partners::delete(tx, pid)?;
-        events::record(tx, Kind::PartnerDeleted, Some(json!({ "name": partner.name })), None)?;
+        events::record(tx, EventKind::PartnerDeleted, Some(json!({ "name": partner.name })), None)?;
     }
     Ok(0)
 }

@@ -1,15 +1,15 @@
-//! Passwords that somebody changes or resets (contract, part C, Passwords).
+//! Password changes and resets (contract, part C, Passwords).
 
 use zeroize::Zeroizing;
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::expensive_hashes::{self, Candidate, Compared};
 use crate::passwords::{HISTORY, has_ended, mail_temporary, make_temporary, notify, person};
 use crate::services::Services;
 use crate::{login_failures, policy, unit, users};
-use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::{Status, User, UserId};
-use tenantry_mail::{Notice, Reason};
+use tenantry_mail::{EmailContent, Reason};
 use tenantry_passwords::Whose;
 use tenantry_store::access::{Admin, Member, Scope as _, Within};
 use tenantry_store::engine::tx::Tx;
@@ -21,13 +21,13 @@ use tenantry_store::tables::sessions;
 /// The old password and every session end in this transaction; only the mailed password works (A5, B20, B21).
 ///
 /// # Errors
-/// A fault when the user is not ACTIVE: nobody could use the password.
+/// An error if the user is not ACTIVE: nobody could use the password.
 pub fn reset(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<()> {
     let user = users::get(tx, user_id)?;
     reset_user(tx, &user, false).map(drop)
 }
 
-/// Like [`reset`], and tells the password instead of mailing it.
+/// As [`reset`], but returns the password instead of mailing it.
 ///
 /// # Errors
 /// As [`reset`].
@@ -36,7 +36,7 @@ pub fn reset_and_tell(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<String>
     reset_user(tx, &user, true)
 }
 
-/// The caller's own reset (A5). The caller's session ends, too.
+/// The caller's own reset (A5). The caller's session ends as well.
 ///
 /// # Errors
 /// As [`reset`].
@@ -49,7 +49,7 @@ fn reset_user(tx: &mut Tx<'_>, user: &User, tell: bool) -> Result<String> {
     if user.status != Status::Active {
         let status = user.status.as_str();
         let detail = format!("this user is {status}: only an ACTIVE user gets a password");
-        return Err(Fault::new("/status", "not-active", detail).into());
+        return Err(FieldError::new("/status", "not-active", detail).into());
     }
     let (password, expires_at) = make_temporary(tx);
     outbox::withdraw(tx, user.user_id)?;
@@ -57,7 +57,7 @@ fn reset_user(tx: &mut Tx<'_>, user: &User, tell: bool) -> Result<String> {
     let new = NewPassword { hash: &hash, is_temporary: true, expires_at: Some(expires_at) };
     stored::replace(tx, user.user_id, &new, HISTORY)?;
     sessions::end_all_of(tx, user.user_id, None)?;
-    events::record_user(tx, Kind::PasswordReset, user.user_id, None, None)?;
+    events::record_user(tx, EventKind::PasswordReset, user.user_id, None, None)?;
     if tell {
         return Ok(password.as_str().to_owned());
     }
@@ -65,11 +65,11 @@ fn reset_user(tx: &mut Tx<'_>, user: &User, tell: bool) -> Result<String> {
     Ok(String::new())
 }
 
-/// The caller changes its own password (A4, B21). Every other session ends; the caller's goes on, and one that
-/// was opened with a temporary password becomes an ordinary one.
+/// The caller changes its own password (A4, B21). Every other session ends; the caller's continues, and one that was
+/// opened with a temporary password becomes an ordinary one.
 ///
 /// # Errors
-/// Faults at `/oldPassword` and `/newPassword`, all of them; a wrong old password counts as a failed login (B23).
+/// Errors at `/oldPassword` and `/newPassword`, all of them; a wrong old password counts as a failed login (B23).
 pub async fn change_own(
     services: &Services,
     member: &Member,
@@ -89,7 +89,7 @@ pub async fn change_own(
 
     let now = services.clock.now();
     let refused = now < failures.refused_until;
-    // Nothing is compared for one who is refused anyway.
+    // Nothing is compared for a caller that is refused anyway.
     let hashes =
         if refused { Vec::new() } else { present.iter().map(|p| p.hash.clone()).collect::<Vec<_>>() };
     let hasher = services.hasher.on_behalf_of(Whose::Partner(member.pid()));
@@ -113,18 +113,18 @@ pub async fn change_own(
     let matched = matched.filter(|p| !has_ended(p, now)).cloned();
     let mut faults = Vec::new();
     if matched.is_none() {
-        faults.push(Fault::new("/oldPassword", "wrong-password", "this is not your present password"));
+        faults.push(FieldError::new("/oldPassword", "wrong-password", "this is not your current password"));
     }
     if let Err(bad) = policy::check(&new, &person(&user)) {
         faults.extend(bad.into_iter().map(|b| b.at("/newPassword")));
     }
-    // Only somebody who knows the old password learns whether the new one was used before.
+    // Only a caller who knows the old password learns whether the new one was used before.
     if faults.is_empty() {
         let mut used: Vec<String> = history.iter().map(|p| p.hash.clone()).collect();
         used.extend(present.iter().filter(|p| p.is_temporary).map(|p| p.hash.clone()));
         if expensive_hashes::is_any_of(services, member.pid(), &new, used).await? {
             let detail = format!("the last {HISTORY} passwords and the temporary one cannot be used again");
-            faults.push(Fault::new("/newPassword", "used-before", detail));
+            faults.push(FieldError::new("/newPassword", "used-before", detail));
         }
     }
     let Some(matched) = matched.filter(|_| faults.is_empty()) else {
@@ -142,9 +142,10 @@ pub async fn change_own(
 fn set_own(tx: &mut Tx<'_, Member>, matched: i64, hash: &str) -> Result<()> {
     let user = users::get_self(tx)?;
     let user_id = user.user_id;
-    // Hashing took a while: what was right then must still be the password.
+    // Hashing took a while: the old password must still be the current one.
     if !stored::list_present(tx, user_id)?.iter().any(|p| p.password_id == matched) {
-        let fault = Fault::new("/oldPassword", "wrong-password", "your password was changed a moment ago");
+        let fault =
+            FieldError::new("/oldPassword", "wrong-password", "your password was changed a moment ago");
         return Err(fault.into());
     }
     outbox::withdraw(tx, user_id)?;
@@ -157,8 +158,8 @@ fn set_own(tx: &mut Tx<'_, Member>, matched: i64, hash: &str) -> Result<()> {
         user_id,
         tenantry_store::tables::users::Failures::default(),
     )?;
-    events::record_user(tx, Kind::PasswordChanged, user_id, None, None)?;
-    notify(tx, &user, &user.profile.email, Notice::PasswordChanged { username: user.username.clone() })
+    events::record_user(tx, EventKind::PasswordChanged, user_id, None, None)?;
+    notify(tx, &user, &user.profile.email, EmailContent::PasswordChanged { username: user.username.clone() })
 }
 
 #[cfg(test)]
@@ -171,7 +172,7 @@ mod tests {
     use crate::users::NewUser;
     use tenantry_core::account_policy::AccountPolicy;
     use tenantry_core::clock::{Clock, HOUR};
-    use tenantry_core::error::TokenFault;
+    use tenantry_core::error::TokenError;
     use tenantry_core::model::{PartnerId, Profile};
     use tenantry_core::random::Random;
     use tenantry_core::values;
@@ -227,11 +228,11 @@ mod tests {
         (store, Member::of(Caller::admit(&facts, 1_000).unwrap()).unwrap(), password)
     }
 
-    /// What may happen between the hashing of a new password and its transaction.
+    /// Changes between the hashing of a new password and its transaction.
     type Overtaking = fn(&mut Tx<'_, Admin>, UserId, &str) -> Result<()>;
 
     #[tokio::test]
-    async fn a_change_that_something_overtook_sets_nothing() {
+    async fn a_change_with_a_conflict_stores_nothing() {
         let overtakings: [(&str, Overtaking); 5] = [
             ("reset", |tx, user_id, _| reset(tx, user_id)),
             ("lock", |tx, user_id, _| {
@@ -251,12 +252,12 @@ mod tests {
             let (by, who) = (Operator::of_this_machine().as_admin_of(PID), member.clone());
             unit::write(&store, &by, move |tx| overtake(tx, who.user_id(), who.session_id())).await.unwrap();
             let set = unit::write(&store, &member, move |tx| set_own(tx, matched, "new")).await;
-            assert!(matches!(set, Err(Error::Unauthenticated(TokenFault::Invalid))), "{what}: {set:?}");
+            assert!(matches!(set, Err(Error::Unauthenticated(TokenError::Invalid))), "{what}: {set:?}");
         }
     }
 
     #[tokio::test]
-    async fn of_two_changes_in_one_session_the_later_finds_another_password() {
+    async fn of_two_password_changes_in_one_session_the_later_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let (store, member, matched) = logged_in(&dir).await;
         for (hash, is_first) in [("first", true), ("second", false)] {

@@ -2,39 +2,39 @@
 
 use zeroize::Zeroizing;
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::policy::{self, Person};
 use tenantry_core::account_policy::AccountPolicy;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{User, UserId};
-use tenantry_mail::{Letter, Notice, Reason, Recipient, Secret};
+use tenantry_mail::{Email, EmailContent, Reason, Recipient, Secret};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::outbox::{self, NewMail};
 use tenantry_store::tables::passwords as stored;
 use tenantry_store::tables::passwords::{NewPassword, Stored};
 
-/// How many permanent passwords, the present one included, are refused for a new one.
+/// Number of permanent passwords, including the current one, that a new one must not repeat.
 pub const HISTORY: i64 = 12;
 
-/// Gives a user that never had a password a temporary one, by mail (B16).
+/// Mails a temporary password to a user that never had a password (B16).
 pub(super) fn issue_first(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let (password, expires_at) = make_temporary(tx);
     insert_temporary(tx, user.user_id, &password, expires_at)?;
     mail_temporary(tx, user, password, expires_at, Reason::Welcome)?;
-    events::record_user(tx, Kind::PasswordIssued, user.user_id, None, None)
+    events::record_user(tx, EventKind::PasswordIssued, user.user_id, None, None)
 }
 
-/// Like [`issue_first`], but the password is told to the operator who asks, not mailed.
+/// As [`issue_first`], but returns the password to the operator instead of mailing it.
 pub(super) fn tell_temporary(tx: &mut Tx<'_>, user: &User) -> Result<String> {
     let (password, expires_at) = make_temporary(tx);
     insert_temporary(tx, user.user_id, &password, expires_at)?;
-    events::record_user(tx, Kind::PasswordIssued, user.user_id, None, None)?;
+    events::record_user(tx, EventKind::PasswordIssued, user.user_id, None, None)?;
     Ok(password.as_str().to_owned())
 }
 
-/// Gives a user a temporary password beside the one it has, by mail, because somebody asked for it. Only the newest
-/// temporary one is good (B22); sessions and the permanent one go on until it is used.
+/// Mails a requested temporary password to a user, in addition to the current one. Only the newest temporary one is
+/// valid (B22); sessions and the permanent one stay valid until it is used.
 pub(super) fn issue_forgotten(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let (password, expires_at) = make_temporary(tx);
     outbox::withdraw(tx, user.user_id)?;
@@ -42,7 +42,7 @@ pub(super) fn issue_forgotten(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     insert_temporary(tx, user.user_id, &password, expires_at)?;
     mail_temporary(tx, user, password, expires_at, Reason::Forgotten)?;
     let after = serde_json::json!({ "reason": "forgotten" });
-    events::record_user(tx, Kind::PasswordIssued, user.user_id, None, Some(after))
+    events::record_user(tx, EventKind::PasswordIssued, user.user_id, None, Some(after))
 }
 
 pub(super) fn make_temporary(tx: &Tx<'_>) -> (Zeroizing<String>, Millis) {
@@ -65,12 +65,12 @@ pub(super) fn mail_temporary(
     expires_at: Millis,
     reason: Reason,
 ) -> Result<()> {
-    // For a while after a self-made change, password mail goes to the old address (B25).
+    // For a while after a self-service change, password mail goes to the old address (B25).
     let held = match reason {
         Reason::Welcome => None,
         Reason::Reset | Reason::Forgotten => tenantry_store::tables::users::held_email(tx, user.user_id)?,
     };
-    let what = Notice::TemporaryPassword {
+    let what = EmailContent::TemporaryPassword {
         username: user.username.clone(),
         password: Secret::new(password.as_str().to_owned()),
         reason,
@@ -80,17 +80,17 @@ pub(super) fn mail_temporary(
 }
 
 /// Puts a mail to a user into the outbox.
-pub(super) fn notify(tx: &mut Tx<'_>, user: &User, address: &str, what: Notice) -> Result<()> {
+pub(super) fn notify(tx: &mut Tx<'_>, user: &User, address: &str, what: EmailContent) -> Result<()> {
     let (is_secret, expires_at) = (what.is_secret(), what.expires_at());
     let name = format!("{} {}", user.profile.first_name, user.profile.last_name);
-    let letter = Letter { to: Recipient { name, address: address.to_owned() }, what };
-    let letter = serde_json::to_string(&letter)
+    let email = Email { to: Recipient { name, address: address.to_owned() }, what };
+    let letter = serde_json::to_string(&email)
         .map(Zeroizing::new)
-        .map_err(|e| Error::internal(format!("a letter cannot be written: {e}")))?;
+        .map_err(|e| Error::internal(format!("a mail cannot be serialized: {e}")))?;
     outbox::insert(tx, &NewMail { user_id: user.user_id, letter: &letter, is_secret, expires_at })
 }
 
-/// Sets a permanent password for a user that is being made: the first admin's.
+/// Sets the permanent password of a user that is being created: the first admin.
 pub(super) fn set_permanent(tx: &mut Tx<'_>, user_id: UserId, hash: &str) -> Result<()> {
     stored::insert(tx, user_id, &NewPassword { hash, is_temporary: false, expires_at: None })
 }
@@ -105,7 +105,7 @@ pub(super) fn person(user: &User) -> Person<'_> {
     }
 }
 
-/// Whether a stored password opens nothing any more. An expired permanent one still opens a restricted session.
+/// Whether a stored password can no longer log in. An expired permanent one still opens a restricted session.
 pub(super) fn has_ended(password: &Stored, now: Millis) -> bool {
     password.is_temporary && password.expires_at.is_some_and(|at| now >= at)
 }

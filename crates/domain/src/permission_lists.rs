@@ -1,8 +1,8 @@
-//! Lists of permissions that are too large for one transaction (docs/adr/0025-lists-are-switched.md).
+//! Permission lists that are too large for one transaction (docs/adr/0025-lists-are-switched.md).
 //!
-//! What differs from the list in force is staged beside it in steps, between which others write. One small transaction
-//! switches: from there on the new list decides, never a part of it. Then what no longer counts is removed in steps. Of a
-//! process that crashed in between the next one removes what is left: before the switch the new list, after it the old.
+//! Differences from the current list are staged in steps, between which others can write. One small transaction
+//! switches: from then on the new list applies, never a part of it. Then the replaced rows are removed in steps. What a
+//! crashed process leaves is removed by the next one: before the switch the new list, after it the old one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,16 +26,16 @@ use tenantry_store::tables::permissions::{self, RowChange};
 /// Lists of more permissions than this are not written in one transaction.
 pub const SMALL: usize = 5_000;
 
-/// How often a list is staged that others change meanwhile.
+/// How often a list is staged if others change it meanwhile.
 const ATTEMPTS: usize = 3;
 
-/// Rows that are read at a time of those to settle.
+/// Rows per read while settling.
 const PAGE: usize = 20_000;
 
-/// Groups that are looked for at a time.
+/// Groups per query.
 const GROUPS: i64 = 100;
 
-/// Whether a group's list, or what replaces it, is too large for one transaction.
+/// Whether a group's list, or its replacement, is too large for one transaction.
 ///
 /// # Errors
 /// None of its own.
@@ -44,18 +44,17 @@ pub fn is_large(tx: &mut Tx<'_>, group_id: GroupId, list: &[ObjectPermissions]) 
     Ok(count > SMALL || permissions::has_more_than(tx, group_id, SMALL)?)
 }
 
-/// A list to replace a group's with.
+/// The new list of a group.
 #[derive(Debug, Clone)]
 pub struct Replacement {
     /// The group.
     pub group_id: GroupId,
-    /// The list. It has been held to the catalogue.
+    /// The list, checked against the catalogue.
     pub list: Arc<Vec<ObjectPermissions>>,
 }
 
-/// Gives a group a large list in place of the one it has, or takes a large one away, and answers `answer`.
-///
-/// It goes on when whoever asked is gone: what has begun is brought to its end.
+/// Replaces a group's list with a large one, or a large one with another, and returns `answer`. It goes on when whoever
+/// asked is gone: what has begun is brought to its end.
 ///
 /// # Errors
 /// Those of [`crate::permissions::replace`]; those of the options; Unavailable while other large units of the partner are under
@@ -72,7 +71,7 @@ where
     T: Keepable + Clone + Send + Sync + 'static,
 {
     if options.dry_run {
-        return rehearse(store, by, options, new.group_id, answer).await;
+        return dry_run(store, by, options, new.group_id, answer).await;
     }
     if !store.is_schema_common().await? {
         // A server of an earlier version would take what is staged for the list.
@@ -93,8 +92,8 @@ where
     work.await.unwrap_or_else(|_| Err(Error::internal("a change of permissions panicked")))
 }
 
-/// What a real run would say: it only reads.
-async fn rehearse<T>(
+/// Previews the result by reading only.
+async fn dry_run<T>(
     store: &Store,
     by: &Admin,
     options: WriteOptions,
@@ -104,7 +103,7 @@ async fn rehearse<T>(
 where
     T: Send + 'static,
 {
-    unit::rehearse_by_reading(store, by, move |tx| {
+    unit::dry_run_by_reading(store, by, move |tx| {
         options.check(tx)?;
         accessible(tx, group_id)?;
         Ok(Done::Now(answer))
@@ -112,14 +111,14 @@ where
     .await
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 enum Attempt<T> {
     Done(Done<T>),
-    /// Somebody else has changed the list meanwhile, or the group is gone.
+    /// Another request has changed the list meanwhile, or the group is gone.
     Overtaken,
 }
 
-/// What is there to do between the list in force and the new one.
+/// The differences between the current list and the new one.
 struct Plan {
     changes: Vec<RowChange>,
     event: Differing,
@@ -139,16 +138,16 @@ impl Work<'_> {
     {
         let group_id = self.new.group_id;
         for _ in 0..ATTEMPTS {
-            // Nobody else of the partner is at work: what is there was left over.
+            // No other change of the partner is in progress: existing rows are leftovers.
             settle(self.store, self.unit, group_id).await?;
             let change_id = self.begin(options).await?;
             let attempt = self.attempt(change_id, options, answer).await;
             let settled = settle(self.store, self.unit, group_id).await;
             match attempt {
                 Ok(Attempt::Done(done)) => {
-                    // The list is in force whatever becomes of the rest.
+                    // The list is in force, whatever happens to the rest.
                     if let Err(e) = settled {
-                        tracing::warn!(%e, "what a list of permissions has replaced is left to housekeeping");
+                        tracing::warn!(%e, "the replaced rows of a permission list are left to housekeeping");
                     }
                     return Ok(done);
                 }
@@ -159,7 +158,7 @@ impl Work<'_> {
         Err(overtaken())
     }
 
-    /// From here on a change of the list by anybody else is noticed.
+    /// From here on any other change of the list is noticed.
     async fn begin(&self, options: &WriteOptions) -> Result<i64> {
         let (group_id, options) = (self.new.group_id, options.clone());
         self.unit
@@ -190,7 +189,7 @@ impl Work<'_> {
         self.switch(change_id, &plan, is_staged, options, answer).await
     }
 
-    /// False when somebody else has changed the list meanwhile, or the group is gone.
+    /// False if another request has changed the list meanwhile, or the group is gone.
     async fn stage(&self, change_id: i64, plan: &Arc<Plan>) -> Result<bool> {
         let (group_id, mut from) = (self.new.group_id, 0);
         while from < plan.changes.len() {
@@ -261,13 +260,13 @@ impl Work<'_> {
 
 fn overtaken() -> Error {
     Error::Unavailable {
-        what: "others are changing the same list".into(),
+        what: "other requests are changing the same list".into(),
         retry_after: std::time::Duration::from_secs(1),
     }
 }
 
-/// Brings what a change of a group's list has left to rest, in steps: after its switch the rows it has replaced go, and
-/// without one its own. Whoever has the partner's large unit knows that nobody is at work on it.
+/// Settles a change of a group's list in steps: after its switch the replaced rows are removed, without one its own.
+/// The holder of the partner's large unit knows that no other change is in progress.
 async fn settle(store: &Store, unit: &LargeUnit, group_id: GroupId) -> Result<()> {
     let scope = system_within(unit.pid());
     let Some(mut of) = store.scan(&scope, move |tx| changes::find(tx, group_id)).await? else {
@@ -321,8 +320,8 @@ async fn settle_page(
     Ok(())
 }
 
-/// Settles what crashed processes and failed requests have left, of all partners; how many changes. Those of partners
-/// that have a large unit under way are left to it.
+/// Settles what crashed processes and failed requests have left, of all partners; returns the number of changes.
+/// Partners with a large unit in progress are skipped.
 ///
 /// # Errors
 /// Of the store. What was done by then stays done.

@@ -1,18 +1,18 @@
-//! Which permissions and wildcards groups have (contract, part C).
+//! Permissions and wildcards of groups (contract, part C).
 
 use serde_json::{Value, json};
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::groups::get_head;
 use tenantry_core::catalogue::Catalogue;
-use tenantry_core::error::{Error, Fault, Missing, Result};
+use tenantry_core::error::{Error, FieldError, Missing, Result};
 use tenantry_core::model::{Group, GroupId, ObjectPermissions};
 use tenantry_store::access::Admin;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::events::{NewEvent, insert_written};
 use tenantry_store::tables::{groups, permissions};
 
-/// A group that is not in the partner is here a fault, as the source prints (contract, part C).
+/// Here a group that is not in the partner is a `400`, as published (contract, part C).
 pub(super) fn accessible(tx: &mut Tx<'_, Admin>, group_id: GroupId) -> Result<Group> {
     get_head(tx, group_id).map_err(|error| match error {
         Error::NotFound(Missing::Group) => inaccessible().into(),
@@ -20,12 +20,12 @@ pub(super) fn accessible(tx: &mut Tx<'_, Admin>, group_id: GroupId) -> Result<Gr
     })
 }
 
-/// The fault of a group that is not in the partner.
-pub fn inaccessible() -> Fault {
-    Fault::new("groupId", "unknown-group", "there is no such group in this partner")
+/// The error of a group that is not in the partner.
+pub fn inaccessible() -> FieldError {
+    FieldError::new("groupId", "unknown-group", "there is no such group in this partner")
 }
 
-/// Those entries that the catalogue knows: a group may still have some of one that was replaced, which grant nothing.
+/// The entries that are in the catalogue: a group may still have some of a replaced catalogue, which grant nothing.
 fn known(catalogue: &Catalogue, list: Vec<ObjectPermissions>) -> Vec<ObjectPermissions> {
     let known = list.into_iter().filter_map(|mut entry| {
         let object_type = catalogue.object_type(&entry.object_type)?;
@@ -35,10 +35,10 @@ fn known(catalogue: &Catalogue, list: Vec<ObjectPermissions>) -> Vec<ObjectPermi
     known.collect()
 }
 
-/// What a group may do with single objects, as it was given.
+/// The permissions of a group on single objects, as they were given.
 ///
 /// # Errors
-/// A fault for a group that is not in the partner.
+/// An error for a group that is not in the partner.
 pub fn list(
     tx: &mut Tx<'_, Admin>,
     catalogue: &Catalogue,
@@ -48,7 +48,7 @@ pub fn list(
     Ok(known(catalogue, permissions::list(tx, group_id)?))
 }
 
-/// Gives a group this list in place of the one it has. The list has been held to the catalogue.
+/// Replaces the list of a group. The new list was checked against the catalogue.
 ///
 /// # Errors
 /// As [`list`].
@@ -64,7 +64,7 @@ pub fn replace(tx: &mut Tx<'_, Admin>, group_id: GroupId, list: &[ObjectPermissi
     Differing::of(&before, list).record(tx, group_id)
 }
 
-/// Gives a group these wildcards in place of those it has. They have been held to the catalogue.
+/// Replaces the wildcards of a group. They were checked against the catalogue.
 ///
 /// # Errors
 /// As [`list`].
@@ -78,12 +78,12 @@ pub fn replace_wildcards(tx: &mut Tx<'_, Admin>, group_id: GroupId, wildcards: &
         permissions::replace_wildcards(tx, group_id, &before.wildcards, &after)?;
         groups::raise_version(tx, group_id)?;
         let (old, new) = (json!({ "wildcards": before.wildcards }), json!({ "wildcards": after }));
-        events::record_group(tx, Kind::GroupWildcardsChanged, group_id, Some(old), Some(new))?;
+        events::record_group(tx, EventKind::GroupWildcardsChanged, group_id, Some(old), Some(new))?;
     }
     groups::find(tx, group_id)?.ok_or(Error::NotFound(Missing::Group))
 }
 
-/// What differs between two lists, as an event shows it: only the entries that differ, as JSON.
+/// The difference between two lists in an event: only the entries that differ, as JSON.
 pub(super) struct Differing {
     before: String,
     after: String,
@@ -100,7 +100,7 @@ impl Differing {
     }
 
     pub(super) fn record(&self, tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
-        let kind = Kind::GroupPermissionsChanged.name();
+        let kind = EventKind::GroupPermissionsChanged.name();
         let event = NewEvent { kind, group_id: Some(group_id), ..NewEvent::default() };
         insert_written(tx, &event, Some(&self.before), Some(&self.after))
     }

@@ -1,14 +1,14 @@
-//! What a password must look like (contract, part C, Passwords), and passwords that the system makes itself.
-//!
-//! That the newest 12 are refused needs the stored hashes and is checked where those are.
+//! The password policy (contract, part C, Passwords), and generated passwords. The history of 12 passwords is checked
+//! elsewhere, with the stored hashes.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
+use tenantry_core::error::FieldError;
 use tenantry_core::random::Random;
-use tenantry_core::values::{self, Bad, Text, fold};
+use tenantry_core::values::{self, Text, fold};
 
 /// Shortest password, in characters.
 pub const MIN: usize = 12;
@@ -18,7 +18,7 @@ pub const MAX: usize = 40;
 /// What a password looks like; there is more to it than a pattern can say.
 pub const PASSWORD: Text = Text::like(MIN..=MAX, "^[A-Za-z0-9][!-9;-~]*[A-Za-z0-9]$");
 
-/// What a password must not contain: the person's names and address.
+/// The person whose names and address a password must not contain.
 #[derive(Debug, Clone, Copy)]
 pub struct Person<'a> {
     /// As typed.
@@ -31,30 +31,31 @@ pub struct Person<'a> {
     pub email: &'a str,
 }
 
-/// Checks a permanent password and tells everything that is wrong with it. No detail contains the password.
+/// Checks a permanent password and returns all errors. No detail contains the password.
 ///
-/// "Not one of a list of common passwords, compared ignoring case and what stands before and after it" is read so:
-/// the password in lower case is compared with the list whole, without the special characters at both ends, and without
-/// the digits and special characters at both ends; the list's entries count without these, too. So `Password123-2024`
-/// is `password` and refused. Letters make another word: `Xk9$password1a` is `xk9$password1a` and not refused. That
-/// keeps the rule explicable and does not refuse each password with `love` somewhere in it.
-pub fn check(password: &str, person: &Person<'_>) -> Result<(), Vec<Bad>> {
+/// The rule "not on a list of common passwords, compared ignoring case and what stands before and after it" is
+/// implemented as follows: the lower-case password is compared with the list as a whole, without the special characters
+/// at both ends, and without the digits and special characters at both ends; the entries of the list also count without
+/// these. So `Password123-2024` is `password` and refused. Letters make a different word: `Xk9$password1a` is
+/// `xk9$password1a` and accepted. That keeps the rule explainable and does not refuse every password that contains
+/// `love`.
+pub fn check(password: &str, person: &Person<'_>) -> Result<(), Vec<FieldError>> {
     let mut bad = Vec::new();
     shape(password, &mut bad);
     names(password, person, &mut bad);
     if is_common(password) {
-        bad.push(Bad::new(
+        bad.push(FieldError::of_value(
             "common",
-            "is one of the passwords that are tried first, with digits or special characters around it: choose another, such as several unrelated words",
+            "is a common password, with or without digits or special characters around it: choose another, such as several unrelated words",
         ));
     }
     if bad.is_empty() { Ok(()) } else { Err(bad) }
 }
 
-fn shape(password: &str, bad: &mut Vec<Bad>) {
+fn shape(password: &str, bad: &mut Vec<FieldError>) {
     let mut fault = |wrong: bool, code, detail: &'static str| {
         if wrong {
-            bad.push(Bad::new(code, detail));
+            bad.push(FieldError::of_value(code, detail));
         }
     };
     let length = password.chars().count();
@@ -63,7 +64,7 @@ fn shape(password: &str, bad: &mut Vec<Bad>) {
     fault(
         !password.chars().all(is_allowed),
         "bad-character",
-        "has a character that is not allowed: use Latin letters without accents, digits and the special characters of ASCII but the colon; no spaces",
+        "has a character that is not allowed: use Latin letters without accents, digits and the special characters of ASCII except the colon; no spaces",
     );
     fault(
         password.chars().next().is_some_and(|c| !c.is_ascii_alphanumeric()),
@@ -94,30 +95,30 @@ fn is_special(c: char) -> bool {
     c.is_ascii_punctuation() && c != ':'
 }
 
-fn names(password: &str, person: &Person<'_>, bad: &mut Vec<Bad>) {
+fn names(password: &str, person: &Person<'_>, bad: &mut Vec<FieldError>) {
     let folded = Zeroizing::new(fold(password));
     let contains = |name: &str| name.chars().count() >= 3 && folded.contains(&fold(name));
-    // The key differs from the folded name in full-width letters, which a password has in ASCII.
+    // The key differs from the folded name for full-width letters, which a password has in ASCII.
     let key = values::username_key(person.username).unwrap_or_default();
     if contains(person.username) || contains(&key) {
-        bad.push(Bad::new("contains-username", "contains the username: leave it out"));
+        bad.push(FieldError::of_value("contains-username", "contains the username: remove it"));
     }
     if contains(person.first_name) {
-        bad.push(Bad::new("contains-first-name", "contains the first name: leave it out"));
+        bad.push(FieldError::of_value("contains-first-name", "contains the first name: remove it"));
     }
     if contains(person.last_name) {
-        bad.push(Bad::new("contains-last-name", "contains the last name: leave it out"));
+        bad.push(FieldError::of_value("contains-last-name", "contains the last name: remove it"));
     }
     if contains(person.email) {
-        bad.push(Bad::new("contains-email", "contains the e-mail address: leave it out"));
+        bad.push(FieldError::of_value("contains-email", "contains the e-mail address: remove it"));
     }
 }
 
-/// Passwords that attackers try first, one to a line, in lower case, in order of their bytes.
+/// Common passwords, one per line, in lower case, sorted by bytes.
 const COMMON: &str = include_str!("common_passwords.txt");
 
 fn is_common(password: &str) -> bool {
-    /// The list, and each entry's core: what a name is too (`abc` of `abc123`), but not what is left of digits.
+    /// The list, and each entry without its digits and special characters (`abc` of `abc123`), unless nothing is left.
     static LIST: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
         COMMON
             .lines()
@@ -135,24 +136,24 @@ fn core(s: &str) -> &str {
     s.trim_matches(|c: char| !c.is_ascii_alphabetic())
 }
 
-/// Letters and digits that are not taken for one another when read aloud or typed off: without 0 1 I O l o.
+/// Letters and digits that are not easily confused: without 0 1 I O l o.
 const ALPHABET: &[u8; 56] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz";
 const GROUPS: usize = 4;
 const GROUP: usize = 6;
 
-/// A password that meets the policy's shape for everybody: 24 random letters and digits of 56, which is 139 bits
-/// (less 0.04 for having all classes), in four groups.
+/// A password that meets the formal policy for everybody: 24 random letters and digits of 56, which is 139 bits (less
+/// 0.04 for having all classes), in four groups.
 ///
-/// The special character is the underscore: a double click selects across it, no line is wrapped at it, and it means
-/// nothing in HTML or a shell.
+/// The special character is the underscore: a double click selects across it, lines do not wrap at it, and it has no
+/// meaning in HTML or a shell.
 pub fn generate_temporary(random: &Random) -> Zeroizing<String> {
     loop {
         let mut password = Zeroizing::new(String::with_capacity(GROUPS * (GROUP + 1)));
         let mut letters = 0;
         while letters < GROUPS * GROUP {
-            // One call for all, with some to spare: creating users in bulk should not be one system call per letter.
+            // One call for all, with some reserve: bulk creation should not make one system call per letter.
             let mut pool = random.bytes::<48>();
-            // 224 is the largest multiple of 56 in a byte: above it the first letters would be likelier.
+            // 224 is the largest multiple of 56 in a byte: beyond it the first letters would be more likely.
             let fair = pool.iter().filter(|b| **b < 224).filter_map(|b| ALPHABET.get(usize::from(*b) % 56));
             for letter in fair.take(GROUPS * GROUP - letters) {
                 if letters > 0 && letters % GROUP == 0 {
@@ -171,10 +172,10 @@ pub fn generate_temporary(random: &Random) -> Zeroizing<String> {
     }
 }
 
-/// A password that meets the whole policy for this person, so that it can be a permanent one: the first admin's.
+/// A password that meets the whole policy for this person, so that it can be permanent: for the first admin.
 pub fn generate(random: &Random, person: &Person<'_>) -> Zeroizing<String> {
     loop {
-        // A name of three letters turns up by chance in one of some thousand.
+        // A name of three letters occurs by chance once in a few thousand.
         let password = generate_temporary(random);
         if check(&password, person).is_ok() {
             return password;

@@ -1,4 +1,4 @@
-//! What the rules work with: the database, the hash threads, the time, randomness, and what operators decide.
+//! The dependencies of the rules: database, hash threads, clock, randomness and settings.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::bulk_operations::in_process::Running;
 use crate::cursors::CursorKey;
 use crate::evaluations::Rules;
 use crate::large_units::LargeUnits;
-use crate::once::UnderWay;
+use crate::once::KeysInUse;
 use crate::uses::Uses;
 use tenantry_core::account_policy::AccountPolicy;
 use tenantry_core::catalogue::Catalogue;
@@ -17,10 +17,10 @@ use tenantry_passwords::{HashCost, Hasher, QUEUE_PER_THREAD};
 use tenantry_store::engine::turns::Turns;
 use tenantry_store::store::Store;
 
-/// Expensive password hashes that wait for their turn; more are refused, but for partners that have few of them.
+/// Maximum number of waiting expensive password hashes; more are refused, except for partners that have few of them.
 const WAITING_HASHES: usize = 256;
 
-/// What the rules and the worker are given, by whoever wires a process. Clones share it.
+/// The dependencies of the rules and the worker, assembled by the process. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Services(Arc<Parts>);
 
@@ -31,34 +31,34 @@ pub struct Parts {
     pub store: Store,
     /// The hash threads.
     pub hasher: Hasher,
-    /// The one turn for expensive hashes.
+    /// The queue for expensive hashes, one at a time.
     pub(super) expensive_turns: Turns,
-    /// Requests under way that are to be done once.
-    pub under_way: UnderWay,
-    /// Large units of work, one at a time for a partner.
+    /// Requests with an idempotency key in progress.
+    pub under_way: KeysInUse,
+    /// Large units of work, one at a time per partner.
     pub large_units: LargeUnits,
     /// Bulk operations that this process carries out.
     pub bulk: Running,
     /// Uses of sessions that are not stored yet.
     pub uses: Uses,
-    /// What authenticates cursors.
+    /// The key that authenticates cursors.
     pub cursor_key: CursorKey,
     /// The time.
     pub clock: Clock,
     /// Randomness.
     pub random: Random,
-    /// Which permissions there are to give.
+    /// The permission catalogue.
     pub catalogue: Catalogue,
-    /// Whether partner admins have every permission on every object without any group.
+    /// Whether partner admins have all permissions on all objects.
     pub admins_have_all_permissions: bool,
 }
 
-/// What operators decide of the rules.
+/// The settings of the rules.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Threads that hash passwords.
     pub hash_threads: usize,
-    /// What a hash costs.
+    /// The cost of a hash.
     pub hash_cost: HashCost,
     /// See [`Parts::catalogue`].
     pub catalogue: Catalogue,
@@ -74,7 +74,7 @@ impl std::ops::Deref for Services {
 }
 
 impl Services {
-    /// Starts the hash threads beside an open database, whose clock is everybody's.
+    /// Starts the hash threads for an open database, whose clock is used everywhere.
     ///
     /// # Errors
     /// A thread cannot be started.
@@ -84,7 +84,7 @@ impl Services {
         let queue = threads * QUEUE_PER_THREAD;
         let hasher = Hasher::supervised(store.supervisor(), threads, queue, hash_cost, random.clone())?;
         let expensive_turns = Turns::new(1, WAITING_HASHES, "password hashing is busy");
-        let (under_way, uses, large_units) = (UnderWay::default(), Uses::default(), LargeUnits::default());
+        let (under_way, uses, large_units) = (KeysInUse::default(), Uses::default(), LargeUnits::default());
         let cursor_key = CursorKey::parse(store.cursor_key())?;
         let bulk = Running::new(&random, large_units.clone());
         let clock = store.clock().clone();
@@ -111,7 +111,7 @@ impl Parts {
         self.store.policy()
     }
 
-    /// By what it is decided what users may do, beside what their groups have.
+    /// The rules of evaluations.
     pub fn rules(&self) -> Rules<'_> {
         Rules { catalogue: &self.catalogue, admins_have_all: self.admins_have_all_permissions }
     }

@@ -1,8 +1,8 @@
-//! Sessions: opening them, which there are, ending them, and removing those that have ended.
+//! Sessions: opening, listing and ending them, and removing those that have ended.
 
 use serde_json::json;
 
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::tokens::Origin;
 use crate::users;
 use tenantry_core::clock::{DAY, Millis};
@@ -14,29 +14,29 @@ use tenantry_store::listing::lists::Total;
 use tenantry_store::tables::sessions;
 use tenantry_store::tables::sessions::{NewSession, SessionPosition};
 
-/// What a session is opened with.
+/// The input of [`open`].
 pub(super) struct Opening<'a> {
     pub(super) client_id: &'a str,
     pub(super) user_id: Option<UserId>,
     pub(super) origin: &'a Origin,
-    /// Set for a session that must first change the password: when that password ends, if it does.
+    /// Set for a session that must first change the password: the expiry of that password, if it has one.
     pub(super) restricted: Option<Option<Millis>>,
 }
 
-/// A session that is open, and until when its next tokens are good.
+/// An open session, and the expiry of its next tokens.
 pub(super) struct OpenedSession {
     pub(super) session_id: String,
     /// It must first change the password (B22).
     pub(super) is_restricted: bool,
     pub(super) access_ends: Millis,
-    /// None: it is not refreshed.
+    /// None if it cannot be refreshed.
     pub(super) refresh_ends: Option<Millis>,
-    /// When it ends unless it is refreshed.
+    /// Its end unless it is refreshed.
     pub(super) ends_at: Millis,
 }
 
 impl OpenedSession {
-    /// An ordinary session of a user that goes on now.
+    /// An ordinary session of a user, extended from now.
     pub(super) fn refreshed(tx: &Tx<'_>, session_id: String) -> Self {
         let (access_ends, refresh_ends) =
             (tx.now() + tx.policy().access_token, tx.now() + tx.policy().refresh_token);
@@ -45,11 +45,11 @@ impl OpenedSession {
     }
 }
 
-/// Opens a session, which has no tokens yet ([`crate::tokens`]).
+/// Opens a session, without tokens ([`crate::tokens`] issues them).
 pub(super) fn open(tx: &mut Tx<'_>, opening: &Opening<'_>) -> Result<OpenedSession> {
     let mut session = OpenedSession::refreshed(tx, tx.random().token::<16>());
     session.is_restricted = opening.restricted.is_some();
-    // A technical account logs in again with its secret; a restricted session must not live on (B22).
+    // A technical account logs in again with its secret; a restricted session must not be extended (B22).
     if session.is_restricted || opening.user_id.is_none() {
         if let Some(Some(ends)) = opening.restricted {
             session.access_ends = session.access_ends.min(ends);
@@ -75,21 +75,21 @@ pub(super) fn open(tx: &mut Tx<'_>, opening: &Opening<'_>) -> Result<OpenedSessi
     Ok(session)
 }
 
-/// How long an access token is kept after its end, so that its bearer is told "expired", not "invalid".
+/// How long an access token is kept after its end, so that its bearer gets "expired", not "invalid".
 const KEPT: Millis = DAY;
 
-/// Which sessions of a user, in which order.
+/// A query for sessions of a user.
 #[derive(Debug, Clone)]
 pub struct SessionQuery {
-    /// The newest first.
+    /// Newest first.
     pub descending: bool,
-    /// Where to begin.
+    /// The start of the page.
     pub from: SessionPosition,
-    /// How many at most.
+    /// The maximum number of rows.
     pub size: i64,
 }
 
-/// Sessions of a user of the partner that have not ended, and how many there are in all; from one snapshot.
+/// Active sessions of a user of the partner, and the total, from one snapshot.
 ///
 /// # Errors
 /// Not found, also for another partner's user (B11).
@@ -98,7 +98,7 @@ pub fn list(tx: &mut Tx<'_, Admin>, user_id: UserId, query: &SessionQuery) -> Re
     select(tx, user_id, query)
 }
 
-/// The caller's own sessions, the one of the request included.
+/// The caller's own sessions, including the current one.
 ///
 /// # Errors
 /// None of its own.
@@ -121,7 +121,7 @@ pub fn end(tx: &mut Tx<'_, Admin>, user_id: UserId, session_id: &str) -> Result<
     end_one(tx, user_id, session_id)
 }
 
-/// Ends one of the caller's own sessions, the one of the request perhaps.
+/// Ends one of the caller's own sessions, possibly the current one.
 ///
 /// # Errors
 /// Not found.
@@ -139,7 +139,7 @@ pub fn end_all(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<()> {
     end_every(tx, user_id)
 }
 
-/// Ends every session of the caller, the one of the request included.
+/// Ends all sessions of the caller, including the current one.
 ///
 /// # Errors
 /// None of its own.
@@ -152,7 +152,7 @@ fn end_one(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<()> {
     if !sessions::end_of(tx, user_id, session_id)? {
         return Err(Error::NotFound(Missing::Session));
     }
-    events::record_user(tx, Kind::SessionEnded, user_id, None, None)
+    events::record_user(tx, EventKind::SessionEnded, user_id, None, None)
 }
 
 fn end_every(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
@@ -160,11 +160,12 @@ fn end_every(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     if ended == 0 {
         return Ok(());
     }
-    events::record_user(tx, Kind::SessionEnded, user_id, Some(json!({ "sessions": ended })), None)
+    events::record_user(tx, EventKind::SessionEnded, user_id, Some(json!({ "sessions": ended })), None)
 }
 
-/// Removes tokens and sessions that ended more than a day ago, of all partners, at most `limit` of each (a session
-/// takes its tokens along; one that is refreshed for ever leaves its old ones here). How many; as long as there are `limit` or more, there may be others.
+/// Removes tokens and sessions that ended more than a day ago, of all partners, at most `limit` of each (a session is
+/// removed with its tokens; one that is refreshed forever only loses its old ones). Returns their number; as long as it
+/// is at least `limit`, there may be more.
 ///
 /// # Errors
 /// None of its own.

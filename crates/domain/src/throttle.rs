@@ -1,5 +1,5 @@
-//! Failed logins per address, and forgotten passwords asked for: after so many in five minutes, that address has to
-//! wait, and no other. They are rows, so that the limit holds across processes and restarts.
+//! Limits per address on failed logins and forgotten-password requests: after a number of them in five minutes, that
+//! address has to wait, and no other. They are rows, so the limit applies across processes and restarts.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use tenantry_store::tables::login_failures;
 /// How long a failure counts.
 const WINDOW: Millis = 5 * MINUTE;
 
-/// Whether logins from this address may be tried now. Those under way are not counted, since most succeed;
-/// the hash queue bounds how many can slip by at once.
+/// Checks whether this address may attempt a login now. Logins in progress are not counted, since most succeed; the
+/// hash queue limits how many can slip through at once.
 ///
 /// # Errors
-/// [`Error::TooMany`] when the address has to wait.
+/// [`Error::TooMany`] if the address has to wait.
 pub async fn check(services: &Services, address: IpAddr) -> Result<()> {
     services.store.read(&nobody(), move |tx| check_in(tx, address)).await
 }
@@ -37,24 +37,24 @@ fn check_key(tx: &mut Tx<'_>, key: &str, limit: i64) -> Result<()> {
     Err(Error::TooMany(Duration::from_millis(u64::try_from(first + WINDOW - now).unwrap_or(0))))
 }
 
-/// Remembers a failed login.
+/// Records a failed login.
 pub(super) fn record_failure(tx: &mut Tx<'_>, address: IpAddr) -> Result<()> {
     login_failures::insert(tx, &network(address))
 }
 
-/// Counts a forgotten password that is asked for from this address, unless there were too many.
+/// Counts a forgotten-password request of this address, unless there were too many.
 ///
 /// # Errors
-/// [`Error::TooMany`] when the address has to wait.
+/// [`Error::TooMany`] if the address has to wait.
 pub(super) fn count_request(tx: &mut Tx<'_>, address: IpAddr) -> Result<()> {
-    // Beside the failed logins, under a name that no address has.
+    // Stored with the failed logins, under a key that no address has.
     let key = format!("forgotten {}", network(address));
     let limit = tx.policy().forgotten_per_address;
     check_key(tx, &key, limit)?;
     login_failures::insert(tx, &key)
 }
 
-/// Forgets failures that do not count any more, at most `limit` rows; how many.
+/// Removes at most `limit` rows that no longer count. Returns their number.
 ///
 /// # Errors
 /// None of its own.
@@ -63,7 +63,7 @@ pub fn purge(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
     login_failures::purge(tx, until, limit)
 }
 
-/// Whom a limit is for: an IPv4 address, or the /64 that one IPv6 customer has at least.
+/// The key of a limit: an IPv4 address, or an IPv6 /64, which a single customer has at least.
 fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.to_string(),

@@ -1,7 +1,7 @@
-//! Access and refresh tokens (RFC 6749, 6750, 7009, 7662), and who a token lets in.
+//! Access and refresh tokens (RFC 6749, 6750, 7009, 7662), and authentication by token.
 //!
-//! A token is `at.<partner>.<random>` (access), `rt.<partner>.<random>` (refresh); the partner leads, so that it is
-//! looked up in its partner's rows. The database holds SHA-256 of it only.
+//! A token is `at.<partner>.<random>` (access) or `rt.<partner>.<random>` (refresh); it begins with the partner, so
+//! that it is looked up in its rows. The database only has its SHA-256.
 
 use std::net::IpAddr;
 
@@ -12,13 +12,13 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::clients::{self, ClientIdentity};
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::services::Services;
 use crate::sessions::{self as domain_sessions, OpenedSession, Opening};
 use crate::token_text::partner_of;
 use crate::{passwords, unit};
 use tenantry_core::clock::Millis;
-use tenantry_core::error::{Error, GrantError, Missing, Result, TokenFault};
+use tenantry_core::error::{Error, GrantError, Missing, Result, TokenError};
 use tenantry_core::model::{PartnerId, Status, User, UserId};
 use tenantry_core::random::Random;
 use tenantry_store::access::{Caller, Operator, TokenFacts, system_within};
@@ -36,7 +36,7 @@ fn make(random: &Random, kind: &str, pid: PartnerId) -> Zeroizing<String> {
     Zeroizing::new(format!("{kind}.{pid}.{}", random.token::<32>()))
 }
 
-/// Who bears this access token.
+/// Authenticates an access token.
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] with what is wrong with it.
@@ -45,7 +45,7 @@ pub async fn authenticate(services: &Services, token: &str) -> Result<Caller> {
         Some(pid) => services.store.find_token(pid, &hash(token)).await?,
         None => None,
     };
-    let facts = facts.ok_or(Error::Unauthenticated(TokenFault::Invalid))?;
+    let facts = facts.ok_or(Error::Unauthenticated(TokenError::Invalid))?;
     let now = services.clock.now();
     let caller = Caller::admit(&facts, now).map_err(Error::Unauthenticated)?;
     services.uses.note(&facts, now);
@@ -65,7 +65,7 @@ pub async fn authenticate_operator(services: &Services, token: &str) -> Result<O
     Operator::by_token(known)
 }
 
-/// A name of the operator with this token, which does not tell the token.
+/// A name of the operator with this token, which does not reveal the token.
 pub fn operator_name(token: &str) -> String {
     format!("operator:{}", stored_operator_hash(token))
 }
@@ -74,7 +74,7 @@ fn stored_operator_hash(token: &str) -> String {
     URL_SAFE_NO_PAD.encode(hash(token))
 }
 
-/// Makes a token for the operator's API. It is told once and stored as a hash.
+/// Creates a token for the operator API. It is returned once and stored as a hash.
 ///
 /// # Errors
 /// None of its own.
@@ -84,7 +84,7 @@ pub fn create_operator_token(tx: &mut Tx<'_, Operator>, name: &str) -> Result<(i
     Ok((id, token))
 }
 
-/// All operators' tokens, without the tokens.
+/// All operator tokens, without their secrets.
 ///
 /// # Errors
 /// None of its own.
@@ -92,7 +92,7 @@ pub fn list_operator_tokens(tx: &mut Tx<'_, Operator>) -> Result<Vec<partners::O
     partners::list_operator_tokens(tx)
 }
 
-/// Revokes an operator's token.
+/// Revokes an operator token.
 ///
 /// # Errors
 /// Not found.
@@ -104,22 +104,22 @@ pub fn revoke_operator_token(tx: &mut Tx<'_, Operator>, token_id: i64) -> Result
     }
 }
 
-/// Where a token request came from.
+/// The origin of a token request.
 #[derive(Debug, Clone)]
 pub struct Origin {
     /// The client's address.
     pub address: IpAddr,
-    /// What it says it is; at most 255 characters are kept.
+    /// The user agent; at most 255 characters are kept.
     pub user_agent: Option<String>,
 }
 
-/// Tokens just given. Not `Debug`: they would be one `{:?}` away from a log.
+/// Issued tokens. Not `Debug`: they would be one `{:?}` away from a log.
 pub struct Granted {
-    /// For requests.
+    /// The access token.
     pub access_token: Zeroizing<String>,
-    /// For new tokens; none for restricted sessions (B22) and technical accounts.
+    /// The refresh token; `None` for restricted sessions (B22) and technical accounts.
     pub refresh_token: Option<Zeroizing<String>>,
-    /// How long the access token lives.
+    /// The lifetime of the access token.
     pub expires_in: Millis,
     /// Opened with a temporary or expired password (B22).
     pub password_change_required: bool,
@@ -164,7 +164,7 @@ pub async fn grant_client_credentials(
         let opening =
             Opening { client_id: &client.client_id, user_id: None, origin: &origin, restricted: None };
         let session = domain_sessions::open(tx, &opening)?;
-        events::record(tx, Kind::SessionStarted, None, Some(json!({ "clientId": client.client_id })))?;
+        events::record(tx, EventKind::SessionStarted, None, Some(json!({ "clientId": client.client_id })))?;
         issue(tx, &session)
     })
     .await
@@ -177,7 +177,7 @@ fn invalid_refresh_token() -> Error {
     )
 }
 
-/// The refresh token grant (RFC 6749 §6), rotating: the token works once. Its second use ends the whole session,
+/// The refresh token grant (RFC 6749 §6) with rotation: a token works once. Its second use ends the whole session,
 /// since one of the two users stole it (RFC 9700 §4.14).
 ///
 /// # Errors
@@ -190,7 +190,7 @@ pub async fn grant_refresh(services: &Services, client: &ClientIdentity, token: 
     granted.ok_or_else(invalid_refresh_token)
 }
 
-/// None = refused; what a replay ended stays ended, hence no error, which would undo it.
+/// `None` if refused; not an error, which would roll back the end of a replayed session.
 fn refresh(tx: &mut Tx<'_>, presented: &TokenHash, client_id: &str) -> Result<Option<Granted>> {
     let Some(token) = sessions::find_refresh_token(tx, presented)? else { return Ok(None) };
     if token.client_id != client_id {
@@ -199,7 +199,7 @@ fn refresh(tx: &mut Tx<'_>, presented: &TokenHash, client_id: &str) -> Result<Op
     if token.used_at.is_some() {
         sessions::end(tx, &token.session_id)?;
         if let Some(user_id) = token.user_id {
-            events::record_user(tx, Kind::SessionReplayed, user_id, None, None)?;
+            events::record_user(tx, EventKind::SessionReplayed, user_id, None, None)?;
         }
         return Ok(None);
     }
@@ -211,7 +211,7 @@ fn refresh(tx: &mut Tx<'_>, presented: &TokenHash, client_id: &str) -> Result<Op
     issue(tx, &session).map(Some)
 }
 
-/// The user for whom a refresh token that was not yet used is good now.
+/// The user of a refresh token, if the token is unused and valid.
 fn owner_of(tx: &mut Tx<'_>, token: &RefreshToken) -> Result<Option<User>> {
     let (now, pid) = (tx.now(), tx.pid());
     let Some(user_id) = token.user_id else { return Ok(None) };
@@ -219,13 +219,13 @@ fn owner_of(tx: &mut Tx<'_>, token: &RefreshToken) -> Result<Option<User>> {
     if now >= token.expires_at || user.status != Status::Active || partners::is_suspended(tx, pid)? {
         return Ok(None);
     }
-    // A password past its expiry must be changed at a login; refreshing must not put that off for ever.
+    // An expired password must be changed at a login; refreshing must not postpone that forever.
     let present = tenantry_store::tables::passwords::list_present(tx, user_id)?;
     let is_good = present.iter().any(|p| !p.is_temporary && !passwords::is_overdue(p, tx.policy(), now));
     Ok(is_good.then_some(user))
 }
 
-/// Ends the session of a token (RFC 7009). A token that is unknown, or was given to another client, stays as it is.
+/// Ends the session of a token (RFC 7009). A token that is unknown or was issued to another client is ignored.
 ///
 /// # Errors
 /// None of its own.
@@ -236,10 +236,13 @@ pub async fn revoke(services: &Services, client: &ClientIdentity, token: &str) -
             return Ok(());
         }
         match session.user_id {
-            Some(user_id) => events::record_user(tx, Kind::SessionEnded, user_id, None, None),
-            None => {
-                events::record(tx, Kind::SessionEnded, None, Some(json!({ "clientId": session.client_id })))
-            }
+            Some(user_id) => events::record_user(tx, EventKind::SessionEnded, user_id, None, None),
+            None => events::record(
+                tx,
+                EventKind::SessionEnded,
+                None,
+                Some(json!({ "clientId": session.client_id })),
+            ),
         }
     })
     .await
@@ -283,14 +286,14 @@ async fn find_session(
     } else {
         return Ok(None);
     };
-    // A client revokes only what was given to itself (RFC 7009 §2.1, B28).
+    // A client can only revoke tokens issued to itself (RFC 7009 §2.1, B28).
     Ok(found.filter(|s| s.client_id == client.client_id()).map(|s| (pid, s)))
 }
 
-/// What is told of a good token (RFC 7662 §2.2).
+/// The introspection of a valid token (RFC 7662 §2.2).
 #[derive(Debug)]
 pub struct Introspection {
-    /// The client it was given to.
+    /// The client that it was issued to.
     pub client_id: String,
     /// The user, unless it is a technical account's.
     pub user: Option<(UserId, String)>,
@@ -298,7 +301,7 @@ pub struct Introspection {
     pub pid: PartnerId,
     /// Whether its bearer is a partner admin.
     pub is_admin: bool,
-    /// When it was given.
+    /// When it was issued.
     pub issued_at: Millis,
     /// When it ends.
     pub expires_at: Millis,
@@ -306,7 +309,7 @@ pub struct Introspection {
     pub is_refresh_token: bool,
 }
 
-/// What a token is worth (RFC 7662), for a confidential client of its partner; none = not active.
+/// Introspects a token (RFC 7662) for a confidential client of its partner; `None` if it is not active.
 ///
 /// # Errors
 /// `unauthorized_client` for the public client.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::conditions::{self, Condition, Target};
 use crate::last_admin;
-use crate::once::{self, Claim, Keepable};
+use crate::once::{self, IdempotencyKey, Keepable};
 use tenantry_core::error::Result;
 use tenantry_store::access::Scope;
 use tenantry_store::engine::tx::{Outcome, Tx};
@@ -33,7 +33,7 @@ where
 }
 
 /// Like [`write_large`], and takes everything back at its end.
-pub async fn rehearse_large<S, T, F>(store: &Store, scope: &S, work: F) -> Result<T>
+pub async fn dry_run_large<S, T, F>(store: &Store, scope: &S, work: F) -> Result<T>
 where
     S: Scope + Clone + Send + 'static,
     T: Send + 'static,
@@ -44,7 +44,7 @@ where
 
 /// Says what a large unit of work would say, by reading alone, beside the writer. Whoever asks for it must still be
 /// allowed to.
-pub async fn rehearse_by_reading<S, T, F>(store: &Store, scope: &S, work: F) -> Result<T>
+pub async fn dry_run_by_reading<S, T, F>(store: &Store, scope: &S, work: F) -> Result<T>
 where
     S: Scope + Clone + Send + 'static,
     T: Send + 'static,
@@ -71,7 +71,7 @@ pub struct WriteOptions {
     /// The state that the target must be in.
     pub condition: Condition,
     /// The idempotency key: whoever sends it again gets the stored response.
-    pub once: Option<Claim>,
+    pub once: Option<IdempotencyKey>,
 }
 
 /// What a unit came to.
@@ -203,7 +203,7 @@ impl WriteOptions {
 fn recheck(tx: &mut Tx<'_>) -> Result<()> {
     let Some(caller) = tx.scope().caller().cloned() else { return Ok(()) };
     let takes_admin = tx.scope().takes_admin();
-    caller.readmit(sessions::find_standing(tx, caller.session_id())?, takes_admin)
+    caller.recheck(sessions::find_state(tx, caller.session_id())?, takes_admin)
 }
 
 fn run<S: Scope + 'static, T>(tx: &mut Tx<'_, S>, work: impl Fn(&mut Tx<'_, S>) -> Result<T>) -> Result<T> {

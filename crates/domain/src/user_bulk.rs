@@ -1,36 +1,38 @@
-//! Users, created and changed many at a time.
+//! Bulk creation and bulk changes of users.
 
 use crate::bulk_changes::{BulkChange, BulkOperation, Selection};
 use crate::events;
 use crate::users::{self, NewUser, UserChange};
-use tenantry_core::error::{Conflict, Error, Fault, Missing, Result};
+use tenantry_core::error::{Conflict, Error, FieldError, Missing, Result};
 use tenantry_core::model::UserId;
 use tenantry_store::access::Admin;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::user_lists;
 use tenantry_store::listing::user_queries::{UserQuery, sort_key};
 
-/// The most users that one change may hit.
+/// Maximum number of users of a change.
 pub const MOST_CHANGED: usize = 100_000;
 
-/// Users looked for at once.
+/// Users per query.
 const CHUNK: i64 = 1_000;
 
-/// The most faults that are listed of a bulk: ten thousand bad rows need no ten thousand explanations.
+/// Maximum number of errors reported for a bulk create.
 const LISTED: usize = 100;
 
-/// A row of a bulk: a user to create, or what is wrong with it.
-pub type Row = Result<NewUser, Vec<Fault>>;
+/// A row of a bulk create: a user, or its errors.
+pub type BulkRow = Result<NewUser, Vec<FieldError>>;
 
-/// Creates users in the order of their rows; what became of each.
+/// Creates users in the order of their rows. Returns the result of each.
 ///
-/// An atomic bulk creates all of them or none: it fails as its first bad row does. Otherwise a bad row is passed over.
+/// An atomic bulk creates all of them or none: it fails with the error of its first invalid row. Otherwise an invalid
+/// row is skipped.
 ///
 /// # Errors
-/// Atomic: that of the first bad row, its place below `place`. Else only those that no row is to blame for.
+/// Atomic: that of the first invalid row, with its position below `place`. Otherwise only those that are not about a
+/// row.
 pub fn create_many(
     tx: &mut Tx<'_, Admin>,
-    rows: &[Row],
+    rows: &[BulkRow],
     atomic: Option<&str>,
 ) -> Result<Vec<Result<UserId>>> {
     let (mut made, mut joined) = (Vec::with_capacity(rows.len()), Vec::new());
@@ -38,7 +40,7 @@ pub fn create_many(
         let one = match row {
             Err(_) if let Some(place) = atomic => return Err(all_faults(rows, place)),
             Err(faults) => Err(Error::Invalid(faults.clone())),
-            // One failure is everybody's: nothing has to be taken back alone.
+            // One failure fails all: no row has to be rolled back alone.
             Ok(new) if atomic.is_some() && tx.refuses_at_once() => users::create_uncounted(tx, new),
             // By itself also where a refusal may come with a later row: so it is this row's.
             Ok(new) => tx.attempt(|tx| users::create_uncounted(tx, new))?,
@@ -60,10 +62,10 @@ pub fn create_many(
 }
 
 /// The first row at fault has faults that need no look into the database: so they are told together (B6).
-fn all_faults(rows: &[Row], place: &str) -> Error {
+fn all_faults(rows: &[BulkRow], place: &str) -> Error {
     let faults = rows.iter().enumerate().flat_map(|(index, row)| {
         let faults = row.as_ref().err().into_iter().flatten();
-        faults.map(move |fault| Fault {
+        faults.map(move |fault| FieldError {
             field: format!("{place}/{index}{}", fault.field).into(),
             ..fault.clone()
         })
@@ -71,19 +73,19 @@ fn all_faults(rows: &[Row], place: &str) -> Error {
     Error::Invalid(faults.take(LISTED).collect())
 }
 
-/// What a change of many came to.
+/// The result of a bulk change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Changed {
-    /// Users it was for.
+    /// Matched users.
     pub matched: usize,
-    /// Users that are now other than before.
+    /// Users that were changed.
     pub changed: usize,
 }
 
 /// Applies one change to many users, all or none.
 ///
 /// # Errors
-/// Not found, listing the unknown ids; `count-mismatch` when there are not as many users as `expected`; those of
+/// Not found, listing the unknown ids; `count-mismatch` if the number of users differs from `expected`; those of
 /// [`users::update`].
 pub fn update_many(
     tx: &mut Tx<'_, Admin>,
@@ -104,7 +106,7 @@ pub fn update_many(
     Ok(Changed { matched, changed })
 }
 
-/// Whom an operation is for. Only users are looked for.
+/// The ids of an operation. Only users are looked up.
 ///
 /// # Errors
 /// For a change of users those of [`update_many`] that come before the first change.
@@ -112,7 +114,7 @@ pub(super) fn ids_of(tx: &mut Tx<'_, Admin>, operation: &BulkOperation) -> Resul
     match (&operation.change, &operation.selection) {
         (BulkChange::UpdateUsers(_), selection) => select(tx, selection, operation.expected),
         (_, Selection::Ids(ids)) => Ok(ids.clone()),
-        (_, Selection::Filter(_)) => Err(Error::internal("only changes of users are for a filter")),
+        (_, Selection::Filter(_)) => Err(Error::internal("only changes of users can have a filter")),
     }
 }
 
@@ -132,8 +134,7 @@ fn select(tx: &mut Tx<'_>, selection: &Selection, expected: Option<i64>) -> Resu
         let found =
             if matched > MOST_CHANGED { format!("more than {MOST_CHANGED}") } else { matched.to_string() };
         let expected = expected.map_or_else(|| MOST_CHANGED.to_string(), |expected| expected.to_string());
-        let detail =
-            format!("this is for {found} users, not for {expected} as expected; nothing was changed");
+        let detail = format!("this matches {found} users, not {expected} as expected; nothing was changed");
         return Err(Conflict::field("count-mismatch", "/expectedCount", detail));
     }
     Ok(ids)
@@ -148,7 +149,7 @@ fn find(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Vec<i64>> {
         let Some(last) = found.last() else { return Ok(ids) };
         after = Some((sort_key(query.sort, last), last.user_id));
         ids.extend(found.iter().map(|user| user.user_id.0));
-        // One too many is enough to know.
+        // One more than the maximum is enough to know.
         if ids.len() > MOST_CHANGED {
             return Ok(ids);
         }

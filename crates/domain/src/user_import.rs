@@ -1,5 +1,5 @@
-//! Users that come from elsewhere, a file of them, in batches, each in a transaction or several, so that others write
-//! between them, and an import that breaks off goes on where it stopped.
+//! Imports of users, in batches, each in one or more transactions, so that others can write in between, and an
+//! interrupted import can resume.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -10,59 +10,59 @@ use sha2::{Digest as _, Sha256};
 use crate::users::{self, NewUser};
 use crate::{passwords, unit};
 use tenantry_core::clock::{DAY, Millis};
-use tenantry_core::error::{Conflict, Error, Fault, Result};
+use tenantry_core::error::{Conflict, Error, FieldError, Result};
 use tenantry_core::model::{GroupId, User, UserId};
 use tenantry_core::rows::{RawRow, Text};
 use tenantry_store::access::{Admin, Operator};
 use tenantry_store::engine::pace::{Pace, StepLimits};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
-use tenantry_store::tables::imports::{self, Progress};
+use tenantry_store::tables::imports::{self, ImportProgress};
 use tenantry_store::tables::{expensive_hashes, groups, users as stored};
 
-/// How long an import that broke off can be gone on with.
+/// How long an interrupted import can be resumed.
 const KEPT: Millis = 7 * DAY;
 
 /// A user to import.
 #[derive(Clone)]
 pub struct ImportedUser {
-    /// As for a create.
+    /// As in a create.
     pub new: NewUser,
-    /// A hash from elsewhere, checked ([`tenantry_passwords::check_foreign`]).
+    /// A checked hash of another system ([`tenantry_passwords::check_foreign`]).
     pub password_hash: Option<String>,
 }
 
-/// A row of an import: a user, or what is wrong with it.
+/// A row of an import: a user, or its errors.
 #[derive(Clone)]
-pub struct Row {
-    /// Where it begins in its file.
+pub struct ImportRow {
+    /// The line that it begins on.
     pub line: u64,
-    /// What stands there.
-    pub user: Result<ImportedUser, Vec<Fault>>,
+    /// Its content.
+    pub user: Result<ImportedUser, Vec<FieldError>>,
 }
 
-/// What became of a row, or would become of it.
+/// The result of a row, or the expected result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Fate {
-    /// Where the row begins in its file.
+pub struct RowOutcome {
+    /// The line that the row begins on.
     pub line: u64,
-    /// The name of the user it became, where it became one.
+    /// The name of the created user, if it was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// The user's groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<i64>,
-    /// Why it was rejected, where it was.
+    /// Why it was rejected, if it was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Reason>,
-    /// By which the user is unique, for [`Seen`], which takes them.
+    /// The unique keys of the user, for [`Seen`], which takes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keys: Option<(String, Option<String>)>,
 }
 
-/// For people, in one line.
-impl std::fmt::Display for Fate {
+/// One line for people.
+impl std::fmt::Display for RowOutcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "line {}: ", self.line)?;
         if let Some(username) = &self.username {
@@ -90,12 +90,12 @@ pub struct Reason {
     pub field: String,
     /// Stable and machine-readable, such as `username-taken`.
     pub code: String,
-    /// What is wrong and how to mend it.
+    /// What is wrong and how to fix it.
     pub detail: String,
 }
 
-impl From<Fault> for Reason {
-    fn from(Fault { field, code, detail }: Fault) -> Self {
+impl From<FieldError> for Reason {
+    fn from(FieldError { field, code, detail }: FieldError) -> Self {
         Self { field: field.into_owned(), code: code.to_owned(), detail: detail.into_owned() }
     }
 }
@@ -107,22 +107,22 @@ impl From<Conflict> for Reason {
     }
 }
 
-impl Fate {
+impl RowOutcome {
     /// Whether the row becomes a user.
     pub fn is_good(&self) -> bool {
         self.errors.is_empty()
     }
 
-    /// Whether both say the same of the row; the words may differ.
+    /// Whether both have the same result; the texts may differ.
     pub fn agrees(&self, other: &Self) -> bool {
-        let brief = |fate: &Self| {
-            let errors: Vec<_> = fate.errors.iter().map(|e| (e.field.clone(), e.code.clone())).collect();
-            (fate.line, fate.username.clone(), fate.groups.clone(), errors)
+        let brief = |outcome: &Self| {
+            let errors: Vec<_> = outcome.errors.iter().map(|e| (e.field.clone(), e.code.clone())).collect();
+            (outcome.line, outcome.username.clone(), outcome.groups.clone(), errors)
         };
         brief(self) == brief(other)
     }
 
-    /// In a few words.
+    /// A short description.
     pub fn brief(&self) -> String {
         match &self.username {
             Some(username) => format!("create {username}"),
@@ -150,153 +150,162 @@ impl Fate {
 
 /// How a batch goes about rows that may be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mood {
+pub enum BatchStrategy {
     /// All at once but those whose names are taken, in the hope that none is refused for another reason: then the whole
     /// batch is, and has to be done carefully.
-    Hopeful,
+    Optimistic,
     /// Each so that it can be taken back alone. This costs twice as much, and more in a long transaction.
-    Careful,
+    PerRow,
 }
 
 /// The most rows of a careful transaction.
-const CAREFUL: usize = 1_000;
+const PER_ROW_LIMIT: usize = 1_000;
 
-/// Has a batch of so many rows stored, in as many transactions as it takes. `part` stores some of them from a place on, and says
-/// where the next ones begin and what has come of all so far; `before` is what had come of earlier batches.
+/// Stores a batch in as many transactions as it takes. `part` stores some of the rows from a position on, and returns
+/// the next position and the results of all rows so far; `before` are the results of earlier batches.
 ///
 /// # Errors
 /// Those of `part`. What earlier parts have stored stays.
 pub async fn store_batch<T, F>(
     store: &Store,
     by: &Admin,
-    mood: &mut Mood,
+    strategy: &mut BatchStrategy,
     rows: usize,
     before: T,
     part: F,
 ) -> Result<T>
 where
     T: Send + Sync + 'static,
-    F: Fn(&mut Tx<'_, Admin>, Mood, usize, &T) -> Result<(usize, T)> + Send + Sync + 'static,
+    F: Fn(&mut Tx<'_, Admin>, BatchStrategy, usize, &T) -> Result<(usize, T)> + Send + Sync + 'static,
 {
     let part = Arc::new(part);
     let (mut at, mut done) = (0, before);
     while at < rows {
         let before = Arc::new(done);
-        (at, done) = hopefully(mood, |mood| {
+        (at, done) = optimistically(strategy, |strategy| {
             let (part, before) = (Arc::clone(&part), Arc::clone(&before));
-            unit::write_large(store, by, move |tx| part(tx, mood, at, &before))
+            unit::write_large(store, by, move |tx| part(tx, strategy, at, &before))
         })
         .await?;
     }
     Ok(done)
 }
 
-/// Has a batch tried, and taken back; what would become of each row.
+/// Dry-runs a batch. Returns the result that each row would have.
 ///
 /// # Errors
 /// Those of [`create_batch`].
-pub async fn rehearse_batch(
+pub async fn dry_run_batch(
     store: &Store,
     by: &Admin,
-    mood: &mut Mood,
-    rows: Vec<Row>,
+    strategy: &mut BatchStrategy,
+    rows: Vec<ImportRow>,
     send_mail: bool,
-) -> Result<Vec<Fate>> {
+) -> Result<Vec<RowOutcome>> {
     let rows = Arc::new(rows);
-    let mut fates = Vec::with_capacity(rows.len());
-    while fates.len() < rows.len() {
-        let at = fates.len();
-        let part = hopefully(mood, |mood| {
+    let mut outcomes = Vec::with_capacity(rows.len());
+    while outcomes.len() < rows.len() {
+        let at = outcomes.len();
+        let part = optimistically(strategy, |strategy| {
             let rows = Arc::clone(&rows);
-            unit::rehearse_large(store, by, move |tx| {
-                create_batch(tx, rows.get(at..).unwrap_or_default(), send_mail, mood)
+            unit::dry_run_large(store, by, move |tx| {
+                create_batch(tx, rows.get(at..).unwrap_or_default(), send_mail, strategy)
             })
         });
-        fates.extend(part.await?);
+        outcomes.extend(part.await?);
     }
-    Ok(fates)
+    Ok(outcomes)
 }
 
 /// Has something done carefully where hope was in vain, and whether it was: so it will be the next time.
-async fn hopefully<T, Fut>(mood: &mut Mood, work: impl Fn(Mood) -> Fut) -> Result<T>
+async fn optimistically<T, Fut>(
+    strategy: &mut BatchStrategy,
+    work: impl Fn(BatchStrategy) -> Fut,
+) -> Result<T>
 where
     Fut: Future<Output = Result<T>>,
 {
-    if *mood == Mood::Hopeful {
-        match work(Mood::Hopeful).await {
-            Err(Error::Invalid(_) | Error::Conflict(_)) => *mood = Mood::Careful,
+    if *strategy == BatchStrategy::Optimistic {
+        match work(BatchStrategy::Optimistic).await {
+            Err(Error::Invalid(_) | Error::Conflict(_)) => *strategy = BatchStrategy::PerRow,
             other => return other,
         }
     }
-    work(Mood::Careful).await
+    work(BatchStrategy::PerRow).await
 }
 
-/// Creates users of a batch; what became of each row, from the first one on. One that is refused does not hold up the
-/// others. It may end before all rows are done, so that others who write need not wait: the rest belongs into another
+/// Creates users of a batch. Returns the result of each row, from the first one on. A rejected row does not affect the
+/// others. It may end before all rows are done, so that other writers need not wait: the rest belongs in another
 /// transaction.
 ///
 /// # Errors
 /// Only those that no row is to blame for; hopefully also that of the first row which is refused.
-pub fn create_batch(tx: &mut Tx<'_, Admin>, rows: &[Row], send_mail: bool, mood: Mood) -> Result<Vec<Fate>> {
-    let fates = match mood {
-        Mood::Hopeful => {
-            let part = tx.part_of(rows.len());
-            create_together(tx, rows.get(..part).unwrap_or(rows), send_mail)
-        }
-        Mood::Careful => each(tx, rows.get(..CAREFUL).unwrap_or(rows), |tx, line, user| {
-            match tx.attempt(|tx| create(tx, user, send_mail, users::insert))? {
-                Ok(()) => Ok(Fate::created(line, &user.new)),
-                Err(error) => refused(line, error),
+pub fn create_batch(
+    tx: &mut Tx<'_, Admin>,
+    rows: &[ImportRow],
+    send_mail: bool,
+    strategy: BatchStrategy,
+) -> Result<Vec<RowOutcome>> {
+    let outcomes =
+        match strategy {
+            BatchStrategy::Optimistic => {
+                let part = tx.part_of(rows.len());
+                create_together(tx, rows.get(..part).unwrap_or(rows), send_mail)
             }
-        }),
-    }?;
-    let created = rows.iter().zip(&fates).filter(|(_, fate)| fate.is_good());
+            BatchStrategy::PerRow => each(tx, rows.get(..PER_ROW_LIMIT).unwrap_or(rows), |tx, line, user| {
+                match tx.attempt(|tx| create(tx, user, send_mail, users::insert))? {
+                    Ok(()) => Ok(RowOutcome::created(line, &user.new)),
+                    Err(error) => refused(line, error),
+                }
+            }),
+        }?;
+    let created = rows.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_good());
     let hashes = created.filter_map(|(row, _)| row.user.as_ref().ok()?.password_hash.as_deref());
     expensive_hashes::record(tx, hashes)?;
-    Ok(fates)
+    Ok(outcomes)
 }
 
-/// Does once for all rows what each would do for itself: so little comes between them, and on PostgreSQL they are stored
+/// Does once for all rows what each would do by itself: so there is little between them, and PostgreSQL stores them
 /// together.
-fn create_together(tx: &mut Tx<'_>, rows: &[Row], send_mail: bool) -> Result<Vec<Fate>> {
+fn create_together(tx: &mut Tx<'_>, rows: &[ImportRow], send_mail: bool) -> Result<Vec<RowOutcome>> {
     let groups = count_each(good(rows).flat_map(|user| &user.new.groups).copied());
     users::require_groups(tx, &groups.into_keys().collect::<Vec<_>>())?;
     tx.expect_rows(good(rows).count());
     let mut taken = Taken::find(tx, rows)?;
-    let fates = each(tx, rows, |tx, line, user| {
+    let outcomes = each(tx, rows, |tx, line, user| {
         if let Some(error) = taken.refusal(&user.new) {
             return refused(line, error);
         }
         create(tx, user, send_mail, users::insert_alone)?;
         taken.add(&user.new);
-        Ok(Fate::created(line, &user.new))
+        Ok(RowOutcome::created(line, &user.new))
     })?;
-    let members = count_each(fates.iter().flat_map(|fate| &fate.groups).map(|id| GroupId(*id)));
+    let members = count_each(outcomes.iter().flat_map(|outcome| &outcome.groups).map(|id| GroupId(*id)));
     members.into_iter().try_for_each(|(group, count)| groups::count_members(tx, group, count))?;
-    Ok(fates)
+    Ok(outcomes)
 }
 
-/// Row after row, until others wait.
+/// Row by row, until others wait.
 fn each(
     tx: &mut Tx<'_>,
-    rows: &[Row],
-    mut create: impl FnMut(&mut Tx<'_>, u64, &ImportedUser) -> Result<Fate>,
-) -> Result<Vec<Fate>> {
-    let (mut fates, mut pace) = (Vec::with_capacity(rows.len()), Pace::start(StepLimits::IMPORT));
+    rows: &[ImportRow],
+    mut create: impl FnMut(&mut Tx<'_>, u64, &ImportedUser) -> Result<RowOutcome>,
+) -> Result<Vec<RowOutcome>> {
+    let (mut outcomes, mut pace) = (Vec::with_capacity(rows.len()), Pace::start(StepLimits::IMPORT));
     for row in rows {
         if tx.is_step_over(&pace) {
             break;
         }
         pace.add(1);
-        fates.push(match &row.user {
+        outcomes.push(match &row.user {
             Ok(user) => create(tx, row.line, user)?,
-            Err(faults) => Fate::rejected(row.line, faults.iter().cloned().map(Reason::from).collect()),
+            Err(faults) => RowOutcome::rejected(row.line, faults.iter().cloned().map(Reason::from).collect()),
         });
     }
-    Ok(fates)
+    Ok(outcomes)
 }
 
-/// What users are unique by that others have: in the database before a batch, and in its rows so far.
+/// Taken unique keys: in the database before a batch, and in its rows so far.
 #[derive(Default)]
 struct Taken {
     usernames: HashSet<String>,
@@ -304,7 +313,7 @@ struct Taken {
 }
 
 impl Taken {
-    fn find(tx: &mut Tx<'_>, rows: &[Row]) -> Result<Self> {
+    fn find(tx: &mut Tx<'_>, rows: &[ImportRow]) -> Result<Self> {
         let usernames: Vec<&str> = good(rows).map(|user| user.new.username.key.as_str()).collect();
         let external_ids: Vec<&str> =
             good(rows).filter_map(|user| user.new.profile.external_id.as_deref()).collect();
@@ -318,7 +327,7 @@ impl Taken {
         Ok(taken)
     }
 
-    /// What the database would say.
+    /// The error that the database would return.
     fn refusal(&self, new: &NewUser) -> Option<Error> {
         if new.profile.external_id.as_ref().is_some_and(|id| self.external_ids.contains(id)) {
             Some(stored::external_id_taken())
@@ -335,7 +344,7 @@ impl Taken {
     }
 }
 
-fn good(rows: &[Row]) -> impl Iterator<Item = &ImportedUser> {
+fn good(rows: &[ImportRow]) -> impl Iterator<Item = &ImportedUser> {
     rows.iter().filter_map(|row| row.user.as_ref().ok())
 }
 
@@ -347,17 +356,19 @@ fn count_each(groups: impl Iterator<Item = GroupId>) -> BTreeMap<GroupId, i64> {
     counts
 }
 
-/// What is wrong with a row is the row's; anything else is everybody's.
-fn refused(line: u64, error: Error) -> Result<Fate> {
+/// Errors of a row belong to the row; any other error fails the batch.
+fn refused(line: u64, error: Error) -> Result<RowOutcome> {
     match error {
-        Error::Invalid(faults) => Ok(Fate::rejected(line, faults.into_iter().map(Reason::from).collect())),
-        Error::Conflict(conflict) => Ok(Fate::rejected(line, vec![conflict.into()])),
+        Error::Invalid(faults) => {
+            Ok(RowOutcome::rejected(line, faults.into_iter().map(Reason::from).collect()))
+        }
+        Error::Conflict(conflict) => Ok(RowOutcome::rejected(line, vec![conflict.into()])),
         other => Err(other),
     }
 }
 
-/// One user. A password from elsewhere is permanent. Without one the user has none until somebody resets it, or it asks
-/// for one; a letter only where that is wanted.
+/// Creates one user. An imported password is permanent. Without one the user has none until it is reset or requested;
+/// it is mailed only if that is wanted.
 fn create(
     tx: &mut Tx<'_>,
     user: &ImportedUser,
@@ -372,16 +383,16 @@ fn create(
     }
 }
 
-/// Names and external ids of a file that is only tried, since its batches leave nothing behind by which the database
-/// would know them. A hundred thousand users are some eight megabytes of it.
+/// Names and external ids of a dry run, since its batches leave nothing in the database. A hundred thousand users take
+/// about eight megabytes.
 #[derive(Debug, Default)]
 pub struct Seen(HashSet<[u8; 16]>);
 
 impl Seen {
-    /// Rejects what an earlier row of the file has taken.
-    pub fn check(&mut self, fates: &mut [Fate]) {
-        for fate in fates.iter_mut() {
-            let Some((username, external_id)) = fate.keys.take() else { continue };
+    /// Rejects rows whose keys an earlier row of the file has taken.
+    pub fn check(&mut self, outcomes: &mut [RowOutcome]) {
+        for outcome in outcomes.iter_mut() {
+            let Some((username, external_id)) = outcome.keys.take() else { continue };
             let name = hash("u", &username);
             let external_id = external_id.map(|id| hash("x", &id));
             let taken = if self.0.contains(&name) {
@@ -395,7 +406,7 @@ impl Seen {
                 Some((code, field)) => {
                     let detail = "an earlier row of this file has it".to_owned();
                     let reason = Reason { field: field.to_owned(), code: code.to_owned(), detail };
-                    *fate = Fate::rejected(fate.line, vec![reason]);
+                    *outcome = RowOutcome::rejected(outcome.line, vec![reason]);
                 }
                 None => self.0.extend([Some(name), external_id].into_iter().flatten()),
             }
@@ -410,27 +421,27 @@ fn hash(kind: &str, text: &str) -> [u8; 16] {
     out
 }
 
-/// How far an import is; nowhere when it has not begun.
+/// The position of an import; the beginning if it has not begun.
 ///
 /// # Errors
 /// None of its own.
-pub fn find_progress(tx: &mut Tx<'_, Admin>, key: &str) -> Result<Progress> {
+pub fn find_progress(tx: &mut Tx<'_, Admin>, key: &str) -> Result<ImportProgress> {
     Ok(imports::find(tx, key)?.unwrap_or_default())
 }
 
-/// Stores that an import went on from `from` rows, in the transaction of the batch.
+/// Advances an import from `from` rows, in the transaction of the batch.
 ///
 /// # Errors
-/// `import-under-way` when it is not there: another run of the same import is at work.
-pub fn advance(tx: &mut Tx<'_, Admin>, key: &str, from: i64, to: &Progress) -> Result<()> {
+/// `import-under-way` if it is at another position: another run of the same import is in progress.
+pub fn advance(tx: &mut Tx<'_, Admin>, key: &str, from: i64, to: &ImportProgress) -> Result<()> {
     if imports::advance(tx, key, from, to)? {
         return Ok(());
     }
-    let detail = "another run of this import is at work: wait until it has ended, and run it again";
+    let detail = "another run of this import is in progress: wait until it has ended, and run it again";
     Err(Conflict::users("import-under-way", Vec::new(), detail))
 }
 
-/// Forgets an import that has ended.
+/// Deletes the position of a completed import.
 ///
 /// # Errors
 /// None of its own.
@@ -438,7 +449,7 @@ pub fn end(tx: &mut Tx<'_, Admin>, key: &str) -> Result<()> {
     imports::delete(tx, key)
 }
 
-/// Forgets imports that nobody went on with for a week; how many.
+/// Deletes imports that were not resumed for a week. Returns their number.
 ///
 /// # Errors
 /// None of its own.
@@ -447,12 +458,12 @@ pub fn purge(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
     imports::purge(tx, before, limit)
 }
 
-/// The checksum of the rows of a file up to here, however they are put into batches.
+/// The checksum of the rows of a file so far, independent of batches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chain([u8; 32]);
 
 impl Chain {
-    /// Takes the next row.
+    /// Adds the next row.
     pub fn add(&mut self, row: &RawRow) {
         let text = match &row.text {
             Text::Json(text) => text.as_str(),
@@ -469,16 +480,16 @@ impl std::fmt::Display for Chain {
     }
 }
 
-/// How a row names a group.
+/// A reference to a group in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupRef {
-    /// By its number.
+    /// By id.
     Id(GroupId),
-    /// By its name.
+    /// By name.
     Name(String),
 }
 
-/// The groups that rows name.
+/// The groups of rows.
 #[derive(Debug, Default)]
 pub struct KnownGroups {
     unknown: HashSet<i64>,
@@ -486,7 +497,7 @@ pub struct KnownGroups {
 }
 
 impl KnownGroups {
-    /// Looks for all of them at once.
+    /// Looks all of them up at once.
     ///
     /// # Errors
     /// None of its own.
@@ -495,7 +506,7 @@ impl KnownGroups {
         for group in wanted {
             match group {
                 GroupRef::Id(id) => ids.push(*id),
-                // What cannot be a name is none, and PostgreSQL would not even look for a NUL.
+                // An invalid name does not exist, and PostgreSQL refuses NUL characters.
                 GroupRef::Name(name) if tenantry_core::values::group_name(name).is_err() => {}
                 GroupRef::Name(name) => names.push(tenantry_core::values::fold(name)),
             }
@@ -510,7 +521,7 @@ impl KnownGroups {
         })
     }
 
-    /// The group's number, or how it was named where there is none.
+    /// The id of a group, or its reference if there is none.
     ///
     /// # Errors
     /// There is no such group.
@@ -527,16 +538,16 @@ impl KnownGroups {
     }
 }
 
-/// What an export tells of a user beside what every answer does.
+/// What an export has of users in addition to their representation.
 #[derive(Default)]
 pub struct Attached {
-    /// Names of groups, by number.
+    /// Names of groups, by id.
     pub group_names: HashMap<i64, String>,
-    /// The present permanent password, by user; only where it was asked for.
+    /// The current permanent password, by user, if requested.
     pub hashes: HashMap<i64, String>,
 }
 
-/// Reads it for some users. Hashes are for operators alone.
+/// Reads it for some users. Hashes are only for operators.
 ///
 /// # Errors
 /// None of its own.

@@ -1,4 +1,4 @@
-//! Users as JSON: the fields of a create, an update and a patch, whichever edge they come through.
+//! Parses users from JSON: the fields of a create, an update and a patch, for all edges.
 
 use std::collections::HashSet;
 
@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::users::{self, NewUser, UserChange};
 use tenantry_core::clock::rfc3339;
-use tenantry_core::error::Result;
+use tenantry_core::error::{FieldError, Result};
 use tenantry_core::json::{Fields, Members, Patch, Presence, Property, status};
 use tenantry_core::model::{GroupId, PartnerId, Profile, Status, User, Username};
 use tenantry_core::user_fields::{ProfileChange, ProfileField, ProfileSpec};
-use tenantry_core::values::{self, Bad, STATUS, USERNAME};
+use tenantry_core::values::{self, STATUS, USERNAME};
 use tenantry_store::access::{Admin, Scope as _};
 use tenantry_store::store::Store;
 
@@ -26,8 +26,8 @@ const IS_ADMIN: Property =
     Property::new("isAdmin", "Whether it is a partner admin: `true` or `false`, also as strings.")
         .like("false");
 
-/// For [`Fields::required`] and its kin: the value that a check lets pass.
-pub fn owned(check: fn(&str) -> Result<&str, Bad>) -> impl Fn(&str) -> Result<String, Bad> {
+/// For [`Fields::required`] and similar functions: the value that passes a check.
+pub fn owned(check: fn(&str) -> Result<&str, FieldError>) -> impl Fn(&str) -> Result<String, FieldError> {
     move |text| check(text).map(str::to_owned)
 }
 
@@ -46,7 +46,8 @@ fn read_profile(from: &mut impl Members) -> Profile {
     profile
 }
 
-/// Reads those profile fields that may be changed. The others are unknown unless they are read elsewhere.
+/// Parses the profile fields that may be changed. Others are unknown unless they are parsed elsewhere. Errors are
+/// recorded in `fields`.
 pub fn read_profile_change(
     from: &mut impl Members,
     presence: Presence,
@@ -69,7 +70,7 @@ pub fn read_profile_change(
     change
 }
 
-/// Which of these groups do not exist, in one look for all of them (B18).
+/// Which of these groups do not exist, in one query (B18).
 ///
 /// # Errors
 /// Of the store.
@@ -81,7 +82,7 @@ pub async fn unknown_groups(store: &Store, by: &Admin, wanted: Vec<GroupId>) -> 
     Ok(unknown.into_iter().collect())
 }
 
-/// Notes groups of a list that do not exist, so that all faults come at once (B6, B18).
+/// Records groups of a list that do not exist, so that all errors are reported at once (B6, B18).
 pub fn note_unknown(fields: &mut Fields, groups: &[GroupId], unknown: &HashSet<i64>) {
     let missing: Vec<i64> = groups.iter().map(|group| group.0).filter(|id| unknown.contains(id)).collect();
     if let Some(fault) = users::unknown_group(&missing) {
@@ -140,34 +141,34 @@ pub fn user_change(from: &mut impl Members, presence: Presence, current: Option<
     UserChange { username, status, profile, groups, is_admin }
 }
 
-/// A new user whose groups are still to be looked for.
+/// A new user whose groups are not looked up yet.
 #[derive(Debug)]
-pub struct HalfRead {
+pub struct PartialUser {
     fields: Fields,
-    /// Its groups, ascending, each once.
+    /// Its groups, ascending, without duplicates.
     pub groups: Vec<GroupId>,
 }
 
-impl HalfRead {
-    /// Reads what needs no look at the database.
+impl PartialUser {
+    /// Parses everything that does not need the database.
     ///
     /// # Errors
-    /// It is no object.
+    /// It is not an object.
     pub fn parse(body: &[u8]) -> Result<Self> {
         let mut fields = Fields::parse(body)?;
         let groups = read_groups(&mut fields).unwrap_or_default();
         Ok(Self::of(fields, groups))
     }
 
-    /// With groups that were read elsewhere, ascending, each once.
+    /// With groups that were parsed elsewhere, ascending, without duplicates.
     pub fn of(fields: Fields, groups: Vec<GroupId>) -> Self {
         Self { fields, groups }
     }
 
-    /// Reads the rest. `unknown` are those of the groups that do not exist.
+    /// Parses the rest. `unknown` are the groups that do not exist.
     ///
     /// # Errors
-    /// All faults (B6).
+    /// All errors (B6).
     pub fn finish(self, pid: PartnerId, unknown: &HashSet<i64>) -> Result<NewUser> {
         let Self { mut fields, groups } = self;
         note_unknown(&mut fields, &groups, unknown);
@@ -176,17 +177,17 @@ impl HalfRead {
     }
 }
 
-/// A new user as the body of a create has it.
+/// Parses the body of a create.
 ///
 /// # Errors
-/// All faults (B6).
+/// All errors (B6).
 pub async fn read_new(store: &Store, by: &Admin, body: &[u8]) -> Result<NewUser> {
-    let half = HalfRead::parse(body)?;
-    let unknown = unknown_groups(store, by, half.groups.clone()).await?;
-    half.finish(by.pid(), &unknown)
+    let partial = PartialUser::parse(body)?;
+    let unknown = unknown_groups(store, by, partial.groups.clone()).await?;
+    partial.finish(by.pid(), &unknown)
 }
 
-/// Response-only fields are taken when they agree with what is there (B6).
+/// Read-only fields are accepted if they equal the current values (B6).
 pub fn read_back(from: &mut impl Members, current: Option<&User>) {
     let mut expect = |name, value: fn(&User) -> Value| from.response_only(name, current.map(value));
     expect("pid", |user| json!(user.pid));
@@ -196,10 +197,10 @@ pub fn read_back(from: &mut impl Members, current: Option<&User>) {
     expect("lastLoginAt", |user| json!(user.last_login_at.map(rfc3339)));
 }
 
-/// A change as the body of an update has it.
+/// Parses the body of an update.
 ///
 /// # Errors
-/// All faults (B6).
+/// All errors (B6).
 pub async fn read_change(
     store: &Store,
     by: &Admin,

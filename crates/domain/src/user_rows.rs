@@ -1,4 +1,4 @@
-//! Users as rows of a file: an import's, which are read, and an export's, which are written so that they can be read again.
+//! Users as rows of a file: parses imports and writes exports, which can be imported again.
 
 use std::collections::HashSet;
 
@@ -6,11 +6,11 @@ use serde::Serialize;
 use serde::ser::SerializeMap as _;
 use serde_json::Value;
 
-use crate::user_import::{self, Attached, GroupRef, ImportedUser, KnownGroups, Row};
-use crate::user_records::HalfRead;
+use crate::user_import::{self, Attached, GroupRef, ImportRow, ImportedUser, KnownGroups};
+use crate::user_records::PartialUser;
 use crate::users;
-use tenantry_core::error::{Error, Fault, Result};
-use tenantry_core::json::{Fields, Flaw, wrong_type};
+use tenantry_core::error::{Error, FieldError, Result};
+use tenantry_core::json::{Fields, wrong_type};
 use tenantry_core::model::{GroupId, PartnerId, User, UserId};
 use tenantry_core::rows::{Format, RawRow, Text};
 use tenantry_core::user_fields::UserField;
@@ -20,62 +20,62 @@ use tenantry_store::listing::lists::SortKey;
 use tenantry_store::listing::user_queries::UserQuery;
 use tenantry_store::store::Store;
 
-/// Rows of an export read at once.
+/// Rows of an export per read.
 pub const CHUNK: i64 = 1_000;
 
-/// The most groups that a row may name.
+/// Maximum number of groups in a row.
 const MOST_GROUPS: usize = 1_000;
 
-/// A row whose groups are still to be looked for.
-struct Half {
+/// A row whose groups are not looked up yet.
+struct PartialRow {
     fields: Fields,
     groups: Vec<GroupRef>,
     password_hash: Option<String>,
 }
 
-/// Reads a batch of rows, on a blocking thread: a thousand of them take milliseconds, for which no request should wait.
-/// A row with faults is one all the same, with all of them (B6).
+/// Parses a batch of rows, on a blocking thread: a thousand of them take milliseconds, for which no request should
+/// wait. A row with errors is a row all the same, with all its errors (B6).
 ///
 /// # Errors
 /// Of the store.
-pub async fn read_rows(store: &Store, by: &Admin, rows: Vec<RawRow>) -> Result<Vec<Row>> {
+pub async fn read_rows(store: &Store, by: &Admin, rows: Vec<RawRow>) -> Result<Vec<ImportRow>> {
     store.scan(by, move |tx| read_batch(tx, &rows)).await
 }
 
-fn read_batch(tx: &mut Tx<'_, Admin>, rows: &[RawRow]) -> Result<Vec<Row>> {
-    let mut halves = Vec::with_capacity(rows.len());
+fn read_batch(tx: &mut Tx<'_, Admin>, rows: &[RawRow]) -> Result<Vec<ImportRow>> {
+    let mut partials = Vec::with_capacity(rows.len());
     for (at, row) in rows.iter().enumerate() {
-        stand_aside(at);
-        halves.push((row.line, faults_of(read_half(&row.text))?));
+        yield_sometimes(at);
+        partials.push((row.line, faults_of(parse_partial(&row.text))?));
     }
-    let wanted: Vec<GroupRef> = halves
+    let wanted: Vec<GroupRef> = partials
         .iter()
-        .filter_map(|(_, half)| half.as_ref().ok())
-        .flat_map(|half| half.groups.clone())
+        .filter_map(|(_, partial)| partial.as_ref().ok())
+        .flat_map(|partial| partial.groups.clone())
         .collect();
     let known = KnownGroups::find(tx, &wanted)?;
     let pid = tx.pid();
-    let finish = |(at, (line, half)): (usize, (u64, Result<Half, Vec<Fault>>))| {
-        stand_aside(at);
-        let user = match half {
-            Ok(half) => faults_of(half.finish(pid, &known))?,
+    let finish = |(at, (line, partial)): (usize, (u64, Result<PartialRow, Vec<FieldError>>))| {
+        yield_sometimes(at);
+        let user = match partial {
+            Ok(partial) => faults_of(partial.finish(pid, &known))?,
             Err(faults) => Err(faults),
         };
-        Ok(Row { line, user })
+        Ok(ImportRow { line, user })
     };
-    halves.into_iter().enumerate().map(finish).collect()
+    partials.into_iter().enumerate().map(finish).collect()
 }
 
-/// Lets others run now and then, some tenths of a millisecond apart: a batch takes longer than a read may wait, and the
-/// kernel would leave this thread where it is.
-fn stand_aside(at: usize) {
+/// Yields every few tenths of a millisecond: a batch takes longer than a read may wait, and the kernel would leave this
+/// thread on its core.
+fn yield_sometimes(at: usize) {
     if at.is_multiple_of(32) {
         std::thread::yield_now();
     }
 }
 
-/// What is wrong with a row is the row's; anything else is everybody's.
-fn faults_of<T>(read: Result<T>) -> Result<Result<T, Vec<Fault>>> {
+/// Errors of a row belong to the row; any other error fails the batch.
+fn faults_of<T>(read: Result<T>) -> Result<Result<T, Vec<FieldError>>> {
     match read {
         Ok(value) => Ok(Ok(value)),
         Err(Error::Invalid(faults)) => Ok(Err(faults)),
@@ -83,7 +83,7 @@ fn faults_of<T>(read: Result<T>) -> Result<Result<T, Vec<Fault>>> {
     }
 }
 
-fn read_half(text: &Text) -> Result<Half> {
+fn parse_partial(text: &Text) -> Result<PartialRow> {
     let json = match text {
         Text::Json(json) => json,
         other => {
@@ -98,10 +98,10 @@ fn read_half(text: &Text) -> Result<Half> {
     };
     let password_hash = fields
         .nullable("passwordHash", |hash| tenantry_passwords::check_foreign(hash).map(|()| hash.to_owned()));
-    Ok(Half { fields, groups, password_hash: password_hash.value() })
+    Ok(PartialRow { fields, groups, password_hash: password_hash.value() })
 }
 
-impl Half {
+impl PartialRow {
     fn finish(self, pid: PartnerId, known: &KnownGroups) -> Result<ImportedUser> {
         let Self { mut fields, groups, password_hash } = self;
         let (mut ids, mut unknown) = (Vec::new(), Vec::new());
@@ -117,16 +117,19 @@ impl Half {
         }
         ids.sort_unstable();
         ids.dedup();
-        let new = HalfRead::of(fields, ids).finish(pid, &HashSet::new())?;
+        let new = PartialUser::of(fields, ids).finish(pid, &HashSet::new())?;
         Ok(ImportedUser { new, password_hash })
     }
 }
 
-fn group_refs(value: &Value) -> Result<Vec<GroupRef>, Flaw> {
+fn group_refs(value: &Value) -> Result<Vec<GroupRef>, FieldError> {
     const EXPECTED: &str = "an array of ids and names of groups";
     let Value::Array(list) = value else { return Err(wrong_type(EXPECTED, value)) };
     if list.len() > MOST_GROUPS {
-        return Err(Flaw::from(("too-many-ids", format!("a row may name at most {MOST_GROUPS} groups"))));
+        return Err(FieldError::from((
+            "too-many-ids",
+            format!("a row may have at most {MOST_GROUPS} groups"),
+        )));
     }
     let group = |value: &Value| match value {
         Value::String(name) => Ok(GroupRef::Name(name.clone())),
@@ -136,7 +139,7 @@ fn group_refs(value: &Value) -> Result<Vec<GroupRef>, Flaw> {
     list.iter().map(group).collect()
 }
 
-/// A row: the fields that requests set, groups by name, which another system can have, too.
+/// A row: the fields that requests can set, with groups by name, which other systems can have too.
 struct ExportedRow<'a> {
     user: &'a User,
     attached: &'a Attached,
@@ -174,14 +177,14 @@ impl<'a> ExportedRow<'a> {
         if with_hashes {
             write_cell(self.password_hash().unwrap_or_default(), out);
         } else {
-            // The comma behind the last cell.
+            // The comma after the last cell.
             out.pop();
         }
         out.extend_from_slice(b"\r\n");
     }
 
     fn groups_cell(&self) -> String {
-        // What would be read as something else is written as the number.
+        // A name that would be parsed as something else is written as the id.
         let is_plain = |name: &str| !name.contains(';') && !name.bytes().all(|b| b.is_ascii_digit());
         let cell = |(name, id): (&str, GroupId)| {
             if is_plain(name) { name.to_owned() } else { id.0.to_string() }
@@ -229,11 +232,11 @@ pub fn csv_names() -> String {
 /// Rows of an export.
 #[derive(Debug)]
 pub struct ExportedRows {
-    /// As they are written.
+    /// The formatted rows.
     pub text: Vec<u8>,
-    /// How many.
+    /// Their number.
     pub rows: usize,
-    /// The user of the last one; none when there was none.
+    /// The user of the last row; `None` if there are no rows.
     pub last: Option<UserId>,
 }
 
@@ -262,7 +265,7 @@ pub fn export_rows(
             Format::Csv => row.write_csv(hashes_for.is_some(), &mut text),
             Format::Ndjson => {
                 serde_json::to_writer(&mut text, &row)
-                    .map_err(|e| Error::internal(format!("a row cannot be written: {e}")))?;
+                    .map_err(|e| Error::internal(format!("a row cannot be serialized: {e}")))?;
                 text.push(b'\n');
             }
         }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::erasures::{self, Extent};
-use crate::events::{self, Kind};
+use crate::events::{self, EventKind};
 use crate::{last_admin, passwords};
-use tenantry_core::error::{Conflict, Error, Fault, Missing, Result};
+use tenantry_core::error::{Conflict, Error, FieldError, Missing, Result};
 use tenantry_core::model::{GroupId, Profile, Status, User, UserId, Username};
 use tenantry_core::user_fields::ProfileChange;
 use tenantry_core::values;
-use tenantry_mail::{LockCause, Notice};
+use tenantry_mail::{EmailContent, LockCause};
 use tenantry_store::access::{Admin, Member, Operator};
 use tenantry_store::engine::cache::{ShownUser, UserRepresentation};
 use tenantry_store::engine::tx::Tx;
@@ -30,29 +30,29 @@ pub struct NewUser {
     pub username: Username,
     /// Whether it may log in.
     pub status: Status,
-    /// What it is called and where it is reached.
+    /// Its text fields.
     pub profile: Profile,
-    /// Ids of its groups, ascending, each once.
+    /// Ids of its groups, ascending, without duplicates.
     pub groups: Vec<GroupId>,
     /// Whether it is a partner admin.
     pub is_admin: bool,
 }
 
-/// What to change of a user (A2, A3, B7). `None` leaves a property as it is. Entries of bulk operations outlive the
-/// version that wrote them.
+/// A change of a user (A2, A3, B7). `None` leaves a property unchanged. Entries of bulk operations must be readable by
+/// later versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct UserChange {
-    /// A new name. Not for many users: it is in no entry.
+    /// A new name. Not for bulk changes: no entry has it.
     #[serde(skip)]
     pub username: Option<Username>,
     /// Whether it may log in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// What it is called and where it is reached.
+    /// Its text fields.
     #[serde(flatten)]
     pub profile: ProfileChange,
-    /// All its groups from now on.
+    /// All its new groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<GroupId>>,
     /// Whether it is a partner admin.
@@ -63,7 +63,7 @@ pub struct UserChange {
 /// Creates a user and mails it a temporary password once it is ACTIVE (A1, B16).
 ///
 /// # Errors
-/// `username-taken`, `external-id-taken`; a fault for groups that do not exist (B18).
+/// `username-taken`, `external-id-taken`; an error for groups that do not exist (B18).
 pub fn create(tx: &mut Tx<'_, Admin>, new: &NewUser) -> Result<User> {
     let user = create_uncounted(tx, new)?;
     groups::count_in_each(tx, &user.groups, 1)?;
@@ -83,12 +83,12 @@ pub(super) fn welcome(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     issue_or_tell(tx, user, false).map(drop)
 }
 
-/// Whether [`create`] only adds rows. Who joins a group changes the number of its members, as others do.
+/// Whether [`create`] only adds rows. Joining a group changes its number of members, as other units do.
 pub fn only_adds(new: &NewUser) -> bool {
     new.groups.is_empty()
 }
 
-/// Like [`create`], and tells the password instead of mailing it. The user must be ACTIVE to get one.
+/// As [`create`], but returns the password instead of mailing it. Only an ACTIVE user gets one.
 pub fn create_and_tell(tx: &mut Tx<'_, Admin>, new: &NewUser) -> Result<(User, Option<String>)> {
     let user = insert(tx, new)?;
     let password = issue_or_tell(tx, &user, true)?;
@@ -104,7 +104,7 @@ pub(super) fn issue_or_tell(tx: &mut Tx<'_>, user: &User, tell: bool) -> Result<
     }
 }
 
-/// Like [`create`], for a user who gets no password yet, and so no mail, whatever its status: seeds of benchmarks.
+/// As [`create`], for a user without a password and without mail, whatever its status: for seeding benchmarks.
 ///
 /// # Errors
 /// As [`create`].
@@ -120,7 +120,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
     Ok(user)
 }
 
-/// Like [`insert`], and leaves its groups to whoever inserts many: that they exist, and how many members they have.
+/// As [`insert`], but leaves its groups to the caller that inserts many: their existence and their number of members.
 pub(super) fn insert_alone(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
     let now = tx.now();
     let user = User {
@@ -137,7 +137,7 @@ pub(super) fn insert_alone(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
         version: 1,
     };
     users::insert_uncounted(tx, &user, &new.username)?;
-    events::record_user(tx, Kind::UserCreated, user.user_id, None, Some(events::of_user(&user)))?;
+    events::record_user(tx, EventKind::UserCreated, user.user_id, None, Some(events::of_user(&user)))?;
     Ok(user)
 }
 
@@ -149,8 +149,8 @@ pub fn get(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<User> {
     users::find(tx, user_id)?.ok_or(Error::NotFound(Missing::User))
 }
 
-/// What [`get`] gives in a representation, outside of a transaction: from memory where it is there, never older than
-/// the last answer.
+/// The representation of [`get`], outside of a transaction: from the cache if it is there, never older than the last
+/// response.
 ///
 /// # Errors
 /// As [`get`].
@@ -163,7 +163,7 @@ pub async fn look_up(
     store.show_user(by, user_id, representation).await?.ok_or(Error::NotFound(Missing::User))
 }
 
-/// Like [`look_up`], of [`get_self`].
+/// As [`look_up`], for [`get_self`].
 ///
 /// # Errors
 /// As [`get_self`].
@@ -175,8 +175,8 @@ pub async fn look_up_self(
     store.show_user(member, member.user_id(), representation).await?.ok_or(Error::NotFound(Missing::User))
 }
 
-/// The right to manage a user, for an operator, who names users of any partner. An id's partner never changes, so
-/// this can be asked in a read, and the work be done in the partner's own transaction.
+/// The right to manage a user, for an operator, who can manage users of any partner. An id's partner never changes, so
+/// this can be determined in a read, and the work be done in the partner's own transaction.
 ///
 /// # Errors
 /// Not found.
@@ -185,10 +185,10 @@ pub fn locate(tx: &mut Tx<'_, Operator>, user_id: UserId) -> Result<Admin> {
     Ok(tx.scope().as_admin_of(pid))
 }
 
-/// Like [`locate`], by username, as typed (B8).
+/// As [`locate`], by username, as typed (B8).
 ///
 /// # Errors
-/// Not found, also for a name that nobody can have.
+/// Not found, also for an invalid name.
 pub fn locate_username(tx: &mut Tx<'_, Operator>, username: &str) -> Result<(Admin, UserId)> {
     let missing = || Error::NotFound(Missing::User);
     let key = values::username_key(username).ok_or_else(missing)?;
@@ -199,7 +199,7 @@ pub fn locate_username(tx: &mut Tx<'_, Operator>, username: &str) -> Result<(Adm
 /// The caller's own user (A7).
 ///
 /// # Errors
-/// Not found when it was deleted a moment ago.
+/// Not found if it was just deleted.
 pub fn get_self(tx: &mut Tx<'_, Member>) -> Result<User> {
     let user_id = tx.scope().user_id();
     users::find(tx, user_id)?.ok_or(Error::NotFound(Missing::User))
@@ -214,9 +214,9 @@ pub fn update(tx: &mut Tx<'_, Admin>, user_id: UserId, change: &UserChange) -> R
     update_known(tx, &before, change)
 }
 
-/// Like [`update`], of a user that was just read.
+/// As [`update`], for a user that was just read.
 pub(super) fn update_known(tx: &mut Tx<'_, Admin>, before: &User, change: &UserChange) -> Result<User> {
-    // An admin's token may be stolen like any other: what admins change of themselves is self-made (B25).
+    // An admin's token can be stolen like any other: changes that admins make to themselves are self-service (B25).
     let by = if tx.scope().user_id() == Some(before.user_id) { ChangedBy::Self_ } else { ChangedBy::Admin };
     apply(tx, before, change, by)
 }
@@ -243,7 +243,7 @@ pub fn unlock(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<User> {
     apply(tx, &before, &UserChange { status, ..UserChange::default() }, ChangedBy::Admin)
 }
 
-/// Deletes a user (A10). It is kept for a while, out of everybody's sight.
+/// Deletes a user (A10). It is kept for a while and can be restored.
 ///
 /// # Errors
 /// `self-delete`; `last-admin` (B10, at the end of the unit); not found.
@@ -258,7 +258,7 @@ pub fn delete(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<()> {
 /// Deletes users, all or none (A11, B15).
 ///
 /// # Errors
-/// Not found, listing the unknown ids, also when there are conflicts; else a conflict listing the users in it.
+/// Not found, listing the unknown ids, even if there are conflicts; otherwise a conflict listing its users.
 pub fn delete_many(tx: &mut Tx<'_, Admin>, ids: &[i64]) -> Result<()> {
     refuse_deletion(tx, ids)?;
     let ids: BTreeSet<i64> = ids.iter().copied().collect();
@@ -272,7 +272,7 @@ pub fn delete_many(tx: &mut Tx<'_, Admin>, ids: &[i64]) -> Result<()> {
     count_members(tx, &users, -1)
 }
 
-/// What speaks against the deletion of these users.
+/// Checks whether these users can be deleted.
 ///
 /// # Errors
 /// As [`delete_many`].
@@ -290,7 +290,9 @@ pub(super) fn refuse_deletion(tx: &mut Tx<'_, Admin>, ids: &[i64]) -> Result<()>
     users.sort_unstable();
     users.dedup();
     Err(match own {
-        Some(_) => Conflict::users("self-delete", users, "nobody can delete themselves; nothing was deleted"),
+        Some(_) => {
+            Conflict::users("self-delete", users, "users cannot delete themselves; nothing was deleted")
+        }
         None => Conflict::users("last-admin", users, last_admin::LAST_ADMIN),
     })
 }
@@ -298,7 +300,7 @@ pub(super) fn refuse_deletion(tx: &mut Tx<'_, Admin>, ids: &[i64]) -> Result<()>
 /// The partner's ACTIVE admins, if all of them are among these users (B10).
 pub(super) fn last_admins_among(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<i64>> {
     let ids: HashSet<i64> = ids.iter().copied().collect();
-    // Only when every ACTIVE admin is among them is the rule broken, so more than there are ids need not be read.
+    // The rule is broken only if every ACTIVE admin is among them, so more than the number of ids need not be read.
     let limit = i64::try_from(ids.len()).unwrap_or(i64::MAX).saturating_add(1);
     let admins = users::active_admins(tx, limit)?;
     let are_all = admins.iter().all(|admin| ids.contains(&admin.0));
@@ -310,20 +312,20 @@ pub(super) fn is_last_admin(tx: &mut Tx<'_>, user: &User) -> Result<bool> {
     Ok(is_active_admin(user) && users::active_admins(tx, 2)? == [user.user_id])
 }
 
-/// Whether a change would take from an ACTIVE admin what makes it one.
+/// Whether a change would make an ACTIVE admin no longer one.
 pub(super) fn takes_admin_away(change: &UserChange) -> bool {
     change.is_admin == Some(false) || change.status.is_some_and(|status| status != Status::Active)
 }
 
-/// Deletes a user who was just read, and leaves the number of members of its groups to [`count_members`].
+/// Deletes a user who was just read, and leaves the number of members of its groups to [`count_gone`].
 pub(super) fn remove_alone(tx: &mut Tx<'_>, user: &User, extent: Extent) -> Result<()> {
-    // Of two who delete it at once one keeps it, the other finds nobody.
+    // Of two concurrent deletions one stores it, the other does not find it.
     users::claim(tx, user.user_id)?;
     let (is_kept, mut picture) = (tx.policy().deleted_users > 0, events::of_user(user));
     if !is_kept {
         picture = erasures::blank(picture);
     }
-    events::record_user(tx, Kind::UserDeleted, user.user_id, Some(picture), None)?;
+    events::record_user(tx, EventKind::UserDeleted, user.user_id, Some(picture), None)?;
     if is_active_admin(user) {
         tx.touch_admins();
     }
@@ -344,14 +346,14 @@ pub(super) fn count_members(tx: &mut Tx<'_>, groups_of_users: &[Vec<GroupId>], b
     members.into_iter().try_for_each(|(group, by)| groups::count_members(tx, group, by))
 }
 
-/// Of more users that are deleted and erased at once, the worker blanks the events.
+/// If more users than this are deleted and erased at once, the worker blanks their events.
 const ERASED_WHOLE: usize = 100;
 
 fn self_delete() -> Error {
     Conflict::users(
         "self-delete",
         Vec::new(),
-        "nobody can delete themselves: another partner admin has to do it",
+        "users cannot delete themselves: another partner admin has to do it",
     )
 }
 
@@ -360,10 +362,10 @@ fn remove(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     groups::count_in_each(tx, &user.groups, -1)
 }
 
-/// Which of these groups do not exist in the partner, as a fault (B14, B18).
+/// Checks that these groups exist in the partner (B14, B18).
 ///
 /// # Errors
-/// When a group of the list does not exist.
+/// If a group of the list does not exist.
 pub fn require_groups(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<()> {
     match unknown_group(&list_unknown_groups(tx, ids)?) {
         Some(fault) => Err(fault.into()),
@@ -379,14 +381,14 @@ pub fn list_unknown_groups(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<Vec<i64>>
     groups::list_unknown(tx, ids)
 }
 
-/// The fault of [`require_groups`], to be listed beside others (B6).
-pub fn unknown_group(unknown: &[i64]) -> Option<Fault> {
+/// The error of [`require_groups`], to be reported with others (B6).
+pub fn unknown_group(unknown: &[i64]) -> Option<FieldError> {
     if unknown.is_empty() {
         return None;
     }
     let names: Vec<String> = unknown.iter().map(ToString::to_string).collect();
     let detail = format!("there is no group {} in this partner", names.join(", "));
-    Some(Fault::new("/groups", "unknown-group", detail))
+    Some(FieldError::new("/groups", "unknown-group", detail))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -399,7 +401,7 @@ fn is_active_admin(user: &User) -> bool {
     user.is_admin && user.status == Status::Active
 }
 
-/// The user that a change makes of another one.
+/// The user after a change.
 fn changed(before: &User, change: &UserChange) -> User {
     let mut after = before.clone();
     if let Some(username) = &change.username {
@@ -412,12 +414,12 @@ fn changed(before: &User, change: &UserChange) -> User {
     after
 }
 
-/// Whether a change would make another user of this one.
+/// Whether a change would change this user.
 pub(super) fn would_change(before: &User, change: &UserChange) -> bool {
     events::of_user(before) != events::of_user(&changed(before, change))
 }
 
-/// Applies a change and everything that follows from it. A change that changes nothing leaves no trace.
+/// Applies a change and its consequences. A change without effect is not recorded.
 fn apply(tx: &mut Tx<'_>, before: &User, change: &UserChange, by: ChangedBy) -> Result<User> {
     let mut after = changed(before, change);
     let Some((old, new)) = events::difference(events::of_user(before), events::of_user(&after)) else {
@@ -431,7 +433,7 @@ fn apply(tx: &mut Tx<'_>, before: &User, change: &UserChange, by: ChangedBy) -> 
         None => Username { shown: after.username.clone(), key: String::new() },
     };
     users::update(tx, before, &after, &username)?;
-    events::record_user(tx, Kind::UserUpdated, after.user_id, Some(old), Some(new))?;
+    events::record_user(tx, EventKind::UserUpdated, after.user_id, Some(old), Some(new))?;
     follow_status(tx, before, &after)?;
     follow_email(tx, before, &after, by)?;
     if is_active_admin(before) && !is_active_admin(&after) {
@@ -440,7 +442,7 @@ fn apply(tx: &mut Tx<'_>, before: &User, change: &UserChange, by: ChangedBy) -> 
     Ok(after)
 }
 
-/// What a change of status brings with it: sessions end, counts start anew, a first password is issued.
+/// The consequences of a change of status: sessions end, counts are reset, a first password is issued.
 fn follow_status(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<()> {
     if before.status == after.status {
         return Ok(());
@@ -455,26 +457,27 @@ fn follow_status(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<()> {
         Status::Inactive => drop(sessions::end_all_of(tx, after.user_id, None)?),
         Status::Locked => {
             sessions::end_all_of(tx, after.user_id, None)?;
-            let what = Notice::AccountLocked { username: after.username.clone(), cause: LockCause::Admin };
+            let what =
+                EmailContent::AccountLocked { username: after.username.clone(), cause: LockCause::Admin };
             passwords::notify(tx, after, &after.profile.email, what)?;
         }
     }
     Ok(())
 }
 
-/// What a change of address brings with it (B25): a notice to the old one, which also keeps password mail for a
-/// while when the change was self-made, since a stolen token must not become an account.
+/// The consequences of a change of address (B25): a notice to the old one, which also receives password mail for a
+/// while if the change was made by the user, since a stolen token must not become an account.
 fn follow_email(tx: &mut Tx<'_>, before: &User, after: &User, by: ChangedBy) -> Result<()> {
     let (old, new) = (&before.profile.email, &after.profile.email);
     if old == new {
         return Ok(());
     }
-    let what = Notice::EmailChanged { username: after.username.clone(), new_address: new.clone() };
+    let what = EmailContent::EmailChanged { username: after.username.clone(), new_address: new.clone() };
     passwords::notify(tx, after, old, what)?;
     match by {
         ChangedBy::Admin => users::hold_email(tx, after.user_id, None),
         ChangedBy::Self_ if tx.policy().email_hold > 0 => {
-            // A second change does not let go of the first address.
+            // A second change does not release the first address.
             let held = users::held_email(tx, after.user_id)?.unwrap_or_else(|| old.clone());
             let until = tx.now() + tx.policy().email_hold;
             users::hold_email(tx, after.user_id, Some((&held, until)))
@@ -490,17 +493,18 @@ pub(super) fn lock(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let username = Username { shown: after.username.clone(), key: String::new() };
     users::update(tx, user, &after, &username)?;
     if let Some((old, new)) = events::difference(events::of_user(user), events::of_user(&after)) {
-        events::record_user(tx, Kind::UserLocked, user.user_id, Some(old), Some(new))?;
+        events::record_user(tx, EventKind::UserLocked, user.user_id, Some(old), Some(new))?;
     }
     sessions::end_all_of(tx, user.user_id, None)?;
-    let what = Notice::AccountLocked { username: after.username.clone(), cause: LockCause::FailedLogins };
+    let what =
+        EmailContent::AccountLocked { username: after.username.clone(), cause: LockCause::FailedLogins };
     passwords::notify(tx, &after, &after.profile.email, what)
 }
 
 /// A page of users, and how many there are in all; from one snapshot (contract, Paging).
 ///
 /// # Errors
-/// A fault for groups that do not exist (B14).
+/// An error for groups that do not exist (B14).
 pub fn list_page(
     tx: &mut Tx<'_, Admin>,
     query: &UserQuery,
@@ -529,14 +533,14 @@ pub fn list_chunk(
     user_lists::chunk(tx, &query, after, size)
 }
 
-/// The query with the groups nested in those that it names.
+/// The query, extended by the groups nested in its groups.
 fn with_nested<'q>(tx: &mut Tx<'_>, query: &'q UserQuery) -> Result<Cow<'q, UserQuery>> {
     if !query.nested || query.groups.is_empty() {
         return Ok(Cow::Borrowed(query));
     }
     let mut groups = nesting::with_all_below(tx, &query.groups)?;
     if groups.is_empty() {
-        // The groups went while the list was streamed. An empty set would mean everybody.
+        // The groups were deleted while the list was streamed. An empty set would mean all users.
         groups.clone_from(&query.groups);
     }
     Ok(Cow::Owned(UserQuery { groups, nested: false, ..query.clone() }))

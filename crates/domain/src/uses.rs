@@ -1,4 +1,4 @@
-//! When sessions were last used: noted in memory by requests, stored by the worker.
+//! When sessions were last used: recorded in memory by requests, stored by the worker.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,18 +10,18 @@ use tenantry_store::access::TokenFacts;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::sessions;
 
-/// Sessions noted at most between two rounds of the worker; what is beyond is noted five minutes later.
+/// Maximum number of sessions recorded between two rounds of the worker; more are recorded five minutes later.
 const MOST: usize = 131_072;
 
-/// One noted use: of which partner's which session, and when.
+/// A recorded use: partner, session and time.
 pub type Use = ((PartnerId, String), Millis);
 
-/// Uses of sessions that are not stored yet. A crash loses them, which costs a few minutes of "last used".
+/// Uses of sessions that are not stored yet. A crash loses a few minutes of "last used".
 #[derive(Debug, Default)]
 pub struct Uses(Mutex<HashMap<(PartnerId, String), Millis>>);
 
 impl Uses {
-    /// Notes that a token is used, every five minutes.
+    /// Records that a token is used, every five minutes.
     pub fn note(&self, facts: &TokenFacts, now: Millis) {
         if !facts.is_use_due(now) {
             return;
@@ -32,12 +32,12 @@ impl Uses {
         }
     }
 
-    /// Takes what was noted, to store it.
+    /// Takes the recorded uses, to store them.
     pub fn take(&self) -> Vec<Use> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
     }
 
-    /// Puts what is noted of these sessions into them.
+    /// Adds the recorded uses to these sessions.
     pub fn complete(&self, pid: PartnerId, sessions: &mut [Session]) {
         let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.is_empty() {
@@ -51,7 +51,7 @@ impl Uses {
     }
 }
 
-/// Stores uses of sessions of all partners. Those that have ended meanwhile are passed over.
+/// Stores uses of sessions of all partners. Sessions that have ended meanwhile are skipped.
 ///
 /// # Errors
 /// None of its own.

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::parameters;
 use crate::problem::Problem;
-use tenantry_core::error::{Fault, Result};
+use tenantry_core::error::{FieldError, Result};
 use tenantry_domain::conditions::{Condition, Tags};
 
 /// The conditions of a request.
@@ -39,7 +39,7 @@ fn tags(headers: &HeaderMap, name: &HeaderName, takes_weak: bool) -> Result<Opti
             let detail = "must be * or entity tags in double quotes as in ETag, separated by commas";
             let parameter =
                 if *name == IF_MATCH { &parameters::IF_MATCH } else { &parameters::IF_NONE_MATCH };
-            Fault::new(parameter.name, "malformed-tag", detail)
+            FieldError::new(parameter.name, "malformed-tag", detail)
         };
         let text = value.to_str().map_err(|_| malformed())?;
         let more = parse(text, takes_weak).ok_or_else(malformed)?;

@@ -11,7 +11,7 @@ use crate::parameters::{GROUP_ID, OBJECT_TYPE, PARTNER_ID, Parameter, ReadFrom, 
 use crate::problem::Problem;
 use crate::server::Peer;
 use crate::state::AppState;
-use tenantry_core::error::{Error, Missing, TokenFault};
+use tenantry_core::error::{Error, Missing, TokenError};
 use tenantry_core::model::{GroupId, PartnerId, UserId};
 use tenantry_core::values;
 use tenantry_domain::{permissions, tokens};
@@ -19,7 +19,7 @@ use tenantry_store::access::{self, Caller, Operator, Scope as _};
 
 /// The bearer token of a request (RFC 6750 §2.1).
 fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
-    let absent = Error::Unauthenticated(TokenFault::Absent);
+    let absent = Error::Unauthenticated(TokenError::Absent);
     let Some(value) = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()) else {
         return Err(absent);
     };
@@ -82,23 +82,23 @@ impl FromRequestParts<AppState> for Member {
 /// Requires a caller that may request evaluations: an admin or a technical account about anybody, a member about
 /// itself.
 #[derive(Debug)]
-pub struct EvaluationAsker(pub access::Asker);
+pub struct EvaluationRequester(pub access::Requester);
 
-impl FromRequestParts<AppState> for EvaluationAsker {
+impl FromRequestParts<AppState> for EvaluationRequester {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        Ok(Self(access::Asker::of(caller(parts, app).await?)?))
+        Ok(Self(access::Requester::of(caller(parts, app).await?)?))
     }
 }
 
 /// Requires a caller that may list permissions: an admin anybody's, a member its own.
 #[derive(Debug)]
-pub struct PermissionsAsker(pub access::Asker);
+pub struct PermissionsRequester(pub access::Requester);
 
-impl FromRequestParts<AppState> for PermissionsAsker {
+impl FromRequestParts<AppState> for PermissionsRequester {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        Ok(Self(access::Asker::beyond_evaluations(caller(parts, app).await?)?))
+        Ok(Self(access::Requester::beyond_evaluations(caller(parts, app).await?)?))
     }
 }
 

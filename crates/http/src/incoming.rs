@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::body_memory::BodyMemory;
 use crate::problem::Problem;
 use crate::server::Peer;
-use tenantry_core::error::Fault;
+use tenantry_core::error::FieldError;
 
 /// Maximum size of an ordinary body: one user, one group without its members, one evaluation.
 pub const ORDINARY: u64 = 256 * 1024;
@@ -321,7 +321,7 @@ impl From<BodyError> for Problem {
             BodyError::TooLarge { limit } => Self::body_too_large(limit),
             BodyError::Stalled => Self::body_stalled(),
             BodyError::NoMemory => Self::no_body_memory(),
-            BodyError::Broken => Fault::new("", "broken-body", "the body is incomplete").into(),
+            BodyError::Broken => FieldError::new("", "broken-body", "the body is incomplete").into(),
         }
     }
 }

@@ -20,7 +20,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::parameters::{CURSOR, PAGE, PAGE_SIZE, Parameter, SEARCH};
 use crate::problem::Problem;
-use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::PartnerId;
 use tenantry_core::values;
 use tenantry_domain::cursors::{CODE_LENGTH, CursorKey};
@@ -36,7 +36,7 @@ const DEFAULT_PAGE_SIZE: i64 = 10;
 #[derive(Debug)]
 pub struct Params {
     unread: Vec<(String, String)>,
-    faults: Vec<Fault>,
+    faults: Vec<FieldError>,
     /// The key that authenticates cursors, for operations with pages.
     cursors: Option<CursorKey>,
 }
@@ -54,12 +54,12 @@ impl Params {
             if name.contains('\0') || value.contains('\0') {
                 // No stored value contains it, and databases differ in their handling of it.
                 let detail = "contains the control character U+0000: remove it";
-                params.faults.push(Fault::new(name.into_owned(), "control-character", detail));
+                params.faults.push(FieldError::new(name.into_owned(), "control-character", detail));
             } else if is_utf8(pair) {
                 params.unread.push((name.into_owned(), value.into_owned()));
             } else {
                 let detail = "is not UTF-8 after percent-decoding";
-                params.faults.push(Fault::new(name.into_owned(), "not-utf8", detail));
+                params.faults.push(FieldError::new(name.into_owned(), "not-utf8", detail));
             }
         }
         params
@@ -108,7 +108,7 @@ impl Params {
 
     /// Records an error of a parameter.
     pub fn fault(&mut self, name: &'static str, code: &'static str, detail: impl Into<Cow<'static, str>>) {
-        self.faults.push(Fault::new(name, code, detail));
+        self.faults.push(FieldError::new(name, code, detail));
     }
 
     /// The checked value of a parameter; an invalid one is recorded as an error.
@@ -189,7 +189,7 @@ impl Params {
                 "dryRun" => String::from("this operation has no dry run; nothing was done"),
                 _ => format!("{name:?} is not a query parameter of this operation"),
             };
-            self.faults.push(Fault::new(name, "unknown-parameter", detail));
+            self.faults.push(FieldError::new(name, "unknown-parameter", detail));
         }
         if self.faults.is_empty() { Ok(()) } else { Err(Error::Invalid(self.faults)) }
     }
@@ -339,7 +339,7 @@ impl Params {
 
 /// The rows of a page, plus one more if there is a next page.
 #[derive(Debug)]
-pub struct Found<R> {
+pub struct FoundRows<R> {
     /// The total number of rows.
     pub total: Total,
     /// The rows.
@@ -429,7 +429,7 @@ impl<W: ToSchema> ToSchema for List<W> {
 pub fn page_answer<'a, T: 'a, W: Serialize>(
     address: &ListAddress,
     request: &PageRequest,
-    found: Found<&'a [T]>,
+    found: FoundRows<&'a [T]>,
     key_of: impl Fn(&T) -> (SortKey, i64),
     shape: impl Fn(&'a T) -> W,
 ) -> Response {

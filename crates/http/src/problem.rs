@@ -12,7 +12,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use tenantry_core::error::{Conflict, Error, Fault, GrantError, Missing, TokenFault};
+use tenantry_core::error::{Conflict, Error, FieldError, GrantError, Missing, TokenError};
 
 /// The result of a handler.
 pub type Result<T, E = Problem> = std::result::Result<T, E>;
@@ -48,8 +48,8 @@ impl From<Error> for Problem {
     }
 }
 
-impl From<Fault> for Problem {
-    fn from(fault: Fault) -> Self {
+impl From<FieldError> for Problem {
+    fn from(fault: FieldError) -> Self {
         Self(Failure::Error(fault.into()))
     }
 }
@@ -138,29 +138,29 @@ pub struct ProblemDocument {
     /// Every fault of the input, each at its place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
-    pub errors: Vec<FaultDocument>,
+    pub errors: Vec<FieldErrorDocument>,
     /// The ids that are unknown (404) or in conflict (409), where a list was given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub ids: Vec<i64>,
 }
 
-/// One fault of an input.
+/// One error of an input.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = Fault)]
-pub struct FaultDocument {
+#[schema(as = FieldError)]
+pub struct FieldErrorDocument {
     /// JSON Pointer (RFC 6901) into the body, empty for the whole of it; or the name of a query parameter.
     #[schema(example = "/username")]
     pub field: Cow<'static, str>,
     /// What is wrong, for a program: stable.
     #[schema(example = "required")]
     pub code: &'static str,
-    /// What is wrong and how to mend it, for a person.
+    /// What is wrong and how to fix it, for a person.
     pub detail: Cow<'static, str>,
 }
 
-impl From<Fault> for FaultDocument {
-    fn from(Fault { field, code, detail }: Fault) -> Self {
+impl From<FieldError> for FieldErrorDocument {
+    fn from(FieldError { field, code, detail }: FieldError) -> Self {
         Self { field, code, detail }
     }
 }
@@ -177,7 +177,7 @@ pub struct GrantDocument {
     pub error_description: String,
 }
 
-// B12, RFC 6750 §3.1: without a token the challenge has no error code. The descriptions are the texts of `TokenFault`.
+// B12, RFC 6750 §3.1: without a token the challenge has no error code. The descriptions are the texts of `TokenError`.
 const CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Bearer realm="oauth""#);
 const CHALLENGE_INVALID: HeaderValue = HeaderValue::from_static(
     r#"Bearer realm="oauth", error="invalid_token", error_description="Invalid access token""#,
@@ -221,9 +221,9 @@ fn from_error(error: Error) -> Response {
         }
         Error::Unauthenticated(fault) => {
             let (code, challenge) = match fault {
-                TokenFault::Absent => ("no-token", CHALLENGE),
-                TokenFault::Invalid => ("invalid-token", CHALLENGE_INVALID),
-                TokenFault::Expired => ("expired-token", CHALLENGE_EXPIRED),
+                TokenError::Absent => ("no-token", CHALLENGE),
+                TokenError::Invalid => ("invalid-token", CHALLENGE_INVALID),
+                TokenError::Expired => ("expired-token", CHALLENGE_EXPIRED),
             };
             let mut response = plain(StatusCode::UNAUTHORIZED, code, fault.to_string().into());
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
@@ -253,18 +253,18 @@ fn from_error(error: Error) -> Response {
     }
 }
 
-fn invalid(faults: Vec<Fault>) -> ProblemDocument {
+fn invalid(faults: Vec<FieldError>) -> ProblemDocument {
     let detail = match faults.len() {
         1 => "the request has a fault, named under errors".into(),
         n => format!("the request has {n} faults, all named under errors").into(),
     };
-    let errors = faults.into_iter().map(FaultDocument::from).collect();
+    let errors = faults.into_iter().map(FieldErrorDocument::from).collect();
     document(StatusCode::BAD_REQUEST, "invalid", detail, errors, Vec::new())
 }
 
 fn conflict(Conflict { code, detail, field, users }: Conflict) -> ProblemDocument {
     let errors =
-        field.map(|field| FaultDocument { field, code, detail: detail.clone() }).into_iter().collect();
+        field.map(|field| FieldErrorDocument { field, code, detail: detail.clone() }).into_iter().collect();
     document(StatusCode::CONFLICT, code, detail, errors, users)
 }
 
@@ -390,7 +390,7 @@ fn document(
     status: StatusCode,
     code: &'static str,
     detail: Cow<'static, str>,
-    errors: Vec<FaultDocument>,
+    errors: Vec<FieldErrorDocument>,
     ids: Vec<i64>,
 ) -> ProblemDocument {
     let title = status.canonical_reason().unwrap_or("");
@@ -462,8 +462,8 @@ mod tests {
     #[tokio::test]
     async fn invalid_lists_all_faults() {
         let error = Error::Invalid(vec![
-            Fault::new("/username", "required", "is missing"),
-            Fault::new("/groups/2", "wrong-type", "must be an integer"),
+            FieldError::new("/username", "required", "is missing"),
+            FieldError::new("/groups/2", "wrong-type", "must be an integer"),
         ]);
         let (response, body) = answer(error).await;
         assert_eq!(response.status(), 400);
@@ -496,19 +496,19 @@ mod tests {
     #[tokio::test]
     async fn challenges_are_those_of_the_contract() {
         for (fault, challenge) in [
-            (TokenFault::Absent, r#"Bearer realm="oauth""#.to_owned()),
+            (TokenError::Absent, r#"Bearer realm="oauth""#.to_owned()),
             (
-                TokenFault::Invalid,
+                TokenError::Invalid,
                 format!(
                     r#"Bearer realm="oauth", error="invalid_token", error_description="{}""#,
-                    TokenFault::Invalid
+                    TokenError::Invalid
                 ),
             ),
             (
-                TokenFault::Expired,
+                TokenError::Expired,
                 format!(
                     r#"Bearer realm="oauth", error="invalid_token", error_description="{}""#,
-                    TokenFault::Expired
+                    TokenError::Expired
                 ),
             ),
         ] {
@@ -580,6 +580,6 @@ mod tests {
         assert_eq!(ProblemDocument::name(), "Problem");
         let schema = serde_json::to_value(ProblemDocument::schema()).unwrap();
         assert_eq!(schema["required"], json!(["type", "title", "status", "detail", "code"]));
-        assert_eq!(schema["properties"]["errors"]["items"]["$ref"], "#/components/schemas/Fault");
+        assert_eq!(schema["properties"]["errors"]["items"]["$ref"], "#/components/schemas/FieldError");
     }
 }

@@ -22,12 +22,12 @@ use crate::paging::Params;
 use crate::parameters::{DRY_RUN, IDEMPOTENCY_KEY, LONGEST_KEY, Parameter, ReadFrom};
 use crate::problem::Problem;
 use crate::state::AppState;
-use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_domain::bulk_changes::BulkOperation;
 use tenantry_domain::bulk_operations;
 use tenantry_domain::conditions::Target;
-use tenantry_domain::once::{self, Claim, Keepable, StoredResponse};
+use tenantry_domain::once::{self, IdempotencyKey, Keepable, StoredResponse};
 use tenantry_domain::unit::{self, Done, WriteOptions};
 use tenantry_store::access::{Admin, Scope};
 use tenantry_store::engine::sequences::FreshIds;
@@ -42,9 +42,9 @@ pub const TRUE: HeaderValue = HeaderValue::from_static("true");
 /// The response of a write. It is built inside the transaction, so that it can be stored with the change.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Answer(StoredResponse);
+pub struct WriteResponse(StoredResponse);
 
-impl Keepable for Answer {
+impl Keepable for WriteResponse {
     fn length(&self) -> usize {
         self.0.length()
     }
@@ -58,7 +58,7 @@ impl Keepable for Answer {
     }
 }
 
-impl Answer {
+impl WriteResponse {
     /// 200 with a body.
     ///
     /// # Errors
@@ -250,7 +250,7 @@ impl Write {
 
     /// Makes it idempotent.
     #[must_use]
-    pub fn once(mut self, claim: Option<Claim>) -> Self {
+    pub fn once(mut self, claim: Option<IdempotencyKey>) -> Self {
         self.options.once = claim;
         self
     }
@@ -262,7 +262,7 @@ impl Write {
     pub async fn run<S, F>(self, app: &AppState, by: &S, work: F) -> Result<Response, Problem>
     where
         S: Scope + Clone + Send + 'static,
-        F: Fn(&mut Tx<'_, S>) -> Result<Answer> + Send + 'static,
+        F: Fn(&mut Tx<'_, S>) -> Result<WriteResponse> + Send + 'static,
     {
         self.run_by(async |options| unit::write_in(&app.store, by, options, work).await).await
     }
@@ -273,7 +273,7 @@ impl Write {
     /// Those of `work`.
     pub async fn run_by(
         self,
-        work: impl AsyncFnOnce(WriteOptions) -> Result<Done<Answer>>,
+        work: impl AsyncFnOnce(WriteOptions) -> Result<Done<WriteResponse>>,
     ) -> Result<Response, Problem> {
         let Self { options, map_error } = self;
         let dry_run = options.dry_run;
@@ -295,15 +295,15 @@ impl Write {
     ) -> Result<Response, Problem> {
         self.run_by(async |options| {
             Ok(match bulk_operations::write(app, by, options, operation).await? {
-                Done::Now(answer) => Done::Now(Answer(answer)),
-                Done::Before(answer) => Done::Before(Answer(answer)),
+                Done::Now(answer) => Done::Now(WriteResponse(answer)),
+                Done::Before(answer) => Done::Before(WriteResponse(answer)),
             })
         })
         .await
     }
 }
 
-fn replay(answer: Answer) -> Result<Response> {
+fn replay(answer: WriteResponse) -> Result<Response> {
     let mut response = answer.into_response()?;
     response.headers_mut().insert(REPLAYED, TRUE);
     Ok(response)
@@ -316,7 +316,7 @@ pub struct Once<const LIMIT: u64 = ORDINARY> {
     /// The body.
     pub body: Bytes,
     /// For [`Write::once`].
-    pub claim: Option<Claim>,
+    pub claim: Option<IdempotencyKey>,
 }
 
 impl<const LIMIT: u64> ReadFrom for Once<LIMIT> {
@@ -335,20 +335,20 @@ impl<const LIMIT: u64> FromRequest<AppState> for Once<LIMIT> {
         let Some(key) = key else { return Ok(Self { body, claim: None }) };
         let claim = claim(app, &mut parts, &key, &body).await.map_err(Problem::into_response)?;
         match find(app, claim).await.map_err(Problem::into_response)? {
-            Found::Before(answer) => Err(answer),
-            Found::Not(claim) => Ok(Self { body, claim: Some(claim) }),
+            KeyLookup::Before(answer) => Err(answer),
+            KeyLookup::Not(claim) => Ok(Self { body, claim: Some(claim) }),
         }
     }
 }
 
 /// The `Idempotency-Key` of a request, if it has one.
-pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, FieldError> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY.name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let fault = || {
         let detail =
             format!("must be one key of 1 to {LONGEST_KEY} visible ASCII characters, such as a UUID");
-        Fault::new(IDEMPOTENCY_KEY.name, "malformed-key", detail)
+        FieldError::new(IDEMPOTENCY_KEY.name, "malformed-key", detail)
     };
     let text = value.to_str().map_err(|_| fault())?;
     let is_good = (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
@@ -358,9 +358,9 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
     Ok(Some(text.to_owned()))
 }
 
-async fn claim(app: &AppState, parts: &mut Parts, key: &str, body: &[u8]) -> Result<Claim, Problem> {
+async fn claim(app: &AppState, parts: &mut Parts, key: &str, body: &[u8]) -> Result<IdempotencyKey, Problem> {
     let (pid, caller) = extract::caller_name(parts, app).await?;
-    let request = once::Request {
+    let request = once::IdempotentRequest {
         pid,
         caller: &caller,
         method: parts.method.as_str(),
@@ -372,19 +372,21 @@ async fn claim(app: &AppState, parts: &mut Parts, key: &str, body: &[u8]) -> Res
     Ok(app.under_way.claim(request).await?)
 }
 
-enum Found {
+enum KeyLookup {
     Before(Response),
-    Not(Claim),
+    Not(IdempotencyKey),
 }
 
 /// Looks for a stored response before the body is validated: what was valid the first time may be invalid by now.
-async fn find(app: &AppState, claim: Claim) -> Result<Found, Problem> {
+async fn find(app: &AppState, claim: IdempotencyKey) -> Result<KeyLookup, Problem> {
     let (answer, claim) = app
         .store
-        .read(&tenantry_store::access::nobody(), move |tx| Ok((once::find::<Answer>(tx, &claim)?, claim)))
+        .read(&tenantry_store::access::nobody(), move |tx| {
+            Ok((once::find::<WriteResponse>(tx, &claim)?, claim))
+        })
         .await?;
     Ok(match answer {
-        Some(answer) => Found::Before(replay(answer)?),
-        None => Found::Not(claim),
+        Some(answer) => KeyLookup::Before(replay(answer)?),
+        None => KeyLookup::Not(claim),
     })
 }

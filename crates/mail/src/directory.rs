@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::message::{Sender, compose};
 use crate::template::message_time;
-use crate::{Envelope, SendError};
+use crate::{OutboundEmail, SendError};
 
 /// Number of files that are written before the first is synced: limits the open files, and lets the file system write
 /// them together.
@@ -48,17 +48,17 @@ impl Directory {
         &self.path
     }
 
-    pub(super) fn send_batch(&self, envelopes: &[Envelope], until: Instant) -> Vec<Result<(), SendError>> {
-        let begun = envelopes.chunks(TOGETHER).take_while(|_| Instant::now() < until);
+    pub(super) fn send_batch(&self, mails: &[OutboundEmail], until: Instant) -> Vec<Result<(), SendError>> {
+        let begun = mails.chunks(TOGETHER).take_while(|_| Instant::now() < until);
         begun.flat_map(|chunk| self.send_together(chunk)).collect()
     }
 
     /// Writes all files, then syncs them, then renames them: the directory is synced once.
-    fn send_together(&self, envelopes: &[Envelope]) -> Vec<Result<(), SendError>> {
+    fn send_together(&self, mails: &[OutboundEmail]) -> Vec<Result<(), SendError>> {
         if let Err(e) = self.create() {
-            return vec![Err(self.failed(&e)); envelopes.len()];
+            return vec![Err(self.failed(&e)); mails.len()];
         }
-        let written: Vec<_> = envelopes.iter().map(|envelope| self.write(envelope)).collect();
+        let written: Vec<_> = mails.iter().map(|mail| self.write(mail)).collect();
         let mut sent: Vec<_> = written
             .into_iter()
             .map(|file| file.and_then(|f| f.finish().map_err(|e| self.failed(&e))))
@@ -70,9 +70,9 @@ impl Directory {
         sent
     }
 
-    fn write(&self, envelope: &Envelope) -> Result<Unfinished, SendError> {
-        let message = compose(envelope, &self.sender)?;
-        let name = file_name(envelope);
+    fn write(&self, mail: &OutboundEmail) -> Result<Unfinished, SendError> {
+        let message = compose(mail, &self.sender)?;
+        let name = file_name(mail);
         let unfinished = self.path.join(format!("{UNFINISHED}{name}"));
         let write = || {
             remove(&unfinished)?;
@@ -121,9 +121,9 @@ impl Unfinished {
 }
 
 /// `20261123T055959.123Z-42.eml`: sorts by time.
-fn file_name(envelope: &Envelope) -> String {
-    let time = message_time(envelope.created_at).strftime("%Y%m%dT%H%M%S.%3fZ");
-    format!("{time}-{}.eml", envelope.id)
+fn file_name(mail: &OutboundEmail) -> String {
+    let time = message_time(mail.created_at).strftime("%Y%m%dT%H%M%S.%3fZ");
+    format!("{time}-{}.eml", mail.id)
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -176,23 +176,23 @@ mod tests {
     #[test]
     fn a_redelivery_rewrites_the_same_file() {
         let parent = tempfile::tempdir().unwrap();
-        let envelope = testing::password("Zoë");
+        let mail = testing::password("Zoë");
         let directory = open(&parent);
-        assert_eq!(directory.send_batch(std::slice::from_ref(&envelope), testing::later()), [Ok(())]);
+        assert_eq!(directory.send_batch(std::slice::from_ref(&mail), testing::later()), [Ok(())]);
         let [name] = names(&directory).try_into().unwrap();
         let first = fs::read(directory.path().join(&name)).unwrap();
         // another process, after a crash during a write
         let left = directory.path().join(format!("{UNFINISHED}{name}"));
         fs::write(&left, "half a ma").unwrap();
         fs::set_permissions(&left, fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(directory.send_batch(&[envelope], testing::later()), [Ok(())]);
+        assert_eq!(directory.send_batch(&[mail], testing::later()), [Ok(())]);
         assert_eq!(names(&directory), [name.as_str()]);
         assert_eq!(fs::read(directory.path().join(&name)).unwrap(), first);
         assert_eq!(mode(&directory.path().join(&name)), 0o600);
     }
 
     #[test]
-    fn what_was_left_unfinished_goes_at_the_next_start() {
+    fn unfinished_files_are_removed_at_the_next_start() {
         let parent = tempfile::tempdir().unwrap();
         let directory = open(&parent);
         directory.send_batch(&[testing::password("Ada")], testing::later())[0].clone().unwrap();
@@ -201,17 +201,17 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_answers_for_each() {
+    fn a_batch_responds_to_each() {
         let parent = tempfile::tempdir().unwrap();
         let directory = open(&parent);
-        let mut batch: Vec<Envelope> = (0..150)
+        let mut batch: Vec<OutboundEmail> = (0..150)
             .map(|id| {
-                let mut envelope = testing::password("Ada");
-                envelope.id = id;
-                envelope
+                let mut mail = testing::password("Ada");
+                mail.id = id;
+                mail
             })
             .collect();
-        batch[70].letter.to.address = String::from("nowhere");
+        batch[70].email.to.address = String::from("nowhere");
         let sent = directory.send_batch(&batch, testing::later());
         assert_eq!(sent.len(), 150);
         let failed: Vec<usize> = (0..150).filter(|&i| sent[i].is_err()).collect();

@@ -1,9 +1,9 @@
 //! Mails: templates and transports.
 //!
-//! A `Letter` is the recipient and the content of a mail, independent of the transport. It is stored as JSON in the
-//! outbox row, in the transaction of the change that it reports. `worker` later passes the row as an `Envelope` to the
-//! `Mailer`, possibly again after a crash: everything in the mail is derived from the envelope, so a redelivery is the
-//! same mail, byte for byte.
+//! An [`Email`] is a recipient and a content, independent of the transport. It is stored as JSON in the outbox row, in
+//! the transaction of the change that it reports. `worker` later passes the row as an [`OutboundEmail`] to the
+//! [`Mailer`], possibly again after a crash: the message is derived from the row alone, so a redelivery is the same
+//! message, byte for byte.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,11 +25,11 @@ pub use tenantry_core::secret::Secret;
 
 /// Recipient and content: the payload of an outbox row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Letter {
+pub struct Email {
     /// The recipient.
     pub to: Recipient,
     /// The content.
-    pub what: Notice,
+    pub what: EmailContent,
 }
 
 /// The recipient of a mail.
@@ -44,7 +44,7 @@ pub struct Recipient {
 /// The kinds of mails. Their JSON is stored: do not rename them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Notice {
+pub enum EmailContent {
     /// A temporary password, which can only be used to set a permanent one (B16, A5, B20).
     TemporaryPassword {
         /// As typed.
@@ -99,7 +99,7 @@ pub enum LockCause {
     Admin,
 }
 
-impl Notice {
+impl EmailContent {
     /// Whether it contains a password: such a row is overwritten on delivery and when the password expires.
     pub fn is_secret(&self) -> bool {
         match self {
@@ -119,13 +119,13 @@ impl Notice {
 
 /// A mail in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Envelope {
+pub struct OutboundEmail {
     /// The outbox row's id.
     pub id: i64,
     /// The outbox row's time.
     pub created_at: Millis,
     /// Recipient and content.
-    pub letter: Letter,
+    pub email: Email,
 }
 
 #[cfg(test)]
@@ -134,8 +134,8 @@ mod tests {
 
     #[test]
     fn debug_keeps_the_password_to_itself() {
-        let envelope = testing::password("Ada Lovelace");
-        let shown = format!("{envelope:?} {envelope:#?}");
+        let mail = testing::password("Ada Lovelace");
+        let shown = format!("{mail:?} {mail:#?}");
         assert!(!shown.contains(testing::PASSWORD), "{shown}");
         assert!(shown.contains("[redacted]"), "{shown}");
     }
@@ -143,17 +143,17 @@ mod tests {
     #[test]
     fn only_the_password_mail_is_secret() {
         let all = testing::one_of_each();
-        let secret: Vec<bool> = all.iter().map(|e| e.letter.what.is_secret()).collect();
+        let secret: Vec<bool> = all.iter().map(|e| e.email.what.is_secret()).collect();
         assert_eq!(secret, [true, true, true, false, false, false, false]);
-        assert!(all.iter().all(|e| e.letter.what.is_secret() == e.letter.what.expires_at().is_some()));
+        assert!(all.iter().all(|e| e.email.what.is_secret() == e.email.what.expires_at().is_some()));
     }
 
     #[test]
     fn what_is_stored_is_read_back() {
-        let all: Vec<Letter> = testing::one_of_each().into_iter().map(|e| e.letter).collect();
-        for letter in &all {
-            let json = serde_json::to_string(letter).unwrap();
-            assert_eq!(&serde_json::from_str::<Letter>(&json).unwrap(), letter);
+        let all: Vec<Email> = testing::one_of_each().into_iter().map(|e| e.email).collect();
+        for email in &all {
+            let json = serde_json::to_string(email).unwrap();
+            assert_eq!(&serde_json::from_str::<Email>(&json).unwrap(), email);
         }
         // rows must be readable by later versions
         insta::assert_json_snapshot!("stored", all);

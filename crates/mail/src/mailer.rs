@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::{Directory, Envelope, Notice, Smtp};
+use crate::{Directory, EmailContent, OutboundEmail, Smtp};
 
 /// Why a mail was not sent. Shown to people and logged: never contains a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,9 +29,9 @@ impl SendError {
 
     /// For an external error text: at most one line of 300 characters, without the password, in case a server quotes
     /// the mail.
-    pub(super) fn scrubbed(self, envelope: &Envelope) -> Self {
-        let what = match &envelope.letter.what {
-            Notice::TemporaryPassword { password, .. } if !password.expose().is_empty() => {
+    pub(super) fn scrubbed(self, mail: &OutboundEmail) -> Self {
+        let what = match &mail.email.what {
+            EmailContent::TemporaryPassword { password, .. } if !password.expose().is_empty() => {
                 self.what.replace(password.expose(), "[redacted]")
             }
             _ => self.what,
@@ -46,7 +46,7 @@ const FOR_ONE: Duration = Duration::from_secs(60);
 
 /// Sends mails. It blocks: call it only where blocking is allowed. Clones share the transport.
 ///
-/// Delivery is at least once: after a crash the same envelope may be sent again. A directory then still has it once;
+/// Delivery is at least once: after a crash the same mail may be sent again. A directory then still has it once;
 /// through SMTP it has the same `Message-ID`.
 #[derive(Debug, Clone)]
 pub enum Mailer {
@@ -63,18 +63,18 @@ impl Mailer {
     ///
     /// # Errors
     /// [`SendError`]: the mail was not sent, or it is unknown whether it was.
-    pub fn send(&self, envelope: &Envelope) -> Result<(), SendError> {
-        let sent = self.send_batch(std::slice::from_ref(envelope), Instant::now() + FOR_ONE);
+    pub fn send(&self, mail: &OutboundEmail) -> Result<(), SendError> {
+        let sent = self.send_batch(std::slice::from_ref(mail), Instant::now() + FOR_ONE);
         sent.into_iter().next().unwrap_or_else(|| Err(SendError::temporary("the mail was not attempted")))
     }
 
     /// Sends several mails, over one connection or with fewer disk syncs than one by one. Returns one result per
-    /// envelope, in order, without the last ones if time is up: none is started after `until`.
-    pub fn send_batch(&self, envelopes: &[Envelope], until: Instant) -> Vec<Result<(), SendError>> {
+    /// mail, in order, without the last ones if time is up: none is started after `until`.
+    pub fn send_batch(&self, mails: &[OutboundEmail], until: Instant) -> Vec<Result<(), SendError>> {
         match self {
-            Self::Smtp(smtp) => smtp.send_batch(envelopes, until),
-            Self::Directory(directory) => directory.send_batch(envelopes, until),
-            Self::Memory(memory) => memory.send_batch(envelopes, until),
+            Self::Smtp(smtp) => smtp.send_batch(mails, until),
+            Self::Directory(directory) => directory.send_batch(mails, until),
+            Self::Memory(memory) => memory.send_batch(mails, until),
         }
     }
 
@@ -91,11 +91,11 @@ impl Mailer {
 
 /// Keeps mails in memory: for tests. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Memory(Arc<(Mutex<Kept>, Condvar)>);
+pub struct Memory(Arc<(Mutex<MemoryState>, Condvar)>);
 
 #[derive(Debug, Default)]
-struct Kept {
-    sent: Vec<Envelope>,
+struct MemoryState {
+    sent: Vec<OutboundEmail>,
     failing: Option<SendError>,
     held: bool,
     waiting: usize,
@@ -124,28 +124,29 @@ impl Memory {
     }
 
     /// The sent mails, in order.
-    pub fn sent(&self) -> Vec<Envelope> {
+    pub fn sent(&self) -> Vec<OutboundEmail> {
         self.lock().sent.clone()
     }
 
-    fn send_batch(&self, envelopes: &[Envelope], until: Instant) -> Vec<Result<(), SendError>> {
-        let mut kept = self.lock();
-        kept.waiting += 1;
-        let mut kept = self.0.1.wait_while(kept, |kept| kept.held).unwrap_or_else(PoisonError::into_inner);
-        kept.waiting -= 1;
-        let in_time = |_: &&Envelope| Instant::now() < until;
-        let begun: Vec<Envelope> = envelopes.iter().take_while(in_time).cloned().collect();
-        match &kept.failing {
+    fn send_batch(&self, mails: &[OutboundEmail], until: Instant) -> Vec<Result<(), SendError>> {
+        let mut state = self.lock();
+        state.waiting += 1;
+        let mut state =
+            self.0.1.wait_while(state, |state| state.held).unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
+        let in_time = |_: &&OutboundEmail| Instant::now() < until;
+        let begun: Vec<OutboundEmail> = mails.iter().take_while(in_time).cloned().collect();
+        match &state.failing {
             Some(error) => vec![Err(error.clone()); begun.len()],
             None => {
                 let sent = vec![Ok(()); begun.len()];
-                kept.sent.extend(begun);
+                state.sent.extend(begun);
                 sent
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, MemoryState> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

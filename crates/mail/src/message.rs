@@ -8,7 +8,7 @@ use lettre::{Address, Message};
 use zeroize::Zeroizing;
 
 use crate::template::{clean, message_time, render};
-use crate::{Envelope, SendError};
+use crate::{OutboundEmail, SendError};
 
 /// The sender, the same for all mails of a server.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ pub fn is_deliverable(address: &str) -> bool {
 }
 
 /// A message ready to send.
-pub(super) struct Composed {
+pub(super) struct SmtpMessage {
     /// For the SMTP envelope.
     pub(super) from: Address,
     /// For the SMTP envelope.
@@ -54,21 +54,21 @@ pub(super) struct Composed {
     pub(super) bytes: Zeroizing<Vec<u8>>,
 }
 
-/// Builds the message of an envelope.
+/// Builds the message of a mail.
 ///
 /// # Errors
 /// Permanent: mail cannot be sent to the address.
-pub(super) fn compose(envelope: &Envelope, sender: &Sender) -> Result<Composed, SendError> {
-    let to: Address = envelope
-        .letter
+pub(super) fn compose(mail: &OutboundEmail, sender: &Sender) -> Result<SmtpMessage, SendError> {
+    let to: Address = mail
+        .email
         .to
         .address
         .parse()
         .map_err(|e| SendError::permanent(format!("the recipient's address cannot be used: {e}")))?;
-    let name = clean(&envelope.letter.to.name).into_owned();
-    let words = render(envelope, &sender.public_url);
-    let Marks { boundary, message_id } = marks(envelope, sender);
-    let sent_at = u64::try_from(message_time(envelope.created_at).as_millisecond()).unwrap_or(0);
+    let name = clean(&mail.email.to.name).into_owned();
+    let words = render(mail, &sender.public_url);
+    let Marks { boundary, message_id } = marks(mail, sender);
+    let sent_at = u64::try_from(message_time(mail.created_at).as_millisecond()).unwrap_or(0);
     let message = Message::builder()
         .from(sender.from.clone())
         .to(Mailbox::new((!name.is_empty()).then_some(name), to.clone()))
@@ -87,7 +87,7 @@ pub(super) fn compose(envelope: &Envelope, sender: &Sender) -> Result<Composed, 
                 .singlepart(part(ContentType::TEXT_HTML, &words.html)),
         )
         .map_err(|e| SendError::permanent(format!("the message cannot be built: {e}")))?;
-    Ok(Composed { from: sender.from.email.clone(), to, bytes: Zeroizing::new(message.formatted()) })
+    Ok(SmtpMessage { from: sender.from.email.clone(), to, bytes: Zeroizing::new(message.formatted()) })
 }
 
 struct Marks {
@@ -97,8 +97,8 @@ struct Marks {
 
 /// Values that lettre would otherwise generate randomly. The row's id makes them stable over redelivery; the row's time
 /// is included because a new database begins again at 1, and mailboxes drop a second mail with a known id.
-fn marks(envelope: &Envelope, sender: &Sender) -> Marks {
-    let (id, at) = (envelope.id, envelope.created_at);
+fn marks(mail: &OutboundEmail, sender: &Sender) -> Marks {
+    let (id, at) = (mail.id, mail.created_at);
     let message_id = format!("<{id}.{at}@{}>", sender.domain());
     // pre-encoded: a long domain must not be folded or encoded, and it is a checked address
     let message_id = HeaderValue::dangerous_new_pre_encoded(
@@ -128,10 +128,10 @@ fn part(kind: ContentType, words: &str) -> SinglePart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Notice, Secret, testing};
+    use crate::{EmailContent, Secret, testing};
 
-    fn bytes(envelope: &Envelope) -> Zeroizing<Vec<u8>> {
-        compose(envelope, &testing::sender()).unwrap().bytes
+    fn bytes(mail: &OutboundEmail) -> Zeroizing<Vec<u8>> {
+        compose(mail, &testing::sender()).unwrap().bytes
     }
 
     #[test]
@@ -141,17 +141,17 @@ mod tests {
     }
 
     #[test]
-    fn the_password_has_a_line_of_its_own() {
+    fn the_password_is_on_a_separate_line() {
         // ASCII is sent as it is; any other script makes the text quoted-printable
         for name in ["Ada Lovelace", "Zoë", "Анна Каренина", "愛".repeat(255).as_str()] {
             for password in [testing::PASSWORD, "=".repeat(40).as_str(), "A3=\"'<>&.~!@#$%^*(){}[]|\\;,?/`9"]
             {
-                let mut envelope = testing::password(name);
-                if let Notice::TemporaryPassword { password: p, username, .. } = &mut envelope.letter.what {
+                let mut mail = testing::password(name);
+                if let EmailContent::TemporaryPassword { password: p, username, .. } = &mut mail.email.what {
                     *p = Secret::new(password.to_owned());
                     *username = format!("{}@example.org", "ö".repeat(200));
                 }
-                let read = testing::read(&bytes(&envelope));
+                let read = testing::read(&bytes(&mail));
                 let lines: Vec<&str> = read.text.lines().collect();
                 let with = |start: &str| -> Vec<&str> {
                     lines.iter().copied().filter(|l| l.starts_with(start)).collect()
@@ -165,9 +165,9 @@ mod tests {
 
     #[test]
     fn both_parts_come_back_as_written() {
-        for envelope in testing::one_of_each() {
-            let words = render(&envelope, "https://users.example.com");
-            let read = testing::read(&bytes(&envelope));
+        for mail in testing::one_of_each() {
+            let words = render(&mail, "https://users.example.com");
+            let read = testing::read(&bytes(&mail));
             // the line break before a boundary belongs to the boundary (RFC 2046 §5.1.1)
             assert_eq!(read.text.trim_end(), words.text.trim_end());
             assert_eq!(read.html.trim_end(), words.html.trim_end());
@@ -199,8 +199,8 @@ mod tests {
             "=?utf-8?b?QWRh?=",
             "a\\",
         ] {
-            let envelope = testing::password(name);
-            let composed = compose(&envelope, &testing::sender()).unwrap();
+            let mail = testing::password(name);
+            let composed = compose(&mail, &testing::sender()).unwrap();
             let read = testing::read(&composed.bytes);
             let names: Vec<&str> = read.headers.iter().map(|(n, _)| n.as_str()).collect();
             let expected = [
@@ -245,9 +245,9 @@ mod tests {
     }
 
     #[test]
-    fn the_same_envelope_is_the_same_mail() {
-        for envelope in testing::one_of_each() {
-            assert_eq!(bytes(&envelope), bytes(&envelope));
+    fn the_same_entry_is_the_same_message() {
+        for mail in testing::one_of_each() {
+            assert_eq!(bytes(&mail), bytes(&mail));
         }
         let mut other = testing::password("Ada");
         other.id += 1;
@@ -257,21 +257,21 @@ mod tests {
     #[test]
     fn any_time_makes_a_mail() {
         for at in [i64::MIN, -1, 0, i64::MAX] {
-            let mut envelope = testing::password("Ada");
-            envelope.created_at = at;
-            testing::read(&bytes(&envelope));
+            let mut mail = testing::password("Ada");
+            mail.created_at = at;
+            testing::read(&bytes(&mail));
         }
     }
 
     #[test]
     fn addresses() {
-        let mut envelope = testing::password("Ada");
+        let mut mail = testing::password("Ada");
         for bad in
             ["", "ada", "ada@", "a b@example.org", "ada@example.org\r\nBcc: eve@example.net", "a..b@x.org"]
         {
             assert!(!is_deliverable(bad), "{bad}");
-            envelope.letter.to.address = bad.to_owned();
-            let error = compose(&envelope, &testing::sender()).err().unwrap();
+            mail.email.to.address = bad.to_owned();
+            let error = compose(&mail, &testing::sender()).err().unwrap();
             assert!(error.permanent, "{error:?}");
         }
         assert!(is_deliverable("ada.l+x@mail.example.org") && is_deliverable("ada@localhost"));

@@ -2,7 +2,7 @@
 //!
 //! One connection serves a batch and ends with it: a busy outbox pays for few handshakes, a quiet one leaves nothing
 //! open to go stale. lettre's own pool is not used: its connections end at every refusal and do not tell what was refused
-//! (`a_connection_as_lettre_pools_it_ends_at_a_refusal_of_whatever`). lettre's `tracing` feature must stay off: it logs whole
+//! (`a_pooled_connection_of_lettre_is_closed_after_any_refusal`). lettre's `tracing` feature must stay off: it logs whole
 //! mails.
 
 use std::time::{Duration, Instant};
@@ -16,11 +16,11 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter,
 use percent_encoding::percent_decode_str;
 use url::{ParseError, Url};
 
-use crate::message::{Composed, Sender, compose};
-use crate::{Envelope, SendError};
+use crate::message::{Sender, SmtpMessage, compose};
+use crate::{OutboundEmail, SendError};
 
 /// Timeout of the connection and of each reply except the last.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout of the reply to the message itself. A server may scan it first, and giving up too early sends it twice (RFC
 /// 5321 §4.5.3.2.6 and §6.1).
 const LAST_PATIENCE: Duration = Duration::from_secs(60);
@@ -98,9 +98,9 @@ impl Smtp {
         format!("SMTP to {host}:{}{how}", self.port)
     }
 
-    pub(super) fn send_batch(&self, envelopes: &[Envelope], until: Instant) -> Vec<Result<(), SendError>> {
+    pub(super) fn send_batch(&self, mails: &[OutboundEmail], until: Instant) -> Vec<Result<(), SendError>> {
         let mut line = Line { smtp: self, connection: None, lost: 0, down: None };
-        let begun = envelopes.iter().take_while(|_| Instant::now() < until);
+        let begun = mails.iter().take_while(|_| Instant::now() < until);
         begun.map(|e| line.send(e).map_err(|error| error.scrubbed(e))).collect()
     }
 
@@ -110,7 +110,7 @@ impl Smtp {
             Tls::None | Tls::Opportunistic(_) | Tls::Required(_) => None,
         };
         let address = (self.host.as_str(), self.port);
-        let mut connection = SmtpConnection::connect(address, Some(PATIENCE), &self.hello, wrapper, None)?;
+        let mut connection = SmtpConnection::connect(address, Some(TIMEOUT), &self.hello, wrapper, None)?;
         match &self.tls {
             Tls::Required(parameters) => connection.starttls(parameters, &self.hello)?,
             Tls::Opportunistic(parameters) if connection.can_starttls() => {
@@ -156,8 +156,8 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    fn send(&mut self, envelope: &Envelope) -> Result<(), SendError> {
-        let message = compose(envelope, &self.smtp.sender)?;
+    fn send(&mut self, mail: &OutboundEmail) -> Result<(), SendError> {
+        let message = compose(mail, &self.smtp.sender)?;
         if let Some(down) = &self.down {
             return Err(down.clone());
         }
@@ -213,7 +213,7 @@ enum Refused {
     Broken(Error),
 }
 
-fn deliver(connection: &mut SmtpConnection, message: &Composed) -> Result<(), Refused> {
+fn deliver(connection: &mut SmtpConnection, message: &SmtpMessage) -> Result<(), Refused> {
     let mut parameters = Vec::new();
     // only an address outside ASCII makes the message non-ASCII (RFC 6531 §3.1)
     if !message.bytes.is_ascii() {
@@ -231,7 +231,7 @@ fn deliver(connection: &mut SmtpConnection, message: &Composed) -> Result<(), Re
     // on a dead connection the timeouts cannot be set; sending the message then fails
     let _ = connection.set_timeout(Some(LAST_PATIENCE));
     connection.message(&message.bytes).map_err(|e| refused(e, true))?;
-    let _ = connection.set_timeout(Some(PATIENCE));
+    let _ = connection.set_timeout(Some(TIMEOUT));
     Ok(())
 }
 

@@ -82,16 +82,16 @@ fn a_batch_goes_over_one_connection() {
 }
 
 #[test]
-fn a_refused_recipient_stops_no_other() {
+fn a_refused_recipient_does_not_stop_the_others() {
     let (port, heard) = server(|line| match line {
         "RCPT TO:<gone@example.org>" => Some("550 5.1.1 no such mailbox"),
         "RCPT TO:<full@example.org>" => Some("452 4.2.2 mailbox full"),
         line => kind(line),
     });
     let mut all = testing::one_of_each();
-    all[1].letter.to.address = String::from("gone@example.org");
-    all[2].letter.to.address = String::from("full@example.org");
-    all[3].letter.to.address = String::from("nowhere");
+    all[1].email.to.address = String::from("gone@example.org");
+    all[2].email.to.address = String::from("full@example.org");
+    all[3].email.to.address = String::from("nowhere");
     let sent = smtp(port).send_batch(&all, testing::later());
     let gone = sent[1].clone().unwrap_err();
     assert!(gone.permanent && gone.what.contains("550") && gone.what.contains("no such mailbox"), "{gone}");
@@ -113,7 +113,7 @@ fn a_refused_message_says_so_without_the_password() {
 }
 
 #[test]
-fn a_refused_sender_is_no_mails_fault() {
+fn a_refused_sender_is_not_an_error_of_the_message() {
     let (port, _) =
         server(|line| if line.starts_with("MAIL") { Some("550 who are you") } else { kind(line) });
     assert!(!Mailer::Smtp(smtp(port)).send(&testing::password("Ada")).unwrap_err().permanent);
@@ -137,7 +137,7 @@ fn a_refused_sender_is_no_mails_fault() {
 /// Why lettre's pool is not used: its connections end at a refusal, and do not tell that of a sender, which is no mail's
 /// fault, from that of a recipient, which is final.
 #[test]
-fn a_connection_as_lettre_pools_it_ends_at_a_refusal_of_whatever() {
+fn a_pooled_connection_of_lettre_is_closed_after_any_refusal() {
     let errors = ["MAIL", "RCPT"].map(|refused| {
         let (port, heard) = match refused {
             "MAIL" => server(|line| if line.starts_with("MAIL") { Some("550 no") } else { kind(line) }),
@@ -166,7 +166,7 @@ fn a_server_that_hangs_up_delays_the_rest() {
         line => kind(line),
     });
     let mut all = testing::one_of_each();
-    all[1].letter.to.address = String::from("bad@example.org");
+    all[1].email.to.address = String::from("bad@example.org");
     let sent = smtp(port).send_batch(&all, testing::later());
     assert_eq!(sent.iter().filter(|s| s.is_err()).count(), 1);
     assert_eq!(count(&heard, "(connected)"), 2);
@@ -183,10 +183,10 @@ fn a_server_that_is_down_is_tried_once() {
 
 #[test]
 fn addresses_outside_ascii_need_a_server_that_takes_them() {
-    let mut envelope = testing::password("Ada");
-    envelope.letter.to.address = String::from("zoë@example.org");
+    let mut mail = testing::password("Ada");
+    mail.email.to.address = String::from("zoë@example.org");
     let (port, _) = server(kind);
-    let error = Mailer::Smtp(smtp(port)).send(&envelope).unwrap_err();
+    let error = Mailer::Smtp(smtp(port)).send(&mail).unwrap_err();
     assert!(!error.permanent && error.what.contains("SMTPUTF8"), "{error}");
     let (port, heard) =
         server(
@@ -194,7 +194,7 @@ fn addresses_outside_ascii_need_a_server_that_takes_them() {
                 if line.starts_with("EHLO") { Some("250-8BITMIME\r\n250 SMTPUTF8") } else { kind(line) }
             },
         );
-    assert_eq!(Mailer::Smtp(smtp(port)).send(&envelope), Ok(()));
+    assert_eq!(Mailer::Smtp(smtp(port)).send(&mail), Ok(()));
     assert_eq!(count(&heard, "MAIL FROM:<noreply@example.com> SMTPUTF8 BODY=8BITMIME"), 1);
 }
 

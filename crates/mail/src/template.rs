@@ -4,15 +4,15 @@ use std::borrow::Cow;
 
 use zeroize::Zeroizing;
 
-use crate::{Envelope, LockCause, Notice, Reason};
+use crate::{EmailContent, LockCause, OutboundEmail, Reason};
 use tenantry_core::clock::Millis;
 
 /// Columns of the plain text. Under 76, so that ASCII text is sent as it is, without soft line breaks (RFC 2045 §6.7
 /// rule 5).
 const COLUMNS: usize = 72;
 
-/// The texts of a mail.
-pub(super) struct Words {
+/// The text of a mail.
+pub(super) struct EmailText {
     pub(super) subject: &'static str,
     pub(super) text: Zeroizing<String>,
     pub(super) html: Zeroizing<String>,
@@ -24,21 +24,21 @@ enum Block<'a> {
     Fields(Vec<(&'static str, Cow<'a, str>)>),
 }
 
-/// Renders an envelope's content. `public_url` has no trailing slash.
-pub(super) fn render(envelope: &Envelope, public_url: &str) -> Words {
-    let (subject, blocks) = wording(envelope, public_url);
-    let name = clean(&envelope.letter.to.name);
+/// Renders a mail. `public_url` has no trailing slash.
+pub(super) fn render(mail: &OutboundEmail, public_url: &str) -> EmailText {
+    let (subject, blocks) = wording(mail, public_url);
+    let name = clean(&mail.email.to.name);
     let greeting = if name.is_empty() { String::from("Hello,") } else { format!("Hello {name},") };
-    Words { subject, text: text(&greeting, &blocks), html: html(subject, &greeting, &blocks) }
+    EmailText { subject, text: text(&greeting, &blocks), html: html(subject, &greeting, &blocks) }
 }
 
-fn wording<'a>(envelope: &'a Envelope, public_url: &'a str) -> (&'static str, Vec<Block<'a>>) {
+fn wording<'a>(mail: &'a OutboundEmail, public_url: &'a str) -> (&'static str, Vec<Block<'a>>) {
     use Block::{Fields, Paragraph};
     let server = ("Server", Cow::Borrowed(public_url));
-    let when = ("When", Cow::Owned(utc_minute(envelope.created_at)));
+    let when = ("When", Cow::Owned(utc_minute(mail.created_at)));
     let username = |name: &'a str| ("Username", clean(name));
-    match &envelope.letter.what {
-        Notice::TemporaryPassword { username: name, password, reason, expires_at } => {
+    match &mail.email.what {
+        EmailContent::TemporaryPassword { username: name, password, reason, expires_at } => {
             let (subject, first) = match reason {
                 Reason::Welcome => {
                     ("Your new account: temporary password", "An account was created for you.")
@@ -76,7 +76,7 @@ fn wording<'a>(envelope: &'a Envelope, public_url: &'a str) -> (&'static str, Ve
             ];
             (subject, blocks)
         }
-        Notice::PasswordChanged { username: name } => (
+        EmailContent::PasswordChanged { username: name } => (
             "Your password was changed",
             vec![
                 Paragraph("The password of your account was changed.".into()),
@@ -84,7 +84,7 @@ fn wording<'a>(envelope: &'a Envelope, public_url: &'a str) -> (&'static str, Ve
                 Paragraph("If it was not you, tell your administrator at once.".into()),
             ],
         ),
-        Notice::EmailChanged { username: name, new_address } => (
+        EmailContent::EmailChanged { username: name, new_address } => (
             "Your e-mail address was changed",
             vec![
                 Paragraph(
@@ -95,7 +95,7 @@ fn wording<'a>(envelope: &'a Envelope, public_url: &'a str) -> (&'static str, Ve
                 Paragraph("If it was not you, tell your administrator at once.".into()),
             ],
         ),
-        Notice::AccountLocked { username: name, cause } => {
+        EmailContent::AccountLocked { username: name, cause } => {
             let first = match cause {
                 LockCause::FailedLogins => {
                     "Your account was locked, because too many logins failed in a row."
@@ -277,12 +277,12 @@ mod tests {
 
     #[test]
     fn names_are_escaped_in_html() {
-        let mut envelope = testing::password("<script>alert('1')</script> & \"Co\"");
-        if let Notice::TemporaryPassword { username, password, .. } = &mut envelope.letter.what {
+        let mut mail = testing::password("<script>alert('1')</script> & \"Co\"");
+        if let EmailContent::TemporaryPassword { username, password, .. } = &mut mail.email.what {
             *username = String::from("<b>ada");
             *password = crate::Secret::new(String::from("a<&>\"'b"));
         }
-        let words = render(&envelope, "https://users.example.com/\"><script>");
+        let words = render(&mail, "https://users.example.com/\"><script>");
         assert!(!words.html.contains("<script"), "{}", *words.html);
         assert!(!words.html.contains("<b>"), "{}", *words.html);
         assert!(
@@ -297,11 +297,11 @@ mod tests {
     #[test]
     fn a_name_cannot_add_a_line() {
         for name in ["Ada\nPassword: forged", "Ada\r\nPassword: forged", "Ada\u{2028}Password: forged"] {
-            let mut envelope = testing::password(name);
-            if let Notice::TemporaryPassword { username, .. } = &mut envelope.letter.what {
+            let mut mail = testing::password(name);
+            if let EmailContent::TemporaryPassword { username, .. } = &mut mail.email.what {
                 *username = name.to_owned();
             }
-            let words = render(&envelope, "https://users.example.com");
+            let words = render(&mail, "https://users.example.com");
             let passwords: Vec<&str> = words.text.lines().filter(|l| l.starts_with("Password:")).collect();
             assert_eq!(passwords, [format!("Password: {}", testing::PASSWORD)], "{name:?}");
         }
@@ -311,8 +311,8 @@ mod tests {
 
     #[test]
     fn strings_with_secrets_do_not_grow() {
-        for envelope in testing::one_of_each() {
-            let (subject, blocks) = wording(&envelope, "https://users.example.com");
+        for mail in testing::one_of_each() {
+            let (subject, blocks) = wording(&mail, "https://users.example.com");
             let text = text("Hello,", &blocks);
             assert!(text.len() <= room("Hello,", &blocks));
             assert!(html(subject, "Hello,", &blocks).len() <= 6 * room("Hello,", &blocks) + 2_048);

@@ -1,8 +1,8 @@
-//! Test envelopes, and a parser of mails that shares no code with their writer.
+//! Test mails, and a parser of mails that shares no code with their writer.
 
 use std::time::{Duration, Instant};
 
-use crate::{Envelope, Letter, LockCause, Notice, Reason, Recipient, Secret, Sender};
+use crate::{Email, EmailContent, LockCause, OutboundEmail, Reason, Recipient, Secret, Sender};
 use tenantry_core::clock::{DAY, Millis};
 
 /// Contains characters that quoted-printable and HTML escape.
@@ -19,34 +19,38 @@ pub(super) fn sender() -> Sender {
     Sender::new("Example Users <noreply@example.com>", "https://users.example.com/").unwrap()
 }
 
-pub(super) fn envelope(name: &str, what: Notice) -> Envelope {
+pub(super) fn outbound(name: &str, what: EmailContent) -> OutboundEmail {
     let to = Recipient { name: name.to_owned(), address: String::from("ada@example.org") };
-    Envelope { id: 42, created_at: WHEN, letter: Letter { to, what } }
+    OutboundEmail { id: 42, created_at: WHEN, email: Email { to, what } }
 }
 
-pub(super) fn password(name: &str) -> Envelope {
+pub(super) fn password(name: &str) -> OutboundEmail {
     password_for(name, Reason::Welcome)
 }
 
-fn password_for(name: &str, reason: Reason) -> Envelope {
-    let what = Notice::TemporaryPassword {
+fn password_for(name: &str, reason: Reason) -> OutboundEmail {
+    let what = EmailContent::TemporaryPassword {
         username: String::from("ada"),
         password: Secret::new(String::from(PASSWORD)),
         reason,
         expires_at: WHEN + DAY,
     };
-    envelope(name, what)
+    outbound(name, what)
 }
 
-pub(super) fn one_of_each() -> Vec<Envelope> {
+pub(super) fn one_of_each() -> Vec<OutboundEmail> {
     let username = String::from("ada");
-    let locked = |cause| envelope("Ada Lovelace", Notice::AccountLocked { username: "ada".into(), cause });
+    let locked =
+        |cause| outbound("Ada Lovelace", EmailContent::AccountLocked { username: "ada".into(), cause });
     vec![
         password_for("Ada Lovelace", Reason::Welcome),
         password_for("Ada Lovelace", Reason::Reset),
         password_for("", Reason::Forgotten),
-        envelope("Ada Lovelace", Notice::PasswordChanged { username: username.clone() }),
-        envelope("Ada Lovelace", Notice::EmailChanged { username, new_address: "ada.l@example.net".into() }),
+        outbound("Ada Lovelace", EmailContent::PasswordChanged { username: username.clone() }),
+        outbound(
+            "Ada Lovelace",
+            EmailContent::EmailChanged { username, new_address: "ada.l@example.net".into() },
+        ),
         locked(LockCause::FailedLogins),
         locked(LockCause::Admin),
     ]

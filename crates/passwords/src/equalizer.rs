@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_machine_is_noticed_and_a_hiccup_is_not() {
+    fn a_busy_machine_is_detected_and_a_hiccup_is_not() {
         let (equalizer, begun) = (equalizer(), Instant::now());
         equalizer.learn_work(bcrypt(8), 10 * MILLI);
         let wait = || equalizer.refusal(begun, begun, &[bcrypt(12)]) - begun;

@@ -9,7 +9,7 @@ use crate::foreign::{Digest, Foreign};
 
 /// Why a hash is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flaw {
+pub(super) enum HashError {
     /// In no known form, or damaged.
     Unknown,
     /// It would occupy a hash thread for too long. Contains the limits.
@@ -79,12 +79,12 @@ pub(super) fn without_scheme(hash: &str) -> &str {
 }
 
 /// Parses a hash that is not Argon2.
-pub(super) fn read(hash: &str) -> Result<Foreign, Flaw> {
+pub(super) fn read(hash: &str) -> Result<Foreign, HashError> {
     if hash.len() > LONGEST || !hash.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Flaw::Unknown);
+        return Err(HashError::Unknown);
     }
     if let Some(rest) = hash.strip_prefix('{') {
-        let (scheme, rest) = rest.split_once('}').ok_or(Flaw::Unknown)?;
+        let (scheme, rest) = rest.split_once('}').ok_or(HashError::Unknown)?;
         return ldap(&scheme.to_ascii_uppercase(), rest);
     }
     let parts: Vec<&str> = hash.split('$').collect();
@@ -94,7 +94,7 @@ pub(super) fn read(hash: &str) -> Result<Foreign, Flaw> {
         ["bcrypt_sha256", "", "2a" | "2b" | "2y", cost, rest] => bcrypt(cost, rest, true),
         ["", "5" | "6", ..] => sha_crypt(&parts),
         ["", "scrypt", params, salt, hash] => {
-            let [n, r, p] = named(params, ["ln", "r", "p"]).ok_or(Flaw::Unknown)?;
+            let [n, r, p] = named(params, ["ln", "r", "p"]).ok_or(HashError::Unknown)?;
             scrypt(u8::try_from(n).ok(), r, p, decode(salt), decode(hash))
         }
         // Django's; the salt is text.
@@ -114,16 +114,16 @@ pub(super) fn read(hash: &str) -> Result<Foreign, Flaw> {
             pbkdf2(Digest::Sha1, rounds, Some(salt.as_bytes().to_vec()), decode(hash))
         }
         [method, salt, hash] => werkzeug(method, salt, hash),
-        _ => Err(Flaw::Unknown),
+        _ => Err(HashError::Unknown),
     }
 }
 
 /// `{SSHA}` and similar, and OpenLDAP's `{PBKDF2-SHA256}rounds$salt$hash`.
-fn ldap(scheme: &str, rest: &str) -> Result<Foreign, Flaw> {
+fn ldap(scheme: &str, rest: &str) -> Result<Foreign, HashError> {
     if let Some(kind) = scheme.strip_prefix("PBKDF2") {
         let digest = digest_of(&kind.to_ascii_lowercase())?;
         let parts: Vec<&str> = rest.split('$').collect();
-        let [rounds, salt, hash] = parts[..] else { return Err(Flaw::Unknown) };
+        let [rounds, salt, hash] = parts[..] else { return Err(HashError::Unknown) };
         return pbkdf2(digest, rounds, decode(salt), decode(hash));
     }
     let (digest, is_salted) = match scheme {
@@ -133,37 +133,37 @@ fn ldap(scheme: &str, rest: &str) -> Result<Foreign, Flaw> {
         "SHA256" => (Digest::Sha256, false),
         "SSHA512" => (Digest::Sha512, true),
         "SHA512" => (Digest::Sha512, false),
-        _ => return Err(Flaw::Unknown),
+        _ => return Err(HashError::Unknown),
     };
-    let hash = decode(rest).ok_or(Flaw::Unknown)?;
-    let (hash, salt) = hash.split_at_checked(digest.len()).ok_or(Flaw::Unknown)?;
+    let hash = decode(rest).ok_or(HashError::Unknown)?;
+    let (hash, salt) = hash.split_at_checked(digest.len()).ok_or(HashError::Unknown)?;
     if is_salted == salt.is_empty() {
-        return Err(Flaw::Unknown);
+        return Err(HashError::Unknown);
     }
     Ok(Foreign::Salted { digest, salt: salt.to_vec(), hash: hash.to_vec() })
 }
 
 /// Flask's: `pbkdf2:sha256:600000$salt$hex` and `scrypt:32768:8:1$salt$hex`; the salt is text.
-fn werkzeug(method: &str, salt: &str, hash: &str) -> Result<Foreign, Flaw> {
+fn werkzeug(method: &str, salt: &str, hash: &str) -> Result<Foreign, HashError> {
     let (salt, hash) = (Some(salt.as_bytes().to_vec()), hex(hash));
     let parts: Vec<&str> = method.split(':').collect();
     match parts[..] {
         ["pbkdf2", digest, rounds] => pbkdf2(digest_of(&format!("-{digest}"))?, rounds, salt, hash),
         ["scrypt", n, r, p] => scrypt(log2(n), number(r)?, number(p)?, salt, hash),
-        _ => Err(Flaw::Unknown),
+        _ => Err(HashError::Unknown),
     }
 }
 
-fn bcrypt(cost: &str, rest: &str, sha256_first: bool) -> Result<Foreign, Flaw> {
+fn bcrypt(cost: &str, rest: &str, sha256_first: bool) -> Result<Foreign, HashError> {
     const SALT: usize = 22;
-    let cost = Some(cost).filter(|cost| cost.len() == 2).ok_or(Flaw::Unknown).and_then(number)?;
-    let (salt, hash) = rest.split_at_checked(SALT).ok_or(Flaw::Unknown)?;
-    let salt = BCRYPT.decode(salt).ok().and_then(|salt| salt.try_into().ok()).ok_or(Flaw::Unknown)?;
-    let hash = BCRYPT.decode(hash).ok().filter(|hash| hash.len() == 23).ok_or(Flaw::Unknown)?;
+    let cost = Some(cost).filter(|cost| cost.len() == 2).ok_or(HashError::Unknown).and_then(number)?;
+    let (salt, hash) = rest.split_at_checked(SALT).ok_or(HashError::Unknown)?;
+    let salt = BCRYPT.decode(salt).ok().and_then(|salt| salt.try_into().ok()).ok_or(HashError::Unknown)?;
+    let hash = BCRYPT.decode(hash).ok().filter(|hash| hash.len() == 23).ok_or(HashError::Unknown)?;
     match cost {
-        0..4 => Err(Flaw::Unknown),
+        0..4 => Err(HashError::Unknown),
         4..=BCRYPT_COST => Ok(Foreign::Bcrypt { cost, salt, hash, sha256_first }),
-        _ => Err(Flaw::CostTooHigh("a cost of 13")),
+        _ => Err(HashError::CostTooHigh("a cost of 13")),
     }
 }
 
@@ -173,17 +173,18 @@ fn scrypt(
     p: u32,
     salt: Option<Vec<u8>>,
     hash: Option<Vec<u8>>,
-) -> Result<Foreign, Flaw> {
-    let (log_n, salt, hash) = (log_n.ok_or(Flaw::Unknown)?, salt.ok_or(Flaw::Unknown)?, sized(hash)?);
+) -> Result<Foreign, HashError> {
+    let (log_n, salt, hash) =
+        (log_n.ok_or(HashError::Unknown)?, salt.ok_or(HashError::Unknown)?, sized(hash)?);
     if log_n == 0 || r == 0 || p == 0 {
-        return Err(Flaw::Unknown);
+        return Err(HashError::Unknown);
     }
     let work = 1_u64.checked_shl(log_n.into()).and_then(|n| n.checked_mul(u64::from(r)));
     let work = work.and_then(|work| work.checked_mul(u64::from(p)));
     let Some(work) = work.filter(|work| *work <= SCRYPT_WORK) else {
-        return Err(Flaw::CostTooHigh("2^20 for N times r times p"));
+        return Err(HashError::CostTooHigh("2^20 for N times r times p"));
     };
-    let params = scrypt::Params::new(log_n, r, p).map_err(|_| Flaw::Unknown)?;
+    let params = scrypt::Params::new(log_n, r, p).map_err(|_| HashError::Unknown)?;
     Ok(Foreign::Scrypt { params, work, salt, hash })
 }
 
@@ -192,47 +193,47 @@ fn pbkdf2(
     rounds: &str,
     salt: Option<Vec<u8>>,
     hash: Option<Vec<u8>>,
-) -> Result<Foreign, Flaw> {
-    let (rounds, salt, hash) = (number(rounds)?, salt.ok_or(Flaw::Unknown)?, sized(hash)?);
+) -> Result<Foreign, HashError> {
+    let (rounds, salt, hash) = (number(rounds)?, salt.ok_or(HashError::Unknown)?, sized(hash)?);
     let foreign = Foreign::Pbkdf2 { digest, rounds, salt, hash };
     match foreign.work() {
-        _ if rounds == 0 => Err(Flaw::Unknown),
+        _ if rounds == 0 => Err(HashError::Unknown),
         Some(work) if work.amount > PBKDF2_ROUNDS => {
-            Err(Flaw::CostTooHigh("1,500,000 rounds for all blocks of the output together"))
+            Err(HashError::CostTooHigh("1,500,000 rounds for all blocks of the output together"))
         }
         _ => Ok(foreign),
     }
 }
 
 /// `$6$[rounds=n$]salt$hash`: 43 characters of hash for SHA-256, 86 for SHA-512.
-fn sha_crypt(parts: &[&str]) -> Result<Foreign, Flaw> {
+fn sha_crypt(parts: &[&str]) -> Result<Foreign, HashError> {
     let (id, rounds, salt, hash) = match *parts {
         ["", id, rounds, salt, hash] => {
-            (id, number(rounds.strip_prefix("rounds=").ok_or(Flaw::Unknown)?)?, salt, hash)
+            (id, number(rounds.strip_prefix("rounds=").ok_or(HashError::Unknown)?)?, salt, hash)
         }
         ["", id, salt, hash] => (id, SHA_CRYPT_ROUNDS, salt, hash),
-        _ => return Err(Flaw::Unknown),
+        _ => return Err(HashError::Unknown),
     };
     let is_crypt = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"./".contains(&b));
     let length = if id == "5" { 43 } else { 86 };
     // Implementations truncate the salt to 16 characters and raise the rounds to at least 1,000.
     if hash.len() != length || salt.len() > 16 || rounds < 1_000 || !is_crypt(hash) || !is_crypt(salt) {
-        return Err(Flaw::Unknown);
+        return Err(HashError::Unknown);
     }
     if rounds > SHA_CRYPT_MOST {
-        return Err(Flaw::CostTooHigh("1,000,000 rounds"));
+        return Err(HashError::CostTooHigh("1,000,000 rounds"));
     }
     let digest = if id == "5" { Digest::Sha256 } else { Digest::Sha512 };
     Ok(Foreign::ShaCrypt { digest, rounds, text: format!("${id}$rounds={rounds}${salt}${hash}") })
 }
 
 /// The digest by the suffix of `pbkdf2` in a name; an empty one means SHA-1.
-fn digest_of(suffix: &str) -> Result<Digest, Flaw> {
+fn digest_of(suffix: &str) -> Result<Digest, HashError> {
     match suffix {
         "" | "-sha1" => Ok(Digest::Sha1),
         "-sha256" => Ok(Digest::Sha256),
         "-sha512" => Ok(Digest::Sha512),
-        _ => Err(Flaw::Unknown),
+        _ => Err(HashError::Unknown),
     }
 }
 
@@ -246,10 +247,10 @@ fn named(params: &str, names: [&str; 3]) -> Option<[u32; 3]> {
 }
 
 /// Parses digits. A number beyond 32 bits is saturated, not an error.
-fn number(text: &str) -> Result<u32, Flaw> {
+fn number(text: &str) -> Result<u32, HashError> {
     match text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() {
         true => Ok(text.parse().unwrap_or(u32::MAX)),
-        false => Err(Flaw::Unknown),
+        false => Err(HashError::Unknown),
     }
 }
 
@@ -266,6 +267,6 @@ fn hex(text: &str) -> Option<Vec<u8>> {
     (0..text.len()).step_by(2).map(byte).collect()
 }
 
-fn sized(hash: Option<Vec<u8>>) -> Result<Vec<u8>, Flaw> {
-    hash.filter(|hash| (SHORTEST_HASH..=LONGEST_HASH).contains(&hash.len())).ok_or(Flaw::Unknown)
+fn sized(hash: Option<Vec<u8>>) -> Result<Vec<u8>, HashError> {
+    hash.filter(|hash| (SHORTEST_HASH..=LONGEST_HASH).contains(&hash.len())).ok_or(HashError::Unknown)
 }

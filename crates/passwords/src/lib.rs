@@ -21,11 +21,11 @@ use subtle::ConstantTimeEq as _;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use tenantry_core::error::FieldError;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::PartnerId;
 use tenantry_core::random::Random;
 use tenantry_core::supervise::Supervisor;
-use tenantry_core::values::Bad;
 
 use pool::{Memory, Pool};
 use stored::Stored;
@@ -322,7 +322,7 @@ pub fn system_generated(password: &str) -> String {
 ///
 /// # Errors
 /// `unknown-hash`, `hash-too-expensive`. Their text reveals nothing of the hash.
-pub fn check_foreign(hash: &str) -> Result<(), Bad> {
+pub fn check_foreign(hash: &str) -> Result<(), FieldError> {
     stored::check_foreign(hash)
 }
 

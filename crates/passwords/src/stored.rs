@@ -11,10 +11,10 @@ use zeroize::Zeroizing;
 use crate::FAST;
 use crate::cost::{Work, WorkKind};
 use crate::foreign::Foreign;
-use crate::forms::{self, Flaw};
+use crate::forms::{self, HashError};
 use crate::pool::Memory;
+use tenantry_core::error::FieldError;
 use tenantry_core::error::{Error, Result};
-use tenantry_core::values::Bad;
 
 /// A hash that needs more memory is not computed: it would displace everything else from memory.
 const MAX_MEMORY_KIB: u32 = 128 * 1024;
@@ -41,16 +41,16 @@ fn unreadable() -> Error {
 }
 
 /// See [`crate::check_foreign`].
-pub(super) fn check_foreign(hash: &str) -> Result<(), Bad> {
-    let checked = if hash.starts_with(FAST) { Err(Flaw::Unknown) } else { Stored::read(hash).map(drop) };
-    checked.map_err(|flaw| match flaw {
-        Flaw::Unknown => Bad::new(
+pub(super) fn check_foreign(hash: &str) -> Result<(), FieldError> {
+    let checked = if hash.starts_with(FAST) { Err(HashError::Unknown) } else { Stored::read(hash).map(drop) };
+    checked.map_err(|error| match error {
+        HashError::Unknown => FieldError::of_value(
             "unknown-hash",
             "has an unknown form; known are argon2, bcrypt, scrypt, PBKDF2, sha256-crypt, sha512-crypt or salted SHA",
         ),
-        Flaw::CostTooHigh(limits) => {
+        HashError::CostTooHigh(limits) => {
             let detail = format!("would take too long to verify: the limits are {limits}");
-            Bad::new("hash-too-expensive", detail)
+            FieldError::of_value("hash-too-expensive", detail)
         }
     })
 }
@@ -65,15 +65,15 @@ impl Stored {
     pub(super) fn parse_within_bounds(stored: &str) -> Result<Option<Self>> {
         match Self::read(stored) {
             Ok(stored) => Ok(Some(stored)),
-            Err(Flaw::CostTooHigh(_)) => Ok(None),
-            Err(Flaw::Unknown) => Err(unreadable()),
+            Err(HashError::CostTooHigh(_)) => Ok(None),
+            Err(HashError::Unknown) => Err(unreadable()),
         }
     }
 
-    fn read(stored: &str) -> Result<Self, Flaw> {
+    fn read(stored: &str) -> Result<Self, HashError> {
         if let Some(digest) = stored.strip_prefix(FAST) {
             let digest = URL_SAFE_NO_PAD.decode(digest).ok().and_then(|d| d.try_into().ok());
-            return digest.map(Self::Fast).ok_or(Flaw::Unknown);
+            return digest.map(Self::Fast).ok_or(HashError::Unknown);
         }
         let bare = forms::without_scheme(stored);
         if bare.starts_with("$argon2") {
@@ -82,7 +82,7 @@ impl Stored {
         forms::read(bare).map(Self::Foreign)
     }
 
-    fn read_argon2(stored: &str) -> Result<Self, Flaw> {
+    fn read_argon2(stored: &str) -> Result<Self, HashError> {
         let parse = || {
             let phc = PasswordHash::new(stored).ok()?;
             let kind = Algorithm::try_from(phc.algorithm.as_str()).ok()?;
@@ -91,7 +91,7 @@ impl Stored {
             let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from).ok()?;
             Some(Self::Argon2(kind, version, params, phc.salt?, phc.hash?))
         };
-        let parsed = parse().ok_or(Flaw::Unknown)?;
+        let parsed = parse().ok_or(HashError::Unknown)?;
         match &parsed {
             Self::Argon2(_, _, params, ..)
                 if params.m_cost() > MAX_MEMORY_KIB
@@ -99,7 +99,7 @@ impl Stored {
                     || params.t_cost() > MAX_ITERATIONS
                     || params.p_cost() > MAX_PARALLELISM =>
             {
-                Err(Flaw::CostTooHigh("m = 128 MiB, 512 MiB for m times t, t=100 and p=8"))
+                Err(HashError::CostTooHigh("m = 128 MiB, 512 MiB for m times t, t=100 and p=8"))
             }
             _ => Ok(parsed),
         }

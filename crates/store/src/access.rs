@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use tenantry_core::clock::Millis;
-use tenantry_core::error::{Denial, Error, Result, TokenFault};
+use tenantry_core::error::{Denial, Error, Result, TokenError};
 use tenantry_core::model::{PartnerId, UserId};
 
 /// What the database says of an access token.
@@ -118,7 +118,7 @@ impl LastUse {
 
 /// What the database says of a session that is still there.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing {
+pub struct SessionState {
     /// As in [`TokenFacts`].
     pub(crate) is_admin: bool,
     /// As in [`TokenFacts`].
@@ -133,20 +133,20 @@ pub struct Caller(Arc<TokenFacts>);
 
 impl Caller {
     /// Admits the bearer of a token, or says what is wrong with it.
-    pub fn admit(facts: &Arc<TokenFacts>, now: Millis) -> Result<Self, TokenFault> {
+    pub fn admit(facts: &Arc<TokenFacts>, now: Millis) -> Result<Self, TokenError> {
         if !facts.is_active || facts.is_suspended {
-            return Err(TokenFault::Invalid);
+            return Err(TokenError::Invalid);
         }
         if now >= facts.expires_at {
-            return Err(TokenFault::Expired);
+            return Err(TokenError::Expired);
         }
         Ok(Self(Arc::clone(facts)))
     }
 
     /// Looks again, in the transaction that writes: since the request was admitted its body came in, which may take
     /// minutes, and passwords were hashed.
-    pub fn readmit(&self, standing: Option<Standing>, as_admin: bool) -> Result<()> {
-        match standing {
+    pub fn recheck(&self, state: Option<SessionState>, as_admin: bool) -> Result<()> {
+        match state {
             Some(now) if now.is_active && !now.is_suspended => {
                 if now.is_admin || !as_admin {
                     Ok(())
@@ -154,7 +154,7 @@ impl Caller {
                     Err(Error::Forbidden(Denial::NotAdmin))
                 }
             }
-            _ => Err(Error::Unauthenticated(TokenFault::Invalid)),
+            _ => Err(Error::Unauthenticated(TokenError::Invalid)),
         }
     }
 
@@ -260,13 +260,13 @@ impl Admin {
 /// Whoever may ask what users may do: admins and technical accounts about any user of the partner, a member about
 /// itself (contract, part C; B28).
 #[derive(Debug, Clone)]
-pub struct Asker {
+pub struct Requester {
     caller: Caller,
     /// The only user that may be asked about; none = any.
     only: Option<UserId>,
 }
 
-impl Asker {
+impl Requester {
     /// For evaluations. Refuses sessions that must first change the password (B22).
     pub fn of(caller: Caller) -> Result<Self> {
         if caller.0.is_restricted {
@@ -278,11 +278,11 @@ impl Asker {
 
     /// For everything else that tells of permissions: a technical account without `--admin` may not (B28).
     pub fn beyond_evaluations(caller: Caller) -> Result<Self> {
-        let asker = Self::of(caller)?;
-        if asker.only.is_none() && !asker.caller.0.is_admin {
+        let requester = Self::of(caller)?;
+        if requester.only.is_none() && !requester.caller.0.is_admin {
             return Err(Error::Forbidden(Denial::TechnicalAccount));
         }
-        Ok(asker)
+        Ok(requester)
     }
 
     /// Asking about oneself.
@@ -300,7 +300,7 @@ impl Asker {
     }
 }
 
-impl Scope for Asker {
+impl Scope for Requester {
     fn pid(&self) -> PartnerId {
         self.caller.pid()
     }
@@ -333,7 +333,7 @@ impl Operator {
     pub fn by_token(known: Option<KnownOperatorToken>) -> Result<Self> {
         match known {
             Some(KnownOperatorToken(())) => Ok(Self { pid: PartnerId(0) }),
-            None => Err(Error::Unauthenticated(TokenFault::Invalid)),
+            None => Err(Error::Unauthenticated(TokenError::Invalid)),
         }
     }
 

@@ -140,8 +140,8 @@ fn not_opened(path: &Path, e: DbError) -> Error {
     let path = path.display();
     Error::internal(match e {
         DbError::Damaged(what) => format!(
-            "the database {path} is damaged ({what}): restore a backup with `tenantry restore FILE`, which keeps this \
-             one beside it"
+            "the database {path} is damaged ({what}): restore a backup with `tenantry restore FILE`, which keeps the \
+             damaged one"
         ),
         DbError::NoMemory => format!("cannot open the database {path}: out of memory"),
         DbError::CannotOpen(what) | DbError::ReadOnly(what) => format!(
@@ -149,9 +149,7 @@ fn not_opened(path: &Path, e: DbError) -> Error {
              file system must not be read-only"
         ),
         DbError::Disk(what) => {
-            format!(
-                "cannot write the database {path}: {what}; look into the system's log for faults of the disk"
-            )
+            format!("cannot write the database {path}: {what}; check the system's log for disk errors")
         }
         other => return other.into(),
     })
@@ -170,7 +168,7 @@ const STANDING_BACK: i32 = 10;
 
 /// Lets threads that take microseconds go before this one. On Linux a nice value belongs to the thread (setpriority(2),
 /// "C library/kernel differences"); elsewhere this would slow the whole process.
-fn stand_back() {
+fn lower_priority() {
     #[cfg(target_os = "linux")]
     {
         thread_local!(static STANDS_BACK: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
@@ -369,7 +367,7 @@ impl Store {
         let turn = scans.take(scope.pid()).await?;
         let store = self.clone();
         let work = move || {
-            stand_back();
+            lower_priority();
             // Held to the end, also when whoever asked is gone.
             let _turn = turn;
             store.scan_sqlite(scope, work)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::requests::issue_requested;
 use tenantry_core::error::Result;
-use tenantry_domain::outbox::{self, Content, Fate, Ticket};
+use tenantry_domain::outbox::{self, Content, DeliveryOutcome, Due, OutboxEntry};
 use tenantry_domain::services::Services;
 use tenantry_domain::unit;
 use tenantry_mail::{Mailer, SendError};
@@ -26,7 +26,7 @@ pub struct Delivered {
     /// Messages that will be retried.
     pub failed: usize,
     /// Dead letters: the last attempt failed, or the entry is unreadable.
-    pub set_aside: usize,
+    pub dead_letters: usize,
     /// Messages not sent because their password had expired.
     pub expired: usize,
     /// Messages not sent because the batch ran out of time.
@@ -37,7 +37,7 @@ pub struct Delivered {
 
 /// Attempted deliveries whose outcome is still to be stored.
 pub(super) struct Sent {
-    fates: Vec<(Ticket, Fate)>,
+    outcomes: Vec<(OutboxEntry, DeliveryOutcome)>,
     is_full: bool,
 }
 
@@ -65,30 +65,30 @@ pub(super) async fn send_due(services: &Services, mailer: &Mailer, time: Duratio
     };
     let due = outbox::take_due(&services.store, limit).await?;
     let is_full = i64::try_from(due.len()).is_ok_and(|n| n >= limit);
-    let (mut fates, mut tickets, mut envelopes) = (Vec::new(), Vec::new(), Vec::new());
-    for letter in due {
-        match letter.content {
-            Content::Letter(envelope) => {
-                tickets.push(letter.ticket);
-                envelopes.push(envelope);
+    let (mut outcomes, mut entries, mut mails) = (Vec::new(), Vec::new(), Vec::new());
+    for Due { entry, content } in due {
+        match content {
+            Content::Mail(mail) => {
+                entries.push(entry);
+                mails.push(mail);
             }
-            Content::Expired => fates.push((letter.ticket, Fate::Expired)),
-            Content::Unreadable => fates.push((letter.ticket, Fate::Unreadable)),
+            Content::Expired => outcomes.push((entry, DeliveryOutcome::Expired)),
+            Content::Unreadable => outcomes.push((entry, DeliveryOutcome::Unreadable)),
         }
     }
-    if !envelopes.is_empty() {
-        let sent = mailer.send_batch(&envelopes, until);
+    if !mails.is_empty() {
+        let sent = mailer.send_batch(&mails, until);
         report(&sent);
-        let untried = std::iter::repeat(Fate::Untried);
-        fates.extend(tickets.into_iter().zip(sent.iter().map(fate).chain(untried)));
+        let untried = std::iter::repeat(DeliveryOutcome::Untried);
+        outcomes.extend(entries.into_iter().zip(sent.iter().map(outcome).chain(untried)));
     }
-    Ok(Sent { fates, is_full })
+    Ok(Sent { outcomes, is_full })
 }
 
-fn fate(sent: &Result<(), SendError>) -> Fate {
+fn outcome(sent: &Result<(), SendError>) -> DeliveryOutcome {
     match sent {
-        Ok(()) => Fate::Delivered,
-        Err(e) => Fate::Failed { refused: e.permanent },
+        Ok(()) => DeliveryOutcome::Delivered,
+        Err(e) => DeliveryOutcome::Failed { refused: e.permanent },
     }
 }
 
@@ -96,35 +96,37 @@ fn fate(sent: &Result<(), SendError>) -> Fate {
 fn report(sent: &[Result<(), SendError>]) {
     let mut failures = sent.iter().filter_map(|s| s.as_ref().err());
     if let Some(error) = failures.next() {
-        let (letters, others) = (sent.len(), failures.count());
-        tracing::warn!(%error, letters, others, "mail was not delivered");
+        let (mails, others) = (sent.len(), failures.count());
+        tracing::warn!(%error, mails, others, "mail was not delivered");
     }
 }
 
 /// Stores the outcomes. It can be repeated if it fails.
 pub(super) async fn mark(services: &Services, sent: &Sent) -> Result<Delivered> {
-    let (given_up, settled): (Vec<_>, Vec<_>) =
-        sent.fates.iter().copied().partition(|(t, f)| outbox::is_given_up(t, *f));
-    let count = |wanted: fn(Fate) -> bool| settled.iter().filter(|(_, fate)| wanted(*fate)).count();
+    let (dead_letters, settled): (Vec<_>, Vec<_>) =
+        sent.outcomes.iter().copied().partition(|(entry, outcome)| outbox::is_dead_letter(entry, *outcome));
+    let count =
+        |wanted: fn(DeliveryOutcome) -> bool| settled.iter().filter(|(_, outcome)| wanted(*outcome)).count();
     let done = Delivered {
-        delivered: count(|fate| fate == Fate::Delivered),
-        failed: count(|fate| matches!(fate, Fate::Failed { .. })),
-        set_aside: given_up.len(),
-        expired: count(|fate| fate == Fate::Expired),
-        untried: count(|fate| fate == Fate::Untried),
-        is_full: sent.is_full || settled.iter().any(|(_, fate)| *fate == Fate::Untried),
+        delivered: count(|outcome| outcome == DeliveryOutcome::Delivered),
+        failed: count(|outcome| matches!(outcome, DeliveryOutcome::Failed { .. })),
+        dead_letters: dead_letters.len(),
+        expired: count(|outcome| outcome == DeliveryOutcome::Expired),
+        untried: count(|outcome| outcome == DeliveryOutcome::Untried),
+        is_full: sent.is_full || settled.iter().any(|(_, outcome)| *outcome == DeliveryOutcome::Untried),
     };
     if !settled.is_empty() {
         unit::write(&services.store, &nobody(), move |tx| outbox::settle(tx, &settled)).await?;
     }
     // Each writes an event of its partner.
-    let mut by_partner: BTreeMap<_, Vec<Ticket>> = BTreeMap::new();
-    for (ticket, _) in given_up {
-        tracing::error!(pid = %ticket.pid, mail_id = ticket.mail_id, "a mail could not be delivered and is now a dead letter");
-        by_partner.entry(ticket.pid).or_default().push(ticket);
+    let mut by_partner: BTreeMap<_, Vec<OutboxEntry>> = BTreeMap::new();
+    for (entry, _) in dead_letters {
+        tracing::error!(pid = %entry.pid, mail_id = entry.mail_id, "a mail could not be delivered and is now a dead letter");
+        by_partner.entry(entry.pid).or_default().push(entry);
     }
-    for (pid, tickets) in by_partner {
-        unit::write(&services.store, &system_within(pid), move |tx| outbox::set_aside(tx, &tickets)).await?;
+    for (pid, entries) in by_partner {
+        unit::write(&services.store, &system_within(pid), move |tx| outbox::make_dead_letters(tx, &entries))
+            .await?;
     }
     Ok(done)
 }

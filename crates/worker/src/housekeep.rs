@@ -41,7 +41,7 @@ const HASHES: usize = 1_000;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Housekeeping {
     /// Messages whose password had expired, and old rows without a message.
-    pub letters: usize,
+    pub mails: usize,
     /// Access tokens and sessions that ended more than a day ago.
     pub sessions: usize,
     /// Failed logins that no longer count for their address.
@@ -67,7 +67,7 @@ pub struct Housekeeping {
 impl Housekeeping {
     /// Whether copies of removed data may remain in the write-ahead log.
     pub fn leaves_traces(&self) -> bool {
-        self.letters + self.users + self.erasures + self.addresses + self.events > 0
+        self.mails + self.users + self.erasures + self.addresses + self.events > 0
     }
 }
 
@@ -102,7 +102,7 @@ struct Step {
 
 /// The jobs in their order: users are erased before their events are blanked.
 const JOBS: [Job; 11] = [
-    Job { name: "outbox", work: Work::Own(|s| Box::pin(clear_outbox(s))), counted: |done| &mut done.letters },
+    Job { name: "outbox", work: Work::Own(|s| Box::pin(clear_outbox(s))), counted: |done| &mut done.mails },
     Job { name: "sessions", work: Work::Rows(SESSIONS, sessions::purge), counted: |done| &mut done.sessions },
     Job {
         name: "failed logins",

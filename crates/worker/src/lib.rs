@@ -148,7 +148,7 @@ impl Rounds {
         #[cfg(any(test, feature = "testing"))]
         self.services.store.supervisor().trip("worker");
         let delivered = self.deliver().await?;
-        self.is_soiled |= delivered.delivered + delivered.set_aside + delivered.expired > 0;
+        self.is_soiled |= delivered.delivered + delivered.dead_letters + delivered.expired > 0;
         if Instant::now() >= self.housekeeping_at {
             self.is_soiled |= housekeep(&self.services).await?.leaves_traces();
             if self.is_soiled {

@@ -10,7 +10,7 @@ use tenantry_core::values;
 use tenantry_domain::services::Services;
 use tenantry_domain::users::{self, NewUser};
 use tenantry_domain::{events, outbox, partners, password_changes, testing, unit};
-use tenantry_mail::{Directory, Mailer, Memory, Notice, SendError, Sender};
+use tenantry_mail::{Directory, EmailContent, Mailer, Memory, SendError, Sender};
 use tenantry_store::access::{Admin, Operator, nobody};
 use tenantry_store::tables::events::{EventPosition, EventQuery, select};
 
@@ -77,7 +77,7 @@ impl Server {
 
     /// The mailed passwords.
     fn passwords(&self) -> Vec<String> {
-        self.memory.sent().iter().map(|e| password(&e.letter.what)).collect()
+        self.memory.sent().iter().map(|e| password(&e.email.what)).collect()
     }
 
     /// Rows of the outbox, read directly: (letter, attempts).
@@ -96,7 +96,7 @@ impl Server {
         self.directory.path().join("tenantry.db")
     }
 
-    async fn events(&self, kind: events::Kind) -> Vec<Event> {
+    async fn events(&self, kind: events::EventKind) -> Vec<Event> {
         let query = EventQuery { kinds: vec![kind.name().to_owned()], ..EventQuery::default() };
         let scope = Operator::of_this_machine().as_admin_of(PARTNER);
         let read = move |tx: &mut tenantry_store::engine::tx::Tx<'_, Admin>| {
@@ -153,9 +153,9 @@ async fn reset(services: &Services, user_id: UserId) {
     unit::write(&services.store, &admin, move |tx| password_changes::reset(tx, user_id)).await.unwrap();
 }
 
-fn password(what: &Notice) -> String {
+fn password(what: &EmailContent) -> String {
     match what {
-        Notice::TemporaryPassword { password, .. } => password.expose().to_owned(),
+        EmailContent::TemporaryPassword { password, .. } => password.expose().to_owned(),
         other => panic!("{other:?}"),
     }
 }
@@ -180,7 +180,7 @@ async fn a_delivered_message_is_removed() {
     assert_eq!(done, Delivered { delivered: 2, ..Delivered::default() });
     assert_eq!(server.outbox(), []);
     let sent = server.memory.sent();
-    assert_eq!((sent.len(), sent[0].letter.to.address.as_str()), (2, "ada@example.org"));
+    assert_eq!((sent.len(), sent[0].email.to.address.as_str()), (2, "ada@example.org"));
     assert_eq!(sent[0].created_at, START);
     assert_eq!(server.deliver().await, Delivered::default());
 }
@@ -269,14 +269,14 @@ async fn twenty_failures_make_a_dead_letter() {
     assert!(server.clock.now() - START < DAY, "the password was valid all the time");
     let (letter, attempts) = server.outbox().remove(0);
     let letter = letter.unwrap();
-    let notice: tenantry_mail::Letter = serde_json::from_str(&letter).unwrap();
-    let secret = password(&notice.what);
+    let email: tenantry_mail::Email = serde_json::from_str(&letter).unwrap();
+    let secret = password(&email.what);
     assert_eq!((attempts, letter.contains(&secret)), (19, true));
 
-    assert_eq!(server.deliver().await, Delivered { set_aside: 1, ..Delivered::default() });
+    assert_eq!(server.deliver().await, Delivered { dead_letters: 1, ..Delivered::default() });
     assert_eq!(server.outbox(), [(None, 20)]);
     assert_eq!((server.next_due().await, server.deliver().await), (None, Delivered::default()));
-    let [event] = server.events(events::Kind::MailSetAside).await.try_into().unwrap();
+    let [event] = server.events(events::EventKind::MailSetAside).await.try_into().unwrap();
     assert_eq!((event.user_id, event.actor.as_str()), (Some(ada.user_id), "system"));
     assert_eq!(event.after.unwrap().to_string(), r#"{"mailId":1,"attempts":20}"#);
     assert_eq!(event.before, None);
@@ -292,10 +292,10 @@ async fn twenty_failures_make_a_dead_letter() {
 
     // The row is removed after a month, the event stays.
     server.clock.advance(29 * DAY);
-    assert_eq!(server.housekeep().await.letters, 0);
+    assert_eq!(server.housekeep().await.mails, 0);
     server.clock.advance(DAY);
-    assert_eq!(server.housekeep().await.letters, 1);
-    assert_eq!((server.outbox(), server.events(events::Kind::MailSetAside).await.len()), (vec![], 1));
+    assert_eq!(server.housekeep().await.mails, 1);
+    assert_eq!((server.outbox(), server.events(events::EventKind::MailSetAside).await.len()), (vec![], 1));
 }
 
 #[tokio::test]
@@ -305,9 +305,9 @@ async fn an_unreadable_entry_becomes_a_dead_letter() {
     server.create("bob").await;
     server.execute("UPDATE outbox SET letter = '{\"to\":' WHERE mail_id = 1");
     let done = server.deliver().await;
-    assert_eq!(done, Delivered { delivered: 1, set_aside: 1, ..Delivered::default() });
+    assert_eq!(done, Delivered { delivered: 1, dead_letters: 1, ..Delivered::default() });
     assert_eq!(server.outbox(), [(None, 1)]);
-    let [event] = server.events(events::Kind::MailSetAside).await.try_into().unwrap();
+    let [event] = server.events(events::EventKind::MailSetAside).await.try_into().unwrap();
     assert_eq!(event.after.unwrap().to_string(), r#"{"mailId":1,"attempts":1}"#);
 }
 
@@ -318,7 +318,7 @@ async fn an_expired_password_is_overwritten_and_not_sent() {
     server.clock.advance(DAY - 1);
     assert_eq!(server.housekeep().await, Housekeeping::default());
     server.clock.advance(1);
-    assert_eq!(server.housekeep().await.letters, 1);
+    assert_eq!(server.housekeep().await.mails, 1);
     assert_eq!(server.outbox(), [(None, 0)]);
     // The same if delivery comes first.
     server.create("bob").await;
@@ -333,16 +333,18 @@ async fn a_message_withdrawn_during_delivery_stays_withdrawn() {
     let server = Server::start().await;
     let ada = server.create("ada").await;
     let due = server.services.store.read(&nobody(), |tx| outbox::list_due(tx, 9)).await.unwrap();
-    let mut ticket = due[0].ticket;
+    let mut entry = due[0].entry;
     reset(&server.services, ada.user_id).await;
-    let failed = outbox::Fate::Failed { refused: false };
-    unit::write(&server.services.store, &nobody(), move |tx| outbox::settle(tx, &[(ticket, failed)]))
+    let failed = outbox::DeliveryOutcome::Failed { refused: false };
+    unit::write(&server.services.store, &nobody(), move |tx| outbox::settle(tx, &[(entry, failed)]))
         .await
         .unwrap();
-    ticket.attempts = 19;
+    entry.attempts = 19;
     let scope = tenantry_store::access::system_within(PARTNER);
-    unit::write(&server.services.store, &scope, move |tx| outbox::set_aside(tx, &[ticket])).await.unwrap();
-    assert_eq!(server.events(events::Kind::MailSetAside).await.len(), 0);
+    unit::write(&server.services.store, &scope, move |tx| outbox::make_dead_letters(tx, &[entry]))
+        .await
+        .unwrap();
+    assert_eq!(server.events(events::EventKind::MailSetAside).await.len(), 0);
     assert_eq!(server.outbox()[0], (None, 0));
     assert_eq!(server.deliver().await.delivered, 1, "the mail with the new password");
 }
@@ -356,8 +358,8 @@ async fn a_crash_before_the_outcome_is_stored_rewrites_the_same_file() {
     server.create("ada").await;
     // Delivered, but the outcome was not stored.
     let mut due = server.services.store.read(&nobody(), |tx| outbox::list_due(tx, 9)).await.unwrap();
-    let outbox::Content::Letter(envelope) = due.remove(0).content else { panic!() };
-    server.mailer.send(&envelope).unwrap();
+    let outbox::Content::Mail(email) = due.remove(0).content else { panic!() };
+    server.mailer.send(&email).unwrap();
     let files = || -> Vec<_> {
         let entries = std::fs::read_dir(&mail).unwrap().map(|e| e.unwrap().path());
         entries.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
@@ -527,7 +529,7 @@ async fn housekeeping_continues_while_a_step_is_full() {
     ));
     assert_eq!(
         server.housekeep().await,
-        Housekeeping { letters: 2_500, sessions: 1_200, ..Housekeeping::default() }
+        Housekeeping { mails: 2_500, sessions: 1_200, ..Housekeeping::default() }
     );
     assert!(server.outbox().iter().all(|(letter, _)| letter.is_none()));
 }

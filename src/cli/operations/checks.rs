@@ -1,8 +1,8 @@
 //! Checks of command-line values, and the page size of responses.
 
-use tenantry_core::error::{Error, Fault, Result};
+use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::{Profile, Status};
-use tenantry_core::values::{self, Bad};
+use tenantry_core::values;
 use tenantry_domain::users::NewUser;
 
 /// Number of rows per page.
@@ -10,11 +10,11 @@ pub(crate) const PAGE: i64 = 1_000;
 
 /// Checks values and collects their errors.
 #[derive(Debug, Default)]
-pub(crate) struct Checks(Vec<Fault>);
+pub(crate) struct Checks(Vec<FieldError>);
 
 impl Checks {
     /// The value, unless it is invalid.
-    pub(crate) fn see<T>(&mut self, flag: &'static str, checked: Result<T, Bad>) -> Option<T> {
+    pub(crate) fn see<T>(&mut self, flag: &'static str, checked: Result<T, FieldError>) -> Option<T> {
         checked.map_err(|bad| self.0.push(bad.at(flag))).ok()
     }
 

@@ -8,14 +8,14 @@ use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_core::rows::{Format, RawRow};
 use tenantry_domain::services::Services;
-use tenantry_domain::user_import::{self, Fate, Mood};
+use tenantry_domain::user_import::{self, BatchStrategy, RowOutcome};
 use tenantry_domain::user_rows::{export_rows, read_rows};
 use tenantry_domain::{partners, unit};
 use tenantry_store::access::{Admin, Operator};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::user_lists;
 use tenantry_store::listing::user_queries::UserQuery;
-use tenantry_store::tables::imports::Progress;
+use tenantry_store::tables::imports::ImportProgress;
 
 /// Operations of imports and exports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub enum ImportOperation {
         rows: Vec<RawRow>,
         send_mail: bool,
         /// The planned results of these rows: anything else is refused.
-        planned: Option<Vec<Fate>>,
+        planned: Option<Vec<RowOutcome>>,
     },
     /// Dry-runs rows.
     Rehearse { pid: PartnerId, rows: Vec<RawRow>, send_mail: bool },
@@ -60,7 +60,7 @@ pub(crate) struct Newest {
     /// The line of its first row.
     pub(crate) line: u64,
     /// Its rejected rows.
-    pub(crate) rejected: Vec<Fate>,
+    pub(crate) rejected: Vec<RowOutcome>,
 }
 
 /// A page of an export.
@@ -79,7 +79,7 @@ pub(crate) struct Exported {
 impl ImportOperation {
     /// See [`crate::cli::operations::Operation::run`].
     pub(crate) async fn run(self, services: &Services, by: Operator) -> Result<Value> {
-        let mut mood = Mood::Hopeful;
+        let mut strategy = BatchStrategy::Optimistic;
         match self {
             Self::Begin { pid, key } => {
                 let admin = by.as_admin_of(pid);
@@ -91,18 +91,18 @@ impl ImportOperation {
                 let rows = read_rows(&services.store, &admin, rows).await?;
                 let count = rows.len();
                 let batch = Batch { key, from, rows, send_mail, planned };
-                let part = move |tx: &mut Tx<'_, Admin>, mood, at, rejected: &Vec<Fate>| {
-                    batch.run(tx, mood, at, rejected)
+                let part = move |tx: &mut Tx<'_, Admin>, strategy, at, rejected: &Vec<RowOutcome>| {
+                    batch.run(tx, strategy, at, rejected)
                 };
                 let stored =
-                    user_import::store_batch(&services.store, &admin, &mut mood, count, Vec::new(), part);
+                    user_import::store_batch(&services.store, &admin, &mut strategy, count, Vec::new(), part);
                 Ok(json!(stored.await?))
             }
             Self::Rehearse { pid, rows, send_mail } => {
                 let admin = by.as_admin_of(pid);
                 let rows = read_rows(&services.store, &admin, rows).await?;
                 let store = &services.store;
-                let tried = user_import::rehearse_batch(store, &admin, &mut mood, rows, send_mail);
+                let tried = user_import::dry_run_batch(store, &admin, &mut strategy, rows, send_mail);
                 Ok(json!(tried.await?))
             }
             Self::End { pid, key } => {
@@ -145,9 +145,9 @@ fn begin(tx: &mut Tx<'_, Admin>, key: &str) -> Result<Begun> {
 struct Batch {
     key: String,
     from: i64,
-    rows: Vec<user_import::Row>,
+    rows: Vec<user_import::ImportRow>,
     send_mail: bool,
-    planned: Option<Vec<Fate>>,
+    planned: Option<Vec<RowOutcome>>,
 }
 
 impl Batch {
@@ -156,26 +156,26 @@ impl Batch {
     fn run(
         &self,
         tx: &mut Tx<'_, Admin>,
-        mood: Mood,
+        strategy: BatchStrategy,
         at: usize,
-        before: &[Fate],
-    ) -> Result<(usize, Vec<Fate>)> {
+        before: &[RowOutcome],
+    ) -> Result<(usize, Vec<RowOutcome>)> {
         let Self { key, from, rows, send_mail, planned } = self;
         let stored = user_import::find_progress(tx, key)?;
         let left = rows.get(at..).unwrap_or_default();
-        let mut fates = user_import::create_batch(tx, left, *send_mail, mood)?;
-        let (all, end) = (fates.len(), at + fates.len());
+        let mut outcomes = user_import::create_batch(tx, left, *send_mail, strategy)?;
+        let (all, end) = (outcomes.len(), at + outcomes.len());
         if let Some(planned) = planned {
-            check_plan(planned.get(at..end).unwrap_or(planned), &fates)?;
+            check_plan(planned.get(at..end).unwrap_or(planned), &outcomes)?;
         }
-        fates.retain(|fate| !fate.is_good());
+        outcomes.retain(|outcome| !outcome.is_good());
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let (created, failed) = (count(all - fates.len()), count(fates.len()));
-        let rejected = [before, &fates].concat();
+        let (created, failed) = (count(all - outcomes.len()), count(outcomes.len()));
+        let rejected = [before, &outcomes].concat();
         let newest = Newest { line: rows.first().map_or(0, |row| row.line), rejected };
         let told = serde_json::to_string(&newest)
             .map_err(|e| Error::internal(format!("an import's state cannot be written: {e}")))?;
-        let progress = Progress {
+        let progress = ImportProgress {
             checksum: String::new(),
             rows: from + count(end),
             created: stored.created + created,
@@ -188,16 +188,16 @@ impl Batch {
 }
 
 /// Refuses results that differ from the plan.
-pub(crate) fn check_plan(planned: &[Fate], fates: &[Fate]) -> Result<()> {
-    let differs = match planned.len() == fates.len() {
-        true => planned.iter().zip(fates).find(|(planned, fate)| !planned.agrees(fate)),
-        false => planned.first().zip(fates.first()),
+pub(crate) fn check_plan(planned: &[RowOutcome], outcomes: &[RowOutcome]) -> Result<()> {
+    let differs = match planned.len() == outcomes.len() {
+        true => planned.iter().zip(outcomes).find(|(planned, outcome)| !planned.agrees(outcome)),
+        false => planned.first().zip(outcomes.first()),
     };
-    let Some((planned, fate)) = differs else { return Ok(()) };
+    let Some((planned, outcome)) = differs else { return Ok(()) };
     let detail = format!(
         "line {} differs from the plan: it would {}, not {}; create a new plan",
         planned.line,
-        fate.brief(),
+        outcome.brief(),
         planned.brief()
     );
     Err(Conflict::users("plan-differs", Vec::new(), detail))

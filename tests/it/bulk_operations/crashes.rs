@@ -82,7 +82,7 @@ async fn an_operation_whose_server_was_killed_ends_at_the_next_start() {
 
 /// A server that is asked to stop does so in time, however much is still to be done.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operation_under_way_does_not_keep_a_server_from_stopping() {
+async fn an_operation_in_progress_does_not_prevent_a_server_from_stopping() {
     let home = Home::new();
     let (server, users) = populated(&home, 12_000).await;
     deleted_until(&home, server, &users, |server| {

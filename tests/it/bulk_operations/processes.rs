@@ -5,7 +5,7 @@ use serde_json::json;
 use tenantry_domain::bulk_operations::take_up;
 
 use super::{DELETE, MANY, broken_off, count, named, pending};
-use crate::binary::PATIENCE;
+use crate::binary::TIMEOUT;
 use crate::databases::is_postgres;
 use crate::fixtures::seed;
 use crate::harness::{START, T};
@@ -14,7 +14,7 @@ use crate::races::Holder;
 /// Two processes: what one leaves the other takes up, at once when it was released, else when its lease is over; and
 /// only one of them.
 #[tokio::test]
-async fn another_process_goes_on_with_it() {
+async fn another_process_resumes_it() {
     if !is_postgres() {
         return;
     }
@@ -38,7 +38,7 @@ async fn another_process_goes_on_with_it() {
 /// A step keeps the row locked that says which process has the partner's large unit: whoever looks for work meanwhile
 /// does not wait for it.
 #[tokio::test]
-async fn nobody_waits_for_the_step_of_another_process() {
+async fn no_process_waits_for_the_step_of_another() {
     if !is_postgres() {
         return;
     }
@@ -51,14 +51,14 @@ async fn nobody_waits_for_the_step_of_another_process() {
     let step =
         Holder::lock(&t, "BEGIN; UPDATE large_units SET expires_at = expires_at + 1 WHERE pid = 1").await;
     let beside = t.beside().await;
-    let taken = tokio::time::timeout(PATIENCE, take_up(&beside.app)).await.expect("it waits for the step");
+    let taken = tokio::time::timeout(TIMEOUT, take_up(&beside.app)).await.expect("it waits for the step");
     assert!(taken.unwrap().is_empty());
     drop(step);
 }
 
 /// A process that was thought dead does no further step when it comes back.
 #[tokio::test]
-async fn who_has_lost_an_operation_does_no_step_of_it() {
+async fn a_process_that_has_lost_an_operation_does_no_step_of_it() {
     let t = T::start().await;
     let admin = t.admin().await;
     seed(&t, 1, "seed", MANY, Vec::new()).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::binary::{Home, PATIENCE, Process, until};
+use crate::binary::{Home, Process, TIMEOUT, until};
 use tenantry_worker::housekeep;
 
 /// Stops a large list for good where `is_there`, and starts a server on what is there then. What the first one has
@@ -33,7 +33,7 @@ async fn crashed(t: T, group: i64, next: &Value, is_there: impl Fn(&[(i64, i64)]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_was_never_switched_decides_nothing_and_is_cleared_away() {
+async fn a_list_that_was_never_switched_has_no_effect_and_is_removed() {
     let t = T::start().await;
     let old = list(0..LARGE, &["READ"]);
     let (group, user) = {
@@ -60,7 +60,7 @@ async fn a_list_that_was_never_switched_decides_nothing_and_is_cleared_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_was_switched_decides_and_the_old_one_is_cleared_away() {
+async fn a_switched_list_takes_effect_and_the_old_one_is_removed() {
     let t = T::start().await;
     let old = list(0..LARGE, &["READ"]);
     let (group, user) = {
@@ -102,7 +102,7 @@ fn state(home: &Home) -> Option<i64> {
 
 /// Kills a server when a change is in this state, or a little later; what it was in then.
 async fn kill_in(home: &Home, server: Process, put: tokio::task::JoinHandle<()>, wanted: i64) -> Option<i64> {
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = std::time::Instant::now() + TIMEOUT;
     while state(home) != Some(wanted) && !put.is_finished() && std::time::Instant::now() < deadline {
         tokio::task::yield_now().await;
     }

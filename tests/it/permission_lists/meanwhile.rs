@@ -37,7 +37,7 @@ async fn small_writes_of_others_come_between_the_steps() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_condition_that_is_lost_in_between_throws_the_new_list_away() {
+async fn a_condition_that_fails_meanwhile_discards_the_new_list() {
     let t = T::start().await;
     let admin = t.admin().await;
     let old = list(0..LARGE, &["READ"]);
@@ -118,7 +118,7 @@ async fn a_small_list_in_between_is_not_lost_in_the_large_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_group_that_is_deleted_meanwhile_takes_the_staged_list_along() {
+async fn deleting_a_group_deletes_its_staged_list() {
     let t = T::start().await;
     let admin = t.admin().await;
     for bulk in [false, true] {
@@ -177,7 +177,7 @@ async fn a_partner_has_one_large_list_at_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_large_lists_of_a_partner_are_told_when_to_try_again() {
+async fn too_many_large_lists_of_a_partner_get_retry_after() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (_, olga) = t.other_partner("acme").await;
@@ -281,7 +281,7 @@ impl Keepable for Text {
 
 /// What is stored for an `Idempotency-Key` comes with the switch: not before it, and never without it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stored_answer_goes_with_the_switch() {
+async fn a_stored_response_is_written_with_the_switch() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (group, _) = group_with(&t, &admin, &json!([])).await;
@@ -293,7 +293,7 @@ async fn a_stored_answer_goes_with_the_switch() {
     };
     let new = Replacement { group_id: GroupId(group), list: Arc::new((0..LARGE).map(entry).collect()) };
     let replace = async |answer: &str| {
-        let request = once::Request {
+        let request = once::IdempotentRequest {
             pid: PartnerId(1),
             caller: "operator",
             method: "PUT",

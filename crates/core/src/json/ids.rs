@@ -3,8 +3,8 @@
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::error::{Error, Fault};
-use crate::json::{Flaw, WHITE, integer, syntax, text};
+use crate::error::{Error, FieldError};
+use crate::json::{WHITE, integer, syntax, text};
 
 /// Maximum number of ids in a list (B15), not counting duplicates.
 pub const MAX_IDS: usize = 100_000;
@@ -29,23 +29,22 @@ pub fn id_list(bytes: &[u8]) -> Result<Vec<i64>, Error> {
 #[derive(Default)]
 pub(super) struct Ids {
     good: Vec<i64>,
-    bad: Vec<(usize, Flaw)>,
+    bad: Vec<(usize, FieldError)>,
     too_many: bool,
 }
 
 impl Ids {
     /// The ids in ascending order without duplicates, or the errors, below `at`.
-    pub(super) fn judge(mut self, at: &str) -> Result<Vec<i64>, Vec<Fault>> {
+    pub(super) fn judge(mut self, at: &str) -> Result<Vec<i64>, Vec<FieldError>> {
         self.settle();
         if self.too_many {
             let detail = format!("a list may have at most {MAX_IDS} ids");
-            return Err(vec![Fault::new(at.to_owned(), "too-many-ids", detail)]);
+            return Err(vec![FieldError::new(at.to_owned(), "too-many-ids", detail)]);
         }
         if self.bad.is_empty() {
             return Ok(self.good);
         }
-        let fault =
-            |(index, flaw): (usize, Flaw)| Fault::new(format!("{at}/{index}"), flaw.code, flaw.detail);
+        let fault = |(index, error): (usize, FieldError)| error.at(format!("{at}/{index}"));
         Err(self.bad.into_iter().map(fault).collect())
     }
 
@@ -74,7 +73,7 @@ impl<'de> Deserialize<'de> for Ids {
                     match integer(&value, &(1..=i64::MAX)) {
                         Ok(_) if ids.too_many => {}
                         Ok(id) => ids.good.push(id),
-                        Err(flaw) if ids.bad.len() < MAX_LISTED => ids.bad.push((index, flaw)),
+                        Err(error) if ids.bad.len() < MAX_LISTED => ids.bad.push((index, error)),
                         Err(_) => {}
                     }
                     // Duplicate ids do not count towards the limit, but must not fill the memory.

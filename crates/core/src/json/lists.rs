@@ -5,7 +5,7 @@ use serde::de::{
 };
 use serde_json::Value;
 
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, FieldError, Result};
 use crate::json::ids::MAX_LISTED;
 use crate::json::{Fields, ObjectMembers, pointer, syntax, text, wrong_type};
 
@@ -22,16 +22,15 @@ pub fn object_list<T>(bytes: &[u8], read: impl Fn(usize, Fields) -> Result<T>) -
     for (index, element) in elements.into_iter().enumerate() {
         let found = match element {
             Element::Object(members) => Fields::of(members).and_then(|fields| read(index, fields)),
-            Element::Other(value) => {
-                let flaw = wrong_type("an object", &value);
-                Err(Fault::new("", flaw.code, flaw.detail).into())
-            }
+            Element::Other(value) => Err(wrong_type("an object", &value).into()),
         };
         match found {
             Ok(one) => list.push(one),
             Err(Error::Invalid(own)) => {
-                let place =
-                    |fault: Fault| Fault { field: format!("/{index}{}", fault.field).into(), ..fault };
+                let place = |fault: FieldError| FieldError {
+                    field: format!("/{index}{}", fault.field).into(),
+                    ..fault
+                };
                 faults.extend(own.into_iter().map(place));
             }
             Err(other) => return Err(other),
@@ -60,14 +59,13 @@ pub fn name_list(
     for (index, value) in values.iter().enumerate() {
         match value.as_str() {
             Some(name) => match check(name) {
-                Some((code, detail)) => faults.push(Fault::new(format!("/{index}"), code, detail)),
+                Some((code, detail)) => faults.push(FieldError::new(format!("/{index}"), code, detail)),
                 // There are few valid names, so this list stays short.
                 None if names.iter().any(|n| n == name) => {}
                 None => names.push(name.to_owned()),
             },
             None => {
-                let flaw = wrong_type("a string", value);
-                faults.push(Fault::new(format!("/{index}"), flaw.code, flaw.detail));
+                faults.push(wrong_type("a string", value).at(format!("/{index}")));
             }
         }
         if faults.len() >= MAX_LISTED {
@@ -81,10 +79,10 @@ impl Fields {
     fn of(members: ObjectMembers) -> Result<Self> {
         let ObjectMembers { entries, doubled, too_many } = members;
         if too_many {
-            return Err(Fault::new("", "too-many-fields", "the object has too many members").into());
+            return Err(FieldError::new("", "too-many-fields", "the object has too many members").into());
         }
         let fault = |(place, name): (usize, String)| {
-            (place, Fault::new(pointer(&name), "duplicate-field", "is given more than once"))
+            (place, FieldError::new(pointer(&name), "duplicate-field", "is given more than once"))
         };
         Ok(Self { entries, faults: doubled.into_iter().map(fault).collect() })
     }

@@ -7,7 +7,8 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value, json};
 
-use crate::json::{Fields, Flaw, Patch, Presence};
+use crate::error::FieldError;
+use crate::json::{Fields, Patch, Presence};
 use crate::values::{ANY_TEXT, Text};
 
 /// A member of a request's body.
@@ -53,7 +54,7 @@ impl Property {
 /// Asks for the members of a body, one after the other.
 pub trait Members {
     /// A text; never `null`.
-    fn text<T, E: Into<Flaw>>(
+    fn text<T, E: Into<FieldError>>(
         &mut self,
         presence: Presence,
         member: &Property,
@@ -61,7 +62,7 @@ pub trait Members {
     ) -> Option<T>;
 
     /// A text that may be left out or cleared.
-    fn nullable_text<T, E: Into<Flaw>>(
+    fn nullable_text<T, E: Into<FieldError>>(
         &mut self,
         member: &Property,
         check: impl FnOnce(&str) -> Result<T, E>,
@@ -85,7 +86,7 @@ pub trait Members {
         presence: Presence,
         member: &Property,
         schema: impl FnOnce() -> Value,
-        read: impl FnOnce(&Value) -> Result<T, Flaw>,
+        read: impl FnOnce(&Value) -> Result<T, FieldError>,
     ) -> Option<T>;
 
     /// A member that is read elsewhere. Whether it is there.
@@ -98,11 +99,11 @@ pub trait Members {
     fn has(&self, name: &str) -> bool;
 
     /// Notes a fault of a member.
-    fn fault(&mut self, name: &'static str, flaw: impl Into<Flaw>);
+    fn fault(&mut self, name: &'static str, error: impl Into<FieldError>);
 }
 
 impl Members for Fields {
-    fn text<T, E: Into<Flaw>>(
+    fn text<T, E: Into<FieldError>>(
         &mut self,
         presence: Presence,
         member: &Property,
@@ -111,7 +112,7 @@ impl Members for Fields {
         self.string(presence, member.name, check)
     }
 
-    fn nullable_text<T, E: Into<Flaw>>(
+    fn nullable_text<T, E: Into<FieldError>>(
         &mut self,
         member: &Property,
         check: impl FnOnce(&str) -> Result<T, E>,
@@ -140,7 +141,7 @@ impl Members for Fields {
         presence: Presence,
         member: &Property,
         _: impl FnOnce() -> Value,
-        read: impl FnOnce(&Value) -> Result<T, Flaw>,
+        read: impl FnOnce(&Value) -> Result<T, FieldError>,
     ) -> Option<T> {
         match presence {
             Presence::Optional if !Self::has(self, member.name) => None,
@@ -164,8 +165,8 @@ impl Members for Fields {
         Self::has(self, name)
     }
 
-    fn fault(&mut self, name: &'static str, flaw: impl Into<Flaw>) {
-        Self::fault(self, name, flaw);
+    fn fault(&mut self, name: &'static str, error: impl Into<FieldError>) {
+        Self::fault(self, name, error);
     }
 }
 
@@ -251,7 +252,7 @@ impl Shape {
 }
 
 impl Members for Shape {
-    fn text<T, E: Into<Flaw>>(
+    fn text<T, E: Into<FieldError>>(
         &mut self,
         presence: Presence,
         member: &Property,
@@ -261,7 +262,7 @@ impl Members for Shape {
         None
     }
 
-    fn nullable_text<T, E: Into<Flaw>>(
+    fn nullable_text<T, E: Into<FieldError>>(
         &mut self,
         member: &Property,
         _: impl FnOnce(&str) -> Result<T, E>,
@@ -297,7 +298,7 @@ impl Members for Shape {
         presence: Presence,
         member: &Property,
         schema: impl FnOnce() -> Value,
-        _: impl FnOnce(&Value) -> Result<T, Flaw>,
+        _: impl FnOnce(&Value) -> Result<T, FieldError>,
     ) -> Option<T> {
         self.add(presence, false, member, schema());
         None
@@ -317,7 +318,7 @@ impl Members for Shape {
         false
     }
 
-    fn fault(&mut self, _: &'static str, _: impl Into<Flaw>) {}
+    fn fault(&mut self, _: &'static str, _: impl Into<FieldError>) {}
 }
 
 /// The JSON Schema of an id (B17).

@@ -28,7 +28,7 @@ fn fields(value: Value) -> Fields {
 }
 
 #[test]
-fn a_document_that_cannot_be_read_has_one_clear_fault() {
+fn a_malformed_document_has_one_clear_error() {
     let deep = format!(r#"{{"a":{}}}"#, "[".repeat(200));
     for (bytes, code) in [
         (&b""[..], "empty-body"),
@@ -63,7 +63,7 @@ fn doubled_names_are_faults_beside_the_others() {
 }
 
 #[test]
-fn too_many_members_are_one_fault() {
+fn too_many_members_are_one_error() {
     let many: serde_json::Map<_, _> = (0..101).map(|n| (n.to_string(), json!(n))).collect();
     let (field, code, _) = only(Fields::parse(Value::Object(many).to_string().as_bytes()));
     assert_eq!((field.as_str(), code), ("", "too-many-fields"));
@@ -94,7 +94,7 @@ fn good_fields_come_out() {
 }
 
 #[test]
-fn all_faults_are_listed_in_the_order_of_the_document() {
+fn all_errors_are_listed_in_the_order_of_the_document() {
     let mut f = fields(json!({
         "groups": [1, "2", 0, 9_223_372_036_854_775_808_u64, 1.5, null, [4], -1],
         "a/b~c": 1, "status": "active", "userId": 6, "name": 12, "isAdmin": "yes", "email": null, "n": 10
@@ -140,7 +140,7 @@ fn types_are_named() {
 }
 
 #[test]
-fn a_create_refuses_what_only_answers_have() {
+fn a_create_refuses_read_only_fields() {
     let mut f = fields(json!({"userId": 5, "createdAt": null}));
     f.response_only("userId", None);
     f.response_only("createdAt", Some(Value::Null));
@@ -148,7 +148,7 @@ fn a_create_refuses_what_only_answers_have() {
 }
 
 #[test]
-fn a_handlers_own_faults_take_their_place() {
+fn errors_of_the_handler_are_listed_in_order() {
     let mut f = fields(json!({"a": "1", "b": 1, "c": "x"}));
     f.required("a", short);
     f.required("b", short);

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::Fault;
+use crate::error::FieldError;
 use crate::rows::{LONGEST_ROW, MARK, RawRow, Text, without_mark};
 use crate::user_fields::UserField;
 use crate::values;
@@ -62,7 +62,7 @@ impl Csv {
         }
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8], rows: &mut Vec<RawRow>) -> Result<(), Vec<Fault>> {
+    pub(super) fn push(&mut self, bytes: &[u8], rows: &mut Vec<RawRow>) -> Result<(), Vec<FieldError>> {
         for &byte in bytes {
             self.step(byte, rows)?;
             self.line += u64::from(byte == b'\n');
@@ -70,7 +70,7 @@ impl Csv {
         Ok(())
     }
 
-    pub(super) fn finish(&mut self, rows: &mut Vec<RawRow>) -> Result<(), Vec<Fault>> {
+    pub(super) fn finish(&mut self, rows: &mut Vec<RawRow>) -> Result<(), Vec<FieldError>> {
         if self.state != State::Nothing {
             self.end_record(rows)?;
         }
@@ -80,7 +80,7 @@ impl Csv {
         Ok(())
     }
 
-    fn step(&mut self, byte: u8, rows: &mut Vec<RawRow>) -> Result<(), Vec<Fault>> {
+    fn step(&mut self, byte: u8, rows: &mut Vec<RawRow>) -> Result<(), Vec<FieldError>> {
         if self.state == State::Nothing {
             if matches!(byte, b'\r' | b'\n') {
                 return Ok(());
@@ -124,7 +124,7 @@ impl Csv {
         !self.is_too_long
     }
 
-    fn end_record(&mut self, rows: &mut Vec<RawRow>) -> Result<(), Vec<Fault>> {
+    fn end_record(&mut self, rows: &mut Vec<RawRow>) -> Result<(), Vec<FieldError>> {
         self.state = State::Nothing;
         self.ends.push(self.cells.len());
         let (cells, ends) = (std::mem::take(&mut self.cells), std::mem::take(&mut self.ends));
@@ -151,15 +151,15 @@ impl Csv {
     }
 }
 
-fn no_names() -> Fault {
-    Fault::new(
+fn no_names() -> FieldError {
+    FieldError::new(
         "",
         "no-names",
         format!("the first line must contain column names, of these: {}", listed_names()),
     )
 }
 
-fn read_names(cells: &[&[u8]]) -> Result<Vec<&'static str>, Vec<Fault>> {
+fn read_names(cells: &[&[u8]]) -> Result<Vec<&'static str>, Vec<FieldError>> {
     let (mut names, mut faults) = (Vec::new(), Vec::new());
     for (at, cell) in cells.iter().enumerate() {
         let cell = if at == 0 { without_mark(cell) } else { cell };
@@ -168,10 +168,10 @@ fn read_names(cells: &[&[u8]]) -> Result<Vec<&'static str>, Vec<Fault>> {
         match known_names().find(|name| *name == given) {
             None => {
                 let detail = format!("is not a column of an import; the columns are {}", listed_names());
-                faults.push(Fault::new(place(), "unknown-field", detail));
+                faults.push(FieldError::new(place(), "unknown-field", detail));
             }
             Some(name) if names.contains(&name) => {
-                faults.push(Fault::new(place(), "duplicate-field", "is given more than once"));
+                faults.push(FieldError::new(place(), "duplicate-field", "is given more than once"));
             }
             Some(name) => names.push(name),
         }

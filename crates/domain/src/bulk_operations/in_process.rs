@@ -1,4 +1,4 @@
-//! The operations that this process carries out, counted and told to stop.
+//! The operations that this process carries out: counts them and stops them.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,18 +17,18 @@ pub struct Running(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// This process, in entries.
+    /// The id of this process in entries.
     owner: String,
     stopping: watch::Sender<bool>,
-    /// How many are being carried out.
+    /// The number of operations in progress.
     count: watch::Sender<usize>,
     known: Mutex<HashSet<String>>,
-    /// Of which an operation is one.
+    /// The large units, one of which each operation is.
     units: LargeUnits,
 }
 
 impl Running {
-    /// None yet.
+    /// No operations.
     pub fn new(random: &Random, units: LargeUnits) -> Self {
         Self(Arc::new(Inner {
             owner: random.token::<12>(),
@@ -43,12 +43,12 @@ impl Running {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// This process, in entries.
+    /// The id of this process in entries.
     pub(super) fn owner(&self) -> String {
         self.0.owner.clone()
     }
 
-    /// A turn, unless another large unit of the partner is under way.
+    /// The partner's large unit, unless another one is in progress.
     ///
     /// # Errors
     /// Of the store.
@@ -56,25 +56,25 @@ impl Running {
         self.0.units.try_begin(store, pid).await
     }
 
-    /// Waits until no other large unit of the partner is under way.
+    /// Waits until no other large unit of the partner is in progress.
     ///
     /// # Errors
-    /// Unavailable when one is for too long, or too many wait.
+    /// Unavailable if one takes too long, or too many are waiting.
     pub(super) async fn turn(&self, store: &Store, pid: PartnerId) -> Result<LargeUnit> {
         self.0.units.begin(store, pid).await
     }
 
-    /// Has operations end after the step they are in; whoever waits for one is told that it goes on later.
+    /// Makes operations stop after their current step; their clients are told that they resume later.
     pub fn stop(&self) {
         self.0.stopping.send_replace(true);
     }
 
-    /// Waits until none is carried out any more.
+    /// Waits until no operation is in progress.
     pub async fn stopped(&self) {
         let _ = self.0.count.subscribe().wait_for(|count| *count == 0).await;
     }
 
-    /// How many are being carried out.
+    /// The number of operations in progress.
     pub fn count(&self) -> usize {
         *self.0.count.borrow()
     }
@@ -84,7 +84,7 @@ impl Running {
     }
 }
 
-/// One more that is being carried out, until it is dropped.
+/// Counts an operation in progress until it is dropped.
 pub(super) struct Counted(Running, String);
 
 impl Counted {

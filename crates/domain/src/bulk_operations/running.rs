@@ -1,4 +1,5 @@
-//! Operations under way in this process: begun, carried out step by step, given up when the process stops, and taken up.
+//! Operations in progress in this process: begins them, carries them out in steps, releases them when the process
+//! stops, and resumes interrupted ones.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,47 +16,47 @@ use crate::once::StoredResponse;
 use crate::services::Services;
 use crate::unit::{self, Done, WriteOptions};
 use tenantry_core::clock::{Millis, SECOND};
-use tenantry_core::error::{Error, Result, TokenFault};
+use tenantry_core::error::{Error, Result, TokenError};
 use tenantry_core::model::PartnerId;
 use tenantry_store::access::{Admin, Scope, nobody, system_within};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::bulk_operations::{BulkRecord, IdState};
 use tenantry_store::tables::partners;
 
-/// How long an operation belongs to a process that does no step of it, where several work on one database.
+/// The lease of an operation, renewed by each step, if several processes share a database.
 pub(super) const LEASE: Millis = 30 * SECOND;
 
-/// How often a step that fails is tried again, with longer and longer pauses, before the operation is left to
-/// [`attend`], and whoever waits for it is told.
+/// How often a failed step is retried, with increasing pauses, before the operation is left to [`attend`] and its
+/// client gets an error.
 const ATTEMPTS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Between two looks for operations that nobody carries out.
+/// Interval of checks for operations that no process carries out.
 const LOOK: Duration = Duration::from_secs(5);
 
 fn busy() -> Error {
     Error::Unavailable {
-        what: "another large operation of this partner is under way".into(),
+        what: "another large operation of this partner is in progress".into(),
         retry_after: Duration::from_secs(5),
     }
 }
 
 fn goes_on() -> Error {
     Error::Unavailable {
-        what: "the server stops: this operation has begun, and goes on when a server runs again".into(),
+        what: "the server is stopping: this operation has begun and resumes when a server runs again".into(),
         retry_after: Duration::from_secs(10),
     }
 }
 
-/// Another process has it; there it ends.
+/// Another process has taken it over and finishes it.
 fn taken_over() -> Error {
     Error::Unavailable {
-        what: "this operation has begun, and another process carries it out".into(),
+        what: "this operation has begun and is carried out by another process".into(),
         retry_after: Duration::from_secs(5),
     }
 }
 
-/// Writes an operation down and carries it out.
+/// Stores the entry of an operation and carries it out.
 pub(super) async fn begin(
     services: Services,
     by: Admin,
@@ -68,7 +69,7 @@ pub(super) async fn begin(
     let (entry, plan) = (record.clone(), Arc::new(plan));
     let before = unit::begin::<_, StoredResponse, _>(&services.store, &by, &options, move |tx| {
         if matches!(plan.change, BulkChange::DeleteGroup | BulkChange::DeleteGroups) {
-            // Whoever puts a child under one of them claims it as well, and finds that it is being deleted.
+            // A unit that nests a group in one of them claims it as well, and finds that it is being deleted.
             partners::claim(tx)?;
         }
         check_again(tx, &plan.change, &plan.ids)?;
@@ -83,12 +84,12 @@ pub(super) async fn begin(
     }
     let done = carry_out(&services, &turn, &record).await;
     turn.end(&services.store).await;
-    // As long as it is under way others with the same key wait.
+    // Requests with the same key wait while it is in progress.
     drop((counted, options));
     done.map(Done::Now)
 }
 
-/// Like [`begin`], for an operator's change without ids, whose first part is done in the transaction that begins.
+/// As [`begin`], for an operator's change without ids, whose first part is done in the transaction that begins.
 pub(super) async fn begin_with<S, F>(
     services: Services,
     by: S,
@@ -119,7 +120,7 @@ where
 
 fn record(services: &Services, by: &impl Scope, options: &WriteOptions, plan: &Plan) -> Result<BulkRecord> {
     let change = serde_json::to_string(&plan.change)
-        .map_err(|e| Error::internal(format!("a bulk operation cannot be written: {e}")))?;
+        .map_err(|e| Error::internal(format!("a bulk operation cannot be serialized: {e}")))?;
     Ok(BulkRecord {
         operation_id: services.random.token::<12>(),
         actor: by.actor().to_string(),
@@ -141,11 +142,11 @@ fn write_down(tx: &mut Tx<'_>, entry: &BulkRecord, ids: &[i64]) -> Result<()> {
     stored::add_ids(tx, IdState::Pending, ids)
 }
 
-/// Does step after step until the end.
+/// Executes steps until the end.
 async fn carry_out(services: &Services, turn: &LargeUnit, record: &BulkRecord) -> Result<StoredResponse> {
     let pid = turn.pid();
     let by = Admin::of_bulk_operation(pid, &record.actor)
-        .ok_or_else(|| Error::internal("the entry of a bulk operation names nobody"))?;
+        .ok_or_else(|| Error::internal("the entry of a bulk operation has no actor"))?;
     let mut failed = 0;
     loop {
         if services.bulk.is_stopping() {
@@ -156,12 +157,12 @@ async fn carry_out(services: &Services, turn: &LargeUnit, record: &BulkRecord) -
             Ok(Stepped::More) => failed = 0,
             Ok(Stepped::Ended(response)) => return Ok(response),
             Ok(Stepped::TakenOver) => return Err(taken_over()),
-            // The partner was deleted, and whoever asked with it.
-            Ok(Stepped::Gone) => return Err(Error::Unauthenticated(TokenFault::Invalid)),
+            // The partner was deleted, and the caller with it.
+            Ok(Stepped::Gone) => return Err(Error::Unauthenticated(TokenError::Invalid)),
             Err(error) => {
                 failed += 1;
                 if failed == ATTEMPTS {
-                    tracing::error!(%error, %pid, "a bulk operation cannot go on; it is tried again");
+                    tracing::error!(%error, %pid, "a bulk operation failed and will be retried");
                     release(services, pid, record).await;
                     return Err(error);
                 }
@@ -176,7 +177,7 @@ async fn step(services: &Services, turn: &LargeUnit, by: &Admin, record: &BulkRe
     turn.step(&services.store, by, move |tx| steps::step(tx, &id, &owner)).await
 }
 
-/// So that another process need not wait for the lease to end.
+/// Lets another process continue before the lease expires.
 async fn release(services: &Services, pid: PartnerId, record: &BulkRecord) {
     let (id, owner) = (record.operation_id.clone(), services.bulk.owner());
     let released =
@@ -186,8 +187,8 @@ async fn release(services: &Services, pid: PartnerId, record: &BulkRecord) {
     }
 }
 
-/// Takes up operations that nobody carries out: those of processes that have died, and those that could not go on. Each
-/// goes on in a task of its own.
+/// Resumes operations that no process carries out: those of processes that died, and those that had failed. Each
+/// continues in a separate task.
 ///
 /// # Errors
 /// Of the store.
@@ -202,11 +203,11 @@ pub async fn take_up(services: &Services) -> Result<Vec<JoinHandle<Result<Stored
         if services.bulk.known().contains(&found.operation_id) {
             continue;
         }
-        // Where one process has the database, an entry that it does not know is that of a dead one.
+        // If one process has the database, an entry that it does not know is of a dead process.
         if services.store.is_shared() && found.lease_until > services.clock.now() {
             continue;
         }
-        // One of this process, or of another one, has it, and will see to it.
+        // A task of this process, or another process, carries it out.
         let Some(turn) = services.bulk.try_turn(&services.store, pid).await? else { continue };
         let counted = Counted::of(&services.bulk, &found.operation_id);
         let (owner, entry) = (services.bulk.owner(), found.clone());
@@ -220,7 +221,7 @@ pub async fn take_up(services: &Services) -> Result<Vec<JoinHandle<Result<Stored
             is_taken?;
             continue;
         }
-        tracing::info!(%pid, ids = found.total, "a bulk operation that was broken off goes on");
+        tracing::info!(%pid, ids = found.total, "an interrupted bulk operation resumes");
         let services = services.clone();
         tasks.push(tokio::spawn(async move {
             let done = carry_out(&services, &turn, &found).await;
@@ -232,7 +233,7 @@ pub async fn take_up(services: &Services) -> Result<Vec<JoinHandle<Result<Stored
     Ok(tasks)
 }
 
-/// Takes operations up as long as the process runs.
+/// Resumes operations as long as the process runs.
 pub async fn attend(services: Services) {
     let mut is_faulty = false;
     loop {
@@ -240,7 +241,7 @@ pub async fn attend(services: Services) {
             Ok(_) => is_faulty = false,
             Err(error) if !is_faulty => {
                 is_faulty = true;
-                tracing::warn!(%error, "bulk operations that were broken off cannot be taken up yet");
+                tracing::warn!(%error, "interrupted bulk operations cannot be resumed yet");
             }
             Err(_) => {}
         }

@@ -1,9 +1,9 @@
-//! One step of an operation: some of its rows, in one transaction. What was changed since the operation was looked at as a
-//! whole counts as done (a user who is gone already) or is left and told (the last admin, B10).
+//! A step of an operation: some of its rows, in one transaction. Rows that changed since the check count as done (a
+//! user who is gone already) or are left unchanged and reported (the last admin, B10).
 
 use crate::bulk_changes::{BulkChange, parse};
 use crate::bulk_operations::running::LEASE;
-use crate::bulk_operations::{Kept, WHOLE, number, response};
+use crate::bulk_operations::{KeptRow, WHOLE, number, response};
 use crate::erasures::Extent;
 use crate::once::{self, StoredResponse};
 use crate::{groups, memberships, partners, users};
@@ -17,10 +17,10 @@ use tenantry_store::tables::bulk_operations::{BulkRecord, IdState};
 use tenantry_store::tables::{groups as stored_groups, memberships as stored_memberships, nesting};
 use tenantry_store::tables::{permissions, sessions, users as stored_users};
 
-/// Rows that are changed between two looks at whether the step is over.
+/// Rows between two checks whether the step is full.
 const FEW: usize = 50;
 
-/// What a step came to.
+/// The result of a step.
 pub(super) enum Stepped {
     /// There is more to do.
     More,
@@ -28,11 +28,11 @@ pub(super) enum Stepped {
     Ended(StoredResponse),
     /// Another process carries the operation out.
     TakenOver,
-    /// The operation is not there any more, nor its partner.
+    /// The operation and its partner are gone.
     Gone,
 }
 
-/// Does a step, if the operation is still this process's.
+/// Executes a step if this process still owns the operation.
 pub(super) fn step(tx: &mut Tx<'_, Admin>, operation_id: &str, owner: &str) -> Result<Stepped> {
     let lease_until = tx.now() + LEASE;
     let Some(record) = stored::hold(tx, operation_id, owner, lease_until)? else {
@@ -56,7 +56,7 @@ pub(super) fn step(tx: &mut Tx<'_, Admin>, operation_id: &str, owner: &str) -> R
     users::count_members(tx, &step.gone, -1)?;
     if stored::next_pending(tx)?.is_some() {
         let kept = serde_json::to_string(&step.kept)
-            .map_err(|e| Error::internal(format!("a bulk operation cannot be written: {e}")))?;
+            .map_err(|e| Error::internal(format!("a bulk operation cannot be serialized: {e}")))?;
         stored::set_progress(tx, step.changed, &kept)?;
         return Ok(Stepped::More);
     }
@@ -72,8 +72,8 @@ pub(super) fn step(tx: &mut Tx<'_, Admin>, operation_id: &str, owner: &str) -> R
 struct Step {
     change: BulkChange,
     changed: i64,
-    kept: Vec<Kept>,
-    /// The groups of users that were deleted.
+    kept: Vec<KeptRow>,
+    /// The groups of deleted users.
     gone: Vec<Vec<GroupId>>,
     pace: Pace,
     is_over: bool,
@@ -82,7 +82,7 @@ struct Step {
 impl Step {
     fn of(record: &BulkRecord) -> Result<Self> {
         let kept = serde_json::from_str(&record.kept)
-            .map_err(|_| Error::internal("the entry of a bulk operation cannot be read"))?;
+            .map_err(|_| Error::internal("the entry of a bulk operation cannot be parsed"))?;
         let (change, changed) = (parse(record)?, record.changed);
         Ok(Self {
             change,
@@ -99,12 +99,12 @@ impl Step {
         self.is_over |= tx.is_step_over(&self.pace);
     }
 
-    /// Does some of these; how many of the first are done.
+    /// Changes some of these. Returns how many of the first are done.
     fn some(&mut self, tx: &mut Tx<'_, Admin>, ids: &[i64]) -> Result<usize> {
         let few = ids.get(..FEW).unwrap_or(ids);
         match self.change.clone() {
             BulkChange::UpdateUsers(mut change) => {
-                // Who is in a group that was deleted meanwhile leaves it; so it is here.
+                // Members leave a group that is deleted; the same applies here.
                 if let Some(groups) = &mut change.groups {
                     let unknown = users::list_unknown_groups(tx, groups)?;
                     groups.retain(|group| !unknown.contains(&group.0));
@@ -117,7 +117,7 @@ impl Step {
                         continue;
                     }
                     let after = users::update_known(tx, &before, &change)?;
-                    // Every change raises it.
+                    // Every change increments it.
                     self.changed += i64::from(after.version != before.version);
                 }
             }
@@ -156,10 +156,11 @@ impl Step {
     }
 
     fn keep_user(&mut self, id: i64) {
-        self.kept.push(Kept { user_id: Some(id), group_id: None, code: String::from("last-admin") });
+        self.kept.push(KeptRow { user_id: Some(id), group_id: None, code: String::from("last-admin") });
     }
 
-    /// Has some members leave a group that goes; when few are left, it goes with them. Whether it is done with.
+    /// Removes some members of a group that is being deleted; when few are left, deletes the group. Returns whether it
+    /// is done.
     fn delete_group(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<bool> {
         stored_groups::claim(tx, id)?;
         let Some(group) = stored_groups::find_head(tx, id)? else {
@@ -170,7 +171,7 @@ impl Step {
             stored::take_left(tx)?;
             stored::delete_permissions(tx)?;
             let code = String::from("group-has-children");
-            self.kept.push(Kept { user_id: None, group_id: Some(id.0), code });
+            self.kept.push(KeptRow { user_id: None, group_id: Some(id.0), code });
             self.count(tx, 1);
             return Ok(true);
         }
@@ -186,7 +187,7 @@ impl Step {
         if !self.permit_less(tx, id, limit)? {
             return Ok(false);
         }
-        // The event tells of all that were in it when its deletion began, and of all that it permitted.
+        // The event shows all members and permissions at the beginning of the deletion.
         let rows = members.len() + 1;
         let mut all: Vec<UserId> = stored::take_left(tx)?.into_iter().map(UserId).chain(members).collect();
         all.sort_unstable();
@@ -197,7 +198,7 @@ impl Step {
                 stored::delete_permissions(tx)?;
                 Some(
                     serde_json::from_str(&list)
-                        .map_err(|_| Error::internal("kept permissions cannot be read"))?,
+                        .map_err(|_| Error::internal("stored permissions cannot be parsed"))?,
                 )
             }
         };
@@ -207,17 +208,17 @@ impl Step {
         Ok(true)
     }
 
-    /// Removes some of what a group that goes permits, where that is much; whether little is left. Once its members have
-    /// left nobody is permitted anything by it.
+    /// Removes some permissions of a group that is being deleted if it has many; returns whether few are left. It has
+    /// no members any more, so nobody has its permissions.
     fn permit_less(&mut self, tx: &mut Tx<'_>, id: GroupId, limit: i64) -> Result<bool> {
         if stored::find_permissions(tx)?.is_none() {
             if permissions::count_up_to(tx, id, limit)? < limit {
                 return Ok(true);
             }
             let list = serde_json::to_string(&permissions::list(tx, id)?)
-                .map_err(|e| Error::internal(format!("a bulk operation cannot be written: {e}")))?;
+                .map_err(|e| Error::internal(format!("a bulk operation cannot be serialized: {e}")))?;
             stored::keep_permissions(tx, &list)?;
-            // That was a step's work.
+            // That was the work of a step.
             self.is_over = true;
             return Ok(false);
         }
@@ -233,7 +234,7 @@ impl Step {
                 _ => partners::delete_some(tx, FEW)?,
             };
             if gone == 0 {
-                // Where it still is there: a partner takes its entry along.
+                // If it still exists: a partner's entry is deleted with it.
                 stored::delete(tx)?;
                 return Ok(Stepped::Ended(response(&self.change, 0, 0, &[])?));
             }

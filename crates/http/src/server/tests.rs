@@ -18,7 +18,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use tenantry_core::random::Random;
 
 /// Long enough for any test, short enough to fail by.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 struct Server {
     at: SocketAddr,
@@ -29,13 +29,13 @@ struct Server {
 /// Bounds no test meets unless it shortens one.
 fn bounds() -> Bounds {
     Bounds {
-        header_read: PATIENCE,
-        body_idle: PATIENCE,
-        body_total: PATIENCE,
-        body_stranger: PATIENCE,
-        keep_alive: PATIENCE,
-        write_idle: PATIENCE,
-        shutdown: PATIENCE,
+        header_read: TIMEOUT,
+        body_idle: TIMEOUT,
+        body_total: TIMEOUT,
+        body_stranger: TIMEOUT,
+        keep_alive: TIMEOUT,
+        write_idle: TIMEOUT,
+        shutdown: TIMEOUT,
         body_limit: 64 * 1024,
         ..Bounds::default()
     }
@@ -95,13 +95,13 @@ impl Server {
 
     async fn stop(mut self) {
         self.stop.take();
-        timeout(PATIENCE, self.done).await.unwrap().unwrap().unwrap();
+        timeout(TIMEOUT, self.done).await.unwrap().unwrap().unwrap();
     }
 }
 
 async fn rest(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
-    let end = timeout(PATIENCE, stream.read_to_end(&mut text)).await.expect("the server must close");
+    let end = timeout(TIMEOUT, stream.read_to_end(&mut text)).await.expect("the server must close");
     // A server that closes on what it has not read resets the connection, after its answer.
     assert!(end.is_ok() || !text.is_empty(), "{end:?}");
     String::from_utf8(text).unwrap()
@@ -111,14 +111,14 @@ async fn rest(stream: &mut TcpStream) -> String {
 async fn until(stream: &mut TcpStream, ends: &str) -> String {
     let mut text = String::new();
     while !text.ends_with(ends) {
-        let byte = timeout(PATIENCE, stream.read_u8()).await.expect("an answer must come").unwrap();
+        let byte = timeout(TIMEOUT, stream.read_u8()).await.expect("an answer must come").unwrap();
         text.push(char::from(byte));
     }
     text
 }
 
 #[tokio::test]
-async fn answers_on_a_connection_that_lives_on() {
+async fn responses_on_a_keep_alive_connection() {
     let server = start(router(), bounds()).await;
     let mut stream = server.connect().await;
     for _ in 0..3 {
@@ -148,7 +148,7 @@ async fn paths_are_canonical_before_routing() {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_500_and_the_connection_lives_on() {
+async fn a_panic_is_a_500_and_the_connection_survives() {
     let server = start(router(), bounds()).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /panics HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
@@ -160,7 +160,7 @@ async fn a_panic_is_a_500_and_the_connection_lives_on() {
 }
 
 #[tokio::test]
-async fn a_long_answer_outlives_the_bounds_for_waiting() {
+async fn a_long_response_is_not_subject_to_idle_timeouts() {
     let soon = Duration::from_millis(250);
     let router = Router::new().route("/", get(async || Body::new(Slow(25, Box::pin(sleep(Duration::ZERO))))));
     let server = start(router, Bounds { header_read: soon, keep_alive: soon, ..bounds() }).await;
@@ -445,7 +445,7 @@ impl Drop for Endless {
 }
 
 #[tokio::test]
-async fn a_reader_that_takes_nothing_is_cut_off() {
+async fn a_client_that_reads_nothing_is_cut_off() {
     let (dropped, told) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
     let endless = (Arc::clone(&dropped), Arc::clone(&told));
     let router = Router::new().route(
@@ -456,7 +456,7 @@ async fn a_reader_that_takes_nothing_is_cut_off() {
     let mut stream = server.connect().await;
     stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
     assert_eq!(stream.read_u8().await.unwrap(), b'H');
-    timeout(PATIENCE, told.notified()).await.expect("the answer must be given up");
+    timeout(TIMEOUT, told.notified()).await.expect("the answer must be given up");
     assert!(dropped.load(Ordering::SeqCst));
 }
 
@@ -519,7 +519,7 @@ async fn shutdown_does_not_wait_for_ever() {
 }
 
 #[tokio::test]
-async fn rounds_that_panic_begin_again() {
+async fn rounds_that_panic_are_restarted() {
     let supervisor = tenantry_core::supervise::Supervisor::default();
     supervisor.let_panic("rounds", 2);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

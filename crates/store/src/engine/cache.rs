@@ -1,13 +1,13 @@
-//! What is kept in memory of the database: callers, so that a request with a token seen before costs no database
-//! work of its own, and the answers about users that are read often.
+//! The cache in memory: callers, so that a request with a known token needs no query of its own, and representations of
+//! users that are read often.
 //!
 //! Invalidation is exact. Every entry remembers the generations of the user, session and partner it depends on; a
-//! change bumps them after COMMIT and before the answer, so an entry from before the change is not believed at the
-//! next request. A fill takes the counter of all invalidations before it reads and keeps its entry only if that has
-//! not moved, so a change that commits between read and insert is never overlooked.
+//! change bumps them after COMMIT and before the response, so an entry from before the change is not used by the next
+//! request. A fill reads the counter of all invalidations before it queries and stores its entry only if that has not
+//! changed, so a change that commits between query and insert is never missed.
 //!
-//! Where other processes write to the same database, their changes are heard of through a channel (`listen.rs`). The
-//! cache is believed only under a lease that is renewed by what comes back through that channel.
+//! If other processes write to the same database, their changes arrive through a channel (`listen.rs`). The cache is
+//! then used only under a lease, which is renewed by what comes back through that channel.
 
 use std::any::TypeId;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
@@ -22,40 +22,40 @@ use crate::engine::tx::Stale;
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, User, UserId};
 
-/// How many tokens are kept.
+/// Maximum number of cached tokens.
 const CALLERS: usize = 131_072;
 
-/// How many users are kept, each in one representation.
+/// Maximum number of cached users, each in one representation.
 const USERS: usize = 16_384;
 
-/// Of how many users it is remembered that they were read once.
+/// The number of users for which a first read is remembered.
 const READ_ONCE: usize = 65_536;
 
-/// Generations are kept for slots, not for each user: two users in one slot cost each other a cache miss.
+/// Generations are per slot, not per user: two users in one slot cause each other cache misses.
 const SLOTS: usize = 16_384;
 
-/// What nobody is told of (a login changes `lastLoginAt`) shows in other processes after this time.
+/// Changes without notification (a login changes `lastLoginAt`) become visible in other processes after this time.
 const USER_LIFE: Duration = Duration::from_secs(1);
 
 /// SHA-256 of an access token.
 pub type TokenHash = [u8; 32];
 
-/// A user as an answer shows it: written once, not at each reading, and one piece of memory where the user would be ten.
+/// A user as shown in responses: serialized once, not on each read, and one allocation instead of ten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownUser {
     /// Its tag (RFC 9110 §8.8.3), without quotes.
     pub tag: String,
-    /// The answer's body.
+    /// The response body.
     pub body: Bytes,
 }
 
-/// A representation of users in answers (RFC 9110 section 3.2). What it writes is kept by its type, so that an edge is never
-/// served the bytes of another one. Values of one type write the same, for as long as the process runs.
+/// A representation of users in responses (RFC 9110 section 3.2). Its output is cached by its type, so that an edge is
+/// never served the bytes of another one. All values of one type must serialize alike, for the lifetime of the process.
 pub trait UserRepresentation: 'static {
-    /// Writes a user, to be kept: whoever asks is shown the same.
+    /// Serializes a user for the cache: all callers get the same bytes.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// It cannot be serialized.
     fn show(&self, user: &User) -> Result<ShownUser>;
 }
 
@@ -73,13 +73,13 @@ impl UserKey {
     }
 }
 
-/// What is kept in memory.
+/// The cached data.
 pub(crate) struct Cache {
     callers: quick_cache::sync::Cache<TokenHash, Entry<TokenFacts>>,
     users: quick_cache::sync::Cache<UserKey, Entry<ShownUser>>,
     read_once: ReadOnce,
     generations: Vec<AtomicU64>,
-    /// Raised when everything is forgotten.
+    /// Incremented when everything is invalidated.
     epoch: AtomicU64,
     invalidations: AtomicU64,
     lease: Lease,
@@ -88,7 +88,7 @@ pub(crate) struct Cache {
 struct Entry<T> {
     value: Arc<T>,
     epoch: u64,
-    /// Slot and generation of what it depends on.
+    /// Slots and generations that it depends on.
     seen: [(usize, u64); 3],
     since: Instant,
 }
@@ -99,13 +99,13 @@ impl<T> Clone for Entry<T> {
     }
 }
 
-/// Taken before the database is read, so that what is read is kept only if nothing changed meanwhile.
+/// Taken before a query, so that its result is cached only if nothing has changed meanwhile.
 pub(crate) struct Filling {
     invalidations: u64,
 }
 
 impl Cache {
-    /// A cache that is always believed, for the only process of a database; or one that needs a lease.
+    /// A cache that is always valid, for the only process of a database; or one that needs a lease.
     pub(crate) fn new(is_alone: bool) -> Self {
         Self {
             callers: quick_cache::sync::Cache::new(CALLERS),
@@ -121,23 +121,23 @@ impl Cache {
         }
     }
 
-    /// What is known of a token.
+    /// The cached facts of a token.
     pub(crate) fn caller(&self, hash: &TokenHash) -> Option<Arc<TokenFacts>> {
         self.believed(self.callers.get(hash)?).map(|entry| entry.value)
     }
 
-    /// What is known of a user.
+    /// The cached representation of a user.
     pub(crate) fn user(&self, key: UserKey) -> Option<Arc<ShownUser>> {
         let entry = self.believed(self.users.get(&key)?)?;
         (self.lease.is_for_ever() || entry.since.elapsed() < USER_LIFE).then_some(entry.value)
     }
 
-    /// To be called before the database is read.
+    /// Must be called before the query.
     pub(crate) fn filling(&self) -> Filling {
         Filling { invalidations: self.invalidations.load(Ordering::SeqCst) }
     }
 
-    /// Keeps what was read of a token.
+    /// Stores the facts of a token.
     pub(crate) fn keep_caller(&self, filling: &Filling, hash: &TokenHash, facts: &Arc<TokenFacts>) {
         let needs = [
             facts.user_id.map_or(0, |id| slot(&Stale::User(facts.pid, id))),
@@ -149,8 +149,8 @@ impl Cache {
         }
     }
 
-    /// Keeps what was read of a user, unless this is the first time that it is asked for: where users are read at random
-    /// among millions, to keep each costs a seventh of reading it, and drives out those that are read often.
+    /// Stores a user, unless this is the first time that it is read: if users are read at random among millions,
+    /// storing each costs a seventh of reading it, and evicts those that are read often.
     pub(crate) fn keep_user(&self, filling: &Filling, key: UserKey, user: &Arc<ShownUser>) {
         if self.read_once.is_new(key) {
             return;
@@ -169,7 +169,7 @@ impl Cache {
             seen: needs.map(|slot| (slot, self.generation(slot))),
             since: Instant::now(),
         };
-        // Read after the generations: if it has not moved, they belong to what was read.
+        // Read after the generations: if it has not changed, they belong to what was read.
         let is_current = self.invalidations.load(Ordering::SeqCst) == filling.invalidations;
         (is_current && self.lease.holds()).then_some(entry)
     }
@@ -180,7 +180,7 @@ impl Cache {
         (is_current && self.lease.holds()).then_some(entry)
     }
 
-    /// Forgets what has changed. Called after COMMIT, before the answer, and when another process tells of a change.
+    /// Invalidates what has changed. Called after COMMIT, before the response, and on notification by another process.
     pub(crate) fn forget<'s>(&self, stale: impl IntoIterator<Item = &'s Stale>) {
         let mut stale = stale.into_iter().peekable();
         if stale.peek().is_none() {
@@ -194,18 +194,18 @@ impl Cache {
         }
     }
 
-    /// Forgets everything: nobody knows what was missed.
+    /// Invalidates everything: it is unknown what was missed.
     pub(crate) fn forget_all(&self) {
         self.invalidations.fetch_add(1, Ordering::SeqCst);
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Lets the cache be believed until `life` after `heard`.
+    /// Extends the lease to `life` after `heard`.
     pub(crate) fn renew(&self, heard: Instant, life: Duration) {
         self.lease.renew(heard, life);
     }
 
-    /// Whether the cache is believed at present.
+    /// Whether the cache may be used now.
     pub(crate) fn is_believed(&self) -> bool {
         self.lease.holds()
     }
@@ -215,21 +215,21 @@ impl Cache {
     }
 }
 
-/// Users that were read, each in the one place that its hash names, until another one takes that place.
+/// Users that were read, each in the slot of its hash, until another one replaces it.
 struct ReadOnce(Box<[AtomicU32]>);
 
 impl ReadOnce {
-    /// Whether it is not remembered that this user was read. From now on it is.
+    /// Whether this is the first read of the user that is remembered. Remembers it.
     fn is_new(&self, key: UserKey) -> bool {
         let hash = hash(&key);
-        // Half of the hash names the place, the other half is what stands there.
+        // Half of the hash is the slot, the other half is the content.
         let (place, mark) = ((hash >> 32) % READ_ONCE as u64, hash as u32);
         let place = usize::try_from(place).ok().and_then(|at| self.0.get(at));
         place.is_none_or(|place| place.swap(mark, Ordering::Relaxed) != mark)
     }
 }
 
-/// Until when the cache is believed, in milliseconds from its origin; `u64::MAX` = for ever.
+/// The end of the lease, in milliseconds from its origin; `u64::MAX` = forever.
 struct Lease {
     origin: Instant,
     until: AtomicU64,
@@ -248,7 +248,7 @@ impl Lease {
     }
 
     fn holds(&self) -> bool {
-        // The only process of a database does not look at the clock.
+        // The only process of a database does not read the clock.
         self.is_for_ever()
             || self.origin.elapsed().as_millis() < u128::from(self.until.load(Ordering::SeqCst))
     }
@@ -284,7 +284,7 @@ mod tests {
         })
     }
 
-    /// A representation that is one text.
+    /// A representation that is a constant text.
     struct Text;
 
     impl UserRepresentation for Text {
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_believed_until_its_user_session_or_partner_changes() {
+    fn an_entry_is_valid_until_its_user_session_or_partner_changes() {
         let cache = Cache::new(true);
         let hash = [7; 32];
         cache.keep_user(&cache.filling(), ada(), &shown());
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fill_that_an_invalidation_overtook_is_not_kept() {
+    fn a_fill_overtaken_by_an_invalidation_is_not_cached() {
         let cache = Cache::new(true);
         let hash = [8; 32];
         let filling = cache.filling();
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_lease_nothing_is_believed() {
+    fn without_a_lease_the_cache_is_not_used() {
         let cache = Cache::new(false);
         let hash = [9; 32];
         cache.keep_caller(&cache.filling(), &hash, &facts(5));

@@ -1,4 +1,4 @@
-//! What storage asks of a database: a few calls, and the few places where databases differ, by name.
+//! The interface to a database: a few calls, and the differences between databases, by name.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use crate::engine::sort_key::SortKey;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{GroupId, PartnerId, UserId};
 
-/// A value handed to a statement. Its `Debug` shows no text: drivers print parameters in their logs, and letters with
-/// passwords are among them.
+/// A parameter of a statement. Its `Debug` shows no text: drivers log parameters, and stored mails with passwords are
+/// among them.
 #[derive(Clone, Copy)]
 pub enum Param<'a> {
     /// NULL.
@@ -79,39 +79,39 @@ impl<'a, T: Into<Param<'a>>> From<Option<T>> for Param<'a> {
     }
 }
 
-/// What a column holds. There are no other kinds (docs/adr/0005-folded-keys.md: text is compared by bytes).
+/// The types of columns. There are no others (docs/adr/0005-folded-keys.md: text is compared by bytes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnKind {
     /// A 64-bit integer.
     Int,
     /// Text.
     Text,
 }
 
-/// One row of an answer. Columns count from 0.
+/// One row of a result. Columns are numbered from 0.
 pub trait Row {
-    /// An integer; NULL is a fault.
+    /// An integer; NULL is an error.
     fn int(&self, column: usize) -> Result<i64>;
     /// An integer or NULL.
     fn opt_int(&self, column: usize) -> Result<Option<i64>>;
-    /// Text; NULL is a fault.
+    /// Text; NULL is an error.
     fn text(&self, column: usize) -> Result<&str>;
     /// Text or NULL.
     fn opt_text(&self, column: usize) -> Result<Option<&str>>;
 }
 
-/// A connection. `$1` is the partner where `partner` is given, and `params` are bound from the next number on;
-/// a statement that does not use each of them exactly fails the first time it runs.
+/// A connection. `$1` is the partner if `partner` is given, and `params` are bound to the following numbers; a
+/// statement that does not use exactly these fails the first time it runs.
 pub trait Connection {
-    /// Runs a statement; how many rows it changed.
+    /// Runs a statement and returns the number of changed rows.
     fn execute(
         &mut self,
         sql: &str,
         partner: Option<PartnerId>,
         params: &[Param<'_>],
     ) -> Result<usize, DbError>;
-    /// Runs a statement whose answer nobody needs before the transaction ends: it may go to the database together
-    /// with later ones, always in order. A refusal becomes what `refused` makes of it, here or at a later statement.
+    /// Runs a statement whose result is not needed before the transaction ends: it may be sent to the database together
+    /// with later ones, always in order. `refused` maps its error, here or at a later statement.
     fn execute_later(
         &mut self,
         sql: &str,
@@ -119,7 +119,7 @@ pub trait Connection {
         params: &[Param<'_>],
         refused: fn(DbError) -> Error,
     ) -> Result<(), DbError>;
-    /// Runs a query and hands each row to `each`.
+    /// Runs a query and calls `each` for each row.
     fn query(
         &mut self,
         sql: &str,
@@ -127,7 +127,7 @@ pub trait Connection {
         params: &[Param<'_>],
         each: &mut dyn FnMut(&dyn Row) -> Result<()>,
     ) -> Result<(), DbError>;
-    /// What a query counts, unless that takes longer than `time`. None also where a count cannot be given up.
+    /// The result of a count, unless it takes longer than `time`. Also `None` if a count cannot be interrupted.
     fn count_within(
         &mut self,
         _time: Duration,
@@ -137,56 +137,56 @@ pub trait Connection {
     ) -> Result<Option<i64>, DbError> {
         Ok(None)
     }
-    /// Runs statements that take no parameters and give no rows.
+    /// Runs statements without parameters and rows.
     fn batch(&mut self, sql: &str) -> Result<(), DbError>;
-    /// Which of the databases this is.
+    /// The SQL dialect.
     fn dialect(&self) -> Dialect;
-    /// By what deep pages are found, where there is such a thing.
+    /// The offset index, if there is one.
     fn offset_index(&self) -> Option<OffsetView> {
         None
     }
 }
 
-/// What a database says when it does not do something.
+/// An error of a database.
 #[derive(Debug)]
 pub enum DbError {
-    /// A uniqueness constraint of this table refused the row.
+    /// A uniqueness constraint of this table was violated.
     Duplicate {
-        /// The table whose constraint it is.
+        /// The table of the constraint.
         table: String,
     },
-    /// A foreign key refused the row: what it points to is gone.
+    /// A foreign key was violated: the referenced row is gone.
     Dangling,
-    /// The file is no database, or a damaged one.
+    /// The file is not a database, or damaged.
     Damaged(String),
     /// The disk is full.
     Full,
-    /// The database takes no writes (any more): a standby, a setting, a read-only file or file system.
+    /// The database is read-only (now): a standby, a setting, a read-only file or file system.
     ReadOnly(String),
-    /// The disk refuses what is written, for another reason than that it is full.
+    /// Writing to the disk fails for another reason than lack of space.
     Disk(String),
-    /// The file could not be opened, or what belongs to it.
+    /// The file, or one that belongs to it, could not be opened.
     CannotOpen(String),
-    /// There is no memory left.
+    /// Out of memory.
     NoMemory,
-    /// Another program holds the database.
+    /// Another program has locked the database.
     Busy,
-    /// A statement took too long and was stopped, or the server has no connection to spare.
+    /// A statement took too long and was canceled, or the server has no free connections.
     Crowded,
-    /// Another unit of work changed what this one has read: run it again.
+    /// A conflict with another unit of work: retry.
     Overtaken,
-    /// The connection is gone, or the server does not answer, or it may not write (any more).
+    /// The connection is lost, or the server does not respond, or it is read-only (now).
     Lost(String),
-    /// The user of the connection lacks a right (SQLSTATE 42501).
+    /// The user of the connection lacks a privilege (SQLSTATE 42501).
     Denied(String),
     /// Anything else.
     Other(String),
-    /// What the caller's own code said while reading a row.
+    /// An error of the caller's code while reading a row.
     Caller(Error),
 }
 
 impl DbError {
-    /// Whether a uniqueness constraint of `table` refused the row.
+    /// Whether a uniqueness constraint of `table` was violated.
     pub fn is_duplicate_in(&self, table: &str) -> bool {
         matches!(self, Self::Duplicate { table: t } if t == table)
     }
@@ -211,22 +211,22 @@ impl From<DbError> for Error {
                 retry_after: Duration::from_secs(5),
             },
             DbError::Disk(_) => Self::Unavailable {
-                what: Cow::Borrowed("the server cannot store anything: its disk refuses what is written"),
+                what: Cow::Borrowed("the server cannot store anything: writing to its disk fails"),
                 retry_after: Duration::from_secs(5),
             },
             DbError::Busy => Self::Unavailable {
-                what: Cow::Borrowed("another program holds the database"),
+                what: Cow::Borrowed("another program has locked the database"),
                 retry_after: Duration::from_secs(1),
             },
             DbError::Crowded => Self::Unavailable {
-                what: Cow::Borrowed("the database has too much to do"),
+                what: Cow::Borrowed("the database is overloaded"),
                 retry_after: Duration::from_secs(1),
             },
             DbError::Overtaken => Self::Unavailable {
-                what: Cow::Borrowed("too many requests change the same things at once"),
+                what: Cow::Borrowed("too many concurrent requests change the same data"),
                 retry_after: Duration::from_secs(1),
             },
-            // Why it is lost was logged where it happened.
+            // The cause was logged where it happened.
             DbError::Lost(_) => Self::Unavailable {
                 what: Cow::Borrowed("the database cannot be reached"),
                 retry_after: Duration::from_secs(1),
@@ -243,8 +243,8 @@ impl From<DbError> for Error {
     }
 }
 
-/// Where the databases differ. Every difference has its name here (that of the substring index in search.rs) and one
-/// test body on both.
+/// The differences between the databases. Each has a name here (that of the substring index is in search.rs) and one
+/// test that runs on both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// Embedded SQLite.
@@ -272,8 +272,8 @@ impl Dialect {
         }
     }
 
-    /// A number of a sequence, to be made by the statement that stores it, whose `param` [`crate::engine::tx::Tx::fresh_id`]
-    /// gives.
+    /// An id of a sequence, created by the statement that stores it; [`crate::engine::tx::Tx::fresh_id`] provides its
+    /// `param`.
     pub fn fresh_id(self, sequence: &str, param: &str) -> String {
         match self {
             Self::Sqlite => param.to_owned(),
@@ -281,7 +281,7 @@ impl Dialect {
         }
     }
 
-    /// The number that [`Self::fresh_id`] has just made in the same transaction; `param` as there.
+    /// The id that [`Self::fresh_id`] has just created in the same transaction; `param` as there.
     pub fn last_id(self, sequence: &str, param: &str) -> String {
         match self {
             Self::Sqlite => param.to_owned(),
@@ -289,8 +289,8 @@ impl Dialect {
         }
     }
 
-    /// Has a table read through this index, where the planner would take one that is also unique but whose rows lie
-    /// far from each other. Stands behind the table's alias.
+    /// Forces this index, where the planner would use another one that is also unique but whose rows are scattered.
+    /// Written after the table's alias.
     pub fn by_index(self, index: &str) -> String {
         match self {
             Self::Sqlite => format!("INDEXED BY {index}"),
@@ -298,7 +298,7 @@ impl Dialect {
         }
     }
 
-    /// Whether units of work run one after the other, so that what one has read stays so until it ends.
+    /// Whether units of work are serialized, so that what one has read does not change until it ends.
     pub fn has_one_writer(self) -> bool {
         match self {
             Self::Sqlite => true,
@@ -306,8 +306,7 @@ impl Dialect {
         }
     }
 
-    /// The end of a query whose rows this transaction takes for itself: those that another one has taken are left
-    /// out.
+    /// The end of a query that locks its rows and skips those that another transaction has locked.
     pub fn take_rows(self) -> &'static str {
         match self {
             Self::Sqlite => "",

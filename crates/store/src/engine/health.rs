@@ -1,4 +1,4 @@
-//! Whether what is written can be stored at present, as the last commit has shown.
+//! Whether writes can be stored at present, as shown by the last commit.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use tenantry_core::error::Error;
 
-/// How often it is tried whether the database takes writes again, while somebody asks.
+/// How often a write is attempted again while there are requests.
 const PROBING: Duration = Duration::from_secs(5);
 
-/// What is known of it.
+/// The known state.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    /// Looked at on every commit.
+    /// Read on every commit.
     is_failing: AtomicBool,
     state: Mutex<State>,
 }
@@ -29,11 +29,11 @@ impl Health {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A commit failed; whether that is news.
+    /// A commit failed; returns whether that is new.
     pub(crate) fn failed(&self, error: &Error) -> bool {
         let reason = match error {
             Error::Unavailable { what, .. } => what.clone(),
-            // Its cause is for the log.
+            // The cause is only for the log.
             _ => Cow::Borrowed("the server cannot store anything: the last attempt failed"),
         };
         let mut state = self.state();
@@ -43,12 +43,12 @@ impl Health {
         is_news
     }
 
-    /// Something was stored.
+    /// A commit succeeded.
     pub(crate) fn stored(&self) {
         if self.is_failing() {
             *self.state() = State::default();
             self.is_failing.store(false, Ordering::SeqCst);
-            tracing::info!("the database stores what is written again");
+            tracing::info!("the database accepts writes again");
         }
     }
 
@@ -57,7 +57,7 @@ impl Health {
         self.is_failing.load(Ordering::Relaxed)
     }
 
-    /// Whether the last commit failed and it is time to try another one.
+    /// Whether the last commit failed and it is time to attempt another one.
     pub(crate) fn is_probe_due(&self, now: Instant) -> bool {
         let mut state = self.state();
         let is_due = state.reason.is_some()
@@ -68,7 +68,7 @@ impl Health {
         is_due
     }
 
-    /// Why nothing can be stored, if that is so.
+    /// Why nothing can be stored, if so.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match &self.state().reason {
             None => Ok(()),

@@ -10,6 +10,6 @@ pub(crate) mod postgres;
 pub mod sequences;
 pub(crate) mod sort_key;
 pub mod sqlite;
-/// Turns of partners, for what only a few may do at once.
+/// Limited concurrency, round-robin across partners.
 pub mod turns;
 pub mod tx;

@@ -1,15 +1,15 @@
-//! The offset index: a sample point at every 2,048th user of an order and how many users there are between two of them, so
-//! that any page of millions is a short walk from a sample point (docs/adr/0018-offset-index.md); and how many users a
-//! search finds that many match.
+//! The offset index: a sample point at every 2,048th user of an order and the number of users between two of them, so
+//! that any page among millions is a short scan from a sample point (docs/adr/0018-offset-index.md); and the number of
+//! users that a search with many hits finds.
 //!
-//! It is in memory, for SQLite, where every change comes through this process. An order is indexed when somebody asks
-//! for a deep page of it, a search when it finds more than are counted: a thread reads it from the database
-//! (`listing/offset_index_builder.rs`), beside everything else. From then on each commit brings the entries up to date. A
-//! commit that changes an order has a number, which stands in the database, too: so a reader knows which of the latest
-//! changes its snapshot does not have, and leaves them out.
+//! It is in memory, for SQLite, where every change comes through this process. An order is indexed when a deep page of
+//! it is requested, a search when it finds more than are counted: a thread reads it from the database
+//! (`listing/offset_index_builder.rs`) in the background. From then on each commit updates the entries. A commit that
+//! changes an order has a number, which is stored in the database as well: so a reader can exclude those of the latest
+//! changes that are not in its snapshot.
 //!
-//! It knows neither the database nor tables: commits and readers bring the numbers, [`UserKeys`] what users are sorted and
-//! found by.
+//! It knows neither the database nor tables: commits and readers provide the numbers, and [`UserKeys`] what users are
+//! sorted and found by.
 
 mod order;
 
@@ -28,53 +28,53 @@ use crate::engine::sort_key::SortKey;
 use tenantry_core::model::{PartnerId, User, UserId};
 use tenantry_core::user_fields::UserField;
 
-/// Orders that are indexed at once. Of ten million users each takes about a megabyte.
+/// Maximum number of indexed orders. Each takes about a megabyte for ten million users.
 const ORDERS: usize = 256;
 
-/// Searches whose users are counted at once. Every change of a user is held against each of them.
+/// Maximum number of counted searches. Every change of a user is compared with each of them.
 const SEARCHES: usize = 64;
 
-/// A search that nobody asked for in this time is no longer counted.
+/// A search that was not requested for this long is no longer counted.
 const FORGOTTEN: Duration = Duration::from_mins(5);
 
-/// How long a reader counts what is not kept yet, before it is content with a lower bound.
+/// How long a reader counts what is not indexed yet before it returns a lower bound.
 const COUNTING: Duration = Duration::from_millis(40);
 
-/// What is kept of a partner's users.
+/// What an entry indexes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Kept {
+pub(crate) enum IndexKey {
     /// The sample points of an order.
     Order(UserField),
-    /// How many users hold this term (B27): an order in which all of them stand at one position.
+    /// The number of users that contain this term (B27): an order in which all of them have one position.
     Search(String),
 }
 
-impl Kept {
+impl IndexKey {
     fn is_search(&self) -> bool {
         matches!(self, Self::Search(_))
     }
 }
 
-/// The position of all whom a search finds.
+/// The position of all users that a search finds.
 pub(crate) const ALL_HITS: SortPosition = (SortKey::Int(0), 0);
 
-/// What users are sorted and found by, which is defined above the engine.
+/// What users are sorted and found by; defined outside the engine.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UserKeys {
-    /// What a user is sorted by in an order.
+    /// The sort key of a user in an order.
     pub(crate) sort_key: fn(UserField, &User) -> SortKey,
-    /// The text that searches look in.
+    /// The searched text.
     pub(crate) search_text: fn(&User) -> String,
-    /// Whether a search for a term, folded already, finds the user with this text.
+    /// Whether a search for a term (folded) finds the user with this text.
     pub(crate) is_found_by: fn(&User, &str, &str) -> bool,
 }
 
-/// What a unit changed of one user's positions.
+/// A change of a user's positions by a unit.
 #[derive(Debug)]
 pub(crate) enum OrderChange {
-    /// A user came, went, or is another now.
+    /// A user was added, removed or changed.
     User { before: Option<Box<User>>, after: Option<Box<User>> },
-    /// Only one thing of it changed, a time.
+    /// Only a time changed.
     Time { pid: PartnerId, user_id: UserId, kind: usize, sort: UserField, before: i64, after: i64 },
 }
 
@@ -84,7 +84,7 @@ impl OrderChange {
         Self::User { before: before.map(boxed), after: after.map(boxed) }
     }
 
-    /// A time of a user with this status and right.
+    /// A time of a user with this status and admin flag.
     pub(crate) fn of_time(
         (pid, user_id): (PartnerId, UserId),
         (status, is_admin): (i64, bool),
@@ -102,7 +102,7 @@ impl OrderChange {
     }
 }
 
-/// A change while it is taken in. The texts of a user are made once, whatever number of searches asks for them.
+/// A change while it is applied. The texts of a user are built once, however many searches need them.
 struct Taken<'a> {
     change: &'a OrderChange,
     texts: OnceCell<[Option<String>; 2]>,
@@ -113,17 +113,17 @@ impl<'a> Taken<'a> {
         Self { change, texts: OnceCell::new() }
     }
 
-    fn deltas(&self, keys: &UserKeys, kept: &Kept, deltas: &mut Vec<CountChange>) {
+    fn deltas(&self, keys: &UserKeys, kept: &IndexKey, deltas: &mut Vec<CountChange>) {
         let mut push =
             |position: SortPosition, kind: usize, by: i64| deltas.push(CountChange { position, kind, by });
         match (self.change, kept) {
             (OrderChange::User { before, after }, _) => {
                 let users = [before.as_deref(), after.as_deref()];
                 let positions = match kept {
-                    Kept::Order(order) => {
+                    IndexKey::Order(order) => {
                         users.map(|user| user.map(|u| ((keys.sort_key)(*order, u), u.user_id.0)))
                     }
-                    Kept::Search(term) => {
+                    IndexKey::Search(term) => {
                         let [old, new] =
                             self.texts.get_or_init(|| users.map(|user| user.map(keys.search_text)));
                         let position = |user: &Option<Box<User>>, text: &Option<String>| {
@@ -145,7 +145,7 @@ impl<'a> Taken<'a> {
                     push(position, new_kind, 1);
                 }
             }
-            (OrderChange::Time { user_id, kind, sort, before, after, .. }, Kept::Order(order))
+            (OrderChange::Time { user_id, kind, sort, before, after, .. }, IndexKey::Order(order))
                 if sort == order && before != after =>
             {
                 push((SortKey::Int(*before), user_id.0), *kind, -1);
@@ -156,71 +156,71 @@ impl<'a> Taken<'a> {
     }
 }
 
-/// The sample points of one order, or what is known until they are there.
+/// The sample points of one order, or its state until it is built.
 #[derive(Debug)]
 enum EntryState {
-    /// Being read; the changes since then.
+    /// Being built; the changes since then.
     Building(Vec<(i64, Vec<CountChange>)>),
     Ready(SampledOrder),
     /// A search that finds users whose ids are too far apart.
     Countless,
 }
 
-/// What is kept, and what is known of its keeping.
+/// An entry and its bookkeeping.
 #[derive(Debug)]
 struct IndexEntry {
-    /// How many were begun when this one was: changes from before that have no number.
+    /// The number of entries begun when this one was: earlier changes have no number.
     begun: u64,
     state: EntryState,
-    /// When it was last asked for.
+    /// When it was last requested.
     asked: Instant,
 }
 
 impl IndexEntry {
-    /// Whether it is no longer worth its part of every write, by now.
-    fn is_forgotten(&self, kept: &Kept, now: Instant) -> bool {
+    /// Whether it is no longer worth its cost on every write.
+    fn is_forgotten(&self, kept: &IndexKey, now: Instant) -> bool {
         kept.is_search() && now.duration_since(self.asked) > FORGOTTEN
     }
 }
 
-/// Everything that is indexed.
+/// All entries.
 #[derive(Debug)]
 pub(crate) struct OffsetIndex {
-    entries: Mutex<HashMap<(PartnerId, Kept), IndexEntry>>,
-    /// Held from where a commit looks which orders are indexed until it is done: one that is indexed meanwhile
+    entries: Mutex<HashMap<(PartnerId, IndexKey), IndexEntry>>,
+    /// Held from where a commit reads which orders are indexed until it is done: an order that is indexed meanwhile
     /// would miss its changes.
     gate: Mutex<()>,
-    /// How many entries were begun.
+    /// The number of entries begun.
     begun: AtomicU64,
     keys: UserKeys,
-    /// How long a reader may count what is not kept, in microseconds.
-    patience: AtomicU64,
-    wanted: SyncSender<(PartnerId, Kept)>,
+    /// How long a reader may count what is not indexed, in microseconds.
+    timeout: AtomicU64,
+    wanted: SyncSender<(PartnerId, IndexKey)>,
 }
 
-/// The index as a reader may use it.
+/// A reader's view of the index.
 #[derive(Debug, Clone)]
 pub(crate) struct OffsetView {
     index: Arc<OffsetIndex>,
-    /// How many entries were begun before its snapshot was opened. It may be older than what later ones say, and no number
-    /// would tell.
+    /// The number of entries begun before its snapshot was opened. The snapshot may be older than later entries, and no
+    /// number would show it.
     begun: u64,
 }
 
 impl OffsetView {
-    /// To be taken before the snapshot is opened.
+    /// Must be called before the snapshot is opened.
     pub(crate) fn of(index: &Arc<OffsetIndex>) -> Self {
         Self { begun: index.begun.load(Ordering::SeqCst), index: Arc::clone(index) }
     }
 
-    /// Where a page is in the snapshot whose last commit has the number that `number` reads. None where the order is not
-    /// indexed: then it gets indexed, and a later page finds it.
+    /// The location of a page in the snapshot whose last commit has the number that `number` reads. `None` if the order
+    /// is not indexed: then it gets indexed, and a later page finds it.
     pub(crate) fn seek<E>(
         &self,
         wanted: &Wanted,
         number: impl FnOnce() -> Result<i64, E>,
     ) -> Result<Option<PageLocation>, E> {
-        let order = (wanted.pid, Kept::Order(wanted.sort));
+        let order = (wanted.pid, IndexKey::Order(wanted.sort));
         let found = self.ready(number, &order, |samples, number| samples.seek(wanted, number))?;
         if found.is_none() {
             self.ask_for(order);
@@ -228,21 +228,21 @@ impl OffsetView {
         Ok(found)
     }
 
-    /// How many users of these kinds there are in that snapshot. None where that is not kept.
+    /// The number of users of these kinds in that snapshot. `None` if that is not indexed.
     pub(crate) fn total<E>(
         &self,
-        kept: &(PartnerId, Kept),
+        kept: &(PartnerId, IndexKey),
         kinds: &Kinds,
         number: impl FnOnce() -> Result<i64, E>,
     ) -> Result<Option<i64>, E> {
         self.ready(number, kept, |samples, number| samples.total(kinds, number))
     }
 
-    /// What `f` finds in an entry that is there, for that snapshot.
+    /// The result of `f` on an existing entry, for that snapshot.
     fn ready<T, E>(
         &self,
         number: impl FnOnce() -> Result<i64, E>,
-        kept: &(PartnerId, Kept),
+        kept: &(PartnerId, IndexKey),
         f: impl FnOnce(&SampledOrder, i64) -> Option<T>,
     ) -> Result<Option<T>, E> {
         let is_ready =
@@ -261,21 +261,21 @@ impl OffsetView {
         })
     }
 
-    /// For how long a reader may count this for itself. None where it is known to be too much.
-    pub(crate) fn time_to_count(&self, kept: &(PartnerId, Kept)) -> Option<Duration> {
+    /// How long a reader may count this. `None` if it is known to be too much.
+    pub(crate) fn time_to_count(&self, kept: &(PartnerId, IndexKey)) -> Option<Duration> {
         let is_countless = |entry: &IndexEntry| matches!(entry.state, EntryState::Countless);
-        let patience = Duration::from_micros(self.index.patience.load(Ordering::Relaxed));
-        let is_too_much = patience.is_zero() || held(&self.index.entries).get(kept).is_some_and(is_countless);
-        (!is_too_much).then_some(patience)
+        let timeout = Duration::from_micros(self.index.timeout.load(Ordering::Relaxed));
+        let is_too_much = timeout.is_zero() || held(&self.index.entries).get(kept).is_some_and(is_countless);
+        (!is_too_much).then_some(timeout)
     }
 
-    /// Has it indexed, unless it is there or being made.
-    pub(crate) fn ask_for(&self, kept: (PartnerId, Kept)) {
+    /// Requests an entry, unless it exists or is being built.
+    pub(crate) fn ask_for(&self, kept: (PartnerId, IndexKey)) {
         if let Some(entry) = held(&self.index.entries).get_mut(&kept) {
             entry.asked = Instant::now();
             return;
         }
-        // Where many wait already, a later page asks again.
+        // If the queue is full, a later page requests it again.
         let _ = self.index.wanted.try_send(kept);
     }
 }
@@ -285,24 +285,24 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl OffsetIndex {
-    pub(crate) fn new(wanted: SyncSender<(PartnerId, Kept)>, keys: UserKeys) -> Self {
-        let (begun, patience) = (AtomicU64::new(0), AtomicU64::default());
-        let this = Self { entries: Mutex::default(), gate: Mutex::default(), begun, keys, patience, wanted };
+    pub(crate) fn new(wanted: SyncSender<(PartnerId, IndexKey)>, keys: UserKeys) -> Self {
+        let (begun, timeout) = (AtomicU64::new(0), AtomicU64::default());
+        let this = Self { entries: Mutex::default(), gate: Mutex::default(), begun, keys, timeout, wanted };
         this.let_count_for(COUNTING);
         this
     }
 
     /// Wakes the thread that builds entries.
     pub(crate) fn wake_builder(&self) {
-        let _ = self.wanted.try_send((PartnerId(0), Kept::Order(UserField::UserId)));
+        let _ = self.wanted.try_send((PartnerId(0), IndexKey::Order(UserField::UserId)));
     }
 
-    /// How long a reader may count what is not kept.
+    /// How long a reader may count what is not indexed.
     pub(crate) fn let_count_for(&self, time: Duration) {
-        self.patience.store(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.timeout.store(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Commits the open transaction of `conn`, and with it what it changes of the orders. `next_number` writes and gives
+    /// Commits the open transaction of `conn`, and with it its changes of the orders. `next_number` stores and returns
     /// the number of a commit that changes an order.
     pub(crate) fn commit<C, E>(
         &self,
@@ -316,7 +316,7 @@ impl OffsetIndex {
         }
         let _gate = held(&self.gate);
         self.take(changes, || next_number(conn))?;
-        // What a commit that fails would have changed is known to nobody any more.
+        // The changes of a failed commit are lost.
         commit(conn).inspect_err(|_| held(&self.entries).clear())
     }
 
@@ -354,23 +354,23 @@ impl OffsetIndex {
         Ok(())
     }
 
-    /// Forgets everything: nobody knows whether the last commit is in it.
+    /// Drops all entries: it is unknown whether they include the last commit.
     pub(crate) fn forget_all(&self) {
         let _gate = held(&self.gate);
         held(&self.entries).clear();
     }
 
-    /// How many orders are indexed.
+    /// The number of indexed orders.
     pub(crate) fn count(&self) -> usize {
         let entries = held(&self.entries);
-        let is_ready = |(kept, entry): &(&(PartnerId, Kept), &IndexEntry)| {
+        let is_ready = |(kept, entry): &(&(PartnerId, IndexKey), &IndexEntry)| {
             !kept.1.is_search() && matches!(entry.state, EntryState::Ready(_))
         };
         entries.iter().filter(is_ready).count()
     }
 
-    /// Begins an entry, which commits bring up to date from now on; false where there is one.
-    pub(crate) fn begin(&self, kept: &(PartnerId, Kept)) -> bool {
+    /// Begins an entry, which commits update from now on; false if there is one.
+    pub(crate) fn begin(&self, kept: &(PartnerId, IndexKey)) -> bool {
         let _gate = held(&self.gate);
         let mut entries = held(&self.entries);
         if entries.contains_key(kept) {
@@ -378,7 +378,7 @@ impl OffsetIndex {
         }
         let alike = || entries.iter().filter(|((_, other), _)| other.is_search() == kept.1.is_search());
         if alike().count() >= if kept.1.is_search() { SEARCHES } else { ORDERS } {
-            // Only one is being made at a time, this one.
+            // Only one is built at a time, this one.
             let longest = alike().min_by_key(|(_, entry)| entry.asked).map(|(kept, _)| kept.clone());
             longest.and_then(|kept| entries.remove(&kept));
         }
@@ -388,8 +388,8 @@ impl OffsetIndex {
         true
     }
 
-    /// Takes what was read, and the number of the last commit that was there to read; nothing where reading failed.
-    pub(crate) fn finish(&self, kept: &(PartnerId, Kept), read: Option<(i64, Option<SampledOrder>)>) {
+    /// Stores what was read, and the number of the last commit included; nothing if reading failed.
+    pub(crate) fn finish(&self, kept: &(PartnerId, IndexKey), read: Option<(i64, Option<SampledOrder>)>) {
         let mut entries = held(&self.entries);
         let Some(IndexEntry { begun, state: EntryState::Building(since), asked }) = entries.remove(kept)
         else {
@@ -428,17 +428,17 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_searches_the_one_asked_for_longest_ago_goes() {
+    fn of_too_many_searches_the_least_recently_used_is_dropped() {
         let (wanted, _asked) = std::sync::mpsc::sync_channel(1);
         let index = OffsetIndex::new(wanted, KEYS);
-        let search = |n: usize| (PartnerId(1), Kept::Search(n.to_string()));
-        let order = (PartnerId(1), Kept::Order(UserField::Profile(ProfileField::Email)));
+        let search = |n: usize| (PartnerId(1), IndexKey::Search(n.to_string()));
+        let order = (PartnerId(1), IndexKey::Order(UserField::Profile(ProfileField::Email)));
         let begun = Instant::now();
         assert!(index.begin(&order) && !index.begin(&order));
         for n in 0..SEARCHES {
             assert!(index.begin(&search(n)));
             index.finish(&search(n), Some((7, None)));
-            // The second one was asked for first.
+            // The second one was requested first.
             let asked = begun + Duration::from_secs(if n == 1 { 0 } else { 1 });
             held(&index.entries).get_mut(&search(n)).unwrap().asked = asked;
         }
@@ -454,13 +454,13 @@ mod tests {
         assert!(!entry.is_forgotten(&order.1, later(FORGOTTEN * 2)));
     }
 
-    /// A commit from before a entry was begun has no number, so a snapshot from before it cannot be told from one that has
-    /// it.
+    /// A commit from before an entry was begun has no number, so a snapshot from before it cannot be distinguished from
+    /// one that includes it.
     #[test]
-    fn whoever_may_not_see_what_a_book_counted_is_told_nothing() {
+    fn an_older_snapshot_does_not_use_a_newer_count() {
         let (wanted, asked) = std::sync::mpsc::sync_channel(1);
         let index = Arc::new(OffsetIndex::new(wanted, KEYS));
-        let kept = (PartnerId(1), Kept::Search(String::from("ada")));
+        let kept = (PartnerId(1), IndexKey::Search(String::from("ada")));
         let before = OffsetView::of(&index);
         before.ask_for(kept.clone());
         assert_eq!(asked.try_recv(), Ok(kept.clone()));

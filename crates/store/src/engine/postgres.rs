@@ -23,7 +23,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Socket, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::engine::driver::{Connection, DbError, Dialect, Kind, Param, Row};
+use crate::engine::driver::{ColumnKind, Connection, DbError, Dialect, Param, Row};
 pub(crate) use address::{Address, application_name};
 use bulk::{Column, Owned};
 pub(crate) use connect_error::ConnectError;
@@ -71,7 +71,7 @@ pub(crate) struct Postgres {
     client: Client,
     line: Line,
     statements: HashMap<String, Statement>,
-    patience: Duration,
+    timeout: Duration,
     /// Of this connection alone where that can be had: which row of a total it adds to.
     slot: i64,
     /// To be sent ahead of the next statement, in one go with it.
@@ -157,10 +157,10 @@ impl Line {
         self.link.is_none()
     }
 
-    /// Waits for an answer, no longer than `patience`.
+    /// Waits for an answer, no longer than `timeout`.
     fn wait<T>(
         &mut self,
-        patience: Duration,
+        timeout: Duration,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, DbError> {
         let Some(runtime) = self.runtime.take() else { return Err(DbError::Lost("it was closed".into())) };
@@ -175,7 +175,7 @@ impl Line {
                 }
                 answer
             });
-            tokio::time::timeout(patience, both).await
+            tokio::time::timeout(timeout, both).await
         });
         self.runtime = Some(runtime);
         match done {
@@ -214,17 +214,17 @@ impl Postgres {
                 return Err(ConnectError::TimedOut(String::from("it does not answer")));
             }
         };
-        let patience = match role {
+        let timeout = match role {
             Role::Write | Role::Read => address.timeout + GRACE,
             Role::Change => Duration::from_secs(600),
-            Role::Listen(patience) => patience,
+            Role::Listen(timeout) => timeout,
             Role::Copy => Duration::from_hours(7 * 24),
         };
         let mut conn = Self {
             client,
             line,
             statements: HashMap::new(),
-            patience,
+            timeout,
             slot: 0,
             begin: None,
             later: Vec::new(),
@@ -365,7 +365,7 @@ impl Postgres {
         let later = self.gather()?;
         let begin = self.begin.take();
         let client = &self.client;
-        let answers = self.line.wait(self.patience, async {
+        let answers = self.line.wait(self.timeout, async {
             let mut ahead: Vec<Ahead<'_>> = Vec::with_capacity(later.len() + 1);
             if let Some(begin) = begin {
                 ahead.push(Box::pin(async move { client.batch_execute(begin).await }));
@@ -407,8 +407,8 @@ impl Postgres {
         self.failure.take()
     }
 
-    /// What was heard since the last call, after waiting for `patience` at most: channel and payload.
-    pub(crate) fn listen(&mut self, patience: Duration) -> Result<Vec<(String, String)>, DbError> {
+    /// What was heard since the last call, after waiting for `timeout` at most: channel and payload.
+    pub(crate) fn listen(&mut self, timeout: Duration) -> Result<Vec<(String, String)>, DbError> {
         let Some(runtime) = self.line.runtime.take() else {
             return Err(DbError::Lost("it was closed".into()));
         };
@@ -417,7 +417,7 @@ impl Postgres {
             line.turn(cx);
             if line.heard.is_empty() && !line.is_closed() { Poll::Pending } else { Poll::Ready(()) }
         });
-        let _ = runtime.block_on(async { tokio::time::timeout(patience, heard).await });
+        let _ = runtime.block_on(async { tokio::time::timeout(timeout, heard).await });
         self.line.runtime = Some(runtime);
         if self.line.is_closed() {
             return Err(DbError::Lost(String::from("the connection was closed")));
@@ -431,19 +431,19 @@ impl Postgres {
     pub(crate) fn copy_in<'p, R>(
         &mut self,
         sql: &str,
-        kinds: &[Kind],
+        kinds: &[ColumnKind],
         rows: impl Iterator<Item = R>,
     ) -> Result<(), DbError>
     where
         R: ExactSizeIterator<Item = Param<'p>>,
     {
-        let type_of = |kind: &Kind| match kind {
-            Kind::Int => Type::INT8,
-            Kind::Text => Type::TEXT,
+        let type_of = |kind: &ColumnKind| match kind {
+            ColumnKind::Int => Type::INT8,
+            ColumnKind::Text => Type::TEXT,
         };
         let types: Vec<Type> = kinds.iter().map(type_of).collect();
         let client = &self.client;
-        let done = self.line.wait(self.patience, async {
+        let done = self.line.wait(self.timeout, async {
             let mut writer = pin!(BinaryCopyInWriter::new(client.copy_in(sql).await?, &types));
             for row in rows {
                 writer.as_mut().write_raw(row).await?;
@@ -475,7 +475,7 @@ impl Postgres {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
         }
-        let prepared = self.line.wait(self.patience, self.client.prepare(sql));
+        let prepared = self.line.wait(self.timeout, self.client.prepare(sql));
         let statement = self.note(prepared)?;
         if self.statements.len() >= PREPARED {
             self.statements.clear();

@@ -1,4 +1,4 @@
-//! Where ids come from, and which of them a transaction has given out.
+//! Allocation of ids, and which of them a transaction has allocated.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -33,8 +33,8 @@ impl Sequence {
     }
 }
 
-/// The sequences of an SQLite database within one transaction of its one writer: each is read once and stored once, however
-/// many numbers are taken.
+/// The sequences of an SQLite database within one transaction of its one writer: each is read once and stored once,
+/// however many ids are allocated.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Numbers(BTreeMap<&'static str, i64>);
 
@@ -60,7 +60,7 @@ impl Numbers {
         Ok(*last)
     }
 
-    /// Stores what was taken.
+    /// Stores the sequences.
     pub(crate) fn store(&self, conn: &mut dyn Connection) -> Result<(), DbError> {
         for (name, last) in &self.0 {
             conn.execute(
@@ -73,7 +73,7 @@ impl Numbers {
     }
 }
 
-/// The ids of users, groups and partners that a transaction has given out.
+/// The ids of users, groups and partners that a transaction has allocated.
 #[derive(Debug, Default)]
 pub struct FreshIds(Vec<(Sequence, i64)>);
 
@@ -84,12 +84,12 @@ impl FreshIds {
         }
     }
 
-    /// Whether nothing was given out.
+    /// Whether nothing was allocated.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether the value of this member of an answer is the id of something that was made in the transaction.
+    /// Whether the value of this member of a response is an id that the transaction has allocated.
     pub fn holds(&self, member: &str, id: i64) -> bool {
         let sequence = match member {
             "userId" => Sequence::Users,

@@ -30,10 +30,10 @@ pub(crate) const APPLICATION_ID: i32 = 0x546e_7479;
 const STEPS_AT_ONCE: i32 = 2_000;
 
 /// How long a connection waits for a lock.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a connection waits that expects to be the only one.
-const SHORT_PATIENCE: Duration = Duration::from_secs(1);
+const SHORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Pages copied in one step, 4 MiB of them: between two steps somebody may look how far it is.
 const COPY_STEP: i32 = 1_024;
@@ -100,7 +100,7 @@ impl Sqlite {
             )));
         }
         conn.set_prepared_statement_cache_capacity(256);
-        conn.busy_timeout(if purpose == Use::Settle { SHORT_PATIENCE } else { PATIENCE })?;
+        conn.busy_timeout(if purpose == Use::Settle { SHORT_TIMEOUT } else { TIMEOUT })?;
         // First: a damaged database lets the setup fail, and with it this connection ends.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, purpose == Use::Settle)?;
         // A plan never depends on values. Else SQLite makes it again, at every use, of a statement whose plan might: that
@@ -134,7 +134,7 @@ impl Sqlite {
         conn.execute_batch(setup)?;
         let mut this = Self { conn, snapshot: None, offset_index: None };
         if matches!(purpose, Use::Write | Use::Scan) {
-            this.stand_aside(None)?;
+            this.set_progress_handler(None)?;
         }
         Ok(this)
     }
@@ -159,7 +159,7 @@ impl Sqlite {
     }
 
     /// Has statements let others run now and then, and end with an error from some moment on.
-    fn stand_aside(&mut self, until: Option<Instant>) -> Result<(), DbError> {
+    fn set_progress_handler(&mut self, until: Option<Instant>) -> Result<(), DbError> {
         let is_over = move || {
             std::thread::yield_now();
             until.is_some_and(|until| Instant::now() >= until)
@@ -202,11 +202,11 @@ impl Sqlite {
     }
 
     /// Moves the log into the database and empties its file, unless reads that began earlier still need it after
-    /// `patience`; whether it did. Nothing can be written meanwhile.
-    pub(crate) fn empty_log(&self, patience: Duration) -> Result<bool, DbError> {
-        self.conn.busy_timeout(patience)?;
+    /// `timeout`; whether it did. Nothing can be written meanwhile.
+    pub(crate) fn empty_log(&self, timeout: Duration) -> Result<bool, DbError> {
+        self.conn.busy_timeout(timeout)?;
         let is_busy = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
-        self.conn.busy_timeout(PATIENCE)?;
+        self.conn.busy_timeout(TIMEOUT)?;
         Ok(is_busy? == 0)
     }
 
@@ -338,7 +338,7 @@ impl Connection for Sqlite {
         partner: Option<PartnerId>,
         params: &[Param<'_>],
     ) -> Result<Option<i64>, DbError> {
-        self.stand_aside(Some(Instant::now() + time))?;
+        self.set_progress_handler(Some(Instant::now() + time))?;
         let count = || {
             let mut stmt = self.conn.prepare_cached(sql)?;
             Self::bind(&mut stmt, partner, params)?;
@@ -348,7 +348,7 @@ impl Connection for Sqlite {
             Err(DbError::Crowded) => Ok(None),
             other => other,
         };
-        self.stand_aside(None)?;
+        self.set_progress_handler(None)?;
         counted
     }
 
@@ -370,7 +370,7 @@ impl Connection for Sqlite {
 fn take_back_unfinished(path: &Path) -> Result<(), DbError> {
     let read = |access: OpenFlags| {
         let conn = rusqlite::Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        conn.busy_timeout(PATIENCE)?;
+        conn.busy_timeout(TIMEOUT)?;
         conn.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))
     };
     match read(OpenFlags::SQLITE_OPEN_READ_ONLY) {

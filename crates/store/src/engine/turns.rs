@@ -1,4 +1,4 @@
-//! So many at once, and whoever else comes waits for a turn.
+//! Limits concurrency, with a fair queue of waiters.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,16 +10,16 @@ use tenantry_core::error::{Error, Result};
 use tenantry_core::fair::Fair;
 use tenantry_core::model::PartnerId;
 
-/// Turns, taken by partners one after the other.
+/// Slots, assigned to partners round-robin.
 #[derive(Debug, Clone)]
 pub struct Turns(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     state: Mutex<State>,
-    /// More than so many do not wait.
+    /// Maximum number of waiters.
     limit: usize,
-    /// What those are told.
+    /// The error for further ones.
     refusal: &'static str,
 }
 
@@ -29,12 +29,12 @@ struct State {
     waiting: Fair<PartnerId, oneshot::Sender<Turn>>,
 }
 
-/// A turn, over when this is dropped.
+/// A slot, released when this is dropped.
 #[derive(Debug)]
 pub struct Turn(Option<Turns>);
 
 impl Turns {
-    /// `count` at once, and `limit` that wait; more are refused with `refusal`.
+    /// `count` slots and at most `limit` waiters; more are refused with `refusal`.
     pub fn new(count: usize, limit: usize, refusal: &'static str) -> Self {
         let state = Mutex::new(State { free: count, waiting: Fair::default() });
         Self(Arc::new(Inner { state, limit, refusal }))
@@ -44,16 +44,16 @@ impl Turns {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many wait.
+    /// The number of waiters.
     #[cfg(any(test, feature = "testing"))]
     pub fn waiting(&self) -> usize {
         self.state().waiting.len()
     }
 
-    /// Waits for a turn.
+    /// Waits for a slot.
     ///
     /// # Errors
-    /// Unavailable when too many wait already.
+    /// Unavailable if too many are waiting.
     pub async fn take(&self, pid: PartnerId) -> Result<Turn> {
         let turn = {
             let mut state = self.state();
@@ -76,7 +76,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let Some(turns) = self.0.take() else { return };
         let mut state = turns.state();
-        // Whoever gave up waiting is passed over; its turn is not over with it, so it is not dropped as one.
+        // A waiter that gave up is skipped; it holds no slot, so nothing is released.
         while let Some(next) = state.waiting.pop() {
             match next.send(Self(Some(turns.clone()))) {
                 Ok(()) => return,
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn turns_are_handed_on_and_too_many_are_refused() {
+    async fn slots_are_passed_on_and_too_many_waiters_are_refused() {
         let turns = Turns::new(1, 2, "too many");
         let first = turns.take(PartnerId(1)).await.unwrap();
         let wait = |pid: i64| {
@@ -107,7 +107,7 @@ mod tests {
             panic!("a third one waits");
         };
         assert_eq!(retry_after, Duration::from_secs(1));
-        // Another partner may wait all the same, and comes before the second of the first one.
+        // Another partner can still wait, and is served before the second waiter of the first one.
         let two = wait(2);
         while turns.state().waiting.len() < 3 {
             tokio::task::yield_now().await;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::access::{Actor, Admin, Operator, Scope, Standing};
+use crate::access::{Actor, Admin, Operator, Scope, SessionState};
 use crate::engine::driver::{Connection, DbError, Dialect, Param, Row};
 use crate::engine::offset_index::OrderChange;
 use crate::engine::pace::Pace;
@@ -16,19 +16,19 @@ use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_core::random::Random;
 
-/// What a unit of work wants done with what it wrote.
+/// The outcome of a unit of work.
 #[derive(Debug)]
 pub enum Outcome<T> {
-    /// Keep it.
+    /// Commit.
     Commit(T),
-    /// Undo it, and answer all the same.
+    /// Roll back, but return the value.
     Rollback(T),
 }
 
-/// The most rows that a large unit writes where others wait for the rows it has locked.
+/// Maximum number of rows of a large unit if others wait for the rows it has locked.
 const LOCKING: usize = 1_000;
 
-/// A total that is kept, not counted.
+/// A stored total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Counter {
     /// Users of a partner.
@@ -37,9 +37,9 @@ pub enum Counter {
     Groups,
     /// Events of a partner.
     Events,
-    /// Partners of the server (kept under partner 0).
+    /// Partners of the server (stored under partner 0).
     Partners,
-    /// Refused logins that raise no user's count (kept under partner 0).
+    /// Refused logins that count for no user (stored under partner 0).
     RefusedLogins,
 }
 
@@ -55,7 +55,7 @@ impl Counter {
     }
 }
 
-/// What must be forgotten of what is cached once a change is committed.
+/// Cache entries to invalidate once a change is committed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Stale {
     /// A user, and every token of it.
@@ -66,8 +66,8 @@ pub enum Stale {
     Partner(PartnerId),
 }
 
-/// What a unit causes beside its rows. Applied by the write path: the index and the counters once per group
-/// before COMMIT, the cache after it.
+/// What a unit causes beside its rows. Applied by the write path: the index and the counters once per batch before
+/// COMMIT, the cache after it.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     pub(crate) search: Vec<SearchChange>,
@@ -81,9 +81,9 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
-    /// Writes the totals, each once.
+    /// Writes each total once.
     pub(crate) fn write_counters(&self, conn: &mut dyn Connection, slot: i64) -> Result<(), DbError> {
-        // In order: two transactions must not wait for each other.
+        // In order, so that two transactions cannot deadlock.
         let mut sums = BTreeMap::<_, i64>::new();
         for &(pid, counter, by) in &self.counters {
             *sums.entry((pid, counter.name())).or_default() += by;
@@ -100,7 +100,7 @@ impl Effects {
         Ok(())
     }
 
-    /// Takes over what a committed unit caused.
+    /// Adds the effects of a committed unit.
     pub(crate) fn absorb(&mut self, unit: Self) {
         self.search.extend(unit.search);
         self.counters.extend(unit.counters);
@@ -113,15 +113,16 @@ impl Effects {
     }
 }
 
-/// What units that share a transaction ask for once: they see one snapshot, and none of them changes a row, so the
-/// second answer would be the first. A unit that asks the database for nothing has its rows go there with all others'.
+/// Queries that units in a shared transaction run once: they see one snapshot, and none of them changes a row, so the
+/// second result would be the same. A unit that needs no result from the database has its rows sent together with all
+/// others.
 #[derive(Default)]
 pub(crate) struct Common {
     /// Units in the transaction.
     units: usize,
-    /// Numbers that were taken and not yet used. What is left over leaves a gap.
+    /// Ids that were taken and not yet used. Unused ones leave a gap.
     numbers: HashMap<&'static str, Vec<i64>>,
-    standings: HashMap<(PartnerId, String), Option<Standing>>,
+    session_states: HashMap<(PartnerId, String), Option<SessionState>>,
 }
 
 impl Common {
@@ -130,7 +131,7 @@ impl Common {
     }
 }
 
-/// What every transaction of a store is given.
+/// Shared by all transactions of a store.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'c> {
     pub(crate) now: Millis,
@@ -149,10 +150,10 @@ pub struct Tx<'c, S: ?Sized = dyn Scope> {
     pub(crate) conn: &'c mut dyn Connection,
     pub(crate) effects: &'c mut Effects,
     common: Option<&'c mut Common>,
-    /// The same for a unit by itself that has said how many rows it adds.
+    /// The same for a single unit that has announced how many rows it adds.
     ahead: Option<Common>,
     numbers: Option<&'c mut Numbers>,
-    /// How many small units wait for this one to end, where that is known.
+    /// The number of small units that wait for this one, if known.
     waiting: Option<&'c AtomicUsize>,
     pid: PartnerId,
     context: Context<'c>,
@@ -182,24 +183,24 @@ impl<'c, S: Scope> Tx<'c, S> {
         }
     }
 
-    /// Makes it one of several units in a transaction.
+    /// Marks it as one of several units in a transaction.
     pub(crate) fn together(self, common: &'c mut Common) -> Self {
         Self { common: Some(common), ..self }
     }
 
-    /// Has it take its numbers from here.
+    /// Sets the source of its ids.
     pub(crate) fn numbered(self, numbers: &'c mut Numbers) -> Self {
         Self { numbers: Some(numbers), ..self }
     }
 
-    /// Tells it how many small units wait for it to end.
+    /// Sets the number of small units that wait for it.
     pub(crate) fn awaited(self, waiting: &'c AtomicUsize) -> Self {
         Self { waiting: Some(waiting), ..self }
     }
 }
 
 impl Tx<'_, Operator> {
-    /// Moves an operator's transaction into a partner (one just made, say).
+    /// Moves an operator's transaction into a partner (such as one just created).
     pub fn enter_partner(&mut self, pid: PartnerId) {
         self.pid = pid;
     }
@@ -213,40 +214,39 @@ impl Tx<'_, Admin> {
 }
 
 impl<'c, S: Scope + ?Sized> Tx<'c, S> {
-    /// On whose behalf it runs.
+    /// The scope.
     pub fn scope(&self) -> &S {
         &self.scope
     }
 
-    /// The numbers that the operator has set.
+    /// The operator's account policy.
     pub fn policy(&self) -> &'c AccountPolicy {
         self.context.policy
     }
 
-    /// How many of `rows` a large unit writes that can leave the others to another one. On PostgreSQL what it has
-    /// locked is locked until it ends.
+    /// How many of `rows` a large unit writes that can leave the others to another unit. On PostgreSQL its locks are
+    /// held until it ends.
     pub fn part_of(&self, rows: usize) -> usize {
         if self.dialect().has_one_writer() { rows } else { rows.min(LOCKING) }
     }
 
-    /// Whether a step ends here: it has written as much as it may, or somebody waits for the one writer and it has had
-    /// its share.
+    /// Whether a step ends here: it has reached its limit, or others wait for the one writer and it has had its share.
     pub fn is_step_over(&self, pace: &Pace) -> bool {
         pace.rows() >= self.part_of(pace.most()) || (self.others_wait() && pace.has_had_its_share())
     }
 
-    /// Whether each statement is refused when it runs, and none later (see `Connection::execute_later`).
+    /// Whether each statement fails when it runs, never later (see `Connection::execute_later`).
     pub fn refuses_at_once(&self) -> bool {
         self.dialect().has_one_writer()
     }
 
-    /// Whether somebody waits for the one writer.
+    /// Whether other units wait for the one writer.
     fn others_wait(&self) -> bool {
         self.waiting.is_some_and(|waiting| waiting.load(Ordering::Relaxed) > 0)
     }
 
-    /// Says that `count` rows of a kind will be added, so that their numbers are asked for once. Nothing where they cost
-    /// nothing.
+    /// Announces that `count` rows of a kind will be added, so that their ids are fetched in one query. A no-op where
+    /// ids are free.
     pub fn expect_rows(&mut self, count: usize) {
         self.ahead = Some(Common::of(count.max(1)));
     }
@@ -256,17 +256,17 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
         self.pid
     }
 
-    /// Who is at work.
+    /// The actor.
     pub fn actor(&self) -> Actor {
         self.scope.actor()
     }
 
-    /// The ids that this transaction has given out.
+    /// The ids that this transaction has allocated.
     pub fn fresh_ids(&self) -> &FreshIds {
         &self.fresh
     }
 
-    /// The one time of this transaction.
+    /// The time of this transaction, constant throughout.
     pub fn now(&self) -> Millis {
         self.context.now
     }
@@ -276,7 +276,7 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
         self.context.random
     }
 
-    /// Remembers that a partner may have lost an ACTIVE admin, so B10 is checked before the unit ends.
+    /// Notes that a partner may have lost an ACTIVE admin, so that B10 is checked before the unit ends.
     pub fn touch_admins(&mut self) {
         self.effects.admins_touched = true;
     }
@@ -286,16 +286,16 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
         self.effects.admins_touched && !self.effects.admin_rule_waived
     }
 
-    /// Has what is cached forgotten after COMMIT, before the answer, in all processes.
+    /// Invalidates cache entries after COMMIT, before the response, in all processes.
     pub fn forget(&mut self, stale: Stale) {
         self.effects.stale.push(stale);
     }
 
-    /// Runs a part of the unit that can fail alone: then what it wrote and caused is taken back, and the unit goes on.
-    /// The outer result is the database's, the inner one the part's.
+    /// Runs a part of the unit that can fail alone: then its writes and effects are rolled back, and the unit
+    /// continues. The outer result is the database's, the inner one the part's.
     ///
     /// # Errors
-    /// The database cannot go on.
+    /// The transaction cannot continue.
     pub fn attempt<T>(&mut self, part: impl FnOnce(&mut Self) -> Result<T>) -> Result<Result<T>> {
         self.conn.execute("SAVEPOINT attempt", None, &[])?;
         let before = std::mem::take(self.effects);
@@ -303,7 +303,7 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
         let mut result = part(self);
         let caused = std::mem::replace(self.effects, before);
         if result.is_ok() {
-            // What was put off is refused here at the latest.
+            // Deferred statements fail here at the latest.
             match self.conn.execute("RELEASE attempt", None, &[]) {
                 Ok(_) => {
                     self.effects.absorb(caused);
@@ -312,53 +312,53 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
                 Err(e) => result = Err(e.into()),
             }
         }
-        // The first may answer with the refusal of something that was still put off. A full disk has taken everything
-        // back already: then the second fails, too, and so does the unit.
+        // The first may return the failure of a deferred statement. A full disk has rolled back everything already:
+        // then the second fails, too, and so does the unit.
         if self.conn.execute("ROLLBACK TO attempt", None, &[]).is_err() {
             self.conn.execute("ROLLBACK TO attempt", None, &[])?;
         }
         self.conn.execute("RELEASE attempt", None, &[])?;
-        // Nobody has seen the numbers that were taken.
+        // The allocated ids were never visible.
         if let Some((now, before)) = self.numbers.as_deref_mut().zip(numbers) {
             *now = before;
         }
         Ok(result)
     }
 
-    /// Like [`Tx::forget`], in this process only: for what others may learn a moment later, and what happens so often
-    /// that telling them would cost more than it is worth.
+    /// Like [`Tx::forget`], in this process only: for changes that others may see a moment later, and that are too
+    /// frequent to notify them.
     pub(crate) fn forget_here(&mut self, stale: Stale) {
         self.effects.stale_here.push(stale);
     }
 
-    /// A user came, went, or stands elsewhere in some order.
+    /// A user was added, removed or moved in some order.
     pub(crate) fn reorder(&mut self, change: OrderChange) {
         if self.keeps_orders() {
             self.effects.orders.push(change);
         }
     }
 
-    /// Whether anybody wants to know of [`OrderChange`]s: where other processes write, too, nobody keeps orders.
+    /// Whether [`OrderChange`]s are needed: with several processes there is no offset index.
     pub(crate) fn keeps_orders(&self) -> bool {
         self.dialect().has_one_writer()
     }
 
-    /// Adds to a kept total of this partner.
+    /// Adds to a stored total of this partner.
     pub(crate) fn count(&mut self, counter: Counter, by: i64) {
         self.effects.counters.push((self.pid, counter, by));
     }
 
-    /// Where the databases differ.
+    /// The SQL dialect.
     pub(crate) fn dialect(&self) -> Dialect {
         self.conn.dialect()
     }
 
-    /// Runs a statement; how many rows it changed.
+    /// Runs a statement and returns the number of changed rows.
     pub(crate) fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<usize, DbError> {
         self.conn.execute(sql, Some(self.pid), params)
     }
 
-    /// Runs a statement whose answer this unit does not need; see [`Connection::execute_later`].
+    /// Runs a statement whose result this unit does not need; see [`Connection::execute_later`].
     pub(crate) fn execute_later(
         &mut self,
         sql: &str,
@@ -369,9 +369,9 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
     }
 
     /// Runs an update that changes nothing, so that this unit and every other one that claims or changes the same row
-    /// run one after the other. Nothing where there is one writer: there they do so anyway.
+    /// run one after the other. A no-op with a single writer, where they do so anyway.
     ///
-    /// Not SELECT FOR UPDATE: a unit with an older snapshot must fail and run again, not go on with what it read.
+    /// Not SELECT FOR UPDATE: a unit with an older snapshot must fail and be retried, not continue with what it read.
     pub(crate) fn claim(&mut self, sql: &str, params: &[Param<'_>]) -> Result<()> {
         if !self.dialect().has_one_writer() {
             self.execute(sql, params)?;
@@ -379,7 +379,7 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
         Ok(())
     }
 
-    /// Runs a query and hands each row to `each`.
+    /// Runs a query and calls `each` for each row.
     pub(crate) fn each(
         &mut self,
         sql: &str,
@@ -431,11 +431,11 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
         Ok(out)
     }
 
-    /// Whether the server takes no writes: it is a standby, or is set so. What SQLite has is a file.
+    /// Whether the server refuses writes: it is a standby, or configured so. Always false for SQLite.
     pub(crate) fn is_read_only(&mut self) -> Result<bool> {
         let sql = match self.dialect() {
             Dialect::Sqlite => "SELECT 0",
-            // Connections for reading are set so by themselves.
+            // Read connections are read-only in any case.
             Dialect::Postgres => {
                 "SELECT pg_is_in_recovery() OR EXISTS (SELECT FROM pg_settings \
                  WHERE name = 'default_transaction_read_only' AND reset_val = 'on')"
@@ -444,14 +444,14 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
         Ok(self.unscoped().rows(sql, &[], |row| row.int(0))?.first() == Some(&1))
     }
 
-    /// THE door out of the partner: statements through it see every partner's rows. Only for the `usernames`
-    /// table, for partners themselves, and for background work over all of them.
+    /// The only way out of the partner: statements through it see every partner's rows. Only for the `usernames` table,
+    /// for partners themselves, and for background work across partners.
     pub(crate) fn unscoped(&mut self) -> Unscoped<'_> {
         Unscoped(self.conn)
     }
 
-    /// A number never used before, for a row whose number nobody asks for: the text to put into the statement that
-    /// stores it, and what to bind at `param` there.
+    /// A new id, for a row whose id the caller does not need: the SQL for the statement that stores it, and the value
+    /// to bind at `param`.
     pub(crate) fn fresh_id(&mut self, sequence: Sequence, param: &str) -> Result<(String, Option<i64>)> {
         let id = match self.dialect() {
             Dialect::Sqlite => Some(self.next_id(sequence)?),
@@ -460,7 +460,7 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
         Ok((self.dialect().fresh_id(sequence.name(), param), id))
     }
 
-    /// A number never used before (B24).
+    /// An id never used before (B24).
     pub(crate) fn next_id(&mut self, sequence: Sequence) -> Result<i64> {
         let id = self.take_id(sequence)?;
         self.fresh.add(sequence, id);
@@ -469,7 +469,7 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
 
     fn take_id(&mut self, sequence: Sequence) -> Result<i64> {
         let name = sequence.name();
-        // The number of a unit that is rolled back is never seen: on SQLite it is given back.
+        // The id of a unit that is rolled back is never visible: on SQLite it is reused.
         if let Some(numbers) = self.numbers.as_deref_mut() {
             return Ok(numbers.next(self.conn, name)?);
         }
@@ -480,7 +480,7 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
         let sql = format!("SELECT nextval('seq_{name}') FROM generate_series(1, $1)");
         let mut ids =
             self.unscoped().rows(&sql, &[i64::try_from(count).unwrap_or(1).into()], |row| row.int(0))?;
-        // Taken from the end, the lowest first.
+        // Popped from the end, lowest first.
         ids.reverse();
         let id = ids.pop().ok_or_else(|| Error::internal("a sequence gave no number"))?;
         if let Some(common) = self.common() {
@@ -496,28 +496,28 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
         }
     }
 
-    /// What is known of a session now: `ask` is run unless a unit of this transaction has asked before.
-    pub(crate) fn standing(
+    /// The current state of a session: `ask` runs unless a unit of this transaction has asked before.
+    pub(crate) fn session_state(
         &mut self,
         session_id: &str,
-        ask: impl FnOnce(&mut Self) -> Result<Option<Standing>>,
-    ) -> Result<Option<Standing>> {
+        ask: impl FnOnce(&mut Self) -> Result<Option<SessionState>>,
+    ) -> Result<Option<SessionState>> {
         if self.common.is_none() {
             return ask(self);
         }
         let key = (self.pid, session_id.to_owned());
-        if let Some(known) = self.common.as_ref().and_then(|common| common.standings.get(&key)) {
+        if let Some(known) = self.common.as_ref().and_then(|common| common.session_states.get(&key)) {
             return Ok(*known);
         }
-        let standing = ask(self)?;
+        let state = ask(self)?;
         if let Some(common) = &mut self.common {
-            common.standings.insert(key, standing);
+            common.session_states.insert(key, state);
         }
-        Ok(standing)
+        Ok(state)
     }
 }
 
-/// Statements without a partner.
+/// Statements across partners.
 pub(crate) struct Unscoped<'c>(&'c mut dyn Connection);
 
 impl Unscoped<'_> {

@@ -9,11 +9,11 @@ use std::thread::JoinHandle;
 
 use crate::engine::driver::{Connection as _, DbError, Dialect};
 use crate::engine::offset_index::{
-    ALL_HITS, Block, KINDS, Kept, OffsetIndex, SPACING, SampledOrder, UserKeys, kind,
+    ALL_HITS, Block, IndexKey, KINDS, OffsetIndex, SPACING, SampledOrder, UserKeys, kind,
 };
 use crate::engine::sqlite::database_file::DatabaseFile;
 use crate::engine::sqlite::{Sqlite, Use, commit_numbers};
-use crate::listing::user_queries::{Drive, Statement, UserQuery, read_sort_key, sort_column, sort_key};
+use crate::listing::user_queries::{AccessPath, Statement, UserQuery, read_sort_key, sort_column, sort_key};
 use crate::tables::users;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, Status};
@@ -46,7 +46,7 @@ impl OffsetIndexBuilder {
             if let (Some(kept), Some(index)) = (under_way.take(), weak.upgrade()) {
                 index.finish(&kept, None);
             }
-            let begun = |kept: &(PartnerId, Kept)| {
+            let begun = |kept: &(PartnerId, IndexKey)| {
                 under_way.set(Some(kept.clone()));
                 #[cfg(test)]
                 tests.trip("offset index");
@@ -80,10 +80,10 @@ impl Drop for OffsetIndexBuilder {
 
 fn build_all(
     file: &DatabaseFile,
-    wanted: &Receiver<(PartnerId, Kept)>,
+    wanted: &Receiver<(PartnerId, IndexKey)>,
     index: &dyn Fn() -> Option<Arc<OffsetIndex>>,
     is_over: &AtomicBool,
-    begun: &dyn Fn(&(PartnerId, Kept)),
+    begun: &dyn Fn(&(PartnerId, IndexKey)),
 ) {
     let mut conn = None;
     while let Ok(kept) = wanted.recv() {
@@ -109,14 +109,14 @@ fn build_all(
 /// Reads what is to be kept, in one snapshot; and the number of the last commit that the snapshot has.
 fn read(
     conn: &mut Sqlite,
-    (pid, kept): &(PartnerId, Kept),
+    (pid, kept): &(PartnerId, IndexKey),
     is_over: &AtomicBool,
 ) -> Result<(i64, Option<SampledOrder>), DbError> {
     conn.control("BEGIN")?;
     let read = commit_numbers::latest(conn).and_then(|number| {
         let samples = match kept {
-            Kept::Order(order) => Some(read_order(conn, number, (*pid, *order), is_over)?),
-            Kept::Search(term) => count_hits(conn, number, (*pid, term), is_over)?,
+            IndexKey::Order(order) => Some(read_order(conn, number, (*pid, *order), is_over)?),
+            IndexKey::Search(term) => count_hits(conn, number, (*pid, term), is_over)?,
         };
         Ok((number, samples))
     });
@@ -183,7 +183,7 @@ fn count_hits(
     is_over: &AtomicBool,
 ) -> Result<Option<SampledOrder>, DbError> {
     let query = UserQuery { search: Some(term.to_owned()), ..UserQuery::all() };
-    let sql = Statement::new(Dialect::Sqlite, &query, &Drive::Search);
+    let sql = Statement::new(Dialect::Sqlite, &query, &AccessPath::Search);
     let (mut hits, mut has_all) = (Users::default(), true);
     let text = format!("{} ORDER BY {}", sql.hits(), sql.id);
     conn.query(&text, Some(pid), &sql.params(), &mut |row| {

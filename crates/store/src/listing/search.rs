@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_of_a_partner_stand_side_by_side() {
+    fn users_of_a_partner_are_contiguous() {
         let place = |pid, user_id| place(PartnerId(pid), UserId(user_id)).ok();
         let last = (1 << USER_BITS) - 1;
         assert_eq!(place(1, last).map(|place| place + 1), place(2, 0));

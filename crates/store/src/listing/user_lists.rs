@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::driver::Row;
-use crate::engine::offset_index::{self, Kept, OffsetView, PageLocation, Wanted};
+use crate::engine::offset_index::{self, IndexKey, OffsetView, PageLocation, Wanted};
 use crate::engine::sqlite::commit_numbers;
 use crate::engine::tx::{Counter, Tx};
 use crate::listing::lists::{EXACT_TOTAL, Position, SortKey, Total, counted};
 use crate::listing::search::{self, place_of};
-use crate::listing::user_queries::{Drive, Statement, UserQuery, narrowest, sort_column};
+use crate::listing::user_queries::{AccessPath, Statement, UserQuery, narrowest, sort_column};
 use crate::tables::users::{self, columns, read};
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, User, UserId};
@@ -21,12 +21,12 @@ const FEW_HITS: usize = 128;
 pub fn page(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64) -> Result<(Total, Vec<User>)> {
     let source = narrowest(tx, query)?;
     let kept = kept_total(tx, query, &source)?;
-    if source == Drive::Search
+    if source == AccessPath::Search
         && kept.is_none()
         && let Some(hits) = few_hits(tx, query)?
     {
         let total = Total::exact(i64::try_from(hits.len()).unwrap_or(i64::MAX));
-        return Ok((total, page_of(tx, query, from, size, total, Drive::Hits(hits))?));
+        return Ok((total, page_of(tx, query, from, size, total, AccessPath::Hits(hits))?));
     }
     let total = match kept {
         Some(total) => total,
@@ -46,17 +46,23 @@ pub fn total(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Total> {
 
 /// Where the total of a query is kept once somebody has asked for it and it was large; for those that ask for a search,
 /// statuses and rights alone.
-fn keeper(tx: &Tx<'_>, query: &UserQuery, source: &Drive) -> Option<(OffsetView, (PartnerId, Kept))> {
+fn keeper(
+    tx: &Tx<'_>,
+    query: &UserQuery,
+    source: &AccessPath,
+) -> Option<(OffsetView, (PartnerId, IndexKey))> {
     let kept = match &query.search {
-        Some(term) if *source == Drive::Search && query.is_search_by_kind() => Kept::Search(term.clone()),
-        None if query.is_by_kind() => Kept::Order(UserField::UserId),
+        Some(term) if *source == AccessPath::Search && query.is_search_by_kind() => {
+            IndexKey::Search(term.clone())
+        }
+        None if query.is_by_kind() => IndexKey::Order(UserField::UserId),
         _ => return None,
     };
     Some((tx.conn.offset_index()?, (tx.pid(), kept)))
 }
 
 /// The total of a query, where it is kept.
-fn kept_total(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Option<Total>> {
+fn kept_total(tx: &mut Tx<'_>, query: &UserQuery, source: &AccessPath) -> Result<Option<Total>> {
     if query.is_everybody() {
         return Ok(Some(Total::exact(counted(tx, Counter::Users)?)));
     }
@@ -70,7 +76,7 @@ fn kept_total(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Opti
 
 /// The total, counted up to [`EXACT_TOTAL`]. What is beyond and can be kept is counted whole where that is soon done;
 /// otherwise it is a lower bound until it is kept.
-fn count(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Total> {
+fn count(tx: &mut Tx<'_>, query: &UserQuery, source: &AccessPath) -> Result<Total> {
     let sql = Statement::new(tx.dialect(), query, source);
     let text = format!("SELECT count(*) FROM ({} LIMIT {}) hits", sql.of_hits("1"), EXACT_TOTAL + 1);
     let begun = Instant::now();
@@ -96,12 +102,12 @@ fn count(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<Total> {
 fn is_counted_within(
     tx: &mut Tx<'_>,
     query: &UserQuery,
-    source: &Drive,
+    source: &AccessPath,
     time: Duration,
     first_took: Duration,
 ) -> Result<bool> {
     // Hits come by id, so their number is guessed by how far the first ones reach. Users of a status do not: that is tried.
-    if *source != Drive::Search {
+    if *source != AccessPath::Search {
         return Ok(true);
     }
     let times = guess_hits(tx, query, source)? / EXACT_TOTAL;
@@ -111,19 +117,19 @@ fn is_counted_within(
 /// The users that a search finds, if they are few: then the index is asked once, not for the total and again for the
 /// page.
 fn few_hits(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Option<Vec<i64>>> {
-    let found = |tx: &mut Tx<'_>, drive: &Drive| {
-        let sql = Statement::new(tx.dialect(), query, drive);
+    let found = |tx: &mut Tx<'_>, path: &AccessPath| {
+        let sql = Statement::new(tx.dialect(), query, path);
         let text = format!("{} LIMIT {}", sql.hits(), FEW_HITS + 1);
         let ids = tx.rows(&text, &sql.params(), |row| row.int(0))?;
         Ok::<_, tenantry_core::error::Error>(Some(ids).filter(|ids| ids.len() <= FEW_HITS))
     };
     // Of a long term its parts first: who holds them all is seldom somebody else.
     if let Some(term) = query.search.as_deref().filter(|term| search::parts(term).is_some())
-        && let Some(candidates) = found(tx, &Drive::Parts)?
+        && let Some(candidates) = found(tx, &AccessPath::Parts)?
     {
         return users::holding(tx, &candidates, term).map(Some);
     }
-    found(tx, &Drive::Search)
+    found(tx, &AccessPath::Search)
 }
 
 /// A page of a query that finds `total`, from `source` or by a walk.
@@ -133,7 +139,7 @@ fn page_of(
     from: &Position,
     size: i64,
     total: Total,
-    source: Drive,
+    source: AccessPath,
 ) -> Result<Vec<User>> {
     if let Position::Offset(offset) = *from
         && let Some(users) = deep_page(tx, query, offset, size, total)?
@@ -144,13 +150,13 @@ fn page_of(
     let is_far = |offset: i64| total.is_exact && offset > total.count / 2;
     // Sorting ten thousand hits is cheap. Of more, a near page is found by a walk along the order's index, which looks
     // whether each row is a hit: hits are then dense.
-    let drive = match *from {
+    let path = match *from {
         _ if query.sort == UserField::UserId || total.is_small() => source,
         Position::Offset(offset) => {
             let wanted = if is_far(offset) { total.count - offset } else { offset.saturating_add(size) };
-            if sorting_is_shorter(tx, query, &source, total, wanted)? { source } else { Drive::Walk }
+            if sorting_is_shorter(tx, query, &source, total, wanted)? { source } else { AccessPath::Walk }
         }
-        Position::After(..) => Drive::Walk,
+        Position::After(..) => AccessPath::Walk,
     };
     match *from {
         Position::Offset(offset) if is_far(offset) => {
@@ -158,11 +164,11 @@ fn page_of(
             rest.descending = !query.descending;
             let size = size.min((total.count - offset).max(0));
             let skipped = Position::Offset((total.count - offset - size).max(0));
-            let mut users = select(tx, &rest, &skipped, size, &drive)?;
+            let mut users = select(tx, &rest, &skipped, size, &path)?;
             users.reverse();
             Ok(users)
         }
-        _ => select(tx, query, from, size, &drive),
+        _ => select(tx, query, from, size, &path),
     }
 }
 
@@ -197,9 +203,9 @@ pub fn chunk(
     size: i64,
 ) -> Result<Vec<User>> {
     if !query.is_everybody() || query.sort != UserField::UserId {
-        let drive = if query.sort == UserField::UserId { narrowest(tx, query)? } else { Drive::Walk };
+        let path = if query.sort == UserField::UserId { narrowest(tx, query)? } else { AccessPath::Walk };
         let from = after.map_or(Position::Offset(0), |(key, id)| Position::After(key, id.0));
-        return select(tx, query, &from, size, &drive);
+        return select(tx, query, &from, size, &path);
     }
     let direction = if query.descending { "<" } else { ">" };
     let order = if query.descending { "DESC" } else { "ASC" };
@@ -231,11 +237,11 @@ pub fn delete_first(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
 fn sorting_is_shorter(
     tx: &mut Tx<'_>,
     query: &UserQuery,
-    source: &Drive,
+    source: &AccessPath,
     total: Total,
     wanted: i64,
 ) -> Result<bool> {
-    if *source != Drive::Search {
+    if *source != AccessPath::Search {
         return Ok(false);
     }
     let hits = if total.is_exact { total.count } else { guess_hits(tx, query, source)? };
@@ -244,7 +250,7 @@ fn sorting_is_shorter(
 }
 
 /// How many hits a search has, guessed by how soon the first [`EXACT_TOTAL`] came.
-fn guess_hits(tx: &mut Tx<'_>, query: &UserQuery, source: &Drive) -> Result<i64> {
+fn guess_hits(tx: &mut Tx<'_>, query: &UserQuery, source: &AccessPath) -> Result<i64> {
     let sql = Statement::new(tx.dialect(), query, source);
     let first = format!("{} ORDER BY {} LIMIT {EXACT_TOTAL}", sql.hits(), sql.id);
     let ends = "SELECT (SELECT min(f.user_id) FROM users f WHERE f.pid = $1), \
@@ -261,9 +267,9 @@ fn select(
     query: &UserQuery,
     from: &Position,
     size: i64,
-    drive: &Drive,
+    path: &AccessPath,
 ) -> Result<Vec<User>> {
-    let mut sql = Statement::new(tx.dialect(), query, drive);
+    let mut sql = Statement::new(tx.dialect(), query, path);
     let (order, beyond) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
     let column = sort_column(query.sort);
     let limit = sql.bind(SortKey::Int(size));
@@ -317,7 +323,7 @@ fn select(
 /// The users from a sample point on, ascending.
 fn from_sample_point(tx: &mut Tx<'_>, query: &UserQuery, found: &PageLocation) -> Result<Vec<User>> {
     let query = UserQuery { descending: false, ..query.clone() };
-    let mut sql = Statement::new(tx.dialect(), &query, &Drive::Walk);
+    let mut sql = Statement::new(tx.dialect(), &query, &AccessPath::Walk);
     let column = sort_column(query.sort);
     let (take, skip) = (sql.bind(SortKey::Int(found.take)), sql.bind(SortKey::Int(found.skip)));
     let some = |sql: &Statement, more: &str, by: &str| {

@@ -136,7 +136,7 @@ impl UserQuery {
 
 /// What a statement starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Drive {
+pub(crate) enum AccessPath {
     /// Hits of a search index. Ascending ids come without a sort.
     Search,
     /// Those who hold parts of the term ([`search::parts`]): each hit, and others.
@@ -150,11 +150,11 @@ pub(crate) enum Drive {
 }
 
 /// What finds the fewest rows to look at.
-pub(crate) fn narrowest(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Drive> {
+pub(crate) fn narrowest(tx: &mut Tx<'_>, query: &UserQuery) -> Result<AccessPath> {
     // PostgreSQL chooses by itself between its index of texts and a walk.
     let is_indexed = tx.dialect() == Dialect::Sqlite
         && query.search.as_deref().is_some_and(|term| search::lookup(term).is_some());
-    Ok(if is_indexed && !are_few(tx, query)? { Drive::Search } else { Drive::Source })
+    Ok(if is_indexed && !are_few(tx, query)? { AccessPath::Search } else { AccessPath::Source })
 }
 
 /// A statement under construction. `$1` is the partner.
@@ -171,7 +171,7 @@ pub(crate) struct Statement {
 }
 
 impl Statement {
-    pub(crate) fn new(dialect: Dialect, query: &UserQuery, drive: &Drive) -> Self {
+    pub(crate) fn new(dialect: Dialect, query: &UserQuery, path: &AccessPath) -> Self {
         let mut sql = Self {
             from: String::from("users u"),
             conditions: String::from("u.pid = $1"),
@@ -180,14 +180,14 @@ impl Statement {
             within: String::new(),
             values: Vec::new(),
         };
-        if let Drive::Hits(ids) = drive {
+        if let AccessPath::Hits(ids) = path {
             let ids = sql.bind(SortKey::Text(serde_json::json!(ids).to_string()));
             let _ = write!(sql.conditions, " AND u.user_id IN {}", dialect.int_set(&ids));
             return sql;
         }
-        let lookup = match drive {
-            Drive::Search => query.search.as_deref().and_then(search::lookup),
-            Drive::Parts => {
+        let lookup = match path {
+            AccessPath::Search => query.search.as_deref().and_then(search::lookup),
+            AccessPath::Parts => {
                 query.search.as_deref().and_then(search::parts).map(|parts| (search::TRIGRAMS, parts))
             }
             _ => None,
@@ -196,7 +196,7 @@ impl Statement {
         if let (Some(term), Some((index, expression))) = (&query.search, lookup) {
             sql.start_from_search(term, index, expression);
         }
-        let grouped = *drive == Drive::Source && sql.start_from_group(query);
+        let grouped = *path == AccessPath::Source && sql.start_from_group(query);
         if let Some(term) = query.search.as_deref().filter(|_| !searched) {
             let (mut test, value) = search::test(dialect, &sql.next_param(), term);
             sql.bind(SortKey::Text(value));
@@ -218,7 +218,7 @@ impl Statement {
             );
         }
         // A walk is along the index of its order: SQLite would rather sort the millions that another index finds.
-        let by = if *drive == Drive::Walk && dialect == Dialect::Sqlite { "+u" } else { "u" };
+        let by = if *path == AccessPath::Walk && dialect == Dialect::Sqlite { "+u" } else { "u" };
         let statuses: Vec<_> = query.status.iter().map(|s| s.code().to_string()).collect();
         if !statuses.is_empty() {
             sql.filter(by, "status", &statuses.join(", "));

@@ -40,7 +40,7 @@ pub enum Rest {
 
 /// Why a file is no good, or could not be made.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum BackupError {
     /// The file system has no room.
     #[error("the disk is full")]
     Full,
@@ -51,13 +51,13 @@ pub enum Fault {
     #[error("it is not a database")]
     NotADatabase,
     /// A database of another program.
-    #[error("it is a database of another program")]
+    #[error("it is another program's database")]
     Foreign,
     /// A database without any table.
     #[error("it is an empty database")]
     Empty,
     /// A newer version of Tenantry wrote it.
-    #[error("a newer version of Tenantry wrote it (schema {found}, this one knows {known})")]
+    #[error("it was written by a newer version of Tenantry (schema {found}, this one supports {known})")]
     Newer {
         /// The version of its schema.
         found: usize,
@@ -86,7 +86,7 @@ pub enum Fault {
     Other(Error),
 }
 
-impl From<DbError> for Fault {
+impl From<DbError> for BackupError {
     fn from(e: DbError) -> Self {
         match e {
             DbError::Full => Self::Full,
@@ -110,7 +110,7 @@ pub fn companion(database: &Path, ending: &str) -> PathBuf {
 ///
 /// # Errors
 /// What the database or the copy is not good for. Then nothing can be said of `to`.
-pub fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(), Fault> {
+pub fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(), BackupError> {
     let mut source = Sqlite::open(from, Use::Scan)?;
     source.control("BEGIN")?;
     // The first read opens the snapshot.
@@ -118,7 +118,7 @@ pub fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Resul
     source.copy_over(&mut Sqlite::open(to, Use::Copy)?, progress)?;
     source.control("COMMIT")?;
     // The copy has the header of a database with a log, and needs none.
-    if Sqlite::open(to, Use::Alone)?.set_journal("DELETE")? { Ok(()) } else { Err(Fault::InUse) }
+    if Sqlite::open(to, Use::Alone)?.set_journal("DELETE")? { Ok(()) } else { Err(BackupError::InUse) }
 }
 
 /// Looks at a file without opening it as a database; its length in bytes. What passes is a finished copy of a Tenantry
@@ -128,7 +128,7 @@ pub fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Resul
 ///
 /// # Errors
 /// What it is instead.
-pub fn look(path: &Path) -> Result<u64, Fault> {
+pub fn look(path: &Path) -> Result<u64, BackupError> {
     const LENGTH: usize = 100;
     let file = File::open(path)?;
     let is = file.metadata()?.len();
@@ -136,20 +136,20 @@ pub fn look(path: &Path) -> Result<u64, Fault> {
     file.take(LENGTH as u64).read_to_end(&mut header)?;
     // The format of the header: sqlite.org/fileformat.html §1.3.
     if !header.starts_with(migrate::SQLITE_MAGIC) || header.len() < LENGTH {
-        return Err(Fault::NotADatabase);
+        return Err(BackupError::NotADatabase);
     }
     let number = |at: usize, length: usize| {
         header.iter().skip(at).take(length).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
     };
     if i64::try_from(number(68, 4)) != Ok(i64::from(APPLICATION_ID)) {
-        return Err(Fault::Foreign);
+        return Err(BackupError::Foreign);
     }
     if number(18, 1) != 1 || has_log(path) {
-        return Err(Fault::Unfinished);
+        return Err(BackupError::Unfinished);
     }
     let page = if number(16, 2) == 1 { 65_536 } else { number(16, 2) };
     let should = page.saturating_mul(number(28, 4));
-    if is == should { Ok(is) } else { Err(Fault::Torn { is, should }) }
+    if is == should { Ok(is) } else { Err(BackupError::Torn { is, should }) }
 }
 
 /// Whether something stands beside the file without which it is not whole.
@@ -163,7 +163,7 @@ fn has_log(path: &Path) -> bool {
 ///
 /// # Errors
 /// Anything that is wrong with it.
-pub fn check(path: &Path) -> Result<Contents, Fault> {
+pub fn check(path: &Path) -> Result<Contents, BackupError> {
     look(path)?;
     let mut conn = Sqlite::open(path, Use::Look)?;
     let schema = known(migrate::schema(&mut conn)?)?;
@@ -179,7 +179,7 @@ pub fn check(path: &Path) -> Result<Contents, Fault> {
         Ok(())
     })?;
     if !faults.is_empty() {
-        return Err(Fault::Damaged(faults.join("; ").replace('\n', " ")));
+        return Err(BackupError::Damaged(faults.join("; ").replace('\n', " ")));
     }
     let mut count = |table: &str| {
         let mut rows = 0;
@@ -197,18 +197,18 @@ pub fn check(path: &Path) -> Result<Contents, Fault> {
 ///
 /// # Errors
 /// Another program has it open, or it is another program's: then it is as it was.
-pub fn settle(path: &Path) -> Result<Rest, Fault> {
+pub fn settle(path: &Path) -> Result<Rest, BackupError> {
     let settled = Sqlite::open(path, Use::Settle).and_then(|mut conn| {
         let schema = migrate::schema(&mut conn)?;
         if schema == Schema::Foreign {
-            return Ok(Err(Fault::Foreign));
+            return Ok(Err(BackupError::Foreign));
         }
         let numbers = match numbers(&mut conn) {
             Err(DbError::Damaged(what)) => return Err(DbError::Damaged(what)),
             // An empty one has none, and a newer one's are not known.
             other => other.unwrap_or_default(),
         };
-        Ok(if conn.set_journal("DELETE")? { Ok(numbers) } else { Err(Fault::InUse) })
+        Ok(if conn.set_journal("DELETE")? { Ok(numbers) } else { Err(BackupError::InUse) })
     });
     match settled {
         Ok(numbers) => Ok(Rest::Whole(numbers?)),
@@ -231,7 +231,7 @@ fn numbers(conn: &mut Sqlite) -> Result<Vec<(String, i64)>, DbError> {
 ///
 /// # Errors
 /// It could not be written. Then it is no finished copy any more.
-pub fn make_ready(path: &Path, numbers: &[(String, i64)]) -> Result<(), Fault> {
+pub fn make_ready(path: &Path, numbers: &[(String, i64)]) -> Result<(), BackupError> {
     let mut conn = Sqlite::open(path, Use::Alone)?;
     conn.batch("BEGIN IMMEDIATE")?;
     for (name, value) in numbers {
@@ -243,15 +243,15 @@ pub fn make_ready(path: &Path, numbers: &[(String, i64)]) -> Result<(), Fault> {
         )?;
     }
     conn.batch("COMMIT")?;
-    if conn.set_journal("WAL")? { Ok(()) } else { Err(Fault::InUse) }
+    if conn.set_journal("WAL")? { Ok(()) } else { Err(BackupError::InUse) }
 }
 
 /// The version of a schema that this program can work with, now or after bringing it up to date.
-fn known(schema: Schema) -> Result<usize, Fault> {
+fn known(schema: Schema) -> Result<usize, BackupError> {
     match schema {
-        Schema::Missing | Schema::Ours(0) => Err(Fault::Empty),
-        Schema::Foreign => Err(Fault::Foreign),
-        Schema::Ours(found) if found > KNOWN => Err(Fault::Newer { found, known: KNOWN }),
+        Schema::Missing | Schema::Ours(0) => Err(BackupError::Empty),
+        Schema::Foreign => Err(BackupError::Foreign),
+        Schema::Ours(found) if found > KNOWN => Err(BackupError::Newer { found, known: KNOWN }),
         Schema::Ours(version) => Ok(version),
     }
 }
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn what_is_written_during_the_copy_is_not_in_it_and_does_not_wait() {
+    async fn writes_during_the_copy_are_not_in_it_and_do_not_wait() {
         let dir = tempfile::tempdir().unwrap();
         let (path, to) = (dir.path().join("tenantry.db"), dir.path().join("copy.db"));
         let store = open(&path);
@@ -375,19 +375,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_in_use_is_neither_settled_nor_taken_for_a_backup() {
+    async fn a_database_in_use_is_neither_settled_nor_accepted_as_a_backup() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tenantry.db");
         let store = open(&path);
         insert(&store, 1).await;
-        assert!(matches!(settle(&path), Err(Fault::InUse)));
+        assert!(matches!(settle(&path), Err(BackupError::InUse)));
         insert(&store, 1).await;
         drop(store);
-        assert!(matches!(look(&path), Err(Fault::Unfinished)));
-        assert!(matches!(check(&path), Err(Fault::Unfinished)));
+        assert!(matches!(look(&path), Err(BackupError::Unfinished)));
+        assert!(matches!(check(&path), Err(BackupError::Unfinished)));
         std::fs::write(dir.path().join("text"), "x".repeat(8_192)).unwrap();
         assert!(matches!(settle(&dir.path().join("text")), Ok(Rest::Damaged(_))));
-        assert!(matches!(look(&dir.path().join("text")), Err(Fault::NotADatabase)));
-        assert!(matches!(look(&dir.path().join("nothing")), Err(Fault::Io(_))));
+        assert!(matches!(look(&dir.path().join("text")), Err(BackupError::NotADatabase)));
+        assert!(matches!(look(&dir.path().join("nothing")), Err(BackupError::Io(_))));
     }
 }

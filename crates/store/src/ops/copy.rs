@@ -33,7 +33,7 @@ const CHUNK: u64 = 5_000;
 
 /// Where a database is.
 #[derive(Debug)]
-pub enum Place<'a> {
+pub enum CopyLocation<'a> {
     /// An SQLite file. Whoever copies holds its lock.
     Sqlite(&'a Path),
     /// A PostgreSQL database.
@@ -57,7 +57,7 @@ pub enum Stage {
 
 /// What is told of a copy while it goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress<'a> {
+pub enum CopyProgress<'a> {
     /// So many connections of servers are open on the source: they should have been stopped.
     Servers(u64),
     /// So much of a stage is done.
@@ -74,11 +74,11 @@ pub enum Progress<'a> {
 }
 
 /// Is told of the progress. An error breaks the copy off, to be gone on with later.
-pub type Watch<'a> = dyn FnMut(&Progress<'_>) -> Result<()> + Send + 'a;
+pub type Watch<'a> = dyn FnMut(&CopyProgress<'_>) -> Result<()> + Send + 'a;
 
 /// What was copied and verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct CopyReport {
     /// The source, for people.
     pub from: String,
     /// The target, for people.
@@ -111,8 +111,8 @@ pub(crate) fn check_finished(conn: &mut dyn Connection, shown: &str) -> Result<(
         return Ok(());
     }
     Err(Error::internal(format!(
-        "{shown} is a copy that was not finished (it was not changed): run the same `tenantry copy` again, which goes on \
-         where it stopped"
+        "{shown} is an unfinished copy (it was not changed): run the same `tenantry copy` again, which resumes where \
+         it stopped"
     )))
 }
 
@@ -122,7 +122,12 @@ pub(crate) fn check_finished(conn: &mut dyn Connection, shown: &str) -> Result<(
 /// Whatever stands in its way, in words for whoever runs it: a source that is not there, of another version, another
 /// one than was begun with or changed since; a target that is not empty; what the databases say; a table whose rows
 /// differ at the end. What was copied stays for the next run.
-pub fn run(from: &Place<'_>, to: &Place<'_>, clock: &Clock, watch: &mut Watch<'_>) -> Result<Report> {
+pub fn run(
+    from: &CopyLocation<'_>,
+    to: &CopyLocation<'_>,
+    clock: &Clock,
+    watch: &mut Watch<'_>,
+) -> Result<CopyReport> {
     apart(|| Move::open(from, to, clock, watch)?.run())
 }
 
@@ -138,7 +143,12 @@ struct Move<'w, 'f> {
 }
 
 impl<'w, 'f> Move<'w, 'f> {
-    fn open(from: &Place<'_>, to: &Place<'_>, clock: &Clock, watch: &'w mut Watch<'f>) -> Result<Self> {
+    fn open(
+        from: &CopyLocation<'_>,
+        to: &CopyLocation<'_>,
+        clock: &Clock,
+        watch: &'w mut Watch<'f>,
+    ) -> Result<Self> {
         let mut source = End::source(from)?;
         let mut target = End::target(to, clock)?;
         if source.identity(from)? == target.identity(to)? {
@@ -148,7 +158,7 @@ impl<'w, 'f> Move<'w, 'f> {
         target.keep_for_copy(false)?;
         let servers = source.servers()?;
         if servers > 0 {
-            watch(&Progress::Servers(servers))?;
+            watch(&CopyProgress::Servers(servers))?;
         }
         source.begin_reading()?;
         let tables = layout::agree(&Layout::read(source.conn())?, &Layout::read(target.conn())?)?;
@@ -163,7 +173,7 @@ impl<'w, 'f> Move<'w, 'f> {
         Ok(Self { source, target, tables, totals, sequences, begun, watch })
     }
 
-    fn run(mut self) -> Result<Report> {
+    fn run(mut self) -> Result<CopyReport> {
         let is_resumed = mark::is_there(self.target.conn())?;
         if is_resumed {
             self.check_begun()?;
@@ -181,7 +191,7 @@ impl<'w, 'f> Move<'w, 'f> {
         let tables = self.verify(&positions)?;
         self.target.finish()?;
         let (from, to) = (self.source.shown, self.target.shown);
-        Ok(Report { from, to, is_resumed, tables, sequences })
+        Ok(CopyReport { from, to, is_resumed, tables, sequences })
     }
 
     /// Marks the target and sets aside what is made at the end.
@@ -192,7 +202,7 @@ impl<'w, 'f> Move<'w, 'f> {
             for table in tables {
                 if target.count(&table.name)? > 0 {
                     return Err(Error::internal(format!(
-                        "{} is not empty (table {} has rows), and a copy goes into an empty database only: name another \
+                        "{} is not empty (table {} has rows), and the target of a copy must be empty: use another \
                          one, or {}",
                         target.shown,
                         table.name,
@@ -214,15 +224,15 @@ impl<'w, 'f> Move<'w, 'f> {
     /// Refuses to go on with another source than it was begun with.
     fn check_begun(&mut self) -> Result<()> {
         let begun: Option<Begun> = mark::get(self.target.conn(), mark::BEGUN)?;
-        let Some(begun) = begun else { return Err(self.anew("its notes are missing")) };
+        let Some(begun) = begun else { return Err(self.anew("its bookkeeping is missing")) };
         if begun.schema != self.begun.schema {
-            return Err(self.anew("it was begun by another version of Tenantry"));
+            return Err(self.anew("it was started by another version of Tenantry"));
         }
         if begun.fingerprint != self.begun.fingerprint {
             let why = if begun.from == self.begun.from {
-                format!("{} has changed since it was begun", begun.from)
+                format!("{} has changed since it was started", begun.from)
             } else {
-                format!("it was begun from {}, and {} holds something else", begun.from, self.begun.from)
+                format!("it was started from {}, and {} has different content", begun.from, self.begun.from)
             };
             return Err(self.anew(&why));
         }
@@ -231,7 +241,7 @@ impl<'w, 'f> Move<'w, 'f> {
 
     fn anew(&self, why: &str) -> Error {
         let (shown, how) = (&self.target.shown, self.target.how_to_empty());
-        Error::internal(format!("cannot go on with the copy into {shown}: {why}; to begin anew, {how}"))
+        Error::internal(format!("cannot resume the copy into {shown}: {why}; to start over, {how}"))
     }
 
     fn positions(&mut self) -> Result<Vec<Position>> {
@@ -253,14 +263,14 @@ impl<'w, 'f> Move<'w, 'f> {
                 let read =
                     reader.next(self.source.conn(), limit).map_err(|e| in_table(&table.name, e))?.len();
                 done += read as u64;
-                (self.watch)(&Progress::Step { stage: Stage::Compare, at: &table.name, done, total })?;
+                (self.watch)(&CopyProgress::Step { stage: Stage::Compare, at: &table.name, done, total })?;
                 if (read as u64) < limit {
                     break;
                 }
             }
             if reader.position.digest != position.digest {
                 let (from, name) = (&self.begun.from, &table.name);
-                return Err(self.anew(&format!("table {name} of {from} has changed since it was begun")));
+                return Err(self.anew(&format!("table {name} of {from} has changed since it was started")));
             }
         }
         Ok(())
@@ -281,7 +291,7 @@ impl<'w, 'f> Move<'w, 'f> {
                     write(target, table, &chunk, &position)?;
                     *kept = position;
                     done += chunk.len() as u64;
-                    watch(&Progress::Step { stage: Stage::Copy, at: &table.name, done, total })?;
+                    watch(&CopyProgress::Step { stage: Stage::Copy, at: &table.name, done, total })?;
                 }
                 Ok(())
             };
@@ -299,7 +309,7 @@ impl<'w, 'f> Move<'w, 'f> {
         while !left.is_empty() {
             let part = left.remove(0);
             let done = total - left.len() as u64 - 1;
-            (self.watch)(&Progress::Step { stage: Stage::Build, at: &part.name, done, total })?;
+            (self.watch)(&CopyProgress::Step { stage: Stage::Build, at: &part.name, done, total })?;
             self.target
                 .together(|target| {
                     target.conn().batch(&part.make)?;
@@ -308,7 +318,7 @@ impl<'w, 'f> Move<'w, 'f> {
                 .map_err(|e| named(&format!("making {}", part.name), e))?;
         }
         if total > 0 {
-            (self.watch)(&Progress::Step { stage: Stage::Build, at: "all", done: total, total })?;
+            (self.watch)(&CopyProgress::Step { stage: Stage::Build, at: "all", done: total, total })?;
         }
         self.target.check_keys()
     }
@@ -330,7 +340,7 @@ impl<'w, 'f> Move<'w, 'f> {
                 Ok(mark::put(target.conn(), mark::SEARCH, &last)?)
             })?;
             done += texts.len() as u64;
-            (self.watch)(&Progress::Step { stage: Stage::Index, at: "search", done, total })?;
+            (self.watch)(&CopyProgress::Step { stage: Stage::Index, at: "search", done, total })?;
         }
         for index in search::INDEXES {
             if self.target.count(index)? != total {
@@ -349,7 +359,7 @@ impl<'w, 'f> Move<'w, 'f> {
             while !reader.position.is_end {
                 let read = reader.next(self.target.conn(), CHUNK).map_err(|e| in_table(&table.name, e))?;
                 done += read.len() as u64;
-                (self.watch)(&Progress::Step { stage: Stage::Verify, at: &table.name, done, total })?;
+                (self.watch)(&CopyProgress::Step { stage: Stage::Verify, at: &table.name, done, total })?;
             }
             let (here, there) = (reader.position.digest, position.digest);
             if here != there {
@@ -364,8 +374,8 @@ impl<'w, 'f> Move<'w, 'f> {
             return Ok(copied);
         }
         Err(Error::internal(format!(
-            "{} is not what was read from {}: {}. It is not served. Find out what else writes to it, or whether its disk \
-             fails; then {} and copy anew",
+            "{} differs from what was read from {}: {}. It is not served. Find out what else writes to it, or \
+             whether its disk fails; then {} and copy again",
             self.target.shown,
             self.source.shown,
             wrong.join(", "),

@@ -132,7 +132,7 @@ pub(crate) fn check_version(conn: &mut Sqlite, path: &Path) -> Result<usize> {
     match schema(conn)? {
         Schema::Missing => Ok(0),
         Schema::Foreign => Err(Error::internal(format!(
-            "{} is a database of another program (it was not changed): use another file with database-url",
+            "{} is another program's database (it was not changed): use another file with database-url",
             path.display()
         ))),
         Schema::Ours(version) => {
@@ -162,8 +162,8 @@ fn version(conn: &mut dyn Connection) -> Result<usize, DbError> {
 fn known(version: usize, shown: &str) -> Result<usize> {
     if version > KNOWN {
         return Err(Error::internal(format!(
-            "{shown} was written by a newer version of Tenantry (schema {version}, this one knows {KNOWN}); it was left \
-             as it is: run the newer version"
+            "{shown} was written by a newer version of Tenantry (schema {version}, this one supports {KNOWN}); it \
+             was not changed: run the newer version"
         )));
     }
     Ok(version)
@@ -243,8 +243,8 @@ fn check_unedited(conn: &mut dyn Connection, version: usize, shown: &str) -> Res
         return Ok(());
     }
     Err(Error::internal(format!(
-        "{shown} was made by another text of the migration {} (its checksum in schema_versions differs); it was left as \
-         it is: run a released version of Tenantry, or restore the file as it was when it was applied",
+        "{shown} was created by a different version of the migration {} (its checksum in schema_versions differs); \
+         it was not changed: run a released version of Tenantry, or restore the file as it was when it was applied",
         edited.join(", ")
     )))
 }
@@ -303,8 +303,8 @@ fn migrate_in(conn: &mut Postgres, shown: &str, aim: Aim, now: Millis) -> Result
     }
     if aim == Aim::Use {
         return Err(Error::internal(format!(
-            "{shown} has schema {version}, and this version of Tenantry needs {KNOWN}: run `tenantry migrate`, or serve \
-             without --no-migrate",
+            "{shown} has schema {version}, and this version of Tenantry requires {KNOWN}: run `tenantry migrate`, or \
+             serve without --no-migrate",
         )));
     }
     for name in EXTENSIONS {
@@ -329,18 +329,18 @@ fn missing_extensions() -> String {
 }
 
 fn no_right(shown: &str, why: &str, lacks_extensions: bool) -> Error {
-    let (what, mend) = if lacks_extensions {
+    let (what, hint) = if lacks_extensions {
         let all = EXTENSIONS.map(|name| format!("CREATE EXTENSION {name};")).join(" ");
-        ("add extensions to", format!("have its owner run {all} there"))
+        ("add extensions to", format!("its owner must run {all} there"))
     } else {
         (
-            "make tables in",
-            String::from("run `tenantry migrate` as a user who may, and serve with --no-migrate"),
+            "create tables in",
+            String::from("run `tenantry migrate` as a user with that right, and serve with --no-migrate"),
         )
     };
     Error::internal(format!(
         "this user may not {what} {shown} ({why}): make it the owner of the database (ALTER DATABASE ... OWNER TO \
-         ...), or {mend}"
+         ...), or {hint}"
     ))
 }
 
@@ -363,7 +363,7 @@ fn check_server(conn: &mut Postgres, shown: &str) -> Result<()> {
     let is_utf8 = "SELECT CAST(current_setting('server_encoding') = 'UTF8' AS INTEGER)";
     if number(conn, is_utf8)? == 0 {
         return Err(Error::internal(format!(
-            "{shown} cannot hold every script (its encoding is not UTF8): make a database with CREATE DATABASE ... \
+            "{shown} cannot hold every script (its encoding is not UTF8): create a database with CREATE DATABASE ... \
              ENCODING 'UTF8' TEMPLATE template0"
         )));
     }
@@ -378,7 +378,7 @@ pub(crate) fn postgres_version(conn: &mut Postgres, shown: &str) -> Result<usize
     let ours = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'schema_versions'";
     if number(conn, ours)? == 0 {
         return Err(Error::internal(format!(
-            "{shown} holds tables of another program (it was not changed): give Tenantry a database or schema of its own"
+            "{shown} contains tables of another program (it was not changed): Tenantry needs its own database or schema"
         )));
     }
     let version = version(conn).map_err(|e| match e {
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_of_texts_is_made_over_what_searches_ask_for() {
+    fn the_index_of_texts_covers_what_searches_use() {
         let sql = for_dialect(MIGRATIONS[0].sql, Dialect::Postgres);
         let text = crate::listing::search::FIRST_TEXT.replace("u.", "").replace("'\u{1}'", "E'\\x01'");
         assert!(sql.contains(&text), "{text}");

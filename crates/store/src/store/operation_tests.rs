@@ -4,7 +4,7 @@ use crate::tables::partners;
 use std::path::Path;
 
 use crate::access::Operator;
-use crate::engine::offset_index::{Kept, OffsetView};
+use crate::engine::offset_index::{IndexKey, OffsetView};
 use crate::engine::sqlite::database_file::{DatabaseFile, Missing, expect_unlocked};
 use crate::engine::sqlite::writer::log_path;
 use crate::store::*;
@@ -41,21 +41,21 @@ fn assert_unavailable<T: std::fmt::Debug>(answer: Result<T>, why: &str) {
 }
 
 #[tokio::test]
-async fn a_writer_that_panics_goes_on_and_shows_what_it_has_kept() {
+async fn a_writer_that_panics_continues_with_committed_data() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir.path().join("tenantry.db"));
     insert(&store, "one").await.unwrap();
     assert_eq!(count(&store).await, 1);
     // After the commit, before anybody is told.
     store.supervisor().let_panic("writer", 1);
-    assert_unavailable(insert(&store, "two").await, "may or may not have been kept");
+    assert_unavailable(insert(&store, "two").await, "may or may not have been stored");
     insert(&store, "three").await.unwrap();
     assert_eq!((count(&store).await, restarts(&store, "writer")), (3, 1));
     store.is_ready().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_writer_that_is_missing_leaves_nobody_waiting() {
+async fn a_missing_writer_fails_waiting_requests() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir.path().join("tenantry.db"));
     store.supervisor().let_panic("writer", u32::MAX);
@@ -70,7 +70,7 @@ async fn a_writer_that_is_missing_leaves_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn a_checkpointer_that_panics_goes_on() {
+async fn a_checkpointer_that_panics_continues() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir.path().join("tenantry.db"));
     insert(&store, "one").await.unwrap();
@@ -85,21 +85,21 @@ async fn a_checkpointer_that_panics_goes_on() {
 }
 
 #[tokio::test]
-async fn a_builder_that_panics_builds_what_is_asked_for_again() {
+async fn a_builder_that_panicked_builds_what_is_requested_again() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir.path().join("tenantry.db"));
     store.supervisor().let_panic("offset index", 1);
     let Engine::Sqlite { offset_index, .. } = &store.0.engine else { panic!("not SQLite") };
     let view = OffsetView::of(offset_index.index().unwrap());
     while store.count_indexed_orders() == 0 {
-        view.ask_for((PartnerId(1), Kept::Order(UserField::UserId)));
+        view.ask_for((PartnerId(1), IndexKey::Order(UserField::UserId)));
         tokio::task::yield_now().await;
     }
     assert_eq!(restarts(&store, "offset index"), 1);
 }
 
 #[tokio::test]
-async fn a_listener_that_panics_is_started_again() {
+async fn a_listener_that_panics_is_restarted() {
     let address =
         Address::parse("postgres://nobody:x@127.0.0.1:1/none", None, Duration::from_secs(1)).unwrap();
     let shared = Shared::new(Clock::manual(0), Random::seeded(1), AccountPolicy::DEFAULT, false);
@@ -121,7 +121,7 @@ fn rename(from: &Path, to: &Path) {
 }
 
 #[tokio::test]
-async fn what_is_written_to_a_file_without_its_name_is_not_acknowledged() {
+async fn writes_to_a_file_without_its_name_are_not_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let (path, away) = (dir.path().join("tenantry.db"), dir.path().join("away"));
     let store = open(&path);
@@ -196,7 +196,7 @@ async fn one_file_is_opened_once_by_whatever_name() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_database_is_said() {
+async fn problems_of_a_database_are_reported() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tenantry.db");
     let store = open(&path);
@@ -213,12 +213,12 @@ async fn what_is_wrong_with_a_database_is_said() {
     let said = |e| not_opened(&path, e).to_string();
     assert!(said(DbError::NoMemory).ends_with("out of memory"));
     assert!(said(DbError::CannotOpen("x".into())).contains("must be able to write it"));
-    assert!(said(DbError::Disk("x".into())).contains("faults of the disk"));
+    assert!(said(DbError::Disk("x".into())).contains("disk errors"));
 }
 
 /// What SQLite says of a disk that takes nothing any more.
 #[test]
-fn a_read_only_or_failing_disk_is_a_reason_to_come_again() {
+fn a_read_only_or_failing_disk_is_a_temporary_error() {
     use rusqlite::ffi;
     for (code, why) in [
         (ffi::SQLITE_READONLY, "read-only"),

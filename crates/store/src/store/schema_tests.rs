@@ -205,7 +205,7 @@ async fn users_of_every_older_schema_have_each_text() {
 
 /// What an older version has erased is queued to be blanked, and addresses of its sessions have a time to go.
 #[tokio::test]
-async fn what_an_older_schema_keeps_for_ever_gets_a_time_to_go() {
+async fn unlimited_rows_of_an_older_schema_get_an_expiry() {
     let dir = tempfile::tempdir().unwrap();
     let event = |pid: i64, id: i64, kind: &str, user: &str| {
         format!(

@@ -38,7 +38,7 @@ async fn names(store: &Store) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn units_of_one_group_are_each_their_own() {
+async fn units_of_one_batch_are_independent() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     let by = Operator::of_this_machine();
@@ -63,7 +63,7 @@ async fn has_begun<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_unit_makes_way_for_small_ones_alone() {
+async fn a_large_unit_yields_to_small_ones_only() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     let by = Operator::of_this_machine();
@@ -106,7 +106,7 @@ async fn a_large_unit_makes_way_for_small_ones_alone() {
 }
 
 #[test]
-fn a_count_that_takes_too_long_is_given_up() {
+fn a_count_that_takes_too_long_is_canceled() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tenantry.db");
     drop(open(dir.path()).unwrap());
@@ -132,7 +132,7 @@ fn a_count_that_takes_too_long_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_panic_stays_in_its_unit() {
+async fn a_panic_only_affects_its_unit() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     let by = Operator::of_this_machine();
@@ -151,7 +151,7 @@ async fn a_panic_stays_in_its_unit() {
 }
 
 #[tokio::test]
-async fn a_rollback_answers_and_leaves_nothing() {
+async fn a_rollback_returns_its_value_and_stores_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     let by = Operator::of_this_machine();
@@ -190,7 +190,7 @@ async fn a_read_cannot_write() {
 
 /// A full disk rolls back more than the statement that hit it: then nobody of the group may be told "done".
 #[tokio::test]
-async fn a_full_disk_refuses_the_whole_group_and_the_store_goes_on() {
+async fn a_full_disk_refuses_the_whole_batch_and_the_store_continues() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     let by = Operator::of_this_machine();
@@ -253,7 +253,7 @@ fn assert_refused(path: &PathBuf, why: &str) {
 }
 
 #[tokio::test]
-async fn what_was_answered_is_there_after_a_restart() {
+async fn acknowledged_writes_survive_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let by = Operator::of_this_machine();
     let store = open(dir.path()).unwrap();
@@ -307,7 +307,7 @@ async fn a_kept_snapshot_is_never_older_than_the_last_answer() {
 
 /// Killed in the middle of the very first transaction, while there was no log yet but a journal.
 #[test]
-fn what_a_killed_program_had_begun_is_taken_back() {
+fn the_transaction_of_a_killed_program_is_rolled_back() {
     let dir = tempfile::tempdir().unwrap();
     let (path, copy) = (dir.path().join("begun.db"), dir.path().join("tenantry.db"));
     let conn = rusqlite::Connection::open(&path).unwrap();
@@ -445,7 +445,7 @@ async fn a_full_queue_refuses_and_keeps_its_promises() {
 
 /// A partner whose queue is long is served no more often than one that asks for little.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_writes_keeps_no_other_partner_waiting() {
+async fn a_flood_of_writes_does_not_delay_other_partners() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     let order = Arc::new(std::sync::Mutex::new(Vec::new()));

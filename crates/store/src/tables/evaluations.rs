@@ -45,7 +45,7 @@ impl Question {
 
 /// What the database says to a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Answer {
+pub struct EvaluationFacts {
     /// Whether a group of the user has it.
     pub is_granted: bool,
     /// Whether the user is a partner admin.
@@ -148,7 +148,7 @@ fn texts(dialect: Dialect, wildcards: usize) -> Cow<'static, Texts> {
 ///
 /// Where more groups have the permission than are tried, and none of these is the user's, the question is turned round.
 /// Both ways are bounded, whatever the other side's size.
-pub fn find_answer(tx: &mut Tx<'_>, user_id: UserId, question: &Question) -> Result<Option<Answer>> {
+pub fn find_answer(tx: &mut Tx<'_>, user_id: UserId, question: &Question) -> Result<Option<EvaluationFacts>> {
     let wildcards = question.wildcards.len();
     let mut params = Vec::with_capacity(4 + wildcards);
     params.push(user_id.into());
@@ -162,7 +162,7 @@ pub fn find_answer(tx: &mut Tx<'_>, user_id: UserId, question: &Question) -> Res
     if !is_granted && sum > TRIED {
         is_granted = tx.row(&texts.turned, &params, |_| Ok(()))?.is_some();
     }
-    Ok(Some(Answer { is_granted, is_admin }))
+    Ok(Some(EvaluationFacts { is_granted, is_admin }))
 }
 
 /// The groups of a user, and those above them.
@@ -560,7 +560,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hot_text_is_made_once() {
+    fn the_hot_text_is_built_once() {
         let texts = |n| texts(Dialect::Sqlite, n);
         assert!(matches!((texts(1), texts(3)), (Cow::Borrowed(_), Cow::Borrowed(_))));
         for n in [1, 9] {

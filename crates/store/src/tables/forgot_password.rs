@@ -8,7 +8,7 @@ use tenantry_core::model::{PartnerId, UserId};
 
 /// A stored request, whether there is such a user or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct PasswordRequest {
     /// Its id.
     pub request_id: i64,
     /// Whether `key` is an e-mail address.
@@ -29,12 +29,16 @@ pub fn insert(tx: &mut Tx<'_>, by_email: bool, key: &str) -> Result<()> {
 }
 
 /// Pending requests, oldest first.
-pub fn list(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Request>> {
+pub fn list(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<PasswordRequest>> {
     tx.unscoped().rows(
         "SELECT request_id, by_email, name_key FROM password_requests ORDER BY request_id LIMIT $1",
         &[limit.into()],
         |row| {
-            Ok(Request { request_id: row.int(0)?, by_email: row.int(1)? != 0, key: row.text(2)?.to_owned() })
+            Ok(PasswordRequest {
+                request_id: row.int(0)?,
+                by_email: row.int(1)? != 0,
+                key: row.text(2)?.to_owned(),
+            })
         },
     )
 }

@@ -6,7 +6,7 @@ use tenantry_core::error::Result;
 
 /// The progress of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Progress {
+pub struct ImportProgress {
     /// The checksum of the rows that are done.
     pub checksum: String,
     /// Rows that are done.
@@ -20,12 +20,12 @@ pub struct Progress {
 }
 
 /// The progress of an import of the partner; `None` if it has not begun.
-pub fn find(tx: &mut Tx<'_>, key: &str) -> Result<Option<Progress>> {
+pub fn find(tx: &mut Tx<'_>, key: &str) -> Result<Option<ImportProgress>> {
     tx.row(
         "SELECT checksum, rows_done, created, failed, told FROM imports WHERE pid = $1 AND import_key = $2",
         &[key.into()],
         |row| {
-            Ok(Progress {
+            Ok(ImportProgress {
                 checksum: row.text(0)?.to_owned(),
                 rows: row.int(1)?,
                 created: row.int(2)?,
@@ -37,7 +37,7 @@ pub fn find(tx: &mut Tx<'_>, key: &str) -> Result<Option<Progress>> {
 }
 
 /// Stores the progress of an import that was at `from` rows; false if it is at another position.
-pub fn advance(tx: &mut Tx<'_>, key: &str, from: i64, to: &Progress) -> Result<bool> {
+pub fn advance(tx: &mut Tx<'_>, key: &str, from: i64, to: &ImportProgress) -> Result<bool> {
     let now = tx.now();
     let changed = tx.execute(
         "INSERT INTO imports (pid, import_key, checksum, rows_done, created, failed, told, updated_at) \

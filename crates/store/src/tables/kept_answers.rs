@@ -7,7 +7,7 @@ use tenantry_core::model::{PartnerId, UserId};
 
 /// A stored response.
 #[derive(Debug)]
-pub struct Kept {
+pub struct StoredRow {
     /// The hash of the request's body.
     pub body_hash: String,
     /// When it was stored.
@@ -17,12 +17,12 @@ pub struct Kept {
 }
 
 /// The stored response of a request.
-pub fn find(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str) -> Result<Option<Kept>> {
+pub fn find(tx: &mut Tx<'_>, pid: PartnerId, key_hash: &str) -> Result<Option<StoredRow>> {
     let found = tx.unscoped().rows(
         "SELECT body_hash, kept_at, answer FROM kept_answers WHERE pid = $1 AND key_hash = $2",
         &[pid.into(), key_hash.into()],
         |row| {
-            Ok(Kept {
+            Ok(StoredRow {
                 body_hash: row.text(0)?.to_owned(),
                 kept_at: row.int(1)?,
                 answer: row.opt_text(2)?.map(str::to_owned),

@@ -165,7 +165,7 @@ pub fn set_failed(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64, next: Millis) -
 
 /// Makes a message of this partner a dead letter: its text is overwritten, the row stays as a record. False if it was
 /// withdrawn meanwhile.
-pub fn set_aside(tx: &mut Tx<'_>, mail_id: i64) -> Result<bool> {
+pub fn make_dead_letter(tx: &mut Tx<'_>, mail_id: i64) -> Result<bool> {
     let changed = tx.execute(
         "UPDATE outbox SET attempts = attempts + 1, letter = NULL \
          WHERE pid = $1 AND mail_id = $2 AND letter IS NOT NULL",

@@ -3,7 +3,7 @@
 
 use crate::engine::driver::{Param, Row};
 use crate::engine::tx::Tx;
-use crate::tables::permissions::{Key, Place, RowChange};
+use crate::tables::permissions::{Key, ListPosition, RowChange};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{GroupId, PartnerId};
 
@@ -137,7 +137,7 @@ pub fn stage(tx: &mut Tx<'_>, group_id: GroupId, change_id: i64, change: &RowCha
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarkedRow {
     key: Key,
-    place: Place,
+    place: ListPosition,
     change: i64,
 }
 
@@ -148,7 +148,7 @@ fn read_marked(row: &dyn Row) -> Result<MarkedRow> {
             object_id: row.text(3)?.to_owned(),
             permission: row.text(4)?.to_owned(),
         },
-        place: Place { entry: row.int(0)?, place: row.int(1)?, is_number: false },
+        place: ListPosition { entry: row.int(0)?, place: row.int(1)?, is_number: false },
         change: row.int(5)?,
     })
 }

@@ -80,7 +80,7 @@ pub struct Key {
 
 /// Its position in the list, and whether the object's id was given as a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct ListPosition {
     /// Which entry of the list.
     pub entry: i64,
     /// Which permission of the entry.
@@ -93,11 +93,11 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowChange {
     /// Added.
-    Add(Key, Place),
+    Add(Key, ListPosition),
     /// Removed.
     Remove(Key),
     /// Moved to another position.
-    Move(Key, Place),
+    Move(Key, ListPosition),
 }
 
 impl RowChange {
@@ -110,12 +110,12 @@ impl RowChange {
 
 type KeyRef<'a> = (&'a str, &'a str, &'a str);
 
-fn rows(list: &[ObjectPermissions]) -> HashMap<KeyRef<'_>, Place> {
+fn rows(list: &[ObjectPermissions]) -> HashMap<KeyRef<'_>, ListPosition> {
     let mut rows = HashMap::new();
     for (entry, of) in (0..).zip(list) {
         for (place, permission) in (0..).zip(&of.permissions) {
             let key = (of.object_type.as_str(), of.object_id.text.as_str(), permission.as_str());
-            rows.insert(key, Place { entry, place, is_number: of.object_id.is_number });
+            rows.insert(key, ListPosition { entry, place, is_number: of.object_id.is_number });
         }
     }
     rows
@@ -166,10 +166,16 @@ pub fn apply(tx: &mut Tx<'_>, group_id: GroupId, changes: &[RowChange]) -> Resul
 }
 
 /// Inserts a new row.
-pub(crate) fn insert(tx: &mut Tx<'_>, group_id: GroupId, key: &Key, place: Place, change: i64) -> Result<()> {
+pub(crate) fn insert(
+    tx: &mut Tx<'_>,
+    group_id: GroupId,
+    key: &Key,
+    place: ListPosition,
+    change: i64,
+) -> Result<()> {
     let sql = "INSERT INTO group_permissions (pid, object_type, object_id, permission, group_id, entry, place, \
                is_number, change) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    let Place { entry, place, is_number } = place;
+    let ListPosition { entry, place, is_number } = place;
     tx.execute_later(
         sql,
         &[
@@ -187,7 +193,7 @@ pub(crate) fn insert(tx: &mut Tx<'_>, group_id: GroupId, key: &Key, place: Place
 }
 
 /// Inserts or updates a row that may exist: at another position, or as one that an unsettled change adds or removes.
-fn upsert(tx: &mut Tx<'_>, group_id: GroupId, key: &Key, place: Place) -> Result<()> {
+fn upsert(tx: &mut Tx<'_>, group_id: GroupId, key: &Key, place: ListPosition) -> Result<()> {
     tx.execute_later(
         "INSERT INTO group_permissions (pid, object_type, object_id, permission, group_id, entry, place, is_number) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::access::{LastUse, Standing, TokenFacts};
+use crate::access::{LastUse, SessionState, TokenFacts};
 use crate::engine::cache::TokenHash;
 use crate::engine::driver::Param;
 use crate::engine::tx::{Stale, Tx};
@@ -182,11 +182,11 @@ pub fn rotate(tx: &mut Tx<'_>, hash: &TokenHash, session_id: &str, session_ends:
 }
 
 /// The current state of a session, if it still exists; like `find_access_token`, by session.
-pub fn find_standing(tx: &mut Tx<'_>, session_id: &str) -> Result<Option<Standing>> {
-    tx.standing(session_id, |tx| ask_for_standing(tx, session_id))
+pub fn find_state(tx: &mut Tx<'_>, session_id: &str) -> Result<Option<SessionState>> {
+    tx.session_state(session_id, |tx| query_state(tx, session_id))
 }
 
-fn ask_for_standing(tx: &mut Tx<'_>, session_id: &str) -> Result<Option<Standing>> {
+fn query_state(tx: &mut Tx<'_>, session_id: &str) -> Result<Option<SessionState>> {
     tx.row(
         &format!(
             "SELECT coalesce(u.is_admin, c.is_admin, 0), {IS_ACTIVE}, p.suspended FROM sessions s {WHOSE} \
@@ -194,7 +194,7 @@ fn ask_for_standing(tx: &mut Tx<'_>, session_id: &str) -> Result<Option<Standing
         ),
         &[session_id.into(), PUBLIC_CLIENT.into()],
         |row| {
-            Ok(Standing {
+            Ok(SessionState {
                 is_admin: row.int(0)? != 0,
                 is_active: row.int(1)? != 0,
                 is_suspended: row.int(2)? != 0,

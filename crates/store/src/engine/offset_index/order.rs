@@ -1,5 +1,5 @@
-//! One order of users: its sample points, how many users of each kind are between two of them, and what the latest commits
-//! changed of that, so that a snapshot from before them finds its own page.
+//! One order of users: its sample points, the number of users of each kind between two of them, and the changes by the
+//! latest commits, so that an older snapshot finds its own page.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,19 +7,19 @@ use crate::engine::sort_key::SortKey;
 use tenantry_core::model::{PartnerId, Status};
 use tenantry_core::user_fields::UserField;
 
-/// Users from one sample point to the next.
+/// The number of users from one sample point to the next.
 pub(crate) const SPACING: i64 = 2_048;
 
-/// Once two sample points are so many times as far apart, the order is indexed anew.
+/// Once two sample points are this many times as far apart, the order is rebuilt.
 const WIDEST: i64 = 4;
 
-/// Up to here a page is found without sample points: skipping a few thousand rows of an index takes less than a millisecond.
+/// Up to this offset a page is found without sample points: skipping a few thousand rows takes less than a millisecond.
 pub(crate) const NEAR: i64 = 2 * SPACING;
 
-/// Changes that are remembered for readers whose snapshot is older.
+/// Number of changes that are kept for readers with an older snapshot.
 const REMEMBERED: usize = 65_536;
 
-/// Kinds of users that are counted apart, so that filters by status and right find their pages, too.
+/// Kinds of users that are counted separately, so that filters by status and admin flag find their pages, too.
 pub(crate) const KINDS: usize = 2 * Status::ALL.len();
 
 /// The kind of a user.
@@ -27,10 +27,10 @@ pub(crate) fn kind(status: i64, is_admin: bool) -> usize {
     usize::try_from(status).unwrap_or(0).min(Status::ALL.len() - 1) * 2 + usize::from(is_admin)
 }
 
-/// Which kinds are meant.
+/// A set of kinds.
 pub(crate) type Kinds = [bool; KINDS];
 
-/// The kinds of users of any of these statuses (none = of all) and of this right, if one is named.
+/// The kinds of users with any of these statuses (empty: all) and with this admin flag, if given.
 pub(crate) fn kinds(statuses: &[Status], is_admin: Option<bool>) -> Kinds {
     let mut kinds = [false; KINDS];
     for status in Status::ALL.iter().filter(|status| statuses.is_empty() || statuses.contains(status)) {
@@ -46,7 +46,7 @@ pub(crate) fn kinds(statuses: &[Status], is_admin: Option<bool>) -> Kinds {
 /// A user's position in an order.
 pub(crate) type SortPosition = (SortKey, i64);
 
-/// A page that is looked for.
+/// A requested page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) pid: PartnerId,
@@ -58,7 +58,7 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Users of any of these statuses (none = of all) and of this right, if one is named.
+    /// Users with any of these statuses (empty: all) and with this admin flag, if given.
     pub(crate) fn new(
         (pid, sort, descending): (PartnerId, UserField, bool),
         statuses: &[Status],
@@ -70,7 +70,7 @@ impl Wanted {
     }
 }
 
-/// Where it is, in ascending order: `take` users after `skip` users from the one at `first` on.
+/// Its location, in ascending order: `take` users after `skip` users from the one at `first` on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PageLocation {
     pub(crate) first: Option<SortPosition>,
@@ -78,7 +78,7 @@ pub(crate) struct PageLocation {
     pub(crate) take: i64,
 }
 
-/// One user more or less at a position.
+/// One user added or removed at a position.
 #[derive(Debug, Clone)]
 pub(crate) struct CountChange {
     pub(crate) position: SortPosition,
@@ -89,7 +89,7 @@ pub(crate) struct CountChange {
 /// The users from a sample point up to the next one.
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
-    /// The sample point. Of the first block none: it begins with whoever comes first.
+    /// The sample point. `None` for the first block: it begins with the first user.
     pub(crate) first: Option<SortPosition>,
     pub(crate) counts: [i64; KINDS],
 }
@@ -107,10 +107,10 @@ impl Block {
 /// The sample points of one order.
 #[derive(Debug)]
 pub(crate) struct SampledOrder {
-    /// Users from one sample point to the next when they were made.
+    /// The number of users from one sample point to the next when they were built.
     spacing: i64,
     blocks: Vec<Block>,
-    /// The last position that anybody had.
+    /// The last position of any user.
     last: Option<SortPosition>,
     /// The latest changes, each with its commit's number.
     recent: VecDeque<(i64, Vec<CountChange>)>,
@@ -120,7 +120,7 @@ pub(crate) struct SampledOrder {
 }
 
 impl SampledOrder {
-    /// As it is read, in a snapshot of commit `oldest`.
+    /// As read in a snapshot of commit `oldest`.
     pub(crate) fn new(oldest: i64, spacing: i64, blocks: Vec<Block>, last: Option<SortPosition>) -> Self {
         Self { spacing, blocks, last, recent: VecDeque::new(), remembered: 0, oldest }
     }
@@ -131,7 +131,7 @@ impl SampledOrder {
         after.saturating_sub(1)
     }
 
-    /// Takes in what a commit changed; false when the sample points are too far apart by now.
+    /// Applies the changes of a commit; false when the sample points are now too far apart.
     pub(crate) fn take(&mut self, number: i64, deltas: Vec<CountChange>) -> bool {
         let mut is_fit = true;
         for delta in &deltas {
@@ -161,7 +161,7 @@ impl SampledOrder {
         is_fit
     }
 
-    /// How many users of these kinds there are in a snapshot of commit `number`; none when that is too old.
+    /// The number of users of these kinds in a snapshot of commit `number`; `None` if that is too old.
     pub(crate) fn total(&self, kinds: &Kinds, number: i64) -> Option<i64> {
         if number < self.oldest {
             return None;
@@ -173,12 +173,12 @@ impl SampledOrder {
         Some(now - ahead.map(|delta| delta.by).sum::<i64>())
     }
 
-    /// What a snapshot of commit `number` does not have yet.
+    /// The changes that a snapshot of commit `number` does not include.
     fn ahead_of(&self, number: i64) -> impl Iterator<Item = &CountChange> {
         self.recent.iter().rev().take_while(move |(of, _)| *of > number).flat_map(|(_, deltas)| deltas)
     }
 
-    /// Where the page stands in a snapshot of commit `number`; none when that is too old.
+    /// The location of the page in a snapshot of commit `number`; `None` if that is too old.
     pub(crate) fn seek(&self, wanted: &Wanted, number: i64) -> Option<PageLocation> {
         if number < self.oldest {
             return None;
@@ -223,7 +223,7 @@ mod tests {
 
     type Rows = BTreeMap<SortPosition, usize>;
 
-    /// The ids of a page of these rows, looked for in the plainest way.
+    /// The ids of a page of these rows, determined in the simplest way.
     fn plain(rows: &Rows, wanted: &Wanted) -> Vec<i64> {
         let counts = |kind: &usize| wanted.kinds[*kind];
         let mut ids: Vec<i64> =
@@ -235,7 +235,7 @@ mod tests {
         ids.into_iter().skip(offset).take(size).collect()
     }
 
-    /// The same, from what `seek` found.
+    /// The same, from the result of `seek`.
     fn by_sample(rows: &Rows, wanted: &Wanted, found: &PageLocation) -> Vec<i64> {
         let behind = rows.iter().filter(|(position, kind)| {
             wanted.kinds[**kind] && found.first.as_ref().is_none_or(|first| first <= position)
@@ -249,7 +249,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is changed in whatever order, each snapshot finds its own page.
+        /// After any changes in any order, each snapshot finds its own page.
         #[test]
         fn every_snapshot_finds_its_own_page(
             changes in proptest::collection::vec((0_i64..60, 0_i64..12, 0..KINDS, any::<bool>()), 1..150),
@@ -296,7 +296,7 @@ mod tests {
         assert!(samples.seek(&wanted, 7).is_some());
         assert!(samples.take(9, vec![delta(-1)]));
         assert_eq!((samples.seek(&wanted, 7), samples.seek(&wanted, 8).is_some()), (None, true));
-        // Whoever comes in front of the first sample point widens the first block.
+        // A user before the first sample point extends the first block.
         let is_fit: Vec<bool> = (10..40).map(|n| samples.take(n, vec![delta(-n)])).collect();
         assert!(is_fit[0] && !is_fit[29], "{is_fit:?}");
     }

@@ -1,4 +1,4 @@
-//! Where a PostgreSQL database is, and how to get in.
+//! The address of a PostgreSQL database, with credentials.
 
 use std::error::Error as _;
 use std::path::Path;
@@ -10,23 +10,23 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::engine::postgres::{CONNECTING, GRACE};
 
-/// Where the database is and how to get in. The password hides itself in `Debug` (the driver sees to that).
+/// The address and credentials. `Debug` hides the password (the driver does that).
 #[derive(Clone)]
 pub(crate) struct Address {
     pub(super) config: tokio_postgres::Config,
     pub(super) tls: MakeRustlsConnect,
-    /// After this the server stops a statement.
+    /// The server cancels a statement after this time.
     pub(super) timeout: Duration,
 }
 
 impl Address {
-    /// Understands a URL.
+    /// Parses a URL.
     ///
     /// # Errors
     /// What is wrong with it, without the password in it.
     pub(crate) fn parse(url: &str, ca_file: Option<&Path>, timeout: Duration) -> Result<Self, String> {
         let mut config: tokio_postgres::Config = url.parse().map_err(|e: tokio_postgres::Error| {
-            // The parser's words name the parameter, never its value.
+            // The parser's message names the parameter, never its value.
             let why = e.source().map_or_else(|| e.to_string(), ToString::to_string);
             format!("database-url is not the URL of a PostgreSQL database ({why})")
         })?;
@@ -40,7 +40,7 @@ impl Address {
             return Err(String::from("database-url has no user"));
         }
         if !url.contains("sslmode=") {
-            // Passwords of people cross this connection: beyond this machine only with TLS, unless told otherwise.
+            // Users' passwords cross this connection: to other machines only with TLS, unless configured otherwise.
             let mode =
                 if config.get_hosts().iter().all(is_here) { SslMode::Disable } else { SslMode::Require };
             config.ssl_mode(mode);
@@ -56,7 +56,7 @@ impl Address {
         Ok(Self { config, tls: tls(ca_file)?, timeout })
     }
 
-    /// Where it is, for people: hosts and database, no password.
+    /// The address for people: hosts and database, no password.
     pub(crate) fn shown(&self) -> String {
         let ports = self.config.get_ports();
         let hosts: Vec<String> = self
@@ -83,8 +83,8 @@ impl std::fmt::Debug for Address {
     }
 }
 
-/// By what the connections of servers are known: with the schema that they keep to, so that a server can tell whether one
-/// of an earlier version is beside it (those up to schema 9 say only "tenantry").
+/// The application name of server connections: it contains the schema they use, so that a server can detect one of an
+/// earlier version beside it (those up to schema 9 only use "tenantry").
 pub(crate) fn application_name() -> String {
     format!("tenantry/{}", crate::ops::migrate::KNOWN)
 }
@@ -108,7 +108,7 @@ fn tls(ca_file: Option<&Path>) -> Result<MakeRustlsConnect, String> {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(path) => {
             let wrong = |e: &dyn std::fmt::Display| {
-                format!("database-ca-file: {} holds no certificates that can be read: {e}", path.display())
+                format!("database-ca-file: {} contains no readable certificates: {e}", path.display())
             };
             let all = CertificateDer::pem_file_iter(path).map_err(|e| wrong(&e))?;
             for certificate in all {

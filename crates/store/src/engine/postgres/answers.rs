@@ -1,4 +1,4 @@
-//! Values on their way to PostgreSQL and back, and what its refusals of statements mean.
+//! Converts values to and from PostgreSQL, and maps its errors.
 
 use std::error::Error as _;
 
@@ -79,7 +79,7 @@ impl From<tokio_postgres::Error> for DbError {
     fn from(e: tokio_postgres::Error) -> Self {
         let Some(db) = e.as_db_error() else {
             let is_ours = e.source().is_some_and(|s| s.downcast_ref::<std::io::Error>().is_none());
-            // Values that do not fit a statement are our fault; everything else is the connection's.
+            // Values that do not fit a statement are a bug of ours; everything else is an error of the connection.
             return if is_ours && !e.is_closed() {
                 Self::Other(format!("postgres: {}", message(&e)))
             } else {
@@ -96,7 +96,7 @@ impl From<tokio_postgres::Error> for DbError {
             &SqlState::LOCK_NOT_AVAILABLE | &SqlState::QUERY_CANCELED | &SqlState::TOO_MANY_CONNECTIONS => {
                 Self::Crowded
             }
-            // A primary that became a standby, or is set so.
+            // A primary that became a standby, or is configured read-only.
             &SqlState::READ_ONLY_SQL_TRANSACTION => Self::ReadOnly(db.message().to_owned()),
             &SqlState::IO_ERROR => Self::Disk(db.message().to_owned()),
             // A server that stops or starts.
@@ -108,7 +108,7 @@ impl From<tokio_postgres::Error> for DbError {
             | &SqlState::DATABASE_DROPPED => Self::Lost(db.message().to_owned()),
             code if code.code().starts_with("08") => Self::Lost(db.message().to_owned()),
             &SqlState::INSUFFICIENT_PRIVILEGE => Self::Denied(db.message().to_owned()),
-            // The message of a bad statement names columns. Others may quote values: the code must do.
+            // The message of a bad statement names columns. Others may quote values: only the code is used.
             code if code.code().starts_with("42") => {
                 Self::Other(format!("postgres: {} ({})", db.message(), code.code()))
             }

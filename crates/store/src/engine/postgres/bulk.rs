@@ -1,5 +1,5 @@
 //! Many rows in one statement on PostgreSQL: an `INSERT ... VALUES` becomes an `INSERT ... SELECT` from arrays, one
-//! array a parameter. SQL stays written once, for one row; what comes together is put together here.
+//! array per parameter. SQL is still written once, for one row; consecutive inserts are combined here.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use tokio_postgres::types::{IsNull, Kind, ToSql, Type};
 
 use crate::engine::driver::Param;
 
-/// A parameter that is kept.
+/// An owned parameter.
 pub(super) enum Owned {
     Null,
     Int(i64),
@@ -35,13 +35,13 @@ impl From<Param<'_>> for Owned {
     }
 }
 
-/// Whether many of it can be put together.
+/// Whether many of it can be combined.
 pub(super) fn is_plain_insert(sql: &str) -> bool {
     sql.starts_with("INSERT INTO ") && sql.contains(" VALUES (") && sql.ends_with(')')
 }
 
-/// The statement that stores many rows of what `sql`, whose parameters have these types, stores one of. None for
-/// statements that cannot be put together: those that are no plain insert.
+/// The statement that stores many rows where `sql`, whose parameters have these types, stores one. `None` for
+/// statements that cannot be combined: those that are no plain insert.
 pub(super) fn many(sql: &str, types: &[Type]) -> Option<String> {
     if !is_plain_insert(sql) {
         return None;

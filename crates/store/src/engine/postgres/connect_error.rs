@@ -1,4 +1,4 @@
-//! Why a connection to PostgreSQL does not come about, and what mends it.
+//! Why a connection to PostgreSQL fails, and how to fix it.
 
 use std::error::Error as _;
 use std::io;
@@ -14,56 +14,56 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::engine::driver::DbError;
 
-/// Why a connection does not come about. Messages quote names of hosts, users and databases, never a password.
+/// Why a connection fails. Messages quote names of hosts, users and databases, never a password.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
     /// The host has no address.
-    #[error("{0}; look at the name of the host in database-url")]
+    #[error("{0}; check the host name in database-url")]
     Dns(String),
-    /// Nobody listens there: the port is closed, or the socket file is missing.
+    /// Connection refused: the port is closed, or the socket file is missing.
     #[error("{0}; {IS_IT_RUNNING}")]
     Refused(String),
-    /// There is no way to the host.
+    /// The host is unreachable.
     #[error("{0}; {IS_IT_RUNNING}")]
     Unreachable(String),
-    /// Nobody answers in time.
+    /// A timeout.
     #[error("{0}; {IS_IT_RUNNING}")]
     TimedOut(String),
     /// No TLS, or none that is trusted.
-    #[error("{0}; look at sslmode in database-url, at database-ca-file, and at the server's certificate")]
+    #[error("{0}; check sslmode in database-url, database-ca-file, and the server's certificate")]
     Tls(String),
     /// The server asks for a password, and the URL has none.
-    #[error("{0}; give user and password in database-url (postgres://user:password@...)")]
+    #[error("{0}; set user and password in database-url (postgres://user:password@...)")]
     NoPassword(String),
     /// SQLSTATE class 28: user, password or pg_hba.conf.
-    #[error("{0}; look at user and password in database-url, and at the server's pg_hba.conf")]
+    #[error("{0}; check user and password in database-url, and the server's pg_hba.conf")]
     Authentication(String),
     /// SQLSTATE class 3D: the server has no such database.
-    #[error("{0}; look at database-url, or make it there with CREATE DATABASE")]
+    #[error("{0}; check database-url, or create the database with CREATE DATABASE")]
     NoDatabase(String),
     /// SQLSTATE class 42: this user may not connect to the database.
-    #[error("{0}; have its owner give this user the right (GRANT CONNECT ON DATABASE)")]
+    #[error("{0}; its owner must grant this user the right (GRANT CONNECT ON DATABASE)")]
     NotPermitted(String),
     /// SQLSTATE 53300.
-    #[error("it has too many connections; raise its max_connections or lower database-pool-size")]
+    #[error("the server has too many connections; raise its max_connections or lower database-pool-size")]
     TooManyConnections,
-    /// The server takes no writes.
-    #[error("{0}; name the primary in database-url")]
+    /// The server is read-only.
+    #[error("{0}; database-url must point to the primary")]
     ReadOnly(String),
-    /// The server refuses for another reason, which may pass: it starts, stops or recovers.
+    /// The server refuses for another, possibly temporary reason: it starts, stops or recovers.
     #[error("{message}; {IS_IT_RUNNING}")]
     Server { sqlstate: SqlState, message: String },
     /// The connection was closed, or what listens there does not speak PostgreSQL's protocol.
     #[error("{0}; {IS_IT_RUNNING}")]
     Protocol(String),
-    /// It came about, and the session could not be set up.
+    /// The session could not be set up.
     #[error("{}", shown(.0))]
     SetUp(DbError),
 }
 
 const IS_IT_RUNNING: &str = "is the server running there, and is its port the one in database-url?";
 
-/// A refusal of a statement, for people.
+/// The error of a statement, for people.
 fn shown(e: &DbError) -> String {
     match e {
         DbError::Other(why) => why.trim_start_matches("postgres: ").to_owned(),
@@ -82,7 +82,7 @@ impl From<DbError> for ConnectError {
     }
 }
 
-/// As those see it who have a server that was reached before: what does not mend itself is not [`DbError::Lost`].
+/// For servers that were reached before: an error that needs intervention is not [`DbError::Lost`].
 impl From<ConnectError> for DbError {
     fn from(e: ConnectError) -> Self {
         match e {
@@ -105,7 +105,7 @@ impl From<ConnectError> for DbError {
 }
 
 impl ConnectError {
-    /// What the driver's error means. Its kind is private, so `stage` says what the driver was about.
+    /// Classifies the driver's error. Its kind is private, so `stage` says what the driver was doing.
     pub(super) fn of(e: &tokio_postgres::Error, config: &tokio_postgres::Config, stage: Stage) -> Self {
         let why = message(e);
         if let Some(db) = e.as_db_error() {
@@ -138,7 +138,7 @@ impl ConnectError {
     }
 
     fn of_io(e: &io::Error, stage: Stage, why: String) -> Self {
-        // After the handshake, too, as when the server wants a certificate of the client.
+        // After the handshake, too, as when the server requires a client certificate.
         if e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
             return Self::Tls(why);
         }
@@ -156,13 +156,13 @@ impl ConnectError {
             (None, io::ErrorKind::InvalidInput | io::ErrorKind::Other) if stage != Stage::Connecting => {
                 Self::Protocol(why)
             }
-            // getaddrinfo's refusals are no errors of the system, and have no kind of their own.
+            // getaddrinfo's errors are not system errors, and have no kind of their own.
             (None, _) => Self::Dns(why),
         }
     }
 }
 
-/// All of an error's causes in a line. Connecting quotes no values but names of users and databases.
+/// All causes of an error in one line. Errors of connecting only quote names of users and databases.
 pub(super) fn message(e: &tokio_postgres::Error) -> String {
     let mut text = e.as_db_error().map_or_else(|| e.to_string(), |db| db.message().to_owned());
     let mut cause = if e.as_db_error().is_some() { None } else { e.source() };
@@ -174,24 +174,24 @@ pub(super) fn message(e: &tokio_postgres::Error) -> String {
     text
 }
 
-/// How far an attempt to connect has come. With several hosts it is that of the last one that was reached.
+/// The progress of an attempt to connect. With several hosts, that of the last one reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// The host is looked up and called.
+    /// Resolving and connecting.
     Connecting,
-    /// It has answered.
+    /// Connected.
     Connected,
-    /// TLS is agreed on.
+    /// TLS is established.
     Secured,
 }
 
-/// TLS as the driver asks for it; notes the stage.
+/// The driver's TLS connector; records the stage.
 pub(super) struct NotedTls {
     tls: MakeRustlsConnect,
     stage: Arc<AtomicU8>,
 }
 
-/// Where to look the stage up.
+/// The recorded stage.
 pub(super) struct StageOf(Arc<AtomicU8>);
 
 impl StageOf {
@@ -217,13 +217,13 @@ impl NotedTls {
 
 type RustlsConnect = <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect;
 
-/// What the driver asks for TLS on one connection.
+/// The driver's TLS connector for one connection.
 pub(super) struct NotedConnect {
     tls: RustlsConnect,
     stage: Arc<AtomicU8>,
 }
 
-/// TLS could not be agreed on.
+/// The TLS handshake failed.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(super) struct HandshakeError(io::Error);
@@ -233,7 +233,7 @@ impl MakeTlsConnect<Socket> for NotedTls {
     type TlsConnect = NotedConnect;
     type Error = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Error;
 
-    /// The driver calls this when the socket is connected, whether there is to be TLS or not.
+    /// The driver calls this when the socket is connected, with or without TLS.
     fn make_tls_connect(&mut self, domain: &str) -> Result<NotedConnect, Self::Error> {
         self.stage.store(CONNECTED, Ordering::Relaxed);
         let tls = MakeTlsConnect::<Socket>::make_tls_connect(&mut self.tls, domain)?;
@@ -273,7 +273,7 @@ mod tests {
         error
     }
 
-    /// What becomes of the words of a server, spoken by a thread: an answer to each message.
+    /// The result of connecting to a scripted server on a thread: one response per message.
     fn answered(answers: &[&[u8]], user: &str, parameters: &str) -> ConnectError {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("postgres://{user}@{}/t?{parameters}", listener.local_addr().unwrap());
@@ -289,7 +289,7 @@ mod tests {
                     socket.read_exact(&mut rest).unwrap();
                     socket.write_all(answer).unwrap();
                 }
-                // One who answers a single message hangs up.
+                // A server with a single response closes the connection.
                 if answers.len() > 1 {
                     let _ = socket.read_to_end(&mut Vec::new());
                 }
@@ -313,7 +313,7 @@ mod tests {
     fn a_host_without_an_address_is_dns() {
         let error = refused("postgres://robot:hush@db.invalid/t?sslmode=disable");
         assert!(matches!(&error, ConnectError::Dns(why) if why.contains("lookup")), "{error:?}");
-        assert!(error.to_string().ends_with("look at the name of the host in database-url"));
+        assert!(error.to_string().ends_with("check the host name in database-url"));
         assert!(matches!(DbError::from(error), DbError::Lost(_)));
     }
 
@@ -344,14 +344,14 @@ mod tests {
         for answer in [&b"N"[..], b"Sgarbage, not a record of TLS"] {
             let error = answered(&[answer], "robot:hush", "sslmode=require");
             assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
-            assert!(error.to_string().contains("look at sslmode in database-url, at database-ca-file"));
+            assert!(error.to_string().contains("check sslmode in database-url, database-ca-file"));
         }
         // Without a password as well: TLS comes first.
         assert!(matches!(answered(&[b"N"], "robot", "sslmode=require"), ConnectError::Tls(_)));
     }
 
     #[test]
-    fn a_password_that_is_asked_for_and_missing_is_named() {
+    fn a_missing_required_password_is_named() {
         // In clear text, MD5 with a salt, SCRAM.
         for answer in [
             &b"R\0\0\0\x08\0\0\0\x03"[..],
@@ -360,9 +360,9 @@ mod tests {
         ] {
             let error = answered(&[answer], "robot", "sslmode=disable");
             assert!(matches!(error, ConnectError::NoPassword(_)), "{error:?}");
-            assert!(error.to_string().contains("give user and password in database-url"), "{error}");
+            assert!(error.to_string().contains("set user and password in database-url"), "{error}");
         }
-        // The server has no TLS, and the URL does not insist.
+        // The server has no TLS, and the URL does not require it.
         let error = answered(&[b"N"], "robot", "sslmode=prefer");
         assert!(matches!(error, ConnectError::Protocol(_)), "{error:?}");
     }
@@ -371,7 +371,7 @@ mod tests {
     fn refusals_of_the_server_are_known_by_sqlstate() {
         type Is = fn(&ConnectError) -> bool;
         let cases: [(&str, Is, &str); 6] = [
-            ("28P01", |e| matches!(e, ConnectError::Authentication(_)), "look at user and password in"),
+            ("28P01", |e| matches!(e, ConnectError::Authentication(_)), "check user and password in"),
             ("28000", |e| matches!(e, ConnectError::Authentication(_)), "the server's pg_hba.conf"),
             ("3D000", |e| matches!(e, ConnectError::NoDatabase(_)), "CREATE DATABASE"),
             ("42501", |e| matches!(e, ConnectError::NotPermitted(_)), "GRANT CONNECT ON DATABASE"),
@@ -383,7 +383,7 @@ mod tests {
             ),
         ];
         for (code, is_it, remedy) in cases {
-            // Words of another variant are no sign of it.
+            // The message of another variant is not one.
             let error = server_says(code, "TLS lookup, password missing");
             assert!(is_it(&error), "{code}: {error:?}");
             assert!(error.to_string().contains(remedy), "{code}: {error}");
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_speak_the_protocol_is_named_as_such() {
+    fn a_server_of_another_protocol_is_named_as_such() {
         let error = answered(&[b"HTTP/1.1 400 Bad Request\r\n\r\n"], "robot:hush", "sslmode=disable");
         assert!(matches!(error, ConnectError::Protocol(_)), "{error:?}");
         let error = answered(&[b""], "robot:hush", "sslmode=disable");
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_takes_no_writes_is_not_the_one() {
+    fn a_read_only_server_is_an_error() {
         // AuthenticationOk, ReadyForQuery, then the answer to SHOW transaction_read_only: a row of one column, "on".
         let hello = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
         let columns = [&b"T\0\0\0\x1b\0\x01on\0"[..], &[0; 18]].concat();
@@ -410,11 +410,11 @@ mod tests {
         let answers = [&hello[..], &[&columns[..], row].concat()];
         let error = answered(&answers, "robot:hush", "sslmode=disable&target_session_attrs=read-write");
         assert!(matches!(error, ConnectError::ReadOnly(_)), "{error:?}");
-        assert!(error.to_string().ends_with("name the primary in database-url"), "{error}");
+        assert!(error.to_string().ends_with("database-url must point to the primary"), "{error}");
     }
 
     #[test]
-    fn what_spoils_the_session_is_kept() {
+    fn errors_of_setting_up_the_session_keep_their_meaning() {
         assert!(matches!(ConnectError::from(DbError::Lost("gone".into())), ConnectError::Protocol(_)));
         assert!(matches!(ConnectError::from(DbError::Crowded), ConnectError::TooManyConnections));
         let error = ConnectError::from(DbError::Other(String::from("postgres: no such setting (42704)")));

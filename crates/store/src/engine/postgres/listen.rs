@@ -1,10 +1,10 @@
-//! How processes over one PostgreSQL tell each other what to forget.
+//! Cache invalidation between processes over one PostgreSQL.
 //!
 //! A unit that changes an existing user, session or partner notifies a channel in its own transaction, so the others
-//! hear of it when it is committed and not before. A process believes its cache only under a lease: it sends itself a
-//! beat through the same server, and a beat that comes back proves that everything committed before it was sent has
-//! been heard, since notifications arrive in the order of commits. When beats stop coming back, the cache is off
-//! within [`LEASE`] of the last one; when the channel is there again, everything is forgotten first.
+//! are notified when it is committed and not before. A process uses its cache only under a lease: it sends itself a
+//! heartbeat through the same server, and a heartbeat that comes back proves that everything committed before it was
+//! sent has been received, since notifications arrive in the order of commits. When heartbeats stop coming back, the
+//! cache is off within [`LEASE`] of the last one; when the channel is restored, everything is invalidated first.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -18,31 +18,31 @@ use tenantry_core::clock::{Clock, Millis};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
 
-/// How long the cache is believed after a beat that came back was sent.
+/// How long the cache may be used after a heartbeat that came back was sent.
 const LEASE: Duration = Duration::from_millis(900);
 
-/// Between two beats.
+/// Between two heartbeats.
 const BEAT: Duration = Duration::from_millis(200);
 
-/// A beat that has not come back after this time is lost, and the connection with it.
+/// A heartbeat that has not come back after this time is lost, and the connection with it.
 const LATE: Duration = Duration::from_secs(3);
 
 /// Between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// The channel of what to forget.
+/// The channel of invalidations.
 const STALE: &str = "tenantry_stale";
 
 /// More keys than this are sent as whole partners.
 const KEYS: usize = 100;
 
-/// The longest payload that PostgreSQL takes is 7,999 bytes.
+/// PostgreSQL's maximum payload is 7,999 bytes.
 const PAYLOAD: usize = 7_900;
 
-/// From this difference on between this machine's clock and the database's, people are told.
+/// From this difference on between this machine's clock and the database's, a warning is logged.
 const SKEW: Millis = 1_000;
 
-/// Tells the other processes what to forget, if this transaction is committed.
+/// Notifies the other processes of invalidations, if this transaction is committed.
 pub(crate) fn tell(conn: &mut dyn Connection, stale: &[Stale]) -> Result<(), DbError> {
     if stale.is_empty() {
         return Ok(());
@@ -78,7 +78,7 @@ fn partner(what: &Stale) -> PartnerId {
     }
 }
 
-/// None for what cannot be understood: then everything must be forgotten.
+/// `None` for a malformed payload: then everything must be invalidated.
 fn decode(payload: &str) -> Option<Vec<Stale>> {
     payload
         .split(' ')
@@ -112,7 +112,7 @@ impl Drop for Listener {
 }
 
 impl Listener {
-    /// Starts the thread that listens. It holds nothing that keeps the store open.
+    /// Starts the listening thread. It holds nothing that keeps the store open.
     pub(crate) fn start(address: Arc<Address>, shared: &Arc<Shared>) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let (ended, supervisor) = (Arc::clone(&stop), shared.supervisor.clone());
@@ -127,7 +127,7 @@ impl Listener {
                     match listen(&address, &shared, &ended, &mut is_faulty) {
                         Ok(()) => return,
                         Err(e) => {
-                            // Once, not four times a second of an outage.
+                            // Once, not four times a second during an outage.
                             if !std::mem::replace(&mut is_faulty, true) {
                                 tracing::warn!(?e, "changes of other processes cannot be heard; nothing is cached until they can");
                             }
@@ -148,26 +148,26 @@ fn listen(
     is_faulty: &mut bool,
 ) -> Result<(), DbError> {
     let mut conn = Postgres::connect(address, Role::Listen(LATE))?;
-    let mut beats = String::new();
+    let mut heartbeats = String::new();
     conn.query("SELECT 'tenantry_beat_' || pg_backend_pid()", None, &[], &mut |row| {
-        row.text(0)?.clone_into(&mut beats);
+        row.text(0)?.clone_into(&mut heartbeats);
         Ok(())
     })?;
-    conn.batch(&format!("LISTEN {STALE}; LISTEN {beats}"))?;
+    conn.batch(&format!("LISTEN {STALE}; LISTEN {heartbeats}"))?;
     let origin = Instant::now();
     let mut heard_at = origin;
     let Some(now) = shared.upgrade() else { return Ok(()) };
-    // What was changed while nobody listened is not known.
+    // Changes while not listening are unknown.
     now.cache.forget_all();
     drop(now);
     while !stop.load(Ordering::SeqCst) {
         let Some(shared) = shared.upgrade() else { return Ok(()) };
-        beat(&mut conn, &shared, &beats, origin)?;
+        heartbeat(&mut conn, &shared, &heartbeats, origin)?;
         let next = Instant::now() + BEAT;
         loop {
             let left = next.saturating_duration_since(Instant::now());
             for (channel, payload) in conn.listen(left)? {
-                if channel != beats {
+                if channel != heartbeats {
                     hear(&shared, &payload);
                 } else if let Ok(sent) = payload.parse() {
                     heard_at = Instant::now();
@@ -188,8 +188,8 @@ fn listen(
     Ok(())
 }
 
-/// Sends a beat that says when it was sent, and looks at the database's clock on the way.
-fn beat(conn: &mut Postgres, shared: &Shared, channel: &str, origin: Instant) -> Result<(), DbError> {
+/// Sends a heartbeat that contains its time, and reads the database's clock with it.
+fn heartbeat(conn: &mut Postgres, shared: &Shared, channel: &str, origin: Instant) -> Result<(), DbError> {
     let sent = origin.elapsed().as_millis().to_string();
     let before = shared.clock.machine();
     let mut theirs = 0;
@@ -206,7 +206,7 @@ fn beat(conn: &mut Postgres, shared: &Shared, channel: &str, origin: Instant) ->
     Ok(())
 }
 
-/// Sets `clock` by the database's, which all processes over it go by.
+/// Sets `clock` to the database's, which all processes over it use.
 pub(crate) fn follow_database(conn: &mut Postgres, clock: &Clock) -> Result<(), DbError> {
     let before = clock.machine();
     let mut theirs = 0;
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_is_what_is_heard() {
+    fn notifications_arrive_as_sent() {
         let stale = vec![
             Stale::Partner(PartnerId(7)),
             Stale::Session(PartnerId(1), String::from("a-b_c")),
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn many_keys_are_told_as_partners_and_very_many_partners_as_everything() {
+    fn many_keys_are_sent_as_partners_and_very_many_partners_as_everything() {
         let users: Vec<_> = (0..101).map(|n| Stale::User(PartnerId(1 + n % 2), UserId(n))).collect();
         assert_eq!(encode(&users), "p1 p2");
         let partners: Vec<_> = (0..5_000).map(|n| Stale::Partner(PartnerId(n))).collect();

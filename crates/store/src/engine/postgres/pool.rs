@@ -1,5 +1,5 @@
-//! Units of work and reads on PostgreSQL: a bounded number of connections, each used by one blocking thread at a
-//! time. A unit whose transaction another one overtook is run again here; nobody else hears of it.
+//! Units of work and reads on PostgreSQL: a bounded number of connections, each used by one blocking thread at a time.
+//! A unit whose transaction conflicts with another is retried here, invisibly to its caller.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,32 +16,32 @@ use crate::store::Shared;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::PartnerId;
 
-/// How often a unit is run at most when others overtake it.
+/// Maximum number of attempts of a unit that conflicts with others.
 const ATTEMPTS: u32 = 40;
 
-/// How long that may take in all, but for the [first few](AT_LEAST) attempts: one may have waited long for a lock, only
-/// to find that its holder changed the row.
+/// How long that may take in total, except for the [first few](AT_LEAST) attempts: one may have waited long for a lock,
+/// only to find that its holder changed the row.
 const RETRYING: Duration = Duration::from_secs(5);
 const AT_LEAST: u32 = 3;
 
-/// How often a unit is run whose rows point to something that is not there: if that went away meanwhile, the rules
-/// see it the second time.
+/// Maximum number of attempts of a unit whose rows reference something that is missing: if that was removed meanwhile,
+/// the rules see it on the second attempt.
 const DANGLING: u32 = 3;
 
-/// A connection that is found dead within this time was so before the unit began.
+/// A connection that is found dead within this time was dead before the unit began.
 pub(crate) const SOON: Duration = Duration::from_secs(1);
 
-/// Requests that wait for a connection. More are refused at once.
+/// Maximum number of requests that wait for a connection. More are refused at once.
 const WAITING: usize = 4_096;
 
-/// A connection is replaced after this time: the server keeps what it learnt of each schema object per connection.
+/// A connection is replaced after this time: the server caches schema objects per connection.
 const LIFE: Duration = Duration::from_secs(1_800);
 
-/// How a unit's transaction begins: it sees one snapshot, and is refused when another one changed what it changes.
+/// The transaction of a unit: it sees one snapshot, and fails if another one changed what it changes.
 pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
 
-/// How a scan begins. It is planned for its values: the same text serves a term that nobody has and one that everybody
-/// has.
+/// The transaction of a scan. It is planned for its values: the same text serves a term without hits and one that
+/// matches everything.
 const BEGIN_SCAN: &str =
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan";
 
@@ -50,20 +50,20 @@ pub(crate) struct Pool {
     address: Arc<Address>,
     role: Role,
     idle: Mutex<Vec<Postgres>>,
-    /// Partners take turns in using them.
+    /// They are assigned round-robin across partners.
     turns: Turns,
     /// How long a request waits for a connection.
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Pool {
-    pub(crate) fn new(address: Arc<Address>, role: Role, size: usize, patience: Duration) -> Self {
+    pub(crate) fn new(address: Arc<Address>, role: Role, size: usize, timeout: Duration) -> Self {
         Self {
             address,
             role,
             idle: Mutex::new(Vec::new()),
             turns: Turns::new(size.max(1), WAITING, BUSY),
-            patience,
+            timeout,
         }
     }
 
@@ -73,15 +73,15 @@ impl Pool {
         pid: PartnerId,
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let turn = tokio::time::timeout(self.patience, self.turns.take(pid)).await.map_err(|_| busy())??;
+        let turn = tokio::time::timeout(self.timeout, self.turns.take(pid)).await.map_err(|_| busy())??;
         let pool = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
-            // Held to the end, also when whoever asked is gone.
+            // Held to the end, also when the requester is gone.
             let _turn = turn;
             work(&pool)
         })
         .await
-        .unwrap_or_else(|_| Err(Error::internal("a piece of database work panicked")))
+        .unwrap_or_else(|_| Err(Error::internal("a task on the database panicked")))
     }
 
     fn take(&self) -> Result<Postgres, DbError> {
@@ -95,7 +95,7 @@ impl Pool {
     fn give_back(&self, conn: Postgres) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if !conn.is_usable() {
-            // What happened to this one most likely happened to all.
+            // The others are most likely lost as well.
             let lost = std::mem::take(&mut *idle);
             drop(idle);
             drop(lost);
@@ -104,7 +104,7 @@ impl Pool {
         }
     }
 
-    /// Runs a unit of work until it is committed, refused, or others have overtaken it too often.
+    /// Runs a unit of work until it is committed, refused, or had too many conflicts.
     pub(crate) fn write<S: Scope + Clone, T>(
         &self,
         shared: &Shared,
@@ -131,9 +131,8 @@ impl Pool {
                     dangled += 1;
                     dangled < DANGLING
                 }
-                // Nothing was committed: the first connection of a pool after a failover is a dead one.
-                // Not where it went silent: whoever asked has waited long enough.
-                // So is one to a server that has become a standby.
+                // Nothing was committed: the first connection of a pool after a failover is a dead one. Not after a
+                // timeout: the requester has waited long enough. So is one to a server that has become a standby.
                 (Attempted::Refused(_), Some(Failure::Lost | Failure::ReadOnly)) => {
                     attempt == 1 && start.elapsed() < SOON
                 }
@@ -160,7 +159,7 @@ impl Pool {
                 Attempted::Refused(_) => {}
             }
             if failure == Some(Failure::Overtaken) {
-                // Those who met must not meet again in step.
+                // Units that conflicted must not retry in lockstep.
                 let wait = u64::try_from(shared.random.below(1 << attempt.min(6))).unwrap_or(0) + 1;
                 std::thread::sleep(Duration::from_millis(wait));
             }
@@ -197,7 +196,7 @@ impl Pool {
         result
     }
 
-    /// A connection that was not closed while it lay idle: a read is not run twice, since it need not be repeatable.
+    /// A connection that was not closed while idle: a read is not retried, since it need not be repeatable.
     fn take_live(&self) -> Result<Postgres> {
         loop {
             let mut conn = self.take().map_err(logged)?;
@@ -210,12 +209,12 @@ impl Pool {
     }
 }
 
-/// What came of running a unit of work once.
+/// The outcome of one attempt of a unit of work.
 enum Attempted<T> {
     Done(T),
-    /// Nothing of it was kept.
+    /// Nothing of it was stored.
     Refused(Error),
-    /// Nobody knows whether it was kept.
+    /// It is unknown whether it was stored.
     Unknown(Error),
 }
 
@@ -242,7 +241,7 @@ fn attempt_unit<S: Scope + Clone, T>(
         }
     };
     if !keep {
-        // What would have been refused must be known first.
+        // Deferred errors must be known first.
         let done = conn.catch_up();
         conn.roll_back();
         return done.map_or_else(|e| Attempted::Refused(e.into()), |()| Attempted::Done(value));
@@ -254,13 +253,13 @@ fn attempt_unit<S: Scope + Clone, T>(
     }
 }
 
-/// What came of a commit.
+/// The outcome of a commit.
 pub(crate) enum Committed {
     /// It is on disk.
     Kept,
-    /// Nothing of it was kept.
+    /// Nothing of it was stored.
     Refused(Error),
-    /// The connection was lost before the answer.
+    /// The connection was lost before the response.
     Unknown,
 }
 
@@ -269,17 +268,17 @@ pub(crate) fn out_of_reach() -> Error {
     DbError::Lost(String::new()).into()
 }
 
-/// Whoever asked must look: it is not known whether this was kept, and running it again could do it twice.
+/// The client must check: it is unknown whether this was stored, and retrying could do it twice.
 pub(crate) fn unknown() -> Error {
     Error::Unavailable {
         what: Cow::Borrowed(
-            "the database was lost in the middle of this change: it may or may not have been kept",
+            "the connection to the database was lost during this change: it may or may not have been stored",
         ),
         retry_after: Duration::from_secs(1),
     }
 }
 
-/// Writes what units caused beside their rows and commits, in one go with what was put off.
+/// Writes the effects of units and commits, in one round trip with deferred statements.
 pub(crate) fn commit(conn: &mut Postgres, shared: &Shared, effects: &Effects) -> Committed {
     let slot = conn.slot();
     let done = effects
@@ -308,12 +307,12 @@ pub(crate) fn commit(conn: &mut Postgres, shared: &Shared, effects: &Effects) ->
 
 const BUSY: &str = "all connections to the database are in use";
 
-/// There is no connection free, and none soon.
+/// No connection is free, and none will be soon.
 pub(crate) fn busy() -> Error {
     Error::Unavailable { what: Cow::Borrowed(BUSY), retry_after: Duration::from_secs(1) }
 }
 
-/// Says once, where it happens, why the database cannot be reached.
+/// Logs once, where it happens, why the database cannot be reached.
 fn logged(e: DbError) -> Error {
     match &e {
         DbError::Lost(why) => tracing::warn!(why, "the database cannot be reached"),

@@ -1,9 +1,9 @@
-//! Units that only add rows share transactions on PostgreSQL, as all units do on SQLite: those that wait are run one
-//! after the other in one transaction, their rows go to the server in a few statements, and one commit serves all.
+//! Units that only add rows share transactions on PostgreSQL, as all units do on SQLite: waiting units run one after
+//! the other in one transaction, their rows are sent to the server in a few statements, and one commit serves all.
 //!
-//! It is done in hope: when anything of a group is refused after it wrote, the transaction is undone and each unit is
-//! run by itself. Units that change rows never come here: a group would hold the locks of all its units, and two groups
-//! could wait for each other.
+//! This is optimistic: when anything of a batch is refused after it wrote, the transaction is rolled back and each unit
+//! is run separately. Units that change rows never come here: a batch would hold the locks of all its units, and two
+//! batches could deadlock.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,18 +21,18 @@ use tenantry_core::error::{Error, Result};
 use tenantry_core::fair::Fair;
 use tenantry_core::model::PartnerId;
 
-/// Units in one transaction.
+/// Maximum number of units in one transaction.
 const GROUP: usize = 64;
 
-/// Groups under way at once.
+/// Maximum number of concurrent batches.
 const GROUPS: usize = 2;
 
-/// Units that wait. More are refused.
+/// Maximum number of waiting units. More are refused.
 const WAITING: usize = 4_096;
 
-/// A unit that waits for its group.
+/// A unit that waits for its batch.
 trait Job: Send {
-    /// Runs the work once; false = its answer is not final, or nothing it wrote may be kept.
+    /// Runs the work once; false if its result is not final, or its writes must not be committed.
     fn run(
         &mut self,
         conn: &mut Postgres,
@@ -40,11 +40,11 @@ trait Job: Send {
         common: &mut Common,
         shared: &Shared,
     ) -> bool;
-    /// Runs the work by itself, with all that belongs to it; whether the database was there for it.
+    /// Runs the work separately, in its own transaction; returns whether the database was available.
     fn run_alone(&mut self, pool: &Pool, shared: &Shared) -> bool;
-    /// Gives up: its answer is this error.
+    /// Fails the unit with this error.
     fn refuse(&mut self, error: Error);
-    /// Sends the answer.
+    /// Sends the result.
     fn answer(self: Box<Self>);
 }
 
@@ -72,7 +72,7 @@ where
         let mut tx = Tx::open(conn, effects, self.scope.clone(), shared.context()).together(common);
         match catch_unwind(AssertUnwindSafe(|| (self.work)(&mut tx))) {
             Ok(Ok(Outcome::Commit(value))) => self.result = Ok(value),
-            // What was refused before anything was written disturbs nobody.
+            // A refusal before any write does not affect the others.
             Ok(Err(error)) if conn.written() == written && !conn.has_failed() => self.result = Err(error),
             _ => return false,
         }
@@ -89,12 +89,12 @@ where
     }
 
     fn answer(self: Box<Self>) {
-        // The asker may have gone away; what is committed stays committed.
+        // The requester may have gone away; what is committed stays committed.
         let _ = self.reply.send(self.result);
     }
 }
 
-/// Units that wait for a group.
+/// Units that wait for a batch.
 #[derive(Default)]
 pub(crate) struct Together {
     waiting: Mutex<Waiting>,
@@ -102,13 +102,13 @@ pub(crate) struct Together {
 
 #[derive(Default)]
 struct Waiting {
-    /// A group is made of those of all partners in turn.
+    /// A batch is taken round-robin across partners.
     jobs: Fair<PartnerId, Box<dyn Job>>,
     groups: usize,
 }
 
 impl Together {
-    /// Has a unit run with others and waits until it is on disk.
+    /// Runs a unit together with others and waits until it is on disk.
     pub(crate) async fn submit<S, T, F>(
         self: &Arc<Self>,
         pool: &Arc<Pool>,
@@ -126,10 +126,10 @@ impl Together {
         let unit = Unit { scope, work, result: Err(Error::internal("a unit of work did not run")), reply };
         if self.enqueue(pid, Box::new(unit))? {
             let (this, on, shared) = (Arc::clone(self), Arc::clone(pool), Arc::clone(shared));
-            // Not as part of this request, which may be broken off.
+            // Not as part of this request, which may be canceled.
             tokio::spawn(async move {
                 let (gathered, of) = (Arc::clone(&this), Arc::clone(&shared));
-                // A group is nobody's.
+                // A batch belongs to no partner.
                 let ran = on.run(PartnerId(0), move |pool| {
                     gathered.run_groups(pool, &of);
                     Ok(())
@@ -142,7 +142,7 @@ impl Together {
         answer.await.unwrap_or_else(|_| Err(Error::internal("a unit of work was dropped")))
     }
 
-    /// Whether a new group has to be started for it.
+    /// Whether a new batch must be started for it.
     fn enqueue(&self, pid: PartnerId, job: Box<dyn Job>) -> Result<bool> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.jobs.push(pid, job, WAITING).map_err(|_| Error::Unavailable {
@@ -174,7 +174,7 @@ impl Together {
                 1 => Committed::Refused(Error::internal("a unit by itself")),
                 _ => pool.with(|conn| run_group(conn, &mut group, shared)).unwrap_or_else(Committed::Refused),
             };
-            // One has waited for a database that does not answer: the others need not, one after the other.
+            // One has waited for a database that does not respond: the others need not do so, one after the other.
             let gave_up = |is_there: bool, begun: Instant| !is_there && begun.elapsed() > SOON;
             let is_there = !matches!(committed, Committed::Refused(Error::Unavailable { .. }));
             let mut is_gone = gave_up(is_there, begun);
@@ -196,7 +196,7 @@ impl Together {
         }
     }
 
-    /// There was no connection for those who wait.
+    /// There was no connection for the waiting units.
     fn refuse_all(&self) {
         loop {
             let group = self.take();
@@ -211,7 +211,7 @@ impl Together {
     }
 }
 
-/// Runs a group in one transaction.
+/// Runs a batch in one transaction.
 fn run_group(conn: &mut Postgres, group: &mut [Box<dyn Job>], shared: &Shared) -> Committed {
     conn.begin(pool::BEGIN);
     let (mut effects, mut common) = (Effects::default(), Common::of(group.len()));

@@ -1,4 +1,4 @@
-//! Numbers of commits that change an order of users, by which readers know what their snapshot has
+//! Numbers of commits that change an order of users, by which readers know which commits their snapshot includes
 //! (`engine/offset_index.rs`).
 
 use crate::engine::driver::{Connection, DbError};
@@ -8,7 +8,7 @@ pub(crate) fn latest(conn: &mut dyn Connection) -> Result<i64, DbError> {
     number(conn, "SELECT value FROM counters WHERE pid = 0 AND name = 'order_changes' AND slot = 0")
 }
 
-/// The number of the open transaction, which is to be one.
+/// The number of the open transaction, which becomes one.
 pub(crate) fn next(conn: &mut dyn Connection) -> Result<i64, DbError> {
     number(
         conn,

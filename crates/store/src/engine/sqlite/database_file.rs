@@ -1,4 +1,4 @@
-//! The file of an SQLite database as this process has opened it: locked against other processes, and known again.
+//! The file of an SQLite database as opened by this process: locked against other processes, and identified.
 //!
 //! The lock is flock(2), which on Linux is independent of the fcntl(2) locks that SQLite takes. When a process closes
 //! any descriptor of a file, its fcntl locks on that file are gone (sqlite.org/howtocorrupt.html §2.2): so the file is
@@ -17,11 +17,11 @@ use rustix::fs::{FlockOperation, StatVfsMountFlags, flock, statvfs};
 use crate::engine::sqlite::writer::log_path;
 use tenantry_core::error::{Conflict, Error, Result};
 
-/// A backup looks whether somebody holds the lock, for a moment: so often it is tried again, after such a pause.
+/// A backup briefly checks whether the lock is held: number of attempts, and the pause between them.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// What stays the same of a file whatever name it has.
+/// The identity of a file, independent of its name.
 type Inode = (u64, u64);
 
 fn inode(meta: &Metadata) -> Inode {
@@ -35,23 +35,23 @@ pub struct DatabaseFile {
     /// The write-ahead log: beside the file itself, wherever a symbolic link stands.
     log: PathBuf,
     database: Inode,
-    /// Known from the first look on that finds it.
+    /// Known from the first check that finds it.
     log_inode: OnceLock<Inode>,
     is_displaced: AtomicBool,
     _lock: File,
 }
 
-/// Whether a missing file is made.
+/// Whether a missing file is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
-    /// An empty one is made, for SQLite to fill.
+    /// An empty one is created, for SQLite to fill.
     Create,
     /// It is an error.
     Fail,
 }
 
 impl DatabaseFile {
-    /// Opens the file and locks it, whatever name it is opened by.
+    /// Opens the file and locks it, by whichever name.
     ///
     /// # Errors
     /// Another process has the lock (a conflict, `locked`), or the file cannot be opened.
@@ -65,19 +65,19 @@ impl DatabaseFile {
         Ok(Self { path: path.to_owned(), log, database, log_inode, is_displaced, _lock: file })
     }
 
-    /// The name that it was opened by.
+    /// The path as opened.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the last look found another file in its place, or none.
+    /// Whether the last check found another file in its place, or none.
     pub(crate) fn is_displaced(&self) -> bool {
         self.is_displaced.load(Ordering::SeqCst)
     }
 
-    /// Looks whether the database and its log are still where they were opened: what is written to a file without a
-    /// name is lost. The size of the log. Once the same files are back all is well again: nothing but their names
-    /// has changed for this process.
+    /// Checks that the database and its log are still where they were opened: what is written to a file without a name
+    /// is lost. Returns the size of the log. Once the same files are back, everything works again: only their names
+    /// have changed for this process.
     ///
     /// # Errors
     /// They are not: unavailable.
@@ -91,29 +91,28 @@ impl DatabaseFile {
         match (was_displaced, is_here) {
             (false, false) => tracing::error!(
                 %path,
-                "the database's file or its log was moved, deleted or replaced while it is in use: nothing is stored \
-                 until the same files are back in their place, or the server is started again on what is there"
+                "the database's file or its log was moved, deleted or replaced while in use: nothing is stored until \
+                 the same files are back in place, or the server is restarted with the new ones"
             ),
-            (true, true) => tracing::warn!(%path, "the database's file is back in its place"),
+            (true, true) => tracing::warn!(%path, "the database's file is back in place"),
             _ => {}
         }
         if is_here {
             return Ok(log.map_or(0, |log| log.len()));
         }
         Err(Error::Unavailable {
-            what: "the server cannot store anything: the file of its database was moved, deleted or replaced"
-                .into(),
+            what: "the server cannot store anything: its database file was moved, deleted or replaced".into(),
             retry_after: Duration::from_secs(30),
         })
     }
 
-    /// Whether its file system takes no writes.
+    /// Whether its file system is read-only.
     pub(crate) fn is_read_only(&self) -> bool {
         statvfs(&self.path).is_ok_and(|stat| stat.f_flag.contains(StatVfsMountFlags::RDONLY))
     }
 }
 
-/// Looks whether no process has locked the file. Keep what is returned until the last connection to the database is
+/// Checks that no process has locked the file. The result must live until the last connection to the database is
 /// closed.
 ///
 /// # Errors
@@ -126,7 +125,7 @@ pub fn expect_unlocked(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// To be written where that is allowed: some file systems lock nothing else. What cannot be written is told by SQLite.
+/// Opened for writing if allowed: some file systems lock nothing else. SQLite reports files that cannot be written.
 fn open(path: &Path, missing: Missing) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let written = options.read(true).write(true).create(missing == Missing::Create).mode(0o600).open(path);
@@ -144,7 +143,7 @@ fn lock(file: &File, operation: FlockOperation, path: &Path) -> Result<()> {
             Err(rustix::io::Errno::WOULDBLOCK) if attempt < ATTEMPTS => std::thread::sleep(PAUSE),
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let detail = format!(
-                    "another process works on the file {}, perhaps by another name of it: stop that one first",
+                    "another process uses the file {}, perhaps by another name: stop it first",
                     path.display()
                 );
                 let (field, users) = (None, Vec::new());
@@ -156,7 +155,7 @@ fn lock(file: &File, operation: FlockOperation, path: &Path) -> Result<()> {
                 }));
             }
             Err(rustix::io::Errno::INTR) => {}
-            // Not every file system knows locks; that of the data directory is held as well.
+            // Not every file system supports locks; the data directory is locked as well.
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "the database's file cannot be locked");
                 break;
@@ -167,11 +166,11 @@ fn lock(file: &File, operation: FlockOperation, path: &Path) -> Result<()> {
 }
 
 fn not_opened(path: &Path, error: &io::Error) -> String {
-    let mend = match error.kind() {
+    let hint = match error.kind() {
         io::ErrorKind::PermissionDenied => "; this user must be able to write it and its directory",
         io::ErrorKind::ReadOnlyFilesystem => "; its file system is read-only",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free space",
         _ => "",
     };
-    format!("cannot open the database {}: {error}{mend}", path.display())
+    format!("cannot open the database {}: {error}{hint}", path.display())
 }

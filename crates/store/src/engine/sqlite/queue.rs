@@ -1,11 +1,11 @@
-//! What waits for a thread, by partner: nobody's flood keeps another partner waiting, and nothing waits without bound.
+//! A bounded queue for a thread, fair across partners.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use tenantry_core::fair::Fair;
 use tenantry_core::model::PartnerId;
 
-/// Such a queue between threads.
+/// A fair queue between threads.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
@@ -18,12 +18,12 @@ struct State<T> {
     is_closed: bool,
 }
 
-/// Why something may not wait.
+/// Why an item is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// Too many wait already, and this partner has its share of them.
+    /// The queue is full, and this partner has its share of it.
     Full,
-    /// Nothing is taken from it any more.
+    /// The queue is closed.
     Closed,
 }
 
@@ -55,12 +55,12 @@ impl<T> Queue<T> {
         self.state().fair.has_room(pid, limit)
     }
 
-    /// What is next, if something waits.
+    /// Takes the next item, if there is one.
     pub(crate) fn try_pop(&self) -> Option<T> {
         self.state().fair.pop()
     }
 
-    /// What is next; waits for it. None when the queue is closed and empty.
+    /// Waits for the next item. `None` when the queue is closed and empty.
     pub(crate) fn pop(&self) -> Option<T> {
         let mut state = self.state();
         loop {
@@ -74,7 +74,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Nothing more may come; what waits is still taken.
+    /// Closes the queue for new items; waiting ones are still taken.
     pub(crate) fn close(&self) {
         self.state().is_closed = true;
         self.arrived.notify_all();

@@ -1,29 +1,30 @@
-//! The substring indexes of SQLite (B27) as commits keep them; what is asked of them is `listing/search.rs`.
+//! Maintains the substring indexes of SQLite (B27); `listing/search.rs` queries them.
 
 use crate::engine::driver::{Connection, DbError, Dialect};
 use tenantry_core::model::{PartnerId, UserId};
 
-/// Parts the values of one user in the index. Control characters are refused in values and in terms, so a match
-/// never runs from one value into the next.
+/// Separates the values of one user in the index. Control characters are refused in values and in terms, so that a
+/// match never spans two values.
 pub(crate) const SEPARATOR: char = '\u{1}';
 
-/// What the indexes must learn of one user.
+/// A change of one user in the indexes.
 #[derive(Debug)]
 pub(crate) struct SearchChange {
     pub(crate) pid: PartnerId,
     pub(crate) user_id: UserId,
-    /// The text that they hold of it; none for a new user.
+    /// The indexed text; `None` for a new user.
     pub(crate) before: Option<String>,
-    /// The text from now on; none for a deleted user.
+    /// The new text; `None` for a deleted user.
     pub(crate) after: Option<String>,
 }
 
-/// The bits of a place that are the user's: room for 68 billion users, and for 134 million partners. `PLACES`, `USER_THERE`
-/// and `place_of` of `listing/search.rs` have the same in them.
+/// The bits of a row id for the user's id: room for 68 billion users, and for 134 million partners. `PLACES`,
+/// `USER_THERE` and `place_of` of `listing/search.rs` must match.
 pub(crate) const USER_BITS: u32 = 36;
 
-/// Where a user stands in the indexes: its own number below, its partner's above it. So the users of a partner stand side
-/// by side in every list of an index, and a search reads that part of the list alone, whatever the other partners have.
+/// The row id of a user in the indexes: the user's id in the lower bits, the partner's above. So the users of a partner
+/// are contiguous in every list of an index, and a search reads only that part of the list, however large the other
+/// partners are.
 pub(crate) fn place(pid: PartnerId, user_id: UserId) -> Result<i64, DbError> {
     let has_room = pid.0 >> (i64::BITS - 1 - USER_BITS) == 0 && user_id.0 >> USER_BITS == 0;
     if !has_room {
@@ -35,15 +36,15 @@ pub(crate) fn place(pid: PartnerId, user_id: UserId) -> Result<i64, DbError> {
     Ok(pid.0 << USER_BITS | user_id.0)
 }
 
-/// Brings the indexes up to date, once per group of units. FTS5 flushes its pending terms at every SAVEPOINT, so
-/// doing this inside the units would cost four times as much.
+/// Updates the indexes, once per batch of units. FTS5 flushes its pending terms at every SAVEPOINT, so doing this
+/// inside the units would cost four times as much.
 ///
-/// A deletion is told by the text that goes: `before` must be what the index holds, to the letter.
+/// A deletion needs the deleted text: `before` must be exactly what is indexed.
 pub(crate) fn apply(conn: &mut dyn Connection, changes: &mut [SearchChange]) -> Result<(), DbError> {
     if conn.dialect() == Dialect::Postgres {
         return Ok(());
     }
-    // FTS5 also flushes where a row comes before the last one. The changes of one user keep their order.
+    // FTS5 also flushes when row ids are not ascending. The changes of one user keep their order.
     changes.sort_by_key(|change| (change.pid, change.user_id));
     for change in changes.iter() {
         let place = place(change.pid, change.user_id)?;
@@ -70,7 +71,7 @@ pub(crate) fn apply(conn: &mut dyn Connection, changes: &mut [SearchChange]) -> 
     Ok(())
 }
 
-/// A character, or two that stand side by side, as one word of the index, which knows letters and digits.
+/// A character, or two adjacent ones, as one word of the index, which only has letters and digits.
 pub(crate) fn push_gram(to: &mut String, first: u64, second: Option<u64>) {
     push_hex(to, first);
     if let Some(second) = second {
@@ -79,7 +80,7 @@ pub(crate) fn push_gram(to: &mut String, first: u64, second: Option<u64>) {
     }
 }
 
-/// A user has some fifty of these words, and what is in `std::fmt` takes ten times as long.
+/// A user has some fifty of these words, and `std::fmt` takes ten times as long.
 fn push_hex(to: &mut String, number: u64) {
     let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
     to.extend(

@@ -1,8 +1,8 @@
-//! The one writer of an SQLite database: group commit.
+//! The single writer of an SQLite database, with group commit.
 //!
-//! Units of work queue up. The thread takes what is there, runs each unit in a SAVEPOINT of one transaction,
-//! brings the search index and the totals up to date once, commits (one fsync), forgets stale callers, and only
-//! then answers everybody, refusals too: a `409` against a row that did not commit would be false.
+//! Units of work queue up. The thread takes a batch, runs each unit in a SAVEPOINT of one transaction, updates the
+//! search index and the totals once, commits (one fsync), invalidates the cache, and only then responds to all units,
+//! including refused ones: a `409` because of a row that did not commit would be wrong.
 
 mod job;
 
@@ -29,48 +29,48 @@ use job::{GroupLost, Job, Unit};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::PartnerId;
 
-/// Units of a burst may wait for the writer for about so long: as many as it has lately done in that time. More are
-/// refused with [`Error::Unavailable`], so that under any load those that are taken are done soon.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// The target waiting time of a burst: as many units as the writer has recently done in this time may wait. More are
+/// refused with [`Error::Unavailable`], so that under any load accepted units are done soon.
+const QUEUE_TIME: Duration = Duration::from_millis(50);
 
-/// So many of a burst may always wait: a group, and one more beside it.
+/// Minimum limit for a burst: a batch, and one more beside it.
 const SHORTEST_QUEUE: usize = 2 * GROUP;
 
-/// More than so many never wait.
+/// Maximum limit.
 const LONGEST_QUEUE: usize = 4_096;
 
-/// A writer that has had no rest for so long has more to do than a burst. A long queue would then never become shorter:
-/// it would only make everybody wait.
+/// A writer that was busy for this long has more than a burst to do. A long queue would then never become shorter: it
+/// would only add latency.
 const BURST: Duration = Duration::from_millis(100);
 
-/// By so much less waits then, together with what is in work. So many may always: they keep the writer busy, and 64
-/// clients that wait for their answers are never refused.
+/// The target waiting time then, including the units in progress. The minimum keeps the writer busy, and 64 clients
+/// that wait for their responses are never refused.
 const STANDING: usize = 5;
 const SHORTEST_STANDING: usize = 96;
-/// So many of them may always wait beside what is in work.
+/// Minimum limit then, beside the units in progress.
 const ALWAYS: usize = 32;
 
-/// Units in one transaction. More would only make the first ones wait.
+/// Maximum number of units in one transaction. More would only delay the first ones.
 const GROUP: usize = 128;
 
-/// From this size on the log is moved into the database by the checkpointer.
+/// From this size on the checkpointer moves the log into the database.
 const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
 
 /// At this size the writer itself waits for a checkpoint, so the log never grows without bound.
 const CHECKPOINT_HARD_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How long everybody's writes may wait for reads that keep the log from being emptied.
+/// How long all writes may wait for reads that prevent the truncation of the log.
 const EMPTYING: Duration = Duration::from_millis(50);
 
-/// How long the writer leaves the log alone after it could not be emptied. A backup reads for minutes: if each group
+/// How long the writer leaves the log alone after it could not be truncated. A backup reads for minutes: if each batch
 /// waited for it, every write would be slow.
 const EMPTYING_PAUSE: Duration = Duration::from_secs(1);
 
-/// What the writer is asked to do.
+/// A command to the writer.
 enum Order {
     /// Run a unit of work.
     Run(Box<dyn Job>),
-    /// Empty the log; answers whether that was possible.
+    /// Truncate the log; returns whether that was possible.
     EmptyLog(oneshot::Sender<Result<bool>>),
 }
 
@@ -80,15 +80,15 @@ impl Order {
     }
 }
 
-/// Asks for a checkpoint; whoever waits for it is told when it is done.
+/// Requests a checkpoint, and notifies the waiters when it is done.
 type Due = Option<oneshot::Sender<()>>;
 
-/// What waits for the writer, by partner.
+/// The queue of the writer, by partner.
 struct Orders {
     queue: Queue<Order>,
-    /// How many of them are no large units.
+    /// The number of small units in it.
     small: AtomicUsize,
-    /// How many units may wait.
+    /// The current limit.
     limit: AtomicUsize,
 }
 
@@ -102,7 +102,7 @@ impl Orders {
             match refused {
                 Refused::Full => full(),
                 Refused::Closed => Error::Unavailable {
-                    what: Cow::Borrowed("the server is ending"),
+                    what: Cow::Borrowed("the server is stopping"),
                     retry_after: Duration::from_secs(1),
                 },
             }
@@ -125,20 +125,20 @@ impl Orders {
     }
 }
 
-/// How many units may wait, learnt from how long the last ones took.
-struct Patience {
-    /// Units in [`PATIENCE`]: an average that a single slow or small group does not move far.
+/// The limit of the queue, derived from the duration of the last units.
+struct QueueLimit {
+    /// Units in [`QUEUE_TIME`]: an average that a single slow or small batch does not change much.
     fit: usize,
-    /// Since when there was always a next unit when a group was done.
+    /// Since when there was always a next unit at the end of a batch.
     busy_since: Option<Instant>,
 }
 
-impl Patience {
+impl QueueLimit {
     fn is_overloaded(&self, now: Instant) -> bool {
         self.busy_since.is_some_and(|since| now.duration_since(since) >= BURST)
     }
 
-    /// How many may wait while so many are in work.
+    /// The limit while this many units are in progress.
     fn beside(&self, units: usize, now: Instant) -> usize {
         if self.is_overloaded(now) {
             (self.fit / STANDING).max(SHORTEST_STANDING).saturating_sub(units).max(ALWAYS)
@@ -147,22 +147,22 @@ impl Patience {
         }
     }
 
-    /// Takes note of a group.
+    /// Records a batch.
     fn learn(&mut self, units: usize, begun: Instant, now: Instant) {
         let took = now.duration_since(begun);
-        let fit = PATIENCE.as_nanos().saturating_mul(units as u128) / took.as_nanos().max(1);
+        let fit = QUEUE_TIME.as_nanos().saturating_mul(units as u128) / took.as_nanos().max(1);
         let fit = usize::try_from(fit).unwrap_or(LONGEST_QUEUE).clamp(1, LONGEST_QUEUE);
         self.fit = (self.fit * 7 + fit) / 8;
         self.busy_since.get_or_insert(begun);
     }
 
-    /// Nothing waits, or a large unit took its time, of which the others know nothing.
+    /// The queue is empty, or a large unit was done, whose duration says nothing about others.
     fn rest(&mut self) {
         self.busy_since = None;
     }
 }
 
-/// The way to the writer thread. Dropping it ends the thread once its queue is empty.
+/// A handle to the writer thread. Dropping it ends the thread once its queue is empty.
 pub(crate) struct Writer {
     orders: Arc<Orders>,
     due: Option<SyncSender<Due>>,
@@ -218,7 +218,7 @@ impl Writer {
         Ok(Self { orders, due: Some(ask), threads })
     }
 
-    /// Has a unit of work run and waits until it is on disk.
+    /// Runs a unit of work and waits until it is on disk.
     pub(crate) async fn submit<S, T, F>(&self, scope: S, large: bool, work: F) -> Result<T>
     where
         S: Scope + Clone + Send + 'static,
@@ -233,10 +233,10 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// Empties the log; false when a long read keeps it.
+    /// Truncates the log; false if a long read prevents it.
     pub(crate) async fn empty_log(&self) -> Result<bool> {
-        // First beside the writer, so that little is left for it to do. Where a checkpoint already waits for its turn,
-        // that one does it.
+        // First beside the writer, so that little is left for it to do. If a checkpoint is already waiting, that one
+        // does it.
         let (done, moved) = oneshot::channel();
         if self.due.as_ref().is_some_and(|due| due.try_send(Some(done)).is_ok()) {
             let _ = moved.await;
@@ -256,9 +256,7 @@ impl Writer {
 /// The writer panicked with this unit.
 fn gone() -> Error {
     Error::Unavailable {
-        what: Cow::Borrowed(
-            "the server failed in the middle of this change: it may or may not have been kept",
-        ),
+        what: Cow::Borrowed("the server failed during this change: it may or may not have been stored"),
         retry_after: Duration::from_secs(1),
     }
 }
@@ -287,23 +285,23 @@ struct Loop {
     orders: Arc<Orders>,
     point: Arc<PointReaders>,
     offset_index: Option<Arc<OffsetIndex>>,
-    /// Of the log, after the last group.
+    /// Size of the log after the last batch.
     log_size: u64,
     due: SyncSender<Due>,
-    /// When to try again to empty the log; none = a long read has not kept it.
+    /// When to try to truncate the log again; `None` if no long read prevented it.
     emptying_at: Option<Instant>,
     is_first: bool,
-    /// Let go after the connection.
+    /// Dropped after the connection.
     file: Arc<DatabaseFile>,
 }
 
 impl Drop for Loop {
     fn drop(&mut self) {
-        // Also when the writer has panicked too often: whoever waits for it must be told.
+        // Also when the writer has panicked too often: waiting units must get an error.
         self.orders.queue.close();
         while self.orders.try_pop().is_some() {}
         if self.file.check().is_err() {
-            // Other files have these names. Closed as the last one, a connection would remove the log of that name; while
+            // Other files have these names now. Closing the last connection would remove the log of that name; while
             // this one stays open it is not the last one.
             std::mem::forget(self.conn.take());
         }
@@ -316,13 +314,13 @@ impl Loop {
             self.recover();
         }
         let orders = Arc::clone(&self.orders);
-        let (mut next, mut patience) = (None, Patience { fit: LONGEST_QUEUE, busy_since: None });
+        let (mut next, mut limit) = (None, QueueLimit { fit: LONGEST_QUEUE, busy_since: None });
         let allow = |limit| orders.limit.store(limit, Ordering::Relaxed);
         loop {
             let waiting = next.take().or_else(|| orders.try_pop());
             let Some(first) = waiting.or_else(|| {
-                patience.rest();
-                allow(patience.beside(0, Instant::now()));
+                limit.rest();
+                allow(limit.beside(0, Instant::now()));
                 orders.pop()
             }) else {
                 return;
@@ -340,7 +338,7 @@ impl Loop {
             while !alone && group.len() < GROUP {
                 match orders.try_pop() {
                     Some(Order::Run(job)) if !job.is_large() => group.push(job),
-                    // A large unit gets a group of its own, after this one.
+                    // A large unit gets its own batch, after this one.
                     Some(other) => {
                         next = Some(other);
                         break;
@@ -349,21 +347,21 @@ impl Loop {
                 }
             }
             let (units, begun) = (group.len(), Instant::now());
-            allow(patience.beside(units, begun));
+            allow(limit.beside(units, begun));
             self.commit(group, || {
                 let now = Instant::now();
                 if alone {
-                    patience.rest();
+                    limit.rest();
                 } else {
-                    patience.learn(units, begun, now);
+                    limit.learn(units, begun, now);
                 }
-                allow(patience.beside(0, now));
+                allow(limit.beside(0, now));
             });
             self.keep_log_short();
         }
     }
 
-    /// After a panic nobody knows how far the last group has come, so that nothing in memory is believed.
+    /// After a panic the state of the last batch is unknown, so nothing in memory is used.
     fn recover(&mut self) {
         if let Some(conn) = self.conn.as_ref().filter(|conn| conn.in_transaction()) {
             let _ = conn.control("ROLLBACK");
@@ -385,16 +383,17 @@ impl Loop {
         self.point.without_snapshots(|| conn.empty_log(EMPTYING))
     }
 
-    /// Runs and commits a group and answers it. `done` comes before the answers: whoever gets one may ask again at once.
+    /// Runs and commits a batch and sends the responses. `done` comes before them: a client may send its next request
+    /// at once.
     fn commit(&mut self, mut group: Vec<Box<dyn Job>>, done: impl FnOnce()) {
         let mut effects = Effects::default();
         let committed = self.attempt(&mut group, &mut effects);
         #[cfg(test)]
         self.shared.supervisor.trip("writer");
-        // Before anything is acknowledged: what was written to a file without a name is lost.
+        // Before any acknowledgement: what was written to a file without a name is lost.
         let here = self.file.check();
         if committed.is_ok() {
-            // First: a caller that is forgotten must not be read again from an old snapshot.
+            // First: an invalidated caller must not be read again from an old snapshot.
             self.point.committed();
             self.shared.cache.forget(effects.stale.iter().chain(&effects.stale_here));
         }
@@ -411,14 +410,14 @@ impl Loop {
         }
     }
 
-    /// Runs and commits a group, unless its file is not in its place; what is written then is nowhere.
+    /// Runs and commits a batch, unless the file is not in its place; what is written then is lost.
     fn attempt(&mut self, group: &mut [Box<dyn Job>], effects: &mut Effects) -> Result<(), GroupLost> {
         if self.file.is_displaced() {
             self.file.check()?;
         }
         let health = Arc::clone(&self.shared);
         let health = &health.health;
-        // A group of refusals writes nothing, so it does not tell whether anything can be written.
+        // A batch of refusals writes nothing, so it does not show whether writes work.
         let before = health.is_failing().then(|| self.conn().map_or(0, |conn| conn.total_changes()));
         let outcome = match &mut *group {
             [alone] if alone.is_large() => self.run_alone(alone.as_mut(), effects),
@@ -427,7 +426,7 @@ impl Loop {
         match &outcome {
             Err(lost) => {
                 let (cause, units) = (lost.cause(), group.len());
-                // Once, not at every attempt while it lasts.
+                // Once, not on every attempt.
                 if health.failed(&lost.error()) {
                     tracing::error!(cause, units, "a group of writes was not committed");
                 } else {
@@ -445,7 +444,7 @@ impl Loop {
         outcome
     }
 
-    /// Why a transaction is not open any more: what its last unit was told.
+    /// Why a transaction is not open any more: the error of its last unit.
     fn rolled_back(&self, job: &dyn Job) -> GroupLost {
         match job.unavailable() {
             Some(_) if self.file.is_read_only() => {
@@ -474,9 +473,9 @@ impl Loop {
         self.conclude(effects, &numbers)
     }
 
-    /// Like [`Loop::run_group`], for a large unit, which is the whole transaction: without a SAVEPOINT. Within one SQLite
-    /// keeps each page as it was, in a list that it walks through at the end of every statement: a thousand creates
-    /// cost ten times as much that way (measured, at 100,000 users).
+    /// Like [`Loop::run_group`], for a large unit, which is the whole transaction: without a SAVEPOINT. Within one
+    /// SQLite keeps the original of each page, in a list that it scans at the end of every statement: a thousand
+    /// creates cost ten times as much that way (measured, at 100,000 users).
     fn run_alone(&mut self, job: &mut dyn Job, effects: &mut Effects) -> Result<(), GroupLost> {
         self.control("BEGIN IMMEDIATE")?;
         let (mut caused, mut numbers) = (Effects::default(), Numbers::default());
@@ -496,7 +495,7 @@ impl Loop {
         let conn =
             self.conn.as_mut().ok_or_else(|| GroupLost::Other(String::from("the writer has ended")))?;
         let keep = job.run(conn, effects, numbers, &self.shared, &self.orders.small);
-        // A full disk rolls everything back, also what earlier units of the group wrote.
+        // A full disk rolls back everything, also what earlier units of the batch wrote.
         if conn.in_transaction() { Ok(keep) } else { Err(self.rolled_back(job)) }
     }
 
@@ -521,10 +520,10 @@ impl Loop {
         }
     }
 
-    /// Why a group was not committed.
+    /// Why a batch was not committed.
     fn lost(&self, e: DbError) -> GroupLost {
         match e {
-            // SQLite says of either only that writing failed.
+            // SQLite only reports that writing failed.
             DbError::Disk(cause) if self.file.is_read_only() => GroupLost::of(DbError::ReadOnly(cause)),
             e => GroupLost::of(e),
         }
@@ -533,7 +532,7 @@ impl Loop {
     fn keep_log_short(&mut self) {
         let size = self.log_size;
         if size > CHECKPOINT_HARD_BYTES && self.emptying_at.is_none_or(|at| Instant::now() >= at) {
-            // A long read can keep it: then a later group tries again.
+            // A long read can prevent it: then a later batch tries again.
             let emptied = self.empty_log();
             let is_empty = *emptied.as_ref().unwrap_or(&false);
             self.emptying_at = (!is_empty).then(|| Instant::now() + EMPTYING_PAUSE);
@@ -541,13 +540,13 @@ impl Loop {
                 tracing::warn!(?e, "the log could not be shortened");
             }
         } else if size > CHECKPOINT_BYTES {
-            // A full channel means that a checkpoint is under way already.
+            // A full channel means that a checkpoint is already in progress.
             let _ = self.due.try_send(None);
         }
     }
 }
 
-/// Moves the log into the database beside the writer, so no commit pays for it.
+/// Moves the log into the database beside the writer, so that no commit pays for it.
 fn checkpoint(conn: &Sqlite, due: &Receiver<Due>, point: &PointReaders, begun: &dyn Fn()) {
     while let Ok(waiting) = due.recv() {
         begun();
@@ -572,32 +571,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_may_wait_longer_than_what_never_ends() {
+    fn a_burst_may_queue_longer_than_constant_overload() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let mut patience = Patience { fit: SHORTEST_QUEUE, busy_since: None };
-        // 5 units a millisecond, 250 in the patience.
+        let mut limit = QueueLimit { fit: SHORTEST_QUEUE, busy_since: None };
+        // 5 units a millisecond, 250 in [`QUEUE_TIME`].
         for n in 0..5 {
-            assert_eq!(patience.beside(100, at(n * 20)), SHORTEST_QUEUE, "{n}");
-            patience.learn(100, at(n * 20), at(n * 20 + 20));
+            assert_eq!(limit.beside(100, at(n * 20)), SHORTEST_QUEUE, "{n}");
+            limit.learn(100, at(n * 20), at(n * 20 + 20));
         }
         let now = at(100);
-        let limits = [0, 40, 100].map(|units| patience.beside(units, now));
+        let limits = [0, 40, 100].map(|units| limit.beside(units, now));
         assert_eq!(limits, [SHORTEST_STANDING, SHORTEST_STANDING - 40, ALWAYS]);
         // After a rest it is a burst again.
-        patience.rest();
-        assert_eq!(patience.beside(100, now), SHORTEST_QUEUE);
+        limit.rest();
+        assert_eq!(limit.beside(100, now), SHORTEST_QUEUE);
     }
 
     #[test]
     fn a_fast_writer_lets_more_wait_within_bounds() {
         let start = Instant::now();
-        let mut patience = Patience { fit: LONGEST_QUEUE, busy_since: None };
-        // 64 a millisecond: 3,200 in the patience.
+        let mut limit = QueueLimit { fit: LONGEST_QUEUE, busy_since: None };
+        // 64 a millisecond: 3,200 in [`QUEUE_TIME`].
         for _ in 0..100 {
-            patience.learn(64, start, start + Duration::from_millis(1));
+            limit.learn(64, start, start + Duration::from_millis(1));
         }
-        assert!((600..=680).contains(&patience.beside(0, start + BURST)));
-        assert!((3_100..=LONGEST_QUEUE).contains(&patience.beside(0, start)));
+        assert!((600..=680).contains(&limit.beside(0, start + BURST)));
+        assert!((3_100..=LONGEST_QUEUE).contains(&limit.beside(0, start)));
     }
 }

@@ -10,13 +10,13 @@ use crate::engine::postgres::{Postgres, Role};
 use crate::engine::sqlite::{Sqlite, Use};
 use crate::ops::copy::layout::{Table, quoted};
 use crate::ops::copy::rows::Chunk;
-use crate::ops::copy::{Place, mark};
+use crate::ops::copy::{CopyLocation, mark};
 use crate::ops::migrate::{self, Aim, number};
 use tenantry_core::clock::Clock;
 use tenantry_core::error::{Error, Result};
 
 /// How long the session of a copy that was just broken off may take to end.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One end.
 pub(super) struct End {
@@ -35,10 +35,10 @@ impl End {
     ///
     /// # Errors
     /// It is not there, not Tenantry's, of another version, or an unfinished copy itself.
-    pub(super) fn source(place: &Place<'_>) -> Result<Self> {
+    pub(super) fn source(place: &CopyLocation<'_>) -> Result<Self> {
         let (mut end, version) = match place {
-            Place::Sqlite(path) => Self::sqlite_source(path)?,
-            Place::Postgres(options) => {
+            CopyLocation::Sqlite(path) => Self::sqlite_source(path)?,
+            CopyLocation::Postgres(options) => {
                 let address = options.address()?;
                 let mut conn = migrate::connect(&address, Role::Copy)?;
                 let version = migrate::postgres_version(&mut conn, &address.shown())?;
@@ -48,23 +48,23 @@ impl End {
         let shown = end.shown.clone();
         if version == 0 {
             return Err(Error::internal(format!(
-                "{shown} holds nothing of Tenantry: there is nothing to copy"
+                "{shown} contains nothing of Tenantry: there is nothing to copy"
             )));
         }
         if mark::is_there(end.conn())? {
             return Err(Error::internal(format!(
-                "{shown} is itself a copy that is not finished: finish that one first, or copy from where it came"
+                "{shown} is itself an unfinished copy: finish that one first, or copy from its source"
             )));
         }
         if version < migrate::KNOWN {
-            let mend = match place {
-                Place::Sqlite(_) => {
-                    "start and stop this version's `tenantry serve` on it once, which brings it up to date"
+            let hint = match place {
+                CopyLocation::Sqlite(_) => {
+                    "start and stop this version's `tenantry serve` with it once, which migrates it"
                 }
-                Place::Postgres(_) => "run `tenantry migrate` with this version on it",
+                CopyLocation::Postgres(_) => "run `tenantry migrate` with this version on it",
             };
             return Err(Error::internal(format!(
-                "{shown} has schema {version}, and this version of Tenantry copies {}: {mend}",
+                "{shown} has schema {version}, and this version of Tenantry copies {}: {hint}",
                 migrate::KNOWN
             )));
         }
@@ -85,9 +85,9 @@ impl End {
     ///
     /// # Errors
     /// As [`crate::store::Store::open_sqlite`] and [`crate::store::Store::open_postgres`].
-    pub(super) fn target(place: &Place<'_>, clock: &Clock) -> Result<Self> {
+    pub(super) fn target(place: &CopyLocation<'_>, clock: &Clock) -> Result<Self> {
         match place {
-            Place::Sqlite(path) => {
+            CopyLocation::Sqlite(path) => {
                 migrate::check_file(path)?;
                 if path.exists() {
                     migrate::check_version(&mut Sqlite::open(path, Use::Look)?, path)?;
@@ -97,7 +97,7 @@ impl End {
                 migrate::migrate(&mut conn, version, clock.now())?;
                 Ok(Self { conn: Conn::Sqlite(conn), shown: path.display().to_string() })
             }
-            Place::Postgres(options) => {
+            CopyLocation::Postgres(options) => {
                 let address = options.address()?;
                 migrate::migrate_postgres(&address, Aim::Fill, clock)?;
                 let conn = migrate::connect(&address, Role::Copy)?;
@@ -121,8 +121,8 @@ impl End {
     }
 
     /// Which database it is, by whatever name it was called.
-    pub(super) fn identity(&mut self, place: &Place<'_>) -> Result<String> {
-        if let Place::Sqlite(path) = place {
+    pub(super) fn identity(&mut self, place: &CopyLocation<'_>) -> Result<String> {
+        if let CopyLocation::Sqlite(path) = place {
             let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
             return Ok(path.display().to_string());
         }
@@ -152,10 +152,10 @@ impl End {
         );
         let start = Instant::now();
         while number(&mut **conn, &sql)? == 0 {
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > TIMEOUT {
                 let shown = &self.shown;
                 return Err(Error::internal(format!(
-                    "another `tenantry copy` is at work on {shown}: wait for it"
+                    "another `tenantry copy` into {shown} is running: wait for it"
                 )));
             }
             sleep(Duration::from_millis(50));
@@ -304,7 +304,7 @@ impl End {
     pub(super) fn how_to_empty(&self) -> String {
         match self.dialect() {
             Dialect::Sqlite => format!("delete {0}, {0}-wal and {0}-shm", self.shown),
-            Dialect::Postgres => format!("drop the database {} and make it anew", self.shown),
+            Dialect::Postgres => format!("drop the database {} and create it again", self.shown),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::driver::{Connection, DbError, Dialect, Kind};
+use crate::engine::driver::{ColumnKind, Connection, DbError, Dialect};
 use crate::listing::search;
 use crate::ops::copy::mark;
 use tenantry_core::error::{Error, Result};
@@ -19,7 +19,7 @@ pub(super) struct Table {
     pub(super) name: String,
     /// In the order of their names: so is a checksum the same wherever it was computed.
     pub(super) columns: Vec<String>,
-    pub(super) kinds: Vec<Kind>,
+    pub(super) kinds: Vec<ColumnKind>,
     /// The columns that the source keeps it sorted by.
     pub(super) from_key: Vec<usize>,
     /// The columns that the target keeps it sorted by.
@@ -41,7 +41,7 @@ pub(super) fn quoted(name: &str) -> String {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Column {
-    kind: Kind,
+    kind: ColumnKind,
     may_be_null: bool,
     /// Its place in the primary key.
     key: Option<i64>,
@@ -96,10 +96,10 @@ fn unknown(what: &str) -> Error {
     Error::internal(format!("{what} is unknown to `tenantry copy`"))
 }
 
-fn kind(type_name: &str) -> Option<Kind> {
+fn kind(type_name: &str) -> Option<ColumnKind> {
     match type_name.to_ascii_lowercase().as_str() {
-        "bigint" | "integer" | "int8" => Some(Kind::Int),
-        "text" | "folded_text" => Some(Kind::Text),
+        "bigint" | "integer" | "int8" => Some(ColumnKind::Int),
+        "text" | "folded_text" => Some(ColumnKind::Text),
         _ => None,
     }
 }
@@ -118,7 +118,7 @@ fn check_virtual_tables(conn: &mut dyn Connection) -> Result<()> {
 /// # Errors
 /// Which table or column is not the same.
 pub(super) fn agree(from: &Layout, to: &Layout) -> Result<Vec<Table>> {
-    let differ = |what: String| Error::internal(format!("the two databases are not made alike: {what}"));
+    let differ = |what: String| Error::internal(format!("the schemas of the two databases differ: {what}"));
     if let Some(name) = to.0.keys().find(|name| !from.0.contains_key(*name)) {
         return Err(differ(format!("the source has no table {name}")));
     }

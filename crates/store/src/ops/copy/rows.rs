@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::engine::driver::{Connection, DbError, Kind, Param, Row};
+use crate::engine::driver::{ColumnKind, Connection, DbError, Param, Row};
 use crate::ops::copy::layout::{Table, quoted};
 use tenantry_core::error::Result;
 
@@ -29,11 +29,11 @@ impl Chunk {
         Self { width: width.max(1), cells: Vec::new(), text: String::new() }
     }
 
-    fn push(&mut self, row: &dyn Row, kinds: &[Kind]) -> Result<()> {
+    fn push(&mut self, row: &dyn Row, kinds: &[ColumnKind]) -> Result<()> {
         for (at, kind) in kinds.iter().enumerate() {
             let cell = match kind {
-                Kind::Int => row.opt_int(at)?.map(Cell::Int),
-                Kind::Text => row.opt_text(at)?.map(|text| {
+                ColumnKind::Int => row.opt_int(at)?.map(Cell::Int),
+                ColumnKind::Text => row.opt_text(at)?.map(|text| {
                     let start = self.text.len();
                     self.text.push_str(text);
                     Cell::Text(start..self.text.len())
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_rows_does_not_count_and_everything_else_does() {
+    fn the_order_of_rows_does_not_matter_and_everything_else_does() {
         let (a, b): (&[Param<'_>], &[Param<'_>]) =
             (&[Param::Int(1), Param::Text("x")], &[Param::Int(2), Param::Null]);
         assert_eq!(digest(&[a, b]), digest(&[b, a]));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checksum_stays_what_it_is() {
+    fn checksums_are_stable() {
         // The SHA-256 of the bytes 01 0000000000000007 02 0000000000000002 c3a9 00.
         let row: &[Param<'_>] = &[Param::Int(7), Param::Text("é"), Param::Null];
         let bytes = [&[1_u8][..], &7_i64.to_be_bytes(), &[2], &2_u64.to_be_bytes(), "é".as_bytes(), &[0]];

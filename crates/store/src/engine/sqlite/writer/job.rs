@@ -1,4 +1,4 @@
-//! A unit of work on its way through the writer, and what becomes of it.
+//! A unit of work in the writer, and its outcome.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,9 +15,9 @@ use crate::engine::tx::{Effects, Outcome, Tx};
 use crate::store::Shared;
 use tenantry_core::error::{Error, Result};
 
-/// A unit of work on its way through the writer.
+/// A unit of work in the writer.
 pub(super) trait Job: Send {
-    /// Runs the work while `waiting` small units wait; whether to keep what it wrote.
+    /// Runs the work while `waiting` small units wait; returns whether to commit it.
     fn run(
         &mut self,
         conn: &mut Sqlite,
@@ -26,18 +26,18 @@ pub(super) trait Job: Send {
         shared: &Shared,
         waiting: &AtomicUsize,
     ) -> bool;
-    /// Sends the answer, or the reason the whole group was lost.
+    /// Sends the result, or why the whole batch failed.
     fn answer(self: Box<Self>, group: Result<(), &GroupLost>);
     /// Whether it writes so much that others should not wait in its transaction.
     fn is_large(&self) -> bool;
-    /// Why it could not be done for the time being, if that is so.
+    /// Why it was temporarily impossible, if so.
     fn unavailable(&self) -> Option<GroupLost>;
 }
 
-/// Why a group was not committed.
+/// Why a batch was not committed.
 #[derive(Debug)]
 pub(super) enum GroupLost {
-    /// Told to everybody as it is.
+    /// Returned to all units as it is.
     Unavailable {
         what: Cow<'static, str>,
         retry_after: Duration,
@@ -115,13 +115,13 @@ where
         waiting: &AtomicUsize,
     ) -> bool {
         if self.reply.is_closed() {
-            // Whoever asked is gone before anything was written: there is nothing to acknowledge.
+            // The requester is gone before anything was written: there is nothing to acknowledge.
             self.result = Err(Error::internal("nobody waits for this unit of work"));
             return false;
         }
         let mut tx =
             Tx::open(conn, effects, self.scope.clone(), shared.context()).numbered(numbers).awaited(waiting);
-        // A panic stays in its unit: the SAVEPOINT takes back what it wrote.
+        // A panic only affects its unit: the SAVEPOINT rolls back its writes.
         let (result, keep) = match catch_unwind(AssertUnwindSafe(|| (self.work)(&mut tx))) {
             Ok(Ok(Outcome::Commit(value))) => (Ok(value), true),
             Ok(Ok(Outcome::Rollback(value))) => (Ok(value), false),
@@ -137,7 +137,7 @@ where
             Ok(()) => self.result,
             Err(lost) => Err(lost.error()),
         };
-        // The asker may have gone away; what is committed stays committed.
+        // The requester may have gone away; what is committed stays committed.
         let _ = self.reply.send(result);
     }
 
