@@ -1,12 +1,12 @@
-//! Who is calling, and what that lets them do. This is the authorization file: nothing else builds a
-//! `Caller`, `Member`, `Admin` or `Operator`, and domain functions take a transaction that was opened for the one they
-//! need (`Tx<'_, Admin>`), so calling one without the check does not compile.
+//! Callers and their rights. This is the authorization file: nothing else builds a `Caller`, `Member`, `Admin` or
+//! `Operator`, and domain functions take a transaction that was opened for the one they need (`Tx<'_, Admin>`), so
+//! calling one without the check does not compile.
 //!
-//! It stands in the crate of the store, for what it decides by are facts of the database: their fields are this crate's,
-//! so nobody else can make or change them, and the constructors take nothing else. Two doors are open to everybody and
-//! greppable: `Operator::of_this_machine`, for whoever may write the data directory, and `system_within`, which is no
-//! caller. That `Admin::of_bulk_operation` is called with the entry of an operation only is held by
-//! `tests/it/architecture.rs`.
+//! It is in the crate of the store because its decisions use facts of the database: their fields are private to this
+//! crate, so nothing else can create or change them, and the constructors take nothing else. Two entry points are
+//! public and greppable: `Operator::of_this_machine`, for processes that can write the data directory, and
+//! `system_within`, which is not a caller. `tests/it/architecture.rs` checks that `Admin::of_bulk_operation` is only
+//! called with the entry of an operation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,7 +15,7 @@ use tenantry_core::clock::Millis;
 use tenantry_core::error::{Denial, Error, Result, TokenError};
 use tenantry_core::model::{PartnerId, UserId};
 
-/// What the database says of an access token.
+/// The stored facts of an access token.
 #[derive(Debug, Clone)]
 pub struct TokenFacts {
     /// The partner the token belongs to.
@@ -34,11 +34,11 @@ pub struct TokenFacts {
     pub(crate) is_suspended: bool,
     /// Opened with a temporary or expired password (B22).
     pub(crate) is_restricted: bool,
-    /// When the token was given.
+    /// When the token was issued.
     pub(crate) issued_at: Millis,
-    /// When the token ends.
+    /// When the token expires.
     pub(crate) expires_at: Millis,
-    /// When its use was last noted; kept beside the facts so that a request need not look for it.
+    /// When its use was last recorded; kept here so that a request does not need a query.
     pub(crate) noted: LastUse,
 }
 
@@ -73,26 +73,26 @@ impl TokenFacts {
         self.is_restricted
     }
 
-    /// When the token was given.
+    /// When the token was issued.
     pub fn issued_at(&self) -> Millis {
         self.issued_at
     }
 
-    /// When the token ends.
+    /// When the token expires.
     pub fn expires_at(&self) -> Millis {
         self.expires_at
     }
 
-    /// Whether a use at `now` is worth noting; of several that ask at once one is told so.
+    /// Whether a use at `now` should be recorded; true for only one of several concurrent calls.
     pub fn is_use_due(&self, now: Millis) -> bool {
         self.noted.is_due(now)
     }
 }
 
-/// How often the use of a token is noted: a write for each request would cost more than the request.
+/// How often the use of a token is recorded: a write for each request would cost more than the request.
 const NOTED_EVERY: Millis = 5 * tenantry_core::clock::MINUTE;
 
-/// When the use of a token was last noted.
+/// When the use of a token was last recorded.
 #[derive(Debug, Default)]
 pub struct LastUse(AtomicI64);
 
@@ -103,12 +103,12 @@ impl Clone for LastUse {
 }
 
 impl LastUse {
-    /// A token given at this time, which its session remembers as a use.
+    /// A token issued at this time, which counts as a use.
     pub fn since(issued_at: Millis) -> Self {
         Self(AtomicI64::new(issued_at))
     }
 
-    /// Whether a use at `now` is worth noting; of several that ask at once one is told so.
+    /// Whether a use at `now` should be recorded; true for only one of several concurrent calls.
     pub fn is_due(&self, now: Millis) -> bool {
         let noted = self.0.load(Ordering::Relaxed);
         now >= noted + NOTED_EVERY
@@ -116,7 +116,7 @@ impl LastUse {
     }
 }
 
-/// What the database says of a session that is still there.
+/// The stored state of an existing session.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionState {
     /// As in [`TokenFacts`].
@@ -127,12 +127,12 @@ pub struct SessionState {
     pub(crate) is_suspended: bool,
 }
 
-/// Somebody with a good access token. Cheap to clone.
+/// The bearer of a valid access token. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Caller(Arc<TokenFacts>);
 
 impl Caller {
-    /// Admits the bearer of a token, or says what is wrong with it.
+    /// Admits the bearer of a token, or returns what is wrong with it.
     pub fn admit(facts: &Arc<TokenFacts>, now: Millis) -> Result<Self, TokenError> {
         if !facts.is_active || facts.is_suspended {
             return Err(TokenError::Invalid);
@@ -143,7 +143,7 @@ impl Caller {
         Ok(Self(Arc::clone(facts)))
     }
 
-    /// Looks again, in the transaction that writes: since the request was admitted its body came in, which may take
+    /// Rechecks in the transaction that writes: since the request was admitted its body was received, which may take
     /// minutes, and passwords were hashed.
     pub fn recheck(&self, state: Option<SessionState>, as_admin: bool) -> Result<()> {
         match state {
@@ -174,7 +174,7 @@ impl Caller {
     }
 }
 
-/// A logged-in user who may do what everybody may (A3, A5, ...).
+/// A logged-in user, for operations that need no further right (A3, A5, ...).
 #[derive(Debug, Clone)]
 pub struct Member {
     caller: Caller,
@@ -191,7 +191,7 @@ impl Member {
         Ok(member)
     }
 
-    /// Like [`Member::of`], but a session that must first change the password is let in: only for A4 and A7.
+    /// Like [`Member::of`], but admits a session that must first change the password: only for A4 and A7.
     pub fn even_restricted(caller: Caller) -> Result<Self> {
         match caller.user_id() {
             Some(user_id) => Ok(Self { caller, user_id }),
@@ -210,13 +210,13 @@ impl Member {
     }
 }
 
-/// Whoever may manage a partner: a user with `isAdmin`, a technical account made with `--admin`, or an operator.
+/// Who may manage a partner: a user with `isAdmin`, a technical account created with `--admin`, or an operator.
 #[derive(Debug, Clone)]
 pub struct Admin {
     pid: PartnerId,
     actor: Actor,
     user_id: Option<UserId>,
-    /// None for an operator.
+    /// `None` for an operator.
     caller: Option<Caller>,
 }
 
@@ -240,8 +240,8 @@ impl Admin {
         Err(Error::Forbidden(denial))
     }
 
-    /// Whoever began a bulk operation, which was admitted then and always ends: its entry says who. None for a text
-    /// that no [`Actor`] is written as.
+    /// The admin who began a bulk operation, which was authorized then and always completes: its entry contains the
+    /// actor. `None` for a text that is not an [`Actor`].
     pub fn of_bulk_operation(pid: PartnerId, actor: &str) -> Option<Self> {
         let actor = Actor::parse(actor)?;
         let user_id = match actor {
@@ -257,12 +257,12 @@ impl Admin {
     }
 }
 
-/// Whoever may ask what users may do: admins and technical accounts about any user of the partner, a member about
-/// itself (contract, part C; B28).
+/// Who may request evaluations: admins and technical accounts for any user of the partner, a member for itself
+/// (contract, part C; B28).
 #[derive(Debug, Clone)]
 pub struct Requester {
     caller: Caller,
-    /// The only user that may be asked about; none = any.
+    /// The only user that may be the subject; `None` for any.
     only: Option<UserId>,
 }
 
@@ -276,7 +276,7 @@ impl Requester {
         Ok(Self { caller, only })
     }
 
-    /// For everything else that tells of permissions: a technical account without `--admin` may not (B28).
+    /// For all other requests about permissions: a technical account without `--admin` may not (B28).
     pub fn beyond_evaluations(caller: Caller) -> Result<Self> {
         let requester = Self::of(caller)?;
         if requester.only.is_none() && !requester.caller.0.is_admin {
@@ -285,12 +285,12 @@ impl Requester {
         Ok(requester)
     }
 
-    /// Asking about oneself.
+    /// A request about oneself.
     pub fn of_self(member: &Member) -> Self {
         Self { caller: member.caller.clone(), only: Some(member.user_id) }
     }
 
-    /// Refuses to be asked about another user than the one that may be; `None` is somebody who cannot be a user.
+    /// Refuses a subject other than the allowed one; `None` is a subject that cannot be a user.
     pub fn may_ask_about(&self, user_id: Option<UserId>) -> Result<()> {
         if self.only.is_none() || self.only == user_id {
             Ok(())
@@ -312,11 +312,11 @@ impl Scope for Requester {
     }
 }
 
-/// The database knows this operator token.
+/// A known operator token.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownOperatorToken(pub(crate) ());
 
-/// Whoever runs the server: the command line, or the bearer of an operator token. Outside of any partner, until it is
+/// Who runs the server: the command line, or the bearer of an operator token. Outside of any partner, until it is
 /// [within](Operator::within) one or the transaction enters one.
 #[derive(Debug, Clone, Copy)]
 pub struct Operator {
@@ -324,12 +324,12 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Authority by being able to write the data directory (command line, `control.sock`).
+    /// Authorized by write access to the data directory (command line, `control.sock`).
     pub fn of_this_machine() -> Self {
         Self { pid: PartnerId(0) }
     }
 
-    /// Authority by an operator token that the database knows.
+    /// Authorized by a known operator token.
     pub fn by_token(known: Option<KnownOperatorToken>) -> Result<Self> {
         match known {
             Some(KnownOperatorToken(())) => Ok(Self { pid: PartnerId(0) }),
@@ -337,50 +337,50 @@ impl Operator {
         }
     }
 
-    /// The operator at work inside one partner, with an operator's rights.
+    /// The operator within one partner, with an operator's rights.
     #[must_use]
     pub fn within(self, pid: PartnerId) -> Self {
         Self { pid }
     }
 
-    /// The operator at work inside one partner, with an admin's rights.
+    /// The operator within one partner, with an admin's rights.
     pub fn as_admin_of(self, pid: PartnerId) -> Admin {
         Admin { pid, actor: Actor::Operator, user_id: None, caller: None }
     }
 }
 
-/// The server itself at work inside one partner: logins, mail delivery, expiry. Not for requests of a caller.
+/// The server itself within one partner: logins, mail delivery, expiry. Not for requests of a caller.
 pub fn system_within(pid: PartnerId) -> Within {
     Within { pid }
 }
 
-/// Nobody in no partner: what a request may see before anybody is known (token lookup). The first statement
-/// that is not on the unscoped door finds nothing.
+/// No caller and no partner: for requests before authentication (token lookup). A statement that is not unscoped finds
+/// nothing.
 pub fn nobody() -> Within {
     Within { pid: PartnerId(0) }
 }
 
-/// The server itself, inside one partner or none.
+/// The server itself, within one partner or none.
 #[derive(Debug, Clone)]
 pub struct Within {
     pid: PartnerId,
 }
 
-/// Who did something, as the events tell it.
+/// The actor recorded in events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
     /// A user.
     User(UserId),
     /// A technical account, by its client.
     Client(String),
-    /// Whoever runs the server.
+    /// The operator.
     Operator,
     /// The server itself.
     System,
 }
 
 impl Actor {
-    /// Reads what `Display` writes.
+    /// Parses the output of `Display`.
     fn parse(text: &str) -> Option<Self> {
         match text.split_once(':') {
             Some(("user", id)) => id.parse().ok().map(UserId).map(Self::User),
@@ -403,17 +403,17 @@ impl std::fmt::Display for Actor {
     }
 }
 
-/// On whose behalf a transaction runs: its partner and its actor.
+/// The scope of a transaction: its partner and its actor.
 pub trait Scope {
     /// The partner whose rows the transaction sees.
     fn pid(&self) -> PartnerId;
-    /// Whom its events name.
+    /// The actor of its events.
     fn actor(&self) -> Actor;
-    /// Whose request it is, if anybody's: a transaction that writes looks again whether it may.
+    /// The caller of the request, if there is one: a transaction that writes rechecks it.
     fn caller(&self) -> Option<&Caller> {
         None
     }
-    /// Whether it takes a partner admin.
+    /// Whether it requires a partner admin.
     fn takes_admin(&self) -> bool {
         false
     }

@@ -1,17 +1,17 @@
-//! SQL, written once, and the ways to the database.
+//! SQL, written once for both databases, and the access to them.
 //!
-//! `Store::write` is the one write path, `Store::read` and `Store::scan` are the read paths. What runs in
-//! them are the functions of `tables` and `listing`, each of which takes a `Tx`.
+//! `Store::write` is the only write path, `Store::read` and `Store::scan` are the read paths. They run the functions of
+//! `tables` and `listing`, each of which takes a `Tx`.
 
-/// Who is calling and what that lets them do: the authorization file.
+/// Callers and their rights: the authorization file.
 pub mod access;
 /// Transactions, the write queue, id allocation, caches and leases; SQLite and PostgreSQL below one connection.
 pub mod engine;
 /// Lists: which plan for which query, searches, and the offsets of deep pages.
 pub mod listing;
-/// What is done with a database as a whole.
+/// Operations on a whole database.
 pub mod ops;
-/// The ways to the database.
+/// Access to the database.
 pub mod store;
-/// One file for each table, or for what few tables share.
+/// One file per table, or per group of related tables.
 pub mod tables;

@@ -1,4 +1,4 @@
-//! The ways to the database: `Store::write` is the one write path, `Store::read` and `Store::scan` are the read paths.
+//! Access to the database: `Store::write` is the only write path, `Store::read` and `Store::scan` are the read paths.
 
 use crate::engine::cache::{ShownUser, TokenHash, UserKey, UserRepresentation};
 use crate::engine::tx::{Context, Outcome, Tx};
@@ -29,10 +29,10 @@ use tenantry_core::model::{PartnerId, UserId};
 use tenantry_core::random::Random;
 use tenantry_core::supervise::Supervisor;
 
-/// Scans that run at once on SQLite; more wait for their turn.
+/// Maximum number of concurrent scans on SQLite; more wait.
 const SCANS: usize = 8;
 
-/// Scans that wait for one. More are refused, but for partners that have few of them.
+/// Maximum number of waiting scans. More are refused, except of partners that have few of them.
 const WAITING_SCANS: usize = 256;
 
 /// The database. Clones share it; it closes when the last one is dropped.
@@ -46,13 +46,13 @@ struct Inner {
     cursor_key: String,
 }
 
-/// What is the same whatever the database is.
+/// State independent of the database.
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) policy: AccountPolicy,
     pub(crate) cache: cache::Cache,
-    /// Told when mail was put into the outbox.
+    /// Notified when mail was put into the outbox.
     pub(crate) mail: tokio::sync::Notify,
     pub(crate) health: Health,
     pub(crate) supervisor: Supervisor,
@@ -65,13 +65,13 @@ impl Shared {
         Arc::new(Self { clock, random, policy, cache, mail, health, supervisor })
     }
 
-    /// What a transaction that begins now is given.
+    /// The environment of new transactions.
     pub(crate) fn context(&self) -> Context<'_> {
         Context { now: self.clock.now(), random: &self.random, policy: &self.policy }
     }
 }
 
-/// The ways to run work, by database.
+/// The database.
 enum Engine {
     Sqlite {
         writer: Writer,
@@ -79,7 +79,7 @@ enum Engine {
         scan: Readers,
         scans: Turns,
         offset_index: OffsetIndexBuilder,
-        /// Let go after the connections.
+        /// Dropped after the connections.
         file: Arc<DatabaseFile>,
     },
     Postgres {
@@ -91,20 +91,20 @@ enum Engine {
     },
 }
 
-/// Where a PostgreSQL database is, and how it is used.
+/// The options of a PostgreSQL database.
 #[derive(Debug)]
 pub struct PostgresOptions<'a> {
     /// `postgres://user:password@host:port,host:port/database?...`
     pub url: &'a str,
-    /// Certificates (PEM) of the authorities that vouch for the server; none = the public ones.
+    /// CA certificates (PEM) to verify the server; `None` for the public ones.
     pub ca_file: Option<&'a Path>,
-    /// Connections at most, beside one for notifications.
+    /// Maximum number of connections, besides one for notifications.
     pub pool_size: usize,
     /// How long a request waits for a connection.
     pub wait: Duration,
     /// How long a statement may take.
     pub timeout: Duration,
-    /// Whether the schema may be brought up to date.
+    /// Whether the schema may be migrated.
     pub may_migrate: bool,
 }
 
@@ -128,14 +128,14 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// Writes something and takes it back, so that it is known whether the database takes writes.
+/// Writes something and rolls back, to test whether the database accepts writes.
 fn probe(tx: &mut Tx<'_>) -> Result<()> {
     const NOBODY: &str = "probe";
     login_failures::insert(tx, NOBODY)?;
     login_failures::forget(tx, NOBODY)
 }
 
-/// What keeps a database from being opened, and what to do about it.
+/// Why a database cannot be opened, and how to fix it.
 fn not_opened(path: &Path, e: DbError) -> Error {
     let path = path.display();
     Error::internal(match e {
@@ -155,19 +155,19 @@ fn not_opened(path: &Path, e: DbError) -> Error {
     })
 }
 
-/// Runs `work` on a thread of its own and waits: connecting waits by itself, which it may not do on a thread that
-/// serves requests.
+/// Runs `work` on a separate thread and waits: connecting blocks, which is not allowed on a thread that serves
+/// requests.
 pub(crate) fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| scope.spawn(work).join())
         .unwrap_or_else(|_| Err(Error::internal("opening the database panicked")))
 }
 
-/// How much this thread stands back from now on. On one core eight threads that scan would let the one that answers
-/// everybody wait for tens of milliseconds. Scans themselves became a tenth slower by it (docs/BENCHMARKS.md).
+/// The nice value of scan threads. On one core eight scanning threads would delay the thread that serves requests by
+/// tens of milliseconds. Scans themselves became a tenth slower by it (docs/BENCHMARKS.md).
 const STANDING_BACK: i32 = 10;
 
-/// Lets threads that take microseconds go before this one. On Linux a nice value belongs to the thread (setpriority(2),
-/// "C library/kernel differences"); elsewhere this would slow the whole process.
+/// Lowers the priority of this thread. On Linux a nice value belongs to the thread (setpriority(2), "C library/kernel
+/// differences"); elsewhere this would slow the whole process.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     {
@@ -181,10 +181,10 @@ fn lower_priority() {
 }
 
 impl Store {
-    /// Opens the SQLite database at `path`, creates it where there is none, and brings its schema up to date.
+    /// Opens the SQLite database at `path`, creates it if it does not exist, and migrates its schema.
     ///
     /// # Errors
-    /// A file that is no database, another program's, or of a newer version is refused and left as it is.
+    /// A file that is not a database, another program's, or of a newer version is refused and not changed.
     pub fn open_sqlite(path: &Path, clock: Clock, random: Random, policy: AccountPolicy) -> Result<Self> {
         migrate::check_file(path)?;
         let file = Arc::new(DatabaseFile::open(path, Missing::Create)?);
@@ -223,11 +223,11 @@ impl Store {
         Ok(Self(Arc::new(Inner { shared, engine, cursor_key })))
     }
 
-    /// Opens a PostgreSQL database and brings its schema up to date, if it may.
+    /// Opens a PostgreSQL database and migrates its schema, if allowed.
     ///
     /// # Errors
-    /// A server that cannot be reached or is too old, a database that is another program's, of a newer version or
-    /// of an older one that may not be changed; with what to do about it.
+    /// A server that cannot be reached or is too old; a database that is another program's, of a newer version, or of
+    /// an older one that may not be migrated; with a hint.
     pub fn open_postgres(
         options: &PostgresOptions<'_>,
         clock: Clock,
@@ -241,7 +241,7 @@ impl Store {
             server_keys::get(&mut conn, server_keys::CURSORS, &random, clock.now())
         })?;
         let shared = Shared::new(clock, random, policy, false);
-        // Reads must not wait for writes that wait for each other.
+        // Reads must not wait for writes that wait for locks.
         let writes = (options.pool_size / 2).max(1);
         let reads = options.pool_size.saturating_sub(writes).max(1);
         let pool = |role, size| Arc::new(Pool::new(Arc::clone(&address), role, size, options.wait));
@@ -255,7 +255,7 @@ impl Store {
         Ok(Self(Arc::new(Inner { shared, engine, cursor_key })))
     }
 
-    /// Brings the schema of a PostgreSQL database up to date: from and to which version it was brought.
+    /// Migrates the schema of a PostgreSQL database. Returns the versions before and after.
     ///
     /// # Errors
     /// As [`Store::open_postgres`].
@@ -264,8 +264,8 @@ impl Store {
         apart(|| migrate::migrate_postgres(&address, migrate::Aim::Change, clock))
     }
 
-    /// Runs a unit of work and answers when it is on disk. It may run more than once (another process may overtake
-    /// it), so it takes what it needs by reference.
+    /// Runs a unit of work and returns when it is on disk. It may run more than once (after a conflict with another
+    /// process), so it takes its inputs by reference.
     pub async fn write<S, T, F>(&self, scope: &S, work: F) -> Result<T>
     where
         S: Scope + Clone + Send + 'static,
@@ -275,7 +275,7 @@ impl Store {
         self.submit(scope.clone(), false, work).await
     }
 
-    /// Like [`Store::write`], for work that only adds rows: many such units may share a transaction.
+    /// Like [`Store::write`], for work that only adds rows: such units can share a transaction.
     pub async fn write_new<S, T, F>(&self, scope: &S, work: F) -> Result<T>
     where
         S: Scope + Clone + Send + 'static,
@@ -291,8 +291,8 @@ impl Store {
         }
     }
 
-    /// Like [`Store::write`], for work that touches thousands of rows: it gets a transaction of its own, so that
-    /// nobody else's answer waits in it.
+    /// Like [`Store::write`], for work that writes thousands of rows: it gets its own transaction, so that no other
+    /// response waits for it.
     pub async fn write_large<S, T, F>(&self, scope: &S, work: F) -> Result<T>
     where
         S: Scope + Clone + Send + 'static,
@@ -317,8 +317,8 @@ impl Store {
         }
     }
 
-    /// Refuses what a write of this partner would be refused for now, since too many wait: asked early, a refusal costs
-    /// less. On PostgreSQL only a write itself finds that out.
+    /// Refuses if a write of this partner would be refused now because too many are waiting: an early refusal is
+    /// cheaper. On PostgreSQL only the write itself finds out.
     ///
     /// # Errors
     /// Unavailable.
@@ -329,7 +329,7 @@ impl Store {
         }
     }
 
-    /// Runs one statement (a point read, a few microseconds on SQLite): there in place, without a change of thread.
+    /// Runs one statement (a point read, a few microseconds on SQLite), on SQLite on the current thread.
     pub async fn read<S, T, F>(&self, scope: &S, work: F) -> Result<T>
     where
         S: Scope + Clone + Send + 'static,
@@ -368,7 +368,7 @@ impl Store {
         let store = self.clone();
         let work = move || {
             lower_priority();
-            // Held to the end, also when whoever asked is gone.
+            // Held to the end, also when the requester is gone.
             let _turn = turn;
             store.scan_sqlite(scope, work)
         };
@@ -393,8 +393,8 @@ impl Store {
         })
     }
 
-    /// Who a token belongs to, from memory or from the database. Says nothing about whether it is still good:
-    /// that is [`crate::access::Caller::admit`].
+    /// The facts of a token, from the cache or the database. Does not check whether it is still valid: see
+    /// [`crate::access::Caller::admit`].
     pub async fn find_token(&self, pid: PartnerId, hash: &TokenHash) -> Result<Option<Arc<TokenFacts>>> {
         let cache = &self.0.shared.cache;
         if let Some(facts) = cache.caller(hash) {
@@ -410,8 +410,8 @@ impl Store {
         Ok(facts)
     }
 
-    /// What answers show of one user of the scope's partner: from memory, or read from the database and written as
-    /// `representation` does.
+    /// The representation of one user of the scope's partner: from the cache, or read from the database and serialized
+    /// by `representation`.
     pub async fn show_user<S, R>(
         &self,
         scope: &S,
@@ -438,8 +438,8 @@ impl Store {
         matches!(self.0.engine, Engine::Postgres { .. })
     }
 
-    /// Whether every server that works on the same database keeps to its present schema: during a rolling update there
-    /// may be servers of an earlier version, which no longer start but go on.
+    /// Whether every server of this database uses its current schema: during a rolling update there may be servers of
+    /// an earlier version, which can no longer start but keep running.
     pub async fn is_schema_common(&self) -> Result<bool> {
         let Engine::Postgres { .. } = &self.0.engine else { return Ok(true) };
         self.read(&nobody(), |tx| {
@@ -453,14 +453,14 @@ impl Store {
         .await
     }
 
-    /// Whether what is kept in memory is believed at present: not, on PostgreSQL, while changes of other processes
-    /// cannot be heard.
+    /// Whether the cache may be used at present: on PostgreSQL not while notifications of other processes cannot be
+    /// received.
     pub fn is_cache_believed(&self) -> bool {
         self.0.shared.cache.is_believed()
     }
 
-    /// Whether the database answers, and stores what is written as far as is known. After a failed commit it is tried
-    /// now and then, so that somebody who asks learns when it does again.
+    /// Whether the database responds and, as far as is known, stores writes. After a failed commit a write is attempted
+    /// now and then, so that its recovery is detected.
     ///
     /// # Errors
     /// Unavailable, with the reason.
@@ -486,12 +486,12 @@ impl Store {
         if is_read_only { Err(DbError::ReadOnly(String::new()).into()) } else { Ok(()) }
     }
 
-    /// The threads of the store, and of whatever else belongs to the same server.
+    /// The threads of the store and of the rest of the server.
     pub fn supervisor(&self) -> &Supervisor {
         &self.0.shared.supervisor
     }
 
-    /// The clock that transactions take their time from.
+    /// The clock of transactions.
     pub fn clock(&self) -> &Clock {
         &self.0.shared.clock
     }
@@ -501,8 +501,8 @@ impl Store {
         &self.0.shared.policy
     }
 
-    /// Empties the write-ahead log, in which text that was deleted stands until it is written over by chance. False
-    /// when a long read still needs the log: try again later. PostgreSQL looks after its own.
+    /// Truncates the write-ahead log, in which deleted text remains until it happens to be overwritten. False when a
+    /// long read still needs the log: try again later. No-op on PostgreSQL, which manages its own log.
     pub async fn empty_log(&self) -> Result<bool> {
         match &self.0.engine {
             Engine::Sqlite { writer, .. } => writer.empty_log().await,
@@ -510,8 +510,8 @@ impl Store {
         }
     }
 
-    /// How long the total of a list is counted that is not kept yet, before a lower bound is told: 40 ms unless a test, in
-    /// which no clock may decide, says otherwise. Nothing on PostgreSQL, where a total beyond 10,000 is always a lower
+    /// How long a total that is not stored is counted before a lower bound is returned: 40 ms unless a test, in which
+    /// no clock may decide, sets another value. No effect on PostgreSQL, where a total beyond 10,000 is always a lower
     /// bound.
     pub fn let_count_for(&self, time: Duration) {
         if let Engine::Sqlite { offset_index, .. } = &self.0.engine
@@ -521,7 +521,7 @@ impl Store {
         }
     }
 
-    /// How many orders of users are in the offset index by now, by which their deep pages are found. None are on PostgreSQL.
+    /// The number of orders in the offset index, which finds deep pages. Always 0 on PostgreSQL.
     pub fn count_indexed_orders(&self) -> usize {
         match &self.0.engine {
             Engine::Sqlite { offset_index, .. } => offset_index.index().map_or(0, |index| index.count()),
@@ -529,7 +529,7 @@ impl Store {
         }
     }
 
-    /// The key that authenticates cursors, as all servers of this database have it: base64url.
+    /// The key that authenticates cursors, shared by all servers of this database: base64url.
     pub fn cursor_key(&self) -> &str {
         &self.0.cursor_key
     }

@@ -352,16 +352,16 @@ async fn a_message_withdrawn_during_delivery_stays_withdrawn() {
 #[tokio::test]
 async fn a_crash_before_the_outcome_is_stored_rewrites_the_same_file() {
     let mut server = Server::start().await;
-    let mail = server.directory.path().join("mail");
+    let files_in = server.directory.path().join("mail");
     let sender = Sender::new("noreply@example.com", "https://users.example.com/").unwrap();
-    server.mailer = Mailer::Directory(Directory::open(&mail, sender).unwrap());
+    server.mailer = Mailer::Directory(Directory::open(&files_in, sender).unwrap());
     server.create("ada").await;
     // Delivered, but the outcome was not stored.
     let mut due = server.services.store.read(&nobody(), |tx| outbox::list_due(tx, 9)).await.unwrap();
     let outbox::Content::Mail(email) = due.remove(0).content else { panic!() };
     server.mailer.send(&email).unwrap();
     let files = || -> Vec<_> {
-        let entries = std::fs::read_dir(&mail).unwrap().map(|e| e.unwrap().path());
+        let entries = std::fs::read_dir(&files_in).unwrap().map(|e| e.unwrap().path());
         entries.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
     };
     let before = files();

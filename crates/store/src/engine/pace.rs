@@ -1,9 +1,9 @@
 //! How much a step of a large unit writes.
 //!
-//! A large unit that can be divided is written in steps, each a transaction. There is one writer on SQLite, and whoever
-//! waits for it waits for the step under way: so a step ends once it has written its share while others wait. It has a
-//! share at all because each step costs its own commit, and fewer rows would share fewer pages. While nobody waits it
-//! goes on up to a limit: somebody may come just before it commits. On PostgreSQL, where others wait for the rows that it
+//! A large unit that can be divided is written in steps, each a transaction. There is one writer on SQLite, and other
+//! units wait for the current step: so a step ends once it has written its share while others wait. It has a share at
+//! all because each step has its own commit, and fewer rows would share fewer pages. While no unit waits it continues
+//! up to a limit, since one may arrive just before it commits. On PostgreSQL, where others wait for the rows that it
 //! has locked, that limit is lower ([`Tx::part_of`](crate::engine::tx::Tx::part_of)).
 //!
 //! A step counts its rows in a [`Pace`], and asks [`Tx::is_step_over`](crate::engine::tx::Tx::is_step_over).
@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 /// The limits of the steps of one kind of unit.
 #[derive(Debug, Clone, Copy)]
 pub struct StepLimits {
-    /// The rows that a step writes even while others wait.
+    /// The number of rows that a step writes even while others wait.
     share: usize,
-    /// After this time it has had its share, too.
+    /// The share also ends after this time.
     time: Option<Duration>,
-    /// The most rows of a step, also while nobody waits.
+    /// Maximum number of rows of a step.
     most: usize,
 }
 
@@ -31,7 +31,7 @@ impl StepLimits {
     pub const IMPORT: Self = Self { share: 500, time: None, most: usize::MAX };
 }
 
-/// How far a step has come.
+/// The progress of a step.
 #[derive(Debug)]
 pub struct Pace {
     limits: StepLimits,
@@ -40,22 +40,22 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// A step begins.
+    /// Begins a step.
     pub fn start(limits: StepLimits) -> Self {
         Self { limits, begun: Instant::now(), rows: 0 }
     }
 
-    /// Counts rows that it has written.
+    /// Adds written rows.
     pub fn add(&mut self, rows: usize) {
         self.rows += rows;
     }
 
-    /// The rows that it has written.
+    /// The number of written rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// The most rows that it may write.
+    /// The maximum number of rows.
     pub(crate) fn most(&self) -> usize {
         self.limits.most
     }

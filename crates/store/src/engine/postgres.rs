@@ -1,7 +1,7 @@
-//! PostgreSQL below the `Connection` trait. Nothing but this file and its folder names its driver.
+//! PostgreSQL, as a `Connection`. Only this module uses its driver.
 //!
-//! A connection is used by one thread at a time, which waits for each answer itself: the driver's tasks run on that
-//! thread, so a statement costs no change of thread.
+//! A connection is used by one thread at a time, which waits for each result itself: the driver's tasks run on that
+//! thread, so a statement costs no thread switch.
 
 mod address;
 mod answers;
@@ -31,33 +31,34 @@ use connect_error::NotedTls;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::PartnerId;
 
-/// Statements kept prepared on a connection. There are some two hundred texts; lists with many filters make more.
+/// Maximum number of prepared statements per connection. There are some two hundred texts; lists with many filters add
+/// more.
 const PREPARED: usize = 512;
 
-/// Statements that are put off at most.
+/// Maximum number of deferred statements.
 const LATER: usize = 64;
 
-/// Rows of one of them.
+/// Maximum number of rows of one of them.
 const ROWS: usize = 1_000;
 
-/// How long one TCP and TLS connection may take to come about.
+/// Timeout for one TCP and TLS connection.
 const CONNECTING: Duration = Duration::from_secs(3);
 
-/// Beyond what the server is told to stop a statement after: then the connection is taken for dead.
+/// Added to the server's statement timeout: after that the connection is considered dead.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Units of work.
     Write,
     /// Reads; writing fails.
     Read,
-    /// Changes of the schema, which may take long.
+    /// Migrations, which may take long.
     Change,
-    /// Notifications. An answer that takes longer than this does not come.
+    /// Notifications, with the timeout for responses.
     Listen(Duration),
-    /// Copying a whole database; an index over it may take hours.
+    /// Copying a whole database; building an index may take hours.
     Copy,
 }
 
@@ -72,24 +73,24 @@ pub(crate) struct Postgres {
     line: Line,
     statements: HashMap<String, Statement>,
     timeout: Duration,
-    /// Of this connection alone where that can be had: which row of a total it adds to.
+    /// The row of the totals that it adds to, its own if possible.
     slot: i64,
-    /// To be sent ahead of the next statement, in one go with it.
+    /// Sent before the next statement, in the same round trip.
     begin: Option<&'static str>,
-    /// The same, after `begin`, in order.
+    /// Deferred statements, sent after `begin`, in order.
     later: Vec<Later>,
-    /// Statements that wrote, or are to.
+    /// The number of writing statements, including deferred ones.
     written: u64,
-    /// Why the transaction cannot go on, if it cannot.
+    /// Why the transaction cannot continue, if so.
     failure: Option<Failure>,
     since: Instant,
 }
 
-/// A statement whose answer is not waited for by itself.
+/// A deferred statement.
 struct Later {
     sql: Box<str>,
     statement: Statement,
-    /// One for each time it was asked for.
+    /// One per call.
     rows: Vec<Vec<Owned>>,
     refused: fn(DbError) -> Error,
 }
@@ -107,22 +108,22 @@ impl Later {
     }
 }
 
-/// What ends a transaction from outside, whatever the unit of work makes of it.
+/// What ends a transaction, independent of the unit of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// Run it again.
+    /// A conflict: retry.
     Overtaken,
-    /// A row that it points to went away meanwhile, or never was there: run it again, but not for ever.
+    /// A referenced row was removed meanwhile, or never existed: retry, but not forever.
     Dangling,
-    /// The connection is of no use any more.
+    /// The connection is lost.
     Lost,
-    /// Nor is this one: its server takes no writes. Nothing was committed.
+    /// The server is read-only. Nothing was committed.
     ReadOnly,
-    /// The server has no room.
+    /// The server's disk is full.
     Full,
 }
 
-/// The driver's half of a connection, and the runtime it is polled on.
+/// The driver's side of a connection, and the runtime it is polled on.
 struct Line {
     /// Taken only by `drop`.
     runtime: Option<tokio::runtime::Runtime>,
@@ -133,7 +134,7 @@ struct Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // An ordinary drop may not happen on a thread of another runtime.
+        // An ordinary drop is not allowed on a thread of another runtime.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -146,7 +147,7 @@ impl Line {
             match link.poll_message(cx) {
                 Poll::Ready(Some(Ok(AsyncMessage::Notification(heard)))) => self.heard.push(heard),
                 Poll::Ready(Some(Ok(_))) => {}
-                // The statement that waits is told of it only when the driver's half is dropped.
+                // The waiting statement gets the error only when the driver's side is dropped.
                 Poll::Ready(Some(Err(_)) | None) => self.link = None,
                 Poll::Pending => return,
             }
@@ -157,7 +158,7 @@ impl Line {
         self.link.is_none()
     }
 
-    /// Waits for an answer, no longer than `timeout`.
+    /// Waits for a response, at most `timeout`.
     fn wait<T>(
         &mut self,
         timeout: Duration,
@@ -170,7 +171,7 @@ impl Line {
                 self.turn(cx);
                 let answer = answer.as_mut().poll(cx);
                 if answer.is_pending() {
-                    // What the answer has just asked for is to be sent.
+                    // Sends what the response has triggered.
                     self.turn(cx);
                 }
                 answer
@@ -186,12 +187,12 @@ impl Line {
 }
 
 impl Postgres {
-    /// Connects to the host that may be written to.
+    /// Connects to the writable host.
     pub(crate) fn connect(address: &Address, role: Role) -> Result<Self, ConnectError> {
         Self::connect_within(address, role, None)
     }
 
-    /// The same, within this time; by default within what all hosts together may take.
+    /// The same, with this timeout; by default that of all hosts together.
     fn connect_within(address: &Address, role: Role, limit: Option<Duration>) -> Result<Self, ConnectError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -241,9 +242,9 @@ impl Postgres {
             Role::Write | Role::Read => address.timeout.as_millis(),
             Role::Change | Role::Listen(_) | Role::Copy => 0,
         };
-        // Where the server is set to take no writes, it means that.
+        // A read-only setting of the server is respected.
         let read_only = if role == Role::Read { "SET default_transaction_read_only = on; " } else { "" };
-        // What the server's own configuration says of these must not decide how a unit of work behaves.
+        // The behaviour of a unit of work must not depend on the server's configuration of these.
         self.batch(&format!(
             "{read_only}SET default_transaction_isolation = 'read committed'; SET statement_timeout = {limit}; SET lock_timeout = {limit}; \
              SET idle_in_transaction_session_timeout = {limit}; SET client_min_messages = error; \
@@ -255,8 +256,8 @@ impl Postgres {
         Ok(())
     }
 
-    /// Finds a slot of the totals that no other connection adds to: two that add to one row would wait for each
-    /// other, and one of them would have to run its unit again.
+    /// Finds a slot of the totals that no other connection uses: two that add to one row would wait for each other, and
+    /// one of them would have to retry its unit.
     fn claim_slot(&mut self) -> Result<i64, DbError> {
         let mut slot = 0;
         self.query(
@@ -277,24 +278,24 @@ impl Postgres {
         self.slot
     }
 
-    /// How long it has been open.
+    /// Its age.
     pub(crate) fn age(&self) -> Duration {
         self.since.elapsed()
     }
 
-    /// Whether nothing stands in the way of using it again.
+    /// Whether it can be reused.
     pub(crate) fn is_usable(&self) -> bool {
         !matches!(self.failure, Some(Failure::Lost | Failure::ReadOnly))
             && !self.line.is_closed()
             && !self.client.is_closed()
     }
 
-    /// Whether the server has closed it while it lay idle.
+    /// Whether the server has closed it while idle.
     pub(crate) fn notices_close(&mut self) -> bool {
         let Some(runtime) = self.line.runtime.take() else { return true };
         let line = &mut self.line;
         runtime.block_on(async {
-            // The first turn asks to be woken, the pause has the system asked what has come in.
+            // The first poll registers for wake-up, the pause lets the runtime check for input.
             poll_fn(|cx| {
                 line.turn(cx);
                 Poll::Ready(())
@@ -314,14 +315,14 @@ impl Postgres {
         self.line.is_closed()
     }
 
-    /// Begins a transaction with the next statement, which goes to the server together with `sql`.
+    /// Begins a transaction with the next statement, which is sent to the server together with `sql`.
     pub(crate) fn begin(&mut self, sql: &'static str) {
         self.failure = None;
         self.later.clear();
         self.begin = Some(sql);
     }
 
-    /// Commits the transaction, together with what was put off. One in which nothing was asked costs nothing.
+    /// Commits the transaction, together with deferred statements. An empty one costs nothing.
     pub(crate) fn commit(&mut self) -> Result<(), DbError> {
         if self.begin.is_some() && self.later.is_empty() {
             self.begin = None;
@@ -330,17 +331,17 @@ impl Postgres {
         self.run(async |client| client.batch_execute("COMMIT").await)
     }
 
-    /// Undoes the transaction.
+    /// Rolls back the transaction.
     pub(crate) fn roll_back(&mut self) {
         self.later.clear();
-        // Where it is lost the server does it, and nobody should wait for an answer once more.
+        // If it is lost the server does so, and waiting for another response is pointless.
         if self.begin.take().is_none() && !self.is_lost() {
-            // A connection that cannot even do this is found out when it is given back.
+            // A connection that fails here is detected when it is returned.
             let _ = self.batch("ROLLBACK");
         }
     }
 
-    /// Takes what was put off, with the rows of one table in one statement where that is possible.
+    /// Takes the deferred statements, with the rows of one table combined where possible.
     fn gather(&mut self) -> Result<Vec<Later>, DbError> {
         let mut later = std::mem::take(&mut self.later);
         for later in later.iter_mut().filter(|later| later.rows.len() > 1) {
@@ -351,13 +352,13 @@ impl Postgres {
         Ok(later)
     }
 
-    /// Has what was put off done now.
+    /// Runs the deferred statements now.
     pub(crate) fn catch_up(&mut self) -> Result<(), DbError> {
         if self.later.is_empty() { Ok(()) } else { self.run(async |_| Ok(())) }
     }
 
-    /// Sends what was put off and `last` in one go and waits for all answers. The first refusal counts: the server
-    /// does nothing of a transaction after one.
+    /// Sends the deferred statements and `last` in one round trip and waits for all results. The first error counts:
+    /// the server ignores the rest of a transaction after one.
     fn run<T>(
         &mut self,
         last: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
@@ -387,27 +388,27 @@ impl Postgres {
         self.note(last.map_err(DbError::from))
     }
 
-    /// How many statements wrote so far, or are to.
+    /// The number of writing statements so far, including deferred ones.
     pub(crate) fn written(&self) -> u64 {
         self.written
     }
 
-    /// Whether the transaction cannot go on.
+    /// Whether the transaction cannot continue.
     pub(crate) fn has_failed(&self) -> bool {
         self.failure.is_some()
     }
 
-    /// Whether the connection is gone.
+    /// Whether the connection is lost.
     pub(crate) fn is_lost(&self) -> bool {
         self.failure == Some(Failure::Lost)
     }
 
-    /// Why the transaction could not go on, if it could not.
+    /// Why the transaction could not continue, if so.
     pub(crate) fn take_failure(&mut self) -> Option<Failure> {
         self.failure.take()
     }
 
-    /// What was heard since the last call, after waiting for `timeout` at most: channel and payload.
+    /// The notifications since the last call, after waiting at most `timeout`: channel and payload.
     pub(crate) fn listen(&mut self, timeout: Duration) -> Result<Vec<(String, String)>, DbError> {
         let Some(runtime) = self.line.runtime.take() else {
             return Err(DbError::Lost("it was closed".into()));
@@ -426,8 +427,8 @@ impl Postgres {
         Ok(heard.iter().map(|n| (n.channel().to_owned(), n.payload().to_owned())).collect())
     }
 
-    /// Takes rows in by COPY: the fastest way there is. `sql` ends with `FROM STDIN (FORMAT binary)`, and each row has a
-    /// value for each of `kinds`.
+    /// Inserts rows by COPY, the fastest way. `sql` ends with `FROM STDIN (FORMAT binary)`, and each row has a value
+    /// for each of `kinds`.
     pub(crate) fn copy_in<'p, R>(
         &mut self,
         sql: &str,
@@ -463,7 +464,7 @@ impl Postgres {
                 DbError::Full | DbError::Disk(_) => Some(Failure::Full),
                 _ => None,
             };
-            // What follows a failure says only that the transaction has failed.
+            // Later errors only say that the transaction has failed.
             if failure == Some(Failure::Lost) || self.failure.is_none() {
                 self.failure = failure;
             }
@@ -496,7 +497,7 @@ impl Postgres {
     }
 }
 
-/// The partner and the parameters, as the driver takes them.
+/// The partner and the parameters, as the driver expects them.
 fn bound<'p>(partner: Option<PartnerId>, params: &'p [Param<'p>]) -> Vec<Param<'p>> {
     partner.map(|pid| Param::Int(pid.0)).into_iter().chain(params.iter().copied()).collect()
 }
@@ -526,8 +527,8 @@ impl Connection for Postgres {
         let statement = self.prepare(sql, params.len())?;
         self.written += 1;
         let row: Vec<Owned> = params.into_iter().map(Owned::from).collect();
-        // Rows of plain inserts can be put together, so long as nothing but plain inserts stands between them: what
-        // points to another row comes after it either way.
+        // Rows of plain inserts can be combined as long as only plain inserts are between them: a row that references
+        // another one comes after it in any case.
         let same = self
             .later
             .iter_mut()
@@ -572,7 +573,7 @@ impl Connection for Postgres {
 
 type Ahead<'a> = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + 'a>>;
 
-/// Runs futures side by side. Each asks the server at its first turn, and these turns are taken in order.
+/// Runs futures concurrently. Each sends its request on its first poll, in order.
 async fn in_order<T>(
     mut ahead: Vec<Ahead<'_>>,
     last: impl Future<Output = T>,

@@ -1,7 +1,7 @@
-//! SQLite below the `Connection` trait. Nothing else names rusqlite.
+//! SQLite, as a `Connection`. Only this module uses rusqlite.
 
 pub(crate) mod commit_numbers;
-/// The file of an SQLite database, locked and known again.
+/// The file of an SQLite database, locked and identified.
 pub mod database_file;
 pub(crate) mod queue;
 pub(crate) mod search_index;
@@ -25,17 +25,17 @@ use tenantry_core::model::PartnerId;
 /// Marks a database file as Tenantry's (`PRAGMA application_id`): "Tnty".
 pub(crate) const APPLICATION_ID: i32 = 0x546e_7479;
 
-/// After so many steps of SQLite's machine, a tenth to half of a millisecond, a thread lets others run. Else the kernel lets
-/// one that has begun to work on a core go on for some milliseconds, and a read that takes microseconds waits for it.
+/// A thread yields after this number of steps of SQLite's virtual machine, a tenth to half of a millisecond. Otherwise
+/// the kernel would leave it on a core for some milliseconds, and a read that takes microseconds would wait for it.
 const STEPS_AT_ONCE: i32 = 2_000;
 
 /// How long a connection waits for a lock.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection waits that expects to be the only one.
+/// The same for a connection that expects to be the only one.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Pages copied in one step, 4 MiB of them: between two steps somebody may look how far it is.
+/// Pages copied in one step, 4 MiB: progress is reported between steps.
 const COPY_STEP: i32 = 1_024;
 
 /// Names of the parameters: SQLite numbers `$n` by first appearance, so they are bound by name.
@@ -48,13 +48,13 @@ const NAMES: [&str; 40] = [
 /// One connection to an SQLite database.
 pub(crate) struct Sqlite {
     conn: rusqlite::Connection,
-    /// For point reads: how many commits the snapshot that is open knows of; none = none is open.
+    /// For point reads: the number of commits that the open snapshot includes; `None` if none is open.
     snapshot: Option<u64>,
-    /// For scans: by what deep pages are found.
+    /// For scans: the offset index.
     offset_index: Option<OffsetView>,
 }
 
-/// What a connection is for, which decides how it is set up.
+/// The purpose of a connection, which determines its settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
     /// The one writer.
@@ -65,16 +65,16 @@ pub(crate) enum Use {
     Scan,
     /// Checkpoints, beside the writer.
     Checkpoint,
-    /// Taking in a whole database (crates/store/src/ops/copy.rs); the file is created.
+    /// Importing a whole database (crates/store/src/ops/copy.rs); the file is created.
     Fill,
-    /// A look at a file that may be anybody's: nothing of it is changed, not even its log is moved.
+    /// Checking a file of unknown origin: nothing is changed, not even its log.
     Look,
-    /// The target of a copy. Nothing protects it: it counts for nothing until it is whole.
+    /// The target of a backup. Without any safety: it is unused until it is complete.
     Copy,
-    /// A copy that is whole, whose only connection this is: its journal is as it is found.
+    /// A complete copy, whose only connection this is: its journal mode is not changed.
     Alone,
-    /// A database that is to be at rest and may be damaged: at the end its log is left alone, which SQLite would move
-    /// into whatever the file is.
+    /// A database to be brought to rest that may be damaged: at the end its log is left alone, which SQLite would
+    /// otherwise move into whatever the file is.
     Settle,
 }
 
@@ -92,7 +92,7 @@ impl Sqlite {
             Use::Look => OpenFlags::SQLITE_OPEN_READ_ONLY,
         };
         let conn = rusqlite::Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        // SQLite makes do with reading where it may not write, and the first write would say so: too late.
+        // SQLite falls back to read-only without write permission, and only the first write would fail: too late.
         if matches!(purpose, Use::Write | Use::Fill) && conn.is_readonly(rusqlite::MAIN_DB)? {
             return Err(DbError::Other(format!(
                 "cannot write the database {}: give this user the right to write the file",
@@ -101,24 +101,24 @@ impl Sqlite {
         }
         conn.set_prepared_statement_cache_capacity(256);
         conn.busy_timeout(if purpose == Use::Settle { SHORT_TIMEOUT } else { TIMEOUT })?;
-        // First: a damaged database lets the setup fail, and with it this connection ends.
+        // First: with a damaged database the setup fails and this connection is closed.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, purpose == Use::Settle)?;
-        // A plan never depends on values. Else SQLite makes it again, at every use, of a statement whose plan might: that
-        // took ten times as long as the statement itself.
+        // Plans never depend on values. Otherwise SQLite would replan, at every use, a statement whose plan might
+        // change: that took ten times as long as the statement itself.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        // Nothing maps the file (SQLite's default): an error of the disk stays an error, where it would end the process, and
-        // resident memory stays what the server needs. With the first 256 MiB mapped, reads at random among a million
+        // The file is not memory-mapped (SQLite's default): a disk error stays an error instead of ending the process,
+        // and resident memory stays what the server needs. With the first 256 MiB mapped, random reads among a million
         // users were slower by a quarter, with all of the file faster by as much.
         let setup = match purpose {
-            // The checkpointer keeps the log short (writer.rs), so commits never pay for it. secure_delete:
-            // temporary passwords stand in the outbox.
+            // The checkpointer keeps the log short (writer.rs), so commits never pay for it. secure_delete: the outbox
+            // contains temporary passwords.
             Use::Write => {
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; \
                  PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; \
                  PRAGMA cache_size = -65536;"
             }
-            // The file stays sound without waiting for the disk at each commit: what a power cut takes is copied again.
-            // Keys are checked as a whole at the end. Sorting for an index spills to files beyond the cache.
+            // The file stays consistent without waiting for the disk at each commit: what is lost in a power cut is
+            // copied again. Foreign keys are checked at the end. Sorting for an index spills to files beyond the cache.
             Use::Fill => {
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 16384; \
                  PRAGMA foreign_keys = OFF; PRAGMA secure_delete = ON; PRAGMA cache_size = -131072; PRAGMA threads = 2;"
@@ -139,26 +139,26 @@ impl Sqlite {
         Ok(this)
     }
 
-    /// Opens another connection to a database that is open already: never to another file that has its name by now.
+    /// Opens another connection to an open database: never to another file that now has its name.
     pub(crate) fn open_again(file: &DatabaseFile, purpose: Use) -> Result<Self, DbError> {
         file.check()?;
         let conn = Self::open(file.path(), purpose)?;
         match file.check() {
             Ok(_) => Ok(conn),
             Err(e) => {
-                // Of whatever file this is: closing it could remove that one's log.
+                // It may be another file: closing the connection could remove that file's log.
                 std::mem::forget(conn);
                 Err(e.into())
             }
         }
     }
 
-    /// How many rows were written since it was opened.
+    /// The number of rows written since it was opened.
     pub(crate) fn total_changes(&self) -> u64 {
         self.conn.total_changes()
     }
 
-    /// Has statements let others run now and then, and end with an error from some moment on.
+    /// Makes statements yield periodically, and fail from some time on.
     fn set_progress_handler(&mut self, until: Option<Instant>) -> Result<(), DbError> {
         let is_over = move || {
             std::thread::yield_now();
@@ -167,13 +167,13 @@ impl Sqlite {
         Ok(self.conn.progress_handler(STEPS_AT_ONCE, Some(is_over))?)
     }
 
-    /// How often a statement was planned again after it was prepared.
+    /// How often a statement was replanned after it was prepared.
     #[cfg(test)]
     pub(crate) fn replanned(&self, sql: &str) -> i32 {
         self.conn.prepare_cached(sql).unwrap().get_status(rusqlite::StatementStatus::RePrepare)
     }
 
-    /// Runs one statement of the transaction's own (`BEGIN`, `SAVEPOINT`, ...), kept prepared.
+    /// Runs one transaction control statement (`BEGIN`, `SAVEPOINT`, ...), kept prepared.
     pub(crate) fn control(&self, sql: &str) -> Result<(), DbError> {
         self.conn.prepare_cached(sql)?.raw_execute()?;
         Ok(())
@@ -186,7 +186,7 @@ impl Sqlite {
         Ok(())
     }
 
-    /// Whether a transaction is open. A full disk can roll one back behind our back.
+    /// Whether a transaction is open. A full disk can roll one back implicitly.
     pub(crate) fn in_transaction(&self) -> bool {
         !self.conn.is_autocommit()
     }
@@ -201,8 +201,8 @@ impl Sqlite {
         Ok(self.conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?)
     }
 
-    /// Moves the log into the database and empties its file, unless reads that began earlier still need it after
-    /// `timeout`; whether it did. Nothing can be written meanwhile.
+    /// Moves the log into the database and truncates its file, unless earlier reads still need it after `timeout`;
+    /// returns whether it did. Nothing can be written meanwhile.
     pub(crate) fn empty_log(&self, timeout: Duration) -> Result<bool, DbError> {
         self.conn.busy_timeout(timeout)?;
         let is_busy = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
@@ -233,8 +233,8 @@ impl Sqlite {
         Ok(())
     }
 
-    /// Copies the whole database over `to`, page by page, and tells the bytes that were copied and all there are.
-    /// In a transaction, which it must be, it is one snapshot however much is written meanwhile.
+    /// Copies the whole database over `to`, page by page, and reports the copied and the total bytes. In a transaction,
+    /// which is required, it is one snapshot however much is written meanwhile.
     pub(crate) fn copy_over(&self, to: &mut Self, each: &mut dyn FnMut(u64, u64)) -> Result<(), DbError> {
         let page = self.pragma("page_size")?;
         let bytes = |pages: i64| u64::try_from(pages.saturating_mul(page)).unwrap_or(0);
@@ -247,14 +247,14 @@ impl Sqlite {
             match step {
                 StepResult::Done => return Ok(()),
                 StepResult::More => {}
-                // Nobody else knows of the target, and the snapshot needs no lock any more.
+                // No other connection uses the target, and the snapshot needs no further lock.
                 _ => return Err(DbError::Busy),
             }
         }
     }
 
-    /// Asks for another journal mode; whether it is in force now. Leaving `WAL` moves the log into the database and
-    /// removes it, which only the one connection of a database can.
+    /// Requests another journal mode; returns whether it is in effect. Leaving `WAL` moves the log into the database
+    /// and removes it, which only the one connection of a database can do.
     pub(crate) fn set_journal(&self, mode: &str) -> Result<bool, DbError> {
         let mut is = String::new();
         self.conn.pragma_update_and_check(None, "journal_mode", mode, |row| {
@@ -311,7 +311,7 @@ impl Connection for Sqlite {
         params: &[Param<'_>],
         refused: fn(DbError) -> Error,
     ) -> Result<(), DbError> {
-        // There is nothing to be won by waiting.
+        // Deferring gains nothing.
         self.execute(sql, partner, params).map(drop).map_err(|e| DbError::Caller(refused(e)))
     }
 
@@ -365,8 +365,8 @@ impl Connection for Sqlite {
     }
 }
 
-/// A program that was killed may have left a journal that says how to take back what it had begun. SQLite does that
-/// before anything else is read, but not where it may only read.
+/// A program that was killed may have left a journal with the pages to restore. SQLite rolls back before anything else
+/// is read, but not on a read-only connection.
 fn take_back_unfinished(path: &Path) -> Result<(), DbError> {
     let read = |access: OpenFlags| {
         let conn = rusqlite::Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
@@ -377,7 +377,7 @@ fn take_back_unfinished(path: &Path) -> Result<(), DbError> {
         Err(rusqlite::Error::SqliteFailure(e, _)) if e.code == ErrorCode::ReadOnly => {
             Ok(read(OpenFlags::SQLITE_OPEN_READ_WRITE)?)
         }
-        // Whatever else is wrong with the file is told by whoever reads it.
+        // Other errors of the file are reported on reading it.
         _ => Ok(()),
     }
 }
@@ -432,7 +432,7 @@ impl From<rusqlite::Error> for DbError {
             }
             (ErrorCode::ConstraintViolation, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Self::Dangling,
             (ErrorCode::OperationInterrupted, _) => Self::Crowded,
-            // The index of the log is made longer beside SQLite's own check for a full disk.
+            // Extending the index of the log bypasses SQLite's check for a full disk.
             (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
             (ErrorCode::ReadOnly, _) => Self::ReadOnly(format!("sqlite: {e}")),
             (
@@ -467,7 +467,7 @@ pub(crate) struct Readers {
     purpose: Use,
     offset_index: Option<Arc<OffsetIndex>>,
     idle: Mutex<Vec<Sqlite>>,
-    /// Let go after the connections.
+    /// Dropped after the connections.
     file: Arc<DatabaseFile>,
 }
 
@@ -503,13 +503,13 @@ impl Readers {
     }
 }
 
-/// Read connections for point reads. Each keeps its snapshot open from one read to the next for as long as nothing
-/// is committed: opening one costs two system calls for locks, as much as a read itself.
+/// Read connections for point reads. Each keeps its snapshot open between reads until something is committed: opening
+/// one costs two system calls for locks, as much as a read itself.
 pub(crate) struct PointReaders {
     readers: Readers,
-    /// Groups committed so far. A snapshot from before the last one is never read from.
+    /// The number of committed batches. A snapshot from before the last one is never read from.
     commits: AtomicU64,
-    /// Checkpoints under way: while there are any, no snapshot is kept, or the log could not be emptied.
+    /// Checkpoints in progress: while there are any, no snapshot is kept open, or the log could not be truncated.
     checkpoints: AtomicU64,
 }
 
@@ -522,10 +522,10 @@ impl PointReaders {
         }
     }
 
-    /// Runs `f` on a snapshot that holds everything committed before this call.
+    /// Runs `f` on a snapshot that includes everything committed before this call.
     pub(crate) fn with<T>(&self, f: impl FnOnce(&mut Sqlite) -> Result<T>) -> Result<T> {
         let mut conn = self.readers.take()?;
-        // Loaded before the snapshot is opened: what is committed in between costs at most another opening.
+        // Loaded before the snapshot is opened: a commit in between costs at most another opening.
         let commits = self.commits.load(Ordering::SeqCst);
         if conn.snapshot != Some(commits) {
             conn.end_snapshot()?;
@@ -540,12 +540,12 @@ impl PointReaders {
         result
     }
 
-    /// Something was committed: the next reads see it.
+    /// Announces a commit: the next reads see it.
     pub(crate) fn committed(&self) {
         self.commits.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Runs `f`, a checkpoint, while no snapshot is kept beyond its read.
+    /// Runs `f`, a checkpoint, while no snapshot is kept open.
     pub(crate) fn without_snapshots<T>(&self, f: impl FnOnce() -> T) -> T {
         self.checkpoints.fetch_add(1, Ordering::SeqCst);
         for conn in self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {

@@ -1,27 +1,27 @@
-//! What lists of users, groups, events and partners have in common.
+//! Shared by the lists of users, groups, events and partners.
 
 pub use crate::engine::sort_key::SortKey;
 use crate::engine::tx::{Counter, Tx};
 use tenantry_core::error::Result;
 
-/// Up to here a total is counted; beyond, a constrained one is given as a lower bound (contract, Paging).
+/// Up to here a total is counted; beyond, a filtered total is a lower bound (contract, Paging).
 pub const EXACT_TOTAL: i64 = 10_000;
 
-/// Where a page begins.
+/// The start of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Position {
-    /// After so many rows.
+    /// After this number of rows.
     Offset(i64),
-    /// After the row with this key and number.
+    /// After the row with this key and id.
     After(SortKey, i64),
 }
 
 /// A total, exact or a lower bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Total {
-    /// How many there are (at least).
+    /// The count, or a lower bound.
     pub count: i64,
-    /// Whether there are no more than that.
+    /// Whether the count is exact.
     pub is_exact: bool,
 }
 
@@ -36,7 +36,7 @@ impl Total {
     }
 }
 
-/// A kept total of the partner.
+/// A stored total of the partner.
 pub fn counted(tx: &mut Tx<'_>, counter: Counter) -> Result<i64> {
     let sum = tx.row(
         "SELECT CAST(coalesce(sum(value), 0) AS BIGINT) FROM counters WHERE pid = $1 AND name = $2",
@@ -46,7 +46,7 @@ pub fn counted(tx: &mut Tx<'_>, counter: Counter) -> Result<i64> {
     Ok(sum.unwrap_or(0))
 }
 
-/// The number that a search term of digits names (B27).
+/// The id that a search term of digits stands for (B27).
 pub(crate) fn exact_id(term: &str) -> Option<i64> {
     term.bytes().all(|b| b.is_ascii_digit()).then(|| term.parse().ok()).flatten()
 }

@@ -1,6 +1,6 @@
 //! Lists: which plan for which query, searches, and the offsets of deep pages.
 
-/// What lists have in common.
+/// Shared by all lists.
 pub mod lists;
 pub(crate) mod offset_index_builder;
 pub(crate) mod search;

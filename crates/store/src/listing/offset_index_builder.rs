@@ -1,4 +1,4 @@
-//! The thread that reads what the offset index is to have from the database.
+//! The thread that builds entries of the offset index from the database.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -20,10 +20,10 @@ use tenantry_core::model::{PartnerId, Status};
 use tenantry_core::supervise::Supervisor;
 use tenantry_core::user_fields::UserField;
 
-/// So many times 64 ids the users whom a search finds may span to be counted: 32 MiB.
+/// Maximum span of the ids of a counted search, in words of 64 ids: 32 MiB.
 const WIDEST: usize = 1 << 22;
 
-/// The thread. It ends with this.
+/// The thread, which ends when this is dropped.
 pub(crate) struct OffsetIndexBuilder {
     index: Option<Arc<OffsetIndex>>,
     is_over: Arc<AtomicBool>,
@@ -42,7 +42,7 @@ impl OffsetIndexBuilder {
         let tests = supervisor.clone();
         let work = move || {
             let index = || weak.upgrade();
-            // What a panic broke off is nobody's: it can be asked for again.
+            // An entry interrupted by a panic is dropped: it can be requested again.
             if let (Some(kept), Some(index)) = (under_way.take(), weak.upgrade()) {
                 index.finish(&kept, None);
             }
@@ -59,7 +59,7 @@ impl OffsetIndexBuilder {
         Ok(Self { index: Some(index), is_over, thread: Some(thread) })
     }
 
-    /// What it builds.
+    /// The index that it builds.
     pub(crate) fn index(&self) -> Option<&Arc<OffsetIndex>> {
         self.index.as_ref()
     }
@@ -68,7 +68,7 @@ impl OffsetIndexBuilder {
 impl Drop for OffsetIndexBuilder {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::SeqCst);
-        // Wakes the thread, which then sees that it is over, whoever else still holds the index.
+        // Wakes the thread, which then ends, even if others still hold the index.
         if let Some(index) = self.index.take() {
             index.wake_builder();
         }
@@ -106,7 +106,7 @@ fn build_all(
     }
 }
 
-/// Reads what is to be kept, in one snapshot; and the number of the last commit that the snapshot has.
+/// Reads an entry in one snapshot, with the number of the last commit of the snapshot.
 fn read(
     conn: &mut Sqlite,
     (pid, kept): &(PartnerId, IndexKey),
@@ -124,11 +124,11 @@ fn read(
     read
 }
 
-/// Who is not ACTIVE, and who is an admin. Most users are neither, so only the indexes that know it are read.
+/// Users who are not ACTIVE or are admins. Most users are neither, so only the indexes on these columns are read.
 const BY_STATUS: &str = "SELECT user_id, status FROM users WHERE pid = $1 AND status > 0";
 const BY_RIGHT: &str = "SELECT user_id FROM users WHERE pid = $1 AND is_admin = 1 ORDER BY user_id";
 
-/// Status and right of users who are not ACTIVE or are admins.
+/// Status and admin flag of users who are not ACTIVE or are admins.
 fn uncommon(conn: &mut Sqlite, pid: PartnerId) -> Result<HashMap<i64, (i64, bool)>, DbError> {
     let mut kinds: HashMap<i64, (i64, bool)> = HashMap::new();
     conn.query(BY_STATUS, Some(pid), &[], &mut |row| {
@@ -142,7 +142,7 @@ fn uncommon(conn: &mut Sqlite, pid: PartnerId) -> Result<HashMap<i64, (i64, bool
     Ok(kinds)
 }
 
-/// Users, a bit each: of ten million about a megabyte.
+/// A bit set of users: about a megabyte for ten million.
 #[derive(Default)]
 struct Users {
     first: i64,
@@ -151,7 +151,7 @@ struct Users {
 }
 
 impl Users {
-    /// Takes the next one, whose id is higher; false where it is too far from the first.
+    /// Adds the next one, whose id is higher; false if it is too far from the first.
     fn push(&mut self, id: i64) -> bool {
         if self.bits.is_empty() {
             self.first = id;
@@ -175,7 +175,7 @@ impl Users {
     }
 }
 
-/// How many users of each kind a search finds; none when their ids are too far apart.
+/// The number of users of each kind that a search finds; `None` if their ids are too far apart.
 fn count_hits(
     conn: &mut Sqlite,
     number: i64,

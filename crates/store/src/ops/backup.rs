@@ -1,7 +1,8 @@
-//! Copies of a whole SQLite database: made while a server writes to it, looked over, and made ready to take its place.
+//! Copies of a whole SQLite database: made while a server writes to it, checked, and prepared to replace it.
 //!
-//! A finished copy is one file without a log, and says so in its header. A database in use says there that it has
-//! one: a bare copy of such a file may lack what stood in the log, or be torn, so it is never taken for a backup.
+//! A finished copy is one file without a log, and its header says so. The header of a database in use says that there
+//! is a log: a bare copy of such a file may lack the contents of the log, or be torn, so it is never accepted as a
+//! backup.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -12,42 +13,42 @@ use crate::engine::sqlite::{APPLICATION_ID, Sqlite, Use};
 use crate::ops::migrate::{self, KNOWN, Schema};
 use tenantry_core::error::Error;
 
-/// Where SQLite puts what belongs to a database, beside it: the name of the database and one of these.
+/// The suffixes of SQLite's files beside a database.
 pub const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// What is told of faults found in a database: the first few.
+/// Maximum number of reported errors of a database.
 const FAULTS_TOLD: usize = 3;
 
-/// What a copy holds.
+/// The contents of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contents {
-    /// How many partners.
+    /// The number of partners.
     pub partners: i64,
-    /// How many users, of all partners.
+    /// The number of users of all partners.
     pub users: i64,
     /// The version of its schema.
     pub schema: usize,
 }
 
-/// A database that nobody has open, as one file.
+/// A database at rest, in one file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Rest {
-    /// It is whole. The numbers that it has given so far (B24), by sequence.
+    /// It is complete. The ids allocated so far (B24), by sequence.
     Whole(Vec<(String, i64)>),
-    /// It cannot be read, and why. It, and its log, are as they were.
+    /// It cannot be read, and why. The file and its log are unchanged.
     Damaged(String),
 }
 
-/// Why a file is no good, or could not be made.
+/// Why a file is invalid, or could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The file system has no room.
+    /// The file system is full.
     #[error("the disk is full")]
     Full,
-    /// Somebody else has the database open.
+    /// Another process has the database open.
     #[error("another program has it open")]
     InUse,
-    /// The file is no SQLite database.
+    /// The file is not an SQLite database.
     #[error("it is not a database")]
     NotADatabase,
     /// A database of another program.
@@ -61,10 +62,10 @@ pub enum BackupError {
     Newer {
         /// The version of its schema.
         found: usize,
-        /// The newest that is known here.
+        /// The newest supported version.
         known: usize,
     },
-    /// The file has another length than it says.
+    /// The length of the file differs from its header.
     #[error("it has {is} bytes and should have {should}")]
     Torn {
         /// Bytes that it has.
@@ -72,10 +73,10 @@ pub enum BackupError {
         /// Bytes that it should have.
         should: u64,
     },
-    /// A database that was in use when it was copied, or is: there is or was a log or a journal beside it.
+    /// A database that is, or was when copied, in use: there is or was a log or a journal beside it.
     #[error("it is a database in use")]
     Unfinished,
-    /// SQLite's own checks found faults.
+    /// SQLite's checks found errors.
     #[error("it is damaged: {0}")]
     Damaged(String),
     /// The file could not be read.
@@ -97,19 +98,19 @@ impl From<DbError> for BackupError {
     }
 }
 
-/// What belongs to a database in a file of its own.
+/// The path of a file beside a database.
 pub fn companion(database: &Path, ending: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
 }
 
-/// Copies the database `from`, as it stands now, over the empty file `to`. A server may write meanwhile: neither waits
-/// for the other, but its log cannot be emptied until the copy is made. `progress` is told the bytes that were copied
-/// and all there are. The copy is in the hands of the system then; to be sure of it, sync the file.
+/// Copies the current state of the database `from` over the empty file `to`. A server may write meanwhile: neither
+/// waits for the other, but its log cannot be truncated until the copy is complete. `progress` gets the copied and the
+/// total bytes. The copy is not synced: to be sure of it, sync the file.
 ///
 /// # Errors
-/// What the database or the copy is not good for. Then nothing can be said of `to`.
+/// Why the database or the copy failed. Then the content of `to` is undefined.
 pub fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(), BackupError> {
     let mut source = Sqlite::open(from, Use::Scan)?;
     source.control("BEGIN")?;
@@ -121,13 +122,13 @@ pub fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Resul
     if Sqlite::open(to, Use::Alone)?.set_journal("DELETE")? { Ok(()) } else { Err(BackupError::InUse) }
 }
 
-/// Looks at a file without opening it as a database; its length in bytes. What passes is a finished copy of a Tenantry
-/// database, as far as its header tells.
+/// Checks a file without opening it as a database; returns its length in bytes. A file that passes is a finished copy
+/// of a Tenantry database, according to its header.
 ///
 /// Not for a database that this process has open (see `src/cli/warm.rs`).
 ///
 /// # Errors
-/// What it is instead.
+/// Why it is not.
 pub fn look(path: &Path) -> Result<u64, BackupError> {
     const LENGTH: usize = 100;
     let file = File::open(path)?;
@@ -152,17 +153,17 @@ pub fn look(path: &Path) -> Result<u64, BackupError> {
     if is == should { Ok(is) } else { Err(BackupError::Torn { is, should }) }
 }
 
-/// Whether something stands beside the file without which it is not whole.
+/// Whether there is a file beside it without which it is incomplete.
 fn has_log(path: &Path) -> bool {
     ["-wal", "-journal"]
         .iter()
         .any(|ending| std::fs::metadata(companion(path, ending)).is_ok_and(|meta| meta.len() > 0))
 }
 
-/// Reads all of a finished copy and tells what it holds. It takes about as long as copying it did, or longer.
+/// Reads and checks a whole finished copy. It takes about as long as copying it did, or longer.
 ///
 /// # Errors
-/// Anything that is wrong with it.
+/// Any error in it.
 pub fn check(path: &Path) -> Result<Contents, BackupError> {
     look(path)?;
     let mut conn = Sqlite::open(path, Use::Look)?;
@@ -192,11 +193,11 @@ pub fn check(path: &Path) -> Result<Contents, BackupError> {
     Ok(Contents { partners: count("partners")?, users: count("users")?, schema })
 }
 
-/// Brings a database to rest that no process works on: what is in its log is moved into the one file, and the log is
+/// Brings a database that no process uses to rest: the content of its log is moved into the file, and the log is
 /// removed.
 ///
 /// # Errors
-/// Another program has it open, or it is another program's: then it is as it was.
+/// Another program has it open, or it is another program's: then it is unchanged.
 pub fn settle(path: &Path) -> Result<Rest, BackupError> {
     let settled = Sqlite::open(path, Use::Settle).and_then(|mut conn| {
         let schema = migrate::schema(&mut conn)?;
@@ -205,7 +206,7 @@ pub fn settle(path: &Path) -> Result<Rest, BackupError> {
         }
         let numbers = match numbers(&mut conn) {
             Err(DbError::Damaged(what)) => return Err(DbError::Damaged(what)),
-            // An empty one has none, and a newer one's are not known.
+            // An empty one has none, and those of a newer one are unknown.
             other => other.unwrap_or_default(),
         };
         Ok(if conn.set_journal("DELETE")? { Ok(numbers) } else { Err(BackupError::InUse) })
@@ -226,11 +227,11 @@ fn numbers(conn: &mut Sqlite) -> Result<Vec<(String, i64)>, DbError> {
     Ok(numbers)
 }
 
-/// Makes a finished copy ready to be served in place of a database that has given these numbers: none of them is given
-/// again (B24), so that what others know by number does not become somebody else.
+/// Prepares a finished copy to replace a database that has allocated these ids: none of them is allocated again (B24),
+/// so that ids known elsewhere do not get another meaning.
 ///
 /// # Errors
-/// It could not be written. Then it is no finished copy any more.
+/// It could not be written. Then it is not a finished copy any more.
 pub fn make_ready(path: &Path, numbers: &[(String, i64)]) -> Result<(), BackupError> {
     let mut conn = Sqlite::open(path, Use::Alone)?;
     conn.batch("BEGIN IMMEDIATE")?;
@@ -246,7 +247,7 @@ pub fn make_ready(path: &Path, numbers: &[(String, i64)]) -> Result<(), BackupEr
     if conn.set_journal("WAL")? { Ok(()) } else { Err(BackupError::InUse) }
 }
 
-/// The version of a schema that this program can work with, now or after bringing it up to date.
+/// The version of a schema that this program supports, possibly after a migration.
 fn known(schema: Schema) -> Result<usize, BackupError> {
     match schema {
         Schema::Missing | Schema::Ours(0) => Err(BackupError::Empty),

@@ -1,9 +1,9 @@
 //! A whole database into another one: SQLite into PostgreSQL, or back (docs/adr/0015-copies-carry-their-mark.md).
 //!
-//! What there is to copy is read from the databases themselves, and both must have the same. Rows are read in the order of
-//! their key and put into the target in chunks, each in one transaction with how far it came. Indexes and foreign keys
-//! are set aside before and made again after. At the end the whole target is read, and its checksums are compared with
-//! those of what was read from the source. Until then the target has a mark, and nothing serves it.
+//! The tables to copy are read from the databases themselves, and both must have the same. Rows are read in the order
+//! of their key and inserted into the target in chunks, each in one transaction together with the progress. Indexes and
+//! foreign keys are dropped before and recreated after. At the end the whole target is read, and its checksums are
+//! compared with those of what was read from the source. Until then the target has a mark, and no server uses it.
 
 mod ends;
 mod layout;
@@ -28,43 +28,43 @@ use rows::{Chunk, Position, Reader};
 use tenantry_core::clock::Clock;
 use tenantry_core::error::{Error, Result};
 
-/// Rows in a chunk: what is held in memory a few times over, and lost at most when it is broken off.
+/// Rows in a chunk: held in memory a few times, and the maximum loss on interruption.
 const CHUNK: u64 = 5_000;
 
-/// Where a database is.
+/// The location of a database.
 #[derive(Debug)]
 pub enum CopyLocation<'a> {
-    /// An SQLite file. Whoever copies holds its lock.
+    /// An SQLite file. The caller holds its lock.
     Sqlite(&'a Path),
     /// A PostgreSQL database.
     Postgres(PostgresOptions<'a>),
 }
 
-/// What a copy is about, in the order in which it does it.
+/// The stages of a copy, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Compares what an earlier run has copied with the source (rows).
     Compare,
     /// Copies rows.
     Copy,
-    /// Makes indexes and foreign keys.
+    /// Creates indexes and foreign keys.
     Build,
-    /// Makes SQLite's search index (users).
+    /// Builds SQLite's search index (users).
     Index,
-    /// Reads what was copied (rows).
+    /// Verifies what was copied (rows).
     Verify,
 }
 
-/// What is told of a copy while it goes on.
+/// The progress of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyProgress<'a> {
-    /// So many connections of servers are open on the source: they should have been stopped.
+    /// The number of open server connections on the source: the servers should have been stopped.
     Servers(u64),
-    /// So much of a stage is done.
+    /// The progress of a stage.
     Step {
         /// Which stage.
         stage: Stage,
-        /// What it is at: a table, an index.
+        /// The current item: a table, an index.
         at: &'a str,
         /// How much is done.
         done: u64,
@@ -73,7 +73,7 @@ pub enum CopyProgress<'a> {
     },
 }
 
-/// Is told of the progress. An error breaks the copy off, to be gone on with later.
+/// A callback for progress. An error interrupts the copy, which can be resumed later.
 pub type Watch<'a> = dyn FnMut(&CopyProgress<'_>) -> Result<()> + Send + 'a;
 
 /// What was copied and verified.
@@ -83,29 +83,29 @@ pub struct CopyReport {
     pub from: String,
     /// The target, for people.
     pub to: String,
-    /// Whether an earlier run had begun it.
+    /// Whether it resumed an earlier run.
     pub is_resumed: bool,
     /// Each table.
     pub tables: Vec<CopiedTable>,
-    /// The last number that each sequence gave.
+    /// The last value of each sequence.
     pub sequences: BTreeMap<String, i64>,
 }
 
-/// A table that is the same on both sides.
+/// A copied table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopiedTable {
     /// Its name.
     pub name: String,
-    /// How many rows it has.
+    /// The number of rows.
     pub rows: u64,
-    /// 64 hexadecimal digits: the sum of the SHA-256 of its rows, in whichever order.
+    /// 64 hexadecimal digits: the sum of the SHA-256 of its rows, independent of their order.
     pub checksum: String,
 }
 
-/// Refuses a database that a copy was not finished into.
+/// Refuses a database that is an unfinished copy.
 ///
 /// # Errors
-/// That it is one, and how to go on.
+/// It is one, with a hint.
 pub(crate) fn check_finished(conn: &mut dyn Connection, shown: &str) -> Result<()> {
     if !mark::is_there(conn)? {
         return Ok(());
@@ -116,12 +116,12 @@ pub(crate) fn check_finished(conn: &mut dyn Connection, shown: &str) -> Result<(
     )))
 }
 
-/// Copies everything. The clock's time is when the schema was brought up to date, if it had to be.
+/// Copies everything. The clock's time is recorded for migrations of the target, if any.
 ///
 /// # Errors
-/// Whatever stands in its way, in words for whoever runs it: a source that is not there, of another version, another
-/// one than was begun with or changed since; a target that is not empty; what the databases say; a table whose rows
-/// differ at the end. What was copied stays for the next run.
+/// Any obstacle, with a text for the operator: a source that is missing, of another version, different from that of the
+/// start or changed since; a target that is not empty; errors of the databases; a table whose rows differ at the end.
+/// What was copied is kept for the next run.
 pub fn run(
     from: &CopyLocation<'_>,
     to: &CopyLocation<'_>,
@@ -163,7 +163,7 @@ impl<'w, 'f> Move<'w, 'f> {
         source.begin_reading()?;
         let tables = layout::agree(&Layout::read(source.conn())?, &Layout::read(target.conn())?)?;
         let totals = tables.iter().map(|table| source.count(&table.name)).collect::<Result<Vec<u64>, _>>()?;
-        // After the snapshot: whatever row it holds, its number is not given again.
+        // After the snapshot, so that no id in it is allocated again.
         let sequences = source.sequences()?;
         let begun = Begun {
             from: source.shown.clone(),
@@ -194,7 +194,7 @@ impl<'w, 'f> Move<'w, 'f> {
         Ok(CopyReport { from, to, is_resumed, tables, sequences })
     }
 
-    /// Marks the target and sets aside what is made at the end.
+    /// Marks the target and drops what is recreated at the end.
     fn begin(&mut self) -> Result<()> {
         let (tables, begun) = (&self.tables, &self.begun);
         let aside = layout::to_set_aside(self.target.conn())?;
@@ -213,7 +213,7 @@ impl<'w, 'f> Move<'w, 'f> {
             mark::make(target.conn())?;
             mark::put(target.conn(), mark::BEGUN, begun)?;
             mark::put(target.conn(), mark::ASIDE, &aside)?;
-            // Foreign keys stand at the end and need indexes.
+            // Foreign keys are last and need indexes.
             for part in aside.iter().rev().filter(|part| !part.remove.is_empty()) {
                 target.conn().batch(&part.remove)?;
             }
@@ -221,7 +221,7 @@ impl<'w, 'f> Move<'w, 'f> {
         })
     }
 
-    /// Refuses to go on with another source than it was begun with.
+    /// Refuses to resume with a different source.
     fn check_begun(&mut self) -> Result<()> {
         let begun: Option<Begun> = mark::get(self.target.conn(), mark::BEGUN)?;
         let Some(begun) = begun else { return Err(self.anew("its bookkeeping is missing")) };
@@ -252,7 +252,7 @@ impl<'w, 'f> Move<'w, 'f> {
         self.tables.iter().map(position).collect()
     }
 
-    /// Reads again what an earlier run has copied: it must be what it was.
+    /// Rereads what an earlier run has copied: it must be unchanged.
     fn compare(&mut self, positions: &[Position]) -> Result<()> {
         let total = positions.iter().map(|position| position.digest.rows).sum();
         let mut done = 0;
@@ -295,14 +295,14 @@ impl<'w, 'f> Move<'w, 'f> {
                 }
                 Ok(())
             };
-            // In this order: when writing fails, its end of the channel goes, and reading ends, too.
+            // In this order: when writing fails, its end of the channel is dropped, and reading ends, too.
             let written = written(chunks);
             let read = reading.join().unwrap_or_else(|_| Err(Error::internal("reading the source panicked")));
             written.and(read)
         })
     }
 
-    /// Makes what was set aside.
+    /// Recreates what was dropped.
     fn build(&mut self) -> Result<()> {
         let mut left: Vec<Aside> = mark::get(self.target.conn(), mark::ASIDE)?.unwrap_or_default();
         let total = left.len() as u64;
@@ -323,7 +323,7 @@ impl<'w, 'f> Move<'w, 'f> {
         self.target.check_keys()
     }
 
-    /// Makes SQLite's search indexes from the users.
+    /// Builds SQLite's search indexes from the users.
     fn index(&mut self) -> Result<()> {
         if self.target.dialect() == Dialect::Postgres {
             return Ok(());
@@ -384,7 +384,7 @@ impl<'w, 'f> Move<'w, 'f> {
     }
 }
 
-/// What was read of a table, and where that ends.
+/// Rows read from a table, and the position after them.
 struct Read {
     /// Which table.
     at: usize,
@@ -398,7 +398,7 @@ fn read_all(source: &mut End, tables: &[Table], from: Vec<Position>, send: &Sync
         while !reader.position.is_end {
             let chunk = reader.next(source.conn(), CHUNK).map_err(|e| in_table(&table.name, e))?;
             if send.send(Read { at, chunk, position: reader.position.clone() }).is_err() {
-                // Writing has failed and says why.
+                // Writing has failed and reports why.
                 return Ok(());
             }
         }
@@ -417,7 +417,7 @@ fn write(target: &mut End, table: &Table, chunk: &Chunk, position: &Position) ->
         .map_err(|e| in_table(&table.name, e))
 }
 
-/// The search texts of the users with numbers above `last`.
+/// The search texts of the users with ids above `last`.
 fn fingerprint(tables: &[Table], totals: &[u64], sequences: &BTreeMap<String, i64>) -> String {
     let mut hash = Sha256::new();
     for (table, total) in tables.iter().zip(totals) {
@@ -433,7 +433,7 @@ fn in_table(name: &str, e: impl Into<Error>) -> Error {
     named(&format!("table {name}"), e.into())
 }
 
-/// Says what it was about when something went wrong.
+/// Adds the context to an error.
 fn named(what: &str, e: Error) -> Error {
     match e {
         Error::Internal(why) => Error::internal(format!("{what}: {why}")),

@@ -23,7 +23,7 @@ struct Migration {
 }
 
 impl Migration {
-    /// SHA-256 of the file, in lower-case hex: what stands in the database that it was applied to.
+    /// SHA-256 of the file, in lower-case hex, which is recorded in the databases that it was applied to.
     fn checksum(&self) -> String {
         Sha256::digest(self.sql).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
@@ -55,33 +55,33 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0016_migration_checksums"),
 ];
 
-/// The last change that made SQLite's search indexes anew, which SQL alone cannot fill.
+/// The last change that recreated SQLite's search indexes, which SQL alone cannot fill.
 const SEARCH_ANEW: i64 = 8;
 
 /// The change since which `schema_versions` has checksums.
 const CHECKSUMS: usize = 16;
 
-/// What somebody who looks at the schema of a PostgreSQL database is about to do with it.
+/// The purpose of checking the schema of a PostgreSQL database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Aim {
     /// Use it as it is.
     Use,
-    /// Bring its schema up to date and use it.
+    /// Migrate its schema and use it.
     Change,
-    /// Bring its schema up to date and copy another database into it, or go on with that.
+    /// Migrate its schema and copy another database into it, or resume that.
     Fill,
 }
 
 /// The first bytes of every SQLite file.
 pub(crate) const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 
-/// The oldest PostgreSQL that serves, as it tells its version.
+/// The oldest supported PostgreSQL, as its version number.
 const OLDEST_POSTGRES: i64 = 150_000;
 
-/// The lock that a process holds on PostgreSQL while it looks at the schema and changes it.
+/// The lock that a process holds on PostgreSQL while it checks and changes the schema.
 const MIGRATING: i64 = 0x546e_7479;
 
-/// Refuses a file that is not an SQLite database before anything touches it.
+/// Refuses a file that is not an SQLite database before anything is changed.
 pub(crate) fn check_file(path: &Path) -> Result<()> {
     let mut file = match std::fs::File::open(path) {
         Ok(file) => file,
@@ -102,21 +102,21 @@ pub(crate) fn check_file(path: &Path) -> Result<()> {
     )))
 }
 
-/// Whose schema an SQLite database has.
+/// The owner of the schema of an SQLite database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Schema {
     /// None: there is no table.
     Missing,
     /// Another program's.
     Foreign,
-    /// Tenantry's, of this version; it may be one that is not known here.
+    /// Tenantry's, of this version, which may be unknown here.
     Ours(usize),
 }
 
-/// The newest version of the schema that is known here.
+/// The newest supported version of the schema.
 pub(crate) const KNOWN: usize = MIGRATIONS.len();
 
-/// Whose schema it is. Reads only.
+/// Determines the owner of the schema. Reads only.
 pub(crate) fn schema(conn: &mut Sqlite) -> Result<Schema, DbError> {
     if number(conn, "SELECT count(*) FROM sqlite_master")? == 0 {
         return Ok(Schema::Missing);
@@ -127,7 +127,7 @@ pub(crate) fn schema(conn: &mut Sqlite) -> Result<Schema, DbError> {
     Ok(Schema::Ours(version(conn)?))
 }
 
-/// Refuses a database that is another program's, of a newer version, or made by edited migrations. Reads only.
+/// Refuses a database of another program, of a newer version, or of edited migrations. Reads only.
 pub(crate) fn check_version(conn: &mut Sqlite, path: &Path) -> Result<usize> {
     match schema(conn)? {
         Schema::Missing => Ok(0),
@@ -169,12 +169,12 @@ fn known(version: usize, shown: &str) -> Result<usize> {
     Ok(version)
 }
 
-/// Brings the schema to this version, all or nothing.
+/// Migrates the schema to this version, atomically.
 pub(crate) fn migrate(conn: &mut Sqlite, from: usize, now: Millis) -> Result<()> {
     migrate_to(conn, from, KNOWN, now)
 }
 
-/// Brings the schema to a version that is known here, all or nothing.
+/// Migrates the schema to a supported version, atomically.
 pub(crate) fn migrate_to(conn: &mut Sqlite, from: usize, to: usize, now: Millis) -> Result<()> {
     if from == to {
         return Ok(());
@@ -208,7 +208,7 @@ fn apply(conn: &mut dyn Connection, from: usize, to: usize, now: Millis) -> Resu
     Ok(())
 }
 
-/// Gives the changes that have just been applied their checksums, and those that were applied before there were any.
+/// Records the checksums of the changes that were just applied, and of those applied before there were checksums.
 fn fill_checksums(conn: &mut dyn Connection) -> Result<(), DbError> {
     for (version, migration) in (1_i64..).zip(MIGRATIONS) {
         conn.execute(
@@ -220,7 +220,7 @@ fn fill_checksums(conn: &mut dyn Connection) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Refuses a schema that was made by other migrations than those that are known here. Reads only.
+/// Refuses a schema that was created by different migrations. Reads only.
 fn check_unedited(conn: &mut dyn Connection, version: usize, shown: &str) -> Result<()> {
     if version < CHECKSUMS {
         return Ok(());
@@ -249,7 +249,7 @@ fn check_unedited(conn: &mut dyn Connection, version: usize, shown: &str) -> Res
     )))
 }
 
-/// Keeps the lines of one database: those that begin with its mark lose it, those with another's are dropped.
+/// Selects the lines of one database: its prefix is removed, lines with another prefix are dropped.
 fn for_dialect(sql: &str, dialect: Dialect) -> String {
     let ours = match dialect {
         Dialect::Sqlite => "--@sqlite ",
@@ -265,15 +265,15 @@ fn for_dialect(sql: &str, dialect: Dialect) -> String {
         .collect()
 }
 
-/// Looks at a PostgreSQL database and, if `aim` allows, brings its schema to this version, all or nothing and one
-/// process at a time. From and to which version it was brought.
+/// Checks a PostgreSQL database and, if `aim` allows, migrates its schema to this version, atomically and one process
+/// at a time. Returns the versions before and after.
 ///
 /// # Errors
-/// Whatever makes it unfit, with what to do about it; then it was not changed.
+/// Why it cannot be used, with a hint; then it was not changed.
 pub(crate) fn migrate_postgres(address: &Address, aim: Aim, clock: &Clock) -> Result<(usize, usize)> {
     let shown = address.shown();
     let mut conn = connect(address, Role::Change)?;
-    // Before anything is done by it.
+    // Before it is used.
     listen::follow_database(&mut conn, clock)?;
     conn.batch("BEGIN")?;
     let result = migrate_in(&mut conn, &shown, aim, clock.now());
@@ -281,7 +281,7 @@ pub(crate) fn migrate_postgres(address: &Address, aim: Aim, clock: &Clock) -> Re
     result
 }
 
-/// Connects to a server that serves.
+/// Connects to a running server.
 pub(crate) fn connect(address: &Address, role: Role) -> Result<Postgres> {
     let shown = address.shown();
     let mut conn = Postgres::connect(address, role).map_err(|e| match e {
@@ -310,7 +310,7 @@ fn migrate_in(conn: &mut Postgres, shown: &str, aim: Aim, now: Millis) -> Result
     for name in EXTENSIONS {
         check_extension(conn, shown, name)?;
     }
-    // Asked before: a transaction in which a statement was refused answers nothing.
+    // Queried before: a transaction with a failed statement runs no further queries.
     let lacks_extensions = number(conn, MAY_MAKE_TABLES)? != 0 && number(conn, &missing_extensions())? != 0;
     apply(conn, version, KNOWN, now).map_err(|e| match e {
         DbError::Denied(why) => no_right(shown, &why, lacks_extensions),
@@ -319,10 +319,10 @@ fn migrate_in(conn: &mut Postgres, shown: &str, aim: Aim, now: Millis) -> Result
     Ok((version, KNOWN))
 }
 
-/// Whether this user may make tables (1) or not (0).
+/// Whether this user may create tables (1) or not (0).
 const MAY_MAKE_TABLES: &str = "SELECT CAST(CAST(coalesce(has_schema_privilege(current_schema(), 'CREATE'), FALSE) AS INTEGER) AS BIGINT)";
 
-/// How many of [`EXTENSIONS`] are still to be added to the database, as SQL.
+/// The number of [`EXTENSIONS`] that the database lacks, as SQL.
 fn missing_extensions() -> String {
     let names = EXTENSIONS.map(|name| format!("'{name}'")).join(", ");
     format!("SELECT {} - count(*) FROM pg_extension WHERE extname IN ({names})", EXTENSIONS.len())
@@ -370,7 +370,7 @@ fn check_server(conn: &mut Postgres, shown: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a database that is another program's, of a newer version, or made by edited migrations. Reads only.
+/// Refuses a database of another program, of a newer version, or of edited migrations. Reads only.
 pub(crate) fn postgres_version(conn: &mut Postgres, shown: &str) -> Result<usize> {
     if number(conn, "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()")? == 0 {
         return Ok(0);

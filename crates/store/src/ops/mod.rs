@@ -1,4 +1,4 @@
-//! What is done with a database as a whole.
+//! Operations on a whole database.
 
 /// Copies of a whole SQLite database.
 pub mod backup;

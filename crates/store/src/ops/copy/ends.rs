@@ -1,4 +1,4 @@
-//! The two ends of a copy: how each is opened, kept to itself, read and filled.
+//! The two ends of a copy: opening, locking, reading and filling them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,13 +15,13 @@ use crate::ops::migrate::{self, Aim, number};
 use tenantry_core::clock::Clock;
 use tenantry_core::error::{Error, Result};
 
-/// How long the session of a copy that was just broken off may take to end.
+/// How long the session of a copy that was just interrupted may take to end.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One end.
 pub(super) struct End {
     conn: Conn,
-    /// Where it is, for people.
+    /// Its location, for people.
     pub(super) shown: String,
 }
 
@@ -31,10 +31,10 @@ enum Conn {
 }
 
 impl End {
-    /// Opens what is to be copied; nothing of it is changed.
+    /// Opens the source, which is not changed.
     ///
     /// # Errors
-    /// It is not there, not Tenantry's, of another version, or an unfinished copy itself.
+    /// It is missing, not Tenantry's, of another version, or an unfinished copy itself.
     pub(super) fn source(place: &CopyLocation<'_>) -> Result<Self> {
         let (mut end, version) = match place {
             CopyLocation::Sqlite(path) => Self::sqlite_source(path)?,
@@ -81,7 +81,7 @@ impl End {
         Ok((Self { conn, shown: path.display().to_string() }, version))
     }
 
-    /// Opens what is copied into and brings its schema up to date.
+    /// Opens the target and migrates its schema.
     ///
     /// # Errors
     /// As [`crate::store::Store::open_sqlite`] and [`crate::store::Store::open_postgres`].
@@ -120,7 +120,7 @@ impl End {
         }
     }
 
-    /// Which database it is, by whatever name it was called.
+    /// The identity of the database, independent of its name.
     pub(super) fn identity(&mut self, place: &CopyLocation<'_>) -> Result<String> {
         if let CopyLocation::Sqlite(path) = place {
             let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
@@ -136,15 +136,15 @@ impl End {
         Ok(found)
     }
 
-    /// Keeps other copies away from a PostgreSQL database until the connection ends: from a source those that would
-    /// fill it, from a target all. An SQLite file has its lock (src/cli/lock.rs).
+    /// Locks out other copies from a PostgreSQL database until the connection ends: from a source those that would fill
+    /// it, from a target all. An SQLite file has its lock (src/cli/lock.rs).
     pub(super) fn keep_for_copy(&mut self, is_source: bool) -> Result<()> {
         let Conn::Postgres(conn) = &mut self.conn else { return Ok(()) };
         conn.batch("SET application_name = 'tenantry copy'")?;
         if !is_source {
             conn.batch("SET synchronous_commit = off; SET maintenance_work_mem = '256MB'")?;
         }
-        // So that a copy that is killed lets go at once, even in the middle of an index. Not every system can.
+        // So that a killed copy releases it at once, even while building an index. Not every system supports this.
         let _ = conn.batch("SET client_connection_check_interval = 500");
         let shared = if is_source { "_shared" } else { "" };
         let sql = format!(
@@ -163,7 +163,7 @@ impl End {
         Ok(())
     }
 
-    /// How many connections servers have to it: what they change is not copied any more.
+    /// The number of server connections to it: their changes are not copied any more.
     pub(super) fn servers(&mut self) -> Result<u64> {
         let Conn::Postgres(conn) = &mut self.conn else { return Ok(0) };
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'tenantry%' \
@@ -171,7 +171,7 @@ impl End {
         Ok(u64::try_from(number(&mut **conn, sql)?).unwrap_or_default())
     }
 
-    /// From here on everything is read as it is now.
+    /// Opens the snapshot for all further reads.
     pub(super) fn begin_reading(&mut self) -> Result<(), DbError> {
         let begin = match self.dialect() {
             Dialect::Sqlite => "BEGIN",
@@ -180,20 +180,20 @@ impl End {
         self.conn().batch(begin)
     }
 
-    /// Runs what belongs together, all or nothing.
+    /// Runs a transaction.
     pub(super) fn together(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         self.conn().batch("BEGIN")?;
         match work(self) {
             Ok(()) => Ok(self.conn().batch("COMMIT")?),
             Err(e) => {
-                // A full disk may have done so already.
+                // A full disk may have rolled back already.
                 let _ = self.conn().batch("ROLLBACK");
                 Err(e)
             }
         }
     }
 
-    /// Puts rows into a table.
+    /// Inserts rows into a table.
     pub(super) fn fill(&mut self, table: &Table, chunk: &Chunk) -> Result<(), DbError> {
         let (name, columns) = (quoted(&table.name), table.columns_quoted());
         match &mut self.conn {
@@ -208,13 +208,13 @@ impl End {
         }
     }
 
-    /// How many rows a table has.
+    /// The number of rows of a table.
     pub(super) fn count(&mut self, table: &str) -> Result<u64, DbError> {
         let count = number(self.conn(), &format!("SELECT count(*) FROM {}", quoted(table)))?;
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    /// The last number that each sequence gave; 0 when it gave none yet.
+    /// The last value of each sequence; 0 if it is unused.
     pub(super) fn sequences(&mut self) -> Result<BTreeMap<String, i64>> {
         let mut found = BTreeMap::new();
         if self.dialect() == Dialect::Sqlite {
@@ -248,7 +248,7 @@ impl End {
         Ok(names)
     }
 
-    /// Has each sequence go on behind the last number that it gave over there (B24).
+    /// Sets each sequence to continue after the source's last value (B24).
     pub(super) fn set_sequences(&mut self, values: &BTreeMap<String, i64>) -> Result<()> {
         if self.dialect() == Dialect::Sqlite {
             self.conn().execute("DELETE FROM sequences", None, &[])?;
@@ -270,7 +270,7 @@ impl End {
         Ok(())
     }
 
-    /// Refuses rows that point to others that are not there. PostgreSQL has refused them when the keys were made.
+    /// Refuses rows with dangling references. PostgreSQL has refused them when the foreign keys were created.
     pub(super) fn check_keys(&mut self) -> Result<()> {
         if self.dialect() == Dialect::Postgres {
             return Ok(());
@@ -284,13 +284,13 @@ impl End {
         })?)
     }
 
-    /// Has everything so far stand on disk before the mark goes, and the mark's end as well.
+    /// Syncs everything to disk before the mark is removed, and the removal as well.
     pub(super) fn finish(&mut self) -> Result<()> {
         if let Conn::Sqlite(conn) = &mut self.conn {
             conn.batch("PRAGMA synchronous = FULL")?;
             conn.checkpoint("TRUNCATE")?;
         } else {
-            // A commit that waits for the disk waits for all that were before it.
+            // A commit that waits for the disk waits for all earlier ones.
             self.conn().batch("SET synchronous_commit = on")?;
         }
         self.together(|end| Ok(mark::remove(end.conn())?))?;
@@ -300,7 +300,7 @@ impl End {
         Ok(())
     }
 
-    /// How to throw away what is in it.
+    /// How to delete its content.
     pub(super) fn how_to_empty(&self) -> String {
         match self.dialect() {
             Dialect::Sqlite => format!("delete {0}, {0}-wal and {0}-shm", self.shown),

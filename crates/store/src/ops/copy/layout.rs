@@ -1,4 +1,4 @@
-//! What there is to copy, as the two databases themselves tell it, and what is set aside while rows come in.
+//! What to copy, read from the schemas of the two databases, and what is dropped during the copy.
 
 use std::collections::BTreeMap;
 
@@ -9,32 +9,32 @@ use crate::listing::search;
 use crate::ops::copy::mark;
 use tenantry_core::error::{Error, Result};
 
-/// Tables whose rows do not go over as they are: the schema's own versions, SQLite's sequences (they become sequences,
-/// and the other way round), and the mark of an unfinished copy.
+/// Tables whose rows are not copied as they are: the schema's own versions, SQLite's sequences (which become sequences,
+/// and vice versa), and the mark of an unfinished copy.
 const NOT_COPIED: [&str; 3] = ["schema_versions", "sequences", mark::TABLE];
 
 /// A table that both databases have, with the same columns.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) name: String,
-    /// In the order of their names: so is a checksum the same wherever it was computed.
+    /// In the order of their names, so that a checksum is the same on both databases.
     pub(super) columns: Vec<String>,
     pub(super) kinds: Vec<ColumnKind>,
-    /// The columns that the source keeps it sorted by.
+    /// The primary key of the source.
     pub(super) from_key: Vec<usize>,
-    /// The columns that the target keeps it sorted by.
+    /// The primary key of the target.
     pub(super) to_key: Vec<usize>,
 }
 
 impl Table {
-    /// The columns as SQL lists them.
+    /// The columns as an SQL list.
     pub(super) fn columns_quoted(&self) -> String {
         let names: Vec<String> = self.columns.iter().map(|name| quoted(name)).collect();
         names.join(", ")
     }
 }
 
-/// A name in SQL, whatever word it is.
+/// A quoted SQL identifier.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
@@ -43,7 +43,7 @@ pub(super) fn quoted(name: &str) -> String {
 struct Column {
     kind: ColumnKind,
     may_be_null: bool,
-    /// Its place in the primary key.
+    /// Its position in the primary key.
     key: Option<i64>,
 }
 
@@ -67,7 +67,7 @@ impl Layout {
     /// Reads it.
     ///
     /// # Errors
-    /// Something of a kind that no copy knows.
+    /// An unsupported kind of object.
     pub(super) fn read(conn: &mut dyn Connection) -> Result<Self> {
         let sql = match conn.dialect() {
             Dialect::Sqlite => {
@@ -104,7 +104,7 @@ fn kind(type_name: &str) -> Option<ColumnKind> {
     }
 }
 
-/// An index that somebody adds and that is not made anew here would be left empty, and nothing would show it.
+/// An index that is not recreated here would be left empty, unnoticed.
 fn check_virtual_tables(conn: &mut dyn Connection) -> Result<()> {
     let sql = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual'";
     Ok(conn.query(sql, None, &[], &mut |row| match row.text(0)? {
@@ -116,7 +116,7 @@ fn check_virtual_tables(conn: &mut dyn Connection) -> Result<()> {
 /// The tables to copy, if both sides have the same.
 ///
 /// # Errors
-/// Which table or column is not the same.
+/// The table or column that differs.
 pub(super) fn agree(from: &Layout, to: &Layout) -> Result<Vec<Table>> {
     let differ = |what: String| Error::internal(format!("the schemas of the two databases differ: {what}"));
     if let Some(name) = to.0.keys().find(|name| !from.0.contains_key(*name)) {
@@ -157,8 +157,8 @@ fn key_of(columns: &BTreeMap<String, Column>) -> Vec<usize> {
     key.into_iter().map(|(_, at)| at).collect()
 }
 
-/// Something of the target that is set aside while rows come in, since it is much faster to make it once from all of
-/// them: an index, a foreign key.
+/// An object of the target that is dropped during the copy, since building it once from all rows is much faster: an
+/// index, a foreign key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Aside {
     pub(super) name: String,
@@ -169,7 +169,7 @@ pub(super) struct Aside {
 
 const SQLITE_INDEXES: &str = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
 
-/// Not those that a primary key or a uniqueness constraint has.
+/// Except those of a primary key or a uniqueness constraint.
 const POSTGRES_INDEXES: &str = "SELECT CAST(c.relname AS TEXT), pg_get_indexdef(c.oid) FROM pg_index i \
      JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace s ON s.oid = c.relnamespace \
      WHERE s.nspname = current_schema() AND NOT EXISTS (SELECT 1 FROM pg_constraint k \
@@ -179,7 +179,7 @@ const POSTGRES_KEYS: &str = "SELECT CAST(k.conname AS TEXT), pg_get_constraintde
      FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid JOIN pg_namespace s ON s.oid = k.connamespace \
      WHERE s.nspname = current_schema() AND k.contype = 'f' ORDER BY t.relname, k.conname";
 
-/// What is to be set aside, in the order in which it is made again.
+/// The objects to drop, in the order in which they are recreated.
 pub(super) fn to_set_aside(conn: &mut dyn Connection) -> Result<Vec<Aside>, DbError> {
     let (mut found, dialect) = (Vec::new(), conn.dialect());
     let indexes = match dialect {
@@ -192,7 +192,7 @@ pub(super) fn to_set_aside(conn: &mut dyn Connection) -> Result<Vec<Aside>, DbEr
         found.push(Aside { name, make, remove });
         Ok(())
     })?;
-    // SQLite checks no foreign keys meanwhile, and all of them at the end.
+    // SQLite does not check foreign keys meanwhile, but all of them at the end.
     if dialect == Dialect::Postgres {
         conn.query(POSTGRES_KEYS, None, &[], &mut |row| {
             let (name, table) = (row.text(0)?.to_owned(), quoted(row.text(2)?));

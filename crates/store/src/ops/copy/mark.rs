@@ -1,5 +1,5 @@
-//! The mark of a copy that is not finished: a table of the target that holds how far it came, and that nothing serves
-//! beside. It goes with the last step, so a database in use never has it.
+//! The mark of an unfinished copy: a table of the target with its progress. No server uses a database with it. It is
+//! removed in the last step, so a database in use never has it.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -11,23 +11,23 @@ use tenantry_core::error::{Error, Result};
 /// The table's name.
 pub(super) const TABLE: &str = "unfinished_copy";
 
-/// What the copy was begun with. Another source, or one that has changed, must not be mixed in.
+/// The source at the start. A different or changed source must not be mixed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Begun {
-    /// Where from, for people.
+    /// The source, for people.
     pub(super) from: String,
     /// The version of the schema on both sides.
     pub(super) schema: usize,
-    /// How many rows each table had, and how far each sequence was.
+    /// The number of rows of each table, and the value of each sequence.
     pub(super) fingerprint: String,
 }
 
-/// The names that values are kept under.
+/// The names of stored values.
 pub(super) const BEGUN: &str = "begun";
 pub(super) const ASIDE: &str = "aside";
 pub(super) const SEARCH: &str = "search";
 
-/// The name that the position in a table is kept under.
+/// The name of the stored position in a table.
 pub(super) fn position_of(table: &str) -> String {
     format!("table {table}")
 }
@@ -45,17 +45,17 @@ pub(super) fn is_there(conn: &mut dyn Connection) -> Result<bool, DbError> {
     Ok(number(conn, sql)? > 0)
 }
 
-/// Makes the mark.
+/// Creates the mark.
 pub(super) fn make(conn: &mut dyn Connection) -> Result<(), DbError> {
     conn.batch("CREATE TABLE unfinished_copy (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)")
 }
 
-/// Takes the mark away.
+/// Removes the mark.
 pub(super) fn remove(conn: &mut dyn Connection) -> Result<(), DbError> {
     conn.batch("DROP TABLE unfinished_copy")
 }
 
-/// Keeps a value.
+/// Stores a value.
 pub(super) fn put(conn: &mut dyn Connection, name: &str, value: &impl Serialize) -> Result<(), DbError> {
     let value = serde_json::to_string(value).map_err(|e| DbError::Other(format!("{name}: {e}")))?;
     let sql = "INSERT INTO unfinished_copy (name, value) VALUES ($1, $2) \
@@ -63,7 +63,7 @@ pub(super) fn put(conn: &mut dyn Connection, name: &str, value: &impl Serialize)
     conn.execute(sql, None, &[name.into(), (&value).into()]).map(drop)
 }
 
-/// A value that was kept.
+/// Loads a value.
 pub(super) fn get<T: DeserializeOwned>(conn: &mut dyn Connection, name: &str) -> Result<Option<T>> {
     let mut found = None;
     conn.query("SELECT value FROM unfinished_copy WHERE name = $1", None, &[name.into()], &mut |row| {

@@ -1,4 +1,4 @@
-//! Rows on their way: read in the order of a key, hashed, handed on in chunks.
+//! Reads rows in the order of a key, hashes them, and passes them on in chunks.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use crate::engine::driver::{ColumnKind, Connection, DbError, Param, Row};
 use crate::ops::copy::layout::{Table, quoted};
 use tenantry_core::error::Result;
 
-/// Rows of one table, in little memory: their texts stand in one string.
+/// Rows of one table, compactly: all texts are in one string.
 #[derive(Debug)]
 pub(super) struct Chunk {
     width: usize,
@@ -44,12 +44,12 @@ impl Chunk {
         Ok(())
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub(super) fn len(&self) -> usize {
         self.cells.len() / self.width
     }
 
-    /// The rows, each as its values.
+    /// The values of each row.
     pub(super) fn rows(&self) -> impl Iterator<Item = impl ExactSizeIterator<Item = Param<'_>>> {
         self.cells.chunks_exact(self.width).map(|row| row.iter().map(|cell| self.param(cell)))
     }
@@ -94,8 +94,8 @@ impl Part {
     }
 }
 
-/// How many rows there were and what they sum up to: the SHA-256 of each, added up as four numbers. The order of the rows
-/// does not count, since the databases sort text differently; a row that is missing, changed or there twice does.
+/// The number of rows and their checksum: the sum of the SHA-256 of each, as four integers. The order of the rows does
+/// not matter, since the databases sort text differently; a missing, changed or duplicate row does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Digest {
     pub(super) rows: u64,
@@ -112,7 +112,7 @@ impl Digest {
                     buffer.push(1);
                     buffer.extend_from_slice(&v.to_be_bytes());
                 }
-                // With its length, or "ab", "c" would be "a", "bc".
+                // With its length, or "ab", "c" would equal "a", "bc".
                 Param::Text(v) => {
                     buffer.push(2);
                     buffer.extend_from_slice(&(v.len() as u64).to_be_bytes());
@@ -133,14 +133,14 @@ impl Digest {
     }
 }
 
-/// How far a table was read.
+/// The position in a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Position {
-    /// Of the rows up to here.
+    /// The checksum of the rows up to here.
     pub(super) digest: Digest,
-    /// The key of the last of them; none before the first.
+    /// The key of the last of them; `None` before the first.
     last: Vec<Part>,
-    /// Whether that was the last one of all.
+    /// Whether that was the last row.
     pub(super) is_end: bool,
 }
 
@@ -153,12 +153,12 @@ pub(super) struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    /// A reader that goes on from `position`. `key` says which of the table's columns its database keeps it sorted by.
+    /// A reader that continues from `position`. `key` is the table's primary key on its database.
     pub(super) fn new(table: &'t Table, key: &'t [usize], position: Position) -> Self {
         Self { table, key, position, buffer: Vec::new() }
     }
 
-    /// The next rows, up to `limit`. Fewer mean that these are the last.
+    /// The next rows, at most `limit`. Fewer mean that these are the last.
     pub(super) fn next(&mut self, conn: &mut dyn Connection, limit: u64) -> Result<Chunk, DbError> {
         let mut chunk = Chunk::new(self.table.columns.len());
         let (last, kinds) = (std::mem::take(&mut self.position.last), &self.table.kinds);
