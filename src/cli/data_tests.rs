@@ -157,7 +157,7 @@ fn refusals_are_transferred_with_their_errors() {
     let refusal = Refusal::from(Error::from(fault));
     let wire = json!({
         "code": "invalid",
-        "detail": "the input has 1 fault(s)",
+        "detail": "the input has 1 error(s)",
         "faults": [{ "field": "--email", "code": "invalid-email", "detail": "not an e-mail address" }],
     });
     assert_eq!(serde_json::to_value(&refusal).unwrap(), wire);

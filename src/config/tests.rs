@@ -403,7 +403,7 @@ fn all_problems_of_a_catalogue_are_reported_with_the_other_errors() {
     );
     assert_eq!(all.len(), 2, "{all:?}");
     for wanted in [
-        "permission-catalogue (tenantry.toml) has 2 problems: ",
+        "permission-catalogue (tenantry.toml) has 2 errors: ",
         "DOCUMENT.wildcards.ALL grants FLY, which is not in DOCUMENT.perObject",
         "object type EMPTY has neither perObject nor wildcards",
     ] {

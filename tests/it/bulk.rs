@@ -246,7 +246,7 @@ async fn one_patch_for_a_filter_that_finds_as_many_as_expected() {
         for wrong in [count - 1, count + 1] {
             let refused = change(filter.clone(), wrong, json!({ "title": title })).await.expect(409);
             assert_eq!(refused.body["code"], "count-mismatch");
-            assert!(refused.body["detail"].as_str().unwrap().contains(&format!("for {count} users")));
+            assert!(refused.body["detail"].as_str().unwrap().contains(&format!("matches {count} users")));
         }
         assert_eq!(titled(&title).await, 0, "{filter}");
         let done = change(filter.clone(), count, json!({ "title": title })).await.expect(200).body;

@@ -240,9 +240,9 @@ fn bad_files(home: &Home) -> Vec<(&'static str, &'static str)> {
     fs::write(at("logged.db-wal"), "changes").unwrap();
     fs::create_dir(at("dir.db")).unwrap();
     vec![
-        ("text.db", "no database"),
-        ("empty.db", "no database"),
-        ("short.db", "no database"),
+        ("text.db", "is not a database"),
+        ("empty.db", "is not a database"),
+        ("short.db", "is not a database"),
         ("foreign.db", "another program's database"),
         ("cut.db", "is incomplete"),
         ("longer.db", "is incomplete"),

@@ -324,13 +324,13 @@ async fn a_data_directory_that_may_not_be_written_is_refused() {
     set_mode(&at("closed"), 0o555);
     let said = somebody.serve(&["--data-dir", "closed/data"]).unwrap_err().refused(1);
     assert!(
-        said.contains("cannot create the data directory closed/data") && said.contains("right to"),
+        said.contains("cannot create the data directory closed/data") && said.contains("permission to"),
         "{said}"
     );
     assert_eq!(fs::read_dir(at("closed")).unwrap().count(), 0);
     // It is there and may not be written: new, and with a database.
     let said = somebody.serve(&["--data-dir", "closed"]).unwrap_err().refused(1);
-    assert!(said.contains("closed/tenantry.lock") && said.contains("right to"), "{said}");
+    assert!(said.contains("closed/tenantry.lock") && said.contains("permission to"), "{said}");
     assert_eq!(fs::read_dir(at("closed")).unwrap().count(), 0);
     fs::create_dir(at("open")).unwrap();
     somebody.give(&at("open"));

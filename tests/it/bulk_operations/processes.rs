@@ -74,6 +74,6 @@ async fn a_process_that_has_lost_an_operation_does_no_step_of_it() {
         );
     }
     let answer = admin.post(DELETE, &json!(named(&t, "seed"))).await.expect(503);
-    assert!(answer.text.contains("another process carries it out"), "{}", answer.text);
+    assert!(answer.text.contains("is carried out by another process"), "{}", answer.text);
     assert_eq!((count(&t, "users"), pending(&t)), (5_002, MANY));
 }

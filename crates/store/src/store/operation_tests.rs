@@ -223,8 +223,8 @@ fn a_read_only_or_failing_disk_is_a_temporary_error() {
     for (code, why) in [
         (ffi::SQLITE_READONLY, "read-only"),
         (ffi::SQLITE_READONLY_DIRECTORY, "read-only"),
-        (ffi::SQLITE_IOERR_WRITE, "its disk refuses"),
-        (ffi::SQLITE_IOERR_FSYNC, "its disk refuses"),
+        (ffi::SQLITE_IOERR_WRITE, "writing to its disk fails"),
+        (ffi::SQLITE_IOERR_FSYNC, "writing to its disk fails"),
         (ffi::SQLITE_FULL, "its disk is full"),
     ] {
         let e = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
