@@ -89,7 +89,7 @@ fn assemble(dir: &Path, url: &str) -> Result<App> {
         (String::from("database-url"), url.to_owned()),
     ];
     let config = Config::load(flags, [], |_| Err(std::io::ErrorKind::NotFound.into()))
-        .map_err(|faults| Error::internal(format!("{faults:?}")))?;
+        .map_err(|errors| Error::internal(format!("{errors:?}")))?;
     App::assemble(config, Clock::system(), Random::system(), HashCost::OWASP)
 }
 

@@ -106,7 +106,7 @@ fn one_by_one(load: &Load, pause: Duration, ask: &mut Ask<'_>, stop: &Stop) -> i
         request.clear();
         ask(&mut request);
         connection.send(&request)?;
-        // A late wakeup is not the server's fault; a response after the next request was due is.
+        // A late wakeup is not caused by the server; a response after the next request was due is.
         if answered.is_some_and(|at| at > due) {
             connection.sent = due;
         }

@@ -60,7 +60,7 @@ impl Seeded {
 pub(crate) fn open(dir: &Path) -> Result<App> {
     let flags = [(String::from("data-dir"), dir.display().to_string())];
     let config = Config::load(flags, [], |_| Err(std::io::ErrorKind::NotFound.into()))
-        .map_err(|faults| Error::internal(format!("{faults:?}")))?;
+        .map_err(|errors| Error::internal(format!("{errors:?}")))?;
     App::assemble(config, Clock::system(), Random::system(), HashCost::OWASP)
 }
 

@@ -135,13 +135,13 @@ fn make(partial: Partial, database: &Path) -> Result<Value, Refusal> {
     let (start, taken_at) = (Instant::now(), Clock::system().now());
     let mut progress = ProgressLine::new();
     backup::copy(database, &partial.path, &mut |done, all| progress.show("copying", done, all))
-        .map_err(|fault| not_copied(&fault, &partial.file, database))?;
+        .map_err(|error| not_copied(&error, &partial.file, database))?;
     progress.say("checking the copy");
     // The check only reads the copy and may take long: a server needs the processor more.
     if let Err(error) = rustix::process::setpriority_process(None, 19) {
         tracing::debug!(%error, "the copy is checked at ordinary priority");
     }
-    let contents = backup::check(&partial.path).map_err(|fault| bad_copy(&fault, &partial.file, database))?;
+    let contents = backup::check(&partial.path).map_err(|error| bad_copy(&error, &partial.file, database))?;
     let bytes = std::fs::metadata(&partial.path).map_or(0, |meta| meta.len());
     let file = partial.file.display().to_string();
     partial.finish()?;
@@ -156,9 +156,9 @@ fn make(partial: Partial, database: &Path) -> Result<Value, Refusal> {
     }))
 }
 
-fn not_copied(fault: &BackupError, file: &Path, database: &Path) -> Refusal {
+fn not_copied(error: &BackupError, file: &Path, database: &Path) -> Refusal {
     let (file, database) = (file.display(), database.display());
-    match fault {
+    match error {
         BackupError::Full => Refusal::new(
             "io",
             format!("cannot write the backup {file}: the disk is full; free space, or use a file elsewhere"),
@@ -174,19 +174,19 @@ fn not_copied(fault: &BackupError, file: &Path, database: &Path) -> Refusal {
             format!("{database} is another program's database: use another file with database-url"),
         ),
         BackupError::Newer { .. } => {
-            Refusal::new("newer", format!("cannot back up {database}: {fault}; use that version"))
+            Refusal::new("newer", format!("cannot back up {database}: {error}; use that version"))
         }
         BackupError::InUse => Refusal::new(
             "unavailable",
             format!("another program has locked the database {database}: try again when it is done"),
         ),
-        _ => Refusal::new("io", format!("cannot copy the database {database} to {file}: {fault}")),
+        _ => Refusal::new("io", format!("cannot copy the database {database} to {file}: {error}")),
     }
 }
 
-fn bad_copy(fault: &BackupError, file: &Path, database: &Path) -> Refusal {
+fn bad_copy(error: &BackupError, file: &Path, database: &Path) -> Refusal {
     let detail = format!(
-        "the copy of {} did not pass its check and was not kept as {}: {fault}; the database or one of the disks is \
+        "the copy of {} did not pass its check and was not kept as {}: {error}; the database or one of the disks is \
          damaged",
         database.display(),
         file.display()

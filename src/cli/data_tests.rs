@@ -153,12 +153,12 @@ fn operations_travel_unharmed() {
 
 #[test]
 fn refusals_are_transferred_with_their_errors() {
-    let fault = tenantry_core::error::FieldError::new("--email", "invalid-email", "not an e-mail address");
-    let refusal = Refusal::from(Error::from(fault));
+    let error = tenantry_core::error::FieldError::new("--email", "invalid-email", "not an e-mail address");
+    let refusal = Refusal::from(Error::from(error));
     let wire = json!({
         "code": "invalid",
         "detail": "the input has 1 error(s)",
-        "faults": [{ "field": "--email", "code": "invalid-email", "detail": "not an e-mail address" }],
+        "errors": [{ "field": "--email", "code": "invalid-email", "detail": "not an e-mail address" }],
     });
     assert_eq!(serde_json::to_value(&refusal).unwrap(), wire);
     assert_eq!(serde_json::from_value::<Refusal>(wire).unwrap(), refusal);

@@ -61,15 +61,15 @@ pub(super) fn describe(config: &Config, random: &Random) -> Result<FirstAdmin, V
     };
     match checks.finish(user) {
         Ok(user) => Ok(FirstAdmin { user, password, is_generated }),
-        Err(Error::Invalid(faults)) => {
-            Err(faults.into_iter().map(|f| fault(config, &f.field, &f.detail)).collect())
+        Err(Error::Invalid(errors)) => {
+            Err(errors.into_iter().map(|f| error(config, &f.field, &f.detail)).collect())
         }
-        Err(other) => Err(vec![fault(config, "admin-username", &other.to_string())]),
+        Err(other) => Err(vec![error(config, "admin-username", &other.to_string())]),
     }
 }
 
 /// An error of a setting, with its origin. The value is not shown: one of them is a password.
-fn fault(config: &Config, setting: &str, what: &str) -> ConfigError {
+fn error(config: &Config, setting: &str, what: &str) -> ConfigError {
     // Errors of passwords are worded to follow a name; others are not.
     let what = if setting == "admin-password" { what.to_owned() } else { format!("is refused: {what}") };
     ConfigError {

@@ -148,8 +148,8 @@ fn report(failure: &Failure, err: &mut impl Write) -> u8 {
             drop(error.print());
             u8::try_from(error.exit_code()).unwrap_or(2)
         }
-        Failure::Settings(faults) => {
-            faults.iter().for_each(|fault| say(fault));
+        Failure::Settings(errors) => {
+            errors.iter().for_each(|error| say(error));
             2
         }
         Failure::Refused(refusal) => {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::DatabaseUrl;
 use tenantry_core::error::{Denial, Error};
 
-/// The error of a command. People see `detail`, or each of `faults` if there are any; programs use `code`.
+/// The error of a command. People see `detail`, or each of `errors` if there are any; programs use `code`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// Stable and machine-readable, such as `not-found` or `last-admin`.
@@ -19,7 +19,7 @@ pub struct Refusal {
     pub detail: String,
     /// Errors of the input, by flag.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub faults: Vec<ErrorLine>,
+    pub errors: Vec<ErrorLine>,
 }
 
 /// An error of the input.
@@ -36,7 +36,7 @@ pub struct ErrorLine {
 impl Refusal {
     /// An error with this text.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code: Cow::Borrowed(code), detail: detail.into(), faults: Vec::new() }
+        Self { code: Cow::Borrowed(code), detail: detail.into(), errors: Vec::new() }
     }
 
     /// A system error about a file, with the usual fix if there is one.
@@ -88,12 +88,12 @@ impl Refusal {
 impl fmt::Display for Refusal {
     /// One line per error.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.faults.is_empty() {
+        if self.errors.is_empty() {
             return f.write_str(&self.detail);
         }
-        for (at, fault) in self.faults.iter().enumerate() {
+        for (at, error) in self.errors.iter().enumerate() {
             let end = if at > 0 { "\n" } else { "" };
-            write!(f, "{end}{}: {}", fault.field, fault.detail)?;
+            write!(f, "{end}{}: {}", error.field, error.detail)?;
         }
         Ok(())
     }
@@ -115,18 +115,18 @@ impl From<Error> for Refusal {
             // Not redacted, unlike over HTTP: whoever runs a command can also read the log.
             Error::Internal(_) => Cow::Borrowed("internal"),
         };
-        let faults = match error {
-            Error::Invalid(faults) => faults
+        let errors = match error {
+            Error::Invalid(errors) => errors
                 .into_iter()
-                .map(|fault| ErrorLine {
+                .map(|error| ErrorLine {
                     // A property as a JSON Pointer: people know it by name.
-                    field: fault.field.trim_start_matches('/').to_owned(),
-                    code: fault.code.to_owned(),
-                    detail: fault.detail.into_owned(),
+                    field: error.field.trim_start_matches('/').to_owned(),
+                    code: error.code.to_owned(),
+                    detail: error.detail.into_owned(),
                 })
                 .collect(),
             _ => Vec::new(),
         };
-        Self { code, detail, faults }
+        Self { code, detail, errors }
     }
 }

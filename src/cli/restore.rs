@@ -71,7 +71,7 @@ fn check_file(file: &Path, database: &Path) -> Result<(), Refusal> {
         let detail = format!("{} was left by an interrupted restore: use the backup itself", file.display());
         return Err(Refusal::new("io", detail));
     }
-    backup::look(file).map(drop).map_err(|fault| no_backup(&fault, file))
+    backup::look(file).map(drop).map_err(|error| no_backup(&error, file))
 }
 
 fn restore(config: &Config, file: &Path, start: Instant) -> Result<Value, Refusal> {
@@ -93,9 +93,9 @@ fn restore(config: &Config, file: &Path, start: Instant) -> Result<Value, Refusa
     let mut progress = ProgressLine::new();
     let incoming = Incoming::copy(file, &database, &mut progress)?;
     progress.say("checking the backup");
-    let contents = backup::check(&incoming.0).map_err(|fault| no_backup(&fault, file))?;
+    let contents = backup::check(&incoming.0).map_err(|error| no_backup(&error, file))?;
     let (numbers, is_kept) = settle(&database)?;
-    backup::make_ready(&incoming.0, &numbers).map_err(|fault| not_written(&fault, &incoming.0))?;
+    backup::make_ready(&incoming.0, &numbers).map_err(|error| not_written(&error, &incoming.0))?;
     let failed = |e: io::Error| Refusal::of_file("write", &incoming.0, &e);
     File::open(&incoming.0).and_then(|file| file.sync_all()).map_err(failed)?;
     let bytes = std::fs::metadata(&incoming.0).map_err(failed)?.len();
@@ -200,7 +200,7 @@ fn settle(database: &Path) -> Result<(Vec<(String, i64)>, bool), Refusal> {
                 "{shown} is another program's database (it was not changed): use another file with database-url"
             ),
         )),
-        Err(fault) => Err(not_written(&fault, database)),
+        Err(error) => Err(not_written(&error, database)),
     }
 }
 
@@ -220,10 +220,10 @@ fn change(database: &Path, incoming: &Path, aside: &Path, is_kept: bool) -> Resu
     })
 }
 
-fn no_backup(fault: &BackupError, file: &Path) -> Refusal {
+fn no_backup(error: &BackupError, file: &Path) -> Refusal {
     let file = file.display();
     let left = "nothing was changed";
-    match fault {
+    match error {
         BackupError::NotADatabase => {
             Refusal::new("foreign", format!("{file} is not a database: use a file made by `tenantry backup`"))
         }
@@ -234,11 +234,11 @@ fn no_backup(fault: &BackupError, file: &Path) -> Refusal {
         BackupError::Empty => Refusal::new("foreign", format!("{file} is an empty database: {left}")),
         BackupError::Newer { .. } => Refusal::new(
             "newer",
-            format!("{file} is a backup of another version: {fault}; restore it with that version"),
+            format!("{file} is a backup of another version: {error}; restore it with that version"),
         ),
         BackupError::Torn { .. } => Refusal::new(
             "damaged",
-            format!("{file} is incomplete: {fault}; copy it again from where it was made; {left}"),
+            format!("{file} is incomplete: {error}; copy it again from where it was made; {left}"),
         ),
         BackupError::Unfinished => Refusal::new(
             "unfinished",
@@ -247,26 +247,26 @@ fn no_backup(fault: &BackupError, file: &Path) -> Refusal {
                  backup: make one of it with `tenantry backup NEW-FILE --database-url sqlite:{file}`"
             ),
         ),
-        BackupError::Damaged(_) => Refusal::new("damaged", format!("{file} is damaged: {fault}; {left}")),
+        BackupError::Damaged(_) => Refusal::new("damaged", format!("{file} is damaged: {error}; {left}")),
         BackupError::Io(e) if e.kind() == io::ErrorKind::PermissionDenied => Refusal::new(
             "io",
             format!("cannot read the backup {file}: {e}; give this user permission to read it"),
         ),
         BackupError::Full | BackupError::InUse | BackupError::Io(_) | BackupError::Other(_) => {
-            Refusal::new("io", format!("cannot read the backup {file}: {fault}; {left}"))
+            Refusal::new("io", format!("cannot read the backup {file}: {error}; {left}"))
         }
     }
 }
 
-fn not_written(fault: &BackupError, path: &Path) -> Refusal {
+fn not_written(error: &BackupError, path: &Path) -> Refusal {
     let path = path.display();
-    match fault {
+    match error {
         BackupError::Full => Refusal::new(
             "io",
             format!(
                 "cannot write {path}: the disk is full; free space, or use another directory with --data-dir"
             ),
         ),
-        _ => Refusal::new("io", format!("cannot write {path}: {fault}; nothing was changed")),
+        _ => Refusal::new("io", format!("cannot write {path}: {error}; nothing was changed")),
     }
 }

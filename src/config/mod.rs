@@ -125,10 +125,10 @@ impl Config {
         let mut reader = Reader::new(flags, env);
         let config = Self::read(&mut reader, read_file);
         reader.refuse_the_rest();
-        if reader.faults.is_empty() {
+        if reader.errors.is_empty() {
             Ok(Self { origins: reader.settings, ..config })
         } else {
-            Err(reader.faults)
+            Err(reader.errors)
         }
     }
 
@@ -495,7 +495,7 @@ fn read_lines(s: &mut Reader, read_file: impl FnOnce(&Path) -> io::Result<String
         Err(e) => {
             let origin = s.settings.last().map_or(Origin::Default, |setting| setting.origin.clone());
             let what = format!("cannot be read: {e}");
-            s.faults.push(ConfigError { setting: "config".into(), value: Some(shown), origin, what });
+            s.errors.push(ConfigError { setting: "config".into(), value: Some(shown), origin, what });
             return None;
         }
     }

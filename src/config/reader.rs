@@ -153,7 +153,7 @@ pub(super) struct Reader {
     /// Everything read so far, in the order of the documentation.
     pub(super) settings: Vec<Setting>,
     /// All errors so far.
-    pub(super) faults: Vec<ConfigError>,
+    pub(super) errors: Vec<ConfigError>,
 }
 
 impl Reader {
@@ -182,7 +182,7 @@ impl Reader {
             Err(e) => {
                 let line = e.span().and_then(|at| text.get(..at.start)).map(|s| s.matches('\n').count() + 1);
                 let place = line.map_or(String::new(), |line| format!("in line {line} "));
-                self.faults.push(ConfigError {
+                self.errors.push(ConfigError {
                     setting: "config".into(),
                     value: Some(name.clone()),
                     origin: Origin::File(name.clone()),
@@ -218,7 +218,7 @@ impl Reader {
                         _ if name.ends_with("-url") => Some(redact_url(&given.text)),
                         _ => Some(given.text),
                     };
-                    self.faults.push(ConfigError {
+                    self.errors.push(ConfigError {
                         setting: name.into(),
                         value,
                         origin: origin.clone(),
@@ -276,8 +276,8 @@ impl Reader {
             },
             _ => unknown(k, Origin::File(self.file.clone()), &str::to_owned),
         });
-        let faults: Vec<_> = flags.chain(variables).chain(lines).collect();
-        self.faults.extend(faults);
+        let errors: Vec<_> = flags.chain(variables).chain(lines).collect();
+        self.errors.extend(errors);
     }
 }
 

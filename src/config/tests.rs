@@ -13,13 +13,13 @@ fn load(flags: &[&str], env: &[&str], file: Option<&str>) -> Result<Config, Vec<
     })
 }
 
-fn faults(flags: &[&str], env: &[&str], file: Option<&str>) -> Vec<String> {
+fn errors(flags: &[&str], env: &[&str], file: Option<&str>) -> Vec<String> {
     load(flags, env, file).unwrap_err().iter().map(ToString::to_string).collect()
 }
 
-/// The only fault of a flag; there must be one.
-fn fault(flag: &str) -> String {
-    let all = faults(&[flag], &[], None);
+/// The only error of a flag; there must be one.
+fn error(flag: &str) -> String {
+    let all = errors(&[flag], &[], None);
     assert_eq!(all.len(), 1, "{all:?}");
     all.into_iter().next().unwrap()
 }
@@ -78,7 +78,7 @@ fn flag_before_variable_before_line_before_default() {
 
 #[test]
 fn every_fault_at_once_with_place_and_remedy() {
-    let all = faults(
+    let all = errors(
         &["listen=localhost:80"],
         &["TENANTRY_LOCKOUT_THRESHOLD=0", "TENANTRY_LISTNE=x", "TENANTRY_ADMIN_PASSWORT=hush-hush"],
         Some("body-limit = '8MB'\nlog-fromat = 'json'\nis-admin-as-string = 'yes'\nlog = 7"),
@@ -102,13 +102,13 @@ fn every_fault_at_once_with_place_and_remedy() {
 #[test]
 fn names_that_are_far_from_any_get_no_suggestion() {
     assert!(
-        faults(&[], &["TENANTRY_COLOUR=red"], None)[0]
+        errors(&[], &["TENANTRY_COLOUR=red"], None)[0]
             .ends_with("`tenantry serve --help` lists all settings")
     );
-    assert!(faults(&[], &["TENANTRY_DATABASE=x"], None)[0].ends_with("did you mean TENANTRY_DATABASE_URL?"));
-    assert!(faults(&[], &[], Some("data_dir = 'x'"))[0].ends_with("did you mean data-dir?"));
+    assert!(errors(&[], &["TENANTRY_DATABASE=x"], None)[0].ends_with("did you mean TENANTRY_DATABASE_URL?"));
+    assert!(errors(&[], &[], Some("data_dir = 'x'"))[0].ends_with("did you mean data-dir?"));
     assert!(
-        faults(&[], &[], Some("[smtp]\nurl = 'x'"))[0]
+        errors(&[], &[], Some("[smtp]\nurl = 'x'"))[0]
             .starts_with("smtp (tenantry.toml) is an unknown setting")
     );
 }
@@ -125,23 +125,23 @@ fn variables_of_kubernetes_services_are_not_ours() {
         "TENANTRY_DB_SERVICE_HOST=10.0.0.2",
     ];
     assert!(load(&[], &links, None).is_ok());
-    assert_eq!(faults(&[], &["TENANTRY_PORT=8080"], None).len(), 1);
+    assert_eq!(errors(&[], &["TENANTRY_PORT=8080"], None).len(), 1);
 }
 
 #[test]
 fn a_given_file_must_exist() {
-    let all = faults(&["config=gone.toml"], &[], None);
+    let all = errors(&["config=gone.toml"], &[], None);
     assert_eq!(all.len(), 1);
     assert!(all[0].starts_with("config = \"gone.toml\" (flag --config) cannot be read"), "{all:?}");
     assert!(load(&[], &["TENANTRY_CONFIG=tenantry.toml"], Some("")).is_ok());
-    assert!(faults(&[], &[], Some("config = 'x'"))[0].contains("cannot be set in the configuration file"));
+    assert!(errors(&[], &[], Some("config = 'x'"))[0].contains("cannot be set in the configuration file"));
     let c = load(&[], &[], Some("")).unwrap();
     assert_eq!(c.file.as_deref(), Some(Path::new(FILE)));
 }
 
 #[test]
 fn a_malformed_file_is_reported_without_its_text_and_with_the_other_errors() {
-    let all = faults(&["listen=x"], &[], Some("listen = '127.0.0.1:1'\nadmin-password = \"hush-hush"));
+    let all = errors(&["listen=x"], &[], Some("listen = '127.0.0.1:1'\nadmin-password = \"hush-hush"));
     assert_eq!(all.len(), 2, "{all:?}");
     assert!(
         all[0].starts_with("config = \"tenantry.toml\" (tenantry.toml) in line 2 is not TOML: "),
@@ -188,7 +188,7 @@ fn faults_do_not_quote_secrets() {
         "database-url=postgres://db?user=robot&password=hush",
         "public-url=https://robot:hush@users.example.com",
     ] {
-        let text = fault(flag);
+        let text = error(flag);
         assert!(!text.contains("hush"), "{text}");
     }
 }
@@ -223,7 +223,7 @@ fn database_paths() {
         ("postgres://robot@db", "has no database"),
         ("postgres://robot:a/b@db/tenantry", "must be escaped"),
     ] {
-        assert!(fault(&format!("database-url={bad}")).contains(why), "{bad}");
+        assert!(error(&format!("database-url={bad}")).contains(why), "{bad}");
     }
     for bad in [
         "t.db",
@@ -234,7 +234,7 @@ fn database_paths() {
         "sqlite:a/",
         "sqlite:a?mode=ro",
     ] {
-        fault(&format!("database-url={bad}"));
+        error(&format!("database-url={bad}"));
     }
 }
 
@@ -248,7 +248,7 @@ fn sizes() {
     for bad in
         ["8MB", "0", "1023", "2GiB", "-1", "MiB", "1.5MiB", "99999999999999999999", "18014398509481984KiB"]
     {
-        fault(&format!("body-limit={bad}"));
+        error(&format!("body-limit={bad}"));
     }
     assert_eq!(load(&[], &[], Some("body-limit = 2048")).unwrap().body_limit, 2048);
 }
@@ -258,7 +258,7 @@ fn memory_of_bodies() {
     assert_eq!(good("body-memory=64MiB").body_memory, 64 << 20);
     assert_eq!((good("log=info").body_memory, good("body-memory=2GiB").body_memory), (256 << 20, 2 << 30));
     for bad in ["64MB", "0", "1023KiB", "65GiB", "-1MiB"] {
-        fault(&format!("body-memory={bad}"));
+        error(&format!("body-memory={bad}"));
     }
 }
 
@@ -277,7 +277,7 @@ fn who_may_read_metrics() {
     for bad in
         ["metrics-listen=65536", "metrics-listen=localhost:1", "metrics-listen=:1", "metrics-allow=all"]
     {
-        fault(bad);
+        error(bad);
     }
 }
 
@@ -291,9 +291,9 @@ fn proxies() {
     let file = load(&[], &[], Some("trusted-proxies = ['10.0.0.0/8', '::1']")).unwrap();
     assert_eq!(file.trusted_proxies.len(), 2);
     assert_eq!(load(&[], &["TENANTRY_TRUSTED_PROXIES="], None).unwrap().trusted_proxies, []);
-    assert!(fault("trusted-proxies=10.0.0.1,10.0.0.0/33").contains("\"10.0.0.0/33\""));
-    assert!(faults(&[], &[], Some("trusted-proxies = [1]"))[0].contains("must be a list of strings"));
-    assert!(faults(&[], &[], Some("listen = ['a', 'b']"))[0].contains("must be a string in quotes"));
+    assert!(error("trusted-proxies=10.0.0.1,10.0.0.0/33").contains("\"10.0.0.0/33\""));
+    assert!(errors(&[], &[], Some("trusted-proxies = [1]"))[0].contains("must be a list of strings"));
+    assert!(errors(&[], &[], Some("listen = ['a', 'b']"))[0].contains("must be a string in quotes"));
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn public_addresses() {
     for bad in
         ["u.example.com", "ftp://x", "https://", "https://x?y", "https://x#y", "http://x:99999", "http://a b"]
     {
-        fault(&format!("public-url={bad}"));
+        error(&format!("public-url={bad}"));
     }
     assert_eq!(good("listen=0.0.0.0:81").public_url, "http://127.0.0.1:81");
     assert_eq!(good("listen=[::]:81").public_url, "http://[::1]:81");
@@ -320,7 +320,7 @@ fn mail_settings() {
     for bad in
         ["smtp-url=http://x", "smtp-url=smtp://", "mail-from=nobody", "admin-email=nobody", "admin-email=@x"]
     {
-        fault(bad);
+        error(bad);
     }
 }
 
@@ -342,7 +342,7 @@ fn other_values_out_of_bounds() {
         "log=tenantry=loud",
         "log-format=xml",
     ] {
-        fault(bad);
+        error(bad);
     }
     assert_eq!(good("log=info,tenantry_store=trace").log, "info,tenantry_store=trace");
     assert!(load(&[], &[], Some("is-admin-as-string = true")).unwrap().is_admin_as_string);
@@ -394,7 +394,7 @@ fn a_catalogue_is_a_table_or_json() {
 
 #[test]
 fn all_problems_of_a_catalogue_are_reported_with_the_other_errors() {
-    let all = faults(
+    let all = errors(
         &["listen=x"],
         &[],
         Some(
@@ -409,10 +409,10 @@ fn all_problems_of_a_catalogue_are_reported_with_the_other_errors() {
     ] {
         assert!(all.iter().any(|f| f.contains(wanted)), "{wanted} is not in {all:#?}");
     }
-    assert!(fault("permission-catalogue={").contains("is neither a table nor JSON"));
-    assert!(fault("permission-catalogue=[]").contains("must be an object of object types"));
-    assert!(faults(&[], &[], Some("permission-catalogue = 7"))[0].contains("must be a table"));
-    assert!(faults(&[], &[], Some("listen = { a = 1 }"))[0].contains("must be a string in quotes"));
+    assert!(error("permission-catalogue={").contains("is neither a table nor JSON"));
+    assert!(error("permission-catalogue=[]").contains("must be an object of object types"));
+    assert!(errors(&[], &[], Some("permission-catalogue = 7"))[0].contains("must be a table"));
+    assert!(errors(&[], &[], Some("listen = { a = 1 }"))[0].contains("must be a string in quotes"));
 }
 
 #[test]

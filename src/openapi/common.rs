@@ -54,7 +54,7 @@ impl BodyKind {
 fn errors(body: BodyKind) -> Vec<(u16, String)> {
     let mut errors = vec![
         (400, "The request has errors, all listed under errors"),
-        (500, "An error of the server: its log names the cause under the X-Request-Id of the response"),
+        (500, "Internal server error: the log names the cause under the X-Request-Id of the response"),
         (503, "Busy: try again after Retry-After seconds"),
     ];
     if body != BodyKind::None {
@@ -81,7 +81,7 @@ fn errors(body: BodyKind) -> Vec<(u16, String)> {
 /// An example of a problem document.
 fn problem(status: u64) -> Option<Value> {
     let (title, code, detail) = match status {
-        400 => ("Bad Request", "invalid", "the request has a fault, named under errors"),
+        400 => ("Bad Request", "invalid", "the request has 1 error, listed in errors"),
         401 => ("Unauthorized", "invalid-token", "Invalid access token"),
         403 => ("Forbidden", "admin-required", "only partner admins may do this"),
         404 => ("Not Found", "user-not-found", "there is no such user"),
@@ -106,20 +106,20 @@ fn problem(status: u64) -> Option<Value> {
         500 => (
             "Internal Server Error",
             "internal",
-            "a fault of the server: its log names the cause under the x-request-id of this answer",
+            "internal server error: the log names the cause under the X-Request-Id of this response",
         ),
         503 => ("Service Unavailable", "unavailable", "the server is busy: try again in 1 s"),
         _ => return None,
     };
     let mut document =
         json!({ "type": "about:blank", "title": title, "status": status, "detail": detail, "code": code });
-    let fault = match status {
+    let error = match status {
         400 => Some(json!({ "field": "/username", "code": "required", "detail": "is missing" })),
         409 => Some(json!({ "field": "/username", "code": code, "detail": detail })),
         _ => None,
     };
-    if let (Some(fault), Some(document)) = (fault, document.as_object_mut()) {
-        document.insert("errors".to_owned(), json!([fault]));
+    if let (Some(error), Some(document)) = (error, document.as_object_mut()) {
+        document.insert("errors".to_owned(), json!([error]));
     }
     Some(document)
 }

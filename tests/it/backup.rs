@@ -263,7 +263,10 @@ async fn missing_file_permissions_are_reported() {
         ended(somebody.run(&args).output().unwrap())
     };
     let said = run("backup closed/new.db").refused(1);
-    assert!(said.contains("cannot create the backup closed/new.db") && said.contains("permission to"), "{said}");
+    assert!(
+        said.contains("cannot create the backup closed/new.db") && said.contains("permission to"),
+        "{said}"
+    );
     assert_eq!(fs::read_dir(at("closed")).unwrap().count(), 0);
     set_mode(&at("data/good.db"), 0o000);
     let said = run("restore data/good.db").refused(1);

@@ -208,14 +208,14 @@ fn read_holders(mut params: Params, pid: PartnerId, catalogue: &Catalogue) -> Re
     let mut object_id = params.one(ON_OBJECT.name);
     if let (Some(name), Some(permission)) = (&object_type, &permission) {
         match catalogue.object_type(name) {
-            None => params.fault(OBJECT_TYPE.name, "unknown-object-type", "there is no such object type"),
+            None => params.error(OBJECT_TYPE.name, "unknown-object-type", "there is no such object type"),
             Some(known) if known.has_wildcard(permission) => object_id = Some(String::new()),
             Some(known) if !known.has_permission(permission) => {
-                params.fault(PERMISSION.name, "unknown-permission", format!("{name} has no such permission"));
+                params.error(PERMISSION.name, "unknown-permission", format!("{name} has no such permission"));
             }
             Some(_) => match object_id.as_deref().map(tenantry_core::values::object_id) {
-                None => params.fault(ON_OBJECT.name, "required", "is required: which object is it about?"),
-                Some(Err(bad)) => params.fault(ON_OBJECT.name, bad.code, bad.detail),
+                None => params.error(ON_OBJECT.name, "required", "is required: which object is it about?"),
+                Some(Err(bad)) => params.error(ON_OBJECT.name, bad.code, bad.detail),
                 Some(Ok(_)) => {}
             },
         }

@@ -108,21 +108,21 @@ impl<'a> DecisionBody<'a> {
     }
 }
 
-/// The faults of a request, found at their places.
+/// The errors of a request, found at their places.
 struct Reader {
-    faults: Vec<FieldError>,
+    errors: Vec<FieldError>,
 }
 
 impl Reader {
-    fn fault<T>(
+    fn error<T>(
         &mut self,
         at: String,
         code: &'static str,
         detail: impl Into<Cow<'static, str>>,
     ) -> Option<T> {
         // A batch of a thousand mistakes needs no thousand explanations.
-        if self.faults.len() < 100 {
-            self.faults.push(FieldError::new(at, code, detail));
+        if self.errors.len() < 100 {
+            self.errors.push(FieldError::new(at, code, detail));
         }
         None
     }
@@ -130,16 +130,16 @@ impl Reader {
     fn object<'v, T>(&mut self, read: Option<&'v Read<T>>, at: &str) -> Option<&'v T> {
         match read {
             Some(Read::Object(object)) => Some(object),
-            Some(Read::Other) => self.fault(at.to_owned(), "wrong-type", "must be an object"),
-            None => self.fault(at.to_owned(), "required", "is required"),
+            Some(Read::Other) => self.error(at.to_owned(), "wrong-type", "must be an object"),
+            None => self.error(at.to_owned(), "required", "is required"),
         }
     }
 
     fn text<'v>(&mut self, value: Option<&'v Value>, name: &str, at: &str) -> Option<&'v str> {
         match value {
             Some(Value::String(text)) => Some(text),
-            Some(_) => self.fault(format!("{at}/{name}"), "wrong-type", "must be a string"),
-            None => self.fault(format!("{at}/{name}"), "required", "is required"),
+            Some(_) => self.error(format!("{at}/{name}"), "wrong-type", "must be a string"),
+            None => self.error(format!("{at}/{name}"), "required", "is required"),
         }
     }
 
@@ -167,11 +167,11 @@ impl Reader {
         let object_id = match &resource.id {
             Some(id) => match read_object_id(id) {
                 Ok(id) => Some(id.text),
-                Err(error) => self.fault(format!("{resource_at}/id"), error.code, error.detail),
+                Err(error) => self.error(format!("{resource_at}/id"), error.code, error.detail),
             },
             // A wildcard is about every object of the type.
             None if known.is_some_and(|known| known.has_wildcard(action)) => Some(String::new()),
-            None => self.fault(format!("{resource_at}/id"), "required", "is required"),
+            None => self.error(format!("{resource_at}/id"), "required", "is required"),
         };
         Some(Request {
             user_id: user_id?,
@@ -187,8 +187,8 @@ impl Reader {
         let id = match &subject.id {
             Some(Value::String(text)) => values::whole_number(text),
             Some(Value::Number(number)) => number.as_i64(),
-            Some(_) => return self.fault(format!("{at}/id"), "wrong-type", "must be a string or an integer"),
-            None => return self.fault(format!("{at}/id"), "required", "is required"),
+            Some(_) => return self.error(format!("{at}/id"), "wrong-type", "must be a string or an integer"),
+            None => return self.error(format!("{at}/id"), "required", "is required"),
         };
         Some(id.filter(|id| *id > 0 && kind == "user").map(UserId))
     }
@@ -213,9 +213,9 @@ impl Reader {
     }
 
     fn finish<T>(self, read: Option<T>) -> Result<T> {
-        match read.filter(|_| self.faults.is_empty()) {
+        match read.filter(|_| self.errors.is_empty()) {
             Some(read) => Ok(read),
-            None => Err(Error::Invalid(self.faults)),
+            None => Err(Error::Invalid(self.errors)),
         }
     }
 }
@@ -274,7 +274,7 @@ pub async fn evaluate_access(
     let body = parse(&body)?;
     let with_reason = explains(&mut params, &body);
     params.finish()?;
-    let mut reader = Reader { faults: Vec::new() };
+    let mut reader = Reader { errors: Vec::new() };
     let request = reader.request(&app, &body, None, "");
     decide_one(&app, &by, reader.finish(request)?, with_reason).await
 }
@@ -289,7 +289,7 @@ const SEMANTICS: [(&str, Semantic); 3] = [
 fn read_semantic(reader: &mut Reader, body: &Asked) -> Semantic {
     let Some(options) = &body.options else { return Semantic::default() };
     if !options.is_object() {
-        let _: Option<()> = reader.fault(String::from("/options"), "wrong-type", "must be an object");
+        let _: Option<()> = reader.error(String::from("/options"), "wrong-type", "must be an object");
     }
     match options.get("evaluations_semantic").map(Value::as_str) {
         None => Semantic::default(),
@@ -299,7 +299,7 @@ fn read_semantic(reader: &mut Reader, body: &Asked) -> Semantic {
         Some(_) => {
             let detail = "must be execute_all, deny_on_first_deny or permit_on_first_permit";
             let at = String::from("/options/evaluations_semantic");
-            let _: Option<()> = reader.fault(at, "wrong-value", detail);
+            let _: Option<()> = reader.error(at, "wrong-value", detail);
             Semantic::default()
         }
     }
@@ -312,10 +312,10 @@ fn read_batch(reader: &mut Reader, app: &AppState, body: &Asked) -> Option<Vec<R
         Some(Value::Array(list)) if list.len() <= MAX_BATCH => list,
         Some(Value::Array(_)) => {
             let detail = format!("at most {MAX_BATCH} evaluations can be asked at once");
-            return reader.fault(String::from("/evaluations"), "too-many", detail);
+            return reader.error(String::from("/evaluations"), "too-many", detail);
         }
         Some(_) => {
-            return reader.fault(String::from("/evaluations"), "wrong-type", "must be an array of objects");
+            return reader.error(String::from("/evaluations"), "wrong-type", "must be an array of objects");
         }
     };
     let (mut requests, mut used) = (Vec::with_capacity(list.len()), [false; 3]);
@@ -355,7 +355,7 @@ pub async fn evaluate_accesses(
     let body = parse(&body)?;
     let with_reason = explains(&mut params, &body);
     params.finish()?;
-    let mut reader = Reader { faults: Vec::new() };
+    let mut reader = Reader { errors: Vec::new() };
     let semantic = read_semantic(&mut reader, &body);
     let is_batch =
         body.evaluations.as_ref().is_some_and(|list| list.as_array().is_none_or(|l| !l.is_empty()));

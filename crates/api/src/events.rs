@@ -93,7 +93,7 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<EventList> {
     let mut kinds = params.all(KIND.name);
     if kinds.iter().any(|kind| !EventKind::ALL.iter().any(|known| known.name() == kind)) {
         let known: Vec<_> = EventKind::ALL.iter().map(|kind| kind.name()).collect();
-        params.fault(KIND.name, "unknown-type", format!("give one of {}", known.join(", ")));
+        params.error(KIND.name, "unknown-type", format!("give one of {}", known.join(", ")));
     }
     kinds.sort_unstable();
     kinds.dedup();

@@ -38,9 +38,9 @@ fn whose(from: &mut impl Members) -> Option<Whose> {
     let username = from.text(Presence::Optional, &USERNAME, any);
     let email = from.text(Presence::Optional, &EMAIL, any);
     if has_both {
-        from.fault(EMAIL.name, ("contradiction", "give username or email, not both"));
+        from.error(EMAIL.name, ("contradiction", "give username or email, not both"));
     } else if has_none {
-        from.fault(USERNAME.name, ("required", "give username or email"));
+        from.error(USERNAME.name, ("required", "give username or email"));
     }
     username.map(Whose::Username).or(email.map(Whose::Email))
 }

@@ -105,7 +105,7 @@ impl Properties {
                 Some(at) => chosen |= 1 << at,
                 None => {
                     let detail = format!("name some of {}, parted by commas", Self::NAMES.join(", "));
-                    params.fault(FIELDS.name, "unknown-property", detail);
+                    params.error(FIELDS.name, "unknown-property", detail);
                     break;
                 }
             }

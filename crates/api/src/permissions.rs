@@ -200,7 +200,7 @@ fn object_permissions(from: &mut impl Members, catalogue: &Catalogue) -> Option<
             some => format!("{} has {}", object_type.name, some.join(", ")),
         };
         let shown: String = unknown.chars().take(100).collect();
-        from.fault(
+        from.error(
             PERMISSIONS.name,
             ("unknown-permission", format!("there is no permission {shown:?}: {known}")),
         );
@@ -225,19 +225,19 @@ fn unknown_type(catalogue: &Catalogue) -> String {
     format!("there is no such object type: the first are {}", names.join(", "))
 }
 
-/// Reads a group's list. An object named twice is a fault, whichever way its id is written.
+/// Reads a group's list. An object named twice is an error, whichever way its id is written.
 fn read_list(catalogue: &Catalogue, body: &[u8]) -> Result<Vec<ObjectPermissions>> {
     let list = object_list(body, |_, fields| read_entry(catalogue, fields))?;
     let mut seen = HashSet::new();
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     for (index, entry) in list.iter().enumerate() {
         if !seen.insert((entry.object_type.as_str(), entry.object_id.text.as_str())) {
             let detail = "this object is in the list twice: give all its permissions in one place";
-            faults.push(FieldError::new(format!("/{index}/objectId"), "duplicate-object", detail));
+            errors.push(FieldError::new(format!("/{index}/objectId"), "duplicate-object", detail));
         }
     }
-    faults.truncate(100);
-    if faults.is_empty() { Ok(list) } else { Err(Error::Invalid(faults)) }
+    errors.truncate(100);
+    if errors.is_empty() { Ok(list) } else { Err(Error::Invalid(errors)) }
 }
 
 /// List what a group may do with single objects.

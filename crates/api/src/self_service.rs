@@ -82,11 +82,11 @@ pub(super) fn self_change(from: &mut impl Members, presence: Presence, current: 
     let has_groups =
         |ids: &[i64]| current.is_some_and(|user| user.groups.iter().map(|id| id.0).eq(ids.iter().copied()));
     if groups.is_some_and(|ids| !has_groups(&ids)) {
-        from.fault("groups", not_yours("groups"));
+        from.error("groups", not_yours("groups"));
     }
     let is_admin = from.truth(&OWN_IS_ADMIN);
     if is_admin.is_some_and(|is_admin| current.is_none_or(|user| user.is_admin != is_admin)) {
-        from.fault("isAdmin", not_yours("isAdmin"));
+        from.error("isAdmin", not_yours("isAdmin"));
     }
     for field in ProfileField::ALL.into_iter().filter(|field| !field.spec().is_self_editable) {
         from.response_only(field.name(), current.map(|user| json!(field.get(&user.profile))));

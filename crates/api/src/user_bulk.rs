@@ -191,7 +191,7 @@ async fn read_bulk(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<Bu
     let read =
         |partial: Result<PartialUser>| match partial.and_then(|partial| partial.finish(by.pid(), &unknown)) {
             Ok(new) => Ok(Ok(new)),
-            Err(Error::Invalid(faults)) => Ok(Err(faults)),
+            Err(Error::Invalid(errors)) => Ok(Err(errors)),
             Err(other) => Err(other),
         };
     let rows = partials.into_iter().map(read).collect::<Result<Vec<BulkRow>>>()?;
@@ -234,7 +234,7 @@ fn read_filter(filter: &str) -> Result<Selection> {
     const EXPECTED: &str = "an object of filters";
     let filter: serde_json::Map<String, Value> = serde_json::from_str(filter)
         .map_err(|_| FieldError::new("", "wrong-type", format!("must be {EXPECTED}")))?;
-    let (mut pairs, mut faults) = (Vec::new(), Vec::new());
+    let (mut pairs, mut errors) = (Vec::new(), Vec::new());
     for (name, value) in filter {
         let values = match value {
             Value::Array(values) => values,
@@ -246,7 +246,7 @@ fn read_filter(filter: &str) -> Result<Selection> {
                 Value::Number(_) | Value::Bool(_) => pairs.push((name.clone(), value.to_string())),
                 _ => {
                     let detail = "must be a string, number or boolean, or an array of them";
-                    faults.push(FieldError::new(name.clone(), "wrong-type", detail));
+                    errors.push(FieldError::new(name.clone(), "wrong-type", detail));
                 }
             }
         }
@@ -254,15 +254,15 @@ fn read_filter(filter: &str) -> Result<Selection> {
     let mut params = Params::of(pairs);
     let query = read_filters(&mut params);
     match params.finish() {
-        Err(Error::Invalid(more)) => faults.extend(more),
+        Err(Error::Invalid(more)) => errors.extend(more),
         other => other?,
     }
-    if faults.is_empty() {
+    if errors.is_empty() {
         return Ok(Selection::Filter(as_stored(query)));
     }
     // A parameter's name becomes a place in the body.
     let placed =
-        faults.into_iter().map(|fault| FieldError { field: format!("/{}", fault.field).into(), ..fault });
+        errors.into_iter().map(|error| FieldError { field: format!("/{}", error.field).into(), ..error });
     Err(Error::Invalid(placed.collect()))
 }
 
@@ -291,7 +291,7 @@ fn change_of_many(from: &mut impl Members) -> UserChange {
 async fn read_patch(app: &AppState, by: &access::Admin, patch: &str) -> Result<UserChange> {
     let mut fields = Fields::parse(patch.as_bytes())?;
     if fields.pass("username") {
-        fields.fault("username", ("not-for-many", "no two users share one: change it user by user"));
+        fields.error("username", ("not-for-many", "no two users share one: change it user by user"));
     }
     let change = change_of_many(&mut fields);
     if let Some(groups) = &change.groups {
@@ -317,10 +317,10 @@ fn frame(from: &mut impl Members) -> (Option<Vec<i64>>, Option<i64>) {
     let most = i64::try_from(MOST_CHANGED).unwrap_or(i64::MAX);
     let expected = from.integer(&COUNT, 0..=most);
     match (has_ids, has_filter) {
-        (true, true) => from.fault(FILTER.name, ("contradiction", "give ids or filter, not both")),
-        (false, false) => from.fault(IDS.name, ("required", "give ids or filter")),
+        (true, true) => from.error(FILTER.name, ("contradiction", "give ids or filter, not both")),
+        (false, false) => from.error(IDS.name, ("required", "give ids or filter")),
         (false, true) if !has_count => {
-            from.fault(COUNT.name, ("required", "a filter needs the number of users it is for"));
+            from.error(COUNT.name, ("required", "a filter needs the number of users it is for"));
         }
         _ => {}
     }
@@ -339,11 +339,11 @@ type PatchRequest = (Selection, Option<i64>, UserChange);
 
 async fn read_patch_request(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<PatchRequest> {
     let Frame { fields, ids, expected } = Frame::read(body)?;
-    // All faults at once, those inside of filter and patch included (B6).
-    let mut faults = Vec::new();
+    // All errors at once, those inside of filter and patch included (B6).
+    let mut errors = Vec::new();
     let mut note = |error: Error, place: &str| match error.within(place) {
         Error::Invalid(more) => {
-            faults.extend(more);
+            errors.extend(more);
             Ok(())
         }
         other => Err(other),
@@ -367,8 +367,8 @@ async fn read_patch_request(app: &AppState, by: &access::Admin, body: &[u8]) -> 
         }
     }
     match (selection, change) {
-        (Some(selection), Some(change)) if faults.is_empty() => Ok((selection, expected, change)),
-        _ => Err(Error::Invalid(faults)),
+        (Some(selection), Some(change)) if errors.is_empty() => Ok((selection, expected, change)),
+        _ => Err(Error::Invalid(errors)),
     }
 }
 
@@ -403,14 +403,14 @@ pub async fn bulk_patch_users(
     write.map_error(told).run_bulk(&app, &by, operation).await
 }
 
-/// A group that does not exist is here a fault of the filter; one of the patch was found before.
+/// A group that does not exist is here an error of the filter; one of the patch was found before.
 fn in_filter(error: Error) -> Error {
-    let place = |fault: FieldError| match fault.code {
-        "unknown-group" => FieldError { field: "/filter/groupId".into(), ..fault },
-        _ => fault,
+    let place = |error: FieldError| match error.code {
+        "unknown-group" => FieldError { field: "/filter/groupId".into(), ..error },
+        _ => error,
     };
     match error {
-        Error::Invalid(faults) => Error::Invalid(faults.into_iter().map(place).collect()),
+        Error::Invalid(errors) => Error::Invalid(errors.into_iter().map(place).collect()),
         other => other,
     }
 }

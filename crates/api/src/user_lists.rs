@@ -74,7 +74,7 @@ pub(super) fn read_filters(params: &mut Params) -> UserQuery {
         let folded = values::fold(&name);
         match Status::ALL.into_iter().find(|status| values::fold(status.as_str()) == folded) {
             Some(one) => status.push(one),
-            None => params.fault(STATUS.name, "unknown-status", "give ACTIVE, INACTIVE or LOCKED"),
+            None => params.error(STATUS.name, "unknown-status", "give ACTIVE, INACTIVE or LOCKED"),
         }
     }
     let mut is_admin = Vec::new();
@@ -82,7 +82,7 @@ pub(super) fn read_filters(params: &mut Params) -> UserQuery {
         match values::fold(&value).as_str() {
             "true" => is_admin.push(true),
             "false" => is_admin.push(false),
-            _ => params.fault(IS_ADMIN.name, "wrong-value", "give true or false"),
+            _ => params.error(IS_ADMIN.name, "wrong-value", "give true or false"),
         }
     }
     // In one order, so that a cursor holds however the same filters are written down.
@@ -106,7 +106,7 @@ pub(super) fn read_filters(params: &mut Params) -> UserQuery {
         descending: false,
     };
     if query.nested && query.groups.is_empty() {
-        params.fault(NESTED.name, "needs-group-id", "say with groupId of which groups");
+        params.error(NESTED.name, "needs-group-id", "say with groupId of which groups");
     }
     query.status.sort_unstable();
     query.status.dedup();
@@ -247,15 +247,15 @@ async fn user_stream(app: AppState, by: access::Admin, query: Arc<UserQuery>) ->
     .await
 }
 
-/// A group that does not exist is here a fault of the parameter, not of a body (B14).
+/// A group that does not exist is here an error of the parameter, not of a body (B14).
 fn in_query(error: Error) -> Error {
     match error {
-        Error::Invalid(faults) => Error::Invalid(
-            faults
+        Error::Invalid(errors) => Error::Invalid(
+            errors
                 .into_iter()
-                .map(|fault| match fault.code {
-                    "unknown-group" => FieldError { field: "groupId".into(), ..fault },
-                    _ => fault,
+                .map(|error| match error.code {
+                    "unknown-group" => FieldError { field: "groupId".into(), ..error },
+                    _ => error,
                 })
                 .collect(),
         ),

@@ -87,8 +87,8 @@ impl<D: Into<Cow<'static, str>>> From<(&'static str, D)> for FieldError {
 }
 
 impl From<FieldError> for Error {
-    fn from(fault: FieldError) -> Self {
-        Self::Invalid(vec![fault])
+    fn from(error: FieldError) -> Self {
+        Self::Invalid(vec![error])
     }
 }
 
@@ -256,8 +256,8 @@ impl Error {
     pub fn within(self, place: &str) -> Self {
         let longer = |field: Cow<'static, str>| Cow::Owned(format!("{place}{field}"));
         match self {
-            Self::Invalid(faults) => Self::Invalid(
-                faults.into_iter().map(|fault| FieldError { field: longer(fault.field), ..fault }).collect(),
+            Self::Invalid(errors) => Self::Invalid(
+                errors.into_iter().map(|error| FieldError { field: longer(error.field), ..error }).collect(),
             ),
             Self::Conflict(conflict) => {
                 Self::Conflict(Conflict { field: conflict.field.map(longer), ..conflict })

@@ -69,7 +69,7 @@ pub enum Presence {
 pub struct Fields {
     entries: Vec<Entry>,
     /// With the position of the field in the document, by which they are listed; missing fields come last.
-    faults: Vec<(usize, FieldError)>,
+    errors: Vec<(usize, FieldError)>,
 }
 
 #[derive(Debug)]
@@ -92,11 +92,11 @@ impl Fields {
             let detail = format!("the object has more than {MAX_FIELDS} members");
             return Err(FieldError::new("", "too-many-fields", detail).into());
         }
-        let fault = |(place, name): (usize, String)| {
+        let error = |(place, name): (usize, String)| {
             (place, FieldError::new(pointer(&name), "duplicate-field", "is given more than once"))
         };
-        let faults = doubled.into_iter().map(fault).collect();
-        Ok(Self { entries, faults })
+        let errors = doubled.into_iter().map(error).collect();
+        Ok(Self { entries, errors })
     }
 
     /// A required string.
@@ -206,8 +206,8 @@ impl Fields {
         let ids = Ids::deserialize(value).unwrap_or_default();
         match ids.judge(&format!("/{name}")) {
             Ok(ids) => Some(ids),
-            Err(faults) => {
-                self.faults.extend(faults.into_iter().map(|fault| (place, fault)));
+            Err(errors) => {
+                self.errors.extend(errors.into_iter().map(|error| (place, error)));
                 None
             }
         }
@@ -240,7 +240,7 @@ impl Fields {
     }
 
     /// Records an error of a field, for checks that only the handler can make.
-    pub fn fault(&mut self, name: &'static str, error: impl Into<FieldError>) {
+    pub fn error(&mut self, name: &'static str, error: impl Into<FieldError>) {
         let place = self.entries.iter().position(|entry| entry.name == name).unwrap_or(usize::MAX);
         self.push_error(place, name, error.into());
     }
@@ -259,15 +259,15 @@ impl Fields {
     /// [`Error::Invalid`] if there is any error; [`Error::Internal`] if there is none and `build` returns `None`.
     pub fn finish_with<T>(mut self, build: impl FnOnce() -> Option<T>) -> Result<T, Error> {
         for (place, entry) in self.entries.iter().enumerate().filter(|(_, entry)| !entry.known) {
-            let fault = FieldError::new(pointer(&entry.name), "unknown-field", "is not a known field");
-            self.faults.push((place, fault));
+            let error = FieldError::new(pointer(&entry.name), "unknown-field", "is not a known field");
+            self.errors.push((place, error));
         }
-        if self.faults.is_empty() {
+        if self.errors.is_empty() {
             return build().ok_or_else(|| Error::internal("a valid body lacks a value"));
         }
         // The sort is stable: errors of one field keep their order.
-        self.faults.sort_by_key(|(place, _)| *place);
-        Err(Error::Invalid(self.faults.into_iter().map(|(_, fault)| fault).collect()))
+        self.errors.sort_by_key(|(place, _)| *place);
+        Err(Error::Invalid(self.errors.into_iter().map(|(_, error)| error).collect()))
     }
 
     fn take(&mut self, name: &str) -> Option<(usize, Value)> {
@@ -299,7 +299,7 @@ impl Fields {
     }
 
     fn push_error(&mut self, place: usize, name: &str, error: FieldError) {
-        self.faults.push((place, error.at(pointer(name))));
+        self.errors.push((place, error.at(pointer(name))));
     }
 }
 

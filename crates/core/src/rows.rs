@@ -68,7 +68,7 @@ impl std::fmt::Debug for Text {
 
 impl Text {
     /// The error of a row without JSON.
-    pub fn fault(&self) -> Option<FieldError> {
+    pub fn error(&self) -> Option<FieldError> {
         match self {
             Self::Json(_) => None,
             Self::TooLong => {
@@ -295,15 +295,15 @@ mod tests {
 
     #[test]
     fn column_names_of_csv_are_checked_before_any_row() {
-        let faults = |file: &[u8]| {
-            let faults = split(Format::Csv, file, 5).unwrap_err();
-            faults.into_iter().map(|f| format!("{} {}", f.field, f.code)).collect::<Vec<_>>()
+        let errors = |file: &[u8]| {
+            let errors = split(Format::Csv, file, 5).unwrap_err();
+            errors.into_iter().map(|f| format!("{} {}", f.field, f.code)).collect::<Vec<_>>()
         };
-        assert_eq!(faults(b""), [" no-names"]);
+        assert_eq!(errors(b""), [" no-names"]);
         assert_eq!(
-            faults(b"username,nick,username\nada,a,b\n"),
+            errors(b"username,nick,username\nada,a,b\n"),
             ["/nick unknown-field", "/username duplicate-field"]
         );
-        assert_eq!(faults(&[vec![b'x'; LONGEST_ROW + 1], b"\n".to_vec()].concat()), [" no-names"]);
+        assert_eq!(errors(&[vec![b'x'; LONGEST_ROW + 1], b"\n".to_vec()].concat()), [" no-names"]);
     }
 }

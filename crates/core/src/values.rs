@@ -329,7 +329,7 @@ mod tests {
     use super::*;
 
     fn code<T: std::fmt::Debug>(result: Result<T, FieldError>) -> &'static str {
-        result.expect_err("a fault").code
+        result.expect_err("an error").code
     }
 
     #[test]

@@ -112,7 +112,7 @@ pub async fn authenticate(
 }
 
 /// Counts a refused login, for the user whose password was guessed wrong or for no user, and for the address. Only a
-/// refusal counts for the address; a busy server's 503 is not the client's fault.
+/// refusal counts for the address; a busy server's 503 is not caused by the client.
 fn count_failure(tx: &mut Tx<'_>, address: IpAddr, wrong: Option<UserId>) -> Result<()> {
     match wrong {
         Some(user_id) => login_failures::count(tx, user_id)?,

@@ -111,29 +111,29 @@ pub async fn change_own(
         _ => verdict.matched.and_then(|at| present.get(at)),
     };
     let matched = matched.filter(|p| !has_ended(p, now)).cloned();
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     if matched.is_none() {
-        faults.push(FieldError::new("/oldPassword", "wrong-password", "this is not your current password"));
+        errors.push(FieldError::new("/oldPassword", "wrong-password", "this is not your current password"));
     }
     if let Err(bad) = policy::check(&new, &person(&user)) {
-        faults.extend(bad.into_iter().map(|b| b.at("/newPassword")));
+        errors.extend(bad.into_iter().map(|b| b.at("/newPassword")));
     }
     // Only a caller who knows the old password learns whether the new one was used before.
-    if faults.is_empty() {
+    if errors.is_empty() {
         let mut used: Vec<String> = history.iter().map(|p| p.hash.clone()).collect();
         used.extend(present.iter().filter(|p| p.is_temporary).map(|p| p.hash.clone()));
         if expensive_hashes::is_any_of(services, member.pid(), &new, used).await? {
             let detail = format!("the last {HISTORY} passwords and the temporary one cannot be used again");
-            faults.push(FieldError::new("/newPassword", "used-before", detail));
+            errors.push(FieldError::new("/newPassword", "used-before", detail));
         }
     }
-    let Some(matched) = matched.filter(|_| faults.is_empty()) else {
-        if faults.iter().any(|f| f.code == "wrong-password") && !refused && !is_counted {
+    let Some(matched) = matched.filter(|_| errors.is_empty()) else {
+        if errors.iter().any(|f| f.code == "wrong-password") && !refused && !is_counted {
             let user_id = user.user_id;
             let count = move |tx: &mut Tx<'_, Within>| login_failures::count(tx, user_id);
             unit::write(&services.store, &tenantry_store::access::system_within(member.pid()), count).await?;
         }
-        return Err(Error::Invalid(faults));
+        return Err(Error::Invalid(errors));
     };
     let hash = hasher.hash(new).await?;
     unit::write(&services.store, member, move |tx| set_own(tx, matched.password_id, &hash)).await
@@ -144,9 +144,9 @@ fn set_own(tx: &mut Tx<'_, Member>, matched: i64, hash: &str) -> Result<()> {
     let user_id = user.user_id;
     // Hashing took a while: the old password must still be the current one.
     if !stored::list_present(tx, user_id)?.iter().any(|p| p.password_id == matched) {
-        let fault =
+        let error =
             FieldError::new("/oldPassword", "wrong-password", "your password was changed a moment ago");
-        return Err(fault.into());
+        return Err(error.into());
     }
     outbox::withdraw(tx, user_id)?;
     stored::replace(tx, user_id, &NewPassword { hash, is_temporary: false, expires_at: None }, HISTORY)?;
@@ -264,10 +264,10 @@ mod tests {
             let set = unit::write(&store, &member, move |tx| set_own(tx, matched, hash)).await;
             match set {
                 Ok(()) => assert!(is_first),
-                Err(Error::Invalid(faults)) => {
+                Err(Error::Invalid(errors)) => {
                     assert!(!is_first);
                     assert_eq!(
-                        (faults[0].field.as_ref(), faults[0].code),
+                        (errors[0].field.as_ref(), errors[0].code),
                         ("/oldPassword", "wrong-password")
                     );
                 }

@@ -53,34 +53,34 @@ pub fn check(password: &str, person: &Person<'_>) -> Result<(), Vec<FieldError>>
 }
 
 fn shape(password: &str, bad: &mut Vec<FieldError>) {
-    let mut fault = |wrong: bool, code, detail: &'static str| {
+    let mut error = |wrong: bool, code, detail: &'static str| {
         if wrong {
             bad.push(FieldError::of_value(code, detail));
         }
     };
     let length = password.chars().count();
-    fault(length < MIN, "too-short", "has fewer than 12 characters: use 12 to 40");
-    fault(length > MAX, "too-long", "has more than 40 characters: use 12 to 40");
-    fault(
+    error(length < MIN, "too-short", "has fewer than 12 characters: use 12 to 40");
+    error(length > MAX, "too-long", "has more than 40 characters: use 12 to 40");
+    error(
         !password.chars().all(is_allowed),
         "bad-character",
         "has a character that is not allowed: use Latin letters without accents, digits and the special characters of ASCII except the colon; no spaces",
     );
-    fault(
+    error(
         password.chars().next().is_some_and(|c| !c.is_ascii_alphanumeric()),
         "bad-first-character",
         "must begin with a letter (A to Z, a to z) or digit",
     );
-    fault(
+    error(
         password.chars().next_back().is_some_and(|c| !c.is_ascii_alphanumeric()),
         "bad-last-character",
         "must end with a letter (A to Z, a to z) or digit",
     );
     let lacks = |is: fn(char) -> bool| !password.chars().any(is);
-    fault(lacks(|c| c.is_ascii_uppercase()), "no-upper-case", "has no upper case letter: use one of A to Z");
-    fault(lacks(|c| c.is_ascii_lowercase()), "no-lower-case", "has no lower case letter: use one of a to z");
-    fault(lacks(|c| c.is_ascii_digit()), "no-digit", "has no digit: use one of 0 to 9");
-    fault(
+    error(lacks(|c| c.is_ascii_uppercase()), "no-upper-case", "has no upper case letter: use one of A to Z");
+    error(lacks(|c| c.is_ascii_lowercase()), "no-lower-case", "has no lower case letter: use one of a to z");
+    error(lacks(|c| c.is_ascii_digit()), "no-digit", "has no digit: use one of 0 to 9");
+    error(
         lacks(is_special),
         "no-special",
         "has no special character: use one such as - _ . ! or #, not at either end",

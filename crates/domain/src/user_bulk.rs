@@ -39,7 +39,7 @@ pub fn create_many(
     for (index, row) in rows.iter().enumerate() {
         let one = match row {
             Err(_) if let Some(place) = atomic => return Err(all_faults(rows, place)),
-            Err(faults) => Err(Error::Invalid(faults.clone())),
+            Err(errors) => Err(Error::Invalid(errors.clone())),
             // One failure fails all: no row has to be rolled back alone.
             Ok(new) if atomic.is_some() && tx.refuses_at_once() => users::create_uncounted(tx, new),
             // By itself also where a refusal may come with a later row: so it is this row's.
@@ -61,16 +61,16 @@ pub fn create_many(
     Ok(made)
 }
 
-/// The first row at fault has faults that need no look into the database: so they are told together (B6).
+/// The errors of the first invalid row need no look into the database, so those of all rows are reported together (B6).
 fn all_faults(rows: &[BulkRow], place: &str) -> Error {
-    let faults = rows.iter().enumerate().flat_map(|(index, row)| {
-        let faults = row.as_ref().err().into_iter().flatten();
-        faults.map(move |fault| FieldError {
-            field: format!("{place}/{index}{}", fault.field).into(),
-            ..fault.clone()
+    let errors = rows.iter().enumerate().flat_map(|(index, row)| {
+        let errors = row.as_ref().err().into_iter().flatten();
+        errors.map(move |error| FieldError {
+            field: format!("{place}/{index}{}", error.field).into(),
+            ..error.clone()
         })
     });
-    Error::Invalid(faults.take(LISTED).collect())
+    Error::Invalid(errors.take(LISTED).collect())
 }
 
 /// The result of a bulk change.

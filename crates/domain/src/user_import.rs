@@ -299,7 +299,7 @@ fn each(
         pace.add(1);
         outcomes.push(match &row.user {
             Ok(user) => create(tx, row.line, user)?,
-            Err(faults) => RowOutcome::rejected(row.line, faults.iter().cloned().map(Reason::from).collect()),
+            Err(errors) => RowOutcome::rejected(row.line, errors.iter().cloned().map(Reason::from).collect()),
         });
     }
     Ok(outcomes)
@@ -359,8 +359,8 @@ fn count_each(groups: impl Iterator<Item = GroupId>) -> BTreeMap<GroupId, i64> {
 /// Errors of a row belong to the row; any other error fails the batch.
 fn refused(line: u64, error: Error) -> Result<RowOutcome> {
     match error {
-        Error::Invalid(faults) => {
-            Ok(RowOutcome::rejected(line, faults.into_iter().map(Reason::from).collect()))
+        Error::Invalid(errors) => {
+            Ok(RowOutcome::rejected(line, errors.into_iter().map(Reason::from).collect()))
         }
         Error::Conflict(conflict) => Ok(RowOutcome::rejected(line, vec![conflict.into()])),
         other => Err(other),

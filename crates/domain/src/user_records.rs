@@ -85,8 +85,8 @@ pub async fn unknown_groups(store: &Store, by: &Admin, wanted: Vec<GroupId>) -> 
 /// Records groups of a list that do not exist, so that all errors are reported at once (B6, B18).
 pub fn note_unknown(fields: &mut Fields, groups: &[GroupId], unknown: &HashSet<i64>) {
     let missing: Vec<i64> = groups.iter().map(|group| group.0).filter(|id| unknown.contains(id)).collect();
-    if let Some(fault) = users::unknown_group(&missing) {
-        fields.fault("groups", (fault.code, fault.detail));
+    if let Some(error) = users::unknown_group(&missing) {
+        fields.error("groups", (error.code, error.detail));
     }
 }
 

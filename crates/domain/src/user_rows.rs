@@ -59,7 +59,7 @@ fn read_batch(tx: &mut Tx<'_, Admin>, rows: &[RawRow]) -> Result<Vec<ImportRow>>
         yield_sometimes(at);
         let user = match partial {
             Ok(partial) => faults_of(partial.finish(pid, &known))?,
-            Err(faults) => Err(faults),
+            Err(errors) => Err(errors),
         };
         Ok(ImportRow { line, user })
     };
@@ -78,7 +78,7 @@ fn yield_sometimes(at: usize) {
 fn faults_of<T>(read: Result<T>) -> Result<Result<T, Vec<FieldError>>> {
     match read {
         Ok(value) => Ok(Ok(value)),
-        Err(Error::Invalid(faults)) => Ok(Err(faults)),
+        Err(Error::Invalid(errors)) => Ok(Err(errors)),
         Err(other) => Err(other),
     }
 }
@@ -87,7 +87,7 @@ fn parse_partial(text: &Text) -> Result<PartialRow> {
     let json = match text {
         Text::Json(json) => json,
         other => {
-            return Err(other.fault().map_or_else(|| Error::internal("a row without text"), Error::from));
+            return Err(other.error().map_or_else(|| Error::internal("a row without text"), Error::from));
         }
     };
     let mut fields = Fields::parse(json.as_bytes())?;
@@ -113,7 +113,7 @@ impl PartialRow {
         }
         if !unknown.is_empty() {
             let detail = format!("there is no group {} in this partner", unknown.join(", "));
-            fields.fault("groups", ("unknown-group", detail));
+            fields.error("groups", ("unknown-group", detail));
         }
         ids.sort_unstable();
         ids.dedup();

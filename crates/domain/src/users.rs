@@ -368,7 +368,7 @@ fn remove(tx: &mut Tx<'_>, user: &User) -> Result<()> {
 /// If a group of the list does not exist.
 pub fn require_groups(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<()> {
     match unknown_group(&list_unknown_groups(tx, ids)?) {
-        Some(fault) => Err(fault.into()),
+        Some(error) => Err(error.into()),
         None => Ok(()),
     }
 }

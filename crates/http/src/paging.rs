@@ -36,7 +36,7 @@ const DEFAULT_PAGE_SIZE: i64 = 10;
 #[derive(Debug)]
 pub struct Params {
     unread: Vec<(String, String)>,
-    faults: Vec<FieldError>,
+    errors: Vec<FieldError>,
     /// The key that authenticates cursors, for operations with pages.
     cursors: Option<CursorKey>,
 }
@@ -45,7 +45,7 @@ impl Params {
     /// Parses a query string. A parameter that is not UTF-8 is an error: with replacement characters it would ask for
     /// something else.
     pub fn parse(query: Option<&str>) -> Self {
-        let mut params = Self { unread: Vec::new(), faults: Vec::new(), cursors: None };
+        let mut params = Self { unread: Vec::new(), errors: Vec::new(), cursors: None };
         for pair in query.unwrap_or("").split('&') {
             let Some((name, value)) = form_urlencoded::parse(pair.as_bytes()).next() else { continue };
             if IGNORED.contains(&name.as_ref()) {
@@ -54,12 +54,12 @@ impl Params {
             if name.contains('\0') || value.contains('\0') {
                 // No stored value contains it, and databases differ in their handling of it.
                 let detail = "contains the control character U+0000: remove it";
-                params.faults.push(FieldError::new(name.into_owned(), "control-character", detail));
+                params.errors.push(FieldError::new(name.into_owned(), "control-character", detail));
             } else if is_utf8(pair) {
                 params.unread.push((name.into_owned(), value.into_owned()));
             } else {
                 let detail = "is not UTF-8 after percent-decoding";
-                params.faults.push(FieldError::new(name.into_owned(), "not-utf8", detail));
+                params.errors.push(FieldError::new(name.into_owned(), "not-utf8", detail));
             }
         }
         params
@@ -78,7 +78,7 @@ impl Params {
 
     /// Parameters from elsewhere than a query.
     pub fn of(unread: Vec<(String, String)>) -> Self {
-        Self { unread, faults: Vec::new(), cursors: None }
+        Self { unread, errors: Vec::new(), cursors: None }
     }
 
     /// All values of a repeatable parameter, in the given order.
@@ -91,7 +91,7 @@ impl Params {
         let mut values = self.all(name).into_iter();
         let first = values.next();
         if values.next().is_some() {
-            self.fault(name, "repeated", "must not be repeated");
+            self.error(name, "repeated", "must not be repeated");
         }
         first
     }
@@ -101,14 +101,14 @@ impl Params {
         let is_there = self.has(name);
         let value = self.one(name);
         if !is_there {
-            self.fault(name, "required", "is required");
+            self.error(name, "required", "is required");
         }
         value
     }
 
     /// Records an error of a parameter.
-    pub fn fault(&mut self, name: &'static str, code: &'static str, detail: impl Into<Cow<'static, str>>) {
-        self.faults.push(FieldError::new(name, code, detail));
+    pub fn error(&mut self, name: &'static str, code: &'static str, detail: impl Into<Cow<'static, str>>) {
+        self.errors.push(FieldError::new(name, code, detail));
     }
 
     /// The checked value of a parameter; an invalid one is recorded as an error.
@@ -121,7 +121,7 @@ impl Params {
         match check(&value) {
             Ok(value) => Some(value),
             Err((code, detail)) => {
-                self.fault(name, code, detail);
+                self.error(name, code, detail);
                 None
             }
         }
@@ -152,7 +152,7 @@ impl Params {
         for value in self.all(name) {
             match values::whole_number(&value) {
                 Some(id) if id > 0 => ids.push(id),
-                _ => self.fault(name, "wrong-value", "must be a positive integer up to 9223372036854775807"),
+                _ => self.error(name, "wrong-value", "must be a positive integer up to 9223372036854775807"),
             }
         }
         ids.sort_unstable();
@@ -189,9 +189,9 @@ impl Params {
                 "dryRun" => String::from("this operation has no dry run; nothing was done"),
                 _ => format!("{name:?} is not a query parameter of this operation"),
             };
-            self.faults.push(FieldError::new(name, "unknown-parameter", detail));
+            self.errors.push(FieldError::new(name, "unknown-parameter", detail));
         }
-        if self.faults.is_empty() { Ok(()) } else { Err(Error::Invalid(self.faults)) }
+        if self.errors.is_empty() { Ok(()) } else { Err(Error::Invalid(self.errors)) }
     }
 }
 
@@ -330,7 +330,7 @@ impl Params {
             })
         });
         if page.is_some() && cursor.is_some() {
-            self.fault("page", "contradiction", "set page or cursor, not both");
+            self.error("page", "contradiction", "set page or cursor, not both");
         }
         let start = cursor.unwrap_or(Start::Page(page.unwrap_or(0)));
         asked.then(|| PageRequest { start, size: size.unwrap_or(DEFAULT_PAGE_SIZE), cursors })

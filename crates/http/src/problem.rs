@@ -49,8 +49,8 @@ impl From<Error> for Problem {
 }
 
 impl From<FieldError> for Problem {
-    fn from(fault: FieldError) -> Self {
-        Self(Failure::Error(fault.into()))
+    fn from(error: FieldError) -> Self {
+        Self(Failure::Error(error.into()))
     }
 }
 
@@ -135,7 +135,7 @@ pub struct ProblemDocument {
     /// What happened, for a program: stable.
     #[schema(example = "invalid")]
     pub code: &'static str,
-    /// Every fault of the input, each at its place.
+    /// Every error of the input, each at its place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub errors: Vec<FieldErrorDocument>,
@@ -208,7 +208,7 @@ impl IntoResponse for Problem {
 /// The only map from an error to a status. No wildcard arm: a new kind of error must be added here.
 fn from_error(error: Error) -> Response {
     match error {
-        Error::Invalid(faults) => send(&invalid(faults)),
+        Error::Invalid(errors) => send(&invalid(errors)),
         Error::NotFound(missing) => {
             let (code, detail, ids) = missing_words(missing);
             send(&document(StatusCode::NOT_FOUND, code, detail.into(), Vec::new(), ids))
@@ -219,13 +219,13 @@ fn from_error(error: Error) -> Response {
                           again; nothing was changed";
             plain(StatusCode::PRECONDITION_FAILED, "precondition-failed", detail.into())
         }
-        Error::Unauthenticated(fault) => {
-            let (code, challenge) = match fault {
+        Error::Unauthenticated(error) => {
+            let (code, challenge) = match error {
                 TokenError::Absent => ("no-token", CHALLENGE),
                 TokenError::Invalid => ("invalid-token", CHALLENGE_INVALID),
                 TokenError::Expired => ("expired-token", CHALLENGE_EXPIRED),
             };
-            let mut response = plain(StatusCode::UNAUTHORIZED, code, fault.to_string().into());
+            let mut response = plain(StatusCode::UNAUTHORIZED, code, error.to_string().into());
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
             response
         }
@@ -245,7 +245,7 @@ fn from_error(error: Error) -> Response {
         }
         Error::Internal(cause) => {
             let detail =
-                "a fault of the server: its log names the cause under the x-request-id of this answer";
+                "internal server error: the log names the cause under the X-Request-Id of this response";
             let mut response = plain(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail.into());
             response.extensions_mut().insert(Cause(cause));
             response
@@ -253,12 +253,12 @@ fn from_error(error: Error) -> Response {
     }
 }
 
-fn invalid(faults: Vec<FieldError>) -> ProblemDocument {
-    let detail = match faults.len() {
-        1 => "the request has a fault, named under errors".into(),
-        n => format!("the request has {n} faults, all named under errors").into(),
+fn invalid(errors: Vec<FieldError>) -> ProblemDocument {
+    let detail = match errors.len() {
+        1 => "the request has 1 error, listed in errors".into(),
+        n => format!("the request has {n} errors, listed in errors").into(),
     };
-    let errors = faults.into_iter().map(FieldErrorDocument::from).collect();
+    let errors = errors.into_iter().map(FieldErrorDocument::from).collect();
     document(StatusCode::BAD_REQUEST, "invalid", detail, errors, Vec::new())
 }
 
@@ -272,7 +272,7 @@ fn conflict(Conflict { code, detail, field, users }: Conflict) -> ProblemDocumen
 /// is one of the whole request.
 pub fn of_row(error: Error) -> Result<ProblemDocument, Error> {
     match error {
-        Error::Invalid(faults) => Ok(invalid(faults)),
+        Error::Invalid(errors) => Ok(invalid(errors)),
         Error::Conflict(found) => Ok(conflict(found)),
         other => Err(other),
     }
@@ -471,7 +471,7 @@ mod tests {
         assert_eq!(
             body,
             json!({"type": "about:blank", "title": "Bad Request", "status": 400, "code": "invalid",
-                "detail": "the request has 2 faults, all named under errors",
+                "detail": "the request has 2 errors, listed in errors",
                 "errors": [
                     {"field": "/username", "code": "required", "detail": "is missing"},
                     {"field": "/groups/2", "code": "wrong-type", "detail": "must be an integer"}]})
@@ -495,7 +495,7 @@ mod tests {
 
     #[tokio::test]
     async fn challenges_are_those_of_the_contract() {
-        for (fault, challenge) in [
+        for (error, challenge) in [
             (TokenError::Absent, r#"Bearer realm="oauth""#.to_owned()),
             (
                 TokenError::Invalid,
@@ -512,7 +512,7 @@ mod tests {
                 ),
             ),
         ] {
-            let (response, _) = answer(Error::Unauthenticated(fault)).await;
+            let (response, _) = answer(Error::Unauthenticated(error)).await;
             assert_eq!(response.status(), 401);
             assert_eq!(header(&response, WWW_AUTHENTICATE), challenge);
         }

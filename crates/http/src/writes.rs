@@ -328,7 +328,7 @@ impl<const LIMIT: u64> FromRequest<AppState> for Once<LIMIT> {
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        let key = idempotency_key(&parts.headers).map_err(|fault| Problem::from(fault).into_response())?;
+        let key = idempotency_key(&parts.headers).map_err(|error| Problem::from(error).into_response())?;
         let whole = Request::from_parts(parts.clone(), body);
         let JsonBody::<LIMIT>(body) =
             JsonBody::from_request(whole, app).await.map_err(Problem::into_response)?;
@@ -345,15 +345,15 @@ impl<const LIMIT: u64> FromRequest<AppState> for Once<LIMIT> {
 pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, FieldError> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY.name).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let fault = || {
+    let error = || {
         let detail =
             format!("must be one key of 1 to {LONGEST_KEY} visible ASCII characters, such as a UUID");
         FieldError::new(IDEMPOTENCY_KEY.name, "malformed-key", detail)
     };
-    let text = value.to_str().map_err(|_| fault())?;
+    let text = value.to_str().map_err(|_| error())?;
     let is_good = (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
     if !is_good || values.next().is_some() {
-        return Err(fault());
+        return Err(error());
     }
     Ok(Some(text.to_owned()))
 }

@@ -135,7 +135,7 @@ fn a_refused_sender_is_not_an_error_of_the_message() {
 }
 
 /// Why lettre's pool is not used: its connections end at a refusal, and do not tell that of a sender, which is no mail's
-/// fault, from that of a recipient, which is final.
+/// error, from that of a recipient, which is final.
 #[test]
 fn a_pooled_connection_of_lettre_is_closed_after_any_refusal() {
     let errors = ["MAIL", "RCPT"].map(|refused| {

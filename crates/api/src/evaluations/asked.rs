@@ -1,5 +1,5 @@
 //! What an evaluation asks, as it came: only the members that count are kept, so a question costs no map of its members.
-//! Whether they are what they should be is found afterwards, all faults at once.
+//! Whether they are what they should be is found afterwards, all errors at once.
 
 use std::fmt;
 use std::marker::PhantomData;

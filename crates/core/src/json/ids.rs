@@ -44,8 +44,8 @@ impl Ids {
         if self.bad.is_empty() {
             return Ok(self.good);
         }
-        let fault = |(index, error): (usize, FieldError)| error.at(format!("{at}/{index}"));
-        Err(self.bad.into_iter().map(fault).collect())
+        let error = |(index, error): (usize, FieldError)| error.at(format!("{at}/{index}"));
+        Err(self.bad.into_iter().map(error).collect())
     }
 
     fn settle(&mut self) {

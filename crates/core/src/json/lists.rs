@@ -18,7 +18,7 @@ pub fn object_list<T>(bytes: &[u8], read: impl Fn(usize, Fields) -> Result<T>) -
     let elements: Vec<Element> =
         serde_json::from_str(text(bytes, EXPECTED)?).map_err(|e| syntax(&e, EXPECTED))?;
     let mut list = Vec::with_capacity(elements.len());
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     for (index, element) in elements.into_iter().enumerate() {
         let found = match element {
             Element::Object(members) => Fields::of(members).and_then(|fields| read(index, fields)),
@@ -27,20 +27,20 @@ pub fn object_list<T>(bytes: &[u8], read: impl Fn(usize, Fields) -> Result<T>) -
         match found {
             Ok(one) => list.push(one),
             Err(Error::Invalid(own)) => {
-                let place = |fault: FieldError| FieldError {
-                    field: format!("/{index}{}", fault.field).into(),
-                    ..fault
+                let place = |error: FieldError| FieldError {
+                    field: format!("/{index}{}", error.field).into(),
+                    ..error
                 };
-                faults.extend(own.into_iter().map(place));
+                errors.extend(own.into_iter().map(place));
             }
             Err(other) => return Err(other),
         }
-        if faults.len() >= MAX_LISTED {
-            faults.truncate(MAX_LISTED);
+        if errors.len() >= MAX_LISTED {
+            errors.truncate(MAX_LISTED);
             break;
         }
     }
-    if faults.is_empty() { Ok(list) } else { Err(Error::Invalid(faults)) }
+    if errors.is_empty() { Ok(list) } else { Err(Error::Invalid(errors)) }
 }
 
 /// Parses a list of names without duplicates. `check` returns what is wrong with a name.
@@ -55,24 +55,24 @@ pub fn name_list(
     let values: Vec<Value> =
         serde_json::from_str(text(bytes, EXPECTED)?).map_err(|e| syntax(&e, EXPECTED))?;
     let mut names: Vec<String> = Vec::new();
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     for (index, value) in values.iter().enumerate() {
         match value.as_str() {
             Some(name) => match check(name) {
-                Some((code, detail)) => faults.push(FieldError::new(format!("/{index}"), code, detail)),
+                Some((code, detail)) => errors.push(FieldError::new(format!("/{index}"), code, detail)),
                 // There are few valid names, so this list stays short.
                 None if names.iter().any(|n| n == name) => {}
                 None => names.push(name.to_owned()),
             },
             None => {
-                faults.push(wrong_type("a string", value).at(format!("/{index}")));
+                errors.push(wrong_type("a string", value).at(format!("/{index}")));
             }
         }
-        if faults.len() >= MAX_LISTED {
+        if errors.len() >= MAX_LISTED {
             break;
         }
     }
-    if faults.is_empty() { Ok(names) } else { Err(Error::Invalid(faults)) }
+    if errors.is_empty() { Ok(names) } else { Err(Error::Invalid(errors)) }
 }
 
 impl Fields {
@@ -81,10 +81,10 @@ impl Fields {
         if too_many {
             return Err(FieldError::new("", "too-many-fields", "the object has too many members").into());
         }
-        let fault = |(place, name): (usize, String)| {
+        let error = |(place, name): (usize, String)| {
             (place, FieldError::new(pointer(&name), "duplicate-field", "is given more than once"))
         };
-        Ok(Self { entries, faults: doubled.into_iter().map(fault).collect() })
+        Ok(Self { entries, errors: doubled.into_iter().map(error).collect() })
     }
 }
 

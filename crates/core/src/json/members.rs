@@ -98,8 +98,8 @@ pub trait Members {
     /// Whether the body has the member, asked for or not.
     fn has(&self, name: &str) -> bool;
 
-    /// Notes a fault of a member.
-    fn fault(&mut self, name: &'static str, error: impl Into<FieldError>);
+    /// Notes an error of a member.
+    fn error(&mut self, name: &'static str, error: impl Into<FieldError>);
 }
 
 impl Members for Fields {
@@ -152,7 +152,7 @@ impl Members for Fields {
     fn pass(&mut self, presence: Presence, member: &Property, _: impl FnOnce() -> Value) -> bool {
         let is_there = Self::pass(self, member.name);
         if presence == Presence::Required && !is_there {
-            Self::fault(self, member.name, ("required", "is required"));
+            Self::error(self, member.name, ("required", "is required"));
         }
         is_there
     }
@@ -165,8 +165,8 @@ impl Members for Fields {
         Self::has(self, name)
     }
 
-    fn fault(&mut self, name: &'static str, error: impl Into<FieldError>) {
-        Self::fault(self, name, error);
+    fn error(&mut self, name: &'static str, error: impl Into<FieldError>) {
+        Self::error(self, name, error);
     }
 }
 
@@ -318,7 +318,7 @@ impl Members for Shape {
         false
     }
 
-    fn fault(&mut self, _: &'static str, _: impl Into<FieldError>) {}
+    fn error(&mut self, _: &'static str, _: impl Into<FieldError>) {}
 }
 
 /// The JSON Schema of an id (B17).

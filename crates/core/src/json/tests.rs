@@ -6,18 +6,18 @@ fn short(text: &str) -> Result<String, (&'static str, &'static str)> {
     if text.len() > 5 { Err(("too-long", "at most 5")) } else { Ok(text.to_owned()) }
 }
 
-fn faults<T: std::fmt::Debug>(result: Result<T, Error>) -> Vec<(String, &'static str)> {
+fn errors<T: std::fmt::Debug>(result: Result<T, Error>) -> Vec<(String, &'static str)> {
     match result.unwrap_err() {
-        Error::Invalid(faults) => faults.into_iter().map(|f| (f.field.into_owned(), f.code)).collect(),
+        Error::Invalid(errors) => errors.into_iter().map(|f| (f.field.into_owned(), f.code)).collect(),
         other => panic!("{other:?}"),
     }
 }
 
 fn only(result: Result<impl std::fmt::Debug, Error>) -> (String, &'static str, String) {
     match result.unwrap_err() {
-        Error::Invalid(faults) => {
-            let [fault] = <[_; 1]>::try_from(faults).unwrap();
-            (fault.field.into_owned(), fault.code, fault.detail.into_owned())
+        Error::Invalid(errors) => {
+            let [error] = <[_; 1]>::try_from(errors).unwrap();
+            (error.field.into_owned(), error.code, error.detail.into_owned())
         }
         other => panic!("{other:?}"),
     }
@@ -57,7 +57,7 @@ fn doubled_names_are_faults_beside_the_others() {
     f.required("a", short);
     f.required("b", short);
     assert_eq!(
-        faults(f.finish()),
+        errors(f.finish()),
         [("/a".into(), "duplicate-field"), ("/a".into(), "too-long"), ("/b".into(), "duplicate-field")]
     );
 }
@@ -126,7 +126,7 @@ fn all_errors_are_listed_in_the_order_of_the_document() {
         ("/missing", "required"),
         ("/users", "required"),
     ];
-    assert_eq!(faults(f.finish()), expected.map(|(field, code)| (field.to_owned(), code)));
+    assert_eq!(errors(f.finish()), expected.map(|(field, code)| (field.to_owned(), code)));
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_create_refuses_read_only_fields() {
     let mut f = fields(json!({"userId": 5, "createdAt": null}));
     f.response_only("userId", None);
     f.response_only("createdAt", Some(Value::Null));
-    assert_eq!(faults(f.finish()), [("/userId".to_owned(), "read-only")]);
+    assert_eq!(errors(f.finish()), [("/userId".to_owned(), "read-only")]);
 }
 
 #[test]
@@ -153,8 +153,8 @@ fn errors_of_the_handler_are_listed_in_order() {
     f.required("a", short);
     f.required("b", short);
     f.required("c", short);
-    f.fault("a", ("taken", "is taken"));
-    assert_eq!(faults(f.finish()), [("/a".to_owned(), "taken"), ("/b".to_owned(), "wrong-type")]);
+    f.error("a", ("taken", "is taken"));
+    assert_eq!(errors(f.finish()), [("/a".to_owned(), "taken"), ("/b".to_owned(), "wrong-type")]);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn id_lists_with_faults() {
         assert_eq!((field.as_str(), found), ("", code), "{text}");
     }
     assert_eq!(
-        faults(id_list(br#"{[1,"2",3,0,99999999999999999999]}"#)),
+        errors(id_list(br#"{[1,"2",3,0,99999999999999999999]}"#)),
         [("/1".into(), "wrong-type"), ("/3".into(), "out-of-range"), ("/4".into(), "out-of-range")]
     );
 }
@@ -203,9 +203,9 @@ fn id_lists_with_faults() {
 fn id_lists_are_bounded() {
     let list = |ids: &mut dyn Iterator<Item = usize>| json!(ids.collect::<Vec<_>>()).to_string().into_bytes();
     assert_eq!(id_list(&list(&mut (1..=MAX_IDS))).unwrap().len(), MAX_IDS);
-    assert_eq!(faults(id_list(&list(&mut (1..=MAX_IDS + 1)))), [(String::new(), "too-many-ids")]);
+    assert_eq!(errors(id_list(&list(&mut (1..=MAX_IDS + 1)))), [(String::new(), "too-many-ids")]);
     // Doubled ones count once.
     let doubled = list(&mut (1..=MAX_IDS).chain(1..=MAX_IDS).chain(1..=50_000));
     assert_eq!(id_list(&doubled).unwrap().len(), MAX_IDS);
-    assert_eq!(faults(id_list(&list(&mut std::iter::repeat_n(0, 5000)))).len(), MAX_LISTED);
+    assert_eq!(errors(id_list(&list(&mut std::iter::repeat_n(0, 5000)))).len(), MAX_LISTED);
 }

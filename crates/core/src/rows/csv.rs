@@ -160,7 +160,7 @@ fn no_names() -> FieldError {
 }
 
 fn read_names(cells: &[&[u8]]) -> Result<Vec<&'static str>, Vec<FieldError>> {
-    let (mut names, mut faults) = (Vec::new(), Vec::new());
+    let (mut names, mut errors) = (Vec::new(), Vec::new());
     for (at, cell) in cells.iter().enumerate() {
         let cell = if at == 0 { without_mark(cell) } else { cell };
         let given = String::from_utf8_lossy(cell);
@@ -168,15 +168,15 @@ fn read_names(cells: &[&[u8]]) -> Result<Vec<&'static str>, Vec<FieldError>> {
         match known_names().find(|name| *name == given) {
             None => {
                 let detail = format!("is not a column of an import; the columns are {}", listed_names());
-                faults.push(FieldError::new(place(), "unknown-field", detail));
+                errors.push(FieldError::new(place(), "unknown-field", detail));
             }
             Some(name) if names.contains(&name) => {
-                faults.push(FieldError::new(place(), "duplicate-field", "is given more than once"));
+                errors.push(FieldError::new(place(), "duplicate-field", "is given more than once"));
             }
             Some(name) => names.push(name),
         }
     }
-    if faults.is_empty() { Ok(names) } else { Err(faults) }
+    if errors.is_empty() { Ok(names) } else { Err(errors) }
 }
 
 /// The JSON object of a record; `None` if it is not UTF-8.

@@ -168,19 +168,19 @@ pub fn check(path: &Path) -> Result<Contents, BackupError> {
     look(path)?;
     let mut conn = Sqlite::open(path, Use::Look)?;
     let schema = known(migrate::schema(&mut conn)?)?;
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     conn.query(&format!("PRAGMA integrity_check({FAULTS_TOLD})"), None, &[], &mut |row| {
-        faults.extend(Some(row.text(0)?).filter(|said| *said != "ok").map(str::to_owned));
+        errors.extend(Some(row.text(0)?).filter(|said| *said != "ok").map(str::to_owned));
         Ok(())
     })?;
     conn.query("PRAGMA foreign_key_check", None, &[], &mut |row| {
-        if faults.len() < FAULTS_TOLD {
-            faults.push(format!("a row of {} points to one of {} that is gone", row.text(0)?, row.text(2)?));
+        if errors.len() < FAULTS_TOLD {
+            errors.push(format!("a row of {} points to one of {} that is gone", row.text(0)?, row.text(2)?));
         }
         Ok(())
     })?;
-    if !faults.is_empty() {
-        return Err(BackupError::Damaged(faults.join("; ").replace('\n', " ")));
+    if !errors.is_empty() {
+        return Err(BackupError::Damaged(errors.join("; ").replace('\n', " ")));
     }
     let mut count = |table: &str| {
         let mut rows = 0;
