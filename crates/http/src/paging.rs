@@ -366,15 +366,15 @@ impl<W: ToSchema> PartialSchema for Page<W> {
             "description": "A page of a list.",
             "required": ["total", "page", "pageSize", "list"],
             "properties": {
-                "total": { "type": "integer", "format": "int64", "minimum": 0, "example": 1, "description": "How many rows there are in all." },
-                "totalIsExact": { "type": "boolean", "description": "`false` when there are more than `total`; omitted otherwise." },
+                "total": { "type": "integer", "format": "int64", "minimum": 0, "example": 1, "description": "The total number of rows." },
+                "totalIsExact": { "type": "boolean", "description": "`false` if there are more than `total`; omitted otherwise." },
                 "page": {
                     "type": ["integer", "null"], "format": "int64", "minimum": PAGE.bounds().0, "example": 0,
-                    "description": "The page asked for; null in a response to a cursor.",
+                    "description": "The requested page; null in a response to a cursor.",
                 },
                 "pageSize": {
                     "type": "integer", "format": "int64", "minimum": PAGE_SIZE.bounds().0, "maximum": PAGE_SIZE.bounds().1,
-                    "example": DEFAULT_PAGE_SIZE, "description": "The page size asked for.",
+                    "example": DEFAULT_PAGE_SIZE, "description": "The requested page size.",
                 },
                 "list": { "type": "array", "items": { "$ref": rows }, "description": "The rows." },
             },
