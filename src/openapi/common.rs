@@ -95,7 +95,7 @@ fn problem(status: u64) -> Option<Value> {
         413 => (
             "Payload Too Large",
             "body-too-large",
-            "the body has more than 262144 bytes, the most that this operation takes",
+            "the body has more than 262144 bytes, the limit of this operation",
         ),
         415 => (
             "Unsupported Media Type",

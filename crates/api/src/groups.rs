@@ -104,7 +104,7 @@ impl Properties {
             match Self::NAMES.iter().position(|n| *n == name) {
                 Some(at) => chosen |= 1 << at,
                 None => {
-                    let detail = format!("name some of {}, parted by commas", Self::NAMES.join(", "));
+                    let detail = format!("list some of {}, separated by commas", Self::NAMES.join(", "));
                     params.error(FIELDS.name, "unknown-property", detail);
                     break;
                 }

@@ -232,7 +232,7 @@ fn read_list(catalogue: &Catalogue, body: &[u8]) -> Result<Vec<ObjectPermissions
     let mut errors = Vec::new();
     for (index, entry) in list.iter().enumerate() {
         if !seen.insert((entry.object_type.as_str(), entry.object_id.text.as_str())) {
-            let detail = "this object is in the list twice: give all its permissions in one place";
+            let detail = "this object is listed twice: combine its permissions";
             errors.push(FieldError::new(format!("/{index}/objectId"), "duplicate-object", detail));
         }
     }

@@ -319,7 +319,7 @@ fn frame(from: &mut impl Members) -> (Option<Vec<i64>>, Option<i64>) {
         (true, true) => from.error(FILTER.name, ("contradiction", "give ids or filter, not both")),
         (false, false) => from.error(IDS.name, ("required", "give ids or filter")),
         (false, true) if !has_count => {
-            from.error(COUNT.name, ("required", "a filter needs the number of users it is for"));
+            from.error(COUNT.name, ("required", "a filter requires the expected number of users"));
         }
         _ => {}
     }

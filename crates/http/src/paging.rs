@@ -325,7 +325,7 @@ impl Params {
         let cursors = self.cursors.clone();
         let cursor = self.checked(CURSOR.name, |value| {
             cursors.as_ref().and_then(|key| address.open(key, value)).ok_or_else(|| {
-                let detail = "this cursor is not of this list with this order and these filters: start again without it";
+                let detail = "this cursor belongs to another list, order or filter: start again without it";
                 ("wrong-cursor", detail.to_owned())
             })
         });

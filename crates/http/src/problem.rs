@@ -316,7 +316,7 @@ impl Edge {
             Self::BodyTooLarge { limit } => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body-too-large",
-                format!("the body has more than {limit} bytes, the most that this operation takes").into(),
+                format!("the body has more than {limit} bytes, the limit of this operation").into(),
             ),
             Self::NoBodyMemory => (
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -167,9 +167,7 @@ impl<S: Sync> FromRequestParts<S> for NoQuery {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         match parts.uri.query() {
             None | Some("") => Ok(Self),
-            Some(_) => {
-                Err(invalid_request("send the parameters in the body: none is taken from the URL").into())
-            }
+            Some(_) => Err(invalid_request("send the parameters in the body, not in the URL").into()),
         }
     }
 }
@@ -243,13 +241,13 @@ async fn client(app: &AppState, basic: BasicClient, form: &mut Form) -> Result<C
     let (id, secret) = (form.take(&CLIENT_ID), form.take(&CLIENT_SECRET));
     let Some((basic_id, client)) = basic.0 else {
         let Some(id) = id else {
-            let detail = "say which client you are: HTTP Basic or client_id; the built-in one is tenantry";
+            let detail = "identify the client by HTTP Basic or client_id; the built-in client is tenantry";
             return Err(Error::Grant(GrantError::InvalidClient, detail.into()));
         };
         return clients::authenticate(app, &id, secret).await;
     };
     if secret.is_some() || id.is_some_and(|id| *id != basic_id) {
-        return Err(invalid_request("the client says who it is twice: use HTTP Basic or the form, not both"));
+        return Err(invalid_request("the client is identified twice: use HTTP Basic or the form, not both"));
     }
     Ok(client)
 }
@@ -298,7 +296,9 @@ async fn token(
     let grant_type = form.require(&GRANT_TYPE)?;
     let is_known = |scope: &str| scope.split(' ').all(|one| matches!(one, "read" | "write"));
     if form.take(&SCOPE_ASKED).is_some_and(|scope| !is_known(&scope)) {
-        return Err(Error::Grant(GrantError::InvalidScope, "the scopes are read and write".into()).into());
+        return Err(
+            Error::Grant(GrantError::InvalidScope, "the supported scopes are read and write".into()).into()
+        );
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let origin = Origin { address, user_agent };
@@ -310,7 +310,7 @@ async fn token(
         "refresh_token" => tokens::grant_refresh(&app, &client, &form.require(&REFRESH_TOKEN)?).await?,
         "client_credentials" => tokens::grant_client_credentials(&app, &client, origin).await?,
         _ => {
-            let detail = "the grants are password, refresh_token and client_credentials";
+            let detail = "the supported grants are password, refresh_token and client_credentials";
             return Err(Error::Grant(GrantError::UnsupportedGrantType, detail.into()).into());
         }
     };
