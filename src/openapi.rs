@@ -23,21 +23,20 @@ mod common;
 #[openapi(
     info(
         title = "Tenantry",
-        description = "User management for products with many tenants. Paths may end in a slash; /v1 is the same as \
-                       /api/v1; errors are problem documents (RFC 9457).",
+        description = "User management for multi-tenant products. Paths can end in a slash; /v1 is the same as /api/v1; errors are problem documents (RFC 9457).",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     servers((url = "/", description = "This server")),
     components(schemas(ProblemDocument)),
     tags(
         (name = "users", description = "Users of the caller's partner, for partner admins"),
-        (name = "self", description = "What logged-in users do for themselves"),
+        (name = "self", description = "Self-service for logged-in users"),
         (name = "groups", description = "Groups of the caller's partner, for partner admins"),
-        (name = "permissions", description = "What groups and users may do, for partner admins"),
+        (name = "permissions", description = "Permissions of groups and users, for partner admins"),
         (name = "evaluations", description = "Whether a user may do something (OpenID AuthZEN, Authorization API 1.0)"),
-        (name = "events", description = "What changed, for partner admins"),
+        (name = "events", description = "The audit log, for partner admins"),
         (name = "oauth", description = "Logging in (RFC 6749, 7009, 7662)"),
-        (name = "operator", description = "Partners, for whoever runs the server, with an operator token"),
+        (name = "operator", description = "Partners, for operators, with an operator token"),
     ),
 )]
 struct Base;

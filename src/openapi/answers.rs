@@ -8,7 +8,7 @@ use tenantry_http::parameters::{DRY_RUN, IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATC
 pub fn shared_headers() -> Value {
     json!({
         "X-Request-Id": {
-            "description": "Names the request: the one that the client sent, or a new one. The server's log has it.",
+            "description": "The id of the request: sent by the client, or new. It is in the server's log.",
             "required": true, "schema": { "type": "string", "minLength": 1 },
         },
         "WWW-Authenticate": {
@@ -16,7 +16,7 @@ pub fn shared_headers() -> Value {
             "required": true, "schema": { "type": "string" },
         },
         "Retry-After": {
-            "description": "After how many seconds to try again.",
+            "description": "The number of seconds to wait before a retry.",
             "required": true, "schema": { "type": "integer", "minimum": 1 },
         },
         "Accept-Patch": {
@@ -28,7 +28,7 @@ pub fn shared_headers() -> Value {
             "schema": { "type": "string" },
         },
         "Idempotency-Replayed": {
-            "description": "`true` where this is the first response to the `Idempotency-Key`, sent again.",
+            "description": "`true` if this is the first response to the `Idempotency-Key`, replayed.",
             "schema": { "type": "string", "enum": ["true"] },
         },
     })
@@ -110,13 +110,13 @@ pub fn add_headers(method: &str, operation: &mut Map<String, Value>) {
             // A dry run shows what is not there.
             let is_always_there = !(is_tried && status == "200");
             *tag = json!({
-                "description": "The version of what the response shows, for `If-Match` and `If-None-Match`.",
+                "description": "The version of the resource, for `If-Match` and `If-None-Match`.",
                 "required": is_always_there, "schema": { "type": "string", "pattern": "^\"[^\"]+\"$" },
             });
         }
         if let Some(location) = headers.get_mut("Location") {
             *location = json!({
-                "description": "The path of what was created.", "required": true,
+                "description": "The path of the created resource.", "required": true,
                 "schema": { "type": "string", "format": "uri-reference" },
             });
         }

@@ -55,19 +55,19 @@ fn errors(body: BodyKind) -> Vec<(u16, String)> {
     let mut errors = vec![
         (400, "The request has errors, all listed under errors"),
         (500, "Internal server error: the log names the cause under the X-Request-Id of the response"),
-        (503, "Busy: try again after Retry-After seconds"),
+        (503, "The server is busy: retry after Retry-After seconds"),
     ];
     if body != BodyKind::None {
-        errors.push((408, "The body did not arrive in time"));
+        errors.push((408, "Timeout while receiving the body"));
     }
     match body {
         BodyKind::None | BodyKind::Form => {}
-        BodyKind::Json => errors.push((415, "The body is not said to be JSON in UTF-8")),
+        BodyKind::Json => errors.push((415, "The Content-Type is not JSON in UTF-8")),
         BodyKind::Patch => errors.push((
             415,
-            "The body is not said to be a merge patch or JSON in UTF-8: Accept-Patch names the types",
+            "The Content-Type is neither a merge patch nor JSON in UTF-8: Accept-Patch lists the types",
         )),
-        BodyKind::Rows => errors.push((415, "The body is not said to be NDJSON or CSV in UTF-8")),
+        BodyKind::Rows => errors.push((415, "The Content-Type is neither NDJSON nor CSV in UTF-8")),
     }
     let mut errors: Vec<_> = errors.into_iter().map(|(status, text)| (status, text.to_owned())).collect();
     match body {
@@ -95,7 +95,7 @@ fn problem(status: u64) -> Option<Value> {
         413 => (
             "Payload Too Large",
             "body-too-large",
-            "the body has more than 262144 bytes, the most that this operation takes",
+            "the body has more than 262144 bytes, the limit of this operation",
         ),
         415 => (
             "Unsupported Media Type",

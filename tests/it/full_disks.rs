@@ -69,7 +69,7 @@ async fn ends_what_was_begun(home: &Home, args: &[&str]) {
 
 #[tokio::test]
 async fn a_first_start_on_a_full_disk_is_refused_and_can_be_repeated() {
-    let full = |said: &str| said.contains("make room") || said.contains("cannot write the database");
+    let full = |said: &str| said.contains("free space") || said.contains("cannot write the database");
     let mut refused = 0;
     for size in (20..800).step_by(60) {
         let home = Home::new();

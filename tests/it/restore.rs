@@ -252,9 +252,9 @@ fn bad_files(home: &Home) -> Vec<(&'static str, &'static str)> {
         ("newer.db", "newer version of Tenantry"),
         ("bare.db", "tenantry backup NEW-FILE --database-url sqlite:bare.db"),
         ("logged.db", "database in use"),
-        ("dir.db", "no ordinary file"),
+        ("dir.db", "is not a regular file"),
         ("missing.db", "no such file: missing.db"),
-        ("tenantry-data/tenantry.db", "the present database itself"),
+        ("tenantry-data/tenantry.db", "the current database itself"),
     ]
 }
 

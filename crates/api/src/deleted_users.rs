@@ -30,7 +30,7 @@ pub struct DeletedUserBody<'a> {
     /// When it was deleted. RFC 3339, UTC.
     #[schema(value_type = String, format = DateTime, example = "2026-11-23T09:00:00.000Z")]
     deleted_at: Time,
-    /// When it will be erased, unless it is restored. RFC 3339, UTC.
+    /// The time of its erasure, unless it is restored. RFC 3339, UTC.
     #[schema(value_type = String, format = DateTime, example = "2026-12-23T09:00:00.000Z")]
     erased_at: Time,
 }
@@ -45,13 +45,13 @@ impl<'a> DeletedUserBody<'a> {
     }
 }
 
-/// A user that is back.
+/// A restored user.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoredUser<'a> {
     #[serde(flatten)]
     user: UserBody<'a>,
-    /// Groups that it was in and that are no more.
+    /// Its former groups that no longer exist.
     #[schema(value_type = Vec<i64>, example = json!([343]))]
     missing_groups: &'a [GroupId],
 }
@@ -93,7 +93,7 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<DeletedUserList> {
 
 /// List deleted users that can be restored.
 ///
-/// Always a page. After `erasedAt` a user is gone for good.
+/// Always a page. After `erasedAt` a user cannot be restored.
 #[utoipa::path(
     get, path = "/api/v1/users/deleted", tag = "users", params(Of<DeletedUserList>),
     responses(
@@ -122,8 +122,8 @@ pub async fn list_deleted_users(
 
 /// Restore a deleted user.
 ///
-/// It is back with its status, rights, password and the memberships whose groups still exist; `missingGroups` names the
-/// others. Its sessions stay ended. `409` when its username (or `externalId`) was taken meanwhile.
+/// Its status, rights, password and the memberships whose groups still exist are restored; `missingGroups` lists the
+/// others. Its sessions remain ended. `409` if its username (or `externalId`) was taken meanwhile.
 #[utoipa::path(
     post, path = "/api/v1/users/{userId}/restore", tag = "users",
     params(Of<UserPath>, Of<Once>, Of<Write>),

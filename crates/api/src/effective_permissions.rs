@@ -33,13 +33,13 @@ pub struct EffectiveBody<'a> {
     /// A type of the catalogue.
     #[schema(example = "SEGMENT")]
     object_type: &'a str,
-    /// Which object, as it was given; null = every object of the type.
+    /// The object, as given; null for every object of the type.
     #[schema(required = true, value_type = Option<ObjectIdBody>)]
     object_id: Option<&'a ObjectId>,
-    /// A per-object permission, or a wildcard's own name.
+    /// A per-object permission, or the name of a wildcard.
     #[schema(example = "READ")]
     permission: &'a str,
-    /// Where it comes from, at most 100; with `explain` only.
+    /// Its sources, at most 100; only with `explain`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     sources: Option<Vec<SourceBody<'a>>>,
@@ -50,7 +50,7 @@ static OBJECT_TYPE: Parameter =
 static ON_OBJECT: Parameter = Parameter::text(
     "objectId",
     &OBJECT_ID,
-    "Which object; not needed where the permission is a wildcard's own name.",
+    "The object; not needed if the permission is the name of a wildcard.",
 );
 static PERMISSION: Parameter = Parameter::text(
     "permission",
@@ -131,10 +131,10 @@ async fn effective(
     }))
 }
 
-/// List what a user may do. Always a page.
+/// List a user's permissions. Always a page.
 ///
-/// First what it may do with every object of a type, then what with single ones, by type, id and permission. Members
-/// may ask about themselves.
+/// First permissions on all objects of a type, then those on single ones, by type, id and permission. Members can list
+/// their own.
 #[utoipa::path(
     get, path = "/api/v1/users/{userId}/permissions", tag = "permissions",
     params(Of<UserPath>, Of<EffectiveList>),
@@ -152,9 +152,9 @@ pub async fn list_user_permissions(
     effective(app, by, id, params, format!("/api/v1/users/{id}/permissions")).await
 }
 
-/// List what the logged-in user may do.
+/// List the logged-in user's permissions.
 ///
-/// Always a page: first what it may do with every object of a type, then what with single ones, by type, id and permission.
+/// Always a page: first permissions on all objects of a type, then those on single ones, by type, id and permission.
 #[utoipa::path(
     get, path = "/api/v1/users/self/permissions", tag = "self",
     params(Of<EffectiveList>),
@@ -178,13 +178,13 @@ pub async fn list_self_permissions(
 #[serde(rename_all = "camelCase")]
 #[schema(as = Holder)]
 pub struct HolderBody<'a> {
-    /// The user's number.
+    /// The user's id.
     #[schema(value_type = i64, example = 2)]
     user_id: UserId,
     /// As typed.
     #[schema(example = "ada")]
     username: &'a str,
-    /// Where it comes from, at most 100.
+    /// Its sources, at most 100.
     sources: Vec<SourceBody<'a>>,
 }
 
@@ -237,7 +237,7 @@ fn read_holders(mut params: Params, pid: PartnerId, catalogue: &Catalogue) -> Re
     Ok(HolderList { query, address, page: page.unwrap_or_default() })
 }
 
-/// List who may do something to an object, and why. Always a page, by user.
+/// List the users with a permission on an object, and why. Always a page, by user.
 ///
 /// Only ACTIVE users: the others have no permissions.
 #[utoipa::path(

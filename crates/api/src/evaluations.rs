@@ -42,7 +42,7 @@ const MAX_BATCH: usize = 1_000;
 const IN_PLACE: usize = 8;
 
 /// Whether to tell why.
-pub(super) static EXPLAIN: Parameter = Parameter::flag("explain", "Also tells why.");
+pub(super) static EXPLAIN: Parameter = Parameter::flag("explain", "Also returns the reason.");
 
 /// Whether to tell why, as the query says it.
 struct Explain(bool);
@@ -58,7 +58,7 @@ pub struct DecisionBody<'a> {
     /// True or false.
     #[schema(example = true)]
     decision: bool,
-    /// Why, where that was asked for.
+    /// The reason, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     context: Option<DecisionContext<'a>>,
@@ -71,24 +71,24 @@ pub struct DecisionContext<'a> {
     /// `not-granted`.
     #[schema(example = "granted")]
     reason: &'static str,
-    /// Where the permission comes from, at most 100; empty when it is not granted.
+    /// The sources of the permission, at most 100; empty if it is not granted.
     sources: Vec<SourceBody<'a>>,
 }
 
-/// Decisions in the order of the questions.
+/// Decisions in the order of the evaluations.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Decisions)]
 pub struct DecisionsBody<'a> {
     evaluations: Vec<DecisionBody<'a>>,
 }
 
-/// What a batch is answered with.
+/// The response to a batch.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum DecisionOrDecisions<'a> {
     /// Of a batch.
     Many(DecisionsBody<'a>),
-    /// Of a batch without questions: that of the question at the top (section 7.1).
+    /// For a batch without evaluations: that of the top-level one (section 7.1).
     One(DecisionBody<'a>),
 }
 
@@ -251,11 +251,10 @@ async fn decide_one(
     Ok(json(StatusCode::OK, &DecisionBody::of(&decision, with_reason)))
 }
 
-/// Ask whether a user may do something.
+/// Evaluate whether a user may do something.
 ///
-/// OpenID AuthZEN, Authorization API 1.0, Access Evaluation. Admins and technical accounts may ask about any user of
-/// the partner, others about themselves. A user of another partner, an unknown one and an id that is none are
-/// answered alike.
+/// OpenID AuthZEN, Authorization API 1.0, Access Evaluation. Admins and technical accounts can evaluate any user of the
+/// partner, others themselves. A user of another partner, an unknown user and an invalid id get the same response.
 #[utoipa::path(
     post, path = "/access/v1/evaluation", tag = "evaluations",
     request_body(content = ref("#/components/schemas/EvaluationRequest")),
@@ -332,16 +331,16 @@ fn read_batch(reader: &mut Reader, app: &AppState, body: &Asked) -> Option<Vec<R
     Some(requests)
 }
 
-/// Ask many such questions at once, at most 1,000.
+/// Evaluate up to 1,000 requests at once.
 ///
-/// OpenID AuthZEN, Authorization API 1.0, Access Evaluations. All are decided on one state of the data. Where `evaluations`
-/// is empty or absent, the question at the top is answered, as by a single evaluation.
+/// OpenID AuthZEN, Authorization API 1.0, Access Evaluations. All are decided on one snapshot of the data. If
+/// `evaluations` is empty or absent, the top-level evaluation is decided, as by a single evaluation.
 #[utoipa::path(
     post, path = "/access/v1/evaluations", tag = "evaluations",
     request_body(content = ref("#/components/schemas/EvaluationsRequest")),
     params(Of<Explain>),
     responses(
-        (status = 200, description = "The decisions, in the order of the questions; or one decision, where the list of questions is empty or absent", body = DecisionOrDecisions,
+        (status = 200, description = "The decisions, in the order of the evaluations; or one decision, if `evaluations` is empty or absent", body = DecisionOrDecisions,
             example = json!({ "evaluations": [{ "decision": true }, { "decision": false }] })),
         InvalidError, EvaluationErrors, TooLargeError<BULK>,
     ),

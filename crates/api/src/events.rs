@@ -20,12 +20,12 @@ use tenantry_store::access::Scope;
 use tenantry_store::listing::lists::SortKey;
 use tenantry_store::tables::events::{EventPosition, EventQuery};
 
-/// Something that changed.
+/// A change.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Event)]
 pub struct EventBody<'a> {
-    /// Its number, ascending.
+    /// Its id, ascending.
     #[schema(example = 17)]
     event_id: i64,
     /// When, RFC 3339 in UTC.
@@ -34,20 +34,20 @@ pub struct EventBody<'a> {
     /// What happened.
     #[schema(example = "user.updated")]
     r#type: &'a str,
-    /// Who did it: `user:<id>`, `client:<client_id>`, `operator` or `system`.
+    /// The actor: `user:<id>`, `client:<client_id>`, `operator` or `system`.
     #[schema(example = "user:1")]
     actor: &'a str,
-    /// The user it happened to.
+    /// The affected user.
     #[schema(required = true, value_type = Option<i64>, example = 2)]
     user_id: Option<UserId>,
-    /// The group it happened to.
+    /// The affected group.
     #[schema(required = true, value_type = Option<i64>)]
     group_id: Option<tenantry_core::model::GroupId>,
-    /// What changed, before. Personal values are null once the user is erased.
+    /// The state before the change. Personal values are null once the user is erased.
     #[schema(required = true, value_type = Option<Object>, example = json!({"lastName": "Lovelace"}))]
     before: Option<&'a Value>,
-    /// What changed, after. Personal values are null once the user is erased, and an address some time after the end
-    /// of its session.
+    /// The state after the change. Personal values are null once the user is erased, and an address some time after the
+    /// end of its session.
     #[schema(required = true, value_type = Option<Object>, example = json!({"lastName": "King"}))]
     after: Option<&'a Value>,
 }
@@ -114,10 +114,9 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<EventList> {
 
 type EventPage<'a> = Page<EventBody<'a>>;
 
-/// List what changed.
+/// List events.
 ///
-/// Always a page, ascending by the number of the event: events grow without end. Events of erased users have no personal
-/// values any more.
+/// Always a page, ascending by the id of the event. Events of erased users have no personal values any more.
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "events",
     params(Of<EventList>),

@@ -21,13 +21,13 @@ const USERNAME: Property =
     Property::new("username", "The user of this name. Either this or `email`.").of(&ONE_LINE).like("ada");
 const EMAIL: Property = Property::new(
     "email",
-    "Every user with this address: each is mailed its own username and password. Either this or `username`.",
+    "All users with this address: each is mailed its username and password. Either this or `username`.",
 )
 .of(&ONE_LINE);
 
 /// The schemas of request bodies.
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
-    vec![("ForgotPassword", Shape::of_new("Whose password was forgotten.").asked(whose))]
+    vec![("ForgotPassword", Shape::of_new("The user whose password was forgotten.").asked(whose))]
 }
 
 fn whose(from: &mut impl Members) -> Option<Whose> {
@@ -51,16 +51,16 @@ fn read(body: &[u8]) -> Result<Whose> {
     fields.finish_with(|| whose)
 }
 
-/// Ask for a temporary password by mail.
+/// Request a temporary password by mail.
 ///
-/// The answer is the same, in the same time, whether there is such a user or not. An ACTIVE user is mailed a temporary
-/// password: at most one in 10 minutes and 5 a day. Its present password and its sessions stay as they are until the
+/// The response and its timing are the same whether the user exists or not. An ACTIVE user is mailed a temporary
+/// password: at most one in 10 minutes and 5 a day. The current password and the sessions remain valid until the
 /// temporary one is used.
 #[utoipa::path(
     post, path = "/api/v1/users/forgot-password", tag = "self",
     request_body(content = ref("#/components/schemas/ForgotPassword")), security(()),
     responses(
-        (status = 202, description = "Taken; nothing is said about whether there is such a user", body = Object),
+        (status = 202, description = "Accepted; the response does not reveal whether the user exists", body = Object),
         InvalidError,
         TooManyError, BusyError, TooLargeError<BRIEF>,
     ),

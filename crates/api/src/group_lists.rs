@@ -69,7 +69,7 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(Asked, ListAddress, 
 
 /// List groups.
 ///
-/// Without `page`, `pageSize` and `cursor` the answer is an array of all of them, streamed; with any of them it is a
+/// Without `page`, `pageSize` and `cursor` the response is an array of all rows, streamed; with any of them it is a
 /// page.
 #[utoipa::path(
     get, path = "/api/v1/groups", tag = "groups", params(Of<Asked>),

@@ -35,11 +35,11 @@ use tenantry_http::state::AppState;
 use tenantry_http::writes::{Once, Write, WriteResponse};
 use tenantry_store::access::{self, Scope};
 
-/// A group. With `?fields=` only the properties named there.
+/// A group. With `?fields=` only the listed properties.
 #[derive(Debug, ToSchema)]
 #[schema(as = Group, rename_all = "camelCase")]
 pub struct GroupBody<'a> {
-    /// Its number.
+    /// Its id.
     #[schema(example = 343)]
     group_id: i64,
     /// The partner it belongs to.
@@ -51,16 +51,16 @@ pub struct GroupBody<'a> {
     /// For people.
     #[schema(example = "May edit")]
     description: &'a str,
-    /// The group it is nested in: its members have that one's permissions too.
+    /// The group it is nested in: its members also have the permissions of that group.
     #[schema(required = true, value_type = Option<i64>)]
     parent_group_id: Option<GroupId>,
-    /// How many users are in it, those of groups nested in it not counted.
+    /// The number of its users, without those of nested groups.
     #[schema(example = 2)]
     membership_count: i64,
     /// Names of the wildcard permissions it has.
     #[schema(value_type = Vec<String>, example = json!(["VIEW_ALL_SEGMENTS"]))]
     wildcards: Vec<&'a str>,
-    /// Ids of its users, ascending; not those of groups nested in it.
+    /// Ids of its users, ascending; without those of nested groups.
     #[schema(value_type = Vec<i64>, example = json!([2, 3]))]
     users: &'a [UserId],
     #[schema(ignore)]
@@ -104,7 +104,7 @@ impl Properties {
             match Self::NAMES.iter().position(|n| *n == name) {
                 Some(at) => chosen |= 1 << at,
                 None => {
-                    let detail = format!("name some of {}, parted by commas", Self::NAMES.join(", "));
+                    let detail = format!("list some of {}, separated by commas", Self::NAMES.join(", "));
                     params.error(FIELDS.name, "unknown-property", detail);
                     break;
                 }
@@ -163,7 +163,7 @@ const NAME: Property =
 const ABOUT: Property =
     Property::new("description", "For people; up to 2,000 characters.").of(&DESCRIPTION).like("May edit");
 const PARENT: Property =
-    Property::new("parentGroupId", "The group it is nested in; null if it is in none.").like("null");
+    Property::new("parentGroupId", "The group it is nested in; null if there is none.").like("null");
 
 /// The schemas of request bodies.
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
@@ -176,15 +176,15 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ("CreateGroup", Shape::of_new("A new group.").asked(new)),
         (
             "UpdateGroup",
-            Shape::of_change("What was read can be written back.").asked(change(Presence::Required)),
+            Shape::of_change("A value that was read can be sent back.").asked(change(Presence::Required)),
         ),
         (
             "PatchGroup",
-            Shape::of_change("A merge patch (RFC 7396): only what is named changes.")
+            Shape::of_change("A merge patch (RFC 7396): only the given properties change.")
                 .like(json!({ "description": "May edit and delete" }))
                 .asked(change(Presence::Optional)),
         ),
-        ("IdList", id_list_schema("Ids: at most 100,000, each counted once.")),
+        ("IdList", id_list_schema("Ids: at most 100,000; duplicates count once.")),
     ]
 }
 
@@ -297,10 +297,10 @@ impl PartialSchema for PartialGroup<'_> {
         let mut some = GroupBody::schema();
         if let RefOr::T(Schema::Object(object)) = &mut some {
             object.required.clear();
-            object.description = Some(String::from("Only the properties that `fields` names."));
+            object.description = Some(String::from("Only the properties in `fields`."));
         }
         let whole = Ref::from_schema_name(GroupBody::name());
-        let about = "A group; with `fields` only the properties named there.";
+        let about = "A group; with `fields` only the listed properties.";
         AnyOfBuilder::new().description(Some(about)).item(whole).item(some).into()
     }
 }
@@ -317,7 +317,7 @@ impl ToSchema for PartialGroup<'_> {
 
 /// Get a group.
 ///
-/// With its users and wildcards; `fields` selects properties.
+/// Includes its users and wildcards; `fields` selects properties.
 #[utoipa::path(
     get, path = "/api/v1/groups/{groupId}", tag = "groups",
     params(Of<GroupPath>, Of<Properties>),
@@ -346,9 +346,9 @@ pub async fn get_group(
     Ok(show(&conditions, &conditions::tag_of_group(&group), written(&body)?))
 }
 
-/// Rename, redescribe or move a group.
+/// Update a group's name, description and parent.
 ///
-/// `description` and `parentGroupId` stay as they are when left out.
+/// `description` and `parentGroupId` are unchanged if omitted.
 #[utoipa::path(
     put, path = "/api/v1/groups/{groupId}", tag = "groups",
     params(Of<GroupPath>, Of<Write>),
@@ -370,7 +370,7 @@ pub async fn update_group(
 
 /// Change some properties of a group.
 ///
-/// A merge patch (RFC 7396): only what is named changes.
+/// A merge patch (RFC 7396): only the given properties change.
 #[utoipa::path(
     patch, path = "/api/v1/groups/{groupId}", tag = "groups",
     params(Of<GroupPath>, Of<Write>),
@@ -404,15 +404,15 @@ async fn change_group(
     write.of(Target::Group(id)).run(app, by, move |tx| shown(&groups::update(tx, id, &change)?, &whole)).await
 }
 
-/// Delete a group; its members leave it. Not while others are nested in it.
+/// Delete a group and its memberships. Refused while others are nested in it.
 ///
-/// More than 5,000 members (or permissions) leave in steps that always end, the group goes with the last of them: others
-/// may see that under way. No group can be nested in it meanwhile (`409`).
+/// More than 5,000 members (or permissions) are removed in steps that always complete, and the group with the last of
+/// them: other requests can see partial results. No group can be nested in it meanwhile (`409`).
 #[utoipa::path(
     delete, path = "/api/v1/groups/{groupId}", tag = "groups",
     params(Of<GroupPath>, Of<Write>),
     responses(
-        (status = 200, description = "More than 5,000 members: the group has got a child meanwhile and stays", body = ref("#/components/schemas/KeptRows")),
+        (status = 200, description = "More than 5,000 members: the group got a child meanwhile and was not deleted", body = ref("#/components/schemas/KeptRows")),
         (status = 204, description = "Deleted"),
         AdminErrors, MissingError, ConflictError, ChangedError,
     ),
@@ -427,15 +427,16 @@ pub async fn delete_group(
     write.of(Target::Group(id)).run_bulk(&app, &by, operation).await
 }
 
-/// Delete groups in bulk, all or none.
+/// Delete groups in bulk, atomically.
 ///
-/// Groups with more than 5,000 members (or permissions) in all are checked as a whole first and then deleted in steps that
-/// always end: others may see that under way. No group can be nested in them meanwhile (`409`).
+/// Groups with more than 5,000 members (or permissions) in total are validated as a whole first and then deleted in
+/// steps that always complete: other requests can see partial results. No group can be nested in them meanwhile
+/// (`409`).
 #[utoipa::path(
     post, path = "/api/v1/groups/bulk-delete", tag = "groups", params(Of<Once>, Of<Write>),
     request_body(content = ref("#/components/schemas/IdList")),
     responses(
-        (status = 200, description = "More than 5,000 members: all deleted but those listed, which have got a child meanwhile", body = ref("#/components/schemas/KeptRows")),
+        (status = 200, description = "More than 5,000 members: all were deleted except those listed, which got a child meanwhile", body = ref("#/components/schemas/KeptRows")),
         (status = 204, description = "Deleted"),
         InvalidError, AdminErrors, MissingError, ConflictError, TooLargeError<BULK>,
     ),
@@ -451,11 +452,11 @@ pub async fn bulk_delete_groups(
 
 /// Delete groups in bulk, with DELETE.
 ///
-/// The same as with POST, but without an `Idempotency-Key`: to delete what is deleted already is `404`.
+/// The same as with POST, but without an `Idempotency-Key`: deleting a deleted resource is `404`.
 #[utoipa::path(
     delete, path = "/api/v1/groups/bulk-delete", tag = "groups", params(Of<Write>), request_body(content = ref("#/components/schemas/IdList")),
     responses(
-        (status = 200, description = "More than 5,000 members: all deleted but those listed, which have got a child meanwhile", body = ref("#/components/schemas/KeptRows")),
+        (status = 200, description = "More than 5,000 members: all were deleted except those listed, which got a child meanwhile", body = ref("#/components/schemas/KeptRows")),
         (status = 204, description = "Deleted"),
         InvalidError, AdminErrors, MissingError, ConflictError, TooLargeError<BULK>,
     ),

@@ -16,15 +16,15 @@ use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 use tenantry_http::writes::{Once, Write, WriteResponse};
 
-/// Put a user into a group.
+/// Add a user to a group.
 ///
-/// A user who is in it already stays in it.
+/// An existing member is unaffected.
 #[utoipa::path(
     put, path = "/api/v1/groups/{groupId}/users/{userId}", tag = "groups",
     params(
         Of<MemberPath>, Of<Write>,
     ),
-    responses((status = 204, description = "In the group"), AdminErrors, MissingError, ChangedError),
+    responses((status = 204, description = "Added to the group"), AdminErrors, MissingError, ChangedError),
 )]
 pub async fn add_member(
     State(app): State<AppState>,
@@ -41,7 +41,7 @@ pub async fn add_member(
         .await
 }
 
-/// Take a user out of a group.
+/// Remove a user from a group.
 ///
 /// A user who is not in it is `404` with code `membership-not-found`.
 #[utoipa::path(
@@ -49,7 +49,7 @@ pub async fn add_member(
     params(
         Of<MemberPath>, Of<Write>,
     ),
-    responses((status = 204, description = "Not in the group any more"), AdminErrors, MissingError, ChangedError),
+    responses((status = 204, description = "Removed from the group"), AdminErrors, MissingError, ChangedError),
 )]
 pub async fn remove_member(
     State(app): State<AppState>,
@@ -66,16 +66,16 @@ pub async fn remove_member(
         .await
 }
 
-/// Put users into a group, all or none. Those who are in it already, stay.
+/// Add users to a group, atomically. Existing members are unaffected.
 ///
-/// More than 5,000 users are checked as a whole first and then added in steps that always end: others may see the change
-/// under way.
+/// More than 5,000 users are validated as a whole first and then added in steps that always complete: other requests
+/// can see partial results.
 #[utoipa::path(
     post, path = "/api/v1/groups/{groupId}/users", tag = "groups",
     params(Of<GroupPath>, Of<Once>, Of<Write>),
     request_body(content = ref("#/components/schemas/IdList")),
     responses(
-        (status = 204, description = "All in the group"),
+        (status = 204, description = "All added to the group"),
         InvalidError, AdminErrors, MissingError, RepeatedError, ChangedError, TooLargeError<BULK>,
     ),
 )]
@@ -90,16 +90,16 @@ pub async fn add_members(
     write.of(Target::Group(group)).once(claim).run_bulk(&app, &by, operation).await
 }
 
-/// Take users out of a group, all or none.
+/// Remove users from a group, atomically.
 ///
-/// More than 5,000 users are checked as a whole first and then taken out in steps that always end: others may see the
-/// change under way.
+/// More than 5,000 users are validated as a whole first and then removed in steps that always complete: other requests
+/// can see partial results.
 #[utoipa::path(
     delete, path = "/api/v1/groups/{groupId}/users", tag = "groups",
     params(Of<GroupPath>, Of<Write>),
     request_body(content = ref("#/components/schemas/IdList")),
     responses(
-        (status = 204, description = "None in the group any more"),
+        (status = 204, description = "All removed from the group"),
         InvalidError, AdminErrors, MissingError, ChangedError, TooLargeError<BULK>,
     ),
 )]

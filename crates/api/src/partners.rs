@@ -34,15 +34,15 @@ use tenantry_store::tables::partners::PartnerPosition;
 #[serde(rename_all = "camelCase")]
 #[schema(as = Partner)]
 pub struct PartnerBody<'a> {
-    /// Its number.
+    /// Its id.
     #[schema(example = 2)]
     pid: i64,
     /// Unique on the server, compared folded.
     #[schema(example = "Example Ltd")]
     name: &'a str,
-    /// Nobody of a suspended partner can log in, and its tokens are refused.
+    /// Users of a suspended partner cannot log in, and its tokens are refused.
     suspended: bool,
-    /// How many users it has.
+    /// The number of its users.
     #[schema(example = 1)]
     users: i64,
     /// RFC 3339, UTC.
@@ -62,7 +62,7 @@ impl<'a> PartnerBody<'a> {
     }
 }
 
-/// A partner just made, with its admin.
+/// A new partner with its admin.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PartnerCreated<'a> {
@@ -77,7 +77,7 @@ const NAME: Property =
 const ADMIN_USERNAME: Property =
     Property::new("adminUsername", "The admin's username.").of(&USERNAME).like("ada@example.com");
 const ADMIN_EMAIL: Property =
-    Property::new("adminEmail", "Where the admin's temporary password is mailed to.")
+    Property::new("adminEmail", "The e-mail address for the admin's temporary password.")
         .of(&EMAIL)
         .like("ada@example.com");
 const ADMIN_FIRST_NAME: Property =
@@ -87,14 +87,14 @@ const ADMIN_LAST_NAME: Property =
         .of(&LINE)
         .like("Lovelace");
 const SUSPENDED: Property =
-    Property::new("suspended", "Nobody of a suspended partner can log in, and its tokens are refused.")
+    Property::new("suspended", "Users of a suspended partner cannot log in, and its tokens are refused.")
         .like("true");
 
 /// The schemas of request bodies.
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     vec![
         ("CreatePartner", Shape::of_new("A new partner and its first admin.").asked(new_partner)),
-        ("UpdatePartner", Shape::of_change("Only what is named changes.").asked(partner_change)),
+        ("UpdatePartner", Shape::of_change("Only the given properties change.").asked(partner_change)),
     ]
 }
 
@@ -186,7 +186,7 @@ fn partner_change(from: &mut impl Members) -> PartnerChange {
 
 /// Get a partner.
 ///
-/// With the number of its users.
+/// Includes the number of its users.
 #[utoipa::path(
     get, path = "/operator/v1/partners/{pid}", tag = "operator", params(Of<PartnerPath>),
     responses((status = 200, description = "The partner", body = PartnerBody), OperatorErrors, MissingError),
@@ -203,7 +203,8 @@ pub async fn get_partner(
 
 /// Rename, suspend or resume a partner.
 ///
-/// Only what is named changes. A suspended partner keeps its data; nobody of it can log in, and its tokens are refused.
+/// Only the given properties change. A suspended partner keeps its data; none of its users can log in, and its tokens
+/// are refused.
 #[utoipa::path(
     patch, path = "/operator/v1/partners/{pid}", tag = "operator",
     params(Of<PartnerPath>, Of<Write>),
@@ -228,10 +229,10 @@ pub async fn update_partner(
         .await
 }
 
-/// Delete a partner with everything in it.
+/// Delete a partner with all its data.
 ///
-/// A partner with more than one user is refused (`409`) unless `?force=true` says that it is meant. It is deleted in steps
-/// that always end, suspended from the first one on; the answer comes at their end.
+/// A partner with more than one user is refused (`409`) unless `?force=true` confirms it. It is deleted in steps that
+/// always complete, suspended from the first one on; the response is sent at their end.
 #[utoipa::path(
     delete, path = "/operator/v1/partners/{pid}", tag = "operator",
     params(Of<PartnerPath>, Of<Force>, Of<Write>),

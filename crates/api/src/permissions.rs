@@ -35,7 +35,7 @@ use tenantry_http::writes::{Write, WriteResponse};
 /// Lists of more permissions than this are written in a transaction of their own.
 const LARGE: usize = 100;
 
-/// What can be given for a type of objects.
+/// The permissions available for an object type.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ObjectType)]
@@ -48,9 +48,9 @@ pub struct ObjectTypeBody<'a> {
     per_object: &'a [String],
 }
 
-/// List the types of objects that permissions are about.
+/// List the object types.
 ///
-/// In the order of the server's catalogue, which its operator may have replaced.
+/// In the order of the server's catalogue, which the operator can replace.
 #[utoipa::path(
     get, path = "/api/v1/permissionable-object-types", tag = "permissions",
     responses(
@@ -67,9 +67,9 @@ pub async fn list_object_types(
     Ok(json(StatusCode::OK, &names))
 }
 
-/// Get what can be given for a type of objects.
+/// Get the permissions available for an object type.
 ///
-/// The wildcards of the type and its permissions on single objects, by the server's catalogue.
+/// The wildcards of the type and its permissions on single objects, from the server's catalogue.
 #[utoipa::path(
     get, path = "/api/v1/permissionable-object-types/{objectType}", tag = "permissions",
     params(Of<NamePath>),
@@ -125,7 +125,7 @@ impl ToSchema for ObjectIdBody {
 }
 
 const OBJECT_TYPE: Property = Property::new("objectType", "A type of the catalogue.").like("SEGMENT");
-const OBJECT_ID: Property = Property::new("objectId", "Which object of that type.");
+const OBJECT_ID: Property = Property::new("objectId", "The object of that type.");
 const PERMISSIONS: Property =
     Property::new("permissions", "Permissions on single objects of that type, at least one.")
         .like(r#"["READ", "WRITE"]"#);
@@ -133,7 +133,7 @@ const PERMISSIONS: Property =
 /// The schemas of bodies.
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     let catalogue = Catalogue::default();
-    let entry = Shape::of_new("What a group may do with one object.")
+    let entry = Shape::of_new("The permissions of a group on one object.")
         .asked(|from| object_permissions(from, &catalogue));
     vec![
         ("ObjectPermissions", entry),
@@ -141,7 +141,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
             "ObjectPermissionsList",
             json!({
                 "type": "array", "items": { "$ref": "#/components/schemas/ObjectPermissions" },
-                "description": "What a group may do with single objects, each named once.",
+                "description": "The permissions of a group on single objects, each listed once.",
             }),
         ),
         (
@@ -232,7 +232,7 @@ fn read_list(catalogue: &Catalogue, body: &[u8]) -> Result<Vec<ObjectPermissions
     let mut errors = Vec::new();
     for (index, entry) in list.iter().enumerate() {
         if !seen.insert((entry.object_type.as_str(), entry.object_id.text.as_str())) {
-            let detail = "this object is in the list twice: give all its permissions in one place";
+            let detail = "this object is listed twice: combine its permissions";
             errors.push(FieldError::new(format!("/{index}/objectId"), "duplicate-object", detail));
         }
     }
@@ -240,14 +240,14 @@ fn read_list(catalogue: &Catalogue, body: &[u8]) -> Result<Vec<ObjectPermissions
     if errors.is_empty() { Ok(list) } else { Err(Error::Invalid(errors)) }
 }
 
-/// List what a group may do with single objects.
+/// List a group's permissions on single objects.
 ///
-/// In the order in which the list was given, each object id as it was given. What the group may do by its wildcards, or by
-/// the group it is nested in, is not listed.
+/// In the order of the given list, each object id as given. Permissions by wildcards, or by the group it is nested in,
+/// are not listed.
 #[utoipa::path(
     get, path = "/api/v1/groups/{groupId}/permissions", tag = "permissions",
     params(Of<AccessibleGroupPath>),
-    responses((status = 200, description = "The list, as it was given", body = ref("#/components/schemas/ObjectPermissionsList")), InvalidError, AdminErrors),
+    responses((status = 200, description = "The list, as given", body = ref("#/components/schemas/ObjectPermissionsList")), InvalidError, AdminErrors),
 )]
 pub async fn list_group_permissions(
     State(app): State<AppState>,
@@ -260,11 +260,11 @@ pub async fn list_group_permissions(
     Ok(json(StatusCode::OK, &list))
 }
 
-/// Replace what a group may do with single objects: the whole list.
+/// Replace a group's permissions on single objects: the whole list.
 ///
-/// The new list is in force as a whole at once, when this is answered at the latest; until then others see the old one.
-/// Lists of more than 5,000 permissions take longer, and one at a time is written for a partner: others wait, or are
-/// answered `503` with `Retry-After`.
+/// The new list takes effect at once, at the latest with the response; until then the old one applies. Lists of more
+/// than 5,000 permissions take longer, and a partner has one of them at a time: others wait, or get `503` with
+/// `Retry-After`.
 #[utoipa::path(
     put, path = "/api/v1/groups/{groupId}/permissions", tag = "permissions",
     params(
@@ -303,7 +303,7 @@ pub async fn update_group_permissions(
 
 /// Replace a group's wildcards.
 ///
-/// A wildcard is a permission on all objects of a type. Those that are not named are taken away.
+/// A wildcard is a permission on all objects of a type. Wildcards that are not listed are removed.
 #[utoipa::path(
     put, path = "/api/v1/groups/{groupId}/wildcards", tag = "permissions",
     params(

@@ -23,11 +23,13 @@ impl<const STATUS: u16> IntoResponses for ProblemResponse<STATUS> {
     fn responses() -> BTreeMap<String, RefOr<ResponseDoc>> {
         let description = match STATUS {
             400 => "The request has errors, all listed under errors",
-            404 => "There is no such thing in this partner",
-            409 => "The change contradicts what is there; code says how",
-            412 => "Changed since it was read: the condition does not hold, and nothing was changed",
-            429 => "Too many attempts: try again after Retry-After seconds",
-            _ => "Busy: try again after Retry-After seconds",
+            404 => "Not found in this partner",
+            409 => "Conflict with the current state; see code",
+            412 => {
+                "The resource has changed since it was read: the precondition failed, and nothing was changed"
+            }
+            429 => "Too many attempts: retry after Retry-After seconds",
+            _ => "The server is busy: retry after Retry-After seconds",
         };
         problem(STATUS, description)
     }
@@ -62,7 +64,7 @@ pub struct RepeatedError;
 
 impl IntoResponses for RepeatedError {
     fn responses() -> BTreeMap<String, RefOr<ResponseDoc>> {
-        problem(409, "The Idempotency-Key came with another body before, or is in use")
+        problem(409, "The Idempotency-Key was used with a different body, or is in use")
     }
 }
 
@@ -118,7 +120,7 @@ pub struct EvaluationErrors;
 impl IntoResponses for EvaluationErrors {
     fn responses() -> BTreeMap<String, RefOr<ResponseDoc>> {
         refused(Some(
-            "About another user without being a partner admin, or the password must be changed first",
+            "Another user's permissions without being a partner admin, or the password must be changed first",
         ))
     }
 }

@@ -30,13 +30,12 @@ use tenantry_store::access;
 const OLD_PASSWORD: Property = Property::new("oldPassword", "The current password.").like("Old.Tea-Cup.12");
 const NEW_PASSWORD: Property = Property::new(
     "newPassword",
-    "The new one: 12 to 40 characters of Latin letters, digits and special characters except `:`, at least one of each of \
-     upper case, lower case, digit and special, beginning and ending with a letter or digit.",
+    "The new password: 12 to 40 characters of Latin letters, digits and special characters except `:`, with at least one upper-case letter, lower-case letter, digit and special character, beginning and ending with a letter or digit.",
 )
 .of(&policy::PASSWORD)
 .like("New.Tea-Cup.34");
-const OWN_GROUPS: Property = Property::new("groups", "Only a partner admin changes groups.").read_only();
-const OWN_IS_ADMIN: Property = Property::new("isAdmin", "Only a partner admin changes it.").read_only();
+const OWN_GROUPS: Property = Property::new("groups", "Only a partner admin can change groups.").read_only();
+const OWN_IS_ADMIN: Property = Property::new("isAdmin", "Only a partner admin can change it.").read_only();
 
 /// The schemas of request bodies.
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
@@ -103,8 +102,8 @@ fn read_self(current: &User, body: &[u8], presence: Presence) -> Result<UserChan
 
 /// Update the logged-in user.
 ///
-/// Properties that are not required stay unchanged when omitted. Only a partner admin changes `groups`, `isAdmin` and
-/// `externalId`: they may be sent back as they were read.
+/// Optional properties are unchanged if omitted. Only a partner admin can change `groups`, `isAdmin` and `externalId`:
+/// others can send them back as they were read.
 #[utoipa::path(
     put, path = "/api/v1/users/self/update", tag = "self", params(Of<Write>),
     request_body(content = ref("#/components/schemas/UpdateSelf")),
@@ -124,7 +123,8 @@ pub async fn update_self(
 
 /// Change some properties of the logged-in user.
 ///
-/// A merge patch (RFC 7396): only what is named changes. Only a partner admin changes `groups`, `isAdmin` and `externalId`.
+/// A merge patch (RFC 7396): only the given properties change. Only a partner admin can change `groups`, `isAdmin` and
+/// `externalId`.
 #[utoipa::path(
     patch, path = "/api/v1/users/self", tag = "self", params(Of<Write>),
     request_body(content = ref("#/components/schemas/PatchSelf"), content_type = "application/merge-patch+json"),
@@ -160,7 +160,7 @@ async fn change_self(
 
 /// Update the logged-in user's password.
 ///
-/// Every other session of the user ends; the caller's goes on.
+/// All other sessions of the user end; the caller's continues.
 #[utoipa::path(
     post, path = "/api/v1/users/self/update-password", tag = "self", request_body(content = ref("#/components/schemas/UpdatePassword")),
     responses((status = 200, description = "Changed", body = Object), InvalidError, MemberErrors),
@@ -196,7 +196,8 @@ pub async fn put_own_password(
 
 /// Reset the logged-in user's password.
 ///
-/// The old password and every session end, the caller's too; a temporary password is mailed. A body is ignored.
+/// The old password is invalidated and all sessions end, including the caller's; a temporary password is mailed. A body
+/// is ignored.
 #[utoipa::path(
     post, path = "/api/v1/users/self/reset-password", tag = "self",
     responses((status = 200, description = "Mailed", body = Object), MemberErrors),

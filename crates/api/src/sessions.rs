@@ -20,12 +20,12 @@ use tenantry_store::access::Scope;
 use tenantry_store::listing::lists::{SortKey, Total};
 use tenantry_store::tables::sessions::SessionPosition;
 
-/// A session: what one login gave.
+/// A session: the tokens of one login.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Session)]
 pub struct SessionBody<'a> {
-    /// Names the session, opens nothing.
+    /// Identifies the session, but grants no access.
     #[schema(example = "3q2-7wMpR0GzD1xYf5aBcg")]
     session_id: &'a str,
     /// The OAuth client it was opened through.
@@ -34,13 +34,13 @@ pub struct SessionBody<'a> {
     /// The client's address at the login.
     #[schema(required = true, example = "203.0.113.7")]
     address: Option<&'a str>,
-    /// What it said it was at the login.
+    /// The user agent at the login.
     #[schema(required = true, example = "Mozilla/5.0")]
     user_agent: Option<&'a str>,
     /// Whether it is the session of this request.
     #[schema(example = true)]
     is_current: bool,
-    /// Opened with a temporary or expired password: good only to set a new one.
+    /// Opened with a temporary or expired password: it can only set a new one.
     password_change_required: bool,
     /// When it was opened. RFC 3339, UTC.
     #[schema(value_type = String, format = DateTime, example = "2026-11-23T09:00:00.000Z")]
@@ -122,7 +122,7 @@ fn show(
 
 /// List the caller's own sessions.
 ///
-/// Always a page, by the time at which they were opened. A session is what one login opened.
+/// Always a page, by opening time. Each login opens a session.
 #[utoipa::path(
     get, path = "/api/v1/users/self/sessions", tag = "self", params(Of<SessionList>),
     responses(
@@ -144,7 +144,7 @@ pub async fn list_own_sessions(
 
 /// List a user's sessions.
 ///
-/// Always a page, by the time at which they were opened. A session is what one login opened.
+/// Always a page, by opening time. Each login opens a session.
 #[utoipa::path(
     get, path = "/api/v1/users/{userId}/sessions", tag = "users",
     params(Of<UserPath>, Of<SessionList>),
@@ -165,7 +165,7 @@ pub async fn list_user_sessions(
     Ok(show(&app, &by, found, &address, &request))
 }
 
-/// End every session of the caller.
+/// End all sessions of the caller.
 ///
 /// The session of this request ends, too: the next request needs a new login.
 #[utoipa::path(
@@ -197,7 +197,7 @@ pub async fn end_own_session(
     write.run(&app, &member, move |tx| sessions::end_own(tx, &session).map(|()| WriteResponse::gone())).await
 }
 
-/// End every session of a user.
+/// End all sessions of a user.
 ///
 /// Its access and refresh tokens are refused from now on. The user can log in again.
 #[utoipa::path(
@@ -216,7 +216,7 @@ pub async fn end_user_sessions(
 
 /// End one session of a user.
 ///
-/// Its access and refresh tokens are refused from now on. Other sessions of the user go on.
+/// Its access and refresh tokens are refused from now on. Other sessions of the user continue.
 #[utoipa::path(
     delete, path = "/api/v1/users/{userId}/sessions/{sessionId}", tag = "users",
     params(Of<UserPath>, Of<SessionPath>, Of<Write>),

@@ -6,26 +6,26 @@ use utoipa::ToSchema;
 use crate::permissions::ObjectIdBody;
 use tenantry_core::model::{Grant, GroupId, NamedGroup, ObjectId, Source};
 
-/// Where a permission comes from.
+/// The source of a permission.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = PermissionSource)]
 pub struct SourceBody<'a> {
-    /// The group that has it; null when the server says that partner admins may do everything.
+    /// The group that has it; null if the server grants partner admins all permissions.
     #[schema(required = true, value_type = Option<i64>)]
     group_id: Option<GroupId>,
     /// That group's name.
     #[schema(required = true)]
     group_name: Option<&'a str>,
-    /// Groups: from the one that the user is in, up to the one that has it.
+    /// Groups: from the one that contains the user, up to the one that has it.
     path: Vec<PathGroupBody<'a>>,
-    /// The wildcard that gives it.
+    /// The wildcard that grants it.
     #[schema(required = true)]
     wildcard: Option<&'a str>,
-    /// The object whose entry in the group's list gives it.
+    /// The object whose entry in the group's list grants it.
     #[schema(required = true, value_type = Option<ObjectIdBody>)]
     object_id: Option<&'a ObjectId>,
-    /// `admins-have-all-permissions` where that setting gives it.
+    /// `admins-have-all-permissions` if it is granted by that setting.
     #[schema(required = true)]
     setting: Option<&'static str>,
 }
@@ -35,7 +35,7 @@ pub struct SourceBody<'a> {
 #[serde(rename_all = "camelCase")]
 #[schema(as = PathGroup)]
 pub struct PathGroupBody<'a> {
-    /// Its number.
+    /// Its id.
     #[schema(value_type = i64, example = 8)]
     group_id: GroupId,
     /// Its name.

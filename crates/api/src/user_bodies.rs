@@ -154,9 +154,9 @@ impl PartialSchema for UserBody<'_> {
         for field in UserField::ALL {
             let description = match field {
                 UserField::Pid => "The partner it belongs to.",
-                UserField::UserId => "Its number: positive, ascending with creation, never used again.",
+                UserField::UserId => "Its id: positive, ascending with creation, never reused.",
                 UserField::Username => {
-                    "As typed. Unique on the whole server, compared by RFC 8265 UsernameCaseMapped."
+                    "As typed. Unique on the server, compared by RFC 8265 UsernameCaseMapped."
                 }
                 UserField::Status => "Only ACTIVE users may log in.",
                 UserField::Profile(field) => field.spec().description,
@@ -165,7 +165,7 @@ impl PartialSchema for UserBody<'_> {
                     "Whether it is a partner admin. A string if the server runs with `is-admin-as-string`."
                 }
                 UserField::CreatedAt | UserField::UpdatedAt => "RFC 3339, UTC.",
-                UserField::LastLoginAt => "RFC 3339, UTC; null = never.",
+                UserField::LastLoginAt => "RFC 3339, UTC; null if never.",
             };
             let property = property(field, Some(description.to_owned()), example(field));
             schema = schema.property(field.name(), property).required(field.name());
@@ -183,7 +183,7 @@ impl ToSchema for UserBody<'_> {
 /// The schemas of request bodies that set fields of a user.
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     let patch = |about, example| Shape::of_change(about).like(example);
-    let writes_back = "What was read can be written back.";
+    let writes_back = "A value that was read can be sent back.";
     vec![
         ("CreateUser", Shape::of_new("A new user.").asked(|from| new_user(from, PartnerId(0)))),
         (
@@ -193,7 +193,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         (
             "PatchUser",
             patch(
-                "A merge patch (RFC 7396): only what is named changes.",
+                "A merge patch (RFC 7396): only the given properties change.",
                 json!({ "lastName": "King", "title": null }),
             )
             .asked(|from| user_change(from, Presence::Optional, None)),
@@ -205,7 +205,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         (
             "PatchSelf",
             patch(
-                "A merge patch of oneself (RFC 7396): only what is named changes.",
+                "A merge patch of the logged-in user (RFC 7396): only the given properties change.",
                 json!({ "phoneNumber": "+31 20 123 4567" }),
             )
             .asked(|from| self_change(from, Presence::Optional, None)),

@@ -35,32 +35,31 @@ const MOST_CREATED: usize = 10_000;
 
 const USERS: Property = Property::new("users", "The users to create, at most 10,000.");
 const ATOMIC: Property =
-    Property::new("atomic", "All or none, which is the default; `false` passes over rows with errors.")
-        .like("true");
+    Property::new("atomic", "Atomic by default; `false` skips rows with errors.").like("true");
 const IDS: Property =
     Property::new("ids", "Ids of users, at most 100,000. Either this or `filter`.").like("[2, 3]");
 const FILTER: Property = Property::new(
     "filter",
-    "Which users, as the parameters of the list say it; each a value or an array of them. Either this or `ids`.",
+    "The users, by the parameters of the list; each a value or an array of values. Either this or `ids`.",
 );
 const COUNT: Property = Property::new(
     "expectedCount",
-    "How many users it is for; required with `filter`. If there are another number, nothing is changed (`409`).",
+    "The expected number of users; required with `filter`. If it differs, nothing is changed (`409`).",
 );
 const PATCH: Property = Property::new(
     "patch",
-    "A merge patch (RFC 7396) of each of them. It cannot set `username` or `externalId`, which no two users share.",
+    "A merge patch (RFC 7396) for each of them. It cannot set `username` or `externalId`, which are unique.",
 )
 .like(r#"{"status": "INACTIVE"}"#);
 const SHARED: Property =
-    Property::new("externalId", "Only null, which clears the value: no two users share one.");
+    Property::new("externalId", "Only null, which clears the value: it is unique per user.");
 
 /// The schemas of bodies.
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     let users = || json!({ "type": "array", "items": { "$ref": "#/components/schemas/CreateUser" }, "maxItems": MOST_CREATED });
     let mut array = users();
     if let Some(array) = array.as_object_mut() {
-        array.insert(String::from("description"), json!("The users to create, all or none."));
+        array.insert(String::from("description"), json!("The users to create, atomically."));
     }
     let object = Shape::of_new("Users to create.").asked(|from| {
         from.pass(Presence::Required, &USERS, users);
@@ -84,10 +83,10 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         (
             "UsersChanged",
             json!({
-                "type": "object", "description": "What a change of many users did.", "required": ["matched", "changed"],
+                "type": "object", "description": "The result of a change of many users.", "required": ["matched", "changed"],
                 "properties": {
-                    "matched": { "type": "integer", "format": "int64", "minimum": 0, "example": 2, "description": "Users it was for." },
-                    "changed": { "type": "integer", "format": "int64", "minimum": 0, "example": 2, "description": "Users that it changed." },
+                    "matched": { "type": "integer", "format": "int64", "minimum": 0, "example": 2, "description": "The number of users it applied to." },
+                    "changed": { "type": "integer", "format": "int64", "minimum": 0, "example": 2, "description": "The number of changed users." },
                     "kept": kept,
                 },
             }),
@@ -95,14 +94,14 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         (
             "KeptRows",
             json!({
-                "type": "object", "description": "What a large deletion could not delete; everything else is deleted.",
+                "type": "object", "description": "What a large deletion did not delete; everything else is deleted.",
                 "required": ["kept"], "properties": { "kept": kept },
             }),
         ),
         (
             "Kept",
             json!({
-                "type": "object", "description": "Something that a large change left as it was, since something else changed meanwhile.",
+                "type": "object", "description": "A row that a large change left unchanged because of a concurrent change.",
                 "required": ["code"],
                 "properties": {
                     "userId": id_schema(), "groupId": id_schema(),
@@ -113,34 +112,34 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// What became of a bulk.
+/// The result of a bulk operation.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UsersCreated {
     /// Users that were created.
     #[schema(example = 1)]
     created: usize,
-    /// Rows that were passed over.
+    /// The number of skipped rows.
     #[schema(example = 0)]
     failed: usize,
-    /// What became of each row, in their order.
+    /// The result of each row, in order.
     results: Vec<RowResult>,
 }
 
-/// What became of a row.
+/// The result of a row.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RowResult {
-    /// Which row, from 0.
+    /// The row, from 0.
     #[schema(example = 0)]
     index: usize,
     /// The status that creating it alone would have had.
     #[schema(example = 201)]
     status: u16,
-    /// The user's number, where it was created.
+    /// The user's id, if it was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, example = 2)]
     user_id: Option<i64>,
-    /// What is wrong with it, where it was not. Its places are those within the row.
+    /// Its errors, if it was rejected. Pointers are relative to the row.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     problem: Option<ProblemDocument>,
@@ -200,12 +199,12 @@ async fn read_bulk(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<Bu
 
 /// Create users in bulk, up to 10,000.
 ///
-/// Atomic unless it says otherwise: all or none, with the status of the first bad row. Else every good row is created,
-/// and the answer says what is wrong with the others.
+/// Atomic by default: a bad row fails the request, with the status of the first one. Otherwise all valid rows are
+/// created, and the response lists the errors of the others.
 #[utoipa::path(
     post, path = "/api/v1/users/bulk", tag = "users", params(Of<Once>, Of<Write>), request_body(content = ref("#/components/schemas/CreateUsers")),
     responses(
-        (status = 200, description = "What became of each row", body = UsersCreated),
+        (status = 200, description = "The result of each row", body = UsersCreated),
         InvalidError, AdminErrors, ConflictError, TooLargeError<BULK>,
     ),
 )]
@@ -320,7 +319,7 @@ fn frame(from: &mut impl Members) -> (Option<Vec<i64>>, Option<i64>) {
         (true, true) => from.error(FILTER.name, ("contradiction", "give ids or filter, not both")),
         (false, false) => from.error(IDS.name, ("required", "give ids or filter")),
         (false, true) if !has_count => {
-            from.error(COUNT.name, ("required", "a filter needs the number of users it is for"));
+            from.error(COUNT.name, ("required", "a filter requires the expected number of users"));
         }
         _ => {}
     }
@@ -372,7 +371,7 @@ async fn read_patch_request(app: &AppState, by: &access::Admin, body: &[u8]) -> 
     }
 }
 
-/// Change many users by one merge patch, all or none.
+/// Change many users by one merge patch, atomically.
 ///
 /// For a list of ids, or for a filter with the number of users it is expected to find: `409` if it finds another.
 ///
@@ -415,17 +414,17 @@ fn in_filter(error: Error) -> Error {
     }
 }
 
-/// Delete users in bulk, all or none.
+/// Delete users in bulk, atomically.
 ///
-/// Up to 5,000 users are deleted in one transaction. More are checked as a whole first, and a refusal changes nothing;
-/// then they are deleted in steps, between which others may see some of them. Once begun the deletion always ends, also
-/// when the client goes away or the server is restarted, and the answer comes at its end. A partner has one large change
-/// at a time: others wait, and for too long are `503` with `Retry-After`.
+/// Up to 5,000 users are deleted in one transaction. A larger deletion is validated as a whole first, and a refusal
+/// changes nothing; then it runs in steps, between which other requests can see partial results. Once begun the
+/// deletion always completes, even if the client disconnects or the server restarts, and the response is sent at its
+/// end. A partner has one large change at a time: others wait, and after a timeout get `503` with `Retry-After`.
 #[utoipa::path(
     post, path = "/api/v1/users/bulk-delete", tag = "users", params(Of<Once>, Of<Write>),
     request_body(content = ref("#/components/schemas/IdList")),
     responses(
-        (status = 200, description = "More than 5,000: all deleted but those listed, who became the last ACTIVE admin meanwhile", body = ref("#/components/schemas/KeptRows")),
+        (status = 200, description = "More than 5,000: all were deleted except those listed, who became the last ACTIVE admin meanwhile", body = ref("#/components/schemas/KeptRows")),
         (status = 204, description = "Deleted"),
         InvalidError, AdminErrors, MissingError, ConflictError, TooLargeError<BULK>,
     ),

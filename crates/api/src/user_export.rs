@@ -24,7 +24,7 @@ use tenantry_http::state::AppState;
 static FORMAT: Parameter = Parameter::one_of(
     "format",
     || Format::NAMES.map(|(name, _)| name).to_vec(),
-    "How rows are written; `ndjson` by default.",
+    "The format of rows; `ndjson` by default.",
 );
 
 /// How rows are written.
@@ -54,7 +54,7 @@ fn csv_example() -> String {
 
 /// Export all users as rows that can be imported again, ascending by `userId`, streamed.
 ///
-/// Groups are told by name. Passwords are not in it, nor is anything else that only this server knows.
+/// Groups are exported by name. Passwords and other data specific to this server are not included.
 #[utoipa::path(
     get, path = "/api/v1/users/export", tag = "users", params(Of<ExportFormat>),
     responses(

@@ -40,29 +40,29 @@ const MOST_TRIED: u64 = 1_000_000;
 
 static SEND_MAIL: Parameter = Parameter::flag(
     "sendMail",
-    "Mails ACTIVE users who come without a `passwordHash` a temporary password. Otherwise nobody is mailed.",
+    "Mails a temporary password to ACTIVE users without a `passwordHash`. Otherwise no mail is sent.",
 );
 
-/// What became of an import.
+/// The result of an import.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub struct UsersImported {
-    /// Rows that became users.
+    /// The number of created users.
     #[schema(example = 1)]
     created: i64,
-    /// Rows that were rejected.
+    /// The rejected rows.
     #[schema(example = 1)]
     failed: i64,
     /// The first 1,000 of them.
     rejected: Vec<RejectedRow>,
 }
 
-/// A row that did not become a user.
+/// A rejected row.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct RejectedRow {
     /// The line on which it begins, from 1.
     #[schema(example = 2)]
     line: u64,
-    /// What is wrong with it, at its places.
+    /// Its errors, by field.
     errors: Vec<RowReason>,
 }
 
@@ -72,10 +72,10 @@ pub struct RowReason {
     /// JSON Pointer into the row; empty for the whole of it.
     #[schema(example = "/username")]
     field: String,
-    /// What is wrong, for a program: stable.
+    /// A stable code for programs.
     #[schema(example = "username-taken")]
     code: String,
-    /// What is wrong and how to fix it, for a person.
+    /// What is wrong and how to fix it, for people.
     #[schema(example = "this username is taken")]
     detail: String,
 }
@@ -145,10 +145,11 @@ fn format_of(headers: &HeaderMap) -> Option<Format> {
     }
 }
 
-/// Import users from elsewhere: a row is the body of a create, with names or ids in `groups` and perhaps a `passwordHash`.
+/// Import users from other systems: a row is the body of a create, with names or ids in `groups` and optionally a
+/// `passwordHash`.
 ///
-/// The body is read as it comes, however long it is. Good rows become users in batches, bad ones are passed over and
-/// told. With an `Idempotency-Key` an import that broke off goes on where it stopped when the same body is sent again.
+/// The body is streamed and can have any length. Valid rows are created in batches, invalid ones are skipped and
+/// reported. With an `Idempotency-Key` an interrupted import resumes where it stopped when the same body is sent again.
 #[utoipa::path(
     post, path = "/api/v1/users/import", tag = "users", params(Of<Asked>),
     request_body(content(
@@ -156,7 +157,7 @@ fn format_of(headers: &HeaderMap) -> Option<Format> {
         (String = "text/csv", example = "username,status,firstName,lastName,email,groups\nada,ACTIVE,Ada,Lovelace,ada@example.com,Editors;3\n"),
     )),
     responses(
-        (status = 200, description = "What became of it", body = UsersImported),
+        (status = 200, description = "The result", body = UsersImported),
         InvalidError, AdminErrors, ConflictError,
     ),
 )]

@@ -31,17 +31,16 @@ const CHUNK: i64 = 1_000;
 static GROUP_ID: Parameter = Parameter::ids("groupId", "Users in any of these groups.");
 /// The source's misprint (A9, B14).
 static GROUPD_ID: Parameter = Parameter::ids("groupdId", "The same as `groupId`.");
-static NESTED: Parameter =
-    Parameter::flag("nested", "With `groupId`: also users in groups that are nested in these.");
+static NESTED: Parameter = Parameter::flag("nested", "With `groupId`: also users in groups nested in these.");
 static STATUS: Parameter =
     Parameter::any_of("status", || Status::NAMES.to_vec(), "Users with any of these statuses.");
 static IS_ADMIN: Parameter = Parameter::flag("isAdmin", "Only partner admins, or only others.");
 static USERNAME: Parameter =
-    Parameter::texts("username", &ANY_TEXT, "Users with exactly one of these usernames, whatever its case.");
+    Parameter::texts("username", &ANY_TEXT, "Users with exactly one of these usernames, ignoring case.");
 static EMAIL: Parameter =
-    Parameter::texts("email", &ANY_TEXT, "Users with exactly one of these addresses, whatever its case.");
+    Parameter::texts("email", &ANY_TEXT, "Users with exactly one of these addresses, ignoring case.");
 static EXTERNAL_ID: Parameter =
-    Parameter::texts("externalId", &ANY_TEXT, "Users with exactly one of these keys, whatever its case.");
+    Parameter::texts("externalId", &ANY_TEXT, "Users with exactly one of these keys, ignoring case.");
 static SORT_BY: Parameter = Parameter::sort_by(|| sort_names().iter().map(|(name, _)| *name).collect());
 
 /// The parameters by which users are chosen. Different ones are combined by "and".
@@ -179,9 +178,9 @@ fn address(query: &UserQuery, pid: PartnerId) -> ListAddress {
     ListAddress { path: "/api/v1/users".into(), pid, parameters }
 }
 
-/// List users, or those of groups.
+/// List users, optionally of groups.
 ///
-/// Without `page`, `pageSize` and `cursor` the answer is an array of all of them, streamed; with any of them it is a
+/// Without `page`, `pageSize` and `cursor` the response is an array of all rows, streamed; with any of them it is a
 /// page.
 #[utoipa::path(
     get, path = "/api/v1/users", tag = "users", params(Of<UserListRequest>),

@@ -62,7 +62,7 @@ pub async fn create_user(
 
 /// Get a user by id.
 ///
-/// A user of another partner is `404`, as if there were none.
+/// A user of another partner is `404`, as an unknown one.
 #[utoipa::path(
     get, path = "/api/v1/users/{userId}", tag = "users",
     params(Of<UserPath>),
@@ -84,7 +84,7 @@ pub async fn get_user(
 
 /// Update a user.
 ///
-/// Properties that are not required stay unchanged when omitted.
+/// Optional properties are unchanged if omitted.
 #[utoipa::path(
     put, path = "/api/v1/users/{userId}", tag = "users",
     params(Of<UserPath>, Of<Write>),
@@ -106,8 +106,8 @@ pub async fn update_user(
 
 /// Change some properties of a user.
 ///
-/// A merge patch (RFC 7396): only what is named changes; null clears a property that can be null. `groups` is replaced as a
-/// whole.
+/// A merge patch (RFC 7396): only the given properties change; null clears a property that can be null. `groups` is
+/// replaced entirely.
 #[utoipa::path(
     patch, path = "/api/v1/users/{userId}", tag = "users",
     params(Of<UserPath>, Of<Write>),
@@ -143,8 +143,8 @@ async fn change_user(
 
 /// Delete a user.
 ///
-/// Its sessions end at once. It can be restored for a time, then it is erased. The last ACTIVE admin of a partner, and
-/// oneself, cannot be deleted (`409`).
+/// Its sessions end at once. It can be restored until it is erased. The last ACTIVE admin of a partner, and the caller,
+/// cannot be deleted (`409`).
 #[utoipa::path(
     delete, path = "/api/v1/users/{userId}", tag = "users",
     params(Of<UserPath>, Of<Write>),
@@ -167,9 +167,9 @@ pub async fn delete_user(
         .await
 }
 
-/// Mail another user a temporary password.
+/// Mail a temporary password to another user.
 ///
-/// Its old password and every session of it end at once.
+/// Its old password and all its sessions are invalidated at once.
 #[utoipa::path(
     post, path = "/api/v1/users/{userId}/reset-password", tag = "users",
     params(Of<UserPath>),

@@ -54,7 +54,7 @@ pub struct FieldError {
     pub field: Cow<'static, str>,
     /// A stable, machine-readable code such as `required` or `too-long`.
     pub code: &'static str,
-    /// What is wrong and how to fix it, for a person.
+    /// What is wrong and how to fix it, for people.
     pub detail: Cow<'static, str>,
 }
 
@@ -146,7 +146,7 @@ pub struct Conflict {
     /// A stable code: `username-taken`, `external-id-taken`, `group-name-taken`, `partner-name-taken`,
     /// `last-admin`, `self-delete`, ...
     pub code: &'static str,
-    /// For a person.
+    /// For people.
     pub detail: Cow<'static, str>,
     /// JSON Pointer of the conflicting field, if there is one.
     pub field: Option<Cow<'static, str>>,
@@ -205,7 +205,7 @@ impl Denial {
             Self::NotYourself => "not-yourself",
         }
     }
-    /// For a person.
+    /// For people.
     pub fn detail(self) -> &'static str {
         match self {
             Self::NotAdmin => "only partner admins may do this",

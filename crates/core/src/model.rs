@@ -190,7 +190,7 @@ impl Serialize for ObjectId {
 pub struct ObjectPermissions {
     /// A type of the catalogue.
     pub object_type: String,
-    /// Which object of that type.
+    /// The object of that type.
     pub object_id: ObjectId,
     /// Names of per-object permissions of that type, without duplicates, in the given order.
     pub permissions: Vec<String>,
@@ -203,7 +203,7 @@ pub struct Effective {
     pub object_type: String,
     /// Which object; none = every object of the type.
     pub object_id: Option<ObjectId>,
-    /// A per-object permission, or a wildcard's own name.
+    /// A per-object permission, or the name of a wildcard.
     pub permission: String,
     /// Where it comes from, if that was requested.
     pub sources: Vec<Source>,
@@ -265,7 +265,7 @@ pub struct Partner {
     pub name: String,
     /// Users of a suspended partner cannot log in, and its tokens are refused.
     pub suspended: bool,
-    /// How many users it has.
+    /// The number of its users.
     pub users: i64,
     /// When it was created.
     pub created_at: Millis,

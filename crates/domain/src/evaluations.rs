@@ -296,7 +296,7 @@ pub struct HolderQuery {
     pub object_type: String,
     /// The object's id, as text; empty if the permission is the name of a wildcard.
     pub object_id: String,
-    /// A per-object permission, or a wildcard's own name.
+    /// A per-object permission, or the name of a wildcard.
     pub permission: String,
 }
 

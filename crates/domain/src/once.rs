@@ -235,12 +235,13 @@ pub fn find<T: Keepable>(tx: &mut Tx<'_>, claim: &IdempotencyKey) -> Result<Opti
         return Ok(None);
     }
     if kept.body_hash != claim.body_hash {
-        let detail = "this Idempotency-Key was used with another body: use a new key for a new request";
+        let detail = "this Idempotency-Key was used with a different body: use a new key for a new request";
         return Err(Conflict::users("idempotency-key-reused", Vec::new(), detail));
     }
     let Some(answer) = kept.answer else { return Err(in_use()) };
     if answer == ERASED {
-        let detail = "this was done before, and the response showed a user who has been erased since: use a new key for a new request";
+        let detail = "the response to this Idempotency-Key contained a user who has been erased since: use a new key \
+             for a new request";
         return Err(Conflict::users("answer-erased", Vec::new(), detail));
     }
     let broken = |_| Error::internal("a stored response cannot be parsed");

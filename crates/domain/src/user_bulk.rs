@@ -134,7 +134,8 @@ fn select(tx: &mut Tx<'_>, selection: &Selection, expected: Option<i64>) -> Resu
         let found =
             if matched > MOST_CHANGED { format!("more than {MOST_CHANGED}") } else { matched.to_string() };
         let expected = expected.map_or_else(|| MOST_CHANGED.to_string(), |expected| expected.to_string());
-        let detail = format!("this matches {found} users, not {expected} as expected; nothing was changed");
+        let detail =
+            format!("the filter matches {found} users, not {expected} as expected; nothing was changed");
         return Err(Conflict::field("count-mismatch", "/expectedCount", detail));
     }
     Ok(ids)

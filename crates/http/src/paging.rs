@@ -325,7 +325,7 @@ impl Params {
         let cursors = self.cursors.clone();
         let cursor = self.checked(CURSOR.name, |value| {
             cursors.as_ref().and_then(|key| address.open(key, value)).ok_or_else(|| {
-                let detail = "this cursor is not of this list with this order and these filters: start again without it";
+                let detail = "this cursor belongs to another list, order or filter: start again without it";
                 ("wrong-cursor", detail.to_owned())
             })
         });
@@ -366,15 +366,15 @@ impl<W: ToSchema> PartialSchema for Page<W> {
             "description": "A page of a list.",
             "required": ["total", "page", "pageSize", "list"],
             "properties": {
-                "total": { "type": "integer", "format": "int64", "minimum": 0, "example": 1, "description": "How many rows there are in all." },
-                "totalIsExact": { "type": "boolean", "description": "`false` when there are more than `total`; omitted otherwise." },
+                "total": { "type": "integer", "format": "int64", "minimum": 0, "example": 1, "description": "The total number of rows." },
+                "totalIsExact": { "type": "boolean", "description": "`false` if there are more than `total`; omitted otherwise." },
                 "page": {
                     "type": ["integer", "null"], "format": "int64", "minimum": PAGE.bounds().0, "example": 0,
-                    "description": "The page asked for; null in a response to a cursor.",
+                    "description": "The requested page; null in a response to a cursor.",
                 },
                 "pageSize": {
                     "type": "integer", "format": "int64", "minimum": PAGE_SIZE.bounds().0, "maximum": PAGE_SIZE.bounds().1,
-                    "example": DEFAULT_PAGE_SIZE, "description": "The page size asked for.",
+                    "example": DEFAULT_PAGE_SIZE, "description": "The requested page size.",
                 },
                 "list": { "type": "array", "items": { "$ref": rows }, "description": "The rows." },
             },

@@ -180,43 +180,39 @@ pub static PAGE: Parameter =
     Parameter::integer("page", 0, i32::MAX as i64, "Page number, from 0. Not together with `cursor`.");
 /// How many rows.
 pub static PAGE_SIZE: Parameter =
-    Parameter::integer("pageSize", 1, 1_000, "The most rows of a page; 10 unless given.");
+    Parameter::integer("pageSize", 1, 1_000, "The maximum number of rows per page; 10 by default.");
 /// After which row.
 pub static CURSOR: Parameter = Parameter::text(
     "cursor",
     &Text::like(1..=usize::MAX, "^[A-Za-z0-9_-]+$"),
-    "Where the page begins, from the `Link` of the page before; in place of `page`. Give the other parameters as there.",
+    "The start of the page, from the `Link` of the previous page; instead of `page`. Repeat its other parameters.",
 );
 /// In which direction.
 pub static DESCENDING: Parameter = Parameter::flag("descending", "Reverses the order.");
 /// Which rows.
 pub static SEARCH: Parameter =
-    Parameter::text("search", &ONE_LINE, "Only rows that contain this text, whatever its case.");
+    Parameter::text("search", &ONE_LINE, "Only rows that contain this text, ignoring case.");
 /// Only to try.
 pub static DRY_RUN: Parameter = Parameter::flag(
     "dryRun",
-    "Tries the request and changes nothing: errors and conflicts are answered as usual, success with `200` and a preview.",
+    "Validates the request and changes nothing: errors and conflicts are reported as usual, success with `200` and a preview.",
 );
 /// What makes a request safe to send again.
 pub static IDEMPOTENCY_KEY: Parameter = Parameter::header(
     "Idempotency-Key",
     &Text::like(1..=LONGEST_KEY, "^[!-~]+$"),
-    "A key of your own, such as a UUID. The same request with the same key within 24 hours gets the first response \
-     again, with `Idempotency-Replayed: true`; another body with that key is `409`.",
+    "A unique key, such as a UUID. Repeating the request with the same key within 24 hours returns the first response, with `Idempotency-Replayed: true`; a different body with that key is `409`.",
 );
 /// The most characters of an `Idempotency-Key`.
 pub const LONGEST_KEY: usize = 255;
 /// On what condition something is changed.
-pub static IF_MATCH: Parameter = Parameter::header(
-    "If-Match",
-    &TAGS,
-    "An `ETag`: unless it is still the current one, nothing is changed (`412`).",
-);
+pub static IF_MATCH: Parameter =
+    Parameter::header("If-Match", &TAGS, "An `ETag`: if it is not current, nothing is changed (`412`).");
 /// What is known already.
 pub static IF_NONE_MATCH: Parameter = Parameter::header(
     "If-None-Match",
     &TAGS,
-    "An `ETag`: if it is still the current one, the response is `304` without a body.",
+    "An `ETag`: if it is current, the response is `304` without a body.",
 );
 /// `*`, or a list of tags (RFC 9110 §13.1).
 const TAGS: Text = Text::like(1..=usize::MAX, r#"^\s*(\*|(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*)\s*$"#);

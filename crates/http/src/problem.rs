@@ -130,16 +130,16 @@ pub struct ProblemDocument {
     /// The HTTP status.
     #[schema(example = 400)]
     pub status: u16,
-    /// What happened, for a person.
+    /// What happened, for people.
     pub detail: Cow<'static, str>,
-    /// What happened, for a program: stable.
+    /// A stable code for programs.
     #[schema(example = "invalid")]
     pub code: &'static str,
-    /// Every error of the input, each at its place.
+    /// All errors of the input, by field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub errors: Vec<FieldErrorDocument>,
-    /// The ids that are unknown (404) or in conflict (409), where a list was given.
+    /// The ids that are unknown (404) or in conflict (409), if the request had a list.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub ids: Vec<i64>,
@@ -152,10 +152,10 @@ pub struct FieldErrorDocument {
     /// JSON Pointer (RFC 6901) into the body, empty for the whole of it; or the name of a query parameter.
     #[schema(example = "/username")]
     pub field: Cow<'static, str>,
-    /// What is wrong, for a program: stable.
+    /// A stable code for programs.
     #[schema(example = "required")]
     pub code: &'static str,
-    /// What is wrong and how to fix it, for a person.
+    /// What is wrong and how to fix it, for people.
     pub detail: Cow<'static, str>,
 }
 
@@ -172,7 +172,7 @@ pub struct GrantDocument {
     /// One of the codes of the RFC.
     #[schema(example = "invalid_grant")]
     pub error: &'static str,
-    /// For a person.
+    /// For people.
     #[schema(example = "wrong username or password")]
     pub error_description: String,
 }
@@ -316,7 +316,7 @@ impl Edge {
             Self::BodyTooLarge { limit } => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body-too-large",
-                format!("the body has more than {limit} bytes, the most that this operation takes").into(),
+                format!("the body has more than {limit} bytes, the limit of this operation").into(),
             ),
             Self::NoBodyMemory => (
                 StatusCode::SERVICE_UNAVAILABLE,

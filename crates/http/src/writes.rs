@@ -162,12 +162,12 @@ pub fn dry_run_schema() -> Value {
             },
             // Of any type: it is what each operation answers, but for ids that are null.
             "result": {
-                "description": "The body that the response would have, with null in place of each new id; null if there is none.",
+                "description": "The body that the response would have, with null instead of each new id; null if there is none.",
                 "example": null,
             },
             "effects": {
                 "type": ["object", "null"],
-                "description": "What else a deletion would remove, with counts; null for other requests.",
+                "description": "What a deletion would also remove, with counts; null for other requests.",
             },
         },
     })

@@ -46,13 +46,13 @@ pub struct TokenAnswer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "rt.1.d2hhdGV2ZXIgeW91IHNheSBoZXJlIGlzIHJhbmRvbSE")]
     refresh_token: Option<&'a str>,
-    /// Seconds that the access token lives.
+    /// The lifetime of the access token in seconds.
     #[schema(example = 21600)]
     expires_in: i64,
     /// Always `read write`.
     #[schema(example = "read write")]
     scope: &'a str,
-    /// Present and true when a new password must be set before anything else.
+    /// Present and true if a new password must be set first.
     #[serde(rename = "passwordChangeRequired", skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     password_change_required: Option<bool>,
@@ -78,7 +78,7 @@ impl Field {
 
 const GRANTS: [&str; 3] = ["password", "refresh_token", "client_credentials"];
 const GRANT_TYPE: Field =
-    Field { choices: &GRANTS, ..Field::new("grant_type", "How the tokens are asked for.").like("password") };
+    Field { choices: &GRANTS, ..Field::new("grant_type", "The grant type.").like("password") };
 const USERNAME: Field = Field::new("username", "Required for the grant `password`.").like("ada");
 const PASSWORD: Field = Field::new("password", "Required for the grant `password`.").like("Old.Tea-Cup.12");
 const REFRESH_TOKEN: Field = Field::new("refresh_token", "Required for the grant `refresh_token`.");
@@ -120,10 +120,10 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// What a token is worth (RFC 7662 §2.2). Of a token that is worth nothing only `active` is told.
+/// The state of a token (RFC 7662 §2.2). For an inactive token only `active` is present.
 #[derive(Serialize, ToSchema)]
 pub struct IntrospectionAnswer {
-    /// Whether it is good now.
+    /// Whether it is valid.
     active: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "read write")]
@@ -145,7 +145,7 @@ pub struct IntrospectionAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 1_795_424_400)]
     iat: Option<i64>,
-    /// The user's number, or the client of a technical account.
+    /// The user's id, or the client of a technical account.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "2")]
     sub: Option<String>,
@@ -167,9 +167,7 @@ impl<S: Sync> FromRequestParts<S> for NoQuery {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         match parts.uri.query() {
             None | Some("") => Ok(Self),
-            Some(_) => {
-                Err(invalid_request("send the parameters in the body: none is taken from the URL").into())
-            }
+            Some(_) => Err(invalid_request("send the parameters in the body, not in the URL").into()),
         }
     }
 }
@@ -243,13 +241,13 @@ async fn client(app: &AppState, basic: BasicClient, form: &mut Form) -> Result<C
     let (id, secret) = (form.take(&CLIENT_ID), form.take(&CLIENT_SECRET));
     let Some((basic_id, client)) = basic.0 else {
         let Some(id) = id else {
-            let detail = "say which client you are: HTTP Basic or client_id; the built-in one is tenantry";
+            let detail = "identify the client by HTTP Basic or client_id; the built-in client is tenantry";
             return Err(Error::Grant(GrantError::InvalidClient, detail.into()));
         };
         return clients::authenticate(app, &id, secret).await;
     };
     if secret.is_some() || id.is_some_and(|id| *id != basic_id) {
-        return Err(invalid_request("the client says who it is twice: use HTTP Basic or the form, not both"));
+        return Err(invalid_request("the client is identified twice: use HTTP Basic or the form, not both"));
     }
     Ok(client)
 }
@@ -273,17 +271,17 @@ fn read_basic(value: &str) -> Option<(String, Zeroizing<String>)> {
 
 /// Log in, refresh, or act as a client.
 ///
-/// `grant_type=password` logs a user in; `refresh_token` gives new tokens for one that works once;
-/// `client_credentials` gives a confidential client its technical account.
+/// `grant_type=password` logs a user in; `refresh_token` exchanges a refresh token, which works once, for new tokens;
+/// `client_credentials` returns tokens of a confidential client's technical account.
 #[utoipa::path(
     post, path = "/oauth/token", operation_id = "issue_token", tag = "oauth",
     request_body(content = ref("#/components/schemas/TokenRequest"), content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "Tokens", body = TokenAnswer),
-        (status = 400, description = "Refused; the code is RFC 6749's", body = GrantDocument, example = json!({"error": "invalid_grant", "error_description": "wrong username or password"})),
+        (status = 400, description = "Refused; see RFC 6749 for the code", body = GrantDocument, example = json!({"error": "invalid_grant", "error_description": "wrong username or password"})),
         (status = 401, description = "Unknown client or wrong secret", body = GrantDocument, example = json!({"error": "invalid_client", "error_description": "unknown client or wrong secret"})),
-        (status = 429, description = "Too many failed logins from this address: try again after Retry-After seconds", body = tenantry_http::problem::ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "Busy: try again after Retry-After seconds", body = tenantry_http::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 429, description = "Too many failed logins from this address: retry after Retry-After seconds", body = tenantry_http::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The server is busy: retry after Retry-After seconds", body = tenantry_http::problem::ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
 async fn token(
@@ -298,7 +296,9 @@ async fn token(
     let grant_type = form.require(&GRANT_TYPE)?;
     let is_known = |scope: &str| scope.split(' ').all(|one| matches!(one, "read" | "write"));
     if form.take(&SCOPE_ASKED).is_some_and(|scope| !is_known(&scope)) {
-        return Err(Error::Grant(GrantError::InvalidScope, "the scopes are read and write".into()).into());
+        return Err(
+            Error::Grant(GrantError::InvalidScope, "the supported scopes are read and write".into()).into()
+        );
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let origin = Origin { address, user_agent };
@@ -310,7 +310,7 @@ async fn token(
         "refresh_token" => tokens::grant_refresh(&app, &client, &form.require(&REFRESH_TOKEN)?).await?,
         "client_credentials" => tokens::grant_client_credentials(&app, &client, origin).await?,
         _ => {
-            let detail = "the grants are password, refresh_token and client_credentials";
+            let detail = "the supported grants are password, refresh_token and client_credentials";
             return Err(Error::Grant(GrantError::UnsupportedGrantType, detail.into()).into());
         }
     };
@@ -340,15 +340,15 @@ fn uncached(mut answer: Response) -> Response {
 
 /// End the session of a token (RFC 7009).
 ///
-/// The answer is the same for a token that is unknown or already ended.
+/// The response is the same for an unknown or ended token.
 #[utoipa::path(
     post, path = "/oauth/revoke", operation_id = "revoke_token", tag = "oauth",
     request_body(content = ref("#/components/schemas/TokenForm"), content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, description = "It is good no more", body = Object),
+        (status = 200, description = "Revoked", body = Object),
         (status = 400, description = "A parameter is missing", body = GrantDocument, example = json!({"error": "invalid_request", "error_description": "the parameter token is missing"})),
         (status = 401, description = "Unknown client or wrong secret", body = GrantDocument, example = json!({"error": "invalid_client", "error_description": "unknown client or wrong secret"})),
-        (status = 503, description = "Busy: try again after Retry-After seconds", body = tenantry_http::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The server is busy: retry after Retry-After seconds", body = tenantry_http::problem::ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
 async fn revoke(
@@ -364,15 +364,15 @@ async fn revoke(
 
 /// Introspect a token (RFC 7662).
 ///
-/// For confidential clients. A token of another partner, or one that is no longer valid, is `{"active": false}`.
+/// For confidential clients. A token of another partner, or an invalid one, is `{"active": false}`.
 #[utoipa::path(
     post, path = "/oauth/introspect", operation_id = "introspect_token", tag = "oauth",
     request_body(content = ref("#/components/schemas/TokenForm"), content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, description = "What it is worth", body = IntrospectionAnswer),
-        (status = 400, description = "A parameter is missing, or a public client asks", body = GrantDocument, example = json!({"error": "unauthorized_client", "error_description": "a public client cannot introspect"})),
+        (status = 200, description = "The state of the token", body = IntrospectionAnswer),
+        (status = 400, description = "A parameter is missing, or the client is public", body = GrantDocument, example = json!({"error": "unauthorized_client", "error_description": "a public client cannot introspect"})),
         (status = 401, description = "Unknown client or wrong secret", body = GrantDocument, example = json!({"error": "invalid_client", "error_description": "unknown client or wrong secret"})),
-        (status = 503, description = "Busy: try again after Retry-After seconds", body = tenantry_http::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The server is busy: retry after Retry-After seconds", body = tenantry_http::problem::ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
 async fn introspect(

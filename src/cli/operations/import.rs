@@ -48,7 +48,7 @@ pub(crate) struct Begun {
     pub(crate) rows: i64,
     /// Created users.
     pub(crate) created: i64,
-    /// Rows that were rejected.
+    /// The rejected rows.
     pub(crate) failed: i64,
     /// The newest batch.
     pub(crate) newest: Newest,

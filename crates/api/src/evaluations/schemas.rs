@@ -17,18 +17,18 @@ fn object_id() -> Value {
 /// The schemas of request bodies.
 pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
     let subject = json!({
-        "type": "object", "description": "Who: a user.", "required": ["type", "id"],
+        "type": "object", "description": "The subject: a user.", "required": ["type", "id"],
         "properties": {
-            "type": { "type": "string", "example": "user", "description": "`user`; nothing else may do anything." },
+            "type": { "type": "string", "example": "user", "description": "`user`; other types have no permissions." },
             "id": {
                 "type": ["string", "number"], "example": "2",
-                "description": "The user's id, as a string or an integer. Anything else is nobody's.",
+                "description": "The user's id, as a string or an integer. Other values match no user.",
             },
             "properties": ignored(),
         },
     });
     let resource = json!({
-        "type": "object", "description": "On what: an object.", "required": ["type"],
+        "type": "object", "description": "The resource: an object.", "required": ["type"],
         "properties": {
             "type": { "type": "string", "example": "SEGMENT", "description": "A type of the catalogue." },
             "id": object_id(),
@@ -36,7 +36,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         },
     });
     let action = json!({
-        "type": "object", "description": "What.", "required": ["name"],
+        "type": "object", "description": "The action.", "required": ["name"],
         "properties": {
             "name": {
                 "type": "string", "example": "READ",
@@ -53,13 +53,13 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
     if let Some(batch) = batch.as_object_mut() {
         let partial = json!({
             "type": "object", "properties": question,
-            "description": "A question. What it leaves out is taken from the top.",
+            "description": "An evaluation. Omitted members are taken from the top level.",
         });
         batch.insert(
             String::from("evaluations"),
             json!({
                 "type": "array", "items": partial, "maxItems": MAX_BATCH,
-                "description": "The questions. Without any the question at the top is answered, as by a single evaluation.",
+                "description": "The evaluations. Without any the top-level one is decided, as by a single evaluation.",
             }),
         );
         let names = SEMANTICS.map(|(name, _)| name);
@@ -69,7 +69,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
                 "type": "object", "description": "Other options are ignored.",
                 "properties": {
                     "evaluations_semantic": { "type": "string", "enum": names, "default": names.first() },
-                    "explain": { "description": "`true` also tells why, as the query parameter does.", "example": true },
+                    "explain": { "description": "`true` also returns the reason, as the query parameter does.", "example": true },
                 },
             }),
         );
@@ -90,7 +90,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         (
             "EvaluationsRequest",
             json!({
-                "type": "object", "description": "Many such questions.", "properties": batch,
+                "type": "object", "description": "Several evaluations.", "properties": batch,
                 "example": {
                     "subject": user, "action": { "name": "READ" },
                     "evaluations": [

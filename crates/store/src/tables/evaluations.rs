@@ -29,7 +29,7 @@ pub struct Question {
     pub object_type: String,
     /// The object's id, as text; empty where the action is a wildcard's own name.
     pub object_id: String,
-    /// A per-object permission, or a wildcard's own name.
+    /// A per-object permission, or the name of a wildcard.
     pub action: String,
     /// The wildcards by which the action is allowed on every object of the type.
     pub wildcards: Vec<String>,

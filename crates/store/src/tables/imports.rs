@@ -13,7 +13,7 @@ pub struct ImportProgress {
     pub rows: i64,
     /// Created users.
     pub created: i64,
-    /// Rows that were rejected.
+    /// The rejected rows.
     pub failed: i64,
     /// Rejected rows, as JSON.
     pub told: String,
