@@ -237,3 +237,42 @@ fn the_sharding_instructions_name_every_table() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(named, tables.into_keys().collect(), "docs/OPERATIONS.md, Sharding, and migrations/");
 }
+
+/// The files of the documentation, by path from the root.
+fn documents() -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for folder in ["", "docs", "docs/adr"] {
+        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|e| e == "md") {
+                let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+                all.insert(name, std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn the_documentation_names_files_and_tests_that_exist() {
+    let folders = ["crates/", "src/", "tests/", "scripts/", "docs/", "migrations/", "bench/"];
+    let mut wrong = Vec::new();
+    for (document, text) in documents() {
+        // Every second piece is between backquotes.
+        let quoted: Vec<&str> = text.split('`').collect();
+        let mut file = String::new();
+        for (index, words) in quoted.iter().enumerate().skip(1).step_by(2) {
+            if folders.iter().any(|folder| words.starts_with(folder)) && !words.contains(['<', ' ', '*', '\n']) {
+                if !root().join(words).exists() {
+                    wrong.push(format!("{document}: there is no {words}"));
+                }
+                file = std::fs::read_to_string(root().join(words)).unwrap_or_default();
+            } else if let Some(test) = words.strip_suffix("_...").filter(|_| quoted[index - 1].ends_with(" (")) {
+                if !file.contains(&format!("fn {test}_")) {
+                    wrong.push(format!("{document}: no test {words} in the file named before it"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
