@@ -262,12 +262,16 @@ fn the_documentation_names_files_and_tests_that_exist() {
         let quoted: Vec<&str> = text.split('`').collect();
         let mut file = String::new();
         for (index, words) in quoted.iter().enumerate().skip(1).step_by(2) {
-            if folders.iter().any(|folder| words.starts_with(folder)) && !words.contains(['<', ' ', '*', '\n']) {
+            if folders.iter().any(|folder| words.starts_with(folder))
+                && !words.contains(['<', ' ', '*', '\n'])
+            {
                 if !root().join(words).exists() {
                     wrong.push(format!("{document}: there is no {words}"));
                 }
                 file = std::fs::read_to_string(root().join(words)).unwrap_or_default();
-            } else if let Some(test) = words.strip_suffix("_...").filter(|_| quoted[index - 1].ends_with(" (")) {
+            } else if let Some(test) =
+                words.strip_suffix("_...").filter(|_| quoted[index - 1].ends_with(" ("))
+            {
                 if !file.contains(&format!("fn {test}_")) {
                     wrong.push(format!("{document}: no test {words} in the file named before it"));
                 }

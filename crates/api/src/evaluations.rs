@@ -24,7 +24,7 @@ use crate::sources::SourceBody;
 use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::UserId;
 use tenantry_core::values;
-use tenantry_domain::evaluations::{self, Decision, Refusal, Request, Semantic};
+use tenantry_domain::evaluations::{self, AccessRequest, Decision, Denial, Semantic};
 use tenantry_http::answers::json;
 use tenantry_http::extract::{EvaluationRequester, QueryParams};
 use tenantry_http::incoming::BULK;
@@ -96,11 +96,11 @@ impl<'a> DecisionBody<'a> {
     fn of(decision: &'a Decision, with_reason: bool) -> Self {
         let reason = match decision.refusal {
             None => "granted",
-            Some(Refusal::UnknownUser) => "unknown-subject",
-            Some(Refusal::UserNotActive) => "subject-not-active",
-            Some(Refusal::UnknownObjectType) => "unknown-resource-type",
-            Some(Refusal::UnknownAction) => "unknown-action",
-            Some(Refusal::NotGranted) => "not-granted",
+            Some(Denial::UnknownUser) => "unknown-subject",
+            Some(Denial::UserNotActive) => "subject-not-active",
+            Some(Denial::UnknownObjectType) => "unknown-resource-type",
+            Some(Denial::UnknownAction) => "unknown-action",
+            Some(Denial::NotGranted) => "not-granted",
         };
         let sources = decision.sources.iter().map(SourceBody::of);
         let context = with_reason.then(|| DecisionContext { reason, sources: sources.collect() });
@@ -144,7 +144,13 @@ impl Reader {
     }
 
     /// One question; what it leaves out is taken from `top`.
-    fn request(&mut self, app: &AppState, own: &Asked, top: Option<&Asked>, at: &str) -> Option<Request> {
+    fn request(
+        &mut self,
+        app: &AppState,
+        own: &Asked,
+        top: Option<&Asked>,
+        at: &str,
+    ) -> Option<AccessRequest> {
         fn of<'v>(
             own: &'v Asked,
             top: Option<&'v Asked>,
@@ -173,7 +179,7 @@ impl Reader {
             None if known.is_some_and(|known| known.has_wildcard(action)) => Some(String::new()),
             None => self.error(format!("{resource_at}/id"), "required", "is required"),
         };
-        Some(Request {
+        Some(AccessRequest {
             user_id: user_id?,
             action: action.to_owned(),
             object_type: object_type.to_owned(),
@@ -239,7 +245,7 @@ fn explains(params: &mut tenantry_http::paging::Params, body: &Asked) -> bool {
 async fn decide_one(
     app: &AppState,
     by: &Requester,
-    request: Request,
+    request: AccessRequest,
     with_reason: bool,
 ) -> Result<Response, Problem> {
     let parts = app.clone();
@@ -305,7 +311,7 @@ fn read_semantic(reader: &mut Reader, body: &Asked) -> Semantic {
 }
 
 /// The questions of a batch; none = the one at the top is meant.
-fn read_batch(reader: &mut Reader, app: &AppState, body: &Asked) -> Option<Vec<Request>> {
+fn read_batch(reader: &mut Reader, app: &AppState, body: &Asked) -> Option<Vec<AccessRequest>> {
     let list = match &body.evaluations {
         None => return Some(Vec::new()),
         Some(Value::Array(list)) if list.len() <= MAX_BATCH => list,

@@ -22,7 +22,7 @@ pub struct Rules<'a> {
 
 /// A requested evaluation. Nothing in it need exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct AccessRequest {
     /// The user; `None` for an id that cannot be a user's.
     pub user_id: Option<UserId>,
     /// The action.
@@ -35,7 +35,7 @@ pub struct Request {
 
 /// Why an evaluation is denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Denial {
     /// There is no such user in the partner; users of other partners and malformed ids are treated the same.
     UnknownUser,
     /// The user is INACTIVE or LOCKED.
@@ -56,7 +56,7 @@ pub struct Decision {
     /// The sources, if requested and allowed.
     pub sources: Vec<Source>,
     /// The reason, if requested and denied.
-    pub refusal: Option<Refusal>,
+    pub refusal: Option<Denial>,
 }
 
 impl Decision {
@@ -78,13 +78,13 @@ impl Rules<'_> {
     }
 
     /// The query, if user, type and action can exist.
-    fn read(&self, request: &Request) -> Result<Question, Refusal> {
+    fn read(&self, request: &AccessRequest) -> Result<Question, Denial> {
         let object_type =
-            self.catalogue.object_type(&request.object_type).ok_or(Refusal::UnknownObjectType)?;
+            self.catalogue.object_type(&request.object_type).ok_or(Denial::UnknownObjectType)?;
         if object_type.knows(&request.action) {
             Ok(self.question(object_type, &request.action, &request.object_id))
         } else {
-            Err(Refusal::UnknownAction)
+            Err(Denial::UnknownAction)
         }
     }
 }
@@ -96,7 +96,7 @@ impl Rules<'_> {
 pub fn decide(
     tx: &mut Tx<'_, Requester>,
     rules: Rules<'_>,
-    request: &Request,
+    request: &AccessRequest,
     with_reason: bool,
 ) -> Result<Decision> {
     tx.scope().may_ask_about(request.user_id)?;
@@ -121,15 +121,15 @@ pub fn decide(
 }
 
 /// Checks the user first: the catalogue is not secret, but the users of the partner are.
-fn explain_refusal(tx: &mut Tx<'_>, request: &Request, unknown: Option<Refusal>) -> Result<Refusal> {
+fn explain_refusal(tx: &mut Tx<'_>, request: &AccessRequest, unknown: Option<Denial>) -> Result<Denial> {
     let user = match request.user_id {
         Some(id) => users::find(tx, id)?,
         None => None,
     };
     Ok(match user {
-        None => Refusal::UnknownUser,
-        Some(user) if user.status != Status::Active => Refusal::UserNotActive,
-        Some(_) => unknown.unwrap_or(Refusal::NotGranted),
+        None => Denial::UnknownUser,
+        Some(user) if user.status != Status::Active => Denial::UserNotActive,
+        Some(_) => unknown.unwrap_or(Denial::NotGranted),
     })
 }
 
@@ -152,7 +152,7 @@ pub enum Semantic {
 pub fn decide_many(
     tx: &mut Tx<'_, Requester>,
     rules: Rules<'_>,
-    requests: &[Request],
+    requests: &[AccessRequest],
     semantic: Semantic,
     with_reason: bool,
 ) -> Result<Vec<Decision>> {

@@ -14,12 +14,12 @@ use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_passwords::{Deadlines, Work};
 use tenantry_store::access::{Within, nobody, system_within};
-use tenantry_store::engine::turns::Turn;
+use tenantry_store::engine::slots::Slot;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::passwords::{self, Stored};
 use tenantry_store::tables::{expensive_hashes as stored, users};
 
-/// How long an authenticated caller waits for a turn.
+/// How long an authenticated caller waits for a slot.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The result of a comparison.
@@ -47,8 +47,8 @@ pub(super) async fn list(services: &Services) -> Result<Vec<Work>> {
         if services.hasher.equalizer().begins_calibration(work.kind) {
             let (services, kind) = (services.clone(), work.kind);
             tokio::spawn(async move {
-                let measured = match services.expensive_turns.take(PartnerId(0)).await {
-                    Ok(turn) => services.hasher.calibrate(kind, turn).await,
+                let measured = match services.expensive_slots.take(PartnerId(0)).await {
+                    Ok(slot) => services.hasher.calibrate(kind, slot).await,
                     Err(busy) => Err(busy),
                 };
                 if let Err(error) = measured {
@@ -72,7 +72,7 @@ pub(super) async fn compare(
     let (answer, result) = oneshot::channel();
     let services = services.clone();
     tokio::spawn(async move {
-        let compared = in_turn(&services, &candidate, password, deadlines.begin, &answer).await;
+        let compared = with_slot(&services, &candidate, password, deadlines.begin, &answer).await;
         let compared = compared.unwrap_or_else(|error| {
             tracing::warn!(%error, "an expensive password hash was not compared");
             Compared::Not
@@ -85,7 +85,7 @@ pub(super) async fn compare(
     }
 }
 
-async fn in_turn(
+async fn with_slot(
     services: &Services,
     candidate: &Candidate,
     password: Zeroizing<String>,
@@ -94,10 +94,10 @@ async fn in_turn(
 ) -> Result<Compared> {
     let Candidate { pid, user_id, stored } = candidate;
     let (pid, user_id) = (*pid, *user_id);
-    let Ok(Ok(turn)) = timeout_at(begin, services.expensive_turns.take(pid)).await else {
+    let Ok(Ok(slot)) = timeout_at(begin, services.expensive_slots.take(pid)).await else {
         return Ok(Compared::Not);
     };
-    let turn = Arc::new(turn);
+    let slot = Arc::new(slot);
     // Meanwhile the user may have been locked, the password changed, or used for another login.
     let (password_id, hash) = (stored.password_id, stored.hash.clone());
     let look_again = move |tx: &mut Tx<'_, Within>| {
@@ -110,13 +110,13 @@ async fn in_turn(
         return Ok(Compared::Not);
     }
     let hash = stored.hash.clone();
-    if services.hasher.verify_expensive(password, hash, Arc::clone(&turn)).await? {
+    if services.hasher.verify_expensive(password, hash, Arc::clone(&slot)).await? {
         return Ok(Compared::Same);
     }
     // Before the next comparison, which may be for the same user.
     let count = move |tx: &mut Tx<'_, Within>| login_failures::count(tx, user_id);
     unit::write(&services.store, &system_within(pid), count).await?;
-    drop(turn);
+    drop(slot);
     Ok(Compared::Different)
 }
 
@@ -140,22 +140,22 @@ pub(super) async fn is_any_of(
         return Ok(true);
     }
     for hash in expensive {
-        let turn = take(services, pid).await?;
-        if hasher.verify_expensive(password.clone(), hash, turn).await? {
+        let slot = take(services, pid).await?;
+        if hasher.verify_expensive(password.clone(), hash, slot).await? {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-async fn take(services: &Services, pid: PartnerId) -> Result<Turn> {
-    match timeout_at(patiently().begin, services.expensive_turns.take(pid)).await {
-        Ok(turn) => turn,
+async fn take(services: &Services, pid: PartnerId) -> Result<Slot> {
+    match timeout_at(patiently().begin, services.expensive_slots.take(pid)).await {
+        Ok(slot) => slot,
         Err(_) => Err(busy()),
     }
 }
 
-/// The error for an authenticated caller that did not get a turn.
+/// The error for an authenticated caller that did not get a slot.
 pub(super) fn busy() -> Error {
     Error::Unavailable { what: "password hashing is busy".into(), retry_after: Duration::from_secs(1) }
 }
@@ -251,7 +251,7 @@ mod tests {
             unit::write(&self.services.store, &system_within(pid), make).await.unwrap()
         }
 
-        /// Begins to compare, and waits for a turn, as the `nth` that does.
+        /// Begins to compare, and waits for a slot, as the `nth` that does.
         async fn queue(
             &self,
             of: &Candidate,
@@ -261,7 +261,7 @@ mod tests {
             let (services, password) = (self.services.clone(), Zeroizing::new(password.to_owned()));
             let candidate = Candidate { pid: of.pid, user_id: of.user_id, stored: of.stored.clone() };
             let job = tokio::spawn(async move { compare(&services, candidate, password, forever()).await });
-            while self.services.expensive_turns.waiting() < nth {
+            while self.services.expensive_slots.waiting() < nth {
                 tokio::task::yield_now().await;
             }
             job
@@ -304,12 +304,12 @@ mod tests {
         for (what, meanwhile) in cases {
             let server = Server::start().await;
             let fenna = Arc::new(server.user(1, "fenna").await);
-            let turn = server.services.expensive_turns.take(PartnerId(1)).await.unwrap();
+            let slot = server.services.expensive_slots.take(PartnerId(1)).await.unwrap();
             let job = server.queue(&fenna, PASSWORD, 1).await;
             let of = Arc::clone(&fenna);
             let change = move |tx: &mut Tx<'_, Within>| meanwhile(tx, &of);
             unit::write(&server.services.store, &system_within(fenna.pid), change).await.unwrap();
-            drop(turn);
+            drop(slot);
             let (expected, computed) =
                 if what == "nothing" { (Compared::Same, 1) } else { (Compared::Not, 0) };
             assert_eq!(job.await.unwrap(), expected, "{what}");
@@ -321,12 +321,12 @@ mod tests {
     async fn a_failure_is_counted_before_the_next_guess_so_that_the_sixth_is_not_computed() {
         let server = Server::start().await;
         let fenna = server.user(1, "fenna").await;
-        let turn = server.services.expensive_turns.take(PartnerId(1)).await.unwrap();
+        let slot = server.services.expensive_slots.take(PartnerId(1)).await.unwrap();
         let mut jobs = Vec::new();
         for nth in 1..=12 {
             jobs.push(server.queue(&fenna, "Old.Tea-Pot-72", nth).await);
         }
-        drop(turn);
+        drop(slot);
         let mut found = Vec::new();
         for job in jobs {
             found.push(job.await.unwrap());
@@ -339,7 +339,7 @@ mod tests {
     async fn partners_take_turns_and_nobody_else_waits() {
         let server = Server::start().await;
         let (mut jobs, mut nth) = (Vec::new(), 0);
-        let turn = server.services.expensive_turns.take(PartnerId(1)).await.unwrap();
+        let slot = server.services.expensive_slots.take(PartnerId(1)).await.unwrap();
         for (pid, name) in [(1, "a"), (1, "b"), (1, "c"), (2, "d")] {
             nth += 1;
             jobs.push((name, server.queue(&server.user(pid, name).await, PASSWORD, nth).await));
@@ -358,7 +358,7 @@ mod tests {
                 })
             })
             .collect();
-        drop((turn, done));
+        drop((slot, done));
         let mut names = Vec::new();
         while let Some(name) = order.recv().await {
             names.push(name);
@@ -373,7 +373,7 @@ mod tests {
     async fn canceled_or_late_logins_cost_nothing() {
         let server = Server::start().await;
         let fenna = server.user(1, "fenna").await;
-        let turn = server.services.expensive_turns.take(PartnerId(1)).await.unwrap();
+        let slot = server.services.expensive_slots.take(PartnerId(1)).await.unwrap();
         let gone = server.queue(&fenna, PASSWORD, 1).await;
         gone.abort();
         assert!(gone.await.is_err());
@@ -382,12 +382,12 @@ mod tests {
         let candidate = Candidate { pid: fenna.pid, user_id: fenna.user_id, stored: fenna.stored.clone() };
         let password = Zeroizing::new(PASSWORD.to_owned());
         assert_eq!(compare(&server.services, candidate, password, late).await, Compared::Not);
-        // Whoever waits gets an answer when that time is over, although the turn is still another one's.
+        // Whoever waits gets an answer when that time is over, although the slot is still another one's.
         let candidate = Candidate { pid: fenna.pid, user_id: fenna.user_id, stored: fenna.stored.clone() };
         let password = Zeroizing::new(PASSWORD.to_owned());
         let soon = Deadlines { begin: forever().begin, end: Instant::now() };
         assert_eq!(compare(&server.services, candidate, password, soon).await, Compared::Not);
-        drop(turn);
+        drop(slot);
         // A later one is taken.
         assert_eq!(server.queue(&fenna, PASSWORD, 0).await.await.unwrap(), Compared::Same);
         assert_eq!(server.services.hasher.computed_expensive(), 1);

@@ -14,7 +14,7 @@ use tenantry_core::clock::Clock;
 use tenantry_core::error::Result;
 use tenantry_core::random::Random;
 use tenantry_passwords::{HashCost, Hasher, QUEUE_PER_THREAD};
-use tenantry_store::engine::turns::Turns;
+use tenantry_store::engine::slots::Slots;
 use tenantry_store::store::Store;
 
 /// Maximum number of waiting expensive password hashes; more are refused, except for partners that have few of them.
@@ -32,7 +32,7 @@ pub struct Parts {
     /// The hash threads.
     pub hasher: Hasher,
     /// The queue for expensive hashes, one at a time.
-    pub(super) expensive_turns: Turns,
+    pub(super) expensive_slots: Slots,
     /// Requests with an idempotency key in progress.
     pub under_way: KeysInUse,
     /// Large units of work, one at a time per partner.
@@ -83,7 +83,7 @@ impl Services {
         let threads = hash_threads.max(1);
         let queue = threads * QUEUE_PER_THREAD;
         let hasher = Hasher::supervised(store.supervisor(), threads, queue, hash_cost, random.clone())?;
-        let expensive_turns = Turns::new(1, WAITING_HASHES, "password hashing is busy");
+        let expensive_slots = Slots::new(1, WAITING_HASHES, "password hashing is busy");
         let (under_way, uses, large_units) = (KeysInUse::default(), Uses::default(), LargeUnits::default());
         let cursor_key = CursorKey::parse(store.cursor_key())?;
         let bulk = Running::new(&random, large_units.clone());
@@ -91,7 +91,7 @@ impl Services {
         Ok(Self(Arc::new(Parts {
             store,
             hasher,
-            expensive_turns,
+            expensive_slots,
             under_way,
             large_units,
             bulk,

@@ -21,7 +21,7 @@ use tenantry_core::model::PartnerId;
 /// The state of a connection: written by request handling, read by I/O. The connection's single task polls both, so no
 /// memory ordering is needed.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct ConnectionState {
     busy: AtomicBool,
     done: AtomicU32,
     /// The partner; 0 until a request has had a valid token.
@@ -29,7 +29,7 @@ pub(super) struct Turns {
     shares: Shares,
 }
 
-impl Turns {
+impl ConnectionState {
     /// The state of a new connection.
     pub(super) fn new(shares: Shares) -> Self {
         Self { busy: AtomicBool::new(false), done: AtomicU32::new(0), partner: AtomicI64::new(0), shares }
@@ -49,9 +49,9 @@ impl Turns {
     }
 
     /// A head was read and its request is being handled, until the guard is dropped.
-    pub(super) fn begin(self: &Arc<Self>) -> Turn {
+    pub(super) fn begin(self: &Arc<Self>) -> RequestGuard {
         self.busy.store(true, Ordering::Relaxed);
-        Turn(Arc::clone(self))
+        RequestGuard(Arc::clone(self))
     }
 }
 
@@ -61,9 +61,9 @@ const PIECE: u64 = 4 * 1024;
 
 /// A request that is being handled.
 #[derive(Debug)]
-pub(super) struct Turn(Arc<Turns>);
+pub(super) struct RequestGuard(Arc<ConnectionState>);
 
-impl Drop for Turn {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.busy.store(false, Ordering::Relaxed);
         self.0.done.fetch_add(1, Ordering::Relaxed);
@@ -86,7 +86,7 @@ pub(super) struct Limits {
 pub(super) struct Bounded<T> {
     stream: Take<T>,
     limits: Limits,
-    turns: Arc<Turns>,
+    turns: Arc<ConnectionState>,
     /// The last read found nothing, so this poll probably follows new data.
     rested: bool,
     /// The last completed request that was noticed.
@@ -113,7 +113,7 @@ struct Replaced {
 }
 
 impl<T: AsyncRead + Unpin> Bounded<T> {
-    pub(super) fn new(stream: T, limits: Limits, turns: Arc<Turns>) -> Self {
+    pub(super) fn new(stream: T, limits: Limits, turns: Arc<ConnectionState>) -> Self {
         let timer = Box::pin(sleep(limits.head));
         Self {
             stream: stream.take(PIECE),
@@ -274,9 +274,9 @@ mod tests {
         write: Duration::from_secs(30),
     };
 
-    fn pair() -> (Bounded<DuplexStream>, DuplexStream, Arc<Turns>) {
+    fn pair() -> (Bounded<DuplexStream>, DuplexStream, Arc<ConnectionState>) {
         let (ours, theirs) = duplex(64);
-        let turns = Arc::new(Turns::new(Shares::new(1)));
+        let turns = Arc::new(ConnectionState::new(Shares::new(1)));
         (Bounded::new(ours, LIMITS, Arc::clone(&turns)), theirs, turns)
     }
 

@@ -26,7 +26,7 @@ use tower::Service;
 
 use crate::body_memory::BodyMemory;
 use crate::compat;
-use crate::connection::{Bounded, Limits, Turns};
+use crate::connection::{Bounded, ConnectionState, Limits};
 use crate::head;
 use crate::incoming::{BodyAllowance, BodyRules, Guarded};
 use crate::observe;
@@ -96,7 +96,7 @@ pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
     /// The state of the connection.
-    pub(super) connection: Arc<Turns>,
+    pub(super) connection: Arc<ConnectionState>,
     /// The limits of the request's body, if it has one.
     pub(super) body: Option<Arc<BodyAllowance>>,
 }
@@ -196,7 +196,7 @@ where
             Some(_) = connections.join_next() => continue,
             accepted = accepted => accepted,
         };
-        let turns = Arc::new(Turns::new(shares.clone()));
+        let turns = Arc::new(ConnectionState::new(shares.clone()));
         let limits = Limits { head: bounds.header_read, idle: bounds.keep_alive, write: bounds.write_idle };
         let io = TokioIo::new(Bounded::new(stream, limits, Arc::clone(&turns)));
         let (service, rules) = (service.clone(), Arc::clone(&rules));
@@ -272,7 +272,7 @@ fn is_of_connection(error: &io::Error) -> bool {
 fn prepare(
     request: Request<Incoming>,
     address: SocketAddr,
-    connection: Arc<Turns>,
+    connection: Arc<ConnectionState>,
     rules: &Arc<BodyRules>,
 ) -> Request<Body> {
     let (mut head, body) = request.into_parts();

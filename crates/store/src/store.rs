@@ -16,10 +16,10 @@ use crate::engine::postgres::listen::Listener;
 use crate::engine::postgres::pool::Pool;
 use crate::engine::postgres::together::Together;
 use crate::engine::postgres::{Address, Role};
+use crate::engine::slots::Slots;
 use crate::engine::sqlite::database_file::{DatabaseFile, Missing};
 use crate::engine::sqlite::writer::Writer;
 use crate::engine::sqlite::{PointReaders, Readers, Sqlite, Use};
-use crate::engine::turns::Turns;
 use crate::engine::tx::Effects;
 use crate::listing::offset_index_builder::OffsetIndexBuilder;
 use tenantry_core::account_policy::AccountPolicy;
@@ -77,7 +77,7 @@ enum Engine {
         writer: Writer,
         point: Arc<PointReaders>,
         scan: Readers,
-        scans: Turns,
+        scans: Slots,
         offset_index: OffsetIndexBuilder,
         /// Dropped after the connections.
         file: Arc<DatabaseFile>,
@@ -217,7 +217,7 @@ impl Store {
             point,
             scan: Readers::new(file, Use::Scan, beside),
             offset_index,
-            scans: Turns::new(SCANS, WAITING_SCANS, "too many searches and lists are waiting"),
+            scans: Slots::new(SCANS, WAITING_SCANS, "too many searches and lists are waiting"),
             file: Arc::clone(file),
         };
         Ok(Self(Arc::new(Inner { shared, engine, cursor_key })))
@@ -364,12 +364,12 @@ impl Store {
             }
             Engine::Sqlite { scans, .. } => scans,
         };
-        let turn = scans.take(scope.pid()).await?;
+        let slot = scans.take(scope.pid()).await?;
         let store = self.clone();
         let work = move || {
             lower_priority();
             // Held to the end, also when the requester is gone.
-            let _turn = turn;
+            let _slot = slot;
             store.scan_sqlite(scope, work)
         };
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Error::internal("a scan panicked")))

@@ -8,8 +8,8 @@ pub(crate) mod offset_index;
 pub mod pace;
 pub(crate) mod postgres;
 pub mod sequences;
+/// Limited concurrency, round-robin across partners.
+pub mod slots;
 pub(crate) mod sort_key;
 pub mod sqlite;
-/// Limited concurrency, round-robin across partners.
-pub mod turns;
 pub mod tx;

@@ -10,7 +10,7 @@ use crate::access::Scope;
 use crate::engine::driver::DbError;
 use crate::engine::postgres::listen;
 use crate::engine::postgres::{Address, Failure, Postgres, Role};
-use crate::engine::turns::Turns;
+use crate::engine::slots::Slots;
 use crate::engine::tx::{Effects, Outcome, Tx};
 use crate::store::Shared;
 use tenantry_core::error::{Error, Result};
@@ -51,7 +51,7 @@ pub(crate) struct Pool {
     role: Role,
     idle: Mutex<Vec<Postgres>>,
     /// They are assigned round-robin across partners.
-    turns: Turns,
+    slots: Slots,
     /// How long a request waits for a connection.
     timeout: Duration,
 }
@@ -62,7 +62,7 @@ impl Pool {
             address,
             role,
             idle: Mutex::new(Vec::new()),
-            turns: Turns::new(size.max(1), WAITING, BUSY),
+            slots: Slots::new(size.max(1), WAITING, BUSY),
             timeout,
         }
     }
@@ -73,11 +73,11 @@ impl Pool {
         pid: PartnerId,
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let turn = tokio::time::timeout(self.timeout, self.turns.take(pid)).await.map_err(|_| busy())??;
+        let slot = tokio::time::timeout(self.timeout, self.slots.take(pid)).await.map_err(|_| busy())??;
         let pool = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
             // Held to the end, also when the requester is gone.
-            let _turn = turn;
+            let _slot = slot;
             work(&pool)
         })
         .await

@@ -12,7 +12,7 @@ use tenantry_core::model::PartnerId;
 
 /// Slots, assigned to partners round-robin.
 #[derive(Debug, Clone)]
-pub struct Turns(Arc<Inner>);
+pub struct Slots(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -26,14 +26,14 @@ struct Inner {
 #[derive(Debug)]
 struct State {
     free: usize,
-    waiting: Fair<PartnerId, oneshot::Sender<Turn>>,
+    waiting: Fair<PartnerId, oneshot::Sender<Slot>>,
 }
 
 /// A slot, released when this is dropped.
 #[derive(Debug)]
-pub struct Turn(Option<Turns>);
+pub struct Slot(Option<Slots>);
 
-impl Turns {
+impl Slots {
     /// `count` slots and at most `limit` waiters; more are refused with `refusal`.
     pub fn new(count: usize, limit: usize, refusal: &'static str) -> Self {
         let state = Mutex::new(State { free: count, waiting: Fair::default() });
@@ -54,12 +54,12 @@ impl Turns {
     ///
     /// # Errors
     /// Unavailable if too many are waiting.
-    pub async fn take(&self, pid: PartnerId) -> Result<Turn> {
-        let turn = {
+    pub async fn take(&self, pid: PartnerId) -> Result<Slot> {
+        let slot = {
             let mut state = self.state();
             if state.free > 0 {
                 state.free -= 1;
-                return Ok(Turn(Some(self.clone())));
+                return Ok(Slot(Some(self.clone())));
             }
             let (send, receive) = oneshot::channel();
             state.waiting.push(pid, send, self.0.limit).map_err(|_| Error::Unavailable {
@@ -68,17 +68,17 @@ impl Turns {
             })?;
             receive
         };
-        turn.await.map_err(|_| Error::internal("the store is closed"))
+        slot.await.map_err(|_| Error::internal("the store is closed"))
     }
 }
 
-impl Drop for Turn {
+impl Drop for Slot {
     fn drop(&mut self) {
-        let Some(turns) = self.0.take() else { return };
-        let mut state = turns.state();
+        let Some(slots) = self.0.take() else { return };
+        let mut state = slots.state();
         // A waiter that gave up is skipped; it holds no slot, so nothing is released.
         while let Some(next) = state.waiting.pop() {
-            match next.send(Self(Some(turns.clone()))) {
+            match next.send(Self(Some(slots.clone()))) {
                 Ok(()) => return,
                 Err(mut unsent) => drop(unsent.0.take()),
             }
@@ -93,23 +93,23 @@ mod tests {
 
     #[tokio::test]
     async fn slots_are_passed_on_and_too_many_waiters_are_refused() {
-        let turns = Turns::new(1, 2, "too many");
-        let first = turns.take(PartnerId(1)).await.unwrap();
+        let slots = Slots::new(1, 2, "too many");
+        let first = slots.take(PartnerId(1)).await.unwrap();
         let wait = |pid: i64| {
-            let turns = turns.clone();
-            tokio::spawn(async move { turns.take(PartnerId(pid)).await })
+            let slots = slots.clone();
+            tokio::spawn(async move { slots.take(PartnerId(pid)).await })
         };
         let (one, given_up) = (wait(1), wait(1));
-        while turns.state().waiting.len() < 2 {
+        while slots.state().waiting.len() < 2 {
             tokio::task::yield_now().await;
         }
-        let Err(Error::Unavailable { retry_after, .. }) = turns.take(PartnerId(1)).await else {
+        let Err(Error::Unavailable { retry_after, .. }) = slots.take(PartnerId(1)).await else {
             panic!("a third one waits");
         };
         assert_eq!(retry_after, Duration::from_secs(1));
         // Another partner can still wait, and is served before the second waiter of the first one.
         let two = wait(2);
-        while turns.state().waiting.len() < 3 {
+        while slots.state().waiting.len() < 3 {
             tokio::task::yield_now().await;
         }
         drop(first);
@@ -118,7 +118,7 @@ mod tests {
         let _ = given_up.await;
         drop(first);
         drop(two.await.unwrap().unwrap());
-        let state = turns.state();
+        let state = slots.state();
         assert_eq!((state.free, state.waiting.len()), (1, 0));
     }
 }
