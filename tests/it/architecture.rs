@@ -269,12 +269,11 @@ fn the_documentation_names_files_and_tests_that_exist() {
                     wrong.push(format!("{document}: there is no {words}"));
                 }
                 file = std::fs::read_to_string(root().join(words)).unwrap_or_default();
-            } else if let Some(test) =
-                words.strip_suffix("_...").filter(|_| quoted[index - 1].ends_with(" ("))
+            } else if let Some(test) = words.strip_suffix("_...")
+                && quoted[index - 1].ends_with(" (")
+                && !file.contains(&format!("fn {test}_"))
             {
-                if !file.contains(&format!("fn {test}_")) {
-                    wrong.push(format!("{document}: no test {words} in the file named before it"));
-                }
+                wrong.push(format!("{document}: no test {words} in the file named before it"));
             }
         }
     }

@@ -186,7 +186,7 @@ impl Fields {
         self.must(name, read)
     }
 
-    /// Marks a member as known; its value is parsed elsewhere, by [`members`]. Returns whether the body has it.
+    /// Marks a member as known; its value is parsed elsewhere, by [`members()`]. Returns whether the body has it.
     pub fn pass(&mut self, name: &'static str) -> bool {
         self.take(name).is_some()
     }

@@ -183,7 +183,7 @@ impl LargeUnit {
         self.pid
     }
 
-    /// Runs a step when it is its turn: a separate transaction, which asks [`is_step_full`] when to end. It fails if
+    /// Runs a step when it is its turn: a separate transaction, which asks [`Tx::is_step_over`] when to end. It fails if
     /// another process has taken over.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Logins by password, in steps: authentication ([`authenticate`]), admission, the session, and its tokens. The
+//! Logins by password, in steps: authentication (`authenticate`), admission, the session, and its tokens. The
 //! password grant runs all of them. Failures are counted (B23).
 //!
 //! A wrong password, an unknown user, an INACTIVE, LOCKED or temporarily refused one and a client of another partner

@@ -317,7 +317,7 @@ pub(super) fn takes_admin_away(change: &UserChange) -> bool {
     change.is_admin == Some(false) || change.status.is_some_and(|status| status != Status::Active)
 }
 
-/// Deletes a user who was just read, and leaves the number of members of its groups to [`count_gone`].
+/// Deletes a user who was just read, and leaves the number of members of its groups to [`count_members`].
 pub(super) fn remove_alone(tx: &mut Tx<'_>, user: &User, extent: Extent) -> Result<()> {
     // Of two concurrent deletions one stores it, the other does not find it.
     users::claim(tx, user.user_id)?;

@@ -6,7 +6,7 @@
 //! up to a limit, since one may arrive just before it commits. On PostgreSQL, where others wait for the rows that it
 //! has locked, that limit is lower ([`Tx::part_of`](crate::engine::tx::Tx::part_of)).
 //!
-//! A step counts its rows in a [`Pace`], and asks [`Tx::is_step_over`](crate::engine::tx::Tx::is_step_over).
+//! A step counts its rows in a `Pace`, and asks [`Tx::is_step_over`](crate::engine::tx::Tx::is_step_over).
 
 use std::time::{Duration, Instant};
 
