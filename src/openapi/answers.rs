@@ -1,10 +1,10 @@
-//! What responses of operations have in common beside their errors: headers, and what a dry run answers.
+//! What responses have in common beside errors: headers, and dry runs.
 
 use serde_json::{Map, Value, json};
 
 use tenantry_http::parameters::{DRY_RUN, IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, PAGE_SIZE, Parameter};
 
-/// The headers that are described once, under `components`.
+/// The headers that `components` describes once.
 pub fn shared_headers() -> Value {
     json!({
         "X-Request-Id": {
@@ -40,7 +40,7 @@ pub fn takes(operation: &Map<String, Value>, parameter: &Parameter) -> bool {
     parameters.into_iter().flatten().any(|own| own.get("name").is_some_and(|name| name == parameter.name))
 }
 
-/// Adds the parameters that follow from what an operation may answer: what may be `412` or `304` depends on a tag.
+/// Adds the parameters that follow from the responses of an operation: `412` or `304` depend on an entity tag.
 pub fn add_conditions(operation: &mut Map<String, Value>) {
     let can_answer = |operation: &Map<String, Value>, status: &str| {
         operation.get("responses").is_some_and(|responses| responses.get(status).is_some())
@@ -54,7 +54,7 @@ pub fn add_conditions(operation: &mut Map<String, Value>) {
     }
 }
 
-/// Adds what a dry run answers, where an operation can be tried.
+/// Adds the response of a dry run to operations that support it.
 pub fn add_dry_run(operation: &mut Map<String, Value>) {
     if !takes(operation, &DRY_RUN) {
         return;

@@ -189,7 +189,7 @@ fn an_older_database_waits_for_migrate_where_it_must() {
     database.rows(&first_schema());
     let before = contents(&url);
     let said = refused(&url, &["--no-migrate"]);
-    assert_says(&said, &["has schema 1", &format!("needs {newest}"), "run `tenantry migrate`"]);
+    assert_says(&said, &["has schema 1", &format!("requires {newest}"), "run `tenantry migrate`"]);
     // Looking only, it changed nothing; `refused` ran the command that does.
     let home = Home::new();
     assert_ne!(contents(&url), before);
@@ -356,7 +356,7 @@ fn a_database_that_cannot_be_reached_is_named_with_the_reason() {
     );
     assert!(!said.contains("hush"));
     let said = refused("postgres://robot:hush@db.invalid/tenantry?sslmode=disable", &[]);
-    assert_says(&said, &["cannot connect to db.invalid:5432/tenantry", "lookup", "the name of the host"]);
+    assert_says(&said, &["cannot connect to db.invalid:5432/tenantry", "lookup", "check the host name"]);
     let said = refused(&url_of("no_such_database"), &[]);
     assert_says(&said, &["no_such_database\" does not exist", "CREATE DATABASE"]);
     // Where the server asks for passwords it does not say whether it is the user that is wrong.

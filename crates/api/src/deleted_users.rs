@@ -58,7 +58,7 @@ pub struct RestoredUser<'a> {
 
 static SORT_BY: Parameter = Parameter::sort_by(|| DeletedSort::NAMES.map(|(name, _)| name).to_vec());
 
-/// What is asked of the list of deleted users.
+/// The query of the list of deleted users.
 struct DeletedUserList {
     query: DeletedQuery,
     address: ListAddress,

@@ -61,7 +61,7 @@ static PERMISSION: Parameter = Parameter::text(
 static SORT_BY: Parameter = Parameter::sort_by(|| SORTS.map(|(name, ())| name).to_vec());
 const SORTS: [(&str, ()); 1] = [("userId", ())];
 
-/// What is asked of the list of a user's permissions.
+/// The query of the list of a user's permissions.
 struct EffectiveList {
     explain: bool,
     address: ListAddress,
@@ -188,7 +188,7 @@ pub struct HolderBody<'a> {
     sources: Vec<SourceBody<'a>>,
 }
 
-/// What is asked of the list of holders.
+/// The query of the list of holders.
 struct HolderList {
     query: HolderQuery,
     address: ListAddress,

@@ -41,10 +41,10 @@ const MAX_BATCH: usize = 1_000;
 /// From this size on a batch leaves the thread that serves requests.
 const IN_PLACE: usize = 8;
 
-/// Whether to tell why.
+/// Whether the response includes reasons.
 pub(super) static EXPLAIN: Parameter = Parameter::flag("explain", "Also returns the reason.");
 
-/// Whether to tell why, as the query says it.
+/// The query parameter for it.
 struct Explain(bool);
 
 impl ReadFrom for Explain {
@@ -143,7 +143,7 @@ impl Reader {
         }
     }
 
-    /// One question; what it leaves out is taken from `top`.
+    /// One request for access; members it omits default to those of `top`.
     fn request(
         &mut self,
         app: &AppState,

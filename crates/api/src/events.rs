@@ -76,7 +76,7 @@ static KIND: Parameter = Parameter::any_of(
 static SORT_BY: Parameter = Parameter::sort_by(|| SORTS.map(|(name, ())| name).to_vec());
 const SORTS: [(&str, ()); 1] = [("eventId", ())];
 
-/// What is asked of the list of events.
+/// The query of the list of events.
 struct EventList {
     query: EventQuery,
     address: ListAddress,

@@ -31,7 +31,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
 }
 
 fn whose(from: &mut impl Members) -> Option<Whose> {
-    // Whatever else is no name or address is nobody's: that is not told.
+    // Any other text belongs to no user; the response does not say so.
     let any = |text: &str| values::no_control(text).map(|()| text.to_owned());
     let has_both = from.has(USERNAME.name) && from.has(EMAIL.name);
     let has_none = !from.has(USERNAME.name) && !from.has(EMAIL.name);

@@ -27,7 +27,7 @@ use tenantry_store::tables::groups::{CHUNK_MEMBERS, GroupQuery, GroupSort};
 /// Groups read at once for a streamed list: each may have thousands of users.
 const CHUNK: i64 = 50;
 
-/// What is asked of the list of groups.
+/// The query of the list of groups.
 struct Asked {
     query: GroupQuery,
     properties: Properties,

@@ -282,7 +282,7 @@ pub async fn create_group(
         .await
 }
 
-/// A group as a request with `?fields=` asks for it.
+/// A group with the properties that `?fields=` selects.
 #[derive(Debug)]
 pub struct PartialGroup<'a>(GroupBody<'a>);
 

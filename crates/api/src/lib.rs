@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// Deleted users.
 pub mod deleted_users;
-/// What a user may do, and who may do something.
+/// The permissions of a user, and the holders of a permission.
 pub mod effective_permissions;
 /// Whether a user may do something: OpenID AuthZEN.
 pub mod evaluations;
@@ -17,7 +17,7 @@ pub mod forgot_password;
 pub mod group_lists;
 /// Groups, one at a time.
 pub mod groups;
-/// Who is in which group.
+/// Memberships of groups.
 pub mod memberships;
 /// Partners, for operators.
 pub mod partners;
@@ -25,13 +25,13 @@ pub mod partners;
 pub mod permissions;
 /// Errors, for the document.
 pub mod responses;
-/// What logged-in users do for themselves.
+/// Self-service of logged-in users.
 pub mod self_service;
 /// Sessions: which logins are alive.
 pub mod sessions;
-/// Where a permission comes from, as answers tell it.
+/// The sources of a permission in responses.
 mod sources;
-/// What requests say of users.
+/// Users in requests.
 pub mod user_bodies;
 /// Users, changed many at a time.
 pub mod user_bulk;

@@ -261,7 +261,7 @@ impl ReadFrom for Force {
     const PARAMETERS: &'static [&'static Parameter] = &[&FORCE];
 }
 
-/// What is asked of the list of partners.
+/// The query of the list of partners.
 struct PartnerList {
     search: Option<String>,
     address: ListAddress,

@@ -73,7 +73,7 @@ impl IntoResponses for RepeatedError {
 #[response(status = 304, description = "Not modified")]
 pub struct UnchangedAnswer;
 
-/// Who may not.
+/// Authorization errors.
 fn refused(forbidden: Option<&str>) -> BTreeMap<String, RefOr<ResponseDoc>> {
     let mut responses = problem(401, "No token, or one that is no longer valid: see WWW-Authenticate");
     responses.extend(forbidden.into_iter().flat_map(|description| problem(403, description)));
@@ -81,7 +81,7 @@ fn refused(forbidden: Option<&str>) -> BTreeMap<String, RefOr<ResponseDoc>> {
     responses
 }
 
-/// Who may not: for operations of admins.
+/// Authorization errors of operations of admins.
 #[derive(Debug)]
 pub struct AdminErrors;
 
@@ -91,7 +91,7 @@ impl IntoResponses for AdminErrors {
     }
 }
 
-/// Who may not: for operations of everybody who is logged in.
+/// Authorization errors of operations of members.
 #[derive(Debug)]
 pub struct MemberErrors;
 
@@ -101,7 +101,7 @@ impl IntoResponses for MemberErrors {
     }
 }
 
-/// Who may not: for operations of operators.
+/// Authorization errors of operations of operators.
 #[derive(Debug)]
 pub struct OperatorErrors;
 
@@ -113,7 +113,7 @@ impl IntoResponses for OperatorErrors {
     }
 }
 
-/// Who may not: for evaluations.
+/// Authorization errors of evaluations.
 #[derive(Debug)]
 pub struct EvaluationErrors;
 

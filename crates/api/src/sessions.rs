@@ -72,7 +72,7 @@ impl<'a> SessionBody<'a> {
 static SORT_BY: Parameter = Parameter::sort_by(|| SORTS.map(|(name, ())| name).to_vec());
 const SORTS: [(&str, ()); 1] = [("createdAt", ())];
 
-/// What is asked of a list of sessions.
+/// The query of a list of sessions.
 struct SessionList {
     query: SessionQuery,
     address: ListAddress,

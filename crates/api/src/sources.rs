@@ -1,4 +1,4 @@
-//! Where a permission comes from, as answers tell it.
+//! The sources of a permission in responses.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -28,10 +28,10 @@ use tenantry_store::access::{self, Scope as _};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::imports::ImportProgress;
 
-/// The most rejected rows that an answer tells.
+/// Maximum number of rejected rows in a response.
 const LISTED: usize = 1_000;
 
-/// Where a sender pauses for so long, so many rows are stored before it sends more.
+/// If a sender pauses for this long, this many rows are stored before it sends more.
 const PAUSE: Duration = Duration::from_millis(20);
 const WORTHWHILE: usize = 1_000;
 

@@ -120,7 +120,7 @@ pub(super) fn as_stored(mut query: UserQuery) -> UserQuery {
     query
 }
 
-/// What is asked of the list of users: which, in which order, which part.
+/// The query of the list of users: which, in which order, which part.
 struct UserListRequest {
     query: UserQuery,
     address: ListAddress,
@@ -213,7 +213,7 @@ async fn user_page(
         (Start::After(key, id), _) => Position::After(key.clone(), *id),
         (Start::Page(_), offset) => Position::Offset(offset.unwrap_or(0)),
     };
-    // One more row tells whether there is a next page.
+    // One more row shows whether there is a next page.
     let (wanted, size) = (Arc::clone(&query), request.size + 1);
     let (total, rows) =
         app.store.scan(&by, move |tx| users::list_page(tx, &wanted, &from, size)).await.map_err(in_query)?;

@@ -27,7 +27,7 @@ pub const EMAIL_MAX: usize = 254;
 /// Longest language tag, in characters.
 pub const LOCALE_MAX: usize = 35;
 
-/// What a kind of text looks like, for the OpenAPI document. The checks of this file hold values to it.
+/// The format of a kind of text, for the OpenAPI document. The checks of this file hold values to it.
 #[derive(Debug)]
 pub struct Text {
     /// The fewest and the most characters.

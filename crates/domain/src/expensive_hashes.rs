@@ -62,7 +62,7 @@ pub(super) async fn list(services: &Services) -> Result<Vec<Work>> {
 }
 
 /// Compares a password with an expensive hash, and counts a wrong one. Returns by `deadlines.end`; a comparison that
-/// has begun by then continues and is counted, even if nobody waits for it.
+/// has begun by then continues and is counted, even if no client waits for it.
 pub(super) async fn compare(
     services: &Services,
     candidate: Candidate,

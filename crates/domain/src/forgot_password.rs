@@ -2,7 +2,7 @@
 //!
 //! A request is checked, counted for its address and stored; then it is answered. The worker looks up whether there is
 //! such a user, so neither the response nor its time reveals that. The old password stays valid until the temporary one
-//! is used (`logins`), so requests for somebody else do no harm.
+//! is used (`logins`), so requests for another person do no harm.
 
 use std::net::IpAddr;
 
@@ -37,7 +37,7 @@ pub enum Whose {
 }
 
 impl Whose {
-    /// Whether it is an address, and the key to compare: empty for a value that nobody can have.
+    /// Whether it is an address, and the key to compare: empty for a value that no user can have.
     fn key(&self) -> (bool, String) {
         match self {
             Self::Username(name) => (false, values::username_key(name).unwrap_or_default()),
@@ -46,7 +46,7 @@ impl Whose {
     }
 }
 
-/// Accepts a request. The response and the work are the same, whoever it names.
+/// Accepts a request. The response and the work are the same for any user.
 ///
 /// # Errors
 /// [`tenantry_core::error::Error::TooMany`] for an address that asks too often.

@@ -21,7 +21,7 @@ use tenantry_store::tables::sessions;
 /// The old password and every session end in this transaction; only the mailed password works (A5, B20, B21).
 ///
 /// # Errors
-/// An error if the user is not ACTIVE: nobody could use the password.
+/// An error if the user is not ACTIVE: the password would be unusable.
 pub fn reset(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<()> {
     let user = users::get(tx, user_id)?;
     reset_user(tx, &user, false).map(drop)

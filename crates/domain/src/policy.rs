@@ -15,7 +15,7 @@ pub const MIN: usize = 12;
 /// Longest password, in characters.
 pub const MAX: usize = 40;
 
-/// What a password looks like; there is more to it than a pattern can say.
+/// The pattern of a password; the policy has rules beyond it.
 pub const PASSWORD: Text = Text::like(MIN..=MAX, "^[A-Za-z0-9][!-9;-~]*[A-Za-z0-9]$");
 
 /// The person whose names and address a password must not contain.

@@ -11,7 +11,7 @@ use tenantry_store::engine::tx::{Outcome, Tx};
 use tenantry_store::store::Store;
 use tenantry_store::tables::sessions;
 
-/// Runs `work` in a transaction and answers when it is on disk. It may run more than once. Whoever asks for it must
+/// Runs `work` in a transaction and returns when it is on disk. It may run more than once. The caller must
 /// still be allowed to: writes look at the database, not at cached callers.
 pub async fn write<S, T, F>(store: &Store, scope: &S, work: F) -> Result<T>
 where
@@ -22,7 +22,7 @@ where
     store.write(scope, move |tx| run(tx, &work).map(Outcome::Commit)).await
 }
 
-/// Like [`write()`], for work on thousands of rows: nobody else waits in its transaction.
+/// Like [`write()`], for work on thousands of rows: no other unit shares its transaction.
 pub async fn write_large<S, T, F>(store: &Store, scope: &S, work: F) -> Result<T>
 where
     S: Scope + Clone + Send + 'static,
@@ -70,11 +70,11 @@ pub struct WriteOptions {
     pub target: Option<Target>,
     /// The state that the target must be in.
     pub condition: Condition,
-    /// The idempotency key: whoever sends it again gets the stored response.
+    /// The idempotency key: a request that repeats it gets the stored response.
     pub once: Option<IdempotencyKey>,
 }
 
-/// What a unit came to.
+/// The outcome of a unit.
 #[derive(Debug)]
 pub enum Done<T> {
     /// It was done now (or would have been).
@@ -177,7 +177,7 @@ impl WriteOptions {
     ) -> Result<Outcome<Done<T>>> {
         let claim = self.once.as_ref().filter(|_| !self.dry_run);
         if let Some(claim) = claim {
-            // The right to it comes first, also to what is only told again.
+            // Authorization comes first, also for a replayed response.
             recheck(tx)?;
             if let Some(answer) = once::find(tx, claim)? {
                 return Ok(Outcome::Commit(Done::Before(answer)));

@@ -239,7 +239,7 @@ where
 /// transaction.
 ///
 /// # Errors
-/// Only those that no row is to blame for; hopefully also that of the first row which is refused.
+/// Those that no row caused; with [`BatchStrategy::Optimistic`] also that of the first rejected row.
 pub fn create_batch(
     tx: &mut Tx<'_, Admin>,
     rows: &[ImportRow],
@@ -265,7 +265,7 @@ pub fn create_batch(
     Ok(outcomes)
 }
 
-/// Does once for all rows what each would do by itself: so there is little between them, and PostgreSQL stores them
+/// Does once for all rows what each would do separately: so there is little between them, and PostgreSQL stores them
 /// together.
 fn create_together(tx: &mut Tx<'_>, rows: &[ImportRow], send_mail: bool) -> Result<Vec<RowOutcome>> {
     let groups = count_each(good(rows).flat_map(|user| &user.new.groups).copied());

@@ -95,7 +95,7 @@ pub fn create_and_tell(tx: &mut Tx<'_, Admin>, new: &NewUser) -> Result<(User, O
     Ok((user, password))
 }
 
-/// Gives a new user a temporary password once it is ACTIVE: tells it, or mails it (B16).
+/// Gives a new user a temporary password once it is ACTIVE: returns it, or mails it (B16).
 pub(super) fn issue_or_tell(tx: &mut Tx<'_>, user: &User, tell: bool) -> Result<Option<String>> {
     match user.status {
         Status::Active if tell => passwords::tell_temporary(tx, user).map(Some),

@@ -21,7 +21,7 @@ pub mod health;
 pub mod incoming;
 /// Bodies with a JSON content type.
 pub mod json_body;
-/// What a request says that its body is.
+/// The media type of a request body.
 pub mod media_type;
 /// Request ids, logs, metrics and the headers of every response.
 pub mod observe;
@@ -41,5 +41,5 @@ mod shares;
 pub mod state;
 /// Responses to requests that could not be parsed.
 mod unreadable;
-/// What all writes have in common.
+/// Options common to all writes.
 pub mod writes;

@@ -46,7 +46,7 @@ impl Parameter {
         Self { name, about, place: Place::Query, kind, is_required: false }
     }
 
-    /// `true`, `false`, or nothing, which means true.
+    /// `true`, `false`, or empty, which means true.
     pub const fn flag(name: &'static str, about: &'static str) -> Self {
         Self::query(name, Kind::Flag, about)
     }
@@ -71,17 +71,17 @@ impl Parameter {
         Self::query(name, Kind::Texts(text), about)
     }
 
-    /// One of these.
+    /// One of these names.
     pub const fn one_of(name: &'static str, names: fn() -> Vec<&'static str>, about: &'static str) -> Self {
         Self::query(name, Kind::OneOf(names), about)
     }
 
-    /// Some of these: the parameter may be repeated.
+    /// Some of these names: the parameter may be repeated.
     pub const fn any_of(name: &'static str, names: fn() -> Vec<&'static str>, about: &'static str) -> Self {
         Self::query(name, Kind::AnyOf(names), about)
     }
 
-    /// Some of these, separated by commas.
+    /// Some of these names, separated by commas.
     pub const fn names(name: &'static str, names: fn() -> Vec<&'static str>, about: &'static str) -> Self {
         Self::query(name, Kind::Names(names), about)
     }
@@ -106,13 +106,13 @@ impl Parameter {
         Self { place: Place::Header, ..Self::text(name, text, about) }
     }
 
-    /// It must be given.
+    /// Makes the parameter required.
     #[must_use]
     pub const fn required(self) -> Self {
         Self { is_required: true, ..self }
     }
 
-    /// The least and the most, of an integer.
+    /// The minimum and maximum of an integer.
     pub const fn bounds(&self) -> (i64, i64) {
         match self.kind {
             Kind::Integer(least, most) => (least, most),
@@ -138,7 +138,7 @@ impl Parameter {
         }
     }
 
-    /// It as the OpenAPI document shows it.
+    /// Its representation in the OpenAPI document.
     pub fn document(&self) -> Document {
         let place = match self.place {
             Place::Path => ParameterIn::Path,
@@ -159,13 +159,13 @@ impl Parameter {
     }
 }
 
-/// What is read from parameters says from which.
+/// Implemented by what is parsed from parameters: names them.
 pub trait ReadFrom {
     /// The parameters.
     const PARAMETERS: &'static [&'static Parameter];
 }
 
-/// Documents the parameters of what an operation reads: `params(Of<UserPath>)`.
+/// Documents the parameters of an extractor: `params(Of<UserPath>)`.
 #[derive(Debug)]
 pub struct Of<T>(PhantomData<T>);
 
@@ -175,40 +175,40 @@ impl<T: ReadFrom> IntoParams for Of<T> {
     }
 }
 
-/// Which page.
+/// The page number.
 pub static PAGE: Parameter =
     Parameter::integer("page", 0, i32::MAX as i64, "Page number, from 0. Not together with `cursor`.");
-/// How many rows.
+/// The page size.
 pub static PAGE_SIZE: Parameter =
     Parameter::integer("pageSize", 1, 1_000, "The maximum number of rows per page; 10 by default.");
-/// After which row.
+/// The cursor of a page.
 pub static CURSOR: Parameter = Parameter::text(
     "cursor",
     &Text::like(1..=usize::MAX, "^[A-Za-z0-9_-]+$"),
     "The start of the page, from the `Link` of the previous page; instead of `page`. Repeat its other parameters.",
 );
-/// In which direction.
+/// The direction of the order.
 pub static DESCENDING: Parameter = Parameter::flag("descending", "Reverses the order.");
-/// Which rows.
+/// The search term.
 pub static SEARCH: Parameter =
     Parameter::text("search", &ONE_LINE, "Only rows that contain this text, ignoring case.");
-/// Only to try.
+/// Whether it is a dry run.
 pub static DRY_RUN: Parameter = Parameter::flag(
     "dryRun",
     "Validates the request and changes nothing: errors and conflicts are reported as usual, success with `200` and a preview.",
 );
-/// What makes a request safe to send again.
+/// The key that makes a request safe to retry.
 pub static IDEMPOTENCY_KEY: Parameter = Parameter::header(
     "Idempotency-Key",
     &Text::like(1..=LONGEST_KEY, "^[!-~]+$"),
     "A unique key, such as a UUID. Repeating the request with the same key within 24 hours returns the first response, with `Idempotency-Replayed: true`; a different body with that key is `409`.",
 );
-/// The most characters of an `Idempotency-Key`.
+/// Maximum length of an `Idempotency-Key`, in characters.
 pub const LONGEST_KEY: usize = 255;
-/// On what condition something is changed.
+/// The precondition of a change.
 pub static IF_MATCH: Parameter =
     Parameter::header("If-Match", &TAGS, "An `ETag`: if it is not current, nothing is changed (`412`).");
-/// What is known already.
+/// The version that the client has.
 pub static IF_NONE_MATCH: Parameter = Parameter::header(
     "If-None-Match",
     &TAGS,
@@ -229,6 +229,6 @@ pub static SESSION_ID: Parameter = Parameter::path_text(
     &Text::like(1..=usize::MAX, "^[A-Za-z0-9_-]+$"),
     "The session's id, as listed.",
 );
-/// A type of objects.
+/// An object type.
 pub static OBJECT_TYPE: Parameter =
     Parameter::path_text("objectType", &ANY_TEXT, "The name of the object type, as listed.");

@@ -432,7 +432,7 @@ fn grant(code: GrantError, description: &str) -> Response {
     response
 }
 
-/// Rounded up, at least 1: a client that waits as told must not retry too early.
+/// Rounded up, at least 1: a client that waits this long must not retry too early.
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }

@@ -331,7 +331,7 @@ fn answer(granted: &Granted) -> Response {
     )
 }
 
-/// RFC 6749 §5.1 asks for both.
+/// RFC 6749 §5.1 requires both.
 fn uncached(mut answer: Response) -> Response {
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));

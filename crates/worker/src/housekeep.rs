@@ -37,7 +37,7 @@ const ANSWERS: usize = 10;
 /// Password hashes per transaction.
 const HASHES: usize = 1_000;
 
-/// What was removed.
+/// The numbers of removed rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Housekeeping {
     /// Messages whose password had expired, and old rows without a message.

@@ -12,7 +12,7 @@ use tenantry_domain::services::Services;
 use tenantry_domain::{bulk_operations, clients, unit};
 use tenantry_store::access::Operator;
 
-/// What can be done with OAuth clients. The fields are the flags of these names, see args.rs.
+/// Operations on OAuth clients. The fields are the flags of these names, see args.rs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum ClientOperation {

@@ -11,7 +11,7 @@ use tenantry_domain::services::Services;
 use tenantry_domain::{tokens, unit};
 use tenantry_store::access::Operator;
 
-/// What can be done with the operators' tokens. The fields are the flags of these names, see args.rs.
+/// Operations on operator tokens. The fields are the flags of these names, see args.rs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum OperatorOperation {

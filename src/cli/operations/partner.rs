@@ -15,7 +15,7 @@ use tenantry_domain::unit;
 use tenantry_store::access::Operator;
 use tenantry_store::tables::partners::PartnerPosition;
 
-/// What can be done with partners. The fields are the flags of these names, see args.rs.
+/// Operations on partners. The fields are the flags of these names, see args.rs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum PartnerOperation {

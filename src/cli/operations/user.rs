@@ -17,7 +17,7 @@ use tenantry_store::access::{Admin, Operator};
 use tenantry_store::listing::lists::SortKey;
 use tenantry_store::listing::user_queries::UserQuery;
 
-/// What can be done with users of any partner. The fields are the flags of these names, see args.rs.
+/// Operations on users of any partner. The fields are the flags of these names, see args.rs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum UserOperation {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{MAX_BATCH, SEMANTICS};
 
-/// What somebody may add, and nobody reads.
+/// Additional members, which are ignored.
 fn ignored() -> Value {
     json!({ "description": "Accepted and ignored." })
 }

@@ -1,7 +1,7 @@
 //! The members of request bodies, each declared once: [`Fields`] reads them, and a [`Shape`] makes a JSON Schema of them.
 //!
-//! A function that takes `&mut impl Members` asks for the members of one kind of body. Given a `Fields` it reads a body;
-//! given a `Shape` it describes what a body may have, so the two cannot differ. It asks for every member before it uses any.
+//! A function over `&mut impl Members` requests the members of one kind of body. With `Fields` it parses a body; with a
+//! `Shape` it describes one, so the two cannot differ. It requests every member before it uses any.
 
 use std::ops::RangeInclusive;
 
@@ -16,13 +16,13 @@ use crate::values::{ANY_TEXT, Text};
 pub struct Property {
     /// Its name.
     pub name: &'static str,
-    /// What it is, for people.
+    /// Its description.
     pub about: &'static str,
-    /// A good value; for lists, the only element.
+    /// A valid value; for lists, the only element.
     pub example: Option<&'static str>,
-    /// What it looks like, if it is a text.
+    /// The format of a text.
     pub text: &'static Text,
-    /// It is taken if it is as it was read.
+    /// Accepted only if its value is the current one.
     pub is_read_only: bool,
 }
 
@@ -38,7 +38,7 @@ impl Property {
         Self { text, ..self }
     }
 
-    /// It is taken if it is as it was read: what was read can be written back.
+    /// Accepted only if its value is the current one, so that a response can be sent back.
     #[must_use]
     pub const fn read_only(self) -> Self {
         Self { is_read_only: true, ..self }
@@ -51,7 +51,7 @@ impl Property {
     }
 }
 
-/// Asks for the members of a body, one after the other.
+/// Requests the members of a body one by one.
 pub trait Members {
     /// A text; never `null`.
     fn text<T, E: Into<FieldError>>(
@@ -61,26 +61,26 @@ pub trait Members {
         check: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T>;
 
-    /// A text that may be left out or cleared.
+    /// An optional text; null clears it.
     fn nullable_text<T, E: Into<FieldError>>(
         &mut self,
         member: &Property,
         check: impl FnOnce(&str) -> Result<T, E>,
     ) -> Patch<T>;
 
-    /// A boolean, or one as a string (B4), that may be left out.
+    /// An optional boolean, or one as a string (B4).
     fn truth(&mut self, member: &Property) -> Option<bool>;
 
-    /// An integer within `range` that may be left out.
+    /// An optional integer within `range`.
     fn integer(&mut self, member: &Property, range: RangeInclusive<i64>) -> Option<i64>;
 
-    /// An id that may be left out or cleared.
+    /// An optional id; null clears it.
     fn nullable_id(&mut self, member: &Property) -> Patch<i64>;
 
-    /// A list of ids that may be left out.
+    /// An optional list of ids.
     fn ids(&mut self, member: &Property) -> Option<Vec<i64>>;
 
-    /// A value of any kind, of which `schema` is the JSON Schema.
+    /// A value of any kind; `schema` returns its JSON Schema.
     fn value<T>(
         &mut self,
         presence: Presence,
@@ -89,16 +89,16 @@ pub trait Members {
         read: impl FnOnce(&Value) -> Result<T, FieldError>,
     ) -> Option<T>;
 
-    /// A member that is read elsewhere. Whether it is there.
+    /// A member that is parsed elsewhere. Returns whether the body has it.
     fn pass(&mut self, presence: Presence, member: &Property, schema: impl FnOnce() -> Value) -> bool;
 
-    /// A member that only responses have: see [`Fields::response_only`].
+    /// A member that only responses have; see [`Fields::response_only`].
     fn response_only(&mut self, name: &'static str, expected: Option<Value>);
 
-    /// Whether the body has the member, asked for or not.
+    /// Whether the body has the member, requested or not.
     fn has(&self, name: &str) -> bool;
 
-    /// Notes an error of a member.
+    /// Records an error of a member.
     fn error(&mut self, name: &'static str, error: impl Into<FieldError>);
 }
 

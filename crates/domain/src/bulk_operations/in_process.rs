@@ -64,7 +64,7 @@ impl Running {
         self.0.units.begin(store, pid).await
     }
 
-    /// Makes operations stop after their current step; their clients are told that they resume later.
+    /// Makes operations stop after their current step; their clients get a response that they resume later.
     pub fn stop(&self) {
         self.0.stopping.send_replace(true);
     }

@@ -171,7 +171,7 @@ async fn a_long_response_is_not_subject_to_idle_timeouts() {
     assert_eq!(text.matches("\r\n0\r\n\r\n").count(), 2, "{text}");
 }
 
-/// A body of so many pieces, each after a pause.
+/// A body of this many pieces, each after a pause.
 struct Slow(usize, Pin<Box<tokio::time::Sleep>>);
 
 impl hyper::body::Body for Slow {
@@ -423,7 +423,7 @@ async fn slow_heads_and_idle_connections_are_closed() {
     assert!(rest(&mut stream).await.ends_with("hello"));
 }
 
-/// A body without end, which tells when it is dropped.
+/// An endless body that reports when it is dropped.
 struct Endless(Arc<AtomicBool>, Arc<Notify>);
 
 impl hyper::body::Body for Endless {

@@ -96,7 +96,7 @@ fn joined_keys(fields: impl Iterator<Item = ProfileField>) -> String {
 /// The text that the indexes of SQLite hold of a user, as SQL: for what the index does not find, and for walks.
 pub(crate) static TEXT: LazyLock<String> = LazyLock::new(|| joined_keys(searched()));
 
-/// The text of the [`FIRST`] fields: what PostgreSQL's index is made over, and all there is in an older schema.
+/// The text of the [`FIRST`] fields: PostgreSQL's index covers it, and an older schema has nothing else.
 pub(crate) static FIRST_TEXT: LazyLock<String> = LazyLock::new(|| joined_keys(FIRST.into_iter()));
 
 /// The test of PostgreSQL, of the parameter `$?`.

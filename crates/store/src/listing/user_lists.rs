@@ -123,7 +123,7 @@ fn few_hits(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Option<Vec<i64>>> {
         let ids = tx.rows(&text, &sql.params(), |row| row.int(0))?;
         Ok::<_, tenantry_core::error::Error>(Some(ids).filter(|ids| ids.len() <= FEW_HITS))
     };
-    // Of a long term its parts first: who holds them all is seldom somebody else.
+    // For a long term its parts first: a user with all parts usually has the term.
     if let Some(term) = query.search.as_deref().filter(|term| search::parts(term).is_some())
         && let Some(candidates) = found(tx, &AccessPath::Parts)?
     {
@@ -172,7 +172,7 @@ fn page_of(
     }
 }
 
-/// A page far from both ends, found by the offset index. None where there is none, or not for this query.
+/// A page far from both ends, found by the offset index. None if there is no index, or none for this query.
 fn deep_page(
     tx: &mut Tx<'_>,
     query: &UserQuery,

@@ -112,23 +112,23 @@ impl UserQuery {
             && self.search.is_none()
     }
 
-    /// Whether it asks for nothing but statuses and rights.
+    /// Whether it filters by nothing but status and rights.
     pub(crate) fn is_by_kind(&self) -> bool {
         Self { status: Vec::new(), is_admin: None, ..self.clone() }.is_everybody()
     }
 
-    /// Whether it searches, and asks for nothing else but statuses and rights.
+    /// Whether it searches, and filters by nothing else but status and rights.
     pub(crate) fn is_search_by_kind(&self) -> bool {
         self.search.is_some() && Self { search: None, ..self.clone() }.is_by_kind()
     }
 
-    /// The group whose members it asks for, and for nothing else.
+    /// The group, if membership in one group is the only filter.
     pub(crate) fn only_group(&self) -> Option<GroupId> {
         let &[group] = self.groups.as_slice() else { return None };
         Self { groups: Vec::new(), ..self.clone() }.is_everybody().then_some(group)
     }
 
-    /// Whether it asks for some users by name: they are found by that, however many hold the term.
+    /// Whether it filters by name: users are found by that, however many match the term.
     fn names_some(&self) -> bool {
         !(self.username.is_empty() && self.email.is_empty() && self.external_id.is_empty())
     }
@@ -151,7 +151,7 @@ pub(crate) enum AccessPath {
 
 /// What finds the fewest rows to look at.
 pub(crate) fn narrowest(tx: &mut Tx<'_>, query: &UserQuery) -> Result<AccessPath> {
-    // PostgreSQL chooses by itself between its index of texts and a walk.
+    // The planner of PostgreSQL chooses between the trigram index and a scan.
     let is_indexed = tx.dialect() == Dialect::Sqlite
         && query.search.as_deref().is_some_and(|term| search::lookup(term).is_some());
     Ok(if is_indexed && !are_few(tx, query)? { AccessPath::Search } else { AccessPath::Source })
@@ -278,7 +278,7 @@ impl Statement {
         true
     }
 
-    /// The number of the user whom a row is about.
+    /// The id of the user in a row.
     pub(crate) fn user(&self) -> &'static str {
         if self.is_by_place { USER_THERE } else { "u.user_id" }
     }

@@ -43,7 +43,7 @@ impl Question {
     }
 }
 
-/// What the database says to a question.
+/// The answer to a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EvaluationFacts {
     /// Whether a group of the user has it.
@@ -143,7 +143,7 @@ fn texts(dialect: Dialect, wildcards: usize) -> Cow<'static, Texts> {
     known.map_or_else(|| Cow::Owned(make()), |texts| Cow::Borrowed(texts.get_or_init(make)))
 }
 
-/// What the database says to a question about a user. `None` = there is no such ACTIVE user, or its partner is
+/// The answer to a question about a user. `None` = there is no such ACTIVE user, or its partner is
 /// suspended: such a one has no permissions.
 ///
 /// Where more groups have the permission than are tried, and none of these is the user's, the question is turned round.
