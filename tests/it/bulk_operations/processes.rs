@@ -11,6 +11,15 @@ use crate::fixtures::seed;
 use crate::harness::{START, T};
 use crate::races::Holder;
 
+/// A server whose large deletion stopped before its first step.
+async fn with_broken_off_deletion() -> T {
+    let t = T::start().await;
+    seed(&t, 1, "seed", MANY, Vec::new()).await;
+    let request = t.admin().await.request(Method::POST, DELETE).json(&named(&t, "seed"));
+    broken_off(&t, request).await;
+    t
+}
+
 /// Two processes: what one leaves the other takes up, at once when it was released, else when its lease is over; and
 /// only one of them.
 #[tokio::test]
@@ -18,10 +27,7 @@ async fn another_process_resumes_it() {
     if !is_postgres() {
         return;
     }
-    let t = T::start().await;
-    let admin = t.admin().await;
-    seed(&t, 1, "seed", MANY, Vec::new()).await;
-    broken_off(&t, admin.request(Method::POST, DELETE).json(&named(&t, "seed"))).await;
+    let t = with_broken_off_deletion().await;
     let (one, two) = (t.beside().await, t.beside().await);
     // As one that was killed leaves it.
     t.run_sql(&format!("UPDATE bulk_operations SET owner = 'dead', lease_until = {}", START + 30_000));
@@ -42,10 +48,7 @@ async fn no_process_waits_for_the_step_of_another() {
     if !is_postgres() {
         return;
     }
-    let t = T::start().await;
-    let admin = t.admin().await;
-    seed(&t, 1, "seed", MANY, Vec::new()).await;
-    broken_off(&t, admin.request(Method::POST, DELETE).json(&named(&t, "seed"))).await;
+    let t = with_broken_off_deletion().await;
     let later = START + 60_000;
     t.run_sql(&format!("INSERT INTO large_units (pid, holder, expires_at) VALUES (1, 'other', {later})"));
     let step =

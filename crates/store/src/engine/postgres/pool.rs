@@ -19,10 +19,10 @@ use tenantry_core::model::PartnerId;
 /// Maximum number of attempts of a unit that conflicts with others.
 const ATTEMPTS: u32 = 40;
 
-/// How long that may take in total, except for the [first few](AT_LEAST) attempts: one may have waited long for a lock,
+/// How long that may take in total, except for the [first few](MIN_ATTEMPTS) attempts: one may have waited long for a lock,
 /// only to find that its holder changed the row.
 const RETRYING: Duration = Duration::from_secs(5);
-const AT_LEAST: u32 = 3;
+const MIN_ATTEMPTS: u32 = 3;
 
 /// Maximum number of attempts of a unit whose rows reference something that is missing: if that was removed meanwhile,
 /// the rules see it on the second attempt.
@@ -147,7 +147,7 @@ impl Pool {
                 }
                 Attempted::Unknown(error) => return Err(error),
                 Attempted::Refused(error)
-                    if !again || (attempt >= AT_LEAST && start.elapsed() > RETRYING) =>
+                    if !again || (attempt >= MIN_ATTEMPTS && start.elapsed() > RETRYING) =>
                 {
                     if matches!(failure, Some(Failure::ReadOnly | Failure::Full))
                         && shared.health.failed(&error)
