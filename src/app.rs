@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use crate::config::{Config, DatabaseUrl, SecretUrl};
+use crate::master_key;
 use tenantry_core::account_policy::AccountPolicy;
 use tenantry_core::clock::{Clock, DAY, HOUR, SECOND};
 use tenantry_core::error::Result;
 use tenantry_core::random::Random;
+use tenantry_domain::sealer::{self, MasterKey};
 use tenantry_domain::services::{Services, Settings};
+use tenantry_http::public_path::PublicPath;
 use tenantry_http::server::Bounds;
 use tenantry_http::state::{AppState, HttpSettings};
 use tenantry_passwords::HashCost;
@@ -42,9 +45,22 @@ impl App {
                 Store::open_postgres(&options, clock, random.clone(), policy)?
             }
         };
-        let services = Services::start(store, random, settings(&config, cost))?;
+        let master_key = master_key::find(&config, store.master_check().is_some(), &random)?;
+        let services = Services::start(store, random, settings(&config, cost, master_key))?;
         let state = AppState::new(services, http_settings(&config));
         Ok(Self { config, state })
+    }
+
+    /// Makes a server ready to serve: the database recognizes its master key from now on.
+    ///
+    /// # Errors
+    /// A conflict: the database is sealed with another master key, or there is none.
+    pub async fn prepare(&self) -> Result<()> {
+        if let Some(problem) = self.sealer.problem() {
+            return Err(master_key::refusal(&self.config, problem));
+        }
+        master_key::warn(&self.config);
+        sealer::adopt(self.services(), self.config.master_key.is_some()).await
     }
 }
 
@@ -68,6 +84,11 @@ pub fn postgres_options<'a>(
 pub fn http_settings(config: &Config) -> HttpSettings {
     HttpSettings {
         trusted_proxies: config.trusted_proxies.clone(),
+        forwarded_header: config.forwarded_header,
+        page_requests_per_address: config.page_requests_per_address,
+        public_path: PublicPath::of_url(&config.public_url).and_then(PublicPath::or_root),
+        public_url: config.public_url.clone(),
+        cors_origins: config.cors_origins.clone(),
         metrics_allow: config.metrics_allow.clone(),
         is_admin_as_string: config.is_admin_as_string,
     }
@@ -79,10 +100,11 @@ pub fn bounds(config: &Config) -> Bounds {
 }
 
 /// The settings that `domain` uses.
-fn settings(config: &Config, cost: HashCost) -> Settings {
+fn settings(config: &Config, cost: HashCost, master_key: Option<MasterKey>) -> Settings {
     Settings {
         hash_threads: config.worker_threads,
         hash_cost: cost,
+        master_key,
         catalogue: config.permission_catalogue.clone(),
         admins_have_all_permissions: config.admins_have_all_permissions,
     }
@@ -93,6 +115,7 @@ fn account_policy(config: &Config) -> AccountPolicy {
     AccountPolicy {
         access_token: i64::from(config.access_token_seconds) * SECOND,
         refresh_token: i64::from(config.refresh_token_seconds) * SECOND,
+        refresh_reuse: i64::from(config.refresh_reuse_seconds) * SECOND,
         temporary_password: i64::from(config.temporary_password_seconds) * SECOND,
         password_expiry: (expiry > 0).then_some(expiry),
         lockout_threshold: i64::from(config.lockout_threshold).max(1),

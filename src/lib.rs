@@ -11,6 +11,8 @@ pub mod cli;
 pub mod config;
 /// The log output.
 pub mod log;
+/// Where the master key is.
+pub mod master_key;
 /// The OpenAPI document and Swagger UI.
 pub mod openapi;
 /// All routes in one file.

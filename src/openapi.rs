@@ -13,17 +13,19 @@ use utoipa::openapi::security::{
     ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityScheme,
 };
 
+use tenantry_core::scopes::TokenScope;
 use tenantry_http::problem::ProblemDocument;
+use tenantry_http::public_path::PublicPath;
 use tenantry_http::state::AppState;
 
-mod answers;
 mod common;
+mod responses;
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Tenantry",
-        description = "User management for multi-tenant products. Paths can end in a slash; /v1 is the same as /api/v1; errors are problem documents (RFC 9457).",
+        description = "User management for multi-tenant products. Paths can end in a slash; /v1 and /portal/api/v1 are the same as /api/v1; errors are problem documents (RFC 9457).",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     servers((url = "/", description = "This server")),
@@ -35,8 +37,10 @@ mod common;
         (name = "permissions", description = "Permissions of groups and users, for partner admins"),
         (name = "evaluations", description = "Whether a user may do something (OpenID AuthZEN, Authorization API 1.0)"),
         (name = "events", description = "The audit log, for partner admins"),
+        (name = "branding", description = "What sign-in pages show of the caller's partner, for partner admins"),
         (name = "oauth", description = "Logging in (RFC 6749, 7009, 7662)"),
-        (name = "operator", description = "Partners, for operators, with an operator token"),
+        (name = "clients", description = "OAuth clients of the caller's partner, for partner admins"),
+        (name = "operator", description = "Partners and OAuth clients, for operators, with an operator token"),
     ),
 )]
 struct Base;
@@ -44,7 +48,13 @@ struct Base;
 /// The document without its operations.
 pub fn base() -> Document {
     let mut document = Base::openapi();
-    let scopes = || Scopes::from_iter([("read", "Read"), ("write", "Change")]);
+    let scopes = || {
+        // Logins without pages know those of the API only.
+        Scopes::from_iter([
+            (TokenScope::Read.name(), "GET, HEAD and permission evaluations"),
+            (TokenScope::Write.name(), "Everything else"),
+        ])
+    };
     let components = document.components.get_or_insert_default();
     components.add_security_scheme(
         "login",
@@ -71,15 +81,36 @@ pub fn complete(document: &Document) -> Value {
 
 /// `/api/v1/openapi.json` and `/docs/`, whose files are in the binary.
 pub fn router(document: &Document) -> Router<AppState> {
-    let text = complete(document).to_string();
+    let document = complete(document);
+    let text = document.to_string();
+    let show = async move |path: PublicPath| match path.as_str() {
+        "" => shown(text.clone()),
+        path => shown(below(document.clone(), path).to_string()),
+    };
     let ui = utoipa_swagger_ui::SwaggerUi::new("/docs")
         // Unless told otherwise, it sends the document's address to validator.swagger.io.
-        .config(utoipa_swagger_ui::Config::from("/api/v1/openapi.json").validator_url("none"));
+        .config(utoipa_swagger_ui::Config::from(FROM_DOCS).validator_url("none"));
     let ui = Router::from(ui).layer(map_response(async |mut page: Response| {
         page.headers_mut().insert(header::CONTENT_SECURITY_POLICY, UI_POLICY);
         page
     }));
-    Router::new().route("/api/v1/openapi.json", get(async move || show(&text))).merge(ui)
+    Router::new().route("/api/v1/openapi.json", get(show)).merge(ui)
+}
+
+/// The document as the pages under `/docs/` find it, whatever path a proxy puts before both.
+const FROM_DOCS: &str = "../api/v1/openapi.json";
+
+/// The document of a server that clients see below a path.
+fn below(mut document: Value, path: &str) -> Value {
+    if let Some(url) = document.pointer_mut("/servers/0/url") {
+        *url = path.into();
+    }
+    let flows =
+        document.pointer_mut("/components/securitySchemes/login/flows").and_then(Value::as_object_mut);
+    for url in flows.into_iter().flatten().filter_map(|(_, flow)| flow.get_mut("tokenUrl")) {
+        *url = format!("{path}{}", url.as_str().unwrap_or_default()).into();
+    }
+    document
 }
 
 /// What the pages of Swagger UI need: their own files, the API, styles that scripts set, and pictures that stand in styles.
@@ -88,6 +119,6 @@ const UI_POLICY: HeaderValue = HeaderValue::from_static(
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
-fn show(text: &str) -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text.to_owned()).into_response()
+fn shown(text: String) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
 }

@@ -10,34 +10,45 @@ use utoipa_axum::routes;
 
 use crate::{log, openapi};
 use tenantry_api::{
-    deleted_users, effective_permissions, evaluations, events, forgot_password, group_lists, groups,
-    memberships, partners, permissions, self_service, sessions, user_bulk, user_export, user_import,
-    user_lists, users,
+    branding, clients, deleted_users, effective_permissions, evaluations, events, forgot_password,
+    group_lists, groups, memberships, operator_clients, partners, permissions, self_service, sessions,
+    user_bulk, user_export, user_import, user_lists, users,
 };
+use tenantry_http::cors::{WithCors, client_origins, with_cors};
+use tenantry_http::guard::Guard;
 use tenantry_http::health;
 use tenantry_http::observe::{Metrics, Observe};
 use tenantry_http::problem::Problem;
+use tenantry_http::public_path::UnderPublicPath;
 use tenantry_http::state::AppState;
 
+/// The service of all routes.
+pub type Service = Observe<WithCors<UnderPublicPath<Guard<Router>>>>;
+
 /// All routes: the API, OAuth, health, metrics and documentation.
-pub fn service(state: &AppState, metrics: &Arc<Metrics>) -> Observe<Router> {
+pub fn service(state: &AppState, metrics: &Arc<Metrics>) -> Service {
     let (router, document) = api().split_for_parts();
     let router = router
         .merge(health::router(Arc::clone(metrics), log::render))
         .merge(openapi::router(&document))
-        .fallback(async || Problem::unknown_path())
+        .merge(tenantry_oauth::endpoints())
+        .merge(tenantry_oauth::discovery::router(&state.settings().public_url))
+        .merge(tenantry_web::with_error_pages(tenantry_web::router().merge(tenantry_oauth::pages()), state))
+        .fallback(tenantry_web::not_found)
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         // The server limits every body itself (incoming.rs).
         .layer(DefaultBodyLimit::disable())
         .with_state(state.clone());
+    let router = UnderPublicPath::new(Guard::new(router), state);
+    let router = with_cors(&state.settings().cors_origins, client_origins(state), router);
     Observe::new(router, Arc::clone(metrics), &state.random)
 }
 
 /// Only `/metrics`, for a separate listener.
-pub fn metrics_service(state: &AppState, metrics: &Arc<Metrics>) -> Observe<Router> {
-    let router = health::metrics_router(Arc::clone(metrics), state.store.supervisor().clone(), log::render)
+pub fn metrics_service(state: &AppState, metrics: &Arc<Metrics>) -> Observe<Guard<Router>> {
+    let router = health::metrics_router(Arc::clone(metrics), state.services().clone(), log::render)
         .fallback(async || Problem::unknown_path());
-    Observe::new(router, Arc::clone(metrics), &state.random)
+    Observe::new(Guard::new(router), Arc::clone(metrics), &state.random)
 }
 
 /// Every operation. Registering one documents it.
@@ -77,8 +88,20 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(evaluations::evaluate_access))
         .routes(routes!(evaluations::evaluate_accesses))
         .routes(routes!(events::list_events))
+        .routes(routes!(branding::get_branding, branding::set_branding, branding::delete_branding))
+        .routes(routes!(branding::set_branding_logo, branding::delete_branding_logo))
         .routes(routes!(partners::create_partner, partners::list_partners))
         .routes(routes!(partners::get_partner, partners::update_partner, partners::delete_partner))
+        .routes(routes!(clients::create_client, clients::list_clients))
+        .routes(routes!(clients::get_client, clients::update_client))
+        .routes(routes!(clients::patch_client, clients::delete_client))
+        .routes(routes!(clients::add_client_secret))
+        .routes(routes!(clients::remove_client_secret))
+        .routes(routes!(operator_clients::create_any_client, operator_clients::list_any_clients))
+        .routes(routes!(operator_clients::get_any_client, operator_clients::update_any_client))
+        .routes(routes!(operator_clients::patch_any_client, operator_clients::delete_any_client))
+        .routes(routes!(operator_clients::add_any_client_secret))
+        .routes(routes!(operator_clients::remove_any_client_secret))
         .merge(tenantry_oauth::api())
 }
 

@@ -6,22 +6,24 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tenantry::app::App;
 use tenantry::config::Config;
 use tenantry::router;
+use tenantry_core::clients::{ClientAuthMethod, ClientKind};
 use tenantry_core::clock::Clock;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, Profile, Status};
 use tenantry_core::random::Random;
+use tenantry_core::scopes::TokenScopes;
 use tenantry_core::values;
+use tenantry_domain::client_changes::{self, ClientChange, NewClient};
 use tenantry_domain::groups::NewGroup;
 use tenantry_domain::users::NewUser;
 use tenantry_domain::{clients, groups, partners, permissions, tokens, unit, users};
-use tenantry_http::observe::{Metrics, Observe};
+use tenantry_http::observe::Metrics;
 use tenantry_passwords::HashCost;
 use tenantry_store::access::Operator;
 use tower::ServiceExt as _;
@@ -106,12 +108,15 @@ async fn seed(dir: &Path) -> Result<()> {
         Ok(())
     })
     .await?;
-    let (client, secret) =
-        unit::write(&app.store, &by.within(PartnerId(1)), move |tx| clients::create(tx, "count", true))
-            .await?;
-    let client = clients::authenticate(&app, &client.client_id, Some(secret.into())).await?;
+    let settings =
+        ClientChange { name: Some(String::from("count")), is_admin: Some(true), ..ClientChange::default() };
+    let new = NewClient { kind: ClientKind::Confidential, settings };
+    let rights = by.as_admin_of(PartnerId(1));
+    let made = unit::write(&app.store, &rights, move |tx| client_changes::create(tx, &new)).await?;
+    let (id, method) = (made.client.client_id, ClientAuthMethod::Basic);
+    let client = clients::authenticate(&app, &id, made.secret, method).await?;
     let origin = tokens::Origin { address: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: None };
-    let granted = tokens::grant_client_credentials(&app, &client, origin).await?;
+    let granted = tokens::grant_client_credentials(&app, &client, origin, TokenScopes::ALL_API).await?;
     std::fs::write(dir.join("token"), granted.access_token.as_bytes())
         .map_err(|e| Error::internal(e.to_string()))
 }
@@ -153,7 +158,7 @@ fn created(n: u64) -> String {
 
 /// The API without a network.
 struct Asker {
-    service: Observe<Router>,
+    service: router::Service,
     token: String,
 }
 

@@ -43,9 +43,13 @@ pub struct BenchArgs {
     /// Measure only the server, and a quiet partner, under overload
     #[arg(long)]
     pub only_overload: bool,
-    /// Measure only logins beside expensive password hashes, and how much the times of refused logins differ
+    /// Measure only how much the times of searches for what other partners have, and of refused logins, differ, and
+    /// logins beside expensive password hashes
     #[arg(long, conflicts_with = "only_overload")]
     pub only_refusals: bool,
+    /// Measure only signing in: pages, authorization codes, tokens, and what clients ask for
+    #[arg(long, conflicts_with_all = ["only_overload", "only_refusals"])]
+    pub only_sign_in: bool,
     /// Keep the database
     #[arg(long)]
     pub keep: bool,

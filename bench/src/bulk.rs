@@ -7,12 +7,12 @@ use crate::load::{self, Load, Once, Sample};
 use crate::measure::Bench;
 use crate::names::Names;
 use crate::paced;
-use crate::report::{Row, SHARES, p99};
+use crate::report::{ReportRow, SHARES, p99};
 use crate::rows::{self, Tokens};
 use crate::server::Server;
+use tenantry::cli::command_error::CommandError;
 use tenantry::cli::print::ProgressLine;
 use tenantry::cli::progress::grouped;
-use tenantry::cli::refusal::Refusal;
 
 /// Users per operation.
 const MANY: u64 = 100_000;
@@ -48,25 +48,26 @@ pub(crate) fn rows(
     server: &Server,
     tokens: &Tokens,
     progress: &mut ProgressLine,
-) -> Result<Vec<Row>, Refusal> {
+) -> Result<Vec<ReportRow>, CommandError> {
     progress.say("measuring: a small write beside changes of many users");
     let beside = Beside { bench, server, tokens, small: std::cell::Cell::new(0) };
     let alone = beside.small_writes(bench.time / 4)?;
     let base = alone.percentiles(SHARES);
     let title = format!("create a group, a quiet client of a small partner, {RATE}/s");
-    let mut rows = vec![Row { alone: Some(base), latencies: None, ..Row::of("write-alone", title, &alone) }];
+    let mut rows =
+        vec![ReportRow { alone: Some(base), latencies: None, ..ReportRow::of("write-alone", title, &alone) }];
     for (operation, id, what) in OPERATIONS {
         let (quiet, took, failed) = beside.measure(operation)?;
         let found = quiet.percentiles(SHARES);
         let title = format!("the same beside {what} of {} users", grouped(beside.users(operation)));
         let longest = found.last().copied().unwrap_or_default();
-        rows.push(Row {
+        rows.push(ReportRow {
             ratio: Some((p99(found) / p99(base).max(1e-9), "p99")),
             alone: Some(found),
             latencies: None,
             failed: quiet.failed + failed,
             note: Some(format!("longest wait {longest:.0} ms, the operation took {took:.1} s")),
-            ..Row::of(id, title, &quiet)
+            ..ReportRow::of(id, title, &quiet)
         });
     }
     Ok(rows)
@@ -81,7 +82,7 @@ struct Beside<'a> {
 }
 
 impl Beside<'_> {
-    fn small_writes(&self, time: Duration) -> Result<Sample, Refusal> {
+    fn small_writes(&self, time: Duration) -> Result<Sample, CommandError> {
         let address = self.server.address;
         let load = Load { address, connections: 1, time, status: 201, may_refuse: false, is_awake: false };
         let mut ask = |out: &mut Vec<u8>| {
@@ -99,9 +100,9 @@ impl Beside<'_> {
 
     /// The latencies of small writes during the operation, its duration in seconds, and the number of unexpected
     /// responses.
-    fn measure(&self, operation: Operation) -> Result<(Sample, f64, u64), Refusal> {
+    fn measure(&self, operation: Operation) -> Result<(Sample, f64, u64), CommandError> {
         let status = if matches!(operation, Operation::Delete) { 204 } else { 200 };
-        let mut under_way: Vec<JoinHandle<Result<Once, Refusal>>> = Vec::new();
+        let mut under_way: Vec<JoinHandle<Result<Once, CommandError>>> = Vec::new();
         for request in self.requests(operation) {
             let (address, stop) = (self.server.address, self.bench.stop.clone());
             under_way.push(std::thread::spawn(move || {
@@ -115,7 +116,8 @@ impl Beside<'_> {
         }
         let (mut took, mut failed) = (0.0_f64, 0);
         for one in under_way {
-            let once = one.join().unwrap_or_else(|_| Err(Refusal::new("internal", "a thread panicked")))?;
+            let once =
+                one.join().unwrap_or_else(|_| Err(CommandError::new("internal", "a thread panicked")))?;
             took = took.max(once.took.as_secs_f64());
             // A partner has one large unit at a time: those that wait too long for it get `Retry-After`.
             failed += u64::from(![status, 503].contains(&once.status));

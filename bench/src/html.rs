@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::report::{Report, Row, SHARE_NAMES, mib, p99};
+use crate::report::{BenchReport, ReportRow, SHARE_NAMES, mib, p99};
 use tenantry::cli::progress::grouped;
 
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;\
@@ -22,7 +22,7 @@ const LINE: f64 = 24.0;
 const DECADES: (i32, i32) = (-2, 4);
 
 /// The whole page.
-pub(crate) fn page(report: &Report) -> String {
+pub(crate) fn page(report: &BenchReport) -> String {
     let mut out = String::with_capacity(32 << 10);
     let _ = write!(
         out,
@@ -36,7 +36,7 @@ pub(crate) fn page(report: &Report) -> String {
     }
     table(&mut out, report);
     facts(&mut out, report);
-    let with_ratio: Vec<(&Row, f64)> = report
+    let with_ratio: Vec<(&ReportRow, f64)> = report
         .rows
         .iter()
         .filter_map(|row| Some((row, row.ratio?.0, row.ratio?.1)))
@@ -44,8 +44,8 @@ pub(crate) fn page(report: &Report) -> String {
         .map(|(row, ratio, _)| (row, ratio))
         .collect();
     let _ = write!(out, "<h2>Rate by that of the bare endpoint</h2>\n{}", bars(&with_ratio));
-    let many = |row: &'_ Row| row.latencies;
-    let one = |row: &'_ Row| row.alone;
+    let many = |row: &'_ ReportRow| row.latencies;
+    let one = |row: &'_ ReportRow| row.alone;
     let _ = write!(
         out,
         "<h2>Latency with one connection</h2>\n{}<h2>Latency with {} connections</h2>\n{}",
@@ -57,7 +57,7 @@ pub(crate) fn page(report: &Report) -> String {
     out
 }
 
-fn table(out: &mut String, report: &Report) {
+fn table(out: &mut String, report: &BenchReport) {
     out.push_str(
         "<div class=\"wide\"><table><thead><tr><th>operation<th>per second<th>ratio<th>to<th>refused<th>p50 ms<th>p99 ms\
          <th>one connection: p50<th>p99<th>own MiB<th>mapped MiB</tr></thead><tbody>\n",
@@ -88,7 +88,7 @@ fn table(out: &mut String, report: &Report) {
     out.push_str("</tbody></table></div>\n");
 }
 
-fn facts(out: &mut String, report: &Report) {
+fn facts(out: &mut String, report: &BenchReport) {
     let _ = writeln!(
         out,
         "<p>Idle memory: {:.1} MiB private and {:.1} MiB of mapped files. Start to first response: {:.0} ms. Binary: {:.1} \
@@ -106,7 +106,7 @@ fn open(out: &mut String, lines: usize, what: &str) {
     let _ = writeln!(out, "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{what}\">");
 }
 
-fn label(out: &mut String, row: &Row, y: f64) {
+fn label(out: &mut String, row: &ReportRow, y: f64) {
     let _ = write!(
         out,
         "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
@@ -116,7 +116,7 @@ fn label(out: &mut String, row: &Row, y: f64) {
     );
 }
 
-fn bars(rows: &[(&Row, f64)]) -> String {
+fn bars(rows: &[(&ReportRow, f64)]) -> String {
     let mut out = String::new();
     open(&mut out, rows.len(), "rates");
     let most = rows.iter().map(|(_, ratio)| *ratio).fold(1.0, f64::max);
@@ -146,9 +146,9 @@ fn place(ms: f64) -> f64 {
 }
 
 /// A line per row, from its p50 to its slowest response, with a dot per percentile.
-fn latencies(rows: &[Row], of: impl Fn(&Row) -> Option<[f64; 5]>) -> String {
+fn latencies(rows: &[ReportRow], of: impl Fn(&ReportRow) -> Option<[f64; 5]>) -> String {
     const COLOURS: [&str; 5] = ["#2f7dd1", "#3aa37a", "#d9822b", "#c94b4b", "#8a8f98"];
-    let shown: Vec<(&Row, [f64; 5])> = rows.iter().filter_map(|row| Some((row, of(row)?))).collect();
+    let shown: Vec<(&ReportRow, [f64; 5])> = rows.iter().filter_map(|row| Some((row, of(row)?))).collect();
     let mut out = String::new();
     open(&mut out, shown.len(), "latencies");
     let bottom = shown.len() as f64 * LINE;
@@ -204,8 +204,8 @@ mod tests {
 
     #[test]
     fn text_is_escaped() {
-        let row = Row { title: "<b>&".into(), ratio: Some((0.5, "bare")), ..Row::default() };
-        let page = page(&Report { rows: vec![row], ..Report::default() });
+        let row = ReportRow { title: "<b>&".into(), ratio: Some((0.5, "bare")), ..ReportRow::default() };
+        let page = page(&BenchReport { rows: vec![row], ..BenchReport::default() });
         assert!(page.contains("&lt;b&gt;&amp;") && !page.contains("<b>"), "{page}");
     }
 }

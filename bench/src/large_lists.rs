@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use crate::load::{self, Connection, Load, READ, Sample};
 use crate::measure::Bench;
-use crate::report::{Row, SHARES, p99};
+use crate::report::{ReportRow, SHARES, p99};
 use crate::rows::{self, Tokens};
 use crate::scratch::Stop;
 use crate::server::Server;
+use tenantry::cli::command_error::CommandError;
 use tenantry::cli::progress::grouped;
-use tenantry::cli::refusal::Refusal;
 
 /// Lists that are replaced concurrently, each of a different group.
 const LISTS: usize = 16;
@@ -23,7 +23,7 @@ const SLICE: Duration = Duration::from_millis(250);
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Creates of a small partner, alone and beside the lists of the huge one; the longest wait is the last latency.
-pub(crate) fn row(bench: &Bench<'_>, server: &Server, tokens: &Tokens) -> Result<Row, Refusal> {
+pub(crate) fn row(bench: &Bench<'_>, server: &Server, tokens: &Tokens) -> Result<ReportRow, CommandError> {
     let (address, stop) = (server.address, bench.stop);
     let count = PERMISSIONS.min(bench.seeded.users.max(10));
     let groups: Vec<i64> = (0..LISTS).map(|n| group(address, tokens, n, stop)).collect::<Result<_, _>>()?;
@@ -48,7 +48,8 @@ pub(crate) fn row(bench: &Bench<'_>, server: &Server, tokens: &Tokens) -> Result
     let took = begun.elapsed();
     let mut failed = 0;
     for list in lists {
-        let status = list.join().unwrap_or_else(|_| Err(Refusal::new("internal", "a thread panicked")))?;
+        let status =
+            list.join().unwrap_or_else(|_| Err(CommandError::new("internal", "a thread panicked")))?;
         failed += u64::from(status != 200);
     }
     let (found, base) = (beside.percentiles(SHARES), alone.percentiles(SHARES));
@@ -59,17 +60,17 @@ pub(crate) fn row(bench: &Bench<'_>, server: &Server, tokens: &Tokens) -> Result
         took.as_secs_f64(),
         found.last().copied().unwrap_or_default()
     );
-    Ok(Row {
+    Ok(ReportRow {
         ratio: Some((p99(found) / p99(base).max(1e-9), "p99")),
         alone: Some(base),
         failed: beside.failed + alone.failed + failed,
         refused: Some(beside.refused_share()),
-        ..Row::of("write-beside-lists", title, &beside)
+        ..ReportRow::of("write-beside-lists", title, &beside)
     })
 }
 
 /// Creates a group of the huge partner.
-fn group(address: SocketAddr, tokens: &Tokens, n: usize, stop: &Stop) -> Result<i64, Refusal> {
+fn group(address: SocketAddr, tokens: &Tokens, n: usize, stop: &Stop) -> Result<i64, CommandError> {
     let mut request = Vec::new();
     let body = format!(r#"{{"name":"Large list {n}"}}"#);
     rows::post(&mut request, &tokens.huge, "/api/v1/groups", &body);
@@ -78,7 +79,7 @@ fn group(address: SocketAddr, tokens: &Tokens, n: usize, stop: &Stop) -> Result<
     let body = text.find('{').and_then(|at| text.get(at..)).unwrap_or_default();
     let group: Option<serde_json::Value> = serde_json::from_str(body).ok();
     let id = group.and_then(|group| group.get("groupId")?.as_i64());
-    id.ok_or_else(|| Refusal::new("load", format!("cannot create a group: {}", answer.status)))
+    id.ok_or_else(|| CommandError::new("load", format!("cannot create a group: {}", answer.status)))
 }
 
 fn put(token: &str, group: i64, count: u64) -> Vec<u8> {
@@ -95,14 +96,14 @@ fn put(token: &str, group: i64, count: u64) -> Vec<u8> {
 }
 
 /// Sends the request until the response has no `Retry-After`. Returns the last status.
-fn replace(address: SocketAddr, request: &[u8], stop: &Stop) -> Result<u16, Refusal> {
+fn replace(address: SocketAddr, request: &[u8], stop: &Stop) -> Result<u16, CommandError> {
     loop {
         let status = send(address, request, stop);
         stop.check()?;
         match status {
             Ok(503) => std::thread::sleep(AGAIN),
             Ok(status) => return Ok(status),
-            Err(e) => return Err(Refusal::new("load", format!("a request failed: {e}"))),
+            Err(e) => return Err(CommandError::new("load", format!("a request failed: {e}"))),
         }
     }
 }

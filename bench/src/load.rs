@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{Timespec, epoll};
 
 use crate::scratch::Stop;
-use tenantry::cli::refusal::Refusal;
+use tenantry::cli::command_error::CommandError;
 
 /// Timeout of a response, and of those in flight at the end.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
@@ -78,7 +78,7 @@ impl Sample {
     }
 
     /// Records a response and its latency. Returns whether it is measured.
-    pub(crate) fn note(&mut self, load: &Load, answer: Answer, took: Duration) -> bool {
+    pub(crate) fn note(&mut self, load: &Load, answer: ResponseHead, took: Duration) -> bool {
         if load.may_refuse && answer.is_refusal() {
             self.refused += 1;
             return false;
@@ -102,7 +102,7 @@ impl Sample {
 
 /// A parsed response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct ResponseHead {
     pub(crate) status: u16,
     /// The size of the whole response, in bytes.
     length: usize,
@@ -110,7 +110,7 @@ pub(crate) struct Answer {
     has_retry_after: bool,
 }
 
-impl Answer {
+impl ResponseHead {
     fn is_refusal(self) -> bool {
         self.status == 503 && self.has_retry_after
     }
@@ -153,13 +153,13 @@ impl Head {
 }
 
 /// Parses a response once it is complete.
-fn answer(bytes: &[u8]) -> Option<Answer> {
+fn parse_head(bytes: &[u8]) -> Option<ResponseHead> {
     let Head { status, length, has_retry_after } = Head::parse(bytes)?;
     let length = match length {
         Some(length) => length,
         None => bytes.ends_with(LAST_CHUNK).then_some(bytes.len())?,
     };
-    (bytes.len() >= length).then_some(Answer { status, length, has_retry_after })
+    (bytes.len() >= length).then_some(ResponseHead { status, length, has_retry_after })
 }
 
 /// A connection with at most one request in flight.
@@ -185,7 +185,7 @@ impl Connection {
     }
 
     /// The response, once it is complete. Called when the socket is readable.
-    pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Answer>> {
+    pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<ResponseHead>> {
         let count = match self.stream.read(buffer) {
             Ok(count) => count,
             Err(e) if is_passing(&e) => return Ok(None),
@@ -197,13 +197,13 @@ impl Connection {
         let bytes = buffer.get(..count).unwrap_or_default();
         // Nearly every response arrives in one piece and need not be buffered.
         let found = if self.got.is_empty() {
-            answer(bytes).or_else(|| {
+            parse_head(bytes).or_else(|| {
                 self.got.extend_from_slice(bytes);
                 None
             })
         } else {
             self.got.extend_from_slice(bytes);
-            answer(&self.got)
+            parse_head(&self.got)
         };
         if found.is_some() {
             self.got.clear();
@@ -214,8 +214,8 @@ impl Connection {
 }
 
 /// Runs a load.
-pub(crate) fn run(load: &Load, ask: &mut Ask<'_>, stop: &Stop) -> Result<Sample, Refusal> {
-    let failed = |e: io::Error| Refusal::new("load", format!("a request failed: {e}"));
+pub(crate) fn run(load: &Load, ask: &mut Ask<'_>, stop: &Stop) -> Result<Sample, CommandError> {
+    let failed = |e: io::Error| CommandError::new("load", format!("a request failed: {e}"));
     let sample = Generator::open(load).and_then(|generator| generator.run(load, ask, stop));
     // If the server was stopped as well, requests in flight fail.
     stop.check()?;
@@ -302,8 +302,8 @@ pub(crate) fn worked() -> Duration {
 
 /// Sends one request and reads the whole response, up to the end of the connection: its status, the beginning of its
 /// body, its size and its latency.
-pub(crate) fn once(address: SocketAddr, request: &[u8], stop: &Stop) -> Result<Once, Refusal> {
-    let failed = |e: io::Error| Refusal::new("load", format!("a request failed: {e}"));
+pub(crate) fn once(address: SocketAddr, request: &[u8], stop: &Stop) -> Result<Once, CommandError> {
+    let failed = |e: io::Error| CommandError::new("load", format!("a request failed: {e}"));
     let mut connection = Connection::open(address).map_err(failed)?;
     let tick = Duration::from_millis(100);
     connection.stream.set_read_timeout(Some(tick)).map_err(failed)?;
@@ -366,15 +366,15 @@ mod tests {
     #[test]
     fn a_response_is_parsed_once_it_is_complete() {
         let plain = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nx: y\r\n\r\nabc";
-        let whole = |status, length| Some(Answer { status, length, has_retry_after: false });
-        assert_eq!(answer(plain), whole(200, plain.len()));
+        let whole = |status, length| Some(ResponseHead { status, length, has_retry_after: false });
+        assert_eq!(parse_head(plain), whole(200, plain.len()));
         for end in 0..plain.len() {
-            assert_eq!(answer(&plain[..end]), None, "{end}");
+            assert_eq!(parse_head(&plain[..end]), None, "{end}");
         }
-        assert_eq!(answer(b"HTTP/1.1 204 No Content\r\n\r\n"), whole(204, 27));
+        assert_eq!(parse_head(b"HTTP/1.1 204 No Content\r\n\r\n"), whole(204, 27));
         let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n";
-        assert_eq!(answer(chunked), whole(200, chunked.len()));
-        assert_eq!(answer(&chunked[..chunked.len() - 1]), None);
+        assert_eq!(parse_head(chunked), whole(200, chunked.len()));
+        assert_eq!(parse_head(&chunked[..chunked.len() - 1]), None);
     }
 
     #[test]
@@ -402,7 +402,7 @@ mod tests {
             ("HTTP/1.1 503 Busy\r\n\r\n", false),
             ("HTTP/1.1 429 Slow\r\nRetry-After: 1\r\n\r\n", false),
         ] {
-            assert_eq!(answer(head.as_bytes()).unwrap().is_refusal(), is_refusal, "{head}");
+            assert_eq!(parse_head(head.as_bytes()).unwrap().is_refusal(), is_refusal, "{head}");
         }
     }
 

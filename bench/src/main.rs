@@ -14,8 +14,10 @@ mod refusals;
 mod report;
 mod rows;
 mod scratch;
+mod search_times;
 mod seed;
 mod server;
+mod sign_in;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -24,12 +26,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
+use tenantry::cli::command_error::CommandError;
 use tenantry::cli::lock;
-use tenantry::cli::refusal::Refusal;
 
 use args::BenchArgs;
 use measure::Bench;
-use report::Report;
+use report::BenchReport;
 use scratch::{Cores, Scratch, Stop};
 use seed::Seeded;
 
@@ -42,8 +44,8 @@ fn main() -> ExitCode {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     match run(&BenchArgs::parse(), &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Refused(refusal)) => {
-            for line in refusal.to_string().lines() {
+        Err(Failure::Refused(error)) => {
+            for line in error.to_string().lines() {
                 let _ = writeln!(io::stderr(), "tenantry-bench: {line}");
             }
             ExitCode::FAILURE
@@ -59,14 +61,14 @@ fn main() -> ExitCode {
 
 /// Why there is no report.
 enum Failure {
-    Refused(Refusal),
+    Refused(CommandError),
     /// The figures could not be printed.
     Output(io::Error),
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        Self::Refused(error)
     }
 }
 
@@ -99,7 +101,7 @@ fn run(args: &BenchArgs, out: &mut impl Write) -> Result<(), Failure> {
     match report.failed() {
         0 => Ok(()),
         _ => {
-            Err(Refusal::new("failed", "some responses were not as expected: the figures are worthless")
+            Err(CommandError::new("failed", "some responses were not as expected: the figures are worthless")
                 .into())
         }
     }
@@ -114,17 +116,17 @@ struct Target {
 }
 
 impl Target {
-    fn open(path: &Path) -> Result<Self, Refusal> {
+    fn open(path: &Path) -> Result<Self, CommandError> {
         let is_new = !path.exists();
         let file = File::options().write(true).create(true).truncate(false).open(path);
-        let file = file.map_err(|e| Refusal::of_named_file("write", path, &e))?;
+        let file = file.map_err(|e| CommandError::of_named_file("write", path, &e))?;
         Ok(Self { file, path: path.to_owned(), is_new })
     }
 
-    fn write(mut self, text: &str) -> Result<(), Refusal> {
+    fn write(mut self, text: &str) -> Result<(), CommandError> {
         self.is_new = false;
         let written = self.file.set_len(0).and_then(|()| self.file.write_all(text.as_bytes()));
-        written.map_err(|e| Refusal::of_named_file("write", &self.path, &e))
+        written.map_err(|e| CommandError::of_named_file("write", &self.path, &e))
     }
 }
 
@@ -136,14 +138,19 @@ impl Drop for Target {
     }
 }
 
-fn measure(args: &BenchArgs, binary: &Path, cores: Option<Cores>, stop: &Stop) -> Result<Report, Refusal> {
+fn measure(
+    args: &BenchArgs,
+    binary: &Path,
+    cores: Option<Cores>,
+    stop: &Stop,
+) -> Result<BenchReport, CommandError> {
     let shares = seed::shares(args.users, args.partners)?;
     let scratch = Scratch::make(&args.dir, args.users, args.keep)?;
     let data = scratch.path().join("data");
     lock::create_data_dir(&data)?;
     let seeded = seed(&data, shares, stop)?;
     let time = Duration::from_secs_f64(args.seconds);
-    let mut report = Report {
+    let mut report = BenchReport {
         users: args.users,
         partners: seeded.partners,
         seconds: args.seconds,
@@ -154,24 +161,25 @@ fn measure(args: &BenchArgs, binary: &Path, cores: Option<Cores>, stop: &Stop) -
         seeding_seconds: seeded.seconds,
         database_bytes: std::fs::metadata(data.join("tenantry.db")).map_or(0, |file| file.len()),
         binary_bytes: std::fs::metadata(binary).map_or(0, |file| file.len()),
-        ..Report::default()
+        ..BenchReport::default()
     };
     let bench =
         Bench { binary, data: &data, seeded: &seeded, time, connections: args.connections, cores, stop };
-    let only = match (args.only_overload, args.only_refusals) {
-        (true, _) => Some(measure::Only::Overload),
-        (_, true) => Some(measure::Only::Refusals),
+    let only = match (args.only_overload, args.only_refusals, args.only_sign_in) {
+        (true, ..) => Some(measure::Only::Overload),
+        (_, true, _) => Some(measure::Only::Refusals),
+        (.., true) => Some(measure::Only::SignIn),
         _ => None,
     };
     bench.run(&mut report, only)?;
     Ok(report)
 }
 
-fn seed(data: &Path, shares: (u64, u64), stop: &Stop) -> Result<Seeded, Refusal> {
+fn seed(data: &Path, shares: (u64, u64), stop: &Stop) -> Result<Seeded, CommandError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|e| Refusal::new("internal", format!("cannot start the runtime: {e}")))?
+        .map_err(|e| CommandError::new("internal", format!("cannot start the runtime: {e}")))?
         .block_on(seed::seed(data, shares, stop))
 }
 

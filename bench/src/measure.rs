@@ -12,14 +12,16 @@ use crate::large_lists;
 use crate::load::{self, Load, Sample};
 use crate::overload;
 use crate::refusals;
-use crate::report::{Report, Row, SHARES};
+use crate::report::{BenchReport, ReportRow, SHARES};
 use crate::rows::{self, Against, Plan, Tokens};
 use crate::scratch::{Cores, Stop, pin};
+use crate::search_times;
 use crate::seed::{self, Seeded};
 use crate::server::{self, Bare, Server};
+use crate::sign_in;
+use tenantry::cli::command_error::CommandError;
 use tenantry::cli::print::ProgressLine;
 use tenantry::cli::progress::grouped;
-use tenantry::cli::refusal::Refusal;
 
 /// Minimum number of users of a run that also measures large changes and refused logins.
 const FOR_LARGE_ROWS: u64 = 10_000;
@@ -45,6 +47,7 @@ const DELETED: u64 = 10_000;
 pub(crate) enum Only {
     Overload,
     Refusals,
+    SignIn,
 }
 
 /// The parameters of a run.
@@ -61,9 +64,9 @@ pub(crate) struct Bench<'a> {
 /// Runs in this thread, in a separate runtime on the server's core.
 pub(crate) fn on_server_core<T>(
     cores: Option<Cores>,
-    work: impl Future<Output = Result<T, Refusal>>,
-) -> Result<T, Refusal> {
-    let failed = |e| Refusal::new("internal", format!("cannot start the runtime: {e}"));
+    work: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
+    let failed = |e| CommandError::new("internal", format!("cannot start the runtime: {e}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     pin(cores.map(|cores| cores.server));
     let done = runtime.block_on(work);
@@ -73,25 +76,29 @@ pub(crate) fn on_server_core<T>(
 
 impl Bench<'_> {
     /// Measures everything, or only a part.
-    pub(crate) fn run(&self, report: &mut Report, only: Option<Only>) -> Result<(), Refusal> {
+    pub(crate) fn run(&self, report: &mut BenchReport, only: Option<Only>) -> Result<(), CommandError> {
         let mut progress = ProgressLine::new();
         pin(self.cores.map(|cores| cores.load));
-        if only != Some(Only::Refusals) {
+        if !matches!(only, Some(Only::Refusals | Only::SignIn)) {
             self.rows_and_overload(report, only == Some(Only::Overload), &mut progress)?;
         }
         // They take minutes: a small run skips them unless they were requested.
         if only == Some(Only::Refusals) || (only.is_none() && self.seeded.users >= FOR_LARGE_ROWS) {
+            report.rows.extend(search_times::rows(self, &mut progress)?);
             report.rows.extend(refusals::rows(self, &mut progress)?);
+        }
+        if only == Some(Only::SignIn) {
+            report.rows.extend(sign_in::rows(self, &mut progress)?);
         }
         Ok(())
     }
 
     fn rows_and_overload(
         &self,
-        report: &mut Report,
+        report: &mut BenchReport,
         only_overload: bool,
         progress: &mut ProgressLine,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), CommandError> {
         let server = if only_overload {
             Server::start(self.binary, self.data, self.cores, self.stop)?
         } else {
@@ -109,7 +116,7 @@ impl Bench<'_> {
     }
 
     /// The rows except those of overload; and the server, which keeps running.
-    fn rows(&self, report: &mut Report, progress: &mut ProgressLine) -> Result<Server, Refusal> {
+    fn rows(&self, report: &mut BenchReport, progress: &mut ProgressLine) -> Result<Server, CommandError> {
         progress.say("measuring creates without HTTP");
         let looped = on_server_core(self.cores, seed::create_in_a_loop(self.data, self.time, self.stop))?;
         report.rows.push(rate(
@@ -138,7 +145,7 @@ impl Bench<'_> {
         Ok(server)
     }
 
-    fn tokens(&self, server: &Server) -> Result<Tokens, Refusal> {
+    pub(crate) fn tokens(&self, server: &Server) -> Result<Tokens, CommandError> {
         let (id, secret) = &self.seeded.small_client;
         let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
         let huge = server.token(&rows::login(), self.stop)?;
@@ -146,8 +153,8 @@ impl Bench<'_> {
     }
 
     /// The median of several starts, in milliseconds.
-    fn starts(&self) -> Result<f64, Refusal> {
-        let starts: Result<Vec<f64>, Refusal> = (0..STARTS)
+    fn starts(&self) -> Result<f64, CommandError> {
+        let starts: Result<Vec<f64>, CommandError> = (0..STARTS)
             .map(|_| {
                 Ok(Server::start(self.binary, self.data, self.cores, self.stop)?.start.as_secs_f64()
                     * 1_000.0)
@@ -156,7 +163,7 @@ impl Bench<'_> {
         Ok(middle(starts?))
     }
 
-    pub(crate) fn pause(&self, time: Duration) -> Result<(), Refusal> {
+    pub(crate) fn pause(&self, time: Duration) -> Result<(), CommandError> {
         let begun = Instant::now();
         while begun.elapsed() < time {
             self.stop.check()?;
@@ -166,11 +173,11 @@ impl Bench<'_> {
     }
 }
 
-fn rate(id: &'static str, title: &str, per_second: f64) -> Row {
-    Row { id, title: title.to_owned(), unit: "operations", per_second, ..Row::default() }
+fn rate(id: &'static str, title: &str, per_second: f64) -> ReportRow {
+    ReportRow { id, title: title.to_owned(), unit: "operations", per_second, ..ReportRow::default() }
 }
 
-fn middle(mut of: Vec<f64>) -> f64 {
+pub(crate) fn middle(mut of: Vec<f64>) -> f64 {
     of.sort_by(f64::total_cmp);
     of.get(of.len() / 2).copied().unwrap_or_default()
 }
@@ -185,18 +192,18 @@ struct Measuring<'a> {
 }
 
 impl<'a> Measuring<'a> {
-    fn start(bench: &'a Bench<'a>, server: &'a Server, looped: f64) -> Result<Self, Refusal> {
+    fn start(bench: &'a Bench<'a>, server: &'a Server, looped: f64) -> Result<Self, CommandError> {
         let huge = server.token(&rows::login(), bench.stop)?;
         Ok(Self { bench, server, bare: Bare::start(bench.cores)?, huge, looped })
     }
 
-    fn load(&self, plan: &mut Plan<'_>, connections: usize, time: Duration) -> Result<Sample, Refusal> {
+    fn load(&self, plan: &mut Plan<'_>, connections: usize, time: Duration) -> Result<Sample, CommandError> {
         let address = self.server.address;
         let load = self.many(address, connections, time);
         load::run(&Load { status: plan.status, ..load }, &mut plan.ask, self.bench.stop)
     }
 
-    fn bare(&self, connections: usize, time: Duration) -> Result<Sample, Refusal> {
+    fn bare(&self, connections: usize, time: Duration) -> Result<Sample, CommandError> {
         let load = self.many(self.bare.address, connections, time);
         load::run(&load, &mut rows::ask_bare(&self.huge), self.bench.stop)
     }
@@ -208,14 +215,14 @@ impl<'a> Measuring<'a> {
     }
 
     /// The bare endpoint itself.
-    fn base(&self) -> Result<Row, Refusal> {
+    fn base(&self) -> Result<ReportRow, CommandError> {
         let (time, connections) = (self.bench.time, self.bench.connections);
         self.bare(connections, time / 8)?;
-        let row = Row::of("bare", "bare endpoint, 300 bytes".into(), &self.bare(connections, time)?);
-        Ok(Row { alone: Some(self.bare(1, time / 4)?.percentiles(SHARES)), ..row })
+        let row = ReportRow::of("bare", "bare endpoint, 300 bytes".into(), &self.bare(connections, time)?);
+        Ok(ReportRow { alone: Some(self.bare(1, time / 4)?.percentiles(SHARES)), ..row })
     }
 
-    fn row(&mut self, mut plan: Plan<'_>) -> Result<Row, Refusal> {
+    fn row(&mut self, mut plan: Plan<'_>) -> Result<ReportRow, CommandError> {
         let time = self.bench.time;
         let connections = if plan.connections == 0 { self.bench.connections } else { plan.connections };
         let timeout = WARM_UP + WARM_UP_PER_USER * u32::try_from(self.bench.seeded.users).unwrap_or(u32::MAX);
@@ -228,7 +235,7 @@ impl<'a> Measuring<'a> {
         let most = watch.end();
         let alone = if plan.alone { Some(self.load(&mut plan, 1, time / 4)?) } else { None };
         failed += alone.as_ref().map_or(0, |alone| alone.failed);
-        let mut row = Row::of(plan.id, plan.title, &sample);
+        let mut row = ReportRow::of(plan.id, plan.title, &sample);
         row.failed += failed;
         row.ratio = Some((ratio, plan.against.name()));
         row.alone = alone.map(|alone| alone.percentiles(SHARES));
@@ -238,7 +245,7 @@ impl<'a> Measuring<'a> {
     }
 
     /// A row, and its ratio to its baseline.
-    fn against(&self, plan: &mut Plan<'_>, connections: usize) -> Result<(Sample, f64), Refusal> {
+    fn against(&self, plan: &mut Plan<'_>, connections: usize) -> Result<(Sample, f64), CommandError> {
         let bench = self.bench;
         match plan.against {
             Against::Bare => self.in_turns(plan, connections, TURNS, |time| {
@@ -262,8 +269,8 @@ impl<'a> Measuring<'a> {
         plan: &mut Plan<'_>,
         connections: usize,
         turns: u32,
-        other: impl Fn(Duration) -> Result<f64, Refusal>,
-    ) -> Result<(Sample, f64), Refusal> {
+        other: impl Fn(Duration) -> Result<f64, CommandError>,
+    ) -> Result<(Sample, f64), CommandError> {
         let slice = self.bench.time / turns;
         let (mut all, mut ratios) = (Sample::default(), Vec::new());
         for _ in 0..turns {
@@ -276,7 +283,7 @@ impl<'a> Measuring<'a> {
     }
 
     /// The whole list, as one response.
-    fn list(&self) -> Result<Row, Refusal> {
+    fn list(&self) -> Result<ReportRow, CommandError> {
         let bench = self.bench;
         let (request, bare) = (rows::ask_list(&self.huge), self.bare(bench.connections, bench.time / 8)?);
         let before = self.server.memory();
@@ -290,7 +297,7 @@ impl<'a> Measuring<'a> {
             answer.took.as_secs_f64() * 1_000.0,
             (most - before.own).max(0.0)
         );
-        Ok(Row {
+        Ok(ReportRow {
             unit: "users",
             ratio: Some((per_second / bare.per_second(), "bare")),
             memory: Some((self.server.memory(), most)),
@@ -300,7 +307,7 @@ impl<'a> Measuring<'a> {
     }
 
     /// Logins, and their effect on a client that reads.
-    fn logins(&mut self) -> Result<[Row; 2], Refusal> {
+    fn logins(&mut self) -> Result<[ReportRow; 2], CommandError> {
         let alone = self.row(rows::logins(LOGINS))?;
         let (bench, address) = (self.bench, self.server.address);
         let logging_in = {
@@ -320,16 +327,16 @@ impl<'a> Measuring<'a> {
         let mut ask = rows::ask_user(&self.huge, bench.seeded, bench.seeded.users);
         let reads = bench.pause(bench.time / 4).and_then(|()| load::run(&load, &mut ask, bench.stop));
         let logins =
-            logging_in.join().unwrap_or_else(|_| Err(Refusal::new("internal", "a thread panicked")))?;
+            logging_in.join().unwrap_or_else(|_| Err(CommandError::new("internal", "a thread panicked")))?;
         let title = format!("GET one user with one connection, beside {LOGINS} clients that log in");
-        let mut beside = Row::of("get-beside-logins", title, &reads?);
+        let mut beside = ReportRow::of("get-beside-logins", title, &reads?);
         (beside.alone, beside.latencies) = (beside.latencies, None);
         beside.failed += logins.failed;
         Ok([alone, beside])
     }
 
     /// An import of prepared users, each with a hash of another system.
-    fn import(&self) -> Result<Row, Refusal> {
+    fn import(&self) -> Result<ReportRow, CommandError> {
         let count = IMPORTED.min(self.bench.seeded.users / 2);
         let request = rows::import(&self.huge, "in", count);
         let watch = self.server.watch();
@@ -339,7 +346,7 @@ impl<'a> Measuring<'a> {
         let title = format!("import of {} prepared users over HTTP (users/s)", grouped(count));
         let told = format!(r#""created":{count},"#);
         let is_done = answer.status == 200 && String::from_utf8_lossy(&answer.body).contains(&told);
-        Ok(Row {
+        Ok(ReportRow {
             unit: "users",
             ratio: Some((per_second / self.looped, "loop")),
             memory: Some((self.server.memory(), most)),
@@ -349,7 +356,7 @@ impl<'a> Measuring<'a> {
     }
 
     /// A bulk delete of the last seeded users.
-    fn delete(&self) -> Result<Row, Refusal> {
+    fn delete(&self) -> Result<ReportRow, CommandError> {
         let seeded = self.bench.seeded;
         let count = DELETED.min(seeded.users / 2);
         let end = seeded.first_id + i64::try_from(seeded.users).unwrap_or_default();
@@ -370,7 +377,7 @@ impl<'a> Measuring<'a> {
             grouped(count),
             answer.took.as_secs_f64() * 1_000.0
         );
-        Ok(Row {
+        Ok(ReportRow {
             unit: "users",
             ratio: Some((per_second / self.looped, "loop")),
             memory: Some((self.server.memory(), most)),

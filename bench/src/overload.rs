@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use crate::load::{self, Load, Sample};
 use crate::measure::Bench;
 use crate::paced::{self, Paced};
-use crate::report::{Row, SHARES, p99};
+use crate::report::{ReportRow, SHARES, p99};
 use crate::rows::{self, Tokens};
 use crate::seed::Seeded;
 use crate::server::Server;
+use tenantry::cli::command_error::CommandError;
 use tenantry::cli::print::ProgressLine;
 use tenantry::cli::progress::grouped;
-use tenantry::cli::refusal::Refusal;
 
 /// Multiple of the sustainable rate that overloads the server.
 const TIMES: f64 = 4.0;
@@ -50,7 +50,7 @@ pub(crate) fn rows(
     server: &Server,
     tokens: &Tokens,
     progress: &mut ProgressLine,
-) -> Result<Vec<Row>, Refusal> {
+) -> Result<Vec<ReportRow>, CommandError> {
     let overload = Overload { bench, server, tokens };
     progress.say("measuring: creates at 4 × the rate");
     let mut rows = overload.creates()?;
@@ -71,7 +71,7 @@ impl Overload<'_> {
     }
 
     /// Creates at the sustainable rate, slightly below it, and at four times that rate.
-    fn creates(&self) -> Result<Vec<Row>, Refusal> {
+    fn creates(&self) -> Result<Vec<ReportRow>, CommandError> {
         let (time, stop) = (self.bench.time, self.bench.stop);
         let mut ask = rows::ask_create(&self.tokens.huge, "over".into());
         let closed = self.load(self.bench.connections, time, 201);
@@ -80,7 +80,7 @@ impl Overload<'_> {
         let rate = sustained.per_second();
         let title = format!("creates, {} clients, closed loop", self.bench.connections);
         let refused = Some(sustained.refused_share());
-        let base = Row { refused, ..Row::of("create-sustained", title, &sustained) };
+        let base = ReportRow { refused, ..ReportRow::of("create-sustained", title, &sustained) };
         let mut rows = Vec::new();
         for (id, times) in [("create-calm", CALM), ("create-overload", TIMES)] {
             let open = self.load(MANY, time, 201);
@@ -92,7 +92,7 @@ impl Overload<'_> {
     }
 
     /// The latencies of a client of a small partner, alone and while the huge one floods.
-    fn neighbours(&self) -> Result<Vec<Row>, Refusal> {
+    fn neighbours(&self) -> Result<Vec<ReportRow>, CommandError> {
         let slice = self.bench.time / TURNS;
         let mut alone = Sample::default();
         let mut beside = FLOODS.map(|_| (Sample::default(), Sample::default()));
@@ -106,17 +106,20 @@ impl Overload<'_> {
         }
         let base = alone.percentiles(SHARES);
         let title = format!("GET one user, a quiet client of a small partner, {QUIET}/s");
-        let mut rows =
-            vec![Row { latencies: None, alone: Some(base), ..Row::of("quiet-alone", title, &alone) }];
+        let mut rows = vec![ReportRow {
+            latencies: None,
+            alone: Some(base),
+            ..ReportRow::of("quiet-alone", title, &alone)
+        }];
         for ((_, id, what), (quiet, flooding)) in FLOODS.into_iter().zip(beside) {
             let found = quiet.percentiles(SHARES);
             let title = format!("the same beside {} clients of the huge one: {what}", self.clients(id));
-            rows.push(Row {
+            rows.push(ReportRow {
                 ratio: Some((p99(found) / p99(base).max(1e-9), "p99")),
                 alone: Some(found),
                 failed: quiet.failed + flooding.failed,
                 refused: Some(flooding.refused_share()),
-                ..Row::of(id, title, &flooding)
+                ..ReportRow::of(id, title, &flooding)
             });
         }
         Ok(rows)
@@ -126,14 +129,14 @@ impl Overload<'_> {
         if id == "quiet-beside-imports" { 1 } else { self.bench.connections }
     }
 
-    fn quiet(&self, time: Duration) -> Result<Sample, Refusal> {
+    fn quiet(&self, time: Duration) -> Result<Sample, CommandError> {
         let load = Load { may_refuse: false, ..self.load(1, time, 200) };
         let mut ask = rows::ask_neighbour(&self.tokens.small, self.bench.seeded);
         paced::quiet(&load, QUIET, &mut ask, self.bench.stop)
     }
 
     /// The results of the quiet client in a slice, and of the flood, which begins before and ends after it.
-    fn beside(&self, flood: Flood, turn: u32, slice: Duration) -> Result<(Sample, Sample), Refusal> {
+    fn beside(&self, flood: Flood, turn: u32, slice: Duration) -> Result<(Sample, Sample), CommandError> {
         let flooding = {
             let load = self.load(self.bench.connections, slice * 3 / 2, 200);
             let (tokens, seeded) = (self.tokens.clone(), self.bench.seeded.clone());
@@ -147,20 +150,20 @@ impl Overload<'_> {
         };
         let quiet = self.bench.pause(slice / 4).and_then(|()| self.quiet(slice));
         let flooding =
-            flooding.join().unwrap_or_else(|_| Err(Refusal::new("internal", "a thread panicked")))?;
+            flooding.join().unwrap_or_else(|_| Err(CommandError::new("internal", "a thread panicked")))?;
         Ok((quiet?, flooding))
     }
 }
 
 /// A row of the open loop, compared with the latencies at the sustainable rate.
-fn asked(id: &'static str, times: f64, rate: f64, paced: &Paced, base: Option<[f64; 5]>) -> Row {
+fn asked(id: &'static str, times: f64, rate: f64, paced: &Paced, base: Option<[f64; 5]>) -> ReportRow {
     let Paced { sample, unsent } = paced;
     let title = format!("creates at {times} × that rate, {}/s, open loop", grouped(rate.round() as u64));
-    let row = Row::of(id, title, sample);
+    let row = ReportRow::of(id, title, sample);
     let ratio = row.latencies.zip(base).map(|(own, base)| (p99(own) / p99(base).max(1e-9), "p99"));
     let note =
         (*unsent > 0).then(|| format!("{unsent} requests were due and not sent: all connections waited"));
-    Row { ratio, refused: Some(sample.refused_share()), note, ..row }
+    ReportRow { ratio, refused: Some(sample.refused_share()), note, ..row }
 }
 
 impl Flood {
@@ -171,7 +174,7 @@ impl Flood {
         tokens: &Tokens,
         seeded: &Seeded,
         stop: &crate::scratch::Stop,
-    ) -> Result<Sample, Refusal> {
+    ) -> Result<Sample, CommandError> {
         match self {
             // Some of the others are deleted by then.
             Self::Gets => load::run(load, &mut rows::ask_user(&tokens.huge, seeded, seeded.users / 2), stop),
@@ -187,7 +190,12 @@ impl Flood {
 }
 
 /// Sequential imports for the duration of the load; users per second.
-fn imports(load: &Load, turn: u32, tokens: &Tokens, stop: &crate::scratch::Stop) -> Result<Sample, Refusal> {
+fn imports(
+    load: &Load,
+    turn: u32,
+    tokens: &Tokens,
+    stop: &crate::scratch::Stop,
+) -> Result<Sample, CommandError> {
     let count = ((load.time.as_secs_f64() * IMPORTED) as u64).max(10);
     let (mut sample, begun, mut at) = (Sample::default(), Instant::now(), 0);
     while begun.elapsed() < load.time {

@@ -8,7 +8,7 @@ use rustix::event::{Timespec, epoll};
 
 use crate::load::{Ask, Connection, Generator, Load, READ, Sample, TIMEOUT, measure, worked};
 use crate::scratch::Stop;
-use tenantry::cli::refusal::Refusal;
+use tenantry::cli::command_error::CommandError;
 
 /// Maximum sleep between two checks for due requests and whether the run was stopped.
 const LOOK: Duration = Duration::from_millis(100);
@@ -22,14 +22,14 @@ pub(crate) struct Paced {
 }
 
 /// Sends `rate` requests per second over many connections.
-pub(crate) fn run(load: &Load, rate: f64, ask: &mut Ask<'_>, stop: &Stop) -> Result<Paced, Refusal> {
+pub(crate) fn run(load: &Load, rate: f64, ask: &mut Ask<'_>, stop: &Stop) -> Result<Paced, CommandError> {
     let paced = Generator::open(load).and_then(|generator| paced(generator, load, rate, ask, stop));
     stop.check()?;
     paced.map_err(failed)
 }
 
-fn failed(e: io::Error) -> Refusal {
-    Refusal::new("load", format!("a request failed: {e}"))
+fn failed(e: io::Error) -> CommandError {
+    CommandError::new("load", format!("a request failed: {e}"))
 }
 
 fn paced(
@@ -89,7 +89,7 @@ fn paced(
 
 /// The results of one quiet client that sends `rate` requests per second over one connection: it sleeps between its
 /// requests and waits for each response.
-pub(crate) fn quiet(load: &Load, rate: f64, ask: &mut Ask<'_>, stop: &Stop) -> Result<Sample, Refusal> {
+pub(crate) fn quiet(load: &Load, rate: f64, ask: &mut Ask<'_>, stop: &Stop) -> Result<Sample, CommandError> {
     let sample = one_by_one(load, Duration::from_secs_f64(1.0 / rate), ask, stop);
     stop.check()?;
     sample.map_err(failed)

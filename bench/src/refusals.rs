@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use crate::load::{self, Load, Sample};
 use crate::measure::Bench;
 use crate::names::{Dice, Names};
-use crate::report::{Row, SHARES, p99};
+use crate::report::{ReportRow, SHARES, p99};
 use crate::rows;
 use crate::scratch::Stop;
 use crate::seed::PASSWORD;
 use crate::server::{Server, token_request};
+use tenantry::cli::command_error::CommandError;
 use tenantry::cli::print::ProgressLine;
-use tenantry::cli::refusal::Refusal;
 
 /// Nobody is locked or rate-limited meanwhile: that would only help.
 const SETTINGS: [&str; 6] = [
@@ -35,7 +35,7 @@ const SLOT: Duration = Duration::from_millis(60);
 const MOST_EXPENSIVE: &str = "$2b$13$abcdefghijklmnopqrstuuKNj3B0UBWGwSQWggCU91.xLxJdl9ZBe";
 
 /// Measures both.
-pub(crate) fn rows(bench: &Bench<'_>, progress: &mut ProgressLine) -> Result<Vec<Row>, Refusal> {
+pub(crate) fn rows(bench: &Bench<'_>, progress: &mut ProgressLine) -> Result<Vec<ReportRow>, CommandError> {
     let server = Server::start_with(bench.binary, bench.data, &SETTINGS, bench.cores, bench.stop)?;
     let refusals = Refusals { bench, server: &server };
     let kinds = refusals.seed()?;
@@ -49,7 +49,7 @@ pub(crate) fn rows(bench: &Bench<'_>, progress: &mut ProgressLine) -> Result<Vec
 
 /// A kind of user, and a refused login of it.
 #[derive(Debug, Clone)]
-struct Kind {
+struct RefusalKind {
     id: &'static str,
     title: &'static str,
     request: Vec<u8>,
@@ -137,7 +137,7 @@ struct Refusals<'a> {
 
 impl Refusals<'_> {
     /// Imports users: names, statuses and hashes.
-    fn import(&self, users: &[(String, &str, Option<&str>)]) -> Result<(), Refusal> {
+    fn import(&self, users: &[(String, &str, Option<&str>)]) -> Result<(), CommandError> {
         let (token, names) = (self.server.token(&rows::login(), self.bench.stop)?, Names::new());
         let mut body = String::new();
         for (name, status, hash) in users {
@@ -160,12 +160,12 @@ impl Refusals<'_> {
         let told = format!(r#""created":{},"#, users.len());
         match answer.status == 200 && String::from_utf8_lossy(&answer.body).contains(&told) {
             true => Ok(()),
-            false => Err(Refusal::new("server", "users with hashes of other systems were not imported")),
+            false => Err(CommandError::new("server", "users with hashes of other systems were not imported")),
         }
     }
 
     /// A user per kind. The first one does not exist.
-    fn seed(&self) -> Result<Vec<Kind>, Refusal> {
+    fn seed(&self) -> Result<Vec<RefusalKind>, CommandError> {
         let own = crate::measure::on_server_core(self.bench.cores, async {
             let hasher = tenantry_passwords::Hasher::new(
                 1,
@@ -187,25 +187,29 @@ impl Refusals<'_> {
             let form = format!("grant_type=password&client_id=tenantry&username={name}&password={password}");
             token_request(&form)
         };
-        let mut kinds = vec![Kind {
+        let mut kinds = vec![RefusalKind {
             id: "refused-unknown",
             title: "unknown user",
             request: login("nobody-at-all", false),
         }];
         for (id, title, _, _, is_right) in KINDS {
-            kinds.push(Kind { id, title, request: login(id, is_right) });
+            kinds.push(RefusalKind { id, title, request: login(id, is_right) });
         }
         let (client, secret) = &self.bench.seeded.small_client;
         let form = format!(
             "grant_type=password&client_id={client}&client_secret={secret}&username=admin&password={PASSWORD}"
         );
         let request = token_request(&form);
-        kinds.push(Kind { id: "refused-client", title: "another partner's client, right password", request });
+        kinds.push(RefusalKind {
+            id: "refused-client",
+            title: "another partner's client, right password",
+            request,
+        });
         Ok(kinds)
     }
 
     /// How much the times of each kind differ from those of a nonexistent user.
-    fn differences(&self, kinds: &[Kind]) -> Result<Vec<Row>, Refusal> {
+    fn differences(&self, kinds: &[RefusalKind]) -> Result<Vec<ReportRow>, CommandError> {
         let count = ((self.bench.time.as_secs_f64() * SAMPLES_PER_SECOND) as usize).clamp(2, 100);
         // The first refusals make the server measure expensive hashes.
         for _ in 0..3 {
@@ -220,9 +224,9 @@ impl Refusals<'_> {
             let title = format!("refused login: {}", kind.title);
             let d = kolmogorov_smirnov(&unknown.latencies, &sample.latencies);
             let is_unknown = kind.id == "refused-unknown";
-            let row = Row::of(kind.id, title, &sample);
+            let row = ReportRow::of(kind.id, title, &sample);
             let latencies = row.latencies;
-            rows.push(Row {
+            rows.push(ReportRow {
                 ratio: (!is_unknown).then_some((d, "D")),
                 latencies: None,
                 alone: latencies,
@@ -234,7 +238,7 @@ impl Refusals<'_> {
     }
 
     /// `count` refusals per kind, one login after the other, in a new random order for each round.
-    fn interleaved(&self, kinds: &[Kind], count: usize) -> Result<Vec<Sample>, Refusal> {
+    fn interleaved(&self, kinds: &[RefusalKind], count: usize) -> Result<Vec<Sample>, CommandError> {
         let (mut dice, mut slots) = (Dice::new(7), vec![Vec::new(); kinds.len()]);
         for round in 0..count {
             let mut order: Vec<usize> = (0..kinds.len()).collect();
@@ -256,18 +260,18 @@ impl Refusals<'_> {
                 std::thread::spawn(move || one_kind(address, &request, &slots, begun, &stop))
             })
             .collect();
-        let failed = |_| Err(Refusal::new("internal", "a thread panicked"));
+        let failed = |_| Err(CommandError::new("internal", "a thread panicked"));
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(failed)).collect()
     }
 
-    fn seed_hammered(&self) -> Result<(), Refusal> {
+    fn seed_hammered(&self) -> Result<(), CommandError> {
         let users: Vec<_> =
             (0..HAMMERED).map(|n| (format!("hammered-{n}"), "ACTIVE", Some(MOST_EXPENSIVE))).collect();
         self.import(&users)
     }
 
     /// Correct logins of another user, alone and beside many wrong ones of users with an expensive hash.
-    fn hammered(&self) -> Result<[Row; 2], Refusal> {
+    fn hammered(&self) -> Result<[ReportRow; 2], CommandError> {
         let right = from("192.0.2.1", &rows::login());
         let logins = |time: Duration| {
             let load = self.load(1, time, 200);
@@ -294,21 +298,21 @@ impl Refusals<'_> {
         };
         let beside = self.bench.pause(self.bench.time / 4).and_then(|()| logins(self.bench.time));
         let hammering =
-            hammering.join().unwrap_or_else(|_| Err(Refusal::new("internal", "a thread panicked")))?;
+            hammering.join().unwrap_or_else(|_| Err(CommandError::new("internal", "a thread panicked")))?;
         let (beside, base) = (beside?, alone.percentiles(SHARES));
         let found = beside.percentiles(SHARES);
         let title = format!(
             "the same beside {HAMMERING} clients that guess passwords of {HAMMERED} users with bcrypt 13"
         );
-        let row = Row::of("login-beside-guesses", title, &hammering);
+        let row = ReportRow::of("login-beside-guesses", title, &hammering);
         Ok([
-            Row {
+            ReportRow {
                 latencies: None,
                 alone: Some(base),
                 busy: 0.0,
-                ..Row::of("login-alone", "log in, right password, one connection".into(), &alone)
+                ..ReportRow::of("login-alone", "log in, right password, one connection".into(), &alone)
             },
-            Row {
+            ReportRow {
                 ratio: Some((p99(found) / p99(base).max(1e-9), "p99")),
                 alone: Some(found),
                 failed: beside.failed + hammering.failed,
@@ -331,7 +335,7 @@ fn one_kind(
     slots: &[usize],
     begun: Instant,
     stop: &Stop,
-) -> Result<Sample, Refusal> {
+) -> Result<Sample, CommandError> {
     let mut sample = Sample::default();
     for slot in slots {
         let due = begun + SLOT * u32::try_from(*slot).unwrap_or(u32::MAX);
@@ -352,7 +356,7 @@ fn from(address: &str, form: &str) -> Vec<u8> {
 }
 
 /// The largest distance between the two distributions, 0 to 1.
-fn kolmogorov_smirnov(one: &[u32], other: &[u32]) -> f64 {
+pub(crate) fn kolmogorov_smirnov(one: &[u32], other: &[u32]) -> f64 {
     let share = |of: &[u32], upto: u32| {
         of.iter().filter(|value| **value <= upto).count() as f64 / of.len().max(1) as f64
     };

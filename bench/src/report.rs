@@ -19,7 +19,7 @@ const TOO_BUSY: f64 = 0.95;
 
 /// One operation.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Row {
+pub(crate) struct ReportRow {
     pub(crate) id: &'static str,
     pub(crate) title: String,
     /// The unit of the rate.
@@ -42,7 +42,7 @@ pub(crate) struct Row {
     pub(crate) note: Option<String>,
 }
 
-impl Row {
+impl ReportRow {
     pub(crate) fn of(id: &'static str, title: String, sample: &Sample) -> Self {
         Self {
             id,
@@ -63,7 +63,7 @@ impl Row {
 
 /// A whole run.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Report {
+pub(crate) struct BenchReport {
     pub(crate) users: u64,
     pub(crate) partners: u64,
     pub(crate) seconds: f64,
@@ -78,10 +78,10 @@ pub(crate) struct Report {
     /// From its start to the first response, in milliseconds: the median of several starts.
     pub(crate) start_ms: f64,
     pub(crate) binary_bytes: u64,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<ReportRow>,
 }
 
-impl Report {
+impl BenchReport {
     pub(crate) fn failed(&self) -> u64 {
         self.rows.iter().map(|row| row.failed).sum()
     }
@@ -188,8 +188,8 @@ impl Report {
         if self.rows.iter().any(|row| row.ratio.is_some_and(|(_, name)| name == "D")) {
             writeln!(
                 out,
-                "D is the Kolmogorov-Smirnov statistic of the times of 100 refusals and those of unknown users: up to \
-                 0.276 they are indistinguishable"
+                "D is the Kolmogorov-Smirnov statistic of the times of 100 refusals and those of unknown users, up to \
+                 0.276 they are indistinguishable; or of 500 searches and those for a word that nobody has, up to 0.123"
             )?;
         }
         self.warnings().iter().try_for_each(|warning| writeln!(out, "note: {warning}"))
@@ -219,7 +219,7 @@ impl Report {
     }
 }
 
-fn row(row: &Row) -> Value {
+fn row(row: &ReportRow) -> Value {
     json!({
         "id": row.id,
         "title": row.title,

@@ -194,8 +194,18 @@ fn searches<'a>(seeded: &'a Seeded, tokens: &'a Tokens) -> Vec<Plan<'a>> {
     ]
 }
 
-fn search(out: &mut Vec<u8>, token: &str, term: &str) {
+pub(crate) fn search(out: &mut Vec<u8>, token: &str, term: &str) {
     get(out, token, format_args!("/api/v1/users?pageSize=10&search={term}"));
+}
+
+/// A word as a value in a query.
+pub(crate) fn encoded(word: &str) -> String {
+    word.bytes().fold(String::new(), |text, byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' => {
+            text + char::from(byte).encode_utf8(&mut [0; 4])
+        }
+        byte => text + &format!("%{byte:02X}"),
+    })
 }
 
 /// Evaluations for the user in all groups. Every second one is for an action that nobody has.

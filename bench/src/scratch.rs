@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::thread::CpuSet;
 
-use tenantry::cli::refusal::Refusal;
+use tenantry::cli::command_error::CommandError;
 use tenantry_core::random::Random;
 
 /// The magic number of a file system in memory (`linux/magic.h`): nothing on it is durable.
@@ -23,8 +23,8 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     /// Creates one below `parent`, if there is enough disk space.
-    pub(crate) fn make(parent: &Path, users: u64, keep: bool) -> Result<Self, Refusal> {
-        let wrong = |e| Refusal::of_named_file("work in", parent, &e);
+    pub(crate) fn make(parent: &Path, users: u64, keep: bool) -> Result<Self, CommandError> {
+        let wrong = |e| CommandError::of_named_file("work in", parent, &e);
         let parent = parent.canonicalize().map_err(wrong)?;
         let space = rustix::fs::statvfs(&parent).map_err(|e| wrong(e.into()))?;
         let (free, needed) = (space.f_bavail.saturating_mul(space.f_frsize), users * BYTES_PER_USER);
@@ -36,10 +36,10 @@ impl Scratch {
                 free >> 20,
                 needed >> 20
             );
-            return Err(Refusal::new("no-room", detail));
+            return Err(CommandError::new("no-room", detail));
         }
         let path = parent.join(format!("tenantry-bench-{}", Random::system().token::<9>()));
-        std::fs::create_dir(&path).map_err(|e| Refusal::of_named_file("make", &path, &e))?;
+        std::fs::create_dir(&path).map_err(|e| CommandError::of_named_file("make", &path, &e))?;
         Ok(Self { path, keep })
     }
 
@@ -77,10 +77,10 @@ pub(crate) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// Starts to watch the signals.
-    pub(crate) fn watch() -> Result<Self, Refusal> {
+    pub(crate) fn watch() -> Result<Self, CommandError> {
         let stop = Self::default();
         let told = stop.clone();
-        let failed = |e| Refusal::new("internal", format!("cannot watch signals: {e}"));
+        let failed = |e| CommandError::new("internal", format!("cannot watch signals: {e}"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let signal = {
             let _entered = runtime.enter();
@@ -96,9 +96,9 @@ impl Stop {
 
     /// # Errors
     /// If the run was stopped.
-    pub(crate) fn check(&self) -> Result<(), Refusal> {
+    pub(crate) fn check(&self) -> Result<(), CommandError> {
         if self.0.load(Ordering::SeqCst) {
-            return Err(Refusal::new("interrupted", "interrupted: nothing is reported"));
+            return Err(CommandError::new("interrupted", "interrupted: nothing is reported"));
         }
         Ok(())
     }
@@ -115,9 +115,10 @@ pub(crate) struct Cores {
 
 impl Cores {
     /// The first two cores that this process may use; `None` if there is only one: then nothing is pinned.
-    pub(crate) fn choose(given: Option<(usize, usize)>) -> Result<Option<Self>, Refusal> {
-        let allowed = rustix::thread::sched_getaffinity(None)
-            .map_err(|e| Refusal::new("internal", format!("cannot determine the available cores: {e}")))?;
+    pub(crate) fn choose(given: Option<(usize, usize)>) -> Result<Option<Self>, CommandError> {
+        let allowed = rustix::thread::sched_getaffinity(None).map_err(|e| {
+            CommandError::new("internal", format!("cannot determine the available cores: {e}"))
+        })?;
         let mut free = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
         match given {
             Some((server, load)) if allowed.is_set(server) && allowed.is_set(load) => {
@@ -127,7 +128,7 @@ impl Cores {
                 let all: Vec<String> = free.map(|core| core.to_string()).collect();
                 let detail =
                     format!("--cores {server},{load}: this process may use the cores {}", all.join(", "));
-                Err(Refusal::new("invalid", detail))
+                Err(CommandError::new("invalid", detail))
             }
             None => Ok(free.next().zip(free.next()).map(|(server, load)| Self { server, load })),
         }

@@ -6,17 +6,19 @@ use std::time::{Duration, Instant};
 use crate::names::{Names, username};
 use crate::scratch::Stop;
 use tenantry::app::App;
+use tenantry::cli::command_error::CommandError;
 use tenantry::cli::print::ProgressLine;
-use tenantry::cli::refusal::Refusal;
 use tenantry::config::Config;
+use tenantry_core::clients::ClientKind;
 use tenantry_core::clock::Clock;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, Profile, Status};
 use tenantry_core::random::Random;
 use tenantry_core::values;
+use tenantry_domain::client_changes::{self, ClientChange, NewClient};
 use tenantry_domain::groups::NewGroup;
 use tenantry_domain::users::NewUser;
-use tenantry_domain::{clients, groups, partners, permissions, unit, users};
+use tenantry_domain::{groups, partners, permissions, unit, users};
 use tenantry_passwords::HashCost;
 use tenantry_store::access::{Admin, Operator};
 
@@ -68,7 +70,7 @@ pub(crate) fn open(dir: &Path) -> Result<App> {
 ///
 /// # Errors
 /// The small partners leave too few users for the huge one.
-pub(crate) fn shares(count: u64, partners: Option<u64>) -> Result<(u64, u64), Refusal> {
+pub(crate) fn shares(count: u64, partners: Option<u64>) -> Result<(u64, u64), CommandError> {
     let partners = partners.unwrap_or_else(|| (count / 100).clamp(1, SMALL_PARTNERS));
     match count.checked_sub(partners * SMALL_USERS).filter(|huge| *huge >= FEWEST) {
         Some(huge) => Ok((huge, partners)),
@@ -76,13 +78,13 @@ pub(crate) fn shares(count: u64, partners: Option<u64>) -> Result<(u64, u64), Re
             let least = partners * SMALL_USERS + FEWEST;
             let detail =
                 format!("{partners} partners of {SMALL_USERS} and a larger one need --users {least} or more");
-            Err(Refusal::new("invalid", detail))
+            Err(CommandError::new("invalid", detail))
         }
     }
 }
 
 /// Fills the database in `dir`, `shares` as [`shares`] gives them.
-pub(crate) async fn seed(dir: &Path, shares: (u64, u64), stop: &Stop) -> Result<Seeded, Refusal> {
+pub(crate) async fn seed(dir: &Path, shares: (u64, u64), stop: &Stop) -> Result<Seeded, CommandError> {
     let (app, begun) = (open(dir)?, Instant::now());
     let (by, (huge, partners)) = (Operator::of_this_machine(), shares);
     let count = huge + partners * SMALL_USERS;
@@ -145,7 +147,7 @@ impl Seeding<'_> {
         rights: &Admin,
         from: std::ops::Range<u64>,
         groups: &[GroupId],
-    ) -> Result<i64, Refusal> {
+    ) -> Result<i64, CommandError> {
         let (mut first_id, mut at) = (None, from.start);
         while at < from.end {
             self.stop.check()?;
@@ -203,7 +205,7 @@ impl Seeding<'_> {
     }
 
     /// Gives each group its permission entries.
-    async fn permit(&self, rights: &Admin, groups: &[GroupId]) -> Result<(), Refusal> {
+    async fn permit(&self, rights: &Admin, groups: &[GroupId]) -> Result<(), CommandError> {
         for (n, group) in (0_i64..).zip(groups.iter().copied()) {
             self.stop.check()?;
             unit::write_large(&self.app.store, rights, move |tx| {
@@ -226,7 +228,7 @@ impl Seeding<'_> {
         &mut self,
         first: u64,
         count: u64,
-    ) -> Result<((String, String), std::ops::Range<i64>), Refusal> {
+    ) -> Result<((String, String), std::ops::Range<i64>), CommandError> {
         let (mut last, mut first_id) = (PartnerId(0), 0);
         for at in 0..count {
             self.stop.check()?;
@@ -236,10 +238,16 @@ impl Seeding<'_> {
             first_id = self.many(&rights, from + 1..from + SMALL_USERS, &[]).await?;
         }
         let ids = first_id..first_id + i64::try_from(SMALL_USERS).unwrap_or(2) - 1;
-        let within = self.by.within(last);
-        let made =
-            unit::write(&self.app.store, &within, move |tx| clients::create(tx, "bench", true)).await?;
-        Ok(((made.0.client_id, made.1), ids))
+        let settings = ClientChange {
+            name: Some(String::from("bench")),
+            is_admin: Some(true),
+            ..ClientChange::default()
+        };
+        let new = NewClient { kind: ClientKind::Confidential, settings };
+        let rights = self.by.as_admin_of(last);
+        let made = unit::write(&self.app.store, &rights, move |tx| client_changes::create(tx, &new)).await?;
+        let secret = made.secret.map(|secret| secret.to_string()).unwrap_or_default();
+        Ok(((made.client.client_id, secret), ids))
     }
 
     async fn partner(&self, n: u64) -> Result<PartnerId> {
@@ -261,7 +269,7 @@ fn checked(name: &str) -> Result<tenantry_core::model::Username> {
 
 /// Creates users without HTTP, one after the other, each in a separate durable transaction. Returns the rate per
 /// second.
-pub(crate) async fn create_in_a_loop(dir: &Path, time: Duration, stop: &Stop) -> Result<f64, Refusal> {
+pub(crate) async fn create_in_a_loop(dir: &Path, time: Duration, stop: &Stop) -> Result<f64, CommandError> {
     let app = open(dir)?;
     let (rights, names, begun) =
         (Operator::of_this_machine().as_admin_of(PartnerId(1)), Names::new(), Instant::now());
@@ -290,7 +298,7 @@ pub(crate) async fn create_in_a_loop(dir: &Path, time: Duration, stop: &Stop) ->
 }
 
 /// Computes argon2id hashes on one thread with a full queue. Returns the rate per second.
-pub(crate) async fn hash_in_a_loop(time: Duration, stop: &Stop) -> Result<f64, Refusal> {
+pub(crate) async fn hash_in_a_loop(time: Duration, stop: &Stop) -> Result<f64, CommandError> {
     let hasher = tenantry_passwords::Hasher::new(1, 2, HashCost::OWASP, Random::system())?;
     let hash = || hasher.hash(PASSWORD.to_owned().into());
     // The first one allocates the memory that the others reuse.
@@ -303,7 +311,7 @@ pub(crate) async fn hash_in_a_loop(time: Duration, stop: &Stop) -> Result<f64, R
             hash().await?;
             made += 1;
         }
-        Ok::<_, Refusal>(made)
+        Ok::<_, CommandError>(made)
     };
     let (one, other) = tokio::try_join!(some(), some())?;
     Ok(f64::from(one + other) / begun.elapsed().as_secs_f64())

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::bare;
 use crate::load;
 use crate::scratch::{Cores, Stop, pin};
-use tenantry::cli::refusal::Refusal;
+use tenantry::cli::command_error::CommandError;
 
 /// Timeout of a graceful shutdown.
 const FAREWELL: Duration = Duration::from_secs(30);
@@ -24,18 +24,18 @@ const FAREWELL: Duration = Duration::from_secs(30);
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// The server's binary: the given one, or the one beside this program.
-pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, Refusal> {
+pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, CommandError> {
     let missing = |path: &Path| {
         let detail = format!(
             "no such server: {}; build it with `cargo build --release`, or set one with --server",
             path.display()
         );
-        Refusal::new("server", detail)
+        CommandError::new("server", detail)
     };
     let path = match named {
         Some(path) => path.to_owned(),
         None => std::env::current_exe()
-            .map_err(|e| Refusal::new("internal", format!("cannot find this program: {e}")))?
+            .map_err(|e| CommandError::new("internal", format!("cannot find this program: {e}")))?
             .with_file_name("tenantry"),
     };
     // Absolute, since it is started in another directory.
@@ -75,7 +75,7 @@ impl Server {
         dir: &Path,
         cores: Option<Cores>,
         stop: &Stop,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, CommandError> {
         Self::start_with(binary, dir, &[], cores, stop)
     }
 
@@ -86,12 +86,14 @@ impl Server {
         settings: &[&str],
         cores: Option<Cores>,
         stop: &Stop,
-    ) -> Result<Self, Refusal> {
-        let failed = |e: std::io::Error| Refusal::new("server", format!("cannot start the server: {e}"));
+    ) -> Result<Self, CommandError> {
+        let failed = |e: std::io::Error| CommandError::new("server", format!("cannot start the server: {e}"));
         let log = std::fs::File::create(dir.with_extension("log")).map_err(failed)?;
         let mut command = Command::new(binary);
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data-dir"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn"])
+            // All requests come from one address.
+            .args(["--page-requests-per-address", "0", "--data-dir"])
             .arg(dir)
             .args(settings)
             // So that no other tenantry.toml is read.
@@ -118,11 +120,11 @@ impl Server {
         };
         server.address = server.announced().ok_or_else(|| {
             let log = std::fs::read_to_string(dir.with_extension("log")).unwrap_or_default();
-            Refusal::new("server", format!("the server did not start: {}", log.trim()))
+            CommandError::new("server", format!("the server did not start: {}", log.trim()))
         })?;
         let health = b"GET /healthz HTTP/1.1\r\nhost: bench\r\n\r\n";
         if load::once(server.address, health, stop)?.status != 200 {
-            return Err(Refusal::new("server", "the server is not healthy"));
+            return Err(CommandError::new("server", "the server is not healthy"));
         }
         server.start = begun.elapsed();
         Ok(server)
@@ -133,7 +135,7 @@ impl Server {
         let mut lines = BufReader::new(self.child.stdout.take()?).lines();
         let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
             let url = line.strip_prefix("API: ")?.trim().strip_suffix("/api/v1")?;
-            url.strip_prefix("http://")?.parse().ok()
+            url.strip_prefix("http://")?.replace("localhost:", "127.0.0.1:").parse().ok()
         });
         // Reads the remaining few lines, or the server would block on the pipe.
         lines.map_while(Result::ok).find(|line| line.starts_with("mail: "));
@@ -150,11 +152,13 @@ impl Server {
     }
 
     /// Requests a token.
-    pub(crate) fn token(&self, form: &str, stop: &Stop) -> Result<String, Refusal> {
+    pub(crate) fn token(&self, form: &str, stop: &Stop) -> Result<String, CommandError> {
         let answer = load::once(self.address, &token_request(form), stop)?;
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let token = body.get("access_token").and_then(Value::as_str).map(str::to_owned);
-        token.ok_or_else(|| Refusal::new("server", format!("a login was answered with {}", answer.status)))
+        token.ok_or_else(|| {
+            CommandError::new("server", format!("a login was answered with {}", answer.status))
+        })
     }
 }
 
@@ -221,8 +225,9 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
-    pub(crate) fn start(cores: Option<Cores>) -> Result<Self, Refusal> {
-        let failed = |e: std::io::Error| Refusal::new("bare", format!("cannot start the bare endpoint: {e}"));
+    pub(crate) fn start(cores: Option<Cores>) -> Result<Self, CommandError> {
+        let failed =
+            |e: std::io::Error| CommandError::new("bare", format!("cannot start the bare endpoint: {e}"));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -264,7 +269,7 @@ pub(crate) fn warm_up(
     ask: &mut load::Ask<'_>,
     timeout: Duration,
     stop: &Stop,
-) -> Result<bool, Refusal> {
+) -> Result<bool, CommandError> {
     let (begun, mut fast) = (Instant::now(), 0);
     while fast < IN_A_ROW {
         if begun.elapsed() > timeout {

@@ -1,16 +1,25 @@
-//! The command line. Only this file uses clap; settings come from the list in `config`.
+//! The command line. Only this module and `setting_flags` use clap; settings come from the list in `config`.
+
+mod client;
+
+mod values;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use clap::{Arg, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+pub use crate::cli::args::client::*;
+use crate::cli::setting_flags::{ABOUT_SETTINGS, add_settings};
 use crate::config::{self, Secret, Setting};
-use tenantry_core::model::{PartnerId, Status, UserId};
-use tenantry_core::rows::Format;
+use tenantry_core::model::{PartnerId, Status};
+use tenantry_core::rows::{Delimiter, Format};
+use tenantry_domain::user_export::Formulas;
+use tenantry_domain::user_import::Existing;
+use tenantry_passwords::UnusableHashes;
+
+pub use values::UserRef;
+use values::{delimiter, existing, format, formulas, partner_id, secret, status, unusable_hashes};
 
 /// A parsed command line.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,6 +56,11 @@ pub enum Command {
     Copy(CopyArgs),
     /// Show the settings in force and their origins, with secrets redacted
     Config(ConfigArgs),
+    /// Ask the running server whether it is ready: for the health check of a container
+    ///
+    /// Exits with 0 if /readyz of the server on the address of the settings answers that it is ready, otherwise with 1
+    /// and the reason. It does not need the database.
+    Health(HealthArgs),
     /// Manage partners (tenants)
     #[command(subcommand)]
     Partner(PartnerCommand),
@@ -59,6 +73,12 @@ pub enum Command {
     /// Manage the tokens of the operator API (/operator/v1)
     #[command(subcommand)]
     Operator(OperatorCommand),
+    /// Manage the keys that sign ID tokens
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Check the delivery of mail
+    #[command(subcommand)]
+    Mail(MailCommand),
     /// Import users of another system from a file with one row each
     ///
     /// A row is the body of a create, with names or ids in groups and an optional passwordHash of another system. Valid
@@ -77,6 +97,24 @@ pub enum Command {
     Restore(RestoreArgs),
 }
 
+/// `tenantry mail ...`
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum MailCommand {
+    /// Send a test mail and show the conversation with the relay
+    ///
+    /// Shows the settings in force, what is sent and received, and what TLS was negotiated; passwords and tokens are hidden.
+    /// The exit code is 0 if the relay accepts the mail and 1 if not. No server has to run.
+    Test(MailTest),
+}
+
+/// `tenantry mail test`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct MailTest {
+    /// The address to send the mail to
+    #[arg(value_name = "ADDRESS")]
+    pub address: String,
+}
+
 /// `tenantry import`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct ImportArgs {
@@ -86,9 +124,15 @@ pub struct ImportArgs {
     /// The id of the partner to import into
     #[arg(long, value_parser = partner_id)]
     pub partner: PartnerId,
-    /// ndjson or csv [default: by the file name]
+    /// ndjson or csv [default: by the file name; either can be compressed with gzip]
     #[arg(long, value_parser = format)]
     pub format: Option<Format>,
+    /// What separates the cells of CSV: comma, semicolon, tab or bar [default: by the first line]
+    #[arg(long, value_parser = delimiter)]
+    pub delimiter: Option<Delimiter>,
+    /// Do not import this column of CSV, known or unknown; repeatable
+    #[arg(long = "ignore-column", value_name = "NAME")]
+    pub ignore_columns: Vec<String>,
     /// Report the result that each row would have, and change nothing
     #[arg(long, conflicts_with_all = ["plan", "apply"])]
     pub dry_run: bool,
@@ -101,7 +145,20 @@ pub struct ImportArgs {
     /// Mail a temporary password to ACTIVE users without a passwordHash [default: no mail]
     #[arg(long)]
     pub send_mail: bool,
-    /// Write each rejected row to this file as a line of JSON, with its line number and the reasons
+    /// Also import weak password hashes: MD5 in any form, one round of SHA (phpass, md5-crypt, ...) [default: rejected]
+    #[arg(long, conflicts_with = "apply")]
+    pub allow_weak_hashes: bool,
+    /// Users whose password hash cannot be imported: refuse, or drop to import them without it [default: refuse]
+    #[arg(long, value_name = "refuse|drop", value_parser = unusable_hashes, conflicts_with = "apply")]
+    pub unknown_hashes: Option<UnusableHashes>,
+    /// A file with the password hash parameters of the Firebase console, for hashes of Firebase
+    #[arg(long, value_name = "FILE")]
+    pub firebase_hash_config: Option<PathBuf>,
+    /// What to do with a row whose user exists already, with its externalId or else its username: refuse (reject the
+    /// row), skip, or update (change the user to what the row gives)
+    #[arg(long, value_name = "HOW", default_value = "refuse", value_parser = existing, conflicts_with = "apply")]
+    pub existing: Existing,
+    /// Write each row that does not become a user to this file as a line of JSON, with its line and the reasons
     #[arg(long, value_name = "REPORT", conflicts_with = "plan")]
     pub report: Option<PathBuf>,
     /// Print JSON
@@ -121,6 +178,10 @@ pub struct ExportArgs {
     /// Also write passwordHash: whoever has the file can try to guess the passwords
     #[arg(long)]
     pub with_hashes: bool,
+    /// bare or quote: for CSV that is opened in a spreadsheet, quote puts an apostrophe before values that look like
+    /// formulas. Such a file is not for an import
+    #[arg(long, value_name = "HOW", default_value = "bare", value_parser = formulas)]
+    pub formulas: Formulas,
     /// The file to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -176,6 +237,14 @@ pub struct ConfigArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `tenantry health`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct HealthArgs {
+    /// The base URL of the server, such as http://127.0.0.1:8080 [default: by the setting listen]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
 }
 
 /// Arguments of commands that only list.
@@ -373,56 +442,6 @@ pub struct UserForce {
     pub json: bool,
 }
 
-/// `tenantry client ...`
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub enum ClientCommand {
-    /// Create a confidential client; its secret is printed once
-    Create(ClientCreate),
-    /// List a partner's clients
-    List(ClientList),
-    /// Revoke a client and its tokens
-    Revoke(ClientRevoke),
-}
-
-/// `tenantry client create`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct ClientCreate {
-    /// The partner's id
-    #[arg(long, value_parser = partner_id)]
-    pub partner: PartnerId,
-    /// A descriptive name
-    #[arg(long)]
-    pub name: String,
-    /// Give its technical account the rights of a partner admin
-    #[arg(long)]
-    pub admin: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `tenantry client list`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct ClientList {
-    /// The partner's id
-    #[arg(long, value_parser = partner_id)]
-    pub partner: PartnerId,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `tenantry client revoke`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct ClientRevoke {
-    /// The client_id
-    #[arg(value_name = "CLIENT_ID")]
-    pub client_id: String,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// `tenantry operator ...`
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum OperatorCommand {
@@ -456,58 +475,47 @@ pub struct OperatorRevoke {
     pub json: bool,
 }
 
-/// A reference to a user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum UserRef {
-    /// By id.
-    Id(UserId),
-    /// By username. A username that consists of digits is parsed as an id; refer to such a user by id.
-    Username(String),
+/// `tenantry key ...`
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum KeyCommand {
+    /// List the keys with their states
+    ///
+    /// A key is published as `next` before it signs, then it is `current`, and `old` as long as tokens that it has signed are
+    /// valid. One that is `unusable` cannot be unsealed.
+    List(ListArgs),
+    /// Replace the current keys
+    ///
+    /// The new keys are published now and sign in 24 hours, when every client has fetched them. The server does this every
+    /// 90 days by itself.
+    Rotate(KeyRotate),
+    /// Make new keys in place of those that cannot be unsealed, after the master key was lost
+    ///
+    /// On SQLite a new master key is made if its file is missing. Tokens that the removed keys have signed can no longer be
+    /// verified.
+    Reset(KeyReset),
 }
 
-impl FromStr for UserRef {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text.is_empty() {
-            return Err("must be an id or a username".into());
-        }
-        if text.bytes().all(|b| b.is_ascii_digit()) {
-            return positive(text).map(|id| Self::Id(UserId(id)));
-        }
-        Ok(Self::Username(text.to_owned()))
-    }
+/// `tenantry key rotate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct KeyRotate {
+    /// Sign with the new keys in a few seconds: clients that do not fetch an unknown key fail until they fetch the keys again
+    #[arg(long)]
+    pub now: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
-fn positive(text: &str) -> Result<i64, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be an integer from 1".into())
+/// `tenantry key reset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct KeyReset {
+    /// Replace all keys, also those that can be unsealed, and go on without a master key if there is none
+    #[arg(long)]
+    pub force: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
-
-/// Parsed later: clap's error for an invalid value quotes it, and it may contain a password.
-#[expect(clippy::unnecessary_wraps, reason = "the signature that clap requires")]
-fn secret(text: &str) -> Result<Secret, String> {
-    Ok(Secret::new(text))
-}
-
-fn partner_id(text: &str) -> Result<PartnerId, String> {
-    positive(text).map(PartnerId)
-}
-
-fn format(text: &str) -> Result<Format, String> {
-    Format::parse(text).ok_or_else(|| "must be ndjson or csv".into())
-}
-
-fn status(text: &str) -> Result<Status, String> {
-    Status::parse(&text.to_ascii_uppercase()).ok_or_else(|| "must be ACTIVE, INACTIVE or LOCKED".into())
-}
-
-/// Settings in the help of every command. The others are accepted everywhere too, but only `serve` and `config` list
-/// them, so that the help stays short.
-const EVERYWHERE: [&str; 3] = ["config", "data-dir", "database-url"];
-
-const ABOUT_SETTINGS: &str = "Every setting is a flag (--data-dir), an environment variable (TENANTRY_DATA_DIR) and a line \
-    of tenantry.toml (data-dir = \"...\"), in this order of precedence.";
 
 /// Parses a command line; `--help` and `--version` are errors too.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
@@ -536,39 +544,4 @@ fn tree(settings: &[Setting]) -> clap::Command {
     CommandLine::command()
         .after_help(ABOUT_SETTINGS)
         .mut_subcommands(|command| add_settings(command, settings))
-}
-
-fn add_settings(command: clap::Command, settings: &[Setting]) -> clap::Command {
-    if command.has_subcommands() {
-        return command.mut_subcommands(|below| add_settings(below, settings));
-    }
-    let all = matches!(command.get_name(), "serve" | "config");
-    // `partner create --admin-username` is the admin of that partner, not of the first one.
-    let taken: Vec<String> =
-        command.get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned)).collect();
-    let free = settings.iter().filter(|s| !taken.iter().any(|name| name == s.name));
-    let flags: Vec<Arg> = free.map(|s| flag(s).hide(!all && !EVERYWHERE.contains(&s.name))).collect();
-    command.args(flags).after_help(ABOUT_SETTINGS)
-}
-
-/// A setting as a flag. It has no default in clap: a flag that was not given must not override environment and file.
-fn flag(setting: &Setting) -> Arg {
-    let default = match &setting.value {
-        // A catalogue is too long: `tenantry config` shows it.
-        Value::Null | Value::Object(_) => None,
-        Value::Array(parts) if parts.is_empty() => Some("none".to_owned()),
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    };
-    let help = default
-        .map_or_else(|| setting.doc.to_owned(), |default| format!("{} [default: {default}]", setting.doc));
-    let arg = Arg::new(setting.name)
-        .long(setting.name)
-        .value_name(setting.value_name)
-        .help(help)
-        .help_heading("Settings");
-    match setting.value {
-        Value::Bool(_) => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
-        _ => arg,
-    }
 }

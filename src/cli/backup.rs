@@ -12,10 +12,10 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::cli::args::BackupArgs;
+use crate::cli::command_error::CommandError;
 use crate::cli::print::ProgressLine;
-use crate::cli::refusal::Refusal;
 use crate::cli::serve::stop_signal;
-use crate::cli::{Failure, lock, print, switch, way};
+use crate::cli::{Failure, data_access, lock, print, switch};
 use crate::config::Config;
 use tenantry_core::clock::{Clock, rfc3339};
 use tenantry_core::random::Random;
@@ -26,7 +26,7 @@ use tenantry_store::ops::backup::{self, BackupError};
 pub(super) fn run(config: &Config, args: &BackupArgs, out: &mut impl Write) -> Result<(), Failure> {
     let database = lock::database_file(config)?;
     if !lock::has_database(database)? {
-        return Err(way::nothing_at("database", database).into());
+        return Err(data_access::nothing_at("database", database).into());
     }
     check_name(&args.file, database)?;
     // Under another name of the file, SQLite would use another log, and the copy would lack what is in the server's.
@@ -37,9 +37,13 @@ pub(super) fn run(config: &Config, args: &BackupArgs, out: &mut impl Write) -> R
 }
 
 /// Refuses a name that exists, that cannot be created, or that the database may need.
-fn check_name(file: &Path, database: &Path) -> Result<(), Refusal> {
+/// What a backup and a restore say of a database with sealed keys.
+pub(super) const SEALED: &str = "needed: keys in it are sealed with the master key, which is not in the backup (master.key of the data directory, \
+     or master-key-file); keep a copy of it elsewhere";
+
+fn check_name(file: &Path, database: &Path) -> Result<(), CommandError> {
     let shown = file.display();
-    let refuse = |what: String| Err(Refusal::new("io", what));
+    let refuse = |what: String| Err(CommandError::new("io", what));
     match std::fs::symlink_metadata(file) {
         Ok(meta) if meta.is_dir() => return refuse(format!("{shown} is a directory: use a file in it")),
         Ok(_) => {
@@ -48,7 +52,7 @@ fn check_name(file: &Path, database: &Path) -> Result<(), Refusal> {
             ));
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(e) => return Err(Refusal::of_named_file("create the backup", file, &e)),
+        Err(e) => return Err(CommandError::of_named_file("create the backup", file, &e)),
     }
     let dir = switch::directory_of(file);
     if !dir.is_dir() {
@@ -71,25 +75,25 @@ struct Partial {
 }
 
 impl Partial {
-    fn create(file: &Path, random: &Random) -> Result<Self, Refusal> {
+    fn create(file: &Path, random: &Random) -> Result<Self, CommandError> {
         let path = backup::companion(file, &format!(".partial-{}", random.token::<6>()));
         OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&path)
-            .map_err(|e| Refusal::of_named_file("create the backup", file, &e))?;
+            .map_err(|e| CommandError::of_named_file("create the backup", file, &e))?;
         Ok(Self { path, file: file.to_owned() })
     }
 
     /// Renames it durably: a file with the final name is complete, also after a power cut.
-    fn finish(self) -> Result<(), Refusal> {
+    fn finish(self) -> Result<(), CommandError> {
         let failed = |e: io::Error| match e.kind() {
-            io::ErrorKind::AlreadyExists => Refusal::new(
+            io::ErrorKind::AlreadyExists => CommandError::new(
                 "io",
                 format!("{} exists now and was not changed: use another file", self.file.display()),
             ),
-            _ => Refusal::of_named_file("write the backup", &self.file, &e),
+            _ => CommandError::of_named_file("write the backup", &self.file, &e),
         };
         File::open(&self.path).and_then(|file| file.sync_all()).map_err(failed)?;
         switch::rename_to_new(&self.path, &self.file).map_err(failed)?;
@@ -107,8 +111,8 @@ impl Drop for Partial {
 }
 
 /// Makes the backup. A signal aborts it and leaves nothing behind.
-fn make_unless_stopped(partial: Partial, database: &Path) -> Result<Value, Refusal> {
-    let internal = |what: String| Refusal::new("internal", what);
+fn make_unless_stopped(partial: Partial, database: &Path) -> Result<Value, CommandError> {
+    let internal = |what: String| CommandError::new("internal", what);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -122,7 +126,7 @@ fn make_unless_stopped(partial: Partial, database: &Path) -> Result<Value, Refus
             made = made => made.unwrap_or_else(|_| Err(internal(String::from("the backup panicked")))),
             () = stop => {
                 switch::remove(&path);
-                Err(Refusal::new("stopped", "stopped before the backup was complete: nothing is left of it"))
+                Err(CommandError::new("stopped", "stopped before the backup was complete: nothing is left of it"))
             }
         }
     });
@@ -131,7 +135,7 @@ fn make_unless_stopped(partial: Partial, database: &Path) -> Result<Value, Refus
     made
 }
 
-fn make(partial: Partial, database: &Path) -> Result<Value, Refusal> {
+fn make(partial: Partial, database: &Path) -> Result<Value, CommandError> {
     let (start, taken_at) = (Instant::now(), Clock::system().now());
     let mut progress = ProgressLine::new();
     backup::copy(database, &partial.path, &mut |done, all| progress.show("copying", done, all))
@@ -145,7 +149,7 @@ fn make(partial: Partial, database: &Path) -> Result<Value, Refusal> {
     let bytes = std::fs::metadata(&partial.path).map_or(0, |meta| meta.len());
     let file = partial.file.display().to_string();
     partial.finish()?;
-    Ok(json!({
+    let mut made = json!({
         "file": file,
         "partners": contents.partners,
         "users": contents.users,
@@ -153,43 +157,49 @@ fn make(partial: Partial, database: &Path) -> Result<Value, Refusal> {
         "schema": contents.schema,
         "takenAt": rfc3339(taken_at),
         "seconds": switch::seconds(start),
-    }))
+    });
+    if contents.is_sealed
+        && let Some(made) = made.as_object_mut()
+    {
+        made.insert(String::from("masterKey"), json!(SEALED));
+    }
+    Ok(made)
 }
 
-fn not_copied(error: &BackupError, file: &Path, database: &Path) -> Refusal {
+fn not_copied(error: &BackupError, file: &Path, database: &Path) -> CommandError {
     let (file, database) = (file.display(), database.display());
     match error {
-        BackupError::Full => Refusal::new(
+        BackupError::Full => CommandError::new(
             "io",
             format!("cannot write the backup {file}: the disk is full; free space, or use a file elsewhere"),
         ),
-        BackupError::Empty => Refusal::new(
+        BackupError::Empty => CommandError::new(
             "no-database",
             format!(
                 "the database {database} is empty: run `tenantry serve` once, which creates the first partner"
             ),
         ),
-        BackupError::Foreign => Refusal::new(
+        BackupError::Foreign => CommandError::new(
             "foreign",
             format!("{database} is another program's database: use another file with database-url"),
         ),
         BackupError::Newer { .. } => {
-            Refusal::new("newer", format!("cannot back up {database}: {error}; use that version"))
+            CommandError::new("newer", format!("cannot back up {database}: {error}; use that version"))
         }
-        BackupError::InUse => Refusal::new(
+        BackupError::InUse => CommandError::new(
             "unavailable",
             format!("another program has locked the database {database}: try again when it is done"),
         ),
-        _ => Refusal::new("io", format!("cannot copy the database {database} to {file}: {error}")),
+        _ => CommandError::new("io", format!("cannot copy the database {database} to {file}: {error}")),
     }
 }
 
-fn bad_copy(error: &BackupError, file: &Path, database: &Path) -> Refusal {
+fn bad_copy(error: &BackupError, file: &Path, database: &Path) -> CommandError {
     let detail = format!(
         "the copy of {} did not pass its check and was not kept as {}: {error}; the database or one of the disks is \
          damaged",
         database.display(),
         file.display()
     );
-    Refusal::new("damaged", detail)
+    CommandError::new("damaged", detail)
 }

@@ -1,7 +1,7 @@
 //! The control socket, through which a command reaches the running server. One line of JSON in, one line out. Whoever
-//! can open the socket is an operator: it is in the data directory (0700) and has mode 0600.
+//! can open the socket is an operator: it has mode 0600, and is in the data directory (0700) by default.
 
-use std::fs::{File, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
@@ -18,9 +18,9 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use crate::cli::command_error::CommandError;
 use crate::cli::lock;
 use crate::cli::operations::Operation;
-use crate::cli::refusal::Refusal;
 use tenantry_domain::services::Services;
 use tenantry_store::access::Operator;
 
@@ -54,7 +54,7 @@ struct ControlRequest {
 #[serde(rename_all = "kebab-case")]
 enum ControlResponse {
     Done(Value),
-    Refused(Refusal),
+    Refused(CommandError),
 }
 
 /// A path at which a socket can be bound or reached, however long it is.
@@ -65,25 +65,31 @@ struct Address {
 }
 
 impl Address {
-    fn of(path: &Path) -> Result<Self, Refusal> {
+    fn of(path: &Path) -> Result<Self, CommandError> {
         if path.as_os_str().len() <= PATH_MAX {
             return Ok(Self { path: path.to_owned(), _dir: None });
         }
         let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(Refusal::new("io", format!("{} is not a path of a socket", path.display())));
+            return Err(CommandError::new("io", format!("{} is not a path of a socket", path.display())));
         };
-        let dir = File::open(dir).map_err(|e| Refusal::of_file("open the data directory", dir, &e))?;
+        let dir = File::open(dir)
+            .map_err(|e| CommandError::of_file("open the directory of the control socket", dir, &e))?;
         let short = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
         if !short.exists() {
             let detail = format!(
-                "the path of the control socket {} is too long (and there is no /proc to shorten it by): use a \
-                 data directory with a shorter path",
+                "the path of the control socket {} has more than {PATH_MAX} bytes (and there is no /proc to shorten it by): \
+                 set a shorter one with control-socket",
                 path.display()
             );
-            return Err(Refusal::new("io", detail));
+            return Err(CommandError::new("io", detail));
         }
         Ok(Self { path: short.join(name), _dir: Some(dir) })
     }
+}
+
+/// Whether it is the empty file that exFAT leaves when no socket can be made.
+fn is_remnant(meta: &Metadata) -> bool {
+    meta.is_file() && meta.len() == 0
 }
 
 /// The name of a database in requests.
@@ -107,25 +113,41 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Listens on `path`. Only for the holder of the lock, which may remove the socket that a killed server left.
+    /// Listens on `path`. Only for the holder of the lock, which may remove the socket that a killed server left. The
+    /// inner error is that of a file system or system without such sockets, such as exFAT and some network file systems.
     ///
     /// # Errors
-    /// The socket cannot be created.
-    pub fn new(path: &Path) -> Result<Self, Refusal> {
-        let failed = |e: io::Error| Refusal::of_file("listen on", path, &e);
+    /// Something else is in the way of the socket, or its directory cannot be accessed.
+    pub fn new(path: &Path) -> Result<io::Result<Self>, CommandError> {
+        let failed = |e: io::Error| CommandError::of_file("listen on", path, &e);
         match std::fs::symlink_metadata(path) {
-            Ok(meta) if meta.file_type().is_socket() => std::fs::remove_file(path).map_err(failed)?,
+            Ok(meta) if meta.file_type().is_socket() || is_remnant(&meta) => {
+                std::fs::remove_file(path).map_err(failed)?;
+            }
             Ok(_) => {
                 let detail = format!("{} is in the way of the control socket: move it away", path.display());
-                return Err(Refusal::new("io", detail));
+                return Err(CommandError::new("io", detail));
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(failed(e)),
         }
         let address = Address::of(path)?;
-        let listener = UnixListener::bind(&address.path).map_err(failed)?;
-        std::fs::set_permissions(&address.path, Permissions::from_mode(0o600)).map_err(failed)?;
-        Ok(Self { listener, path: path.to_owned() })
+        Ok(Self::bind(&address.path).map(|listener| Self { listener, path: path.to_owned() }))
+    }
+
+    /// Binds a socket that only this user can reach.
+    fn bind(path: &Path) -> io::Result<UnixListener> {
+        let set_up = || {
+            let listener = UnixListener::bind(path)?;
+            std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+            Ok(listener)
+        };
+        set_up().inspect_err(|_| {
+            let left = std::fs::symlink_metadata(path);
+            if left.is_ok_and(|meta| meta.file_type().is_socket() || is_remnant(&meta)) {
+                let _ = std::fs::remove_file(path);
+            }
+        })
     }
 
     /// Starts to serve commands.
@@ -206,11 +228,11 @@ async fn converse(
         // Connections without a complete request are not waited for.
         _ = stopped.wait_for(|stop| *stop) => return Ok(()),
     };
-    let answer = match understand(&line, database) {
+    let response = match understand(&line, database) {
         Ok(operation) => work(services, operation).await,
-        Err(refusal) => ControlResponse::Refused(refusal),
+        Err(error) => ControlResponse::Refused(error),
     };
-    let mut text = serde_json::to_vec(&answer)?;
+    let mut text = serde_json::to_vec(&response)?;
     text.push(b'\n');
     timeout(TRANSFER, async {
         write.write_all(&text).await?;
@@ -219,8 +241,8 @@ async fn converse(
     .await?
 }
 
-fn understand(line: &[u8], database: &str) -> Result<Operation, Refusal> {
-    let bad = |detail: String| Refusal::new("bad-request", detail);
+fn understand(line: &[u8], database: &str) -> Result<Operation, CommandError> {
+    let bad = |detail: String| CommandError::new("bad-request", detail);
     let Some((b'\n', json)) = line.split_last() else {
         return Err(bad(format!("the request is not a complete line of at most {REQUEST_MAX} bytes")));
     };
@@ -247,7 +269,7 @@ async fn work(services: &Services, operation: Operation) -> ControlResponse {
             }
             ControlResponse::Refused(error.into())
         }
-        Err(_) => ControlResponse::Refused(Refusal::new(
+        Err(_) => ControlResponse::Refused(CommandError::new(
             "unavailable",
             "the server took too long; it may still complete the operation",
         )),
@@ -258,14 +280,14 @@ async fn work(services: &Services, operation: Operation) -> ControlResponse {
 ///
 /// # Errors
 /// The server refused it, disconnected, or did not respond.
-pub fn ask(path: &Path, database: &str, operation: Operation) -> Result<Option<Value>, Refusal> {
+pub fn ask(path: &Path, database: &str, operation: Operation) -> Result<Option<Value>, CommandError> {
     let address = Address::of(path)?;
     let mut stream = match BlockingStream::connect(&address.path) {
         Ok(stream) => stream,
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
             return Ok(None);
         }
-        Err(e) => return Err(Refusal::of_file("reach the server on", path, &e)),
+        Err(e) => return Err(CommandError::of_file("reach the server on", path, &e)),
     };
     let unsure = |e: io::Error| {
         let what = match e.kind() {
@@ -275,7 +297,7 @@ pub fn ask(path: &Path, database: &str, operation: Operation) -> Result<Option<V
         };
         let detail =
             format!("the server {what}: check whether the operation was carried out before you try again");
-        Refusal::new("unavailable", detail)
+        CommandError::new("unavailable", detail)
     };
     let request = ControlRequest { database: database.to_owned(), operation };
     let mut text = serde_json::to_vec(&request).map_err(|e| unsure(e.into()))?;
@@ -291,7 +313,7 @@ pub fn ask(path: &Path, database: &str, operation: Operation) -> Result<Option<V
     let line = exchange().map_err(unsure)?;
     match serde_json::from_slice(&line) {
         Ok(ControlResponse::Done(value)) => Ok(Some(value)),
-        Ok(ControlResponse::Refused(refusal)) => Err(refusal),
-        Err(e) => Err(Refusal::new("internal", format!("cannot parse the server's response: {e}"))),
+        Ok(ControlResponse::Refused(error)) => Err(error),
+        Err(e) => Err(CommandError::new("internal", format!("cannot parse the server's response: {e}"))),
     }
 }

@@ -8,20 +8,21 @@ use serde_json::{Value, json};
 
 use crate::app;
 use crate::cli::args::CopyArgs;
+use crate::cli::command_error::CommandError;
 use crate::cli::lock::{self, Holder, Lock, Taken};
 use crate::cli::progress::{Bar, clock, grouped};
-use crate::cli::refusal::Refusal;
 use crate::cli::{Failure, print};
 use crate::config::{self, Config, ConfigError, DatabaseUrl, Secret};
 use tenantry_core::clock::Clock;
 use tenantry_store::engine::sqlite::database_file::{DatabaseFile, Missing};
 use tenantry_store::ops::copy::{self, CopyLocation, CopyProgress, CopyReport, Stage};
+use tenantry_store::tables::signing_keys;
 
 /// Copies a whole database into an empty one.
 pub(super) fn run(config: &Config, args: &CopyArgs, out: &mut impl Write) -> Result<(), Failure> {
     if args.from.is_none() && args.to.is_none() {
         let detail = "set --from URL or --to URL, or both: the omitted side is the database of the settings";
-        return Err(Refusal::new("invalid", detail).into());
+        return Err(CommandError::new("invalid", detail).into());
     }
     let (from, to) = ends(config, args).map_err(Failure::Settings)?;
     check_pair(&from, &to)?;
@@ -29,7 +30,7 @@ pub(super) fn run(config: &Config, args: &CopyArgs, out: &mut impl Write) -> Res
     let start = Instant::now();
     let mut shown = Shown::default();
     let copied = copy::run(&place(config, &from), &place(config, &to), &Clock::system(), &mut |progress| {
-        shown.tell(progress);
+        shown.update(progress);
         Ok(())
     });
     shown.end();
@@ -53,26 +54,26 @@ fn ends(config: &Config, args: &CopyArgs) -> Result<(DatabaseUrl, DatabaseUrl), 
 }
 
 /// Otherwise an SQLite file would be refused because of its own lock, with a confusing error.
-fn check_pair(from: &DatabaseUrl, to: &DatabaseUrl) -> Result<(), Refusal> {
+fn check_pair(from: &DatabaseUrl, to: &DatabaseUrl) -> Result<(), CommandError> {
     match (from, to) {
         (DatabaseUrl::Sqlite(a), DatabaseUrl::Sqlite(b)) if lock::true_path(a) == lock::true_path(b) => {
             let detail = format!("{} is the same database on both sides", a.display());
-            Err(Refusal::new("same-database", detail))
+            Err(CommandError::new("same-database", detail))
         }
         _ => Ok(()),
     }
 }
 
-fn lock_source(from: &DatabaseUrl) -> Result<Option<Locked>, Refusal> {
+fn lock_source(from: &DatabaseUrl) -> Result<Option<Locked>, CommandError> {
     let DatabaseUrl::Sqlite(path) = from else { return Ok(None) };
     if !lock::has_database(path)? {
         let detail = format!("no database at {}: set the file to copy with --from", path.display());
-        return Err(Refusal::new("no-database", detail));
+        return Err(CommandError::new("no-database", detail));
     }
     take(path).map(Some)
 }
 
-fn lock_target(config: &Config, to: &DatabaseUrl) -> Result<Option<Locked>, Refusal> {
+fn lock_target(config: &Config, to: &DatabaseUrl) -> Result<Option<Locked>, CommandError> {
     let DatabaseUrl::Sqlite(path) = to else { return Ok(None) };
     lock::check_database_dir(config, path)?;
     if path.parent() == Some(&config.data_dir) {
@@ -85,7 +86,7 @@ fn lock_target(config: &Config, to: &DatabaseUrl) -> Result<Option<Locked>, Refu
 /// The lock of a database, and that of its file under any name. Held until the copy has closed the database.
 type Locked = (Option<DatabaseFile>, Lock);
 
-fn take(path: &Path) -> Result<Locked, Refusal> {
+fn take(path: &Path) -> Result<Locked, CommandError> {
     match lock::take_database(path, Holder::Command)? {
         Taken::Ours(lock) if lock::has_database(path)? => {
             Ok((Some(DatabaseFile::open(path, Missing::Fail)?), lock))
@@ -96,7 +97,7 @@ fn take(path: &Path) -> Result<Locked, Refusal> {
                 "{}: a database that is being copied must not be in use; stop it first",
                 held.holder()
             );
-            Err(Refusal::new("locked", detail))
+            Err(CommandError::new("locked", detail))
         }
     }
 }
@@ -134,7 +135,15 @@ fn table(report: &CopyReport, seconds: f64, out: &mut impl Write) -> io::Result<
     let rows = report.tables.iter().map(|table| table.rows).sum();
     let (from, to) = (&report.from, &report.to);
     let (rows, time) = (grouped(rows), clock(Duration::from_secs_f64(seconds)));
-    writeln!(out, "copied and verified {rows} rows from {from} to {to} in {time}")
+    writeln!(out, "copied and verified {rows} rows from {from} to {to} in {time}")?;
+    if report.tables.iter().any(|table| table.name == signing_keys::TABLE && table.rows > 0) {
+        writeln!(
+            out,
+            "signing keys are sealed with the master key of {from}, if it has one: servers of {to} need the same \
+             (master-key-file)"
+        )?;
+    }
+    Ok(())
 }
 
 /// CopyProgress on standard error, with a bar per stage.
@@ -144,7 +153,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn tell(&mut self, progress: &CopyProgress<'_>) {
+    fn update(&mut self, progress: &CopyProgress<'_>) {
         let (stage, at, done, total) = match *progress {
             CopyProgress::Servers(n) => {
                 eprintln!(
@@ -165,7 +174,7 @@ impl Shown {
             }
         };
         let (_, bar) = self.stage.insert((stage, bar));
-        bar.tell_at(done, total, at);
+        bar.update_at(done, total, at);
     }
 
     /// Ends the bar of a stage.

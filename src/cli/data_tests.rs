@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::app::App;
+use crate::cli::args::ClientSettings;
 use crate::cli::control::{self, Bound, Control};
 use crate::cli::lock::{self, Lock};
 use crate::cli::operations::Operation;
@@ -21,6 +22,7 @@ use tenantry_core::clock::Clock;
 use tenantry_core::error::TokenError;
 use tenantry_core::model::{PartnerId, Status, UserId};
 use tenantry_core::random::Random;
+use tenantry_core::scopes::TokenScopes;
 use tenantry_domain::clients::ClientIdentity;
 use tenantry_domain::logins;
 use tenantry_domain::tokens::{self, Origin};
@@ -34,6 +36,10 @@ fn settings(dir: &Path) -> Config {
     config.worker_threads = 1;
     config.admin_password = Some(Secret::new(ADMIN_PASSWORD));
     config
+}
+
+fn socket_in(dir: &Path) -> PathBuf {
+    settings(dir).control_socket_path().unwrap()
 }
 
 fn assemble(config: Config) -> App {
@@ -56,7 +62,7 @@ async fn serve(dir: &Path) -> Served {
         let admin = first_start::describe(&app.config, &app.random).unwrap();
         first_start::make(&app, by, admin).await.unwrap();
     }
-    let bound = Bound::new(&lock::socket_path(dir)).unwrap();
+    let bound = Bound::new(&socket_in(dir)).unwrap().unwrap();
     let control = bound.start(app.services().clone(), app.config.sqlite_file().unwrap());
     Served { app, control, _lock: lock }
 }
@@ -74,7 +80,7 @@ fn command_on(dir: &Path, line: &str) -> (String, String, u8) {
     let word = |word: &str| OsString::from(if word == "''" { String::new() } else { word.replace('~', " ") });
     let args = std::iter::once("tenantry").chain(line.split_whitespace()).map(word);
     let env = [("TENANTRY_DATA_DIR".to_owned(), dir.display().to_string())];
-    let no_file = |_: &Path| Err(io::ErrorKind::NotFound.into());
+    let no_file = |_: &Path| -> io::Result<Box<dyn Read>> { Err(io::ErrorKind::NotFound.into()) };
     let code = run(args, env, no_file, &mut out).map_or_else(|f| report(&f, &mut err), |()| 0);
     (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap(), code)
 }
@@ -94,7 +100,8 @@ async fn json_of(dir: &Path, line: &str) -> Value {
 async fn log_in(app: &App, username: &str, password: &str) -> Result<tokens::Granted, Error> {
     let origin = Origin { address: "127.0.0.1".parse().unwrap(), user_agent: None };
     let password = Zeroizing::new(password.to_owned());
-    logins::grant_password(app, &ClientIdentity::Public, username, password, origin).await
+    logins::grant_password(app, &ClientIdentity::BuiltIn, username, password, origin, TokenScopes::ALL_API)
+        .await
 }
 
 #[test]
@@ -132,8 +139,19 @@ fn operations_travel_unharmed() {
         Operation::User(UserOperation::Unlock { user: bob() }),
         Operation::User(UserOperation::ResetPassword { user: bob(), print_password: true }),
         Operation::User(UserOperation::Delete { user: seven, force: false }),
-        Operation::Client(ClientOperation::Create { pid, name: "robot".into(), admin: true }),
-        Operation::Client(ClientOperation::List { pid }),
+        Operation::Client(ClientOperation::Create {
+            pid: Some(pid),
+            name: "robot".into(),
+            public: false,
+            admin: true,
+            settings: ClientSettings {
+                redirect_uri: vec!["https://a.example/".into()],
+                require_pkce: Some(false),
+                ..ClientSettings::default()
+            },
+        }),
+        Operation::Client(ClientOperation::List { pid: None }),
+        Operation::Client(ClientOperation::AddSecret { client_id: "cl_1_x".into() }),
         Operation::Client(ClientOperation::Revoke { client_id: "cl.1.x".into() }),
         Operation::Operator(OperatorOperation::Token { name: "t".into() }),
         Operation::Operator(OperatorOperation::List {}),
@@ -154,15 +172,15 @@ fn operations_travel_unharmed() {
 #[test]
 fn refusals_are_transferred_with_their_errors() {
     let error = tenantry_core::error::FieldError::new("--email", "invalid-email", "not an e-mail address");
-    let refusal = Refusal::from(Error::from(error));
+    let error = CommandError::from(Error::from(error));
     let wire = json!({
         "code": "invalid",
         "detail": "the input has 1 error(s)",
         "errors": [{ "field": "--email", "code": "invalid-email", "detail": "not an e-mail address" }],
     });
-    assert_eq!(serde_json::to_value(&refusal).unwrap(), wire);
-    assert_eq!(serde_json::from_value::<Refusal>(wire).unwrap(), refusal);
-    let plain = Refusal::from(Error::NotFound(tenantry_core::error::Missing::User));
+    assert_eq!(serde_json::to_value(&error).unwrap(), wire);
+    assert_eq!(serde_json::from_value::<CommandError>(wire).unwrap(), error);
+    let plain = CommandError::from(Error::NotFound(tenantry_core::error::Missing::User));
     assert_eq!(
         serde_json::to_value(plain).unwrap(),
         json!({ "code": "not-found", "detail": "user not found" })
@@ -282,14 +300,14 @@ async fn commands_work_with_and_without_a_server() {
         let (out, _, code) = command(at, &create).await;
         let lines: Vec<&str> = out.lines().collect();
         assert!(
-            code == 0 && lines[0].starts_with("client_id: cl.") && lines[1].starts_with("client_secret: ")
+            code == 0 && lines[0].starts_with("client_id: cl_") && lines[1].starts_with("client_secret: ")
         );
         let id = &lines[0]["client_id: ".len()..];
         assert_eq!(json_of(at, &format!("client list --partner {pid}")).await[0]["client_id"], id);
         assert_eq!(json_of(at, &format!("client revoke {id}")).await["revoked"], true);
 
         let token = json_of(at, "operator token --name ci").await;
-        assert!(token["token"].as_str().unwrap().starts_with("op."));
+        assert!(token["token"].as_str().unwrap().starts_with("op_"));
         let revoke = format!("operator revoke {}", token["id"]);
         assert_eq!(json_of(at, &revoke).await["revoked"], true);
         assert_eq!(json_of(at, "operator list").await, json!([]));
@@ -372,26 +390,26 @@ async fn the_socket_accepts_only_complete_requests_for_its_own_database() {
     use std::io::{Read as _, Write as _};
     let dir = tempfile::tempdir().unwrap();
     let served = serve(dir.path()).await;
-    let path = lock::socket_path(dir.path());
+    let path = socket_in(dir.path());
     let ask = |text: Vec<u8>| {
         let path = path.clone();
         tokio::task::spawn_blocking(move || {
             let mut stream = UnixStream::connect(path).unwrap();
-            // A server that has seen enough closes; then writing fails, and the answer is there all the same.
+            // A server that has seen enough closes; then writing fails, and the response is there all the same.
             let _ = stream.write_all(&text);
             let _ = stream.shutdown(std::net::Shutdown::Write);
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).map(|_| answer)
+            let mut response = String::new();
+            stream.read_to_string(&mut response).map(|_| response)
         })
     };
     for bad in [&b"\n"[..], b"{}\n", b"[[[[[[[[\n", b"\xff\0\n", b"{\"database\":\"x\"", b""] {
-        let answer: Value = serde_json::from_str(&ask(bad.to_vec()).await.unwrap().unwrap()).unwrap();
-        assert_eq!(answer["refused"]["code"], "bad-request", "{answer}");
+        let response: Value = serde_json::from_str(&ask(bad.to_vec()).await.unwrap().unwrap()).unwrap();
+        assert_eq!(response["refused"]["code"], "bad-request", "{response}");
     }
     let mut long = vec![b'x'; 2 << 20];
     long.push(b'\n');
-    if let Ok(answer) = ask(long).await.unwrap() {
-        assert!(answer.contains("bad-request"), "{answer}");
+    if let Ok(response) = ask(long).await.unwrap() {
+        assert!(response.contains("bad-request"), "{response}");
     }
     let other = tempfile::tempdir().unwrap();
     let elsewhere = other.path().join("tenantry.db");
@@ -400,8 +418,8 @@ async fn the_socket_accepts_only_complete_requests_for_its_own_database() {
         let path = path.clone();
         move || control::ask(&path, &control::true_name(&elsewhere), list)
     });
-    let refusal = asked.await.unwrap().unwrap_err();
-    assert!(refusal.detail.contains("give the same database-url"), "{refusal}");
+    let error = asked.await.unwrap().unwrap_err();
+    assert!(error.detail.contains("give the same database-url"), "{error}");
     // Who has not asked anything yet is not waited for.
     let idle = UnixStream::connect(&path).unwrap();
     tokio::time::timeout(std::time::Duration::from_secs(5), served.stop()).await.unwrap();
@@ -418,13 +436,13 @@ async fn a_killed_server_or_a_long_path_is_no_obstacle() {
     // The socket of a server that is gone.
     let short = dir.path().join("s");
     drop(std::os::unix::net::UnixListener::bind(&short).unwrap());
-    std::fs::rename(&short, lock::socket_path(&at)).unwrap();
+    std::fs::rename(&short, socket_in(&at)).unwrap();
     let served = serve(&at).await;
     assert_eq!(json_of(&at, "partner get 1").await["name"], "default");
     served.stop().await;
-    assert!(!lock::socket_path(&at).exists());
+    assert!(!socket_in(&at).exists());
     drop(std::os::unix::net::UnixListener::bind(&short).unwrap());
-    std::fs::rename(&short, lock::socket_path(&at)).unwrap();
+    std::fs::rename(&short, socket_in(&at)).unwrap();
     assert_eq!(json_of(&at, "partner get 1").await["name"], "default");
 }
 
@@ -451,7 +469,7 @@ async fn a_control_socket_whose_task_panics_responds_again() {
     let admin = first_start::describe(&app.config, &app.random).unwrap();
     first_start::make(&app, by, admin).await.unwrap();
     app.store.supervisor().let_panic("control", 1);
-    let bound = Bound::new(&lock::socket_path(dir.path())).unwrap();
+    let bound = Bound::new(&socket_in(dir.path())).unwrap().unwrap();
     let control = bound.start(app.services().clone(), app.config.sqlite_file().unwrap());
     let served = Served { app, control, _lock: lock };
     assert_eq!(json_of(dir.path(), "user get admin").await["userId"], 1);

@@ -1,31 +1,46 @@
 //! `tenantry import`: imports a file of users, as a dry run, a plan or for real; resumes an interrupted import.
 
 use std::io::Write;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::args::ImportArgs;
-use crate::cli::import_files::{Batches, ImportReport, Input, PlanHead, PlanReader, PlanWriter};
+use crate::cli::command_error::CommandError;
+use crate::cli::data_access::DataAccess;
+use crate::cli::import_files::{
+    Batches, ImportReport, Input, PLAN_VERSION, PlanHead, PlanReader, PlanWriter,
+};
 use crate::cli::operations::Operation;
 use crate::cli::operations::import::{Begun, ImportOperation as Do, check_plan};
 use crate::cli::progress::Bar;
-use crate::cli::refusal::Refusal;
-use crate::cli::way::Way;
 use crate::cli::{Failure, print};
 use tenantry_core::model::PartnerId;
-use tenantry_core::rows::{BatchSize, Format, RawRow};
-use tenantry_domain::user_import::{RowOutcome, Seen};
+use tenantry_core::rows::{BatchSize, Format, RawRow, ReadOptions};
+use tenantry_domain::user_import::{Existing, ImportOptions, RowAction, RowCounts, RowOutcome, Seen};
+use tenantry_passwords::{FirebaseParameters, HashPolicy, UnusableHashes};
 
 /// Number of rejected rows that are printed if no report is written.
-const TOLD: usize = 20;
+const REPORTED: usize = 20;
+
+/// Part of what an import is stored under: one that an earlier version began is not resumed, since rows were counted
+/// differently.
+const KEY_VERSION: u32 = 2;
 
 /// Runs the command.
-pub(super) fn run(args: &ImportArgs, way: &Way, out: &mut impl Write) -> Result<(), Failure> {
-    let format = format_of(args)?;
-    let input = Input::look(&args.file, format)?;
-    let import = Import { args, way, format, key: format!("{format:?} {}", input.checksum), input };
+pub(super) fn run(args: &ImportArgs, access: &DataAccess, out: &mut impl Write) -> Result<(), Failure> {
+    let reading = reading(args)?;
+    let input = Input::look(&args.file, &reading)?;
+    let existing = match &args.apply {
+        Some(plan) => PlanReader::open(plan)?.head.options.existing,
+        None => args.existing,
+    };
+    let options = ImportOptions { send_mail: args.send_mail, existing };
+    let key = format!("{KEY_VERSION} {existing:?} {}", input.key(&reading));
+    let import = Import { args, access, reading, options, key, input, hashes: hash_policy(args)? };
     let begun = import.begin()?;
     match (&args.plan, &args.apply) {
         (Some(path), _) => {
@@ -41,49 +56,109 @@ pub(super) fn run(args: &ImportArgs, way: &Way, out: &mut impl Write) -> Result<
         }
         (None, None) if args.dry_run => {
             import.refuse_to_go_on(&begun)?;
-            import.tell(out)
+            import.plan(out)
         }
         (None, None) => import.run(begun, None, out),
     }
 }
 
+/// How the file is read.
+fn reading(args: &ImportArgs) -> Result<ReadOptions, CommandError> {
+    let options = ReadOptions {
+        format: format_of(args)?,
+        delimiter: args.delimiter,
+        ignored_columns: args.ignore_columns.clone(),
+    };
+    if options.suits_format() {
+        return Ok(options);
+    }
+    Err(CommandError::new("invalid", "--delimiter and --ignore-column are only for CSV"))
+}
+
 /// The given format, or that of the file name.
-fn format_of(args: &ImportArgs) -> Result<Format, Refusal> {
-    let ending = args.file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    let by_name = match ending.to_ascii_lowercase().as_str() {
-        "csv" => Some(Format::Csv),
+fn format_of(args: &ImportArgs) -> Result<Format, CommandError> {
+    let name = args.file.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let by_name = match name.rsplit_once('.').map_or("", |(_, ending)| ending) {
+        "csv" | "tsv" => Some(Format::Csv),
         "ndjson" | "jsonl" => Some(Format::Ndjson),
         _ => None,
     };
     args.format.or(by_name).ok_or_else(|| {
-        Refusal::new("invalid", "set --format to ndjson or csv: it cannot be derived from the file name")
+        CommandError::new("invalid", "set --format to ndjson or csv: it cannot be derived from the file name")
     })
 }
+
+/// Which password hashes are taken, by the options.
+fn hash_policy(args: &ImportArgs) -> Result<HashPolicy, CommandError> {
+    let read = |path: &PathBuf| {
+        let text =
+            std::fs::read_to_string(path).map_err(|e| CommandError::of_named_file("read", path, &e))?;
+        FirebaseParameters::parse(&text).map_err(|wrong| {
+            let detail = format!(
+                "{} must contain the hash_config of the Firebase console, under \"Password hash parameters\": {wrong}",
+                path.display()
+            );
+            CommandError::new("invalid", detail)
+        })
+    };
+    Ok(HashPolicy {
+        allow_weak: args.allow_weak_hashes,
+        unknown: args.unknown_hashes.unwrap_or_default(),
+        firebase: args.firebase_hash_config.as_ref().map(read).transpose()?,
+    })
+}
+
+/// Takes the rows of a batch and their outcomes; `None` if they were done before.
+type EachBatch<'e> = dyn FnMut(&[RawRow], Option<Vec<RowOutcome>>) -> Result<(), Failure> + 'e;
 
 /// An import of one file.
 struct Import<'a> {
     args: &'a ImportArgs,
-    way: &'a Way<'a>,
-    format: Format,
+    access: &'a DataAccess<'a>,
+    reading: ReadOptions,
+    options: ImportOptions,
     input: Input,
     key: String,
+    hashes: HashPolicy,
 }
 
 /// The result.
 #[derive(Default)]
 struct Count {
-    created: u64,
-    failed: u64,
+    rows: RowCounts,
     /// The first rejected rows, as text.
-    told: Vec<String>,
+    reported: Vec<String>,
+    /// Rows were rejected because their users exist.
+    has_existing: bool,
 }
 
 impl Count {
-    fn add(&mut self, rows: usize, rejected: &[RowOutcome]) {
-        self.failed += rejected.len() as u64;
-        self.created += (rows - rejected.len().min(rows)) as u64;
-        let room = TOLD.saturating_sub(self.told.len());
-        self.told.extend(rejected.iter().take(room).map(RowOutcome::to_string));
+    /// Counts rows; in `reported` are all that did not become users as they are.
+    fn add(&mut self, rows: usize, reported: &[RowOutcome]) {
+        reported.iter().for_each(|outcome| self.rows.add(outcome));
+        self.rows.created += (rows - reported.len().min(rows)) as u64;
+        let rejected = reported.iter().filter(|outcome| outcome.action == RowAction::Reject);
+        let is_taken = |code: &str| matches!(code, "username-taken" | "external-id-taken");
+        self.has_existing |=
+            reported.iter().flat_map(|outcome| &outcome.errors).any(|reason| is_taken(&reason.code));
+        let room = REPORTED.saturating_sub(self.reported.len());
+        self.reported.extend(rejected.take(room).map(RowOutcome::to_string));
+    }
+
+    /// The result of a dry run.
+    fn expected(&self, hashes: &HashPolicy) -> Value {
+        let RowCounts { created, updated, skipped, failed, dropped_hashes } = self.rows;
+        let reported = json!({
+            "wouldCreate": created,
+            "wouldUpdate": updated,
+            "wouldSkip": skipped,
+            "wouldReject": failed,
+        });
+        match hashes.unknown {
+            UnusableHashes::Refuse => reported,
+            UnusableHashes::Drop => merged(reported, json!({ "wouldDropHashes": dropped_hashes })),
+        }
     }
 }
 
@@ -92,27 +167,38 @@ impl Import<'_> {
         self.args.partner
     }
 
-    fn send_mail(&self, plan: Option<&PlanHead>) -> bool {
-        plan.map_or(self.args.send_mail, |plan| plan.send_mail)
+    fn options_of(&self, plan: Option<&PlanHead>) -> ImportOptions {
+        plan.map_or(self.options, |plan| plan.options)
     }
 
-    fn ask<T: DeserializeOwned>(&self, operation: Do) -> Result<T, Refusal> {
-        let told = self.way.run(Operation::Import(operation))?;
-        serde_json::from_value(told)
-            .map_err(|e| Refusal::new("internal", format!("cannot parse the server's response: {e}")))
+    /// A plan contains the options, but no secret.
+    fn hashes(&self, plan: Option<&PlanHead>) -> HashPolicy {
+        let hashes = self.hashes.clone();
+        match plan {
+            Some(plan) => {
+                HashPolicy { allow_weak: plan.allow_weak_hashes, unknown: plan.unknown_hashes, ..hashes }
+            }
+            None => hashes,
+        }
     }
 
-    fn begin(&self) -> Result<Begun, Refusal> {
+    fn ask<T: DeserializeOwned>(&self, operation: Do) -> Result<T, CommandError> {
+        let reported = self.access.run(Operation::Import(operation))?;
+        serde_json::from_value(reported)
+            .map_err(|e| CommandError::new("internal", format!("cannot parse the server's response: {e}")))
+    }
+
+    fn begin(&self) -> Result<Begun, CommandError> {
         self.ask(Do::Begin { pid: self.pid(), key: self.key.clone() })
     }
 
     /// Known after the first operation, when it is clear who does the work.
     fn batch_size(&self) -> BatchSize {
-        if self.way.is_alone() { BatchSize::ALONE } else { BatchSize::SHARED }
+        if self.access.is_alone() { BatchSize::ALONE } else { BatchSize::SHARED }
     }
 
     /// Refuses a dry run of an import that was interrupted.
-    fn refuse_to_go_on(&self, begun: &Begun) -> Result<(), Refusal> {
+    fn refuse_to_go_on(&self, begun: &Begun) -> Result<(), CommandError> {
         if begun.rows == 0 {
             return Ok(());
         }
@@ -120,101 +206,109 @@ impl Import<'_> {
             "an import of this file was interrupted after {} rows: run it without --dry-run and --plan to resume it",
             begun.rows
         );
-        Err(Refusal::new("import-under-way", detail))
+        Err(CommandError::new("import-under-way", detail))
     }
 
     fn head(&self) -> PlanHead {
         PlanHead {
-            plan: 1,
+            plan: PLAN_VERSION,
             input: self.input.checksum.clone(),
             partner: self.pid().0,
-            format: self.format,
-            send_mail: self.args.send_mail,
+            reading: self.reading.clone(),
+            options: self.options,
+            allow_weak_hashes: self.hashes.allow_weak,
+            unknown_hashes: self.hashes.unknown,
             rows: self.input.rows,
         }
     }
 
-    fn check_head(&self, head: &PlanHead) -> Result<(), Refusal> {
-        let own = PlanHead { send_mail: head.send_mail, ..self.head() };
+    fn check_head(&self, head: &PlanHead) -> Result<(), CommandError> {
+        let own = PlanHead {
+            options: head.options,
+            allow_weak_hashes: head.allow_weak_hashes,
+            unknown_hashes: head.unknown_hashes,
+            ..self.head()
+        };
         if *head == own {
             return Ok(());
         }
-        let detail =
-            "the plan is for another file, partner or format: create one for this import with --plan";
-        Err(Refusal::new("bad-plan", detail))
+        let detail = "the plan is for another file, partner, format, delimiter or choice of columns: create one for \
+                      this import with --plan";
+        Err(CommandError::new("bad-plan", detail))
     }
 
     /// Dry-runs all rows that are not done; the results of each batch are passed to `each`.
     fn dry_run(
         &self,
         begun: &Begun,
-        send_mail: bool,
-        each: &mut dyn FnMut(usize, Option<Vec<RowOutcome>>) -> Result<(), Failure>,
+        plan: Option<&PlanHead>,
+        each: &mut EachBatch<'_>,
     ) -> Result<(), Failure> {
-        let mut batches = Batches::open(&self.args.file, self.format, self.batch_size())?;
-        let (mut seen, mut done) = (Seen::default(), 0);
+        let mut batches = Batches::open(&self.args.file, &self.reading, self.batch_size())?;
+        let (options, hashes) = (self.options_of(plan), self.hashes(plan));
+        let (mut seen, mut done) = (Seen::new(options.existing), 0);
         let mut bar = Bar::new("checking", "rows", self.input.rows);
         while let Some(mut rows) = batches.next()? {
             let known = known(begun, done, rows.len());
             done += rows.len() as u64;
             let new = rows.split_off(known);
             if known > 0 {
-                each(known, None)?;
+                each(&rows, None)?;
             }
             if !new.is_empty() {
-                let mut outcomes: Vec<RowOutcome> =
-                    self.ask(Do::Rehearse { pid: self.pid(), rows: new, send_mail })?;
+                let (pid, rows, hashes) = (self.pid(), new.clone(), hashes.clone());
+                let mut outcomes: Vec<RowOutcome> = self.ask(Do::Rehearse { pid, rows, options, hashes })?;
                 seen.check(&mut outcomes);
-                each(outcomes.len(), Some(outcomes))?;
+                each(&new, Some(outcomes))?;
             }
-            bar.tell(done);
+            bar.update(done);
         }
         Ok(())
     }
 
     /// Prints the result that each row would have.
-    fn tell(&self, out: &mut impl Write) -> Result<(), Failure> {
+    fn plan(&self, out: &mut impl Write) -> Result<(), Failure> {
         let (mut count, mut lines) = (Count::default(), Vec::new());
         let mut report = self.args.report.as_deref().map(|path| ImportReport::open(path, 0)).transpose()?;
-        self.dry_run(&Begun::default(), self.args.send_mail, &mut |rows, outcomes| {
+        self.dry_run(&Begun::default(), None, &mut |rows, outcomes| {
             let outcomes = outcomes.unwrap_or_default();
             if !self.args.json {
                 outcomes.iter().for_each(|outcome| lines.push(outcome.to_string()));
                 lines.drain(..).try_for_each(|line| writeln!(out, "{line}"))?;
             }
-            let rejected: Vec<RowOutcome> =
-                outcomes.into_iter().filter(|outcome| !outcome.is_good()).collect();
-            count.add(rows, &rejected);
+            let reported: Vec<RowOutcome> =
+                outcomes.into_iter().filter(|outcome| !outcome.is_created()).collect();
+            count.add(rows.len(), &reported);
             if let Some(report) = &mut report {
-                report.add(&[], &rejected)?;
+                report.add(rows, &reported)?;
             }
             Ok(())
         })?;
-        let told = json!({ "dryRun": true, "wouldCreate": count.created, "wouldReject": count.failed });
-        Ok(print::one(out, self.args.json, &told)?)
+        print::one(out, self.args.json, &merged(json!({ "dryRun": true }), count.expected(&self.hashes)))?;
+        self.refuse_rejected(&count, "would be")
     }
 
     fn write_plan(&self, mut plan: PlanWriter, out: &mut impl Write) -> Result<(), Failure> {
         let mut count = Count::default();
-        self.dry_run(&Begun::default(), self.args.send_mail, &mut |rows, outcomes| {
+        self.dry_run(&Begun::default(), None, &mut |rows, outcomes| {
             let outcomes = outcomes.unwrap_or_default();
             plan.add(&outcomes)?;
-            let rejected: Vec<RowOutcome> =
-                outcomes.into_iter().filter(|outcome| !outcome.is_good()).collect();
-            count.add(rows, &rejected);
+            let reported: Vec<RowOutcome> =
+                outcomes.into_iter().filter(|outcome| !outcome.is_created()).collect();
+            count.add(rows.len(), &reported);
             Ok(())
         })?;
         plan.finish()?;
         let path = self.args.plan.as_ref().map(|path| path.display().to_string());
-        let told = json!({ "plan": path, "wouldCreate": count.created, "wouldReject": count.failed });
-        Ok(print::one(out, self.args.json, &told)?)
+        print::one(out, self.args.json, &merged(json!({ "plan": path }), count.expected(&self.hashes)))?;
+        self.refuse_rejected(&count, "would be")
     }
 
     /// Fails before anything is done if the plan differs from what would happen.
     fn check(&self, begun: &Begun, mut plan: PlanReader) -> Result<(), Failure> {
-        let send_mail = plan.head.send_mail;
-        self.dry_run(begun, send_mail, &mut |rows, outcomes| {
-            let planned = plan.next(rows)?;
+        let head = plan.head.clone();
+        self.dry_run(begun, Some(&head), &mut |rows, outcomes| {
+            let planned = plan.next(rows.len())?;
             match outcomes {
                 Some(outcomes) => Ok(check_plan(&planned, &outcomes)?),
                 None => Ok(()),
@@ -229,56 +323,60 @@ impl Import<'_> {
             .args
             .report
             .as_deref()
-            .map(|path| ImportReport::open(path, begun.newest.line))
+            .map(|path| ImportReport::open(path, begun.newest.record))
             .transpose()?;
-        let number = |n: i64| u64::try_from(n).unwrap_or(0);
-        let mut count =
-            Count { created: number(begun.created), failed: number(begun.failed), told: Vec::new() };
-        let mut batches = Batches::open(&self.args.file, self.format, self.batch_size())?;
+        let mut count = Count { rows: begun.counts, ..Count::default() };
+        let mut batches = Batches::open(&self.args.file, &self.reading, self.batch_size())?;
         let mut bar = Bar::new("importing", "rows", self.input.rows);
-        let (mut done, send_mail) = (0, self.send_mail(plan.as_ref().map(|plan| &plan.head)));
+        let (mut done, head) = (0, plan.as_ref().map(|plan| plan.head.clone()));
         while let Some(mut rows) = batches.next()? {
             let known = known(&begun, done, rows.len());
             let planned = plan.as_mut().map(|plan| plan.next(rows.len())).transpose()?;
             let planned = planned.map(|mut planned| planned.split_off(known));
             let new = rows.split_off(known);
             if let Some(report) = &mut report {
-                let of_these = |outcome: &&RowOutcome| rows.iter().any(|row| row.line == outcome.line);
-                let told: Vec<RowOutcome> = begun.newest.rejected.iter().filter(of_these).cloned().collect();
-                report.add(&rows, &told)?;
+                let of_these = |outcome: &&RowOutcome| {
+                    let is_in = |records: RangeInclusive<u64>| records.contains(&outcome.place.record);
+                    rows.first().zip(rows.last()).is_some_and(|(a, b)| is_in(a.record..=b.record))
+                };
+                let reported: Vec<RowOutcome> =
+                    begun.newest.reported.iter().filter(of_these).cloned().collect();
+                report.add(&rows, &reported)?;
             }
             done += known as u64;
             if !new.is_empty() {
-                let rejected = self.batch(done, &new, send_mail, planned)?;
+                let reported = self.batch(done, &new, head.as_ref(), planned)?;
                 done += new.len() as u64;
-                count.add(new.len(), &rejected);
+                count.add(new.len(), &reported);
                 if let Some(report) = &mut report {
-                    report.add(&new, &rejected)?;
+                    report.add(&new, &reported)?;
                 }
             }
-            bar.tell(done);
+            bar.update(done);
         }
         let () = self.ask(Do::End { pid: self.pid(), key: self.key.clone() })?;
         drop(bar);
-        self.conclude(&begun, &count, start, out)
+        let hashes = self.hashes(head.as_ref());
+        self.conclude(&begun, &count, &hashes, start, out)
     }
 
     fn batch(
         &self,
         from: u64,
         rows: &[RawRow],
-        send_mail: bool,
+        plan: Option<&PlanHead>,
         planned: Option<Vec<RowOutcome>>,
-    ) -> Result<Vec<RowOutcome>, Refusal> {
+    ) -> Result<Vec<RowOutcome>, CommandError> {
         let from = i64::try_from(from).unwrap_or(i64::MAX);
         let (pid, key, rows) = (self.pid(), self.key.clone(), rows.to_vec());
-        let operation = Do::Batch { pid, key, from, rows, send_mail, planned };
-        self.ask(operation).map_err(|refusal| {
+        let (options, hashes) = (self.options_of(plan), self.hashes(plan));
+        let operation = Do::Batch { pid, key, from, rows, options, hashes, planned };
+        self.ask(operation).map_err(|error| {
             let detail = format!(
                 "{}\nthe previous rows are imported: run the same command again to resume",
-                refusal.detail
+                error.detail
             );
-            Refusal { detail, ..refusal }
+            CommandError { detail, ..error }
         })
     }
 
@@ -286,29 +384,59 @@ impl Import<'_> {
         &self,
         begun: &Begun,
         count: &Count,
+        hashes: &HashPolicy,
         start: Instant,
         out: &mut impl Write,
     ) -> Result<(), Failure> {
-        let told = json!({
-            "created": count.created,
-            "rejected": count.failed,
+        let RowCounts { created, updated, skipped, failed, dropped_hashes } = count.rows;
+        let mut reported = json!({
+            "created": created,
+            "updated": updated,
+            "skipped": skipped,
+            "rejected": failed,
+        });
+        if hashes.unknown == UnusableHashes::Drop {
+            reported = merged(reported, json!({ "droppedHashes": dropped_hashes }));
+        }
+        let more = json!({
             "resumed": begun.rows > 0,
             "seconds": (start.elapsed().as_secs_f64() * 10.0).round() / 10.0,
         });
-        print::one(out, self.args.json, &told)?;
-        if count.failed == 0 {
+        print::one(out, self.args.json, &merged(reported, more))?;
+        self.refuse_rejected(count, "were")
+    }
+
+    /// A command that rejects rows does not exit with 0.
+    fn refuse_rejected(&self, count: &Count, were: &str) -> Result<(), Failure> {
+        let failed = count.rows.failed;
+        if failed == 0 {
             return Ok(());
         }
-        let mut detail = format!("{} of {} rows were rejected", count.failed, self.input.rows);
+        let mut detail = format!("{failed} of {} rows {were} rejected", self.input.rows);
         match &self.args.report {
             Some(path) => detail.push_str(&format!(": see {}", path.display())),
+            // Every row is printed, or planned.
+            None if self.args.plan.is_some() || self.args.dry_run && !self.args.json => {}
             None => {
                 detail.push_str(", the first of them:\n");
-                detail.push_str(&count.told.join("\n"));
+                detail.push_str(&count.reported.join("\n"));
             }
         }
-        Err(Refusal::new("rows-rejected", detail).into())
+        if count.has_existing && self.options.existing == Existing::Refuse {
+            detail.push_str(
+                "\nto skip or update users that exist already, use --existing skip or --existing update",
+            );
+        }
+        Err(CommandError::new("rows-rejected", detail).into())
     }
+}
+
+/// An object with the members of both.
+fn merged(mut object: Value, more: Value) -> Value {
+    if let (Value::Object(members), Value::Object(more)) = (&mut object, more) {
+        members.extend(more);
+    }
+    object
 }
 
 /// How many of the next rows are done.

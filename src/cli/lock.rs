@@ -1,18 +1,16 @@
 //! The data directory and its lock: one process at a time uses a database.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::cli::refusal::Refusal;
+use crate::cli::command_error::CommandError;
 use crate::config::Config;
 
 /// The lock's name in the data directory.
 const LOCK: &str = "tenantry.lock";
-/// The control socket's name in the data directory.
-const SOCKET: &str = "control.sock";
 /// The name of a data directory's own database.
 const DATABASE: &str = "tenantry.db";
 
@@ -24,6 +22,9 @@ pub enum Holder {
     /// Any other command, for a moment.
     Command,
 }
+
+/// Written behind the server's name if it has no control socket.
+const WITHOUT_SOCKET: &str = " without a control socket";
 
 impl Holder {
     fn name(self) -> &'static str {
@@ -38,6 +39,16 @@ impl Holder {
 #[derive(Debug)]
 pub struct Lock {
     files: Vec<File>,
+}
+
+impl Lock {
+    /// Records that the server that holds this lock has no control socket, so that commands need not wait for it.
+    ///
+    /// # Errors
+    /// A lock's file cannot be written.
+    pub fn set_without_socket(&self) -> io::Result<()> {
+        self.files.iter().try_for_each(|file| write_holder(file, Holder::Server, WITHOUT_SOCKET))
+    }
 }
 
 impl Drop for Lock {
@@ -71,7 +82,12 @@ pub struct Held {
 impl Held {
     /// Whether the holder is a server, which does not end by itself.
     pub fn is_by_server(&self) -> bool {
-        self.by.as_ref().is_some_and(|(_, name)| name == Holder::Server.name())
+        self.by.as_ref().is_some_and(|(_, name)| name.starts_with(Holder::Server.name()))
+    }
+
+    /// Whether the holder is a server that commands cannot reach.
+    pub fn is_without_socket(&self) -> bool {
+        self.by.as_ref().is_some_and(|(_, name)| name.ends_with(WITHOUT_SOCKET))
     }
 
     /// Who holds it, for messages.
@@ -83,20 +99,15 @@ impl Held {
     }
 }
 
-/// The path of the control socket of a data directory.
-pub fn socket_path(data_dir: &Path) -> PathBuf {
-    data_dir.join(SOCKET)
-}
-
 /// The database's file, for commands that work on files.
 ///
 /// # Errors
 /// The database is not a file; the error says what to use instead.
-pub fn database_file(config: &Config) -> Result<&Path, Refusal> {
+pub fn database_file(config: &Config) -> Result<&Path, CommandError> {
     config.sqlite_file().ok_or_else(|| {
         let detail = "the database is PostgreSQL, and this command works on SQLite files: use PostgreSQL's own tools, \
             pg_dump and pg_restore for a copy, or pgBackRest for backups to any point in time";
-        Refusal::new("unsupported", detail)
+        CommandError::new("unsupported", detail)
     })
 }
 
@@ -104,15 +115,15 @@ pub fn database_file(config: &Config) -> Result<&Path, Refusal> {
 ///
 /// # Errors
 /// It cannot be determined: a directory on the path may not be searched.
-pub fn has_database(path: &Path) -> Result<bool, Refusal> {
+pub fn has_database(path: &Path) -> Result<bool, CommandError> {
     match std::fs::metadata(path) {
-        Ok(meta) if meta.is_dir() => Err(Refusal::new(
+        Ok(meta) if meta.is_dir() => Err(CommandError::new(
             "no-database",
             format!("the database {} is a directory: set a file with database-url", path.display()),
         )),
         Ok(meta) => Ok(meta.len() > 0),
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
-        Err(e) => Err(Refusal::of_file("access the database", path, &e)),
+        Err(e) => Err(CommandError::of_file("access the database", path, &e)),
     }
 }
 
@@ -121,7 +132,7 @@ pub fn has_database(path: &Path) -> Result<bool, Refusal> {
 ///
 /// # Errors
 /// There is no such directory.
-pub fn check_database_dir(config: &Config, path: &Path) -> Result<(), Refusal> {
+pub fn check_database_dir(config: &Config, path: &Path) -> Result<(), CommandError> {
     match path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
         Some(dir) if dir != config.data_dir && !dir.is_dir() => {
             let (dir, path) = (dir.display(), path.display());
@@ -129,7 +140,7 @@ pub fn check_database_dir(config: &Config, path: &Path) -> Result<(), Refusal> {
                 "the directory {dir} for the database {path} does not exist: create it first, or use another database with \
                  database-url"
             );
-            Err(Refusal::new("io", detail))
+            Err(CommandError::new("io", detail))
         }
         _ => Ok(()),
     }
@@ -139,7 +150,7 @@ pub fn check_database_dir(config: &Config, path: &Path) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// It cannot be created, or its path is not a directory.
-pub fn create_data_dir(path: &Path) -> Result<(), Refusal> {
+pub fn create_data_dir(path: &Path) -> Result<(), CommandError> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => check_data_dir(path).map(drop),
@@ -150,9 +161,9 @@ pub fn create_data_dir(path: &Path) -> Result<(), Refusal> {
                  another directory with --data-dir",
                 path.display()
             );
-            Err(Refusal::new("io", detail))
+            Err(CommandError::new("io", detail))
         }
-        Err(e) => Err(Refusal::of_file("create the data directory", path, &e)),
+        Err(e) => Err(CommandError::of_file("create the data directory", path, &e)),
     }
 }
 
@@ -168,18 +179,18 @@ pub fn remove_data_dir(path: &Path) {
 ///
 /// # Errors
 /// Its path is not a directory, or it cannot be accessed.
-pub fn check_data_dir(path: &Path) -> Result<bool, Refusal> {
+pub fn check_data_dir(path: &Path) -> Result<bool, CommandError> {
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(e) => return Err(Refusal::of_file("access the data directory", path, &e)),
+        Err(e) => return Err(CommandError::of_file("access the data directory", path, &e)),
     };
     if !meta.is_dir() {
         let what = format!(
             "the data directory {} is a file, not a directory: use another with --data-dir",
             path.display()
         );
-        return Err(Refusal::new("io", what));
+        return Err(CommandError::new("io", what));
     }
     if meta.permissions().mode() & 0o077 != 0 {
         tracing::warn!(path = %path.display(), "other users can access the data directory: run chmod 700 on it");
@@ -192,7 +203,7 @@ pub fn check_data_dir(path: &Path) -> Result<bool, Refusal> {
 ///
 /// # Errors
 /// A lock's file cannot be opened or written.
-pub fn take(config: &Config, holder: Holder) -> Result<Taken, Refusal> {
+pub fn take(config: &Config, holder: Holder) -> Result<Taken, CommandError> {
     take_all(&lock_paths(config), holder)
 }
 
@@ -200,11 +211,11 @@ pub fn take(config: &Config, holder: Holder) -> Result<Taken, Refusal> {
 ///
 /// # Errors
 /// As [`take`].
-pub fn take_database(database: &Path, holder: Holder) -> Result<Taken, Refusal> {
+pub fn take_database(database: &Path, holder: Holder) -> Result<Taken, CommandError> {
     take_all(&[own_path(database)], holder)
 }
 
-fn take_all(paths: &[PathBuf], holder: Holder) -> Result<Taken, Refusal> {
+fn take_all(paths: &[PathBuf], holder: Holder) -> Result<Taken, CommandError> {
     let mut lock = Lock { files: Vec::new() };
     for path in paths {
         match take_one(path, holder)? {
@@ -219,7 +230,7 @@ fn take_all(paths: &[PathBuf], holder: Holder) -> Result<Taken, Refusal> {
 ///
 /// # Errors
 /// As [`take`]; or another process holds the lock, with its name.
-pub fn take_for_server(config: &Config) -> Result<Lock, Refusal> {
+pub fn take_for_server(config: &Config) -> Result<Lock, CommandError> {
     /// Longer than any but the largest command takes.
     const TIMEOUT: Duration = Duration::from_secs(5);
     let start = Instant::now();
@@ -232,7 +243,7 @@ pub fn take_for_server(config: &Config) -> Result<Lock, Refusal> {
                      with --data-dir",
                     held.holder()
                 );
-                return Err(Refusal::new("locked", detail));
+                return Err(CommandError::new("locked", detail));
             }
             Taken::Theirs(_) => std::thread::sleep(Duration::from_millis(50)),
         }
@@ -291,15 +302,15 @@ pub fn true_path(path: &Path) -> PathBuf {
     }
 }
 
-fn take_one(path: &Path, holder: Holder) -> Result<Result<File, Held>, Refusal> {
-    let mut file = OpenOptions::new()
+fn take_one(path: &Path, holder: Holder) -> Result<Result<File, Held>, CommandError> {
+    let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
         .open(path)
-        .map_err(|e| Refusal::of_file("open the lock", path, &e))?;
+        .map_err(|e| CommandError::of_file("open the lock", path, &e))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -308,13 +319,17 @@ fn take_one(path: &Path, holder: Holder) -> Result<Result<File, Held>, Refusal> 
             let _ = file.take(200).read_to_string(&mut text);
             return Ok(Err(Held { path: path.to_owned(), by: parse_holder(&text) }));
         }
-        Err(TryLockError::Error(e)) => return Err(Refusal::of_file("take the lock", path, &e)),
+        Err(TryLockError::Error(e)) => return Err(CommandError::of_file("take the lock", path, &e)),
     }
-    let text = format!("{} {}\n", std::process::id(), holder.name());
-    file.set_len(0)
-        .and_then(|()| file.write_all(text.as_bytes()))
-        .map_err(|e| Refusal::of_file("write the lock", path, &e))?;
+    write_holder(&file, holder, "").map_err(|e| CommandError::of_file("write the lock", path, &e))?;
     Ok(Ok(file))
+}
+
+/// Writes who holds a lock into its file.
+fn write_holder(mut file: &File, holder: Holder, note: &str) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(format!("{} {}{note}\n", std::process::id(), holder.name()).as_bytes())
 }
 
 fn parse_holder(text: &str) -> Option<(u32, String)> {

@@ -13,10 +13,10 @@ fn one_process_holds_the_lock() {
     let Taken::Ours(first) = lock::take(&config, Holder::Server).unwrap() else { panic!("not ours") };
     let Taken::Theirs(held) = lock::take(&config, Holder::Command).unwrap() else { panic!("two locks") };
     assert_eq!(held.by, Some((std::process::id(), "tenantry serve".into())));
-    let refusal = lock::take_for_server(&config).unwrap_err();
-    assert_eq!(refusal.code, "locked");
-    assert!(refusal.detail.contains("tenantry.lock"), "{refusal}");
-    assert!(refusal.detail.contains(&format!("pid {}", std::process::id())), "{refusal}");
+    let error = lock::take_for_server(&config).unwrap_err();
+    assert_eq!(error.code, "locked");
+    assert!(error.detail.contains("tenantry.lock"), "{error}");
+    assert!(error.detail.contains(&format!("pid {}", std::process::id())), "{error}");
     let file = std::fs::metadata(dir.path().join("tenantry.lock")).unwrap();
     assert_eq!(file.permissions().mode() & 0o777, 0o600);
     drop(first);
@@ -56,13 +56,13 @@ fn a_data_directory_is_made_for_its_owner_alone_and_without_parents() {
     lock::create_data_dir(&data).unwrap();
     assert_eq!(std::fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
     lock::create_data_dir(&data).unwrap();
-    let refusal = lock::create_data_dir(&dir.path().join("no/data")).unwrap_err();
-    assert!(refusal.detail.contains("no does not exist"), "{refusal}");
+    let error = lock::create_data_dir(&dir.path().join("no/data")).unwrap_err();
+    assert!(error.detail.contains("no does not exist"), "{error}");
     assert!(!dir.path().join("no").exists());
     let file = dir.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let refusal = lock::create_data_dir(&file).unwrap_err();
-    assert!(refusal.detail.contains("is a file"), "{refusal}");
+    let error = lock::create_data_dir(&file).unwrap_err();
+    assert!(error.detail.contains("is a file"), "{error}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use crate::app;
 use crate::cli::Failure;
-use crate::cli::refusal::Refusal;
+use crate::cli::command_error::CommandError;
 use crate::config::{Config, DatabaseUrl};
 use tenantry_core::clock::Clock;
 use tenantry_store::store::Store;
@@ -13,7 +13,7 @@ use tenantry_store::store::Store;
 pub(super) fn run(config: &Config, out: &mut impl Write) -> Result<(), Failure> {
     let DatabaseUrl::Postgres(url) = &config.database_url else {
         let detail = "an SQLite database is upgraded when it is opened: there is nothing to do";
-        return Err(Refusal::new("sqlite", detail).into());
+        return Err(CommandError::new("sqlite", detail).into());
     };
     let options = app::postgres_options(config, url, true);
     let (from, to) = Store::migrate_postgres(&options, &Clock::system())?;

@@ -4,20 +4,27 @@
 pub mod args;
 mod backup;
 mod client;
+/// Why a command failed.
+pub mod command_error;
 mod config;
 /// The control socket, through which a command reaches the running server.
 pub mod control;
 mod copy;
+/// Access to the data.
+pub mod data_access;
 #[cfg(test)]
 mod data_tests;
 mod export;
 mod first_start;
+mod health;
 mod import;
 mod import_files;
+mod key;
 /// The data directory and its lock.
 pub mod lock;
 #[cfg(test)]
 mod lock_tests;
+mod mail;
 mod migrate;
 /// The operations of commands.
 pub mod operations;
@@ -27,30 +34,29 @@ mod partner;
 pub mod print;
 /// Progress of long operations.
 pub mod progress;
-/// Why a command failed.
-pub mod refusal;
 mod remains;
 mod restore;
 /// The server.
 pub mod serve;
+mod setting_flags;
+mod starting;
 mod switch;
 #[cfg(test)]
 mod tests;
 mod user;
 mod warm;
-/// Access to the data.
-pub mod way;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::{Config, ConfigError};
 use args::Command;
-use refusal::Refusal;
+use command_error::CommandError;
+use data_access::DataAccess;
 use tenantry_core::error::Error;
-use way::Way;
+use tenantry_core::printable::printable;
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -60,7 +66,7 @@ enum Failure {
     /// The settings are invalid.
     Settings(Vec<ConfigError>),
     /// The command was refused or failed.
-    Refused(Refusal),
+    Refused(CommandError),
     /// The output could not be printed.
     Output(io::Error),
     /// A server thread failed permanently, which ends the server.
@@ -73,9 +79,9 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        Self::Refused(error)
     }
 }
 
@@ -93,8 +99,8 @@ pub fn main() -> ExitCode {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     // Lossy: `config` refuses invalid UTF-8, with the name of the variable.
     let env = std::env::vars_os().map(|(name, value)| (lossy(&name), lossy(&value)));
-    let read_file = |path: &Path| std::fs::read_to_string(path);
-    match run(std::env::args_os(), env, read_file, &mut io::stdout().lock()) {
+    let open = |path: &Path| Ok(Box::new(std::fs::File::open(path)?) as Box<dyn Read>);
+    match run(std::env::args_os(), env, open, &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => ExitCode::from(report(&failure, &mut io::stderr().lock())),
     }
@@ -108,14 +114,14 @@ fn lossy(text: &OsString) -> String {
 fn run(
     args: impl IntoIterator<Item = OsString>,
     env: impl IntoIterator<Item = (String, String)>,
-    read_file: impl FnOnce(&Path) -> io::Result<String>,
+    open: impl Fn(&Path) -> io::Result<Box<dyn Read>>,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let args::Invocation { command, flags } = args::parse(args).map_err(Failure::Usage)?;
     let Some(command) = command else {
         return Ok(out.write_all(args::help().as_bytes())?);
     };
-    let config = Config::load(flags, env, read_file).map_err(Failure::Settings)?;
+    let config = Config::load(flags, env, open).map_err(Failure::Settings)?;
     dispatch(command, config, out)?;
     Ok(out.flush()?)
 }
@@ -124,15 +130,18 @@ fn run(
 fn dispatch(command: Command, config: Config, out: &mut impl Write) -> Result<(), Failure> {
     match command {
         Command::Config(args) => Ok(config::run(&config, &args, out)?),
+        Command::Health(args) => health::run(&config, &args, out),
         Command::Serve(args) => serve::run(Config { may_migrate: !args.no_migrate, ..config }, out),
         Command::Copy(args) => copy::run(&config, &args, out),
         Command::Migrate => migrate::run(&config, out),
-        Command::Partner(command) => partner::run(command, &Way::find(&config)?, out),
-        Command::User(command) => user::run(command, &Way::find(&config)?, out),
-        Command::Client(command) => client::run(command, &Way::find(&config)?, out),
-        Command::Operator(command) => operator::run(command, &Way::find(&config)?, out),
-        Command::Import(args) => import::run(&args, &Way::find(&config)?, out),
-        Command::Export(args) => export::run(&args, &Way::find(&config)?, out),
+        Command::Partner(command) => partner::run(command, &DataAccess::find(&config)?, out),
+        Command::User(command) => user::run(command, &DataAccess::find(&config)?, out),
+        Command::Client(command) => client::run(command, &DataAccess::find(&config)?, out),
+        Command::Operator(command) => operator::run(command, &DataAccess::find(&config)?, out),
+        Command::Key(command) => key::run(command, &config, out),
+        Command::Mail(command) => mail::run(command, &config, out),
+        Command::Import(args) => import::run(&args, &DataAccess::find(&config)?, out),
+        Command::Export(args) => export::run(&args, &DataAccess::find(&config)?, out),
         Command::Backup(args) => backup::run(&config, &args, out),
         Command::Restore(args) => restore::run(&config, &args, out),
     }
@@ -152,8 +161,9 @@ fn report(failure: &Failure, err: &mut impl Write) -> u8 {
             errors.iter().for_each(|error| say(error));
             2
         }
-        Failure::Refused(refusal) => {
-            refusal.to_string().lines().for_each(|line| say(&line));
+        Failure::Refused(error) => {
+            // It can repeat what is in a file or in the database.
+            error.to_string().lines().for_each(|line| say(&printable(line)));
             1
         }
         Failure::Failed(what) => {

@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::cli::Failure;
+use crate::cli::command_error::CommandError;
 use crate::cli::operations::checks::PAGE;
-use crate::cli::refusal::Refusal;
+use tenantry_core::printable::printable;
 
 /// Prints one object: a line `key: value` per property, or JSON.
-pub(super) fn one(out: &mut impl Write, json: bool, answer: &Value) -> io::Result<()> {
+pub(super) fn one(out: &mut impl Write, json: bool, response: &Value) -> io::Result<()> {
     if json {
-        return writeln!(out, "{answer:#}");
+        return writeln!(out, "{response:#}");
     }
-    match answer {
+    match response {
         Value::Object(properties) => {
             properties.iter().try_for_each(|(key, value)| writeln!(out, "{key}: {}", text(value)))
         }
@@ -28,7 +29,7 @@ fn text(value: &Value) -> String {
         Value::Null => String::from("-"),
         Value::Bool(true) => String::from("yes"),
         Value::Bool(false) => String::from("no"),
-        Value::String(text) => text.clone(),
+        Value::String(text) => printable(text).into_owned(),
         Value::Array(parts) if parts.is_empty() => String::from("-"),
         Value::Array(parts) => parts.iter().map(text).collect::<Vec<_>>().join(", "),
         Value::Number(_) | Value::Object(_) => value.to_string(),
@@ -44,7 +45,7 @@ pub(super) fn list(
     out: &mut impl Write,
     json: bool,
     columns: &[Column],
-    mut next: impl FnMut(Option<&Value>) -> Result<Vec<Value>, Refusal>,
+    mut next: impl FnMut(Option<&Value>) -> Result<Vec<Value>, CommandError>,
 ) -> Result<(), Failure> {
     let mut table = Table { columns, widths: columns.iter().map(|(title, _)| title.len()).collect() };
     let mut last: Option<Value> = None;

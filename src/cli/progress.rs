@@ -17,7 +17,7 @@ pub(super) struct Bar {
     name: &'static str,
     unit: &'static str,
     begun: bool,
-    told: Instant,
+    last_line: Instant,
 }
 
 impl Bar {
@@ -27,31 +27,31 @@ impl Bar {
         if let Ok(style) = ProgressStyle::with_template(&template(unit)) {
             bar.set_style(style.progress_chars("#.").with_key("rate", rate));
         }
-        Self { bar, name, unit, begun: false, told: Instant::now() }
+        Self { bar, name, unit, begun: false, last_line: Instant::now() }
     }
 
     /// Updates the bar; the total may have grown.
-    pub(super) fn tell_of(&mut self, done: u64, total: u64) {
+    pub(super) fn update_of(&mut self, done: u64, total: u64) {
         self.bar.set_length(total);
-        self.tell(done);
+        self.update(done);
     }
 
     /// Updates the bar.
-    pub(super) fn tell(&mut self, done: u64) {
+    pub(super) fn update(&mut self, done: u64) {
         self.go_to(done);
-        if self.bar.is_hidden() && self.told.elapsed() >= LINES {
+        if self.bar.is_hidden() && self.last_line.elapsed() >= LINES {
             self.write_line();
         }
     }
 
     /// Updates the bar and the current part of the operation. Without a terminal, the beginning and the end are printed
     /// as well.
-    pub(super) fn tell_at(&mut self, done: u64, total: u64, at: &str) {
+    pub(super) fn update_at(&mut self, done: u64, total: u64, at: &str) {
         let is_edge = !self.begun || done >= total;
         self.bar.set_length(total);
         self.bar.set_message(at.to_owned());
         self.go_to(done);
-        if self.bar.is_hidden() && (is_edge || self.told.elapsed() >= LINES) {
+        if self.bar.is_hidden() && (is_edge || self.last_line.elapsed() >= LINES) {
             self.write_line();
         }
     }
@@ -71,8 +71,8 @@ impl Bar {
     }
 
     fn write_line(&mut self) {
-        self.told = Instant::now();
-        let state = State {
+        self.last_line = Instant::now();
+        let state = LineState {
             done: self.bar.position(),
             total: self.bar.length().unwrap_or_default(),
             rate: self.bar.per_sec(),
@@ -113,7 +113,7 @@ fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
 }
 
 /// The state of an operation.
-struct State {
+struct LineState {
     done: u64,
     total: u64,
     /// Per second.
@@ -122,7 +122,7 @@ struct State {
 }
 
 /// A line for a log.
-fn line(name: &str, unit: &str, state: &State, at: &str) -> String {
+fn line(name: &str, unit: &str, state: &LineState, at: &str) -> String {
     let percent = (state.done.min(state.total) * 100).checked_div(state.total).unwrap_or(100);
     let mut line =
         format!("{name:9} {percent:3} %  {} of {} {unit}", HumanCount(state.done), HumanCount(state.total));
@@ -157,7 +157,8 @@ mod tests {
 
     #[test]
     fn a_line_shows_rate_and_remaining_time() {
-        let state = |done, total, rate, left| State { done, total, rate, left: Duration::from_secs(left) };
+        let state =
+            |done, total, rate, left| LineState { done, total, rate, left: Duration::from_secs(left) };
         assert_eq!(
             line("importing", "rows", &state(1_500_000, 6_000_000, 100_000.4, 45), ""),
             "importing  25 %  1,500,000 of 6,000,000 rows  100,000 rows/s  0:45 left"
@@ -186,9 +187,9 @@ mod tests {
     fn earlier_work_does_not_count_for_the_rate() {
         let mut bar = Bar::new("importing", "rows", 1_000_000);
         bar.bar.set_draw_target(ProgressDrawTarget::hidden());
-        bar.tell(900_000);
+        bar.update(900_000);
         assert_eq!((bar.bar.position(), bar.bar.per_sec()), (900_000, 0.0));
-        bar.tell_of(900_000, 2_000_000);
+        bar.update_of(900_000, 2_000_000);
         assert_eq!((bar.bar.length(), bar.bar.per_sec()), (Some(2_000_000), 0.0));
     }
 

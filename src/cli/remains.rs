@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use crate::cli::command_error::CommandError;
 use crate::cli::lock;
-use crate::cli::refusal::Refusal;
 use crate::config::Config;
 use tenantry_store::ops::backup::companion;
 
@@ -11,7 +11,7 @@ use tenantry_store::ops::backup::companion;
 ///
 /// # Errors
 /// There is such a log.
-pub(super) fn refuse_log_without_database(database: &Path) -> Result<(), Refusal> {
+pub(super) fn refuse_log_without_database(database: &Path) -> Result<(), CommandError> {
     let log = companion(&lock::true_path(database), "-wal");
     if !std::fs::metadata(&log).is_ok_and(|meta| meta.len() > 0) {
         return Ok(());
@@ -21,7 +21,7 @@ pub(super) fn refuse_log_without_database(database: &Path) -> Result<(), Refusal
         "the database {database} is missing or empty, but its log {log} is there, with the last changes in it: put \
          the database back, or restore a backup; to start over, move the log away"
     );
-    Err(Refusal::new("no-database", detail))
+    Err(CommandError::new("no-database", detail))
 }
 
 /// Describes what is left of an earlier database in the data directory, before this start adds to it.

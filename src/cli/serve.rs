@@ -16,11 +16,13 @@ use tokio::time::timeout;
 
 use crate::app::{self, App};
 use crate::cli::Failure;
+use crate::cli::command_error::CommandError;
 use crate::cli::control::Bound;
 use crate::cli::first_start::{self, Made};
 use crate::cli::lock::{self, Lock};
-use crate::cli::refusal::Refusal;
+use crate::cli::mail;
 use crate::cli::remains;
+use crate::cli::starting;
 use crate::cli::warm::Warm;
 use crate::config::{Config, LogFormat};
 use crate::log::Log;
@@ -31,7 +33,7 @@ use tenantry_core::supervise::Supervisor;
 use tenantry_domain::bulk_operations;
 use tenantry_http::observe::Metrics;
 use tenantry_http::server::{self, Bounds};
-use tenantry_mail::{Directory, Mailer, Sender, Smtp};
+use tenantry_mail::Mailer;
 use tenantry_passwords::HashCost;
 use tenantry_store::access::Operator;
 use tenantry_worker::Worker;
@@ -79,7 +81,7 @@ pub(super) fn run(config: Config, out: &mut impl Write) -> Result<(), Failure> {
     let lock =
         if has_dir && config.sqlite_file().is_some() { Some(lock::take_for_server(&config)?) } else { None };
     let runtime = runtime(config.worker_threads)
-        .map_err(|e| Refusal::new("internal", format!("cannot start the runtime: {e}")))?;
+        .map_err(|e| CommandError::new("internal", format!("cannot start the runtime: {e}")))?;
     let serving =
         catch_unwind(AssertUnwindSafe(|| runtime.block_on(serve(config, lock, (log, remains), out))));
     let served =
@@ -99,10 +101,12 @@ pub(super) fn run(config: Config, out: &mut impl Write) -> Result<(), Failure> {
     Ok(())
 }
 
-fn init_log(config: &Config) -> Result<Log, Refusal> {
+fn init_log(config: &Config) -> Result<Log, CommandError> {
     let target = match &config.log_file {
         None => Log::to_stderr(),
-        Some(path) => Log::to_file(path).map_err(|e| Refusal::of_named_file("write the log", path, &e))?,
+        Some(path) => {
+            Log::to_file(path).map_err(|e| CommandError::of_named_file("write the log", path, &e))?
+        }
     };
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log).unwrap_or_default();
     let log = tracing_subscriber::fmt()
@@ -138,7 +142,7 @@ async fn serve(
     out: &mut impl Write,
 ) -> Result<Running, Failure> {
     let signals =
-        Signals::new().map_err(|e| Refusal::new("internal", format!("cannot watch signals: {e}")))?;
+        Signals::new().map_err(|e| CommandError::new("internal", format!("cannot watch signals: {e}")))?;
     // The port is bound before the data is opened, so that nothing is created if it is in use.
     let listener = listen("listen", config.listen)?;
     let address = listener.local_addr().map_err(|e| not_listening("listen", config.listen, &e))?;
@@ -156,19 +160,24 @@ async fn serve(
         None if sqlite.is_some() => Some(lock::take_for_server(&config)?),
         lock => lock,
     };
-    let mailer = mailer(&config)?;
+    let mailer = mail::mailer(&config)?;
     let database = config.database_url.clone();
-    let app = App::assemble(config, Clock::system(), Random::system(), HashCost::OWASP)
-        .map_err(|e| Refusal::of_database(&database, e))?;
+    let assemble = || App::assemble(config, Clock::system(), Random::system(), HashCost::OWASP);
+    let app = starting::answering(&listener, assemble)
+        .await
+        .map_err(|e| CommandError::new("internal", format!("cannot start: {e}")))?
+        .map_err(|e| CommandError::of_database(&database, e))?;
+    app.prepare().await.map_err(|e| CommandError::of_database(&database, e))?;
     // Everything that can fail comes before the first admin: its generated password is printed once, at the end of the
     // start.
-    let control = match &sqlite {
-        Some(_) => Some(Bound::new(&lock::socket_path(&app.config.data_dir))?),
+    let control = match &lock {
+        Some(lock) => listen_for_commands(&app.config, lock)?,
         None => None,
     };
-    let stop = stop_signal().map_err(|e| Refusal::new("internal", format!("cannot watch signals: {e}")))?;
+    let stop =
+        stop_signal().map_err(|e| CommandError::new("internal", format!("cannot watch signals: {e}")))?;
     let by = Operator::of_this_machine();
-    let is_due = first_start::is_due(&app, by).await.map_err(|e| Refusal::of_database(&database, e))?;
+    let is_due = first_start::is_due(&app, by).await.map_err(|e| CommandError::of_database(&database, e))?;
     let made = if is_due {
         if let Some(remains) = remains {
             tracing::warn!(
@@ -180,7 +189,7 @@ async fn serve(
         let admin = first_start::describe(&app.config, &app.random).map_err(Failure::Settings)?;
         let failed = app.store.supervisor().clone();
         tokio::select! {
-            made = first_start::make(&app, by, admin) => made.map_err(|e| Refusal::of_database(&database, e))?,
+            made = first_start::make(&app, by, admin) => made.map_err(|e| CommandError::of_database(&database, e))?,
             thread = failed.lost() => return Err(Failure::Failed(format!("the thread {thread} has failed permanently"))),
         }
     } else {
@@ -224,7 +233,7 @@ async fn serve(
     if tokio::task::spawn_blocking(move || worker.stop()).await.is_err() {
         tracing::error!("the worker failed to stop");
     }
-    served.map_err(|e| Refusal::new("internal", format!("the HTTP server failed: {e}")))?;
+    served.map_err(|e| CommandError::new("internal", format!("the HTTP server failed: {e}")))?;
     Ok(running)
 }
 
@@ -285,8 +294,41 @@ async fn ending(app: &App, stop: impl Future<Output = ()>) {
     });
 }
 
+/// Listens on the control socket. A data directory on a file system without sockets is no reason not to serve; a path
+/// that was set is an error if it does not work.
+fn listen_for_commands(config: &Config, lock: &Lock) -> Result<Option<Bound>, CommandError> {
+    let bound = match config.control_socket_path() {
+        None => None,
+        Some(path) => match Bound::new(&path)? {
+            Ok(bound) => Some(bound),
+            Err(error) if config.control_socket.is_some() => {
+                let detail = format!(
+                    "cannot listen on {}: {error}; set control-socket to a path on a local file system, or to none",
+                    path.display()
+                );
+                return Err(CommandError::new("io", detail));
+            }
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    path = %path.display(),
+                    "no control socket can be made in the data directory, so commands cannot reach this server: set \
+                     control-socket to a path on a local file system, such as /run/tenantry/control.sock, or to none"
+                );
+                None
+            }
+        },
+    };
+    if bound.is_none() {
+        lock.set_without_socket().map_err(|e| {
+            CommandError::new("io", format!("cannot write the lock of the data directory: {e}"))
+        })?;
+    }
+    Ok(bound)
+}
+
 /// Listens on the address of the setting.
-fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, Refusal> {
+fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, CommandError> {
     let listen = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // Connections of a server that has just stopped must not block the port.
@@ -297,7 +339,7 @@ fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, Refusal> {
     listen().map_err(|e| not_listening(setting, address, &e))
 }
 
-fn not_listening(setting: &str, address: SocketAddr, error: &io::Error) -> Refusal {
+fn not_listening(setting: &str, address: SocketAddr, error: &io::Error) -> CommandError {
     let why = match error.kind() {
         io::ErrorKind::AddrInUse => {
             format!("another program uses this port: stop it, or set another port with {setting}")
@@ -310,25 +352,7 @@ fn not_listening(setting: &str, address: SocketAddr, error: &io::Error) -> Refus
         }
         _ => format!("{error}: set another address with {setting}"),
     };
-    Refusal::new("listen", format!("cannot listen on {address}: {why}"))
-}
-
-/// The mailer: SMTP with `smtp-url`, otherwise files.
-fn mailer(config: &Config) -> Result<Mailer, Refusal> {
-    let wrong = |setting: &str, what: String| Refusal::new("invalid", format!("{setting}: {what}"));
-    let sender = Sender::new(&config.mail_from.to_string(), &config.public_url)
-        .map_err(|what| wrong("mail-from", what))?;
-    match &config.smtp_url {
-        Some(url) => {
-            Smtp::new(url.expose(), sender).map(Mailer::Smtp).map_err(|what| wrong("smtp-url", what))
-        }
-        None => {
-            let path = config.data_dir.join("mail");
-            Directory::open(&path, sender)
-                .map(Mailer::Directory)
-                .map_err(|e| Refusal::of_file("use the mail directory", &path, &e))
-        }
-    }
+    CommandError::new("listen", format!("cannot listen on {address}: {why}"))
 }
 
 /// The signals that do not end the process.
@@ -396,6 +420,7 @@ fn announce(out: &mut impl Write, config: &Config, mailer: &Mailer, made: Option
         }
     }
     let url = &config.public_url;
+    writeln!(out, "sign in:    {url}/sign-in")?;
     writeln!(out, "API:        {url}/api/v1")?;
     writeln!(out, "API docs:   {url}/docs/")?;
     writeln!(out, "health:     {url}/healthz")?;

@@ -58,24 +58,24 @@ pub(super) fn run(steps: &[Step]) -> io::Result<()> {
     Ok(())
 }
 
-/// The steps to replace `database` with `incoming`, and to keep it as `aside` if it exists. Both are in the database's
+/// The steps to replace `database` with `incoming`, and to keep it as `old` if it exists. Both are in the database's
 /// directory, and the database is checkpointed.
 ///
 /// A log that exists nevertheless belongs to a damaged database or to none: it is moved aside too, before the change,
 /// since SQLite would take it for the new one's.
-pub(super) fn plan(database: &Path, incoming: &Path, aside: &Path, is_kept: bool) -> Vec<Step> {
+pub(super) fn plan(database: &Path, incoming: &Path, old: &Path, is_kept: bool) -> Vec<Step> {
     let dir = directory_of(database);
     let owned = Path::to_owned;
     let mut steps = Vec::new();
     if is_kept {
         // A second name, not a rename: the database always has its own name.
-        steps.push(Step::Link { from: owned(database), to: owned(aside) });
+        steps.push(Step::Link { from: owned(database), to: owned(old) });
         steps.push(Step::Sync(owned(dir)));
     }
     for ending in COMPANIONS {
         let from = companion(database, ending);
         if from.exists() {
-            steps.push(Step::Move { from, to: companion(aside, ending) });
+            steps.push(Step::Move { from, to: companion(old, ending) });
         }
     }
     if steps.iter().any(|step| matches!(step, Step::Move { .. })) {
@@ -155,16 +155,16 @@ mod tests {
         all.into_iter().map(|partner| partner.name).collect()
     }
 
-    struct Place {
+    struct Files {
         dir: tempfile::TempDir,
         database: PathBuf,
         incoming: PathBuf,
-        aside: PathBuf,
+        old: PathBuf,
     }
 
     /// A database with the partner `old` and one that comes in with the partner `new`. The old one's log is there with
     /// the partner in it, as after a crash, unless it is settled.
-    async fn place(is_settled: bool) -> Place {
+    async fn place(is_settled: bool) -> Files {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let by = Operator::of_this_machine();
@@ -180,29 +180,29 @@ mod tests {
         backup::settle(&at("incoming")).unwrap();
         backup::make_ready(&at("incoming"), &[]).unwrap();
         if is_settled {
-            assert!(matches!(backup::settle(&at("tenantry.db")), Ok(backup::Rest::Whole(_))));
+            assert!(matches!(backup::settle(&at("tenantry.db")), Ok(backup::Rest::Complete(_))));
         }
-        Place { database: at("tenantry.db"), incoming: at("incoming"), aside: at("aside"), dir }
+        Files { database: at("tenantry.db"), incoming: at("incoming"), old: at("old"), dir }
     }
 
     #[tokio::test]
     async fn after_each_step_there_is_the_old_or_the_new_whole() {
         let mut seen = Vec::new();
         for done in 0.. {
-            let Place { dir: _dir, database, incoming, aside } = place(true).await;
-            let steps = plan(&database, &incoming, &aside, true);
+            let Files { dir: _dir, database, incoming, old } = place(true).await;
+            let steps = plan(&database, &incoming, &old, true);
             for step in steps.iter().take(done) {
                 step.run().unwrap();
             }
-            let was_aside = aside.exists();
-            let is_linked = was_aside && is_same(&std::fs::metadata(&aside).unwrap(), &database);
+            let old_exists = old.exists();
+            let is_linked = old_exists && is_same(&std::fs::metadata(&old).unwrap(), &database);
             let found = names(&database).await;
-            if was_aside && !is_linked {
-                assert_eq!(names(&aside).await, ["old"], "after {done} steps");
+            if old_exists && !is_linked {
+                assert_eq!(names(&old).await, ["old"], "after {done} steps");
             }
             seen.push(found.concat());
             if done == steps.len() {
-                assert!(was_aside && !incoming.exists());
+                assert!(old_exists && !incoming.exists());
                 break;
             }
         }
@@ -214,10 +214,10 @@ mod tests {
         let place = place(false).await;
         let log = |path: &Path| companion(path, "-wal");
         assert!(log(&place.database).exists());
-        run(&plan(&place.database, &place.incoming, &place.aside, true)).unwrap();
-        assert!(!log(&place.database).exists() && log(&place.aside).exists());
+        run(&plan(&place.database, &place.incoming, &place.old, true)).unwrap();
+        assert!(!log(&place.database).exists() && log(&place.old).exists());
         assert_eq!(names(&place.database).await, ["new"]);
-        assert_eq!(names(&place.aside).await, ["old"]);
+        assert_eq!(names(&place.old).await, ["old"]);
     }
 
     #[tokio::test]
@@ -231,15 +231,15 @@ mod tests {
             names
         };
         let before = list();
-        run(&plan(&place.database, &place.incoming, &place.aside, true)).unwrap_err();
+        run(&plan(&place.database, &place.incoming, &place.old, true)).unwrap_err();
         assert_eq!(list(), before);
         assert_eq!(names(&place.database).await, ["old"]);
         // A name that is taken is not overwritten.
-        std::fs::write(&place.aside, "somebody's").unwrap();
-        run(&plan(&place.database, &place.incoming, &place.aside, true)).unwrap_err();
-        assert_eq!(std::fs::read_to_string(&place.aside).unwrap(), "somebody's");
+        std::fs::write(&place.old, "somebody's").unwrap();
+        run(&plan(&place.database, &place.incoming, &place.old, true)).unwrap_err();
+        assert_eq!(std::fs::read_to_string(&place.old).unwrap(), "somebody's");
         assert_eq!(
-            rename_to_new(&place.database, &place.aside).unwrap_err().kind(),
+            rename_to_new(&place.database, &place.old).unwrap_err().kind(),
             io::ErrorKind::AlreadyExists
         );
     }

@@ -15,7 +15,7 @@ fn command(line: &str) -> Command {
     parsed(line).command.unwrap()
 }
 
-fn no_file(_: &Path) -> io::Result<String> {
+fn no_file(_: &Path) -> io::Result<Box<dyn Read>> {
     Err(io::ErrorKind::NotFound.into())
 }
 
@@ -97,11 +97,35 @@ fn user_commands() {
 
 #[test]
 fn client_and_operator_commands() {
-    let robot = ClientCreate { partner: PartnerId(1), name: "robot".into(), admin: true, json: false };
+    let robot = ClientCreate {
+        partner: Some(PartnerId(1)),
+        product: false,
+        name: "robot".into(),
+        public: false,
+        admin: true,
+        settings: ClientSettings::default(),
+        json: false,
+    };
     assert_eq!(
         command("client create --partner 1 --name robot --admin"),
         Command::Client(ClientCommand::Create(robot))
     );
+    let line = "client create --product --name shop --redirect-uri https://a.example/ --redirect-uri \
+        https://b.example/ --public --id-token-alg RS256 --allow-partner 2 --json";
+    let Command::Client(ClientCommand::Create(shop)) = command(line) else { panic!("{line}") };
+    assert_eq!(shop.settings.redirect_uri, ["https://a.example/", "https://b.example/"]);
+    assert_eq!(shop.settings.allow_partner, [PartnerId(2)]);
+    assert!(shop.partner.is_none() && shop.product && shop.public && shop.json);
+    for line in [
+        "client create --name x",
+        "client create --name x --partner 1 --product",
+        "client list",
+        "client update",
+        "client update cl_1_a --allow-partner 1 --allow-all-partners",
+        "client remove-secret cl_1_a 0",
+    ] {
+        assert_eq!(parse(words(line)).unwrap_err().exit_code(), 2, "{line}");
+    }
     let revoke = ClientRevoke { client_id: "abc".into(), json: false };
     assert_eq!(command("client revoke abc"), Command::Client(ClientCommand::Revoke(revoke)));
     let token = OperatorToken { name: "operator".into(), json: false };

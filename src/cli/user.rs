@@ -3,10 +3,10 @@
 use std::io::Write;
 
 use crate::cli::args::UserCommand;
+use crate::cli::data_access::DataAccess;
 use crate::cli::operations::Operation;
 use crate::cli::operations::user::UserOperation;
 use crate::cli::partner::rows;
-use crate::cli::way::Way;
 use crate::cli::{Failure, print};
 use tenantry_core::error::Result;
 use tenantry_core::model::UserId;
@@ -22,14 +22,14 @@ const COLUMNS: [print::Column; 7] = [
 ];
 
 /// Runs the command.
-pub(super) fn run(command: UserCommand, way: &Way, out: &mut impl Write) -> Result<(), Failure> {
+pub(super) fn run(command: UserCommand, access: &DataAccess, out: &mut impl Write) -> Result<(), Failure> {
     use UserOperation as Do;
     let (operation, json) = match command {
         UserCommand::List(args) => {
             return print::list(out, args.json, &COLUMNS, |last| {
                 let after = last.and_then(|row| row.get("userId")?.as_i64()).map(UserId);
                 let operation = Do::List { pid: args.partner, search: args.search.clone(), after };
-                rows(way.run(Operation::User(operation))?)
+                rows(access.run(Operation::User(operation))?)
             });
         }
         UserCommand::Get(args) => (Do::Get { user: args.user }, args.json),
@@ -53,5 +53,5 @@ pub(super) fn run(command: UserCommand, way: &Way, out: &mut impl Write) -> Resu
         }
         UserCommand::Delete(args) => (Do::Delete { user: args.user, force: args.force }, args.json),
     };
-    Ok(print::one(out, json, &way.run(Operation::User(operation))?)?)
+    Ok(print::one(out, json, &access.run(Operation::User(operation))?)?)
 }

@@ -1,16 +1,20 @@
 //! Reads flags, environment and configuration file. Nothing else does.
 //!
 //! A setting has one name everywhere: `--data-dir`, `TENANTRY_DATA_DIR`, `data-dir = "..."` in `tenantry.toml`.
-//! Precedence is flag, variable, file, default. To add a setting, add a field of `Config` and its entry in
+//! Precedence is flag, variable, file, default. A setting that holds a secret can also be in a file of its own, which
+//! the setting with `-file` at the end of its name gives; both have the same precedence. To add a setting, add a field of `Config` and its entry in
 //! `Config::read`, with its name, default, parser and description. Flag, help, checks and `tenantry config` follow from
 //! that entry.
 
+mod file;
 mod reader;
+#[cfg(test)]
+mod secret_tests;
 #[cfg(test)]
 mod tests;
 mod values;
 
-use std::io;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -19,13 +23,14 @@ use lettre::Address;
 use lettre::message::Mailbox;
 use serde_json::{Value, json};
 
-use reader::Reader;
+use file::{line, read_lines};
 pub use reader::{ConfigError, Origin, Setting};
+use reader::{Reader, secret_name};
 use tenantry_core::catalogue::Catalogue;
-pub use values::{DatabaseUrl, LogFormat, Secret, SecretUrl};
-
-/// The default configuration file; it may be missing.
-const FILE: &str = "tenantry.toml";
+use tenantry_domain::sealer::MasterKey;
+use tenantry_http::cors::CorsOrigins;
+use tenantry_http::forwarded::ForwardedHeader;
+pub use values::{ControlSocket, DatabaseUrl, LogFormat, Secret, SecretUrl};
 
 /// The configuration of a process. `Debug` redacts secrets.
 #[derive(Debug, Clone)]
@@ -36,6 +41,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The directory of database, lock, control socket and mails.
     pub data_dir: PathBuf,
+    /// The socket for commands; `control.sock` in the data directory if absent.
+    pub control_socket: Option<ControlSocket>,
     /// The database.
     pub database_url: DatabaseUrl,
     /// Maximum number of connections to PostgreSQL, plus one for notifications.
@@ -48,6 +55,10 @@ pub struct Config {
     pub database_ca_file: Option<PathBuf>,
     /// Whether opening a PostgreSQL database may change its schema (`serve --no-migrate` and other commands: no).
     pub may_migrate: bool,
+    /// The master key; on SQLite that of the data directory if absent.
+    pub master_key: Option<MasterKey>,
+    /// Whether a new master key may take the place of a lost one (`key reset`).
+    pub may_replace_master_key: bool,
     /// The first partner's admin.
     pub admin_username: String,
     /// The admin's permanent password; generated if absent. Not yet checked against the password rules.
@@ -60,14 +71,26 @@ pub struct Config {
     pub admin_last_name: String,
     /// The public base URL, without a trailing slash.
     pub public_url: String,
+    /// The product's own sign-in page, to which mails lead; this server's if absent.
+    pub sign_in_url: Option<String>,
     /// The SMTP server; mails are written to files if absent.
     pub smtp_url: Option<SecretUrl>,
+    /// CA certificates (PEM) for the SMTP server; the public CAs if absent.
+    pub smtp_ca_file: Option<PathBuf>,
+    /// The name in EHLO; the host of the public URL if absent.
+    pub smtp_helo: Option<String>,
+    /// A file with the access token of the user of `smtp_url`.
+    pub smtp_oauth_token_file: Option<PathBuf>,
+    /// A command that prints this token.
+    pub smtp_oauth_token_command: Option<String>,
     /// The sender of mails.
     pub mail_from: Mailbox,
     /// Lifetime of access tokens, in seconds.
     pub access_token_seconds: u32,
     /// Lifetime of refresh tokens, in seconds.
     pub refresh_token_seconds: u32,
+    /// How long the refresh token before the newest one returns the newest one again, in seconds; 0 = not at all.
+    pub refresh_reuse_seconds: u32,
     /// Lifetime of temporary passwords, in seconds.
     pub temporary_password_seconds: u32,
     /// Lifetime of permanent passwords, in days; 0 = no expiry.
@@ -78,8 +101,14 @@ pub struct Config {
     pub login_failures_per_address: u32,
     /// Maximum number of forgotten-password requests per address in 5 minutes.
     pub forgot_password_per_address: u32,
-    /// Proxies whose `X-Forwarded-For` is trusted.
+    /// Maximum number of requests of pages per minute and client address, of browsers without a session; 0 = no limit.
+    pub page_requests_per_address: u32,
+    /// Proxies whose `X-Forwarded-For`, `Forwarded` and `X-Forwarded-Prefix` are trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// The header of trusted proxies that names the client.
+    pub forwarded_header: ForwardedHeader,
+    /// The origins whose scripts may use the API in a browser.
+    pub cors_origins: CorsOrigins,
     /// Clients that may read the metrics on the API's listener.
     pub metrics_allow: Vec<IpNet>,
     /// A separate listener of the metrics, without access control.
@@ -116,14 +145,14 @@ impl Config {
     /// Loads the configuration, or returns all its errors at once.
     ///
     /// `flags` are pairs of a setting's name and its text; `env` is the whole environment, of which only variables that
-    /// begin with `TENANTRY_` are used; `read_file` is called once for the configuration file.
+    /// begin with `TENANTRY_` are used; `open` opens the configuration file and files with secrets.
     pub fn load(
         flags: impl IntoIterator<Item = (String, String)>,
         env: impl IntoIterator<Item = (String, String)>,
-        read_file: impl FnOnce(&Path) -> io::Result<String>,
+        open: impl Fn(&Path) -> io::Result<Box<dyn Read>>,
     ) -> Result<Self, Vec<ConfigError>> {
-        let mut reader = Reader::new(flags, env);
-        let config = Self::read(&mut reader, read_file);
+        let mut reader = Reader::new(flags, env, &open);
+        let config = Self::read(&mut reader);
         reader.refuse_the_rest();
         if reader.errors.is_empty() {
             Ok(Self { origins: reader.settings, ..config })
@@ -145,15 +174,15 @@ impl Config {
 
     /// The defaults.
     fn defaults() -> Self {
-        let mut reader = Reader::default();
-        let config = Self::read(&mut reader, |_| Err(io::ErrorKind::NotFound.into()));
+        let mut reader = Reader::new([], [], &|_| Err(io::ErrorKind::NotFound.into()));
+        let config = Self::read(&mut reader);
         Self { origins: reader.settings, ..config }
     }
 
     /// All settings, in the order of the help.
-    fn read(s: &mut Reader, read_file: impl FnOnce(&Path) -> io::Result<String>) -> Self {
+    fn read(s: &mut Reader<'_>) -> Self {
         const TEN_YEARS: u32 = 10 * 365 * 86_400; // in seconds
-        let file = read_lines(s, read_file);
+        let file = read_lines(s);
         let listen = s.value(
             "listen",
             "ADDRESS:PORT",
@@ -170,14 +199,20 @@ impl Config {
         );
         Self {
             file,
-            database_url: s.value(
-                "database-url",
+            control_socket: s.optional(
+                "control-socket",
+                "FILE",
+                values::control_socket,
+                "Socket for commands to the running server, or none [default: control.sock in the data directory]",
+            ),
+            database_url: s.secret(
+                secret_name!("database-url"),
                 "URL",
                 DatabaseUrl::default_in(&data_dir),
                 values::database_url,
                 "Database: sqlite: and a path, absolute or relative to the working directory, or \
                 postgres://user:password@host/database; by default tenantry.db in the data directory. Set it as a \
-                variable if it contains a password",
+                variable or in a file if it contains a password",
             ),
             database_pool_size: s.value(
                 "database-pool-size",
@@ -207,6 +242,15 @@ impl Config {
                 "CA certificates (PEM) to verify the PostgreSQL server with [default: the public CAs]",
             ),
             may_migrate: true,
+            master_key: s.optional_secret(
+                secret_name!("master-key"),
+                "KEY",
+                values::master_key,
+                "Key of 32 bytes, in base64 or hex, that seals keys in the database, the same on every server of a database \
+                [default: on SQLite master.key in the data directory, made at the first start; on PostgreSQL keys stand \
+                unsealed]. Set it in a file",
+            ),
+            may_replace_master_key: false,
             admin_username: s.value(
                 "admin-username",
                 "NAME",
@@ -214,12 +258,12 @@ impl Config {
                 values::username,
                 "Username of the admin created at the first start",
             ),
-            admin_password: s.optional(
-                "admin-password",
+            admin_password: s.optional_secret(
+                secret_name!("admin-password"),
                 "PASSWORD",
                 values::secret,
-                "That admin's permanent password [default: generated and printed once]. Set it as a variable: other users \
-                of this machine can see flags",
+                "That admin's permanent password [default: generated and printed once]. Set it as a variable or in \
+                a file: other users of this machine can see flags",
             ),
             admin_email: s.value(
                 "admin-email",
@@ -247,14 +291,45 @@ impl Config {
                 "URL",
                 derived_public_url(listen),
                 values::public_url,
-                "Public base URL; by default http:// and the listen address",
+                "Public base URL; by default http://localhost and the port of listen, or the address if that is not this machine alone \
+                or all of its addresses",
             ),
-            smtp_url: s.optional(
-                "smtp-url",
+            sign_in_url: s.optional(
+                "sign-in-url",
+                "URL",
+                values::page_url,
+                "Sign-in page of your product, to which mails lead [default: /sign-in under public-url]",
+            ),
+            smtp_url: s.optional_secret(
+                secret_name!("smtp-url"),
                 "URL",
                 values::smtp_url,
                 "SMTP server: smtps://user:password@host, or smtp://host:25 [default: each mail is written to a file in the \
-                data directory]. Set it as a variable if it contains a password",
+                data directory]. Set it as a variable or in a file if it contains a password",
+            ),
+            smtp_ca_file: s.optional(
+                "smtp-ca-file",
+                "FILE",
+                values::path,
+                "CA certificates (PEM) to verify the SMTP server with [default: the public CAs]",
+            ),
+            smtp_helo: s.optional(
+                "smtp-helo",
+                "NAME",
+                values::helo,
+                "Name of this machine in EHLO [default: the host of public-url]",
+            ),
+            smtp_oauth_token_file: s.optional(
+                "smtp-oauth-token-file",
+                "FILE",
+                values::path,
+                "File with an OAuth access token for the user in smtp-url, read for each connection, in place of a password",
+            ),
+            smtp_oauth_token_command: s.optional(
+                "smtp-oauth-token-command",
+                "COMMAND",
+                values::command,
+                "Command line for /bin/sh that prints this token, run for each connection",
             ),
             mail_from: s.value(
                 "mail-from",
@@ -277,6 +352,14 @@ impl Config {
                 2_592_000,
                 values::number(1..=TEN_YEARS, "seconds"),
                 "Lifetime of refresh tokens",
+            ),
+            refresh_reuse_seconds: s.value(
+                "refresh-reuse-seconds",
+                "SECONDS",
+                10,
+                values::number(0..=300, "seconds"),
+                "How long a refresh token that was just used returns the same new one again, for clients that refresh twice \
+                at once or lose a response; 0 means not at all",
             ),
             temporary_password_seconds: s.value(
                 "temporary-password-seconds",
@@ -313,12 +396,36 @@ impl Config {
                 values::number(1..=1_000_000, "requests"),
                 "Maximum number of forgotten-password requests per address in 5 minutes",
             ),
+            page_requests_per_address: s.value(
+                "page-requests-per-address",
+                "COUNT",
+                6_000,
+                values::number(0..=100_000_000, "requests"),
+                "Maximum number of requests of pages per address in a minute, without a sign-in; 0 for no limit",
+            ),
             trusted_proxies: s.value(
                 "trusted-proxies",
                 "ADDRESSES",
                 Vec::new(),
                 values::networks,
-                "Proxies whose X-Forwarded-For is trusted: addresses and networks, separated by commas",
+                "Proxies whose X-Forwarded-For, Forwarded and X-Forwarded-Prefix are trusted: addresses and networks, \
+                separated by commas",
+            ),
+            forwarded_header: s.value(
+                "forwarded-header",
+                "HEADER",
+                ForwardedHeader::Auto,
+                values::forwarded_header,
+                "Header of trusted proxies that names the client: x-forwarded-for, forwarded (RFC 7239), or auto, which \
+                reads Forwarded only if there is no X-Forwarded-For",
+            ),
+            cors_origins: s.value(
+                "cors-origins",
+                "ORIGINS",
+                CorsOrigins::None,
+                values::cors_origins,
+                "Origins whose scripts may use the API in a browser (CORS), such as https://app.example.com, separated by \
+                commas; or * for any, without cookies",
             ),
             metrics_allow: s.value(
                 "metrics-allow",
@@ -434,6 +541,15 @@ impl Config {
         }
     }
 
+    /// Where the server listens for commands and commands look for the server; `None` if it does not.
+    pub fn control_socket_path(&self) -> Option<PathBuf> {
+        match &self.control_socket {
+            None => Some(self.data_dir.join("control.sock")),
+            Some(ControlSocket::At(path)) => Some(path.clone()),
+            Some(ControlSocket::Off) => None,
+        }
+    }
+
     /// The origin of the value of the setting `name`.
     pub fn origin(&self, name: &str) -> Option<&Origin> {
         self.origins.iter().find(|s| s.name == name).map(|s| &s.origin)
@@ -479,53 +595,23 @@ pub fn settings() -> Vec<Setting> {
     Config::defaults().origins
 }
 
-/// Finds the configuration file and passes its lines to the reader. Returns its name if there is one.
-fn read_lines(s: &mut Reader, read_file: impl FnOnce(&Path) -> io::Result<String>) -> Option<PathBuf> {
-    let named = s.optional(
-        "config",
-        "FILE",
-        values::path,
-        "Configuration file [default: tenantry.toml in the working directory, if it exists]",
-    );
-    let path = named.clone().unwrap_or_else(|| PathBuf::from(FILE));
-    let shown = path.display().to_string();
-    match read_file(&path) {
-        Ok(text) => s.add_file(shown.clone(), &text),
-        Err(e) if named.is_none() && e.kind() == io::ErrorKind::NotFound => return None,
-        Err(e) => {
-            let origin = s.settings.last().map_or(Origin::Default, |setting| setting.origin.clone());
-            let what = format!("cannot be read: {e}");
-            s.errors.push(ConfigError { setting: "config".into(), value: Some(shown), origin, what });
-            return None;
-        }
-    }
-    if let Some(setting) = s.settings.last_mut() {
-        setting.value = Value::from(shown);
-    }
-    Some(path)
-}
-
-/// A setting as a line of TOML. A value that is missing or cannot be in a file is a comment, as is a redacted one:
-/// users copy this output to a file, and the password must not become `***`.
-fn line(setting: &Setting) -> String {
-    let name = setting.name;
-    match &setting.value {
-        Value::Null => format!("# {name} is not set"),
-        _ if name == "config" => format!("# {name}: {}", setting.value.as_str().unwrap_or_default()),
-        value => {
-            let value = toml::Value::try_from(value).map_or_else(|_| value.to_string(), |v| v.to_string());
-            let comment = if value.contains(values::REDACTED) { "# " } else { "" };
-            format!("{comment}{name} = {value}")
-        }
-    }
-}
-
-/// A URL that reaches this server from this machine: 0.0.0.0 is not a destination.
+/// A URL that reaches this server from this machine. Its host is a name if possible: passkeys refuse IP addresses.
 fn derived_public_url(listen: SocketAddr) -> String {
+    let ip = listen.ip();
+    let is_here = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].contains(&ip);
+    if is_here || ip.is_unspecified() {
+        format!("http://localhost:{}", listen.port())
+    } else {
+        format!("http://{listen}")
+    }
+}
+
+/// The address at which this machine reaches a listener: 0.0.0.0 is not a destination.
+pub fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip => ip,
     };
-    format!("http://{}", SocketAddr::new(ip, listen.port()))
+    SocketAddr::new(ip, listen.port())
 }

@@ -2,13 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, Read};
+use std::path::Path;
 
 use serde_json::Value;
 
-use crate::config::values::{Parsed, REDACTED, Shown, redact_url};
+use crate::config::values::{self, Parsed, REDACTED, Shown, redact_url};
 
 /// The prefix of all variables.
 pub(super) const PREFIX: &str = "TENANTRY_";
+
+/// Maximum size of a file with a secret, in bytes.
+const SECRET_FILE_MAX: u64 = 64 << 10;
+
+/// Opens a file for reading.
+pub(super) type Open<'a> = &'a dyn Fn(&Path) -> io::Result<Box<dyn Read>>;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +29,26 @@ pub enum Origin {
     Variable(String),
     /// A line of the file of this name.
     File(String),
+    /// The content of a file that a `-file` setting names.
+    SecretFile {
+        /// The path of the file.
+        path: String,
+        /// Where the path was set.
+        named_by: Box<Origin>,
+    },
+}
+
+impl Origin {
+    /// Sources with a lower rank take precedence.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Flag(_) => 0,
+            Self::Variable(_) => 1,
+            Self::File(_) => 2,
+            Self::Default => 3,
+            Self::SecretFile { named_by, .. } => named_by.rank(),
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -30,9 +58,26 @@ impl fmt::Display for Origin {
             Self::Flag(name) => write!(f, "flag --{name}"),
             Self::Variable(name) => f.write_str(name),
             Self::File(name) => f.write_str(name),
+            Self::SecretFile { path, named_by } => write!(f, "{path}, {named_by}"),
         }
     }
 }
+
+/// The name of a setting that holds a secret, and of the setting that names a file with its value. Made by
+/// [`secret_name!`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SecretName {
+    pub(super) name: &'static str,
+    pub(super) file: &'static str,
+}
+
+/// The [`SecretName`] of a literal.
+macro_rules! secret_name {
+    ($name:literal) => {
+        $crate::config::reader::SecretName { name: $name, file: concat!($name, "-file") }
+    };
+}
+pub(super) use secret_name;
 
 /// An error of the configuration, which says how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,11 +129,11 @@ pub(super) fn variable(name: &str) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Given {
     text: String,
-    kind: Kind,
+    kind: ValueKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ValueKind {
     Text,
     Number,
     Bool,
@@ -101,23 +146,23 @@ enum Kind {
 
 impl Given {
     fn text(text: String) -> Self {
-        Self { text, kind: Kind::Text }
+        Self { text, kind: ValueKind::Text }
     }
 
     fn toml(value: toml::Value) -> Self {
         let (text, kind) = match value {
-            toml::Value::String(text) => (text, Kind::Text),
-            toml::Value::Integer(n) => (n.to_string(), Kind::Number),
-            toml::Value::Boolean(b) => (b.to_string(), Kind::Bool),
+            toml::Value::String(text) => (text, ValueKind::Text),
+            toml::Value::Integer(n) => (n.to_string(), ValueKind::Number),
+            toml::Value::Boolean(b) => (b.to_string(), ValueKind::Bool),
             toml::Value::Array(parts) => {
                 let texts: Option<Vec<&str>> = parts.iter().map(toml::Value::as_str).collect();
-                texts.map_or((String::new(), Kind::Other), |texts| (texts.join(","), Kind::List))
+                texts.map_or((String::new(), ValueKind::Other), |texts| (texts.join(","), ValueKind::List))
             }
             table @ toml::Value::Table(_) => match serde_json::to_string(&table) {
-                Ok(text) => (text, Kind::Table),
-                Err(_) => (String::new(), Kind::Other),
+                Ok(text) => (text, ValueKind::Table),
+                Err(_) => (String::new(), ValueKind::Other),
             },
-            _ => (String::new(), Kind::Other),
+            _ => (String::new(), ValueKind::Other),
         };
         Self { text, kind }
     }
@@ -126,12 +171,12 @@ impl Given {
     /// 1_000 would become the password "1000".
     fn check_kind(&self, example: &Value) -> Result<(), &'static str> {
         match (self.kind, example) {
-            (Kind::Text, _)
-            | (Kind::Number, Value::Number(_))
-            | (Kind::Bool, Value::Bool(_))
-            | (Kind::List, Value::Array(_))
-            | (Kind::Table, Value::Object(_)) => Ok(()),
-            (Kind::Number | Kind::Bool, Value::Null | Value::String(_)) => {
+            (ValueKind::Text, _)
+            | (ValueKind::Number, Value::Number(_))
+            | (ValueKind::Bool, Value::Bool(_))
+            | (ValueKind::List, Value::Array(_))
+            | (ValueKind::Table, Value::Object(_)) => Ok(()),
+            (ValueKind::Number | ValueKind::Bool, Value::Null | Value::String(_)) => {
                 Err("must be a string: put the value in quotes")
             }
             (_, Value::Array(_)) => Err("must be a list of strings such as [\"10.0.0.0/8\"]"),
@@ -144,8 +189,8 @@ impl Given {
 }
 
 /// Reads settings one by one; those that are left at the end are unknown.
-#[derive(Debug, Default)]
-pub(super) struct Reader {
+pub(super) struct Reader<'a> {
+    open: Open<'a>,
     flags: BTreeMap<String, String>,
     variables: BTreeMap<String, String>,
     lines: BTreeMap<String, Given>,
@@ -156,11 +201,12 @@ pub(super) struct Reader {
     pub(super) errors: Vec<ConfigError>,
 }
 
-impl Reader {
-    /// A reader of these flags and of the variables with our prefix.
+impl<'a> Reader<'a> {
+    /// A reader of these flags and of the variables with our prefix. `open` opens the files that settings name.
     pub(super) fn new(
         flags: impl IntoIterator<Item = (String, String)>,
         env: impl IntoIterator<Item = (String, String)>,
+        open: Open<'a>,
     ) -> Self {
         let ours = |(name, value): &(String, String)| {
             name.starts_with(PREFIX) && !is_kubernetes_service_link(name, value)
@@ -168,8 +214,22 @@ impl Reader {
         Self {
             flags: flags.into_iter().collect(),
             variables: env.into_iter().filter(ours).collect(),
-            ..Self::default()
+            open,
+            lines: BTreeMap::new(),
+            file: String::new(),
+            settings: Vec::new(),
+            errors: Vec::new(),
         }
+    }
+
+    /// The text of the configuration file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not UTF-8.
+    pub(super) fn read_text(&self, path: &Path) -> io::Result<String> {
+        let mut text = String::new();
+        (self.open)(path)?.read_to_string(&mut text)?;
+        Ok(text)
     }
 
     /// Adds the lines of the file called `name`.
@@ -203,14 +263,129 @@ impl Reader {
         parse: impl Fn(&str) -> Parsed<T>,
         doc: &'static str,
     ) -> T {
+        const { assert!(!T::SECRET, "secrets are read by `secret` or `optional_secret`") };
+        let given = self.take(name);
+        self.add(Description { name, value_name, doc }, given, default, parse)
+    }
+
+    /// The value of a setting that has no default.
+    pub(super) fn optional<T: Shown>(
+        &mut self,
+        name: &'static str,
+        value_name: &'static str,
+        parse: impl Fn(&str) -> Parsed<T>,
+        doc: &'static str,
+    ) -> Option<T> {
+        self.value(name, value_name, None, |text| parse(text).map(Some), doc)
+    }
+
+    /// The value of a setting that holds a secret. It can be in a file that the `-file` setting names. Either way, one
+    /// line break at its end is dropped: editors, `echo` and secret stores add it.
+    pub(super) fn secret<T: Shown>(
+        &mut self,
+        names: SecretName,
+        value_name: &'static str,
+        default: T,
+        parse: impl Fn(&str) -> Parsed<T>,
+        doc: &'static str,
+    ) -> T {
+        let mut given = self.take(names.name);
+        if let Some((Given { text, .. }, _)) = &mut given {
+            text.truncate(without_line_break(text).len());
+        }
+        let mut file = self.take(names.file);
+        if let (Some((_, value)), Some((_, path))) = (&given, &file) {
+            if value.rank() == path.rank() {
+                let what = format!("cannot be set together with {} ({path}): remove one of them", names.file);
+                let (setting, origin) = (names.name.to_owned(), value.clone());
+                self.errors.push(ConfigError { setting, value: None, origin, what });
+            }
+            if value.rank() <= path.rank() {
+                file = None;
+            }
+        }
+        let path = file.as_ref().map_or(Value::Null, |(path, _)| Value::from(path.text.as_str()));
+        let path_origin = file.as_ref().map_or(Origin::Default, |(_, origin)| origin.clone());
+        if let Some((path, named_by)) = file {
+            given = match read(&path, &Value::Null, values::path).and_then(|path| self.read_secret(&path)) {
+                Ok(text) => {
+                    let origin = Origin::SecretFile { path: path.text, named_by: Box::new(named_by) };
+                    Some((Given::text(text), origin))
+                }
+                Err(what) => {
+                    let (setting, value) = (names.file.to_owned(), Some(path.text));
+                    self.errors.push(ConfigError { setting, value, origin: named_by, what });
+                    None
+                }
+            };
+        }
+        let value = self.add(Description { name: names.name, value_name, doc }, given, default, parse);
+        self.settings.push(Setting {
+            name: names.file,
+            value_name: "FILE",
+            doc: "File with the value of the setting before; one line break at its end is dropped",
+            value: path,
+            origin: path_origin,
+        });
+        value
+    }
+
+    /// The value of a setting that holds a secret and has no default.
+    pub(super) fn optional_secret<T: Shown>(
+        &mut self,
+        names: SecretName,
+        value_name: &'static str,
+        parse: impl Fn(&str) -> Parsed<T>,
+        doc: &'static str,
+    ) -> Option<T> {
+        self.secret(names, value_name, None, |text| parse(text).map(Some), doc)
+    }
+
+    /// The content of a file with a secret, without the line break at its end.
+    fn read_secret(&self, path: &Path) -> Parsed<String> {
+        let mut bytes = Vec::new();
+        (self.open)(path)
+            .and_then(|file| file.take(SECRET_FILE_MAX + 1).read_to_end(&mut bytes))
+            .map_err(|e| format!("cannot be read: {e}"))?;
+        if bytes.len() as u64 > SECRET_FILE_MAX {
+            return Err(format!(
+                "is larger than {} KiB: name the file with the value",
+                SECRET_FILE_MAX >> 10
+            ));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text: save it as UTF-8")?;
+        if text.starts_with('\u{feff}') {
+            return Err("begins with a byte order mark: save it as UTF-8 without one".into());
+        }
+        let value = without_line_break(&text);
+        if value.trim().is_empty() {
+            return Err("is empty: write the value into the file".into());
+        }
+        if value.contains(['\n', '\r']) {
+            return Err("has more than one line: write only the value into the file".into());
+        }
+        if value.contains(|c: char| c.is_control()) {
+            return Err("contains control characters: write the value as text".into());
+        }
+        Ok(value.to_owned())
+    }
+
+    /// Parses what was given for a setting and adds the setting to those in force.
+    fn add<T: Shown>(
+        &mut self,
+        Description { name, value_name, doc }: Description,
+        given: Option<(Given, Origin)>,
+        default: T,
+        parse: impl Fn(&str) -> Parsed<T>,
+    ) -> T {
         let example = default.shown();
-        let (value, origin) = match self.take(name) {
+        let (value, origin) = match given {
             None => (default, Origin::Default),
             Some((given, origin)) => match read(&given, &example, parse) {
                 Ok(value) => (value, origin),
                 Err(what) => {
                     let value = match given.kind {
-                        Kind::Other => None,
+                        ValueKind::Other => None,
                         // Pages of JSON would hide the error message.
                         _ if example.is_object() => None,
                         _ if T::SECRET => Some(REDACTED.to_owned()),
@@ -230,17 +405,6 @@ impl Reader {
         };
         self.settings.push(Setting { name, value_name, doc, value: value.shown(), origin });
         value
-    }
-
-    /// The value of a setting that has no default.
-    pub(super) fn optional<T: Shown>(
-        &mut self,
-        name: &'static str,
-        value_name: &'static str,
-        parse: impl Fn(&str) -> Parsed<T>,
-        doc: &'static str,
-    ) -> Option<T> {
-        self.value(name, value_name, None, |text| parse(text).map(Some), doc)
     }
 
     /// Takes a setting out of every source; the one with the highest precedence counts.
@@ -279,6 +443,18 @@ impl Reader {
         let errors: Vec<_> = flags.chain(variables).chain(lines).collect();
         self.errors.extend(errors);
     }
+}
+
+/// How a setting is listed in the help.
+struct Description {
+    name: &'static str,
+    value_name: &'static str,
+    doc: &'static str,
+}
+
+/// A text without the line break at its end, LF or CRLF, if it has one.
+fn without_line_break(text: &str) -> &str {
+    text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).unwrap_or(text)
 }
 
 /// Parses a text, after the checks for all settings.

@@ -1,30 +1,48 @@
+use super::file::FILE;
 use std::collections::HashMap;
+use std::io::Cursor;
 
 use crate::config::*;
 
 /// What a person gives: `flags` and `env` as `name=value`, the default file's text.
-fn load(flags: &[&str], env: &[&str], file: Option<&str>) -> Result<Config, Vec<ConfigError>> {
+pub(super) fn load(flags: &[&str], env: &[&str], file: Option<&str>) -> Result<Config, Vec<ConfigError>> {
+    load_with(flags, env, file, &[])
+}
+
+/// As [`load`], with more files.
+pub(super) fn load_with(
+    flags: &[&str],
+    env: &[&str],
+    file: Option<&str>,
+    others: &[(&str, &[u8])],
+) -> Result<Config, Vec<ConfigError>> {
     let pairs = |list: &[&str]| -> Vec<(String, String)> {
         list.iter().filter_map(|s| s.split_once('=')).map(|(k, v)| (k.into(), v.into())).collect()
     };
-    let files: HashMap<PathBuf, &str> = file.map(|text| (PathBuf::from(FILE), text)).into_iter().collect();
+    let files: HashMap<&Path, &[u8]> = file
+        .map(|text| (FILE, text.as_bytes()))
+        .into_iter()
+        .chain(others.iter().copied())
+        .map(|(path, bytes)| (Path::new(path), bytes))
+        .collect();
     Config::load(pairs(flags), pairs(env), |path| {
-        files.get(path).map(ToString::to_string).ok_or_else(|| io::ErrorKind::NotFound.into())
+        let bytes = files.get(path).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Box::new(Cursor::new(bytes.to_vec())))
     })
 }
 
-fn errors(flags: &[&str], env: &[&str], file: Option<&str>) -> Vec<String> {
+pub(super) fn errors(flags: &[&str], env: &[&str], file: Option<&str>) -> Vec<String> {
     load(flags, env, file).unwrap_err().iter().map(ToString::to_string).collect()
 }
 
 /// The only error of a flag; there must be one.
-fn error(flag: &str) -> String {
+pub(super) fn error(flag: &str) -> String {
     let all = errors(&[flag], &[], None);
     assert_eq!(all.len(), 1, "{all:?}");
     all.into_iter().next().unwrap()
 }
 
-fn good(flag: &str) -> Config {
+pub(super) fn good(flag: &str) -> Config {
     load(&[flag], &[], None).unwrap_or_else(|f| panic!("{flag}: {f:?}"))
 }
 
@@ -34,12 +52,14 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(c.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(c.data_dir, Path::new("./tenantry-data"));
     assert_eq!(c.database_url, DatabaseUrl::Sqlite("./tenantry-data/tenantry.db".into()));
-    assert_eq!(c.public_url, "http://127.0.0.1:8080");
+    assert_eq!(c.public_url, "http://localhost:8080");
     assert_eq!((c.admin_username.as_str(), c.admin_email.as_str()), ("admin", "admin@localhost"));
     assert!(c.admin_password.is_none() && c.smtp_url.is_none() && c.trusted_proxies.is_empty());
     assert_eq!((c.access_token_seconds, c.refresh_token_seconds), (21_600, 2_592_000));
+    assert_eq!(c.refresh_reuse_seconds, 10);
     assert_eq!((c.temporary_password_seconds, c.password_expiry_days), (86_400, 0));
     assert_eq!((c.lockout_threshold, c.login_failures_per_address), (5, 100));
+    assert_eq!(c.page_requests_per_address, 6_000);
     assert_eq!((c.forgot_password_per_address, c.deleted_user_days, c.event_days), (20, 30, 0));
     assert_eq!((c.email_change_hold_hours, c.body_limit), (24, 8 * 1024 * 1024));
     assert!(c.worker_threads >= 1 && !c.is_admin_as_string && !c.admins_have_all_permissions);
@@ -73,7 +93,7 @@ fn flag_before_variable_before_line_before_default() {
     assert_eq!(from("lockout-threshold"), "TENANTRY_LOCKOUT_THRESHOLD");
     assert_eq!(from("body-limit"), "tenantry.toml");
     assert_eq!(from("log"), "default");
-    assert_eq!(c.public_url, "http://127.0.0.1:3");
+    assert_eq!(c.public_url, "http://localhost:3");
 }
 
 #[test]
@@ -97,6 +117,70 @@ fn every_fault_at_once_with_place_and_remedy() {
     }
     assert_eq!(all.len(), 8);
     assert!(!format!("{all:?}").contains("hush"));
+}
+
+#[test]
+fn origins_are_written_as_browsers_send_them() {
+    let origins = |text: &str| good(&format!("cors-origins={text}")).cors_origins;
+    assert_eq!(load(&[], &[], None).unwrap().cors_origins, CorsOrigins::None);
+    assert_eq!(origins(""), CorsOrigins::None);
+    assert_eq!(origins("*"), CorsOrigins::Any);
+    let these = [
+        "https://app.example.com",
+        "http://localhost:3000",
+        "https://[2001:db8::1]:8443",
+        "capacitor://localhost",
+    ];
+    assert_eq!(origins(&these.join(" , ")), CorsOrigins::These(these.map(String::from).to_vec()));
+    let c = load(&[], &[], Some("cors-origins = ['https://a.example', 'https://b.example']")).unwrap();
+    assert!(matches!(c.cors_origins, CorsOrigins::These(origins) if origins.len() == 2));
+    for (bad, remedy) in [
+        ("https://app.example/", "write https://app.example, without a slash"),
+        ("https://app.example/path", "write https://app.example, without a slash"),
+        ("https://app.example?x", "write https://app.example, without a slash"),
+        ("app.example", "has no scheme: write such as https://"),
+        ("//app.example", "has no scheme"),
+        ("localhost:3000", "has no scheme"),
+        ("null", "name the origin"),
+        ("*,https://app.example", "write * alone"),
+        ("https://*.example", "list each origin"),
+        ("https://APP.example", "browsers send as https://app.example"),
+        ("HTTPS://app.example", "browsers send as https://app.example"),
+        ("https://app.example:443", "browsers send as https://app.example"),
+        ("http://app.example:80", "browsers send as http://app.example"),
+        ("https://b\u{fc}cher.example", "browsers send as https://xn--bcher-kva.example"),
+        ("https://user@app.example", "write only scheme, host and port"),
+        ("https://", "not an origin"),
+        ("https://app.example:99999", "not an origin"),
+        ("https://a b.example", "not an origin"),
+        ("https://good.example, bad", "\"bad\""),
+    ] {
+        let error = error(&format!("cors-origins={bad}"));
+        assert!(error.contains(remedy), "{bad}: {error}");
+    }
+}
+
+#[test]
+fn one_header_names_the_client() {
+    for (text, header) in [
+        ("auto", ForwardedHeader::Auto),
+        ("X-Forwarded-For", ForwardedHeader::XForwardedFor),
+        ("forwarded", ForwardedHeader::Forwarded),
+    ] {
+        assert_eq!(good(&format!("forwarded-header={text}")).forwarded_header, header);
+    }
+    assert!(error("forwarded-header=x-real-ip").contains("must be auto, x-forwarded-for or forwarded"));
+}
+
+#[test]
+fn mapped_networks_are_ipv4() {
+    let nets = |text: &str| good(&format!("trusted-proxies={text}")).trusted_proxies;
+    let parsed = |text: &str| vec![text.parse::<IpNet>().unwrap()];
+    assert_eq!(nets("::ffff:10.0.0.0/104"), parsed("10.0.0.0/8"));
+    assert_eq!(nets("::ffff:10.0.0.7"), parsed("10.0.0.7/32"));
+    assert_eq!(nets("::ffff:0:0/96"), parsed("0.0.0.0/0"));
+    assert_eq!(nets("2001:db8::/32"), parsed("2001:db8::/32"));
+    assert_eq!(nets("::/0"), parsed("::/0"));
 }
 
 #[test]
@@ -180,13 +264,15 @@ fn faults_do_not_quote_secrets() {
         "smtp-url=smtp://robot:25/hush@mail.example.com",
         "smtp-url=smtp://robot:hu#hush@mail.example.com",
         "smtp-url=smtp://robot:hush@hush@mail.example.com",
-        "smtp-url=smtp://hush@mail.example.com",
+        "smtp-url=smtp://:hush@mail.example.com",
+        "smtp-url=smtp://robot:hu%sh-hush@mail.example.com",
         "smtp-url=smtp://robot:hush@mail.example.com?tls=hush",
         "admin-password=\u{7}hush",
         "database-url=postgres://robot:hush/hush@db/tenantry",
         "database-url=postgres:robot:hush@db/tenantry",
         "database-url=postgres://db?user=robot&password=hush",
         "public-url=https://robot:hush@users.example.com",
+        "sign-in-url=https://robot:hush@users.example.com",
     ] {
         let text = error(flag);
         assert!(!text.contains("hush"), "{text}");
@@ -305,11 +391,60 @@ fn public_addresses() {
     {
         error(&format!("public-url={bad}"));
     }
-    assert_eq!(good("listen=0.0.0.0:81").public_url, "http://127.0.0.1:81");
-    assert_eq!(good("listen=[::]:81").public_url, "http://[::1]:81");
+    for here in ["127.0.0.1:81", "[::1]:81", "0.0.0.0:81", "[::]:81"] {
+        assert_eq!(good(&format!("listen={here}")).public_url, "http://localhost:81");
+    }
+    // Nothing listens on localhost.
+    for elsewhere in ["192.0.2.7:81", "127.0.0.2:81", "[2001:db8::7]:81"] {
+        assert_eq!(good(&format!("listen={elsewhere}")).public_url, format!("http://{elsewhere}"));
+    }
     let mut given = good("public-url=https://u.example.com");
     given.listening_on("127.0.0.1:5".parse().unwrap());
     assert_eq!(given.public_url, "https://u.example.com");
+}
+
+#[test]
+fn the_sign_in_page_of_the_product() {
+    let of = |url: &str| good(&format!("sign-in-url={url}")).sign_in_url;
+    assert_eq!(good("listen=127.0.0.1:1").sign_in_url, None);
+    assert_eq!(
+        of("https://shop.example.com/login?next=%2F#a").unwrap(),
+        "https://shop.example.com/login?next=%2F#a"
+    );
+    assert_eq!(of("http://LOCALHOST:3000").unwrap(), "http://localhost:3000/");
+    assert_eq!(of("https://bücher.example/an melden").unwrap(), "https://xn--bcher-kva.example/an%20melden");
+    for bad in [
+        "",
+        "shop.example.com/login",
+        "/login",
+        "ftp://x/",
+        "javascript:alert(1)",
+        "https://",
+        "https://a@b/",
+        "https://:b@c/",
+        "http://x:99999/",
+    ] {
+        error(&format!("sign-in-url={bad}"));
+    }
+}
+
+#[test]
+fn settings_of_the_mail_relay() {
+    let none = good("listen=127.0.0.1:1");
+    assert!(none.smtp_ca_file.is_none() && none.smtp_helo.is_none());
+    assert!(none.smtp_oauth_token_file.is_none() && none.smtp_oauth_token_command.is_none());
+    for name in ["users.example.com", "mx-1", "[192.0.2.1]", "[IPv6:2001:db8::1]"] {
+        assert_eq!(good(&format!("smtp-helo={name}")).smtp_helo.as_deref(), Some(name));
+    }
+    let long = "a".repeat(256);
+    for bad in ["a b", "a_b", "-a", "a-.b", "a.", "[1.2.3]", "1::2", "ü.example", &long] {
+        assert!(error(&format!("smtp-helo={bad}")).contains("must be the name of this machine"), "{bad}");
+    }
+    // A user without a password may have a token.
+    assert!(good("smtp-url=smtps://ada%40example.com@mail.example.com").smtp_url.is_some());
+    let command = good("smtp-oauth-token-command=cat /run/token | head -1").smtp_oauth_token_command;
+    assert_eq!(command.as_deref(), Some("cat /run/token | head -1"));
+    assert_eq!(good("smtp-ca-file=/etc/ca.pem").smtp_ca_file.as_deref(), Some(Path::new("/etc/ca.pem")));
 }
 
 #[test]
@@ -421,5 +556,15 @@ fn a_configuration_for_tests_is_self_contained() {
     assert_eq!(c.database_url, DatabaseUrl::Sqlite("/tmp/x/tenantry.db".into()));
     assert_eq!(c.listen.port(), 0);
     c.listening_on("127.0.0.1:4711".parse().unwrap());
-    assert_eq!(c.public_url, "http://127.0.0.1:4711");
+    assert_eq!(c.public_url, "http://localhost:4711");
+}
+
+#[test]
+fn control_sockets() {
+    let path = |flag| good(flag).control_socket_path();
+    assert_eq!(path("data-dir=/srv/x"), Some("/srv/x/control.sock".into()));
+    assert_eq!(path("control-socket=/run/t.sock"), Some("/run/t.sock".into()));
+    assert_eq!(path("control-socket=none"), None);
+    assert!(error("control-socket=/run/").contains("the path of the socket itself"));
+    assert!(good("control-socket=none").render(false).contains("control-socket = \"none\""));
 }

@@ -6,14 +6,17 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use lettre::Address;
 use lettre::message::Mailbox;
-use lettre::transport::smtp::SmtpTransport;
 use serde_json::Value;
 
 use tenantry_core::catalogue::Catalogue;
 pub use tenantry_core::secret::Secret;
+use tenantry_domain::sealer::MasterKey;
+use tenantry_http::cors::CorsOrigins;
+use tenantry_http::forwarded::ForwardedHeader;
+use tenantry_http::public_path::PublicPath;
 
 /// Shown instead of a secret.
 pub(super) const REDACTED: &str = "***";
@@ -67,6 +70,24 @@ impl fmt::Display for DatabaseUrl {
     }
 }
 
+/// The socket for commands, if it is not in the data directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlSocket {
+    /// No socket: commands cannot reach the running server.
+    Off,
+    /// A socket of this path.
+    At(PathBuf),
+}
+
+impl fmt::Display for ControlSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("none"),
+            Self::At(path) => path.display().fmt(f),
+        }
+    }
+}
+
 /// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -110,7 +131,7 @@ macro_rules! shown_as_text {
         }
     })* };
 }
-shown_as_text!(String, SocketAddr, LogFormat, Mailbox);
+shown_as_text!(String, SocketAddr, LogFormat, Mailbox, ControlSocket);
 
 impl Shown for DatabaseUrl {
     // It may contain a password.
@@ -133,6 +154,13 @@ impl Shown for Secret {
     }
 }
 
+impl Shown for MasterKey {
+    const SECRET: bool = true;
+    fn shown(&self) -> Value {
+        Value::from(REDACTED)
+    }
+}
+
 impl Shown for SecretUrl {
     const SECRET: bool = true;
     fn shown(&self) -> Value {
@@ -143,6 +171,22 @@ impl Shown for SecretUrl {
 impl Shown for Vec<IpNet> {
     fn shown(&self) -> Value {
         self.iter().map(IpNet::to_string).collect()
+    }
+}
+
+impl Shown for ForwardedHeader {
+    fn shown(&self) -> Value {
+        Value::from(self.name())
+    }
+}
+
+impl Shown for CorsOrigins {
+    fn shown(&self) -> Value {
+        match self {
+            Self::None => Value::Array(Vec::new()),
+            Self::Any => Value::from(vec!["*"]),
+            Self::These(origins) => Value::from(origins.clone()),
+        }
     }
 }
 
@@ -174,8 +218,23 @@ pub(super) fn listen_locally(text: &str) -> Parsed<SocketAddr> {
     port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).map_or_else(|| listen(text), Ok)
 }
 
+pub(super) fn command(text: &str) -> Parsed<String> {
+    Ok(text.to_owned())
+}
+
 pub(super) fn path(text: &str) -> Parsed<PathBuf> {
     Ok(PathBuf::from(text))
+}
+
+/// A path, or `none`.
+pub(super) fn control_socket(text: &str) -> Parsed<ControlSocket> {
+    if text == "none" {
+        return Ok(ControlSocket::Off);
+    }
+    if text.ends_with('/') {
+        return Err("is a directory: give the path of the socket itself, or none".into());
+    }
+    Ok(ControlSocket::At(PathBuf::from(text)))
 }
 
 pub(super) fn database_url(text: &str) -> Parsed<DatabaseUrl> {
@@ -202,29 +261,9 @@ pub(super) fn database_url(text: &str) -> Parsed<DatabaseUrl> {
     Ok(DatabaseUrl::Sqlite(PathBuf::from(path)))
 }
 
-/// Checks the form; the driver checks the details when it is opened.
+/// The store checks it.
 fn postgres_url(text: &str) -> Parsed<DatabaseUrl> {
-    const MEND: &str = "use postgres://user:password@host:port/database, several hosts separated by commas; in user \
-        and password write @ : / ? # % as %40 %3A %2F %3F %23 %25";
-    let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"));
-    let Some(rest) = rest else {
-        return Err(format!("has no // after its scheme: {MEND}"));
-    };
-    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, database) = place.split_once('/').unwrap_or((place, ""));
-    let has = |name: &str| query.split('&').any(|part| part.starts_with(name));
-    if database.contains('@') {
-        return Err(format!("contains a character that must be escaped: {MEND}"));
-    }
-    if !authority.contains('@') && !has("user=") {
-        return Err(format!("has no user: {MEND}"));
-    }
-    if authority.rsplit('@').next().unwrap_or_default().is_empty() && !has("host=") {
-        return Err(format!("has no host: {MEND}"));
-    }
-    if database.is_empty() && !has("dbname=") {
-        return Err(format!("has no database: {MEND}"));
-    }
+    tenantry_store::store::check_postgres_url(text)?;
     Ok(DatabaseUrl::Postgres(SecretUrl(Secret::new(text))))
 }
 
@@ -247,6 +286,11 @@ pub(super) fn name(text: &str) -> Parsed<String> {
 /// `domain` applies the password rules when the admin is created.
 pub(super) fn secret(text: &str) -> Parsed<Secret> {
     Ok(Secret::new(text))
+}
+
+pub(super) fn master_key(text: &str) -> Parsed<MasterKey> {
+    MasterKey::parse(text)
+        .ok_or_else(|| "must be 32 bytes in base64 or hex, such as `openssl rand -base64 32` prints".into())
 }
 
 pub(super) fn email(text: &str) -> Parsed<String> {
@@ -285,32 +329,54 @@ pub(super) fn public_url(text: &str) -> Parsed<String> {
     if authority.host().is_empty() || (!bare && authority.port().is_none()) {
         return wrong("has an invalid host or port");
     }
-    Ok(text.trim_end_matches('/').to_owned())
+    let text = text.trim_end_matches('/');
+    if PublicPath::of_url(text).is_none() {
+        return wrong(
+            "has a path with an empty segment, with . or .., or with characters that must be percent-encoded",
+        );
+    }
+    Ok(text.to_owned())
 }
 
-/// Valid for `lettre`'s `from_url`. It has its own error messages, since the parser's may quote parts of a password
-/// that was not escaped.
-pub(super) fn smtp_url(text: &str) -> Parsed<SecretUrl> {
-    const MEND: &str = "use smtps://user:password@host, or smtp://host:25 for a server without TLS; \
-        ?tls=required asks for STARTTLS; in user and password write @ : / ? # % as %40 %3A %2F %3F %23 %25";
-    let Some(rest) = text.strip_prefix("smtp://").or_else(|| text.strip_prefix("smtps://")) else {
-        return Err(format!("does not begin with smtp:// or smtps://: {MEND}"));
+/// The address of a page that mails link to. It may have a query, but no password, which mails would tell.
+pub(super) fn page_url(text: &str) -> Parsed<String> {
+    let wrong = |what: &str| Err(format!("{what}: use one such as https://shop.example.com/login"));
+    let Ok(url) = text.parse::<url::Url>() else {
+        return wrong("is not a URL");
     };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    // An "@" further on belongs to a password with an unescaped "/", "?" or "#": the host would be wrong.
-    if rest.matches('@').count() > authority.matches('@').count().min(1) {
-        return Err(format!("contains a character that must be escaped: {MEND}"));
+    if !matches!(url.scheme(), "http" | "https") {
+        return wrong("does not begin with http:// or https://");
     }
-    // lettre silently skips authentication if there is a user and no password.
-    if let Some((user, _)) = authority.split_once('@')
-        && !user.split_once(':').is_some_and(|(user, password)| !user.is_empty() && !password.is_empty())
-    {
-        return Err(format!("has only one of user and password: {MEND}"));
+    if !url.username().is_empty() || url.password().is_some() {
+        return wrong("must not contain a user name or password");
     }
-    if SmtpTransport::from_url(text).is_err() {
-        return Err(format!("is not the URL of an SMTP server: {MEND}"));
-    }
+    // As parsed: without spaces, and in ASCII, so that every mail program sees where it ends.
+    Ok(url.into())
+}
+
+/// The mail crate checks it.
+pub(super) fn smtp_url(text: &str) -> Parsed<SecretUrl> {
+    tenantry_mail::check_smtp_url(text)?;
     Ok(SecretUrl(Secret::new(text)))
+}
+
+/// The parameter of EHLO: a domain, or an address in brackets (RFC 5321 §4.1.1.1).
+pub(super) fn helo(text: &str) -> Parsed<String> {
+    let is_label = |label: &str| {
+        let is_inside = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(is_inside)
+    };
+    let literal = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_good = match literal {
+        Some(literal) => literal.strip_prefix("IPv6:").unwrap_or(literal).parse::<IpAddr>().is_ok(),
+        None => text.len() <= 255 && text.split('.').all(is_label),
+    };
+    if !is_good {
+        return Err("must be the name of this machine such as users.example.com, or an address such as \
+            [192.0.2.1] or [IPv6:2001:db8::1]"
+            .into());
+    }
+    Ok(text.to_owned())
 }
 
 /// An integer within `range`; `unit` is what it counts.
@@ -376,7 +442,7 @@ pub(super) fn networks(text: &str) -> Parsed<Vec<IpNet>> {
         .filter(|part| !part.is_empty())
         .map(|part| {
             let net = part.parse::<IpNet>().or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
-            net.map(|net| net.trunc()).map_err(|_| {
+            net.map(|net| as_ipv4(net.trunc())).map_err(|_| {
                 format!(
                     "has a part \"{part}\" that is neither an address nor a network: write such as 10.0.0.7 \
                     or 10.0.0.0/8, separated by commas"
@@ -384,6 +450,70 @@ pub(super) fn networks(text: &str) -> Parsed<Vec<IpNet>> {
             })
         })
         .collect()
+}
+
+/// A network of IPv4 addresses in IPv6 form (`::ffff:10.0.0.0/104`) is one of IPv4: addresses are compared in that form.
+fn as_ipv4(net: IpNet) -> IpNet {
+    match net {
+        IpNet::V6(v6) => {
+            let mapped = v6.network().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+            mapped.and_then(|(address, length)| Ipv4Net::new(address, length).ok()).map_or(net, IpNet::V4)
+        }
+        IpNet::V4(_) => net,
+    }
+}
+
+pub(super) fn forwarded_header(text: &str) -> Parsed<ForwardedHeader> {
+    let known = ForwardedHeader::NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    known.map(|(_, header)| *header).ok_or_else(|| "must be auto, x-forwarded-for or forwarded".into())
+}
+
+/// Origins, separated by commas, or `*`; an empty text is none.
+pub(super) fn cors_origins(text: &str) -> Parsed<CorsOrigins> {
+    let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    match parts.as_slice() {
+        [] => Ok(CorsOrigins::None),
+        ["*"] => Ok(CorsOrigins::Any),
+        parts if parts.contains(&"*") => {
+            Err("has * beside other origins: write * alone, or the others".into())
+        }
+        parts => parts.iter().map(|part| origin(part)).collect::<Parsed<Vec<_>>>().map(CorsOrigins::These),
+    }
+}
+
+/// An origin as browsers send it (RFC 6454 §6.2): any other spelling would never match.
+fn origin(text: &str) -> Parsed<String> {
+    let wrong = |what: &str| Err(format!("has the origin \"{text}\", which {what}"));
+    if text == "null" {
+        return wrong("many pages have, also hostile ones: name the origin of the application");
+    }
+    let Some((scheme, authority)) = text.split_once("://") else {
+        return wrong("has no scheme: write such as https://app.example.com");
+    };
+    if let Some((host, _)) = authority.split_once(['/', '?', '#', '\\']) {
+        return Err(format!(
+            "has \"{text}\", which is more than an origin: write {scheme}://{host}, without a slash or path behind it"
+        ));
+    }
+    if text.contains('*') {
+        return wrong("has a wildcard, which is not supported: list each origin, or write * alone");
+    }
+    let Ok(url) = url::Url::parse(text) else {
+        return wrong("is not an origin: write such as https://app.example.com or http://localhost:3000");
+    };
+    if !url.username().is_empty() || url.password().is_some() || authority.contains('@') {
+        return wrong("has a user name: write only scheme, host and port");
+    }
+    // Other schemes, such as those of apps, have no default ports, and hosts of any case.
+    let sent = match url.origin() {
+        url::Origin::Tuple(..) => url.origin().ascii_serialization(),
+        url::Origin::Opaque(_) if authority.is_empty() => return wrong("has no host"),
+        url::Origin::Opaque(_) => format!("{}://{authority}", url.scheme()),
+    };
+    if sent != text {
+        return Err(format!("has the origin \"{text}\", which browsers send as {sent}: write it so"));
+    }
+    Ok(sent)
 }
 
 pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {

@@ -1,21 +1,27 @@
 //! What every operation of the document has in common and would otherwise repeat: who may call it, the errors that
 //! come before any rule is asked, and examples, which are made of those that stand at the properties.
 
+use axum::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::answers;
+use super::responses;
+use tenantry_core::scopes::TokenScope;
+use tenantry_http::extract::needed_scope;
 use tenantry_http::incoming::{FORM, ORDINARY, too_large};
 use tenantry_http::writes::dry_run_schema;
 
 /// The methods of a path item (OpenAPI 3.1, Path Item Object).
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// The schemes by which callers say who they are, by the tag of the operation. Clients of the token edge may also use
-/// the form, hence the empty alternative.
-fn security(tag: &str) -> Option<Value> {
+/// The schemes by which callers say who they are, by the tag of the operation, and the scope that its method needs. Clients
+/// of the token edge may also use the form, hence the empty alternative.
+fn security(tag: &str, method: &str) -> Option<Value> {
     match tag {
-        "users" | "self" | "groups" | "permissions" | "evaluations" | "events" => {
-            Some(json!([{ "login": [] }]))
+        // Sent by POST, but they only read.
+        "evaluations" => Some(json!([{ "login": [TokenScope::Read.name()] }])),
+        "users" | "self" | "groups" | "permissions" | "events" | "branding" | "clients" => {
+            let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).ok()?;
+            Some(json!([{ "login": [needed_scope(&method).name()] }]))
         }
         "operator" => Some(json!([{ "operator": [] }])),
         "oauth" => Some(json!([{ "client": [] }, {}])),
@@ -32,6 +38,8 @@ enum BodyKind {
     Form,
     /// Rows of any number, read piece by piece.
     Rows,
+    /// An image.
+    Png,
 }
 
 impl BodyKind {
@@ -42,6 +50,8 @@ impl BodyKind {
             Self::Form
         } else if is_said("application/x-ndjson") {
             Self::Rows
+        } else if is_said("image/png") {
+            Self::Png
         } else if method == "patch" {
             Self::Patch
         } else {
@@ -61,18 +71,23 @@ fn errors(body: BodyKind) -> Vec<(u16, String)> {
         errors.push((408, "Timeout while receiving the body"));
     }
     match body {
-        BodyKind::None | BodyKind::Form => {}
-        BodyKind::Json => errors.push((415, "The Content-Type is not JSON in UTF-8")),
+        BodyKind::None => {}
+        BodyKind::Form => errors.push((415, "The body is compressed")),
+        BodyKind::Json => errors.push((415, "The Content-Type is not JSON in UTF-8, or the body is compressed")),
         BodyKind::Patch => errors.push((
             415,
-            "The Content-Type is neither a merge patch nor JSON in UTF-8: Accept-Patch lists the types",
+            "The Content-Type is neither a merge patch nor JSON in UTF-8 (Accept-Patch lists the types), or the body is compressed",
         )),
-        BodyKind::Rows => errors.push((415, "The Content-Type is neither NDJSON nor CSV in UTF-8")),
+        BodyKind::Rows => errors.push((
+            415,
+            "The Content-Type is neither NDJSON nor CSV in UTF-8, or the Content-Encoding is not gzip",
+        )),
+        BodyKind::Png => errors.push((415, "The Content-Type is not image/png, or the body is compressed")),
     }
     let mut errors: Vec<_> = errors.into_iter().map(|(status, text)| (status, text.to_owned())).collect();
     match body {
         BodyKind::None | BodyKind::Rows => {}
-        BodyKind::Json | BodyKind::Patch => errors.push((413, too_large(ORDINARY))),
+        BodyKind::Json | BodyKind::Patch | BodyKind::Png => errors.push((413, too_large(ORDINARY))),
         BodyKind::Form => errors.push((413, too_large(FORM))),
     }
     errors
@@ -124,10 +139,18 @@ fn problem(status: u64) -> Option<Value> {
     Some(document)
 }
 
+/// An example of the problem document about a compressed body.
+fn compressed() -> Value {
+    json!({
+        "type": "about:blank", "title": "Unsupported Media Type", "status": 415, "code": "unsupported-encoding",
+        "detail": "the body is compressed: send it without Content-Encoding; only imports may be gzip",
+    })
+}
+
 /// Adds to a document what its operations have in common.
 pub fn complete(mut document: Value) -> Value {
     if let Some(components) = document.get_mut("components").and_then(Value::as_object_mut) {
-        components.insert(String::from("headers"), answers::shared_headers());
+        components.insert(String::from("headers"), responses::shared_headers());
         let schemas = components.entry("schemas").or_insert_with(|| json!({}));
         if let Some(schemas) = schemas.as_object_mut() {
             let mut made = [tenantry_api::schemas(), tenantry_oauth::schemas()].concat();
@@ -150,12 +173,12 @@ pub fn complete(mut document: Value) -> Value {
 
 fn complete_operation(method: &str, operation: &mut Map<String, Value>, schemas: &Value) {
     let tag = operation.get("tags").and_then(|tags| tags.get(0)).and_then(Value::as_str).unwrap_or_default();
-    if let Some(security) = security(tag) {
+    if let Some(security) = security(tag, method) {
         // An operation that says itself that anybody may call it keeps its word.
         operation.entry("security").or_insert(security);
     }
-    answers::add_conditions(operation);
-    answers::add_dry_run(operation);
+    responses::add_conditions(operation);
+    responses::add_dry_run(operation);
     let body = operation.get_mut("requestBody");
     let kind = BodyKind::of(body.as_deref(), method);
     if let Some(body) = body {
@@ -167,17 +190,19 @@ fn complete_operation(method: &str, operation: &mut Map<String, Value>, schemas:
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     for (status, description) in errors(kind) {
         responses.entry(status.to_string()).or_insert_with(|| {
-            json!({
-                "description": description,
-                "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
-            })
+            let schema = json!({ "$ref": "#/components/schemas/Problem" });
+            let content = match (kind, status) {
+                (BodyKind::Form, 415) => json!({ "schema": schema, "example": compressed() }),
+                _ => json!({ "schema": schema }),
+            };
+            json!({ "description": description, "content": { "application/problem+json": content } })
         });
     }
     responses.sort_keys();
     for (status, response) in responses {
         give_examples(response, schemas, status.parse().ok());
     }
-    answers::add_headers(method, operation);
+    responses::add_headers(method, operation);
 }
 
 /// Gives each content its example, unless it has one.

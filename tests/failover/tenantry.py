@@ -41,7 +41,7 @@ class Server:
             if line is None:
                 raise RuntimeError(f"Tenantry does not start: {self.log.read_text()}")
             if line.startswith("API:"):
-                self.address = urllib.parse.urlsplit(line.split()[-1]).netloc
+                self.address = urllib.parse.urlsplit(line.split()[-1]).netloc.replace("localhost", "127.0.0.1")
 
     def stop(self):
         """Stops it and returns its exit code."""

@@ -12,11 +12,12 @@ use tenantry_domain::users::NewUser;
 use tenantry_domain::{unit, users};
 use tenantry_store::access::Operator;
 
-use crate::harness::{Answer, Person, T, password_of};
+use crate::branding::{branding, png};
+use crate::harness::{Person, T, TestResponse, password_of};
 
 /// The kinds of callers, in the order of the columns of [`TABLE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum CallerKind {
     Nobody,
     ExpiredToken,
     Member,
@@ -28,91 +29,125 @@ enum Kind {
     TechnicalAdmin,
     Operator,
     SuspendedPartnersAdmin,
+    ReadingAdmin,
+    WritingAdmin,
+    ReadingMember,
+    WritingMember,
+    ReadingTechnicalAccount,
+    WritingTechnicalAccount,
 }
 
-const KINDS: [Kind; 11] = [
-    Kind::Nobody,
-    Kind::ExpiredToken,
-    Kind::Member,
-    Kind::MemberWithTemporaryPassword,
-    Kind::Admin,
-    Kind::AdminWithTemporaryPassword,
-    Kind::OtherPartnersAdmin,
-    Kind::TechnicalAccount,
-    Kind::TechnicalAdmin,
-    Kind::Operator,
-    Kind::SuspendedPartnersAdmin,
+const KINDS: [CallerKind; 17] = [
+    CallerKind::Nobody,
+    CallerKind::ExpiredToken,
+    CallerKind::Member,
+    CallerKind::MemberWithTemporaryPassword,
+    CallerKind::Admin,
+    CallerKind::AdminWithTemporaryPassword,
+    CallerKind::OtherPartnersAdmin,
+    CallerKind::TechnicalAccount,
+    CallerKind::TechnicalAdmin,
+    CallerKind::Operator,
+    CallerKind::SuspendedPartnersAdmin,
+    CallerKind::ReadingAdmin,
+    CallerKind::WritingAdmin,
+    CallerKind::ReadingMember,
+    CallerKind::WritingMember,
+    CallerKind::ReadingTechnicalAccount,
+    CallerKind::WritingTechnicalAccount,
 ];
 
 /// The golden table. A request names things of partner 1, so another partner's admin gets 404 for it, and 201, 200 or
 /// 204 where it names nothing and therefore means the admin's own partner. The operations of `/oauth` know clients, not
-/// bearers: the request comes from the public client, and a bearer token beside it is a client that cannot be.
+/// bearers: the request comes from the public client, and a bearer token beside it is a client that cannot be. The last six
+/// have tokens with one scope, `read` or `write`.
 #[rustfmt::skip]
-const TABLE: &[(&str, [u16; 11])] = &[
-    //                              nobody exp  memb m-tmp adm a-tmp oth  tech t-adm oper susp
-    ("list_users",                  [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
-    ("create_user",                 [401, 401, 403, 403, 201, 403, 201, 403, 201, 401, 401]),
-    ("get_user",                    [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
-    ("update_user",                 [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
-    ("patch_user",                  [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
-    ("delete_user",                 [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
-    ("bulk_delete_users",           [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
-    ("list_deleted_users",          [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
-    ("restore_user",                [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
-    ("erase_user",                  [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
-    ("bulk_create_users",           [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
-    ("bulk_patch_users",            [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
-    ("import_users",                [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
-    ("export_users",                [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
-    ("reset_user_password",         [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
-    ("get_self",                    [401, 401, 200, 200, 200, 200, 200, 403, 403, 401, 401]),
-    ("update_self",                 [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
-    ("patch_self",                  [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
-    ("update_own_password",         [401, 401, 200, 200, 200, 200, 200, 403, 403, 401, 401]),
-    ("put_own_password",            [401, 401, 200, 200, 200, 200, 200, 403, 403, 401, 401]),
-    ("reset_own_password",          [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
-    ("put_own_password_reset",      [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
-    ("forgot_password",             [202, 202, 202, 202, 202, 202, 202, 202, 202, 202, 202]),
-    ("list_own_sessions",           [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
-    ("end_own_sessions",            [401, 401, 204, 403, 204, 403, 204, 403, 403, 401, 401]),
-    ("end_own_session",             [401, 401, 204, 403, 204, 403, 204, 403, 403, 401, 401]),
-    ("list_user_sessions",          [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
-    ("end_user_sessions",           [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
-    ("end_user_session",            [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
-    ("list_groups",                 [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
-    ("create_group",                [401, 401, 403, 403, 201, 403, 201, 403, 201, 401, 401]),
-    ("get_group",                   [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
-    ("update_group",                [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
-    ("patch_group",                 [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
-    ("delete_group",                [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
-    ("bulk_delete_groups",          [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
-    ("bulk_delete_groups_by_delete",[401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
-    ("add_member",                  [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
-    ("remove_member",               [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
-    ("add_members",                 [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
-    ("remove_members",              [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401]),
+const TABLE: &[(&str, [u16; 17])] = &[
+    //                              nobody exp  memb m-tmp adm a-tmp oth  tech t-adm oper susp a-rd a-wr m-rd m-wr t-rd t-wr
+    ("list_users",                  [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("create_user",                 [401, 401, 403, 403, 201, 403, 201, 403, 201, 401, 401, 403, 201, 403, 403, 403, 403]),
+    ("get_user",                    [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("update_user",                 [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
+    ("patch_user",                  [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
+    ("delete_user",                 [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("bulk_delete_users",           [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("list_deleted_users",          [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("restore_user",                [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
+    ("erase_user",                  [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("bulk_create_users",           [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
+    ("bulk_patch_users",            [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
+    ("import_users",                [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
+    ("export_users",                [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("reset_user_password",         [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
+    ("get_self",                    [401, 401, 200, 200, 200, 200, 200, 403, 403, 401, 401, 200, 403, 200, 403, 403, 403]),
+    ("update_self",                 [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401, 403, 200, 403, 200, 403, 403]),
+    ("patch_self",                  [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401, 403, 200, 403, 200, 403, 403]),
+    ("update_own_password",         [401, 401, 200, 200, 200, 200, 200, 403, 403, 401, 401, 403, 200, 403, 200, 403, 403]),
+    ("put_own_password",            [401, 401, 200, 200, 200, 200, 200, 403, 403, 401, 401, 403, 200, 403, 200, 403, 403]),
+    ("reset_own_password",          [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401, 403, 200, 403, 200, 403, 403]),
+    ("put_own_password_reset",      [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401, 403, 200, 403, 200, 403, 403]),
+    ("forgot_password",             [202, 202, 202, 202, 202, 202, 202, 202, 202, 202, 202, 202, 202, 202, 202, 202, 202]),
+    ("list_own_sessions",           [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401, 200, 403, 200, 403, 403, 403]),
+    ("end_own_sessions",            [401, 401, 204, 403, 204, 403, 204, 403, 403, 401, 401, 403, 204, 403, 204, 403, 403]),
+    ("end_own_session",             [401, 401, 204, 403, 204, 403, 204, 403, 403, 401, 401, 403, 204, 403, 204, 403, 403]),
+    ("list_user_sessions",          [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("end_user_sessions",           [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("end_user_session",            [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("list_groups",                 [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("create_group",                [401, 401, 403, 403, 201, 403, 201, 403, 201, 401, 401, 403, 201, 403, 403, 403, 403]),
+    ("get_group",                   [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("update_group",                [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
+    ("patch_group",                 [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
+    ("delete_group",                [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("bulk_delete_groups",          [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("bulk_delete_groups_by_delete",[401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("add_member",                  [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("remove_member",               [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("add_members",                 [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("remove_members",              [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
     // Another partner's group is a fault here, as the source prints.
-    ("list_group_permissions",      [401, 401, 403, 403, 200, 403, 400, 403, 200, 401, 401]),
-    ("update_group_permissions",    [401, 401, 403, 403, 200, 403, 400, 403, 200, 401, 401]),
-    ("update_group_wildcards",      [401, 401, 403, 403, 200, 403, 400, 403, 200, 401, 401]),
-    ("list_object_types",           [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
-    ("get_object_type",             [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
+    ("list_group_permissions",      [401, 401, 403, 403, 200, 403, 400, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("update_group_permissions",    [401, 401, 403, 403, 200, 403, 400, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
+    ("update_group_wildcards",      [401, 401, 403, 403, 200, 403, 400, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
+    ("list_object_types",           [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("get_object_type",             [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
     // Of another user; members may ask about themselves.
-    ("list_user_permissions",       [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401]),
-    ("list_self_permissions",       [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401]),
-    ("list_holders",                [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
+    ("list_user_permissions",       [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("list_self_permissions",       [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401, 200, 403, 200, 403, 403, 403]),
+    ("list_holders",                [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
     // About a user of partner 1: who is of another one is told that nobody of that number may do anything.
-    ("evaluate_access",             [401, 401, 403, 403, 200, 403, 200, 200, 200, 401, 401]),
-    ("evaluate_accesses",           [401, 401, 403, 403, 200, 403, 200, 200, 200, 401, 401]),
-    ("list_events",                 [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401]),
-    ("list_partners",               [401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 401]),
-    ("create_partner",              [401, 401, 401, 401, 401, 401, 401, 401, 401, 201, 401]),
-    ("get_partner",                 [401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 401]),
-    ("update_partner",              [401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 401]),
-    ("delete_partner",              [401, 401, 401, 401, 401, 401, 401, 401, 401, 204, 401]),
-    ("issue_token",                 [200, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401]),
-    ("revoke_token",                [200, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401]),
-    ("introspect_token",            [400, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401]),
+    ("evaluate_access",             [401, 401, 403, 403, 200, 403, 200, 200, 200, 401, 401, 200, 403, 403, 403, 200, 403]),
+    ("evaluate_accesses",           [401, 401, 403, 403, 200, 403, 200, 200, 200, 401, 401, 200, 403, 403, 403, 200, 403]),
+    ("list_events",                 [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("get_branding",                [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("set_branding",                [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
+    ("delete_branding",             [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("set_branding_logo",           [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
+    ("delete_branding_logo",        [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("list_partners",               [401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 401, 401, 401, 401, 401, 401, 401]),
+    ("create_partner",              [401, 401, 401, 401, 401, 401, 401, 401, 401, 201, 401, 401, 401, 401, 401, 401, 401]),
+    ("get_partner",                 [401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 401, 401, 401, 401, 401, 401, 401]),
+    ("update_partner",              [401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 401, 401, 401, 401, 401, 401, 401]),
+    ("delete_partner",              [401, 401, 401, 401, 401, 401, 401, 401, 401, 204, 401, 401, 401, 401, 401, 401, 401]),
+    ("list_clients",                [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("create_client",               [401, 401, 403, 403, 201, 403, 201, 403, 201, 401, 401, 403, 201, 403, 403, 403, 403]),
+    ("get_client",                  [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("update_client",               [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
+    ("patch_client",                [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
+    ("delete_client",               [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("add_client_secret",           [401, 401, 403, 403, 201, 403, 404, 403, 201, 401, 401, 403, 201, 403, 403, 403, 403]),
+    ("remove_client_secret",        [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("list_any_clients",            [401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 401, 401, 401, 401, 401, 401, 401]),
+    ("create_any_client",           [401, 401, 401, 401, 401, 401, 401, 401, 401, 201, 401, 401, 401, 401, 401, 401, 401]),
+    ("get_any_client",              [401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 401, 401, 401, 401, 401, 401, 401]),
+    ("update_any_client",           [401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 401, 401, 401, 401, 401, 401, 401]),
+    ("patch_any_client",            [401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 401, 401, 401, 401, 401, 401, 401]),
+    ("delete_any_client",           [401, 401, 401, 401, 401, 401, 401, 401, 401, 204, 401, 401, 401, 401, 401, 401, 401]),
+    ("add_any_client_secret",       [401, 401, 401, 401, 401, 401, 401, 401, 401, 201, 401, 401, 401, 401, 401, 401, 401]),
+    ("remove_any_client_secret",    [401, 401, 401, 401, 401, 401, 401, 401, 401, 204, 401, 401, 401, 401, 401, 401, 401]),
+    ("issue_token",                 [200, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401]),
+    ("revoke_token",                [200, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401]),
+    ("introspect_token",            [400, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401]),
 ];
 
 /// The body of a request.
@@ -121,6 +156,7 @@ enum Body {
     Json(Value),
     Rows(Value),
     Form(Vec<(&'static str, String)>),
+    Png(Vec<u8>),
 }
 
 /// A server and what the requests name.
@@ -137,6 +173,7 @@ struct Stage<'t> {
 /// Somebody with the password they logged in with.
 struct Caller<'t> {
     person: Person<'t>,
+    username: String,
     password: String,
 }
 
@@ -175,12 +212,13 @@ impl<'t> Stage<'t> {
             is_admin,
         };
         let by = Operator::of_this_machine().as_admin_of(PartnerId(1));
-        let made = unit::write(&self.t.app.store, &by, move |tx| users::create_and_tell(tx, &new)).await;
+        let made =
+            unit::write(&self.t.app.store, &by, move |tx| users::create_and_return_password(tx, &new)).await;
         let (user, password) = made.unwrap();
         (user.user_id.0, username, password.unwrap())
     }
 
-    async fn caller(&self, kind: Kind) -> Caller<'t> {
+    async fn caller(&self, kind: CallerKind) -> Caller<'t> {
         let restricted = async |is_admin| {
             let (_, username, password) = self.user(is_admin).await;
             let person = self.t.login(&username, &password).await;
@@ -191,28 +229,54 @@ impl<'t> Stage<'t> {
             let new = password_of(&username);
             let body = json!({ "oldPassword": password, "newPassword": new });
             person.post("/api/v1/users/self/update-password", &body).await.expect(200);
-            Caller { person, password: new }
+            Caller { person, username, password: new }
         };
-        let without = |person: Person<'t>| Caller { person, password: String::from("x") };
+        let without =
+            |person: Person<'t>| Caller { person, username: String::new(), password: String::from("x") };
         match kind {
-            Kind::Nobody => without(self.t.anonymous()),
-            Kind::ExpiredToken => without(self.expired.clone()),
-            Kind::Member => ordinary(false).await,
-            Kind::Admin => ordinary(true).await,
-            Kind::MemberWithTemporaryPassword | Kind::AdminWithTemporaryPassword => {
-                let (person, _, password) = restricted(kind == Kind::AdminWithTemporaryPassword).await;
-                Caller { person, password }
+            CallerKind::Nobody => without(self.t.anonymous()),
+            CallerKind::ExpiredToken => without(self.expired.clone()),
+            CallerKind::Member => ordinary(false).await,
+            CallerKind::Admin => ordinary(true).await,
+            CallerKind::MemberWithTemporaryPassword | CallerKind::AdminWithTemporaryPassword => {
+                let (person, username, password) =
+                    restricted(kind == CallerKind::AdminWithTemporaryPassword).await;
+                Caller { person, username, password }
             }
-            Kind::OtherPartnersAdmin => {
+            CallerKind::OtherPartnersAdmin => {
                 let name = self.fresh("other");
                 let (_, person) = self.t.other_partner(&name).await;
-                Caller { person, password: password_of(&format!("{name}-admin")) }
+                let username = format!("{name}-admin");
+                Caller { person, password: password_of(&username), username }
             }
-            Kind::TechnicalAccount => without(self.t.technical_account(&self.robot).await),
-            Kind::TechnicalAdmin => without(self.t.technical_account(&self.admin_robot).await),
-            Kind::Operator => without(self.operator.clone()),
-            Kind::SuspendedPartnersAdmin => without(self.suspended.clone()),
+            CallerKind::TechnicalAccount => without(self.t.technical_account(&self.robot).await),
+            CallerKind::TechnicalAdmin => without(self.t.technical_account(&self.admin_robot).await),
+            CallerKind::Operator => without(self.operator.clone()),
+            CallerKind::SuspendedPartnersAdmin => without(self.suspended.clone()),
+            CallerKind::ReadingAdmin | CallerKind::WritingAdmin => {
+                self.scoped(kind, ordinary(true).await).await
+            }
+            CallerKind::ReadingMember | CallerKind::WritingMember => {
+                self.scoped(kind, ordinary(false).await).await
+            }
+            CallerKind::ReadingTechnicalAccount | CallerKind::WritingTechnicalAccount => {
+                let form = [("grant_type", "client_credentials"), ("scope", scope_of(kind))];
+                let response = self.t.form_as(&self.robot, "/oauth/token", &form).await.expect(200);
+                without(self.t.bearer(response.body["access_token"].as_str().unwrap()))
+            }
         }
+    }
+
+    /// The same person with a token of one scope.
+    async fn scoped(&self, kind: CallerKind, caller: Caller<'t>) -> Caller<'t> {
+        let form = [
+            ("grant_type", "password"),
+            ("username", caller.username.as_str()),
+            ("password", caller.password.as_str()),
+            ("scope", scope_of(kind)),
+        ];
+        let response = self.t.token(&form).await.expect(200);
+        Caller { person: self.t.bearer(response.body["access_token"].as_str().unwrap()), ..caller }
     }
 
     /// The smallest valid body of an operation, by this caller, and the values of its path's parameters.
@@ -242,7 +306,12 @@ impl<'t> Stage<'t> {
         let both = |id: i64, name: String| format!("{id}/{name}");
         match operation {
             "end_own_session" => {
-                return (names("/api/v1/users/self/sessions", &caller.person).await, Body::None);
+                // Whoever may only write cannot list them.
+                let person = match caller.username.as_str() {
+                    "" => caller.person.clone(),
+                    username => self.t.login(username, &caller.password).await,
+                };
+                return (names("/api/v1/users/self/sessions", &person).await, Body::None);
             }
             "end_user_session" => {
                 let (id, username, password) = self.user(false).await;
@@ -265,6 +334,15 @@ impl<'t> Stage<'t> {
             | "list_object_types"
             | "list_own_sessions"
             | "end_own_sessions" => (0, Body::None),
+            "get_branding" | "delete_branding" | "delete_branding_logo" => {
+                self.brand().await;
+                (0, Body::None)
+            }
+            "set_branding" => (0, Body::Json(branding())),
+            "set_branding_logo" => {
+                self.brand().await;
+                (0, Body::Png(png()))
+            }
             "forgot_password" => (0, Body::Json(json!({ "username": "nobody" }))),
             "list_user_sessions" | "end_user_sessions" => (user().await, Body::None),
             "create_user" => (0, Body::Json(named())),
@@ -333,6 +411,25 @@ impl<'t> Stage<'t> {
             "list_user_permissions" => (user().await, Body::None),
             "evaluate_access" => (0, Body::Json(question(user().await))),
             "evaluate_accesses" => (0, Body::Json(json!({ "evaluations": [question(user().await)] }))),
+            "list_clients" | "list_any_clients" => (0, Body::None),
+            "create_client" | "create_any_client" => {
+                (0, Body::Json(json!({ "name": "Shop", "redirectUris": ["https://shop.example/cb"] })))
+            }
+            "get_client" | "get_any_client" | "delete_client" | "delete_any_client" => {
+                return (self.t.client(1, false).await.0, Body::None);
+            }
+            "update_client" | "update_any_client" | "patch_client" | "patch_any_client" => {
+                return (self.t.client(1, false).await.0, Body::Json(json!({ "name": "Shop" })));
+            }
+            "add_client_secret" | "add_any_client_secret" => {
+                return (self.t.client(1, false).await.0, Body::Json(json!({})));
+            }
+            "remove_client_secret" | "remove_any_client_secret" => {
+                let (id, _) = self.t.client(1, false).await;
+                let account = self.t.technical_account(&self.admin_robot).await;
+                account.post(&format!("/api/v1/clients/{id}/secrets"), &json!({})).await.expect(201);
+                return (format!("{id}/1"), Body::None);
+            }
             "add_member" => return (format!("{}/{}", group().await, user().await), Body::None),
             "remove_member" => {
                 let (group, user) = (group().await, user().await);
@@ -349,12 +446,26 @@ impl<'t> Stage<'t> {
         (id.to_string(), body)
     }
 
+    /// Gives partner 1 a branding.
+    async fn brand(&self) {
+        let account = self.t.technical_account(&self.admin_robot).await;
+        account.put("/api/v1/branding", &branding()).await.expect(200);
+    }
+
     async fn join(&self, group: i64, user: i64) {
         let account = self.t.technical_account(&self.admin_robot).await;
         account.put(&format!("/api/v1/groups/{group}/users/{user}"), &Value::Null).await.expect(204);
     }
 
-    async fn status(&self, operation: &str, method: &Method, path: &str, kind: Kind) -> Answer {
+    /// The response to an operation; `spell` writes the path in another way.
+    async fn status(
+        &self,
+        operation: &str,
+        method: &Method,
+        path: &str,
+        kind: CallerKind,
+        spell: fn(&str) -> String,
+    ) -> TestResponse {
         let caller = self.caller(kind).await;
         let (id, body) = self.request(operation, &caller).await;
         let mut path = path.to_owned();
@@ -366,6 +477,7 @@ impl<'t> Stage<'t> {
                 None => path,
             };
         }
+        let path = spell(&path);
         match body {
             Body::None => caller.person.send(method.clone(), &path, None, "").await,
             Body::Json(body) => {
@@ -378,12 +490,31 @@ impl<'t> Stage<'t> {
                 let row = Some(row.to_string().into_bytes());
                 caller.person.send(method.clone(), &path, row, "application/x-ndjson").await
             }
+            Body::Png(file) => caller.person.send(method.clone(), &path, Some(file), "image/png").await,
             Body::Form(mut form) => {
                 form.push(("client_id", String::from("tenantry")));
                 let form: Vec<_> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
                 caller.person.form(&path, &form).await
             }
         }
+    }
+}
+
+/// The scope of a token that has one.
+fn scope_of(kind: CallerKind) -> &'static str {
+    match kind {
+        CallerKind::ReadingAdmin | CallerKind::ReadingMember | CallerKind::ReadingTechnicalAccount => "read",
+        _ => "write",
+    }
+}
+
+/// Whether a refusal is for want of a scope.
+fn lacks_scope(kind: CallerKind, method: &Method, id: &str) -> bool {
+    let reads = *method == Method::GET || id.starts_with("evaluate");
+    match kind {
+        CallerKind::ReadingAdmin | CallerKind::ReadingMember | CallerKind::ReadingTechnicalAccount => !reads,
+        CallerKind::WritingAdmin | CallerKind::WritingMember | CallerKind::WritingTechnicalAccount => reads,
+        _ => false,
     }
 }
 
@@ -424,44 +555,86 @@ async fn who_may_do_what() {
     for (id, method, path) in &operations {
         let (_, row) = TABLE.iter().find(|(name, _)| name == id).unwrap();
         for (kind, expected) in KINDS.into_iter().zip(row) {
-            let answer = stage.status(id, method, path, kind).await;
-            if answer.status.as_u16() != *expected {
+            let response = stage.status(id, method, path, kind, str::to_owned).await;
+            if response.status.as_u16() != *expected {
                 wrong.push(format!(
                     "{id} by {kind:?}: {} instead of {expected}: {}",
-                    answer.status, answer.text
+                    response.status, response.text
                 ));
             }
-            check_refusal(id, kind, &answer);
+            check_refusal(id, method, kind, &response);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// No other spelling of a path is a way around: doubled slashes, a slash at the end, other prefixes (B1).
+#[tokio::test]
+async fn who_may_do_what_by_other_spellings_of_the_path() {
+    fn spell(path: &str) -> String {
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        let path = path.replace('/', "//");
+        let prefix = if path.starts_with("//api//v1//") { "/portal" } else { "" };
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{prefix}{path}//{query}")
+    }
+    let t = T::with(|config| config.login_failures_per_address = 1_000_000).await;
+    let stage = Stage::set(&t).await;
+    let mut wrong = Vec::new();
+    for (id, method, path) in &operations() {
+        let (_, row) = TABLE.iter().find(|(name, _)| name == id).unwrap();
+        for (kind, expected) in KINDS.into_iter().zip(row) {
+            use CallerKind::{Admin, Member, MemberWithTemporaryPassword, Nobody, OtherPartnersAdmin};
+            if [Nobody, Member, MemberWithTemporaryPassword, Admin, OtherPartnersAdmin].contains(&kind) {
+                let response = stage.status(id, method, path, kind, spell).await;
+                if response.status.as_u16() != *expected {
+                    wrong.push(format!("{id} by {kind:?}: {} instead of {expected}", response.status));
+                }
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// That each refusal says why, in the contract's words (B12, B22, B28).
-fn check_refusal(id: &str, kind: Kind, answer: &Answer) {
-    let code = answer.body["code"].as_str().unwrap_or_default();
-    match answer.status {
+fn check_refusal(id: &str, method: &Method, kind: CallerKind, response: &TestResponse) {
+    let code = response.body["code"].as_str().unwrap_or_default();
+    match response.status {
         StatusCode::FORBIDDEN => {
             let expected = match kind {
-                Kind::Member if id.starts_with("evaluate") || id == "list_user_permissions" => "not-yourself",
-                Kind::Member => "admin-required",
-                Kind::MemberWithTemporaryPassword | Kind::AdminWithTemporaryPassword => {
+                kind if lacks_scope(kind, method, id) => "insufficient-scope",
+                CallerKind::Member | CallerKind::ReadingMember | CallerKind::WritingMember
+                    if id.starts_with("evaluate") || id == "list_user_permissions" =>
+                {
+                    "not-yourself"
+                }
+                CallerKind::Member | CallerKind::ReadingMember | CallerKind::WritingMember => {
+                    "admin-required"
+                }
+                CallerKind::MemberWithTemporaryPassword | CallerKind::AdminWithTemporaryPassword => {
                     "password-change-required"
                 }
-                Kind::TechnicalAccount | Kind::TechnicalAdmin
+                CallerKind::TechnicalAccount
+                | CallerKind::TechnicalAdmin
+                | CallerKind::ReadingTechnicalAccount
+                | CallerKind::WritingTechnicalAccount
                     if id.contains("self") || id.contains("own") =>
                 {
                     "no-user"
                 }
-                Kind::TechnicalAccount => "technical-account",
-                _ => panic!("{id} by {kind:?} is forbidden: {}", answer.text),
+                CallerKind::TechnicalAccount
+                | CallerKind::ReadingTechnicalAccount
+                | CallerKind::WritingTechnicalAccount => "technical-account",
+                _ => panic!("{id} by {kind:?} is forbidden: {}", response.text),
             };
             assert_eq!(code, expected, "{id} by {kind:?}");
+            let challenge = response.header("www-authenticate");
+            assert_eq!(challenge.contains("insufficient_scope"), code == "insufficient-scope", "{challenge}");
         }
-        StatusCode::UNAUTHORIZED if answer.body.get("error").is_none() => {
-            let challenge = answer.header("www-authenticate");
+        StatusCode::UNAUTHORIZED if response.body.get("error").is_none() => {
+            let challenge = response.header("www-authenticate");
             match kind {
-                Kind::Nobody => assert_eq!(challenge, r#"Bearer realm="oauth""#, "{id}"),
+                CallerKind::Nobody => assert_eq!(challenge, r#"Bearer realm="oauth""#, "{id}"),
                 _ => assert!(
                     challenge.starts_with(r#"Bearer realm="oauth", error="invalid_token""#),
                     "{challenge}"

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::fixtures::with;
-use crate::harness::{Answer, Person, T, new_user};
+use crate::harness::{Person, T, TestResponse, new_user};
 use crate::user_fields::writable;
 
 const JSON: &str = "application/json";
@@ -38,20 +38,25 @@ async fn populate(t: &T) -> Vec<(Method, &'static str)> {
         (Method::DELETE, "/api/v1/groups/1/users"),
         (Method::PUT, "/api/v1/groups/1/permissions"),
         (Method::PUT, "/api/v1/groups/1/wildcards"),
+        (Method::POST, "/api/v1/clients"),
         (Method::POST, "/access/v1/evaluation"),
         (Method::POST, "/access/v1/evaluations"),
     ]
 }
 
 /// Every refusal is a problem document that says what is wrong, without repeating much of it.
-fn assert_clear(answer: &Answer, status: u16, what: &str) {
-    assert_eq!(answer.status, status, "{what}: {}", answer.text);
-    assert_eq!(answer.header("content-type"), "application/problem+json", "{what}");
-    assert_eq!(answer.body["status"], status);
+fn assert_clear(response: &TestResponse, status: u16, what: &str) {
+    assert_eq!(response.status, status, "{what}: {}", response.text);
+    assert_eq!(response.header("content-type"), "application/problem+json", "{what}");
+    assert_eq!(response.body["status"], status);
     for name in ["type", "title", "detail", "code"] {
-        assert!(answer.body[name].as_str().is_some_and(|text| !text.is_empty()), "{what}: {}", answer.text);
+        assert!(
+            response.body[name].as_str().is_some_and(|text| !text.is_empty()),
+            "{what}: {}",
+            response.text
+        );
     }
-    assert!(answer.text.len() < 20_000, "{what}: {} bytes", answer.text.len());
+    assert!(response.text.len() < 20_000, "{what}: {} bytes", response.text.len());
 }
 
 #[tokio::test]
@@ -71,7 +76,7 @@ async fn malformed_bodies_are_named_as_such() {
             (whole[..20].to_owned(), "malformed-json"),
             (format!("{whole}x"), "malformed-json"),
             (format!("{whole}{whole}"), "malformed-json"),
-            (format!("\u{feff}{whole}"), "malformed-json"),
+            (format!("\u{feff}\u{feff}{whole}"), "malformed-json"),
             ("{\"username\": 'eve'}".to_owned(), "malformed-json"),
             ("{username: \"eve\"}".to_owned(), "malformed-json"),
             ("[1,]".to_owned(), "malformed-json"),
@@ -91,14 +96,14 @@ async fn malformed_bodies_are_named_as_such() {
             let what = format!("{method} {path} {:.60}", body);
             let is_brief = path.ends_with("/forgot-password");
             if is_brief && body.len() > 4 * 1024 {
-                let answer = admin.send(method.clone(), path, Some(body.into_bytes()), JSON).await;
-                assert_clear(&answer, 413, &what);
+                let response = admin.send(method.clone(), path, Some(body.into_bytes()), JSON).await;
+                assert_clear(&response, 413, &what);
                 continue;
             }
-            let answer = admin.send(method.clone(), path, Some(body.into_bytes()), JSON).await;
-            assert_clear(&answer, 400, &what);
-            assert_eq!(answer.faults().len(), 1, "{what}: {}", answer.text);
-            let fault = &answer.body["errors"][0];
+            let response = admin.send(method.clone(), path, Some(body.into_bytes()), JSON).await;
+            assert_clear(&response, 400, &what);
+            assert_eq!(response.faults().len(), 1, "{what}: {}", response.text);
+            let fault = &response.body["errors"][0];
             assert!(
                 fault["code"] == code || (code == "malformed-json" && fault["code"] == "wrong-type"),
                 "{what}: {fault}"
@@ -111,9 +116,9 @@ async fn malformed_bodies_are_named_as_such() {
             b"{\"firstName\": \"\xed\xa0\x80\"}",
             b"\xff\xfe{\x00}\x00",
         ] {
-            let answer = admin.send(method.clone(), path, Some(bytes.to_vec()), JSON).await;
-            assert_clear(&answer, 400, path);
-            assert_eq!(answer.faults(), [" malformed-json"]);
+            let response = admin.send(method.clone(), path, Some(bytes.to_vec()), JSON).await;
+            assert_clear(&response, 400, path);
+            assert_eq!(response.faults(), [" malformed-json"]);
         }
     }
     assert_eq!(state(&admin).await, before);
@@ -139,8 +144,8 @@ async fn other_content_types_are_refused() {
             "application/json; charset=utf-16",
             "application/jsonx",
         ] {
-            let answer = admin.send(method.clone(), path, Some(body.clone()), content_type).await;
-            assert_clear(&answer, 415, &format!("{method} {path} {content_type}"));
+            let response = admin.send(method.clone(), path, Some(body.clone()), content_type).await;
+            assert_clear(&response, 415, &format!("{method} {path} {content_type}"));
         }
     }
     assert_eq!(state(&admin).await, before);
@@ -168,15 +173,15 @@ async fn twenty_megabytes_are_too_large() {
     let text =
         with(&new_user("eve"), json!({ "title": "x".repeat(20 * 1024 * 1024) })).to_string().into_bytes();
     for (method, path) in operations {
-        let answer = admin.send(method.clone(), path, Some(spaces.clone()), JSON).await;
-        assert_clear(&answer, 413, &format!("{method} {path}"));
+        let response = admin.send(method.clone(), path, Some(spaces.clone()), JSON).await;
+        assert_clear(&response, 413, &format!("{method} {path}"));
     }
     assert_clear(&admin.send(Method::POST, "/api/v1/users", Some(text), JSON).await, 413, "a long title");
     // Just within the bound it is read, and its one fault told.
     let body = with(&new_user("eve"), json!({ "title": "x".repeat(255 * 1024) }));
-    let answer = admin.post("/api/v1/users", &body).await;
-    assert_clear(&answer, 400, "a title of 255 KiB");
-    assert_eq!(answer.faults(), ["/title too-long"]);
+    let response = admin.post("/api/v1/users", &body).await;
+    assert_clear(&response, 400, "a title of 255 KiB");
+    assert_eq!(response.faults(), ["/title too-long"]);
     assert_eq!(state(&admin).await, before);
 }
 
@@ -196,12 +201,12 @@ async fn values_of_wrong_types_are_named_one_by_one() {
         });
         for bad in bad {
             let change = json!({ name: bad });
-            for answer in [
+            for response in [
                 admin.post("/api/v1/users", &with(&new_user("eve"), change.clone())).await,
                 admin.put("/api/v1/users/2", &with(&user, change.clone())).await,
             ] {
-                assert_clear(&answer, 400, &change.to_string());
-                assert_eq!(answer.faults(), [format!("/{name} wrong-type")], "{change}");
+                assert_clear(&response, 400, &change.to_string());
+                assert_eq!(response.faults(), [format!("/{name} wrong-type")], "{change}");
             }
         }
     }
@@ -215,9 +220,9 @@ async fn unknown_and_doubled_fields_are_named() {
     let admin = t.admin().await;
     let before = state(&admin).await;
     let raw = async |body: &str| {
-        let answer = admin.send(Method::POST, "/api/v1/users", Some(body.as_bytes().to_vec()), JSON).await;
-        assert_clear(&answer, 400, body);
-        answer.faults()
+        let response = admin.send(Method::POST, "/api/v1/users", Some(body.as_bytes().to_vec()), JSON).await;
+        assert_clear(&response, 400, body);
+        response.faults()
     };
     let eve = new_user("eve").to_string();
     let members = &eve[1..eve.len() - 1];
@@ -257,21 +262,22 @@ async fn numbers_out_of_range_are_named() {
         ["0", "-1", "9223372036854775808", "-9223372036854775809", "1e30", "123456789012345678901234567890"]
     {
         for path in ["/api/v1/users/bulk-delete", "/api/v1/groups/bulk-delete"] {
-            let answer = admin.send(Method::POST, path, Some(format!("[{number}]").into_bytes()), JSON).await;
-            assert_clear(&answer, 400, number);
-            assert_eq!(answer.faults(), ["/0 out-of-range"], "{number}");
+            let response =
+                admin.send(Method::POST, path, Some(format!("[{number}]").into_bytes()), JSON).await;
+            assert_clear(&response, 400, number);
+            assert_eq!(response.faults(), ["/0 out-of-range"], "{number}");
         }
         let eve = new_user("eve").to_string();
         let body = format!("{{\"groups\":[1,{number}],{}", &eve[1..]);
-        let answer = admin.send(Method::POST, "/api/v1/users", Some(body.into_bytes()), JSON).await;
-        assert_clear(&answer, 400, number);
-        assert_eq!(answer.faults(), ["/groups/1 out-of-range"], "{number}");
+        let response = admin.send(Method::POST, "/api/v1/users", Some(body.into_bytes()), JSON).await;
+        assert_clear(&response, 400, number);
+        assert_eq!(response.faults(), ["/groups/1 out-of-range"], "{number}");
     }
     for number in ["1.5", "1e400", "-1e400", "1.0", "1e0"] {
-        let answer = admin
+        let response = admin
             .send(Method::POST, "/api/v1/users/bulk-delete", Some(format!("[{number}]").into_bytes()), JSON)
             .await;
-        assert_clear(&answer, 400, number);
+        assert_clear(&response, 400, number);
     }
     assert_eq!(
         admin.get("/api/v1/users/9223372036854775807").await.expect(404).body["code"],
@@ -290,12 +296,12 @@ async fn nul_and_control_characters_are_refused_in_every_string() {
     for bad in ["\0", "a\0", "a\u{1}b", "a\tb", "a\r\nb", "a\u{1b}[31m", "a\u{7f}b", "a\u{9f}b"] {
         for name in writable().filter(|name| !["groups", "isAdmin"].contains(name)) {
             let change = json!({ name: bad });
-            for answer in [
+            for response in [
                 admin.post("/api/v1/users", &with(&new_user("eve"), change.clone())).await,
                 admin.put("/api/v1/users/2", &with(&user, change.clone())).await,
             ] {
-                assert_clear(&answer, 400, &change.to_string());
-                let faults = answer.faults();
+                assert_clear(&response, 400, &change.to_string());
+                let faults = response.faults();
                 assert!(
                     faults.len() == 1 && faults[0].starts_with(&format!("/{name} ")),
                     "{change}: {faults:?}"
@@ -303,9 +309,9 @@ async fn nul_and_control_characters_are_refused_in_every_string() {
             }
         }
         for name in ["name", "description"] {
-            let answer =
+            let response =
                 admin.post("/api/v1/groups", &with(&json!({ "name": "X" }), json!({ name: bad }))).await;
-            assert_clear(&answer, 400, bad);
+            assert_clear(&response, 400, bad);
         }
     }
     assert_eq!(state(&admin).await, before);
@@ -317,7 +323,8 @@ async fn nul_characters_are_refused_by_every_operation() {
     let t = T::start().await;
     populate(&t).await;
     let (admin, operator, nobody) = (t.admin().await, t.operator().await, t.anonymous());
-    // So that each operation has what its path names: the number 2.
+    // So that each operation has what its path names: the number 2, or this client.
+    let client_id = t.client(1, false).await.0;
     assert_eq!(admin.create_group("Authors").await, 2);
     assert_eq!(t.other_partner("acme").await.0, 2);
     let before = state(&admin).await;
@@ -335,8 +342,14 @@ async fn nul_characters_are_refused_by_every_operation() {
             _ => &admin,
         };
         let at = |value: &str| {
-            let segments: Vec<_> =
-                path.split('/').map(|s| if s.starts_with('{') { value } else { s }).collect();
+            let segments: Vec<_> = path
+                .split('/')
+                .map(|s| match s {
+                    "{clientId}" if value == "2" => client_id.as_str(),
+                    s if s.starts_with('{') => value,
+                    s => s,
+                })
+                .collect();
             segments.join("/")
         };
         let mut paths = vec![format!("{}?%00=1", at("2")), format!("{}?x=a%00b", at("2"))];
@@ -349,8 +362,8 @@ async fn nul_characters_are_refused_by_every_operation() {
             parameters += 1;
         }
         for path in paths {
-            let answer = person.send(method.clone(), &path, None, "").await;
-            assert!((400..500).contains(&answer.status.as_u16()), "{method} {path}: {}", answer.text);
+            let response = person.send(method.clone(), &path, None, "").await;
+            assert!((400..500).contains(&response.status.as_u16()), "{method} {path}: {}", response.text);
         }
         for (kind, content) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
             let properties = properties(&document, &content["schema"]);
@@ -366,18 +379,18 @@ async fn nul_characters_are_refused_by_every_operation() {
                 if !kind.ends_with("json") {
                     let texts = body.as_object().unwrap().iter().map(|(n, v)| (n, v.as_str().unwrap()));
                     let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(texts).finish();
-                    let answer = nobody.send(method.clone(), path, Some(form.into_bytes()), kind).await;
+                    let response = nobody.send(method.clone(), path, Some(form.into_bytes()), kind).await;
                     assert_eq!(
-                        (answer.status.as_u16(), &answer.body["error"]),
+                        (response.status.as_u16(), &response.body["error"]),
                         (400, &json!("invalid_request"))
                     );
                     continue;
                 }
-                let answer =
+                let response =
                     person.send(method.clone(), &at("2"), Some(body.to_string().into_bytes()), kind).await;
-                assert_clear(&answer, 400, &what);
+                assert_clear(&response, 400, &what);
                 let named = format!("/{name} ");
-                assert!(answer.faults().iter().any(|f| f.starts_with(&named)), "{what}: {}", answer.text);
+                assert!(response.faults().iter().any(|f| f.starts_with(&named)), "{what}: {}", response.text);
             }
         }
     }
@@ -423,14 +436,14 @@ async fn queries_that_are_no_text_are_refused() {
         "page=%FF",
         "search=fen%C3",
     ] {
-        let answer = admin.get(&format!("/api/v1/users?{query}")).await;
-        assert_clear(&answer, 400, query);
+        let response = admin.get(&format!("/api/v1/users?{query}")).await;
+        assert_clear(&response, 400, query);
     }
     // The replacement character itself is text.
     assert_eq!(admin.get("/api/v1/users?search=%EF%BF%BD").await.expect(200).body, json!([]));
     for query in ["search=%", "search=%zz", "search=100%25", "&&", "folderId=%FF"] {
-        let answer = admin.get(&format!("/api/v1/users?{query}")).await;
-        assert!(answer.status == 200 || answer.status == 400, "{query}: {}", answer.text);
+        let response = admin.get(&format!("/api/v1/users?{query}")).await;
+        assert!(response.status == 200 || response.status == 400, "{query}: {}", response.text);
     }
     let long = "x".repeat(8_000);
     assert_eq!(admin.get(&format!("/api/v1/users?search={long}")).await.expect(200).body, json!([]));
@@ -449,8 +462,8 @@ async fn unknown_paths_and_methods_are_named() {
         "/api/v1/",
         "/api/v1/user",
         "/api/v1/users/2/groups",
-        "/api/v1/users//",
-        "/api/v1//users",
+        "/portal/users",
+        "/portal/v1/users",
         "/api/v2/users",
         "/v1/v1/users",
     ] {
@@ -475,9 +488,9 @@ async fn unknown_paths_and_methods_are_named() {
             if allow.split(',').any(|m| m == method.as_str()) || allowed(&method, path) {
                 continue;
             }
-            let answer = admin.send(method.clone(), path, Some(b"{}".to_vec()), JSON).await;
-            assert_clear(&answer, 405, &format!("{method} {path}"));
-            let mut names: Vec<&str> = answer.header("allow").split(',').map(str::trim).collect();
+            let response = admin.send(method.clone(), path, Some(b"{}".to_vec()), JSON).await;
+            assert_clear(&response, 405, &format!("{method} {path}"));
+            let mut names: Vec<&str> = response.header("allow").split(',').map(str::trim).collect();
             names.sort_unstable();
             assert_eq!(names.join(","), allow, "{path}");
         }

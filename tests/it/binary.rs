@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{ADMIN_PASSWORD, Answer, Person};
+use crate::harness::{ADMIN_PASSWORD, Person, TestResponse};
 
 /// What takes longer does not work.
 pub const TIMEOUT: Duration = Duration::from_secs(120);
@@ -203,7 +203,9 @@ impl Process {
                 Ok(line) if line.starts_with("mail: ") => return Ok(process),
                 Ok(line) => {
                     let url = line.strip_prefix("API: ").and_then(|rest| rest.trim().strip_suffix("/api/v1"));
-                    let address = url.and_then(|url| url.strip_prefix("http://")?.parse().ok());
+                    let address = url.and_then(|url| {
+                        url.strip_prefix("http://")?.replace("localhost:", "127.0.0.1:").parse().ok()
+                    });
                     process.address = address.unwrap_or(process.address);
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(process.ended()),
@@ -272,22 +274,22 @@ impl Process {
         Person::over(&self.http, self.address, Some(token))
     }
 
-    /// The answer to a token request of the public client.
-    pub async fn token(&self, form: &[(&str, &str)]) -> Answer {
+    /// The response to a token request of the public client.
+    pub async fn token(&self, form: &[(&str, &str)]) -> TestResponse {
         let form: Vec<(&str, &str)> = form.iter().copied().chain([("client_id", "tenantry")]).collect();
         self.anonymous().form("/oauth/token", &form).await
     }
 
-    /// The answer to a login.
-    pub async fn try_login(&self, username: &str, password: &str) -> Answer {
+    /// The response to a login.
+    pub async fn try_login(&self, username: &str, password: &str) -> TestResponse {
         self.token(&[("grant_type", "password"), ("username", username), ("password", password)]).await
     }
 
     /// Somebody who logs in.
     pub async fn login(&self, username: &str, password: &str) -> Person<'_> {
-        let answer = self.try_login(username, password).await;
-        assert_eq!(answer.status, 200, "{username} cannot log in: {}", answer.text);
-        self.bearer(answer.body["access_token"].as_str().unwrap())
+        let response = self.try_login(username, password).await;
+        assert_eq!(response.status, 200, "{username} cannot log in: {}", response.text);
+        self.bearer(response.body["access_token"].as_str().unwrap())
     }
 
     /// Partner 1's admin, logged in.

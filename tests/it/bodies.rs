@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::binary::TIMEOUT;
-use crate::harness::{Answer, Person, T, new_user};
+use crate::harness::{Person, T, TestResponse, new_user};
 
 /// An operation that takes a body.
 struct Operation {
@@ -35,7 +35,11 @@ fn operations() -> Vec<Operation> {
             found.push(Operation {
                 id: operation["operationId"].as_str().unwrap().to_owned(),
                 method: method.to_uppercase(),
-                path: path.replace("{userId}", "1").replace("{groupId}", "1").replace("{pid}", "1"),
+                path: path
+                    .replace("{userId}", "1")
+                    .replace("{groupId}", "1")
+                    .replace("{pid}", "1")
+                    .replace("{clientId}", "cl_1_x"),
                 content_type: content.keys().next().unwrap().clone(),
                 limit: description.map(|text| digits(text).unwrap()),
                 is_anybodys: operation["security"] == json!([{}]),
@@ -59,7 +63,7 @@ impl Operation {
     }
 }
 
-/// Sends this and reads the head of the answer.
+/// Sends this and reads the head of the response.
 async fn ask(address: SocketAddr, request: &str) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -144,7 +148,7 @@ async fn nothing_is_read_from_a_stranger_who_must_say_who_it_is() {
             vec![None, Some("Bearer at.1.x"), Some("Bearer op.x"), Some("Basic Y2wuMS54Onk=")]
         };
         for authorization in wrong {
-            // Not even `100 Continue` comes before the answer.
+            // Not even `100 Continue` comes before the response.
             let (_, head) = ask(t.address, &operation.head(authorization, 1_000)).await;
             assert!(head.starts_with("HTTP/1.1 401 "), "{} with {authorization:?}: {head}", operation.id);
             refused += 1;
@@ -177,16 +181,16 @@ async fn a_hundred_thousand_ids_of_nineteen_digits_fit() {
         (Method::DELETE, members.as_str()),
     ] {
         let body = Some(json!(ids).to_string().into_bytes());
-        let answer = admin.send(method.clone(), path, body, "application/json").await.expect(404);
-        assert_eq!(answer.body["ids"].as_array().map(Vec::len), Some(100_000), "{method} {path}");
+        let response = admin.send(method.clone(), path, body, "application/json").await.expect(404);
+        assert_eq!(response.body["ids"].as_array().map(Vec::len), Some(100_000), "{method} {path}");
     }
     let patch = json!({ "ids": ids, "patch": { "title": "x" } });
     admin.patch("/api/v1/users/bulk", &patch).await.expect(404);
     // A group can be written back as it was read, however many are in it.
     let mut group = admin.get(&format!("/api/v1/groups/{group}")).await.expect(200).body;
     group["users"] = json!(ids);
-    let answer = admin.put("/api/v1/groups/1", &group).await.expect(400);
-    assert_eq!(answer.faults(), ["/users read-only"]);
+    let response = admin.put("/api/v1/groups/1", &group).await.expect(400);
+    assert_eq!(response.faults(), ["/users read-only"]);
 }
 
 /// The head of a create, and so many bytes of its body, whose end never comes.
@@ -215,14 +219,14 @@ async fn all_bodies_together_are_bounded_and_give_their_memory_back() {
             rest(stream).await
         });
     }
-    let answer = timeout(TIMEOUT, held.join_next()).await.unwrap().unwrap().unwrap();
-    let lower = answer.to_lowercase();
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    let response = timeout(TIMEOUT, held.join_next()).await.unwrap().unwrap().unwrap();
+    let lower = response.to_lowercase();
+    assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
     assert!(
         lower.contains("\r\nretry-after: 1\r\n") && lower.contains("\r\nconnection: close\r\n"),
-        "{answer}"
+        "{response}"
     );
-    assert!(answer.contains("too many request bodies"), "{answer}");
+    assert!(response.contains("too many request bodies"), "{response}");
     // What comes with its head takes none of it.
     admin.create("fenna").await;
     held.shutdown().await;
@@ -255,18 +259,18 @@ async fn only_merge_patches_are_patches() {
             ("text/plain", false),
         ] {
             let body = Some(b"{}".to_vec());
-            let answer = person.send(Method::PATCH, &operation.path, body, content_type).await;
+            let response = person.send(Method::PATCH, &operation.path, body, content_type).await;
             let what = format!("{} as {content_type}", operation.id);
-            assert_eq!(answer.status != 415, is_good, "{what}: {}", answer.text);
+            assert_eq!(response.status != 415, is_good, "{what}: {}", response.text);
             let known = "application/merge-patch+json, application/json";
-            assert_eq!(answer.header("accept-patch"), if is_good { "" } else { known }, "{what}");
+            assert_eq!(response.header("accept-patch"), if is_good { "" } else { known }, "{what}");
         }
     }
     // What a JSON Patch (RFC 6902) says is not taken for something else.
     let patch = br#"[{"op":"remove","path":"/title"}]"#.to_vec();
-    let answer =
+    let response =
         admin.send(Method::PATCH, "/api/v1/users/1", Some(patch), "application/json-patch+json").await;
-    answer.expect(415);
+    response.expect(415);
 }
 
 /// What is written in another way than numbers are is none (B17).
@@ -285,10 +289,10 @@ async fn numbers_are_written_in_one_way() {
             "/api/v1/groups/{}/users/1",
         ] {
             let path = path.replace("{}", bad);
-            let answer = admin.get(&path).await;
+            let response = admin.get(&path).await;
             // The first ones without a number are lists, and a membership cannot be read.
             if !bad.is_empty() && !path.ends_with("/users/1") {
-                assert_eq!(answer.status, 404, "{path}: {}", answer.text);
+                assert_eq!(response.status, 404, "{path}: {}", response.text);
             }
         }
         admin.delete(&format!("/api/v1/users/{bad}x")).await.expect(404);
@@ -344,8 +348,8 @@ async fn an_idempotency_key_comes_once() {
         .header("idempotency-key", "a")
         .header("idempotency-key", "b")
         .json(&new_user("fenna"));
-    let answer = Answer::of(twice.send().await.unwrap()).await.expect(400);
-    assert_eq!(answer.faults(), ["Idempotency-Key malformed-key"]);
+    let response = TestResponse::of(twice.send().await.unwrap()).await.expect(400);
+    assert_eq!(response.faults(), ["Idempotency-Key malformed-key"]);
     let two = admin.request(Method::GET, "/api/v1/users/1").header("authorization", "Bearer x");
-    Answer::of(two.send().await.unwrap()).await.expect(400);
+    TestResponse::of(two.send().await.unwrap()).await.expect(400);
 }

@@ -21,13 +21,13 @@ async fn a_bulk_create_equals_single_creates() {
     users[1] =
         with(&users[1], json!({ "groups": [group], "isAdmin": "true", "externalId": "x", "title": "T" }));
     users[2] = with(&users[2], json!({ "status": "INACTIVE" }));
-    let answer = admin.post(BULK, &json!({ "users": users })).await.expect(200).body;
+    let response = admin.post(BULK, &json!({ "users": users })).await.expect(200).body;
     let numbers: Vec<i64> =
-        answer["results"].as_array().unwrap().iter().map(|row| row["userId"].as_i64().unwrap()).collect();
+        response["results"].as_array().unwrap().iter().map(|row| row["userId"].as_i64().unwrap()).collect();
     assert!(numbers.is_sorted());
     let results: Vec<Value> =
         (0..3).map(|index| json!({ "index": index, "status": 201, "userId": numbers[index] })).collect();
-    assert_eq!(answer, json!({ "created": 3, "failed": 0, "results": results }));
+    assert_eq!(response, json!({ "created": 3, "failed": 0, "results": results }));
     let two = admin.get(&format!("/api/v1/users/{}", numbers[1])).await.expect(200).body;
     let alone = admin.create_with(&with(&users[1], json!({ "username": "alone", "externalId": null }))).await;
     let own = ["userId", "username", "externalId"];
@@ -46,8 +46,8 @@ async fn a_bulk_create_equals_single_creates() {
     let array = admin.post(BULK, &json!(some(&["four"]))).await.expect(200).body;
     assert_eq!(array["created"], 1);
     for nothing in [json!([]), json!({ "users": [] })] {
-        let answer = admin.post(BULK, &nothing).await.expect(200).body;
-        assert_eq!(answer, json!({ "created": 0, "failed": 0, "results": [] }));
+        let response = admin.post(BULK, &nothing).await.expect(200).body;
+        assert_eq!(response, json!({ "created": 0, "failed": 0, "results": [] }));
     }
 }
 
@@ -83,13 +83,13 @@ async fn an_atomic_bulk_fails_as_its_first_bad_row_and_creates_nothing() {
             ],
         ),
     ] {
-        let answer = admin.post(BULK, &json!({ "users": rows })).await.expect(status);
-        assert_eq!(answer.faults().len(), faults.len(), "{}", answer.text);
-        for (found, wanted) in answer.faults().iter().zip(&faults) {
-            assert_eq!(found.split(' ').next(), wanted.split(' ').next(), "{}", answer.text);
+        let response = admin.post(BULK, &json!({ "users": rows })).await.expect(status);
+        assert_eq!(response.faults().len(), faults.len(), "{}", response.text);
+        for (found, wanted) in response.faults().iter().zip(&faults) {
+            assert_eq!(found.split(' ').next(), wanted.split(' ').next(), "{}", response.text);
         }
-        let answer = admin.post(BULK, &json!(rows)).await.expect(status);
-        assert!(answer.faults()[0].starts_with("/1"), "{}", answer.text);
+        let response = admin.post(BULK, &json!(rows)).await.expect(status);
+        assert!(response.faults()[0].starts_with("/1"), "{}", response.text);
         assert_eq!(admin.everybody().await, before);
     }
     assert_eq!(admin.events().await.len(), events);
@@ -113,9 +113,9 @@ async fn a_non_atomic_bulk_skips_bad_rows() {
         with(&new_user("three"), json!({ "groups": [77] })),
         new_user("four"),
     ]);
-    let answer = admin.post(BULK, &json!({ "users": rows, "atomic": false })).await.expect(200).body;
-    assert_eq!((&answer["created"], &answer["failed"]), (&json!(2), &json!(5)));
-    let results = answer["results"].as_array().unwrap();
+    let response = admin.post(BULK, &json!({ "users": rows, "atomic": false })).await.expect(200).body;
+    assert_eq!((&response["created"], &response["failed"]), (&json!(2), &json!(5)));
+    let results = response["results"].as_array().unwrap();
     let statuses: Vec<i64> = results.iter().map(|row| row["status"].as_i64().unwrap()).collect();
     assert_eq!(statuses, [201, 409, 400, 409, 409, 400, 201]);
     assert_eq!(results[1]["problem"]["code"], "username-taken");
@@ -155,14 +155,14 @@ async fn bad_bulks_say_what_is_wrong() {
         assert_eq!(admin.post(BULK, &body).await.expect(400).faults(), faults, "{body}");
     }
     let doubled = br#"[{"username":"a","username":"b"}]"#.to_vec();
-    let answer = admin.send(Method::POST, BULK, Some(doubled), "application/json").await.expect(400);
-    assert!(answer.faults().contains(&String::from("/0/username duplicate-field")), "{}", answer.text);
+    let response = admin.send(Method::POST, BULK, Some(doubled), "application/json").await.expect(400);
+    assert!(response.faults().contains(&String::from("/0/username duplicate-field")), "{}", response.text);
     let many: Vec<Value> = (0..10_001).map(|_| json!({})).collect();
-    let answer = admin.post(BULK, &json!({ "users": many })).await.expect(400);
-    assert_eq!(answer.faults(), ["/users too-many-users"]);
+    let response = admin.post(BULK, &json!({ "users": many })).await.expect(400);
+    assert_eq!(response.faults(), ["/users too-many-users"]);
     // A thousand bad rows are not explained one by one.
-    let answer = admin.post(BULK, &json!({ "users": many[..1_000] })).await.expect(400);
-    assert_eq!(answer.faults().len(), 100);
+    let response = admin.post(BULK, &json!({ "users": many[..1_000] })).await.expect(400);
+    assert_eq!(response.faults().len(), 100);
     assert_eq!(ids(&admin.everybody().await), [1]);
 }
 
@@ -172,8 +172,8 @@ async fn a_full_bulk_is_created() {
     let admin = t.admin().await;
     let rows: Vec<Value> =
         (0..10_000).map(|n| with(&new_user(&format!("bulk{n}")), json!({ "status": "INACTIVE" }))).collect();
-    let answer = admin.post(BULK, &json!({ "users": rows })).await.expect(200).body;
-    assert_eq!((&answer["created"], &answer["results"][9_999]["index"]), (&json!(10_000), &json!(9_999)));
+    let response = admin.post(BULK, &json!({ "users": rows })).await.expect(200).body;
+    assert_eq!((&response["created"], &response["results"][9_999]["index"]), (&json!(10_000), &json!(9_999)));
     assert_eq!(admin.get("/api/v1/users?page=0").await.body["total"], 10_001);
 }
 
@@ -189,8 +189,8 @@ async fn one_patch_for_a_list_of_ids() {
     let numbers: Vec<&Value> = users.iter().map(|user| &user["userId"]).collect();
     let body =
         json!({ "ids": [numbers[1], numbers[0], numbers[1]], "patch": { "groups": [group], "title": "T" } });
-    let answer = admin.patch(BULK, &body).await.expect(200).body;
-    assert_eq!(answer, json!({ "matched": 2, "changed": 2 }));
+    let response = admin.patch(BULK, &body).await.expect(200).body;
+    assert_eq!(response, json!({ "matched": 2, "changed": 2 }));
     let seen = admin.get(&format!("/api/v1/groups/{group}")).await.expect(200).body;
     assert_eq!(seen["users"], json!([numbers[0], numbers[1]]));
     let one = admin.get(&format!("/api/v1/users/{}", numbers[0])).await.expect(200).body;

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use tenantry_core::model::{GroupId, PartnerId};
 use tenantry_domain::bulk_operations::{self, take_up};
-use tenantry_domain::unit;
+use tenantry_domain::unit::{self, WriteOptions};
 use tenantry_store::access::system_within;
 
 use crate::binary::until;
 use crate::databases::is_postgres;
 use crate::fixtures::{check_groups_in_rows, ids, seed, with};
-use crate::harness::{Answer, Person, T, new_user};
+use crate::harness::{Person, T, TestResponse, new_user};
 
 mod crashes;
 mod processes;
@@ -39,22 +39,22 @@ fn pending(t: &T) -> usize {
     rows.iter().map(|row| serde_json::from_str::<Vec<i64>>(&row[0]).unwrap().len()).sum()
 }
 
-async fn keyed(person: &Person<'_>, path: &str, key: &str, body: &Value) -> Answer {
+async fn keyed(person: &Person<'_>, path: &str, key: &str, body: &Value) -> TestResponse {
     let request = person.request(Method::POST, path).header("idempotency-key", key).json(body);
-    Answer::of(request.send().await.unwrap()).await
+    TestResponse::of(request.send().await.unwrap()).await
 }
 
 /// Has an operation begin, on a server that stops before the first step: as one that died leaves it.
 async fn broken_off(t: &T, request: reqwest::RequestBuilder) {
     t.app.bulk.stop();
-    let answer = Answer::of(request.send().await.unwrap()).await.expect(503);
-    assert!(answer.text.contains("has begun"), "{}", answer.text);
-    assert!(!answer.header("retry-after").is_empty());
+    let response = TestResponse::of(request.send().await.unwrap()).await.expect(503);
+    assert!(response.text.contains("has begun"), "{}", response.text);
+    assert!(!response.header("retry-after").is_empty());
     assert_eq!(count(t, "bulk_operations"), 1);
 }
 
 /// Takes up what was broken off, and waits until it has ended.
-async fn ended(t: &T) -> tenantry_domain::once::StoredResponse {
+async fn ended(t: &T) -> tenantry_domain::idempotency::StoredResponse {
     let mut tasks = take_up(&t.app).await.unwrap();
     assert_eq!(tasks.len(), 1);
     let response = tasks.remove(0).await.unwrap().unwrap();
@@ -149,11 +149,11 @@ async fn a_large_operation_that_is_refused_changes_nothing() {
         (Method::DELETE, members.as_str(), json!(users), 404, ""),
     ] {
         let body = Some(body.to_string().into_bytes());
-        let answer = robot.send(method.clone(), path, body, "application/json").await.expect(status);
-        assert!(code.is_empty() || answer.body["code"] == code, "{method} {path}: {}", answer.text);
+        let response = robot.send(method.clone(), path, body, "application/json").await.expect(status);
+        assert!(code.is_empty() || response.body["code"] == code, "{method} {path}: {}", response.text);
     }
     let request = robot.request(Method::POST, &members).header("if-match", "\"g1-99\"").json(&users);
-    Answer::of(request.send().await.unwrap()).await.expect(412);
+    TestResponse::of(request.send().await.unwrap()).await.expect(412);
     // Another partner's users are unknown (B11).
     let (_, olga) = t.other_partner("acme").await;
     olga.post(DELETE, &json!(users)).await.expect(404);
@@ -181,8 +181,8 @@ async fn another_partner_writes_between_the_steps() {
             }
         }
     };
-    let (answer, ()) = tokio::join!(admin.patch(BULK, &body), small);
-    assert_eq!(answer.expect(200).body["changed"], 15_003);
+    let (response, ()) = tokio::join!(admin.patch(BULK, &body), small);
+    assert_eq!(response.expect(200).body["changed"], 15_003);
     let of = "kind = 'user.updated' AND pid = 1";
     let between = format!(
         "events WHERE pid = {pid} AND kind = 'group.created' \
@@ -293,8 +293,8 @@ async fn a_partner_has_one_at_a_time() {
     let body = |title: &str| json!({ "ids": users, "patch": { "title": title } });
     let (one, two, three) = (body("one"), body("two"), body("three"));
     let all = tokio::join!(admin.patch(BULK, &one), admin.patch(BULK, &two), admin.patch(BULK, &three));
-    for answer in [all.0, all.1, all.2] {
-        assert_eq!(answer.expect(200).body["changed"], 5_001);
+    for response in [all.0, all.1, all.2] {
+        assert_eq!(response.expect(200).body["changed"], 5_001);
     }
     broken_off(&t, admin.request(Method::POST, DELETE).json(&users)).await;
     let tokens = (admin.token.clone().unwrap(), olga.token.clone().unwrap());
@@ -399,7 +399,7 @@ async fn groups_with_many_members_go_in_steps() {
     admin.delete("/api/v1/groups/99").await.expect(404);
     let request = admin.request(Method::DELETE, &format!("/api/v1/groups/{other}"));
     let stale = request.header("if-match", format!("\"g{other}-0\"")).send().await.unwrap();
-    Answer::of(stale).await.expect(412);
+    TestResponse::of(stale).await.expect(412);
 
     admin.delete(&format!("/api/v1/groups/{other}")).await.expect(204);
     admin.post("/api/v1/groups/bulk-delete", &json!([outer, inner])).await.expect(204);
@@ -540,13 +540,15 @@ async fn the_sessions_of_a_revoked_client_end_in_steps() {
          s.expires_at, s.last_used_at FROM sessions s, n WHERE s.client_id = '{}'",
         client.0
     ));
-    bulk_operations::revoke_client(&t.app, by, &client.0).await.unwrap();
+    let by = by.as_admin_of(PartnerId(1));
+    let options = WriteOptions::default;
+    bulk_operations::revoke_client(&t.app, &by, options(), &client.0).await.unwrap();
     assert_eq!(count(&t, &format!("sessions WHERE client_id = '{}'", client.0)), 0);
     assert_eq!(count(&t, "bulk_operations"), 0);
     robot.get("/api/v1/users?page=0").await.expect(401);
     stays.get("/api/v1/users?page=0").await.expect(200);
     assert_eq!(count(&t, "events WHERE kind = 'client.revoked' AND actor = 'operator'"), 1);
-    bulk_operations::revoke_client(&t.app, by, &client.0).await.unwrap_err();
+    bulk_operations::revoke_client(&t.app, &by, options(), &client.0).await.unwrap_err();
 }
 
 /// Whoever asked may go away.
@@ -557,7 +559,7 @@ async fn a_client_that_goes_away_does_not_stop_it() {
     seed(&t, 1, "seed", MANY, Vec::new()).await;
     let request = admin.request(Method::POST, DELETE).json(&named(&t, "seed"));
     let asked = request.send();
-    // It has begun; the answer is not waited for.
+    // It has begun; the response is not waited for.
     tokio::select! {
         _ = asked => {}
         () = async { until("it has begun", || (t.app.bulk.count() > 0).then_some(())).await } => {}

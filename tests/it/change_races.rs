@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::concurrency::{all_at_once, answers, tally};
+use crate::concurrency::{all_at_once, responses, tally};
 use crate::databases::is_postgres;
 use crate::fixtures::{check_groups_in_rows, ids};
-use crate::harness::{Answer, Person, T, new_user};
+use crate::harness::{Person, T, TestResponse, new_user};
 use crate::races::Both;
 
-async fn once(person: &Person<'_>, path: &str, key: &str, body: &Value) -> Answer {
+async fn once(person: &Person<'_>, path: &str, key: &str, body: &Value) -> TestResponse {
     let request = person.request(Method::POST, path).header("idempotency-key", key).json(body);
-    Answer::of(request.send().await.unwrap()).await
+    TestResponse::of(request.send().await.unwrap()).await
 }
 
 /// What waits in memory within one process waits in the database between two.
@@ -27,11 +27,11 @@ async fn one_key_at_two_processes_does_the_work_once() {
     let admin = Both::of(&t.admin().await, &other);
     for round in 0..6 {
         let (key, body) = (format!("k{round}"), new_user(&format!("user{round}")));
-        let all = answers((0..16).map(|n| once(admin.at(n), "/api/v1/users", &key, &body))).await;
-        for answer in &all {
-            assert_eq!((answer.status.as_u16(), &answer.text), (201, &all[0].text));
+        let all = responses((0..16).map(|n| once(admin.at(n), "/api/v1/users", &key, &body))).await;
+        for response in &all {
+            assert_eq!((response.status.as_u16(), &response.text), (201, &all[0].text));
         }
-        let fresh = all.iter().filter(|answer| answer.header("idempotency-replayed").is_empty()).count();
+        let fresh = all.iter().filter(|response| response.header("idempotency-replayed").is_empty()).count();
         assert_eq!(fresh, 1);
         assert_eq!(t.mails_to(&format!("user{round}@example.com")).await.len(), 1);
         // Another body with the same key, at the same time: whoever comes first.

@@ -96,7 +96,7 @@ fn every_command(home: &Home) {
     assert_eq!(home.json("client list --partner 2"), json!([]));
     assert!(home.command(&format!("client revoke {id}")).refused(1).contains("not found"));
     let token = home.json("operator token --name ci");
-    assert!(token["token"].as_str().unwrap().starts_with("op."));
+    assert!(token["token"].as_str().unwrap().starts_with("op_"));
     let listed = home.json("operator list");
     assert_eq!(
         json!([listed[0]["id"], listed[0]["name"], listed[0].get("token")]),
@@ -149,8 +149,8 @@ async fn changes_by_commands_without_a_server_take_effect_at_the_next_start() {
     settle(&server, "bob", &printed).await.get("/api/v1/self").await.expect(200);
     let mails = home.mails(2).await;
     let welcome = mails.iter().find(|mail| mail.contains("Username: eve")).unwrap();
-    let answer = server.try_login("eve", &password_in(welcome)).await.expect(200);
-    assert_eq!(answer.body["passwordChangeRequired"], true);
+    let response = server.try_login("eve", &password_in(welcome)).await.expect(200);
+    assert_eq!(response.body["passwordChangeRequired"], true);
     assert!(!mails.iter().any(|mail| mail.contains(&printed)), "printed instead of mailed");
     // The admin who did it is nobody of the partner: the machine's operator.
     let events = server.admin().await.events().await;
@@ -258,8 +258,8 @@ async fn a_client_made_by_a_command_works_until_it_is_revoked() {
         let id = lines[0].strip_prefix("client_id: ").unwrap();
         let secret = lines[1].strip_prefix("client_secret: ").unwrap();
         let form = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)];
-        let answer = server.anonymous().form("/oauth/token", &form).await.expect(200);
-        let robot = server.bearer(answer.body["access_token"].as_str().unwrap());
+        let response = server.anonymous().form("/oauth/token", &form).await.expect(200);
+        let robot = server.bearer(response.body["access_token"].as_str().unwrap());
         robot.get("/api/v1/users/").await.expect(may);
         // Also with people's passwords.
         let form = [

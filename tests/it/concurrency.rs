@@ -6,7 +6,7 @@ use std::task::Poll;
 use serde_json::{Value, json};
 
 use crate::fixtures::{ids, with};
-use crate::harness::{Answer, Person, T, new_user, password_of};
+use crate::harness::{Person, T, TestResponse, new_user, password_of};
 
 /// How many answers had each status.
 pub fn tally(statuses: impl IntoIterator<Item = u16>) -> BTreeMap<u16, usize> {
@@ -18,13 +18,17 @@ pub fn tally(statuses: impl IntoIterator<Item = u16>) -> BTreeMap<u16, usize> {
 }
 
 /// Runs all of these at once.
-pub async fn answers<F: Future<Output = Answer>>(requests: impl IntoIterator<Item = F>) -> Vec<Answer> {
+pub async fn responses<F: Future<Output = TestResponse>>(
+    requests: impl IntoIterator<Item = F>,
+) -> Vec<TestResponse> {
     let mut waiting: Vec<_> = requests.into_iter().map(Box::pin).collect();
-    let mut done: Vec<Option<Answer>> = waiting.iter().map(|_| None).collect();
+    let mut done: Vec<Option<TestResponse>> = waiting.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {
-        for (request, answer) in waiting.iter_mut().zip(&mut done).filter(|(_, answer)| answer.is_none()) {
+        for (request, response) in
+            waiting.iter_mut().zip(&mut done).filter(|(_, response)| response.is_none())
+        {
             if let Poll::Ready(ready) = request.as_mut().poll(cx) {
-                *answer = Some(ready);
+                *response = Some(ready);
             }
         }
         if done.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
@@ -33,9 +37,11 @@ pub async fn answers<F: Future<Output = Answer>>(requests: impl IntoIterator<Ite
     done.into_iter().flatten().collect()
 }
 
-/// Runs all of these at once and tells their answers' statuses.
-pub async fn all_at_once<F: Future<Output = Answer>>(requests: impl IntoIterator<Item = F>) -> Vec<u16> {
-    answers(requests).await.iter().map(|answer| answer.status.as_u16()).collect()
+/// Runs all of these at once and tells their responses' statuses.
+pub async fn all_at_once<F: Future<Output = TestResponse>>(
+    requests: impl IntoIterator<Item = F>,
+) -> Vec<u16> {
+    responses(requests).await.iter().map(|response| response.status.as_u16()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -56,7 +62,7 @@ async fn fifty_creates_of_one_username_give_one_user() {
     let page = admin.get("/api/v1/users?page=0").await.expect(200).body;
     assert_eq!(page["total"], page["list"].as_array().unwrap().len());
     // One user, one event, one mail.
-    let created = t.mails().await.into_iter().filter(|mail| mail.email.to.name == "Fenna Jansen").count();
+    let created = t.mails().await.into_iter().filter(|mail| mail.to.name == "Fenna Jansen").count();
     assert_eq!(created, 1);
 }
 
@@ -82,7 +88,7 @@ async fn creates_at_once_are_each_allowed_and_numbered_by_themselves() {
     let people = [&admin, &deputy, &olga];
     let bodies: Vec<Value> = (0..60).map(|n| new_user(&format!("user{n}"))).collect();
     let requests = bodies.iter().enumerate().map(|(n, body)| people[n % 3].post("/api/v1/users", body));
-    for (n, made) in answers(requests).await.into_iter().enumerate() {
+    for (n, made) in responses(requests).await.into_iter().enumerate() {
         if n % 3 == 1 {
             made.expect(403);
             continue;
@@ -94,6 +100,40 @@ async fn creates_at_once_are_each_allowed_and_numbered_by_themselves() {
     for (person, others) in [(&admin, 3), (&olga, 1)] {
         let page = person.get("/api/v1/users?page=0").await.expect(200).body;
         assert_eq!(page["total"], 20 + others);
+    }
+}
+
+/// Which units only add rows is observed. On PostgreSQL those share transactions; one that also changes a group's number
+/// of members has its own, whatever units of its kind did before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn creates_share_transactions_unless_they_change_rows() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let group = admin.create_group("Readers").await;
+    admin.create("first").await;
+    let body = |n: i64, groups: &[i64]| with(&new_user(&format!("user{n}")), json!({ "groups": groups }));
+    let plain: Vec<Value> = (0..64).map(|n| body(n, &[])).collect();
+    let made = all_at_once(plain.iter().map(|body| admin.post("/api/v1/users", body))).await;
+    assert_eq!(tally(made), BTreeMap::from([(201, 64)]));
+    let groups = [group];
+    let joins = |n: i64| if n % 4 == 0 { groups.as_slice() } else { &[] };
+    let mixed: Vec<Value> = (100..164).map(|n| body(n, joins(n))).collect();
+    let made = all_at_once(mixed.iter().map(|body| admin.post("/api/v1/users", body))).await;
+    assert_eq!(tally(made), BTreeMap::from([(201, 64)]));
+    let readers = admin.get(&format!("/api/v1/groups/{group}")).await.expect(200).body;
+    assert_eq!((&readers["membershipCount"], readers["users"].as_array().unwrap().len()), (&json!(16), 16));
+    assert_eq!(admin.get("/api/v1/users?page=0").await.expect(200).body["total"], 130);
+    if t.app.store.is_shared() {
+        let transactions = |users: &str| {
+            let sql = format!(
+                "SELECT count(*), count(DISTINCT CAST(xmin AS TEXT)) FROM users WHERE username LIKE 'user%' AND {users}"
+            );
+            t.ask_sql(&sql).remove(0).iter().map(|n| n.parse::<u64>().unwrap()).collect::<Vec<_>>()
+        };
+        let members = format!("user_id IN (SELECT user_id FROM memberships WHERE group_id = {group})");
+        assert_eq!(transactions(&members), [16, 16], "each has its own");
+        let of_others = transactions(&format!("NOT {members}"));
+        assert!(of_others[1] < of_others[0], "{of_others:?}");
     }
 }
 

@@ -3,39 +3,51 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use serde_json::{Value, json};
 
 use tenantry::config::DatabaseUrl;
 use tenantry_core::clock::Clock;
 use tenantry_core::error::{Error, Result};
+use tenantry_core::model::PartnerId;
+use tenantry_core::random::Random;
+use tenantry_core::scopes::TokenScopes;
+use tenantry_core::signing_alg::SigningAlg;
+use tenantry_domain::forgot_username;
+use tenantry_domain::logins::{self, SigningIn};
+use tenantry_domain::sealer::MasterKey;
+use tenantry_domain::signing_keys::{sign, verify_hint};
+use tenantry_domain::tokens::Origin;
+use tenantry_domain::unit;
+use tenantry_store::access::{Within, system_within};
+use tenantry_store::engine::tx::Tx;
 use tenantry_store::ops::copy::{self, CopyLocation, CopyProgress, CopyReport, Stage};
+use tenantry_store::tables::authorization_codes::{self, Authentication, AuthorizationCode};
 
-use crate::binary::{Home, binary, command, tenantry, until};
+use crate::clients;
 use crate::databases::{self, Database, is_postgres};
 use crate::fixtures::{ids, seed, with};
 use crate::harness::{START, T, new_user, password_of};
 
 /// A database to copy into.
-struct Other {
-    file: PathBuf,
-    postgres: Option<Database>,
+pub struct Other {
+    pub file: PathBuf,
+    pub postgres: Option<Database>,
 }
 
 impl Other {
     /// An empty one: of PostgreSQL where there is one.
-    fn new(t: &Path, name: &str) -> Self {
+    pub fn new(t: &Path, name: &str) -> Self {
         Self { file: t.join(name), postgres: is_postgres().then(Database::blank) }
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         let postgres = self.postgres.as_ref().and_then(Database::url);
         postgres.unwrap_or_else(|| format!("sqlite:{}", self.file.display()))
     }
 
     /// Runs SQL on it.
-    fn run(&self, sql: &str) {
+    pub fn run(&self, sql: &str) {
         match &self.postgres {
             Some(database) => database.run(Path::new(""), sql),
             None => rusqlite::Connection::open(&self.file).unwrap().execute_batch(sql).unwrap(),
@@ -78,8 +90,12 @@ fn why_not(from: &str, to: &str) -> String {
 
 /// A server on SQLite, whatever the suite runs on, and the URL of its database.
 async fn on_sqlite() -> (T, String) {
-    let t = T::with(|config| config.database_url = DatabaseUrl::Sqlite(config.data_dir.join("tenantry.db")))
-        .await;
+    let t = T::with(|config| {
+        config.database_url = DatabaseUrl::Sqlite(config.data_dir.join("tenantry.db"));
+        // Both databases have it.
+        config.master_key = Some(MasterKey::generate(&Random::seeded(1)));
+    })
+    .await;
     let url = format!("sqlite:{}", t.dir.path().join("tenantry.db").display());
     (t, url)
 }
@@ -88,8 +104,12 @@ async fn on_sqlite() -> (T, String) {
 struct Hands {
     access: String,
     refresh: String,
+    /// A used refresh token, and the one that it was exchanged for.
+    exchanged: (String, String),
     client: (String, String),
     operator: String,
+    /// An ID token.
+    id_token: String,
     /// The path of a second page, with its cursor.
     next: String,
     group: i64,
@@ -126,12 +146,46 @@ async fn populate(t: &T) -> Hands {
         user["externalId"] = json!(format!("ext-{username}"));
         admin.create_with(&user).await;
     }
+    admin.put("/api/v1/branding", &crate::branding::branding()).await.expect(200);
+    let logo = Some(crate::branding::png());
+    admin.send(reqwest::Method::PUT, "/api/v1/branding/logo", logo, "image/png").await.expect(200);
     // A member with two passwords in the history; a user who never logged in and whose mail still waits.
-    let (_, member) = t.member("mia").await;
+    let (mia, member) = t.member("mia").await;
     let access = member.token.clone().unwrap();
     let login =
         t.token(&[("grant_type", "password"), ("username", "mia"), ("password", &password_of("mia"))]).await;
     let refresh = login.body["refresh_token"].as_str().unwrap().to_owned();
+    // A session of one scope, whose refresh token was just exchanged.
+    let form = [
+        ("grant_type", "password"),
+        ("username", "mia"),
+        ("password", &*password_of("mia")),
+        ("scope", "read"),
+    ];
+    let reader = t.token(&form).await.expect(200).body["refresh_token"].as_str().unwrap().to_owned();
+    let exchanged = t.token(&[("grant_type", "refresh_token"), ("refresh_token", &reader)]).await.expect(200);
+    // Somebody who is signed in on a page.
+    let signing = SigningIn {
+        username: "mia",
+        password: password_of("mia").into(),
+        origin: Origin { address: [192, 0, 2, 7].into(), user_agent: Some(String::from("a browser")) },
+        is_kept: true,
+        previous: None,
+    };
+    let signed_in = logins::sign_in(&t.app, signing).await.unwrap();
+    let code = AuthorizationCode {
+        client_id: String::from("a client"),
+        user_id: signed_in.user_id,
+        browser_session: signed_in.session_id,
+        redirect_uri: String::from("https://shop.example/callback"),
+        challenge: None,
+        nonce: None,
+        scopes: TokenScopes::ALL,
+        authentication: Authentication::default(),
+        expires_at: 4_000_000_000_000,
+    };
+    let store = move |tx: &mut Tx<'_, Within>| authorization_codes::insert(tx, &[7; 32], &code);
+    unit::write(&t.app.store, &system_within(PartnerId(1)), store).await.unwrap();
     // Deleted numbers must not come again (B24).
     let gone = admin.create("gone").await["userId"].as_i64().unwrap();
     admin.delete(&format!("/api/v1/users/{gone}")).await.expect(204);
@@ -166,6 +220,11 @@ async fn populate(t: &T) -> Hands {
             t.mails().await;
         }
     }
+    // Usernames that were asked for.
+    let address = [192, 0, 2, 7].into();
+    forgot_username::ask(&t.app, address, "mia@example.com").await.unwrap();
+    t.mails().await;
+    forgot_username::ask(&t.app, address, "nobody-here@example.com").await.unwrap();
     // Another partner, suspended, and a third.
     let (pid, _) = t.other_partner("other").await;
     t.other_partner("third").await;
@@ -173,6 +232,7 @@ async fn populate(t: &T) -> Hands {
     operator.patch(&format!("/operator/v1/partners/{pid}"), &json!({ "suspended": true })).await.expect(200);
     let client = t.client(1, true).await;
     t.technical_account(&client).await;
+    clients::populate(t, mia, &client.0).await;
     // By an address that is nobody's, for the limit per address.
     assert_eq!(t.try_login("nobody-here", "wrong").await.status, 400);
     assert_eq!(t.try_login("mia", "wrong").await.status, 400);
@@ -188,7 +248,20 @@ async fn populate(t: &T) -> Hands {
     let last_user = admin.create("waiting").await["userId"].as_i64().unwrap();
     let last_event =
         admin.events().await.iter().map(|event| event["eventId"].as_i64().unwrap()).max().unwrap();
-    Hands { access, refresh, client, operator: operator.token.unwrap(), next, group, last_user, last_event }
+    let id_token = sign(&t.app, SigningAlg::Es256, &json!({ "sub": "1" })).await.unwrap();
+    let exchanged = (reader, exchanged.body["refresh_token"].as_str().unwrap().to_owned());
+    Hands {
+        access,
+        refresh,
+        exchanged,
+        client,
+        operator: operator.token.unwrap(),
+        id_token,
+        next,
+        group,
+        last_user,
+        last_event,
+    }
 }
 
 /// The server over a copy does what the first one would.
@@ -196,14 +269,20 @@ async fn check(t: &T, hands: &Hands, before: &Value, password: &str) {
     assert_eq!(t.bearer(&hands.access).get("/api/v1/users/self").await.status, 200);
     let refreshed = t.token(&[("grant_type", "refresh_token"), ("refresh_token", &hands.refresh)]).await;
     assert_eq!(refreshed.status, 200, "{}", refreshed.body);
+    let (used, newest) = &hands.exchanged;
+    let again = t.token(&[("grant_type", "refresh_token"), ("refresh_token", used)]).await.expect(200);
+    assert_eq!((&again.body["refresh_token"], &again.body["scope"]), (&json!(newest), &json!("read")));
     let mia = t.login("mia", password).await;
     let admin = t.admin().await;
     assert_eq!(without_login_times(&admin.everybody().await), *before);
     assert_eq!(t.bearer(&hands.operator).get("/operator/v1/partners").await.status, 200);
     t.technical_account(&hands.client).await;
+    assert!(verify_hint(&t.app, &hands.id_token).await.unwrap().is_some());
+    sign(&t.app, SigningAlg::Es256, &json!({ "sub": "1" })).await.unwrap();
     admin.get(&hands.next).await.expect(200);
     // Searches find: in each script, by three characters and by one.
-    for (term, count) in [("LÜDENSCH", 1), ("שלום", 1), ("ext-", 4), ("o'b", 1), ("ø", 1)] {
+    for (term, count) in [("LÜDENSCH", 1), ("שלום", 1), ("ext-", 4), ("o'b", 1), ("odegard", 1), ("👩", 1)]
+    {
         let url =
             reqwest::Url::parse_with_params("http://x/api/v1/users/", [("search", term), ("pageSize", "50")]);
         let url = url.unwrap();
@@ -518,124 +597,4 @@ async fn databases_that_cannot_be_copied_are_refused_and_unchanged() {
     let half = Other::new(dir, "half.db");
     copy_until(&from, &half.url(), |stage, _, _| stage == Stage::Copy).unwrap_err();
     assert!(why_not(&half.url(), &file("new.db")).contains("is itself an unfinished copy"));
-}
-
-#[tokio::test]
-async fn the_command_copies_and_reports() {
-    let home = Home::new();
-    let server = home.serve();
-    let admin = server.admin().await;
-    for n in 0..5 {
-        admin.create(&format!("user{n}")).await;
-    }
-    let to = Other::new(home.path(), "to.db");
-    let from = "sqlite:tenantry-data/tenantry.db";
-    let url = to.url();
-    let line = ["copy", "--from", from, "--to", &url];
-
-    // Not beside a server.
-    let refused = command(home.path(), &line).refused(1);
-    assert!(refused.contains("tenantry serve (pid ") && refused.contains("stop it first"), "{refused}");
-    assert_eq!(server.terminate().code, Some(0));
-
-    let ended = command(home.path(), &line);
-    assert_eq!(ended.code, Some(0), "{}", ended.err);
-    let users = ended.out.lines().find(|line| line.starts_with("users ")).unwrap();
-    let cells: Vec<&str> = users.split_whitespace().collect();
-    assert_eq!((cells[1], cells[2].len()), ("6", 32), "{users}");
-    assert!(ended.out.contains("copied and verified "), "{}", ended.out);
-    for word in ["copying ", "building ", "verifying ", "100 %"] {
-        assert!(ended.err.contains(word), "{word}: {}", ended.err);
-    }
-    assert!(!ended.err.contains('\r'), "no bar where nobody looks: {}", ended.err);
-
-    // The omitted side is the database of the settings; and back again, as JSON.
-    let back = "sqlite:back.db";
-    let ended = command(home.path(), &["copy", "--from", &url, "--to", back, "--json"]);
-    assert_eq!(ended.code, Some(0), "{}", ended.err);
-    let told: Value = serde_json::from_str(&ended.out).unwrap();
-    let users = told["tables"].as_array().unwrap().iter().find(|table| table["name"] == "users").unwrap();
-    assert_eq!((&users["rows"], users["checksum"].as_str().unwrap().len()), (&json!(6), 64));
-    assert!(users["checksum"].as_str().unwrap().starts_with(cells[2]), "the same there and back");
-    assert_eq!((&told["resumed"], &told["sequences"]["users"]), (&json!(false), &json!(6)));
-    let again = command(home.path(), &["copy", "--to", back]);
-    assert!(again.refused(1).contains("is not empty"));
-
-    // The command line itself.
-    assert!(home.command("copy").refused(1).contains("--from URL or --to URL"));
-    let hidden =
-        home.command("copy --from sqlite:tenantry-data/tenantry.db --to postgres:me:Geheim-77@host/x");
-    let words = hidden.refused(2);
-    assert!(words.contains("to (flag --to) ") && !words.contains("Geheim"), "{words}");
-    let same = home.command(&format!("copy --from {from} --to {from}"));
-    assert!(same.refused(1).contains("same database on both sides"));
-    let nothing = home.command("copy --from sqlite:nowhere.db --to sqlite:x.db").refused(1);
-    assert!(nothing.contains("no database at nowhere.db"), "{nothing}");
-    let nowhere = home.command(&format!("copy --from {from} --to sqlite:no/such/x.db")).refused(1);
-    assert!(
-        nowhere.contains("the directory no/such for the database no/such/x.db does not exist"),
-        "{nowhere}"
-    );
-}
-
-#[tokio::test]
-async fn a_killed_command_resumes_when_it_is_run_again() {
-    let home = Home::new();
-    let server = home.serve();
-    server.admin().await.create("one").await;
-    assert_eq!(server.terminate().code, Some(0));
-    let to = Other::new(home.path(), "to.db");
-    let url = to.url();
-    let line = ["copy", "--from", "sqlite:tenantry-data/tenantry.db", "--to", &url, "--json"];
-    let start = || {
-        tenantry(binary(), home.path(), &line, &[])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
-    };
-
-    let is_killed_in_the_middle = if let Some(database) = &to.postgres {
-        // It has to wait in the middle of the tables, where it is killed.
-        tenantry_store::store::Store::migrate_postgres(
-            &databases::options(&url),
-            &tenantry_core::clock::Clock::manual(0),
-        )
-        .ok();
-        let (holder, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
-        tokio::spawn(connection);
-        holder.batch_execute("BEGIN; LOCK TABLE counters IN SHARE MODE").await.unwrap();
-        let mut child = start();
-        loop {
-            let waiting =
-                "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'counters'::regclass";
-            if holder.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let refused = home.refused(&["--database-url", &database.url().unwrap()], &[]).refused(1);
-        assert!(refused.contains("is an unfinished copy"), "{refused}");
-        holder.batch_execute("ROLLBACK").await.unwrap();
-        true
-    } else {
-        // As soon as there is something in the file. Should it have been quicker than that, it was whole.
-        let mut child = start();
-        let file = to.file.clone();
-        until("something is copied", || std::fs::metadata(&file).ok().filter(|meta| meta.len() > 0)).await;
-        child.kill().unwrap();
-        !child.wait().unwrap().success()
-    };
-    let again = command(home.path(), &line);
-    if !is_killed_in_the_middle || again.err.contains("is not empty") {
-        assert!(again.refused(1).contains("is not empty"));
-    } else {
-        assert_eq!(again.code, Some(0), "{}", again.err);
-        let told: Value = serde_json::from_str(&again.out).unwrap();
-        assert!(!is_postgres() || told["resumed"] == true, "{told}");
-    }
-    let server = crate::binary::Process::serve(home.path(), &["--database-url", &url], &[]);
-    assert_eq!(server.admin().await.everybody().await.as_array().unwrap().len(), 2);
 }

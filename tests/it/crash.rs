@@ -22,7 +22,7 @@ async fn create_and_kill(server: Process, after: usize) -> (BTreeMap<String, i64
     let token = server.admin().await.token.unwrap();
     let http = Arc::new(reqwest::Client::builder().no_proxy().build().unwrap());
     let names = Arc::new(std::sync::Mutex::new((0..USERS).map(name).collect::<Vec<_>>().into_iter()));
-    let (tell, mut answers) = tokio::sync::mpsc::unbounded_channel();
+    let (tell, mut responses) = tokio::sync::mpsc::unbounded_channel();
     let mut all = JoinSet::new();
     for _ in 0..CONNECTIONS {
         let (address, http, token) = (server.address, Arc::clone(&http), token.clone());
@@ -34,7 +34,7 @@ async fn create_and_kill(server: Process, after: usize) -> (BTreeMap<String, i64
                 let request = admin.request(reqwest::Method::POST, "/api/v1/users/").json(&new_user(&name));
                 let Ok(response) = request.send().await else { return };
                 let status = response.status().as_u16();
-                // An answer counts when it is whole.
+                // A response counts when it is whole.
                 let Ok(body) = response.json::<Value>().await else { return };
                 let _ = tell.send((name, status, body));
             }
@@ -42,7 +42,7 @@ async fn create_and_kill(server: Process, after: usize) -> (BTreeMap<String, i64
     }
     drop(tell);
     let (mut server, mut created, mut taken) = (Some(server), BTreeMap::new(), BTreeSet::new());
-    while let Some((name, status, body)) = answers.recv().await {
+    while let Some((name, status, body)) = responses.recv().await {
         match status {
             201 => assert_eq!(created.insert(name, body["userId"].as_i64().unwrap()), None),
             409 => assert!(taken.insert(name)),

@@ -19,8 +19,8 @@ async fn second_page(person: &Person<'_>, list: &str) -> (String, String) {
 }
 
 async fn refused(person: &Person<'_>, path: &str, cursor: &str) {
-    let answer = person.get(&format!("{path}&cursor={cursor}")).await.expect(400);
-    assert_eq!(answer.faults(), ["cursor wrong-cursor"], "{cursor}");
+    let response = person.get(&format!("{path}&cursor={cursor}")).await.expect(400);
+    assert_eq!(response.faults(), ["cursor wrong-cursor"], "{cursor}");
 }
 
 /// Something of everything that is listed in pages, twice.
@@ -109,7 +109,7 @@ async fn a_cursor_is_valid_on_every_server_of_its_database_and_on_no_other() {
     refused(&admin, &path, &cursor).await;
     second_page(&admin, "/api/v1/users?sortBy=lastName").await;
     refused(&admin, &path, &cursor).await;
-    let keys = |t: &T| t.ask_sql("SELECT name, key FROM server_keys");
+    let keys = |t: &T| t.ask_sql("SELECT name, key FROM server_keys WHERE name = 'cursors'");
     assert_eq!((keys(&t).len(), keys(&other).len()), (1, 1));
     assert_ne!(keys(&t), keys(&other));
     if is_postgres() {
@@ -146,7 +146,7 @@ async fn servers_that_start_concurrently_agree_on_a_key() {
         }
     };
     assert!(cursors.iter().all(|cursor| *cursor == cursors[0]), "{cursors:?}");
-    assert_eq!(t.ask_sql("SELECT name FROM server_keys"), [["cursors"]]);
+    assert_eq!(t.ask_sql("SELECT count(*) FROM server_keys WHERE name = 'cursors'"), [["1"]]);
 }
 
 /// A backup and a copy have the key in them.

@@ -66,7 +66,7 @@ impl Database {
         }
     }
 
-    /// Every value of an answer, row by row, as text; beside the server.
+    /// Every value of a response, row by row, as text; beside the server.
     pub fn ask(&self, dir: &Path, sql: &str) -> Vec<Vec<String>> {
         let Some(url) = self.url() else {
             let database = sqlite(dir);
@@ -176,7 +176,7 @@ fn sqlite(dir: &Path) -> rusqlite::Connection {
 }
 
 /// Runs SQL on the database of this URL, on a thread of its own: a test's own thread may be waiting for others. Gives
-/// every value of the answer as text.
+/// every value of the response as text.
 pub fn run(url: &str, sql: &str) -> Result<Vec<Vec<String>>, String> {
     std::thread::scope(|scope| {
         let run = || {
@@ -186,17 +186,17 @@ pub fn run(url: &str, sql: &str) -> Result<Vec<Vec<String>>, String> {
                     .await
                     .map_err(|e| format!("{e:?}"))?;
                 let driving = tokio::spawn(connection);
-                let answers = client.simple_query(sql).await.map_err(|e| format!("{e:?}"));
+                let responses = client.simple_query(sql).await.map_err(|e| format!("{e:?}"));
                 drop(client);
                 let _ = driving.await;
                 let text = |row: &tokio_postgres::SimpleQueryRow| {
                     (0..row.len()).map(|at| row.get(at).unwrap_or_default().to_owned()).collect()
                 };
-                let row = |answer: &tokio_postgres::SimpleQueryMessage| match answer {
+                let row = |response: &tokio_postgres::SimpleQueryMessage| match response {
                     tokio_postgres::SimpleQueryMessage::Row(row) => Some(text(row)),
                     _ => None,
                 };
-                Ok(answers?.iter().filter_map(row).collect())
+                Ok(responses?.iter().filter_map(row).collect())
             })
         };
         scope.spawn(run).join().unwrap()

@@ -78,7 +78,7 @@ async fn a_restored_user_is_unchanged_except_for_its_sessions() {
     assert_eq!(listed, with(&user, times));
     t.clock.advance(29 * DAY);
     let admin = t.admin().await;
-    let tag = |answer: &crate::harness::Answer| answer.header("etag").to_owned();
+    let tag = |response: &crate::harness::TestResponse| response.header("etag").to_owned();
     let restored = admin.post(&format!("/api/v1/users/{id}/restore"), &json!({})).await.expect(200);
     let expected = with(&user, json!({ "updatedAt": restored.body["updatedAt"] }));
     assert_eq!(restored.body, with(&expected, json!({ "missingGroups": [] })));

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::fixtures::{ids, with, without};
-use crate::harness::{Answer, Person, T, new_user, password_of};
+use crate::harness::{Person, T, TestResponse, new_user, password_of};
 
 /// Everything that a write could change.
 async fn state(t: &T, admin: &Person<'_>) -> Value {
@@ -23,11 +23,12 @@ async fn state(t: &T, admin: &Person<'_>) -> Value {
         "events": admin.events().await,
         "sessions": sessions.body,
         "partners": operator.get("/operator/v1/partners").await.expect(200).body,
+        "clients": operator.get("/operator/v1/clients?pid=1").await.expect(200).body,
         "mails": mails,
     })
 }
 
-async fn send(person: &Person<'_>, method: &Method, path: &str, body: &Value) -> Answer {
+async fn send(person: &Person<'_>, method: &Method, path: &str, body: &Value) -> TestResponse {
     if body.is_null() {
         return person.send(method.clone(), path, None, "").await;
     }
@@ -46,6 +47,8 @@ async fn populate(t: &T) -> (i64, i64) {
     admin.put(&format!("/api/v1/groups/{one}/wildcards"), &json!(["VIEW_ALL_TRAITS"])).await.expect(200);
     let gone = admin.create("gone").await;
     admin.delete(&format!("/api/v1/users/{}", gone["userId"])).await.expect(204);
+    let (client, _) = t.client(1, false).await;
+    t.run_sql(&format!("UPDATE clients SET client_id = 'cl_1_dry' WHERE client_id = '{client}'"));
     (one, two)
 }
 
@@ -93,6 +96,9 @@ fn writes() -> Vec<(Method, &'static str, Value, u16)> {
         (Method::DELETE, "/api/v1/groups/1", Value::Null, 204),
         (Method::POST, "/api/v1/groups/bulk-delete", json!([1, 2]), 204),
         (Method::DELETE, "/api/v1/groups/bulk-delete", json!([1, 2]), 204),
+        (Method::PUT, "/api/v1/clients/cl_1_dry", json!({ "name": "Other" }), 200),
+        (Method::PATCH, "/api/v1/clients/cl_1_dry", json!({ "scopes": ["read"] }), 200),
+        (Method::DELETE, "/api/v1/clients/cl_1_dry", Value::Null, 204),
     ]
 }
 
@@ -106,6 +112,8 @@ fn operator_writes() -> Vec<(Method, &'static str, Value, u16)> {
         ),
         (Method::PATCH, "/operator/v1/partners/1", json!({ "name": "Other", "suspended": true }), 200),
         (Method::DELETE, "/operator/v1/partners/1?force=true", Value::Null, 204),
+        (Method::PATCH, "/operator/v1/clients/cl_1_dry", json!({ "name": "Other" }), 200),
+        (Method::DELETE, "/operator/v1/clients/cl_1_dry", Value::Null, 204),
     ]
 }
 
@@ -121,16 +129,16 @@ async fn every_write_can_be_tried_and_changes_nothing() {
         .chain(operator_writes().into_iter().map(|w| (&operator, w)));
     for (person, (method, path, body, status)) in all {
         let query = if path.contains('?') { "&dryRun=true" } else { "?dryRun=true" };
-        let answer = send(person, &method, &format!("{path}{query}"), &body).await.expect(200);
+        let response = send(person, &method, &format!("{path}{query}"), &body).await.expect(200);
         assert_eq!(
-            (&answer.body["dryRun"], &answer.body["status"]),
+            (&response.body["dryRun"], &response.body["status"]),
             (&json!(true), &json!(status)),
             "{path}"
         );
-        let names: Vec<&String> = answer.body.as_object().unwrap().keys().collect();
+        let names: Vec<&String> = response.body.as_object().unwrap().keys().collect();
         assert_eq!(names, ["dryRun", "status", "result", "effects"]);
-        assert_eq!(answer.body["result"].is_null(), status == 204, "{path}: {}", answer.text);
-        assert_eq!((answer.header("location"), answer.header("etag")), ("", ""));
+        assert_eq!(response.body["result"].is_null(), status == 204, "{path}: {}", response.text);
+        assert_eq!((response.header("location"), response.header("etag")), ("", ""));
         assert_eq!(state(&t, &admin).await, before, "{method} {path}");
     }
 }
@@ -165,7 +173,7 @@ fn every_write_of_the_document_is_here() {
     assert_eq!(missing, BTreeSet::from(refused.map(String::from)));
 }
 
-/// The places of an answer, as JSON Pointers, at which ids stand and are null.
+/// The places of a response, as JSON Pointers, at which ids stand and are null.
 fn null_ids(result: &Value, place: &str, found: &mut BTreeSet<String>) {
     match result {
         Value::Object(members) => members.iter().for_each(|(name, value)| {
@@ -321,7 +329,7 @@ async fn faults_conflicts_and_rights_answer_with_their_own_status() {
     assert_eq!(ids(&admin.everybody().await), [1, 3, 5]);
     // A condition is held against what is there.
     let request = admin.request(Method::DELETE, "/api/v1/users/3?dryRun=true").header("if-match", "\"u3-0\"");
-    Answer::of(request.send().await.unwrap()).await.expect(412);
+    TestResponse::of(request.send().await.unwrap()).await.expect(412);
 }
 
 /// Where a dry run would tell somebody whether a password or a token is right, there is none.
@@ -334,9 +342,9 @@ async fn nothing_with_a_secret_can_be_tried() {
     t.secret("Zy9.Saucer-Quilt-4x");
     for method in [Method::POST, Method::PUT] {
         for (path, body) in [("/self/update-password", &passwords), ("/self/reset-password", &Value::Null)] {
-            let answer = send(&fenna, &method, &format!("{path}?dryRun=true"), body).await.expect(400);
-            assert_eq!(answer.faults(), ["dryRun unknown-parameter"]);
-            assert!(answer.text.contains("has no dry run"), "{}", answer.text);
+            let response = send(&fenna, &method, &format!("{path}?dryRun=true"), body).await.expect(400);
+            assert_eq!(response.faults(), ["dryRun unknown-parameter"]);
+            assert!(response.text.contains("has no dry run"), "{}", response.text);
         }
     }
     let reset = format!("/api/v1/users/{id}/reset-password?dryRun=true");

@@ -213,9 +213,9 @@ async fn events_are_paged_filtered_and_ones_own() {
         ("userId=999", Vec::new()),
         ("type=group.created", Vec::new()),
     ] {
-        let answer = admin.get(&format!("/api/v1/events?pageSize=1000&{query}")).await.expect(200);
-        assert_eq!(answer.list(), expected, "{query}");
-        assert_eq!(answer.body["total"], expected.len());
+        let response = admin.get(&format!("/api/v1/events?pageSize=1000&{query}")).await.expect(200);
+        assert_eq!(response.list(), expected, "{query}");
+        assert_eq!(response.body["total"], expected.len());
     }
     assert_eq!(admin.get("/api/v1/events?userId=5&pageSize=1000").await.expect(200).list().len(), 3);
     for bad in [

@@ -23,8 +23,8 @@ async fn import(t: &T, name: &str, hash: &str) -> i64 {
     row["passwordHash"] = json!(hash);
     let admin = t.admin().await;
     let body = Some(row.to_string().into_bytes());
-    let answer = admin.send(reqwest::Method::POST, "/api/v1/users/import", body, NDJSON).await.expect(200);
-    assert_eq!(answer.body["created"], 1, "{}", answer.body);
+    let response = admin.send(reqwest::Method::POST, "/api/v1/users/import", body, NDJSON).await.expect(200);
+    assert_eq!(response.body["created"], 1, "{}", response.body);
     let found = admin.get(&format!("/api/v1/users?pageSize=1&username={name}")).await.expect(200);
     found.list()[0]["userId"].as_i64().unwrap()
 }
@@ -71,8 +71,8 @@ async fn wrong_guesses_are_counted_and_after_the_fifth_nothing_is_computed() {
     let id = import(&t, "bea", EXPENSIVE).await;
     let unknown = t.try_login("nobody", WRONG).await.expect(400);
     for _ in 0..200 {
-        let answer = t.try_login("bea", WRONG).await.expect(400);
-        assert_eq!((answer.text, answer.status), (unknown.text.clone(), unknown.status));
+        let response = t.try_login("bea", WRONG).await.expect(400);
+        assert_eq!((response.text, response.status), (unknown.text.clone(), unknown.status));
         if failures(&t, id) == 5 {
             break;
         }
@@ -84,7 +84,7 @@ async fn wrong_guesses_are_counted_and_after_the_fifth_nothing_is_computed() {
     // LOCKED, INACTIVE, refused for a while, of a suspended partner: one ordinary hash, whatever is stored.
     let inactive = import(&t, "ina", EXPENSIVE).await;
     t.run_sql(&format!("UPDATE users SET status = 1 WHERE user_id = {inactive}"));
-    let later = t.clock.now() + HOUR;
+    let later = t.clock.now() + 10 * MINUTE;
     let refused = import(&t, "rea", EXPENSIVE).await;
     t.run_sql(&format!("UPDATE users SET refused_until = {later} WHERE user_id = {refused}"));
     for cheap in ["che", "chi"] {
@@ -100,8 +100,8 @@ async fn wrong_guesses_are_counted_and_after_the_fifth_nothing_is_computed() {
     for name in ["bea", "ina", "rea", "che", "chi", "other-admin"] {
         for password in [OLD, WRONG] {
             let before = t.app.hasher.computed();
-            let answer = t.try_login(name, password).await.expect(400);
-            assert_eq!(answer.text, unknown.text, "{name}");
+            let response = t.try_login(name, password).await.expect(400);
+            assert_eq!(response.text, unknown.text, "{name}");
             assert_eq!(t.app.hasher.computed() - before, 1, "{name}");
         }
     }
@@ -116,8 +116,8 @@ async fn one_over_the_bounds_is_refused_until_it_is_reset_and_locks_nobody() {
     let mut row = new_user("bea");
     row["passwordHash"] = json!(dear);
     let (admin, body) = (t.admin().await, Some(row.to_string().into_bytes()));
-    let answer = admin.send(reqwest::Method::POST, "/api/v1/users/import", body, NDJSON).await.expect(200);
-    assert_eq!(answer.body["rejected"][0]["errors"][0]["code"], "hash-too-expensive", "{}", answer.body);
+    let response = admin.send(reqwest::Method::POST, "/api/v1/users/import", body, NDJSON).await.expect(200);
+    assert_eq!(response.body["rejected"][0]["errors"][0]["code"], "hash-too-expensive", "{}", response.body);
     assert_eq!(recorded(&t), Vec::<Vec<String>>::new(), "what was refused raises nothing");
     // One that was stored when it was allowed.
     let id = import(&t, "bea", SSHA).await;
@@ -244,7 +244,8 @@ async fn another_server_knows_what_is_stored() {
     let other = if is_postgres() { t.beside().await } else { t.restart().await };
     for _ in 0..200 {
         other.try_login("bea", WRONG).await.expect(400);
-        if failures(&other, id) == 2 {
+        // On a busy machine one that is counted late can come together with the next.
+        if failures(&other, id) >= 2 {
             return;
         }
     }

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use crate::binary::{Ended, GIVEN, Home, Process, TIMEOUT, binary, tenantry, until};
 use crate::databases::{Database, is_postgres, run, url_of};
 use crate::full_disks::Small;
-use crate::harness::{Answer, T, new_user};
+use crate::harness::{T, TestResponse, new_user};
 
 /// A server that logs everything to `stderr`, on the database that this run of the suite is about.
 fn serve(home: &Home, database: &Database, stderr: Stdio, args: &[&str]) -> Result<Process, Ended> {
@@ -28,10 +28,10 @@ fn serve(home: &Home, database: &Database, stderr: Stdio, args: &[&str]) -> Resu
 }
 
 #[track_caller]
-fn assert_come_again(answer: &Answer, why: &str) {
-    assert_eq!(answer.status, 503, "{}", answer.text);
-    assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));
-    assert!(answer.text.contains(why), "{}", answer.text);
+fn assert_come_again(response: &TestResponse, why: &str) {
+    assert_eq!(response.status, 503, "{}", response.text);
+    assert!(response.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));
+    assert!(response.text.contains(why), "{}", response.text);
 }
 
 /// The value of a metric that has no labels.

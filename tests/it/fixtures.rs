@@ -1,5 +1,7 @@
 //! Bodies and populations that several files of tests use.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use tenantry_core::model::{GroupId, PartnerId, Profile, Status, User};
@@ -25,6 +27,12 @@ pub fn without(body: &Value, names: &[&str]) -> Value {
     body
 }
 
+/// A file of tests/field.
+pub fn field(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/field").join(name);
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
 /// The ids of users or groups in a list.
 pub fn ids(list: &Value) -> Vec<i64> {
     list.as_array()
@@ -42,9 +50,9 @@ impl Person<'_> {
 
     /// All events of the partner, oldest first.
     pub async fn events(&self) -> Vec<Value> {
-        let answer = self.get("/api/v1/events?pageSize=1000").await.expect(200);
-        assert_eq!(answer.header("link"), "", "more events than a page");
-        answer.list().to_vec()
+        let response = self.get("/api/v1/events?pageSize=1000").await.expect(200);
+        assert_eq!(response.header("link"), "", "more events than a page");
+        response.list().to_vec()
     }
 }
 

@@ -60,13 +60,13 @@ async fn flood(server: &Process, bytes: &[u8], statuses: &'static [&'static str]
             let mut stream = TcpStream::connect(address).await.unwrap();
             // One that is refused may be so before it has sent everything.
             let mut is_open = stream.write_all(&bytes).await.is_ok();
-            let mut answer = Vec::new();
+            let mut response = Vec::new();
             let end = Instant::now() + TIMEOUT;
             while Instant::now() < end {
-                match timeout(Duration::from_secs(1), stream.read_buf(&mut answer)).await {
+                match timeout(Duration::from_secs(1), stream.read_buf(&mut response)).await {
                     Ok(Ok(0) | Err(_)) => {
-                        let answer = String::from_utf8_lossy(&answer);
-                        let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
+                        let response = String::from_utf8_lossy(&response);
+                        let status = response.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
                         let status = status.unwrap_or("none");
                         return statuses.contains(&status);
                     }

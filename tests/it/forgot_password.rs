@@ -1,4 +1,4 @@
-//! "Forgot password": always the same answer, a mail for the owner only, and no harm to anybody.
+//! "Forgot password": always the same response, a mail for the owner only, and no harm to anybody.
 
 use reqwest::{Method, header};
 use serde_json::{Value, json};
@@ -8,11 +8,11 @@ use tenantry_domain::forgot_password;
 use tenantry_mail::{EmailContent, Reason};
 
 use crate::fixtures::with;
-use crate::harness::{Answer, T, new_user, password_of};
+use crate::harness::{T, TestResponse, new_user, password_of};
 
 const PATH: &str = "/api/v1/users/forgot-password";
 
-async fn ask(t: &T, body: Value) -> Answer {
+async fn ask(t: &T, body: Value) -> TestResponse {
     t.anonymous().post(PATH, &body).await
 }
 
@@ -21,10 +21,10 @@ async fn mailed(t: &T) -> Vec<(String, String, String)> {
     let mut found = Vec::new();
     for mail in t.mails().await {
         if let EmailContent::TemporaryPassword { username, password, reason: Reason::Forgotten, .. } =
-            mail.email.what
+            mail.content
         {
             t.secret(password.expose());
-            found.push((mail.email.to.address, username, password.expose().to_owned()));
+            found.push((mail.to.address, username, password.expose().to_owned()));
         }
     }
     found
@@ -47,16 +47,16 @@ async fn the_response_and_its_work_reveal_nothing() {
         json!({ "email": "no address" }),
         json!({ "username": "" }),
     ];
-    let shape = |answer: Answer| {
+    let shape = |response: TestResponse| {
         let mut headers: Vec<_> =
-            answer.headers.iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned())).collect();
+            response.headers.iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned())).collect();
         headers.retain(|(name, _)| name != "x-request-id" && name != "date");
-        (answer.status, headers, answer.text)
+        (response.status, headers, response.text)
     };
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for (n, body) in bodies.iter().enumerate() {
-        answers.push(shape(ask(&t, body.clone()).await));
-        // One row each, whoever it names: nothing is looked up before the answer.
+        responses.push(shape(ask(&t, body.clone()).await));
+        // One row each, whoever it names: nothing is looked up before the response.
         let waiting = t
             .app
             .store
@@ -65,9 +65,9 @@ async fn the_response_and_its_work_reveal_nothing() {
             .unwrap();
         assert_eq!(waiting.len(), n + 1);
     }
-    assert_eq!(answers[0].0, 202);
-    assert_eq!(answers[0].2, "{}");
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert_eq!(responses[0].0, 202);
+    assert_eq!(responses[0].2, "{}");
+    assert!(responses.iter().all(|response| *response == responses[0]), "{responses:?}");
     // One mail: the first of three requests for the same user.
     assert_eq!(mailed(&t).await.len(), 1);
 }
@@ -88,6 +88,32 @@ async fn bad_requests_say_what_is_wrong() {
     let dry = t.anonymous().post(&format!("{PATH}?dryRun=true"), &json!({ "username": "a" })).await;
     assert_eq!(dry.expect(400).faults()[0].split(' ').next(), Some("dryRun"));
     t.anonymous().send(Method::POST, PATH, Some(b"username=a".to_vec()), "text/plain").await.expect(415);
+}
+
+#[tokio::test]
+async fn white_space_around_what_was_typed_is_ignored() {
+    let t = T::with(|config| config.forgot_password_per_address = 1_000).await;
+    t.member("ada").await;
+    for (n, body) in [
+        json!({ "email": "ada@example.com " }),
+        json!({ "email": " Ada@Example.com" }),
+        json!({ "username": "\t ada\n" }),
+        json!({ "username": "ada\u{a0}" }),
+        json!({ "email": "\u{3000}ada@example.com\u{feff}" }),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        ask(&t, body.clone()).await.expect(202);
+        assert_eq!(mailed(&t).await.len(), n + 1, "{body}");
+        t.clock.advance(DAY);
+    }
+    for body in
+        [json!({ "email": "ada @example.com" }), json!({ "email": " " }), json!({ "username": "\u{a0}" })]
+    {
+        ask(&t, body).await.expect(202);
+    }
+    assert_eq!(mailed(&t).await.len(), 5);
 }
 
 #[tokio::test]
@@ -185,7 +211,7 @@ async fn an_address_with_too_many_requests_is_refused() {
             .header("x-forwarded-for", address)
             .header(header::CONTENT_TYPE, "application/json")
             .body(json!({ "username": name }).to_string());
-        Answer::of(request.send().await.unwrap()).await
+        TestResponse::of(request.send().await.unwrap()).await
     };
     for name in ["a", "b", "c"] {
         from("203.0.113.7", name).await.expect(202);

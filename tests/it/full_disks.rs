@@ -132,11 +132,11 @@ async fn a_disk_that_fills_up_refuses_writes_and_nothing_else() {
     // What has been given to the files is used up first.
     let refused = loop {
         let name = format!("user{}", made.len());
-        let answer = admin.post("/api/v1/users/", &new_user(&name)).await;
-        if answer.status != 201 {
-            break answer;
+        let response = admin.post("/api/v1/users/", &new_user(&name)).await;
+        if response.status != 201 {
+            break response;
         }
-        made.push(answer.body);
+        made.push(response.body);
         assert!(made.len() < 20_000, "it is never full");
     };
     assert_eq!(refused.status, 503, "{}", refused.text);

@@ -16,16 +16,18 @@ use tokio::sync::oneshot;
 use crate::databases::Database;
 use tenantry::app::App;
 use tenantry::config::{Config, DatabaseUrl};
+use tenantry_core::clients::ClientKind;
 use tenantry_core::clock::Clock;
 use tenantry_core::error::Error;
 use tenantry_core::model::{PartnerId, Profile, Status};
 use tenantry_core::random::Random;
 use tenantry_core::values;
+use tenantry_domain::client_changes::{self, ClientChange, MadeClient, NewClient};
 use tenantry_domain::users::NewUser;
-use tenantry_domain::{clients, partners, tokens, unit};
+use tenantry_domain::{partners, tokens, unit};
 use tenantry_http::observe::Metrics;
 use tenantry_http::server::serve;
-use tenantry_mail::{EmailContent, Mailer, Memory, OutboundEmail};
+use tenantry_mail::{Email, EmailContent, Mailer, Memory};
 use tenantry_passwords::HashCost;
 use tenantry_store::access::Operator;
 
@@ -59,7 +61,8 @@ fn capture_log() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
+            // What a person types into a browser is in the log of what drives it.
+            .with_env_filter("trace,thirtyfour=off")
             .with_ansi(false)
             .with_writer(|| LogWriter)
             .finish();
@@ -134,14 +137,19 @@ impl T {
         t
     }
 
-    async fn run(dir: Arc<TempDir>, database: Arc<Database>, config: Config, clock: Clock) -> Self {
+    async fn run(dir: Arc<TempDir>, database: Arc<Database>, mut config: Config, clock: Clock) -> Self {
         let log_start = LOG.lock().unwrap().len();
-        let bounds = tenantry::app::bounds(&config);
-        let app = assemble(config, &clock).await;
-        let recorder = PrometheusBuilder::new().build_recorder();
-        let service = tenantry::router::service(&app, &Arc::new(Metrics::new(&recorder)));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        // A test that sets no public URL gets one that browsers and clients reach it at.
+        if config.public_url == Config::for_tests(dir.path()).public_url {
+            config.public_url = format!("http://localhost:{}", address.port());
+        }
+        let bounds = tenantry::app::bounds(&config);
+        let app = assemble(config, &clock).await;
+        app.prepare().await.unwrap();
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let service = tenantry::router::service(&app, &Arc::new(Metrics::new(&recorder)));
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(serve(listener, service, bounds, async move { drop(stopped.await) }));
         Self {
@@ -216,19 +224,19 @@ impl T {
     }
 
     /// Delivers what is due and tells all mails so far.
-    pub async fn mails(&self) -> Vec<OutboundEmail> {
+    pub async fn mails(&self) -> Vec<Email> {
         tenantry_worker::deliver_due(&self.app, &Mailer::Memory(self.mail.clone())).await.unwrap();
         self.mail.sent()
     }
 
     /// The mails to one address.
-    pub async fn mails_to(&self, address: &str) -> Vec<OutboundEmail> {
-        self.mails().await.into_iter().filter(|mail| mail.email.to.address == address).collect()
+    pub async fn mails_to(&self, address: &str) -> Vec<Email> {
+        self.mails().await.into_iter().filter(|mail| mail.to.address == address).collect()
     }
 
     /// The newest temporary password mailed to a user.
     pub async fn mailed_password(&self, user: &str) -> String {
-        let password = self.mails().await.into_iter().rev().find_map(|mail| match mail.email.what {
+        let password = self.mails().await.into_iter().rev().find_map(|mail| match mail.content {
             EmailContent::TemporaryPassword { username, password, .. } if username == user => {
                 Some(password.expose().to_owned())
             }
@@ -256,31 +264,31 @@ impl T {
 
     /// Somebody who logs in through the public client.
     pub async fn login(&self, username: &str, password: &str) -> Person<'_> {
-        let answer = self.try_login(username, password).await;
-        assert_eq!(answer.status, 200, "{username} cannot log in: {}", answer.body);
-        self.bearer(answer.body["access_token"].as_str().unwrap())
+        let response = self.try_login(username, password).await;
+        assert_eq!(response.status, 200, "{username} cannot log in: {}", response.body);
+        self.bearer(response.body["access_token"].as_str().unwrap())
     }
 
-    /// The answer to a login through the public client.
-    pub async fn try_login(&self, username: &str, password: &str) -> Answer {
+    /// The response to a login through the public client.
+    pub async fn try_login(&self, username: &str, password: &str) -> TestResponse {
         self.secret(password);
         let form = [("grant_type", "password"), ("username", username), ("password", password)];
         self.token(&form).await
     }
 
-    /// The answer to a token request of the public client.
-    pub async fn token(&self, form: &[(&str, &str)]) -> Answer {
+    /// The response to a token request of the public client.
+    pub async fn token(&self, form: &[(&str, &str)]) -> TestResponse {
         self.token_from(None, form).await
     }
 
-    /// The answer to a login that a trusted proxy hands on from this address.
-    pub async fn try_login_from(&self, address: &str, username: &str, password: &str) -> Answer {
+    /// The response to a login that a trusted proxy hands on from this address.
+    pub async fn try_login_from(&self, address: &str, username: &str, password: &str) -> TestResponse {
         self.secret(password);
         let form = [("grant_type", "password"), ("username", username), ("password", password)];
         self.token_from(Some(address), &form).await
     }
 
-    async fn token_from(&self, address: Option<&str>, form: &[(&str, &str)]) -> Answer {
+    async fn token_from(&self, address: Option<&str>, form: &[(&str, &str)]) -> TestResponse {
         let mut form = form.to_vec();
         form.push(("client_id", "tenantry"));
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
@@ -289,13 +297,13 @@ impl T {
             request = request.header("x-forwarded-for", address);
         }
         let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
-        let answer = Answer::of(request.send().await.unwrap()).await;
+        let response = TestResponse::of(request.send().await.unwrap()).await;
         for name in ["access_token", "refresh_token"] {
-            if let Some(token) = answer.body[name].as_str() {
+            if let Some(token) = response.body[name].as_str() {
                 self.secret(token);
             }
         }
-        answer
+        response
     }
 
     /// Whoever runs the server, with an operator token.
@@ -310,17 +318,44 @@ impl T {
 
     /// A confidential client of a partner: its id and its secret.
     pub async fn client(&self, pid: i64, is_admin: bool) -> (String, String) {
-        let by = Operator::of_this_machine();
-        let within = by.within(PartnerId(pid));
-        let made =
-            unit::write(&self.app.store, &within, move |tx| clients::create(tx, "robot", is_admin)).await;
-        let (client, secret) = made.unwrap();
-        self.secret(&secret);
-        (client.client_id, secret)
+        let settings = ClientChange {
+            name: Some(String::from("robot")),
+            is_admin: Some(is_admin),
+            ..ClientChange::default()
+        };
+        self.new_client(pid, NewClient { kind: ClientKind::Confidential, settings }).await
     }
 
-    /// The answer to a form of a confidential client, which says by HTTP Basic who it is.
-    pub async fn form_as(&self, client: &(String, String), path: &str, form: &[(&str, &str)]) -> Answer {
+    /// A client of a partner: its id and its secret, which is empty if it is public.
+    pub async fn new_client(&self, pid: i64, new: NewClient) -> (String, String) {
+        let by = Operator::of_this_machine().as_admin_of(PartnerId(pid));
+        let made = unit::write(&self.app.store, &by, move |tx| client_changes::create(tx, &new)).await;
+        self.made_client(made.unwrap_or_else(|e| panic!("{e}")))
+    }
+
+    /// A product client: its id and its secret, which is empty if it is public.
+    pub async fn product_client(&self, new: NewClient) -> (String, String) {
+        let by = Operator::of_this_machine();
+        let made =
+            unit::write(&self.app.store, &by, move |tx| client_changes::create_product(tx, &new)).await;
+        self.made_client(made.unwrap_or_else(|e| panic!("{e}")))
+    }
+
+    fn made_client(&self, made: MadeClient) -> (String, String) {
+        let secret = made.secret.map(|secret| secret.to_string()).unwrap_or_default();
+        if !secret.is_empty() {
+            self.secret(&secret);
+        }
+        (made.client.client_id, secret)
+    }
+
+    /// The response to a form of a confidential client, which says by HTTP Basic who it is.
+    pub async fn form_as(
+        &self,
+        client: &(String, String),
+        path: &str,
+        form: &[(&str, &str)],
+    ) -> TestResponse {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = self
             .anonymous()
@@ -328,20 +363,20 @@ impl T {
             .basic_auth(&client.0, Some(&client.1))
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body);
-        let answer = Answer::of(request.send().await.unwrap()).await;
+        let response = TestResponse::of(request.send().await.unwrap()).await;
         for name in ["access_token", "refresh_token"] {
-            if let Some(token) = answer.body[name].as_str() {
+            if let Some(token) = response.body[name].as_str() {
                 self.secret(token);
             }
         }
-        answer
+        response
     }
 
     /// The technical account of a client (B28).
     pub async fn technical_account(&self, client: &(String, String)) -> Person<'_> {
-        let answer =
+        let response =
             self.form_as(client, "/oauth/token", &[("grant_type", "client_credentials")]).await.expect(200);
-        self.bearer(answer.body["access_token"].as_str().unwrap())
+        self.bearer(response.body["access_token"].as_str().unwrap())
     }
 
     /// A member with a permanent password, logged in; the user's number first.
@@ -351,8 +386,8 @@ impl T {
         let person = self.login(username, &password).await;
         let body = json!({ "oldPassword": password, "newPassword": password_of(username) });
         self.secret(&password_of(username));
-        let answer = person.post("/api/v1/users/self/update-password", &body).await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
+        let response = person.post("/api/v1/users/self/update-password", &body).await;
+        assert_eq!(response.status, 200, "{}", response.body);
         (user["userId"].as_i64().unwrap(), self.login(username, &password_of(username)).await)
     }
 
@@ -422,27 +457,27 @@ impl<'t> Person<'t> {
         Self { http, address, token: token.map(str::to_owned) }
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> TestResponse {
         self.send(Method::GET, path, None, "").await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub async fn delete(&self, path: &str) -> TestResponse {
         self.send(Method::DELETE, path, None, "").await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub async fn post(&self, path: &str, body: &Value) -> TestResponse {
         self.send(Method::POST, path, Some(body.to_string().into_bytes()), "application/json").await
     }
 
-    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+    pub async fn put(&self, path: &str, body: &Value) -> TestResponse {
         self.send(Method::PUT, path, Some(body.to_string().into_bytes()), "application/json").await
     }
 
-    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+    pub async fn patch(&self, path: &str, body: &Value) -> TestResponse {
         self.send(Method::PATCH, path, Some(body.to_string().into_bytes()), "application/json").await
     }
 
-    pub async fn form(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+    pub async fn form(&self, path: &str, form: &[(&str, &str)]) -> TestResponse {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         self.send(Method::POST, path, Some(body.into_bytes()), "application/x-www-form-urlencoded").await
     }
@@ -454,7 +489,7 @@ impl<'t> Person<'t> {
         path: &str,
         body: Option<Vec<u8>>,
         content_type: &str,
-    ) -> Answer {
+    ) -> TestResponse {
         let mut request = self.request(method, path);
         if !content_type.is_empty() {
             request = request.header(header::CONTENT_TYPE, content_type);
@@ -462,7 +497,7 @@ impl<'t> Person<'t> {
         if let Some(body) = body {
             request = request.body(body);
         }
-        Answer::of(request.send().await.unwrap()).await
+        TestResponse::of(request.send().await.unwrap()).await
     }
 
     /// A request to be completed by the test.
@@ -481,16 +516,16 @@ impl<'t> Person<'t> {
 
     /// Creates a user from this body.
     pub async fn create_with(&self, body: &Value) -> Value {
-        let answer = self.post("/api/v1/users/", body).await;
-        assert_eq!(answer.status, 201, "{}", answer.body);
-        answer.body
+        let response = self.post("/api/v1/users/", body).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.body
     }
 
     /// Creates a group; its number.
     pub async fn create_group(&self, name: &str) -> i64 {
-        let answer = self.post("/api/v1/groups/", &json!({ "name": name, "description": "" })).await;
-        assert_eq!(answer.status, 201, "{}", answer.body);
-        answer.body["groupId"].as_i64().unwrap()
+        let response = self.post("/api/v1/groups/", &json!({ "name": name, "description": "" })).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.body["groupId"].as_i64().unwrap()
     }
 }
 
@@ -505,9 +540,9 @@ pub fn new_user(username: &str) -> Value {
     })
 }
 
-/// What a server answered.
+/// A response of the server.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestResponse {
     pub status: StatusCode,
     pub headers: header::HeaderMap,
     /// The body as JSON; null when it is none.
@@ -515,7 +550,7 @@ pub struct Answer {
     pub text: String,
 }
 
-impl Answer {
+impl TestResponse {
     pub async fn of(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.unwrap();

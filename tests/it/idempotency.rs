@@ -6,20 +6,26 @@ use serde_json::{Value, json};
 use tenantry_core::clock::{DAY, HOUR};
 
 use crate::fixtures::{ids, with};
-use crate::harness::{Answer, Person, T, new_user, password_of};
+use crate::harness::{Person, T, TestResponse, new_user, password_of};
 
-async fn send(person: &Person<'_>, path: &str, key: &str, body: &Value) -> Answer {
+async fn send(person: &Person<'_>, path: &str, key: &str, body: &Value) -> TestResponse {
     let mut request = person.request(Method::POST, path).header("idempotency-key", key);
     if !body.is_null() {
         request = request.header("content-type", "application/json").body(body.to_string());
     }
-    Answer::of(request.send().await.unwrap()).await
+    TestResponse::of(request.send().await.unwrap()).await
 }
 
-/// What may not differ of two answers.
-fn shape(answer: &Answer) -> (u16, String, String, String, String) {
-    let header = |name: &str| answer.header(name).to_owned();
-    (answer.status.as_u16(), answer.text.clone(), header("content-type"), header("location"), header("etag"))
+/// What may not differ of two responses.
+fn shape(response: &TestResponse) -> (u16, String, String, String, String) {
+    let header = |name: &str| response.header(name).to_owned();
+    (
+        response.status.as_u16(),
+        response.text.clone(),
+        header("content-type"),
+        header("location"),
+        header("etag"),
+    )
 }
 
 /// Every POST that creates or deletes, what it says, and its status.
@@ -45,9 +51,9 @@ async fn the_first_response_is_replayed_byte_for_byte_and_survives_a_restart() {
     let posts = posts(&admin).await;
     let mut first = Vec::new();
     for (n, (path, body, status)) in posts.iter().enumerate() {
-        let answer = send(&admin, path, &format!("key-{n}"), body).await.expect(*status);
-        assert_eq!(answer.header("idempotency-replayed"), "", "{path}");
-        first.push(shape(&answer));
+        let response = send(&admin, path, &format!("key-{n}"), body).await.expect(*status);
+        assert_eq!(response.header("idempotency-replayed"), "", "{path}");
+        first.push(shape(&response));
     }
     let partner = json!({ "name": "P", "adminUsername": "pa", "adminEmail": "p@example.com" });
     let made = send(&operator, "/operator/v1/partners", "key", &partner).await.expect(201);
@@ -61,9 +67,9 @@ async fn the_first_response_is_replayed_byte_for_byte_and_survives_a_restart() {
     let again = async |t: &T| {
         let admin = t.bearer(&token);
         for (n, (path, body, _)) in posts.iter().enumerate() {
-            let answer = send(&admin, path, &format!("key-{n}"), body).await;
-            assert_eq!(answer.header("idempotency-replayed"), "true", "{path}");
-            assert_eq!(shape(&answer), first[n], "{path}");
+            let response = send(&admin, path, &format!("key-{n}"), body).await;
+            assert_eq!(response.header("idempotency-replayed"), "true", "{path}");
+            assert_eq!(shape(&response), first[n], "{path}");
         }
         let partner = send(&t.bearer(&by), "/operator/v1/partners/", "key", &partner).await;
         assert_eq!(shape(&partner), shape(&made));
@@ -151,12 +157,12 @@ async fn only_successes_are_stored_and_only_for_a_day() {
     t.clock.advance(DAY - 1);
     let admin = t.admin().await;
     assert_eq!(shape(&send(&admin, "/api/v1/users", "k", &new_user("one")).await), shape(&made));
-    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().answers, 0);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().responses, 0);
     t.clock.advance(1);
     send(&admin, "/api/v1/users", "k", &new_user("one")).await.expect(409);
     t.clock.advance(1);
-    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().answers, 2);
-    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().answers, 0);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().responses, 2);
+    assert_eq!(tenantry_worker::housekeep(&t.app).await.unwrap().responses, 0);
 }
 
 #[tokio::test]
@@ -164,8 +170,8 @@ async fn bad_keys_are_named() {
     let t = T::start().await;
     let admin = t.admin().await;
     for key in ["", "a b", &"x".repeat(256), "caf\u{e9}"] {
-        let answer = send(&admin, "/api/v1/users", key, &new_user("one")).await.expect(400);
-        assert_eq!(answer.faults(), ["Idempotency-Key malformed-key"], "{key}");
+        let response = send(&admin, "/api/v1/users", key, &new_user("one")).await.expect(400);
+        assert_eq!(response.faults(), ["Idempotency-Key malformed-key"], "{key}");
     }
     let twice = admin
         .request(Method::POST, "/api/v1/users")
@@ -173,7 +179,7 @@ async fn bad_keys_are_named() {
         .header("idempotency-key", "b")
         .header("content-type", "application/json")
         .body(new_user("one").to_string());
-    Answer::of(twice.send().await.unwrap()).await.expect(400);
+    TestResponse::of(twice.send().await.unwrap()).await.expect(400);
     assert_eq!(ids(&admin.everybody().await), [1]);
     send(&admin, "/api/v1/users", &"x".repeat(255), &new_user("one")).await.expect(201);
 }
@@ -195,9 +201,9 @@ async fn nothing_with_a_secret_is_kept() {
         assert_eq!(t.mails().await.len(), mails + n);
     }
     for n in 1..=2 {
-        let answer =
+        let response =
             send(&t.anonymous(), "/api/v1/users/forgot-password", "k", &json!({ "username": "x" })).await;
-        assert_eq!((answer.status.as_u16(), answer.header("idempotency-replayed")), (202, ""), "{n}");
+        assert_eq!((response.status.as_u16(), response.header("idempotency-replayed")), (202, ""), "{n}");
     }
     let form = |t: &T| {
         t.anonymous()
@@ -211,15 +217,15 @@ async fn nothing_with_a_secret_is_kept() {
     };
     let mut tokens = Vec::new();
     for _ in 0..2 {
-        let answer = Answer::of(form(&t).send().await.unwrap()).await.expect(200);
-        let token = answer.body["access_token"].as_str().unwrap().to_owned();
+        let response = TestResponse::of(form(&t).send().await.unwrap()).await.expect(200);
+        let token = response.body["access_token"].as_str().unwrap().to_owned();
         t.secret(&token);
         tokens.push(token);
     }
     assert_ne!(tokens[0], tokens[1]);
 }
 
-/// A button pressed twenty times: one user, one mail, and the same answer for everybody.
+/// A button pressed twenty times: one user, one mail, and the same response for everybody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_concurrent_requests_one_does_the_work_and_all_get_its_response() {
     let t = T::start().await;
@@ -233,12 +239,13 @@ async fn of_many_concurrent_requests_one_does_the_work_and_all_get_its_response(
                 .header("idempotency-key", &key)
                 .header("content-type", "application/json")
                 .body(body.to_string());
-            waiting.spawn(async move { Answer::of(request.send().await.unwrap()).await });
+            waiting.spawn(async move { TestResponse::of(request.send().await.unwrap()).await });
         }
-        let answers = waiting.join_all().await;
-        assert!(answers.iter().all(|answer| shape(answer) == shape(&answers[0])), "{answers:?}");
-        assert_eq!(answers[0].status, 201);
-        let fresh = answers.iter().filter(|answer| answer.header("idempotency-replayed").is_empty()).count();
+        let responses = waiting.join_all().await;
+        assert!(responses.iter().all(|response| shape(response) == shape(&responses[0])), "{responses:?}");
+        assert_eq!(responses[0].status, 201);
+        let fresh =
+            responses.iter().filter(|response| response.header("idempotency-replayed").is_empty()).count();
         assert_eq!(fresh, 1);
         assert_eq!(ids(&admin.everybody().await).len(), 2 + round);
         assert_eq!(t.mails_to(&format!("user{round}@example.com")).await.len(), 1);
@@ -268,6 +275,8 @@ fn the_document_has_the_key_where_it_applies() {
     assert_eq!(
         with_key,
         [
+            "post /api/v1/clients",
+            "post /api/v1/clients/{clientId}/secrets",
             "post /api/v1/groups",
             "post /api/v1/groups/bulk-delete",
             "post /api/v1/groups/{groupId}/users",
@@ -277,6 +286,8 @@ fn the_document_has_the_key_where_it_applies() {
             // Also: one that broke off goes on.
             "post /api/v1/users/import",
             "post /api/v1/users/{userId}/restore",
+            "post /operator/v1/clients",
+            "post /operator/v1/clients/{clientId}/secrets",
             "post /operator/v1/partners",
         ]
     );

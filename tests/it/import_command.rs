@@ -11,11 +11,11 @@ use crate::fixtures::{with, without};
 use crate::foreign_hashes::{BCRYPT, OLD, SSHA};
 use crate::harness::{T, new_user};
 use crate::import::lines;
-use crate::user_fields::writable;
+use crate::user_fields::portable;
 use tenantry_core::rows::BatchSize;
 
 /// A home with a first admin, and no server.
-fn settled() -> Home {
+pub fn settled() -> Home {
     let home = Home::new();
     assert_eq!(home.serve().terminate().code, Some(0));
     home
@@ -32,15 +32,16 @@ fn write(home: &Home, name: &str, text: &str) -> PathBuf {
 }
 
 /// Every line of a file as JSON.
-fn read_lines(path: &Path) -> Vec<Value> {
+pub fn read_lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn usernames(home: &Home) -> Vec<String> {
+pub fn usernames(home: &Home) -> Vec<String> {
     let out = home.command("export --partner 1").done();
     let rows = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    rows.map(|row| row["username"].as_str().unwrap().to_owned()).collect()
+    // The last line is the number of rows.
+    rows.filter_map(|row| Some(row.get("username")?.as_str()?.to_owned())).collect()
 }
 
 /// One import with two bad rows, by what it prints and leaves.
@@ -52,24 +53,32 @@ fn import_and_look(home: &Home, prefix: &str) {
         with(&idle("ADMIN"), json!({ "passwordHash": "Plain.Text-Pass-1" })),
     ];
     let file = format!("{prefix}.ndjson");
-    write(home, &file, &lines(&rows));
+    write(home, &file, &(lines(&rows) + "\n   \n"));
 
-    let tried = home.command(&format!("import {file} --partner 1 --dry-run")).done();
-    let told: Vec<&str> = tried.lines().collect();
+    let tried = home.command(&format!("import {file} --partner 1 --dry-run"));
+    assert_eq!((tried.code, tried.err.as_str()), (Some(1), "tenantry: 2 of 5 rows would be rejected\n"));
+    let told: Vec<&str> = tried.out.lines().collect();
     assert_eq!(told[0], format!("line 1: create {prefix}-a"));
     assert!(told[1].starts_with("line 2: reject: username "), "{}", told[1]);
     assert!(told[1].contains("(invalid-username); ") && told[1].contains("status is required (required)"));
     assert_eq!(told[2], format!("line 3: create {prefix}-c"));
     assert!(told[3].contains("(unknown-hash)"), "{}", told[3]);
-    assert_eq!(told[4..], ["dryRun: yes", "wouldCreate: 2", "wouldReject: 2"]);
+    assert_eq!(told[4], "line 6: skip: row has no values (empty-row)");
+    let expected = ["dryRun: yes", "wouldCreate: 2", "wouldUpdate: 0", "wouldSkip: 1", "wouldReject: 2"];
+    assert_eq!(told[5..], expected);
     let before = usernames(home);
 
     let ended = home.command(&format!("import {file} --partner 1 --report {prefix}.report"));
     assert_eq!(ended.code, Some(1));
-    assert!(ended.out.starts_with("created: 2\nrejected: 2\nresumed: no\nseconds: "), "{}", ended.out);
-    assert_eq!(ended.err, format!("tenantry: 2 of 4 rows were rejected: see {prefix}.report\n"));
+    let counted = "created: 2\nupdated: 0\nskipped: 1\nrejected: 2\nresumed: no\nseconds: ";
+    assert!(ended.out.starts_with(counted), "{}", ended.out);
+    assert_eq!(ended.err, format!("tenantry: 2 of 5 rows were rejected: see {prefix}.report\n"));
     let report = read_lines(&home.path().join(format!("{prefix}.report")));
-    assert_eq!((&report[0]["line"], &report[1]["line"], report.len()), (&json!(2), &json!(4), 2));
+    let skipped = json!({ "record": 5, "line": 6, "action": "skip", "row": null, "errors": [
+        { "field": "", "code": "empty-row", "detail": "has no values" },
+    ] });
+    assert_eq!((&report[0]["line"], &report[1]["line"], &report[2]), (&json!(2), &json!(4), &skipped));
+    assert_eq!(report.len(), 3);
     assert_eq!(report[0]["row"], json!({ "username": "b b" }), "without its secret");
     assert_eq!(report[1]["row"], without(&rows[3], &["passwordHash"]));
     assert_eq!(report[1]["errors"][0]["code"], "unknown-hash");
@@ -80,7 +89,10 @@ fn import_and_look(home: &Home, prefix: &str) {
     let again = home.command(&format!("import {file} --partner 1 --json"));
     assert_eq!(again.code, Some(1));
     let summary: Value = serde_json::from_str(&again.out).unwrap();
-    assert_eq!(without(&summary, &["seconds"]), json!({ "created": 0, "rejected": 4, "resumed": false }));
+    assert_eq!(
+        without(&summary, &["seconds"]),
+        json!({ "created": 0, "updated": 0, "skipped": 1, "rejected": 4, "resumed": false })
+    );
     assert!(
         again.err.contains("line 1: reject: username this username is taken (username-taken)"),
         "{}",
@@ -146,12 +158,21 @@ fn a_plan_is_executed_exactly_or_not_at_all() {
     rows[3] = json!({});
     rows[1_200] = idle("USER7");
     let file = write(&home, "rows.ndjson", &lines(&rows));
-    let planned = home.json("import rows.ndjson --partner 1 --plan rows.plan");
-    assert_eq!(planned, json!({ "plan": "rows.plan", "wouldCreate": 1_498, "wouldReject": 2 }));
+    let planned = home.command("import rows.ndjson --partner 1 --plan rows.plan --json");
+    assert_eq!(planned.code, Some(1));
+    assert!(planned.err.starts_with("tenantry: 2 of 1500 rows would be rejected\n"), "{}", planned.err);
+    let expected = json!({
+        "plan": "rows.plan",
+        "wouldCreate": 1_498,
+        "wouldUpdate": 0,
+        "wouldSkip": 0,
+        "wouldReject": 2,
+    });
+    assert_eq!(serde_json::from_str::<Value>(&planned.out).unwrap(), expected);
     assert_eq!(usernames(&home), ["admin"], "a plan changes nothing");
     let plan = home.path().join("rows.plan");
     let lines_of_plan = read_lines(&plan);
-    assert_eq!(lines_of_plan[1], json!({ "line": 1, "username": "user0" }));
+    assert_eq!(lines_of_plan[1], json!({ "record": 1, "line": 1, "action": "create", "username": "user0" }));
     assert_eq!(lines_of_plan[4]["errors"][0]["code"], "required");
     assert_eq!(lines_of_plan[1_201]["errors"][0]["code"], "username-taken");
     assert!(
@@ -186,14 +207,14 @@ fn a_plan_is_executed_exactly_or_not_at_all() {
 
     let done = apply();
     assert_eq!(done.code, Some(1), "two rows are rejected, as planned: {}", done.err);
-    assert!(done.out.starts_with("created: 1498\nrejected: 2\n"), "{}", done.out);
+    assert!(done.out.starts_with("created: 1498\nupdated: 0\nskipped: 0\nrejected: 2\n"), "{}", done.out);
     assert_eq!(usernames(&home).len(), 1_499);
     let report = read_lines(&home.path().join("rejected"));
     assert_eq!((&report[0]["line"], &report[1]["line"], report.len()), (&json!(4), &json!(1_201), 2));
 }
 
 /// Starts an import and kills it after a while; whether it was killed before its end.
-fn kill_after(home: &Home, args: &[&str], pause: Duration) -> bool {
+pub fn kill_after(home: &Home, args: &[&str], pause: Duration) -> bool {
     let mut child = tenantry(binary(), home.path(), args, &[])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -260,16 +281,16 @@ fn an_export_has_hashes_only_for_an_operator_who_asks() {
     );
     home.json("import rows.ndjson --partner 1");
     let plain = home.command("export --partner 1").done();
-    assert!(!plain.contains("passwordHash") && !plain.contains("$2b$") && plain.lines().count() == 3);
+    assert!(!plain.contains("passwordHash") && !plain.contains("$2b$") && plain.lines().count() == 4);
     let csv = home.command("export --partner 1 --format csv").done();
     let lines: Vec<&str> = csv.lines().collect();
-    assert_eq!(lines[0], writable().collect::<Vec<_>>().join(","));
+    assert_eq!(lines[0], portable().collect::<Vec<_>>().join(","));
     assert!(
         lines[2].starts_with("bea,INACTIVE,") && lines[2].contains(",\"a \"\"b\"\", c\","),
         "{}",
         lines[2]
     );
-    assert_eq!(lines.len(), 4);
+    assert_eq!((lines.len(), lines[4]), (5, "#rows,3"));
 
     let with_hashes = home.command("export --partner 1 --with-hashes").done();
     let rows: Vec<Value> = with_hashes.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -290,7 +311,7 @@ fn an_export_has_hashes_only_for_an_operator_who_asks() {
     std::fs::copy(home.path().join("all.csv"), other.path().join("all.csv")).unwrap();
     let ended = other.command("import all.csv --partner 1");
     assert!(
-        ended.out.starts_with("created: 2\nrejected: 1\n"),
+        ended.out.starts_with("created: 2\nupdated: 0\nskipped: 0\nrejected: 1\n"),
         "all but the admin, who is there: {}",
         ended.out
     );

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use tenantry_core::clock::{DAY, MINUTE};
 
-use crate::harness::{ADMIN_PASSWORD, Answer, T, new_user, password_of};
+use crate::harness::{ADMIN_PASSWORD, T, TestResponse, new_user, password_of};
 use crate::logins::{SELF, cached, change, dead, fail, refused, set_status, status_of};
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn b23_the_fifth_failure_in_a_row_locks() {
     t.clock.advance(DAY);
     refused(&t.try_login("fenna", &password_of("fenna")).await);
     assert_eq!(
-        t.mails_to("fenna@example.com").await.last().unwrap().email.what,
+        t.mails_to("fenna@example.com").await.last().unwrap().content,
         tenantry_mail::EmailContent::AccountLocked {
             username: String::from("fenna"),
             cause: tenantry_mail::LockCause::FailedLogins,
@@ -48,8 +48,8 @@ async fn b23_failures_at_the_same_time_are_all_counted() {
     let t = T::start().await;
     let (id, _) = t.member("fenna").await;
     let wrong = || t.try_login("fenna", "Wrong.Guess-00x");
-    let answers: [Answer; 5] = tokio::join!(wrong(), wrong(), wrong(), wrong(), wrong()).into();
-    answers.iter().for_each(refused);
+    let responses: [TestResponse; 5] = tokio::join!(wrong(), wrong(), wrong(), wrong(), wrong()).into();
+    responses.iter().for_each(refused);
     assert_eq!(status_of(&t.admin().await, id).await, "LOCKED");
 }
 
@@ -74,8 +74,8 @@ async fn b23_a_wrong_old_password_counts_as_a_failed_login() {
     let (id, fenna) = cached(&t, "fenna").await;
     fail(&t, "fenna", 2).await;
     for _ in 0..3 {
-        let answer = change(&fenna, "Wrong.Guess-00x", "Other.Kettle-Zyg9w").await.expect(400);
-        assert_eq!(answer.faults(), ["/oldPassword wrong-password"]);
+        let response = change(&fenna, "Wrong.Guess-00x", "Other.Kettle-Zyg9w").await.expect(400);
+        assert_eq!(response.faults(), ["/oldPassword wrong-password"]);
     }
     assert_eq!(status_of(&t.admin().await, id).await, "LOCKED");
     dead(&fenna.get(SELF).await);
@@ -138,10 +138,10 @@ async fn b23_every_refusal_has_the_same_bytes_and_one_argon2() {
     let mut headers: Option<Vec<String>> = None;
     for (username, password) in cases {
         let before = t.app.hasher.computed();
-        let answer = t.try_login(username, password).await;
-        refused(&answer);
+        let response = t.try_login(username, password).await;
+        refused(&response);
         assert_eq!(t.app.hasher.computed() - before, 1, "{username}");
-        let shape: Vec<String> = answer
+        let shape: Vec<String> = response
             .headers
             .iter()
             .filter(|(name, _)| !["x-request-id", "date"].contains(&name.as_str()))
@@ -205,8 +205,8 @@ async fn b23_the_last_admins_refusal_covers_the_old_password_too() {
         change(&admin, "Wrong.Guess-00x", "Other.Kettle-Zyg9w").await.expect(400);
     }
     // Whoever holds a stolen token gets no more guesses, and a right one looks wrong.
-    let answer = change(&admin, ADMIN_PASSWORD, "Other.Kettle-Zyg9w").await.expect(400);
-    assert_eq!(answer.faults(), ["/oldPassword wrong-password"]);
+    let response = change(&admin, ADMIN_PASSWORD, "Other.Kettle-Zyg9w").await.expect(400);
+    assert_eq!(response.faults(), ["/oldPassword wrong-password"]);
     refused(&t.try_login("admin", ADMIN_PASSWORD).await);
     t.clock.advance(15 * MINUTE);
     change(&admin, ADMIN_PASSWORD, "Other.Kettle-Zyg9w").await.expect(200);
@@ -252,10 +252,10 @@ async fn an_address_with_too_many_failures_waits_and_no_other() {
     refused(&from("192.0.2.1", "Wrong.Guess-00x").await);
     let hashes = t.app.hasher.computed();
     for password in ["Wrong.Guess-00x", ADMIN_PASSWORD] {
-        let answer = from("192.0.2.1", password).await.expect(429);
-        assert_eq!(answer.header("retry-after"), "240");
-        assert_eq!(answer.header("content-type"), "application/problem+json");
-        assert_eq!(answer.body["code"], "too-many-attempts");
+        let response = from("192.0.2.1", password).await.expect(429);
+        assert_eq!(response.header("retry-after"), "240");
+        assert_eq!(response.header("content-type"), "application/problem+json");
+        assert_eq!(response.body["code"], "too-many-attempts");
     }
     assert_eq!(t.app.hasher.computed(), hashes, "a waiting address costs no argon2");
     from("192.0.2.2", ADMIN_PASSWORD).await.expect(200);
@@ -267,9 +267,50 @@ async fn an_address_with_too_many_failures_waits_and_no_other() {
     let request = t.anonymous().request(Method::POST, "/oauth/token").header("x-forwarded-for", "192.0.2.1");
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(refresh).finish();
     let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
-    Answer::of(request.send().await.unwrap()).await.expect(400);
+    TestResponse::of(request.send().await.unwrap()).await.expect(400);
     t.clock.advance(4 * MINUTE);
     from("192.0.2.1", ADMIN_PASSWORD).await.expect(200);
+}
+
+/// One backend logs everybody in: its address is not that of a guesser.
+#[tokio::test]
+async fn logins_through_a_confidential_client_do_not_count_for_the_address() {
+    let t = T::with(|config| config.login_failures_per_address = 3).await;
+    let (id, _) = t.member("fenna").await;
+    t.member("gert").await;
+    let (robot, stranger) = (t.client(1, false).await, t.other_partner("other").await.0);
+    let stranger = t.client(stranger, true).await;
+    let login = async |client: &(String, String), username: &str, password: &str| {
+        let form = [("grant_type", "password"), ("username", username), ("password", password)];
+        t.secret(password);
+        t.form_as(client, "/oauth/token", &form).await
+    };
+    for n in 0..10 {
+        refused(&login(&robot, &format!("nobody{n}"), "Wrong.Guess-00x").await);
+        // One of another partner, whose users it does not serve.
+        refused(&login(&stranger, "fenna", "Wrong.Guess-00x").await);
+    }
+    login(&robot, "gert", &password_of("gert")).await.expect(200);
+    // The same address, without a client's secret.
+    t.login("gert", &password_of("gert")).await;
+    // The rules of the account hold: the fifth failure locks.
+    for _ in 0..4 {
+        refused(&login(&robot, "fenna", "Wrong.Guess-00x").await);
+    }
+    let admin = t.admin().await;
+    assert_eq!(status_of(&admin, id).await, "ACTIVE");
+    refused(&login(&robot, "fenna", "Wrong.Guess-00x").await);
+    assert_eq!(status_of(&admin, id).await, "LOCKED");
+    refused(&login(&robot, "fenna", &password_of("fenna")).await);
+    // Public clients count as before, and an address that waits is not told apart by a wrong secret.
+    for n in 0..3 {
+        refused(&t.try_login(&format!("nobody{n}"), "Wrong.Guess-00x").await);
+    }
+    t.try_login("gert", &password_of("gert")).await.expect(429);
+    login(&(robot.0.clone(), String::from("wrong")), "gert", &password_of("gert")).await.expect(401);
+    // The backend goes on, from the same address.
+    login(&robot, "gert", &password_of("gert")).await.expect(200);
+    refused(&login(&robot, "gert", "Wrong.Guess-00x").await);
 }
 
 #[tokio::test]
@@ -282,7 +323,7 @@ async fn forwarded_addresses_of_anybody_else_are_not_believed() {
             .header("x-forwarded-for", format!("192.0.2.{n}"))
             .header("content-type", "application/x-www-form-urlencoded")
             .body("client_id=tenantry&grant_type=password&username=nobody&password=Wrong");
-        refused(&Answer::of(request.send().await.unwrap()).await);
+        refused(&TestResponse::of(request.send().await.unwrap()).await);
     }
     t.try_login("admin", ADMIN_PASSWORD).await.expect(429);
 }

@@ -8,10 +8,10 @@ use tokio::net::TcpStream;
 
 use tenantry_core::clock::{DAY, HOUR, MINUTE, SECOND};
 use tenantry_core::model::PartnerId;
-use tenantry_domain::{clients, unit};
+use tenantry_domain::{client_changes, unit};
 use tenantry_store::access::Operator;
 
-use crate::harness::{ADMIN_PASSWORD, Answer, Person, T, new_user, password_of};
+use crate::harness::{ADMIN_PASSWORD, Person, T, TestResponse, new_user, password_of};
 
 pub const SELF: &str = "/api/v1/users/self";
 pub const CHANGE: &str = "/api/v1/users/self/update-password";
@@ -27,15 +27,15 @@ pub async fn fail(t: &T, username: &str, times: usize) {
 }
 
 #[track_caller]
-pub fn refused(answer: &Answer) {
-    assert_eq!((answer.status, answer.text.as_str()), (StatusCode::BAD_REQUEST, REFUSED));
+pub fn refused(response: &TestResponse) {
+    assert_eq!((response.status, response.text.as_str()), (StatusCode::BAD_REQUEST, REFUSED));
 }
 
 #[track_caller]
-pub fn dead(answer: &Answer) {
-    assert_eq!(answer.status, 401, "{}", answer.text);
+pub fn dead(response: &TestResponse) {
+    assert_eq!(response.status, 401, "{}", response.text);
     assert_eq!(
-        answer.header("www-authenticate"),
+        response.header("www-authenticate"),
         r#"Bearer realm="oauth", error="invalid_token", error_description="Invalid access token""#
     );
 }
@@ -52,32 +52,61 @@ pub async fn status_of(admin: &Person<'_>, id: i64) -> String {
     user.body["status"].as_str().unwrap().to_owned()
 }
 
-pub async fn set_status(admin: &Person<'_>, id: i64, status: &str) -> Answer {
+pub async fn set_status(admin: &Person<'_>, id: i64, status: &str) -> TestResponse {
     let path = format!("/api/v1/users/{id}");
     let mut user = admin.get(&path).await.expect(200).body;
     user["status"] = json!(status);
     admin.put(&path, &user).await
 }
 
-pub async fn change(person: &Person<'_>, old: &str, new: &str) -> Answer {
+pub async fn change(person: &Person<'_>, old: &str, new: &str) -> TestResponse {
     person.post(CHANGE, &json!({ "oldPassword": old, "newPassword": new })).await
 }
 
 #[tokio::test]
 async fn a_login_returns_tokens() {
     let t = T::start().await;
-    let answer = t.try_login("ADMIN", ADMIN_PASSWORD).await.expect(200);
-    assert_eq!(answer.header("cache-control"), "no-store");
-    assert_eq!(answer.header("pragma"), "no-cache");
-    assert_eq!(answer.header("content-type"), "application/json");
-    let names: Vec<_> = answer.body.as_object().unwrap().keys().cloned().collect();
+    let response = t.try_login("ADMIN", ADMIN_PASSWORD).await.expect(200);
+    assert_eq!(response.header("cache-control"), "no-store");
+    assert_eq!(response.header("pragma"), "no-cache");
+    assert_eq!(response.header("content-type"), "application/json");
+    let names: Vec<_> = response.body.as_object().unwrap().keys().cloned().collect();
     assert_eq!(names, ["access_token", "token_type", "refresh_token", "expires_in", "scope"]);
     assert_eq!(
-        (&answer.body["token_type"], &answer.body["expires_in"], &answer.body["scope"]),
+        (&response.body["token_type"], &response.body["expires_in"], &response.body["scope"]),
         (&json!("bearer"), &json!(21_600), &json!("read write"))
     );
-    let admin = t.bearer(answer.body["access_token"].as_str().unwrap());
+    let admin = t.bearer(response.body["access_token"].as_str().unwrap());
     assert_eq!(admin.get(SELF).await.expect(200).body["lastLoginAt"], "2026-11-23T09:00:00.000Z");
+}
+
+/// The keyboard of a phone adds a space behind a word, the clipboard what stood around it.
+#[tokio::test]
+async fn white_space_around_the_username_is_ignored_and_around_the_password_is_not() {
+    let t = T::start().await;
+    t.member("ada@example.com").await;
+    let password = password_of("ada@example.com");
+    for username in [
+        "ada@example.com ",
+        " ada@example.com",
+        "\t Ada@Example.com \r\n",
+        "ada@example.com\u{a0}",
+        "\u{3000}ada@example.com\u{3000}",
+        "\u{202f}ada@example.com\u{2003}",
+        "\u{feff}ada@example.com\u{200b}",
+    ] {
+        t.try_login(username, &password).await.expect(200);
+    }
+    // Space within is another name, and nothing but space is none.
+    for username in ["ada @example.com", "ada@ example.com", " ", "\u{a0}"] {
+        refused(&t.try_login(username, &password).await);
+    }
+    for space in [" ", "\u{a0}", "\n"] {
+        refused(&t.try_login("ada@example.com", &format!("{password}{space}")).await);
+        t.try_login("ada@example.com ", &password).await.expect(200);
+        refused(&t.try_login("ada@example.com", &format!("{space}{password}")).await);
+        t.try_login("ada@example.com", &password).await.expect(200);
+    }
 }
 
 #[tokio::test]
@@ -85,16 +114,19 @@ async fn b12_no_token_a_bad_token_and_another_scheme() {
     let t = T::start().await;
     let nobody = t.anonymous();
     assert_eq!(nobody.get(SELF).await.expect(401).header("www-authenticate"), r#"Bearer realm="oauth""#);
-    for token in ["x", "at.1.x", "at.999.x", "rt.1.x", "op.x", "at.1", "at..x", ""] {
+    for token in [
+        "x", "at.1.x", "at_1_x", "at_999_x", "at_1.x", "at.1_x", "rt_1_x", "op_x", "op.x", "at_1", "at__x",
+        "",
+    ] {
         dead(&t.bearer(token).get(SELF).await);
     }
     let basic = nobody.request(Method::GET, SELF).basic_auth("admin", Some(ADMIN_PASSWORD));
-    let answer = Answer::of(basic.send().await.unwrap()).await.expect(401);
-    assert_eq!(answer.header("www-authenticate"), r#"Bearer realm="oauth""#);
+    let response = TestResponse::of(basic.send().await.unwrap()).await.expect(401);
+    assert_eq!(response.header("www-authenticate"), r#"Bearer realm="oauth""#);
     // Some clients of the hosted API always send one.
     let admin = t.admin().await;
     let with_key = admin.request(Method::GET, SELF).header("x-api-key", "whatever");
-    Answer::of(with_key.send().await.unwrap()).await.expect(200);
+    TestResponse::of(with_key.send().await.unwrap()).await.expect(200);
 }
 
 #[tokio::test]
@@ -104,8 +136,8 @@ async fn b12_an_expired_token_says_so_and_does_not_say_itself() {
     t.clock.advance(6 * HOUR - 1);
     fenna.get(SELF).await.expect(200);
     t.clock.advance(1);
-    let answer = fenna.get(SELF).await.expect(401);
-    let challenge = answer.header("www-authenticate");
+    let response = fenna.get(SELF).await.expect(401);
+    let challenge = response.header("www-authenticate");
     assert!(
         challenge.starts_with(
             r#"Bearer realm="oauth", error="invalid_token", error_description="Access token expired: "#
@@ -113,7 +145,7 @@ async fn b12_an_expired_token_says_so_and_does_not_say_itself() {
         "{challenge}"
     );
     let token = fenna.token.clone().unwrap();
-    assert!(!challenge.contains(&token) && !answer.text.contains(&token));
+    assert!(!challenge.contains(&token) && !response.text.contains(&token));
     // Not from memory only: a server that never saw the token says the same.
     let t = t.restart().await;
     let again = t.bearer(&token).get(SELF).await.expect(401);
@@ -123,9 +155,9 @@ async fn b12_an_expired_token_says_so_and_does_not_say_itself() {
 #[tokio::test]
 async fn access_token_seconds_is_how_long_they_live() {
     let t = T::with(|config| config.access_token_seconds = 90).await;
-    let answer = t.try_login("admin", ADMIN_PASSWORD).await.expect(200);
-    assert_eq!(answer.body["expires_in"], 90);
-    let admin = t.bearer(answer.body["access_token"].as_str().unwrap());
+    let response = t.try_login("admin", ADMIN_PASSWORD).await.expect(200);
+    assert_eq!(response.body["expires_in"], 90);
+    let admin = t.bearer(response.body["access_token"].as_str().unwrap());
     t.clock.advance(90 * SECOND - 1);
     admin.get(SELF).await.expect(200);
     t.clock.advance(1);
@@ -140,10 +172,10 @@ async fn b22_a_temporary_password_opens_a_session_that_may_only_change_it() {
     body["isAdmin"] = json!(true);
     admin.create_with(&body).await;
     let temporary = t.mailed_password("ben").await;
-    let answer = t.try_login("ben", &temporary).await.expect(200);
-    assert_eq!(answer.body["passwordChangeRequired"], true);
-    assert_eq!(answer.body.get("refresh_token"), None);
-    let ben = t.bearer(answer.body["access_token"].as_str().unwrap());
+    let response = t.try_login("ben", &temporary).await.expect(200);
+    assert_eq!(response.body["passwordChangeRequired"], true);
+    assert_eq!(response.body.get("refresh_token"), None);
+    let ben = t.bearer(response.body["access_token"].as_str().unwrap());
 
     let own = ben.get(SELF).await.expect(200).body;
     assert_eq!(own["username"], "ben");
@@ -160,9 +192,9 @@ async fn b22_a_temporary_password_opens_a_session_that_may_only_change_it() {
         (Method::GET, "/api/v1/events", None),
     ] {
         let kind = if body.is_some() { "application/json" } else { "" };
-        let answer = ben.send(method.clone(), path, body.map(|b| b.to_string().into_bytes()), kind).await;
+        let response = ben.send(method.clone(), path, body.map(|b| b.to_string().into_bytes()), kind).await;
         assert_eq!(
-            (answer.status.as_u16(), &answer.body["code"]),
+            (response.status.as_u16(), &response.body["code"]),
             (403, &json!("password-change-required")),
             "{method} {path}"
         );
@@ -171,9 +203,9 @@ async fn b22_a_temporary_password_opens_a_session_that_may_only_change_it() {
     change(&ben, &temporary, &password_of("ben")).await.expect(200);
     ben.get("/api/v1/users").await.expect(200);
     refused(&t.try_login("ben", &temporary).await);
-    let answer = t.try_login("ben", &password_of("ben")).await.expect(200);
-    assert_eq!(answer.body.get("passwordChangeRequired"), None);
-    assert!(answer.body["refresh_token"].is_string());
+    let response = t.try_login("ben", &password_of("ben")).await.expect(200);
+    assert_eq!(response.body.get("passwordChangeRequired"), None);
+    assert!(response.body["refresh_token"].is_string());
 }
 
 #[tokio::test]
@@ -193,9 +225,9 @@ async fn b22_such_a_token_ends_with_the_temporary_password() {
     t.admin().await.create("fenna").await;
     let temporary = t.mailed_password("fenna").await;
     t.clock.advance(24 * HOUR - 10 * SECOND);
-    let answer = t.try_login("fenna", &temporary).await.expect(200);
-    assert_eq!(answer.body["expires_in"], 10);
-    let fenna = t.bearer(answer.body["access_token"].as_str().unwrap());
+    let response = t.try_login("fenna", &temporary).await.expect(200);
+    assert_eq!(response.body["expires_in"], 10);
+    let fenna = t.bearer(response.body["access_token"].as_str().unwrap());
     t.clock.advance(10 * SECOND - 1);
     fenna.get(SELF).await.expect(200);
     t.clock.advance(1);
@@ -236,15 +268,15 @@ async fn b20_a_reset_by_an_admin_ends_everything_old() {
     let admin = t.admin().await;
     let (id, fenna) = cached(&t, "fenna").await;
     let path = format!("/api/v1/users/{id}/reset-password");
-    let answer = admin.post(&path, &Value::Null).await.expect(200);
-    assert_eq!(answer.body, json!({}));
+    let response = admin.post(&path, &Value::Null).await.expect(200);
+    assert_eq!(response.body, json!({}));
     dead(&fenna.get(SELF).await);
     refused(&t.try_login("fenna", &password_of("fenna")).await);
     t.login("fenna", &t.mailed_password("fenna").await).await;
     for status in ["INACTIVE", "LOCKED"] {
         set_status(&admin, id, status).await.expect(200);
-        let answer = admin.post(&path, &Value::Null).await.expect(400);
-        assert_eq!(answer.faults(), ["/status not-active"]);
+        let response = admin.post(&path, &Value::Null).await.expect(400);
+        assert_eq!(response.faults(), ["/status not-active"]);
     }
 }
 
@@ -256,14 +288,14 @@ async fn a5_resetting_the_own_password_ends_the_current_session() {
         let other = t.login(username, &password_of(username)).await;
         other.get(SELF).await.expect(200);
         // B21: a body is ignored, whatever it is.
-        let answer = person.send(method, RESET, Some(b"<nonsense>".to_vec()), "text/xml").await.expect(200);
-        assert_eq!(answer.body, json!({}));
+        let response = person.send(method, RESET, Some(b"<nonsense>".to_vec()), "text/xml").await.expect(200);
+        assert_eq!(response.body, json!({}));
         dead(&person.get(SELF).await);
         dead(&other.get(SELF).await);
         refused(&t.try_login(username, &password_of(username)).await);
         let person = t.login(username, &t.mailed_password(username).await).await;
-        let answer = person.get("/api/v1/users/self/update").await;
-        assert_eq!(answer.status, 405, "only PUT is there");
+        let response = person.get("/api/v1/users/self/update").await;
+        assert_eq!(response.status, 405, "only PUT is there");
     }
 }
 
@@ -307,18 +339,18 @@ async fn admitted(t: &T, person: &Person<'_>, head: &str, body: &str) -> TcpStre
          content-type: application/json\r\ncontent-length: {length}\r\nexpect: 100-continue\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = [0; 25];
-    stream.read_exact(&mut answer).await.unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let mut response = [0; 25];
+    stream.read_exact(&mut response).await.unwrap();
+    assert_eq!(&response, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream
 }
 
 /// Sends the body and tells the status.
 async fn complete(mut stream: TcpStream, body: &str) -> String {
     stream.write_all(body.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer.get(9..12).unwrap_or_default().to_owned()
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    response.get(9..12).unwrap_or_default().to_owned()
 }
 
 #[tokio::test]
@@ -371,7 +403,9 @@ async fn a_request_with_a_late_body_is_rechecked() {
     let account = t.technical_account(&robot).await;
     let stream = admitted(&t, &account, "POST /api/v1/users", &late).await;
     let (by, id) = (Operator::of_this_machine(), robot.0.clone());
-    unit::write(&t.app.store, &by.within(PartnerId(1)), move |tx| clients::revoke(tx, &id)).await.unwrap();
+    unit::write(&t.app.store, &by.as_admin_of(PartnerId(1)), move |tx| client_changes::revoke(tx, &id))
+        .await
+        .unwrap();
     assert_eq!(complete(stream, &late).await, "401");
     admin.create("late").await;
 }
@@ -395,17 +429,17 @@ async fn a_demoted_admin_loses_the_right_at_the_next_request() {
 async fn b21_a_password_change_ends_every_other_session() {
     let t = T::start().await;
     let (_, fenna) = cached(&t, "fenna").await;
-    let answer = t.try_login("fenna", &password_of("fenna")).await.expect(200);
-    let other = t.bearer(answer.body["access_token"].as_str().unwrap());
-    let refresh_token = answer.body["refresh_token"].as_str().unwrap();
+    let response = t.try_login("fenna", &password_of("fenna")).await.expect(200);
+    let other = t.bearer(response.body["access_token"].as_str().unwrap());
+    let refresh_token = response.body["refresh_token"].as_str().unwrap();
     other.get(SELF).await.expect(200);
-    let answer = change(&fenna, &password_of("fenna"), "Other.Kettle-Zyg9w").await.expect(200);
-    assert_eq!(answer.body, json!({}));
+    let response = change(&fenna, &password_of("fenna"), "Other.Kettle-Zyg9w").await.expect(200);
+    assert_eq!(response.body, json!({}));
     fenna.get(SELF).await.expect(200);
     dead(&other.get(SELF).await);
-    let answer =
+    let response =
         t.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await.expect(400);
-    assert_eq!(answer.body["error"], "invalid_grant");
+    assert_eq!(response.body["error"], "invalid_grant");
 }
 
 #[tokio::test]
@@ -413,29 +447,29 @@ async fn an_expired_password_must_be_changed_first() {
     let t = T::with(|config| config.password_expiry_days = 30).await;
     let (_, fenna) = t.member("fenna").await;
     t.clock.advance(30 * DAY - 1);
-    let answer = t.try_login("fenna", &password_of("fenna")).await.expect(200);
-    assert_eq!(answer.body.get("passwordChangeRequired"), None);
-    let refresh_token = answer.body["refresh_token"].as_str().unwrap().to_owned();
+    let response = t.try_login("fenna", &password_of("fenna")).await.expect(200);
+    assert_eq!(response.body.get("passwordChangeRequired"), None);
+    let refresh_token = response.body["refresh_token"].as_str().unwrap().to_owned();
     t.clock.advance(1);
     // Refreshing does not put it off.
-    let answer =
+    let response =
         t.token(&[("grant_type", "refresh_token"), ("refresh_token", &refresh_token)]).await.expect(400);
-    assert_eq!(answer.body["error"], "invalid_grant");
-    let answer = t.try_login("fenna", &password_of("fenna")).await.expect(200);
+    assert_eq!(response.body["error"], "invalid_grant");
+    let response = t.try_login("fenna", &password_of("fenna")).await.expect(200);
     assert_eq!(
-        (&answer.body["passwordChangeRequired"], answer.body.get("refresh_token")),
+        (&response.body["passwordChangeRequired"], response.body.get("refresh_token")),
         (&json!(true), None)
     );
-    assert_eq!(answer.body["expires_in"], 21_600);
+    assert_eq!(response.body["expires_in"], 21_600);
     drop(fenna);
-    let fenna = t.bearer(answer.body["access_token"].as_str().unwrap());
+    let fenna = t.bearer(response.body["access_token"].as_str().unwrap());
     assert_eq!(fenna.post(RESET, &json!({})).await.expect(403).body["code"], "password-change-required");
     // It is still in the history.
-    let answer = change(&fenna, &password_of("fenna"), &password_of("fenna")).await.expect(400);
-    assert_eq!(answer.faults(), ["/newPassword used-before"]);
+    let response = change(&fenna, &password_of("fenna"), &password_of("fenna")).await.expect(400);
+    assert_eq!(response.faults(), ["/newPassword used-before"]);
     change(&fenna, &password_of("fenna"), "Other.Kettle-Zyg9w").await.expect(200);
-    let answer = t.try_login("fenna", "Other.Kettle-Zyg9w").await.expect(200);
-    assert_eq!(answer.body.get("passwordChangeRequired"), None);
+    let response = t.try_login("fenna", "Other.Kettle-Zyg9w").await.expect(200);
+    assert_eq!(response.body.get("passwordChangeRequired"), None);
 }
 
 #[tokio::test]
@@ -443,8 +477,8 @@ async fn without_the_option_a_password_never_expires() {
     let t = T::start().await;
     t.member("fenna").await;
     t.clock.advance(3_650 * DAY);
-    let answer = t.try_login("fenna", &password_of("fenna")).await.expect(200);
-    assert_eq!(answer.body.get("passwordChangeRequired"), None);
+    let response = t.try_login("fenna", &password_of("fenna")).await.expect(200);
+    assert_eq!(response.body.get("passwordChangeRequired"), None);
 }
 
 #[tokio::test]
@@ -477,7 +511,7 @@ async fn b25_after_a_self_made_change_password_mail_goes_to_the_old_address() {
         .await
         .split_off(before)
         .into_iter()
-        .map(|m| (m.email.to.address, m.email.what.is_secret()))
+        .map(|m| (m.to.address, m.content.is_secret()))
         .collect();
     assert_eq!(
         sent,
@@ -493,7 +527,7 @@ async fn b25_after_a_self_made_change_password_mail_goes_to_the_old_address() {
     t.clock.advance(DAY);
     let fenna = t.login("fenna", "Other.Kettle-Zyg9w").await;
     fenna.post(RESET, &json!({})).await.expect(200);
-    assert!(t.mails_to("thief@example.org").await.iter().any(|mail| mail.email.what.is_secret()));
+    assert!(t.mails_to("thief@example.org").await.iter().any(|mail| mail.content.is_secret()));
 }
 
 #[tokio::test]
@@ -504,5 +538,5 @@ async fn b25_email_change_hold_hours_0_is_off() {
     own["email"] = json!("new@example.com");
     fenna.put("/api/v1/users/self/update", &own).await.expect(200);
     fenna.post(RESET, &json!({})).await.expect(200);
-    assert!(t.mails_to("new@example.com").await.iter().any(|mail| mail.email.what.is_secret()));
+    assert!(t.mails_to("new@example.com").await.iter().any(|mail| mail.content.is_secret()));
 }

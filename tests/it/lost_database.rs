@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::binary::{TIMEOUT, until};
 use crate::databases::{is_postgres, parsed};
 use crate::fixtures::with;
-use crate::harness::{Answer, T, new_user};
+use crate::harness::{T, TestResponse, new_user};
 use crate::proxy::Proxy;
 
 /// A server that reaches its database through a proxy.
@@ -30,8 +30,8 @@ async fn through_a_proxy(change: impl FnOnce(&mut Config)) -> (T, Proxy) {
 }
 
 #[track_caller]
-fn assert_come_again(answer: &Answer) {
-    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "1"), "{}", answer.text);
+fn assert_come_again(response: &TestResponse) {
+    assert_eq!((response.status.as_u16(), response.header("retry-after")), (503, "1"), "{}", response.text);
 }
 
 #[tokio::test]
@@ -58,8 +58,9 @@ async fn a_change_whose_connection_is_cut_is_refused_at_once_and_not_stored() {
     };
     let path = format!("/api/v1/users/{}", user["userId"]);
     let body = with(&user, json!({ "title": "Dr" }));
-    let (answer, ()) = timeout(TIMEOUT, async { tokio::join!(admin.put(&path, &body), cut) }).await.unwrap();
-    assert_come_again(&answer);
+    let (response, ()) =
+        timeout(TIMEOUT, async { tokio::join!(admin.put(&path, &body), cut) }).await.unwrap();
+    assert_come_again(&response);
 
     drop(holder);
     holding.await.unwrap().unwrap();
@@ -90,7 +91,7 @@ async fn without_its_database_the_server_stays_up_and_sends_retry_after() {
     nobody.get("/healthz").await.expect(200);
     assert_come_again(&nobody.get("/readyz").await);
     assert_come_again(&admin.get("/api/v1/users?page=0").await);
-    // Its head is sent when the first rows are there, so that this is an answer and not one that breaks off.
+    // Its head is sent when the first rows are there, so that this is a response and not one that breaks off.
     assert_come_again(&admin.get("/api/v1/users/").await);
     assert_come_again(&admin.post("/api/v1/users/", &new_user("sjoukje")).await);
     assert_come_again(&t.try_login("fenna", "no matter").await);

@@ -13,12 +13,13 @@ use serde_json::{Value, json};
 use tenantry::app::App;
 use tenantry::config::Config;
 use tenantry_core::clock::{Clock, HOUR, MINUTE, SECOND};
+use tenantry_core::languages::Language;
 use tenantry_core::model::{PartnerId, Profile, Status};
 use tenantry_core::random::Random;
 use tenantry_core::values;
 use tenantry_domain::unit;
 use tenantry_domain::users::{self, NewUser};
-use tenantry_mail::{Mailer, Sender, Smtp};
+use tenantry_mail::{Mailer, Sender, Smtp, SmtpOptions};
 use tenantry_passwords::HashCost;
 use tenantry_store::access::Operator;
 use tenantry_worker::Delivered;
@@ -28,7 +29,7 @@ use crate::fixtures::with;
 use crate::harness::{T, new_user, password_of};
 
 /// The interpreter that has aiosmtpd.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let given = std::env::var_os("TENANTRY_TEST_PYTHON").map(PathBuf::from);
     let made = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-python/bin/python"));
     let python = given.unwrap_or(made);
@@ -101,7 +102,7 @@ impl SmtpServer {
 
     fn mailer(&self) -> Mailer {
         let sender = Sender::new("Example Users <users@example.com>", "https://users.example.com").unwrap();
-        Mailer::Smtp(Smtp::new(&self.url(), sender).unwrap())
+        Mailer::Smtp(Smtp::new(SmtpOptions::new(&self.url()), sender).unwrap())
     }
 
     fn url(&self) -> String {
@@ -149,7 +150,7 @@ async fn a_new_users_password_arrives_and_works() {
     assert!(text(message, "text").starts_with(&format!("Hello {name},")), "{}", text(message, "text"));
     let html = text(message, "html");
     assert!(
-        html.contains("Hello Zoë &lt;b&gt;Ünal&lt;/b&gt; O&#39;Neil &amp; &quot;Søn&quot; 李,"),
+        html.contains("Hello Zoë &#60;b&#62;Ünal&#60;/b&#62; O&#39;Neil &#38; &#34;Søn&#34; 李,"),
         "{html}"
     );
     assert!(!html.contains("<b>"), "{html}");
@@ -157,8 +158,8 @@ async fn a_new_users_password_arrives_and_works() {
     let password = password_in(text(message, "text"));
     t.secret(&password);
     assert!(html.contains(&password));
-    let answer = t.try_login("fenna", &password).await.expect(200);
-    assert_eq!(answer.body["passwordChangeRequired"], true);
+    let response = t.try_login("fenna", &password).await.expect(200);
+    assert_eq!(response.body["passwordChangeRequired"], true);
     assert_eq!(
         tenantry_worker::deliver_due(&t.app, &smtp.mailer()).await.unwrap(),
         done(0, 0),
@@ -171,8 +172,8 @@ async fn a_new_users_password_arrives_and_works() {
 async fn a_server_that_refuses_and_then_accepts_gets_the_same_message_later() {
     let (t, mut smtp) = (T::start().await, SmtpServer::up());
     t.admin().await.create("fenna").await;
-    for answer in ["451 4.7.1 greylisted", "drop", "550 5.7.1 no"] {
-        smtp.say(&format!("answer {answer}"));
+    for response in ["451 4.7.1 greylisted", "drop", "550 5.7.1 no"] {
+        smtp.say(&format!("answer {response}"));
     }
     let mailer = smtp.mailer();
     // Refused for now, taken but not confirmed, refused for good: each time a pause, then again.
@@ -187,8 +188,8 @@ async fn a_server_that_refuses_and_then_accepts_gets_the_same_message_later() {
     }
     assert_eq!(tenantry_worker::deliver_due(&t.app, &mailer).await.unwrap(), done(1, 0));
     seen.extend(smtp.messages());
-    let answers: Vec<&str> = seen.iter().map(|message| text(message, "answer")).collect();
-    assert_eq!(answers, ["451 4.7.1 greylisted", "drop", "550 5.7.1 no", "250 taken"]);
+    let responses: Vec<&str> = seen.iter().map(|message| text(message, "answer")).collect();
+    assert_eq!(responses, ["451 4.7.1 greylisted", "drop", "550 5.7.1 no", "250 taken"]);
     let id = text(&seen[0]["headers"], "Message-ID");
     assert!(id.ends_with("@example.com>"), "{id}");
     for message in &seen {
@@ -239,8 +240,8 @@ async fn one_refused_recipient_delays_no_other() {
     smtp.say("answer 250 taken");
     smtp.say("answer 550 5.1.1 nobody here");
     assert_eq!(tenantry_worker::deliver_due(&t.app, &smtp.mailer()).await.unwrap(), done(2, 1));
-    let answers: Vec<String> = smtp.messages().iter().map(|m| text(m, "answer").to_owned()).collect();
-    assert_eq!(answers, ["250 taken", "550 5.1.1 nobody here", "250 taken"]);
+    let responses: Vec<String> = smtp.messages().iter().map(|m| text(m, "answer").to_owned()).collect();
+    assert_eq!(responses, ["250 taken", "550 5.1.1 nobody here", "250 taken"]);
 }
 
 #[tokio::test]
@@ -276,6 +277,32 @@ fn notices(messages: &[Value]) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test]
+async fn mails_are_in_the_language_of_their_reader() {
+    let t = T::start().await;
+    let admin = t.admin().await;
+    let language_of =
+        async |name: &str| t.mails_to(&format!("{name}@example.com")).await.last().unwrap().language;
+    let mut ids = Vec::new();
+    for (name, locale, expected) in [
+        ("fenna", Value::Null, Language::En),
+        ("gus", json!("nl-BE"), Language::Nl),
+        ("hua", json!("zh-CN"), Language::ZhHans),
+        ("ivo", json!("zh-TW"), Language::En),
+        ("jan", json!("de"), Language::En),
+        ("kai", json!("sv"), Language::Sv),
+    ] {
+        let created = admin.create_with(&with(&new_user(name), json!({ "locale": locale }))).await;
+        ids.push(created["userId"].as_i64().unwrap());
+        assert_eq!(language_of(name).await, expected, "{name}");
+    }
+    // A later mail is in the language that is set by then.
+    let id = ids[1];
+    admin.patch(&format!("/api/v1/users/{id}"), &json!({ "locale": "it" })).await.expect(200);
+    admin.post(&format!("/api/v1/users/{id}/reset-password"), &json!({})).await.expect(200);
+    assert_eq!(language_of("gus").await, Language::It);
+}
+
+#[tokio::test]
 async fn the_binary_mails_passwords_and_notices_through_smtp() {
     let (home, mut smtp) = (Home::new(), SmtpServer::up());
     let url = smtp.url();
@@ -287,6 +314,7 @@ async fn the_binary_mails_passwords_and_notices_through_smtp() {
         &[&["serve", "--listen", "127.0.0.1:0"], &args[..4]].concat(),
         &GIVEN,
     );
+    command.args(["--sign-in-url", "https://shop.example.com/login?from=mail"]);
     let server = Process::start(&mut command).unwrap();
     assert!(
         server.out().contains(&format!("\nmail: SMTP to 127.0.0.1:{} in clear\n", smtp.port)),
@@ -297,6 +325,8 @@ async fn the_binary_mails_passwords_and_notices_through_smtp() {
     let user = admin.create("fenna").await;
     let welcome = smtp.next();
     let temporary = password_in(text(&welcome, "text"));
+    let link = "\nSign in: https://shop.example.com/login?from=mail\nUsername: fenna\nPassword: ";
+    assert!(text(&welcome, "text").replace('\r', "").contains(link), "{}", text(&welcome, "text"));
     let fenna = server.login("fenna", &temporary).await;
     let body = json!({ "oldPassword": temporary, "newPassword": password_of("fenna") });
     fenna.post("/api/v1/users/self/update-password", &body).await.expect(200);
@@ -438,7 +468,7 @@ async fn without_a_mail_server_each_mail_is_a_file() {
     assert_eq!(mode(home.data().join("mail")), 0o700);
     assert_eq!(mode(home.data().join("mail").join(name)), 0o600);
     assert!(mail.contains("\nTo: =?utf-8?b?") && mail.is_ascii(), "{mail}");
-    assert!(mail.contains("&lt;i&gt;") && mail.matches("<i>").count() == 1, "{mail}");
+    assert!(mail.contains("&#60;i&#62;") && mail.matches("<i>").count() == 1, "{mail}");
     server.login("fenna", &password_in(&mail)).await;
     // The outbox is the one place where the password stood in clear, and it stands there no more.
     let database = rusqlite::Connection::open(home.data().join("tenantry.db")).unwrap();

@@ -10,7 +10,7 @@ use tenantry_store::listing::lists::Position;
 use tenantry_store::tables::groups::{GroupQuery, GroupSort};
 
 use crate::fixtures::{ids, seed, with};
-use crate::harness::{Answer, Person, T, new_user};
+use crate::harness::{Person, T, TestResponse, new_user};
 
 const GROUPS: &str = "/api/v1/groups";
 
@@ -18,7 +18,7 @@ fn path_of(group: i64) -> String {
     format!("{GROUPS}/{group}")
 }
 
-async fn child(admin: &Person<'_>, name: &str, parent: i64) -> Answer {
+async fn child(admin: &Person<'_>, name: &str, parent: i64) -> TestResponse {
     admin.post(GROUPS, &json!({ "name": name, "parentGroupId": parent })).await
 }
 
@@ -59,11 +59,11 @@ async fn c_a_group_is_nested_moved_and_let_out() {
     let before = admin.get(GROUPS).await.expect(200).body;
     for parent in [999, foreign] {
         let body = json!({ "name": "X", "parentGroupId": parent });
-        for answer in [admin.post(GROUPS, &body).await, admin.put(&path_of(id), &body).await] {
-            assert_eq!(answer.expect(400).faults(), ["/parentGroupId unknown-group"]);
+        for response in [admin.post(GROUPS, &body).await, admin.put(&path_of(id), &body).await] {
+            assert_eq!(response.expect(400).faults(), ["/parentGroupId unknown-group"]);
         }
     }
-    for (parent, code) in [(json!("1"), "wrong-type"), (json!(0), "out-of-range"), (json!([]), "wrong-type")]
+    for (parent, code) in [(json!("1x"), "wrong-type"), (json!(0), "out-of-range"), (json!([]), "wrong-type")]
     {
         let body = json!({ "name": "X", "parentGroupId": parent });
         let expected = [format!("/parentGroupId {code}")];
@@ -263,7 +263,7 @@ async fn c_members_are_added_and_removed_in_bulk_all_or_none() {
         (&json!("membership-not-found"), &json!([1, 2]))
     );
     assert_eq!(bulk(delete, json!([1, 9_999])).await.expect(404).body["ids"], json!([9_999]));
-    assert_eq!(bulk(post, json!([1, "2"])).await.expect(400).faults(), ["/1 wrong-type"]);
+    assert_eq!(bulk(post, json!([1, "x"])).await.expect(400).faults(), ["/1 wrong-type"]);
     assert_eq!(group(&admin, editors).await, before);
     let body = json!([1]);
     assert_eq!(

@@ -1,5 +1,5 @@
 //! The OpenAPI document tells the truth: of every operation requests are made from the document, good ones and ones just
-//! beyond what it allows, and no answer may be other than it says, in status, content type, headers and body.
+//! beyond what it allows, and no response may be other than it says, in status, content type, headers and body.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,14 +8,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::fixtures::with;
-use crate::harness::{Answer, Person, T, new_user, password_of};
+use crate::harness::{Person, T, TestResponse, new_user, password_of};
 use schemas::Schemas;
 
 mod schemas;
 
 /// Members and parameters of which more is asked than a schema can say: there must be such a thing, or it must agree with
 /// something else. What conforms may be 400 all the same.
-const MEANINGFUL: [&str; 20] = [
+const MEANINGFUL: [&str; 30] = [
     "action",
     "cursor",
     "evaluations",
@@ -36,6 +36,17 @@ const MEANINGFUL: [&str; 20] = [
     "permissions",
     "resource",
     "subject",
+    // Properties of a client that must agree.
+    "grants",
+    "kind",
+    "partners",
+    "pid",
+    "postLogoutRedirectUris",
+    "redirectUris",
+    "requireConsent",
+    "requirePkce",
+    "scopes",
+    "tokenEndpointAuthMethod",
 ];
 
 /// Operations whose whole body is such a thing: at least a question, one of two members, names of the catalogue.
@@ -86,6 +97,8 @@ struct Walk<'t> {
     admin: Person<'t>,
     operator: Person<'t>,
     robot: (String, String),
+    /// A client with two secrets.
+    client: String,
     /// What stands in paths and bodies, by name.
     things: BTreeMap<&'static str, i64>,
     fresh: Cell<u32>,
@@ -103,10 +116,14 @@ impl<'t> Walk<'t> {
         let gone = admin.create("gone").await["userId"].as_i64().unwrap();
         admin.delete(&format!("/api/v1/users/{gone}")).await.expect(204);
         let (pid, _) = t.other_partner("beside").await;
+        let (client, _) = t.client(1, false).await;
+        let secret = admin.post(&format!("/api/v1/clients/{client}/secrets"), &json!({})).await.expect(201);
+        t.secret(secret.body["clientSecret"].as_str().unwrap());
         let things = BTreeMap::from([
             ("groupId", group),
             ("userId", user["userId"].as_i64().unwrap()),
             ("gone", gone),
+            ("secretId", 1),
             ("pid", pid),
         ]);
         Self {
@@ -115,6 +132,7 @@ impl<'t> Walk<'t> {
             admin,
             operator: t.operator().await,
             robot: t.client(1, true).await,
+            client,
             things,
             fresh: Cell::new(0),
             member: RefCell::default(),
@@ -132,6 +150,9 @@ impl<'t> Walk<'t> {
     async fn base(&self, operation: &Operation, who: &Person<'_>) -> Request {
         let thing = |name: &str| self.things[name];
         let mut request = Request::default();
+        if operation.path.starts_with("/api/v1/branding") {
+            who.put("/api/v1/branding", &crate::branding::branding()).await.expect(200);
+        }
         for parameter in operation.parameters() {
             let name = parameter["name"].as_str().unwrap();
             match (parameter["in"].as_str().unwrap(), name) {
@@ -145,6 +166,14 @@ impl<'t> Walk<'t> {
                         .path
                         .insert(name.to_owned(), list.list()[0]["sessionId"].as_str().unwrap().to_owned());
                     request.path.insert(String::from("userId"), String::from("1"));
+                }
+                ("path", "clientId") => {
+                    // One that can get a second secret, or lose one of two.
+                    let id = match operation.id.starts_with("add_") {
+                        true => self.t.client(1, false).await.0,
+                        false => self.client.clone(),
+                    };
+                    request.path.insert(name.to_owned(), id);
                 }
                 ("path", "objectType") => drop(request.path.insert(name.to_owned(), String::from("SEGMENT"))),
                 ("path", name) => {
@@ -174,6 +203,8 @@ impl<'t> Walk<'t> {
             "bulk_create_users" => body["users"] = json!([new_user(&self.fresh("named"))]),
             "bulk_patch_users" => *body = json!({ "ids": [user], "patch": body["patch"] }),
             "create_group" | "update_group" => body["name"] = json!(self.fresh("Group")),
+            "create_any_client" => drop(body.as_object_mut().unwrap().remove("partners")),
+            "update_any_client" | "patch_any_client" => *body = json!({ "name": "Web shop" }),
             "create_partner" | "update_partner" => body["name"] = json!(self.fresh("Partner")),
             "bulk_delete_users" | "add_members" | "remove_members" => *body = json!([user]),
             "bulk_delete_groups" | "bulk_delete_groups_by_delete" => *body = json!([group]),
@@ -191,7 +222,7 @@ impl<'t> Walk<'t> {
         }
     }
 
-    async fn send(&self, operation: &Operation, request: &Request, who: &Person<'_>) -> Answer {
+    async fn send(&self, operation: &Operation, request: &Request, who: &Person<'_>) -> TestResponse {
         let mut path = operation.path.clone();
         for (name, value) in &request.path {
             let value: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
@@ -209,46 +240,47 @@ impl<'t> Walk<'t> {
             sent = sent.basic_auth(&self.robot.0, Some(&self.robot.1));
         }
         if let (Some(body), Some(kind)) = (&request.body, &request.content_type) {
-            let text = match (kind.as_str(), body) {
+            let bytes = match (kind.as_str(), body) {
+                ("image/png", _) => crate::branding::png(),
                 ("application/x-www-form-urlencoded", Value::Object(members)) => {
                     let text =
                         |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                     let pairs = members.iter().map(|(name, value)| (name, text(value)));
-                    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+                    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().into_bytes()
                 }
-                ("application/x-ndjson" | "text/csv", Value::String(text)) => text.clone(),
-                _ => body.to_string(),
+                ("application/x-ndjson" | "text/csv", Value::String(text)) => text.clone().into_bytes(),
+                _ => body.to_string().into_bytes(),
             };
-            sent = sent.header("content-type", kind).body(text);
+            sent = sent.header("content-type", kind).body(bytes);
         }
         self.sent.set(self.sent.get() + 1);
-        let answer = Answer::of(sent.send().await.unwrap()).await;
-        for name in ["access_token", "refresh_token"] {
-            answer.body[name].as_str().into_iter().for_each(|token| self.t.secret(token));
+        let response = TestResponse::of(sent.send().await.unwrap()).await;
+        for name in ["access_token", "refresh_token", "clientSecret"] {
+            response.body[name].as_str().into_iter().for_each(|token| self.t.secret(token));
         }
-        answer
+        response
     }
 
     fn note(&self, operation: &Operation, what: &str, fault: impl std::fmt::Display) {
         self.found.borrow_mut().insert(format!("{} ({what}): {fault}", operation.id));
     }
 
-    /// Holds an answer against the document.
-    fn hold(&self, operation: &Operation, what: &str, answer: &Answer) {
-        let status = answer.status.as_str();
+    /// Holds a response against the document.
+    fn hold(&self, operation: &Operation, what: &str, response: &TestResponse) {
+        let status = response.status.as_str();
         let note = |fault: String| self.note(operation, what, format!("{status}, {fault}"));
         let Some(said) = operation.document["responses"].get(status) else {
-            return note(format!("is not in the document: {}", answer.text));
+            return note(format!("is not in the document: {}", response.text));
         };
-        let kind = answer.header("content-type").split(';').next().unwrap_or_default().trim();
+        let kind = response.header("content-type").split(';').next().unwrap_or_default().trim();
         match (said["content"].as_object(), kind) {
             (None, "") => {}
             (None, kind) => note(format!("has a body of {kind}")),
             (Some(content), kind) => match content.get(kind) {
                 None => note(format!("{kind:?} is not in the document")),
                 Some(content) if kind == "application/json" || kind.ends_with("+json") => {
-                    if let Some(fault) = self.schemas.fault(&content["schema"], &answer.body, true) {
-                        note(format!("{fault} in {}", answer.text));
+                    if let Some(fault) = self.schemas.fault(&content["schema"], &response.body, true) {
+                        note(format!("{fault} in {}", response.text));
                     }
                 }
                 Some(_) => {}
@@ -257,7 +289,7 @@ impl<'t> Walk<'t> {
         let headers = said["headers"].as_object().unwrap();
         for (name, header) in headers {
             let header = self.schemas.resolve(header);
-            let value = answer.header(name);
+            let value = response.header(name);
             if value.is_empty() {
                 if header["required"] == true {
                     note(format!("{name} is missing"));
@@ -271,14 +303,14 @@ impl<'t> Walk<'t> {
             }
         }
         let known: BTreeSet<String> = headers.keys().map(|name| name.to_lowercase()).collect();
-        for name in SPECIAL.into_iter().filter(|name| answer.headers.contains_key(*name)) {
+        for name in SPECIAL.into_iter().filter(|name| response.headers.contains_key(*name)) {
             if !known.contains(name) {
                 note(format!("the header {name} is not in the document"));
             }
         }
     }
 
-    /// Sends a request and holds its answer against the document: what conforms is not 400, and what does not is refused.
+    /// Sends a request and holds its response against the document: what conforms is not 400, and what does not is refused.
     async fn try_one(
         &self,
         operation: &Operation,
@@ -287,13 +319,13 @@ impl<'t> Walk<'t> {
         what: &str,
         is_good: bool,
     ) {
-        let answer = self.send(operation, request, who).await;
-        self.hold(operation, what, &answer);
-        let status = answer.status.as_u16();
+        let response = self.send(operation, request, who).await;
+        self.hold(operation, what, &response);
+        let status = response.status.as_u16();
         let is_meaningful = MEANINGFUL_BODIES.contains(&operation.id.as_str())
             || MEANINGFUL.iter().any(|name| what.split(' ').any(|word| word == *name));
         if is_good && status == 400 && !is_meaningful {
-            self.note(operation, what, format!("conforms and is refused: {}", answer.text));
+            self.note(operation, what, format!("conforms and is refused: {}", response.text));
         }
         if !is_good && status < 400 {
             self.note(operation, what, format!("does not conform and is accepted: {status}"));
@@ -382,8 +414,8 @@ impl<'t> Walk<'t> {
             let what = format!("body {what}");
             if is_form {
                 // What a grant needs is no matter of its schema.
-                let answer = self.send(operation, &request, who).await;
-                self.hold(operation, &what, &answer);
+                let response = self.send(operation, &request, who).await;
+                self.hold(operation, &what, &response);
             } else {
                 self.try_one(operation, &request, who, &what, is_good).await;
             }
@@ -426,10 +458,10 @@ impl<'t> Walk<'t> {
         // Its own password is changed and its own sessions end only once: these are done at the end.
         let is_once = operation.id.contains("own_password");
         if !is_once {
-            let answer = self.send(operation, &base, &who).await;
-            self.hold(operation, "as described", &answer);
-            if !answer.status.is_success() {
-                self.note(operation, "as described", format!("{} {}", answer.status, answer.text));
+            let response = self.send(operation, &base, &who).await;
+            self.hold(operation, "as described", &response);
+            if !response.status.is_success() {
+                self.note(operation, "as described", format!("{} {}", response.status, response.text));
             }
             self.vary_parameters(operation, &base, &who).await;
             self.vary_body(operation, &base, &who).await;
@@ -438,8 +470,8 @@ impl<'t> Walk<'t> {
             return;
         }
         for (name, person) in [("nobody", self.t.anonymous()), ("a wrong token", self.t.bearer("at.1.x"))] {
-            let answer = self.send(operation, &base, &person).await;
-            self.hold(operation, name, &answer);
+            let response = self.send(operation, &base, &person).await;
+            self.hold(operation, name, &response);
         }
     }
 
@@ -449,13 +481,13 @@ impl<'t> Walk<'t> {
         let mut base = self.base(operation, &who).await;
         if operation.takes("Idempotency-Key") {
             base.headers.push((String::from("Idempotency-Key"), self.fresh("key")));
-            let answer = self.send(operation, &base, &who).await;
-            self.hold(operation, "for the first time", &answer);
+            let response = self.send(operation, &base, &who).await;
+            self.hold(operation, "for the first time", &response);
         }
-        let answer = self.send(operation, &base, &who).await;
-        self.hold(operation, "done", &answer);
-        if operation.id.contains("own_password") && answer.status != 200 {
-            self.note(operation, "done", &answer.text);
+        let response = self.send(operation, &base, &who).await;
+        self.hold(operation, "done", &response);
+        if operation.id.contains("own_password") && response.status != 200 {
+            self.note(operation, "done", &response.text);
         }
     }
 }
@@ -512,9 +544,9 @@ async fn conditions_are_answered_as_described() {
             let who = walk.caller(&operation).await;
             let mut request = walk.base(&operation, &who).await;
             request.headers.push((header.to_owned(), value.to_owned()));
-            let answer = walk.send(&operation, &request, &who).await;
-            assert_eq!(answer.status, status, "{}: {}", operation.id, answer.text);
-            walk.hold(&operation, header, &answer);
+            let response = walk.send(&operation, &request, &who).await;
+            assert_eq!(response.status, status, "{}: {}", operation.id, response.text);
+            walk.hold(&operation, header, &response);
         }
     }
     assert_eq!(walk.found.into_inner(), BTreeSet::new());

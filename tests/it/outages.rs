@@ -8,20 +8,20 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::binary::{TIMEOUT, until};
-use crate::concurrency::answers;
+use crate::concurrency::responses;
 use crate::databases::{is_postgres, parsed};
-use crate::harness::{Answer, Person, T, new_user};
+use crate::harness::{Person, T, TestResponse, new_user};
 use crate::races::Holder;
 
 /// The right answer, or one that says when to come again.
 #[track_caller]
-fn assert_busy_or(answer: &Answer, status: u16) -> bool {
-    if answer.status == status {
+fn assert_busy_or(response: &TestResponse, status: u16) -> bool {
+    if response.status == status {
         return true;
     }
-    assert_eq!(answer.status, 503, "{}", answer.text);
-    assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));
-    assert_eq!(answer.body["code"], "unavailable", "{}", answer.text);
+    assert_eq!(response.status, 503, "{}", response.text);
+    assert!(response.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));
+    assert_eq!(response.body["code"], "unavailable", "{}", response.text);
     false
 }
 
@@ -63,8 +63,8 @@ async fn connections_that_the_server_closes_under_load_cost_no_right_answer() {
                 break;
             }
             let name = format!("user{of}-{n}");
-            let answer = admin.post("/api/v1/users", &new_user(&name)).await;
-            let is_made = assert_busy_or(&answer, 201);
+            let response = admin.post("/api/v1/users", &new_user(&name)).await;
+            let is_made = assert_busy_or(&response, 201);
             made.fetch_add(usize::from(is_made), Ordering::SeqCst);
             outcomes.insert(name, is_made);
         }
@@ -118,12 +118,12 @@ async fn an_unresponsive_database_is_a_503_until_it_recovers() {
         (new_user("fenna"), [("grant_type", "password"), ("username", "a"), ("password", "b")]);
     let nobody = other.anonymous();
     let asked = tokio::time::timeout(TIMEOUT, async {
-        let reads = answers((0..12).map(|_| admin.get("/api/v1/users?page=0")));
-        let writes = answers((0..12).map(|_| admin.post("/api/v1/users", &body)));
+        let reads = responses((0..12).map(|_| admin.get("/api/v1/users?page=0")));
+        let writes = responses((0..12).map(|_| admin.post("/api/v1/users", &body)));
         let (reads, writes, login, ready) =
             tokio::join!(reads, writes, other.token(&form), nobody.get("/readyz"));
-        for answer in reads.iter().chain(&writes).chain([&login]) {
-            assert!(!assert_busy_or(answer, 599));
+        for response in reads.iter().chain(&writes).chain([&login]) {
+            assert!(!assert_busy_or(response, 599));
         }
         assert_eq!(ready.status, 503);
         nobody.get("/healthz").await.expect(200);
@@ -133,8 +133,8 @@ async fn an_unresponsive_database_is_a_503_until_it_recovers() {
     recovers(&admin, "/api/v1/users?page=0").await;
     nobody.get("/readyz").await.expect(200);
     // Nothing was done twice, and nothing by half, of what was on its way.
-    let answer = admin.post("/api/v1/users", &body).await;
-    assert!([201, 409].contains(&answer.status.as_u16()), "{}", answer.text);
+    let response = admin.post("/api/v1/users", &body).await;
+    assert!([201, 409].contains(&response.status.as_u16()), "{}", response.text);
     let found = admin.get("/api/v1/users?username=fenna&page=0").await.expect(200).body;
     assert_eq!((&found["total"], found["list"].as_array().unwrap().len()), (&json!(1), 1));
 }
@@ -162,13 +162,13 @@ async fn a_pool_without_a_free_connection_is_answered_503() {
     };
     let others = async {
         until("the connection is in use", waits).await;
-        let refused = answers((0..5).map(|n| {
+        let refused = responses((0..5).map(|n| {
             let (admin, body) = (admin.clone(), new_user(&format!("joe{n}")));
             async move { admin.post("/api/v1/users", &body).await }
         }))
         .await;
-        for answer in &refused {
-            assert!(!assert_busy_or(answer, 599), "{}", answer.text);
+        for response in &refused {
+            assert!(!assert_busy_or(response, 599), "{}", response.text);
         }
         // Reading has a connection of its own.
         admin.get("/api/v1/users?page=0").await.expect(200);

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::binary::until;
 use crate::databases::is_postgres;
-use crate::harness::{ADMIN_PASSWORD, Answer, Person, T, new_user};
+use crate::harness::{ADMIN_PASSWORD, Person, T, TestResponse, new_user};
 use tenantry_core::model::PartnerId;
 use tenantry_passwords::Whose;
 use tenantry_store::access::system_within;
@@ -18,10 +18,10 @@ use tenantry_store::engine::tx::Outcome;
 const FLOOD: usize = 5_000;
 
 #[track_caller]
-fn assert_come_again(answer: &Answer, what: &str) {
-    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "1"), "{}", answer.text);
-    assert_eq!(answer.body["code"], "unavailable");
-    assert!(answer.body["detail"].as_str().unwrap().starts_with(what), "{}", answer.text);
+fn assert_come_again(response: &TestResponse, what: &str) {
+    assert_eq!((response.status.as_u16(), response.header("retry-after")), (503, "1"), "{}", response.text);
+    assert_eq!(response.body["code"], "unavailable");
+    assert!(response.body["detail"].as_str().unwrap().starts_with(what), "{}", response.text);
 }
 
 /// Work that lasts until it is released.
@@ -41,9 +41,9 @@ async fn until_refused(all: &mut JoinSet<bool>) {
 /// Asks as somebody of another partner, whose request is taken and waits while the flood's are refused.
 async fn asks_meanwhile(
     other: Person<'_>,
-    ask: impl AsyncFn(&Person<'_>) -> Answer,
+    ask: impl AsyncFn(&Person<'_>) -> TestResponse,
     meanwhile: impl Future<Output = ()>,
-) -> Answer {
+) -> TestResponse {
     tokio::join!(ask(&other), meanwhile).0
 }
 
@@ -79,8 +79,8 @@ async fn writes_beyond_the_queue_are_refused_and_a_neighbours_is_taken() {
 
     let refused = async {
         for n in 0..20 {
-            let answer = admin.post("/api/v1/users/", &new_user(&format!("refused{n}"))).await;
-            assert_come_again(&answer, "too many writes are waiting");
+            let response = admin.post("/api/v1/users/", &new_user(&format!("refused{n}"))).await;
+            assert_come_again(&response, "too many writes are waiting");
         }
         // Reads do not wait for the writer.
         admin.get("/api/v1/users/?pageSize=1").await.expect(200);
@@ -122,8 +122,8 @@ async fn searches_beyond_the_queue_are_refused_and_a_neighbours_is_taken() {
     }
     until_refused(&mut flood).await;
     let refused = async {
-        let answer = admin.get("/api/v1/users/?search=ada").await;
-        assert_come_again(&answer, "too many searches and lists are waiting");
+        let response = admin.get("/api/v1/users/?search=ada").await;
+        assert_come_again(&response, "too many searches and lists are waiting");
         // A read of one user does not wait for scans.
         admin.get("/api/v1/self").await.expect(200);
         drop(releases);

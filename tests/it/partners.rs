@@ -17,8 +17,8 @@ fn new_partner(name: &str, admin: &str) -> Value {
 }
 
 async fn create(operator: &Person<'_>, name: &str, admin: &str) -> i64 {
-    let answer = operator.post(PARTNERS, &new_partner(name, admin)).await.expect(201);
-    answer.body["pid"].as_i64().unwrap()
+    let response = operator.post(PARTNERS, &new_partner(name, admin)).await.expect(201);
+    response.body["pid"].as_i64().unwrap()
 }
 
 fn path(pid: i64) -> String {
@@ -33,10 +33,10 @@ async fn a_partner_is_created_with_its_admin() {
         "name": "Example Ltd", "adminUsername": "olga@example.com", "adminEmail": "olga@example.com",
         "adminFirstName": "Olga", "adminLastName": "Ó Ceallaigh",
     });
-    let answer = operator.post(PARTNERS, &body).await.expect(201);
-    assert_eq!(answer.header("location"), "/operator/v1/partners/2");
+    let response = operator.post(PARTNERS, &body).await.expect(201);
+    assert_eq!(response.header("location"), "/operator/v1/partners/2");
     assert_eq!(
-        answer.body,
+        response.body,
         json!({
             "pid": 2, "name": "Example Ltd", "suspended": false, "users": 1, "createdAt": "2026-11-23T09:00:00.000Z",
             "admin": with(&nulls(), json!({
@@ -46,7 +46,7 @@ async fn a_partner_is_created_with_its_admin() {
             })),
         })
     );
-    let mut partner = answer.body;
+    let mut partner = response.body;
     partner.as_object_mut().unwrap().remove("admin");
     assert_eq!(operator.get(&path(2)).await.expect(200).body, partner);
 
@@ -68,9 +68,9 @@ async fn a_partner_is_created_with_its_admin() {
 #[tokio::test]
 async fn names_are_admin_unless_given() {
     let t = T::start().await;
-    let answer = t.operator().await.post(PARTNERS, &new_partner("Example", "olga")).await.expect(201);
+    let response = t.operator().await.post(PARTNERS, &new_partner("Example", "olga")).await.expect(201);
     assert_eq!(
-        (&answer.body["admin"]["firstName"], &answer.body["admin"]["lastName"]),
+        (&response.body["admin"]["firstName"], &response.body["admin"]["lastName"]),
         (&json!("Admin"), &json!("Admin"))
     );
 }
@@ -86,9 +86,9 @@ async fn names_and_usernames_that_are_taken_are_conflicts_and_leave_nothing() {
         (new_partner("Other", "OLGA"), "username-taken", "/adminUsername"),
         (new_partner("Other", "admin"), "username-taken", "/adminUsername"),
     ] {
-        let answer = operator.post(PARTNERS, &body).await.expect(409);
-        assert_eq!(answer.body["code"], code, "{body}");
-        assert_eq!(answer.faults(), [format!("{field} {code}")], "{body}");
+        let response = operator.post(PARTNERS, &body).await.expect(409);
+        assert_eq!(response.body["code"], code, "{body}");
+        assert_eq!(response.faults(), [format!("{field} {code}")], "{body}");
     }
     assert_eq!(operator.get(PARTNERS).await.expect(200).body["total"], 2);
     assert_eq!(t.mails().await.len(), 1, "only the first one was mailed");
@@ -102,13 +102,13 @@ async fn names_and_usernames_that_are_taken_are_conflicts_and_leave_nothing() {
 async fn faults_of_a_create_are_all_listed() {
     let t = T::start().await;
     let operator = t.operator().await;
-    let answer = operator.post(PARTNERS, &json!({})).await.expect(400);
-    assert_eq!(answer.faults(), ["/name required", "/adminUsername required", "/adminEmail required"]);
+    let response = operator.post(PARTNERS, &json!({})).await.expect(400);
+    assert_eq!(response.faults(), ["/name required", "/adminUsername required", "/adminEmail required"]);
     let body = json!({
         "name": "", "adminUsername": "a b", "adminEmail": "x", "adminFirstName": null, "adminLastName": 1, "more": 1,
     });
-    let answer = operator.post(PARTNERS, &body).await.expect(400);
-    let fields: Vec<_> = answer.faults().iter().map(|f| f.split(' ').next().unwrap().to_owned()).collect();
+    let response = operator.post(PARTNERS, &body).await.expect(400);
+    let fields: Vec<_> = response.faults().iter().map(|f| f.split(' ').next().unwrap().to_owned()).collect();
     assert_eq!(
         fields,
         ["/name", "/adminUsername", "/adminEmail", "/adminFirstName", "/adminLastName", "/more"]
@@ -124,15 +124,15 @@ async fn only_an_operator_token_is_good_here() {
     let robot = t.client(1, true).await;
     let (admin, account) = (t.admin().await, t.technical_account(&robot).await);
     for person in [t.anonymous(), admin.clone(), account, t.bearer("op.x"), t.bearer("")] {
-        for answer in [
+        for response in [
             person.get(PARTNERS).await,
             person.get(&path(pid)).await,
             person.post(PARTNERS, &new_partner("Other", "other")).await,
             person.patch(&path(pid), &json!({ "suspended": true })).await,
             person.delete(&path(pid)).await,
         ] {
-            assert_eq!(answer.status, 401, "{}", answer.text);
-            let challenge = answer.header("www-authenticate");
+            assert_eq!(response.status, 401, "{}", response.text);
+            let challenge = response.header("www-authenticate");
             let expected = if person.token.is_some() {
                 r#"Bearer realm="oauth", error="invalid_token""#
             } else {
@@ -171,8 +171,8 @@ async fn the_list_is_paged_and_searched() {
         create(&operator, &format!("Partner {n:02} 100%"), &format!("olga{n}")).await;
     }
     create(&operator, "Straßenbahn_x", "olga-s").await;
-    let names = |answer: &crate::harness::Answer| -> Vec<String> {
-        answer.list().iter().map(|p| p["name"].as_str().unwrap().to_owned()).collect()
+    let names = |response: &crate::harness::TestResponse| -> Vec<String> {
+        response.list().iter().map(|p| p["name"].as_str().unwrap().to_owned()).collect()
     };
     let first = operator.get(PARTNERS).await.expect(200);
     assert_eq!(
@@ -239,23 +239,23 @@ async fn a_partner_is_renamed() {
     let t = T::start().await;
     let operator = t.operator().await;
     let (one, two) = (create(&operator, "One", "olga").await, create(&operator, "Two", "otto").await);
-    let answer = operator.patch(&path(one), &json!({ "name": "Uno" })).await.expect(200);
-    assert_eq!((&answer.body["name"], &answer.body["users"]), (&json!("Uno"), &json!(1)));
+    let response = operator.patch(&path(one), &json!({ "name": "Uno" })).await.expect(200);
+    assert_eq!((&response.body["name"], &response.body["users"]), (&json!("Uno"), &json!(1)));
     // Its own name in other letters is no conflict, another's is.
     operator.patch(&path(one), &json!({ "name": "UNO" })).await.expect(200);
-    let answer = operator.patch(&path(two), &json!({ "name": "uno" })).await.expect(409);
+    let response = operator.patch(&path(two), &json!({ "name": "uno" })).await.expect(409);
     assert_eq!(
-        (&answer.body["code"], answer.faults()),
+        (&response.body["code"], response.faults()),
         (&json!("partner-name-taken"), vec![String::from("/name partner-name-taken")])
     );
     assert_eq!(operator.get(&path(two)).await.expect(200).body["name"], "Two");
     // Nothing named, nothing changed.
     assert_eq!(operator.patch(&path(two), &json!({})).await.expect(200).body["name"], "Two");
-    let answer = operator
+    let response = operator
         .patch(&path(two), &json!({ "name": null, "suspended": "perhaps", "pid": 7 }))
         .await
         .expect(400);
-    assert_eq!(answer.faults().len(), 3);
+    assert_eq!(response.faults().len(), 3);
 }
 
 #[tokio::test]
@@ -269,16 +269,16 @@ async fn users_of_a_suspended_partner_have_no_access_until_it_is_resumed() {
     for one in [&olga, &person] {
         one.get(SELF).await.expect(200);
     }
-    let answer = operator.patch(&path(pid), &json!({ "suspended": true })).await.expect(200);
-    assert_eq!(answer.body["suspended"], true);
+    let response = operator.patch(&path(pid), &json!({ "suspended": true })).await.expect(200);
+    assert_eq!(response.body["suspended"], true);
     for one in [&olga, &person] {
-        let answer = one.get(SELF).await.expect(401);
-        assert!(answer.header("www-authenticate").contains("invalid_token"));
+        let response = one.get(SELF).await.expect(401);
+        assert!(response.header("www-authenticate").contains("invalid_token"));
     }
     for (username, password) in [("other-admin", password_of("other-admin")), ("fenna", temporary.clone())] {
-        let answer = t.try_login(username, &password).await.expect(400);
+        let response = t.try_login(username, &password).await.expect(400);
         assert_eq!(
-            answer.body,
+            response.body,
             json!({ "error": "invalid_grant", "error_description": "wrong username or password" })
         );
     }
@@ -311,8 +311,8 @@ async fn a_partner_with_users_is_deleted_only_with_force() {
     olga.create_with(&user).await;
     let temporary = t.mailed_password("fenna").await;
     for query in ["", "?force=false"] {
-        let answer = operator.delete(&format!("{}{query}", path(pid))).await.expect(409);
-        assert_eq!(answer.body["code"], "partner-not-empty");
+        let response = operator.delete(&format!("{}{query}", path(pid))).await.expect(409);
+        assert_eq!(response.body["code"], "partner-not-empty");
     }
     assert_eq!(
         operator.delete(&format!("{}?forse=true", path(pid))).await.expect(400).faults(),
@@ -388,7 +388,7 @@ async fn b17_ids_that_name_no_partner() {
     let t = T::start().await;
     let operator = t.operator().await;
     for id in ["0", "-1", "7", "x", "1.0", "9223372036854775808", "%31x"] {
-        let answer = operator.get(&format!("{PARTNERS}/{id}")).await.expect(404);
-        assert_eq!(answer.body["code"], "partner-not-found", "{id}");
+        let response = operator.get(&format!("{PARTNERS}/{id}")).await.expect(404);
+        assert_eq!(response.body["code"], "partner-not-found", "{id}");
     }
 }

@@ -40,18 +40,18 @@ async fn only_given_fields_change() {
         if patch["groups"] == json!([two, one]) {
             expected["groups"] = json!([one, two]);
         }
-        let answer = admin.patch(&path, &patch).await.expect(200);
+        let response = admin.patch(&path, &patch).await.expect(200);
         if expected != before {
-            expected["updatedAt"] = answer.body["updatedAt"].clone();
+            expected["updatedAt"] = response.body["updatedAt"].clone();
             assert_ne!(expected["updatedAt"], before["updatedAt"], "{patch}");
         }
-        assert_eq!(answer.body, expected, "{patch}");
+        assert_eq!(response.body, expected, "{patch}");
         assert_eq!(admin.get(&path).await.expect(200).body, expected);
     }
     // As a merge patch, as RFC 7396 names it.
     let body = Some(br#"{"lastName":"Last"}"#.to_vec());
-    let answer = admin.send(Method::PATCH, &path, body, "application/merge-patch+json").await;
-    assert_eq!(answer.expect(200).body["lastName"], "Last");
+    let response = admin.send(Method::PATCH, &path, body, "application/merge-patch+json").await;
+    assert_eq!(response.expect(200).body["lastName"], "Last");
 }
 
 #[tokio::test]
@@ -96,9 +96,9 @@ async fn members_patch_themselves_but_not_their_rights() {
     let (_, fenna) = t.member("fenna").await;
     let own = fenna.get("/self").await.expect(200).body;
     for path in ["/self", "/users/self", "/v1/self/", "/api/v1/users/self"] {
-        let answer = fenna.patch(path, &json!({ "title": path })).await.expect(200);
-        assert_eq!(answer.body["title"], path);
-        assert_eq!(answer.body["lastName"], own["lastName"]);
+        let response = fenna.patch(path, &json!({ "title": path })).await.expect(200);
+        assert_eq!(response.body["title"], path);
+        assert_eq!(response.body["lastName"], own["lastName"]);
     }
     let refused = fenna.patch("/self", &json!({ "isAdmin": true, "groups": [1], "externalId": "x" })).await;
     assert_eq!(
@@ -109,7 +109,7 @@ async fn members_patch_themselves_but_not_their_rights() {
     // A changed address is told to the old one (B25).
     fenna.patch("/self", &json!({ "email": "new@example.com" })).await.expect(200);
     let told = t.mails_to("fenna@example.com").await;
-    assert!(told.iter().any(|m| matches!(m.email.what, tenantry_mail::EmailContent::EmailChanged { .. })));
+    assert!(told.iter().any(|m| matches!(m.content, tenantry_mail::EmailContent::EmailChanged { .. })));
 }
 
 #[tokio::test]
@@ -119,17 +119,17 @@ async fn groups_are_patched() {
     let id = admin.create_group("Editors").await;
     admin.create_group("Taken").await;
     let path = format!("/api/v1/groups/{id}");
-    let answer = admin.patch(&path, &json!({ "description": "May edit" })).await.expect(200).body;
-    assert_eq!((&answer["name"], &answer["description"]), (&json!("Editors"), &json!("May edit")));
-    let answer = admin.patch(&path, &json!({ "name": "Writers" })).await.expect(200).body;
-    assert_eq!((&answer["name"], &answer["description"]), (&json!("Writers"), &json!("May edit")));
-    assert_eq!(admin.patch(&path, &json!({})).await.expect(200).body, answer);
-    assert_eq!(admin.patch(&path, &answer).await.expect(200).body, answer);
+    let response = admin.patch(&path, &json!({ "description": "May edit" })).await.expect(200).body;
+    assert_eq!((&response["name"], &response["description"]), (&json!("Editors"), &json!("May edit")));
+    let response = admin.patch(&path, &json!({ "name": "Writers" })).await.expect(200).body;
+    assert_eq!((&response["name"], &response["description"]), (&json!("Writers"), &json!("May edit")));
+    assert_eq!(admin.patch(&path, &json!({})).await.expect(200).body, response);
+    assert_eq!(admin.patch(&path, &response).await.expect(200).body, response);
     admin.patch(&path, &json!({ "name": "taken" })).await.expect(409);
     let faults =
         admin.patch(&path, &json!({ "name": null, "users": [1], "x": 1 })).await.expect(400).faults();
     assert_eq!(faults, ["/name wrong-type", "/users read-only", "/x unknown-field"]);
-    assert_eq!(admin.get(&path).await.expect(200).body, answer);
+    assert_eq!(admin.get(&path).await.expect(200).body, response);
     let kinds: Vec<Value> = admin.events().await.into_iter().map(|e| e["type"].clone()).collect();
     assert_eq!(kinds.iter().filter(|kind| **kind == "group.updated").count(), 2);
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::databases::is_postgres;
 use crate::fixtures::with;
-use crate::harness::{Answer, Person, T, new_user};
+use crate::harness::{Person, T, TestResponse, new_user};
 
 const GROUPS: &str = "/api/v1/groups";
 
@@ -35,7 +35,7 @@ fn replace(
     group: i64,
     list: &Value,
     if_match: Option<&str>,
-) -> tokio::task::JoinHandle<Answer> {
+) -> tokio::task::JoinHandle<TestResponse> {
     let request = by
         .request(Method::PUT, &path(group))
         .header("content-type", "application/json")
@@ -44,7 +44,7 @@ fn replace(
         Some(tag) => request.header("if-match", tag),
         None => request,
     };
-    tokio::spawn(async move { Answer::of(request.send().await.unwrap()).await })
+    tokio::spawn(async move { TestResponse::of(request.send().await.unwrap()).await })
 }
 
 /// The states of all unsettled changes, and how many steps each has written.
@@ -94,8 +94,8 @@ async fn decisions(admin: &Person<'_>, user: i64, asked: &[(&str, i64)]) -> Vec<
         })
         .collect();
     let body = json!({ "subject": { "type": "user", "id": user.to_string() }, "evaluations": evaluations });
-    let answer = admin.post("/access/v1/evaluations", &body).await.expect(200);
-    let decisions = answer.body["evaluations"].as_array().unwrap();
+    let response = admin.post("/access/v1/evaluations", &body).await.expect(200);
+    let decisions = response.body["evaluations"].as_array().unwrap();
     decisions.iter().map(|decision| decision["decision"].as_bool().unwrap()).collect()
 }
 
@@ -152,8 +152,8 @@ async fn a_large_list_is_switched_atomically_for_every_reader() {
     let mut looks = Vec::new();
     let look = async || looks.push((unsettled(&t), seen(&admin, group, user).await));
     step_by_step(&t, || put.is_finished(), look).await;
-    let answer = put.await.unwrap().expect(200);
-    assert_eq!(answer.body, new);
+    let response = put.await.unwrap().expect(200);
+    assert_eq!(response.body, new);
     let after = seen(&admin, group, user).await;
     assert_eq!(after["list"], new);
     assert_settled(&t);
@@ -291,12 +291,12 @@ async fn a_dry_run_does_not_enter_the_writer() {
         tokio::task::yield_now().await;
     }
     let dry = format!("{}?dryRun=true", path(group));
-    let answer = admin.put(&dry, &next).await.expect(200);
-    assert_eq!((&answer.body["status"], &answer.body["result"]), (&json!(200), &next));
+    let response = admin.put(&dry, &next).await.expect(200);
+    assert_eq!((&response.body["status"], &response.body["result"]), (&json!(200), &next));
     let tag = async |tag: String| {
         let request = admin.request(Method::PUT, &dry).header("if-match", tag);
         let request = request.header("content-type", "application/json").body(next.to_string());
-        Answer::of(request.send().await.unwrap()).await
+        TestResponse::of(request.send().await.unwrap()).await
     };
     let present = admin.get(&format!("{GROUPS}/{group}")).await.header("etag").to_owned();
     tag(present).await.expect(200);
@@ -307,5 +307,5 @@ async fn a_dry_run_does_not_enter_the_writer() {
     busy.await.unwrap().unwrap();
     assert_eq!(admin.get(&path(group)).await.expect(200).body, old);
     // What it told is what happens.
-    assert_eq!(admin.put(&path(group), &next).await.expect(200).body, answer.body["result"]);
+    assert_eq!(admin.put(&path(group), &next).await.expect(200).body, response.body["result"]);
 }

@@ -13,7 +13,7 @@ use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::evaluations::{self, Question};
 
 use crate::fixtures::with;
-use crate::harness::{Answer, Person, T, new_user};
+use crate::harness::{Person, T, TestResponse, new_user};
 
 const GROUPS: &str = "/api/v1/groups";
 const EVALUATION: &str = "/access/v1/evaluation";
@@ -28,22 +28,22 @@ fn question(user: &Value, action: &str, object_type: &str, id: &Value) -> Value 
 
 /// Whether a user may do something to a segment.
 async fn may(person: &Person<'_>, user: i64, action: &str, segment: &Value) -> bool {
-    let answer =
+    let response =
         person.post(EVALUATION, &question(&json!(user.to_string()), action, "SEGMENT", segment)).await;
-    let answer = answer.expect(200);
-    assert_eq!(answer.body.as_object().unwrap().len(), 1, "{}", answer.text);
-    answer.body["decision"].as_bool().unwrap()
+    let response = response.expect(200);
+    assert_eq!(response.body.as_object().unwrap().len(), 1, "{}", response.text);
+    response.body["decision"].as_bool().unwrap()
 }
 
 fn entry(object_type: &str, id: Value, permissions: Value) -> Value {
     json!({ "objectType": object_type, "objectId": id, "permissions": permissions })
 }
 
-async fn give(admin: &Person<'_>, group: i64, list: Value) -> Answer {
+async fn give(admin: &Person<'_>, group: i64, list: Value) -> TestResponse {
     admin.put(&format!("{GROUPS}/{group}/permissions"), &list).await
 }
 
-async fn wildcards(admin: &Person<'_>, group: i64, names: Value) -> Answer {
+async fn wildcards(admin: &Person<'_>, group: i64, names: Value) -> TestResponse {
     admin.put(&format!("{GROUPS}/{group}/wildcards"), &names).await
 }
 
@@ -98,8 +98,8 @@ async fn c_the_catalogue_is_the_contracts() {
         }
     }
     for name in ["segment", "NONE", "%FF"] {
-        let answer = admin.get(&format!("/api/v1/permissionable-object-types/{name}")).await.expect(404);
-        assert_eq!(answer.body["code"], "object-type-not-found");
+        let response = admin.get(&format!("/api/v1/permissionable-object-types/{name}")).await.expect(404);
+        assert_eq!(response.body["code"], "object-type-not-found");
     }
 }
 
@@ -196,12 +196,12 @@ async fn c_what_is_wrong_with_a_list_is_told() {
     // A group that is not the partner's: 400 here, as the source prints.
     for id in [json!(999), json!(foreign), json!("x"), json!(0)] {
         let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
-        for answer in [
+        for response in [
             admin.get(&format!("{GROUPS}/{id}/permissions")).await,
             admin.put(&format!("{GROUPS}/{id}/permissions"), &good).await,
             admin.put(&format!("{GROUPS}/{id}/wildcards"), &json!(["VIEW_TAGS"])).await,
         ] {
-            assert_eq!(answer.expect(400).faults(), ["groupId unknown-group"]);
+            assert_eq!(response.expect(400).faults(), ["groupId unknown-group"]);
         }
     }
     for (names, faults) in [
@@ -223,15 +223,15 @@ async fn c_wildcards_are_given_by_name_and_answer_the_group() {
     let user = user_in(&admin, "ada", json!([group])).await;
     let seen = admin.events().await.len();
     let given = json!(["VIEW_TAGS", "EDIT_ALL_SEGMENTS", "VIEW_ALL_SEGMENTS", "VIEW_TAGS"]);
-    let answer = wildcards(&admin, group, given).await.expect(200).body;
+    let response = wildcards(&admin, group, given).await.expect(200).body;
     // In the catalogue's order.
-    assert_eq!(answer["wildcards"], json!(["VIEW_ALL_SEGMENTS", "EDIT_ALL_SEGMENTS", "VIEW_TAGS"]));
-    assert_eq!(answer["users"], json!([user]));
-    assert_eq!(admin.get(&format!("{GROUPS}/{group}")).await.expect(200).body, answer);
-    assert_eq!(admin.get(GROUPS).await.expect(200).body, json!([answer]));
+    assert_eq!(response["wildcards"], json!(["VIEW_ALL_SEGMENTS", "EDIT_ALL_SEGMENTS", "VIEW_TAGS"]));
+    assert_eq!(response["users"], json!([user]));
+    assert_eq!(admin.get(&format!("{GROUPS}/{group}")).await.expect(200).body, response);
+    assert_eq!(admin.get(GROUPS).await.expect(200).body, json!([response]));
     // What was read can be written back; another list is no field of a group.
-    admin.put(&format!("{GROUPS}/{group}"), &answer).await.expect(200);
-    let other = with(&answer, json!({ "wildcards": [] }));
+    admin.put(&format!("{GROUPS}/{group}"), &response).await.expect(200);
+    let other = with(&response, json!({ "wildcards": [] }));
     assert_eq!(
         admin.put(&format!("{GROUPS}/{group}"), &other).await.expect(400).faults(),
         ["/wildcards read-only"]
@@ -288,8 +288,8 @@ async fn c_each_wildcard_grants_what_the_contract_says() {
                 }
             }
             let body = json!({ "subject": { "type": "user", "id": user }, "evaluations": asked });
-            let answer = admin.post("/access/v1/evaluations", &body).await.expect(200).body;
-            assert_eq!(answer, json!({ "evaluations": expected }), "{name}");
+            let response = admin.post("/access/v1/evaluations", &body).await.expect(200).body;
+            assert_eq!(response, json!({ "evaluations": expected }), "{name}");
         }
     }
 }
@@ -397,8 +397,8 @@ async fn c_who_may_ask_about_whom() {
         json!(1.5),
     ];
     for other in &strangers {
-        let answer = fenna.post(EVALUATION, &ask(other.clone())).await.expect(403);
-        assert_eq!(answer.body["code"], "not-yourself", "{other}");
+        let response = fenna.post(EVALUATION, &ask(other.clone())).await.expect(403);
+        assert_eq!(response.body["code"], "not-yourself", "{other}");
         let batch = json!({ "evaluations": [ask(json!(id)), ask(other.clone())],
             "options": { "evaluations_semantic": "permit_on_first_permit" } });
         fenna.post("/access/v1/evaluations", &batch).await.expect(403);
@@ -412,10 +412,10 @@ async fn c_who_may_ask_about_whom() {
             person.post(EVALUATION, &ask(json!(id))).await.expect(200).body,
             json!({ "decision": true })
         );
-        // Another partner's user, an unknown one and a non-number are one answer, with and without the reason.
+        // Another partner's user, an unknown one and a non-number are one response, with and without the reason.
         for explain in ["", "?explain=true"] {
             for other in strangers.iter().skip(2) {
-                let answer =
+                let response =
                     person.post(&format!("{EVALUATION}{explain}"), &ask(other.clone())).await.expect(200);
                 let expected = match explain {
                     "" => json!({ "decision": false }),
@@ -423,7 +423,7 @@ async fn c_who_may_ask_about_whom() {
                         json!({ "decision": false, "context": { "reason": "unknown-subject", "sources": [] } })
                     }
                 };
-                assert_eq!(answer.body, expected, "{other}");
+                assert_eq!(response.body, expected, "{other}");
             }
         }
     }
@@ -466,8 +466,8 @@ async fn c_nobody_of_a_suspended_partner_has_any_permission() {
             action: String::from("READ"),
             wildcards: vec![String::from("VIEW_ALL_SEGMENTS")],
         };
-        let read = move |tx: &mut Tx<'_, Admin>| evaluations::find_answer(tx, UserId(user), &question);
-        t.app.store.read(&rights, read).await.unwrap().map(|answer| answer.is_granted)
+        let read = move |tx: &mut Tx<'_, Admin>| evaluations::find_facts(tx, UserId(user), &question);
+        t.app.store.read(&rights, read).await.unwrap().map(|response| response.is_granted)
     };
     assert_eq!(holds().await, Some(true));
     let operator = t.operator().await;

@@ -8,7 +8,7 @@ use tenantry_core::clock::{DAY, HOUR, MINUTE};
 
 use crate::databases::is_postgres;
 use crate::fixtures::with;
-use crate::harness::{Answer, Person, T, new_user, password_of};
+use crate::harness::{Person, T, TestResponse, new_user, password_of};
 use crate::user_fields::blanked;
 
 const DELETED: &str = "/api/v1/users/deleted";
@@ -96,13 +96,13 @@ async fn start(deleted_user_days: u32) -> T {
     .await
 }
 
-async fn send_once(person: &Person<'_>, path: &str, key: &str, body: &Value) -> Answer {
+async fn send_once(person: &Person<'_>, path: &str, key: &str, body: &Value) -> TestResponse {
     let request = person.request(Method::POST, path).header("idempotency-key", key).json(body);
-    Answer::of(request.send().await.unwrap()).await
+    TestResponse::of(request.send().await.unwrap()).await
 }
 
 /// A login from the address and with the agent of [`VALUES`].
-async fn login(t: &T, username: &str, password: &str) -> Answer {
+async fn login(t: &T, username: &str, password: &str) -> TestResponse {
     t.secret(password);
     let form = [
         ("grant_type", "password"),
@@ -114,11 +114,11 @@ async fn login(t: &T, username: &str, password: &str) -> Answer {
     let request = t.anonymous().request(Method::POST, "/oauth/token");
     let request = request.header("x-forwarded-for", "203.0.113.77").header("user-agent", "needle-agent/1.0");
     let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
-    let answer = Answer::of(request.send().await.unwrap()).await;
+    let response = TestResponse::of(request.send().await.unwrap()).await;
     for name in ["access_token", "refresh_token"] {
-        answer.body[name].as_str().into_iter().for_each(|token| t.secret(token));
+        response.body[name].as_str().into_iter().for_each(|token| t.secret(token));
     }
-    answer
+    response
 }
 
 fn person() -> Value {
@@ -155,6 +155,11 @@ async fn leave_traces(t: &T) -> i64 {
     for asked in [json!({ "username": "quixotina" }), json!({ "email": "moved-quagga@example.com" })] {
         t.anonymous().post("/api/v1/users/forgot-password", &asked).await.expect(202);
     }
+    // The same from the pages, and a link that verifies the address.
+    t.tab().submit("/forgot-username", &[("who", "moved-quagga@example.com")]).await.expect(303);
+    let tab = t.tab();
+    tab.sign_in("quixotina", &password_of("quixotina")).await.expect(303);
+    tab.submit_from("/account", "/account/verify-email", &[]).await.to("/account?done=link");
     assert_eq!(found_in_tables(t), VALUES, "else this test shows nothing");
     id
 }
@@ -197,7 +202,7 @@ async fn erasure_by_an_admin_leaves_nothing_of_the_user() {
     assert_nothing_in_tables(&t, "erased");
     assert_nothing_in_files(&t, "erased").await;
     assert_events_stay(&t, id).await;
-    // The answers that showed it are gone, and what they were about is not done again.
+    // The responses that showed it are gone, and what they were about is not done again.
     let admin = t.admin().await;
     let again = send_once(&admin, "/api/v1/users", "create", &person()).await.expect(409);
     assert_eq!(again.body["code"], "answer-erased");
@@ -214,7 +219,7 @@ async fn erasure_by_an_admin_leaves_nothing_of_the_user() {
     }
 }
 
-/// Without the worker: what an admin erases is blank in the answer's own transaction.
+/// Without the worker: what an admin erases is blank in the response's own transaction.
 #[tokio::test]
 async fn erasure_by_an_admin_blanks_events_at_once() {
     let t = start(30).await;
@@ -371,7 +376,10 @@ async fn addresses(t: &T, id: i64) -> Vec<Value> {
 #[tokio::test]
 async fn addresses_are_removed_thirty_days_after_the_end_of_their_session() {
     // Sessions that would last for a year.
-    let t = T::with(|config| config.refresh_token_seconds = 365 * 86_400).await;
+    let t = T::with(|config| {
+        (config.refresh_token_seconds, config.refresh_reuse_seconds) = (365 * 86_400, 0);
+    })
+    .await;
     let (id, fenna) = t.member("fenna").await;
     let admin = t.admin().await;
     let before = addresses(&t, id).await.len();
@@ -453,9 +461,9 @@ async fn addresses_of_sessions_that_ended_with_their_user_or_client_are_removed(
     let admin = t.admin().await;
     admin.delete(&format!("/api/v1/users/{fenna}")).await.expect(204);
     let (by, client) = (tenantry_store::access::Operator::of_this_machine(), robot.0.clone());
-    let within = by.within(tenantry_core::model::PartnerId(1));
-    tenantry_domain::unit::write(&t.app.store, &within, move |tx| {
-        tenantry_domain::clients::revoke(tx, &client)
+    let admin_of = by.as_admin_of(tenantry_core::model::PartnerId(1));
+    tenantry_domain::unit::write(&t.app.store, &admin_of, move |tx| {
+        tenantry_domain::client_changes::revoke(tx, &client)
     })
     .await
     .unwrap();

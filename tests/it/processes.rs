@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use tenantry_core::clock::{Clock, DAY, HOUR, MINUTE};
 use tenantry_core::model::PartnerId;
-use tenantry_domain::{clients, outbox, unit};
+use tenantry_domain::{client_changes, outbox, unit};
 use tenantry_mail::Mailer;
 use tenantry_store::access::{Operator, nobody};
 use tenantry_store::tables::login_failures;
@@ -21,7 +21,7 @@ use crate::proxy::Proxy;
 
 const SELF: &str = "/api/v1/users/self";
 
-/// Asks until the answer has this status, which it must have soon and then keep.
+/// Asks until the response has this status, which it must have soon and then keep.
 async fn comes_to(person: &Person<'_>, path: &str, status: u16) {
     let asked = async {
         while person.get(path).await.status != status {
@@ -45,7 +45,7 @@ fn changed(user: &Value, change: Value) -> Value {
     with(&without(user, &["createdAt", "updatedAt", "lastLoginAt"]), change)
 }
 
-/// A person at the other process, known to it: the answer comes from memory by now.
+/// A person at the other process, known to it: the response comes from memory by now.
 async fn known<'t>(other: &'t T, person: &Person<'_>, path: &str) -> Person<'t> {
     believes(other, true).await;
     let there = other.bearer(person.token.as_deref().unwrap());
@@ -134,8 +134,8 @@ async fn rights_granted_and_revoked_here_take_effect_there() {
     let client = t.client(1, true).await;
     let robot = known(&other, &t.technical_account(&client).await, users).await;
     let (by, client_id) = (Operator::of_this_machine(), client.0.clone());
-    let within = by.within(PartnerId(1));
-    unit::write(&t.app.store, &within, move |tx| clients::revoke(tx, &client_id)).await.unwrap();
+    let within = by.as_admin_of(PartnerId(1));
+    unit::write(&t.app.store, &within, move |tx| client_changes::revoke(tx, &client_id)).await.unwrap();
     comes_to(&robot, users, 401).await;
 }
 
@@ -213,9 +213,9 @@ async fn a_process_without_notifications_does_not_use_its_cache() {
         // The lease ends by itself. From then on nothing is answered from memory, to whomever.
         believes(&other, false).await;
         for person in [&there, &admin_there] {
-            let answer = tokio::time::timeout(TIMEOUT, person.get(SELF)).await.unwrap();
-            assert_eq!(answer.status, 503, "{}", answer.text);
-            assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|s| s > 0));
+            let response = tokio::time::timeout(TIMEOUT, person.get(SELF)).await.unwrap();
+            assert_eq!(response.status, 503, "{}", response.text);
+            assert!(response.header("retry-after").parse::<u32>().is_ok_and(|s| s > 0));
         }
         assert!(!other.app.store.is_cache_believed());
         if is_cut {
@@ -324,7 +324,7 @@ async fn a_message_is_sent_by_one_process() {
     // While one is at it, with a mail server that takes its time, the other finds nothing.
     t.mail.hold(true);
     let slow = deliver(&t);
-    until("the letters are under way", || (t.mail.waiting() == 1).then_some(())).await;
+    until("the mails are under way", || (t.mail.waiting() == 1).then_some(())).await;
     let meanwhile = deliver(&other).await.unwrap();
     t.mail.hold(false);
     assert_eq!(meanwhile, Delivered::default());
@@ -407,4 +407,50 @@ async fn expired_rows_are_removed_once() {
         t.app.store.read(&nobody(), |tx| login_failures::count(tx, "127.0.0.1", 0)).await.unwrap().0,
         1
     );
+}
+
+/// A process that does not deliver mail itself, a command, wakes those that do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_of_a_process_without_a_worker_wakes_the_others() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let other = t.beside().await;
+    let arrived = async || {
+        tokio::time::timeout(TIMEOUT, other.app.store.mail_arrived()).await.expect("it is not woken");
+    };
+    // Once when it begins to listen, since nothing is known of the time before.
+    believes(&other, true).await;
+    arrived().await;
+    for name in ["fenna", "gus"] {
+        t.admin().await.create(name).await;
+        arrived().await;
+    }
+}
+
+/// A mail server may take longer than a lease lasts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewed_lease_keeps_mail_from_the_others() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let other = t.beside().await;
+    t.admin().await.create("fenna").await;
+    let take = async |t: &T| -> Vec<_> {
+        let due = outbox::take_due(&t.app.store, 10).await.unwrap();
+        due.into_iter().map(|(entry, _)| entry).collect()
+    };
+    let taken = take(&t).await;
+    assert_eq!(taken.len(), 1);
+    for _ in 0..3 {
+        t.clock.advance(4 * MINUTE);
+        assert!(take(&other).await.is_empty());
+        outbox::renew(&t.app.store, &taken).await.unwrap();
+    }
+    t.clock.advance(4 * MINUTE);
+    assert!(take(&other).await.is_empty());
+    t.clock.advance(MINUTE);
+    assert_eq!(take(&other).await.len(), 1);
 }

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use tenantry_core::clock::Clock;
 
 use crate::binary::until;
-use crate::concurrency::{active_admins, all_at_once, answers, tally, two_admins};
+use crate::concurrency::{active_admins, all_at_once, responses, tally, two_admins};
 use crate::databases::is_postgres;
 use crate::fixtures::{check_groups_in_rows, ids, with};
-use crate::harness::{Answer, Person, START, T, new_user};
+use crate::harness::{Person, START, T, TestResponse, new_user};
 
 /// One person, at either of two processes.
 pub struct Both<'t>([Person<'t>; 2]);
@@ -27,8 +27,8 @@ impl<'t> Both<'t> {
     }
 }
 
-pub fn statuses(answers: &[Answer]) -> BTreeMap<u16, usize> {
-    tally(answers.iter().map(|answer| answer.status.as_u16()))
+pub fn statuses(responses: &[TestResponse]) -> BTreeMap<u16, usize> {
+    tally(responses.iter().map(|response| response.status.as_u16()))
 }
 
 /// What a total says is what there is, of users, groups and events, at both processes.
@@ -59,9 +59,9 @@ async fn one_name_is_taken_once() {
             (0..24).map(|n| with(&new_user("u"), json!({ "username": spelt(n) }))).collect();
         let who = |n: usize| if n < 12 { admin.at(n) } else { olga.at(n) };
         let requests = bodies.iter().enumerate().map(|(n, body)| who(n).post("/api/v1/users", body));
-        let answers = answers(requests).await;
-        assert_eq!(statuses(&answers), BTreeMap::from([(201, 1), (409, 23)]));
-        assert!(answers.iter().all(|a| a.status == 201 || a.body["code"] == "username-taken"));
+        let responses = responses(requests).await;
+        assert_eq!(statuses(&responses), BTreeMap::from([(201, 1), (409, 23)]));
+        assert!(responses.iter().all(|a| a.status == 201 || a.body["code"] == "username-taken"));
         // A group's name, and a product's own key, within the partner.
         let group = json!({ "name": format!("Editors {round}") });
         let made = all_at_once((0..12).map(|n| admin.at(n).post("/api/v1/groups", &group))).await;
@@ -83,7 +83,7 @@ async fn one_name_is_taken_once() {
     assert_eq!(db.number("SELECT count(*) FROM usernames"), db.number("SELECT count(*) FROM users"));
     let events = "SELECT count(*) FROM events WHERE kind = 'user.created'";
     assert_eq!(db.number(events), db.number("SELECT count(*) FROM users"));
-    let mails = t.mails().await.into_iter().filter(|mail| mail.email.to.name == "Fenna Jansen").count();
+    let mails = t.mails().await.into_iter().filter(|mail| mail.to.name == "Fenna Jansen").count();
     assert_eq!(mails, 8);
 }
 
@@ -138,9 +138,9 @@ async fn b10_of_the_last_two_admins_a_third_party_removes_one() {
         {
             let bodies: Vec<Value> = users.iter().map(|user| written_back(user, change.clone())).collect();
             let requests = (0..2).map(|n| robot.at(n + round).put(&paths[n], &bodies[n]));
-            let answers = answers(requests).await;
-            assert_eq!(statuses(&answers), BTreeMap::from([(200, 1), (409, 1)]), "{change}");
-            assert!(answers.iter().any(|a| a.body["code"] == "last-admin"));
+            let responses = responses(requests).await;
+            assert_eq!(statuses(&responses), BTreeMap::from([(200, 1), (409, 1)]), "{change}");
+            assert!(responses.iter().any(|a| a.body["code"] == "last-admin"));
             let left = robot.at(round).get("/api/v1/users?isAdmin=true&status=ACTIVE").await.expect(200).body;
             assert_eq!(ids(&left).len(), 1, "{change}");
             for (path, user) in paths.iter().zip(&users) {

@@ -118,8 +118,8 @@ async fn mail_that_waits_is_delivered_after_a_restore() {
     restored(&other, &home.path().join("waiting.db"));
     let server = other.serve();
     let password = password_in(&other.mails(1).await[0]);
-    let answer = server.try_login("bob", &password).await.expect(200);
-    assert_eq!(answer.body["passwordChangeRequired"], true);
+    let response = server.try_login("bob", &password).await.expect(200);
+    assert_eq!(response.body["passwordChangeRequired"], true);
     // What was delivered stands in no later backup.
     let shows = |file: &str| {
         let bytes = fs::read(file).unwrap();

@@ -27,8 +27,8 @@ type Schema = BTreeMap<String, Table>;
 /// Tables of one database only.
 const ONLY_SQLITE: [(&str, &str); 3] = [
     ("sequences", "PostgreSQL has sequences of its own"),
-    ("user_search", "PostgreSQL's substring index is an index of the table users"),
-    ("user_grams", "the same index finds short terms there"),
+    ("user_search", "PostgreSQL's substring indexes are of the table users"),
+    ("user_grams", "users of short words are found by a scan there"),
 ];
 
 /// Uniqueness of one database only.

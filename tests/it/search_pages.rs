@@ -80,10 +80,10 @@ async fn compare(admin: &Person<'_>, everybody: &[Value], search: &Search<'_>) -
     let hits = plain(everybody, search);
     // Near, in the middle, and where it is shorter to sort all hits than to walk to them.
     for page in [0, 2, hits.len() / 2 / SIZE, hits.len() / SIZE] {
-        let answer = admin.get(&format!("{path}&page={page}")).await.expect(200).body;
+        let response = admin.get(&format!("{path}&page={page}")).await.expect(200).body;
         let expected: Vec<i64> = hits.iter().skip(page * SIZE).take(SIZE).copied().collect();
-        assert_eq!(ids(&answer["list"]), expected, "{path}&page={page}");
-        let total = total(&answer);
+        assert_eq!(ids(&response["list"]), expected, "{path}&page={page}");
+        let total = total(&response);
         // Of more than ten thousand it is exact as soon as it is kept, which it is on SQLite alone.
         let is_many = hits.len() > 10_000;
         let is_right = match total {
@@ -158,11 +158,11 @@ async fn totals_of_many_are_exact_at_once_where_they_are_soon_counted() {
     {
         for more in ["", "&sortBy=lastName", "&page=1199", "&page=1200"] {
             let path = format!("{USERS}?{query}&pageSize=10{more}");
-            let answer = admin.get(&path).await.expect(200).body;
+            let response = admin.get(&path).await.expect(200).body;
             let expected = if is_postgres() { Total::AtLeast(10_000) } else { Total::Exact(12_000) };
-            assert_eq!(total(&answer), expected, "{path}");
+            assert_eq!(total(&response), expected, "{path}");
             let rows = if more.contains("1200") { 0 } else { 10 };
-            assert_eq!(answer["list"].as_array().unwrap().len(), rows, "{path}");
+            assert_eq!(response["list"].as_array().unwrap().len(), rows, "{path}");
         }
     }
 }

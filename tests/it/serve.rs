@@ -49,9 +49,10 @@ pub fn mode(path: &Path) -> u32 {
 
 /// The lines that a start after the first prints.
 pub fn addresses(process: &Process) -> Vec<String> {
-    let url = format!("http://{}", process.address);
+    let url = format!("http://localhost:{}", process.address.port());
     vec![
         format!("Tenantry {}", env!("CARGO_PKG_VERSION")),
+        format!("sign in:    {url}/sign-in"),
         format!("API:        {url}/api/v1"),
         format!("API docs:   {url}/docs/"),
         format!("health:     {url}/healthz"),
@@ -77,10 +78,10 @@ async fn the_first_start_prints_a_password_that_works_and_stays() {
         email: "admin@localhost",
     };
     assert_eq!(policy::check(&password, &person), Ok(()));
-    let answer = server.try_login("admin", &password).await.expect(200);
-    assert_eq!(answer.body.get("passwordChangeRequired"), None, "it is permanent");
-    assert!(answer.body["refresh_token"].is_string());
-    let admin = server.bearer(answer.body["access_token"].as_str().unwrap());
+    let response = server.try_login("admin", &password).await.expect(200);
+    assert_eq!(response.body.get("passwordChangeRequired"), None, "it is permanent");
+    assert!(response.body["refresh_token"].is_string());
+    let admin = server.bearer(response.body["access_token"].as_str().unwrap());
     let own = admin.get("/api/v1/users/self").await.expect(200).body;
     let told = ["pid", "userId", "username", "status", "firstName", "lastName", "email", "isAdmin"];
     assert_eq!(
@@ -167,8 +168,8 @@ async fn everything_survives_a_restart() {
     assert_eq!(admin.get(&format!("/api/v1/users/{}", fenna["userId"])).await.expect(200).body, fenna);
     assert_eq!(admin.get("/api/v1/groups/").await.expect(200).body, groups);
     assert_eq!(admin.events().await, events);
-    let answer = server.try_login("fenna", &temporary).await.expect(200);
-    assert_eq!(answer.body["passwordChangeRequired"], true);
+    let response = server.try_login("fenna", &temporary).await.expect(200);
+    assert_eq!(response.body["passwordChangeRequired"], true);
     let secret = client["client_secret"].as_str().unwrap();
     let form = [
         ("grant_type", "client_credentials"),
@@ -178,7 +179,10 @@ async fn everything_survives_a_restart() {
     server.anonymous().form("/oauth/token", &form).await.expect(200);
     let refresh =
         [("grant_type", "refresh_token"), ("refresh_token", tokens["refresh_token"].as_str().unwrap())];
-    server.token(&refresh).await.expect(200);
+    let renewed = server.token(&refresh).await.expect(200).body;
+    let next =
+        [("grant_type", "refresh_token"), ("refresh_token", renewed["refresh_token"].as_str().unwrap())];
+    server.token(&next).await.expect(200);
     // B24: also over a restart no number is given twice.
     assert!(server.admin().await.create("later").await["userId"].as_i64().unwrap() > gone);
     assert_eq!(server.terminate().code, Some(0));
@@ -485,8 +489,8 @@ async fn only_this_user_can_read_the_data() {
         assert_eq!(mode(&path), wanted, "{}", path.display());
         seen += 1;
     }
-    // Database, its log and index, lock, socket, mail directory, mail.
-    assert_eq!(seen, 7);
+    // Database, its log and index, master key, lock, socket, mail directory, mail.
+    assert_eq!(seen, 8);
     server.terminate();
     let names: Vec<_> = everything(&home.data()).into_iter().map(|(path, _)| path).collect();
     let name = |name: &str| home.data().join(name);
@@ -518,9 +522,9 @@ async fn a_stopping_server_finishes_requests_in_progress() {
     let refuses = || std::net::TcpStream::connect(address).is_err().then_some(());
     until("nobody new is served", refuses).await;
     stream.write_all(body.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    tokio::time::timeout(TIMEOUT, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
-    assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
+    let mut response = String::new();
+    tokio::time::timeout(TIMEOUT, stream.read_to_string(&mut response)).await.unwrap().unwrap();
+    assert!(response.starts_with("HTTP/1.1 201 Created\r\n"), "{response}");
     let ended = server.ended();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert!(ended.err.contains("stopped"), "{}", ended.err);
@@ -559,8 +563,8 @@ async fn a_first_start_with_unreadable_output_explains_how_to_log_in() {
     assert!(said.iter().any(|line| line.contains("user reset-password --print-password")), "{said:?}");
     let printed = home.json("user reset-password admin --print-password");
     let server = home.serve();
-    let answer = server.try_login("admin", printed["password"].as_str().unwrap()).await.expect(200);
-    assert_eq!(answer.body["passwordChangeRequired"], true);
+    let response = server.try_login("admin", printed["password"].as_str().unwrap()).await.expect(200);
+    assert_eq!(response.body["passwordChangeRequired"], true);
 }
 
 #[tokio::test]
@@ -590,8 +594,8 @@ async fn metrics_have_a_separate_listener() {
     assert!(url.starts_with("http://127.0.0.1:"), "a port alone is one of this machine: {url}");
     server.anonymous().get("/metrics").await.expect(404);
     let get = async |path: &str| {
-        let answer = reqwest::get(url.replace("/metrics", path)).await.unwrap();
-        (answer.status().as_u16(), answer.headers().clone(), answer.text().await.unwrap())
+        let response = reqwest::get(url.replace("/metrics", path)).await.unwrap();
+        (response.status().as_u16(), response.headers().clone(), response.text().await.unwrap())
     };
     let (status, headers, text) = get("/metrics").await;
     assert_eq!((status, &headers["x-content-type-options"]), (200, &"nosniff".parse().unwrap()));

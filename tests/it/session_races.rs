@@ -1,25 +1,25 @@
 //! Sessions and failed logins at two processes at once: see races.rs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
 use tenantry_core::clock::MINUTE;
 use tenantry_core::model::PartnerId;
-use tenantry_domain::{clients, unit};
+use tenantry_domain::{client_changes, unit};
 use tenantry_store::access::Operator;
 
-use crate::concurrency::answers;
+use crate::concurrency::responses;
 use crate::databases::is_postgres;
 use crate::harness::{ADMIN_PASSWORD, Person, T, password_of};
 use crate::races::{Both, HOLD, Holder, hold_at, statuses, waiting, written_back};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refresh_token_works_once() {
+async fn a_refresh_token_works_once_without_reuse() {
     if !is_postgres() {
         return;
     }
-    let t = T::start().await;
+    let t = T::with(|config| config.refresh_reuse_seconds = 0).await;
     let other = t.beside().await;
     let (id, _) = t.member("fenna").await;
     for _ in 0..6 {
@@ -27,11 +27,11 @@ async fn a_refresh_token_works_once() {
         let form =
             [("grant_type", "refresh_token"), ("refresh_token", login["refresh_token"].as_str().unwrap())];
         let uses = (0..8).map(|n| if n % 2 == 0 { t.token(&form) } else { other.token(&form) });
-        let answers = answers(uses).await;
-        assert_eq!(statuses(&answers), BTreeMap::from([(200, 1), (400, 7)]));
-        assert!(answers.iter().all(|a| a.status == 200 || a.body["error"] == "invalid_grant"));
+        let responses = responses(uses).await;
+        assert_eq!(statuses(&responses), BTreeMap::from([(200, 1), (400, 7)]));
+        assert!(responses.iter().all(|a| a.status == 200 || a.body["error"] == "invalid_grant"));
         // One of the others was a replay, and that ended the session.
-        let won = answers.iter().find(|a| a.status == 200).unwrap();
+        let won = responses.iter().find(|a| a.status == 200).unwrap();
         for server in [&t, &other] {
             let person = server.bearer(won.body["access_token"].as_str().unwrap());
             refused_soon(&person).await;
@@ -41,6 +41,35 @@ async fn a_refresh_token_works_once() {
     }
     let replays = format!("SELECT count(*) FROM events WHERE kind = 'session.replayed' AND user_id = {id}");
     assert_eq!(t.database.number(&replays), 6, "each replay is told once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refreshes_at_once_return_one_refresh_token() {
+    if !is_postgres() {
+        return;
+    }
+    let t = T::start().await;
+    let other = t.beside().await;
+    t.member("fenna").await;
+    for _ in 0..6 {
+        let login = t.try_login("fenna", &password_of("fenna")).await.expect(200).body;
+        let form =
+            [("grant_type", "refresh_token"), ("refresh_token", login["refresh_token"].as_str().unwrap())];
+        let uses = (0..8).map(|n| if n % 2 == 0 { t.token(&form) } else { other.token(&form) });
+        let responses = responses(uses).await;
+        assert_eq!(statuses(&responses), BTreeMap::from([(200, 8)]));
+        let distinct =
+            |name: &str| responses.iter().map(|a| a.body[name].to_string()).collect::<BTreeSet<_>>().len();
+        assert_eq!((distinct("refresh_token"), distinct("access_token")), (1, 8));
+        for response in &responses {
+            for server in [&t, &other] {
+                let person = server.bearer(response.body["access_token"].as_str().unwrap());
+                person.get("/api/v1/users/self").await.expect(200);
+            }
+        }
+    }
+    assert_eq!(t.database.number("SELECT count(*) FROM events WHERE kind = 'session.replayed'"), 0);
+    assert_eq!(t.database.number("SELECT count(*) FROM refresh_tokens WHERE successor IS NOT NULL"), 6);
 }
 
 /// The token is refused: at once where its session was ended, a moment later elsewhere.
@@ -71,13 +100,13 @@ async fn b23_failed_logins_are_counted_exactly() {
             let (server, name) = (if n.is_multiple_of(2) { &t } else { &other }, name.clone());
             async move { server.try_login(&name, password).await }
         };
-        let failed = answers((0..4).map(|n| guess(n, "wrong"))).await;
+        let failed = responses((0..4).map(|n| guess(n, "wrong"))).await;
         assert_eq!((statuses(&failed), count()), (BTreeMap::from([(400, 4)]), 4));
         other.try_login(&name, &password).await.expect(200);
         assert_eq!(count(), 0);
-        let failed = answers((0..20).map(|n| guess(n, "wrong"))).await;
+        let failed = responses((0..20).map(|n| guess(n, "wrong"))).await;
         assert_eq!(statuses(&failed), BTreeMap::from([(400, 20)]));
-        assert!(failed.iter().all(|answer| answer.text == failed[0].text), "all in the same words");
+        assert!(failed.iter().all(|response| response.text == failed[0].text), "all in the same words");
         assert_eq!(count(), 5, "the fifth locked; those after it raised nothing");
         t.try_login(&name, &password).await.expect(400);
         other.try_login(&name, &password).await.expect(400);
@@ -86,7 +115,7 @@ async fn b23_failed_logins_are_counted_exactly() {
         let locked = format!("SELECT count(*) FROM events WHERE kind = 'user.locked' AND user_id = {id}");
         assert_eq!(t.database.number(&locked), 1);
         let mails = t.mails_to(&format!("{name}@example.com")).await;
-        assert_eq!(mails.iter().filter(|m| format!("{:?}", m.email.what).contains("Locked")).count(), 1);
+        assert_eq!(mails.iter().filter(|m| format!("{:?}", m.content).contains("Locked")).count(), 1);
     }
 }
 
@@ -101,11 +130,11 @@ async fn an_address_is_limited_across_processes() {
         let server = if n % 2 == 0 { &t } else { &other };
         async move { server.try_login(&format!("nobody{n}"), "wrong").await }
     });
-    assert_eq!(statuses(&answers(guesses).await), BTreeMap::from([(400, 12)]));
+    assert_eq!(statuses(&responses(guesses).await), BTreeMap::from([(400, 12)]));
     assert_eq!(t.database.number("SELECT sum(failures) FROM login_failures"), 12, "each is counted");
     for server in [&t, &other] {
-        let answer = server.try_login("admin", ADMIN_PASSWORD).await.expect(429);
-        assert_eq!(answer.header("retry-after"), "300");
+        let response = server.try_login("admin", ADMIN_PASSWORD).await.expect(429);
+        assert_eq!(response.header("retry-after"), "300");
     }
     t.clock.advance(5 * MINUTE);
     other.try_login("admin", ADMIN_PASSWORD).await.expect(200);
@@ -138,7 +167,7 @@ async fn no_session_survives_a_lock_or_a_reset() {
         let logins = (0..8).map(|n| {
             if n % 2 == 0 { t.try_login(&name, &password) } else { other.try_login(&name, &password) }
         });
-        let (ended, logins) = tokio::join!(end, answers(logins));
+        let (ended, logins) = tokio::join!(end, responses(logins));
         ended.expect(200);
         for login in &logins {
             // Opened before and ended with the others, or refused.
@@ -175,9 +204,9 @@ async fn no_token_survives_its_client() {
             server.form_as(&client, "/oauth/token", &form)
         });
         let id = client.0.clone();
-        let within = by.within(PartnerId(1));
-        let revoke = unit::write(&t.app.store, &within, move |tx| clients::revoke(tx, &id));
-        let (logins, revoked) = tokio::join!(answers(logins), async {
+        let within = by.as_admin_of(PartnerId(1));
+        let revoke = unit::write(&t.app.store, &within, move |tx| client_changes::revoke(tx, &id));
+        let (logins, revoked) = tokio::join!(responses(logins), async {
             // At some time while they are under way.
             for _ in 0..round * 4 {
                 tokio::task::yield_now().await;
@@ -211,8 +240,8 @@ async fn a_login_overtaken_by_a_revocation_opens_no_session() {
     let revoke = async {
         waiting(&t, 1).await;
         let (by, id) = (Operator::of_this_machine(), client.0.clone());
-        let within = by.within(PartnerId(1));
-        unit::write(&t.app.store, &within, move |tx| clients::revoke(tx, &id)).await.unwrap();
+        let within = by.as_admin_of(PartnerId(1));
+        unit::write(&t.app.store, &within, move |tx| client_changes::revoke(tx, &id)).await.unwrap();
         drop(holder);
     };
     let (login, ()) = tokio::join!(t.form_as(&client, "/oauth/token", &form), revoke);
@@ -240,9 +269,9 @@ async fn of_two_password_changes_one_takes_effect() {
         let body = |new: &str| json!({ "oldPassword": password_of(&name), "newPassword": new });
         let path = "/api/v1/users/self/update-password";
         let bodies = news.map(body);
-        let answers = answers([one.post(path, &bodies[0]), two.post(path, &bodies[1])]).await;
-        let won = answers.iter().position(|a| a.status == 200).unwrap();
-        let lost = &answers[1 - won];
+        let responses = responses([one.post(path, &bodies[0]), two.post(path, &bodies[1])]).await;
+        let won = responses.iter().position(|a| a.status == 200).unwrap();
+        let lost = &responses[1 - won];
         // The old password is wrong by now. A session other than the winner's was ended, which shows first unless the
         // other process had let the request in a moment before.
         let expected: &[u16] = if round % 2 == 0 { &[400] } else { &[400, 401] };

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use tenantry_core::clock::{DAY, HOUR, MINUTE};
 
-use crate::harness::{Answer, Person, T, password_of};
+use crate::harness::{Person, T, TestResponse, password_of};
 
 const OWN: &str = "/api/v1/users/self/sessions";
 
@@ -25,9 +25,9 @@ async fn login_from<'t>(t: &'t T, username: &str, address: &str, agent: &str) ->
         .header("x-forwarded-for", address)
         .header(header::USER_AGENT, agent)
         .body(body);
-    let answer = Answer::of(request.send().await.unwrap()).await.expect(200);
-    t.secret(answer.body["access_token"].as_str().unwrap());
-    t.bearer(answer.body["access_token"].as_str().unwrap())
+    let response = TestResponse::of(request.send().await.unwrap()).await.expect(200);
+    t.secret(response.body["access_token"].as_str().unwrap());
+    t.bearer(response.body["access_token"].as_str().unwrap())
 }
 
 #[tokio::test]
@@ -152,11 +152,11 @@ async fn sessions_are_paged_and_ended_ones_are_not_listed() {
     let mut next = format!("{path}?pageSize=3&descending=true");
     let mut pages = 0;
     loop {
-        let answer = admin.get(&next).await.expect(200);
-        assert_eq!(answer.body["total"], 7);
-        seen.extend(answer.list().iter().map(|s| s["createdAt"].as_str().unwrap().to_owned()));
+        let response = admin.get(&next).await.expect(200);
+        assert_eq!(response.body["total"], 7);
+        seen.extend(response.list().iter().map(|s| s["createdAt"].as_str().unwrap().to_owned()));
         pages += 1;
-        let Some(link) = answer.header("link").strip_prefix('<').map(str::to_owned) else { break };
+        let Some(link) = response.header("link").strip_prefix('<').map(str::to_owned) else { break };
         next = link.split_once('>').unwrap().0.to_owned();
     }
     assert_eq!((pages, seen.len()), (3, 7));

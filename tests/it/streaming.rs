@@ -19,11 +19,11 @@ fn anonymous_memory() -> u64 {
 /// the process had.
 async fn read_through(t: &T, path: &str) -> (usize, u64) {
     let admin = t.admin().await;
-    let mut answer = admin.request(Method::GET, path).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
+    let mut response = admin.request(Method::GET, path).send().await.unwrap();
+    assert_eq!(response.status(), 200);
     let (mut users, mut peak, mut edges) = (0, 0, (0, 0));
     let mut pieces = 0;
-    while let Some(piece) = answer.chunk().await.unwrap() {
+    while let Some(piece) = response.chunk().await.unwrap() {
         if pieces == 0 {
             edges.0 = piece[0];
         }
@@ -59,7 +59,7 @@ async fn b13_two_hundred_thousand_users_stream_in_sixteen_mebibytes() {
             .output()
             .unwrap();
         let text =
-            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+            String::from_utf8_lossy(&output.stdout).into_owned() + &*String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && text.contains("1 passed"), "{text}");
         assert!(text.contains("measured"), "{text}");
         return;
@@ -86,11 +86,11 @@ async fn b13_a_stream_that_fails_in_the_middle_is_aborted() {
     // A status that does not exist, in a row of the fourth chunk.
     t.run_sql("UPDATE users SET status = 9 WHERE username = 'many3500'");
     for path in ["/api/v1/users", "/api/v1/users?sortBy=createdAt"] {
-        let mut answer = admin.request(Method::GET, path).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
+        let mut response = admin.request(Method::GET, path).send().await.unwrap();
+        assert_eq!(response.status(), 200);
         let mut read = Vec::new();
         let end = loop {
-            match answer.chunk().await {
+            match response.chunk().await {
                 Ok(Some(piece)) => read.extend_from_slice(&piece),
                 end => break end,
             }
@@ -99,11 +99,11 @@ async fn b13_a_stream_that_fails_in_the_middle_is_aborted() {
         assert!(read.len() > 100_000 && !read.ends_with(b"]"), "{path}");
         assert!(serde_json::from_slice::<serde_json::Value>(&read).is_err());
     }
-    // What goes wrong before the first row is an answer of its own, which tells nothing internal.
+    // What goes wrong before the first row is a response of its own, which tells nothing internal.
     t.run_sql("UPDATE users SET status = 9 WHERE username = 'many3'");
-    let answer = admin.get("/api/v1/users").await.expect(500);
-    assert_eq!(answer.body["code"], "internal");
-    assert!(!answer.text.contains("status has"));
+    let response = admin.get("/api/v1/users").await.expect(500);
+    assert_eq!(response.body["code"], "internal");
+    assert!(!response.text.contains("status has"));
     // The others are served.
     assert_eq!(admin.get("/api/v1/users?search=many44&pageSize=1000").await.expect(200).list().len(), 111);
 }

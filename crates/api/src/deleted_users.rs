@@ -11,11 +11,11 @@ use tenantry_core::error::Result;
 use tenantry_core::model::{GroupId, PartnerId};
 use tenantry_domain::{conditions, deleted_users};
 use tenantry_http::extract::{Admin, QueryParams, UserPath};
-use tenantry_http::paging::{FoundRows, ListAddress, Page, PageRequest, Params, Start, page_answer};
+use tenantry_http::paging::{FoundRows, ListAddress, Page, PageRequest, Params, Start, page_response};
 use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom, SEARCH};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Once, Write, WriteResponse};
+use tenantry_http::writes::{IdempotentBody, Write, WriteResponse};
 use tenantry_store::access::Scope;
 use tenantry_store::listing::lists::Position;
 use tenantry_store::tables::deleted_users::{DeletedQuery, DeletedSort, DeletedUser};
@@ -74,7 +74,7 @@ type DeletedUserPage<'a> = Page<DeletedUserBody<'a>>;
 
 fn read_list(mut params: Params, pid: PartnerId) -> Result<DeletedUserList> {
     let query = DeletedQuery {
-        search: params.search(),
+        search: params.user_search(),
         sort: params.sort_by(&DeletedSort::NAMES, DeletedSort::UserId),
         descending: params.flag(&DESCENDING).unwrap_or(false),
     };
@@ -84,7 +84,7 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<DeletedUserList> {
     if query.descending {
         parameters.push(("descending", String::from("true")));
     }
-    parameters.extend(query.search.clone().map(|term| ("search", term)));
+    parameters.extend(query.search.as_ref().map(|term| ("search", term.to_string())));
     let address = ListAddress { path: "/api/v1/users/deleted".into(), pid, parameters };
     let page = params.page(&address, true);
     params.finish()?;
@@ -115,7 +115,7 @@ pub async fn list_deleted_users(
     let (total, rows) =
         app.store.scan(&by, move |tx| deleted_users::list_page(tx, &wanted, &from, size)).await?;
     let key_of = |deleted: &DeletedUser| (query.sort.key_of(deleted), deleted.user.user_id.0);
-    Ok(page_answer(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, |deleted| {
+    Ok(page_response(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, |deleted| {
         DeletedUserBody::of(deleted, &app)
     }))
 }
@@ -126,7 +126,7 @@ pub async fn list_deleted_users(
 /// others. Its sessions remain ended. `409` if its username (or `externalId`) was taken meanwhile.
 #[utoipa::path(
     post, path = "/api/v1/users/{userId}/restore", tag = "users",
-    params(Of<UserPath>, Of<Once>, Of<Write>),
+    params(Of<UserPath>, Of<IdempotentBody>, Of<Write>),
     responses(
         (status = 200, description = "The user", body = RestoredUser, headers(("ETag" = String, description = "Its version"))),
         InvalidError, AdminErrors, MissingError, ConflictError,
@@ -137,16 +137,17 @@ pub async fn restore_user(
     Admin(by): Admin,
     UserPath(id): UserPath,
     write: Write,
-    Once { claim, .. }: Once,
+    IdempotentBody { key, .. }: IdempotentBody,
 ) -> Result<Response, Problem> {
-    let whole = app.clone();
+    let state = app.clone();
     write
-        .once(claim)
+        .idempotency_key(key)
         .run(&app, &by, move |tx| {
             let restored = deleted_users::restore(tx, id)?;
-            let user = UserBody::of(&restored.user, &whole);
-            let answer = WriteResponse::ok(&RestoredUser { user, missing_groups: &restored.missing_groups })?;
-            Ok(answer.tagged(conditions::tag_of_user(&restored.user)))
+            let user = UserBody::of(&restored.user, &state);
+            let response =
+                WriteResponse::ok(&RestoredUser { user, missing_groups: &restored.missing_groups })?;
+            Ok(response.tagged(conditions::tag_of_user(&restored.user)))
         })
         .await
 }

@@ -17,7 +17,7 @@ use tenantry_core::model::{Effective, Holder, ObjectId, PartnerId, UserId};
 use tenantry_core::values::{ANY_TEXT, OBJECT_ID};
 use tenantry_domain::evaluations::{self, EffectivePosition, HolderQuery};
 use tenantry_http::extract::{Admin, Member, PermissionsRequester, QueryParams, UserPath};
-use tenantry_http::paging::{FoundRows, ListAddress, Page, PageRequest, Params, Start, page_answer};
+use tenantry_http::paging::{FoundRows, ListAddress, Page, PageRequest, Params, Start, page_response};
 use tenantry_http::parameters::{CURSOR, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
@@ -123,7 +123,7 @@ async fn effective(
         .store
         .scan(&by, move |tx| evaluations::list_effective(tx, parts.rules(), user_id, &from, size, explain))
         .await?;
-    Ok(page_answer(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, |row| EffectiveBody {
+    Ok(page_response(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, |row| EffectiveBody {
         object_type: &row.object_type,
         object_id: row.object_id.as_ref(),
         permission: &row.permission,
@@ -264,7 +264,7 @@ pub async fn list_holders(
         .scan(&by, move |tx| evaluations::list_holders(tx, parts.rules(), &query, from, size))
         .await?;
     let key_of = |holder: &Holder| (SortKey::Int(holder.user_id.0), holder.user_id.0);
-    Ok(page_answer(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, |holder| HolderBody {
+    Ok(page_response(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, |holder| HolderBody {
         user_id: holder.user_id,
         username: &holder.username,
         sources: holder.sources.iter().map(SourceBody::of).collect(),

@@ -16,7 +16,7 @@ use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use asked::{Asked, Part, Read};
+use asked::{EvaluationRequest, Part, Read};
 
 use crate::permissions::read_object_id;
 use crate::responses::{EvaluationErrors, InvalidError, TooLargeError};
@@ -25,12 +25,12 @@ use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::UserId;
 use tenantry_core::values;
 use tenantry_domain::evaluations::{self, AccessRequest, Decision, Denial, Semantic};
-use tenantry_http::answers::json;
 use tenantry_http::extract::{EvaluationRequester, QueryParams};
 use tenantry_http::incoming::BULK;
 use tenantry_http::json_body::JsonBody;
 use tenantry_http::parameters::{Of, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
+use tenantry_http::responses::json;
 use tenantry_http::state::AppState;
 use tenantry_store::access::Requester;
 use tenantry_store::engine::tx::Tx;
@@ -94,7 +94,7 @@ pub enum DecisionOrDecisions<'a> {
 
 impl<'a> DecisionBody<'a> {
     fn of(decision: &'a Decision, with_reason: bool) -> Self {
-        let reason = match decision.refusal {
+        let reason = match decision.denial {
             None => "granted",
             Some(Denial::UnknownUser) => "unknown-subject",
             Some(Denial::UserNotActive) => "subject-not-active",
@@ -147,14 +147,14 @@ impl Reader {
     fn request(
         &mut self,
         app: &AppState,
-        own: &Asked,
-        top: Option<&Asked>,
+        own: &EvaluationRequest,
+        top: Option<&EvaluationRequest>,
         at: &str,
     ) -> Option<AccessRequest> {
         fn of<'v>(
-            own: &'v Asked,
-            top: Option<&'v Asked>,
-            part: fn(&Asked) -> Option<&Read<Part>>,
+            own: &'v EvaluationRequest,
+            top: Option<&'v EvaluationRequest>,
+            part: fn(&EvaluationRequest) -> Option<&Read<Part>>,
         ) -> Option<&'v Read<Part>> {
             part(own).or_else(|| part(top?))
         }
@@ -200,7 +200,7 @@ impl Reader {
     }
 
     /// The subject, action and resource of the top that no question takes: they are checked all the same.
-    fn unused(&mut self, top: &Asked, [subject, action, resource]: [bool; 3]) {
+    fn unused(&mut self, top: &EvaluationRequest, [subject, action, resource]: [bool; 3]) {
         if let Some(part) = top.subject.as_ref().filter(|_| !subject)
             && let Some(part) = self.object(Some(part), "/subject")
         {
@@ -227,7 +227,7 @@ impl Reader {
 }
 
 /// The body, which must be an object.
-fn parse(body: &[u8]) -> Result<Asked> {
+fn parse(body: &[u8]) -> Result<EvaluationRequest> {
     let text = tenantry_core::json::text(body, "an object")?;
     match serde_json::from_str(text).map_err(|e| tenantry_core::json::syntax(&e, "an object"))? {
         Read::Object(asked) => Ok(asked),
@@ -236,7 +236,7 @@ fn parse(body: &[u8]) -> Result<Asked> {
 }
 
 /// Whether reasons are asked for, by the query or by the options.
-fn explains(params: &mut tenantry_http::paging::Params, body: &Asked) -> bool {
+fn explains(params: &mut tenantry_http::paging::Params, body: &EvaluationRequest) -> bool {
     let option = body.options.as_ref().and_then(|options| options.get("explain"));
     let Explain(explain) = Explain(params.flag(&EXPLAIN).unwrap_or(false));
     explain || option == Some(&Value::Bool(true))
@@ -291,7 +291,7 @@ const SEMANTICS: [(&str, Semantic); 3] = [
     ("permit_on_first_permit", Semantic::PermitOnFirstPermit),
 ];
 
-fn read_semantic(reader: &mut Reader, body: &Asked) -> Semantic {
+fn read_semantic(reader: &mut Reader, body: &EvaluationRequest) -> Semantic {
     let Some(options) = &body.options else { return Semantic::default() };
     if !options.is_object() {
         let _: Option<()> = reader.error(String::from("/options"), "wrong-type", "must be an object");
@@ -311,7 +311,7 @@ fn read_semantic(reader: &mut Reader, body: &Asked) -> Semantic {
 }
 
 /// The questions of a batch; none = the one at the top is meant.
-fn read_batch(reader: &mut Reader, app: &AppState, body: &Asked) -> Option<Vec<AccessRequest>> {
+fn read_batch(reader: &mut Reader, app: &AppState, body: &EvaluationRequest) -> Option<Vec<AccessRequest>> {
     let list = match &body.evaluations {
         None => return Some(Vec::new()),
         Some(Value::Array(list)) if list.len() <= MAX_BATCH => list,
@@ -326,7 +326,7 @@ fn read_batch(reader: &mut Reader, app: &AppState, body: &Asked) -> Option<Vec<A
     let (mut requests, mut used) = (Vec::with_capacity(list.len()), [false; 3]);
     for (index, value) in list.iter().enumerate() {
         let at = format!("/evaluations/{index}");
-        let own: Read<Asked> = Read::deserialize(value).unwrap_or(Read::Other);
+        let own: Read<EvaluationRequest> = Read::deserialize(value).unwrap_or(Read::Other);
         if let Some(own) = reader.object(Some(&own), &at) {
             let parts = [&own.subject, &own.action, &own.resource];
             used.iter_mut().zip(parts).for_each(|(used, part)| *used |= part.is_none());

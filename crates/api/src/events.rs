@@ -12,7 +12,7 @@ use tenantry_core::error::Result;
 use tenantry_core::model::{Event, PartnerId, UserId};
 use tenantry_domain::events::{self, EventKind};
 use tenantry_http::extract::{Admin, QueryParams};
-use tenantry_http::paging::{FoundRows, ListAddress, Page, PageRequest, Params, Start, page_answer};
+use tenantry_http::paging::{FoundRows, ListAddress, Page, PageRequest, Params, Start, page_response};
 use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
@@ -135,5 +135,5 @@ pub async fn list_events(
     let size = request.size + 1;
     let (total, rows) = app.store.scan(&by, move |tx| events::list_page(tx, &query, from, size)).await?;
     let key_of = |event: &Event| (SortKey::Int(event.event_id), event.event_id);
-    Ok(page_answer(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, EventBody::of))
+    Ok(page_response(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, EventBody::of))
 }

@@ -10,11 +10,11 @@ use tenantry_core::error::Result;
 use tenantry_core::json::{Fields, Members, Presence, Property, Shape};
 use tenantry_core::values::{self, ONE_LINE};
 use tenantry_domain::forgot_password::{self, Whose};
-use tenantry_http::answers::json;
 use tenantry_http::extract::{ClientAddress, NoParams};
 use tenantry_http::incoming::BRIEF;
 use tenantry_http::json_body::JsonBody;
 use tenantry_http::problem::Problem;
+use tenantry_http::responses::json;
 use tenantry_http::state::AppState;
 
 const USERNAME: Property =
@@ -32,7 +32,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
 
 fn whose(from: &mut impl Members) -> Option<Whose> {
     // Any other text belongs to no user; the response does not say so.
-    let any = |text: &str| values::no_control(text).map(|()| text.to_owned());
+    let any = |text: &str| values::no_control(values::trim(text)).map(|()| text.to_owned());
     let has_both = from.has(USERNAME.name) && from.has(EMAIL.name);
     let has_none = !from.has(USERNAME.name) && !from.has(EMAIL.name);
     let username = from.text(Presence::Optional, &USERNAME, any);
@@ -55,7 +55,7 @@ fn read(body: &[u8]) -> Result<Whose> {
 ///
 /// The response and its timing are the same whether the user exists or not. An ACTIVE user is mailed a temporary
 /// password: at most one in 10 minutes and 5 a day. The current password and the sessions remain valid until the
-/// temporary one is used.
+/// temporary one is used. White space around the username or address is ignored.
 #[utoipa::path(
     post, path = "/api/v1/users/forgot-password", tag = "self",
     request_body(content = ref("#/components/schemas/ForgotPassword")), security(()),

@@ -14,7 +14,7 @@ use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{Group, GroupId, PartnerId, UserId};
 use tenantry_domain::{groups, memberships};
 use tenantry_http::paging::{
-    FoundRows, List, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows,
+    FoundRows, List, ListAddress, PageRequest, Params, Start, page_response, stream, write_rows,
 };
 use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom, SEARCH};
 use tenantry_http::problem::Problem;
@@ -28,21 +28,24 @@ use tenantry_store::tables::groups::{CHUNK_MEMBERS, GroupQuery, GroupSort};
 const CHUNK: i64 = 50;
 
 /// The query of the list of groups.
-struct Asked {
+struct GroupListQuery {
     query: GroupQuery,
     properties: Properties,
 }
 
 static SORT_BY: Parameter = Parameter::sort_by(|| GroupSort::NAMES.map(|(name, _)| name).to_vec());
 
-impl ReadFrom for Asked {
+impl ReadFrom for GroupListQuery {
     const PARAMETERS: &'static [&'static Parameter] =
         &[&PAGE, &PAGE_SIZE, &SORT_BY, &DESCENDING, &SEARCH, &CURSOR, &FIELDS];
 }
 
 type GroupList<'a> = List<PartialGroup<'a>>;
 
-fn read_list(mut params: Params, pid: PartnerId) -> Result<(Asked, ListAddress, Option<PageRequest>)> {
+fn read_list(
+    mut params: Params,
+    pid: PartnerId,
+) -> Result<(GroupListQuery, ListAddress, Option<PageRequest>)> {
     let asked_fields = params.has(FIELDS.name);
     let properties = Properties::read(&mut params);
     let query = GroupQuery {
@@ -57,14 +60,14 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(Asked, ListAddress, 
     if query.descending {
         parameters.push(("descending", String::from("true")));
     }
-    parameters.extend(query.search.clone().map(|term| ("search", term)));
+    parameters.extend(query.search.as_ref().map(|term| ("search", term.to_string())));
     if asked_fields {
         parameters.push(("fields", properties.names()));
     }
     let address = ListAddress { path: "/api/v1/groups".into(), pid, parameters };
     let page = params.page(&address, false);
     params.finish()?;
-    Ok((Asked { query, properties }, address, page))
+    Ok((GroupListQuery { query, properties }, address, page))
 }
 
 /// List groups.
@@ -72,7 +75,7 @@ fn read_list(mut params: Params, pid: PartnerId) -> Result<(Asked, ListAddress, 
 /// Without `page`, `pageSize` and `cursor` the response is an array of all rows, streamed; with any of them it is a
 /// page.
 #[utoipa::path(
-    get, path = "/api/v1/groups", tag = "groups", params(Of<Asked>),
+    get, path = "/api/v1/groups", tag = "groups", params(Of<GroupListQuery>),
     responses(
         (status = 200, description = "All groups as an array, or a page of them", body = GroupList),
         InvalidError, AdminErrors,
@@ -85,7 +88,7 @@ pub async fn list_groups(
 ) -> Result<Response, Problem> {
     let (asked, address, page) = read_list(params, by.pid())?;
     let Some(request) = page else { return group_stream(app, by, Arc::new(asked)).await };
-    let Asked { query, properties } = asked;
+    let GroupListQuery { query, properties } = asked;
     let from = match (&request.start, request.offset()) {
         (Start::After(key, id), _) => Position::After(key.clone(), *id),
         (Start::Page(_), offset) => Position::Offset(offset.unwrap_or(0)),
@@ -93,14 +96,14 @@ pub async fn list_groups(
     let (wanted, size) = (query.clone(), request.size + 1);
     let (total, rows) = app.store.scan(&by, move |tx| groups::list_page(tx, &wanted, &from, size)).await?;
     let key_of = |group: &Group| (query.sort.key_of(group), group.group_id.0);
-    Ok(page_answer(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, |group| {
+    Ok(page_response(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, |group| {
         GroupBody::with(group, &app.catalogue, properties)
     }))
 }
 
 /// Where a stream of groups stands.
 #[derive(Clone)]
-struct Place {
+struct StreamPosition {
     /// The last group of which anything was written.
     key: SortKey,
     group_id: GroupId,
@@ -108,14 +111,18 @@ struct Place {
     open_after: Option<UserId>,
 }
 
-async fn group_stream(app: AppState, by: access::Admin, asked: Arc<Asked>) -> Result<Response, Problem> {
-    stream(move |after: Option<Place>| {
+async fn group_stream(
+    app: AppState,
+    by: access::Admin,
+    asked: Arc<GroupListQuery>,
+) -> Result<Response, Problem> {
+    stream(move |after: Option<StreamPosition>| {
         let (app, by, asked) = (app.clone(), by.clone(), Arc::clone(&asked));
         async move {
             let shaping = app.clone();
             app.store
                 .scan(&by, move |tx| match after {
-                    Some(Place { key, group_id, open_after: Some(user) }) => {
+                    Some(StreamPosition { key, group_id, open_after: Some(user) }) => {
                         more_users(tx, (key, group_id), user).map(Some)
                     }
                     place => more_groups(tx, &shaping, &asked, place),
@@ -130,14 +137,14 @@ async fn group_stream(app: AppState, by: access::Admin, asked: Arc<Asked>) -> Re
 fn more_groups(
     tx: &mut Tx<'_, access::Admin>,
     app: &AppState,
-    asked: &Asked,
-    place: Option<Place>,
-) -> Result<Option<(Bytes, Place)>> {
+    asked: &GroupListQuery,
+    place: Option<StreamPosition>,
+) -> Result<Option<(Bytes, StreamPosition)>> {
     let is_first = place.is_none();
     let from = place.map_or(Position::Offset(0), |at| Position::After(at.key, at.group_id.0));
     let chunk = groups::list_chunk(tx, &asked.query, &from, CHUNK)?;
     let Some(last) = chunk.groups.last() else { return Ok(None) };
-    let place = Place {
+    let place = StreamPosition {
         key: asked.query.sort.key_of(last),
         group_id: last.group_id,
         open_after: last.users.last().copied().filter(|_| chunk.is_open),
@@ -159,7 +166,7 @@ fn more_users(
     tx: &mut Tx<'_, access::Admin>,
     (key, group_id): (SortKey, GroupId),
     after: UserId,
-) -> Result<(Bytes, Place)> {
+) -> Result<(Bytes, StreamPosition)> {
     let users = memberships::list_chunk(tx, group_id, after, CHUNK_MEMBERS)?;
     let is_open = i64::try_from(users.len()).is_ok_and(|count| count == CHUNK_MEMBERS);
     let mut written: String = users.iter().map(|user| format!(",{user}")).collect();
@@ -167,5 +174,5 @@ fn more_users(
         written.push_str("]}");
     }
     let open_after = users.last().copied().filter(|_| is_open);
-    Ok((Bytes::from(written), Place { key, group_id, open_after }))
+    Ok((Bytes::from(written), StreamPosition { key, group_id, open_after }))
 }

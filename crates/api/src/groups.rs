@@ -11,7 +11,7 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::responses::{
-    AdminErrors, ChangedError, ConflictError, InvalidError, MissingError, TooLargeError, UnchangedAnswer,
+    AdminErrors, ChangedError, ConflictError, InvalidError, MissingError, TooLargeError, UnchangedResponse,
 };
 use tenantry_core::catalogue::Catalogue;
 use tenantry_core::error::Result;
@@ -23,7 +23,6 @@ use tenantry_domain::conditions::{self, Target};
 use tenantry_domain::groups;
 use tenantry_domain::groups::{GroupChange, NewGroup};
 use tenantry_domain::user_records::owned;
-use tenantry_http::answers::written;
 use tenantry_http::conditional::{Conditions, show};
 use tenantry_http::extract::{Admin, GroupPath, QueryParams};
 use tenantry_http::incoming::BULK;
@@ -31,8 +30,9 @@ use tenantry_http::json_body::JsonBody;
 use tenantry_http::paging::Params;
 use tenantry_http::parameters::{Of, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
+use tenantry_http::responses::written;
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Once, Write, WriteResponse};
+use tenantry_http::writes::{IdempotentBody, Write, WriteResponse};
 use tenantry_store::access::{self, Scope};
 
 /// A group. With `?fields=` only the listed properties.
@@ -74,12 +74,12 @@ pub(super) static FIELDS: Parameter = Parameter::names(
     "Only these properties, separated by commas. Without `users` a list of large groups is short.",
 );
 
-/// The properties of a group that an answer has.
+/// The properties of a group that a response has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Properties(u8);
 
 impl Properties {
-    /// By name, in the order of answers. The last one is the one that can be long: a stream writes it piece by piece.
+    /// By name, in the order of responses. The last one is the one that can be long: a stream writes it piece by piece.
     const NAMES: [&'static str; 8] =
         ["groupId", "pid", "name", "description", "parentGroupId", "membershipCount", "wildcards", "users"];
     pub(super) const ALL: Self = Self(u8::MAX);
@@ -138,7 +138,7 @@ impl Serialize for GroupBody<'_> {
 }
 
 impl<'a> GroupBody<'a> {
-    /// A group as every answer shows it.
+    /// A group as every response shows it.
     pub(super) fn of(group: &'a Group, app: &'a AppState) -> Self {
         Self::with(group, &app.catalogue, Properties::ALL)
     }
@@ -188,13 +188,14 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Reads the fields that only answers have: they are taken when they agree with what is there (B6).
+/// Reads the fields that only answers have: they are taken when they agree with what is there, the number of members
+/// whatever it says (B6).
 fn read_back(from: &mut impl Members, pid: PartnerId, current: Option<&Group>, catalogue: &Catalogue) {
     let expected = |value: fn(&Group) -> Value| Some(current.map_or(Value::Null, value));
     // `pid` may be the caller's, as with users (B6).
     from.response_only("pid", Some(json!(pid)));
     from.response_only("groupId", expected(|g| json!(g.group_id)));
-    from.response_only("membershipCount", expected(|g| json!(g.membership_count)));
+    from.ignored("membershipCount");
     from.response_only("wildcards", current.map(|g| json!(catalogue.known_wildcards(&g.wildcards))));
     from.response_only("users", expected(|g| json!(g.users)));
 }
@@ -247,7 +248,7 @@ fn read_change(
     Ok(change)
 }
 
-/// A group as the answer of a write, with its tag.
+/// A group as the response of a write, with its tag.
 pub(super) fn shown(group: &Group, app: &AppState) -> Result<WriteResponse> {
     Ok(WriteResponse::ok(&GroupBody::of(group, app))?.tagged(conditions::tag_of_group(group)))
 }
@@ -256,7 +257,7 @@ pub(super) fn shown(group: &Group, app: &AppState) -> Result<WriteResponse> {
 ///
 /// It has no users, permissions or wildcards yet.
 #[utoipa::path(
-    post, path = "/api/v1/groups", tag = "groups", params(Of<Once>, Of<Write>),
+    post, path = "/api/v1/groups", tag = "groups", params(Of<IdempotentBody>, Of<Write>),
     request_body(content = ref("#/components/schemas/CreateGroup")),
     responses(
         (status = 201, description = "Created", body = GroupBody, headers(("Location" = String, description = "Its path"), ("ETag" = String, description = "Its version"))),
@@ -267,17 +268,17 @@ pub async fn create_group(
     State(app): State<AppState>,
     Admin(by): Admin,
     write: Write,
-    Once { body, claim }: Once,
+    IdempotentBody { body, key }: IdempotentBody,
 ) -> Result<Response, Problem> {
     let new = read_new(&body, by.pid(), &app.catalogue)?;
-    let whole = app.clone();
+    let state = app.clone();
     write
-        .once(claim)
+        .idempotency_key(key)
         .run(&app, &by, move |tx| {
             let group = groups::create(tx, &new)?;
             let location = format!("/api/v1/groups/{}", group.group_id);
-            let answer = WriteResponse::created(location, &GroupBody::of(&group, &whole))?;
-            Ok(answer.tagged(conditions::tag_of_group(&group)))
+            let response = WriteResponse::created(location, &GroupBody::of(&group, &state))?;
+            Ok(response.tagged(conditions::tag_of_group(&group)))
         })
         .await
 }
@@ -299,9 +300,9 @@ impl PartialSchema for PartialGroup<'_> {
             object.required.clear();
             object.description = Some(String::from("Only the properties in `fields`."));
         }
-        let whole = Ref::from_schema_name(GroupBody::name());
+        let complete = Ref::from_schema_name(GroupBody::name());
         let about = "A group; with `fields` only the listed properties.";
-        AnyOfBuilder::new().description(Some(about)).item(whole).item(some).into()
+        AnyOfBuilder::new().description(Some(about)).item(complete).item(some).into()
     }
 }
 
@@ -323,7 +324,7 @@ impl ToSchema for PartialGroup<'_> {
     params(Of<GroupPath>, Of<Properties>),
     responses(
         (status = 200, description = "The group", body = PartialGroup, headers(("ETag" = String, description = "Its version"))),
-        UnchangedAnswer, AdminErrors, MissingError,
+        UnchangedResponse, AdminErrors, MissingError,
     ),
 )]
 pub async fn get_group(
@@ -400,8 +401,8 @@ async fn change_group(
 ) -> Result<Response, Problem> {
     let current = app.store.scan(by, move |tx| groups::get(tx, id)).await?;
     let change = read_change(body, &current, presence, &app.catalogue)?;
-    let whole = app.clone();
-    write.of(Target::Group(id)).run(app, by, move |tx| shown(&groups::update(tx, id, &change)?, &whole)).await
+    let state = app.clone();
+    write.of(Target::Group(id)).run(app, by, move |tx| shown(&groups::update(tx, id, &change)?, &state)).await
 }
 
 /// Delete a group and its memberships. Refused while others are nested in it.
@@ -433,7 +434,7 @@ pub async fn delete_group(
 /// steps that always complete: other requests can see partial results. No group can be nested in them meanwhile
 /// (`409`).
 #[utoipa::path(
-    post, path = "/api/v1/groups/bulk-delete", tag = "groups", params(Of<Once>, Of<Write>),
+    post, path = "/api/v1/groups/bulk-delete", tag = "groups", params(Of<IdempotentBody>, Of<Write>),
     request_body(content = ref("#/components/schemas/IdList")),
     responses(
         (status = 200, description = "More than 5,000 members: all were deleted except those listed, which got a child meanwhile", body = ref("#/components/schemas/KeptRows")),
@@ -445,9 +446,9 @@ pub async fn bulk_delete_groups(
     State(app): State<AppState>,
     Admin(by): Admin,
     write: Write,
-    Once { body, claim }: Once<BULK>,
+    IdempotentBody { body, key }: IdempotentBody<BULK>,
 ) -> Result<Response, Problem> {
-    delete_groups(&app, &by, write.once(claim), &body).await
+    delete_groups(&app, &by, write.idempotency_key(key), &body).await
 }
 
 /// Delete groups in bulk, with DELETE.

@@ -3,6 +3,12 @@
 
 use serde_json::Value;
 
+/// The branding of the partner.
+pub mod branding;
+/// OAuth clients in bodies.
+mod client_bodies;
+/// The OAuth clients of a partner.
+pub mod clients;
 /// Deleted users.
 pub mod deleted_users;
 /// The permissions of a user, and the holders of a permission.
@@ -19,6 +25,8 @@ pub mod group_lists;
 pub mod groups;
 /// Memberships of groups.
 pub mod memberships;
+/// OAuth clients, for operators.
+pub mod operator_clients;
 /// Partners, for operators.
 pub mod partners;
 /// Which permissions there are, and which of them groups have.
@@ -55,6 +63,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         permissions::schemas(),
         evaluations::schemas::schemas(),
         partners::schemas(),
+        branding::schemas(),
+        client_bodies::schemas(),
     ]
     .concat()
 }

@@ -14,7 +14,7 @@ use tenantry_http::json_body::JsonBody;
 use tenantry_http::parameters::Of;
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Once, Write, WriteResponse};
+use tenantry_http::writes::{IdempotentBody, Write, WriteResponse};
 
 /// Add a user to a group.
 ///
@@ -72,7 +72,7 @@ pub async fn remove_member(
 /// can see partial results.
 #[utoipa::path(
     post, path = "/api/v1/groups/{groupId}/users", tag = "groups",
-    params(Of<GroupPath>, Of<Once>, Of<Write>),
+    params(Of<GroupPath>, Of<IdempotentBody>, Of<Write>),
     request_body(content = ref("#/components/schemas/IdList")),
     responses(
         (status = 204, description = "All added to the group"),
@@ -84,10 +84,10 @@ pub async fn add_members(
     Admin(by): Admin,
     GroupPath(group): GroupPath,
     write: Write,
-    Once { body, claim }: Once<BULK>,
+    IdempotentBody { body, key }: IdempotentBody<BULK>,
 ) -> Result<Response, Problem> {
     let operation = BulkOperation::of(BulkChange::AddMembers(group), id_list(&body)?);
-    write.of(Target::Group(group)).once(claim).run_bulk(&app, &by, operation).await
+    write.of(Target::Group(group)).idempotency_key(key).run_bulk(&app, &by, operation).await
 }
 
 /// Remove users from a group, atomically.

@@ -12,20 +12,21 @@ use crate::user_bodies::{Time, UserBody, example_of};
 use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::json::{Fields, Members, Presence, Property, Shape};
 use tenantry_core::model::{Partner, PartnerId, Profile, Status};
+use tenantry_core::search_terms::SearchTerm;
 use tenantry_core::user_fields::UserField;
 use tenantry_core::values::{self, EMAIL, LINE, USERNAME};
 use tenantry_domain::bulk_operations;
 use tenantry_domain::partners::{self, PartnerChange};
 use tenantry_domain::user_records::owned;
 use tenantry_domain::users::NewUser;
-use tenantry_http::answers::json;
 use tenantry_http::extract::{ByOperator, NoParams, PartnerPath, QueryParams};
 use tenantry_http::json_body::JsonBody;
-use tenantry_http::paging::{FoundRows, ListAddress, Page, PageRequest, Params, Start, page_answer};
+use tenantry_http::paging::{FoundRows, ListAddress, Page, PageRequest, Params, Start, page_response};
 use tenantry_http::parameters::{CURSOR, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom, SEARCH};
 use tenantry_http::problem::Problem;
+use tenantry_http::responses::json;
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Once, Write, WriteResponse, WriteWith};
+use tenantry_http::writes::{IdempotentBody, Write, WriteResponse, WriteWith};
 use tenantry_store::listing::lists::SortKey;
 use tenantry_store::tables::partners::PartnerPosition;
 
@@ -122,7 +123,7 @@ fn in_create(error: Error) -> Error {
 ///
 /// The admin is mailed a temporary password.
 #[utoipa::path(
-    post, path = "/operator/v1/partners", tag = "operator", params(Of<Once>, Of<Write>),
+    post, path = "/operator/v1/partners", tag = "operator", params(Of<IdempotentBody>, Of<Write>),
     request_body(content = ref("#/components/schemas/CreatePartner")),
     responses(
         (status = 201, description = "Created", body = PartnerCreated, headers(("Location" = String, description = "Its path")), example = json!({
@@ -136,16 +137,16 @@ pub async fn create_partner(
     State(app): State<AppState>,
     ByOperator(by): ByOperator,
     write: Write,
-    Once { body, claim }: Once,
+    IdempotentBody { body, key }: IdempotentBody,
 ) -> Result<Response, Problem> {
     let (name, admin) = read_new(&body)?;
-    let whole = app.clone();
+    let state = app.clone();
     write
-        .once(claim)
+        .idempotency_key(key)
         .map_error(in_create)
         .run(&app, &by, move |tx| {
             let made = partners::create(tx, &name, &admin, false)?;
-            let (partner, admin) = (PartnerBody::of(&made.partner), UserBody::of(&made.admin, &whole));
+            let (partner, admin) = (PartnerBody::of(&made.partner), UserBody::of(&made.admin, &state));
             let location = format!("/operator/v1/partners/{}", made.partner.pid);
             WriteResponse::created(location, &PartnerCreated { partner, admin })
         })
@@ -247,7 +248,7 @@ pub async fn delete_partner(
     let Force(force) = Force(params.flag(&FORCE).unwrap_or(false));
     params.finish()?;
     bulk_operations::delete_partner(&app, by, pid, force, write.is_dry_run()).await?;
-    Ok(WriteResponse::gone().answer(write.is_dry_run())?)
+    Ok(WriteResponse::gone().respond(write.is_dry_run())?)
 }
 
 static FORCE: Parameter = Parameter::flag("force", "Deletes the partner with all its users.");
@@ -263,7 +264,7 @@ impl ReadFrom for Force {
 
 /// The query of the list of partners.
 struct PartnerList {
-    search: Option<String>,
+    search: Option<SearchTerm>,
     address: ListAddress,
     page: PageRequest,
 }
@@ -277,7 +278,7 @@ type PartnerPage<'a> = Page<PartnerBody<'a>>;
 fn read_list(mut params: Params) -> Result<PartnerList> {
     let search = params.search();
     params.sort_by(&SORTS, ());
-    let parameters = search.clone().map(|term| ("search", term)).into_iter().collect();
+    let parameters = search.as_ref().map(|term| ("search", term.to_string())).into_iter().collect();
     let address = ListAddress { path: "/operator/v1/partners".into(), pid: PartnerId(0), parameters };
     let page = params.page(&address, true);
     params.finish()?;
@@ -306,7 +307,7 @@ pub async fn list_partners(
     };
     let size = request.size + 1;
     let (total, rows) =
-        app.store.scan(&by, move |tx| partners::list_page(tx, search.as_deref(), from, size)).await?;
+        app.store.scan(&by, move |tx| partners::list_page(tx, search.as_ref(), from, size)).await?;
     let key_of = |partner: &Partner| (SortKey::Int(partner.pid.0), partner.pid.0);
-    Ok(page_answer(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, PartnerBody::of))
+    Ok(page_response(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, PartnerBody::of))
 }

@@ -23,12 +23,12 @@ use tenantry_core::values;
 use tenantry_domain::conditions::Target;
 use tenantry_domain::permission_lists::{self, Replacement};
 use tenantry_domain::permissions;
-use tenantry_http::answers::json;
 use tenantry_http::extract::{AccessibleGroupPath, Admin, NamePath, NoParams};
 use tenantry_http::incoming::BULK;
 use tenantry_http::json_body::JsonBody;
 use tenantry_http::parameters::Of;
 use tenantry_http::problem::Problem;
+use tenantry_http::responses::json;
 use tenantry_http::state::AppState;
 use tenantry_http::writes::{Write, WriteResponse};
 
@@ -286,9 +286,9 @@ pub async fn update_group_permissions(
     let list = Arc::new(read_list(&app.catalogue, &body)?);
     let (write, new) = (write.of(Target::Group(id)), Arc::clone(&list));
     if app.store.read(&by, move |tx| permission_lists::is_large(tx, id, &new)).await? {
-        let (answer, new) = (WriteResponse::ok(&*list)?, Replacement { group_id: id, list });
+        let (response, new) = (WriteResponse::ok(&*list)?, Replacement { group_id: id, list });
         let run = async |options| {
-            permission_lists::replace(&app.store, &app.large_units, &by, options, new, answer).await
+            permission_lists::replace(&app.store, &app.large_units, &by, options, new, response).await
         };
         return write.run_by(run).await;
     }
@@ -333,9 +333,9 @@ pub async fn update_group_wildcards(
             ))
         }
     })?;
-    let whole = app.clone();
+    let state = app.clone();
     write
         .of(Target::Group(id))
-        .run(&app, &by, move |tx| shown(&permissions::replace_wildcards(tx, id, &names)?, &whole))
+        .run(&app, &by, move |tx| shown(&permissions::replace_wildcards(tx, id, &names)?, &state))
         .await
 }

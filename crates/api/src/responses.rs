@@ -10,9 +10,9 @@ use tenantry_http::incoming::too_large;
 /// A problem document with this status.
 fn problem(status: u16, description: impl Into<String>) -> BTreeMap<String, RefOr<ResponseDoc>> {
     let document = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let answer =
+    let response =
         ResponseBuilder::new().description(description).content("application/problem+json", document).build();
-    BTreeMap::from([(status.to_string(), RefOr::T(answer))])
+    BTreeMap::from([(status.to_string(), RefOr::T(response))])
 }
 
 /// A response with a problem document and this status, described alike wherever it can come.
@@ -71,12 +71,14 @@ impl IntoResponses for RepeatedError {
 /// The client knows it already.
 #[derive(IntoResponses)]
 #[response(status = 304, description = "Not modified")]
-pub struct UnchangedAnswer;
+pub struct UnchangedResponse;
 
 /// Authorization errors.
 fn refused(forbidden: Option<&str>) -> BTreeMap<String, RefOr<ResponseDoc>> {
     let mut responses = problem(401, "No token, or one that is no longer valid: see WWW-Authenticate");
-    responses.extend(forbidden.into_iter().flat_map(|description| problem(403, description)));
+    responses.extend(forbidden.into_iter().flat_map(|description| {
+        problem(403, format!("{description}; or the token lacks the scope: see WWW-Authenticate"))
+    }));
     responses.extend(BusyError::responses());
     responses
 }

@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::responses::{ChangedError, ConflictError, InvalidError, MemberErrors, UnchangedAnswer};
+use crate::responses::{ChangedError, ConflictError, InvalidError, MemberErrors, UnchangedResponse};
 use crate::user_bodies::{JsonUsers, UserBody};
 use crate::users::shown;
 use tenantry_core::error::Result;
@@ -17,12 +17,12 @@ use tenantry_domain::conditions::Target;
 use tenantry_domain::user_records::{read_back, read_profile_change, read_status, read_username};
 use tenantry_domain::users::UserChange;
 use tenantry_domain::{password_changes, policy, unit, users};
-use tenantry_http::answers::json;
 use tenantry_http::conditional::{Conditions, show};
 use tenantry_http::extract::{Member, NoParams, RestrictedMember};
 use tenantry_http::json_body::JsonBody;
 use tenantry_http::parameters::Of;
 use tenantry_http::problem::Problem;
+use tenantry_http::responses::json;
 use tenantry_http::state::AppState;
 use tenantry_http::writes::Write;
 use tenantry_store::access;
@@ -56,7 +56,7 @@ fn two_passwords(from: &mut impl Members) -> Option<(Zeroizing<String>, Zeroizin
     get, path = "/api/v1/users/self", tag = "self",
     responses(
         (status = 200, description = "The caller's own user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
-        UnchangedAnswer, MemberErrors,
+        UnchangedResponse, MemberErrors,
     ),
 )]
 pub async fn get_self(
@@ -151,10 +151,10 @@ async fn change_self(
 ) -> Result<Response, Problem> {
     let current = app.store.read(member, users::get_self).await?;
     let change = read_self(&current, body, presence)?;
-    let whole = app.clone();
+    let state = app.clone();
     write
         .of(Target::User(member.user_id()))
-        .run(app, member, move |tx| shown(&users::update_self(tx, &change)?, &whole))
+        .run(app, member, move |tx| shown(&users::update_self(tx, &change)?, &state))
         .await
 }
 

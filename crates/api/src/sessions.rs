@@ -11,7 +11,7 @@ use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, Session, UserId};
 use tenantry_domain::sessions::{self, SessionQuery};
 use tenantry_http::extract::{Admin, Member, QueryParams, SessionPath, UserPath};
-use tenantry_http::paging::{FoundRows, ListAddress, Page, PageRequest, Params, Start, page_answer};
+use tenantry_http::paging::{FoundRows, ListAddress, Page, PageRequest, Params, Start, page_response};
 use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
@@ -115,7 +115,7 @@ fn show(
     let current = by.caller().map(tenantry_store::access::Caller::session_id);
     // The number of a session is text, so it takes the place of the key, and the key that of the number.
     let key_of = |session: &Session| (SortKey::Text(session.session_id.clone()), session.created_at);
-    page_answer(address, request, FoundRows { total, rows: &rows[..] }, key_of, |session| {
+    page_response(address, request, FoundRows { total, rows: &rows[..] }, key_of, |session| {
         SessionBody::of(session, current)
     })
 }

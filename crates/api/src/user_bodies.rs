@@ -1,4 +1,4 @@
-//! Users as bodies show them: the answer, and what requests may say. Schemas and readers are derived from the fields of
+//! Users as bodies show them: the response, and what requests may say. Schemas and readers are derived from the fields of
 //! users (`user_fields.rs`).
 
 use std::borrow::Cow;
@@ -20,7 +20,7 @@ use tenantry_core::model::{PartnerId, Status, User};
 use tenantry_core::user_fields::{ProfileField, UserField};
 use tenantry_domain::conditions;
 use tenantry_domain::user_records::{new_user, user_change};
-use tenantry_http::answers::written;
+use tenantry_http::responses::written;
 use tenantry_http::state::AppState;
 use tenantry_store::engine::cache::{ShownUser, UserRepresentation};
 
@@ -32,7 +32,7 @@ pub struct UserBody<'a> {
 }
 
 impl<'a> UserBody<'a> {
-    /// A user as every answer shows it.
+    /// A user as every response shows it.
     pub(super) fn of(user: &'a User, app: &AppState) -> Self {
         Self { user, is_admin_as_string: app.settings().is_admin_as_string }
     }
@@ -140,7 +140,7 @@ fn property(field: UserField, description: Option<String>, example: Option<Value
         UserField::CreatedAt | UserField::UpdatedAt => of_type(Type::String.into()).format(time),
         UserField::Status => of_type(Type::String.into()).enum_values(Some(Status::NAMES)),
         UserField::Profile(ProfileField::Email) => {
-            of_type(Type::String.into()).format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
+            of_type(Type::String.into()).format(Some(SchemaFormat::Custom(String::from("idn-email"))))
         }
         UserField::Profile(field) if !field.spec().is_required => of_type(nullable_text()),
         UserField::Username | UserField::Profile(_) => of_type(Type::String.into()),

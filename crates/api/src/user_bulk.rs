@@ -10,7 +10,7 @@ use crate::responses::{AdminErrors, ConflictError, InvalidError, MissingError, T
 use crate::user_lists::{as_stored, filter_schema, read_filters};
 use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::json::{
-    Fields, Members, Presence, Property, Shape, elements, id_list, id_schema, members, wrong_type,
+    Fields, Members, Presence, Property, Shape, elements, id_list, id_schema, members, text, wrong_type,
 };
 use tenantry_core::model::UserId;
 use tenantry_core::user_fields::ProfileField;
@@ -27,7 +27,7 @@ use tenantry_http::paging::Params;
 use tenantry_http::parameters::Of;
 use tenantry_http::problem::{Problem, ProblemDocument, of_row};
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Once, Write, WriteResponse};
+use tenantry_http::writes::{IdempotentBody, Write, WriteResponse};
 use tenantry_store::access::{self, Scope};
 
 /// The most users of one bulk.
@@ -165,9 +165,9 @@ struct Bulk {
 
 async fn read_bulk(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<Bulk> {
     const EXPECTED: &str = "an array of users, or an object with one as users";
-    let is_array = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[');
-    let (raw, is_atomic, place) = if is_array {
-        (std::str::from_utf8(body).unwrap_or_default(), true, "")
+    let text = text(body, EXPECTED)?;
+    let (raw, is_atomic, place) = if text.trim_start().starts_with('[') {
+        (text, true, "")
     } else {
         let mut fields = Fields::parse(body)?;
         let is_atomic = fields.truth(&ATOMIC).unwrap_or(true);
@@ -202,7 +202,7 @@ async fn read_bulk(app: &AppState, by: &access::Admin, body: &[u8]) -> Result<Bu
 /// Atomic by default: a bad row fails the request, with the status of the first one. Otherwise all valid rows are
 /// created, and the response lists the errors of the others.
 #[utoipa::path(
-    post, path = "/api/v1/users/bulk", tag = "users", params(Of<Once>, Of<Write>), request_body(content = ref("#/components/schemas/CreateUsers")),
+    post, path = "/api/v1/users/bulk", tag = "users", params(Of<IdempotentBody>, Of<Write>), request_body(content = ref("#/components/schemas/CreateUsers")),
     responses(
         (status = 200, description = "The result of each row", body = UsersCreated),
         InvalidError, AdminErrors, ConflictError, TooLargeError<BULK>,
@@ -212,11 +212,11 @@ pub async fn bulk_create_users(
     State(app): State<AppState>,
     Admin(by): Admin,
     write: Write,
-    Once { body, claim }: Once<BULK>,
+    IdempotentBody { body, key }: IdempotentBody<BULK>,
 ) -> Result<Response, Problem> {
     let Bulk { rows, atomic } = read_bulk(&app, &by, &body).await?;
     write
-        .once(claim)
+        .idempotency_key(key)
         .large()
         .run(&app, &by, move |tx| {
             let made = user_bulk::create_many(tx, &rows, atomic)?;
@@ -377,7 +377,7 @@ async fn read_patch_request(app: &AppState, by: &access::Admin, body: &[u8]) -> 
 ///
 /// Up to 5,000 users are changed in one transaction. More are checked as a whole first, and a refusal changes nothing;
 /// then they are changed in steps, between which others may see some changed and others not. Once begun the change always
-/// ends, also when the client goes away or the server is restarted, and the answer comes at its end. A user who was deleted
+/// ends, also when the client goes away or the server is restarted, and the response comes at its end. A user who was deleted
 /// meanwhile counts as done; a user who has become the last ACTIVE admin stays one and is listed under `kept`. A partner
 /// has one large change at a time: others wait, and for too long are `503` with `Retry-After`.
 #[utoipa::path(
@@ -394,12 +394,12 @@ pub async fn bulk_patch_users(
     JsonBody(body): JsonBody<BULK>,
 ) -> Result<Response, Problem> {
     let (selection, expected, change) = read_patch_request(&app, &by, &body).await?;
-    let told = match &selection {
+    let map_error = match &selection {
         Selection::Filter(query) if !query.groups.is_empty() => in_filter,
         _ => |error| error,
     };
     let operation = BulkOperation { change: BulkChange::UpdateUsers(Box::new(change)), selection, expected };
-    write.map_error(told).run_bulk(&app, &by, operation).await
+    write.map_error(map_error).run_bulk(&app, &by, operation).await
 }
 
 /// A group that does not exist is here an error of the filter; one of the patch was found before.
@@ -421,7 +421,7 @@ fn in_filter(error: Error) -> Error {
 /// deletion always completes, even if the client disconnects or the server restarts, and the response is sent at its
 /// end. A partner has one large change at a time: others wait, and after a timeout get `503` with `Retry-After`.
 #[utoipa::path(
-    post, path = "/api/v1/users/bulk-delete", tag = "users", params(Of<Once>, Of<Write>),
+    post, path = "/api/v1/users/bulk-delete", tag = "users", params(Of<IdempotentBody>, Of<Write>),
     request_body(content = ref("#/components/schemas/IdList")),
     responses(
         (status = 200, description = "More than 5,000: all were deleted except those listed, who became the last ACTIVE admin meanwhile", body = ref("#/components/schemas/KeptRows")),
@@ -433,8 +433,8 @@ pub async fn bulk_delete_users(
     State(app): State<AppState>,
     Admin(by): Admin,
     write: Write,
-    Once { body, claim }: Once<BULK>,
+    IdempotentBody { body, key }: IdempotentBody<BULK>,
 ) -> Result<Response, Problem> {
     let operation = BulkOperation::of(BulkChange::DeleteUsers, id_list(&body)?);
-    write.once(claim).run_bulk(&app, &by, operation).await
+    write.idempotency_key(key).run_bulk(&app, &by, operation).await
 }

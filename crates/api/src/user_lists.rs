@@ -16,7 +16,7 @@ use tenantry_core::user_fields::UserField;
 use tenantry_core::values::{self, ANY_TEXT};
 use tenantry_domain::users;
 use tenantry_http::paging::{
-    FoundRows, List, ListAddress, PageRequest, Params, Start, page_answer, stream, write_rows,
+    FoundRows, List, ListAddress, PageRequest, Params, Start, page_response, stream, write_rows,
 };
 use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom, SEARCH};
 use tenantry_http::problem::Problem;
@@ -37,8 +37,11 @@ static STATUS: Parameter =
 static IS_ADMIN: Parameter = Parameter::flag("isAdmin", "Only partner admins, or only others.");
 static USERNAME: Parameter =
     Parameter::texts("username", &ANY_TEXT, "Users with exactly one of these usernames, ignoring case.");
-static EMAIL: Parameter =
-    Parameter::texts("email", &ANY_TEXT, "Users with exactly one of these addresses, ignoring case.");
+static EMAIL: Parameter = Parameter::texts(
+    "email",
+    &ANY_TEXT,
+    "Users with exactly one of these addresses, ignoring case; an internationalized domain equals its ASCII form.",
+);
 static EXTERNAL_ID: Parameter =
     Parameter::texts("externalId", &ANY_TEXT, "Users with exactly one of these keys, ignoring case.");
 static SORT_BY: Parameter = Parameter::sort_by(|| sort_names().iter().map(|(name, _)| *name).collect());
@@ -85,22 +88,31 @@ pub(super) fn read_filters(params: &mut Params) -> UserQuery {
         }
     }
     // In one order, so that a cursor holds however the same filters are written down.
-    let folded = |values: Vec<String>| {
-        let mut values: Vec<_> = values.iter().map(|v| values::fold(v)).collect();
+    let sorted = |mut values: Vec<String>| {
         values.sort_unstable();
         values.dedup();
         values
     };
+    let folded = |values: Vec<String>| sorted(values.iter().map(|v| values::fold(v)).collect());
+    let (usernames, emails) = (params.all(USERNAME.name), params.all(EMAIL.name));
+    for (parameter, values) in [(&USERNAME, &usernames), (&EMAIL, &emails)] {
+        if values.iter().any(|value| value.contains(' ')) {
+            // No user has one: in a query it is most likely a + that was not encoded (B27).
+            let detail = "contains a space, which none of them has: in a query write + as %2B";
+            params.error(parameter.name, "contains-space", detail);
+        }
+    }
+    let emails = emails.iter().map(|email| values::email_key(email)).collect();
     let mut query = UserQuery {
-        username: folded(params.all(USERNAME.name)),
-        email: folded(params.all(EMAIL.name)),
+        username: folded(usernames),
+        email: sorted(emails),
         external_id: folded(params.all(EXTERNAL_ID.name)),
         // Both values together are no filter.
         is_admin: is_admin.first().copied().filter(|first| is_admin.iter().all(|v| v == first)),
         status,
         nested: params.flag(&NESTED).unwrap_or(false),
         groups: ids.into_iter().map(GroupId).collect(),
-        search: params.search(),
+        search: params.user_search(),
         sort: UserField::UserId,
         descending: false,
     };
@@ -174,7 +186,7 @@ fn address(query: &UserQuery, pid: PartnerId) -> ListAddress {
     {
         parameters.extend(values.iter().map(|value| (name, value.clone())));
     }
-    parameters.extend(query.search.clone().map(|term| ("search", term)));
+    parameters.extend(query.search.as_ref().map(|term| ("search", term.to_string())));
     ListAddress { path: "/api/v1/users".into(), pid, parameters }
 }
 
@@ -218,7 +230,7 @@ async fn user_page(
     let (total, rows) =
         app.store.scan(&by, move |tx| users::list_page(tx, &wanted, &from, size)).await.map_err(in_query)?;
     let key_of = |user: &User| (sort_key(query.sort, user), user.user_id.0);
-    Ok(page_answer(address, request, FoundRows { total, rows: &rows[..] }, key_of, |user| {
+    Ok(page_response(address, request, FoundRows { total, rows: &rows[..] }, key_of, |user| {
         UserBody::of(user, &app)
     }))
 }

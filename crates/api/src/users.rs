@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde_json::json;
 
 use crate::responses::{
-    AdminErrors, ChangedError, ConflictError, InvalidError, MissingError, UnchangedAnswer,
+    AdminErrors, ChangedError, ConflictError, InvalidError, MissingError, UnchangedResponse,
 };
 use crate::user_bodies::{JsonUsers, UserBody};
 use tenantry_core::error::Result;
@@ -15,17 +15,17 @@ use tenantry_core::model::{User, UserId};
 use tenantry_domain::conditions::{self, Target};
 use tenantry_domain::user_records::{read_change, read_new};
 use tenantry_domain::{effects, password_changes, unit, users};
-use tenantry_http::answers::json;
 use tenantry_http::conditional::{Conditions, show};
 use tenantry_http::extract::{Admin, NoParams, UserPath};
 use tenantry_http::json_body::JsonBody;
 use tenantry_http::parameters::Of;
 use tenantry_http::problem::Problem;
+use tenantry_http::responses::json;
 use tenantry_http::state::AppState;
-use tenantry_http::writes::{Once, Write, WriteResponse};
+use tenantry_http::writes::{IdempotentBody, Write, WriteResponse};
 use tenantry_store::access;
 
-/// A user as the answer of a write, with its tag.
+/// A user as the response of a write, with its tag.
 pub(super) fn shown(user: &User, app: &AppState) -> Result<WriteResponse> {
     Ok(WriteResponse::ok(&UserBody::of(user, app))?.tagged(conditions::tag_of_user(user)))
 }
@@ -34,7 +34,7 @@ pub(super) fn shown(user: &User, app: &AppState) -> Result<WriteResponse> {
 ///
 /// An ACTIVE user is mailed a temporary password; one created INACTIVE or LOCKED when it first becomes ACTIVE.
 #[utoipa::path(
-    post, path = "/api/v1/users", tag = "users", params(Of<Once>, Of<Write>), request_body(content = ref("#/components/schemas/CreateUser")),
+    post, path = "/api/v1/users", tag = "users", params(Of<IdempotentBody>, Of<Write>), request_body(content = ref("#/components/schemas/CreateUser")),
     responses(
         (status = 201, description = "Created", body = UserBody, headers(("Location" = String, description = "Its path"), ("ETag" = String, description = "Its version"))),
         InvalidError, AdminErrors, ConflictError,
@@ -44,18 +44,17 @@ pub async fn create_user(
     State(app): State<AppState>,
     Admin(by): Admin,
     write: Write,
-    Once { body, claim }: Once,
+    IdempotentBody { body, key }: IdempotentBody,
 ) -> Result<Response, Problem> {
     let new = read_new(&app.store, &by, &body).await?;
-    let (whole, only_adds) = (app.clone(), users::only_adds(&new));
+    let state = app.clone();
     write
-        .once(claim)
-        .adding(only_adds)
+        .idempotency_key(key)
         .run(&app, &by, move |tx| {
             let user = users::create(tx, &new)?;
             let location = format!("/api/v1/users/{}", user.user_id);
-            let answer = WriteResponse::created(location, &UserBody::of(&user, &whole))?;
-            Ok(answer.tagged(conditions::tag_of_user(&user)))
+            let response = WriteResponse::created(location, &UserBody::of(&user, &state))?;
+            Ok(response.tagged(conditions::tag_of_user(&user)))
         })
         .await
 }
@@ -68,7 +67,7 @@ pub async fn create_user(
     params(Of<UserPath>),
     responses(
         (status = 200, description = "The user", body = UserBody, headers(("ETag" = String, description = "Its version"))),
-        UnchangedAnswer, AdminErrors, MissingError,
+        UnchangedResponse, AdminErrors, MissingError,
     ),
 )]
 pub async fn get_user(
@@ -137,8 +136,8 @@ async fn change_user(
 ) -> Result<Response, Problem> {
     let current = app.store.read(by, move |tx| users::get(tx, id)).await?;
     let change = read_change(&app.store, by, &current, body, presence).await?;
-    let whole = app.clone();
-    write.of(Target::User(id)).run(app, by, move |tx| shown(&users::update(tx, id, &change)?, &whole)).await
+    let state = app.clone();
+    write.of(Target::User(id)).run(app, by, move |tx| shown(&users::update(tx, id, &change)?, &state)).await
 }
 
 /// Delete a user.

@@ -1,6 +1,6 @@
 //! The account policy: lifetimes and limits that the operator sets.
 
-use crate::clock::{DAY, HOUR, Millis};
+use crate::clock::{DAY, HOUR, Millis, SECOND};
 
 /// Lifetimes and limits of accounts, passwords and tokens, as the operator has set them. Every transaction carries them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +9,8 @@ pub struct AccountPolicy {
     pub access_token: Millis,
     /// How long a refresh token lives.
     pub refresh_token: Millis,
+    /// How long the refresh token before the newest one returns the newest one again; 0 = not at all.
+    pub refresh_reuse: Millis,
     /// How long a temporary password lives.
     pub temporary_password: Millis,
     /// How long a permanent password lives; none = for ever.
@@ -33,6 +35,7 @@ impl AccountPolicy {
     pub const DEFAULT: Self = Self {
         access_token: 6 * HOUR,
         refresh_token: 30 * DAY,
+        refresh_reuse: 10 * SECOND,
         temporary_password: DAY,
         password_expiry: None,
         lockout_threshold: 5,

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::scopes::TokenScope;
+
 /// The result of a fallible operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -115,8 +117,14 @@ pub enum Missing {
     Partner,
     /// A session of a user.
     Session,
+    /// The branding of a partner.
+    Branding,
     /// An OAuth client.
     Client,
+    /// A secret of an OAuth client.
+    ClientSecret,
+    /// What a user has allowed an OAuth client.
+    Consent,
     /// An operator's token.
     OperatorToken,
 }
@@ -134,7 +142,10 @@ impl std::fmt::Display for Missing {
             Self::ObjectType => f.write_str("object type"),
             Self::Partner => f.write_str("partner"),
             Self::Session => f.write_str("session"),
+            Self::Branding => f.write_str("branding"),
             Self::Client => f.write_str("client"),
+            Self::ClientSecret => f.write_str("client secret"),
+            Self::Consent => f.write_str("consent"),
             Self::OperatorToken => f.write_str("operator token"),
         }
     }
@@ -155,6 +166,10 @@ pub struct Conflict {
 }
 
 impl Conflict {
+    /// A conflict with the state of the resource.
+    pub fn state(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Error {
+        Error::Conflict(Self { code, detail: detail.into(), field: None, users: Vec::new() })
+    }
     /// A conflict about one field.
     pub fn field(code: &'static str, field: &'static str, detail: impl Into<Cow<'static, str>>) -> Error {
         Error::Conflict(Self { code, detail: detail.into(), field: Some(field.into()), users: Vec::new() })
@@ -192,6 +207,8 @@ pub enum Denial {
     TechnicalAccount,
     /// Members may query their own permissions, not those of others.
     NotYourself,
+    /// The token lacks this scope (RFC 6750 §3.1).
+    InsufficientScope(TokenScope),
 }
 
 impl Denial {
@@ -203,6 +220,7 @@ impl Denial {
             Self::NoUser => "no-user",
             Self::TechnicalAccount => "technical-account",
             Self::NotYourself => "not-yourself",
+            Self::InsufficientScope(_) => "insufficient-scope",
         }
     }
     /// For people.
@@ -215,6 +233,18 @@ impl Denial {
             Self::NoUser => "this token belongs to a technical account, which is not a user",
             Self::TechnicalAccount => "this technical account is not an admin",
             Self::NotYourself => "only partner admins may ask about users other than themselves",
+            Self::InsufficientScope(TokenScope::Read) => {
+                "this token lacks the scope read: request it with the token"
+            }
+            Self::InsufficientScope(TokenScope::Write) => {
+                "this token lacks the scope write, so it can only read: request it with the token"
+            }
+            Self::InsufficientScope(TokenScope::OpenId) => {
+                "this token lacks the scope openid: request it with the token"
+            }
+            Self::InsufficientScope(_) => {
+                "this token lacks a scope: see WWW-Authenticate, and request it with the token"
+            }
         }
     }
 }
@@ -232,7 +262,7 @@ pub enum GrantError {
     UnauthorizedClient,
     /// The grant type is not supported.
     UnsupportedGrantType,
-    /// The scope is unknown.
+    /// The requested scope is more than was granted.
     InvalidScope,
 }
 

@@ -14,6 +14,7 @@ pub use crate::json::ids::{MAX_IDS, id_list};
 pub use crate::json::lists::{name_list, object_list};
 pub use crate::json::members::{Members, Property, Shape, id_list_schema, id_schema};
 use crate::model::Status;
+use crate::values::whole_number;
 
 mod ids;
 mod lists;
@@ -148,7 +149,7 @@ impl Fields {
         self.required(name, status)
     }
 
-    /// An optional boolean, or one of the strings `"true"` and `"false"` (B4).
+    /// An optional boolean, or one of the strings `"true"` and `"false"` in any case of letters (B4).
     pub fn optional_bool(&mut self, name: &'static str) -> Option<bool> {
         self.may(name, boolean)
     }
@@ -172,7 +173,7 @@ impl Fields {
     pub fn nullable_id(&mut self, name: &'static str) -> Patch<i64> {
         let patch = self.may(name, |value| match value {
             Value::Null => Ok(Patch::Null),
-            value => integer(value, &(1..=i64::MAX)).map(Patch::Value),
+            value => id(value).map(Patch::Value),
         });
         patch.unwrap_or(Patch::Absent)
     }
@@ -186,9 +187,22 @@ impl Fields {
         self.must(name, read)
     }
 
+    /// Spells a string differently, if there is one of this name.
+    pub fn respell(&mut self, name: &str, spell: impl FnOnce(&str) -> String) {
+        let entry = self.entries.iter_mut().find(|entry| entry.name == name);
+        if let Some(Entry { value: Value::String(text), .. }) = entry {
+            *text = spell(text);
+        }
+    }
+
     /// Marks a member as known; its value is parsed elsewhere, by [`members()`]. Returns whether the body has it.
     pub fn pass(&mut self, name: &'static str) -> bool {
         self.take(name).is_some()
+    }
+
+    /// Drops a field whatever its value. Call it before any field is parsed: errors are in the order of fields.
+    pub fn ignore(&mut self, name: &str) {
+        self.entries.retain(|entry| entry.name != name);
     }
 
     /// An optional list of ids, 1 to 2^63-1 (B17), returned in ascending order without duplicates (B30). Each invalid
@@ -219,11 +233,11 @@ impl Fields {
     }
 
     /// A read-only field: ignored if it equals the resource's value, otherwise an error (B6). On a create `expected` is
-    /// `None` or `null`: the field must be absent or null.
+    /// `None` or `null`: the field must be absent or null. An id may be a string of digits (B17).
     pub fn response_only(&mut self, name: &'static str, expected: Option<Value>) {
         let expected = expected.unwrap_or(Value::Null);
         if let Some((place, value)) = self.take(name)
-            && value != expected
+            && !agrees(&value, &expected)
         {
             let detail = if expected.is_null() {
                 "is set by the server: omit it"
@@ -232,6 +246,11 @@ impl Fields {
             };
             self.push_error(place, name, FieldError::from(("read-only", detail)));
         }
+    }
+
+    /// A read-only field that is ignored, whatever its value (B6): it can have changed since it was read.
+    pub fn ignored(&mut self, name: &'static str) {
+        self.take(name);
     }
 
     /// Whether the body has the field, parsed or not.
@@ -329,6 +348,8 @@ pub fn status(name: &str) -> Result<Status, FieldError> {
         .ok_or_else(|| FieldError::from(("unknown-status", "must be \"ACTIVE\", \"INACTIVE\" or \"LOCKED\"")))
 }
 
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// White space in JSON (RFC 8259 §2).
 const WHITE: [char; 4] = [' ', '\t', '\n', '\r'];
 
@@ -349,15 +370,20 @@ fn pointer(name: &str) -> Cow<'static, str> {
     }
 }
 
-/// The document as text. serde_json would detect invalid UTF-8 itself, but with a less clear error.
+/// The document as text, without a byte order mark (B6; RFC 8259 §8.1 allows to ignore one). serde_json would detect
+/// invalid UTF-8 itself, but with a less clear error.
 ///
 /// # Errors
 /// It is not UTF-8, or empty.
 pub fn text<'a>(bytes: &'a [u8], expected: &str) -> Result<&'a str, Error> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
-        let detail = format!("the body is not UTF-8 at byte {}", e.valid_up_to());
+        let detail = match bytes {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => String::from("the body is UTF-16: send it as UTF-8"),
+            _ => format!("the body is not UTF-8 at byte {}", e.valid_up_to()),
+        };
         FieldError::new("", "malformed-json", detail)
     })?;
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     if text.trim_matches(WHITE).is_empty() {
         return Err(FieldError::new("", "empty-body", format!("the body is empty: send {expected}")).into());
     }
@@ -403,8 +429,8 @@ fn string<T, E: Into<FieldError>>(
 fn boolean(value: &Value) -> Result<bool, FieldError> {
     match value {
         Value::Bool(value) => Ok(*value),
-        Value::String(text) if text == "true" => Ok(true),
-        Value::String(text) if text == "false" => Ok(false),
+        Value::String(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+        Value::String(text) if text.eq_ignore_ascii_case("false") => Ok(false),
         Value::String(_) => {
             Err(FieldError::from(("wrong-type", "must be true or false, but is another string")))
         }
@@ -423,6 +449,35 @@ fn integer(value: &Value, range: &RangeInclusive<i64>) -> Result<i64, FieldError
             Err(FieldError::from(("out-of-range", detail)))
         }
         _ => Err(FieldError::from(("wrong-type", "must be an integer, without fraction or exponent"))),
+    }
+}
+
+/// An id, 1 to 2^63-1, also as a string of digits (B17).
+fn id(value: &Value) -> Result<i64, FieldError> {
+    const RANGE: RangeInclusive<i64> = 1..=i64::MAX;
+    let Value::String(text) = value else { return integer(value, &RANGE) };
+    let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match whole_number(text) {
+        Some(id) if RANGE.contains(&id) => Ok(id),
+        // Zero, or more than 64 bits.
+        _ if is_number && (text == "0" || !text.starts_with('0')) => {
+            Err(FieldError::from(("out-of-range", format!("must be from 1 to {}", i64::MAX))))
+        }
+        _ => Err(FieldError::from((
+            "wrong-type",
+            "must be an id: an integer, or a string of its digits without sign or leading zeros",
+        ))),
+    }
+}
+
+/// Whether a value of a body is the expected one; an id may be a string of digits (B17).
+fn agrees(value: &Value, expected: &Value) -> bool {
+    match (value, expected) {
+        (Value::Array(values), Value::Array(expected)) => {
+            values.len() == expected.len() && values.iter().zip(expected).all(|(v, e)| agrees(v, e))
+        }
+        (Value::String(_), Value::Number(number)) => id(value).ok() == number.as_i64(),
+        _ => value == expected,
     }
 }
 

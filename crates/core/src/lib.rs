@@ -4,6 +4,8 @@
 pub mod account_policy;
 /// The permission catalogue: the default one, and parsing of others.
 pub mod catalogue;
+/// OAuth clients.
+pub mod clients;
 /// The time, passed as an argument.
 pub mod clock;
 /// The error type, without HTTP.
@@ -12,14 +14,26 @@ pub mod error;
 pub mod fair;
 /// Parsing JSON with all errors reported at once.
 pub mod json;
+/// The languages of pages and mails.
+pub mod languages;
 /// Plain data.
 pub mod model;
+/// Text from elsewhere, as it is shown to people.
+pub mod printable;
 /// Randomness, passed as an argument.
 pub mod random;
+/// Redirect URIs of OAuth clients.
+pub mod redirect_uris;
 /// Streaming parsers of NDJSON and CSV.
 pub mod rows;
+/// The scopes of tokens.
+pub mod scopes;
+/// Search terms: words, and the form without accents in which users are searched.
+pub mod search_terms;
 /// Values that are never shown.
 pub mod secret;
+/// The algorithms of ID tokens.
+pub mod signing_alg;
 /// Supervision of the server's threads and tasks, which are restarted when they panic.
 pub mod supervise;
 /// The fields of a user, each declared once.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::clients::Client;
 use crate::clock::Millis;
 
 macro_rules! id {
@@ -273,21 +274,6 @@ pub struct Partner {
 
 /// The built-in public OAuth client: no secret, grants `password` and `refresh_token`.
 pub const PUBLIC_CLIENT: &str = "tenantry";
-
-/// An OAuth client (RFC 6749 §2).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Client {
-    /// `client_id`.
-    pub client_id: String,
-    /// The partner it belongs to.
-    pub pid: PartnerId,
-    /// For people.
-    pub name: String,
-    /// Whether its technical account is an admin (B28).
-    pub is_admin: bool,
-    /// When it was created.
-    pub created_at: Millis,
-}
 
 /// The tokens of one login: a token family.
 #[derive(Debug, Clone, PartialEq, Eq)]

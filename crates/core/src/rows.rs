@@ -5,8 +5,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::FieldError;
 use csv::Csv;
+pub use encoding::GZIP;
+pub use fault::RowFault;
+use ndjson::Ndjson;
+use trailer::TrailerCheck;
 
+mod columns;
 mod csv;
+mod encoding;
+mod fault;
+pub mod group_list;
+mod lines;
+mod ndjson;
+mod quotes;
+#[cfg(test)]
+mod tests;
+pub mod trailer;
 
 /// Maximum size of a row, in bytes: many times that of the largest user.
 pub const LONGEST_ROW: usize = 64 * 1024;
@@ -31,9 +45,92 @@ impl Format {
     }
 }
 
+/// What separates the cells of CSV.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each is the character of that name")]
+pub enum Delimiter {
+    Comma,
+    Semicolon,
+    Tab,
+    Bar,
+}
+
+impl Delimiter {
+    /// Every delimiter.
+    pub const ALL: [Self; 4] = [Self::Comma, Self::Semicolon, Self::Tab, Self::Bar];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Comma => "comma",
+            Self::Semicolon => "semicolon",
+            Self::Tab => "tab",
+            Self::Bar => "bar",
+        }
+    }
+
+    /// The character.
+    pub const fn byte(self) -> u8 {
+        match self {
+            Self::Comma => b',',
+            Self::Semicolon => b';',
+            Self::Tab => b'\t',
+            Self::Bar => b'|',
+        }
+    }
+
+    /// What separates the groups in a cell.
+    pub const fn group_separators(self) -> &'static [char] {
+        match self {
+            // Spreadsheets put a cell with semicolons in quotes.
+            Self::Semicolon => &[';', ',', '|'],
+            Self::Comma | Self::Tab | Self::Bar => &[';'],
+        }
+    }
+
+    /// Parses its name, or the character itself.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_it = |delimiter: &Self| {
+            text == delimiter.name()
+                || text.as_bytes() == [delimiter.byte()]
+                || *delimiter == Self::Tab && text == "\\t"
+        };
+        Self::ALL.into_iter().find(is_it)
+    }
+}
+
+/// How a file of rows is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReadOptions {
+    /// Its format.
+    pub format: Format,
+    /// What separates the cells of CSV; by default, what its first line says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<Delimiter>,
+    /// The columns of CSV that are not imported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored_columns: Vec<String>,
+}
+
+impl ReadOptions {
+    /// The defaults of a format.
+    pub const fn of(format: Format) -> Self {
+        Self { format, delimiter: None, ignored_columns: Vec::new() }
+    }
+
+    /// Whether they suit the format: some are only for CSV.
+    pub fn suits_format(&self) -> bool {
+        self.format == Format::Csv || self.delimiter.is_none() && self.ignored_columns.is_empty()
+    }
+}
+
 /// An unparsed row of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawRow {
+    /// Its number among the rows of the file, from 1.
+    pub record: u64,
     /// The line that it begins on, from 1.
     pub line: u64,
     /// Its text.
@@ -46,40 +143,38 @@ pub struct RawRow {
 pub enum Text {
     /// The text, which may be invalid JSON.
     Json(String),
-    /// Longer than [`LONGEST_ROW`].
-    TooLong,
-    /// Not UTF-8.
-    NotText,
-    /// A record whose number of cells differs from the number of columns.
-    Ragged,
+    /// A row that cannot be read.
+    Faulty {
+        /// Why.
+        fault: RowFault,
+        /// Its beginning, if no column contains secrets.
+        excerpt: Option<String>,
+    },
+    /// A row of white space or of empty cells: it is counted, and skipped.
+    Empty,
+    /// Not a row: the trailer, with the number of rows.
+    End(u64),
 }
 
 /// A row can contain a password hash.
 impl std::fmt::Debug for Text {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Json(_) => "Json(..)",
-            Self::TooLong => "TooLong",
-            Self::NotText => "NotText",
-            Self::Ragged => "Ragged",
-        })
+        match self {
+            Self::Json(_) => f.write_str("Json(..)"),
+            Self::Faulty { fault, .. } => write!(f, "{fault:?}"),
+            Self::Empty => f.write_str("Empty"),
+            Self::End(_) => f.write_str("End"),
+        }
     }
 }
 
 impl Text {
-    /// The error of a row without JSON.
+    /// The error of a row without JSON, or why it is skipped.
     pub fn error(&self) -> Option<FieldError> {
         match self {
-            Self::Json(_) => None,
-            Self::TooLong => {
-                Some(FieldError::new("", "row-too-long", format!("has more than {LONGEST_ROW} bytes")))
-            }
-            Self::NotText => Some(FieldError::new("", "malformed", "is not UTF-8")),
-            Self::Ragged => Some(FieldError::new(
-                "",
-                "wrong-number-of-cells",
-                "has a different number of cells than the first line",
-            )),
+            Self::Json(_) | Self::End(_) => None,
+            Self::Faulty { fault, .. } => Some(fault.error()),
+            Self::Empty => Some(FieldError::new("", "empty-row", "has no values")),
         }
     }
 
@@ -125,12 +220,20 @@ impl BatchSize {
     }
 }
 
-/// Splits a file into rows, whatever the chunks in which it arrives. Buffers at most one row.
-pub enum Splitter {
+/// Splits a file into rows, whatever the chunks in which it arrives, and holds it to its trailer if it has one. Buffers
+/// at most one row.
+pub struct Splitter {
+    /// The first bytes, until there are enough of them to recognize the encoding.
+    head: Option<Vec<u8>>,
+    parser: Parser,
+    check: TrailerCheck,
+}
+
+enum Parser {
     /// Splits lines of JSON.
-    Ndjson(Lines),
+    Ndjson(Ndjson),
     /// Splits records of CSV.
-    Csv(Csv),
+    Csv(Box<Csv>),
 }
 
 impl std::fmt::Debug for Splitter {
@@ -141,25 +244,29 @@ impl std::fmt::Debug for Splitter {
 
 impl Splitter {
     /// A splitter at the beginning of a file.
-    pub fn new(format: Format) -> Self {
-        match format {
-            Format::Ndjson => Self::Ndjson(Lines::default()),
-            Format::Csv => Self::Csv(Csv::new()),
-        }
+    pub fn new(options: ReadOptions) -> Self {
+        let parser = match options.format {
+            Format::Ndjson => Parser::Ndjson(Ndjson::default()),
+            Format::Csv => Parser::Csv(Box::new(Csv::new(options))),
+        };
+        Self { head: Some(Vec::new()), parser, check: TrailerCheck::default() }
     }
 
     /// Consumes the next bytes and appends the rows that end in them to `rows`.
     ///
     /// # Errors
-    /// The file cannot be imported: the first line of CSV has unknown column names.
+    /// The file cannot be imported: it is not UTF-8, or in another format, the first line of CSV has unknown column
+    /// names, or the trailer states another number of rows.
     pub fn push(&mut self, bytes: &[u8], rows: &mut Vec<RawRow>) -> Result<(), Vec<FieldError>> {
-        match self {
-            Self::Ndjson(lines) => {
-                lines.push(bytes, rows);
-                Ok(())
-            }
-            Self::Csv(csv) => csv.push(bytes, rows),
+        let Some(mut head) = self.head.take() else { return self.parse(bytes, rows) };
+        let (first, rest) = bytes.split_at(bytes.len().min(encoding::HEAD.saturating_sub(head.len())));
+        head.extend_from_slice(first);
+        if head.len() < encoding::HEAD {
+            self.head = Some(head);
+            return Ok(());
         }
+        self.begin(&head, rows)?;
+        self.parse(rest, rows)
     }
 
     /// Ends the file.
@@ -167,143 +274,28 @@ impl Splitter {
     /// # Errors
     /// As [`Splitter::push`].
     pub fn finish(&mut self, rows: &mut Vec<RawRow>) -> Result<(), Vec<FieldError>> {
-        match self {
-            Self::Ndjson(lines) => {
-                lines.end_line(rows);
-                Ok(())
-            }
-            Self::Csv(csv) => csv.finish(rows),
+        if let Some(head) = self.head.take() {
+            self.begin(&head, rows)?;
         }
-    }
-}
-
-/// Splits lines of JSON. Empty lines are ignored.
-#[derive(Debug, Default)]
-pub struct Lines {
-    line: Vec<u8>,
-    is_too_long: bool,
-    /// Number of complete lines.
-    ended: u64,
-}
-
-impl Lines {
-    fn push(&mut self, mut bytes: &[u8], rows: &mut Vec<RawRow>) {
-        while let Some(end) = bytes.iter().position(|b| *b == b'\n') {
-            let (line, rest) = bytes.split_at(end);
-            self.append(line);
-            self.end_line(rows);
-            bytes = rest.get(1..).unwrap_or_default();
+        let before = rows.len();
+        match &mut self.parser {
+            Parser::Ndjson(ndjson) => ndjson.finish(rows)?,
+            Parser::Csv(csv) => csv.finish(rows)?,
         }
-        self.append(bytes);
+        self.check.take(rows, before)
     }
 
-    fn append(&mut self, bytes: &[u8]) {
-        if self.line.len() + bytes.len() > LONGEST_ROW {
-            self.is_too_long = true;
-            self.line.clear();
+    fn begin(&mut self, head: &[u8], rows: &mut Vec<RawRow>) -> Result<(), Vec<FieldError>> {
+        let mark = encoding::check(head).map_err(|error| vec![error])?;
+        self.parse(head.get(mark..).unwrap_or_default(), rows)
+    }
+
+    fn parse(&mut self, bytes: &[u8], rows: &mut Vec<RawRow>) -> Result<(), Vec<FieldError>> {
+        let before = rows.len();
+        match &mut self.parser {
+            Parser::Ndjson(ndjson) => ndjson.push(bytes, rows)?,
+            Parser::Csv(csv) => csv.push(bytes, rows)?,
         }
-        if !self.is_too_long {
-            self.line.extend_from_slice(bytes);
-        }
-    }
-
-    fn end_line(&mut self, rows: &mut Vec<RawRow>) {
-        self.ended += 1;
-        let line = std::mem::take(&mut self.line);
-        let bytes = if self.ended == 1 { without_mark(&line) } else { &line };
-        let text = match std::str::from_utf8(bytes) {
-            _ if std::mem::take(&mut self.is_too_long) => Text::TooLong,
-            Ok(text) if text.trim_ascii().is_empty() => return,
-            Ok(text) => Text::Json(text.trim_ascii().to_owned()),
-            Err(_) => Text::NotText,
-        };
-        rows.push(RawRow { line: self.ended, text });
-    }
-}
-
-/// The UTF-8 byte order mark.
-const MARK: &[u8] = b"\xef\xbb\xbf";
-
-fn without_mark(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix(MARK).unwrap_or(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The rows of a file that arrives in chunks of `step` bytes.
-    fn split(format: Format, file: &[u8], step: usize) -> Result<Vec<(u64, String)>, Vec<FieldError>> {
-        let (mut splitter, mut rows) = (Splitter::new(format), Vec::new());
-        for part in file.chunks(step) {
-            splitter.push(part, &mut rows)?;
-        }
-        splitter.finish(&mut rows)?;
-        Ok(rows
-            .into_iter()
-            .map(|row| match row.text {
-                Text::Json(text) => (row.line, text),
-                other => (row.line, format!("{other:?}")),
-            })
-            .collect())
-    }
-
-    fn in_any_step(format: Format, file: &[u8], expected: &[(u64, &str)]) {
-        let expected: Vec<(u64, String)> =
-            expected.iter().map(|(n, text)| (*n, (*text).to_owned())).collect();
-        for step in [1, 2, 3, 7, 1 << 20] {
-            assert_eq!(split(format, file, step).unwrap(), expected, "{step} bytes at a time");
-        }
-    }
-
-    #[test]
-    fn lines_of_json() {
-        let file = b"\xef\xbb\xbf{\"a\":1}\r\n\n  \n{\"b\":\"\xc3\xa9\"}\n\xff\n{}";
-        let expected = [(1, "{\"a\":1}"), (4, "{\"b\":\"é\"}"), (5, "NotText"), (6, "{}")];
-        in_any_step(Format::Ndjson, file, &expected);
-        in_any_step(Format::Ndjson, b"", &[]);
-        let long = [b"{}\n".to_vec(), vec![b'x'; LONGEST_ROW + 1], b"\n{}\n".to_vec()].concat();
-        let rows = split(Format::Ndjson, &long, 4_096).unwrap();
-        assert_eq!(rows[1], (2, String::from("TooLong")));
-        assert_eq!((rows[0].0, rows[2].0, rows.len()), (1, 3, 3));
-    }
-
-    #[test]
-    fn records_of_csv() {
-        let file = "\u{feff}username,firstName,title,groups,isAdmin\r\n\
-                    ada,\"Ada, \"\"the\"\"\",,\"3;Editors; x \",true\r\n\
-                    \r\n\
-                    bob,\"B\nob\",Ünï,,\n\
-                    cid,Cid\n\
-                    dan,\"Dan\",\"\",12,false";
-        let expected = [
-            (
-                2,
-                r#"{"username":"ada","firstName":"Ada, \"the\"","groups":[3,"Editors","x"],"isAdmin":"true"}"#,
-            ),
-            (4, r#"{"username":"bob","firstName":"B\nob","title":"Ünï"}"#),
-            (6, "Ragged"),
-            (7, r#"{"username":"dan","firstName":"Dan","groups":[12],"isAdmin":"false"}"#),
-        ];
-        in_any_step(Format::Csv, file.as_bytes(), &expected);
-        in_any_step(Format::Csv, b"username,email\n", &[]);
-        in_any_step(Format::Csv, b"username\n\xff\n", &[(2, "NotText")]);
-        let long = [b"username\n".to_vec(), vec![b'x'; LONGEST_ROW + 1], b"\nada\n".to_vec()].concat();
-        let rows = split(Format::Csv, &long, 4_096).unwrap();
-        assert_eq!(rows, [(2, String::from("TooLong")), (3, String::from(r#"{"username":"ada"}"#))]);
-    }
-
-    #[test]
-    fn column_names_of_csv_are_checked_before_any_row() {
-        let errors = |file: &[u8]| {
-            let errors = split(Format::Csv, file, 5).unwrap_err();
-            errors.into_iter().map(|f| format!("{} {}", f.field, f.code)).collect::<Vec<_>>()
-        };
-        assert_eq!(errors(b""), [" no-names"]);
-        assert_eq!(
-            errors(b"username,nick,username\nada,a,b\n"),
-            ["/nick unknown-field", "/username duplicate-field"]
-        );
-        assert_eq!(errors(&[vec![b'x'; LONGEST_ROW + 1], b"\n".to_vec()].concat()), [" no-names"]);
+        self.check.take(rows, before)
     }
 }

@@ -45,12 +45,12 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Part {
-    state: State,
+    state: PartState,
     restarts: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum PartState {
     #[default]
     Running,
     /// It panicked and is about to be restarted.
@@ -76,11 +76,11 @@ impl Supervisor {
         std::thread::Builder::new().name(name).spawn(move || {
             loop {
                 match catch_unwind(AssertUnwindSafe(&mut body)) {
-                    Ok(()) => return watched.set(State::Ended),
+                    Ok(()) => return watched.set(PartState::Ended),
                     Err(panic) if watched.may_restart(&*panic, Instant::now()) => std::thread::sleep(PAUSE),
                     Err(_) => return,
                 }
-                watched.set(State::Running);
+                watched.set(PartState::Running);
             }
         })
     }
@@ -102,7 +102,7 @@ impl Supervisor {
                     tracing::error!(thread = watched.name, panic = words_of(&*panic), "a thread panicked")
                 });
             }
-            watched.set(State::Ended);
+            watched.set(PartState::Ended);
         })
     }
 
@@ -125,19 +125,19 @@ impl Supervisor {
                     Err(panic) => Err(panic),
                 };
                 match ended {
-                    Ok(()) => return watched.set(State::Ended),
+                    Ok(()) => return watched.set(PartState::Ended),
                     Err(panic) if watched.may_restart(&*panic, Instant::now()) => {}
                     Err(_) => return,
                 }
                 tokio::time::sleep(PAUSE).await;
-                watched.set(State::Running);
+                watched.set(PartState::Running);
             }
         })
     }
 
     /// The threads and tasks that should be running and are not.
     pub fn missing(&self) -> Vec<String> {
-        let is_missing = |part: &Part| matches!(part.state, State::Restarting | State::Lost);
+        let is_missing = |part: &Part| matches!(part.state, PartState::Restarting | PartState::Lost);
         self.0.parts().iter().filter(|(_, part)| is_missing(part)).map(|(name, _)| name.clone()).collect()
     }
 
@@ -158,15 +158,17 @@ impl Supervisor {
         for (name, part) in parts.iter() {
             let _ = writeln!(text, "{RESTARTED}{{thread=\"{name}\"}} {}", part.restarts);
         }
-        let missing =
-            parts.values().filter(|part| matches!(part.state, State::Restarting | State::Lost)).count();
+        let missing = parts
+            .values()
+            .filter(|part| matches!(part.state, PartState::Restarting | PartState::Lost))
+            .count();
         let _ = writeln!(text, "\n# HELP {MISSING} Threads and tasks that should be running and are not.");
         let _ = writeln!(text, "# TYPE {MISSING} gauge\n{MISSING} {missing}\n");
     }
 
     fn watch(&self, name: &str) -> Watched {
         let mut parts = self.0.parts();
-        parts.entry(name.to_owned()).or_default().state = State::Running;
+        parts.entry(name.to_owned()).or_default().state = PartState::Running;
         #[cfg(any(test, feature = "testing"))]
         if ARMED.with_borrow(|armed| armed.as_deref() == Some(name)) {
             self.let_panic(name, u32::MAX);
@@ -212,7 +214,7 @@ struct Watched {
 }
 
 impl Watched {
-    fn set(&mut self, state: State) {
+    fn set(&mut self, state: PartState) {
         if let Some(part) = self.inner.parts().get_mut(&self.name) {
             part.state = state;
         }
@@ -224,20 +226,20 @@ impl Watched {
         self.panics.retain(|at| now.duration_since(*at) < WITHIN);
         let is_lost = self.panics.len() > MOST;
         if let Some(part) = self.inner.parts().get_mut(&self.name) {
-            part.state = if is_lost { State::Lost } else { State::Restarting };
+            part.state = if is_lost { PartState::Lost } else { PartState::Restarting };
             part.restarts += u64::from(!is_lost);
         }
         let (thread, panic) = (&self.name, words_of(panic));
         if is_lost {
             report(|| tracing::error!(thread, panic, "a thread panicked too often and is not restarted"));
-            self.tell_lost();
+            self.report_lost();
         } else {
             report(|| tracing::error!(thread, panic, "a thread panicked and is restarted"));
         }
         !is_lost
     }
 
-    fn tell_lost(&self) {
+    fn report_lost(&self) {
         self.inner.lost.send_if_modified(|lost| {
             let is_first = lost.is_none();
             lost.get_or_insert_with(|| self.name.clone());
@@ -251,13 +253,13 @@ impl Drop for Watched {
         let mut parts = self.inner.parts();
         let Some(part) = parts.get_mut(&self.name) else { return };
         match part.state {
-            State::Ended | State::Lost => {}
+            PartState::Ended | PartState::Lost => {}
             // Aborted, or its runtime was shut down.
-            State::Running | State::Restarting if self.is_task => part.state = State::Ended,
-            State::Running | State::Restarting => {
-                part.state = State::Lost;
+            PartState::Running | PartState::Restarting if self.is_task => part.state = PartState::Ended,
+            PartState::Running | PartState::Restarting => {
+                part.state = PartState::Lost;
                 drop(parts);
-                self.tell_lost();
+                self.report_lost();
             }
         }
     }
@@ -299,17 +301,17 @@ mod tests {
     #[test]
     fn a_thread_that_panics_is_restarted_and_keeps_its_state() {
         let supervisor = Supervisor::default();
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let (inside, mut count) = (supervisor.clone(), 0);
         supervisor.let_panic("one", 2);
         let thread = supervisor
             .thread("one", move || {
                 count += 1;
                 inside.trip("one");
-                tell.send(count).unwrap();
+                sender.send(count).unwrap();
             })
             .unwrap();
-        assert_eq!(told.recv().unwrap(), 3);
+        assert_eq!(receiver.recv().unwrap(), 3);
         thread.join().unwrap();
         assert_eq!((restarts(&supervisor, "one"), supervisor.missing()), (2, Vec::new()));
         let mut text = String::new();
@@ -321,16 +323,16 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_keeps_panicking_is_lost_and_drops_its_state() {
         let supervisor = Supervisor::default();
-        let (tell, told) = mpsc::channel::<()>();
+        let (sender, receiver) = mpsc::channel::<()>();
         let thread = supervisor
             .thread("one", move || {
-                let _held = &tell;
+                let _held = &sender;
                 panic!("always");
             })
             .unwrap();
         assert_eq!(supervisor.lost().await, "one");
         thread.join().unwrap();
-        assert!(told.recv().is_err());
+        assert!(receiver.recv().is_err());
         assert_eq!(
             (restarts(&supervisor, "one"), supervisor.missing()),
             (MOST as u64, vec!["one".to_owned()])
@@ -343,19 +345,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_task_that_panics_is_restarted_and_one_that_is_aborted_is_not_missing() {
         let supervisor = Supervisor::default();
-        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         supervisor.let_panic("task", 2);
         let inside = supervisor.clone();
         let task = supervisor.task("task", move || {
-            let (inside, tell) = (inside.clone(), tell.clone());
+            let (inside, sender) = (inside.clone(), sender.clone());
             async move {
                 tokio::task::yield_now().await;
                 inside.trip("task");
-                let _ = tell.send(());
+                let _ = sender.send(());
                 std::future::pending().await
             }
         });
-        told.recv().await.unwrap();
+        receiver.recv().await.unwrap();
         assert_eq!((restarts(&supervisor, "task"), supervisor.missing()), (2, Vec::new()));
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());

@@ -38,6 +38,8 @@ pub struct ProfileSpec {
     pub is_shareable: bool,
     /// What it looks like.
     pub text: &'static Text,
+    /// The folded key of a value (B26).
+    pub key: fn(&str) -> String,
     /// Checks a value and returns it unchanged (B19).
     pub check: fn(&str) -> Result<&str, FieldError>,
     /// A description for the OpenAPI document.
@@ -94,6 +96,7 @@ impl ProfileField {
                 is_self_editable: true,
                 is_shareable: true,
                 text: &LINE,
+                key: values::fold,
                 check: values::person_name,
                 description: "Given name.",
                 example: "Ada",
@@ -109,6 +112,7 @@ impl ProfileField {
                 is_self_editable: true,
                 is_shareable: true,
                 text: &LINE,
+                key: values::fold,
                 check: values::person_name,
                 description: "Family name.",
                 example: "Lovelace",
@@ -124,8 +128,9 @@ impl ProfileField {
                 is_self_editable: true,
                 is_shareable: true,
                 text: &EMAIL,
+                key: values::email_key,
                 check: values::email,
-                description: "The e-mail address; not unique.",
+                description: "The e-mail address; not unique. Its domain may be internationalized.",
                 example: "ada@example.com",
                 get: |profile| Some(&profile.email),
                 set: |profile, value| profile.email = value.unwrap_or_default(),
@@ -139,6 +144,7 @@ impl ProfileField {
                 is_self_editable: true,
                 is_shareable: true,
                 text: &OPTIONAL_LINE,
+                key: values::fold,
                 check: values::optional_text,
                 description: "Job title.",
                 example: "Engineer",
@@ -154,6 +160,7 @@ impl ProfileField {
                 is_self_editable: true,
                 is_shareable: true,
                 text: &OPTIONAL_LINE,
+                key: values::fold,
                 check: values::optional_text,
                 description: "Telephone number, as typed.",
                 example: "+31 20 123 4567",
@@ -169,6 +176,7 @@ impl ProfileField {
                 is_self_editable: false,
                 is_shareable: false,
                 text: &LINE,
+                key: values::fold,
                 check: values::external_id,
                 description: "The product's key of the user, unique in the partner.",
                 example: "crm-4711",
@@ -184,7 +192,8 @@ impl ProfileField {
                 is_self_editable: true,
                 is_shareable: true,
                 text: &OPTIONAL_LINE,
-                check: values::optional_text,
+                key: values::fold,
+                check: values::display_name,
                 description: "The name to display instead of first and last name.",
                 example: "Ada, Countess of Lovelace",
                 get: |profile| profile.display_name.as_deref(),
@@ -199,6 +208,7 @@ impl ProfileField {
                 is_self_editable: true,
                 is_shareable: true,
                 text: &LOCALE,
+                key: values::fold,
                 check: values::locale,
                 description: "Language and region, as a BCP 47 tag such as en or pt-BR.",
                 example: "en-GB",
@@ -343,7 +353,7 @@ impl UserField {
         }
     }
 
-    /// Whether requests can set it; imports, exports and events have these fields. The server sets the others.
+    /// Whether requests can set it; events have these fields. The server sets the others.
     pub const fn is_writable(self) -> bool {
         match self {
             Self::Username | Self::Status | Self::Profile(_) | Self::Groups | Self::IsAdmin => true,
@@ -354,6 +364,14 @@ impl UserField {
     /// The fields that requests can set, in order.
     pub fn writable() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|field| field.is_writable())
+    }
+
+    /// The fields that an import takes and an export has, in order: those that requests can set, and the times that a
+    /// user brings along.
+    pub fn portable() -> impl Iterator<Item = Self> {
+        let is_portable =
+            |field: &Self| field.is_writable() || matches!(field, Self::CreatedAt | Self::LastLoginAt);
+        Self::ALL.into_iter().filter(is_portable)
     }
 
     /// Its value for a user, as JSON.

@@ -1,4 +1,4 @@
-//! Changes of many rows. Up to `WHOLE` rows are changed in one transaction. More are first checked as a whole, then
+//! Changes of many rows. Up to `ATOMIC` rows are changed in one transaction. More are first checked as a whole, then
 //! stored as an entry and carried out in steps, so that other writes can run in between (B15). Once begun, an operation
 //! always finishes: an entry whose process died is taken over by the next process, on PostgreSQL by any other when its
 //! lease has expired.
@@ -13,27 +13,28 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::bulk_changes::{BulkChange, BulkOperation, Selection};
-use crate::once::StoredResponse;
+use crate::idempotency::StoredResponse;
 use crate::services::Services;
 use crate::unit::{self, Done, WriteOptions};
 use crate::user_bulk;
 use crate::users;
-use crate::{clients, effects, groups, last_admin, memberships, partners};
+use crate::{client_changes, effects, groups, last_admin, memberships, partners};
 use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::model::{GroupId, PartnerId, UserId};
 use tenantry_store::access::{Admin, Operator, Scope as _};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::bulk_operations as stored;
 
+pub(super) use running::LEASE;
 pub use running::{attend, take_up};
 
 /// Maximum number of rows that are changed in one transaction.
-pub const WHOLE: usize = 5_000;
+pub const ATOMIC: usize = 5_000;
 
 /// A user or group that was left unchanged, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct KeptRow {
+pub struct UnchangedRow {
     /// The user, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<i64>,
@@ -49,16 +50,16 @@ struct UsersChanged<'a> {
     matched: i64,
     changed: i64,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    kept: &'a [KeptRow],
+    kept: &'a [UnchangedRow],
 }
 
 #[derive(Serialize)]
 struct Left<'a> {
-    kept: &'a [KeptRow],
+    kept: &'a [UnchangedRow],
 }
 
 /// The response of an operation.
-fn response(change: &BulkChange, total: i64, changed: i64, kept: &[KeptRow]) -> Result<StoredResponse> {
+fn response(change: &BulkChange, total: i64, changed: i64, kept: &[UnchangedRow]) -> Result<StoredResponse> {
     let (status, body) = match change {
         BulkChange::UpdateUsers(_) => {
             (200, serde_json::to_string(&UsersChanged { matched: total, changed, kept }))
@@ -97,17 +98,17 @@ pub async fn write(
         return tried.await.map(Done::Now);
     }
     // One at a time per partner, so that each checks the result of the previous one.
-    let turn = services.bulk.turn(&services.store, by.pid()).await?;
+    let unit = services.bulk.begin(&services.store, by.pid()).await?;
     let change = operation.change.clone();
     let checked = unit::check_whole(&services.store, by, &options, move |tx| check(tx, &operation)).await;
     let ids = match checked {
         Ok(ids) => ids,
         Err(error) => {
-            turn.end(&services.store).await;
+            unit.end(&services.store).await;
             return Err(error);
         }
     };
-    let begun = running::begin(services.clone(), by.clone(), options, turn, Plan { change, ids });
+    let begun = running::begin(services.clone(), by.clone(), options, unit, Plan { change, ids });
     // A separate task: it continues if the client disconnects.
     tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
 }
@@ -129,8 +130,8 @@ pub async fn delete_partner(
     }
     // Without a server nothing resumes an interrupted operation, for example a deletion of the same partner.
     take_up(services).await?;
-    let turn = services.bulk.turn(&services.store, pid).await?;
-    let begun = running::begin_with(services.clone(), by, turn, BulkChange::DeletePartner, move |tx| {
+    let unit = services.bulk.begin(&services.store, pid).await?;
+    let begun = running::begin_with(services.clone(), by, unit, BulkChange::DeletePartner, move |tx| {
         partners::refuse_deletion(tx, pid, force)?;
         tx.enter_partner(pid);
         // Its users must not see a partially deleted partner, or add to it.
@@ -139,29 +140,46 @@ pub async fn delete_partner(
     tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
 }
 
-/// Revokes a client and all its tokens, in steps if it has more than [`WHOLE`] sessions.
+/// Revokes a client of the partner and all its tokens, in steps if it has more than [`ATOMIC`] sessions.
 ///
 /// # Errors
-/// Not found.
-pub async fn revoke_client(services: &Services, by: Operator, client_id: &str) -> Result<()> {
-    let pid = clients::partner_of(client_id)?;
-    let (within, id) = (by.within(pid), client_id.to_owned());
-    let limit = number(WHOLE + 1);
+/// Not found; a failed precondition.
+pub async fn revoke_client(
+    services: &Services,
+    by: &Admin,
+    options: WriteOptions,
+    client_id: &str,
+) -> Result<Done<StoredResponse>> {
+    let revoked = || StoredResponse { status: 204, ..StoredResponse::default() };
+    let options = Arc::new(options);
+    let id = client_id.to_owned();
+    let check = move |tx: &mut Tx<'_, Admin>| client_changes::get(tx, &id).map(drop);
+    unit::check_whole(&services.store, by, &options, check).await?;
+    if options.dry_run {
+        return Ok(Done::Now(revoked()));
+    }
+    let (id, limit) = (client_id.to_owned(), number(ATOMIC + 1));
     let sessions = services
         .store
-        .scan(&within, move |tx| tenantry_store::tables::sessions::count_of_client(tx, &id, limit))
+        .scan(by, move |tx| tenantry_store::tables::sessions::count_of_client(tx, &id, limit))
         .await?;
     let id = client_id.to_owned();
     if sessions < limit {
-        let revoke = move |tx: &mut Tx<'_, Operator>| clients::revoke(tx, &id);
-        return unit::write_large(&services.store, &within, revoke).await;
+        let options = WriteOptions { is_large: true, ..(*options).clone() };
+        let revoke = move |tx: &mut Tx<'_, Admin>| {
+            client_changes::revoke(tx, &id)?;
+            Ok(revoked())
+        };
+        return unit::write_in(&services.store, by, options, revoke).await;
     }
     take_up(services).await?;
-    let turn = services.bulk.turn(&services.store, pid).await?;
+    let unit = services.bulk.begin(&services.store, by.pid()).await?;
     let plan = BulkChange::RevokeClient(id.clone());
-    let begun =
-        running::begin_with(services.clone(), within, turn, plan, move |tx| clients::revoke_alone(tx, &id));
-    tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))
+    let begun = running::begin_with(services.clone(), by.clone(), unit, plan, move |tx| {
+        client_changes::revoke_alone(tx, &id)
+    });
+    tokio::spawn(begun).await.unwrap_or_else(|_| Err(Error::internal("a bulk operation panicked")))?;
+    Ok(Done::Now(revoked()))
 }
 
 /// The change and its ids.
@@ -182,10 +200,10 @@ async fn is_large(services: &Services, by: &Admin, operation: &BulkOperation) ->
                 .store
                 .scan(by, move |tx| user_bulk::ids_of(tx, &operation).map(|ids| ids.len()))
                 .await?;
-            return Ok(found > WHOLE);
+            return Ok(found > ATOMIC);
         }
     };
-    if ids.len() > WHOLE {
+    if ids.len() > ATOMIC {
         return Ok(true);
     }
     match operation.change {
@@ -195,7 +213,7 @@ async fn is_large(services: &Services, by: &Admin, operation: &BulkOperation) ->
                 .store
                 .scan(by, move |tx| tenantry_store::tables::groups::rows_of_all(tx, &groups))
                 .await?;
-            Ok(rows > number(WHOLE))
+            Ok(rows > number(ATOMIC))
         }
         _ => Ok(false),
     }
@@ -333,8 +351,8 @@ mod tests {
 
     #[test]
     fn a_response_lists_what_was_left_unchanged() {
-        let kept = [KeptRow { user_id: Some(5), group_id: None, code: String::from("last-admin") }];
-        let of = |change: &BulkChange, kept: &[KeptRow]| {
+        let kept = [UnchangedRow { user_id: Some(5), group_id: None, code: String::from("last-admin") }];
+        let of = |change: &BulkChange, kept: &[UnchangedRow]| {
             let told = response(change, 3, 2, kept).unwrap();
             (told.status, told.body)
         };

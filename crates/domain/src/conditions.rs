@@ -1,25 +1,33 @@
-//! Entity tags of users and groups, and preconditions (RFC 9110 §13).
+//! Entity tags of users, groups and OAuth clients, and preconditions (RFC 9110 §13).
 
 use tenantry_core::error::{Error, Result};
-use tenantry_core::model::{Group, GroupId, User, UserId};
+use tenantry_core::model::{Client, Group, GroupId, User, UserId};
 use tenantry_store::engine::tx::Tx;
-use tenantry_store::tables::{groups, users};
+use tenantry_store::tables::branding::{self, Branding};
+use tenantry_store::tables::{clients, groups, users};
 
 /// The resource of a tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// A user.
     User(UserId),
     /// A group.
     Group(GroupId),
+    /// The branding of the transaction's partner.
+    Branding,
+    /// An OAuth client.
+    Client(String),
 }
 
 impl Target {
     /// The tag of a version of it. It contains the resource, so that tags of different resources differ.
-    pub fn tag(self, version: i64) -> String {
+    pub fn tag(&self, version: i64) -> String {
         match self {
             Self::User(id) => format!("u{id}-{version}"),
             Self::Group(id) => format!("g{id}-{version}"),
+            // It is read by those of its partner alone.
+            Self::Branding => format!("b-{version}"),
+            Self::Client(id) => format!("c{id}-{version}"),
         }
     }
 }
@@ -34,6 +42,11 @@ pub fn tag_of_group(group: &Group) -> String {
     Target::Group(group.group_id).tag(group.version)
 }
 
+/// The tag of an OAuth client, which changes with every change of its representation.
+pub fn tag_of_client(client: &Client) -> String {
+    Target::Client(client.client_id.clone()).tag(client.version)
+}
+
 /// The tags of a precondition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tags {
@@ -43,13 +56,26 @@ pub enum Tags {
     These(Vec<String>),
 }
 
+/// The tag of a branding.
+pub fn tag_of_branding(branding: &Branding) -> String {
+    Target::Branding.tag(branding.version)
+}
+
+/// What servers that compress a response append to its tag: Apache's mod_deflate and mod_brotli, Jetty, and others.
+const SUFFIXES: [&str; 5] = ["-gzip", "-br", "-zstd", ";gzip", "--gzip"];
+
 impl Tags {
     fn has(&self, tag: &str) -> bool {
         match self {
             Self::Any => true,
-            Self::These(tags) => tags.iter().any(|known| known == tag),
+            Self::These(tags) => tags.iter().any(|known| is_form_of(known, tag)),
         }
     }
+}
+
+/// Whether `known` is a tag, or the form of it that a compressing proxy made.
+fn is_form_of(known: &str, tag: &str) -> bool {
+    known.strip_prefix(tag).is_some_and(|suffix| suffix.is_empty() || SUFFIXES.contains(&suffix))
 }
 
 /// The preconditions of a request.
@@ -77,15 +103,19 @@ impl Condition {
 ///
 /// # Errors
 /// [`Error::Precondition`].
-pub(super) fn check(tx: &mut Tx<'_>, target: Target, condition: &Condition) -> Result<()> {
+pub(super) fn check(tx: &mut Tx<'_>, target: &Target, condition: &Condition) -> Result<()> {
     if *condition == Condition::default() {
         return Ok(());
     }
     let version = match target {
-        Target::User(id) => users::version(tx, id)?,
-        Target::Group(id) => groups::version(tx, id)?,
+        Target::User(id) => users::version(tx, *id)?,
+        Target::Group(id) => groups::version(tx, *id)?,
+        Target::Branding => branding::version(tx)?,
+        Target::Client(id) => clients::version(tx, id)?,
     };
     match version {
+        // A write creates it if there is none.
+        None if *target == Target::Branding && condition.if_match.is_some() => Err(Error::Precondition),
         Some(version) if !condition.allows(&target.tag(version)) => Err(Error::Precondition),
         _ => Ok(()),
     }
@@ -108,6 +138,18 @@ mod tests {
             (None, these(&["u1-1"]), true),
             (None, these(&["u1-2"]), false),
             (these(&["u1-2"]), these(&["u1-2"]), false),
+            (these(&["u1-2-gzip"]), None, true),
+            (these(&["u1-1", "u1-2-br"]), None, true),
+            (these(&["u1-2-zstd"]), None, true),
+            (these(&["u1-2;gzip"]), None, true),
+            (these(&["u1-2--gzip"]), None, true),
+            (None, these(&["u1-2-gzip"]), false),
+            (these(&["u1-1-gzip"]), None, false),
+            (these(&["u1-20"]), None, false),
+            (these(&["u1-2-"]), None, false),
+            (these(&["u1-2-gzip-gzip"]), None, false),
+            (these(&["u1-2-gzip2"]), None, false),
+            (these(&["-gzip"]), None, false),
         ] {
             let condition = Condition { if_match, if_none_match };
             assert_eq!(condition.allows("u1-2"), is_allowed, "{condition:?}");

@@ -53,7 +53,7 @@ pub fn restore(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<Restored> {
     let missing_groups: Vec<GroupId> =
         groups::list_unknown(tx, &user.groups)?.into_iter().map(GroupId).collect();
     user.groups.retain(|group| !missing_groups.contains(group));
-    user.updated_at = tx.now();
+    user.updated_at = tx.now_after(user.updated_at);
     user.version += 1;
     let username = values::username(&user.username)
         .map_err(|bad| Error::internal(format!("a deleted user has an invalid username: {}", bad.code)))?;
@@ -69,7 +69,7 @@ pub fn restore(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<Restored> {
 pub fn erase(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<()> {
     let since = since(tx);
     stored::find(tx, user_id, since)?.ok_or(Error::NotFound(Missing::DeletedUser))?;
-    erase_one(tx, user_id, Extent::Whole)
+    erase_one(tx, user_id, Extent::Complete)
 }
 
 fn erase_one(tx: &mut Tx<'_>, user_id: UserId, extent: Extent) -> Result<()> {

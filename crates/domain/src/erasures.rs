@@ -7,13 +7,13 @@
 use serde_json::Value;
 
 use crate::events::{self, EventKind};
-use crate::once;
+use crate::idempotency;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::erasures as stored;
 use tenantry_store::tables::erasures::{EVERYBODY, Erasure, SessionAddress, Shown};
-use tenantry_store::tables::{forgot_password, kept_answers, outbox, sessions};
+use tenantry_store::tables::{forgot_password, outbox, sessions, stored_responses};
 
 /// Events of one user that are blanked in the transaction that erases it.
 const AT_ONCE: i64 = 100;
@@ -67,7 +67,7 @@ fn set_null_in(text: Option<&str>, which: impl Fn(&str) -> bool) -> Result<Optio
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
     /// Also the values in the user's events, up to a limit.
-    Whole,
+    Complete,
     /// Not the values in the user's events: this is one of many users.
     OneOfMany,
 }
@@ -75,9 +75,9 @@ pub(super) enum Extent {
 /// Erases the rest of a user whose rows were deleted, and records it.
 pub(super) fn erase(tx: &mut Tx<'_>, user_id: UserId, extent: Extent) -> Result<()> {
     outbox::delete_of(tx, user_id)?;
-    kept_answers::replace_of(tx, Some(user_id), once::ERASED)?;
+    stored_responses::replace_of(tx, Some(user_id), idempotency::ERASED)?;
     let mut erasure = Erasure { user_id, after_event: 0 };
-    if extent == Extent::Whole {
+    if extent == Extent::Complete {
         forgot_password::delete_of_nobody(tx)?;
         blank_events(tx, &mut erasure, AT_ONCE)?;
     }
@@ -88,7 +88,7 @@ pub(super) fn erase(tx: &mut Tx<'_>, user_id: UserId, extent: Extent) -> Result<
 
 /// Erases the rest of the users of the transaction's partner, which is being deleted.
 pub(super) fn erase_partner(tx: &mut Tx<'_>) -> Result<()> {
-    kept_answers::replace_of(tx, None, once::ERASED)?;
+    stored_responses::replace_of(tx, None, idempotency::ERASED)?;
     forgot_password::delete_of_nobody(tx)?;
     stored::delete_addresses(tx)?;
     stored::insert(tx, Erasure { user_id: EVERYBODY, after_event: 0 })

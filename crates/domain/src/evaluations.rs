@@ -8,7 +8,8 @@ use tenantry_core::model::{Effective, Holder, Source, Status, UserId};
 use tenantry_store::access::{Admin, Requester};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::lists::Total;
-use tenantry_store::tables::evaluations::{self, HolderPosition, ObjectPosition, Question};
+use tenantry_store::tables::effective_permissions::{self, ObjectPosition};
+use tenantry_store::tables::evaluations::{self, HolderPosition, Question};
 use tenantry_store::tables::{partners, users};
 
 /// The rules of evaluations, in addition to the permissions of groups.
@@ -56,12 +57,12 @@ pub struct Decision {
     /// The sources, if requested and allowed.
     pub sources: Vec<Source>,
     /// The reason, if requested and denied.
-    pub refusal: Option<Denial>,
+    pub denial: Option<Denial>,
 }
 
 impl Decision {
     fn of(is_allowed: bool) -> Self {
-        Self { is_allowed, sources: Vec::new(), refusal: None }
+        Self { is_allowed, sources: Vec::new(), denial: None }
     }
 }
 
@@ -102,26 +103,25 @@ pub fn decide(
     tx.scope().may_ask_about(request.user_id)?;
     let question = rules.read(request);
     let (Some(user_id), Ok(question)) = (request.user_id, &question) else {
-        let refusal = if with_reason { Some(explain_refusal(tx, request, question.err())?) } else { None };
-        return Ok(Decision { refusal, ..Decision::of(false) });
+        let denial = if with_reason { Some(explain_denial(tx, request, question.err())?) } else { None };
+        return Ok(Decision { denial, ..Decision::of(false) });
     };
-    let answer = evaluations::find_answer(tx, user_id, question)?;
-    let is_allowed =
-        answer.is_some_and(|answer| answer.is_granted || (answer.is_admin && rules.admins_have_all));
+    let facts = evaluations::find_facts(tx, user_id, question)?;
+    let is_allowed = facts.is_some_and(|facts| facts.is_granted || (facts.is_admin && rules.admins_have_all));
     let mut decision = Decision::of(is_allowed);
     if with_reason && is_allowed {
         decision.sources = evaluations::list_sources(tx, user_id, question)?;
-        if rules.admins_have_all && answer.is_some_and(|answer| answer.is_admin) {
+        if rules.admins_have_all && facts.is_some_and(|facts| facts.is_admin) {
             decision.sources.insert(0, Source::Admin);
         }
     } else if with_reason {
-        decision.refusal = Some(explain_refusal(tx, request, None)?);
+        decision.denial = Some(explain_denial(tx, request, None)?);
     }
     Ok(decision)
 }
 
 /// Checks the user first: the catalogue is not secret, but the users of the partner are.
-fn explain_refusal(tx: &mut Tx<'_>, request: &AccessRequest, unknown: Option<Denial>) -> Result<Denial> {
+fn explain_denial(tx: &mut Tx<'_>, request: &AccessRequest, unknown: Option<Denial>) -> Result<Denial> {
     let user = match request.user_id {
         Some(id) => users::find(tx, id)?,
         None => None,
@@ -206,7 +206,7 @@ pub fn list_effective(
     let is_almighty = user.is_admin && rules.admins_have_all;
     let wide = effective_on_all(tx, rules, user_id, is_almighty)?;
     let known = rules.known_permissions();
-    let single = evaluations::count_on_objects(tx, user_id, &known)?;
+    let single = effective_permissions::count_on_objects(tx, user_id, &known)?;
     let wide_count = i64::try_from(wide.len()).unwrap_or(i64::MAX);
     let total = Total { count: wide_count.saturating_add(single), is_exact: true };
     let (skip, object_from) = match from {
@@ -228,12 +228,10 @@ pub fn list_effective(
     let mut rows: Vec<Effective> = wide.into_iter().skip(skip).take(wanted).collect();
     let rest = size.saturating_sub(i64::try_from(rows.len()).unwrap_or(i64::MAX));
     if rest > 0 {
-        rows.extend(evaluations::list_on_objects(tx, user_id, &known, &object_from, rest)?);
+        rows.extend(effective_permissions::list_on_objects(tx, user_id, &known, &object_from, rest)?);
     }
     if with_sources {
-        for row in &mut rows {
-            add_sources(tx, rules, user_id, row, is_almighty)?;
-        }
+        add_sources(tx, rules, user_id, &mut rows, is_almighty)?;
     }
     Ok((total, rows))
 }
@@ -242,15 +240,22 @@ fn add_sources(
     tx: &mut Tx<'_>,
     rules: Rules<'_>,
     user_id: UserId,
-    row: &mut Effective,
+    rows: &mut [Effective],
     is_almighty: bool,
 ) -> Result<()> {
-    let Some(object_type) = rules.catalogue.object_type(&row.object_type) else { return Ok(()) };
-    let id = row.object_id.as_ref().map_or("", |id| &id.text);
-    let question = rules.question(object_type, &row.permission, id);
-    row.sources = evaluations::list_sources(tx, user_id, &question)?;
-    if is_almighty {
-        row.sources.insert(0, Source::Admin);
+    let question = |row: &Effective| {
+        let object_type = rules.catalogue.object_type(&row.object_type)?;
+        let id = row.object_id.as_ref().map_or("", |id| &id.text);
+        Some(rules.question(object_type, &row.permission, id))
+    };
+    let (known, questions): (Vec<&mut Effective>, Vec<Question>) =
+        rows.iter_mut().filter_map(|row| question(row).map(|question| (row, question))).unzip();
+    let sources = effective_permissions::list_sources(tx, user_id, &questions)?;
+    for (row, sources) in known.into_iter().zip(sources) {
+        row.sources = sources;
+        if is_almighty {
+            row.sources.insert(0, Source::Admin);
+        }
     }
     Ok(())
 }
@@ -262,7 +267,7 @@ fn effective_on_all(
     user_id: UserId,
     is_almighty: bool,
 ) -> Result<Vec<Effective>> {
-    let own = evaluations::wildcards_of(tx, user_id)?;
+    let own = effective_permissions::wildcards_of(tx, user_id)?;
     let mut rows = Vec::new();
     for object_type in rules.catalogue.types() {
         let names = object_type.per_object.iter().chain(object_type.wildcards.iter().map(|w| &w.name));

@@ -26,6 +26,9 @@ pub enum EventKind {
     UserErased,
     UserLocked,
     UserLoginRefused,
+    EmailVerified,
+    UserSignedIn,
+    UserSignedOut,
     PasswordIssued,
     PasswordReset,
     PasswordChanged,
@@ -44,14 +47,24 @@ pub enum EventKind {
     PartnerSuspended,
     PartnerResumed,
     PartnerDeleted,
+    BrandingUpdated,
+    BrandingDeleted,
     ClientCreated,
+    ClientUpdated,
     ClientRevoked,
+    ClientSecretAdded,
+    ClientSecretRemoved,
+    ConsentGranted,
+    ConsentWithdrawn,
     MailSetAside,
+    KeyCreated,
+    KeyRotated,
+    KeysReset,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 41] = [
         Self::UserCreated,
         Self::UserUpdated,
         Self::UserDeleted,
@@ -59,6 +72,9 @@ impl EventKind {
         Self::UserErased,
         Self::UserLocked,
         Self::UserLoginRefused,
+        Self::EmailVerified,
+        Self::UserSignedIn,
+        Self::UserSignedOut,
         Self::PasswordIssued,
         Self::PasswordReset,
         Self::PasswordChanged,
@@ -77,9 +93,19 @@ impl EventKind {
         Self::PartnerSuspended,
         Self::PartnerResumed,
         Self::PartnerDeleted,
+        Self::BrandingUpdated,
+        Self::BrandingDeleted,
         Self::ClientCreated,
+        Self::ClientUpdated,
         Self::ClientRevoked,
+        Self::ClientSecretAdded,
+        Self::ClientSecretRemoved,
+        Self::ConsentGranted,
+        Self::ConsentWithdrawn,
         Self::MailSetAside,
+        Self::KeyCreated,
+        Self::KeyRotated,
+        Self::KeysReset,
     ];
 
     /// The name, as stored and shown.
@@ -92,6 +118,9 @@ impl EventKind {
             Self::UserErased => "user.erased",
             Self::UserLocked => "user.locked",
             Self::UserLoginRefused => "user.login_refused",
+            Self::EmailVerified => "user.email_verified",
+            Self::UserSignedIn => "user.signed_in",
+            Self::UserSignedOut => "user.signed_out",
             Self::PasswordIssued => "password.issued",
             Self::PasswordReset => "password.reset",
             Self::PasswordChanged => "password.changed",
@@ -110,9 +139,19 @@ impl EventKind {
             Self::PartnerSuspended => "partner.suspended",
             Self::PartnerResumed => "partner.resumed",
             Self::PartnerDeleted => "partner.deleted",
+            Self::BrandingUpdated => "branding.updated",
+            Self::BrandingDeleted => "branding.deleted",
             Self::ClientCreated => "client.created",
+            Self::ClientUpdated => "client.updated",
             Self::ClientRevoked => "client.revoked",
+            Self::ClientSecretAdded => "client.secret_added",
+            Self::ClientSecretRemoved => "client.secret_removed",
+            Self::ConsentGranted => "consent.granted",
+            Self::ConsentWithdrawn => "consent.withdrawn",
             Self::MailSetAside => "mail.set_aside",
+            Self::KeyCreated => "key.created",
+            Self::KeyRotated => "key.rotated",
+            Self::KeysReset => "key.reset",
         }
     }
 }
@@ -142,6 +181,23 @@ pub(super) fn record_session(
         ..NewEvent::default()
     };
     insert_with_address(tx, &event, &session.session_id, session.ends_at + ADDRESS_KEPT)
+}
+
+/// Records that a user signed in on a page; the address is blanked some time after the end of the browser session.
+pub(super) fn record_sign_in(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    after: Value,
+    session_id: &str,
+    ends_at: Millis,
+) -> Result<()> {
+    let event = NewEvent {
+        kind: EventKind::UserSignedIn.name(),
+        user_id: Some(user),
+        after: Some(after),
+        ..NewEvent::default()
+    };
+    insert_with_address(tx, &event, session_id, ends_at + ADDRESS_KEPT)
 }
 
 /// Events from before this time are not kept; none = all are kept.

@@ -16,8 +16,8 @@ use tenantry_passwords::{Deadlines, Work};
 use tenantry_store::access::{Within, nobody, system_within};
 use tenantry_store::engine::slots::Slot;
 use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::expensive_hashes as stored;
 use tenantry_store::tables::passwords::{self, Stored};
-use tenantry_store::tables::{expensive_hashes as stored, users};
 
 /// How long an authenticated caller waits for a slot.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,15 +69,15 @@ pub(super) async fn compare(
     password: Zeroizing<String>,
     deadlines: Deadlines,
 ) -> Compared {
-    let (answer, result) = oneshot::channel();
+    let (response, result) = oneshot::channel();
     let services = services.clone();
     tokio::spawn(async move {
-        let compared = with_slot(&services, &candidate, password, deadlines.begin, &answer).await;
+        let compared = with_slot(&services, &candidate, password, deadlines.begin, &response).await;
         let compared = compared.unwrap_or_else(|error| {
             tracing::warn!(%error, "an expensive password hash was not compared");
             Compared::Not
         });
-        let _ = answer.send(compared);
+        let _ = response.send(compared);
     });
     match timeout_at(deadlines.end, result).await {
         Ok(Ok(compared)) => compared,
@@ -90,7 +90,7 @@ async fn with_slot(
     candidate: &Candidate,
     password: Zeroizing<String>,
     begin: Instant,
-    answer: &oneshot::Sender<Compared>,
+    response: &oneshot::Sender<Compared>,
 ) -> Result<Compared> {
     let Candidate { pid, user_id, stored } = candidate;
     let (pid, user_id) = (*pid, *user_id);
@@ -103,10 +103,10 @@ async fn with_slot(
     let look_again = move |tx: &mut Tx<'_, Within>| {
         let present = passwords::list_present(tx, user_id)?;
         let is_there = present.iter().any(|p| p.password_id == password_id && p.hash == hash);
-        Ok(is_there && users::may_log_in(tx, user_id)?)
+        Ok(is_there && login_failures::may_log_in(tx, user_id)?)
     };
     let is_good = services.store.read(&system_within(pid), look_again).await?;
-    if !is_good || answer.is_closed() || Instant::now() > begin {
+    if !is_good || response.is_closed() || Instant::now() > begin {
         return Ok(Compared::Not);
     }
     let hash = stored.hash.clone();
@@ -190,13 +190,14 @@ mod tests {
     use crate::users as domain_users;
     use crate::users::NewUser;
     use crate::{partners, testing};
-    use tenantry_core::clock::{Clock, HOUR};
+    use tenantry_core::clock::{Clock, MINUTE};
     use tenantry_core::model::{Profile, Status};
     use tenantry_core::random::Random;
     use tenantry_core::values;
     use tenantry_passwords::work_of;
     use tenantry_store::access::Operator;
     use tenantry_store::tables::passwords::NewPassword;
+    use tenantry_store::tables::users;
 
     const PASSWORD: &str = "Old.Tea-Pot-71";
     const HASH: &str = "$2b$09$abcdefghijklmnopqrstuuDdhAjlf4Mi9B9IF4SmJWRvZLw53HXkq";
@@ -244,7 +245,7 @@ mod tests {
             assert!(work_of(HASH).is_some());
             let make = move |tx: &mut Tx<'_, Within>| {
                 let user_id = domain_users::insert(tx, &new)?.user_id;
-                let hash = NewPassword { hash: HASH, is_temporary: false, expires_at: None };
+                let hash = NewPassword { hash: HASH, is_temporary: false, expires_at: None, mailed_to: None };
                 passwords::insert(tx, user_id, &hash)?;
                 Ok(Candidate { pid, user_id, stored: passwords::list_present(tx, user_id)?.remove(0) })
             };
@@ -291,7 +292,7 @@ mod tests {
                 domain_users::lock(tx, &user)
             }),
             ("refused for a while", |tx, of| {
-                let until = tx.now() + HOUR;
+                let until = tx.steady() + 10 * MINUTE;
                 users::set_failures(tx, of.user_id, users::Failures { count: 5, refused_until: until })
             }),
             ("reset", |tx, of| passwords::end_permanent(tx, of.user_id)),
@@ -382,7 +383,7 @@ mod tests {
         let candidate = Candidate { pid: fenna.pid, user_id: fenna.user_id, stored: fenna.stored.clone() };
         let password = Zeroizing::new(PASSWORD.to_owned());
         assert_eq!(compare(&server.services, candidate, password, late).await, Compared::Not);
-        // Whoever waits gets an answer when that time is over, although the slot is still another one's.
+        // Whoever waits gets a response when that time is over, although the slot is still another one's.
         let candidate = Candidate { pid: fenna.pid, user_id: fenna.user_id, stored: fenna.stored.clone() };
         let password = Zeroizing::new(PASSWORD.to_owned());
         let soon = Deadlines { begin: forever().begin, end: Instant::now() };

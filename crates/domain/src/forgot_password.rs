@@ -8,14 +8,14 @@ use std::net::IpAddr;
 
 use crate::services::Services;
 use crate::{passwords, throttle, unit};
-use tenantry_core::clock::{DAY, MINUTE, Millis};
+use tenantry_core::clock::{DAY, MINUTE, Millis, SLACK};
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, Status, UserId};
 use tenantry_core::values;
 use tenantry_store::access::nobody;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::forgot_password as stored;
-use tenantry_store::tables::forgot_password::PasswordRequest;
+use tenantry_store::tables::forgot_password::{PasswordRequest, Wanted};
 use tenantry_store::tables::{partners, users};
 
 /// Minimum interval between two mails to a user.
@@ -34,16 +34,28 @@ pub enum Whose {
     Username(String),
     /// Every user with this address.
     Email(String),
+    /// The user of this name and, if it looks like an address, every user with that: what a person types into the one field
+    /// of a page.
+    Either(String),
 }
 
 impl Whose {
-    /// Whether it is an address, and the key to compare: empty for a value that no user can have.
-    fn key(&self) -> (bool, String) {
+    /// What to look up: whether it is an address, and the key to compare: empty for a value that no user can have. It depends
+    /// on the text alone.
+    fn keys(&self) -> Vec<(bool, String)> {
+        let by_name = |name: &str| (false, values::username_key(values::trim(name)).unwrap_or_default());
         match self {
-            Self::Username(name) => (false, values::username_key(name).unwrap_or_default()),
-            Self::Email(address) => (true, values::email(address).map(values::fold).unwrap_or_default()),
+            Self::Username(name) => vec![by_name(name)],
+            Self::Email(address) => vec![(true, email_key(address))],
+            Self::Either(text) if text.contains('@') => vec![by_name(text), (true, email_key(text))],
+            Self::Either(text) => vec![by_name(text)],
         }
     }
+}
+
+/// The key of an address to compare: empty for a value that no user can have.
+pub(super) fn email_key(address: &str) -> String {
+    values::email(values::trim(address)).map(values::email_key).unwrap_or_default()
 }
 
 /// Accepts a request. The response and the work are the same for any user.
@@ -51,10 +63,10 @@ impl Whose {
 /// # Errors
 /// [`tenantry_core::error::Error::TooMany`] for an address that asks too often.
 pub async fn ask(services: &Services, address: IpAddr, whose: &Whose) -> Result<()> {
-    let (by_email, key) = whose.key();
+    let keys = whose.keys();
     unit::write(&services.store, &nobody(), move |tx| {
         throttle::count_request(tx, address)?;
-        stored::insert(tx, by_email, &key)
+        keys.iter().try_for_each(|(by_email, key)| stored::insert(tx, Wanted::Password, *by_email, key))
     })
     .await
 }
@@ -97,14 +109,15 @@ pub fn find(tx: &mut Tx<'_>, request: &PasswordRequest, after: UserId) -> Result
 /// None of its own.
 pub fn issue(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
     // The decision depends on rows of another table.
-    users::claim(tx, user_id)?;
-    let (now, pid) = (tx.now(), tx.pid());
+    users::lock_row(tx, user_id)?;
+    let (now, pid) = (tx.steady(), tx.pid());
     let Some(user) = users::find(tx, user_id)? else { return Ok(false) };
     if user.status != Status::Active || partners::is_suspended(tx, pid)? {
         return Ok(false);
     }
     let issued = stored::list_issued(tx, user_id, now - DAY)?;
-    let is_too_soon = issued.first().is_some_and(|&at| now < at + PAUSE);
+    // One that is ahead of a clock that was set back counts for the day, and does not defer the next one until then.
+    let is_too_soon = issued.iter().any(|&at| now < at + PAUSE && at <= now + SLACK);
     if is_too_soon || issued.len() >= PER_DAY {
         return Ok(false);
     }

@@ -128,7 +128,7 @@ pub(super) fn refuse_deletion(tx: &mut Tx<'_>, ids: &[i64]) -> Result<()> {
     refuse_children(tx, &ids)
 }
 
-/// A unit that nests a group in one of these claims that group's row, which is deleted after this: the two units cannot
+/// A unit that nests a group in one of these locks that group's row, which is deleted after this: the two units cannot
 /// both succeed.
 fn refuse_children(tx: &mut Tx<'_>, ids: &[GroupId]) -> Result<()> {
     let parents = closure::with_other_children(tx, ids)?;

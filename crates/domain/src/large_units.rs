@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::once::Keepable;
+use crate::idempotency::Storable;
 use crate::unit::{self, Done, WriteOptions};
 use tenantry_core::clock::{Millis, SECOND};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::PartnerId;
 use tenantry_store::access::{Scope, Within, system_within};
+use tenantry_store::engine::pace::{Pace, StepCost};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
 use tenantry_store::tables::large_units;
@@ -32,13 +33,13 @@ const WAITING: usize = 16;
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The lease of a partner's large unit, in case its process crashes.
-const LEASE: Millis = 30 * SECOND;
+pub(super) const LEASE: Millis = 30 * SECOND;
 
 /// Polling interval while another process has the large unit.
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// Maximum number of polls.
-const ASKED: usize = 150;
+const MAX_POLLS: usize = 150;
 
 /// The large units of a process. Clones share them.
 #[derive(Debug, Clone)]
@@ -53,7 +54,7 @@ struct Inner {
 /// The large units of a partner.
 #[derive(Debug)]
 struct PartnerQueue {
-    turn: Arc<Semaphore>,
+    slot: Arc<Semaphore>,
     /// How many have it or are waiting for it.
     count: usize,
 }
@@ -74,14 +75,15 @@ impl LargeUnits {
     /// # Errors
     /// Unavailable if too many are waiting, or one takes too long.
     pub async fn begin(&self, store: &Store, pid: PartnerId) -> Result<LargeUnit> {
-        let place = self.place(pid, 1 + WAITING).ok_or_else(busy)?;
-        let turn = Arc::clone(&place.turn).acquire_owned();
-        let permit = tokio::time::timeout(TIMEOUT, turn).await.map_err(|_| busy())?.map_err(|_| busy())?;
+        let queued = self.enqueue(pid, 1 + WAITING).ok_or_else(busy)?;
+        let acquired = Arc::clone(&queued.slot).acquire_owned();
+        let permit =
+            tokio::time::timeout(TIMEOUT, acquired).await.map_err(|_| busy())?.map_err(|_| busy())?;
         // No timeout around this: a lease that is acquired at that moment would have no owner.
-        for _ in 0..ASKED {
+        for _ in 0..MAX_POLLS {
             if let Some(holder) = hold(store, pid).await? {
                 let steps = Arc::clone(&self.0.steps);
-                return Ok(LargeUnit { pid, holder, steps, _permit: permit, _place: place });
+                return Ok(LargeUnit { pid, holder, steps, _permit: permit, _queued: queued });
             }
             tokio::time::sleep(AGAIN).await;
         }
@@ -93,23 +95,23 @@ impl LargeUnits {
     /// # Errors
     /// Of the store.
     pub async fn try_begin(&self, store: &Store, pid: PartnerId) -> Result<Option<LargeUnit>> {
-        let Some(place) = self.place(pid, 1) else { return Ok(None) };
-        let Ok(permit) = Arc::clone(&place.turn).try_acquire_owned() else { return Ok(None) };
+        let Some(queued) = self.enqueue(pid, 1) else { return Ok(None) };
+        let Ok(permit) = Arc::clone(&queued.slot).try_acquire_owned() else { return Ok(None) };
         let Some(holder) = hold(store, pid).await? else { return Ok(None) };
         let steps = Arc::clone(&self.0.steps);
-        Ok(Some(LargeUnit { pid, holder, steps, _permit: permit, _place: place }))
+        Ok(Some(LargeUnit { pid, holder, steps, _permit: permit, _queued: queued }))
     }
 
-    fn place(&self, pid: PartnerId, limit: usize) -> Option<QueuedUnit> {
+    fn enqueue(&self, pid: PartnerId, limit: usize) -> Option<QueuedUnit> {
         let mut partners = self.partners();
-        let turns = partners
+        let queue = partners
             .entry(pid)
-            .or_insert_with(|| PartnerQueue { turn: Arc::new(Semaphore::new(1)), count: 0 });
-        if turns.count >= limit {
+            .or_insert_with(|| PartnerQueue { slot: Arc::new(Semaphore::new(1)), count: 0 });
+        if queue.count >= limit {
             return None;
         }
-        turns.count += 1;
-        Some(QueuedUnit { all: self.clone(), pid, turn: Arc::clone(&turns.turn) })
+        queue.count += 1;
+        Some(QueuedUnit { all: self.clone(), pid, slot: Arc::clone(&queue.slot) })
     }
 
     /// Blocks all steps as long as the permit lives. It is acquired after the current step: a test that acquires it
@@ -133,7 +135,7 @@ async fn hold(store: &Store, pid: PartnerId) -> Result<Option<Option<String>>> {
     }
     let take = |tx: &mut Tx<'_, Within>| {
         let holder = tx.random().token::<16>();
-        let expires_at = tx.now() + LEASE;
+        let expires_at = tx.steady() + LEASE;
         Ok(large_units::acquire(tx, &holder, expires_at)?.then_some(holder))
     };
     Ok(unit::write(store, &system_within(pid), take).await?.map(Some))
@@ -151,15 +153,15 @@ fn busy() -> Error {
 struct QueuedUnit {
     all: LargeUnits,
     pid: PartnerId,
-    turn: Arc<Semaphore>,
+    slot: Arc<Semaphore>,
 }
 
 impl Drop for QueuedUnit {
     fn drop(&mut self) {
         let mut partners = self.all.partners();
-        if let Some(turns) = partners.get_mut(&self.pid) {
-            turns.count -= 1;
-            if turns.count == 0 {
+        if let Some(queue) = partners.get_mut(&self.pid) {
+            queue.count -= 1;
+            if queue.count == 0 {
                 partners.remove(&self.pid);
             }
         }
@@ -174,7 +176,7 @@ pub struct LargeUnit {
     holder: Option<String>,
     steps: Arc<Semaphore>,
     _permit: OwnedSemaphorePermit,
-    _place: QueuedUnit,
+    _queued: QueuedUnit,
 }
 
 impl LargeUnit {
@@ -183,8 +185,7 @@ impl LargeUnit {
         self.pid
     }
 
-    /// Runs a step when it is its turn: a separate transaction, which asks [`Tx::is_step_over`] when to end. It fails if
-    /// another process has taken over.
+    /// Runs a step when it is its turn: a separate transaction. It fails if another process has taken over.
     ///
     /// # Errors
     /// Those of `work`; Unavailable.
@@ -203,6 +204,34 @@ impl LargeUnit {
         .await
     }
 
+    /// As [`LargeUnit::step`], for a step that counts its rows and asks [`Tx::is_step_over`] when to end. What it took
+    /// decides how many rows the next one writes.
+    ///
+    /// # Errors
+    /// As [`LargeUnit::step`].
+    pub async fn paced_step<S, T, F>(
+        &self,
+        store: &Store,
+        scope: &S,
+        cost: &Arc<StepCost>,
+        work: F,
+    ) -> Result<T>
+    where
+        S: Scope + Clone + Send + Sync + 'static,
+        T: Send + 'static,
+        F: Fn(&mut Tx<'_, S>, &mut Pace) -> Result<T> + Send + 'static,
+    {
+        let start = Arc::clone(cost);
+        let (done, pace) = self
+            .step(store, scope, move |tx| {
+                let mut pace = start.start();
+                Ok((work(tx, &mut pace)?, pace))
+            })
+            .await?;
+        cost.learn(&pace);
+        Ok(done)
+    }
+
     /// Runs a small transaction with options, such as the one that has everything count at once.
     ///
     /// # Errors
@@ -216,7 +245,7 @@ impl LargeUnit {
     ) -> Result<Done<T>>
     where
         S: Scope + Clone + Send + Sync + 'static,
-        T: Keepable + Send + 'static,
+        T: Storable + Send + 'static,
         F: Fn(&mut Tx<'_, S>) -> Result<T> + Send + 'static,
     {
         let _step = permit(&self.steps).await?;
@@ -240,7 +269,7 @@ impl LargeUnit {
 
 fn renew(tx: &mut Tx<'_>, holder: Option<&str>) -> Result<()> {
     let Some(holder) = holder else { return Ok(()) };
-    let expires_at = tx.now() + LEASE;
+    let expires_at = tx.steady() + LEASE;
     if large_units::renew(tx, holder, expires_at)? { Ok(()) } else { Err(busy()) }
 }
 

@@ -11,7 +11,7 @@ pub(super) const LAST_ADMIN: &str = "this would leave the partner without an ACT
 pub(super) fn keep_an_admin(tx: &mut Tx<'_>) -> Result<()> {
     if tx.must_keep_an_admin() {
         // Two units that each take another admin away must see each other.
-        partners::claim(tx)?;
+        partners::lock_row(tx)?;
         if !users::has_active_admin(tx)? {
             return Err(Conflict::users("last-admin", Vec::new(), LAST_ADMIN));
         }

@@ -3,20 +3,36 @@
 //! Functions that take a [`Tx`](tenantry_store::engine::tx::Tx) are rules inside a transaction and can be combined; the
 //! few `async` ones do something outside of it (hash a password, wait until a login is answered).
 
+/// Authorization codes.
+pub mod authorization_codes;
+/// Authorization requests, from the client to the answer.
+pub mod authorization_requests;
+/// The branding of partners, which pages show.
+pub mod branding;
+/// Sessions of browsers.
+pub mod browser_sessions;
 /// The kinds of bulk operations.
 pub mod bulk_changes;
 /// Changes of many rows, in one transaction or in steps.
 pub mod bulk_operations;
+/// Claims about users.
+pub mod claims;
+/// Making, changing and revoking OAuth clients.
+pub mod client_changes;
 /// OAuth clients.
 pub mod clients;
 /// Entity tags of users and groups, and preconditions.
 pub mod conditions;
+/// What users have allowed clients to learn.
+pub mod consents;
 /// The key that authenticates cursors.
 pub mod cursors;
 /// Deleted users.
 pub mod deleted_users;
 /// Side effects of deletions.
 pub mod effects;
+/// Whether addresses are proven to be those of their users.
+pub mod email_verifications;
 /// Erasing of personal data.
 pub mod erasures;
 /// Permission evaluations.
@@ -27,8 +43,16 @@ pub mod events;
 pub mod expensive_hashes;
 /// Forgotten passwords.
 pub mod forgot_password;
+/// Forgotten usernames.
+pub mod forgot_username;
 /// Groups.
 pub mod groups;
+/// `id_token_hint`.
+mod id_token_hints;
+/// ID tokens.
+mod id_tokens;
+/// Idempotency keys.
+pub mod idempotency;
 /// Large units of work: carried out in steps, one at a time per partner.
 pub mod large_units;
 /// The rule that a partner keeps an admin.
@@ -37,14 +61,16 @@ mod last_admin;
 mod login_failures;
 /// The password grant.
 pub mod logins;
+/// Logout that a client asks for.
+pub mod logouts;
 /// Group memberships.
 pub mod memberships;
 /// Nested groups: no cycles, limited depth.
 mod nesting;
-/// Idempotency keys.
-pub mod once;
 /// Delivery of mail: retries and dead letters.
 pub mod outbox;
+/// The own profile, as the account page shows it.
+pub mod own_profile;
 /// Partners, the first start, and the rule that a partner keeps an admin.
 pub mod partners;
 /// Password changes and resets.
@@ -57,10 +83,26 @@ pub mod permission_lists;
 pub mod permissions;
 /// The password policy (contract, part C, Passwords).
 pub mod policy;
+/// The refresh token grant.
+pub mod refresh;
+/// Limits of the mails that somebody asks for.
+mod requested_mails;
+/// Values that travel through a browser and come back unchanged.
+pub mod sealed;
+/// Sealing of rows with the master key.
+pub mod sealer;
+/// Values that only the bearer of a secret can open.
+mod sealing;
 /// The dependencies of the rules.
 pub mod services;
 /// Listing and ending of sessions.
 pub mod sessions;
+/// Times that are ahead of a clock that was set back.
+pub mod set_clocks;
+/// Sign-ins by outcome, for the metrics.
+pub mod sign_in_counts;
+/// The keys that sign ID tokens.
+pub mod signing_keys;
 /// Services for tests.
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -74,12 +116,16 @@ pub mod tokens;
 pub mod unit;
 /// Bulk creation and bulk changes of users.
 pub mod user_bulk;
+/// Exports of users.
+pub mod user_export;
 /// Imports of users.
 pub mod user_import;
 /// Users as JSON.
 pub mod user_records;
 /// Users as rows of a file.
 pub mod user_rows;
+/// The userinfo endpoint.
+pub mod userinfo;
 /// Users.
 pub mod users;
 /// When sessions were last used.

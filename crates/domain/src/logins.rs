@@ -10,16 +10,20 @@ use serde_json::json;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use crate::browser_sessions::{self, Opened};
 use crate::clients::{self, ClientIdentity};
 use crate::events;
 use crate::expensive_hashes::{self, Candidate, Compared};
 use crate::services::Services;
 use crate::sessions::{self, OpenedSession, Opening};
+use crate::sign_in_counts::SignInWay;
 use crate::tokens::{self, Granted, Origin};
-use crate::{login_failures, passwords, throttle, unit};
+use crate::{email_verifications, login_failures, passwords, throttle, unit};
+use tenantry_core::clients::ClientGrant;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, GrantError, Result};
-use tenantry_core::model::{PartnerId, Status, User, UserId};
+use tenantry_core::model::{PUBLIC_CLIENT, PartnerId, Status, User, UserId};
+use tenantry_core::scopes::TokenScopes;
 use tenantry_core::values;
 use tenantry_passwords::{Verdict, Whose, Work};
 use tenantry_store::access::{Within, nobody, system_within};
@@ -35,25 +39,43 @@ fn refused() -> Error {
 /// transaction.
 ///
 /// # Errors
-/// As [`authenticate`].
+/// As [`authenticate`]; `unauthorized_client` and `invalid_scope` if the client is not registered for this.
 pub async fn grant_password(
     services: &Services,
     client: &ClientIdentity,
     username: &str,
     password: Zeroizing<String>,
     origin: Origin,
+    scopes: TokenScopes,
 ) -> Result<Granted> {
+    let granted = grant_uncounted(services, client, username, password, origin, scopes).await;
+    let way = SignInWay::PasswordGrant;
+    services.sign_ins.count(way, &granted, |granted| granted.password_change_required);
+    granted
+}
+
+async fn grant_uncounted(
+    services: &Services,
+    client: &ClientIdentity,
+    username: &str,
+    password: Zeroizing<String>,
+    origin: Origin,
+    scopes: TokenScopes,
+) -> Result<Granted> {
+    client.require(ClientGrant::Password)?;
+    let scopes = client.api_scopes(scopes)?;
     let person = authenticate(services, client, username, password, origin.address).await?;
     let (user_id, password_id) = (person.found.user_id, person.used.password_id);
     let client_id = client.client_id().to_owned();
+    let limited = limited_address(client, origin.address);
     let granted = unit::write(&services.store, &system_within(person.found.pid), move |tx| {
         let Some(admitted) = admit(tx, user_id, password_id, &client_id)? else {
             // A correct password that does not log in (locked, refused, ended) is not a failed guess, nor is one that
             // was not compared; one that was compared with an expensive hash was counted already.
-            count_failure(tx, origin.address, None)?;
+            count_failure(tx, limited, None)?;
             return Ok(None);
         };
-        let session = open_session(tx, &admitted, &client_id, &origin)?;
+        let session = open_session(tx, &admitted, &client_id, &origin, scopes)?;
         tokens::issue(tx, &session).map(Some)
     })
     .await?;
@@ -66,10 +88,81 @@ pub async fn grant_password(
     }
 }
 
+/// A sign-in on a page. Not `Debug`: it holds secrets.
+pub struct SigningIn<'a> {
+    /// As typed.
+    pub username: &'a str,
+    /// As typed.
+    pub password: Zeroizing<String>,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Whether the person asked to be kept signed in.
+    pub is_kept: bool,
+    /// The cookie of the browser's session, if it has one: a session of another user ends.
+    pub previous: Option<String>,
+}
+
+/// An opened browser session. Not `Debug`: it holds the cookie.
+pub struct SignedIn {
+    /// The value of the cookie.
+    pub cookie: Zeroizing<String>,
+    /// The partner.
+    pub pid: PartnerId,
+    /// Who signed in.
+    pub user_id: UserId,
+    /// The name of the session.
+    pub session_id: String,
+    /// Whether a new password must be set first (B22).
+    pub is_restricted: bool,
+}
+
+/// Signs a person in on a page: authenticates as the password grant does, and opens a browser session.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn sign_in(services: &Services, signing: SigningIn<'_>) -> Result<SignedIn> {
+    let signed_in = sign_in_uncounted(services, signing).await;
+    services.sign_ins.count(SignInWay::Page, &signed_in, |signed_in| signed_in.is_restricted);
+    signed_in
+}
+
+async fn sign_in_uncounted(services: &Services, signing: SigningIn<'_>) -> Result<SignedIn> {
+    let SigningIn { username, password, origin, is_kept, previous } = signing;
+    let client = ClientIdentity::BuiltIn;
+    let person = authenticate(services, &client, username, password, origin.address).await?;
+    let (pid, user_id, password_id) = (person.found.pid, person.found.user_id, person.used.password_id);
+    let (limited, before) = (limited_address(&client, origin.address), previous.clone());
+    let opened = unit::write(&services.store, &system_within(pid), move |tx| {
+        let Some(admitted) = admit(tx, user_id, password_id, PUBLIC_CLIENT)? else {
+            count_failure(tx, limited, None)?;
+            return Ok(None);
+        };
+        users::set_logged_in(tx, &admitted.user)?;
+        let opening = browser_sessions::Opening {
+            user_id,
+            origin: &origin,
+            is_kept,
+            restricted: admitted.restricted,
+            previous: before.as_deref(),
+        };
+        Ok(Some((browser_sessions::open(tx, &opening)?, admitted.restricted.is_some())))
+    })
+    .await?;
+    let Some((Opened { session_id, cookie }, is_restricted)) = opened else {
+        return Err(person.attempt.refuse(services).await);
+    };
+    person.store_anew(services).await;
+    // One of another partner is out of the transaction's reach; one of this partner has ended there.
+    if let Some(previous) = previous {
+        browser_sessions::end_by_cookie(services, &previous).await?;
+    }
+    Ok(SignedIn { cookie, pid, user_id, session_id, is_restricted })
+}
+
 /// A person who has just given the correct password. No session is open yet: a page or a second factor may come
 /// between, so the transaction that opens one checks everything again. Not `Debug`: it holds the password.
 pub struct Authenticated {
-    found: Found,
+    found: FoundUser,
     used: Stored,
     password: Zeroizing<String>,
     attempt: Attempt,
@@ -87,7 +180,10 @@ pub async fn authenticate(
     address: IpAddr,
 ) -> Result<Authenticated> {
     let begun = Instant::now();
-    throttle::check(services, address).await?;
+    let limited = limited_address(client, address);
+    if let Some(address) = limited {
+        throttle::check(services, address).await?;
+    }
     let found = find(services, client, username).await?;
     let hashes =
         found.as_ref().map(|f| f.present.iter().map(|p| p.hash.clone()).collect()).unwrap_or_default();
@@ -107,18 +203,31 @@ pub async fn authenticate(
             (system_within(found.pid), wrong)
         }
     };
-    unit::write(&services.store, &scope, move |tx| count_failure(tx, address, wrong)).await?;
+    unit::write(&services.store, &scope, move |tx| count_failure(tx, limited, wrong)).await?;
     Err(attempt.refuse(services).await)
 }
 
-/// Counts a refused login, for the user whose password was guessed wrong or for no user, and for the address. Only a
-/// refusal counts for the address; a busy server's 503 is not caused by the client.
-fn count_failure(tx: &mut Tx<'_>, address: IpAddr, wrong: Option<UserId>) -> Result<()> {
+/// The address whose failed logins are limited; none for a confidential client: it has authenticated, and a backend that
+/// logs everybody in has one address, which one user's wrong passwords must not block. Failures count for the account all
+/// the same (B23).
+fn limited_address(client: &ClientIdentity, address: IpAddr) -> Option<IpAddr> {
+    match client {
+        ClientIdentity::BuiltIn | ClientIdentity::Public(_) => Some(address),
+        ClientIdentity::Confidential(_) => None,
+    }
+}
+
+/// Counts a refused login, for the user whose password was guessed wrong or for no user, and for the address, if it is
+/// limited. Only a refusal counts for the address; a busy server's 503 is not caused by the client.
+fn count_failure(tx: &mut Tx<'_>, limited: Option<IpAddr>, wrong: Option<UserId>) -> Result<()> {
     match wrong {
         Some(user_id) => login_failures::count(tx, user_id)?,
         None => users::count_unknown_login(tx),
     }
-    throttle::record_failure(tx, address)
+    match limited {
+        Some(address) => throttle::record_failure(tx, address),
+        None => Ok(()),
+    }
 }
 
 /// The result of checking a password.
@@ -149,7 +258,7 @@ impl Attempt {
     async fn judge(
         &mut self,
         services: &Services,
-        found: &Found,
+        found: &FoundUser,
         verdict: &Verdict,
         password: &Zeroizing<String>,
     ) -> Result<Guess> {
@@ -182,7 +291,7 @@ impl Attempt {
         let (begun, hashed) = (self.begun, self.hashed);
         match self.expensive(services).await {
             Ok(expensive) => {
-                let moment = services.hasher.equalizer().refusal(begun, hashed, expensive);
+                let moment = services.hasher.equalizer().refusal_time(begun, hashed, expensive);
                 tokio::time::sleep_until(moment).await;
                 refused()
             }
@@ -210,7 +319,7 @@ impl Authenticated {
     }
 }
 
-struct Found {
+struct FoundUser {
     pid: PartnerId,
     user_id: UserId,
     may_log_in: bool,
@@ -218,16 +327,16 @@ struct Found {
     present: Vec<Stored>,
 }
 
-async fn find(services: &Services, client: &ClientIdentity, username: &str) -> Result<Option<Found>> {
-    let Some(key) = values::username_key(username) else { return Ok(None) };
+async fn find(services: &Services, client: &ClientIdentity, username: &str) -> Result<Option<FoundUser>> {
+    let Some(key) = values::username_key(values::trim(username)) else { return Ok(None) };
     let found = services.store.read(&nobody(), move |tx| users::find_username(tx, &key)).await?;
     let Some((pid, user_id)) = found.filter(|(pid, _)| client.serves(*pid)) else { return Ok(None) };
     let read = move |tx: &mut Tx<'_, Within>| {
-        let may_log_in = users::may_log_in(tx, user_id)?;
+        let may_log_in = login_failures::may_log_in(tx, user_id)?;
         Ok((may_log_in, if may_log_in { list_present(tx, user_id)? } else { Vec::new() }))
     };
     let (may_log_in, present) = services.store.read(&system_within(pid), read).await?;
-    Ok(Some(Found { pid, user_id, may_log_in, present }))
+    Ok(Some(FoundUser { pid, user_id, may_log_in, present }))
 }
 
 /// A user whose login is admitted.
@@ -239,10 +348,10 @@ struct Admitted {
 
 /// Admits a user with this password if all conditions (still) hold; `None` if refused.
 fn admit(tx: &mut Tx<'_>, user_id: UserId, password_id: i64, client_id: &str) -> Result<Option<Admitted>> {
-    let now = tx.now();
+    let now = tx.latest();
     let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
-    let failures = users::failures(tx, user_id)?;
-    if user.status != Status::Active || now < failures.refused_until || !clients::is_known(tx, client_id)? {
+    let is_refused = login_failures::is_refused(&users::failures(tx, user_id)?, tx.steady());
+    if user.status != Status::Active || is_refused || !clients::is_known(tx, client_id)? {
         return Ok(None);
     }
     let present = list_present(tx, user_id)?;
@@ -250,6 +359,7 @@ fn admit(tx: &mut Tx<'_>, user_id: UserId, password_id: i64, client_id: &str) ->
     if passwords::has_ended(password, now) {
         return Ok(None);
     }
+    email_verifications::note_use_of(tx, &user, password)?;
     let restricted = if password.is_temporary {
         // A requested one was valid beside the permanent one, until now.
         end_permanent(tx, user_id)?;
@@ -268,10 +378,20 @@ fn open_session(
     admitted: &Admitted,
     client_id: &str,
     origin: &Origin,
+    scopes: TokenScopes,
 ) -> Result<OpenedSession> {
     let Admitted { user, restricted } = admitted;
     users::set_logged_in(tx, user)?;
-    let opening = Opening { client_id, user_id: Some(user.user_id), origin, restricted: *restricted };
+    let (user_id, browser_session) = (Some(user.user_id), None);
+    let opening = Opening {
+        client_id,
+        user_id,
+        origin,
+        scopes,
+        browser_session,
+        restricted: *restricted,
+        by_code: None,
+    };
     let session = sessions::open(tx, &opening)?;
     let after = json!({ "clientId": client_id, "address": origin.address });
     events::record_session(tx, user.user_id, after, &session)?;

@@ -17,7 +17,7 @@ pub(super) fn check_new(tx: &mut Tx<'_>, parent: GroupId) -> Result<()> {
 /// Checks whether a group can be moved to `parent` with all groups below it.
 pub(super) fn check_move(tx: &mut Tx<'_>, group_id: GroupId, parent: Option<GroupId>) -> Result<()> {
     // Two concurrent moves could create a cycle or too many levels although each alone does not.
-    partners::claim(tx)?;
+    partners::lock_row(tx)?;
     let levels = nesting::levels_of(tx, group_id)?;
     if let Some(parent) = parent
         && nesting::path_up(tx, parent)?.contains(&group_id)
@@ -29,10 +29,10 @@ pub(super) fn check_move(tx: &mut Tx<'_>, group_id: GroupId, parent: Option<Grou
 }
 
 fn check_levels(tx: &mut Tx<'_>, parent: Option<GroupId>, levels: i64) -> Result<()> {
-    partners::claim(tx)?;
+    partners::lock_row(tx)?;
     let Some(parent) = parent else { return Ok(()) };
     // A concurrent deletion of the parent must see the child.
-    groups::claim(tx, parent)?;
+    groups::lock_row(tx, parent)?;
     if bulk_changes::is_group_going(tx, parent)? {
         let detail = format!("group {parent} is being deleted");
         return Err(Conflict::field("group-being-deleted", "/parentGroupId", detail));

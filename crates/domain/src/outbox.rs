@@ -7,15 +7,16 @@ use serde_json::json;
 
 use crate::events::{self, EventKind};
 use crate::unit;
-use tenantry_core::clock::{DAY, HOUR, MINUTE, Millis, SECOND};
+use tenantry_core::clock::{DAY, HOUR, MINUTE, Millis, SECOND, SLACK};
 use tenantry_core::error::Result;
-use tenantry_core::model::{PartnerId, UserId};
+use tenantry_core::model::PartnerId;
 use tenantry_core::random::Random;
-use tenantry_mail::{Email, OutboundEmail};
+use tenantry_mail::Email;
 use tenantry_store::access::nobody;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
-use tenantry_store::tables::outbox::{self, Leftover, Mail};
+use tenantry_store::tables::outbox;
+pub use tenantry_store::tables::outbox::OutboxEntry;
 
 /// Failed attempts after which a message becomes a dead letter.
 pub const MOST_ATTEMPTS: i64 = 20;
@@ -31,9 +32,12 @@ const PAUSE_AFTER_REFUSAL: Millis = 5 * MINUTE;
 const LONGEST_PAUSE: Millis = HOUR;
 
 /// The lease of messages that a process has taken, if several deliver. If it dies, another process sends them after
-/// this time. A batch ends earlier: it starts no message after [`BATCH`], and one message takes at most four minutes,
-/// with a mail server that uses up all timeouts.
+/// this time. A batch starts no message after [`BATCH`], but a mail server may take many minutes for one: while it is
+/// being sent, the leases are renewed.
 pub const LEASE: Millis = 5 * MINUTE;
+
+/// How often leases are renewed.
+pub const RENEWAL: Duration = Duration::from_secs(60);
 
 /// How long a batch starts further messages.
 pub const BATCH: Duration = Duration::from_secs(30);
@@ -41,39 +45,6 @@ pub const BATCH: Duration = Duration::from_secs(30);
 /// How long a row without a message (expired, withdrawn, dead letter) is kept for inspection. The event of a dead
 /// letter stays.
 const RECORD_KEPT: Millis = 30 * DAY;
-
-/// An outbox entry without its text.
-#[derive(Debug, Clone, Copy)]
-pub struct OutboxEntry {
-    /// The partner of the recipient.
-    pub pid: PartnerId,
-    /// The row's id.
-    pub mail_id: i64,
-    /// The recipient.
-    pub user_id: UserId,
-    /// Previous failed attempts.
-    pub attempts: i64,
-}
-
-/// A due outbox entry.
-#[derive(Debug)]
-pub struct Due {
-    /// The entry.
-    pub entry: OutboxEntry,
-    /// Its content.
-    pub content: Content,
-}
-
-/// The content of a due entry.
-#[derive(Debug)]
-pub enum Content {
-    /// A message to send.
-    Mail(OutboundEmail),
-    /// An expired password: nothing to send.
-    Expired,
-    /// Not a message.
-    Unreadable,
-}
 
 /// The outcome of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,17 +64,20 @@ pub enum DeliveryOutcome {
     Untried,
 }
 
-/// Messages to send now, of all partners, the longest due first. A single process of a database only reads them: when
-/// it is killed, the next one sends them at once. If there are several, the messages are leased to this one for
-/// [`LEASE`].
+/// Due entries of all partners, the longest due first, each with its message or, if there is nothing to send, with its
+/// outcome. A single process of a database only reads them: when
+/// it is killed, the next one sends them at once. If there are several, the entries are leased to this one for [`LEASE`].
 ///
 /// # Errors
 /// Of the store.
-pub async fn take_due(store: &Store, limit: i64) -> Result<Vec<Due>> {
+pub async fn take_due(
+    store: &Store,
+    limit: i64,
+) -> Result<Vec<(OutboxEntry, Result<Email, DeliveryOutcome>)>> {
     if store.is_shared() {
         unit::write(store, &nobody(), move |tx| {
-            let now = tx.now();
-            Ok(outbox::take_due(tx, now + LEASE, limit)?.into_iter().map(|mail| read(mail, now)).collect())
+            let (until, latest) = (tx.steady() + LEASE, tx.latest());
+            Ok(outbox::take_due(tx, until, limit)?.into_iter().map(|due| sendable(due, latest)).collect())
         })
         .await
     } else {
@@ -111,30 +85,42 @@ pub async fn take_due(store: &Store, limit: i64) -> Result<Vec<Due>> {
     }
 }
 
-/// Due messages of all partners, the longest due first.
+/// Renews the lease of entries from [`take_due`], if there are several processes.
+///
+/// # Errors
+/// Of the store.
+pub async fn renew(store: &Store, entries: &[OutboxEntry]) -> Result<()> {
+    if !store.is_shared() || entries.is_empty() {
+        return Ok(());
+    }
+    let entries = entries.to_vec();
+    unit::write(store, &nobody(), move |tx| {
+        let until = tx.steady() + LEASE;
+        entries.iter().try_for_each(|entry| outbox::set_due_at(tx, entry.pid, entry.mail_id, until))
+    })
+    .await
+}
+
+/// As [`take_due`], without a lease.
 ///
 /// # Errors
 /// None of its own.
-pub fn list_due(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Due>> {
-    let now = tx.now();
-    Ok(outbox::list_due(tx, limit)?.into_iter().map(|mail| read(mail, now)).collect())
+pub fn list_due(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(OutboxEntry, Result<Email, DeliveryOutcome>)>> {
+    let now = tx.latest();
+    Ok(outbox::list_due(tx, limit)?.into_iter().map(|due| sendable(due, now)).collect())
 }
 
-fn read(mail: Mail, now: Millis) -> Due {
-    let entry =
-        OutboxEntry { pid: mail.pid, mail_id: mail.mail_id, user_id: mail.user_id, attempts: mail.attempts };
-    let content = if mail.expires_at.is_some_and(|at| at <= now) {
-        Content::Expired
-    } else {
-        // The error is not logged: serde quotes unexpected values.
-        match serde_json::from_str::<Email>(mail.letter.expose()) {
-            Ok(email) => {
-                Content::Mail(OutboundEmail { id: mail.mail_id, created_at: mail.created_at, email })
-            }
-            Err(_) => Content::Unreadable,
-        }
+fn sendable(
+    (entry, email): (OutboxEntry, Option<Email>),
+    now: Millis,
+) -> (OutboxEntry, Result<Email, DeliveryOutcome>) {
+    let is_expired = entry.expires_at.is_some_and(|at| at <= now);
+    let email = match email {
+        _ if is_expired => Err(DeliveryOutcome::Expired),
+        Some(email) => Ok(email),
+        None => Err(DeliveryOutcome::Unreadable),
     };
-    Due { entry, content }
+    (entry, email)
 }
 
 /// When the next message is due, if there is one.
@@ -169,7 +155,7 @@ pub fn settle(tx: &mut Tx<'_>, batch: &[(OutboxEntry, DeliveryOutcome)]) -> Resu
             }
             DeliveryOutcome::Untried => outbox::set_due(tx, pid, mail_id)?,
             DeliveryOutcome::Failed { refused } => {
-                let next = tx.now() + pause(tx.random(), attempts, refused);
+                let next = tx.steady() + pause(tx.random(), attempts, refused);
                 outbox::set_failed(tx, pid, mail_id, next)?;
             }
         }
@@ -183,6 +169,37 @@ fn pause(random: &Random, attempts: i64, refused: bool) -> Millis {
     let doublings = u32::try_from(attempts.clamp(0, MOST_ATTEMPTS)).unwrap_or(0);
     let base = (first << doublings).min(LONGEST_PAUSE);
     base + base / 10 * Millis::try_from(random.below(256)).unwrap_or(0) / 256
+}
+
+/// The longest time that an entry with so many failed attempts can have been put off, or leased.
+fn longest_wait(attempts: i64) -> Millis {
+    let doublings = u32::try_from((attempts - 1).clamp(0, MOST_ATTEMPTS)).unwrap_or(0);
+    let longest = (PAUSE_AFTER_REFUSAL << doublings).min(LONGEST_PAUSE);
+    longest + longest / 10
+}
+
+/// At most `limit` entries that wait longer than they can have been put off: the clock was set back since.
+///
+/// # Errors
+/// None of its own.
+pub fn list_waiting_too_long(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<OutboxEntry>> {
+    let now = tx.steady();
+    // What is due sooner than that waits for no longer than any message may.
+    let waiting = outbox::list_waiting(tx, now + longest_wait(0) + SLACK, limit)?;
+    let is_too_long = |attempts, due| due > now + longest_wait(attempts) + SLACK;
+    Ok(waiting
+        .into_iter()
+        .filter(|(entry, due)| is_too_long(entry.attempts, *due))
+        .map(|(entry, _)| entry)
+        .collect())
+}
+
+/// Makes entries due now.
+///
+/// # Errors
+/// None of its own.
+pub fn make_due(tx: &mut Tx<'_>, entries: &[OutboxEntry]) -> Result<()> {
+    entries.iter().try_for_each(|entry| outbox::set_due(tx, entry.pid, entry.mail_id))
 }
 
 /// Makes entries of this transaction's partner dead letters: their text is overwritten, and each writes an event. An
@@ -200,28 +217,28 @@ pub fn make_dead_letters(tx: &mut Tx<'_>, dead_letters: &[OutboxEntry]) -> Resul
     Ok(())
 }
 
-/// At most `limit` rows that are no longer needed: messages with an expired password, old rows without a message. A
-/// scan: not for the writer.
+/// At most `limit` entries that are no longer needed: with an expired password, or old and without a message. Returns
+/// whether each still has its message. A scan: not for the writer.
 ///
 /// # Errors
 /// None of its own.
-pub fn list_leftovers(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Leftover>> {
+pub fn list_unneeded(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(OutboxEntry, bool)>> {
     let before = tx.now() - RECORD_KEPT;
-    outbox::list_leftovers(tx, before, limit)
+    outbox::list_unneeded(tx, before, limit)
 }
 
-/// Overwrites the messages among `leftovers` and removes rows that have none. Returns their number, without those that
-/// another process has cleared meanwhile.
+/// Overwrites the messages among entries of [`list_unneeded`] and removes entries that have none. Returns their number,
+/// without those that another process has cleared meanwhile.
 ///
 /// # Errors
 /// None of its own.
-pub fn clear(tx: &mut Tx<'_>, leftovers: &[Leftover]) -> Result<usize> {
+pub fn clear(tx: &mut Tx<'_>, unneeded: &[(OutboxEntry, bool)]) -> Result<usize> {
     let mut cleared = 0;
-    for Leftover { pid, mail_id, has_letter } in leftovers.iter().copied() {
-        cleared += usize::from(if has_letter {
+    for (OutboxEntry { pid, mail_id, .. }, has_message) in unneeded.iter().copied() {
+        cleared += usize::from(if has_message {
             outbox::set_expired(tx, pid, mail_id)?
         } else {
-            outbox::delete_without_letter(tx, pid, mail_id)?
+            outbox::delete_without_message(tx, pid, mail_id)?
         });
     }
     Ok(cleared)
@@ -255,6 +272,11 @@ mod tests {
         for (pause, about) in pauses(true).into_iter().zip([5, 10, 20, 40, 60, 60]) {
             assert!((about * MINUTE..=about * MINUTE * 11 / 10).contains(&pause), "{pause} for {about} min");
         }
+        // No message waits longer than it may, and none much longer than it could.
+        for (attempts, pause) in (1..).zip(pauses(true)) {
+            assert!((pause..=pause * 11 / 10 + SECOND).contains(&longest_wait(attempts)), "{pause}");
+        }
+        assert!(longest_wait(0) > LEASE);
         // All attempts together take less than the lifetime of a temporary password.
         assert!(pauses(false).iter().sum::<Millis>() < 15 * HOUR);
         assert_eq!(pause(&Random::seeded(1), i64::MAX, true) / HOUR, 1);

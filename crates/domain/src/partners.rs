@@ -9,6 +9,7 @@ use crate::passwords;
 use crate::users::{self, NewUser};
 use tenantry_core::error::{Conflict, Error, Missing, Result};
 use tenantry_core::model::{Partner, PartnerId, User};
+use tenantry_core::search_terms::SearchTerm;
 use tenantry_store::access::Operator;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::lists::Total;
@@ -47,16 +48,21 @@ pub struct Created {
     pub password: Option<String>,
 }
 
-/// Creates a partner and its first admin, whose temporary password is mailed (B16), or returned if `tell`.
+/// Creates a partner and its first admin, whose temporary password is mailed (B16), or returned if `returns_password`.
 ///
 /// # Errors
 /// `partner-name-taken`, `username-taken`.
-pub fn create(tx: &mut Tx<'_, Operator>, name: &str, admin: &NewUser, tell: bool) -> Result<Created> {
+pub fn create(
+    tx: &mut Tx<'_, Operator>,
+    name: &str,
+    admin: &NewUser,
+    returns_password: bool,
+) -> Result<Created> {
     let pid = partners::insert(tx, name)?;
     tx.enter_partner(pid);
     events::record(tx, EventKind::PartnerCreated, None, Some(json!({ "name": name })))?;
     let admin = users::insert(tx, admin)?;
-    let password = users::issue_or_tell(tx, &admin, tell)?;
+    let password = users::issue_or_return(tx, &admin, returns_password)?;
     // The total of users is updated at the end of the batch, so it is not read here.
     let partner = Partner { pid, name: name.to_owned(), suspended: false, users: 1, created_at: tx.now() };
     Ok(Created { partner, admin, password })
@@ -163,7 +169,7 @@ pub(super) fn delete_some(tx: &mut Tx<'_>, limit: usize) -> Result<usize> {
 /// None of its own.
 pub fn list_page(
     tx: &mut Tx<'_, Operator>,
-    search: Option<&str>,
+    search: Option<&SearchTerm>,
     from: PartnerPosition,
     size: i64,
 ) -> Result<(Total, Vec<Partner>)> {

@@ -4,9 +4,9 @@ use zeroize::Zeroizing;
 
 use crate::events::{self, EventKind};
 use crate::expensive_hashes::{self, Candidate, Compared};
-use crate::passwords::{HISTORY, has_ended, mail_temporary, make_temporary, notify, person};
+use crate::passwords::{HISTORY, address_for, has_ended, mail_temporary, make_temporary, notify, person};
 use crate::services::Services;
-use crate::{login_failures, policy, unit, users};
+use crate::{browser_sessions, login_failures, policy, unit, users};
 use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::{Status, User, UserId};
 use tenantry_mail::{EmailContent, Reason};
@@ -31,7 +31,7 @@ pub fn reset(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<()> {
 ///
 /// # Errors
 /// As [`reset`].
-pub fn reset_and_tell(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<String> {
+pub fn reset_and_return_password(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<String> {
     let user = users::get(tx, user_id)?;
     reset_user(tx, &user, true)
 }
@@ -45,7 +45,7 @@ pub fn reset_self(tx: &mut Tx<'_, Member>) -> Result<()> {
     reset_user(tx, &user, false).map(drop)
 }
 
-fn reset_user(tx: &mut Tx<'_>, user: &User, tell: bool) -> Result<String> {
+fn reset_user(tx: &mut Tx<'_>, user: &User, returns_password: bool) -> Result<String> {
     if user.status != Status::Active {
         let status = user.status.as_str();
         let detail = format!("this user is {status}: only an ACTIVE user gets a password");
@@ -54,19 +54,19 @@ fn reset_user(tx: &mut Tx<'_>, user: &User, tell: bool) -> Result<String> {
     let (password, expires_at) = make_temporary(tx);
     outbox::withdraw(tx, user.user_id)?;
     let hash = tenantry_passwords::system_generated(&password);
-    let new = NewPassword { hash: &hash, is_temporary: true, expires_at: Some(expires_at) };
+    let address = if returns_password { None } else { Some(address_for(tx, user, Reason::Reset)?) };
+    let mailed_to = address.as_deref();
+    let new = NewPassword { hash: &hash, is_temporary: true, expires_at: Some(expires_at), mailed_to };
     stored::replace(tx, user.user_id, &new, HISTORY)?;
     sessions::end_all_of(tx, user.user_id, None)?;
     events::record_user(tx, EventKind::PasswordReset, user.user_id, None, None)?;
-    if tell {
-        return Ok(password.as_str().to_owned());
-    }
-    mail_temporary(tx, user, password, expires_at, Reason::Reset)?;
+    let Some(address) = address else { return Ok(password.as_str().to_owned()) };
+    mail_temporary(tx, user, &address, password, expires_at, Reason::Reset)?;
     Ok(String::new())
 }
 
 /// The caller changes its own password (A4, B21). Every other session ends; the caller's continues, and one that was
-/// opened with a temporary password becomes an ordinary one.
+/// opened with a temporary password becomes an ordinary one. Returns the new cookie of a browser session.
 ///
 /// # Errors
 /// Errors at `/oldPassword` and `/newPassword`, all of them; a wrong old password counts as a failed login (B23).
@@ -75,7 +75,7 @@ pub async fn change_own(
     member: &Member,
     old: Zeroizing<String>,
     new: Zeroizing<String>,
-) -> Result<()> {
+) -> Result<Option<Zeroizing<String>>> {
     let (user, present, history, failures) = services
         .store
         .scan(member, move |tx| {
@@ -87,8 +87,8 @@ pub async fn change_own(
         })
         .await?;
 
-    let now = services.clock.now();
-    let refused = now < failures.refused_until;
+    let time = services.clock.read();
+    let refused = login_failures::is_refused(&failures, time.steady);
     // Nothing is compared for a caller that is refused anyway.
     let hashes =
         if refused { Vec::new() } else { present.iter().map(|p| p.hash.clone()).collect::<Vec<_>>() };
@@ -110,7 +110,7 @@ pub async fn change_own(
         }
         _ => verdict.matched.and_then(|at| present.get(at)),
     };
-    let matched = matched.filter(|p| !has_ended(p, now)).cloned();
+    let matched = matched.filter(|p| !has_ended(p, time.latest)).cloned();
     let mut errors = Vec::new();
     if matched.is_none() {
         errors.push(FieldError::new("/oldPassword", "wrong-password", "this is not your current password"));
@@ -123,8 +123,7 @@ pub async fn change_own(
         let mut used: Vec<String> = history.iter().map(|p| p.hash.clone()).collect();
         used.extend(present.iter().filter(|p| p.is_temporary).map(|p| p.hash.clone()));
         if expensive_hashes::is_any_of(services, member.pid(), &new, used).await? {
-            let detail = format!("the last {HISTORY} passwords and the temporary one cannot be used again");
-            errors.push(FieldError::new("/newPassword", "used-before", detail));
+            errors.push(used_before());
         }
     }
     let Some(matched) = matched.filter(|_| errors.is_empty()) else {
@@ -136,30 +135,84 @@ pub async fn change_own(
         return Err(Error::Invalid(errors));
     };
     let hash = hasher.hash(new).await?;
-    unit::write(&services.store, member, move |tx| set_own(tx, matched.password_id, &hash)).await
+    unit::write(&services.store, member, move |tx| set_own(tx, Some(matched.password_id), &hash)).await
 }
 
-fn set_own(tx: &mut Tx<'_, Member>, matched: i64, hash: &str) -> Result<()> {
+/// Sets the first password of its own of a caller who has just signed in with a temporary or expired one (B22), which is
+/// not asked for again. As [`change_own`] otherwise.
+///
+/// # Errors
+/// Errors at `/newPassword`, all of them.
+pub async fn set_first(
+    services: &Services,
+    member: &Member,
+    new: Zeroizing<String>,
+) -> Result<Option<Zeroizing<String>>> {
+    let (user, used) = services
+        .store
+        .scan(member, move |tx| {
+            let user = users::get_self(tx)?;
+            let present = stored::list_present(tx, user.user_id)?;
+            let history = stored::list_history(tx, user.user_id, HISTORY)?;
+            let hashes = history.into_iter().chain(present).map(|p| p.hash);
+            Ok((user, hashes.collect::<Vec<_>>()))
+        })
+        .await?;
+    if let Err(bad) = policy::check(&new, &person(&user)) {
+        return Err(Error::Invalid(bad.into_iter().map(|b| b.at("/newPassword")).collect()));
+    }
+    if expensive_hashes::is_any_of(services, member.pid(), &new, used).await? {
+        return Err(used_before().into());
+    }
+    let hash = services.hasher.on_behalf_of(Whose::Partner(member.pid())).hash(new).await?;
+    unit::write(&services.store, member, move |tx| set_own(tx, None, &hash)).await
+}
+
+fn used_before() -> FieldError {
+    let detail = format!("the last {HISTORY} passwords and the temporary one cannot be used again");
+    FieldError::new("/newPassword", "used-before", detail)
+}
+
+/// `matched` is the password that the caller has given, `None` for one whose session must first set a password. Returns the
+/// new cookie of a browser session.
+fn set_own(tx: &mut Tx<'_, Member>, matched: Option<i64>, hash: &str) -> Result<Option<Zeroizing<String>>> {
     let user = users::get_self(tx)?;
     let user_id = user.user_id;
+    let session_id = tx.scope().session_id().to_owned();
     // Hashing took a while: the old password must still be the current one.
-    if !stored::list_present(tx, user_id)?.iter().any(|p| p.password_id == matched) {
+    let is_current = match matched {
+        Some(matched) => stored::list_present(tx, user_id)?.iter().any(|p| p.password_id == matched),
+        None => browser_sessions::is_restricted(tx, &session_id)?,
+    };
+    if !is_current {
         let error =
             FieldError::new("/oldPassword", "wrong-password", "your password was changed a moment ago");
         return Err(error.into());
     }
     outbox::withdraw(tx, user_id)?;
-    stored::replace(tx, user_id, &NewPassword { hash, is_temporary: false, expires_at: None }, HISTORY)?;
-    let session_id = tx.scope().session_id().to_owned();
+    let new = NewPassword { hash, is_temporary: false, expires_at: None, mailed_to: None };
+    stored::replace(tx, user_id, &new, HISTORY)?;
     sessions::end_all_of(tx, user_id, Some(&session_id))?;
-    sessions::lift_restriction(tx, &session_id)?;
+    let cookie = if tx.scope().is_browser() {
+        browser_sessions::lift_restriction(tx, &session_id)?;
+        Some(browser_sessions::renew_cookie(tx, &session_id)?)
+    } else {
+        sessions::lift_restriction(tx, &session_id)?;
+        None
+    };
     tenantry_store::tables::users::set_failures(
         tx,
         user_id,
         tenantry_store::tables::users::Failures::default(),
     )?;
     events::record_user(tx, EventKind::PasswordChanged, user_id, None, None)?;
-    notify(tx, &user, &user.profile.email, EmailContent::PasswordChanged { username: user.username.clone() })
+    notify(
+        tx,
+        &user,
+        &user.profile.email,
+        EmailContent::PasswordChanged { username: user.username.clone() },
+    )?;
+    Ok(cookie)
 }
 
 #[cfg(test)]
@@ -216,7 +269,10 @@ mod tests {
                 client_id: tenantry_core::model::PUBLIC_CLIENT,
                 user_id: Some(user_id),
                 origin: &origin,
+                scopes: tenantry_core::scopes::TokenScopes::ALL_API,
+                browser_session: None,
                 restricted: None,
+                by_code: None,
             };
             let session = domain_sessions::open(tx, &opening)?;
             let granted = tokens::issue(tx, &session)?;
@@ -251,7 +307,7 @@ mod tests {
             let (store, member, matched) = logged_in(&dir).await;
             let (by, who) = (Operator::of_this_machine().as_admin_of(PID), member.clone());
             unit::write(&store, &by, move |tx| overtake(tx, who.user_id(), who.session_id())).await.unwrap();
-            let set = unit::write(&store, &member, move |tx| set_own(tx, matched, "new")).await;
+            let set = unit::write(&store, &member, move |tx| set_own(tx, Some(matched), "new")).await;
             assert!(matches!(set, Err(Error::Unauthenticated(TokenError::Invalid))), "{what}: {set:?}");
         }
     }
@@ -261,9 +317,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (store, member, matched) = logged_in(&dir).await;
         for (hash, is_first) in [("first", true), ("second", false)] {
-            let set = unit::write(&store, &member, move |tx| set_own(tx, matched, hash)).await;
+            let set = unit::write(&store, &member, move |tx| set_own(tx, Some(matched), hash)).await;
             match set {
-                Ok(()) => assert!(is_first),
+                Ok(_) => assert!(is_first),
                 Err(Error::Invalid(errors)) => {
                     assert!(!is_first);
                     assert_eq!(

@@ -7,20 +7,20 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::idempotency::Storable;
 use crate::large_units::{LargeUnit, LargeUnits};
-use crate::once::Keepable;
 use crate::permissions::Differing;
 use crate::permissions::accessible;
 use crate::unit::{self, Done, WriteOptions};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{GroupId, ObjectPermissions, PartnerId};
 use tenantry_store::access::{Admin, Scope as _, Within, nobody, system_within};
-use tenantry_store::engine::pace::{Pace, StepLimits};
+use tenantry_store::engine::pace::{Pace, StepCost, StepLimits};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::store::Store;
 use tenantry_store::tables::groups;
 use tenantry_store::tables::permission_changes as changes;
-use tenantry_store::tables::permission_changes::{ChangeState, MarkedRow, Unsettled};
+use tenantry_store::tables::permission_changes::{ChangeState, Unsettled, UnsettledRow};
 use tenantry_store::tables::permissions::{self, RowChange};
 
 /// Lists of more permissions than this are not written in one transaction.
@@ -65,27 +65,27 @@ pub async fn replace<T>(
     by: &Admin,
     options: WriteOptions,
     new: Replacement,
-    answer: T,
+    response: T,
 ) -> Result<Done<T>>
 where
-    T: Keepable + Clone + Send + Sync + 'static,
+    T: Storable + Clone + Send + Sync + 'static,
 {
     if options.dry_run {
-        return dry_run(store, by, options, new.group_id, answer).await;
+        return dry_run(store, by, options, new.group_id, response).await;
     }
     if !store.is_schema_common().await? {
         // A server of an earlier version would take what is staged for the list.
         let options = WriteOptions { is_large: true, ..options };
         let work = move |tx: &mut Tx<'_, Admin>| {
             crate::permissions::replace(tx, new.group_id, &new.list)?;
-            Ok(answer.clone())
+            Ok(response.clone())
         };
         return unit::write_in(store, by, options, work).await;
     }
     let unit = units.begin(store, by.pid()).await?;
     let (store, by) = (store.clone(), by.clone());
     let work = tokio::spawn(async move {
-        let done = Work { store: &store, unit: &unit, by: &by, new: &new }.run(&options, &answer).await;
+        let done = Work { store: &store, unit: &unit, by: &by, new: &new }.run(&options, &response).await;
         unit.end(&store).await;
         done
     });
@@ -98,7 +98,7 @@ async fn dry_run<T>(
     by: &Admin,
     options: WriteOptions,
     group_id: GroupId,
-    answer: T,
+    response: T,
 ) -> Result<Done<T>>
 where
     T: Send + 'static,
@@ -106,7 +106,7 @@ where
     unit::dry_run_by_reading(store, by, move |tx| {
         options.check(tx)?;
         accessible(tx, group_id)?;
-        Ok(Done::Now(answer))
+        Ok(Done::Now(response))
     })
     .await
 }
@@ -132,16 +132,16 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn run<T>(&self, options: &WriteOptions, answer: &T) -> Result<Done<T>>
+    async fn run<T>(&self, options: &WriteOptions, response: &T) -> Result<Done<T>>
     where
-        T: Keepable + Clone + Send + Sync + 'static,
+        T: Storable + Clone + Send + Sync + 'static,
     {
         let group_id = self.new.group_id;
         for _ in 0..ATTEMPTS {
             // No other change of the partner is in progress: existing rows are leftovers.
             settle(self.store, self.unit, group_id).await?;
             let change_id = self.begin(options).await?;
-            let attempt = self.attempt(change_id, options, answer).await;
+            let attempt = self.attempt(change_id, options, response).await;
             let settled = settle(self.store, self.unit, group_id).await;
             match attempt {
                 Ok(Attempt::Done(done)) => {
@@ -165,15 +165,15 @@ impl Work<'_> {
             .step(self.store, self.by, move |tx| {
                 options.check(tx)?;
                 let group = accessible(tx, group_id)?;
-                groups::claim(tx, group_id)?;
+                groups::lock_row(tx, group_id)?;
                 changes::begin(tx, group_id, group.version)?.ok_or_else(overtaken)
             })
             .await
     }
 
-    async fn attempt<T>(&self, change_id: i64, options: &WriteOptions, answer: &T) -> Result<Attempt<T>>
+    async fn attempt<T>(&self, change_id: i64, options: &WriteOptions, response: &T) -> Result<Attempt<T>>
     where
-        T: Keepable + Clone + Send + Sync + 'static,
+        T: Storable + Clone + Send + Sync + 'static,
     {
         let new = self.new.clone();
         let plan = self.store.scan(self.by, move |tx| {
@@ -186,21 +186,21 @@ impl Work<'_> {
         if is_staged && !self.stage(change_id, &plan).await? {
             return Ok(Attempt::Overtaken);
         }
-        self.switch(change_id, &plan, is_staged, options, answer).await
+        self.switch(change_id, &plan, is_staged, options, response).await
     }
 
     /// False if another request has changed the list meanwhile, or the group is gone.
     async fn stage(&self, change_id: i64, plan: &Arc<Plan>) -> Result<bool> {
         let (group_id, mut from) = (self.new.group_id, 0);
+        let cost = Arc::new(StepCost::new(StepLimits::PERMISSIONS));
         while from < plan.changes.len() {
             let plan = Arc::clone(plan);
-            let step = move |tx: &mut Tx<'_, Admin>| {
+            let step = move |tx: &mut Tx<'_, Admin>, pace: &mut Pace| {
                 if !changes::claim_staged(tx, group_id, change_id)? {
                     return Ok(None);
                 }
-                let mut pace = Pace::start(StepLimits::PERMISSIONS);
                 for change in plan.changes.iter().skip(from) {
-                    if tx.is_step_over(&pace) {
+                    if tx.is_step_over(pace) {
                         break;
                     }
                     changes::stage(tx, group_id, change_id, change)?;
@@ -208,7 +208,7 @@ impl Work<'_> {
                 }
                 Ok(Some(pace.rows()))
             };
-            match self.unit.step(self.store, self.by, step).await? {
+            match self.unit.paced_step(self.store, self.by, &cost, step).await? {
                 Some(written) => from += written,
                 None => return Ok(false),
             }
@@ -222,18 +222,18 @@ impl Work<'_> {
         plan: &Arc<Plan>,
         is_staged: bool,
         options: &WriteOptions,
-        answer: &T,
+        response: &T,
     ) -> Result<Attempt<T>>
     where
-        T: Keepable + Clone + Send + Sync + 'static,
+        T: Storable + Clone + Send + Sync + 'static,
     {
-        let (group_id, plan, answer) = (self.new.group_id, Arc::clone(plan), answer.clone());
+        let (group_id, plan, response) = (self.new.group_id, Arc::clone(plan), response.clone());
         let is_overtaken = Arc::new(AtomicBool::new(false));
         let noted = Arc::clone(&is_overtaken);
         let work = move |tx: &mut Tx<'_, Admin>| {
             noted.store(false, Ordering::Relaxed);
             accessible(tx, group_id)?;
-            groups::claim(tx, group_id)?;
+            groups::lock_row(tx, group_id)?;
             if !changes::claim_staged(tx, group_id, change_id)? {
                 noted.store(true, Ordering::Relaxed);
                 return Err(overtaken());
@@ -248,7 +248,7 @@ impl Work<'_> {
                 groups::raise_version(tx, group_id)?;
                 plan.event.record(tx, group_id)?;
             }
-            Ok(answer.clone())
+            Ok(response.clone())
         };
         match self.unit.conclude(self.store, self.by, options.clone(), work).await {
             Ok(done) => Ok(Attempt::Done(done)),
@@ -276,12 +276,12 @@ async fn settle(store: &Store, unit: &LargeUnit, group_id: GroupId) -> Result<()
         unit.step(store, &scope, move |tx| changes::cancel(tx, group_id)).await?;
         of.state = ChangeState::Cancelled;
     }
-    let mut after: Option<MarkedRow> = None;
+    let mut after: Option<UnsettledRow> = None;
     loop {
         let from = after.take();
         let page = store.scan(&scope, move |tx| {
             let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
-            changes::list_marked(tx, group_id, of, from.as_ref(), limit)
+            changes::list_unsettled_rows(tx, group_id, of, from.as_ref(), limit)
         });
         let page = Arc::new(page.await?);
         after = page.last().cloned();
@@ -299,15 +299,14 @@ async fn settle_page(
     unit: &LargeUnit,
     group_id: GroupId,
     of: Unsettled,
-    page: &Arc<Vec<MarkedRow>>,
+    page: &Arc<Vec<UnsettledRow>>,
 ) -> Result<()> {
-    let mut from = 0;
+    let (mut from, cost) = (0, Arc::new(StepCost::new(StepLimits::PERMISSIONS)));
     while from < page.len() {
         let page = Arc::clone(page);
-        let step = move |tx: &mut Tx<'_, Within>| {
-            let mut pace = Pace::start(StepLimits::PERMISSIONS);
+        let step = move |tx: &mut Tx<'_, Within>, pace: &mut Pace| {
             for row in page.iter().skip(from) {
-                if tx.is_step_over(&pace) {
+                if tx.is_step_over(pace) {
                     break;
                 }
                 changes::settle(tx, group_id, of, row)?;
@@ -315,7 +314,7 @@ async fn settle_page(
             }
             Ok(pace.rows())
         };
-        from += unit.step(store, &system_within(unit.pid()), step).await?;
+        from += unit.paced_step(store, &system_within(unit.pid()), &cost, step).await?;
     }
     Ok(())
 }

@@ -54,7 +54,7 @@ pub fn list(
 /// As [`list`].
 pub fn replace(tx: &mut Tx<'_, Admin>, group_id: GroupId, list: &[ObjectPermissions]) -> Result<()> {
     accessible(tx, group_id)?;
-    groups::claim(tx, group_id)?;
+    groups::lock_row(tx, group_id)?;
     let before = permissions::list(tx, group_id)?;
     if before == list {
         return Ok(());
@@ -69,7 +69,7 @@ pub fn replace(tx: &mut Tx<'_, Admin>, group_id: GroupId, list: &[ObjectPermissi
 /// # Errors
 /// As [`list`].
 pub fn replace_wildcards(tx: &mut Tx<'_, Admin>, group_id: GroupId, wildcards: &[String]) -> Result<Group> {
-    groups::claim(tx, group_id)?;
+    groups::lock_row(tx, group_id)?;
     let before = accessible(tx, group_id)?;
     let mut after = wildcards.to_vec();
     after.sort_unstable();

@@ -109,7 +109,7 @@ fn names(password: &str, person: &Person<'_>, bad: &mut Vec<FieldError>) {
     if contains(person.last_name) {
         bad.push(FieldError::of_value("contains-last-name", "contains the last name: remove it"));
     }
-    if contains(person.email) {
+    if contains(person.email) || contains(&values::mail_address(person.email)) {
         bad.push(FieldError::of_value("contains-email", "contains the e-mail address: remove it"));
     }
 }

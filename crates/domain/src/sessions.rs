@@ -8,9 +8,11 @@ use crate::users;
 use tenantry_core::clock::{DAY, Millis};
 use tenantry_core::error::{Error, Missing, Result};
 use tenantry_core::model::{Session, UserId};
+use tenantry_core::scopes::TokenScopes;
 use tenantry_store::access::{Admin, Member};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::lists::Total;
+use tenantry_store::tables::authorization_codes::Authentication;
 use tenantry_store::tables::sessions;
 use tenantry_store::tables::sessions::{NewSession, SessionPosition};
 
@@ -19,8 +21,20 @@ pub(super) struct Opening<'a> {
     pub(super) client_id: &'a str,
     pub(super) user_id: Option<UserId>,
     pub(super) origin: &'a Origin,
+    pub(super) scopes: TokenScopes,
+    /// The browser session in which it is requested.
+    pub(super) browser_session: Option<&'a str>,
     /// Set for a session that must first change the password: the expiry of that password, if it has one.
     pub(super) restricted: Option<Option<Millis>>,
+    /// Set for a session that is opened with an authorization code.
+    pub(super) by_code: Option<OpeningByCode>,
+}
+
+/// See [`Opening::by_code`].
+#[derive(Clone, Copy)]
+pub(super) struct OpeningByCode {
+    pub(super) authentication: Authentication,
+    pub(super) has_refresh_token: bool,
 }
 
 /// An open session, and the expiry of its next tokens.
@@ -28,6 +42,8 @@ pub(super) struct OpenedSession {
     pub(super) session_id: String,
     /// It must first change the password (B22).
     pub(super) is_restricted: bool,
+    /// The scopes of its next access token.
+    pub(super) scopes: TokenScopes,
     pub(super) access_ends: Millis,
     /// None if it cannot be refreshed.
     pub(super) refresh_ends: Option<Millis>,
@@ -37,20 +53,28 @@ pub(super) struct OpenedSession {
 
 impl OpenedSession {
     /// An ordinary session of a user, extended from now.
-    pub(super) fn refreshed(tx: &Tx<'_>, session_id: String) -> Self {
+    pub(super) fn refreshed(tx: &Tx<'_>, session_id: String, scopes: TokenScopes) -> Self {
         let (access_ends, refresh_ends) =
-            (tx.now() + tx.policy().access_token, tx.now() + tx.policy().refresh_token);
+            (tx.latest() + tx.policy().access_token, tx.latest() + tx.policy().refresh_token);
         let ends_at = access_ends.max(refresh_ends);
-        Self { session_id, is_restricted: false, access_ends, refresh_ends: Some(refresh_ends), ends_at }
+        Self {
+            session_id,
+            is_restricted: false,
+            scopes,
+            access_ends,
+            refresh_ends: Some(refresh_ends),
+            ends_at,
+        }
     }
 }
 
 /// Opens a session, without tokens ([`crate::tokens`] issues them).
 pub(super) fn open(tx: &mut Tx<'_>, opening: &Opening<'_>) -> Result<OpenedSession> {
-    let mut session = OpenedSession::refreshed(tx, tx.random().token::<16>());
+    let mut session = OpenedSession::refreshed(tx, tx.random().token::<16>(), opening.scopes);
     session.is_restricted = opening.restricted.is_some();
     // A technical account logs in again with its secret; a restricted session must not be extended (B22).
-    if session.is_restricted || opening.user_id.is_none() {
+    let is_final = opening.by_code.is_some_and(|code| !code.has_refresh_token);
+    if session.is_restricted || opening.user_id.is_none() || is_final {
         if let Some(Some(ends)) = opening.restricted {
             session.access_ends = session.access_ends.min(ends);
         }
@@ -58,8 +82,7 @@ pub(super) fn open(tx: &mut Tx<'_>, opening: &Opening<'_>) -> Result<OpenedSessi
         session.ends_at = session.access_ends;
     }
     let address = opening.origin.address.to_string();
-    let user_agent: Option<String> =
-        opening.origin.user_agent.as_ref().map(|agent| agent.chars().take(255).collect());
+    let user_agent = opening.origin.kept_user_agent();
     sessions::insert(
         tx,
         &NewSession {
@@ -67,9 +90,12 @@ pub(super) fn open(tx: &mut Tx<'_>, opening: &Opening<'_>) -> Result<OpenedSessi
             user_id: opening.user_id,
             client_id: opening.client_id,
             is_restricted: session.is_restricted,
+            scopes: session.scopes,
             expires_at: session.ends_at,
             address: Some(&address),
             user_agent: user_agent.as_deref(),
+            browser_session: opening.browser_session,
+            authentication: opening.by_code.map(|code| code.authentication).unwrap_or_default(),
         },
     )?;
     Ok(session)
@@ -136,7 +162,7 @@ pub fn end_own(tx: &mut Tx<'_, Member>, session_id: &str) -> Result<()> {
 /// Not found.
 pub fn end_all(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<()> {
     users::get(tx, user_id)?;
-    end_every(tx, user_id)
+    end_every(tx, user_id, None)
 }
 
 /// Ends all sessions of the caller, including the current one.
@@ -145,7 +171,16 @@ pub fn end_all(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<()> {
 /// None of its own.
 pub fn end_all_own(tx: &mut Tx<'_, Member>) -> Result<()> {
     let user_id = tx.scope().user_id();
-    end_every(tx, user_id)
+    end_every(tx, user_id, None)
+}
+
+/// Ends all sessions of the caller except the current one.
+///
+/// # Errors
+/// None of its own.
+pub fn end_others_own(tx: &mut Tx<'_, Member>) -> Result<()> {
+    let (user_id, session_id) = (tx.scope().user_id(), tx.scope().session_id().to_owned());
+    end_every(tx, user_id, Some(&session_id))
 }
 
 fn end_one(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<()> {
@@ -155,8 +190,8 @@ fn end_one(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<()> {
     events::record_user(tx, EventKind::SessionEnded, user_id, None, None)
 }
 
-fn end_every(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
-    let ended = sessions::end_all_of(tx, user_id, None)?;
+fn end_every(tx: &mut Tx<'_>, user_id: UserId, but: Option<&str>) -> Result<()> {
+    let ended = sessions::end_all_of(tx, user_id, but)?;
     if ended == 0 {
         return Ok(());
     }
@@ -170,6 +205,6 @@ fn end_every(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
 /// # Errors
 /// None of its own.
 pub fn purge(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
-    let before = tx.now() - KEPT;
+    let before = tx.steady() - KEPT;
     sessions::purge(tx, before, limit)
 }

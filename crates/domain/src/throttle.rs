@@ -29,12 +29,14 @@ fn check_in(tx: &mut Tx<'_>, address: IpAddr) -> Result<()> {
 }
 
 fn check_key(tx: &mut Tx<'_>, key: &str, limit: i64) -> Result<()> {
-    let now = tx.now();
+    let now = tx.steady();
     let (count, first) = login_failures::count(tx, key, now - WINDOW)?;
     if count < limit {
         return Ok(());
     }
-    Err(Error::TooMany(Duration::from_millis(u64::try_from(first + WINDOW - now).unwrap_or(0))))
+    // A failure that is ahead of a clock that was set back counts as one of now.
+    let wait = (first + WINDOW - now).clamp(0, WINDOW);
+    Err(Error::TooMany(Duration::from_millis(u64::try_from(wait).unwrap_or(0))))
 }
 
 /// Records a failed login.
@@ -59,7 +61,7 @@ pub(super) fn count_request(tx: &mut Tx<'_>, address: IpAddr) -> Result<()> {
 /// # Errors
 /// None of its own.
 pub fn purge(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
-    let until = tx.now() - WINDOW;
+    let until = tx.steady() - WINDOW;
     login_failures::purge(tx, until, limit)
 }
 

@@ -1,6 +1,6 @@
 //! Access and refresh tokens (RFC 6749, 6750, 7009, 7662), and authentication by token.
 //!
-//! A token is `at.<partner>.<random>` (access) or `rt.<partner>.<random>` (refresh); it begins with the partner, so
+//! A token is `at_<partner>_<random>` (access) or `rt_<partner>_<random>` (refresh); it begins with the partner, so
 //! that it is looked up in its rows. The database only has its SHA-256.
 
 use std::net::IpAddr;
@@ -16,15 +16,17 @@ use crate::events::{self, EventKind};
 use crate::services::Services;
 use crate::sessions::{self as domain_sessions, OpenedSession, Opening};
 use crate::token_text::partner_of;
-use crate::{passwords, unit};
+use crate::{refresh, unit};
+use tenantry_core::clients::ClientGrant;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, GrantError, Missing, Result, TokenError};
-use tenantry_core::model::{PartnerId, Status, User, UserId};
+use tenantry_core::model::{PartnerId, UserId};
 use tenantry_core::random::Random;
+use tenantry_core::scopes::TokenScopes;
 use tenantry_store::access::{Caller, Operator, TokenFacts, system_within};
 use tenantry_store::engine::cache::TokenHash;
 use tenantry_store::engine::tx::Tx;
-use tenantry_store::tables::sessions::{self, RefreshToken, TokenKind};
+use tenantry_store::tables::sessions;
 use tenantry_store::tables::{partners, users};
 
 /// SHA-256 of a token.
@@ -33,7 +35,7 @@ pub fn hash(token: &str) -> TokenHash {
 }
 
 fn make(random: &Random, kind: &str, pid: PartnerId) -> Zeroizing<String> {
-    Zeroizing::new(format!("{kind}.{pid}.{}", random.token::<32>()))
+    Zeroizing::new(format!("{kind}_{pid}_{}", random.token::<32>()))
 }
 
 /// Authenticates an access token.
@@ -46,9 +48,9 @@ pub async fn authenticate(services: &Services, token: &str) -> Result<Caller> {
         None => None,
     };
     let facts = facts.ok_or(Error::Unauthenticated(TokenError::Invalid))?;
-    let now = services.clock.now();
-    let caller = Caller::admit(&facts, now).map_err(Error::Unauthenticated)?;
-    services.uses.note(&facts, now);
+    let time = services.clock.read();
+    let caller = Caller::admit(&facts, time.latest).map_err(Error::Unauthenticated)?;
+    services.uses.note(&facts, time.now);
     Ok(caller)
 }
 
@@ -79,7 +81,7 @@ fn stored_operator_hash(token: &str) -> String {
 /// # Errors
 /// None of its own.
 pub fn create_operator_token(tx: &mut Tx<'_, Operator>, name: &str) -> Result<(i64, String)> {
-    let token = format!("op.{}", tx.random().token::<32>());
+    let token = format!("op_{}", tx.random().token::<32>());
     let id = partners::insert_operator_token(tx, &stored_operator_hash(&token), name)?;
     Ok((id, token))
 }
@@ -113,116 +115,78 @@ pub struct Origin {
     pub user_agent: Option<String>,
 }
 
+impl Origin {
+    /// The user agent, as it is stored.
+    pub(super) fn kept_user_agent(&self) -> Option<String> {
+        self.user_agent.as_ref().map(|agent| agent.chars().take(255).collect())
+    }
+}
+
 /// Issued tokens. Not `Debug`: they would be one `{:?}` away from a log.
 pub struct Granted {
     /// The access token.
     pub access_token: Zeroizing<String>,
     /// The refresh token; `None` for restricted sessions (B22) and technical accounts.
     pub refresh_token: Option<Zeroizing<String>>,
+    /// The ID token; `None` without the scope `openid`.
+    pub id_token: Option<Zeroizing<String>>,
     /// The lifetime of the access token.
     pub expires_in: Millis,
+    /// The scopes of the access token.
+    pub scopes: TokenScopes,
     /// Opened with a temporary or expired password (B22).
     pub password_change_required: bool,
 }
 
 /// Issues the tokens of a session: its first ones, or new ones in place of those it had.
 pub(super) fn issue(tx: &mut Tx<'_>, session: &OpenedSession) -> Result<Granted> {
-    let (now, pid) = (tx.now(), tx.pid());
-    let OpenedSession { session_id, access_ends, refresh_ends, is_restricted, .. } = session;
+    let (now, pid) = (tx.latest(), tx.pid());
+    let OpenedSession { session_id, access_ends, refresh_ends, is_restricted, scopes, .. } = session;
     let access_token = make(tx.random(), "at", pid);
-    sessions::insert_token(tx, TokenKind::Access, &hash(&access_token), session_id, *access_ends)?;
+    sessions::insert_access_token(tx, &hash(&access_token), session_id, *scopes, *access_ends)?;
     let mut refresh_token = None;
     if let Some(refresh_ends) = *refresh_ends {
         let token = make(tx.random(), "rt", pid);
-        sessions::insert_token(tx, TokenKind::Refresh, &hash(&token), session_id, refresh_ends)?;
+        sessions::insert_refresh_token(tx, &hash(&token), session_id, refresh_ends)?;
         refresh_token = Some(token);
     }
     let (expires_in, password_change_required) = (*access_ends - now, *is_restricted);
-    Ok(Granted { access_token, refresh_token, expires_in, password_change_required })
+    let (id_token, scopes) = (None, *scopes);
+    Ok(Granted { access_token, refresh_token, id_token, expires_in, scopes, password_change_required })
 }
 
 /// The client credentials grant: a technical account of the client's partner (B28).
 ///
 /// # Errors
-/// `unauthorized_client` for the public client.
+/// `unauthorized_client` for a client that may not use this grant, such as a public one; `invalid_scope`.
 pub async fn grant_client_credentials(
     services: &Services,
     client: &ClientIdentity,
     origin: Origin,
+    scopes: TokenScopes,
 ) -> Result<Granted> {
-    let ClientIdentity::Confidential(client) = client else {
-        return Err(Error::Grant(
-            GrantError::UnauthorizedClient,
-            "a public client cannot use this grant".into(),
-        ));
-    };
-    let client = client.clone();
+    client.require(ClientGrant::ClientCredentials)?;
+    let scopes = client.api_scopes(scopes)?;
+    // Registered for this grant, it is a confidential client of a partner.
+    let Some(client) = client.client().cloned() else { return Err(clients::unknown()) };
     unit::write(&services.store, &system_within(client.pid), move |tx| {
         if !clients::is_known(tx, &client.client_id)? {
             return Err(clients::unknown());
         }
-        let opening =
-            Opening { client_id: &client.client_id, user_id: None, origin: &origin, restricted: None };
+        let opening = Opening {
+            client_id: &client.client_id,
+            user_id: None,
+            origin: &origin,
+            scopes,
+            browser_session: None,
+            restricted: None,
+            by_code: None,
+        };
         let session = domain_sessions::open(tx, &opening)?;
         events::record(tx, EventKind::SessionStarted, None, Some(json!({ "clientId": client.client_id })))?;
         issue(tx, &session)
     })
     .await
-}
-
-fn invalid_refresh_token() -> Error {
-    Error::Grant(
-        GrantError::InvalidGrant,
-        "the refresh token is unknown, used, expired or another client's".into(),
-    )
-}
-
-/// The refresh token grant (RFC 6749 §6) with rotation: a token works once. Its second use ends the whole session,
-/// since one of the two users stole it (RFC 9700 §4.14).
-///
-/// # Errors
-/// `invalid_grant`.
-pub async fn grant_refresh(services: &Services, client: &ClientIdentity, token: &str) -> Result<Granted> {
-    let pid = partner_of(token, "rt").filter(|pid| client.serves(*pid)).ok_or_else(invalid_refresh_token)?;
-    let (hash, client_id) = (hash(token), client.client_id().to_owned());
-    let granted =
-        unit::write(&services.store, &system_within(pid), move |tx| refresh(tx, &hash, &client_id)).await?;
-    granted.ok_or_else(invalid_refresh_token)
-}
-
-/// `None` if refused; not an error, which would roll back the end of a replayed session.
-fn refresh(tx: &mut Tx<'_>, presented: &TokenHash, client_id: &str) -> Result<Option<Granted>> {
-    let Some(token) = sessions::find_refresh_token(tx, presented)? else { return Ok(None) };
-    if token.client_id != client_id {
-        return Ok(None);
-    }
-    if token.used_at.is_some() {
-        sessions::end(tx, &token.session_id)?;
-        if let Some(user_id) = token.user_id {
-            events::record_user(tx, EventKind::SessionReplayed, user_id, None, None)?;
-        }
-        return Ok(None);
-    }
-    if owner_of(tx, &token)?.is_none() {
-        return Ok(None);
-    }
-    let session = OpenedSession::refreshed(tx, token.session_id);
-    sessions::rotate(tx, presented, &session.session_id, session.ends_at)?;
-    issue(tx, &session).map(Some)
-}
-
-/// The user of a refresh token, if the token is unused and valid.
-fn owner_of(tx: &mut Tx<'_>, token: &RefreshToken) -> Result<Option<User>> {
-    let (now, pid) = (tx.now(), tx.pid());
-    let Some(user_id) = token.user_id else { return Ok(None) };
-    let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
-    if now >= token.expires_at || user.status != Status::Active || partners::is_suspended(tx, pid)? {
-        return Ok(None);
-    }
-    // An expired password must be changed at a login; refreshing must not postpone that forever.
-    let present = tenantry_store::tables::passwords::list_present(tx, user_id)?;
-    let is_good = present.iter().any(|p| !p.is_temporary && !passwords::is_overdue(p, tx.policy(), now));
-    Ok(is_good.then_some(user))
 }
 
 /// Ends the session of a token (RFC 7009). A token that is unknown or was issued to another client is ignored.
@@ -301,6 +265,8 @@ pub struct Introspection {
     pub pid: PartnerId,
     /// Whether its bearer is a partner admin.
     pub is_admin: bool,
+    /// What it may be used for, or can be exchanged for.
+    pub scopes: TokenScopes,
     /// When it was issued.
     pub issued_at: Millis,
     /// When it ends.
@@ -309,10 +275,11 @@ pub struct Introspection {
     pub is_refresh_token: bool,
 }
 
-/// Introspects a token (RFC 7662) for a confidential client of its partner; `None` if it is not active.
+/// Introspects a token (RFC 7662) for a confidential client of its partner, or for the product client that it was issued to;
+/// `None` if it is not active.
 ///
 /// # Errors
-/// `unauthorized_client` for the public client.
+/// `unauthorized_client` for a public client.
 pub async fn introspect(
     services: &Services,
     client: &ClientIdentity,
@@ -321,30 +288,33 @@ pub async fn introspect(
     let ClientIdentity::Confidential(client) = client else {
         return Err(Error::Grant(GrantError::UnauthorizedClient, "a public client cannot introspect".into()));
     };
-    let (pid, hash) = (client.pid, hash(token));
-    if partner_of(token, "at") == Some(pid) {
-        let Some(facts) = services.store.find_token(pid, &hash).await? else { return Ok(None) };
-        if Caller::admit(&facts, services.clock.now()).is_err() || facts.is_restricted() {
+    let hash = hash(token);
+    // A product client sees only its own: it is not any partner's.
+    let only = client.is_product().then(|| client.client_id.clone());
+    let is_visible = move |client_id: &str| only.as_ref().is_none_or(|only| only == client_id);
+    if let Some(pid) = partner_of(token, "at") {
+        let found = if client.serves(pid) { services.store.find_token(pid, &hash).await? } else { None };
+        let Some(facts) = found.filter(|facts| is_visible(facts.client_id())) else { return Ok(None) };
+        if Caller::admit(&facts, services.clock.read().latest).is_err() || facts.is_restricted() {
             return Ok(None);
         }
         return services.store.read(&system_within(pid), move |tx| of_access_token(tx, &facts)).await;
     }
-    if partner_of(token, "rt") != Some(pid) {
-        return Ok(None);
-    }
+    let Some(pid) = partner_of(token, "rt").filter(|pid| client.serves(*pid)) else { return Ok(None) };
     services
         .store
         .scan(&system_within(pid), move |tx| {
             let Some(token) = sessions::find_refresh_token(tx, &hash)? else { return Ok(None) };
-            if token.used_at.is_some() {
+            if token.used_at.is_some() || !is_visible(&token.client_id) {
                 return Ok(None);
             }
-            let Some(user) = owner_of(tx, &token)? else { return Ok(None) };
+            let Some(user) = refresh::find_owner(tx, &token)? else { return Ok(None) };
             Ok(Some(Introspection {
                 client_id: token.client_id,
                 user: Some((user.user_id, user.username)),
                 pid,
                 is_admin: user.is_admin,
+                scopes: token.scopes,
                 issued_at: token.issued_at,
                 expires_at: token.expires_at,
                 is_refresh_token: true,
@@ -366,6 +336,7 @@ fn of_access_token(tx: &mut Tx<'_>, facts: &TokenFacts) -> Result<Option<Introsp
         user,
         pid: facts.pid(),
         is_admin: facts.is_admin(),
+        scopes: facts.scopes(),
         issued_at: facts.issued_at(),
         expires_at: facts.expires_at(),
         is_refresh_token: false,

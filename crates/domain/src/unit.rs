@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::conditions::{self, Condition, Target};
+use crate::idempotency::{self, IdempotencyKey, Storable};
 use crate::last_admin;
-use crate::once::{self, IdempotencyKey, Keepable};
 use tenantry_core::error::Result;
 use tenantry_store::access::Scope;
 use tenantry_store::engine::tx::{Outcome, Tx};
 use tenantry_store::store::Store;
-use tenantry_store::tables::sessions;
+use tenantry_store::tables::{browser_sessions, sessions};
 
 /// Runs `work` in a transaction and returns when it is on disk. It may run more than once. The caller must
 /// still be allowed to: writes look at the database, not at cached callers.
@@ -64,14 +64,12 @@ pub struct WriteOptions {
     pub dry_run: bool,
     /// Work on thousands of rows.
     pub is_large: bool,
-    /// Work that only adds rows: many such units may share a transaction.
-    pub only_adds: bool,
     /// What the condition is about; without this it is about nothing.
     pub target: Option<Target>,
     /// The state that the target must be in.
     pub condition: Condition,
     /// The idempotency key: a request that repeats it gets the stored response.
-    pub once: Option<IdempotencyKey>,
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
 /// The outcome of a unit.
@@ -79,8 +77,8 @@ pub struct WriteOptions {
 pub enum Done<T> {
     /// It was done now (or would have been).
     Now(T),
-    /// It was done before; this was its answer.
-    Before(T),
+    /// It was done before; this was its response.
+    Replayed(T),
 }
 
 /// Like [`write()`], with options.
@@ -90,16 +88,16 @@ pub enum Done<T> {
 pub async fn write_in<S, T, F>(store: &Store, scope: &S, options: WriteOptions, work: F) -> Result<Done<T>>
 where
     S: Scope + Clone + Send + 'static,
-    T: Keepable + Send + 'static,
+    T: Storable + Send + 'static,
     F: Fn(&mut Tx<'_, S>) -> Result<T> + Send + 'static,
 {
     let is_large = options.is_large;
     // What is taken back, and what waits for another that does the same, would hold up those it shares with.
-    let may_share = options.only_adds && !options.dry_run && options.once.is_none();
+    let may_share = !options.dry_run && options.idempotency_key.is_none();
     let run = move |tx: &mut Tx<'_, S>| options.run(tx, &work);
     match (is_large, may_share) {
         (true, _) => store.write_large(scope, run).await,
-        (false, true) => store.write_new(scope, run).await,
+        (false, true) => store.write_shared(scope, run).await,
         (false, false) => store.write(scope, run).await,
     }
 }
@@ -129,7 +127,7 @@ where
         .await
 }
 
-/// Has a large unit begin: `work` writes down what is to be done. The answer of an earlier one, if it was done before;
+/// Has a large unit begin: `work` writes down what is to be done. The response of an earlier one, if it was done before;
 /// that of this one is due at its end.
 ///
 /// # Errors
@@ -142,18 +140,18 @@ pub(super) async fn begin<S, T, F>(
 ) -> Result<Option<T>>
 where
     S: Scope + Clone + Send + 'static,
-    T: Keepable + Send + 'static,
+    T: Storable + Send + 'static,
     F: Fn(&mut Tx<'_, S>) -> Result<()> + Send + 'static,
 {
     let options = Arc::clone(options);
     store
         .write_large(scope, move |tx| {
             recheck(tx)?;
-            if let Some(claim) = &options.once {
-                if let Some(answer) = once::find(tx, claim)? {
-                    return Ok(Outcome::Commit(Some(answer)));
+            if let Some(key) = &options.idempotency_key {
+                if let Some(response) = idempotency::find(tx, key)? {
+                    return Ok(Outcome::Commit(Some(response)));
                 }
-                once::begin(tx, claim)?;
+                idempotency::begin(tx, key)?;
             }
             options.check(tx)?;
             work(tx).map(|()| Outcome::Commit(None))
@@ -164,25 +162,25 @@ where
 impl WriteOptions {
     /// Checks the condition, if there is one.
     pub(super) fn check(&self, tx: &mut Tx<'_>) -> Result<()> {
-        match self.target {
+        match &self.target {
             Some(target) => conditions::check(tx, target, &self.condition),
             None => Ok(()),
         }
     }
 
-    fn run<S: Scope + 'static, T: Keepable>(
+    fn run<S: Scope + 'static, T: Storable>(
         &self,
         tx: &mut Tx<'_, S>,
         work: impl Fn(&mut Tx<'_, S>) -> Result<T>,
     ) -> Result<Outcome<Done<T>>> {
-        let claim = self.once.as_ref().filter(|_| !self.dry_run);
-        if let Some(claim) = claim {
+        let key = self.idempotency_key.as_ref().filter(|_| !self.dry_run);
+        if let Some(key) = key {
             // Authorization comes first, also for a replayed response.
             recheck(tx)?;
-            if let Some(answer) = once::find(tx, claim)? {
-                return Ok(Outcome::Commit(Done::Before(answer)));
+            if let Some(response) = idempotency::find(tx, key)? {
+                return Ok(Outcome::Commit(Done::Replayed(response)));
             }
-            once::begin(tx, claim)?;
+            idempotency::begin(tx, key)?;
         }
         let mut value = run(tx, |tx| {
             self.check(tx)?;
@@ -192,8 +190,8 @@ impl WriteOptions {
             value.hide_ids(tx.fresh_ids());
             return Ok(Outcome::Rollback(Done::Now(value)));
         }
-        if let Some(claim) = claim {
-            once::keep(tx, claim, &value)?;
+        if let Some(key) = key {
+            idempotency::store(tx, key, &value)?;
         }
         Ok(Outcome::Commit(Done::Now(value)))
     }
@@ -203,7 +201,13 @@ impl WriteOptions {
 fn recheck(tx: &mut Tx<'_>) -> Result<()> {
     let Some(caller) = tx.scope().caller().cloned() else { return Ok(()) };
     let takes_admin = tx.scope().takes_admin();
-    caller.recheck(sessions::find_state(tx, caller.session_id())?, takes_admin)
+    let session_id = caller.session_id();
+    let state = if caller.is_browser() {
+        browser_sessions::find_state(tx, session_id)?
+    } else {
+        sessions::find_state(tx, session_id)?
+    };
+    caller.recheck(state, takes_admin)
 }
 
 fn run<S: Scope + 'static, T>(tx: &mut Tx<'_, S>, work: impl Fn(&mut Tx<'_, S>) -> Result<T>) -> Result<T> {

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use crate::users::{self, NewUser, UserChange};
-use tenantry_core::clock::rfc3339;
 use tenantry_core::error::{FieldError, Result};
 use tenantry_core::json::{Fields, Members, Patch, Presence, Property, status};
 use tenantry_core::model::{GroupId, PartnerId, Profile, Status, User, Username};
@@ -22,9 +21,11 @@ const STATE: Property =
         .like("ACTIVE");
 const GROUPS: Property =
     Property::new("groups", "Ids of groups of this partner: all of the user's groups.").like("[]");
-const IS_ADMIN: Property =
-    Property::new("isAdmin", "Whether it is a partner admin: `true` or `false`, also as strings.")
-        .like("false");
+const IS_ADMIN: Property = Property::new(
+    "isAdmin",
+    "Whether it is a partner admin: `true` or `false`, also as strings in any case of letters.",
+)
+.like("false");
 
 /// For [`Fields::required`] and similar functions: the value that passes a check.
 pub fn owned(check: fn(&str) -> Result<&str, FieldError>) -> impl Fn(&str) -> Result<String, FieldError> {
@@ -120,9 +121,8 @@ pub fn new_user(from: &mut impl Members, pid: PartnerId) -> Option<NewUser> {
 /// A new user whose groups are known.
 fn new_user_in(from: &mut impl Members, pid: PartnerId, groups: Vec<GroupId>) -> Option<NewUser> {
     from.response_only("pid", Some(json!(pid)));
-    for name in ["userId", "createdAt", "updatedAt", "lastLoginAt"] {
-        from.response_only(name, Some(Value::Null));
-    }
+    from.response_only("userId", Some(Value::Null));
+    TIMES.into_iter().for_each(|name| from.ignored(name));
     let username = read_username(from, Presence::Required);
     let status = read_status(from, Presence::Required);
     let profile = read_profile(from);
@@ -132,13 +132,22 @@ fn new_user_in(from: &mut impl Members, pid: PartnerId, groups: Vec<GroupId>) ->
 
 /// A change, as the body of an update or a patch has it. `current` is the user as it is.
 pub fn user_change(from: &mut impl Members, presence: Presence, current: Option<&User>) -> UserChange {
+    let change = user_change_in(from, presence, current);
+    UserChange { groups: read_groups(from), ..change }
+}
+
+/// A change whose groups are parsed elsewhere.
+pub(super) fn user_change_in(
+    from: &mut impl Members,
+    presence: Presence,
+    current: Option<&User>,
+) -> UserChange {
     read_back(from, current);
     let username = read_username(from, presence);
     let status = read_status(from, presence);
     let profile = read_profile_change(from, presence, |_| true);
     let is_admin = read_is_admin(from);
-    let groups = read_groups(from);
-    UserChange { username, status, profile, groups, is_admin }
+    UserChange { username, status, profile, groups: None, is_admin }
 }
 
 /// A new user whose groups are not looked up yet.
@@ -187,14 +196,15 @@ pub async fn read_new(store: &Store, by: &Admin, body: &[u8]) -> Result<NewUser>
     partial.finish(by.pid(), &unknown)
 }
 
-/// Read-only fields are accepted if they equal the current values (B6).
+/// The times that only the server sets. They are ignored (B6): a user who was read can be written back although it
+/// logged in meanwhile. Lost updates are what preconditions are for.
+const TIMES: [&str; 3] = ["createdAt", "updatedAt", "lastLoginAt"];
+
+/// Read-only fields: the ids are accepted if they are the user's (B6).
 pub fn read_back(from: &mut impl Members, current: Option<&User>) {
-    let mut expect = |name, value: fn(&User) -> Value| from.response_only(name, current.map(value));
-    expect("pid", |user| json!(user.pid));
-    expect("userId", |user| json!(user.user_id));
-    expect("createdAt", |user| json!(rfc3339(user.created_at)));
-    expect("updatedAt", |user| json!(rfc3339(user.updated_at)));
-    expect("lastLoginAt", |user| json!(user.last_login_at.map(rfc3339)));
+    from.response_only("pid", current.map(|user| json!(user.pid)));
+    from.response_only("userId", current.map(|user| json!(user.user_id)));
+    TIMES.into_iter().for_each(|name| from.ignored(name));
 }
 
 /// Parses the body of an update.

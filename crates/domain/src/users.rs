@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::erasures::{self, Extent};
 use crate::events::{self, EventKind};
-use crate::{last_admin, passwords};
+use crate::{email_verifications, last_admin, passwords};
+use tenantry_core::clock::Millis;
 use tenantry_core::error::{Conflict, Error, FieldError, Missing, Result};
 use tenantry_core::model::{GroupId, Profile, Status, User, UserId, Username};
 use tenantry_core::user_fields::ProfileChange;
@@ -36,6 +37,15 @@ pub struct NewUser {
     pub groups: Vec<GroupId>,
     /// Whether it is a partner admin.
     pub is_admin: bool,
+}
+
+/// Times that a user brings along from another system.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BroughtTimes {
+    /// When it was created there; now if `None`.
+    pub created_at: Option<Millis>,
+    /// When it last logged in there.
+    pub last_login_at: Option<Millis>,
 }
 
 /// A change of a user (A2, A3, B7). `None` leaves a property unchanged. Entries of bulk operations must be readable by
@@ -80,25 +90,24 @@ pub(super) fn create_uncounted(tx: &mut Tx<'_, Admin>, new: &NewUser) -> Result<
 
 /// Mails a new user a temporary password once it is ACTIVE (B16).
 pub(super) fn welcome(tx: &mut Tx<'_>, user: &User) -> Result<()> {
-    issue_or_tell(tx, user, false).map(drop)
-}
-
-/// Whether [`create`] only adds rows. Joining a group changes its number of members, as other units do.
-pub fn only_adds(new: &NewUser) -> bool {
-    new.groups.is_empty()
+    issue_or_return(tx, user, false).map(drop)
 }
 
 /// As [`create`], but returns the password instead of mailing it. Only an ACTIVE user gets one.
-pub fn create_and_tell(tx: &mut Tx<'_, Admin>, new: &NewUser) -> Result<(User, Option<String>)> {
+pub fn create_and_return_password(tx: &mut Tx<'_, Admin>, new: &NewUser) -> Result<(User, Option<String>)> {
     let user = insert(tx, new)?;
-    let password = issue_or_tell(tx, &user, true)?;
+    let password = issue_or_return(tx, &user, true)?;
     Ok((user, password))
 }
 
 /// Gives a new user a temporary password once it is ACTIVE: returns it, or mails it (B16).
-pub(super) fn issue_or_tell(tx: &mut Tx<'_>, user: &User, tell: bool) -> Result<Option<String>> {
+pub(super) fn issue_or_return(
+    tx: &mut Tx<'_>,
+    user: &User,
+    returns_password: bool,
+) -> Result<Option<String>> {
     match user.status {
-        Status::Active if tell => passwords::tell_temporary(tx, user).map(Some),
+        Status::Active if returns_password => passwords::issue_and_return(tx, user).map(Some),
         Status::Active => passwords::issue_first(tx, user).map(|()| None),
         Status::Inactive | Status::Locked => Ok(None),
     }
@@ -114,14 +123,24 @@ pub fn create_without_password(tx: &mut Tx<'_, Admin>, new: &NewUser) -> Result<
 
 /// Stores a new user, without a password, and records it.
 pub(super) fn insert(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
+    insert_with_times(tx, new, BroughtTimes::default())
+}
+
+/// As [`insert`], for a user that existed elsewhere.
+pub(super) fn insert_with_times(tx: &mut Tx<'_>, new: &NewUser, times: BroughtTimes) -> Result<User> {
     require_groups(tx, &new.groups)?;
-    let user = insert_alone(tx, new)?;
+    let user = insert_alone_with_times(tx, new, times)?;
     groups::count_in_each(tx, &user.groups, 1)?;
     Ok(user)
 }
 
 /// As [`insert`], but leaves its groups to the caller that inserts many: their existence and their number of members.
 pub(super) fn insert_alone(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
+    insert_alone_with_times(tx, new, BroughtTimes::default())
+}
+
+/// As [`insert_alone`], for a user that existed elsewhere. Nothing has happened in the future: clocks differ a little.
+pub(super) fn insert_alone_with_times(tx: &mut Tx<'_>, new: &NewUser, times: BroughtTimes) -> Result<User> {
     let now = tx.now();
     let user = User {
         pid: tx.pid(),
@@ -131,9 +150,9 @@ pub(super) fn insert_alone(tx: &mut Tx<'_>, new: &NewUser) -> Result<User> {
         profile: new.profile.clone(),
         groups: new.groups.clone(),
         is_admin: new.is_admin,
-        created_at: now,
+        created_at: times.created_at.map_or(now, |at| at.min(now)),
         updated_at: now,
-        last_login_at: None,
+        last_login_at: times.last_login_at.map(|at| at.min(now)),
         version: 1,
     };
     users::insert_uncounted(tx, &user, &new.username)?;
@@ -185,13 +204,13 @@ pub fn locate(tx: &mut Tx<'_, Operator>, user_id: UserId) -> Result<Admin> {
     Ok(tx.scope().as_admin_of(pid))
 }
 
-/// As [`locate`], by username, as typed (B8).
+/// As [`locate`], by username, as typed (B8), but for white space around it.
 ///
 /// # Errors
 /// Not found, also for an invalid name.
 pub fn locate_username(tx: &mut Tx<'_, Operator>, username: &str) -> Result<(Admin, UserId)> {
     let missing = || Error::NotFound(Missing::User);
-    let key = values::username_key(username).ok_or_else(missing)?;
+    let key = values::username_key(values::trim(username)).ok_or_else(missing)?;
     let (pid, user_id) = users::find_username(tx, &key)?.ok_or_else(missing)?;
     Ok((tx.scope().as_admin_of(pid), user_id))
 }
@@ -203,6 +222,15 @@ pub fn locate_username(tx: &mut Tx<'_, Operator>, username: &str) -> Result<(Adm
 pub fn get_self(tx: &mut Tx<'_, Member>) -> Result<User> {
     let user_id = tx.scope().user_id();
     users::find(tx, user_id)?.ok_or(Error::NotFound(Missing::User))
+}
+
+/// Whether the address of a user of the transaction's partner is proven to be its own
+/// ([`crate::email_verifications`]); false if there is no such user.
+///
+/// # Errors
+/// None of its own.
+pub fn email_verified(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
+    email_verifications::is_verified(tx, user_id)
 }
 
 /// Changes a user (A2).
@@ -263,7 +291,7 @@ pub fn delete_many(tx: &mut Tx<'_, Admin>, ids: &[i64]) -> Result<()> {
     refuse_deletion(tx, ids)?;
     let ids: BTreeSet<i64> = ids.iter().copied().collect();
     let mut users = Vec::with_capacity(ids.len());
-    let extent = if ids.len() > ERASED_WHOLE { Extent::OneOfMany } else { Extent::Whole };
+    let extent = if ids.len() > MAX_ERASED_AT_ONCE { Extent::OneOfMany } else { Extent::Complete };
     for id in ids {
         let user = get(tx, UserId(id))?;
         remove_alone(tx, &user, extent)?;
@@ -320,7 +348,7 @@ pub(super) fn takes_admin_away(change: &UserChange) -> bool {
 /// Deletes a user who was just read, and leaves the number of members of its groups to [`count_members`].
 pub(super) fn remove_alone(tx: &mut Tx<'_>, user: &User, extent: Extent) -> Result<()> {
     // Of two concurrent deletions one stores it, the other does not find it.
-    users::claim(tx, user.user_id)?;
+    users::lock_row(tx, user.user_id)?;
     let (is_kept, mut picture) = (tx.policy().deleted_users > 0, events::of_user(user));
     if !is_kept {
         picture = erasures::blank(picture);
@@ -347,7 +375,7 @@ pub(super) fn count_members(tx: &mut Tx<'_>, groups_of_users: &[Vec<GroupId>], b
 }
 
 /// If more users than this are deleted and erased at once, the worker blanks their events.
-const ERASED_WHOLE: usize = 100;
+const MAX_ERASED_AT_ONCE: usize = 100;
 
 fn self_delete() -> Error {
     Conflict::users(
@@ -358,7 +386,7 @@ fn self_delete() -> Error {
 }
 
 fn remove(tx: &mut Tx<'_>, user: &User) -> Result<()> {
-    remove_alone(tx, user, Extent::Whole)?;
+    remove_alone(tx, user, Extent::Complete)?;
     groups::count_in_each(tx, &user.groups, -1)
 }
 
@@ -426,7 +454,7 @@ fn apply(tx: &mut Tx<'_>, before: &User, change: &UserChange, by: ChangedBy) -> 
         return Ok(after);
     };
     require_groups(tx, &after.groups)?;
-    after.updated_at = tx.now();
+    after.updated_at = tx.now_after(before.updated_at);
     after.version += 1;
     let username = match &change.username {
         Some(username) => username.clone(),
@@ -479,7 +507,7 @@ fn follow_email(tx: &mut Tx<'_>, before: &User, after: &User, by: ChangedBy) -> 
         ChangedBy::Self_ if tx.policy().email_hold > 0 => {
             // A second change does not release the first address.
             let held = users::held_email(tx, after.user_id)?.unwrap_or_else(|| old.clone());
-            let until = tx.now() + tx.policy().email_hold;
+            let until = tx.steady() + tx.policy().email_hold;
             users::hold_email(tx, after.user_id, Some((&held, until)))
         }
         ChangedBy::Self_ => Ok(()),
@@ -488,7 +516,7 @@ fn follow_email(tx: &mut Tx<'_>, before: &User, after: &User, by: ChangedBy) -> 
 
 /// Locks a user after too many failed logins (B23).
 pub(super) fn lock(tx: &mut Tx<'_>, user: &User) -> Result<()> {
-    let now = tx.now();
+    let now = tx.now_after(user.updated_at);
     let after = User { status: Status::Locked, updated_at: now, version: user.version + 1, ..user.clone() };
     let username = Username { shown: after.username.clone(), key: String::new() };
     users::update(tx, user, &after, &username)?;
@@ -544,4 +572,12 @@ fn with_nested<'q>(tx: &mut Tx<'_>, query: &'q UserQuery) -> Result<Cow<'q, User
         groups.clone_from(&query.groups);
     }
     Ok(Cow::Owned(UserQuery { groups, nested: false, ..query.clone() }))
+}
+
+/// Makes users searchable by all their words whom a server of an older version has stored, and returns their number.
+///
+/// # Errors
+/// None of its own.
+pub fn store_search_keys(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
+    users::store_search_keys(tx, limit)
 }

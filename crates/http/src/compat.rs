@@ -6,22 +6,36 @@ use axum::http::uri::PathAndQuery;
 const API: &str = "/api/v1";
 
 /// The canonical form of `path`, or `None` if it is canonical already (then nothing is allocated).
+/// - doubled slashes count as one;
 /// - one trailing slash is dropped, except for `/` and the pages under `/docs/`, whose links are relative;
-/// - `/v1/...` is `/api/v1/...`;
-/// - the self paths, with or without either prefix and with or without `users/`, are `/api/v1/users/self/...`. No
-///   published form has doubled slashes: such a path is unchanged and not found.
+/// - `/v1/...` and `/portal/api/v1/...` are `/api/v1/...`;
+/// - the self paths, with or without one of these prefixes and with or without `users/`, are `/api/v1/users/self/...`.
+///
+/// Only the canonical path is routed: no other spelling can be authorized, limited or counted differently.
 pub fn canonical_path(path: &str) -> Option<String> {
+    let single = path.as_bytes().windows(2).any(|pair| pair == b"//").then(|| with_single_slashes(path));
+    canonical(single.as_deref().unwrap_or(path)).or(single)
+}
+
+fn with_single_slashes(path: &str) -> String {
+    let mut single = String::with_capacity(path.len());
+    for c in path.chars() {
+        if c != '/' || !single.ends_with('/') {
+            single.push(c);
+        }
+    }
+    single
+}
+
+/// As [`canonical_path`], for a path without doubled slashes.
+fn canonical(path: &str) -> Option<String> {
     if path.len() <= 1 || path == "/docs" || path.starts_with("/docs/") {
         return None;
     }
-    let trimmed = match path.strip_suffix('/') {
-        Some(rest) if !rest.ends_with('/') => rest,
-        _ => path,
-    };
-    let (prefixed, versioned) = match below(trimmed, API) {
-        Some(rest) => (true, Some(rest)),
-        None => (false, below(trimmed, "/v1")),
-    };
+    let trimmed = path.strip_suffix('/').unwrap_or(path);
+    let versioned = below(trimmed, API);
+    let prefixed = versioned.is_some();
+    let versioned = versioned.or_else(|| below(trimmed, "/v1")).or_else(|| below(trimmed, "/portal/api/v1"));
     let rest = versioned.unwrap_or(trimmed);
     let (listed, own) = match below(rest, "/users/self") {
         Some(own) => (true, Some(own)),
@@ -73,9 +87,6 @@ mod tests {
             "/api/v1/selfish",
             "/api/v1/groups/self",
             "/api/v1/users/1/self",
-            "/api/v1//users",
-            "/api/v1/users//",
-            "//",
             "/selfish",
             "/users",
             "/users/12",
@@ -86,6 +97,15 @@ mod tests {
             "/docs",
             "/docs/",
             "/docs/v1/",
+            "/portal",
+            "/portal/v1/users",
+            "/portal/users",
+            "/portal/self",
+            "/portalx/api/v1/users",
+            "/portal/api/v10",
+            "/portal/portal/api/v1",
+            "/api/v1/portal/api/v1",
+            "/api/v1/users/%2F",
             "/oauth/token",
             "/oauth/v1/self",
             "/operator/self",
@@ -109,7 +129,24 @@ mod tests {
             ("/v1/users/", "/api/v1/users"),
             ("/v1/groups/3/permissions/", "/api/v1/groups/3/permissions"),
             ("/v1/users/selfish", "/api/v1/users/selfish"),
-            ("/v1//users", "/api/v1//users"),
+            ("/v1//users", "/api/v1/users"),
+            ("/portal/api/v1", "/api/v1"),
+            ("/portal/api/v1/", "/api/v1"),
+            ("/portal/api/v1/users/", "/api/v1/users"),
+            ("/portal/api/v1/groups/3/permissions", "/api/v1/groups/3/permissions"),
+            ("/portal//api/v1/self//update", "/api/v1/users/self/update"),
+            ("//", "/"),
+            ("///", "/"),
+            ("//api/v1/users", "/api/v1/users"),
+            ("/api//v1///users//12//", "/api/v1/users/12"),
+            ("/api/v1/users//", "/api/v1/users"),
+            ("//oauth//token", "/oauth/token"),
+            ("//self", "/api/v1/users/self"),
+            ("//docs", "/docs"),
+            ("/docs//", "/docs/"),
+            ("//docs//index.html", "/docs/index.html"),
+            ("//evil.example", "/evil.example"),
+            ("//evil.example/docs//", "/evil.example/docs"),
             ("/oauth/token/", "/oauth/token"),
             ("/healthz/", "/healthz"),
             ("/docsy/", "/docsy"),
@@ -121,15 +158,15 @@ mod tests {
 
     #[test]
     fn every_published_self_path_is_rewritten() {
-        for prefix in ["", "/v1", "/api/v1"] {
+        for prefix in ["", "/v1", "/api/v1", "/portal/api/v1"] {
             for users in ["", "/users"] {
                 for tail in ["", "/update", "/update-password", "/reset-password"] {
-                    for slash in ["", "/"] {
+                    for slash in ["", "/", "//"] {
                         let path = format!("{prefix}{users}/self{tail}{slash}");
                         let canonical = format!("/api/v1/users/self{tail}");
-                        let answer = canonical_path(&path);
-                        assert_eq!(answer.as_deref().unwrap_or(&path), canonical, "{path}");
-                        assert_eq!(answer.is_none(), path == canonical, "{path}");
+                        let response = canonical_path(&path);
+                        assert_eq!(response.as_deref().unwrap_or(&path), canonical, "{path}");
+                        assert_eq!(response.is_none(), path == canonical, "{path}");
                     }
                 }
             }
@@ -142,6 +179,8 @@ mod tests {
             ("/v1/users/?groupId=1&search=/v1/%20/", "/api/v1/users?groupId=1&search=/v1/%20/"),
             ("/self?", "/api/v1/users/self?"),
             ("/api/v1/users?page=0", "/api/v1/users?page=0"),
+            ("//v1//users//?a=//b", "/api/v1/users?a=//b"),
+            ("http://host:1//docs?a", "http://host:1/docs?a"),
             ("http://host:1/self/update?a=b", "http://host:1/api/v1/users/self/update?a=b"),
         ] {
             assert_eq!(rewrite(uri.parse().unwrap()), rewritten.parse::<Uri>().unwrap());

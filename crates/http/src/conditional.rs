@@ -25,14 +25,10 @@ impl<S: Sync> FromRequestParts<S> for Conditions {
 }
 
 pub(super) fn read(headers: &HeaderMap) -> Result<Condition> {
-    Ok(Condition {
-        // Only a strong tag guarantees that nothing was changed (RFC 9110 §13.1.1).
-        if_match: tags(headers, &IF_MATCH, false)?,
-        if_none_match: tags(headers, &IF_NONE_MATCH, true)?,
-    })
+    Ok(Condition { if_match: tags(headers, &IF_MATCH)?, if_none_match: tags(headers, &IF_NONE_MATCH)? })
 }
 
-fn tags(headers: &HeaderMap, name: &HeaderName, takes_weak: bool) -> Result<Option<Tags>> {
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>> {
     let mut found = None;
     for value in headers.get_all(name) {
         let malformed = || {
@@ -42,7 +38,7 @@ fn tags(headers: &HeaderMap, name: &HeaderName, takes_weak: bool) -> Result<Opti
             FieldError::new(parameter.name, "malformed-tag", detail)
         };
         let text = value.to_str().map_err(|_| malformed())?;
-        let more = parse(text, takes_weak).ok_or_else(malformed)?;
+        let more = parse(text).ok_or_else(malformed)?;
         found = Some(match (found, more) {
             (None, more) => more,
             (Some(Tags::These(mut all)), Tags::These(more)) => {
@@ -55,22 +51,19 @@ fn tags(headers: &HeaderMap, name: &HeaderName, takes_weak: bool) -> Result<Opti
     Ok(found)
 }
 
-/// `*`, or a list of tags; ours have no commas, but those of another server may.
-fn parse(text: &str, takes_weak: bool) -> Option<Tags> {
+/// `*`, or a list of tags; ours have no commas, but those of another server may. A weak tag counts as the strong one, in
+/// `If-Match` too, where RFC 9110 §13.1.1 would have it match nothing: proxies that compress make our tags weak, and ours
+/// name a version of the resource, whatever its bytes.
+fn parse(text: &str) -> Option<Tags> {
     let mut rest = text.trim();
     if rest == "*" {
         return Some(Tags::Any);
     }
     let mut tags = Vec::new();
     loop {
-        let (is_weak, quoted) = match rest.strip_prefix("W/") {
-            Some(quoted) => (true, quoted),
-            None => (false, rest),
-        };
+        let quoted = rest.strip_prefix("W/").unwrap_or(rest);
         let (tag, behind) = quoted.strip_prefix('"')?.split_once('"')?;
-        if !is_weak || takes_weak {
-            tags.push(tag.to_owned());
-        }
+        tags.push(tag.to_owned());
         rest = match behind.trim_start() {
             "" => return Some(Tags::These(tags)),
             more => more.strip_prefix(',')?.trim_start(),
@@ -85,15 +78,15 @@ pub(super) fn etag(tag: &str) -> String {
 
 /// The response to a read: serialized JSON with its tag, or `304` if `If-None-Match` matches.
 pub fn show(conditions: &Conditions, tag: &str, body: impl Into<Bytes>) -> Response {
-    let mut answer = if conditions.0.knows(tag) {
+    let mut response = if conditions.0.knows(tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        crate::answers::json_answer(StatusCode::OK, body)
+        crate::responses::json_response(StatusCode::OK, body)
     };
     if let Ok(value) = HeaderValue::try_from(etag(tag)) {
-        answer.headers_mut().insert(ETAG, value);
+        response.headers_mut().insert(ETAG, value);
     }
-    answer
+    response
 }
 
 #[cfg(test)]
@@ -106,13 +99,12 @@ mod tests {
 
     #[test]
     fn tags_are_parsed_as_in_the_rfc() {
-        assert_eq!(parse(" * ", false), Some(Tags::Any));
-        assert_eq!(parse("\"u1-2\"", false), these(&["u1-2"]));
-        assert_eq!(parse("\"a\", W/\"b\" ,\"c,d\"", true), these(&["a", "b", "c,d"]));
-        assert_eq!(parse("\"a\", W/\"b\"", false), these(&["a"]));
-        assert_eq!(parse("W/\"b\"", false), these(&[]));
+        assert_eq!(parse(" * "), Some(Tags::Any));
+        assert_eq!(parse("\"u1-2\""), these(&["u1-2"]));
+        assert_eq!(parse("\"a\", W/\"b\" ,\"c,d\""), these(&["a", "b", "c,d"]));
+        assert_eq!(parse("W/\"b\""), these(&["b"]));
         for bad in ["", "u1-2", "\"a", "\"a\" \"b\"", "\"a\",", "w/\"a\"", "*, \"a\"", "\"a\", *"] {
-            assert_eq!(parse(bad, true), None, "{bad}");
+            assert_eq!(parse(bad), None, "{bad}");
         }
     }
 

@@ -5,6 +5,7 @@
 //! a clock: progress sets a flag, which is checked only when the timer fires.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
@@ -14,8 +15,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take};
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::shares::Shares;
-use crate::unreadable::whole_answer;
+use crate::close_delimited::ResetOnClose;
+use crate::fair_reads::FairReads;
+use crate::unreadable::complete_response;
 use tenantry_core::model::PartnerId;
 
 /// The state of a connection: written by request handling, read by I/O. The connection's single task polls both, so no
@@ -24,28 +26,44 @@ use tenantry_core::model::PartnerId;
 pub(super) struct ConnectionState {
     busy: AtomicBool,
     done: AtomicU32,
+    /// A response is being sent that would look complete if the connection were closed now.
+    is_incomplete: AtomicBool,
     /// The partner; 0 until a request has had a valid token.
     partner: AtomicI64,
-    shares: Shares,
+    /// The peer's address.
+    address: IpAddr,
+    reads: FairReads,
 }
 
 impl ConnectionState {
     /// The state of a new connection.
-    pub(super) fn new(shares: Shares) -> Self {
-        Self { busy: AtomicBool::new(false), done: AtomicU32::new(0), partner: AtomicI64::new(0), shares }
+    pub(super) fn new(reads: FairReads, address: IpAddr) -> Self {
+        Self {
+            busy: AtomicBool::new(false),
+            done: AtomicU32::new(0),
+            is_incomplete: AtomicBool::new(false),
+            partner: AtomicI64::new(0),
+            address,
+            reads,
+        }
     }
 
     /// A request had a valid token of this partner; the next one probably will too.
     pub(super) fn belongs_to(&self, pid: PartnerId) {
         if self.partner.swap(pid.0, Ordering::Relaxed) != pid.0 {
-            self.shares.see(pid);
+            self.reads.see(pid);
         }
+    }
+
+    /// Whether closing the connection must be a reset: its end would be taken for that of the response.
+    pub(super) fn set_incomplete(&self, is_incomplete: bool) {
+        self.is_incomplete.store(is_incomplete, Ordering::Relaxed);
     }
 
     /// Whether it must wait before it is read. It is woken when its turn comes.
     fn must_wait(&self, waker: &Waker) -> bool {
         let partner = self.partner.load(Ordering::Relaxed);
-        self.shares.must_wait((partner != 0).then_some(PartnerId(partner)), waker)
+        self.reads.must_wait((partner != 0).then_some(PartnerId(partner)), self.address, waker)
     }
 
     /// A head was read and its request is being handled, until the guard is dropped.
@@ -86,7 +104,7 @@ pub(super) struct Limits {
 pub(super) struct Bounded<T> {
     stream: Take<T>,
     limits: Limits,
-    turns: Arc<ConnectionState>,
+    state: Arc<ConnectionState>,
     /// The last read found nothing, so this poll probably follows new data.
     rested: bool,
     /// The last completed request that was noticed.
@@ -101,24 +119,26 @@ pub(super) struct Bounded<T> {
     write_timer: Option<Pin<Box<Sleep>>>,
     write_waits: bool,
     replaced: Option<Replaced>,
+    /// Closing the stream resets it.
+    resets: bool,
 }
 
 /// A response that replaces another one.
 #[derive(Debug)]
 struct Replaced {
-    answer: Vec<u8>,
+    response: Vec<u8>,
     sent: usize,
     /// The length of the replaced response.
     length: usize,
 }
 
 impl<T: AsyncRead + Unpin> Bounded<T> {
-    pub(super) fn new(stream: T, limits: Limits, turns: Arc<ConnectionState>) -> Self {
+    pub(super) fn new(stream: T, limits: Limits, state: Arc<ConnectionState>) -> Self {
         let timer = Box::pin(sleep(limits.head));
         Self {
             stream: stream.take(PIECE),
             limits,
-            turns,
+            state,
             rested: true,
             seen: 0,
             in_head: true,
@@ -128,14 +148,15 @@ impl<T: AsyncRead + Unpin> Bounded<T> {
             write_timer: None,
             write_waits: false,
             replaced: None,
+            resets: false,
         }
     }
 
     /// Whether the peer has timed out; called when it has sent nothing.
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        self.notice_turn();
+        self.notice_request();
         // A request in progress has its own limits for its body, and its handler is responsible for its time.
-        let busy = self.turns.busy.load(Ordering::Relaxed);
+        let busy = self.state.busy.load(Ordering::Relaxed);
         if self.in_head && !self.head_timed && !busy {
             self.head_timed = true;
             self.timer.as_mut().reset(Instant::now() + self.limits.head);
@@ -151,8 +172,8 @@ impl<T: AsyncRead + Unpin> Bounded<T> {
         false
     }
 
-    fn notice_turn(&mut self) {
-        let done = self.turns.done.load(Ordering::Relaxed);
+    fn notice_request(&mut self) {
+        let done = self.state.done.load(Ordering::Relaxed);
         if done != self.seen {
             self.seen = done;
             self.in_head = false;
@@ -164,10 +185,10 @@ impl<T: AsyncRead + Unpin> Bounded<T> {
     /// Replaces hyper's own response to a head that could not be parsed.
     fn replace(&mut self, written: &[u8]) {
         // Between two requests. It may be about bytes that arrived together with the previous head.
-        if !self.turns.busy.load(Ordering::Relaxed)
-            && let Some(answer) = whole_answer(written)
+        if !self.state.busy.load(Ordering::Relaxed)
+            && let Some(response) = complete_response(written)
         {
-            self.replaced = Some(Replaced { answer, sent: 0, length: written.len() });
+            self.replaced = Some(Replaced { response, sent: 0, length: written.len() });
         }
     }
 
@@ -195,10 +216,10 @@ impl<T: AsyncRead + Unpin> Bounded<T> {
 impl<T: AsyncRead + Unpin> AsyncRead for Bounded<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.rested && !this.turns.busy.load(Ordering::Relaxed) {
+        if this.rested && !this.state.busy.load(Ordering::Relaxed) {
             // Once it is woken it reads, whatever woke it.
             this.rested = false;
-            if this.turns.must_wait(cx.waker()) {
+            if this.state.must_wait(cx.waker()) {
                 return Poll::Pending;
             }
         }
@@ -206,8 +227,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Bounded<T> {
         let poll = Pin::new(&mut this.stream).poll_read(cx, buf);
         this.rested = poll.is_pending();
         if poll.is_ready() {
-            if !this.turns.busy.load(Ordering::Relaxed) {
-                this.notice_turn();
+            if !this.state.busy.load(Ordering::Relaxed) {
+                this.notice_request();
                 this.in_head = true;
             }
             return poll;
@@ -217,14 +238,27 @@ impl<T: AsyncRead + Unpin> AsyncRead for Bounded<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Bounded<T> {
+impl<T: AsyncRead + ResetOnClose> Bounded<T> {
+    /// Tells the stream how it must end, if that has changed.
+    fn follow_completeness(&mut self) -> io::Result<()> {
+        let is_incomplete = self.state.is_incomplete.load(Ordering::Relaxed);
+        if is_incomplete != self.resets {
+            self.stream.get_ref().reset_on_close(is_incomplete)?;
+            self.resets = is_incomplete;
+        }
+        Ok(())
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + ResetOnClose + Unpin> AsyncWrite for Bounded<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.follow_completeness()?;
         if this.replaced.is_none() && buf.starts_with(b"HTTP/1.1 4") {
             this.replace(buf);
         }
-        while let Some(Replaced { answer, sent, length }) = &mut this.replaced {
-            let Some(rest) = answer.get(*sent..).filter(|rest| !rest.is_empty()) else {
+        while let Some(Replaced { response, sent, length }) = &mut this.replaced {
+            let Some(rest) = response.get(*sent..).filter(|rest| !rest.is_empty()) else {
                 let length = *length;
                 this.replaced = None;
                 return Poll::Ready(Ok(length));
@@ -246,6 +280,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Bounded<T> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.follow_completeness()?;
         let poll = Pin::new(this.stream.get_mut()).poll_write_vectored(cx, bufs);
         this.bound_write(cx, poll)
     }
@@ -259,7 +294,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Bounded<T> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.get_mut().stream.get_mut()).poll_shutdown(cx)
+        let this = self.get_mut();
+        this.follow_completeness()?;
+        if this.resets {
+            // Shutting it down would end it in an orderly way.
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(this.stream.get_mut()).poll_shutdown(cx)
     }
 }
 
@@ -274,10 +315,16 @@ mod tests {
         write: Duration::from_secs(30),
     };
 
+    impl ResetOnClose for DuplexStream {
+        fn reset_on_close(&self, _: bool) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     fn pair() -> (Bounded<DuplexStream>, DuplexStream, Arc<ConnectionState>) {
         let (ours, theirs) = duplex(64);
-        let turns = Arc::new(ConnectionState::new(Shares::new(1)));
-        (Bounded::new(ours, LIMITS, Arc::clone(&turns)), theirs, turns)
+        let state = Arc::new(ConnectionState::new(FairReads::new(1), [127, 0, 0, 1].into()));
+        (Bounded::new(ours, LIMITS, Arc::clone(&state)), theirs, state)
     }
 
     #[tokio::test(start_paused = true)]
@@ -290,10 +337,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn sending_slowly_does_not_extend_the_timeout_of_a_head() {
-        let (mut ours, mut theirs, turns) = pair();
+        let (mut ours, mut theirs, state) = pair();
         theirs.write_all(b"head").await.unwrap();
         assert_eq!(ours.read(&mut [0; 8]).await.unwrap(), 4);
-        drop(turns.begin());
+        drop(state.begin());
         let dripper = tokio::spawn(async move {
             // The second head begins 50 s later, which is allowed, but never ends.
             sleep(Duration::from_secs(50)).await;
@@ -310,10 +357,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_can_be_idle_between_requests() {
-        let (mut ours, mut theirs, turns) = pair();
+        let (mut ours, mut theirs, state) = pair();
         theirs.write_all(b"head").await.unwrap();
         ours.read_exact(&mut [0; 4]).await.unwrap();
-        drop(turns.begin());
+        drop(state.begin());
         let start = Instant::now();
         assert_eq!(ours.read(&mut [0; 8]).await.unwrap(), 0);
         assert!((75..=150).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
@@ -321,10 +368,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_in_progress_is_not_limited() {
-        let (mut ours, mut theirs, turns) = pair();
+        let (mut ours, mut theirs, state) = pair();
         theirs.write_all(b"head").await.unwrap();
         ours.read_exact(&mut [0; 4]).await.unwrap();
-        let _turn = turns.begin();
+        let _guard = state.begin();
         let late = tokio::time::timeout(Duration::from_secs(1000), ours.read(&mut [0; 8])).await;
         assert!(late.is_err());
     }

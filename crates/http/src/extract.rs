@@ -4,17 +4,21 @@ use std::net::IpAddr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 
+use crate::forwarded;
 use crate::paging::Params;
-use crate::parameters::{GROUP_ID, OBJECT_TYPE, PARTNER_ID, Parameter, ReadFrom, SESSION_ID, USER_ID};
+use crate::parameters::{
+    CLIENT_ID, GROUP_ID, OBJECT_TYPE, PARTNER_ID, Parameter, ReadFrom, SECRET_ID, SESSION_ID, USER_ID,
+};
 use crate::problem::Problem;
 use crate::server::Peer;
 use crate::state::AppState;
 use tenantry_core::error::{Error, Missing, TokenError};
 use tenantry_core::model::{GroupId, PartnerId, UserId};
+use tenantry_core::scopes::TokenScope;
 use tenantry_core::values;
-use tenantry_domain::{permissions, tokens};
+use tenantry_domain::{clients, permissions, tokens};
 use tenantry_store::access::{self, Caller, Operator, Scope as _};
 
 /// The bearer token of a request (RFC 6750 §2.1).
@@ -28,8 +32,22 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(absent) }
 }
 
-/// Authenticates the request, once: later extractors find the caller in its extensions.
+/// The scope that a request needs (contract, "Logging in"). Evaluations only read, although they are sent by POST: their
+/// extractor asks for [`TokenScope::Read`].
+pub fn needed_scope(method: &Method) -> TokenScope {
+    if matches!(*method, Method::GET | Method::HEAD) { TokenScope::Read } else { TokenScope::Write }
+}
+
+/// The caller of an operation whose method says what it does.
 async fn caller(parts: &mut Parts, app: &AppState) -> Result<Caller, Error> {
+    let scope = needed_scope(&parts.method);
+    let caller = authenticate(parts, app).await?;
+    caller.require(scope)?;
+    Ok(caller)
+}
+
+/// Authenticates the request, once: later extractors find the caller in its extensions.
+async fn authenticate(parts: &mut Parts, app: &AppState) -> Result<Caller, Error> {
     if let Some(caller) = parts.extensions.get::<Caller>() {
         return Ok(caller.clone());
     }
@@ -44,7 +62,8 @@ async fn caller(parts: &mut Parts, app: &AppState) -> Result<Caller, Error> {
 /// The caller by any kind of token: its partner (0 for an operator) and a name.
 pub(super) async fn caller_name(parts: &mut Parts, app: &AppState) -> Result<(PartnerId, String), Error> {
     let token = bearer(&parts.headers)?;
-    if token.starts_with("op.") {
+    // Those of earlier versions have a dot.
+    if token.starts_with("op_") || token.starts_with("op.") {
         // An operator is identified by its token only.
         return Ok((PartnerId(0), tokens::operator_name(token)));
     }
@@ -87,7 +106,9 @@ pub struct EvaluationRequester(pub access::Requester);
 impl FromRequestParts<AppState> for EvaluationRequester {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        Ok(Self(access::Requester::of(caller(parts, app).await?)?))
+        let caller = authenticate(parts, app).await?;
+        caller.require(TokenScope::Read)?;
+        Ok(Self(access::Requester::of(caller)?))
     }
 }
 
@@ -262,6 +283,38 @@ impl FromRequestParts<AppState> for SessionPath {
     }
 }
 
+/// The id of an OAuth client in the path. One of another form is not found.
+#[derive(Debug)]
+pub struct ClientPath(pub String);
+
+impl ReadFrom for ClientPath {
+    const PARAMETERS: &'static [&'static Parameter] = &[&CLIENT_ID];
+}
+
+impl FromRequestParts<AppState> for ClientPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let id = path_text(parts, app, CLIENT_ID.name).await.unwrap_or_default();
+        clients::partner_of(&id)?;
+        Ok(Self(id))
+    }
+}
+
+/// The id of a secret of an OAuth client in the path.
+#[derive(Debug)]
+pub struct SecretPath(pub i64);
+
+impl ReadFrom for SecretPath {
+    const PARAMETERS: &'static [&'static Parameter] = &[&SECRET_ID];
+}
+
+impl FromRequestParts<AppState> for SecretPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        path_id(parts, app, &SECRET_ID, Missing::ClientSecret).await.map(Self)
+    }
+}
+
 /// The operation has no query parameters: any is refused (B29).
 #[derive(Debug)]
 pub struct NoParams;
@@ -287,8 +340,7 @@ impl FromRequestParts<AppState> for QueryParams {
     }
 }
 
-/// The client's address: the peer's, unless the peer is a trusted proxy; then the last address in
-/// `X-Forwarded-For` that is not one.
+/// The client's address; see [`forwarded::client_address`].
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress(pub IpAddr);
 
@@ -297,46 +349,8 @@ impl FromRequestParts<AppState> for ClientAddress {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let peer =
             parts.extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.address.ip());
-        let forwarded: Vec<&str> = parts
-            .headers
-            .get_all("x-forwarded-for")
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .collect();
-        Ok(Self(client_address(peer, &forwarded, |address| app.settings().trusts(address))))
-    }
-}
-
-fn client_address(peer: IpAddr, forwarded: &[&str], trusts: impl Fn(IpAddr) -> bool) -> IpAddr {
-    let mut address = peer;
-    for hop in forwarded.iter().rev() {
-        if !trusts(address) {
-            break;
-        }
-        match hop.trim().parse() {
-            Ok(next) => address = next,
-            // If a trusted proxy did not know the address, it is not guessed.
-            Err(_) => break,
-        }
-    }
-    address
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_trusted_proxy_can_set_the_client_address() {
-        let proxy: IpAddr = "10.0.0.1".parse().unwrap();
-        let trusts = |a: IpAddr| a == proxy || a == "10.0.0.2".parse::<IpAddr>().unwrap();
-        let address =
-            |peer: &str, hops: &[&str]| client_address(peer.parse().unwrap(), hops, trusts).to_string();
-        assert_eq!(address("203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
-        assert_eq!(address("10.0.0.1", &["198.51.100.1"]), "198.51.100.1");
-        assert_eq!(address("10.0.0.1", &["1.2.3.4", " 198.51.100.1", "10.0.0.2"]), "198.51.100.1");
-        assert_eq!(address("10.0.0.1", &["1.2.3.4", "unknown"]), "10.0.0.1");
-        assert_eq!(address("10.0.0.1", &[]), "10.0.0.1");
+        let settings = app.settings();
+        let trusts = |address| settings.trusts(address);
+        Ok(Self(forwarded::client_address(peer, &parts.headers, settings.forwarded_header, trusts)))
     }
 }

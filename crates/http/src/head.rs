@@ -7,7 +7,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, Method, Uri, Version};
 
-/// What is wrong with the head of a request, as an extension: [`Observe`](crate::observe::Observe) responds to it.
+/// What is wrong with the head of a request, as an extension: [`Guard`](crate::guard::Guard) responds to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadHead(pub(super) &'static str);
 

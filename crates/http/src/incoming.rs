@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_ENCODING;
+use axum::http::{HeaderMap, Method};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -252,13 +254,28 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Guarded<B> {
 /// Reads a whole body of at most `limit` bytes, for any extractor that wants the bytes.
 ///
 /// # Errors
-/// 413 or 408 if the body exceeds its limits, 503 if all bodies together take too much memory, 400 if it is incomplete.
+/// 415 if it is compressed; 413 or 408 if the body exceeds its limits, 503 if all bodies together take too much memory,
+/// 400 if it is incomplete.
 pub async fn read_body(request: Request, limit: u64) -> Result<Bytes, Problem> {
+    if is_encoded(request.headers()) && !request.body().is_end_stream() {
+        return Err(Problem::unsupported_encoding(request.method() == Method::PATCH));
+    }
     let allowance = request.extensions().get::<Peer>().and_then(|peer| peer.body.clone());
     if let Some(allowance) = &allowance {
         allowance.set_limit(limit);
     }
     collect(request.into_body(), allowance.as_deref(), limit).await.map_err(BodyError::into)
+}
+
+/// Whether the body has a content coding, such as gzip (RFC 9110 §8.4).
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().any(|codings| {
+        let is_identity = |coding: &[u8]| {
+            let coding = coding.trim_ascii();
+            coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
+        };
+        !codings.as_bytes().split(|byte| *byte == b',').all(is_identity)
+    })
 }
 
 async fn collect(mut body: Body, allowance: Option<&BodyAllowance>, limit: u64) -> Result<Bytes, BodyError> {

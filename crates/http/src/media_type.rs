@@ -9,11 +9,12 @@ pub fn content_type(headers: &HeaderMap) -> Option<MediaType<'_>> {
     MediaType::parse(headers.get(CONTENT_TYPE)?.to_str().ok()?).ok()
 }
 
-/// Whether a text of this type is UTF-8, as far as it says: a charset, if there is one, must be that.
+/// Whether a text of this type is UTF-8, as far as it says: a charset, if there is one, must be that, or ASCII, which is
+/// a part of it.
 pub fn is_utf8(media_type: &MediaType<'_>) -> bool {
     media_type.params().filter(|(name, _)| *name == names::CHARSET).all(|(_, charset)| {
         let charset = charset.unquoted_str();
-        charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8")
+        ["utf-8", "utf8", "us-ascii"].iter().any(|name| charset.eq_ignore_ascii_case(name))
     })
 }
 
@@ -37,6 +38,8 @@ mod tests {
             // White space may stand on both sides of the semicolon, and nothing behind it (RFC 9110 section 5.6.6).
             ("text/csv ; charset=\"utf-8\" ;", "text/csv", true),
             ("application/json;a=b;charset=utf8", "application/json", true),
+            ("text/csv;charset=utf8;header=present", "text/csv", true),
+            ("text/csv; charset=US-ASCII", "text/csv", true),
             ("application/merge-patch+json", "application/merge-patch+json", true),
             ("text/csv;charset=latin1", "text/csv", false),
             ("text/csv;charset=utf-8;charset=latin1", "text/csv", false),

@@ -16,16 +16,13 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use axum::response::IntoResponse as _;
 use metrics::{Counter, Key, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 use tower::Service;
 use tracing::Span;
 
-use crate::head::BadHead;
-use crate::problem::{Busy, Cause, Problem};
-use crate::refusals::Refusals;
-use crate::server::caught;
+use crate::log_limiter::LogLimiter;
+use crate::problem::{Busy, Cause};
 use tenantry_core::random::Random;
 
 /// The header with the request id. The client's is used if it is well-formed; every response has it.
@@ -195,14 +192,14 @@ pub struct Observe<S> {
 struct Shared {
     metrics: Arc<Metrics>,
     ids: RequestIds,
-    refusals: Refusals,
+    log_limiter: LogLimiter,
 }
 
 impl<S> Observe<S> {
-    /// Wraps `inner`, usually a router.
+    /// Wraps `inner`, usually a router in a [`Guard`](crate::guard::Guard).
     pub fn new(inner: S, metrics: Arc<Metrics>, random: &Random) -> Self {
-        let (ids, refusals) = (RequestIds::new(random), Refusals::default());
-        Self { inner, shared: Arc::new(Shared { metrics, ids, refusals }) }
+        let (ids, log_limiter) = (RequestIds::new(random), LogLimiter::default());
+        Self { inner, shared: Arc::new(Shared { metrics, ids, log_limiter }) }
     }
 }
 
@@ -219,20 +216,23 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Observed<S::Future> {
+    fn call(&mut self, mut request: Request<Body>) -> Observed<S::Future> {
         let begun = Instant::now();
         let id = self.shared.ids.name(&request);
+        // Pages show it; those of the API do not need it.
+        if !request.uri().path().starts_with("/api/") {
+            request.headers_mut().insert(X_REQUEST_ID, id.clone());
+        }
         let method = request.method().clone();
         // A clone shares the text, so keeping it for the log costs only a reference count.
         let uri = request.uri().clone();
         // The fields are created only if this level is enabled.
         let span = tracing::debug_span!("request", id = text(&id), %method, path = uri.path());
-        let bad_head = request.extensions().get().copied();
         let inner = {
             let _entered = span.enter();
             self.inner.call(request)
         };
-        Observed { inner, shared: Arc::clone(&self.shared), begun, id, method, uri, bad_head, span }
+        Observed { inner, shared: Arc::clone(&self.shared), begun, id, method, uri, span }
     }
 }
 
@@ -245,7 +245,6 @@ pub struct Observed<F> {
     id: HeaderValue,
     method: Method,
     uri: Uri,
-    bad_head: Option<BadHead>,
     span: Span,
 }
 
@@ -258,17 +257,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let _entered = this.span.enter();
-        let mut response = match this.bad_head.take() {
-            // Nothing has been done yet: the router's future starts when it is polled.
-            Some(BadHead(detail)) => Problem::bad_head(detail).into_response(),
-            None => match caught(|| Pin::new(&mut this.inner).poll(cx)) {
-                Ok(poll) => {
-                    let Ok(response) = ready!(poll);
-                    response
-                }
-                Err(problem) => problem.into_response(),
-            },
-        };
+        let Ok(mut response) = ready!(Pin::new(&mut this.inner).poll(cx));
         let took = this.begun.elapsed();
         this.shared.metrics.count(response.status(), took);
         this.log(&response, took);
@@ -291,7 +280,7 @@ impl<F> Observed<F> {
             tracing::error!(id, %method, path, status, took_us = took, %cause, "internal error");
         } else if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             let busy = response.extensions().get::<Busy>().map_or("", |busy| &*busy.0);
-            if let Some(suppressed) = self.shared.refusals.note(busy, Instant::now()) {
+            if let Some(suppressed) = self.shared.log_limiter.note(busy, Instant::now()) {
                 tracing::warn!(id, %method, path, status, took_us = took, suppressed, busy, "answered");
             }
         } else if status >= 500 {
@@ -310,7 +299,7 @@ pub(super) fn secure(headers: &mut HeaderMap) {
     headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(NO_PAGE);
     headers.insert(X_FRAME_OPTIONS, DENY);
-    headers.insert(REFERRER_POLICY, NO_REFERRER);
+    headers.entry(REFERRER_POLICY).or_insert(NO_REFERRER);
 }
 
 fn text(id: &HeaderValue) -> &str {
@@ -320,6 +309,8 @@ fn text(id: &HeaderValue) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::Guard;
+    use crate::problem::Problem;
     use axum::Router;
     use axum::http::header::AsHeaderName;
     use axum::routing::get;
@@ -332,7 +323,7 @@ mod tests {
         Error::Unavailable { what: what.into(), retry_after: Duration::from_secs(1) }
     }
 
-    fn observed() -> (Observe<Router>, Arc<Metrics>) {
+    fn observed() -> (Observe<Guard<Router>>, Arc<Metrics>) {
         let metrics = Arc::new(Metrics::new(&PrometheusBuilder::new().build_recorder()));
         let router = Router::new()
             .route("/", get(|| async { "hello" }))
@@ -349,10 +340,10 @@ mod tests {
                     }
                 }),
             );
-        (Observe::new(router, Arc::clone(&metrics), &Random::seeded(1)), metrics)
+        (Observe::new(Guard::new(router), Arc::clone(&metrics), &Random::seeded(1)), metrics)
     }
 
-    async fn send(service: &Observe<Router>, path: &str, id: Option<&str>) -> Response<Body> {
+    async fn send(service: &Observe<Guard<Router>>, path: &str, id: Option<&str>) -> Response<Body> {
         let mut request = Request::builder().uri(path);
         if let Some(id) = id {
             request = request.header(X_REQUEST_ID, id);

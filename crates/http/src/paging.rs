@@ -22,6 +22,7 @@ use crate::parameters::{CURSOR, PAGE, PAGE_SIZE, Parameter, SEARCH};
 use crate::problem::Problem;
 use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::PartnerId;
+use tenantry_core::search_terms::SearchTerm;
 use tenantry_core::values;
 use tenantry_domain::cursors::{CODE_LENGTH, CursorKey};
 use tenantry_store::listing::lists::{SortKey, Total};
@@ -127,11 +128,12 @@ impl Params {
         }
     }
 
-    /// `true`, `false`, or empty, which means true (B26).
+    /// `true`, `false`, in any case of letters, or empty, which means true (B26).
     pub fn flag(&mut self, parameter: &Parameter) -> Option<bool> {
         self.checked(parameter.name, |value| match value {
-            "true" | "" => Ok(true),
-            "false" => Ok(false),
+            "" => Ok(true),
+            value if value.eq_ignore_ascii_case("true") => Ok(true),
+            value if value.eq_ignore_ascii_case("false") => Ok(false),
             _ => Err(("wrong-value", String::from("must be true or false"))),
         })
     }
@@ -160,12 +162,15 @@ impl Params {
         ids
     }
 
-    /// A search term, folded; empty = no search (B27).
-    pub fn search(&mut self) -> Option<String> {
-        self.checked(SEARCH.name, |term| {
-            values::search_term(term).map_err(|bad| (bad.code, bad.detail.into_owned()))
-        })
-        .filter(|term| !term.is_empty())
+    /// The words of a search; none is no search (B27).
+    pub fn search(&mut self) -> Option<SearchTerm> {
+        let read = |term: &str| SearchTerm::parse(term).map_err(|bad| (bad.code, bad.detail.into_owned()));
+        self.checked(SEARCH.name, read).flatten()
+    }
+
+    /// As [`Self::search`], without accents: a search for users (B27).
+    pub fn user_search(&mut self) -> Option<SearchTerm> {
+        self.search()?.without_accents()
     }
 
     /// One of the sort orders of a list.
@@ -398,7 +403,7 @@ impl<W: ToSchema> ToSchema for Page<W> {
 #[derive(Debug)]
 pub enum List<W> {
     /// Every row.
-    Whole(Vec<W>),
+    Complete(Vec<W>),
     /// A page.
     Page(Page<W>),
 }
@@ -426,7 +431,7 @@ impl<W: ToSchema> ToSchema for List<W> {
 }
 
 /// A wrapped page. `found` may have one more row than requested, which indicates a next page.
-pub fn page_answer<'a, T: 'a, W: Serialize>(
+pub fn page_response<'a, T: 'a, W: Serialize>(
     address: &ListAddress,
     request: &PageRequest,
     found: FoundRows<&'a [T]>,
@@ -443,14 +448,14 @@ pub fn page_answer<'a, T: 'a, W: Serialize>(
     };
     let total_is_exact = (!found.total.is_exact).then_some(false);
     let shown = Page { total: found.total.count, total_is_exact, page, page_size: request.size, list };
-    let mut answer = crate::answers::json(StatusCode::OK, &shown);
+    let mut response = crate::responses::json(StatusCode::OK, &shown);
     if let (true, Some(last), Some(cursors)) = (has_next, rows.last(), &request.cursors) {
         let (key, id) = key_of(last);
         if let Some(link) = address.next_link(cursors, key, id, request.size) {
-            answer.headers_mut().insert(header::LINK, link);
+            response.headers_mut().insert(header::LINK, link);
         }
     }
-    answer
+    response
 }
 
 /// A streamed JSON array (B13). Chunks of rows, as JSON without brackets, come through the sender, and `None` after the
@@ -566,7 +571,7 @@ where
 {
     // The first chunk is read before the status line is sent: errors of the request get their own status.
     let first = next(None).await?;
-    let (sender, answer) = framed_stream(frame);
+    let (sender, response) = framed_stream(frame);
     tokio::spawn(async move {
         let mut read = Ok(first);
         while let Ok(Some((chunk, last))) = read {
@@ -578,5 +583,5 @@ where
         // The client may be gone.
         let _ = sender.send(read.map(|_| None)).await;
     });
-    Ok(answer)
+    Ok(response)
 }

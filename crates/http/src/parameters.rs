@@ -16,20 +16,20 @@ pub struct Parameter {
     /// Its name.
     pub name: &'static str,
     about: &'static str,
-    place: Place,
-    kind: Kind,
+    place: ParameterLocation,
+    kind: ParameterKind,
     is_required: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum ParameterLocation {
     Path,
     Query,
     Header,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum ParameterKind {
     Flag,
     Id,
     Ids,
@@ -42,48 +42,48 @@ enum Kind {
 }
 
 impl Parameter {
-    const fn query(name: &'static str, kind: Kind, about: &'static str) -> Self {
-        Self { name, about, place: Place::Query, kind, is_required: false }
+    const fn query(name: &'static str, kind: ParameterKind, about: &'static str) -> Self {
+        Self { name, about, place: ParameterLocation::Query, kind, is_required: false }
     }
 
-    /// `true`, `false`, or empty, which means true.
+    /// `true`, `false`, in any case of letters, or empty, which means true.
     pub const fn flag(name: &'static str, about: &'static str) -> Self {
-        Self::query(name, Kind::Flag, about)
+        Self::query(name, ParameterKind::Flag, about)
     }
 
     /// Ids: the parameter may be repeated.
     pub const fn ids(name: &'static str, about: &'static str) -> Self {
-        Self::query(name, Kind::Ids, about)
+        Self::query(name, ParameterKind::Ids, about)
     }
 
     /// An integer within these bounds.
     pub const fn integer(name: &'static str, least: i64, most: i64, about: &'static str) -> Self {
-        Self::query(name, Kind::Integer(least, most), about)
+        Self::query(name, ParameterKind::Integer(least, most), about)
     }
 
     /// A text.
     pub const fn text(name: &'static str, text: &'static Text, about: &'static str) -> Self {
-        Self::query(name, Kind::Text(text), about)
+        Self::query(name, ParameterKind::Text(text), about)
     }
 
     /// Texts: the parameter may be repeated.
     pub const fn texts(name: &'static str, text: &'static Text, about: &'static str) -> Self {
-        Self::query(name, Kind::Texts(text), about)
+        Self::query(name, ParameterKind::Texts(text), about)
     }
 
     /// One of these names.
     pub const fn one_of(name: &'static str, names: fn() -> Vec<&'static str>, about: &'static str) -> Self {
-        Self::query(name, Kind::OneOf(names), about)
+        Self::query(name, ParameterKind::OneOf(names), about)
     }
 
     /// Some of these names: the parameter may be repeated.
     pub const fn any_of(name: &'static str, names: fn() -> Vec<&'static str>, about: &'static str) -> Self {
-        Self::query(name, Kind::AnyOf(names), about)
+        Self::query(name, ParameterKind::AnyOf(names), about)
     }
 
     /// Some of these names, separated by commas.
     pub const fn names(name: &'static str, names: fn() -> Vec<&'static str>, about: &'static str) -> Self {
-        Self::query(name, Kind::Names(names), about)
+        Self::query(name, ParameterKind::Names(names), about)
     }
 
     /// The order of a list.
@@ -93,17 +93,21 @@ impl Parameter {
 
     /// An id in the path.
     pub const fn path_id(name: &'static str, about: &'static str) -> Self {
-        Self { place: Place::Path, is_required: true, ..Self::query(name, Kind::Id, about) }
+        Self {
+            place: ParameterLocation::Path,
+            is_required: true,
+            ..Self::query(name, ParameterKind::Id, about)
+        }
     }
 
     /// A text in the path.
     pub const fn path_text(name: &'static str, text: &'static Text, about: &'static str) -> Self {
-        Self { place: Place::Path, is_required: true, ..Self::text(name, text, about) }
+        Self { place: ParameterLocation::Path, is_required: true, ..Self::text(name, text, about) }
     }
 
     /// A header.
     pub const fn header(name: &'static str, text: &'static Text, about: &'static str) -> Self {
-        Self { place: Place::Header, ..Self::text(name, text, about) }
+        Self { place: ParameterLocation::Header, ..Self::text(name, text, about) }
     }
 
     /// Makes the parameter required.
@@ -115,7 +119,7 @@ impl Parameter {
     /// The minimum and maximum of an integer.
     pub const fn bounds(&self) -> (i64, i64) {
         match self.kind {
-            Kind::Integer(least, most) => (least, most),
+            ParameterKind::Integer(least, most) => (least, most),
             _ => (i64::MIN, i64::MAX),
         }
     }
@@ -125,28 +129,28 @@ impl Parameter {
         let list = |items: Value| json!({ "type": "array", "items": items });
         let choice = |names: fn() -> Vec<&'static str>| json!({ "type": "string", "enum": names() });
         match self.kind {
-            Kind::Flag => json!({ "type": "boolean" }),
-            Kind::Id => id_schema(),
-            Kind::Ids => list(id_schema()),
-            Kind::Integer(least, most) => {
+            ParameterKind::Flag => json!({ "type": "boolean" }),
+            ParameterKind::Id => id_schema(),
+            ParameterKind::Ids => list(id_schema()),
+            ParameterKind::Integer(least, most) => {
                 json!({ "type": "integer", "format": "int64", "minimum": least, "maximum": most })
             }
-            Kind::Text(text) => text.schema(),
-            Kind::Texts(text) => list(text.schema()),
-            Kind::OneOf(names) => choice(names),
-            Kind::AnyOf(names) | Kind::Names(names) => list(choice(names)),
+            ParameterKind::Text(text) => text.schema(),
+            ParameterKind::Texts(text) => list(text.schema()),
+            ParameterKind::OneOf(names) => choice(names),
+            ParameterKind::AnyOf(names) | ParameterKind::Names(names) => list(choice(names)),
         }
     }
 
     /// Its representation in the OpenAPI document.
     pub fn document(&self) -> Document {
         let place = match self.place {
-            Place::Path => ParameterIn::Path,
-            Place::Query => ParameterIn::Query,
-            Place::Header => ParameterIn::Header,
+            ParameterLocation::Path => ParameterIn::Path,
+            ParameterLocation::Query => ParameterIn::Query,
+            ParameterLocation::Header => ParameterIn::Header,
         };
         let schema: Option<RefOr<Schema>> = serde_json::from_value(self.schema()).ok();
-        let style = matches!(self.kind, Kind::Names(_)).then_some(ParameterStyle::Form);
+        let style = matches!(self.kind, ParameterKind::Names(_)).then_some(ParameterStyle::Form);
         ParameterBuilder::new()
             .name(self.name)
             .parameter_in(place)
@@ -190,8 +194,12 @@ pub static CURSOR: Parameter = Parameter::text(
 /// The direction of the order.
 pub static DESCENDING: Parameter = Parameter::flag("descending", "Reverses the order.");
 /// The search term.
-pub static SEARCH: Parameter =
-    Parameter::text("search", &ONE_LINE, "Only rows that contain this text, ignoring case.");
+pub static SEARCH: Parameter = Parameter::text(
+    "search",
+    &ONE_LINE,
+    "Only rows that contain each of these words, at most 8, separated by spaces. Case does not matter; in lists of users, \
+     accents do not either.",
+);
 /// Whether it is a dry run.
 pub static DRY_RUN: Parameter = Parameter::flag(
     "dryRun",
@@ -229,6 +237,10 @@ pub static SESSION_ID: Parameter = Parameter::path_text(
     &Text::like(1..=usize::MAX, "^[A-Za-z0-9_-]+$"),
     "The session's id, as listed.",
 );
+/// An OAuth client.
+pub static CLIENT_ID: Parameter = Parameter::path_text("clientId", &ANY_TEXT, "The client's id, as listed.");
+/// A secret of an OAuth client.
+pub static SECRET_ID: Parameter = Parameter::path_id("secretId", "The secret's id, as listed.");
 /// An object type.
 pub static OBJECT_TYPE: Parameter =
     Parameter::path_text("objectType", &ANY_TEXT, "The name of the object type, as listed.");

@@ -3,16 +3,20 @@
 //! `type` is always `about:blank`, so `title` is the phrase of the status (RFC 9457 §4.2.1). `code`, which is stable,
 //! distinguishes problems with the same status; a URI would tie clients to the location of the documentation.
 
+mod edge;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use tenantry_core::error::{Conflict, Error, FieldError, GrantError, Missing, TokenError};
+use edge::Edge;
+use tenantry_core::error::{Conflict, Denial, Error, FieldError, GrantError, Missing, TokenError};
+use tenantry_core::scopes::TokenScope;
 
 /// The result of a handler.
 pub type Result<T, E = Problem> = std::result::Result<T, E>;
@@ -25,21 +29,6 @@ pub struct Problem(Failure);
 enum Failure {
     Error(Error),
     Edge(Edge),
-}
-
-/// Errors that only the edge can detect, before any rule is checked.
-#[derive(Debug, Clone, Copy)]
-enum Edge {
-    UnknownPath,
-    MethodNotAllowed,
-    BodyStalled,
-    BodyTooLarge { limit: u64 },
-    NoBodyMemory,
-    BadHead { detail: &'static str },
-    UnsupportedPatch,
-    UnsupportedMediaType,
-    UnsupportedRows,
-    HeadersTooLarge,
 }
 
 impl From<Error> for Problem {
@@ -92,12 +81,35 @@ impl Problem {
 
     /// 415: the content type is not JSON in UTF-8.
     pub fn unsupported_media_type() -> Self {
-        Self(Failure::Edge(Edge::UnsupportedMediaType))
+        let detail = "send the body as Content-Type: application/json, in UTF-8";
+        Self(Failure::Edge(Edge::UnsupportedMediaType(detail)))
     }
 
-    /// 415: the content type of an import is not rows in UTF-8.
-    pub fn unsupported_rows() -> Self {
-        Self(Failure::Edge(Edge::UnsupportedRows))
+    /// 415: the content type is not that of a PNG image.
+    pub fn unsupported_image() -> Self {
+        let detail = "send the image as Content-Type: image/png; other formats are not accepted";
+        Self(Failure::Edge(Edge::UnsupportedMediaType(detail)))
+    }
+
+    /// 415: the content type of an import is not rows in UTF-8. Clients often send a form instead.
+    pub fn unsupported_rows(is_form: bool) -> Self {
+        let detail = if is_form {
+            "this is a form: send the file itself as Content-Type: application/x-ndjson or text/csv, with curl \
+             --data-binary @FILE instead of -F or -d"
+        } else {
+            "send the rows as Content-Type: application/x-ndjson or text/csv, in UTF-8"
+        };
+        Self(Failure::Edge(Edge::UnsupportedMediaType(detail)))
+    }
+
+    /// 415: the body of an import is encoded by something other than gzip.
+    pub fn unsupported_rows_coding() -> Self {
+        Self(Failure::Edge(Edge::UnsupportedEncoding { is_import: true, is_patch: false }))
+    }
+
+    /// 415: the body is compressed.
+    pub fn unsupported_encoding(is_patch: bool) -> Self {
+        Self(Failure::Edge(Edge::UnsupportedEncoding { is_import: false, is_patch }))
     }
 
     /// 431: the header is too large. hyper responds to headers over the server's limit by itself; this is for a handler
@@ -194,6 +206,8 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 // RFC 5789 §2.2, §3.1.
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 const PATCH_TYPES: HeaderValue = HeaderValue::from_static("application/merge-patch+json, application/json");
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+const ROWS_CODINGS: HeaderValue = HeaderValue::from_static("gzip, identity");
 const NO_BODY_MEMORY: &str = "too many request bodies are being received";
 
 impl IntoResponse for Problem {
@@ -229,7 +243,13 @@ fn from_error(error: Error) -> Response {
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
             response
         }
-        Error::Forbidden(denial) => plain(StatusCode::FORBIDDEN, denial.code(), denial.detail().into()),
+        Error::Forbidden(denial) => {
+            let mut response = plain(StatusCode::FORBIDDEN, denial.code(), denial.detail().into());
+            if let Denial::InsufficientScope(scope) = denial {
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge_for(scope));
+            }
+            response
+        }
         Error::Grant(code, description) => grant(code, &description),
         Error::TooMany(wait) => {
             let seconds = whole_seconds(wait);
@@ -251,6 +271,15 @@ fn from_error(error: Error) -> Response {
             response
         }
     }
+}
+
+/// RFC 6750 §3.1: which scope the request needs.
+fn challenge_for(scope: TokenScope) -> HeaderValue {
+    let scope = scope.name();
+    let challenge = format!(
+        r#"Bearer realm="oauth", error="insufficient_scope", error_description="The token lacks the scope {scope}", scope="{scope}""#
+    );
+    HeaderValue::try_from(challenge).unwrap_or(CHALLENGE_INVALID)
 }
 
 fn invalid(errors: Vec<FieldError>) -> ProblemDocument {
@@ -294,77 +323,13 @@ fn missing_words(missing: Missing) -> (&'static str, &'static str, Vec<i64>) {
         ),
         Missing::Partner => ("partner-not-found", "there is no such partner", Vec::new()),
         Missing::Session => ("session-not-found", "this user has no such session", Vec::new()),
+        Missing::Branding => ("branding-not-found", "this partner has set no branding", Vec::new()),
         Missing::Client => ("client-not-found", "there is no such client", Vec::new()),
+        Missing::ClientSecret => ("client-secret-not-found", "this client has no such secret", Vec::new()),
+        Missing::Consent => {
+            ("consent-not-found", "this user has not allowed this client anything", Vec::new())
+        }
         Missing::OperatorToken => ("operator-token-not-found", "there is no such operator token", Vec::new()),
-    }
-}
-
-impl Edge {
-    fn into_response(self) -> Response {
-        let (status, code, detail): (_, _, Cow<'static, str>) = match self {
-            Self::UnknownPath => {
-                (StatusCode::NOT_FOUND, "no-such-path", "no such path".into())
-            }
-            Self::MethodNotAllowed => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method-not-allowed",
-                "this path has other methods: see the Allow header".into(),
-            ),
-            Self::BodyStalled => {
-                (StatusCode::REQUEST_TIMEOUT, "body-timeout", "the body did not arrive in time".into())
-            }
-            Self::BodyTooLarge { limit } => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body-too-large",
-                format!("the body has more than {limit} bytes, the limit of this operation").into(),
-            ),
-            Self::NoBodyMemory => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                format!("{NO_BODY_MEMORY}: try again in 1 s").into(),
-            ),
-            Self::BadHead { detail } => (StatusCode::BAD_REQUEST, "bad-request", detail.into()),
-            Self::UnsupportedPatch => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                "send the patch as Content-Type: application/merge-patch+json (RFC 7396) or application/json, in UTF-8"
-                    .into(),
-            ),
-            Self::UnsupportedMediaType => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                "send the body as Content-Type: application/json, in UTF-8".into(),
-            ),
-            Self::UnsupportedRows => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                "send the rows as Content-Type: application/x-ndjson or text/csv, in UTF-8".into(),
-            ),
-            Self::HeadersTooLarge => (
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "headers-too-large",
-                "the header fields are too large".into(),
-            ),
-        };
-        let mut response = plain(status, code, detail);
-        // The rest of the body was not read, so the next request cannot be found (RFC 9110 §15.5.9).
-        if matches!(
-            self,
-            Self::BodyStalled | Self::BodyTooLarge { .. } | Self::NoBodyMemory | Self::BadHead { .. }
-        ) {
-            response.headers_mut().insert(CONNECTION, CLOSE);
-        }
-        match self {
-            Self::NoBodyMemory => {
-                response.extensions_mut().insert(Busy(NO_BODY_MEMORY.into()));
-                retry_after(response, 1)
-            }
-            Self::UnsupportedPatch => {
-                response.headers_mut().insert(ACCEPT_PATCH, PATCH_TYPES);
-                response
-            }
-            _ => response,
-        }
     }
 }
 
@@ -443,143 +408,4 @@ fn retry_after(mut response: Response, seconds: u64) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::body::to_bytes;
-    use serde_json::{Value, json};
-    use tenantry_core::error::Denial;
-
-    async fn answer(problem: impl Into<Problem>) -> (Response, Value) {
-        let (parts, body) = problem.into().into_response().into_parts();
-        let body = serde_json::from_slice(&to_bytes(body, usize::MAX).await.unwrap()).unwrap();
-        (Response::from_parts(parts, Body::empty()), body)
-    }
-
-    fn header(response: &Response, name: impl axum::http::header::AsHeaderName) -> &str {
-        response.headers().get(name).map_or("", |v| v.to_str().unwrap())
-    }
-
-    #[tokio::test]
-    async fn invalid_lists_all_faults() {
-        let error = Error::Invalid(vec![
-            FieldError::new("/username", "required", "is missing"),
-            FieldError::new("/groups/2", "wrong-type", "must be an integer"),
-        ]);
-        let (response, body) = answer(error).await;
-        assert_eq!(response.status(), 400);
-        assert_eq!(header(&response, CONTENT_TYPE), "application/problem+json");
-        assert_eq!(
-            body,
-            json!({"type": "about:blank", "title": "Bad Request", "status": 400, "code": "invalid",
-                "detail": "the request has 2 errors, listed in errors",
-                "errors": [
-                    {"field": "/username", "code": "required", "detail": "is missing"},
-                    {"field": "/groups/2", "code": "wrong-type", "detail": "must be an integer"}]})
-        );
-    }
-
-    #[tokio::test]
-    async fn ids_of_missing_and_conflicting_users_are_listed() {
-        let (response, body) = answer(Error::NotFound(Missing::Users(vec![7, 9]))).await;
-        assert_eq!((response.status().as_u16(), &body["ids"]), (404, &json!([7, 9])));
-        let (_, body) = answer(Error::NotFound(Missing::Groups(vec![3]))).await;
-        assert_eq!((&body["code"], &body["ids"]), (&json!("group-not-found"), &json!([3])));
-        let (_, body) = answer(Error::NotFound(Missing::User)).await;
-        assert_eq!(body.get("ids"), None);
-        let (response, body) = answer(Conflict::users("last-admin", vec![1], "the last admin")).await;
-        assert_eq!(response.status(), 409);
-        assert_eq!((&body["code"], &body["ids"]), (&json!("last-admin"), &json!([1])));
-        let (_, body) = answer(Conflict::field("username-taken", "/username", "taken")).await;
-        assert_eq!(body["errors"][0]["field"], "/username");
-    }
-
-    #[tokio::test]
-    async fn challenges_are_those_of_the_contract() {
-        for (error, challenge) in [
-            (TokenError::Absent, r#"Bearer realm="oauth""#.to_owned()),
-            (
-                TokenError::Invalid,
-                format!(
-                    r#"Bearer realm="oauth", error="invalid_token", error_description="{}""#,
-                    TokenError::Invalid
-                ),
-            ),
-            (
-                TokenError::Expired,
-                format!(
-                    r#"Bearer realm="oauth", error="invalid_token", error_description="{}""#,
-                    TokenError::Expired
-                ),
-            ),
-        ] {
-            let (response, _) = answer(Error::Unauthenticated(error)).await;
-            assert_eq!(response.status(), 401);
-            assert_eq!(header(&response, WWW_AUTHENTICATE), challenge);
-        }
-    }
-
-    #[tokio::test]
-    async fn forbidden_names_its_code() {
-        let (response, body) = answer(Error::Forbidden(Denial::PasswordChangeRequired)).await;
-        assert_eq!((response.status().as_u16(), &body["code"]), (403, &json!("password-change-required")));
-    }
-
-    #[tokio::test]
-    async fn waits_are_rounded_up() {
-        for (wait, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (900_000, "900")] {
-            let (response, _) = answer(Error::TooMany(Duration::from_millis(wait))).await;
-            assert_eq!(response.status(), 429);
-            assert_eq!(header(&response, RETRY_AFTER), seconds);
-        }
-        let error = Error::Unavailable { what: "the writer is busy".into(), retry_after: Duration::ZERO };
-        let (response, body) = answer(error).await;
-        assert_eq!((response.status().as_u16(), header(&response, RETRY_AFTER)), (503, "1"));
-        assert_eq!(body["detail"], "the writer is busy: try again in 1 s");
-    }
-
-    #[tokio::test]
-    async fn internal_errors_are_logged_and_not_disclosed() {
-        let response = Problem::from(Error::internal("disk /var/lib/x is gone")).into_response();
-        assert_eq!(response.extensions().get::<Cause>().unwrap().0, "disk /var/lib/x is gone");
-        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        assert!(!String::from_utf8_lossy(&body).contains("/var/lib"));
-    }
-
-    #[tokio::test]
-    async fn grants_speak_oauth() {
-        let (response, body) =
-            answer(Error::Grant(GrantError::InvalidGrant, "no \"such\" Ünit".into())).await;
-        assert_eq!((response.status().as_u16(), header(&response, CACHE_CONTROL)), (400, "no-store"));
-        assert_eq!(header(&response, CONTENT_TYPE), "application/json");
-        assert_eq!(body, json!({"error": "invalid_grant", "error_description": "no ?such? ?nit"}));
-        let (response, _) = answer(Error::Grant(GrantError::InvalidClient, "unknown client".into())).await;
-        assert_eq!(response.status(), 401);
-        assert_eq!(header(&response, WWW_AUTHENTICATE), r#"Basic realm="oauth""#);
-    }
-
-    #[tokio::test]
-    async fn edge_problems() {
-        for (problem, status) in [
-            (Problem::unknown_path(), 404),
-            (Problem::method_not_allowed(), 405),
-            (Problem::body_stalled(), 408),
-            (Problem::body_too_large(10), 413),
-            (Problem::unsupported_media_type(), 415),
-            (Problem::headers_too_large(), 431),
-        ] {
-            let (response, body) = answer(problem).await;
-            assert_eq!(response.status(), status);
-            assert_eq!(body["status"], status);
-            assert_eq!(header(&response, CONNECTION) == "close", matches!(status, 408 | 413));
-        }
-    }
-
-    #[test]
-    fn the_schema_is_what_is_sent() {
-        use utoipa::{PartialSchema as _, ToSchema as _};
-        assert_eq!(ProblemDocument::name(), "Problem");
-        let schema = serde_json::to_value(ProblemDocument::schema()).unwrap();
-        assert_eq!(schema["required"], json!(["type", "title", "status", "detail", "code"]));
-        assert_eq!(schema["properties"]["errors"]["items"]["$ref"], "#/components/schemas/FieldError");
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONNECTION, EXPECT, TRANSFER_ENCODING};
-use axum::http::{HeaderValue, Request, Response};
+use axum::http::{HeaderValue, Request, Response, Version};
 use axum::response::IntoResponse as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -25,13 +25,14 @@ use tokio::time::{sleep, timeout};
 use tower::Service;
 
 use crate::body_memory::BodyMemory;
+use crate::close_delimited;
 use crate::compat;
 use crate::connection::{Bounded, ConnectionState, Limits};
+use crate::fair_reads::FairReads;
 use crate::head;
 use crate::incoming::{BodyAllowance, BodyRules, Guarded};
 use crate::observe;
 use crate::problem::{Cause, Problem};
-use crate::shares::Shares;
 use tenantry_core::error::Error;
 use tenantry_core::model::PartnerId;
 use tenantry_core::supervise::{Supervisor, words_of};
@@ -93,7 +94,7 @@ impl Default for Bounds {
 /// The peer of the connection, as an extension of every request.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Its address.
+    /// Its address; that of IPv4 over an IPv6 socket is IPv4.
     pub address: SocketAddr,
     /// The state of the connection.
     pub(super) connection: Arc<ConnectionState>,
@@ -103,7 +104,7 @@ pub struct Peer {
 
 impl Peer {
     /// The request had a valid token of this partner.
-    pub(super) fn belongs_to(&self, pid: PartnerId) {
+    pub fn belongs_to(&self, pid: PartnerId) {
         self.connection.belongs_to(pid);
         self.is_known();
     }
@@ -174,8 +175,8 @@ where
         stranger_memory: BodyMemory::new(bounds.body_memory / STRANGERS_PART),
     });
     let workers = tokio::runtime::Handle::current().metrics().num_workers();
-    let shares = Shares::new(workers);
-    let of_rounds = shares.clone();
+    let reads = FairReads::new(workers);
+    let of_rounds = reads.clone();
     #[cfg(test)]
     let tests = supervisor.clone();
     let _rounds = AbortOnDrop(supervisor.task("rounds", move || {
@@ -196,23 +197,27 @@ where
             Some(_) = connections.join_next() => continue,
             accepted = accepted => accepted,
         };
-        let turns = Arc::new(ConnectionState::new(shares.clone()));
+        let state = Arc::new(ConnectionState::new(reads.clone(), peer.ip()));
         let limits = Limits { head: bounds.header_read, idle: bounds.keep_alive, write: bounds.write_idle };
-        let io = TokioIo::new(Bounded::new(stream, limits, Arc::clone(&turns)));
+        let io = TokioIo::new(Bounded::new(stream, limits, Arc::clone(&state)));
         let (service, rules) = (service.clone(), Arc::clone(&rules));
         let handle = service_fn(move |request: Request<Incoming>| {
-            let turn = turns.begin();
+            let guard = state.begin();
             let service = service.clone();
             // If its length were given in two ways, an intermediary might take another one for its end, and what
             // follows for another request: nothing may follow (RFC 9112 §6.1).
             let is_last = request.headers().contains_key(TRANSFER_ENCODING);
-            let request = prepare(request, peer, Arc::clone(&turns), &rules);
+            let http_10 = (request.version() == Version::HTTP_10).then(|| Arc::clone(&state));
+            let request = prepare(request, peer, Arc::clone(&state), &rules);
             async move {
-                let mut response = answer(service, request).await;
+                let mut response = serve_one(service, request).await;
+                if let Some(connection) = http_10 {
+                    response = close_delimited::guard(response, connection);
+                }
                 if is_last {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                drop(turn);
+                drop(guard);
                 Ok::<_, Infallible>(response)
             }
         });
@@ -252,7 +257,8 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%peer, %error, "TCP_NODELAY");
                 }
-                return (stream, peer);
+                // IPv4 over an IPv6 socket is IPv4 for everything that compares, counts or stores addresses.
+                return (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port()));
             }
             Err(error) if is_of_connection(&error) => {}
             Err(error) => {
@@ -291,7 +297,7 @@ fn prepare(
     Request::from_parts(head, body)
 }
 
-async fn answer<S>(mut service: S, request: Request<Body>) -> Response<Body>
+async fn serve_one<S>(mut service: S, request: Request<Body>) -> Response<Body>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
@@ -305,7 +311,7 @@ where
         caught(|| work.as_mut().poll(cx)).unwrap_or_else(|problem| {
             let mut response = problem.into_response();
             observe::secure(response.headers_mut());
-            // `Observe` catches panics inside of it and logs them with their request; this catches the rest.
+            // `Guard` catches panics inside of it and `Observe` logs them with their request; this catches the rest.
             if let Some(Cause(cause)) = response.extensions().get() {
                 tracing::error!(%cause, "internal error");
             }

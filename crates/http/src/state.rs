@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::cors::CorsOrigins;
+use crate::forwarded::ForwardedHeader;
+use crate::public_path::PublicPath;
+use crate::visitors::Visitors;
 use tenantry_domain::services::Services;
 
 /// The state of all routes. It dereferences to its [`Services`]. Clones share it.
@@ -12,6 +16,7 @@ use tenantry_domain::services::Services;
 pub struct AppState {
     services: Services,
     settings: Arc<HttpSettings>,
+    visitors: Arc<Visitors>,
 }
 
 /// Settings of the HTTP edges.
@@ -19,6 +24,16 @@ pub struct AppState {
 pub struct HttpSettings {
     /// Trusted proxies; see [`HttpSettings::trusts`].
     pub trusted_proxies: Vec<IpNet>,
+    /// The header of trusted proxies that names the client.
+    pub forwarded_header: ForwardedHeader,
+    /// Where clients see the server.
+    pub public_url: String,
+    /// Maximum number of requests of pages per minute and client address, of browsers without a session; 0 = no limit.
+    pub page_requests_per_address: u32,
+    /// The path of the public URL; `None` is the root.
+    pub public_path: Option<PublicPath>,
+    /// The origins whose scripts may use the server.
+    pub cors_origins: CorsOrigins,
     /// Clients that may read the metrics on the API's listener; see [`HttpSettings::allows_metrics`].
     pub metrics_allow: Vec<IpNet>,
     /// Whether responses have `isAdmin` as a string (B4).
@@ -26,11 +41,23 @@ pub struct HttpSettings {
 }
 
 impl HttpSettings {
-    /// Whether the peer is a trusted proxy (`Forwarded`, `X-Forwarded-For`). An IPv4 address over an IPv6 socket counts
-    /// as IPv4.
+    /// Whether the peer is a trusted proxy (`Forwarded`, `X-Forwarded-For`, `X-Forwarded-Prefix`). An IPv4 address over
+    /// an IPv6 socket counts as IPv4.
     pub fn trusts(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         self.trusted_proxies.iter().any(|net| net.contains(&peer))
+    }
+
+    /// The origin of the public URL.
+    pub fn public_origin(&self) -> &str {
+        let host = self.public_url.find("://").map_or(0, |at| at + 3);
+        let end = self.public_url.get(host..).and_then(|rest| rest.find('/'));
+        end.and_then(|end| self.public_url.get(..host + end)).unwrap_or(&self.public_url)
+    }
+
+    /// Whether browsers see the server over https: then its cookies are `Secure`.
+    pub fn is_https(&self) -> bool {
+        self.public_url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
     }
 
     /// Whether the peer may read the metrics on the API's listener.
@@ -43,7 +70,13 @@ impl HttpSettings {
 impl AppState {
     /// Combines services and HTTP settings.
     pub fn new(services: Services, settings: HttpSettings) -> Self {
-        Self { services, settings: Arc::new(settings) }
+        let visitors = Arc::new(Visitors::limited_to(settings.page_requests_per_address));
+        Self { services, settings: Arc::new(settings), visitors }
+    }
+
+    /// The requests of nobody, by address.
+    pub(super) fn visitors(&self) -> &Visitors {
+        &self.visitors
     }
 
     /// The services.
@@ -54,6 +87,11 @@ impl AppState {
     /// The settings of the HTTP edges.
     pub fn settings(&self) -> &HttpSettings {
         &self.settings
+    }
+
+    /// The settings of the HTTP edges, shared.
+    pub(super) fn shared_settings(&self) -> Arc<HttpSettings> {
+        Arc::clone(&self.settings)
     }
 }
 

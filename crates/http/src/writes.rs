@@ -1,7 +1,7 @@
 //! What all writes have in common: preconditions (`If-Match`), dry runs (`?dryRun=true`), idempotency
 //! (`Idempotency-Key`), and the shape of the response.
 //!
-//! A handler takes `Write` and, if a POST creates or deletes, its body as `Once`; the rest happens here.
+//! A handler takes `Write` and, if a POST creates or deletes, its body as `IdempotentBody`; the rest happens here.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -24,10 +24,11 @@ use crate::problem::Problem;
 use crate::state::AppState;
 use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::{PartnerId, UserId};
+use tenantry_core::secret::Secret;
 use tenantry_domain::bulk_changes::BulkOperation;
 use tenantry_domain::bulk_operations;
 use tenantry_domain::conditions::Target;
-use tenantry_domain::once::{self, IdempotencyKey, Keepable, StoredResponse};
+use tenantry_domain::idempotency::{self, IdempotencyKey, Storable, StoredResponse};
 use tenantry_domain::unit::{self, Done, WriteOptions};
 use tenantry_store::access::{Admin, Scope};
 use tenantry_store::engine::sequences::FreshIds;
@@ -44,7 +45,7 @@ pub const TRUE: HeaderValue = HeaderValue::from_static("true");
 #[serde(transparent)]
 pub struct WriteResponse(StoredResponse);
 
-impl Keepable for WriteResponse {
+impl Storable for WriteResponse {
     fn length(&self) -> usize {
         self.0.length()
     }
@@ -93,6 +94,16 @@ impl WriteResponse {
         Self(StoredResponse { tag: Some(tag), ..self.0 })
     }
 
+    /// With another body for this response: one with a secret, which is neither stored for a repeated request nor shown by
+    /// a dry run.
+    ///
+    /// # Errors
+    /// The body cannot be serialized.
+    pub fn shown_once(self, body: &impl Serialize) -> Result<Self> {
+        let Self(StoredResponse { body, .. }) = Self::ok(body)?;
+        Ok(Self(StoredResponse { shown_once: Some(Secret::new(body)), ..self.0 }))
+    }
+
     /// With the side effects of a dry run.
     #[must_use]
     pub fn taking(self, effects: Option<Value>) -> Self {
@@ -100,13 +111,14 @@ impl WriteResponse {
     }
 
     /// The response; a preview for a dry run.
-    pub fn answer(self, dry_run: bool) -> Result<Response> {
+    pub fn respond(self, dry_run: bool) -> Result<Response> {
         if dry_run { self.into_preview() } else { self.into_response() }
     }
 
     fn into_response(self) -> Result<Response> {
         let bad = |_| Error::internal("a response has an invalid status or header");
-        let StoredResponse { status, location, tag, body, .. } = self.0;
+        let StoredResponse { status, location, tag, body, shown_once, .. } = self.0;
+        let body = shown_once.map_or(body, |shown| shown.expose().to_owned());
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::from_u16(status).map_err(|_| bad(()))?;
         let headers = response.headers_mut();
@@ -160,7 +172,7 @@ pub fn dry_run_schema() -> Value {
                 "type": "integer", "format": "int32", "minimum": 200, "maximum": 299, "example": 204,
                 "description": "The status that the response would have.",
             },
-            // Of any type: it is what each operation answers, but for ids that are null.
+            // Of any type: it is what each operation returns, but for ids that are null.
             "result": {
                 "description": "The body that the response would have, with null instead of each new id; null if there is none.",
                 "example": null,
@@ -235,13 +247,6 @@ impl Write {
         self
     }
 
-    /// Allows it to share its transaction with others, if it only adds rows.
-    #[must_use]
-    pub fn adding(mut self, only_adds: bool) -> Self {
-        self.options.only_adds = only_adds;
-        self
-    }
-
     /// Maps its errors, some of which occur only at the commit, after its work.
     #[must_use]
     pub fn map_error(self, map_error: fn(Error) -> Error) -> Self {
@@ -250,8 +255,8 @@ impl Write {
 
     /// Makes it idempotent.
     #[must_use]
-    pub fn once(mut self, claim: Option<IdempotencyKey>) -> Self {
-        self.options.once = claim;
+    pub fn idempotency_key(mut self, key: Option<IdempotencyKey>) -> Self {
+        self.options.idempotency_key = key;
         self
     }
 
@@ -278,8 +283,8 @@ impl Write {
         let Self { options, map_error } = self;
         let dry_run = options.dry_run;
         Ok(match work(options).await.map_err(map_error)? {
-            Done::Now(answer) => answer.answer(dry_run)?,
-            Done::Before(answer) => replay(answer)?,
+            Done::Now(response) => response.respond(dry_run)?,
+            Done::Replayed(response) => replay(response)?,
         })
     }
 
@@ -293,37 +298,48 @@ impl Write {
         by: &Admin,
         operation: BulkOperation,
     ) -> Result<Response, Problem> {
+        self.run_stored(async |options| bulk_operations::write(app, by, options, operation).await).await
+    }
+
+    /// As [`Self::run_by`], of work whose response the domain makes.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub async fn run_stored(
+        self,
+        work: impl AsyncFnOnce(WriteOptions) -> Result<Done<StoredResponse>>,
+    ) -> Result<Response, Problem> {
         self.run_by(async |options| {
-            Ok(match bulk_operations::write(app, by, options, operation).await? {
+            Ok(match work(options).await? {
                 Done::Now(answer) => Done::Now(WriteResponse(answer)),
-                Done::Before(answer) => Done::Before(WriteResponse(answer)),
+                Done::Replayed(answer) => Done::Replayed(WriteResponse(answer)),
             })
         })
         .await
     }
 }
 
-fn replay(answer: WriteResponse) -> Result<Response> {
-    let mut response = answer.into_response()?;
+fn replay(stored: WriteResponse) -> Result<Response> {
+    let mut response = stored.into_response()?;
     response.headers_mut().insert(REPLAYED, TRUE);
     Ok(response)
 }
 
-/// The body of a POST that creates or deletes, of at most `LIMIT` bytes, with the idempotency claim if the request has
+/// The body of a POST that creates or deletes, of at most `LIMIT` bytes, with its idempotency key if the request has
 /// an `Idempotency-Key`. A replayed response is returned here, so this comes after authorization.
 #[derive(Debug)]
-pub struct Once<const LIMIT: u64 = ORDINARY> {
+pub struct IdempotentBody<const LIMIT: u64 = ORDINARY> {
     /// The body.
     pub body: Bytes,
-    /// For [`Write::once`].
-    pub claim: Option<IdempotencyKey>,
+    /// For [`Write::idempotency_key`].
+    pub key: Option<IdempotencyKey>,
 }
 
-impl<const LIMIT: u64> ReadFrom for Once<LIMIT> {
+impl<const LIMIT: u64> ReadFrom for IdempotentBody<LIMIT> {
     const PARAMETERS: &'static [&'static Parameter] = &[&IDEMPOTENCY_KEY];
 }
 
-impl<const LIMIT: u64> FromRequest<AppState> for Once<LIMIT> {
+impl<const LIMIT: u64> FromRequest<AppState> for IdempotentBody<LIMIT> {
     type Rejection = Response;
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, Response> {
@@ -332,11 +348,11 @@ impl<const LIMIT: u64> FromRequest<AppState> for Once<LIMIT> {
         let whole = Request::from_parts(parts.clone(), body);
         let JsonBody::<LIMIT>(body) =
             JsonBody::from_request(whole, app).await.map_err(Problem::into_response)?;
-        let Some(key) = key else { return Ok(Self { body, claim: None }) };
-        let claim = claim(app, &mut parts, &key, &body).await.map_err(Problem::into_response)?;
-        match find(app, claim).await.map_err(Problem::into_response)? {
-            KeyLookup::Before(answer) => Err(answer),
-            KeyLookup::Not(claim) => Ok(Self { body, claim: Some(claim) }),
+        let Some(key) = key else { return Ok(Self { body, key: None }) };
+        let key = acquire(app, &mut parts, &key, &body).await.map_err(Problem::into_response)?;
+        match find(app, key).await.map_err(Problem::into_response)? {
+            KeyLookup::Stored(response) => Err(response),
+            KeyLookup::New(key) => Ok(Self { body, key: Some(key) }),
         }
     }
 }
@@ -358,9 +374,14 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, FieldError
     Ok(Some(text.to_owned()))
 }
 
-async fn claim(app: &AppState, parts: &mut Parts, key: &str, body: &[u8]) -> Result<IdempotencyKey, Problem> {
+async fn acquire(
+    app: &AppState,
+    parts: &mut Parts,
+    key: &str,
+    body: &[u8],
+) -> Result<IdempotencyKey, Problem> {
     let (pid, caller) = extract::caller_name(parts, app).await?;
-    let request = once::IdempotentRequest {
+    let request = idempotency::IdempotentRequest {
         pid,
         caller: &caller,
         method: parts.method.as_str(),
@@ -369,24 +390,24 @@ async fn claim(app: &AppState, parts: &mut Parts, key: &str, body: &[u8]) -> Res
         key,
         body,
     };
-    Ok(app.under_way.claim(request).await?)
+    Ok(app.keys_in_use.acquire(request).await?)
 }
 
 enum KeyLookup {
-    Before(Response),
-    Not(IdempotencyKey),
+    Stored(Response),
+    New(IdempotencyKey),
 }
 
 /// Looks for a stored response before the body is validated: what was valid the first time may be invalid by now.
-async fn find(app: &AppState, claim: IdempotencyKey) -> Result<KeyLookup, Problem> {
-    let (answer, claim) = app
+async fn find(app: &AppState, key: IdempotencyKey) -> Result<KeyLookup, Problem> {
+    let (stored, key) = app
         .store
         .read(&tenantry_store::access::nobody(), move |tx| {
-            Ok((once::find::<WriteResponse>(tx, &claim)?, claim))
+            Ok((idempotency::find::<WriteResponse>(tx, &key)?, key))
         })
         .await?;
-    Ok(match answer {
-        Some(answer) => KeyLookup::Before(replay(answer)?),
-        None => KeyLookup::Not(claim),
+    Ok(match stored {
+        Some(response) => KeyLookup::Stored(replay(response)?),
+        None => KeyLookup::New(key),
     })
 }

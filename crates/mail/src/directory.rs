@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::message::{Sender, compose};
 use crate::template::message_time;
-use crate::{OutboundEmail, SendError};
+use crate::{Email, SendError};
 
 /// Number of files that are written before the first is synced: limits the open files, and lets the file system write
 /// them together.
@@ -48,13 +48,13 @@ impl Directory {
         &self.path
     }
 
-    pub(super) fn send_batch(&self, mails: &[OutboundEmail], until: Instant) -> Vec<Result<(), SendError>> {
+    pub(super) fn send_batch(&self, mails: &[Email], until: Instant) -> Vec<Result<(), SendError>> {
         let begun = mails.chunks(TOGETHER).take_while(|_| Instant::now() < until);
         begun.flat_map(|chunk| self.send_together(chunk)).collect()
     }
 
     /// Writes all files, then syncs them, then renames them: the directory is synced once.
-    fn send_together(&self, mails: &[OutboundEmail]) -> Vec<Result<(), SendError>> {
+    fn send_together(&self, mails: &[Email]) -> Vec<Result<(), SendError>> {
         if let Err(e) = self.create() {
             return vec![Err(self.failed(&e)); mails.len()];
         }
@@ -70,7 +70,7 @@ impl Directory {
         sent
     }
 
-    fn write(&self, mail: &OutboundEmail) -> Result<Unfinished, SendError> {
+    fn write(&self, mail: &Email) -> Result<Unfinished, SendError> {
         let message = compose(mail, &self.sender)?;
         let name = file_name(mail);
         let unfinished = self.path.join(format!("{UNFINISHED}{name}"));
@@ -121,7 +121,7 @@ impl Unfinished {
 }
 
 /// `20261123T055959.123Z-42.eml`: sorts by time.
-fn file_name(mail: &OutboundEmail) -> String {
+fn file_name(mail: &Email) -> String {
     let time = message_time(mail.created_at).strftime("%Y%m%dT%H%M%S.%3fZ");
     format!("{time}-{}.eml", mail.id)
 }
@@ -204,14 +204,14 @@ mod tests {
     fn a_batch_responds_to_each() {
         let parent = tempfile::tempdir().unwrap();
         let directory = open(&parent);
-        let mut batch: Vec<OutboundEmail> = (0..150)
+        let mut batch: Vec<Email> = (0..150)
             .map(|id| {
                 let mut mail = testing::password("Ada");
                 mail.id = id;
                 mail
             })
             .collect();
-        batch[70].email.to.address = String::from("nowhere");
+        batch[70].to.address = String::from("nowhere");
         let sent = directory.send_batch(&batch, testing::later());
         assert_eq!(sent.len(), 150);
         let failed: Vec<usize> = (0..150).filter(|&i| sent[i].is_err()).collect();

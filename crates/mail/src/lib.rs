@@ -1,35 +1,65 @@
 //! Mails: templates and transports.
 //!
-//! An [`Email`] is a recipient and a content, independent of the transport. It is stored as JSON in the outbox row, in
-//! the transaction of the change that it reports. `worker` later passes the row as an [`OutboundEmail`] to the
-//! [`Mailer`], possibly again after a crash: the message is derived from the row alone, so a redelivery is the same
-//! message, byte for byte.
+//! An [`Email`] is a recipient and an [`EmailContent`], independent of the transport. It is stored as JSON in an entry of
+//! the outbox (`tenantry_store::tables::outbox::OutboxEntry`), in the transaction of the change that it reports. `worker`
+//! later passes it to the [`Mailer`], which makes a `RenderedEmail` of it, possibly again after
+//! a crash: the message is derived from the entry alone, so a redelivery is the same message, byte for byte.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use tenantry_core::clock::Millis;
+use tenantry_core::languages::Language;
 
 mod directory;
 mod mailer;
 mod message;
 mod smtp;
+mod stop;
 mod template;
 #[cfg(test)]
 mod testing;
+mod texts;
+mod wrap;
 
 pub use directory::Directory;
 pub use mailer::{Mailer, Memory, SendError};
 pub use message::{Sender, is_deliverable};
-pub use smtp::Smtp;
+pub use smtp::{Smtp, SmtpOptions, TokenSource, Told, check_smtp_url};
+pub use stop::Stop;
 pub use tenantry_core::secret::Secret;
 
-/// Recipient and content: the payload of an outbox row.
+/// A message to a person. Its JSON is stored: do not rename its members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Email {
+    /// The id of its outbox entry; 0 until it is stored.
+    #[serde(skip)]
+    pub id: i64,
+    /// When it was stored.
+    #[serde(skip)]
+    pub created_at: Millis,
     /// The recipient.
     pub to: Recipient,
-    /// The content.
-    pub what: EmailContent,
+    /// What it says.
+    #[serde(rename = "what")]
+    pub content: EmailContent,
+    /// The language of its texts. English if an earlier version has stored it, which had no other, or a later one in a
+    /// language that this one does not have.
+    #[serde(default, deserialize_with = "language_or_english")]
+    pub language: Language,
+}
+
+fn language_or_english<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Language, D::Error> {
+    let tag = Cow::<'de, str>::deserialize(deserializer)?;
+    Ok(Language::parse(&tag).unwrap_or_default())
+}
+
+impl Email {
+    /// A message that is not stored yet.
+    pub fn new(to: Recipient, content: EmailContent, language: Language) -> Self {
+        Self { id: 0, created_at: 0, to, content, language }
+    }
 }
 
 /// The recipient of a mail.
@@ -41,7 +71,7 @@ pub struct Recipient {
     pub address: String,
 }
 
-/// The kinds of mails. Their JSON is stored: do not rename them.
+/// What a mail says. Its JSON is stored: do not rename anything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EmailContent {
@@ -49,7 +79,7 @@ pub enum EmailContent {
     TemporaryPassword {
         /// As typed.
         username: String,
-        /// The only clear-text copy besides the outbox row.
+        /// The only clear-text copy besides the outbox entry.
         password: Secret,
         /// Why it was issued.
         reason: Reason,
@@ -75,6 +105,24 @@ pub enum EmailContent {
         /// Who or what locked it.
         cause: LockCause,
     },
+    /// The username of somebody who forgot it.
+    ForgottenUsername {
+        /// As typed.
+        username: String,
+        /// When it is no longer worth sending.
+        expires_at: Millis,
+    },
+    /// A link that verifies the address it is sent to.
+    VerifyEmail {
+        /// As typed.
+        username: String,
+        /// The sealed value in the link.
+        link: Secret,
+        /// When the link expires.
+        expires_at: Millis,
+    },
+    /// A test of the settings, which is not stored (`tenantry mail test`).
+    Test,
 }
 
 /// Why a temporary password was issued.
@@ -100,32 +148,31 @@ pub enum LockCause {
 }
 
 impl EmailContent {
-    /// Whether it contains a password: such a row is overwritten on delivery and when the password expires.
+    /// Whether it contains a password: such an entry is overwritten on delivery and when the password expires.
     pub fn is_secret(&self) -> bool {
         match self {
             Self::TemporaryPassword { .. } => true,
-            Self::PasswordChanged { .. } | Self::EmailChanged { .. } | Self::AccountLocked { .. } => false,
+            Self::PasswordChanged { .. }
+            | Self::EmailChanged { .. }
+            | Self::AccountLocked { .. }
+            | Self::ForgottenUsername { .. }
+            | Self::VerifyEmail { .. }
+            | Self::Test => false,
         }
     }
 
     /// When it is no longer worth sending; `None` if it always is.
     pub fn expires_at(&self) -> Option<Millis> {
         match self {
-            Self::TemporaryPassword { expires_at, .. } => Some(*expires_at),
-            Self::PasswordChanged { .. } | Self::EmailChanged { .. } | Self::AccountLocked { .. } => None,
+            Self::TemporaryPassword { expires_at, .. }
+            | Self::ForgottenUsername { expires_at, .. }
+            | Self::VerifyEmail { expires_at, .. } => Some(*expires_at),
+            Self::PasswordChanged { .. }
+            | Self::EmailChanged { .. }
+            | Self::AccountLocked { .. }
+            | Self::Test => None,
         }
     }
-}
-
-/// A mail in the outbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutboundEmail {
-    /// The outbox row's id.
-    pub id: i64,
-    /// The outbox row's time.
-    pub created_at: Millis,
-    /// Recipient and content.
-    pub email: Email,
 }
 
 #[cfg(test)]
@@ -143,19 +190,37 @@ mod tests {
     #[test]
     fn only_the_password_mail_is_secret() {
         let all = testing::one_of_each();
-        let secret: Vec<bool> = all.iter().map(|e| e.email.what.is_secret()).collect();
-        assert_eq!(secret, [true, true, true, false, false, false, false]);
-        assert!(all.iter().all(|e| e.email.what.is_secret() == e.email.what.expires_at().is_some()));
+        let secret: Vec<bool> = all.iter().map(|e| e.content.is_secret()).collect();
+        assert_eq!(secret, [true, true, true, false, false, false, false, false, false]);
+        let expires: Vec<bool> = all.iter().map(|e| e.content.expires_at().is_some()).collect();
+        assert_eq!(expires, [true, true, true, false, false, false, false, true, true]);
     }
 
     #[test]
     fn what_is_stored_is_read_back() {
-        let all: Vec<Email> = testing::one_of_each().into_iter().map(|e| e.email).collect();
+        let all = testing::one_of_each();
         for email in &all {
             let json = serde_json::to_string(email).unwrap();
-            assert_eq!(&serde_json::from_str::<Email>(&json).unwrap(), email);
+            let read =
+                Email { id: email.id, created_at: email.created_at, ..serde_json::from_str(&json).unwrap() };
+            assert_eq!(&read, email);
         }
         // rows must be readable by later versions
         insta::assert_json_snapshot!("stored", all);
+    }
+
+    #[test]
+    fn rows_of_other_versions_are_read() {
+        let read = |json: &str| serde_json::from_str::<Email>(json).unwrap();
+        // What this server stored before mails had a language.
+        let old = read(
+            r#"{"to":{"name":"Ada","address":"ada@example.org"},"what":{"password-changed":{"username":"ada"}}}"#,
+        );
+        let to = Recipient { name: "Ada".into(), address: "ada@example.org".into() };
+        let content = EmailContent::PasswordChanged { username: "ada".into() };
+        assert_eq!(old, Email::new(to, content, Language::En));
+        let later = r#"{"to":{"name":"","address":"a@b.c"},"what":"test","language":"xx","more":1}"#;
+        assert_eq!(read(later).language, Language::En);
+        assert_eq!(read(&later.replace("xx", "nl")).language, Language::Nl);
     }
 }

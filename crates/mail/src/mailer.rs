@@ -3,7 +3,9 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::{Directory, EmailContent, OutboundEmail, Smtp};
+use crate::{Directory, Email, EmailContent, Recipient, Smtp, Stop, Told};
+use tenantry_core::clock::Millis;
+use tenantry_core::languages::Language;
 
 /// Why a mail was not sent. Shown to people and logged: never contains a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,16 +29,16 @@ impl SendError {
         Self { permanent: false, what: what.into() }
     }
 
-    /// For an external error text: at most one line of 300 characters, without the password, in case a server quotes
+    /// For an external error text: at most one line of 500 characters, without the password, in case a server quotes
     /// the mail.
-    pub(super) fn scrubbed(self, mail: &OutboundEmail) -> Self {
-        let what = match &mail.email.what {
+    pub(super) fn scrubbed(self, mail: &Email) -> Self {
+        let what = match &mail.content {
             EmailContent::TemporaryPassword { password, .. } if !password.expose().is_empty() => {
                 self.what.replace(password.expose(), "[redacted]")
             }
             _ => self.what,
         };
-        let what = what.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect();
+        let what = what.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
         Self { permanent: self.permanent, what }
     }
 }
@@ -63,18 +65,46 @@ impl Mailer {
     ///
     /// # Errors
     /// [`SendError`]: the mail was not sent, or it is unknown whether it was.
-    pub fn send(&self, mail: &OutboundEmail) -> Result<(), SendError> {
-        let sent = self.send_batch(std::slice::from_ref(mail), Instant::now() + FOR_ONE);
+    pub fn send(&self, mail: &Email) -> Result<(), SendError> {
+        let sent = self.send_batch(std::slice::from_ref(mail), Instant::now() + FOR_ONE, &Stop::default());
         sent.into_iter().next().unwrap_or_else(|| Err(SendError::temporary("the mail was not attempted")))
     }
 
     /// Sends several mails, over one connection or with fewer disk syncs than one by one. Returns one result per
-    /// mail, in order, without the last ones if time is up: none is started after `until`.
-    pub fn send_batch(&self, mails: &[OutboundEmail], until: Instant) -> Vec<Result<(), SendError>> {
+    /// mail, in order, without the last ones if time is up: none is started after `until`, or after a `stop`, which also
+    /// ends the attempt in progress.
+    pub fn send_batch(&self, mails: &[Email], until: Instant, stop: &Stop) -> Vec<Result<(), SendError>> {
         match self {
-            Self::Smtp(smtp) => smtp.send_batch(mails, until),
+            Self::Smtp(smtp) => smtp.send_batch(mails, until, stop),
             Self::Directory(directory) => directory.send_batch(mails, until),
             Self::Memory(memory) => memory.send_batch(mails, until),
+        }
+    }
+
+    /// Sends a test mail to `address` at once, and tells how.
+    ///
+    /// # Errors
+    /// [`SendError`]: the mail was not sent, with the reason and what to do about it.
+    pub fn send_test(
+        &self,
+        address: &str,
+        now: Millis,
+        tell: &mut dyn FnMut(Told<'_>),
+    ) -> Result<(), SendError> {
+        let to = Recipient { name: String::new(), address: address.to_owned() };
+        let mail = Email { created_at: now, ..Email::new(to, EmailContent::Test, Language::En) };
+        match self {
+            Self::Smtp(smtp) => smtp.send_aloud(&mail, tell),
+            Self::Directory(_) | Self::Memory(_) => self.send(&mail),
+        }
+    }
+
+    /// The settings in force, for people: label and value.
+    pub fn details(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Smtp(smtp) => smtp.details(),
+            Self::Directory(directory) => vec![("files in", directory.path().display().to_string())],
+            Self::Memory(_) => Vec::new(),
         }
     }
 
@@ -95,7 +125,7 @@ pub struct Memory(Arc<(Mutex<MemoryState>, Condvar)>);
 
 #[derive(Debug, Default)]
 struct MemoryState {
-    sent: Vec<OutboundEmail>,
+    sent: Vec<Email>,
     failing: Option<SendError>,
     held: bool,
     waiting: usize,
@@ -124,18 +154,18 @@ impl Memory {
     }
 
     /// The sent mails, in order.
-    pub fn sent(&self) -> Vec<OutboundEmail> {
+    pub fn sent(&self) -> Vec<Email> {
         self.lock().sent.clone()
     }
 
-    fn send_batch(&self, mails: &[OutboundEmail], until: Instant) -> Vec<Result<(), SendError>> {
+    fn send_batch(&self, mails: &[Email], until: Instant) -> Vec<Result<(), SendError>> {
         let mut state = self.lock();
         state.waiting += 1;
         let mut state =
             self.0.1.wait_while(state, |state| state.held).unwrap_or_else(PoisonError::into_inner);
         state.waiting -= 1;
-        let in_time = |_: &&OutboundEmail| Instant::now() < until;
-        let begun: Vec<OutboundEmail> = mails.iter().take_while(in_time).cloned().collect();
+        let in_time = |_: &&Email| Instant::now() < until;
+        let begun: Vec<Email> = mails.iter().take_while(in_time).cloned().collect();
         match &state.failing {
             Some(error) => vec![Err(error.clone()); begun.len()],
             None => {
@@ -161,7 +191,8 @@ mod tests {
         let memory = Memory::new();
         let mailer = Mailer::Memory(memory.clone());
         let all = testing::one_of_each();
-        assert!(mailer.send_batch(&all, testing::later()).iter().all(Result::is_ok));
+        let stop = Stop::default();
+        assert!(mailer.send_batch(&all, testing::later(), &stop).iter().all(Result::is_ok));
         assert_eq!(memory.sent(), all);
         memory.fail_with(Some(SendError::temporary("down")));
         assert_eq!(mailer.send(&all[0]), Err(SendError::temporary("down")));
@@ -176,6 +207,6 @@ mod tests {
         let quoted = format!("554 spam?\r\n{} {}", testing::PASSWORD, "x".repeat(1_000));
         let error = SendError::permanent(quoted).scrubbed(&testing::password("Ada"));
         assert!(error.what.starts_with("554 spam?  [redacted] xxx"), "{error}");
-        assert_eq!((error.what.len(), error.permanent), (300, true));
+        assert_eq!((error.what.len(), error.permanent), (500, true));
     }
 }

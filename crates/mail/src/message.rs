@@ -7,14 +7,17 @@ use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 use zeroize::Zeroizing;
 
+use tenantry_core::values::mail_address;
+
 use crate::template::{clean, message_time, render};
-use crate::{OutboundEmail, SendError};
+use crate::{Email, SendError};
 
 /// The sender, the same for all mails of a server.
 #[derive(Debug, Clone)]
 pub struct Sender {
     from: Mailbox,
     public_url: String,
+    sign_in_url: String,
 }
 
 impl Sender {
@@ -26,8 +29,38 @@ impl Sender {
         let from: Mailbox = mail_from.trim().parse().map_err(|_| {
             String::from("not a mail address: use `users@example.com` or `Example <users@example.com>`")
         })?;
+        // The envelope and the headers have only ASCII.
+        let from = Mailbox { email: mail_address(from.email.as_ref()).parse().unwrap_or(from.email), ..from };
         let public_url = clean(public_url).trim_end_matches('/').to_owned();
-        Ok(Self { from, public_url })
+        let sign_in_url = format!("{public_url}/sign-in");
+        Ok(Self { from, public_url, sign_in_url })
+    }
+
+    /// With the product's own sign-in page (the setting `sign-in-url`) in place of this server's.
+    #[must_use]
+    pub fn with_sign_in_url(self, url: &str) -> Self {
+        Self { sign_in_url: clean(url).into_owned(), ..self }
+    }
+
+    /// The setting `public-url`, without a trailing slash.
+    pub(super) fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    /// The page that mails lead to.
+    pub(super) fn sign_in_url(&self) -> &str {
+        &self.sign_in_url
+    }
+
+    /// The host of `public-url`, as it stands there.
+    pub(super) fn host(&self) -> &str {
+        let rest = self.public_url.split_once("://").map_or(self.public_url.as_str(), |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        match authority.split_once(']') {
+            // An IPv6 address in brackets, perhaps with a port behind.
+            Some((address, _)) => address.trim_start_matches('['),
+            None => authority.split(':').next().unwrap_or_default(),
+        }
     }
 
     /// The domain of `mail-from`, for message ids.
@@ -35,6 +68,12 @@ impl Sender {
         let domain = self.from.email.domain();
         // RFC 5322 §3.6.4 requires ASCII; `.invalid` is reserved (RFC 2606)
         if domain.is_ascii() { domain } else { "tenantry.invalid" }
+    }
+}
+
+impl std::fmt::Display for Sender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.from.fmt(f)
     }
 }
 
@@ -58,23 +97,26 @@ pub(super) struct SmtpMessage {
 ///
 /// # Errors
 /// Permanent: mail cannot be sent to the address.
-pub(super) fn compose(mail: &OutboundEmail, sender: &Sender) -> Result<SmtpMessage, SendError> {
-    let to: Address = mail
-        .email
-        .to
-        .address
+pub(super) fn compose(mail: &Email, sender: &Sender) -> Result<SmtpMessage, SendError> {
+    let to: Address = mail_address(&mail.to.address)
         .parse()
         .map_err(|e| SendError::permanent(format!("the recipient's address cannot be used: {e}")))?;
-    let name = clean(&mail.email.to.name).into_owned();
-    let words = render(mail, &sender.public_url);
+    let name = clean(&mail.to.name).into_owned();
+    let rendered = render(mail, sender)
+        .map_err(|e| SendError::permanent(format!("the message cannot be rendered: {e}")))?;
     let Marks { boundary, message_id } = marks(mail, sender);
     let sent_at = u64::try_from(message_time(mail.created_at).as_millisecond()).unwrap_or(0);
     let message = Message::builder()
         .from(sender.from.clone())
         .to(Mailbox::new((!name.is_empty()).then_some(name), to.clone()))
-        .subject(words.subject)
+        .subject(rendered.subject)
         .date(SystemTime::UNIX_EPOCH + Duration::from_millis(sent_at))
         .raw_header(message_id)
+        // RFC 3282
+        .raw_header(HeaderValue::new(
+            HeaderName::new_from_ascii_str("Content-Language"),
+            mail.language.tag().to_owned(),
+        ))
         // suppresses out-of-office replies (RFC 3834 §5)
         .raw_header(HeaderValue::new(
             HeaderName::new_from_ascii_str("Auto-Submitted"),
@@ -83,8 +125,8 @@ pub(super) fn compose(mail: &OutboundEmail, sender: &Sender) -> Result<SmtpMessa
         .multipart(
             MultiPart::alternative()
                 .boundary(boundary)
-                .singlepart(part(ContentType::TEXT_PLAIN, &words.text))
-                .singlepart(part(ContentType::TEXT_HTML, &words.html)),
+                .singlepart(part(ContentType::TEXT_PLAIN, &rendered.text))
+                .singlepart(part(ContentType::TEXT_HTML, &rendered.html)),
         )
         .map_err(|e| SendError::permanent(format!("the message cannot be built: {e}")))?;
     Ok(SmtpMessage { from: sender.from.email.clone(), to, bytes: Zeroizing::new(message.formatted()) })
@@ -97,7 +139,7 @@ struct Marks {
 
 /// Values that lettre would otherwise generate randomly. The row's id makes them stable over redelivery; the row's time
 /// is included because a new database begins again at 1, and mailboxes drop a second mail with a known id.
-fn marks(mail: &OutboundEmail, sender: &Sender) -> Marks {
+fn marks(mail: &Email, sender: &Sender) -> Marks {
     let (id, at) = (mail.id, mail.created_at);
     let message_id = format!("<{id}.{at}@{}>", sender.domain());
     // pre-encoded: a long domain must not be folded or encoded, and it is a checked address
@@ -107,7 +149,7 @@ fn marks(mail: &OutboundEmail, sender: &Sender) -> Marks {
         message_id,
     );
     // `=_` occurs in no quoted-printable text (RFC 2045 §6.7), and in other text never after `--` at the start
-    // of a line, since no line of ours begins with what a user typed
+    // of a line, since no line of ours begins with what a user typed (the greeting is not wrapped)
     Marks { boundary: format!("=_tenantry_{id}.{at}"), message_id }
 }
 
@@ -129,8 +171,9 @@ fn part(kind: ContentType, words: &str) -> SinglePart {
 mod tests {
     use super::*;
     use crate::{EmailContent, Secret, testing};
+    use tenantry_core::languages::Language;
 
-    fn bytes(mail: &OutboundEmail) -> Zeroizing<Vec<u8>> {
+    fn bytes(mail: &Email) -> Zeroizing<Vec<u8>> {
         compose(mail, &testing::sender()).unwrap().bytes
     }
 
@@ -147,7 +190,7 @@ mod tests {
             for password in [testing::PASSWORD, "=".repeat(40).as_str(), "A3=\"'<>&.~!@#$%^*(){}[]|\\;,?/`9"]
             {
                 let mut mail = testing::password(name);
-                if let EmailContent::TemporaryPassword { password: p, username, .. } = &mut mail.email.what {
+                if let EmailContent::TemporaryPassword { password: p, username, .. } = &mut mail.content {
                     *p = Secret::new(password.to_owned());
                     *username = format!("{}@example.org", "ö".repeat(200));
                 }
@@ -166,11 +209,16 @@ mod tests {
     #[test]
     fn both_parts_come_back_as_written() {
         for mail in testing::one_of_each() {
-            let words = render(&mail, "https://users.example.com");
-            let read = testing::read(&bytes(&mail));
-            // the line break before a boundary belongs to the boundary (RFC 2046 §5.1.1)
-            assert_eq!(read.text.trim_end(), words.text.trim_end());
-            assert_eq!(read.html.trim_end(), words.html.trim_end());
+            for language in Language::ALL {
+                let mail = Email { language, ..mail.clone() };
+                let rendered = render(&mail, &testing::sender()).unwrap();
+                let read = testing::read(&bytes(&mail));
+                // the line break before a boundary belongs to the boundary (RFC 2046 §5.1.1)
+                assert_eq!(read.text.trim_end(), rendered.text.trim_end());
+                assert_eq!(read.html.trim_end(), rendered.html.trim_end());
+                assert_eq!(testing::decoded(read.header("Subject")), rendered.subject);
+                assert_eq!(read.header("Content-Language"), language.tag());
+            }
         }
     }
 
@@ -209,6 +257,7 @@ mod tests {
                 "Subject",
                 "Date",
                 "Message-ID",
+                "Content-Language",
                 "Auto-Submitted",
                 "MIME-Version",
                 "Content-Type",
@@ -220,6 +269,20 @@ mod tests {
             assert_eq!(to[0].email.to_string(), "ada@example.org", "{name:?}");
             assert_eq!(composed.to.to_string(), "ada@example.org");
         }
+    }
+
+    #[test]
+    fn internationalized_domains_are_mailed_in_ascii() {
+        let mut mail = testing::password("Ada");
+        mail.to.address = String::from("ada@bücher.example");
+        let sender = Sender::new("Users <users@例え.jp>", "https://users.example.com").unwrap();
+        let composed = compose(&mail, &sender).unwrap();
+        let (from, to) = ("users@xn--r8jz45g.jp", "ada@xn--bcher-kva.example");
+        assert_eq!((composed.from.to_string().as_str(), composed.to.to_string().as_str()), (from, to));
+        let read = testing::read(&composed.bytes);
+        assert_eq!(read.header("To"), format!("Ada <{to}>"));
+        assert_eq!(read.header("From"), format!("Users <{from}>"));
+        assert!(composed.bytes.is_ascii());
     }
 
     #[test]
@@ -270,7 +333,7 @@ mod tests {
             ["", "ada", "ada@", "a b@example.org", "ada@example.org\r\nBcc: eve@example.net", "a..b@x.org"]
         {
             assert!(!is_deliverable(bad), "{bad}");
-            mail.email.to.address = bad.to_owned();
+            mail.to.address = bad.to_owned();
             let error = compose(&mail, &testing::sender()).err().unwrap();
             assert!(error.permanent, "{error:?}");
         }

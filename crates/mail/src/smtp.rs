@@ -1,38 +1,95 @@
-//! Mails through an SMTP server (RFC 5321).
+//! Mails through an SMTP server, a relay.
 //!
 //! One connection serves a batch and ends with it: a busy outbox pays for few handshakes, a quiet one leaves nothing
-//! open to go stale. lettre's own pool is not used: its connections end at every refusal and do not tell what was refused
-//! (`a_pooled_connection_of_lettre_is_closed_after_any_refusal`). lettre's `tracing` feature must stay off: it logs whole
-//! mails.
+//! open to go stale.
 
+mod problem;
+mod session;
+mod stream;
+mod timeouts;
+mod token;
+mod url;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lettre::SmtpTransport;
-use lettre::transport::smtp::Error;
-use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{SmtpConnection, Tls, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
-use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
-use percent_encoding::percent_decode_str;
-use url::{ParseError, Url};
+use tenantry_tls::Authorities;
 
 use crate::message::{Sender, SmtpMessage, compose};
-use crate::{OutboundEmail, SendError};
+use crate::{Email, Secret, SendError, Stop};
+use problem::Problem;
+use session::{Session, Tell};
+use timeouts::{Phase, Timeouts};
 
-/// Timeout of the connection and of each reply except the last.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// Timeout of the reply to the message itself. A server may scan it first, and giving up too early sends it twice (RFC
-/// 5321 §4.5.3.2.6 and §6.1).
+pub use session::Told;
+pub use token::TokenSource;
+pub use url::check_smtp_url;
+
+use url::SmtpUrl;
+
+/// How long a process that stops waits for the answer to a message that it has handed over: without it the message is sent
+/// twice.
 const LAST_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Sends through one server. Clones only share the settings.
-#[derive(Clone)]
-pub struct Smtp {
+/// The settings of a relay.
+#[derive(Debug, Clone)]
+pub struct SmtpOptions {
+    /// The setting `smtp-url`.
+    pub url: Secret,
+    /// `smtp-ca-file`: authorities in PEM, in place of the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// `smtp-helo`: the name in EHLO. By default that at the end of the URL, or else the host of `public-url`.
+    pub helo: Option<String>,
+    /// Where the user's access token comes from, if it has one in place of a password.
+    pub token: Option<TokenSource>,
+}
+
+impl SmtpOptions {
+    /// Those of a URL, with defaults for the rest.
+    pub fn new(url: &str) -> Self {
+        Self { url: Secret::new(url), ca_file: None, helo: None, token: None }
+    }
+}
+
+/// How a connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// `smtp://`
+    Clear,
+    /// `?tls=opportunistic`: with STARTTLS if the relay offers it, whatever its certificate (RFC 7435): without it, the mail
+    /// would be in clear.
+    Opportunistic,
+    /// `?tls=required`: with STARTTLS or not at all.
+    Required,
+    /// `smtps://`: from the start (RFC 8314).
+    Wrapped,
+}
+
+enum Credentials {
+    None,
+    Password { user: String, password: Secret },
+    Token { user: String, source: TokenSource },
+}
+
+struct Settings {
     host: String,
     port: u16,
-    tls: Tls,
-    hello: ClientId,
-    credentials: Option<Credentials>,
+    mode: Mode,
+    /// A domain, or an address in brackets.
+    helo: String,
+    authorities: Authorities,
+    /// What they were read from.
+    ca_file: Option<PathBuf>,
+    credentials: Credentials,
+    timeouts: Timeouts,
+}
+
+/// Sends through one relay. Clones only share the settings.
+#[derive(Clone)]
+pub struct Smtp {
+    settings: Arc<Settings>,
     sender: Sender,
 }
 
@@ -43,112 +100,166 @@ impl std::fmt::Debug for Smtp {
 }
 
 impl Smtp {
-    /// From the setting `smtp-url`, as lettre reads it: `smtps://user:password@host:port/ehlo-name`, or `smtp://`
-    /// with `?tls=required` (STARTTLS), `?tls=opportunistic` or nothing (in clear). Ports default to 465, 587 and,
-    /// in clear, 25; user and password are percent-encoded. A certificate must be signed by a public authority.
+    /// Reads the settings, and the authorities of `ca_file`.
     ///
     /// # Errors
-    /// What is wrong with `url`, for the person who set it, without the password in it.
-    pub fn new(url: &str, sender: Sender) -> Result<Self, String> {
-        let url = url.trim();
-        if url.contains(|c: char| c.is_control() || c.is_whitespace()) {
-            return Err(String::from("contains white space"));
-        }
-        let parsed = Url::parse(url).map_err(|e| match e {
-            ParseError::RelativeUrlWithoutBase => String::from(NO_SCHEME),
-            ParseError::InvalidPort => String::from("the port must be a number up to 65535"),
-            // the parser's message quotes nothing
-            e => format!("not understood: {e}"),
-        })?;
-        // lettre ignores what it does not know: a misspelt `tls` would be mail in clear
-        let (port, tls): (u16, fn(TlsParameters) -> Tls) =
-            match (parsed.scheme(), parsed.query().unwrap_or_default()) {
-                ("smtps", "") => (465, Tls::Wrapper),
-                ("smtp", "") => (25, |_| Tls::None),
-                ("smtp", "tls=required") => (587, Tls::Required),
-                ("smtp", "tls=opportunistic") => (587, Tls::Opportunistic),
-                ("smtp", _) => {
-                    return Err("after `?` only `tls=required` or `tls=opportunistic` is allowed".into());
+    /// The setting that is wrong, and why, for the person who set it; without the password.
+    pub fn new(options: SmtpOptions, sender: Sender) -> Result<Self, String> {
+        let SmtpOptions { url, ca_file, helo, token } = options;
+        let url = SmtpUrl::parse(url.expose().trim()).map_err(|what| format!("smtp-url {what}"))?;
+        let authorities = match &ca_file {
+            Some(path) => Authorities::of_file(path).map_err(|what| format!("smtp-ca-file: {what}"))?,
+            None => Authorities::public(),
+        };
+        let helo = helo.or(url.helo).unwrap_or_else(|| helo_of(sender.host()));
+        let is_local = url.host == "localhost" || url.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let credentials = match (url.user, url.password, token) {
+            (None, _, None) => Credentials::None,
+            (Some(user), Some(password), None) => Credentials::Password { user, password },
+            (Some(_), None, None) => {
+                return Err(String::from(
+                    "smtp-url has a user and no password: add one (smtps://user:password@host), or set \
+                     smtp-oauth-token-file or smtp-oauth-token-command",
+                ));
+            }
+            (user, password, Some(source)) => {
+                let setting = source.setting();
+                match user {
+                    _ if password.is_some() => {
+                        return Err(format!(
+                            "smtp-url has a password, and {setting} is set: remove one of them"
+                        ));
+                    }
+                    None => {
+                        return Err(format!(
+                            "{setting} is for a user, and smtp-url has none: write smtps://user@host, with @ in user as %40"
+                        ));
+                    }
+                    // RFC 6750 §5.3: whoever reads a token can use it.
+                    Some(_) if !matches!(url.mode, Mode::Required | Mode::Wrapped) && !is_local => {
+                        return Err(format!(
+                            "{setting} requires TLS with a relay that is verified: use smtps:// or ?tls=required in smtp-url"
+                        ));
+                    }
+                    Some(user) => Credentials::Token { user, source },
                 }
-                ("smtps", _) => return Err("smtps:// has no parameters: it is always encrypted".into()),
-                _ => return Err(NO_SCHEME.into()),
-            };
-        SmtpTransport::from_url(url).map_err(|e| format!("not understood: {e}"))?;
-        let host = parsed.host_str().unwrap_or_default();
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let path = parsed.path().trim_matches('/');
-        Ok(Self {
-            tls: tls(TlsParameters::new(host.clone()).map_err(|e| format!("TLS cannot be set up: {e}"))?),
-            host,
-            port: parsed.port().unwrap_or(port),
-            hello: if path.is_empty() { ClientId::default() } else { ClientId::Domain(path.to_owned()) },
-            credentials: credentials(&parsed)?,
-            sender,
-        })
+            }
+        };
+        let (host, port, mode, timeouts) = (url.host, url.port, url.mode, Timeouts::STANDARD);
+        let settings = Settings { host, port, mode, helo, authorities, ca_file, credentials, timeouts };
+        Ok(Self { settings: Arc::new(settings), sender })
     }
 
     pub(super) fn describe(&self) -> String {
-        let how = match self.tls {
-            Tls::None => " in clear",
-            Tls::Opportunistic(_) => ", encrypted if it can",
-            Tls::Required(_) | Tls::Wrapper(_) => "",
+        let Settings { host, port, mode, .. } = &*self.settings;
+        let how = match mode {
+            Mode::Clear => " in clear",
+            Mode::Opportunistic => ", encrypted if it can",
+            Mode::Required | Mode::Wrapped => "",
         };
-        let host = &self.host;
         let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-        format!("SMTP to {host}:{}{how}", self.port)
+        format!("SMTP to {host}:{port}{how}")
     }
 
-    pub(super) fn send_batch(&self, mails: &[OutboundEmail], until: Instant) -> Vec<Result<(), SendError>> {
-        let mut line = Line { smtp: self, connection: None, lost: 0, down: None };
-        let begun = mails.iter().take_while(|_| Instant::now() < until);
-        begun.map(|e| line.send(e).map_err(|error| error.scrubbed(e))).collect()
-    }
-
-    fn connect(&self) -> Result<SmtpConnection, Error> {
-        let wrapper = match &self.tls {
-            Tls::Wrapper(parameters) => Some(parameters),
-            Tls::None | Tls::Opportunistic(_) | Tls::Required(_) => None,
+    /// The settings in force, for people: label and value.
+    pub(super) fn details(&self) -> Vec<(&'static str, String)> {
+        let settings = &*self.settings;
+        let tls = match settings.mode {
+            Mode::Clear => "none",
+            Mode::Opportunistic => "STARTTLS if the relay offers it, any certificate (tls=opportunistic)",
+            Mode::Required => "STARTTLS, verified (tls=required)",
+            Mode::Wrapped => "from the start, verified (smtps)",
         };
-        let address = (self.host.as_str(), self.port);
-        let mut connection = SmtpConnection::connect(address, Some(TIMEOUT), &self.hello, wrapper, None)?;
-        match &self.tls {
-            Tls::Required(parameters) => connection.starttls(parameters, &self.hello)?,
-            Tls::Opportunistic(parameters) if connection.can_starttls() => {
-                connection.starttls(parameters, &self.hello)?;
+        let authorities = settings
+            .ca_file
+            .as_ref()
+            .map_or_else(|| String::from("the public ones"), |path| format!("those of {}", path.display()));
+        let login = match &settings.credentials {
+            Credentials::None => String::from("none"),
+            Credentials::Password { user, .. } => format!("{user}, by password"),
+            Credentials::Token { user, source } => format!("{user}, by the token of {}", source.setting()),
+        };
+        vec![
+            ("relay", format!("{}:{}", settings.host, settings.port)),
+            ("TLS", tls.to_owned()),
+            ("authorities", authorities),
+            ("EHLO name", settings.helo.clone()),
+            ("login", login),
+            ("sender", self.sender.to_string()),
+        ]
+    }
+
+    pub(super) fn send_batch(
+        &self,
+        mails: &[Email],
+        until: Instant,
+        stop: &Stop,
+    ) -> Vec<Result<(), SendError>> {
+        let mut line = Line { smtp: self, stop, session: None, lost: 0, down: None };
+        let mut done = Vec::with_capacity(mails.len());
+        for mail in mails {
+            if Instant::now() >= until || stop.since().is_some() {
+                break;
             }
-            Tls::None | Tls::Opportunistic(_) | Tls::Wrapper(_) => {}
+            match line.send(mail) {
+                Ok(()) => done.push(Ok(())),
+                Err(Failure::Stopped) => break,
+                Err(Failure::Error(error)) => done.push(Err(error.scrubbed(mail))),
+            }
         }
-        if let Some(credentials) = &self.credentials {
-            connection.auth(DEFAULT_MECHANISMS, credentials)?;
+        done
+    }
+
+    /// Sends one mail and tells the conversation.
+    pub(super) fn send_aloud(&self, mail: &Email, tell: Tell<'_>) -> Result<(), SendError> {
+        let message = compose(mail, &self.sender)?;
+        let (stop, broken) = (Stop::default(), |problem: Problem| SendError::temporary(problem.to_string()));
+        let mut session = Session::open(&self.settings, &stop, Some(tell)).map_err(broken)?;
+        let delivered = deliver(&mut session, &message);
+        session.quit();
+        delivered.map_err(|refused| match refused {
+            Refused::Mail(error) => error,
+            Refused::Broken(problem) => broken(problem),
+        })
+    }
+
+    /// With other timeouts.
+    #[cfg(test)]
+    fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        if let Some(settings) = Arc::get_mut(&mut self.settings) {
+            settings.timeouts = timeouts;
         }
-        Ok(connection)
+        self
     }
 }
 
-const NO_SCHEME: &str = "must begin with smtp:// or smtps://";
-
-fn credentials(url: &Url) -> Result<Option<Credentials>, String> {
-    let (user, password) = match (url.username(), url.password()) {
-        ("", None) => return Ok(None),
-        (user, Some(password)) => (user, password),
-        // lettre ignores a user without a password
-        (_, None) => return Err(String::from("has a user but no password")),
-    };
-    let decode = |raw| percent_decode(raw).ok_or("user or password is not percent-encoded UTF-8");
-    Ok(Some(Credentials::new(decode(user)?, decode(password)?)))
+/// The host of a URL as the parameter of EHLO (RFC 5321 §4.1.1.1 and §4.1.3).
+fn helo_of(host: &str) -> String {
+    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => format!("[{ip}]"),
+        Ok(IpAddr::V6(ip)) => format!("[IPv6:{ip}]"),
+        Err(_) => host.to_owned(),
+    }
 }
 
-/// Unlike in browsers, a percent sign must be encoded: a bare one is probably a forgotten %25.
-fn percent_decode(raw: &str) -> Option<String> {
-    let is_byte = |rest: &str| rest.get(..2).is_some_and(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit()));
-    let decoded = percent_decode_str(raw).decode_utf8().ok()?;
-    raw.split('%').skip(1).all(is_byte).then(|| decoded.into_owned())
+/// Why a mail of a batch was not sent.
+enum Failure {
+    Error(SendError),
+    /// The process stops; it is as if the mail had not been tried.
+    Stopped,
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        Self::Error(error)
+    }
 }
 
 /// The connection of a batch.
 struct Line<'a> {
     smtp: &'a Smtp,
-    connection: Option<SmtpConnection>,
+    stop: &'a Stop,
+    session: Option<Session<'a>>,
     /// Number of consecutive broken connections.
     lost: u8,
     /// Set if the rest of the batch should not be attempted, each with its own timeouts.
@@ -156,90 +267,95 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    fn send(&mut self, mail: &OutboundEmail) -> Result<(), SendError> {
+    fn send(&mut self, mail: &Email) -> Result<(), Failure> {
         let message = compose(mail, &self.smtp.sender)?;
         if let Some(down) = &self.down {
-            return Err(down.clone());
+            return Err(down.clone().into());
         }
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.smtp.connect().map_err(|e| self.unreachable(&e))?,
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => {
+                let opened = Session::open(&self.smtp.settings, self.stop, None);
+                opened.map_err(|problem| self.unreachable(&problem))?
+            }
         };
-        match deliver(&mut connection, &message) {
+        match deliver(&mut session, &message) {
             Ok(()) => {
                 self.lost = 0;
-                self.connection = Some(connection);
+                self.session = Some(session);
                 Ok(())
             }
             Err(Refused::Mail(error)) => {
                 self.lost = 0;
-                // the server may have closed the connection with 421
-                self.connection = connection.command(Rset).is_ok().then_some(connection);
-                Err(error)
+                // the relay may have closed the connection with 421
+                self.session = session.command(Phase::Reset, "RSET").is_ok().then_some(session);
+                Err(error.into())
             }
-            Err(Refused::Broken(e)) => {
-                let error = SendError::temporary(format!("SMTP: {e}"));
+            Err(Refused::Broken(problem)) if problem.is_stopped() => Err(Failure::Stopped),
+            Err(Refused::Broken(problem)) => {
+                let error = SendError::temporary(problem.to_string());
                 self.lost += 1;
-                // once may be because of this mail, twice is because of the server
+                // once may be because of this mail, twice is because of the relay
                 if self.lost > 1 {
                     self.down = Some(error.clone());
                 }
-                Err(error)
+                Err(error.into())
             }
         }
     }
 
-    /// Any connection error, including wrong credentials, is not about the mail.
-    fn unreachable(&mut self, e: &Error) -> SendError {
-        let error = SendError::temporary(format!("no SMTP session: {e}"));
+    /// Any error of opening a session, including wrong credentials, is not about the mail.
+    fn unreachable(&mut self, problem: &Problem) -> Failure {
+        if problem.is_stopped() {
+            return Failure::Stopped;
+        }
+        let error = SendError::temporary(problem.to_string());
         self.down = Some(error.clone());
-        error
+        error.into()
     }
 }
 
 impl Drop for Line<'_> {
     fn drop(&mut self) {
-        if let Some(connection) = &mut self.connection {
-            // sends QUIT; the mails are delivered whatever the reply
-            connection.abort();
+        if let Some(session) = &mut self.session {
+            session.quit();
         }
     }
 }
 
 enum Refused {
-    /// The server refused this mail.
+    /// The relay refused this mail.
     Mail(SendError),
     /// It did not reply, or not in SMTP.
-    Broken(Error),
+    Broken(Problem),
 }
 
-fn deliver(connection: &mut SmtpConnection, message: &SmtpMessage) -> Result<(), Refused> {
-    let mut parameters = Vec::new();
+fn deliver(session: &mut Session<'_>, message: &SmtpMessage) -> Result<(), Refused> {
+    let mut parameters = "";
     // only an address outside ASCII makes the message non-ASCII (RFC 6531 §3.1)
     if !message.bytes.is_ascii() {
-        if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-            let what = "the SMTP server does not support addresses outside ASCII (SMTPUTF8)";
+        if !session.has("SMTPUTF8") {
+            let what = "the relay does not support addresses outside ASCII (SMTPUTF8)";
             return Err(Refused::Mail(SendError::temporary(what)));
         }
-        parameters.push(MailParameter::SmtpUtfEight);
-        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        parameters = " SMTPUTF8 BODY=8BITMIME";
     }
     // a refusal of our own address or of the command is a configuration error: not permanent for any mail
-    connection.command(Mail::new(Some(message.from.clone()), parameters)).map_err(|e| refused(e, false))?;
-    connection.command(Rcpt::new(message.to.clone(), Vec::new())).map_err(|e| refused(e, true))?;
-    connection.command(Data).map_err(|e| refused(e, false))?;
-    // on a dead connection the timeouts cannot be set; sending the message then fails
-    let _ = connection.set_timeout(Some(LAST_PATIENCE));
-    connection.message(&message.bytes).map_err(|e| refused(e, true))?;
-    let _ = connection.set_timeout(Some(TIMEOUT));
-    Ok(())
+    let sender = format!("MAIL FROM:<{}>{parameters}", message.from);
+    session.command(Phase::Sender, &sender).map_err(|problem| refused(problem, false))?;
+    let recipient = format!("RCPT TO:<{}>", message.to);
+    session.command(Phase::Recipient, &recipient).map_err(|problem| refused(problem, true))?;
+    session.data().map_err(|problem| refused(problem, false))?;
+    session.content(&message.bytes).map_err(|problem| refused(problem, true))
 }
 
-fn refused(e: Error, of_this_mail: bool) -> Refused {
-    if e.is_permanent() || e.is_transient() {
-        Refused::Mail(SendError { permanent: of_this_mail && e.is_permanent(), what: format!("SMTP: {e}") })
-    } else {
-        Refused::Broken(e)
+fn refused(problem: Problem, of_this_mail: bool) -> Refused {
+    match problem.code() {
+        Some(code) => {
+            let permanent = of_this_mail && code >= 500;
+            Refused::Mail(SendError { permanent, what: problem.to_string() })
+        }
+        None => Refused::Broken(problem),
     }
 }
 

@@ -1,220 +1,201 @@
-//! The texts of mails: subject, plain text and HTML, from one source.
+//! What mails say: subject, plain text and HTML, from one source in the language of the reader.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use askama::Template;
+use i18n_embed::fluent::FluentLanguageLoader;
+use i18n_embed_fl::fl;
 use zeroize::Zeroizing;
 
-use crate::{EmailContent, LockCause, OutboundEmail, Reason};
+use crate::message::Sender;
+use crate::texts::texts;
+use crate::wrap::Wrapped;
+use crate::{Email, EmailContent, LockCause, Reason};
 use tenantry_core::clock::Millis;
+use tenantry_core::languages::Language;
 
-/// Columns of the plain text. Under 76, so that ASCII text is sent as it is, without soft line breaks (RFC 2045 §6.7
-/// rule 5).
-const COLUMNS: usize = 72;
-
-/// The text of a mail.
-pub(super) struct EmailText {
-    pub(super) subject: &'static str,
+/// What a reader sees of a mail.
+pub(super) struct RenderedEmail {
+    pub(super) subject: String,
     pub(super) text: Zeroizing<String>,
     pub(super) html: Zeroizing<String>,
 }
 
+/// A part of a mail.
 enum Block<'a> {
-    Paragraph(Cow<'static, str>),
-    /// Each on a separate line: `Label: value`.
-    Fields(Vec<(&'static str, Cow<'a, str>)>),
+    Paragraph(String),
+    /// Each on a separate line.
+    Fields(Vec<Field<'a>>),
 }
 
-/// Renders a mail. `public_url` has no trailing slash.
-pub(super) fn render(mail: &OutboundEmail, public_url: &str) -> EmailText {
-    let (subject, blocks) = wording(mail, public_url);
-    let name = clean(&mail.email.to.name);
-    let greeting = if name.is_empty() { String::from("Hello,") } else { format!("Hello {name},") };
-    EmailText { subject, text: text(&greeting, &blocks), html: html(subject, &greeting, &blocks) }
+/// A line `Label: value`.
+struct Field<'a> {
+    /// What the line of plain text begins with.
+    line_start: Cow<'static, str>,
+    /// The label in HTML, in the language of the mail.
+    label: String,
+    /// Never wrapped.
+    value: Cow<'a, str>,
+    /// Only the operator's settings become links, never what a user typed.
+    is_link: bool,
 }
 
-fn wording<'a>(mail: &'a OutboundEmail, public_url: &'a str) -> (&'static str, Vec<Block<'a>>) {
+#[derive(Template)]
+#[template(path = "email.txt")]
+struct PlainText<'a> {
+    greeting: &'a str,
+    blocks: &'a [Block<'a>],
+}
+
+impl PlainText<'_> {
+    #[expect(clippy::unused_self, reason = "what a template calls is a method")]
+    fn wrapped<'a>(&self, words: &'a str) -> Wrapped<'a> {
+        Wrapped(words)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "email.html")]
+struct Html<'a> {
+    language: Language,
+    subject: &'a str,
+    greeting: &'a str,
+    blocks: &'a [Block<'a>],
+}
+
+/// Renders a mail.
+///
+/// # Errors
+/// None that can happen: those of a writer, and of formatting.
+pub(super) fn render(mail: &Email, sender: &Sender) -> askama::Result<RenderedEmail> {
+    let language = mail.language;
+    let texts = texts(language);
+    let (subject, blocks) = content(mail, sender, texts);
+    let name = clean(&mail.to.name);
+    let greeting = if name.is_empty() {
+        fl!(texts, "greeting-without-name")
+    } else {
+        fl!(texts, "greeting", name = name.into_owned())
+    };
+    let text = written(&PlainText { greeting: &greeting, blocks: &blocks })?;
+    let html = written(&Html { language, subject: &subject, greeting: &greeting, blocks: &blocks })?;
+    Ok(RenderedEmail { subject, text, html })
+}
+
+/// A rendered template, in a string that does not grow: one that does leaves copies of the password behind. The
+/// template is rendered twice, first to count.
+fn written(template: &impl Template) -> askama::Result<Zeroizing<String>> {
+    let mut length = Length(0);
+    template.render_into(&mut length)?;
+    let mut out = Zeroizing::new(String::with_capacity(length.0));
+    template.render_into(&mut *out)?;
+    Ok(out)
+}
+
+/// Counts bytes.
+struct Length(usize);
+
+impl fmt::Write for Length {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        self.0 += s.len();
+        Ok(())
+    }
+}
+
+/// The subject of a mail, and what follows the greeting.
+fn content<'a>(
+    mail: &'a Email,
+    sender: &'a Sender,
+    texts: &FluentLanguageLoader,
+) -> (String, Vec<Block<'a>>) {
     use Block::{Fields, Paragraph};
-    let server = ("Server", Cow::Borrowed(public_url));
-    let when = ("When", Cow::Owned(utc_minute(mail.created_at)));
-    let username = |name: &'a str| ("Username", clean(name));
-    match &mail.email.what {
+    let label_end = fl!(texts, "label-end");
+    let field = |label: String, value| {
+        let line_start = Cow::Owned(format!("{label}{label_end}"));
+        Field { line_start, label, value, is_link: false }
+    };
+    let sign_in = || {
+        let link = field(fl!(texts, "label-sign-in"), Cow::Borrowed(sender.sign_in_url()));
+        Field { is_link: true, ..link }
+    };
+    let when = || field(fl!(texts, "label-when"), Cow::Owned(utc_minute(mail.created_at, texts)));
+    // Programs read these two lines of the plain text, in every language.
+    let username = |name: &'a str| {
+        let name = field(fl!(texts, "label-username"), clean(name));
+        Field { line_start: Cow::Borrowed("Username: "), ..name }
+    };
+    match &mail.content {
         EmailContent::TemporaryPassword { username: name, password, reason, expires_at } => {
             let (subject, first) = match reason {
-                Reason::Welcome => {
-                    ("Your new account: temporary password", "An account was created for you.")
-                }
-                Reason::Reset => (
-                    "Your password was reset: temporary password",
-                    "Your password was reset. The old one no longer works.",
-                ),
-                Reason::Forgotten => (
-                    "You asked for a temporary password",
-                    "A temporary password was requested for your account.",
-                ),
+                Reason::Welcome => (fl!(texts, "welcome-subject"), fl!(texts, "welcome")),
+                Reason::Reset => (fl!(texts, "reset-subject"), fl!(texts, "reset")),
+                Reason::Forgotten => (fl!(texts, "forgotten-subject"), fl!(texts, "forgotten")),
             };
             // not cleaned: a password must be exact
-            let password = ("Password", Cow::Borrowed(password.expose()));
-            let until = utc_minute(*expires_at);
+            let password = field(fl!(texts, "label-password"), Cow::Borrowed(password.expose()));
+            let password = Field { line_start: Cow::Borrowed("Password: "), ..password };
+            let until = utc_minute(*expires_at, texts);
             let blocks = vec![
-                Paragraph(first.into()),
-                Fields(vec![server, username(name), password]),
-                Paragraph(
-                    format!(
-                        "The password is temporary. It is valid until {until} and can only be used to set a permanent \
-                         one: log in with it in the application you use, and choose your own password there."
-                    )
-                    .into(),
-                ),
-                Paragraph(
-                    format!(
-                        "Without an application: log in with it, then send it as oldPassword, and your own password \
-                         as newPassword, to POST {public_url}/api/v1/users/self/update-password"
-                    )
-                    .into(),
-                ),
-                Paragraph("If you did not expect this mail, tell your administrator.".into()),
+                Paragraph(first),
+                Paragraph(fl!(texts, "credentials")),
+                Fields(vec![sign_in(), username(name), password]),
+                Paragraph(fl!(texts, "temporary", until = until)),
+                Paragraph(fl!(texts, "not-expected")),
             ];
             (subject, blocks)
         }
         EmailContent::PasswordChanged { username: name } => (
-            "Your password was changed",
+            fl!(texts, "password-changed-subject"),
             vec![
-                Paragraph("The password of your account was changed.".into()),
-                Fields(vec![server, username(name), when]),
-                Paragraph("If it was not you, tell your administrator at once.".into()),
+                Paragraph(fl!(texts, "password-changed")),
+                Fields(vec![sign_in(), username(name), when()]),
+                Paragraph(fl!(texts, "not-you")),
             ],
         ),
-        EmailContent::EmailChanged { username: name, new_address } => (
-            "Your e-mail address was changed",
-            vec![
-                Paragraph(
-                    "The e-mail address of your account was changed. This mail goes to the old address."
-                        .into(),
-                ),
-                Fields(vec![server, username(name), ("New e-mail", masked(new_address).into()), when]),
-                Paragraph("If it was not you, tell your administrator at once.".into()),
-            ],
-        ),
+        EmailContent::EmailChanged { username: name, new_address } => {
+            let new = field(fl!(texts, "label-new-email"), Cow::Owned(masked(new_address)));
+            let blocks = vec![
+                Paragraph(fl!(texts, "email-changed")),
+                Fields(vec![sign_in(), username(name), new, when()]),
+                Paragraph(fl!(texts, "not-you")),
+            ];
+            (fl!(texts, "email-changed-subject"), blocks)
+        }
         EmailContent::AccountLocked { username: name, cause } => {
             let first = match cause {
-                LockCause::FailedLogins => {
-                    "Your account was locked, because too many logins failed in a row."
-                }
-                LockCause::Admin => "Your account was locked by an administrator.",
+                LockCause::FailedLogins => fl!(texts, "locked-failed-logins"),
+                LockCause::Admin => fl!(texts, "locked-by-admin"),
             };
             let blocks = vec![
-                Paragraph(first.into()),
-                Fields(vec![server, username(name), when]),
-                Paragraph("You can log in again when an administrator has unlocked it.".into()),
+                Paragraph(first),
+                Fields(vec![sign_in(), username(name), when()]),
+                Paragraph(fl!(texts, "locked-next")),
             ];
-            ("Your account was locked", blocks)
+            (fl!(texts, "locked-subject"), blocks)
         }
-    }
-}
-
-fn text(greeting: &str, blocks: &[Block<'_>]) -> Zeroizing<String> {
-    // preallocated: a string that grows leaves copies of the password behind
-    let mut out = Zeroizing::new(String::with_capacity(room(greeting, blocks)));
-    wrap(&mut out, greeting);
-    for block in blocks {
-        out.push('\n');
-        match block {
-            Block::Paragraph(words) => wrap(&mut out, words),
-            Block::Fields(fields) => {
-                for (label, value) in fields {
-                    for part in [label, ": ", value, "\n"] {
-                        out.push_str(part);
-                    }
-                }
-            }
+        EmailContent::ForgottenUsername { username: name, .. } => (
+            fl!(texts, "forgotten-username-subject"),
+            vec![
+                Paragraph(fl!(texts, "forgotten-username")),
+                Fields(vec![sign_in(), username(name)]),
+                Paragraph(fl!(texts, "ignore-if-not-you")),
+            ],
+        ),
+        EmailContent::VerifyEmail { username: name, link, expires_at } => {
+            let until = utc_minute(*expires_at, texts);
+            let link = format!("{}/verify-email?link={}", sender.public_url(), link.expose());
+            let link = Field { is_link: true, ..field(fl!(texts, "label-link"), Cow::Owned(link)) };
+            let blocks = vec![
+                Paragraph(fl!(texts, "verify-email", until = until)),
+                Fields(vec![link, username(name)]),
+                Paragraph(fl!(texts, "ignore-if-not-you")),
+            ];
+            (fl!(texts, "verify-email-subject"), blocks)
         }
-    }
-    out
-}
-
-fn html(subject: &str, greeting: &str, blocks: &[Block<'_>]) -> Zeroizing<String> {
-    // `&quot;` and similar are at most six times as long as the character
-    let mut out = Zeroizing::new(String::with_capacity(6 * room(greeting, blocks) + 2_048));
-    out.push_str("<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>");
-    escape(&mut out, subject);
-    out.push_str(
-        "</title></head>\n<body style=\"font-family: sans-serif; line-height: 1.5; color: #222; max-width: 36em\">\n<p>",
-    );
-    escape(&mut out, greeting);
-    out.push_str("</p>\n");
-    for block in blocks {
-        match block {
-            Block::Paragraph(words) => {
-                out.push_str("<p>");
-                escape(&mut out, words);
-                out.push_str("</p>\n");
-            }
-            Block::Fields(fields) => {
-                out.push_str("<table style=\"border-collapse: collapse\">\n");
-                for (label, value) in fields {
-                    field(&mut out, label, value);
-                }
-                out.push_str("</table>\n");
-            }
-        }
-    }
-    out.push_str("</body>\n</html>\n");
-    out
-}
-
-fn field(out: &mut String, label: &str, value: &str) {
-    out.push_str("<tr><td style=\"padding: 2px 16px 2px 0; color: #666\">");
-    escape(out, label);
-    out.push_str("</td><td style=\"font-family: monospace\">");
-    // only the operator's settings become links, never user input
-    if label == "Server" {
-        out.push_str("<a href=\"");
-        escape(out, value);
-        out.push_str("\">");
-        escape(out, value);
-        out.push_str("</a>");
-    } else {
-        escape(out, value);
-    }
-    out.push_str("</td></tr>\n");
-}
-
-/// An upper bound of the size of the plain text.
-fn room(greeting: &str, blocks: &[Block<'_>]) -> usize {
-    let block = |b: &Block<'_>| match b {
-        Block::Paragraph(words) => words.len() + 2,
-        Block::Fields(fields) => 1 + fields.iter().map(|(l, v)| l.len() + v.len() + 3).sum::<usize>(),
-    };
-    greeting.len() + 2 + blocks.iter().map(block).sum::<usize>()
-}
-
-/// Wraps at spaces; a word that is too long (an address) is not broken.
-fn wrap(out: &mut String, words: &str) {
-    let mut column = 0;
-    for word in words.split_whitespace() {
-        let width = word.chars().count();
-        if column > 0 && column + 1 + width > COLUMNS {
-            out.push('\n');
-            column = 0;
-        } else if column > 0 {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += width;
-    }
-    out.push('\n');
-}
-
-fn escape(out: &mut String, raw: &str) {
-    for c in raw.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
+        EmailContent::Test => {
+            let blocks = vec![Paragraph(fl!(texts, "test")), Fields(vec![sign_in(), when()])];
+            (fl!(texts, "test-subject"), blocks)
         }
     }
 }
@@ -239,9 +220,12 @@ fn masked(address: &str) -> String {
     format!("{first}***@{domain}")
 }
 
-/// A time for people, in UTC, truncated to the minute.
-fn utc_minute(at: Millis) -> String {
-    message_time(at).strftime("%Y-%m-%d %H:%M UTC").to_string()
+/// A time for people, in UTC, truncated to the minute, as their language writes it.
+fn utc_minute(at: Millis, texts: &FluentLanguageLoader) -> String {
+    let at = message_time(at).to_zoned(jiff::tz::TimeZone::UTC);
+    let (day, month) = (i32::from(at.day()), i32::from(at.month()));
+    let (year, time) = (at.strftime("%Y").to_string(), at.strftime("%H:%M").to_string());
+    fl!(texts, "date-time", day = day, month = month, year = year, time = time)
 }
 
 /// A time that every date format can print: within the years 1970 to 9999.
@@ -253,57 +237,149 @@ pub(super) fn message_time(at: Millis) -> jiff::Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::testing;
 
+    fn rendered(mail: &Email) -> RenderedEmail {
+        render(mail, &testing::sender()).unwrap()
+    }
+
+    fn in_language(language: Language) -> String {
+        let all = testing::one_of_each().into_iter().map(|email| {
+            let mail = rendered(&Email { language, ..email });
+            format!("Subject: {}\n\n{}", mail.subject, *mail.text)
+        });
+        all.collect::<Vec<_>>().join("\n----\n\n")
+    }
+
     #[test]
     fn each_notice_says_its_piece() {
-        let all: Vec<String> = testing::one_of_each()
-            .iter()
-            .map(|e| {
-                let words = render(e, "https://users.example.com");
-                format!("Subject: {}\n\n{}", words.subject, *words.text)
-            })
-            .collect();
-        insta::assert_snapshot!("texts", all.join("\n----\n\n"));
+        insta::assert_snapshot!("texts", in_language(Language::En));
+        insta::assert_snapshot!("texts-nl", in_language(Language::Nl));
+        insta::assert_snapshot!("texts-zh-Hans", in_language(Language::ZhHans));
+    }
+
+    #[test]
+    fn every_language_has_every_mail() {
+        let mut seen = BTreeSet::new();
+        for language in Language::ALL {
+            for (n, email) in testing::one_of_each().into_iter().enumerate() {
+                let is_password = email.content.is_secret();
+                let is_verification = matches!(email.content, EmailContent::VerifyEmail { .. });
+                let mail = rendered(&Email { language, ..email });
+                assert!(
+                    seen.insert((n, mail.subject.clone(), mail.text.to_string())),
+                    "{language:?} repeats one"
+                );
+                for text in [&mail.subject, &*mail.text, &*mail.html] {
+                    // what Fluent shows in place of what it does not have, and what the readers of mails do not show
+                    assert!(!text.contains("No localization"), "{language:?}: {text}");
+                    assert!(!text.contains(['{', '}', '\u{2068}', '\u{2069}']), "{language:?}: {text}");
+                }
+                let start = format!("<!DOCTYPE html>\n<html lang=\"{}\">\n", language.tag());
+                assert!(mail.html.starts_with(&start));
+                let lines: Vec<&str> = mail.text.lines().collect();
+                assert!(lines.contains(&"Username: ada"), "{language:?}: {}", *mail.text);
+                let password = format!("Password: {}", testing::PASSWORD);
+                assert_eq!(lines.iter().filter(|line| ***line == password).count(), usize::from(is_password));
+                let link = if is_verification {
+                    "https://users.example.com/verify-email?link=c2VhbGVk-_x"
+                } else {
+                    "https://users.example.com/sign-in"
+                };
+                assert_eq!(mail.html.matches(&format!("<a href=\"{link}\">{link}</a>")).count(), 1);
+                assert!(lines.iter().any(|line| line.ends_with(link)));
+            }
+        }
     }
 
     #[test]
     fn the_html_is_modest() {
-        let words = render(&testing::password("Ada Lovelace"), "https://users.example.com");
-        assert!(!words.html.contains("<img") && !words.html.contains("<script"));
-        insta::assert_snapshot!("html", words.html.as_str());
+        let mail = rendered(&testing::password("Ada Lovelace"));
+        assert!(!mail.html.contains("<img") && !mail.html.contains("<script"));
+        insta::assert_snapshot!("html", mail.html.as_str());
+    }
+
+    #[test]
+    fn the_link_is_the_products_own_page() {
+        let sender = testing::sender().with_sign_in_url("https://shop.example.com/login?from=mail&x=\"y");
+        let mail = render(&testing::password("Ada"), &sender).unwrap();
+        let line = "Sign in: https://shop.example.com/login?from=mail&x=\"y";
+        assert!(mail.text.lines().any(|l| l == line), "{}", *mail.text);
+        assert!(mail.html.contains("<a href=\"https://shop.example.com/login?from=mail&#38;x=&#34;y\">"));
+        assert!(!mail.text.contains("users.example.com") && !mail.html.contains("users.example.com"));
     }
 
     #[test]
     fn names_are_escaped_in_html() {
-        let mut mail = testing::password("<script>alert('1')</script> & \"Co\"");
-        if let EmailContent::TemporaryPassword { username, password, .. } = &mut mail.email.what {
-            *username = String::from("<b>ada");
-            *password = crate::Secret::new(String::from("a<&>\"'b"));
+        for language in Language::ALL {
+            let mut mail = testing::password("<script>alert('1')</script> & \"Co\"");
+            mail.language = language;
+            if let EmailContent::TemporaryPassword { username, password, .. } = &mut mail.content {
+                *username = String::from("<b>ada");
+                *password = crate::Secret::new(String::from("a<&>\"'b"));
+            }
+            let sender = Sender::new("users@example.com", "https://users.example.com/\"><script>").unwrap();
+            let mail = render(&mail, &sender).unwrap();
+            assert!(!mail.html.contains("<script") && !mail.html.contains("<b>"), "{}", *mail.html);
+            let name = "&#60;script&#62;alert(&#39;1&#39;)&#60;/script&#62; &#38; &#34;Co&#34;";
+            assert!(mail.html.contains(name), "{}", *mail.html);
+            assert!(mail.html.contains("a&#60;&#38;&#62;&#34;&#39;b"));
+            assert!(mail.text.lines().any(|l| l == "Password: a<&>\"'b"));
         }
-        let words = render(&mail, "https://users.example.com/\"><script>");
-        assert!(!words.html.contains("<script"), "{}", *words.html);
-        assert!(!words.html.contains("<b>"), "{}", *words.html);
-        assert!(
-            words
-                .html
-                .contains("Hello &lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt; &amp; &quot;Co&quot;,")
-        );
-        assert!(words.html.contains("a&lt;&amp;&gt;&quot;&#39;b"));
-        assert!(words.text.lines().any(|l| l == "Password: a<&>\"'b"));
+    }
+
+    #[test]
+    fn what_a_user_typed_is_no_link() {
+        let typed = "https://evil.example/";
+        for email in testing::one_of_each() {
+            let mut email = Email { to: crate::Recipient { name: typed.into(), ..email.to }, ..email };
+            match &mut email.content {
+                EmailContent::TemporaryPassword { username, .. }
+                | EmailContent::PasswordChanged { username }
+                | EmailContent::ForgottenUsername { username, .. }
+                | EmailContent::VerifyEmail { username, .. }
+                | EmailContent::AccountLocked { username, .. } => *username = typed.to_owned(),
+                EmailContent::EmailChanged { username, new_address } => {
+                    *username = typed.to_owned();
+                    *new_address = format!("{typed}@evil.example");
+                }
+                EmailContent::Test => {}
+            }
+            let mail = rendered(&email);
+            assert!(mail.html.contains(typed));
+            assert_eq!(mail.html.matches("<a ").count(), 1);
+            assert_eq!(mail.html.matches("href=").count(), 1);
+            assert!(!mail.html.contains("href=\"https://evil"), "{}", *mail.html);
+        }
+    }
+
+    #[test]
+    fn a_name_is_not_a_message_of_fluent() {
+        let mail = rendered(&testing::password("{ welcome } { $until } {\"x\"}"));
+        assert!(mail.text.starts_with("Hello { welcome } { $until } {\"x\"},\n"), "{}", *mail.text);
     }
 
     #[test]
     fn a_name_cannot_add_a_line() {
         for name in ["Ada\nPassword: forged", "Ada\r\nPassword: forged", "Ada\u{2028}Password: forged"] {
             let mut mail = testing::password(name);
-            if let EmailContent::TemporaryPassword { username, .. } = &mut mail.email.what {
+            if let EmailContent::TemporaryPassword { username, .. } = &mut mail.content {
                 *username = name.to_owned();
             }
-            let words = render(&mail, "https://users.example.com");
-            let passwords: Vec<&str> = words.text.lines().filter(|l| l.starts_with("Password:")).collect();
+            let mail = rendered(&mail);
+            let passwords: Vec<&str> = mail.text.lines().filter(|l| l.starts_with("Password:")).collect();
             assert_eq!(passwords, [format!("Password: {}", testing::PASSWORD)], "{name:?}");
+        }
+        // Nor by where it stands: the greeting is not wrapped, and in no language begins with the name.
+        for language in Language::ALL {
+            for name in ["Password: forged", &format!("{} Password: forged", "x".repeat(65))] {
+                let mail = rendered(&Email { language, ..testing::password(name) });
+                let passwords = mail.text.lines().filter(|l| l.starts_with("Password:"));
+                assert_eq!(passwords.count(), 1, "{}", *mail.text);
+            }
         }
         assert_eq!(clean("a\u{202e}b\u{0}c "), "ab c");
         assert_eq!(clean(" Zoë "), "Zoë");
@@ -311,11 +387,22 @@ mod tests {
 
     #[test]
     fn strings_with_secrets_do_not_grow() {
-        for mail in testing::one_of_each() {
-            let (subject, blocks) = wording(&mail, "https://users.example.com");
-            let text = text("Hello,", &blocks);
-            assert!(text.len() <= room("Hello,", &blocks));
-            assert!(html(subject, "Hello,", &blocks).len() <= 6 * room("Hello,", &blocks) + 2_048);
+        for language in Language::ALL {
+            for email in testing::one_of_each() {
+                let mail = rendered(&Email { language, ..email });
+                assert_eq!(mail.text.capacity(), mail.text.len());
+                assert_eq!(mail.html.capacity(), mail.html.len());
+            }
+        }
+    }
+
+    #[test]
+    fn lines_have_at_most_72_columns() {
+        for language in Language::ALL {
+            for email in testing::one_of_each() {
+                let text = rendered(&Email { language, ..email }).text;
+                assert!(text.lines().all(|line| line.chars().count() <= 72), "{}", *text);
+            }
         }
     }
 
@@ -327,9 +414,21 @@ mod tests {
     }
 
     #[test]
-    fn any_time_can_be_printed() {
-        assert_eq!(utc_minute(1_795_413_599_999), "2026-11-23 05:59 UTC");
-        assert_eq!(utc_minute(i64::MIN), "1970-01-01 00:00 UTC");
-        assert!(utc_minute(i64::MAX).starts_with("9999-12-3"));
+    fn dates_are_in_the_language_and_in_utc() {
+        let when = |language, at| utc_minute(at, texts(language));
+        let at = 1_795_413_599_999;
+        assert_eq!(when(Language::En, at), "23 November 2026, 05:59 UTC");
+        assert_eq!(when(Language::Nl, at), "23 november 2026, 05:59 UTC");
+        assert_eq!(when(Language::Sv, at), "23 november 2026 kl. 05:59 UTC");
+        assert_eq!(when(Language::Fr, at), "23 novembre 2026 à 05:59 UTC");
+        assert_eq!(when(Language::ZhHans, at), "2026年11月23日 05:59（UTC）");
+        assert_eq!(when(Language::It, at), "23 novembre 2026, 05:59 UTC");
+        assert_eq!(when(Language::Fr, i64::MIN), "1er janvier 1970 à 00:00 UTC");
+        assert!(when(Language::En, i64::MAX).contains(" December 9999, "));
+        const MONTH: Millis = 2_630_000_000;
+        for language in Language::ALL {
+            let months: BTreeSet<String> = (0..12).map(|n| when(language, n * MONTH + MONTH / 2)).collect();
+            assert_eq!(months.len(), 12, "{months:?}");
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Email, EmailContent, LockCause, OutboundEmail, Reason, Recipient, Secret, Sender};
+use crate::{Email, EmailContent, LockCause, Reason, Recipient, Secret, Sender};
 use tenantry_core::clock::{DAY, Millis};
+use tenantry_core::languages::Language;
 
 /// Contains characters that quoted-printable and HTML escape.
 pub(super) const PASSWORD: &str = "Kx7=3D&dot.=x<Zz9";
@@ -19,40 +20,51 @@ pub(super) fn sender() -> Sender {
     Sender::new("Example Users <noreply@example.com>", "https://users.example.com/").unwrap()
 }
 
-pub(super) fn outbound(name: &str, what: EmailContent) -> OutboundEmail {
+pub(super) fn email(name: &str, content: EmailContent) -> Email {
     let to = Recipient { name: name.to_owned(), address: String::from("ada@example.org") };
-    OutboundEmail { id: 42, created_at: WHEN, email: Email { to, what } }
+    Email { id: 42, created_at: WHEN, ..Email::new(to, content, Language::En) }
 }
 
-pub(super) fn password(name: &str) -> OutboundEmail {
+pub(super) fn password(name: &str) -> Email {
     password_for(name, Reason::Welcome)
 }
 
-fn password_for(name: &str, reason: Reason) -> OutboundEmail {
-    let what = EmailContent::TemporaryPassword {
+fn password_for(name: &str, reason: Reason) -> Email {
+    let content = EmailContent::TemporaryPassword {
         username: String::from("ada"),
         password: Secret::new(String::from(PASSWORD)),
         reason,
         expires_at: WHEN + DAY,
     };
-    outbound(name, what)
+    email(name, content)
 }
 
-pub(super) fn one_of_each() -> Vec<OutboundEmail> {
+pub(super) fn one_of_each() -> Vec<Email> {
     let username = String::from("ada");
-    let locked =
-        |cause| outbound("Ada Lovelace", EmailContent::AccountLocked { username: "ada".into(), cause });
+    let locked = |cause| email("Ada Lovelace", EmailContent::AccountLocked { username: "ada".into(), cause });
     vec![
         password_for("Ada Lovelace", Reason::Welcome),
         password_for("Ada Lovelace", Reason::Reset),
         password_for("", Reason::Forgotten),
-        outbound("Ada Lovelace", EmailContent::PasswordChanged { username: username.clone() }),
-        outbound(
+        email("Ada Lovelace", EmailContent::PasswordChanged { username: username.clone() }),
+        email(
             "Ada Lovelace",
             EmailContent::EmailChanged { username, new_address: "ada.l@example.net".into() },
         ),
         locked(LockCause::FailedLogins),
         locked(LockCause::Admin),
+        email(
+            "Ada Lovelace",
+            EmailContent::ForgottenUsername { username: "ada".into(), expires_at: WHEN + DAY },
+        ),
+        email(
+            "Ada Lovelace",
+            EmailContent::VerifyEmail {
+                username: "ada".into(),
+                link: Secret::new(String::from("c2VhbGVk-_x")),
+                expires_at: WHEN + DAY,
+            },
+        ),
     ]
 }
 
@@ -78,6 +90,7 @@ pub(super) fn read(mail: &[u8]) -> Read {
     let mail = std::str::from_utf8(mail).unwrap();
     assert!(!mail.replace("\r\n", "").contains(['\r', '\n']), "a bare CR or LF");
     assert!(mail.split("\r\n").all(|line| line.len() <= 998), "a line is too long");
+    assert!(mail.is_ascii(), "not every server takes 8 bits");
     let (headers, body) = split(mail);
     let kind = &headers.iter().find(|(n, _)| n == "Content-Type").unwrap().1;
     assert!(kind.starts_with("multipart/alternative"), "{kind}");
@@ -95,6 +108,33 @@ fn split(mail: &str) -> (Vec<(String, String)>, &str) {
         (name.to_owned(), value.trim().to_owned())
     };
     (unfolded.split("\r\n").filter(|l| !l.is_empty()).map(pair).collect(), body)
+}
+
+/// Decodes the encoded words of a header and checks them: RFC 2047 §2 (at most 75 characters) and §5 (rule 3: each is
+/// whole characters).
+pub(super) fn decoded(header: &str) -> String {
+    let mut text = String::new();
+    let mut was_encoded = false;
+    for word in header.split(' ').filter(|word| !word.is_empty()) {
+        let encoded = word.strip_prefix("=?utf-8?b?").and_then(|rest| rest.strip_suffix("?="));
+        if !(text.is_empty() || was_encoded && encoded.is_some()) {
+            text.push(' ');
+        }
+        was_encoded = encoded.is_some();
+        match encoded {
+            Some(base64) => {
+                assert!(word.len() <= 75, "{word}");
+                let bytes =
+                    base64::Engine::decode(&base64::engine::general_purpose::STANDARD, base64).unwrap();
+                text.push_str(&String::from_utf8(bytes).unwrap());
+            }
+            None => {
+                assert!(word.is_ascii(), "{word}");
+                text.push_str(word);
+            }
+        }
+    }
+    text
 }
 
 fn part(raw: &str, kind: &str) -> String {

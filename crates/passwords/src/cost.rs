@@ -23,11 +23,19 @@ pub enum WorkKind {
     Sha256Crypt = 7,
     /// See [`WorkKind::Sha256Crypt`].
     Sha512Crypt = 8,
+    /// Blocks of an iterated digest, as for the next three.
+    Md5 = 9,
+    /// See [`WorkKind::Md5`].
+    Sha1 = 10,
+    /// See [`WorkKind::Md5`].
+    Sha256 = 11,
+    /// See [`WorkKind::Md5`].
+    Sha512 = 12,
 }
 
 impl WorkKind {
     /// All kinds, ordered by number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Argon2,
         Self::Bcrypt,
         Self::Scrypt,
@@ -36,6 +44,10 @@ impl WorkKind {
         Self::Pbkdf2Sha512,
         Self::Sha256Crypt,
         Self::Sha512Crypt,
+        Self::Md5,
+        Self::Sha1,
+        Self::Sha256,
+        Self::Sha512,
     ];
 
     /// The stored number.
@@ -58,6 +70,10 @@ impl WorkKind {
             Self::Pbkdf2Sha1 => 350,
             Self::Pbkdf2Sha512 => 800,
             Self::Sha256Crypt | Self::Sha512Crypt => 1_000,
+            Self::Md5 => 150,
+            Self::Sha1 => 200,
+            Self::Sha256 => 300,
+            Self::Sha512 => 450,
         }
     }
 
@@ -82,6 +98,14 @@ impl WorkKind {
             Self::Sha256Crypt => "$5$rounds=20000$saltsalt$6QYbGV/SRTWPYM/F8Rpc3hUDnieem0Fe4yv1J/fXpmD",
             Self::Sha512Crypt => {
                 "$6$rounds=20000$saltsalt$FhTRcsoAljsx1GYh8f8QfeRERprjCYy0EDqplHVawz0V8XzqrnRm/0T8l/jpR7DV2vMRUG9QOs1GN45MManP3/"
+            }
+            Self::Md5 => "$shiro1$MD5$50000$AQIDBAUGBwgJCgsMDQ4PEA==$mpTt1qhL+o+oa2d1MJlc/g==",
+            Self::Sha1 => "$shiro1$SHA-1$50000$AQIDBAUGBwgJCgsMDQ4PEA==$kwkoyamUZFNwalTTA3T1rtmPxR8=",
+            Self::Sha256 => {
+                "$shiro1$SHA-256$30000$AQIDBAUGBwgJCgsMDQ4PEA==$mcIUsQZKWLn9MYrGGrg1wioLNyZfyacWOcEYCkLiMzw="
+            }
+            Self::Sha512 => {
+                "$shiro1$SHA-512$20000$AQIDBAUGBwgJCgsMDQ4PEA==$hwixocCiNTIghURkGrkH332PAln40j19JsgS7QaRWMDw3xCmr1kCs5zrHNVUMhngMRUKsUxHAzcLt2I9YreMgA=="
             }
         }
     }

@@ -66,7 +66,8 @@ pub struct Deadlines {
 impl TimingEqualizer {
     pub(super) fn new(cost: HashCost) -> Self {
         let ordinary = Work::of(cost).assumed_time();
-        Self(Mutex::new(Timings { ordinary, recent: None, units: [None; 8], begun: [false; 8] }))
+        let (units, begun) = ([None; WorkKind::ALL.len()], [false; WorkKind::ALL.len()]);
+        Self(Mutex::new(Timings { ordinary, recent: None, units, begun }))
     }
 
     fn timings(&self) -> MutexGuard<'_, Timings> {
@@ -113,7 +114,7 @@ impl TimingEqualizer {
 
     /// The moment at which to answer a refused login that began at `begun` and whose ordinary hash was done at
     /// `hashed`; `stored` is the most expensive hash of each kind that any user has.
-    pub fn refusal(&self, begun: Instant, hashed: Instant, stored: &[Work]) -> Instant {
+    pub fn refusal_time(&self, begun: Instant, hashed: Instant, stored: &[Work]) -> Instant {
         let timings = self.timings();
         let (from, ordinary) = (timings.from(begun, hashed), timings.ordinary.mul_f64(ALLOWANCE));
         from + ordinary + timings.allowance(stored)
@@ -172,18 +173,18 @@ mod tests {
     fn refusals_are_answered_at_one_moment_independent_of_their_hash() {
         let (equalizer, begun) = (equalizer(), Instant::now());
         for stored in [vec![], vec![bcrypt(12)]] {
-            let at = |hashed: u32| equalizer.refusal(begun, begun + hashed * MILLI, &stored);
+            let at = |hashed: u32| equalizer.refusal_time(begun, begun + hashed * MILLI, &stored);
             assert_eq!([1, 18, 20, 29].map(at), [at(0); 4]);
             // If the hash had to wait, every refusal waits as long.
             assert_eq!(at(130) - at(30), 100 * MILLI);
         }
-        assert_eq!(equalizer.refusal(begun, begun, &[]) - begun, 55 * MILLI);
+        assert_eq!(equalizer.refusal_time(begun, begun, &[]) - begun, 55 * MILLI);
     }
 
     #[test]
     fn the_measured_time_of_the_most_expensive_hash_decides() {
         let (equalizer, begun) = (equalizer(), Instant::now());
-        let wait = |stored: &[Work]| equalizer.refusal(begun, begun, stored) - begun;
+        let wait = |stored: &[Work]| equalizer.refusal_time(begun, begun, stored) - begun;
         let assumed = wait(&[bcrypt(12), bcrypt(9)]);
         assert!(assumed > bcrypt(12).assumed_time() * 2, "{assumed:?} before anything was measured");
         equalizer.learn_work(bcrypt(8), 10 * MILLI);
@@ -201,7 +202,7 @@ mod tests {
         let (equalizer, begun) = (equalizer(), Instant::now());
         equalizer.learn_work(bcrypt(8), 10 * MILLI);
         let stored = [bcrypt(12)];
-        let refusal = equalizer.refusal(begun, begun, &stored);
+        let refusal = equalizer.refusal_time(begun, begun, &stored);
         let deadlines = equalizer.deadlines(begun, begun, &stored, bcrypt(12));
         assert_eq!(deadlines.end - begun, (30 + 350) * MILLI);
         assert_eq!(deadlines.end - deadlines.begin, 160 * MILLI);
@@ -226,7 +227,7 @@ mod tests {
     fn a_busy_machine_is_detected_and_a_hiccup_is_not() {
         let (equalizer, begun) = (equalizer(), Instant::now());
         equalizer.learn_work(bcrypt(8), 10 * MILLI);
-        let wait = || equalizer.refusal(begun, begun, &[bcrypt(12)]) - begun;
+        let wait = || equalizer.refusal_time(begun, begun, &[bcrypt(12)]) - begun;
         let calm = wait();
         for took in [18, 23, 17, 1_000] {
             equalizer.learn_ordinary(took * MILLI);

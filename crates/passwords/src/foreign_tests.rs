@@ -4,7 +4,7 @@ use crate::*;
 
 const PASSWORD: &str = "Old.Tea-Pot-71";
 
-const HASHES: &[(&str, &str)] = &[
+pub(super) const HASHES: &[(&str, &str)] = &[
     ("crypt 2a", "$2a$05$abcdefghijklmnopqrstuuKNj3B0UBWGwSQWggCU91.xLxJdl9ZBe"),
     ("crypt 2b", "$2b$05$abcdefghijklmnopqrstuuKNj3B0UBWGwSQWggCU91.xLxJdl9ZBe"),
     ("crypt 2y", "$2y$05$abcdefghijklmnopqrstuuKNj3B0UBWGwSQWggCU91.xLxJdl9ZBe"),
@@ -112,6 +112,8 @@ async fn every_argon2_is_verified() {
     }
 }
 
+const KEY: &str = "jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==";
+
 fn argon2(cost: &str) -> String {
     format!("$argon2id$v=19${cost}$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc")
 }
@@ -134,7 +136,27 @@ fn hashes_that_would_hang_the_threads_are_too_expensive() {
     let crypt =
         |rounds: u64| format!("$5$rounds={rounds}$saltsalt$6QYbGV/SRTWPYM/F8Rpc3hUDnieem0Fe4yv1J/fXpmD");
     let crypt512 = |rounds: u64| format!("$6$rounds={rounds}$saltsalt${}", "a".repeat(86));
+    let firebase =
+        |n: u32, r: u32| format!("$fbscrypt$v=1,n={n},r={r},p=1,ss=Bw==,sk={KEY}$42xEC+ixf3L2lw==${KEY}");
+    let shiro = |rounds: u64| {
+        format!(
+            "$shiro1$SHA-256${rounds}$AQIDBAUGBwgJCgsMDQ4PEA==$P3nqtbgqnbPidC0Ft1ElLso0xN6WbqKV2Pn7FdMQiDI="
+        )
+    };
+    let phpass = |log: char| format!("$P${log}saltsalt2hmA/zz7oE3.oaKBFI4kt1");
+    let drupal = |log: char| format!("$S${log}saltsaltr1cguuvyo2CY5G0xc0Orqh01iGDpy0YQAbubeI3KKuI");
+    let aspnet = |rounds: u32| {
+        let rounds = rounds.to_be_bytes();
+        URL_SAFE_NO_PAD.encode([&[1, 0, 0, 0, 1][..], &rounds, &[0, 0, 0, 16], &[7; 48]].concat())
+    };
+    let ds389 = |rounds: u32| {
+        format!(
+            "{{PBKDF2_SHA256}}{}",
+            URL_SAFE_NO_PAD.encode([&rounds.to_be_bytes()[..], &[7; 320]].concat())
+        )
+    };
     for taken in [
+        ds389(1_500_000),
         argon2("m=131072,t=4,p=8"),
         argon2("m=65536,t=8,p=1"),
         argon2("m=5242,t=100,p=1"),
@@ -149,6 +171,13 @@ fn hashes_that_would_hang_the_threads_are_too_expensive() {
         werkzeug("sha512", 1_500_000, 64),
         crypt(1_000_000),
         crypt512(1_000_000),
+        scrypt("ln=131072,r=8,p=1"),
+        firebase(17, 8),
+        shiro(1_500_000),
+        phpass('I'),
+        drupal('I'),
+        drupal('D'),
+        aspnet(1_500_000),
     ] {
         assert_eq!(check_foreign(&taken), Ok(()), "{taken}");
         assert!(work_of(&taken).is_some() && !is_over_the_bounds(&taken), "{taken}");
@@ -163,6 +192,17 @@ fn hashes_that_would_hang_the_threads_are_too_expensive() {
         bcrypt(14),
         bcrypt(31),
         scrypt("ln=18,r=8,p=1"),
+        scrypt("ln=262144,r=8,p=1"),
+        firebase(18, 8),
+        firebase(14, 4_000_000_000),
+        shiro(1_500_001),
+        shiro(99_999_999_999),
+        phpass('J'),
+        phpass('S'),
+        drupal('J'),
+        aspnet(1_500_001),
+        aspnet(u32::MAX),
+        ds389(1_500_001),
         scrypt("ln=63,r=8,p=1"),
         scrypt("ln=17,r=9,p=1"),
         scrypt("ln=17,r=8,p=2"),
@@ -218,9 +258,9 @@ async fn an_expensive_hash_is_computed_on_its_own_thread() {
     let verdict = hasher.verify_login(secret("temporary"), all()).await.unwrap();
     assert_eq!((verdict.matched, verdict.expensive), (Some(2), vec![0, 1]));
     assert_eq!((hasher.computed() - before.0, hasher.computed_expensive()), (2, before.1));
-    // The turn ends with the work.
-    let (turn, over) = tokio::sync::oneshot::channel::<()>();
-    assert!(!hasher.verify_expensive(secret("wrong"), stored.to_owned(), turn).await.unwrap());
+    // The guard is dropped when the work ends.
+    let (guard, over) = tokio::sync::oneshot::channel::<()>();
+    assert!(!hasher.verify_expensive(secret("wrong"), stored.to_owned(), guard).await.unwrap());
     over.await.unwrap_err();
     assert_eq!(hasher.computed_expensive(), before.1 + 1);
 }
@@ -233,7 +273,7 @@ async fn the_time_of_a_kind_is_measured() {
         hasher.calibrate(kind, ()).await.unwrap();
     }
     let now = Instant::now();
-    let wait = |works: &[Work]| hasher.equalizer().refusal(now, now, works) - now;
+    let wait = |works: &[Work]| hasher.equalizer().refusal_time(now, now, works) - now;
     assert!(wait(&works) > wait(&[]));
 }
 
@@ -251,11 +291,11 @@ async fn with_many_rounds_of_sha_crypt_a_very_long_password_is_wrong() {
     // A password of any length costs at most four times what the limit on rounds allows for a short one.
     let is_computed = foreign::is_sha_crypt_within_bounds;
     for (digest, rounds, longest) in [
-        (foreign::Digest::Sha512, 5_000, 1_024),
-        (foreign::Digest::Sha512, 656_000, 335),
-        (foreign::Digest::Sha512, 1_000_000, 207),
-        (foreign::Digest::Sha256, 535_000, 191),
-        (foreign::Digest::Sha256, 1_000_000, 95),
+        (digests::Digest::Sha512, 5_000, 1_024),
+        (digests::Digest::Sha512, 656_000, 335),
+        (digests::Digest::Sha512, 1_000_000, 207),
+        (digests::Digest::Sha256, 535_000, 191),
+        (digests::Digest::Sha256, 1_000_000, 95),
     ] {
         assert!(is_computed(digest, rounds, longest), "{digest:?} {rounds}");
         assert!(longest == 1_024 || !is_computed(digest, rounds, longest + 1), "{digest:?} {rounds}");
@@ -273,11 +313,13 @@ async fn malformed_hashes_are_unknown() {
         "{",
         "{SSHA}",
         "{SSHA}!!!",
-        "{MD5}X03MO1qnZdYdgyfeuILPmQ==",
+        "{MD5}X03MO1qnZdYdgyfeuILP",
+        "{SMD5}X03MO1qnZdYdgyfeuILPmQ==",
         // A salted hash without salt, and one that is too short.
         "{SSHA}FVjhJAAl3lB5Y9OJ+aISPJfHeas=",
         "{SHA}FVjhJAAl3lB5Y9OJ+aISPJfH",
-        "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/",
+        "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK",
+        "$1$salt-salt$qjXMvbEw8oaL.CzflDtaK/",
         "$2b$3$abcdefghijklmnopqrstuuKNj3B0UBWGwSQWggCU91.xLxJdl9ZBe",
         "$2b$03$abcdefghijklmnopqrstuuKNj3B0UBWGwSQWggCU91.xLxJdl9ZBe",
         "$2x$05$abcdefghijklmnopqrstuuKNj3B0UBWGwSQWggCU91.xLxJdl9ZBe",
@@ -287,6 +329,28 @@ async fn malformed_hashes_are_unknown() {
         // An empty hash would match every password.
         "$pbkdf2-sha256$i=2000$c2FsdC1vZi0xNi1ieXRlcw$",
         "$pbkdf2-sha256$i=0$c2FsdC1vZi0xNi1ieXRlcw$gwzkXi+SaqAMTywRIfNTayiPnL3Yp8FzYgd6mEbe7XU",
+        "$P$B",
+        "$P$_saltsalt2hmA/zz7oE3.oaKBFI4kt1",
+        "$S$Dsaltsaltr1cguuvyo2CY5G0xc0Orqh01iGDpy0YQAbubeI3KKu",
+        "$shiro1$SHA-256$0$AQIDBAUGBwgJCgsMDQ4PEA==$P3nqtbgqnbPidC0Ft1ElLso0xN6WbqKV2Pn7FdMQiDI=",
+        "$shiro1$SHA-512$50000$AQIDBAUGBwgJCgsMDQ4PEA==$P3nqtbgqnbPidC0Ft1ElLso0xN6WbqKV2Pn7FdMQiDI=",
+        // ASP.NET: of an unknown version, with an unknown function, without a salt, cut off.
+        "AgECAwQFBgcICQoLDA0ODxBTbJB3ASAHhSROw/xYeKa7p0LOPXYYVVTh8GisByiAOg==",
+        "AQAAAAMAACcQAAAAEAECAwQFBgcICQoLDA0ODxDCZJL/L1lCiw9pd1rXtxzeMLIM7y5zQnC0/T6ohrkH1A==",
+        "AQAAAAEAACcQAAAAAAECAwQFBgcICQoLDA0ODxDCZJL/L1lCiw9pd1rXtxzeMLIM7y5zQnC0/T6ohrkH1A==",
+        "AQAAAAEAACcQ",
+        "AAECAwQFBgcICQoLDA0ODxBTbJB3ASAHhSROw/xYeKa7p0LOPXYYVVTh8GisByiA",
+        "{PBKDF2_SHA256}AAAIAAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZ",
+        "{PKCS5S2}NzIyNzM0NzY3NTIwNjI3MdDDis7wPxSbSzfFqDGf7u/L00kSEnupbz36XCL0",
+        // Firebase: a key of another length than the hash, and no parameters.
+        "$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=jxspr8Ki0RYycVU8zykbdA==$42xEC+ixf3L2lw==$lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==",
+        "$fbscrypt$42xEC+ixf3L2lw==$lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==",
+        // Kratos: without the password, with two of it.
+        "$sha1$pf=e1NBTFR9$NW9wbWtnejAzcg==$2qU2SGWP8viTM1md3FiI3+rjWXQ=",
+        "$sha1$pf=e1BBU1NXT1JEfXtQQVNTV09SRH0=$NW9wbWtnejAzcg==$2qU2SGWP8viTM1md3FiI3+rjWXQ=",
+        "$scrypt$ln=16385,r=8,p=1$2npRo7P03Mt8keSoMbyD/tKFWyUzjiQf2svUaNDSrhA=$MiCzNcIplSMqSBrm4HckjYqYhaVPPjTARTzwB1cVNYE=",
+        "$wp$2b$10$Q1xinFjrZeLWJBvxviIL6u834Fu.evIEFHAUVisQ5O.w9Dm0sMdES",
+        "$bcrypt-sha256$v=3,t=2b,r=12$KSOjON/ciJR86a00N5q61.$AmWZucQuHk13FGkQWhgMeiFvBfm2GCy",
         "$pbkdf2-md5$i=2000$c2FsdC1vZi0xNi1ieXRlcw$gwzkXi+SaqAMTywRIfNTayiPnL3Yp8FzYgd6mEbe7XU",
         "$scrypt$ln=10,r=8$c2FsdA$t0eig3u7j79EEbQA0++MN4/EzZmNHsfI7f2SZ61FvOI",
         "scrypt$1000$salt$8$1$t0eig3u7j79EEbQA0++MN4/EzZmNHsfI7f2SZ61FvOI=",

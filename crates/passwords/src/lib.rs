@@ -32,14 +32,20 @@ use stored::Stored;
 
 pub use cost::{Work, WorkKind};
 pub use equalizer::{Deadlines, TimingEqualizer};
+pub use imported::{FirebaseParameters, HashPolicy, ImportedHash, UnusableHashes, import_hash};
 
 mod cost;
+mod digests;
 mod equalizer;
 mod foreign;
 #[cfg(test)]
 mod foreign_tests;
 mod forms;
+mod imported;
+mod md5_crypt;
 mod pool;
+#[cfg(test)]
+mod product_tests;
 mod stored;
 
 /// Default queue length per thread: about a second and a half of work.
@@ -238,30 +244,30 @@ impl Hasher {
             .await
     }
 
-    /// Whether the password matches an expensive hash. It is computed on a separate thread; `turn` is dropped when the
-    /// computation has ended, even if nobody waits for the result any more. The caller must hold the only turn.
+    /// Whether the password matches an expensive hash. It is computed on a separate thread; `guard` is dropped when the
+    /// computation has ended, even if nobody waits for the result any more. The caller must hold the only slot.
     pub async fn verify_expensive(
         &self,
         password: Zeroizing<String>,
         stored: String,
-        turn: impl Send + 'static,
+        guard: impl Send + 'static,
     ) -> Result<bool> {
         self.expensive
             .submit(self.whose, move |memory, _| {
-                let _turn = turn;
+                let _guard = guard;
                 Stored::parse_within_bounds(&stored)?.map_or(Ok(false), |stored| stored.is(&password, memory))
             })
             .await
     }
 
     /// Measures the time of this kind of work, on the thread of [`Hasher::verify_expensive`].
-    pub async fn calibrate(&self, kind: WorkKind, turn: impl Send + 'static) -> Result<()> {
+    pub async fn calibrate(&self, kind: WorkKind, guard: impl Send + 'static) -> Result<()> {
         /// The fastest run counts: other load only makes it slower.
         const RUNS: usize = 3;
         let equalizer = Arc::clone(&self.equalizer);
         self.expensive
             .submit(self.whose, move |memory, _| {
-                let _turn = turn;
+                let _guard = guard;
                 let sample = Stored::parse(kind.sample())?;
                 let mut best = Duration::MAX;
                 for _ in 0..RUNS {

@@ -103,14 +103,14 @@ impl Pool {
         whose: Whose,
         work: impl FnOnce(&mut Memory, &dyn Fn() -> bool) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (answer, result) = oneshot::channel();
+        let (response, result) = oneshot::channel();
         let jobs = Arc::clone(&self.0.jobs);
         let job = Box::new(move |memory: &mut Memory| {
-            if !answer.is_closed() {
+            if !response.is_closed() {
                 jobs.fetch_add(1, Ordering::Relaxed);
-                let done = work(memory, &|| !answer.is_closed());
+                let done = work(memory, &|| !response.is_closed());
                 // A caller that is gone needs no result.
-                let _ = answer.send(done);
+                let _ = response.send(done);
             }
         });
         self.0.push(whose, job)?;
@@ -133,7 +133,7 @@ struct Shared {
     capacity: usize,
     idle: Duration,
     priority: Priority,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     work: Condvar,
     runs: Arc<AtomicU64>,
     /// The number of jobs started by all threads.
@@ -141,7 +141,7 @@ struct Shared {
 }
 
 #[derive(Default)]
-struct State {
+struct PoolState {
     /// A login storm of one key does not delay others.
     queue: Fair<Whose, Job>,
     closed: bool,
@@ -149,7 +149,7 @@ struct State {
 
 impl Shared {
     /// Jobs run without the lock, and no code that holds it can panic.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

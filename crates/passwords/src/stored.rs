@@ -42,17 +42,34 @@ fn unreadable() -> Error {
 
 /// See [`crate::check_foreign`].
 pub(super) fn check_foreign(hash: &str) -> Result<(), FieldError> {
-    let checked = if hash.starts_with(FAST) { Err(HashError::Unknown) } else { Stored::read(hash).map(drop) };
-    checked.map_err(|error| match error {
+    read_foreign(hash).map(drop).map_err(|error| match error {
         HashError::Unknown => FieldError::of_value(
             "unknown-hash",
-            "has an unknown form; known are argon2, bcrypt, scrypt, PBKDF2, sha256-crypt, sha512-crypt or salted SHA",
+            "has an unknown form; known are argon2, bcrypt, scrypt, PBKDF2, sha256-crypt, sha512-crypt, salted SHA, and \
+             those of ASP.NET Identity, Drupal, Firebase, Keycloak, Shiro and WordPress",
         ),
         HashError::CostTooHigh(limits) => {
             let detail = format!("would take too long to verify: the limits are {limits}");
             FieldError::of_value("hash-too-expensive", detail)
         }
     })
+}
+
+fn read_foreign(hash: &str) -> Result<Stored, HashError> {
+    if hash.starts_with(FAST) { Err(HashError::Unknown) } else { Stored::read(hash) }
+}
+
+/// Whether a hash of another system has a known form, whatever it costs.
+pub(super) fn is_known(hash: &str) -> bool {
+    !matches!(read_foreign(hash), Err(HashError::Unknown))
+}
+
+/// The name of a weak hash; see [`Foreign::weakness`].
+pub(super) fn weakness(hash: &str) -> Option<&'static str> {
+    match read_foreign(hash) {
+        Ok(Stored::Foreign(foreign)) => foreign.weakness(),
+        _ => None,
+    }
 }
 
 impl Stored {

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Denial, Error, Result, TokenError};
 use tenantry_core::model::{PartnerId, UserId};
+use tenantry_core::scopes::{TokenScope, TokenScopes};
 
 /// The stored facts of an access token.
 #[derive(Debug, Clone)]
@@ -34,12 +35,16 @@ pub struct TokenFacts {
     pub(crate) is_suspended: bool,
     /// Opened with a temporary or expired password (B22).
     pub(crate) is_restricted: bool,
+    /// What the token may be used for.
+    pub(crate) scopes: TokenScopes,
     /// When the token was issued.
     pub(crate) issued_at: Millis,
     /// When the token expires.
     pub(crate) expires_at: Millis,
     /// When its use was last recorded; kept here so that a request does not need a query.
     pub(crate) noted: LastUse,
+    /// Whether these are the facts of a browser session, which has no token.
+    pub(crate) is_browser: bool,
 }
 
 impl TokenFacts {
@@ -71,6 +76,11 @@ impl TokenFacts {
     /// Opened with a temporary or expired password (B22).
     pub fn is_restricted(&self) -> bool {
         self.is_restricted
+    }
+
+    /// What the token may be used for.
+    pub fn scopes(&self) -> TokenScopes {
+        self.scopes
     }
 
     /// When the token was issued.
@@ -127,7 +137,69 @@ pub struct SessionState {
     pub(crate) is_suspended: bool,
 }
 
-/// The bearer of a valid access token. Cheap to clone.
+/// The stored facts of a browser session.
+#[derive(Debug)]
+pub struct BrowserFacts {
+    /// Whose it is.
+    pub(crate) caller: Arc<TokenFacts>,
+    /// When the person last gave the password.
+    pub(crate) auth_time: Millis,
+    /// The authentication context class: 1 = password, 2 = a second factor.
+    pub(crate) acr: i64,
+    /// The authentication methods, as bits.
+    pub(crate) amr: i64,
+    /// Whether the person asked to be kept signed in.
+    pub(crate) is_kept: bool,
+    /// When it ends, even if it is used.
+    pub(crate) ends_at: Millis,
+    /// When it ends, unless it is used again; later than what is stored if it was used since.
+    pub(crate) expires_at: AtomicI64,
+}
+
+impl BrowserFacts {
+    /// The facts of the caller.
+    pub fn caller(&self) -> &TokenFacts {
+        &self.caller
+    }
+
+    /// When the person last gave the password.
+    pub fn auth_time(&self) -> Millis {
+        self.auth_time
+    }
+
+    /// The authentication context class: 1 = password, 2 = a second factor.
+    pub fn acr(&self) -> i64 {
+        self.acr
+    }
+
+    /// The authentication methods, as bits.
+    pub fn amr(&self) -> i64 {
+        self.amr
+    }
+
+    /// Whether the person asked to be kept signed in.
+    pub fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+
+    /// When it ends, even if it is used.
+    pub fn ends_at(&self) -> Millis {
+        self.ends_at
+    }
+
+    /// When it ends, unless it is used again.
+    pub fn expires_at(&self) -> Millis {
+        self.expires_at.load(Ordering::Relaxed)
+    }
+
+    /// Extends it to `until`, but not beyond its end. Returns the new time.
+    pub fn extend(&self, until: Millis) -> Millis {
+        let until = until.min(self.ends_at);
+        self.expires_at.fetch_max(until, Ordering::Relaxed).max(until)
+    }
+}
+
+/// The bearer of a valid access token, or whoever uses a browser session. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Caller(Arc<TokenFacts>);
 
@@ -143,6 +215,27 @@ impl Caller {
         Ok(Self(Arc::clone(facts)))
     }
 
+    /// Admits whoever uses a browser session; `None` if it has ended.
+    pub fn admit_browser(facts: &BrowserFacts, now: Millis) -> Option<Self> {
+        let caller = &facts.caller;
+        let is_valid = caller.is_active && !caller.is_suspended && now < facts.expires_at();
+        is_valid.then(|| Self(Arc::clone(caller)))
+    }
+
+    /// Whether this is a browser session, which pages serve and the API does not.
+    pub fn is_browser(&self) -> bool {
+        self.0.is_browser
+    }
+
+    /// Refuses a token without this scope. A token's scopes never change, so this is not rechecked.
+    pub fn require(&self, scope: TokenScope) -> Result<()> {
+        if self.0.scopes.contains(scope) {
+            Ok(())
+        } else {
+            Err(Error::Forbidden(Denial::InsufficientScope(scope)))
+        }
+    }
+
     /// Rechecks in the transaction that writes: since the request was admitted its body was received, which may take
     /// minutes, and passwords were hashed.
     pub fn recheck(&self, state: Option<SessionState>, as_admin: bool) -> Result<()> {
@@ -156,6 +249,11 @@ impl Caller {
             }
             _ => Err(Error::Unauthenticated(TokenError::Invalid)),
         }
+    }
+
+    /// What the token may be used for.
+    pub fn scopes(&self) -> TokenScopes {
+        self.0.scopes
     }
 
     /// The session the token belongs to.
@@ -207,6 +305,11 @@ impl Member {
     /// The session the request belongs to.
     pub fn session_id(&self) -> &str {
         self.caller.session_id()
+    }
+
+    /// Whether that is a browser session.
+    pub fn is_browser(&self) -> bool {
+        self.caller.is_browser()
     }
 }
 

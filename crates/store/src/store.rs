@@ -1,21 +1,22 @@
 //! Access to the database: `Store::write` is the only write path, `Store::read` and `Store::scan` are the read paths.
 
-use crate::engine::cache::{ShownUser, TokenHash, UserKey, UserRepresentation};
-use crate::engine::tx::{Context, Outcome, Tx};
-use crate::engine::{cache, postgres};
+use crate::engine::cache::{Freshness, ShownUser, TokenHash, UserKey, UserRepresentation};
+use crate::engine::shared::Shared;
+use crate::engine::tx::{CacheKey, Outcome, Tx};
 use crate::ops::{copy, migrate};
-use crate::tables::{login_failures, server_keys, sessions, users};
+use crate::tables::server_keys::ServerKeys;
+use crate::tables::{browser_sessions, login_failures, sessions, users};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::access::{Scope, TokenFacts, nobody};
+use crate::access::{BrowserFacts, Scope, TokenFacts, nobody};
 use crate::engine::driver::DbError;
-use crate::engine::health::Health;
 use crate::engine::postgres::listen::Listener;
 use crate::engine::postgres::pool::Pool;
-use crate::engine::postgres::together::Together;
-use crate::engine::postgres::{Address, Role};
+use crate::engine::postgres::shared_batches::SharedBatches;
+use crate::engine::postgres::{self, Address, Role};
 use crate::engine::slots::Slots;
 use crate::engine::sqlite::database_file::{DatabaseFile, Missing};
 use crate::engine::sqlite::writer::Writer;
@@ -42,33 +43,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     engine: Engine,
-    /// base64url.
-    cursor_key: String,
-}
-
-/// State independent of the database.
-pub(crate) struct Shared {
-    pub(crate) clock: Clock,
-    pub(crate) random: Random,
-    pub(crate) policy: AccountPolicy,
-    pub(crate) cache: cache::Cache,
-    /// Notified when mail was put into the outbox.
-    pub(crate) mail: tokio::sync::Notify,
-    pub(crate) health: Health,
-    pub(crate) supervisor: Supervisor,
-}
-
-impl Shared {
-    fn new(clock: Clock, random: Random, policy: AccountPolicy, is_alone: bool) -> Arc<Self> {
-        let (cache, mail) = (cache::Cache::new(is_alone), tokio::sync::Notify::new());
-        let (health, supervisor) = (Health::default(), Supervisor::default());
-        Arc::new(Self { clock, random, policy, cache, mail, health, supervisor })
-    }
-
-    /// The environment of new transactions.
-    pub(crate) fn context(&self) -> Context<'_> {
-        Context { now: self.clock.now(), random: &self.random, policy: &self.policy }
-    }
+    keys: ServerKeys,
 }
 
 /// The database.
@@ -84,7 +59,7 @@ enum Engine {
     },
     Postgres {
         write: Arc<Pool>,
-        together: Arc<Together>,
+        batches: Arc<SharedBatches>,
         read: Arc<Pool>,
         shown: String,
         _listener: Listener,
@@ -108,13 +83,24 @@ pub struct PostgresOptions<'a> {
     pub may_migrate: bool,
 }
 
+/// Whether this is the URL of a PostgreSQL database; nothing is connected.
+///
+/// # Errors
+/// What is wrong and how to fix it, without any part of the password. Continues a sentence that begins with the name of
+/// the setting.
+pub fn check_postgres_url(url: &str) -> std::result::Result<(), String> {
+    postgres::check_url(url)
+}
+
 impl PostgresOptions<'_> {
     fn aim(&self) -> migrate::Aim {
         if self.may_migrate { migrate::Aim::Change } else { migrate::Aim::Use }
     }
 
     pub(crate) fn address(&self) -> Result<Address> {
-        Address::parse(self.url, self.ca_file, self.timeout).map_err(Error::internal)
+        Address::parse(self.url, self.ca_file, self.timeout)
+            .map(|address| address.named(&migrate::application_name()))
+            .map_err(Error::internal)
     }
 }
 
@@ -206,7 +192,7 @@ impl Store {
         let mut conn = Sqlite::open(path, Use::Write)?;
         let version = migrate::check_version(&mut conn, path)?;
         migrate::migrate(&mut conn, version, clock.now())?;
-        let cursor_key = server_keys::get(&mut conn, server_keys::CURSORS, &random, clock.now())?;
+        let keys = ServerKeys::get(&mut conn, &random, clock.now())?;
         let shared = Shared::new(clock, random, policy, true);
         let point = Arc::new(PointReaders::new(file));
         let offset_index = OffsetIndexBuilder::start(file, &shared.supervisor)?;
@@ -220,7 +206,7 @@ impl Store {
             scans: Slots::new(SCANS, WAITING_SCANS, "too many searches and lists are waiting"),
             file: Arc::clone(file),
         };
-        Ok(Self(Arc::new(Inner { shared, engine, cursor_key })))
+        Ok(Self(Arc::new(Inner { shared, engine, keys })))
     }
 
     /// Opens a PostgreSQL database and migrates its schema, if allowed.
@@ -235,10 +221,10 @@ impl Store {
         policy: AccountPolicy,
     ) -> Result<Self> {
         let address = Arc::new(options.address()?);
-        let cursor_key = apart(|| {
+        let keys = apart(|| {
             migrate::migrate_postgres(&address, options.aim(), &clock)?;
             let mut conn = migrate::connect(&address, Role::Write)?;
-            server_keys::get(&mut conn, server_keys::CURSORS, &random, clock.now())
+            ServerKeys::get(&mut conn, &random, clock.now())
         })?;
         let shared = Shared::new(clock, random, policy, false);
         // Reads must not wait for writes that wait for locks.
@@ -247,12 +233,12 @@ impl Store {
         let pool = |role, size| Arc::new(Pool::new(Arc::clone(&address), role, size, options.wait));
         let engine = Engine::Postgres {
             write: pool(Role::Write, writes),
-            together: Arc::default(),
+            batches: Arc::default(),
             read: pool(Role::Read, reads),
             shown: address.shown(),
             _listener: Listener::start(Arc::clone(&address), &shared)?,
         };
-        Ok(Self(Arc::new(Inner { shared, engine, cursor_key })))
+        Ok(Self(Arc::new(Inner { shared, engine, keys })))
     }
 
     /// Migrates the schema of a PostgreSQL database. Returns the versions before and after.
@@ -275,8 +261,8 @@ impl Store {
         self.submit(scope.clone(), false, work).await
     }
 
-    /// Like [`Store::write`], for work that only adds rows: such units can share a transaction.
-    pub async fn write_new<S, T, F>(&self, scope: &S, work: F) -> Result<T>
+    /// Like [`Store::write`], for work that may share its transaction with others if it only adds rows.
+    pub async fn write_shared<S, T, F>(&self, scope: &S, work: F) -> Result<T>
     where
         S: Scope + Clone + Send + 'static,
         T: Send + 'static,
@@ -285,8 +271,8 @@ impl Store {
         let scope = scope.clone();
         match &self.0.engine {
             Engine::Sqlite { writer, .. } => writer.submit(scope, false, work).await,
-            Engine::Postgres { write, together, .. } => {
-                together.submit(write, &self.0.shared, scope, work).await
+            Engine::Postgres { write, batches, .. } => {
+                batches.submit(write, &self.0.shared, scope, work).await
             }
         }
     }
@@ -410,6 +396,29 @@ impl Store {
         Ok(facts)
     }
 
+    /// The facts of a browser session, from the cache or the database. Does not check whether it is still valid: see
+    /// [`crate::access::Caller::admit_browser`]. `is_valid` says whether cached facts are good enough: another process may
+    /// have seen the browser since they were read.
+    pub async fn find_browser_session(
+        &self,
+        pid: PartnerId,
+        hash: &TokenHash,
+        is_valid: impl Fn(&BrowserFacts) -> bool,
+    ) -> Result<Option<Arc<BrowserFacts>>> {
+        let cache = &self.0.shared.cache;
+        if let Some(facts) = cache.browser(hash).filter(|facts| is_valid(facts)) {
+            return Ok(Some(facts));
+        }
+        let (filling, key) = (cache.filling(), *hash);
+        let within = crate::access::system_within(pid);
+        let facts = self.read(&within, move |tx| browser_sessions::find(tx, &key)).await?;
+        let facts = facts.map(Arc::new);
+        if let Some(facts) = &facts {
+            cache.keep_browser(&filling, hash, facts);
+        }
+        Ok(facts)
+    }
+
     /// The representation of one user of the scope's partner: from the cache, or read from the database and serialized
     /// by `representation`.
     pub async fn show_user<S, R>(
@@ -433,6 +442,17 @@ impl Store {
         Ok(Some(shown))
     }
 
+    /// Must be called before a read whose result the caller keeps: see [`Store::is_fresh`].
+    pub fn freshness(&self, of: &CacheKey) -> Freshness {
+        self.0.shared.cache.freshness(of)
+    }
+
+    /// Whether a result that was read after [`Store::freshness`] is current. On PostgreSQL a change by another process is
+    /// known a moment after its commit; never while its notifications cannot be received.
+    pub fn is_fresh(&self, freshness: &Freshness) -> bool {
+        self.0.shared.cache.is_fresh(freshness)
+    }
+
     /// Whether other processes may work on the same database at the same time.
     pub fn is_shared(&self) -> bool {
         matches!(self.0.engine, Engine::Postgres { .. })
@@ -447,7 +467,7 @@ impl Store {
                        AND application_name LIKE 'tenantry%' AND application_name <> 'tenantry copy' \
                        AND application_name <> $1";
             let older =
-                tx.unscoped().rows(sql, &[postgres::application_name().as_str().into()], |row| row.int(0))?;
+                tx.unscoped().rows(sql, &[migrate::application_name().as_str().into()], |row| row.int(0))?;
             Ok(older == [0])
         })
         .await
@@ -531,10 +551,25 @@ impl Store {
 
     /// The key that authenticates cursors, shared by all servers of this database: base64url.
     pub fn cursor_key(&self) -> &str {
-        &self.0.cursor_key
+        &self.0.keys.cursors
     }
 
-    /// Waits until mail is put into the outbox.
+    /// The key of values that travel through a browser, shared by all servers of this database.
+    pub fn request_key(&self) -> &str {
+        &self.0.keys.requests
+    }
+
+    /// The value that the master key of this database has sealed; `None` if nothing in it was sealed when it was opened.
+    pub fn master_check(&self) -> Option<&str> {
+        self.0.keys.master.as_deref()
+    }
+
+    /// This process delivers mail. One that does not, a command, notifies the others of mail that it puts into the outbox.
+    pub fn delivers_mail(&self) {
+        self.0.shared.delivers_mail.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until mail is put into the outbox, on PostgreSQL also by a command.
     pub async fn mail_arrived(&self) {
         self.0.shared.mail.notified().await;
     }
@@ -544,5 +579,7 @@ impl Store {
 mod operation_tests;
 #[cfg(test)]
 mod schema_tests;
+#[cfg(test)]
+mod search_tests;
 #[cfg(test)]
 mod tests;

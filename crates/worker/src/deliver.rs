@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinHandle;
+
 use crate::requests::issue_requested;
 use tenantry_core::error::Result;
-use tenantry_domain::outbox::{self, Content, DeliveryOutcome, Due, OutboxEntry};
+use tenantry_domain::outbox::{self, DeliveryOutcome, OutboxEntry};
 use tenantry_domain::services::Services;
 use tenantry_domain::unit;
-use tenantry_mail::{Mailer, SendError};
+use tenantry_mail::{Mailer, SendError, Stop};
 use tenantry_store::access::{nobody, system_within};
 
 /// Messages per batch to a directory, whose files are synced together.
 const FILES: i64 = 200;
 
-/// Messages per batch to an SMTP server: one connection. A crash in the middle sends at most this many twice, and a
-/// shutdown waits for at most this many.
+/// Messages per batch to an SMTP server: one connection. A crash in the middle sends at most this many twice.
 const MESSAGES: i64 = 50;
 
 /// The outcome of one batch.
@@ -41,8 +42,41 @@ pub(super) struct Sent {
     is_full: bool,
 }
 
+/// A batch that is being sent on a blocking thread.
+pub(super) struct Sending {
+    entries: Vec<OutboxEntry>,
+    task: Option<JoinHandle<Vec<Result<(), SendError>>>>,
+    sent: Sent,
+}
+
+impl Sending {
+    /// Waits until the batch has ended. Can be dropped and called again.
+    pub(super) async fn wait(&mut self) {
+        let Some(task) = &mut self.task else { return };
+        let sent = task.await.unwrap_or_else(|e| {
+            tracing::error!(%e, "a batch of mail failed");
+            vec![Err(SendError::temporary("the batch failed")); self.entries.len()]
+        });
+        self.task = None;
+        report(&sent);
+        let untried = std::iter::repeat(DeliveryOutcome::Untried);
+        let outcomes = sent.iter().map(outcome).chain(untried);
+        self.sent.outcomes.extend(self.entries.iter().copied().zip(outcomes));
+    }
+
+    /// Renews the leases of its messages.
+    pub(super) async fn renew(&self, services: &Services) -> Result<()> {
+        outbox::renew(&services.store, &self.entries).await
+    }
+
+    /// The outcomes, once it has ended.
+    pub(super) fn into_sent(self) -> Sent {
+        self.sent
+    }
+}
+
 /// Sends one batch of due messages and stores the outcomes. Pending forgotten-password requests are turned into
-/// messages first. Blocks while it sends.
+/// messages first.
 ///
 /// After a crash before the outcomes are stored, the batch is sent again, with the same ids: the same files, the same
 /// `Message-ID`s.
@@ -50,14 +84,20 @@ pub(super) struct Sent {
 /// # Errors
 /// Errors of the store. Messages whose outcome was not stored are sent again.
 pub async fn deliver_due(services: &Services, mailer: &Mailer) -> Result<Delivered> {
-    mark(services, &send_due(services, mailer, outbox::BATCH).await?).await
+    let mut sending = begin(services, mailer, outbox::BATCH, &Stop::default()).await?;
+    sending.wait().await;
+    mark(services, &sending.into_sent()).await
 }
 
-/// Turns pending forgotten-password requests into messages, and sends one batch of due messages. No message is started
-/// after `time`.
-pub(super) async fn send_due(services: &Services, mailer: &Mailer, time: Duration) -> Result<Sent> {
+/// Turns pending forgotten-password requests into messages, and begins to send one batch of due messages. No message is
+/// started after `time`.
+pub(super) async fn begin(
+    services: &Services,
+    mailer: &Mailer,
+    time: Duration,
+    stop: &Stop,
+) -> Result<Sending> {
     issue_requested(services).await?;
-    // Measured from before they are leased: the batch must end before the lease does.
     let until = Instant::now() + time;
     let limit = match mailer {
         Mailer::Smtp(_) => MESSAGES,
@@ -66,23 +106,19 @@ pub(super) async fn send_due(services: &Services, mailer: &Mailer, time: Duratio
     let due = outbox::take_due(&services.store, limit).await?;
     let is_full = i64::try_from(due.len()).is_ok_and(|n| n >= limit);
     let (mut outcomes, mut entries, mut mails) = (Vec::new(), Vec::new(), Vec::new());
-    for Due { entry, content } in due {
-        match content {
-            Content::Mail(mail) => {
+    for (entry, email) in due {
+        match email {
+            Ok(email) => {
                 entries.push(entry);
-                mails.push(mail);
+                mails.push(email);
             }
-            Content::Expired => outcomes.push((entry, DeliveryOutcome::Expired)),
-            Content::Unreadable => outcomes.push((entry, DeliveryOutcome::Unreadable)),
+            Err(outcome) => outcomes.push((entry, outcome)),
         }
     }
-    if !mails.is_empty() {
-        let sent = mailer.send_batch(&mails, until);
-        report(&sent);
-        let untried = std::iter::repeat(DeliveryOutcome::Untried);
-        outcomes.extend(entries.into_iter().zip(sent.iter().map(outcome).chain(untried)));
-    }
-    Ok(Sent { outcomes, is_full })
+    let (mailer, stop) = (mailer.clone(), stop.clone());
+    let task = (!mails.is_empty())
+        .then(|| tokio::task::spawn_blocking(move || mailer.send_batch(&mails, until, &stop)));
+    Ok(Sending { entries, task, sent: Sent { outcomes, is_full } })
 }
 
 fn outcome(sent: &Result<(), SendError>) -> DeliveryOutcome {

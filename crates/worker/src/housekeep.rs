@@ -7,14 +7,15 @@ use tenantry_core::error::Result;
 use tenantry_core::model::PartnerId;
 use tenantry_domain::services::Services;
 use tenantry_domain::{
-    deleted_users, erasures, events, expensive_hashes, once, outbox, permission_lists, sessions, throttle,
-    unit, user_import, uses,
+    authorization_codes, browser_sessions, client_changes, deleted_users, erasures, events, expensive_hashes,
+    idempotency, outbox, permission_lists, refresh, sessions, set_clocks, signing_keys, throttle, unit,
+    user_import, users, uses,
 };
 use tenantry_store::access::{nobody, system_within};
 use tenantry_store::engine::tx::Tx;
 
 /// Rows of the outbox per transaction.
-const LETTERS: usize = 1_000;
+const MAILS: usize = 1_000;
 
 /// Access tokens, and sessions with their refresh tokens, per transaction.
 const SESSIONS: usize = 500;
@@ -34,6 +35,9 @@ const PARTNERS: usize = 100;
 /// overwritten.
 const ANSWERS: usize = 10;
 
+/// Search keys of users per transaction.
+const KEYS: usize = 1_000;
+
 /// Password hashes per transaction.
 const HASHES: usize = 1_000;
 
@@ -44,12 +48,22 @@ pub struct Housekeeping {
     pub mails: usize,
     /// Access tokens and sessions that ended more than a day ago.
     pub sessions: usize,
+    /// Browser sessions that ended more than a day ago.
+    pub browsers: usize,
+    /// Sessions that product clients may no longer have.
+    pub client_sessions: usize,
+    /// Authorization codes that expired more than an hour ago.
+    pub codes: usize,
+    /// Used refresh tokens that no longer return their successor.
+    pub successors: usize,
+    /// Times that were ahead because the clock was set back.
+    pub times: usize,
     /// Failed logins that no longer count for their address.
     pub failures: usize,
     /// Deleted users whose retention had ended.
     pub users: usize,
     /// Responses stored more than a day ago.
-    pub answers: usize,
+    pub responses: usize,
     /// Imports that were not resumed for a week.
     pub imports: usize,
     /// Unfinished changes of permission lists.
@@ -58,10 +72,14 @@ pub struct Housekeeping {
     pub hashes: usize,
     /// Erased users whose events have been blanked.
     pub erasures: usize,
+    /// Users stored by a server of an older version, and now searchable by all their words.
+    pub search_keys: usize,
     /// Addresses of sessions that ended a month ago.
     pub addresses: usize,
     /// Events older than `event-days`.
     pub events: usize,
+    /// Signing keys that were rotated or removed.
+    pub signing_keys: usize,
 }
 
 impl Housekeeping {
@@ -100,10 +118,31 @@ struct Step {
     has_more: bool,
 }
 
-/// The jobs in their order: users are erased before their events are blanked.
-const JOBS: [Job; 11] = [
+/// The jobs in their order: times ahead of the clock are moved back first, users are erased before their events are blanked.
+const JOBS: [Job; 18] = [
+    Job { name: "times ahead", work: Work::Own(|s| Box::pin(move_back(s))), counted: |done| &mut done.times },
     Job { name: "outbox", work: Work::Own(|s| Box::pin(clear_outbox(s))), counted: |done| &mut done.mails },
     Job { name: "sessions", work: Work::Rows(SESSIONS, sessions::purge), counted: |done| &mut done.sessions },
+    Job {
+        name: "authorization codes",
+        work: Work::Rows(SESSIONS, authorization_codes::purge),
+        counted: |done| &mut done.codes,
+    },
+    Job {
+        name: "browser sessions",
+        work: Work::Rows(SESSIONS, browser_sessions::purge),
+        counted: |done| &mut done.browsers,
+    },
+    Job {
+        name: "sessions of product clients",
+        work: Work::Own(|s| Box::pin(client_changes::settle(s))),
+        counted: |done| &mut done.client_sessions,
+    },
+    Job {
+        name: "successors of refresh tokens",
+        work: Work::Rows(SESSIONS, refresh::forget_successors),
+        counted: |done| &mut done.successors,
+    },
     Job {
         name: "failed logins",
         work: Work::Rows(FAILURES, throttle::purge),
@@ -136,14 +175,24 @@ const JOBS: [Job; 11] = [
     },
     Job {
         name: "stored responses",
-        work: Work::Rows(ANSWERS, once::purge),
-        counted: |done| &mut done.answers,
+        work: Work::Rows(ANSWERS, idempotency::purge),
+        counted: |done| &mut done.responses,
     },
     Job { name: "imports", work: Work::Rows(ANSWERS, user_import::purge), counted: |done| &mut done.imports },
     Job {
         name: "password hashes",
         work: Work::Rows(HASHES, expensive_hashes::look_at),
         counted: |done| &mut done.hashes,
+    },
+    Job {
+        name: "search keys",
+        work: Work::Rows(KEYS, users::store_search_keys),
+        counted: |done| &mut done.search_keys,
+    },
+    Job {
+        name: "signing keys",
+        work: Work::Own(|s| Box::pin(signing_keys::keep(s))),
+        counted: |done| &mut done.signing_keys,
     },
 ];
 
@@ -155,6 +204,10 @@ pub async fn housekeep(services: &Services) -> Result<Housekeeping> {
     for step in services.uses.take().chunks(SESSIONS) {
         let step = step.to_vec();
         unit::write_large(&services.store, &nobody(), move |tx| uses::store(tx, &step)).await?;
+    }
+    for step in services.uses.take_of_browsers().chunks(SESSIONS) {
+        let step = step.to_vec();
+        unit::write_large(&services.store, &nobody(), move |tx| uses::store_of_browsers(tx, &step)).await?;
     }
     let mut done = Housekeeping::default();
     for job in &JOBS {
@@ -209,17 +262,46 @@ impl Job {
     }
 }
 
+/// Moves stored times that are ahead of the clock back: it was set back since, in a way that no process could measure.
+async fn move_back(services: &Services) -> Result<usize> {
+    let store = &services.store;
+    let mut done = unit::write(store, &nobody(), |tx| set_clocks::move_back(tx)).await?;
+    loop {
+        let found = store.read(&nobody(), |tx| outbox::list_waiting_too_long(tx, rows(MAILS))).await?;
+        if found.is_empty() {
+            break;
+        }
+        done += found.len();
+        unit::write(store, &nobody(), move |tx| outbox::make_due(tx, &found)).await?;
+    }
+    loop {
+        let step =
+            unit::write_large(store, &nobody(), |tx| idempotency::move_back(tx, rows(ANSWERS))).await?;
+        done += step;
+        if step < ANSWERS {
+            break;
+        }
+    }
+    if done > 0 {
+        tracing::warn!(
+            count = done,
+            "stored times were ahead of the clock, which was set back: they count as now"
+        );
+    }
+    Ok(done)
+}
+
 /// Overwrites messages whose password has expired, and removes old rows without a message.
 async fn clear_outbox(services: &Services) -> Result<usize> {
     let mut done = 0;
     loop {
         // Read outside of the writer: this is a scan.
-        let found = services.store.read(&nobody(), |tx| outbox::list_leftovers(tx, rows(LETTERS))).await?;
+        let found = services.store.read(&nobody(), |tx| outbox::list_unneeded(tx, rows(MAILS))).await?;
         let count = found.len();
         if count > 0 {
             done += unit::write(&services.store, &nobody(), move |tx| outbox::clear(tx, &found)).await?;
         }
-        if count < LETTERS {
+        if count < MAILS {
             return Ok(done);
         }
     }
@@ -268,7 +350,7 @@ fn purge_events(tx: &mut Tx<'_>, limit: i64) -> Result<Step> {
 /// Of the store.
 pub async fn scrub(services: &Services) -> Result<bool> {
     let is_rewritten =
-        unit::write_large(&services.store, &nobody(), |tx| outbox::rewrite(tx, rows(LETTERS))).await?;
+        unit::write_large(&services.store, &nobody(), |tx| outbox::rewrite(tx, rows(MAILS))).await?;
     // Unconditionally: most traces are in the log.
     Ok(services.store.empty_log().await? && is_rewritten)
 }

@@ -77,7 +77,7 @@ impl Server {
 
     /// The mailed passwords.
     fn passwords(&self) -> Vec<String> {
-        self.memory.sent().iter().map(|e| password(&e.email.what)).collect()
+        self.memory.sent().iter().map(|e| password(&e.content)).collect()
     }
 
     /// Rows of the outbox, read directly: (letter, attempts).
@@ -180,7 +180,7 @@ async fn a_delivered_message_is_removed() {
     assert_eq!(done, Delivered { delivered: 2, ..Delivered::default() });
     assert_eq!(server.outbox(), []);
     let sent = server.memory.sent();
-    assert_eq!((sent.len(), sent[0].email.to.address.as_str()), (2, "ada@example.org"));
+    assert_eq!((sent.len(), sent[0].to.address.as_str()), (2, "ada@example.org"));
     assert_eq!(sent[0].created_at, START);
     assert_eq!(server.deliver().await, Delivered::default());
 }
@@ -201,8 +201,10 @@ async fn a_batch_that_runs_out_of_time_leaves_the_rest_for_the_next() {
     let server = Server::start().await;
     server.create("ada").await;
     server.create("bob").await;
-    let sent = send_due(&server.services, &server.mailer, Duration::ZERO).await.unwrap();
-    let none = mark(&server.services, &sent).await.unwrap();
+    let (none, stop) = (Duration::ZERO, tenantry_mail::Stop::default());
+    let mut sending = begin(&server.services, &server.mailer, none, &stop).await.unwrap();
+    sending.wait().await;
+    let none = mark(&server.services, &sending.into_sent()).await.unwrap();
     assert_eq!(none, Delivered { untried: 2, is_full: true, ..Delivered::default() });
     let untouched = server.outbox();
     assert!(untouched.iter().all(|(letter, attempts)| letter.is_some() && *attempts == 0));
@@ -270,7 +272,7 @@ async fn twenty_failures_make_a_dead_letter() {
     let (letter, attempts) = server.outbox().remove(0);
     let letter = letter.unwrap();
     let email: tenantry_mail::Email = serde_json::from_str(&letter).unwrap();
-    let secret = password(&email.what);
+    let secret = password(&email.content);
     assert_eq!((attempts, letter.contains(&secret)), (19, true));
 
     assert_eq!(server.deliver().await, Delivered { dead_letters: 1, ..Delivered::default() });
@@ -333,7 +335,7 @@ async fn a_message_withdrawn_during_delivery_stays_withdrawn() {
     let server = Server::start().await;
     let ada = server.create("ada").await;
     let due = server.services.store.read(&nobody(), |tx| outbox::list_due(tx, 9)).await.unwrap();
-    let mut entry = due[0].entry;
+    let mut entry = due[0].0;
     reset(&server.services, ada.user_id).await;
     let failed = outbox::DeliveryOutcome::Failed { refused: false };
     unit::write(&server.services.store, &nobody(), move |tx| outbox::settle(tx, &[(entry, failed)]))
@@ -358,7 +360,7 @@ async fn a_crash_before_the_outcome_is_stored_rewrites_the_same_file() {
     server.create("ada").await;
     // Delivered, but the outcome was not stored.
     let mut due = server.services.store.read(&nobody(), |tx| outbox::list_due(tx, 9)).await.unwrap();
-    let outbox::Content::Mail(email) = due.remove(0).content else { panic!() };
+    let email = due.remove(0).1.unwrap();
     server.mailer.send(&email).unwrap();
     let files = || -> Vec<_> {
         let entries = std::fs::read_dir(&files_in).unwrap().map(|e| e.unwrap().path());
@@ -565,6 +567,23 @@ async fn the_worker_starts_with_a_scrub() {
     assert_eq!(server.found_in_files(&passwords), (0, 1));
     let worker = Worker::start(server.services.clone(), server.mailer.clone()).unwrap();
     eventually(|| server.found_in_files(&passwords) == (0, 0)).await;
+    worker.stop();
+}
+
+/// A relay may take minutes for each response.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn housekeeping_goes_on_while_a_mail_is_being_sent() {
+    let server = Server::start().await;
+    // Expired: only the housekeeping, or the end of the batch, overwrites it.
+    server.create("ada").await;
+    server.clock.advance(DAY);
+    server.memory.hold(true);
+    server.create("bob").await;
+    let worker = Worker::start(server.services.clone(), server.mailer.clone()).unwrap();
+    eventually(|| server.memory.waiting() == 1 && server.outbox()[0].0.is_none()).await;
+    assert!(server.outbox()[1].0.is_some() && server.memory.sent().is_empty());
+    server.memory.hold(false);
+    eventually(|| server.memory.sent().len() == 1 && server.outbox() == [(None, 0)]).await;
     worker.stop();
 }
 

@@ -7,6 +7,8 @@ pub(crate) mod checks;
 pub(crate) mod client;
 /// Imports and exports.
 pub(crate) mod import;
+/// Keys that sign ID tokens.
+pub(crate) mod key;
 /// Operator tokens.
 pub(crate) mod operator;
 /// Partners.
@@ -19,6 +21,7 @@ use serde_json::Value;
 
 use crate::cli::operations::client::ClientOperation;
 use crate::cli::operations::import::ImportOperation;
+use crate::cli::operations::key::KeyOperation;
 use crate::cli::operations::operator::OperatorOperation;
 use crate::cli::operations::partner::PartnerOperation;
 use crate::cli::operations::user::UserOperation;
@@ -38,6 +41,8 @@ pub enum Operation {
     Client(ClientOperation),
     /// On the operators' tokens.
     Operator(OperatorOperation),
+    /// On the keys that sign ID tokens.
+    Key(KeyOperation),
     /// On many users at a time.
     Import(ImportOperation),
 }
@@ -53,6 +58,7 @@ impl Operation {
             Self::User(operation) => operation.run(services, by).await,
             Self::Client(operation) => operation.run(services, by).await,
             Self::Operator(operation) => operation.run(services, by).await,
+            Self::Key(operation) => operation.run(services, by).await,
             Self::Import(operation) => operation.run(services, by).await,
         }
     }

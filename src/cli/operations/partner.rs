@@ -72,7 +72,7 @@ impl PartnerOperation {
                 let mut shape = shape(&created.partner);
                 put(&mut shape, "adminUserId", json!(created.admin.user_id));
                 put(&mut shape, "adminUsername", json!(created.admin.username));
-                tell_password(&mut shape, created.password);
+                add_password(&mut shape, created.password);
                 Ok(shape)
             }
             Self::List { after } => {
@@ -109,8 +109,8 @@ async fn update(services: &Services, by: Operator, pid: PartnerId, change: Partn
     Ok(shape(&partner))
 }
 
-/// Adds a password that is told, or says that it is on its way.
-pub(crate) fn tell_password(shape: &mut Value, password: Option<String>) {
+/// Adds a returned password, or says that it is being mailed.
+pub(crate) fn add_password(shape: &mut Value, password: Option<String>) {
     match password {
         Some(password) => put(shape, "password", Value::from(password)),
         // With no server running, the outbox is delivered by the next one.

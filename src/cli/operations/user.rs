@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use crate::cli::args::UserRef;
 use crate::cli::operations::checks::{Checks, Described, PAGE};
-use crate::cli::operations::partner::tell_password;
+use crate::cli::operations::partner::add_password;
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, Status, User, UserId};
+use tenantry_core::search_terms::SearchTerm;
 use tenantry_core::user_fields::{self, UserField};
-use tenantry_core::values;
 use tenantry_domain::services::Services;
 use tenantry_domain::users::{self, UserChange};
 use tenantry_domain::{partners, password_changes, unit};
@@ -119,8 +119,8 @@ async fn list(
     after: Option<UserId>,
 ) -> Result<Value> {
     let mut checks = Checks::default();
-    let term = checks.see("--search", values::search_term(search.as_deref().unwrap_or_default()));
-    let term = Some(checks.finish(term)?).filter(|term| !term.is_empty());
+    let term = checks.see("--search", SearchTerm::parse(search.as_deref().unwrap_or_default()));
+    let term = checks.finish(term)?.and_then(|term| term.without_accents());
     let admin = by.as_admin_of(pid);
     let found = services
         .store
@@ -138,36 +138,40 @@ async fn create(
     by: Operator,
     pid: PartnerId,
     new: Described<'_>,
-    tell: bool,
+    returns_password: bool,
 ) -> Result<Value> {
     let mut checks = Checks::default();
     let new = new.check(&mut checks, ["--username", "--email", "--first-name", "--last-name"]);
     let (new, admin) = (checks.finish(new)?, by.as_admin_of(pid));
     let (user, password) = unit::write(&services.store, &admin, move |tx| {
         partners::require_own(tx)?;
-        if tell { users::create_and_tell(tx, &new) } else { Ok((users::create(tx, &new)?, None)) }
+        if returns_password {
+            users::create_and_return_password(tx, &new)
+        } else {
+            Ok((users::create(tx, &new)?, None))
+        }
     })
     .await?;
     let mut shape = shape(&user);
     // A user who may not log in gets the password by mail when the status first becomes ACTIVE (B16).
     if user.status == Status::Active {
-        tell_password(&mut shape, password);
+        add_password(&mut shape, password);
     }
     Ok(shape)
 }
 
-async fn reset(services: &Services, by: Operator, user: UserRef, tell: bool) -> Result<Value> {
+async fn reset(services: &Services, by: Operator, user: UserRef, returns_password: bool) -> Result<Value> {
     let (admin, user_id) = locate(services, by, user).await?;
     let password = unit::write(&services.store, &admin, move |tx| {
-        if tell {
-            password_changes::reset_and_tell(tx, user_id).map(Some)
+        if returns_password {
+            password_changes::reset_and_return_password(tx, user_id).map(Some)
         } else {
             password_changes::reset(tx, user_id).map(|()| None)
         }
     })
     .await?;
     let mut shape = json!({ "userId": user_id });
-    tell_password(&mut shape, password);
+    add_password(&mut shape, password);
     Ok(shape)
 }
 

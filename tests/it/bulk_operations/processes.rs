@@ -76,7 +76,7 @@ async fn a_process_that_has_lost_an_operation_does_no_step_of_it() {
             "CREATE TRIGGER other AFTER INSERT ON bulk_operations BEGIN UPDATE bulk_operations SET owner = 'other'; END",
         );
     }
-    let answer = admin.post(DELETE, &json!(named(&t, "seed"))).await.expect(503);
-    assert!(answer.text.contains("is carried out by another process"), "{}", answer.text);
+    let response = admin.post(DELETE, &json!(named(&t, "seed"))).await.expect(503);
+    assert!(response.text.contains("is carried out by another process"), "{}", response.text);
     assert_eq!((count(&t, "users"), pending(&t)), (5_002, MANY));
 }

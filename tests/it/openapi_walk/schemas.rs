@@ -178,7 +178,7 @@ impl Schemas {
     fn texts(&self, schema: &Value) -> Vec<(String, Value)> {
         let mut all = vec![(String::from("no such value"), json!("no-such-value"))];
         let pattern = schema.get("pattern").map(|pattern| &self.patterns[pattern.as_str().unwrap()]);
-        let is_email = schema.get("format") == Some(&json!("email"));
+        let is_email = schema.get("format") == Some(&json!("idn-email"));
         let of_length = |length: usize| match length {
             // A local part has at most 64 characters, a label of a host 63.
             _ if is_email && length > 12 => {
@@ -250,7 +250,9 @@ fn has_format(format: &str, text: &str) -> bool {
             let shape = |c: char| if c.is_ascii_digit() { '0' } else { c };
             text.chars().map(shape).collect::<String>() == "0000-00-00T00:00:00.000Z"
         }
-        "email" => text.split_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty()),
+        "idn-email" => {
+            text.split_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty())
+        }
         "uri-reference" => text.starts_with('/'),
         "int32" | "int64" => true,
         other => panic!("there is no format {other}"),

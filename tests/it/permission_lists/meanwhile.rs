@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use tenantry_core::model::{GroupId, ObjectId, ObjectPermissions, PartnerId, UserId};
-use tenantry_domain::once::{self, Keepable};
+use tenantry_domain::idempotency::{self, Storable};
 use tenantry_domain::permission_lists::{self, Replacement};
 use tenantry_domain::unit::{Done, WriteOptions};
 use tenantry_domain::{groups, unit};
@@ -196,12 +196,12 @@ async fn too_many_large_lists_of_a_partner_get_retry_after() {
     held.end(&t.app.store).await;
     let mut refused = 0;
     for put in puts {
-        let answer = put.await.unwrap();
-        if answer.status == 503 {
-            assert_eq!(answer.header("retry-after"), "5");
+        let response = put.await.unwrap();
+        if response.status == 503 {
+            assert_eq!(response.header("retry-after"), "5");
             refused += 1;
         } else {
-            answer.expect(200);
+            response.expect(200);
         }
     }
     assert_eq!(refused, 1);
@@ -267,7 +267,7 @@ async fn nothing_is_staged_beside_a_server_of_an_earlier_version() {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Text(String);
 
-impl Keepable for Text {
+impl Storable for Text {
     fn length(&self) -> usize {
         self.0.len()
     }
@@ -292,8 +292,8 @@ async fn a_stored_response_is_written_with_the_switch() {
         permissions: vec![String::from("READ")],
     };
     let new = Replacement { group_id: GroupId(group), list: Arc::new((0..LARGE).map(entry).collect()) };
-    let replace = async |answer: &str| {
-        let request = once::IdempotentRequest {
+    let replace = async |response: &str| {
+        let request = idempotency::IdempotentRequest {
             pid: PartnerId(1),
             caller: "operator",
             method: "PUT",
@@ -302,10 +302,10 @@ async fn a_stored_response_is_written_with_the_switch() {
             key: "k",
             body: b"[]",
         };
-        let once = Some(t.app.under_way.claim(request).await.unwrap());
-        let options = WriteOptions { once, ..WriteOptions::default() };
-        let answer = Text(answer.to_owned());
-        permission_lists::replace(&t.app.store, &t.app.large_units, &by, options, new.clone(), answer).await
+        let key = Some(t.app.keys_in_use.acquire(request).await.unwrap());
+        let options = WriteOptions { idempotency_key: key, ..WriteOptions::default() };
+        let response = Text(response.to_owned());
+        permission_lists::replace(&t.app.store, &t.app.large_units, &by, options, new.clone(), response).await
     };
     let kept = || t.ask_sql("SELECT count(*) FROM kept_answers")[0][0].clone();
     let first = replace("first");
@@ -321,7 +321,7 @@ async fn a_stored_response_is_written_with_the_switch() {
     assert!(matches!(first.unwrap(), Done::Now(Text(text)) if text == "first"));
     admin.put(&path(group), &json!([])).await.expect(200);
     // Sent again it is not done again.
-    assert!(matches!(replace("second").await.unwrap(), Done::Before(Text(text)) if text == "first"));
+    assert!(matches!(replace("second").await.unwrap(), Done::Replayed(Text(text)) if text == "first"));
     assert_eq!(admin.get(&path(group)).await.expect(200).body, json!([]));
     assert_settled(&t);
 }

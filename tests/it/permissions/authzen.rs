@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{EVALUATION, entry, give, question, user_in};
 use crate::fixtures::with;
-use crate::harness::{Answer, T};
+use crate::harness::{T, TestResponse};
 
 #[tokio::test]
 async fn c_authzen_batches() {
@@ -27,8 +27,8 @@ async fn c_authzen_batches() {
         "evaluations": [item(1), item(2), item(3)],
     });
     let ask = async |body: Value| admin.post("/access/v1/evaluations", &body).await;
-    let decisions = |answer: &Answer| -> Vec<bool> {
-        answer.body["evaluations"]
+    let decisions = |response: &TestResponse| -> Vec<bool> {
+        response.body["evaluations"]
             .as_array()
             .unwrap()
             .iter()
@@ -41,9 +41,9 @@ async fn c_authzen_batches() {
         (json!({ "evaluations_semantic": "deny_on_first_deny" }), vec![true, false]),
         (json!({ "evaluations_semantic": "permit_on_first_permit" }), vec![true]),
     ] {
-        let answer = ask(with(&batch, json!({ "options": semantic }))).await.expect(200);
-        assert_eq!(decisions(&answer), expected, "{semantic}");
-        assert_eq!(answer.body.as_object().unwrap().len(), 1);
+        let response = ask(with(&batch, json!({ "options": semantic }))).await.expect(200);
+        assert_eq!(decisions(&response), expected, "{semantic}");
+        assert_eq!(response.body.as_object().unwrap().len(), 1);
     }
     // What an item has of its own counts before the top's.
     let own =
@@ -80,8 +80,8 @@ async fn c_authzen_batches() {
     assert_eq!(told, ["not-granted", "unknown-action", "unknown-resource-type", "not-granted"]);
     assert_eq!(decisions(&reasons), [false; 4]);
     let thousand: Vec<Value> = (0..1_000).map(item).collect();
-    let answer = ask(with(&batch, json!({ "evaluations": thousand }))).await.expect(200);
-    assert_eq!(decisions(&answer).iter().filter(|d| **d).count(), 2);
+    let response = ask(with(&batch, json!({ "evaluations": thousand }))).await.expect(200);
+    assert_eq!(decisions(&response).iter().filter(|d| **d).count(), 2);
     let more: Vec<Value> = (0..1_001).map(item).collect();
     for (change, faults) in [
         (json!({ "evaluations": more }), vec!["/evaluations too-many"]),

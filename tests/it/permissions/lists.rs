@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{EVALUATION, entry, give, nested, question, user_in, wildcards};
 use crate::fixtures::with;
-use crate::harness::{Answer, T, new_user};
+use crate::harness::{T, TestResponse, new_user};
 
 #[tokio::test]
 async fn c_effective_permissions_are_paged_and_explained() {
@@ -116,8 +116,9 @@ async fn c_holders_are_listed_with_the_reason() {
     let gone = with(&new_user("gone"), json!({ "groups": [top, wide], "status": "INACTIVE" }));
     admin.create_with(&gone).await;
     let holders = async |query: &str| admin.get(&format!("/api/v1/permissions/holders?{query}")).await;
-    let who =
-        |answer: &Answer| answer.list().iter().map(|row| row["userId"].as_i64().unwrap()).collect::<Vec<_>>();
+    let who = |response: &TestResponse| {
+        response.list().iter().map(|row| row["userId"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
     for (query, expected) in [
         ("objectType=SEGMENT&objectId=563&permission=READ", vec![ada, bob, eve]),
         ("objectType=SEGMENT&objectId=564&permission=READ", vec![bob, eve]),
@@ -126,14 +127,14 @@ async fn c_holders_are_listed_with_the_reason() {
         ("objectType=SEGMENT&objectId=1&permission=VIEW_ALL_SEGMENTS", vec![bob, eve]),
         ("objectType=TAGS&permission=VIEW_TAGS", vec![]),
     ] {
-        let answer = holders(query).await.expect(200);
+        let response = holders(query).await.expect(200);
         assert_eq!(
-            (who(&answer), &answer.body["total"]),
+            (who(&response), &response.body["total"]),
             (expected.clone(), &json!(expected.len())),
             "{query}"
         );
         // Each holder is told the same by an evaluation.
-        for row in answer.list() {
+        for row in response.list() {
             assert!(!row["sources"].as_array().unwrap().is_empty());
         }
         let first = holders(&format!("{query}&pageSize=1")).await.expect(200);
@@ -145,13 +146,13 @@ async fn c_holders_are_listed_with_the_reason() {
             assert_eq!(who(&holders(&format!("{query}&pageSize=1&page=1")).await.expect(200)), [expected[1]]);
         }
     }
-    let answer = holders("objectType=SEGMENT&objectId=563&permission=READ").await.expect(200);
+    let response = holders("objectType=SEGMENT&objectId=563&permission=READ").await.expect(200);
     assert_eq!(
-        answer.list()[0],
+        response.list()[0],
         json!({ "userId": ada, "username": "ada", "sources": [{ "groupId": top, "groupName": "Top",
             "path": [{ "groupId": low, "name": "Low" }, { "groupId": top, "name": "Top" }], "wildcard": null, "objectId": 563, "setting": null }] })
     );
-    assert_eq!(answer.list()[1]["sources"].as_array().unwrap().len(), 2);
+    assert_eq!(response.list()[1]["sources"].as_array().unwrap().len(), 2);
     for (query, fault) in [
         ("", "objectType required"),
         ("objectType=NONE&objectId=1&permission=READ", "objectType unknown-object-type"),
@@ -192,8 +193,9 @@ async fn c_more_holders_than_are_counted_are_walked_through() {
         assert_eq!(first.body["total"], total);
         assert_eq!(first.body.get("totalIsExact").is_none(), is_exact);
         let step = if is_exact { 2 } else { 1 };
-        let who =
-            |answer: &Answer| answer.list().iter().map(|r| r["userId"].as_i64().unwrap()).collect::<Vec<_>>();
+        let who = |response: &TestResponse| {
+            response.list().iter().map(|r| r["userId"].as_i64().unwrap()).collect::<Vec<_>>()
+        };
         let expected: Vec<i64> = (2..).step_by(step).take(15).collect();
         assert_eq!(who(&first), expected[..5]);
         let second = admin.get(first.header("link").split(['<', '>']).nth(1).unwrap()).await.expect(200);

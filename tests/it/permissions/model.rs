@@ -155,9 +155,9 @@ async fn compare(admin: &Person<'_>, graph: &Graph, built: &Built) {
             )
         })
         .collect();
-    let answer =
+    let response =
         admin.post("/access/v1/evaluations", &json!({ "evaluations": asked })).await.expect(200).body;
-    for ((user, o, a), told) in triples.iter().zip(answer["evaluations"].as_array().unwrap()) {
+    for ((user, o, a), told) in triples.iter().zip(response["evaluations"].as_array().unwrap()) {
         assert_eq!(
             told["decision"],
             graph.may(*user, *o, *a),
@@ -239,7 +239,7 @@ async fn c_an_evaluation_after_a_change_sees_it() {
     give(&admin, top, list.clone()).await.expect(200);
     let stop = std::sync::atomic::AtomicBool::new(false);
     let over = || stop.load(std::sync::atomic::Ordering::SeqCst);
-    // Others ask all the while: each gets an answer, one or the other, but what was never given is never granted.
+    // Others ask all the while: each gets a response, one or the other, but what was never given is never granted.
     let noise = async || {
         while !over() {
             may(&admin, user, "READ", &json!(1)).await;

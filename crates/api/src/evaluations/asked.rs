@@ -18,7 +18,7 @@ pub(super) enum Read<T> {
 
 /// A question, or what of it stands at the top of a batch.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct EvaluationRequest {
     pub(super) subject: Option<Read<Part>>,
     pub(super) action: Option<Read<Part>>,
     pub(super) resource: Option<Read<Part>>,
@@ -56,7 +56,7 @@ trait Members: Default {
     fn take<'de, A: MapAccess<'de>>(&mut self, name: &Member, members: &mut A) -> Result<(), A::Error>;
 }
 
-impl Members for Asked {
+impl Members for EvaluationRequest {
     fn take<'de, A: MapAccess<'de>>(&mut self, name: &Member, members: &mut A) -> Result<(), A::Error> {
         match name {
             Member::Subject => self.subject = Some(members.next_value()?),

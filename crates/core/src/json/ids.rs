@@ -4,7 +4,7 @@ use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 
 use crate::error::{Error, FieldError};
-use crate::json::{WHITE, integer, syntax, text};
+use crate::json::{WHITE, id, syntax, text};
 
 /// Maximum number of ids in a list (B15), not counting duplicates.
 pub const MAX_IDS: usize = 100_000;
@@ -70,7 +70,7 @@ impl<'de> Deserialize<'de> for Ids {
                 let mut index = 0;
                 // Elements are small values except in hostile lists, which are bounded by the body's size.
                 while let Some(value) = list.next_element::<Value>()? {
-                    match integer(&value, &(1..=i64::MAX)) {
+                    match id(&value) {
                         Ok(_) if ids.too_many => {}
                         Ok(id) => ids.good.push(id),
                         Err(error) if ids.bad.len() < MAX_LISTED => ids.bad.push((index, error)),

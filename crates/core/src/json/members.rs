@@ -68,7 +68,7 @@ pub trait Members {
         check: impl FnOnce(&str) -> Result<T, E>,
     ) -> Patch<T>;
 
-    /// An optional boolean, or one as a string (B4).
+    /// An optional boolean, or one as a string in any case of letters (B4).
     fn truth(&mut self, member: &Property) -> Option<bool>;
 
     /// An optional integer within `range`.
@@ -94,6 +94,9 @@ pub trait Members {
 
     /// A member that only responses have; see [`Fields::response_only`].
     fn response_only(&mut self, name: &'static str, expected: Option<Value>);
+
+    /// A member that only responses have; see [`Fields::ignored`].
+    fn ignored(&mut self, name: &'static str);
 
     /// Whether the body has the member, requested or not.
     fn has(&self, name: &str) -> bool;
@@ -159,6 +162,10 @@ impl Members for Fields {
 
     fn response_only(&mut self, name: &'static str, expected: Option<Value>) {
         Self::response_only(self, name, expected);
+    }
+
+    fn ignored(&mut self, name: &'static str) {
+        Self::ignored(self, name);
     }
 
     fn has(&self, name: &str) -> bool {
@@ -311,6 +318,11 @@ impl Members for Shape {
 
     fn response_only(&mut self, name: &'static str, _: Option<Value>) {
         let about = "Set by the server: omit it, or send it back as it was read.";
+        self.properties.insert(name.to_owned(), json!({ "readOnly": true, "description": about }));
+    }
+
+    fn ignored(&mut self, name: &'static str) {
+        let about = "Set by the server: ignored.";
         self.properties.insert(name.to_owned(), json!({ "readOnly": true, "description": about }));
     }
 

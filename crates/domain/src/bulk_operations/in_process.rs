@@ -52,7 +52,7 @@ impl Running {
     ///
     /// # Errors
     /// Of the store.
-    pub(super) async fn try_turn(&self, store: &Store, pid: PartnerId) -> Result<Option<LargeUnit>> {
+    pub(super) async fn try_begin(&self, store: &Store, pid: PartnerId) -> Result<Option<LargeUnit>> {
         self.0.units.try_begin(store, pid).await
     }
 
@@ -60,7 +60,7 @@ impl Running {
     ///
     /// # Errors
     /// Unavailable if one takes too long, or too many are waiting.
-    pub(super) async fn turn(&self, store: &Store, pid: PartnerId) -> Result<LargeUnit> {
+    pub(super) async fn begin(&self, store: &Store, pid: PartnerId) -> Result<LargeUnit> {
         self.0.units.begin(store, pid).await
     }
 

@@ -11,20 +11,21 @@ use crate::bulk_changes::BulkChange;
 use crate::bulk_operations::in_process::Counted;
 use crate::bulk_operations::steps::{self, Stepped};
 use crate::bulk_operations::{Plan, check_again, stored};
+use crate::idempotency::StoredResponse;
 use crate::large_units::LargeUnit;
-use crate::once::StoredResponse;
 use crate::services::Services;
 use crate::unit::{self, Done, WriteOptions};
 use tenantry_core::clock::{Millis, SECOND};
 use tenantry_core::error::{Error, Result, TokenError};
 use tenantry_core::model::PartnerId;
 use tenantry_store::access::{Admin, Scope, nobody, system_within};
+use tenantry_store::engine::pace::{StepCost, StepLimits};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::bulk_operations::{BulkRecord, IdState};
 use tenantry_store::tables::partners;
 
 /// The lease of an operation, renewed by each step, if several processes share a database.
-pub(super) const LEASE: Millis = 30 * SECOND;
+pub(crate) const LEASE: Millis = 30 * SECOND;
 
 /// How often a failed step is retried, with increasing pauses, before the operation is left to [`attend`] and its
 /// client gets an error.
@@ -61,7 +62,7 @@ pub(super) async fn begin(
     services: Services,
     by: Admin,
     options: Arc<WriteOptions>,
-    turn: LargeUnit,
+    unit: LargeUnit,
     plan: Plan,
 ) -> Result<Done<StoredResponse>> {
     let record = record(&services, &by, &options, &plan)?;
@@ -69,8 +70,8 @@ pub(super) async fn begin(
     let (entry, plan) = (record.clone(), Arc::new(plan));
     let before = unit::begin::<_, StoredResponse, _>(&services.store, &by, &options, move |tx| {
         if matches!(plan.change, BulkChange::DeleteGroup | BulkChange::DeleteGroups) {
-            // A unit that nests a group in one of them claims it as well, and finds that it is being deleted.
-            partners::claim(tx)?;
+            // A unit that nests a group in one of them locks it as well, and finds that it is being deleted.
+            partners::lock_row(tx)?;
         }
         check_again(tx, &plan.change, &plan.ids)?;
         write_down(tx, &entry, &plan.ids)
@@ -78,12 +79,12 @@ pub(super) async fn begin(
     match before.await {
         Ok(None) => {}
         other => {
-            turn.end(&services.store).await;
-            return other.map(|before| Done::Before(before.unwrap_or_default()));
+            unit.end(&services.store).await;
+            return other.map(|before| Done::Replayed(before.unwrap_or_default()));
         }
     }
-    let done = carry_out(&services, &turn, &record).await;
-    turn.end(&services.store).await;
+    let done = carry_out(&services, &unit, &record).await;
+    unit.end(&services.store).await;
     // Requests with the same key wait while it is in progress.
     drop((counted, options));
     done.map(Done::Now)
@@ -93,7 +94,7 @@ pub(super) async fn begin(
 pub(super) async fn begin_with<S, F>(
     services: Services,
     by: S,
-    turn: LargeUnit,
+    unit: LargeUnit,
     change: BulkChange,
     first: F,
 ) -> Result<()>
@@ -109,11 +110,11 @@ where
         write_down(tx, &entry, &[])
     });
     if let Err(error) = begun.await {
-        turn.end(&services.store).await;
+        unit.end(&services.store).await;
         return Err(error);
     }
-    let done = carry_out(&services, &turn, &record).await;
-    turn.end(&services.store).await;
+    let done = carry_out(&services, &unit, &record).await;
+    unit.end(&services.store).await;
     drop(counted);
     done.map(drop)
 }
@@ -128,14 +129,14 @@ fn record(services: &Services, by: &impl Scope, options: &WriteOptions, plan: &P
         total: super::number(plan.ids.len()),
         changed: 0,
         kept: String::from("[]"),
-        key_hash: options.once.as_ref().map(|claim| claim.key_hash().to_owned()),
+        key_hash: options.idempotency_key.as_ref().map(|key| key.key_hash().to_owned()),
         owner: services.bulk.owner(),
         lease_until: 0,
     })
 }
 
 fn write_down(tx: &mut Tx<'_>, entry: &BulkRecord, ids: &[i64]) -> Result<()> {
-    let entry = BulkRecord { lease_until: tx.now() + LEASE, ..entry.clone() };
+    let entry = BulkRecord { lease_until: tx.steady() + LEASE, ..entry.clone() };
     if !stored::insert(tx, &entry)? {
         return Err(busy());
     }
@@ -143,17 +144,18 @@ fn write_down(tx: &mut Tx<'_>, entry: &BulkRecord, ids: &[i64]) -> Result<()> {
 }
 
 /// Executes steps until the end.
-async fn carry_out(services: &Services, turn: &LargeUnit, record: &BulkRecord) -> Result<StoredResponse> {
-    let pid = turn.pid();
+async fn carry_out(services: &Services, unit: &LargeUnit, record: &BulkRecord) -> Result<StoredResponse> {
+    let pid = unit.pid();
     let by = Admin::of_bulk_operation(pid, &record.actor)
         .ok_or_else(|| Error::internal("the entry of a bulk operation has no actor"))?;
+    let cost = Arc::new(StepCost::new(StepLimits::BULK_OPERATION));
     let mut failed = 0;
     loop {
         if services.bulk.is_stopping() {
             release(services, pid, record).await;
             return Err(goes_on());
         }
-        match step(services, turn, &by, record).await {
+        match step(services, unit, &by, record, &cost).await {
             Ok(Stepped::More) => failed = 0,
             Ok(Stepped::Ended(response)) => return Ok(response),
             Ok(Stepped::TakenOver) => return Err(taken_over()),
@@ -172,9 +174,15 @@ async fn carry_out(services: &Services, turn: &LargeUnit, record: &BulkRecord) -
     }
 }
 
-async fn step(services: &Services, turn: &LargeUnit, by: &Admin, record: &BulkRecord) -> Result<Stepped> {
+async fn step(
+    services: &Services,
+    unit: &LargeUnit,
+    by: &Admin,
+    record: &BulkRecord,
+    cost: &Arc<StepCost>,
+) -> Result<Stepped> {
     let (id, owner) = (record.operation_id.clone(), services.bulk.owner());
-    turn.step(&services.store, by, move |tx| steps::step(tx, &id, &owner)).await
+    unit.paced_step(&services.store, by, cost, move |tx, pace| steps::step(tx, pace, &id, &owner)).await
 }
 
 /// Lets another process continue before the lease expires.
@@ -204,28 +212,28 @@ pub async fn take_up(services: &Services) -> Result<Vec<JoinHandle<Result<Stored
             continue;
         }
         // If one process has the database, an entry that it does not know is of a dead process.
-        if services.store.is_shared() && found.lease_until > services.clock.now() {
+        if services.store.is_shared() && found.lease_until > services.clock.read().steady {
             continue;
         }
         // A task of this process, or another process, carries it out.
-        let Some(turn) = services.bulk.try_turn(&services.store, pid).await? else { continue };
+        let Some(unit) = services.bulk.try_begin(&services.store, pid).await? else { continue };
         let counted = Counted::of(&services.bulk, &found.operation_id);
         let (owner, entry) = (services.bulk.owner(), found.clone());
         let is_taken = unit::write(&services.store, &by, move |tx| {
-            let until = tx.now() + LEASE;
+            let until = tx.steady() + LEASE;
             stored::take_over(tx, &entry, &owner, until)
         })
         .await;
         if !matches!(is_taken, Ok(true)) {
-            turn.end(&services.store).await;
+            unit.end(&services.store).await;
             is_taken?;
             continue;
         }
         tracing::info!(%pid, ids = found.total, "an interrupted bulk operation resumes");
         let services = services.clone();
         tasks.push(tokio::spawn(async move {
-            let done = carry_out(&services, &turn, &found).await;
-            turn.end(&services.store).await;
+            let done = carry_out(&services, &unit, &found).await;
+            unit.end(&services.store).await;
             drop(counted);
             done
         }));

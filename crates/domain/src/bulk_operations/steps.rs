@@ -3,14 +3,14 @@
 
 use crate::bulk_changes::{BulkChange, parse};
 use crate::bulk_operations::running::LEASE;
-use crate::bulk_operations::{KeptRow, WHOLE, number, response};
+use crate::bulk_operations::{ATOMIC, UnchangedRow, number, response};
 use crate::erasures::Extent;
-use crate::once::{self, StoredResponse};
+use crate::idempotency::{self, StoredResponse};
 use crate::{groups, memberships, partners, users};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{Group, GroupId, UserId};
 use tenantry_store::access::Admin;
-use tenantry_store::engine::pace::{Pace, StepLimits};
+use tenantry_store::engine::pace::Pace;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::bulk_operations as stored;
 use tenantry_store::tables::bulk_operations::{BulkRecord, IdState};
@@ -33,12 +33,17 @@ pub(super) enum Stepped {
 }
 
 /// Executes a step if this process still owns the operation.
-pub(super) fn step(tx: &mut Tx<'_, Admin>, operation_id: &str, owner: &str) -> Result<Stepped> {
-    let lease_until = tx.now() + LEASE;
+pub(super) fn step(
+    tx: &mut Tx<'_, Admin>,
+    pace: &mut Pace,
+    operation_id: &str,
+    owner: &str,
+) -> Result<Stepped> {
+    let lease_until = tx.steady() + LEASE;
     let Some(record) = stored::hold(tx, operation_id, owner, lease_until)? else {
         return Ok(if stored::find(tx)?.is_some() { Stepped::TakenOver } else { Stepped::Gone });
     };
-    let mut step = Step::of(&record)?;
+    let mut step = Step::of(&record, pace)?;
     if matches!(step.change, BulkChange::DeletePartner | BulkChange::RevokeClient(_)) {
         return step.delete_rows(tx);
     }
@@ -63,40 +68,33 @@ pub(super) fn step(tx: &mut Tx<'_, Admin>, operation_id: &str, owner: &str) -> R
     let response = response(&step.change, record.total, step.changed, &step.kept)?;
     if let Some(key_hash) = &record.key_hash {
         let pid = tx.pid();
-        once::keep_at(tx, pid, key_hash, &response)?;
+        idempotency::store_at(tx, pid, key_hash, &response)?;
     }
     stored::delete(tx)?;
     Ok(Stepped::Ended(response))
 }
 
-struct Step {
+struct Step<'p> {
     change: BulkChange,
     changed: i64,
-    kept: Vec<KeptRow>,
+    kept: Vec<UnchangedRow>,
     /// The groups of deleted users.
     gone: Vec<Vec<GroupId>>,
-    pace: Pace,
+    pace: &'p mut Pace,
     is_over: bool,
 }
 
-impl Step {
-    fn of(record: &BulkRecord) -> Result<Self> {
+impl<'p> Step<'p> {
+    fn of(record: &BulkRecord, pace: &'p mut Pace) -> Result<Self> {
         let kept = serde_json::from_str(&record.kept)
             .map_err(|_| Error::internal("the entry of a bulk operation cannot be parsed"))?;
         let (change, changed) = (parse(record)?, record.changed);
-        Ok(Self {
-            change,
-            changed,
-            kept,
-            gone: Vec::new(),
-            pace: Pace::start(StepLimits::BULK_OPERATION),
-            is_over: false,
-        })
+        Ok(Self { change, changed, kept, gone: Vec::new(), pace, is_over: false })
     }
 
     fn count(&mut self, tx: &Tx<'_>, rows: usize) {
         self.pace.add(rows);
-        self.is_over |= tx.is_step_over(&self.pace);
+        self.is_over |= tx.is_step_over(self.pace);
     }
 
     /// Changes some of these. Returns how many of the first are done.
@@ -156,13 +154,13 @@ impl Step {
     }
 
     fn keep_user(&mut self, id: i64) {
-        self.kept.push(KeptRow { user_id: Some(id), group_id: None, code: String::from("last-admin") });
+        self.kept.push(UnchangedRow { user_id: Some(id), group_id: None, code: String::from("last-admin") });
     }
 
     /// Removes some members of a group that is being deleted; when few are left, deletes the group. Returns whether it
     /// is done.
     fn delete_group(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<bool> {
-        stored_groups::claim(tx, id)?;
+        stored_groups::lock_row(tx, id)?;
         let Some(group) = stored_groups::find_head(tx, id)? else {
             self.count(tx, 1);
             return Ok(true);
@@ -171,11 +169,11 @@ impl Step {
             stored::take_left(tx)?;
             stored::delete_permissions(tx)?;
             let code = String::from("group-has-children");
-            self.kept.push(KeptRow { user_id: None, group_id: Some(id.0), code });
+            self.kept.push(UnchangedRow { user_id: None, group_id: Some(id.0), code });
             self.count(tx, 1);
             return Ok(true);
         }
-        let limit = number(WHOLE / 10);
+        let limit = number(ATOMIC / 10);
         let members = stored_memberships::members_after(tx, id, UserId(0), limit)?;
         if number(members.len()) == limit {
             let ids: Vec<i64> = members.into_iter().map(|user| user.0).collect();

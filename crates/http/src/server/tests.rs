@@ -1,3 +1,5 @@
+mod close_delimited_tests;
+
 use crate::server::*;
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -10,6 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::guard::Guard;
 use crate::incoming::{BRIEF, StreamedBody, body_problem, read_body};
 use crate::json_body::JsonBody;
 use crate::observe::{Metrics, Observe};
@@ -102,12 +105,12 @@ impl Server {
 async fn rest(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
     let end = timeout(TIMEOUT, stream.read_to_end(&mut text)).await.expect("the server must close");
-    // A server that closes on what it has not read resets the connection, after its answer.
+    // A server that closes on what it has not read resets the connection, after its response.
     assert!(end.is_ok() || !text.is_empty(), "{end:?}");
     String::from_utf8(text).unwrap()
 }
 
-/// Reads one answer whose body is `ends`, without closing.
+/// Reads one response whose body is `ends`, without closing.
 async fn until(stream: &mut TcpStream, ends: &str) -> String {
     let mut text = String::new();
     while !text.ends_with(ends) {
@@ -194,7 +197,7 @@ impl hyper::body::Body for Slow {
 #[tokio::test]
 async fn an_observed_router_is_served() {
     let metrics = Arc::new(Metrics::new(&PrometheusBuilder::new().build_recorder()));
-    let observed = Observe::new(router(), Arc::clone(&metrics), &Random::seeded(1));
+    let observed = Observe::new(Guard::new(router()), Arc::clone(&metrics), &Random::seeded(1));
     let server = start(observed, bounds()).await;
     let text = server.get("/panics").await;
     assert!(text.starts_with("HTTP/1.1 500") && text.contains("x-request-id: "), "{text}");
@@ -203,10 +206,10 @@ async fn an_observed_router_is_served() {
 
 async fn start_observed(bounds: Bounds) -> Server {
     let metrics = Arc::new(Metrics::new(&PrometheusBuilder::new().build_recorder()));
-    start(Observe::new(router(), metrics, &Random::seeded(1)), bounds).await
+    start(Observe::new(Guard::new(router()), metrics, &Random::seeded(1)), bounds).await
 }
 
-/// What every answer has, be it the application's or the listener's own.
+/// What every response has, be it the application's or the listener's own.
 fn assert_secure(text: &str, request: &str) {
     for header in [
         "x-content-type-options: nosniff",
@@ -284,7 +287,7 @@ async fn answers_of_the_listener_itself_are_whole() {
     let text = server.exchange(large.as_bytes()).await;
     assert!(text.starts_with("HTTP/1.1 431 ") && text.contains("headers-too-large"), "{text}");
     assert_secure(&text, "a large head");
-    // Also behind a good request on the same connection, and what answers say is no answer of the listener.
+    // Also behind a good request on the same connection, and what answers say is no response of the listener.
     let two = "GET / HTTP/1.1\r\nhost: h\r\n\r\nnonsense\r\n\r\n";
     let text = server.exchange(two.as_bytes()).await;
     let (first, second) = text.split_once("hello").unwrap();

@@ -17,13 +17,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::access::TokenFacts;
-use crate::engine::tx::Stale;
+use crate::access::{BrowserFacts, TokenFacts};
+use crate::engine::tx::CacheKey;
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, User, UserId};
 
 /// Maximum number of cached tokens.
 const CALLERS: usize = 131_072;
+
+/// Maximum number of cached browser sessions.
+const BROWSERS: usize = 65_536;
 
 /// Maximum number of cached users, each in one representation.
 const USERS: usize = 16_384;
@@ -37,7 +40,7 @@ const SLOTS: usize = 16_384;
 /// Changes without notification (a login changes `lastLoginAt`) become visible in other processes after this time.
 const USER_LIFE: Duration = Duration::from_secs(1);
 
-/// SHA-256 of an access token.
+/// SHA-256 of an access token, or of the cookie of a browser session.
 pub type TokenHash = [u8; 32];
 
 /// A user as shown in responses: serialized once, not on each read, and one allocation instead of ten.
@@ -76,6 +79,7 @@ impl UserKey {
 /// The cached data.
 pub(crate) struct Cache {
     callers: quick_cache::sync::Cache<TokenHash, Entry<TokenFacts>>,
+    browsers: quick_cache::sync::Cache<TokenHash, Entry<BrowserFacts>>,
     users: quick_cache::sync::Cache<UserKey, Entry<ShownUser>>,
     read_once: ReadOnce,
     generations: Vec<AtomicU64>,
@@ -104,11 +108,21 @@ pub(crate) struct Filling {
     invalidations: u64,
 }
 
+/// Taken before a read whose result is kept elsewhere than in this cache: tells later whether the result is current.
+#[derive(Debug, Clone, Copy)]
+pub struct Freshness {
+    was_believed: bool,
+    epoch: u64,
+    slot: usize,
+    generation: u64,
+}
+
 impl Cache {
     /// A cache that is always valid, for the only process of a database; or one that needs a lease.
     pub(crate) fn new(is_alone: bool) -> Self {
         Self {
             callers: quick_cache::sync::Cache::new(CALLERS),
+            browsers: quick_cache::sync::Cache::new(BROWSERS),
             users: quick_cache::sync::Cache::new(USERS),
             read_once: ReadOnce((0..READ_ONCE).map(|_| AtomicU32::new(0)).collect()),
             generations: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
@@ -126,6 +140,11 @@ impl Cache {
         self.believed(self.callers.get(hash)?).map(|entry| entry.value)
     }
 
+    /// The cached facts of a browser session.
+    pub(crate) fn browser(&self, hash: &TokenHash) -> Option<Arc<BrowserFacts>> {
+        self.believed(self.browsers.get(hash)?).map(|entry| entry.value)
+    }
+
     /// The cached representation of a user.
     pub(crate) fn user(&self, key: UserKey) -> Option<Arc<ShownUser>> {
         let entry = self.believed(self.users.get(&key)?)?;
@@ -139,13 +158,15 @@ impl Cache {
 
     /// Stores the facts of a token.
     pub(crate) fn keep_caller(&self, filling: &Filling, hash: &TokenHash, facts: &Arc<TokenFacts>) {
-        let needs = [
-            facts.user_id.map_or(0, |id| slot(&Stale::User(facts.pid, id))),
-            slot(&Stale::Session(facts.pid, facts.session_id.clone())),
-            slot(&Stale::Partner(facts.pid)),
-        ];
-        if let Some(entry) = self.entry(filling, facts, needs) {
+        if let Some(entry) = self.entry(filling, facts, needs_of(facts)) {
             self.callers.insert(*hash, entry);
+        }
+    }
+
+    /// Stores the facts of a browser session.
+    pub(crate) fn keep_browser(&self, filling: &Filling, hash: &TokenHash, facts: &Arc<BrowserFacts>) {
+        if let Some(entry) = self.entry(filling, facts, needs_of(&facts.caller)) {
+            self.browsers.insert(*hash, entry);
         }
     }
 
@@ -155,8 +176,8 @@ impl Cache {
         if self.read_once.is_new(key) {
             return;
         }
-        let of_user = slot(&Stale::User(key.pid, key.user_id));
-        let needs = [of_user, of_user, slot(&Stale::Partner(key.pid))];
+        let of_user = slot(&CacheKey::User(key.pid, key.user_id));
+        let needs = [of_user, of_user, slot(&CacheKey::Partner(key.pid))];
         if let Some(entry) = self.entry(filling, user, needs) {
             self.users.insert(key, entry);
         }
@@ -181,21 +202,42 @@ impl Cache {
     }
 
     /// Invalidates what has changed. Called after COMMIT, before the response, and on notification by another process.
-    pub(crate) fn forget<'s>(&self, stale: impl IntoIterator<Item = &'s Stale>) {
-        let mut stale = stale.into_iter().peekable();
-        if stale.peek().is_none() {
+    pub(crate) fn invalidate<'s>(&self, keys: impl IntoIterator<Item = &'s CacheKey>) {
+        let mut keys = keys.into_iter().peekable();
+        if keys.peek().is_none() {
             return;
         }
         self.invalidations.fetch_add(1, Ordering::SeqCst);
-        for what in stale {
-            if let Some(generation) = self.generations.get(slot(what)) {
+        for what in keys {
+            if *what == CacheKey::All {
+                self.epoch.fetch_add(1, Ordering::SeqCst);
+            } else if let Some(generation) = self.generations.get(slot(what)) {
                 generation.fetch_add(1, Ordering::SeqCst);
             }
         }
     }
 
+    /// Must be called before the read.
+    pub(crate) fn freshness(&self, of: &CacheKey) -> Freshness {
+        let slot = slot(of);
+        Freshness {
+            was_believed: self.lease.holds(),
+            epoch: self.epoch.load(Ordering::SeqCst),
+            slot,
+            generation: self.generation(slot),
+        }
+    }
+
+    /// Whether nothing has been invalidated since that concerns it.
+    pub(crate) fn is_fresh(&self, freshness: &Freshness) -> bool {
+        freshness.was_believed
+            && freshness.epoch == self.epoch.load(Ordering::SeqCst)
+            && freshness.generation == self.generation(freshness.slot)
+            && self.lease.holds()
+    }
+
     /// Invalidates everything: it is unknown what was missed.
-    pub(crate) fn forget_all(&self) {
+    pub(crate) fn invalidate_all(&self) {
         self.invalidations.fetch_add(1, Ordering::SeqCst);
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }
@@ -254,7 +296,16 @@ impl Lease {
     }
 }
 
-fn slot(what: &Stale) -> usize {
+/// What the facts of a caller depend on.
+fn needs_of(facts: &TokenFacts) -> [usize; 3] {
+    [
+        facts.user_id.map_or(0, |id| slot(&CacheKey::User(facts.pid, id))),
+        slot(&CacheKey::Session(facts.pid, facts.session_id.clone())),
+        slot(&CacheKey::Partner(facts.pid)),
+    ]
+}
+
+fn slot(what: &CacheKey) -> usize {
     usize::try_from(hash(what) % SLOTS as u64).unwrap_or(0)
 }
 
@@ -278,9 +329,11 @@ mod tests {
             is_active: true,
             is_suspended: false,
             is_restricted: false,
+            scopes: tenantry_core::scopes::TokenScopes::ALL_API,
             issued_at: 0,
             expires_at: 1,
             noted: crate::access::LastUse::default(),
+            is_browser: false,
         })
     }
 
@@ -324,7 +377,7 @@ mod tests {
         assert_eq!(cache.user(other), None, "it was read once only");
         cache.keep_user(&cache.filling(), other, &other_shown);
         assert_eq!((cache.user(ada()), cache.user(other)), (Some(shown()), Some(other_shown)));
-        cache.forget([&Stale::User(PartnerId(1), UserId(5))]);
+        cache.invalidate([&CacheKey::User(PartnerId(1), UserId(5))]);
         assert_eq!((cache.user(ada()), cache.user(other)), (None, None));
     }
 
@@ -334,22 +387,25 @@ mod tests {
         let hash = [7; 32];
         cache.keep_user(&cache.filling(), ada(), &shown());
         assert!(cache.user(ada()).is_none(), "it was read once only");
-        for stale in [
-            Stale::User(PartnerId(1), UserId(5)),
-            Stale::Session(PartnerId(1), String::from("s")),
-            Stale::Partner(PartnerId(1)),
+        for key in [
+            CacheKey::User(PartnerId(1), UserId(5)),
+            CacheKey::Session(PartnerId(1), String::from("s")),
+            CacheKey::Partner(PartnerId(1)),
         ] {
             cache.keep_caller(&cache.filling(), &hash, &facts(5));
             cache.keep_user(&cache.filling(), ada(), &shown());
             assert_eq!(cache.caller(&hash).unwrap().user_id, Some(UserId(5)));
             assert_eq!(cache.user(ada()), Some(shown()));
-            cache.forget([&stale]);
+            cache.invalidate([&key]);
             assert!(cache.caller(&hash).is_none());
-            let is_session = matches!(stale, Stale::Session(..));
+            let is_session = matches!(key, CacheKey::Session(..));
             assert_eq!(cache.user(ada()).is_some(), is_session);
         }
         cache.keep_caller(&cache.filling(), &hash, &facts(5));
-        cache.forget_all();
+        cache.invalidate([&CacheKey::Partner(PartnerId(2)), &CacheKey::All]);
+        assert!(cache.caller(&hash).is_none());
+        cache.keep_caller(&cache.filling(), &hash, &facts(5));
+        cache.invalidate_all();
         assert!(cache.caller(&hash).is_none());
     }
 
@@ -358,17 +414,38 @@ mod tests {
         let cache = Cache::new(true);
         let hash = [8; 32];
         let filling = cache.filling();
-        cache.forget([&Stale::User(PartnerId(1), UserId(5))]);
+        cache.invalidate([&CacheKey::User(PartnerId(1), UserId(5))]);
         cache.keep_caller(&filling, &hash, &facts(5));
         assert!(cache.caller(&hash).is_none());
-        for forget_all in [true, false, true] {
+        for invalidate_all in [true, false, true] {
             let filling = cache.filling();
-            if forget_all {
-                cache.forget_all();
+            if invalidate_all {
+                cache.invalidate_all();
             }
             cache.keep_user(&filling, ada(), &shown());
-            assert_eq!(cache.user(ada()).is_some(), !forget_all);
+            assert_eq!(cache.user(ada()).is_some(), !invalidate_all);
         }
+    }
+
+    #[test]
+    fn what_is_kept_elsewhere_is_fresh_until_it_changes() {
+        let server = CacheKey::Partner(PartnerId(0));
+        let cache = Cache::new(true);
+        let before = cache.freshness(&server);
+        cache.invalidate([&CacheKey::Partner(PartnerId(1)), &CacheKey::User(PartnerId(0), UserId(5))]);
+        assert!(cache.is_fresh(&before));
+        cache.invalidate([&server]);
+        assert!(!cache.is_fresh(&before));
+        let before = cache.freshness(&server);
+        assert!(cache.is_fresh(&before));
+        cache.invalidate_all();
+        assert!(!cache.is_fresh(&before));
+        // Without a lease, changes of other processes may have been missed.
+        let cache = Cache::new(false);
+        let before = cache.freshness(&server);
+        assert!(!cache.is_fresh(&before));
+        cache.renew(Instant::now(), Duration::from_secs(3_600));
+        assert!(!cache.is_fresh(&before) && cache.is_fresh(&cache.freshness(&server)));
     }
 
     #[test]

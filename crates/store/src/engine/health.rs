@@ -15,17 +15,17 @@ const PROBING: Duration = Duration::from_secs(5);
 pub(crate) struct Health {
     /// Read on every commit.
     is_failing: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<HealthState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct HealthState {
     reason: Option<Cow<'static, str>>,
     probed: Option<Instant>,
 }
 
 impl Health {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, HealthState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -46,7 +46,7 @@ impl Health {
     /// A commit succeeded.
     pub(crate) fn stored(&self) {
         if self.is_failing() {
-            *self.state() = State::default();
+            *self.state() = HealthState::default();
             self.is_failing.store(false, Ordering::SeqCst);
             tracing::info!("the database accepts writes again");
         }

@@ -8,6 +8,7 @@ pub(crate) mod offset_index;
 pub mod pace;
 pub(crate) mod postgres;
 pub mod sequences;
+pub(crate) mod shared;
 /// Limited concurrency, round-robin across partners.
 pub mod slots;
 pub(crate) mod sort_key;

@@ -26,6 +26,7 @@ use order::{CountChange, SortPosition};
 
 use crate::engine::sort_key::SortKey;
 use tenantry_core::model::{PartnerId, User, UserId};
+use tenantry_core::search_terms::SearchTerm;
 use tenantry_core::user_fields::UserField;
 
 /// Maximum number of indexed orders. Each takes about a megabyte for ten million users.
@@ -45,8 +46,8 @@ const COUNTING: Duration = Duration::from_millis(40);
 pub(crate) enum IndexKey {
     /// The sample points of an order.
     Order(UserField),
-    /// The number of users that contain this term (B27): an order in which all of them have one position.
-    Search(String),
+    /// The number of users that have this term (B27): an order in which all of them have one position.
+    Search(SearchTerm),
 }
 
 impl IndexKey {
@@ -65,8 +66,8 @@ pub(crate) struct UserKeys {
     pub(crate) sort_key: fn(UserField, &User) -> SortKey,
     /// The searched text.
     pub(crate) search_text: fn(&User) -> String,
-    /// Whether a search for a term (folded) finds the user with this text.
-    pub(crate) is_found_by: fn(&User, &str, &str) -> bool,
+    /// Whether a search for a term finds the user with this text.
+    pub(crate) is_found_by: fn(&User, &str, &SearchTerm) -> bool,
 }
 
 /// A change of a user's positions by a unit.
@@ -113,13 +114,13 @@ impl<'a> Taken<'a> {
         Self { change, texts: OnceCell::new() }
     }
 
-    fn deltas(&self, keys: &UserKeys, kept: &IndexKey, deltas: &mut Vec<CountChange>) {
+    fn deltas(&self, keys: &UserKeys, key: &IndexKey, deltas: &mut Vec<CountChange>) {
         let mut push =
             |position: SortPosition, kind: usize, by: i64| deltas.push(CountChange { position, kind, by });
-        match (self.change, kept) {
+        match (self.change, key) {
             (OrderChange::User { before, after }, _) => {
                 let users = [before.as_deref(), after.as_deref()];
-                let positions = match kept {
+                let positions = match key {
                     IndexKey::Order(order) => {
                         users.map(|user| user.map(|u| ((keys.sort_key)(*order, u), u.user_id.0)))
                     }
@@ -178,8 +179,8 @@ struct IndexEntry {
 
 impl IndexEntry {
     /// Whether it is no longer worth its cost on every write.
-    fn is_forgotten(&self, kept: &IndexKey, now: Instant) -> bool {
-        kept.is_search() && now.duration_since(self.asked) > FORGOTTEN
+    fn is_forgotten(&self, key: &IndexKey, now: Instant) -> bool {
+        key.is_search() && now.duration_since(self.asked) > FORGOTTEN
     }
 }
 
@@ -231,29 +232,29 @@ impl OffsetView {
     /// The number of users of these kinds in that snapshot. `None` if that is not indexed.
     pub(crate) fn total<E>(
         &self,
-        kept: &(PartnerId, IndexKey),
+        key: &(PartnerId, IndexKey),
         kinds: &Kinds,
         number: impl FnOnce() -> Result<i64, E>,
     ) -> Result<Option<i64>, E> {
-        self.ready(number, kept, |samples, number| samples.total(kinds, number))
+        self.ready(number, key, |samples, number| samples.total(kinds, number))
     }
 
     /// The result of `f` on an existing entry, for that snapshot.
     fn ready<T, E>(
         &self,
         number: impl FnOnce() -> Result<i64, E>,
-        kept: &(PartnerId, IndexKey),
+        key: &(PartnerId, IndexKey),
         f: impl FnOnce(&SampledOrder, i64) -> Option<T>,
     ) -> Result<Option<T>, E> {
         let is_ready =
             |entry: &&IndexEntry| matches!(entry.state, EntryState::Ready(_)) && entry.begun <= self.begun;
-        if held(&self.index.entries).get(kept).filter(is_ready).is_none() {
+        if held(&self.index.entries).get(key).filter(is_ready).is_none() {
             return Ok(None);
         }
         // Read without the lock: commits take it.
         let number = number()?;
         let mut entries = held(&self.index.entries);
-        let Some(entry) = entries.get_mut(kept).filter(|entry| is_ready(&&**entry)) else { return Ok(None) };
+        let Some(entry) = entries.get_mut(key).filter(|entry| is_ready(&&**entry)) else { return Ok(None) };
         entry.asked = Instant::now();
         Ok(match &entry.state {
             EntryState::Ready(samples) => f(samples, number),
@@ -262,21 +263,21 @@ impl OffsetView {
     }
 
     /// How long a reader may count this. `None` if it is known to be too much.
-    pub(crate) fn time_to_count(&self, kept: &(PartnerId, IndexKey)) -> Option<Duration> {
+    pub(crate) fn time_to_count(&self, key: &(PartnerId, IndexKey)) -> Option<Duration> {
         let is_countless = |entry: &IndexEntry| matches!(entry.state, EntryState::Countless);
         let timeout = Duration::from_micros(self.index.timeout.load(Ordering::Relaxed));
-        let is_too_much = timeout.is_zero() || held(&self.index.entries).get(kept).is_some_and(is_countless);
+        let is_too_much = timeout.is_zero() || held(&self.index.entries).get(key).is_some_and(is_countless);
         (!is_too_much).then_some(timeout)
     }
 
     /// Requests an entry, unless it exists or is being built.
-    pub(crate) fn ask_for(&self, kept: (PartnerId, IndexKey)) {
-        if let Some(entry) = held(&self.index.entries).get_mut(&kept) {
+    pub(crate) fn ask_for(&self, key: (PartnerId, IndexKey)) {
+        if let Some(entry) = held(&self.index.entries).get_mut(&key) {
             entry.asked = Instant::now();
             return;
         }
         // If the queue is full, a later page requests it again.
-        let _ = self.index.wanted.try_send(kept);
+        let _ = self.index.wanted.try_send(key);
     }
 }
 
@@ -333,13 +334,13 @@ impl OffsetIndex {
         }
         let number = next_number()?;
         let now = Instant::now();
-        held(&self.entries).retain(|(pid, kept), entry| {
-            if entry.is_forgotten(kept, now) {
+        held(&self.entries).retain(|(pid, key), entry| {
+            if entry.is_forgotten(key, now) {
                 return false;
             }
             let mut deltas = Vec::new();
             for taken in changes.iter().filter(|taken| taken.change.pid() == Some(*pid)) {
-                taken.deltas(&self.keys, kept, &mut deltas);
+                taken.deltas(&self.keys, key, &mut deltas);
             }
             match &mut entry.state {
                 _ if deltas.is_empty() => true,
@@ -363,35 +364,35 @@ impl OffsetIndex {
     /// The number of indexed orders.
     pub(crate) fn count(&self) -> usize {
         let entries = held(&self.entries);
-        let is_ready = |(kept, entry): &(&(PartnerId, IndexKey), &IndexEntry)| {
-            !kept.1.is_search() && matches!(entry.state, EntryState::Ready(_))
+        let is_ready = |(key, entry): &(&(PartnerId, IndexKey), &IndexEntry)| {
+            !key.1.is_search() && matches!(entry.state, EntryState::Ready(_))
         };
         entries.iter().filter(is_ready).count()
     }
 
     /// Begins an entry, which commits update from now on; false if there is one.
-    pub(crate) fn begin(&self, kept: &(PartnerId, IndexKey)) -> bool {
+    pub(crate) fn begin(&self, key: &(PartnerId, IndexKey)) -> bool {
         let _gate = held(&self.gate);
         let mut entries = held(&self.entries);
-        if entries.contains_key(kept) {
+        if entries.contains_key(key) {
             return false;
         }
-        let alike = || entries.iter().filter(|((_, other), _)| other.is_search() == kept.1.is_search());
-        if alike().count() >= if kept.1.is_search() { SEARCHES } else { ORDERS } {
+        let alike = || entries.iter().filter(|((_, other), _)| other.is_search() == key.1.is_search());
+        if alike().count() >= if key.1.is_search() { SEARCHES } else { ORDERS } {
             // Only one is built at a time, this one.
-            let longest = alike().min_by_key(|(_, entry)| entry.asked).map(|(kept, _)| kept.clone());
-            longest.and_then(|kept| entries.remove(&kept));
+            let longest = alike().min_by_key(|(_, entry)| entry.asked).map(|(key, _)| key.clone());
+            longest.and_then(|key| entries.remove(&key));
         }
         let begun = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let entry = IndexEntry { begun, state: EntryState::Building(Vec::new()), asked: Instant::now() };
-        entries.insert(kept.clone(), entry);
+        entries.insert(key.clone(), entry);
         true
     }
 
     /// Stores what was read, and the number of the last commit included; nothing if reading failed.
-    pub(crate) fn finish(&self, kept: &(PartnerId, IndexKey), read: Option<(i64, Option<SampledOrder>)>) {
+    pub(crate) fn finish(&self, key: &(PartnerId, IndexKey), read: Option<(i64, Option<SampledOrder>)>) {
         let mut entries = held(&self.entries);
-        let Some(IndexEntry { begun, state: EntryState::Building(since), asked }) = entries.remove(kept)
+        let Some(IndexEntry { begun, state: EntryState::Building(since), asked }) = entries.remove(key)
         else {
             return;
         };
@@ -406,7 +407,7 @@ impl OffsetIndex {
                 EntryState::Ready(samples)
             }
         };
-        entries.insert(kept.clone(), IndexEntry { begun, state, asked });
+        entries.insert(key.clone(), IndexEntry { begun, state, asked });
     }
 }
 
@@ -419,7 +420,7 @@ mod tests {
     const KEYS: UserKeys = UserKeys {
         sort_key: |_, user| SortKey::Int(user.user_id.0),
         search_text: |user| user.username.to_string(),
-        is_found_by: |_, text, term| text.contains(term),
+        is_found_by: |_, text, term| term.words().all(|word| text.contains(word)),
     };
 
     #[expect(clippy::unnecessary_wraps, reason = "stands for a read")]
@@ -431,7 +432,8 @@ mod tests {
     fn of_too_many_searches_the_least_recently_used_is_dropped() {
         let (wanted, _asked) = std::sync::mpsc::sync_channel(1);
         let index = OffsetIndex::new(wanted, KEYS);
-        let search = |n: usize| (PartnerId(1), IndexKey::Search(n.to_string()));
+        let term = |n: usize| SearchTerm::parse(&n.to_string()).unwrap().unwrap();
+        let search = |n: usize| (PartnerId(1), IndexKey::Search(term(n)));
         let order = (PartnerId(1), IndexKey::Order(UserField::Profile(ProfileField::Email)));
         let begun = Instant::now();
         assert!(index.begin(&order) && !index.begin(&order));
@@ -460,20 +462,20 @@ mod tests {
     fn an_older_snapshot_does_not_use_a_newer_count() {
         let (wanted, asked) = std::sync::mpsc::sync_channel(1);
         let index = Arc::new(OffsetIndex::new(wanted, KEYS));
-        let kept = (PartnerId(1), IndexKey::Search(String::from("ada")));
+        let key = (PartnerId(1), IndexKey::Search(SearchTerm::parse("ada").unwrap().unwrap()));
         let before = OffsetView::of(&index);
-        before.ask_for(kept.clone());
-        assert_eq!(asked.try_recv(), Ok(kept.clone()));
-        assert!(index.begin(&kept));
+        before.ask_for(key.clone());
+        assert_eq!(asked.try_recv(), Ok(key.clone()));
+        assert!(index.begin(&key));
         let after = OffsetView::of(&index);
         let all = kinds(&[], None);
-        assert_eq!(after.total(&kept, &all, number).unwrap(), None, "it is being read");
+        assert_eq!(after.total(&key, &all, number).unwrap(), None, "it is being read");
         let mut block = Block::new(None);
         block.counts[0] = 12_000;
-        index.finish(&kept, Some((0, Some(SampledOrder::new(0, i64::MAX, vec![block], Some(ALL_HITS))))));
-        assert_eq!(after.total(&kept, &all, number).unwrap(), Some(12_000));
-        assert_eq!(before.total(&kept, &all, number).unwrap(), None);
-        before.ask_for(kept);
+        index.finish(&key, Some((0, Some(SampledOrder::new(0, i64::MAX, vec![block], Some(ALL_HITS))))));
+        assert_eq!(after.total(&key, &all, number).unwrap(), Some(12_000));
+        assert_eq!(before.total(&key, &all, number).unwrap(), None);
+        before.ask_for(key);
         assert!(asked.try_recv().is_err(), "it is there");
     }
 }

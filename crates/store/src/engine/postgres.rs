@@ -4,32 +4,37 @@
 //! thread, so a statement costs no thread switch.
 
 mod address;
-mod answers;
 mod bulk;
 mod connect_error;
+mod line;
+mod statements;
+mod values;
 
 pub(crate) mod listen;
 pub(crate) mod pool;
-pub(crate) mod together;
+mod pooler;
+pub(crate) mod shared_batches;
+mod url;
 
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, Socket, Statement};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Socket, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::engine::driver::{ColumnKind, Connection, DbError, Dialect, Param, Row};
-pub(crate) use address::{Address, application_name};
-use bulk::{Column, Owned};
+use crate::engine::driver::{ColumnKind, Connection, DbError, Param};
+pub(crate) use address::Address;
 pub(crate) use connect_error::ConnectError;
 use connect_error::NotedTls;
+use line::{Ahead, Later, Line, in_order};
+pub(crate) use pooler::refuse_poolers;
 use tenantry_core::error::{Error, Result};
-use tenantry_core::model::PartnerId;
+pub use url::check as check_url;
 
 /// Maximum number of prepared statements per connection. There are some two hundred texts; lists with many filters add
 /// more.
@@ -81,31 +86,13 @@ pub(crate) struct Postgres {
     later: Vec<Later>,
     /// The number of writing statements, including deferred ones.
     written: u64,
+    /// How many of them, and of those that were refused because of `adds_only`, do more than add rows.
+    changed: u64,
+    /// Refuses statements that do more than add rows, before they are sent.
+    adds_only: bool,
     /// Why the transaction cannot continue, if so.
     failure: Option<Failure>,
     since: Instant,
-}
-
-/// A deferred statement.
-struct Later {
-    sql: Box<str>,
-    statement: Statement,
-    /// One per call.
-    rows: Vec<Vec<Owned>>,
-    refused: fn(DbError) -> Error,
-}
-
-impl Later {
-    async fn send(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
-        let sent = match self.rows.as_slice() {
-            [row] => client.execute_raw(&self.statement, row.iter().map(Owned::param)).await,
-            rows => {
-                let columns = (0..self.statement.params().len()).map(|at| Column { rows, at });
-                client.execute_raw(&self.statement, columns).await
-            }
-        };
-        sent.map(drop)
-    }
 }
 
 /// What ends a transaction, independent of the unit of work.
@@ -121,69 +108,6 @@ pub(crate) enum Failure {
     ReadOnly,
     /// The server's disk is full.
     Full,
-}
-
-/// The driver's side of a connection, and the runtime it is polled on.
-struct Line {
-    /// Taken only by `drop`.
-    runtime: Option<tokio::runtime::Runtime>,
-    /// None when the connection is closed.
-    link: Option<Pin<Box<Link>>>,
-    heard: Vec<tokio_postgres::Notification>,
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        // An ordinary drop is not allowed on a thread of another runtime.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-impl Line {
-    fn turn(&mut self, cx: &mut Context<'_>) {
-        while let Some(link) = &mut self.link {
-            match link.poll_message(cx) {
-                Poll::Ready(Some(Ok(AsyncMessage::Notification(heard)))) => self.heard.push(heard),
-                Poll::Ready(Some(Ok(_))) => {}
-                // The waiting statement gets the error only when the driver's side is dropped.
-                Poll::Ready(Some(Err(_)) | None) => self.link = None,
-                Poll::Pending => return,
-            }
-        }
-    }
-
-    fn is_closed(&self) -> bool {
-        self.link.is_none()
-    }
-
-    /// Waits for a response, at most `timeout`.
-    fn wait<T>(
-        &mut self,
-        timeout: Duration,
-        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Result<T, DbError> {
-        let Some(runtime) = self.runtime.take() else { return Err(DbError::Lost("it was closed".into())) };
-        let mut answer = pin!(answer);
-        let done = runtime.block_on(async {
-            let both = poll_fn(|cx| {
-                self.turn(cx);
-                let answer = answer.as_mut().poll(cx);
-                if answer.is_pending() {
-                    // Sends what the response has triggered.
-                    self.turn(cx);
-                }
-                answer
-            });
-            tokio::time::timeout(timeout, both).await
-        });
-        self.runtime = Some(runtime);
-        match done {
-            Ok(answer) => answer.map_err(DbError::from),
-            Err(_) => Err(DbError::Lost(String::from("no answer in time"))),
-        }
-    }
 }
 
 impl Postgres {
@@ -230,6 +154,8 @@ impl Postgres {
             begin: None,
             later: Vec::new(),
             written: 0,
+            changed: 0,
+            adds_only: false,
             failure: None,
             since: Instant::now(),
         };
@@ -297,13 +223,13 @@ impl Postgres {
         runtime.block_on(async {
             // The first poll registers for wake-up, the pause lets the runtime check for input.
             poll_fn(|cx| {
-                line.turn(cx);
+                line.poll_link(cx);
                 Poll::Ready(())
             })
             .await;
             tokio::task::yield_now().await;
             poll_fn(|cx| {
-                line.turn(cx);
+                line.poll_link(cx);
                 Poll::Ready(())
             })
             .await;
@@ -366,7 +292,7 @@ impl Postgres {
         let later = self.gather()?;
         let begin = self.begin.take();
         let client = &self.client;
-        let answers = self.line.wait(self.timeout, async {
+        let responses = self.line.wait(self.timeout, async {
             let mut ahead: Vec<Ahead<'_>> = Vec::with_capacity(later.len() + 1);
             if let Some(begin) = begin {
                 ahead.push(Box::pin(async move { client.batch_execute(begin).await }));
@@ -376,11 +302,11 @@ impl Postgres {
             }
             Ok(in_order(ahead, last(client)).await)
         });
-        let (ahead, last) = self.note(answers)?;
+        let (ahead, last) = self.note(responses)?;
         let refused = begin.map(|_| DbError::into as fn(DbError) -> Error);
         let refused = refused.into_iter().chain(later.iter().map(|later| later.refused));
-        for (answer, refused) in ahead.into_iter().zip(refused) {
-            if let Err(e) = answer {
+        for (response, refused) in ahead.into_iter().zip(refused) {
+            if let Err(e) = response {
                 let e = self.note::<()>(Err(e.into())).err().unwrap_or(DbError::Overtaken);
                 return Err(DbError::Caller(refused(e)));
             }
@@ -391,6 +317,33 @@ impl Postgres {
     /// The number of writing statements so far, including deferred ones.
     pub(crate) fn written(&self) -> u64 {
         self.written
+    }
+
+    /// The number of statements so far that do more than add rows, including refused ones.
+    pub(crate) fn changed(&self) -> u64 {
+        self.changed
+    }
+
+    /// Whether statements that do more than add rows are refused from now on.
+    pub(crate) fn set_adds_only(&mut self, adds_only: bool) {
+        self.adds_only = adds_only;
+    }
+
+    /// Counts a statement that is about to run.
+    fn observe(&mut self, sql: &str) -> Result<(), DbError> {
+        if sql.starts_with("SELECT ") || sql.starts_with("WITH ") {
+            return Ok(());
+        }
+        if !bulk::only_adds(sql) {
+            self.changed += 1;
+            if self.adds_only {
+                return Err(DbError::Other(String::from(
+                    "a change in a transaction of units that only add rows",
+                )));
+            }
+        }
+        self.written += 1;
+        Ok(())
     }
 
     /// Whether the transaction cannot continue.
@@ -415,7 +368,7 @@ impl Postgres {
         };
         let line = &mut self.line;
         let heard = poll_fn(|cx| {
-            line.turn(cx);
+            line.poll_link(cx);
             if line.heard.is_empty() && !line.is_closed() { Poll::Pending } else { Poll::Ready(()) }
         });
         let _ = runtime.block_on(async { tokio::time::timeout(timeout, heard).await });
@@ -495,113 +448,4 @@ impl Postgres {
         }
         Ok(statement)
     }
-}
-
-/// The partner and the parameters, as the driver expects them.
-fn bound<'p>(partner: Option<PartnerId>, params: &'p [Param<'p>]) -> Vec<Param<'p>> {
-    partner.map(|pid| Param::Int(pid.0)).into_iter().chain(params.iter().copied()).collect()
-}
-
-impl Connection for Postgres {
-    fn execute(
-        &mut self,
-        sql: &str,
-        partner: Option<PartnerId>,
-        params: &[Param<'_>],
-    ) -> Result<usize, DbError> {
-        let params = bound(partner, params);
-        let statement = self.prepare(sql, params.len())?;
-        self.written += 1;
-        let changed = self.run(async |client| client.execute_raw(&statement, params.iter()).await)?;
-        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
-    }
-
-    fn execute_later(
-        &mut self,
-        sql: &str,
-        partner: Option<PartnerId>,
-        params: &[Param<'_>],
-        refused: fn(DbError) -> Error,
-    ) -> Result<(), DbError> {
-        let params = bound(partner, params);
-        let statement = self.prepare(sql, params.len())?;
-        self.written += 1;
-        let row: Vec<Owned> = params.into_iter().map(Owned::from).collect();
-        // Rows of plain inserts can be combined as long as only plain inserts are between them: a row that references
-        // another one comes after it in any case.
-        let same = self
-            .later
-            .iter_mut()
-            .rev()
-            .take_while(|l| bulk::is_plain_insert(&l.sql))
-            .find(|l| *l.sql == *sql);
-        match same {
-            Some(same) if same.rows.len() < ROWS => {
-                same.rows.push(row);
-                return Ok(());
-            }
-            _ => self.later.push(Later { sql: sql.into(), statement, rows: vec![row], refused }),
-        }
-        if self.later.len() < LATER { Ok(()) } else { self.catch_up() }
-    }
-
-    fn query(
-        &mut self,
-        sql: &str,
-        partner: Option<PartnerId>,
-        params: &[Param<'_>],
-        each: &mut dyn FnMut(&dyn Row) -> Result<()>,
-    ) -> Result<(), DbError> {
-        let params = bound(partner, params);
-        let statement = self.prepare(sql, params.len())?;
-        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|p| p as _).collect();
-        let rows = self.run(async |client| client.query(&statement, &params).await)?;
-        for row in rows {
-            each(&row)?;
-        }
-        Ok(())
-    }
-
-    fn batch(&mut self, sql: &str) -> Result<(), DbError> {
-        self.run(async |client| client.batch_execute(sql).await)
-    }
-
-    fn dialect(&self) -> Dialect {
-        Dialect::Postgres
-    }
-}
-
-type Ahead<'a> = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + 'a>>;
-
-/// Runs futures concurrently. Each sends its request on its first poll, in order.
-async fn in_order<T>(
-    mut ahead: Vec<Ahead<'_>>,
-    last: impl Future<Output = T>,
-) -> (Vec<Result<(), tokio_postgres::Error>>, T) {
-    let mut answers: Vec<_> = ahead.iter().map(|_| None).collect();
-    let mut last = pin!(last);
-    let mut last_answer = None;
-    poll_fn(|cx| {
-        let mut is_done = true;
-        for (future, answer) in ahead.iter_mut().zip(&mut answers) {
-            if answer.is_none() {
-                match future.as_mut().poll(cx) {
-                    Poll::Ready(done) => *answer = Some(done),
-                    Poll::Pending => is_done = false,
-                }
-            }
-        }
-        if last_answer.is_none() {
-            match last.as_mut().poll(cx) {
-                Poll::Ready(done) => last_answer = Some(done),
-                Poll::Pending => is_done = false,
-            }
-        }
-        if !is_done {
-            return Poll::Pending;
-        }
-        let answers = answers.iter_mut().filter_map(Option::take).collect();
-        last_answer.take().map_or(Poll::Pending, |last| Poll::Ready((answers, last)))
-    })
-    .await
 }

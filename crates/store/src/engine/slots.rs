@@ -16,15 +16,15 @@ pub struct Slots(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    state: Mutex<State>,
+    state: Mutex<SlotState>,
     /// Maximum number of waiters.
     limit: usize,
     /// The error for further ones.
-    refusal: &'static str,
+    message: &'static str,
 }
 
 #[derive(Debug)]
-struct State {
+struct SlotState {
     free: usize,
     waiting: Fair<PartnerId, oneshot::Sender<Slot>>,
 }
@@ -34,13 +34,13 @@ struct State {
 pub struct Slot(Option<Slots>);
 
 impl Slots {
-    /// `count` slots and at most `limit` waiters; more are refused with `refusal`.
-    pub fn new(count: usize, limit: usize, refusal: &'static str) -> Self {
-        let state = Mutex::new(State { free: count, waiting: Fair::default() });
-        Self(Arc::new(Inner { state, limit, refusal }))
+    /// `count` slots and at most `limit` waiters; more are refused with `message`.
+    pub fn new(count: usize, limit: usize, message: &'static str) -> Self {
+        let state = Mutex::new(SlotState { free: count, waiting: Fair::default() });
+        Self(Arc::new(Inner { state, limit, message }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SlotState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -63,7 +63,7 @@ impl Slots {
             }
             let (send, receive) = oneshot::channel();
             state.waiting.push(pid, send, self.0.limit).map_err(|_| Error::Unavailable {
-                what: Cow::Borrowed(self.0.refusal),
+                what: Cow::Borrowed(self.0.message),
                 retry_after: Duration::from_secs(1),
             })?;
             receive

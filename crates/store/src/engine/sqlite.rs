@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
+use rusqlite::hooks::Wal;
 use rusqlite::{ErrorCode, OpenFlags, types::ValueRef};
 
 use crate::engine::driver::{Connection, DbError, Dialect, Param, Row};
@@ -124,8 +125,8 @@ impl Sqlite {
                  PRAGMA foreign_keys = OFF; PRAGMA secure_delete = ON; PRAGMA cache_size = -131072; PRAGMA threads = 2;"
             }
             Use::Checkpoint => "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;",
-            Use::Point | Use::Look => "PRAGMA query_only = ON;",
-            Use::Scan => "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;",
+            // Without files beside the data: the root of a container may be read-only.
+            Use::Point | Use::Look | Use::Scan => "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;",
             Use::Copy => {
                 "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
             }
@@ -199,6 +200,17 @@ impl Sqlite {
     /// Moves the log into the database. `TRUNCATE` waits for readers and shortens the file, `PASSIVE` does not.
     pub(crate) fn checkpoint(&self, mode: &str) -> Result<(), DbError> {
         Ok(self.conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?)
+    }
+
+    /// Has the size of the log, in bytes, stored in `size` after each commit of this connection. The file can be larger:
+    /// the log begins at its start again once everything in it is in the database and nobody reads it.
+    pub(crate) fn note_log_size(&mut self, size: Arc<AtomicU64>) -> Result<(), DbError> {
+        let page: u32 = self.conn.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        self.conn.wal_hook(Some(move |_: &mut Wal, pages| {
+            size.store(u64::try_from(pages).unwrap_or_default() * u64::from(page), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        Ok(())
     }
 
     /// Moves the log into the database and truncates its file, unless earlier reads still need it after `timeout`;

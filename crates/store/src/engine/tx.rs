@@ -11,7 +11,7 @@ use crate::engine::pace::Pace;
 use crate::engine::sequences::{FreshIds, Numbers, Sequence};
 use crate::engine::sqlite::search_index::SearchChange;
 use tenantry_core::account_policy::AccountPolicy;
-use tenantry_core::clock::Millis;
+use tenantry_core::clock::{Millis, Reading};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_core::random::Random;
@@ -57,13 +57,15 @@ impl Counter {
 
 /// Cache entries to invalidate once a change is committed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Stale {
+pub enum CacheKey {
     /// A user, and every token of it.
     User(PartnerId, UserId),
     /// Every token of a session.
     Session(PartnerId, String),
     /// Every user and token of a partner.
     Partner(PartnerId),
+    /// Everything: for rare changes that concern all partners.
+    All,
 }
 
 /// What a unit causes beside its rows. Applied by the write path: the index and the counters once per batch before
@@ -73,8 +75,8 @@ pub(crate) struct Effects {
     pub(crate) search: Vec<SearchChange>,
     pub(crate) counters: Vec<(PartnerId, Counter, i64)>,
     pub(crate) orders: Vec<OrderChange>,
-    pub(crate) stale: Vec<Stale>,
-    pub(crate) stale_here: Vec<Stale>,
+    pub(crate) invalidated: Vec<CacheKey>,
+    pub(crate) invalidated_here: Vec<CacheKey>,
     pub(crate) mail: bool,
     admins_touched: bool,
     admin_rule_waived: bool,
@@ -105,8 +107,8 @@ impl Effects {
         self.search.extend(unit.search);
         self.counters.extend(unit.counters);
         self.orders.extend(unit.orders);
-        self.stale.extend(unit.stale);
-        self.stale_here.extend(unit.stale_here);
+        self.invalidated.extend(unit.invalidated);
+        self.invalidated_here.extend(unit.invalidated_here);
         self.mail |= unit.mail;
         self.admins_touched |= unit.admins_touched;
         self.admin_rule_waived |= unit.admin_rule_waived;
@@ -134,7 +136,7 @@ impl Common {
 /// Shared by all transactions of a store.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'c> {
-    pub(crate) now: Millis,
+    pub(crate) time: Reading,
     pub(crate) random: &'c Random,
     pub(crate) policy: &'c AccountPolicy,
 }
@@ -184,7 +186,7 @@ impl<'c, S: Scope> Tx<'c, S> {
     }
 
     /// Marks it as one of several units in a transaction.
-    pub(crate) fn together(self, common: &'c mut Common) -> Self {
+    pub(crate) fn in_batch(self, common: &'c mut Common) -> Self {
         Self { common: Some(common), ..self }
     }
 
@@ -266,9 +268,26 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
         &self.fresh
     }
 
-    /// The time of this transaction, constant throughout.
+    /// The time of this transaction, for times that are shown. It is constant throughout, but for [`Tx::now_after`].
     pub fn now(&self) -> Millis {
-        self.context.now
+        self.context.time.now
+    }
+
+    /// The time of this transaction, for waiting: see [`Reading::steady`].
+    pub fn steady(&self) -> Millis {
+        self.context.time.steady
+    }
+
+    /// The time of this transaction, for expiry: see [`Reading::latest`].
+    pub fn latest(&self) -> Millis {
+        self.context.time.latest
+    }
+
+    /// The time of a change of a row whose last change was at `at`. If the clock was set back since, that is the time of
+    /// the whole transaction from here on: the times of a row, and of its events, do not run backwards.
+    pub fn now_after(&mut self, at: Millis) -> Millis {
+        self.context.time.now = self.context.time.now.max(at);
+        self.now()
     }
 
     /// The source of randomness.
@@ -287,8 +306,8 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
     }
 
     /// Invalidates cache entries after COMMIT, before the response, in all processes.
-    pub fn forget(&mut self, stale: Stale) {
-        self.effects.stale.push(stale);
+    pub fn invalidate(&mut self, key: CacheKey) {
+        self.effects.invalidated.push(key);
     }
 
     /// Runs a part of the unit that can fail alone: then its writes and effects are rolled back, and the unit
@@ -325,10 +344,10 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
         Ok(result)
     }
 
-    /// Like [`Tx::forget`], in this process only: for changes that others may see a moment later, and that are too
+    /// Like [`Tx::invalidate`], in this process only: for changes that others may see a moment later, and that are too
     /// frequent to notify them.
-    pub(crate) fn forget_here(&mut self, stale: Stale) {
-        self.effects.stale_here.push(stale);
+    pub(crate) fn invalidate_here(&mut self, key: CacheKey) {
+        self.effects.invalidated_here.push(key);
     }
 
     /// A user was added, removed or moved in some order.
@@ -368,11 +387,11 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
         Ok(self.conn.execute_later(sql, Some(self.pid), params, refused)?)
     }
 
-    /// Runs an update that changes nothing, so that this unit and every other one that claims or changes the same row
+    /// Runs an update that changes nothing, so that this unit and every other one that locks or changes the same row
     /// run one after the other. A no-op with a single writer, where they do so anyway.
     ///
     /// Not SELECT FOR UPDATE: a unit with an older snapshot must fail and be retried, not continue with what it read.
-    pub(crate) fn claim(&mut self, sql: &str, params: &[Param<'_>]) -> Result<()> {
+    pub(crate) fn lock_row(&mut self, sql: &str, params: &[Param<'_>]) -> Result<()> {
         if !self.dialect().has_one_writer() {
             self.execute(sql, params)?;
         }

@@ -17,6 +17,7 @@ use crate::listing::user_queries::{AccessPath, Statement, UserQuery, read_sort_k
 use crate::tables::users;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, Status};
+use tenantry_core::search_terms::SearchTerm;
 use tenantry_core::supervise::Supervisor;
 use tenantry_core::user_fields::UserField;
 
@@ -43,11 +44,11 @@ impl OffsetIndexBuilder {
         let work = move || {
             let index = || weak.upgrade();
             // An entry interrupted by a panic is dropped: it can be requested again.
-            if let (Some(kept), Some(index)) = (under_way.take(), weak.upgrade()) {
-                index.finish(&kept, None);
+            if let (Some(key), Some(index)) = (under_way.take(), weak.upgrade()) {
+                index.finish(&key, None);
             }
-            let begun = |kept: &(PartnerId, IndexKey)| {
-                under_way.set(Some(kept.clone()));
+            let begun = |key: &(PartnerId, IndexKey)| {
+                under_way.set(Some(key.clone()));
                 #[cfg(test)]
                 tests.trip("offset index");
             };
@@ -86,21 +87,21 @@ fn build_all(
     begun: &dyn Fn(&(PartnerId, IndexKey)),
 ) {
     let mut conn = None;
-    while let Ok(kept) = wanted.recv() {
+    while let Ok(key) = wanted.recv() {
         let Some(index) = index().filter(|_| !is_over.load(Ordering::SeqCst)) else { return };
-        if !index.begin(&kept) {
+        if !index.begin(&key) {
             continue;
         }
-        begun(&kept);
+        begun(&key);
         let read = match &mut conn {
-            Some(conn) => read(conn, &kept, is_over),
+            Some(conn) => read(conn, &key, is_over),
             none => match Sqlite::open_again(file, Use::Scan) {
-                Ok(opened) => read(none.insert(opened), &kept, is_over),
+                Ok(opened) => read(none.insert(opened), &key, is_over),
                 Err(e) => Err(e),
             },
         };
         index.finish(
-            &kept,
+            &key,
             read.inspect_err(|e| tracing::warn!(?e, "an entry of the offset index could not be read")).ok(),
         );
     }
@@ -109,12 +110,12 @@ fn build_all(
 /// Reads an entry in one snapshot, with the number of the last commit of the snapshot.
 fn read(
     conn: &mut Sqlite,
-    (pid, kept): &(PartnerId, IndexKey),
+    (pid, key): &(PartnerId, IndexKey),
     is_over: &AtomicBool,
 ) -> Result<(i64, Option<SampledOrder>), DbError> {
     conn.control("BEGIN")?;
     let read = commit_numbers::latest(conn).and_then(|number| {
-        let samples = match kept {
+        let samples = match key {
             IndexKey::Order(order) => Some(read_order(conn, number, (*pid, *order), is_over)?),
             IndexKey::Search(term) => count_hits(conn, number, (*pid, term), is_over)?,
         };
@@ -179,10 +180,10 @@ impl Users {
 fn count_hits(
     conn: &mut Sqlite,
     number: i64,
-    (pid, term): (PartnerId, &str),
+    (pid, term): (PartnerId, &SearchTerm),
     is_over: &AtomicBool,
 ) -> Result<Option<SampledOrder>, DbError> {
-    let query = UserQuery { search: Some(term.to_owned()), ..UserQuery::all() };
+    let query = UserQuery { search: Some(term.clone()), ..UserQuery::all() };
     let sql = Statement::new(Dialect::Sqlite, &query, &AccessPath::Search);
     let (mut hits, mut has_all) = (Users::default(), true);
     let text = format!("{} ORDER BY {}", sql.hits(), sql.id);

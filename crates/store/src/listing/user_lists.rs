@@ -7,8 +7,8 @@ use crate::engine::offset_index::{self, IndexKey, OffsetView, PageLocation, Want
 use crate::engine::sqlite::commit_numbers;
 use crate::engine::tx::{Counter, Tx};
 use crate::listing::lists::{EXACT_TOTAL, Position, SortKey, Total, counted};
-use crate::listing::search::{self, place_of};
-use crate::listing::user_queries::{AccessPath, Statement, UserQuery, narrowest, sort_column};
+use crate::listing::search;
+use crate::listing::user_queries::{AccessPath, Statement, UserQuery, having, narrowest, sort_column};
 use crate::tables::users::{self, columns, read};
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, User, UserId};
@@ -20,15 +20,15 @@ const FEW_HITS: usize = 128;
 /// A page of what the query finds, and how many it finds in all.
 pub fn page(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64) -> Result<(Total, Vec<User>)> {
     let source = narrowest(tx, query)?;
-    let kept = kept_total(tx, query, &source)?;
+    let indexed = indexed_total(tx, query, &source)?;
     if source == AccessPath::Search
-        && kept.is_none()
+        && indexed.is_none()
         && let Some(hits) = few_hits(tx, query)?
     {
         let total = Total::exact(i64::try_from(hits.len()).unwrap_or(i64::MAX));
         return Ok((total, page_of(tx, query, from, size, total, AccessPath::Hits(hits))?));
     }
-    let total = match kept {
+    let total = match indexed {
         Some(total) => total,
         None => count(tx, query, &source)?,
     };
@@ -38,7 +38,7 @@ pub fn page(tx: &mut Tx<'_>, query: &UserQuery, from: &Position, size: i64) -> R
 /// How many users the query finds.
 pub fn total(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Total> {
     let source = narrowest(tx, query)?;
-    match kept_total(tx, query, &source)? {
+    match indexed_total(tx, query, &source)? {
         Some(total) => Ok(total),
         None => count(tx, query, &source),
     }
@@ -51,31 +51,31 @@ fn keeper(
     query: &UserQuery,
     source: &AccessPath,
 ) -> Option<(OffsetView, (PartnerId, IndexKey))> {
-    let kept = match &query.search {
+    let key = match &query.search {
         Some(term) if *source == AccessPath::Search && query.is_search_by_kind() => {
             IndexKey::Search(term.clone())
         }
         None if query.is_by_kind() => IndexKey::Order(UserField::UserId),
         _ => return None,
     };
-    Some((tx.conn.offset_index()?, (tx.pid(), kept)))
+    Some((tx.conn.offset_index()?, (tx.pid(), key)))
 }
 
-/// The total of a query, where it is kept.
-fn kept_total(tx: &mut Tx<'_>, query: &UserQuery, source: &AccessPath) -> Result<Option<Total>> {
+/// The total of a query, if it is indexed.
+fn indexed_total(tx: &mut Tx<'_>, query: &UserQuery, source: &AccessPath) -> Result<Option<Total>> {
     if query.is_everybody() {
         return Ok(Some(Total::exact(counted(tx, Counter::Users)?)));
     }
     if let Some(group) = query.only_group() {
         return Ok(crate::tables::groups::members(tx, group)?.map(Total::exact));
     }
-    let Some((index, kept)) = keeper(tx, query, source) else { return Ok(None) };
+    let Some((index, key)) = keeper(tx, query, source) else { return Ok(None) };
     let kinds = offset_index::kinds(&query.status, query.is_admin);
-    Ok(index.total(&kept, &kinds, || commit_numbers::latest(&mut *tx.conn))?.map(Total::exact))
+    Ok(index.total(&key, &kinds, || commit_numbers::latest(&mut *tx.conn))?.map(Total::exact))
 }
 
-/// The total, counted up to [`EXACT_TOTAL`]. What is beyond and can be kept is counted whole where that is soon done;
-/// otherwise it is a lower bound until it is kept.
+/// The total, counted up to [`EXACT_TOTAL`]. What is beyond and can be indexed is counted completely where that is soon done;
+/// otherwise it is a lower bound until it is indexed.
 fn count(tx: &mut Tx<'_>, query: &UserQuery, source: &AccessPath) -> Result<Total> {
     let sql = Statement::new(tx.dialect(), query, source);
     let text = format!("SELECT count(*) FROM ({} LIMIT {}) hits", sql.of_hits("1"), EXACT_TOTAL + 1);
@@ -86,15 +86,15 @@ fn count(tx: &mut Tx<'_>, query: &UserQuery, source: &AccessPath) -> Result<Tota
         return Ok(Total::exact(count));
     }
     let at_least = Total { count: EXACT_TOTAL, is_exact: false };
-    let Some((index, kept)) = keeper(tx, query, source) else { return Ok(at_least) };
+    let Some((index, key)) = keeper(tx, query, source) else { return Ok(at_least) };
     let mut all = None;
-    if let Some(time) = index.time_to_count(&kept)
+    if let Some(time) = index.time_to_count(&key)
         && is_counted_within(tx, query, source, time, took)?
     {
         let text = format!("SELECT count(*) FROM ({}) hits", sql.of_hits("1"));
         all = tx.count_within(time, &text, &sql.params())?;
     }
-    index.ask_for(kept);
+    index.ask_for(key);
     Ok(all.map_or(at_least, Total::exact))
 }
 
@@ -124,10 +124,10 @@ fn few_hits(tx: &mut Tx<'_>, query: &UserQuery) -> Result<Option<Vec<i64>>> {
         Ok::<_, tenantry_core::error::Error>(Some(ids).filter(|ids| ids.len() <= FEW_HITS))
     };
     // For a long term its parts first: a user with all parts usually has the term.
-    if let Some(term) = query.search.as_deref().filter(|term| search::parts(term).is_some())
+    if let Some(term) = query.search.as_ref().filter(|term| search::parts(term).is_some())
         && let Some(candidates) = found(tx, &AccessPath::Parts)?
     {
-        return users::holding(tx, &candidates, term).map(Some);
+        return having(tx, candidates, term).map(Some);
     }
     found(tx, &AccessPath::Search)
 }
@@ -203,7 +203,10 @@ pub fn chunk(
     size: i64,
 ) -> Result<Vec<User>> {
     if !query.is_everybody() || query.sort != UserField::UserId {
-        let path = if query.sort == UserField::UserId { narrowest(tx, query)? } else { AccessPath::Walk };
+        let path = match narrowest(tx, query)? {
+            AccessPath::Search | AccessPath::Source if query.sort != UserField::UserId => AccessPath::Walk,
+            path => path,
+        };
         let from = after.map_or(Position::Offset(0), |(key, id)| Position::After(key, id.0));
         return select(tx, query, &from, size, &path);
     }
@@ -245,7 +248,7 @@ fn sorting_is_shorter(
         return Ok(false);
     }
     let hits = if total.is_exact { total.count } else { guess_hits(tx, query, source)? };
-    // The walk finds one in every `users / hits` rows. Either way each row is read whole.
+    // The walk finds one in every `users / hits` rows. Either way each row is read completely.
     Ok(hits < wanted.saturating_mul(counted(tx, Counter::Users)?) / hits.max(1))
 }
 
@@ -279,11 +282,10 @@ fn select(
     // Each branch skips, seeks and sorts ids alone (an index covers them); only the page's rows are read whole.
     let branch = |sql: &Statement, more: &str, by: &str, skip: &str| {
         format!(
-            "SELECT {} AS user_id FROM {} WHERE {}{more}{} ORDER BY {by} LIMIT {limit}{skip}",
+            "SELECT {} AS user_id FROM {} WHERE {}{more} ORDER BY {by} LIMIT {limit}{skip}",
             sql.user(),
             sql.from,
-            sql.conditions,
-            sql.within
+            sql.conditions
         )
     };
     // By id, the source's own column: its rows come in that order already.
@@ -296,7 +298,6 @@ fn select(
         }
         Position::After(_, after) if by_id => {
             let after = sql.bind(SortKey::Int(*after));
-            let after = if sql.is_by_place { place_of(&after) } else { after };
             branch(&sql, &format!(" AND {id} {beyond} {after}"), &by, "")
         }
         // Those of the same key first, then those beyond it: SQLite seeks for each of the two, but not for

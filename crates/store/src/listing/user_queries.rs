@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use crate::engine::driver::{Dialect, Param, Row};
-use crate::engine::tx::Tx;
-use crate::listing::lists::{EXACT_TOTAL, SortKey, exact_id};
-use crate::listing::search::{self, PLACES, USER_THERE};
+use crate::engine::tx::{Counter, Tx};
+use crate::listing::lists::{EXACT_TOTAL, SortKey, counted, exact_id};
+use crate::listing::search::{self, Lookup};
 use crate::tables::users::profile_key;
 use tenantry_core::error::Result;
 use tenantry_core::model::{GroupId, Status, User};
+use tenantry_core::search_terms::SearchTerm;
 use tenantry_core::user_fields::UserField;
 use tenantry_core::values::fold;
 
@@ -77,8 +78,8 @@ pub struct UserQuery {
     pub groups: Vec<GroupId>,
     /// Members of groups nested in these count as well.
     pub nested: bool,
-    /// Holding this term (B27).
-    pub search: Option<String>,
+    /// Having each word of this term (B27), which is without accents.
+    pub search: Option<SearchTerm>,
     /// The order.
     pub sort: UserField,
     /// The other way round.
@@ -139,8 +140,10 @@ impl UserQuery {
 pub(crate) enum AccessPath {
     /// Hits of a search index. Ascending ids come without a sort.
     Search,
-    /// Those who hold parts of the term ([`search::parts`]): each hit, and others.
+    /// Those who have parts of the term ([`search::parts`]): each hit, and others.
     Parts,
+    /// All users of the partner, which are few, each tested: no index of texts is read, which others share.
+    Few,
     /// Members of the group, or the users themselves. Ascending ids come without a sort.
     Source,
     /// All users in the wanted order, each tested.
@@ -151,10 +154,16 @@ pub(crate) enum AccessPath {
 
 /// What finds the fewest rows to look at.
 pub(crate) fn narrowest(tx: &mut Tx<'_>, query: &UserQuery) -> Result<AccessPath> {
-    // The planner of PostgreSQL chooses between the trigram index and a scan.
-    let is_indexed = tx.dialect() == Dialect::Sqlite
-        && query.search.as_deref().is_some_and(|term| search::lookup(term).is_some());
-    Ok(if is_indexed && !are_few(tx, query)? { AccessPath::Search } else { AccessPath::Source })
+    if query.search.is_none() {
+        return Ok(AccessPath::Source);
+    }
+    Ok(match tx.dialect() {
+        Dialect::Sqlite if are_few(tx, query)? => AccessPath::Source,
+        Dialect::Sqlite => AccessPath::Search,
+        Dialect::Postgres if counted(tx, Counter::Users)? <= search::FEW_USERS => AccessPath::Few,
+        // The planner chooses between the trigram indexes and a scan.
+        Dialect::Postgres => AccessPath::Source,
+    })
 }
 
 /// A statement under construction. `$1` is the partner.
@@ -163,10 +172,8 @@ pub(crate) struct Statement {
     pub(crate) conditions: String,
     /// The id column to order and seek by when the order is by id.
     pub(crate) id: &'static str,
-    /// Whether it reads places of a search index, `s`, and no user: `id` is then the place.
-    pub(crate) is_by_place: bool,
-    /// Conditions that bound the places. They come last: of two lower bounds FTS5 seeks by the first.
-    pub(crate) within: String,
+    /// Whether it reads a search index, `s`, and no user's row.
+    pub(crate) is_of_index: bool,
     values: Vec<SortKey>,
 }
 
@@ -176,8 +183,7 @@ impl Statement {
             from: String::from("users u"),
             conditions: String::from("u.pid = $1"),
             id: "u.user_id",
-            is_by_place: false,
-            within: String::new(),
+            is_of_index: false,
             values: Vec::new(),
         };
         if let AccessPath::Hits(ids) = path {
@@ -186,25 +192,17 @@ impl Statement {
             return sql;
         }
         let lookup = match path {
-            AccessPath::Search => query.search.as_deref().and_then(search::lookup),
-            AccessPath::Parts => {
-                query.search.as_deref().and_then(search::parts).map(|parts| (search::TRIGRAMS, parts))
-            }
+            AccessPath::Search => query.search.as_ref().map(search::lookup),
+            AccessPath::Parts => query.search.as_ref().and_then(search::parts),
             _ => None,
         };
         let searched = lookup.is_some();
-        if let (Some(term), Some((index, expression))) = (&query.search, lookup) {
-            sql.start_from_search(term, index, expression);
+        if let (Some(term), Some(lookup)) = (&query.search, lookup) {
+            sql.start_from_search(dialect, term, lookup);
         }
-        let grouped = *path == AccessPath::Source && sql.start_from_group(query);
-        if let Some(term) = query.search.as_deref().filter(|_| !searched) {
-            let (mut test, value) = search::test(dialect, &sql.next_param(), term);
-            sql.bind(SortKey::Text(value));
-            if let Some(id) = exact_id(term) {
-                let id = sql.bind(SortKey::Int(id));
-                test = format!("({test} OR u.user_id = {id})");
-            }
-            let _ = write!(sql.conditions, " AND {test}");
+        let grouped = matches!(path, AccessPath::Source | AccessPath::Few) && sql.start_from_group(query);
+        if let Some(term) = query.search.as_ref().filter(|_| !searched) {
+            sql.test_words(dialect, *path != AccessPath::Few, term.words());
         }
         if !grouped && !query.groups.is_empty() {
             let ids: Vec<i64> = query.groups.iter().map(|g| g.0).collect();
@@ -226,7 +224,7 @@ impl Statement {
         if let Some(is_admin) = query.is_admin {
             sql.filter(by, "is_admin", if is_admin { "1" } else { "0" });
         }
-        // Never by place: whoever is asked for by name is not searched for ([`narrowest`]).
+        // Never of an index alone: whoever is asked for by name is not searched for ([`narrowest`]).
         for (column, values) in [
             ("u.username_key", &query.username),
             ("u.email_key", &query.email),
@@ -248,23 +246,46 @@ impl Statement {
     }
 
     /// Starts from what a search index finds.
-    fn start_from_search(&mut self, term: &str, index: &str, expression: String) {
-        let hits = self.bind(SortKey::Text(expression));
-        // A term of digits also finds the user of that number (B27).
-        if let Some(id) = exact_id(term) {
-            let id = self.bind(SortKey::Int(id));
+    fn start_from_search(&mut self, dialect: Dialect, term: &SearchTerm, lookup: Lookup<'_>) {
+        let Lookup { index, expression, untested } = lookup;
+        let expression = self.bind(SortKey::Text(expression));
+        let matches = search::matches(index, &expression);
+        let ids: Vec<i64> = term.words().filter_map(exact_id).collect();
+        if !ids.is_empty() {
+            // A word of digits also finds the user of that id (B27).
+            let ids = self.bind(SortKey::Text(serde_json::json!(ids).to_string()));
             self.from = format!(
-                "(SELECT {USER_THERE} AS user_id FROM {index} s WHERE s.{index} MATCH {hits} AND {PLACES} \
-                 UNION SELECT CAST({id} AS BIGINT)) s CROSS JOIN users u"
+                "(SELECT s.rowid AS user_id FROM {index} s WHERE {matches} UNION SELECT i.value FROM json_each({ids}) i) s \
+                 CROSS JOIN users u"
             );
             self.conditions.push_str(" AND u.user_id = s.user_id");
             self.id = "s.user_id";
-        } else {
-            self.from = format!("{index} s");
-            self.conditions = format!("s.{index} MATCH {hits}");
-            self.within = format!(" AND {PLACES}");
-            self.id = "s.rowid";
-            self.is_by_place = true;
+            if !term.is_one_word() {
+                self.test_words(dialect, true, term.words());
+            }
+            return;
+        }
+        self.from = format!("{index} s");
+        self.conditions = matches;
+        self.id = "s.rowid";
+        self.is_of_index = true;
+        if !untested.is_empty() {
+            self.join_users();
+            self.is_of_index = false;
+            self.test_words(dialect, true, untested.into_iter());
+        }
+    }
+
+    /// Lets only users pass who have each of these words, or the id that a word is.
+    fn test_words<'w>(&mut self, dialect: Dialect, by_index: bool, words: impl Iterator<Item = &'w str>) {
+        for word in words {
+            let (mut test, value) = search::test(dialect, by_index, &self.next_param(), word);
+            self.bind(SortKey::Text(value));
+            if let Some(id) = exact_id(word) {
+                let id = self.bind(SortKey::Int(id));
+                test = format!("({test} OR u.user_id = {id})");
+            }
+            let _ = write!(self.conditions, " AND {test}");
         }
     }
 
@@ -280,28 +301,28 @@ impl Statement {
 
     /// The id of the user in a row.
     pub(crate) fn user(&self) -> &'static str {
-        if self.is_by_place { USER_THERE } else { "u.user_id" }
+        if self.is_of_index { "s.rowid" } else { "u.user_id" }
     }
 
-    /// Lets only users pass who have one of these values. Of many places of a search index few have rows of users in
-    /// memory: there the column's own index is asked, where neighbours stand side by side.
+    /// Lets only users pass who have one of these values. Of the users that a search index finds few have rows in memory:
+    /// there the column's own index is asked, where neighbours stand side by side.
     fn filter(&mut self, by: &str, column: &str, values: &str) {
-        let _ = if self.is_by_place {
+        let _ = if self.is_of_index {
             write!(
                 self.conditions,
                 " AND EXISTS (SELECT 1 FROM users f INDEXED BY users_by_{column} WHERE f.pid = $1 \
-                 AND f.{column} IN ({values}) AND f.user_id = {USER_THERE})"
+                 AND f.{column} IN ({values}) AND f.user_id = s.rowid)"
             )
         } else {
             write!(self.conditions, " AND {by}.{column} IN ({values})")
         };
     }
 
-    /// Reads the users as well: for an order that the places do not have.
+    /// Reads the users as well: for an order that the index does not have.
     pub(crate) fn join_users(&mut self) {
-        if self.is_by_place {
+        if self.is_of_index {
             self.from.push_str(" CROSS JOIN users u");
-            let _ = write!(self.conditions, " AND u.pid = $1 AND u.user_id = {USER_THERE}");
+            self.conditions.push_str(" AND u.pid = $1 AND u.user_id = s.rowid");
         }
     }
 
@@ -312,8 +333,8 @@ impl Statement {
 
     /// `what` of all that the query finds.
     pub(crate) fn of_hits(&self, what: &str) -> String {
-        let Self { from, conditions, within, .. } = self;
-        format!("SELECT {what} FROM {from} WHERE {conditions}{within}")
+        let Self { from, conditions, .. } = self;
+        format!("SELECT {what} FROM {from} WHERE {conditions}")
     }
 
     /// What the next value will be bound at. `$1` is the partner.
@@ -330,6 +351,13 @@ impl Statement {
     pub(crate) fn params(&self) -> Vec<Param<'_>> {
         self.values.iter().map(SortKey::param).collect()
     }
+}
+
+/// Which of these users have each word of a term.
+pub(crate) fn having(tx: &mut Tx<'_>, ids: Vec<i64>, term: &SearchTerm) -> Result<Vec<i64>> {
+    let mut sql = Statement::new(tx.dialect(), &UserQuery::all(), &AccessPath::Hits(ids));
+    sql.test_words(tx.dialect(), true, term.words());
+    tx.rows(&sql.hits(), &sql.params(), |row| row.int(0))
 }
 
 /// Whether so few users pass the rest of the query that each is better held against the term than each hit of the term

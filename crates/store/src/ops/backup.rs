@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::engine::driver::{Connection as _, DbError};
 use crate::engine::sqlite::{APPLICATION_ID, Sqlite, Use};
 use crate::ops::migrate::{self, KNOWN, Schema};
+use crate::tables::server_keys;
 use tenantry_core::error::Error;
 
 /// The suffixes of SQLite's files beside a database.
@@ -28,13 +29,18 @@ pub struct Contents {
     pub users: i64,
     /// The version of its schema.
     pub schema: usize,
+    /// Whether it has rows that are sealed with a master key.
+    pub is_sealed: bool,
 }
+
+/// The schema since which there is a table `server_keys`.
+const SERVER_KEYS_SINCE: usize = 13;
 
 /// A database at rest, in one file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Rest {
     /// It is complete. The ids allocated so far (B24), by sequence.
-    Whole(Vec<(String, i64)>),
+    Complete(Vec<(String, i64)>),
     /// It cannot be read, and why. The file and its log are unchanged.
     Damaged(String),
 }
@@ -182,6 +188,15 @@ pub fn check(path: &Path) -> Result<Contents, BackupError> {
     if !errors.is_empty() {
         return Err(BackupError::Damaged(errors.join("; ").replace('\n', " ")));
     }
+    let is_sealed = schema >= SERVER_KEYS_SINCE && {
+        let mut found = false;
+        let sql = "SELECT 1 FROM server_keys WHERE name = $1";
+        conn.query(sql, None, &[server_keys::MASTER.into()], &mut |_| {
+            found = true;
+            Ok(())
+        })?;
+        found
+    };
     let mut count = |table: &str| {
         let mut rows = 0;
         conn.query(&format!("SELECT count(*) FROM {table}"), None, &[], &mut |row| {
@@ -190,7 +205,7 @@ pub fn check(path: &Path) -> Result<Contents, BackupError> {
         })
         .map(|()| rows)
     };
-    Ok(Contents { partners: count("partners")?, users: count("users")?, schema })
+    Ok(Contents { partners: count("partners")?, users: count("users")?, schema, is_sealed })
 }
 
 /// Brings a database that no process uses to rest: the content of its log is moved into the file, and the log is
@@ -212,7 +227,7 @@ pub fn settle(path: &Path) -> Result<Rest, BackupError> {
         Ok(if conn.set_journal("DELETE")? { Ok(numbers) } else { Err(BackupError::InUse) })
     });
     match settled {
-        Ok(numbers) => Ok(Rest::Whole(numbers?)),
+        Ok(numbers) => Ok(Rest::Complete(numbers?)),
         Err(DbError::Damaged(what)) => Ok(Rest::Damaged(what)),
         Err(e) => Err(e.into()),
     }
@@ -322,7 +337,7 @@ mod tests {
         assert!(steps.len() > 1 && steps.is_sorted(), "{steps:?}");
         let (done, all) = steps.last().copied().unwrap();
         assert_eq!((done, all), (all, std::fs::metadata(&to).unwrap().len()));
-        assert_eq!(check(&to).unwrap(), Contents { partners: 3, users: 0, schema: KNOWN });
+        assert_eq!(check(&to).unwrap(), Contents { partners: 3, users: 0, schema: KNOWN, is_sealed: false });
         assert_eq!(
             number_of(&mut conn, "SELECT count(*) FROM partners"),
             3 + i64::try_from(steps.len()).unwrap()
@@ -344,14 +359,17 @@ mod tests {
             .unwrap();
             assert!(conn.set_journal("DELETE").unwrap());
         }
-        assert_eq!(check(&path).unwrap(), Contents { partners: 1, users: 0, schema: 1 });
+        assert_eq!(check(&path).unwrap(), Contents { partners: 1, users: 0, schema: 1, is_sealed: false });
         make_ready(&path, &[]).unwrap();
         let store = open(&path);
         insert(&store, 1).await;
         drop(store);
-        let Rest::Whole(numbers) = settle(&path).unwrap() else { panic!("not whole") };
+        let Rest::Complete(numbers) = settle(&path).unwrap() else { panic!("not complete") };
         assert!(!numbers.is_empty());
-        assert_eq!(check(&path).unwrap(), Contents { partners: 2, users: 0, schema: KNOWN });
+        assert_eq!(
+            check(&path).unwrap(),
+            Contents { partners: 2, users: 0, schema: KNOWN, is_sealed: false }
+        );
     }
 
     #[tokio::test]
@@ -361,11 +379,11 @@ mod tests {
         let store = open(&path);
         insert(&store, 5).await;
         drop(store);
-        let Rest::Whole(given) = settle(&path).unwrap() else { panic!("not whole") };
+        let Rest::Complete(given) = settle(&path).unwrap() else { panic!("not complete") };
         let (name, value) = given.iter().max_by_key(|(_, value)| *value).unwrap().clone();
         make_ready(&path, &[(name.clone(), value - 1), (String::from("unheard of"), 7)]).unwrap();
         make_ready(&path, &[(String::from("unheard of"), 9)]).unwrap();
-        let Rest::Whole(mut now) = settle(&path).unwrap() else { panic!("not whole") };
+        let Rest::Complete(mut now) = settle(&path).unwrap() else { panic!("not complete") };
         now.retain(|number| !given.contains(number));
         assert_eq!(now, [(String::from("unheard of"), 9)]);
         make_ready(&path, &[(name.clone(), value + 10)]).unwrap();

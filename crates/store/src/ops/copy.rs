@@ -3,12 +3,12 @@
 //! The tables to copy are read from the databases themselves, and both must have the same. Rows are read in the order
 //! of their key and inserted into the target in chunks, each in one transaction together with the progress. Indexes and
 //! foreign keys are dropped before and recreated after. At the end the whole target is read, and its checksums are
-//! compared with those of what was read from the source. Until then the target has a mark, and no server uses it.
+//! compared with those of what was read from the source. Until then the target has the table `unfinished_copy`, and no server uses it.
 
 mod ends;
 mod layout;
-mod mark;
 mod rows;
+mod unfinished;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,16 +17,15 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use sha2::{Digest as _, Sha256};
 
 use crate::engine::driver::{Connection, Dialect};
-use crate::engine::sqlite::search_index;
 use crate::listing::search;
 use crate::ops::migrate;
 use crate::store::{PostgresOptions, apart};
 use ends::End;
-use layout::{Aside, Layout, Table};
-use mark::Begun;
+use layout::{DeferredObject, Layout, Table};
 use rows::{Chunk, Position, Reader};
 use tenantry_core::clock::Clock;
 use tenantry_core::error::{Error, Result};
+use unfinished::Begun;
 
 /// Rows in a chunk: held in memory a few times, and the maximum loss on interruption.
 const CHUNK: u64 = 5_000;
@@ -107,7 +106,7 @@ pub struct CopiedTable {
 /// # Errors
 /// It is one, with a hint.
 pub(crate) fn check_finished(conn: &mut dyn Connection, shown: &str) -> Result<()> {
-    if !mark::is_there(conn)? {
+    if !unfinished::exists(conn)? {
         return Ok(());
     }
     Err(Error::internal(format!(
@@ -161,6 +160,7 @@ impl<'w, 'f> Move<'w, 'f> {
             watch(&CopyProgress::Servers(servers))?;
         }
         source.begin_reading()?;
+        search::check_keys(source.conn())?;
         let tables = layout::agree(&Layout::read(source.conn())?, &Layout::read(target.conn())?)?;
         let totals = tables.iter().map(|table| source.count(&table.name)).collect::<Result<Vec<u64>, _>>()?;
         // After the snapshot, so that no id in it is allocated again.
@@ -174,7 +174,7 @@ impl<'w, 'f> Move<'w, 'f> {
     }
 
     fn run(mut self) -> Result<CopyReport> {
-        let is_resumed = mark::is_there(self.target.conn())?;
+        let is_resumed = unfinished::exists(self.target.conn())?;
         if is_resumed {
             self.check_begun()?;
         } else {
@@ -187,18 +187,18 @@ impl<'w, 'f> Move<'w, 'f> {
         self.build()?;
         self.index()?;
         let sequences = self.sequences.clone();
-        self.target.together(|target| target.set_sequences(&sequences))?;
+        self.target.in_transaction(|target| target.set_sequences(&sequences))?;
         let tables = self.verify(&positions)?;
         self.target.finish()?;
         let (from, to) = (self.source.shown, self.target.shown);
         Ok(CopyReport { from, to, is_resumed, tables, sequences })
     }
 
-    /// Marks the target and drops what is recreated at the end.
+    /// Creates the table of an unfinished copy in the target and drops what is recreated at the end.
     fn begin(&mut self) -> Result<()> {
         let (tables, begun) = (&self.tables, &self.begun);
-        let aside = layout::to_set_aside(self.target.conn())?;
-        self.target.together(|target| {
+        let deferred = layout::list_deferred(self.target.conn())?;
+        self.target.in_transaction(|target| {
             for table in tables {
                 if target.count(&table.name)? > 0 {
                     return Err(Error::internal(format!(
@@ -210,11 +210,11 @@ impl<'w, 'f> Move<'w, 'f> {
                     )));
                 }
             }
-            mark::make(target.conn())?;
-            mark::put(target.conn(), mark::BEGUN, begun)?;
-            mark::put(target.conn(), mark::ASIDE, &aside)?;
+            unfinished::create(target.conn())?;
+            unfinished::put(target.conn(), unfinished::BEGUN, begun)?;
+            unfinished::put(target.conn(), unfinished::DEFERRED, &deferred)?;
             // Foreign keys are last and need indexes.
-            for part in aside.iter().rev().filter(|part| !part.remove.is_empty()) {
+            for part in deferred.iter().rev().filter(|part| !part.remove.is_empty()) {
                 target.conn().batch(&part.remove)?;
             }
             Ok(())
@@ -223,7 +223,7 @@ impl<'w, 'f> Move<'w, 'f> {
 
     /// Refuses to resume with a different source.
     fn check_begun(&mut self) -> Result<()> {
-        let begun: Option<Begun> = mark::get(self.target.conn(), mark::BEGUN)?;
+        let begun: Option<Begun> = unfinished::get(self.target.conn(), unfinished::BEGUN)?;
         let Some(begun) = begun else { return Err(self.anew("its bookkeeping is missing")) };
         if begun.schema != self.begun.schema {
             return Err(self.anew("it was started by another version of Tenantry"));
@@ -247,7 +247,7 @@ impl<'w, 'f> Move<'w, 'f> {
     fn positions(&mut self) -> Result<Vec<Position>> {
         let target = &mut self.target;
         let position = |table: &Table| {
-            Ok(mark::get(target.conn(), &mark::position_of(&table.name))?.unwrap_or_default())
+            Ok(unfinished::get(target.conn(), &unfinished::position_of(&table.name))?.unwrap_or_default())
         };
         self.tables.iter().map(position).collect()
     }
@@ -304,16 +304,17 @@ impl<'w, 'f> Move<'w, 'f> {
 
     /// Recreates what was dropped.
     fn build(&mut self) -> Result<()> {
-        let mut left: Vec<Aside> = mark::get(self.target.conn(), mark::ASIDE)?.unwrap_or_default();
+        let mut left: Vec<DeferredObject> =
+            unfinished::get(self.target.conn(), unfinished::DEFERRED)?.unwrap_or_default();
         let total = left.len() as u64;
         while !left.is_empty() {
             let part = left.remove(0);
             let done = total - left.len() as u64 - 1;
             (self.watch)(&CopyProgress::Step { stage: Stage::Build, at: &part.name, done, total })?;
             self.target
-                .together(|target| {
+                .in_transaction(|target| {
                     target.conn().batch(&part.make)?;
-                    Ok(mark::put(target.conn(), mark::ASIDE, &left)?)
+                    Ok(unfinished::put(target.conn(), unfinished::DEFERRED, &left)?)
                 })
                 .map_err(|e| named(&format!("making {}", part.name), e))?;
         }
@@ -329,17 +330,17 @@ impl<'w, 'f> Move<'w, 'f> {
             return Ok(());
         }
         let total = self.target.count("users")?;
-        let mut last: i64 = mark::get(self.target.conn(), mark::SEARCH)?.unwrap_or_default();
+        let mut last: i64 = unfinished::get(self.target.conn(), unfinished::SEARCH)?.unwrap_or_default();
         let mut done = self.target.count(search::INDEXES[0])?;
-        while let Some(mut texts) =
-            Some(search::texts_after(self.target.conn(), &search::TEXT, last)?).filter(|t| !t.is_empty())
-        {
-            last = texts.last().map_or(last, |text| text.user_id.0);
-            self.target.together(|target| {
-                search_index::apply(target.conn(), &mut texts)?;
-                Ok(mark::put(target.conn(), mark::SEARCH, &last)?)
-            })?;
-            done += texts.len() as u64;
+        while let Some(part) = self.target.in_transaction(|target| {
+            let part = search::index_after(target.conn(), last)?;
+            if let Some(part) = &part {
+                unfinished::put(target.conn(), unfinished::SEARCH, &part.last)?;
+            }
+            Ok(part)
+        })? {
+            last = part.last;
+            done += part.users;
             (self.watch)(&CopyProgress::Step { stage: Stage::Index, at: "search", done, total })?;
         }
         for index in search::INDEXES {
@@ -408,11 +409,11 @@ fn read_all(source: &mut End, tables: &[Table], from: Vec<Position>, send: &Sync
 
 fn write(target: &mut End, table: &Table, chunk: &Chunk, position: &Position) -> Result<()> {
     target
-        .together(|target| {
+        .in_transaction(|target| {
             if chunk.len() > 0 {
                 target.fill(table, chunk)?;
             }
-            Ok(mark::put(target.conn(), &mark::position_of(&table.name), position)?)
+            Ok(unfinished::put(target.conn(), &unfinished::position_of(&table.name), position)?)
         })
         .map_err(|e| in_table(&table.name, e))
 }

@@ -2,15 +2,17 @@
 
 use std::io::Read as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::engine::driver::{Connection, DbError, Dialect};
 use crate::engine::postgres::listen;
-use crate::engine::postgres::{Address, ConnectError, Postgres, Role};
+use crate::engine::postgres::{Address, ConnectError, Postgres, Role, refuse_poolers};
 use crate::engine::sqlite::{APPLICATION_ID, Sqlite};
 use crate::listing::search;
 use crate::ops::copy;
+use crate::tables::deleted_users;
 use tenantry_core::clock::{Clock, Millis};
 use tenantry_core::error::{Error, Result};
 
@@ -53,10 +55,25 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0014_display_name"),
     migration!("0015_locale"),
     migration!("0016_migration_checksums"),
+    migration!("0017_scopes_and_refresh_reuse"),
+    migration!("0018_search_without_accents"),
+    migration!("0019_browser_sessions"),
+    migration!("0020_verified_addresses"),
+    migration!("0021_signing_keys"),
+    migration!("0022_clients"),
+    migration!("0023_authorization_codes"),
+    migration!("0024_clients_by_algorithm"),
+    migration!("0025_partner_branding"),
 ];
 
-/// The last change that recreated SQLite's search indexes, which SQL alone cannot fill.
-const SEARCH_ANEW: i64 = 8;
+/// The last change that recreated SQLite's search indexes, which SQL alone cannot fill. Earlier ones leave them empty.
+const SEARCH_ANEW: &str = "0018_search_without_accents";
+
+/// Search keys that are stored in one transaction of PostgreSQL.
+const KEYS: i64 = 5_000;
+
+/// The interval of progress messages of a long migration.
+const PROGRESS: Duration = Duration::from_secs(10);
 
 /// The change since which `schema_versions` has checksums.
 const CHECKSUMS: usize = 16;
@@ -115,6 +132,12 @@ pub(crate) enum Schema {
 
 /// The newest supported version of the schema.
 pub(crate) const KNOWN: usize = MIGRATIONS.len();
+
+/// The application name of server connections: it contains the schema they use, so that a server can detect one of an
+/// earlier version beside it (those up to schema 9 only use "tenantry").
+pub(crate) fn application_name() -> String {
+    format!("tenantry/{}", KNOWN)
+}
 
 /// Determines the owner of the schema. Reads only.
 pub(crate) fn schema(conn: &mut Sqlite) -> Result<Schema, DbError> {
@@ -193,8 +216,8 @@ fn apply(conn: &mut dyn Connection, from: usize, to: usize, now: Millis) -> Resu
     )?;
     for (version, migration) in (1_i64..).zip(MIGRATIONS).take(to).skip(from) {
         conn.batch(&for_dialect(migration.sql, conn.dialect()))?;
-        if version == SEARCH_ANEW && conn.dialect() == Dialect::Sqlite {
-            search::fill(conn)?;
+        if migration.name == SEARCH_ANEW {
+            make_searchable(conn)?;
         }
         conn.execute(
             "INSERT INTO schema_versions (version, applied_at) VALUES ($1, $2)",
@@ -206,6 +229,62 @@ fn apply(conn: &mut dyn Connection, from: usize, to: usize, now: Millis) -> Resu
         fill_checksums(conn)?;
     }
     Ok(())
+}
+
+/// Fills what searches use: on PostgreSQL the keys of users follow after the migration ([`store_search_keys`]).
+fn make_searchable(conn: &mut dyn Connection) -> Result<(), DbError> {
+    deleted_users::drop_accents(conn)?;
+    if conn.dialect() == Dialect::Postgres {
+        return Ok(());
+    }
+    let total = number(conn, "SELECT count(*) FROM users")?;
+    let mut watch = MigrationProgress::new();
+    search::fill(conn, &mut |done| watch.step("the search indexes are built", done, Some(total)))?;
+    watch.end("the search indexes are built", total);
+    Ok(())
+}
+
+/// Stores the search keys of users that lack theirs, in short transactions: other servers go on.
+fn store_search_keys(conn: &mut Postgres) -> Result<(), DbError> {
+    let (mut done, mut watch) = (0, MigrationProgress::new());
+    loop {
+        conn.batch("BEGIN")?;
+        let stored = search::fill_keys(conn, KEYS);
+        conn.batch(if stored.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+        let stored = stored?;
+        done += stored as u64;
+        watch.step("the search keys of users are stored", done, None);
+        if stored < KEYS as usize {
+            watch.end("the search keys of users are stored", i64::try_from(done).unwrap_or(i64::MAX));
+            return Ok(());
+        }
+    }
+}
+
+/// Messages on the log while a migration takes long.
+struct MigrationProgress {
+    begun: Instant,
+    logged: Instant,
+}
+
+impl MigrationProgress {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { begun: now, logged: now }
+    }
+
+    fn step(&mut self, what: &str, done: u64, total: Option<i64>) {
+        if self.logged.elapsed() >= PROGRESS {
+            self.logged = Instant::now();
+            tracing::info!(users = done, of = total, seconds = self.begun.elapsed().as_secs(), "{what}");
+        }
+    }
+
+    fn end(&self, what: &str, users: i64) {
+        if self.begun.elapsed() >= PROGRESS {
+            tracing::info!(users, seconds = self.begun.elapsed().as_secs(), "{what}: done");
+        }
+    }
 }
 
 /// Records the checksums of the changes that were just applied, and of those applied before there were checksums.
@@ -278,6 +357,13 @@ pub(crate) fn migrate_postgres(address: &Address, aim: Aim, clock: &Clock) -> Re
     conn.batch("BEGIN")?;
     let result = migrate_in(&mut conn, &shown, aim, clock.now());
     conn.batch(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+    if aim == Aim::Change && result.is_ok() {
+        match store_search_keys(&mut conn) {
+            // Housekeeping stores them when the database can be written.
+            Ok(()) | Err(DbError::ReadOnly(_)) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
     result
 }
 
@@ -288,6 +374,11 @@ pub(crate) fn connect(address: &Address, role: Role) -> Result<Postgres> {
         ConnectError::SetUp(e) if !matches!(e, DbError::Other(_)) => e.into(),
         e => Error::internal(format!("cannot connect to {shown}: {e}")),
     })?;
+    // Once per start, before the first prepared statement.
+    if matches!(role, Role::Change | Role::Copy) {
+        refuse_poolers(&mut conn, address)
+            .map_err(|what| Error::internal(format!("cannot use {shown}: {what}")))?;
+    }
     check_server(&mut conn, &shown)?;
     Ok(conn)
 }
@@ -461,7 +552,12 @@ mod tests {
     #[test]
     fn the_index_of_texts_covers_what_searches_use() {
         let sql = for_dialect(MIGRATIONS[0].sql, Dialect::Postgres);
-        let text = crate::listing::search::FIRST_TEXT.replace("u.", "").replace("'\u{1}'", "E'\\x01'");
+        let in_file = |text: &str| text.replace("u.", "").replace("'\u{1}'", "E'\\x01'");
+        let text = in_file(&search::FIRST_KEYS);
         assert!(sql.contains(&text), "{text}");
+        let made = MIGRATIONS.iter().find(|migration| migration.name == SEARCH_ANEW).unwrap();
+        let lacking = in_file(&search::LACKS_KEY).replace("((", "(").replace("))", ")");
+        let sql = for_dialect(made.sql, Dialect::Postgres);
+        assert!(sql.contains(&lacking), "{lacking}");
     }
 }

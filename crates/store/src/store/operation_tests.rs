@@ -33,8 +33,8 @@ fn restarts(store: &Store, thread: &str) -> u64 {
 }
 
 #[track_caller]
-fn assert_unavailable<T: std::fmt::Debug>(answer: Result<T>, why: &str) {
-    match answer {
+fn assert_unavailable<T: std::fmt::Debug>(response: Result<T>, why: &str) {
+    match response {
         Err(Error::Unavailable { what, .. }) => assert!(what.contains(why), "{what}"),
         other => panic!("{other:?}"),
     }

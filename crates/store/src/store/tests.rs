@@ -188,6 +188,28 @@ async fn a_read_cannot_write() {
     assert!(names(&store).await.is_empty());
 }
 
+/// While large units follow each other, a checkpoint beside the writer would never catch up with the log, and a small unit
+/// would wait for the writer's own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_units_wait_for_a_long_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let by = Operator::of_this_machine();
+    let mut longest = 0;
+    for n in 0..40 {
+        let fill = move |tx: &mut Tx<'_, Operator>| {
+            for row in 0..400 {
+                partners::insert(tx, &format!("{n} {row} {}", "x".repeat(4_000)))?;
+            }
+            Ok(Outcome::Commit(()))
+        };
+        store.write_large(&by, fill).await.unwrap();
+        let log = std::fs::metadata(writer::log_path(&dir.path().join("tenantry.db"))).unwrap();
+        longest = longest.max(log.len());
+    }
+    assert!(longest < 32 * 1024 * 1024, "{longest} bytes");
+}
+
 /// A full disk rolls back more than the statement that hit it: then nobody of the group may be told "done".
 #[tokio::test]
 async fn a_full_disk_refuses_the_whole_batch_and_the_store_continues() {
@@ -370,8 +392,8 @@ async fn scans_that_wait_are_bounded_and_partners_take_turns() {
     while refused < WAITING_SCANS {
         flood.retain_mut(|one| match ended(one) {
             None => true,
-            Some(answer) => {
-                assert!(matches!(answer, Err(Error::Unavailable { .. })), "{answer:?}");
+            Some(response) => {
+                assert!(matches!(response, Err(Error::Unavailable { .. })), "{response:?}");
                 refused += 1;
                 false
             }
@@ -387,11 +409,11 @@ async fn scans_that_wait_are_bounded_and_partners_take_turns() {
     assert_eq!(refused, WAITING_SCANS);
 }
 
-/// The answer of a task that has ended.
+/// The response of a task that has ended.
 fn ended<T>(task: &mut tokio::task::JoinHandle<T>) -> Option<T> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match std::pin::Pin::new(task).poll(&mut context) {
-        std::task::Poll::Ready(answer) => Some(answer.unwrap()),
+        std::task::Poll::Ready(response) => Some(response.unwrap()),
         std::task::Poll::Pending => None,
     }
 }
@@ -431,8 +453,8 @@ async fn a_full_queue_refuses_and_keeps_its_promises() {
     release.send(()).unwrap();
     blocking.await.unwrap().unwrap();
     let mut done = 0;
-    while let Some(answer) = all.join_next().await {
-        match answer.unwrap() {
+    while let Some(response) = all.join_next().await {
+        match response.unwrap() {
             Ok(_) => done += 1,
             Err(Error::Unavailable { .. }) => refused += 1,
             Err(other) => panic!("{other:?}"),

@@ -72,6 +72,12 @@ pub fn insert(tx: &mut Tx<'_>, record: &BulkRecord) -> Result<bool> {
     Ok(stored == 1)
 }
 
+/// Shortens leases of all partners that end after `most` to `until`.
+pub fn shorten_leases(tx: &mut Tx<'_>, most: Millis, until: Millis) -> Result<usize> {
+    let sql = "UPDATE bulk_operations SET lease_until = $2 WHERE lease_until > $1";
+    Ok(tx.unscoped().execute(sql, &[most.into(), until.into()])?)
+}
+
 /// Appends ids in this state.
 pub fn add_ids(tx: &mut Tx<'_>, state: IdState, ids: &[i64]) -> Result<()> {
     let last = tx.row(

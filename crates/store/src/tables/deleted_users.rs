@@ -2,14 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::driver::{Param, Row};
+use crate::engine::driver::{Connection, DbError, Param, Row};
 use crate::engine::tx::Tx;
-use crate::listing::lists::{EXACT_TOTAL, Position, SortKey, Total};
+use crate::listing::lists::{EXACT_TOTAL, Position, SortKey, Total, search_test};
 use crate::tables::users::{self, Keys};
 use crate::tables::{expensive_hashes, passwords};
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, User, UserId, Username};
+use tenantry_core::search_terms::{SearchTerm, without_accents};
 
 /// A user as it was deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,8 @@ struct Record {
     refused_until: Millis,
     held_email: Option<String>,
     held_until: Millis,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    verified_email: Option<String>,
     passwords: Vec<Password>,
 }
 
@@ -39,12 +42,14 @@ struct Password {
     present: i64,
     created_at: Millis,
     expires_at: Millis,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mailed_to: Option<String>,
 }
 
 /// Stores a user that is about to be deleted, with its passwords.
 pub fn insert(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     let passwords = tx.rows(
-        "SELECT password_id, hash, temporary, present, created_at, expires_at FROM passwords \
+        "SELECT password_id, hash, temporary, present, created_at, expires_at, mailed_to FROM passwords \
          WHERE pid = $1 AND user_id = $2 ORDER BY password_id",
         &[user.user_id.into()],
         |row| {
@@ -55,24 +60,28 @@ pub fn insert(tx: &mut Tx<'_>, user: &User) -> Result<()> {
                 present: row.int(3)?,
                 created_at: row.int(4)?,
                 expires_at: row.int(5)?,
+                mailed_to: row.opt_text(6)?.map(str::to_owned),
             })
         },
     )?;
     let record = tx.row(
-        "SELECT failed_logins, refused_until, held_email, held_until FROM users WHERE pid = $1 AND user_id = $2",
+        "SELECT failed_logins, refused_until, held_email, held_until, verified_email FROM users \
+         WHERE pid = $1 AND user_id = $2",
         &[user.user_id.into()],
         |row| {
-            Ok((row.int(0)?, row.int(1)?, row.opt_text(2)?.map(str::to_owned), row.int(3)?))
+            let text = |column| Ok::<_, Error>(row.opt_text(column)?.map(str::to_owned));
+            Ok((row.int(0)?, row.int(1)?, text(2)?, row.int(3)?, text(4)?))
         },
     )?;
-    let (failed_logins, refused_until, held_email, held_until) = record.unwrap_or_default();
+    let (failed_logins, refused_until, held_email, held_until, verified_email) = record.unwrap_or_default();
     let user_id = user.user_id;
     let text = Keys::of(user).search_text();
-    let user = user.clone();
-    let record = Record { user, failed_logins, refused_until, held_email, held_until, passwords };
+    let (updated_at, user) = (user.updated_at, user.clone());
+    let record =
+        Record { user, failed_logins, refused_until, held_email, held_until, verified_email, passwords };
     let record = serde_json::to_string(&record)
         .map_err(|e| Error::internal(format!("a deleted user cannot be serialized: {e}")))?;
-    let now = tx.now();
+    let now = tx.now_after(updated_at);
     tx.execute(
         "INSERT INTO deleted_users (pid, user_id, deleted_at, search_text, record) VALUES ($1, $2, $3, $4, $5)",
         &[user_id.into(), now.into(), (&text).into(), (&record).into()],
@@ -115,7 +124,7 @@ pub fn restore(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> 
     users::insert(tx, user, username)?;
     tx.execute(
         "UPDATE users SET last_login_at = $3, failed_logins = $4, refused_until = $5, held_email = $6, \
-         held_until = $7 WHERE pid = $1 AND user_id = $2",
+         held_until = $7, verified_email = $8 WHERE pid = $1 AND user_id = $2",
         &[
             id.into(),
             user.last_login_at.unwrap_or(0).into(),
@@ -123,13 +132,14 @@ pub fn restore(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> 
             record.refused_until.into(),
             record.held_email.as_ref().into(),
             record.held_until.into(),
+            record.verified_email.as_ref().into(),
         ],
     )?;
     for password in &record.passwords {
         let (kind, work) = passwords::cost(&password.hash);
         tx.execute(
             "INSERT INTO passwords (pid, user_id, password_id, hash, temporary, present, created_at, expires_at, \
-             cost_kind, cost_work) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             cost_kind, cost_work, mailed_to) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             &[
                 id.into(),
                 password.password_id.into(),
@@ -140,6 +150,7 @@ pub fn restore(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> 
                 password.expires_at.into(),
                 kind.into(),
                 work.into(),
+                password.mailed_to.as_ref().into(),
             ],
         )?;
     }
@@ -193,31 +204,50 @@ impl DeletedSort {
 /// A query for deleted users.
 #[derive(Debug, Clone)]
 pub struct DeletedQuery {
-    /// Containing this folded term (B27).
-    pub search: Option<String>,
+    /// Having each word of this term (B27), which is without accents.
+    pub search: Option<SearchTerm>,
     /// The order.
     pub sort: DeletedSort,
     /// Descending.
     pub descending: bool,
 }
 
-fn conditions(tx: &Tx<'_>, query: &DeletedQuery) -> String {
-    let test = match query.search {
-        // Always bound, so that the positions of parameters are fixed.
-        None => String::from("$3 = ''"),
-        Some(_) => tx.dialect().contains("d.search_text", "$3"),
-    };
-    format!("d.pid = $1 AND d.deleted_at > $2 AND {test}")
+/// The conditions, whose values come after those in `params`.
+fn conditions<'q>(tx: &Tx<'_>, query: &'q DeletedQuery, params: &mut Vec<Param<'q>>) -> String {
+    let mut conditions = String::from("d.pid = $1 AND d.deleted_at > $2");
+    if let Some(term) = &query.search {
+        let searched: (&[&str], _) = (&["d.search_text"], Some("d.user_id"));
+        conditions.push_str(" AND ");
+        conditions.push_str(&search_test(tx.dialect(), term, searched, (2, params)));
+    }
+    conditions
+}
+
+/// Stores the searched texts of rows of a schema that had them with accents.
+pub(crate) fn drop_accents(conn: &mut dyn Connection) -> Result<(), DbError> {
+    let mut texts = Vec::new();
+    conn.query("SELECT d.pid, d.user_id, d.search_text FROM deleted_users d", None, &[], &mut |row| {
+        if !row.text(2)?.is_ascii() {
+            let text = without_accents(row.text(2)?).into_owned();
+            texts.push((PartnerId(row.int(0)?), UserId(row.int(1)?), text));
+        }
+        Ok(())
+    })?;
+    for (pid, user_id, text) in texts {
+        let sql = "UPDATE deleted_users SET search_text = $3 WHERE pid = $1 AND user_id = $2";
+        conn.execute(sql, Some(pid), &[user_id.into(), (&text).into()])?;
+    }
+    Ok(())
 }
 
 /// The number of users deleted after `since` that match the query.
 pub fn total(tx: &mut Tx<'_>, query: &DeletedQuery, since: Millis) -> Result<Total> {
-    let conditions = conditions(tx, query);
+    let mut params = vec![since.into()];
+    let conditions = conditions(tx, query, &mut params);
     let sql = format!(
         "SELECT count(*) FROM (SELECT 1 FROM deleted_users d WHERE {conditions} LIMIT {}) hits",
         if query.search.is_some() { EXACT_TOTAL + 1 } else { i64::MAX }
     );
-    let params = [since.into(), Param::Text(query.search.as_deref().unwrap_or(""))];
     let count = tx.row(&sql, &params, |row| row.int(0))?.unwrap_or(0);
     let is_exact = query.search.is_none() || count <= EXACT_TOTAL;
     Ok(Total { count: if is_exact { count } else { EXACT_TOTAL }, is_exact })
@@ -231,25 +261,24 @@ pub fn select(
     from: &Position,
     size: i64,
 ) -> Result<Vec<DeletedUser>> {
-    let mut conditions = conditions(tx, query);
+    let mut params = vec![since.into(), Param::Int(size)];
     let (order, beyond) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
     let column = query.sort.column();
-    let mut params = vec![since.into(), Param::Text(query.search.as_deref().unwrap_or("")), Param::Int(size)];
-    let skip = match from {
+    let (after, skip) = match from {
         Position::Offset(offset) => {
             params.push(Param::Int(*offset));
-            "OFFSET $5"
+            (String::new(), "OFFSET $4")
         }
         Position::After(key, id) => {
             params.push(key.param());
             params.push(Param::Int(*id));
-            conditions.push_str(&format!(" AND (d.{column}, d.user_id) {beyond} ($5, $6)"));
-            ""
+            (format!(" AND (d.{column}, d.user_id) {beyond} ($4, $5)"), "")
         }
     };
+    let conditions = conditions(tx, query, &mut params);
     let sql = format!(
-        "SELECT d.record, d.deleted_at FROM deleted_users d WHERE {conditions} \
-         ORDER BY d.{column} {order}, d.user_id {order} LIMIT $4 {skip}"
+        "SELECT d.record, d.deleted_at FROM deleted_users d WHERE {conditions}{after} \
+         ORDER BY d.{column} {order}, d.user_id {order} LIMIT $3 {skip}"
     );
     tx.rows(&sql, &params, read)
 }

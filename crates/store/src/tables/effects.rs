@@ -91,7 +91,7 @@ pub fn permissions_of_groups(tx: &mut Tx<'_>, ids: &[i64], limit: i64) -> Result
 
 /// Active sessions of these users, as user and session.
 pub fn sessions_of_users(tx: &mut Tx<'_>, ids: &[i64], limit: i64) -> Result<Going<(i64, String)>> {
-    let (list, now) = (serde_json::json!(ids).to_string(), tx.now());
+    let (list, now) = (serde_json::json!(ids).to_string(), tx.latest());
     let set = tx.dialect().int_set("$2");
     let rows = format!("FROM sessions s WHERE s.pid = $1 AND s.user_id IN {set} AND s.expires_at > $3");
     let first = tx.rows(

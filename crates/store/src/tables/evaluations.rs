@@ -1,11 +1,12 @@
 //! What users may do, and why (contract, part C).
 //!
 //! A user has what its groups have, and what the groups above those have. The one question that products ask on every
-//! request, `find_answer`, is a statement of bounded work, seldom two: see `docs/adr/0013-permission-evaluation.md`.
+//! request, `find_facts`, is a statement of bounded work, seldom two: see `docs/adr/0013-permission-evaluation.md`.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
+use std::hash::Hash;
 use std::sync::OnceLock;
 
 use crate::engine::driver::{Dialect, Param, Row};
@@ -14,12 +15,12 @@ use crate::listing::lists::{EXACT_TOTAL, Total};
 use crate::tables::nesting;
 use crate::tables::permission_changes::COUNTS;
 use tenantry_core::error::Result;
-use tenantry_core::model::{Effective, Grant, GroupId, NamedGroup, ObjectId, Source, UserId};
+use tenantry_core::model::{Grant, GroupId, NamedGroup, ObjectId, Source, UserId};
 
-/// Groups that are tried from the object's side before the question is turned to the user's side.
+/// Groups that are tried from the object's side before the query starts from the user's side.
 const TRIED: usize = 8;
 
-/// Sources told of one permission at most.
+/// Maximum number of sources of one permission that are reported.
 pub const MAX_SOURCES: i64 = 100;
 
 /// May this be done to that object?
@@ -43,7 +44,7 @@ impl Question {
     }
 }
 
-/// The answer to a question.
+/// What decides a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EvaluationFacts {
     /// Whether a group of the user has it.
@@ -108,9 +109,9 @@ fn from_user(user: &str, first: usize, wildcards: usize) -> String {
 /// What a group counts that has the permission and is one of the user's; any other that has it counts one.
 const HELD: usize = 2 * TRIED;
 
-/// The text of [`find_answer`]: a few of the groups that have it are tried. The sum tells in one look whether one of them is
+/// The text of [`find_facts`]: a few of the groups that have it are tried. The sum shows whether one of them is
 /// the user's, and whether there are more than were tried.
-fn answer_sql(dialect: Dialect, wildcards: usize) -> String {
+fn decision_sql(dialect: Dialect, wildcards: usize) -> String {
     format!(
         "SELECT u.is_admin, (SELECT CAST(coalesce(sum(CASE WHEN EXISTS (SELECT 1 FROM memberships m {} WHERE m.pid = $1 \
          AND m.user_id = $2 AND m.group_id = r.group_id) THEN {HELD} ELSE 1 END), 0) AS BIGINT) \
@@ -122,52 +123,53 @@ fn answer_sql(dialect: Dialect, wildcards: usize) -> String {
     )
 }
 
-/// The same question turned round: a row where the user has it.
-fn turned_sql(wildcards: usize) -> String {
+/// The reversed question: a row where the user has it.
+fn reversed_sql(wildcards: usize) -> String {
     format!("SELECT 1 WHERE {}", from_user("$2", 3, wildcards))
 }
 
-/// What [`find_answer`] asks.
+/// What [`find_facts`] asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Texts {
-    answer: String,
-    turned: String,
+    decision: String,
+    reversed: String,
 }
 
 /// The texts are written once for each usual number of wildcards: making them would cost as much as the question.
 fn texts(dialect: Dialect, wildcards: usize) -> Cow<'static, Texts> {
     const USUAL: usize = 4;
     static TEXTS: [[OnceLock<Texts>; USUAL]; 2] = [const { [const { OnceLock::new() }; USUAL] }; 2];
-    let make = || Texts { answer: answer_sql(dialect, wildcards), turned: turned_sql(wildcards) };
+    let make = || Texts { decision: decision_sql(dialect, wildcards), reversed: reversed_sql(wildcards) };
     let known = TEXTS.get(usize::from(dialect.has_one_writer())).and_then(|texts| texts.get(wildcards));
     known.map_or_else(|| Cow::Owned(make()), |texts| Cow::Borrowed(texts.get_or_init(make)))
 }
 
-/// The answer to a question about a user. `None` = there is no such ACTIVE user, or its partner is
+/// The response to a question about a user. `None` = there is no such ACTIVE user, or its partner is
 /// suspended: such a one has no permissions.
 ///
-/// Where more groups have the permission than are tried, and none of these is the user's, the question is turned round.
+/// Where more groups have the permission than are tried, and none of these is the user's, the question is reversed.
 /// Both ways are bounded, whatever the other side's size.
-pub fn find_answer(tx: &mut Tx<'_>, user_id: UserId, question: &Question) -> Result<Option<EvaluationFacts>> {
+pub fn find_facts(tx: &mut Tx<'_>, user_id: UserId, question: &Question) -> Result<Option<EvaluationFacts>> {
     let wildcards = question.wildcards.len();
     let mut params = Vec::with_capacity(4 + wildcards);
     params.push(user_id.into());
     question.params(&mut params);
     let read = |row: &dyn Row| Ok((row.int(0)? != 0, usize::try_from(row.int(1)?).unwrap_or(0)));
     let texts = texts(tx.dialect(), wildcards);
-    let Some((is_admin, sum)) = tx.row(&texts.answer, &params, read)? else {
+    let Some((is_admin, sum)) = tx.row(&texts.decision, &params, read)? else {
         return Ok(None);
     };
     let mut is_granted = sum >= HELD;
     if !is_granted && sum > TRIED {
-        is_granted = tx.row(&texts.turned, &params, |_| Ok(()))?.is_some();
+        is_granted = tx.row(&texts.reversed, &params, |_| Ok(()))?.is_some();
     }
     Ok(Some(EvaluationFacts { is_granted, is_admin }))
 }
 
 /// The groups of a user, and those above them.
-const OF_USER: &str = "memberships m CROSS JOIN group_ancestors a";
-const OF_USER_TEST: &str = "m.pid = $1 AND m.user_id = $2 AND a.pid = $1 AND a.group_id = m.group_id";
+pub(super) const OF_USER: &str = "memberships m CROSS JOIN group_ancestors a";
+pub(super) const OF_USER_TEST: &str =
+    "m.pid = $1 AND m.user_id = $2 AND a.pid = $1 AND a.group_id = m.group_id";
 
 /// Where a user's permission comes from: at most [`MAX_SOURCES`].
 pub fn list_sources(tx: &mut Tx<'_>, user_id: UserId, question: &Question) -> Result<Vec<Source>> {
@@ -197,11 +199,20 @@ pub fn list_sources_of(
         Ok((UserId(row.int(0)?), group, GroupId(row.int(2)?), by))
     };
     let found = tx.rows(&sql, &params, read)?;
+    sources_with_paths(tx, found)
+}
+
+/// The sources by what they belong to, from rows of that, the group that has the permission, the user's own group, and
+/// what grants it. One statement, for the paths of nested groups.
+pub(super) fn sources_with_paths<K: Eq + Hash>(
+    tx: &mut Tx<'_>,
+    found: Vec<(K, NamedGroup, GroupId, Grant)>,
+) -> Result<HashMap<K, Vec<Source>>> {
     let nested = found.iter().filter(|(_, group, member_of, _)| group.group_id != *member_of);
     let nested: BTreeSet<GroupId> = nested.map(|(_, _, member_of, _)| *member_of).collect();
     let paths = nesting::named_paths_up(tx, &nested)?;
-    let mut sources: HashMap<UserId, Vec<Source>> = HashMap::new();
-    for (user_id, group, member_of, by) in found {
+    let mut sources: HashMap<K, Vec<Source>> = HashMap::new();
+    for (key, group, member_of, by) in found {
         let NamedGroup { group_id, name } = group.clone();
         let path = match paths.get(&member_of).filter(|_| group_id != member_of) {
             None => vec![group],
@@ -211,7 +222,7 @@ pub fn list_sources_of(
                 up.iter().take(end).cloned().collect()
             }
         };
-        sources.entry(user_id).or_default().push(Source::Group { group_id, name, path, by });
+        sources.entry(key).or_default().push(Source::Group { group_id, name, path, by });
     }
     Ok(sources)
 }
@@ -244,77 +255,6 @@ fn sources_sql(dialect: Dialect, wildcards: usize) -> String {
          OVER (PARTITION BY s.user_id ORDER BY s.group_id, s.member_of, coalesce(s.wildcard, '')) AS place \
          FROM ({sql}) s) t WHERE t.place <= {MAX_SOURCES} ORDER BY t.user_id, t.place"
     )
-}
-
-/// The wildcards of a user's groups, and of those above them; each once.
-pub fn wildcards_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<Vec<String>> {
-    tx.rows(
-        &format!(
-            "SELECT DISTINCT w.wildcard FROM {OF_USER} CROSS JOIN group_wildcards w WHERE {OF_USER_TEST} \
-             AND w.pid = $1 AND w.group_id = a.ancestor_id"
-        ),
-        &[user_id.into()],
-        |row| row.text(0).map(str::to_owned),
-    )
-}
-
-/// What a user may do with single objects. `known` holds `TYPE PERMISSION` of the catalogue: what groups have of
-/// another one does not count.
-fn on_objects(tx: &Tx<'_>, more: &str) -> String {
-    let known = tx.dialect().text_set("$3");
-    format!(
-        "SELECT p.object_type AS object_type, p.object_id AS object_id, p.permission AS permission, \
-         max(p.is_number) AS is_number FROM {OF_USER} CROSS JOIN group_permissions p WHERE {OF_USER_TEST} \
-         AND p.pid = $1 AND p.group_id = a.ancestor_id AND {COUNTS} AND (p.object_type || ' ' || p.permission) IN {known}{more} \
-         GROUP BY p.object_type, p.object_id, p.permission"
-    )
-}
-
-/// How many permissions on single objects a user has.
-pub fn count_on_objects(tx: &mut Tx<'_>, user_id: UserId, known: &str) -> Result<i64> {
-    let sql = format!("SELECT count(*) FROM ({}) e", on_objects(tx, ""));
-    Ok(tx.row(&sql, &[user_id.into(), known.into()], |row| row.int(0))?.unwrap_or(0))
-}
-
-/// Where a page of a user's permissions on objects begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ObjectPosition {
-    /// After so many.
-    Offset(i64),
-    /// After this type, id and permission.
-    After([String; 3]),
-}
-
-/// A page of a user's permissions on single objects, by type, id and permission; without their sources.
-pub fn list_on_objects(
-    tx: &mut Tx<'_>,
-    user_id: UserId,
-    known: &str,
-    from: &ObjectPosition,
-    size: i64,
-) -> Result<Vec<Effective>> {
-    let (more, skip) = match from {
-        ObjectPosition::Offset(_) => ("", " OFFSET $5"),
-        ObjectPosition::After(_) => (" AND (p.object_type, p.object_id, p.permission) > ($5, $6, $7)", ""),
-    };
-    let sql = format!(
-        "SELECT e.object_type, e.object_id, e.permission, e.is_number FROM ({}) e \
-         ORDER BY e.object_type, e.object_id, e.permission LIMIT $4{skip}",
-        on_objects(tx, more)
-    );
-    let mut params = vec![user_id.into(), known.into(), size.into()];
-    match from {
-        ObjectPosition::Offset(offset) => params.push((*offset).into()),
-        ObjectPosition::After(key) => params.extend(key.iter().map(Param::from)),
-    }
-    tx.rows(&sql, &params, |row| {
-        Ok(Effective {
-            object_type: row.text(0)?.to_owned(),
-            object_id: Some(ObjectId { text: row.text(1)?.to_owned(), is_number: row.int(3)? != 0 }),
-            permission: row.text(2)?.to_owned(),
-            sources: Vec::new(),
-        })
-    })
 }
 
 /// Who counts as a holder beside members of groups.
@@ -440,12 +380,16 @@ mod tests {
                 action: String::from("READ"),
                 wildcards: vec![String::from("VIEW_ALL_SEGMENTS")],
             };
-            let context = Context { now: 1_000, random: &random, policy: &AccountPolicy::DEFAULT };
+            let context = Context {
+                time: tenantry_core::clock::Reading::at(1_000),
+                random: &random,
+                policy: &AccountPolicy::DEFAULT,
+            };
             let (mut effects, scope) = (Effects::default(), crate::access::nobody());
             let mut tx = Tx::open(&mut conn, &mut effects, scope, context);
-            assert_eq!(find_answer(&mut tx, UserId(n + 1), &question).unwrap(), None);
+            assert_eq!(find_facts(&mut tx, UserId(n + 1), &question).unwrap(), None);
         }
-        assert_eq!(conn.replanned(&texts(Dialect::Sqlite, 1).answer), 0);
+        assert_eq!(conn.replanned(&texts(Dialect::Sqlite, 1).decision), 0);
     }
 
     /// A connection that counts what it is asked.
@@ -490,9 +434,9 @@ mod tests {
         }
     }
 
-    /// However many holders a page has, and however they come by the permission.
+    /// However many holders or permissions a page has, and however they come by them.
     #[test]
-    fn the_reasons_of_a_page_of_holders_are_two_statements() {
+    fn the_sources_of_a_page_are_two_statements() {
         use crate::engine::driver::Connection as _;
         use crate::engine::sqlite::{Sqlite, Use};
         use crate::engine::tx::{Context, Effects};
@@ -532,14 +476,24 @@ mod tests {
             "INSERT INTO group_wildcards (pid, group_id, wildcard) VALUES (0, 1, 'VIEW_ALL_SEGMENTS')",
         )
         .unwrap();
+        conn.batch(
+            "INSERT INTO group_permissions (pid, object_type, object_id, permission, group_id, entry, place, is_number) \
+             VALUES (0, 'SEGMENT', '7', 'READ', 2, 1, 1, 1), (0, 'SEGMENT', '7', 'WRITE', 2, 1, 2, 0)",
+        )
+        .unwrap();
         let mut conn = Counting(conn, 0);
-        let question = Question {
+        let about = |id: &str, action: &str, wildcards: &[&str]| Question {
             object_type: String::from("SEGMENT"),
-            object_id: String::from("563"),
-            action: String::from("READ"),
-            wildcards: vec![String::from("VIEW_ALL_SEGMENTS")],
+            object_id: id.to_owned(),
+            action: action.to_owned(),
+            wildcards: wildcards.iter().map(|&name| name.to_owned()).collect(),
         };
-        let context = Context { now: 1_000, random: &random, policy: &AccountPolicy::DEFAULT };
+        let question = about("563", "READ", &["VIEW_ALL_SEGMENTS"]);
+        let context = Context {
+            time: tenantry_core::clock::Reading::at(1_000),
+            random: &random,
+            policy: &AccountPolicy::DEFAULT,
+        };
         let mut effects = Effects::default();
         let mut tx = Tx::open(&mut conn, &mut effects, crate::access::nobody(), context);
         let all: Vec<UserId> = (1..=50).map(UserId).collect();
@@ -555,8 +509,22 @@ mod tests {
         assert_eq!(names(3), [(1, "Top")]);
         assert_eq!(names(1), [(2, "Middle"), (1, "Top")]);
         assert_eq!(names(2), [(3, "Low"), (2, "Middle"), (1, "Top")]);
+        // Member of Middle, which has two entries, below Top, which has the wildcard.
+        let page = [
+            about("7", "WRITE", &[]),
+            about("7", "READ", &["VIEW_ALL_SEGMENTS"]),
+            about("8", "WRITE", &[]),
+            question,
+        ];
+        let effective =
+            crate::tables::effective_permissions::list_sources(&mut tx, UserId(1), &page).unwrap();
+        assert_eq!(effective.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2, 0, 1]);
         drop(tx);
-        assert_eq!(conn.1, 2);
+        assert_eq!(conn.1, 2 + 2);
+        let mut tx = Tx::open(&mut conn, &mut effects, crate::access::nobody(), context);
+        for (one, sources) in page.iter().zip(&effective) {
+            assert_eq!(*sources, list_sources(&mut tx, UserId(1), one).unwrap(), "{one:?}");
+        }
     }
 
     #[test]
@@ -564,8 +532,8 @@ mod tests {
         let texts = |n| texts(Dialect::Sqlite, n);
         assert!(matches!((texts(1), texts(3)), (Cow::Borrowed(_), Cow::Borrowed(_))));
         for n in [1, 9] {
-            assert_eq!(texts(n).answer, answer_sql(Dialect::Sqlite, n));
-            assert_eq!(texts(n).turned, turned_sql(n));
+            assert_eq!(texts(n).decision, decision_sql(Dialect::Sqlite, n));
+            assert_eq!(texts(n).reversed, reversed_sql(n));
         }
     }
 }

@@ -52,7 +52,7 @@ pub fn record<'h>(tx: &mut Tx<'_>, hashes: impl IntoIterator<Item = &'h str>) ->
     if most.is_empty() {
         return Ok(());
     }
-    let (recorded, now) = (list_with_times(tx)?, tx.now());
+    let (recorded, now) = (list_with_times(tx)?, tx.steady());
     for (kind, amount) in most {
         let is_enough =
             |(work, at): &(Work, Millis)| work.kind == kind && work.amount >= amount && now - at < PRECISION;
@@ -93,7 +93,7 @@ pub fn look_at(tx: &mut Tx<'_>, limit: i64) -> Result<(usize, usize)> {
 
 /// Deletes kinds that no user has any more, and lowers the others to the current maximum.
 pub fn lower(tx: &mut Tx<'_>) -> Result<()> {
-    let (recorded, now) = (list_with_times(tx)?, tx.now());
+    let (recorded, now) = (list_with_times(tx)?, tx.steady());
     let old: Vec<Work> =
         recorded.into_iter().filter(|(_, at)| now - at >= KEPT).map(|(work, _)| work).collect();
     if old.is_empty() {

@@ -6,11 +6,22 @@ use tenantry_core::clock::Millis;
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, UserId};
 
+/// What a request asks to be mailed. The numbers are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// A temporary password.
+    Password = 0,
+    /// The username.
+    Username = 1,
+}
+
 /// A stored request, whether there is such a user or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PasswordRequest {
     /// Its id.
     pub request_id: i64,
+    /// What is to be mailed.
+    pub wanted: Wanted,
     /// Whether `key` is an e-mail address.
     pub by_email: bool,
     /// The folded username or e-mail address; empty if nobody can have it.
@@ -18,11 +29,12 @@ pub struct PasswordRequest {
 }
 
 /// Stores a request, for the worker.
-pub fn insert(tx: &mut Tx<'_>, by_email: bool, key: &str) -> Result<()> {
+pub fn insert(tx: &mut Tx<'_>, wanted: Wanted, by_email: bool, key: &str) -> Result<()> {
     let (id, now) = (tx.next_id(Sequence::PasswordRequests)?, tx.now());
     tx.unscoped().execute(
-        "INSERT INTO password_requests (request_id, by_email, name_key, requested_at) VALUES ($1, $2, $3, $4)",
-        &[id.into(), by_email.into(), key.into(), now.into()],
+        "INSERT INTO password_requests (request_id, wanted, by_email, name_key, requested_at) \
+         VALUES ($1, $2, $3, $4, $5)",
+        &[id.into(), (wanted as i64).into(), by_email.into(), key.into(), now.into()],
     )?;
     tx.effects.mail = true;
     Ok(())
@@ -31,11 +43,16 @@ pub fn insert(tx: &mut Tx<'_>, by_email: bool, key: &str) -> Result<()> {
 /// Pending requests, oldest first.
 pub fn list(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<PasswordRequest>> {
     tx.unscoped().rows(
-        "SELECT request_id, by_email, name_key FROM password_requests ORDER BY request_id LIMIT $1",
+        "SELECT request_id, by_email, name_key, wanted FROM password_requests ORDER BY request_id LIMIT $1",
         &[limit.into()],
         |row| {
             Ok(PasswordRequest {
                 request_id: row.int(0)?,
+                wanted: if row.int(3)? == Wanted::Username as i64 {
+                    Wanted::Username
+                } else {
+                    Wanted::Password
+                },
                 by_email: row.int(1)? != 0,
                 key: row.text(2)?.to_owned(),
             })
@@ -88,7 +105,7 @@ pub fn list_issued(tx: &mut Tx<'_>, user_id: UserId, since: Millis) -> Result<Ve
 
 /// Records a mail to a user now, and deletes records from before `since`.
 pub fn set_issued(tx: &mut Tx<'_>, user_id: UserId, since: Millis) -> Result<()> {
-    let now = tx.now();
+    let now = tx.steady();
     tx.execute(
         "DELETE FROM forgotten_passwords WHERE pid = $1 AND user_id = $2 AND issued_at <= $3",
         &[user_id.into(), since.into()],

@@ -3,9 +3,10 @@
 use crate::engine::driver::{Param, Row};
 use crate::engine::sequences::Sequence;
 use crate::engine::tx::{Counter, Tx};
-use crate::listing::lists::{Position, SortKey, Total, counted, exact_id};
+use crate::listing::lists::{Position, SortKey, Total, counted, search_test};
 use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::model::{Group, GroupId, PartnerId, UserId};
+use tenantry_core::search_terms::SearchTerm;
 use tenantry_core::values::fold;
 
 const COLUMNS: &str =
@@ -72,8 +73,8 @@ impl GroupSort {
 /// A query for groups.
 #[derive(Debug, Clone)]
 pub struct GroupQuery {
-    /// Name or description contain this folded term.
-    pub search: Option<String>,
+    /// Name or description contain each word of this term.
+    pub search: Option<SearchTerm>,
     /// The order.
     pub sort: GroupSort,
     /// Descending.
@@ -87,9 +88,10 @@ pub fn total(tx: &mut Tx<'_>, query: &GroupQuery) -> Result<Total> {
     let Some(term) = &query.search else {
         return Ok(Total { count: counted(tx, Counter::Groups)?, is_exact: true });
     };
-    let test = search_test(tx, "$2", "$3");
+    let mut params = Vec::new();
+    let test = search_test(tx.dialect(), term, SEARCHED, (2, &mut params));
     let sql = format!("SELECT count(*) FROM groups g WHERE g.pid = $1 AND {test}");
-    let count = tx.row(&sql, &[Param::Text(term), exact_id(term).into()], |row| row.int(0))?;
+    let count = tx.row(&sql, &params, |row| row.int(0))?;
     Ok(Total { count: count.unwrap_or(0), is_exact: true })
 }
 
@@ -160,10 +162,7 @@ fn read_rows(tx: &mut Tx<'_>, query: &GroupQuery, from: &Position, size: i64) ->
         }
     }
     if let Some(term) = &query.search {
-        let at = params.len() + 2;
-        params.push(Param::Text(term));
-        params.push(exact_id(term).into());
-        let test = search_test(tx, &format!("${at}"), &format!("${}", at + 1));
+        let test = search_test(tx.dialect(), term, SEARCHED, (2, &mut params));
         conditions.push_str(&format!(" AND {test}"));
     }
     let sql = format!(
@@ -172,12 +171,8 @@ fn read_rows(tx: &mut Tx<'_>, query: &GroupQuery, from: &Position, size: i64) ->
     tx.rows(&sql, &params, read)
 }
 
-fn search_test(tx: &Tx<'_>, needle: &str, id: &str) -> String {
-    let dialect = tx.dialect();
-    let name = dialect.contains("g.name_key", needle);
-    let description = dialect.contains("g.description_key", needle);
-    format!("({name} OR {description} OR g.group_id = {id})")
-}
+/// What a search looks at.
+const SEARCHED: (&[&str], Option<&str>) = (&["g.name_key", "g.description_key"], Some("g.group_id"));
 
 /// Reads the users of all these groups in one statement.
 fn attach_users(tx: &mut Tx<'_>, groups: &mut [Group]) -> Result<()> {
@@ -336,7 +331,8 @@ pub fn insert(tx: &mut Tx<'_>, name: &str, description: &str, parent: Option<Gro
 pub fn update(tx: &mut Tx<'_>, group: &Group) -> Result<()> {
     let now = tx.now();
     tx.execute(
-        "UPDATE groups SET name = $3, name_key = $4, description = $5, description_key = $6, updated_at = $7, \
+        "UPDATE groups SET name = $3, name_key = $4, description = $5, description_key = $6, \
+         updated_at = CASE WHEN updated_at > $7 THEN updated_at ELSE $7 END, \
          parent_group_id = $8, version = groups.version + 1 WHERE pid = $1 AND group_id = $2",
         &[
             group.group_id.into(),
@@ -356,7 +352,8 @@ pub fn update(tx: &mut Tx<'_>, group: &Group) -> Result<()> {
 pub fn raise_version(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
     let now = tx.now();
     tx.execute(
-        "UPDATE groups SET version = groups.version + 1, updated_at = $3 WHERE pid = $1 AND group_id = $2",
+        "UPDATE groups SET version = groups.version + 1, \
+         updated_at = CASE WHEN updated_at > $3 THEN updated_at ELSE $3 END WHERE pid = $1 AND group_id = $2",
         &[group_id.into(), now.into()],
     )?;
     Ok(())
@@ -370,9 +367,9 @@ pub fn delete(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
     Ok(())
 }
 
-/// As [`crate::tables::users::claim`], for a group.
-pub fn claim(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
-    tx.claim(
+/// As [`crate::tables::users::lock_row`], for a group.
+pub fn lock_row(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
+    tx.lock_row(
         "UPDATE groups SET membership_count = membership_count WHERE pid = $1 AND group_id = $2",
         &[group_id.into()],
     )

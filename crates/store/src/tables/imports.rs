@@ -15,8 +15,8 @@ pub struct ImportProgress {
     pub created: i64,
     /// The rejected rows.
     pub failed: i64,
-    /// Rejected rows, as JSON.
-    pub told: String,
+    /// The counts and the rejected rows, as JSON.
+    pub report: String,
 }
 
 /// The progress of an import of the partner; `None` if it has not begun.
@@ -30,7 +30,7 @@ pub fn find(tx: &mut Tx<'_>, key: &str) -> Result<Option<ImportProgress>> {
                 rows: row.int(1)?,
                 created: row.int(2)?,
                 failed: row.int(3)?,
-                told: row.text(4)?.to_owned(),
+                report: row.text(4)?.to_owned(),
             })
         },
     )
@@ -51,7 +51,7 @@ pub fn advance(tx: &mut Tx<'_>, key: &str, from: i64, to: &ImportProgress) -> Re
             to.rows.into(),
             to.created.into(),
             to.failed.into(),
-            (&to.told).into(),
+            (&to.report).into(),
             now.into(),
             from.into(),
         ],

@@ -6,7 +6,7 @@ use tenantry_core::error::Result;
 
 /// Records a failure at the transaction's time.
 pub fn insert(tx: &mut Tx<'_>, address: &str) -> Result<()> {
-    let now = tx.now();
+    let now = tx.steady();
     tx.unscoped().execute(
         "INSERT INTO login_failures (address, at, failures) VALUES ($1, $2, 1) \
          ON CONFLICT (address, at) DO UPDATE SET failures = login_failures.failures + 1",
@@ -30,6 +30,23 @@ pub fn count(tx: &mut Tx<'_>, address: &str, since: Millis) -> Result<(i64, Mill
         |row| Ok((row.int(0)?, row.int(1)?)),
     )?;
     Ok(found.first().copied().unwrap_or_default())
+}
+
+/// Moves failures later than `most` to the transaction's time.
+pub fn move_back(tx: &mut Tx<'_>, most: Millis) -> Result<usize> {
+    let now = tx.steady();
+    let ahead = "SELECT 1 FROM login_failures WHERE at > $1 LIMIT 1";
+    if tx.unscoped().rows(ahead, &[most.into()], |_| Ok(()))?.is_empty() {
+        return Ok(0);
+    }
+    tx.unscoped().execute(
+        "INSERT INTO login_failures (address, at, failures) \
+         SELECT f.address, CAST($2 AS BIGINT), CAST(sum(f.failures) AS BIGINT) FROM login_failures f WHERE f.at > $1 \
+         GROUP BY f.address \
+         ON CONFLICT (address, at) DO UPDATE SET failures = login_failures.failures + excluded.failures",
+        &[most.into(), now.into()],
+    )?;
+    Ok(tx.unscoped().execute("DELETE FROM login_failures WHERE at > $1", &[most.into()])?)
 }
 
 /// Deletes at most `limit` failures up to `until`. Returns their number.

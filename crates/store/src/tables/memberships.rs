@@ -2,7 +2,7 @@
 
 use crate::engine::driver::Param;
 use crate::engine::offset_index::OrderChange;
-use crate::engine::tx::{Stale, Tx};
+use crate::engine::tx::{CacheKey, Tx};
 use tenantry_core::error::Result;
 use tenantry_core::model::{GroupId, UserId};
 use tenantry_core::user_fields::UserField;
@@ -108,7 +108,7 @@ fn touch(tx: &mut Tx<'_>, users: &[i64], change: Change) -> Result<()> {
         Change::Removed(group) => ("replace(users.group_ids, $4, ',')", format!(",{},", group.0)),
     };
     let sql = format!(
-        "UPDATE users SET updated_at = $3, version = users.version + 1, groups_version = users.groups_version + 1, \
+        "UPDATE users SET updated_at = CASE WHEN updated_at > $3 THEN updated_at ELSE $3 END, version = users.version + 1, groups_version = users.groups_version + 1, \
          group_ids = {groups} WHERE pid = $1 AND user_id = $2"
     );
     for user in users {
@@ -119,7 +119,7 @@ fn touch(tx: &mut Tx<'_>, users: &[i64], change: Change) -> Result<()> {
                 |row| Ok(((row.int(0)?, row.int(1)? != 0), row.int(2)?)),
             )?;
             if let Some((kind, updated_at)) = before {
-                let (user, times) = ((pid, UserId(*user)), (updated_at, now));
+                let (user, times) = ((pid, UserId(*user)), (updated_at, now.max(updated_at)));
                 tx.reorder(OrderChange::of_time(user, kind, UserField::UpdatedAt, times));
             }
         }
@@ -132,8 +132,8 @@ fn touch(tx: &mut Tx<'_>, users: &[i64], change: Change) -> Result<()> {
 pub(crate) fn forget(tx: &mut Tx<'_>, users: impl ExactSizeIterator<Item = i64>) {
     let pid = tx.pid();
     if users.len() > FORGET_SINGLY {
-        tx.forget(Stale::Partner(pid));
+        tx.invalidate(CacheKey::Partner(pid));
     } else {
-        users.for_each(|user| tx.forget(Stale::User(pid, UserId(user))));
+        users.for_each(|user| tx.invalidate(CacheKey::User(pid, UserId(user))));
     }
 }

@@ -1,11 +1,25 @@
 //! One file per table, or per group of related tables.
 
+/// Authorization codes.
+pub mod authorization_codes;
+/// The branding of partners.
+pub mod branding;
+/// Sessions of browsers.
+pub mod browser_sessions;
 /// Entries of bulk operations.
 pub mod bulk_operations;
+/// OAuth clients.
+pub mod clients;
+/// What users allow clients to learn.
+pub mod consents;
 /// Deleted users, for as long as they can be restored.
 pub mod deleted_users;
+/// All permissions of a user.
+pub mod effective_permissions;
 /// Side effects of deletions.
 pub mod effects;
+/// Which addresses are proven.
+pub mod email_verifications;
 /// Erased users with unblanked events, and addresses of ended sessions.
 pub mod erasures;
 /// Permission evaluations.
@@ -20,8 +34,6 @@ pub mod forgot_password;
 pub mod groups;
 /// Imports in progress.
 pub mod imports;
-/// Stored responses of idempotency keys.
-pub mod kept_answers;
 /// Leases of large units of work.
 pub mod large_units;
 /// Failed logins by address.
@@ -40,8 +52,15 @@ pub mod passwords;
 pub mod permission_changes;
 /// Permissions and wildcards of groups.
 pub mod permissions;
-pub(crate) mod server_keys;
+/// Mails that somebody asked for.
+pub mod requested_mails;
+/// Keys that all servers of a database share.
+pub mod server_keys;
 /// Sessions, their tokens, and OAuth clients.
 pub mod sessions;
+/// Keys that sign ID tokens.
+pub mod signing_keys;
+/// Stored responses of idempotency keys.
+pub mod stored_responses;
 /// Users, one at a time.
 pub mod users;

@@ -6,35 +6,43 @@ use crate::engine::tx::Tx;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
-use tenantry_mail::Secret;
+use tenantry_mail::{Email, Secret};
+use zeroize::Zeroizing;
 
-/// A message to store. Not `Debug`: it may contain a password.
-pub struct NewMail<'a> {
+/// An entry of the outbox, without its message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboxEntry {
+    /// The partner of the recipient.
+    pub pid: PartnerId,
+    /// Its id.
+    pub mail_id: i64,
     /// The recipient.
     pub user_id: UserId,
-    /// The message as JSON.
-    pub letter: &'a str,
-    /// Whether it contains a temporary password.
-    pub is_secret: bool,
-    /// When it expires; `None` if never.
+    /// The number of failed delivery attempts.
+    pub attempts: i64,
+    /// When its message expires; `None` if never.
     pub expires_at: Option<Millis>,
 }
 
-/// Stores a message to be delivered once this transaction is committed.
-pub fn insert(tx: &mut Tx<'_>, mail: &NewMail<'_>) -> Result<()> {
-    let ((fresh, id), now) = (tx.fresh_id(Sequence::Outbox, "$2")?, tx.now());
+/// Stores a message to a user, to be delivered once this transaction is committed.
+pub fn insert(tx: &mut Tx<'_>, user_id: UserId, email: &Email) -> Result<()> {
+    let letter = serde_json::to_string(email)
+        .map(Zeroizing::new)
+        .map_err(|e| Error::internal(format!("a mail cannot be serialized: {e}")))?;
+    let ((fresh, id), now, due) = (tx.fresh_id(Sequence::Outbox, "$2")?, tx.now(), tx.steady());
     tx.execute_later(
         &format!(
             "INSERT INTO outbox (pid, mail_id, user_id, secret, letter, next_attempt_at, expires_at, created_at) \
-             VALUES ($1, {fresh}, $3, $4, $5, $6, $7, $6)"
+             VALUES ($1, {fresh}, $3, $4, $5, $6, $7, $8)"
         ),
         &[
             id.into(),
-            mail.user_id.into(),
-            mail.is_secret.into(),
-            mail.letter.into(),
+            user_id.into(),
+            email.content.is_secret().into(),
+            letter.as_str().into(),
+            due.into(),
+            email.content.expires_at().unwrap_or(0).into(),
             now.into(),
-            mail.expires_at.unwrap_or(0).into(),
         ],
         Error::from,
     )?;
@@ -61,51 +69,43 @@ pub fn delete_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
     Ok(())
 }
 
-/// A stored message.
-#[derive(Debug)]
-pub struct Mail {
-    /// The partner of the recipient.
-    pub pid: PartnerId,
-    /// Its id.
-    pub mail_id: i64,
-    /// The recipient.
-    pub user_id: UserId,
-    /// The message as JSON: it may contain a password.
-    pub letter: Secret,
-    /// The number of delivery attempts.
-    pub attempts: i64,
-    /// When it expires; `None` if never.
-    pub expires_at: Option<Millis>,
-    /// When it was stored.
-    pub created_at: Millis,
-}
+/// The columns of an [`OutboxEntry`], for [`read_entry`].
+const ENTRY: &str = "outbox.pid, outbox.mail_id, outbox.user_id, outbox.attempts, outbox.expires_at";
 
-fn read(row: &dyn Row) -> Result<Mail> {
-    Ok(Mail {
+fn read_entry(row: &dyn Row) -> Result<OutboxEntry> {
+    Ok(OutboxEntry {
         pid: PartnerId(row.int(0)?),
         mail_id: row.int(1)?,
         user_id: UserId(row.int(2)?),
-        letter: Secret::new(row.text(3)?.to_owned()),
-        attempts: row.int(4)?,
-        expires_at: Some(row.int(5)?).filter(|&at| at != 0),
-        created_at: row.int(6)?,
+        attempts: row.int(3)?,
+        expires_at: Some(row.int(4)?).filter(|&at| at != 0),
     })
 }
 
-/// Due messages of all partners, the longest due first.
-pub fn list_due(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Mail>> {
-    let now = tx.now();
+/// An entry with its message, from the columns of [`ENTRY`], `letter` and `created_at`. The message is `None` if it is
+/// not one. The error is dropped: serde quotes unexpected values.
+fn read(row: &dyn Row) -> Result<(OutboxEntry, Option<Email>)> {
+    let (entry, created_at) = (read_entry(row)?, row.int(6)?);
+    let email = serde_json::from_str::<Email>(row.text(5)?);
+    Ok((entry, email.ok().map(|email| Email { id: entry.mail_id, created_at, ..email })))
+}
+
+/// Due entries of all partners with their messages, the longest due first. A message is `None` if it is not readable.
+pub fn list_due(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(OutboxEntry, Option<Email>)>> {
+    let now = tx.steady();
     tx.unscoped().rows(
-        "SELECT pid, mail_id, user_id, letter, attempts, expires_at, created_at FROM outbox \
-         WHERE letter IS NOT NULL AND next_attempt_at <= $1 ORDER BY next_attempt_at, mail_id LIMIT $2",
+        &format!(
+            "SELECT {ENTRY}, letter, created_at FROM outbox \
+             WHERE letter IS NOT NULL AND next_attempt_at <= $1 ORDER BY next_attempt_at, mail_id LIMIT $2"
+        ),
         &[now.into(), limit.into()],
         read,
     )
 }
 
-/// As [`list_due`], if several processes deliver: the listed messages are leased to this process until `until`.
-pub fn take_due(tx: &mut Tx<'_>, until: Millis, limit: i64) -> Result<Vec<Mail>> {
-    let (now, take) = (tx.now(), tx.dialect().take_rows());
+/// As [`list_due`], if several processes deliver: the listed entries are leased to this process until `until`.
+pub fn take_due(tx: &mut Tx<'_>, until: Millis, limit: i64) -> Result<Vec<(OutboxEntry, Option<Email>)>> {
+    let (now, take) = (tx.steady(), tx.dialect().take_rows());
     let mut taken = tx.unscoped().rows(
         &format!(
             "UPDATE outbox SET next_attempt_at = $3 FROM \
@@ -113,24 +113,41 @@ pub fn take_due(tx: &mut Tx<'_>, until: Millis, limit: i64) -> Result<Vec<Mail>>
               WHERE o.letter IS NOT NULL AND o.next_attempt_at <= $1 \
               ORDER BY o.next_attempt_at, o.mail_id LIMIT $2{take}) due \
              WHERE outbox.pid = due.pid AND outbox.mail_id = due.mail_id \
-             RETURNING outbox.pid, outbox.mail_id, outbox.user_id, outbox.letter, outbox.attempts, \
-             outbox.expires_at, outbox.created_at, due.due_at"
+             RETURNING {ENTRY}, outbox.letter, outbox.created_at, due.due_at"
         ),
         &[now.into(), limit.into(), until.into()],
         |row| Ok((row.int(7)?, read(row)?)),
     )?;
-    taken.sort_by_key(|(due_at, mail)| (*due_at, mail.mail_id));
-    Ok(taken.into_iter().map(|(_, mail)| mail).collect())
+    taken.sort_by_key(|(due_at, (entry, _))| (*due_at, entry.mail_id));
+    Ok(taken.into_iter().map(|(_, due)| due).collect())
 }
 
-/// Makes a leased message that was not attempted due again.
+/// Makes a message due now: one that was leased and not attempted, or put off by a clock that was set back since.
 pub fn set_due(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64) -> Result<()> {
-    let now = tx.now();
+    let now = tx.steady();
+    set_due_at(tx, pid, mail_id, now)
+}
+
+/// Sets when a message is due.
+pub fn set_due_at(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64, at: Millis) -> Result<()> {
     tx.unscoped().execute(
         "UPDATE outbox SET next_attempt_at = $3 WHERE pid = $1 AND mail_id = $2 AND letter IS NOT NULL",
-        &[pid.into(), mail_id.into(), now.into()],
+        &[pid.into(), mail_id.into(), at.into()],
     )?;
     Ok(())
+}
+
+/// At most `limit` entries of all partners that are due after `after`, each with the time when it is, the longest waiting
+/// first.
+pub fn list_waiting(tx: &mut Tx<'_>, after: Millis, limit: i64) -> Result<Vec<(OutboxEntry, Millis)>> {
+    tx.unscoped().rows(
+        &format!(
+            "SELECT {ENTRY}, next_attempt_at FROM outbox WHERE letter IS NOT NULL AND next_attempt_at > $1 \
+             ORDER BY next_attempt_at DESC, mail_id DESC LIMIT $2"
+        ),
+        &[after.into(), limit.into()],
+        |row| Ok((read_entry(row)?, row.int(5)?)),
+    )
 }
 
 /// When the next message is due, if there is one.
@@ -183,31 +200,22 @@ pub fn set_expired(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64) -> Result<bool
     Ok(changed > 0)
 }
 
-/// A row that is no longer needed.
-#[derive(Debug, Clone, Copy)]
-pub struct Leftover {
-    /// The partner.
-    pub pid: PartnerId,
-    /// Its id.
-    pub mail_id: i64,
-    /// Whether it still has its message.
-    pub has_letter: bool,
-}
-
-/// At most `limit` rows of all partners with an expired password, or without a message and stored before `before`.
-/// Reads the whole table: not for the writer.
-pub fn list_leftovers(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<Vec<Leftover>> {
-    let now = tx.now();
+/// At most `limit` entries of all partners that are no longer needed: with an expired password, or without a message and
+/// stored before `before`. Returns whether each still has its message. Reads the whole table: not for the writer.
+pub fn list_unneeded(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<Vec<(OutboxEntry, bool)>> {
+    let now = tx.latest();
     tx.unscoped().rows(
-        "SELECT pid, mail_id, letter IS NOT NULL FROM outbox \
-         WHERE CASE WHEN letter IS NULL THEN created_at < $2 ELSE expires_at > 0 AND expires_at <= $1 END LIMIT $3",
+        &format!(
+            "SELECT {ENTRY}, letter IS NOT NULL FROM outbox \
+             WHERE CASE WHEN letter IS NULL THEN created_at < $2 ELSE expires_at > 0 AND expires_at <= $1 END LIMIT $3"
+        ),
         &[now.into(), before.into(), limit.into()],
-        |row| Ok(Leftover { pid: PartnerId(row.int(0)?), mail_id: row.int(1)?, has_letter: row.int(2)? != 0 }),
+        |row| Ok((read_entry(row)?, row.int(5)? != 0)),
     )
 }
 
 /// Deletes a row that has no message. False if it was gone.
-pub fn delete_without_letter(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64) -> Result<bool> {
+pub fn delete_without_message(tx: &mut Tx<'_>, pid: PartnerId, mail_id: i64) -> Result<bool> {
     let changed = tx.unscoped().execute(
         "DELETE FROM outbox WHERE pid = $1 AND mail_id = $2 AND letter IS NULL",
         &[pid.into(), mail_id.into()],

@@ -1,13 +1,14 @@
 //! Partners and operator tokens. The scope consists of partners, so this file uses `Tx::unscoped` throughout.
 
 use crate::access::KnownOperatorToken;
-use crate::engine::driver::{Param, Row};
+use crate::engine::driver::Row;
 use crate::engine::sequences::Sequence;
-use crate::engine::tx::{Counter, Stale, Tx};
-use crate::listing::lists::Total;
+use crate::engine::tx::{CacheKey, Counter, Tx};
+use crate::listing::lists::{Total, search_test};
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::model::{GroupId, Partner, PartnerId};
+use tenantry_core::search_terms::SearchTerm;
 use tenantry_core::values::fold;
 
 const COLUMNS: &str = "p.pid, p.name, p.suspended, p.created_at, \
@@ -66,9 +67,9 @@ pub fn is_suspended(tx: &mut Tx<'_>, pid: PartnerId) -> Result<bool> {
     Ok(found.first().is_none_or(|&suspended| suspended != 0))
 }
 
-/// As [`crate::tables::users::claim`], for the partner of the transaction: for rules over many of its rows, such as B10.
-pub fn claim(tx: &mut Tx<'_>) -> Result<()> {
-    tx.claim("UPDATE partners SET suspended = suspended WHERE pid = $1", &[])
+/// As [`crate::tables::users::lock_row`], for the partner of the transaction: for rules over many of its rows, such as B10.
+pub fn lock_row(tx: &mut Tx<'_>) -> Result<()> {
+    tx.lock_row("UPDATE partners SET suspended = suspended WHERE pid = $1", &[])
 }
 
 /// Makes concurrent creations of the first partner wait for each other, so that the second one sees the result of the
@@ -98,7 +99,7 @@ pub fn rename(tx: &mut Tx<'_>, pid: PartnerId, name: &str) -> Result<()> {
 pub fn set_suspended(tx: &mut Tx<'_>, pid: PartnerId, suspended: bool) -> Result<()> {
     tx.unscoped()
         .execute("UPDATE partners SET suspended = $2 WHERE pid = $1", &[pid.into(), suspended.into()])?;
-    tx.forget(Stale::Partner(pid));
+    tx.invalidate(CacheKey::Partner(pid));
     Ok(())
 }
 
@@ -145,11 +146,12 @@ pub fn delete(tx: &mut Tx<'_>, pid: PartnerId) -> Result<()> {
     all.execute("DELETE FROM partners WHERE pid = $1", &[pid.into()])?;
     all.execute("DELETE FROM outbox WHERE pid = $1", &[pid.into()])?;
     all.execute("DELETE FROM kept_answers WHERE pid = $1", &[pid.into()])?;
+    all.execute("DELETE FROM client_origins WHERE pid = $1", &[pid.into()])?;
     all.execute("DELETE FROM counters WHERE pid = $1 AND name <> 'events'", &[pid.into()])?;
     // Totals are written at the end of the batch: this unit's changes of the partner's totals would recreate them.
     tx.effects.counters.retain(|(of, counter, _)| *of != pid || *counter == Counter::Events);
     tx.effects.counters.push((PartnerId(0), Counter::Partners, -1));
-    tx.forget(Stale::Partner(pid));
+    tx.invalidate(CacheKey::Partner(pid));
     Ok(())
 }
 
@@ -162,10 +164,10 @@ pub enum PartnerPosition {
     After(PartnerId),
 }
 
-/// A page of partners whose name contains the folded term, ascending.
+/// A page of partners whose name contains each word of the term, ascending.
 pub fn select(
     tx: &mut Tx<'_>,
-    search: Option<&str>,
+    search: Option<&SearchTerm>,
     from: PartnerPosition,
     size: i64,
 ) -> Result<Vec<Partner>> {
@@ -173,19 +175,19 @@ pub fn select(
         PartnerPosition::Offset(offset) => (offset, 0),
         PartnerPosition::After(pid) => (0, pid.0),
     };
-    let test = search_test(tx, search, "$4");
-    let sql = format!(
-        "SELECT {COLUMNS} FROM partners p WHERE p.pid > $1 AND {test} ORDER BY p.pid LIMIT $2 OFFSET $3"
-    );
-    tx.unscoped().rows(
-        &sql,
-        &[start.into(), size.into(), skip.into(), Param::Text(search.unwrap_or(""))],
-        read,
-    )
+    let mut params = vec![start.into(), size.into(), skip.into()];
+    let mut conditions = String::from("p.pid > $1");
+    if let Some(term) = search {
+        conditions.push_str(" AND ");
+        conditions.push_str(&search_test(tx.dialect(), term, SEARCHED, (1, &mut params)));
+    }
+    let sql =
+        format!("SELECT {COLUMNS} FROM partners p WHERE {conditions} ORDER BY p.pid LIMIT $2 OFFSET $3");
+    tx.unscoped().rows(&sql, &params, read)
 }
 
-/// The number of partners whose name contains the folded term.
-pub fn total(tx: &mut Tx<'_>, search: Option<&str>) -> Result<Total> {
+/// The number of partners whose name contains each word of the term.
+pub fn total(tx: &mut Tx<'_>, search: Option<&SearchTerm>) -> Result<Total> {
     let count = match search {
         None => tx.unscoped().rows(
             "SELECT CAST(coalesce(sum(value), 0) AS BIGINT) FROM counters WHERE pid = 0 AND name = 'partners'",
@@ -193,20 +195,17 @@ pub fn total(tx: &mut Tx<'_>, search: Option<&str>) -> Result<Total> {
             |row| row.int(0),
         )?,
         Some(term) => {
-            let test = search_test(tx, search, "$1");
+            let mut params = Vec::new();
+            let test = search_test(tx.dialect(), term, SEARCHED, (1, &mut params));
             let sql = format!("SELECT count(*) FROM partners p WHERE {test}");
-            tx.unscoped().rows(&sql, &[Param::Text(term)], |row| row.int(0))?
+            tx.unscoped().rows(&sql, &params, |row| row.int(0))?
         }
     };
     Ok(Total { count: count.first().copied().unwrap_or(0), is_exact: true })
 }
 
-fn search_test(tx: &Tx<'_>, search: Option<&str>, param: &str) -> String {
-    match search {
-        None => format!("CAST({param} AS TEXT) = ''"),
-        Some(_) => tx.dialect().contains("p.name_key", param),
-    }
-}
+/// What a search looks at.
+const SEARCHED: (&[&str], Option<&str>) = (&["p.name_key"], None);
 
 /// An operator token, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]

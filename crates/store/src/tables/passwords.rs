@@ -20,6 +20,8 @@ pub struct Stored {
     pub created_at: Millis,
     /// When it expires; `None` if never. An expired permanent one still opens a restricted session (B22).
     pub expires_at: Option<Millis>,
+    /// The address that a temporary one was mailed to.
+    pub mailed_to: Option<String>,
 }
 
 /// The current passwords, including expired ones.
@@ -35,7 +37,7 @@ pub fn list_history(tx: &mut Tx<'_>, user_id: UserId, count: i64) -> Result<Vec<
 fn select(tx: &mut Tx<'_>, which: &str, user_id: UserId, limit: i64) -> Result<Vec<Stored>> {
     tx.rows(
         &format!(
-            "SELECT password_id, hash, temporary, created_at, expires_at FROM passwords \
+            "SELECT password_id, hash, temporary, created_at, expires_at, mailed_to FROM passwords \
              WHERE pid = $1 AND user_id = $2 AND {which} ORDER BY password_id DESC LIMIT $3"
         ),
         &[user_id.into(), limit.into()],
@@ -46,6 +48,7 @@ fn select(tx: &mut Tx<'_>, which: &str, user_id: UserId, limit: i64) -> Result<V
                 is_temporary: row.int(2)? != 0,
                 created_at: row.int(3)?,
                 expires_at: Some(row.int(4)?).filter(|&at| at != 0),
+                mailed_to: row.opt_text(5)?.map(str::to_owned),
             })
         },
     )
@@ -140,6 +143,8 @@ pub struct NewPassword<'a> {
     pub is_temporary: bool,
     /// When it expires; `None` if never.
     pub expires_at: Option<Millis>,
+    /// The address that a temporary one is mailed to.
+    pub mailed_to: Option<&'a str>,
 }
 
 /// Stores the first password of a new user. An expensive one must be recorded with it
@@ -150,7 +155,7 @@ pub fn insert(tx: &mut Tx<'_>, user_id: UserId, new: &NewPassword<'_>) -> Result
     tx.execute_later(
         &format!(
             "INSERT INTO passwords (pid, user_id, password_id, hash, temporary, present, created_at, expires_at, \
-             cost_kind, cost_work) VALUES ($1, $2, {fresh}, $4, $5, 1, $6, $7, $8, $9)"
+             cost_kind, cost_work, mailed_to) VALUES ($1, $2, {fresh}, $4, $5, 1, $6, $7, $8, $9, $10)"
         ),
         &[
             user_id.into(),
@@ -161,6 +166,7 @@ pub fn insert(tx: &mut Tx<'_>, user_id: UserId, new: &NewPassword<'_>) -> Result
             new.expires_at.unwrap_or(0).into(),
             kind.into(),
             work.into(),
+            new.mailed_to.into(),
         ],
         Error::from,
     )?;

@@ -69,12 +69,12 @@ pub fn begin(tx: &mut Tx<'_>, group_id: GroupId, version: i64) -> Result<Option<
 
 /// Claims a staged change for the transaction that writes rows of it. False if it is gone or cancelled.
 pub fn claim_staged(tx: &mut Tx<'_>, group_id: GroupId, change_id: i64) -> Result<bool> {
-    let claimed = tx.execute(
+    let taken = tx.execute(
         "UPDATE permission_changes SET steps = permission_changes.steps + 1 WHERE pid = $1 AND group_id = $2 \
          AND change_id = $3 AND state = 0",
         &[group_id.into(), change_id.into()],
     )?;
-    Ok(claimed > 0)
+    Ok(taken > 0)
 }
 
 /// Puts a staged change in force: its rows count from now on, and those that it removes do not. False if it is gone or
@@ -135,14 +135,14 @@ pub fn stage(tx: &mut Tx<'_>, group_id: GroupId, change_id: i64, change: &RowCha
 
 /// A row that is to be settled, with its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MarkedRow {
+pub struct UnsettledRow {
     key: Key,
     place: ListPosition,
     change: i64,
 }
 
-fn read_marked(row: &dyn Row) -> Result<MarkedRow> {
-    Ok(MarkedRow {
+fn read_unsettled(row: &dyn Row) -> Result<UnsettledRow> {
+    Ok(UnsettledRow {
         key: Key {
             object_type: row.text(2)?.to_owned(),
             object_id: row.text(3)?.to_owned(),
@@ -154,18 +154,18 @@ fn read_marked(row: &dyn Row) -> Result<MarkedRow> {
 }
 
 /// The next rows to settle of a change that is no longer staged, after `after`.
-pub fn list_marked(
+pub fn list_unsettled_rows(
     tx: &mut Tx<'_>,
     group_id: GroupId,
     of: Unsettled,
-    after: Option<&MarkedRow>,
+    after: Option<&UnsettledRow>,
     limit: i64,
-) -> Result<Vec<MarkedRow>> {
+) -> Result<Vec<UnsettledRow>> {
     // In force, its added rows are like any other row.
     let added = if of.state == ChangeState::InForce { "" } else { " OR p.change = -$3" };
     let mut params: Vec<Param<'_>> = vec![group_id.into(), (-of.change_id).into(), limit.into()];
     let mut beyond = "";
-    if let Some(MarkedRow { key, place, .. }) = after {
+    if let Some(UnsettledRow { key, place, .. }) = after {
         beyond = " AND (p.entry, p.place, p.object_type, p.object_id, p.permission) > ($5, $6, $7, $8, $9)";
         params.extend([Param::from(place.entry), place.place.into()]);
         params.extend([&key.object_type, &key.object_id, &key.permission].map(Param::from));
@@ -175,11 +175,11 @@ pub fn list_marked(
          WHERE p.pid = $1 AND p.group_id = $2 AND (p.change = $3{added} OR p.next_entry IS NOT NULL){beyond} \
          ORDER BY p.entry, p.place, p.object_type, p.object_id, p.permission LIMIT $4"
     );
-    tx.rows(&sql, &params, read_marked)
+    tx.rows(&sql, &params, read_unsettled)
 }
 
 /// Settles a row: one that does not count is deleted, any other becomes an ordinary row.
-pub fn settle(tx: &mut Tx<'_>, group_id: GroupId, of: Unsettled, row: &MarkedRow) -> Result<()> {
+pub fn settle(tx: &mut Tx<'_>, group_id: GroupId, of: Unsettled, row: &UnsettledRow) -> Result<()> {
     let is_in_force = of.state == ChangeState::InForce;
     let goes = if is_in_force { row.change == -of.change_id } else { row.change == of.change_id };
     // If it was changed since it was read, it is settled already.

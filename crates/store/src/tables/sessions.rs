@@ -1,4 +1,4 @@
-//! Sessions, their tokens, and OAuth clients. Tokens are stored as hashes only.
+//! Sessions and their tokens, which are stored as hashes only.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,10 +6,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::access::{LastUse, SessionState, TokenFacts};
 use crate::engine::cache::TokenHash;
 use crate::engine::driver::Param;
-use crate::engine::tx::{Stale, Tx};
+use crate::engine::tx::{CacheKey, Tx};
+use crate::tables::authorization_codes::{self, Authentication};
+use crate::tables::browser_sessions;
 use tenantry_core::clock::{DAY, Millis};
 use tenantry_core::error::{Error, Result};
-use tenantry_core::model::{Client, PUBLIC_CLIENT, PartnerId, Session, UserId};
+use tenantry_core::model::{PUBLIC_CLIENT, PartnerId, Session, UserId};
+use tenantry_core::scopes::TokenScopes;
 
 fn stored(hash: &TokenHash) -> String {
     URL_SAFE_NO_PAD.encode(hash)
@@ -26,20 +29,27 @@ pub struct NewSession<'a> {
     pub client_id: &'a str,
     /// Opened with a temporary or expired password (B22).
     pub is_restricted: bool,
+    /// What its tokens may be used for.
+    pub scopes: TokenScopes,
     /// The latest expiry of its tokens.
     pub expires_at: Millis,
     /// The client's address.
     pub address: Option<&'a str>,
     /// The client's user agent.
     pub user_agent: Option<&'a str>,
+    /// The browser session in which it was requested.
+    pub browser_session: Option<&'a str>,
+    /// How the user signed in, if that was on the pages.
+    pub authentication: Authentication,
 }
 
 /// Stores a session.
 pub fn insert(tx: &mut Tx<'_>, new: &NewSession<'_>) -> Result<()> {
-    let now = tx.now();
+    let (now, of) = (tx.now(), &new.authentication);
     tx.execute_later(
         "INSERT INTO sessions (pid, session_id, user_id, client_id, restricted, created_at, expires_at, address, \
-         user_agent, last_used_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $6)",
+         user_agent, last_used_at, scopes, browser_session, auth_time, acr, amr, id_token_claims, userinfo_claims) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $6, $10, $11, $12, $13, $14, $15, $16)",
         &[
             new.session_id.into(),
             new.user_id.into(),
@@ -49,43 +59,45 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewSession<'_>) -> Result<()> {
             new.expires_at.into(),
             new.address.into(),
             new.user_agent.into(),
+            new.scopes.to_bits().into(),
+            new.browser_session.into(),
+            of.auth_time.into(),
+            of.acr.into(),
+            of.amr.into(),
+            of.id_token_claims.into(),
+            of.userinfo_claims.into(),
         ],
         Error::from,
     )
 }
 
-/// The two kinds of tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenKind {
-    /// Access token.
-    Access,
-    /// Refresh token.
-    Refresh,
-}
-
-impl TokenKind {
-    fn table(self) -> &'static str {
-        match self {
-            Self::Access => "access_tokens",
-            Self::Refresh => "refresh_tokens",
-        }
-    }
-}
-
-/// Stores a token of a session.
-pub fn insert_token(
+/// Stores an access token of a session.
+pub fn insert_access_token(
     tx: &mut Tx<'_>,
-    kind: TokenKind,
+    hash: &TokenHash,
+    session_id: &str,
+    scopes: TokenScopes,
+    expires_at: Millis,
+) -> Result<()> {
+    let now = tx.now();
+    tx.execute_later(
+        "INSERT INTO access_tokens (pid, token_hash, session_id, scopes, issued_at, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        &[(&stored(hash)).into(), session_id.into(), scopes.to_bits().into(), now.into(), expires_at.into()],
+        Error::from,
+    )
+}
+
+/// Stores a refresh token of a session.
+pub fn insert_refresh_token(
+    tx: &mut Tx<'_>,
     hash: &TokenHash,
     session_id: &str,
     expires_at: Millis,
 ) -> Result<()> {
     let now = tx.now();
     tx.execute_later(
-        &format!(
-            "INSERT INTO {} (pid, token_hash, session_id, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
-            kind.table()
-        ),
+        "INSERT INTO refresh_tokens (pid, token_hash, session_id, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
         &[(&stored(hash)).into(), session_id.into(), now.into(), expires_at.into()],
         Error::from,
     )
@@ -97,9 +109,13 @@ const WHOSE: &str = "JOIN partners p ON p.pid = s.pid \
      LEFT JOIN clients c ON c.pid = s.pid AND c.client_id = s.client_id";
 
 /// Whether user and client are still valid; `$3` is the public client. A client's sessions are deleted with it, but a
-/// concurrent login elsewhere may have opened one more.
+/// concurrent login elsewhere may have opened one more, and those of a product client are deleted later. Product clients
+/// come last: the databases look for one only if the client is none of the others.
 const IS_ACTIVE: &str = "CASE WHEN s.user_id IS NULL THEN c.client_id IS NOT NULL \
-     ELSE coalesce(u.status, 1) = 0 AND (s.client_id = $3 OR c.client_id IS NOT NULL) END";
+     ELSE coalesce(u.status, 1) = 0 AND (s.client_id = $3 OR c.client_id IS NOT NULL \
+     OR EXISTS (SELECT 1 FROM product_clients q WHERE q.client_id = s.client_id AND q.revoked_at = 0 \
+     AND (q.all_partners = 1 OR EXISTS (SELECT 1 FROM product_client_partners a \
+     WHERE a.pid = s.pid AND a.client_id = q.client_id)))) END";
 
 /// The owner of an access token: one statement, on the path of every request whose caller is not cached.
 pub(crate) fn find_access_token(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Option<TokenFacts>> {
@@ -107,7 +123,7 @@ pub(crate) fn find_access_token(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Opt
     tx.row(
         &format!(
             "SELECT s.session_id, s.user_id, s.client_id, coalesce(u.is_admin, c.is_admin, 0), {IS_ACTIVE}, \
-             p.suspended, s.restricted, t.issued_at, t.expires_at \
+             p.suspended, s.restricted, t.issued_at, t.expires_at, s.scopes & t.scopes \
              FROM access_tokens t JOIN sessions s ON s.pid = t.pid AND s.session_id = t.session_id {WHOSE} \
              WHERE t.pid = $1 AND t.token_hash = $2"
         ),
@@ -122,9 +138,12 @@ pub(crate) fn find_access_token(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Opt
                 is_active: row.int(4)? != 0,
                 is_suspended: row.int(5)? != 0,
                 is_restricted: row.int(6)? != 0,
+                // Both, since a server of an earlier version stores all scopes with a token of any session.
+                scopes: TokenScopes::from_bits(row.int(9)?),
                 issued_at: row.int(7)?,
                 expires_at: row.int(8)?,
                 noted: LastUse::since(row.int(7)?),
+                is_browser: false,
             })
         },
     )
@@ -139,18 +158,27 @@ pub struct RefreshToken {
     pub user_id: Option<UserId>,
     /// The client that it was issued to (B28).
     pub client_id: String,
+    /// What was granted to its session.
+    pub scopes: TokenScopes,
     /// When it was issued.
     pub issued_at: Millis,
     /// When it expires.
     pub expires_at: Millis,
-    /// When it was used; a second use ends the session.
+    /// When it was used.
     pub used_at: Option<Millis>,
+    /// The token that it was exchanged for, sealed with itself; for a while after its use.
+    pub successor: Option<String>,
+    /// The browser session in which its session was requested.
+    pub browser_session: Option<String>,
+    /// How the user signed in.
+    pub authentication: Authentication,
 }
 
 /// A refresh token by its hash.
 pub fn find_refresh_token(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Option<RefreshToken>> {
     tx.row(
-        "SELECT s.session_id, s.user_id, s.client_id, t.issued_at, t.expires_at, t.used_at \
+        "SELECT s.session_id, s.user_id, s.client_id, t.issued_at, t.expires_at, t.used_at, s.scopes, t.successor, \
+         s.browser_session, s.auth_time, s.acr, s.amr, s.id_token_claims, s.userinfo_claims \
          FROM refresh_tokens t JOIN sessions s ON s.pid = t.pid AND s.session_id = t.session_id \
          WHERE t.pid = $1 AND t.token_hash = $2",
         &[(&stored(hash)).into()],
@@ -159,26 +187,67 @@ pub fn find_refresh_token(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Option<Re
                 session_id: row.text(0)?.to_owned(),
                 user_id: row.opt_int(1)?.map(UserId),
                 client_id: row.text(2)?.to_owned(),
+                scopes: TokenScopes::from_bits(row.int(6)?),
                 issued_at: row.int(3)?,
                 expires_at: row.int(4)?,
                 used_at: Some(row.int(5)?).filter(|&at| at != 0),
+                successor: row.opt_text(7)?.map(str::to_owned),
+                browser_session: row.opt_text(8)?.map(str::to_owned),
+                authentication: Authentication {
+                    auth_time: row.int(9)?,
+                    acr: row.int(10)?,
+                    amr: row.int(11)?,
+                    id_token_claims: row.int(12)?,
+                    userinfo_claims: row.int(13)?,
+                },
             })
         },
     )
 }
 
-/// Marks a refresh token as used, and stores the new latest end of its session.
-pub fn rotate(tx: &mut Tx<'_>, hash: &TokenHash, session_id: &str, session_ends: Millis) -> Result<()> {
-    let now = tx.now();
-    tx.execute(
-        "UPDATE refresh_tokens SET used_at = $3 WHERE pid = $1 AND token_hash = $2",
-        &[(&stored(hash)).into(), now.into()],
+/// The single claims that the client of a session has requested for the userinfo endpoint, as bits.
+pub fn userinfo_claims(tx: &mut Tx<'_>, session_id: &str) -> Result<i64> {
+    let claims = tx.row(
+        "SELECT s.userinfo_claims FROM sessions s WHERE s.pid = $1 AND s.session_id = $2",
+        &[session_id.into()],
+        |row| row.int(0),
     )?;
+    Ok(claims.unwrap_or(0))
+}
+
+/// Marks a refresh token as used, with the sealed token that was issued for it. The time is not shown: it only measures how
+/// long the token may be presented again.
+pub fn set_refresh_token_used(tx: &mut Tx<'_>, hash: &TokenHash, successor: Option<&str>) -> Result<()> {
+    let now = tx.steady();
     tx.execute(
-        "UPDATE sessions SET last_used_at = $3, expires_at = $4 WHERE pid = $1 AND session_id = $2",
-        &[session_id.into(), now.into(), session_ends.into()],
+        "UPDATE refresh_tokens SET used_at = $3, successor = $4 WHERE pid = $1 AND token_hash = $2",
+        &[(&stored(hash)).into(), now.into(), successor.into()],
     )?;
     Ok(())
+}
+
+/// Records the use of a session that got new tokens, and that it lasts until `ends_at` at least.
+pub fn extend(tx: &mut Tx<'_>, session_id: &str, ends_at: Millis) -> Result<()> {
+    let now = tx.now();
+    tx.execute(
+        "UPDATE sessions SET last_used_at = CASE WHEN last_used_at > $3 THEN last_used_at ELSE $3 END, \
+          expires_at = CASE WHEN expires_at < $4 THEN $4 ELSE expires_at END WHERE pid = $1 AND session_id = $2",
+        &[session_id.into(), now.into(), ends_at.into()],
+    )?;
+    Ok(())
+}
+
+/// Removes the successors of refresh tokens that were used before `before`, of all partners, at most `limit`. Returns their
+/// number.
+pub fn forget_successors(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<usize> {
+    let take = tx.dialect().take_rows();
+    // Joined, since SQLite reads all tokens of a partner to find pairs that are in a list.
+    let sql = format!(
+        "UPDATE refresh_tokens SET successor = NULL FROM (SELECT t.pid AS due_pid, t.token_hash AS due_hash \
+         FROM refresh_tokens t WHERE t.successor IS NOT NULL AND t.used_at < $1 ORDER BY t.used_at LIMIT $2{take}) due \
+         WHERE pid = due_pid AND token_hash = due_hash"
+    );
+    Ok(tx.unscoped().execute(&sql, &[before.into(), limit.into()])?)
 }
 
 /// The current state of a session, if it still exists; like `find_access_token`, by session.
@@ -208,7 +277,7 @@ pub const ADDRESS_KEPT: Millis = 30 * DAY;
 
 /// Records that sessions end now, so that their addresses are blanked in time. `which` selects sessions `s` of the
 /// partner; its parameters begin at `$3`.
-fn note_end(tx: &mut Tx<'_>, which: &str, params: &[Param<'_>]) -> Result<()> {
+pub(super) fn note_end(tx: &mut Tx<'_>, which: &str, params: &[Param<'_>]) -> Result<()> {
     let mut all = vec![Param::Int(tx.now() + ADDRESS_KEPT)];
     all.extend_from_slice(params);
     tx.execute_later(
@@ -223,26 +292,36 @@ fn note_end(tx: &mut Tx<'_>, which: &str, params: &[Param<'_>]) -> Result<()> {
 
 /// Records that all sessions of a user end now: called before the user is deleted.
 pub(crate) fn note_end_of_all(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
-    note_end(tx, "s.user_id = $3", &[user_id.into()])
+    note_end(tx, "s.user_id = $3", &[user_id.into()])?;
+    browser_sessions::note_end_of_all(tx, user_id)
 }
 
 /// Ends one session and all its tokens. Returns whether it existed.
 pub fn end(tx: &mut Tx<'_>, session_id: &str) -> Result<bool> {
     note_end(tx, "s.session_id = $3", &[session_id.into()])?;
     let gone = tx.execute("DELETE FROM sessions WHERE pid = $1 AND session_id = $2", &[session_id.into()])?;
-    tx.forget(Stale::Session(tx.pid(), session_id.to_owned()));
+    tx.invalidate(CacheKey::Session(tx.pid(), session_id.to_owned()));
     Ok(gone > 0)
 }
 
-/// Ends all sessions of a user, except the given one. Returns their number.
+/// Ends all sessions of a user, of browsers too, except the given one. If that is a browser session, those whose tokens
+/// were requested in it also stay. Returns their number.
 pub fn end_all_of(tx: &mut Tx<'_>, user_id: UserId, but: Option<&str>) -> Result<usize> {
     // A concurrent login must not open another one unnoticed.
-    crate::tables::users::claim(tx, user_id)?;
+    crate::tables::users::lock_row(tx, user_id)?;
     let but_that = [user_id.into(), but.unwrap_or("").into()];
-    note_end(tx, "s.user_id = $3 AND s.session_id <> $4", &but_that)?;
-    let gone =
-        tx.execute("DELETE FROM sessions WHERE pid = $1 AND user_id = $2 AND session_id <> $3", &but_that)?;
-    tx.forget(Stale::User(tx.pid(), user_id));
+    note_end(
+        tx,
+        "s.user_id = $3 AND s.session_id <> $4 AND (s.browser_session IS NULL OR s.browser_session <> $4)",
+        &but_that,
+    )?;
+    let gone = tx.execute(
+        "DELETE FROM sessions WHERE pid = $1 AND user_id = $2 AND session_id <> $3 \
+         AND (browser_session IS NULL OR browser_session <> $3)",
+        &but_that,
+    )?;
+    let gone = gone + browser_sessions::delete_all_of(tx, user_id, but)?;
+    tx.invalidate(CacheKey::User(tx.pid(), user_id));
     Ok(gone)
 }
 
@@ -253,7 +332,7 @@ pub fn end_of(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<bool
         "DELETE FROM sessions WHERE pid = $1 AND user_id = $2 AND session_id = $3",
         &[user_id.into(), session_id.into()],
     )?;
-    tx.forget(Stale::Session(tx.pid(), session_id.to_owned()));
+    tx.invalidate(CacheKey::Session(tx.pid(), session_id.to_owned()));
     Ok(gone > 0)
 }
 
@@ -274,7 +353,7 @@ pub fn list_of(
     from: &SessionPosition,
     size: i64,
 ) -> Result<Vec<Session>> {
-    let now = tx.now();
+    let now = tx.latest();
     let (order, beyond) = if descending { ("DESC", "<") } else { ("ASC", ">") };
     let mut params = vec![user_id.into(), now.into(), Param::Int(size)];
     let (more, skip) = match from {
@@ -310,7 +389,7 @@ pub fn list_of(
 
 /// The number of active sessions of a user.
 pub fn count_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<i64> {
-    let now = tx.now();
+    let now = tx.latest();
     let count = tx.row(
         "SELECT count(*) FROM sessions s WHERE s.pid = $1 AND s.user_id = $2 AND s.expires_at > $3",
         &[user_id.into(), now.into()],
@@ -334,7 +413,7 @@ pub fn lift_restriction(tx: &mut Tx<'_>, session_id: &str) -> Result<()> {
         "UPDATE sessions SET restricted = 0 WHERE pid = $1 AND session_id = $2",
         &[session_id.into()],
     )?;
-    tx.forget(Stale::Session(tx.pid(), session_id.to_owned()));
+    tx.invalidate(CacheKey::Session(tx.pid(), session_id.to_owned()));
     Ok(())
 }
 
@@ -368,52 +447,6 @@ pub fn purge(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<usize> {
     Ok(gone + ended.len())
 }
 
-/// Stores a confidential client.
-pub fn insert_client(tx: &mut Tx<'_>, client: &Client, secret_hash: &str) -> Result<()> {
-    tx.execute(
-        "INSERT INTO clients (pid, client_id, name, secret_hash, is_admin, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
-        &[
-            (&client.client_id).into(),
-            (&client.name).into(),
-            secret_hash.into(),
-            client.is_admin.into(),
-            client.created_at.into(),
-        ],
-    )?;
-    Ok(())
-}
-
-/// The clients of the partner, oldest first.
-pub fn list_clients(tx: &mut Tx<'_>) -> Result<Vec<Client>> {
-    let pid = tx.pid();
-    tx.rows(
-        "SELECT client_id, name, is_admin, created_at FROM clients WHERE pid = $1 ORDER BY created_at, client_id",
-        &[],
-        |row| read_client(row, pid),
-    )
-}
-
-/// A client with the hash of its secret.
-pub fn find_client(tx: &mut Tx<'_>, client_id: &str) -> Result<Option<(Client, String)>> {
-    let pid = tx.pid();
-    tx.row(
-        "SELECT client_id, name, is_admin, created_at, secret_hash FROM clients WHERE pid = $1 AND client_id = $2",
-        &[client_id.into()],
-        |row| Ok((read_client(row, pid)?, row.text(4)?.to_owned())),
-    )
-}
-
-fn read_client(row: &dyn crate::engine::driver::Row, pid: PartnerId) -> Result<Client> {
-    Ok(Client {
-        client_id: row.text(0)?.to_owned(),
-        pid,
-        name: row.text(1)?.to_owned(),
-        is_admin: row.int(2)? != 0,
-        created_at: row.int(3)?,
-    })
-}
-
 /// The number of sessions opened through a client, including its technical account's; at most `limit`.
 pub fn count_of_client(tx: &mut Tx<'_>, client_id: &str, limit: i64) -> Result<i64> {
     let sql =
@@ -432,14 +465,20 @@ pub fn delete_of_client(tx: &mut Tx<'_>, client_id: &str, limit: i64) -> Result<
         &[client_id.into(), limit.into()],
     )?;
     if gone > 0 {
-        tx.forget(Stale::Partner(tx.pid()));
+        tx.invalidate(CacheKey::Partner(tx.pid()));
     }
     Ok(gone)
 }
 
-/// Deletes a client that has no sessions, or whose sessions are being ended.
-pub fn delete_client(tx: &mut Tx<'_>, client_id: &str) -> Result<bool> {
-    let gone = tx.execute("DELETE FROM clients WHERE pid = $1 AND client_id = $2", &[client_id.into()])?;
-    tx.forget(Stale::Partner(tx.pid()));
-    Ok(gone > 0)
+/// Ends the sessions of a user that were opened through a client. Returns their number.
+pub fn end_of_client(tx: &mut Tx<'_>, user_id: UserId, client_id: &str) -> Result<usize> {
+    // A concurrent login must not open another one unnoticed.
+    crate::tables::users::lock_row(tx, user_id)?;
+    authorization_codes::delete_of(tx, user_id, client_id)?;
+    let those = [user_id.into(), client_id.into()];
+    note_end(tx, "s.user_id = $3 AND s.client_id = $4", &those)?;
+    let gone =
+        tx.execute("DELETE FROM sessions WHERE pid = $1 AND user_id = $2 AND client_id = $3", &those)?;
+    tx.invalidate(CacheKey::User(tx.pid(), user_id));
+    Ok(gone)
 }

@@ -7,13 +7,14 @@ use crate::engine::driver::{Dialect, Param, Row};
 use crate::engine::offset_index::OrderChange;
 use crate::engine::sequences::Sequence;
 use crate::engine::sqlite::search_index::{SEPARATOR, SearchChange};
-use crate::engine::tx::{Counter, Stale, Tx};
+use crate::engine::tx::{CacheKey, Counter, Tx};
 use crate::listing::lists::exact_id;
 use crate::listing::search;
 use crate::tables::memberships;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::model::{GroupId, PartnerId, Profile, Status, User, UserId, Username};
+use tenantry_core::search_terms::{SearchTerm, without_accents};
 use tenantry_core::user_fields::{ProfileField, ProfileSpec, UserField};
 use tenantry_core::values::fold;
 
@@ -79,6 +80,8 @@ fn group_ids(groups: &[GroupId]) -> String {
 pub(crate) struct Keys {
     username: String,
     profile: [String; ProfileField::ALL.len()],
+    /// The searched text, if it is not the keys as they are (`listing/search.rs`).
+    search: Option<String>,
 }
 
 /// The key of an optional string: null sorts before everything, including the empty string.
@@ -89,19 +92,35 @@ pub fn optional_key(value: Option<&str>) -> String {
 /// The key of a profile field.
 pub fn profile_key(field: ProfileField, profile: &Profile) -> String {
     let value = field.get(profile);
-    if field.spec().is_required { fold(value.unwrap_or_default()) } else { optional_key(value) }
+    let spec = field.spec();
+    if spec.is_required { (spec.key)(value.unwrap_or_default()) } else { optional_key(value) }
 }
 
 impl Keys {
     pub(crate) fn of(user: &User) -> Self {
-        Self {
-            username: fold(&user.username),
-            profile: ProfileField::ALL.map(|field| profile_key(field, &user.profile)),
-        }
+        let username = fold(&user.username);
+        let profile = ProfileField::ALL.map(|field| profile_key(field, &user.profile));
+        // The key of an address has the ASCII form of its domain: it is also found as typed.
+        let typed = Some(&user.profile.email).filter(|email| !email.is_ascii());
+        let is_ascii = typed.is_none() && username.is_ascii() && profile.iter().all(|key| key.is_ascii());
+        let keys = Self { username, profile, search: None };
+        let search = (!is_ascii).then(|| {
+            let mut text = keys.joined();
+            if let Some(typed) = typed {
+                text.push(SEPARATOR);
+                text.push_str(&fold(typed));
+            }
+            without_accents(&text).into_owned()
+        });
+        Self { search, ..keys }
     }
 
-    /// The indexed text of a user; `search::TEXT` is the same in SQL.
+    /// The searched text of a user; `search::TEXT` is the same in SQL.
     pub(crate) fn search_text(&self) -> String {
+        self.search.clone().unwrap_or_else(|| self.joined())
+    }
+
+    fn joined(&self) -> String {
         let length = self.profile.iter().map(|key| 1 + key.len()).sum::<usize>() + self.username.len();
         let mut text = String::with_capacity(length);
         text.push_str(&self.username);
@@ -117,6 +136,9 @@ impl Keys {
     }
 }
 
+/// The searched text of a user whose keys are not ASCII.
+const SEARCH_KEY: &str = "search_key";
+
 /// The columns that a create and an update write, in the order of their parameters from `$3` on. `groups_version` is
 /// written as well: it equals the version.
 fn written_columns() -> Vec<&'static str> {
@@ -124,7 +146,7 @@ fn written_columns() -> Vec<&'static str> {
     columns.extend(ProfileField::ALL.map(|field| field.spec().column));
     columns.extend(["is_admin", "updated_at", "username_key"]);
     columns.extend(ProfileField::ALL.map(|field| field.spec().key_column));
-    columns.extend(["group_ids", "version"]);
+    columns.extend([SEARCH_KEY, "group_ids", "version"]);
     columns
 }
 
@@ -132,33 +154,55 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
     let columns = written_columns();
     let (last, params) = (columns.len() + 2, (3..).zip(&columns).map(|(n, _)| format!("${n}")));
     format!(
-        "INSERT INTO users (pid, user_id, {}, groups_version, created_at) VALUES ($1, $2, {}, ${last}, ${})",
+        "INSERT INTO users (pid, user_id, {}, groups_version, created_at, last_login_at) \
+         VALUES ($1, $2, {}, ${last}, ${}, ${})",
         columns.join(", "),
         params.collect::<Vec<_>>().join(", "),
-        last + 1
+        last + 1,
+        last + 2
     )
 });
 
 static UPDATE: LazyLock<String> = LazyLock::new(|| {
     let columns = written_columns();
-    let (last, assigned) =
-        (columns.len() + 2, (3..).zip(&columns).map(|(n, column)| format!("{column} = ${n}")));
+    let assigned = |(n, column): (usize, &&str)| match *column {
+        // Never the key that is there already: so a trigger of PostgreSQL knows servers that do not write keys
+        // (migrations/0018). Separators at the end do not count.
+        SEARCH_KEY => format!(
+            "{column} = CASE WHEN {column} = CAST(${n} AS TEXT) THEN CAST(${n} AS TEXT) || '{SEPARATOR}' \
+             ELSE CAST(${n} AS TEXT) END"
+        ),
+        // A change of the address takes the proof back that it is the user's (`tables/email_verifications.rs`).
+        "email" => format!(
+            "{column} = ${n}, verified_email = CASE WHEN email = CAST(${n} AS TEXT) THEN verified_email END"
+        ),
+        _ => format!("{column} = ${n}"),
+    };
+    let (last, assigned) = (columns.len() + 2, (3..).zip(&columns).map(assigned));
     let assigned = assigned.collect::<Vec<_>>().join(", ");
     format!("UPDATE users SET {assigned}, groups_version = ${last} WHERE pid = $1 AND user_id = $2")
 });
 
-/// The parameters of a create: the id, [`written_columns`], and last the time of creation, which an update does not
-/// change.
+/// The parameters of a create: the id, [`written_columns`], and last the times of creation and of the last login, which
+/// an update does not change.
 fn values<'u>(
     user: &'u User,
     keys: &'u Keys,
     groups: &'u str,
-) -> [Param<'u>; 9 + 2 * ProfileField::ALL.len()] {
+) -> [Param<'u>; 11 + 2 * ProfileField::ALL.len()] {
     let before = [user.user_id.into(), (&user.username).into(), user.status.code().into()];
     let profile = ProfileField::ALL.into_iter().map(|field| Param::from(field.get(&user.profile)));
     let between = [user.is_admin.into(), user.updated_at.into(), (&keys.username).into()];
+    let keys_search = keys.search.as_ref();
     let keys = keys.profile.iter().map(Param::from);
-    let behind = [groups.into(), user.version.into(), user.created_at.into()];
+    let last_login_at = user.last_login_at.unwrap_or(0);
+    let behind = [
+        keys_search.into(),
+        groups.into(),
+        user.version.into(),
+        user.created_at.into(),
+        last_login_at.into(),
+    ];
     let mut all = before.into_iter().chain(profile).chain(between).chain(keys).chain(behind);
     std::array::from_fn(|_| all.next().unwrap_or(Param::Null))
 }
@@ -202,9 +246,9 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username)
     let text = keys.search_text();
     let indexed = if text == Keys::of(before).search_text() { None } else { indexed(tx, after.user_id)? };
     let groups = group_ids(&after.groups);
-    let [values @ .., _created_at] = &values(after, &keys, &groups);
+    let [values @ .., _created_at, _last_login_at] = &values(after, &keys, &groups);
     tx.execute(&UPDATE, values).map_err(taken)?;
-    tx.forget(Stale::User(after.pid, after.user_id));
+    tx.invalidate(CacheKey::User(after.pid, after.user_id));
     if before.username != after.username {
         tx.execute("DELETE FROM usernames WHERE pid = $1 AND user_id = $2", &[after.user_id.into()])?;
         claim_username(tx, after.user_id, username)?;
@@ -227,25 +271,20 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User, username: &Username)
     Ok(())
 }
 
+/// Stores the search keys of the next users of any partner that lack theirs, and returns their number: users whom a
+/// server of an older version has stored or changed.
+pub fn store_search_keys(tx: &mut Tx<'_>, limit: i64) -> Result<usize> {
+    Ok(search::fill_keys(&mut *tx.conn, limit)?)
+}
+
 /// The searched text.
 pub(crate) fn text_of(user: &User) -> String {
     Keys::of(user).search_text()
 }
 
-/// Whether a search for a folded term matches a user with this text (B27).
-pub(crate) fn is_found_by(user: &User, text: &str, term: &str) -> bool {
-    text.contains(term) || exact_id(term) == Some(user.user_id.0)
-}
-
-/// Which of these users match a search for a folded term.
-pub(crate) fn holding(tx: &mut Tx<'_>, ids: &[i64], term: &str) -> Result<Vec<i64>> {
-    let list = serde_json::json!(ids).to_string();
-    let (set, (test, value)) = (tx.dialect().int_set("$2"), search::test(tx.dialect(), "$3", term));
-    let sql = format!(
-        "SELECT u.user_id FROM users u WHERE u.pid = $1 AND u.user_id IN {set} AND ({test} OR u.user_id = $4)"
-    );
-    let number = exact_id(term).unwrap_or(0);
-    tx.rows(&sql, &[Param::Text(&list), Param::Text(&value), number.into()], |row| row.int(0))
+/// Whether a search for a term matches a user with this text (B27).
+pub(crate) fn is_found_by(user: &User, text: &str, term: &SearchTerm) -> bool {
+    term.words().all(|word| text.contains(word) || exact_id(word) == Some(user.user_id.0))
 }
 
 /// Deletes a user and its dependent rows; its username becomes free at once. The caller updates the number of members
@@ -258,15 +297,15 @@ pub fn delete_uncounted(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     crate::tables::outbox::withdraw(tx, user.user_id)?;
     tx.count(Counter::Users, -1);
     tx.reorder(OrderChange::of(Some(user), None));
-    tx.forget(Stale::User(tx.pid(), user.user_id));
+    tx.invalidate(CacheKey::User(tx.pid(), user.user_id));
     index(tx, user.user_id, indexed, None);
     Ok(())
 }
 
-/// Serializes this unit with every other one that claims or changes the same user. Needed if a unit decides by what it
+/// Serializes this unit with every other one that locks or changes the same user. Needed if a unit decides by what it
 /// reads of a user and then writes elsewhere: two such units would not see each other.
-pub fn claim(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
-    tx.claim(
+pub fn lock_row(tx: &mut Tx<'_>, user_id: UserId) -> Result<()> {
+    tx.lock_row(
         "UPDATE users SET failed_logins = failed_logins WHERE pid = $1 AND user_id = $2",
         &[user_id.into()],
     )
@@ -342,6 +381,28 @@ pub fn list_taken_external_ids(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<Stri
     tx.rows(&sql, &[Param::Text(&list)], |row| Ok(row.text(0)?.to_owned()))
 }
 
+/// The users of the partner with these usernames, by key.
+pub fn list_by_username(tx: &mut Tx<'_>, keys: &[&str]) -> Result<Vec<User>> {
+    let (columns, set) = (columns(), tx.dialect().text_set("$2"));
+    let from = "usernames n JOIN users u ON u.pid = n.pid AND u.user_id = n.user_id";
+    let sql = format!("SELECT {columns} FROM {from} WHERE n.pid = $1 AND n.name_key IN {set}");
+    list_by(tx, &sql, keys)
+}
+
+/// The users of the partner with these external ids.
+pub fn list_by_external_id(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<User>> {
+    let (columns, set) = (columns(), tx.dialect().text_set("$2"));
+    list_by(tx, &format!("SELECT {columns} FROM users u WHERE u.pid = $1 AND u.external_id IN {set}"), ids)
+}
+
+fn list_by(tx: &mut Tx<'_>, sql: &str, texts: &[&str]) -> Result<Vec<User>> {
+    if texts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = serde_json::json!(texts).to_string();
+    tx.rows(sql, &[Param::Text(&list)], read)
+}
+
 /// One user of the partner.
 pub fn find(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<User>> {
     tx.row(&FIND, &[user_id.into()], read)
@@ -412,9 +473,13 @@ pub fn failures(tx: &mut Tx<'_>, user_id: UserId) -> Result<Failures> {
     let found = tx.row(
         "SELECT failed_logins, refused_until FROM users WHERE pid = $1 AND user_id = $2",
         &[user_id.into()],
-        |row| Ok(Failures { count: row.int(0)?, refused_until: row.int(1)? }),
+        read_failures,
     )?;
     Ok(found.unwrap_or_default())
+}
+
+fn read_failures(row: &dyn Row) -> Result<Failures> {
+    Ok(Failures { count: row.int(0)?, refused_until: row.int(1)? })
 }
 
 /// Stores a user's failed logins.
@@ -426,17 +491,21 @@ pub fn set_failures(tx: &mut Tx<'_>, user_id: UserId, failures: Failures) -> Res
     Ok(())
 }
 
-/// Whether the user may log in now with the right password: it is ACTIVE, its logins are not temporarily refused, and
-/// its partner is not suspended.
-pub fn may_log_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
-    let (active, now) = (Status::Active.code(), tx.now());
+/// Whether the user may log in with the right password: it is ACTIVE, its partner is not suspended, and its logins are
+/// not temporarily refused, as `is_refused` tells from its failures.
+pub fn may_log_in(
+    tx: &mut Tx<'_>,
+    user_id: UserId,
+    is_refused: impl FnOnce(&Failures) -> bool,
+) -> Result<bool> {
+    let active = Status::Active.code();
     let found = tx.row(
-        "SELECT 1 FROM users u JOIN partners t ON t.pid = u.pid WHERE u.pid = $1 AND u.user_id = $2 \
-         AND u.status = $3 AND u.refused_until <= $4 AND t.suspended = 0",
-        &[user_id.into(), active.into(), now.into()],
-        |_| Ok(()),
+        "SELECT u.failed_logins, u.refused_until FROM users u JOIN partners t ON t.pid = u.pid \
+         WHERE u.pid = $1 AND u.user_id = $2 AND u.status = $3 AND t.suspended = 0",
+        &[user_id.into(), active.into()],
+        read_failures,
     )?;
-    Ok(found.is_some())
+    Ok(found.is_some_and(|failures| !is_refused(&failures)))
 }
 
 /// Counts a refused login that is not counted for a user. This makes refusing cost the same write as counting does, so
@@ -447,7 +516,7 @@ pub fn count_unknown_login(tx: &mut Tx<'_>) {
 
 /// Stores the time of a login, and resets the count of failures.
 pub fn set_logged_in(tx: &mut Tx<'_>, user: &User) -> Result<()> {
-    let (now, user_id) = (tx.now(), user.user_id);
+    let (now, user_id) = (tx.now_after(user.created_at.max(user.last_login_at.unwrap_or(0))), user.user_id);
     tx.execute_later(
         "UPDATE users SET last_login_at = $3, failed_logins = 0, refused_until = 0, version = users.version + 1, \
          groups_version = users.groups_version + 1 WHERE pid = $1 AND user_id = $2",
@@ -461,7 +530,7 @@ pub fn set_logged_in(tx: &mut Tx<'_>, user: &User) -> Result<()> {
         (user.last_login_at.unwrap_or(0), now),
     ));
     // Only `lastLoginAt` shows it, and there are many logins.
-    tx.forget_here(Stale::User(tx.pid(), user_id));
+    tx.invalidate_here(CacheKey::User(tx.pid(), user_id));
     Ok(())
 }
 
@@ -486,13 +555,24 @@ pub(crate) fn touch_members(tx: &mut Tx<'_>, group_id: GroupId) -> Result<()> {
 
 /// The address for password mail after a change of address (B25).
 pub fn held_email(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<String>> {
-    let now = tx.now();
+    let now = tx.steady();
     let found = tx.row(
         "SELECT held_email FROM users WHERE pid = $1 AND user_id = $2 AND held_until > $3",
         &[user_id.into(), now.into()],
         |row| Ok(row.opt_text(0)?.map(str::to_owned)),
     )?;
     Ok(found.flatten())
+}
+
+/// The address of [`held_email`], and until when.
+pub fn email_hold(tx: &mut Tx<'_>, user_id: UserId) -> Result<Option<(String, Millis)>> {
+    let now = tx.steady();
+    let found = tx.row(
+        "SELECT held_email, held_until FROM users WHERE pid = $1 AND user_id = $2 AND held_until > $3",
+        &[user_id.into(), now.into()],
+        |row| Ok((row.opt_text(0)?.map(str::to_owned), row.int(1)?)),
+    )?;
+    Ok(found.and_then(|(address, until)| Some((address?, until))))
 }
 
 /// Sends password mail to `address` until `until`, or to the current address again.

@@ -40,6 +40,11 @@ pub(super) fn is_plain_insert(sql: &str) -> bool {
     sql.starts_with("INSERT INTO ") && sql.contains(" VALUES (") && sql.ends_with(')')
 }
 
+/// Whether a writing statement only adds rows, so that it waits for no row of another unit and keeps none waiting.
+pub(super) fn only_adds(sql: &str) -> bool {
+    sql.starts_with("INSERT INTO ") && !sql.contains(" DO UPDATE ")
+}
+
 /// The statement that stores many rows where `sql`, whose parameters have these types, stores one. `None` for
 /// statements that cannot be combined: those that are no plain insert.
 pub(super) fn many(sql: &str, types: &[Type]) -> Option<String> {

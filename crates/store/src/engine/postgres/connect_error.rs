@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::{future::Future, pin::Pin};
 
 use tokio_postgres::Socket;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{ChannelBinding, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -36,8 +36,13 @@ pub(crate) enum ConnectError {
     #[error("{0}; set user and password in database-url (postgres://user:password@...)")]
     NoPassword(String),
     /// SQLSTATE class 28: user, password or pg_hba.conf.
-    #[error("{0}; check user and password in database-url, and the server's pg_hba.conf")]
+    #[error("{0}; check user and password in database-url ({ESCAPED}), and the server's pg_hba.conf")]
     Authentication(String),
+    /// `channel_binding=require`, and the server has no TLS or its certificate cannot be bound.
+    #[error(
+        "{0}; set channel_binding=prefer in database-url, or use TLS and a password of the method scram-sha-256"
+    )]
+    ChannelBinding(String),
     /// SQLSTATE class 3D: the server has no such database.
     #[error("{0}; check database-url, or create the database with CREATE DATABASE")]
     NoDatabase(String),
@@ -60,6 +65,9 @@ pub(crate) enum ConnectError {
     #[error("{}", shown(.0))]
     SetUp(DbError),
 }
+
+/// Unescaped, `%41` is another character of the password.
+const ESCAPED: &str = "where @ is written %40 and % is written %25";
 
 const IS_IT_RUNNING: &str = "is the server running there, and is its port the one in database-url?";
 
@@ -97,6 +105,7 @@ impl From<ConnectError> for DbError {
             | ConnectError::TimedOut(why)
             | ConnectError::Tls(why)
             | ConnectError::NoPassword(why)
+            | ConnectError::ChannelBinding(why)
             | ConnectError::ReadOnly(why)
             | ConnectError::Server { message: why, .. }
             | ConnectError::Protocol(why) => Self::Lost(why),
@@ -118,6 +127,8 @@ impl ConnectError {
         let lacks_tls = stage == Stage::Connected && config.get_ssl_mode() == SslMode::Require;
         if has_tls_failed || (lacks_tls && e.source().is_some()) {
             Self::Tls(why)
+        } else if config.get_channel_binding() == ChannelBinding::Require && why.contains("channel binding") {
+            Self::ChannelBinding(why)
         } else if config.get_password().is_none() && e.source().is_some() {
             Self::NoPassword(why)
         } else {
@@ -274,23 +285,23 @@ mod tests {
     }
 
     /// The result of connecting to a scripted server on a thread: one response per message.
-    fn answered(answers: &[&[u8]], user: &str, parameters: &str) -> ConnectError {
+    fn answered(responses: &[&[u8]], user: &str, parameters: &str) -> ConnectError {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("postgres://{user}@{}/t?{parameters}", listener.local_addr().unwrap());
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let (mut socket, _) = listener.accept().unwrap();
-                for (at, answer) in answers.iter().enumerate() {
+                for (at, response) in responses.iter().enumerate() {
                     // Only the first message has no letter before its length.
                     let mut head = vec![0; if at == 0 { 4 } else { 5 }];
                     socket.read_exact(&mut head).unwrap();
                     let length: [u8; 4] = head[head.len() - 4..].try_into().unwrap();
                     let mut rest = vec![0; u32::from_be_bytes(length) as usize - 4];
                     socket.read_exact(&mut rest).unwrap();
-                    socket.write_all(answer).unwrap();
+                    socket.write_all(response).unwrap();
                 }
                 // A server with a single response closes the connection.
-                if answers.len() > 1 {
+                if responses.len() > 1 {
                     let _ = socket.read_to_end(&mut Vec::new());
                 }
             });
@@ -341,8 +352,8 @@ mod tests {
 
     #[test]
     fn tls_that_the_server_lacks_or_spoils_is_tls() {
-        for answer in [&b"N"[..], b"Sgarbage, not a record of TLS"] {
-            let error = answered(&[answer], "robot:hush", "sslmode=require");
+        for response in [&b"N"[..], b"Sgarbage, not a record of TLS"] {
+            let error = answered(&[response], "robot:hush", "sslmode=require");
             assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
             assert!(error.to_string().contains("check sslmode in database-url, database-ca-file"));
         }
@@ -353,12 +364,12 @@ mod tests {
     #[test]
     fn a_missing_required_password_is_named() {
         // In clear text, MD5 with a salt, SCRAM.
-        for answer in [
+        for response in [
             &b"R\0\0\0\x08\0\0\0\x03"[..],
             b"R\0\0\0\x0c\0\0\0\x05salt",
             b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0",
         ] {
-            let error = answered(&[answer], "robot", "sslmode=disable");
+            let error = answered(&[response], "robot", "sslmode=disable");
             assert!(matches!(error, ConnectError::NoPassword(_)), "{error:?}");
             assert!(error.to_string().contains("set user and password in database-url"), "{error}");
         }
@@ -403,12 +414,12 @@ mod tests {
 
     #[test]
     fn a_read_only_server_is_an_error() {
-        // AuthenticationOk, ReadyForQuery, then the answer to SHOW transaction_read_only: a row of one column, "on".
+        // AuthenticationOk, ReadyForQuery, then the response to SHOW transaction_read_only: a row of one column, "on".
         let hello = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
         let columns = [&b"T\0\0\0\x1b\0\x01on\0"[..], &[0; 18]].concat();
         let row = b"D\0\0\0\x0c\0\x01\0\0\0\x02onC\0\0\0\x09SHOW\0Z\0\0\0\x05I";
-        let answers = [&hello[..], &[&columns[..], row].concat()];
-        let error = answered(&answers, "robot:hush", "sslmode=disable&target_session_attrs=read-write");
+        let responses = [&hello[..], &[&columns[..], row].concat()];
+        let error = answered(&responses, "robot:hush", "sslmode=disable&target_session_attrs=read-write");
         assert!(matches!(error, ConnectError::ReadOnly(_)), "{error:?}");
         assert!(error.to_string().ends_with("database-url must point to the primary"), "{error}");
     }

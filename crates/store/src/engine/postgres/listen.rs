@@ -5,6 +5,8 @@
 //! heartbeat through the same server, and a heartbeat that comes back proves that everything committed before it was
 //! sent has been received, since notifications arrive in the order of commits. When heartbeats stop coming back, the
 //! cache is off within [`LEASE`] of the last one; when the channel is restored, everything is invalidated first.
+//!
+//! The same connection hears of mail that commands put into the outbox.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -12,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use crate::engine::driver::{Connection, DbError, Param};
 use crate::engine::postgres::{Address, Postgres, Role};
-use crate::engine::tx::Stale;
-use crate::store::Shared;
+use crate::engine::shared::Shared;
+use crate::engine::tx::CacheKey;
 use tenantry_core::clock::{Clock, Millis};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, UserId};
@@ -33,6 +35,12 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// The channel of invalidations.
 const STALE: &str = "tenantry_stale";
 
+/// The channel of mail that a process has put into the outbox and does not deliver itself.
+const MAIL: &str = "tenantry_mail";
+
+/// Is no key, so it invalidates everything.
+const ALL: &str = "*";
+
 /// More keys than this are sent as whole partners.
 const KEYS: usize = 100;
 
@@ -43,56 +51,67 @@ const PAYLOAD: usize = 7_900;
 const SKEW: Millis = 1_000;
 
 /// Notifies the other processes of invalidations, if this transaction is committed.
-pub(crate) fn tell(conn: &mut dyn Connection, stale: &[Stale]) -> Result<(), DbError> {
-    if stale.is_empty() {
+pub(crate) fn notify_invalidated(conn: &mut dyn Connection, invalidated: &[CacheKey]) -> Result<(), DbError> {
+    if invalidated.is_empty() {
         return Ok(());
     }
-    let payload = encode(stale);
+    let payload = encode(invalidated);
     conn.execute_later("SELECT pg_notify($1, $2)", None, &[STALE.into(), Param::Text(&payload)], Error::from)
 }
 
-fn encode(stale: &[Stale]) -> String {
-    let mut keys: Vec<String> = stale.iter().map(key).collect();
+/// Notifies the servers of mail, if this transaction is committed. Only commands do: notifying transactions commit one after
+/// the other, and a server delivers its own mail.
+pub(crate) fn notify_of_mail(conn: &mut dyn Connection) -> Result<(), DbError> {
+    conn.execute_later("SELECT pg_notify($1, '')", None, &[MAIL.into()], Error::from)
+}
+
+fn encode(invalidated: &[CacheKey]) -> String {
+    if invalidated.contains(&CacheKey::All) {
+        return String::from(ALL);
+    }
+    let mut keys: Vec<String> = invalidated.iter().map(key).collect();
     keys.sort_unstable();
     keys.dedup();
     let length = |keys: &[String]| keys.iter().map(|key| key.len() + 1).sum::<usize>();
     if keys.len() > KEYS || length(&keys) > PAYLOAD {
-        keys = stale.iter().map(|what| format!("p{}", partner(what))).collect();
+        keys = invalidated.iter().map(|what| format!("p{}", partner(what))).collect();
         keys.sort_unstable();
         keys.dedup();
     }
-    if length(&keys) > PAYLOAD { String::from("*") } else { keys.join(" ") }
+    if length(&keys) > PAYLOAD { String::from(ALL) } else { keys.join(" ") }
 }
 
-fn key(what: &Stale) -> String {
+fn key(what: &CacheKey) -> String {
     match what {
-        Stale::User(pid, user_id) => format!("u{pid}.{user_id}"),
-        Stale::Session(pid, session_id) => format!("s{pid}.{session_id}"),
-        Stale::Partner(pid) => format!("p{pid}"),
+        CacheKey::User(pid, user_id) => format!("u{pid}.{user_id}"),
+        CacheKey::Session(pid, session_id) => format!("s{pid}.{session_id}"),
+        CacheKey::Partner(pid) => format!("p{pid}"),
+        CacheKey::All => String::from(ALL),
     }
 }
 
-fn partner(what: &Stale) -> PartnerId {
+fn partner(what: &CacheKey) -> PartnerId {
     match what {
-        Stale::User(pid, _) | Stale::Session(pid, _) | Stale::Partner(pid) => *pid,
+        CacheKey::User(pid, _) | CacheKey::Session(pid, _) | CacheKey::Partner(pid) => *pid,
+        CacheKey::All => PartnerId(0),
     }
 }
 
 /// `None` for a malformed payload: then everything must be invalidated.
-fn decode(payload: &str) -> Option<Vec<Stale>> {
+fn decode(payload: &str) -> Option<Vec<CacheKey>> {
     payload
         .split(' ')
         .map(|key| {
             let (kind, rest) = key.split_at_checked(1)?;
             match kind {
-                "p" => Some(Stale::Partner(PartnerId(rest.parse().ok()?))),
+                "p" => Some(CacheKey::Partner(PartnerId(rest.parse().ok()?))),
                 "u" => {
                     let (pid, id) = rest.split_once('.')?;
-                    Some(Stale::User(PartnerId(pid.parse().ok()?), UserId(id.parse().ok()?)))
+                    Some(CacheKey::User(PartnerId(pid.parse().ok()?), UserId(id.parse().ok()?)))
                 }
                 "s" => {
                     let (pid, id) = rest.split_once('.')?;
-                    Some(Stale::Session(PartnerId(pid.parse().ok()?), id.to_owned()))
+                    Some(CacheKey::Session(PartnerId(pid.parse().ok()?), id.to_owned()))
                 }
                 _ => None,
             }
@@ -153,12 +172,13 @@ fn listen(
         row.text(0)?.clone_into(&mut heartbeats);
         Ok(())
     })?;
-    conn.batch(&format!("LISTEN {STALE}; LISTEN {heartbeats}"))?;
+    conn.batch(&format!("LISTEN {STALE}; LISTEN {MAIL}; LISTEN {heartbeats}"))?;
     let origin = Instant::now();
     let mut heard_at = origin;
     let Some(now) = shared.upgrade() else { return Ok(()) };
     // Changes while not listening are unknown.
-    now.cache.forget_all();
+    now.cache.invalidate_all();
+    now.mail.notify_one();
     drop(now);
     while !stop.load(Ordering::SeqCst) {
         let Some(shared) = shared.upgrade() else { return Ok(()) };
@@ -167,7 +187,9 @@ fn listen(
         loop {
             let left = next.saturating_duration_since(Instant::now());
             for (channel, payload) in conn.listen(left)? {
-                if channel != heartbeats {
+                if channel == MAIL {
+                    shared.mail.notify_one();
+                } else if channel != heartbeats {
                     hear(&shared, &payload);
                 } else if let Ok(sent) = payload.parse() {
                     heard_at = Instant::now();
@@ -235,8 +257,8 @@ fn follow(clock: &Clock, before: Millis, theirs: Millis) {
 
 fn hear(shared: &Shared, payload: &str) {
     match decode(payload) {
-        Some(stale) => shared.cache.forget(&stale),
-        None => shared.cache.forget_all(),
+        Some(invalidated) => shared.cache.invalidate(&invalidated),
+        None => shared.cache.invalidate_all(),
     }
 }
 
@@ -246,19 +268,19 @@ mod tests {
 
     #[test]
     fn notifications_arrive_as_sent() {
-        let stale = vec![
-            Stale::Partner(PartnerId(7)),
-            Stale::Session(PartnerId(1), String::from("a-b_c")),
-            Stale::User(PartnerId(1), UserId(5)),
+        let invalidated = vec![
+            CacheKey::Partner(PartnerId(7)),
+            CacheKey::Session(PartnerId(1), String::from("a-b_c")),
+            CacheKey::User(PartnerId(1), UserId(5)),
         ];
-        assert_eq!(decode(&encode(&stale)).unwrap(), stale);
+        assert_eq!(decode(&encode(&invalidated)).unwrap(), invalidated);
     }
 
     #[test]
     fn many_keys_are_sent_as_partners_and_very_many_partners_as_everything() {
-        let users: Vec<_> = (0..101).map(|n| Stale::User(PartnerId(1 + n % 2), UserId(n))).collect();
+        let users: Vec<_> = (0..101).map(|n| CacheKey::User(PartnerId(1 + n % 2), UserId(n))).collect();
         assert_eq!(encode(&users), "p1 p2");
-        let partners: Vec<_> = (0..5_000).map(|n| Stale::Partner(PartnerId(n))).collect();
+        let partners: Vec<_> = (0..5_000).map(|n| CacheKey::Partner(PartnerId(n))).collect();
         assert_eq!(encode(&partners), "*");
         assert!(decode("*").is_none(), "everything is forgotten");
         assert!(decode("x1").is_none() && decode("").is_none() && decode("u1").is_none());

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,9 @@ use crate::access::Scope;
 use crate::engine::driver::DbError;
 use crate::engine::postgres::listen;
 use crate::engine::postgres::{Address, Failure, Postgres, Role};
+use crate::engine::shared::Shared;
 use crate::engine::slots::Slots;
 use crate::engine::tx::{Effects, Outcome, Tx};
-use crate::store::Shared;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::PartnerId;
 
@@ -111,6 +112,16 @@ impl Pool {
         scope: &S,
         work: &dyn Fn(&mut Tx<'_, S>) -> Result<Outcome<T>>,
     ) -> Result<T> {
+        self.write_observed(shared, scope, work).map(|(value, _)| value)
+    }
+
+    /// As [`Pool::write`]; also returns whether it added rows and did nothing else.
+    pub(crate) fn write_observed<S: Scope + Clone, T>(
+        &self,
+        shared: &Shared,
+        scope: &S,
+        work: &dyn Fn(&mut Tx<'_, S>) -> Result<Outcome<T>>,
+    ) -> Result<(T, bool)> {
         let start = Instant::now();
         let mut dangled = 0;
         for attempt in 1..=ATTEMPTS {
@@ -218,19 +229,23 @@ enum Attempted<T> {
     Unknown(Error),
 }
 
+/// Runs it once; also returns whether it added rows and did nothing else.
 fn attempt_unit<S: Scope + Clone, T>(
     conn: &mut Postgres,
     shared: &Shared,
     scope: &S,
     work: &dyn Fn(&mut Tx<'_, S>) -> Result<Outcome<T>>,
-) -> Attempted<T> {
+) -> Attempted<(T, bool)> {
     conn.begin(BEGIN);
     let mut effects = Effects::default();
+    let (written, changed) = (conn.written(), conn.changed());
     let mut tx = Tx::open(conn, &mut effects, scope.clone(), shared.context());
     let done = catch_unwind(AssertUnwindSafe(|| work(&mut tx)));
+    // Before the effects, which update totals.
+    let only_added = conn.written() > written && conn.changed() == changed;
     let (value, keep) = match done {
-        Ok(Ok(Outcome::Commit(value))) => (value, true),
-        Ok(Ok(Outcome::Rollback(value))) => (value, false),
+        Ok(Ok(Outcome::Commit(value))) => ((value, only_added), true),
+        Ok(Ok(Outcome::Rollback(value))) => ((value, false), false),
         Ok(Err(error)) => {
             conn.roll_back();
             return Attempted::Refused(error);
@@ -247,7 +262,7 @@ fn attempt_unit<S: Scope + Clone, T>(
         return done.map_or_else(|e| Attempted::Refused(e.into()), |()| Attempted::Done(value));
     }
     match commit(conn, shared, &effects) {
-        Committed::Kept => Attempted::Done(value),
+        Committed::Durable => Attempted::Done(value),
         Committed::Refused(error) => Attempted::Refused(error),
         Committed::Unknown => Attempted::Unknown(unknown()),
     }
@@ -256,7 +271,7 @@ fn attempt_unit<S: Scope + Clone, T>(
 /// The outcome of a commit.
 pub(crate) enum Committed {
     /// It is on disk.
-    Kept,
+    Durable,
     /// Nothing of it was stored.
     Refused(Error),
     /// The connection was lost before the response.
@@ -283,19 +298,23 @@ pub(crate) fn commit(conn: &mut Postgres, shared: &Shared, effects: &Effects) ->
     let slot = conn.slot();
     let done = effects
         .write_counters(conn, slot)
-        .and_then(|()| listen::tell(conn, &effects.stale))
+        .and_then(|()| listen::notify_invalidated(conn, &effects.invalidated))
+        .and_then(|()| match effects.mail && !shared.delivers_mail.load(Ordering::Relaxed) {
+            true => listen::notify_of_mail(conn),
+            false => Ok(()),
+        })
         .and_then(|()| conn.commit());
     match done {
         Ok(()) => {
-            shared.cache.forget(effects.stale.iter().chain(&effects.stale_here));
+            shared.cache.invalidate(effects.invalidated.iter().chain(&effects.invalidated_here));
             if effects.mail {
                 shared.mail.notify_one();
             }
-            Committed::Kept
+            Committed::Durable
         }
         Err(e) if conn.is_lost() => {
             tracing::error!(?e, "the connection to the database was lost during a commit");
-            shared.cache.forget(&effects.stale);
+            shared.cache.invalidate(&effects.invalidated);
             Committed::Unknown
         }
         Err(e) => {

@@ -8,12 +8,12 @@ use tenantry_core::model::PartnerId;
 /// A fair queue between threads.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<QueueState<T>>,
     arrived: Condvar,
 }
 
 #[derive(Debug)]
-struct State<T> {
+struct QueueState<T> {
     fair: Fair<PartnerId, T>,
     is_closed: bool,
 }
@@ -29,12 +29,15 @@ pub(crate) enum Refused {
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { state: Mutex::new(State { fair: Fair::default(), is_closed: false }), arrived: Condvar::new() }
+        Self {
+            state: Mutex::new(QueueState { fair: Fair::default(), is_closed: false }),
+            arrived: Condvar::new(),
+        }
     }
 }
 
 impl<T> Queue<T> {
-    fn state(&self) -> MutexGuard<'_, State<T>> {
+    fn state(&self) -> MutexGuard<'_, QueueState<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -5,12 +5,13 @@
 //! including refused ones: a `409` because of a row that did not commit would be wrong.
 
 mod job;
+mod queue_limit;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,41 +21,25 @@ use crate::access::Scope;
 use crate::engine::driver::DbError;
 use crate::engine::offset_index::OffsetIndex;
 use crate::engine::sequences::Numbers;
+use crate::engine::shared::Shared;
 use crate::engine::sqlite::database_file::DatabaseFile;
 use crate::engine::sqlite::queue::{Queue, Refused};
 use crate::engine::sqlite::{PointReaders, Sqlite, Use, commit_numbers, search_index};
 use crate::engine::tx::{Effects, Outcome, Tx};
-use crate::store::Shared;
-use job::{GroupLost, Job, Unit};
+use job::{BatchLost, Job, Unit};
+use queue_limit::{LONGEST_QUEUE, QueueLimit};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::PartnerId;
 
-/// The target waiting time of a burst: as many units as the writer has recently done in this time may wait. More are
-/// refused with [`Error::Unavailable`], so that under any load accepted units are done soon.
-const QUEUE_TIME: Duration = Duration::from_millis(50);
-
-/// Minimum limit for a burst: a batch, and one more beside it.
-const SHORTEST_QUEUE: usize = 2 * GROUP;
-
-/// Maximum limit.
-const LONGEST_QUEUE: usize = 4_096;
-
-/// A writer that was busy for this long has more than a burst to do. A long queue would then never become shorter: it
-/// would only add latency.
-const BURST: Duration = Duration::from_millis(100);
-
-/// The target waiting time then, including the units in progress. The minimum keeps the writer busy, and 64 clients
-/// that wait for their responses are never refused.
-const STANDING: usize = 5;
-const SHORTEST_STANDING: usize = 96;
-/// Minimum limit then, beside the units in progress.
-const ALWAYS: usize = 32;
-
 /// Maximum number of units in one transaction. More would only delay the first ones.
-const GROUP: usize = 128;
+const BATCH: usize = 128;
 
 /// From this size on the checkpointer moves the log into the database.
 const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// At this size a large unit waits for a checkpoint before it runs. While such units write, a checkpoint never catches
+/// up with the log, and the small units would pay at [`CHECKPOINT_HARD_BYTES`].
+const CHECKPOINT_FIRST_BYTES: u64 = 16 * 1024 * 1024;
 
 /// At this size the writer itself waits for a checkpoint, so the log never grows without bound.
 const CHECKPOINT_HARD_BYTES: u64 = 64 * 1024 * 1024;
@@ -67,37 +52,37 @@ const EMPTYING: Duration = Duration::from_millis(50);
 const EMPTYING_PAUSE: Duration = Duration::from_secs(1);
 
 /// A command to the writer.
-enum Order {
+enum Command {
     /// Run a unit of work.
     Run(Box<dyn Job>),
     /// Truncate the log; returns whether that was possible.
     EmptyLog(oneshot::Sender<Result<bool>>),
 }
 
-impl Order {
+impl Command {
     fn is_large(&self) -> bool {
         matches!(self, Self::Run(job) if job.is_large())
     }
 }
 
-/// Requests a checkpoint, and notifies the waiters when it is done.
-type Due = Option<oneshot::Sender<()>>;
+/// Those who wait for the next checkpoint to begin.
+type Waiters = Arc<Mutex<Vec<oneshot::Sender<()>>>>;
 
 /// The queue of the writer, by partner.
-struct Orders {
-    queue: Queue<Order>,
+struct WriteQueue {
+    commands: Queue<Command>,
     /// The number of small units in it.
     small: AtomicUsize,
     /// The current limit.
     limit: AtomicUsize,
 }
 
-impl Orders {
-    fn push(&self, pid: PartnerId, order: Order) -> Result<()> {
-        let small = usize::from(!order.is_large());
+impl WriteQueue {
+    fn push(&self, pid: PartnerId, command: Command) -> Result<()> {
+        let small = usize::from(!command.is_large());
         // Before it can be taken.
         self.small.fetch_add(small, Ordering::Relaxed);
-        self.queue.push(pid, order, self.limit.load(Ordering::Relaxed)).map_err(|refused| {
+        self.commands.push(pid, command, self.limit.load(Ordering::Relaxed)).map_err(|refused| {
             self.small.fetch_sub(small, Ordering::Relaxed);
             match refused {
                 Refused::Full => full(),
@@ -109,94 +94,64 @@ impl Orders {
         })
     }
 
-    fn try_pop(&self) -> Option<Order> {
-        self.note(self.queue.try_pop())
+    fn try_pop(&self) -> Option<Command> {
+        self.note(self.commands.try_pop())
     }
 
-    fn pop(&self) -> Option<Order> {
-        self.note(self.queue.pop())
+    fn pop(&self) -> Option<Command> {
+        self.note(self.commands.pop())
     }
 
-    fn note(&self, taken: Option<Order>) -> Option<Order> {
-        if taken.as_ref().is_some_and(|order| !order.is_large()) {
+    fn note(&self, taken: Option<Command>) -> Option<Command> {
+        if taken.as_ref().is_some_and(|command| !command.is_large()) {
             self.small.fetch_sub(1, Ordering::Relaxed);
         }
         taken
     }
 }
 
-/// The limit of the queue, derived from the duration of the last units.
-struct QueueLimit {
-    /// Units in [`QUEUE_TIME`]: an average that a single slow or small batch does not change much.
-    fit: usize,
-    /// Since when there was always a next unit at the end of a batch.
-    busy_since: Option<Instant>,
-}
-
-impl QueueLimit {
-    fn is_overloaded(&self, now: Instant) -> bool {
-        self.busy_since.is_some_and(|since| now.duration_since(since) >= BURST)
-    }
-
-    /// The limit while this many units are in progress.
-    fn beside(&self, units: usize, now: Instant) -> usize {
-        if self.is_overloaded(now) {
-            (self.fit / STANDING).max(SHORTEST_STANDING).saturating_sub(units).max(ALWAYS)
-        } else {
-            self.fit.max(SHORTEST_QUEUE)
-        }
-    }
-
-    /// Records a batch.
-    fn learn(&mut self, units: usize, begun: Instant, now: Instant) {
-        let took = now.duration_since(begun);
-        let fit = QUEUE_TIME.as_nanos().saturating_mul(units as u128) / took.as_nanos().max(1);
-        let fit = usize::try_from(fit).unwrap_or(LONGEST_QUEUE).clamp(1, LONGEST_QUEUE);
-        self.fit = (self.fit * 7 + fit) / 8;
-        self.busy_since.get_or_insert(begun);
-    }
-
-    /// The queue is empty, or a large unit was done, whose duration says nothing about others.
-    fn rest(&mut self) {
-        self.busy_since = None;
-    }
-}
-
 /// A handle to the writer thread. Dropping it ends the thread once its queue is empty.
 pub(crate) struct Writer {
-    orders: Arc<Orders>,
-    due: Option<SyncSender<Due>>,
+    queue: Arc<WriteQueue>,
+    due: Option<SyncSender<()>>,
+    waiters: Waiters,
+    /// Size of the log after the last batch.
+    log_size: Arc<AtomicU64>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Writer {
     /// Starts the writer and its checkpointer on `conn`, the only connection that writes.
     pub(crate) fn start(
-        conn: Sqlite,
+        mut conn: Sqlite,
         file: &Arc<DatabaseFile>,
         shared: Arc<Shared>,
         point: Arc<PointReaders>,
         offset_index: Option<Arc<OffsetIndex>>,
     ) -> Result<Self> {
-        let orders = Arc::new(Orders {
-            queue: Queue::default(),
+        let queue = Arc::new(WriteQueue {
+            commands: Queue::default(),
             small: AtomicUsize::new(0),
             limit: AtomicUsize::new(LONGEST_QUEUE),
         });
         let (due, checkpoints) = mpsc::sync_channel(1);
         let checkpointer = Sqlite::open(file.path(), Use::Checkpoint)?;
-        // From now on the log is known.
-        let log_size = file.check()?;
+        // What an earlier process has left in it is not known otherwise.
+        let log_size = Arc::new(AtomicU64::new(file.check()?));
+        conn.note_log_size(Arc::clone(&log_size))?;
         let supervisor = shared.supervisor.clone();
         let failed = |e: std::io::Error| Error::internal(format!("cannot start a thread: {e}"));
         let (ask, beside, file) = (due.clone(), Arc::clone(&point), Arc::clone(file));
+        let waiters = Waiters::default();
+        let told = Arc::clone(&waiters);
         let mut work = Loop {
             conn: Some(conn),
             shared,
-            orders: Arc::clone(&orders),
+            queue: Arc::clone(&queue),
             point,
             offset_index,
-            log_size,
+            log_size: Arc::clone(&log_size),
+            file_size: 0,
             due,
             emptying_at: None,
             is_first: true,
@@ -209,13 +164,13 @@ impl Writer {
             let beside = (&beside, &|| tests.trip("checkpoint"));
             #[cfg(not(test))]
             let beside = (&beside, &|| ());
-            checkpoint(&checkpointer, &checkpoints, beside.0, beside.1);
+            checkpoint(&checkpointer, &checkpoints, &told, beside.0, beside.1);
         };
         let threads = vec![
             supervisor.thread("writer", move || work.run()).map_err(failed)?,
             supervisor.thread("checkpoint", checkpoints).map_err(failed)?,
         ];
-        Ok(Self { orders, due: Some(ask), threads })
+        Ok(Self { queue, due: Some(ask), waiters, log_size, threads })
     }
 
     /// Runs a unit of work and waits until it is on disk.
@@ -225,31 +180,39 @@ impl Writer {
         T: Send + 'static,
         F: Fn(&mut Tx<'_, S>) -> Result<Outcome<T>> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
+        if large && self.log_size.load(Ordering::Relaxed) > CHECKPOINT_FIRST_BYTES {
+            self.checkpoint().await;
+        }
+        let (reply, response) = oneshot::channel();
         let pid = scope.pid();
         let unit =
             Unit { scope, large, work, result: Err(Error::internal("a unit of work did not run")), reply };
-        self.orders.push(pid, Order::Run(Box::new(unit)))?;
-        answer.await.unwrap_or_else(|_| Err(gone()))
+        self.queue.push(pid, Command::Run(Box::new(unit)))?;
+        response.await.unwrap_or_else(|_| Err(gone()))
     }
 
     /// Truncates the log; false if a long read prevents it.
     pub(crate) async fn empty_log(&self) -> Result<bool> {
-        // First beside the writer, so that little is left for it to do. If a checkpoint is already waiting, that one
-        // does it.
+        // First beside the writer, so that little is left for it to do.
+        self.checkpoint().await;
+        let (reply, response) = oneshot::channel();
+        self.queue.push(PartnerId(0), Command::EmptyLog(reply))?;
+        response.await.unwrap_or_else(|_| Err(Error::internal("the writer went away with its log")))
+    }
+
+    /// Waits for a checkpoint beside the writer that begins after this.
+    async fn checkpoint(&self) {
         let (done, moved) = oneshot::channel();
-        if self.due.as_ref().is_some_and(|due| due.try_send(Some(done)).is_ok()) {
-            let _ = moved.await;
-        }
-        let (reply, answer) = oneshot::channel();
-        self.orders.push(PartnerId(0), Order::EmptyLog(reply))?;
-        answer.await.unwrap_or_else(|_| Err(Error::internal("the writer went away with its log")))
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner).push(done);
+        // A full channel means that one is about to begin.
+        let _ = self.due.as_ref().map(|due| due.try_send(()));
+        let _ = moved.await;
     }
 
     /// Refuses what [`Writer::submit`] would refuse now.
     pub(crate) fn expect_room(&self, pid: PartnerId) -> Result<()> {
-        let limit = self.orders.limit.load(Ordering::Relaxed);
-        if self.orders.queue.has_room(pid, limit) { Ok(()) } else { Err(full()) }
+        let limit = self.queue.limit.load(Ordering::Relaxed);
+        if self.queue.commands.has_room(pid, limit) { Ok(()) } else { Err(full()) }
     }
 }
 
@@ -270,7 +233,7 @@ fn full() -> Error {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.orders.queue.close();
+        self.queue.commands.close();
         self.due = None;
         for thread in self.threads.drain(..) {
             let _ = thread.join();
@@ -282,12 +245,14 @@ struct Loop {
     /// Taken only by `drop`.
     conn: Option<Sqlite>,
     shared: Arc<Shared>,
-    orders: Arc<Orders>,
+    queue: Arc<WriteQueue>,
     point: Arc<PointReaders>,
     offset_index: Option<Arc<OffsetIndex>>,
     /// Size of the log after the last batch.
-    log_size: u64,
-    due: SyncSender<Due>,
+    log_size: Arc<AtomicU64>,
+    /// Size of its file.
+    file_size: u64,
+    due: SyncSender<()>,
     /// When to try to truncate the log again; `None` if no long read prevented it.
     emptying_at: Option<Instant>,
     is_first: bool,
@@ -298,8 +263,8 @@ struct Loop {
 impl Drop for Loop {
     fn drop(&mut self) {
         // Also when the writer has panicked too often: waiting units must get an error.
-        self.orders.queue.close();
-        while self.orders.try_pop().is_some() {}
+        self.queue.commands.close();
+        while self.queue.try_pop().is_some() {}
         if self.file.check().is_err() {
             // Other files have these names now. Closing the last connection would remove the log of that name; while
             // this one stays open it is not the last one.
@@ -313,31 +278,31 @@ impl Loop {
         if !std::mem::take(&mut self.is_first) {
             self.recover();
         }
-        let orders = Arc::clone(&self.orders);
+        let queue = Arc::clone(&self.queue);
         let (mut next, mut limit) = (None, QueueLimit { fit: LONGEST_QUEUE, busy_since: None });
-        let allow = |limit| orders.limit.store(limit, Ordering::Relaxed);
+        let allow = |limit| queue.limit.store(limit, Ordering::Relaxed);
         loop {
-            let waiting = next.take().or_else(|| orders.try_pop());
+            let waiting = next.take().or_else(|| queue.try_pop());
             let Some(first) = waiting.or_else(|| {
                 limit.rest();
                 allow(limit.beside(0, Instant::now()));
-                orders.pop()
+                queue.pop()
             }) else {
                 return;
             };
             let first = match first {
-                Order::Run(job) => job,
-                Order::EmptyLog(reply) => {
+                Command::Run(job) => job,
+                Command::EmptyLog(reply) => {
                     let _ = reply.send(self.empty_log().map_err(Error::from));
                     continue;
                 }
             };
-            let mut group = Vec::with_capacity(GROUP);
+            let mut batch = Vec::with_capacity(BATCH);
             let alone = first.is_large();
-            group.push(first);
-            while !alone && group.len() < GROUP {
-                match orders.try_pop() {
-                    Some(Order::Run(job)) if !job.is_large() => group.push(job),
+            batch.push(first);
+            while !alone && batch.len() < BATCH {
+                match queue.try_pop() {
+                    Some(Command::Run(job)) if !job.is_large() => batch.push(job),
                     // A large unit gets its own batch, after this one.
                     Some(other) => {
                         next = Some(other);
@@ -346,9 +311,9 @@ impl Loop {
                     None => break,
                 }
             }
-            let (units, begun) = (group.len(), Instant::now());
+            let (units, begun) = (batch.len(), Instant::now());
             allow(limit.beside(units, begun));
-            self.commit(group, || {
+            self.commit(batch, || {
                 let now = Instant::now();
                 if alone {
                     limit.rest();
@@ -367,7 +332,7 @@ impl Loop {
             let _ = conn.control("ROLLBACK");
         }
         self.point.committed();
-        self.shared.cache.forget_all();
+        self.shared.cache.invalidate_all();
         if let Some(index) = &self.offset_index {
             index.forget_all();
         }
@@ -385,9 +350,9 @@ impl Loop {
 
     /// Runs and commits a batch and sends the responses. `done` comes before them: a client may send its next request
     /// at once.
-    fn commit(&mut self, mut group: Vec<Box<dyn Job>>, done: impl FnOnce()) {
+    fn commit(&mut self, mut batch: Vec<Box<dyn Job>>, done: impl FnOnce()) {
         let mut effects = Effects::default();
-        let committed = self.attempt(&mut group, &mut effects);
+        let committed = self.attempt(&mut batch, &mut effects);
         #[cfg(test)]
         self.shared.supervisor.trip("writer");
         // Before any acknowledgement: what was written to a file without a name is lost.
@@ -395,15 +360,15 @@ impl Loop {
         if committed.is_ok() {
             // First: an invalidated caller must not be read again from an old snapshot.
             self.point.committed();
-            self.shared.cache.forget(effects.stale.iter().chain(&effects.stale_here));
+            self.shared.cache.invalidate(effects.invalidated.iter().chain(&effects.invalidated_here));
         }
         let outcome = committed.and_then(|()| {
-            self.log_size = here?;
+            self.file_size = here?;
             Ok(())
         });
         done();
-        for job in group {
-            job.answer(outcome.as_ref().map(|_| ()));
+        for job in batch {
+            job.reply(outcome.as_ref().map(|_| ()));
         }
         if outcome.is_ok() && effects.mail {
             self.shared.mail.notify_one();
@@ -411,7 +376,7 @@ impl Loop {
     }
 
     /// Runs and commits a batch, unless the file is not in its place; what is written then is lost.
-    fn attempt(&mut self, group: &mut [Box<dyn Job>], effects: &mut Effects) -> Result<(), GroupLost> {
+    fn attempt(&mut self, batch: &mut [Box<dyn Job>], effects: &mut Effects) -> Result<(), BatchLost> {
         if self.file.is_displaced() {
             self.file.check()?;
         }
@@ -419,18 +384,18 @@ impl Loop {
         let health = &health.health;
         // A batch of refusals writes nothing, so it does not show whether writes work.
         let before = health.is_failing().then(|| self.conn().map_or(0, |conn| conn.total_changes()));
-        let outcome = match &mut *group {
+        let outcome = match &mut *batch {
             [alone] if alone.is_large() => self.run_alone(alone.as_mut(), effects),
-            group => self.run_group(group, effects),
+            batch => self.run_batch(batch, effects),
         };
         match &outcome {
             Err(lost) => {
-                let (cause, units) = (lost.cause(), group.len());
+                let (cause, units) = (lost.cause(), batch.len());
                 // Once, not on every attempt.
                 if health.failed(&lost.error()) {
-                    tracing::error!(cause, units, "a group of writes was not committed");
+                    tracing::error!(cause, units, "a batch of writes was not committed");
                 } else {
-                    tracing::debug!(cause, units, "a group of writes was not committed");
+                    tracing::debug!(cause, units, "a batch of writes was not committed");
                 }
                 if let Some(conn) = self.conn.as_ref().filter(|conn| conn.in_transaction()) {
                     let _ = conn.control("ROLLBACK");
@@ -445,20 +410,20 @@ impl Loop {
     }
 
     /// Why a transaction is not open any more: the error of its last unit.
-    fn rolled_back(&self, job: &dyn Job) -> GroupLost {
+    fn rolled_back(&self, job: &dyn Job) -> BatchLost {
         match job.unavailable() {
             Some(_) if self.file.is_read_only() => {
-                GroupLost::from(Error::from(DbError::ReadOnly(String::new())))
+                BatchLost::from(Error::from(DbError::ReadOnly(String::new())))
             }
             Some(lost) => lost,
-            None => GroupLost::from(Error::from(DbError::Full)),
+            None => BatchLost::from(Error::from(DbError::Full)),
         }
     }
 
-    fn run_group(&mut self, group: &mut [Box<dyn Job>], effects: &mut Effects) -> Result<(), GroupLost> {
+    fn run_batch(&mut self, batch: &mut [Box<dyn Job>], effects: &mut Effects) -> Result<(), BatchLost> {
         self.control("BEGIN IMMEDIATE")?;
         let mut numbers = Numbers::default();
-        for job in group {
+        for job in batch {
             self.control("SAVEPOINT unit")?;
             let (mut caused, mut taken) = (Effects::default(), numbers.clone());
             let keep = self.run_job(job.as_mut(), &mut caused, &mut taken)?;
@@ -473,10 +438,10 @@ impl Loop {
         self.conclude(effects, &numbers)
     }
 
-    /// Like [`Loop::run_group`], for a large unit, which is the whole transaction: without a SAVEPOINT. Within one
+    /// Like [`Loop::run_batch`], for a large unit, which is the whole transaction: without a SAVEPOINT. Within one
     /// SQLite keeps the original of each page, in a list that it scans at the end of every statement: a thousand
     /// creates cost ten times as much that way (measured, at 100,000 users).
-    fn run_alone(&mut self, job: &mut dyn Job, effects: &mut Effects) -> Result<(), GroupLost> {
+    fn run_alone(&mut self, job: &mut dyn Job, effects: &mut Effects) -> Result<(), BatchLost> {
         self.control("BEGIN IMMEDIATE")?;
         let (mut caused, mut numbers) = (Effects::default(), Numbers::default());
         if !self.run_job(job, &mut caused, &mut numbers)? {
@@ -491,19 +456,19 @@ impl Loop {
         job: &mut dyn Job,
         effects: &mut Effects,
         numbers: &mut Numbers,
-    ) -> Result<bool, GroupLost> {
+    ) -> Result<bool, BatchLost> {
         let conn =
-            self.conn.as_mut().ok_or_else(|| GroupLost::Other(String::from("the writer has ended")))?;
-        let keep = job.run(conn, effects, numbers, &self.shared, &self.orders.small);
+            self.conn.as_mut().ok_or_else(|| BatchLost::Other(String::from("the writer has ended")))?;
+        let keep = job.run(conn, effects, numbers, &self.shared, &self.queue.small);
         // A full disk rolls back everything, also what earlier units of the batch wrote.
         if conn.in_transaction() { Ok(keep) } else { Err(self.rolled_back(job)) }
     }
 
-    fn control(&mut self, sql: &str) -> Result<(), GroupLost> {
+    fn control(&mut self, sql: &str) -> Result<(), BatchLost> {
         self.conn().and_then(|conn| conn.control(sql)).map_err(|e| self.lost(e))
     }
 
-    fn conclude(&mut self, effects: &mut Effects, numbers: &Numbers) -> Result<(), GroupLost> {
+    fn conclude(&mut self, effects: &mut Effects, numbers: &Numbers) -> Result<(), BatchLost> {
         self.store(effects, numbers).map_err(|e| self.lost(e))
     }
 
@@ -521,17 +486,17 @@ impl Loop {
     }
 
     /// Why a batch was not committed.
-    fn lost(&self, e: DbError) -> GroupLost {
+    fn lost(&self, e: DbError) -> BatchLost {
         match e {
             // SQLite only reports that writing failed.
-            DbError::Disk(cause) if self.file.is_read_only() => GroupLost::of(DbError::ReadOnly(cause)),
-            e => GroupLost::of(e),
+            DbError::Disk(cause) if self.file.is_read_only() => BatchLost::of(DbError::ReadOnly(cause)),
+            e => BatchLost::of(e),
         }
     }
 
     fn keep_log_short(&mut self) {
-        let size = self.log_size;
-        if size > CHECKPOINT_HARD_BYTES && self.emptying_at.is_none_or(|at| Instant::now() >= at) {
+        let size = self.log_size.load(Ordering::Relaxed);
+        if self.file_size > CHECKPOINT_HARD_BYTES && self.emptying_at.is_none_or(|at| Instant::now() >= at) {
             // A long read can prevent it: then a later batch tries again.
             let emptied = self.empty_log();
             let is_empty = *emptied.as_ref().unwrap_or(&false);
@@ -540,20 +505,21 @@ impl Loop {
                 tracing::warn!(?e, "the log could not be shortened");
             }
         } else if size > CHECKPOINT_BYTES {
-            // A full channel means that a checkpoint is already in progress.
-            let _ = self.due.try_send(None);
+            // A full channel means that one is about to begin.
+            let _ = self.due.try_send(());
         }
     }
 }
 
 /// Moves the log into the database beside the writer, so that no commit pays for it.
-fn checkpoint(conn: &Sqlite, due: &Receiver<Due>, point: &PointReaders, begun: &dyn Fn()) {
-    while let Ok(waiting) = due.recv() {
+fn checkpoint(conn: &Sqlite, due: &Receiver<()>, waiters: &Waiters, point: &PointReaders, begun: &dyn Fn()) {
+    while let Ok(()) = due.recv() {
+        let waiting = std::mem::take(&mut *waiters.lock().unwrap_or_else(PoisonError::into_inner));
         begun();
         if let Err(e) = point.without_snapshots(|| conn.checkpoint("PASSIVE")) {
             tracing::warn!(?e, "a checkpoint failed");
         }
-        if let Some(waiting) = waiting {
+        for waiting in waiting {
             let _ = waiting.send(());
         }
     }
@@ -564,39 +530,4 @@ pub(crate) fn log_path(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push("-wal");
     PathBuf::from(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_burst_may_queue_longer_than_constant_overload() {
-        let start = Instant::now();
-        let at = |ms| start + Duration::from_millis(ms);
-        let mut limit = QueueLimit { fit: SHORTEST_QUEUE, busy_since: None };
-        // 5 units a millisecond, 250 in [`QUEUE_TIME`].
-        for n in 0..5 {
-            assert_eq!(limit.beside(100, at(n * 20)), SHORTEST_QUEUE, "{n}");
-            limit.learn(100, at(n * 20), at(n * 20 + 20));
-        }
-        let now = at(100);
-        let limits = [0, 40, 100].map(|units| limit.beside(units, now));
-        assert_eq!(limits, [SHORTEST_STANDING, SHORTEST_STANDING - 40, ALWAYS]);
-        // After a rest it is a burst again.
-        limit.rest();
-        assert_eq!(limit.beside(100, now), SHORTEST_QUEUE);
-    }
-
-    #[test]
-    fn a_fast_writer_lets_more_wait_within_bounds() {
-        let start = Instant::now();
-        let mut limit = QueueLimit { fit: LONGEST_QUEUE, busy_since: None };
-        // 64 a millisecond: 3,200 in [`QUEUE_TIME`].
-        for _ in 0..100 {
-            limit.learn(64, start, start + Duration::from_millis(1));
-        }
-        assert!((600..=680).contains(&limit.beside(0, start + BURST)));
-        assert!((3_100..=LONGEST_QUEUE).contains(&limit.beside(0, start)));
-    }
 }

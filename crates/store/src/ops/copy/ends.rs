@@ -10,7 +10,7 @@ use crate::engine::postgres::{Postgres, Role};
 use crate::engine::sqlite::{Sqlite, Use};
 use crate::ops::copy::layout::{Table, quoted};
 use crate::ops::copy::rows::Chunk;
-use crate::ops::copy::{CopyLocation, mark};
+use crate::ops::copy::{CopyLocation, unfinished};
 use crate::ops::migrate::{self, Aim, number};
 use tenantry_core::clock::Clock;
 use tenantry_core::error::{Error, Result};
@@ -51,7 +51,7 @@ impl End {
                 "{shown} contains nothing of Tenantry: there is nothing to copy"
             )));
         }
-        if mark::is_there(end.conn())? {
+        if unfinished::exists(end.conn())? {
             return Err(Error::internal(format!(
                 "{shown} is itself an unfinished copy: finish that one first, or copy from its source"
             )));
@@ -181,10 +181,13 @@ impl End {
     }
 
     /// Runs a transaction.
-    pub(super) fn together(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+    pub(super) fn in_transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.conn().batch("BEGIN")?;
         match work(self) {
-            Ok(()) => Ok(self.conn().batch("COMMIT")?),
+            Ok(value) => {
+                self.conn().batch("COMMIT")?;
+                Ok(value)
+            }
             Err(e) => {
                 // A full disk may have rolled back already.
                 let _ = self.conn().batch("ROLLBACK");
@@ -284,7 +287,7 @@ impl End {
         })?)
     }
 
-    /// Syncs everything to disk before the mark is removed, and the removal as well.
+    /// Syncs everything to disk before the table of an unfinished copy is dropped, and the removal as well.
     pub(super) fn finish(&mut self) -> Result<()> {
         if let Conn::Sqlite(conn) = &mut self.conn {
             conn.batch("PRAGMA synchronous = FULL")?;
@@ -293,7 +296,7 @@ impl End {
             // A commit that waits for the disk waits for all earlier ones.
             self.conn().batch("SET synchronous_commit = on")?;
         }
-        self.together(|end| Ok(mark::remove(end.conn())?))?;
+        self.in_transaction(|end| Ok(unfinished::remove(end.conn())?))?;
         if let Conn::Sqlite(conn) = &mut self.conn {
             conn.checkpoint("TRUNCATE")?;
         }

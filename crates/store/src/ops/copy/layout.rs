@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::driver::{ColumnKind, Connection, DbError, Dialect};
 use crate::listing::search;
-use crate::ops::copy::mark;
+use crate::ops::copy::unfinished;
 use tenantry_core::error::{Error, Result};
 
 /// Tables whose rows are not copied as they are: the schema's own versions, SQLite's sequences (which become sequences,
-/// and vice versa), and the mark of an unfinished copy.
-const NOT_COPIED: [&str; 3] = ["schema_versions", "sequences", mark::TABLE];
+/// and vice versa), and the table of an unfinished copy.
+const NOT_COPIED: [&str; 3] = ["schema_versions", "sequences", unfinished::TABLE];
 
 /// A table that both databases have, with the same columns.
 #[derive(Debug)]
@@ -160,7 +160,7 @@ fn key_of(columns: &BTreeMap<String, Column>) -> Vec<usize> {
 /// An object of the target that is dropped during the copy, since building it once from all rows is much faster: an
 /// index, a foreign key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Aside {
+pub(super) struct DeferredObject {
     pub(super) name: String,
     pub(super) make: String,
     #[serde(default, skip_serializing)]
@@ -180,7 +180,7 @@ const POSTGRES_KEYS: &str = "SELECT CAST(k.conname AS TEXT), pg_get_constraintde
      WHERE s.nspname = current_schema() AND k.contype = 'f' ORDER BY t.relname, k.conname";
 
 /// The objects to drop, in the order in which they are recreated.
-pub(super) fn to_set_aside(conn: &mut dyn Connection) -> Result<Vec<Aside>, DbError> {
+pub(super) fn list_deferred(conn: &mut dyn Connection) -> Result<Vec<DeferredObject>, DbError> {
     let (mut found, dialect) = (Vec::new(), conn.dialect());
     let indexes = match dialect {
         Dialect::Sqlite => SQLITE_INDEXES,
@@ -189,7 +189,7 @@ pub(super) fn to_set_aside(conn: &mut dyn Connection) -> Result<Vec<Aside>, DbEr
     conn.query(indexes, None, &[], &mut |row| {
         let (name, make) = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
         let remove = format!("DROP INDEX {}", quoted(&name));
-        found.push(Aside { name, make, remove });
+        found.push(DeferredObject { name, make, remove });
         Ok(())
     })?;
     // SQLite does not check foreign keys meanwhile, but all of them at the end.
@@ -198,11 +198,11 @@ pub(super) fn to_set_aside(conn: &mut dyn Connection) -> Result<Vec<Aside>, DbEr
             let (name, table) = (row.text(0)?.to_owned(), quoted(row.text(2)?));
             let make = format!("ALTER TABLE {table} ADD CONSTRAINT {} {}", quoted(&name), row.text(1)?);
             let remove = format!("ALTER TABLE {table} DROP CONSTRAINT {}", quoted(&name));
-            found.push(Aside { name, make, remove });
+            found.push(DeferredObject { name, make, remove });
             Ok(())
         })?;
         // Without it the first queries would be planned for empty tables.
-        found.push(Aside {
+        found.push(DeferredObject {
             name: String::from("statistics"),
             make: String::from("ANALYZE"),
             remove: String::new(),

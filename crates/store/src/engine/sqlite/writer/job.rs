@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 use crate::access::Scope;
 use crate::engine::driver::DbError;
 use crate::engine::sequences::Numbers;
+use crate::engine::shared::Shared;
 use crate::engine::sqlite::Sqlite;
 use crate::engine::tx::{Effects, Outcome, Tx};
-use crate::store::Shared;
 use tenantry_core::error::{Error, Result};
 
 /// A unit of work in the writer.
@@ -27,16 +27,16 @@ pub(super) trait Job: Send {
         waiting: &AtomicUsize,
     ) -> bool;
     /// Sends the result, or why the whole batch failed.
-    fn answer(self: Box<Self>, group: Result<(), &GroupLost>);
+    fn reply(self: Box<Self>, batch: Result<(), &BatchLost>);
     /// Whether it writes so much that others should not wait in its transaction.
     fn is_large(&self) -> bool;
     /// Why it was temporarily impossible, if so.
-    fn unavailable(&self) -> Option<GroupLost>;
+    fn unavailable(&self) -> Option<BatchLost>;
 }
 
 /// Why a batch was not committed.
 #[derive(Debug)]
-pub(super) enum GroupLost {
+pub(super) enum BatchLost {
     /// Returned to all units as it is.
     Unavailable {
         what: Cow<'static, str>,
@@ -46,7 +46,7 @@ pub(super) enum GroupLost {
     Other(String),
 }
 
-impl GroupLost {
+impl BatchLost {
     pub(super) fn of(e: DbError) -> Self {
         let why = match &e {
             DbError::Disk(cause) | DbError::ReadOnly(cause) => cause.clone(),
@@ -65,12 +65,12 @@ impl GroupLost {
             Self::Unavailable { what, retry_after, .. } => {
                 Error::Unavailable { what: what.clone(), retry_after: *retry_after }
             }
-            Self::Other(what) => Error::Internal(Cow::Owned(format!("a group was not committed: {what}"))),
+            Self::Other(what) => Error::Internal(Cow::Owned(format!("a batch was not committed: {what}"))),
         }
     }
 }
 
-impl GroupLost {
+impl BatchLost {
     /// For the log.
     pub(super) fn cause(&self) -> String {
         match self {
@@ -81,7 +81,7 @@ impl GroupLost {
     }
 }
 
-impl From<Error> for GroupLost {
+impl From<Error> for BatchLost {
     fn from(e: Error) -> Self {
         match e {
             Error::Unavailable { what, retry_after } => {
@@ -132,8 +132,8 @@ where
         keep
     }
 
-    fn answer(self: Box<Self>, group: Result<(), &GroupLost>) {
-        let result = match group {
+    fn reply(self: Box<Self>, batch: Result<(), &BatchLost>) {
+        let result = match batch {
             Ok(()) => self.result,
             Err(lost) => Err(lost.error()),
         };
@@ -145,10 +145,10 @@ where
         self.large
     }
 
-    fn unavailable(&self) -> Option<GroupLost> {
+    fn unavailable(&self) -> Option<BatchLost> {
         match &self.result {
             Err(Error::Unavailable { what, retry_after }) => {
-                Some(GroupLost::from(Error::Unavailable { what: what.clone(), retry_after: *retry_after }))
+                Some(BatchLost::from(Error::Unavailable { what: what.clone(), retry_after: *retry_after }))
             }
             _ => None,
         }

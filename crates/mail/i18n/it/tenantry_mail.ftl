@@ -1,0 +1,63 @@
+## All mails
+
+greeting = Buongiorno { $name },
+greeting-without-name = Buongiorno,
+label-end = {": "}
+label-sign-in = Accesso
+label-link = Link
+label-username = Nome utente
+label-password = Password
+label-when = Data
+label-new-email = Nuovo indirizzo e-mail
+date-time = { $day } { $month ->
+        [1] gennaio
+        [2] febbraio
+        [3] marzo
+        [4] aprile
+        [5] maggio
+        [6] giugno
+        [7] luglio
+        [8] agosto
+        [9] settembre
+        [10] ottobre
+        [11] novembre
+       *[12] dicembre
+    } { $year }, { $time } UTC
+not-expected = Se non si aspettava questo messaggio, avvisi il Suo amministratore.
+not-you = Se non è stato Lei, avvisi subito il Suo amministratore.
+ignore-if-not-you = Se non è stato Lei, non deve fare nulla.
+
+## A temporary password
+
+welcome-subject = Il Suo nuovo account: password temporanea
+welcome = È stato creato un account per Lei.
+reset-subject = La Sua password è stata reimpostata: password temporanea
+reset = La Sua password è stata reimpostata. Quella vecchia non funziona più.
+forgotten-subject = Ha richiesto una password temporanea
+forgotten = È stata richiesta una password temporanea per il Suo account.
+credentials = Acceda con questo nome utente (Username) e questa password (Password):
+temporary = La password è temporanea. Scadenza: { $until }. Serve soltanto a scegliere la Sua password,
+    che Le verrà chiesta al momento dell’accesso.
+
+## Changes of an account
+
+password-changed-subject = La Sua password è stata modificata
+password-changed = La password del Suo account è stata modificata.
+email-changed-subject = Il Suo indirizzo e-mail è stato modificato
+email-changed = L’indirizzo e-mail del Suo account è stato modificato. Questo messaggio arriva al vecchio indirizzo.
+locked-subject = Il Suo account è stato bloccato
+locked-failed-logins = Il Suo account è stato bloccato, perché troppi accessi di seguito non sono riusciti.
+locked-by-admin = Il Suo account è stato bloccato da un amministratore.
+locked-next = Potrà accedere di nuovo quando un amministratore lo avrà sbloccato.
+
+## What was forgotten, and addresses
+
+forgotten-username-subject = Il Suo nome utente
+forgotten-username = È stato richiesto il nome utente (Username) del Suo account, con cui può accedere.
+verify-email-subject = Confermi il Suo indirizzo e-mail
+verify-email = Apra questo link entro il { $until } per confermare che questo è il Suo indirizzo e-mail.
+
+## A test of the settings
+
+test-subject = Prova di invio della posta
+test = Questa è una prova di invio della posta. Non deve fare nulla.

@@ -1,0 +1,63 @@
+## All mails
+
+greeting = Hallo { $name },
+greeting-without-name = Hallo,
+label-end = {": "}
+label-sign-in = Inloggen
+label-link = Link
+label-username = Gebruikersnaam
+label-password = Wachtwoord
+label-when = Wanneer
+label-new-email = Nieuw e-mailadres
+date-time = { $day } { $month ->
+        [1] januari
+        [2] februari
+        [3] maart
+        [4] april
+        [5] mei
+        [6] juni
+        [7] juli
+        [8] augustus
+        [9] september
+        [10] oktober
+        [11] november
+       *[12] december
+    } { $year }, { $time } UTC
+not-expected = Als u deze e-mail niet had verwacht, meld dit dan aan uw beheerder.
+not-you = Als u dit niet zelf hebt gedaan, meld dit dan direct aan uw beheerder.
+ignore-if-not-you = Als u dit niet zelf hebt gedaan, hoeft u niets te doen.
+
+## A temporary password
+
+welcome-subject = Uw nieuwe account: tijdelijk wachtwoord
+welcome = Er is een account voor u gemaakt.
+reset-subject = Uw wachtwoord is opnieuw ingesteld: tijdelijk wachtwoord
+reset = Uw wachtwoord is opnieuw ingesteld. Het oude wachtwoord werkt niet meer.
+forgotten-subject = U hebt een tijdelijk wachtwoord aangevraagd
+forgotten = Er is een tijdelijk wachtwoord voor uw account aangevraagd.
+credentials = Log in met deze gebruikersnaam (Username) en dit wachtwoord (Password):
+temporary = Het wachtwoord is tijdelijk. Het is geldig tot { $until } en kan alleen worden gebruikt om uw eigen
+    wachtwoord te kiezen: daar wordt om gevraagd wanneer u inlogt.
+
+## Changes of an account
+
+password-changed-subject = Uw wachtwoord is gewijzigd
+password-changed = Het wachtwoord van uw account is gewijzigd.
+email-changed-subject = Uw e-mailadres is gewijzigd
+email-changed = Het e-mailadres van uw account is gewijzigd. Deze e-mail gaat naar het oude adres.
+locked-subject = Uw account is geblokkeerd
+locked-failed-logins = Uw account is geblokkeerd, omdat te veel inlogpogingen achter elkaar zijn mislukt.
+locked-by-admin = Uw account is door een beheerder geblokkeerd.
+locked-next = U kunt weer inloggen zodra een beheerder de blokkering heeft opgeheven.
+
+## What was forgotten, and addresses
+
+forgotten-username-subject = Uw gebruikersnaam
+forgotten-username = De gebruikersnaam (Username) van uw account is opgevraagd. Daarmee logt u in.
+verify-email-subject = Bevestig uw e-mailadres
+verify-email = Open deze link vóór { $until } om te bevestigen dat dit uw e-mailadres is.
+
+## A test of the settings
+
+test-subject = Test van de e-mailbezorging
+test = Dit is een test van de e-mailbezorging. U hoeft niets te doen.

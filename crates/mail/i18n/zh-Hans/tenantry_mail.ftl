@@ -1,0 +1,49 @@
+## All mails
+
+greeting = 您好，{ $name }：
+greeting-without-name = 您好：
+label-end = ：
+label-sign-in = 登录
+label-link = 链接
+label-username = 用户名
+label-password = 密码
+label-when = 时间
+label-new-email = 新电子邮件地址
+date-time = { $year }年{ $month }月{ $day }日 { $time }（UTC）
+not-expected = 如果您没有预料到这封邮件，请告知您的管理员。
+not-you = 如果这不是您本人的操作，请立即告知您的管理员。
+ignore-if-not-you = 如果这不是您本人的操作，您无需理会。
+
+## A temporary password
+
+welcome-subject = 您的新账户：临时密码
+welcome = 已为您创建账户。
+reset-subject = 您的密码已重置：临时密码
+reset = 您的密码已重置，旧密码不再有效。
+forgotten-subject = 您申请了临时密码
+forgotten = 有人为您的账户申请了临时密码。
+credentials = 请使用以下用户名（Username）和密码（Password）登录：
+temporary = 这是临时密码，有效期至 { $until }，只能用来设置您自己的密码：登录时会请您设置。
+
+## Changes of an account
+
+password-changed-subject = 您的密码已更改
+password-changed = 您账户的密码已更改。
+email-changed-subject = 您的电子邮件地址已更改
+email-changed = 您账户的电子邮件地址已更改。本邮件发送到旧地址。
+locked-subject = 您的账户已被锁定
+locked-failed-logins = 由于连续多次登录失败，您的账户已被锁定。
+locked-by-admin = 您的账户已被管理员锁定。
+locked-next = 管理员解除锁定后，您就可以重新登录。
+
+## What was forgotten, and addresses
+
+forgotten-username-subject = 您的用户名
+forgotten-username = 有人查询了您账户的用户名（Username），您可以用它登录。
+verify-email-subject = 请验证您的电子邮件地址
+verify-email = 请在 { $until } 之前打开此链接，以确认这是您的电子邮件地址。
+
+## A test of the settings
+
+test-subject = 邮件发送测试
+test = 这是一封测试邮件，您无需进行任何操作。

@@ -1,0 +1,241 @@
+## All pages
+
+skip-to-content = Skip to content
+language = Language
+details = Details
+request-id = Request ID
+go-to-sign-in = Go to sign-in
+go-to-account = Go to your account
+show-password = Show password
+required-field = This field is required.
+
+## Sign in
+
+sign-in-title = Sign in
+sign-in-to = Sign in to { $name }
+sign-in-username = Username
+sign-in-password = Password
+sign-in-keep = Keep me signed in
+sign-in-keep-hint = For 30 days, on this device only. Not on a shared computer.
+sign-in-submit = Sign in
+sign-in-forgot-password = Forgot your password?
+sign-in-forgot-username = Forgot your username?
+sign-in-failed = Wrong username or password. Check both and try again. Upper and lower case of the password matter.
+sign-in-too-many =
+    { $minutes ->
+        [one] Too many failed attempts from your network. Try again in { $minutes } minute.
+       *[other] Too many failed attempts from your network. Try again in { $minutes } minutes.
+    }
+
+## Sign out
+
+sign-out-title = Sign out
+sign-out-question = Do you want to sign out, { $name }?
+sign-out-explanation = Applications that you opened with this sign-in are signed out, too.
+sign-out-submit = Sign out
+sign-out-stay = Stay signed in
+signed-out-title = You are signed out
+signed-out-explanation = You can close this window, or sign in again.
+
+## Choose an account
+
+choose-account-title = Choose an account
+choose-account-to-continue = to continue to { $name }
+choose-account-submit = Continue as { $name }
+choose-account-other = Sign in as somebody else
+choose-account-other-hint = You are then signed out of the account above.
+
+## Set a password
+
+set-password-title = Set a new password
+set-password-explanation = You signed in with a temporary or expired password. Choose a password of your own to go on.
+set-password-new = New password
+set-password-submit = Set password and continue
+set-password-rules = Your password:
+set-password-met = met
+set-password-unmet = not met yet
+set-password-problem = This password cannot be used. These rules are not met yet: your password …
+rule-length = has 12 to 40 characters
+rule-characters = consists of letters without accents, digits and special characters, without a space or colon
+rule-ends = begins and ends with a letter or digit
+rule-upper-case = has an upper case letter
+rule-lower-case = has a lower case letter
+rule-digit = has a digit
+rule-special = has a special character, such as - _ . ! or #
+rule-names = does not contain your username, name or e-mail address
+rule-common = is not a common password
+rule-used-before = is not one of your last 12 passwords, nor the temporary one
+
+## Account
+
+account-title = Your account
+account-sign-out = Sign out
+account-profile = Profile
+account-password = Password
+account-sessions = Sessions
+account-applications = Connected applications
+account-language = Language
+account-save = Save
+account-saved = Your changes are saved.
+
+## Fields of the profile
+
+field-username = Username
+field-first-name = First name
+field-last-name = Last name
+field-display-name = Name to show
+field-display-name-hint = Shown instead of your first and last name. Leave it empty to use those.
+field-title = Title
+field-phone-number = Phone number
+field-email = E-mail address
+field-username-hint = You sign in with it.
+field-optional = optional
+
+## What is wrong with a field
+
+problem-fix = Nothing was saved yet. Check what is marked below.
+problem-empty = This field cannot be empty.
+problem-too-long = This is too long.
+problem-control-character = This contains a character that cannot be used here.
+problem-invisible = This has only invisible characters. Write a name that can be seen.
+problem-username = Use letters, digits and . - _ + @ only, without spaces.
+problem-username-taken = Somebody else has this username. Choose another one.
+problem-email = This is not a valid e-mail address.
+problem-changed-meanwhile = This was changed elsewhere meanwhile, to “{ $current }”. Save again to replace that by what you typed.
+problem-changed-meanwhile-empty = This was cleared elsewhere meanwhile. Save again to replace that by what you typed.
+problem-other = This value cannot be used.
+
+## The e-mail address in the profile
+
+email-verified = This address is verified.
+email-unverified = This address is not verified yet.
+email-verify = Send a verification link
+email-link-sent = We have sent a link to { $address }. Open it within 24 hours. If nothing arrives, look in your spam folder.
+email-link-too-many =
+    { $minutes ->
+        [one] A link was sent a moment ago. If it does not arrive, you can ask for another one in { $minutes } minute.
+       *[other] You have asked for several links. If none arrives, you can ask for another one in { $minutes } minutes.
+    }
+email-hold = You have changed your e-mail address. To protect you if it was somebody else, mails with passwords go to your former address, { $address }, until { $until }.
+
+## Password in the account
+
+password-current = Current password
+password-change = Change password
+password-wrong = This is not your current password.
+password-ends-others = When you change it, you are signed out everywhere else.
+password-changed = Your password is changed. You are signed out everywhere else.
+
+## Sessions
+
+sessions-intro = This is where you are signed in. If you do not know one of these, end it and change your password.
+sessions-end-others = Sign out everywhere else
+sessions-end-all = Sign out everywhere, here too
+sessions-end-one = End session: { $what }
+sessions-browsers = Browsers
+sessions-of-applications = Applications
+sessions-no-applications = No application has access through a session of yours.
+sessions-this-one = This browser
+sessions-begun = Since { $when }
+sessions-last-used = last used { $when }
+sessions-from = from { $address }
+sessions-unknown-browser = Unknown browser
+sessions-direct = Signed in with username and password
+sessions-ended = The session has ended.
+sessions-others-ended = You are signed out everywhere else.
+sessions-gone = There is no such session any more. Nothing was changed.
+sessions-more = Only the newest { $count } are shown.
+
+## Connected applications
+
+applications-intro = These applications may learn about you what is listed. If you withdraw that, they are signed out and have to ask you again.
+applications-none = You have not connected any application.
+applications-since = Connected since { $when }
+applications-withdraw = Disconnect { $name }
+applications-withdrawn = The application is disconnected.
+applications-gone = This application is not connected any more. Nothing was changed.
+
+## Language in the account
+
+language-intro = The language of these pages and of the mails to you.
+language-of-browser = The language of my browser
+
+## Consent
+
+consent-title = Connect { $name }?
+consent-intro = { $name } wants to know who you are. You are signed in as { $username }.
+consent-gets = It gets:
+consent-allow = Allow
+consent-deny = Do not allow
+consent-later = You can withdraw this at any time in your account, under “Connected applications”.
+scope-openid = Your account’s number, by which it recognizes you
+scope-profile = Your name, username and language
+scope-email = Your e-mail address
+scope-phone = Your phone number
+scope-groups = The groups that you are in
+scope-partner = The organization that you belong to
+scope-offline-access = Access to this also while you are not signed in
+scope-read = To see the data that you can see here
+scope-write = To change the data that you can change here
+
+## Forgotten password and username
+
+forgot-password-title = Forgot your password?
+forgot-password-intro = We mail you a temporary password. The current one works until you use it.
+forgot-password-who = Username or e-mail address
+forgot-password-submit = Send a temporary password
+forgot-username-title = Forgot your username?
+forgot-username-intro = We mail the usernames that belong to your e-mail address to it.
+forgot-username-submit = Send my username
+forgot-sent-title = Check your mail
+forgot-password-sent = If there is an active account of this name or address, a temporary password is on its way to its address. Sign in with it and choose a new one.
+forgot-username-sent = If there are active accounts with this address, their usernames are on their way to it.
+forgot-not-arrived = Nothing arrived after a few minutes? Look in your spam folder, check what you typed, or ask your administrator. At most one such mail is sent in 10 minutes.
+forgot-too-many =
+    { $minutes ->
+        [one] Too many requests from your network. Try again in { $minutes } minute.
+       *[other] Too many requests from your network. Try again in { $minutes } minutes.
+    }
+
+## Verify the e-mail address
+
+verify-email-title = Verify your e-mail address
+verify-email-question = Is { $address } your e-mail address?
+verify-email-explanation = Press the button only if you asked for the link yourself.
+verify-email-submit = Yes, verify it
+verify-email-done-title = Your e-mail address is verified
+verify-email-done = { $address } is verified. You can close this window.
+
+## Errors
+
+error-title = Something went wrong
+error-unknown-client-title = Unknown application
+error-unknown-client = The application that sent you here is not registered. Go back to it and tell its makers. Nothing was changed.
+error-bad-redirect-uri-title = The application's address is not registered
+error-bad-redirect-uri = The application asked us to send you to an address that is not registered for it, so we do not. Go back to it and tell its makers. Nothing was changed.
+error-bad-request-title = This request cannot be understood
+error-bad-request = The link or form that led here is incomplete or wrong. Go back and try again. If you came from an application, tell its makers. Nothing was changed.
+error-stale-form-title = This form is out of date
+error-stale-form = The page was open for too long, or you have signed in or out in another window since. Open the page again and repeat what you did. Nothing was changed.
+error-foreign-origin-title = This form came from another site
+error-foreign-origin = For your safety, forms are only accepted from our own pages. Open the page again and fill in the form there. Nothing was changed.
+error-cookies-off-title = Cookies are off
+error-cookies-off = Your browser does not send our cookie, without which you cannot stay signed in. Allow cookies for this site, then open the page again. Nothing was changed.
+error-expired-request-title = This sign-in has expired
+error-expired-request = It took longer than an hour, or its link was changed. Go back to the application and sign in again. Nothing was changed.
+error-expired-link-title = This link no longer works
+error-expired-link = The link has expired or was used already. Request a new one. Nothing was changed.
+error-signed-out-title = You are signed out
+error-signed-out = Your session has ended. Sign in again and repeat what you did. Nothing was changed.
+error-not-allowed-title = You may not do this
+error-not-allowed = Your account does not have the right to do this. Ask your administrator. Nothing was changed.
+error-not-found-title = Page not found
+error-not-found = There is no page at this address. Check the address, or go to your account.
+error-method-not-allowed-title = This page cannot be opened like this
+error-method-not-allowed = Open it by its address, or by the form that leads to it. Nothing was changed.
+error-too-many-title = Too many requests
+error-too-many = Too many requests came from your network. Wait a minute, then try again.
+error-unavailable-title = We are busy
+error-unavailable = The server cannot answer right now. Wait a moment, then try again. Nothing was changed.
+error-internal-title = Something went wrong
+error-internal = That is an error of ours, not of yours. Try again; if it happens again, tell your administrator the request ID below.

@@ -1,0 +1,241 @@
+## All pages
+
+skip-to-content = Aller au contenu
+language = Langue
+details = Détails
+request-id = Numéro de requête
+go-to-sign-in = Aller à la connexion
+go-to-account = Aller à votre compte
+show-password = Afficher le mot de passe
+required-field = Ce champ est obligatoire.
+
+## Sign in
+
+sign-in-title = Connexion
+sign-in-to = Connexion à { $name }
+sign-in-username = Nom d’utilisateur
+sign-in-password = Mot de passe
+sign-in-keep = Rester connecté
+sign-in-keep-hint = Pendant 30 jours, sur cet appareil seulement. Pas sur un ordinateur partagé.
+sign-in-submit = Se connecter
+sign-in-forgot-password = Mot de passe oublié ?
+sign-in-forgot-username = Nom d’utilisateur oublié ?
+sign-in-failed = Nom d’utilisateur ou mot de passe incorrect. Vérifiez les deux et réessayez. Le mot de passe distingue les majuscules des minuscules.
+sign-in-too-many =
+    { $minutes ->
+        [one] Trop de tentatives échouées depuis votre réseau. Réessayez dans { $minutes } minute.
+       *[other] Trop de tentatives échouées depuis votre réseau. Réessayez dans { $minutes } minutes.
+    }
+
+## Sign out
+
+sign-out-title = Déconnexion
+sign-out-question = Voulez-vous vous déconnecter, { $name } ?
+sign-out-explanation = Vous serez aussi déconnecté des applications ouvertes avec cette connexion.
+sign-out-submit = Se déconnecter
+sign-out-stay = Rester connecté
+signed-out-title = Vous êtes déconnecté
+signed-out-explanation = Vous pouvez fermer cette fenêtre ou vous reconnecter.
+
+## Choose an account
+
+choose-account-title = Choisissez un compte
+choose-account-to-continue = pour continuer vers { $name }
+choose-account-submit = Continuer en tant que { $name }
+choose-account-other = Se connecter sous un autre nom
+choose-account-other-hint = Vous serez alors déconnecté du compte ci-dessus.
+
+## Set a password
+
+set-password-title = Définir un nouveau mot de passe
+set-password-explanation = Vous vous êtes connecté avec un mot de passe temporaire ou expiré. Choisissez votre propre mot de passe pour continuer.
+set-password-new = Nouveau mot de passe
+set-password-submit = Définir le mot de passe et continuer
+set-password-rules = Votre mot de passe :
+set-password-met = respecté
+set-password-unmet = pas encore respecté
+set-password-problem = Ce mot de passe ne peut pas être utilisé. Ces règles ne sont pas encore respectées : votre mot de passe …
+rule-length = compte de 12 à 40 caractères
+rule-characters = se compose de lettres sans accent, de chiffres et de caractères spéciaux, sans espace ni deux-points
+rule-ends = commence et finit par une lettre ou un chiffre
+rule-upper-case = contient une majuscule
+rule-lower-case = contient une minuscule
+rule-digit = contient un chiffre
+rule-special = contient un caractère spécial, par exemple - _ . ! ou #
+rule-names = ne contient ni votre nom d’utilisateur, ni votre nom, ni votre adresse e-mail
+rule-common = n’est pas un mot de passe courant
+rule-used-before = n’est ni l’un de vos 12 derniers mots de passe, ni le mot de passe temporaire
+
+## Account
+
+account-title = Votre compte
+account-sign-out = Se déconnecter
+account-profile = Profil
+account-password = Mot de passe
+account-sessions = Sessions
+account-applications = Applications connectées
+account-language = Langue
+account-save = Enregistrer
+account-saved = Vos modifications sont enregistrées.
+
+## Fields of the profile
+
+field-username = Nom d’utilisateur
+field-first-name = Prénom
+field-last-name = Nom
+field-display-name = Nom à afficher
+field-display-name-hint = Affiché à la place de vos prénom et nom. Laissez ce champ vide pour les utiliser.
+field-title = Fonction
+field-phone-number = Numéro de téléphone
+field-email = Adresse e-mail
+field-username-hint = Vous l’utilisez pour vous connecter.
+field-optional = facultatif
+
+## What is wrong with a field
+
+problem-fix = Rien n’est encore enregistré. Vérifiez ce qui est signalé ci-dessous.
+problem-empty = Ce champ ne peut pas être vide.
+problem-too-long = Ce texte est trop long.
+problem-control-character = Ce texte contient un caractère qui ne peut pas être utilisé ici.
+problem-invisible = Ce texte ne contient que des caractères invisibles. Saisissez un nom visible.
+problem-username = Utilisez uniquement des lettres, des chiffres et . - _ + @, sans espaces.
+problem-username-taken = Ce nom d’utilisateur est déjà pris. Choisissez-en un autre.
+problem-email = Cette adresse e-mail n’est pas valide.
+problem-changed-meanwhile = Cette valeur a entre-temps été modifiée ailleurs : « { $current } ». Enregistrez à nouveau pour la remplacer par votre saisie.
+problem-changed-meanwhile-empty = Cette valeur a entre-temps été effacée ailleurs. Enregistrez à nouveau pour la remplacer par votre saisie.
+problem-other = Cette valeur ne peut pas être utilisée.
+
+## The e-mail address in the profile
+
+email-verified = Cette adresse est vérifiée.
+email-unverified = Cette adresse n’est pas encore vérifiée.
+email-verify = Envoyer un lien de vérification
+email-link-sent = Nous avons envoyé un lien à { $address }. Ouvrez-le dans les 24 heures. Si rien n’arrive, regardez dans vos courriers indésirables.
+email-link-too-many =
+    { $minutes ->
+        [one] Un lien vient d’être envoyé. S’il n’arrive pas, vous pourrez en demander un autre dans { $minutes } minute.
+       *[other] Vous avez demandé plusieurs liens. Si aucun n’arrive, vous pourrez en demander un autre dans { $minutes } minutes.
+    }
+email-hold = Vous avez modifié votre adresse e-mail. Pour vous protéger au cas où ce serait quelqu’un d’autre, les e-mails contenant un mot de passe sont envoyés à votre ancienne adresse, { $address }, jusqu’au { $until }.
+
+## Password in the account
+
+password-current = Mot de passe actuel
+password-change = Changer le mot de passe
+password-wrong = Ce n’est pas votre mot de passe actuel.
+password-ends-others = Si vous le changez, vous serez déconnecté partout ailleurs.
+password-changed = Votre mot de passe est changé. Vous êtes déconnecté partout ailleurs.
+
+## Sessions
+
+sessions-intro = Voici où vous êtes connecté. Si vous ne reconnaissez pas une session, mettez-y fin et changez votre mot de passe.
+sessions-end-others = Me déconnecter partout ailleurs
+sessions-end-all = Me déconnecter partout, ici aussi
+sessions-end-one = Mettre fin à la session : { $what }
+sessions-browsers = Navigateurs
+sessions-of-applications = Applications
+sessions-no-applications = Aucune application n’a d’accès par l’une de vos sessions.
+sessions-this-one = Ce navigateur
+sessions-begun = Depuis le { $when }
+sessions-last-used = dernière utilisation le { $when }
+sessions-from = depuis { $address }
+sessions-unknown-browser = Navigateur inconnu
+sessions-direct = Connexion par nom d’utilisateur et mot de passe
+sessions-ended = La session est terminée.
+sessions-others-ended = Vous êtes déconnecté partout ailleurs.
+sessions-gone = Cette session n’existe plus. Rien n’a été modifié.
+sessions-more = Seules les { $count } plus récentes sont affichées.
+
+## Connected applications
+
+applications-intro = Ces applications peuvent connaître de vous ce qui est indiqué. Si vous le retirez, elles sont déconnectées et devront vous le redemander.
+applications-none = Vous n’avez connecté aucune application.
+applications-since = Connectée depuis le { $when }
+applications-withdraw = Déconnecter { $name }
+applications-withdrawn = L’application est déconnectée.
+applications-gone = Cette application n’est plus connectée. Rien n’a été modifié.
+
+## Language in the account
+
+language-intro = La langue de ces pages et des e-mails qui vous sont envoyés.
+language-of-browser = La langue de mon navigateur
+
+## Consent
+
+consent-title = Connecter { $name } ?
+consent-intro = { $name } souhaite savoir qui vous êtes. Vous êtes connecté en tant que { $username }.
+consent-gets = L’application reçoit :
+consent-allow = Autoriser
+consent-deny = Ne pas autoriser
+consent-later = Vous pouvez retirer cette autorisation à tout moment dans votre compte, sous « Applications connectées ».
+scope-openid = Le numéro de votre compte, qui lui permet de vous reconnaître
+scope-profile = Votre nom, votre nom d’utilisateur et votre langue
+scope-email = Votre adresse e-mail
+scope-phone = Votre numéro de téléphone
+scope-groups = Les groupes dont vous faites partie
+scope-partner = L’organisation à laquelle vous appartenez
+scope-offline-access = L’accès à ces données même lorsque vous n’êtes pas connecté
+scope-read = La lecture des données que vous pouvez voir ici
+scope-write = La modification des données que vous pouvez modifier ici
+
+## Forgotten password and username
+
+forgot-password-title = Mot de passe oublié ?
+forgot-password-intro = Nous vous envoyons un mot de passe temporaire. Votre mot de passe actuel reste valable jusqu’à ce que vous l’utilisiez.
+forgot-password-who = Nom d’utilisateur ou adresse e-mail
+forgot-password-submit = Envoyer un mot de passe temporaire
+forgot-username-title = Nom d’utilisateur oublié ?
+forgot-username-intro = Nous envoyons à votre adresse e-mail les noms d’utilisateur qui lui correspondent.
+forgot-username-submit = Envoyer mon nom d’utilisateur
+forgot-sent-title = Consultez vos e-mails
+forgot-password-sent = S’il existe un compte actif avec ce nom ou cette adresse, un mot de passe temporaire est en route vers l’adresse de ce compte. Connectez-vous avec ce mot de passe et choisissez-en un nouveau.
+forgot-username-sent = S’il existe des comptes actifs avec cette adresse, leurs noms d’utilisateur y sont en route.
+forgot-not-arrived = Rien reçu après quelques minutes ? Regardez dans vos courriers indésirables, vérifiez votre saisie ou demandez à votre administrateur. Au plus un tel e-mail est envoyé toutes les 10 minutes.
+forgot-too-many =
+    { $minutes ->
+        [one] Trop de demandes depuis votre réseau. Réessayez dans { $minutes } minute.
+       *[other] Trop de demandes depuis votre réseau. Réessayez dans { $minutes } minutes.
+    }
+
+## Verify the e-mail address
+
+verify-email-title = Vérifiez votre adresse e-mail
+verify-email-question = { $address } est-elle votre adresse e-mail ?
+verify-email-explanation = N’appuyez sur le bouton que si vous avez vous-même demandé le lien.
+verify-email-submit = Oui, la vérifier
+verify-email-done-title = Votre adresse e-mail est vérifiée
+verify-email-done = { $address } est vérifiée. Vous pouvez fermer cette fenêtre.
+
+## Errors
+
+error-title = Une erreur s’est produite
+error-unknown-client-title = Application inconnue
+error-unknown-client = L’application qui vous a envoyé ici n’est pas enregistrée. Revenez-y et signalez-le à ses auteurs. Rien n’a été modifié.
+error-bad-redirect-uri-title = L’adresse de l’application n’est pas enregistrée
+error-bad-redirect-uri = L’application nous a demandé de vous envoyer à une adresse qui n’est pas enregistrée pour elle ; nous ne le faisons pas. Revenez-y et signalez-le à ses auteurs. Rien n’a été modifié.
+error-bad-request-title = Cette demande est incompréhensible
+error-bad-request = Le lien ou le formulaire qui a mené ici est incomplet ou erroné. Revenez en arrière et réessayez. Si vous venez d’une application, signalez-le à ses auteurs. Rien n’a été modifié.
+error-stale-form-title = Ce formulaire n’est plus valable
+error-stale-form = La page est restée ouverte trop longtemps, ou vous vous êtes connecté ou déconnecté dans une autre fenêtre. Rouvrez la page et recommencez. Rien n’a été modifié.
+error-foreign-origin-title = Ce formulaire vient d’un autre site
+error-foreign-origin = Pour votre sécurité, nous n’acceptons que les formulaires de nos propres pages. Rouvrez la page et remplissez-y le formulaire. Rien n’a été modifié.
+error-cookies-off-title = Les cookies sont désactivés
+error-cookies-off = Votre navigateur n’envoie pas notre cookie, sans lequel vous ne pouvez pas rester connecté. Autorisez les cookies pour ce site, puis rouvrez la page. Rien n’a été modifié.
+error-expired-request-title = Cette connexion a expiré
+error-expired-request = Elle a duré plus d’une heure, ou son lien a été modifié. Revenez à l’application et reconnectez-vous. Rien n’a été modifié.
+error-expired-link-title = Ce lien ne fonctionne plus
+error-expired-link = Le lien a expiré ou a déjà servi. Demandez-en un nouveau. Rien n’a été modifié.
+error-signed-out-title = Vous êtes déconnecté
+error-signed-out = Votre session est terminée. Reconnectez-vous et recommencez. Rien n’a été modifié.
+error-not-allowed-title = Vous ne pouvez pas faire cela
+error-not-allowed = Votre compte n’en a pas le droit. Adressez-vous à votre administrateur. Rien n’a été modifié.
+error-not-found-title = Page introuvable
+error-not-found = Il n’y a pas de page à cette adresse. Vérifiez l’adresse ou allez à votre compte.
+error-method-not-allowed-title = Cette page ne s’ouvre pas ainsi
+error-method-not-allowed = Ouvrez-la par son adresse, ou par le formulaire qui y mène. Rien n’a été modifié.
+error-too-many-title = Trop de requêtes
+error-too-many = Trop de requêtes sont venues de votre réseau. Attendez une minute, puis réessayez.
+error-unavailable-title = Nous sommes occupés
+error-unavailable = Le serveur ne peut pas répondre pour le moment. Attendez un instant, puis réessayez. Rien n’a été modifié.
+error-internal-title = Une erreur s’est produite
+error-internal = C’est une erreur de notre part, pas de la vôtre. Réessayez ; si elle se reproduit, donnez à votre administrateur le numéro de requête ci-dessous.

@@ -1,0 +1,241 @@
+## All pages
+
+skip-to-content = Naar de inhoud
+language = Taal
+details = Details
+request-id = Aanvraagnummer
+go-to-sign-in = Naar het inloggen
+go-to-account = Naar je account
+show-password = Wachtwoord tonen
+required-field = Dit veld is verplicht.
+
+## Sign in
+
+sign-in-title = Inloggen
+sign-in-to = Inloggen bij { $name }
+sign-in-username = Gebruikersnaam
+sign-in-password = Wachtwoord
+sign-in-keep = Ingelogd blijven
+sign-in-keep-hint = 30 dagen, alleen op dit apparaat. Niet op een gedeelde computer.
+sign-in-submit = Inloggen
+sign-in-forgot-password = Wachtwoord vergeten?
+sign-in-forgot-username = Gebruikersnaam vergeten?
+sign-in-failed = Gebruikersnaam of wachtwoord is onjuist. Controleer beide en probeer het opnieuw. Let bij het wachtwoord op hoofdletters en kleine letters.
+sign-in-too-many =
+    { $minutes ->
+        [one] Te veel mislukte pogingen vanaf je netwerk. Probeer het over { $minutes } minuut opnieuw.
+       *[other] Te veel mislukte pogingen vanaf je netwerk. Probeer het over { $minutes } minuten opnieuw.
+    }
+
+## Sign out
+
+sign-out-title = Uitloggen
+sign-out-question = Wil je uitloggen, { $name }?
+sign-out-explanation = Je wordt ook uitgelogd bij de toepassingen die je met deze login hebt geopend.
+sign-out-submit = Uitloggen
+sign-out-stay = Ingelogd blijven
+signed-out-title = Je bent uitgelogd
+signed-out-explanation = Je kunt dit venster sluiten of opnieuw inloggen.
+
+## Choose an account
+
+choose-account-title = Kies een account
+choose-account-to-continue = om verder te gaan naar { $name }
+choose-account-submit = Doorgaan als { $name }
+choose-account-other = Inloggen als iemand anders
+choose-account-other-hint = Je wordt dan uitgelogd uit het bovenstaande account.
+
+## Set a password
+
+set-password-title = Nieuw wachtwoord instellen
+set-password-explanation = Je bent ingelogd met een tijdelijk of verlopen wachtwoord. Kies een eigen wachtwoord om verder te gaan.
+set-password-new = Nieuw wachtwoord
+set-password-submit = Wachtwoord instellen en doorgaan
+set-password-rules = Je wachtwoord:
+set-password-met = voldaan
+set-password-unmet = nog niet voldaan
+set-password-problem = Dit wachtwoord kan niet worden gebruikt. Aan deze regels is nog niet voldaan: je wachtwoord …
+rule-length = heeft 12 tot 40 tekens
+rule-characters = bestaat uit letters zonder accenten, cijfers en leestekens, zonder spatie of dubbele punt
+rule-ends = begint en eindigt met een letter of cijfer
+rule-upper-case = heeft een hoofdletter
+rule-lower-case = heeft een kleine letter
+rule-digit = heeft een cijfer
+rule-special = heeft een bijzonder teken, zoals - _ . ! of #
+rule-names = bevat niet je gebruikersnaam, naam of e-mailadres
+rule-common = is geen veelgebruikt wachtwoord
+rule-used-before = is niet een van je laatste 12 wachtwoorden en niet het tijdelijke
+
+## Account
+
+account-title = Je account
+account-sign-out = Uitloggen
+account-profile = Profiel
+account-password = Wachtwoord
+account-sessions = Sessies
+account-applications = Gekoppelde toepassingen
+account-language = Taal
+account-save = Opslaan
+account-saved = Je wijzigingen zijn opgeslagen.
+
+## Fields of the profile
+
+field-username = Gebruikersnaam
+field-first-name = Voornaam
+field-last-name = Achternaam
+field-display-name = Weergavenaam
+field-display-name-hint = Wordt getoond in plaats van je voor- en achternaam. Laat leeg om die te gebruiken.
+field-title = Functie
+field-phone-number = Telefoonnummer
+field-email = E-mailadres
+field-username-hint = Hiermee log je in.
+field-optional = optioneel
+
+## What is wrong with a field
+
+problem-fix = Er is nog niets opgeslagen. Controleer wat hieronder is aangegeven.
+problem-empty = Dit veld mag niet leeg zijn.
+problem-too-long = Dit is te lang.
+problem-control-character = Dit bevat een teken dat hier niet kan worden gebruikt.
+problem-invisible = Dit bestaat alleen uit onzichtbare tekens. Vul een zichtbare naam in.
+problem-username = Gebruik alleen letters, cijfers en . - _ + @, zonder spaties.
+problem-username-taken = Iemand anders heeft deze gebruikersnaam. Kies een andere.
+problem-email = Dit is geen geldig e-mailadres.
+problem-changed-meanwhile = Dit is intussen elders gewijzigd in ‘{ $current }’. Sla opnieuw op om dat te vervangen door wat jij hebt ingevuld.
+problem-changed-meanwhile-empty = Dit is intussen elders leeggemaakt. Sla opnieuw op om dat te vervangen door wat jij hebt ingevuld.
+problem-other = Deze waarde kan niet worden gebruikt.
+
+## The e-mail address in the profile
+
+email-verified = Dit adres is bevestigd.
+email-unverified = Dit adres is nog niet bevestigd.
+email-verify = Stuur een bevestigingslink
+email-link-sent = We hebben een link gestuurd naar { $address }. Open die binnen 24 uur. Komt er niets aan, kijk dan in je spammap.
+email-link-too-many =
+    { $minutes ->
+        [one] Er is zojuist een link verstuurd. Komt die niet aan, dan kun je over { $minutes } minuut een nieuwe aanvragen.
+       *[other] Je hebt meerdere links aangevraagd. Komt er geen aan, dan kun je over { $minutes } minuten een nieuwe aanvragen.
+    }
+email-hold = Je hebt je e-mailadres gewijzigd. Om je te beschermen als iemand anders dat deed, gaan mails met wachtwoorden tot { $until } naar je vorige adres, { $address }.
+
+## Password in the account
+
+password-current = Huidig wachtwoord
+password-change = Wachtwoord wijzigen
+password-wrong = Dit is niet je huidige wachtwoord.
+password-ends-others = Als je het wijzigt, word je overal elders uitgelogd.
+password-changed = Je wachtwoord is gewijzigd. Je bent overal elders uitgelogd.
+
+## Sessions
+
+sessions-intro = Hier ben je ingelogd. Herken je een sessie niet, beëindig die dan en wijzig je wachtwoord.
+sessions-end-others = Overal elders uitloggen
+sessions-end-all = Overal uitloggen, ook hier
+sessions-end-one = Sessie beëindigen: { $what }
+sessions-browsers = Browsers
+sessions-of-applications = Toepassingen
+sessions-no-applications = Geen enkele toepassing heeft toegang via een sessie van jou.
+sessions-this-one = Deze browser
+sessions-begun = Sinds { $when }
+sessions-last-used = laatst gebruikt op { $when }
+sessions-from = vanaf { $address }
+sessions-unknown-browser = Onbekende browser
+sessions-direct = Ingelogd met gebruikersnaam en wachtwoord
+sessions-ended = De sessie is beëindigd.
+sessions-others-ended = Je bent overal elders uitgelogd.
+sessions-gone = Deze sessie bestaat niet meer. Er is niets gewijzigd.
+sessions-more = Alleen de nieuwste { $count } worden getoond.
+
+## Connected applications
+
+applications-intro = Deze toepassingen mogen over je weten wat hieronder staat. Trek je dat in, dan worden ze uitgelogd en moeten ze het je opnieuw vragen.
+applications-none = Je hebt geen toepassingen gekoppeld.
+applications-since = Gekoppeld sinds { $when }
+applications-withdraw = { $name } ontkoppelen
+applications-withdrawn = De toepassing is ontkoppeld.
+applications-gone = Deze toepassing is niet meer gekoppeld. Er is niets gewijzigd.
+
+## Language in the account
+
+language-intro = De taal van deze pagina’s en van de mails aan jou.
+language-of-browser = De taal van mijn browser
+
+## Consent
+
+consent-title = { $name } koppelen?
+consent-intro = { $name } wil weten wie je bent. Je bent ingelogd als { $username }.
+consent-gets = De toepassing krijgt:
+consent-allow = Toestaan
+consent-deny = Niet toestaan
+consent-later = Je kunt dit altijd intrekken in je account, onder ‘Gekoppelde toepassingen’.
+scope-openid = Het nummer van je account, waaraan je wordt herkend
+scope-profile = Je naam, gebruikersnaam en taal
+scope-email = Je e-mailadres
+scope-phone = Je telefoonnummer
+scope-groups = De groepen waarin je zit
+scope-partner = De organisatie waarbij je hoort
+scope-offline-access = Toegang hiertoe ook als je niet bent ingelogd
+scope-read = De gegevens inzien die jij hier kunt inzien
+scope-write = De gegevens wijzigen die jij hier kunt wijzigen
+
+## Forgotten password and username
+
+forgot-password-title = Wachtwoord vergeten?
+forgot-password-intro = We mailen je een tijdelijk wachtwoord. Je huidige wachtwoord blijft werken totdat je het tijdelijke gebruikt.
+forgot-password-who = Gebruikersnaam of e-mailadres
+forgot-password-submit = Stuur een tijdelijk wachtwoord
+forgot-username-title = Gebruikersnaam vergeten?
+forgot-username-intro = We mailen de gebruikersnamen die bij je e-mailadres horen naar dat adres.
+forgot-username-submit = Stuur mijn gebruikersnaam
+forgot-sent-title = Kijk in je mail
+forgot-password-sent = Als er een actief account met deze naam of dit adres bestaat, is er een tijdelijk wachtwoord onderweg naar het adres van dat account. Log daarmee in en kies een nieuw wachtwoord.
+forgot-username-sent = Als er actieve accounts met dit adres bestaan, zijn hun gebruikersnamen daarheen onderweg.
+forgot-not-arrived = Niets ontvangen na een paar minuten? Kijk in je spammap, controleer wat je hebt ingevuld of vraag het je beheerder. Er wordt hoogstens één zo’n mail per 10 minuten verstuurd.
+forgot-too-many =
+    { $minutes ->
+        [one] Te veel verzoeken vanaf je netwerk. Probeer het over { $minutes } minuut opnieuw.
+       *[other] Te veel verzoeken vanaf je netwerk. Probeer het over { $minutes } minuten opnieuw.
+    }
+
+## Verify the e-mail address
+
+verify-email-title = Bevestig je e-mailadres
+verify-email-question = Is { $address } jouw e-mailadres?
+verify-email-explanation = Druk alleen op de knop als je de link zelf hebt aangevraagd.
+verify-email-submit = Ja, bevestigen
+verify-email-done-title = Je e-mailadres is bevestigd
+verify-email-done = { $address } is bevestigd. Je kunt dit venster sluiten.
+
+## Errors
+
+error-title = Er is iets misgegaan
+error-unknown-client-title = Onbekende toepassing
+error-unknown-client = De toepassing die je hierheen heeft gestuurd, is niet geregistreerd. Ga ernaar terug en meld het aan de makers. Er is niets gewijzigd.
+error-bad-redirect-uri-title = Het adres van de toepassing is niet geregistreerd
+error-bad-redirect-uri = De toepassing vroeg ons je naar een adres te sturen dat er niet voor is geregistreerd. Dat doen we niet. Ga ernaar terug en meld het aan de makers. Er is niets gewijzigd.
+error-bad-request-title = Deze aanvraag is niet te begrijpen
+error-bad-request = De link of het formulier dat hierheen leidde, is onvolledig of onjuist. Ga terug en probeer het opnieuw. Kwam je van een toepassing, meld het dan aan de makers. Er is niets gewijzigd.
+error-stale-form-title = Dit formulier is verouderd
+error-stale-form = De pagina stond te lang open, of je bent sindsdien in een ander venster in- of uitgelogd. Open de pagina opnieuw en herhaal wat je deed. Er is niets gewijzigd.
+error-foreign-origin-title = Dit formulier kwam van een andere site
+error-foreign-origin = Voor je veiligheid nemen we alleen formulieren van onze eigen pagina's aan. Open de pagina opnieuw en vul het formulier daar in. Er is niets gewijzigd.
+error-cookies-off-title = Cookies staan uit
+error-cookies-off = Je browser stuurt onze cookie niet mee; zonder die cookie kun je niet ingelogd blijven. Sta cookies toe voor deze site en open de pagina opnieuw. Er is niets gewijzigd.
+error-expired-request-title = Deze login is verlopen
+error-expired-request = Het duurde langer dan een uur, of de link is veranderd. Ga terug naar de toepassing en log opnieuw in. Er is niets gewijzigd.
+error-expired-link-title = Deze link werkt niet meer
+error-expired-link = De link is verlopen of al gebruikt. Vraag een nieuwe aan. Er is niets gewijzigd.
+error-signed-out-title = Je bent uitgelogd
+error-signed-out = Je sessie is beëindigd. Log opnieuw in en herhaal wat je deed. Er is niets gewijzigd.
+error-not-allowed-title = Dit mag je niet
+error-not-allowed = Je account heeft hier het recht niet toe. Vraag het je beheerder. Er is niets gewijzigd.
+error-not-found-title = Pagina niet gevonden
+error-not-found = Op dit adres is geen pagina. Controleer het adres of ga naar je account.
+error-method-not-allowed-title = Zo kan deze pagina niet worden geopend
+error-method-not-allowed = Open haar via haar adres, of via het formulier dat ernaartoe leidt. Er is niets gewijzigd.
+error-too-many-title = Te veel aanvragen
+error-too-many = Er kwamen te veel aanvragen vanaf je netwerk. Wacht een minuut en probeer het opnieuw.
+error-unavailable-title = We zijn druk bezet
+error-unavailable = De server kan nu niet antwoorden. Wacht even en probeer het opnieuw. Er is niets gewijzigd.
+error-internal-title = Er is iets misgegaan
+error-internal = Dat is een fout van ons, niet van jou. Probeer het opnieuw; gebeurt het weer, geef je beheerder dan het aanvraagnummer hieronder door.

@@ -1,0 +1,241 @@
+## All pages
+
+skip-to-content = Till innehållet
+language = Språk
+details = Detaljer
+request-id = Ärendenummer
+go-to-sign-in = Till inloggningen
+go-to-account = Till ditt konto
+show-password = Visa lösenord
+required-field = Fältet måste fyllas i.
+
+## Sign in
+
+sign-in-title = Logga in
+sign-in-to = Logga in på { $name }
+sign-in-username = Användarnamn
+sign-in-password = Lösenord
+sign-in-keep = Håll mig inloggad
+sign-in-keep-hint = I 30 dagar, bara på den här enheten. Inte på en delad dator.
+sign-in-submit = Logga in
+sign-in-forgot-password = Glömt lösenordet?
+sign-in-forgot-username = Glömt användarnamnet?
+sign-in-failed = Fel användarnamn eller lösenord. Kontrollera båda och försök igen. Lösenordet skiljer på stora och små bokstäver.
+sign-in-too-many =
+    { $minutes ->
+        [one] För många misslyckade försök från ditt nätverk. Försök igen om { $minutes } minut.
+       *[other] För många misslyckade försök från ditt nätverk. Försök igen om { $minutes } minuter.
+    }
+
+## Sign out
+
+sign-out-title = Logga ut
+sign-out-question = Vill du logga ut, { $name }?
+sign-out-explanation = Du loggas också ut från de program som du har öppnat med den här inloggningen.
+sign-out-submit = Logga ut
+sign-out-stay = Fortsätt vara inloggad
+signed-out-title = Du är utloggad
+signed-out-explanation = Du kan stänga fönstret eller logga in igen.
+
+## Choose an account
+
+choose-account-title = Välj ett konto
+choose-account-to-continue = för att fortsätta till { $name }
+choose-account-submit = Fortsätt som { $name }
+choose-account-other = Logga in som någon annan
+choose-account-other-hint = Då loggas du ut från kontot ovan.
+
+## Set a password
+
+set-password-title = Ange ett nytt lösenord
+set-password-explanation = Du loggade in med ett tillfälligt eller utgånget lösenord. Välj ett eget lösenord för att fortsätta.
+set-password-new = Nytt lösenord
+set-password-submit = Ange lösenord och fortsätt
+set-password-rules = Ditt lösenord:
+set-password-met = uppfyllt
+set-password-unmet = ännu inte uppfyllt
+set-password-problem = Det här lösenordet kan inte användas. De här reglerna är ännu inte uppfyllda: ditt lösenord …
+rule-length = har 12 till 40 tecken
+rule-characters = består av bokstäver utan accenter, siffror och specialtecken, utan mellanslag eller kolon
+rule-ends = börjar och slutar med en bokstav eller siffra
+rule-upper-case = har en stor bokstav
+rule-lower-case = har en liten bokstav
+rule-digit = har en siffra
+rule-special = har ett specialtecken, till exempel - _ . ! eller #
+rule-names = innehåller inte ditt användarnamn, ditt namn eller din e-postadress
+rule-common = är inte ett vanligt lösenord
+rule-used-before = är inte ett av dina senaste 12 lösenord, och inte det tillfälliga
+
+## Account
+
+account-title = Ditt konto
+account-sign-out = Logga ut
+account-profile = Profil
+account-password = Lösenord
+account-sessions = Sessioner
+account-applications = Anslutna program
+account-language = Språk
+account-save = Spara
+account-saved = Dina ändringar har sparats.
+
+## Fields of the profile
+
+field-username = Användarnamn
+field-first-name = Förnamn
+field-last-name = Efternamn
+field-display-name = Visningsnamn
+field-display-name-hint = Visas i stället för ditt för- och efternamn. Lämna tomt för att använda dem.
+field-title = Titel
+field-phone-number = Telefonnummer
+field-email = E-postadress
+field-username-hint = Du loggar in med det.
+field-optional = valfritt
+
+## What is wrong with a field
+
+problem-fix = Inget har sparats än. Kontrollera det som är markerat nedan.
+problem-empty = Fältet får inte vara tomt.
+problem-too-long = Texten är för lång.
+problem-control-character = Texten innehåller ett tecken som inte kan användas här.
+problem-invisible = Texten består bara av osynliga tecken. Skriv ett namn som syns.
+problem-username = Använd bara bokstäver, siffror och . - _ + @, utan mellanslag.
+problem-username-taken = Någon annan har det här användarnamnet. Välj ett annat.
+problem-email = Det här är ingen giltig e-postadress.
+problem-changed-meanwhile = Detta har under tiden ändrats på annat håll, till ”{ $current }”. Spara igen för att ersätta det med det du skrev.
+problem-changed-meanwhile-empty = Detta har under tiden tömts på annat håll. Spara igen för att ersätta det med det du skrev.
+problem-other = Värdet kan inte användas.
+
+## The e-mail address in the profile
+
+email-verified = Adressen är bekräftad.
+email-unverified = Adressen är inte bekräftad än.
+email-verify = Skicka en bekräftelselänk
+email-link-sent = Vi har skickat en länk till { $address }. Öppna den inom 24 timmar. Om inget kommer fram, titta i skräpposten.
+email-link-too-many =
+    { $minutes ->
+        [one] En länk skickades alldeles nyss. Om den inte kommer fram kan du begära en ny om { $minutes } minut.
+       *[other] Du har begärt flera länkar. Om ingen kommer fram kan du begära en ny om { $minutes } minuter.
+    }
+email-hold = Du har ändrat din e-postadress. För att skydda dig, om det var någon annan som gjorde det, skickas mejl med lösenord till din tidigare adress, { $address }, fram till { $until }.
+
+## Password in the account
+
+password-current = Nuvarande lösenord
+password-change = Byt lösenord
+password-wrong = Det här är inte ditt nuvarande lösenord.
+password-ends-others = När du byter lösenord loggas du ut överallt annars.
+password-changed = Ditt lösenord är bytt. Du är utloggad överallt annars.
+
+## Sessions
+
+sessions-intro = Här är du inloggad. Om du inte känner igen en session, avsluta den och byt lösenord.
+sessions-end-others = Logga ut överallt annars
+sessions-end-all = Logga ut överallt, även här
+sessions-end-one = Avsluta sessionen: { $what }
+sessions-browsers = Webbläsare
+sessions-of-applications = Program
+sessions-no-applications = Inget program har åtkomst genom någon av dina sessioner.
+sessions-this-one = Den här webbläsaren
+sessions-begun = Sedan { $when }
+sessions-last-used = användes senast { $when }
+sessions-from = från { $address }
+sessions-unknown-browser = Okänd webbläsare
+sessions-direct = Inloggad med användarnamn och lösenord
+sessions-ended = Sessionen är avslutad.
+sessions-others-ended = Du är utloggad överallt annars.
+sessions-gone = Sessionen finns inte längre. Inget har ändrats.
+sessions-more = Bara de { $count } nyaste visas.
+
+## Connected applications
+
+applications-intro = De här programmen får veta det som står här om dig. Om du återkallar det loggas de ut och måste fråga dig igen.
+applications-none = Du har inte anslutit något program.
+applications-since = Anslutet sedan { $when }
+applications-withdraw = Koppla från { $name }
+applications-withdrawn = Programmet är frånkopplat.
+applications-gone = Programmet är inte längre anslutet. Inget har ändrats.
+
+## Language in the account
+
+language-intro = Språket på de här sidorna och i mejl till dig.
+language-of-browser = Språket i min webbläsare
+
+## Consent
+
+consent-title = Vill du ansluta { $name }?
+consent-intro = { $name } vill veta vem du är. Du är inloggad som { $username }.
+consent-gets = Programmet får:
+consent-allow = Tillåt
+consent-deny = Tillåt inte
+consent-later = Du kan när som helst återkalla detta i ditt konto, under ”Anslutna program”.
+scope-openid = Ditt kontos nummer, som det känner igen dig på
+scope-profile = Ditt namn, användarnamn och språk
+scope-email = Din e-postadress
+scope-phone = Ditt telefonnummer
+scope-groups = Grupperna som du är med i
+scope-partner = Organisationen som du tillhör
+scope-offline-access = Åtkomst till detta även när du inte är inloggad
+scope-read = Att se de uppgifter som du kan se här
+scope-write = Att ändra de uppgifter som du kan ändra här
+
+## Forgotten password and username
+
+forgot-password-title = Glömt lösenordet?
+forgot-password-intro = Vi mejlar dig ett tillfälligt lösenord. Det nuvarande fungerar tills du använder det tillfälliga.
+forgot-password-who = Användarnamn eller e-postadress
+forgot-password-submit = Skicka ett tillfälligt lösenord
+forgot-username-title = Glömt användarnamnet?
+forgot-username-intro = Vi mejlar de användarnamn som hör till din e-postadress till den.
+forgot-username-submit = Skicka mitt användarnamn
+forgot-sent-title = Titta i din e-post
+forgot-password-sent = Om det finns ett aktivt konto med det namnet eller den adressen är ett tillfälligt lösenord på väg till kontots adress. Logga in med det och välj ett nytt.
+forgot-username-sent = Om det finns aktiva konton med den adressen är deras användarnamn på väg dit.
+forgot-not-arrived = Har inget kommit efter några minuter? Titta i skräpposten, kontrollera vad du skrev eller fråga din administratör. Högst ett sådant mejl skickas per 10 minuter.
+forgot-too-many =
+    { $minutes ->
+        [one] För många förfrågningar från ditt nätverk. Försök igen om { $minutes } minut.
+       *[other] För många förfrågningar från ditt nätverk. Försök igen om { $minutes } minuter.
+    }
+
+## Verify the e-mail address
+
+verify-email-title = Bekräfta din e-postadress
+verify-email-question = Är { $address } din e-postadress?
+verify-email-explanation = Tryck på knappen bara om du själv har begärt länken.
+verify-email-submit = Ja, bekräfta den
+verify-email-done-title = Din e-postadress är bekräftad
+verify-email-done = { $address } är bekräftad. Du kan stänga det här fönstret.
+
+## Errors
+
+error-title = Något gick fel
+error-unknown-client-title = Okänt program
+error-unknown-client = Programmet som skickade dig hit är inte registrerat. Gå tillbaka till det och berätta det för dem som gör det. Inget har ändrats.
+error-bad-redirect-uri-title = Programmets adress är inte registrerad
+error-bad-redirect-uri = Programmet bad oss skicka dig till en adress som inte är registrerad för det, så det gör vi inte. Gå tillbaka till det och berätta det för dem som gör det. Inget har ändrats.
+error-bad-request-title = Begäran går inte att förstå
+error-bad-request = Länken eller formuläret som ledde hit är ofullständigt eller fel. Gå tillbaka och försök igen. Kom du från ett program, berätta det för dem som gör det. Inget har ändrats.
+error-stale-form-title = Formuläret är inaktuellt
+error-stale-form = Sidan var öppen för länge, eller så har du loggat in eller ut i ett annat fönster sedan dess. Öppna sidan igen och upprepa det du gjorde. Inget har ändrats.
+error-foreign-origin-title = Formuläret kom från en annan webbplats
+error-foreign-origin = För din säkerhet tar vi bara emot formulär från våra egna sidor. Öppna sidan igen och fyll i formuläret där. Inget har ändrats.
+error-cookies-off-title = Kakor är avstängda
+error-cookies-off = Din webbläsare skickar inte vår kaka, och utan den kan du inte vara inloggad. Tillåt kakor för den här webbplatsen och öppna sidan igen. Inget har ändrats.
+error-expired-request-title = Inloggningen har gått ut
+error-expired-request = Det tog längre än en timme, eller så har länken ändrats. Gå tillbaka till programmet och logga in igen. Inget har ändrats.
+error-expired-link-title = Länken fungerar inte längre
+error-expired-link = Länken har gått ut eller redan använts. Begär en ny. Inget har ändrats.
+error-signed-out-title = Du är utloggad
+error-signed-out = Din session är slut. Logga in igen och upprepa det du gjorde. Inget har ändrats.
+error-not-allowed-title = Du får inte göra detta
+error-not-allowed = Ditt konto har inte rätt att göra detta. Fråga din administratör. Inget har ändrats.
+error-not-found-title = Sidan hittades inte
+error-not-found = Det finns ingen sida på den här adressen. Kontrollera adressen eller gå till ditt konto.
+error-method-not-allowed-title = Sidan kan inte öppnas så här
+error-method-not-allowed = Öppna den med dess adress, eller med formuläret som leder dit. Inget har ändrats.
+error-too-many-title = För många förfrågningar
+error-too-many = Det kom för många förfrågningar från ditt nätverk. Vänta en minut och försök igen.
+error-unavailable-title = Vi är upptagna
+error-unavailable = Servern kan inte svara just nu. Vänta en stund och försök igen. Inget har ändrats.
+error-internal-title = Något gick fel
+error-internal = Det är vårt fel, inte ditt. Försök igen; händer det igen, ge din administratör ärendenumret nedan.

@@ -1,0 +1,238 @@
+## All pages
+
+skip-to-content = 跳到正文
+language = 语言
+details = 详细信息
+request-id = 请求编号
+go-to-sign-in = 前往登录
+go-to-account = 前往您的帐户
+show-password = 显示密码
+required-field = 此项必填。
+
+## Sign in
+
+sign-in-title = 登录
+sign-in-to = 登录到 { $name }
+sign-in-username = 用户名
+sign-in-password = 密码
+sign-in-keep = 保持登录状态
+sign-in-keep-hint = 30 天，仅限此设备。请勿在公用电脑上使用。
+sign-in-submit = 登录
+sign-in-forgot-password = 忘记密码？
+sign-in-forgot-username = 忘记用户名？
+sign-in-failed = 用户名或密码错误。请检查后重试。密码区分大小写。
+sign-in-too-many =
+    { $minutes ->
+       *[other] 来自您网络的失败尝试过多。请在 { $minutes } 分钟后重试。
+    }
+
+## Sign out
+
+sign-out-title = 退出登录
+sign-out-question = { $name }，您要退出登录吗？
+sign-out-explanation = 通过此次登录打开的应用也会退出。
+sign-out-submit = 退出登录
+sign-out-stay = 保持登录
+signed-out-title = 您已退出登录
+signed-out-explanation = 您可以关闭此窗口，或重新登录。
+
+## Choose an account
+
+choose-account-title = 选择帐户
+choose-account-to-continue = 以继续前往 { $name }
+choose-account-submit = 以 { $name } 的身份继续
+choose-account-other = 以其他人的身份登录
+choose-account-other-hint = 届时您将退出上面的帐户。
+
+## Set a password
+
+set-password-title = 设置新密码
+set-password-explanation = 您是用临时密码或已过期的密码登录的。请设置自己的密码以继续。
+set-password-new = 新密码
+set-password-submit = 设置密码并继续
+set-password-rules = 您的密码：
+set-password-met = 已满足
+set-password-unmet = 尚未满足
+set-password-problem = 不能使用此密码。尚未满足以下规则：您的密码……
+rule-length = 有 12 到 40 个字符
+rule-characters = 由不带重音的字母、数字和特殊字符组成，不含空格或冒号
+rule-ends = 以字母或数字开头和结尾
+rule-upper-case = 含有大写字母
+rule-lower-case = 含有小写字母
+rule-digit = 含有数字
+rule-special = 含有特殊字符，例如 - _ . ! 或 #
+rule-names = 不含您的用户名、姓名或电子邮件地址
+rule-common = 不是常见密码
+rule-used-before = 不是您最近的 12 个密码之一，也不是临时密码
+
+## Account
+
+account-title = 您的帐户
+account-sign-out = 退出登录
+account-profile = 个人资料
+account-password = 密码
+account-sessions = 会话
+account-applications = 已关联的应用
+account-language = 语言
+account-save = 保存
+account-saved = 更改已保存。
+
+## Fields of the profile
+
+field-username = 用户名
+field-first-name = 名字
+field-last-name = 姓氏
+field-display-name = 显示名称
+field-display-name-hint = 将代替您的姓名显示。留空则使用您的姓名。
+field-title = 职务
+field-phone-number = 电话号码
+field-email = 电子邮件地址
+field-username-hint = 您用它登录。
+field-optional = 选填
+
+## What is wrong with a field
+
+problem-fix = 尚未保存任何内容。请检查下面标出的内容。
+problem-empty = 此项不能为空。
+problem-too-long = 内容过长。
+problem-control-character = 其中包含此处不能使用的字符。
+problem-invisible = 只有不可见的字符。请填写看得见的名称。
+problem-username = 只能使用字母、数字和 . - _ + @，不能有空格。
+problem-username-taken = 此用户名已被他人使用。请另选一个。
+problem-email = 这不是有效的电子邮件地址。
+problem-changed-meanwhile = 此项刚才已在别处改为“{ $current }”。再次保存即可用您填写的内容替换它。
+problem-changed-meanwhile-empty = 此项刚才已在别处被清空。再次保存即可用您填写的内容替换它。
+problem-other = 此内容不能使用。
+
+## The e-mail address in the profile
+
+email-verified = 此地址已验证。
+email-unverified = 此地址尚未验证。
+email-verify = 发送验证链接
+email-link-sent = 我们已将链接发送至 { $address }。请在 24 小时内打开。如果没有收到，请查看垃圾邮件文件夹。
+email-link-too-many =
+    { $minutes ->
+       *[other] 您刚才已请求过链接。如果没有收到，可在 { $minutes } 分钟后再次请求。
+    }
+email-hold = 您更改了电子邮件地址。为防是他人所为，在 { $until } 之前，含有密码的邮件仍会发送到您之前的地址 { $address }。
+
+## Password in the account
+
+password-current = 当前密码
+password-change = 更改密码
+password-wrong = 这不是您当前的密码。
+password-ends-others = 更改密码后，您在其他所有地方都会退出登录。
+password-changed = 密码已更改。您在其他所有地方均已退出登录。
+
+## Sessions
+
+sessions-intro = 以下是您已登录的地方。如果有您不认识的会话，请将其结束并更改密码。
+sessions-end-others = 在其他所有地方退出登录
+sessions-end-all = 在所有地方退出登录（包括此处）
+sessions-end-one = 结束会话：{ $what }
+sessions-browsers = 浏览器
+sessions-of-applications = 应用
+sessions-no-applications = 没有应用通过您的会话获得访问权限。
+sessions-this-one = 当前浏览器
+sessions-begun = 始于 { $when }
+sessions-last-used = 最近使用于 { $when }
+sessions-from = 来自 { $address }
+sessions-unknown-browser = 未知浏览器
+sessions-direct = 使用用户名和密码登录
+sessions-ended = 会话已结束。
+sessions-others-ended = 您在其他所有地方均已退出登录。
+sessions-gone = 此会话已不存在。未做任何更改。
+sessions-more = 仅显示最新的 { $count } 个。
+
+## Connected applications
+
+applications-intro = 这些应用可以获知您的以下信息。如果您撤回授权，它们将退出登录，并需要再次征得您的同意。
+applications-none = 您尚未关联任何应用。
+applications-since = 关联于 { $when }
+applications-withdraw = 取消关联 { $name }
+applications-withdrawn = 已取消关联该应用。
+applications-gone = 此应用已不再关联。未做任何更改。
+
+## Language in the account
+
+language-intro = 这些页面和发给您的邮件所用的语言。
+language-of-browser = 我的浏览器的语言
+
+## Consent
+
+consent-title = 要关联 { $name } 吗？
+consent-intro = { $name } 想知道您是谁。您当前以 { $username } 的身份登录。
+consent-gets = 该应用将获得：
+consent-allow = 允许
+consent-deny = 不允许
+consent-later = 您随时可以在帐户的“已关联的应用”中撤回。
+scope-openid = 您帐户的编号，用于识别您
+scope-profile = 您的姓名、用户名和语言
+scope-email = 您的电子邮件地址
+scope-phone = 您的电话号码
+scope-groups = 您所属的群组
+scope-partner = 您所属的组织
+scope-offline-access = 在您未登录时也能访问上述信息
+scope-read = 查看您在此处可以查看的数据
+scope-write = 更改您在此处可以更改的数据
+
+## Forgotten password and username
+
+forgot-password-title = 忘记密码？
+forgot-password-intro = 我们会通过邮件向您发送临时密码。在您使用它之前，当前密码仍然有效。
+forgot-password-who = 用户名或电子邮件地址
+forgot-password-submit = 发送临时密码
+forgot-username-title = 忘记用户名？
+forgot-username-intro = 我们会将与您的电子邮件地址对应的用户名发送到该地址。
+forgot-username-submit = 发送我的用户名
+forgot-sent-title = 请查收邮件
+forgot-password-sent = 如果存在使用此名称或地址的有效帐户，临时密码将发送到该帐户的地址。请用它登录并设置新密码。
+forgot-username-sent = 如果存在使用此地址的有效帐户，其用户名将发送到该地址。
+forgot-not-arrived = 几分钟后仍未收到？请查看垃圾邮件文件夹，检查您填写的内容，或询问您的管理员。此类邮件每 10 分钟最多发送一封。
+forgot-too-many =
+    { $minutes ->
+       *[other] 来自您所在网络的请求过多。请在 { $minutes } 分钟后重试。
+    }
+
+## Verify the e-mail address
+
+verify-email-title = 验证您的电子邮件地址
+verify-email-question = { $address } 是您的电子邮件地址吗？
+verify-email-explanation = 仅当链接是您本人请求的时，才按下按钮。
+verify-email-submit = 是，验证
+verify-email-done-title = 您的电子邮件地址已验证
+verify-email-done = { $address } 已验证。您可以关闭此窗口。
+
+## Errors
+
+error-title = 出错了
+error-unknown-client-title = 未知应用
+error-unknown-client = 将您带到这里的应用未注册。请返回该应用并告知其开发者。未作任何更改。
+error-bad-redirect-uri-title = 应用的地址未注册
+error-bad-redirect-uri = 该应用要求我们将您带往一个未为其注册的地址，因此我们没有照做。请返回该应用并告知其开发者。未作任何更改。
+error-bad-request-title = 无法理解此请求
+error-bad-request = 带您来此的链接或表单不完整或有误。请返回重试。如果您来自某个应用，请告知其开发者。未作任何更改。
+error-stale-form-title = 此表单已失效
+error-stale-form = 页面打开时间过长，或者您之后在另一个窗口中登录或退出过。请重新打开页面并再做一次。未作任何更改。
+error-foreign-origin-title = 此表单来自其他网站
+error-foreign-origin = 为了您的安全，我们只接受来自本站页面的表单。请重新打开页面并在那里填写。未作任何更改。
+error-cookies-off-title = Cookie 已关闭
+error-cookies-off = 您的浏览器没有发送我们的 Cookie，没有它就无法保持登录。请允许本站使用 Cookie，然后重新打开页面。未作任何更改。
+error-expired-request-title = 此次登录已过期
+error-expired-request = 登录用时超过一小时，或者链接被更改。请返回应用重新登录。未作任何更改。
+error-expired-link-title = 此链接已失效
+error-expired-link = 链接已过期或已被使用。请重新申请。未作任何更改。
+error-signed-out-title = 您已退出登录
+error-signed-out = 您的会话已结束。请重新登录并再做一次。未作任何更改。
+error-not-allowed-title = 您无权执行此操作
+error-not-allowed = 您的帐户没有此权限。请联系管理员。未作任何更改。
+error-not-found-title = 找不到页面
+error-not-found = 此地址没有页面。请检查地址，或前往您的帐户。
+error-method-not-allowed-title = 不能这样打开此页面
+error-method-not-allowed = 请通过其地址打开，或通过通向它的表单打开。未作任何更改。
+error-too-many-title = 请求过多
+error-too-many = 来自您网络的请求过多。请等待一分钟后重试。
+error-unavailable-title = 服务器繁忙
+error-unavailable = 服务器暂时无法响应。请稍候重试。未作任何更改。
+error-internal-title = 出错了
+error-internal = 这是我们的错误，不是您的。请重试；如果再次发生，请将下面的请求编号告知管理员。

@@ -1,0 +1,96 @@
+//! Forms: the token that ties them to a browser, and where they lead.
+
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+
+use crate::view::View;
+use tenantry_domain::browser_sessions::BrowserSession;
+use tenantry_http::browser::{Browser, BrowserCookie};
+use tenantry_http::page_error::{PageError, PageErrorKind};
+use tenantry_http::pages::{PageForm, check_form_token, form_token, local_path};
+use tenantry_http::state::AppState;
+
+/// The token of a form for nobody in particular, and the cookie that ties it to the browser, if that has none yet.
+pub fn visitor_token(app: &AppState, browser: &Browser) -> (String, Option<HeaderValue>) {
+    match &browser.visitor_cookie {
+        Some(cookie) => (form_token(app, cookie), None),
+        None => {
+            let cookie = app.random.token::<16>();
+            (form_token(app, &cookie), BrowserCookie::Visitor.set(app, &cookie, None))
+        }
+    }
+}
+
+/// Checks the token of a form for nobody in particular.
+///
+/// # Errors
+/// The browser sends no cookies; the form is out of date.
+pub fn check_visitor(app: &AppState, browser: &Browser, form: &mut PageForm) -> Result<(), PageError> {
+    let cookie = browser.visitor_cookie.as_deref().ok_or(PageErrorKind::CookiesOff)?;
+    check_form_token(app, cookie, &form.take("token"))
+}
+
+/// The token of a form of a session.
+pub fn session_token(app: &AppState, browser: &Browser) -> String {
+    form_token(app, browser.session_cookie.as_deref().unwrap_or_default())
+}
+
+/// Checks the token of a form of a session, and returns the session.
+///
+/// # Errors
+/// The session has ended; the form is out of date, or of another session.
+pub fn check_session<'b>(
+    app: &AppState,
+    browser: &'b Browser,
+    form: &mut PageForm,
+) -> Result<&'b BrowserSession, PageError> {
+    let (Some(session), Some(cookie)) = (&browser.session, &browser.session_cookie) else {
+        return Err(PageErrorKind::SignedOut.into());
+    };
+    check_form_token(app, cookie, &form.take("token"))?;
+    Ok(session)
+}
+
+/// The query of this page that other pages of the same sign-in have as well.
+pub fn carried_query(view: &View) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for name in ["request", "next", "language"] {
+        if let Some(value) = view.parameter(name) {
+            query.append_pair(name, &value);
+        }
+    }
+    let query = query.finish();
+    if query.is_empty() { query } else { format!("?{query}") }
+}
+
+/// Where a person goes on after a sign-in: back to the application, to the page that was asked for, or to the account.
+pub fn next_path(view: &View) -> String {
+    if let Some(request) = view.parameter("request") {
+        return continue_path(&request);
+    }
+    view.parameter("next").as_deref().and_then(local_path).unwrap_or("/account").to_owned()
+}
+
+/// Where somebody goes first who cannot see this page yet: signs in, or sets a password, and then comes back. A form that was
+/// sent is filled in again: it comes back to its page.
+pub fn sign_in_first(session: Option<&BrowserSession>, view: &View) -> String {
+    let first = if session.is_some() { "/set-password" } else { "/sign-in" };
+    let path = view.here.split_once('?').map_or(view.here.as_str(), |(path, _)| path);
+    // The form that sends a link is on the first page.
+    let path = if path == "/account/verify-email" { "/account" } else { path };
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", path).finish();
+    format!("{first}?{query}")
+}
+
+/// How long to wait, in minutes.
+pub fn minutes(wait: Duration) -> u64 {
+    wait.as_secs().div_ceil(60).max(1)
+}
+
+/// Where the request of an application goes on.
+fn continue_path(sealed: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("request", sealed);
+    format!("/oauth/authorize/continue?{}", query.finish())
+}

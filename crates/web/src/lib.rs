@@ -1,0 +1,76 @@
+//! Pages for people: sign-in and account. Every page works without scripts.
+//!
+//! A page is a handler, a template under `templates/`, and texts under `i18n/`.
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+
+use tenantry_http::page_error::{PageError, PageErrorKind};
+use tenantry_http::pages::see_other;
+use tenantry_http::problem::Problem;
+use tenantry_http::state::AppState;
+
+#[macro_use]
+mod texts;
+mod account;
+mod application;
+mod assets;
+mod branding;
+mod choose_account;
+mod consent;
+mod devices;
+mod error_pages;
+mod forgot;
+mod forms;
+mod languages;
+mod password_rules;
+mod person;
+mod scope_texts;
+mod set_password;
+mod sign_in;
+mod sign_out;
+mod verify_email;
+mod view;
+
+pub use error_pages::{not_found, with_error_pages};
+
+/// The routes of all pages.
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route("/", get(root))
+        .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-out", get(sign_out::show).post(sign_out::submit))
+        .route("/signed-out", get(sign_out::signed_out))
+        .route("/choose-account", get(choose_account::show).post(choose_account::submit))
+        .route("/set-password", get(set_password::show).post(set_password::submit))
+        .route("/forgot-password", get(forgot::show_password).post(forgot::submit_password))
+        .route("/forgot-username", get(forgot::show_username).post(forgot::submit_username))
+        .route("/verify-email", get(verify_email::show).post(verify_email::submit))
+        .merge(account_router())
+        .route("/consent", get(consent::show).post(consent::submit))
+        .route("/language", get(languages::choose))
+        .route("/static/{name}", get(assets::serve))
+        .route("/branding/{pid}/{file}", get(branding::serve))
+        .method_not_allowed_fallback(async || PageError::new(PageErrorKind::MethodNotAllowed))
+}
+
+/// The parts of the account.
+fn account_router() -> Router<AppState> {
+    Router::new()
+        .route("/account", get(account::profile::show).post(account::profile::submit))
+        .route("/account/verify-email", post(account::profile::send_link))
+        .route("/account/password", get(account::password::show).post(account::password::submit))
+        .route("/account/sessions", get(account::sessions::show).post(account::sessions::submit))
+        .route("/account/applications", get(account::applications::show).post(account::applications::submit))
+        .route("/account/language", get(account::language::show).post(account::language::submit))
+}
+
+/// Leads a browser to the account. Clients of the API get what they got before there were pages.
+async fn root(headers: HeaderMap) -> Result<Response, PageError> {
+    if error_pages::wants_html(&headers) {
+        return see_other("/account", None);
+    }
+    Ok(Problem::unknown_path().into_response())
+}

@@ -1,0 +1,124 @@
+//! The page to sign in.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+
+use crate::application::{find_request, leading_back};
+use crate::assets;
+use crate::forms::{carried_query, check_visitor, next_path, visitor_token};
+use crate::view::{View, render};
+use tenantry_core::error::{Error, GrantError};
+use tenantry_core::languages::Language;
+use tenantry_domain::logins::{self, SigningIn};
+use tenantry_domain::tokens::Origin;
+use tenantry_http::browser::{Browser, session_cookie};
+use tenantry_http::page_error::PageError;
+use tenantry_http::pages::{PageForm, see_other};
+use tenantry_http::state::AppState;
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage<'a> {
+    view: View,
+    token: String,
+    username: &'a str,
+    is_kept: bool,
+    problem: Option<String>,
+}
+
+/// Shows the page; whoever is signed in already goes on, unless an application asks for a new sign-in.
+pub async fn show(
+    State(app): State<AppState>,
+    mut view: View,
+    browser: Browser,
+) -> Result<Response, PageError> {
+    if let Some(session) = &browser.session
+        && view.parameter("request").is_none()
+    {
+        let path = if session.is_restricted {
+            format!("/set-password{}", carried_query(&view))
+        } else {
+            next_path(&view)
+        };
+        return see_other(&path, None);
+    }
+    let request = find_request(&app, &mut view).await?;
+    let hint = request.as_ref().and_then(|request| request.login_hint.clone()).unwrap_or_default();
+    let page = page(&app, view, &browser, &hint, false, None)?;
+    Ok(leading_back(page, request.as_ref()).into_response())
+}
+
+fn page(
+    app: &AppState,
+    view: View,
+    browser: &Browser,
+    username: &str,
+    is_kept: bool,
+    problem: Option<String>,
+) -> Result<tenantry_http::pages::Page, PageError> {
+    let (token, cookie) = visitor_token(app, browser);
+    Ok(render(&SignInPage { view, token, username, is_kept, problem })?.with_cookie(cookie))
+}
+
+/// Signs in.
+pub async fn submit(
+    State(app): State<AppState>,
+    mut view: View,
+    browser: Browser,
+    headers: HeaderMap,
+    mut form: PageForm,
+) -> Result<Response, PageError> {
+    let request = find_request(&app, &mut view).await?;
+    check_visitor(&app, &browser, &mut form)?;
+    let (username, password) = (form.take("username"), form.take("password"));
+    let is_kept = form.is_checked("keep");
+    if username.trim().is_empty() || password.is_empty() {
+        let problem = text!(view.language, "sign-in-failed").to_owned();
+        let page = page(&app, view, &browser, &username, is_kept, Some(problem))?;
+        return Ok(leading_back(page, request.as_ref()).status(StatusCode::BAD_REQUEST).into_response());
+    }
+    let user_agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let signing = SigningIn {
+        username: &username,
+        password,
+        origin: Origin { address: browser.address, user_agent },
+        is_kept,
+        previous: browser.session_cookie.clone(),
+    };
+    let signed_in = match logins::sign_in(&app, signing).await {
+        Ok(signed_in) => signed_in,
+        Err(Error::Grant(GrantError::InvalidGrant, _)) => {
+            let problem = text!(view.language, "sign-in-failed").to_owned();
+            let page = page(&app, view, &browser, &username, is_kept, Some(problem))?;
+            return Ok(leading_back(page, request.as_ref()).status(StatusCode::BAD_REQUEST).into_response());
+        }
+        Err(Error::TooMany(wait)) => return too_many(&app, view, &browser, (&username, is_kept), wait),
+        Err(other) => return Err(other.into()),
+    };
+    let path = if signed_in.is_restricted {
+        format!("/set-password{}", carried_query(&view))
+    } else {
+        next_path(&view)
+    };
+    see_other(&path, session_cookie(&app, &signed_in.cookie, is_kept))
+}
+
+fn too_many(
+    app: &AppState,
+    view: View,
+    browser: &Browser,
+    (username, is_kept): (&str, bool),
+    wait: Duration,
+) -> Result<Response, PageError> {
+    let minutes = wait.as_secs().div_ceil(60).max(1);
+    let problem = text!(view.language, "sign-in-too-many", minutes = minutes);
+    let page = page(app, view, browser, username, is_kept, Some(problem))?;
+    let mut response = page.status(StatusCode::TOO_MANY_REQUESTS).into_response();
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    Ok(response)
+}
