@@ -50,6 +50,9 @@ pub struct BenchArgs {
     /// Measure only signing in: pages, authorization codes, tokens, and what clients ask for
     #[arg(long, conflicts_with_all = ["only_overload", "only_refusals"])]
     pub only_sign_in: bool,
+    /// Copy the users to this empty PostgreSQL database, and sign in there
+    #[arg(long, value_name = "URL", requires = "only_sign_in")]
+    pub database_url: Option<String>,
     /// Keep the database
     #[arg(long)]
     pub keep: bool,

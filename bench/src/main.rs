@@ -163,8 +163,19 @@ fn measure(
         binary_bytes: std::fs::metadata(binary).map_or(0, |file| file.len()),
         ..BenchReport::default()
     };
-    let bench =
-        Bench { binary, data: &data, seeded: &seeded, time, connections: args.connections, cores, stop };
+    if let Some(url) = &args.database_url {
+        server::copy(binary, &data, url)?;
+    }
+    let bench = Bench {
+        binary,
+        data: &data,
+        database_url: args.database_url.as_deref(),
+        seeded: &seeded,
+        time,
+        connections: args.connections,
+        cores,
+        stop,
+    };
     let only = match (args.only_overload, args.only_refusals, args.only_sign_in) {
         (true, ..) => Some(measure::Only::Overload),
         (_, true, _) => Some(measure::Only::Refusals),

@@ -54,6 +54,8 @@ pub(crate) enum Only {
 pub(crate) struct Bench<'a> {
     pub(crate) binary: &'a Path,
     pub(crate) data: &'a Path,
+    /// The database on which people sign in, if it is not that of `data`.
+    pub(crate) database_url: Option<&'a str>,
     pub(crate) seeded: &'a Seeded,
     pub(crate) time: Duration,
     pub(crate) connections: usize,

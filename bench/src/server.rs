@@ -42,6 +42,28 @@ pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, CommandError> {
     path.canonicalize().ok().filter(|path| path.is_file()).ok_or_else(|| missing(&path))
 }
 
+/// Copies the database in `dir` to an empty one.
+pub(crate) fn copy(binary: &Path, dir: &Path, url: &str) -> Result<(), CommandError> {
+    let failed = |detail: String| CommandError::new("server", format!("cannot copy the users: {detail}"));
+    let from = format!("sqlite:{}", dir.join("tenantry.db").display());
+    let mut command = Command::new(binary);
+    command.args(["copy", "--from", &from, "--to", url, "--data-dir"]).arg(dir).current_dir(dir);
+    without_settings(&mut command);
+    let done = command.output().map_err(|e| failed(e.to_string()))?;
+    match done.status.success() {
+        true => Ok(()),
+        false => Err(failed(String::from_utf8_lossy(&done.stderr).trim().to_owned())),
+    }
+}
+
+/// Runs it without the settings of the environment.
+fn without_settings(command: &mut Command) {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.to_string_lossy().starts_with("TENANTRY_")) {
+        command.env_remove(name);
+    }
+}
+
 /// A process's resident memory in MiB: private, and mapped file pages, which the system can reclaim at any time.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Memory {
@@ -103,11 +125,7 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log);
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TENANTRY_"))
-        {
-            command.env_remove(name);
-        }
+        without_settings(&mut command);
         // A process inherits the core of the thread that starts it.
         pin(cores.map(|cores| cores.server));
         let begun = Instant::now();

@@ -20,8 +20,6 @@ use crate::server::{Bare, Server};
 use tenantry::cli::command_error::CommandError;
 use tenantry::cli::print::ProgressLine;
 
-/// All requests come from one address, and all logins are of one user.
-const SETTINGS: [&str; 2] = ["--page-requests-per-address", "0"];
 /// Slices of a row and of its baseline.
 const TURNS: u32 = 8;
 /// Concurrent logins.
@@ -35,7 +33,9 @@ const KEY: Duration = Duration::from_secs(30);
 
 /// Measures all of it.
 pub(crate) fn rows(bench: &Bench<'_>, progress: &mut ProgressLine) -> Result<Vec<ReportRow>, CommandError> {
-    let server = Server::start_with(bench.binary, bench.data, &SETTINGS, bench.cores, bench.stop)?;
+    let settings = bench.database_url.map(|url| ["--database-url", url]);
+    let settings = settings.as_ref().map_or(&[][..], |words| words);
+    let server = Server::start_with(bench.binary, bench.data, settings, bench.cores, bench.stop)?;
     let token = server.token(&rows::login(), bench.stop)?;
     let mut measuring = SignIn { bench, server: &server, bare: Bare::start(bench.cores)?, token };
     let cookie = measuring.session()?;
