@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 use crate::{log, openapi};
 use tenantry_api::{
     branding, clients, deleted_users, effective_permissions, evaluations, events, forgot_password,
-    group_lists, groups, memberships, operator_clients, partners, permissions, self_service, sessions,
-    user_bulk, user_export, user_import, user_lists, users,
+    group_lists, groups, memberships, operator_clients, operator_events, partners, permissions, self_service,
+    sessions, user_bulk, user_export, user_import, user_lists, users,
 };
 use tenantry_http::cors::{WithCors, client_origins, with_cors};
 use tenantry_http::guard::Guard;
@@ -102,6 +102,7 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(operator_clients::patch_any_client, operator_clients::delete_any_client))
         .routes(routes!(operator_clients::add_any_client_secret))
         .routes(routes!(operator_clients::remove_any_client_secret))
+        .routes(routes!(operator_events::list_any_events))
         .merge(tenantry_oauth::api())
 }
 

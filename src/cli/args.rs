@@ -1,6 +1,7 @@
 //! The command line. Only this module and `setting_flags` use clap; settings come from the list in `config`.
 
 mod client;
+mod event;
 
 mod values;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub use crate::cli::args::client::*;
+pub use crate::cli::args::event::*;
 use crate::cli::setting_flags::{ABOUT_SETTINGS, add_settings};
 use crate::config::{self, Secret, Setting};
 use tenantry_core::model::{PartnerId, Status};
@@ -76,6 +78,9 @@ pub enum Command {
     /// Manage the keys that sign ID tokens
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Show the audit log
+    #[command(subcommand)]
+    Event(EventCommand),
     /// Check the delivery of mail
     #[command(subcommand)]
     Mail(MailCommand),

@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use crate::account::links;
 use crate::browser::Browser;
 use crate::harness::{ADMIN_PASSWORD, T, new_user};
 use crate::relying_party::{ALL_SCOPES, RelyingParty};
@@ -94,6 +95,24 @@ async fn pages_of_a_user_can_be_used_by_everybody() {
         browser.goto(&at(path)).await;
         found.look(&browser, page).await;
     }
+    // An address that was changed, and that is verified by the link in a mail.
+    browser.goto(&at("/account")).await;
+    browser.fill("email", "new@example.net").await;
+    browser.submit().await;
+    found.look(&browser, "account-email-changed").await;
+    browser.fill("email", "no address").await;
+    browser.evaluate("document.forms[0].noValidate = true").await;
+    browser.submit().await;
+    found.look(&browser, "account-refused").await;
+    browser.goto(&at("/account")).await;
+    browser.press("form[action$='/account/verify-email'] button").await;
+    found.look(&browser, "account-link-sent").await;
+    let link = links(&t, "new@example.net").await.pop().unwrap();
+    browser.goto(&at(&format!("/verify-email?link={link}"))).await;
+    found.look(&browser, "verify-email").await;
+    browser.submit().await;
+    found.look(&browser, "verified-email").await;
+    browser.goto(&at("/sign-out")).await;
     browser.submit().await;
     browser.arrives(|url| url.ends_with("/signed-out")).await;
     found.nothing();

@@ -145,6 +145,7 @@ const TABLE: &[(&str, [u16; 17])] = &[
     ("delete_any_client",           [401, 401, 401, 401, 401, 401, 401, 401, 401, 204, 401, 401, 401, 401, 401, 401, 401]),
     ("add_any_client_secret",       [401, 401, 401, 401, 401, 401, 401, 401, 401, 201, 401, 401, 401, 401, 401, 401, 401]),
     ("remove_any_client_secret",    [401, 401, 401, 401, 401, 401, 401, 401, 401, 204, 401, 401, 401, 401, 401, 401, 401]),
+    ("list_any_events",             [401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 401, 401, 401, 401, 401, 401, 401]),
     ("issue_token",                 [200, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401]),
     ("revoke_token",                [200, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401]),
     ("introspect_token",            [400, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401]),
@@ -411,7 +412,7 @@ impl<'t> Stage<'t> {
             "list_user_permissions" => (user().await, Body::None),
             "evaluate_access" => (0, Body::Json(question(user().await))),
             "evaluate_accesses" => (0, Body::Json(json!({ "evaluations": [question(user().await)] }))),
-            "list_clients" | "list_any_clients" => (0, Body::None),
+            "list_clients" | "list_any_clients" | "list_any_events" => (0, Body::None),
             "create_client" | "create_any_client" => {
                 (0, Body::Json(json!({ "name": "Shop", "redirectUris": ["https://shop.example/cb"] })))
             }

@@ -186,7 +186,7 @@ async fn pages_show_it_and_files_are_named_by_their_content() {
         nobody.get(&path.replace("/branding/1/", "/branding/2/")).await.expect(404);
         nobody.get(&path.replace("/branding/1/", "/branding/01/")).await.expect(404);
     }
-    for file in ["1/logo.0.png", "1/logo.png", "1/colours.css", "x/a", "1/a"] {
+    for file in ["1/logo.0.png", "1/logo.png", "1/colors.css", "x/a", "1/a"] {
         nobody.get(&format!("/branding/{file}")).await.expect(404);
     }
     admin.put(PATH, &json!({ "name": "Example", "color": "#0b57d0" })).await.expect(200);
@@ -265,7 +265,7 @@ async fn the_page_of_a_request_for_a_partner_shows_its_branding() {
         product.get(path, "").await.expect(200).text
     };
     let page = sign_in("1").await;
-    assert!(page.contains("Example Ltd") && page.contains("/branding/1/colours."), "{page}");
+    assert!(page.contains("Example Ltd") && page.contains("/branding/1/colors."), "{page}");
     for other in ["2", "999999"] {
         let page = sign_in(other).await;
         assert!(!page.contains("Example Ltd") && !page.contains("/branding/"), "{other}: {page}");

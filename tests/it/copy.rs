@@ -232,7 +232,7 @@ async fn populate(t: &T) -> Hands {
     operator.patch(&format!("/operator/v1/partners/{pid}"), &json!({ "suspended": true })).await.expect(200);
     let client = t.client(1, true).await;
     t.technical_account(&client).await;
-    clients::populate(t, mia, &client.0).await;
+    clients::populate(t, &member, &client.0).await;
     // By an address that is nobody's, for the limit per address.
     assert_eq!(t.try_login("nobody-here", "wrong").await.status, 400);
     assert_eq!(t.try_login("mia", "wrong").await.status, 400);

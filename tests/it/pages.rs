@@ -24,6 +24,7 @@ const TABLE: &[(&str, [&str; 4])] = &[
     ("/account/language", ["303 /sign-in?next=%2Faccount%2Flanguage", "200", "303 /set-password?next=%2Faccount%2Flanguage", "303 /sign-in?next=%2Faccount%2Flanguage"]),
     ("/account/password", ["303 /sign-in?next=%2Faccount%2Fpassword", "200", "303 /set-password?next=%2Faccount%2Fpassword", "303 /sign-in?next=%2Faccount%2Fpassword"]),
     ("/account/sessions", ["303 /sign-in?next=%2Faccount%2Fsessions", "200", "303 /set-password?next=%2Faccount%2Fsessions", "303 /sign-in?next=%2Faccount%2Fsessions"]),
+    ("/account/status", ["405", "405", "405", "405"]),
     ("/account/verify-email", ["405", "405", "405", "405"]),
     ("/consent",         ["400", "400", "400", "400"]),
     ("/forgot-password", ["200", "200", "200", "200"]),

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use reqwest::{Method, header};
 
 use crate::harness::{T, TestResponse, password_of};
+use crate::page_visitor::check_html;
 
 /// A browser of a person.
 pub struct Tab<'t> {
@@ -46,6 +47,9 @@ impl Tab<'_> {
             request = request.header("sec-fetch-site", "same-origin");
         }
         let answer = TestResponse::of(request.send().await.unwrap()).await;
+        if answer.header("content-type").starts_with("text/html") {
+            check_html(&answer.text);
+        }
         for cookie in answer.headers.get_all(header::SET_COOKIE) {
             let (pair, rest) = cookie.to_str().unwrap().split_once(';').unwrap();
             let (name, value) = pair.split_once('=').unwrap();

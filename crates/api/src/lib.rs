@@ -27,6 +27,8 @@ pub mod groups;
 pub mod memberships;
 /// OAuth clients, for operators.
 pub mod operator_clients;
+/// Events for operators.
+pub mod operator_events;
 /// Partners, for operators.
 pub mod partners;
 /// Which permissions there are, and which of them groups have.

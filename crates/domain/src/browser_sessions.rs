@@ -12,7 +12,7 @@ use crate::services::Services;
 use crate::tokens::{self, Origin};
 use crate::unit;
 use tenantry_core::clock::{DAY, HOUR, Millis};
-use tenantry_core::error::{Error, Missing, Result};
+use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_core::random::Random;
 use tenantry_core::values;
@@ -20,8 +20,6 @@ use tenantry_store::access::{Admin, BrowserFacts, Caller, Member, Within, system
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::browser_sessions as stored;
 use tenantry_store::tables::browser_sessions::NewBrowserSession;
-
-pub use tenantry_store::tables::browser_sessions::ListedBrowserSession;
 
 /// A session that is not used for this long ends.
 pub const IDLE: Millis = 12 * HOUR;
@@ -32,11 +30,8 @@ pub const LONGEST: Millis = 7 * DAY;
 /// The life of a session of somebody who asked to be kept signed in.
 pub const KEPT: Millis = 30 * DAY;
 
-/// How long an ended session is kept: another process may have seen it in use.
+/// How long an expired session is stored: another process may have seen it in use.
 const STORED: Millis = DAY;
-
-/// Maximum number of sessions that a user is shown.
-const LISTED: i64 = 100;
 
 /// The authentication context class of a password.
 pub const ACR_PASSWORD: i64 = 1;
@@ -92,7 +87,7 @@ pub struct BrowserSession {
 }
 
 impl BrowserSession {
-    /// Whoever uses it, for transactions of its requests.
+    /// The caller, for transactions of its requests.
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
@@ -116,7 +111,7 @@ impl BrowserSession {
     /// Its user as a partner admin.
     ///
     /// # Errors
-    /// It is none.
+    /// The user is not an admin.
     pub fn admin(&self) -> Result<Admin> {
         Admin::of(&self.caller)
     }
@@ -196,7 +191,8 @@ fn ends(tx: &Tx<'_>, is_kept: bool) -> (Millis, Millis) {
     if is_kept { (now + KEPT, now + KEPT) } else { (now + IDLE, now + LONGEST) }
 }
 
-/// Opens a session. The browser's session of the same user goes on with another cookie, one of another user ends.
+/// Opens a session. If the browser has a session of the same user, that continues with a new cookie; one of another user
+/// ends.
 pub(super) fn open(tx: &mut Tx<'_>, opening: &Opening<'_>) -> Result<Opened> {
     let (cookie, pid) = (make_cookie(tx.random(), tx.pid()), tx.pid());
     let cookie_hash = tokens::hash(&cookie);
@@ -261,7 +257,7 @@ pub async fn end(services: &Services, session: &BrowserSession) -> Result<()> {
     unit::write(&services.store, &system_within(session.pid), work).await
 }
 
-/// Ends the session with this cookie, whoever's it is and whether or not its user may use it.
+/// Ends the session with this cookie, also if its user may not use it.
 ///
 /// # Errors
 /// None of its own.
@@ -293,25 +289,13 @@ pub(super) fn lift_restriction(tx: &mut Tx<'_>, session_id: &str) -> Result<()> 
     stored::lift_restriction(tx, session_id, |is_kept| if is_kept { kept } else { not_kept })
 }
 
-/// The active browser sessions of the caller, newest first.
-///
-/// # Errors
-/// None of its own.
-pub fn list_own(tx: &mut Tx<'_, Member>) -> Result<Vec<ListedBrowserSession>> {
-    let user_id = tx.scope().user_id();
-    stored::list_of(tx, user_id, LISTED)
-}
-
-/// Ends one of the caller's browser sessions, possibly the current one.
-///
-/// # Errors
-/// Not found.
-pub fn end_own(tx: &mut Tx<'_, Member>, session_id: &str) -> Result<()> {
-    let user_id = tx.scope().user_id();
+/// Ends a browser session of this user. Returns whether the user had it.
+pub(super) fn end_of(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<bool> {
     if !stored::is_of(tx, user_id, session_id)? {
-        return Err(Error::NotFound(Missing::Session));
+        return Ok(false);
     }
-    sign_out(tx, user_id, session_id)
+    sign_out(tx, user_id, session_id)?;
+    Ok(true)
 }
 
 /// Removes sessions that ended more than a day ago, of all partners, at most `limit`. Returns their number.

@@ -1,4 +1,4 @@
-//! Making, changing and revoking OAuth clients. Admins manage those of their partner, the operator also product clients; the
+//! Creating, updating and revoking OAuth clients. Admins manage those of their partner, the operator also product clients; the
 //! two kinds share their rules.
 
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::clients::partner_of;
 use crate::events::{self, EventKind};
 use crate::services::Services;
-use crate::{signing_keys, unit};
+use crate::unit;
 use tenantry_core::clients::{
     Client, ClientAuthMethod, ClientGrant, ClientGrants, ClientKind, ClientSecret, MAX_SECRETS,
 };
@@ -44,7 +44,7 @@ pub struct ClientChange {
     pub id_token_alg: Option<SigningAlg>,
     /// How it authenticates; by default in either way that its kind allows.
     pub auth_method: Option<ClientAuthMethod>,
-    /// Whether users are asked to consent; by default they are, by a partner's client.
+    /// Whether users are asked to consent; by default only about a partner's client.
     pub needs_consent: Option<bool>,
     /// Whether it must use PKCE; by default it must.
     pub needs_pkce: Option<bool>,
@@ -77,15 +77,6 @@ impl ClientChange {
             partners: change.partners.map_or_else(|| before.partners.clone(), |list| list.map(sorted)),
             ..before.clone()
         }
-    }
-}
-
-/// Has the signing key made that a client needs, in the background: call it when a client was made or changed in this way.
-pub fn ensure_key(services: &Services, change: &ClientChange, before: Option<&Client>) {
-    let uris = change.redirect_uris.as_ref().or(before.map(|client| &client.redirect_uris));
-    if uris.is_some_and(|uris| !uris.is_empty()) {
-        let alg = change.id_token_alg.or(before.map(|client| client.id_token_alg)).unwrap_or_default();
-        signing_keys::ensure(services, alg);
     }
 }
 
@@ -370,7 +361,7 @@ pub fn update(tx: &mut Tx<'_, Admin>, client_id: &str, change: &ClientChange) ->
     apply(tx, client_id, change)
 }
 
-/// Changes a product client. The sessions of partners that it is no longer for end at once.
+/// Changes a product client. Sessions of partners that it no longer serves end at once.
 ///
 /// # Errors
 /// Not found; invalid settings.
@@ -458,7 +449,7 @@ pub async fn settle(services: &Services) -> Result<usize> {
     }
 }
 
-/// Makes another secret for a client of the partner, beside the one that it has.
+/// Adds a second secret to a client of the partner.
 ///
 /// # Errors
 /// Not found; `too-many-secrets`; `public-client`.

@@ -7,7 +7,7 @@ use tenantry_core::clock::Millis;
 use tenantry_core::error::Result;
 use tenantry_core::model::{Event, Group, GroupId, PartnerId, User, UserId};
 use tenantry_core::user_fields::{self, UserField};
-use tenantry_store::access::Admin;
+use tenantry_store::access::{Admin, Operator};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::lists::Total;
 use tenantry_store::tables::events::{
@@ -293,6 +293,20 @@ pub fn difference(before: Value, after: Value) -> Option<(Value, Value)> {
         Value::Object(all)
     };
     Some((only(before), only(after)))
+}
+
+/// A page of the events of the server, which belong to no partner, and how many there are in all; from one snapshot.
+///
+/// # Errors
+/// None of its own.
+pub fn list_server_page(
+    tx: &mut Tx<'_, Operator>,
+    query: &EventQuery,
+    from: EventPosition,
+    size: i64,
+) -> Result<(Total, Vec<Event>)> {
+    tx.enter_partner(PartnerId(0));
+    Ok((total(tx, query)?, select(tx, query, from, size)?))
 }
 
 /// A page of the partner's events, and how many there are in all; from one snapshot.

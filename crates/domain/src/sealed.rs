@@ -16,7 +16,7 @@ use tenantry_core::error::{Error, Result};
 /// The use that the key is derived for.
 const USE: &str = "tenantry requests";
 
-/// The length of the time of expiry, which stands before the value.
+/// The length of the expiry time, which precedes the value.
 const EXPIRY: usize = 8;
 
 /// The key that seals these values: a row of the database, so that every server has it.

@@ -35,7 +35,7 @@ const KNOWN: &[u8] = b"tenantry";
 /// The table of that value.
 const SERVER_KEYS: &str = "server_keys";
 
-/// Stands before what is sealed.
+/// The prefix of sealed values.
 const SEALED: &str = "sealed.";
 
 /// Stands before what is not, since there is no master key.
@@ -214,7 +214,7 @@ fn refusal(problem: MasterKeyProblem) -> Error {
     Error::Conflict(Conflict { code: "master-key", detail, field: None, users })
 }
 
-/// Seals what stands unsealed, if there is a master key now. A key that was `given` is recognized from now on, so that no
+/// Seals unsealed rows, if there is a master key now. A key that was `given` is recognized from now on, so that no
 /// other server can start with another one or none; one that was made when the data directory was is not before something
 /// is sealed with it. Of several servers that start with different keys, one succeeds.
 ///
@@ -253,8 +253,8 @@ fn adopt_in(tx: &mut Tx<'_>, sealer: &Sealer) -> Result<usize> {
     Ok(sealed)
 }
 
-/// Has the database forget a lost master key: it recognizes the one of this process from now on, or none. Whoever calls
-/// this removes what was sealed with the lost one.
+/// Replaces a lost master key: from now on the database recognizes the one of this process, or none. The caller removes
+/// what was sealed with the lost one.
 pub(super) fn replace(tx: &mut Tx<'_>, sealer: &Sealer) -> Result<()> {
     if sealer.has_key() {
         server_keys::set_master(tx, &sealer.check()?)

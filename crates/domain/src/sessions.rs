@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::browser_sessions;
 use crate::events::{self, EventKind};
 use crate::tokens::Origin;
 use crate::users;
@@ -14,7 +15,7 @@ use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::lists::Total;
 use tenantry_store::tables::authorization_codes::Authentication;
 use tenantry_store::tables::sessions;
-use tenantry_store::tables::sessions::{NewSession, SessionPosition};
+use tenantry_store::tables::sessions::{NewSession, SessionFilter, SessionPosition};
 
 /// The input of [`open`].
 pub(super) struct Opening<'a> {
@@ -107,6 +108,8 @@ const KEPT: Millis = DAY;
 /// A query for sessions of a user.
 #[derive(Debug, Clone)]
 pub struct SessionQuery {
+    /// Which.
+    pub filter: SessionFilter,
     /// Newest first.
     pub descending: bool,
     /// The start of the page.
@@ -134,11 +137,13 @@ pub fn list_own(tx: &mut Tx<'_, Member>, query: &SessionQuery) -> Result<(Total,
 }
 
 fn select(tx: &mut Tx<'_>, user_id: UserId, query: &SessionQuery) -> Result<(Total, Vec<Session>)> {
-    let total = Total { count: sessions::count_of(tx, user_id)?, is_exact: true };
-    Ok((total, sessions::list_of(tx, user_id, query.descending, &query.from, query.size)?))
+    let SessionQuery { filter, descending, from, size } = query;
+    let total = Total { count: sessions::count_of(tx, user_id, *filter)?, is_exact: true };
+    Ok((total, sessions::list_of(tx, user_id, *filter, *descending, from, *size)?))
 }
 
-/// Ends one session of a user of the partner.
+/// Ends one session of a user of the partner. With a session of a browser end those of applications that were opened in it,
+/// except those with the scope `offline_access`.
 ///
 /// # Errors
 /// Not found: the user, or the session among its own.
@@ -184,10 +189,13 @@ pub fn end_others_own(tx: &mut Tx<'_, Member>) -> Result<()> {
 }
 
 fn end_one(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<()> {
-    if !sessions::end_of(tx, user_id, session_id)? {
-        return Err(Error::NotFound(Missing::Session));
+    if sessions::end_of(tx, user_id, session_id)? {
+        return events::record_user(tx, EventKind::SessionEnded, user_id, None, None);
     }
-    events::record_user(tx, EventKind::SessionEnded, user_id, None, None)
+    if browser_sessions::end_of(tx, user_id, session_id)? {
+        return Ok(());
+    }
+    Err(Error::NotFound(Missing::Session))
 }
 
 fn end_every(tx: &mut Tx<'_>, user_id: UserId, but: Option<&str>) -> Result<()> {

@@ -80,7 +80,7 @@ pub fn language_cookie(app: &AppState, tag: &str) -> Option<HeaderValue> {
     BrowserCookie::Language.set(app, tag, Some(LANGUAGE_LIFE))
 }
 
-/// The cookie of a session. One that the person asked to be kept stays when the browser is closed.
+/// The cookie of a session. With "keep me signed in" it persists when the browser is closed.
 pub fn session_cookie(app: &AppState, value: &str, is_kept: bool) -> Option<HeaderValue> {
     BrowserCookie::Session.set(app, value, is_kept.then_some(browser_sessions::KEPT))
 }

@@ -45,6 +45,21 @@ pub enum CorsOrigins {
 /// without cookies. Introspection is not one: browsers have no secret.
 const OF_CLIENTS: [&str; 3] = ["/oauth/token", "/oauth/revoke", "/oauth/userinfo"];
 
+/// The paths that scripts of any origin may read, without cookies. Their responses say so themselves; here only preflight
+/// requests are answered, which browsers send first if a script sets a header.
+const OF_ANYBODY: [&str; 3] =
+    ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/oauth/jwks"];
+
+/// Whether it may be a preflight request for a path that anybody may read. RFC 8414 appends the path of the issuer.
+fn is_public_preflight(method: &Method, path: &str) -> bool {
+    let is_public = |public: &&str| {
+        path.strip_prefix(*public).is_some_and(|rest| {
+            rest.is_empty() || (rest.starts_with('/') && public.starts_with("/.well-known/"))
+        })
+    };
+    *method == Method::OPTIONS && OF_ANYBODY.iter().any(|public| is_public(&public))
+}
+
 /// Whether scripts of an origin may use the paths of clients.
 pub type ClientOrigins = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
@@ -85,8 +100,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let is_silent = self.only_for_clients
-            && !(request.headers().contains_key(ORIGIN) && OF_CLIENTS.contains(&request.uri().path()));
+        let path = request.uri().path();
+        let is_for_scripts = OF_CLIENTS.contains(&path) || is_public_preflight(request.method(), path);
+        let is_silent = self.only_for_clients && !(request.headers().contains_key(ORIGIN) && is_for_scripts);
         if is_silent {
             CorsFuture::Plain(self.plain.call(request))
         } else {
@@ -138,7 +154,7 @@ pub fn with_cors<S: Clone>(origins: &CorsOrigins, of_clients: ClientOrigins, inn
     } else {
         let with_cookies = Arc::clone(&listed);
         let allow = move |origin: HeaderValue, parts: &Parts| {
-            let is_listed = listed.contains(&origin);
+            let is_listed = listed.contains(&origin) || is_public_preflight(&parts.method, parts.uri.path());
             let of_clients = OF_CLIENTS.contains(&parts.uri.path()).then_some(of_clients);
             async move {
                 match (is_listed, of_clients, origin.to_str()) {
@@ -237,6 +253,28 @@ mod tests {
         assert_eq!(text(&response, "access-control-max-age"), "3600");
         let response = ask(&these, Method::OPTIONS, "/", "https://evil.example").await;
         assert_eq!(text(&response, "access-control-allow-origin"), "");
+    }
+
+    #[tokio::test]
+    async fn anybody_may_ask_before_reading_public_documents() {
+        let listed = CorsOrigins::These(vec![String::from("https://app.example")]);
+        for origins in [CorsOrigins::None, CorsOrigins::Any, listed] {
+            for path in [
+                "/.well-known/openid-configuration",
+                "/.well-known/oauth-authorization-server",
+                "/.well-known/oauth-authorization-server/iam",
+                "/oauth/jwks",
+            ] {
+                let response = ask(&origins, Method::OPTIONS, path, "https://any.example").await;
+                let allowed = text(&response, "access-control-allow-origin");
+                assert!(["*", "https://any.example"].contains(&allowed.as_str()), "{path} {allowed}");
+                assert_eq!(text(&response, "access-control-allow-credentials"), "");
+            }
+        }
+        for path in ["/oauth/jwks/x", "/oauth/jwksx", "/.well-known/openid-configurationx", "/oauth/token"] {
+            let response = ask(&CorsOrigins::None, Method::OPTIONS, path, "https://any.example").await;
+            assert_eq!(text(&response, "access-control-allow-origin"), "", "{path}");
+        }
     }
 
     #[tokio::test]

@@ -5,6 +5,8 @@
 mod body_memory;
 /// The browser that sent a request, and its cookies.
 pub mod browser;
+/// Forms that browsers post to clients.
+pub mod client_form;
 /// Bodies whose end is the end of the connection.
 mod close_delimited;
 /// Rewriting of alternative paths (B1).

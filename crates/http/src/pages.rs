@@ -190,7 +190,7 @@ impl FromRequest<AppState> for PageForm {
 }
 
 /// Refuses a form of another site. Browsers say where a request comes from in `Sec-Fetch-Site` (only to hosts that they
-/// trust) and in `Origin`; what has neither is no browser of this decade, and its form still needs a token.
+/// trust) and in `Origin`; a client that sends neither is not a current browser, and its form still needs a token.
 ///
 /// # Errors
 /// [`PageErrorKind::ForeignOrigin`].
@@ -219,10 +219,10 @@ const SLACK: Millis = tenantry_core::clock::MINUTE;
 /// The list of cursor codes that form tokens are of: no list of the API has this name.
 const TOKENS: &[u8] = b"the forms of pages";
 
-/// The length of the time in a token.
+/// The length of the time in a CSRF token.
 const TIME: usize = 8;
 
-/// The token of a form for whoever has `cookie`: another browser, or another session, cannot send the form.
+/// The CSRF token of a form for the browser that has `cookie`.
 pub fn form_token(app: &AppState, cookie: &str) -> String {
     let time = app.clock.read().latest.to_be_bytes();
     let code = app.cursor_key.code(TOKENS, &[&time, cookie.as_bytes()].concat());

@@ -121,6 +121,13 @@ pub enum EmailContent {
         /// When the link expires.
         expires_at: Millis,
     },
+    /// Keys that sign ID tokens were replaced at once: sent to the admins of partners whose clients get such tokens.
+    SigningKeysReset {
+        /// As typed.
+        username: String,
+        /// The names of the partner's clients, as typed.
+        applications: Vec<String>,
+    },
     /// A test of the settings, which is not stored (`tenantry mail test`).
     Test,
 }
@@ -157,6 +164,7 @@ impl EmailContent {
             | Self::AccountLocked { .. }
             | Self::ForgottenUsername { .. }
             | Self::VerifyEmail { .. }
+            | Self::SigningKeysReset { .. }
             | Self::Test => false,
         }
     }
@@ -170,6 +178,7 @@ impl EmailContent {
             Self::PasswordChanged { .. }
             | Self::EmailChanged { .. }
             | Self::AccountLocked { .. }
+            | Self::SigningKeysReset { .. }
             | Self::Test => None,
         }
     }

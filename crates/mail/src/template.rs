@@ -193,6 +193,16 @@ fn content<'a>(
             ];
             (fl!(texts, "verify-email-subject"), blocks)
         }
+        EmailContent::SigningKeysReset { username: name, applications } => {
+            let names: Vec<_> = applications.iter().map(|name| clean(name)).collect();
+            let applications = field(fl!(texts, "label-applications"), Cow::Owned(names.join(", ")));
+            let blocks = vec![
+                Paragraph(fl!(texts, "keys-reset")),
+                Fields(vec![sign_in(), username(name), applications, when()]),
+                Paragraph(fl!(texts, "keys-reset-next")),
+            ];
+            (fl!(texts, "keys-reset-subject"), blocks)
+        }
         EmailContent::Test => {
             let blocks = vec![Paragraph(fl!(texts, "test")), Fields(vec![sign_in(), when()])];
             (fl!(texts, "test-subject"), blocks)
@@ -261,6 +271,27 @@ mod tests {
         insta::assert_snapshot!("texts-zh-Hans", in_language(Language::ZhHans));
     }
 
+    /// Each element that has an end tag ends, in order; ampersands are those of references.
+    fn is_well_formed(html: &str) {
+        let mut open = Vec::new();
+        let body = html.strip_prefix("<!DOCTYPE html>\n").unwrap();
+        for part in body.split('<').skip(1) {
+            let (tag, text) = part.split_once('>').unwrap();
+            let name = tag.split(' ').next().unwrap();
+            match name.strip_prefix('/') {
+                Some(name) => assert_eq!(open.pop(), Some(name), "{html}"),
+                None if name != "meta" => open.push(name),
+                None => {}
+            }
+            assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+            assert!(
+                !text.contains('>') && text.split('&').skip(1).all(|rest| rest.starts_with('#')),
+                "{text}"
+            );
+        }
+        assert!(open.is_empty(), "{open:?}: {html}");
+    }
+
     #[test]
     fn every_language_has_every_mail() {
         let mut seen = BTreeSet::new();
@@ -278,6 +309,7 @@ mod tests {
                     assert!(!text.contains("No localization"), "{language:?}: {text}");
                     assert!(!text.contains(['{', '}', '\u{2068}', '\u{2069}']), "{language:?}: {text}");
                 }
+                is_well_formed(&mail.html);
                 let start = format!("<!DOCTYPE html>\n<html lang=\"{}\">\n", language.tag());
                 assert!(mail.html.starts_with(&start));
                 let lines: Vec<&str> = mail.text.lines().collect();

@@ -65,6 +65,13 @@ pub(super) fn one_of_each() -> Vec<Email> {
                 expires_at: WHEN + DAY,
             },
         ),
+        email(
+            "Ada Lovelace",
+            EmailContent::SigningKeysReset {
+                username: "ada".into(),
+                applications: vec![String::from("Shop"), String::from("Portal")],
+            },
+        ),
     ]
 }
 

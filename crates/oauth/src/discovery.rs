@@ -1,5 +1,5 @@
-//! What clients configure themselves by: OpenID Connect Discovery 1.0, RFC 8414, and the keys that verify ID tokens
-//! (RFC 7517). The documents are bytes made once; scripts of any origin may read them.
+//! The metadata by which clients configure themselves (OpenID Connect Discovery 1.0, RFC 8414), and the keys that verify ID
+//! tokens (RFC 7517). Each document is serialized once; scripts of any origin may read it.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use tenantry_http::problem::Problem;
 use tenantry_http::public_path::PublicPath;
 use tenantry_http::state::AppState;
 
-/// The keys of the next rotation are published a day before they sign, so a client may keep them for a while. Not for
+/// The keys of the next rotation are published a day before they sign, so a client may cache them. Not for
 /// long: a key that is made because a new algorithm is used signs at once.
 const KEYS_MAX_AGE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 

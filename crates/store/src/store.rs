@@ -5,7 +5,7 @@ use crate::engine::shared::Shared;
 use crate::engine::tx::{CacheKey, Outcome, Tx};
 use crate::ops::{copy, migrate};
 use crate::tables::server_keys::ServerKeys;
-use crate::tables::{browser_sessions, login_failures, sessions, users};
+use crate::tables::{browser_sessions, clients, login_failures, sessions, users};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -417,6 +417,18 @@ impl Store {
             cache.keep_browser(&filling, hash, facts);
         }
         Ok(facts)
+    }
+
+    /// Whether a client has a redirect URI of this web origin, from the cache or the database.
+    pub async fn is_client_origin(&self, origin: &str) -> Result<bool> {
+        let cache = &self.0.shared.cache;
+        if let Some(is_known) = cache.origin(origin) {
+            return Ok(is_known);
+        }
+        let (filling, asked) = (cache.filling(), origin.to_owned());
+        let is_known = self.read(&nobody(), move |tx| clients::is_origin_known(tx, &asked)).await?;
+        cache.keep_origin(&filling, origin, is_known);
+        Ok(is_known)
     }
 
     /// The representation of one user of the scope's partner: from the cache, or read from the database and serialized

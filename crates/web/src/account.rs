@@ -1,4 +1,4 @@
-//! The account of whoever is signed in: one page for each of its parts.
+//! The account pages of the signed-in user.
 
 use crate::forms::sign_in_first;
 use crate::view::View;
@@ -56,7 +56,7 @@ impl Part {
     }
 }
 
-/// What is said above the part: that something was done, or why it was not.
+/// The message above a part: that something was done, or why it was not.
 #[derive(Debug, Default)]
 pub struct Messages {
     notice: Option<String>,
@@ -75,7 +75,7 @@ impl Messages {
     }
 }
 
-/// The session of whoever may see the account; otherwise the path of what comes first, which leads back here.
+/// The session, if it may see the account; otherwise the path to redirect to, from which the browser comes back.
 fn require<'b>(browser: &'b Browser, view: &View) -> Result<&'b BrowserSession, String> {
     match &browser.session {
         Some(session) if !session.is_restricted => Ok(session),

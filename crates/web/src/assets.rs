@@ -1,5 +1,5 @@
-//! The files of pages: styles, scripts and pictures. Their names contain a hash of their content, so that browsers keep
-//! them for ever; they are compressed once.
+//! The files of pages: styles, scripts and pictures. Their names contain a hash of their content, so that browsers
+//! cache them forever; they are compressed once.
 
 use std::collections::HashMap;
 use std::io::Write as _;

@@ -19,6 +19,7 @@ mod application;
 mod assets;
 mod branding;
 mod choose_account;
+mod client_form;
 mod consent;
 mod devices;
 mod error_pages;
@@ -61,6 +62,7 @@ fn account_router() -> Router<AppState> {
     Router::new()
         .route("/account", get(account::profile::show).post(account::profile::submit))
         .route("/account/verify-email", post(account::profile::send_link))
+        .route("/account/status", post(account::profile::set_status))
         .route("/account/password", get(account::password::show).post(account::password::submit))
         .route("/account/sessions", get(account::sessions::show).post(account::sessions::submit))
         .route("/account/applications", get(account::applications::show).post(account::applications::submit))

@@ -1,5 +1,5 @@
-//! The rules of a password, as pages show them: a script ticks them off while it is typed, and the server names those that
-//! a password breaks.
+//! The rules of a password, as pages show them: a script checks them while it is typed, and the server lists those that
+//! the password violates.
 
 use tenantry_core::error::FieldError;
 use tenantry_core::languages::Language;

@@ -35,7 +35,7 @@ pub async fn find_person(
         }
         found => found?,
     };
-    dress_for(app, &user, view).await?;
+    personalize(app, &user, view).await?;
     let profile = &user.profile;
     let name = match &profile.display_name {
         Some(name) if !name.is_empty() => name.clone(),
@@ -45,11 +45,11 @@ pub async fn find_person(
     Ok(Person { user, name })
 }
 
-/// Has a page be in the language that this user has set, if any, with the branding of their partner.
+/// Shows a page in the language that this user has set, if any, with the branding of their partner.
 ///
 /// # Errors
 /// Of the store.
-pub async fn dress_for(app: &AppState, user: &User, view: &mut View) -> Result<(), PageError> {
+pub async fn personalize(app: &AppState, user: &User, view: &mut View) -> Result<(), PageError> {
     view.prefer(user.profile.locale.as_deref().and_then(Language::parse));
     view.branding = branding::of_partner(app, user.pid).await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! The page of whoever signed in with a temporary or expired password (B22): it sets a new one, then goes on.
+//! The page that sets a new password after signing in with a temporary or expired one (B22), and then continues.
 
 use askama::Template;
 use axum::extract::State;
@@ -40,7 +40,7 @@ fn page(
     render(&SetPasswordPage { view, token, username: person.user.username, names, broken })
 }
 
-/// Shows the page; whoever needs no new password goes on.
+/// Shows the page. A session that needs no new password continues.
 pub async fn show(
     State(app): State<AppState>,
     mut view: View,
@@ -52,8 +52,8 @@ pub async fn show(
     if !session.is_restricted {
         return see_other(&next_path(&view), None);
     }
-    let request = find_request(&app, &mut view).await?;
     let person = find_person(&app, session, &mut view).await?;
+    let request = find_request(&app, &mut view).await?;
     let page = page(&app, view, &browser, person, Vec::new())?;
     Ok(leading_back(page, request.as_ref()).into_response())
 }
@@ -67,7 +67,7 @@ pub async fn submit(
 ) -> Result<Response, PageError> {
     let session = check_session(&app, &browser, &mut form)?;
     if !session.is_restricted {
-        // Sent twice: it is done.
+        // The form was sent twice.
         return see_other(&next_path(&view), None);
     }
     let (member, new) = (session.restricted_member()?, form.take("newPassword"));
@@ -77,8 +77,8 @@ pub async fn submit(
             see_other(&next_path(&view), cookie)
         }
         Err(Error::Invalid(errors)) => {
-            let request = find_request(&app, &mut view).await?;
             let person = find_person(&app, session, &mut view).await?;
+            let request = find_request(&app, &mut view).await?;
             let page = page(&app, view, &browser, person, Rule::broken_by(&errors))?;
             Ok(leading_back(page, request.as_ref()).status(StatusCode::BAD_REQUEST).into_response())
         }

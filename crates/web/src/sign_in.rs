@@ -1,15 +1,13 @@
 //! The page to sign in.
 
-use std::time::Duration;
-
 use askama::Template;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::application::{find_request, leading_back};
 use crate::assets;
-use crate::forms::{carried_query, check_visitor, next_path, visitor_token};
+use crate::forms::{check_visitor, minutes, signed_in_path, too_many, visitor_token};
 use crate::view::{View, render};
 use tenantry_core::error::{Error, GrantError};
 use tenantry_core::languages::Language;
@@ -30,7 +28,7 @@ struct SignInPage<'a> {
     problem: Option<String>,
 }
 
-/// Shows the page; whoever is signed in already goes on, unless an application asks for a new sign-in.
+/// Shows the page. A browser that is signed in continues, unless an application requests a new sign-in.
 pub async fn show(
     State(app): State<AppState>,
     mut view: View,
@@ -39,12 +37,7 @@ pub async fn show(
     if let Some(session) = &browser.session
         && view.parameter("request").is_none()
     {
-        let path = if session.is_restricted {
-            format!("/set-password{}", carried_query(&view))
-        } else {
-            next_path(&view)
-        };
-        return see_other(&path, None);
+        return see_other(&signed_in_path(&view, session.is_restricted), None);
     }
     let request = find_request(&app, &mut view).await?;
     let hint = request.as_ref().and_then(|request| request.login_hint.clone()).unwrap_or_default();
@@ -96,29 +89,13 @@ pub async fn submit(
             let page = page(&app, view, &browser, &username, is_kept, Some(problem))?;
             return Ok(leading_back(page, request.as_ref()).status(StatusCode::BAD_REQUEST).into_response());
         }
-        Err(Error::TooMany(wait)) => return too_many(&app, view, &browser, (&username, is_kept), wait),
+        Err(Error::TooMany(wait)) => {
+            let problem = text!(view.language, "sign-in-too-many", minutes = minutes(wait));
+            let page = page(&app, view, &browser, &username, is_kept, Some(problem))?;
+            return Ok(too_many(leading_back(page, request.as_ref()), wait));
+        }
         Err(other) => return Err(other.into()),
     };
-    let path = if signed_in.is_restricted {
-        format!("/set-password{}", carried_query(&view))
-    } else {
-        next_path(&view)
-    };
+    let path = signed_in_path(&view, signed_in.is_restricted);
     see_other(&path, session_cookie(&app, &signed_in.cookie, is_kept))
-}
-
-fn too_many(
-    app: &AppState,
-    view: View,
-    browser: &Browser,
-    (username, is_kept): (&str, bool),
-    wait: Duration,
-) -> Result<Response, PageError> {
-    let minutes = wait.as_secs().div_ceil(60).max(1);
-    let problem = text!(view.language, "sign-in-too-many", minutes = minutes);
-    let page = page(app, view, browser, username, is_kept, Some(problem))?;
-    let mut response = page.status(StatusCode::TOO_MANY_REQUESTS).into_response();
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    Ok(response)
 }

@@ -77,7 +77,7 @@ impl ClientOperation {
                     Reach::Product(tx) => client_changes::update_product(tx, id, &change),
                 });
                 let client = changed.await.map_err(|error| by_flags(error, &whole))?;
-                signing_keys::ensure_for(services, &client);
+                signing_keys::make_missing(services);
                 Ok(shape(&client))
             }
             Self::Revoke { client_id } => {
@@ -139,7 +139,7 @@ async fn create(services: &Services, by: Operator, pid: Option<PartnerId>, new: 
         }
     };
     let MadeClient { client, secret } = made.map_err(|error| by_flags(error, &whole))?;
-    signing_keys::ensure_for(services, &client);
+    signing_keys::make_missing(services);
     Ok(with_secret(&client, secret.as_deref()))
 }
 

@@ -32,7 +32,7 @@ impl KeyOperation {
             Self::Reset { force } => {
                 let done = signing_keys::reset(services, by, force).await?;
                 let made: Vec<&str> = done.made.iter().map(|key| key.kid.as_str()).collect();
-                json!({ "removed": done.removed, "made": made })
+                json!({ "removed": done.removed, "made": made, "mailed": done.mailed })
             }
         })
     }

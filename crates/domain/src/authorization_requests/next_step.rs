@@ -57,7 +57,7 @@ pub async fn next_step(
         },
     };
     if is_continued && step == Step::SignIn && is_another_user(request, session) {
-        // Somebody else has signed in than the client asked for.
+        // Another user has signed in than the client requested.
         if session.is_some_and(|session| session.auth_time >= request.at) {
             let detail = "another user signed in than the request is for";
             return Err(valid.refuse(AuthorizationError::LoginRequired, detail));
@@ -140,7 +140,9 @@ async fn needs_consent(
     session: &BrowserSession,
 ) -> tenantry_core::error::Result<bool> {
     let Valid { request, client } = valid;
-    if client.is_product() || request.decided.consent.as_deref() == Some(&session.session_id) {
+    if !consents::is_asked(client, session.pid)
+        || request.decided.consent.as_deref() == Some(&session.session_id)
+    {
         return Ok(false);
     }
     if request.prompt.contains(Prompt::Consent) {

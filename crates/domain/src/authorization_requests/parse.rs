@@ -98,7 +98,7 @@ impl<'a> Parameters<'a> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A parameter's value; one that is empty counts as left out (RFC 6749 §3.1).
+    /// A parameter's value; an empty one counts as omitted (RFC 6749 §3.1).
     fn get(&self, name: &str) -> Option<&'a str> {
         self.all(name).next().filter(|value| !value.is_empty())
     }
@@ -385,7 +385,7 @@ fn read_display(parameters: &Parameters<'_>) -> Result<Option<String>, Fault> {
     }
 }
 
-/// Whether there is such a partner is not told: a person who is none of its users cannot sign in.
+/// The response does not reveal whether the partner exists: only its users can sign in.
 fn read_partner(parameters: &Parameters<'_>) -> Result<Option<PartnerId>, Fault> {
     match parameters.get("partner") {
         None => Ok(None),

@@ -13,6 +13,7 @@ label-username = Username
 label-password = Password
 label-when = When
 label-new-email = New e-mail
+label-applications = Applications
 # $day: day of the month; $month: 1 to 12; $year: four digits; $time: hours and minutes
 date-time = { $day } { $month ->
         [1] January
@@ -61,6 +62,14 @@ forgotten-username-subject = Your username
 forgotten-username = The username of your account was requested. You sign in with it.
 verify-email-subject = Verify your e-mail address
 verify-email = Open this link until { $until } to verify that this is your e-mail address.
+
+## Keys that sign ID tokens
+
+keys-reset-subject = Signing keys were replaced
+keys-reset = The operator of this server replaced keys that sign ID tokens. The users of the applications below stay
+    signed in, but ID tokens that were issued before can no longer be verified.
+keys-reset-next = Most applications fetch the new keys themselves. If one refuses to sign users in, restart it, or have it fetch
+    the keys again.
 
 ## A test of the settings
 

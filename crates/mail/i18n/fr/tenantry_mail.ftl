@@ -11,6 +11,7 @@ label-username = Nom d’utilisateur
 label-password = Mot de passe
 label-when = Date
 label-new-email = Nouvelle adresse e-mail
+label-applications = Applications
 date-time = { $day ->
         [1] 1er
        *[other] { $day }
@@ -61,6 +62,15 @@ forgotten-username-subject = Votre nom d’utilisateur
 forgotten-username = Le nom d’utilisateur (Username) de votre compte a été demandé. Il vous sert à vous connecter.
 verify-email-subject = Confirmez votre adresse e-mail
 verify-email = Ouvrez ce lien avant le { $until } pour confirmer que cette adresse e-mail est la vôtre.
+
+## Keys that sign ID tokens
+
+keys-reset-subject = Des clés de signature ont été remplacées
+keys-reset = L’exploitant de ce serveur a remplacé des clés qui signent les jetons d’identité (ID tokens). Les
+    utilisateurs des applications ci-dessous restent connectés, mais les jetons émis auparavant ne peuvent plus être
+    vérifiés.
+keys-reset-next = La plupart des applications récupèrent elles-mêmes les nouvelles clés. Si l’une d’elles refuse de connecter des
+    utilisateurs, redémarrez-la ou faites-lui récupérer les clés.
 
 ## A test of the settings
 

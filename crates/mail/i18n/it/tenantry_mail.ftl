@@ -9,6 +9,7 @@ label-username = Nome utente
 label-password = Password
 label-when = Data
 label-new-email = Nuovo indirizzo e-mail
+label-applications = Applicazioni
 date-time = { $day } { $month ->
         [1] gennaio
         [2] febbraio
@@ -56,6 +57,14 @@ forgotten-username-subject = Il Suo nome utente
 forgotten-username = È stato richiesto il nome utente (Username) del Suo account, con cui può accedere.
 verify-email-subject = Confermi il Suo indirizzo e-mail
 verify-email = Apra questo link entro il { $until } per confermare che questo è il Suo indirizzo e-mail.
+
+## Keys that sign ID tokens
+
+keys-reset-subject = Le chiavi di firma sono state sostituite
+keys-reset = Il gestore di questo server ha sostituito chiavi che firmano i token ID. Gli utenti delle applicazioni qui sotto
+    restano connessi, ma i token ID emessi in precedenza non possono più essere verificati.
+keys-reset-next = La maggior parte delle applicazioni scarica da sola le nuove chiavi. Se una rifiuta gli accessi, la riavvii o le
+    faccia scaricare di nuovo le chiavi.
 
 ## A test of the settings
 

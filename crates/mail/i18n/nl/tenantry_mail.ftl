@@ -9,6 +9,7 @@ label-username = Gebruikersnaam
 label-password = Wachtwoord
 label-when = Wanneer
 label-new-email = Nieuw e-mailadres
+label-applications = Toepassingen
 date-time = { $day } { $month ->
         [1] januari
         [2] februari
@@ -56,6 +57,15 @@ forgotten-username-subject = Uw gebruikersnaam
 forgotten-username = De gebruikersnaam (Username) van uw account is opgevraagd. Daarmee logt u in.
 verify-email-subject = Bevestig uw e-mailadres
 verify-email = Open deze link vóór { $until } om te bevestigen dat dit uw e-mailadres is.
+
+## Keys that sign ID tokens
+
+keys-reset-subject = Ondertekeningssleutels zijn vervangen
+keys-reset = De exploitant van deze server heeft sleutels vervangen waarmee ID-tokens worden ondertekend. De gebruikers
+    van de onderstaande toepassingen blijven ingelogd, maar eerder uitgegeven ID-tokens kunnen niet meer worden
+    gecontroleerd.
+keys-reset-next = De meeste toepassingen halen de nieuwe sleutels zelf op. Weigert een toepassing gebruikers te laten inloggen,
+    start die dan opnieuw of laat die de sleutels opnieuw ophalen.
 
 ## A test of the settings
 

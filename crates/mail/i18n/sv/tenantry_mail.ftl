@@ -9,6 +9,7 @@ label-username = Användarnamn
 label-password = Lösenord
 label-when = När
 label-new-email = Ny e-postadress
+label-applications = Program
 date-time = { $day } { $month ->
         [1] januari
         [2] februari
@@ -56,6 +57,14 @@ forgotten-username-subject = Ditt användarnamn
 forgotten-username = Användarnamnet (Username) för ditt konto har begärts. Du loggar in med det.
 verify-email-subject = Bekräfta din e-postadress
 verify-email = Öppna länken senast { $until } för att bekräfta att det här är din e-postadress.
+
+## Keys that sign ID tokens
+
+keys-reset-subject = Signeringsnycklar har bytts ut
+keys-reset = Serverns operatör har bytt ut nycklar som signerar ID-token. Användarna av programmen nedan förblir
+    inloggade, men ID-token som utfärdats tidigare kan inte längre verifieras.
+keys-reset-next = De flesta program hämtar de nya nycklarna själva. Om ett program vägrar att logga in användare, starta om det
+    eller låt det hämta nycklarna igen.
 
 ## A test of the settings
 

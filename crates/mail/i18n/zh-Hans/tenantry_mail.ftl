@@ -9,6 +9,7 @@ label-username = 用户名
 label-password = 密码
 label-when = 时间
 label-new-email = 新电子邮件地址
+label-applications = 应用
 date-time = { $year }年{ $month }月{ $day }日 { $time }（UTC）
 not-expected = 如果您没有预料到这封邮件，请告知您的管理员。
 not-you = 如果这不是您本人的操作，请立即告知您的管理员。
@@ -42,6 +43,12 @@ forgotten-username-subject = 您的用户名
 forgotten-username = 有人查询了您账户的用户名（Username），您可以用它登录。
 verify-email-subject = 请验证您的电子邮件地址
 verify-email = 请在 { $until } 之前打开此链接，以确认这是您的电子邮件地址。
+
+## Keys that sign ID tokens
+
+keys-reset-subject = 签名密钥已更换
+keys-reset = 此服务器的运营方更换了用于签署 ID 令牌的密钥。以下应用的用户仍保持登录，但之前签发的 ID 令牌无法再通过验证。
+keys-reset-next = 大多数应用会自行获取新密钥。如果某个应用拒绝用户登录，请重新启动它，或让它重新获取密钥。
 
 ## A test of the settings
 

@@ -23,7 +23,7 @@ fn stored(hash: &TokenHash) -> String {
     URL_SAFE_NO_PAD.encode(hash)
 }
 
-/// A browser session to store, or to store anew after another sign-in.
+/// A browser session to insert, or to update after another sign-in.
 #[derive(Debug)]
 pub struct NewBrowserSession<'a> {
     /// Random.
@@ -160,7 +160,7 @@ pub fn find_state(tx: &mut Tx<'_>, session_id: &str) -> Result<Option<SessionSta
     })
 }
 
-/// Has the cookie of a browser session change: the old one is unknown from now on.
+/// Replaces the cookie of a browser session.
 pub fn set_cookie(tx: &mut Tx<'_>, session_id: &str, cookie_hash: &TokenHash) -> Result<()> {
     let hash = stored(cookie_hash);
     tx.execute(
@@ -274,45 +274,6 @@ pub fn is_of(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<bool>
         |_| Ok(()),
     )?;
     Ok(found.is_some())
-}
-
-/// A browser session, as its user sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedBrowserSession {
-    /// Its name.
-    pub session_id: String,
-    /// Where the person signed in.
-    pub address: Option<String>,
-    /// The browser.
-    pub user_agent: Option<String>,
-    /// Whether a new password must be set first.
-    pub is_restricted: bool,
-    /// When it began.
-    pub created_at: Millis,
-    /// When it was last used, to within minutes.
-    pub last_seen_at: Millis,
-}
-
-/// The active browser sessions of a user, newest first; at most `limit`.
-pub fn list_of(tx: &mut Tx<'_>, user_id: UserId, limit: i64) -> Result<Vec<ListedBrowserSession>> {
-    let now = tx.latest();
-    let owned = |text: Option<&str>| text.map(str::to_owned);
-    tx.rows(
-        "SELECT b.session_id, b.address, b.user_agent, b.restricted, b.created_at, b.last_seen_at \
-         FROM browser_sessions b WHERE b.pid = $1 AND b.user_id = $2 AND b.expires_at > $3 \
-         ORDER BY b.created_at DESC, b.session_id LIMIT $4",
-        &[user_id.into(), now.into(), limit.into()],
-        |row| {
-            Ok(ListedBrowserSession {
-                session_id: row.text(0)?.to_owned(),
-                address: owned(row.opt_text(1)?),
-                user_agent: owned(row.opt_text(2)?),
-                is_restricted: row.int(3)? != 0,
-                created_at: row.int(4)?,
-                last_seen_at: row.int(5)?,
-            })
-        },
-    )
 }
 
 /// Stores when a browser session was last seen and when it now ends, unless later times are stored.

@@ -283,9 +283,17 @@ fn insert_partners(tx: &mut Tx<'_>, client: &Client) -> Result<()> {
     Ok(())
 }
 
+/// The key by which cached web origins are invalidated: scripts of an origin belong to no partner.
+pub(crate) fn client_origins() -> CacheKey {
+    CacheKey::Partner(PartnerId(0))
+}
+
 fn set_origins(tx: &mut Tx<'_>, client: &Client, origins: &[String]) -> Result<()> {
     let key = [client.pid.into(), (&client.client_id).into()];
-    tx.unscoped().execute("DELETE FROM client_origins WHERE pid = $1 AND client_id = $2", &key)?;
+    let gone = tx.unscoped().execute("DELETE FROM client_origins WHERE pid = $1 AND client_id = $2", &key)?;
+    if gone > 0 || !origins.is_empty() {
+        tx.invalidate(client_origins());
+    }
     for origin in origins {
         tx.unscoped().execute(
             "INSERT INTO client_origins (pid, client_id, origin) VALUES ($1, $2, $3)",
@@ -332,7 +340,11 @@ pub fn set_secrets(tx: &mut Tx<'_>, client: &Client, secrets: &[StoredSecret]) -
 pub fn delete(tx: &mut Tx<'_>, client_id: &str) -> Result<bool> {
     let gone = tx.execute("DELETE FROM clients WHERE pid = $1 AND client_id = $2", &[client_id.into()])?;
     tx.execute("DELETE FROM consents WHERE pid = $1 AND client_id = $2", &[client_id.into()])?;
-    tx.execute("DELETE FROM client_origins WHERE pid = $1 AND client_id = $2", &[client_id.into()])?;
+    let origins =
+        tx.execute("DELETE FROM client_origins WHERE pid = $1 AND client_id = $2", &[client_id.into()])?;
+    if origins > 0 {
+        tx.invalidate(client_origins());
+    }
     tx.invalidate(CacheKey::Partner(tx.pid()));
     Ok(gone > 0)
 }
@@ -388,8 +400,26 @@ pub fn lock_row(tx: &mut Tx<'_>, client_id: &str) -> Result<()> {
     Ok(())
 }
 
+/// The partners that have clients of their own whose ID tokens are signed with this algorithm.
+pub fn list_partners_with_algorithm(tx: &mut Tx<'_>, alg: SigningAlg) -> Result<Vec<PartnerId>> {
+    // The index is partial: by this condition it is found.
+    let sql =
+        "SELECT DISTINCT c.pid FROM clients c WHERE c.id_token_alg = $1 AND c.grants % 2 = 1 ORDER BY c.pid";
+    tx.unscoped().rows(sql, &[alg.name().into()], |row| row.int(0).map(PartnerId))
+}
+
+/// The names of the partner's clients whose ID tokens are signed with this algorithm, oldest first; at most `limit`.
+pub fn list_names_with_algorithm(tx: &mut Tx<'_>, alg: SigningAlg, limit: i64) -> Result<Vec<String>> {
+    tx.rows(
+        "SELECT c.name FROM clients c WHERE c.pid = $1 AND c.id_token_alg = $2 AND c.grants % 2 = 1 \
+         ORDER BY c.created_at, c.client_id LIMIT $3",
+        &[alg.name().into(), limit.into()],
+        |row| Ok(row.text(0)?.to_owned()),
+    )
+}
+
 /// Whether any client has a redirect URI of this origin.
-pub fn is_origin_known(tx: &mut Tx<'_>, origin: &str) -> Result<bool> {
+pub(crate) fn is_origin_known(tx: &mut Tx<'_>, origin: &str) -> Result<bool> {
     let sql = "SELECT 1 FROM client_origins o WHERE o.origin = $1 LIMIT 1";
     Ok(!tx.unscoped().rows(sql, &[origin.into()], |_| Ok(()))?.is_empty())
 }

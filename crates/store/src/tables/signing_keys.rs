@@ -44,8 +44,8 @@ impl std::fmt::Debug for SigningKeyRow {
     }
 }
 
-/// What [`tenantry_store::store::Store::freshness`](crate::store::Store::freshness) of the keys is asked for: the server
-/// has the rows of partner 0.
+/// The cache key of [`Store::freshness`](crate::store::Store::freshness) for signing keys, which belong to the server:
+/// partner 0.
 pub fn stale() -> CacheKey {
     CacheKey::Partner(PartnerId(0))
 }

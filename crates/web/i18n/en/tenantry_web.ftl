@@ -31,6 +31,7 @@ sign-in-too-many =
 
 sign-out-title = Sign out
 sign-out-question = Do you want to sign out, { $name }?
+sign-out-asked-by = { $name } asks you to sign out.
 sign-out-explanation = Applications that you opened with this sign-in are signed out, too.
 sign-out-submit = Sign out
 sign-out-stay = Stay signed in
@@ -44,6 +45,13 @@ choose-account-to-continue = to continue to { $name }
 choose-account-submit = Continue as { $name }
 choose-account-other = Sign in as somebody else
 choose-account-other-hint = You are then signed out of the account above.
+
+## Back to the application, by a form
+
+client-form-title = Back to the application
+client-form-to = Back to { $name }
+client-form-explanation = Your browser is sending the answer to the application. If nothing happens, press the button.
+client-form-submit = Continue
 
 ## Set a password
 
@@ -88,6 +96,7 @@ field-display-name-hint = Shown instead of your first and last name. Leave it em
 field-title = Title
 field-phone-number = Phone number
 field-email = E-mail address
+field-email-hint = A notice of the change goes to the former address.
 field-username-hint = You sign in with it.
 field-optional = optional
 
@@ -117,6 +126,16 @@ email-link-too-many =
        *[other] You have asked for several links. If none arrives, you can ask for another one in { $minutes } minutes.
     }
 email-hold = You have changed your e-mail address. To protect you if it was somebody else, mails with passwords go to your former address, { $address }, until { $until }.
+
+## The status in the profile
+
+status-label = Account status
+status-active = Active
+status-inactive = Inactive
+status-locked = Locked
+status-hint = If you choose another status than active, you are signed out at once, everywhere and from all applications. Only an administrator can then make your account active again.
+status-change = Change status
+status-last-admin = You are the last active administrator of your organization. Make somebody else an administrator first. Nothing was changed.
 
 ## Password in the account
 

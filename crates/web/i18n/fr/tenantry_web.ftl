@@ -31,6 +31,7 @@ sign-in-too-many =
 
 sign-out-title = Déconnexion
 sign-out-question = Voulez-vous vous déconnecter, { $name } ?
+sign-out-asked-by = { $name } vous demande de vous déconnecter.
 sign-out-explanation = Vous serez aussi déconnecté des applications ouvertes avec cette connexion.
 sign-out-submit = Se déconnecter
 sign-out-stay = Rester connecté
@@ -44,6 +45,13 @@ choose-account-to-continue = pour continuer vers { $name }
 choose-account-submit = Continuer en tant que { $name }
 choose-account-other = Se connecter sous un autre nom
 choose-account-other-hint = Vous serez alors déconnecté du compte ci-dessus.
+
+## Back to the application, by a form
+
+client-form-title = Retour à l’application
+client-form-to = Retour à { $name }
+client-form-explanation = Votre navigateur envoie la réponse à l’application. Si rien ne se passe, appuyez sur le bouton.
+client-form-submit = Continuer
 
 ## Set a password
 
@@ -88,6 +96,7 @@ field-display-name-hint = Affiché à la place de vos prénom et nom. Laissez ce
 field-title = Fonction
 field-phone-number = Numéro de téléphone
 field-email = Adresse e-mail
+field-email-hint = Un avis de la modification est envoyé à l’ancienne adresse.
 field-username-hint = Vous l’utilisez pour vous connecter.
 field-optional = facultatif
 
@@ -117,6 +126,16 @@ email-link-too-many =
        *[other] Vous avez demandé plusieurs liens. Si aucun n’arrive, vous pourrez en demander un autre dans { $minutes } minutes.
     }
 email-hold = Vous avez modifié votre adresse e-mail. Pour vous protéger au cas où ce serait quelqu’un d’autre, les e-mails contenant un mot de passe sont envoyés à votre ancienne adresse, { $address }, jusqu’au { $until }.
+
+## The status in the profile
+
+status-label = État du compte
+status-active = Actif
+status-inactive = Inactif
+status-locked = Verrouillé
+status-hint = Si vous choisissez un autre état qu’actif, vous êtes déconnecté immédiatement, partout et de toutes les applications. Seul un administrateur pourra alors réactiver votre compte.
+status-change = Changer l’état
+status-last-admin = Vous êtes le dernier administrateur actif de votre organisation. Nommez d’abord un autre administrateur. Rien n’a été modifié.
 
 ## Password in the account
 

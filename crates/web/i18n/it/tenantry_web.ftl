@@ -31,6 +31,7 @@ sign-in-too-many =
 
 sign-out-title = Esci
 sign-out-question = Vuoi uscire, { $name }?
+sign-out-asked-by = { $name } ti chiede di uscire.
 sign-out-explanation = Esci anche dalle applicazioni che hai aperto con questo accesso.
 sign-out-submit = Esci
 sign-out-stay = Resta connesso
@@ -44,6 +45,13 @@ choose-account-to-continue = per continuare su { $name }
 choose-account-submit = Continua come { $name }
 choose-account-other = Accedi come un’altra persona
 choose-account-other-hint = In tal caso esci dall’account qui sopra.
+
+## Back to the application, by a form
+
+client-form-title = Torna all’applicazione
+client-form-to = Torna a { $name }
+client-form-explanation = Il browser sta inviando la risposta all’applicazione. Se non succede nulla, premi il pulsante.
+client-form-submit = Continua
 
 ## Set a password
 
@@ -88,6 +96,7 @@ field-display-name-hint = Viene mostrato al posto di nome e cognome. Lascialo vu
 field-title = Qualifica
 field-phone-number = Numero di telefono
 field-email = Indirizzo e-mail
+field-email-hint = Un avviso della modifica viene inviato all’indirizzo precedente.
 field-username-hint = Lo usi per accedere.
 field-optional = facoltativo
 
@@ -117,6 +126,16 @@ email-link-too-many =
        *[other] Hai chiesto più link. Se non ne arriva nessuno, potrai chiederne un altro tra { $minutes } minuti.
     }
 email-hold = Hai cambiato il tuo indirizzo e-mail. Per proteggerti nel caso sia stato qualcun altro, le e-mail con password vengono inviate al tuo indirizzo precedente, { $address }, fino al { $until }.
+
+## The status in the profile
+
+status-label = Stato dell’account
+status-active = Attivo
+status-inactive = Inattivo
+status-locked = Bloccato
+status-hint = Se scegli uno stato diverso da attivo, vieni disconnesso subito, ovunque e da tutte le applicazioni. Poi solo un amministratore potrà riattivare il tuo account.
+status-change = Cambia stato
+status-last-admin = Sei l’ultimo amministratore attivo della tua organizzazione. Nomina prima un altro amministratore. Non è stato modificato nulla.
 
 ## Password in the account
 

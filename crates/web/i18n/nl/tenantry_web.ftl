@@ -31,6 +31,7 @@ sign-in-too-many =
 
 sign-out-title = Uitloggen
 sign-out-question = Wil je uitloggen, { $name }?
+sign-out-asked-by = { $name } vraagt je om uit te loggen.
 sign-out-explanation = Je wordt ook uitgelogd bij de toepassingen die je met deze login hebt geopend.
 sign-out-submit = Uitloggen
 sign-out-stay = Ingelogd blijven
@@ -44,6 +45,13 @@ choose-account-to-continue = om verder te gaan naar { $name }
 choose-account-submit = Doorgaan als { $name }
 choose-account-other = Inloggen als iemand anders
 choose-account-other-hint = Je wordt dan uitgelogd uit het bovenstaande account.
+
+## Back to the application, by a form
+
+client-form-title = Terug naar de toepassing
+client-form-to = Terug naar { $name }
+client-form-explanation = Je browser stuurt het antwoord naar de toepassing. Gebeurt er niets, druk dan op de knop.
+client-form-submit = Doorgaan
 
 ## Set a password
 
@@ -88,6 +96,7 @@ field-display-name-hint = Wordt getoond in plaats van je voor- en achternaam. La
 field-title = Functie
 field-phone-number = Telefoonnummer
 field-email = E-mailadres
+field-email-hint = Over de wijziging gaat een bericht naar het vorige adres.
 field-username-hint = Hiermee log je in.
 field-optional = optioneel
 
@@ -117,6 +126,16 @@ email-link-too-many =
        *[other] Je hebt meerdere links aangevraagd. Komt er geen aan, dan kun je over { $minutes } minuten een nieuwe aanvragen.
     }
 email-hold = Je hebt je e-mailadres gewijzigd. Om je te beschermen als iemand anders dat deed, gaan mails met wachtwoorden tot { $until } naar je vorige adres, { $address }.
+
+## The status in the profile
+
+status-label = Accountstatus
+status-active = Actief
+status-inactive = Inactief
+status-locked = Geblokkeerd
+status-hint = Als je een andere status dan actief kiest, word je meteen overal en bij alle toepassingen uitgelogd. Alleen een beheerder kan je account daarna weer actief maken.
+status-change = Status wijzigen
+status-last-admin = Je bent de laatste actieve beheerder van je organisatie. Maak eerst iemand anders beheerder. Er is niets gewijzigd.
 
 ## Password in the account
 

@@ -31,6 +31,7 @@ sign-in-too-many =
 
 sign-out-title = Logga ut
 sign-out-question = Vill du logga ut, { $name }?
+sign-out-asked-by = { $name } ber dig att logga ut.
 sign-out-explanation = Du loggas också ut från de program som du har öppnat med den här inloggningen.
 sign-out-submit = Logga ut
 sign-out-stay = Fortsätt vara inloggad
@@ -44,6 +45,13 @@ choose-account-to-continue = för att fortsätta till { $name }
 choose-account-submit = Fortsätt som { $name }
 choose-account-other = Logga in som någon annan
 choose-account-other-hint = Då loggas du ut från kontot ovan.
+
+## Back to the application, by a form
+
+client-form-title = Tillbaka till programmet
+client-form-to = Tillbaka till { $name }
+client-form-explanation = Din webbläsare skickar svaret till programmet. Om inget händer, tryck på knappen.
+client-form-submit = Fortsätt
 
 ## Set a password
 
@@ -88,6 +96,7 @@ field-display-name-hint = Visas i stället för ditt för- och efternamn. Lämna
 field-title = Titel
 field-phone-number = Telefonnummer
 field-email = E-postadress
+field-email-hint = Ett meddelande om ändringen går till den tidigare adressen.
 field-username-hint = Du loggar in med det.
 field-optional = valfritt
 
@@ -117,6 +126,16 @@ email-link-too-many =
        *[other] Du har begärt flera länkar. Om ingen kommer fram kan du begära en ny om { $minutes } minuter.
     }
 email-hold = Du har ändrat din e-postadress. För att skydda dig, om det var någon annan som gjorde det, skickas mejl med lösenord till din tidigare adress, { $address }, fram till { $until }.
+
+## The status in the profile
+
+status-label = Kontostatus
+status-active = Aktivt
+status-inactive = Inaktivt
+status-locked = Låst
+status-hint = Om du väljer en annan status än aktivt loggas du genast ut överallt och från alla program. Sedan kan bara en administratör göra ditt konto aktivt igen.
+status-change = Ändra status
+status-last-admin = Du är den sista aktiva administratören i din organisation. Gör först någon annan till administratör. Inget har ändrats.
 
 ## Password in the account
 

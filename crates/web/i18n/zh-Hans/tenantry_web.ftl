@@ -30,6 +30,7 @@ sign-in-too-many =
 
 sign-out-title = 退出登录
 sign-out-question = { $name }，您要退出登录吗？
+sign-out-asked-by = { $name } 请求您退出登录。
 sign-out-explanation = 通过此次登录打开的应用也会退出。
 sign-out-submit = 退出登录
 sign-out-stay = 保持登录
@@ -43,6 +44,13 @@ choose-account-to-continue = 以继续前往 { $name }
 choose-account-submit = 以 { $name } 的身份继续
 choose-account-other = 以其他人的身份登录
 choose-account-other-hint = 届时您将退出上面的帐户。
+
+## Back to the application, by a form
+
+client-form-title = 返回应用
+client-form-to = 返回 { $name }
+client-form-explanation = 您的浏览器正在将结果发送给应用。如果没有反应，请点击按钮。
+client-form-submit = 继续
 
 ## Set a password
 
@@ -87,6 +95,7 @@ field-display-name-hint = 将代替您的姓名显示。留空则使用您的姓
 field-title = 职务
 field-phone-number = 电话号码
 field-email = 电子邮件地址
+field-email-hint = 更改通知会发送到之前的地址。
 field-username-hint = 您用它登录。
 field-optional = 选填
 
@@ -115,6 +124,16 @@ email-link-too-many =
        *[other] 您刚才已请求过链接。如果没有收到，可在 { $minutes } 分钟后再次请求。
     }
 email-hold = 您更改了电子邮件地址。为防是他人所为，在 { $until } 之前，含有密码的邮件仍会发送到您之前的地址 { $address }。
+
+## The status in the profile
+
+status-label = 帐户状态
+status-active = 启用
+status-inactive = 停用
+status-locked = 锁定
+status-hint = 如果您选择启用以外的状态，您将立即在所有地方和所有应用中退出登录。之后只有管理员才能重新启用您的帐户。
+status-change = 更改状态
+status-last-admin = 您是组织中最后一位启用的管理员。请先将其他人设为管理员。未做任何更改。
 
 ## Password in the account
 

@@ -1,4 +1,4 @@
-//! The page to change the own password.
+//! The page to change one's own password.
 
 use askama::Template;
 use axum::extract::State;
