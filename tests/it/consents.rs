@@ -1,7 +1,5 @@
 //! What users have allowed clients.
 
-use serde_json::json;
-
 use tenantry_core::clients::ClientKind;
 use tenantry_core::scopes::TokenScopes;
 use tenantry_domain::{consents, tokens, unit};

@@ -150,7 +150,7 @@ async fn populate(t: &T) -> Hands {
     let logo = Some(crate::branding::png());
     admin.send(reqwest::Method::PUT, "/api/v1/branding/logo", logo, "image/png").await.expect(200);
     // A member with two passwords in the history; a user who never logged in and whose mail still waits.
-    let (mia, member) = t.member("mia").await;
+    let (_, member) = t.member("mia").await;
     let access = member.token.clone().unwrap();
     let login =
         t.token(&[("grant_type", "password"), ("username", "mia"), ("password", &password_of("mia"))]).await;

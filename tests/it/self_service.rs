@@ -44,6 +44,7 @@ async fn post(t: &T) -> Vec<(String, &'static str)> {
         EmailContent::EmailChanged { .. } => "email changed",
         EmailContent::AccountLocked { .. } => "locked",
         EmailContent::ForgottenUsername { .. } => "username",
+        EmailContent::SigningKeysReset { .. } => "keys reset",
         EmailContent::VerifyEmail { .. } => "verify",
         EmailContent::Test => "test",
     };

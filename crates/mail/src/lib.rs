@@ -200,9 +200,9 @@ mod tests {
     fn only_the_password_mail_is_secret() {
         let all = testing::one_of_each();
         let secret: Vec<bool> = all.iter().map(|e| e.content.is_secret()).collect();
-        assert_eq!(secret, [true, true, true, false, false, false, false, false, false]);
+        assert_eq!(secret, [true, true, true, false, false, false, false, false, false, false]);
         let expires: Vec<bool> = all.iter().map(|e| e.content.expires_at().is_some()).collect();
-        assert_eq!(expires, [true, true, true, false, false, false, false, true, true]);
+        assert_eq!(expires, [true, true, true, false, false, false, false, true, true, false]);
     }
 
     #[test]

@@ -378,6 +378,10 @@ mod tests {
                     *username = typed.to_owned();
                     *new_address = format!("{typed}@evil.example");
                 }
+                EmailContent::SigningKeysReset { username, applications } => {
+                    *username = typed.to_owned();
+                    applications.push(typed.to_owned());
+                }
                 EmailContent::Test => {}
             }
             let mail = rendered(&email);
