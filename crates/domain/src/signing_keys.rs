@@ -36,7 +36,7 @@ use tenantry_core::model::PartnerId;
 use tenantry_core::signing_alg::SigningAlg;
 use tenantry_store::access::nobody;
 use tenantry_store::engine::slots::Slots;
-use tenantry_store::engine::tx::Tx;
+use tenantry_store::engine::tx::{CacheKey, Tx};
 use tenantry_store::tables::signing_keys::{self as table, SigningKeyRow, TABLE};
 
 /// How long a key is published before it signs.
@@ -163,7 +163,7 @@ async fn load(services: &Services) -> Result<Arc<KeySet>> {
 async fn reload(services: &Services) -> Result<Arc<KeySet>> {
     let (keys, now) = (&services.signing_keys, services.clock.read().latest);
     let before = keys.loaded();
-    let freshness = services.store.freshness(&table::stale());
+    let freshness = services.store.freshness(&CacheKey::SERVER);
     let rows = services.store.read(&nobody(), |tx| table::list(tx)).await?;
     let set = Arc::new(KeySet::new(&services.sealer, rows, before.as_deref(), freshness, now)?);
     *keys.loaded.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&set));

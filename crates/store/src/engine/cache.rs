@@ -19,7 +19,6 @@ use bytes::Bytes;
 
 use crate::access::{BrowserFacts, TokenFacts};
 use crate::engine::tx::CacheKey;
-use crate::tables::clients::client_origins;
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, User, UserId};
 
@@ -183,7 +182,7 @@ impl Cache {
 
     /// Stores whether a client has a redirect URI of this web origin.
     pub(crate) fn keep_origin(&self, filling: &Filling, origin: &str, is_known: bool) {
-        if let Some(entry) = self.entry(filling, &Arc::new(is_known), [slot(&client_origins()); 3]) {
+        if let Some(entry) = self.entry(filling, &Arc::new(is_known), [slot(&CacheKey::SERVER); 3]) {
             self.origins.insert(origin.to_owned(), entry);
         }
     }
@@ -461,11 +460,11 @@ mod tests {
             assert_eq!((cache.origin(origin), cache.origin("https://other.example")), (Some(is_known), None));
             cache.invalidate([&CacheKey::User(PartnerId(0), UserId(5))]);
             assert_eq!(cache.origin(origin), Some(is_known));
-            cache.invalidate([&client_origins()]);
+            cache.invalidate([&CacheKey::SERVER]);
             assert_eq!(cache.origin(origin), None);
         }
         let filling = cache.filling();
-        cache.invalidate([&client_origins()]);
+        cache.invalidate([&CacheKey::SERVER]);
         cache.keep_origin(&filling, origin, true);
         assert_eq!(cache.origin(origin), None, "a change overtook the read");
     }

@@ -68,6 +68,11 @@ pub enum CacheKey {
     All,
 }
 
+impl CacheKey {
+    /// What belongs to no partner: the signing keys, and the web origins of clients.
+    pub const SERVER: Self = Self::Partner(PartnerId(0));
+}
+
 /// What a unit causes beside its rows. Applied by the write path: the index and the counters once per batch before
 /// COMMIT, the cache after it.
 #[derive(Debug, Default)]

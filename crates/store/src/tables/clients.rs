@@ -283,16 +283,11 @@ fn insert_partners(tx: &mut Tx<'_>, client: &Client) -> Result<()> {
     Ok(())
 }
 
-/// The key by which cached web origins are invalidated: scripts of an origin belong to no partner.
-pub(crate) fn client_origins() -> CacheKey {
-    CacheKey::Partner(PartnerId(0))
-}
-
 fn set_origins(tx: &mut Tx<'_>, client: &Client, origins: &[String]) -> Result<()> {
     let key = [client.pid.into(), (&client.client_id).into()];
     let gone = tx.unscoped().execute("DELETE FROM client_origins WHERE pid = $1 AND client_id = $2", &key)?;
     if gone > 0 || !origins.is_empty() {
-        tx.invalidate(client_origins());
+        tx.invalidate(CacheKey::SERVER);
     }
     for origin in origins {
         tx.unscoped().execute(
@@ -343,7 +338,7 @@ pub fn delete(tx: &mut Tx<'_>, client_id: &str) -> Result<bool> {
     let origins =
         tx.execute("DELETE FROM client_origins WHERE pid = $1 AND client_id = $2", &[client_id.into()])?;
     if origins > 0 {
-        tx.invalidate(client_origins());
+        tx.invalidate(CacheKey::SERVER);
     }
     tx.invalidate(CacheKey::Partner(tx.pid()));
     Ok(gone > 0)

@@ -152,7 +152,7 @@ pub fn delete(tx: &mut Tx<'_>, pid: PartnerId) -> Result<()> {
     tx.effects.counters.retain(|(of, counter, _)| *of != pid || *counter == Counter::Events);
     tx.effects.counters.push((PartnerId(0), Counter::Partners, -1));
     if origins > 0 {
-        tx.invalidate(crate::tables::clients::client_origins());
+        tx.invalidate(CacheKey::SERVER);
     }
     tx.invalidate(CacheKey::Partner(pid));
     Ok(())

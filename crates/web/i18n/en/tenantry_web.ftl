@@ -96,7 +96,7 @@ field-display-name-hint = Shown instead of your first and last name. Leave it em
 field-title = Title
 field-phone-number = Phone number
 field-email = E-mail address
-field-email-hint = A notice of the change goes to the former address.
+field-email-hint = If you change it, a notice goes to the old address.
 field-username-hint = You sign in with it.
 field-optional = optional
 
