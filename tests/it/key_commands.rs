@@ -156,7 +156,7 @@ async fn a_reset_is_mailed_to_the_admins_of_affected_partners() {
     };
     let by = Operator::of_this_machine();
     // Nothing is lost: it is refused, and nobody is told.
-    signing_keys::reset(&t.app, by.clone(), false).await.unwrap_err();
+    signing_keys::reset(&t.app, by, false).await.unwrap_err();
     assert!(resets(&t).await.is_empty());
     let done = signing_keys::reset(&t.app, by, true).await.unwrap();
     assert_eq!((done.removed.len(), done.made.len(), done.mailed), (2, 2, 2));

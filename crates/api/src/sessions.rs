@@ -59,7 +59,7 @@ pub struct SessionBody<'a> {
     /// When it was last used, to about five minutes. RFC 3339, UTC.
     #[schema(value_type = String, format = DateTime, example = "2026-11-23T09:00:00.000Z")]
     last_used_at: Time,
-    /// When it ends, unless it is refreshed. RFC 3339, UTC.
+    /// When it ends, unless it is refreshed, or used if it is one of a browser. RFC 3339, UTC.
     #[schema(value_type = String, format = DateTime, example = "2026-12-23T09:00:00.000Z")]
     expires_at: Time,
 }

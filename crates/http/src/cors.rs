@@ -57,7 +57,7 @@ fn is_public_preflight(method: &Method, path: &str) -> bool {
             rest.is_empty() || (rest.starts_with('/') && public.starts_with("/.well-known/"))
         })
     };
-    *method == Method::OPTIONS && OF_ANYBODY.iter().any(|public| is_public(&public))
+    *method == Method::OPTIONS && OF_ANYBODY.iter().any(is_public)
 }
 
 /// Whether scripts of an origin may use the paths of clients.
