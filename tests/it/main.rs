@@ -62,6 +62,7 @@ mod import_command;
 mod import_command_shapes;
 mod import_hashes;
 mod import_shapes;
+mod jar;
 mod keys;
 mod login_failures;
 mod logins;
