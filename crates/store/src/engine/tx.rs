@@ -479,6 +479,11 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
         Ok((self.dialect().fresh_id(sequence.name(), param), id))
     }
 
+    /// Records that this transaction has made a client, whose id is random.
+    pub(crate) fn note_new_client(&mut self, client_id: &str) {
+        self.fresh.add_client(client_id);
+    }
+
     /// An id never used before (B24).
     pub(crate) fn next_id(&mut self, sequence: Sequence) -> Result<i64> {
         let id = self.take_id(sequence)?;

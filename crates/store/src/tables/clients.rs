@@ -269,6 +269,7 @@ pub fn insert(tx: &mut Tx<'_>, client: &Client, secrets: &[StoredSecret], origin
         values.0.push(("pid", client.pid.into()));
         values.insert(tx, "clients")?;
     }
+    tx.note_new_client(&client.client_id);
     insert_partners(tx, client)?;
     set_origins(tx, client, origins)
 }
