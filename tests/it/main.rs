@@ -49,6 +49,7 @@ mod faults;
 mod fixtures;
 mod flood;
 mod foreign_hashes;
+mod foreign_origins;
 mod forgot_password;
 mod forgot_username;
 mod forwarded;
