@@ -64,8 +64,12 @@ pub struct AuthorizationRequest {
     pub partner: Option<PartnerId>,
     /// The user that must sign in (`sub`), by `id_token_hint` or `claims`.
     pub id_token_hint_sub: Option<String>,
-    /// When it was made.
+    /// When it was made, by the time of day, as sign-ins are.
     pub at: Millis,
+    /// When it expires: by the clock of expiry, which a time of day that is set back does not change. None in those of earlier
+    /// versions.
+    #[serde(default)]
+    pub expires_at: Option<Millis>,
     /// What the person has decided on the pages.
     #[serde(default)]
     pub decided: Decided,
@@ -134,7 +138,7 @@ impl AuthorizationRequest {
     /// # Errors
     /// None of its own.
     pub fn seal(&self, services: &Services) -> Result<String> {
-        let left = self.at + LIFETIME - services.clock.read().latest;
+        let left = self.expires_at.unwrap_or(self.at + LIFETIME) - services.clock.read().latest;
         sealed::seal(services, PURPOSE, self, left.clamp(0, LIFETIME))
     }
 

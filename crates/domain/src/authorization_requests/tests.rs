@@ -27,6 +27,7 @@ fn request() -> AuthorizationRequest {
         partner: None,
         id_token_hint_sub: None,
         at: AT,
+        expires_at: None,
         decided: Decided::default(),
     }
 }

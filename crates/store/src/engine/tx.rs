@@ -159,6 +159,7 @@ pub struct Tx<'c, S: ?Sized = dyn Scope> {
     waiting: Option<&'c AtomicUsize>,
     pid: PartnerId,
     context: Context<'c>,
+    time_of_day: Millis,
     fresh: FreshIds,
     /// The last field: see above.
     scope: S,
@@ -179,6 +180,7 @@ impl<'c, S: Scope> Tx<'c, S> {
             numbers: None,
             waiting: None,
             pid: scope.pid(),
+            time_of_day: context.time.now,
             context,
             fresh: FreshIds::default(),
             scope,
@@ -271,6 +273,12 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
     /// The time of this transaction, for times that are shown. It is constant throughout, but for [`Tx::now_after`].
     pub fn now(&self) -> Millis {
         self.context.time.now
+    }
+
+    /// The time of this transaction by the clock, which [`Tx::now_after`] does not change: for times that are compared with
+    /// those of other requests, and not with a row's.
+    pub fn time_of_day(&self) -> Millis {
+        self.time_of_day
     }
 
     /// The time of this transaction, for waiting: see [`Reading::steady`].

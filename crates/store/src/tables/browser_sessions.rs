@@ -51,9 +51,10 @@ pub struct NewBrowserSession<'a> {
 }
 
 impl NewBrowserSession<'_> {
-    /// The parameters of both statements, from `$2`; `$6` is now.
+    /// The parameters of both statements, from `$2`; `$6` is now. A client compares it with the time of its request, so it is
+    /// not moved to that of an earlier login, which may be ahead if the clock was set back.
     fn write(&self, tx: &mut Tx<'_>, sql: &str) -> Result<()> {
-        let (now, hash) = (tx.now(), stored(self.cookie_hash));
+        let (now, hash) = (tx.time_of_day(), stored(self.cookie_hash));
         let params = [
             self.session_id.into(),
             (&hash).into(),
