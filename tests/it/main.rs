@@ -40,6 +40,7 @@ mod cut_off;
 mod databases;
 mod deep_pages;
 mod deleted_users;
+mod double_submits;
 mod dry_run;
 mod events;
 mod existing_users;

@@ -139,11 +139,51 @@ pub async fn change_own(
 }
 
 /// Sets the first password of its own of a caller who has just signed in with a temporary or expired one (B22), which is
-/// not asked for again. As [`change_own`] otherwise.
+/// not asked for again. As [`change_own`] otherwise. A form that is sent twice at once succeeds twice.
 ///
 /// # Errors
-/// Errors at `/newPassword`, all of them.
+/// Errors at `/newPassword`, all of them; at `/oldPassword` if another form of the session has set another password.
 pub async fn set_first(
+    services: &Services,
+    member: &Member,
+    new: Zeroizing<String>,
+) -> Result<Option<Zeroizing<String>>> {
+    let set = set_first_once(services, member, new.clone()).await;
+    let Err(Error::Invalid(errors)) = set else { return set };
+    match repeat_first(services, member, new).await? {
+        Some(cookie) => Ok(Some(cookie)),
+        None => Err(Error::Invalid(errors)),
+    }
+}
+
+/// The new cookie of a browser whose form has just set this password: the browser shows the response to the second request,
+/// and may never have read the first one's.
+async fn repeat_first(
+    services: &Services,
+    member: &Member,
+    new: Zeroizing<String>,
+) -> Result<Option<Zeroizing<String>>> {
+    let find = |tx: &mut Tx<'_, Member>| {
+        let session_id = tx.scope().session_id().to_owned();
+        let is_set = tx.scope().is_browser() && !browser_sessions::is_restricted(tx, &session_id)?;
+        let user_id = tx.scope().user_id();
+        let present = if is_set { stored::list_present(tx, user_id)? } else { Vec::new() };
+        Ok(present.into_iter().find(|password| !password.is_temporary))
+    };
+    let Some(present) = services.store.scan(member, find).await? else { return Ok(None) };
+    if !expensive_hashes::is_any_of(services, member.pid(), &new, vec![present.hash.clone()]).await? {
+        return Ok(None);
+    }
+    let renew = move |tx: &mut Tx<'_, Member>| {
+        let (user_id, session_id) = (tx.scope().user_id(), tx.scope().session_id().to_owned());
+        let is_present =
+            stored::list_present(tx, user_id)?.iter().any(|p| p.password_id == present.password_id);
+        is_present.then(|| browser_sessions::renew_cookie(tx, &session_id)).transpose()
+    };
+    unit::write(&services.store, member, renew).await
+}
+
+async fn set_first_once(
     services: &Services,
     member: &Member,
     new: Zeroizing<String>,

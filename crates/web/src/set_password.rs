@@ -77,9 +77,14 @@ pub async fn submit(
             see_other(&next_path(&view), cookie)
         }
         Err(Error::Invalid(errors)) => {
+            let broken = Rule::broken_by(&errors);
+            if broken.is_empty() {
+                // Another form of this session has set another one meanwhile.
+                return see_other(&next_path(&view), None);
+            }
             let request = find_request(&app, &mut view).await?;
             let person = find_person(&app, session, &mut view).await?;
-            let page = page(&app, view, &browser, person, Rule::broken_by(&errors))?;
+            let page = page(&app, view, &browser, person, broken)?;
             Ok(leading_back(page, request.as_ref()).status(StatusCode::BAD_REQUEST).into_response())
         }
         Err(other) => Err(other.into()),
