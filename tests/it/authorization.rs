@@ -17,7 +17,7 @@ use crate::harness::{Person, T, TestResponse, password_of};
 
 /// The kinds of callers, in the order of the columns of [`TABLE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CallerKind {
+pub enum CallerKind {
     Nobody,
     ExpiredToken,
     Member,
@@ -37,7 +37,7 @@ enum CallerKind {
     WritingTechnicalAccount,
 }
 
-const KINDS: [CallerKind; 17] = [
+pub const KINDS: [CallerKind; 17] = [
     CallerKind::Nobody,
     CallerKind::ExpiredToken,
     CallerKind::Member,
@@ -60,9 +60,9 @@ const KINDS: [CallerKind; 17] = [
 /// The golden table. A request names things of partner 1, so another partner's admin gets 404 for it, and 201, 200 or
 /// 204 where it names nothing and therefore means the admin's own partner. The operations of `/oauth` know clients, not
 /// bearers: the request comes from the public client, and a bearer token beside it is a client that cannot be. The last six
-/// have tokens with one scope, `read` or `write`.
+/// have tokens with one scope, `read` or `write`. Browsers and OpenID tokens are in authorization_of_browsers.rs.
 #[rustfmt::skip]
-const TABLE: &[(&str, [u16; 17])] = &[
+pub const TABLE: &[(&str, [u16; 17])] = &[
     //                              nobody exp  memb m-tmp adm a-tmp oth  tech t-adm oper susp a-rd a-wr m-rd m-wr t-rd t-wr
     ("list_users",                  [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
     ("create_user",                 [401, 401, 403, 403, 201, 403, 201, 403, 201, 401, 401, 403, 201, 403, 403, 403, 403]),
@@ -160,8 +160,8 @@ enum Body {
 }
 
 /// A server and what the requests name.
-struct Stage<'t> {
-    t: &'t T,
+pub struct Stage<'t> {
+    pub t: &'t T,
     expired: Person<'t>,
     suspended: Person<'t>,
     robot: (String, String),
@@ -171,14 +171,14 @@ struct Stage<'t> {
 }
 
 /// Somebody with the password they logged in with.
-struct Caller<'t> {
-    person: Person<'t>,
-    username: String,
-    password: String,
+pub struct Caller<'t> {
+    pub person: Person<'t>,
+    pub username: String,
+    pub password: String,
 }
 
 impl<'t> Stage<'t> {
-    async fn set(t: &'t T) -> Self {
+    pub async fn set(t: &'t T) -> Self {
         let expired = t.admin().await;
         t.clock.advance(6 * HOUR);
         let (pid, suspended) = t.other_partner("suspended").await;
@@ -218,7 +218,7 @@ impl<'t> Stage<'t> {
         (user.user_id.0, username, password.unwrap())
     }
 
-    async fn caller(&self, kind: CallerKind) -> Caller<'t> {
+    pub async fn caller(&self, kind: CallerKind) -> Caller<'t> {
         let restricted = async |is_admin| {
             let (_, username, password) = self.user(is_admin).await;
             let person = self.t.login(&username, &password).await;
@@ -458,16 +458,15 @@ impl<'t> Stage<'t> {
     }
 
     /// The response to an operation; `spell` writes the path in another way.
-    async fn status(
+    pub async fn status(
         &self,
         operation: &str,
         method: &Method,
         path: &str,
-        kind: CallerKind,
+        caller: &Caller<'_>,
         spell: fn(&str) -> String,
     ) -> TestResponse {
-        let caller = self.caller(kind).await;
-        let (id, body) = self.request(operation, &caller).await;
+        let (id, body) = self.request(operation, caller).await;
         let mut path = path.to_owned();
         // One value for each parameter of the path; a query stands alone.
         for value in id.split('/') {
@@ -528,7 +527,7 @@ fn question(user: i64) -> Value {
 }
 
 /// Every operation of the document: its id, method and path.
-fn operations() -> Vec<(String, Method, String)> {
+pub fn operations() -> Vec<(String, Method, String)> {
     let document = tenantry::router::document();
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -555,7 +554,7 @@ async fn who_may_do_what() {
     for (id, method, path) in &operations {
         let (_, row) = TABLE.iter().find(|(name, _)| name == id).unwrap();
         for (kind, expected) in KINDS.into_iter().zip(row) {
-            let response = stage.status(id, method, path, kind, str::to_owned).await;
+            let response = stage.status(id, method, path, &stage.caller(kind).await, str::to_owned).await;
             if response.status.as_u16() != *expected {
                 wrong.push(format!(
                     "{id} by {kind:?}: {} instead of {expected}: {}",
@@ -586,7 +585,7 @@ async fn who_may_do_what_by_other_spellings_of_the_path() {
         for (kind, expected) in KINDS.into_iter().zip(row) {
             use CallerKind::{Admin, Member, MemberWithTemporaryPassword, Nobody, OtherPartnersAdmin};
             if [Nobody, Member, MemberWithTemporaryPassword, Admin, OtherPartnersAdmin].contains(&kind) {
-                let response = stage.status(id, method, path, kind, spell).await;
+                let response = stage.status(id, method, path, &stage.caller(kind).await, spell).await;
                 if response.status.as_u16() != *expected {
                     wrong.push(format!("{id} by {kind:?}: {} instead of {expected}", response.status));
                 }
