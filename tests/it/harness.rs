@@ -439,6 +439,13 @@ impl Drop for T {
             let _ = stop.send(());
         }
         if std::thread::panicking() {
+            // A test is told that the database cannot be reached; the log alone says why.
+            if let Ok(log) = LOG.lock() {
+                let log = String::from_utf8_lossy(&log[self.log_start..]);
+                log.lines()
+                    .filter(|line| line.contains("cannot be reached"))
+                    .for_each(|line| eprintln!("{line}"));
+            }
             return;
         }
         let log = LOG.lock().unwrap();
