@@ -17,6 +17,8 @@ pub mod effective_permissions;
 pub mod evaluations;
 /// The audit log.
 pub mod events;
+/// Second factors.
+pub mod factors;
 /// Forgotten passwords.
 pub mod forgot_password;
 /// Groups, many at a time.
@@ -31,6 +33,8 @@ pub mod operator_clients;
 pub mod partners;
 /// Which permissions there are, and which of them groups have.
 pub mod permissions;
+/// The policies of the partner.
+pub mod policy;
 /// Errors, for the document.
 pub mod responses;
 /// Self-service of logged-in users.
@@ -65,6 +69,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         partners::schemas(),
         branding::schemas(),
         client_bodies::schemas(),
+        factors::schemas(),
+        policy::schemas(),
     ]
     .concat()
 }

@@ -12,15 +12,16 @@ use crate::services::Services;
 use crate::tokens::{self, Origin};
 use crate::unit;
 use tenantry_core::clock::{DAY, HOUR, Millis};
-use tenantry_core::error::{Error, Missing, Result};
+use tenantry_core::error::{Denial, Error, Missing, Result};
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_core::random::Random;
 use tenantry_core::values;
-use tenantry_store::access::{Admin, BrowserFacts, Caller, Member, Within, system_within};
+use tenantry_store::access::{Admin, BrowserFacts, Caller, Member, SignInFacts, Within, system_within};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::browser_sessions as stored;
 use tenantry_store::tables::browser_sessions::NewBrowserSession;
 
+pub use tenantry_core::authentication::{ACR_PASSWORD, ACR_SECOND_FACTOR, AuthenticationMethod};
 pub use tenantry_store::tables::browser_sessions::ListedBrowserSession;
 
 /// A session that is not used for this long ends.
@@ -38,35 +39,6 @@ const STORED: Millis = DAY;
 /// Maximum number of sessions that a user is shown.
 const LISTED: i64 = 100;
 
-/// The authentication context class of a password.
-pub const ACR_PASSWORD: i64 = 1;
-
-/// An authentication method (RFC 8176). Stored as bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthenticationMethod {
-    /// A password.
-    Password,
-}
-
-impl AuthenticationMethod {
-    /// Every method.
-    pub const ALL: [Self; 1] = [Self::Password];
-
-    /// Its bit.
-    pub const fn bit(self) -> i64 {
-        match self {
-            Self::Password => 1,
-        }
-    }
-
-    /// Its name in `amr`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Password => "pwd",
-        }
-    }
-}
-
 /// The session of a browser whose user may use it now.
 #[derive(Debug, Clone)]
 pub struct BrowserSession {
@@ -76,14 +48,16 @@ pub struct BrowserSession {
     pub session_id: String,
     /// Whose it is.
     pub user_id: UserId,
-    /// When the person last gave the password.
+    /// When the person last gave the password or a passkey.
     pub auth_time: Millis,
-    /// The authentication context class: 1 = password.
+    /// The authentication context class: 1 = password, 2 = a second factor.
     pub acr: i64,
-    /// The authentication methods, by their names in RFC 8176.
-    pub amr: Vec<&'static str>,
+    /// The authentication methods, as bits.
+    pub amr: i64,
     /// Whether a new password must be set first (B22).
     pub is_restricted: bool,
+    /// Whether a second factor must be added first.
+    pub lacks_factor: bool,
     /// Whether the user is a partner admin.
     pub is_admin: bool,
     /// Whether the person asked to be kept signed in.
@@ -100,7 +74,7 @@ impl BrowserSession {
     /// Its user, for what needs no further right.
     ///
     /// # Errors
-    /// The password must be set first (B22).
+    /// The password must be set first (B22), or a second factor added.
     pub fn member(&self) -> Result<Member> {
         Member::of(self.caller.clone())
     }
@@ -111,6 +85,14 @@ impl BrowserSession {
     /// None.
     pub fn restricted_member(&self) -> Result<Member> {
         Member::even_restricted(self.caller.clone())
+    }
+
+    /// Its user, possibly one who must first add a second factor.
+    ///
+    /// # Errors
+    /// The password must be set first (B22).
+    pub fn member_adding_factor(&self) -> Result<Member> {
+        Member::adding_factor(self.caller.clone())
     }
 
     /// Its user as a partner admin.
@@ -124,15 +106,16 @@ impl BrowserSession {
     fn of(facts: &BrowserFacts, now: Millis) -> Option<Self> {
         let caller = Caller::admit_browser(facts, now)?;
         let of = facts.caller();
-        let amr = AuthenticationMethod::ALL.iter().filter(|method| facts.amr() & method.bit() != 0);
+        let SignInFacts { auth_time, acr, amr } = of.signed_in();
         Some(Self {
             pid: of.pid(),
             session_id: of.session_id().to_owned(),
             user_id: of.user_id()?,
-            auth_time: facts.auth_time(),
-            acr: facts.acr(),
-            amr: amr.map(|method| method.name()).collect(),
+            auth_time,
+            acr,
+            amr,
             is_restricted: of.is_restricted(),
+            lacks_factor: caller.restriction() == Some(Denial::SecondFactorRequired),
             is_admin: of.is_admin(),
             is_kept: facts.is_kept(),
             caller,
@@ -179,6 +162,10 @@ pub(super) struct Opening<'a> {
     pub(super) is_kept: bool,
     /// Set for a session that must first change the password: the expiry of that password, if it has one.
     pub(super) restricted: Option<Option<Millis>>,
+    /// The authentication context class.
+    pub(super) acr: i64,
+    /// The authentication methods, as bits.
+    pub(super) amr: i64,
     /// The cookie of the browser's session, if it has one.
     pub(super) previous: Option<&'a str>,
 }
@@ -226,8 +213,8 @@ pub(super) fn open(tx: &mut Tx<'_>, opening: &Opening<'_>) -> Result<Opened> {
         user_id: opening.user_id,
         is_restricted: opening.restricted.is_some(),
         is_kept: opening.is_kept,
-        acr: ACR_PASSWORD,
-        amr: AuthenticationMethod::Password.bit(),
+        acr: opening.acr,
+        amr: opening.amr,
         expires_at,
         ends_at,
         address: &address,

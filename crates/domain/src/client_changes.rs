@@ -48,6 +48,8 @@ pub struct ClientChange {
     pub needs_consent: Option<bool>,
     /// Whether it must use PKCE; by default it must.
     pub needs_pkce: Option<bool>,
+    /// Whether users who have a second factor may log in through it with the password alone.
+    pub password_alone: Option<bool>,
     /// The partners whose users a product client serves; `Some(None)` for all.
     pub partners: Option<Option<Vec<PartnerId>>>,
 }
@@ -74,6 +76,7 @@ impl ClientChange {
             auth_method: change.auth_method.unwrap_or(before.auth_method),
             needs_consent: change.needs_consent.unwrap_or(before.needs_consent),
             needs_pkce: change.needs_pkce.unwrap_or(before.needs_pkce),
+            password_alone: change.password_alone.unwrap_or(before.password_alone),
             partners: change.partners.map_or_else(|| before.partners.clone(), |list| list.map(sorted)),
             ..before.clone()
         }
@@ -150,6 +153,7 @@ fn make(tx: &mut Tx<'_>, new: &NewClient) -> Result<MadeClient> {
         },
         needs_consent: !is_product,
         needs_pkce: true,
+        password_alone: false,
         partners: None,
         secrets: Vec::new(),
         created_at: now,
@@ -200,6 +204,7 @@ fn of_client(client: &Client) -> Value {
         "tokenEndpointAuthMethod": client.auth_method.name(),
         "requireConsent": client.needs_consent,
         "requirePkce": client.needs_pkce,
+        "passwordWithoutSecondFactor": client.password_alone,
     });
     if let (true, Some(members)) = (client.is_product(), shown.as_object_mut()) {
         members.insert(String::from("partners"), json!(client.partners));

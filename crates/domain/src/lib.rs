@@ -41,6 +41,8 @@ pub mod evaluations;
 pub mod events;
 /// Passwords whose hash costs more than one of our own.
 pub mod expensive_hashes;
+/// Second factors of users.
+pub mod factors;
 /// Forgotten passwords.
 pub mod forgot_password;
 /// Forgotten usernames.
@@ -81,6 +83,8 @@ pub mod passwords;
 pub mod permission_lists;
 /// Permissions and wildcards of groups.
 pub mod permissions;
+/// The policies of a partner.
+pub mod policies;
 /// The password policy (contract, part C, Passwords).
 pub mod policy;
 /// The refresh token grant.

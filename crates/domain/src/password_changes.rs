@@ -6,17 +6,17 @@ use crate::events::{self, EventKind};
 use crate::expensive_hashes::{self, Candidate, Compared};
 use crate::passwords::{HISTORY, address_for, has_ended, mail_temporary, make_temporary, notify, person};
 use crate::services::Services;
-use crate::{browser_sessions, login_failures, policy, unit, users};
+use crate::{browser_sessions, login_failures, policies, policy, unit, users};
 use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::{Status, User, UserId};
 use tenantry_mail::{EmailContent, Reason};
 use tenantry_passwords::Whose;
 use tenantry_store::access::{Admin, Member, Scope as _, Within};
 use tenantry_store::engine::tx::Tx;
-use tenantry_store::tables::outbox;
 use tenantry_store::tables::passwords as stored;
 use tenantry_store::tables::passwords::NewPassword;
 use tenantry_store::tables::sessions;
+use tenantry_store::tables::{factors, outbox};
 
 /// The old password and every session end in this transaction; only the mailed password works (A5, B20, B21).
 ///
@@ -59,6 +59,7 @@ fn reset_user(tx: &mut Tx<'_>, user: &User, returns_password: bool) -> Result<St
     let new = NewPassword { hash: &hash, is_temporary: true, expires_at: Some(expires_at), mailed_to };
     stored::replace(tx, user.user_id, &new, HISTORY)?;
     sessions::end_all_of(tx, user.user_id, None)?;
+    factors::forget_devices(tx, user.user_id)?;
     events::record_user(tx, EventKind::PasswordReset, user.user_id, None, None)?;
     let Some(address) = address else { return Ok(password.as_str().to_owned()) };
     mail_temporary(tx, user, &address, password, expires_at, Reason::Reset)?;
@@ -76,14 +77,16 @@ pub async fn change_own(
     old: Zeroizing<String>,
     new: Zeroizing<String>,
 ) -> Result<Option<Zeroizing<String>>> {
-    let (user, present, history, failures) = services
+    let (old, new) = (policy::composed(old), policy::composed(new));
+    let (user, present, history, failures, rules) = services
         .store
         .scan(member, move |tx| {
             let user = users::get_self(tx)?;
+            let rules = policies::effective(tx)?.password_policy;
             let present = stored::list_present(tx, user.user_id)?;
             let history = stored::list_history(tx, user.user_id, HISTORY)?;
             let failures = tenantry_store::tables::users::failures(tx, user.user_id)?;
-            Ok((user, present, history, failures))
+            Ok((user, present, history, failures, rules))
         })
         .await?;
 
@@ -115,7 +118,7 @@ pub async fn change_own(
     if matched.is_none() {
         errors.push(FieldError::new("/oldPassword", "wrong-password", "this is not your current password"));
     }
-    if let Err(bad) = policy::check(&new, &person(&user)) {
+    if let Err(bad) = policy::check_by(rules, &new, &person(&user)) {
         errors.extend(bad.into_iter().map(|b| b.at("/newPassword")));
     }
     // Only a caller who knows the old password learns whether the new one was used before.
@@ -148,17 +151,19 @@ pub async fn set_first(
     member: &Member,
     new: Zeroizing<String>,
 ) -> Result<Option<Zeroizing<String>>> {
-    let (user, used) = services
+    let new = policy::composed(new);
+    let (user, used, rules) = services
         .store
         .scan(member, move |tx| {
             let user = users::get_self(tx)?;
+            let rules = policies::effective(tx)?.password_policy;
             let present = stored::list_present(tx, user.user_id)?;
             let history = stored::list_history(tx, user.user_id, HISTORY)?;
             let hashes = history.into_iter().chain(present).map(|p| p.hash);
-            Ok((user, hashes.collect::<Vec<_>>()))
+            Ok((user, hashes.collect::<Vec<_>>(), rules))
         })
         .await?;
-    if let Err(bad) = policy::check(&new, &person(&user)) {
+    if let Err(bad) = policy::check_by(rules, &new, &person(&user)) {
         return Err(Error::Invalid(bad.into_iter().map(|b| b.at("/newPassword")).collect()));
     }
     if expensive_hashes::is_any_of(services, member.pid(), &new, used).await? {
@@ -193,6 +198,7 @@ fn set_own(tx: &mut Tx<'_, Member>, matched: Option<i64>, hash: &str) -> Result<
     let new = NewPassword { hash, is_temporary: false, expires_at: None, mailed_to: None };
     stored::replace(tx, user_id, &new, HISTORY)?;
     sessions::end_all_of(tx, user_id, Some(&session_id))?;
+    factors::forget_devices(tx, user_id)?;
     let cookie = if tx.scope().is_browser() {
         browser_sessions::lift_restriction(tx, &session_id)?;
         Some(browser_sessions::renew_cookie(tx, &session_id)?)
@@ -272,6 +278,7 @@ mod tests {
                 scopes: tenantry_core::scopes::TokenScopes::ALL_API,
                 browser_session: None,
                 restricted: None,
+                signed_in: tenantry_store::access::SignInFacts::default(),
                 by_code: None,
             };
             let session = domain_sessions::open(tx, &opening)?;

@@ -9,7 +9,7 @@ use tenantry_core::clock::{DAY, Millis};
 use tenantry_core::error::{Error, Missing, Result};
 use tenantry_core::model::{Session, UserId};
 use tenantry_core::scopes::TokenScopes;
-use tenantry_store::access::{Admin, Member};
+use tenantry_store::access::{Admin, Member, SignInFacts};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::lists::Total;
 use tenantry_store::tables::authorization_codes::Authentication;
@@ -26,8 +26,18 @@ pub(super) struct Opening<'a> {
     pub(super) browser_session: Option<&'a str>,
     /// Set for a session that must first change the password: the expiry of that password, if it has one.
     pub(super) restricted: Option<Option<Millis>>,
+    /// How the user has signed in, if not on the pages.
+    pub(super) signed_in: SignInFacts,
     /// Set for a session that is opened with an authorization code.
     pub(super) by_code: Option<OpeningByCode>,
+}
+
+impl Opening<'_> {
+    fn authentication(&self) -> Authentication {
+        let SignInFacts { auth_time, acr, amr } = self.signed_in;
+        let here = Authentication { auth_time, acr, amr, ..Authentication::default() };
+        self.by_code.map_or(here, |code| code.authentication)
+    }
 }
 
 /// See [`Opening::by_code`].
@@ -95,7 +105,7 @@ pub(super) fn open(tx: &mut Tx<'_>, opening: &Opening<'_>) -> Result<OpenedSessi
             address: Some(&address),
             user_agent: user_agent.as_deref(),
             browser_session: opening.browser_session,
-            authentication: opening.by_code.map(|code| code.authentication).unwrap_or_default(),
+            authentication: opening.authentication(),
         },
     )?;
     Ok(session)

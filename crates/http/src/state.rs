@@ -55,6 +55,12 @@ impl HttpSettings {
         end.and_then(|end| self.public_url.get(..host + end)).unwrap_or(&self.public_url)
     }
 
+    /// The name of the server in authenticator apps.
+    pub fn authenticator_name(&self) -> String {
+        let host = self.public_url.split_once("://").map_or("", |(_, rest)| rest);
+        format!("Tenantry ({})", host.split(['/', ':']).next().unwrap_or_default())
+    }
+
     /// Whether browsers see the server over https: then its cookies are `Secure`.
     pub fn is_https(&self) -> bool {
         self.public_url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))

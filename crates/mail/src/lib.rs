@@ -105,6 +105,27 @@ pub enum EmailContent {
         /// Who or what locked it.
         cause: LockCause,
     },
+    /// A second factor was added to the account.
+    FactorAdded {
+        /// As typed.
+        username: String,
+        /// Its kind.
+        factor: FactorName,
+    },
+    /// A second factor was removed from the account.
+    FactorRemoved {
+        /// As typed.
+        username: String,
+        /// Its kind.
+        factor: FactorName,
+    },
+    /// A recovery code was used to sign in.
+    RecoveryCodeUsed {
+        /// As typed.
+        username: String,
+        /// How many are left.
+        left: i64,
+    },
     /// The username of somebody who forgot it.
     ForgottenUsername {
         /// As typed.
@@ -123,6 +144,18 @@ pub enum EmailContent {
     },
     /// A test of the settings, which is not stored (`tenantry mail test`).
     Test,
+}
+
+/// A kind of second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FactorName {
+    /// An authenticator app.
+    AuthenticatorApp,
+    /// A passkey.
+    Passkey,
+    /// Recovery codes.
+    RecoveryCodes,
 }
 
 /// Why a temporary password was issued.
@@ -155,6 +188,9 @@ impl EmailContent {
             Self::PasswordChanged { .. }
             | Self::EmailChanged { .. }
             | Self::AccountLocked { .. }
+            | Self::FactorAdded { .. }
+            | Self::FactorRemoved { .. }
+            | Self::RecoveryCodeUsed { .. }
             | Self::ForgottenUsername { .. }
             | Self::VerifyEmail { .. }
             | Self::Test => false,
@@ -170,6 +206,9 @@ impl EmailContent {
             Self::PasswordChanged { .. }
             | Self::EmailChanged { .. }
             | Self::AccountLocked { .. }
+            | Self::FactorAdded { .. }
+            | Self::FactorRemoved { .. }
+            | Self::RecoveryCodeUsed { .. }
             | Self::Test => None,
         }
     }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::message::Sender;
 use crate::texts::texts;
 use crate::wrap::Wrapped;
-use crate::{Email, EmailContent, LockCause, Reason};
+use crate::{Email, EmailContent, FactorName, LockCause, Reason};
 use tenantry_core::clock::Millis;
 use tenantry_core::languages::Language;
 
@@ -174,6 +174,38 @@ fn content<'a>(
             ];
             (fl!(texts, "locked-subject"), blocks)
         }
+        EmailContent::FactorAdded { username: name, factor } => (
+            fl!(texts, "factor-added-subject"),
+            vec![
+                Paragraph(match factor {
+                    FactorName::AuthenticatorApp => fl!(texts, "factor-added-app"),
+                    FactorName::Passkey => fl!(texts, "factor-added-passkey"),
+                    FactorName::RecoveryCodes => fl!(texts, "factor-added-recovery-codes"),
+                }),
+                Fields(vec![sign_in(), username(name), when()]),
+                Paragraph(fl!(texts, "not-you")),
+            ],
+        ),
+        EmailContent::FactorRemoved { username: name, factor } => (
+            fl!(texts, "factor-removed-subject"),
+            vec![
+                Paragraph(match factor {
+                    FactorName::AuthenticatorApp => fl!(texts, "factor-removed-app"),
+                    FactorName::Passkey => fl!(texts, "factor-removed-passkey"),
+                    FactorName::RecoveryCodes => fl!(texts, "factor-removed-recovery-codes"),
+                }),
+                Fields(vec![sign_in(), username(name), when()]),
+                Paragraph(fl!(texts, "not-you")),
+            ],
+        ),
+        EmailContent::RecoveryCodeUsed { username: name, left } => (
+            fl!(texts, "recovery-code-used-subject"),
+            vec![
+                Paragraph(fl!(texts, "recovery-code-used", left = left.to_string())),
+                Fields(vec![sign_in(), username(name), when()]),
+                Paragraph(fl!(texts, "not-you")),
+            ],
+        ),
         EmailContent::ForgottenUsername { username: name, .. } => (
             fl!(texts, "forgotten-username-subject"),
             vec![
@@ -339,6 +371,9 @@ mod tests {
             match &mut email.content {
                 EmailContent::TemporaryPassword { username, .. }
                 | EmailContent::PasswordChanged { username }
+                | EmailContent::FactorAdded { username, .. }
+                | EmailContent::FactorRemoved { username, .. }
+                | EmailContent::RecoveryCodeUsed { username, .. }
                 | EmailContent::ForgottenUsername { username, .. }
                 | EmailContent::VerifyEmail { username, .. }
                 | EmailContent::AccountLocked { username, .. } => *username = typed.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Email, EmailContent, LockCause, Reason, Recipient, Secret, Sender};
+use crate::{Email, EmailContent, FactorName, LockCause, Reason, Recipient, Secret, Sender};
 use tenantry_core::clock::{DAY, Millis};
 use tenantry_core::languages::Language;
 
@@ -53,6 +53,31 @@ pub(super) fn one_of_each() -> Vec<Email> {
         ),
         locked(LockCause::FailedLogins),
         locked(LockCause::Admin),
+        email(
+            "Ada Lovelace",
+            EmailContent::FactorAdded { username: "ada".into(), factor: FactorName::AuthenticatorApp },
+        ),
+        email(
+            "Ada Lovelace",
+            EmailContent::FactorAdded { username: "ada".into(), factor: FactorName::Passkey },
+        ),
+        email(
+            "Ada Lovelace",
+            EmailContent::FactorAdded { username: "ada".into(), factor: FactorName::RecoveryCodes },
+        ),
+        email(
+            "Ada Lovelace",
+            EmailContent::FactorRemoved { username: "ada".into(), factor: FactorName::AuthenticatorApp },
+        ),
+        email(
+            "Ada Lovelace",
+            EmailContent::FactorRemoved { username: "ada".into(), factor: FactorName::Passkey },
+        ),
+        email(
+            "Ada Lovelace",
+            EmailContent::FactorRemoved { username: "ada".into(), factor: FactorName::RecoveryCodes },
+        ),
+        email("Ada Lovelace", EmailContent::RecoveryCodeUsed { username: "ada".into(), left: 9 }),
         email(
             "Ada Lovelace",
             EmailContent::ForgottenUsername { username: "ada".into(), expires_at: WHEN + DAY },

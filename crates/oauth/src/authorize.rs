@@ -98,6 +98,8 @@ async fn step(app: &AppState, valid: &Valid, browser: &Browser, is_continued: bo
         Step::SignIn => "/sign-in",
         Step::ChooseAccount => "/choose-account",
         Step::SetPassword => "/set-password",
+        Step::AddFactor => "/second-factor/add",
+        Step::SecondFactor => "/second-factor",
         Step::Consent => "/consent",
         Step::Issue => match session {
             Some(session) => {

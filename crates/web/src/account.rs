@@ -11,6 +11,7 @@ pub mod applications;
 pub mod language;
 pub mod password;
 pub mod profile;
+pub mod security;
 pub mod sessions;
 
 /// A part of the account, each a page.
@@ -20,6 +21,8 @@ pub enum Part {
     Profile,
     /// The password.
     Password,
+    /// Second factors.
+    Security,
     /// Where the person is signed in.
     Sessions,
     /// What applications may learn.
@@ -30,14 +33,15 @@ pub enum Part {
 
 impl Part {
     /// Every part, in the order of the pages' navigation.
-    pub const ALL: [Self; 5] =
-        [Self::Profile, Self::Password, Self::Sessions, Self::Applications, Self::Language];
+    pub const ALL: [Self; 6] =
+        [Self::Profile, Self::Password, Self::Security, Self::Sessions, Self::Applications, Self::Language];
 
     /// The path of its page.
     pub fn path(self) -> &'static str {
         match self {
             Self::Profile => "/account",
             Self::Password => "/account/password",
+            Self::Security => "/account/security",
             Self::Sessions => "/account/sessions",
             Self::Applications => "/account/applications",
             Self::Language => "/account/language",
@@ -49,6 +53,7 @@ impl Part {
         match self {
             Self::Profile => text!(*language, "account-profile"),
             Self::Password => text!(*language, "account-password"),
+            Self::Security => text!(*language, "account-security"),
             Self::Sessions => text!(*language, "account-sessions"),
             Self::Applications => text!(*language, "account-applications"),
             Self::Language => text!(*language, "account-language"),
@@ -78,7 +83,7 @@ impl Messages {
 /// The session of whoever may see the account; otherwise the path of what comes first, which leads back here.
 fn require<'b>(browser: &'b Browser, view: &View) -> Result<&'b BrowserSession, String> {
     match &browser.session {
-        Some(session) if !session.is_restricted => Ok(session),
+        Some(session) if !session.is_restricted && !session.lacks_factor => Ok(session),
         session => Err(sign_in_first(session.as_ref(), view)),
     }
 }

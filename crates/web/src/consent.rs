@@ -47,6 +47,9 @@ pub async fn show(
     let session = match &browser.session {
         None => return see_other(&format!("/sign-in{query}"), None),
         Some(session) if session.is_restricted => return see_other(&format!("/set-password{query}"), None),
+        Some(session) if session.lacks_factor => {
+            return see_other(&format!("/second-factor/add{query}"), None);
+        }
         Some(session) => session,
     };
     if client.is_product() || !client.serves(session.pid) {

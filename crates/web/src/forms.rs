@@ -5,7 +5,9 @@ use std::time::Duration;
 use axum::http::HeaderValue;
 
 use crate::view::View;
-use tenantry_domain::browser_sessions::BrowserSession;
+use tenantry_core::clock::Millis;
+use tenantry_domain::browser_sessions::{ACR_SECOND_FACTOR, BrowserSession};
+use tenantry_domain::factors;
 use tenantry_http::browser::{Browser, BrowserCookie};
 use tenantry_http::page_error::{PageError, PageErrorKind};
 use tenantry_http::pages::{PageForm, check_form_token, form_token, local_path};
@@ -72,15 +74,30 @@ pub fn next_path(view: &View) -> String {
     view.parameter("next").as_deref().and_then(local_path).unwrap_or("/account").to_owned()
 }
 
-/// Where somebody goes first who cannot see this page yet: signs in, or sets a password, and then comes back. A form that was
+/// Where somebody goes first who cannot see this page yet: signs in, sets a password or adds a second factor, and then comes back. A form that was
 /// sent is filled in again: it comes back to its page.
 pub fn sign_in_first(session: Option<&BrowserSession>, view: &View) -> String {
-    let first = if session.is_some() { "/set-password" } else { "/sign-in" };
+    let first = match session {
+        None => "/sign-in",
+        Some(session) if session.is_restricted => "/set-password",
+        Some(_) => "/second-factor/add",
+    };
     let path = view.here.split_once('?').map_or(view.here.as_str(), |(path, _)| path);
     // The form that sends a link is on the first page.
     let path = if path == "/account/verify-email" { "/account" } else { path };
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", path).finish();
     format!("{first}?{query}")
+}
+
+/// Where somebody goes first whose sign-in is too old or too weak for a page, and then comes to `next`.
+pub fn sign_in_again(session: &BrowserSession, now: Millis, next: &str) -> String {
+    // Somebody who has just signed in on a remembered device gives the second factor.
+    let is_recent = now.saturating_sub(session.auth_time) <= factors::FRESH;
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if is_recent && session.acr < ACR_SECOND_FACTOR {
+        return format!("/second-factor?{}", query.append_pair("next", next).finish());
+    }
+    format!("/sign-in?{}", query.append_pair("again", "1").append_pair("next", next).finish())
 }
 
 /// How long to wait, in minutes.

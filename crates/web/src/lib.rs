@@ -27,7 +27,10 @@ mod forms;
 mod languages;
 mod password_rules;
 mod person;
+mod recovery_codes;
 mod scope_texts;
+mod second_factor;
+mod second_factor_add;
 mod set_password;
 mod sign_in;
 mod sign_out;
@@ -41,6 +44,9 @@ pub fn router() -> Router<AppState> {
     Router::new()
         .route("/", get(root))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-in/second-factor", get(second_factor::show_sign_in).post(second_factor::submit_sign_in))
+        .route("/second-factor", get(second_factor::show_step_up).post(second_factor::submit_step_up))
+        .route("/second-factor/add", get(second_factor_add::show).post(second_factor_add::submit))
         .route("/sign-out", get(sign_out::show).post(sign_out::submit))
         .route("/signed-out", get(sign_out::signed_out))
         .route("/choose-account", get(choose_account::show).post(choose_account::submit))
@@ -62,6 +68,7 @@ fn account_router() -> Router<AppState> {
         .route("/account", get(account::profile::show).post(account::profile::submit))
         .route("/account/verify-email", post(account::profile::send_link))
         .route("/account/password", get(account::password::show).post(account::password::submit))
+        .route("/account/security", get(account::security::show).post(account::security::submit))
         .route("/account/sessions", get(account::sessions::show).post(account::sessions::submit))
         .route("/account/applications", get(account::applications::show).post(account::applications::submit))
         .route("/account/language", get(account::language::show).post(account::language::submit))

@@ -8,9 +8,10 @@ use axum::response::{IntoResponse as _, Response};
 use crate::application::{find_request, leading_back};
 use crate::assets;
 use crate::forms::{carried_query, check_session, next_path, session_token};
-use crate::password_rules::{Rule, names_of};
+use crate::password_rules::{Rule, names_of, policy_of};
 use crate::person::{Person, find_person};
 use crate::view::{View, render};
+use tenantry_core::account_policy::PasswordPolicy;
 use tenantry_core::error::Error;
 use tenantry_core::languages::Language;
 use tenantry_domain::password_changes;
@@ -26,6 +27,7 @@ struct SetPasswordPage {
     token: String,
     username: String,
     names: String,
+    rules: &'static [Rule],
     broken: Vec<Rule>,
 }
 
@@ -34,10 +36,11 @@ fn page(
     view: View,
     browser: &Browser,
     person: Person,
-    broken: Vec<Rule>,
+    (policy, broken): (PasswordPolicy, Vec<Rule>),
 ) -> Result<Page, PageError> {
+    let rules = Rule::of(policy);
     let (token, names) = (session_token(app, browser), names_of(&person.user));
-    render(&SetPasswordPage { view, token, username: person.user.username, names, broken })
+    render(&SetPasswordPage { view, token, username: person.user.username, names, rules, broken })
 }
 
 /// Shows the page; whoever needs no new password goes on.
@@ -54,7 +57,8 @@ pub async fn show(
     }
     let request = find_request(&app, &mut view).await?;
     let person = find_person(&app, session, &mut view).await?;
-    let page = page(&app, view, &browser, person, Vec::new())?;
+    let policy = policy_of(&app, &session.restricted_member()?).await?;
+    let page = page(&app, view, &browser, person, (policy, Vec::new()))?;
     Ok(leading_back(page, request.as_ref()).into_response())
 }
 
@@ -79,7 +83,9 @@ pub async fn submit(
         Err(Error::Invalid(errors)) => {
             let request = find_request(&app, &mut view).await?;
             let person = find_person(&app, session, &mut view).await?;
-            let page = page(&app, view, &browser, person, Rule::broken_by(&errors))?;
+            let policy = policy_of(&app, &member).await?;
+            let broken = Rule::broken_by(&errors, policy);
+            let page = page(&app, view, &browser, person, (policy, broken))?;
             Ok(leading_back(page, request.as_ref()).status(StatusCode::BAD_REQUEST).into_response())
         }
         Err(other) => Err(other.into()),

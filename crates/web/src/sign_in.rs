@@ -13,9 +13,10 @@ use crate::forms::{carried_query, check_visitor, next_path, visitor_token};
 use crate::view::{View, render};
 use tenantry_core::error::{Error, GrantError};
 use tenantry_core::languages::Language;
-use tenantry_domain::logins::{self, SigningIn};
+use tenantry_domain::factors::second_steps;
+use tenantry_domain::logins::{self, FirstStep, SigningIn};
 use tenantry_domain::tokens::Origin;
-use tenantry_http::browser::{Browser, session_cookie};
+use tenantry_http::browser::{Browser, BrowserCookie, session_cookie};
 use tenantry_http::page_error::PageError;
 use tenantry_http::pages::{PageForm, see_other};
 use tenantry_http::state::AppState;
@@ -38,13 +39,9 @@ pub async fn show(
 ) -> Result<Response, PageError> {
     if let Some(session) = &browser.session
         && view.parameter("request").is_none()
+        && view.parameter("again").is_none()
     {
-        let path = if session.is_restricted {
-            format!("/set-password{}", carried_query(&view))
-        } else {
-            next_path(&view)
-        };
-        return see_other(&path, None);
+        return see_other(&path_after_sign_in(session.is_restricted, session.lacks_factor, &view), None);
     }
     let request = find_request(&app, &mut view).await?;
     let hint = request.as_ref().and_then(|request| request.login_hint.clone()).unwrap_or_default();
@@ -88,9 +85,14 @@ pub async fn submit(
         origin: Origin { address: browser.address, user_agent },
         is_kept,
         previous: browser.session_cookie.clone(),
+        device: browser.device_cookie.clone(),
     };
     let signed_in = match logins::sign_in(&app, signing).await {
-        Ok(signed_in) => signed_in,
+        Ok(FirstStep::SignedIn(signed_in)) => signed_in,
+        Ok(FirstStep::SecondFactor(pending)) => {
+            let cookie = BrowserCookie::PendingSignIn.set(&app, &pending, Some(second_steps::LIFETIME));
+            return see_other(&format!("/sign-in/second-factor{}", carried_query(&view)), cookie);
+        }
         Err(Error::Grant(GrantError::InvalidGrant, _)) => {
             let problem = text!(view.language, "sign-in-failed").to_owned();
             let page = page(&app, view, &browser, &username, is_kept, Some(problem))?;
@@ -99,12 +101,20 @@ pub async fn submit(
         Err(Error::TooMany(wait)) => return too_many(&app, view, &browser, (&username, is_kept), wait),
         Err(other) => return Err(other.into()),
     };
-    let path = if signed_in.is_restricted {
-        format!("/set-password{}", carried_query(&view))
-    } else {
-        next_path(&view)
-    };
+    // Whether a second factor must be added, the next page finds out.
+    let path = path_after_sign_in(signed_in.is_restricted, false, &view);
     see_other(&path, session_cookie(&app, &signed_in.cookie, is_kept))
+}
+
+/// Where somebody goes who has signed in: sets a password or adds a second factor, if that must be, and otherwise goes on.
+pub fn path_after_sign_in(is_restricted: bool, lacks_factor: bool, view: &View) -> String {
+    if is_restricted {
+        format!("/set-password{}", carried_query(view))
+    } else if lacks_factor {
+        format!("/second-factor/add{}", carried_query(view))
+    } else {
+        next_path(view)
+    }
 }
 
 fn too_many(

@@ -11,6 +11,7 @@ use super::{
     of_event, open_all,
 };
 use crate::events::{self, EventKind};
+use crate::factors;
 use crate::sealer::{self, MasterKeyProblem, Sealer};
 use crate::services::Services;
 use crate::unit;
@@ -286,6 +287,7 @@ pub async fn reset(services: &Services, by: Operator, force: bool) -> Result<Res
                 removed.push(row.kid);
             }
         }
+        let lost = factors::totp::remove_lost(tx, &sealer)?;
         let (now, mut made) = (tx.latest(), Vec::new());
         for key in fresh.values() {
             let keys = open_all(tx, &sealer)?;
@@ -298,7 +300,8 @@ pub async fn reset(services: &Services, by: Operator, force: bool) -> Result<Res
         settle(tx, &sealer)?;
         let kids: Vec<&str> = made.iter().map(|row| row.kid.as_str()).collect();
         tracing::warn!(?removed, made = ?kids, "the signing keys were reset");
-        let (before, after) = (json!({ "removed": removed }), json!({ "made": kids }));
+        let (before, after) =
+            (json!({ "removed": removed }), json!({ "made": kids, "authenticatorsRemoved": lost }));
         events::record(tx, EventKind::KeysReset, Some(before), Some(after))?;
         let made = listed(tx, &sealer)?.into_iter().filter(|key| kids.contains(&key.kid.as_str())).collect();
         Ok(Reset { removed, made })

@@ -54,6 +54,16 @@ locked-subject = Your account was locked
 locked-failed-logins = Your account was locked, because too many logins failed in a row.
 locked-by-admin = Your account was locked by an administrator.
 locked-next = You can sign in again when an administrator has unlocked it.
+factor-added-subject = A second factor was added to your account
+factor-added-app = An authenticator app was added to your account. You are asked for its code when you sign in.
+factor-added-passkey = A passkey was added to your account. You can sign in with it.
+factor-added-recovery-codes = New recovery codes were made for your account. The former ones no longer work.
+factor-removed-subject = A second factor was removed from your account
+factor-removed-app = The authenticator app was removed from your account.
+factor-removed-passkey = A passkey was removed from your account.
+factor-removed-recovery-codes = The recovery codes were removed from your account.
+recovery-code-used-subject = A recovery code was used to sign in
+recovery-code-used = Somebody signed in to your account with a recovery code. Codes left: { $left }.
 
 ## What was forgotten, and addresses
 

@@ -54,6 +54,16 @@ locked-subject = Votre compte a été verrouillé
 locked-failed-logins = Votre compte a été verrouillé, car trop de connexions ont échoué d’affilée.
 locked-by-admin = Votre compte a été verrouillé par un administrateur.
 locked-next = Vous pourrez vous reconnecter dès qu’un administrateur l’aura déverrouillé.
+factor-added-subject = Un second facteur a été ajouté à votre compte
+factor-added-app = Une application d’authentification a été ajoutée à votre compte. Son code vous sera demandé à la connexion.
+factor-added-passkey = Une clé d’accès a été ajoutée à votre compte. Vous pouvez vous connecter avec elle.
+factor-added-recovery-codes = De nouveaux codes de secours ont été créés pour votre compte. Les précédents ne sont plus valables.
+factor-removed-subject = Un second facteur a été retiré de votre compte
+factor-removed-app = L’application d’authentification a été retirée de votre compte.
+factor-removed-passkey = Une clé d’accès a été retirée de votre compte.
+factor-removed-recovery-codes = Les codes de secours ont été retirés de votre compte.
+recovery-code-used-subject = Un code de secours a été utilisé pour se connecter
+recovery-code-used = Quelqu’un s’est connecté à votre compte avec un code de secours. Codes restants : { $left }.
 
 ## What was forgotten, and addresses
 

@@ -49,6 +49,16 @@ locked-subject = Il Suo account è stato bloccato
 locked-failed-logins = Il Suo account è stato bloccato, perché troppi accessi di seguito non sono riusciti.
 locked-by-admin = Il Suo account è stato bloccato da un amministratore.
 locked-next = Potrà accedere di nuovo quando un amministratore lo avrà sbloccato.
+factor-added-subject = Un secondo fattore è stato aggiunto al Suo account
+factor-added-app = Un’app di autenticazione è stata aggiunta al Suo account. All’accesso Le verrà chiesto il codice dell’app.
+factor-added-passkey = Una passkey è stata aggiunta al Suo account. Può usarla per accedere.
+factor-added-recovery-codes = Sono stati creati nuovi codici di recupero per il Suo account. Quelli precedenti non valgono più.
+factor-removed-subject = Un secondo fattore è stato rimosso dal Suo account
+factor-removed-app = L’app di autenticazione è stata rimossa dal Suo account.
+factor-removed-passkey = Una passkey è stata rimossa dal Suo account.
+factor-removed-recovery-codes = I codici di recupero sono stati rimossi dal Suo account.
+recovery-code-used-subject = Un codice di recupero è stato usato per accedere
+recovery-code-used = Qualcuno ha effettuato l’accesso al Suo account con un codice di recupero. Codici rimasti: { $left }.
 
 ## What was forgotten, and addresses
 

@@ -49,6 +49,16 @@ locked-subject = Uw account is geblokkeerd
 locked-failed-logins = Uw account is geblokkeerd, omdat te veel inlogpogingen achter elkaar zijn mislukt.
 locked-by-admin = Uw account is door een beheerder geblokkeerd.
 locked-next = U kunt weer inloggen zodra een beheerder de blokkering heeft opgeheven.
+factor-added-subject = Er is een tweede factor aan uw account toegevoegd
+factor-added-app = Er is een authenticator-app aan uw account toegevoegd. Bij het inloggen wordt om de code ervan gevraagd.
+factor-added-passkey = Er is een passkey aan uw account toegevoegd. U kunt ermee inloggen.
+factor-added-recovery-codes = Er zijn nieuwe herstelcodes voor uw account gemaakt. De vorige werken niet meer.
+factor-removed-subject = Er is een tweede factor uit uw account verwijderd
+factor-removed-app = De authenticator-app is uit uw account verwijderd.
+factor-removed-passkey = Er is een passkey uit uw account verwijderd.
+factor-removed-recovery-codes = De herstelcodes zijn uit uw account verwijderd.
+recovery-code-used-subject = Er is met een herstelcode ingelogd
+recovery-code-used = Er is met een herstelcode op uw account ingelogd. Resterende codes: { $left }.
 
 ## What was forgotten, and addresses
 

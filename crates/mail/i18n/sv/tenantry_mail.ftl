@@ -49,6 +49,16 @@ locked-subject = Ditt konto har låsts
 locked-failed-logins = Ditt konto har låsts, eftersom för många inloggningar misslyckades i rad.
 locked-by-admin = Ditt konto har låsts av en administratör.
 locked-next = Du kan logga in igen när en administratör har låst upp det.
+factor-added-subject = En andra faktor har lagts till för ditt konto
+factor-added-app = En autentiseringsapp har lagts till för ditt konto. Du uppmanas att ange dess kod när du loggar in.
+factor-added-passkey = En nyckel (passkey) har lagts till för ditt konto. Du kan logga in med den.
+factor-added-recovery-codes = Nya återställningskoder har skapats för ditt konto. De tidigare fungerar inte längre.
+factor-removed-subject = En andra faktor har tagits bort från ditt konto
+factor-removed-app = Autentiseringsappen har tagits bort från ditt konto.
+factor-removed-passkey = En nyckel (passkey) har tagits bort från ditt konto.
+factor-removed-recovery-codes = Återställningskoderna har tagits bort från ditt konto.
+recovery-code-used-subject = En återställningskod har använts för att logga in
+recovery-code-used = Någon har loggat in på ditt konto med en återställningskod. Återstående koder: { $left }.
 
 ## What was forgotten, and addresses
 

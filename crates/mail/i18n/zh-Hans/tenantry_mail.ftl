@@ -35,6 +35,16 @@ locked-subject = 您的账户已被锁定
 locked-failed-logins = 由于连续多次登录失败，您的账户已被锁定。
 locked-by-admin = 您的账户已被管理员锁定。
 locked-next = 管理员解除锁定后，您就可以重新登录。
+factor-added-subject = 您的账户已添加第二重验证
+factor-added-app = 您的账户已添加身份验证器应用。登录时将要求输入其中的验证码。
+factor-added-passkey = 您的账户已添加通行密钥，您可以用它登录。
+factor-added-recovery-codes = 已为您的账户生成新的恢复代码，之前的代码不再有效。
+factor-removed-subject = 您的账户已移除第二重验证
+factor-removed-app = 身份验证器应用已从您的账户中移除。
+factor-removed-passkey = 通行密钥已从您的账户中移除。
+factor-removed-recovery-codes = 恢复代码已从您的账户中移除。
+recovery-code-used-subject = 有人使用恢复代码登录
+recovery-code-used = 有人使用恢复代码登录了您的账户。剩余代码数：{ $left }。
 
 ## What was forgotten, and addresses
 

@@ -334,6 +334,8 @@ mod tests {
             expires_at: 1,
             noted: crate::access::LastUse::default(),
             is_browser: false,
+            signed_in: crate::access::SignInFacts::default(),
+            factor_due: None,
         })
     }
 

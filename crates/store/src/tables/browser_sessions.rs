@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicI64;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::access::{BrowserFacts, LastUse, SessionState, TokenFacts};
+use crate::access::{BrowserFacts, LastUse, SessionState, SignInFacts, TokenFacts};
 use crate::engine::cache::TokenHash;
 use crate::engine::driver::Param;
 use crate::engine::tx::{CacheKey, Tx};
+use crate::tables::policies;
 use crate::tables::sessions::{ADDRESS_KEPT, note_end};
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, Result};
@@ -96,10 +97,11 @@ pub fn replace(tx: &mut Tx<'_>, new: &NewBrowserSession<'_>) -> Result<()> {
 
 /// The facts of the browser session with this cookie.
 pub(crate) fn find(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Option<BrowserFacts>> {
-    let pid = tx.pid();
+    let (pid, floor) = (tx.pid(), tx.policy().factor_requirement);
     tx.row(
         "SELECT b.session_id, b.user_id, u.is_admin, u.status, p.suspended, b.restricted, b.auth_time, b.acr, b.amr, \
-         b.kept, b.last_seen_at, b.expires_at, b.ends_at, b.created_at FROM browser_sessions b \
+         b.kept, b.last_seen_at, b.expires_at, b.ends_at, b.created_at, p.admins_since, p.everybody_since, \
+         u.created_at FROM browser_sessions b \
          JOIN partners p ON p.pid = b.pid JOIN users u ON u.pid = b.pid AND u.user_id = b.user_id \
          WHERE b.pid = $1 AND b.cookie_hash = $2",
         &[(&stored(hash)).into()],
@@ -119,12 +121,15 @@ pub(crate) fn find(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Option<BrowserFa
                 expires_at: ends_at,
                 noted: LastUse::since(row.int(10)?),
                 is_browser: true,
+                signed_in: SignInFacts { auth_time: row.int(6)?, acr: row.int(7)?, amr: row.int(8)? },
+                factor_due: policies::requirement(row.int(14)?, row.int(15)?).due_by_either(
+                    &floor,
+                    row.int(2)? != 0,
+                    row.int(16)?,
+                ),
             };
             Ok(BrowserFacts {
                 caller: Arc::new(caller),
-                auth_time: row.int(6)?,
-                acr: row.int(7)?,
-                amr: row.int(8)?,
                 is_kept: row.int(9)? != 0,
                 ends_at,
                 expires_at: AtomicI64::new(row.int(11)?),
@@ -166,6 +171,16 @@ pub fn set_cookie(tx: &mut Tx<'_>, session_id: &str, cookie_hash: &TokenHash) ->
     tx.execute(
         "UPDATE browser_sessions SET cookie_hash = $3 WHERE pid = $1 AND session_id = $2",
         &[session_id.into(), (&hash).into()],
+    )?;
+    tx.invalidate(CacheKey::Session(tx.pid(), session_id.to_owned()));
+    Ok(())
+}
+
+/// Stores how the user of a browser session has signed in by now.
+pub fn set_authentication(tx: &mut Tx<'_>, session_id: &str, signed_in: SignInFacts) -> Result<()> {
+    tx.execute(
+        "UPDATE browser_sessions SET auth_time = $3, acr = $4, amr = $5 WHERE pid = $1 AND session_id = $2",
+        &[session_id.into(), signed_in.auth_time.into(), signed_in.acr.into(), signed_in.amr.into()],
     )?;
     tx.invalidate(CacheKey::Session(tx.pid(), session_id.to_owned()));
     Ok(())

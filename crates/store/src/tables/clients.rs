@@ -13,7 +13,7 @@ use tenantry_core::signing_alg::SigningAlg;
 const COLUMNS: &str = "c.client_id, c.name, c.is_admin, c.created_at, c.kind, c.redirect_uris, \
      c.post_logout_redirect_uris, c.grants, c.scopes, c.id_token_alg, c.auth_method, c.needs_consent, c.needs_pkce, \
      c.updated_at, c.version, c.secret_hash, c.secret_id, c.secret_created_at, c.second_secret_hash, \
-     c.second_secret_id, c.second_secret_created_at";
+     c.second_secret_id, c.second_secret_created_at, c.password_alone";
 
 /// A secret with its hash.
 #[derive(Debug, Clone)]
@@ -68,6 +68,7 @@ fn read(row: &dyn Row, pid: PartnerId) -> Result<StoredClient> {
             .ok_or_else(|| unknown("authentication method"))?,
         needs_consent: row.int(11)? != 0,
         needs_pkce: row.int(12)? != 0,
+        password_alone: row.int(21)? != 0,
         partners: None,
         secrets: secrets.iter().map(|stored| stored.secret).collect(),
         created_at,
@@ -80,7 +81,7 @@ fn read(row: &dyn Row, pid: PartnerId) -> Result<StoredClient> {
 /// As [`read`], for a product client: its list of partners is read afterwards, unless it has none.
 fn read_product(row: &dyn Row) -> Result<StoredClient> {
     let mut stored = read(row, PartnerId(0))?;
-    stored.client.partners = (row.int(21)? == 0).then(Vec::new);
+    stored.client.partners = (row.int(22)? == 0).then(Vec::new);
     Ok(stored)
 }
 
@@ -207,6 +208,7 @@ fn values<'a>(client: &'a Client, uris: &'a [String; 2]) -> Values<'a> {
         ("auth_method", client.auth_method.name().into()),
         ("needs_consent", client.needs_consent.into()),
         ("needs_pkce", client.needs_pkce.into()),
+        ("password_alone", client.password_alone.into()),
         ("created_at", client.created_at.into()),
         ("updated_at", client.updated_at.into()),
         ("version", client.version.into()),

@@ -3,12 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::access::{LastUse, SessionState, TokenFacts};
+use crate::access::{LastUse, SessionState, SignInFacts, TokenFacts};
 use crate::engine::cache::TokenHash;
 use crate::engine::driver::Param;
 use crate::engine::tx::{CacheKey, Tx};
 use crate::tables::authorization_codes::{self, Authentication};
-use crate::tables::browser_sessions;
+use crate::tables::{browser_sessions, policies};
 use tenantry_core::clock::{DAY, Millis};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PUBLIC_CLIENT, PartnerId, Session, UserId};
@@ -119,11 +119,12 @@ const IS_ACTIVE: &str = "CASE WHEN s.user_id IS NULL THEN c.client_id IS NOT NUL
 
 /// The owner of an access token: one statement, on the path of every request whose caller is not cached.
 pub(crate) fn find_access_token(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Option<TokenFacts>> {
-    let pid = tx.pid();
+    let (pid, floor) = (tx.pid(), tx.policy().factor_requirement);
     tx.row(
         &format!(
             "SELECT s.session_id, s.user_id, s.client_id, coalesce(u.is_admin, c.is_admin, 0), {IS_ACTIVE}, \
-             p.suspended, s.restricted, t.issued_at, t.expires_at, s.scopes & t.scopes \
+             p.suspended, s.restricted, t.issued_at, t.expires_at, s.scopes & t.scopes, s.auth_time, s.acr, s.amr, \
+             p.admins_since, p.everybody_since, coalesce(u.created_at, 0) \
              FROM access_tokens t JOIN sessions s ON s.pid = t.pid AND s.session_id = t.session_id {WHOSE} \
              WHERE t.pid = $1 AND t.token_hash = $2"
         ),
@@ -144,6 +145,12 @@ pub(crate) fn find_access_token(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Opt
                 expires_at: row.int(8)?,
                 noted: LastUse::since(row.int(7)?),
                 is_browser: false,
+                signed_in: SignInFacts { auth_time: row.int(10)?, acr: row.int(11)?, amr: row.int(12)? },
+                factor_due: policies::requirement(row.int(13)?, row.int(14)?).due_by_either(
+                    &floor,
+                    row.int(3)? != 0,
+                    row.int(15)?,
+                ),
             })
         },
     )
@@ -404,6 +411,16 @@ pub fn set_used(tx: &mut Tx<'_>, pid: PartnerId, session_id: &str, at: Millis) -
         "UPDATE sessions SET last_used_at = $3 WHERE pid = $1 AND session_id = $2 AND last_used_at < $3",
         &[pid.into(), session_id.into(), at.into()],
     )?;
+    Ok(())
+}
+
+/// Stores how the user of a session has signed in by now.
+pub fn set_authentication(tx: &mut Tx<'_>, session_id: &str, signed_in: SignInFacts) -> Result<()> {
+    tx.execute(
+        "UPDATE sessions SET auth_time = $3, acr = $4, amr = $5 WHERE pid = $1 AND session_id = $2",
+        &[session_id.into(), signed_in.auth_time.into(), signed_in.acr.into(), signed_in.amr.into()],
+    )?;
+    tx.invalidate(CacheKey::Session(tx.pid(), session_id.to_owned()));
     Ok(())
 }
 

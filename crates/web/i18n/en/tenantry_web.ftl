@@ -65,6 +65,9 @@ rule-special = has a special character, such as - _ . ! or #
 rule-names = does not contain your username, name or e-mail address
 rule-common = is not a common password
 rule-used-before = is not one of your last 12 passwords, nor the temporary one
+rule-length-nist = has 15 to 128 characters, of any language; spaces are fine
+rule-characters-nist = has no control characters, such as a tab
+rule-names-nist = is not your username or e-mail address
 
 ## Account
 
@@ -125,6 +128,56 @@ password-change = Change password
 password-wrong = This is not your current password.
 password-ends-others = When you change it, you are signed out everywhere else.
 password-changed = Your password is changed. You are signed out everywhere else.
+
+## Second factors
+
+account-security = Security
+second-factor-title = Confirm that it is you
+second-factor-app = Type the code that your authenticator app shows.
+second-factor-recovery-code = If you do not have it with you, type one of your recovery codes.
+second-factor-code = Code
+second-factor-remember = Do not ask again on this device
+second-factor-remember-hint = For { $days } days. Not on a shared computer.
+second-factor-submit = Continue
+second-factor-failed = This code is wrong or was used already. Wait for the next code and try again.
+second-factor-lost = No code any more? Ask your administrator to remove your second factor.
+second-factor-required = Your organization requires a second factor. Add one to go on.
+authenticator-title = Add an authenticator app
+authenticator-intro = An authenticator app on your phone shows a new code every 30 seconds. You are asked for it when you sign in.
+authenticator-begin = Set up the app
+authenticator-scan = Scan this picture with your authenticator app.
+authenticator-qr = QR code for the authenticator app
+authenticator-key = Or type this key:
+authenticator-open = Open the app on this device
+authenticator-code = The code that the app shows now
+authenticator-confirm = Add the app
+authenticator-wrong-code = This is not the code that the app shows now. Check the clock of your phone, and type the next code.
+authenticator-no-master-key = Authenticator apps cannot be added on this server, since it has no master key to seal their secrets. Tell your administrator.
+recovery-codes-title = Your recovery codes
+recovery-codes-intro = If you lose your phone, you sign in with one of these codes. Each can be used once. Print them, or keep them in a password manager.
+recovery-codes-once = They are shown only now.
+recovery-codes-copy = Copy the codes
+recovery-codes-copied = Copied
+recovery-codes-print = Print the codes
+recovery-codes-continue = I have kept the codes: continue
+recovery-codes-left = Recovery codes left: { $left }
+recovery-codes-make = Make new recovery codes
+security-intro = With a second factor, nobody can sign in with your password alone.
+security-none = You have no second factor.
+security-off = Second factors are switched off here.
+security-required-from = Your organization requires a second factor from { $when } on. Add one before then.
+security-add-app = Add an authenticator app
+factor-app = Authenticator app
+factor-passkey = Passkey
+factor-recovery-codes = Recovery codes
+factor-added = Added { $when }
+factor-remove = Remove: { $name }
+factor-removed = The second factor is removed.
+factor-last = Your organization requires a second factor. Add another one before you remove this one.
+devices-title = Remembered devices
+devices-count = Devices on which you are not asked for a code: { $count }
+devices-forget = Ask for a code on all devices again
+devices-forgotten = You are asked for a code on every device again.
 
 ## Sessions
 

@@ -65,6 +65,9 @@ rule-special = contient un caractère spécial, par exemple - _ . ! ou #
 rule-names = ne contient ni votre nom d’utilisateur, ni votre nom, ni votre adresse e-mail
 rule-common = n’est pas un mot de passe courant
 rule-used-before = n’est ni l’un de vos 12 derniers mots de passe, ni le mot de passe temporaire
+rule-length-nist = comporte de 15 à 128 caractères, dans n’importe quelle langue, espaces compris
+rule-characters-nist = ne contient aucun caractère de contrôle, comme une tabulation
+rule-names-nist = n’est ni votre nom d’utilisateur ni votre adresse e-mail
 
 ## Account
 
@@ -125,6 +128,56 @@ password-change = Changer le mot de passe
 password-wrong = Ce n’est pas votre mot de passe actuel.
 password-ends-others = Si vous le changez, vous serez déconnecté partout ailleurs.
 password-changed = Votre mot de passe est changé. Vous êtes déconnecté partout ailleurs.
+
+## Second factors
+
+account-security = Sécurité
+second-factor-title = Confirmez que c’est bien vous
+second-factor-app = Saisissez le code affiché par votre application d’authentification.
+second-factor-recovery-code = Si vous ne l’avez pas avec vous, saisissez l’un de vos codes de secours.
+second-factor-code = Code
+second-factor-remember = Ne plus demander sur cet appareil
+second-factor-remember-hint = Pendant { $days } jours. Pas sur un ordinateur partagé.
+second-factor-submit = Continuer
+second-factor-failed = Ce code est incorrect ou a déjà été utilisé. Attendez le code suivant et réessayez.
+second-factor-lost = Plus aucun code ? Demandez à votre administrateur de retirer votre second facteur.
+second-factor-required = Votre organisation exige un second facteur. Ajoutez-en un pour continuer.
+authenticator-title = Ajouter une application d’authentification
+authenticator-intro = Une application d’authentification sur votre téléphone affiche un nouveau code toutes les 30 secondes. Il vous est demandé à la connexion.
+authenticator-begin = Configurer l’application
+authenticator-scan = Scannez cette image avec votre application d’authentification.
+authenticator-qr = Code QR pour l’application d’authentification
+authenticator-key = Ou saisissez cette clé :
+authenticator-open = Ouvrir l’application sur cet appareil
+authenticator-code = Le code affiché maintenant par l’application
+authenticator-confirm = Ajouter l’application
+authenticator-wrong-code = Ce n’est pas le code affiché maintenant par l’application. Vérifiez l’heure de votre téléphone et saisissez le code suivant.
+authenticator-no-master-key = Aucune application d’authentification ne peut être ajoutée sur ce serveur, qui n’a pas de clé principale pour protéger leurs secrets. Prévenez votre administrateur.
+recovery-codes-title = Vos codes de secours
+recovery-codes-intro = Si vous perdez votre téléphone, connectez-vous avec l’un de ces codes. Chacun ne sert qu’une fois. Imprimez-les ou conservez-les dans un gestionnaire de mots de passe.
+recovery-codes-once = Ils ne sont affichés que maintenant.
+recovery-codes-copy = Copier les codes
+recovery-codes-copied = Copié
+recovery-codes-print = Imprimer les codes
+recovery-codes-continue = J’ai conservé les codes : continuer
+recovery-codes-left = Codes de secours restants : { $left }
+recovery-codes-make = Créer de nouveaux codes de secours
+security-intro = Avec un second facteur, personne ne peut se connecter avec votre seul mot de passe.
+security-none = Vous n’avez pas de second facteur.
+security-off = Les seconds facteurs sont désactivés ici.
+security-required-from = Votre organisation exige un second facteur à partir du { $when }. Ajoutez-en un avant cette date.
+security-add-app = Ajouter une application d’authentification
+factor-app = Application d’authentification
+factor-passkey = Clé d’accès
+factor-recovery-codes = Codes de secours
+factor-added = Ajouté le { $when }
+factor-remove = Retirer : { $name }
+factor-removed = Le second facteur est retiré.
+factor-last = Votre organisation exige un second facteur. Ajoutez-en un autre avant de retirer celui-ci.
+devices-title = Appareils mémorisés
+devices-count = Appareils sur lesquels aucun code n’est demandé : { $count }
+devices-forget = Redemander un code sur tous les appareils
+devices-forgotten = Un code vous est de nouveau demandé sur chaque appareil.
 
 ## Sessions
 

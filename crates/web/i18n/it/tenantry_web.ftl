@@ -65,6 +65,9 @@ rule-special = ha un carattere speciale, per esempio - _ . ! o #
 rule-names = non contiene il tuo nome utente, il tuo nome o il tuo indirizzo e-mail
 rule-common = non è una password comune
 rule-used-before = non è una delle tue ultime 12 password, né quella temporanea
+rule-length-nist = ha da 15 a 128 caratteri, in qualsiasi lingua, spazi compresi
+rule-characters-nist = non contiene caratteri di controllo, come una tabulazione
+rule-names-nist = non è il Suo nome utente né il Suo indirizzo e-mail
 
 ## Account
 
@@ -125,6 +128,56 @@ password-change = Cambia password
 password-wrong = Questa non è la tua password attuale.
 password-ends-others = Se la cambi, verrai disconnesso ovunque tranne qui.
 password-changed = La password è stata cambiata. Sei stato disconnesso ovunque tranne qui.
+
+## Second factors
+
+account-security = Sicurezza
+second-factor-title = Confermi la Sua identità
+second-factor-app = Inserisca il codice mostrato dalla Sua app di autenticazione.
+second-factor-recovery-code = Se non l’ha con sé, inserisca uno dei Suoi codici di recupero.
+second-factor-code = Codice
+second-factor-remember = Non chiedere più su questo dispositivo
+second-factor-remember-hint = Per { $days } giorni. Non su un computer condiviso.
+second-factor-submit = Continua
+second-factor-failed = Il codice è errato o già usato. Attenda il codice successivo e riprovi.
+second-factor-lost = Non ha più codici? Chieda al Suo amministratore di rimuovere il secondo fattore.
+second-factor-required = La Sua organizzazione richiede un secondo fattore. Ne aggiunga uno per continuare.
+authenticator-title = Aggiungi un’app di autenticazione
+authenticator-intro = Un’app di autenticazione sul telefono mostra un nuovo codice ogni 30 secondi. Le verrà chiesto all’accesso.
+authenticator-begin = Configura l’app
+authenticator-scan = Inquadri questa immagine con la Sua app di autenticazione.
+authenticator-qr = Codice QR per l’app di autenticazione
+authenticator-key = Oppure inserisca questa chiave:
+authenticator-open = Apri l’app su questo dispositivo
+authenticator-code = Il codice che l’app mostra adesso
+authenticator-confirm = Aggiungi l’app
+authenticator-wrong-code = Non è il codice che l’app mostra adesso. Controlli l’ora del telefono e inserisca il codice successivo.
+authenticator-no-master-key = Su questo server non si possono aggiungere app di autenticazione, perché manca una chiave principale per sigillarne i segreti. Avvisi il Suo amministratore.
+recovery-codes-title = I Suoi codici di recupero
+recovery-codes-intro = Se perde il telefono, acceda con uno di questi codici. Ognuno vale una volta sola. Li stampi o li conservi in un gestore di password.
+recovery-codes-once = Vengono mostrati solo adesso.
+recovery-codes-copy = Copia i codici
+recovery-codes-copied = Copiati
+recovery-codes-print = Stampa i codici
+recovery-codes-continue = Ho conservato i codici: continua
+recovery-codes-left = Codici di recupero rimasti: { $left }
+recovery-codes-make = Crea nuovi codici di recupero
+security-intro = Con un secondo fattore nessuno può accedere con la sola password.
+security-none = Non ha un secondo fattore.
+security-off = Qui i secondi fattori sono disattivati.
+security-required-from = La Sua organizzazione richiede un secondo fattore a partire dal { $when }. Ne aggiunga uno prima di allora.
+security-add-app = Aggiungi un’app di autenticazione
+factor-app = App di autenticazione
+factor-passkey = Passkey
+factor-recovery-codes = Codici di recupero
+factor-added = Aggiunto il { $when }
+factor-remove = Rimuovi: { $name }
+factor-removed = Il secondo fattore è stato rimosso.
+factor-last = La Sua organizzazione richiede un secondo fattore. Ne aggiunga un altro prima di rimuovere questo.
+devices-title = Dispositivi ricordati
+devices-count = Dispositivi sui quali non viene chiesto un codice: { $count }
+devices-forget = Chiedi di nuovo un codice su tutti i dispositivi
+devices-forgotten = Su ogni dispositivo Le verrà chiesto di nuovo un codice.
 
 ## Sessions
 

@@ -65,6 +65,9 @@ rule-special = heeft een bijzonder teken, zoals - _ . ! of #
 rule-names = bevat niet je gebruikersnaam, naam of e-mailadres
 rule-common = is geen veelgebruikt wachtwoord
 rule-used-before = is niet een van je laatste 12 wachtwoorden en niet het tijdelijke
+rule-length-nist = telt 15 tot 128 tekens, in elke taal; spaties mogen
+rule-characters-nist = bevat geen stuurtekens, zoals een tab
+rule-names-nist = is niet uw gebruikersnaam of e-mailadres
 
 ## Account
 
@@ -125,6 +128,56 @@ password-change = Wachtwoord wijzigen
 password-wrong = Dit is niet je huidige wachtwoord.
 password-ends-others = Als je het wijzigt, word je overal elders uitgelogd.
 password-changed = Je wachtwoord is gewijzigd. Je bent overal elders uitgelogd.
+
+## Second factors
+
+account-security = Beveiliging
+second-factor-title = Bevestig dat u het bent
+second-factor-app = Typ de code die uw authenticator-app toont.
+second-factor-recovery-code = Hebt u die niet bij u, typ dan een van uw herstelcodes.
+second-factor-code = Code
+second-factor-remember = Op dit apparaat niet meer vragen
+second-factor-remember-hint = Gedurende { $days } dagen. Niet op een gedeelde computer.
+second-factor-submit = Doorgaan
+second-factor-failed = Deze code is onjuist of al gebruikt. Wacht op de volgende code en probeer het opnieuw.
+second-factor-lost = Geen codes meer? Vraag uw beheerder uw tweede factor te verwijderen.
+second-factor-required = Uw organisatie vereist een tweede factor. Voeg er een toe om door te gaan.
+authenticator-title = Authenticator-app toevoegen
+authenticator-intro = Een authenticator-app op uw telefoon toont elke 30 seconden een nieuwe code. Bij het inloggen wordt ernaar gevraagd.
+authenticator-begin = App instellen
+authenticator-scan = Scan deze afbeelding met uw authenticator-app.
+authenticator-qr = QR-code voor de authenticator-app
+authenticator-key = Of typ deze sleutel:
+authenticator-open = App op dit apparaat openen
+authenticator-code = De code die de app nu toont
+authenticator-confirm = App toevoegen
+authenticator-wrong-code = Dit is niet de code die de app nu toont. Controleer de klok van uw telefoon en typ de volgende code.
+authenticator-no-master-key = Op deze server kunnen geen authenticator-apps worden toegevoegd: er is geen hoofdsleutel om hun geheimen te versleutelen. Meld dit aan uw beheerder.
+recovery-codes-title = Uw herstelcodes
+recovery-codes-intro = Als u uw telefoon verliest, logt u met een van deze codes in. Elke code werkt één keer. Druk ze af of bewaar ze in een wachtwoordbeheerder.
+recovery-codes-once = Ze worden alleen nu getoond.
+recovery-codes-copy = Codes kopiëren
+recovery-codes-copied = Gekopieerd
+recovery-codes-print = Codes afdrukken
+recovery-codes-continue = Ik heb de codes bewaard: doorgaan
+recovery-codes-left = Resterende herstelcodes: { $left }
+recovery-codes-make = Nieuwe herstelcodes maken
+security-intro = Met een tweede factor kan niemand met alleen uw wachtwoord inloggen.
+security-none = U hebt geen tweede factor.
+security-off = Tweede factoren zijn hier uitgeschakeld.
+security-required-from = Uw organisatie vereist vanaf { $when } een tweede factor. Voeg er vóór die tijd een toe.
+security-add-app = Authenticator-app toevoegen
+factor-app = Authenticator-app
+factor-passkey = Passkey
+factor-recovery-codes = Herstelcodes
+factor-added = Toegevoegd op { $when }
+factor-remove = Verwijderen: { $name }
+factor-removed = De tweede factor is verwijderd.
+factor-last = Uw organisatie vereist een tweede factor. Voeg eerst een andere toe voordat u deze verwijdert.
+devices-title = Onthouden apparaten
+devices-count = Apparaten waarop niet om een code wordt gevraagd: { $count }
+devices-forget = Op alle apparaten weer om een code vragen
+devices-forgotten = Op elk apparaat wordt weer om een code gevraagd.
 
 ## Sessions
 

@@ -65,6 +65,9 @@ rule-special = har ett specialtecken, till exempel - _ . ! eller #
 rule-names = innehåller inte ditt användarnamn, ditt namn eller din e-postadress
 rule-common = är inte ett vanligt lösenord
 rule-used-before = är inte ett av dina senaste 12 lösenord, och inte det tillfälliga
+rule-length-nist = har 15 till 128 tecken, på valfritt språk; mellanslag går bra
+rule-characters-nist = innehåller inga styrtecken, till exempel tabb
+rule-names-nist = är inte ditt användarnamn eller din e-postadress
 
 ## Account
 
@@ -125,6 +128,56 @@ password-change = Byt lösenord
 password-wrong = Det här är inte ditt nuvarande lösenord.
 password-ends-others = När du byter lösenord loggas du ut överallt annars.
 password-changed = Ditt lösenord är bytt. Du är utloggad överallt annars.
+
+## Second factors
+
+account-security = Säkerhet
+second-factor-title = Bekräfta att det är du
+second-factor-app = Ange koden som din autentiseringsapp visar.
+second-factor-recovery-code = Har du den inte med dig anger du en av dina återställningskoder.
+second-factor-code = Kod
+second-factor-remember = Fråga inte igen på den här enheten
+second-factor-remember-hint = I { $days } dagar. Inte på en delad dator.
+second-factor-submit = Fortsätt
+second-factor-failed = Koden är fel eller redan använd. Vänta på nästa kod och försök igen.
+second-factor-lost = Har du inga koder kvar? Be din administratör att ta bort din andra faktor.
+second-factor-required = Din organisation kräver en andra faktor. Lägg till en för att fortsätta.
+authenticator-title = Lägg till en autentiseringsapp
+authenticator-intro = En autentiseringsapp i telefonen visar en ny kod var 30:e sekund. Du uppmanas att ange den när du loggar in.
+authenticator-begin = Ställ in appen
+authenticator-scan = Skanna bilden med din autentiseringsapp.
+authenticator-qr = QR-kod för autentiseringsappen
+authenticator-key = Eller skriv in den här nyckeln:
+authenticator-open = Öppna appen på den här enheten
+authenticator-code = Koden som appen visar nu
+authenticator-confirm = Lägg till appen
+authenticator-wrong-code = Det är inte koden som appen visar nu. Kontrollera telefonens klocka och ange nästa kod.
+authenticator-no-master-key = Autentiseringsappar kan inte läggas till på den här servern, eftersom den saknar huvudnyckel för att försegla deras hemligheter. Kontakta din administratör.
+recovery-codes-title = Dina återställningskoder
+recovery-codes-intro = Om du tappar bort telefonen loggar du in med en av koderna. Varje kod kan användas en gång. Skriv ut dem eller spara dem i en lösenordshanterare.
+recovery-codes-once = De visas bara nu.
+recovery-codes-copy = Kopiera koderna
+recovery-codes-copied = Kopierat
+recovery-codes-print = Skriv ut koderna
+recovery-codes-continue = Jag har sparat koderna: fortsätt
+recovery-codes-left = Återstående återställningskoder: { $left }
+recovery-codes-make = Skapa nya återställningskoder
+security-intro = Med en andra faktor kan ingen logga in med bara ditt lösenord.
+security-none = Du har ingen andra faktor.
+security-off = Andra faktorer är avstängda här.
+security-required-from = Din organisation kräver en andra faktor från { $when }. Lägg till en före dess.
+security-add-app = Lägg till en autentiseringsapp
+factor-app = Autentiseringsapp
+factor-passkey = Nyckel (passkey)
+factor-recovery-codes = Återställningskoder
+factor-added = Tillagd { $when }
+factor-remove = Ta bort: { $name }
+factor-removed = Den andra faktorn är borttagen.
+factor-last = Din organisation kräver en andra faktor. Lägg till en annan innan du tar bort den här.
+devices-title = Ihågkomna enheter
+devices-count = Enheter där ingen kod efterfrågas: { $count }
+devices-forget = Fråga efter en kod på alla enheter igen
+devices-forgotten = Du uppmanas åter att ange en kod på varje enhet.
 
 ## Sessions
 

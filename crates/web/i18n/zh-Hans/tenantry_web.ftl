@@ -64,6 +64,9 @@ rule-special = 含有特殊字符，例如 - _ . ! 或 #
 rule-names = 不含您的用户名、姓名或电子邮件地址
 rule-common = 不是常见密码
 rule-used-before = 不是您最近的 12 个密码之一，也不是临时密码
+rule-length-nist = 有 15 到 128 个字符，可用任何语言，也可以有空格
+rule-characters-nist = 不含制表符等控制字符
+rule-names-nist = 不是您的用户名或电子邮件地址
 
 ## Account
 
@@ -123,6 +126,56 @@ password-change = 更改密码
 password-wrong = 这不是您当前的密码。
 password-ends-others = 更改密码后，您在其他所有地方都会退出登录。
 password-changed = 密码已更改。您在其他所有地方均已退出登录。
+
+## Second factors
+
+account-security = 安全
+second-factor-title = 请确认是您本人
+second-factor-app = 请输入身份验证器应用显示的验证码。
+second-factor-recovery-code = 如果不在身边，请输入一个恢复代码。
+second-factor-code = 验证码
+second-factor-remember = 在此设备上不再询问
+second-factor-remember-hint = 有效期 { $days } 天。请勿在公用电脑上使用。
+second-factor-submit = 继续
+second-factor-failed = 验证码错误或已被使用。请等待下一个验证码后重试。
+second-factor-lost = 没有可用的代码了？请让管理员移除您的第二重验证。
+second-factor-required = 您的组织要求第二重验证。请添加后继续。
+authenticator-title = 添加身份验证器应用
+authenticator-intro = 手机上的身份验证器应用每 30 秒显示一个新的验证码，登录时需要输入。
+authenticator-begin = 设置应用
+authenticator-scan = 请用身份验证器应用扫描此图片。
+authenticator-qr = 身份验证器应用的二维码
+authenticator-key = 或输入此密钥：
+authenticator-open = 在此设备上打开应用
+authenticator-code = 应用当前显示的验证码
+authenticator-confirm = 添加应用
+authenticator-wrong-code = 这不是应用当前显示的验证码。请检查手机的时钟，并输入下一个验证码。
+authenticator-no-master-key = 此服务器没有用于加密的主密钥，无法添加身份验证器应用。请告知管理员。
+recovery-codes-title = 您的恢复代码
+recovery-codes-intro = 如果手机丢失，您可以用其中一个代码登录。每个代码只能使用一次。请打印或保存在密码管理器中。
+recovery-codes-once = 这些代码只显示这一次。
+recovery-codes-copy = 复制代码
+recovery-codes-copied = 已复制
+recovery-codes-print = 打印代码
+recovery-codes-continue = 我已保存代码，继续
+recovery-codes-left = 剩余恢复代码数：{ $left }
+recovery-codes-make = 生成新的恢复代码
+security-intro = 有了第二重验证，仅凭密码无法登录您的账户。
+security-none = 您没有第二重验证。
+security-off = 此处已关闭第二重验证。
+security-required-from = 您的组织自 { $when } 起要求第二重验证。请在此之前添加。
+security-add-app = 添加身份验证器应用
+factor-app = 身份验证器应用
+factor-passkey = 通行密钥
+factor-recovery-codes = 恢复代码
+factor-added = 添加于 { $when }
+factor-remove = 移除：{ $name }
+factor-removed = 第二重验证已移除。
+factor-last = 您的组织要求第二重验证。请先添加另一个，再移除此项。
+devices-title = 已记住的设备
+devices-count = 不要求验证码的设备数：{ $count }
+devices-forget = 在所有设备上重新要求验证码
+devices-forgotten = 所有设备都将重新要求验证码。
 
 ## Sessions
 
