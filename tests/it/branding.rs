@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use tenantry_core::model::PartnerId;
 use tenantry_domain::branding::{self, PageBranding};
-use tenantry_domain::logins::{self, SigningIn};
+use tenantry_domain::logins::{self, FirstStep, SigningIn};
 use tenantry_domain::tokens::Origin;
 
 use crate::harness::{Person, T, TestResponse, password_of};
@@ -210,8 +210,9 @@ async fn pages_of_a_user_show_it() {
         origin: Origin { address: [192, 0, 2, 7].into(), user_agent: None },
         is_kept: false,
         previous: None,
+        device: None,
     };
-    let Ok(signed_in) = logins::sign_in(&t.app, signing).await else { panic!("not signed in") };
+    let signed_in = logins::sign_in(&t.app, signing).await.ok().and_then(FirstStep::signed_in).unwrap();
     let page = async |path: &str, cookie: &str| {
         let request = t.anonymous().request(Method::GET, path).header("accept", "text/html");
         request.header("cookie", format!("tenantry={cookie}")).send().await.unwrap().text().await.unwrap()

@@ -171,8 +171,9 @@ async fn populate(t: &T) -> Hands {
         origin: Origin { address: [192, 0, 2, 7].into(), user_agent: Some(String::from("a browser")) },
         is_kept: true,
         previous: None,
+        device: None,
     };
-    let signed_in = logins::sign_in(&t.app, signing).await.unwrap();
+    let signed_in = logins::sign_in(&t.app, signing).await.unwrap().signed_in().unwrap();
     let code = AuthorizationCode {
         client_id: String::from("a client"),
         user_id: signed_in.user_id,

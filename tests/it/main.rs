@@ -10,6 +10,7 @@
 mod accessibility;
 mod account;
 mod architecture;
+mod authenticators;
 mod authorization;
 mod authorize;
 mod authorize_bad;
@@ -103,6 +104,7 @@ mod rows;
 mod schema;
 mod scopes;
 mod search_pages;
+mod second_factors;
 mod secrets;
 mod self_service;
 mod serve;

@@ -305,7 +305,9 @@ fn check_html(html: &str) {
         for (attribute, value) in &attributes {
             assert!(!attribute.starts_with("on") && attribute != "style", "inline {attribute}: {html}");
             if ["href", "src", "action"].contains(&attribute.as_str()) {
-                assert!(value.starts_with('/') || value.starts_with('#'), "{attribute}={value}");
+                // An authenticator app on the same device.
+                let is_app = attribute == "href" && value.starts_with("otpauth://totp/");
+                assert!(is_app || value.starts_with('/') || value.starts_with('#'), "{attribute}={value}");
             }
         }
         if let Some(id) = attributes.get("id") {

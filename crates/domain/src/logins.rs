@@ -135,6 +135,16 @@ pub enum FirstStep {
     SecondFactor(Zeroizing<String>),
 }
 
+impl FirstStep {
+    /// The session, unless a second factor is asked for.
+    pub fn signed_in(self) -> Option<SignedIn> {
+        match self {
+            Self::SignedIn(signed_in) => Some(signed_in),
+            Self::SecondFactor(_) => None,
+        }
+    }
+}
+
 /// An opened browser session. Not `Debug`: it holds the cookie.
 pub struct SignedIn {
     /// The value of the cookie.
