@@ -10,8 +10,14 @@ use crate::harness::{Person, T, password_of};
 use crate::tabs::{Tab, value_of};
 use crate::verify_email::is_verified;
 
-const PAGES: [&str; 5] =
-    ["/account", "/account/password", "/account/sessions", "/account/applications", "/account/language"];
+const PAGES: [&str; 6] = [
+    "/account",
+    "/account/password",
+    "/account/security",
+    "/account/sessions",
+    "/account/applications",
+    "/account/language",
+];
 
 const FIELDS: [&str; 7] =
     ["username", "firstName", "lastName", "displayName", "title", "phoneNumber", "email"];

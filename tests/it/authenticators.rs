@@ -90,8 +90,13 @@ impl T {
 
     /// Somebody who has signed in on the pages, with a code.
     pub async fn tab_with_code(&self, username: &str, app: &Authenticator) -> Tab<'_> {
+        self.tab_with_code_of(username, &password_of(username), app).await
+    }
+
+    /// As [`T::tab_with_code`], with another password.
+    pub async fn tab_with_code_of(&self, username: &str, password: &str, app: &Authenticator) -> Tab<'_> {
         let tab = self.tab();
-        tab.sign_in(username, &password_of(username)).await.to("/sign-in/second-factor");
+        tab.sign_in(username, password).await.to("/sign-in/second-factor");
         let code = app.next_code(self);
         tab.submit("/sign-in/second-factor", &[("code", &code)]).await.to("/account");
         tab

@@ -12,50 +12,14 @@ use tenantry_domain::users::NewUser;
 use tenantry_domain::{unit, users};
 use tenantry_store::access::Operator;
 
+use tenantry::config::Config;
+
+use crate::authenticators::with_master_key;
 use crate::branding::{branding, png};
 use crate::harness::{Person, T, TestResponse, password_of};
+use kinds::{CallerKind, KINDS};
 
-/// The kinds of callers, in the order of the columns of [`TABLE`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CallerKind {
-    Nobody,
-    ExpiredToken,
-    Member,
-    MemberWithTemporaryPassword,
-    Admin,
-    AdminWithTemporaryPassword,
-    OtherPartnersAdmin,
-    TechnicalAccount,
-    TechnicalAdmin,
-    Operator,
-    SuspendedPartnersAdmin,
-    ReadingAdmin,
-    WritingAdmin,
-    ReadingMember,
-    WritingMember,
-    ReadingTechnicalAccount,
-    WritingTechnicalAccount,
-}
-
-const KINDS: [CallerKind; 17] = [
-    CallerKind::Nobody,
-    CallerKind::ExpiredToken,
-    CallerKind::Member,
-    CallerKind::MemberWithTemporaryPassword,
-    CallerKind::Admin,
-    CallerKind::AdminWithTemporaryPassword,
-    CallerKind::OtherPartnersAdmin,
-    CallerKind::TechnicalAccount,
-    CallerKind::TechnicalAdmin,
-    CallerKind::Operator,
-    CallerKind::SuspendedPartnersAdmin,
-    CallerKind::ReadingAdmin,
-    CallerKind::WritingAdmin,
-    CallerKind::ReadingMember,
-    CallerKind::WritingMember,
-    CallerKind::ReadingTechnicalAccount,
-    CallerKind::WritingTechnicalAccount,
-];
+mod kinds;
 
 /// The golden table. A request names things of partner 1, so another partner's admin gets 404 for it, and 201, 200 or
 /// 204 where it names nothing and therefore means the admin's own partner. The operations of `/oauth` know clients, not
@@ -93,6 +57,17 @@ const TABLE: &[(&str, [u16; 17])] = &[
     ("list_user_sessions",          [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
     ("end_user_sessions",           [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
     ("end_user_session",            [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("list_own_factors",            [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401, 200, 403, 200, 403, 403, 403]),
+    ("add_factor",                  [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401, 403, 200, 403, 200, 403, 403]),
+    // Nothing is waiting to be confirmed, and there is nothing to recover or remove.
+    ("confirm_factor",              [401, 401, 404, 403, 404, 403, 404, 403, 403, 401, 401, 403, 404, 403, 404, 403, 403]),
+    ("make_recovery_codes",         [401, 401, 409, 403, 409, 403, 409, 403, 403, 401, 401, 403, 409, 403, 409, 403, 403]),
+    ("remove_own_factor",           [401, 401, 404, 403, 404, 403, 404, 403, 403, 401, 401, 403, 404, 403, 404, 403, 403]),
+    ("list_user_factors",           [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("remove_user_factors",         [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("remove_user_factor",          [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("get_policy",                  [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("patch_policy",                [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
     ("list_groups",                 [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
     ("create_group",                [401, 401, 403, 403, 201, 403, 201, 403, 201, 401, 401, 403, 201, 403, 403, 403, 403]),
     ("get_group",                   [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
@@ -313,6 +288,12 @@ impl<'t> Stage<'t> {
                 };
                 return (names("/api/v1/users/self/sessions", &person).await, Body::None);
             }
+            "remove_own_factor" => return (String::from("totp"), Body::None),
+            "remove_user_factor" => {
+                let (id, username, password) = self.user(false).await;
+                self.t.add_authenticator(&self.t.login(&username, &password).await).await;
+                return (both(id, String::from("totp")), Body::None);
+            }
             "end_user_session" => {
                 let (id, username, password) = self.user(false).await;
                 self.t.login(&username, &password).await;
@@ -333,7 +314,13 @@ impl<'t> Stage<'t> {
             | "list_self_permissions"
             | "list_object_types"
             | "list_own_sessions"
+            | "list_own_factors"
+            | "make_recovery_codes"
+            | "get_policy"
             | "end_own_sessions" => (0, Body::None),
+            "add_factor" => (0, Body::Json(json!({ "factor": "totp" }))),
+            "confirm_factor" => (0, Body::Json(json!({ "code": "123456" }))),
+            "patch_policy" => (0, Body::Json(json!({ "secondFactor": "optional" }))),
             "get_branding" | "delete_branding" | "delete_branding_logo" => {
                 self.brand().await;
                 (0, Body::None)
@@ -344,7 +331,9 @@ impl<'t> Stage<'t> {
                 (0, Body::Png(png()))
             }
             "forgot_password" => (0, Body::Json(json!({ "username": "nobody" }))),
-            "list_user_sessions" | "end_user_sessions" => (user().await, Body::None),
+            "list_user_sessions" | "end_user_sessions" | "list_user_factors" | "remove_user_factors" => {
+                (user().await, Body::None)
+            }
             "create_user" => (0, Body::Json(named())),
             "update_user" => (user().await, Body::Json(named())),
             "get_user" | "delete_user" | "reset_user_password" => (user().await, Body::None),
@@ -542,6 +531,11 @@ fn operations() -> Vec<(String, Method, String)> {
     all
 }
 
+fn settings(config: &mut Config) {
+    with_master_key(config);
+    config.login_failures_per_address = 1_000_000;
+}
+
 #[tokio::test]
 async fn who_may_do_what() {
     let operations = operations();
@@ -549,7 +543,7 @@ async fn who_may_do_what() {
     let tabled: BTreeSet<&str> = TABLE.iter().map(|(id, _)| *id).collect();
     assert_eq!(documented, tabled, "the document and TABLE name the same operations");
 
-    let t = T::with(|config| config.login_failures_per_address = 1_000_000).await;
+    let t = T::with(settings).await;
     let stage = Stage::set(&t).await;
     let mut wrong = Vec::new();
     for (id, method, path) in &operations {
@@ -578,7 +572,7 @@ async fn who_may_do_what_by_other_spellings_of_the_path() {
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
         format!("{prefix}{path}//{query}")
     }
-    let t = T::with(|config| config.login_failures_per_address = 1_000_000).await;
+    let t = T::with(settings).await;
     let stage = Stage::set(&t).await;
     let mut wrong = Vec::new();
     for (id, method, path) in &operations() {

@@ -205,6 +205,18 @@ async fn populate(t: &T) -> Hands {
     let leftover = format!("INSERT INTO permission_changes VALUES (1, {}, 1, 2, 1, 1)", group + 1);
     behind.execute_batch(&leftover).unwrap();
     behind.execute_batch("INSERT INTO large_units VALUES (1, 'somebody', 1)").unwrap();
+    // Second factors, and since when the server requires one.
+    for (table, values) in [
+        ("totp_secrets", "'sealed.AAAA', 60000000, 1, 2, 3"),
+        ("recovery_codes", "'hash', 1, 0"),
+        ("remembered_devices", "'hash', 1, 4000000000000"),
+    ] {
+        let insert = format!(
+            "INSERT INTO {table} SELECT u.pid, u.user_id, {values} FROM users u WHERE u.username = 'quote'"
+        );
+        behind.execute_batch(&insert).unwrap();
+    }
+    behind.execute_batch("INSERT INTO second_factor_floors VALUES (2, 1800000000000)").unwrap();
     drop(behind);
     let key = admin.request(reqwest::Method::POST, "/api/v1/users").header("idempotency-key", "k-2");
     assert_eq!(key.json(&new_user("once")).send().await.unwrap().status(), 201);

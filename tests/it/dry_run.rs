@@ -76,6 +76,8 @@ fn writes() -> Vec<(Method, &'static str, Value, u16)> {
         (Method::PATCH, "/self", json!({ "title": "Boss" }), 200),
         (Method::DELETE, "/api/v1/users/2/sessions", Value::Null, 204),
         (Method::DELETE, "/api/v1/users/self/sessions", Value::Null, 204),
+        (Method::DELETE, "/api/v1/users/2/factors", Value::Null, 204),
+        (Method::PATCH, "/api/v1/policy", json!({ "secondFactor": "everybody" }), 200),
         (Method::DELETE, "/api/v1/users/2", Value::Null, 204),
         (Method::POST, "/api/v1/users/bulk-delete", json!([2, 3]), 204),
         (Method::POST, "/api/v1/groups", json!({ "name": "New" }), 201),

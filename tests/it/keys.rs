@@ -41,7 +41,7 @@ async fn sign(t: &T, alg: SigningAlg) -> String {
 }
 
 /// Registers clients that receive ID tokens, with these algorithms.
-async fn use_algorithms(t: &T, algorithms: &[SigningAlg]) {
+pub async fn use_algorithms(t: &T, algorithms: &[SigningAlg]) {
     for alg in algorithms {
         let settings = ClientChange {
             name: Some(String::from("shop")),
@@ -377,7 +377,7 @@ async fn started(config: Config) -> Result<App, String> {
 }
 
 /// Stops a server; its data stays, with its settings.
-fn stopped(t: T) -> (Config, Arc<tempfile::TempDir>, Arc<crate::databases::Database>, PathBuf) {
+pub fn stopped(t: T) -> (Config, Arc<tempfile::TempDir>, Arc<crate::databases::Database>, PathBuf) {
     let (config, dir, database) = (t.app.config.clone(), Arc::clone(&t.dir), Arc::clone(&t.database));
     let file = dir.path().join("master.key");
     drop(t);

@@ -42,7 +42,7 @@ async fn an_app_is_added_on_the_pages_and_asked_for_from_then_on() {
         matches!(mail.content, EmailContent::FactorAdded { factor: FactorName::AuthenticatorApp, .. })
     };
     assert_eq!(mails.iter().filter(added).count(), 1);
-    let kinds: Vec<_> = t.admin().await.events().await.iter().map(|e| e["kind"].clone()).collect();
+    let kinds: Vec<_> = t.admin().await.events().await.iter().map(|e| e["type"].clone()).collect();
     assert!(kinds.contains(&json!("factor.added")), "{kinds:?}");
 }
 

@@ -62,6 +62,12 @@ impl Tab<'_> {
         answer
     }
 
+    /// The header with the cookie of its session.
+    pub fn session_cookie(&self) -> String {
+        let cookies = self.cookies.lock().unwrap();
+        format!("tenantry={}", cookies.get("tenantry").unwrap())
+    }
+
     pub async fn get(&self, path: &str) -> TestResponse {
         self.send(Method::GET, path, None).await
     }

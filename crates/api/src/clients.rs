@@ -14,6 +14,7 @@ use tenantry_core::error::Result;
 use tenantry_core::json::Presence;
 use tenantry_core::model::PartnerId;
 use tenantry_domain::conditions::{self, Target};
+use tenantry_domain::factors::step_up;
 use tenantry_domain::{bulk_operations, client_changes};
 use tenantry_http::conditional::{Conditions, show};
 use tenantry_http::extract::{Admin, ClientPath, NoParams, QueryParams, SecretPath};
@@ -125,6 +126,7 @@ pub async fn create_client(
     IdempotentBody { body, key }: IdempotentBody,
 ) -> Result<Response, Problem> {
     let (_, new) = read_new(&body, Whose::Partner)?;
+    step_up::expect_strong_admin(&app, &by).await?;
     let (settings, dry_run) = (new.settings.clone(), write.is_dry_run());
     let answer = write
         .idempotency_key(key)
@@ -214,6 +216,7 @@ async fn change_client(
     let known = id.clone();
     let current = app.store.scan(by, move |tx| client_changes::get(tx, &known)).await?;
     let change = read_change(body, &current, presence, Whose::Partner)?;
+    step_up::expect_strong_admin(app, by).await?;
     let (settings, dry_run, target) = (change.clone(), write.is_dry_run(), Target::Client(id.clone()));
     let answer =
         write.of(target).run(app, by, move |tx| shown(&client_changes::update(tx, &id, &change)?)).await?;
@@ -263,6 +266,7 @@ pub async fn add_client_secret(
     IdempotentBody { body, key }: IdempotentBody,
 ) -> Result<Response, Problem> {
     read_nothing(&body)?;
+    step_up::expect_strong_admin(&app, &by).await?;
     write
         .of(Target::Client(id.clone()))
         .idempotency_key(key)

@@ -146,6 +146,9 @@ async fn step_up_page(
     let Some(session) = &browser.session else {
         return see_other(&format!("/sign-in{}", carried_query(&view)), None);
     };
+    if session.is_restricted {
+        return see_other(&format!("/set-password{}", carried_query(&view)), None);
+    }
     let request = find_request(app, &mut view).await?;
     let member = session.member_adding_factor()?;
     let user_id = session.user_id;
