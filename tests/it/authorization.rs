@@ -58,10 +58,10 @@ const TABLE: &[(&str, [u16; 17])] = &[
     ("end_user_sessions",           [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
     ("end_user_session",            [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
     ("list_own_factors",            [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401, 200, 403, 200, 403, 403, 403]),
-    ("add_factor",                  [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401, 403, 200, 403, 200, 403, 403]),
+    ("add_own_factor",                  [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401, 403, 200, 403, 200, 403, 403]),
     // Nothing is waiting to be confirmed, and there is nothing to recover or remove.
-    ("confirm_factor",              [401, 401, 404, 403, 404, 403, 404, 403, 403, 401, 401, 403, 404, 403, 404, 403, 403]),
-    ("make_recovery_codes",         [401, 401, 409, 403, 409, 403, 409, 403, 403, 401, 401, 403, 409, 403, 409, 403, 403]),
+    ("confirm_own_factor",          [401, 401, 404, 403, 404, 403, 404, 403, 403, 401, 401, 403, 404, 403, 404, 403, 403]),
+    ("make_own_recovery_codes",         [401, 401, 409, 403, 409, 403, 409, 403, 403, 401, 401, 403, 409, 403, 409, 403, 403]),
     ("remove_own_factor",           [401, 401, 404, 403, 404, 403, 404, 403, 403, 401, 401, 403, 404, 403, 404, 403, 403]),
     ("list_user_factors",           [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
     ("remove_user_factors",         [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
@@ -290,8 +290,7 @@ impl<'t> Stage<'t> {
             }
             "remove_own_factor" => return (String::from("totp"), Body::None),
             "remove_user_factor" => {
-                let (id, username, password) = self.user(false).await;
-                self.t.add_authenticator(&self.t.login(&username, &password).await).await;
+                let (id, ..) = self.t.member_with_authenticator(&self.fresh("with-app")).await;
                 return (both(id, String::from("totp")), Body::None);
             }
             "end_user_session" => {
@@ -315,11 +314,11 @@ impl<'t> Stage<'t> {
             | "list_object_types"
             | "list_own_sessions"
             | "list_own_factors"
-            | "make_recovery_codes"
+            | "make_own_recovery_codes"
             | "get_policy"
             | "end_own_sessions" => (0, Body::None),
-            "add_factor" => (0, Body::Json(json!({ "factor": "totp" }))),
-            "confirm_factor" => (0, Body::Json(json!({ "code": "123456" }))),
+            "add_own_factor" => (0, Body::Json(json!({ "factor": "totp" }))),
+            "confirm_own_factor" => (0, Body::Json(json!({ "code": "123456" }))),
             "patch_policy" => (0, Body::Json(json!({ "secondFactor": "optional" }))),
             "get_branding" | "delete_branding" | "delete_branding_logo" => {
                 self.brand().await;

@@ -149,6 +149,8 @@ async fn the_last_factor_stays_where_one_is_required_and_an_admin_can_remove_it(
     );
     admin.delete(&format!("{path}/other")).await.expect(404);
     admin.delete("/api/v1/users/999/factors").await.expect(404);
+    // The rules of one's own cannot be got around.
+    assert_eq!(admin.delete("/api/v1/users/1/factors").await.expect(409).body["code"], "own-factors");
     admin.delete(&format!("{path}?dryRun=true")).await.expect(200);
     assert_eq!(admin.get(&path).await.body["factors"].as_array().unwrap().len(), 1);
     admin.delete(&format!("{path}/totp")).await.expect(204);

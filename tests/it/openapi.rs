@@ -109,7 +109,7 @@ fn every_operation_lists_the_errors_it_can_answer() {
         // A partner has one branding, or none.
         let is_of_one = path.starts_with("/api/v1/branding") && id != "set_branding";
         // A factor that waits to be confirmed.
-        let is_waiting = id == "confirm_factor";
+        let is_waiting = id == "confirm_own_factor";
         let names_one = (path.contains('{') && !is_fault)
             || is_waiting
             || is_of_one
@@ -167,10 +167,12 @@ fn every_operation_lists_the_errors_it_can_answer() {
             "create_partner",
             "update_partner",
             "delete_partner",
-            "add_factor",
-            "confirm_factor",
-            "make_recovery_codes",
+            "add_own_factor",
+            "confirm_own_factor",
+            "make_own_recovery_codes",
             "remove_own_factor",
+            "remove_user_factors",
+            "remove_user_factor",
         ];
         assert_eq!(has("409"), conflicts.contains(&id), "{id}: 409");
         for (status, response) in operation["responses"].as_object().unwrap() {

@@ -155,7 +155,7 @@ impl<'t> Walk<'t> {
             who.put("/api/v1/branding", &crate::branding::branding()).await.expect(200);
         }
         match operation.id.as_str() {
-            "make_recovery_codes" | "remove_own_factor" => drop(self.t.add_authenticator(who).await),
+            "make_own_recovery_codes" | "remove_own_factor" => drop(self.t.add_authenticator(who).await),
             "remove_user_factor" => {
                 let (id, ..) = self.t.member_with_authenticator(&self.fresh("member")).await;
                 request.path.insert(String::from("userId"), id.to_string());
@@ -199,7 +199,7 @@ impl<'t> Walk<'t> {
         if let Some((kind, content)) = operation.content() {
             let mut body = content["example"].clone();
             self.adapt(&operation.id, &mut body);
-            if operation.id == "confirm_factor" {
+            if operation.id == "confirm_own_factor" {
                 let factor = json!({ "factor": "totp" });
                 let begun = who.post("/api/v1/users/self/factors", &factor).await.expect(200).body;
                 let app = Authenticator::new(self.t, begun["key"].as_str().unwrap());

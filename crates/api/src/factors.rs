@@ -131,6 +131,8 @@ fn first_code(from: &mut impl Members) -> Option<Zeroizing<String>> {
 }
 
 /// List the caller's own second factors.
+///
+/// An authenticator app that is not confirmed is none.
 #[utoipa::path(
     get, path = "/api/v1/users/self/factors", tag = "self",
     responses((status = 200, description = "The factors", body = FactorsBody), MemberErrors),
@@ -153,7 +155,7 @@ pub async fn list_own_factors(
     request_body(content = ref("#/components/schemas/AddFactor")),
     responses((status = 200, description = "The secret", body = TotpSecret), InvalidError, MemberErrors, ConflictError),
 )]
-pub async fn add_factor(
+pub async fn add_own_factor(
     State(app): State<AppState>,
     MemberAddingFactor(member): MemberAddingFactor,
     _: NoParams,
@@ -177,7 +179,7 @@ pub async fn add_factor(
         InvalidError, MemberErrors, MissingError, ConflictError,
     ),
 )]
-pub async fn confirm_factor(
+pub async fn confirm_own_factor(
     State(app): State<AppState>,
     MemberAddingFactor(member): MemberAddingFactor,
     _: NoParams,
@@ -198,7 +200,7 @@ pub async fn confirm_factor(
     post, path = "/api/v1/users/self/factors/recovery-codes", tag = "self",
     responses((status = 200, description = "The codes", body = RecoveryCodes), MemberErrors, ConflictError),
 )]
-pub async fn make_recovery_codes(
+pub async fn make_own_recovery_codes(
     State(app): State<AppState>,
     Member(member): Member,
     _: NoParams,
@@ -227,6 +229,8 @@ pub async fn remove_own_factor(
 }
 
 /// List a user's second factors.
+///
+/// Their secrets are shown to nobody.
 #[utoipa::path(
     get, path = "/api/v1/users/{userId}/factors", tag = "users", params(Of<UserPath>),
     responses((status = 200, description = "The factors", body = FactorsBody), AdminErrors, MissingError),
@@ -243,10 +247,11 @@ pub async fn list_user_factors(
 
 /// Remove all second factors of a user.
 ///
-/// For a user who has lost them. Its sessions end; it is mailed a notice, and signs in with the password alone.
+/// For a user who has lost them. Its sessions end; it is mailed a notice, and signs in with the password alone. `409` for the
+/// caller's own.
 #[utoipa::path(
     delete, path = "/api/v1/users/{userId}/factors", tag = "users", params(Of<UserPath>, Of<Write>),
-    responses((status = 204, description = "Removed"), AdminErrors, MissingError),
+    responses((status = 204, description = "Removed"), AdminErrors, MissingError, ConflictError),
 )]
 pub async fn remove_user_factors(
     State(app): State<AppState>,
@@ -260,11 +265,11 @@ pub async fn remove_user_factors(
 
 /// Remove one second factor of a user.
 ///
-/// Its sessions end, and it is mailed a notice.
+/// Its sessions end, and it is mailed a notice. `409` for the caller's own.
 #[utoipa::path(
     delete, path = "/api/v1/users/{userId}/factors/{factorId}", tag = "users",
     params(Of<UserPath>, Of<FactorPath>, Of<Write>),
-    responses((status = 204, description = "Removed"), AdminErrors, MissingError),
+    responses((status = 204, description = "Removed"), AdminErrors, MissingError, ConflictError),
 )]
 pub async fn remove_user_factor(
     State(app): State<AppState>,

@@ -109,6 +109,8 @@ fn read_change(body: &[u8]) -> Result<PolicyChange> {
 }
 
 /// Get the policies of the partner.
+///
+/// `effective` is what applies: the stricter of the partner's and the server's second factor, and the rules of passwords.
 #[utoipa::path(
     get, path = "/api/v1/policy", tag = "policy",
     responses(

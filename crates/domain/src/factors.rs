@@ -243,8 +243,13 @@ pub fn remove_own(tx: &mut Tx<'_, Member>, factor_id: &str) -> Result<()> {
 /// password alone; where a second factor is required, it must then add one.
 ///
 /// # Errors
-/// Not found: the user, or the factor among its own.
+/// Not found: the user, or the factor among its own; `own-factors` for the admin's own.
 pub fn remove(tx: &mut Tx<'_, Admin>, user_id: UserId, factor_id: Option<&str>) -> Result<usize> {
+    if tx.scope().user_id() == Some(user_id) {
+        // Their rules are stricter, and an admin must not get around them.
+        let detail = "these are your own second factors: remove them with DELETE /api/v1/users/self/factors/<factorId>";
+        return Err(conflict("own-factors", detail));
+    }
     let user = users::get(tx, user_id)?;
     let ids: Vec<String> = match factor_id {
         Some(one) => vec![one.to_owned()],

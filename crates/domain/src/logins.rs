@@ -131,8 +131,8 @@ pub struct SigningIn<'a> {
 pub enum FirstStep {
     /// The person is signed in.
     SignedIn(SignedIn),
-    /// The person is asked for a second factor: the value of the cookie of the second step.
-    SecondFactor(Zeroizing<String>),
+    /// The person is asked for a second factor.
+    SecondFactor(PendingSignIn),
 }
 
 impl FirstStep {
@@ -213,7 +213,7 @@ async fn sign_in_uncounted(services: &Services, signing: SigningIn<'_>) -> Resul
         Attempted::FactorNeeded => {
             let at = services.clock.read().latest;
             let pending = PendingSignIn { pid, user_id, password_id, at, is_kept };
-            return Ok(FirstStep::SecondFactor(pending.seal(services)?));
+            return Ok(FirstStep::SecondFactor(pending));
         }
         Attempted::Refused => return Err(person.attempt.refuse(services).await),
     };

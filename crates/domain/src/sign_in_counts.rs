@@ -60,7 +60,7 @@ impl SignInOutcome {
         match result {
             Ok(granted) if is_restricted(granted) => Self::PasswordRequired,
             Ok(_) => Self::SignedIn,
-            Err(Error::Grant(..)) => Self::Refused,
+            Err(Error::Grant(..) | Error::SecondFactorNeeded) => Self::Refused,
             Err(Error::TooMany(_)) => Self::TooMany,
             Err(_) => Self::Unavailable,
         }

@@ -55,7 +55,7 @@ fn page(view: View, asked: Asked) -> Result<Page, PageError> {
 }
 
 fn pending_of(app: &AppState, browser: &Browser) -> Option<PendingSignIn> {
-    browser.pending_cookie.as_deref().and_then(|cookie| PendingSignIn::open(app, cookie))
+    PendingSignIn::open(app, browser.pending_cookie.as_deref()?, browser.visitor_cookie.as_deref()?)
 }
 
 /// The page to start again from.

@@ -143,9 +143,13 @@ pub async fn submit(
         return match begun {
             Ok(_) => see_other(&back, None),
             Err(Error::InsufficientAuthentication(_)) => see_other(&sign_in_again(session, now, &back), None),
+            Err(Error::Conflict(conflict)) if conflict.code == "factor-exists" => {
+                see_other("/account/security", None)
+            }
             Err(Error::Conflict(conflict)) => {
                 let problem = match conflict.code {
                     "no-master-key" => text!(view.language, "authenticator-no-master-key").to_owned(),
+                    "second-factor-off" => text!(view.language, "security-off").to_owned(),
                     _ => conflict.detail.into_owned(),
                 };
                 let page = page(&app, view, &browser, session, (None, Some(problem))).await?;

@@ -90,6 +90,7 @@ pub async fn submit(
     let signed_in = match logins::sign_in(&app, signing).await {
         Ok(FirstStep::SignedIn(signed_in)) => signed_in,
         Ok(FirstStep::SecondFactor(pending)) => {
+            let pending = pending.seal(&app, browser.visitor_cookie.as_deref().unwrap_or_default())?;
             let cookie = BrowserCookie::PendingSignIn.set(&app, &pending, Some(second_steps::LIFETIME));
             return see_other(&format!("/sign-in/second-factor{}", carried_query(&view)), cookie);
         }

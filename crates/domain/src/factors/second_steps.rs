@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -15,7 +17,7 @@ use crate::sealed;
 use crate::sealer::Sealer;
 use crate::services::Services;
 use crate::sign_in_counts::SignInWay;
-use crate::tokens::Origin;
+use crate::tokens::{self, Origin};
 use crate::{throttle, unit};
 use tenantry_core::authentication::{ACR_SECOND_FACTOR, AuthenticationMethod};
 use tenantry_core::clock::{MINUTE, Millis};
@@ -46,18 +48,31 @@ pub struct PendingSignIn {
     pub is_kept: bool,
 }
 
+/// What the cookie contains: it is good in the browser with this other cookie only.
+#[derive(Serialize, Deserialize)]
+struct InBrowser {
+    browser: String,
+    pending: PendingSignIn,
+}
+
+fn name_of(browser: &str) -> String {
+    URL_SAFE_NO_PAD.encode(tokens::hash(browser))
+}
+
 impl PendingSignIn {
-    /// The value of the cookie.
+    /// The value of the cookie, for the browser that is known by another cookie.
     ///
     /// # Errors
     /// Internal, if the cryptographic library fails.
-    pub(crate) fn seal(&self, services: &Services) -> Result<Zeroizing<String>> {
-        sealed::seal(services, PURPOSE, self, LIFETIME).map(Zeroizing::new)
+    pub fn seal(&self, services: &Services, browser: &str) -> Result<Zeroizing<String>> {
+        let state = InBrowser { browser: name_of(browser), pending: self.clone() };
+        sealed::seal(services, PURPOSE, &state, LIFETIME).map(Zeroizing::new)
     }
 
-    /// The state of a cookie; `None` if it is too old or not one of ours.
-    pub fn open(services: &Services, cookie: &str) -> Option<Self> {
-        sealed::open(services, PURPOSE, cookie)
+    /// The state of a cookie; `None` if it is too old, not one of ours, or another browser's.
+    pub fn open(services: &Services, cookie: &str, browser: &str) -> Option<Self> {
+        let state: InBrowser = sealed::open(services, PURPOSE, cookie)?;
+        (state.browser == name_of(browser)).then_some(state.pending)
     }
 }
 
