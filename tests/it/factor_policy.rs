@@ -274,7 +274,9 @@ async fn the_password_grant_says_that_a_factor_is_needed_unless_the_client_may_d
 #[tokio::test]
 async fn applications_ask_for_a_second_factor_by_acr_values_and_get_it() {
     let t = started().await;
-    let (_, app, _) = t.member_with_authenticator("fenna").await;
+    t.member("fenna").await;
+    let early = t.tab_of("fenna").await;
+    let (app, _) = t.add_authenticator(&t.login("fenna", &password_of("fenna")).await).await;
     t.member("ina").await;
     let product = Product::with(
         &t,
@@ -303,6 +305,16 @@ async fn applications_ask_for_a_second_factor_by_acr_values_and_get_it() {
     let seen = t.form_as(&product.client, "/oauth/introspect", &form).await.expect(200).body;
     assert_eq!((&seen["acr"], &seen["amr"]), (&json!("2"), &json!(["pwd", "otp", "mfa"])));
     assert!(seen["auth_time"].is_i64());
+    // A session of before the factor was added is asked for it, and goes on to the application.
+    let cookie = early.session_cookie();
+    let asked = product.authorize(&cookie, &with_acr("2")).await;
+    assert_eq!(asked.page(), "/second-factor", "{}", asked.text);
+    let page = asked.header("location").to_owned();
+    let after = early.submit(&page, &[("code", &app.next_code(&t))]).await;
+    assert_eq!(after.page(), "/oauth/authorize/continue", "{}", after.text);
+    let back = early.get(after.header("location")).await;
+    assert!(!back.returned("code").is_empty(), "{}", back.header("location"));
+    assert_ne!(early.session_cookie(), cookie, "a session that counts for more has another cookie");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use tenantry_core::account_policy::SecondFactorPolicy;
 use tenantry_core::clock::{HOUR, MINUTE, SECOND};
 use tenantry_mail::{EmailContent, FactorName};
 
@@ -261,4 +262,57 @@ async fn a_temporary_password_does_not_replace_the_second_factor() {
     let tab = t.tab();
     tab.sign_in("fenna", &password).await.to(STEP);
     tab.submit(STEP, &[("code", &app.next_code(&t))]).await.to("/set-password");
+}
+
+#[tokio::test]
+async fn a_member_adds_lists_and_removes_factors_by_the_api() {
+    let t = started().await;
+    let (_, fenna) = t.member("fenna").await;
+    let path = "/api/v1/users/self/factors";
+    let none = json!({ "factors": [], "recoveryCodesLeft": 0, "rememberedDevices": 0, "requiredFrom": null });
+    assert_eq!(fenna.get(path).await.expect(200).body, none);
+    let codes = format!("{path}/recovery-codes");
+    assert_eq!(fenna.post(&codes, &json!({})).await.expect(409).body["code"], "no-factor");
+    fenna.post(path, &json!({ "factor": "sms" })).await.expect(400);
+    let begun = fenna.post(path, &json!({ "factor": "totp" })).await.expect(200).body;
+    let app = Authenticator::new(&t, begun["key"].as_str().unwrap());
+    let uri = begun["uri"].as_str().unwrap();
+    t.secret(uri);
+    assert!(uri.starts_with("otpauth://totp/") && uri.contains("issuer="), "{uri}");
+    let confirm = format!("{path}/confirm");
+    let wrong = fenna.post(&confirm, &json!({ "code": app.wrong_code(&t) })).await.expect(400);
+    assert_eq!(wrong.body["errors"][0]["code"], "wrong-code");
+    // What was not confirmed is no factor.
+    assert_eq!(fenna.get(path).await.body, none);
+    t.login("fenna", &password_of("fenna")).await;
+    let added = fenna.post(&confirm, &json!({ "code": app.code(&t) })).await.expect(200).body;
+    let first = t.secrets_of(&added["recoveryCodes"]);
+    fenna.post(&confirm, &json!({ "code": app.next_code(&t) })).await.expect(404);
+    assert_eq!(fenna.post(path, &json!({ "factor": "totp" })).await.expect(409).body["code"], "factor-exists");
+    let new = t.secrets_of(&fenna.post(&codes, &json!({})).await.expect(200).body["recoveryCodes"]);
+    assert!(new.len() == 10 && first.iter().all(|code| !new.contains(code)));
+    let listed = fenna.get(path).await.body;
+    assert_eq!((&listed["factors"][0]["factor"], &listed["recoveryCodesLeft"]), (&json!("totp"), &json!(10)));
+    fenna.delete(&format!("{path}/other")).await.expect(404);
+    fenna.delete(&format!("{path}/totp")).await.expect(204);
+    assert_eq!(fenna.get(path).await.body, none);
+    t.login("fenna", &password_of("fenna")).await;
+    let stored = t.ask_sql("SELECT secret FROM totp_secrets");
+    assert!(stored.is_empty(), "{stored:?}");
+}
+
+#[tokio::test]
+async fn where_the_policy_is_off_nobody_is_asked_and_none_can_be_added() {
+    let t = started().await;
+    t.member_with_authenticator("fenna").await;
+    let t = t.restart_with(|config| config.second_factor = SecondFactorPolicy::Off).await;
+    t.tab_of("fenna").await.get("/account/security").await.expect(200).says("switched off");
+    let fenna = t.login("fenna", &password_of("fenna")).await;
+    let (_, ina) = t.member("ina").await;
+    let refused = ina.post("/api/v1/users/self/factors", &json!({ "factor": "totp" })).await.expect(409);
+    assert_eq!(refused.body["code"], "second-factor-off");
+    // A partner can have its own.
+    t.admin().await.patch("/api/v1/policy", &json!({ "secondFactor": "optional" })).await.expect(200);
+    assert_eq!(t.try_login("fenna", &password_of("fenna")).await.expect(400).body["secondFactorRequired"], true);
+    drop(fenna);
 }
