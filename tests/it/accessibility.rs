@@ -110,7 +110,7 @@ async fn pages_of_a_user_can_be_used_by_everybody() {
     let key = browser.evaluate("return document.getElementById('key').textContent").await;
     let app = Authenticator::new(&t, &key.as_str().unwrap().replace(' ', ""));
     found.look(&browser, "second-factor-add").await;
-    browser.fill("code", &app.code(&t)).await;
+    browser.fill("one-time-code", &app.code(&t)).await;
     browser.submit().await;
     let codes = "return [...document.querySelectorAll('#codes code')].map((code) => code.textContent)";
     let codes = t.secrets_of(&browser.evaluate(codes).await);
@@ -122,7 +122,7 @@ async fn pages_of_a_user_can_be_used_by_everybody() {
     browser.submit().await;
     sign_in().await;
     found.look(&browser, "second-factor").await;
-    browser.fill("code", "000000").await;
+    browser.fill("one-time-code", "000000").await;
     browser.submit().await;
     found.look(&browser, "second-factor-refused").await;
     found.nothing();

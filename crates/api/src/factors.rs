@@ -126,7 +126,10 @@ fn new_factor(from: &mut impl Members) -> Option<()> {
 
 fn first_code(from: &mut impl Members) -> Option<Zeroizing<String>> {
     from.text(Presence::Required, &CODE, |text| {
-        Ok::<_, (&'static str, &'static str)>(Zeroizing::new(text.to_owned()))
+        if text.chars().any(char::is_control) {
+            return Err(("wrong-code", "has a control character: it must be the six digits that the app shows"));
+        }
+        Ok(Zeroizing::new(text.to_owned()))
     })
 }
 

@@ -66,7 +66,8 @@ impl From<&ShownPolicy> for PolicyBody {
 }
 
 const SECOND_FACTORS: Text = Text::one_of(&SecondFactorPolicy::NAMES);
-const PASSWORD_POLICIES: Text = Text::one_of(&PasswordPolicy::NAMES);
+// Not an enumeration: null is none of its values.
+const PASSWORD_POLICIES: Text = Text::like(4..=8, "^(contract|nist)$");
 const SECOND_FACTOR: Property = Property::new(
     "secondFactor",
     "Who needs a second factor: `off`, `optional`, `admins` or `everybody`. Users of whom one is required from now on have 7 \
