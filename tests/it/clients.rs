@@ -83,7 +83,7 @@ async fn an_admin_makes_changes_and_deletes_a_client() {
         "redirectUris": [URI], "postLogoutRedirectUris": [], "grants": ["authorization_code", "refresh_token"],
         "scopes": ["openid", "profile", "email", "phone", "groups", "partner", "offline_access"],
         "idTokenAlg": "RS256", "tokenEndpointAuthMethod": "client_secret",
-        "requireConsent": true, "requirePkce": true, "partners": null,
+        "requireConsent": true, "requirePkce": true, "passwordWithoutSecondFactor": false, "partners": null,
         "secrets": shown.body["secrets"], "createdAt": shown.body["createdAt"], "updatedAt": shown.body["createdAt"],
     });
     assert_eq!(shown.body, expected);
