@@ -61,6 +61,9 @@ impl App {
             return Err(master_key::refusal(&self.config, problem));
         }
         master_key::warn(&self.config);
+        if let Err(no) = self.relying_party() {
+            tracing::info!("{}", no.detail());
+        }
         sealer::adopt(self.services(), self.config.master_key.is_some()).await?;
         policies::record_floor(self.services()).await
     }

@@ -127,7 +127,10 @@ fn new_factor(from: &mut impl Members) -> Option<()> {
 fn first_code(from: &mut impl Members) -> Option<Zeroizing<String>> {
     from.text(Presence::Required, &CODE, |text| {
         if text.chars().any(char::is_control) {
-            return Err(("wrong-code", "has a control character: it must be the six digits that the app shows"));
+            return Err((
+                "wrong-code",
+                "has a control character: it must be the six digits that the app shows",
+            ));
         }
         Ok(Zeroizing::new(text.to_owned()))
     })

@@ -17,6 +17,8 @@ use tenantry_mail::{EmailContent, FactorName, Reason};
 use tenantry_store::access::{Admin, Member};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::factors as stored;
+use tenantry_store::tables::passkeys as stored_passkeys;
+use tenantry_store::tables::passkeys::Passkey;
 use tenantry_store::tables::sessions;
 
 pub mod devices;
@@ -104,14 +106,22 @@ pub(super) fn list_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<Vec<ListedFact
         let (factor_id, factor, last_used_at) = (TOTP_ID.to_owned(), Factor::Totp, totp.used_at);
         Some(ListedFactor { factor_id, factor, name: None, created_at, last_used_at })
     });
-    let mut factors: Vec<_> = totp.into_iter().collect();
+    let of_passkey = |passkey: Passkey| ListedFactor {
+        factor_id: passkey.passkey_id,
+        factor: Factor::Passkey,
+        name: Some(passkey.name),
+        created_at: passkey.created_at,
+        last_used_at: passkey.last_used_at,
+    };
+    let passkeys = stored_passkeys::list(tx, user_id)?.into_iter().map(of_passkey);
+    let mut factors: Vec<_> = totp.into_iter().chain(passkeys).collect();
     factors.sort_by_key(|factor| factor.created_at);
     Ok(factors)
 }
 
 /// Whether a user has a second factor. Recovery codes alone are none.
 pub fn has_any(tx: &mut Tx<'_>, user_id: UserId) -> Result<bool> {
-    stored::has_totp(tx, user_id)
+    Ok(stored::has_totp(tx, user_id)? || stored_passkeys::count(tx, user_id)? > 0)
 }
 
 /// The kinds of factors that a user who signs in by password is asked for; none if the policy is `off`, or the user has
@@ -167,9 +177,14 @@ pub fn list(tx: &mut Tx<'_, Admin>, user_id: UserId) -> Result<UserFactors> {
     describe(tx, &user)
 }
 
+/// Whether second factors can be added and used: not where the policy is `off`.
+pub(super) fn are_offered(tx: &mut Tx<'_>) -> Result<bool> {
+    Ok(policies::effective(tx)?.second_factor != SecondFactorPolicy::Off)
+}
+
 /// Refuses to add a factor where the policy is `off`.
 pub(super) fn expect_offered(tx: &mut Tx<'_>) -> Result<()> {
-    if policies::effective(tx)?.second_factor == SecondFactorPolicy::Off {
+    if !are_offered(tx)? {
         let detail = "second factors are switched off here: an admin can change the policy";
         return Err(conflict("second-factor-off", detail));
     }
@@ -208,7 +223,8 @@ fn remove_one(tx: &mut Tx<'_>, user: &User, factor_id: &str) -> Result<()> {
     let found = found.ok_or(Error::NotFound(Missing::Factor))?;
     match found.factor {
         Factor::Totp => stored::delete_totp(tx, user.user_id).map(drop)?,
-        Factor::Passkey | Factor::RecoveryCode => return Err(Error::NotFound(Missing::Factor)),
+        Factor::Passkey => stored_passkeys::delete(tx, user.user_id, factor_id).map(drop)?,
+        Factor::RecoveryCode => return Err(Error::NotFound(Missing::Factor)),
     }
     note_removed(tx, user, found.factor)?;
     forget_with_last(tx, user.user_id)

@@ -75,6 +75,8 @@ pub mod outbox;
 pub mod own_profile;
 /// Partners, the first start, and the rule that a partner keeps an admin.
 pub mod partners;
+/// Passkeys.
+pub mod passkeys;
 /// Password changes and resets.
 pub mod password_changes;
 /// The life of a password: temporary, permanent, changed, reset.
@@ -134,3 +136,5 @@ pub mod userinfo;
 pub mod users;
 /// When sessions were last used.
 pub mod uses;
+/// WebAuthn, as a relying party.
+pub mod webauthn;

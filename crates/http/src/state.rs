@@ -10,6 +10,7 @@ use crate::forwarded::ForwardedHeader;
 use crate::public_path::PublicPath;
 use crate::visitors::Visitors;
 use tenantry_domain::services::Services;
+use tenantry_domain::webauthn::{NoRelyingParty, RelyingParty};
 
 /// The state of all routes. It dereferences to its [`Services`]. Clones share it.
 #[derive(Debug, Clone)]
@@ -17,6 +18,7 @@ pub struct AppState {
     services: Services,
     settings: Arc<HttpSettings>,
     visitors: Arc<Visitors>,
+    relying_party: Result<Arc<RelyingParty>, NoRelyingParty>,
 }
 
 /// Settings of the HTTP edges.
@@ -77,7 +79,16 @@ impl AppState {
     /// Combines services and HTTP settings.
     pub fn new(services: Services, settings: HttpSettings) -> Self {
         let visitors = Arc::new(Visitors::limited_to(settings.page_requests_per_address));
-        Self { services, settings: Arc::new(settings), visitors }
+        let relying_party = RelyingParty::of_url(&settings.public_url).map(Arc::new);
+        Self { services, settings: Arc::new(settings), visitors, relying_party }
+    }
+
+    /// This server, as the authenticators of passkeys know it.
+    ///
+    /// # Errors
+    /// Browsers offer no passkeys at its public URL.
+    pub fn relying_party(&self) -> Result<&RelyingParty, NoRelyingParty> {
+        self.relying_party.as_deref().map_err(|no| *no)
     }
 
     /// The requests of nobody, by address.

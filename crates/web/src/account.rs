@@ -9,6 +9,7 @@ use tenantry_http::browser::Browser;
 
 pub mod applications;
 pub mod language;
+pub mod passkeys;
 pub mod password;
 pub mod profile;
 pub mod security;
@@ -21,6 +22,8 @@ pub enum Part {
     Profile,
     /// The password.
     Password,
+    /// The passkeys.
+    Passkeys,
     /// Second factors.
     Security,
     /// Where the person is signed in.
@@ -33,14 +36,22 @@ pub enum Part {
 
 impl Part {
     /// Every part, in the order of the pages' navigation.
-    pub const ALL: [Self; 6] =
-        [Self::Profile, Self::Password, Self::Security, Self::Sessions, Self::Applications, Self::Language];
+    pub const ALL: [Self; 7] = [
+        Self::Profile,
+        Self::Password,
+        Self::Passkeys,
+        Self::Security,
+        Self::Sessions,
+        Self::Applications,
+        Self::Language,
+    ];
 
     /// The path of its page.
     pub fn path(self) -> &'static str {
         match self {
             Self::Profile => "/account",
             Self::Password => "/account/password",
+            Self::Passkeys => "/account/passkeys",
             Self::Security => "/account/security",
             Self::Sessions => "/account/sessions",
             Self::Applications => "/account/applications",
@@ -53,6 +64,7 @@ impl Part {
         match self {
             Self::Profile => text!(*language, "account-profile"),
             Self::Password => text!(*language, "account-password"),
+            Self::Passkeys => text!(*language, "account-passkeys"),
             Self::Security => text!(*language, "account-security"),
             Self::Sessions => text!(*language, "account-sessions"),
             Self::Applications => text!(*language, "account-applications"),

@@ -13,15 +13,34 @@ use tenantry_http::page_error::{PageError, PageErrorKind};
 use tenantry_http::pages::{PageForm, check_form_token, form_token, local_path};
 use tenantry_http::state::AppState;
 
-/// The token of a form for nobody in particular, and the cookie that ties it to the browser, if that has none yet.
-pub fn visitor_token(app: &AppState, browser: &Browser) -> (String, Option<HeaderValue>) {
-    match &browser.visitor_cookie {
-        Some(cookie) => (form_token(app, cookie), None),
-        None => {
-            let cookie = app.random.token::<16>();
-            (form_token(app, &cookie), BrowserCookie::Visitor.set(app, &cookie, None))
+/// What ties a form for nobody in particular to a browser.
+pub struct Visitor {
+    /// The value of the browser's cookie.
+    pub cookie: String,
+    /// The token of the form.
+    pub token: String,
+    /// Sets the cookie, if the browser has none yet.
+    pub set_cookie: Option<HeaderValue>,
+}
+
+impl Visitor {
+    /// The cookie of this browser, or a new one.
+    pub fn of(app: &AppState, browser: &Browser) -> Self {
+        match &browser.visitor_cookie {
+            Some(cookie) => Self { token: form_token(app, cookie), cookie: cookie.clone(), set_cookie: None },
+            None => {
+                let cookie = app.random.token::<16>();
+                let set_cookie = BrowserCookie::Visitor.set(app, &cookie, None);
+                Self { token: form_token(app, &cookie), cookie, set_cookie }
+            }
         }
     }
+}
+
+/// The token of a form for nobody in particular, and the cookie that ties it to the browser, if that has none yet.
+pub fn visitor_token(app: &AppState, browser: &Browser) -> (String, Option<HeaderValue>) {
+    let Visitor { token, set_cookie, .. } = Visitor::of(app, browser);
+    (token, set_cookie)
 }
 
 /// Checks the token of a form for nobody in particular.
@@ -84,7 +103,11 @@ pub fn sign_in_first(session: Option<&BrowserSession>, view: &View) -> String {
     };
     let path = view.here.split_once('?').map_or(view.here.as_str(), |(path, _)| path);
     // The form that sends a link is on the first page.
-    let path = if path == "/account/verify-email" { "/account" } else { path };
+    let path = match path {
+        "/account/verify-email" => "/account",
+        path if path.starts_with("/account/passkeys/") => "/account/passkeys",
+        path => path,
+    };
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", path).finish();
     format!("{first}?{query}")
 }

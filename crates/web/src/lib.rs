@@ -25,6 +25,7 @@ mod error_pages;
 mod forgot;
 mod forms;
 mod languages;
+mod passkeys;
 mod password_rules;
 mod person;
 mod recovery_codes;
@@ -44,9 +45,14 @@ pub fn router() -> Router<AppState> {
     Router::new()
         .route("/", get(root))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-in/passkey", get(passkeys::show).post(passkeys::submit))
         .route("/sign-in/second-factor", get(second_factor::show_sign_in).post(second_factor::submit_sign_in))
         .route("/second-factor", get(second_factor::show_step_up).post(second_factor::submit_step_up))
         .route("/second-factor/add", get(second_factor_add::show).post(second_factor_add::submit))
+        .route(
+            "/second-factor/add/passkey",
+            get(second_factor_add::show_passkey).post(second_factor_add::submit_passkey),
+        )
         .route("/sign-out", get(sign_out::show).post(sign_out::submit))
         .route("/signed-out", get(sign_out::signed_out))
         .route("/choose-account", get(choose_account::show).post(choose_account::submit))
@@ -68,6 +74,8 @@ fn account_router() -> Router<AppState> {
         .route("/account", get(account::profile::show).post(account::profile::submit))
         .route("/account/verify-email", post(account::profile::send_link))
         .route("/account/password", get(account::password::show).post(account::password::submit))
+        .route("/account/passkeys", get(account::passkeys::show).post(account::passkeys::submit))
+        .route("/account/passkeys/{id}", post(account::passkeys::change))
         .route("/account/security", get(account::security::show).post(account::security::submit))
         .route("/account/sessions", get(account::sessions::show).post(account::sessions::submit))
         .route("/account/applications", get(account::applications::show).post(account::applications::submit))

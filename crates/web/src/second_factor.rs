@@ -13,6 +13,7 @@ use crate::assets;
 use crate::forms::{
     carried_query, check_session, check_visitor, minutes, next_path, session_token, visitor_token,
 };
+use crate::passkeys::PasskeyForm;
 use crate::sign_in::path_after_sign_in;
 use crate::view::{View, render};
 use tenantry_core::clock::DAY;
@@ -21,6 +22,7 @@ use tenantry_core::languages::Language;
 use tenantry_domain::factors::second_steps::{self, PendingSignIn, SecondStep};
 use tenantry_domain::factors::step_up::{self, SteppedUp};
 use tenantry_domain::factors::{self, Factor};
+use tenantry_domain::passkeys;
 use tenantry_domain::tokens::Origin;
 use tenantry_http::browser::{Browser, BrowserCookie, session_cookie};
 use tenantry_http::page_error::PageError;
@@ -36,6 +38,7 @@ struct SecondFactorPage {
     remember_days: i64,
     asks_app: bool,
     asks_recovery_code: bool,
+    passkey: Option<PasskeyForm>,
     problem: Option<String>,
 }
 
@@ -43,15 +46,16 @@ struct SecondFactorPage {
 struct Asked {
     token: String,
     factors: Vec<Factor>,
+    passkey: Option<PasskeyForm>,
     remember_days: i64,
     problem: Option<String>,
 }
 
 fn page(view: View, asked: Asked) -> Result<Page, PageError> {
-    let Asked { token, factors, remember_days, problem } = asked;
+    let Asked { token, factors, passkey, remember_days, problem } = asked;
     let asks_app = factors.contains(&Factor::Totp);
     let asks_recovery_code = factors.contains(&Factor::RecoveryCode);
-    render(&SecondFactorPage { view, token, remember_days, asks_app, asks_recovery_code, problem })
+    render(&SecondFactorPage { view, token, remember_days, asks_app, asks_recovery_code, passkey, problem })
 }
 
 fn pending_of(app: &AppState, browser: &Browser) -> Option<PendingSignIn> {
@@ -74,7 +78,16 @@ async fn sign_in_page(
     let (token, cookie) = visitor_token(app, browser);
     let factors = second_steps::list_asked(app, pending).await?;
     let remember_days = app.policy().remember_device / DAY;
-    let page = page(view, Asked { token, factors, remember_days, problem })?.with_cookie(cookie);
+    let mut passkey = None;
+    if let Ok(party) = app.relying_party()
+        && factors.contains(&Factor::Passkey)
+    {
+        let binding = browser.pending_cookie.as_deref().unwrap_or_default();
+        let options = passkeys::confirm_sign_in_options(app, party, pending, binding).await?;
+        let action = format!("/sign-in/second-factor{}", carried_query(&view));
+        passkey = Some(PasskeyForm::of_second_factor(party, action, options));
+    }
+    let page = page(view, Asked { token, factors, passkey, remember_days, problem })?.with_cookie(cookie);
     Ok(leading_back(page, request.as_ref()))
 }
 
@@ -99,6 +112,7 @@ pub async fn submit_sign_in(
     check_visitor(&app, &browser, &mut form)?;
     let Some(pending) = pending_of(&app, &browser) else { return start_again(&app, &view) };
     let (code, remembers_device) = (form.take("code"), form.is_checked("remember"));
+    let credential = form.find("credential");
     let user_agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let step = SecondStep {
         origin: Origin { address: browser.address, user_agent },
@@ -106,7 +120,14 @@ pub async fn submit_sign_in(
         previous: browser.session_cookie.clone(),
     };
     let is_kept = pending.is_kept;
-    match second_steps::finish_with_code(&app, pending.clone(), code, step).await {
+    let finished = match (&credential, app.relying_party()) {
+        (Some(credential), Ok(party)) => {
+            let binding = browser.pending_cookie.as_deref().unwrap_or_default();
+            passkeys::confirm_sign_in(&app, party, pending.clone(), credential, binding, step).await
+        }
+        _ => second_steps::finish_with_code(&app, pending.clone(), code, step).await,
+    };
+    match finished {
         Ok(signed_in) => {
             let path = path_after_sign_in(signed_in.is_restricted, false, &view);
             let life = app.policy().remember_device;
@@ -116,8 +137,13 @@ pub async fn submit_sign_in(
             let session = session_cookie(&app, &signed_in.cookie, is_kept);
             see_other(&path, session.into_iter().chain(device).chain(done))
         }
+        Err(Error::Conflict(conflict)) if conflict.code == passkeys::CHALLENGE_EXPIRED => {
+            let problem = text!(view.language, "sign-in-passkey-expired").to_owned();
+            let page = sign_in_page(&app, view, &browser, &pending, Some(problem)).await?;
+            Ok(page.status(StatusCode::BAD_REQUEST).into_response())
+        }
         Err(Error::Grant(GrantError::InvalidGrant, _)) => {
-            let problem = text!(view.language, "second-factor-failed").to_owned();
+            let problem = failed(credential.is_some(), &view).to_owned();
             let page = sign_in_page(&app, view, &browser, &pending, Some(problem)).await?;
             Ok(page.status(StatusCode::BAD_REQUEST).into_response())
         }
@@ -127,6 +153,15 @@ pub async fn submit_sign_in(
             Ok(too_many(page, wait))
         }
         Err(other) => Err(other.into()),
+    }
+}
+
+/// What somebody is told whose factor was wrong.
+fn failed(is_passkey: bool, view: &View) -> &'static str {
+    if is_passkey {
+        text!(view.language, "second-factor-passkey-failed")
+    } else {
+        text!(view.language, "second-factor-failed")
     }
 }
 
@@ -158,7 +193,16 @@ async fn step_up_page(
     }
     let is_refused = problem.is_some();
     let token = session_token(app, browser);
-    let page = page(view, Asked { token, factors: asked, remember_days: 0, problem })?;
+    let mut passkey = None;
+    if let Ok(party) = app.relying_party()
+        && asked.contains(&Factor::Passkey)
+    {
+        let binding = browser.session_cookie.as_deref().unwrap_or_default();
+        let options = passkeys::step_up_options(app, party, &member, binding).await?;
+        let action = format!("/second-factor{}", carried_query(&view));
+        passkey = Some(PasskeyForm::of_second_factor(party, action, options));
+    }
+    let page = page(view, Asked { token, factors: asked, passkey, remember_days: 0, problem })?;
     let page = leading_back(page, request.as_ref());
     Ok(if is_refused { page.status(StatusCode::BAD_REQUEST) } else { page }.into_response())
 }
@@ -181,13 +225,25 @@ pub async fn submit_step_up(
 ) -> Result<Response, PageError> {
     let session = check_session(&app, &browser, &mut form)?;
     let (member, code) = (session.member_adding_factor()?, form.take("code"));
-    match step_up::step_up(&app, &member, code, browser.address).await {
+    let credential = form.find("credential");
+    let stepped_up = match (&credential, app.relying_party()) {
+        (Some(credential), Ok(party)) => {
+            let binding = browser.session_cookie.as_deref().unwrap_or_default();
+            passkeys::step_up(&app, party, &member, credential, binding, browser.address).await
+        }
+        _ => step_up::step_up(&app, &member, code, browser.address).await,
+    };
+    match stepped_up {
         Ok(SteppedUp::Done(cookie)) => {
             let cookie = cookie.and_then(|cookie| session_cookie(&app, &cookie, session.is_kept));
             see_other(&next_path(&view), cookie)
         }
+        Err(Error::Conflict(conflict)) if conflict.code == passkeys::CHALLENGE_EXPIRED => {
+            let problem = text!(view.language, "sign-in-passkey-expired").to_owned();
+            step_up_page(&app, view, &browser, Some(problem)).await
+        }
         Ok(SteppedUp::Refused) => {
-            let problem = text!(view.language, "second-factor-failed").to_owned();
+            let problem = failed(credential.is_some(), &view).to_owned();
             step_up_page(&app, view, &browser, Some(problem)).await
         }
         Err(other) => Err(other.into()),

@@ -2,10 +2,11 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use qrcodegen::{QrCode, QrCodeEcc};
 
+use crate::account::passkeys::Creation;
 use crate::application::{find_request, leading_back};
 use crate::assets;
 use crate::forms::{carried_query, check_session, next_path, session_token, sign_in_again, sign_in_first};
@@ -16,6 +17,7 @@ use tenantry_core::error::{Error, Missing};
 use tenantry_core::languages::Language;
 use tenantry_domain::browser_sessions::BrowserSession;
 use tenantry_domain::factors::{self, totp};
+use tenantry_domain::passkeys::{self, NewPasskey};
 use tenantry_http::browser::{Browser, session_cookie};
 use tenantry_http::page_error::PageError;
 use tenantry_http::pages::{Page, PageForm, see_other};
@@ -28,6 +30,8 @@ struct AddPage {
     token: String,
     is_required: bool,
     shown: Option<ShownKey>,
+    /// A passkey instead, and where its form is sent.
+    passkey: Option<(Creation, String)>,
     problem: Option<String>,
 }
 
@@ -96,18 +100,31 @@ async fn page(
     mut view: View,
     browser: &Browser,
     session: &BrowserSession,
+    headers: &HeaderMap,
     (secret, problem): (Option<totp::ShownSecret>, Option<String>),
 ) -> Result<Page, PageError> {
     let request = find_request(app, &mut view).await?;
-    find_person(app, session, &mut view).await?;
+    let person = find_person(app, session, &mut view).await?;
+    let mut passkey = None;
+    if let Ok(party) = app.relying_party()
+        && secret.is_none()
+    {
+        let creation = Creation::of(app, party, &view, browser, headers, (&person.user, &[]));
+        passkey = Some((creation, format!("/second-factor/add/passkey{}", carried_query(&view))));
+    }
     let shown = secret.as_ref().map(ShownKey::of);
     let (token, is_required) = (session_token(app, browser), session.lacks_factor);
-    let page = render(&AddPage { view, token, is_required, shown, problem })?;
+    let page = render(&AddPage { view, token, is_required, shown, passkey, problem })?;
     Ok(leading_back(page, request.as_ref()))
 }
 
 /// Shows the page. Whoever has a second factor already, but has not given it, is asked for it.
-pub async fn show(State(app): State<AppState>, view: View, browser: Browser) -> Result<Response, PageError> {
+pub async fn show(
+    State(app): State<AppState>,
+    view: View,
+    browser: Browser,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
     let session = match require(&browser, &view) {
         Ok(session) => session,
         Err(elsewhere) => return see_other(&elsewhere, None),
@@ -119,7 +136,9 @@ pub async fn show(State(app): State<AppState>, view: View, browser: Browser) -> 
     }
     let (now, back) = (app.clock.read().latest, here(&view));
     match totp::find_pending(&app, &member, &issuer(&view, &app)).await {
-        Ok(secret) => Ok(page(&app, view, &browser, session, (secret, None)).await?.into_response()),
+        Ok(secret) => {
+            Ok(page(&app, view, &browser, session, &headers, (secret, None)).await?.into_response())
+        }
         Err(Error::InsufficientAuthentication(_)) => see_other(&sign_in_again(session, now, &back), None),
         Err(other) => Err(other.into()),
     }
@@ -130,6 +149,7 @@ pub async fn submit(
     State(app): State<AppState>,
     view: View,
     browser: Browser,
+    headers: HeaderMap,
     mut form: PageForm,
 ) -> Result<Response, PageError> {
     if let Err(elsewhere) = require(&browser, &view) {
@@ -152,7 +172,7 @@ pub async fn submit(
                     "second-factor-off" => text!(view.language, "security-off").to_owned(),
                     _ => conflict.detail.into_owned(),
                 };
-                let page = page(&app, view, &browser, session, (None, Some(problem))).await?;
+                let page = page(&app, view, &browser, session, &headers, (None, Some(problem))).await?;
                 Ok(page.status(StatusCode::CONFLICT).into_response())
             }
             Err(other) => Err(other.into()),
@@ -170,13 +190,70 @@ pub async fn submit(
         Err(Error::Invalid(_)) => {
             let problem = text!(view.language, "authenticator-wrong-code").to_owned();
             let secret = totp::find_pending(&app, &member, &issuer(&view, &app)).await?;
-            let page = page(&app, view, &browser, session, (secret, Some(problem))).await?;
+            let page = page(&app, view, &browser, session, &headers, (secret, Some(problem))).await?;
             Ok(page.status(StatusCode::BAD_REQUEST).into_response())
         }
         // It waited for too long, or is done.
         Err(Error::NotFound(Missing::Factor)) => see_other(&back, None),
         Err(Error::InsufficientAuthentication(_)) => see_other(&sign_in_again(session, now, &back), None),
         Err(other) => Err(other.into()),
+    }
+}
+
+/// The path of the form is that of no page.
+pub async fn show_passkey(view: View) -> Result<Response, PageError> {
+    see_other(&here(&view), None)
+}
+
+/// Adds a passkey, for whoever needs a second factor.
+pub async fn submit_passkey(
+    State(app): State<AppState>,
+    mut view: View,
+    browser: Browser,
+    headers: HeaderMap,
+    mut form: PageForm,
+) -> Result<Response, PageError> {
+    // What follows is the page to add a factor, wherever its form was sent to.
+    view.here = here(&view);
+    if let Err(elsewhere) = require(&browser, &view) {
+        return see_other(&elsewhere, None);
+    }
+    let session = check_session(&app, &browser, &mut form)?;
+    let Ok(party) = app.relying_party() else { return see_other(&view.here, None) };
+    let (credential, user_handle, name) =
+        (form.take("credential"), form.take("userHandle"), form.take("name"));
+    let new = NewPasskey { credential: &credential, user_handle: &user_handle, name: &name };
+    let cookie = browser.session_cookie.as_deref().unwrap_or_default();
+    match passkeys::add(&app, party, session, cookie, new).await {
+        Ok(added) => {
+            let cookie = added.cookie.and_then(|cookie| session_cookie(&app, &cookie, session.is_kept));
+            let next = next_path(&view);
+            match added.recovery_codes {
+                Some(codes) => Ok(codes_page(view, &codes, &next)?.with_cookie(cookie).into_response()),
+                None => see_other(&next, cookie),
+            }
+        }
+        Err(Error::InsufficientAuthentication(_)) => {
+            see_other(&sign_in_again(session, app.clock.read().latest, &view.here), None)
+        }
+        Err(error) => {
+            let problem = match &error {
+                Error::Invalid(_) => text!(view.language, "passkeys-invalid"),
+                Error::Conflict(conflict) if conflict.code == passkeys::CHALLENGE_EXPIRED => {
+                    text!(view.language, "passkeys-expired")
+                }
+                Error::Conflict(conflict) if conflict.code == passkeys::PASSKEY_TAKEN => {
+                    text!(view.language, "passkeys-taken")
+                }
+                Error::Conflict(conflict) if conflict.code == passkeys::SECOND_FACTOR_OFF => {
+                    text!(view.language, "security-off")
+                }
+                _ => return Err(error.into()),
+            };
+            let problem = Some(problem.to_owned());
+            let page = page(&app, view, &browser, session, &headers, (None, problem)).await?;
+            Ok(page.status(StatusCode::BAD_REQUEST).into_response())
+        }
     }
 }
 

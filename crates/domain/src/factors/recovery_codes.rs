@@ -55,7 +55,7 @@ fn normalized(code: &str) -> Option<Zeroizing<String>> {
 }
 
 /// Makes new codes in place of all former ones.
-pub(super) fn make_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<Vec<Zeroizing<String>>> {
+pub(crate) fn make_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<Vec<Zeroizing<String>>> {
     let codes: Vec<_> = (0..COUNT).map(|_| generate(tx.random())).collect();
     let hashes: Vec<_> =
         codes.iter().filter_map(|code| normalized(code)).map(|code| tokens::hash(&code)).collect();

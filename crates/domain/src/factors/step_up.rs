@@ -12,6 +12,7 @@ use crate::{login_failures, throttle, unit, users};
 use tenantry_core::authentication::{ACR_SECOND_FACTOR, AuthenticationMethod};
 use tenantry_core::clock::{HOUR, Millis, SECOND};
 use tenantry_core::error::{Error, NeededAuthentication, Result};
+use tenantry_core::model::User;
 use tenantry_store::access::{Admin, Caller, Member, Scope as _, SignInFacts};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::{browser_sessions as stored_browsers, sessions};
@@ -72,7 +73,7 @@ pub async fn expect_strong_admin(services: &Services, admin: &Admin) -> Result<(
 
 /// Has the session of a member count as one with a second factor. A browser session gets another cookie, which is returned.
 /// The time of the sign-in stays: what was given is no password.
-pub(super) fn raise(tx: &mut Tx<'_, Member>, methods: i64) -> Result<Option<Zeroizing<String>>> {
+pub(crate) fn raise(tx: &mut Tx<'_, Member>, methods: i64) -> Result<Option<Zeroizing<String>>> {
     let session_id = tx.scope().session_id().to_owned();
     let SignInFacts { auth_time, amr, .. } = tx.scope().as_caller().signed_in();
     let raised = SignInFacts { auth_time, acr: ACR_SECOND_FACTOR, amr: amr | methods };
@@ -103,13 +104,31 @@ pub async fn step_up(
     code: Zeroizing<String>,
     address: IpAddr,
 ) -> Result<SteppedUp> {
-    throttle::check(services, address).await?;
     let sealer = Arc::clone(&services.sealer);
+    step_up_with(services, member, address, move |tx, user| {
+        Ok(second_steps::use_code(tx, &sealer, user, &code)?.map(|_| BY_CODE))
+    })
+    .await
+}
+
+/// As [`step_up`], by a factor that `verify` checks in the transaction: it returns the methods of the factor as bits, or
+/// `None` if it is wrong.
+///
+/// # Errors
+/// As [`step_up`], and those of `verify`.
+pub(crate) async fn step_up_with(
+    services: &Services,
+    member: &Member,
+    address: IpAddr,
+    verify: impl Fn(&mut Tx<'_>, &User) -> Result<Option<i64>> + Send + 'static,
+) -> Result<SteppedUp> {
+    throttle::check(services, address).await?;
     let work = move |tx: &mut Tx<'_, Member>| {
         let user = users::get_self(tx)?;
-        let may = login_failures::may_log_in(tx, user.user_id)?;
-        if may && second_steps::use_code(tx, &sealer, &user, &code)?.is_some() {
-            return raise(tx, BY_CODE).map(SteppedUp::Done);
+        if login_failures::may_log_in(tx, user.user_id)?
+            && let Some(methods) = verify(tx, &user)?
+        {
+            return raise(tx, methods).map(SteppedUp::Done);
         }
         login_failures::count(tx, user.user_id)?;
         throttle::record_failure(tx, address)?;

@@ -48,6 +48,8 @@ pub mod nesting;
 pub mod outbox;
 /// Partners and operator tokens.
 pub mod partners;
+/// Passkeys.
+pub mod passkeys;
 /// Current passwords and their history.
 pub mod passwords;
 /// Staged changes of large permission lists.

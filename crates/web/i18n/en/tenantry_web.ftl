@@ -140,6 +140,10 @@ second-factor-remember = Do not ask again on this device
 second-factor-remember-hint = For { $days } days. Not on a shared computer.
 second-factor-submit = Continue
 second-factor-failed = This code is wrong or was used already. Wait for the next code and try again.
+second-factor-passkey = Use a passkey
+second-factor-passkey-cancelled = The passkey was not used. Try again.
+second-factor-passkey-failed = This passkey does not confirm that it is you. Try again, or use another factor.
+second-factor-passkey-unsupported = Your passkey cannot be used in this browser. It needs scripts to be on, and your device or security key.
 second-factor-lost = No code any more? Ask your administrator to remove your second factor.
 second-factor-required = Your organization requires a second factor. Add one to go on.
 authenticator-title = Add an authenticator app
@@ -178,6 +182,49 @@ devices-title = Remembered devices
 devices-count = Devices on which you are not asked for a code: { $count }
 devices-forget = Ask for a code on all devices again
 devices-forgotten = You are asked for a code on every device again.
+
+## Passkeys
+
+account-passkeys = Passkeys
+passkeys-intro = A passkey signs you in with the lock of your device: your finger, your face or its PIN. You type neither username nor password, and no false site can ask you for it.
+passkeys-too-old = To add, rename or remove a passkey you must have signed in within the last 5 minutes.
+passkeys-sign-in-again = Sign in again
+passkeys-unsupported = This browser cannot add a passkey here. It needs scripts to be on, and a device with a screen lock or a security key.
+passkeys-need-a-name = Passkeys are not available here, because the address of this server is a number: browsers keep passkeys for names only. Ask your administrator.
+passkeys-need-https = Passkeys are not available here, because this server is not reached by https. Ask your administrator.
+passkeys-name = Name of the passkey
+passkeys-name-hint = Choose one by which you will recognize the device.
+passkeys-default-name = My device
+passkeys-add = Add a passkey
+passkeys-yours = Your passkeys
+passkeys-none = You have no passkey yet.
+passkeys-synced = On several of your devices
+passkeys-one-device = On one device
+passkeys-since = Added { $when }
+passkeys-last-used = last used { $when }
+passkeys-never-used = not used yet
+passkeys-change = Rename or remove: { $name }
+passkeys-rename = Save the name
+passkeys-remove = Remove passkey: { $name }
+passkeys-added = The passkey is added. You can sign in with it from now on.
+passkeys-renamed = The name is saved.
+passkeys-removed = The passkey is removed. It no longer signs you in. If your device still offers it, delete it there.
+passkeys-taken-here = This device already has a passkey for your account.
+passkeys-not-created = No passkey was added. Try again when you are ready.
+passkeys-too-many = You have { $count } passkeys, which is the maximum. Remove one before you add another.
+passkeys-bad-name = Nothing was saved: the name must have 1 to 64 characters that can be seen, without a line break.
+passkeys-invalid = This passkey cannot be used here. Nothing was changed. Try again, or use another device.
+passkeys-gone = There is no such passkey any more. Nothing was changed.
+passkeys-expired = The page was open for too long. Nothing was changed. Try again.
+passkeys-taken = This passkey is registered already. Nothing was changed.
+passkeys-last-factor = You need a second factor, and this is your only one. Add another one before you remove it.
+passkeys-off = Passkeys are switched off here. Nothing was changed. Ask your administrator.
+passkeys-nothing-changed = Nothing was changed. See below what to do first.
+sign-in-passkey = Sign in with a passkey
+sign-in-passkey-cancelled = You were not signed in with a passkey. Try again, or use your password.
+sign-in-passkey-refused = This passkey does not sign you in. Try another one, or use your password.
+sign-in-passkey-expired = The page was open for too long. Try again.
+sign-in-passkey-temporary = First sign in with the temporary password that was mailed to you, and set a new one. Then your passkey works again.
 
 ## Sessions
 

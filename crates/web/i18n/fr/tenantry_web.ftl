@@ -140,6 +140,10 @@ second-factor-remember = Ne plus demander sur cet appareil
 second-factor-remember-hint = Pendant { $days } jours. Pas sur un ordinateur partagé.
 second-factor-submit = Continuer
 second-factor-failed = Ce code est incorrect ou a déjà été utilisé. Attendez le code suivant et réessayez.
+second-factor-passkey = Utiliser une clé d’accès
+second-factor-passkey-cancelled = La clé d’accès n’a pas été utilisée. Réessayez.
+second-factor-passkey-failed = Cette clé d’accès ne confirme pas que c’est vous. Réessayez, ou utilisez un autre facteur.
+second-factor-passkey-unsupported = Votre clé d’accès ne peut pas être utilisée dans ce navigateur. Il faut que les scripts soient activés, et votre appareil ou votre clé de sécurité.
 second-factor-lost = Plus aucun code ? Demandez à votre administrateur de retirer votre second facteur.
 second-factor-required = Votre organisation exige un second facteur. Ajoutez-en un pour continuer.
 authenticator-title = Ajouter une application d’authentification
@@ -178,6 +182,49 @@ devices-title = Appareils mémorisés
 devices-count = Appareils sur lesquels aucun code n’est demandé : { $count }
 devices-forget = Redemander un code sur tous les appareils
 devices-forgotten = Un code vous est de nouveau demandé sur chaque appareil.
+
+## Passkeys
+
+account-passkeys = Clés d’accès
+passkeys-intro = Une clé d’accès vous connecte par le verrouillage de votre appareil : votre doigt, votre visage ou son code. Vous ne saisissez ni nom d’utilisateur ni mot de passe, et aucun faux site ne peut vous la demander.
+passkeys-too-old = Pour ajouter, renommer ou supprimer une clé d’accès, vous devez vous être connecté dans les 5 dernières minutes.
+passkeys-sign-in-again = Se reconnecter
+passkeys-unsupported = Ce navigateur ne peut pas ajouter de clé d’accès ici. Il faut que les scripts soient activés, et un appareil avec verrouillage de l’écran ou une clé de sécurité.
+passkeys-need-a-name = Les clés d’accès ne sont pas disponibles ici, car l’adresse de ce serveur est un nombre : les navigateurs ne gardent de clés d’accès que pour des noms. Adressez-vous à votre administrateur.
+passkeys-need-https = Les clés d’accès ne sont pas disponibles ici, car ce serveur n’est pas accessible en https. Adressez-vous à votre administrateur.
+passkeys-name = Nom de la clé d’accès
+passkeys-name-hint = Choisissez un nom auquel vous reconnaîtrez l’appareil.
+passkeys-default-name = Mon appareil
+passkeys-add = Ajouter une clé d’accès
+passkeys-yours = Vos clés d’accès
+passkeys-none = Vous n’avez pas encore de clé d’accès.
+passkeys-synced = Sur plusieurs de vos appareils
+passkeys-one-device = Sur un seul appareil
+passkeys-since = Ajoutée le { $when }
+passkeys-last-used = dernière utilisation le { $when }
+passkeys-never-used = pas encore utilisée
+passkeys-change = Renommer ou supprimer : { $name }
+passkeys-rename = Enregistrer le nom
+passkeys-remove = Supprimer la clé d’accès : { $name }
+passkeys-added = La clé d’accès est ajoutée. Vous pouvez désormais vous connecter avec elle.
+passkeys-renamed = Le nom est enregistré.
+passkeys-removed = La clé d’accès est supprimée. Elle ne vous connecte plus. Si votre appareil la propose encore, supprimez-la là aussi.
+passkeys-taken-here = Cet appareil a déjà une clé d’accès pour votre compte.
+passkeys-not-created = Aucune clé d’accès n’a été ajoutée. Réessayez quand vous serez prêt.
+passkeys-too-many = Vous avez { $count } clés d’accès, le maximum. Supprimez-en une avant d’en ajouter une autre.
+passkeys-bad-name = Rien n’a été enregistré : le nom doit avoir 1 à 64 caractères visibles, sans saut de ligne.
+passkeys-invalid = Cette clé d’accès ne peut pas être utilisée ici. Rien n’a été modifié. Réessayez, ou utilisez un autre appareil.
+passkeys-gone = Cette clé d’accès n’existe plus. Rien n’a été modifié.
+passkeys-expired = La page est restée ouverte trop longtemps. Rien n’a été modifié. Réessayez.
+passkeys-taken = Cette clé d’accès est déjà enregistrée. Rien n’a été modifié.
+passkeys-last-factor = Il vous faut un second facteur, et celui-ci est le seul que vous ayez. Ajoutez-en un autre avant de le supprimer.
+passkeys-off = Les clés d’accès sont désactivées ici. Rien n’a été modifié. Adressez-vous à votre administrateur.
+passkeys-nothing-changed = Rien n’a été modifié. Voyez ci-dessous ce qu’il faut faire d’abord.
+sign-in-passkey = Se connecter avec une clé d’accès
+sign-in-passkey-cancelled = Vous n’avez pas été connecté avec une clé d’accès. Réessayez, ou utilisez votre mot de passe.
+sign-in-passkey-refused = Cette clé d’accès ne vous connecte pas. Essayez-en une autre, ou utilisez votre mot de passe.
+sign-in-passkey-expired = La page est restée ouverte trop longtemps. Réessayez.
+sign-in-passkey-temporary = Connectez-vous d’abord avec le mot de passe temporaire reçu par e-mail, et choisissez-en un nouveau. Votre clé d’accès fonctionnera alors de nouveau.
 
 ## Sessions
 

@@ -140,6 +140,10 @@ second-factor-remember = Non chiedere più su questo dispositivo
 second-factor-remember-hint = Per { $days } giorni. Non su un computer condiviso.
 second-factor-submit = Continua
 second-factor-failed = Il codice è errato o già usato. Attenda il codice successivo e riprovi.
+second-factor-passkey = Usa una passkey
+second-factor-passkey-cancelled = La passkey non è stata usata. Riprova.
+second-factor-passkey-failed = Questa passkey non conferma che sei tu. Riprova o usa un altro fattore.
+second-factor-passkey-unsupported = La tua passkey non può essere usata in questo browser. Servono gli script attivi e il tuo dispositivo o la tua chiave di sicurezza.
 second-factor-lost = Non ha più codici? Chieda al Suo amministratore di rimuovere il secondo fattore.
 second-factor-required = La Sua organizzazione richiede un secondo fattore. Ne aggiunga uno per continuare.
 authenticator-title = Aggiungi un’app di autenticazione
@@ -178,6 +182,49 @@ devices-title = Dispositivi ricordati
 devices-count = Dispositivi sui quali non viene chiesto un codice: { $count }
 devices-forget = Chiedi di nuovo un codice su tutti i dispositivi
 devices-forgotten = Su ogni dispositivo Le verrà chiesto di nuovo un codice.
+
+## Passkeys
+
+account-passkeys = Passkey
+passkeys-intro = Una passkey ti fa accedere con il blocco del tuo dispositivo: il dito, il viso o il PIN. Non scrivi né nome utente né password, e nessun sito falso può chiedertela.
+passkeys-too-old = Per aggiungere, rinominare o rimuovere una passkey devi aver effettuato l’accesso negli ultimi 5 minuti.
+passkeys-sign-in-again = Accedi di nuovo
+passkeys-unsupported = Questo browser non può aggiungere una passkey qui. Servono gli script attivi e un dispositivo con il blocco dello schermo o una chiave di sicurezza.
+passkeys-need-a-name = Le passkey non sono disponibili qui, perché l’indirizzo di questo server è un numero: i browser conservano le passkey solo per i nomi. Rivolgiti all’amministratore.
+passkeys-need-https = Le passkey non sono disponibili qui, perché questo server non è raggiungibile in https. Rivolgiti all’amministratore.
+passkeys-name = Nome della passkey
+passkeys-name-hint = Scegline uno con cui riconoscerai il dispositivo.
+passkeys-default-name = Il mio dispositivo
+passkeys-add = Aggiungi una passkey
+passkeys-yours = Le tue passkey
+passkeys-none = Non hai ancora nessuna passkey.
+passkeys-synced = Su più dispositivi tuoi
+passkeys-one-device = Su un solo dispositivo
+passkeys-since = Aggiunta il { $when }
+passkeys-last-used = ultimo uso il { $when }
+passkeys-never-used = non ancora usata
+passkeys-change = Rinomina o rimuovi: { $name }
+passkeys-rename = Salva il nome
+passkeys-remove = Rimuovi passkey: { $name }
+passkeys-added = La passkey è stata aggiunta. Da ora puoi usarla per accedere.
+passkeys-renamed = Il nome è stato salvato.
+passkeys-removed = La passkey è stata rimossa. Non puoi più usarla per accedere. Se il dispositivo la propone ancora, eliminala anche lì.
+passkeys-taken-here = Questo dispositivo ha già una passkey per il tuo account.
+passkeys-not-created = Non è stata aggiunta nessuna passkey. Riprova quando vuoi.
+passkeys-too-many = Hai { $count } passkey, il massimo. Rimuovine una prima di aggiungerne un’altra.
+passkeys-bad-name = Non è stato salvato nulla: il nome deve avere da 1 a 64 caratteri visibili, senza interruzioni di riga.
+passkeys-invalid = Questa passkey non può essere usata qui. Non è stato cambiato nulla. Riprova o usa un altro dispositivo.
+passkeys-gone = Questa passkey non esiste più. Non è stato cambiato nulla.
+passkeys-expired = La pagina è rimasta aperta troppo a lungo. Non è stato cambiato nulla. Riprova.
+passkeys-taken = Questa passkey è già registrata. Non è stato cambiato nulla.
+passkeys-last-factor = Ti serve un secondo fattore, e questo è l’unico che hai. Aggiungine un altro prima di rimuoverlo.
+passkeys-off = Le passkey sono disattivate qui. Non è stato cambiato nulla. Rivolgiti all’amministratore.
+passkeys-nothing-changed = Non è stato cambiato nulla. Guarda sotto che cosa fare prima.
+sign-in-passkey = Accedi con una passkey
+sign-in-passkey-cancelled = Non hai effettuato l’accesso con una passkey. Riprova o usa la password.
+sign-in-passkey-refused = Non puoi accedere con questa passkey. Provane un’altra o usa la password.
+sign-in-passkey-expired = La pagina è rimasta aperta troppo a lungo. Riprova.
+sign-in-passkey-temporary = Accedi prima con la password temporanea che ti è stata inviata per e-mail e impostane una nuova. Poi la passkey funzionerà di nuovo.
 
 ## Sessions
 

@@ -140,6 +140,10 @@ second-factor-remember = Op dit apparaat niet meer vragen
 second-factor-remember-hint = Gedurende { $days } dagen. Niet op een gedeelde computer.
 second-factor-submit = Doorgaan
 second-factor-failed = Deze code is onjuist of al gebruikt. Wacht op de volgende code en probeer het opnieuw.
+second-factor-passkey = Een passkey gebruiken
+second-factor-passkey-cancelled = De passkey is niet gebruikt. Probeer het opnieuw.
+second-factor-passkey-failed = Deze passkey bevestigt niet dat u het bent. Probeer het opnieuw of gebruik een andere factor.
+second-factor-passkey-unsupported = Uw passkey kan in deze browser niet worden gebruikt. Daarvoor zijn scripts nodig, en uw apparaat of beveiligingssleutel.
 second-factor-lost = Geen codes meer? Vraag uw beheerder uw tweede factor te verwijderen.
 second-factor-required = Uw organisatie vereist een tweede factor. Voeg er een toe om door te gaan.
 authenticator-title = Authenticator-app toevoegen
@@ -178,6 +182,49 @@ devices-title = Onthouden apparaten
 devices-count = Apparaten waarop niet om een code wordt gevraagd: { $count }
 devices-forget = Op alle apparaten weer om een code vragen
 devices-forgotten = Op elk apparaat wordt weer om een code gevraagd.
+
+## Passkeys
+
+account-passkeys = Passkeys
+passkeys-intro = Met een passkey meldt u zich aan met de vergrendeling van uw apparaat: uw vinger, uw gezicht of de pincode. U typt geen gebruikersnaam en geen wachtwoord, en geen valse site kan erom vragen.
+passkeys-too-old = Om een passkey toe te voegen, te hernoemen of te verwijderen moet u zich in de laatste 5 minuten hebben aangemeld.
+passkeys-sign-in-again = Opnieuw aanmelden
+passkeys-unsupported = Deze browser kan hier geen passkey toevoegen. Daarvoor zijn scripts nodig, en een apparaat met schermvergrendeling of een beveiligingssleutel.
+passkeys-need-a-name = Passkeys zijn hier niet beschikbaar, omdat het adres van deze server een getal is: browsers bewaren passkeys alleen voor namen. Vraag het uw beheerder.
+passkeys-need-https = Passkeys zijn hier niet beschikbaar, omdat deze server niet via https bereikbaar is. Vraag het uw beheerder.
+passkeys-name = Naam van de passkey
+passkeys-name-hint = Kies een naam waaraan u het apparaat herkent.
+passkeys-default-name = Mijn apparaat
+passkeys-add = Passkey toevoegen
+passkeys-yours = Uw passkeys
+passkeys-none = U hebt nog geen passkey.
+passkeys-synced = Op meerdere van uw apparaten
+passkeys-one-device = Op één apparaat
+passkeys-since = Toegevoegd { $when }
+passkeys-last-used = laatst gebruikt { $when }
+passkeys-never-used = nog niet gebruikt
+passkeys-change = Hernoemen of verwijderen: { $name }
+passkeys-rename = Naam opslaan
+passkeys-remove = Passkey verwijderen: { $name }
+passkeys-added = De passkey is toegevoegd. U kunt zich er vanaf nu mee aanmelden.
+passkeys-renamed = De naam is opgeslagen.
+passkeys-removed = De passkey is verwijderd. U kunt zich er niet meer mee aanmelden. Biedt uw apparaat hem nog aan, verwijder hem dan daar.
+passkeys-taken-here = Dit apparaat heeft al een passkey voor uw account.
+passkeys-not-created = Er is geen passkey toegevoegd. Probeer het opnieuw als u zover bent.
+passkeys-too-many = U hebt { $count } passkeys, het maximum. Verwijder er een voordat u een andere toevoegt.
+passkeys-bad-name = Er is niets opgeslagen: de naam moet 1 tot 64 zichtbare tekens hebben, zonder regeleinde.
+passkeys-invalid = Deze passkey kan hier niet worden gebruikt. Er is niets gewijzigd. Probeer het opnieuw of gebruik een ander apparaat.
+passkeys-gone = Deze passkey bestaat niet meer. Er is niets gewijzigd.
+passkeys-expired = De pagina stond te lang open. Er is niets gewijzigd. Probeer het opnieuw.
+passkeys-taken = Deze passkey is al geregistreerd. Er is niets gewijzigd.
+passkeys-last-factor = U hebt een tweede factor nodig, en dit is uw enige. Voeg een andere toe voordat u deze verwijdert.
+passkeys-off = Passkeys zijn hier uitgeschakeld. Er is niets gewijzigd. Vraag het uw beheerder.
+passkeys-nothing-changed = Er is niets gewijzigd. Zie hieronder wat u eerst moet doen.
+sign-in-passkey = Aanmelden met een passkey
+sign-in-passkey-cancelled = U bent niet met een passkey aangemeld. Probeer het opnieuw of gebruik uw wachtwoord.
+sign-in-passkey-refused = Met deze passkey kunt u zich niet aanmelden. Probeer een andere of gebruik uw wachtwoord.
+sign-in-passkey-expired = De pagina stond te lang open. Probeer het opnieuw.
+sign-in-passkey-temporary = Meld u eerst aan met het tijdelijke wachtwoord uit de e-mail en stel een nieuw wachtwoord in. Daarna werkt uw passkey weer.
 
 ## Sessions
 

@@ -140,6 +140,10 @@ second-factor-remember = Fråga inte igen på den här enheten
 second-factor-remember-hint = I { $days } dagar. Inte på en delad dator.
 second-factor-submit = Fortsätt
 second-factor-failed = Koden är fel eller redan använd. Vänta på nästa kod och försök igen.
+second-factor-passkey = Använd en passkey
+second-factor-passkey-cancelled = Din passkey användes inte. Försök igen.
+second-factor-passkey-failed = Den här passkeyn bekräftar inte att det är du. Försök igen eller använd en annan faktor.
+second-factor-passkey-unsupported = Din passkey kan inte användas i den här webbläsaren. Det kräver att skript är på och din enhet eller säkerhetsnyckel.
 second-factor-lost = Har du inga koder kvar? Be din administratör att ta bort din andra faktor.
 second-factor-required = Din organisation kräver en andra faktor. Lägg till en för att fortsätta.
 authenticator-title = Lägg till en autentiseringsapp
@@ -178,6 +182,49 @@ devices-title = Ihågkomna enheter
 devices-count = Enheter där ingen kod efterfrågas: { $count }
 devices-forget = Fråga efter en kod på alla enheter igen
 devices-forgotten = Du uppmanas åter att ange en kod på varje enhet.
+
+## Passkeys
+
+account-passkeys = Passkeys
+passkeys-intro = Med en passkey loggar du in med låset på din enhet: fingret, ansiktet eller PIN-koden. Du skriver varken användarnamn eller lösenord, och ingen falsk webbplats kan be om den.
+passkeys-too-old = För att lägga till, byta namn på eller ta bort en passkey måste du ha loggat in under de senaste 5 minuterna.
+passkeys-sign-in-again = Logga in igen
+passkeys-unsupported = Den här webbläsaren kan inte lägga till en passkey här. Det kräver att skript är på och en enhet med skärmlås eller en säkerhetsnyckel.
+passkeys-need-a-name = Passkeys kan inte användas här, eftersom serverns adress är ett nummer: webbläsare sparar passkeys bara för namn. Fråga din administratör.
+passkeys-need-https = Passkeys kan inte användas här, eftersom servern inte nås med https. Fråga din administratör.
+passkeys-name = Passkeyns namn
+passkeys-name-hint = Välj ett namn som du känner igen enheten på.
+passkeys-default-name = Min enhet
+passkeys-add = Lägg till en passkey
+passkeys-yours = Dina passkeys
+passkeys-none = Du har ingen passkey än.
+passkeys-synced = På flera av dina enheter
+passkeys-one-device = På en enhet
+passkeys-since = Tillagd { $when }
+passkeys-last-used = senast använd { $when }
+passkeys-never-used = inte använd än
+passkeys-change = Byt namn på eller ta bort: { $name }
+passkeys-rename = Spara namnet
+passkeys-remove = Ta bort passkey: { $name }
+passkeys-added = Din passkey är tillagd. Du kan logga in med den från och med nu.
+passkeys-renamed = Namnet är sparat.
+passkeys-removed = Din passkey är borttagen. Du kan inte längre logga in med den. Om enheten fortfarande erbjuder den, ta bort den där.
+passkeys-taken-here = Den här enheten har redan en passkey för ditt konto.
+passkeys-not-created = Ingen passkey lades till. Försök igen när du är redo.
+passkeys-too-many = Du har { $count } passkeys, vilket är det högsta antalet. Ta bort en innan du lägger till en annan.
+passkeys-bad-name = Inget sparades: namnet måste ha 1 till 64 synliga tecken, utan radbrytning.
+passkeys-invalid = Den här passkeyn kan inte användas här. Inget ändrades. Försök igen eller använd en annan enhet.
+passkeys-gone = Den här passkeyn finns inte längre. Inget ändrades.
+passkeys-expired = Sidan var öppen för länge. Inget ändrades. Försök igen.
+passkeys-taken = Den här passkeyn är redan registrerad. Inget ändrades.
+passkeys-last-factor = Du behöver en andra faktor, och det här är din enda. Lägg till en annan innan du tar bort den.
+passkeys-off = Passkeys är avstängda här. Inget ändrades. Fråga din administratör.
+passkeys-nothing-changed = Inget ändrades. Se nedan vad du behöver göra först.
+sign-in-passkey = Logga in med en passkey
+sign-in-passkey-cancelled = Du loggades inte in med en passkey. Försök igen eller använd ditt lösenord.
+sign-in-passkey-refused = Du kan inte logga in med den här passkeyn. Prova en annan eller använd ditt lösenord.
+sign-in-passkey-expired = Sidan var öppen för länge. Försök igen.
+sign-in-passkey-temporary = Logga först in med det tillfälliga lösenord som du fick med mejl och välj ett nytt. Sedan fungerar din passkey igen.
 
 ## Sessions
 

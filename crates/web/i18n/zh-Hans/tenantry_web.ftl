@@ -138,6 +138,10 @@ second-factor-remember = 在此设备上不再询问
 second-factor-remember-hint = 有效期 { $days } 天。请勿在公用电脑上使用。
 second-factor-submit = 继续
 second-factor-failed = 验证码错误或已被使用。请等待下一个验证码后重试。
+second-factor-passkey = 使用通行密钥
+second-factor-passkey-cancelled = 没有使用通行密钥。请重试。
+second-factor-passkey-failed = 此通行密钥未能确认是您本人。请重试，或使用其他因素。
+second-factor-passkey-unsupported = 您的通行密钥不能在此浏览器中使用。需要启用脚本，以及您的设备或安全密钥。
 second-factor-lost = 没有可用的代码了？请让管理员移除您的第二重验证。
 second-factor-required = 您的组织要求第二重验证。请添加后继续。
 authenticator-title = 添加身份验证器应用
@@ -176,6 +180,49 @@ devices-title = 已记住的设备
 devices-count = 不要求验证码的设备数：{ $count }
 devices-forget = 在所有设备上重新要求验证码
 devices-forgotten = 所有设备都将重新要求验证码。
+
+## Passkeys
+
+account-passkeys = 通行密钥
+passkeys-intro = 通行密钥让您用设备的锁来登录：指纹、面容或 PIN 码。您不必输入用户名和密码，假冒网站也无法骗取它。
+passkeys-too-old = 要添加、重命名或移除通行密钥，您必须在最近 5 分钟内登录过。
+passkeys-sign-in-again = 重新登录
+passkeys-unsupported = 此浏览器无法在这里添加通行密钥。需要启用脚本，并有带屏幕锁的设备或安全密钥。
+passkeys-need-a-name = 这里无法使用通行密钥，因为此服务器的地址是数字：浏览器只为名称保存通行密钥。请联系管理员。
+passkeys-need-https = 这里无法使用通行密钥，因为此服务器不是通过 https 访问的。请联系管理员。
+passkeys-name = 通行密钥的名称
+passkeys-name-hint = 请选一个能让您认出该设备的名称。
+passkeys-default-name = 我的设备
+passkeys-add = 添加通行密钥
+passkeys-yours = 您的通行密钥
+passkeys-none = 您还没有通行密钥。
+passkeys-synced = 在您的多台设备上
+passkeys-one-device = 在一台设备上
+passkeys-since = 添加于 { $when }
+passkeys-last-used = 上次使用 { $when }
+passkeys-never-used = 尚未使用
+passkeys-change = 重命名或移除：{ $name }
+passkeys-rename = 保存名称
+passkeys-remove = 移除通行密钥：{ $name }
+passkeys-added = 通行密钥已添加。从现在起您可以用它登录。
+passkeys-renamed = 名称已保存。
+passkeys-removed = 通行密钥已移除，不能再用它登录。如果您的设备仍然显示它，请在设备上删除。
+passkeys-taken-here = 此设备已有您帐户的通行密钥。
+passkeys-not-created = 没有添加通行密钥。准备好后请重试。
+passkeys-too-many = 您已有 { $count } 个通行密钥，这是上限。请先移除一个再添加。
+passkeys-bad-name = 没有保存：名称须有 1 到 64 个可见字符，不含换行。
+passkeys-invalid = 此通行密钥不能在这里使用。没有任何更改。请重试，或使用其他设备。
+passkeys-gone = 此通行密钥已不存在。没有任何更改。
+passkeys-expired = 页面打开的时间过长。没有任何更改。请重试。
+passkeys-taken = 此通行密钥已经注册。没有任何更改。
+passkeys-last-factor = 您必须有第二因素，而这是您唯一的一个。请先添加另一个再移除。
+passkeys-off = 这里已关闭通行密钥。没有任何更改。请联系管理员。
+passkeys-nothing-changed = 没有任何更改。请先看下面要做什么。
+sign-in-passkey = 使用通行密钥登录
+sign-in-passkey-cancelled = 您没有用通行密钥登录。请重试，或使用密码。
+sign-in-passkey-refused = 此通行密钥不能让您登录。请换一个，或使用密码。
+sign-in-passkey-expired = 页面打开的时间过长。请重试。
+sign-in-passkey-temporary = 请先用邮件中的临时密码登录，并设置新密码。之后您的通行密钥就能再次使用。
 
 ## Sessions
 
