@@ -216,6 +216,15 @@ async fn populate(t: &T) -> Hands {
         );
         behind.execute_batch(&insert).unwrap();
     }
+    // A passkey, its credential, and a challenge that was answered.
+    for insert in [
+        "INSERT INTO passkeys SELECT u.pid, u.user_id, 'k-1', 'Y3JlZA', 'aGFuZGxl', 'a2V5', 7, 'internal hybrid', 1, 1, \
+         'Zoë’s phone', 1, 2 FROM users u WHERE u.username = 'quote'",
+        "INSERT INTO passkey_credentials SELECT 'hash', u.pid, u.user_id, 'k-1' FROM users u WHERE u.username = 'quote'",
+        "INSERT INTO passkey_challenges VALUES (1, 'challenge', 4000000000000)",
+    ] {
+        behind.execute_batch(insert).unwrap();
+    }
     behind.execute_batch("INSERT INTO second_factor_floors VALUES (2, 1800000000000)").unwrap();
     drop(behind);
     let key = admin.request(reqwest::Method::POST, "/api/v1/users").header("idempotency-key", "k-2");

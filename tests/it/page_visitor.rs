@@ -136,7 +136,15 @@ impl<'t> PageVisitor<'t> {
 
     /// Submits the first POST form of a page with its first button, as filled in by `fields`; redirects are not followed.
     pub async fn submit(&mut self, page: &Shown, fields: &[(&str, &str)]) -> Shown {
-        let (action, mut form) = page.form();
+        self.submit_form(page.form(), fields).await
+    }
+
+    /// Submits a form as filled in by `fields`; redirects are not followed.
+    pub async fn submit_form(
+        &mut self,
+        (action, mut form): (String, Vec<(String, String)>),
+        fields: &[(&str, &str)],
+    ) -> Shown {
         for (name, value) in fields {
             form.retain(|(known, _)| known != name);
             form.push(((*name).to_owned(), (*value).to_owned()));
@@ -208,11 +216,22 @@ impl Shown {
 
     /// The action and the filled-in fields of the first POST form.
     pub fn form(&self) -> (String, Vec<(String, String)>) {
+        self.form_where(|_| true)
+    }
+
+    /// The same of the first POST form with this attribute.
+    pub fn form_with(&self, attribute: &str) -> (String, Vec<(String, String)>) {
+        self.form_where(|tag| tag.attributes.contains_key(attribute))
+    }
+
+    fn form_where(&self, is_meant: impl Fn(&Tag) -> bool) -> (String, Vec<(String, String)>) {
         let mut form = None;
         for tag in tags(&self.text) {
             let of = |name: &str| tag.attributes.get(name).cloned();
             match (&mut form, tag.name.as_str()) {
-                (None, "form") if of("method").is_some_and(|m| m.eq_ignore_ascii_case("post")) => {
+                (None, "form")
+                    if of("method").is_some_and(|m| m.eq_ignore_ascii_case("post")) && is_meant(&tag) =>
+                {
                     form = Some((of("action").unwrap_or_else(|| self.path.clone()), Vec::new()));
                 }
                 (Some((_, fields)), "input") => {
@@ -232,6 +251,21 @@ impl Shown {
         }
         panic!("{} has no form with a button: {}", self.path, self.text)
     }
+
+    /// The value of an attribute that one element has.
+    pub fn attribute(&self, name: &str) -> Option<String> {
+        tags(&self.text).into_iter().find_map(|mut tag| tag.attributes.remove(name))
+    }
+}
+
+/// A page without the challenges that its browser is asked to answer with a passkey, which are random.
+pub fn without_challenges(html: &str) -> String {
+    let (mut text, mut rest) = (String::new(), html);
+    while let Some((before, behind)) = rest.split_once("&#34;challenge&#34;:&#34;") {
+        text.push_str(before);
+        rest = behind.split_once("&#34;").map_or("", |(_, behind)| behind);
+    }
+    text + rest
 }
 
 struct Tag {

@@ -15,6 +15,8 @@ const TABLE: &[(&str, [&str; 4])] = &[
     //                   nobody              member             restricted         bearer
     ("/",               ["303 /account",     "303 /account",    "303 /account",       "303 /account"]),
     ("/sign-in",        ["200",              "303 /account",    "303 /set-password",  "200"]),
+    ("/sign-in/passkey", ["303 /sign-in",     "303 /sign-in",    "303 /sign-in",       "303 /sign-in"]),
+    ("/second-factor/add/passkey", ["303 /second-factor/add", "303 /second-factor/add", "303 /second-factor/add", "303 /second-factor/add"]),
     ("/sign-out",       ["303 /signed-out",  "200",             "200",                "303 /signed-out"]),
     ("/signed-out",     ["200",              "200",             "200",                "200"]),
     ("/choose-account", ["303 /sign-in",     "200",             "200",                "303 /sign-in"]),
@@ -27,6 +29,8 @@ const TABLE: &[(&str, [&str; 4])] = &[
     ("/second-factor",     ["303 /sign-in", "303 /account", "303 /set-password", "303 /sign-in"]),
     ("/second-factor/add", ["303 /sign-in?next=%2Fsecond-factor%2Fadd", "200", "303 /set-password?next=%2Fsecond-factor%2Fadd", "303 /sign-in?next=%2Fsecond-factor%2Fadd"]),
     ("/sign-in/second-factor", ["303 /sign-in", "303 /sign-in", "303 /sign-in", "303 /sign-in"]),
+    ("/account/passkeys", ["303 /sign-in?next=%2Faccount%2Fpasskeys", "200", "303 /set-password?next=%2Faccount%2Fpasskeys", "303 /sign-in?next=%2Faccount%2Fpasskeys"]),
+    ("/account/passkeys/{id}", ["405", "405", "405", "405"]),
     ("/account/sessions", ["303 /sign-in?next=%2Faccount%2Fsessions", "200", "303 /set-password?next=%2Faccount%2Fsessions", "303 /sign-in?next=%2Faccount%2Fsessions"]),
     ("/account/verify-email", ["405", "405", "405", "405"]),
     ("/consent",         ["400", "400", "400", "400"]),
@@ -128,7 +132,7 @@ async fn files_are_small_compressed_and_kept_for_ever() {
     let page = browser.get("/sign-in").await.expect(200);
     let mut total = page.text.len();
     let files = files(&page);
-    assert_eq!(files.len(), 3, "{files:?}");
+    assert_eq!(files.len(), 4, "{files:?}");
     for file in &files {
         let response =
             t.anonymous().request(Method::GET, file).header("accept-encoding", "gzip").send().await.unwrap();

@@ -6,7 +6,7 @@ use serde_json::json;
 use tenantry_core::clock::{DAY, HOUR, MINUTE};
 
 use crate::harness::{ADMIN_PASSWORD, T, password_of};
-use crate::page_visitor::{Shown, number};
+use crate::page_visitor::{Shown, number, without_challenges};
 
 const NEW: &str = "Zy9.Saucer-Quilt-4x";
 const WRONG: &str = "Wrong username or password.";
@@ -20,7 +20,7 @@ async fn a_person_with_the_mailed_password_signs_in_sets_a_password_and_sees_the
     // The account leads there.
     let page = fenna.open("/account").await.expect(200);
     assert!(page.says("Sign in") && page.path.starts_with("/sign-in"), "{}", page.path);
-    for autocomplete in ["username", "current-password"] {
+    for autocomplete in ["username webauthn", "current-password"] {
         assert!(page.text.contains(&format!("autocomplete=\"{autocomplete}\"")), "{autocomplete}");
     }
     let shown = fenna.submit(&page, &[("username", " fenna "), ("password", &password)]).await;
@@ -89,7 +89,7 @@ async fn every_refusal_of_a_sign_in_is_the_same_page() {
 /// The page without what differs in each: the token, the id of the request and the username.
 fn without_own(page: &Shown, username: &str) -> String {
     let token = page.form().1.into_iter().find(|(name, _)| name == "token").unwrap().1;
-    page.text.replace(&token, "").replace(&format!("value=\"{username}\""), "")
+    without_challenges(&page.text).replace(&token, "").replace(&format!("value=\"{username}\""), "")
 }
 
 #[tokio::test]
