@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::responses::{AdminErrors, ConflictError, InvalidError, MissingError, TooLargeError};
-use crate::user_lists::{as_stored, filter_schema, read_filters};
+use crate::user_lists::filter_schema;
 use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::json::{
     Fields, Members, Presence, Property, Shape, elements, id_list, id_schema, members, text, wrong_type,
@@ -27,6 +27,7 @@ use tenantry_http::paging::Params;
 use tenantry_http::parameters::Of;
 use tenantry_http::problem::{Problem, ProblemDocument, of_row};
 use tenantry_http::state::AppState;
+use tenantry_http::user_filters::{as_stored, read_filters};
 use tenantry_http::writes::{IdempotentBody, Write, WriteResponse};
 use tenantry_store::access::{self, Scope};
 

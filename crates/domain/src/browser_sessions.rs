@@ -243,7 +243,7 @@ pub(super) fn open(tx: &mut Tx<'_>, opening: &Opening<'_>) -> Result<Opened> {
     Ok(Opened { session_id, cookie })
 }
 
-fn sign_out(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<()> {
+pub(super) fn sign_out(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<()> {
     if stored::end(tx, session_id)? {
         events::record_user(tx, EventKind::UserSignedOut, user_id, None, None)?;
     }

@@ -25,6 +25,8 @@ pub mod clients;
 pub mod conditions;
 /// What users have allowed clients to learn.
 pub mod consents;
+/// What only the pages for partner admins need.
+pub mod console;
 /// The key that authenticates cursors.
 pub mod cursors;
 /// Deleted users.

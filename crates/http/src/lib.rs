@@ -61,6 +61,8 @@ pub mod server;
 pub mod state;
 /// Responses to requests that could not be parsed.
 mod unreadable;
+/// The parameters that choose users.
+pub mod user_filters;
 /// A limit on requests of nobody, by client address.
 pub mod visitors;
 /// Options common to all writes.

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, LOCATION, ORIGIN, REFERRER_POLICY, SET_COOKIE,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, LOCATION, ORIGIN, REFERRER_POLICY,
+    SET_COOKIE, VARY,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -30,6 +31,16 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; \
                       frame-ancestors 'none'; form-action 'self'";
 
+/// The same, and scripts fetch from us.
+const CONSOLE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                              connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+
+/// The header of a request of a script for a part of a page of the console.
+pub const FRAGMENT: HeaderName = HeaderName::from_static("tenantry-fragment");
+
+const CONSOLE_VARY: HeaderValue =
+    HeaderValue::from_static("cookie, accept-language, accept-encoding, tenantry-fragment");
+
 /// A page: HTML with the headers of all pages.
 #[derive(Debug)]
 pub struct Page {
@@ -37,13 +48,21 @@ pub struct Page {
     html: String,
     form_action: Option<String>,
     is_of_account: bool,
+    is_of_console: bool,
     cookies: Vec<HeaderValue>,
 }
 
 impl Page {
     /// A page with this HTML.
     pub fn new(html: String) -> Self {
-        Self { status: StatusCode::OK, html, form_action: None, is_of_account: false, cookies: Vec::new() }
+        Self {
+            status: StatusCode::OK,
+            html,
+            form_action: None,
+            is_of_account: false,
+            is_of_console: false,
+            cookies: Vec::new(),
+        }
     }
 
     /// The same page with another status.
@@ -64,6 +83,13 @@ impl Page {
     #[must_use]
     pub fn of_account(self) -> Self {
         Self { is_of_account: true, ..self }
+    }
+
+    /// A page of the console: as one of the account, and its scripts fetch parts of pages. What it shows depends on who asks,
+    /// in which language, and whether for a part.
+    #[must_use]
+    pub fn of_console(self) -> Self {
+        Self { is_of_account: true, is_of_console: true, ..self }
     }
 
     /// Sets a cookie.
@@ -90,6 +116,10 @@ impl IntoResponse for Page {
         headers.insert(CONTENT_SECURITY_POLICY, policy);
         if self.is_of_account {
             headers.insert(COOP, SAME_ORIGIN);
+        }
+        if self.is_of_console {
+            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONSOLE_POLICY));
+            headers.insert(VARY, CONSOLE_VARY);
         }
         for cookie in self.cookies {
             headers.append(SET_COOKIE, cookie);

@@ -89,7 +89,7 @@ fn done(part: Part, what: &str) -> String {
 }
 
 /// A time as pages show it: in UTC, to the minute, the same in every language.
-fn shown_time(at: Millis) -> String {
+pub fn shown_time(at: Millis) -> String {
     let text = rfc3339(at);
     match (text.get(..10), text.get(11..16)) {
         (Some(day), Some(minute)) => format!("{day} {minute} UTC"),

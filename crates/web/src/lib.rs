@@ -3,10 +3,11 @@
 //! A page is a handler, a template under `templates/`, and texts under `i18n/`.
 
 use axum::Router;
-use axum::http::HeaderMap;
+use axum::extract::{FromRequestParts as _, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
+use tenantry_http::browser::Browser;
 use tenantry_http::page_error::{PageError, PageErrorKind};
 use tenantry_http::pages::see_other;
 use tenantry_http::problem::Problem;
@@ -20,6 +21,7 @@ mod assets;
 mod branding;
 mod choose_account;
 mod consent;
+mod console;
 mod devices;
 mod error_pages;
 mod forgot;
@@ -49,6 +51,7 @@ pub fn router() -> Router<AppState> {
         .route("/forgot-username", get(forgot::show_username).post(forgot::submit_username))
         .route("/verify-email", get(verify_email::show).post(verify_email::submit))
         .merge(account_router())
+        .merge(console::router())
         .route("/consent", get(consent::show).post(consent::submit))
         .route("/language", get(languages::choose))
         .route("/static/{name}", get(assets::serve))
@@ -67,10 +70,14 @@ fn account_router() -> Router<AppState> {
         .route("/account/language", get(account::language::show).post(account::language::submit))
 }
 
-/// Leads a browser to the account. Clients of the API get what they got before there were pages.
-async fn root(headers: HeaderMap) -> Result<Response, PageError> {
-    if error_pages::wants_html(&headers) {
-        return see_other("/account", None);
+/// Leads a browser to the console, if it is that of a partner admin, or to the account. Clients of the API get what they got
+/// before there were pages.
+async fn root(State(app): State<AppState>, request: Request) -> Result<Response, PageError> {
+    let (mut parts, _) = request.into_parts();
+    if !error_pages::wants_html(&parts.headers) {
+        return Ok(Problem::unknown_path().into_response());
     }
-    Ok(Problem::unknown_path().into_response())
+    let session = Browser::from_request_parts(&mut parts, &app).await?.session;
+    let is_admin = session.is_some_and(|session| session.is_admin && !session.is_restricted);
+    see_other(if is_admin { "/console" } else { "/account" }, None)
 }

@@ -36,13 +36,18 @@ pub async fn find_person(
         found => found?,
     };
     dress_for(app, &user, view).await?;
+    let name = shown_name(&user);
+    Ok(Person { user, name })
+}
+
+/// How to name a user.
+pub fn shown_name(user: &User) -> String {
     let profile = &user.profile;
     let name = match &profile.display_name {
         Some(name) if !name.is_empty() => name.clone(),
         _ => format!("{} {}", profile.first_name, profile.last_name).trim().to_owned(),
     };
-    let name = if name.is_empty() { user.username.clone() } else { name };
-    Ok(Person { user, name })
+    if name.is_empty() { user.username.clone() } else { name }
 }
 
 /// Has a page be in the language that this user has set, if any, with the branding of their partner.

@@ -197,6 +197,258 @@ forgot-too-many =
        *[other] Too many requests from your network. Try again in { $minutes } minutes.
     }
 
+## Console
+
+console-title = Console
+console-home = Overview
+console-users = Users
+console-cost =
+    { $count ->
+        [one] { $users } user · { $ms } ms
+       *[other] { $users } users · { $ms } ms
+    }
+console-refused-title = The console is for administrators
+console-refused = You are signed in as { $name }, who is not an administrator of your organization. Ask an administrator to make you one, or sign in with another account.
+console-yes = Yes
+console-no = No
+console-all = All
+console-you = you
+console-open = Open
+console-close = Close
+console-cancel = Cancel
+console-add = Add
+console-remove = Remove
+console-create = Create
+console-never = never
+console-saved = Saved.
+console-at-least = at least { $count }
+
+## Console: keys of the keyboard
+
+console-keys = Keyboard shortcuts
+console-keys-on = Use single keys as shortcuts
+console-key-next = Next row
+console-key-previous = Previous row
+console-key-edit = Open and edit the row
+console-key-search = Go to the search
+console-key-help = Show these shortcuts
+console-key-leave = Leave the row, or close this
+
+## Console: lists
+
+console-search = Search
+console-search-users = Search users
+console-filters = Filters
+console-columns = Columns
+console-order = Order
+console-page = Page
+console-pages = Pages
+console-page-size = Rows per page
+console-of-pages = of { $pages }
+console-of-many-pages = of at least { $pages }
+console-go = Go
+console-first = First
+console-previous = Previous
+console-next = Next
+console-last = Last
+console-apply = Apply
+console-exactly = Usernames, addresses and external ids must match exactly; upper and lower case do not matter.
+console-group = Group
+console-group-id = Group, by its id
+console-nested = Also groups nested in it
+console-filter-wrong = cannot be used:
+console-filters-wrong = Nothing is listed, because this address asks for something that cannot be understood. Remove what is marked above.
+console-remove-filter = Remove the filter: { $name }
+console-remove-filters = Remove all
+console-total-users =
+    { $count ->
+        [one] { $users } user
+       *[other] { $users } users
+    }
+console-total-users-at-least = At least { $users } users
+console-no-users = No user matches. Check the spelling, or remove a filter.
+console-no-such-page = The list does not have so many pages.
+console-curl = The same as an API call
+
+## Console: a user
+
+console-user-id = Id
+console-user-number = user { $id }
+console-status = Status
+console-active = Active
+console-inactive = Inactive
+console-locked = Locked
+console-active-hint = May sign in. A temporary password is mailed at once.
+console-inactive-hint = May not sign in. The password is mailed on activation.
+console-admin = Administrator
+console-admins = Administrators
+console-is-admin = Administrator
+console-is-admin-hint = May see and change everything in this console.
+console-external-id = External id
+console-external-id-hint = The key of this user in your own systems. Each can be used once.
+console-locale-hint = A language tag such as en, nl or zh-Hans. Mails and pages are in this language.
+console-problem-locale = This is not a language tag. Write, for example, en or pt-BR.
+console-problem-external-id-taken = Another user has this external id.
+console-problem-last-admin = This is the last active administrator. Make somebody else an administrator first. Nothing was changed.
+console-problem-self-delete = You cannot delete yourself. Another administrator has to do it. Nothing was changed.
+console-created = Created
+console-updated = Last changed
+console-last-login = Last sign-in
+console-groups = Groups
+console-group-name = Name of a group
+console-no-groups = In no group.
+console-no-such-group = There is no group of this name, or the user is not in it any more. Nothing was changed.
+console-remove-from = Remove from { $name }
+console-new-user = New user
+console-created-user = The user is created.
+console-all-users = All users
+console-unknown-user-title = There is no such user
+console-unknown-user = Your organization has no user with this id. It may have been deleted:
+console-about-user = About this user
+console-lock = Lock
+console-unlock = Unlock
+console-activate = Activate
+console-deactivate = Deactivate
+console-status-hint = Locking and deactivating end all sessions at once.
+console-more = More
+console-reset-password = Reset the password …
+console-reset-password-hint = A temporary password is mailed to the user. The old password and all sessions end at once.
+console-reset-password-now = Reset it and send the mail
+console-password-reset = A temporary password is on its way to the user.
+console-delete-user = Delete the user …
+console-delete-user-hint = All sessions end at once. The user can be restored until the retention period of your server ends.
+console-delete-now = Delete { $name }
+console-stale = Somebody else has changed this user since you opened the form. Nothing was saved yet. Compare both versions, then save again or take theirs.
+console-versions = Both versions
+console-field = Field
+console-theirs = Saved now
+console-yours = Typed by you
+console-versions-hint = What you did not change is taken from the saved version.
+console-take-theirs = Discard what I typed
+console-direct = Signed in over the API
+console-no-sessions = This user is not signed in anywhere.
+console-begun = since
+console-last-used = last used
+console-end-all = End all sessions
+console-sessions-ended = All sessions have ended.
+console-permissions = Permissions
+console-not-active = Only an active user has permissions.
+console-total-permissions =
+    { $count ->
+        [one] { $shown } permission
+       *[other] { $shown } permissions
+    }
+console-object-type = Type
+console-object = Object
+console-permission = Permission
+console-why = Why
+console-every-object = every object
+console-as-admin = is an administrator
+console-history = History
+console-total-events =
+    { $count ->
+        [one] { $shown } event
+       *[other] { $shown } events
+    }
+console-by = by
+console-operator = the operator
+console-server = the server
+console-json = JSON
+
+## Console: groups
+
+console-search-groups = Search groups
+console-new-group = New group
+console-new-nested = New group in this one
+console-description = Description
+console-parent = Nested in
+console-parent-hint = The name of a group. Members of this group then have its permissions, too.
+console-nested-in = Nested in
+console-nested-groups = Nested groups
+console-no-nested = No group is nested in this one.
+console-first-nested = Only the first { $count } are shown; the search finds the others.
+console-members = Members
+console-remove-member = Remove { $name } from the group
+console-about-group = About this group
+console-outermost = outermost level
+console-total-groups =
+    { $count ->
+        [one] { $groups } group
+       *[other] { $groups } groups
+    }
+console-no-groups-yet = There is no group yet. Groups give their members permissions: create the first one.
+console-no-group-found = No group matches. Check the spelling.
+console-all-groups = All groups
+console-unknown-group-title = There is no such group
+console-unknown-group = Your organization has no group with this id. It may have been deleted:
+console-group-created = The group is created.
+console-group-deleted = The group is deleted.
+console-no-such-member = There is no such user, or the user is not a member any more. Nothing was changed.
+console-delete-group = Delete the group …
+console-delete-group-hint = Its members stay users, but lose the permissions that come from it. This cannot be undone.
+console-stale-group = Somebody else has changed this group since you opened the form. Nothing was saved yet. Compare both versions, then save again or take theirs.
+console-problem-group-name-taken = Another group has this name.
+console-problem-no-parent = There is no group of this name.
+console-problem-nesting-cycle = A group cannot be nested in itself, nor in one that is nested in it.
+console-problem-nesting-too-deep = Groups can be nested at most eight levels deep.
+
+## Console: deleted users
+
+console-deleted-users = Deleted users
+console-search-deleted = Search deleted users
+console-name = Name
+console-deleted-at = Deleted
+console-no-deleted = No deleted user here. Users who are deleted can be restored here until they are erased.
+console-restore = Restore
+console-restore-user = Restore { $name }
+console-deleted-now = The user is deleted. To undo that, restore the user here.
+console-restored = The user is restored, with password and groups.
+console-restored-some = The user is restored, without the groups that no longer exist.
+console-problem-not-deleted = There is no such deleted user any more. Nothing was changed.
+console-problem-restore-username = Somebody else has this username by now. Change that one first. Nothing was changed.
+console-problem-restore-external-id = Another user has this external id by now. Change that one first. Nothing was changed.
+console-address-wrong = This address asks for something that cannot be understood. Start again with a search.
+
+## Console: the first page
+
+console-last-events = Last events
+console-attention = Needs attention
+console-locked-users =
+    { $number ->
+        [one] { $users } user is locked
+       *[other] { $users } users are locked
+    }
+console-nothing = Nothing at the moment.
+console-first-step = Create the first user
+
+## Events
+
+event-user-created = User created
+event-user-updated = User changed
+event-user-deleted = User deleted
+event-user-restored = User restored
+event-user-erased = User erased
+event-user-locked = Locked after failed sign-ins
+event-user-login-refused = Sign-in refused
+event-email-verified = E-mail address verified
+event-user-signed-in = Signed in in a browser
+event-user-signed-out = Signed out in a browser
+event-password-issued = Temporary password issued
+event-password-reset = Password reset
+event-password-changed = Password changed
+event-session-started = Session started
+event-session-ended = Session ended
+event-session-replayed = A used token was used again
+event-group-created = Group created
+event-group-updated = Group changed
+event-group-deleted = Group deleted
+event-group-member-added = Added to a group
+event-group-member-removed = Removed from a group
+event-group-permissions-changed = Permissions of a group changed
+event-mail-set-aside = A mail could not be delivered
+event-consent-granted = An application was connected
+event-consent-withdrawn = An application was disconnected
+
 ## Verify the e-mail address
 
 verify-email-title = Verify your e-mail address

@@ -197,6 +197,258 @@ forgot-too-many =
        *[other] Trop de demandes depuis votre réseau. Réessayez dans { $minutes } minutes.
     }
 
+## Console
+
+console-title = Console
+console-home = Vue d’ensemble
+console-users = Utilisateurs
+console-cost =
+    { $count ->
+        [one] { $users } utilisateur · { $ms } ms
+       *[other] { $users } utilisateurs · { $ms } ms
+    }
+console-refused-title = La console est réservée aux administrateurs
+console-refused = Vous êtes connecté en tant que { $name }, qui n’administre pas votre organisation. Demandez ce droit à un administrateur, ou connectez-vous avec un autre compte.
+console-yes = Oui
+console-no = Non
+console-all = Tous
+console-you = vous
+console-open = Ouvrir
+console-close = Fermer
+console-cancel = Annuler
+console-add = Ajouter
+console-remove = Retirer
+console-create = Créer
+console-never = jamais
+console-saved = Enregistré.
+console-at-least = au moins { $count }
+
+## Console: keys of the keyboard
+
+console-keys = Raccourcis clavier
+console-keys-on = Utiliser des touches seules comme raccourcis
+console-key-next = Ligne suivante
+console-key-previous = Ligne précédente
+console-key-edit = Ouvrir et modifier la ligne
+console-key-search = Aller à la recherche
+console-key-help = Afficher ces raccourcis
+console-key-leave = Quitter la ligne, ou fermer ceci
+
+## Console: lists
+
+console-search = Rechercher
+console-search-users = Rechercher des utilisateurs
+console-filters = Filtres
+console-columns = Colonnes
+console-order = Ordre
+console-page = Page
+console-pages = Pages
+console-page-size = Lignes par page
+console-of-pages = sur { $pages }
+console-of-many-pages = sur au moins { $pages }
+console-go = Aller
+console-first = Première
+console-previous = Précédente
+console-next = Suivante
+console-last = Dernière
+console-apply = Appliquer
+console-exactly = Les noms d’utilisateur, adresses et identifiants externes doivent correspondre exactement, sans tenir compte de la casse.
+console-group = Groupe
+console-group-id = Groupe, par son identifiant
+console-nested = Aussi les groupes imbriqués
+console-filter-wrong = ne peut pas être utilisé :
+console-filters-wrong = Rien n’est affiché, car cette adresse demande quelque chose d’incompréhensible. Retirez ce qui est signalé ci-dessus.
+console-remove-filter = Retirer le filtre : { $name }
+console-remove-filters = Tout retirer
+console-total-users =
+    { $count ->
+        [one] { $users } utilisateur
+       *[other] { $users } utilisateurs
+    }
+console-total-users-at-least = Au moins { $users } utilisateurs
+console-no-users = Aucun utilisateur ne correspond. Vérifiez l’orthographe ou retirez un filtre.
+console-no-such-page = La liste ne compte pas autant de pages.
+console-curl = La même chose par l’API
+
+## Console: a user
+
+console-user-id = Identifiant
+console-user-number = utilisateur { $id }
+console-status = Statut
+console-active = Actif
+console-inactive = Inactif
+console-locked = Verrouillé
+console-active-hint = Peut se connecter. Un mot de passe temporaire est envoyé aussitôt.
+console-inactive-hint = Ne peut pas se connecter. Le mot de passe est envoyé à l’activation.
+console-admin = Administrateur
+console-admins = Administrateurs
+console-is-admin = Administrateur
+console-is-admin-hint = Peut tout voir et tout modifier dans cette console.
+console-external-id = Identifiant externe
+console-external-id-hint = La clé de cet utilisateur dans vos propres systèmes. Chacune ne sert qu’une fois.
+console-locale-hint = Un code de langue tel que en, nl ou zh-Hans. Les messages et les pages sont dans cette langue.
+console-problem-locale = Ce n’est pas un code de langue. Écrivez par exemple en ou pt-BR.
+console-problem-external-id-taken = Un autre utilisateur a cet identifiant externe.
+console-problem-last-admin = C’est le dernier administrateur actif. Nommez d’abord un autre administrateur. Rien n’a été modifié.
+console-problem-self-delete = Vous ne pouvez pas vous supprimer vous-même. Un autre administrateur doit le faire. Rien n’a été modifié.
+console-created = Création
+console-updated = Dernière modification
+console-last-login = Dernière connexion
+console-groups = Groupes
+console-group-name = Nom d’un groupe
+console-no-groups = Dans aucun groupe.
+console-no-such-group = Aucun groupe ne porte ce nom, ou l’utilisateur n’en fait plus partie. Rien n’a été modifié.
+console-remove-from = Retirer de { $name }
+console-new-user = Nouvel utilisateur
+console-created-user = L’utilisateur est créé.
+console-all-users = Tous les utilisateurs
+console-unknown-user-title = Cet utilisateur n’existe pas
+console-unknown-user = Votre organisation n’a pas d’utilisateur avec cet identifiant. Il a peut-être été supprimé :
+console-about-user = À propos de cet utilisateur
+console-lock = Verrouiller
+console-unlock = Déverrouiller
+console-activate = Activer
+console-deactivate = Désactiver
+console-status-hint = Le verrouillage et la désactivation mettent aussitôt fin à toutes les sessions.
+console-more = Autres actions
+console-reset-password = Réinitialiser le mot de passe …
+console-reset-password-hint = Un mot de passe temporaire est envoyé à l’utilisateur. L’ancien mot de passe et toutes les sessions prennent fin aussitôt.
+console-reset-password-now = Réinitialiser et envoyer le message
+console-password-reset = Un mot de passe temporaire est en route vers l’utilisateur.
+console-delete-user = Supprimer l’utilisateur …
+console-delete-user-hint = Toutes les sessions prennent fin aussitôt. L’utilisateur peut être restauré jusqu’à la fin de la durée de conservation de votre serveur.
+console-delete-now = Supprimer { $name }
+console-stale = Quelqu’un d’autre a modifié cet utilisateur depuis que vous avez ouvert le formulaire. Rien n’est encore enregistré. Comparez les deux versions, puis enregistrez à nouveau ou gardez la leur.
+console-versions = Les deux versions
+console-field = Champ
+console-theirs = Enregistré
+console-yours = Saisi par vous
+console-versions-hint = Ce que vous n’avez pas modifié vient de la version enregistrée.
+console-take-theirs = Abandonner ma saisie
+console-direct = Connecté par l’API
+console-no-sessions = Cet utilisateur n’est connecté nulle part.
+console-begun = depuis
+console-last-used = dernière utilisation
+console-end-all = Mettre fin à toutes les sessions
+console-sessions-ended = Toutes les sessions sont terminées.
+console-permissions = Permissions
+console-not-active = Seul un utilisateur actif a des permissions.
+console-total-permissions =
+    { $count ->
+        [one] { $shown } permission
+       *[other] { $shown } permissions
+    }
+console-object-type = Type
+console-object = Objet
+console-permission = Permission
+console-why = Pourquoi
+console-every-object = tous les objets
+console-as-admin = est administrateur
+console-history = Historique
+console-total-events =
+    { $count ->
+        [one] { $shown } événement
+       *[other] { $shown } événements
+    }
+console-by = par
+console-operator = l’exploitant
+console-server = le serveur
+console-json = JSON
+
+## Console: groups
+
+console-search-groups = Rechercher des groupes
+console-new-group = Nouveau groupe
+console-new-nested = Nouveau groupe dans celui-ci
+console-description = Description
+console-parent = Imbriqué dans
+console-parent-hint = Le nom d’un groupe. Les membres de ce groupe ont alors aussi ses permissions.
+console-nested-in = Imbriqué dans
+console-nested-groups = Groupes imbriqués
+console-no-nested = Aucun groupe n’est imbriqué dans celui-ci.
+console-first-nested = Seuls les { $count } premiers sont affichés ; la recherche trouve les autres.
+console-members = Membres
+console-remove-member = Retirer { $name } du groupe
+console-about-group = À propos de ce groupe
+console-outermost = niveau supérieur
+console-total-groups =
+    { $count ->
+        [one] { $groups } groupe
+       *[other] { $groups } groupes
+    }
+console-no-groups-yet = Il n’y a pas encore de groupe. Les groupes donnent des permissions à leurs membres : créez le premier.
+console-no-group-found = Aucun groupe ne correspond. Vérifiez l’orthographe.
+console-all-groups = Tous les groupes
+console-unknown-group-title = Ce groupe n’existe pas
+console-unknown-group = Votre organisation n’a pas de groupe avec cet identifiant. Il a peut-être été supprimé :
+console-group-created = Le groupe est créé.
+console-group-deleted = Le groupe est supprimé.
+console-no-such-member = Cet utilisateur n’existe pas ou n’est plus membre. Rien n’a été modifié.
+console-delete-group = Supprimer le groupe …
+console-delete-group-hint = Ses membres restent des utilisateurs, mais perdent les permissions qui en viennent. Cette action est irréversible.
+console-stale-group = Quelqu’un d’autre a modifié ce groupe depuis que vous avez ouvert le formulaire. Rien n’est encore enregistré. Comparez les deux versions, puis enregistrez à nouveau ou gardez la leur.
+console-problem-group-name-taken = Un autre groupe porte ce nom.
+console-problem-no-parent = Aucun groupe ne porte ce nom.
+console-problem-nesting-cycle = Un groupe ne peut pas être imbriqué dans lui-même, ni dans un groupe qu’il contient.
+console-problem-nesting-too-deep = Les groupes peuvent être imbriqués sur huit niveaux au plus.
+
+## Console: deleted users
+
+console-deleted-users = Utilisateurs supprimés
+console-search-deleted = Rechercher des utilisateurs supprimés
+console-name = Nom
+console-deleted-at = Suppression
+console-no-deleted = Aucun utilisateur supprimé ici. Ceux qui sont supprimés peuvent être restaurés ici jusqu’à leur effacement.
+console-restore = Restaurer
+console-restore-user = Restaurer { $name }
+console-deleted-now = L’utilisateur est supprimé. Pour annuler, restaurez-le ici.
+console-restored = L’utilisateur est restauré, avec son mot de passe et ses groupes.
+console-restored-some = L’utilisateur est restauré, sans les groupes qui n’existent plus.
+console-problem-not-deleted = Cet utilisateur supprimé n’existe plus. Rien n’a été modifié.
+console-problem-restore-username = Quelqu’un d’autre porte désormais ce nom d’utilisateur. Modifiez-le d’abord. Rien n’a été modifié.
+console-problem-restore-external-id = Un autre utilisateur a désormais cet identifiant externe. Modifiez-le d’abord. Rien n’a été modifié.
+console-address-wrong = Cette adresse demande quelque chose d’incompréhensible. Recommencez par une recherche.
+
+## Console: the first page
+
+console-last-events = Derniers événements
+console-attention = À surveiller
+console-locked-users =
+    { $number ->
+        [one] { $users } utilisateur est verrouillé
+       *[other] { $users } utilisateurs sont verrouillés
+    }
+console-nothing = Rien pour l’instant.
+console-first-step = Créer le premier utilisateur
+
+## Events
+
+event-user-created = Utilisateur créé
+event-user-updated = Utilisateur modifié
+event-user-deleted = Utilisateur supprimé
+event-user-restored = Utilisateur restauré
+event-user-erased = Utilisateur effacé
+event-user-locked = Verrouillé après des échecs de connexion
+event-user-login-refused = Connexion refusée
+event-email-verified = Adresse e-mail vérifiée
+event-user-signed-in = Connexion dans un navigateur
+event-user-signed-out = Déconnexion dans un navigateur
+event-password-issued = Mot de passe temporaire émis
+event-password-reset = Mot de passe réinitialisé
+event-password-changed = Mot de passe modifié
+event-session-started = Session ouverte
+event-session-ended = Session terminée
+event-session-replayed = Un jeton déjà utilisé a été présenté à nouveau
+event-group-created = Groupe créé
+event-group-updated = Groupe modifié
+event-group-deleted = Groupe supprimé
+event-group-member-added = Ajouté à un groupe
+event-group-member-removed = Retiré d’un groupe
+event-group-permissions-changed = Permissions d’un groupe modifiées
+event-mail-set-aside = Un message n’a pas pu être remis
+event-consent-granted = Une application a été connectée
+event-consent-withdrawn = Une application a été déconnectée
+
 ## Verify the e-mail address
 
 verify-email-title = Vérifiez votre adresse e-mail

@@ -197,6 +197,258 @@ forgot-too-many =
        *[other] Troppe richieste dalla tua rete. Riprova tra { $minutes } minuti.
     }
 
+## Console
+
+console-title = Console
+console-home = Panoramica
+console-users = Utenti
+console-cost =
+    { $count ->
+        [one] { $users } utente · { $ms } ms
+       *[other] { $users } utenti · { $ms } ms
+    }
+console-refused-title = La console è riservata agli amministratori
+console-refused = Hai eseguito l’accesso come { $name }, che non è amministratore della tua organizzazione. Chiedi a un amministratore di darti questo diritto, oppure accedi con un altro account.
+console-yes = Sì
+console-no = No
+console-all = Tutti
+console-you = tu
+console-open = Apri
+console-close = Chiudi
+console-cancel = Annulla
+console-add = Aggiungi
+console-remove = Rimuovi
+console-create = Crea
+console-never = mai
+console-saved = Salvato.
+console-at-least = almeno { $count }
+
+## Console: keys of the keyboard
+
+console-keys = Scorciatoie da tastiera
+console-keys-on = Usa tasti singoli come scorciatoie
+console-key-next = Riga successiva
+console-key-previous = Riga precedente
+console-key-edit = Apri e modifica la riga
+console-key-search = Vai alla ricerca
+console-key-help = Mostra queste scorciatoie
+console-key-leave = Lascia la riga, o chiudi
+
+## Console: lists
+
+console-search = Cerca
+console-search-users = Cerca utenti
+console-filters = Filtri
+console-columns = Colonne
+console-order = Ordine
+console-page = Pagina
+console-pages = Pagine
+console-page-size = Righe per pagina
+console-of-pages = di { $pages }
+console-of-many-pages = di almeno { $pages }
+console-go = Vai
+console-first = Prima
+console-previous = Precedente
+console-next = Successiva
+console-last = Ultima
+console-apply = Applica
+console-exactly = Nomi utente, indirizzi e ID esterni devono corrispondere esattamente, senza distinguere maiuscole e minuscole.
+console-group = Gruppo
+console-group-id = Gruppo, tramite il suo ID
+console-nested = Anche i gruppi annidati
+console-filter-wrong = non può essere usato:
+console-filters-wrong = Non è elencato nulla, perché questo indirizzo chiede qualcosa di incomprensibile. Rimuovi ciò che è segnalato sopra.
+console-remove-filter = Rimuovi il filtro: { $name }
+console-remove-filters = Rimuovi tutti
+console-total-users =
+    { $count ->
+        [one] { $users } utente
+       *[other] { $users } utenti
+    }
+console-total-users-at-least = Almeno { $users } utenti
+console-no-users = Nessun utente corrisponde. Controlla l’ortografia o rimuovi un filtro.
+console-no-such-page = L’elenco non ha così tante pagine.
+console-curl = Lo stesso tramite API
+
+## Console: a user
+
+console-user-id = ID
+console-user-number = utente { $id }
+console-status = Stato
+console-active = Attivo
+console-inactive = Inattivo
+console-locked = Bloccato
+console-active-hint = Può accedere. Una password temporanea viene inviata subito.
+console-inactive-hint = Non può accedere. La password viene inviata all’attivazione.
+console-admin = Amministratore
+console-admins = Amministratori
+console-is-admin = Amministratore
+console-is-admin-hint = Può vedere e modificare tutto in questa console.
+console-external-id = ID esterno
+console-external-id-hint = La chiave di questo utente nei vostri sistemi. Ognuna può essere usata una sola volta.
+console-locale-hint = Un codice di lingua come en, nl o zh-Hans. Messaggi e pagine sono in questa lingua.
+console-problem-locale = Non è un codice di lingua. Scrivi per esempio en o pt-BR.
+console-problem-external-id-taken = Un altro utente ha questo ID esterno.
+console-problem-last-admin = È l’ultimo amministratore attivo. Nomina prima un altro amministratore. Non è stato modificato nulla.
+console-problem-self-delete = Non puoi eliminare te stesso. Deve farlo un altro amministratore. Non è stato modificato nulla.
+console-created = Creazione
+console-updated = Ultima modifica
+console-last-login = Ultimo accesso
+console-groups = Gruppi
+console-group-name = Nome di un gruppo
+console-no-groups = In nessun gruppo.
+console-no-such-group = Non esiste un gruppo con questo nome, oppure l’utente non ne fa più parte. Non è stato modificato nulla.
+console-remove-from = Rimuovi da { $name }
+console-new-user = Nuovo utente
+console-created-user = L’utente è stato creato.
+console-all-users = Tutti gli utenti
+console-unknown-user-title = Questo utente non esiste
+console-unknown-user = La tua organizzazione non ha un utente con questo ID. Forse è stato eliminato:
+console-about-user = Su questo utente
+console-lock = Blocca
+console-unlock = Sblocca
+console-activate = Attiva
+console-deactivate = Disattiva
+console-status-hint = Il blocco e la disattivazione terminano subito tutte le sessioni.
+console-more = Altro
+console-reset-password = Reimposta la password …
+console-reset-password-hint = Una password temporanea viene inviata all’utente. La vecchia password e tutte le sessioni terminano subito.
+console-reset-password-now = Reimposta e invia il messaggio
+console-password-reset = Una password temporanea è in arrivo all’utente.
+console-delete-user = Elimina l’utente …
+console-delete-user-hint = Tutte le sessioni terminano subito. L’utente può essere ripristinato fino alla fine del periodo di conservazione del server.
+console-delete-now = Elimina { $name }
+console-stale = Qualcun altro ha modificato questo utente da quando hai aperto il modulo. Non è ancora stato salvato nulla. Confronta le due versioni, poi salva di nuovo o tieni la loro.
+console-versions = Le due versioni
+console-field = Campo
+console-theirs = Salvato ora
+console-yours = Scritto da te
+console-versions-hint = Ciò che non hai modificato viene dalla versione salvata.
+console-take-theirs = Scarta ciò che ho scritto
+console-direct = Accesso tramite API
+console-no-sessions = Questo utente non ha eseguito l’accesso da nessuna parte.
+console-begun = dal
+console-last-used = ultimo utilizzo
+console-end-all = Termina tutte le sessioni
+console-sessions-ended = Tutte le sessioni sono terminate.
+console-permissions = Permessi
+console-not-active = Solo un utente attivo ha permessi.
+console-total-permissions =
+    { $count ->
+        [one] { $shown } permesso
+       *[other] { $shown } permessi
+    }
+console-object-type = Tipo
+console-object = Oggetto
+console-permission = Permesso
+console-why = Perché
+console-every-object = ogni oggetto
+console-as-admin = è amministratore
+console-history = Cronologia
+console-total-events =
+    { $count ->
+        [one] { $shown } evento
+       *[other] { $shown } eventi
+    }
+console-by = da
+console-operator = l’operatore
+console-server = il server
+console-json = JSON
+
+## Console: groups
+
+console-search-groups = Cerca gruppi
+console-new-group = Nuovo gruppo
+console-new-nested = Nuovo gruppo in questo
+console-description = Descrizione
+console-parent = Annidato in
+console-parent-hint = Il nome di un gruppo. I membri di questo gruppo avranno anche i suoi permessi.
+console-nested-in = Annidato in
+console-nested-groups = Gruppi annidati
+console-no-nested = Nessun gruppo è annidato in questo.
+console-first-nested = Sono mostrati solo i primi { $count }; gli altri si trovano con la ricerca.
+console-members = Membri
+console-remove-member = Rimuovi { $name } dal gruppo
+console-about-group = Su questo gruppo
+console-outermost = livello più esterno
+console-total-groups =
+    { $count ->
+        [one] { $groups } gruppo
+       *[other] { $groups } gruppi
+    }
+console-no-groups-yet = Non c’è ancora nessun gruppo. I gruppi danno permessi ai loro membri: crea il primo.
+console-no-group-found = Nessun gruppo corrisponde. Controlla l’ortografia.
+console-all-groups = Tutti i gruppi
+console-unknown-group-title = Questo gruppo non esiste
+console-unknown-group = La tua organizzazione non ha un gruppo con questo ID. Forse è stato eliminato:
+console-group-created = Il gruppo è stato creato.
+console-group-deleted = Il gruppo è stato eliminato.
+console-no-such-member = Questo utente non esiste o non è più membro. Non è stato modificato nulla.
+console-delete-group = Elimina il gruppo …
+console-delete-group-hint = I suoi membri restano utenti, ma perdono i permessi che ne derivano. Non si può annullare.
+console-stale-group = Qualcun altro ha modificato questo gruppo da quando hai aperto il modulo. Non è ancora stato salvato nulla. Confronta le due versioni, poi salva di nuovo o tieni la loro.
+console-problem-group-name-taken = Un altro gruppo ha questo nome.
+console-problem-no-parent = Non esiste un gruppo con questo nome.
+console-problem-nesting-cycle = Un gruppo non può essere annidato in se stesso né in uno che contiene.
+console-problem-nesting-too-deep = I gruppi possono essere annidati al massimo per otto livelli.
+
+## Console: deleted users
+
+console-deleted-users = Utenti eliminati
+console-search-deleted = Cerca utenti eliminati
+console-name = Nome
+console-deleted-at = Eliminazione
+console-no-deleted = Nessun utente eliminato qui. Chi viene eliminato può essere ripristinato qui fino alla cancellazione.
+console-restore = Ripristina
+console-restore-user = Ripristina { $name }
+console-deleted-now = L’utente è stato eliminato. Per annullare, ripristinalo qui.
+console-restored = L’utente è stato ripristinato, con password e gruppi.
+console-restored-some = L’utente è stato ripristinato, senza i gruppi che non esistono più.
+console-problem-not-deleted = Questo utente eliminato non esiste più. Non è stato modificato nulla.
+console-problem-restore-username = Qualcun altro ha ormai questo nome utente. Modifica prima quello. Non è stato modificato nulla.
+console-problem-restore-external-id = Un altro utente ha ormai questo ID esterno. Modifica prima quello. Non è stato modificato nulla.
+console-address-wrong = Questo indirizzo chiede qualcosa di incomprensibile. Ricomincia con una ricerca.
+
+## Console: the first page
+
+console-last-events = Ultimi eventi
+console-attention = Richiede attenzione
+console-locked-users =
+    { $number ->
+        [one] { $users } utente è bloccato
+       *[other] { $users } utenti sono bloccati
+    }
+console-nothing = Niente al momento.
+console-first-step = Crea il primo utente
+
+## Events
+
+event-user-created = Utente creato
+event-user-updated = Utente modificato
+event-user-deleted = Utente eliminato
+event-user-restored = Utente ripristinato
+event-user-erased = Utente cancellato
+event-user-locked = Bloccato dopo accessi falliti
+event-user-login-refused = Accesso rifiutato
+event-email-verified = Indirizzo e-mail verificato
+event-user-signed-in = Accesso in un browser
+event-user-signed-out = Uscita in un browser
+event-password-issued = Password temporanea emessa
+event-password-reset = Password reimpostata
+event-password-changed = Password modificata
+event-session-started = Sessione iniziata
+event-session-ended = Sessione terminata
+event-session-replayed = Un token già usato è stato usato di nuovo
+event-group-created = Gruppo creato
+event-group-updated = Gruppo modificato
+event-group-deleted = Gruppo eliminato
+event-group-member-added = Aggiunto a un gruppo
+event-group-member-removed = Rimosso da un gruppo
+event-group-permissions-changed = Permessi di un gruppo modificati
+event-mail-set-aside = Un messaggio non è stato consegnato
+event-consent-granted = Un’applicazione è stata collegata
+event-consent-withdrawn = Un’applicazione è stata scollegata
+
 ## Verify the e-mail address
 
 verify-email-title = Verifica il tuo indirizzo e-mail

@@ -197,6 +197,258 @@ forgot-too-many =
        *[other] Te veel verzoeken vanaf je netwerk. Probeer het over { $minutes } minuten opnieuw.
     }
 
+## Console
+
+console-title = Console
+console-home = Overzicht
+console-users = Gebruikers
+console-cost =
+    { $count ->
+        [one] { $users } gebruiker · { $ms } ms
+       *[other] { $users } gebruikers · { $ms } ms
+    }
+console-refused-title = De console is voor beheerders
+console-refused = Je bent ingelogd als { $name }, en dat is geen beheerder van je organisatie. Vraag een beheerder om je die rechten te geven, of log in met een ander account.
+console-yes = Ja
+console-no = Nee
+console-all = Alle
+console-you = jij
+console-open = Openen
+console-close = Sluiten
+console-cancel = Annuleren
+console-add = Toevoegen
+console-remove = Verwijderen
+console-create = Aanmaken
+console-never = nooit
+console-saved = Opgeslagen.
+console-at-least = minstens { $count }
+
+## Console: keys of the keyboard
+
+console-keys = Sneltoetsen
+console-keys-on = Losse toetsen als sneltoets gebruiken
+console-key-next = Volgende rij
+console-key-previous = Vorige rij
+console-key-edit = De rij openen en bewerken
+console-key-search = Naar het zoekveld
+console-key-help = Deze sneltoetsen tonen
+console-key-leave = De rij verlaten, of dit sluiten
+
+## Console: lists
+
+console-search = Zoeken
+console-search-users = Gebruikers zoeken
+console-filters = Filters
+console-columns = Kolommen
+console-order = Volgorde
+console-page = Pagina
+console-pages = Pagina’s
+console-page-size = Rijen per pagina
+console-of-pages = van { $pages }
+console-of-many-pages = van minstens { $pages }
+console-go = Ga
+console-first = Eerste
+console-previous = Vorige
+console-next = Volgende
+console-last = Laatste
+console-apply = Toepassen
+console-exactly = Gebruikersnamen, adressen en externe id’s moeten precies overeenkomen; hoofdletters maken niet uit.
+console-group = Groep
+console-group-id = Groep, met haar id
+console-nested = Ook groepen daarbinnen
+console-filter-wrong = kan niet worden gebruikt:
+console-filters-wrong = Er wordt niets getoond, omdat dit adres iets vraagt dat niet te begrijpen is. Verwijder wat hierboven gemarkeerd is.
+console-remove-filter = Filter verwijderen: { $name }
+console-remove-filters = Alles verwijderen
+console-total-users =
+    { $count ->
+        [one] { $users } gebruiker
+       *[other] { $users } gebruikers
+    }
+console-total-users-at-least = Minstens { $users } gebruikers
+console-no-users = Geen gebruiker voldoet. Controleer de spelling of verwijder een filter.
+console-no-such-page = De lijst heeft niet zo veel pagina’s.
+console-curl = Hetzelfde als API-aanroep
+
+## Console: a user
+
+console-user-id = Id
+console-user-number = gebruiker { $id }
+console-status = Status
+console-active = Actief
+console-inactive = Inactief
+console-locked = Vergrendeld
+console-active-hint = Kan inloggen. Een tijdelijk wachtwoord wordt meteen gemaild.
+console-inactive-hint = Kan niet inloggen. Het wachtwoord wordt bij activering gemaild.
+console-admin = Beheerder
+console-admins = Beheerders
+console-is-admin = Beheerder
+console-is-admin-hint = Kan alles in deze console zien en wijzigen.
+console-external-id = Externe id
+console-external-id-hint = De sleutel van deze gebruiker in je eigen systemen. Elke kan één keer worden gebruikt.
+console-locale-hint = Een taalcode zoals en, nl of zh-Hans. Mails en pagina’s zijn in deze taal.
+console-problem-locale = Dit is geen taalcode. Schrijf bijvoorbeeld en of pt-BR.
+console-problem-external-id-taken = Een andere gebruiker heeft deze externe id.
+console-problem-last-admin = Dit is de laatste actieve beheerder. Maak eerst iemand anders beheerder. Er is niets gewijzigd.
+console-problem-self-delete = Je kunt jezelf niet verwijderen. Een andere beheerder moet dat doen. Er is niets gewijzigd.
+console-created = Aangemaakt
+console-updated = Laatst gewijzigd
+console-last-login = Laatste login
+console-groups = Groepen
+console-group-name = Naam van een groep
+console-no-groups = In geen enkele groep.
+console-no-such-group = Er is geen groep met deze naam, of de gebruiker zit er niet meer in. Er is niets gewijzigd.
+console-remove-from = Verwijderen uit { $name }
+console-new-user = Nieuwe gebruiker
+console-created-user = De gebruiker is aangemaakt.
+console-all-users = Alle gebruikers
+console-unknown-user-title = Deze gebruiker bestaat niet
+console-unknown-user = Je organisatie heeft geen gebruiker met deze id. Misschien is die verwijderd:
+console-about-user = Over deze gebruiker
+console-lock = Vergrendelen
+console-unlock = Ontgrendelen
+console-activate = Activeren
+console-deactivate = Deactiveren
+console-status-hint = Vergrendelen en deactiveren beëindigen meteen alle sessies.
+console-more = Meer
+console-reset-password = Wachtwoord opnieuw instellen …
+console-reset-password-hint = Een tijdelijk wachtwoord wordt naar de gebruiker gemaild. Het oude wachtwoord en alle sessies vervallen meteen.
+console-reset-password-now = Opnieuw instellen en mail versturen
+console-password-reset = Een tijdelijk wachtwoord is onderweg naar de gebruiker.
+console-delete-user = Gebruiker verwijderen …
+console-delete-user-hint = Alle sessies eindigen meteen. De gebruiker kan worden hersteld tot de bewaartermijn van je server afloopt.
+console-delete-now = { $name } verwijderen
+console-stale = Iemand anders heeft deze gebruiker gewijzigd sinds je het formulier opende. Er is nog niets opgeslagen. Vergelijk beide versies en sla opnieuw op, of neem die van de ander.
+console-versions = Beide versies
+console-field = Veld
+console-theirs = Nu opgeslagen
+console-yours = Door jou getypt
+console-versions-hint = Wat je niet hebt gewijzigd, komt uit de opgeslagen versie.
+console-take-theirs = Mijn invoer weggooien
+console-direct = Ingelogd via de API
+console-no-sessions = Deze gebruiker is nergens ingelogd.
+console-begun = sinds
+console-last-used = laatst gebruikt
+console-end-all = Alle sessies beëindigen
+console-sessions-ended = Alle sessies zijn beëindigd.
+console-permissions = Rechten
+console-not-active = Alleen een actieve gebruiker heeft rechten.
+console-total-permissions =
+    { $count ->
+        [one] { $shown } recht
+       *[other] { $shown } rechten
+    }
+console-object-type = Type
+console-object = Object
+console-permission = Recht
+console-why = Waarom
+console-every-object = elk object
+console-as-admin = is beheerder
+console-history = Geschiedenis
+console-total-events =
+    { $count ->
+        [one] { $shown } gebeurtenis
+       *[other] { $shown } gebeurtenissen
+    }
+console-by = door
+console-operator = de operator
+console-server = de server
+console-json = JSON
+
+## Console: groups
+
+console-search-groups = Groepen zoeken
+console-new-group = Nieuwe groep
+console-new-nested = Nieuwe groep hierin
+console-description = Omschrijving
+console-parent = Binnen groep
+console-parent-hint = De naam van een groep. Leden van deze groep hebben dan ook de rechten daarvan.
+console-nested-in = Binnen groep
+console-nested-groups = Groepen hierin
+console-no-nested = Er zit geen groep in deze.
+console-first-nested = Alleen de eerste { $count } worden getoond; met zoeken vind je de andere.
+console-members = Leden
+console-remove-member = { $name } uit de groep verwijderen
+console-about-group = Over deze groep
+console-outermost = buitenste niveau
+console-total-groups =
+    { $count ->
+        [one] { $groups } groep
+       *[other] { $groups } groepen
+    }
+console-no-groups-yet = Er is nog geen groep. Groepen geven hun leden rechten: maak de eerste aan.
+console-no-group-found = Geen groep voldoet. Controleer de spelling.
+console-all-groups = Alle groepen
+console-unknown-group-title = Deze groep bestaat niet
+console-unknown-group = Je organisatie heeft geen groep met deze id. Misschien is die verwijderd:
+console-group-created = De groep is aangemaakt.
+console-group-deleted = De groep is verwijderd.
+console-no-such-member = Deze gebruiker bestaat niet, of is geen lid meer. Er is niets gewijzigd.
+console-delete-group = Groep verwijderen …
+console-delete-group-hint = De leden blijven gebruikers, maar verliezen de rechten die eruit volgen. Dit kan niet ongedaan worden gemaakt.
+console-stale-group = Iemand anders heeft deze groep gewijzigd sinds je het formulier opende. Er is nog niets opgeslagen. Vergelijk beide versies en sla opnieuw op, of neem die van de ander.
+console-problem-group-name-taken = Een andere groep heeft deze naam.
+console-problem-no-parent = Er is geen groep met deze naam.
+console-problem-nesting-cycle = Een groep kan niet in zichzelf zitten, en ook niet in een groep die erin zit.
+console-problem-nesting-too-deep = Groepen kunnen hoogstens acht niveaus diep zitten.
+
+## Console: deleted users
+
+console-deleted-users = Verwijderde gebruikers
+console-search-deleted = Verwijderde gebruikers zoeken
+console-name = Naam
+console-deleted-at = Verwijderd
+console-no-deleted = Hier is geen verwijderde gebruiker. Wie wordt verwijderd, kan hier worden hersteld tot de gegevens worden gewist.
+console-restore = Herstellen
+console-restore-user = { $name } herstellen
+console-deleted-now = De gebruiker is verwijderd. Herstel de gebruiker hier om dat ongedaan te maken.
+console-restored = De gebruiker is hersteld, met wachtwoord en groepen.
+console-restored-some = De gebruiker is hersteld, zonder de groepen die niet meer bestaan.
+console-problem-not-deleted = Deze verwijderde gebruiker bestaat niet meer. Er is niets gewijzigd.
+console-problem-restore-username = Iemand anders heeft inmiddels deze gebruikersnaam. Wijzig die eerst. Er is niets gewijzigd.
+console-problem-restore-external-id = Een andere gebruiker heeft inmiddels deze externe id. Wijzig die eerst. Er is niets gewijzigd.
+console-address-wrong = Dit adres vraagt iets dat niet te begrijpen is. Begin opnieuw met zoeken.
+
+## Console: the first page
+
+console-last-events = Laatste gebeurtenissen
+console-attention = Vraagt aandacht
+console-locked-users =
+    { $number ->
+        [one] { $users } gebruiker is vergrendeld
+       *[other] { $users } gebruikers zijn vergrendeld
+    }
+console-nothing = Op dit moment niets.
+console-first-step = De eerste gebruiker aanmaken
+
+## Events
+
+event-user-created = Gebruiker aangemaakt
+event-user-updated = Gebruiker gewijzigd
+event-user-deleted = Gebruiker verwijderd
+event-user-restored = Gebruiker hersteld
+event-user-erased = Gebruiker gewist
+event-user-locked = Vergrendeld na mislukte logins
+event-user-login-refused = Login geweigerd
+event-email-verified = E-mailadres geverifieerd
+event-user-signed-in = Ingelogd in een browser
+event-user-signed-out = Uitgelogd in een browser
+event-password-issued = Tijdelijk wachtwoord uitgegeven
+event-password-reset = Wachtwoord opnieuw ingesteld
+event-password-changed = Wachtwoord gewijzigd
+event-session-started = Sessie begonnen
+event-session-ended = Sessie beëindigd
+event-session-replayed = Een gebruikt token is opnieuw gebruikt
+event-group-created = Groep aangemaakt
+event-group-updated = Groep gewijzigd
+event-group-deleted = Groep verwijderd
+event-group-member-added = Toegevoegd aan een groep
+event-group-member-removed = Verwijderd uit een groep
+event-group-permissions-changed = Rechten van een groep gewijzigd
+event-mail-set-aside = Een mail kon niet worden bezorgd
+event-consent-granted = Een applicatie is gekoppeld
+event-consent-withdrawn = Een applicatie is ontkoppeld
+
 ## Verify the e-mail address
 
 verify-email-title = Bevestig je e-mailadres

@@ -197,6 +197,258 @@ forgot-too-many =
        *[other] För många förfrågningar från ditt nätverk. Försök igen om { $minutes } minuter.
     }
 
+## Console
+
+console-title = Konsol
+console-home = Översikt
+console-users = Användare
+console-cost =
+    { $count ->
+        [one] { $users } användare · { $ms } ms
+       *[other] { $users } användare · { $ms } ms
+    }
+console-refused-title = Konsolen är för administratörer
+console-refused = Du är inloggad som { $name }, som inte är administratör för din organisation. Be en administratör att ge dig behörighet, eller logga in med ett annat konto.
+console-yes = Ja
+console-no = Nej
+console-all = Alla
+console-you = du
+console-open = Öppna
+console-close = Stäng
+console-cancel = Avbryt
+console-add = Lägg till
+console-remove = Ta bort
+console-create = Skapa
+console-never = aldrig
+console-saved = Sparat.
+console-at-least = minst { $count }
+
+## Console: keys of the keyboard
+
+console-keys = Kortkommandon
+console-keys-on = Använd enstaka tangenter som kortkommandon
+console-key-next = Nästa rad
+console-key-previous = Föregående rad
+console-key-edit = Öppna och redigera raden
+console-key-search = Gå till sökfältet
+console-key-help = Visa dessa kortkommandon
+console-key-leave = Lämna raden, eller stäng detta
+
+## Console: lists
+
+console-search = Sök
+console-search-users = Sök användare
+console-filters = Filter
+console-columns = Kolumner
+console-order = Ordning
+console-page = Sida
+console-pages = Sidor
+console-page-size = Rader per sida
+console-of-pages = av { $pages }
+console-of-many-pages = av minst { $pages }
+console-go = Gå
+console-first = Första
+console-previous = Föregående
+console-next = Nästa
+console-last = Sista
+console-apply = Använd
+console-exactly = Användarnamn, adresser och externa id:n måste stämma exakt; versaler spelar ingen roll.
+console-group = Grupp
+console-group-id = Grupp, med dess id
+console-nested = Även grupper inuti den
+console-filter-wrong = kan inte användas:
+console-filters-wrong = Inget visas, eftersom adressen ber om något som inte går att förstå. Ta bort det som är markerat ovan.
+console-remove-filter = Ta bort filtret: { $name }
+console-remove-filters = Ta bort alla
+console-total-users =
+    { $count ->
+        [one] { $users } användare
+       *[other] { $users } användare
+    }
+console-total-users-at-least = Minst { $users } användare
+console-no-users = Ingen användare matchar. Kontrollera stavningen eller ta bort ett filter.
+console-no-such-page = Listan har inte så många sidor.
+console-curl = Samma sak som API-anrop
+
+## Console: a user
+
+console-user-id = Id
+console-user-number = användare { $id }
+console-status = Status
+console-active = Aktiv
+console-inactive = Inaktiv
+console-locked = Låst
+console-active-hint = Får logga in. Ett tillfälligt lösenord skickas genast.
+console-inactive-hint = Får inte logga in. Lösenordet skickas vid aktivering.
+console-admin = Administratör
+console-admins = Administratörer
+console-is-admin = Administratör
+console-is-admin-hint = Får se och ändra allt i den här konsolen.
+console-external-id = Externt id
+console-external-id-hint = Användarens nyckel i era egna system. Varje nyckel kan användas en gång.
+console-locale-hint = En språkkod som en, nl eller zh-Hans. Mejl och sidor är på detta språk.
+console-problem-locale = Detta är ingen språkkod. Skriv till exempel en eller pt-BR.
+console-problem-external-id-taken = En annan användare har detta externa id.
+console-problem-last-admin = Detta är den sista aktiva administratören. Gör först någon annan till administratör. Inget har ändrats.
+console-problem-self-delete = Du kan inte ta bort dig själv. En annan administratör måste göra det. Inget har ändrats.
+console-created = Skapad
+console-updated = Senast ändrad
+console-last-login = Senaste inloggning
+console-groups = Grupper
+console-group-name = Namn på en grupp
+console-no-groups = Inte med i någon grupp.
+console-no-such-group = Det finns ingen grupp med det namnet, eller så är användaren inte längre med i den. Inget har ändrats.
+console-remove-from = Ta bort från { $name }
+console-new-user = Ny användare
+console-created-user = Användaren har skapats.
+console-all-users = Alla användare
+console-unknown-user-title = Användaren finns inte
+console-unknown-user = Din organisation har ingen användare med detta id. Den kan ha tagits bort:
+console-about-user = Om användaren
+console-lock = Lås
+console-unlock = Lås upp
+console-activate = Aktivera
+console-deactivate = Inaktivera
+console-status-hint = Att låsa och inaktivera avslutar genast alla sessioner.
+console-more = Mer
+console-reset-password = Återställ lösenordet …
+console-reset-password-hint = Ett tillfälligt lösenord skickas till användaren. Det gamla lösenordet och alla sessioner upphör genast.
+console-reset-password-now = Återställ och skicka mejlet
+console-password-reset = Ett tillfälligt lösenord är på väg till användaren.
+console-delete-user = Ta bort användaren …
+console-delete-user-hint = Alla sessioner avslutas genast. Användaren kan återställas tills serverns lagringstid löper ut.
+console-delete-now = Ta bort { $name }
+console-stale = Någon annan har ändrat användaren sedan du öppnade formuläret. Inget har sparats ännu. Jämför versionerna och spara igen, eller behåll den andres.
+console-versions = Båda versionerna
+console-field = Fält
+console-theirs = Sparat nu
+console-yours = Skrivet av dig
+console-versions-hint = Det du inte har ändrat tas från den sparade versionen.
+console-take-theirs = Kasta det jag skrev
+console-direct = Inloggad via API:et
+console-no-sessions = Användaren är inte inloggad någonstans.
+console-begun = sedan
+console-last-used = senast använd
+console-end-all = Avsluta alla sessioner
+console-sessions-ended = Alla sessioner har avslutats.
+console-permissions = Behörigheter
+console-not-active = Bara en aktiv användare har behörigheter.
+console-total-permissions =
+    { $count ->
+        [one] { $shown } behörighet
+       *[other] { $shown } behörigheter
+    }
+console-object-type = Typ
+console-object = Objekt
+console-permission = Behörighet
+console-why = Varför
+console-every-object = alla objekt
+console-as-admin = är administratör
+console-history = Historik
+console-total-events =
+    { $count ->
+        [one] { $shown } händelse
+       *[other] { $shown } händelser
+    }
+console-by = av
+console-operator = operatören
+console-server = servern
+console-json = JSON
+
+## Console: groups
+
+console-search-groups = Sök grupper
+console-new-group = Ny grupp
+console-new-nested = Ny grupp i den här
+console-description = Beskrivning
+console-parent = Ligger i
+console-parent-hint = Namnet på en grupp. Medlemmarna får då även den gruppens behörigheter.
+console-nested-in = Ligger i
+console-nested-groups = Grupper i den här
+console-no-nested = Ingen grupp ligger i den här.
+console-first-nested = Bara de första { $count } visas; sök för att hitta de andra.
+console-members = Medlemmar
+console-remove-member = Ta bort { $name } från gruppen
+console-about-group = Om gruppen
+console-outermost = yttersta nivån
+console-total-groups =
+    { $count ->
+        [one] { $groups } grupp
+       *[other] { $groups } grupper
+    }
+console-no-groups-yet = Det finns ingen grupp ännu. Grupper ger sina medlemmar behörigheter: skapa den första.
+console-no-group-found = Ingen grupp matchar. Kontrollera stavningen.
+console-all-groups = Alla grupper
+console-unknown-group-title = Gruppen finns inte
+console-unknown-group = Din organisation har ingen grupp med detta id. Den kan ha tagits bort:
+console-group-created = Gruppen har skapats.
+console-group-deleted = Gruppen är borttagen.
+console-no-such-member = Användaren finns inte, eller är inte längre medlem. Inget har ändrats.
+console-delete-group = Ta bort gruppen …
+console-delete-group-hint = Medlemmarna förblir användare men förlorar behörigheterna från gruppen. Det går inte att ångra.
+console-stale-group = Någon annan har ändrat gruppen sedan du öppnade formuläret. Inget har sparats ännu. Jämför versionerna och spara igen, eller behåll den andres.
+console-problem-group-name-taken = En annan grupp har det här namnet.
+console-problem-no-parent = Det finns ingen grupp med det namnet.
+console-problem-nesting-cycle = En grupp kan inte ligga i sig själv eller i en grupp som ligger i den.
+console-problem-nesting-too-deep = Grupper kan ligga i högst åtta nivåer.
+
+## Console: deleted users
+
+console-deleted-users = Borttagna användare
+console-search-deleted = Sök borttagna användare
+console-name = Namn
+console-deleted-at = Borttagen
+console-no-deleted = Ingen borttagen användare här. Den som tas bort kan återställas här tills uppgifterna raderas.
+console-restore = Återställ
+console-restore-user = Återställ { $name }
+console-deleted-now = Användaren är borttagen. Återställ användaren här för att ångra.
+console-restored = Användaren är återställd, med lösenord och grupper.
+console-restored-some = Användaren är återställd, utan de grupper som inte längre finns.
+console-problem-not-deleted = Den borttagna användaren finns inte längre. Inget har ändrats.
+console-problem-restore-username = Någon annan har nu det användarnamnet. Ändra det först. Inget har ändrats.
+console-problem-restore-external-id = En annan användare har nu detta externa id. Ändra det först. Inget har ändrats.
+console-address-wrong = Adressen ber om något som inte går att förstå. Börja om med en sökning.
+
+## Console: the first page
+
+console-last-events = Senaste händelser
+console-attention = Behöver uppmärksamhet
+console-locked-users =
+    { $number ->
+        [one] { $users } användare är låst
+       *[other] { $users } användare är låsta
+    }
+console-nothing = Inget just nu.
+console-first-step = Skapa den första användaren
+
+## Events
+
+event-user-created = Användare skapad
+event-user-updated = Användare ändrad
+event-user-deleted = Användare borttagen
+event-user-restored = Användare återställd
+event-user-erased = Användare raderad
+event-user-locked = Låst efter misslyckade inloggningar
+event-user-login-refused = Inloggning nekad
+event-email-verified = E-postadress verifierad
+event-user-signed-in = Inloggad i en webbläsare
+event-user-signed-out = Utloggad i en webbläsare
+event-password-issued = Tillfälligt lösenord utfärdat
+event-password-reset = Lösenord återställt
+event-password-changed = Lösenord ändrat
+event-session-started = Session påbörjad
+event-session-ended = Session avslutad
+event-session-replayed = En använd token användes igen
+event-group-created = Grupp skapad
+event-group-updated = Grupp ändrad
+event-group-deleted = Grupp borttagen
+event-group-member-added = Tillagd i en grupp
+event-group-member-removed = Borttagen från en grupp
+event-group-permissions-changed = Behörigheter för en grupp ändrade
+event-mail-set-aside = Ett mejl kunde inte levereras
+event-consent-granted = En applikation kopplades
+event-consent-withdrawn = En applikation kopplades bort
+
 ## Verify the e-mail address
 
 verify-email-title = Bekräfta din e-postadress

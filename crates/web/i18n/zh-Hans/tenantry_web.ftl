@@ -194,6 +194,252 @@ forgot-too-many =
        *[other] 来自您所在网络的请求过多。请在 { $minutes } 分钟后重试。
     }
 
+## Console
+
+console-title = 控制台
+console-home = 概览
+console-users = 用户
+console-cost =
+    { $count ->
+       *[other] { $users } 位用户 · { $ms } 毫秒
+    }
+console-refused-title = 控制台仅供管理员使用
+console-refused = 您以 { $name } 的身份登录，该账户不是您组织的管理员。请让管理员授予您权限，或使用其他账户登录。
+console-yes = 是
+console-no = 否
+console-all = 全部
+console-you = 您
+console-open = 打开
+console-close = 关闭
+console-cancel = 取消
+console-add = 添加
+console-remove = 移除
+console-create = 创建
+console-never = 从未
+console-saved = 已保存。
+console-at-least = 至少 { $count }
+
+## Console: keys of the keyboard
+
+console-keys = 键盘快捷键
+console-keys-on = 使用单个按键作为快捷键
+console-key-next = 下一行
+console-key-previous = 上一行
+console-key-edit = 打开并编辑该行
+console-key-search = 转到搜索
+console-key-help = 显示这些快捷键
+console-key-leave = 离开该行，或关闭此窗口
+
+## Console: lists
+
+console-search = 搜索
+console-search-users = 搜索用户
+console-filters = 筛选
+console-columns = 列
+console-order = 排序
+console-page = 页
+console-pages = 分页
+console-page-size = 每页行数
+console-of-pages = 共 { $pages } 页
+console-of-many-pages = 至少 { $pages } 页
+console-go = 前往
+console-first = 首页
+console-previous = 上一页
+console-next = 下一页
+console-last = 末页
+console-apply = 应用
+console-exactly = 用户名、地址和外部 ID 必须完全一致，不区分大小写。
+console-group = 群组
+console-group-id = 群组（按 ID）
+console-nested = 包括其嵌套的群组
+console-filter-wrong = 无法使用：
+console-filters-wrong = 未列出任何内容，因为此地址中的某些条件无法识别。请移除上方标出的条件。
+console-remove-filter = 移除筛选：{ $name }
+console-remove-filters = 全部移除
+console-total-users =
+    { $count ->
+       *[other] { $users } 位用户
+    }
+console-total-users-at-least = 至少 { $users } 位用户
+console-no-users = 没有匹配的用户。请检查拼写，或移除某个筛选条件。
+console-no-such-page = 列表没有这么多页。
+console-curl = 等效的 API 调用
+
+## Console: a user
+
+console-user-id = ID
+console-user-number = 用户 { $id }
+console-status = 状态
+console-active = 已启用
+console-inactive = 已停用
+console-locked = 已锁定
+console-active-hint = 可以登录。系统会立即通过邮件发送临时密码。
+console-inactive-hint = 不能登录。启用时会通过邮件发送密码。
+console-admin = 管理员
+console-admins = 管理员
+console-is-admin = 管理员
+console-is-admin-hint = 可以查看和更改此控制台中的所有内容。
+console-external-id = 外部 ID
+console-external-id-hint = 此用户在您自己系统中的标识，每个只能使用一次。
+console-locale-hint = 语言标签，例如 en、nl 或 zh-Hans。邮件和页面会使用该语言。
+console-problem-locale = 这不是语言标签。请填写例如 en 或 pt-BR。
+console-problem-external-id-taken = 另一位用户已使用此外部 ID。
+console-problem-last-admin = 这是最后一位已启用的管理员。请先将其他人设为管理员。未做任何更改。
+console-problem-self-delete = 您不能删除自己，必须由其他管理员操作。未做任何更改。
+console-created = 创建时间
+console-updated = 最后更改
+console-last-login = 最近登录
+console-groups = 群组
+console-group-name = 群组名称
+console-no-groups = 不属于任何群组。
+console-no-such-group = 没有此名称的群组，或该用户已不在其中。未做任何更改。
+console-remove-from = 从 { $name } 中移除
+console-new-user = 新建用户
+console-created-user = 用户已创建。
+console-all-users = 所有用户
+console-unknown-user-title = 没有此用户
+console-unknown-user = 您的组织中没有使用此 ID 的用户，可能已被删除：
+console-about-user = 关于此用户
+console-lock = 锁定
+console-unlock = 解锁
+console-activate = 启用
+console-deactivate = 停用
+console-status-hint = 锁定和停用会立即结束所有会话。
+console-more = 更多
+console-reset-password = 重置密码…
+console-reset-password-hint = 系统会向用户发送临时密码。旧密码和所有会话将立即失效。
+console-reset-password-now = 重置并发送邮件
+console-password-reset = 临时密码已发送给用户。
+console-delete-user = 删除用户…
+console-delete-user-hint = 所有会话将立即结束。在服务器的保留期结束之前，可以恢复该用户。
+console-delete-now = 删除 { $name }
+console-stale = 自您打开表单后，其他人更改了此用户。尚未保存任何内容。请比较两个版本，然后重新保存或采用对方的版本。
+console-versions = 两个版本
+console-field = 字段
+console-theirs = 当前已保存
+console-yours = 您输入的
+console-versions-hint = 您未更改的内容取自已保存的版本。
+console-take-theirs = 放弃我的输入
+console-direct = 通过 API 登录
+console-no-sessions = 此用户未在任何地方登录。
+console-begun = 开始于
+console-last-used = 最近使用
+console-end-all = 结束所有会话
+console-sessions-ended = 所有会话均已结束。
+console-permissions = 权限
+console-not-active = 只有已启用的用户才有权限。
+console-total-permissions =
+    { $count ->
+       *[other] { $shown } 项权限
+    }
+console-object-type = 类型
+console-object = 对象
+console-permission = 权限
+console-why = 原因
+console-every-object = 所有对象
+console-as-admin = 是管理员
+console-history = 历史记录
+console-total-events =
+    { $count ->
+       *[other] { $shown } 个事件
+    }
+console-by = 操作者
+console-operator = 运营者
+console-server = 服务器
+console-json = JSON
+
+## Console: groups
+
+console-search-groups = 搜索群组
+console-new-group = 新建群组
+console-new-nested = 在此群组中新建群组
+console-description = 说明
+console-parent = 所属上级群组
+console-parent-hint = 群组名称。此群组的成员也将拥有上级群组的权限。
+console-nested-in = 所属上级群组
+console-nested-groups = 嵌套的群组
+console-no-nested = 没有嵌套在此群组中的群组。
+console-first-nested = 仅显示前 { $count } 个，可通过搜索查找其他群组。
+console-members = 成员
+console-remove-member = 将 { $name } 移出群组
+console-about-group = 关于此群组
+console-outermost = 最外层
+console-total-groups =
+    { $count ->
+       *[other] { $groups } 个群组
+    }
+console-no-groups-yet = 还没有群组。群组可为其成员授予权限：请创建第一个。
+console-no-group-found = 没有匹配的群组。请检查拼写。
+console-all-groups = 所有群组
+console-unknown-group-title = 没有此群组
+console-unknown-group = 您的组织中没有使用此 ID 的群组，可能已被删除：
+console-group-created = 群组已创建。
+console-group-deleted = 群组已删除。
+console-no-such-member = 没有此用户，或该用户已不是成员。未做任何更改。
+console-delete-group = 删除群组…
+console-delete-group-hint = 其成员仍是用户，但会失去来自该群组的权限。此操作无法撤销。
+console-stale-group = 自您打开表单后，其他人更改了此群组。尚未保存任何内容。请比较两个版本，然后重新保存或采用对方的版本。
+console-problem-group-name-taken = 已有其他群组使用此名称。
+console-problem-no-parent = 没有此名称的群组。
+console-problem-nesting-cycle = 群组不能嵌套在自身中，也不能嵌套在其下级群组中。
+console-problem-nesting-too-deep = 群组最多可嵌套八层。
+
+## Console: deleted users
+
+console-deleted-users = 已删除的用户
+console-search-deleted = 搜索已删除的用户
+console-name = 姓名
+console-deleted-at = 删除时间
+console-no-deleted = 此处没有已删除的用户。已删除的用户在被清除之前可在此恢复。
+console-restore = 恢复
+console-restore-user = 恢复 { $name }
+console-deleted-now = 用户已删除。如需撤销，请在此恢复该用户。
+console-restored = 用户已恢复，包括密码和群组。
+console-restored-some = 用户已恢复，但不包括已不存在的群组。
+console-problem-not-deleted = 该已删除的用户已不存在。未做任何更改。
+console-problem-restore-username = 此用户名现已被他人使用。请先更改对方的用户名。未做任何更改。
+console-problem-restore-external-id = 另一位用户现已使用此外部 ID。请先更改该用户。未做任何更改。
+console-address-wrong = 此地址包含无法识别的内容。请重新搜索。
+
+## Console: the first page
+
+console-last-events = 最近事件
+console-attention = 需要关注
+console-locked-users =
+    { $number ->
+       *[other] { $users } 位用户已被锁定
+    }
+console-nothing = 目前没有。
+console-first-step = 创建第一位用户
+
+## Events
+
+event-user-created = 用户已创建
+event-user-updated = 用户已更改
+event-user-deleted = 用户已删除
+event-user-restored = 用户已恢复
+event-user-erased = 用户已清除
+event-user-locked = 因登录失败被锁定
+event-user-login-refused = 登录被拒绝
+event-email-verified = 电子邮件地址已验证
+event-user-signed-in = 在浏览器中登录
+event-user-signed-out = 在浏览器中退出
+event-password-issued = 已发放临时密码
+event-password-reset = 密码已重置
+event-password-changed = 密码已更改
+event-session-started = 会话已开始
+event-session-ended = 会话已结束
+event-session-replayed = 已使用的令牌被再次使用
+event-group-created = 群组已创建
+event-group-updated = 群组已更改
+event-group-deleted = 群组已删除
+event-group-member-added = 已加入群组
+event-group-member-removed = 已移出群组
+event-group-permissions-changed = 群组权限已更改
+event-mail-set-aside = 一封邮件无法送达
+event-consent-granted = 已连接应用程序
+event-consent-withdrawn = 已断开应用程序
+
 ## Verify the e-mail address
 
 verify-email-title = 验证您的电子邮件地址

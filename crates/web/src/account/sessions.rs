@@ -83,7 +83,7 @@ impl Row {
 }
 
 /// The names of the clients of these sessions.
-async fn client_names(app: &AppState, of: &[Session]) -> Result<HashMap<String, String>, PageError> {
+pub async fn client_names(app: &AppState, of: &[Session]) -> Result<HashMap<String, String>, PageError> {
     let mut names = HashMap::new();
     for session in of.iter().filter(|session| session.client_id != PUBLIC_CLIENT) {
         if !names.contains_key(&session.client_id)

@@ -1,0 +1,148 @@
+//! What happened to a user: the events of the audit log, each with what it changed.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::Value;
+
+use super::pager::{Pager, ROWS, offset, read_page};
+use super::shell::{Section, Shell, ShownTime};
+use super::user::{Asked, Head, Tab, find};
+use super::user_form::field_name;
+use super::visit::Visit;
+use crate::assets;
+use tenantry_core::languages::Language;
+use tenantry_core::model::{Event, UserId};
+use tenantry_core::user_fields::UserField;
+use tenantry_domain::events;
+use tenantry_http::page_error::PageError;
+use tenantry_http::state::AppState;
+use tenantry_store::tables::events::{EventPosition, EventQuery};
+
+#[derive(Template)]
+#[template(path = "console/user_history.html")]
+struct HistoryPage<'a> {
+    shell: &'a Shell,
+    section: Section,
+    tab: Tab,
+    head: Head,
+    rows: Vec<Row>,
+    total: String,
+    count: i64,
+    pager: Pager,
+}
+
+/// An event as pages show it.
+pub struct Row {
+    /// When it happened.
+    pub time: ShownTime,
+    /// What happened.
+    pub what: String,
+    /// The type of the event.
+    pub kind: String,
+    /// Who did it.
+    pub actor: String,
+    /// The page of who did it, if it is a user.
+    pub actor_href: Option<String>,
+    /// The user whom it happened to.
+    pub user: Option<UserId>,
+    /// What it changed.
+    pub changes: Vec<Change>,
+}
+
+/// A member of an event that has changed.
+pub struct Change {
+    /// Its name, for people.
+    pub name: String,
+    /// Its value before; `None` if there was none.
+    pub before: Option<String>,
+    /// Its value after; `None` if there is none.
+    pub after: Option<String>,
+}
+
+/// A value as text.
+fn shown(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Array(list) => {
+            Some(list.iter().filter_map(shown).collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
+        }
+        other => Some(other.to_string()),
+    }
+}
+
+fn changes(event: &Event, l: Language) -> Vec<Change> {
+    let members = |value: &Option<Value>| match value {
+        Some(Value::Object(members)) => members.clone(),
+        _ => serde_json::Map::new(),
+    };
+    let (before, after) = (members(&event.before), members(&event.after));
+    let mut names: Vec<&String> =
+        before.keys().chain(after.keys().filter(|name| !before.contains_key(*name))).collect();
+    let place = |name: &str| UserField::ALL.into_iter().position(|field| field.name() == name);
+    names.sort_by_key(|name| place(name).unwrap_or(usize::MAX));
+    let change = |name: &String| {
+        let field = UserField::ALL.into_iter().find(|field| field.name() == name);
+        let change = Change {
+            name: field.map_or_else(|| name.clone(), |field| field_name(field, l).to_owned()),
+            before: before.get(name).and_then(shown),
+            after: after.get(name).and_then(shown),
+        };
+        (change.before != change.after).then_some(change)
+    };
+    names.into_iter().filter_map(change).collect()
+}
+
+/// An event as pages show it.
+pub fn row(event: Event, shell: &Shell, own: UserId) -> Row {
+    let l = shell.l;
+    let (actor, actor_href) = match event.actor.split_once(':') {
+        Some(("user", id)) if *id == own.to_string() => (text!(l, "console-you").to_owned(), None),
+        Some(("user", id)) => {
+            (text!(l, "console-user-number", id = id), Some(format!("{}/console/users/{id}", shell.base())))
+        }
+        Some((_, id)) => (id.to_owned(), None),
+        None if event.actor == "operator" => (text!(l, "console-operator").to_owned(), None),
+        None => (text!(l, "console-server").to_owned(), None),
+    };
+    Row {
+        time: ShownTime::of(event.at),
+        what: super::event_names::name(&event.kind, l).to_owned(),
+        actor,
+        actor_href,
+        user: event.user_id,
+        changes: changes(&event, l),
+        kind: event.kind,
+    }
+}
+
+/// Shows the events of a user, newest first.
+pub async fn show(
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+    visit: Visit,
+) -> Result<Response, PageError> {
+    let user = match find(&app, &visit, &id).await? {
+        Asked::Known(user) => user,
+        Asked::Unknown(page) => return Ok(page),
+    };
+    let (shell, number) = (&visit.shell, read_page(&visit.shell.view));
+    let query = EventQuery { users: vec![user.user_id], kinds: Vec::new(), descending: true };
+    let from = EventPosition::Offset(offset(number, ROWS));
+    let (total, rows) =
+        app.store.scan(&visit.admin, move |tx| events::list_page(tx, &query, from, ROWS)).await?;
+    let page = HistoryPage {
+        shell,
+        section: Section::Users,
+        tab: Tab::History,
+        head: Head::of(&user, &visit),
+        rows: rows.into_iter().map(|event| row(event, shell, visit.session.user_id)).collect(),
+        total: shell.number(total.count),
+        count: total.count,
+        pager: Pager::of(shell, &Tab::History.path(user.user_id), Vec::new(), (number, ROWS), total),
+    };
+    shell.send(StatusCode::OK, &page)
+}
