@@ -136,7 +136,7 @@ async fn forms_of_the_console_need_the_right_and_the_token_of_the_session() {
             let mut form: Vec<(String, String)> =
                 fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             let sent = caller.clone().send(Method::POST, &path, Some(&form)).await;
-            let row = TABLE.iter().find(|(of, _)| of(of, id) == path).unwrap().1[column];
+            let row = TABLE.iter().find(|(page, _)| of(page, id) == path).unwrap().1[column];
             // Without a token it is refused as a whole.
             let wanted =
                 if matches!(row, "200" | "404") { String::from("400") } else { expected(&path, row) };
@@ -269,12 +269,7 @@ async fn nothing_of_another_partner_is_on_a_page() {
         let text = page.text.replace("value=\"zurg\"", "").replace("<bdi>zurg</bdi>", "").to_lowercase();
         assert!(!text.contains("sector zurg") && !text.contains("zurg@"), "{}: {}", page.path, page.text);
         // Its own three users: the admin, and fenna.
-        assert!(
-            page.says("2 users") || page.status == 400,
-            "{}: {}",
-            page.path,
-            page.text
-        );
+        assert!(page.says("2 users") || page.status == 400, "{}: {}", page.path, page.text);
     }
 }
 

@@ -222,8 +222,7 @@ async fn a_session_that_ends_in_the_middle_leads_to_signing_in_and_back() {
     people(&t).await;
     let browser = Browser::start().await;
     open(&t, &browser, "/console/users").await;
-    t.run_sql("DELETE FROM browser_sessions");
-    t.clock.advance(10 * tenantry_core::clock::SECOND);
+    t.admin().await.delete("/api/v1/users/self/sessions").await.expect(204);
     browser.finds("#sort-lastName").await.click().await.unwrap();
     let url = browser.arrives(|url| url.contains("/sign-in")).await;
     assert!(url.ends_with("next=%2Fconsole%2Fusers%3FsortBy%3DlastName"), "{url}");

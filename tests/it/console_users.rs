@@ -167,7 +167,7 @@ async fn malformed_filters_are_marked_and_nothing_is_listed() {
 }
 
 /// A form of a page of a user.
-async fn act(browser: &mut PageVisitor<'_>, path: &str, fields: &[(&str, &str)]) -> Shown {
+pub async fn act(browser: &mut PageVisitor<'_>, path: &str, fields: &[(&str, &str)]) -> Shown {
     let page = browser.get(path).await.expect(200);
     let mut form = vec![(String::from("token"), value_of(&page.text, "token").unwrap())];
     form.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));

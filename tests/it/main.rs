@@ -33,6 +33,7 @@ mod conditional;
 mod consent;
 mod console;
 mod console_browser;
+mod console_groups;
 mod console_users;
 mod containers;
 mod copy;

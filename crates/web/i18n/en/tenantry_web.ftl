@@ -285,6 +285,7 @@ console-admins = Administrators
 console-is-admin = Administrator
 console-is-admin-hint = May see and change everything in this console.
 console-external-id = External id
+console-display-name-hint = Shown instead of first and last name.
 console-external-id-hint = The key of this user in your own systems. Each can be used once.
 console-locale-hint = A language tag such as en, nl or zh-Hans. Mails and pages are in this language.
 console-problem-locale = This is not a language tag. Write, for example, en or pt-BR.

@@ -285,6 +285,7 @@ console-admins = Administrateurs
 console-is-admin = Administrateur
 console-is-admin-hint = Peut tout voir et tout modifier dans cette console.
 console-external-id = Identifiant externe
+console-display-name-hint = Affiché à la place du prénom et du nom.
 console-external-id-hint = La clé de cet utilisateur dans vos propres systèmes. Chacune ne sert qu’une fois.
 console-locale-hint = Un code de langue tel que en, nl ou zh-Hans. Les messages et les pages sont dans cette langue.
 console-problem-locale = Ce n’est pas un code de langue. Écrivez par exemple en ou pt-BR.

@@ -285,6 +285,7 @@ console-admins = Amministratori
 console-is-admin = Amministratore
 console-is-admin-hint = Può vedere e modificare tutto in questa console.
 console-external-id = ID esterno
+console-display-name-hint = Mostrato al posto di nome e cognome.
 console-external-id-hint = La chiave di questo utente nei vostri sistemi. Ognuna può essere usata una sola volta.
 console-locale-hint = Un codice di lingua come en, nl o zh-Hans. Messaggi e pagine sono in questa lingua.
 console-problem-locale = Non è un codice di lingua. Scrivi per esempio en o pt-BR.

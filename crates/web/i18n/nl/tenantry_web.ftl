@@ -285,6 +285,7 @@ console-admins = Beheerders
 console-is-admin = Beheerder
 console-is-admin-hint = Kan alles in deze console zien en wijzigen.
 console-external-id = Externe id
+console-display-name-hint = Wordt getoond in plaats van voor- en achternaam.
 console-external-id-hint = De sleutel van deze gebruiker in je eigen systemen. Elke kan één keer worden gebruikt.
 console-locale-hint = Een taalcode zoals en, nl of zh-Hans. Mails en pagina’s zijn in deze taal.
 console-problem-locale = Dit is geen taalcode. Schrijf bijvoorbeeld en of pt-BR.

@@ -285,6 +285,7 @@ console-admins = Administratörer
 console-is-admin = Administratör
 console-is-admin-hint = Får se och ändra allt i den här konsolen.
 console-external-id = Externt id
+console-display-name-hint = Visas i stället för för- och efternamn.
 console-external-id-hint = Användarens nyckel i era egna system. Varje nyckel kan användas en gång.
 console-locale-hint = En språkkod som en, nl eller zh-Hans. Mejl och sidor är på detta språk.
 console-problem-locale = Detta är ingen språkkod. Skriv till exempel en eller pt-BR.

@@ -280,6 +280,7 @@ console-admins = 管理员
 console-is-admin = 管理员
 console-is-admin-hint = 可以查看和更改此控制台中的所有内容。
 console-external-id = 外部 ID
+console-display-name-hint = 代替姓名显示。
 console-external-id-hint = 此用户在您自己系统中的标识，每个只能使用一次。
 console-locale-hint = 语言标签，例如 en、nl 或 zh-Hans。邮件和页面会使用该语言。
 console-problem-locale = 这不是语言标签。请填写例如 en 或 pt-BR。

@@ -9,11 +9,11 @@ use serde_json::Value;
 use super::pager::{Pager, ROWS, offset, read_page};
 use super::shell::{Section, Shell, ShownTime};
 use super::user::{Asked, Head, Tab, find};
-use super::user_form::field_name;
+use super::user_form::{field_name, status_name};
 use super::visit::Visit;
 use crate::assets;
 use tenantry_core::languages::Language;
-use tenantry_core::model::{Event, UserId};
+use tenantry_core::model::{Event, Status, UserId};
 use tenantry_core::user_fields::UserField;
 use tenantry_domain::events;
 use tenantry_http::page_error::PageError;
@@ -53,6 +53,8 @@ pub struct Row {
 
 /// A member of an event that has changed.
 pub struct Change {
+    /// Whether it names the user, or the group.
+    pub is_name: bool,
     /// Its name, for people.
     pub name: String,
     /// Its value before; `None` if there was none.
@@ -62,15 +64,26 @@ pub struct Change {
 }
 
 /// A value as text.
-fn shown(value: &Value) -> Option<String> {
+fn shown(value: &Value, l: Language) -> Option<String> {
     match value {
         Value::Null => None,
+        Value::Bool(true) => Some(text!(l, "console-yes").to_owned()),
+        Value::Bool(false) => Some(text!(l, "console-no").to_owned()),
         Value::String(text) if text.is_empty() => None,
         Value::String(text) => Some(text.clone()),
         Value::Array(list) => {
-            Some(list.iter().filter_map(shown).collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
+            Some(list.iter().filter_map(|value| shown(value, l)).collect::<Vec<_>>().join(", "))
+                .filter(|text| !text.is_empty())
         }
         other => Some(other.to_string()),
+    }
+}
+
+/// The value of a field as text.
+fn shown_of(field: Option<UserField>, value: &Value, l: Language) -> Option<String> {
+    match (field, value.as_str().and_then(Status::parse)) {
+        (Some(UserField::Status), Some(status)) => Some(status_name(status, l).to_owned()),
+        _ => shown(value, l),
     }
 }
 
@@ -87,9 +100,10 @@ fn changes(event: &Event, l: Language) -> Vec<Change> {
     let change = |name: &String| {
         let field = UserField::ALL.into_iter().find(|field| field.name() == name);
         let change = Change {
+            is_name: matches!(name.as_str(), "username" | "name"),
             name: field.map_or_else(|| name.clone(), |field| field_name(field, l).to_owned()),
-            before: before.get(name).and_then(shown),
-            after: after.get(name).and_then(shown),
+            before: before.get(name).and_then(|value| shown_of(field, value, l)),
+            after: after.get(name).and_then(|value| shown_of(field, value, l)),
         };
         (change.before != change.after).then_some(change)
     };
@@ -117,6 +131,16 @@ pub fn row(event: Event, shell: &Shell, own: UserId) -> Row {
         changes: changes(&event, l),
         kind: event.kind,
     }
+}
+
+/// As [`row`], in a list of everything: of a whole user, as when it is created, only the name.
+pub fn brief(event: Event, shell: &Shell, own: UserId) -> Row {
+    let is_whole = event.before.is_none() || event.after.is_none();
+    let mut row = row(event, shell, own);
+    if is_whole {
+        row.changes.retain(|change| change.is_name);
+    }
+    row
 }
 
 /// Shows the events of a user, newest first.

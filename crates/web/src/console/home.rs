@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::history::{Row, row};
+use super::history::{Row, brief};
 use super::shell::{Section, Shell, shown_number};
 use super::visit::Visit;
 use crate::assets;
@@ -83,7 +83,7 @@ pub async fn show(State(app): State<AppState>, visit: Visit) -> Result<Response,
         ],
         locked: Some(figure(text!(l, "console-locked"), locked, "/console/users?status=LOCKED"))
             .filter(|locked| locked.number > 0),
-        rows: last.into_iter().map(|event| row(event, shell, visit.session.user_id)).collect(),
+        rows: last.into_iter().map(|event| brief(event, shell, visit.session.user_id)).collect(),
     };
     shell.send(StatusCode::OK, &page)
 }

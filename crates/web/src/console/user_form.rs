@@ -59,7 +59,7 @@ pub fn status_name(status: Status, l: Language) -> &'static str {
 
 fn hint(field: UserField, l: Language) -> Option<&'static str> {
     match field {
-        UserField::Profile(ProfileField::DisplayName) => Some(text!(l, "field-display-name-hint")),
+        UserField::Profile(ProfileField::DisplayName) => Some(text!(l, "console-display-name-hint")),
         UserField::Profile(ProfileField::ExternalId) => Some(text!(l, "console-external-id-hint")),
         UserField::Profile(ProfileField::Locale) => Some(text!(l, "console-locale-hint")),
         _ => None,
