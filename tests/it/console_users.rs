@@ -235,7 +235,7 @@ async fn a_user_is_created_and_edited() {
                 ("firstName", "M"),
                 ("lastName", "M"),
                 ("email", "m@example.com"),
-                ("externalId", "CRM-1"),
+                ("externalId", "crm-1"),
             ],
         )
         .await;

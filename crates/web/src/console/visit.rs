@@ -107,6 +107,9 @@ impl FromRequestParts<AppState> for Visit {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Response> {
-        enter(parts, app).await.unwrap_or_else(|error| Err(error.into_response()))
+        match enter(parts, app).await {
+            Ok(visit) => visit,
+            Err(error) => Err(error.into_response()),
+        }
     }
 }
