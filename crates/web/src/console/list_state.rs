@@ -35,9 +35,10 @@ const DEFAULT_COLUMNS: [UserField; 7] = [
     UserField::LastLoginAt,
 ];
 
-/// The columns that there are. The partner is the same throughout.
+/// The columns that there are, in the order of the table. The partner is the same throughout.
 pub fn columns() -> impl Iterator<Item = UserField> {
-    UserField::ALL.into_iter().filter(|field| *field != UserField::Pid)
+    let is_other = |field: &UserField| *field != UserField::Pid && !DEFAULT_COLUMNS.contains(field);
+    DEFAULT_COLUMNS.into_iter().chain(UserField::ALL.into_iter().filter(is_other))
 }
 
 /// See the module.
