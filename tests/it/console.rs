@@ -428,6 +428,9 @@ async fn the_console_speaks_every_language() {
 async fn every_link_of_the_console_leads_somewhere() {
     let t = T::start().await;
     t.member("fenna").await;
+    // The events of a user who is gone lead nowhere.
+    let gone = t.admin().await.create("gone").await["userId"].clone();
+    t.admin().await.delete(&format!("/api/v1/users/{gone}")).await.expect(204);
     let mut browser = t.console().await;
     let (mut left, mut seen) = (vec![String::from("/console")], BTreeSet::new());
     while let Some(path) = left.pop() {

@@ -52,6 +52,14 @@ pub fn update_user(tx: &mut Tx<'_, Admin>, user_id: UserId, tag: &str, change: &
     users::update(tx, user_id, change)
 }
 
+/// Which of these users do not exist in the partner, any more or at all.
+///
+/// # Errors
+/// None of its own.
+pub fn list_unknown_users(tx: &mut Tx<'_, Admin>, ids: &[i64]) -> Result<Vec<i64>> {
+    if ids.is_empty() { Ok(Vec::new()) } else { stored_users::list_unknown(tx, ids) }
+}
+
 /// The names of these groups, by id; groups that do not exist are left out.
 ///
 /// # Errors

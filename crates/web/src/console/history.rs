@@ -15,7 +15,8 @@ use crate::assets;
 use tenantry_core::languages::Language;
 use tenantry_core::model::{Event, Status, UserId};
 use tenantry_core::user_fields::UserField;
-use tenantry_domain::events;
+use tenantry_core::values::whole_number;
+use tenantry_domain::{console, events};
 use tenantry_http::page_error::PageError;
 use tenantry_http::state::AppState;
 use tenantry_store::tables::events::{EventPosition, EventQuery};
@@ -47,6 +48,8 @@ pub struct Row {
     pub actor_href: Option<String>,
     /// The user whom it happened to.
     pub user: Option<UserId>,
+    /// Whether that user still exists.
+    pub has_page: bool,
     /// What it changed.
     pub changes: Vec<Change>,
 }
@@ -110,8 +113,18 @@ fn changes(event: &Event, l: Language) -> Vec<Change> {
     names.into_iter().filter_map(change).collect()
 }
 
-/// An event as pages show it.
-pub fn row(event: Event, shell: &Shell, own: UserId) -> Row {
+/// The users whom events name: whom they happened to, and who did it.
+pub fn users_of(events: &[Event]) -> Vec<i64> {
+    let actor = |event: &Event| event.actor.strip_prefix("user:").and_then(whole_number);
+    let mut ids: Vec<i64> = events.iter().filter_map(|event| event.user_id.map(|id| id.0)).collect();
+    ids.extend(events.iter().filter_map(actor));
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// An event as pages show it. Users who do not exist any more have no page to lead to.
+pub fn row(event: Event, shell: &Shell, (own, unknown): (UserId, &[i64])) -> Row {
     let l = shell.l;
     let (actor, actor_href) = match event.actor.split_once(':') {
         Some(("user", id)) if *id == own.to_string() => (text!(l, "console-you").to_owned(), None),
@@ -127,6 +140,7 @@ pub fn row(event: Event, shell: &Shell, own: UserId) -> Row {
         what: super::event_names::name(&event.kind, l).to_owned(),
         actor,
         actor_href,
+        has_page: event.user_id.is_some_and(|id| !unknown.contains(&id.0)),
         user: event.user_id,
         changes: changes(&event, l),
         kind: event.kind,
@@ -134,9 +148,9 @@ pub fn row(event: Event, shell: &Shell, own: UserId) -> Row {
 }
 
 /// As [`row`], in a list of everything: of a whole user, as when it is created, only the name.
-pub fn brief(event: Event, shell: &Shell, own: UserId) -> Row {
+pub fn brief(event: Event, shell: &Shell, of: (UserId, &[i64])) -> Row {
     let is_whole = event.before.is_none() || event.after.is_none();
-    let mut row = row(event, shell, own);
+    let mut row = row(event, shell, of);
     if is_whole {
         row.changes.retain(|change| change.is_name);
     }
@@ -156,14 +170,19 @@ pub async fn show(
     let (shell, number) = (&visit.shell, read_page(&visit.shell.view));
     let query = EventQuery { users: vec![user.user_id], kinds: Vec::new(), descending: true };
     let from = EventPosition::Offset(offset(number, ROWS));
-    let (total, rows) =
-        app.store.scan(&visit.admin, move |tx| events::list_page(tx, &query, from, ROWS)).await?;
+    let read = app.store.scan(&visit.admin, move |tx| {
+        let (total, rows) = events::list_page(tx, &query, from, ROWS)?;
+        let unknown = console::list_unknown_users(tx, &users_of(&rows))?;
+        Ok((total, rows, unknown))
+    });
+    let (total, rows, unknown) = read.await?;
+    let of = (visit.session.user_id, &unknown[..]);
     let page = HistoryPage {
         shell,
         section: Section::Users,
         tab: Tab::History,
         head: Head::of(&user, &visit),
-        rows: rows.into_iter().map(|event| row(event, shell, visit.session.user_id)).collect(),
+        rows: rows.into_iter().map(|event| row(event, shell, of)).collect(),
         total: shell.number(total.count),
         count: total.count,
         pager: Pager::of(shell, &Tab::History.path(user.user_id), Vec::new(), (number, ROWS), total),

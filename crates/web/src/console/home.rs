@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::history::{Row, brief};
+use super::history::{Row, brief, users_of};
 use super::shell::{Section, Shell, shown_number};
 use super::visit::Visit;
 use crate::assets;
@@ -56,9 +56,10 @@ pub async fn show(State(app): State<AppState>, visit: Visit) -> Result<Response,
         let admins = count(tx, UserQuery { is_admin: Some(true), ..UserQuery::all() })?;
         let query = EventQuery { users: Vec::new(), kinds: Vec::new(), descending: true };
         let (_, last) = events::list_page(tx, &query, EventPosition::Offset(0), EVENTS)?;
-        Ok((all, statuses, admins, console::count_groups(tx)?, last))
+        let unknown = console::list_unknown_users(tx, &users_of(&last))?;
+        Ok((all, statuses, admins, console::count_groups(tx)?, (last, unknown)))
     });
-    let (all, [active, inactive, locked], admins, groups, last) = read.await?;
+    let (all, [active, inactive, locked], admins, groups, (last, unknown)) = read.await?;
     let (shell, l) = (&visit.shell, visit.l());
     let figure = |label, total: Total, path: &str| {
         let count = shown_number(l, total.count);
@@ -83,7 +84,7 @@ pub async fn show(State(app): State<AppState>, visit: Visit) -> Result<Response,
         ],
         locked: Some(figure(text!(l, "console-locked"), locked, "/console/users?status=LOCKED"))
             .filter(|locked| locked.number > 0),
-        rows: last.into_iter().map(|event| brief(event, shell, visit.session.user_id)).collect(),
+        rows: last.into_iter().map(|event| brief(event, shell, (visit.session.user_id, &unknown))).collect(),
     };
     shell.send(StatusCode::OK, &page)
 }
